@@ -1,0 +1,1 @@
+"""The command line: `samplerproof …`. Heavy imports wait until a command needs them."""

@@ -1,0 +1,64 @@
+"""The denoiser contract, and adapters to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from .errors import InputError, nearest
+from .generated.predictions import CONVERT, PREDICTIONS
+from .points import Point
+
+
+class Denoiser(Protocol):
+    """denoise(x, at, prediction) -> what a model predicts at x, shaped like x.
+
+    prediction: "data" x0hat = E[x_0 | x], "noise" epshat = (x - alpha x0hat)/sigma, "score" -epshat/sigma, or
+    "velocity" alpha' x0hat + sigma' epshat, with alpha, sigma and their derivatives those of the point.
+    """
+
+    def __call__(self, x: Tensor, at: Point, prediction: str, /) -> Tensor: ...
+
+
+def convert(x: Tensor, value: Tensor, at: Point, source: str, target: str) -> Tensor:
+    """The target prediction from the source prediction: a x + b value (theory/predictions.py)."""
+    if source == target:
+        return value
+    a, b = CONVERT[source, target](at.alpha, at.sigma, at.dalpha, at.dsigma)
+    return a * x + b * value
+
+
+def adapt(network: Callable[[Tensor, Point], Tensor], gives: str, dtype: torch.dtype | None = None) -> Denoiser:
+    """Put a network that predicts one thing behind the contract.
+
+    network(x, at) -> its prediction of kind `gives`, shaped like x.  dtype: what the network computes in; x is cast
+    to it here and nowhere else, the conversion is done in x's own dtype.  Raises InputError on an unknown kind.
+    """
+    if gives not in PREDICTIONS:
+        raise InputError("gives", gives, f"not a prediction; {nearest(gives, PREDICTIONS)}")
+
+    def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
+        value = network(x if dtype is None else x.to(dtype), at)
+        return convert(x, value.to(x.dtype), at, gives, prediction)
+
+    return denoise
+
+
+@dataclass
+class Counting:
+    """A denoiser that counts its evaluations and remembers where they were made."""
+
+    denoise: Denoiser
+    points: list[Point] = field(default_factory=list)
+
+    def __call__(self, x: Tensor, at: Point, prediction: str) -> Tensor:
+        self.points.append(at)
+        return self.denoise(x, at, prediction)
+
+    @property
+    def calls(self) -> int:
+        return len(self.points)

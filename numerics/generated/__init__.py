@@ -1,0 +1,1 @@
+"""Written by `python -m samplerproof.theory.emit`; never by hand."""

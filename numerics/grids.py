@@ -1,0 +1,125 @@
+"""Grids: the points of the forward process between which a sampler steps, from noisy to clean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from .errors import InputError, nearest
+from .generated.schedules import li_beta, li_first_beta
+from .points import Point
+from .schedules import Columns, Schedule
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "uniform-t": ("t_min", "t_max"),
+    "uniform-lambda": ("t_min", "t_max"),
+    "karras": ("sigma_min", "sigma_max", "rho"),
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """N + 1 points, noisy to clean. columns: float64 [N + 1], strictly increasing in lambda."""
+
+    columns: Columns
+
+    def __post_init__(self) -> None:
+        lam, t = self.columns.lam, self.columns.t
+        if lam.ndim != 1 or len(lam) < 2:
+            raise InputError("grid", list(lam.shape), "at least two points in one dimension")
+        for name, ahead in (("lambda", lam[1:] > lam[:-1]), ("t", t[1:] < t[:-1])):
+            if not bool(ahead.all()):
+                n = int((~ahead).nonzero()[0])
+                pair = [float(t[n]), float(t[n + 1])]
+                raise InputError(f"grid.t[{n}:{n + 2}]", pair, f"{name} must move strictly from noise to data")
+
+    @property
+    def steps(self) -> int:
+        return len(self.columns.lam) - 1
+
+    @cached_property
+    def points(self) -> tuple[Point, ...]:
+        c = self.columns
+        rows = zip(*(v.tolist() for v in (c.alpha, c.sigma, c.t, c.dalpha, c.dsigma)), strict=True)
+        return tuple(Point(*row) for row in rows)
+
+    def point(self, n: int) -> Point:
+        return self.points[n]
+
+
+def from_times(schedule: Schedule, t: Tensor) -> Grid:
+    """The grid at times t [N + 1], decreasing.  Raises InputError if they repeat, turn back or leave the domain."""
+    return Grid(schedule.columns(t.to(torch.float64)))
+
+
+def grid(schedule: Schedule, kind: str, steps: int, **parameters: float) -> Grid:
+    """A grid of `steps` steps.
+
+    uniform-t: t equally spaced in [t_min, t_max].  uniform-lambda: lambda equally spaced between the same ends.
+    karras: rho_i = (rho_max^{1/q} + i/N (rho_min^{1/q} - rho_max^{1/q}))^q for rho = sigma/alpha, with
+    sigma_max, sigma_min its ends and q = `rho` (Karras et al. 2022, eq. 5; no appended zero).
+    Raises InputError on unknown kinds, unknown or missing parameters, steps < 1, and ends out of order or domain.
+    """
+    if kind not in KINDS:
+        raise InputError("grid.kind", kind, f"not a known grid; {nearest(kind, KINDS)}")
+    for name in parameters:
+        if name not in KINDS[kind]:
+            raise InputError(f"grid.{name}", parameters[name], f"not a parameter of {kind}: {', '.join(KINDS[kind])}")
+    for name in KINDS[kind]:
+        if name not in parameters:
+            raise InputError(f"grid.{name}", None, f"{kind} needs a number")
+    if steps < 1:
+        raise InputError("steps", steps, "at least 1")
+    ends = KINDS[kind][:2]
+    low, high = (float(parameters[name]) for name in ends)
+    if not low < high:
+        raise InputError(f"grid.{ends[0]}", low, f"below {ends[1]} = {high}")
+    i = torch.arange(steps + 1, dtype=torch.float64) / steps
+    if kind == "uniform-t":
+        return from_times(schedule, _between(high, low, i))
+    if kind == "uniform-lambda":
+        first, last = (float(schedule.columns(torch.tensor(v, dtype=torch.float64)).lam) for v in (high, low))
+        t = schedule.time(_between(first, last, i))
+        t[0], t[-1] = high, low
+        return from_times(schedule, t)
+    if low <= 0:
+        raise InputError("grid.sigma_min", low, "a number > 0")
+    q = float(parameters["rho"])
+    if not 0 < q < float("inf"):
+        raise InputError("grid.rho", q, "a number > 0")
+    return from_times(schedule, schedule.time(-q * _between(high ** (1 / q), low ** (1 / q), i).log()))
+
+
+def _between(first: float, last: float, i: Tensor) -> Tensor:
+    """first + i (last - first), exact at both ends."""
+    return first * (1 - i) + last * i
+
+
+def li_grid(steps: int, c0: float, c1: float) -> Grid:
+    """Li et al.'s schedule with T = steps + 1 noise levels (arXiv 2403.03852, as restated in 2409.18959, sec. 2).
+
+    b_1 = T^-c0, b_k = (c1 log T / T) min(b_1 (1 + c1 log T / T)^{k-1}, 1), alpha_k^2 = prod_{j <= k} (1 - b_j);
+    t is the level k. Raises InputError where b_k would reach 1.
+    """
+    for name, value in (("c0", c0), ("c1", c1)):
+        if not 0 < value < float("inf"):
+            raise InputError(f"schedule.{name}", value, "a number > 0")
+    if steps < 1:
+        raise InputError("steps", steps, "at least 1")
+    levels = torch.tensor(steps + 1, dtype=torch.float64)
+    k = torch.arange(1, steps + 2, dtype=torch.float64)
+    c0_, c1_ = torch.tensor(c0, dtype=torch.float64), torch.tensor(c1, dtype=torch.float64)
+    beta = li_beta(k, levels, c0_, c1_)
+    beta[0] = li_first_beta(levels, c0_)
+    if float(beta.max()) >= 1:
+        raise InputError(
+            "steps", steps, f"too few for c1 = {c1}: b_k reaches {float(beta.max()):.3g}, must stay below 1"
+        )
+    energy = -torch.log1p(-beta).cumsum(0).flip(0)  # -log alpha^2, summed before any exponential is taken
+    rho2 = energy.expm1()
+    nan = torch.full_like(energy, torch.nan)
+    alpha, sigma = (-energy / 2).exp(), (-(-energy).expm1()).sqrt()
+    return Grid(Columns(k.flip(0), alpha, sigma, -rho2.log() / 2, rho2.sqrt(), rho2, nan, nan))

@@ -1,0 +1,21 @@
+"""Where on the forward process a vector lives."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+NAN = float("nan")
+
+
+class Point(NamedTuple):
+    """A point of the forward process x = alpha x0 + sigma eps, all float64.
+
+    alpha, sigma: scale of the data and of the noise.  t: the schedule's time (what a network is told).
+    dalpha, dsigma: derivatives in t; only the velocity alpha' x0 + sigma' eps reads them.
+    """
+
+    alpha: float
+    sigma: float
+    t: float = NAN
+    dalpha: float = NAN
+    dsigma: float = NAN

@@ -1,0 +1,71 @@
+"""What generated tables are made of. No torch is imported here: `samplerproof methods` reads records only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One new vector of a step: z(to) = z_n + sum_j W_j F(node_j).
+
+    to: offset of the grid point where it lives.  nodes: (back, stage) of each output used: at the grid point
+    `back` steps ago, or at the result of this step's row `stage` (from 1).  weights: name of the function in
+    generated/weights.py, and the names of its arguments.
+    """
+
+    to: int
+    nodes: tuple[tuple[int, int], ...]
+    weights: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One sampler of the catalogue; see theory.method.Method for the fields."""
+
+    name: str
+    aliases: tuple[str, ...]
+    family: str
+    kind: str
+    frame: str
+    order: int
+    order_asymptotic: int
+    nfe_per_step: int
+    history: int
+    start: str | None
+    rows: tuple[Row, ...]
+    summary: str
+    cite: str
+    stochastic: bool = False
+    stability: float | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """d(x/m)/du = c e^{kappa u} F.  functions(alpha, sigma) -> (m, m c e^{kappa u}, factor of the prediction).
+
+    whole(alpha, sigma, next_alpha, next_sigma): the one-node coefficient over a step infinite in the clock.
+    """
+
+    name: str
+    clock: str
+    prediction: str
+    kappa: int
+    functions: Callable[..., tuple[Any, Any, Any]]
+    whole: Callable[..., Any] | None
+
+
+@dataclass(frozen=True)
+class ScheduleRecord:
+    """columns(t, *parameters) -> alpha, sigma, lambda, rho^2, dalpha, dsigma;  time(lambda, *parameters) -> t."""
+
+    name: str
+    parameters: tuple[str, ...]
+    domain: tuple[float, float]
+    defaults: dict[str, float]
+    prior: str
+    columns: Callable[..., tuple[Any, ...]]
+    time: Callable[..., Any]

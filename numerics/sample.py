@@ -1,0 +1,78 @@
+"""The one loop: it applies any tableau and knows no coefficient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .denoisers import Denoiser
+from .errors import InputError, SamplingError
+from .tableau import Tableau
+
+
+def sample(
+    denoise: Denoiser,
+    start: Tensor | Sequence[Tensor],
+    tableau: Tableau,
+    *,
+    dtype: torch.dtype = torch.float64,
+) -> Tensor:
+    """Run a tableau: v_i = sum_k states[k] v_{i-1-k} + sum_j outputs[j] d_{i-1-j} for every row i.
+
+    denoise(x, at, prediction) -> d, shaped like x (any shape, any device, any dtype: it is cast to `dtype`).
+    start: the given vectors, one tensor or a sequence of tableau.given tensors. The states and the history live in
+    buffers of `dtype` that are allocated once; x is a view into them, valid until denoise returns.
+    Returns the last vector, [shape of start].  Raises InputError on bad start values, SamplingError naming the step
+    when a denoiser answers with another shape or a non-finite value.
+    """
+    given = [start] if isinstance(start, Tensor) else list(start)
+    _check_start(given, tableau)
+    shape, rows = given[0].shape, len(tableau.states)
+    depth, history = tableau.states.shape[1], tableau.outputs.shape[1]
+    # One slot more than the rows can see: a new vector never overwrites one that it is made from.
+    states = torch.empty((max(depth, tableau.given) + 1, *shape), dtype=dtype, device=given[0].device)
+    outputs = torch.empty((history, *shape), dtype=dtype, device=given[0].device)
+    carry, weight = tableau.states.tolist(), tableau.outputs.tolist()
+    for i, vector in enumerate(given):
+        states[i].copy_(vector)
+
+    for i in range(tableau.given - 1 + rows):
+        x = states[i % len(states)]
+        d = denoise(x, tableau.points[i], tableau.prediction)
+        _check_output(d, shape, tableau.step[i], tableau.points[i].t)
+        outputs[i % history].copy_(d)
+        row = i + 1 - tableau.given
+        if row < 0:
+            continue
+        new = states[(i + 1) % len(states)]
+        torch.mul(x, carry[row][0], out=new)
+        for k, c in enumerate(carry[row][1:], start=1):
+            if c != 0:
+                new.add_(states[(i - k) % len(states)], alpha=c)
+        for j, w in enumerate(weight[row]):
+            if w != 0:
+                new.add_(outputs[(i - j) % history], alpha=w)
+    return states[(tableau.given - 1 + rows) % len(states)].clone()
+
+
+def _check_start(given: list[Tensor], tableau: Tableau) -> None:
+    if len(given) != tableau.given:
+        raise InputError("start", f"{len(given)} vectors", f"{tableau.method} takes {tableau.given} here")
+    for i, vector in enumerate(given):
+        if vector.shape != given[0].shape:
+            raise InputError(f"start[{i}]", tuple(vector.shape), f"the shape of start[0], {tuple(given[0].shape)}")
+        if not bool(torch.isfinite(vector).all()):
+            raise InputError(f"start[{i}]", "a non-finite value", "finite values only")
+
+
+def _check_output(d: Tensor, shape: torch.Size, step: int, t: float) -> None:
+    if d.shape != shape:
+        raise SamplingError(
+            f"step {step} (t = {t:g}): the denoiser answered with shape {tuple(d.shape)}, not {tuple(shape)}"
+        )
+    # A sum is finite unless a term is not, or it overflows: only then look closely.
+    if not math.isfinite(d.sum().item()) and not bool(torch.isfinite(d).all()):
+        raise SamplingError(f"step {step} (t = {t:g}): the denoiser answered with a non-finite value")

@@ -1,0 +1,70 @@
+"""Every claim holds, and a claim about an altered record does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import sympy as sp
+
+from samplerproof.theory.claims import CLAIMS, Claim, Proof
+from samplerproof.theory.claims.weights import _polynomial_residual
+from samplerproof.theory.exponential import collapsed, exact
+from samplerproof.theory.frames import FRAMES, flow_residual
+from samplerproof.theory.method import NOW, Method, Row
+from samplerproof.theory.methods import METHODS, find
+from samplerproof.theory.notation import h
+from samplerproof.theory.phi import is_zero
+
+TINY = 1 + sp.Rational(1, 10**6)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_claim_holds(claim: Claim) -> None:
+    proof = claim.prove()
+    assert proof.zero, "a claim proves something"
+    assert proof.holds
+
+
+def test_claims_have_one_name_each() -> None:
+    names = [claim.name for claim in CLAIMS]
+    assert len(set(names)) == len(names)
+
+
+def test_a_proof_with_a_false_line_does_not_hold() -> None:
+    assert not Proof((h,)).holds
+    assert not Proof((sp.S.Zero,), nonzero=(h - h,)).holds
+
+
+@pytest.mark.parametrize("name", sorted(FRAMES))
+def test_a_frame_with_another_weight_is_no_frame(name: str) -> None:
+    frame = FRAMES[name]
+    assert not is_zero(flow_residual(replace(frame, c=frame.c * TINY)))
+    assert not is_zero(flow_residual(replace(frame, kappa=frame.kappa + 1)))
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m.provenance == "derived"], ids=lambda m: m.name)
+def test_a_weight_off_by_a_millionth_breaks_the_polynomial_claim(method: Method) -> None:
+    last = method.rows[-1]
+    for j in range(len(last.nodes)):
+        altered = [w * (TINY if i == j else 1) for i, w in enumerate(method.weights[-1])]
+        rows = (*method.rows[:-1], replace(last, rule=None, published=tuple(altered)))
+        assert not is_zero(_polynomial_residual(replace(method, rows=rows), len(rows) - 1, 0))
+
+
+def test_another_midpoint_is_another_method() -> None:
+    two_m = find("dpm-solver++-2m")
+    moved = replace(two_m, rows=(replace(two_m.rows[0], rule=collapsed(at=sp.Rational(1, 3))),))
+    assert not is_zero(moved.weights[0][0] - two_m.weights[0][0])
+
+
+def test_history_in_the_wrong_order_is_another_method() -> None:
+    adams = find("exp-adams-3")
+    nodes = adams.rows[0].nodes
+    swapped = replace(adams, rows=(Row((nodes[0], nodes[2], nodes[1]), exact),))
+    assert not is_zero(swapped.weights[0][1] - adams.weights[0][1])
+    assert is_zero(swapped.weights[0][1] - adams.weights[0][2])
+
+
+def test_one_node_rule_of_ddim_is_the_first_row_of_heun_up_to_its_frame() -> None:
+    assert find("edm-heun").rows[0] == Row((NOW,), exact)

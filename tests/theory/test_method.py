@@ -1,0 +1,91 @@
+"""Records say no to what cannot be a method, and derive what follows from their fields."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import sympy as sp
+
+from samplerproof.theory.exponential import exact, lagrange
+from samplerproof.theory.frames import DATA, NOISE_RHO
+from samplerproof.theory.method import NOW, Method, Row, past, stage
+from samplerproof.theory.methods import METHODS, find
+from samplerproof.theory.methods.adams import exponential_adams
+from samplerproof.theory.notation import h, r
+from samplerproof.theory.phi import is_zero, phi
+
+
+def test_no_float_enters_a_record() -> None:
+    for method in METHODS:
+        assert not any(sp.sympify(w).atoms(sp.Float) for row in method.weights for w in row)
+
+
+def test_names_and_aliases_are_unique() -> None:
+    names = [name for m in METHODS for name in (m.name, *m.aliases)]
+    assert len(set(names)) == len(names)
+
+
+def test_find_takes_aliases_and_refuses_others() -> None:
+    assert find("dpm-solver-1") is find("ddim")
+    with pytest.raises(KeyError):
+        find("dpm-solver-9")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "history", "order", "asymptotic"),
+    [
+        ("ddim", "one-step", 0, 1, 1),
+        ("exp-adams-4", "multistep", 3, 4, 2),
+        ("exp-adams-noise-3", "multistep", 2, 3, 2),
+        ("dpm-solver++-2m", "multistep", 1, 2, 2),
+        ("edm-heun", "multistage", 0, 2, 2),
+        ("li-accelerated-ode", "general-linear", 1, 2, 2),
+    ],
+)
+def test_derived_facts(name: str, kind: str, history: int, order: int, asymptotic: int) -> None:
+    method = find(name)
+    facts = (method.kind, method.history, method.order, method.order_asymptotic)
+    assert facts == (kind, history, order, asymptotic)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda: Row((NOW,)), "rule or published"),
+        (lambda: Row((NOW,), rule=exact, published=(h,)), "rule or published"),
+        (lambda: Row((NOW, past(1)), published=(h,)), "published"),
+        (lambda: Row((NOW,), published=(0.5 * h,)), "float"),
+        (lambda: replace(find("ddim"), rows=()), "rows"),
+        (lambda: replace(find("ddim"), rows=(Row((NOW,), exact, to=-1),)), "rows"),
+        (lambda: replace(find("exp-adams-2"), start=None), "start"),
+        (lambda: replace(find("ddim"), start=find("ddim")), "start"),
+        (lambda: replace(find("exp-adams-2"), start=find("exp-adams-3")), "less history"),
+        (lambda: replace(find("exp-adams-2"), start=find("edm-heun")), "one-node rule"),
+        (lambda: replace(find("ddim"), rows=(Row((NOW, NOW), exact),)).weights, "coincide"),
+        (lambda: replace(find("ddim"), rows=(Row((NOW,), published=(sp.Symbol("q"),)),)).arguments(0), "unknown"),
+    ],
+)
+def test_what_cannot_be_a_method_is_refused_in_one_line(change: object, field: str) -> None:
+    with pytest.raises(ValueError, match=field) as refused:
+        change()  # type: ignore[operator]
+    assert "\n" not in str(refused.value)
+
+
+def test_lagrange_polynomials_are_one_at_their_node_and_zero_at_the_others() -> None:
+    nodes = (sp.S.Zero, -r[0], -r[0] - r[1], sp.S.One)
+    for j, row in enumerate(lagrange(nodes)):
+        values = [sp.cancel(sum(a * c**k for k, a in enumerate(row))) for c in nodes]
+        assert values == [int(i == j) for i in range(len(nodes))]
+
+
+def test_the_family_continues() -> None:
+    """Exponential Adams of any q is one line; its weights sum to the one-node weight."""
+    five = exponential_adams(5, DATA, "exp-adams", find("exp-adams-4"))
+    assert is_zero(sum(five.weights[0]) - h * phi(1, -h))
+
+
+def test_heun_is_a_trapezoid_in_any_frame_without_a_rate() -> None:
+    rows = (Row((NOW,), exact), Row((NOW, stage(1)), exact))
+    trapezoid = Method("trapezoid", "test", NOISE_RHO, rows, order=2, cite="x", summary="")
+    assert trapezoid.weights == ((h,), (h / 2, h / 2))

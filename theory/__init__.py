@@ -1,0 +1,1 @@
+"""Exact derivations and proofs of diffusion samplers (sympy; no float, no torch)."""

@@ -1,0 +1,1 @@
+"""Exact expressions -> committed torch code."""

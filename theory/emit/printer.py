@@ -1,0 +1,65 @@
+"""Exact expression -> torch expression; raises on everything it was not taught.
+
+Exponentials minus one must be written expm1 or phi: a sum of exp(...) and a number is refused, because it
+would lose all its digits for small arguments.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+from sympy.codegen.cfunctions import expm1, log1p
+from sympy.core.numbers import Half, NegativeOne, One, Pi, Zero
+from sympy.printing.str import StrPrinter
+
+from ..phi import phi
+
+FUNCTIONS = {
+    phi: "phi",
+    expm1: "expm1",
+    log1p: "log1p",
+    sp.exp: "exp",
+    sp.log: "log",
+    sp.sin: "sin",
+    sp.cos: "cos",
+    sp.atan2: "atan2",
+}
+ARITHMETIC = (sp.Symbol, sp.Integer, sp.Rational, Half, One, NegativeOne, Zero, Pi, sp.Add, sp.Mul, sp.Pow)
+
+
+class UnknownExpression(TypeError):
+    """The printer met something it has no torch word for."""
+
+
+def _cancels(total: sp.Add) -> bool:
+    """A multiple of an exponential plus a number of the other sign."""
+    number = sum(a for a in total.args if a.is_number)
+    factors = [c for c, e in (a.as_coeff_Mul() for a in total.args) if e.func is sp.exp]
+    return any(c * number < 0 for c in factors)
+
+
+class TorchPrinter(StrPrinter):  # type: ignore[misc]
+    """sympy's own precedence rules, over a closed list of nodes."""
+
+    def _print(self, expr: sp.Basic, **kwargs: object) -> str:
+        if not isinstance(expr, (*ARITHMETIC, sp.Min, *FUNCTIONS)):
+            raise UnknownExpression(f"cannot print {type(expr).__name__} as torch code: {expr}")
+        if isinstance(expr, sp.Add) and _cancels(expr):
+            raise UnknownExpression(f"write expm1 or phi: {expr} cancels for small arguments")
+        return str(super()._print(expr, **kwargs))
+
+    def _print_Function(self, expr: sp.Function) -> str:
+        return f"{FUNCTIONS[expr.func]}({self.stringify(expr.args, ', ')})"
+
+    _print_phi = _print_expm1 = _print_log1p = _print_exp = _print_log = _print_Function
+    _print_sin = _print_cos = _print_atan2 = _print_Function
+
+    def _print_Min(self, expr: sp.Min) -> str:
+        bound, other = sorted(expr.args, key=lambda a: not a.is_number)
+        if not bound.is_number:
+            raise UnknownExpression(f"Min of a number and an expression only: {expr}")
+        return f"clamp({self._print(other)}, max={self._print(bound)})"
+
+
+def to_torch(expression: sp.Expr) -> str:
+    """The expression as torch code.  Raises UnknownExpression."""
+    return str(TorchPrinter().doprint(sp.sympify(expression)))

@@ -1,0 +1,145 @@
+"""A record as a formula: LaTeX as papers write it, and a plain description."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+
+from .exponential import one_node
+from .frames import Frame
+from .method import Method, Node, Row, grid_position
+from .notation import NOTATION, alpha, h, sigma, t
+from .phi import phi
+
+NAMES = {entry.symbol: entry.latex for entry in NOTATION.values()}
+CLOCKS = {"lam": r"\lambda", "rho": r"\rho", "rho2": r"\rho^2", "t": "t", "neg_log_alpha": r"-\log\alpha"}
+PREDICTED = {"data": r"\hat x_0", "noise": r"\hat\epsilon", "score": "s", "velocity": "v"}
+
+
+def tex(expression: sp.Expr) -> str:
+    return str(sp.latex(expression, symbol_names=NAMES))
+
+
+def _at(expression: sp.Expr, index: str) -> str:
+    """alpha, sigma and t of an expression at a grid point."""
+    subscripted = {v: sp.Symbol(f"{NAMES[v]}_{{{index}}}", positive=True) for v in (alpha, sigma, t)}
+    return str(sp.latex(expression.subs(subscripted, simultaneous=True)))
+
+
+def _index(offset: int) -> str:
+    return "n" if offset == 0 else f"n{offset:+d}"
+
+
+def _state(method: Method, node: Node) -> str:
+    """The vector at which a node's output was made."""
+    if node.stage:
+        return rf"\tilde x_{{{_index(method.rows[node.stage - 1].to)}}}"
+    return f"x_{{{_index(-node.back)}}}"
+
+
+def _output(method: Method, node: Node) -> str:
+    """The frame's F at a node: factor times prediction."""
+    frame = method.frame
+    index = _index(method.rows[node.stage - 1].to if node.stage else -node.back)
+    factor = "" if frame.factor == 1 else _at(frame.factor, index) + r"\,"
+    return rf"{factor}{PREDICTED[frame.prediction]}({_state(method, node)})"
+
+
+def _sum(terms: list[tuple[sp.Expr, str]]) -> str:
+    """c_1 f_1 + c_2 f_2 - …, signs pulled out, sums in brackets."""
+    text = ""
+    for coefficient, symbol in terms:
+        negative = coefficient.could_extract_minus_sign()
+        magnitude = -coefficient if negative else coefficient
+        sign = "-" if negative else "+" if text else ""
+        body = "" if magnitude == 1 else tex(magnitude)
+        if isinstance(magnitude, sp.Add):
+            body = rf"\left({body}\right)"
+        text += f" {sign} {body} {symbol}" if text else f"{sign}{body} {symbol}"
+    return text
+
+
+def _gathered(frame: Frame, index: str) -> str:
+    """Output scale times the one-node weight, as papers write it."""
+    scale = _at(frame.output_scale, index)
+    if frame.kappa == 0:
+        return f"{scale} h" if scale != "1" else "h"
+    exponent = "-h" if frame.kappa == 1 else "h"
+    sign = "-" if frame.kappa == 1 else ""
+    return rf"{sign}{scale} \left(e^{{{exponent}}} - 1\right)"
+
+
+def _row_latex(method: Method, row: Row, weights: tuple[sp.Expr, ...]) -> str:
+    frame, index = method.frame, _index(row.to)
+    left = f"x_{{{index}}}" if row is method.rows[-1] else rf"\tilde x_{{{index}}}"
+    carry = "" if frame.scale == 1 else rf"\frac{{{_at(frame.scale, index)}}}{{{_at(frame.scale, 'n')}}} "
+    outputs = [_output(method, node) for node in row.nodes]
+    whole = one_node(frame.kappa)
+    shares = [sp.expand(sp.cancel(w / whole)) for w in weights]
+    if row.to == 1 and not any(share.has(phi, h) for share in shares):
+        gathered = _gathered(frame, index)
+        inner = _sum(list(zip(shares, outputs, strict=True)))
+        bracket = inner if len(outputs) == 1 else rf"\left[{inner}\right]"
+    else:
+        gathered = _at(frame.output_scale, index)
+        bracket = rf"\left[{_sum(list(zip(map(sp.factor_terms, weights), outputs, strict=True)))}\right]"
+    joint = gathered if gathered.startswith("-") else f"+ {gathered}"
+    return rf"{left} &= {carry}x_n {joint}\, {bracket}"
+
+
+def latex(method: Method) -> str:
+    """Every row of the method and the meaning of h and the step ratios, as an aligned environment."""
+    clock = CLOCKS[method.frame.column]
+    lines = [_row_latex(method, row, w) for row, w in zip(method.rows, method.weights, strict=True)]
+    where = [rf"h &= {clock}_{{n+1}} - {clock}_n" if clock != r"\rho^2" else r"h &= \rho_{n+1}^2 - \rho_n^2"]
+    power = "^2" if clock == r"\rho^2" else ""
+    base = r"\rho" if power else clock
+    names = {a for i in range(len(method.rows)) for a in method.arguments(i)}
+    for k in range(1, 6):
+        if f"r{k}" in names:
+            newer, older = _index(1 - k), _index(-k)
+            where.append(rf"r_{{{k}}} &= ({base}_{{{newer}}}{power} - {base}_{{{older}}}{power})/h")
+    if "a1" in names:
+        where.append(r"a_{t+1} &= (\alpha_{n-1}/\alpha_n)^2")
+    body = ",\\\\\n".join("  " + line for line in (*lines, *where))
+    return f"\\begin{{aligned}}\n{body}.\n\\end{{aligned}}"
+
+
+def describe(method: Method) -> dict[str, Any]:
+    """The record as plain data: frame, rows with nodes and weights (text and LaTeX), provenance."""
+    frame = method.frame
+    return {
+        "name": method.name,
+        "aliases": list(method.aliases),
+        "summary": method.summary,
+        "family": method.family,
+        "kind": method.kind,
+        "provenance": method.provenance,
+        "cite": method.cite,
+        "order": method.order,
+        "order_asymptotic": method.order_asymptotic,
+        "start": method.start.name if method.start else None,
+        "frame": {
+            "name": frame.name,
+            "scale": str(frame.scale),
+            "clock": str(frame.clock),
+            "prediction": frame.prediction,
+            "weight": str(frame.c * sp.exp(frame.kappa * sp.Symbol("u"))),
+            "factor": str(frame.factor),
+        },
+        "rows": [
+            {
+                "to": row.to,
+                "end": str(grid_position(row.to)),
+                "nodes": [
+                    {"back": n.back, "stage": n.stage, "position": str(method.position(n))} for n in row.nodes
+                ],
+                "rule": "published" if row.rule is None else row.rule.__name__.removesuffix("_rule"),
+                "weights": [str(w) for w in weights],
+                "weights_latex": [tex(w) for w in weights],
+            }
+            for row, weights in zip(method.rows, method.weights, strict=True)
+        ],
+        "latex": latex(method),
+    }

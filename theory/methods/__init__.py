@@ -1,0 +1,39 @@
+"""The catalogue: every sampler as a record, one file a family."""
+
+from __future__ import annotations
+
+from ..method import Method
+from .adams import (
+    DPM_SOLVER_PP_2M,
+    EXP_ADAMS_2,
+    EXP_ADAMS_3,
+    EXP_ADAMS_4,
+    EXP_ADAMS_NOISE_2,
+    EXP_ADAMS_NOISE_3,
+    EXP_ADAMS_NOISE_4,
+)
+from .classical import DDIM, EDM_HEUN, FLOW_EULER
+from .li import LI_ACCELERATED_ODE, LI_DDIM
+
+METHODS: tuple[Method, ...] = (
+    DDIM,
+    EXP_ADAMS_2,
+    EXP_ADAMS_3,
+    EXP_ADAMS_4,
+    EXP_ADAMS_NOISE_2,
+    EXP_ADAMS_NOISE_3,
+    EXP_ADAMS_NOISE_4,
+    DPM_SOLVER_PP_2M,
+    EDM_HEUN,
+    LI_DDIM,
+    LI_ACCELERATED_ODE,
+    FLOW_EULER,
+)
+
+
+def find(name: str) -> Method:
+    """The record of that name or alias; KeyError if there is none."""
+    for method in METHODS:
+        if name in (method.name, *method.aliases):
+            return method
+    raise KeyError(name)

@@ -1,0 +1,57 @@
+"""Every symbol of the project, once: what it means, how it is set, what is assumed of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the notation table."""
+
+    symbol: sp.Symbol
+    meaning: str
+    latex: str
+
+
+NOTATION: dict[str, Entry] = {}
+
+
+def declare(name: str, meaning: str, latex: str | None = None, **assumptions: bool) -> sp.Symbol:
+    """Make a symbol and enter it in the table; a name has one meaning."""
+    if name in NOTATION:
+        raise ValueError(f"notation: {name!r} is declared twice")
+    symbol = sp.Symbol(name, **assumptions)
+    NOTATION[name] = Entry(symbol, meaning, latex or name)
+    return symbol
+
+
+# The forward process x_t = alpha x_0 + sigma eps.
+t = declare("t", "time of the schedule; sampling runs from large t (noise) to small t (data)", real=True)
+alpha = declare("alpha", "scale of the data in x_t", r"\alpha", positive=True)
+sigma = declare("sigma", "scale of the noise in x_t", r"\sigma", positive=True)
+dalpha = declare("dalpha", "derivative of alpha in t", r"\dot\alpha", real=True)
+dsigma = declare("dsigma", "derivative of sigma in t", r"\dot\sigma", real=True)
+lam = declare("lam", "half log-SNR, log(alpha/sigma)", r"\lambda", real=True)
+rho = declare("rho", "noise-to-data ratio sigma/alpha = exp(-lambda)", r"\rho", positive=True)
+
+# The noisy vector and what a model says of it.
+x = declare("x", "noisy vector x_t", real=True)
+x0 = declare("x0", "data prediction E[x_0 | x_t]", r"\hat x_0", real=True)
+eps = declare("eps", "noise prediction E[eps | x_t]", r"\hat\epsilon", real=True)
+score = declare("score", "score, gradient of log p_t", r"s", real=True)
+velocity = declare("velocity", "velocity alpha' x_0 + sigma' eps", "v", real=True)
+
+# One step, from the grid point n (noisier) to n+1 (cleaner), in the clock u of the method's frame.
+u = declare("u", "clock of a frame", real=True)
+h = declare("h", "step in the clock, u_{n+1} - u_n", real=True, nonzero=True)
+kappa = declare("kappa", "rate of a frame's weight c e^{kappa u}", r"\kappa", integer=True)
+s = declare("s", "position inside the step in units of h: 0 at u_n, 1 at u_{n+1}", real=True)
+r = tuple(
+    declare(f"r{k}", f"step ratio (u_{{n+1-{k}}} - u_{{n-{k}}}) / h", f"r_{{{k}}}", positive=True) for k in range(1, 6)
+)
+a1 = declare("a1", "(alpha_{n-1}/alpha_n)^2, the a_{t+1} of Li et al.", r"a_{t+1}", positive=True)
+next_alpha = declare("next_alpha", "alpha at the end of the step", r"\alpha'", positive=True)
+next_sigma = declare("next_sigma", "sigma at the end of the step", r"\sigma'", positive=True)
