@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import sympy as sp
 
 from ..frames import DATA, FRAMES, NOISE, NOISE_RHO, VARIANCE, Frame, flow_residual
-from ..notation import alpha, eps, h, lam, sigma, t, x0
+from ..methods import find
+from ..notation import a1, alpha, eps, h, lam, sigma, t, x0
 from ..phi import moment
 from ..predictions import DEFINITION, SYMBOL, convert
 from ..schedules import COSINE, COSINE_GAIN, COSINE_START, SCHEDULES, Schedule
@@ -99,7 +100,8 @@ def schedule_claim(schedule: Schedule) -> Claim:
     "scale-invariance",
     "Under x -> c x (VP, VE and flow with the same lambda differ by such a factor) every frame whose clock is lambda, "
     "rho or rho^2 keeps its clock and scales m and its outputs by c: its methods are the same sampler up to the scale. "
-    "The velocity frame is not invariant.",
+    "The velocity frame is not invariant, and no weight of an invariant method may hold alpha: those of Li et al.'s "
+    "accelerated ODE do.",
     "karras2022edm",
 )
 def scale_invariance() -> Proof:
@@ -120,7 +122,10 @@ def scale_invariance() -> Proof:
     velocity = FRAMES["velocity"]
     return Proof(
         zero=tuple(e for frame in invariant for e in residuals(frame)),
-        nonzero=(velocity.scale.subs(scaled) - c * velocity.scale,),
+        nonzero=(
+            velocity.scale.subs(scaled) - c * velocity.scale,
+            *(sp.diff(w, a1) for w in find("li-accelerated-ode").weights[1]),
+        ),
     )
 
 

@@ -1,0 +1,234 @@
+"""The Tableau against the theory at 40 digits, and as the loop applies it, bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import mpmath as mp
+import pytest
+import sympy as sp
+import torch
+from hypothesis import given, settings
+from strategies import rough_grids
+
+from samplerproof.numerics.catalogue import METHODS
+from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.grids import Grid, from_times, grid, li_grid
+from samplerproof.numerics.readback import read_rows, read_run
+from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.tableau import Tableau, tabulate
+from samplerproof.theory.exponential import one_node
+from samplerproof.theory.method import Method, Row
+from samplerproof.theory.methods import find
+from samplerproof.theory.notation import alpha, sigma
+from samplerproof.theory.phi import phi
+
+EPS = 2.0**-52
+VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
+
+
+def phi_oracle(k: int, z: mp.mpf) -> mp.mpf:
+    if z == 0:
+        return 1 / mp.factorial(k)
+    with mp.extradps(60):
+        value = mp.e**z
+        for j in range(int(k)):
+            value = (value - 1 / mp.factorial(j)) / z
+        return +value
+
+
+def at_40_digits(expression: sp.Expr, names: dict[str, mp.mpf]) -> tuple[mp.mpf, mp.mpf]:
+    """The value of a weight, and the sum of the absolute values of its terms."""
+    terms = []
+    for term in sp.Add.make_args(sp.expand(expression)):
+        symbols = sorted(term.free_symbols, key=str)
+        function = sp.lambdify(symbols, term, modules=[{"phi": phi_oracle}, "mpmath"])
+        terms.append(mp.mpf(function(*(names[s.name] for s in symbols))))
+    return mp.fsum(terms), mp.fsum(map(abs, terms))
+
+
+def oracle_rows(method: Method, g: Grid) -> list[tuple[mp.mpf, list[tuple[mp.mpf, mp.mpf]]]]:
+    """(coefficient of x_n, [(coefficient, sum of absolute terms) of every output]) of every row, from the stored columns."""
+    c = {name: [mp.mpf(v) for v in getattr(g.columns, name).tolist()] for name in ("alpha", "sigma", "lam", "rho", "rho2", "t")}
+    frame = method.frame
+    clock = c[frame.column]
+
+    def at(expression: sp.Expr, n: int) -> mp.mpf:
+        return mp.mpf(sp.lambdify([alpha, sigma], expression, "mpmath")(c["alpha"][n], c["sigma"][n]))
+
+    result = []
+    for n in range(g.steps):
+        current: Method | None = method
+        while current is not None and current.history > n:
+            current = current.start if current.start.history else None
+        rows = (Row((current or method).rows[0].nodes[:1], rule=lambda *_: one_node(frame.kappa)),)
+        weights: tuple[tuple[sp.Expr, ...], ...] = ((one_node(frame.kappa),),)
+        if current is not None:
+            rows, weights = current.rows, current.weights
+        h = clock[n + 1] - clock[n]
+        names = {"h": h, "a1": (c["alpha"][n - 1] / c["alpha"][n]) ** 2}
+        names |= {f"r{k}": (clock[n + 1 - k] - clock[n - k]) / h for k in range(1, n + 1)}
+        for row, row_weights in zip(rows, weights, strict=True):
+            end = n + row.to
+            outputs = []
+            for node, w in zip(row.nodes, row_weights, strict=True):
+                lives = n + rows[node.stage - 1].to if node.stage else n - node.back
+                scale = at(frame.output_scale, end) * at(frame.factor, lives)
+                value, absolute = at_40_digits(w, names)
+                outputs.append((scale * value, abs(scale) * absolute))
+            result.append((at(frame.scale, end) / at(frame.scale, n), outputs))
+    return result
+
+
+def worst(tableau: Tableau, method: Method, g: Grid) -> float:
+    """Largest error of a coefficient, in units of eps times the sum of absolute terms."""
+    largest = 0.0
+    with mp.workdps(40):
+        for i, (carry, outputs) in enumerate(oracle_rows(method, g)):
+            states = [v for v in tableau.states[i].tolist() if v]
+            got = [v for v in tableau.outputs[i].tolist() if v]
+            assert len(states) == 1
+            assert len(got) == len(outputs)
+            largest = max(largest, float(abs(states[0] / carry - 1)) / EPS)
+            # Columns run from the most recent output back; sort both by value to compare without a layout.
+            pairs = zip(sorted(got), sorted(outputs, key=lambda o: o[0]), strict=True)
+            largest = max([largest, *(float(abs(v - true) / scale) / EPS for v, (true, scale) in pairs)])
+    return largest
+
+
+def defined(record_frame: str, g: Grid) -> bool:
+    return float(g.columns.alpha[0]) > 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+@settings(max_examples=12, deadline=None)
+@given(g=rough_grids())
+def test_coefficients_against_40_digits(name: str, g: Grid) -> None:
+    """8 eps times the sum of absolute terms, on rough grids with steps down to 1e-7."""
+    assert worst(tabulate(name, g), find(name), g) <= 8
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_coefficient_off_by_a_millionth_fails_the_same_check(name: str) -> None:
+    g = grid(VP, "uniform-t", 6, t_min=0.01, t_max=1.0)
+    tableau = tabulate(name, g)
+    for table in ("states", "outputs"):
+        altered = getattr(tableau, table).clone()
+        altered[-1] *= 1 + 1e-6
+        assert worst(replace(tableau, **{table: altered}), find(name), g) > 1e8
+
+
+@pytest.mark.parametrize("start", ["ramp", "exact"])
+@pytest.mark.parametrize("name", METHODS)
+@settings(max_examples=10, deadline=None)
+@given(g=rough_grids())
+def test_a_table_that_is_run_returns_itself_bit_for_bit(name: str, start: str, g: Grid) -> None:
+    tableau = tabulate(name, g, start)
+    states, outputs = read_rows(tableau)
+    assert torch.equal(states, tableau.states)
+    assert torch.equal(outputs, tableau.outputs)
+
+
+def test_read_back_sees_a_change_of_one_ulp() -> None:
+    tableau = tabulate("exp-adams-3", grid(VP, "uniform-t", 6, t_min=0.01, t_max=1.0))
+    altered = tableau.outputs.clone()
+    altered[4, 1] = torch.nextafter(altered[4, 1], torch.tensor(1.0, dtype=torch.float64))
+    read = read_rows(replace(tableau, outputs=altered))[1]
+    assert not torch.equal(read, tableau.outputs)
+    assert torch.equal(read, altered)
+
+
+@settings(max_examples=20, deadline=None)
+@given(g=rough_grids())
+def test_a_whole_run_of_ddim_telescopes(g: Grid) -> None:
+    """x_N = (sigma_N/sigma_0) x_0 + sigma_N sum_n (e^{lambda_{n+1}} - e^{lambda_n}) D_n."""
+    c = g.columns
+    read = read_run(tabulate("ddim", g))
+    rho = c.rho
+    expected = c.sigma[-1] * (1 / rho[1:] - 1 / rho[:-1])
+    assert float(read[0]) == pytest.approx(float(c.sigma[-1] / c.sigma[0]), rel=1e-13)
+    absolute = float(c.sigma[-1] / rho[1:].min())
+    assert float((read[1:] - expected).abs().max()) <= 1e-14 * absolute
+
+
+@pytest.mark.parametrize("name", [n for n, m in METHODS.items() if m.frame in ("data", "noise", "noise-rho")])
+def test_one_node_last_step_at_sigma_zero(name: str) -> None:
+    """At sigma = 0 the last row is the one-node rule: x = alpha' x0hat, no inf, no nan."""
+    edm = schedule("edm")
+    g = from_times(edm, torch.tensor([10.0, 3.0, 1.0, 0.3, 0.1, 0.0], dtype=torch.float64))
+    tableau = tabulate(name, g)
+    for table in (tableau.states, tableau.outputs):
+        assert bool(torch.isfinite(table).all())
+    state, output = float(tableau.states[-1, 0]), float(tableau.outputs[-1, 0])
+    expected = {"data": (0.0, 1.0), "noise": (1.0, -0.1)}[tableau.prediction]
+    assert (state, output) == pytest.approx(expected, rel=1e-15)
+    assert tableau.outputs[-1, 1:].abs().sum() == 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_start_at_alpha_zero(name: str) -> None:
+    g = grid(schedule("flow"), "uniform-t", 6, t_min=0.01, t_max=1.0)
+    if METHODS[name].frame in ("data", "velocity"):
+        tableau = tabulate(name, g)
+        assert bool(torch.isfinite(tableau.outputs).all())
+        # The first step is the one-node rule: x' = alpha' x0hat + sigma' epshat with epshat = x.
+        if METHODS[name].frame == "data":
+            assert float(tableau.states[0, 0]) == pytest.approx(g.points[1].sigma)
+            assert float(tableau.outputs[0, 0]) == pytest.approx(g.points[1].alpha)
+    else:
+        with pytest.raises(InputError, match="alpha = 0"):
+            tabulate(name, g)
+
+
+def test_history_does_not_reach_behind_an_infinite_step() -> None:
+    g = grid(schedule("flow"), "uniform-t", 6, t_min=0.01, t_max=1.0)
+    tableau = tabulate("exp-adams-3", g)
+    used = (tableau.outputs != 0).sum(1).tolist()
+    assert used == [1, 1, 2, 3, 3, 3]
+
+
+def test_li_sampler_is_the_published_update_on_its_own_schedule() -> None:
+    """Y- = sqrt(a+) (Y - b+/2 s);  Y' = (Y + b/2 s + b^2/(4 b+) (s - sqrt(a+) s(Y-))) / sqrt(a)."""
+    g = li_grid(79, 1.0, 7.0)
+    a_bar = g.columns.alpha**2
+    tableau = tabulate("li-accelerated-ode", g)
+    for n in range(1, g.steps):
+        a_plus, a = a_bar[n - 1] / a_bar[n], a_bar[n] / a_bar[n + 1]
+        a_plus, a = float(a_plus), float(a)
+        row = 2 * n - 1
+        back = tableau.states[row].tolist()[0], tableau.outputs[row].tolist()[0]
+        assert back == pytest.approx((a_plus**0.5, -(a_plus**0.5) * (1 - a_plus) / 2), rel=1e-11)
+        gain = (1 - a) ** 2 / (4 * (1 - a_plus))
+        states, outputs = tableau.states[row + 1].tolist(), tableau.outputs[row + 1].tolist()
+        assert states == pytest.approx([0, a**-0.5], rel=1e-11)
+        expected = [-gain * (a_plus / a) ** 0.5, ((1 - a) / 2 + gain) / a**0.5]
+        assert outputs == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda g: tabulate("dpm-solver++-2n", g), "dpm-solver++-2m"),
+        (lambda g: tabulate("exp-adams-4", g), "history of 3 steps"),
+        (lambda g: tabulate("ddim", g, "ideal"), 'one of "ramp", "exact"'),
+        (lambda g: tabulate("ddim?eta=1", g), "takes no parameters"),
+    ],
+)
+def test_bad_input_is_one_line(call: object, says: str) -> None:
+    g = grid(VP, "uniform-t", 3, t_min=0.01, t_max=1.0)
+    with pytest.raises(InputError) as refused:
+        call(g)  # type: ignore[operator]
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_every_alias_is_the_same_table() -> None:
+    g = grid(VP, "karras", 8, sigma_min=0.01, sigma_max=80.0, rho=7.0)
+    for record in METHODS.values():
+        for alias in record.aliases:
+            assert torch.equal(tabulate(alias, g).outputs, tabulate(record.name, g).outputs)
+
+
+def test_phi_atoms_of_the_theory_are_the_ones_the_oracle_evaluates() -> None:
+    with mp.workdps(40):
+        assert abs(at_40_digits(phi(2, -sp.Symbol("h")), {"h": mp.mpf(1)})[0] - mp.e**-1) < mp.mpf(10) ** -38
