@@ -16,7 +16,8 @@ def _answering(vectors: Tensor) -> Denoiser:
     answers = iter(vectors)
 
     def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
-        return next(answers)
+        answer: Tensor = next(answers)
+        return answer
 
     return denoise
 

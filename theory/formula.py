@@ -132,9 +132,7 @@ def describe(method: Method) -> dict[str, Any]:
             {
                 "to": row.to,
                 "end": str(grid_position(row.to)),
-                "nodes": [
-                    {"back": n.back, "stage": n.stage, "position": str(method.position(n))} for n in row.nodes
-                ],
+                "nodes": [{"back": n.back, "stage": n.stage, "position": str(method.position(n))} for n in row.nodes],
                 "rule": "published" if row.rule is None else row.rule.__name__.removesuffix("_rule"),
                 "weights": [str(w) for w in weights],
                 "weights_latex": [tex(w) for w in weights],

@@ -100,12 +100,14 @@ class Method:
     @cached_property
     def weights(self) -> tuple[tuple[sp.Expr, ...], ...]:
         """The weights W_j of every row, in terms of h, the step ratios and phi atoms."""
-        return tuple(
-            row.published
-            if row.rule is None
-            else weights([self.position(n) for n in row.nodes], row.rule, self.frame.kappa, grid_position(row.to))
-            for row in self.rows
-        )
+        return tuple(map(self._row_weights, self.rows))
+
+    def _row_weights(self, row: Row) -> tuple[sp.Expr, ...]:
+        if row.rule is None:
+            assert row.published is not None
+            return row.published
+        nodes = [self.position(node) for node in row.nodes]
+        return weights(nodes, row.rule, self.frame.kappa, grid_position(row.to))
 
     @property
     def history(self) -> int:

@@ -13,7 +13,7 @@ import sympy as sp
 from .notation import h
 
 
-class phi(sp.Function):
+class phi(sp.Function):  # type: ignore[misc]
     """phi_k(z) as an atom; phi_k(0) = 1/k! (Hochbruck and Ostermann 2010, eq. 2.10)."""
 
     nargs = 2

@@ -48,8 +48,11 @@ def at_40_digits(expression: sp.Expr, names: dict[str, mp.mpf]) -> tuple[mp.mpf,
 
 
 def oracle_rows(method: Method, g: Grid) -> list[tuple[mp.mpf, list[tuple[mp.mpf, mp.mpf]]]]:
-    """(coefficient of x_n, [(coefficient, sum of absolute terms) of every output]) of every row, from the stored columns."""
-    c = {name: [mp.mpf(v) for v in getattr(g.columns, name).tolist()] for name in ("alpha", "sigma", "lam", "rho", "rho2", "t")}
+    """Of every row: the coefficient of x_n, and (coefficient, sum of absolute terms) of every output."""
+    c = {
+        name: [mp.mpf(v) for v in getattr(g.columns, name).tolist()]
+        for name in ("alpha", "sigma", "lam", "rho", "rho2", "t")
+    }
     frame = method.frame
     clock = c[frame.column]
 

@@ -12,7 +12,11 @@ from ..phi import moment, phi
 from .core import Claim, Proof, claim
 
 
-@claim("weight-sum", "The weights of every row sum to the weight of one node: a constant F is integrated exactly.", "")
+@claim(
+    "weight-sum",
+    "The weights of every row sum to the weight of one node: a constant F is integrated exactly.",
+    "hochbruck2010exponential",
+)
 def weight_sum() -> Proof:
     return Proof(
         tuple(
