@@ -1,0 +1,52 @@
+"""`samplerproof prove`: the order of every named method, decided exactly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from samplerproof.numerics.catalogue import METHODS, resolve
+from samplerproof.numerics.errors import InputError
+
+
+def prove(names: Sequence[str], everything: bool) -> list[dict[str, Any]]:
+    """One entry a method: claimed and proved order, and the leading defects.
+
+    proved: the claim is the exact order, neither more nor less.  proved_order_free: the order for free step ratios;
+    the weights of every record hold for all of them, so that it is the proved order.
+    Raises InputError on an unknown name, and where names and --all are both or neither given.
+    """
+    if bool(names) == everything:
+        raise InputError("NAME", " ".join(names) or "nothing", "names of methods, or --all")
+    wanted = list(METHODS) if everything else list(dict.fromkeys(resolve(name, "NAME").name for name in names))
+
+    from samplerproof.theory.methods import find
+
+    return [_proved(find(name)) for name in wanted]
+
+
+def _proved(method: Any) -> dict[str, Any]:
+    from samplerproof.theory.order import prove_order
+
+    started = time.perf_counter()
+    proof = prove_order(method)
+    return {
+        "name": method.name,
+        "claimed_order": method.order,
+        "proved_order": proof.order,
+        "proved_order_free": proof.order,
+        "proved": proof.order == method.order,
+        "order_asymptotic": method.order_asymptotic,
+        "conditions": proof.conditions,
+        "leading_defects": [
+            {
+                "tree": str(defect.tree),
+                "differential": defect.tree.latex,
+                "power": defect.power,
+                "coefficient": str(defect.coefficient),
+            }
+            for defect in proof.leading_defects
+        ],
+        "seconds": round(time.perf_counter() - started, 3),
+    }

@@ -1,0 +1,113 @@
+"""Orders: proved and bounded for every record, refuted for altered ones, and right on classical Runge-Kutta methods."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import sympy as sp
+
+from samplerproof.theory.exponential import collapsed
+from samplerproof.theory.frames import NOISE_RHO
+from samplerproof.theory.method import NOW, Method, Row, past, stage
+from samplerproof.theory.methods import METHODS, find
+from samplerproof.theory.notation import a1, h, r
+from samplerproof.theory.order import prove_order
+from samplerproof.theory.trees import Tree, trees
+
+LEAF = Tree()
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_the_claimed_order_is_the_exact_order(method: Method) -> None:
+    proof = prove_order(method)
+    assert proof.order == method.order
+    assert proof.leading_defects
+    assert all(defect.total_order == method.order + 1 for defect in proof.leading_defects)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_a_weight_off_by_a_millionth_has_order_zero(method: Method) -> None:
+    last = method.rows[-1]
+    weights = (method.weights[-1][0] * (1 + sp.Rational(1, 10**6)), *method.weights[-1][1:])
+    altered = replace(method, rows=(*method.rows[:-1], replace(last, rule=None, published=weights)))
+    assert prove_order(altered).order == 0
+
+
+def test_2m_with_its_ratio_inverted_loses_an_order() -> None:
+    two_m = find("dpm-solver++-2m")
+    weights = tuple(w.subs(r[0], 1 / r[0]) for w in two_m.weights[0])
+    altered = replace(two_m, rows=(Row((NOW, past(1)), published=weights),))
+    assert prove_order(altered).order == 1
+
+
+def test_2m_collapsed_elsewhere_loses_an_order() -> None:
+    two_m = find("dpm-solver++-2m")
+    moved = replace(two_m, rows=(Row((NOW, past(1)), collapsed(at=sp.Rational(1, 3))),))
+    assert prove_order(moved).order == 1
+
+
+def test_what_the_accelerated_ode_needs_for_order_two() -> None:
+    """Not the a_{t+1} = 1 + O(h) of its steps, but the right length of the backward step and sqrt(a_{t+1}) before the
+    past score: without that root the past output is F/sqrt(a_{t+1}), and the method is of order 1.
+    """
+    method = find("li-accelerated-ode")
+    back, step = method.rows
+    assert back.published is not None
+    assert step.published is not None
+    plain = [replace(row, published=tuple(w.subs(a1, 1) for w in row.published or ())) for row in method.rows]
+    assert prove_order(replace(method, rows=tuple(plain))).order == 2
+    too_far = replace(back, published=(2 * back.published[0],))
+    assert prove_order(replace(method, rows=(too_far, step))).order == 1
+    now, then = step.published
+    without_root = replace(step, published=(now, then / sp.sqrt(a1)))
+    assert prove_order(replace(method, rows=(back, without_root))).order == 1
+
+
+def test_leading_defects_of_multistep_methods_are_the_known_constants() -> None:
+    """On a grid of equal steps: DDIM -1/2, exponential Adams 2 -5/12, 3 -3/8, 4 -251/720 (of the classical Adams)."""
+    known = {"ddim": -sp.Rational(1, 2), "exp-adams-2": -sp.Rational(5, 12)}
+    known |= {"exp-adams-3": -sp.Rational(3, 8), "exp-adams-4": -sp.Rational(251, 720)}
+    for name, constant in known.items():
+        proof = prove_order(find(name))
+        # The tall tree's defect, times its density, is that of the quadrature.
+        tall = LEAF
+        for _ in range(find(name).order):
+            tall = Tree(0, (tall,))
+        (defect,) = [d for d in proof.leading_defects if d.tree == tall]
+        assert defect.coefficient.subs({ratio: 1 for ratio in r}) == constant
+
+
+def test_numbers_of_trees() -> None:
+    """A tree whose legs are leaves of a second kind without children: 1, 2, 5, 13, 37, 108."""
+    assert [len(trees(n)) for n in range(1, 7)] == [1, 2, 5, 13, 37, 108]
+    without_legs = [sum(not has_legs(t) for t in trees(n)) for n in range(1, 7)]
+    assert without_legs == [1, 1, 2, 4, 9, 20]  # rooted trees, Hairer, Norsett and Wanner, table II.2.1
+
+
+def has_legs(tree: Tree) -> bool:
+    return bool(tree.legs) or any(map(has_legs, tree.children))
+
+
+def test_densities_and_symmetries() -> None:
+    bush, tall = Tree(0, (LEAF, LEAF)), Tree(0, (Tree(0, (LEAF,)),))
+    assert (bush.gamma, bush.sigma, tall.gamma, tall.sigma) == (3, 2, 6, 1)
+    assert (Tree(2).gamma, Tree(2).sigma, Tree(1, (LEAF,)).gamma) == (3, 2, 3)
+    assert str(Tree(1, (LEAF,))) == "[1 []]"
+    assert Tree(1, (LEAF,)).latex == r"G_{zu}\left(G\right)"
+
+
+def runge_kutta(a: list[list[object]], b: list[object]) -> Method:
+    """A classical method on stages that all lie at the end of the step: c is 1 for every stage but the first."""
+    rows = tuple(
+        Row((NOW, *(stage(k) for k in range(1, i + 1))), published=tuple(sp.sympify(v) * h for v in line))
+        for i, line in enumerate([*a, b])
+    )
+    return Method("rk", "test", NOISE_RHO, rows, order=1, cite="x", summary="")
+
+
+def test_classical_methods_in_a_frame_without_rate() -> None:
+    half = sp.Rational(1, 2)
+    assert prove_order(runge_kutta([[1]], [half, half])).order == 2
+    assert prove_order(runge_kutta([[1]], [half, half + sp.Rational(1, 10**6)])).order == 0
+    assert prove_order(runge_kutta([], [1])).order == 1
