@@ -120,6 +120,54 @@ def dpm_solver_pp_2m(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
     )
 
 
+def dpm_solver_pp_3m_published(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-3m-published: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    return (
+        h*phi1 + h*phi2*(2*r1 + r2)/(r1*(r1 + r2)) + h*phi3/(r1*(r1 + r2)),
+        -h*phi2*(r1 + r2)/(r1*r2) - h*phi3/(r1*r2),
+        h*phi2*r1/(r2*(r1 + r2)) + h*phi3/(r2*(r1 + r2)),
+    )
+
+
+def deis_rhoab1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """deis-rhoab1: zhang2023deis; order 2."""
+    return (
+        h + h/(2*r1),
+        -h/(2*r1),
+    )
+
+
+def deis_rhoab2(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """deis-rhoab2: zhang2023deis; order 3."""
+    return (
+        h + h*(2*r1 + r2)/(2*r1*(r1 + r2)) + h/(3*r1*(r1 + r2)),
+        -h*(r1 + r2)/(2*r1*r2) - h/(3*r1*r2),
+        h*r1/(2*r2*(r1 + r2)) + h/(3*r2*(r1 + r2)),
+    )
+
+
+def deis_rhoab3(h: Tensor, r1: Tensor, r2: Tensor, r3: Tensor) -> tuple[Tensor, ...]:
+    """deis-rhoab3: zhang2023deis; order 4."""
+    return (
+        h
+        + h*(3*r1 + 2*r2 + r3)/(3*r1*(r1 + r2)*(r1 + r2 + r3))
+        + h*(3*r1**2 + 4*r1*r2 + 2*r1*r3 + r2**2 + r2*r3)/(2*r1*(r1 + r2)*(r1 + r2 + r3))
+        + h/(4*r1*(r1 + r2)*(r1 + r2 + r3)),
+        -h*(r1 + r2)*(r1 + r2 + r3)/(2*r1*r2*(r2 + r3))
+        - h*(2*r1 + 2*r2 + r3)/(3*r1*r2*(r2 + r3))
+        - h/(4*r1*r2*(r2 + r3)),
+        h*r1*(r1 + r2 + r3)/(2*r2*r3*(r1 + r2))
+        + h*(2*r1 + r2 + r3)/(3*r2*r3*(r1 + r2))
+        + h/(4*r2*r3*(r1 + r2)),
+        -h*r1*(r1 + r2)/(2*r3*(r2 + r3)*(r1 + r2 + r3))
+        - h*(2*r1 + r2)/(3*r3*(r2 + r3)*(r1 + r2 + r3))
+        - h/(4*r3*(r2 + r3)*(r1 + r2 + r3)),
+    )
+
+
 def edm_heun_row1(h: Tensor) -> tuple[Tensor, ...]:
     """edm-heun, row 1 of 2: karras2022edm; order 2."""
     return (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import ddim, foundations, li, weights
+from . import adams, ddim, foundations, li, weights
 from .core import Claim, Proof
 
-CLAIMS: tuple[Claim, ...] = (*foundations.CLAIMS, *ddim.CLAIMS, *weights.CLAIMS, *li.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (*foundations.CLAIMS, *ddim.CLAIMS, *weights.CLAIMS, *adams.CLAIMS, *li.CLAIMS)
 
 __all__ = ["CLAIMS", "Claim", "Proof"]

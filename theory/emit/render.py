@@ -44,7 +44,7 @@ def row_name(method: Method, row: int) -> str:
 def entry(weight: sp.Expr) -> list[str]:
     """One entry of the returned tuple; a long sum gets a line a term."""
     text = to_torch(weight)
-    if len(text) <= 80:
+    if len(text) <= 80 or not isinstance(weight, sp.Add):
         return [f"    {text},"]
     first, *rest = [to_torch(term) for term in weight.as_ordered_terms()]
     signed = [f"- {term[1:]}" if term.startswith("-") else f"+ {term}" for term in rest]

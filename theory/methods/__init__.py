@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..method import Method
 from .adams import (
     DPM_SOLVER_PP_2M,
+    DPM_SOLVER_PP_3M_PUBLISHED,
     EXP_ADAMS_2,
     EXP_ADAMS_3,
     EXP_ADAMS_4,
@@ -13,6 +14,7 @@ from .adams import (
     EXP_ADAMS_NOISE_4,
 )
 from .classical import DDIM, EDM_HEUN, FLOW_EULER
+from .deis import DEIS_RHOAB1, DEIS_RHOAB2, DEIS_RHOAB3
 from .li import LI_ACCELERATED_ODE, LI_DDIM
 
 METHODS: tuple[Method, ...] = (
@@ -24,6 +26,10 @@ METHODS: tuple[Method, ...] = (
     EXP_ADAMS_NOISE_3,
     EXP_ADAMS_NOISE_4,
     DPM_SOLVER_PP_2M,
+    DPM_SOLVER_PP_3M_PUBLISHED,
+    DEIS_RHOAB1,
+    DEIS_RHOAB2,
+    DEIS_RHOAB3,
     EDM_HEUN,
     LI_DDIM,
     LI_ACCELERATED_ODE,

@@ -7,10 +7,12 @@ import sympy as sp
 from ..exponential import collapsed, exact
 from ..frames import DATA, NOISE, Frame
 from ..method import NOW, Method, Row, past
+from ..notation import h, r
+from ..phi import phi
 from .classical import DDIM
 
 
-def exponential_adams(q: int, frame: Frame, prefix: str, start: Method) -> Method:
+def exponential_adams(q: int, frame: Frame, prefix: str, start: Method, aliases: tuple[str, ...] = ()) -> Method:
     """The q-node method of order q, started by the method with one node less."""
     return Method(
         name=f"{prefix}-{q}",
@@ -20,12 +22,13 @@ def exponential_adams(q: int, frame: Frame, prefix: str, start: Method) -> Metho
         order=q,
         cite="hochbruck2010exponential",
         summary=f"Integrate the interpolant of the last {q} {frame.prediction} predictions exactly in lambda.",
+        aliases=aliases,
         start=start,
     )
 
 
 EXP_ADAMS_2 = exponential_adams(2, DATA, "exp-adams", DDIM)
-EXP_ADAMS_3 = exponential_adams(3, DATA, "exp-adams", EXP_ADAMS_2)
+EXP_ADAMS_3 = exponential_adams(3, DATA, "exp-adams", EXP_ADAMS_2, aliases=("dpm-solver++-3m", "unip-3"))
 EXP_ADAMS_4 = exponential_adams(4, DATA, "exp-adams", EXP_ADAMS_3)
 EXP_ADAMS_NOISE_2 = exponential_adams(2, NOISE, "exp-adams-noise", DDIM)
 EXP_ADAMS_NOISE_3 = exponential_adams(3, NOISE, "exp-adams-noise", EXP_ADAMS_NOISE_2)
@@ -38,6 +41,30 @@ DPM_SOLVER_PP_2M = Method(
     rows=(Row(nodes=(NOW, past(1)), rule=collapsed(at=sp.Rational(1, 2))),),
     order=2,
     cite="lu2022dpmsolverpp",
+    aliases=("unip-2",),
     summary="Exponential Adams 2 with its weight collapsed onto the midpoint of the step.",
     start=DDIM,
+)
+
+
+def _published_3m() -> tuple[sp.Expr, ...]:
+    """The multistep 3M of the libraries: its second divided difference D2 is half of what the expansion asks for."""
+    newest, middle, oldest = (sp.Matrix([[int(i == j) for j in range(3)]]) for i in range(3))
+    d10, d11 = (newest - middle) / r[0], (middle - oldest) / r[1]
+    d1 = d10 + r[0] / (r[0] + r[1]) * (d10 - d11)
+    d2 = (d10 - d11) / (r[0] + r[1])
+    parts = [(phi(1, -h), newest), (phi(2, -h), d1), (phi(3, -h), d2)]
+    return tuple(sum((h * atom * sp.factor(row[j]) for atom, row in parts), start=sp.S.Zero) for j in range(3))
+
+
+DPM_SOLVER_PP_3M_PUBLISHED = Method(
+    name="dpm-solver++-3m-published",
+    family="dpm-solver++",
+    frame=DATA,
+    rows=(Row(nodes=(NOW, past(1), past(2)), published=_published_3m()),),
+    order=2,
+    cite="lu2022dpmsolverpp",
+    summary="The three-step method as the libraries have it, with half the second divided difference.",
+    start=DPM_SOLVER_PP_2M,
+    provenance="published; read in the code of DPM-Solver, diffusers and k-diffusion",
 )
