@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import torch
@@ -22,9 +23,13 @@ KINDS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Grid:
-    """N + 1 points, noisy to clean. columns: float64 [N + 1], strictly increasing in lambda."""
+    """N + 1 points, noisy to clean. columns: float64 [N + 1], strictly increasing in lambda.
+
+    schedule: what lies between the points; None for a discrete process.
+    """
 
     columns: Columns
+    schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
         lam, t = self.columns.lam, self.columns.t
@@ -42,17 +47,29 @@ class Grid:
 
     @cached_property
     def points(self) -> tuple[Point, ...]:
-        c = self.columns
-        rows = zip(*(v.tolist() for v in (c.alpha, c.sigma, c.t, c.dalpha, c.dsigma)), strict=True)
-        return tuple(Point(*row) for row in rows)
+        return self.columns.points()
 
     def point(self, n: int) -> Point:
         return self.points[n]
 
+    def places(self, steps: Tensor, to: int | Fraction, clock: str) -> Columns:
+        """For each of the steps n: the grid point n + to, or the point at the fraction `to` of the step in a clock.
+
+        clock: the name of a column.  Raises InputError for a fraction on a discrete process.
+        """
+        if isinstance(to, int):
+            return self.columns.take(steps + to)
+        if self.schedule is None:
+            raise InputError("grid", "a discrete process", "no points between its levels, which this method needs")
+        u = getattr(self.columns, clock)
+        inside = u[steps] + float(to) * (u[steps + 1] - u[steps])
+        lam = {"lam": inside, "rho": -inside.log(), "rho2": -inside.log() / 2}
+        return self.schedule.columns(inside if clock == "t" else self.schedule.time(lam[clock]))
+
 
 def from_times(schedule: Schedule, t: Tensor) -> Grid:
     """The grid at times t [N + 1], decreasing.  Raises InputError if they repeat, turn back or leave the domain."""
-    return Grid(schedule.columns(t.to(torch.float64)))
+    return Grid(schedule.columns(t.to(torch.float64)), schedule)
 
 
 def grid(schedule: Schedule, kind: str, steps: int, **parameters: float) -> Grid:

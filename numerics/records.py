@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 
@@ -11,12 +12,13 @@ from typing import Any
 class Row:
     """One new vector of a step: z(to) = z_n + sum_j W_j F(node_j).
 
-    to: offset of the grid point where it lives.  nodes: (back, stage) of each output used: at the grid point
-    `back` steps ago, or at the result of this step's row `stage` (from 1).  weights: name of the function in
-    generated/weights.py, and the names of its arguments.
+    to: where it lives: the offset of a grid point, or a fraction of the step in the frame's clock.
+    nodes: (back, stage) of each output used: at the grid point `back` steps ago, or at the result of this step's row
+    `stage` (from 1).
+    weights, arguments: the name of the function in generated/weights.py, and those of what it is called with.
     """
 
-    to: int
+    to: int | Fraction
     nodes: tuple[tuple[int, int], ...]
     weights: str
     arguments: tuple[str, ...]

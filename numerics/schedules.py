@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -28,6 +28,15 @@ class Columns:
     rho2: Tensor
     dalpha: Tensor
     dsigma: Tensor
+
+    def take(self, index: Tensor) -> Columns:
+        """The columns at some of their points."""
+        return Columns(*(getattr(self, f.name)[index] for f in fields(self)))
+
+    def points(self) -> tuple[Point, ...]:
+        """Every point of one-dimensional columns."""
+        rows = zip(*(v.tolist() for v in (self.alpha, self.sigma, self.t, self.dalpha, self.dsigma)), strict=True)
+        return tuple(Point(*row) for row in rows)
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .catalogue import METHODS, resolve
+from .catalogue import resolve
+from .coefficients import frame_columns, plan, steps_of
 from .errors import InputError
-from .generated import weights as generated
 from .generated.frames import FRAMES
 from .grids import Grid
 from .points import Point
-from .records import Frame, Record
-from .records import Row as RecordRow
-from .schedules import Columns
 
 
 @dataclass(frozen=True)
@@ -60,14 +57,6 @@ class Tableau:
         )
 
 
-@dataclass(frozen=True)
-class _Line:
-    """A row before it is laid out: which earlier vectors and outputs it reads, with which coefficients."""
-
-    states: dict[int, float]
-    outputs: dict[int, float]
-
-
 def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
     """Tabulate a method of the catalogue on a grid.
 
@@ -75,7 +64,7 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
     "exact": the states at the first history + 1 grid points are supplied instead (Tableau.given).
     A step whose clock is infinite at an end (sigma = 0 last, alpha = 0 first in the data frame) is the one-node
     rule. Raises InputError: unknown method or start, more history than steps, a start at alpha = 0 in a frame whose
-    scale vanishes there (all but data and velocity).
+    scale vanishes there (all but data and velocity), stages between the levels of a discrete process.
     """
     record = resolve(name)
     if start not in ("ramp", "exact"):
@@ -83,28 +72,25 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
     if record.history >= grid.steps and record.history > 0:
         raise InputError("steps", grid.steps, f"{record.name} needs more than its history of {record.history} steps")
     frame = FRAMES[record.frame]
-    if float(_frame_columns(frame, grid.columns)[0][0]) == 0:
+    if float(frame_columns(frame, grid.columns)[0][0]) == 0:
         raise InputError("grid", "alpha = 0 at the start", f"not possible in the {record.frame} frame of {record.name}")
 
-    first = record.history if start == "exact" else 0
-    plan = [_method_at(record, grid, n) for n in range(grid.steps)]
-    coefficients = _coefficients(plan, grid, frame)
-
-    at_grid = {n: n for n in range(first + 1)}  # grid point -> vector
-    points = list(grid.points[: first + 1])
-    step, ends = list(range(first + 1)), [True] * (first + 1)
-    lines: list[_Line] = []
-    for n in range(first, grid.steps):
-        rows = _rows(plan[n])
+    given = (record.history if start == "exact" else 0) + 1
+    at_grid = {n: n for n in range(given)}  # grid point -> vector
+    points = list(grid.points[:given])
+    step, ends = list(range(given)), [True] * given
+    states: list[dict[int, float]] = []  # of every row: earlier vector -> coefficient
+    outputs: list[dict[int, float]] = []
+    for n, rows in enumerate(steps_of(plan(record, grid), grid, frame)[given - 1 :], start=given - 1):
         stages: list[int] = []
-        for k, row in enumerate(rows):
-            carry, weights = coefficients[n][k]
+        for row in rows:
             sources = [stages[stage - 1] if stage else at_grid[n - back] for back, stage in row.nodes]
-            lines.append(_Line({at_grid[n]: carry}, dict(zip(sources, weights, strict=True))))
+            states.append({at_grid[n]: row.carry})
+            outputs.append(dict(zip(sources, row.weights, strict=True)))
             stages.append(len(points))
-            points.append(grid.points[n + row.to])
+            points.append(row.point)
             step.append(n + 1)
-            ends.append(k == len(rows) - 1)
+            ends.append(row is rows[-1])
         at_grid[n + 1] = stages[-1]
     return Tableau(
         method=record.name,
@@ -112,77 +98,10 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
         points=tuple(points),
         step=tuple(step),
         ends=tuple(ends),
-        given=first + 1,
-        states=_lay_out([line.states for line in lines], first + 1),
-        outputs=_lay_out([line.outputs for line in lines], first + 1),
+        given=given,
+        states=_lay_out(states, given),
+        outputs=_lay_out(outputs, given),
     )
-
-
-# The one-node rule of the frame: what every start-up ends in, and what a step that is infinite in the clock is.
-ONE_NODE = (RecordRow(to=1, nodes=((0, 0),), weights="one_node", arguments=("h", "kappa")),)
-
-
-def _rows(method: Record | None) -> tuple[RecordRow, ...]:
-    return ONE_NODE if method is None else method.rows
-
-
-def _method_at(record: Record, grid: Grid, n: int) -> Record | None:
-    """Who takes step n: the record, a start-up method of it, or (None) the one-node rule of its frame."""
-    alpha, sigma = grid.columns.alpha, grid.columns.sigma
-    if float(sigma[n + 1]) == 0 or float(alpha[n]) == 0:
-        return None
-    available = n - int(float(alpha[0]) == 0)  # nothing beyond an infinite step serves as history
-    method = record
-    while method.history > available:
-        assert method.start is not None
-        method = METHODS[method.start]
-        if method.history == 0:
-            return None
-    return method
-
-
-def _coefficients(plan: list[Record | None], grid: Grid, frame: Frame) -> list[list[tuple[float, tuple[float, ...]]]]:
-    """For every step and row: the coefficient of the state at the step's start, and those of the outputs.
-
-    x_end = (m_end / m_n) x_n + S_end sum_j W_j f_j d_j, with scale m, output scale S and factor f of the frame.
-    """
-    c = grid.columns
-    scale, output_scale, factor = _frame_columns(frame, c)
-    result: list[list[tuple[float, tuple[float, ...]]]] = [[] for _ in plan]
-    for method in dict.fromkeys(plan):
-        steps = torch.tensor([n for n, m in enumerate(plan) if m is method])
-        step_numbers = _step_numbers(frame, c, steps, 0 if method is None else method.history)
-        for row in _rows(method):
-            end = steps + row.to
-            carry = scale[end] / scale[steps]
-            made = getattr(generated, row.weights)(*(step_numbers[a] for a in row.arguments))
-            # An output made at a stage lives at that stage's grid point.
-            at = [steps + (_rows(method)[stage - 1].to if stage else -back) for back, stage in row.nodes]
-            weights = [output_scale[end] * w * factor[where] for w, where in zip(made, at, strict=True)]
-            if method is None and frame.whole is not None:
-                whole = frame.whole(c.alpha[steps], c.sigma[steps], c.alpha[end], c.sigma[end])
-                weights = [torch.where(step_numbers["h"].isinf(), whole, w) for w in weights]
-            table = torch.stack([carry, *weights], dim=1).tolist()
-            for n, (first, *rest) in zip(steps.tolist(), table, strict=True):
-                result[n].append((first, tuple(rest)))
-    return result
-
-
-def _frame_columns(frame: Frame, c: Columns) -> list[Tensor]:
-    """Scale, output scale and factor of the frame at every grid point, float64 [N + 1] each."""
-    return [torch.as_tensor(v, dtype=torch.float64).expand_as(c.t) for v in frame.functions(c.alpha, c.sigma)]
-
-
-def _step_numbers(frame: Frame, c: Columns, steps: Tensor, history: int) -> dict[str, Tensor]:
-    """h, the step ratios r1, r2, … and a1 of the given steps, from differences of the stored clock."""
-    clock = getattr(c, frame.clock)
-    h = clock[steps + 1] - clock[steps]
-    numbers = {"h": h, "kappa": torch.tensor(frame.kappa)}
-    for k in range(1, history + 1):
-        numbers[f"r{k}"] = (clock[steps + 1 - k] - clock[steps - k]) / h
-    if history:
-        numbers["a1"] = (c.alpha[steps - 1] / c.alpha[steps]) ** 2
-    return numbers
 
 
 def _lay_out(lines: list[dict[int, float]], given: int) -> Tensor:

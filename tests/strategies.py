@@ -20,7 +20,9 @@ SCHEDULES: tuple[Schedule, ...] = (
 
 
 @st.composite
-def rough_grids(draw: st.DrawFn, schedules: tuple[Schedule, ...] = SCHEDULES, most: int = 9, shortest: float = 1e-7) -> Grid:
+def rough_grids(
+    draw: st.DrawFn, schedules: tuple[Schedule, ...] = SCHEDULES, most: int = 9, shortest: float = 1e-7
+) -> Grid:
     """A grid whose steps in lambda are drawn from [shortest, 3], log-uniformly."""
     chosen = draw(st.sampled_from(schedules))
     size = st.floats(math.log10(shortest), 0.5).map(lambda e: 10**e)

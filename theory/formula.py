@@ -8,7 +8,7 @@ import sympy as sp
 
 from .exponential import one_node
 from .frames import Frame
-from .method import Method, Node, Row, grid_position
+from .method import Method, Node, Place, Row, grid_position
 from .notation import NOTATION, alpha, h, sigma, t
 from .phi import phi
 
@@ -27,8 +27,10 @@ def _at(expression: sp.Expr, index: str) -> str:
     return str(sp.latex(expression.subs(subscripted, simultaneous=True)))
 
 
-def _index(offset: int) -> str:
-    return "n" if offset == 0 else f"n{offset:+d}"
+def _index(place: Place) -> str:
+    if not isinstance(place, int):
+        return f"n+{place}"
+    return "n" if place == 0 else f"n{place:+d}"
 
 
 def _state(method: Method, node: Node) -> str:
@@ -130,7 +132,7 @@ def describe(method: Method) -> dict[str, Any]:
         },
         "rows": [
             {
-                "to": row.to,
+                "to": row.to if isinstance(row.to, int) else str(row.to),
                 "end": str(grid_position(row.to)),
                 "nodes": [{"back": n.back, "stage": n.stage, "position": str(method.position(n))} for n in row.nodes],
                 "rule": "published" if row.rule is None else row.rule.__name__.removesuffix("_rule"),

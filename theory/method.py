@@ -34,25 +34,32 @@ def stage(k: int) -> Node:
     return Node(stage=k)
 
 
-def grid_position(offset: int) -> sp.Expr:
-    """Position s (in units of h from u_n) of the grid point n + offset, offset <= 1."""
-    return sp.S.One if offset == 1 else -sum(ratios[:-offset], start=sp.S.Zero)
+Place = int | sp.Rational  # a grid point n + offset, offset <= 1; or a fraction of the step
+
+
+def grid_position(place: Place) -> sp.Expr:
+    """Position s of a place, in units of h from u_n."""
+    if not isinstance(place, int):
+        return place
+    return sp.S.One if place == 1 else -sum(ratios[:-place], start=sp.S.Zero)
 
 
 @dataclass(frozen=True)
 class Row:
     """One new vector: z(to) = z_n + sum_j W_j F(node_j).
 
-    to: +1 for the next grid point, -k for the grid point k steps back.
+    to: +1 for the next grid point, -k for the grid point k steps back, a Rational for that fraction of the step.
     rule: the weights follow from the nodes; or published: the weights as given, in the frame.
     """
 
     nodes: tuple[Node, ...]
     rule: Rule | None = None
-    to: int = 1
+    to: Place = 1
     published: tuple[sp.Expr, ...] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.to, int) and not 0 < self.to < 1:
+            raise ValueError(f"to: {self.to}; a fraction of the step lies between 0 and 1")
         if (self.rule is None) == (self.published is None):
             raise ValueError("row: give either rule or published")
         if self.published is not None and len(self.published) != len(self.nodes):
@@ -113,7 +120,7 @@ class Method:
     def history(self) -> int:
         """How many earlier grid points a step needs, for their outputs or for their place."""
         backs = [n.back for row in self.rows for n in row.nodes]
-        return max(*backs, *(-row.to for row in self.rows))
+        return max(*backs, *(-row.to for row in self.rows if isinstance(row.to, int)))
 
     @property
     def order_asymptotic(self) -> int:

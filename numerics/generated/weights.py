@@ -132,6 +132,190 @@ def dpm_solver_pp_3m_published(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tenso
     )
 
 
+def dpm_solver_2s_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver-2s, row 1 of 2: lu2022dpmsolver; order 2."""
+    phi1 = phi(1, h/2)
+    return (
+        h*phi1/2,
+    )
+
+
+def dpm_solver_2s_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver-2s, row 2 of 2: lu2022dpmsolver; order 2."""
+    phi1 = phi(1, h)
+    return (
+        h*phi1,
+    )
+
+
+def dpm_solver_2s_taylor_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver-2s-taylor, row 1 of 2: lu2022dpmsolver; order 2."""
+    phi1 = phi(1, h/2)
+    return (
+        h*phi1/2,
+    )
+
+
+def dpm_solver_2s_taylor_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver-2s-taylor, row 2 of 2: lu2022dpmsolver; order 2."""
+    phi1 = phi(1, h)
+    phi2 = phi(2, h)
+    return (
+        h*phi1 - 2*h*phi2,
+        2*h*phi2,
+    )
+
+
+def dpm_solver_3s_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver-3s, row 1 of 3: lu2022dpmsolver; order 3."""
+    phi1 = phi(1, h/3)
+    return (
+        h*phi1/3,
+    )
+
+
+def dpm_solver_3s_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver-3s, row 2 of 3: lu2022dpmsolver; order 3."""
+    phi1 = phi(1, 2*h/3)
+    phi2 = phi(2, 2*h/3)
+    return (
+        2*h*phi1/3 - 4*h*phi2/3,
+        4*h*phi2/3,
+    )
+
+
+def dpm_solver_3s_row3(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver-3s, row 3 of 3: lu2022dpmsolver; order 3."""
+    phi1 = phi(1, h)
+    phi2 = phi(2, h)
+    return (
+        h*phi1 - 3*h*phi2/2,
+        3*h*phi2/2,
+    )
+
+
+def dpm_solver_3s_taylor_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver-3s-taylor, row 1 of 3: lu2022dpmsolver; order 3."""
+    phi1 = phi(1, h/3)
+    return (
+        h*phi1/3,
+    )
+
+
+def dpm_solver_3s_taylor_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver-3s-taylor, row 2 of 3: lu2022dpmsolver; order 3."""
+    phi1 = phi(1, 2*h/3)
+    phi2 = phi(2, 2*h/3)
+    return (
+        2*h*phi1/3 - 4*h*phi2/3,
+        4*h*phi2/3,
+    )
+
+
+def dpm_solver_3s_taylor_row3(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver-3s-taylor, row 3 of 3: lu2022dpmsolver; order 3."""
+    phi1 = phi(1, h)
+    phi2 = phi(2, h)
+    phi3 = phi(3, h)
+    return (
+        h*phi1 - 9*h*phi2/2 + 9*h*phi3,
+        6*h*phi2 - 18*h*phi3,
+        -3*h*phi2/2 + 9*h*phi3,
+    )
+
+
+def dpm_solver_pp_2s_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-2s, row 1 of 2: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, -h/2)
+    return (
+        h*phi1/2,
+    )
+
+
+def dpm_solver_pp_2s_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-2s, row 2 of 2: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, -h)
+    return (
+        h*phi1,
+    )
+
+
+def dpm_solver_pp_2s_taylor_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-2s-taylor, row 1 of 2: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, -h/2)
+    return (
+        h*phi1/2,
+    )
+
+
+def dpm_solver_pp_2s_taylor_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-2s-taylor, row 2 of 2: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    return (
+        h*phi1 - 2*h*phi2,
+        2*h*phi2,
+    )
+
+
+def dpm_solver_pp_3s_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-3s, row 1 of 3: lu2022dpmsolverpp; order 3."""
+    phi1 = phi(1, -h/3)
+    return (
+        h*phi1/3,
+    )
+
+
+def dpm_solver_pp_3s_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-3s, row 2 of 3: lu2022dpmsolverpp; order 3."""
+    phi1 = phi(1, -2*h/3)
+    phi2 = phi(2, -2*h/3)
+    return (
+        2*h*phi1/3 - 4*h*phi2/3,
+        4*h*phi2/3,
+    )
+
+
+def dpm_solver_pp_3s_row3(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-3s, row 3 of 3: lu2022dpmsolverpp; order 3."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    return (
+        h*phi1 - 3*h*phi2/2,
+        3*h*phi2/2,
+    )
+
+
+def dpm_solver_pp_3s_taylor_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-3s-taylor, row 1 of 3: lu2022dpmsolverpp; order 3."""
+    phi1 = phi(1, -h/3)
+    return (
+        h*phi1/3,
+    )
+
+
+def dpm_solver_pp_3s_taylor_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-3s-taylor, row 2 of 3: lu2022dpmsolverpp; order 3."""
+    phi1 = phi(1, -2*h/3)
+    phi2 = phi(2, -2*h/3)
+    return (
+        2*h*phi1/3 - 4*h*phi2/3,
+        4*h*phi2/3,
+    )
+
+
+def dpm_solver_pp_3s_taylor_row3(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-3s-taylor, row 3 of 3: lu2022dpmsolverpp; order 3."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    return (
+        h*phi1 - 9*h*phi2/2 + 9*h*phi3,
+        6*h*phi2 - 18*h*phi3,
+        -3*h*phi2/2 + 9*h*phi3,
+    )
+
+
 def deis_rhoab1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
     """deis-rhoab1: zhang2023deis; order 2."""
     return (
@@ -165,6 +349,61 @@ def deis_rhoab3(h: Tensor, r1: Tensor, r2: Tensor, r3: Tensor) -> tuple[Tensor, 
         -h*r1*(r1 + r2)/(2*r3*(r2 + r3)*(r1 + r2 + r3))
         - h*(2*r1 + r2)/(3*r3*(r2 + r3)*(r1 + r2 + r3))
         - h/(4*r3*(r2 + r3)*(r1 + r2 + r3)),
+    )
+
+
+def deis_rho_kutta3_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """deis-rho-kutta3, row 1 of 3: zhang2023deis; order 3."""
+    return (
+        h/2,
+    )
+
+
+def deis_rho_kutta3_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """deis-rho-kutta3, row 2 of 3: zhang2023deis; order 3."""
+    return (
+        -h,
+        2*h,
+    )
+
+
+def deis_rho_kutta3_row3(h: Tensor) -> tuple[Tensor, ...]:
+    """deis-rho-kutta3, row 3 of 3: zhang2023deis; order 3."""
+    return (
+        h/6,
+        2*h/3,
+        h/6,
+    )
+
+
+def deis_rho_rk4_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """deis-rho-rk4, row 1 of 4: zhang2023deis; order 4."""
+    return (
+        h/2,
+    )
+
+
+def deis_rho_rk4_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """deis-rho-rk4, row 2 of 4: zhang2023deis; order 4."""
+    return (
+        h/2,
+    )
+
+
+def deis_rho_rk4_row3(h: Tensor) -> tuple[Tensor, ...]:
+    """deis-rho-rk4, row 3 of 4: zhang2023deis; order 4."""
+    return (
+        h,
+    )
+
+
+def deis_rho_rk4_row4(h: Tensor) -> tuple[Tensor, ...]:
+    """deis-rho-rk4, row 4 of 4: zhang2023deis; order 4."""
+    return (
+        h/6,
+        h/3,
+        h/3,
+        h/6,
     )
 
 
@@ -207,6 +446,35 @@ def li_accelerated_ode_row2(h: Tensor, r1: Tensor, a1: Tensor) -> tuple[Tensor, 
 
 def flow_euler(h: Tensor) -> tuple[Tensor, ...]:
     """flow-euler: lipman2023flow; order 1."""
+    return (
+        h,
+    )
+
+
+def flow_heun_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """flow-heun, row 1 of 2: lipman2023flow; order 2."""
+    return (
+        h,
+    )
+
+
+def flow_heun_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """flow-heun, row 2 of 2: lipman2023flow; order 2."""
+    return (
+        h/2,
+        h/2,
+    )
+
+
+def flow_midpoint_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """flow-midpoint, row 1 of 2: lipman2023flow; order 2."""
+    return (
+        h/2,
+    )
+
+
+def flow_midpoint_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """flow-midpoint, row 2 of 2: lipman2023flow; order 2."""
     return (
         h,
     )

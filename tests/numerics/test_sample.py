@@ -106,8 +106,8 @@ def ends_of(name: str, lam: Tensor, seed: int) -> list[Tensor]:
     return ends
 
 
-# flow-euler's clock is t, and the weights of li-accelerated-ode hold a ratio of alphas: a VP number.
-NOT_INVARIANT = ("flow-euler", "li-accelerated-ode")
+# The clock of the flow methods is t, and the weights of li-accelerated-ode hold a ratio of alphas: a VP number.
+NOT_INVARIANT = ("flow-euler", "flow-heun", "flow-midpoint", "li-accelerated-ode")
 
 
 @pytest.mark.parametrize("name", [n for n in METHODS if n not in NOT_INVARIANT])

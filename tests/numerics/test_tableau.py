@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import mpmath as mp
@@ -13,12 +14,14 @@ from strategies import rough_grids
 
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.generated.frames import FRAMES
 from samplerproof.numerics.grids import Grid, from_times, grid, li_grid
+from samplerproof.numerics.points import Point
 from samplerproof.numerics.readback import read_rows, read_run
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import Tableau, tabulate
 from samplerproof.theory.exponential import one_node
-from samplerproof.theory.method import Method, Row
+from samplerproof.theory.method import NOW, Method, Row
 from samplerproof.theory.methods import find
 from samplerproof.theory.notation import alpha, sigma
 from samplerproof.theory.phi import phi
@@ -47,39 +50,39 @@ def at_40_digits(expression: sp.Expr, names: dict[str, mp.mpf]) -> tuple[mp.mpf,
     return mp.fsum(terms), mp.fsum(map(abs, terms))
 
 
-def oracle_rows(method: Method, g: Grid) -> list[tuple[mp.mpf, list[tuple[mp.mpf, mp.mpf]]]]:
-    """Of every row: the coefficient of x_n, and (coefficient, sum of absolute terms) of every output."""
-    c = {
-        name: [mp.mpf(v) for v in getattr(g.columns, name).tolist()]
-        for name in ("alpha", "sigma", "lam", "rho", "rho2", "t")
-    }
-    frame = method.frame
-    clock = c[frame.column]
+def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[mp.mpf, list[tuple[mp.mpf, mp.mpf]]]]:
+    """Of every row: the coefficient of x_n, and (coefficient, sum of absolute terms) of every output.
 
-    def at(expression: sp.Expr, n: int) -> mp.mpf:
-        return mp.mpf(sp.lambdify([alpha, sigma], expression, "mpmath")(c["alpha"][n], c["sigma"][n]))
+    Exact inputs: the stored clock, and alpha, sigma of the point where each vector lives.
+    """
+    frame = method.frame
+    clock = [mp.mpf(v) for v in getattr(g.columns, frame.column).tolist()]
+    points = iter(tableau.points[1:])
+
+    def at(expression: sp.Expr, point: Point) -> mp.mpf:
+        values = (mp.mpf(point.alpha), mp.mpf(point.sigma))
+        return mp.mpf(sp.lambdify([alpha, sigma], expression, "mpmath")(*values))
 
     result = []
     for n in range(g.steps):
         current: Method | None = method
         while current is not None and current.history > n:
-            current = current.start if current.start.history else None
-        rows = (Row((current or method).rows[0].nodes[:1], rule=lambda *_: one_node(frame.kappa)),)
-        weights: tuple[tuple[sp.Expr, ...], ...] = ((one_node(frame.kappa),),)
-        if current is not None:
-            rows, weights = current.rows, current.weights
+            current = current.start if current.start is not None and current.start.history else None
+        one = Row((NOW,), published=(one_node(frame.kappa),))
+        rows, weights = ((one,), (one.published,)) if current is None else (current.rows, current.weights)
         h = clock[n + 1] - clock[n]
-        names = {"h": h, "a1": (c["alpha"][n - 1] / c["alpha"][n]) ** 2}
+        names = {"h": h, "a1": (mp.mpf(g.points[n - 1].alpha) / mp.mpf(g.points[n].alpha)) ** 2}
         names |= {f"r{k}": (clock[n + 1 - k] - clock[n - k]) / h for k in range(1, n + 1)}
+        made: list[Point] = []
         for row, row_weights in zip(rows, weights, strict=True):
-            end = n + row.to
+            made.append(next(points))
             outputs = []
-            for node, w in zip(row.nodes, row_weights, strict=True):
-                lives = n + rows[node.stage - 1].to if node.stage else n - node.back
-                scale = at(frame.output_scale, end) * at(frame.factor, lives)
+            for node, w in zip(row.nodes, row_weights or (), strict=True):
+                lives = made[node.stage - 1] if node.stage else g.points[n - node.back]
+                scale = at(frame.output_scale, made[-1]) * at(frame.factor, lives)
                 value, absolute = at_40_digits(w, names)
                 outputs.append((scale * value, abs(scale) * absolute))
-            result.append((at(frame.scale, end) / at(frame.scale, n), outputs))
+            result.append((at(frame.scale, made[-1]) / at(frame.scale, g.points[n]), outputs))
     return result
 
 
@@ -87,7 +90,7 @@ def worst(tableau: Tableau, method: Method, g: Grid) -> float:
     """Largest error of a coefficient, in units of eps times the sum of absolute terms."""
     largest = 0.0
     with mp.workdps(40):
-        for i, (carry, outputs) in enumerate(oracle_rows(method, g)):
+        for i, (carry, outputs) in enumerate(oracle_rows(method, g, tableau)):
             states = [v for v in tableau.states[i].tolist() if v]
             got = [v for v in tableau.outputs[i].tolist() if v]
             assert len(states) == 1
@@ -97,10 +100,6 @@ def worst(tableau: Tableau, method: Method, g: Grid) -> float:
             pairs = zip(sorted(got), sorted(outputs, key=lambda o: o[0]), strict=True)
             largest = max([largest, *(float(abs(v - true) / scale) / EPS for v, (true, scale) in pairs)])
     return largest
-
-
-def defined(record_frame: str, g: Grid) -> bool:
-    return float(g.columns.alpha[0]) > 0
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -181,6 +180,24 @@ def test_start_at_alpha_zero(name: str) -> None:
     else:
         with pytest.raises(InputError, match="alpha = 0"):
             tabulate(name, g)
+
+
+@pytest.mark.parametrize("name", [n for n, m in METHODS.items() if any(not isinstance(r.to, int) for r in m.rows)])
+@settings(max_examples=10, deadline=None)
+@given(g=rough_grids(shortest=1e-3))
+def test_stages_live_at_their_fraction_of_the_step(name: str, g: Grid) -> None:
+    record, clock = METHODS[name], getattr(g.columns, FRAMES[METHODS[name].frame].clock).tolist()
+    value = {"lam": lambda p: math.log(p.alpha / p.sigma), "rho": lambda p: p.sigma / p.alpha, "t": lambda p: p.t}
+    read = value[FRAMES[record.frame].clock]
+    for i, point in enumerate(tabulate(name, g).points[1:]):
+        n, row = divmod(i, len(record.rows))
+        u = clock[n] + float(record.rows[row].to) * (clock[n + 1] - clock[n])
+        assert read(point) == pytest.approx(u, rel=1e-11, abs=1e-11)
+
+
+def test_stages_between_the_levels_of_a_discrete_process_are_refused() -> None:
+    with pytest.raises(InputError, match="no points between its levels"):
+        tabulate("dpm-solver++-2s", li_grid(79, 1.0, 7.0))
 
 
 def test_history_does_not_reach_behind_an_infinite_step() -> None:

@@ -27,11 +27,11 @@ def test_the_claimed_order_is_the_exact_order(method: Method) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
-def test_a_weight_off_by_a_millionth_has_order_zero(method: Method) -> None:
+def test_a_weight_off_by_a_millionth_loses_the_order(method: Method) -> None:
     last = method.rows[-1]
     weights = (method.weights[-1][0] * (1 + sp.Rational(1, 10**6)), *method.weights[-1][1:])
     altered = replace(method, rows=(*method.rows[:-1], replace(last, rule=None, published=weights)))
-    assert prove_order(altered).order == 0
+    assert prove_order(altered).order < method.order
 
 
 def test_2m_with_its_ratio_inverted_loses_an_order() -> None:

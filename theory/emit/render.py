@@ -88,7 +88,8 @@ def record(method: Method) -> str:
     for i, row in enumerate(method.rows):
         nodes = ", ".join(f"({n.back}, {n.stage})" for n in row.nodes)
         arguments = ", ".join(f'"{a}"' for a in method.arguments(i))
-        rows.append(f'        Row({row.to}, ({nodes},), "{row_name(method, i)}", ({arguments},)),')
+        to = row.to if isinstance(row.to, int) else f"Fraction({row.to.p}, {row.to.q})"
+        rows.append(f'        Row({to}, ({nodes},), "{row_name(method, i)}", ({arguments},)),')
     aliases = "".join(f'"{a}", ' for a in method.aliases)
     start = f'"{method.start.name}"' if method.start else None
     fields = [
@@ -114,7 +115,8 @@ def record(method: Method) -> str:
 def render_catalogue() -> str:
     head = header("theory/methods/", "The catalogue: what every sampler is, without its weights.")
     body = ",\n".join(record(m).replace("\n", "\n    ") for m in METHODS)
-    return head + f"from ..records import Record, Row\n\nRECORDS: tuple[Record, ...] = (\n    {body},\n)\n"
+    imports = "from fractions import Fraction\n\nfrom ..records import Record, Row\n\n"
+    return head + f"{imports}RECORDS: tuple[Record, ...] = (\n    {body},\n)\n"
 
 
 # --- frames

@@ -1,0 +1,81 @@
+"""Classical Runge-Kutta methods in a frame without a rate: rho (DEIS's rhoRK) and the velocity frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy as sp
+
+from ..frames import NOISE_RHO, VELOCITY, Frame
+from ..method import NOW, Method, Node, Row, stage
+from ..notation import h
+
+HALF, THIRD, SIXTH = (sp.Rational(1, n) for n in (2, 3, 6))
+
+
+def runge_kutta(
+    name: str,
+    frame: Frame,
+    places: Sequence[int | sp.Rational],
+    matrix: Sequence[Sequence[sp.Expr]],
+    order: int,
+    cite: str,
+    summary: str,
+) -> Method:
+    """A Butcher tableau without its first row: places c_2, c_3, …, 1 of the rows, and their weights a_ij, then b_j.
+
+    Zero weights are left out: what is not used is not a node.
+    """
+    rows = []
+    for place, line in zip((*places, 1), matrix, strict=True):
+        nodes: list[Node] = [NOW, *(stage(k) for k in range(1, len(line)))]
+        used = [(node, a * h) for node, a in zip(nodes, line, strict=True) if a != 0]
+        rows.append(Row(nodes=tuple(n for n, _ in used), published=tuple(a for _, a in used), to=place))
+    return Method(
+        name=name,
+        family="flow" if frame is VELOCITY else "deis",
+        frame=frame,
+        rows=tuple(rows),
+        order=order,
+        cite=cite,
+        summary=summary,
+        provenance="published; a classical Butcher tableau",
+    )
+
+
+DEIS_RHO_KUTTA3 = runge_kutta(
+    "deis-rho-kutta3",
+    NOISE_RHO,
+    (HALF, 1),
+    ((HALF,), (-sp.S.One, sp.Integer(2)), (SIXTH, 4 * SIXTH, SIXTH)),
+    order=3,
+    cite="zhang2023deis",
+    summary="Kutta's third-order method in rho.",
+)
+DEIS_RHO_RK4 = runge_kutta(
+    "deis-rho-rk4",
+    NOISE_RHO,
+    (HALF, HALF, 1),
+    ((HALF,), (sp.S.Zero, HALF), (sp.S.Zero, sp.S.Zero, sp.S.One), (SIXTH, THIRD, THIRD, SIXTH)),
+    order=4,
+    cite="zhang2023deis",
+    summary="The classical Runge-Kutta method in rho.",
+)
+FLOW_HEUN = runge_kutta(
+    "flow-heun",
+    VELOCITY,
+    (1,),
+    ((sp.S.One,), (HALF, HALF)),
+    order=2,
+    cite="lipman2023flow",
+    summary="Heun's method on the velocity in t.",
+)
+FLOW_MIDPOINT = runge_kutta(
+    "flow-midpoint",
+    VELOCITY,
+    (HALF,),
+    ((HALF,), (sp.S.Zero, sp.S.One)),
+    order=2,
+    cite="lipman2023flow",
+    summary="The midpoint method on the velocity in t.",
+)
