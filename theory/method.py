@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import sympy as sp
 
@@ -34,7 +35,7 @@ def stage(k: int) -> Node:
     return Node(stage=k)
 
 
-Place = int | sp.Rational  # a grid point n + offset, offset <= 1; or a fraction of the step
+Place: TypeAlias = "int | sp.Rational"  # a grid point n + offset, offset <= 1; or a fraction of the step
 
 
 def grid_position(place: Place) -> sp.Expr:

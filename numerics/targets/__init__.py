@@ -1,1 +1,1 @@
-"""."""
+"""Targets whose law, score and flow are known exactly: Gaussian mixtures."""

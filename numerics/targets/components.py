@@ -1,0 +1,135 @@
+"""What a user types for a mixture, checked: weights, means and variances along principal axes."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+
+Extended = npt.NDArray[np.longdouble]
+WEIGHT_TOLERANCE = 1e-9
+COVARIANCE_TOLERANCE = 1e-12  # an asymmetry or a negative eigenvalue this small, relatively, is rounding
+NEGLIGIBLE = 2.0**-60  # beside float64's 2^-53
+
+
+class Components(NamedTuple):
+    """K Gaussian components N(means, Q diag(stds^2) Q^T) with their weights, all float64.
+
+    weights [K]; means [K, d]; variances [K, 1] (isotropic) or [K, d]; axes: Q as [K, d, d], its columns the
+    principal axes, or None where these are the coordinate axes.
+    """
+
+    weights: Tensor
+    means: Tensor
+    variances: Tensor
+    axes: Tensor | None
+
+
+def check_components(weights: object, means: object, stds: object, covariances: object) -> Components:
+    """The components as float64 tensors; InputError names the field of the study file that is wrong."""
+    w = _weights(weights)
+    mu = _finite("target.means", means)
+    if mu.ndim == 1:
+        mu = mu[:, None]
+    if mu.ndim != 2 or len(mu) != len(w) or mu.shape[1] == 0:
+        raise InputError("target.means", _shape(mu), f"shape [K] or [K][d] with K = {len(w)} as for weights")
+    if (stds is None) == (covariances is None):
+        given = "both" if stds is not None else "neither"
+        raise InputError("target.stds, target.covariances", given, "give exactly one of the two")
+    if stds is not None:
+        return Components(w, mu, _from_stds(stds, mu), None)
+    variances, axes = _from_covariances(covariances, mu)
+    return Components(w, mu, variances, axes)
+
+
+def _weights(weights: object) -> Tensor:
+    w = _finite("target.weights", weights)
+    if w.ndim != 1 or len(w) == 0:
+        raise InputError("target.weights", _shape(w), "a non-empty list of numbers")
+    if bool((w < 0).any()):
+        raise InputError("target.weights", w.tolist(), "no weight may be negative")
+    total = float(w.sum())
+    if abs(total - 1) > WEIGHT_TOLERANCE:
+        raise InputError("target.weights", w.tolist(), f"they must sum to 1, not to {total!r}")
+    return w / total
+
+
+def _from_stds(stds: object, means: Tensor) -> Tensor:
+    s = _finite("target.stds", stds)
+    if s.ndim == 1:
+        s = s[:, None]
+    count, dim = means.shape
+    if s.ndim != 2 or len(s) != count or s.shape[1] not in (1, dim):
+        raise InputError("target.stds", _shape(s), f"shape [K] or [K][d] with K = {count}, d = {dim}")
+    if bool((s < 0).any()):
+        raise InputError("target.stds", s.tolist(), "no standard deviation may be negative")
+    return s * s
+
+
+def _from_covariances(covariances: object, means: Tensor) -> tuple[Tensor, Tensor | None]:
+    name = "target.covariances"
+    c = _finite(name, covariances)
+    count, dim = means.shape
+    if tuple(c.shape) != (count, dim, dim):
+        raise InputError(name, _shape(c), f"shape [K][d][d] with K = {count}, d = {dim}")
+    size = c.abs().amax(dim=(1, 2))
+    if bool(((c - c.mT).abs().amax(dim=(1, 2)) > COVARIANCE_TOLERANCE * size).any()):
+        raise InputError(name, c.tolist(), "every covariance must be symmetric")
+    c = (c + c.mT) / 2
+    diagonal = c.diagonal(dim1=1, dim2=2)
+    if torch.equal(torch.diag_embed(diagonal), c):
+        variances, axes = diagonal.clone(), None
+    else:
+        variances, axes = _eigen(c)
+    if bool((variances.amin(dim=1) < -COVARIANCE_TOLERANCE * size).any()):
+        raise InputError(name, c.tolist(), "every covariance must be positive semi-definite")
+    return variances.clamp(min=0), axes
+
+
+def _eigen(covariances: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues [K, d] and eigenvectors [K, d, d], LAPACK's polished by Jacobi rotations in extended precision.
+
+    LAPACK is exact to a few eps |C|; beside a direction of large variance that spoils one of small variance.
+    """
+    c, q = (t.numpy().astype(np.longdouble) for t in (covariances, torch.linalg.eigh(covariances).eigenvectors))
+    q = q + q @ (np.eye(c.shape[-1]) - q.mT @ q) / 2  # orthogonal to eps^2
+    m = q.mT @ c @ q
+    for i, j in [*itertools.combinations(range(c.shape[-1]), 2)] * 2:
+        _rotate(m, q, i, j)
+    values = np.diagonal(m, axis1=1, axis2=2)
+    return torch.from_numpy(values.astype(np.float64)), torch.from_numpy(q.astype(np.float64))
+
+
+def _rotate(m: Extended, q: Extended, i: int, j: int) -> None:
+    """The Jacobi rotation of axes i and j that makes m_ij zero, for every component, in place."""
+    off, gap = m[:, i, j], m[:, j, j] - m[:, i, i]
+    if bool((off * off <= NEGLIGIBLE**2 * np.abs(m[:, i, i] * m[:, j, j])).all()):
+        return
+    tangent = 2 * off / np.where(gap < 0, -1, 1) / (np.abs(gap) + np.hypot(gap, 2 * off) + (off == 0))
+    cosine = 1 / np.sqrt(1 + tangent**2)
+    sine = tangent * cosine
+    turn = np.stack([np.stack([cosine, sine], -1), np.stack([-sine, cosine], -1)], -2)  # [K, 2, 2]
+    pair = [i, j]
+    m[:, :, pair] = m[:, :, pair] @ turn
+    m[:, pair, :] = turn.mT @ m[:, pair, :]
+    q[:, :, pair] = q[:, :, pair] @ turn
+
+
+def _finite(field: str, value: object) -> Tensor:
+    try:
+        tensor = torch.as_tensor(value, dtype=torch.float64).detach().cpu().clone()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(field, value, "a rectangular list of numbers") from error
+    if not bool(torch.isfinite(tensor).all()):
+        raise InputError(field, tensor.tolist(), "every entry must be finite")
+    return tensor
+
+
+def _shape(tensor: Tensor) -> list[int]:
+    return list(tensor.shape)

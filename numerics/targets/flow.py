@@ -1,0 +1,184 @@
+"""The probability-flow ODE of a one-dimensional mixture, solved exactly: it keeps the values of the CDF.
+
+In one dimension flow lines do not cross, so the mass to the left of a point is constant along its line and
+y = F_to^{-1}(F_from(x)).  Levels are kept as log F and log(1 - F), and the smaller tail is the one inverted:
+that holds full accuracy out to tail masses of 1e-300 and beyond.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import log_ndtr, ndtr, ndtri_exp
+from torch import Tensor
+
+from ..errors import InputError
+from ..points import Point
+from .mixture import GaussianMixture
+
+Array = npt.NDArray[np.float64]
+EPS = float(np.finfo(np.float64).eps)
+BLOCK = 1 << 15  # numbers in one working array
+TINY = 1e-300
+POLISH = 5
+CENTRAL = -23.0  # log of a tail mass of 1e-10
+ROUNDS = 400  # every second step at least halves a bracket; some sixty are ever needed
+
+
+class _Line(NamedTuple):
+    """The components of a one-dimensional law, as columns [K, 1]."""
+
+    high: Array
+    low: Array
+    deviation: Array
+    log_weight: Array
+
+    def standardise(self, x: Array) -> Array:
+        """z_k = (x - alpha mu_k) / std_k: [n] -> [K, n]."""
+        z: Array = ((x - self.high) - self.low) / self.deviation
+        return z
+
+    def log_tail(self, z: Array, side: Array | float) -> Array:
+        """log P(X < x) for side +1, log P(X > x) for side -1."""
+        return _logsumexp(log_ndtr(side * z) + self.log_weight)
+
+    def log_density(self, z: Array) -> Array:
+        normal = self.log_weight - np.log(self.deviation) - np.log(2 * np.pi) / 2
+        return _logsumexp(z * z * -0.5 + normal)
+
+
+def log_tails(mixture: GaussianMixture, x: Tensor, at: Point) -> tuple[Tensor, Tensor]:
+    """(log F(x), log(1 - F(x))) for the law of alpha x0 + sigma eps in one dimension; shapes [..., 1], float64."""
+    line, flat = _line(mixture, at), _flat(x, "x")
+    lower, upper = np.empty_like(flat), np.empty_like(flat)
+    for part in _blocks(flat, mixture):
+        z = line.standardise(flat[part])
+        lower[part], upper[part] = line.log_tail(z, 1.0), line.log_tail(z, -1.0)
+    return _like(lower, x), _like(upper, x)
+
+
+def quantile(mixture: GaussianMixture, log_lower: Tensor, log_upper: Tensor, at: Point) -> Tensor:
+    """The x with F(x) = exp(log_lower) and 1 - F(x) = exp(log_upper): the smaller tail decides.  Shapes [..., 1].
+
+    Good to a few ulp of x and of the level: where the density is nearly zero between modes, a rounding of the
+    level by eps moves x by eps / density.
+    """
+    line = _line(mixture, at)
+    lower, upper = _flat(log_lower, "log_lower"), _flat(log_upper, "log_upper")
+    x = np.empty_like(lower)
+    for part in _blocks(lower, mixture):
+        x[part] = _invert(line, lower[part], upper[part])
+    return _like(x, log_lower)
+
+
+def exact_flow(mixture: GaussianMixture, x: Tensor, source: Point, to: Point) -> tuple[Tensor, Tensor]:
+    """The exact flow y = F_to^{-1}(F_source(x)) and its slope dy/dx = p_source(x) / p_to(y).
+
+    x [n, 1] -> two [n, 1], float64.  InputError for a mixture in d > 1, a singular law, or x that is not finite.
+    """
+    start, end, flat = _line(mixture, source), _line(mixture, to), _flat(x, "x")
+    y, slope = np.empty_like(flat), np.empty_like(flat)
+    for part in _blocks(flat, mixture):
+        z = start.standardise(flat[part])
+        lower, upper = start.log_tail(z, 1.0), start.log_tail(z, -1.0)
+        y[part] = _polish(start, end, z, _invert(end, lower, upper), np.minimum(lower, upper))
+        slope[part] = np.exp(start.log_density(z) - end.log_density(end.standardise(y[part])))
+    return _like(y, x), _like(slope, x)
+
+
+def _invert(line: _Line, lower: Array, upper: Array) -> Array:
+    """Newton on the log of the smaller tail, kept in a bracket.
+
+    The quantile of a mixture lies between those of its components at the same level.  A Newton step is taken only
+    when it stays inside and is less than half the step before (else it could walk in a cycle for ever); otherwise
+    the bracket is halved.  Done when the residual is rounding: then one last step is the best there is.
+    """
+    side, level = np.where(lower < upper, 1.0, -1.0), np.minimum(lower, upper)
+    own = line.high + line.low + line.deviation * (side * ndtri_exp(level))
+    low, high = own.min(axis=0), own.max(axis=0)
+    margin = 4 * EPS * np.maximum(np.abs(low), np.abs(high))
+    low, high = low - margin, high + margin
+    answer: Array = (low + high) / 2
+    y, last, active = answer.copy(), high - low, np.arange(len(level))
+    for _ in range(ROUNDS):
+        z = line.standardise(y)
+        log_tail = line.log_tail(z, side)
+        hazard = np.exp(line.log_density(z) - log_tail)  # |d log tail / dy|, zero in a wide gap between modes
+        residual = log_tail - level
+        step = -side * residual / np.maximum(hazard, TINY)
+        low, high = np.where(step > 0, y, low), np.where(step < 0, y, high)
+        inside = (y + step >= low) & (y + step <= high)
+        rounding = np.abs(residual) <= 4 * EPS * (np.abs(level) + hazard * np.abs(y))
+        narrow = high - low <= 2 * EPS * np.maximum(np.abs(low), np.abs(high))
+        newton = inside & (rounding | (np.abs(step) < last / 2))
+        new = np.where(newton, y + step, np.where(rounding, y, (low + high) / 2))
+        answer[active] = new
+        keep = ~(rounding | narrow)
+        if not keep.any():
+            break
+        active, last, y, side = active[keep], np.abs(new - y)[keep], new[keep], side[keep]
+        level, low, high = level[keep], low[keep], high[keep]
+    return answer
+
+
+def _polish(start: _Line, end: _Line, z: Array, y: Array, level: Array) -> Array:
+    """Newton on sum_k w_k (Phi(z_k to) - Phi(z_k from)) = 0, each difference by its smaller tails.
+
+    Between modes F itself is a plateau plus little: there it must not be formed.  In the tails the logs are exact
+    enough, and a large step means that rounding decides (p_to nearly zero, slope huge): neither is taken.
+    One step is enough but on a plateau.
+    """
+    if len(z) == 1:
+        return y
+    y, reach, active = y.copy(), end.deviation.min(), np.flatnonzero(level > CENTRAL)
+    for _ in range(POLISH):
+        other, origin = end.standardise(y[active]), z[:, active]
+        side = np.where(origin + other > 0, -1.0, 1.0)
+        moved = np.exp(start.log_weight) * side * (_ndtr(side * other) - _ndtr(side * origin))
+        step = -moved.sum(axis=0) / np.maximum(np.exp(end.log_density(other)), TINY)
+        small = np.abs(step) < 0.05 * reach
+        y[active[small]] += step[small]
+        active = active[small & (np.abs(step) > 1e-9 * reach)]
+        if len(active) == 0:
+            break
+    return y
+
+
+def _ndtr(z: Array) -> Array:
+    values: Array = ndtr(z)
+    return values
+
+
+def _line(mixture: GaussianMixture, at: Point) -> _Line:
+    if mixture.dim != 1:
+        raise InputError("target.means", f"d = {mixture.dim}", "the exact flow needs one dimension")
+    law = mixture.marginal(at)
+    with np.errstate(divide="ignore"):
+        log_weight = np.log(mixture.weights.numpy())[:, None]
+    return _Line(law.high[:, 0].numpy(), law.low[:, 0].numpy(), law.variance[:, 0].sqrt().numpy(), log_weight)
+
+
+def _logsumexp(terms: Array) -> Array:
+    top: Array = terms.max(axis=0)
+    return top if len(terms) == 1 else np.log(np.exp(terms - top).sum(axis=0)) + top
+
+
+def _flat(x: Tensor, name: str) -> Array:
+    values = x.detach().to("cpu", torch.float64)
+    if values.ndim == 0 or values.shape[-1] != 1:
+        raise InputError(name, list(values.shape), "shape [n, 1]")
+    if not bool(torch.isfinite(values).all()):
+        raise InputError(name, "a value that is not finite", "finite numbers")
+    return values.reshape(-1).numpy()
+
+
+def _blocks(flat: Array, mixture: GaussianMixture) -> list[slice]:
+    size = max(1, BLOCK // mixture.components)
+    return [slice(start, start + size) for start in range(0, len(flat), size)]
+
+
+def _like(values: Array, x: Tensor) -> Tensor:
+    return torch.from_numpy(values).reshape(x.shape).to(x.device)

@@ -1,0 +1,283 @@
+"""Gaussian mixtures under the forward process: every prediction, density, posterior and sample, exactly.
+
+The law of x = alpha x0 + sigma eps is a mixture again, with components N(alpha mu_k, alpha^2 C_k + sigma^2 I)
+and responsibilities r_k(x).  A component's prediction is affine in x, the mixture's is their mean under r_k.
+Everything runs on blocks of b points, as [K, d, b] along the components' principal axes, in the same few arrays:
+fresh ones would cost a page fault every 4 KB, more than the arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..points import Point
+from .components import check_components
+
+BLOCK = 1 << 16  # numbers in one working array (512 KB): a few of them fit a core's cache
+Number = TypeVar("Number", float, Tensor)
+SPLITTER = float(2**27 + 1)
+
+
+class Marginal(NamedTuple):
+    """The K components of the law of alpha x0 + sigma eps, shaped to meet blocks [K, d, b].
+
+    high + low [K, d, 1]: alpha mu to twice the precision; variance v and precision 1/v [K, d | 1, 1];
+    log_weight [K, 1]: log of w_k (2 pi)^{-d/2} det(V_k)^{-1/2}.
+    """
+
+    high: Tensor
+    low: Tensor
+    variance: Tensor
+    precision: Tensor
+    log_weight: Tensor
+
+
+class _Affine(NamedTuple):
+    """A prediction of every component: shift + offset_k + gain_k (x - alpha mu_k) / v_k along each axis.
+
+    The offsets count from the shift, the mean of the mixture: they stay small far from the origin.
+    """
+
+    shift: Tensor | float  # [d, 1]
+    offset: Tensor | None  # [K, d]
+    gain: Tensor  # [K | 1, d | 1, 1]
+
+
+class _Room(NamedTuple):
+    """The arrays of one block, used again by the next."""
+
+    spare: Tensor  # [K, d, b]
+    scaled: Tensor  # [K, d, b]
+    logits: Tensor  # [K, b]
+
+
+class GaussianMixture:
+    """p(x0) = sum_k w_k N(x0; mu_k, C_k), and its laws under x = alpha x0 + sigma eps.
+
+    weights [K]; means [K] (d = 1) or [K][d]; and one of stds [K] (isotropic) or [K][d] (along the axes) and
+    covariances [K][d][d].  All float64; the answers have the dtype and the device of x.
+    Raises InputError, naming the field of the study file, for weights that are negative or do not sum to 1,
+    negative stds, covariances that are not symmetric positive semi-definite, shapes that disagree, and entries
+    that are not finite.  A variance may be zero where sigma is not.
+    """
+
+    def __init__(self, weights: object, means: object, stds: object = None, covariances: object = None) -> None:
+        self.weights, self.means, self.variances, self.axes = check_components(weights, means, stds, covariances)
+        self.components, self.dim = self.means.shape
+        self._centre = self.weights @ self.means
+        self._centred = self.means - self._centre
+        self._means_split = _split(self.means)
+        self._log_mass = self.weights.log() - self.dim / 2 * math.log(2 * math.pi)
+
+    def __call__(self, x: Tensor, at: Point, prediction: str) -> Tensor:
+        """E[F | x] for F = "data" x0, "noise" eps, "score" grad log p, "velocity" alpha' x0 + sigma' eps.
+
+        x [..., d] -> [..., d]; with v = alpha^2 s^2 + sigma^2 and y = (x - alpha mu) / v of a component:
+        x0 = mu + alpha s^2 y, eps = sigma y, score = -y.  InputError for an unknown prediction or a wrong shape.
+        """
+        law, image = self.marginal(at, x.device), self._affine(at, prediction, x.device)
+
+        def value(room: _Room, block: Tensor) -> Tensor:
+            self._whiten(room, block, law)
+            _softmax_(room.logits)
+            return self._combine(room, image)
+
+        return self._blocks(value, [x])[0]
+
+    def tangent(self, x: Tensor, dx: Tensor, at: Point, prediction: str) -> tuple[Tensor, Tensor]:
+        """The prediction at x and its derivative along dx; all of the shape [..., d].
+
+        sum_k r_k p_k has the derivative sum_k r_k p_k' dx + sum_k dr_k p_k, dr_k = r_k (s_k - s) . dx, with
+        the scores s_k of the components and s of the mixture.
+        """
+        law, image = self.marginal(at, x.device), self._affine(at, prediction, x.device)
+
+        def both(room: _Room, block: Tensor, along: Tensor) -> Tensor:
+            self._whiten(room, block, law)
+            weights, scaled = _softmax_(room.logits), room.scaled
+            along_axes = self._rotate(along.expand_as(scaled))
+            rate = torch.mul(scaled, along_axes, out=room.spare).sum(dim=1).neg_()  # s_k . dx
+            rate.sub_((weights * rate).sum(dim=0)).mul_(weights)
+            moved = torch.mul(along_axes, law.precision, out=room.spare)
+            moved.mul_(weights[:, None]).addcmul_(scaled, rate[:, None]).mul_(image.gain)
+            derivative = self._gather(moved)
+            if image.offset is not None:
+                derivative.add_(image.offset.T @ rate)
+            return torch.cat([self._combine(room, image), derivative])
+
+        if x.shape != dx.shape:
+            raise InputError("dx", list(dx.shape), f"the shape {list(x.shape)} of x")
+        value, derivative = self._blocks(both, [x, dx])
+        return value, derivative
+
+    def log_density(self, x: Tensor, at: Point) -> Tensor:
+        """log sum_k w_k N(x; alpha mu_k, alpha^2 C_k + sigma^2 I); x [..., d] -> [...]."""
+        law = self.marginal(at, x.device)
+
+        def value(room: _Room, block: Tensor) -> Tensor:
+            self._whiten(room, block, law)
+            return torch.logsumexp(room.logits, dim=0, keepdim=True)
+
+        return self._blocks(value, [x], rows=1)[0][..., 0]
+
+    def posterior(self, x: Tensor, at: Point) -> tuple[Tensor, Tensor]:
+        """Mean [..., d] and covariance [..., d, d] of x0 given x.
+
+        Cov = sum_k r_k (sigma^2 C_k V_k^-1 + (m_k - m)(m_k - m)^T) with the components' posterior means m_k.
+        """
+        law, image = self.marginal(at, x.device), self._affine(at, "data", x.device)
+        variances = self.variances.to(x.device)
+        inner = (at.sigma**2 * variances / law.variance[..., 0]).expand(-1, self.dim)
+        axes = None if self.axes is None else self.axes.to(x.device)
+        within = torch.diag_embed(inner) if axes is None else (axes * inner[:, None]) @ axes.mT
+        assert image.offset is not None
+        offset = image.offset[:, :, None]
+
+        def moments(room: _Room, block: Tensor) -> Tensor:
+            self._whiten(room, block, law)
+            weights = _softmax_(room.logits)
+            own = self._rotate(room.scaled.mul_(image.gain), back=True) + offset  # m_k - shift
+            mean = (own * weights[:, None]).sum(dim=0)
+            spread = ((own - mean) * weights.sqrt()[:, None]).permute(2, 1, 0)  # [b, d, K]
+            covariance = spread @ spread.mT + (weights.T @ within.flatten(1)).view(-1, self.dim, self.dim)
+            return torch.cat([mean + image.shift, covariance.flatten(1).T])
+
+        out = self._blocks(moments, [x], rows=self.dim * (1 + self.dim))[0]
+        return out[..., : self.dim], out[..., self.dim :].reshape(*x.shape, self.dim)
+
+    def sample(self, n: int, at: Point, generator: torch.Generator) -> Tensor:
+        """n draws of alpha x0 + sigma eps: [n, d] float64, on the generator's device."""
+        device = generator.device
+        which = torch.multinomial(self.weights.to(device), n, replacement=True, generator=generator)
+        x = torch.randn(n, self.dim, generator=generator, device=device, dtype=torch.float64)
+        deviation = (at.alpha**2 * self.variances + at.sigma**2).sqrt().to(device)
+        means = (at.alpha * self.means).to(device)
+        for k in range(self.components):
+            rows = which == k
+            z = x[rows] * deviation[k]
+            x[rows] = means[k] + (z if self.axes is None else z @ self.axes[k].T.to(device))
+        return x
+
+    def marginal(self, at: Point, device: torch.device | None = None) -> Marginal:
+        """The components of the law of alpha x0 + sigma eps.  InputError where one of them is singular."""
+        variance = at.alpha**2 * self.variances + at.sigma**2
+        if not 0 < float(variance.min()) < math.inf:
+            allowed = "alpha^2 C + sigma^2 must be finite and positive for every component"
+            raise InputError("at", (at.alpha, at.sigma), allowed)
+        high = at.alpha * self.means
+        low = _remainder(at.alpha, self._means_split, high)
+        log_det = variance.log().sum(dim=1) * (self.dim // variance.shape[1])
+        log_weight = self._log_mass - log_det / 2
+        moments = (part[:, :, None] for part in (high, low, variance, 1 / variance))
+        return Marginal(*(part.to(device) for part in (*moments, log_weight[:, None])))
+
+    def _affine(self, at: Point, prediction: str, device: torch.device) -> _Affine:
+        def constant(gain: float) -> Tensor:
+            return torch.full((1, 1, 1), gain, dtype=torch.float64, device=device)
+
+        match prediction:
+            case "score":
+                return _Affine(0.0, None, constant(-1.0))
+            case "noise":
+                return _Affine(0.0, None, constant(at.sigma))
+            case "data":
+                data, noise = 1.0, 0.0
+            case "velocity":
+                data, noise = at.dalpha, at.dsigma
+                if math.isnan(data) or math.isnan(noise):
+                    raise InputError("at", at, "velocity needs the derivatives dalpha and dsigma")
+            case _:
+                raise InputError("prediction", prediction, "data, noise, score or velocity")
+        gain = data * at.alpha * self.variances + noise * at.sigma
+        shift, offset = data * self._centre[:, None], data * self._centred
+        return _Affine(shift.to(device), offset.to(device), gain[:, :, None].to(device))
+
+    def _whiten(self, room: _Room, block: Tensor, law: Marginal) -> None:
+        """Points [d, b] -> room.scaled (x - alpha mu) / v along the axes, room.logits log w_k N_k(x)."""
+        difference = self._rotate(torch.sub(block, law.high, out=room.spare).sub_(law.low))
+        torch.mul(difference, law.precision, out=room.scaled)
+        torch.sum(difference.mul_(room.scaled), dim=1, out=room.logits)
+        room.logits.mul_(-0.5).add_(law.log_weight)
+
+    def _combine(self, room: _Room, image: _Affine) -> Tensor:
+        """sum_k r_k p_k [d, b], the r_k in room.logits; overwrites room.scaled."""
+        share = torch.mul(room.logits[:, None], image.gain, out=room.spare[:, : image.gain.shape[1]])
+        value = self._gather(room.scaled.mul_(share))
+        if image.offset is not None:
+            value.add_(image.offset.T @ room.logits).add_(image.shift)
+        return value
+
+    def _gather(self, parts: Tensor) -> Tensor:
+        """Sum over components of vectors in their principal axes: [K, d, b] -> [d, b]."""
+        if self.axes is None:
+            return parts.sum(dim=0)
+        return self.axes.to(parts.device).transpose(0, 1).flatten(1) @ parts.flatten(0, 1)
+
+    def _rotate(self, parts: Tensor, back: bool = False) -> Tensor:
+        if self.axes is None:
+            return parts
+        axes = self.axes.to(parts.device)
+        return torch.bmm(axes if back else axes.mT, parts)
+
+    def _blocks(self, work: Callable[..., Tensor], inputs: list[Tensor], rows: int = 0) -> list[Tensor]:
+        """Apply work to blocks [d, b] of the inputs [..., d]; its rows, `rows` (d) at a time, are answers."""
+        x = inputs[0]
+        if x.ndim == 0 or x.shape[-1] != self.dim or not x.is_floating_point():
+            got = (list(x.shape), x.dtype)
+            raise InputError("x", got, f"floating point, with a last axis of length {self.dim}")
+        flat = [tensor.reshape(-1, self.dim) for tensor in inputs]
+        n, width = len(flat[0]), rows or self.dim
+        answers = [x.new_empty((n, width)) for _ in inputs]
+        size = min(n, max(1, BLOCK // (self.components * self.dim)))
+        room = _room(self.components, self.dim, size, x.device)
+        for start in range(0, n, max(size, 1)):
+            part = slice(start, start + size)
+            if n - start < size:
+                room = _room(self.components, self.dim, n - start, x.device)
+            result = work(room, *(tensor[part].T.to(torch.float64) for tensor in flat))
+            for i, answer in enumerate(answers):
+                answer[part] = result[i * width : (i + 1) * width].T
+        return [answer.reshape(*x.shape[:-1], width) for answer in answers]
+
+
+def with_tangent(mixture: GaussianMixture) -> Callable[[Tensor, Point, str], Tensor]:
+    """A denoiser for stacked (x, dx) [2, ..., d]: with it a linear loop carries dx_n/dx_start beside x_n."""
+
+    def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
+        if len(x) != 2:
+            raise InputError("x", list(x.shape), "shape [2, ..., d]: a value and a tangent")
+        return torch.stack(mixture.tangent(x[0], x[1], at, prediction))
+
+    return denoise
+
+
+def _remainder(factor: float, split: tuple[Tensor, Tensor], product: Tensor) -> Tensor:
+    """factor * values - product, exactly, for the rounded product (Dekker, Numer. Math. 18, 1971)."""
+    (a, a_low), (b, b_low) = _split(factor), split
+    return a_low * b_low - (((product - a * b) - a_low * b) - a * b_low)
+
+
+def _split(values: Number) -> tuple[Number, Number]:
+    """The upper and the lower half of the digits: products of halves are exact."""
+    shifted = SPLITTER * values
+    top = shifted - (shifted - values)
+    return top, values - top
+
+
+def _softmax_(logits: Tensor) -> Tensor:
+    """exp(logits) / sum over components, in place."""
+    logits.sub_(logits.amax(dim=0)).exp_()
+    return logits.div_(logits.sum(dim=0))
+
+
+def _room(components: int, dim: int, width: int, device: torch.device) -> _Room:
+    def empty(*shape: int) -> Tensor:
+        return torch.empty(shape, dtype=torch.float64, device=device)
+
+    return _Room(empty(components, dim, width), empty(components, dim, width), empty(components, width))
