@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -72,7 +73,7 @@ def from_times(schedule: Schedule, t: Tensor) -> Grid:
     return Grid(schedule.columns(t.to(torch.float64)), schedule)
 
 
-def grid(schedule: Schedule, kind: str, steps: int, **parameters: float) -> Grid:
+def grid(schedule: Schedule, kind: str, steps: int, /, **parameters: float) -> Grid:
     """A grid of `steps` steps.
 
     uniform-t: t equally spaced in [t_min, t_max].  uniform-lambda: lambda equally spaced between the same ends.
@@ -99,6 +100,9 @@ def grid(schedule: Schedule, kind: str, steps: int, **parameters: float) -> Grid
         return from_times(schedule, _between(high, low, i))
     if kind == "uniform-lambda":
         first, last = (float(schedule.columns(torch.tensor(v, dtype=torch.float64)).lam) for v in (high, low))
+        for name, end, lam in ((ends[1], high, first), (ends[0], low, last)):
+            if not math.isfinite(lam):
+                raise InputError(f"grid.{name}", end, "lambda is infinite there; stay inside the schedule's ends")
         t = schedule.time(_between(first, last, i))
         t[0], t[-1] = high, low
         return from_times(schedule, t)

@@ -61,6 +61,8 @@ def test_li_schedule_follows_its_definition_term_by_term() -> None:
         (lambda: from_times(VP, torch.tensor([1.0, 0.5, 0.5, 0.1])), "strictly"),
         (lambda: from_times(VP, torch.tensor([1.0, 0.5, 0.6, 0.1])), "grid.t[1:3]"),
         (lambda: from_times(VP, torch.tensor([1.0])), "two points"),
+        (lambda: grid(FLOW, "uniform-lambda", 5, t_min=0.0, t_max=0.9), "grid.t_min: got 0.0; lambda is infinite"),
+        (lambda: grid(FLOW, "uniform-lambda", 5, t_min=0.1, t_max=1.0), "grid.t_max: got 1.0; lambda is infinite"),
         (lambda: li_grid(9, 1.0, 7.0), "too few for c1 = 7.0"),
         (lambda: li_grid(99, 0.0, 7.0), "schedule.c0"),
     ],

@@ -1,0 +1,51 @@
+# Two commands do all the set-up on a fresh machine: `make reproduce` and `make test`.
+# Everything lives in .venv; PYTHON chooses the interpreter it is made from (3.11 or newer).
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.installed-from-pyproject
+PACKAGES := theory numerics cli
+# One thread each: two test processes share two cores, and small tensors gain nothing from more.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help reproduce test lint emit clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1: /p' Makefile
+
+reproduce: $(READY)  ## the figures, tables and records, into results/
+	@$(BIN)/samplerproof reproduce
+
+test: lint  ## everything that must pass: lint, types, walls, generated code, tests
+	@echo "generated code is current" && $(BIN)/python -m samplerproof.theory.emit --check
+	@echo "tests" && $(BIN)/pytest -n 2
+
+lint: $(READY) .lint  ## style, types, walls between the packages
+	@echo "ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@echo "mypy" && $(BIN)/mypy
+	@echo "import-linter" && $(BIN)/lint-imports
+
+emit: $(READY)  ## write numerics/generated anew from theory
+	@$(BIN)/python -m samplerproof.theory.emit
+
+clean:  ## remove the environment and every cache; results/ stays
+	rm -rf .venv .lint build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# torch first and pinned: a newer release may pull gigabytes of CUDA packages.
+# The mark is written last, so an interrupted installation is taken up again.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PYTHON: got %d.%d; 3.11 or newer" % sys.version_info[:2])'
+	@echo "environment: .venv (made once; one to three minutes)"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	@echo "  torch"
+	@$(BIN)/pip show -q torch 2> /dev/null || $(BIN)/pip install -qq --disable-pip-version-check torch==2.13.0
+	@echo "  samplerproof and what it needs"
+	@$(BIN)/pip install -qq --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+# mypy does not see through the mapping of an editable installation: show it the same names as folders.
+.lint: Makefile
+	@mkdir -p .lint/samplerproof
+	@for p in $(PACKAGES); do ln -sfn ../../$$p .lint/samplerproof/$$p; done
+	@touch .lint

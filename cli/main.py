@@ -1,0 +1,143 @@
+"""The commands. Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..numerics.errors import InputError, SamplingError
+
+# A study's tensors are small: a second thread gains nothing, and on a busy machine its waiting costs a factor of ten.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+app = typer.Typer(
+    help="An executable appendix to the theory of diffusion samplers.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Answer with JSON on standard output, and nothing else there.")]
+
+
+class Format(StrEnum):
+    """What `derive` can write."""
+
+    latex = "latex"
+    torch = "torch"
+    json = "json"
+
+
+def run() -> None:
+    """Entry point: an expected fault is one line on standard error and exit code 2, never a traceback.
+
+    Typer itself ends an interrupted command with 130, and says what is wrong with the usage with 2.
+    """
+    try:
+        app()
+    except (InputError, SamplingError, OSError) as fault:
+        print(f"samplerproof: {fault}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"samplerproof {version('samplerproof')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """An executable appendix to the theory of diffusion samplers."""
+
+
+@app.command()
+def reproduce(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer points and steps, for a first look.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("results"),
+) -> None:
+    """Write the convergence figures, tables and records, with a manifest."""
+    from . import show
+    from .reproduce import reproduce
+
+    with show.progress("reproduce") as progress:
+        answer = reproduce(out, quick, progress)
+    show.exponents(answer["exponents"])
+    show.written(out)
+
+
+@app.command()
+def methods(json: Json = False) -> None:
+    """List the catalogue of samplers."""
+    from . import show
+    from .methods import catalogue
+
+    if json:
+        show.json(catalogue())
+    else:
+        show.methods(catalogue())
+
+
+@app.command()
+def derive(
+    name: Annotated[str, typer.Argument(help="A sampler of the catalogue, by any of its names.")],
+    format: Annotated[Format, typer.Option(help="What to write.")] = Format.latex,
+) -> None:
+    """Show where a sampler's weights come from."""
+    from .derive import derive
+
+    print(derive(name, format.value))
+
+
+@app.command()
+def prove(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Samplers, by any of their names.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every sampler of the catalogue.")] = False,
+    json: Json = False,
+) -> None:
+    """Decide the order of samplers in exact algebra; exit code 1 if a claim fails."""
+    from . import show
+    from .prove import prove
+
+    answer = prove(names or [], everything)
+    if json:
+        show.json(answer)
+    else:
+        show.proofs(answer)
+    if not all(entry["proved"] for entry in answer):
+        raise typer.Exit(1)
+
+
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(help="A study file, in TOML.")],
+    json: Json = False,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to.  [default: results/<file stem>]")] = None,
+) -> None:
+    """Measure your target, on your grid, with your methods."""
+    from ..numerics.studies.config import read
+    from ..numerics.studies.run import run
+    from . import show
+
+    folder = Path("results") / file.stem if out is None else out
+    with show.progress("study") as progress:
+        answer = run(read(file), folder, progress)
+    if json:
+        show.json(answer)
+    else:
+        show.fits(answer)
+        show.written(folder)

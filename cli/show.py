@@ -1,0 +1,96 @@
+"""What a person sees: tables, a progress bar on a terminal and none in a pipe, JSON without NaN."""
+
+from __future__ import annotations
+
+import json as standard_json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+PIPE_WIDTH = 160  # a pipe has no width of its own; wide enough that no cell is cut
+
+
+def json(answer: object) -> None:
+    """The answer as JSON on standard output; ValueError rather than a NaN, which is not JSON."""
+    print(standard_json.dumps(answer, indent=1, allow_nan=False))
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A callback (done, total, label) that draws a bar on standard error if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total, label: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.fields[label]}"), console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None, label="")
+        yield lambda done, total, label: bar.update(task, completed=done, total=total, label=label)
+
+
+def methods(records: list[dict[str, Any]]) -> None:
+    """The catalogue as a table."""
+    table = Table("name", "also known as", "frame", "kind", "order", "with start-up", "evaluations/step", "cite")
+    for r in records:
+        numbers = (r["order"], r["order_asymptotic"], r["nfe_per_step"])
+        table.add_row(r["name"], ", ".join(r["aliases"]), r["frame"], r["kind"], *map(str, numbers), r["cite"])
+    _print(table)
+
+
+def proofs(answer: list[dict[str, Any]]) -> None:
+    """Claimed and proved orders, with the first of the leading defects."""
+    table = Table("name", "claimed", "proved", "with start-up", "holds", "a leading defect", "seconds")
+    for entry in answer:
+        defects = entry["leading_defects"]
+        defect = f"{defects[0]['coefficient']} h^{defects[0]['power']}  {defects[0]['tree']}" if defects else "-"
+        orders = (entry["claimed_order"], entry["proved_order"], entry["order_asymptotic"])
+        holds = "yes" if entry["proved"] else "NO"
+        table.add_row(entry["name"], *map(str, orders), holds, escape(defect), f"{entry['seconds']:.2f}")
+    _print(table)
+
+
+def fits(answer: dict[str, Any]) -> None:
+    """The exponents of a study, and what was computed."""
+    compensated = any("log_power" in fit for fit in answer["fits"])
+    table = Table("method", "metric", "exponent", "stderr", "N")
+    if compensated:
+        table.add_column("without its logarithm")
+    for fit in answer["fits"]:
+        window = "fewer than 3 points" if fit["window"] is None else "{}..{}".format(*fit["window"])
+        cells = [fit["method"], fit["metric"], _number(fit["exponent"], 3), _number(fit["stderr"], 4), window]
+        if compensated:
+            cells.append(f"{_number(fit['compensated_exponent'], 3)}  (log T)^{fit['log_power']}")
+        table.add_row(*cells)
+    _print(table)
+    counts = answer["manifest"]
+    print(f"{counts['computed']} records computed, {counts['reused']} reused")
+
+
+def exponents(rows: list[dict[str, Any]]) -> None:
+    """The exponents behind the figures, beside the orders they should show."""
+    table = Table("study", "method", "metric", "order", "exponent", "stderr", "N")
+    for row in rows:
+        window = "-" if row["window"] is None else "{}..{}".format(*row["window"])
+        cells = (row["study"], row["method"], row["metric"], str(row["order"]))
+        table.add_row(*cells, _number(row["exponent"], 3), _number(row["stderr"], 4), window)
+    _print(table)
+
+
+def written(folder: Path) -> None:
+    """Where the files are."""
+    print(f"written to {folder}/")
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _print(table: Table) -> None:
+    (Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)).print(table)

@@ -1,0 +1,153 @@
+"""The study file: TOML, four tables, read strictly; every fault is one InputError line naming its field."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..errors import InputError, nearest
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    for n, value in enumerate(values):
+        if value in values[:n]:
+            raise ValueError(f"{value!r} is listed twice")
+    return values
+
+
+Metric = Literal["tv", "kl", "w2", "trajectory"]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Target(_Table):
+    """The law of x0: weights [K], means [K] or [K][d], one of stds and covariances [K][d][d]; see GaussianMixture."""
+
+    weights: list[Any]
+    means: list[Any]
+    stds: list[Any] | None = None
+    covariances: list[Any] | None = None
+
+
+class Choice(_Table):
+    """A kind with its own parameters, all numbers; which belong to it is for schedules.py and grids.py to say."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float] = Field(init=False)
+
+    kind: str
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        return dict(self.__pydantic_extra__)
+
+
+class Run(_Table):
+    """What is run and measured; the meaning of every field is in the README, under `study`."""
+
+    methods: Annotated[list[str], Field(min_length=1)]
+    steps: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), AfterValidator(_distinct)]
+    metrics: Annotated[list[Metric], Field(min_length=1), AfterValidator(_distinct)]
+    init: Literal["exact", "normal"] = "exact"
+    start: Literal["ramp", "exact"] = "ramp"
+    points: Annotated[int, Field(ge=1)] | None = None
+    samples: Annotated[int, Field(ge=1)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+
+class Study(_Table):
+    """A whole study file. The schedule "li" brings its own grid; every other one needs [grid]."""
+
+    target: Target
+    schedule: Choice
+    grid: Choice | None = None
+    run: Run
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_target(cls, data: Any) -> Any:
+        target = data.get("target")
+        if isinstance(target, dict) and "checkpoint" in target:
+            raise InputError(
+                "target.checkpoint",
+                target["checkpoint"],
+                "networks are not available in this version; give weights, means and stds or covariances",
+            )
+        return data
+
+    @model_validator(mode="after")
+    def _one_grid(self) -> Study:
+        if self.schedule.kind == "li" and self.grid is not None:
+            raise InputError("grid.kind", self.grid.kind, 'schedule "li" brings its own grid; leave [grid] out')
+        if self.schedule.kind != "li" and self.grid is None:
+            raise InputError("grid", NOTHING, f"schedule {self.schedule.kind!r} needs a [grid]")
+        return self
+
+
+class _Nothing:
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+NOTHING = _Nothing()
+
+
+def read(path: Path) -> Study:
+    """The study in a TOML file; InputError, one line, for a file that cannot be read or any fault in it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else "not UTF-8 text"
+        raise InputError("FILE", str(path), f"a TOML study file that can be read ({reason})") from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise InputError("FILE", str(path), f"valid TOML ({_one_line(str(fault))})") from None
+    return parse(data)
+
+
+def parse(data: dict[str, Any]) -> Study:
+    """The study in a TOML document already read; InputError for the first fault."""
+    try:
+        return Study.model_validate(data)
+    except ValidationError as faults:
+        raise _said(faults) from None
+
+
+def _said(faults: ValidationError) -> InputError:
+    """The first fault as one line: the field as it is written, its value, what is allowed."""
+    fault = faults.errors(include_url=False)[0]
+    where, value, kind = fault["loc"], fault["input"], fault["type"]
+    if kind == "missing":
+        return InputError(_field(where), NOTHING, "required")
+    if kind == "extra_forbidden":
+        return InputError(_field(where), value, f"unknown key; {nearest(str(where[-1]), _keys(where[:-1]))}")
+    if kind in ("model_type", "model_attributes_type"):
+        return InputError(_field(where), value, f"must be a table [{_field(where)}]")
+    if kind == "too_short":
+        return InputError(_field(where), value, "must hold at least one")
+    own = fault.get("ctx", {}).get("error")
+    if isinstance(own, InputError):
+        return own
+    return InputError(_field(where), value, _one_line(str(own or fault["msg"].replace("Input should", "must"))))
+
+
+def _field(where: Sequence[int | str]) -> str:
+    """("run", "steps", 0) as run.steps[0]."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
+
+
+def _keys(where: Sequence[int | str]) -> list[str]:
+    tables: dict[str, type[BaseModel]] = {"target": Target, "run": Run}
+    model = tables[str(where[0])] if where else Study
+    return [key for key in model.model_fields]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

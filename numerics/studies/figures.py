@@ -1,0 +1,128 @@
+"""Convergence figures: error against number of steps, each line named at its end, with reference slopes.
+
+Colours are Okabe and Ito's, which the colour-blind can tell apart; markers differ as well, so that the figures
+survive a photocopy.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
+MARKERS = "os^Dv<>P"
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.6,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "svg.hashsalt": "samplerproof",  # the same file for the same data
+}
+GREY = "#8A8A8A"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line: its name, steps N and errors (None where a run failed), and its measured exponent if it has one."""
+
+    label: str
+    steps: Sequence[int]
+    values: Sequence[float | None]
+    exponent: float | None = None
+
+    @property
+    def points(self) -> list[tuple[int, float]]:
+        return [(n, v) for n, v in zip(self.steps, self.values, strict=True) if v is not None and v > 0]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes.
+
+    slopes: reference lines N^-p, each with the index of the curve it is drawn below.
+    note: what the numbers beside the names are.
+    """
+
+    title: str
+    ylabel: str
+    curves: Sequence[Curve]
+    slopes: Sequence[tuple[float, int]] = ()
+    note: str = "numbers: $a$ in $N^{-a}$"
+
+
+def draw(panels: Sequence[Panel], stem: Path) -> list[Path]:
+    """Draw the panels side by side into stem.svg and stem.png (200 dpi); returns the two paths."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(0.6 + 3.9 * len(panels), 3.5), layout="constrained")
+        FigureCanvasAgg(figure)
+        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            _panel(axes, panel)
+        paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png")]
+        for path in paths:
+            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            metadata = {"Date": None} if path.suffix == ".svg" else {}
+            figure.savefig(temporary, format=path.suffix[1:], dpi=200, metadata=metadata)
+            os.replace(temporary, path)
+    return paths
+
+
+def _panel(axes: Axes, panel: Panel) -> None:
+    axes.set(xscale="log", yscale="log", title=panel.title, xlabel=f"steps $N$\n{panel.note}", ylabel=panel.ylabel)
+    ends = []
+    for curve, colour, marker in zip(panel.curves, COLOURS, MARKERS, strict=False):
+        if curve.points:
+            steps, values = zip(*curve.points, strict=True)
+            axes.plot(steps, values, marker=marker, color=colour)
+            exponent = "" if curve.exponent is None else f"  {curve.exponent:.2f}"
+            ends.append((steps[-1], values[-1], curve.label + exponent, colour))
+    for slope, index in panel.slopes:
+        _reference(axes, slope, panel.curves[index].points)
+    shown = sorted({n for curve in panel.curves for n, _ in curve.points})
+    axes.set_xlim(shown[0] / 1.25, shown[-1] * 1.12)
+    axes.minorticks_off()
+    ticks = shown[:: 1 + len(shown) // 6]
+    axes.set_xticks(ticks, [str(n) for n in ticks])
+    _name_ends(axes, ends)
+
+
+def _reference(axes: Axes, slope: float, points: list[tuple[int, float]]) -> None:
+    """A dashed line of the given slope below the second half of a curve, touching nothing."""
+    part = points[-max(3, len(points) // 2) :]
+    steps = [n for n, _ in part]
+    level = min(v * n**slope for n, v in part) / 2
+    axes.plot(
+        [steps[0], steps[-1]], [level * n**-slope for n in (steps[0], steps[-1])], "--", color=GREY, linewidth=0.9
+    )
+    middle = math.sqrt(steps[0] * steps[-1])
+    place = (middle, level * middle**-slope)
+    axes.annotate(f"$N^{{-{slope:g}}}$", place, (-3, -3), textcoords="offset points", color=GREY, ha="right", va="top")
+
+
+def _name_ends(axes: Axes, ends: list[tuple[int, float, str, str]], line: float = 9.0) -> None:
+    """Names to the right of the last points, pushed apart so that none covers another (in points)."""
+    axes.figure.canvas.draw()
+    scale = 72 / axes.figure.dpi
+    heights = sorted((axes.transData.transform((n, v))[1] * scale, n, v, text, c) for n, v, text, c in ends)
+    lowest = -math.inf
+    for height, n, value, text, colour in heights:
+        shifted = max(height, lowest + line)
+        lowest = shifted
+        offset = (6, shifted - height)
+        axes.annotate(text, (n, value), offset, textcoords="offset points", color=colour, va="center", fontsize=8)

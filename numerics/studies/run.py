@@ -1,0 +1,164 @@
+"""A study, from its file to records, exponents and a manifest; what was finished before is not computed again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .. import rates
+from ..errors import InputError
+from ..records import Record
+from .config import Study
+from .manifest import fingerprint, manifest
+from .measure import Measurement
+from .problem import LI, Problem, prepare
+from .store import Store, Value, opened
+
+Progress = Callable[[int, int, str], None]  # runs done, runs in all, what is next
+
+
+def silent(done: int, total: int, label: str) -> None:
+    """No progress."""
+
+
+def run(study: Study, out: Path, progress: Progress = silent) -> dict[str, Any]:
+    """Run a study in the folder `out`, which is made if it is not there.
+
+    Returns {"records", "fits", "manifest"} as JSON will hold them, and writes the same to records.json, the fits to
+    exponents.csv; records.sqlite keeps each finished run at once.  Raises InputError before anything is computed.
+    """
+    started = datetime.now(UTC)
+    problem = prepare(study)
+    check_writable(out)
+    with opened(out) as store:
+        records, computed = _records(problem, store, progress)
+    echo = {
+        "target": study.target.model_dump(exclude_none=True),
+        "schedule": study.schedule.model_dump(),
+        "grid": None if study.grid is None else study.grid.model_dump(),
+        "run": {**study.run.model_dump(exclude={"samples"}), "points": problem.count},
+    }
+    fits = _fits(problem, records)
+    answer = {
+        "records": records,
+        "fits": fits,
+        "manifest": {
+            **manifest(study.run.seed, started),
+            **echo,
+            "computed": computed,
+            "reused": len(records) - computed,
+        },
+    }
+    write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
+    write_text(out / "exponents.csv", _table(fits))
+    return answer
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder if need be; InputError where no file can be made in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as fault:
+        raise InputError("--out", str(folder), f"a folder that can be written ({fault.strerror})") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _records(problem: Problem, store: Store, progress: Progress) -> tuple[list[dict[str, Any]], int]:
+    """The records in the order of the file, and how many of them were computed now."""
+    run, measurement = problem.study.run, Measurement(problem)
+    runs = [(name, record, steps) for name, record in problem.methods for steps in run.steps]
+    records: list[dict[str, Any]] = []
+    computed = 0
+    for done, (name, record, steps) in enumerate(runs):
+        progress(done, len(runs), f"{name}, N = {steps}")
+        specs: dict[str, Any] = {metric: _spec(problem, record, steps, metric) for metric in run.metrics}
+        values = {metric: store.get(spec) for metric, spec in specs.items()}
+        missing = [metric for metric in run.metrics if values[metric] is None]
+        if missing:
+            nfe, measured = measurement.measure(record, steps, missing)
+            fresh = {m: Value(nfe, v if math.isfinite(v) else None) for m, v in measured.items()}
+            store.put([(specs[metric], value) for metric, value in fresh.items()])
+            values.update(fresh)
+            computed += len(missing)
+        for metric, value in values.items():
+            assert value is not None
+            records.append({"method": name, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value})
+    progress(len(runs), len(runs), "")
+    return records, computed
+
+
+def _spec(problem: Problem, record: Record, steps: int, metric: str) -> dict[str, Any]:
+    """Everything that determines one value, defaults filled in and the source code included."""
+    study = problem.study
+    schedule = study.schedule.parameters if problem.schedule is None else problem.schedule.parameters
+    return {
+        "target": study.target.model_dump(exclude_none=True),
+        "schedule": {"kind": study.schedule.kind, **schedule},
+        "grid": None if study.grid is None else study.grid.model_dump(),
+        "method": record.name,
+        "steps": steps,
+        "metric": metric,
+        "init": study.run.init,
+        "start": study.run.start,
+        "count": problem.count,
+        "seed": study.run.seed,
+        "code": fingerprint(),
+    }
+
+
+def _fits(problem: Problem, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Exponents a in N^-a; null where fewer than three values are there to fit.
+
+    On Li et al.'s schedule with T = N + 1 levels a step is ~ log T / T: an order p shows as (log T)^{p+1} / T^p. There
+    the exponent with that power of the logarithm divided out is given beside the raw one (KL, a square, has
+    twice the power).
+    """
+    fits = []
+    for name, record in problem.methods:
+        for metric in problem.study.run.metrics:
+            of = [r for r in records if (r["method"], r["metric"]) == (name, metric)]
+            steps, values = [r["steps"] for r in of], [math.nan if r["value"] is None else r["value"] for r in of]
+            fit = rates.fit(steps, values)
+            entry: dict[str, Any] = {
+                "method": name,
+                "metric": metric,
+                "exponent": None if fit is None else fit.exponent,
+                "stderr": None if fit is None else fit.stderr,
+                "window": None if fit is None else list(fit.window),
+            }
+            if problem.study.schedule.kind == LI:
+                power = (record.order + 1) * (2 if metric == "kl" else 1)
+                compensated = rates.fit(steps, values, log_power=power)
+                entry["compensated_exponent"] = None if compensated is None else compensated.exponent
+                entry["log_power"] = power
+            fits.append(entry)
+    return fits
+
+
+def _table(fits: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(fits[0]), lineterminator="\n")
+    writer.writeheader()
+    for fit in fits:
+        window = fit["window"]
+        writer.writerow({**fit, "window": "" if window is None else f"{window[0]}..{window[1]}"})
+    return text.getvalue()

@@ -1,0 +1,122 @@
+"""Finished records in one SQLite file, each kept under everything that determines it.
+
+One transaction per run of a sampler: a process killed at any moment loses the run in work and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import InputError
+
+FILE = "records.sqlite"
+APPLICATION_ID = 0x73706C70  # "splp": tells our files from other people's
+VERSION = 1
+_MAGIC = b"SQLite format 3\x00"
+_TABLE = """CREATE TABLE IF NOT EXISTS records (
+    key TEXT PRIMARY KEY, spec TEXT NOT NULL, nfe INTEGER NOT NULL, value REAL
+) WITHOUT ROWID"""
+
+
+class Value(NamedTuple):
+    """A finished record: what the run cost, and the metric; None where it is not finite."""
+
+    nfe: int
+    value: float | None
+
+
+def canonical(spec: Mapping[str, Any]) -> str:
+    """The one JSON text of a specification: sorted keys, no spaces, shortest round-trip floats."""
+    return json.dumps(spec, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def key(spec: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical text, in hexadecimal."""
+    return hashlib.sha256(canonical(spec).encode()).hexdigest()
+
+
+class Store:
+    """The records of an output folder; made by `opened`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def get(self, spec: Mapping[str, Any]) -> Value | None:
+        """The record of that specification, if it was finished before."""
+        row = self._connection.execute("SELECT nfe, value FROM records WHERE key = ?", (key(spec),)).fetchone()
+        return None if row is None else Value(*row)
+
+    def put(self, finished: Iterable[tuple[Mapping[str, Any], Value]]) -> None:
+        """Keep the records of one run, all or none; a value that is not finite is kept as None."""
+        rows = [
+            (key(spec), canonical(spec), v.nfe, v.value if v.value is not None and math.isfinite(v.value) else None)
+            for spec, v in finished
+        ]
+        with self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", rows)
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Store]:
+    """The store of an existing folder, made if it is not there.
+
+    InputError for a file that is not ours, is of another version, or is corrupt; such a file is not touched.
+    """
+    path = folder / FILE
+    _check_header(path)
+    try:
+        connection = sqlite3.connect(path, timeout=60.0)
+        try:
+            _prepare(connection)
+            yield Store(connection)
+        finally:
+            connection.close()
+    except sqlite3.Error as fault:
+        raise _refused(path, str(fault)) from None
+
+
+def _check_header(path: Path) -> None:
+    """Read the first bytes before SQLite may write any; an empty file is one that was never begun."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        return
+    except OSError as fault:
+        raise _refused(path, str(fault.strerror)) from None
+    if not header:
+        return
+    version, application = (int.from_bytes(header[at : at + 4], "big") for at in (60, 68))
+    if len(header) < 100 or not header.startswith(_MAGIC):
+        raise _refused(path, "not an SQLite file")
+    if application != APPLICATION_ID:
+        raise _refused(path, "an SQLite file of another program")
+    if version != VERSION:
+        raise _refused(path, f"written in version {version} of this file, not {VERSION}")
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(" ".join(str(verdict).split()))
+    if connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,):
+        return
+    # The mark and the table in one transaction: the file is empty, or it is ours.
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_TABLE)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.commit()
+
+
+def _refused(path: Path, reason: str) -> InputError:
+    return InputError(
+        "--out", str(path), f"a records file of samplerproof ({reason}); move it away or choose another folder"
+    )

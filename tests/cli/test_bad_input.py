@@ -1,0 +1,175 @@
+"""Whatever a user gets wrong: one clear line that names the field, exit code 2, and nothing half-written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from samplerproof.cli.main import run
+
+
+@pytest.fixture
+def study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run `samplerproof study …` in this process, in an empty folder: exit code, standard output and error."""
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        folder = tmp_path / "here"
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr("sys.argv", ["samplerproof", "study", *map(str, arguments)])
+        capsys.readouterr()  # what pytest shows of an earlier refusal is no output of this one
+        with pytest.raises(SystemExit) as stop:
+            run()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return command
+
+
+def refused(answer: tuple[int, str, str], *said: str) -> None:
+    code, out, err = answer
+    assert code == 2
+    assert out == ""
+    assert err.startswith("samplerproof: ")
+    assert err.count("\n") == 1, err
+    for words in said:
+        assert words in err
+
+
+FAULTS = {
+    # the target
+    "weights that do not sum to 1": ("[0.35, 0.65]", "[0.35, 0.66]", "target.weights", "sum to 1"),
+    "a negative weight": ("[0.35, 0.65]", "[-0.35, 1.35]", "target.weights", "negative"),
+    "as many means as weights": ("[-1.2, 0.9]", "[-1.2, 0.9, 3.0]", "target.means", "K = 2"),
+    "a negative std": ("[0.5, 0.35]", "[0.5, -0.35]", "target.stds", "negative"),
+    "a std that is not a number": ("[0.5, 0.35]", "[0.5, nan]", "target.stds", "finite"),
+    "words for numbers": ("[0.5, 0.35]", '["a", "b"]', "target.stds", "numbers"),
+    "no spread at all": ("stds = [0.5, 0.35]", "", "target.stds", "exactly one"),
+    "an indefinite covariance": (
+        "means = [-1.2, 0.9]\nstds = [0.5, 0.35]",
+        "means = [[0, 0], [1, 1]]\ncovariances = [[[1, 2], [2, 1]], [[1, 0], [0, 1]]]",
+        "target.covariances",
+        "positive semi-definite",
+    ),
+    "a network": ("stds = [0.5, 0.35]", 'checkpoint = "here"', "target.checkpoint", "not available"),
+    # the schedule
+    "an unknown schedule": ('"vp-linear"', '"vp-liner"', "schedule.kind: got 'vp-liner'", "vp-linear"),
+    "a parameter of another schedule": ("beta_min", "beta_mim", "schedule.beta_mim", "beta_min"),
+    "a bad parameter": ("beta_min = 0.1", "beta_min = -1", "schedule.beta_min: got -1", "> 0"),
+    "a schedule that brings its grid": (
+        'kind = "vp-linear"\nbeta_min = 0.1\nbeta_max = 20.0',
+        'kind = "li"\nc0 = 1\nc1 = 7',
+        "grid",
+        "own grid",
+    ),
+    # the grid
+    "an unknown grid": ('"uniform-t"', '"uniform"', "grid.kind: got 'uniform'", "uniform-t"),
+    "a key of another grid": ("t_max = 1.0", "t_max = 1.0\nrho = 7", "grid.rho: got 7", "t_max, t_min"),
+    "an argument of ours": ("t_max = 1.0", "t_max = 1.0\nsteps = 7", "grid.steps: got 7", "t_max, t_min"),
+    "a grid end left out": ("t_max = 1.0", "", "grid.t_max", "number"),
+    "t outside the schedule": ("t_min = 1e-3", "t_min = -0.1", "grid.t_min: got -0.1", "vp-linear"),
+    "t backwards": ("t_min = 1e-3", "t_min = 1.0", "grid.t_min", "below t_max"),
+    "karras ends the wrong way round": (
+        'kind = "uniform-t"\nt_min = 1e-3\nt_max = 1.0',
+        'kind = "karras"\nsigma_min = 10\nsigma_max = 0.01\nrho = 7',
+        "grid.sigma_min",
+        "below sigma_max",
+    ),
+    # the run
+    "an unknown method": ('"li-ddim"', '"li-dim"', "run.methods[0]: got 'li-dim'", "li-ddim"),
+    "one table under two names": ('"li-ddim"', '"ddim", "edm-euler"', "run.methods[1]", "ddim"),
+    "zero steps": ("[24, 49, 99]", "[0, 49]", "run.steps[0]: got 0", "1"),
+    "half a step": ("[24, 49, 99]", "[24.5]", "run.steps[0]: got 24.5", "integer"),
+    "no steps": ("[24, 49, 99]", "[]", "run.steps", "at least one"),
+    "steps twice": ("[24, 49, 99]", "[24, 24]", "run.steps", "24 is listed twice"),
+    "an unknown metric": ('"tv", "kl"', '"tv", "fid"', "run.metrics[1]: got 'fid'", "trajectory"),
+    "an unknown start law": ('init = "exact"', 'init = "exakt"', "run.init: got 'exakt'", "'normal'"),
+    "an unknown start": ('start = "ramp"', 'start = "cold"', "run.start: got 'cold'", "'ramp'"),
+    "too few points": ("points = 1001", "points = 100", "run.points: got 100", "101"),
+    "an unknown key": ("seed = 0", "sead = 0", "run.sead: got 0", "seed"),
+    "an unknown table": ("[run]", "[runs]\n[run]", "runs", "run"),
+    # the file
+    "a missing key": ("steps = [24, 49, 99]", "", "run.steps: got nothing", "required"),
+    "broken TOML": ("weights = [", "weights = = [", "m1.toml", "line 3"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_in_the_study_file_is_one_line(name, study, study_file, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Assert that every fault is named with its field before anything is made."""
+    old, new, *said = FAULTS[name]
+    refused(study(study_file((old, new))), *said)
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_more_history_than_steps_is_refused_before_anything_runs(study, study_file, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Assert that the shortest run decides, though longer ones could be made."""
+    file = study_file(('"li-ddim"', '"exp-adams-4"'), ("[24, 49, 99]", "[99, 3]"))
+    refused(study(file), "run.steps: got 3", "exp-adams-4")
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_metrics_of_a_law_are_refused_in_two_dimensions(study, study_file) -> None:  # type: ignore[no-untyped-def]
+    """Assert that what is allowed is said."""
+    file = study_file(("means = [-1.2, 0.9]", "means = [[0, 0], [1, 1]]"))
+    refused(study(file), "run.metrics[0]: got 'tv'", "trajectory")
+
+
+def test_li_needs_its_parameters(study, study_file) -> None:  # type: ignore[no-untyped-def]
+    """Assert that a missing, an unknown and an impossible parameter are named."""
+    old = 'kind = "vp-linear"\nbeta_min = 0.1\nbeta_max = 20.0'
+    grid = '[grid]\nkind = "uniform-t"\nt_min = 1e-3\nt_max = 1.0\n'
+    for parameters, said in (
+        ("c0 = 1.0", "schedule.c1: got nothing"),
+        ("c0 = 1.0\nc1 = 7.0\nc2 = 1", "schedule.c2: got 1"),
+        ("c0 = -1.0\nc1 = 7.0", "schedule.c0: got -1.0"),
+    ):
+        refused(study(study_file((old, f'kind = "li"\n{parameters}'), (grid, ""))), said)
+    refused(
+        study(study_file((old, 'kind = "li"\nc0 = 1\nc1 = 7'), (grid, ""), ("[24,", "[9, 24,"))), "run.steps: got 9"
+    )
+
+
+def test_a_velocity_is_refused_where_there_are_no_derivatives(study, study_file) -> None:  # type: ignore[no-untyped-def]
+    """Assert that flow-euler does not start on a discrete schedule."""
+    old = 'kind = "vp-linear"\nbeta_min = 0.1\nbeta_max = 20.0'
+    grid = '[grid]\nkind = "uniform-t"\nt_min = 1e-3\nt_max = 1.0\n'
+    file = study_file((old, 'kind = "li"\nc0 = 1\nc1 = 7'), (grid, ""), ('"li-ddim"', '"flow-euler"'))
+    refused(study(file), "run.methods[0]: got 'flow-euler'", "velocity")
+
+
+def test_a_study_file_that_is_not_there(study) -> None:  # type: ignore[no-untyped-def]
+    """Assert that the path is in the line."""
+    refused(study("nowhere.toml"), "nowhere.toml", "No such file")
+
+
+def test_a_folder_that_cannot_be_written(study, study_file, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Assert that the folder is tried before anything is computed."""
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    refused(study(study_file(), "--out", tmp_path / "file" / "results"), "--out", "Not a directory")
+    refused(study(study_file(), "--out", tmp_path / "file"), "--out", "File exists")
+
+
+def test_a_foreign_records_file_is_left_alone(study, study_file, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Assert that nothing is written beside it either."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "records.sqlite").write_text("my own notes, by chance of that name\n", encoding="utf-8")
+    refused(study(study_file(), "--out", out), "records.sqlite", "not an SQLite file")
+    assert [path.name for path in out.iterdir()] == ["records.sqlite"]
+    assert (out / "records.sqlite").read_text(encoding="utf-8").startswith("my own notes")
+
+
+def test_a_target_without_a_density_at_the_end_of_the_grid(study, study_file) -> None:  # type: ignore[no-untyped-def]
+    """Assert that a point mass is refused where no noise is left on it, and only there."""
+    changes = (
+        ('kind = "vp-linear"\nbeta_min = 0.1\nbeta_max = 20.0', 'kind = "flow"'),
+        ("stds = [0.5, 0.35]", "stds = [0.0, 0.35]"),
+        ('"li-ddim", "li-accelerated-ode"', '"ddim"'),
+        ("t_min = 1e-3", "t_min = 0.0"),
+    )
+    refused(study(study_file(*changes)), "target, at (alpha, sigma)", "(1.0, 0.0)", "positive")

@@ -1,0 +1,188 @@
+"""The commands as a user types them, in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def strictly(text: str) -> object:
+    """Parse JSON, refusing the NaN and Infinity that Python would let pass."""
+
+    def refuse(word: str) -> object:
+        raise AssertionError(f"{word} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_study_answers_json_and_writes_the_same(
+    samplerproof: Command, study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Assert the promised keys, JSON alone on standard output, silence on standard error, files in results/<stem>."""
+    done = samplerproof("study", study_file(), "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    answer = strictly(done.stdout)
+    assert isinstance(answer, dict)
+    assert set(answer) == {"records", "fits", "manifest"}
+    assert all({"method", "steps", "nfe", "metric", "value"} <= set(record) for record in answer["records"])
+    assert all({"method", "metric", "exponent", "stderr", "window"} <= set(fit) for fit in answer["fits"])
+    assert len(answer["records"]) == 24
+    assert len(answer["fits"]) == 8
+    assert strictly((tmp_path / "results" / "m1" / "records.json").read_text()) == answer
+
+
+def test_study_for_a_person_shows_exponents_and_folder(
+    samplerproof: Command, study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Assert a table, no escape codes in a pipe, and that --out is obeyed."""
+    out = tmp_path / "elsewhere" / "deep"
+    done = samplerproof("study", study_file(('"w2", ', "")), "--out", out)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "li-accelerated-ode" in done.stdout
+    assert "18 records computed, 0 reused" in done.stdout
+    assert str(out) in done.stdout
+    assert "\x1b" not in done.stdout
+    assert (out / "exponents.csv").exists()
+    assert not (tmp_path / "results").exists()
+
+
+def test_bad_input_is_one_line_without_traceback(samplerproof: Command, study_file: Callable[..., Path]) -> None:
+    """Assert exit code 2 and an empty standard output."""
+    done = samplerproof("study", study_file(("[24,", "[0,")), "--json")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "samplerproof: run.steps[0]: got 0; must be greater than or equal to 1\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["no-such"], ["study"], ["study", "--no-such"], ["derive", "ddim", "--format", "x"]]
+)
+def test_wrong_usage_exits_with_2(samplerproof: Command, arguments: list[str]) -> None:
+    """Assert a message on standard error and no traceback."""
+    done = samplerproof(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Error: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_methods_answers_the_promised_keys(samplerproof: Command) -> None:
+    """Assert the keys of the catalogue, in order, and what they hold for DDIM."""
+    records = strictly(samplerproof("methods", "--json").stdout)
+    assert isinstance(records, list)
+    keys = [
+        "name",
+        "aliases",
+        "family",
+        "kind",
+        "frame",
+        "order",
+        "order_asymptotic",
+        "stochastic",
+        "nfe_per_step",
+        "stability",
+        "cite",
+    ]
+    assert all(list(record) == keys for record in records)
+    by_name = {record["name"]: record for record in records}
+    assert len(by_name) == len(records)
+    assert "edm-euler" in by_name["ddim"]["aliases"]
+    assert by_name["ddim"]["order"] == 1
+    assert (by_name["exp-adams-4"]["order"], by_name["exp-adams-4"]["order_asymptotic"]) == (4, 2)
+    assert by_name["li-accelerated-ode"]["stochastic"] is False
+
+
+def test_methods_for_a_person_cuts_no_cell_in_a_pipe(samplerproof: Command) -> None:
+    """Assert that every name and alias is there to be found with grep."""
+    shown = samplerproof("methods").stdout
+    for record in json.loads(samplerproof("methods", "--json").stdout):
+        for name in (record["name"], *record["aliases"], record["cite"]):
+            assert name in shown
+
+
+@pytest.mark.parametrize("format", ["latex", "torch", "json"])
+def test_derive_answers_in_three_formats(samplerproof: Command, format: str) -> None:
+    """Assert an answer for a name and the same for its alias, and that the JSON is JSON."""
+    done = samplerproof("derive", "ddim", "--format", format)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip()
+    assert samplerproof("derive", "edm-euler", "--format", format).stdout == done.stdout
+    if format == "json":
+        assert strictly(done.stdout)
+
+
+def test_derive_names_the_nearest_methods(samplerproof: Command) -> None:
+    """Assert one line for a name that is not known."""
+    done = samplerproof("derive", "dpm-solver-2m")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "dpm-solver++-2m" in done.stderr
+
+
+def test_version(samplerproof: Command) -> None:
+    """Assert the version of the package."""
+    assert samplerproof("--version").stdout == f"samplerproof {version('samplerproof')}\n"
+
+
+LONG = ("steps = [24, 49, 99]", "steps = [100, 200, 400, 50000]")
+PROGRAM = "from samplerproof.cli.main import run; run()"
+
+
+def test_interrupting_is_clean_and_keeps_what_is_finished(study_file: Callable[..., Path], tmp_path: Path) -> None:
+    """Assert that Ctrl-C ends a study with 130, without a traceback and without half a file."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "study", str(study_file(LONG)), "--out", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    store = tmp_path / "out" / "records.sqlite"
+    deadline = time.monotonic() + 60
+    while not store.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    assert {path.name for path in (tmp_path / "out").iterdir()} <= {"records.sqlite", "records.sqlite-journal"}
+
+
+def test_progress_is_drawn_on_a_terminal(study_file: Callable[..., Path], tmp_path: Path) -> None:
+    """Assert that a person sees a bar on standard error while standard output stays JSON."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "study", str(study_file()), "--json"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm"},
+        text=True,
+    )
+    os.close(theirs)
+    drawn = b""
+    while select.select([ours], [], [], 60)[0]:
+        try:
+            drawn += os.read(ours, 65536)
+        except OSError:  # the other side is closed
+            break
+    out, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0
+    assert isinstance(strictly(out), dict)
+    assert "6/6" in drawn.decode()
+    assert "li-accelerated-ode, N = 99" in drawn.decode()

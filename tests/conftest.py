@@ -1,0 +1,76 @@
+"""Shared by all tests: the mixture M1, and a study file of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+STUDY = """
+[target]
+weights = [0.35, 0.65]
+means = [-1.2, 0.9]
+stds = [0.5, 0.35]
+
+[schedule]
+kind = "vp-linear"
+beta_min = 0.1
+beta_max = 20.0
+
+[grid]
+kind = "uniform-t"
+t_min = 1e-3
+t_max = 1.0
+
+[run]
+methods = ["li-ddim", "li-accelerated-ode"]
+steps = [24, 49, 99]
+metrics = ["tv", "kl", "w2", "trajectory"]
+init = "exact"
+start = "ramp"
+points = 1001
+seed = 0
+"""
+
+
+@pytest.fixture
+def study_text() -> str:
+    """The study file of the design page, with fewer points."""
+    return STUDY
+
+
+@pytest.fixture
+def study_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write STUDY with replacements (old, new), each of which must apply; returns the file."""
+
+    def write(*changes: tuple[str, str], name: str = "m1.toml") -> Path:
+        text = STUDY
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def samplerproof(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command as a user does, in an empty folder."""
+
+    def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", "from samplerproof.cli.main import run; run()", *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return command

@@ -1,0 +1,122 @@
+"""The walls stand, and they bite; the package list is whole; the command line starts light."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PACKAGES = ("theory", "numerics", "cli")
+
+
+def test_package_list_equals_the_folders() -> None:
+    """Assert that a wheel misses no folder with Python files, and names none that is not there."""
+    folders = {
+        ".".join(("samplerproof", *path.parent.relative_to(ROOT).parts))
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert set(PYPROJECT["tool"]["setuptools"]["packages"]) == folders
+
+
+def test_every_package_folder_has_an_init_file() -> None:
+    """Assert that no folder is a package by accident only."""
+    folders = {path.parent for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+def copy_of_the_house(folder: Path) -> Path:
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / "samplerproof" / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def walls(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The contracts of pyproject.toml, checked on the packages below that folder."""
+    program = "import sys; from importlinter.cli import lint_imports_command as run; run()"
+    config = ["--config", str(ROOT / "pyproject.toml"), "--no-cache"]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    return subprocess.run(
+        [sys.executable, "-c", program, *config], cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+def test_the_walls_stand(tmp_path: Path) -> None:
+    """Assert that the house as it is keeps every contract."""
+    done = walls(copy_of_the_house(tmp_path))
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("package", "statement", "broken"),
+    [
+        ("theory", "import torch", "theory imports neither torch nor numerics"),
+        ("theory", "from ..numerics import errors", "theory imports neither torch nor numerics"),
+        ("numerics", "from sympy import Symbol", "numerics imports neither theory nor sympy"),
+        ("numerics", "def late():\n    from ..theory import phi", "numerics imports neither theory nor sympy"),
+        ("numerics", "from ..cli import main", "nothing imports cli"),
+    ],
+)
+def test_a_planted_import_is_caught(tmp_path: Path, package: str, statement: str, broken: str) -> None:
+    """Assert that each wall fails on an import through it, inside a function too."""
+    house = copy_of_the_house(tmp_path)
+    (house / "samplerproof" / package / "planted.py").write_text(f"{statement}\n", encoding="utf-8")
+    done = walls(house)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search(rf"{re.escape(broken)}\s+BROKEN", done.stdout), done.stdout
+
+
+def test_help_imports_nothing_heavy_and_is_quick() -> None:
+    """Assert that `samplerproof --help` loads no torch, sympy, matplotlib, pydantic or scipy."""
+    program = (
+        "import sys; sys.argv = ['samplerproof', '--help']\n"
+        "from samplerproof.cli.main import run\n"
+        "try: run()\n"
+        "except SystemExit: pass\n"
+        "print('LOADED', *sorted({'torch', 'sympy', 'matplotlib', 'pydantic', 'scipy', 'numpy'} & set(sys.modules)))"
+    )
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        times.append(time.perf_counter() - begin)
+        assert done.stdout.splitlines()[-1] == "LOADED"
+        assert "study" in done.stdout
+    assert min(times) < 0.6  # 0.15 s on an idle machine; the rest is for a busy one
+
+
+def test_the_catalogue_needs_neither_torch_nor_sympy() -> None:
+    """Assert that `samplerproof methods --json` answers from records alone."""
+    program = (
+        "import sys; from samplerproof.cli.methods import catalogue; catalogue()\n"
+        "print(*sorted({'torch', 'sympy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_version_is_said_once_and_the_same_everywhere() -> None:
+    """Assert that CITATION.cff and CHANGELOG.md speak of the version in pyproject.toml."""
+    version = PYPROJECT["project"]["version"]
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_files_are_short() -> None:
+    """Assert that no hand-written file outgrows one idea."""
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if "generated" not in path.parts and (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
+    }
+    assert long == {}
