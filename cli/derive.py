@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from samplerproof.numerics.catalogue import resolve
-from samplerproof.numerics.errors import InputError
+from ..numerics.catalogue import resolve
+from ..numerics.errors import InputError
 
 FORMATS = ("latex", "torch", "json")
 
@@ -19,9 +19,9 @@ def derive(name: str, format: str) -> str:
         raise InputError("--format", format, f"one of {', '.join(FORMATS)}")
     canonical = resolve(name, "NAME").name
 
-    from samplerproof.theory.emit.render import weight_functions
-    from samplerproof.theory.formula import describe, latex
-    from samplerproof.theory.methods import find
+    from ..theory.emit.render import weight_functions
+    from ..theory.formula import describe, latex
+    from ..theory.methods import find
 
     method = find(canonical)
     if format == "latex":

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from samplerproof.numerics.catalogue import METHODS, resolve
-from samplerproof.numerics.errors import InputError
+from ..numerics.catalogue import METHODS, resolve
+from ..numerics.errors import InputError
 
 
 def prove(names: Sequence[str], everything: bool) -> list[dict[str, Any]]:
@@ -21,13 +21,13 @@ def prove(names: Sequence[str], everything: bool) -> list[dict[str, Any]]:
         raise InputError("NAME", " ".join(names) or "nothing", "names of methods, or --all")
     wanted = list(METHODS) if everything else list(dict.fromkeys(resolve(name, "NAME").name for name in names))
 
-    from samplerproof.theory.methods import find
+    from ..theory.methods import find
 
     return [_proved(find(name)) for name in wanted]
 
 
 def _proved(method: Any) -> dict[str, Any]:
-    from samplerproof.theory.order import prove_order
+    from ..theory.order import prove_order
 
     started = time.perf_counter()
     proof = prove_order(method)

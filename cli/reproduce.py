@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from samplerproof.numerics import rates
-from samplerproof.numerics.catalogue import resolve
-from samplerproof.numerics.studies.config import parse
-from samplerproof.numerics.studies.figures import Curve, Panel, draw
-from samplerproof.numerics.studies.manifest import manifest
-from samplerproof.numerics.studies.run import Progress, check_writable, run, silent, write_text
+from ..numerics import rates
+from ..numerics.catalogue import resolve
+from ..numerics.studies.config import parse
+from ..numerics.studies.figures import Curve, Panel, draw
+from ..numerics.studies.manifest import manifest
+from ..numerics.studies.run import Progress, check_writable, run, silent, write_text
 
 M1 = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
 PLANE = {"weights": [0.5, 0.3, 0.2], "means": [[1.5, 0.0], [-1.0, 1.0], [0.0, -1.5]], "stds": [0.5, 0.4, 0.6]}

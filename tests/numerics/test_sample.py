@@ -139,6 +139,15 @@ def test_any_shape_and_dtype(dtype: torch.dtype, shape: tuple[int, ...]) -> None
     assert torch.allclose(got.double(), exact, atol=1e-12 if dtype == torch.float64 else 1e-4)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", METHODS)
+def test_the_same_on_a_cuda_device(name: str) -> None:
+    (x,) = starts(1, 100, 2)
+    got = sample(MIXTURE, x.cuda(), tabulate(name, GRID))
+    assert got.is_cuda
+    assert torch.allclose(got.cpu(), sample(MIXTURE, x, tabulate(name, GRID)), rtol=0, atol=1e-11)
+
+
 def test_the_start_is_not_changed_and_the_result_is_not_a_view() -> None:
     (x,) = starts(1, 4, 2)
     before = x.clone()

@@ -1,0 +1,50 @@
+"""What a researcher types, and the exponents that must come out: M1 at fixed time, T = 400..3200 noise levels."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def test_exponents_of_li_et_al_at_fixed_time(
+    study_file: Callable[..., Path], samplerproof: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    path = study_file(
+        ("steps = [24, 49, 99]", "steps = [399, 799, 1599, 3199]"),
+        ('metrics = ["tv", "kl", "w2", "trajectory"]', 'metrics = ["tv", "kl"]'),
+        ("points = 1001", "points = 6001"),
+    )
+    done = samplerproof("study", path, "--json")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    fits = {(f["method"], f["metric"]): f for f in json.loads(done.stdout)["fits"]}
+    tv = {method: fits[method, "tv"]["exponent"] for method in ("li-ddim", "li-accelerated-ode")}
+    assert 0.98 <= tv["li-ddim"] <= 1.02
+    assert 1.92 <= tv["li-accelerated-ode"] <= 2.02
+    for method, exponent in tv.items():
+        assert fits[method, "kl"]["exponent"] == pytest.approx(2 * exponent, abs=0.03)
+        assert fits[method, "tv"]["window"] == [399, 3199]
+
+
+def test_exponents_on_the_schedule_of_li_et_al(
+    study_file: Callable[..., Path], samplerproof: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """With the logarithm divided out; the raw exponents are blurred by it and fall outside."""
+    path = study_file(
+        ('kind = "vp-linear"\nbeta_min = 0.1\nbeta_max = 20.0', 'kind = "li"\nc0 = 1.0\nc1 = 7.0'),
+        ('[grid]\nkind = "uniform-t"\nt_min = 1e-3\nt_max = 1.0\n', ""),
+        ("steps = [24, 49, 99]", "steps = [399, 799, 1599]"),
+        ('metrics = ["tv", "kl", "w2", "trajectory"]', 'metrics = ["tv"]'),
+    )
+    done = samplerproof("study", path, "--json")
+    assert done.returncode == 0
+    fits = {f["method"]: f for f in json.loads(done.stdout)["fits"]}
+    assert [f["log_power"] for f in fits.values()] == [2, 3]
+    assert 0.98 <= fits["li-ddim"]["compensated_exponent"] <= 1.07
+    assert 1.95 <= fits["li-accelerated-ode"]["compensated_exponent"] <= 2.02
+    assert fits["li-ddim"]["exponent"] < 0.9
+    assert fits["li-accelerated-ode"]["exponent"] < 1.8
