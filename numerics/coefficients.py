@@ -23,9 +23,11 @@ class StepRow(NamedTuple):
     carry: float
     weights: tuple[float, ...]
     nodes: tuple[tuple[int, int], ...]
+    evaluated: bool
 
 
-# The one-node rule of the frame: what every start-up ends in, and what a step that is infinite in the clock is.
+# The one-node rule of the frame: what a start-up in another frame stands for, and what a step that is infinite in
+# the clock is.
 ONE_NODE = (Row(to=1, nodes=((0, 0),), weights="one_node", arguments=("h", "kappa")),)
 
 
@@ -43,7 +45,7 @@ def _with_history(record: Record, available: int) -> Record | None:
     while method.history > available:
         assert method.start is not None
         method = METHODS[method.start]
-        if method.history == 0:
+        if method.frame != record.frame:
             return None
     return method
 
@@ -73,7 +75,7 @@ def steps_of(plan: Sequence[Record | None], grid: Grid, frame: Frame) -> list[li
                 coefficients = [torch.where(numbers["h"].isinf(), whole, w) for w in coefficients]
             table = torch.stack([end_scale / scale, *coefficients], dim=1).tolist()
             for n, point, (carry, *rest) in zip(steps.tolist(), end.points(), table, strict=True):
-                result[n].append(StepRow(point, carry, tuple(rest), row.nodes))
+                result[n].append(StepRow(point, carry, tuple(rest), row.nodes, row.evaluated))
     return result
 
 

@@ -16,12 +16,14 @@ class Row:
     nodes: (back, stage) of each output used: at the grid point `back` steps ago, or at the result of this step's row
     `stage` (from 1).
     weights, arguments: the name of the function in generated/weights.py, and those of what it is called with.
+    evaluated: whether an output is made at the new vector.
     """
 
     to: int | Fraction
     nodes: tuple[tuple[int, int], ...]
     weights: str
     arguments: tuple[str, ...]
+    evaluated: bool = True
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Record:
     rows: tuple[Row, ...]
     summary: str
     cite: str
+    equal_steps: bool = False
     stochastic: bool = False
     stability: float | None = None
 

@@ -41,9 +41,10 @@ def sample(
 
     for i in range(tableau.given - 1 + rows):
         x = states[i % len(states)]
-        d = denoise(x, tableau.points[i], tableau.prediction)
-        _check_output(d, shape, tableau.step[i], tableau.points[i].t)
-        outputs[i % history].copy_(d)
+        if tableau.evaluated[i]:
+            d = denoise(x, tableau.points[i], tableau.prediction)
+            _check_output(d, shape, tableau.step[i], tableau.points[i].t)
+            outputs[i % history].copy_(d)
         row = i + 1 - tableau.given
         if row < 0:
             continue

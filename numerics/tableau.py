@@ -21,9 +21,9 @@ class Tableau:
 
         v_i = sum_k states[i - given, k] v_{i-1-k} + sum_j outputs[i - given, j] d_{i-1-j},
 
-    where d_i is the prediction of the denoiser at v_i, made at points[i]. The last vector is the sample; it is
-    not evaluated. states [R, K] and outputs [R, J] are float64; step[i] is the grid point on the way to which
-    v_i is made (for messages); ends[i] says that v_i is the state at that grid point.
+    where d_i is the prediction of the denoiser at v_i, made at points[i]. The last vector is the sample; it is not
+    evaluated, nor is a corrected one (evaluated[i] is False). states [R, K] and outputs [R, J] are float64; step[i]
+    is the grid point on the way to which v_i is made (for messages); ends[i] says that v_i is made at that grid point.
     """
 
     method: str
@@ -31,6 +31,7 @@ class Tableau:
     points: tuple[Point, ...]
     step: tuple[int, ...]
     ends: tuple[bool, ...]
+    evaluated: tuple[bool, ...]
     given: int
     states: Tensor
     outputs: Tensor
@@ -38,7 +39,7 @@ class Tableau:
     @property
     def nfe(self) -> int:
         """Number of function evaluations of a whole run."""
-        return len(self.points) - 1
+        return sum(self.evaluated)
 
     def row(self, i: int) -> Tableau:
         """Row i alone, as a tableau whose given vectors are as many as the row can see."""
@@ -51,6 +52,7 @@ class Tableau:
             points=tuple(self.points[j] for j in keep),
             step=tuple(self.step[j] for j in keep),
             ends=tuple(self.ends[j] for j in keep),
+            evaluated=(True,) * seen + (False,),
             given=seen,
             states=self.states[i : i + 1],
             outputs=self.outputs[i : i + 1],
@@ -62,6 +64,7 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
 
     start = "ramp": steps that lack history are taken by the record's start-up method, recursively;
     "exact": the states at the first history + 1 grid points are supplied instead (Tableau.given).
+    The last step of a predictor-corrector ends with its prediction: a correction would cost another evaluation.
     A step whose clock is infinite at an end (sigma = 0 last, alpha = 0 first in the data frame) is the one-node
     rule. Raises InputError: unknown method or start, more history than steps, a start at alpha = 0 in a frame whose
     scale vanishes there (all but data and velocity), stages between the levels of a discrete process.
@@ -76,28 +79,35 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
         raise InputError("grid", "alpha = 0 at the start", f"not possible in the {record.frame} frame of {record.name}")
 
     given = (record.history if start == "exact" else 0) + 1
-    at_grid = {n: n for n in range(given)}  # grid point -> vector
+    state_at = {n: n for n in range(given)}  # grid point -> vector that is the state there
+    output_at = {n: n for n in range(given)}  # grid point -> vector at which the output there was made
     points = list(grid.points[:given])
-    step, ends = list(range(given)), [True] * given
+    step, ends, evaluated = list(range(given)), [True] * given, [True] * given
     states: list[dict[int, float]] = []  # of every row: earlier vector -> coefficient
     outputs: list[dict[int, float]] = []
     for n, rows in enumerate(steps_of(plan(record, grid), grid, frame)[given - 1 :], start=given - 1):
+        if n == grid.steps - 1 and not rows[-1].evaluated:
+            rows = rows[:-1]
         stages: list[int] = []
         for row in rows:
-            sources = [stages[stage - 1] if stage else at_grid[n - back] for back, stage in row.nodes]
-            states.append({at_grid[n]: row.carry})
+            sources = [stages[stage - 1] if stage else output_at[n - back] for back, stage in row.nodes]
+            states.append({state_at[n]: row.carry})
             outputs.append(dict(zip(sources, row.weights, strict=True)))
             stages.append(len(points))
             points.append(row.point)
             step.append(n + 1)
             ends.append(row is rows[-1])
-        at_grid[n + 1] = stages[-1]
+            evaluated.append(row.evaluated)
+        state_at[n + 1] = stages[-1]
+        output_at[n + 1] = stages[-1] if evaluated[-1] else stages[-2]
+    evaluated[-1] = False
     return Tableau(
         method=record.name,
         prediction=frame.prediction,
         points=tuple(points),
         step=tuple(step),
         ends=tuple(ends),
+        evaluated=tuple(evaluated),
         given=given,
         states=_lay_out(states, given),
         outputs=_lay_out(outputs, given),

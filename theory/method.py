@@ -51,12 +51,14 @@ class Row:
 
     to: +1 for the next grid point, -k for the grid point k steps back, a Rational for that fraction of the step.
     rule: the weights follow from the nodes; or published: the weights as given, in the frame.
+    evaluated: whether the model is asked at the new vector; a corrector's result is a state without an output.
     """
 
     nodes: tuple[Node, ...]
     rule: Rule | None = None
     to: Place = 1
     published: tuple[sp.Expr, ...] | None = None
+    evaluated: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.to, int) and not 0 < self.to < 1:
@@ -76,6 +78,7 @@ class Method:
 
     order: a claim; the proofs and the measurements must confirm and bound it.
     start: the method that takes a step for which this one lacks history (it may have a start of its own).
+    equal_steps: the weights assume equal steps: the order is claimed for step ratios r = 1 + O(h).
     provenance: "derived", or for published weights where they were read.
     """
 
@@ -89,6 +92,7 @@ class Method:
     aliases: tuple[str, ...] = ()
     start: Method | None = None
     provenance: str = "derived"
+    equal_steps: bool = False
 
     def __post_init__(self) -> None:
         if not self.rows or self.rows[-1].to != 1:
@@ -97,9 +101,22 @@ class Method:
             raise ValueError(f"{self.name}: start: needed exactly when the method has history")
         if self.start is not None and self.start.history >= self.history:
             raise ValueError(f"{self.name}: start: {self.start.name} must have less history")
-        # The numeric side takes such a step by the one-node rule of this method's own frame.
-        if self.start is not None and self.start.history == 0 and self.start.rows != (Row((NOW,), exact),):
-            raise ValueError(f"{self.name}: start: {self.start.name} has no history, so it must be the one-node rule")
+        # The numeric side takes a start in another frame by the one-node rule of this method's own frame.
+        if self.start is not None and self.start.frame is not self.frame and self.start.rows != (Row((NOW,), exact),):
+            raise ValueError(f"{self.name}: start: {self.start.name} in another frame must be the one-node rule")
+        if not all(row.evaluated for row in self.rows[:-1]):
+            raise ValueError(f"{self.name}: rows: only the last row can go without an evaluation")
+        if self.corrects and (len(self.rows) != 2 or self.rows[0].to != 1):
+            raise ValueError(f"{self.name}: rows: a corrector follows one predictor of the next grid point")
+
+    @property
+    def corrects(self) -> bool:
+        """Predictor-corrector with one evaluation a step: outputs at predicted points, states corrected."""
+        return bool(self.rows) and not self.rows[-1].evaluated
+
+    @property
+    def nfe_per_step(self) -> int:
+        return sum(row.evaluated for row in self.rows)
 
     def position(self, node: Node) -> sp.Expr:
         """Position s of a node, in units of h from u_n."""
@@ -133,7 +150,9 @@ class Method:
 
     @property
     def kind(self) -> str:
-        """one-step, multistep, multistage, or general-linear (both past outputs or places and stages)."""
+        """one-step, multistep, multistage, predictor-corrector, or general-linear (past places and stages)."""
+        if self.corrects:
+            return "predictor-corrector"
         if len(self.rows) == 1:
             return "multistep" if self.history else "one-step"
         return "general-linear" if self.history else "multistage"

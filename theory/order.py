@@ -4,8 +4,9 @@ In its frame a method is an explicit general linear method for dz/du = G(z, u): 
 a_j = W_j e^{kappa (end - s_j) h}, a power series in h whose coefficients are rational in the step ratios. A vertex
 with q legs contributes c^q times the product of its subtrees' weights at the point where its output was made; an
 output at an earlier grid point carries the series of the exact path there, c^|t| / gamma(t), and a stage that of its
-own row. The method has order p iff for every tree with |t| <= p the update's weight minus 1/gamma(t) vanishes through
-h^(p - |t|); it has exactly order p iff a tree fails at total order p + 1. Both are computed.
+own row. The earlier outputs of a predictor-corrector were made at predicted points, off the path by the predictor's
+leading defect. The method has order p iff for every tree with |t| <= p the update's weight minus 1/gamma(t) vanishes
+through h^(p - |t|); it has exactly order p iff a tree fails at total order p + 1. Both are computed.
 
 For all records of one carried state (z_{n+1} = z_n + …) the root condition holds: the only root is 1.
 """
@@ -13,7 +14,7 @@ For all records of one carried state (z_{n+1} = z_n + …) the root condition ho
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import prod
 from typing import Any
@@ -22,6 +23,8 @@ import sympy as sp
 
 from . import series
 from .method import Method, Node, grid_position
+from .notation import h
+from .notation import r as ratios
 from .series import FIELD, Series
 from .trees import Tree, trees
 
@@ -53,69 +56,105 @@ class OrderProof:
     leading_defects: tuple[Defect, ...]
 
 
-def weight_series(method: Method, terms: int) -> Callable[[Tree], Series]:
+def weight_series(method: Method, terms: int, smooth: bool) -> Callable[[Tree], Series]:
     """The map from a tree to its weight in the update, a series in h with that many terms."""
-    kappa = method.frame.kappa
+
+    def series_of(expression: sp.Expr, more: int = 0) -> Series:
+        return series.of(expression, terms + more, smooth)
 
     @cache
     def coefficients(row: int) -> tuple[Series, ...]:
         """a_j(h)/h of a row."""
-        end = grid_position(method.rows[row].to)
-        result = []
+        end, result = grid_position(method.rows[row].to), []
         for node, weight in zip(method.rows[row].nodes, method.weights[row], strict=True):
-            growth = series.exponential(FIELD.from_expr(kappa * (end - method.position(node))), terms + 1)
-            result.append(series.shift(series.multiply(series.of(weight, terms + 1), growth), -1)[:terms])
+            growth = series.exp(series_of(method.frame.kappa * (end - method.position(node)) * h, 1))
+            result.append(series.shift(series.multiply(series_of(weight, 1), growth), -1)[:terms])
         return tuple(result)
 
     @cache
-    def on_path(row: int, power: int) -> Series:
-        """sum_j a_j c_j^power over the outputs made on the exact path."""
+    def place_power(node: Node, exponent: int) -> Series:
+        return series.powers(series_of(method.position(node)), exponent)
+
+    @cache
+    def on_path(row: int, exponent: int) -> Series:
+        """sum_j a_j c_j^exponent over the outputs made at grid points, as if these were on the exact path."""
         total = series.constant(0, terms)
         for node, a in zip(method.rows[row].nodes, coefficients(row), strict=True):
             if not node.stage:
-                place = FIELD.from_expr(method.position(node))
-                total = series.add(total, series.scale(a, series.power(place, power)))
+                total = series.add(total, series.multiply(a, place_power(node, exponent)))
         return total
 
     @cache
     def at_row(row: int, tree: Tree) -> Series:
         """Weight of the tree in the vector that a row makes."""
         # c^legs times the subtrees' c^|t|/gamma(t): outputs on the path see a tree by its order alone, up to a factor.
+        keep = terms - tree.order + 1  # a tree of this order is asked for h^(terms - |t|) at most
         densities = FIELD(prod(child.gamma for child in tree.children))
-        total = series.scale(on_path(row, tree.order - 1), 1 / densities)
+        total = series.scale(on_path(row, tree.order - 1)[:keep], 1 / densities)
         for node, a in zip(method.rows[row].nodes, coefficients(row), strict=True):
             if node.stage:
-                total = series.add(total, series.multiply(a, at_stage(node, tree)))
+                total = series.add(total, series.multiply(a[:keep], at_stage(node, tree)))
+            elif method.corrects and not tree.legs and len(tree.children) == 1:
+                total = series.add(total, series.scale(off_path(node, tree.children[0])[:keep], a[0]))
         return total
 
     @cache
     def at_stage(node: Node, tree: Tree) -> Series:
         """Weight of the tree in G at a stage: c^legs times the weights of the subtrees in the stage's vector."""
-        place = FIELD.from_expr(method.position(node))
-        product = series.constant(series.power(place, tree.legs), terms)
+        keep = terms - tree.order + 1
+        product = place_power(node, tree.legs)[:keep]
         for child in tree.children:
-            product = series.multiply(product, at_row(node.stage - 1, child))
+            product = series.multiply(product, at_row(node.stage - 1, child)[:keep])
         return product
+
+    def off_path(node: Node, child: Tree) -> Series:
+        """How far off the path an earlier predicted point was, in the direction of a tree: its leading defect.
+
+        With the order q of the predictor it is h^{q+1}, and reaches the update as h^{q+2} G_z(D(child)); all that is
+        left out comes an order later, behind the leading defects of a corrected order q + 1.
+        """
+        defect = earlier_defects(node.back).get(child, FIELD.zero)
+        power = predictor().order + 1 - child.order
+        return series.shift(series.constant(defect, terms), power) if defect else series.constant(0, terms)
+
+    @cache
+    def predictor() -> OrderProof:
+        return prove_order(replace(method, rows=method.rows[:1], order=method.order - 1))
+
+    @cache
+    def earlier_defects(back: int) -> dict[Tree, Any]:
+        """The predictor's leading defects in the step that ended `back` grid points ago, in units of this step."""
+        size = ratios[back]
+        earlier = {r: ratios[k + back + 1] / size for k, r in enumerate(ratios[: len(ratios) - back - 1])}
+        return {
+            d.tree: FIELD.from_expr(d.coefficient.subs(earlier, simultaneous=True) * size ** (predictor().order + 1))
+            for d in predictor().leading_defects
+        }
 
     return lambda tree: at_row(len(method.rows) - 1, tree)
 
 
-def prove_order(method: Method) -> OrderProof:
-    """The exact order of a method, with what was checked and what fails next."""
+def prove_order(method: Method, free: bool = False) -> OrderProof:
+    """The exact order of a method, with what was checked and what fails next.
+
+    For all step ratios, or, where the weights assume equal steps and `free` is not asked, for r = 1 + O(h); the
+    defects then hold (r_k - 1)/h by the name of r_k.
+    """
     terms = method.order + 2  # enough to prove the claim and to refute the next order
-    while (proof := _prove(method, terms)) is None:
+    while (proof := _prove(method, terms, method.equal_steps and not free)) is None:
         terms += 2
     return proof
 
 
-def _prove(method: Method, terms: int) -> OrderProof | None:
+def _prove(method: Method, terms: int, smooth: bool) -> OrderProof | None:
     """The proof, if so many terms of the series decide it."""
-    weight = weight_series(method, terms)
+    weight = weight_series(method, terms, smooth)
     residuals: dict[Tree, Series] = {}
     conditions = 0
     for total in range(1, terms + 1):
         for tree in trees(total):
-            residuals[tree] = series.add(weight(tree), series.constant(-FIELD(1) / tree.gamma, terms))
+            found = weight(tree)
+            residuals[tree] = series.add(found, series.constant(-FIELD(1) / tree.gamma, len(found)))
         failing = tuple(
             Defect(tree, total - tree.order, sp.factor(residual[total - tree.order].as_expr()))
             for tree, residual in residuals.items()

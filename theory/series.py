@@ -39,7 +39,8 @@ def multiply(a: Series, b: Series) -> Series:
     for i, x in enumerate(a):
         if x:
             for j in range(len(a) - i):
-                total[i + j] += x * b[j]
+                if b[j]:
+                    total[i + j] += x * b[j]
     return tuple(total)
 
 
@@ -60,49 +61,57 @@ def inverse(a: Series) -> Series:
     return tuple(result)
 
 
-def exponential(rate: Any, terms: int) -> Series:
-    """e^{rate h}."""
-    coefficients = [FIELD.one]
-    for n in range(1, terms):
-        coefficients.append(coefficients[-1] * rate / n)
-    return tuple(coefficients)
+def exp(a: Series) -> Series:
+    """e^{a(h)} for a(0) = 0, from e' = a' e."""
+    if a[0]:
+        raise ValueError("series: exp needs a(0) = 0")
+    result = [FIELD.one]
+    for n in range(1, len(a)):
+        result.append(sum((k * a[k] * result[n - k] for k in range(1, n + 1)), start=FIELD.zero) / n)
+    return tuple(result)
 
 
-def of(expression: sp.Expr, terms: int) -> Series:
+def powers(a: Series, exponent: int) -> Series:
+    """a(h)^exponent, exponent >= 0."""
+    result = constant(1, len(a))
+    for _ in range(exponent):
+        result = multiply(result, a)
+    return result
+
+
+def of(expression: sp.Expr, terms: int, smooth: bool = False) -> Series:
     """The series of an expression rational in h, the ratios, a1 and phi atoms of multiples of h.
 
     a_{t+1} = (alpha_{n-1}/alpha_n)^2 of a variance-preserving schedule is 1/(1 - alpha^2 r_1 h) in the clock rho^2.
+    smooth: the ratios are r_k = 1 + O(h), and the symbol r_k stands for (r_k - 1)/h.
     """
     expression = sp.sympify(expression)
     if isinstance(expression, sp.Add):
-        return _fold(add, expression.args, constant(0, terms), terms)
+        return _fold(add, expression.args, constant(0, terms), smooth)
     if isinstance(expression, sp.Mul):
-        return _fold(multiply, expression.args, constant(1, terms), terms)
+        return _fold(multiply, expression.args, constant(1, terms), smooth)
     base, exponent = expression.as_base_exp()
     if base == a1:
         rate = FIELD(alpha) ** 2 * FIELD(ratios[0])
         binomials = (sp.ff(-exponent, n) / sp.factorial(n) for n in range(terms))
         return tuple(FIELD.from_expr(c) * power(-rate, n) for n, c in enumerate(binomials))
     if isinstance(expression, sp.Pow) and exponent.is_Integer:
-        factor = of(base, terms)
-        return _power(inverse(factor) if exponent < 0 else factor, abs(int(exponent)))
+        factor = of(base, terms, smooth)
+        return powers(inverse(factor) if exponent < 0 else factor, abs(int(exponent)))
     if expression == h:
         return shift(constant(1, terms), 1)
+    if smooth and expression in ratios:
+        return add(constant(1, terms), shift(constant(FIELD(expression), terms), 1))
     if isinstance(expression, phi):
-        k, z = int(expression.args[0]), FIELD.from_expr(sp.cancel(expression.args[1] / h))
-        factorials = [FIELD(sp.QQ(1, int(sp.factorial(j + k)))) for j in range(terms)]
-        return tuple(power(z, j) * c for j, c in enumerate(factorials))
+        k, z = int(expression.args[0]), of(expression.args[1], terms, smooth)
+        total = constant(0, terms)
+        for j in reversed(range(terms)):
+            total = add(multiply(total, z), constant(FIELD(1) / FIELD(int(sp.factorial(j + k))), terms))
+        return total
     return constant(FIELD.from_expr(expression), terms)
 
 
-def _fold(operation: Any, parts: Sequence[sp.Expr], start: Series, terms: int) -> Series:
+def _fold(operation: Any, parts: Sequence[sp.Expr], start: Series, smooth: bool) -> Series:
     for part in parts:
-        start = operation(start, of(part, terms))
+        start = operation(start, of(part, len(start), smooth))
     return start
-
-
-def _power(base: Series, exponent: int) -> Series:
-    result = constant(1, len(base))
-    for _ in range(exponent):
-        result = multiply(result, base)
-    return result

@@ -407,6 +407,106 @@ def deis_rho_rk4_row4(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
+def ipndm_2(h: Tensor) -> tuple[Tensor, ...]:
+    """ipndm-2: zhang2023deis; order 2."""
+    return (
+        3*h/2,
+        -h/2,
+    )
+
+
+def ipndm_3(h: Tensor) -> tuple[Tensor, ...]:
+    """ipndm-3: zhang2023deis; order 2."""
+    return (
+        23*h/12,
+        -4*h/3,
+        5*h/12,
+    )
+
+
+def ipndm_4(h: Tensor) -> tuple[Tensor, ...]:
+    """ipndm-4: zhang2023deis; order 2."""
+    return (
+        55*h/24,
+        -59*h/24,
+        37*h/24,
+        -3*h/8,
+    )
+
+
+def unipc_1_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """unipc-1, row 1 of 2: zhao2023unipc; order 2."""
+    phi1 = phi(1, -h)
+    return (
+        h*phi1,
+    )
+
+
+def unipc_1_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """unipc-1, row 2 of 2: zhao2023unipc; order 2."""
+    phi1 = phi(1, -h)
+    return (
+        h*phi1/2,
+        h*phi1/2,
+    )
+
+
+def unipc_2_row1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """unipc-2, row 1 of 2: zhao2023unipc; order 3."""
+    phi1 = phi(1, -h)
+    return (
+        h*phi1*(2*r1 + 1)/(2*r1),
+        -h*phi1/(2*r1),
+    )
+
+
+def unipc_2_row2(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """unipc-2, row 2 of 2: zhao2023unipc; order 3."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    return (
+        h*phi1 - h*phi2*(r1 - 1)/r1 - 2*h*phi3/r1,
+        -h*phi2/(r1*(r1 + 1)) + 2*h*phi3/(r1*(r1 + 1)),
+        h*phi2*r1/(r1 + 1) + 2*h*phi3/(r1 + 1),
+    )
+
+
+def unipc_3_row1(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """unipc-3, row 1 of 2: zhao2023unipc; order 4."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    return (
+        h*phi1 + h*phi2*(2*r1 + r2)/(r1*(r1 + r2)) + 2*h*phi3/(r1*(r1 + r2)),
+        -h*phi2*(r1 + r2)/(r1*r2) - 2*h*phi3/(r1*r2),
+        h*phi2*r1/(r2*(r1 + r2)) + 2*h*phi3/(r2*(r1 + r2)),
+    )
+
+
+def unipc_3_row2(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """unipc-3, row 2 of 2: zhao2023unipc; order 4."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    phi4 = phi(4, -h)
+    return (
+        h*phi1
+        - h*phi2*(r1**2 + r1*r2 - 2*r1 - r2)/(r1*(r1 + r2))
+        - 2*h*phi3*(2*r1 + r2 - 1)/(r1*(r1 + r2))
+        - 6*h*phi4/(r1*(r1 + r2)),
+        -h*phi2*(r1 + r2)/(r1*r2*(r1 + 1))
+        + 2*h*phi3*(r1 + r2 - 1)/(r1*r2*(r1 + 1))
+        + 6*h*phi4/(r1*r2*(r1 + 1)),
+        h*phi2*r1/(r2*(r1 + r2)*(r1 + r2 + 1))
+        - 2*h*phi3*(r1 - 1)/(r2*(r1 + r2)*(r1 + r2 + 1))
+        - 6*h*phi4/(r2*(r1 + r2)*(r1 + r2 + 1)),
+        h*phi2*r1*(r1 + r2)/((r1 + 1)*(r1 + r2 + 1))
+        + 2*h*phi3*(2*r1 + r2)/((r1 + 1)*(r1 + r2 + 1))
+        + 6*h*phi4/((r1 + 1)*(r1 + r2 + 1)),
+    )
+
+
 def edm_heun_row1(h: Tensor) -> tuple[Tensor, ...]:
     """edm-heun, row 1 of 2: karras2022edm; order 2."""
     return (

@@ -41,6 +41,7 @@ def test_find_takes_aliases_and_refuses_others() -> None:
         ("dpm-solver++-2m", "multistep", 1, 2, 2),
         ("edm-heun", "multistage", 0, 2, 2),
         ("li-accelerated-ode", "general-linear", 1, 2, 2),
+        ("unipc-3", "predictor-corrector", 2, 4, 3),
     ],
 )
 def test_derived_facts(name: str, kind: str, history: int, order: int, asymptotic: int) -> None:
@@ -62,6 +63,9 @@ def test_derived_facts(name: str, kind: str, history: int, order: int, asymptoti
         (lambda: replace(find("ddim"), start=find("ddim")), "start"),
         (lambda: replace(find("exp-adams-2"), start=find("exp-adams-3")), "less history"),
         (lambda: replace(find("exp-adams-2"), start=find("edm-heun")), "one-node rule"),
+        (lambda: replace(find("ddim"), rows=(Row((NOW,), exact, evaluated=False),)), "one predictor"),
+        (lambda: replace(find("unipc-1"), rows=find("unipc-1").rows[::-1]), "only the last row"),
+        (lambda: Row((NOW,), exact, to=sp.Rational(3, 2)), "between 0 and 1"),
         (lambda: replace(find("ddim"), rows=(Row((NOW, NOW), exact),)).weights, "coincide"),
         (lambda: replace(find("ddim"), rows=(Row((NOW,), published=(sp.Symbol("q"),)),)).arguments(0), "unknown"),
     ],

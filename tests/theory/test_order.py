@@ -64,6 +64,23 @@ def test_what_the_accelerated_ode_needs_for_order_two() -> None:
     assert prove_order(replace(method, rows=(back, without_root))).order == 1
 
 
+@pytest.mark.parametrize("q", [2, 3, 4])
+def test_weights_for_equal_steps_keep_order_two_where_steps_change_slowly_and_one_where_not(q: int) -> None:
+    assert prove_order(find(f"ipndm-{q}")).order == 2
+    assert prove_order(find(f"ipndm-{q}"), free=True).order == 1
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+def test_a_corrector_raises_the_order_of_its_predictor_by_one(p: int) -> None:
+    method = find(f"unipc-{p}")
+    predictor = replace(method, rows=method.rows[:1], order=p)
+    assert prove_order(predictor).order == p
+    # and the raised order is lost when the corrector trusts its predictor's output too much
+    first, *middle, last = method.weights[1]
+    tilted = replace(method.rows[1], rule=None, published=(first + h / 10, *middle, last - h / 10))
+    assert prove_order(replace(method, rows=(method.rows[0], tilted))).order == 1
+
+
 def test_leading_defects_of_multistep_methods_are_the_known_constants() -> None:
     """On a grid of equal steps: DDIM -1/2, exponential Adams 2 -5/12, 3 -3/8, 4 -251/720 (of the classical Adams)."""
     known = {"ddim": -sp.Rational(1, 2), "exp-adams-2": -sp.Rational(5, 12)}

@@ -89,7 +89,8 @@ def record(method: Method) -> str:
         nodes = ", ".join(f"({n.back}, {n.stage})" for n in row.nodes)
         arguments = ", ".join(f'"{a}"' for a in method.arguments(i))
         to = row.to if isinstance(row.to, int) else f"Fraction({row.to.p}, {row.to.q})"
-        rows.append(f'        Row({to}, ({nodes},), "{row_name(method, i)}", ({arguments},)),')
+        evaluated = "" if row.evaluated else ", evaluated=False"
+        rows.append(f'        Row({to}, ({nodes},), "{row_name(method, i)}", ({arguments},){evaluated}),')
     aliases = "".join(f'"{a}", ' for a in method.aliases)
     start = f'"{method.start.name}"' if method.start else None
     fields = [
@@ -100,7 +101,7 @@ def record(method: Method) -> str:
         f'    frame="{method.frame.name}",',
         f"    order={method.order},",
         f"    order_asymptotic={method.order_asymptotic},",
-        f"    nfe_per_step={len(method.rows)},",
+        f"    nfe_per_step={method.nfe_per_step},",
         f"    history={method.history},",
         f"    start={start},",
         "    rows=(",
@@ -108,6 +109,7 @@ def record(method: Method) -> str:
         "    ),",
         f'    summary="{method.summary}",',
         f'    cite="{method.cite}",',
+        *(["    equal_steps=True,"] if method.equal_steps else []),
     ]
     return "Record(\n" + "\n".join(fields) + "\n)"
 

@@ -15,6 +15,7 @@ from .adams import (
 )
 from .classical import DDIM, EDM_HEUN, FLOW_EULER
 from .deis import DEIS_RHOAB1, DEIS_RHOAB2, DEIS_RHOAB3
+from .ipndm import IPNDM_2, IPNDM_3, IPNDM_4
 from .li import LI_ACCELERATED_ODE, LI_DDIM
 from .runge_kutta import DEIS_RHO_KUTTA3, DEIS_RHO_RK4, FLOW_HEUN, FLOW_MIDPOINT
 from .singlestep import (
@@ -27,6 +28,7 @@ from .singlestep import (
     DPM_SOLVER_PP_3S,
     DPM_SOLVER_PP_3S_TAYLOR,
 )
+from .unipc import UNIPC_1, UNIPC_2, UNIPC_3
 
 METHODS: tuple[Method, ...] = (
     DDIM,
@@ -51,6 +53,12 @@ METHODS: tuple[Method, ...] = (
     DEIS_RHOAB3,
     DEIS_RHO_KUTTA3,
     DEIS_RHO_RK4,
+    IPNDM_2,
+    IPNDM_3,
+    IPNDM_4,
+    UNIPC_1,
+    UNIPC_2,
+    UNIPC_3,
     EDM_HEUN,
     LI_DDIM,
     LI_ACCELERATED_ODE,
