@@ -10,15 +10,21 @@ from typing import Any
 
 from ..numerics import rates
 from ..numerics.catalogue import resolve
+from ..numerics.predicted import Prediction, predict
+from ..numerics.schedules import schedule
 from ..numerics.studies.config import parse
 from ..numerics.studies.figures import Curve, Panel, draw
 from ..numerics.studies.manifest import manifest
 from ..numerics.studies.run import Progress, check_writable, run, silent, write_text
+from ..numerics.targets.mixture import GaussianMixture
 
 M1 = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
 PLANE = {"weights": [0.5, 0.3, 0.2], "means": [[1.5, 0.0], [-1.0, 1.0], [0.0, -1.5]], "stds": [0.5, 0.4, 0.6]}
 VP = {"kind": "vp-linear", "beta_min": 0.1, "beta_max": 20.0}
 ADAMS = ["ddim", "dpm-solver++-2m", "exp-adams-2", "exp-adams-3", "exp-adams-4"]
+
+
+LINES = "numbers: $a$ in $N^{-a}$; lines: predicted, not fitted"
 
 
 def doublings(first: int, last: int) -> list[int]:
@@ -97,7 +103,8 @@ def reproduce(out: Path, quick: bool, progress: Progress = silent) -> dict[str, 
     for name, study in wanted.items():
         answers[name] = run(parse(study), out / name, _part(progress, before, total, name))
         before += len(study["run"]["methods"]) * len(study["run"]["steps"])
-    rows = table(answers)
+    progress(total, total, "predicted errors")
+    rows = table(answers, predictions(wanted, points=801 if quick else 2001))
     for stem, panels in figures(answers, rows).items():
         draw(panels, out / stem)
     answer = {
@@ -116,8 +123,27 @@ def _part(progress: Progress, before: int, total: int, study: str) -> Callable[[
     return lambda done, _all, label: progress(before + done, total, f"{study}: {label}" if label else study)
 
 
-def table(answers: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def predictions(wanted: dict[str, dict[str, Any]], points: int) -> dict[tuple[str, str], Prediction]:
+    """The leading errors of every study and method in one dimension for which they can be predicted."""
+    found = {}
+    for name, study in wanted.items():
+        if name == "plane" or "grid" not in study:
+            continue
+        target, kind, run_ = study["target"], dict(study["grid"]), study["run"]
+        law = GaussianMixture(target["weights"], target["means"], target["stds"])
+        vp = schedule(**study["schedule"])
+        spacing = kind.pop("kind")
+        for method in run_["methods"]:
+            found[name, method] = predict(
+                method, law, vp, spacing, start=run_.get("start", "ramp"), points=points, **kind
+            )
+    return found
+
+
+def table(answers: dict[str, dict[str, Any]], predicted: dict[tuple[str, str], Prediction]) -> list[dict[str, Any]]:
     """One row a study, method and metric: nominal and asymptotic order, and the exponent measured in its window.
+
+    predicted: C of the leading error C / N^order; ratio: measured over predicted at the most steps of the window.
 
     Window: the last four numbers of steps whose value lies above 1e-11, where rounding does not show yet; on Li et
     al.'s schedule the power of log N that the order implies is divided out (see rates.fit).
@@ -131,6 +157,11 @@ def table(answers: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             clean = [(n, v) for n, v in zip(steps, values, strict=True) if v is not None and v > 1e-11][-4:]
             power = fit.get("log_power", 0)
             measured = rates.fit([n for n, _ in clean], [v for _, v in clean], log_power=power)
+            prediction = predicted.get((study, method))
+            constant = getattr(prediction, metric, None)  # KL is not predicted
+            ratio = None
+            if prediction is not None and constant is not None and clean:
+                ratio = clean[-1][1] * clean[-1][0] ** prediction.order / constant
             rows.append(
                 {
                     "study": study,
@@ -143,6 +174,8 @@ def table(answers: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
                     "exponent": None if measured is None else measured.exponent,
                     "stderr": None if measured is None else measured.stderr,
                     "window": None if measured is None else list(measured.window),
+                    "predicted": constant,
+                    "ratio": ratio,
                 }
             )
     return rows
@@ -156,23 +189,34 @@ def curve(answer: dict[str, Any], method: str, metric: str) -> tuple[list[int], 
 
 def figures(answers: dict[str, dict[str, Any]], rows: list[dict[str, Any]]) -> dict[str, list[Panel]]:
     """The figure in total variation, one dimension, and the one in trajectory error, two dimensions."""
-    measured = {(r["study"], r["method"], r["metric"]): r["exponent"] for r in rows}
+    found = {(r["study"], r["method"], r["metric"]): r for r in rows}
 
     def curves(study: str, metric: str) -> list[Curve]:
         names = answers[study]["manifest"]["run"]["methods"]
-        return [Curve(n, *curve(answers[study], n, metric), measured[study, n, metric]) for n in names]
+        lines = []
+        for name in names:
+            row = found[study, name, metric]
+            predicted = None if row["predicted"] is None else (row["predicted"], row["order"])
+            lines.append(Curve(name, *curve(answers[study], name, metric), row["exponent"], predicted))
+        return lines
 
     tv = "total variation"
     return {
         "convergence": [
-            Panel("Li et al., fixed time", tv, curves("fixed-time", "tv"), [(1, 0), (2, 1)]),
+            Panel("Li et al., fixed time", tv, curves("fixed-time", "tv"), [(1, 0), (2, 1)], note=LINES),
             Panel(
                 "Li et al., own schedule",
                 tv,
                 curves("li-schedule", "tv"),
                 note=r"numbers: $a$ in $(\log N)^{p+1} N^{-a}$, $p$ the order",
             ),
-            Panel(r"exponential Adams, uniform $\lambda$", tv, curves("exponential-adams", "tv"), [(1, 0), (4, 4)]),
+            Panel(
+                r"exponential Adams, uniform $\lambda$",
+                tv,
+                curves("exponential-adams", "tv"),
+                [(1, 0), (4, 4)],
+                note=LINES,
+            ),
         ],
         "trajectory": [
             Panel(
@@ -190,13 +234,17 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     lines = [
         "Exponent a of N^-a by least squares over the window; where a log power b is given, of (log N)^b N^-a.",
         "",
-        "| study | method | metric | order | with own start-up | start values | log power | exponent | ± | window |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "predicted: C of the leading error C N^-order, with no fitted parameter; measured / predicted at the last N.",
+        "",
+        "| study | method | metric | order | with own start-up | start values | log power | exponent | ± | window "
+        "| predicted | measured / predicted |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in rows:
         shown = [r[k] for k in ("study", "method", "metric", "order", "order_asymptotic", "start", "log_power")]
         fitted = ["", "", ""]
         if r["exponent"] is not None:
             fitted = [f"{r['exponent']:.3f}", f"{r['stderr']:.3f}", f"{r['window'][0]}..{r['window'][1]}"]
-        lines.append("| " + " | ".join(map(str, [*shown, *fitted])) + " |")
+        foreseen = ["", ""] if r["ratio"] is None else [f"{r['predicted']:.4g}", f"{r['ratio']:.4f}"]
+        lines.append("| " + " | ".join(map(str, [*shown, *fitted, *foreseen])) + " |")
     return "\n".join(lines) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -73,13 +74,13 @@ def from_times(schedule: Schedule, t: Tensor) -> Grid:
     return Grid(schedule.columns(t.to(torch.float64)), schedule)
 
 
-def grid(schedule: Schedule, kind: str, steps: int, /, **parameters: float) -> Grid:
-    """A grid of `steps` steps.
+def spacing(schedule: Schedule, kind: str, /, **parameters: float) -> Callable[[Tensor], Tensor]:
+    """The grids of a kind as one function: the times t at fractions i of the way, 0 the noisy end, 1 the clean one.
 
     uniform-t: t equally spaced in [t_min, t_max].  uniform-lambda: lambda equally spaced between the same ends.
-    karras: rho_i = (rho_max^{1/q} + i/N (rho_min^{1/q} - rho_max^{1/q}))^q for rho = sigma/alpha, with
+    karras: rho = (rho_max^{1/q} + i (rho_min^{1/q} - rho_max^{1/q}))^q for rho = sigma/alpha, with
     sigma_max, sigma_min its ends and q = `rho` (Karras et al. 2022, eq. 5; no appended zero).
-    Raises InputError on unknown kinds, unknown or missing parameters, steps < 1, and ends out of order or domain.
+    Raises InputError on unknown kinds, unknown or missing parameters, and ends out of order or domain.
     """
     if kind not in KINDS:
         raise InputError("grid.kind", kind, f"not a known grid; {nearest(kind, KINDS)}")
@@ -89,29 +90,34 @@ def grid(schedule: Schedule, kind: str, steps: int, /, **parameters: float) -> G
     for name in KINDS[kind]:
         if name not in parameters:
             raise InputError(f"grid.{name}", None, f"{kind} needs a number")
-    if steps < 1:
-        raise InputError("steps", steps, "at least 1")
     ends = KINDS[kind][:2]
     low, high = (float(parameters[name]) for name in ends)
     if not low < high:
         raise InputError(f"grid.{ends[0]}", low, f"below {ends[1]} = {high}")
-    i = torch.arange(steps + 1, dtype=torch.float64) / steps
     if kind == "uniform-t":
-        return from_times(schedule, _between(high, low, i))
+        return lambda i: _between(high, low, i)
     if kind == "uniform-lambda":
         first, last = (float(schedule.columns(torch.tensor(v, dtype=torch.float64)).lam) for v in (high, low))
         for name, end, lam in ((ends[1], high, first), (ends[0], low, last)):
             if not math.isfinite(lam):
                 raise InputError(f"grid.{name}", end, "lambda is infinite there; stay inside the schedule's ends")
-        t = schedule.time(_between(first, last, i))
-        t[0], t[-1] = high, low
-        return from_times(schedule, t)
+        return lambda i: schedule.time(_between(first, last, i))
     if low <= 0:
         raise InputError("grid.sigma_min", low, "a number > 0")
     q = float(parameters["rho"])
     if not 0 < q < float("inf"):
         raise InputError("grid.rho", q, "a number > 0")
-    return from_times(schedule, schedule.time(-q * _between(high ** (1 / q), low ** (1 / q), i).log()))
+    return lambda i: schedule.time(-q * _between(high ** (1 / q), low ** (1 / q), i).log())
+
+
+def grid(schedule: Schedule, kind: str, steps: int, /, **parameters: float) -> Grid:
+    """The grid of `steps` steps of a kind (see spacing).  Raises InputError also on steps < 1."""
+    if steps < 1:
+        raise InputError("steps", steps, "at least 1")
+    t = spacing(schedule, kind, **parameters)(torch.arange(steps + 1, dtype=torch.float64) / steps)
+    if kind == "uniform-lambda":  # its ends are given in t
+        t[0], t[-1] = parameters["t_max"], parameters["t_min"]
+    return from_times(schedule, t)
 
 
 def _between(first: float, last: float, i: Tensor) -> Tensor:

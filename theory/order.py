@@ -114,26 +114,28 @@ def weight_series(method: Method, terms: int, smooth: bool) -> Callable[[Tree], 
         left out comes an order later, behind the leading defects of a corrected order q + 1.
         """
         defect = earlier_defects(node.back).get(child, FIELD.zero)
-        power = predictor().order + 1 - child.order
+        power = prove_order(predictor(method)).order + 1 - child.order
         return series.shift(series.constant(defect, terms), power) if defect else series.constant(0, terms)
-
-    @cache
-    def predictor() -> OrderProof:
-        return prove_order(replace(method, rows=method.rows[:1], order=method.order - 1))
 
     @cache
     def earlier_defects(back: int) -> dict[Tree, Any]:
         """The predictor's leading defects in the step that ended `back` grid points ago, in units of this step."""
-        size = ratios[back]
+        proof, size = prove_order(predictor(method)), ratios[back]
         earlier = {r: ratios[k + back + 1] / size for k, r in enumerate(ratios[: len(ratios) - back - 1])}
         return {
-            d.tree: FIELD.from_expr(d.coefficient.subs(earlier, simultaneous=True) * size ** (predictor().order + 1))
-            for d in predictor().leading_defects
+            d.tree: FIELD.from_expr(d.coefficient.subs(earlier, simultaneous=True) * size ** (proof.order + 1))
+            for d in proof.leading_defects
         }
 
     return lambda tree: at_row(len(method.rows) - 1, tree)
 
 
+def predictor(method: Method) -> Method:
+    """The predictor of a predictor-corrector as a method of its own."""
+    return replace(method, name=f"{method.name}-predictor", aliases=(), rows=method.rows[:1], order=method.order - 1)
+
+
+@cache
 def prove_order(method: Method, free: bool = False) -> OrderProof:
     """The exact order of a method, with what was checked and what fails next.
 
@@ -167,8 +169,20 @@ def _prove(method: Method, terms: int, smooth: bool) -> OrderProof | None:
 
 
 def local_error(proof: OrderProof) -> sp.Expr:
-    """h^{p+1} sum of coefficient D(t)/sigma(t), with one symbol an elementary differential."""
-    terms: list[Any] = [
-        defect.coefficient / defect.tree.sigma * sp.Symbol(defect.tree.latex) for defect in proof.leading_defects
-    ]
-    return sp.Add(*terms)
+    """The local error over h^{p+1} for equal steps and one unknown: sum of coefficient(r = 1) D(t)/sigma(t).
+
+    A polynomial in the partial derivatives of G, the symbols Gz, Guu, … (see partial).
+    """
+    equal = {ratio: 1 for ratio in ratios}
+    terms = (d.coefficient.subs(equal) / d.tree.sigma * differential(d.tree) for d in proof.leading_defects)
+    return sp.expand(sum(terms, start=sp.S.Zero))
+
+
+def differential(tree: Tree) -> sp.Expr:
+    """The elementary differential of a tree for one unknown: a product of partial derivatives of G."""
+    return partial(len(tree.children), tree.legs) * prod(map(differential, tree.children))
+
+
+def partial(z: int, u: int) -> sp.Symbol:
+    """The derivative of G, z times in z and u times in u: G, Gz, Gzzu, …"""
+    return sp.Symbol("G" + "z" * z + "u" * u)

@@ -40,12 +40,16 @@ GREY = "#8A8A8A"
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: its name, steps N and errors (None where a run failed), and its measured exponent if it has one."""
+    """One line: its name, steps N and errors (None where a run failed), and its measured exponent if it has one.
+
+    predicted: constant C and order p of the leading error C / N^p, if it was predicted.
+    """
 
     label: str
     steps: Sequence[int]
     values: Sequence[float | None]
     exponent: float | None = None
+    predicted: tuple[float, int] | None = None
 
     @property
     def points(self) -> list[tuple[int, float]]:
@@ -89,7 +93,12 @@ def _panel(axes: Axes, panel: Panel) -> None:
     for curve, colour, marker in zip(panel.curves, COLOURS, MARKERS, strict=False):
         if curve.points:
             steps, values = zip(*curve.points, strict=True)
-            axes.plot(steps, values, marker=marker, color=colour)
+            if curve.predicted is None:
+                axes.plot(steps, values, marker=marker, color=colour)
+            else:  # the points are measured, the line is not drawn through them but predicted
+                constant, order = curve.predicted
+                axes.plot(steps, values, marker, color=colour)
+                axes.plot(steps, [constant / n**order for n in steps], color=colour, linewidth=1.0)
             exponent = "" if curve.exponent is None else f"  {curve.exponent:.2f}"
             ends.append((steps[-1], values[-1], curve.label + exponent, colour))
     for slope, index in panel.slopes:

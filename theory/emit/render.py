@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import sympy as sp
 
@@ -11,6 +12,7 @@ from ..frames import FRAMES, Frame
 from ..method import Method
 from ..methods import METHODS
 from ..notation import alpha, dalpha, dsigma, kappa, next_alpha, next_sigma, sigma
+from ..order import local_error, partial, predictor, prove_order
 from ..phi import phi
 from ..predictions import DEFINITION, convert
 from ..schedules import LI_BETA, LI_FIRST_BETA, SCHEDULES, Schedule
@@ -239,6 +241,38 @@ def render_schedules() -> str:
     return head + functions + "\n\n" + first + "\n\n" + rest + "\n\n" + table
 
 
+# --- defects
+
+
+def predictable(method: Method) -> bool:
+    """Leading defects that hold on every smooth grid, in a frame whose G the numeric side knows."""
+    return not method.equal_steps and method.frame.name in ("data", "noise", "noise-rho", "variance")
+
+
+def defect_function(method: Method, name: str) -> str:
+    """The leading local error over h^{p+1}, as a polynomial in the partial derivatives of G."""
+    error = local_error(prove_order(method))
+    used = sorted((s for s in error.free_symbols if s != alpha), key=lambda s: (len(s.name), s.name))
+    body = [f'{s} = d["{s.name[1:]}"]' for s in used]
+    text = to_torch(sp.horner(error, wrt=partial(0, 0)) if error.has(partial(0, 0)) else error)
+    doc = f'"""{name}: local error / h^{method.order + 1} for equal steps."""'
+    return f"def {identifier(name)}(d: Partials, alpha: Tensor) -> Tensor:\n" + lines(doc, *body, f"return {text}")
+
+
+def render_defects() -> str:
+    about = "Leading local errors, from the proofs: d['zu'] is the derivative G_zu of dz/du = G."
+    head = header("theory/order.py", about)
+    head += "from collections.abc import Callable, Mapping\n\nfrom torch import Tensor\n\n"
+    head += "Partials = Mapping[str, Tensor]\n\n\n"
+    named = [(m.name, m) for m in METHODS if predictable(m)]
+    named += [(f"{m.name}-predictor", predictor(m)) for _, m in named if m.corrects]  # for the last step
+    functions = "\n\n".join(defect_function(method, name) for name, method in named)
+    entries = "\n".join(f'    "{name}": {identifier(name)},' for name, _ in named)
+    table = f"DEFECTS: dict[str, Callable[[Partials, Tensor], Tensor]] = {{\n{entries}\n}}\n"
+    return head + functions + "\n\n" + table
+
+
+@cache
 def render_all() -> dict[str, str]:
     """File name -> text of every generated file."""
     return {
@@ -246,5 +280,6 @@ def render_all() -> dict[str, str]:
         "catalogue.py": render_catalogue(),
         "frames.py": render_frames(),
         "predictions.py": render_predictions(),
+        "defects.py": render_defects(),
         "schedules.py": render_schedules(),
     }
