@@ -148,6 +148,14 @@ def test_the_same_on_a_cuda_device(name: str) -> None:
     assert torch.allclose(got.cpu(), sample(MIXTURE, x, tabulate(name, GRID)), rtol=0, atol=1e-11)
 
 
+def test_a_network_with_trainable_parameters_is_a_denoiser() -> None:
+    network = torch.nn.Linear(2, 2, dtype=torch.float32)
+    denoise = adapt(lambda x, at: network(x), gives="noise", dtype=torch.float32)
+    got = sample(denoise, starts(1, 5, 2)[0], tabulate("dpm-solver++-2m", GRID))
+    assert got.dtype == torch.float64
+    assert not got.requires_grad
+
+
 def test_the_start_is_not_changed_and_the_result_is_not_a_view() -> None:
     (x,) = starts(1, 4, 2)
     before = x.clone()
