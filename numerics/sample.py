@@ -25,9 +25,10 @@ def sample(
 
     denoise(x, at, prediction) -> d, shaped like x (any shape, any device, any dtype: it is cast to `dtype`).
     start: the given vectors, one tensor or a sequence of tableau.given tensors. The states and the history live in
-    buffers of `dtype` that are allocated once, and no gradient is recorded; x is a view into them, valid until denoise returns.
-    Returns the last vector, [shape of start].  Raises InputError on bad start values, SamplingError naming the step
-    when a denoiser answers with another shape or a non-finite value.
+    buffers of `dtype` that are allocated once, and no gradient is recorded; x is a view into them, valid until
+    denoise returns.  Returns the last vector, [shape of start].
+    Raises InputError on bad start values, SamplingError naming the step when a denoiser answers with another shape or a
+    non-finite value.
     """
     given = [start] if isinstance(start, Tensor) else list(start)
     _check_start(given, tableau)
