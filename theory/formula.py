@@ -8,7 +8,7 @@ import sympy as sp
 
 from .exponential import one_node
 from .frames import Frame
-from .method import Method, Node, Place, Row, grid_position
+from .method import Method, Node, Place, grid_position
 from .notation import NOTATION, alpha, h, sigma, t
 from .phi import phi
 
@@ -33,11 +33,17 @@ def _index(place: Place) -> str:
     return "n" if place == 0 else f"n{place:+d}"
 
 
+def _stage(method: Method, k: int) -> str:
+    """The result of row k of a step: a predicted point, or the k-th stage."""
+    index = _index(method.rows[k - 1].to)
+    return rf"\tilde x_{{{index}}}" if method.corrects else f"x^{{({k})}}_{{{index}}}"
+
+
 def _state(method: Method, node: Node) -> str:
     """The vector at which a node's output was made."""
     if node.stage:
-        return rf"\tilde x_{{{_index(method.rows[node.stage - 1].to)}}}"
-    return f"x_{{{_index(-node.back)}}}"
+        return _stage(method, node.stage)
+    return rf"\tilde x_{{{_index(-node.back)}}}" if method.corrects else f"x_{{{_index(-node.back)}}}"
 
 
 def _output(method: Method, node: Node) -> str:
@@ -72,9 +78,11 @@ def _gathered(frame: Frame, index: str) -> str:
     return rf"{sign}{scale} \left(e^{{{exponent}}} - 1\right)"
 
 
-def _row_latex(method: Method, row: Row, weights: tuple[sp.Expr, ...]) -> str:
-    frame, index = method.frame, _index(row.to)
-    left = f"x_{{{index}}}" if row is method.rows[-1] else rf"\tilde x_{{{index}}}"
+def _row_latex(method: Method, k: int) -> str:
+    """Row k of a step, counted from 1."""
+    frame, row, weights = method.frame, method.rows[k - 1], method.weights[k - 1]
+    index = _index(row.to)
+    left = f"x_{{{index}}}" if k == len(method.rows) else _stage(method, k)
     carry = "" if frame.scale == 1 else rf"\frac{{{_at(frame.scale, index)}}}{{{_at(frame.scale, 'n')}}} "
     outputs = [_output(method, node) for node in row.nodes]
     whole = one_node(frame.kappa)
@@ -93,7 +101,7 @@ def _row_latex(method: Method, row: Row, weights: tuple[sp.Expr, ...]) -> str:
 def latex(method: Method) -> str:
     """Every row of the method and the meaning of h and the step ratios, as an aligned environment."""
     clock = CLOCKS[method.frame.column]
-    lines = [_row_latex(method, row, w) for row, w in zip(method.rows, method.weights, strict=True)]
+    lines = [_row_latex(method, k) for k in range(1, len(method.rows) + 1)]
     where = [rf"h &= {clock}_{{n+1}} - {clock}_n" if clock != r"\rho^2" else r"h &= \rho_{n+1}^2 - \rho_n^2"]
     power = "^2" if clock == r"\rho^2" else ""
     base = r"\rho" if power else clock
