@@ -25,7 +25,7 @@ def test_package_list_equals_the_folders() -> None:
         for package in PACKAGES
         for path in (ROOT / package).rglob("*.py")
     }
-    assert set(PYPROJECT["tool"]["setuptools"]["packages"]) == folders
+    assert sorted(PYPROJECT["tool"]["setuptools"]["packages"]) == sorted(folders)
 
 
 def test_every_package_folder_has_an_init_file() -> None:

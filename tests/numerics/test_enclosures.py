@@ -1,0 +1,115 @@
+"""Every generated weight function against rigorous enclosures: the theory's weights in ball arithmetic (Arb)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from math import frexp, prod
+
+import pytest
+import sympy as sp
+import torch
+from flint import arb, ctx, fmpq
+
+from samplerproof.numerics.catalogue import METHODS
+from samplerproof.numerics.generated import weights as generated
+from samplerproof.theory.exponential import one_node
+from samplerproof.theory.methods import find
+from samplerproof.theory.phi import phi
+
+EPS = 2.0**-52
+BITS = 100
+SAMPLES = 150
+Names = Mapping[str, float]
+
+# Function name -> the theory's weights, and the names of its arguments.
+FUNCTIONS: dict[str, tuple[Sequence[sp.Expr], tuple[str, ...]]] = {
+    row.weights: (find(name).weights[i], row.arguments)
+    for name, record in METHODS.items()
+    for i, row in enumerate(record.rows)
+}
+FUNCTIONS["one_node"] = ((one_node(sp.Symbol("kappa", integer=True)),), ("h", "kappa"))
+
+
+def phi_ball(k: int, z: arb) -> arb:
+    """(e^z - sum_{j<k} z^j/j!) / z^k; the bits that it loses for a small z are added first."""
+    if z == 0:
+        return 1 / arb.fac_ui(k)
+    lost = k * max(0, 2 - frexp(float(z))[1])
+    with ctx.workprec(BITS + 40 + lost):
+        return (z.exp() - sum((z**j / arb.fac_ui(j) for j in range(k)), start=arb(0))) / z**k
+
+
+def ball(expression: sp.Expr, names: Names) -> arb:
+    """An enclosure of an expression at floats, which are taken as the exact numbers they are."""
+    if isinstance(expression, sp.Symbol):
+        return arb(names[expression.name])
+    if isinstance(expression, sp.Rational):
+        return arb(fmpq(int(expression.p), int(expression.q)))
+    if isinstance(expression, phi):
+        with ctx.workprec(4 * BITS):  # its ball must survive the cancellation in phi
+            z = ball(expression.args[1], names)
+        return phi_ball(int(expression.args[0]), z)
+    parts = [ball(a, names) for a in expression.args]
+    if isinstance(expression, sp.Add):
+        return sum(parts, start=arb(0))
+    if isinstance(expression, sp.Mul):
+        return prod(parts, start=arb(1))
+    assert isinstance(expression, sp.Pow), expression
+    assert expression.exp.is_Integer, expression
+    return parts[0] ** int(expression.exp)
+
+
+def enclose(weight: sp.Expr, names: Names) -> tuple[arb, arb]:
+    """A weight, and the sum of the absolute values of its terms."""
+    with ctx.workprec(BITS):
+        terms = [ball(term, names) for term in sp.Add.make_args(sp.expand(weight))]
+        return sum(terms, start=arb(0)), sum(map(abs, terms), start=arb(0))
+
+
+def within(value: float, weight: sp.Expr, names: Names) -> bool:
+    """Whether a float64 value certainly lies within 8 eps times the sum of absolute terms."""
+    true, absolute = enclose(weight, names)
+    return bool(abs(arb(value) - true) <= 8 * EPS * absolute)
+
+
+def random_arguments(arguments: Sequence[str], chance: random.Random) -> dict[str, float]:
+    """|h| in [1e-7, 10], ratios in [1e-3, 1e3], all log-uniform; a1 in [1/2, 2]."""
+    ranges = {"h": (-7, 1), "a1": (-0.3, 0.3)}
+    names = {a: 10 ** chance.uniform(*ranges.get(a, (-3, 3))) for a in arguments}
+    names["h"] *= chance.choice([-1, 1])
+    return names | ({"kappa": float(chance.choice([-1, 0, 1]))} if "kappa" in arguments else {})
+
+
+def call(name: str, names: Names) -> list[float]:
+    _, arguments = FUNCTIONS[name]
+    results = getattr(generated, name)(*(torch.tensor(names[a], dtype=torch.float64) for a in arguments))
+    return [float(v) for v in results]
+
+
+def test_every_generated_function_is_enclosed() -> None:
+    defined = {name for name, f in vars(generated).items() if getattr(f, "__module__", "") == generated.__name__}
+    assert defined == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_generated_function_lies_in_its_enclosure(name: str) -> None:
+    """8 eps times the sum of absolute terms; a value off by a millionth does not."""
+    chance = random.Random(name)
+    weights, arguments = FUNCTIONS[name]
+    for _ in range(SAMPLES):
+        names = random_arguments(arguments, chance)
+        for weight, value in zip(weights, call(name, names), strict=True):
+            assert within(value, weight, names), (names, weight)
+            assert not within(value * (1 + 1e-6), weight, names), (names, weight)
+
+
+def test_phi_balls_are_narrow_and_agree_with_the_series() -> None:
+    chance = random.Random(0)
+    for _ in range(200):
+        k, z = chance.randrange(7), arb(chance.choice([-1, 1]) * 10 ** chance.uniform(-8, 1))
+        with ctx.workprec(BITS + 80):
+            series = sum((z**j / arb.fac_ui(j + k) for j in range(120)), start=arb(0))
+        found = phi_ball(k, z)
+        assert found.overlaps(series)
+        assert found.rel_accuracy_bits() >= BITS

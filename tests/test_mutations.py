@@ -1,0 +1,297 @@
+"""The mutation table: faults planted in every record, in its generated code and in its tableau, and who catches them.
+
+Run with -s to see it: fault, method, how many were planted, and by which check they were caught. Records are judged by
+proofs only, as an altered record can be emitted anew; code by `emit --check` and by enclosures; tables by read-back
+and by the 40-digit oracle.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import sympy as sp
+import torch
+
+from samplerproof.cli.prove import prove
+from samplerproof.numerics import readback
+from samplerproof.numerics.grids import Grid, grid
+from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.tableau import Tableau, tabulate
+from samplerproof.theory import claims
+from samplerproof.theory.emit import __main__ as emit
+from samplerproof.theory.emit.render import render_all, row_name
+from samplerproof.theory.exponential import collapsed, exact, weights
+from samplerproof.theory.method import Method, grid_position
+from samplerproof.theory.methods import METHODS, find
+from samplerproof.theory.notation import r as ratios
+from samplerproof.theory.phi import moment, phi
+
+HERE = Path(__file__).parent
+TINY = 1 + sp.Rational(1, 10**6)
+CLAIMS = {claim.name: claim for claim in claims.CLAIMS}
+
+
+def of_tests(path: str) -> ModuleType:
+    """A neighbouring test file as a module, for the check that it makes."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, HERE / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# --- checks: each answers whether it catches what it is shown
+
+
+@cache
+def proved_order(name: str) -> int:
+    return int(prove([name], everything=False)[0]["proved_order"])
+
+
+def order_proof(altered: Method) -> bool:
+    """`samplerproof prove` on the altered record; where only the claim is altered, the order is the record's own."""
+    original = find(altered.name)
+    if altered.weights == original.weights:
+        return proved_order(altered.name) != altered.order
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("samplerproof.theory.methods.find", {altered.name: altered}.__getitem__)
+        return not prove([altered.name], everything=False)[0]["proved"]
+
+
+def claim(name: str, altered: Method) -> bool:
+    """A claim of the book, with the altered record in the catalogue; it need not look at the others again."""
+
+    def stand_in(wanted: str) -> Method:
+        return altered if wanted == altered.name else find(wanted)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in [m for n, m in sys.modules.items() if n.startswith(claims.__name__ + ".")]:
+            for attribute, value in (("METHODS", (altered,)), ("find", stand_in)):
+                if hasattr(module, attribute):
+                    patch.setattr(module, attribute, value)
+        return not CLAIMS[name].prove().holds
+
+
+RECORD_CHECKS: dict[str, Callable[[Method], bool]] = {
+    "order proof": order_proof,
+    **{f"claim {name}": partial(claim, name) for name in ("weight-sum", "polynomial-exactness", "3m-published")},
+}
+
+
+# --- faults in records
+
+
+def altered_weights(method: Method, row: int, new: tuple[sp.Expr, ...]) -> Method:
+    """The record with other weights, its rules untouched: what a fault in the derivation would make.
+
+    The summary makes it unequal to the record: proofs are remembered by record.
+    """
+    altered = replace(method, summary=f"altered in row {row + 1}: {new}")
+    altered.__dict__["weights"] = (*method.weights[:row], new, *method.weights[row + 1 :])
+    return altered
+
+
+def off_by_a_millionth(method: Method) -> Iterator[Method]:
+    for i, row in enumerate(method.weights):
+        for j in range(len(row)):
+            yield altered_weights(method, i, tuple(w * (TINY if k == j else 1) for k, w in enumerate(row)))
+
+
+def outputs_swapped(method: Method) -> Iterator[Method]:
+    """Neighbouring outputs take each other's weight; equal weights make it no fault."""
+    for i, row in enumerate(method.weights):
+        for j in range(len(row) - 1):
+            if row[j] != row[j + 1]:
+                yield altered_weights(method, i, (*row[:j], row[j + 1], row[j], *row[j + 2 :]))
+
+
+def ratio_inverted(method: Method) -> Iterator[Method]:
+    for i, row in enumerate(method.weights):
+        for ratio in ratios:
+            if any(ratio in w.free_symbols for w in row):
+                yield altered_weights(method, i, tuple(w.subs(ratio, 1 / ratio) for w in row))
+
+
+def factorial_dropped(method: Method) -> Iterator[Method]:
+    """Moments phi_{k+1} without their k!; below k = 2 it is no fault."""
+
+    def rule(coefficients: Any, kappa: int, end: sp.Expr) -> sp.Expr:
+        return sum(a * moment(k, kappa, end) / sp.factorial(k) for k, a in enumerate(coefficients))
+
+    def without(atom: sp.Expr) -> sp.Expr:
+        return atom / sp.factorial(atom.args[0] - 1)
+
+    for i, (row, old) in enumerate(zip(method.rows, method.weights, strict=True)):
+        if row.rule is exact:
+            new = weights([method.position(n) for n in row.nodes], rule, method.frame.kappa, grid_position(row.to))
+        else:
+            new = tuple(w.xreplace({atom: without(atom) for atom in w.atoms(phi)}) for w in old)
+        if new != old:
+            yield altered_weights(method, i, new)
+
+
+def collapse_moved(method: Method) -> Iterator[Method]:
+    moved = collapsed(at=TINY / 2)
+    for i, row in enumerate(method.rows):
+        if row.rule not in (None, exact):
+            yield replace(method, rows=(*method.rows[:i], replace(row, rule=moved), *method.rows[i + 1 :]))
+
+
+def claim_off(method: Method, by: int) -> Iterator[Method]:
+    yield replace(method, order=method.order + by)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """kind, how it is planted, and which checks must catch it: one of them, the cheap first."""
+
+    kind: str
+    plant: Callable[[Method], Iterator[Method]]
+    checks: tuple[str, ...]
+
+
+FAULTS = (
+    Fault("weight off by 1e-6", off_by_a_millionth, ("claim weight-sum", "order proof")),
+    Fault("outputs swapped", outputs_swapped, ("claim polynomial-exactness", "order proof")),
+    Fault("step ratio inverted", ratio_inverted, ("claim polynomial-exactness", "order proof")),
+    Fault("factorial dropped", factorial_dropped, ("claim polynomial-exactness", "claim 3m-published")),
+    Fault("collapse point moved", collapse_moved, ("order proof",)),
+    Fault("order claimed one more", partial(claim_off, by=1), ("order proof",)),
+    Fault("order claimed one less", partial(claim_off, by=-1), ("order proof",)),
+)
+
+
+def report(kind: str, name: str, caught: list[str | None]) -> None:
+    """A line of the table; every fault must have been caught."""
+    if caught:
+        by = ", ".join(f"{check or 'NOT CAUGHT'} ({n})" for check, n in Counter(caught).items())
+        print(f"\n{kind:26} {name:26} {len(caught):3} {by}", end="")
+    assert None not in caught
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_faults_in_records_are_caught(method: Method) -> None:
+    for fault in FAULTS:
+        caught = [next((c for c in fault.checks if RECORD_CHECKS[c](a)), None) for a in fault.plant(method)]
+        report(fault.kind, method.name, caught)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_the_checks_are_silent_on_the_records_themselves(method: Method) -> None:
+    """Or they would catch anything."""
+    assert not any(check(method) for check in RECORD_CHECKS.values())
+
+
+def test_every_fault_was_planted() -> None:
+    for fault in FAULTS:
+        assert any(True for method in METHODS for _ in fault.plant(method)), fault.kind
+
+
+# --- faults in generated code
+
+
+@pytest.fixture
+def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of freshly emitted code, which `emit --check` finds current."""
+    fresh = rendered()
+    monkeypatch.setattr(emit, "render_all", lambda: fresh)
+    emit.write(tmp_path)
+    assert emit.differences(tmp_path) == []
+    return tmp_path
+
+
+@cache
+def rendered() -> dict[str, str]:
+    return render_all()
+
+
+def edited(text: str, old: str, new: str, after: str) -> str:
+    """The first occurrence behind a landmark, replaced."""
+    start = text.index(old, text.index(after))
+    return text[:start] + new + text[start + len(old) :]
+
+
+def emit_check(folder: Path, file: str, text: str) -> bool:
+    good = (folder / file).read_text(encoding="utf-8")
+    (folder / file).write_text(text, encoding="utf-8")
+    found = emit.differences(folder)
+    (folder / file).write_text(good, encoding="utf-8")
+    return bool(found)
+
+
+def enclosure(function: str, text: str) -> bool:
+    """The edited code, run against the balls of tests/numerics/test_enclosures.py."""
+    enclosures = of_tests("numerics/test_enclosures.py")
+    module = ModuleType(enclosures.generated.__name__)
+    module.__package__ = enclosures.generated.__package__
+    exec(compile(text, "weights.py", "exec"), module.__dict__)
+    enclosures.generated = module
+    try:
+        enclosures.test_a_generated_function_lies_in_its_enclosure(function)
+    except AssertionError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_hand_edits_of_generated_code_are_caught(method: Method, generated: Path) -> None:
+    good = (generated / "weights.py").read_text(encoding="utf-8")
+    caught: list[str | None] = []
+    for i in range(len(method.rows)):
+        function = row_name(method, i)
+        text = edited(good, "return (\n        ", "return (\n        1.000001*", after=f"def {function}(")
+        caught.append("emit --check" if emit_check(generated, "weights.py", text) else None)
+        caught.append("enclosure" if enclosure(function, text) else None)
+    report("weight function edited", method.name, caught)
+    catalogue = (generated / "catalogue.py").read_text(encoding="utf-8")
+    order, name = f" order={method.order},", f'name="{method.name}"'
+    text = edited(catalogue, order, f" order={method.order + 1},", after=name)
+    report("catalogue edited", method.name, ["emit --check" if emit_check(generated, "catalogue.py", text) else None])
+
+
+# --- faults in tables
+
+
+def tableau(name: str) -> tuple[Grid, Tableau]:
+    on = grid(schedule("vp-linear", beta_min=0.1, beta_max=20.0), "uniform-t", 5, t_min=0.01, t_max=1.0)
+    return on, tabulate(name, on)
+
+
+def read_back(altered: Tableau, good: Tableau) -> bool:
+    return not all(map(torch.equal, readback.read_rows(altered), (good.states, good.outputs)))
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_a_coefficient_off_by_one_ulp_is_caught(method: Method) -> None:
+    _, good = tableau(method.name)
+    assert not read_back(good, good)
+    caught: list[str | None] = []
+    for table in ("states", "outputs"):
+        numbers = getattr(good, table)
+        for where in numbers.nonzero().tolist():
+            altered = numbers.clone()
+            altered[tuple(where)] = torch.nextafter(altered[tuple(where)], torch.tensor(torch.inf, dtype=torch.float64))
+            caught.append("read-back" if read_back(replace(good, **{table: altered}), good) else None)
+    report("coefficient off by one ulp", method.name, caught)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_a_coefficient_off_by_a_millionth_is_caught(method: Method) -> None:
+    worst = of_tests("numerics/test_tableau.py").worst
+    on, good = tableau(method.name)
+    altered = good.outputs.clone()
+    altered[-1, int(altered[-1].nonzero()[-1])] *= 1 + 1e-6
+    caught = (
+        "40-digit oracle" if worst(replace(good, outputs=altered), method, on) > 8 >= worst(good, method, on) else None
+    )
+    report("coefficient off by 1e-6", method.name, [caught])

@@ -1,0 +1,61 @@
+"""An order proof as plain data that a checker with no share in our code can verify: text and numbers only.
+
+The method, in its frame, advances dz/du = G(z, u) over a step h; every row makes
+
+    z(end h) = z(0) + sum_j weights[j] e^{kappa (end - position_j) h} G_j ,    phi(k, x) = sum_i x^i / (i + k)! ,
+
+and the certificate says that the last row is right through h^order, and that its error at h^{order + 1} is
+sum coefficient D(tree) / sigma(tree) over the leading defects. G_j is G on the exact path at position_j h, or at the
+result of row `stage` of this step (counted from 1). Where `predicted`, the outputs of grid points (stage 0) were made
+at the result of row 1 in the step before them, which started on the exact path.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .method import Method, Node, Row, grid_position
+from .order import prove_order
+from .trees import trees
+
+
+def certificate(method: Method, free: bool = False) -> dict[str, Any]:
+    """What `prove_order(method, free)` proved, for JSON.
+
+    ratios: "free", or "1 + e_k h" where the weights assume equal steps: coefficients then speak of e1, e2, …
+    a1 = 1 / (1 - alpha^2 r1 h); alpha is any number. Trees are written like [2 [] [1]]: the number of time legs
+    (none: left out), then the subtrees.
+    """
+    proof = prove_order(method, free)
+    equal = method.equal_steps and not free
+
+    def coefficient(text: str) -> str:
+        return re.sub(r"\br(\d)\b", r"e\1", text) if equal else text
+
+    return {
+        "method": method.name,
+        "kappa": method.frame.kappa,
+        "ratios": "1 + e_k h" if equal else "free",
+        "predicted": method.corrects,
+        "rows": [_row(method, row, i) for i, row in enumerate(method.rows)],
+        "order": proof.order,
+        "trees": sum(len(trees(n)) for n in range(1, proof.order + 1)),
+        "conditions": proof.conditions,
+        "leading_defects": [
+            {"tree": str(d.tree), "power": d.power, "coefficient": coefficient(str(d.coefficient))}
+            for d in proof.leading_defects
+        ],
+    }
+
+
+def _row(method: Method, row: Row, index: int) -> dict[str, Any]:
+    return {
+        "end": str(grid_position(row.to)),
+        "nodes": [_node(method, node) for node in row.nodes],
+        "weights": [str(w) for w in method.weights[index]],
+    }
+
+
+def _node(method: Method, node: Node) -> dict[str, Any]:
+    return {"back": node.back, "stage": node.stage, "position": str(method.position(node))}
