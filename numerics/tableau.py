@@ -23,14 +23,13 @@ class Tableau:
 
     where d_i is the prediction of the denoiser at v_i, made at points[i]. The last vector is the sample; it is not
     evaluated, nor is a corrected one (evaluated[i] is False). states [R, K] and outputs [R, J] are float64; step[i]
-    is the grid point on the way to which v_i is made (for messages); ends[i] says that v_i is made at that grid point.
+    is the grid point on the way to which v_i is made (for messages).
     """
 
     method: str
     prediction: str
     points: tuple[Point, ...]
     step: tuple[int, ...]
-    ends: tuple[bool, ...]
     evaluated: tuple[bool, ...]
     given: int
     states: Tensor
@@ -51,7 +50,6 @@ class Tableau:
             self,
             points=tuple(self.points[j] for j in keep),
             step=tuple(self.step[j] for j in keep),
-            ends=tuple(self.ends[j] for j in keep),
             evaluated=(True,) * seen + (False,),
             given=seen,
             states=self.states[i : i + 1],
@@ -82,7 +80,7 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
     state_at = {n: n for n in range(given)}  # grid point -> vector that is the state there
     output_at = {n: n for n in range(given)}  # grid point -> vector at which the output there was made
     points = list(grid.points[:given])
-    step, ends, evaluated = list(range(given)), [True] * given, [True] * given
+    step, evaluated = list(range(given)), [True] * given
     states: list[dict[int, float]] = []  # of every row: earlier vector -> coefficient
     outputs: list[dict[int, float]] = []
     for n, rows in enumerate(steps_of(plan(record, grid), grid, frame)[given - 1 :], start=given - 1):
@@ -96,7 +94,6 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
             stages.append(len(points))
             points.append(row.point)
             step.append(n + 1)
-            ends.append(row is rows[-1])
             evaluated.append(row.evaluated)
         state_at[n + 1] = stages[-1]
         output_at[n + 1] = stages[-1] if evaluated[-1] else stages[-2]
@@ -106,7 +103,6 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
         prediction=frame.prediction,
         points=tuple(points),
         step=tuple(step),
-        ends=tuple(ends),
         evaluated=tuple(evaluated),
         given=given,
         states=_lay_out(states, given),
