@@ -19,7 +19,7 @@ from .schedules import Columns
 
 
 class StepRow(NamedTuple):
-    """x_end = sum_k states[k] x_{n-k} + sum_j weights[j] d_j: a row of one step, where it ends and its outputs lie."""
+    """x_end = sum_k states[k] x_{n-k} + sum_j weights[j] d_j: a row of one step, its end, where its outputs lie."""
 
     point: Point
     states: tuple[float, ...]
@@ -56,8 +56,8 @@ def _with_history(record: Record, available: int) -> Record | None:
 def steps_of(plan: Sequence[Record | None], grid: Grid, frame: Frame) -> list[list[StepRow]]:
     """The rows of every step, all steps of one method at once.
 
-    A state z_{n-k} of coefficient c_k comes with c_k m_end / m_{n-k}, and an output with S_end W f: the frame's scale m,
-    its output scale S at the end of the row, the row's weight W and the factor f where the output was made.
+    A state z_{n-k} of coefficient c_k comes with c_k m_end / m_{n-k}, and an output with S_end W f: the frame's scale
+    m, its output scale S at the end of the row, the row's weight W and the factor f where the output was made.
     """
     result: list[list[StepRow]] = [[] for _ in plan]
     for method in dict.fromkeys(plan):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import cast
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from .errors import InputError
 from .grids import Grid
 
+POWERS = {f"m{k}": k for k in range(5)}
 NODES = 16  # of Gauss and Legendre's rule, on each panel
 PANEL = 0.5  # its width in lambda: from there on the nearest singularity of t(lambda) is three times as far
 
@@ -29,7 +29,7 @@ def moments(grid: Grid, steps: Tensor, b: Tensor | None, wanted: set[str]) -> di
     first, last, t, h = c.lam[steps], c.lam[steps + 1], c.t[steps], c.t[steps + 1] - c.t[steps]
     finite = first.isfinite() & last.isfinite()
     rho = c.rho[steps + 1] - c.rho[steps]
-    found = {name: torch.where(finite, torch.nan, rho) for name in wanted if name == "damped" or name[1:].isdigit() and name[0] == "m"}
+    found = {name: torch.where(finite, torch.nan, rho) for name in wanted & {*POWERS, "damped"}}
     if not bool(finite.any()):
         return found
     first, last, t, h = (v[finite, None] for v in (first, last, t, h))
@@ -43,9 +43,10 @@ def moments(grid: Grid, steps: Tensor, b: Tensor | None, wanted: set[str]) -> di
     rate = ((at.alpha * at.dsigma - at.sigma * at.dalpha) / at.alpha**2).view_as(s)
     measure = rate * h[..., None] * width * w / 2
     for name in found:
-        if name == "damped":
-            factor = (cast(Tensor, b) * h[..., None] * (s - 1)).exp()
+        if name in POWERS:
+            factor = s ** POWERS[name]
         else:
-            factor = s ** int(name[1:])
+            assert b is not None
+            factor = (b * h[..., None] * (s - 1)).exp()
         found[name][finite] = (factor * measure).sum(dim=(1, 2))
     return found

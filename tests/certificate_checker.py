@@ -2,7 +2,8 @@
 
 A random polynomial vector field G over the rationals, random rational step ratios: the exact solution and the method's
 step from exact past values are Taylor series in h. Their difference must vanish through h^order, and at h^{order + 1}
-be the sum of the certificate's leading defects times elementary differentials of G. Everything at u = 0, z = 0.
+be the sum of the certificate's leading defects times elementary differentials of G. Everything at u = 0; vectors are
+differences from z(0).
 """
 
 from __future__ import annotations
@@ -89,8 +90,8 @@ def phi(k: int, z: Series) -> Series:
 # --- what is written in a certificate
 
 
-def evaluate(text: str, names: Mapping[str, Series]) -> Series:
-    """An expression of +, -, *, /, **, integers, names and phi(k, z), as a series."""
+def evaluate(text: str, names: Mapping[str, Series], damped: Callable[[Series], Series] | None = None) -> Series:
+    """An expression of +, -, *, /, **, integers, names, phi(k, z) and, if it is given, damped(z), as a series."""
     unit = next(iter(names.values())).of(1)
 
     def number(node: ast.expr) -> int:
@@ -116,6 +117,8 @@ def evaluate(text: str, names: Mapping[str, Series]) -> Series:
                 return -value(operand)
             case ast.Call(ast.Name("phi"), [k, z], []):
                 return phi(number(k), value(z))
+            case ast.Call(ast.Name("damped"), [z], []) if damped:
+                return damped(value(z))
             case ast.Name(name) if name in names:
                 return names[name]
             case _:
@@ -124,8 +127,13 @@ def evaluate(text: str, names: Mapping[str, Series]) -> Series:
     return value(ast.parse(text, mode="eval").body)
 
 
+EMPTY: tuple[int, tuple[Any, ...]] = (-1, ())
+
+
 def parse_tree(text: str) -> tuple[int, tuple[Any, ...]]:
-    """[2 [] [1]] -> (2, ((0, ()), (1, ()))): time legs and subtrees."""
+    """[2 [] [1]] -> (2, ((0, ()), (1, ()))): time legs and subtrees; 0 is the empty tree."""
+    if text == "0":
+        return EMPTY
 
     def tree(items: list[Any]) -> tuple[int, tuple[Any, ...]]:
         legs = items[0] if items and isinstance(items[0], int) else 0
@@ -139,7 +147,7 @@ def size(tree: tuple[int, tuple[Any, ...]]) -> int:
 
 
 def symmetry(tree: tuple[int, tuple[Any, ...]]) -> int:
-    result = factorial(tree[0])
+    result = factorial(max(tree[0], 0))
     for child, equal in itertools.groupby(tree[1]):
         count = len(list(equal))
         result *= factorial(count) * symmetry(child) ** count
@@ -161,7 +169,9 @@ def differential(tree: tuple[int, tuple[Any, ...]], field: Field, zero: Any = Fr
 
 
 def count_trees(order: int) -> int:
-    """Number of trees of one order: a root with legs and a multiset of trees; 1, 2, 5, 13, 37, …"""
+    """Number of trees of one order: the empty one, or a root with legs and a multiset of trees; 1, 1, 2, 5, 13, …"""
+    if order == 0:
+        return 1
     forests = [1] + [0] * (order - 1)  # number of multisets of the trees seen so far, by their orders' sum
     trees = 0
     for n in range(1, order + 1):
@@ -221,13 +231,39 @@ class Run:
         else:  # r_k = 1 + e_k h + anything h^2
             self.sizes = [self.h.of(1), *(self.h * e + self.h**2 * e**2 + 1 for e in draws)]
         self.predicted = cache(self._predicted)
+        self.origin = [self.h.of(Fraction(chance.randint(1, 9))) for _ in range(DIMENSION)]  # z(0) itself
+        self.slopes = {f"{letter}{k}": self.h.of(chance.randint(1, 9)) for letter in "ql" for k in range(1, self.terms)}
+        parts = chance.sample(range(1, 12), len(certificate["parameters"]) + 1)
+        self.names["e0"], *values = (self.h.of(Fraction(n, 13)) for n in parts)
+        self.names |= dict(zip(certificate["parameters"], values, strict=True)) | self.slopes
+
+    def taylor(self, letter: str, at: Series) -> Series:
+        """q1 x + q2 x^2 + …, or the same of l, at x = a series without constant term."""
+        return sum((self.slopes[f"{letter}{k}"] * at**k for k in range(1, self.terms)), start=at.of(0))
+
+    def integrals(self) -> dict[str, Series]:
+        """m_k of s^k w(s h), over s from 0 to 1, times h."""
+        terms = [self.h, *(self.slopes[f"q{j}"] * self.h ** (j + 1) for j in range(1, self.terms))]
+        return {f"m{k}": sum((t / (j + k + 1) for j, t in enumerate(terms)), start=self.h.of(0)) for k in range(5)}
+
+    def damped(self, b: Series) -> Series:
+        """The integral of e^{b (s - 1) h} w(s h), over s from 0 to 1, times h: of powers s^(i + j)."""
+        weights = [self.h.of(1), *(self.slopes[f"q{j}"] for j in range(1, self.terms))]
+        total = self.h.of(0)
+        for i, j in itertools.product(range(self.terms), repeat=2):
+            total = total + weights[j] * b**i * self.h ** (i + j + 1) / (factorial(i) * (i + j + 1))
+        return total * phi(0, -b * self.h)
 
     def ratios(self, behind: int) -> dict[str, Series]:
         """h and r_k of the step that was taken `behind` steps ago."""
         size, past = self.sizes[behind], self.sizes[behind + 1 :]
-        names = {"h": self.h * size} | {f"r{k}": s / size for k, s in enumerate(past, start=1)}
-        if behind == 0:  # alpha is known at the base point only
+        names = {"h": self.h * size} | {f"r{k}": s / size for k, s in enumerate(past, start=1)} | self.names
+        if behind == 0:  # alpha and the weight are known at the base point only
             names["a1"] = (names["r1"] * names["h"] * -(self.alpha**2) + 1) ** -1
+            names["shrink"] = phi(0, self.taylor("l", -names["r1"] * self.h) - self.taylor("l", self.h))
+            names |= self.integrals()
+        free = self.certificate["ratios"] == "free"
+        names["middle"] = self.names["e0"] if free else self.h * self.names["e0"] + Fraction(1, 2)
         return names
 
     def exact(self, u: Series) -> tuple[Series, ...]:
@@ -247,7 +283,12 @@ class Run:
         made: list[tuple[Series, ...]] = []
         for row in self.certificate["rows"][:rows]:
             end = evaluate(row["end"], names)
-            vector = self.exact(base)
+            shares = [evaluate(text, names) for text in row["states"]]
+            change = sum(shares, start=self.h.of(-1))  # vectors are differences from z(0)
+            vector = tuple(change * z for z in self.origin)
+            for back, share in enumerate(shares):
+                state = self.exact(self.grid(behind + back))
+                vector = tuple(v + share * z for v, z in zip(vector, state, strict=True))
             for node, text in zip(row["nodes"], row["weights"], strict=True):
                 position = evaluate(node["position"], names)
                 u = base + position * names["h"]
@@ -257,8 +298,11 @@ class Run:
                     at = self.predicted(behind + node["back"], depth)
                 else:
                     at = self.exact(u)
-                growth = phi(0, (end - position) * names["h"] * int(self.certificate["kappa"]))
-                weight = evaluate(text, names) * growth
+                if self.certificate["kappa"] is None:
+                    growth = (self.taylor("q", position * names["h"]) + 1) ** -1
+                else:
+                    growth = phi(0, (end - position) * names["h"] * int(self.certificate["kappa"]))
+                weight = evaluate(text, names, self.damped) * growth
                 vector = tuple(v + weight * g for v, g in zip(vector, apply(self.field, at, u), strict=True))
             made.append(vector)
         return made[-1]
@@ -275,7 +319,8 @@ class Run:
         for entry in self.certificate["leading_defects"]:
             tree = parse_tree(entry["tree"])
             factor = evaluate(entry["coefficient"], constants).c[0] / symmetry(tree)
-            parts.append(tuple(factor * d for d in differential(tree, self.field)))
+            at = [z.c[0] for z in self.origin] if tree == EMPTY else differential(tree, self.field)
+            parts.append(tuple(factor * d for d in at))
         return parts
 
 
@@ -287,7 +332,7 @@ def random_run(certificate: Mapping[str, Any], chance: random.Random) -> Run:
 def check(certificate: Mapping[str, Any], seed: int = 0) -> None:
     """Raises Refuted with what is wrong."""
     chance, order = random.Random(seed), int(certificate["order"])
-    counts = [sum(map(count_trees, range(1, n + 1))) for n in range(1, order + 1)]
+    counts = [sum(map(count_trees, range(n + 1))) for n in range(order + 1)]
     if (certificate["trees"], certificate["conditions"]) != (sum(counts[-1:]), sum(counts)):
         raise Refuted("number of trees or conditions")
     defects = [(parse_tree(d["tree"]), d["power"]) for d in certificate["leading_defects"]]

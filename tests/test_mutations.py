@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import sympy as sp
 import torch
+from faults import altered_weights
 
 from samplerproof.cli.prove import prove
 from samplerproof.numerics import readback
@@ -33,7 +34,7 @@ from samplerproof.theory.exponential import collapsed, exact, weights
 from samplerproof.theory.method import Method, grid_position
 from samplerproof.theory.methods import METHODS, find
 from samplerproof.theory.notation import r as ratios
-from samplerproof.theory.phi import moment, phi
+from samplerproof.theory.phi import phi
 
 HERE = Path(__file__).parent
 TINY = 1 + sp.Rational(1, 10**6)
@@ -91,16 +92,6 @@ RECORD_CHECKS: dict[str, Callable[[Method], bool]] = {
 # --- faults in records
 
 
-def altered_weights(method: Method, row: int, new: tuple[sp.Expr, ...]) -> Method:
-    """The record with other weights, its rules untouched: what a fault in the derivation would make.
-
-    The summary makes it unequal to the record: proofs are remembered by record.
-    """
-    altered = replace(method, summary=f"altered in row {row + 1}: {new}")
-    altered.__dict__["weights"] = (*method.weights[:row], new, *method.weights[row + 1 :])
-    return altered
-
-
 def off_by_a_millionth(method: Method) -> Iterator[Method]:
     for i, row in enumerate(method.weights):
         for j in range(len(row)):
@@ -125,15 +116,16 @@ def ratio_inverted(method: Method) -> Iterator[Method]:
 def factorial_dropped(method: Method) -> Iterator[Method]:
     """Moments phi_{k+1} without their k!; below k = 2 it is no fault."""
 
-    def rule(coefficients: Any, kappa: int, end: sp.Expr) -> sp.Expr:
-        return sum(a * moment(k, kappa, end) / sp.factorial(k) for k, a in enumerate(coefficients))
+    def rule(coefficients: Any, moment: Any) -> sp.Expr:
+        return sum(a * moment(k) / sp.factorial(k) for k, a in enumerate(coefficients))
 
     def without(atom: sp.Expr) -> sp.Expr:
         return atom / sp.factorial(atom.args[0] - 1)
 
     for i, (row, old) in enumerate(zip(method.rows, method.weights, strict=True)):
         if row.rule is exact:
-            new = weights([method.position(n) for n in row.nodes], rule, method.frame.kappa, grid_position(row.to))
+            moment = partial(method.frame.moment, end=grid_position(row.to))
+            new = weights([method.position(n) for n in row.nodes], rule, moment)
         else:
             new = tuple(w.xreplace({atom: without(atom) for atom in w.atoms(phi)}) for w in old)
         if new != old:

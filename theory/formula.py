@@ -6,10 +6,9 @@ from typing import Any
 
 import sympy as sp
 
-from .exponential import one_node
 from .frames import Frame
 from .method import Method, Node, Place, grid_position
-from .notation import NOTATION, alpha, h, sigma, t
+from .notation import NOTATION, SHRINK, alpha, h, sigma, t
 from .phi import phi
 
 NAMES = {entry.symbol: entry.latex for entry in NOTATION.values()}
@@ -83,11 +82,11 @@ def _row_latex(method: Method, k: int) -> str:
     frame, row, weights = method.frame, method.rows[k - 1], method.weights[k - 1]
     index = _index(row.to)
     left = f"x_{{{index}}}" if k == len(method.rows) else _stage(method, k)
-    carry = "" if frame.scale == 1 else rf"\frac{{{_at(frame.scale, index)}}}{{{_at(frame.scale, 'n')}}} "
+    carry = _sum([_carried(frame, index, back, c) for back, c in enumerate(row.states)])
     outputs = [_output(method, node) for node in row.nodes]
-    whole = one_node(frame.kappa)
+    whole = frame.moment(0)
     shares = [sp.expand(sp.cancel(w / whole)) for w in weights]
-    if row.to == 1 and not any(share.has(phi, h) for share in shares):
+    if row.to == 1 and frame.rate is None and not any(share.has(phi, h, SHRINK) for share in shares):
         gathered = _gathered(frame, index)
         inner = _sum(list(zip(shares, outputs, strict=True)))
         bracket = inner if len(outputs) == 1 else rf"\left[{inner}\right]"
@@ -95,7 +94,15 @@ def _row_latex(method: Method, k: int) -> str:
         gathered = _at(frame.output_scale, index)
         bracket = rf"\left[{_sum(list(zip(map(sp.factor_terms, weights), outputs, strict=True)))}\right]"
     joint = gathered if gathered.startswith("-") else f"+ {gathered}"
-    return rf"{left} &= {carry}x_n {joint}\, {bracket}"
+    return rf"{left} &= {carry} {joint}\, {bracket}"
+
+
+def _carried(frame: Frame, index: str, back: int, c: sp.Expr) -> tuple[sp.Expr, str]:
+    """A state's coefficient in the frame, and the state in x."""
+    state = f"x_{{{_index(-back)}}}" if back else "x_n"
+    if frame.scale == 1:
+        return c, state
+    return c, rf"\frac{{{_at(frame.scale, index)}}}{{{_at(frame.scale, _index(-back))}}} {state}"
 
 
 def latex(method: Method) -> str:
@@ -105,13 +112,20 @@ def latex(method: Method) -> str:
     where = [rf"h &= {clock}_{{n+1}} - {clock}_n" if clock != r"\rho^2" else r"h &= \rho_{n+1}^2 - \rho_n^2"]
     power = "^2" if clock == r"\rho^2" else ""
     base = r"\rho" if power else clock
-    names = {a for i in range(len(method.rows)) for a in method.arguments(i)}
+    names = {a for row in (*method.weights, *(row.states for row in method.rows)) for a in method.arguments(row)}
     for k in range(1, 6):
         if f"r{k}" in names:
             newer, older = _index(1 - k), _index(-k)
             where.append(rf"r_{{{k}}} &= ({base}_{{{newer}}}{power} - {base}_{{{older}}}{power})/h")
     if "a1" in names:
         where.append(r"a_{t+1} &= (\alpha_{n-1}/\alpha_n)^2")
+    if "middle" in names:
+        where.append(rf"c_t &= ({base}(\tfrac12 (t_n + t_{{n+1}})){power} - {base}_n{power})/h")
+    for k in range(5):
+        if f"m{k}" in names:
+            where.append(rf"M_{k} &= \int_{{t_n}}^{{t_{{n+1}}}} \left(\frac{{t - t_n}}{{h}}\right)^{k} d\rho")
+    if "damped" in names:
+        where.append(r"M_b &= \int_{t_n}^{t_{n+1}} e^{b (t - t_{n+1})} d\rho")
     body = ",\\\\\n".join("  " + line for line in (*lines, *where))
     return f"\\begin{{aligned}}\n{body}.\n\\end{{aligned}}"
 
@@ -130,12 +144,16 @@ def describe(method: Method) -> dict[str, Any]:
         "order": method.order,
         "order_asymptotic": method.order_asymptotic,
         "start": method.start.name if method.start else None,
+        "parameters": [
+            {"name": p.name, "symbol": p.symbol.name, "default": str(p.default), "domain": str(p.domain)}
+            for p in method.parameters
+        ],
         "frame": {
             "name": frame.name,
             "scale": str(frame.scale),
             "clock": str(frame.clock),
             "prediction": frame.prediction,
-            "weight": str(frame.c * sp.exp(frame.kappa * sp.Symbol("u"))),
+            "weight": str(frame.c * sp.exp(frame.kappa * sp.Symbol("u")) if frame.rate is None else frame.rate),
             "factor": str(frame.factor),
         },
         "rows": [
@@ -146,6 +164,7 @@ def describe(method: Method) -> dict[str, Any]:
                 "rule": "published" if row.rule is None else row.rule.__name__.removesuffix("_rule"),
                 "weights": [str(w) for w in weights],
                 "weights_latex": [tex(w) for w in weights],
+                "states": [str(c) for c in row.states],
             }
             for row, weights in zip(method.rows, method.weights, strict=True)
         ],

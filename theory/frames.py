@@ -78,9 +78,7 @@ NOISE = Frame("noise", alpha, LAMBDA, "lam", "noise", -sp.S.One, -1)
 NOISE_RHO = Frame("noise-rho", alpha, RHO, "rho", "noise", sp.S.One, 0)
 VARIANCE = Frame("variance", alpha, RHO**2, "rho2", "score", -HALF, 0, factor=alpha)
 SCORE = Frame("score", alpha, -sp.log(alpha), "neg_log_alpha", "score", -sp.S.One, 1, variance_preserving=True)
-NOISE_T = Frame(
-    "noise-t", alpha, t, "t", "noise", sp.S.One, 0, rate=(alpha * dsigma - sigma * dalpha) / alpha**2
-)
+NOISE_T = Frame("noise-t", alpha, t, "t", "noise", sp.S.One, 0, rate=(alpha * dsigma - sigma * dalpha) / alpha**2)
 VELOCITY = Frame("velocity", sp.S.One, t, "t", "velocity", sp.S.One, 0)
 
 FRAMES = {f.name: f for f in (DATA, NOISE, NOISE_RHO, NOISE_T, VARIANCE, SCORE, VELOCITY)}

@@ -16,7 +16,6 @@ from .notation import r as ratios
 from .phi import damped
 from .series import Expansion
 
-
 DAMPED = sp.Symbol("damped")
 
 
@@ -142,6 +141,7 @@ class Method:
             raise ValueError(f"{self.name}: rows: only the last row can go without an evaluation")
         if self.corrects and (len(self.rows) != 2 or self.rows[0].to != 1):
             raise ValueError(f"{self.name}: rows: a corrector follows one predictor of the next grid point")
+        self.arguments(self._numbers())
         for i, row in enumerate(self.rows):
             self._check_sums(i, row)
 
@@ -174,7 +174,8 @@ class Method:
     @property
     def symbols(self) -> tuple[sp.Symbol, ...]:
         """The generators of the exact field of the method's proof: ratios, parameters, Taylor symbols."""
-        places = [grid_position(row.to) for row in self.rows] + [self.position(n) for row in self.rows for n in row.nodes]
+        places = [self.position(n) for row in self.rows for n in row.nodes]
+        places += [grid_position(row.to) for row in self.rows]
         found = set().union(*(sp.sympify(e).free_symbols for e in (*places, *self._numbers())))
         if found & {a1, SHRINK}:
             found |= {ratios[0], *((alpha,) if a1 in found else ()), *(ALPHA_TAYLOR if SHRINK in found else ())}

@@ -58,10 +58,12 @@ MIDDLE = declare("middle", "where the middle of the step in t lies in the clock,
 
 # Where the weight of a frame is any smooth function w of its clock, its moments over the step are numbers of their own.
 moments = tuple(
-    declare(f"m{k}", f"integral of s^{k} w du over the step", f"M_{k}", real=True, nonzero=True) for k in range(4)
+    declare(f"m{k}", f"integral of s^{k} w du over the step", f"M_{k}", real=True, nonzero=True) for k in range(5)
 )
 # In proofs w and alpha are any smooth functions: their Taylor coefficients at u_n are symbols.
-WEIGHT_TAYLOR = tuple(declare(f"q{k}", f"w(u_n + s) / w(u_n) has q_{k} s^{k}", f"q_{{{k}}}", real=True) for k in range(1, 8))
+WEIGHT_TAYLOR = tuple(
+    declare(f"q{k}", f"w(u_n + s) / w(u_n) has q_{k} s^{k}", f"q_{{{k}}}", real=True) for k in range(1, 8)
+)
 ALPHA_TAYLOR = tuple(
     declare(f"l{k}", f"log alpha(u_n + s) has l_{k} s^{k}", rf"\ell_{{{k}}}", real=True) for k in range(1, 8)
 )

@@ -6,9 +6,9 @@ are rational in the step ratios, the parameters and, where the weight is any smo
 vertex with q legs contributes c^q times the product of its subtrees' weights at the point where its output was made;
 an output or a state at an earlier grid point carries the series of the exact path there, c^|t| / gamma(t), and a stage
 that of its own row. The earlier outputs of a predictor-corrector were made at predicted points, off the path by the
-predictor's leading defect. The method has order p iff for every tree with |t| <= p, the empty one included, the update's
-weight minus 1/gamma(t) vanishes through h^(p - |t|); it has exactly order p iff a tree fails at total order p + 1. Both
-are computed.
+predictor's leading defect. The method has order p iff for every tree with |t| <= p, the empty one included, the
+update's weight minus 1/gamma(t) vanishes through h^(p - |t|); it has exactly order p iff a tree fails at total order
+p + 1. Both are computed.
 
 That errors do not grow is the root condition: where one state is carried the only root is 1; where two are, the second
 root is -c_1, and Method refuses it outside the unit circle.

@@ -38,7 +38,7 @@ class phi(sp.Function):  # type: ignore[misc]
 
 
 class damped(sp.Function):  # type: ignore[misc]
-    """damped(b): the integral of e^{b (u - u_{n+1})} w(u) du over the step, for a smooth weight w: a number as it is."""
+    """The integral of e^{b (u - u_{n+1})} w(u) du over the step, for a smooth weight w: a number of its own."""
 
     nargs = 1
 

@@ -350,7 +350,7 @@ Record(
         start=None,
         rows=(
             Row(Fraction(1, 2), ((0, 0),), "etd_rk4_row1", ("h",)),
-            Row(Fraction(1, 2), ((0, 0), (0, 1),), "etd_rk4_row2", ("h",)),
+            Row(Fraction(1, 2), ((0, 1),), "etd_rk4_row2", ("h",)),
             Row(1, ((0, 0), (0, 2),), "etd_rk4_row3", ("h",)),
             Row(1, ((0, 0), (0, 1), (0, 2), (0, 3),), "etd_rk4_row4", ("h",)),
         ),

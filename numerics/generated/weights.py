@@ -334,11 +334,11 @@ def res_3s_row1(h: Tensor) -> tuple[Tensor, ...]:
 def res_3s_row2(h: Tensor) -> tuple[Tensor, ...]:
     """res-3s, row 2 of 3: zhang2023res; order 3."""
     phi1 = phi(1, -h)
-    phi2 = phi(2, -h)
-    phi2 = phi(2, -h/2)
+    phi2_1 = phi(2, -h)
+    phi2_2 = phi(2, -h/2)
     return (
-        h*(phi1 - 4*phi2),
-        4*h*phi2,
+        h*(phi1 - 2*phi2_1 - 2*phi2_2),
+        h*(2*phi2_1 + 2*phi2_2),
     )
 
 
@@ -365,18 +365,17 @@ def etd_rk4_row2(h: Tensor) -> tuple[Tensor, ...]:
     """etd-rk4, row 2 of 4: cox2002etd; order 4."""
     phi1 = phi(1, -h/2)
     return (
-        0,
         h*phi1/2,
     )
 
 
 def etd_rk4_row3(h: Tensor) -> tuple[Tensor, ...]:
     """etd-rk4, row 3 of 4: cox2002etd; order 4."""
-    phi1 = phi(1, -h)
-    phi1 = phi(1, -h/2)
+    phi1_1 = phi(1, -h)
+    phi1_2 = phi(1, -h/2)
     return (
-        0,
-        h*phi1,
+        h*(phi1_1 - phi1_2),
+        h*phi1_2,
     )
 
 

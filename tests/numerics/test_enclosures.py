@@ -14,7 +14,9 @@ from flint import arb, ctx, fmpq
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.generated import weights as generated
 from samplerproof.theory.exponential import one_node
+from samplerproof.theory.method import named
 from samplerproof.theory.methods import find
+from samplerproof.theory.notation import moments
 from samplerproof.theory.phi import phi
 
 EPS = 2.0**-52
@@ -24,11 +26,18 @@ Names = Mapping[str, float]
 
 # Function name -> the theory's weights, and the names of its arguments.
 FUNCTIONS: dict[str, tuple[Sequence[sp.Expr], tuple[str, ...]]] = {
-    row.weights: (find(name).weights[i], row.arguments)
+    row.weights: (tuple(map(named, find(name).weights[i])), row.arguments)
     for name, record in METHODS.items()
     for i, row in enumerate(record.rows)
 }
+FUNCTIONS |= {
+    row.states: (find(name).rows[i].states, row.state_arguments)
+    for name, record in METHODS.items()
+    for i, row in enumerate(record.rows)
+    if row.states is not None
+}
 FUNCTIONS["one_node"] = ((one_node(sp.Symbol("kappa", integer=True)),), ("h", "kappa"))
+FUNCTIONS["one_node_smooth"] = (moments[:1], ("m0",))
 
 
 def phi_ball(k: int, z: arb) -> arb:
@@ -74,10 +83,12 @@ def within(value: float, weight: sp.Expr, names: Names) -> bool:
 
 
 def random_arguments(arguments: Sequence[str], chance: random.Random) -> dict[str, float]:
-    """|h| in [1e-7, 10], ratios in [1e-3, 1e3], all log-uniform; a1 in [1/2, 2]."""
-    ranges = {"h": (-7, 1), "a1": (-0.3, 0.3)}
+    """|h| in [1e-7, 10], ratios in [1e-3, 1e3], all log-uniform; a1 in [1/2, 2]; fractions below 1."""
+    # b h <= 5: the exponential of a rounded product loses half an eps for every unit of it.
+    ranges = {"h": (-7, 1), "a1": (-0.3, 0.3), "c2": (-2, -0.01), "middle": (-2, 0), "gamma": (-3, 0), "b": (-3, -0.3)}
     names = {a: 10 ** chance.uniform(*ranges.get(a, (-3, 3))) for a in arguments}
-    names["h"] *= chance.choice([-1, 1])
+    for signed in {"h", "b", "damped", *(m.name for m in moments)} & set(names):
+        names[signed] *= chance.choice([-1, 1])
     return names | ({"kappa": float(chance.choice([-1, 0, 1]))} if "kappa" in arguments else {})
 
 

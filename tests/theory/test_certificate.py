@@ -28,6 +28,7 @@ from samplerproof.theory.methods import METHODS, find
 from samplerproof.theory.trees import trees
 
 CASES = [(m.name, free) for m in METHODS for free in ((False, True) if m.equal_steps else (False,))]
+CASES += [("bdia-ddim?gamma=1", False), ("bdia-ddim?gamma=0", False), ("lambda-ddim?b=0", False)]
 PRIME = 2**31 - 1
 
 
@@ -52,7 +53,7 @@ def test_an_order_one_off_is_refuted(name: str, free: bool, by: int) -> None:
     """With the counts of the wrong order, so that only the step itself can refute it."""
     altered = fresh(name, free)
     altered["order"] += by
-    counts = [sum(map(count_trees, range(1, n + 1))) for n in range(1, altered["order"] + 1)]
+    counts = [sum(map(count_trees, range(n + 1))) for n in range(altered["order"] + 1)]
     altered |= {"trees": sum(counts[-1:]), "conditions": sum(counts), "leading_defects": []}
     with pytest.raises(Refuted, match="of a higher order" if by < 0 else "not of order"):
         check(altered)
@@ -62,11 +63,14 @@ def test_an_order_one_off_is_refuted(name: str, free: bool, by: int) -> None:
 def test_a_weight_off_by_a_millionth_is_refuted(name: str, free: bool) -> None:
     good = fresh(name, free)
     for i, row in enumerate(good["rows"]):
-        for j, weight in enumerate(row["weights"]):
-            altered = copy.deepcopy(good)
-            altered["rows"][i]["weights"][j] = f"({weight})*1000001/1000000"
-            with pytest.raises(Refuted):
-                check(altered)
+        for field in ("weights", "states"):
+            for j, weight in enumerate(row[field]):
+                if weight == "0":
+                    continue
+                altered = copy.deepcopy(good)
+                altered["rows"][i][field][j] = f"({weight})*1000001/1000000"
+                with pytest.raises(Refuted):
+                    check(altered)
 
 
 @pytest.mark.parametrize(("name", "free"), CASES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..exponential import exact, weights
+from ..frames import VARIANCE
 from ..methods import find
 from ..notation import a1, alpha, h, r, score, x
 from .core import Claim, Proof, claim
@@ -56,7 +57,7 @@ def li_accelerated() -> Proof:
     paper_back = sp.sqrt(a1) * (x - b_before / 2 * score)
     correction = b_now**2 / (4 * b_before) * (score - sp.sqrt(a1) * past_score)
     paper = (x + b_now / 2 * score + correction) / sp.sqrt(a_t)
-    adams = weights([sp.S.Zero, -r[0]], exact, 0, sp.S.One)
+    adams = weights([sp.S.Zero, -r[0]], exact, VARIANCE.moment)
     limit = [w.subs(a1, 1) for w in method.weights[1]]
     return Proof(
         zero=(

@@ -55,12 +55,18 @@ def entry(weight: sp.Expr) -> list[str]:
     return [f"    {first}", *(f"    {term}" for term in signed[:-1]), f"    {signed[-1]},"]
 
 
+def phi_name(atom: phi, atoms: list[phi]) -> str:
+    """phi2, or phi2_1, phi2_2 where phi_2 is taken at several arguments."""
+    of_index = [a for a in atoms if a.args[0] == atom.args[0]]
+    return f"phi{atom.args[0]}" + (f"_{of_index.index(atom) + 1}" if len(of_index) > 1 else "")
+
+
 def weight_function(method: Method, row: int) -> str:
     """One function a row: arguments h, step ratios -> the weights W_j, phi atoms computed once."""
     weights = tuple(map(named, method.weights[row]))
     arguments = method.arguments(weights)
-    atoms = sorted(set().union(*(sp.sympify(w).atoms(phi) for w in weights)), key=lambda a: a.args[0])
-    names = {atom: sp.Symbol(f"phi{atom.args[0]}") for atom in atoms}
+    atoms = sorted(set().union(*(sp.sympify(w).atoms(phi) for w in weights)), key=sp.default_sort_key)
+    names = {atom: sp.Symbol(phi_name(atom, atoms)) for atom in atoms}
     body = [f"{names[atom]} = {to_torch(atom)}" for atom in atoms]
     body += ["return (", *(line for w in weights for line in entry(sp.sympify(w).subs(names))), ")"]
     where = "" if len(method.rows) == 1 else f", row {row + 1} of {len(method.rows)}"
@@ -135,7 +141,8 @@ def record(method: Method) -> str:
         nodes = ", ".join(f"({n.back}, {n.stage})" for n in row.nodes)
         options = "" if row.evaluated else ", evaluated=False"
         if row.states != PLAIN:
-            options += f', states="{row_name(method, i)}_states", state_arguments={quoted(method.arguments(row.states))}'
+            arguments = quoted(method.arguments(row.states))
+            options += f', states="{row_name(method, i)}_states", state_arguments={arguments}'
         weights = f'"{row_name(method, i)}", {quoted(method.arguments(method.weights[i]))}'
         rows.append(f"        Row({place(row)}, ({nodes},), {weights}{options}),")
     start = f'"{method.start.name}"' if method.start else None

@@ -64,7 +64,7 @@ def third_order(name: str, frame: Frame) -> Method:
 
 
 def third_order_taylor(name: str, frame: Frame) -> Method:
-    """Stages at r1 and 2/3, without which it is of order 2; the final row integrates the parabola through all outputs."""
+    """Stages at r1 and 2/3 (elsewhere it is of order 2); the final row integrates the parabola through all outputs."""
     text = "Stages at r1 and 2/3, then the parabola through all three outputs integrated exactly."
     r1 = Parameter("r1", c2, THIRD, INSIDE, excluded=(2 * THIRD,))
     return singlestep(name, frame, (c2, 2 * THIRD), ((NOW, stage(1), stage(2)), exact), (r1,), text)
@@ -88,8 +88,8 @@ def exponential_runge_kutta(
     for place, line in zip((*places, 1), matrix, strict=True):
         end = sp.S.One if place == 1 else place
         base = end * phi(1, -end * h) - sum(line, start=sp.S.Zero)
-        used = [(stage(k), a) for k, a in enumerate(line, start=1) if a != 0]
-        nodes, weights = zip((NOW, base), *used, strict=True)
+        used = [(NOW, base), *((stage(k), a) for k, a in enumerate(line, start=1))]
+        nodes, weights = zip(*((node, a) for node, a in used if a != 0), strict=True)
         rows.append(Row(nodes=nodes, published=tuple(h * a for a in weights), to=place))
     return Method(
         name=name,

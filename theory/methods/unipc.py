@@ -59,8 +59,8 @@ UNIPC_3_VARY = unipc("unipc-3-vary", 3, exact, exact, UNIPC_2_VARY)
 def published_corrector(p: int) -> tuple[sp.Expr, ...]:
     """The corrector of vary_coeff as published: weights of m_0, m_1, …, and of the predicted output last.
 
-    With D_m = (m_m - m_0)/r_m the scaled derivative k of the interpolant is sum_m A_km D_m. The correction is the sum of
-    h phi_{k+1} A_km D_m over k < p and the past m < p; the predicted output, m = p, enters once, as
+    With D_m = (m_m - m_0)/r_m the scaled derivative k of the interpolant is sum_m A_km D_m. The correction is the
+    sum of h phi_{k+1} A_km D_m over k < p and the past m < p; the predicted output, m = p, enters once, as
     h phi_{p+1} A_{p-1,p} D_p: it takes the last function with the row before the last.
     """
     places = [grid_position(-m) for m in range(1, p)] + [sp.S.One]
