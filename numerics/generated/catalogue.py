@@ -11,7 +11,7 @@ from ..records import Parameter, Record, Row
 RECORDS: tuple[Record, ...] = (
     Record(
         name="ddim",
-        aliases=("edm-euler", "exp-adams-1", "exp-adams-noise-1", "dpm-solver-1", "dpm-solver++-1", "unip-1",),
+        aliases=("edm-euler", "exp-adams-1", "exp-adams-noise-1", "dpm-solver-1", "dpm-solver++-1", "unip-1", "deis-tab0", "deis-rhoab0", "diffusers:DDIMScheduler", "diffusers:DDIMParallelScheduler", "diffusers:EulerDiscreteScheduler", "diffusers:EDMEulerScheduler", "k-diffusion:sample_euler", "comfyui:ddim", "comfyui:euler",),
         family="ddim",
         kind="one-step",
         frame="data",
@@ -28,7 +28,7 @@ RECORDS: tuple[Record, ...] = (
     ),
 Record(
         name="exp-adams-2",
-        aliases=(),
+        aliases=("comfyui:res_multistep",),
         family="exponential-adams",
         kind="multistep",
         frame="data",
@@ -79,7 +79,7 @@ Record(
     ),
 Record(
         name="exp-adams-noise-2",
-        aliases=(),
+        aliases=("diffusers:DEISMultistepScheduler",),
         family="exponential-adams",
         kind="multistep",
         frame="noise",
@@ -130,7 +130,7 @@ Record(
     ),
 Record(
         name="dpm-solver++-2m",
-        aliases=("unip-2",),
+        aliases=("unip-2", "diffusers:DPMSolverMultistepScheduler", "diffusers:EDMDPMSolverMultistepScheduler", "k-diffusion:sample_dpmpp_2m", "comfyui:dpmpp_2m",),
         family="dpm-solver++",
         kind="multistep",
         frame="data",
@@ -242,7 +242,7 @@ Record(
     ),
 Record(
         name="dpm-solver++-2s",
-        aliases=(),
+        aliases=("diffusers:DPMSolverSinglestepScheduler",),
         family="dpm-solver++",
         kind="multistage",
         frame="data",
@@ -261,7 +261,7 @@ Record(
     ),
 Record(
         name="dpm-solver++-2s-taylor",
-        aliases=("res-2s",),
+        aliases=("res-2s", "res4lyf:res_2s",),
         family="dpm-solver++",
         kind="multistage",
         frame="data",
@@ -444,7 +444,7 @@ Record(
     ),
 Record(
         name="deis-rhoab3",
-        aliases=(),
+        aliases=("diffusers:LMSDiscreteScheduler", "k-diffusion:sample_lms", "comfyui:lms",),
         family="deis",
         kind="multistep",
         frame="noise-rho",
@@ -536,7 +536,7 @@ Record(
     ),
 Record(
         name="ipndm-4",
-        aliases=(),
+        aliases=("diffusers:IPNDMScheduler", "comfyui:ipndm",),
         family="pndm",
         kind="multistep",
         frame="noise-rho",
@@ -575,7 +575,7 @@ Record(
     ),
 Record(
         name="pndm",
-        aliases=(),
+        aliases=("diffusers:PNDMScheduler",),
         family="pndm",
         kind="multistep",
         frame="noise-rho",
@@ -629,7 +629,7 @@ Record(
     ),
 Record(
         name="unipc-2",
-        aliases=(),
+        aliases=("diffusers:UniPCMultistepScheduler",),
         family="unipc",
         kind="predictor-corrector",
         frame="data",
@@ -809,7 +809,7 @@ Record(
     ),
 Record(
         name="edm-heun",
-        aliases=("deis-rho-heun",),
+        aliases=("deis-rho-heun", "diffusers:HeunDiscreteScheduler", "k-diffusion:sample_heun", "comfyui:heun",),
         family="edm",
         kind="multistage",
         frame="noise-rho",
@@ -899,7 +899,7 @@ Record(
     ),
 Record(
         name="flow-euler",
-        aliases=(),
+        aliases=("diffusers:FlowMatchEulerDiscreteScheduler",),
         family="flow",
         kind="one-step",
         frame="velocity",

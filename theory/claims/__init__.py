@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from . import adams, ddim, foundations, li, weights
+from . import adams, ddim, foundations, li, pndm, singlestep, two_state, weights
 from .core import Claim, Proof
 
-CLAIMS: tuple[Claim, ...] = (*foundations.CLAIMS, *ddim.CLAIMS, *weights.CLAIMS, *adams.CLAIMS, *li.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (
+    *foundations.CLAIMS,
+    *ddim.CLAIMS,
+    *weights.CLAIMS,
+    *adams.CLAIMS,
+    *singlestep.CLAIMS,
+    *pndm.CLAIMS,
+    *two_state.CLAIMS,
+    *li.CLAIMS,
+)
 
 __all__ = ["CLAIMS", "Claim", "Proof"]

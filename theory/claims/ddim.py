@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..exponential import one_node
-from ..frames import DATA, NOISE, NOISE_RHO, VARIANCE, Frame
+from ..frames import DATA, NOISE, NOISE_RHO, NOISE_T, VARIANCE, Frame
 from ..methods import find
 from ..notation import alpha, dalpha, dsigma, eps, h, next_alpha, next_sigma, sigma, x0
 from ..predictions import DEFINITION
@@ -35,7 +35,7 @@ def ddim_in(frame: Frame) -> sp.Expr:
 
 @claim(
     "ddim-one-formula",
-    "DDIM is the one-node rule in the data frame, in the noise frame, and Euler's step in rho: "
+    "DDIM is the one-node rule in the data frame, in the noise frame, in t, and Euler's step in rho: "
     "x' = alpha' x0hat + sigma' epshat.",
     "song2021ddim",
 )
@@ -45,15 +45,17 @@ def ddim_one_formula() -> Proof:
     duration = sp.Symbol("duration", real=True)
     euler = POSITION + duration * DEFINITION["velocity"]
     linear = {dalpha: (next_alpha - alpha) / duration, dsigma: (next_sigma - sigma) / duration}
+    in_t = one_step(NOISE_T, next_sigma / next_alpha - sigma / alpha)  # its moment m0, the change of rho
     return Proof(
-        zero=(*(ddim_in(frame) - formula for frame in (DATA, NOISE, NOISE_RHO)), euler.subs(linear) - formula),
+        zero=(*(ddim_in(f) - formula for f in (DATA, NOISE, NOISE_RHO)), in_t - formula, euler.subs(linear) - formula),
         nonzero=(euler - formula, ddim_in(VARIANCE) - formula),
     )
 
 
 @claim(
     "ddim-names",
-    "ddim, edm-euler, exp-adams-noise-1, dpm-solver-1, dpm-solver++-1 and unip-1 are one formula.",
+    "edm-euler, dpm-solver-1 and dpm-solver++-1 as published are ddim; exp-adams-1, exp-adams-noise-1, unip-1, deis-tab0 "
+    "and deis-rhoab0 are the one-node rules of their frames.",
     "lu2022dpmsolver",
 )
 def ddim_names() -> Proof:

@@ -27,10 +27,10 @@ def exponential_adams(q: int, frame: Frame, prefix: str, start: Method, aliases:
     )
 
 
-EXP_ADAMS_2 = exponential_adams(2, DATA, "exp-adams", DDIM)
+EXP_ADAMS_2 = exponential_adams(2, DATA, "exp-adams", DDIM, aliases=("comfyui:res_multistep",))
 EXP_ADAMS_3 = exponential_adams(3, DATA, "exp-adams", EXP_ADAMS_2, aliases=("dpm-solver++-3m", "unip-3"))
 EXP_ADAMS_4 = exponential_adams(4, DATA, "exp-adams", EXP_ADAMS_3)
-EXP_ADAMS_NOISE_2 = exponential_adams(2, NOISE, "exp-adams-noise", DDIM)
+EXP_ADAMS_NOISE_2 = exponential_adams(2, NOISE, "exp-adams-noise", DDIM, aliases=("diffusers:DEISMultistepScheduler",))
 EXP_ADAMS_NOISE_3 = exponential_adams(3, NOISE, "exp-adams-noise", EXP_ADAMS_NOISE_2)
 EXP_ADAMS_NOISE_4 = exponential_adams(4, NOISE, "exp-adams-noise", EXP_ADAMS_NOISE_3)
 
@@ -41,7 +41,10 @@ DPM_SOLVER_PP_2M = Method(
     rows=(Row(nodes=(NOW, past(1)), rule=collapsed(at=sp.Rational(1, 2))),),
     order=2,
     cite="lu2022dpmsolverpp",
-    aliases=("unip-2",),
+    aliases=(
+        *("unip-2", "diffusers:DPMSolverMultistepScheduler", "diffusers:EDMDPMSolverMultistepScheduler"),
+        *("k-diffusion:sample_dpmpp_2m", "comfyui:dpmpp_2m"),
+    ),
     summary="Exponential Adams 2 with its weight collapsed onto the midpoint of the step.",
     start=DDIM,
 )

@@ -14,7 +14,12 @@ DDIM = Method(
     order=1,
     cite="song2021ddim",
     summary="Hold the data prediction fixed over the step.",
-    aliases=("edm-euler", "exp-adams-1", "exp-adams-noise-1", "dpm-solver-1", "dpm-solver++-1", "unip-1"),
+    aliases=(
+        *("edm-euler", "exp-adams-1", "exp-adams-noise-1", "dpm-solver-1", "dpm-solver++-1", "unip-1"),
+        *("deis-tab0", "deis-rhoab0"),
+        *("diffusers:DDIMScheduler", "diffusers:DDIMParallelScheduler", "diffusers:EulerDiscreteScheduler"),
+        *("diffusers:EDMEulerScheduler", "k-diffusion:sample_euler", "comfyui:ddim", "comfyui:euler"),
+    ),
 )
 
 EDM_HEUN = Method(
@@ -28,7 +33,7 @@ EDM_HEUN = Method(
     order=2,
     cite="karras2022edm",
     summary="Trapezoid rule in rho, the new output taken at a DDIM step's result.",
-    aliases=("deis-rho-heun",),
+    aliases=("deis-rho-heun", "diffusers:HeunDiscreteScheduler", "k-diffusion:sample_heun", "comfyui:heun"),
 )
 
 FLOW_EULER = Method(
@@ -39,4 +44,5 @@ FLOW_EULER = Method(
     order=1,
     cite="lipman2023flow",
     summary="Hold the velocity fixed over the step in t.",
+    aliases=("diffusers:FlowMatchEulerDiscreteScheduler",),
 )

@@ -26,7 +26,10 @@ def adams_bashforth(degree: int, frame: Frame, name: str, start: Method, aliases
 
 DEIS_RHOAB1 = adams_bashforth(1, NOISE_RHO, "deis-rhoab", DDIM)
 DEIS_RHOAB2 = adams_bashforth(2, NOISE_RHO, "deis-rhoab", DEIS_RHOAB1)
-DEIS_RHOAB3 = adams_bashforth(3, NOISE_RHO, "deis-rhoab", DEIS_RHOAB2)
+DEIS_RHOAB3 = adams_bashforth(
+    *(3, NOISE_RHO, "deis-rhoab", DEIS_RHOAB2),
+    aliases=("diffusers:LMSDiscreteScheduler", "k-diffusion:sample_lms", "comfyui:lms"),
+)
 DEIS_TAB1 = adams_bashforth(1, NOISE_T, "deis-tab", DDIM)
 DEIS_TAB2 = adams_bashforth(2, NOISE_T, "deis-tab", DEIS_TAB1)
 DEIS_TAB3 = adams_bashforth(3, NOISE_T, "deis-tab", DEIS_TAB2)

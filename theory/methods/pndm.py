@@ -10,7 +10,9 @@ from ..notation import MIDDLE, h
 from .classical import DDIM, EDM_HEUN
 
 
-def pseudo_adams(name: str, weights: tuple[int, ...], over: int, start: Method, cite: str) -> Method:
+def pseudo_adams(
+    name: str, weights: tuple[int, ...], over: int, start: Method, cite: str, aliases: tuple[str, ...] = ()
+) -> Method:
     """The mixture sum_j weights_j eps_{n-j} / over, held fixed over the step in rho."""
     q = len(weights)
     nodes = (NOW, *(past(k) for k in range(1, q)))
@@ -25,13 +27,14 @@ def pseudo_adams(name: str, weights: tuple[int, ...], over: int, start: Method, 
         start=start,
         provenance="published; the classical Adams-Bashforth weights",
         equal_steps=True,
+        aliases=aliases,
     )
 
 
 AB2, AB3, AB4 = ((3, -1), 2), ((23, -16, 5), 12), ((55, -59, 37, -9), 24)
 IPNDM_2 = pseudo_adams("ipndm-2", *AB2, DDIM, "zhang2023deis")
 IPNDM_3 = pseudo_adams("ipndm-3", *AB3, IPNDM_2, "zhang2023deis")
-IPNDM_4 = pseudo_adams("ipndm-4", *AB4, IPNDM_3, "zhang2023deis")
+IPNDM_4 = pseudo_adams("ipndm-4", *AB4, IPNDM_3, "zhang2023deis", aliases=("diffusers:IPNDMScheduler", "comfyui:ipndm"))
 
 # The first three steps of PNDM: the mixture 1 : 2 : 2 : 1 of four outputs, the middle ones at the middle of the step in
 # t, where its transfer leads; in rho that is the classical Runge-Kutta method only if t is linear in rho.
@@ -52,5 +55,5 @@ PNDM_START = Method(
     provenance="published; read in the code of PNDM",
     equal_steps=True,
 )
-PNDM = pseudo_adams("pndm", *AB4, PNDM_START, "liu2022pndm")
+PNDM = pseudo_adams("pndm", *AB4, PNDM_START, "liu2022pndm", aliases=("diffusers:PNDMScheduler",))
 S_PNDM = pseudo_adams("s-pndm", *AB2, EDM_HEUN, "liu2022pndm")

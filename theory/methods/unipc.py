@@ -25,7 +25,9 @@ def middle_bh1(coefficients: Sequence[sp.Expr], moment: Moment) -> sp.Expr:
     return sp.factor(now) * moment(0) + sp.factor(value - now) * h
 
 
-def unipc(name: str, p: int, predict: Rule, correct: Rule, start: Method | None) -> Method:
+def unipc(
+    name: str, p: int, predict: Rule, correct: Rule, start: Method | None, aliases: tuple[str, ...] = ()
+) -> Method:
     """UniPC-p, of order p + 1: interpolants of p outputs, and of those and the one at the predicted point.
 
     With more than one equation B(h) cancels and the rules are exact; the shortcuts 1/2 of the predictor at p = 2 and of
@@ -41,11 +43,12 @@ def unipc(name: str, p: int, predict: Rule, correct: Rule, start: Method | None)
         cite="zhao2023unipc",
         summary=f"UniP-{p}, then a corrector through the output there; no correction in the last step.",
         start=start,
+        aliases=aliases,
     )
 
 
 UNIPC_1 = unipc("unipc-1", 1, exact, MIDDLE, None)
-UNIPC_2 = unipc("unipc-2", 2, MIDDLE, exact, UNIPC_1)
+UNIPC_2 = unipc("unipc-2", 2, MIDDLE, exact, UNIPC_1, aliases=("diffusers:UniPCMultistepScheduler",))
 UNIPC_3 = unipc("unipc-3", 3, exact, exact, UNIPC_2)
 UNIPC_1_BH1 = unipc("unipc-1-bh1", 1, exact, middle_bh1, None)
 UNIPC_2_BH1 = unipc("unipc-2-bh1", 2, middle_bh1, exact, UNIPC_1_BH1)
