@@ -28,7 +28,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Record:
-    """One sampler of the catalogue; see theory.method.Method for the fields."""
+    """One sampler of the catalogue; see theory.method.Method for the fields.
+
+    stability: S of the real stability interval (-S, 0) in the limit of short steps (theory/stability.py); None if it is
+    infinite.
+    """
 
     name: str
     aliases: tuple[str, ...]

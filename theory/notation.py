@@ -55,3 +55,7 @@ r = tuple(
 a1 = declare("a1", "(alpha_{n-1}/alpha_n)^2, the a_{t+1} of Li et al.", r"a_{t+1}", positive=True)
 next_alpha = declare("next_alpha", "alpha at the end of the step", r"\alpha'", positive=True)
 next_sigma = declare("next_sigma", "sigma at the end of the step", r"\sigma'", positive=True)
+
+# The test equation dz/du = c z of linear stability.
+hc = declare("hc", "step times the rate c of the test equation dz/du = c z", "hc", real=True)
+zeta = declare("zeta", "growth factor of one step on the test equation", r"\zeta")

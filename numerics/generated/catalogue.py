@@ -24,6 +24,7 @@ RECORDS: tuple[Record, ...] = (
         ),
         summary="Hold the data prediction fixed over the step.",
         cite="song2021ddim",
+        stability=2.0,
     ),
 Record(
         name="exp-adams-2",
@@ -41,6 +42,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 2 data predictions exactly in lambda.",
         cite="hochbruck2010exponential",
+        stability=1.0,
     ),
 Record(
         name="exp-adams-3",
@@ -58,6 +60,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 3 data predictions exactly in lambda.",
         cite="hochbruck2010exponential",
+        stability=0.5454545454545454,
     ),
 Record(
         name="exp-adams-4",
@@ -75,6 +78,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 4 data predictions exactly in lambda.",
         cite="hochbruck2010exponential",
+        stability=0.3,
     ),
 Record(
         name="exp-adams-noise-2",
@@ -92,6 +96,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 2 noise predictions exactly in lambda.",
         cite="hochbruck2010exponential",
+        stability=1.0,
     ),
 Record(
         name="exp-adams-noise-3",
@@ -109,6 +114,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 3 noise predictions exactly in lambda.",
         cite="hochbruck2010exponential",
+        stability=0.5454545454545454,
     ),
 Record(
         name="exp-adams-noise-4",
@@ -126,6 +132,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 4 noise predictions exactly in lambda.",
         cite="hochbruck2010exponential",
+        stability=0.3,
     ),
 Record(
         name="dpm-solver++-2m",
@@ -143,6 +150,7 @@ Record(
         ),
         summary="Exponential Adams 2 with its weight collapsed onto the midpoint of the step.",
         cite="lu2022dpmsolverpp",
+        stability=1.0,
     ),
 Record(
         name="dpm-solver++-3m-published",
@@ -160,6 +168,7 @@ Record(
         ),
         summary="The three-step method as the libraries have it, with half the second divided difference.",
         cite="lu2022dpmsolverpp",
+        stability=0.6,
     ),
 Record(
         name="dpm-solver-2s",
@@ -178,6 +187,7 @@ Record(
         ),
         summary="A DDIM step to the middle in lambda, then its noise prediction for the whole step.",
         cite="lu2022dpmsolver",
+        stability=2.0,
     ),
 Record(
         name="dpm-solver-2s-taylor",
@@ -196,6 +206,7 @@ Record(
         ),
         summary="A DDIM step to the middle, then the line through both noise predictions integrated exactly.",
         cite="lu2022dpmsolver",
+        stability=2.0,
     ),
 Record(
         name="dpm-solver-3s",
@@ -215,6 +226,7 @@ Record(
         ),
         summary="Stages at 1/3 and 2/3, then the line through the base and the last output integrated exactly.",
         cite="lu2022dpmsolver",
+        stability=2.5127453266183286,
     ),
 Record(
         name="dpm-solver-3s-taylor",
@@ -234,6 +246,7 @@ Record(
         ),
         summary="Stages at 1/3 and 2/3, then the parabola through all three outputs integrated exactly.",
         cite="lu2022dpmsolver",
+        stability=2.5127453266183286,
     ),
 Record(
         name="dpm-solver++-2s",
@@ -252,6 +265,7 @@ Record(
         ),
         summary="A DDIM step to the middle in lambda, then its data prediction for the whole step.",
         cite="lu2022dpmsolverpp",
+        stability=2.0,
     ),
 Record(
         name="dpm-solver++-2s-taylor",
@@ -270,6 +284,7 @@ Record(
         ),
         summary="A DDIM step to the middle, then the line through both data predictions integrated exactly.",
         cite="lu2022dpmsolverpp",
+        stability=2.0,
     ),
 Record(
         name="dpm-solver++-3s",
@@ -289,6 +304,7 @@ Record(
         ),
         summary="Stages at 1/3 and 2/3, then the line through the base and the last output integrated exactly.",
         cite="lu2022dpmsolverpp",
+        stability=2.5127453266183286,
     ),
 Record(
         name="dpm-solver++-3s-taylor",
@@ -308,6 +324,7 @@ Record(
         ),
         summary="Stages at 1/3 and 2/3, then the parabola through all three outputs integrated exactly.",
         cite="lu2022dpmsolverpp",
+        stability=2.5127453266183286,
     ),
 Record(
         name="deis-rhoab1",
@@ -325,6 +342,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 2 noise predictions exactly in rho.",
         cite="zhang2023deis",
+        stability=1.0,
     ),
 Record(
         name="deis-rhoab2",
@@ -342,6 +360,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 3 noise predictions exactly in rho.",
         cite="zhang2023deis",
+        stability=0.5454545454545454,
     ),
 Record(
         name="deis-rhoab3",
@@ -359,6 +378,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 4 noise predictions exactly in rho.",
         cite="zhang2023deis",
+        stability=0.3,
     ),
 Record(
         name="deis-rho-kutta3",
@@ -378,6 +398,7 @@ Record(
         ),
         summary="Kutta's third-order method in rho.",
         cite="zhang2023deis",
+        stability=2.5127453266183286,
     ),
 Record(
         name="deis-rho-rk4",
@@ -398,6 +419,7 @@ Record(
         ),
         summary="The classical Runge-Kutta method in rho.",
         cite="zhang2023deis",
+        stability=2.785293563405282,
     ),
 Record(
         name="ipndm-2",
@@ -416,6 +438,7 @@ Record(
         summary="The Adams-Bashforth mixture of 2 noise predictions for equal steps, whatever the steps are.",
         cite="zhang2023deis",
         equal_steps=True,
+        stability=1.0,
     ),
 Record(
         name="ipndm-3",
@@ -434,6 +457,7 @@ Record(
         summary="The Adams-Bashforth mixture of 3 noise predictions for equal steps, whatever the steps are.",
         cite="zhang2023deis",
         equal_steps=True,
+        stability=0.5454545454545454,
     ),
 Record(
         name="ipndm-4",
@@ -452,6 +476,7 @@ Record(
         summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, whatever the steps are.",
         cite="zhang2023deis",
         equal_steps=True,
+        stability=0.3,
     ),
 Record(
         name="unipc-1",
@@ -470,6 +495,7 @@ Record(
         ),
         summary="UniP-1, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
+        stability=1.0,
     ),
 Record(
         name="unipc-2",
@@ -488,6 +514,7 @@ Record(
         ),
         summary="UniP-2, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
+        stability=0.5454545454545454,
     ),
 Record(
         name="unipc-3",
@@ -506,6 +533,7 @@ Record(
         ),
         summary="UniP-3, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
+        stability=0.3,
     ),
 Record(
         name="edm-heun",
@@ -524,6 +552,7 @@ Record(
         ),
         summary="Trapezoid rule in rho, the new output taken at a DDIM step's result.",
         cite="karras2022edm",
+        stability=2.0,
     ),
 Record(
         name="li-ddim",
@@ -541,6 +570,7 @@ Record(
         ),
         summary="Hold alpha times the score fixed over the step in rho^2.",
         cite="li2024accelerating",
+        stability=2.0,
     ),
 Record(
         name="li-accelerated-ode",
@@ -559,6 +589,7 @@ Record(
         ),
         summary="Adams-Bashforth 2 in rho^2 with the past output recomputed by a backward step.",
         cite="li2024accelerating",
+        stability=2.0,
     ),
 Record(
         name="flow-euler",
@@ -576,6 +607,7 @@ Record(
         ),
         summary="Hold the velocity fixed over the step in t.",
         cite="lipman2023flow",
+        stability=2.0,
     ),
 Record(
         name="flow-heun",
@@ -594,6 +626,7 @@ Record(
         ),
         summary="Heun's method on the velocity in t.",
         cite="lipman2023flow",
+        stability=2.0,
     ),
 Record(
         name="flow-midpoint",
@@ -612,5 +645,6 @@ Record(
         ),
         summary="The midpoint method on the velocity in t.",
         cite="lipman2023flow",
+        stability=2.0,
     ),
 )
