@@ -26,7 +26,7 @@ from .schedules import schedule
 from .tableau import tabulate
 
 LONGEST = 16.0  # in lambda: a step over more than the whole noise range of any sampler
-SCANNED = [LONGEST * 1.12**-k for k in range(64, -1, -1)]  # from 0.011
+SCANNED = [LONGEST * 1.15**-k for k in range(52, -1, -1)]  # from 0.011
 SHORTEST = 1e-8
 ROUNDING = 1e-9  # a growth of 1 is computed a little above 1
 
@@ -89,8 +89,8 @@ def _radius(step: StepMap, gains: Tensor) -> Tensor:
 def usable_steps(method: str, gains: Sequence[float]) -> list[float]:
     """For every real gain g <= 1 the largest H such that R(h, g) <= 1 for h <= H: [G] -> [G].
 
-    inf where no step up to 16 grows, 0 where steps of 1e-8 do; the first crossing is looked for among steps 12 % apart,
-    and solved for to 1e-10.  Raises InputError on an unknown method and on gains that are above 1 or not finite.
+    inf where no step up to 16 grows, 0 where steps of 1e-8 do; the first crossing is looked for among steps 15 % apart,
+    and solved for to 1e-8.  Raises InputError on an unknown method and on gains that are above 1 or not finite.
     """
     for g in gains:
         if not -math.inf < g <= 1:
@@ -113,7 +113,7 @@ def _crossing(method: str, gain: float, radii: Tensor) -> float:
         below /= 2
         if below < SHORTEST:
             return 0.0
-    return float(brentq(excess, below, SCANNED[first], xtol=1e-12, rtol=1e-10))
+    return float(brentq(excess, below, SCANNED[first], xtol=1e-12, rtol=1e-8))
 
 
 def guided_gain(conditional: float, unconditional: float, scale: float) -> float:

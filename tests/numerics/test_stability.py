@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from samplerproof.numerics.points import Point
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.stability import growth, guided_gain, usable_steps
+from samplerproof.numerics.studies.stability import draw_stability
 from samplerproof.numerics.tableau import Tableau, tabulate
 from samplerproof.numerics.targets.mixture import GaussianMixture
 from samplerproof.numerics.wrappers import guided
@@ -152,6 +154,14 @@ def test_guidance_divides_the_usable_step() -> None:
         [math.inf, math.log(3), math.log(7.5 / 5.5)], rel=1e-6
     )
     assert usable_steps("dpm-solver++-2m", [-6.5]) == pytest.approx([math.log(14 / 12)], rel=1e-6)
+
+
+def test_the_figure_is_drawn_and_names_its_lines(tmp_path: Path) -> None:
+    svg, png = draw_stability(tmp_path / "stability")
+    assert png.stat().st_size > 20_000
+    text = svg.read_text(encoding="utf-8")
+    assert all(f"<!-- {name} -->" in text for name in ("ddim", "dpm-solver++-2s", "data frame", "multistep"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stability.png", "stability.svg"]
 
 
 @pytest.mark.parametrize(
