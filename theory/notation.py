@@ -59,3 +59,4 @@ next_sigma = declare("next_sigma", "sigma at the end of the step", r"\sigma'", p
 # The test equation dz/du = c z of linear stability.
 hc = declare("hc", "step times the rate c of the test equation dz/du = c z", "hc", real=True)
 zeta = declare("zeta", "growth factor of one step on the test equation", r"\zeta")
+gain = declare("gain", "gain of the test denoiser x0hat = gain x/alpha of guided sampling", "g", real=True)

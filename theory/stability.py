@@ -23,7 +23,7 @@ from .notation import hc, zeta
 RING = sp.QQ[hc]
 CLOSE = sp.Rational(1, 10**30)  # how closely ends are enclosed; ends that are as close are refused, not confused
 
-Form: TypeAlias = "list[Any]"  # a vector as a linear form in the past vectors: coefficients in Q[x]
+Form: TypeAlias = "list[Any]"  # a vector as a linear form in the past vectors: coefficients in a domain
 Sign: TypeAlias = Callable[[Any], int]
 
 
@@ -46,27 +46,30 @@ def small_step_weights(method: Method, row: int) -> tuple[sp.Rational, ...]:
     return tuple(found)
 
 
-def step_matrix(method: Method) -> DomainMatrix:
-    """The matrix over Q[x] that moves the past vectors one grid point on.
+def step_matrix(
+    method: Method, domain: Any, carry: Callable[[int, int], sp.Expr], output: Callable[[int, int], sp.Expr]
+) -> DomainMatrix:
+    """The matrix over a domain that moves the past vectors one grid point on.
 
     They are the states z_n, z_{n-1}, …, and with a corrector also the predicted vectors at the same points, where its
-    outputs were made.
+    outputs were made.  carry(row, back): what the earlier state at n - back is multiplied by, besides its coefficient;
+    output(row, j): what the vector is multiplied by at which the model was asked for the row's output j.
     """
     depth = 1 + max(method.history, *(back for row in method.rows for back, _ in carried(row)))
     asked = depth if method.corrects else 0  # where the vectors begin at which the model was asked
     size = depth + asked
-    past: list[Form] = [[RING(int(i == j)) for j in range(size)] for i in range(size)]
+    past: list[Form] = [[domain.one if i == j else domain.zero for j in range(size)] for i in range(size)]
     made: list[Form] = []
     for i, row in enumerate(method.rows):
-        terms = [(sp.sympify(c), past[back]) for back, c in carried(row)]
-        for node, w in zip(row.nodes, small_step_weights(method, i), strict=True):
-            terms.append((w * hc, made[node.stage - 1] if node.stage else past[asked + node.back]))
-        weighted = [(RING.from_sympy(c), form) for c, form in terms]
-        made.append([sum((c * form[j] for c, form in weighted), start=RING.zero) for j in range(size)])
+        terms = [(c * carry(i, back), past[back]) for back, c in carried(row)]
+        for j, node in enumerate(row.nodes):
+            terms.append((output(i, j), made[node.stage - 1] if node.stage else past[asked + node.back]))
+        weighted = [(domain.from_sympy(sp.sympify(c)), form) for c, form in terms]
+        made.append([sum((c * form[k] for c, form in weighted), start=domain.zero) for k in range(size)])
     lines = [made[-1], *past[: depth - 1]]
     if method.corrects:
         lines += [made[-2], *past[asked : asked + depth - 1]]
-    return DomainMatrix(lines, (size, size), RING)
+    return DomainMatrix(lines, (size, size), domain)
 
 
 @cache
@@ -75,7 +78,8 @@ def characteristic(method: Method) -> sp.Poly:
 
     For a one-step method P = zeta - R(x) with its stability function R.
     """
-    coefficients = step_matrix(method).charpoly()
+    weights = [small_step_weights(method, row) for row in range(len(method.rows))]
+    coefficients = step_matrix(method, RING, lambda row, back: sp.S.One, lambda row, j: weights[row][j] * hc).charpoly()
     while not coefficients[-1]:
         coefficients = coefficients[:-1]
     degree = len(coefficients) - 1

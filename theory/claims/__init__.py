@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from . import adams, ddim, foundations, li, weights
+from . import adams, ddim, foundations, guidance, li, weights
 from .core import Claim, Proof
 
-CLAIMS: tuple[Claim, ...] = (*foundations.CLAIMS, *ddim.CLAIMS, *weights.CLAIMS, *adams.CLAIMS, *li.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (
+    *foundations.CLAIMS,
+    *ddim.CLAIMS,
+    *weights.CLAIMS,
+    *adams.CLAIMS,
+    *li.CLAIMS,
+    *guidance.CLAIMS,
+)
 
 __all__ = ["CLAIMS", "Claim", "Proof"]
