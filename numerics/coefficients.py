@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import torch
@@ -11,16 +12,17 @@ from torch import Tensor
 from .catalogue import METHODS
 from .generated import weights as generated
 from .grids import Grid
+from .moments import moments
 from .points import Point
 from .records import Frame, Record, Row
 from .schedules import Columns
 
 
 class StepRow(NamedTuple):
-    """x_end = carry x_n + sum_j weights[j] d_j: a row of one step, its end point and where its outputs were made."""
+    """x_end = sum_k states[k] x_{n-k} + sum_j weights[j] d_j: a row of one step, where it ends and its outputs lie."""
 
     point: Point
-    carry: float
+    states: tuple[float, ...]
     weights: tuple[float, ...]
     nodes: tuple[tuple[int, int], ...]
     evaluated: bool
@@ -29,6 +31,7 @@ class StepRow(NamedTuple):
 # The one-node rule of the frame: what a start-up in another frame stands for, and what a step that is infinite in
 # the clock is.
 ONE_NODE = (Row(to=1, nodes=((0, 0),), weights="one_node", arguments=("h", "kappa")),)
+ONE_NODE_SMOOTH = (Row(to=1, nodes=((0, 0),), weights="one_node_smooth", arguments=("m0",)),)
 
 
 def plan(record: Record, grid: Grid) -> list[Record | None]:
@@ -53,16 +56,15 @@ def _with_history(record: Record, available: int) -> Record | None:
 def steps_of(plan: Sequence[Record | None], grid: Grid, frame: Frame) -> list[list[StepRow]]:
     """The rows of every step, all steps of one method at once.
 
-    carry = m_end / m_n, and the coefficient of an output is S_end W f, with the frame's scale m, its output scale S
-    at the end of the row, the row's weight W and the factor f where the output was made.
+    A state z_{n-k} of coefficient c_k comes with c_k m_end / m_{n-k}, and an output with S_end W f: the frame's scale m,
+    its output scale S at the end of the row, the row's weight W and the factor f where the output was made.
     """
     result: list[list[StepRow]] = [[] for _ in plan]
     for method in dict.fromkeys(plan):
         steps = torch.tensor([n for n, m in enumerate(plan) if m is method])
-        rows = ONE_NODE if method is None else method.rows
-        numbers = step_numbers(frame, grid.columns, steps, 0 if method is None else method.history)
-        scale = frame_columns(frame, grid.columns.take(steps))[0]
-        ends = [grid.places(steps, row.to, frame.clock) for row in rows]
+        rows = (ONE_NODE_SMOOTH if frame.smooth else ONE_NODE) if method is None else method.rows
+        numbers = step_numbers(method, rows, frame, grid, steps)
+        ends = [_end(row, grid, steps, frame, method) for row in rows]
         for row, end in zip(rows, ends, strict=True):
             end_scale, output_scale, _ = frame_columns(frame, end)
             made_at = [ends[stage - 1] if stage else grid.columns.take(steps - back) for back, stage in row.nodes]
@@ -73,10 +75,25 @@ def steps_of(plan: Sequence[Record | None], grid: Grid, frame: Frame) -> list[li
                 c = grid.columns.take(steps)
                 whole = frame.whole(c.alpha, c.sigma, end.alpha, end.sigma)
                 coefficients = [torch.where(numbers["h"].isinf(), whole, w) for w in coefficients]
-            table = torch.stack([end_scale / scale, *coefficients], dim=1).tolist()
-            for n, point, (carry, *rest) in zip(steps.tolist(), end.points(), table, strict=True):
-                result[n].append(StepRow(point, carry, tuple(rest), row.nodes, row.evaluated))
+            shares: Sequence[float | Tensor] = (1.0,)
+            if row.states is not None:
+                shares = getattr(generated, row.states)(*(numbers[a] for a in row.state_arguments))
+            scales = [frame_columns(frame, grid.columns.take(steps - k))[0] for k in range(len(shares))]
+            kept = torch.stack([s * end_scale / m for s, m in zip(shares, scales, strict=True)], dim=1).tolist()
+            table = torch.stack(coefficients, dim=1).tolist()
+            for n, point, carry, line in zip(steps.tolist(), end.points(), kept, table, strict=True):
+                result[n].append(StepRow(point, tuple(carry), tuple(line), row.nodes, row.evaluated))
     return result
+
+
+def _end(row: Row, grid: Grid, steps: Tensor, frame: Frame, method: Record | None) -> Columns:
+    """Where a row ends in each of the steps."""
+    if row.to == "middle":
+        return grid.places(steps, Fraction(1, 2), "t")
+    if isinstance(row.to, str):
+        assert method is not None
+        return grid.places(steps, Fraction(method.numbers[row.to]), frame.clock)
+    return grid.places(steps, row.to, frame.clock)
 
 
 def frame_columns(frame: Frame, c: Columns) -> list[Tensor]:
@@ -84,13 +101,28 @@ def frame_columns(frame: Frame, c: Columns) -> list[Tensor]:
     return [torch.as_tensor(v, dtype=torch.float64).expand_as(c.t) for v in frame.functions(c.alpha, c.sigma)]
 
 
-def step_numbers(frame: Frame, c: Columns, steps: Tensor, history: int) -> dict[str, Tensor]:
-    """h, the step ratios r1, r2, … and a1 of the given steps, from differences of the stored clock."""
+def step_numbers(
+    method: Record | None, rows: Sequence[Row], frame: Frame, grid: Grid, steps: Tensor
+) -> dict[str, Tensor]:
+    """What the weights of these rows are made from, by name: h, step ratios and the rest, at the given steps.
+
+    Clock differences are those of the stored clock; the moments of a smooth weight come by quadrature.
+    """
+    c = grid.columns
     clock = getattr(c, frame.clock)
     h = clock[steps + 1] - clock[steps]
     numbers = {"h": h, "kappa": torch.tensor(frame.kappa)}
+    history = 0 if method is None else method.history
     for k in range(1, history + 1):
         numbers[f"r{k}"] = (clock[steps + 1 - k] - clock[steps - k]) / h
     if history:
         numbers["a1"] = (c.alpha[steps - 1] / c.alpha[steps]) ** 2
+        numbers["shrink"] = c.alpha[steps - 1] / c.alpha[steps + 1]
+    if method is not None:
+        numbers |= {symbol: torch.tensor(float(v), dtype=torch.float64) for symbol, v in method.numbers.items()}
+    wanted = {a for row in rows for a in row.arguments}
+    if "middle" in wanted:
+        numbers["middle"] = (getattr(grid.places(steps, Fraction(1, 2), "t"), frame.clock) - clock[steps]) / h
+    if frame.smooth:
+        numbers |= moments(grid, steps, numbers.get("b"), wanted)
     return numbers

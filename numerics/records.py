@@ -12,26 +12,49 @@ from typing import Any
 class Row:
     """One new vector of a step: z(to) = z_n + sum_j W_j F(node_j).
 
-    to: where it lives: the offset of a grid point, or a fraction of the step in the frame's clock.
+    to: where it lives: the offset of a grid point, a fraction of the step in the frame's clock, or by name: a parameter
+    that is this fraction, or "middle", the middle of the step in t.
     nodes: (back, stage) of each output used: at the grid point `back` steps ago, or at the result of this step's row
     `stage` (from 1).
     weights, arguments: the name of the function in generated/weights.py, and those of what it is called with.
     evaluated: whether an output is made at the new vector.
+    states, state_arguments: likewise of the coefficients of z_n and z_{n-1}, where it is not z_n as it is.
     """
 
-    to: int | Fraction
+    to: int | Fraction | str
     nodes: tuple[tuple[int, int], ...]
     weights: str
     arguments: tuple[str, ...]
     evaluated: bool = True
+    states: str | None = None
+    state_arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A free number of a sampler: `name` as typed behind the `?`, `symbol` as weights call it.
+
+    low, high: its domain, ends included if closed, less the excluded values.  orders: values at which the order is
+    another one.
+    """
+
+    name: str
+    symbol: str
+    default: Fraction | int
+    low: Fraction | float
+    high: Fraction | float
+    closed: bool
+    orders: tuple[tuple[Fraction | int, int], ...] = ()
+    excluded: tuple[Fraction | int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Record:
     """One sampler of the catalogue; see theory.method.Method for the fields.
 
-    stability: S of the real stability interval (-S, 0) in the limit of short steps (theory/stability.py); None if it is
-    infinite.
+    stability: S of the real stability interval (-S, 0) in the limit of short steps, at the defaults of the parameters
+    (theory/stability.py); None if it is infinite.
+    values: what stands for each parameter, by its symbol; empty: the defaults.
     """
 
     name: str
@@ -50,6 +73,13 @@ class Record:
     equal_steps: bool = False
     stochastic: bool = False
     stability: float | None = None
+    parameters: tuple[Parameter, ...] = ()
+    values: tuple[tuple[str, Fraction | int], ...] = ()
+
+    @property
+    def numbers(self) -> dict[str, Fraction | int]:
+        """The value of every parameter, by its symbol."""
+        return {p.symbol: p.default for p in self.parameters} | dict(self.values)
 
 
 @dataclass(frozen=True)
@@ -57,6 +87,7 @@ class Frame:
     """d(x/m)/du = c e^{kappa u} F.  functions(alpha, sigma) -> (m, m c e^{kappa u}, factor of the prediction).
 
     whole(alpha, sigma, next_alpha, next_sigma): the one-node coefficient over a step infinite in the clock.
+    smooth: the weight is drho/dt of the schedule instead; its moments over a step come by quadrature.
     """
 
     name: str
@@ -65,6 +96,7 @@ class Frame:
     kappa: int
     functions: Callable[..., tuple[Any, Any, Any]]
     whole: Callable[..., Any] | None
+    smooth: bool = False
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,8 @@ class StepMap(NamedTuple):
 def step_map(method: str, h: float) -> StepMap:
     """A late interior step of a method's table, on a grid uniform in lambda with step h > 0, alpha = 1.
 
-    Late: every vector that it sees was made by the same rows. On such a grid all these steps are the same map of y.
+    Late: every vector that it sees was made by the same rows. On such a grid all these steps are the same map of y,
+    but for a method that keeps a linear part in t (lambda-ddim): its steps differ.
     Raises InputError on an unknown method and on h that is not positive and finite.
     """
     record = resolve(method)
@@ -62,7 +63,7 @@ def step_map(method: str, h: float) -> StepMap:
         raise InputError("h", h, "a step in lambda, positive and finite")
     steps = 2 * record.history + 3
     times = torch.exp(-h * torch.arange(steps + 1, dtype=torch.float64))
-    table = tabulate(record.name, from_times(schedule("edm"), times), "exact")
+    table = tabulate(method, from_times(schedule("edm"), times), "exact")
     lags = max(table.states.shape[1], table.outputs.shape[1])
     rows = range((record.history + 1) * len(record.rows), (record.history + 2) * len(record.rows))
 

@@ -89,7 +89,7 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
         stages: list[int] = []
         for row in rows:
             sources = [stages[stage - 1] if stage else output_at[n - back] for back, stage in row.nodes]
-            states.append({state_at[n]: row.carry})
+            states.append({state_at[n - k]: c for k, c in enumerate(row.states)})
             outputs.append(dict(zip(sources, row.weights, strict=True)))
             stages.append(len(points))
             points.append(row.point)

@@ -5,8 +5,8 @@ nodes; with everything that depends on the end point pulled out (Frame.output_sc
 
     W_j = integral over [0, end h] of e^{-kappa (end h - tau)} L_j(tau) dtau            (rule `exact`)
 
-The Lagrange polynomials L_j live in a polynomial ring over the field of step ratios, and the moments
-enter as phi atoms: no integral is computed symbolically.
+The Lagrange polynomials L_j live in a polynomial ring over the field of step ratios, and the moments of the frame's
+weight enter as atoms (Frame.moment): no integral is computed symbolically.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ import sympy as sp
 from sympy.polys.fields import field
 
 from .notation import h
-from .notation import r as ratios
-from .phi import moment, phi
+from .phi import phi
 
-# A rule turns the coefficients of a polynomial in s (lowest degree first) into its weight over [0, end h].
-Rule = Callable[[Sequence[sp.Expr], int, sp.Expr], sp.Expr]
+# The moments of the step: k -> integral of s^k against the frame's weight.
+Moment = Callable[[int], sp.Expr]
+# A rule turns the coefficients of a polynomial in s (lowest degree first) into its weight over the step.
+Rule = Callable[[Sequence[sp.Expr], Moment], sp.Expr]
 
 
-def exact(coefficients: Sequence[sp.Expr], kappa: int, end: sp.Expr) -> sp.Expr:
+def exact(coefficients: Sequence[sp.Expr], moment: Moment) -> sp.Expr:
     """Integrate the interpolant exactly."""
-    return sum((a * moment(k, kappa, end) for k, a in enumerate(coefficients)), start=sp.S.Zero)
+    return sum((a * moment(k) for k, a in enumerate(coefficients)), start=sp.S.Zero)
 
 
 def collapsed(at: sp.Expr) -> Rule:
     """Put the whole weight of the step on the interpolant's value at s = `at` (in units of h)."""
 
-    def collapsed_rule(coefficients: Sequence[sp.Expr], kappa: int, end: sp.Expr) -> sp.Expr:
+    def collapsed_rule(coefficients: Sequence[sp.Expr], moment: Moment) -> sp.Expr:
         value = sum((a * at**k for k, a in enumerate(coefficients)), start=sp.S.Zero)
-        return sp.factor(value) * moment(0, kappa, end)
+        return sp.factor(value) * moment(0)
 
     return collapsed_rule
 
@@ -47,7 +48,8 @@ def lagrange(nodes: tuple[sp.Expr, ...]) -> tuple[tuple[sp.Expr, ...], ...]:
     Each is returned factored: for nodes at past points all factors have positive coefficients in the
     step ratios, so that evaluating them in floating point does not cancel.
     """
-    ring = field(ratios, sp.QQ)[0]
+    symbols = sorted(set().union(*(sp.sympify(c).free_symbols for c in nodes)), key=str)
+    ring = field(symbols or [h], sp.QQ)[0]
     points = [ring.from_expr(sp.sympify(c)) for c in nodes]
     rows = []
     for j, cj in enumerate(points):
@@ -65,9 +67,9 @@ def lagrange(nodes: tuple[sp.Expr, ...]) -> tuple[tuple[sp.Expr, ...], ...]:
     return tuple(rows)
 
 
-def weights(nodes: Sequence[sp.Expr], rule: Rule, kappa: int, end: sp.Expr) -> tuple[sp.Expr, ...]:
-    """The weights W_j of a row that ends at s = `end`, for interpolation nodes in units of h."""
-    return tuple(rule(polynomial, kappa, end) for polynomial in lagrange(tuple(nodes)))
+def weights(nodes: Sequence[sp.Expr], rule: Rule, moment: Moment) -> tuple[sp.Expr, ...]:
+    """The weights W_j of a row, for interpolation nodes in units of h and the moments of its interval."""
+    return tuple(rule(polynomial, moment) for polynomial in lagrange(tuple(nodes)))
 
 
 def one_node(kappa: sp.Expr) -> sp.Expr:

@@ -13,12 +13,12 @@ from .method import Method, grid_position
 from .notation import alpha, eps, gain, h, sigma, x0
 from .notation import r as ratios
 from .predictions import DEFINITION
-from .stability import step_matrix
+from .stability import settled, step_matrix
 
 
 def gain_matrix(method: Method) -> DomainMatrix:
     """The step's matrix on past vectors y, in h, g and phi atoms.  ValueError in a frame with another clock."""
-    frame = method.frame
+    method, frame = settled(method), method.frame
     if frame.column != "lam":
         raise ValueError(f"{method.name}: frame: equal steps in lambda are not equal in {frame.column}")
     equal = {ratio: 1 for ratio in ratios}
@@ -28,7 +28,8 @@ def gain_matrix(method: Method) -> DomainMatrix:
         return expression.subs({alpha: 1, sigma: sp.exp(-place.subs(equal) * h)})
 
     def carry(row: int, back: int) -> sp.Expr:
-        return at(frame.scale, grid_position(method.rows[row].to)) / at(frame.scale, grid_position(-back))
+        scales = at(frame.scale, grid_position(method.rows[row].to)) / at(frame.scale, grid_position(-back))
+        return sp.sympify(method.rows[row].states[back]).subs(equal) * scales
 
     def output(row: int, j: int) -> sp.Expr:
         place = method.position(method.rows[row].nodes[j])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -10,8 +11,18 @@ import sympy as sp
 
 from .exponential import Rule, exact, weights
 from .frames import Frame
-from .notation import a1
+from .notation import ALPHA_TAYLOR, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, alpha, h, moments
 from .notation import r as ratios
+from .phi import damped
+from .series import Expansion
+
+
+DAMPED = sp.Symbol("damped")
+
+
+def named(weight: sp.Expr) -> sp.Expr:
+    """A weight as its generated code has it: the moment damped(b) is a number by the name of `damped`."""
+    return weight.replace(damped, lambda _: DAMPED)
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,9 @@ def stage(k: int) -> Node:
     return Node(stage=k)
 
 
-Place: TypeAlias = "int | sp.Rational"  # a grid point n + offset, offset <= 1; or a fraction of the step
+# A grid point n + offset, offset <= 1; a fraction of the step in the clock, a number or a free parameter; or MIDDLE,
+# the middle of the step in t.
+Place: TypeAlias = "int | sp.Expr"
 
 
 def grid_position(place: Place) -> sp.Expr:
@@ -47,11 +60,12 @@ def grid_position(place: Place) -> sp.Expr:
 
 @dataclass(frozen=True)
 class Row:
-    """One new vector: z(to) = z_n + sum_j W_j F(node_j).
+    """One new vector: z(to) = sum_k c_k z_{n-k} + sum_j W_j F(node_j).
 
-    to: +1 for the next grid point, -k for the grid point k steps back, a Rational for that fraction of the step.
+    to: +1 for the next grid point, -k for the grid point k steps back, else a place inside the step.
     rule: the weights follow from the nodes; or published: the weights as given, in the frame.
     evaluated: whether the model is asked at the new vector; a corrector's result is a state without an output.
+    states: the coefficients c_0, c_1 of z_n and, in a method that carries two states, of z_{n-1}.
     """
 
     nodes: tuple[Node, ...]
@@ -59,17 +73,36 @@ class Row:
     to: Place = 1
     published: tuple[sp.Expr, ...] | None = None
     evaluated: bool = True
+    states: tuple[sp.Expr, ...] = (sp.S.One,)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.to, int) and not 0 < self.to < 1:
+        if isinstance(self.to, sp.Rational) and not 0 < self.to < 1:
             raise ValueError(f"to: {self.to}; a fraction of the step lies between 0 and 1")
         if (self.rule is None) == (self.published is None):
             raise ValueError("row: give either rule or published")
         if self.published is not None and len(self.published) != len(self.nodes):
             raise ValueError(f"published: {len(self.published)} weights for {len(self.nodes)} nodes")
-        for w in self.published or ():
-            if sp.sympify(w).atoms(sp.Float):
-                raise ValueError(f"published: {w} contains a float; weights are exact")
+        for name, numbers in (("published", self.published or ()), ("states", self.states)):
+            for w in numbers:
+                if sp.sympify(w).atoms(sp.Float):
+                    raise ValueError(f"{name}: {w} contains a float; weights are exact")
+        if not 1 <= len(self.states) <= 2:
+            raise ValueError(f"states: {len(self.states)} coefficients; one, or two with that of z_{{n-1}}")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A free number of a sampler, set by NAME?name=value; the proofs hold for every value in the domain.
+
+    orders: values at which the order is another one.  excluded: values in the domain at which nodes coincide.
+    """
+
+    name: str
+    symbol: sp.Symbol
+    default: sp.Rational
+    domain: sp.Interval
+    orders: tuple[tuple[sp.Rational, int], ...] = ()
+    excluded: tuple[sp.Rational, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +126,7 @@ class Method:
     start: Method | None = None
     provenance: str = "derived"
     equal_steps: bool = False
+    parameters: tuple[Parameter, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.rows or self.rows[-1].to != 1:
@@ -108,6 +142,77 @@ class Method:
             raise ValueError(f"{self.name}: rows: only the last row can go without an evaluation")
         if self.corrects and (len(self.rows) != 2 or self.rows[0].to != 1):
             raise ValueError(f"{self.name}: rows: a corrector follows one predictor of the next grid point")
+        for i, row in enumerate(self.rows):
+            self._check_sums(i, row)
+
+    def _check_sums(self, i: int, row: Row) -> None:
+        """What every row must do as h -> 0: keep a constant z, and follow z = u - u_n where F w = 1."""
+        series = self.expansion()
+
+        def limit(expression: sp.Expr, power: int) -> sp.Expr:
+            return series.of(expression, power + 1)[power].as_expr()
+
+        carried = sum((limit(c, 0) for c in row.states), start=sp.S.Zero)
+        if sp.cancel(carried - 1) != 0:
+            raise ValueError(f"{self.name}: states: the coefficients of row {i + 1} sum to {carried}, not 1")
+        behind = sum((limit(c, 0) * grid_position(-k) for k, c in enumerate(row.states)), start=sp.S.Zero)
+        moved = behind + sum((limit(w, 1) for w in self.weights[i]), start=sp.S.Zero)
+        if sp.cancel(moved - grid_position(row.to)) != 0:
+            raise ValueError(f"{self.name}: weights: those of row {i + 1} do not sum to the length of their interval")
+        if len(row.states) == 2:
+            root = -limit(row.states[1], 0)
+            if not all(abs(value) <= 1 != value for value in self._extremes(root)):
+                raise ValueError(f"{self.name}: states: the second root {root} is not inside the unit circle or -1")
+
+    def _extremes(self, value: sp.Expr) -> list[sp.Expr]:
+        """The values of an expression linear in one parameter at the ends of its domain."""
+        ends = [value]
+        for p in self.parameters:
+            ends = [e.subs(p.symbol, end) for e in ends for end in (p.domain.start, p.domain.end)]
+        return ends
+
+    @property
+    def symbols(self) -> tuple[sp.Symbol, ...]:
+        """The generators of the exact field of the method's proof: ratios, parameters, Taylor symbols."""
+        places = [grid_position(row.to) for row in self.rows] + [self.position(n) for row in self.rows for n in row.nodes]
+        found = set().union(*(sp.sympify(e).free_symbols for e in (*places, *self._numbers())))
+        if found & {a1, SHRINK}:
+            found |= {ratios[0], *((alpha,) if a1 in found else ()), *(ALPHA_TAYLOR if SHRINK in found else ())}
+        if self.frame.rate is not None:
+            found |= set(WEIGHT_TAYLOR)
+        if self.corrects:  # what went before: the predictors of the steps that made the history
+            found |= set(ratios[: 2 * self.history + 1])
+        return tuple(sorted(found - {h, a1, SHRINK, *moments}, key=lambda symbol: symbol.name))
+
+    def _numbers(self) -> Iterable[sp.Expr]:
+        """All weights and coefficients."""
+        return [w for row in self.weights for w in row] + [c for row in self.rows for c in row.states]
+
+    def expansion(self, smooth: bool = False) -> Expansion:
+        """Series in h for this method's expressions."""
+        return Expansion(self.symbols, smooth)
+
+    def at(self, values: Mapping[str, sp.Rational]) -> Method:
+        """The method with values for its parameters, named NAME?name=value&…; the others keep their defaults."""
+        if not values:
+            return self
+        given = {p.symbol: values.get(p.name, p.default) for p in self.parameters}
+        order = next((q for p in self.parameters for v, q in p.orders if given[p.symbol] == v), self.order)
+
+        def put(expressions: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
+            return tuple(sp.sympify(e).subs(given) for e in expressions)
+
+        rows = tuple(
+            replace(
+                row,
+                to=row.to if isinstance(row.to, int) else row.to.subs(given),
+                published=None if row.published is None else put(row.published),
+                states=put(row.states),
+            )
+            for row in self.rows
+        )
+        named = "&".join(f"{name}={value}" for name, value in values.items())
+        return replace(self, name=f"{self.name}?{named}", aliases=(), rows=rows, order=order, parameters=())
 
     @property
     def corrects(self) -> bool:
@@ -131,13 +236,13 @@ class Method:
         if row.rule is None:
             assert row.published is not None
             return row.published
-        nodes = [self.position(node) for node in row.nodes]
-        return weights(nodes, row.rule, self.frame.kappa, grid_position(row.to))
+        end = grid_position(row.to)
+        return weights([self.position(node) for node in row.nodes], row.rule, lambda k: self.frame.moment(k, end))
 
     @property
     def history(self) -> int:
-        """How many earlier grid points a step needs, for their outputs or for their place."""
-        backs = [n.back for row in self.rows for n in row.nodes]
+        """How many earlier grid points a step needs, for their outputs, their states or their place."""
+        backs = [n.back for row in self.rows for n in row.nodes] + [len(row.states) - 1 for row in self.rows]
         return max(*backs, *(-row.to for row in self.rows if isinstance(row.to, int)))
 
     @property
@@ -157,10 +262,12 @@ class Method:
             return "multistep" if self.history else "one-step"
         return "general-linear" if self.history else "multistage"
 
-    def arguments(self, row: int) -> tuple[str, ...]:
-        """Names of the numbers that row's weights depend on, h first."""
-        free = {symbol.name for w in self.weights[row] for symbol in sp.sympify(w).free_symbols}
-        known = ["h", *(symbol.name for symbol in ratios), a1.name]
+    def arguments(self, expressions: Iterable[sp.Expr]) -> tuple[str, ...]:
+        """Names of the numbers that these weights or coefficients depend on, h first."""
+        weights = [sp.sympify(w) for w in expressions]
+        free = {symbol.name for w in weights for symbol in named(w).free_symbols}
+        numbers = (h, *ratios, a1, SHRINK, MIDDLE, *moments, DAMPED, *(p.symbol for p in self.parameters))
+        known = [symbol.name for symbol in numbers]
         if free - set(known):
             raise ValueError(f"{self.name}: weights: unknown symbols {sorted(free - set(known))}")
         return tuple(name for name in known if name in free)

@@ -53,6 +53,23 @@ r = tuple(
     declare(f"r{k}", f"step ratio (u_{{n+1-{k}}} - u_{{n-{k}}}) / h", f"r_{{{k}}}", positive=True) for k in range(1, 6)
 )
 a1 = declare("a1", "(alpha_{n-1}/alpha_n)^2, the a_{t+1} of Li et al.", r"a_{t+1}", positive=True)
+SHRINK = declare("shrink", "alpha_{n-1}/alpha_{n+1}", r"\alpha_{n-1}/\alpha_{n+1}", positive=True)
+MIDDLE = declare("middle", "where the middle of the step in t lies in the clock, in units of h", "c_t", positive=True)
+
+# Where the weight of a frame is any smooth function w of its clock, its moments over the step are numbers of their own.
+moments = tuple(
+    declare(f"m{k}", f"integral of s^{k} w du over the step", f"M_{k}", real=True, nonzero=True) for k in range(4)
+)
+# In proofs w and alpha are any smooth functions: their Taylor coefficients at u_n are symbols.
+WEIGHT_TAYLOR = tuple(declare(f"q{k}", f"w(u_n + s) / w(u_n) has q_{k} s^{k}", f"q_{{{k}}}", real=True) for k in range(1, 8))
+ALPHA_TAYLOR = tuple(
+    declare(f"l{k}", f"log alpha(u_n + s) has l_{k} s^{k}", rf"\ell_{{{k}}}", real=True) for k in range(1, 8)
+)
+
+# Free parameters of samplers.
+c2 = declare("c2", "place of the first stage, as a fraction of the step", "c_2", positive=True)
+gamma = declare("gamma", "share of the backward step that BDIA undoes", r"\gamma", positive=True)
+b = declare("b", "rate of the linear part that a conjugate integrator keeps", "b", real=True)
 next_alpha = declare("next_alpha", "alpha at the end of the step", r"\alpha'", positive=True)
 next_sigma = declare("next_sigma", "sigma at the end of the step", r"\sigma'", positive=True)
 

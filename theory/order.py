@@ -1,32 +1,35 @@
 """Orders, decided exactly.
 
 In its frame a method is an explicit general linear method for dz/du = G(z, u): W_j F_j = a_j(h) G_j with
-a_j = W_j e^{kappa (end - s_j) h}, a power series in h whose coefficients are rational in the step ratios. A vertex
-with q legs contributes c^q times the product of its subtrees' weights at the point where its output was made; an
-output at an earlier grid point carries the series of the exact path there, c^|t| / gamma(t), and a stage that of its
-own row. The earlier outputs of a predictor-corrector were made at predicted points, off the path by the predictor's
-leading defect. The method has order p iff for every tree with |t| <= p the update's weight minus 1/gamma(t) vanishes
-through h^(p - |t|); it has exactly order p iff a tree fails at total order p + 1. Both are computed.
+a_j = W_j w(end)/w(s_j) (for a weight e^{kappa u}: W_j e^{kappa (end - s_j) h}), a power series in h whose coefficients
+are rational in the step ratios, the parameters and, where the weight is any smooth function, its Taylor symbols. A
+vertex with q legs contributes c^q times the product of its subtrees' weights at the point where its output was made;
+an output or a state at an earlier grid point carries the series of the exact path there, c^|t| / gamma(t), and a stage
+that of its own row. The earlier outputs of a predictor-corrector were made at predicted points, off the path by the
+predictor's leading defect. The method has order p iff for every tree with |t| <= p, the empty one included, the update's
+weight minus 1/gamma(t) vanishes through h^(p - |t|); it has exactly order p iff a tree fails at total order p + 1. Both
+are computed.
 
-For all records of one carried state (z_{n+1} = z_n + …) the root condition holds: the only root is 1.
+That errors do not grow is the root condition: where one state is carried the only root is 1; where two are, the second
+root is -c_1, and Method refuses it outside the unit circle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, reduce
 from math import prod
 from typing import Any
 
 import sympy as sp
 
 from . import series
-from .method import Method, Node, grid_position
+from .method import Method, Node, grid_position, past
 from .notation import h
 from .notation import r as ratios
-from .series import FIELD, Series
-from .trees import Tree, trees
+from .series import Series
+from .trees import EMPTY, Tree, trees
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Defect:
 
 @dataclass(frozen=True)
 class OrderProof:
-    """The order of a method for every smooth G in any dimension and all step ratios.
+    """The order of a method for every smooth G in any dimension, all step ratios and every value of its parameters.
 
     conditions: how many coefficients were proved to vanish.  leading_defects: what fails at order p + 1, so that
     the local error is h^{p+1} sum coefficient D(t)/sigma(t).
@@ -59,16 +62,25 @@ class OrderProof:
 def weight_series(method: Method, terms: int, smooth: bool) -> Callable[[Tree], Series]:
     """The map from a tree to its weight in the update, a series in h with that many terms."""
 
+    expand = method.expansion(smooth)
+
+    @cache
     def series_of(expression: sp.Expr, more: int = 0) -> Series:
-        return series.of(expression, terms + more, smooth)
+        return expand.of(expression, terms + more)
+
+    def growth(end: sp.Expr, position: sp.Expr) -> Series:
+        """What turns W_j into a_j."""
+        if method.frame.rate is not None:  # W_j holds the weight at u_n and what it has grown by since
+            return series.inverse(expand.weight(position, terms + 1))
+        return series.exp(series_of(method.frame.kappa * (end - position) * h, 1))
 
     @cache
     def coefficients(row: int) -> tuple[Series, ...]:
         """a_j(h)/h of a row."""
         end, result = grid_position(method.rows[row].to), []
         for node, weight in zip(method.rows[row].nodes, method.weights[row], strict=True):
-            growth = series.exp(series_of(method.frame.kappa * (end - method.position(node)) * h, 1))
-            result.append(series.shift(series.multiply(series_of(weight, 1), growth), -1)[:terms])
+            grown = growth(end, method.position(node))
+            result.append(series.shift(series.multiply(series_of(weight, 1), grown), -1)[:terms])
         return tuple(result)
 
     @cache
@@ -78,7 +90,7 @@ def weight_series(method: Method, terms: int, smooth: bool) -> Callable[[Tree], 
     @cache
     def on_path(row: int, exponent: int) -> Series:
         """sum_j a_j c_j^exponent over the outputs made at grid points, as if these were on the exact path."""
-        total = series.constant(0, terms)
+        total = expand.constant(0, terms)
         for node, a in zip(method.rows[row].nodes, coefficients(row), strict=True):
             if not node.stage:
                 total = series.add(total, series.multiply(a, place_power(node, exponent)))
@@ -87,10 +99,15 @@ def weight_series(method: Method, terms: int, smooth: bool) -> Callable[[Tree], 
     @cache
     def at_row(row: int, tree: Tree) -> Series:
         """Weight of the tree in the vector that a row makes."""
+        if tree == EMPTY:
+            return reduce(series.add, (series_of(c, 1) for c in method.rows[row].states))
         # c^legs times the subtrees' c^|t|/gamma(t): outputs on the path see a tree by its order alone, up to a factor.
         keep = terms - tree.order + 1  # a tree of this order is asked for h^(terms - |t|) at most
-        densities = FIELD(prod(child.gamma for child in tree.children))
+        densities = expand.field(prod(child.gamma for child in tree.children))
         total = series.scale(on_path(row, tree.order - 1)[:keep], 1 / densities)
+        for back, c in enumerate(method.rows[row].states[1:], start=1):
+            there = series.multiply(series_of(c), place_power(past(back), tree.order))[:keep]
+            total = series.add(total, series.scale(there, expand.field(1) / tree.gamma))
         for node, a in zip(method.rows[row].nodes, coefficients(row), strict=True):
             if node.stage:
                 total = series.add(total, series.multiply(a[:keep], at_stage(node, tree)))
@@ -113,9 +130,9 @@ def weight_series(method: Method, terms: int, smooth: bool) -> Callable[[Tree], 
         With the order q of the predictor it is h^{q+1}, and reaches the update as h^{q+2} G_z(D(child)); all that is
         left out comes an order later, behind the leading defects of a corrected order q + 1.
         """
-        defect = earlier_defects(node.back).get(child, FIELD.zero)
+        defect = earlier_defects(node.back).get(child, expand.field.zero)
         power = prove_order(predictor(method)).order + 1 - child.order
-        return series.shift(series.constant(defect, terms), power) if defect else series.constant(0, terms)
+        return series.shift(expand.constant(defect, terms), power) if defect else expand.constant(0, terms)
 
     @cache
     def earlier_defects(back: int) -> dict[Tree, Any]:
@@ -123,13 +140,14 @@ def weight_series(method: Method, terms: int, smooth: bool) -> Callable[[Tree], 
         proof, size = prove_order(predictor(method)), ratios[back]
         earlier = {r: ratios[k + back + 1] / size for k, r in enumerate(ratios[: len(ratios) - back - 1])}
         return {
-            d.tree: FIELD.from_expr(d.coefficient.subs(earlier, simultaneous=True) * size ** (proof.order + 1))
+            d.tree: expand.field.from_expr(d.coefficient.subs(earlier, simultaneous=True) * size ** (proof.order + 1))
             for d in proof.leading_defects
         }
 
     return lambda tree: at_row(len(method.rows) - 1, tree)
 
 
+@cache
 def predictor(method: Method) -> Method:
     """The predictor of a predictor-corrector as a method of its own."""
     return replace(method, name=f"{method.name}-predictor", aliases=(), rows=method.rows[:1], order=method.order - 1)
@@ -153,12 +171,12 @@ def _prove(method: Method, terms: int, smooth: bool) -> OrderProof | None:
     weight = weight_series(method, terms, smooth)
     residuals: dict[Tree, Series] = {}
     conditions = 0
-    for total in range(1, terms + 1):
+    for total in range(terms + 1):
         for tree in trees(total):
             found = weight(tree)
-            residuals[tree] = series.add(found, series.constant(-FIELD(1) / tree.gamma, len(found)))
+            residuals[tree] = (found[0] - found[0].field(1) / tree.gamma, *found[1:])
         failing = tuple(
-            Defect(tree, total - tree.order, sp.factor(residual[total - tree.order].as_expr()))
+            Defect(tree, total - tree.order, factored(residual[total - tree.order]))
             for tree, residual in residuals.items()
             if residual[total - tree.order]
         )
@@ -166,6 +184,16 @@ def _prove(method: Method, terms: int, smooth: bool) -> OrderProof | None:
             return OrderProof(method.name, total - 1, conditions, failing)
         conditions += len(residuals)
     return None
+
+
+def factored(element: Any) -> sp.Expr:
+    """An element of the field as an expression, numerator and denominator in factors."""
+
+    def product(polynomial: Any) -> sp.Expr:
+        coefficient, factors = polynomial.factor_list()
+        return prod((f.as_expr() ** k for f, k in factors), start=sp.sympify(coefficient))
+
+    return product(element.numer) / product(element.denom)
 
 
 def local_error(proof: OrderProof) -> sp.Expr:
@@ -180,6 +208,8 @@ def local_error(proof: OrderProof) -> sp.Expr:
 
 def differential(tree: Tree) -> sp.Expr:
     """The elementary differential of a tree for one unknown: a product of partial derivatives of G."""
+    if tree == EMPTY:
+        return sp.Symbol("z")
     return partial(len(tree.children), tree.legs) * prod(map(differential, tree.children))
 
 

@@ -37,6 +37,15 @@ class phi(sp.Function):  # type: ignore[misc]
         return rf"\varphi_{{{k}}}\left({printer._print(z)}\right)"
 
 
+class damped(sp.Function):  # type: ignore[misc]
+    """damped(b): the integral of e^{b (u - u_{n+1})} w(u) du over the step, for a smooth weight w: a number as it is."""
+
+    nargs = 1
+
+    def _latex(self, printer: Any, **_: Any) -> str:
+        return rf"M_{{{printer._print(self.args[0])}}}"
+
+
 def moment(k: int, kappa: int, end: sp.Expr) -> sp.Expr:
     """Integral of e^{-kappa (end h - tau)} (tau/h)^k over tau in [0, end h].
 

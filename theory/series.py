@@ -1,29 +1,20 @@
-"""Power series in the step h, cut off, with coefficients in an exact field of step ratios and schedule symbols."""
+"""Power series in the step h, cut off, with coefficients in an exact field of step ratios and other symbols."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
 from sympy.polys.fields import field
 
-from .notation import a1, alpha, h
+from .notation import ALPHA_TAYLOR, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, alpha, h, moments
 from .notation import r as ratios
-from .phi import phi
+from .phi import damped, phi
 
-# alpha is the scale at the base point: what is left of a variance-preserving schedule in Li et al.'s weights.
-FIELD = field((*ratios, alpha), sp.QQ)[0]
-Series = tuple[Any, ...]  # coefficients of h^0, h^1, …: elements of FIELD
-
-
-def constant(value: Any, terms: int) -> Series:
-    return (FIELD(value), *(FIELD.zero for _ in range(terms - 1)))
-
-
-def power(base: Any, exponent: int) -> Any:
-    """base^exponent in the field, with 0^0 = 1."""
-    return base**exponent if exponent else FIELD.one
+Series = tuple[Any, ...]  # coefficients of h^0, h^1, …: elements of the field
 
 
 def add(a: Series, b: Series) -> Series:
@@ -35,7 +26,7 @@ def scale(a: Series, factor: Any) -> Series:
 
 
 def multiply(a: Series, b: Series) -> Series:
-    total = [FIELD.zero] * len(a)
+    total = [a[0].field.zero] * len(a)
     for i, x in enumerate(a):
         if x:
             for j in range(len(a) - i):
@@ -46,18 +37,19 @@ def multiply(a: Series, b: Series) -> Series:
 
 def shift(a: Series, by: int) -> Series:
     """h^by a(h); for by < 0 the coefficients that fall off must vanish."""
+    zeros = (a[0].field.zero,) * abs(by)
     if by >= 0:
-        return (*(FIELD.zero for _ in range(by)), *a[: len(a) - by])
+        return (*zeros, *a[: len(a) - by])
     if any(a[:-by]):
         raise ValueError(f"series: not divisible by h^{-by}")
-    return (*a[-by:], *(FIELD.zero for _ in range(-by)))
+    return (*a[-by:], *zeros)
 
 
 def inverse(a: Series) -> Series:
     """1 / a(h), where a(0) is not zero."""
     result = [1 / a[0]]
     for n in range(1, len(a)):
-        result.append(-sum((a[k] * result[n - k] for k in range(1, n + 1)), start=FIELD.zero) / a[0])
+        result.append(-sum((a[k] * result[n - k] for k in range(1, n + 1)), start=a[0].field.zero) / a[0])
     return tuple(result)
 
 
@@ -65,53 +57,112 @@ def exp(a: Series) -> Series:
     """e^{a(h)} for a(0) = 0, from e' = a' e."""
     if a[0]:
         raise ValueError("series: exp needs a(0) = 0")
-    result = [FIELD.one]
+    result = [a[0].field.one]
     for n in range(1, len(a)):
-        result.append(sum((k * a[k] * result[n - k] for k in range(1, n + 1)), start=FIELD.zero) / n)
+        result.append(sum((k * a[k] * result[n - k] for k in range(1, n + 1)), start=a[0].field.zero) / n)
     return tuple(result)
 
 
 def powers(a: Series, exponent: int) -> Series:
     """a(h)^exponent, exponent >= 0."""
-    result = constant(1, len(a))
+    result: Series = (a[0].field.one, *(a[0].field.zero,) * (len(a) - 1))
     for _ in range(exponent):
         result = multiply(result, a)
     return result
 
 
-def of(expression: sp.Expr, terms: int, smooth: bool = False) -> Series:
-    """The series of an expression rational in h, the ratios, a1 and phi atoms of multiples of h.
+@dataclass(frozen=True)
+class Expansion:
+    """Expressions -> series in h.
 
-    a_{t+1} = (alpha_{n-1}/alpha_n)^2 of a variance-preserving schedule is 1/(1 - alpha^2 r_1 h) in the clock rho^2.
-    smooth: the ratios are r_k = 1 + O(h), and the symbol r_k stands for (r_k - 1)/h.
+    symbols: the generators of the field, as few as the expressions have: arithmetic is the cheaper.
+    smooth: what is 1 (or 1/2) on a uniform grid is so up to O(h); the symbol then stands for (r_k - 1)/h.
     """
-    expression = sp.sympify(expression)
-    if isinstance(expression, sp.Add):
-        return _fold(add, expression.args, constant(0, terms), smooth)
-    if isinstance(expression, sp.Mul):
-        return _fold(multiply, expression.args, constant(1, terms), smooth)
-    base, exponent = expression.as_base_exp()
-    if base == a1:
-        rate = FIELD(alpha) ** 2 * FIELD(ratios[0])
-        binomials = (sp.ff(-exponent, n) / sp.factorial(n) for n in range(terms))
-        return tuple(FIELD.from_expr(c) * power(-rate, n) for n, c in enumerate(binomials))
-    if isinstance(expression, sp.Pow) and exponent.is_Integer:
-        factor = of(base, terms, smooth)
-        return powers(inverse(factor) if exponent < 0 else factor, abs(int(exponent)))
-    if expression == h:
-        return shift(constant(1, terms), 1)
-    if smooth and expression in ratios:
-        return add(constant(1, terms), shift(constant(FIELD(expression), terms), 1))
-    if isinstance(expression, phi):
-        k, z = int(expression.args[0]), of(expression.args[1], terms, smooth)
-        total = constant(0, terms)
-        for j in reversed(range(terms)):
-            total = add(multiply(total, z), constant(FIELD(1) / FIELD(int(sp.factorial(j + k))), terms))
+
+    symbols: tuple[sp.Symbol, ...]
+    smooth: bool = False
+
+    @cached_property
+    def field(self) -> Any:
+        return field(self.symbols or ratios[:1], sp.QQ)[0]
+
+    def constant(self, value: Any, terms: int) -> Series:
+        return (self.field(value), *(self.field.zero,) * (terms - 1))
+
+    def taylor(self, symbols: Sequence[sp.Symbol], terms: int) -> Series:
+        """1 + q_1 h + q_2 h^2 + …"""
+        return (self.field.one, *(self.field(q) for q in symbols[: terms - 1]))
+
+    def of(self, expression: sp.Expr, terms: int) -> Series:
+        """The series of an expression rational in h, step numbers, parameters and phi atoms of multiples of h."""
+        expression = sp.sympify(expression)
+        if isinstance(expression, sp.Add):
+            return self._fold(add, expression.args, self.constant(0, terms))
+        if isinstance(expression, sp.Mul):
+            return self._fold(multiply, expression.args, self.constant(1, terms))
+        base, exponent = expression.as_base_exp()
+        if base == a1:
+            return self._a1(exponent, terms)
+        if isinstance(expression, sp.Pow) and exponent.is_Integer:
+            factor = self.of(base, terms)
+            return powers(inverse(factor) if exponent < 0 else factor, abs(int(exponent)))
+        if expression == h:
+            return shift(self.constant(1, terms), 1)
+        if self.smooth and expression in (*ratios, MIDDLE):
+            uniform = sp.Rational(1, 2) if expression == MIDDLE else sp.S.One
+            deviation = shift(self.constant(self.field(expression), terms), 1)
+            return add(self.constant(self.field.from_expr(uniform), terms), deviation)
+        if expression in moments:
+            return self._moment(moments.index(expression), terms)
+        if isinstance(expression, damped):
+            return self._damped(expression.args[0], terms)
+        if expression == SHRINK:
+            return self._shrink(terms)
+        if isinstance(expression, phi):
+            k, z = int(expression.args[0]), self.of(expression.args[1], terms)
+            total = self.constant(0, terms)
+            for j in reversed(range(terms)):
+                total = add(multiply(total, z), self.constant(self.field(1) / int(sp.factorial(j + k)), terms))
+            return total
+        return self.constant(self.field.from_expr(expression), terms)
+
+    def weight(self, position: sp.Expr, terms: int) -> Series:
+        """w(u_n + position h) / w(u_n) of a frame whose weight is any smooth function of its clock."""
+        place = shift(self.of(position, terms), 1)
+        total = self.constant(0, terms)
+        for q in reversed(self.taylor(WEIGHT_TAYLOR, terms)):
+            total = add(multiply(total, place), self.constant(q, terms))
         return total
-    return constant(FIELD.from_expr(expression), terms)
 
+    def _a1(self, exponent: sp.Expr, terms: int) -> Series:
+        """a_{t+1}^exponent, where a_{t+1} = 1/(1 - alpha^2 r_1 h) on a variance-preserving schedule in rho^2."""
+        rate = shift(scale(self.of(ratios[0], terms), self.field(alpha) ** 2), 1)
+        total = self.constant(0, terms)
+        for n in reversed(range(terms)):
+            binomial = sp.ff(-exponent, n) / sp.factorial(n) * (-1) ** n
+            total = add(multiply(total, rate), self.constant(self.field.from_expr(binomial), terms))
+        return total
 
-def _fold(operation: Any, parts: Sequence[sp.Expr], start: Series, smooth: bool) -> Series:
-    for part in parts:
-        start = operation(start, of(part, len(start), smooth))
-    return start
+    def _moment(self, k: int, terms: int) -> Series:
+        """m_k / w(u_n) = h sum_j q_j h^j / (j + k + 1) for the smooth weight."""
+        series = self.taylor(WEIGHT_TAYLOR, terms)
+        return shift(tuple(q / (j + k + 1) for j, q in enumerate(series)), 1)
+
+    def _damped(self, b: sp.Expr, terms: int) -> Series:
+        """The integral of e^{b (u - u_{n+1})} w du over w(u_n), from the product of the two series in s h."""
+        rate = shift(self.of(b, terms), 1)
+        product = multiply(exp(rate), self.taylor(WEIGHT_TAYLOR, terms))
+        return multiply(exp(scale(rate, -1)), shift(tuple(a / (n + 1) for n, a in enumerate(product)), 1))
+
+    def _shrink(self, terms: int) -> Series:
+        """alpha_{n-1}/alpha_{n+1}, from log alpha = log alpha_n + l_1 s h + l_2 (s h)^2 + … at s = -r_1 and 1."""
+        back, total = scale(self.of(ratios[0], terms), self.field(-1)), self.constant(0, terms)
+        for k, slope in enumerate(ALPHA_TAYLOR[: terms - 1], start=1):
+            growth = add(powers(back, k), self.constant(-1, terms))
+            total = add(total, shift(scale(growth, self.field(slope)), k))
+        return exp(total)
+
+    def _fold(self, operation: Callable[[Series, Series], Series], parts: Iterable[sp.Expr], start: Series) -> Series:
+        for part in parts:
+            start = operation(start, self.of(part, len(start)))
+        return start

@@ -16,8 +16,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 from sympy.polys.matrices import DomainMatrix
 
-from . import series
-from .method import Method, Row
+from .method import Method
 from .notation import hc, zeta
 
 RING = sp.QQ[hc]
@@ -30,20 +29,23 @@ Sign: TypeAlias = Callable[[Any], int]
 # --- the characteristic polynomial
 
 
-def carried(row: Row) -> tuple[tuple[int, sp.Expr], ...]:
-    """The earlier states that a row starts from: (grid points back, coefficient)."""
-    return ((0, sp.S.One),)
+def settled(method: Method) -> Method:
+    """The method at the defaults of its parameters."""
+    return method.at({p.name: p.default for p in method.parameters})
 
 
-def small_step_weights(method: Method, row: int) -> tuple[sp.Rational, ...]:
-    """w_j = W_j / h of a row, for equal steps and small h.  ValueError if a weight does not vanish with the step."""
-    found = []
+def small_step(method: Method, row: int) -> tuple[tuple[sp.Rational, ...], tuple[sp.Rational, ...]]:
+    """The coefficients of a row's earlier states, and w_j = W_j / h, for equal steps and small h.
+
+    ValueError if a weight does not vanish with the step.
+    """
+    expansion, weights = method.expansion(smooth=True), []
     for weight in method.weights[row]:
-        constant, linear = series.of(weight, 2, smooth=True)
+        constant, linear = expansion.of(weight, 2)
         if constant:
             raise ValueError(f"{method.name}: weights: {weight} does not vanish with the step")
-        found.append(linear.as_expr())
-    return tuple(found)
+        weights.append(linear.as_expr())
+    return tuple(expansion.of(c, 1)[0].as_expr() for c in method.rows[row].states), tuple(weights)
 
 
 def step_matrix(
@@ -52,16 +54,16 @@ def step_matrix(
     """The matrix over a domain that moves the past vectors one grid point on.
 
     They are the states z_n, z_{n-1}, …, and with a corrector also the predicted vectors at the same points, where its
-    outputs were made.  carry(row, back): what the earlier state at n - back is multiplied by, besides its coefficient;
-    output(row, j): what the vector is multiplied by at which the model was asked for the row's output j.
+    outputs were made.  carry(row, back): what the state at n - back is multiplied by; output(row, j): what the vector
+    is multiplied by at which the model was asked for the row's output j.
     """
-    depth = 1 + max(method.history, *(back for row in method.rows for back, _ in carried(row)))
+    depth = 1 + method.history
     asked = depth if method.corrects else 0  # where the vectors begin at which the model was asked
     size = depth + asked
     past: list[Form] = [[domain.one if i == j else domain.zero for j in range(size)] for i in range(size)]
     made: list[Form] = []
     for i, row in enumerate(method.rows):
-        terms = [(c * carry(i, back), past[back]) for back, c in carried(row)]
+        terms = [(carry(i, back), past[back]) for back in range(len(row.states))]
         for j, node in enumerate(row.nodes):
             terms.append((output(i, j), made[node.stage - 1] if node.stage else past[asked + node.back]))
         weighted = [(domain.from_sympy(sp.sympify(c)), form) for c, form in terms]
@@ -78,8 +80,10 @@ def characteristic(method: Method) -> sp.Poly:
 
     For a one-step method P = zeta - R(x) with its stability function R.
     """
-    weights = [small_step_weights(method, row) for row in range(len(method.rows))]
-    coefficients = step_matrix(method, RING, lambda row, back: sp.S.One, lambda row, j: weights[row][j] * hc).charpoly()
+    method = settled(method)
+    rows = [small_step(method, row) for row in range(len(method.rows))]
+    matrix = step_matrix(method, RING, lambda row, back: rows[row][0][back], lambda row, j: rows[row][1][j] * hc)
+    coefficients = matrix.charpoly()
     while not coefficients[-1]:
         coefficients = coefficients[:-1]
     degree = len(coefficients) - 1

@@ -16,7 +16,7 @@ from math import factorial
 
 @dataclass(frozen=True, order=True)
 class Tree:
-    """A root with q time legs and subtrees, kept sorted."""
+    """A root with q time legs and subtrees, kept sorted.  The empty tree, of order 0, is z itself."""
 
     legs: int = 0
     children: tuple[Tree, ...] = ()
@@ -29,7 +29,7 @@ class Tree:
     @cached_property
     def gamma(self) -> int:
         """Density: |t| times the densities of the subtrees; a leg has density 1."""
-        product = self.order
+        product = self.order or 1
         for child in self.children:
             product *= child.gamma
         return product
@@ -37,7 +37,7 @@ class Tree:
     @cached_property
     def sigma(self) -> int:
         """Symmetry: legs and equal subtrees can be exchanged."""
-        product = factorial(self.legs)
+        product = factorial(max(self.legs, 0))
         for child, count in Counter(self.children).items():
             product *= factorial(count) * child.sigma**count
         return product
@@ -45,6 +45,8 @@ class Tree:
     @property
     def latex(self) -> str:
         """The elementary differential: G_u'', G_z, G_zz(…, …) applied to those of the subtrees."""
+        if self == EMPTY:
+            return "z"
         index = "z" * len(self.children) + "u" * self.legs
         name = rf"G_{{{index}}}" if index else "G"
         if not self.children:
@@ -53,14 +55,21 @@ class Tree:
         return rf"{name}\left({inner}\right)"
 
     def __str__(self) -> str:
-        """Legs as a digit, children in brackets: G_zu(G) is [1 []]."""
+        """Legs as a digit, children in brackets: G_zu(G) is [1 []]; the empty tree is 0."""
+        if self == EMPTY:
+            return "0"
         parts = [str(self.legs)] * bool(self.legs) + [str(child) for child in self.children]
         return f"[{' '.join(parts)}]"
 
 
+EMPTY = Tree(-1)
+
+
 @cache
 def trees(order: int) -> tuple[Tree, ...]:
-    """All trees of that order: 1, 2, 5, 13, 37, … of order 1, 2, 3, …"""
+    """All trees of that order: 1, 1, 2, 5, 13, 37, … of order 0, 1, 2, 3, …"""
+    if order == 0:
+        return (EMPTY,)
     return tuple(
         sorted(Tree(legs, forest) for legs in range(order) for forest in _forests(order - 1 - legs, order - 1))
     )

@@ -236,6 +236,37 @@ def dpm_solver_pp_3s_taylor(d: Partials, alpha: Tensor) -> Tensor:
     return G*(G*(-G*Gzzz/216 - Gz*Gzz/36 + Gzz/72 - Gzzu/72) - Gu*Gzz/72 + Gz*(Gz*(2/27 - Gz/24) - Gzu/24 - 1/27) + Gzu/36 - Gzuu/72 + 1/216) + Gu*(Gz*(5/108 - Gz/24) - Gzu/72 - 1/72) + Guu*(1/72 - Gz/72) - Guuu/216
 
 
+def res_3s(d: Partials, alpha: Tensor) -> Tensor:
+    """res-3s: local error / h^4 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    Guu = d["uu"]
+    Gzu = d["zu"]
+    Gzz = d["zz"]
+    return G*(G*(Gz*Gzz/24 - Gzz/18) + Gu*Gzz/24 + Gz*(Gz*(1/36 - Gz/24) + Gzu/24 + 1/36) - 5*Gzu/72 - 1/72) + Gu*(Gz*(-Gz/24 - 1/72) + Gzu/24 + 1/36) - Guu/72
+
+
+def etd_rk4(d: Partials, alpha: Tensor) -> Tensor:
+    """etd-rk4: local error / h^5 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    Guu = d["uu"]
+    Gzu = d["zu"]
+    Gzz = d["zz"]
+    Guuu = d["uuu"]
+    Gzuu = d["zuu"]
+    Gzzu = d["zzu"]
+    Gzzz = d["zzz"]
+    Guuuu = d["uuuu"]
+    Gzuuu = d["zuuu"]
+    Gzzuu = d["zzuu"]
+    Gzzzu = d["zzzu"]
+    Gzzzz = d["zzzz"]
+    return G*(G*(G*(G*Gzzzz/2880 + Gz*Gzzz/1440 - Gzz**2/480 + Gzzzu/720) + Gu*Gzzz/480 + Gz*(Gz*Gzz/80 - Gzz/96) - Gzu*Gzz/160 - 11*Gzz/2880 + Gzzuu/480) + Gu*(Gz*Gzz/60 + Gzzu/240) - Guu*Gzz/480 + Gz*(Gz*(Gz*(1/96 - Gz/120) + Gzu/120 + 1/720) - Gzuu/480 - 7/2880) + Gzu*(-Gzu/240 - 1/90) + Gzuuu/720 - 1/960) + Gu*(Gu*Gzz/160 + Gz*(-Gz**2/120 + Gzu/240 + 7/1440) + Gzu/96 + Gzuu/480 + 1/360) + Guu*(Gz**2/480 - Gzu/480 - 1/480) - Guuu*Gz/720 + Guuuu/2880
+
+
 def deis_rhoab1(d: Partials, alpha: Tensor) -> Tensor:
     """deis-rhoab1: local error / h^3 for equal steps."""
     G = d[""]
@@ -358,6 +389,114 @@ def unipc_3(d: Partials, alpha: Tensor) -> Tensor:
     return G*(G*(G*(19*G*Gzzzz/720 - 137*Gz*Gzzz/720 + 19*Gzz**2/180 - 19*Gzzz/180 + 19*Gzzzu/180) + 19*Gu*Gzzz/120 + Gz*(-871*Gz*Gzz/720 + 253*Gzz/360 - 35*Gzzu/48) + 19*Gzu*Gzz/60 + 19*Gzz/120 - 19*Gzzu/60 + 19*Gzzuu/120) + Gu*(-563*Gz*Gzz/720 - 19*Gzz/60 + 19*Gzzu/60) + 19*Guu*Gzz/180 + Gz*(Gz*(Gz*(367/360 - 251*Gz/720) - 131*Gzu/80 - 29/30) + 31*Gzu/18 - 71*Gzuu/80 + 97/360) + Gzu*(19*Gzu/90 + 19/60) - 19*Gzuu/60 + 19*Gzuuu/180 + 19/720) + Gu*(19*Gu*Gzz/240 + Gz*(Gz*(367/360 - 251*Gz/720) - 677*Gzu/720 - 29/30) - 19*Gzu/60 + 19*Gzuu/120 - 19/180) + Guu*(Gz*(367/360 - 251*Gz/720) + 19*Gzu/180 + 19/120) + Guuu*(-251*Gz/720 - 19/180) + 19*Guuuu/720
 
 
+def unipc_1_bh1(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-1-bh1: local error / h^3 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    Guu = d["uu"]
+    Gzu = d["zu"]
+    Gzz = d["zz"]
+    return G*(G*Gzz/12 + Gz*(1/2 - 5*Gz/12) + Gzu/6 - 1/12) - 5*Gu*Gz/12 + Guu/12
+
+
+def unipc_2_bh1(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-2-bh1: local error / h^4 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    Guu = d["uu"]
+    Gzu = d["zu"]
+    Gzz = d["zz"]
+    Guuu = d["uuu"]
+    Gzuu = d["zuu"]
+    Gzzu = d["zzu"]
+    Gzzz = d["zzz"]
+    return G*(G*(G*Gzzz/24 - Gz*Gzz/4 - Gzz/8 + Gzzu/8) + Gu*Gzz/8 + Gz*(Gz*(7/8 - 3*Gz/8) - 5*Gzu/8 - 11/24) - Gzu/4 + Gzuu/8 - 1/24) + Gu*(Gz*(7/8 - 3*Gz/8) + Gzu/8 + 1/8) + Guu*(-3*Gz/8 - 1/8) + Guuu/24
+
+
+def unipc_3_bh1(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-3-bh1: local error / h^5 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    Guu = d["uu"]
+    Gzu = d["zu"]
+    Gzz = d["zz"]
+    Guuu = d["uuu"]
+    Gzuu = d["zuu"]
+    Gzzu = d["zzu"]
+    Gzzz = d["zzz"]
+    Guuuu = d["uuuu"]
+    Gzuuu = d["zuuu"]
+    Gzzuu = d["zzuu"]
+    Gzzzu = d["zzzu"]
+    Gzzzz = d["zzzz"]
+    return G*(G*(G*(19*G*Gzzzz/720 - 137*Gz*Gzzz/720 + 19*Gzz**2/180 - 19*Gzzz/180 + 19*Gzzzu/180) + 19*Gu*Gzzz/120 + Gz*(-871*Gz*Gzz/720 + 253*Gzz/360 - 35*Gzzu/48) + 19*Gzu*Gzz/60 + 19*Gzz/120 - 19*Gzzu/60 + 19*Gzzuu/120) + Gu*(-563*Gz*Gzz/720 - 19*Gzz/60 + 19*Gzzu/60) + 19*Guu*Gzz/180 + Gz*(Gz*(Gz*(367/360 - 251*Gz/720) - 131*Gzu/80 - 29/30) + 31*Gzu/18 - 71*Gzuu/80 + 97/360) + Gzu*(19*Gzu/90 + 19/60) - 19*Gzuu/60 + 19*Gzuuu/180 + 19/720) + Gu*(19*Gu*Gzz/240 + Gz*(Gz*(367/360 - 251*Gz/720) - 677*Gzu/720 - 29/30) - 19*Gzu/60 + 19*Gzuu/120 - 19/180) + Guu*(Gz*(367/360 - 251*Gz/720) + 19*Gzu/180 + 19/120) + Guuu*(-251*Gz/720 - 19/180) + 19*Guuuu/720
+
+
+def unipc_1_vary(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-1-vary: local error / h^3 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    Guu = d["uu"]
+    Gzu = d["zu"]
+    Gzz = d["zz"]
+    return G*(G*Gzz/12 + Gz*(1/3 - 5*Gz/12) + Gzu/6 + 1/12) + Gu*(-5*Gz/12 - 1/6) + Guu/12
+
+
+def unipc_2_vary(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-2-vary: local error / h^4 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    Guu = d["uu"]
+    Gzu = d["zu"]
+    Gzz = d["zz"]
+    Guuu = d["uuu"]
+    Gzuu = d["zuu"]
+    Gzzu = d["zzu"]
+    Gzzz = d["zzz"]
+    return G*(G*(G*Gzzz/24 - Gz*Gzz/4 - Gzz/8 + Gzzu/8) + Gu*Gzz/8 + Gz*(Gz*(17/24 - 3*Gz/8) - 5*Gzu/8 - 7/24) - Gzu/4 + Gzuu/8 - 1/24) + Gu*(Gz*(17/24 - 3*Gz/8) + Gzu/8 + 1/8) + Guu*(-3*Gz/8 - 1/8) + Guuu/24
+
+
+def unipc_3_vary(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-3-vary: local error / h^5 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    Guu = d["uu"]
+    Gzu = d["zu"]
+    Gzz = d["zz"]
+    Guuu = d["uuu"]
+    Gzuu = d["zuu"]
+    Gzzu = d["zzu"]
+    Gzzz = d["zzz"]
+    Guuuu = d["uuuu"]
+    Gzuuu = d["zuuu"]
+    Gzzuu = d["zzuu"]
+    Gzzzu = d["zzzu"]
+    Gzzzz = d["zzzz"]
+    return G*(G*(G*(19*G*Gzzzz/720 - 137*Gz*Gzzz/720 + 19*Gzz**2/180 - 19*Gzzz/180 + 19*Gzzzu/180) + 19*Gu*Gzzz/120 + Gz*(-871*Gz*Gzz/720 + 253*Gzz/360 - 35*Gzzu/48) + 19*Gzu*Gzz/60 + 19*Gzz/120 - 19*Gzzu/60 + 19*Gzzuu/120) + Gu*(-563*Gz*Gzz/720 - 19*Gzz/60 + 19*Gzzu/60) + 19*Guu*Gzz/180 + Gz*(Gz*(Gz*(367/360 - 251*Gz/720) - 131*Gzu/80 - 29/30) + 31*Gzu/18 - 71*Gzuu/80 + 97/360) + Gzu*(19*Gzu/90 + 19/60) - 19*Gzuu/60 + 19*Gzuuu/180 + 19/720) + Gu*(19*Gu*Gzz/240 + Gz*(Gz*(367/360 - 251*Gz/720) - 677*Gzu/720 - 29/30) - 19*Gzu/60 + 19*Gzuu/120 - 19/180) + Guu*(Gz*(367/360 - 251*Gz/720) + 19*Gzu/180 + 19/120) + Guuu*(-251*Gz/720 - 19/180) + 19*Guuuu/720
+
+
+def unipc_2_vary_published(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-2-vary-published: local error / h^2 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    return G*(1/6 - Gz/6) - Gu/6
+
+
+def unipc_3_vary_published(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-3-vary-published: local error / h^2 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    return G*(7/24 - 7*Gz/24) - 7*Gu/24
+
+
 def edm_heun(d: Partials, alpha: Tensor) -> Tensor:
     """edm-heun: local error / h^3 for equal steps."""
     G = d[""]
@@ -422,6 +561,100 @@ def unipc_3_predictor(d: Partials, alpha: Tensor) -> Tensor:
     return G*(G*(-3*G*Gzzz/8 - 3*Gz*Gzz/2 + 9*Gzz/8 - 9*Gzzu/8) - 9*Gu*Gzz/8 + Gz*(Gz*(9/8 - 3*Gz/8) - 15*Gzu/8 - 9/8) + 9*Gzu/4 - 9*Gzuu/8 + 3/8) + Gu*(Gz*(9/8 - 3*Gz/8) - 9*Gzu/8 - 9/8) + Guu*(9/8 - 3*Gz/8) - 3*Guuu/8
 
 
+def unipc_1_bh1_predictor(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-1-bh1-predictor: local error / h^2 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    return G*(1/2 - Gz/2) - Gu/2
+
+
+def unipc_2_bh1_predictor(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-2-bh1-predictor: local error / h^3 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    Guu = d["uu"]
+    Gzu = d["zu"]
+    Gzz = d["zz"]
+    return G*(-5*G*Gzz/12 + Gz*(1 - 5*Gz/12) - 5*Gzu/6 - 7/12) + Gu*(1 - 5*Gz/12) - 5*Guu/12
+
+
+def unipc_3_bh1_predictor(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-3-bh1-predictor: local error / h^4 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    Guu = d["uu"]
+    Gzu = d["zu"]
+    Gzz = d["zz"]
+    Guuu = d["uuu"]
+    Gzuu = d["zuu"]
+    Gzzu = d["zzu"]
+    Gzzz = d["zzz"]
+    return G*(G*(-3*G*Gzzz/8 - 3*Gz*Gzz/2 + 9*Gzz/8 - 9*Gzzu/8) - 9*Gu*Gzz/8 + Gz*(Gz*(9/8 - 3*Gz/8) - 15*Gzu/8 - 9/8) + 9*Gzu/4 - 9*Gzuu/8 + 3/8) + Gu*(Gz*(9/8 - 3*Gz/8) - 9*Gzu/8 - 9/8) + Guu*(9/8 - 3*Gz/8) - 3*Guuu/8
+
+
+def unipc_1_vary_predictor(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-1-vary-predictor: local error / h^2 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    return G*(1/2 - Gz/2) - Gu/2
+
+
+def unipc_2_vary_predictor(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-2-vary-predictor: local error / h^3 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    Guu = d["uu"]
+    Gzu = d["zu"]
+    Gzz = d["zz"]
+    return G*(-5*G*Gzz/12 + Gz*(5/6 - 5*Gz/12) - 5*Gzu/6 - 5/12) + Gu*(5/6 - 5*Gz/12) - 5*Guu/12
+
+
+def unipc_3_vary_predictor(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-3-vary-predictor: local error / h^4 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    Guu = d["uu"]
+    Gzu = d["zu"]
+    Gzz = d["zz"]
+    Guuu = d["uuu"]
+    Gzuu = d["zuu"]
+    Gzzu = d["zzu"]
+    Gzzz = d["zzz"]
+    return G*(G*(-3*G*Gzzz/8 - 3*Gz*Gzz/2 + 9*Gzz/8 - 9*Gzzu/8) - 9*Gu*Gzz/8 + Gz*(Gz*(9/8 - 3*Gz/8) - 15*Gzu/8 - 9/8) + 9*Gzu/4 - 9*Gzuu/8 + 3/8) + Gu*(Gz*(9/8 - 3*Gz/8) - 9*Gzu/8 - 9/8) + Guu*(9/8 - 3*Gz/8) - 3*Guuu/8
+
+
+def unipc_2_vary_published_predictor(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-2-vary-published-predictor: local error / h^1 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    Guu = d["uu"]
+    Gzu = d["zu"]
+    Gzz = d["zz"]
+    return G*(-5*G*Gzz/12 + Gz*(5/6 - 5*Gz/12) - 5*Gzu/6 - 5/12) + Gu*(5/6 - 5*Gz/12) - 5*Guu/12
+
+
+def unipc_3_vary_published_predictor(d: Partials, alpha: Tensor) -> Tensor:
+    """unipc-3-vary-published-predictor: local error / h^1 for equal steps."""
+    G = d[""]
+    Gu = d["u"]
+    Gz = d["z"]
+    Guu = d["uu"]
+    Gzu = d["zu"]
+    Gzz = d["zz"]
+    Guuu = d["uuu"]
+    Gzuu = d["zuu"]
+    Gzzu = d["zzu"]
+    Gzzz = d["zzz"]
+    return G*(G*(-3*G*Gzzz/8 - 3*Gz*Gzz/2 + 9*Gzz/8 - 9*Gzzu/8) - 9*Gu*Gzz/8 + Gz*(Gz*(9/8 - 3*Gz/8) - 15*Gzu/8 - 9/8) + 9*Gzu/4 - 9*Gzuu/8 + 3/8) + Gu*(Gz*(9/8 - 3*Gz/8) - 9*Gzu/8 - 9/8) + Guu*(9/8 - 3*Gz/8) - 3*Guuu/8
+
+
 DEFECTS: dict[str, Callable[[Partials, Tensor], Tensor]] = {
     "ddim": ddim,
     "exp-adams-2": exp_adams_2,
@@ -440,6 +673,8 @@ DEFECTS: dict[str, Callable[[Partials, Tensor], Tensor]] = {
     "dpm-solver++-2s-taylor": dpm_solver_pp_2s_taylor,
     "dpm-solver++-3s": dpm_solver_pp_3s,
     "dpm-solver++-3s-taylor": dpm_solver_pp_3s_taylor,
+    "res-3s": res_3s,
+    "etd-rk4": etd_rk4,
     "deis-rhoab1": deis_rhoab1,
     "deis-rhoab2": deis_rhoab2,
     "deis-rhoab3": deis_rhoab3,
@@ -448,10 +683,26 @@ DEFECTS: dict[str, Callable[[Partials, Tensor], Tensor]] = {
     "unipc-1": unipc_1,
     "unipc-2": unipc_2,
     "unipc-3": unipc_3,
+    "unipc-1-bh1": unipc_1_bh1,
+    "unipc-2-bh1": unipc_2_bh1,
+    "unipc-3-bh1": unipc_3_bh1,
+    "unipc-1-vary": unipc_1_vary,
+    "unipc-2-vary": unipc_2_vary,
+    "unipc-3-vary": unipc_3_vary,
+    "unipc-2-vary-published": unipc_2_vary_published,
+    "unipc-3-vary-published": unipc_3_vary_published,
     "edm-heun": edm_heun,
     "li-ddim": li_ddim,
     "li-accelerated-ode": li_accelerated_ode,
     "unipc-1-predictor": unipc_1_predictor,
     "unipc-2-predictor": unipc_2_predictor,
     "unipc-3-predictor": unipc_3_predictor,
+    "unipc-1-bh1-predictor": unipc_1_bh1_predictor,
+    "unipc-2-bh1-predictor": unipc_2_bh1_predictor,
+    "unipc-3-bh1-predictor": unipc_3_bh1_predictor,
+    "unipc-1-vary-predictor": unipc_1_vary_predictor,
+    "unipc-2-vary-predictor": unipc_2_vary_predictor,
+    "unipc-3-vary-predictor": unipc_3_vary_predictor,
+    "unipc-2-vary-published-predictor": unipc_2_vary_published_predictor,
+    "unipc-3-vary-published-predictor": unipc_3_vary_published_predictor,
 }

@@ -35,6 +35,11 @@ def noise_rho(alpha: Tensor, sigma: Tensor) -> Triple:
     return alpha, alpha, 1
 
 
+def noise_t(alpha: Tensor, sigma: Tensor) -> Triple:
+    """noise-t: scale m, output scale m c e^(kappa u), factor of the noise prediction."""
+    return alpha, alpha, 1
+
+
 def variance(alpha: Tensor, sigma: Tensor) -> Triple:
     """variance: scale m, output scale m c e^(kappa u), factor of the score prediction."""
     return alpha, -alpha/2, alpha
@@ -49,6 +54,7 @@ FRAMES: dict[str, Frame] = {
     "data": Frame("data", "lam", "data", 1, data, data_whole),
     "noise": Frame("noise", "lam", "noise", -1, noise, noise_whole),
     "noise-rho": Frame("noise-rho", "rho", "noise", 0, noise_rho, None),
+    "noise-t": Frame("noise-t", "t", "noise", 0, noise_t, None, smooth=True),
     "variance": Frame("variance", "rho2", "score", 0, variance, None),
     "velocity": Frame("velocity", "t", "velocity", 0, velocity, None),
 }

@@ -13,6 +13,11 @@ def one_node(h: Tensor, kappa: Tensor) -> tuple[Tensor, ...]:
     return (h*phi(1, -h*kappa),)
 
 
+def one_node_smooth(m0: Tensor) -> tuple[Tensor, ...]:
+    """The one-node rule of a frame whose weight is any smooth function."""
+    return (m0,)
+
+
 def ddim(h: Tensor) -> tuple[Tensor, ...]:
     """ddim: song2021ddim; order 1."""
     phi1 = phi(1, -h)
@@ -132,55 +137,56 @@ def dpm_solver_pp_3m_published(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tenso
     )
 
 
-def dpm_solver_2s_row1(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_2s_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-2s, row 1 of 2: lu2022dpmsolver; order 2."""
-    phi1 = phi(1, h/2)
+    phi1 = phi(1, c2*h)
     return (
-        h*phi1/2,
+        c2*h*phi1,
     )
 
 
-def dpm_solver_2s_row2(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_2s_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-2s, row 2 of 2: lu2022dpmsolver; order 2."""
     phi1 = phi(1, h)
     return (
-        h*phi1,
+        h*phi1*(2*c2 - 1)/(2*c2),
+        h*phi1/(2*c2),
     )
 
 
-def dpm_solver_2s_taylor_row1(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_2s_taylor_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-2s-taylor, row 1 of 2: lu2022dpmsolver; order 2."""
-    phi1 = phi(1, h/2)
+    phi1 = phi(1, c2*h)
     return (
-        h*phi1/2,
+        c2*h*phi1,
     )
 
 
-def dpm_solver_2s_taylor_row2(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_2s_taylor_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-2s-taylor, row 2 of 2: lu2022dpmsolver; order 2."""
     phi1 = phi(1, h)
     phi2 = phi(2, h)
     return (
-        h*phi1 - 2*h*phi2,
-        2*h*phi2,
+        h*phi1 - h*phi2/c2,
+        h*phi2/c2,
     )
 
 
-def dpm_solver_3s_row1(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_3s_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-3s, row 1 of 3: lu2022dpmsolver; order 3."""
-    phi1 = phi(1, h/3)
+    phi1 = phi(1, c2*h)
     return (
-        h*phi1/3,
+        c2*h*phi1,
     )
 
 
-def dpm_solver_3s_row2(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_3s_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-3s, row 2 of 3: lu2022dpmsolver; order 3."""
     phi1 = phi(1, 2*h/3)
     phi2 = phi(2, 2*h/3)
     return (
-        2*h*phi1/3 - 4*h*phi2/3,
-        4*h*phi2/3,
+        2*h*phi1/3 - 4*h*phi2/(9*c2),
+        4*h*phi2/(9*c2),
     )
 
 
@@ -194,85 +200,86 @@ def dpm_solver_3s_row3(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def dpm_solver_3s_taylor_row1(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_3s_taylor_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-3s-taylor, row 1 of 3: lu2022dpmsolver; order 3."""
-    phi1 = phi(1, h/3)
+    phi1 = phi(1, c2*h)
     return (
-        h*phi1/3,
+        c2*h*phi1,
     )
 
 
-def dpm_solver_3s_taylor_row2(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_3s_taylor_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-3s-taylor, row 2 of 3: lu2022dpmsolver; order 3."""
     phi1 = phi(1, 2*h/3)
     phi2 = phi(2, 2*h/3)
     return (
-        2*h*phi1/3 - 4*h*phi2/3,
-        4*h*phi2/3,
+        2*h*phi1/3 - 4*h*phi2/(9*c2),
+        4*h*phi2/(9*c2),
     )
 
 
-def dpm_solver_3s_taylor_row3(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_3s_taylor_row3(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-3s-taylor, row 3 of 3: lu2022dpmsolver; order 3."""
     phi1 = phi(1, h)
     phi2 = phi(2, h)
     phi3 = phi(3, h)
     return (
-        h*phi1 - 9*h*phi2/2 + 9*h*phi3,
-        6*h*phi2 - 18*h*phi3,
-        -3*h*phi2/2 + 9*h*phi3,
+        h*phi1 - h*phi2*(3*c2 + 2)/(2*c2) + 3*h*phi3/c2,
+        -2*h*phi2/(c2*(3*c2 - 2)) + 6*h*phi3/(c2*(3*c2 - 2)),
+        9*c2*h*phi2/(2*(3*c2 - 2)) - 9*h*phi3/(3*c2 - 2),
     )
 
 
-def dpm_solver_pp_2s_row1(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_2s_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-2s, row 1 of 2: lu2022dpmsolverpp; order 2."""
-    phi1 = phi(1, -h/2)
+    phi1 = phi(1, -c2*h)
     return (
-        h*phi1/2,
+        c2*h*phi1,
     )
 
 
-def dpm_solver_pp_2s_row2(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_2s_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-2s, row 2 of 2: lu2022dpmsolverpp; order 2."""
     phi1 = phi(1, -h)
     return (
-        h*phi1,
+        h*phi1*(2*c2 - 1)/(2*c2),
+        h*phi1/(2*c2),
     )
 
 
-def dpm_solver_pp_2s_taylor_row1(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_2s_taylor_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-2s-taylor, row 1 of 2: lu2022dpmsolverpp; order 2."""
-    phi1 = phi(1, -h/2)
+    phi1 = phi(1, -c2*h)
     return (
-        h*phi1/2,
+        c2*h*phi1,
     )
 
 
-def dpm_solver_pp_2s_taylor_row2(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_2s_taylor_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-2s-taylor, row 2 of 2: lu2022dpmsolverpp; order 2."""
     phi1 = phi(1, -h)
     phi2 = phi(2, -h)
     return (
-        h*phi1 - 2*h*phi2,
-        2*h*phi2,
+        h*phi1 - h*phi2/c2,
+        h*phi2/c2,
     )
 
 
-def dpm_solver_pp_3s_row1(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_3s_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-3s, row 1 of 3: lu2022dpmsolverpp; order 3."""
-    phi1 = phi(1, -h/3)
+    phi1 = phi(1, -c2*h)
     return (
-        h*phi1/3,
+        c2*h*phi1,
     )
 
 
-def dpm_solver_pp_3s_row2(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_3s_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-3s, row 2 of 3: lu2022dpmsolverpp; order 3."""
     phi1 = phi(1, -2*h/3)
     phi2 = phi(2, -2*h/3)
     return (
-        2*h*phi1/3 - 4*h*phi2/3,
-        4*h*phi2/3,
+        2*h*phi1/3 - 4*h*phi2/(9*c2),
+        4*h*phi2/(9*c2),
     )
 
 
@@ -286,33 +293,139 @@ def dpm_solver_pp_3s_row3(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def dpm_solver_pp_3s_taylor_row1(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_3s_taylor_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-3s-taylor, row 1 of 3: lu2022dpmsolverpp; order 3."""
-    phi1 = phi(1, -h/3)
+    phi1 = phi(1, -c2*h)
     return (
-        h*phi1/3,
+        c2*h*phi1,
     )
 
 
-def dpm_solver_pp_3s_taylor_row2(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_3s_taylor_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-3s-taylor, row 2 of 3: lu2022dpmsolverpp; order 3."""
     phi1 = phi(1, -2*h/3)
     phi2 = phi(2, -2*h/3)
     return (
-        2*h*phi1/3 - 4*h*phi2/3,
-        4*h*phi2/3,
+        2*h*phi1/3 - 4*h*phi2/(9*c2),
+        4*h*phi2/(9*c2),
     )
 
 
-def dpm_solver_pp_3s_taylor_row3(h: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_3s_taylor_row3(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-3s-taylor, row 3 of 3: lu2022dpmsolverpp; order 3."""
     phi1 = phi(1, -h)
     phi2 = phi(2, -h)
     phi3 = phi(3, -h)
     return (
-        h*phi1 - 9*h*phi2/2 + 9*h*phi3,
-        6*h*phi2 - 18*h*phi3,
-        -3*h*phi2/2 + 9*h*phi3,
+        h*phi1 - h*phi2*(3*c2 + 2)/(2*c2) + 3*h*phi3/c2,
+        -2*h*phi2/(c2*(3*c2 - 2)) + 6*h*phi3/(c2*(3*c2 - 2)),
+        9*c2*h*phi2/(2*(3*c2 - 2)) - 9*h*phi3/(3*c2 - 2),
+    )
+
+
+def res_3s_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """res-3s, row 1 of 3: zhang2023res; order 3."""
+    phi1 = phi(1, -h/2)
+    return (
+        h*phi1/2,
+    )
+
+
+def res_3s_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """res-3s, row 2 of 3: zhang2023res; order 3."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi2 = phi(2, -h/2)
+    return (
+        h*(phi1 - 4*phi2),
+        4*h*phi2,
+    )
+
+
+def res_3s_row3(h: Tensor) -> tuple[Tensor, ...]:
+    """res-3s, row 3 of 3: zhang2023res; order 3."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    return (
+        h*(phi1 - 5*phi2/3),
+        4*h*phi2/3,
+        h*phi2/3,
+    )
+
+
+def etd_rk4_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """etd-rk4, row 1 of 4: cox2002etd; order 4."""
+    phi1 = phi(1, -h/2)
+    return (
+        h*phi1/2,
+    )
+
+
+def etd_rk4_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """etd-rk4, row 2 of 4: cox2002etd; order 4."""
+    phi1 = phi(1, -h/2)
+    return (
+        0,
+        h*phi1/2,
+    )
+
+
+def etd_rk4_row3(h: Tensor) -> tuple[Tensor, ...]:
+    """etd-rk4, row 3 of 4: cox2002etd; order 4."""
+    phi1 = phi(1, -h)
+    phi1 = phi(1, -h/2)
+    return (
+        0,
+        h*phi1,
+    )
+
+
+def etd_rk4_row4(h: Tensor) -> tuple[Tensor, ...]:
+    """etd-rk4, row 4 of 4: cox2002etd; order 4."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    return (
+        h*(phi1 - 3*phi2 + 4*phi3),
+        h*(2*phi2 - 4*phi3),
+        h*(2*phi2 - 4*phi3),
+        h*(-phi2 + 4*phi3),
+    )
+
+
+def deis_tab1(r1: Tensor, m0: Tensor, m1: Tensor) -> tuple[Tensor, ...]:
+    """deis-tab1: zhang2023deis; order 2."""
+    return (
+        m0 + m1/r1,
+        -m1/r1,
+    )
+
+
+def deis_tab2(r1: Tensor, r2: Tensor, m0: Tensor, m1: Tensor, m2: Tensor) -> tuple[Tensor, ...]:
+    """deis-tab2: zhang2023deis; order 3."""
+    return (
+        m0 + m1*(2*r1 + r2)/(r1*(r1 + r2)) + m2/(r1*(r1 + r2)),
+        -m1*(r1 + r2)/(r1*r2) - m2/(r1*r2),
+        m1*r1/(r2*(r1 + r2)) + m2/(r2*(r1 + r2)),
+    )
+
+
+def deis_tab3(r1: Tensor, r2: Tensor, r3: Tensor, m0: Tensor, m1: Tensor, m2: Tensor, m3: Tensor) -> tuple[Tensor, ...]:
+    """deis-tab3: zhang2023deis; order 4."""
+    return (
+        m0
+        + m1*(3*r1**2 + 4*r1*r2 + 2*r1*r3 + r2**2 + r2*r3)/(r1*(r1 + r2)*(r1 + r2 + r3))
+        + m2*(3*r1 + 2*r2 + r3)/(r1*(r1 + r2)*(r1 + r2 + r3))
+        + m3/(r1*(r1 + r2)*(r1 + r2 + r3)),
+        -m1*(r1 + r2)*(r1 + r2 + r3)/(r1*r2*(r2 + r3))
+        - m2*(2*r1 + 2*r2 + r3)/(r1*r2*(r2 + r3))
+        - m3/(r1*r2*(r2 + r3)),
+        m1*r1*(r1 + r2 + r3)/(r2*r3*(r1 + r2))
+        + m2*(2*r1 + r2 + r3)/(r2*r3*(r1 + r2))
+        + m3/(r2*r3*(r1 + r2)),
+        -m1*r1*(r1 + r2)/(r3*(r2 + r3)*(r1 + r2 + r3))
+        - m2*(2*r1 + r2)/(r3*(r2 + r3)*(r1 + r2 + r3))
+        - m3/(r3*(r2 + r3)*(r1 + r2 + r3)),
     )
 
 
@@ -434,6 +547,55 @@ def ipndm_4(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
+def pndm_start_row1(h: Tensor, middle: Tensor) -> tuple[Tensor, ...]:
+    """pndm-start, row 1 of 4: liu2022pndm; order 2."""
+    return (
+        h*middle,
+    )
+
+
+def pndm_start_row2(h: Tensor, middle: Tensor) -> tuple[Tensor, ...]:
+    """pndm-start, row 2 of 4: liu2022pndm; order 2."""
+    return (
+        h*middle,
+    )
+
+
+def pndm_start_row3(h: Tensor) -> tuple[Tensor, ...]:
+    """pndm-start, row 3 of 4: liu2022pndm; order 2."""
+    return (
+        h,
+    )
+
+
+def pndm_start_row4(h: Tensor) -> tuple[Tensor, ...]:
+    """pndm-start, row 4 of 4: liu2022pndm; order 2."""
+    return (
+        h/6,
+        h/3,
+        h/3,
+        h/6,
+    )
+
+
+def pndm(h: Tensor) -> tuple[Tensor, ...]:
+    """pndm: liu2022pndm; order 2."""
+    return (
+        55*h/24,
+        -59*h/24,
+        37*h/24,
+        -3*h/8,
+    )
+
+
+def s_pndm(h: Tensor) -> tuple[Tensor, ...]:
+    """s-pndm: liu2022pndm; order 2."""
+    return (
+        3*h/2,
+        -h/2,
+    )
+
+
 def unipc_1_row1(h: Tensor) -> tuple[Tensor, ...]:
     """unipc-1, row 1 of 2: zhao2023unipc; order 2."""
     phi1 = phi(1, -h)
@@ -507,6 +669,205 @@ def unipc_3_row2(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
     )
 
 
+def unipc_1_bh1_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """unipc-1-bh1, row 1 of 2: zhao2023unipc; order 2."""
+    phi1 = phi(1, -h)
+    return (
+        h*phi1,
+    )
+
+
+def unipc_1_bh1_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """unipc-1-bh1, row 2 of 2: zhao2023unipc; order 2."""
+    phi1 = phi(1, -h)
+    return (
+        h*phi1 - h/2,
+        h/2,
+    )
+
+
+def unipc_2_bh1_row1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """unipc-2-bh1, row 1 of 2: zhao2023unipc; order 3."""
+    phi1 = phi(1, -h)
+    return (
+        h*phi1 + h/(2*r1),
+        -h/(2*r1),
+    )
+
+
+def unipc_2_bh1_row2(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """unipc-2-bh1, row 2 of 2: zhao2023unipc; order 3."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    return (
+        h*phi1 - h*phi2*(r1 - 1)/r1 - 2*h*phi3/r1,
+        -h*phi2/(r1*(r1 + 1)) + 2*h*phi3/(r1*(r1 + 1)),
+        h*phi2*r1/(r1 + 1) + 2*h*phi3/(r1 + 1),
+    )
+
+
+def unipc_3_bh1_row1(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """unipc-3-bh1, row 1 of 2: zhao2023unipc; order 4."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    return (
+        h*phi1 + h*phi2*(2*r1 + r2)/(r1*(r1 + r2)) + 2*h*phi3/(r1*(r1 + r2)),
+        -h*phi2*(r1 + r2)/(r1*r2) - 2*h*phi3/(r1*r2),
+        h*phi2*r1/(r2*(r1 + r2)) + 2*h*phi3/(r2*(r1 + r2)),
+    )
+
+
+def unipc_3_bh1_row2(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """unipc-3-bh1, row 2 of 2: zhao2023unipc; order 4."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    phi4 = phi(4, -h)
+    return (
+        h*phi1
+        - h*phi2*(r1**2 + r1*r2 - 2*r1 - r2)/(r1*(r1 + r2))
+        - 2*h*phi3*(2*r1 + r2 - 1)/(r1*(r1 + r2))
+        - 6*h*phi4/(r1*(r1 + r2)),
+        -h*phi2*(r1 + r2)/(r1*r2*(r1 + 1))
+        + 2*h*phi3*(r1 + r2 - 1)/(r1*r2*(r1 + 1))
+        + 6*h*phi4/(r1*r2*(r1 + 1)),
+        h*phi2*r1/(r2*(r1 + r2)*(r1 + r2 + 1))
+        - 2*h*phi3*(r1 - 1)/(r2*(r1 + r2)*(r1 + r2 + 1))
+        - 6*h*phi4/(r2*(r1 + r2)*(r1 + r2 + 1)),
+        h*phi2*r1*(r1 + r2)/((r1 + 1)*(r1 + r2 + 1))
+        + 2*h*phi3*(2*r1 + r2)/((r1 + 1)*(r1 + r2 + 1))
+        + 6*h*phi4/((r1 + 1)*(r1 + r2 + 1)),
+    )
+
+
+def unipc_1_vary_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """unipc-1-vary, row 1 of 2: zhao2023unipc; order 2."""
+    phi1 = phi(1, -h)
+    return (
+        h*phi1,
+    )
+
+
+def unipc_1_vary_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """unipc-1-vary, row 2 of 2: zhao2023unipc; order 2."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    return (
+        h*phi1 - h*phi2,
+        h*phi2,
+    )
+
+
+def unipc_2_vary_row1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """unipc-2-vary, row 1 of 2: zhao2023unipc; order 3."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    return (
+        h*phi1 + h*phi2/r1,
+        -h*phi2/r1,
+    )
+
+
+def unipc_2_vary_row2(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """unipc-2-vary, row 2 of 2: zhao2023unipc; order 3."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    return (
+        h*phi1 - h*phi2*(r1 - 1)/r1 - 2*h*phi3/r1,
+        -h*phi2/(r1*(r1 + 1)) + 2*h*phi3/(r1*(r1 + 1)),
+        h*phi2*r1/(r1 + 1) + 2*h*phi3/(r1 + 1),
+    )
+
+
+def unipc_3_vary_row1(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """unipc-3-vary, row 1 of 2: zhao2023unipc; order 4."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    return (
+        h*phi1 + h*phi2*(2*r1 + r2)/(r1*(r1 + r2)) + 2*h*phi3/(r1*(r1 + r2)),
+        -h*phi2*(r1 + r2)/(r1*r2) - 2*h*phi3/(r1*r2),
+        h*phi2*r1/(r2*(r1 + r2)) + 2*h*phi3/(r2*(r1 + r2)),
+    )
+
+
+def unipc_3_vary_row2(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """unipc-3-vary, row 2 of 2: zhao2023unipc; order 4."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    phi4 = phi(4, -h)
+    return (
+        h*phi1
+        - h*phi2*(r1**2 + r1*r2 - 2*r1 - r2)/(r1*(r1 + r2))
+        - 2*h*phi3*(2*r1 + r2 - 1)/(r1*(r1 + r2))
+        - 6*h*phi4/(r1*(r1 + r2)),
+        -h*phi2*(r1 + r2)/(r1*r2*(r1 + 1))
+        + 2*h*phi3*(r1 + r2 - 1)/(r1*r2*(r1 + 1))
+        + 6*h*phi4/(r1*r2*(r1 + 1)),
+        h*phi2*r1/(r2*(r1 + r2)*(r1 + r2 + 1))
+        - 2*h*phi3*(r1 - 1)/(r2*(r1 + r2)*(r1 + r2 + 1))
+        - 6*h*phi4/(r2*(r1 + r2)*(r1 + r2 + 1)),
+        h*phi2*r1*(r1 + r2)/((r1 + 1)*(r1 + r2 + 1))
+        + 2*h*phi3*(2*r1 + r2)/((r1 + 1)*(r1 + r2 + 1))
+        + 6*h*phi4/((r1 + 1)*(r1 + r2 + 1)),
+    )
+
+
+def unipc_2_vary_published_row1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """unipc-2-vary-published, row 1 of 2: zhao2023unipc; order 1."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    return (
+        h*phi1 + h*phi2/r1,
+        -h*phi2/r1,
+    )
+
+
+def unipc_2_vary_published_row2(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """unipc-2-vary-published, row 2 of 2: zhao2023unipc; order 1."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    return (
+        h*phi1 + h*phi2/(r1*(r1 + 1)) - h*phi3*r1/(r1 + 1),
+        -h*phi2/(r1*(r1 + 1)),
+        h*phi3*r1/(r1 + 1),
+    )
+
+
+def unipc_3_vary_published_row1(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """unipc-3-vary-published, row 1 of 2: zhao2023unipc; order 1."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    return (
+        h*phi1 + h*phi2*(2*r1 + r2)/(r1*(r1 + r2)) + 2*h*phi3/(r1*(r1 + r2)),
+        -h*phi2*(r1 + r2)/(r1*r2) - 2*h*phi3/(r1*r2),
+        h*phi2*r1/(r2*(r1 + r2)) + 2*h*phi3/(r2*(r1 + r2)),
+    )
+
+
+def unipc_3_vary_published_row2(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """unipc-3-vary-published, row 2 of 2: zhao2023unipc; order 1."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    phi3 = phi(3, -h)
+    phi4 = phi(4, -h)
+    return (
+        h*phi1
+        - 2*h*phi4*(2*r1 + r2)/(r1**2 + r1*r2 + 2*r1 + r2 + 1)
+        + h*(-phi2*r1 + 2*phi3*(r1 - 1))/(r2*(r1 + r2)*(r1 + r2 + 1))
+        + h*(phi2*(r1 + r2) + 2*phi3*(-r1 - r2 + 1))/(r1*r2*(r1 + 1)),
+        -h*(phi2*(r1 + r2) + 2*phi3*(-r1 - r2 + 1))/(r1*r2*(r1 + 1)),
+        -h*(-phi2*r1 + 2*phi3*(r1 - 1))/(r2*(r1 + r2)*(r1 + r2 + 1)),
+        2*h*phi4*(2*r1 + r2)/(r1**2 + r1*r2 + 2*r1 + r2 + 1),
+    )
+
+
 def edm_heun_row1(h: Tensor) -> tuple[Tensor, ...]:
     """edm-heun, row 1 of 2: karras2022edm; order 2."""
     return (
@@ -519,6 +880,35 @@ def edm_heun_row2(h: Tensor) -> tuple[Tensor, ...]:
     return (
         h/2,
         h/2,
+    )
+
+
+def bdia_ddim(h: Tensor, r1: Tensor, shrink: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
+    """bdia-ddim: zhang2024bdia; order 1."""
+    return (
+        h*(gamma*r1*shrink + 1),
+    )
+
+
+def bdia_ddim_states(shrink: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
+    """Coefficients of z_n, z_(n-1) in bdia-ddim."""
+    return (
+        -gamma*shrink + 1,
+        gamma*shrink,
+    )
+
+
+def lambda_ddim(damped: Tensor) -> tuple[Tensor, ...]:
+    """lambda-ddim: pandey2024efficient; order 1."""
+    return (
+        damped,
+    )
+
+
+def lambda_ddim_states(h: Tensor, b: Tensor) -> tuple[Tensor, ...]:
+    """Coefficients of z_n, z_(n-1) in lambda-ddim."""
+    return (
+        (b*h + 1)*phi(0, -b*h),
     )
 
 

@@ -107,7 +107,9 @@ def uniform(method: str, steps: int, h: float, first: float = 1.0, start: str = 
 
 
 @pytest.mark.parametrize(("h", "g"), [(0.3, -6.0), (0.3, -0.5), (1.0, -3.0), (2.0, 0.5)])
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    "name", [name for name in METHODS if name != "lambda-ddim"]
+)  # its steps in t are all different
 def test_a_real_run_grows_at_that_rate(name: str, h: float, g: float) -> None:
     """The loop on x0hat = g x, from start values that reach every mode: |x| grows, or falls, like R^n."""
 

@@ -31,7 +31,7 @@ def test_table_and_exact_step_grow_alike(method: Method, step: str, g: str) -> N
         exact, rel=1e-9
     )
     last = method.rows[-1]
-    weights = tuple(w * (1 + sp.Rational(1, 10**6)) for w in method.weights[-1])
+    weights = tuple(w * (1 + h / 10**6) for w in method.weights[-1])
     altered = replace(method, rows=(*method.rows[:-1], replace(last, rule=None, published=weights)))
     assert radius(altered, sp.Rational(step), sp.Rational(g)) != pytest.approx(exact, rel=1e-9)
 

@@ -9,7 +9,6 @@ import pytest
 import sympy as sp
 
 from samplerproof.numerics.catalogue import METHODS as RECORDS
-from samplerproof.theory.exponential import exact
 from samplerproof.theory.frames import NOISE_RHO
 from samplerproof.theory.method import NOW, Method, Row, past
 from samplerproof.theory.methods import METHODS, find
@@ -17,8 +16,10 @@ from samplerproof.theory.notation import h, hc, zeta
 from samplerproof.theory.stability import (
     bounded,
     characteristic,
+    crossings,
     real_interval,
-    small_step_weights,
+    settled,
+    small_step,
 )
 
 SLIGHTLY = sp.Rational(1, 10**9)
@@ -57,14 +58,16 @@ def size_after(method: Method, steps: int, x: Fraction) -> float:
 
     Stepped as the record says, without a matrix; start values 1, -1, 1, … reach every mode.
     """
-    weights = [[Fraction(w.p, w.q) for w in small_step_weights(method, i)] for i in range(len(method.rows))]
+    method = settled(method)
+    numbers = [[[Fraction(v.p, v.q) for v in part] for part in small_step(method, i)] for i in range(len(method.rows))]
     states = [Fraction((-1) ** k) for k in range(method.history + 1)]
     asked = list(states)  # the vectors at which the model was asked
     for _ in range(steps):
         made: list[Fraction] = []
-        for row, line in zip(method.rows, weights, strict=True):
+        for row, (carried, line) in zip(method.rows, numbers, strict=True):
             sources = [made[n.stage - 1] if n.stage else asked[-1 - n.back] for n in row.nodes]
-            total = states[-1] + sum(w * x * z for w, z in zip(line, sources, strict=True))
+            earlier = zip(carried, reversed(states[-2:]), strict=False)
+            total = sum(c * z for c, z in earlier) + sum(w * x * z for w, z in zip(line, sources, strict=True))
             made.append(Fraction(round(total * 2**200), 2**200))
         states.append(made[-1])
         asked.append(made[-2] if method.corrects else made[-1])
@@ -86,6 +89,14 @@ def test_a_corrector_leaves_the_stability_of_one_more_past_output(p: int) -> Non
     assert characteristic(find(f"unipc-{p}").start or find("ddim")) != adams
 
 
+@pytest.mark.parametrize("share", [sp.Rational(1, 4), sp.Rational(1, 2), sp.Rational(9, 10)])
+def test_two_states_cost_stability(share: sp.Rational) -> None:
+    """BDIA: zeta^2 - (1 - g + (1 + g) x) zeta - g reaches -1 at x = -2 (1 - g)/(1 + g)."""
+    bdia = find("bdia-ddim").at({"gamma": share})
+    assert real_interval(bdia) == 2 * (1 - share) / (1 + share)
+    assert real_interval(find("bdia-ddim").at({"gamma": sp.S.One})) == 0  # the leapfrog method
+
+
 def test_stability_functions_of_runge_kutta_methods() -> None:
     assert characteristic(find("deis-rho-rk4")).as_expr() - zeta == -sum(hc**k / sp.factorial(k) for k in range(5))
     assert characteristic(find("dpm-solver-2s")) == characteristic(find("edm-heun"))
@@ -99,7 +110,7 @@ def test_the_published_3m_is_a_little_more_stable_than_the_derived_one() -> None
 def test_a_coefficient_off_by_a_millionth_moves_the_end() -> None:
     ab2 = find("deis-rhoab1")
     first, second = ab2.weights[0]
-    altered = replace(ab2, rows=(Row((NOW, past(1)), published=(first, second - h / 10**6)),))
+    altered = replace(ab2, rows=(Row((NOW, past(1)), published=(first + h / 10**6, second - h / 10**6)),))
     assert real_interval(altered) != real_interval(ab2)
     assert float(real_interval(altered)) == pytest.approx(1, abs=1e-5)
 
@@ -110,10 +121,9 @@ def test_a_weight_that_does_not_vanish_with_the_step_is_refused() -> None:
         real_interval(odd)
 
 
-def test_a_method_that_ignores_its_outputs_is_stable_everywhere() -> None:
-    still = Method("still", "test", NOISE_RHO, (Row((NOW,), published=(sp.S.Zero,)),), order=1, cite="x", summary="")
-    assert real_interval(still) == sp.oo
-    assert real_interval(replace(still, rows=(Row((NOW,), exact),))) == 2
+def test_roots_that_never_reach_the_circle_have_no_crossing() -> None:
+    assert crossings(sp.Poly(zeta - sp.Rational(1, 2), zeta, hc, domain=sp.QQ)) == []
+    assert crossings(sp.Poly(zeta - 1 - hc, zeta, hc, domain=sp.QQ)) == [2]
 
 
 @pytest.mark.parametrize(

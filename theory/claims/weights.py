@@ -8,7 +8,7 @@ from ..exponential import exact
 from ..method import Method, grid_position
 from ..methods import METHODS, find
 from ..notation import h, r
-from ..phi import moment, phi
+from ..phi import phi
 from .core import Claim, Proof, claim
 
 
@@ -20,7 +20,7 @@ from .core import Claim, Proof, claim
 )
 def weight_sum() -> Proof:
     def residual(method: Method, k: int) -> sp.Expr:
-        return sum(method.weights[k]) - moment(0, method.frame.kappa, grid_position(method.rows[k].to))
+        return _polynomial_residual(method, k, 0)
 
     rows = [(method, k) for method in METHODS for k in range(len(method.rows))]
     shorter = (find("li-accelerated-ode"), 0)
@@ -28,11 +28,16 @@ def weight_sum() -> Proof:
 
 
 def _polynomial_residual(method: Method, row: int, degree: int) -> sp.Expr:
-    """sum_j W_j s_j^degree minus the integral of s^degree: zero iff the row integrates it exactly."""
+    """sum_j W_j s_j^degree minus the integral of s^degree: zero iff the row integrates it exactly.
+
+    A second state brings the integral from its own place to u_n (in the frames without a rate).
+    """
+    frame, end = method.frame, grid_position(method.rows[row].to)
     positions = [method.position(node) for node in method.rows[row].nodes]
-    end = grid_position(method.rows[row].to)
     total = sum(w * c**degree for w, c in zip(method.weights[row], positions, strict=True))
-    return total - moment(degree, method.frame.kappa, end)
+    for back, c in enumerate(method.rows[row].states[1:], start=1):
+        total += c * frame.moment(degree, grid_position(-back))
+    return total - frame.moment(degree, end)
 
 
 @claim(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 import sympy as sp
 
 from ..exponential import one_node
 from ..frames import FRAMES, Frame
-from ..method import Method
+from ..method import Method, Parameter, Row, named
 from ..methods import METHODS
-from ..notation import alpha, dalpha, dsigma, kappa, next_alpha, next_sigma, sigma
+from ..notation import alpha, dalpha, dsigma, kappa, moments, next_alpha, next_sigma, sigma
 from ..order import local_error, partial, predictor, prove_order
 from ..phi import phi
 from ..predictions import DEFINITION, convert
@@ -21,6 +22,7 @@ from .printer import to_torch
 
 COMMAND = "python -m samplerproof.theory.emit"
 WIDTH = 110
+PLAIN = (sp.S.One,)  # z_n, carried as it is
 
 
 def header(source: str, about: str) -> str:
@@ -56,8 +58,8 @@ def entry(weight: sp.Expr) -> list[str]:
 
 def weight_function(method: Method, row: int) -> str:
     """One function a row: arguments h, step ratios -> the weights W_j, phi atoms computed once."""
-    weights = method.weights[row]
-    arguments = method.arguments(row)
+    weights = tuple(map(named, method.weights[row]))
+    arguments = method.arguments(weights)
     atoms = sorted(set().union(*(sp.sympify(w).atoms(phi) for w in weights)), key=lambda a: a.args[0])
     names = {atom: sp.Symbol(f"phi{atom.args[0]}") for atom in atoms}
     body = [f"{names[atom]} = {to_torch(atom)}" for atom in atoms]
@@ -68,8 +70,21 @@ def weight_function(method: Method, row: int) -> str:
     return f"def {row_name(method, row)}({typed}) -> tuple[Tensor, ...]:\n" + lines(doc, *body)
 
 
+def states_function(method: Method, row: int) -> str:
+    """The coefficients of the states, where a row carries more than z_n as it is."""
+    typed = ", ".join(f"{a}: Tensor" for a in method.arguments(method.rows[row].states))
+    body = [f'"""Coefficients of z_n, z_(n-1) in {method.name}."""']
+    body += ["return (", *(line for c in method.rows[row].states for line in entry(c)), ")"]
+    return f"def {row_name(method, row)}_states({typed}) -> tuple[Tensor, ...]:\n" + lines(*body)
+
+
 def weight_functions(method: Method) -> str:
-    return "\n\n".join(weight_function(method, row) for row in range(len(method.rows)))
+    functions = []
+    for i, row in enumerate(method.rows):
+        functions.append(weight_function(method, i))
+        if row.states != PLAIN:
+            functions.append(states_function(method, i))
+    return "\n\n".join(functions)
 
 
 def render_weights() -> str:
@@ -80,25 +95,54 @@ def render_weights() -> str:
     one = "def one_node(h: Tensor, kappa: Tensor) -> tuple[Tensor, ...]:\n" + lines(
         '"""The one-node rule of a frame whose weight is c e^(kappa u)."""', f"return ({to_torch(one_node(kappa))},)"
     )
-    return head + "\n\n".join([one, *map(weight_functions, METHODS)])
+    (first, *_) = moments
+    smooth = f"def one_node_smooth({first}: Tensor) -> tuple[Tensor, ...]:\n" + lines(
+        '"""The one-node rule of a frame whose weight is any smooth function."""', f"return ({first},)"
+    )
+    return head + "\n\n".join([one, smooth, *map(weight_functions, METHODS)])
 
 
 # --- catalogue
+
+
+def quoted(names: Iterable[str]) -> str:
+    """A tuple of strings."""
+    inside = ", ".join(f'"{name}"' for name in names)
+    return f"({inside},)" if inside else "()"
+
+
+def fraction(value: sp.Rational) -> str:
+    return str(value) if value.q == 1 else f"Fraction({value.p}, {value.q})"
+
+
+def place(row: Row) -> str:
+    """A grid offset, a fraction of the step, or the name of what says where in the step."""
+    if isinstance(row.to, int):
+        return str(row.to)
+    return f'"{row.to}"' if isinstance(row.to, sp.Symbol) else f"Fraction({row.to.p}, {row.to.q})"
+
+
+def parameter(p: Parameter) -> str:
+    low, high = ("-inf" if e == -sp.oo else "inf" if e == sp.oo else fraction(e) for e in p.domain.args[:2])
+    orders = "".join(f"({fraction(value)}, {order}), " for value, order in p.orders).rstrip(" ")
+    excluded = "".join(f"{fraction(value)}, " for value in p.excluded).rstrip(" ")
+    fields = f'"{p.name}", "{p.symbol}", {fraction(p.default)}, {low}, {high}, {not p.domain.left_open}'
+    return f"Parameter({fields}, ({orders}), ({excluded}))"
 
 
 def record(method: Method) -> str:
     rows = []
     for i, row in enumerate(method.rows):
         nodes = ", ".join(f"({n.back}, {n.stage})" for n in row.nodes)
-        arguments = ", ".join(f'"{a}"' for a in method.arguments(i))
-        to = row.to if isinstance(row.to, int) else f"Fraction({row.to.p}, {row.to.q})"
-        evaluated = "" if row.evaluated else ", evaluated=False"
-        rows.append(f'        Row({to}, ({nodes},), "{row_name(method, i)}", ({arguments},){evaluated}),')
-    aliases = "".join(f'"{a}", ' for a in method.aliases)
+        options = "" if row.evaluated else ", evaluated=False"
+        if row.states != PLAIN:
+            options += f', states="{row_name(method, i)}_states", state_arguments={quoted(method.arguments(row.states))}'
+        weights = f'"{row_name(method, i)}", {quoted(method.arguments(method.weights[i]))}'
+        rows.append(f"        Row({place(row)}, ({nodes},), {weights}{options}),")
     start = f'"{method.start.name}"' if method.start else None
     fields = [
         f'    name="{method.name}",',
-        f"    aliases=({aliases}),".replace(", )", ",)" if len(method.aliases) == 1 else ")"),
+        f"    aliases={quoted(method.aliases)},",
         f'    family="{method.family}",',
         f'    kind="{method.kind}",',
         f'    frame="{method.frame.name}",',
@@ -114,6 +158,7 @@ def record(method: Method) -> str:
         f'    cite="{method.cite}",',
         *(["    equal_steps=True,"] if method.equal_steps else []),
         *stability(method),
+        *([f"    parameters=({', '.join(map(parameter, method.parameters))},),"] if method.parameters else []),
     ]
     return "Record(\n" + "\n".join(fields) + "\n)"
 
@@ -127,7 +172,7 @@ def stability(method: Method) -> list[str]:
 def render_catalogue() -> str:
     head = header("theory/methods/", "The catalogue: what every sampler is, without its weights.")
     body = ",\n".join(record(m).replace("\n", "\n    ") for m in METHODS)
-    imports = "from fractions import Fraction\n\nfrom ..records import Record, Row\n\n"
+    imports = "from fractions import Fraction\nfrom math import inf\n\nfrom ..records import Parameter, Record, Row\n\n"
     return head + f"{imports}RECORDS: tuple[Record, ...] = (\n    {body},\n)\n"
 
 
@@ -165,7 +210,8 @@ def render_frames() -> str:
             functions.append(whole_function(frame))
             whole = f"{name}_whole"
         fields = f'"{frame.name}", "{frame.column}", "{frame.prediction}", {frame.kappa}, {name}, {whole}'
-        entries.append(f'    "{frame.name}": Frame({fields}),')
+        smooth = "" if frame.rate is None else ", smooth=True"
+        entries.append(f'    "{frame.name}": Frame({fields}{smooth}),')
     table = "FRAMES: dict[str, Frame] = {\n" + "\n".join(entries) + "\n}\n"
     return head + "\n\n".join(functions) + "\n\n" + table
 
@@ -259,7 +305,7 @@ def predictable(method: Method) -> bool:
 
 def defect_function(method: Method, name: str) -> str:
     """The leading local error over h^{p+1}, as a polynomial in the partial derivatives of G."""
-    error = local_error(prove_order(method))
+    error = local_error(prove_order(method)).subs({p.symbol: p.default for p in method.parameters})
     used = sorted((s for s in error.free_symbols if s != alpha), key=lambda s: (len(s.name), s.name))
     body = [f'{s} = d["{s.name[1:]}"]' for s in used]
     text = to_torch(sp.horner(error, wrt=partial(0, 0)) if error.has(partial(0, 0)) else error)

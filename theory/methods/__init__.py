@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sympy as sp
+
 from ..method import Method
 from .adams import (
     DPM_SOLVER_PP_2M,
@@ -14,9 +16,9 @@ from .adams import (
     EXP_ADAMS_NOISE_4,
 )
 from .classical import DDIM, EDM_HEUN, FLOW_EULER
-from .deis import DEIS_RHOAB1, DEIS_RHOAB2, DEIS_RHOAB3
-from .ipndm import IPNDM_2, IPNDM_3, IPNDM_4
+from .deis import DEIS_RHOAB1, DEIS_RHOAB2, DEIS_RHOAB3, DEIS_TAB1, DEIS_TAB2, DEIS_TAB3
 from .li import LI_ACCELERATED_ODE, LI_DDIM
+from .pndm import IPNDM_2, IPNDM_3, IPNDM_4, PNDM, PNDM_START, S_PNDM
 from .runge_kutta import DEIS_RHO_KUTTA3, DEIS_RHO_RK4, FLOW_HEUN, FLOW_MIDPOINT
 from .singlestep import (
     DPM_SOLVER_2S,
@@ -27,8 +29,23 @@ from .singlestep import (
     DPM_SOLVER_PP_2S_TAYLOR,
     DPM_SOLVER_PP_3S,
     DPM_SOLVER_PP_3S_TAYLOR,
+    ETD_RK4,
+    RES_3S,
 )
-from .unipc import UNIPC_1, UNIPC_2, UNIPC_3
+from .two_state import BDIA_DDIM, LAMBDA_DDIM
+from .unipc import (
+    UNIPC_1,
+    UNIPC_1_BH1,
+    UNIPC_1_VARY,
+    UNIPC_2,
+    UNIPC_2_BH1,
+    UNIPC_2_VARY,
+    UNIPC_2_VARY_PUBLISHED,
+    UNIPC_3,
+    UNIPC_3_BH1,
+    UNIPC_3_VARY,
+    UNIPC_3_VARY_PUBLISHED,
+)
 
 METHODS: tuple[Method, ...] = (
     DDIM,
@@ -48,6 +65,11 @@ METHODS: tuple[Method, ...] = (
     DPM_SOLVER_PP_2S_TAYLOR,
     DPM_SOLVER_PP_3S,
     DPM_SOLVER_PP_3S_TAYLOR,
+    RES_3S,
+    ETD_RK4,
+    DEIS_TAB1,
+    DEIS_TAB2,
+    DEIS_TAB3,
     DEIS_RHOAB1,
     DEIS_RHOAB2,
     DEIS_RHOAB3,
@@ -56,10 +78,23 @@ METHODS: tuple[Method, ...] = (
     IPNDM_2,
     IPNDM_3,
     IPNDM_4,
+    PNDM_START,
+    PNDM,
+    S_PNDM,
     UNIPC_1,
     UNIPC_2,
     UNIPC_3,
+    UNIPC_1_BH1,
+    UNIPC_2_BH1,
+    UNIPC_3_BH1,
+    UNIPC_1_VARY,
+    UNIPC_2_VARY,
+    UNIPC_3_VARY,
+    UNIPC_2_VARY_PUBLISHED,
+    UNIPC_3_VARY_PUBLISHED,
     EDM_HEUN,
+    BDIA_DDIM,
+    LAMBDA_DDIM,
     LI_DDIM,
     LI_ACCELERATED_ODE,
     FLOW_EULER,
@@ -69,8 +104,10 @@ METHODS: tuple[Method, ...] = (
 
 
 def find(name: str) -> Method:
-    """The record of that name or alias; KeyError if there is none."""
+    """The record of that name or alias, with values for its parameters after a `?`; KeyError if there is none."""
+    base, _, query = name.partition("?")
     for method in METHODS:
-        if name in (method.name, *method.aliases):
-            return method
+        if base in (method.name, *method.aliases):
+            pairs = (pair.partition("=") for pair in query.split("&") if pair)
+            return method.at({key: sp.Rational(value) for key, _, value in pairs})
     raise KeyError(name)

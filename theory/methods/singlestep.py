@@ -1,56 +1,73 @@
-"""Exponential Runge-Kutta methods: DPM-Solver and DPM-Solver++ with stages inside the step, in lambda."""
+"""Exponential Runge-Kutta methods: stages inside the step, in lambda. DPM-Solver, DPM-Solver++, RES and ETD-RK4."""
 
 from __future__ import annotations
 
 import sympy as sp
 
-from ..exponential import exact
+from ..exponential import Rule, collapsed, exact
 from ..frames import DATA, NOISE, Frame
-from ..method import NOW, Method, Node, Row, stage
+from ..method import NOW, Method, Node, Parameter, Place, Row, stage
+from ..notation import c2, h
+from ..phi import phi
 
 HALF, THIRD = sp.Rational(1, 2), sp.Rational(1, 3)
+INSIDE = sp.Interval.open(0, 1)
+MIDDLE_VALUE = collapsed(at=HALF)
 
 
 def singlestep(
-    name: str, frame: Frame, places: tuple[sp.Rational, ...], final: tuple[Node, ...], summary: str
+    name: str,
+    frame: Frame,
+    places: tuple[Place, ...],
+    final: tuple[tuple[Node, ...], Rule],
+    parameters: tuple[Parameter, ...],
+    summary: str,
+    aliases: tuple[str, ...] = (),
 ) -> Method:
     """Stages at the given fractions of the step, each from the base point and the stage before; then the final row."""
     plusplus = frame is DATA
     rows = [Row(nodes=(NOW,), rule=exact, to=places[0])]
     rows += [Row(nodes=(NOW, stage(k)), rule=exact, to=c) for k, c in enumerate(places[1:], start=1)]
+    nodes, rule = final
     return Method(
         name=name,
         family="dpm-solver++" if plusplus else "dpm-solver",
         frame=frame,
-        rows=(*rows, Row(nodes=final, rule=exact)),
+        rows=(*rows, Row(nodes, rule)),
         order=len(places) + 1,
         cite="lu2022dpmsolverpp" if plusplus else "lu2022dpmsolver",
         summary=summary,
+        parameters=parameters,
+        aliases=aliases,
     )
 
 
-def second_order(name: str, frame: Frame) -> Method:
-    """Stage at the midpoint, whose output serves for the whole step: the published 1/(2r) at r = 1/2."""
-    text = f"A DDIM step to the middle in lambda, then its {frame.prediction} prediction for the whole step."
-    return singlestep(name, frame, (HALF,), (stage(1),), text)
+def second_order(name: str, frame: Frame, aliases: tuple[str, ...] = ()) -> Method:
+    """Stage at r; the line through both outputs at the middle of the step, for the whole step: weights 1/(2r)."""
+    text = f"A DDIM step to r, then the line through both {frame.prediction} predictions, taken at the middle."
+    r = Parameter("r", c2, HALF, INSIDE)
+    return singlestep(name, frame, (c2,), ((NOW, stage(1)), MIDDLE_VALUE), (r,), text, aliases)
 
 
-def second_order_taylor(name: str, frame: Frame) -> Method:
-    """Stage at the midpoint, the line through both outputs integrated exactly."""
-    text = f"A DDIM step to the middle, then the line through both {frame.prediction} predictions integrated exactly."
-    return singlestep(name, frame, (HALF,), (NOW, stage(1)), text)
+def second_order_taylor(name: str, frame: Frame, aliases: tuple[str, ...] = ()) -> Method:
+    """Stage at r, the line through both outputs integrated exactly."""
+    text = f"A DDIM step to r, then the line through both {frame.prediction} predictions integrated exactly."
+    r = Parameter("r", c2, HALF, INSIDE)
+    return singlestep(name, frame, (c2,), ((NOW, stage(1)), exact), (r,), text, aliases)
 
 
 def third_order(name: str, frame: Frame) -> Method:
-    """Stages at 1/3 and 2/3; the final row integrates the line through the first and the last output."""
-    text = "Stages at 1/3 and 2/3, then the line through the base and the last output integrated exactly."
-    return singlestep(name, frame, (THIRD, 2 * THIRD), (NOW, stage(2)), text)
+    """Stages at r1 and 2/3; the final row integrates the line through the first and the last output."""
+    text = "Stages at r1 and 2/3, then the line through the base and the last output integrated exactly."
+    r1 = Parameter("r1", c2, THIRD, INSIDE)
+    return singlestep(name, frame, (c2, 2 * THIRD), ((NOW, stage(2)), exact), (r1,), text)
 
 
 def third_order_taylor(name: str, frame: Frame) -> Method:
-    """Stages at 1/3 and 2/3; the final row integrates the parabola through all three outputs."""
-    text = "Stages at 1/3 and 2/3, then the parabola through all three outputs integrated exactly."
-    return singlestep(name, frame, (THIRD, 2 * THIRD), (NOW, stage(1), stage(2)), text)
+    """Stages at r1 and 2/3, without which it is of order 2; the final row integrates the parabola through all outputs."""
+    text = "Stages at r1 and 2/3, then the parabola through all three outputs integrated exactly."
+    r1 = Parameter("r1", c2, THIRD, INSIDE, excluded=(2 * THIRD,))
+    return singlestep(name, frame, (c2, 2 * THIRD), ((NOW, stage(1), stage(2)), exact), (r1,), text)
 
 
 DPM_SOLVER_2S = second_order("dpm-solver-2s", NOISE)
@@ -58,6 +75,62 @@ DPM_SOLVER_2S_TAYLOR = second_order_taylor("dpm-solver-2s-taylor", NOISE)
 DPM_SOLVER_3S = third_order("dpm-solver-3s", NOISE)
 DPM_SOLVER_3S_TAYLOR = third_order_taylor("dpm-solver-3s-taylor", NOISE)
 DPM_SOLVER_PP_2S = second_order("dpm-solver++-2s", DATA)
-DPM_SOLVER_PP_2S_TAYLOR = second_order_taylor("dpm-solver++-2s-taylor", DATA)
+DPM_SOLVER_PP_2S_TAYLOR = second_order_taylor("dpm-solver++-2s-taylor", DATA, aliases=("res-2s",))
 DPM_SOLVER_PP_3S = third_order("dpm-solver++-3s", DATA)
 DPM_SOLVER_PP_3S_TAYLOR = third_order_taylor("dpm-solver++-3s-taylor", DATA)
+
+
+def exponential_runge_kutta(
+    name: str, places: tuple[Place, ...], matrix: tuple[tuple[sp.Expr, ...], ...], order: int, cite: str, summary: str
+) -> Method:
+    """Weights over h of the outputs at the stages; that of the base point makes each row sum to the one-node weight."""
+    rows = []
+    for place, line in zip((*places, 1), matrix, strict=True):
+        end = sp.S.One if place == 1 else place
+        base = end * phi(1, -end * h) - sum(line, start=sp.S.Zero)
+        used = [(stage(k), a) for k, a in enumerate(line, start=1) if a != 0]
+        nodes, weights = zip((NOW, base), *used, strict=True)
+        rows.append(Row(nodes=nodes, published=tuple(h * a for a in weights), to=place))
+    return Method(
+        name=name,
+        family="exponential-runge-kutta",
+        frame=DATA,
+        rows=tuple(rows),
+        order=order,
+        cite=cite,
+        summary=summary,
+        provenance="published; the tableau of the paper",
+    )
+
+
+# RES asks of its third order that 2 (g c2 + c3) = 3 (g c2^2 + c3^2), and takes c2 = 1/2, c3 = 1: g = 4.
+_G = sp.Integer(4)
+RES_3S = exponential_runge_kutta(
+    "res-3s",
+    (HALF, 1),
+    (
+        (),
+        (_G * HALF * phi(2, -HALF * h) + phi(2, -h) / HALF,),
+        (_G / (_G * HALF + 1) * phi(2, -h), phi(2, -h) / (_G * HALF + 1)),
+    ),
+    order=3,
+    cite="zhang2023res",
+    summary="Two stages, at the middle and at the end, of Hochbruck and Ostermann's third-order family.",
+)
+ETD_RK4 = exponential_runge_kutta(
+    "etd-rk4",
+    (HALF, HALF, 1),
+    (
+        (),
+        (HALF * phi(1, -HALF * h),),
+        (sp.S.Zero, phi(1, -HALF * h)),
+        (
+            2 * phi(2, -h) - 4 * phi(3, -h),
+            2 * phi(2, -h) - 4 * phi(3, -h),
+            4 * phi(3, -h) - phi(2, -h),
+        ),
+    ),
+    order=4,
+    cite="cox2002etd",
+    summary="The exponential form of the classical Runge-Kutta method.",
+)

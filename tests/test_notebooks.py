@@ -1,0 +1,178 @@
+"""The chapters run from top to bottom, in a fresh process, without a warning; what they cite and refer to exists."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "proofs_notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.md"))
+BIBLIOGRAPHY = ROOT / "book" / "references.bib"
+LABEL = re.compile(r"^\$\$ \(([\w-]+)\)$", flags=re.M)
+SECONDS = 60  # of processor time, so that a busy machine does not fail a test
+FRONT = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+    format_version: 0.13
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+"""
+
+# Reads cells from standard input and runs them in one namespace. Each is moved down to where it stands in its file, so
+# that line numbers are the file's.
+DRIVER = """
+import json, sys, time, traceback
+file, namespace = sys.argv[1], {"__name__": "__main__"}
+for cell in json.load(sys.stdin):
+    try:
+        exec(compile("\\n" * (cell["line"] - 1) + cell["source"], file, "exec"), namespace)
+    except BaseException as fault:
+        lines = [frame.lineno for frame in traceback.extract_tb(fault.__traceback__) if frame.filename == file]
+        line = lines[-1] if lines else getattr(fault, "lineno", None) or cell["line"]
+        traceback.print_exc()
+        sys.exit(f"{file}, cell {cell['number']}, line {line}: {type(fault).__name__}: {fault}")
+print(f"\\nseconds {time.process_time():.1f}")
+"""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A code cell: its number in the file, counted from 1, the line of its first line of code, and the code."""
+
+    number: int
+    line: int
+    source: str
+
+
+def cells(text: str) -> list[Cell]:
+    """The code cells of a MyST notebook; `:option:` lines at their top are left out.  ValueError: one does not end."""
+    found: list[Cell] = []
+    lines = iter(enumerate(text.splitlines(), start=1))
+    for number, line in lines:
+        opening = re.match(r"(`{3,})\{code-cell\}", line)
+        if not opening:
+            continue
+        body: list[tuple[int, str]] = []
+        for inside in lines:
+            if inside[1].rstrip() == opening[1]:
+                break
+            body.append(inside)
+        else:
+            raise ValueError(f"line {number}: a code cell that does not end")
+        while body and re.match(r":[\w-]+:", body[0][1]):
+            body.pop(0)
+        first = body[0][0] if body else number
+        found.append(Cell(len(found) + 1, first, "\n".join(code for _, code in body) + "\n"))
+    return found
+
+
+def execute(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run all cells of a notebook in a fresh process, in an empty folder, warnings being errors."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", DRIVER, path.name],
+        input=json.dumps([asdict(cell) for cell in cells(path.read_text(encoding="utf-8"))]),
+        cwd=folder,
+        env={**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=3 * SECONDS,
+    )
+
+
+def broken(text: str) -> list[str]:
+    """What a reader would stumble over: cited keys, equations and files that are not there."""
+    keys = set(re.findall(r"@\w+\{(\w+),", BIBLIOGRAPHY.read_text(encoding="utf-8")))
+    cited = {key.strip() for group in re.findall(r"\{cite[:\w]*\}`([^`]*)`", text) for key in group.split(",")}
+    labels = LABEL.findall(text)
+    referred = set(re.findall(r"\{eq\}`([^`]*)`", text))
+    linked = {target for target in re.findall(r"\]\(([\w./-]+\.md)\)", text) if not (FOLDER / target).exists()}
+    repeated = {label for label in labels if labels.count(label) > 1}
+    return sorted({*(cited - keys), *(referred - set(labels)), *(set(labels) - referred), *linked, *repeated})
+
+
+def test_there_are_chapters() -> None:
+    assert len(NOTEBOOKS) >= 4
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_chapter_runs(path: Path, tmp_path: Path) -> None:
+    """Every cell runs, nothing is written, and the whole takes less than a minute."""
+    done = execute(path, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.splitlines()[-1].removeprefix("seconds ")) < SECONDS
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_chapter_is_whole(path: Path) -> None:
+    """Front matter with a kernel, one title, citations and references that resolve, lines of at most 120."""
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith(FRONT)
+    prose = re.sub(r"^(`{3,}).*?^\1$", "", text, flags=re.M | re.S)
+    assert len(re.findall(r"^# ", prose, flags=re.M)) == 1
+    assert "## What to remember" in prose
+    assert broken(text) == []
+    assert [line for line in text.splitlines() if len(line) > 120] == []
+
+
+def test_no_two_chapters_share_a_label() -> None:
+    """Equations are numbered through the whole book."""
+    labels = [label for path in NOTEBOOKS for label in LABEL.findall(path.read_text(encoding="utf-8"))]
+    assert sorted(set(labels)) == sorted(labels)
+
+
+def test_no_output_is_stored() -> None:
+    """Assert that there is text only: no .ipynb, no picture, nothing encoded."""
+    assert {path.suffix for path in FOLDER.iterdir() if path.name != "__pycache__"} == {".md"}
+    for path in NOTEBOOKS:
+        assert "base64" not in path.read_text(encoding="utf-8")
+
+
+def notebook(folder: Path, *sources: str) -> Path:
+    path = folder / "planted.md"
+    body = "\n".join(f"Text.\n\n```{{code-cell}} ipython3\n{source}\n```\n" for source in sources)
+    path.write_text(f"{FRONT}\n# Planted\n\n{body}", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ("b = a\nassert b == 2", "AssertionError"),
+        ("b = a +", "SyntaxError"),
+        ("import warnings\nwarnings.warn('careful')", "UserWarning"),
+        ("def f():\n    return missing\n\nf()", "NameError"),
+    ],
+)
+def test_a_broken_cell_is_reported_with_its_place(tmp_path: Path, bad: str, says: str) -> None:
+    path = notebook(tmp_path, ":tags: [x]\na = 1", bad, "c = 3")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    guilty = {"AssertionError": "assert b == 2", "SyntaxError": "b = a +", "NameError": "    return missing"}
+    line = lines.index(guilty.get(says, "warnings.warn('careful')")) + 1
+    done = execute(path, tmp_path)
+    assert done.returncode == 1
+    assert f"planted.md, cell 2, line {line}: {says}" in done.stderr.splitlines()[-1]
+
+
+def test_a_cell_that_does_not_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="line 2"):
+        cells("text\n```{code-cell} ipython3\na = 1\n")
+
+
+def test_planted_references_are_found() -> None:
+    text = "{cite}`song2021ddim, nobody1999` {eq}`there` {eq}`nowhere` [x](nofile.md)\n$$\na\n$$ (there)\n"
+    assert broken(text) == ["nobody1999", "nofile.md", "nowhere"]

@@ -1,0 +1,40 @@
+"""Samplers whose step carries z otherwise: BDIA from two states, the conjugate integrator with a linear part kept."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from ..frames import NOISE_RHO, NOISE_T
+from ..method import NOW, Method, Parameter, Row
+from ..notation import SHRINK, b, gamma, h, r
+from ..phi import damped, phi
+from .classical import DDIM
+
+# x' = gamma x_{n-1} + (DDIM's step from x_n to n+1) - gamma (DDIM's step from x_n back to n-1), divided by alpha'.
+_share = gamma * SHRINK
+BDIA_DDIM = Method(
+    name="bdia-ddim",
+    family="bdia",
+    frame=NOISE_RHO,
+    rows=(Row((NOW,), published=(h * (1 + _share * r[0]),), states=(1 - _share, _share)),),
+    order=1,
+    cite="zhang2024bdia",
+    summary="DDIM's step from the state before last, a share gamma of the backward step undone: exactly invertible.",
+    start=DDIM,
+    provenance="published; read in the README and the code of BDIA",
+    equal_steps=True,
+    parameters=(Parameter("gamma", gamma, sp.Rational(1, 2), sp.Interval(0, 1), orders=((sp.S.One, 2),)),),
+)
+
+# Euler's step for e^{b t} x/alpha, whose linear part b is kept and whose weight is integrated exactly.
+LAMBDA_DDIM = Method(
+    name="lambda-ddim",
+    family="conjugate",
+    frame=NOISE_T,
+    rows=(Row((NOW,), published=(damped(b),), states=((1 + b * h) * phi(0, -b * h),)),),
+    order=1,
+    cite="pandey2024efficient",
+    summary="The conjugate integrator lambda-DDIM-I: Euler's step in e^{b t} x/alpha, the linear part b kept.",
+    provenance="published; read in the code of its authors for the variance-preserving schedule",
+    parameters=(Parameter("b", b, sp.S.One, sp.Interval(-sp.oo, sp.oo)),),
+)
