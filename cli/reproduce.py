@@ -16,6 +16,7 @@ from ..numerics.studies.config import parse
 from ..numerics.studies.figures import Curve, Panel, draw
 from ..numerics.studies.manifest import manifest
 from ..numerics.studies.run import Progress, check_writable, run, silent, write_text
+from ..numerics.studies.stability import draw_stability
 from ..numerics.targets.mixture import GaussianMixture
 
 M1 = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
@@ -107,6 +108,7 @@ def reproduce(out: Path, quick: bool, progress: Progress = silent) -> dict[str, 
     rows = table(answers, predictions(wanted, points=801 if quick else 2001))
     for stem, panels in figures(answers, rows).items():
         draw(panels, out / stem)
+    draw_stability(out / "stability")
     answer = {
         "records": [{"study": name, **r} for name, a in answers.items() for r in a["records"]],
         "exponents": rows,

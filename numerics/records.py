@@ -52,6 +52,8 @@ class Parameter:
 class Record:
     """One sampler of the catalogue; see theory.method.Method for the fields.
 
+    stability: S of the real stability interval (-S, 0) in the limit of short steps, at the defaults of the parameters
+    (theory/stability.py); None if it is infinite.
     values: what stands for each parameter, by its symbol; empty: the defaults.
     """
 

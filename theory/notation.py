@@ -74,3 +74,8 @@ gamma = declare("gamma", "share of the backward step that BDIA undoes", r"\gamma
 b = declare("b", "rate of the linear part that a conjugate integrator keeps", "b", real=True)
 next_alpha = declare("next_alpha", "alpha at the end of the step", r"\alpha'", positive=True)
 next_sigma = declare("next_sigma", "sigma at the end of the step", r"\sigma'", positive=True)
+
+# The test equation dz/du = c z of linear stability.
+hc = declare("hc", "step times the rate c of the test equation dz/du = c z", "hc", real=True)
+zeta = declare("zeta", "growth factor of one step on the test equation", r"\zeta")
+gain = declare("gain", "gain of the test denoiser x0hat = gain x/alpha of guided sampling", "g", real=True)

@@ -25,6 +25,7 @@ RECORDS: tuple[Record, ...] = (
         ),
         summary="Hold the data prediction fixed over the step.",
         cite="song2021ddim",
+        stability=2.0,
     ),
 Record(
         name="exp-adams-2",
@@ -42,6 +43,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 2 data predictions exactly in lambda.",
         cite="hochbruck2010exponential",
+        stability=1.0,
     ),
 Record(
         name="exp-adams-3",
@@ -59,6 +61,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 3 data predictions exactly in lambda.",
         cite="hochbruck2010exponential",
+        stability=0.5454545454545454,
     ),
 Record(
         name="exp-adams-4",
@@ -76,6 +79,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 4 data predictions exactly in lambda.",
         cite="hochbruck2010exponential",
+        stability=0.3,
     ),
 Record(
         name="exp-adams-noise-2",
@@ -93,6 +97,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 2 noise predictions exactly in lambda.",
         cite="hochbruck2010exponential",
+        stability=1.0,
     ),
 Record(
         name="exp-adams-noise-3",
@@ -110,6 +115,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 3 noise predictions exactly in lambda.",
         cite="hochbruck2010exponential",
+        stability=0.5454545454545454,
     ),
 Record(
         name="exp-adams-noise-4",
@@ -127,6 +133,7 @@ Record(
         ),
         summary="Integrate the interpolant of the last 4 noise predictions exactly in lambda.",
         cite="hochbruck2010exponential",
+        stability=0.3,
     ),
 Record(
         name="dpm-solver++-2m",
@@ -144,6 +151,7 @@ Record(
         ),
         summary="Exponential Adams 2 with its weight collapsed onto the midpoint of the step.",
         cite="lu2022dpmsolverpp",
+        stability=1.0,
     ),
 Record(
         name="dpm-solver++-3m-published",
@@ -161,6 +169,7 @@ Record(
         ),
         summary="The three-step method as the libraries have it, with half the second divided difference.",
         cite="lu2022dpmsolverpp",
+        stability=0.6,
     ),
 Record(
         name="dpm-solver-2s",
@@ -179,6 +188,7 @@ Record(
         ),
         summary="A DDIM step to r, then the line through both noise predictions, taken at the middle.",
         cite="lu2022dpmsolver",
+        stability=2.0,
         parameters=(Parameter("r", "c2", Fraction(1, 2), 0, 1, False, (), ()),),
     ),
 Record(
@@ -198,6 +208,7 @@ Record(
         ),
         summary="A DDIM step to r, then the line through both noise predictions integrated exactly.",
         cite="lu2022dpmsolver",
+        stability=2.0,
         parameters=(Parameter("r", "c2", Fraction(1, 2), 0, 1, False, (), ()),),
     ),
 Record(
@@ -218,6 +229,7 @@ Record(
         ),
         summary="Stages at r1 and 2/3, then the line through the base and the last output integrated exactly.",
         cite="lu2022dpmsolver",
+        stability=2.5127453266183286,
         parameters=(Parameter("r1", "c2", Fraction(1, 3), 0, 1, False, (), ()),),
     ),
 Record(
@@ -238,6 +250,7 @@ Record(
         ),
         summary="Stages at r1 and 2/3, then the parabola through all three outputs integrated exactly.",
         cite="lu2022dpmsolver",
+        stability=2.5127453266183286,
         parameters=(Parameter("r1", "c2", Fraction(1, 3), 0, 1, False, (), (Fraction(2, 3),)),),
     ),
 Record(
@@ -257,6 +270,7 @@ Record(
         ),
         summary="A DDIM step to r, then the line through both data predictions, taken at the middle.",
         cite="lu2022dpmsolverpp",
+        stability=2.0,
         parameters=(Parameter("r", "c2", Fraction(1, 2), 0, 1, False, (), ()),),
     ),
 Record(
@@ -276,6 +290,7 @@ Record(
         ),
         summary="A DDIM step to r, then the line through both data predictions integrated exactly.",
         cite="lu2022dpmsolverpp",
+        stability=2.0,
         parameters=(Parameter("r", "c2", Fraction(1, 2), 0, 1, False, (), ()),),
     ),
 Record(
@@ -296,6 +311,7 @@ Record(
         ),
         summary="Stages at r1 and 2/3, then the line through the base and the last output integrated exactly.",
         cite="lu2022dpmsolverpp",
+        stability=2.5127453266183286,
         parameters=(Parameter("r1", "c2", Fraction(1, 3), 0, 1, False, (), ()),),
     ),
 Record(
@@ -316,6 +332,7 @@ Record(
         ),
         summary="Stages at r1 and 2/3, then the parabola through all three outputs integrated exactly.",
         cite="lu2022dpmsolverpp",
+        stability=2.5127453266183286,
         parameters=(Parameter("r1", "c2", Fraction(1, 3), 0, 1, False, (), (Fraction(2, 3),)),),
     ),
 Record(
@@ -336,6 +353,7 @@ Record(
         ),
         summary="Two stages, at the middle and at the end, of Hochbruck and Ostermann's third-order family.",
         cite="zhang2023res",
+        stability=2.5127453266183286,
     ),
 Record(
         name="etd-rk4",
@@ -356,6 +374,7 @@ Record(
         ),
         summary="The exponential form of the classical Runge-Kutta method.",
         cite="cox2002etd",
+        stability=2.785293563405282,
     ),
 Record(
         name="deis-tab1",
@@ -373,6 +392,7 @@ Record(
         ),
         summary="Integrate the interpolant in t of the last 2 noise predictions exactly.",
         cite="zhang2023deis",
+        stability=1.0,
     ),
 Record(
         name="deis-tab2",
@@ -390,6 +410,7 @@ Record(
         ),
         summary="Integrate the interpolant in t of the last 3 noise predictions exactly.",
         cite="zhang2023deis",
+        stability=0.5454545454545454,
     ),
 Record(
         name="deis-tab3",
@@ -407,6 +428,7 @@ Record(
         ),
         summary="Integrate the interpolant in t of the last 4 noise predictions exactly.",
         cite="zhang2023deis",
+        stability=0.3,
     ),
 Record(
         name="deis-rhoab1",
@@ -424,6 +446,7 @@ Record(
         ),
         summary="Integrate the interpolant in rho of the last 2 noise predictions exactly.",
         cite="zhang2023deis",
+        stability=1.0,
     ),
 Record(
         name="deis-rhoab2",
@@ -441,6 +464,7 @@ Record(
         ),
         summary="Integrate the interpolant in rho of the last 3 noise predictions exactly.",
         cite="zhang2023deis",
+        stability=0.5454545454545454,
     ),
 Record(
         name="deis-rhoab3",
@@ -458,6 +482,7 @@ Record(
         ),
         summary="Integrate the interpolant in rho of the last 4 noise predictions exactly.",
         cite="zhang2023deis",
+        stability=0.3,
     ),
 Record(
         name="deis-rho-kutta3",
@@ -477,6 +502,7 @@ Record(
         ),
         summary="Kutta's third-order method in rho.",
         cite="zhang2023deis",
+        stability=2.5127453266183286,
     ),
 Record(
         name="deis-rho-rk4",
@@ -497,6 +523,7 @@ Record(
         ),
         summary="The classical Runge-Kutta method in rho.",
         cite="zhang2023deis",
+        stability=2.785293563405282,
     ),
 Record(
         name="ipndm-2",
@@ -515,6 +542,7 @@ Record(
         summary="The Adams-Bashforth mixture of 2 noise predictions for equal steps, whatever the steps are.",
         cite="zhang2023deis",
         equal_steps=True,
+        stability=1.0,
     ),
 Record(
         name="ipndm-3",
@@ -533,6 +561,7 @@ Record(
         summary="The Adams-Bashforth mixture of 3 noise predictions for equal steps, whatever the steps are.",
         cite="zhang2023deis",
         equal_steps=True,
+        stability=0.5454545454545454,
     ),
 Record(
         name="ipndm-4",
@@ -551,6 +580,7 @@ Record(
         summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, whatever the steps are.",
         cite="zhang2023deis",
         equal_steps=True,
+        stability=0.3,
     ),
 Record(
         name="pndm-start",
@@ -572,6 +602,7 @@ Record(
         summary="PNDM's start: the Runge-Kutta mixture of noise predictions, its stages at the middle of the step in t.",
         cite="liu2022pndm",
         equal_steps=True,
+        stability=2.785293563405282,
     ),
 Record(
         name="pndm",
@@ -590,6 +621,7 @@ Record(
         summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, whatever the steps are.",
         cite="liu2022pndm",
         equal_steps=True,
+        stability=0.3,
     ),
 Record(
         name="s-pndm",
@@ -608,6 +640,7 @@ Record(
         summary="The Adams-Bashforth mixture of 2 noise predictions for equal steps, whatever the steps are.",
         cite="liu2022pndm",
         equal_steps=True,
+        stability=1.0,
     ),
 Record(
         name="unipc-1",
@@ -626,6 +659,7 @@ Record(
         ),
         summary="UniP-1, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
+        stability=1.0,
     ),
 Record(
         name="unipc-2",
@@ -644,6 +678,7 @@ Record(
         ),
         summary="UniP-2, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
+        stability=0.5454545454545454,
     ),
 Record(
         name="unipc-3",
@@ -662,6 +697,7 @@ Record(
         ),
         summary="UniP-3, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
+        stability=0.3,
     ),
 Record(
         name="unipc-1-bh1",
@@ -680,6 +716,7 @@ Record(
         ),
         summary="UniP-1, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
+        stability=1.0,
     ),
 Record(
         name="unipc-2-bh1",
@@ -698,6 +735,7 @@ Record(
         ),
         summary="UniP-2, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
+        stability=0.5454545454545454,
     ),
 Record(
         name="unipc-3-bh1",
@@ -716,6 +754,7 @@ Record(
         ),
         summary="UniP-3, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
+        stability=0.3,
     ),
 Record(
         name="unipc-1-vary",
@@ -734,6 +773,7 @@ Record(
         ),
         summary="UniP-1, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
+        stability=1.0,
     ),
 Record(
         name="unipc-2-vary",
@@ -752,6 +792,7 @@ Record(
         ),
         summary="UniP-2, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
+        stability=0.5454545454545454,
     ),
 Record(
         name="unipc-3-vary",
@@ -770,6 +811,7 @@ Record(
         ),
         summary="UniP-3, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
+        stability=0.3,
     ),
 Record(
         name="unipc-2-vary-published",
@@ -788,6 +830,7 @@ Record(
         ),
         summary="UniPC-2 with vary_coeff as published: the predicted output enters with the wrong coefficient.",
         cite="zhao2023unipc",
+        stability=0.75,
     ),
 Record(
         name="unipc-3-vary-published",
@@ -806,6 +849,7 @@ Record(
         ),
         summary="UniPC-3 with vary_coeff as published: the predicted output enters with the wrong coefficient.",
         cite="zhao2023unipc",
+        stability=0.34782608695652173,
     ),
 Record(
         name="edm-heun",
@@ -824,6 +868,7 @@ Record(
         ),
         summary="Trapezoid rule in rho, the new output taken at a DDIM step's result.",
         cite="karras2022edm",
+        stability=2.0,
     ),
 Record(
         name="bdia-ddim",
@@ -842,6 +887,7 @@ Record(
         summary="DDIM's step from the state before last, a share gamma of the backward step undone: exactly invertible.",
         cite="zhang2024bdia",
         equal_steps=True,
+        stability=0.6666666666666666,
         parameters=(Parameter("gamma", "gamma", Fraction(1, 2), 0, 1, True, ((1, 2),), ()),),
     ),
 Record(
@@ -860,6 +906,7 @@ Record(
         ),
         summary="The conjugate integrator lambda-DDIM-I: Euler's step in e^{b t} x/alpha, the linear part b kept.",
         cite="pandey2024efficient",
+        stability=2.0,
         parameters=(Parameter("b", "b", 1, -inf, inf, False, (), ()),),
     ),
 Record(
@@ -878,6 +925,7 @@ Record(
         ),
         summary="Hold alpha times the score fixed over the step in rho^2.",
         cite="li2024accelerating",
+        stability=2.0,
     ),
 Record(
         name="li-accelerated-ode",
@@ -896,6 +944,7 @@ Record(
         ),
         summary="Adams-Bashforth 2 in rho^2 with the past output recomputed by a backward step.",
         cite="li2024accelerating",
+        stability=2.0,
     ),
 Record(
         name="flow-euler",
@@ -913,6 +962,7 @@ Record(
         ),
         summary="Hold the velocity fixed over the step in t.",
         cite="lipman2023flow",
+        stability=2.0,
     ),
 Record(
         name="flow-heun",
@@ -931,6 +981,7 @@ Record(
         ),
         summary="Heun's method on the velocity in t.",
         cite="lipman2023flow",
+        stability=2.0,
     ),
 Record(
         name="flow-midpoint",
@@ -949,5 +1000,6 @@ Record(
         ),
         summary="The midpoint method on the velocity in t.",
         cite="lipman2023flow",
+        stability=2.0,
     ),
 )

@@ -78,12 +78,17 @@ def draw(panels: Sequence[Panel], stem: Path) -> list[Path]:
         FigureCanvasAgg(figure)
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _panel(axes, panel)
-        paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png")]
-        for path in paths:
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            metadata = {"Date": None} if path.suffix == ".svg" else {}
-            figure.savefig(temporary, format=path.suffix[1:], dpi=200, metadata=metadata)
-            os.replace(temporary, path)
+        return save(figure, stem)
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write stem.svg and stem.png (200 dpi), each whole or not at all; returns the two paths."""
+    paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png")]
+    for path in paths:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        metadata = {"Date": None} if path.suffix == ".svg" else {}
+        figure.savefig(temporary, format=path.suffix[1:], dpi=200, metadata=metadata)
+        os.replace(temporary, path)
     return paths
 
 
@@ -108,7 +113,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
     axes.minorticks_off()
     ticks = shown[:: 1 + len(shown) // 6]
     axes.set_xticks(ticks, [str(n) for n in ticks])
-    _name_ends(axes, ends)
+    name_ends(axes, ends)
 
 
 def _reference(axes: Axes, slope: float, points: list[tuple[int, float]]) -> None:
@@ -124,7 +129,7 @@ def _reference(axes: Axes, slope: float, points: list[tuple[int, float]]) -> Non
     axes.annotate(f"$N^{{-{slope:g}}}$", place, (-3, -3), textcoords="offset points", color=GREY, ha="right", va="top")
 
 
-def _name_ends(axes: Axes, ends: list[tuple[int, float, str, str]], line: float = 9.0) -> None:
+def name_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]], line: float = 9.0) -> None:
     """Names to the right of the last points, pushed apart so that none covers another (in points)."""
     axes.figure.canvas.draw()
     scale = 72 / axes.figure.dpi

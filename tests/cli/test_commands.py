@@ -103,6 +103,7 @@ def test_methods_answers_the_promised_keys(samplerproof: Command) -> None:
     assert by_name["ddim"]["order"] == 1
     assert (by_name["exp-adams-4"]["order"], by_name["exp-adams-4"]["order_asymptotic"]) == (4, 2)
     assert by_name["li-accelerated-ode"]["stochastic"] is False
+    assert (by_name["ddim"]["stability"], by_name["exp-adams-4"]["stability"]) == (2.0, 0.3)
 
 
 def test_methods_for_a_person_cuts_no_cell_in_a_pipe(samplerproof: Command) -> None:

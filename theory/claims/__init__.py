@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import adams, ddim, foundations, li, pndm, singlestep, two_state, weights
+from . import adams, ddim, foundations, guidance, li, pndm, singlestep, two_state, weights
 from .core import Claim, Proof
 
 CLAIMS: tuple[Claim, ...] = (
@@ -14,6 +14,7 @@ CLAIMS: tuple[Claim, ...] = (
     *pndm.CLAIMS,
     *two_state.CLAIMS,
     *li.CLAIMS,
+    *guidance.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Proof"]

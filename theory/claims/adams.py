@@ -63,7 +63,7 @@ def unipc_published() -> Proof:
 
 @claim(
     "unipc-vary-published",
-    "The corrector of vary_coeff as published gives the predicted output the coefficient phi_{p+1} A_{p-1,p} instead of "
+    "The corrector of vary_coeff as published gives the predicted output phi_{p+1} A_{p-1,p} instead of "
     "sum_k phi_{k+1} A_kp, and leaves the last derivative out of the past ones: it misses a constant slope, and is of "
     "order 1. With all terms it is the exact rule.",
     "zhao2023unipc",

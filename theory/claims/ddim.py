@@ -54,8 +54,8 @@ def ddim_one_formula() -> Proof:
 
 @claim(
     "ddim-names",
-    "edm-euler, dpm-solver-1 and dpm-solver++-1 as published are ddim; exp-adams-1, exp-adams-noise-1, unip-1, deis-tab0 "
-    "and deis-rhoab0 are the one-node rules of their frames.",
+    "edm-euler, dpm-solver-1 and dpm-solver++-1 as published are ddim; exp-adams-1, exp-adams-noise-1, unip-1, "
+    "deis-tab0 and deis-rhoab0 are the one-node rules of their frames.",
     "lu2022dpmsolver",
 )
 def ddim_names() -> Proof:

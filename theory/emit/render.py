@@ -17,6 +17,7 @@ from ..order import local_error, partial, predictor, prove_order
 from ..phi import phi
 from ..predictions import DEFINITION, convert
 from ..schedules import LI_BETA, LI_FIRST_BETA, SCHEDULES, Schedule
+from ..stability import real_interval
 from .printer import to_torch
 
 COMMAND = "python -m samplerproof.theory.emit"
@@ -163,9 +164,16 @@ def record(method: Method) -> str:
         f'    summary="{method.summary}",',
         f'    cite="{method.cite}",',
         *(["    equal_steps=True,"] if method.equal_steps else []),
+        *stability(method),
         *([f"    parameters=({', '.join(map(parameter, method.parameters))},),"] if method.parameters else []),
     ]
     return "Record(\n" + "\n".join(fields) + "\n)"
+
+
+def stability(method: Method) -> list[str]:
+    """The length of the real stability interval, as the nearest double; left out where it is infinite."""
+    length = real_interval(method)
+    return [] if length == sp.oo else [f"    stability={float(length.evalf(40))!r},"]
 
 
 def render_catalogue() -> str:

@@ -1,0 +1,82 @@
+"""Denoisers made of denoisers: guidance, thresholding, clipping. Visible choices, and never part of a sampler."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .denoisers import Denoiser, convert
+from .errors import InputError
+from .points import Point
+
+
+def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Denoiser:
+    """Classifier-free guidance: d = u + scale (c - u); scale 0 is the unconditional denoiser, 1 the conditional.
+
+    The same in every prediction: these are affine images of each other, with the same part of x for c and for u.
+    x of any shape and dtype; both denoisers are asked, at the same point.
+    Raises InputError on a scale that is not finite.  Ho and Salimans 2022, eq. 6, with scale = w + 1.
+    """
+    if not math.isfinite(scale):
+        raise InputError("scale", scale, "a finite number")
+
+    def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
+        c, u = conditional(x, at, prediction), unconditional(x, at, prediction)
+        return torch.lerp(u, c, scale)  # exact at 0 and at 1
+
+    return denoise
+
+
+def thresholded(denoise: Denoiser, quantile: float = 0.995, ceiling: float = 1.0) -> Denoiser:
+    """Dynamic thresholding: x0hat <- clip(x0hat, -s, s)/s with s = max(quantile of |x0hat| in the sample, ceiling).
+
+    For data in [-1, 1]: the answer lies there, and is x0hat itself where |x0hat| <= 1 = ceiling. Other predictions are
+    recomputed from it. Not linear, so superposition fails; and not smooth: a corner that a trajectory crosses costs
+    O(h^2), which leaves the order of first- and second-order samplers and takes that of higher ones.
+    x [n, ...], every one of the n samples with its own s over all other axes, in the dtype of x; the quantile is
+    interpolated linearly, without torch.quantile, which refuses large samples.
+    Raises InputError on a quantile outside [0, 1], a ceiling that is not positive and finite, and x without a batch.
+    Saharia et al. 2022, section 2.3; ceiling as in the code of DPM-Solver++ (Lu et al. 2022).
+    """
+    if not 0 <= quantile <= 1:
+        raise InputError("quantile", quantile, "a number in [0, 1]")
+    if not 0 < ceiling < math.inf:
+        raise InputError("ceiling", ceiling, "positive and finite")
+
+    def threshold(data: Tensor) -> Tensor:
+        if data.ndim < 2 or not data[0].numel():
+            raise InputError("x", list(data.shape), "a batch first, then at least one axis that is not empty")
+        s = _quantile(data.abs().flatten(1), quantile).clamp(min=ceiling)
+        s = s.reshape(-1, *[1] * (data.ndim - 1))
+        return torch.maximum(torch.minimum(data, s), -s) / s
+
+    return _on_data(denoise, threshold)
+
+
+def clipped(denoise: Denoiser, low: float, high: float) -> Denoiser:
+    """Static thresholding: x0hat <- clip(x0hat, low, high); other predictions are recomputed from it.
+
+    x of any shape and dtype.  Raises InputError unless low < high.  Saharia et al. 2022, section 2.3.
+    """
+    if not low < high:
+        raise InputError("low", low, f"below high = {high}")
+    return _on_data(denoise, lambda data: data.clamp(low, high))
+
+
+def _on_data(denoise: Denoiser, change: Callable[[Tensor], Tensor]) -> Denoiser:
+    """The denoiser whose data prediction is changed, whatever prediction is asked for."""
+
+    def changed(x: Tensor, at: Point, prediction: str) -> Tensor:
+        return convert(x, change(denoise(x, at, "data")), at, "data", prediction)
+
+    return changed
+
+
+def _quantile(values: Tensor, q: float) -> Tensor:
+    """The q-quantile along axis 1, between order statistics linearly: [n, m] -> [n]."""
+    place = q * (values.shape[1] - 1)
+    low, high = (values.kthvalue(1 + int(k), dim=1).values for k in (math.floor(place), math.ceil(place)))
+    return low + (place - math.floor(place)) * (high - low)
