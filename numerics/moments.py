@@ -29,15 +29,7 @@ def moments(grid: Grid, steps: Tensor, b: Tensor | None, wanted: set[str]) -> di
     first, last, t, h = c.lam[steps], c.lam[steps + 1], c.t[steps], c.t[steps + 1] - c.t[steps]
     finite = first.isfinite() & last.isfinite()
     rho = c.rho[steps + 1] - c.rho[steps]
-<<<<<<< HEAD
     found = {name: torch.where(finite, torch.nan, rho) for name in wanted & {*POWERS, "damped"}}
-=======
-    found = {
-        name: torch.where(finite, torch.nan, rho)
-        for name in wanted
-        if name == "damped" or name[1:].isdigit() and name[0] == "m"
-    }
->>>>>>> stability-on-main
     if not bool(finite.any()):
         return found
     first, last, t, h = (v[finite, None] for v in (first, last, t, h))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sympy as sp
 
 from ..methods import find
@@ -55,7 +57,7 @@ def unipc_published() -> Proof:
     methods = [(p, find(f"unipc-{p}{kind}"), bool(kind)) for p in (1, 2, 3) for kind in ("", "-bh1")]
     predictors = [(unified(p, False, bh1) if p > 1 else [h * phi(1, -h)], m.weights[0]) for p, m, bh1 in methods]
     correctors = [(unified(p, True, bh1), m.weights[1]) for p, m, bh1 in methods]
-    pairs = predictors + correctors
+    pairs: list[tuple[Sequence[sp.Expr], Sequence[sp.Expr]]] = [*predictors, *correctors]
     pairs += [(find(f"unipc-{p}-vary").weights[1], find(f"unipc-{p}").weights[1]) for p in (2, 3)]
     pairs += [(find("unipc-3-vary").weights[0], find("exp-adams-3").weights[0])]
     return Proof(tuple(u - w for us, ws in pairs for u, w in zip(us, ws, strict=True)))
