@@ -16,7 +16,7 @@ from .mixture import GaussianMixture
 from .reference import reference_flow
 
 CLOCKS = ("lam", "rho", "rho2")
-MOST_PLACES = 300  # of the steps of one grid: so many give the sum over thousands to some parts in ten thousand
+MOST_PLACES = 200  # of the steps of one grid: so many give the sum over thousands to some parts in ten thousand
 TOLERANCE = 1e-9  # of the flow in d > 1; predictions are good to a few parts in a thousand
 
 
