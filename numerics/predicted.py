@@ -48,12 +48,15 @@ def predict(name: str, path: Path, start: str = "exact") -> Prediction:
 
     In one dimension the samples of the path are equidistant nodes of the start law (metrics.nodes). On the path of one
     grid (targets.path.along_grid) the constants hold for its own number of steps.
-    Raises InputError for methods whose defects assume equal steps, or live in a frame whose G is not known here.
+    Raises InputError on an unknown start, and for methods whose defects assume equal steps or live in a frame whose G
+    is not known here.
     """
     record = resolve(name)
     if record.name not in DEFECTS:
         known = [n for n in DEFECTS if not n.endswith(("-start", "-end"))]
         raise InputError("method", name, f"no prediction; one of {', '.join(known)}")
+    if start not in ("ramp", "exact"):
+        raise InputError("start", start, 'one of "ramp", "exact"')
     ramp = start == "ramp"
     order = record.order_asymptotic if ramp else record.order
     error, dilution = leading_error(record, path, ramp)

@@ -292,3 +292,8 @@ def test_what_cannot_be_predicted_is_refused_in_one_line(name: str) -> None:
     assert "no prediction; one of ddim," in str(refused.value)
     assert "-start" not in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_start_values_are_exact_or_the_ramps() -> None:
+    with pytest.raises(InputError, match="start"):
+        predict("ddim", line("uniform-lambda", **LATE), "other")
