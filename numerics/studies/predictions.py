@@ -49,15 +49,13 @@ def predictions(study: Study) -> dict[tuple[str, int], Prediction]:
 def _paths(problem: Problem) -> list[tuple[Path, list[int]]]:
     """One path for all grids of a kind; on Li et al.'s schedule one for each grid. With the numbers of steps."""
     grids, choice = problem.grids, problem.study.grid
-    line = problem.mixture.dim == 1
     if problem.schedule is None or choice is None:
         return [
             (along_grid(problem.mixture, g, start_samples(problem, g.point(0), NODES_ON_ONE_GRID)), [steps])
             for steps, g in grids.items()
         ]
     x = start_samples(problem, next(iter(grids.values())).point(0), min(problem.count, NODES))
-    places = 96 if line else 48
-    path = along_kind(problem.mixture, problem.schedule, choice.kind, x, places=places, **choice.parameters)
+    path = along_kind(problem.mixture, problem.schedule, choice.kind, x, **choice.parameters)
     return [(path, list(grids))]
 
 

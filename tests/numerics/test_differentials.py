@@ -102,7 +102,7 @@ def test_elementary_differentials_in_the_plane() -> None:
     terms = DEFECTS["deis-rhoab2"](torch.ones(1, dtype=torch.float64))
     found = Differentials(partial_derivatives(TILTED, FRAMES["variance"], z, u, 4))
     for point in range(2):
-        for _, tree in terms[:6]:
+        for _, tree in terms[:4]:
             f = partial(differential, tree)
             assert torch.allclose(found.value(tree)[point], f(z[point], u[point]), rtol=1e-9, atol=1e-11), tree
             for j, axis in enumerate(torch.eye(2, dtype=torch.float64)):

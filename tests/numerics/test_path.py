@@ -23,7 +23,7 @@ M1 = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
 def test_a_gaussian_is_stretched_along_its_axes() -> None:
     """x - alpha mu grows like the root of alpha^2 C + sigma^2."""
     x = ONE.sample(5, VP.point(0.8), torch.Generator().manual_seed(2))
-    path = along_kind(ONE, VP, "uniform-lambda", x, places=7, **MIDDLE)
+    path = along_kind(ONE, VP, "uniform-lambda", x, 7, **MIDDLE)
     values, axes = torch.linalg.eigh(torch.tensor(COVARIANCE, dtype=torch.float64))
     for here, carry, at in zip(path.x, path.carry, path.columns.points(), strict=True):
         stretch = ((path.to.alpha**2 * values + path.to.sigma**2) / (at.alpha**2 * values + at.sigma**2)).sqrt()
@@ -37,7 +37,7 @@ def test_a_gaussian_is_stretched_along_its_axes() -> None:
 def test_carry_is_the_derivative_of_the_flow(mixture: GaussianMixture) -> None:
     """Central differences of a tighter reference flow, from the middle of the way to the end."""
     x = mixture.sample(4, VP.point(0.8), torch.Generator().manual_seed(3))
-    path = along_kind(mixture, VP, "uniform-t", x, places=5, **MIDDLE)
+    path = along_kind(mixture, VP, "uniform-t", x, 5, **MIDDLE)
     middle, at = path.x[3], path.columns.points()[3]
     for j, axis in enumerate(torch.eye(mixture.dim, dtype=torch.float64)):
         ends = [reference_flow(mixture, middle + s * axis, at, [path.to])[0] for s in (1e-5, -1e-5)]

@@ -21,7 +21,7 @@ from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.flow import exact_flow
 from samplerproof.numerics.targets.mixture import GaussianMixture, with_tangent
-from samplerproof.numerics.targets.path import Path, along_grid, along_kind
+from samplerproof.numerics.targets.path import PLACES, Path, along_grid, along_kind
 from samplerproof.numerics.targets.reference import reference_flow
 
 VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
@@ -218,7 +218,7 @@ LEANING = GaussianMixture([1.0], [[0.7, -0.4]], covariances=[(AXES @ torch.diag(
 @cache
 def leaning() -> Path:
     x = LEANING.sample(20, VP.point(0.8), torch.Generator().manual_seed(4))
-    return along_kind(LEANING, VP, "uniform-lambda", x, places=48, **MIDDLE)
+    return along_kind(LEANING, VP, "uniform-lambda", x, **MIDDLE)
 
 
 @pytest.mark.parametrize("name", ["ddim", "dpm-solver++-2m", "exp-adams-3"])
@@ -257,7 +257,7 @@ def test_on_a_correlated_gaussian_richardson_finds_the_same_error(name: str) -> 
 @cache
 def plane() -> Path:
     x = PLANE.sample(400, VP.point(0.8), torch.Generator().manual_seed(0))
-    return along_kind(PLANE, VP, "uniform-lambda", x, places=48, **MIDDLE)
+    return along_kind(PLANE, VP, "uniform-lambda", x, **MIDDLE)
 
 
 @pytest.mark.parametrize("name", ["ddim", "dpm-solver++-2m", "exp-adams-2", "edm-heun"])
@@ -269,6 +269,17 @@ def test_in_the_plane(name: str) -> None:
         found = {"mean": float(off.mean()), "trajectory": float(off.square().mean().sqrt())}
         for ratio in over(found, prediction, steps).values():
             assert ratio == pytest.approx(1, abs=within)
+
+
+def test_there_are_places_enough_for_order_four() -> None:
+    """Over the whole range of lambda, -5 to 4.6: half as many more change nothing, half as many do."""
+    x = PLANE.sample(200, VP.point(1.0), torch.Generator().manual_seed(0))
+    found = [
+        predict("exp-adams-4", along_kind(PLANE, VP, "uniform-lambda", x, places, **WHOLE)).constants["trajectory"]
+        for places in (PLACES // 2, PLACES, PLACES * 3 // 2)
+    ]
+    assert found[1] == pytest.approx(found[2], rel=1e-3)
+    assert found[0] != pytest.approx(found[2], rel=1e-2)
 
 
 def test_in_the_plane_another_method_fails() -> None:
