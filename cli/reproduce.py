@@ -10,21 +10,19 @@ from typing import Any
 
 from ..numerics import rates
 from ..numerics.catalogue import resolve
-from ..numerics.predicted import Prediction, predict
-from ..numerics.schedules import schedule
-from ..numerics.studies.config import parse
+from ..numerics.predicted import Prediction
+from ..numerics.studies.config import Study, parse
 from ..numerics.studies.figures import Curve, Panel, draw
 from ..numerics.studies.manifest import manifest
+from ..numerics.studies.predictions import predictions, promised
 from ..numerics.studies.run import Progress, check_writable, run, silent, write_text
 from ..numerics.studies.stability import draw_stability
-from ..numerics.targets.mixture import GaussianMixture
 
 M1 = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
 PLANE = {"weights": [0.5, 0.3, 0.2], "means": [[1.5, 0.0], [-1.0, 1.0], [0.0, -1.5]], "stds": [0.5, 0.4, 0.6]}
 VP = {"kind": "vp-linear", "beta_min": 0.1, "beta_max": 20.0}
 ADAMS = ["ddim", "dpm-solver++-2m", "exp-adams-2", "exp-adams-3", "exp-adams-4"]
-
-
+Predicted = dict[tuple[str, int], Prediction]  # of a study, by method and number of steps
 LINES = "numbers: $a$ in $N^{-a}$; lines: predicted, not fitted"
 
 
@@ -105,8 +103,10 @@ def reproduce(out: Path, quick: bool, progress: Progress = silent) -> dict[str, 
         answers[name] = run(parse(study), out / name, _part(progress, before, total, name))
         before += len(study["run"]["methods"]) * len(study["run"]["steps"])
     progress(total, total, "predicted errors")
-    rows = table(answers, predictions(wanted, points=801 if quick else 2001))
-    for stem, panels in figures(answers, rows).items():
+    parsed = {name: parse(study) for name, study in wanted.items()}
+    predicted = {name: predictions(study) for name, study in parsed.items()}
+    rows = table(parsed, answers, predicted)
+    for stem, panels in figures(answers, rows, predicted).items():
         draw(panels, out / stem)
     draw_stability(out / "stability")
     answer = {
@@ -125,27 +125,14 @@ def _part(progress: Progress, before: int, total: int, study: str) -> Callable[[
     return lambda done, _all, label: progress(before + done, total, f"{study}: {label}" if label else study)
 
 
-def predictions(wanted: dict[str, dict[str, Any]], points: int) -> dict[tuple[str, str], Prediction]:
-    """The leading errors of every study and method in one dimension for which they can be predicted."""
-    found = {}
-    for name, study in wanted.items():
-        if name == "plane" or "grid" not in study:
-            continue
-        target, kind, run_ = study["target"], dict(study["grid"]), study["run"]
-        law = GaussianMixture(target["weights"], target["means"], target["stds"])
-        vp = schedule(**study["schedule"])
-        spacing = kind.pop("kind")
-        for method in run_["methods"]:
-            found[name, method] = predict(
-                method, law, vp, spacing, start=run_.get("start", "ramp"), points=points, **kind
-            )
-    return found
-
-
-def table(answers: dict[str, dict[str, Any]], predicted: dict[tuple[str, str], Prediction]) -> list[dict[str, Any]]:
+def table(
+    studied: dict[str, Study], answers: dict[str, dict[str, Any]], predicted: dict[str, Predicted]
+) -> list[dict[str, Any]]:
     """One row a study, method and metric: nominal and asymptotic order, and the exponent measured in its window.
 
-    predicted: C of the leading error C / N^order; ratio: measured over predicted at the most steps of the window.
+    predicted: C of the leading error C / N^p, p the order with the start-up of the study (KL: C / N^{2p}); ratio:
+    measured over predicted, both at the most steps of the window; promise: how far from one that may be; fit: whether
+    it is nearer.
 
     Window: the last four numbers of steps whose value lies above 1e-11, where rounding does not show yet; on Li et
     al.'s schedule the power of log N that the order implies is divided out (see rates.fit).
@@ -159,11 +146,6 @@ def table(answers: dict[str, dict[str, Any]], predicted: dict[tuple[str, str], P
             clean = [(n, v) for n, v in zip(steps, values, strict=True) if v is not None and v > 1e-11][-4:]
             power = fit.get("log_power", 0)
             measured = rates.fit([n for n, _ in clean], [v for _, v in clean], log_power=power)
-            prediction = predicted.get((study, method))
-            constant = getattr(prediction, metric, None)  # KL is not predicted
-            ratio = None
-            if prediction is not None and constant is not None and clean:
-                ratio = clean[-1][1] * clean[-1][0] ** prediction.order / constant
             rows.append(
                 {
                     "study": study,
@@ -176,11 +158,25 @@ def table(answers: dict[str, dict[str, Any]], predicted: dict[tuple[str, str], P
                     "exponent": None if measured is None else measured.exponent,
                     "stderr": None if measured is None else measured.stderr,
                     "window": None if measured is None else list(measured.window),
-                    "predicted": constant,
-                    "ratio": ratio,
+                    **comparison(studied[study], predicted[study], method, metric, clean),
                 }
             )
     return rows
+
+
+def comparison(
+    study: Study, predicted: Predicted, method: str, metric: str, clean: list[tuple[int, float]]
+) -> dict[str, Any]:
+    """The columns of the table that compare the last of the measured values with its prediction."""
+    steps, value = clean[-1] if clean else (0, 0.0)
+    prediction = predicted.get((method, steps))
+    expected = None if prediction is None else prediction.at(metric, steps)
+    if prediction is None or expected is None:
+        return dict.fromkeys(("predicted", "ratio", "promise", "fit"))
+    ratio = value / expected
+    share = promised(study, resolve(method), prediction, metric, steps)
+    fit = "no promise" if share is None else "inside" if abs(ratio - 1) <= share else "outside"
+    return {"predicted": prediction.constants[metric], "ratio": ratio, "promise": share, "fit": fit}
 
 
 def curve(answer: dict[str, Any], method: str, metric: str) -> tuple[list[int], list[float | None]]:
@@ -189,7 +185,9 @@ def curve(answer: dict[str, Any], method: str, metric: str) -> tuple[list[int], 
     return [r["steps"] for r in of], [r["value"] for r in of]
 
 
-def figures(answers: dict[str, dict[str, Any]], rows: list[dict[str, Any]]) -> dict[str, list[Panel]]:
+def figures(
+    answers: dict[str, dict[str, Any]], rows: list[dict[str, Any]], predicted: dict[str, Predicted]
+) -> dict[str, list[Panel]]:
     """The figure in total variation, one dimension, and the one in trajectory error, two dimensions."""
     found = {(r["study"], r["method"], r["metric"]): r for r in rows}
 
@@ -197,9 +195,11 @@ def figures(answers: dict[str, dict[str, Any]], rows: list[dict[str, Any]]) -> d
         names = answers[study]["manifest"]["run"]["methods"]
         lines = []
         for name in names:
-            row = found[study, name, metric]
-            predicted = None if row["predicted"] is None else (row["predicted"], row["order"])
-            lines.append(Curve(name, *curve(answers[study], name, metric), row["exponent"], predicted))
+            steps, values = curve(answers[study], name, metric)
+            expected = [p.at(metric, n) for n in steps if (p := predicted[study].get((name, n))) is not None]
+            line = [value for value in expected if value is not None]
+            whole = line if len(line) == len(steps) else None
+            lines.append(Curve(name, steps, values, found[study, name, metric]["exponent"], whole))
         return lines
 
     tv = "total variation"
@@ -210,7 +210,7 @@ def figures(answers: dict[str, dict[str, Any]], rows: list[dict[str, Any]]) -> d
                 "Li et al., own schedule",
                 tv,
                 curves("li-schedule", "tv"),
-                note=r"numbers: $a$ in $(\log N)^{p+1} N^{-a}$, $p$ the order",
+                note=r"numbers: $a$ in $(\log N)^{p+1} N^{-a}$; lines: predicted",
             ),
             Panel(
                 r"exponential Adams, uniform $\lambda$",
@@ -226,6 +226,7 @@ def figures(answers: dict[str, dict[str, Any]], rows: list[dict[str, Any]]) -> d
                 "trajectory error (rms)",
                 curves("plane", "trajectory"),
                 [(1, 0), (2, 3), (4, 6)],
+                note=LINES,
             )
         ],
     }
@@ -236,17 +237,24 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     lines = [
         "Exponent a of N^-a by least squares over the window; where a log power b is given, of (log N)^b N^-a.",
         "",
-        "predicted: C of the leading error C N^-order, with no fitted parameter; measured / predicted at the last N.",
+        "C: the leading error is C / N^p (of KL C / N^2p) with p the order for these start values, computed from the "
+        "order proof with no fitted parameter; on Li et al.'s schedule C depends on N and is that of the last one. "
+        "Measured / predicted is taken at the last N of the window, and the promise is how far from one it may be. It "
+        "is made for methods up to order 3 that step in lambda, on grids uniform in lambda or of Karras et al., from "
+        "enough steps on; in more than one dimension for the mean distance, and the root mean square is held to it.",
         "",
         "| study | method | metric | order | with own start-up | start values | log power | exponent | ± | window "
-        "| predicted | measured / predicted |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| C | measured / predicted | promise | fit |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in rows:
         shown = [r[k] for k in ("study", "method", "metric", "order", "order_asymptotic", "start", "log_power")]
         fitted = ["", "", ""]
         if r["exponent"] is not None:
             fitted = [f"{r['exponent']:.3f}", f"{r['stderr']:.3f}", f"{r['window'][0]}..{r['window'][1]}"]
-        foreseen = ["", ""] if r["ratio"] is None else [f"{r['predicted']:.4g}", f"{r['ratio']:.4f}"]
+        foreseen = ["", "", "", ""]
+        if r["ratio"] is not None:
+            promise = "" if r["promise"] is None else f"{r['promise']:.1%}"
+            foreseen = [f"{r['predicted']:.4g}", f"{r['ratio']:.4f}", promise, r["fit"]]
         lines.append("| " + " | ".join(map(str, [*shown, *fitted, *foreseen])) + " |")
     return "\n".join(lines) + "\n"

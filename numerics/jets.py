@@ -1,28 +1,28 @@
-"""Truncated Taylor series in two variables: all partial derivatives of a formula at once, exactly."""
+"""Truncated Taylor series in several variables: all partial derivatives of a formula at once, exactly."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
-from math import factorial
+from math import factorial, prod
 
 import torch
 from torch import Tensor
 
-# Jet[i, j] is the coefficient of dz^i du^j; absent entries are zero.
-Jet = dict[tuple[int, int], Tensor]
+Place = tuple[int, ...]  # exponents of the variables
+Jet = dict[Place, Tensor]  # Taylor coefficients; absent ones are zero
 
 
-def variables(z: Tensor, u: Tensor) -> tuple[Jet, Jet]:
-    """z and u as jets."""
-    one = torch.ones_like(z)
-    return {(0, 0): z, (1, 0): one}, {(0, 0): u, (0, 1): one}
+def variables(*values: Tensor) -> list[Jet]:
+    """Each value as a variable of its own."""
+    count = len(values)
+    units = [tuple(int(i == j) for i in range(count)) for j in range(count)]
+    return [{(0,) * count: v, unit: torch.ones_like(v)} for v, unit in zip(values, units, strict=True)]
 
 
-def partials(jet: Jet, degree: int) -> dict[str, Tensor]:
-    """The derivatives up to a total degree, by name: "" the value, "zzu" twice in z and once in u."""
-    zero = torch.zeros_like(jet[0, 0])
-    places = [(i, j) for i in range(degree + 1) for j in range(degree + 1 - i)]
-    return {"z" * i + "u" * j: jet.get((i, j), zero) * (factorial(i) * factorial(j)) for i, j in places}
+def partials(jet: Jet) -> Jet:
+    """The partial derivatives, by how often each variable is differentiated."""
+    return {place: value * prod(map(factorial, place)) for place, value in jet.items()}
 
 
 def add(*jets: Jet) -> Jet:
@@ -39,27 +39,39 @@ def scale(jet: Jet, factor: float | Tensor) -> Jet:
 
 def shift(jet: Jet, constant: float | Tensor) -> Jet:
     """Add a constant."""
-    return {**jet, (0, 0): jet[0, 0] + constant if (0, 0) in jet else torch.as_tensor(constant)}
+    value = origin(jet)
+    return {**jet, value: jet[value] + constant}
+
+
+def origin(jet: Jet) -> Place:
+    """The place of the value."""
+    return (0,) * len(next(iter(jet)))
 
 
 def multiply(a: Jet, b: Jet, degree: int) -> Jet:
     """The product, cut off above the total degree."""
     total: Jet = {}
-    for (i, j), x in a.items():
-        for (k, m), y in b.items():
-            if i + j + k + m <= degree:
-                place = (i + k, j + m)
+    orders = [sum(place) for place in b]
+    for left, x in a.items():
+        room = degree - sum(left)
+        for (right, y), order in zip(b.items(), orders, strict=True):
+            if order <= room:
+                place = tuple(map(operator.add, left, right))
                 total[place] = total[place] + x * y if place in total else x * y
     return total
 
 
 def compose(jet: Jet, derivative: Callable[[int, Tensor], Tensor], degree: int) -> Jet:
-    """f(jet) from f^(k)(value)/k!, k = 0..degree: a polynomial in what the jet has beside its value."""
-    value = jet[0, 0]
-    rest = {place: v for place, v in jet.items() if place != (0, 0)}
-    total: Jet = {(0, 0): derivative(degree, value)}
+    """f(jet) from f^(k)(value)/k!, k = 0..degree: a polynomial in what the jet has beside its value.
+
+    By Horner's rule; what is still to be multiplied k times by terms of degree 1 and more is cut off at degree - k.
+    """
+    value = jet[origin(jet)]
+    rest = {place: v for place, v in jet.items() if any(place)}
+    total: Jet = {origin(jet): derivative(degree, value)}
     for k in range(degree - 1, -1, -1):
-        total = shift(multiply(total, rest, degree), derivative(k, value))
+        moved = multiply(total, rest, degree - k)
+        total = {**moved, origin(jet): derivative(k, value)}
     return total
 
 

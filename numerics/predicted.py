@@ -1,103 +1,132 @@
-"""Errors predicted before a run, without a fitted parameter: the leading term of e(N) ~ C / N^p in one dimension.
+"""Errors predicted before a run, without a fitted parameter: the leading term of e(N) ~ C / N^p.
 
-A step of size h makes the local error h^{p+1} delta(z, u), a polynomial in the derivatives of G that the order proof
-gives (generated/defects.py). Along the exact flow it is carried to the end by dz_N/dz_n, so that on a grid with
-u_n = u(n/N) the error is N^-p times the integral over i in [0, 1] of (du/di)^{p+1} delta dz_N/dz(i). Every step has
-the method's full order if start values are exact; with a start-up of order q its first step adds one local error of
-order q + 1, at the same rate if q + 1 = p and alone at a slower one if q + 1 < p.
+A step of size h makes the local error h^{p+1} delta(z, u), a sum of elementary differentials of G that the order
+proof gives (generated/defects.py). The exact flow carries it to the end, and the errors of all steps add up there. On
+grids with u_n = u(n/N) the sum is N^-p times the integral over i in [0, 1] of (du/di)^{p+1} dz_N/dz delta. Every step
+has the method's full order if start values are exact; a start-up of lower order adds its own local error at the
+start, at the same rate or alone at a slower one, and a predictor-corrector that of its last step, which is only
+predicted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from . import jets
-from .catalogue import METHODS, resolve
+from .catalogue import resolve
+from .differentials import Differentials, partial_derivatives
 from .errors import InputError
 from .generated.defects import DEFECTS
 from .generated.frames import FRAMES
-from .grids import spacing
-from .jets import Jet
-from .metrics import nodes
 from .records import Frame, Record
-from .schedules import Columns, Schedule
-from .targets.flow import exact_flow
-from .targets.mixture import GaussianMixture
+from .targets.path import Path
+
+BLOCK = 1 << 15  # points that are worked on at once
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """error(N) ~ constant / N^order, for total variation and for the root mean square trajectory error."""
+    """Leading errors C / N^p, and C / N^{2p} of KL, by metric.
+
+    In one dimension tv, kl, w2 and trajectory (root mean square; the same number as w2) over the start law; in more
+    the root mean square `trajectory` and the `mean` of |e| over the samples of the path.
+    """
 
     order: int
-    tv: float
-    trajectory: float
+    constants: dict[str, float]
+
+    def at(self, metric: str, steps: int) -> float | None:
+        """The leading error of a run of so many steps; None for a metric that is not predicted."""
+        rate = 2 * self.order if metric == "kl" else self.order
+        return self.constants[metric] / steps**rate if metric in self.constants else None
 
 
-def predict(
-    name: str,
-    mixture: GaussianMixture,
-    schedule: Schedule,
-    kind: str,
-    /,
-    *,
-    start: str = "exact",
-    points: int = 2001,
-    quadrature: int = 96,
-    **parameters: float,
-) -> Prediction:
-    """The leading errors of a method on a kind of grid (see grids.spacing).
+def predict(name: str, path: Path, start: str = "exact") -> Prediction:
+    """The leading errors of a method along a path, from "exact" start values or with the record's "ramp".
 
-    mixture: one-dimensional.  start: "exact" start values or the record's "ramp".  points: nodes of the start law;
-    quadrature: Gauss-Legendre nodes along the path.  Raises InputError in d > 1, for methods whose defects assume
-    equal steps or live in the velocity frame, and for a ramp in another frame or of predictor-correctors.
+    In one dimension the samples of the path are equidistant nodes of the start law (metrics.nodes). On the path of one
+    grid (targets.path.along_grid) the constants hold for its own number of steps.
+    Raises InputError on an unknown start, and for methods whose defects assume equal steps or live in a frame whose G
+    is not known here.
     """
     record = resolve(name)
-    if mixture.dim != 1:
-        raise InputError("target", f"d = {mixture.dim}", "errors are predicted in one dimension")
     if record.name not in DEFECTS:
-        raise InputError("method", name, f"no prediction; one of {', '.join(DEFECTS)}")
-    starts = _starts(record) if start == "ramp" else []
-    if any(first.frame != record.frame or first.kind == "predictor-corrector" for first in starts):
-        raise InputError("method", name, "no prediction with its ramp, which is in another frame or corrected")
-    frame, path = FRAMES[record.frame], spacing(schedule, kind, **parameters)
-    order = record.order if start == "exact" else record.order_asymptotic
-    source, end = (schedule.point(float(path(torch.tensor([v], dtype=torch.float64)))) for v in (0.0, 1.0))
-    x = nodes((mixture, source), points)
+        known = [n for n in DEFECTS if not n.endswith(("-start", "-end"))]
+        raise InputError("method", name, f"no prediction; one of {', '.join(known)}")
+    if start not in ("ramp", "exact"):
+        raise InputError("start", start, 'one of "ramp", "exact"')
+    ramp = start == "ramp"
+    order = record.order_asymptotic if ramp else record.order
+    error, dilution = leading_error(record, path, ramp)
+    rate = float(path.count or 1) ** order
+    if path.mixture.dim == 1:
+        return Prediction(order, _on_the_line(path, error[:, 0] * rate, dilution[:, 0] * rate))
+    distance = error.square().sum(dim=1) * rate**2
+    return Prediction(order, {"trajectory": float(distance.mean().sqrt()), "mean": float(distance.sqrt().mean())})
 
-    def local_error(method: str, q: int, i: float) -> Tensor:
-        """(du/di)^{q+1} delta of a method of order q at the fraction i, carried back to the start sample: [n, 1]."""
-        c, speed = _at(schedule, path, frame, i)
-        here, slope = exact_flow(mixture, x, source, c.points()[0])
-        m = torch.as_tensor(frame.functions(c.alpha, c.sigma)[0])
-        derivatives = partial_derivatives(mixture, frame, here / m, getattr(c, frame.clock), q)
-        return speed ** (q + 1) * DEFECTS[method](derivatives, c.alpha) * m / slope
 
-    total = torch.zeros_like(x)
+def leading_error(record: Record, path: Path, ramp: bool) -> tuple[Tensor, Tensor]:
+    """Leading terms of x_N - x_end [n, d], and in one dimension of the share of its density lost there [n, 1].
+
+    Times N^p on the path of a kind of grid. A displacement e thins a law of score s by the share div e + s . e, and
+    the flow carries that along unchanged.
+    """
+    order, steps = (record.order_asymptotic if ramp else record.order), torch.arange(len(path.weights))
+    parts: list[tuple[str, int, Tensor]] = []
     if order == record.order:
-        fractions, weights = np.polynomial.legendre.leggauss(quadrature)
-        for i, weight in zip((fractions + 1) / 2, weights / 2, strict=True):
-            total += float(weight) * local_error(record.name, order, float(i))
-    for first in starts:
-        if first.order + 1 == order:
-            total += local_error(first.name, first.order, 0.0)
-    if record.kind == "predictor-corrector":  # its last step is only predicted
-        total += local_error(f"{record.name}-predictor", order - 1, 1.0)
-    y, slope = exact_flow(mixture, x, source, end)
-    error = total * slope
+        parts += [(record.name, order, block) for block in torch.split(steps, max(1, BLOCK // len(path.end)))]
+        parts += [(f"{record.name}-end", order - 1, steps[-1:])]
+    if ramp:
+        parts += [(f"{record.name}-start", order - 1, steps[:1])]
+    error, dilution = torch.zeros_like(path.end), torch.zeros(len(path.end), 1, dtype=torch.float64)
+    for name, q, places in parts:
+        if name in DEFECTS:
+            shares = path.weights[places, None, None] if name == record.name else 1.0
+            moved, thinned = _local_errors(name, q, path, FRAMES[record.frame], places)
+            error += (shares * (path.carry[places] @ moved[..., None])[..., 0]).sum(dim=0)
+            dilution += (shares * thinned).sum(dim=0)
+    return error, dilution
 
-    density = mixture.log_density(x, source).exp()
-    moved = error[:, 0] * mixture.log_density(y, end).exp()  # p_Y - p = -(error p)'
-    return Prediction(
-        order=order,
-        tv=_variation(moved) / 2,
-        trajectory=float(torch.trapezoid(error[:, 0].square() * density, x[:, 0]).sqrt()),
-    )
+
+def _local_errors(name: str, order: int, path: Path, frame: Frame, places: Tensor) -> tuple[Tensor, Tensor]:
+    """At some places of the path the local errors h^{order+1} delta in x [q, n, d] and, if d = 1, by how much they
+    thin the density [q, n, 1]."""
+    c, x = path.columns.take(places), path.x[places]
+    line = path.mixture.dim == 1
+    scale = torch.as_tensor(frame.functions(c.alpha, c.sigma)[0], dtype=torch.float64)[:, None, None]
+    power = path.steps[frame.clock][places, None, None] ** (order + 1)
+
+    def at_every_sample(column: Tensor) -> Tensor:
+        return column[:, None].expand(x.shape[:2]).flatten()
+
+    z, u = (x / scale).flatten(0, 1), at_every_sample(getattr(c, frame.clock))
+    found = Differentials(partial_derivatives(path.mixture, frame, z, u, order + line))
+    terms = DEFECTS[name](at_every_sample(c.alpha)[:, None])
+    moved = power * scale * found.total(terms).view(x.shape)
+    if not line:
+        return moved, torch.zeros(1, 1, 1, dtype=torch.float64)
+    score = torch.stack([path.mixture(xi, at, "score") for xi, at in zip(x, c.points(), strict=True)])
+    return moved, power * found.divergence(terms).view(x.shape) + score * moved
+
+
+def _on_the_line(path: Path, error: Tensor, dilution: Tensor) -> dict[str, float]:
+    """The metrics of a small displacement [n] of the law at the end; x equidistant nodes of the start law.
+
+    The density p becomes p - (error p)' = p - dilution p: TV is half the total variation of error p, KL half the mean
+    of dilution^2, and W2 moves every quantile by its error.
+    """
+    x = path.x[0, :, 0]
+    density = path.mixture.log_density(path.x[0], path.source).exp()
+    end_density = path.mixture.log_density(path.end, path.to).exp()
+    root_mean_square = float(torch.trapezoid(error.square() * density, x).sqrt())
+    return {
+        "tv": _variation(error * end_density) / 2,
+        "kl": float(torch.trapezoid(dilution.square() * density, x)) / 2,
+        "w2": root_mean_square,
+        "trajectory": root_mean_square,
+    }
 
 
 def _variation(f: Tensor) -> float:
@@ -108,63 +137,3 @@ def _variation(f: Tensor) -> float:
     tops = here - (after - before).square() / (8 * (after - 2 * here + before))
     ends = f.new_zeros(1)
     return float(torch.cat([ends, tops, ends]).diff().abs().sum())
-
-
-def _starts(record: Record) -> list[Record]:
-    """The start-up methods of a record, the first step's last."""
-    found = []
-    while record.start is not None:
-        record = METHODS[record.start]
-        found.append(record)
-    return found
-
-
-def _at(schedule: Schedule, path: Callable[[Tensor], Tensor], frame: Frame, i: float) -> tuple[Columns, float]:
-    """The columns at a fraction of the way, and du/di there."""
-    fraction = torch.tensor([i], dtype=torch.float64, requires_grad=True)
-    columns = schedule.columns(path(fraction))
-    (speed,) = torch.autograd.grad(getattr(columns, frame.clock).sum(), fraction, retain_graph=True)
-    detached = Columns(*(getattr(columns, f).detach() for f in Columns.__dataclass_fields__))
-    return detached, float(speed)
-
-
-def partial_derivatives(mixture: GaussianMixture, frame: Frame, z: Tensor, u: Tensor, degree: int) -> dict[str, Tensor]:
-    """Derivatives of G in dz/du = G(z, u), up to a total degree, at z [n, 1] and u [1].
-
-    With y = x/alpha and w = rho^2 every G is made of the score of x0 + rho eps: data e^u (y + w score) at
-    y = e^{-u} z, w = e^{-2u}; noise e^{-2u} score; noise in rho -u score; variance -score/2.
-    """
-    zj, uj = jets.variables(z[:, 0], u.expand(len(z)))
-
-    def times(a: Jet, b: Jet) -> Jet:
-        return jets.multiply(a, b, degree)
-
-    if frame.name in ("data", "noise"):
-        w = jets.exp(jets.scale(uj, -2.0), degree)
-        if frame.name == "noise":
-            g = times(w, score_jet(mixture, zj, w, degree))
-        else:
-            y = times(zj, jets.exp(jets.scale(uj, -1.0), degree))
-            posterior = jets.add(y, times(w, score_jet(mixture, y, w, degree)))
-            g = times(jets.exp(uj, degree), posterior)
-    elif frame.name == "noise-rho":
-        g = jets.scale(times(uj, score_jet(mixture, zj, times(uj, uj), degree)), -1.0)
-    else:
-        g = jets.scale(score_jet(mixture, zj, uj, degree), -0.5)
-    return {place: value[:, None] for place, value in jets.partials(g, degree).items()}
-
-
-def score_jet(mixture: GaussianMixture, y: Jet, w: Jet, degree: int) -> Jet:
-    """The score of x0 + sqrt(w) eps: -sum_k r_k (y - mu_k)/(s_k^2 + w), r_k by a softmax of log densities."""
-    parts: list[tuple[Jet, Jet]] = []
-    for weight, mean, variance in zip(mixture.weights, mixture.means[:, 0], mixture.variances[:, 0], strict=True):
-        spread, away = jets.shift(w, variance), jets.shift(y, -mean)
-        scaled = jets.multiply(away, jets.inverse(spread, degree), degree)
-        quadratic = jets.scale(jets.multiply(away, scaled, degree), -0.5)
-        logit = jets.shift(jets.add(quadratic, jets.scale(jets.log(spread, degree), -0.5)), weight.log())
-        parts.append((logit, scaled))
-    top = torch.stack([logit[0, 0] for logit, _ in parts]).amax(dim=0)
-    masses = [jets.exp(jets.shift(logit, -top), degree) for logit, _ in parts]
-    pulls = [jets.multiply(mass, scaled, degree) for mass, (_, scaled) in zip(masses, parts, strict=True)]
-    share = jets.inverse(jets.add(*masses), degree)
-    return jets.scale(jets.multiply(jets.add(*pulls), share, degree), -1.0)

@@ -194,25 +194,3 @@ def factored(element: Any) -> sp.Expr:
         return prod((f.as_expr() ** k for f, k in factors), start=sp.sympify(coefficient))
 
     return product(element.numer) / product(element.denom)
-
-
-def local_error(proof: OrderProof) -> sp.Expr:
-    """The local error over h^{p+1} for equal steps and one unknown: sum of coefficient(r = 1) D(t)/sigma(t).
-
-    A polynomial in the partial derivatives of G, the symbols Gz, Guu, … (see partial).
-    """
-    equal = {ratio: 1 for ratio in ratios}
-    terms = (d.coefficient.subs(equal) / d.tree.sigma * differential(d.tree) for d in proof.leading_defects)
-    return sp.expand(sum(terms, start=sp.S.Zero))
-
-
-def differential(tree: Tree) -> sp.Expr:
-    """The elementary differential of a tree for one unknown: a product of partial derivatives of G."""
-    if tree == EMPTY:
-        return sp.Symbol("z")
-    return partial(len(tree.children), tree.legs) * prod(map(differential, tree.children))
-
-
-def partial(z: int, u: int) -> sp.Symbol:
-    """The derivative of G, z times in z and u times in u: G, Gz, Gzzu, …"""
-    return sp.Symbol("G" + "z" * z + "u" * u)

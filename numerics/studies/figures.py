@@ -42,14 +42,14 @@ GREY = "#8A8A8A"
 class Curve:
     """One line: its name, steps N and errors (None where a run failed), and its measured exponent if it has one.
 
-    predicted: constant C and order p of the leading error C / N^p, if it was predicted.
+    predicted: the leading errors at these steps, if they were predicted.
     """
 
     label: str
     steps: Sequence[int]
     values: Sequence[float | None]
     exponent: float | None = None
-    predicted: tuple[float, int] | None = None
+    predicted: Sequence[float] | None = None
 
     @property
     def points(self) -> list[tuple[int, float]]:
@@ -101,9 +101,8 @@ def _panel(axes: Axes, panel: Panel) -> None:
             if curve.predicted is None:
                 axes.plot(steps, values, marker=marker, color=colour)
             else:  # the points are measured, the line is not drawn through them but predicted
-                constant, order = curve.predicted
                 axes.plot(steps, values, marker, color=colour)
-                axes.plot(steps, [constant / n**order for n in steps], color=colour, linewidth=1.0)
+                axes.plot(curve.steps, curve.predicted, color=colour, linewidth=1.0)
             exponent = "" if curve.exponent is None else f"  {curve.exponent:.2f}"
             ends.append((steps[-1], values[-1], curve.label + exponent, colour))
     for slope, index in panel.slopes:

@@ -76,12 +76,7 @@ class Measurement:
     def _start(self, source: Point) -> Tensor:
         """Start samples [n, d] at the first point of a grid."""
         if source not in self._starts:
-            law, count = self.problem.start_law(source), self.problem.count
-            if self.problem.mixture.dim == 1:
-                self._starts[source] = metrics.nodes(law, count)
-            else:
-                generator = torch.Generator().manual_seed(self.problem.study.run.seed)
-                self._starts[source] = law[0].sample(count, law[1], generator)
+            self._starts[source] = start_samples(self.problem, source)
         return self._starts[source]
 
     def _reference(self, source: Point, to: Point) -> Tensor:
@@ -90,6 +85,14 @@ class Measurement:
             (end,) = reference_flow(self.problem.mixture, self._start(source), source, [to])
             self._references[source, to] = end
         return self._references[source, to]
+
+
+def start_samples(problem: Problem, source: Point, nodes: int | None = None) -> Tensor:
+    """Start samples [n, d] at the first point of a grid: in 1-D as many nodes as said, or as the study has."""
+    law = problem.start_law(source)
+    if problem.mixture.dim == 1:
+        return metrics.nodes(law, nodes or problem.count)
+    return law[0].sample(problem.count, law[1], torch.Generator().manual_seed(problem.study.run.seed))
 
 
 def _check_finite(*tensors: Tensor) -> None:

@@ -7,7 +7,8 @@ import difflib
 import sys
 from pathlib import Path
 
-from .render import COMMAND, render_all
+from .render import render_all
+from .text import COMMAND
 
 GENERATED = Path(__file__).resolve().parents[2] / "numerics" / "generated"
 KEEP = {"__init__.py"}

@@ -1,0 +1,78 @@
+"""What a study will find, predicted: the leading errors of its methods, and how closely these are promised to fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..generated.defects import DEFECTS
+from ..predicted import Prediction, predict
+from ..records import Record
+from ..targets.path import Path, along_grid, along_kind
+from .config import Study
+from .measure import start_samples
+from .problem import Problem, prepare
+
+NODES = 2001  # in 1-D, at most: no prediction gains from more
+NODES_ON_ONE_GRID = 801
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Measured over predicted lies within 1 +- share from so many steps on."""
+
+    steps: int
+    share: float
+
+
+# On grids uniform in lambda or of Karras et al., in root mean square and TV; KL, a square, has twice the share.
+LINE = (Promise(128, 0.05), Promise(512, 0.01))
+LINE_THIRD_ORDER_MULTISTEP = (Promise(256, 0.06), Promise(2048, 0.01))
+SPACE = (Promise(64, 0.05), Promise(256, 0.011))  # of the mean distance
+
+
+def predictions(study: Study) -> dict[tuple[str, int], Prediction]:
+    """The leading errors by method (as the study names it) and number of steps, of methods that can be predicted.
+
+    Empty where the start law is not the process's own: then errors do not go to zero.
+    """
+    problem, found = prepare(study), {}
+    if study.run.init != "exact":
+        return {}
+    methods = [(name, record) for name, record in problem.methods if record.name in DEFECTS]
+    for path, numbers in _paths(problem):
+        for name, record in methods:
+            prediction = predict(record.name, path, study.run.start)
+            found.update({(name, steps): prediction for steps in numbers})
+    return found
+
+
+def _paths(problem: Problem) -> list[tuple[Path, list[int]]]:
+    """One path for all grids of a kind; on Li et al.'s schedule one for each grid. With the numbers of steps."""
+    grids, choice = problem.grids, problem.study.grid
+    if problem.schedule is None or choice is None:
+        return [
+            (along_grid(problem.mixture, g, start_samples(problem, g.point(0), NODES_ON_ONE_GRID)), [steps])
+            for steps, g in grids.items()
+        ]
+    x = start_samples(problem, next(iter(grids.values())).point(0), min(problem.count, NODES))
+    path = along_kind(problem.mixture, problem.schedule, choice.kind, x, **choice.parameters)
+    return [(path, list(grids))]
+
+
+def promised(study: Study, record: Record, prediction: Prediction, metric: str, steps: int) -> float | None:
+    """How far measured over predicted may lie from one, or None: no promise for so few steps or in such a study."""
+    if study.grid is None or study.grid.kind not in ("uniform-lambda", "karras"):
+        return None
+    if study.run.start == "ramp" and record.order >= 3:  # what a start-up leaves shows too late
+        return None
+    shares = [p.share for p in _promises(record, "mean" in prediction.constants) if steps >= p.steps]
+    return min(shares) * (2 if metric == "kl" else 1) if shares else None
+
+
+def _promises(record: Record, space: bool) -> tuple[Promise, ...]:
+    """Of methods that step in lambda, the grids' own clock, with all their outputs on the path; up to order 3."""
+    if record.frame not in ("data", "noise") or record.kind == "predictor-corrector" or record.order > 3:
+        return ()
+    if record.kind == "multistep" and record.order == 3:
+        return () if space else LINE_THIRD_ORDER_MULTISTEP
+    return SPACE if space else LINE

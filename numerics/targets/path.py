@@ -1,0 +1,97 @@
+"""The exact flow of start samples at places along their way, with what a displacement there becomes at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..grids import Grid, spacing
+from ..points import Point
+from ..schedules import Columns, Schedule
+from .flow import exact_flow
+from .mixture import GaussianMixture
+from .reference import reference_flow
+
+CLOCKS = ("lam", "rho", "rho2")
+PLACES = 96  # of all grids of a kind: order 4 over ten units of lambda is good to 1e-4; with 48 it is 20 % off
+MOST_PLACES = 200  # of the steps of one grid: so many give the sum over thousands to some parts in ten thousand
+TOLERANCE = 1e-9  # of the flow in d > 1; predictions are good to a few parts in a thousand
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Q places on the way of n samples, so that sum_q weights[q] f(q) is the sum over all steps of a grid.
+
+    columns: the schedule at the places [Q].  steps: by clock, the step h at each place [Q].  x [Q, n, d];
+    carry [Q, n, d, d]: dx_end/dx; end [n, d].  The first place is the start; the last begins the last step.
+    count: the number of steps N, or None where f(N) ~ C / N^p is sought: then h is du/di at a fraction i of the way,
+    the step of a grid of one step.
+    """
+
+    mixture: GaussianMixture
+    source: Point
+    to: Point
+    columns: Columns
+    steps: dict[str, Tensor]
+    weights: Tensor
+    x: Tensor
+    carry: Tensor
+    end: Tensor
+    count: int | None
+
+
+def along_kind(
+    mixture: GaussianMixture, schedule: Schedule, kind: str, x: Tensor, places: int = PLACES, /, **parameters: float
+) -> Path:
+    """The path for all grids of a kind (see grids.spacing): Gauss-Legendre places, and the two ends.
+
+    x [n, d]: samples at the noisy end.
+    """
+    fractions, weights = np.polynomial.legendre.leggauss(places)
+    i = torch.tensor([0.0, *((fractions + 1) / 2), 1.0], dtype=torch.float64, requires_grad=True)
+    columns = schedule.columns(spacing(schedule, kind, **parameters)(i))
+    steps = {}
+    for clock in CLOCKS:
+        (steps[clock],) = torch.autograd.grad(getattr(columns, clock).sum(), i, retain_graph=True)
+    fixed = Columns(*(getattr(columns, f).detach() for f in Columns.__dataclass_fields__))
+    shares = torch.tensor([0.0, *(weights / 2), 0.0], dtype=torch.float64)
+    points = fixed.points()
+    return Path(mixture, points[0], points[-1], fixed, steps, shares, *_flow(mixture, x, points, points[-1]), None)
+
+
+def along_grid(mixture: GaussianMixture, grid: Grid, x: Tensor) -> Path:
+    """The path for one grid: its steps, or some of them that stand for those around (trapezoid rule)."""
+    n = torch.linspace(0, grid.steps - 1, min(grid.steps, MOST_PLACES), dtype=torch.float64).round().long()
+    gaps = n.diff().double()
+    shares = torch.ones(len(n), dtype=torch.float64)
+    shares[:-1] += (gaps - 1) / 2
+    shares[1:] += (gaps - 1) / 2
+    here = grid.columns.take(n)
+    steps = {clock: getattr(grid.columns, clock)[n + 1] - getattr(here, clock) for clock in CLOCKS}
+    points = here.points()
+    flow = _flow(mixture, x, points, grid.points[-1])
+    return Path(mixture, points[0], grid.points[-1], here, steps, shares, *flow, grid.steps)
+
+
+def _flow(mixture: GaussianMixture, x: Tensor, points: tuple[Point, ...], to: Point) -> tuple[Tensor, Tensor, Tensor]:
+    """x at every point [Q, n, d], dx_end/dx there [Q, n, d, d] and the end [n, d]."""
+    if mixture.dim == 1:
+        flows = [(x, torch.ones_like(x)), *(exact_flow(mixture, x, points[0], point) for point in points[1:])]
+        end, slope = exact_flow(mixture, x, points[0], to)
+        carry = torch.stack([slope / slope_here for _, slope_here in flows])
+        return torch.stack([here for here, _ in flows]), carry[..., None], end
+    unit = torch.eye(mixture.dim, dtype=torch.float64)
+    start = torch.stack([x, *(axis.expand_as(x) for axis in unit)])
+
+    def denoise(state: Tensor, at: Point, prediction: str) -> Tensor:
+        """The prediction and its derivatives along d tangents: [1 + d, n, d]."""
+        values, derivatives = mixture.tangent(state[:1].expand_as(state[1:]), state[1:], at, prediction)
+        return torch.cat([values[:1], derivatives])
+
+    states = torch.stack(reference_flow(denoise, start, points[0], [*points, to], TOLERANCE))
+    tangents = states[:, 1:].permute(0, 2, 3, 1)  # dx/dx_start: [Q + 1, n, d, d]
+    carry = torch.linalg.solve(tangents[:-1], tangents[-1].expand_as(tangents[:-1]), left=False)
+    return states[:-1, 0], carry, states[-1, 0]

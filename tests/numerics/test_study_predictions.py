@@ -1,0 +1,86 @@
+"""Predictions of whole studies: the same samples as the study's, for every number of steps; promises by kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from samplerproof.numerics.catalogue import resolve
+from samplerproof.numerics.predicted import Prediction
+from samplerproof.numerics.studies.config import Study, parse
+from samplerproof.numerics.studies.predictions import predictions, promised
+from samplerproof.numerics.studies.run import run
+
+M1 = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
+PLANE = {"weights": [0.5, 0.5], "means": [[1.0, 0.0], [-1.0, 0.5]], "stds": [0.5, 0.4]}
+VP = {"kind": "vp-linear", "beta_min": 0.1, "beta_max": 20.0}
+UNIFORM = {"kind": "uniform-lambda", "t_min": 0.05, "t_max": 0.8}
+LINE, SPACE = Prediction(1, {"trajectory": 1.0, "kl": 1.0}), Prediction(1, {"trajectory": 1.0, "mean": 1.0})
+
+
+def study(**run_: Any) -> Study:
+    target, grid = run_.pop("target", M1), run_.pop("grid", UNIFORM)
+    schedule = {"kind": "li", "c0": 1.0, "c1": 7.0} if grid is None else VP
+    table = {"target": target, "schedule": schedule, "run": {"steps": [64, 128], "points": 801, **run_}}
+    return parse(table if grid is None else {**table, "grid": grid})
+
+
+@pytest.mark.parametrize(
+    ("settings", "within"),
+    [
+        ({"methods": ["ddim", "exp-adams-2"], "metrics": ["tv", "kl", "w2", "trajectory"]}, 0.05),
+        ({"methods": ["li-ddim"], "metrics": ["tv"], "grid": {"kind": "uniform-t", "t_min": 0.05, "t_max": 0.8}}, 0.05),
+        ({"methods": ["li-accelerated-ode"], "metrics": ["tv"], "grid": None}, 0.25),
+        ({"methods": ["dpm-solver++-2m"], "metrics": ["trajectory"], "target": PLANE, "points": 100}, 0.03),
+    ],
+)
+def test_every_run_of_a_study_is_predicted(settings: dict[str, Any], within: float, tmp_path: Any) -> None:
+    wanted = study(**settings)
+    found = predictions(wanted)
+    assert set(found) == {(m, n) for m in wanted.run.methods for n in wanted.run.steps}
+    for r in run(wanted, tmp_path)["records"]:
+        expected = found[r["method"], r["steps"]].at(r["metric"], r["steps"])
+        assert expected is not None
+        share = within * (2 if r["metric"] == "kl" else 1) * 128 / r["steps"]
+        assert r["value"] / expected == pytest.approx(1, abs=share), r
+
+
+def test_what_has_no_prediction_is_left_out() -> None:
+    """Weights for equal steps, the velocity frame; and every method where the start law is not the process's own."""
+    asked = study(methods=["ddim", "ipndm-2", "flow-euler"], metrics=["tv"])
+    assert {name for name, _ in predictions(asked)} == {"ddim"}
+    assert predictions(study(methods=["ddim"], metrics=["tv"], init="normal")) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "steps", "share"),
+    [
+        ("ddim", "tv", 127, None),
+        ("ddim", "tv", 128, 0.05),
+        ("dpm-solver-3s", "trajectory", 512, 0.01),
+        ("dpm-solver++-2m", "kl", 512, 0.02),
+        ("exp-adams-3", "tv", 512, 0.06),
+        ("exp-adams-3", "tv", 2048, 0.01),
+        ("exp-adams-4", "tv", 4096, None),
+        ("li-ddim", "tv", 4096, None),  # it steps in rho^2
+        ("unipc-2", "tv", 4096, None),
+    ],
+)
+def test_promises_on_the_line(name: str, metric: str, steps: int, share: float | None) -> None:
+    asked = study(methods=["ddim"], metrics=["tv"], start="exact")
+    assert promised(asked, resolve(name), LINE, metric, steps) == share
+
+
+def test_promises_elsewhere() -> None:
+    exact = study(methods=["ddim"], metrics=["trajectory"], start="exact", target=PLANE)
+    assert promised(exact, resolve("ddim"), SPACE, "trajectory", 64) == 0.05
+    assert promised(exact, resolve("ddim"), SPACE, "trajectory", 256) == 0.011
+    assert promised(exact, resolve("exp-adams-3"), SPACE, "trajectory", 256) is None
+    ramp = study(methods=["ddim"], metrics=["tv"])
+    assert promised(ramp, resolve("dpm-solver++-2m"), LINE, "tv", 128) == 0.05
+    assert promised(ramp, resolve("exp-adams-3"), LINE, "tv", 2048) is None
+    own = study(methods=["li-ddim"], metrics=["tv"], grid=None)
+    assert promised(own, resolve("ddim"), LINE, "tv", 4096) is None
+    in_time = study(methods=["ddim"], metrics=["tv"], grid={"kind": "uniform-t", "t_min": 0.05, "t_max": 0.8})
+    assert promised(in_time, resolve("ddim"), LINE, "tv", 4096) is None

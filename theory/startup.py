@@ -1,0 +1,63 @@
+"""The start-up of a method as one step of a one-step method, so that the order proof speaks of it too.
+
+Where history is missing other methods step in: from an exact value the first K steps of size h are one step of size
+K h whose stages are the points at which outputs were made. Its leading defects are what the start-up adds to the
+error. Of a predictor-corrector those steps count as well that use the outputs made at the start-up's predicted points.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from .exponential import exact
+from .method import NOW, Method, Node, Row, grid_position, stage
+from .notation import a1, h
+from .notation import r as ratios
+from .phi import phi
+
+
+def startup(method: Method) -> Method:
+    """The first steps of a method that needs history, all equal, as one step; see `length` for how many."""
+    count = length(method)
+    equal = {h: h / count, **dict.fromkeys(ratios, sp.S.One)}
+    made = {0: NOW}  # grid point -> the stage at whose point its output was made
+    state: dict[Node, sp.Expr] = {}  # weights of the state at grid point n, in units of c e^{kappa u} there
+    rows: list[Row] = []
+    for n in range(count):
+        step, stages = taken(method, n), list[Node]()
+        for row, weights in zip(step.rows, step.weights, strict=True):
+            ahead = sp.sympify(grid_position(row.to)).subs(equal)
+            total = {node: w * decay(method.frame.kappa * ahead * h / count) for node, w in state.items()}
+            for node, weight in zip(row.nodes, weights, strict=True):
+                if n and sp.sympify(weight).has(a1):
+                    raise ValueError(f"{method.name}: start: {step.name}'s weights depend on where the step begins")
+                where = stages[node.stage - 1] if node.stage else made[n - node.back]
+                total[where] = total.get(where, sp.S.Zero) + sp.sympify(weight).subs(equal)
+            place = (n + ahead) / count
+            rows.append(Row(tuple(total), to=1 if place == 1 else place, published=tuple(total.values())))
+            if row.evaluated:
+                stages.append(stage(len(rows)))
+        state, made[n + 1] = total, stages[-1]
+    name = f"{method.name}-start"
+    return Method(name, method.family, method.frame, tuple(rows), method.order_asymptotic - 1, method.cite, name)
+
+
+def length(method: Method) -> int:
+    """Steps that the start-up takes, and those that use outputs it made off the path: `history` more after its last."""
+    return method.history + (1 + method.history if method.corrects else 0)
+
+
+def taken(method: Method, available: int) -> Method:
+    """Who takes a step with so much history: the method, or one it starts with; in another frame the one-node rule."""
+    step = method
+    while step.history > available:
+        assert step.start is not None
+        step = step.start
+    if step.frame is not method.frame:
+        return Method("one-node", method.family, method.frame, (Row((NOW,), exact),), 1, method.cite, "one-node rule")
+    return step
+
+
+def decay(z: sp.Expr) -> sp.Expr:
+    """e^{-z}, in phi atoms."""
+    return 1 - z * phi(1, -z)
