@@ -28,7 +28,7 @@ from . import series
 from .method import Method, Node, grid_position, past
 from .notation import h
 from .notation import r as ratios
-from .series import Series
+from .series import Expansion, Series
 from .trees import EMPTY, Tree, trees
 
 
@@ -59,10 +59,8 @@ class OrderProof:
     leading_defects: tuple[Defect, ...]
 
 
-def weight_series(method: Method, terms: int, smooth: bool) -> Callable[[Tree], Series]:
+def weight_series(method: Method, terms: int, expand: Expansion) -> Callable[[Tree], Series]:
     """The map from a tree to its weight in the update, a series in h with that many terms."""
-
-    expand = method.expansion(smooth)
 
     @cache
     def series_of(expression: sp.Expr, more: int = 0) -> Series:
@@ -139,10 +137,11 @@ def weight_series(method: Method, terms: int, smooth: bool) -> Callable[[Tree], 
         """The predictor's leading defects in the step that ended `back` grid points ago, in units of this step."""
         proof, size = prove_order(predictor(method)), ratios[back]
         earlier = {r: ratios[k + back + 1] / size for k, r in enumerate(ratios[: len(ratios) - back - 1])}
-        return {
-            d.tree: expand.field.from_expr(d.coefficient.subs(earlier, simultaneous=True) * size ** (proof.order + 1))
+        seen = {
+            d.tree: d.coefficient.subs(earlier, simultaneous=True) * size ** (proof.order + 1)
             for d in proof.leading_defects
         }
+        return {tree: expand.of(coefficient, 1)[0] for tree, coefficient in seen.items()}
 
     return lambda tree: at_row(len(method.rows) - 1, tree)
 
@@ -160,15 +159,25 @@ def prove_order(method: Method, free: bool = False) -> OrderProof:
     For all step ratios, or, where the weights assume equal steps and `free` is not asked, for r = 1 + O(h); the
     defects then hold (r_k - 1)/h by the name of r_k.
     """
+    return _proof(method, Expansion(method.symbols, smooth=method.equal_steps and not free))
+
+
+@cache
+def equal_steps_proof(method: Method) -> OrderProof:
+    """The order for equal steps alone, and the defects there: in numbers, where free ratios make functions of them."""
+    return _proof(method, Expansion(tuple(s for s in method.symbols if s not in ratios), equal=True))
+
+
+def _proof(method: Method, expand: Expansion) -> OrderProof:
     terms = method.order + 2  # enough to prove the claim and to refute the next order
-    while (proof := _prove(method, terms, method.equal_steps and not free)) is None:
+    while (proof := _prove(method, terms, expand)) is None:
         terms += 2
     return proof
 
 
-def _prove(method: Method, terms: int, smooth: bool) -> OrderProof | None:
+def _prove(method: Method, terms: int, expand: Expansion) -> OrderProof | None:
     """The proof, if so many terms of the series decide it."""
-    weight = weight_series(method, terms, smooth)
+    weight = weight_series(method, terms, expand)
     residuals: dict[Tree, Series] = {}
     conditions = 0
     for total in range(terms + 1):

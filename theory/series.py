@@ -77,10 +77,12 @@ class Expansion:
 
     symbols: the generators of the field, as few as the expressions have: arithmetic is the cheaper.
     smooth: what is 1 (or 1/2) on a uniform grid is so up to O(h); the symbol then stands for (r_k - 1)/h.
+    equal: all step ratios are 1.
     """
 
     symbols: tuple[sp.Symbol, ...]
     smooth: bool = False
+    equal: bool = False
 
     @cached_property
     def field(self) -> Any:
@@ -108,6 +110,8 @@ class Expansion:
             return powers(inverse(factor) if exponent < 0 else factor, abs(int(exponent)))
         if expression == h:
             return shift(self.constant(1, terms), 1)
+        if self.equal and expression in ratios:
+            return self.constant(1, terms)
         if self.smooth and expression in (*ratios, MIDDLE):
             uniform = sp.Rational(1, 2) if expression == MIDDLE else sp.S.One
             deviation = shift(self.constant(self.field(expression), terms), 1)

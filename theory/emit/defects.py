@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sympy as sp
-
 from ..method import Method
 from ..methods import METHODS
-from ..notation import r as ratios
-from ..order import predictor, prove_order
+from ..order import equal_steps_proof, predictor
 from ..startup import length, startup
 from ..trees import Tree
 from .printer import to_torch
@@ -40,7 +37,7 @@ def entries(method: Method) -> list[tuple[str, Method, int]]:
     found = [(method.name, method, 1)]
     if method.start is not None:
         first = startup(method)
-        if prove_order(first).order + 1 == method.order_asymptotic:
+        if equal_steps_proof(first).order + 1 == method.order_asymptotic:
             found.append((first.name, first, length(method) ** method.order_asymptotic))
     if method.corrects:  # its last step is only predicted
         found.append((f"{method.name}-end", predictor(method), 1))
@@ -48,13 +45,13 @@ def entries(method: Method) -> list[tuple[str, Method, int]]:
 
 
 def defect_function(name: str, method: Method, factor: int) -> str:
-    proof = prove_order(method)
-    equal = dict.fromkeys(ratios, sp.S.One) | {p.symbol: p.default for p in method.parameters}
+    proof = equal_steps_proof(method)
+    defaults = {p.symbol: p.default for p in method.parameters}
     doc = f'"""{name}: local error / h^{proof.order + 1}."""'
     terms = [
-        f"    ({to_torch(factor * d.coefficient.subs(equal) / d.tree.sigma)}, {nested(d.tree)}),"
+        f"    ({to_torch(factor * d.coefficient.subs(defaults) / d.tree.sigma)}, {nested(d.tree)}),"
         for d in proof.leading_defects
-        if d.coefficient.subs(equal) != 0
+        if d.coefficient.subs(defaults) != 0
     ]
     return f"def {identifier(name)}(alpha: Tensor) -> Terms:\n" + lines(doc, "return (", *terms, ")")
 
