@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import inf
 from typing import Any
 
 from ..numerics.catalogue import METHODS
+from ..numerics.records import Parameter
 
 KEYS = (
     "name",
@@ -18,6 +21,7 @@ KEYS = (
     "nfe_per_step",
     "stability",
     "cite",
+    "parameters",
 )
 
 
@@ -27,4 +31,13 @@ def catalogue() -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, Parameter):
+        return {"name": value.name, "default": str(value.default), "low": _end(value.low), "high": _end(value.high)}
+    return value
+
+
+def _end(bound: Fraction | float) -> str | None:
+    """An end of a parameter's domain; null where there is none."""
+    return None if bound in (-inf, inf) else str(bound)

@@ -14,7 +14,8 @@ def prove(names: Sequence[str], everything: bool) -> list[dict[str, Any]]:
     """One entry a method: claimed and proved order, and the leading defects.
 
     proved: the claim is the exact order, neither more nor less.  proved_order_free: the order for free step ratios,
-    which is lower where the weights assume equal steps and the claim is for ratios 1 + O(h).
+    which is lower where the weights assume equal steps and the claim is for ratios 1 + O(h); the defects then speak of
+    e_k = (r_k - 1)/h.  certificate: all that an independent checker needs (theory/certificate.py).
     Raises InputError on an unknown name, and where names and --all are both or neither given.
     """
     if bool(names) == everything:
@@ -27,12 +28,14 @@ def prove(names: Sequence[str], everything: bool) -> list[dict[str, Any]]:
 
 
 def _proved(method: Any) -> dict[str, Any]:
+    from ..theory.certificate import certificate, coefficient
     from ..theory.order import prove_order
 
     started = time.perf_counter()
     proof = prove_order(method)
     return {
         "name": method.name,
+        "statement": proof.statement,
         "claimed_order": method.order,
         "proved_order": proof.order,
         "proved_order_free": prove_order(method, free=True).order if method.equal_steps else proof.order,
@@ -44,9 +47,10 @@ def _proved(method: Any) -> dict[str, Any]:
                 "tree": str(defect.tree),
                 "differential": defect.tree.latex,
                 "power": defect.power,
-                "coefficient": str(defect.coefficient),
+                "coefficient": coefficient(defect, method.equal_steps),
             }
             for defect in proof.leading_defects
         ],
         "seconds": round(time.perf_counter() - started, 3),
+        "certificate": certificate(method),
     }

@@ -48,11 +48,11 @@ def methods(records: list[dict[str, Any]]) -> None:
 
 def proofs(answer: list[dict[str, Any]]) -> None:
     """Claimed and proved orders, with the first of the leading defects."""
-    table = Table("name", "claimed", "proved", "with start-up", "holds", "a leading defect", "seconds")
+    table = Table("name", "claimed", "proved", "free ratios", "with start-up", "holds", "a leading defect", "seconds")
     for entry in answer:
         defects = entry["leading_defects"]
         defect = f"{defects[0]['coefficient']} h^{defects[0]['power']}  {defects[0]['tree']}" if defects else "-"
-        orders = (entry["claimed_order"], entry["proved_order"], entry["order_asymptotic"])
+        orders = [entry[key] for key in ("claimed_order", "proved_order", "proved_order_free", "order_asymptotic")]
         holds = "yes" if entry["proved"] else "NO"
         table.add_row(entry["name"], *map(str, orders), holds, escape(defect), f"{entry['seconds']:.2f}")
     _print(table)

@@ -21,7 +21,8 @@ def resolve(name: str, field: str = "method") -> Record:
     """
     base, mark, query = name.partition("?")
     if base not in _BY_NAME:
-        raise InputError(field, name, f"not a known method; {nearest(base, _BY_NAME)}")
+        own = [known for known in _BY_NAME if ":" in base or ":" not in known]  # not the libraries' names for them
+        raise InputError(field, name, f"not a known method; {nearest(base, own)}")
     record = _BY_NAME[base]
     if not mark:
         return record

@@ -20,7 +20,7 @@ import re
 from typing import Any
 
 from .method import Method, Node, Row, grid_position
-from .order import prove_order
+from .order import Defect, prove_order
 from .trees import trees
 
 
@@ -35,11 +35,9 @@ def certificate(method: Method, free: bool = False) -> dict[str, Any]:
     proof = prove_order(method, free)
     equal = method.equal_steps and not free
 
-    def coefficient(text: str) -> str:
-        return re.sub(r"\br(\d)\b", r"e\1", text).replace("middle", "e0") if equal else text
-
     return {
         "method": method.name,
+        "statement": proof.statement,
         "kappa": method.frame.kappa if method.frame.rate is None else None,
         "parameters": [p.symbol.name for p in method.parameters],
         "ratios": "1 + e_k h" if equal else "free",
@@ -49,10 +47,15 @@ def certificate(method: Method, free: bool = False) -> dict[str, Any]:
         "trees": sum(len(trees(n)) for n in range(proof.order + 1)),
         "conditions": proof.conditions,
         "leading_defects": [
-            {"tree": str(d.tree), "power": d.power, "coefficient": coefficient(str(d.coefficient))}
-            for d in proof.leading_defects
+            {"tree": str(d.tree), "power": d.power, "coefficient": coefficient(d, equal)} for d in proof.leading_defects
         ],
     }
+
+
+def coefficient(defect: Defect, equal: bool) -> str:
+    """A defect's coefficient as text; for ratios 1 + e_k h, what the proof calls r_k is e_k, and the middle e_0."""
+    text = str(defect.coefficient)
+    return re.sub(r"\br(\d)\b", r"e\1", text).replace("middle", "e0") if equal else text
 
 
 def _row(method: Method, row: Row, index: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def _at(expression: sp.Expr, index: str) -> str:
 
 def _index(place: Place) -> str:
     if not isinstance(place, int):
-        return f"n+{place}"
+        return f"n+{tex(place)}" if isinstance(place, sp.Symbol) else f"n+{place}"
     return "n" if place == 0 else f"n{place:+d}"
 
 
@@ -63,7 +63,7 @@ def _sum(terms: list[tuple[sp.Expr, str]]) -> str:
         body = "" if magnitude == 1 else tex(magnitude)
         if isinstance(magnitude, sp.Add):
             body = rf"\left({body}\right)"
-        text += f" {sign} {body} {symbol}" if text else f"{sign}{body} {symbol}"
+        text += f" {sign} {body} {symbol}" if text else f"{sign}{body} {symbol}".lstrip()
     return text
 
 

@@ -159,10 +159,14 @@ class Method:
         moved = behind + sum((limit(w, 1) for w in self.weights[i]), start=sp.S.Zero)
         if sp.cancel(moved - grid_position(row.to)) != 0:
             raise ValueError(f"{self.name}: weights: those of row {i + 1} do not sum to the length of their interval")
-        if len(row.states) == 2:
-            root = -limit(row.states[1], 0)
-            if not all(abs(value) <= 1 != value for value in self._extremes(root)):
-                raise ValueError(f"{self.name}: states: the second root {root} is not inside the unit circle or -1")
+        if len(row.states) == 2 and not all(abs(v) <= 1 != v for v in self._extremes(-limit(row.states[1], 0))):
+            raise ValueError(f"{self.name}: states: the second root {self.second_root} is outside the unit circle or 1")
+
+    @property
+    def second_root(self) -> sp.Expr | None:
+        """Of two carried states: zeta^2 - c_0 zeta - c_1 = (zeta - 1)(zeta + c_1) as h -> 0."""
+        states = self.rows[-1].states
+        return -self.expansion().of(states[1], 1)[0].as_expr() if len(states) == 2 else None
 
     def _extremes(self, value: sp.Expr) -> list[sp.Expr]:
         """The values of an expression linear in one parameter at the ends of its domain."""

@@ -53,7 +53,7 @@ r = tuple(
     declare(f"r{k}", f"step ratio (u_{{n+1-{k}}} - u_{{n-{k}}}) / h", f"r_{{{k}}}", positive=True) for k in range(1, 6)
 )
 a1 = declare("a1", "(alpha_{n-1}/alpha_n)^2, the a_{t+1} of Li et al.", r"a_{t+1}", positive=True)
-SHRINK = declare("shrink", "alpha_{n-1}/alpha_{n+1}", r"\alpha_{n-1}/\alpha_{n+1}", positive=True)
+SHRINK = declare("shrink", "alpha_{n-1}/alpha_{n+1}", r"\frac{\alpha_{n-1}}{\alpha_{n+1}}", positive=True)
 MIDDLE = declare("middle", "where the middle of the step in t lies in the clock, in units of h", "c_t", positive=True)
 
 # Where the weight of a frame is any smooth function w of its clock, its moments over the step are numbers of their own.

@@ -54,6 +54,7 @@ class OrderProof:
     """
 
     method: str
+    statement: str
     order: int
     conditions: int
     leading_defects: tuple[Defect, ...]
@@ -190,9 +191,25 @@ def _prove(method: Method, terms: int, expand: Expansion) -> OrderProof | None:
             if residual[total - tree.order]
         )
         if failing:
-            return OrderProof(method.name, total - 1, conditions, failing)
+            return OrderProof(method.name, statement(method, total - 1, expand), total - 1, conditions, failing)
         conditions += len(residuals)
     return None
+
+
+def statement(method: Method, order: int, expand: Expansion) -> str:
+    """What was proved, in words."""
+    ratios_are = "all step ratios"
+    if expand.equal:
+        ratios_are = "equal steps"
+    elif expand.smooth:
+        ratios_are = "step ratios 1 + O(h)"
+    for p in method.parameters:
+        ratios_are += f", every {p.name}" + "".join(f" but {value}" for value, _ in p.orders)
+    if method.frame.rate is not None:
+        ratios_are += ", any smooth weight"
+    if method.second_root is not None:
+        ratios_are += f"; its second root is {method.second_root}"
+    return f"{method.name} is exactly of order {order} for a smooth G in any dimension, {ratios_are}"
 
 
 def factored(element: Any) -> sp.Expr:

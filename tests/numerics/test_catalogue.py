@@ -7,6 +7,8 @@ import pytest
 from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.errors import InputError
 from samplerproof.theory.methods import METHODS as THEORY
+from samplerproof.theory.methods import find
+from samplerproof.theory.order import prove_order
 
 
 def test_the_catalogue_is_that_of_the_theory() -> None:
@@ -33,7 +35,7 @@ def test_aliases_of_ddim(alias: str) -> None:
     [
         ("dpm-solver++2m", "dpm-solver++-2m"),
         ("ddmi", "nearest: ddim"),
-        ("", "known: ddim"),
+        ("", "known: bdia-ddim, ddim"),
         ("ddim?eta=0.5", "takes no parameters"),
     ],
 )
@@ -41,3 +43,46 @@ def test_unknown_names(name: str, says: str) -> None:
     with pytest.raises(InputError) as refused:
         resolve(name)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "canonical", "order", "asymptotic"),
+    [
+        ("bdia-ddim?gamma=1", "bdia-ddim?gamma=1", 2, 2),
+        ("bdia-ddim?gamma=0.25", "bdia-ddim?gamma=1/4", 1, 1),
+        ("bdia-ddim?gamma=0.5", "bdia-ddim", 1, 1),  # the default
+        ("dpm-solver-2s?r=3e-1", "dpm-solver-2s?r=3/10", 2, 2),
+        ("res-2s?r=1/3", "dpm-solver++-2s-taylor?r=1/3", 2, 2),
+        ("lambda-ddim?b=-2", "lambda-ddim?b=-2", 1, 1),
+    ],
+)
+def test_parameters(name: str, canonical: str, order: int, asymptotic: int) -> None:
+    """Both sides of the wall agree on the name, the order and the weights' parameters."""
+    record, method = resolve(name), find(canonical)
+    assert (record.name, record.order, record.order_asymptotic) == (canonical, order, asymptotic)
+    assert (method.name, method.order, method.order_asymptotic) == (canonical, order, asymptotic)
+    assert prove_order(method).order == order
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("bdia-ddim?gamma=2", "0 <= gamma <= 1"),
+        ("bdia-ddim?gamma=x", "gamma is a number such as 1/2"),
+        ("bdia-ddim?gamma=1/0", "gamma is a number such as 1/2"),
+        ("bdia-ddim?eta=1", "bdia-ddim takes gamma"),
+        ("bdia-ddim?", "bdia-ddim takes gamma"),
+        ("bdia-ddim?gamma=1&gamma=1", "each once"),
+        ("dpm-solver-2s?r=0", "0 < r < 1"),
+        ("dpm-solver-2s?r=1", "0 < r < 1"),
+        ("dpm-solver-3s-taylor?r1=2/3", "0 < r1 < 1, not 2/3"),
+        ("lambda-ddim?b=inf", "b is a number"),
+        ("lambda-ddim?b=nan", "b is a number"),
+    ],
+)
+def test_parameters_that_are_refused_in_one_line(name: str, says: str) -> None:
+    with pytest.raises(InputError) as refused:
+        resolve(name, "run.methods[0]")
+    assert says in str(refused.value)
+    assert str(refused.value).startswith(f"run.methods[0]: got '{name}'")
+    assert "\n" not in str(refused.value)
