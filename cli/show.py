@@ -11,9 +11,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
-PIPE_WIDTH = 176  # a pipe has no width of its own; wide enough that no cell is cut
+PIPE_WIDTH = 200  # a pipe has no width of its own; wide enough that no cell is cut
 
 
 def json(answer: object) -> None:
@@ -38,11 +38,11 @@ def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
 def methods(records: list[dict[str, Any]]) -> None:
     """The catalogue as a table."""
     columns = ("frame", "kind", "order", "with start-up", "evaluations/step", "stability", "cite")
-    table = Table("name", "also known as", *columns)
+    table = Table("name", Column("also known as", no_wrap=True), *columns)
     for r in records:
         stability = "-" if r["stability"] is None else f"{r['stability']:.4g}"
         numbers = (r["order"], r["order_asymptotic"], r["nfe_per_step"], stability)
-        table.add_row(r["name"], ", ".join(r["aliases"]), r["frame"], r["kind"], *map(str, numbers), r["cite"])
+        table.add_row(r["name"], "\n".join(r["aliases"]), r["frame"], r["kind"], *map(str, numbers), r["cite"])
     _print(table)
 
 

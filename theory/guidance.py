@@ -9,11 +9,11 @@ from __future__ import annotations
 import sympy as sp
 from sympy.polys.matrices import DomainMatrix
 
-from .method import Method, grid_position
+from .method import Method, grid_position, settled
 from .notation import alpha, eps, gain, h, sigma, x0
 from .notation import r as ratios
 from .predictions import DEFINITION
-from .stability import settled, step_matrix
+from .stability import step_matrix
 
 
 def gain_matrix(method: Method) -> DomainMatrix:

@@ -276,3 +276,8 @@ class Method:
         if free - set(known):
             raise ValueError(f"{self.name}: weights: unknown symbols {sorted(free - set(known))}")
         return tuple(name for name in known if name in free)
+
+
+def settled(method: Method) -> Method:
+    """The method at the defaults of its parameters."""
+    return method.at({p.name: p.default for p in method.parameters})

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 from sympy.polys.matrices import DomainMatrix
 
-from .method import Method
+from .method import Method, settled
 from .notation import hc, zeta
 
 RING = sp.QQ[hc]
@@ -27,11 +27,6 @@ Sign: TypeAlias = Callable[[Any], int]
 
 
 # --- the characteristic polynomial
-
-
-def settled(method: Method) -> Method:
-    """The method at the defaults of its parameters."""
-    return method.at({p.name: p.default for p in method.parameters})
 
 
 def small_step(method: Method, row: int) -> tuple[tuple[sp.Rational, ...], tuple[sp.Rational, ...]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sympy as sp
 
 from .exponential import exact
-from .method import NOW, Method, Node, Row, grid_position, stage
+from .method import NOW, Method, Node, Row, grid_position, settled, stage
 from .notation import a1, h
 from .notation import r as ratios
 from .phi import phi
@@ -52,7 +52,7 @@ def taken(method: Method, available: int) -> Method:
     step = method
     while step.history > available:
         assert step.start is not None
-        step = step.start
+        step = settled(step.start)
     if step.frame is not method.frame:
         return Method("one-node", method.family, method.frame, (Row((NOW,), exact),), 1, method.cite, "one-node rule")
     return step

@@ -95,6 +95,7 @@ def test_methods_answers_the_promised_keys(samplerproof: Command) -> None:
         "nfe_per_step",
         "stability",
         "cite",
+        "parameters",
     ]
     assert all(list(record) == keys for record in records)
     by_name = {record["name"]: record for record in records}
@@ -103,6 +104,8 @@ def test_methods_answers_the_promised_keys(samplerproof: Command) -> None:
     assert by_name["ddim"]["order"] == 1
     assert (by_name["exp-adams-4"]["order"], by_name["exp-adams-4"]["order_asymptotic"]) == (4, 2)
     assert by_name["li-accelerated-ode"]["stochastic"] is False
+    assert by_name["bdia-ddim"]["parameters"] == [{"name": "gamma", "default": "1/2", "low": "0", "high": "1"}]
+    assert by_name["lambda-ddim"]["parameters"][0]["high"] is None
     assert (by_name["ddim"]["stability"], by_name["exp-adams-4"]["stability"]) == (2.0, 0.3)
 
 

@@ -11,7 +11,7 @@ import pytest
 import sympy as sp
 from mpmath import mp
 
-from samplerproof.theory.emit.defects import entries, nested
+from samplerproof.theory.emit.defects import entries, nested, predictable
 from samplerproof.theory.exponential import exact as exact_rule
 from samplerproof.theory.method import NOW, Method, Row, past
 from samplerproof.theory.methods import METHODS
@@ -21,7 +21,8 @@ from samplerproof.theory.startup import length, startup, taken
 from samplerproof.theory.trees import Tree
 
 BY_NAME = {m.name: m for m in METHODS}
-STARTED = [m.name for m in METHODS if m.start is not None and not m.equal_steps]
+STARTED = [m.name for m in METHODS if m.start is not None and predictable(m)]
+LIMITED = [name for name in STARTED if len(entries(BY_NAME[name])) > 1 + BY_NAME[name].corrects]
 Z, U = sp.symbols("z u")
 G = sp.sin(Z + U / 3) + U * Z / 2 + sp.Rational(1, 3)
 HERE = {Z: sp.Rational(2, 5), U: sp.Rational(-3, 7)}
@@ -37,9 +38,10 @@ def digits() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", STARTED)
 def test_its_order_makes_the_asymptotic_order(name: str) -> None:
-    """The first steps have exactly the order that order_asymptotic is one more than."""
+    """The first steps have exactly the order that order_asymptotic is one more than, or more where it is not theirs."""
     method = BY_NAME[name]
-    assert prove_order(startup(method)).order == method.order_asymptotic - 1
+    order = prove_order(startup(method)).order
+    assert order == method.order_asymptotic - 1 if name in LIMITED else order >= method.order_asymptotic
 
 
 def differential(tree: Tree) -> sp.Expr:
@@ -99,7 +101,7 @@ def exact(steps: int) -> Any:
     return sum(value * (steps * STEP) ** k / mp.factorial(k) for k, value in enumerate(derivatives()))
 
 
-@pytest.mark.parametrize("name", [n for n in STARTED if n[-1] in "24e" or n.startswith("unipc")])
+@pytest.mark.parametrize("name", [n for n in LIMITED if n[-1] in "24e" or n.startswith("unipc")])
 def test_its_leading_defects_are_what_a_run_leaves(name: str) -> None:
     """Here G is one function of z and u, run step by step; two steps more change nothing at this order."""
     method = BY_NAME[name]

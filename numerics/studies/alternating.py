@@ -1,0 +1,43 @@
+"""A study on steps that do not settle down: in lambda every other one is longer, however many there are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from ..grids import Grid, from_times
+from ..schedules import Schedule
+from .config import Study
+from .measure import Measurement
+from .problem import prepare
+
+BY = 2.0
+
+
+def alternating(schedule: Schedule, steps: int, t_min: float, t_max: float, by: float = BY) -> Grid:
+    """The grid whose steps in lambda are as 1 : by : 1 : by …, from t_max to t_min."""
+    ends = torch.tensor([t_max, t_min], dtype=torch.float64)
+    first, last = schedule.columns(ends).lam
+    sizes = torch.ones(steps, dtype=torch.float64)
+    sizes[1::2] = by
+    inner = first + (last - first) * sizes.cumsum(0)[:-1] / sizes.sum()
+    return from_times(schedule, torch.cat([ends[:1], schedule.time(inner), ends[1:]]))
+
+
+def run_alternating(study: Study) -> list[dict[str, Any]]:
+    """The records of a study in one dimension, its grids, uniform in lambda, replaced by alternating ones."""
+    problem = prepare(study)
+    assert problem.schedule is not None and study.grid is not None and study.grid.kind == "uniform-lambda"
+    grids = {n: alternating(problem.schedule, n, **study.grid.parameters) for n in study.run.steps}
+    measurement = Measurement(replace(problem, grids=grids))
+    records = []
+    for name, record in problem.methods:
+        for steps in study.run.steps:
+            nfe, found = measurement.measure(record, steps, study.run.metrics)
+            for metric, value in found.items():
+                finite = value if math.isfinite(value) else None
+                records.append({"method": name, "steps": steps, "nfe": nfe, "metric": metric, "value": finite})
+    return records
