@@ -148,25 +148,24 @@ class Method:
     def _check_sums(self, i: int, row: Row) -> None:
         """What every row must do as h -> 0: keep a constant z, and follow z = u - u_n where F w = 1."""
         series = self.expansion()
-
-        def limit(expression: sp.Expr, power: int) -> sp.Expr:
-            return series.of(expression, power + 1)[power].as_expr()
-
-        carried = sum((limit(c, 0) for c in row.states), start=sp.S.Zero)
-        if sp.cancel(carried - 1) != 0:
-            raise ValueError(f"{self.name}: states: the coefficients of row {i + 1} sum to {carried}, not 1")
-        behind = sum((limit(c, 0) * grid_position(-k) for k, c in enumerate(row.states)), start=sp.S.Zero)
-        moved = behind + sum((limit(w, 1) for w in self.weights[i]), start=sp.S.Zero)
-        if sp.cancel(moved - grid_position(row.to)) != 0:
+        end, states = series.element(grid_position(row.to)), [series.of(c, 1)[0] for c in row.states]
+        moved = sum((series.of(w, 2)[1] for w in self.weights[i]), start=series.field.zero)
+        for back, c in enumerate(states):
+            moved += c * series.element(grid_position(-back))
+        if carried := sum(states, start=series.field(-1)):
+            excess = series.expression(carried)
+            raise ValueError(f"{self.name}: states: the coefficients of row {i + 1} sum to 1 + ({excess}), not 1")
+        if moved - end:
             raise ValueError(f"{self.name}: weights: those of row {i + 1} do not sum to the length of their interval")
-        if len(row.states) == 2 and not all(abs(v) <= 1 != v for v in self._extremes(-limit(row.states[1], 0))):
+        if len(states) == 2 and not all(abs(v) <= 1 != v for v in self._extremes(-series.expression(states[1]))):
             raise ValueError(f"{self.name}: states: the second root {self.second_root} is outside the unit circle or 1")
 
     @property
     def second_root(self) -> sp.Expr | None:
         """Of two carried states: zeta^2 - c_0 zeta - c_1 = (zeta - 1)(zeta + c_1) as h -> 0."""
         states = self.rows[-1].states
-        return -self.expansion().of(states[1], 1)[0].as_expr() if len(states) == 2 else None
+        series = self.expansion()
+        return -series.expression(series.of(states[1], 1)[0]) if len(states) == 2 else None
 
     def _extremes(self, value: sp.Expr) -> list[sp.Expr]:
         """The values of an expression linear in one parameter at the ends of its domain."""

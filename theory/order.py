@@ -170,7 +170,7 @@ def equal_steps_proof(method: Method) -> OrderProof:
 
 
 def _proof(method: Method, expand: Expansion) -> OrderProof:
-    terms = method.order + 2  # enough to prove the claim and to refute the next order
+    terms = method.order + 1  # enough to prove the claim and to refute the next order
     while (proof := _prove(method, terms, expand)) is None:
         terms += 2
     return proof
@@ -184,9 +184,9 @@ def _prove(method: Method, terms: int, expand: Expansion) -> OrderProof | None:
     for total in range(terms + 1):
         for tree in trees(total):
             found = weight(tree)
-            residuals[tree] = (found[0] - found[0].field(1) / tree.gamma, *found[1:])
+            residuals[tree] = (found[0] - expand.field(1) / tree.gamma, *found[1:])
         failing = tuple(
-            Defect(tree, total - tree.order, factored(residual[total - tree.order]))
+            Defect(tree, total - tree.order, expand.expression(residual[total - tree.order]))
             for tree, residual in residuals.items()
             if residual[total - tree.order]
         )
@@ -210,13 +210,3 @@ def statement(method: Method, order: int, expand: Expansion) -> str:
     if method.second_root is not None:
         ratios_are += f"; its second root is {method.second_root}"
     return f"{method.name} is exactly of order {order} for a smooth G in any dimension, {ratios_are}"
-
-
-def factored(element: Any) -> sp.Expr:
-    """An element of the field as an expression, numerator and denominator in factors."""
-
-    def product(polynomial: Any) -> sp.Expr:
-        coefficient, factors = polynomial.factor_list()
-        return prod((f.as_expr() ** k for f, k in factors), start=sp.sympify(coefficient))
-
-    return product(element.numer) / product(element.denom)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import sympy as sp
@@ -17,6 +18,11 @@ from .phi import damped, phi
 Series = tuple[Any, ...]  # coefficients of h^0, h^1, …: elements of the field
 
 
+def domain(a: Series) -> Any:
+    """The field of a series' coefficients."""
+    return getattr(a[0], "field", sp.QQ)
+
+
 def add(a: Series, b: Series) -> Series:
     return tuple(x + y for x, y in zip(a, b, strict=True))
 
@@ -26,7 +32,7 @@ def scale(a: Series, factor: Any) -> Series:
 
 
 def multiply(a: Series, b: Series) -> Series:
-    total = [a[0].field.zero] * len(a)
+    total = [domain(a).zero] * len(a)
     for i, x in enumerate(a):
         if x:
             for j in range(len(a) - i):
@@ -37,7 +43,7 @@ def multiply(a: Series, b: Series) -> Series:
 
 def shift(a: Series, by: int) -> Series:
     """h^by a(h); for by < 0 the coefficients that fall off must vanish."""
-    zeros = (a[0].field.zero,) * abs(by)
+    zeros = (domain(a).zero,) * abs(by)
     if by >= 0:
         return (*zeros, *a[: len(a) - by])
     if any(a[:-by]):
@@ -49,7 +55,7 @@ def inverse(a: Series) -> Series:
     """1 / a(h), where a(0) is not zero."""
     result = [1 / a[0]]
     for n in range(1, len(a)):
-        result.append(-sum((a[k] * result[n - k] for k in range(1, n + 1)), start=a[0].field.zero) / a[0])
+        result.append(-sum((a[k] * result[n - k] for k in range(1, n + 1)), start=domain(a).zero) / a[0])
     return tuple(result)
 
 
@@ -57,15 +63,15 @@ def exp(a: Series) -> Series:
     """e^{a(h)} for a(0) = 0, from e' = a' e."""
     if a[0]:
         raise ValueError("series: exp needs a(0) = 0")
-    result = [a[0].field.one]
+    result = [domain(a).one]
     for n in range(1, len(a)):
-        result.append(sum((k * a[k] * result[n - k] for k in range(1, n + 1)), start=a[0].field.zero) / n)
+        result.append(sum((k * a[k] * result[n - k] for k in range(1, n + 1)), start=domain(a).zero) / n)
     return tuple(result)
 
 
 def powers(a: Series, exponent: int) -> Series:
     """a(h)^exponent, exponent >= 0."""
-    result: Series = (a[0].field.one, *(a[0].field.zero,) * (len(a) - 1))
+    result: Series = (domain(a).one, *(domain(a).zero,) * (len(a) - 1))
     for _ in range(exponent):
         result = multiply(result, a)
     return result
@@ -86,10 +92,27 @@ class Expansion:
 
     @cached_property
     def field(self) -> Any:
-        return field(self.symbols or ratios[:1], sp.QQ)[0]
+        """Rational functions of the symbols; the rationals themselves, much cheaper, where there are none."""
+        return field(self.symbols, sp.QQ)[0] if self.symbols else sp.QQ
+
+    def element(self, expression: sp.Expr) -> Any:
+        """An expression as an element of the field."""
+        return self.field.from_expr(expression) if self.symbols else sp.QQ.from_sympy(sp.sympify(expression))
+
+    def expression(self, element: Any) -> sp.Expr:
+        """An element of the field as an expression, numerator and denominator in factors."""
+        if not self.symbols:
+            return sp.QQ.to_sympy(element)
+
+        def product(polynomial: Any) -> sp.Expr:
+            coefficient, factors = polynomial.factor_list()
+            return prod((f.as_expr() ** k for f, k in factors), start=sp.sympify(coefficient))
+
+        return product(element.numer) / product(element.denom)
 
     def constant(self, value: Any, terms: int) -> Series:
-        return (self.field(value), *(self.field.zero,) * (terms - 1))
+        first = self.field(value) if isinstance(value, int) else value
+        return (first, *(self.field.zero,) * (terms - 1))
 
     def taylor(self, symbols: Sequence[sp.Symbol], terms: int) -> Series:
         """1 + q_1 h + q_2 h^2 + …"""
@@ -115,7 +138,7 @@ class Expansion:
         if self.smooth and expression in (*ratios, MIDDLE):
             uniform = sp.Rational(1, 2) if expression == MIDDLE else sp.S.One
             deviation = shift(self.constant(self.field(expression), terms), 1)
-            return add(self.constant(self.field.from_expr(uniform), terms), deviation)
+            return add(self.constant(self.element(uniform), terms), deviation)
         if expression in moments:
             return self._moment(moments.index(expression), terms)
         if isinstance(expression, damped):
@@ -128,7 +151,7 @@ class Expansion:
             for j in reversed(range(terms)):
                 total = add(multiply(total, z), self.constant(self.field(1) / int(sp.factorial(j + k)), terms))
             return total
-        return self.constant(self.field.from_expr(expression), terms)
+        return self.constant(self.element(expression), terms)
 
     def weight(self, position: sp.Expr, terms: int) -> Series:
         """w(u_n + position h) / w(u_n) of a frame whose weight is any smooth function of its clock."""
@@ -144,7 +167,7 @@ class Expansion:
         total = self.constant(0, terms)
         for n in reversed(range(terms)):
             binomial = sp.ff(-exponent, n) / sp.factorial(n) * (-1) ** n
-            total = add(multiply(total, rate), self.constant(self.field.from_expr(binomial), terms))
+            total = add(multiply(total, rate), self.constant(self.element(binomial), terms))
         return total
 
     def _moment(self, k: int, terms: int) -> Series:

@@ -39,8 +39,8 @@ def small_step(method: Method, row: int) -> tuple[tuple[sp.Rational, ...], tuple
         constant, linear = expansion.of(weight, 2)
         if constant:
             raise ValueError(f"{method.name}: weights: {weight} does not vanish with the step")
-        weights.append(linear.as_expr())
-    return tuple(expansion.of(c, 1)[0].as_expr() for c in method.rows[row].states), tuple(weights)
+        weights.append(expansion.expression(linear))
+    return tuple(expansion.expression(expansion.of(c, 1)[0]) for c in method.rows[row].states), tuple(weights)
 
 
 def step_matrix(
