@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from math import prod
 from typing import Any
 
@@ -77,6 +77,13 @@ def powers(a: Series, exponent: int) -> Series:
     return result
 
 
+@cache
+def in_factors(polynomial: Any) -> sp.Expr:
+    """A polynomial of the ring as a product; the defects of a method share most of theirs."""
+    coefficient, factors = polynomial.factor_list()
+    return prod((f.as_expr() ** k for f, k in factors), start=sp.sympify(coefficient))
+
+
 @dataclass(frozen=True)
 class Expansion:
     """Expressions -> series in h.
@@ -101,14 +108,7 @@ class Expansion:
 
     def expression(self, element: Any) -> sp.Expr:
         """An element of the field as an expression, numerator and denominator in factors."""
-        if not self.symbols:
-            return sp.QQ.to_sympy(element)
-
-        def product(polynomial: Any) -> sp.Expr:
-            coefficient, factors = polynomial.factor_list()
-            return prod((f.as_expr() ** k for f, k in factors), start=sp.sympify(coefficient))
-
-        return product(element.numer) / product(element.denom)
+        return in_factors(element.numer) / in_factors(element.denom) if self.symbols else sp.QQ.to_sympy(element)
 
     def constant(self, value: Any, terms: int) -> Series:
         first = self.field(value) if isinstance(value, int) else value

@@ -40,7 +40,9 @@ def entries(method: Method) -> list[tuple[str, Method, int]]:
         if equal_steps_proof(first).order + 1 == method.order_asymptotic:
             found.append((first.name, first, length(method) ** method.order_asymptotic))
     if method.corrects:  # its last step is only predicted
-        found.append((f"{method.name}-end", predictor(method), 1))
+        last = predictor(method)
+        if equal_steps_proof(last).order + 1 == method.order:
+            found.append((f"{method.name}-end", last, 1))
     return found
 
 
