@@ -182,6 +182,8 @@ class Method:
         found = set().union(*(sp.sympify(e).free_symbols for e in (*places, *self._numbers())))
         if found & {a1, SHRINK}:
             found |= {ratios[0], *((alpha,) if a1 in found else ()), *(ALPHA_TAYLOR if SHRINK in found else ())}
+        if any(len(row.states) > 1 for row in self.rows):
+            found.add(ratios[0])
         if self.frame.rate is not None:
             found |= set(WEIGHT_TAYLOR)
         if self.corrects:  # what went before: the predictors of the steps that made the history

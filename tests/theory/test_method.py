@@ -42,12 +42,28 @@ def test_find_takes_aliases_and_refuses_others() -> None:
         ("edm-heun", "multistage", 0, 2, 2),
         ("li-accelerated-ode", "general-linear", 1, 2, 2),
         ("unipc-3", "predictor-corrector", 2, 4, 3),
+        ("bdia-ddim", "multistep", 1, 1, 1),
+        ("bdia-ddim?gamma=1", "multistep", 1, 2, 2),
+        ("pndm", "multistep", 3, 2, 2),
+        ("deis-tab3", "multistep", 3, 4, 2),
     ],
 )
 def test_derived_facts(name: str, kind: str, history: int, order: int, asymptotic: int) -> None:
     method = find(name)
     facts = (method.kind, method.history, method.order, method.order_asymptotic)
     assert facts == (kind, history, order, asymptotic)
+
+
+HALF, TINY = sp.Rational(1, 2), 1 + sp.Rational(1, 10**6)
+EULER = Method("euler", "test", NOISE_RHO, (Row((NOW,), exact),), order=1, cite="x", summary="")
+DEIS = find("deis-tab1")
+
+
+def two_states(now: sp.Expr, before: sp.Expr, weight: sp.Expr) -> Method:
+    """z' = now z_n + before z_{n-1} + weight F, for equal steps."""
+    free = weight + h * before * (r[0] - 1)  # the same where r = 1, and right for other ratios
+    row = Row((NOW,), published=(free,), states=(now, before))
+    return replace(EULER, rows=(row,), start=find("ddim"))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +83,17 @@ def test_derived_facts(name: str, kind: str, history: int, order: int, asymptoti
         (lambda: replace(find("unipc-1"), rows=find("unipc-1").rows[::-1]), "only the last row"),
         (lambda: Row((NOW,), exact, to=sp.Rational(3, 2)), "between 0 and 1"),
         (lambda: replace(find("ddim"), rows=(Row((NOW, NOW), exact),)).weights, "coincide"),
-        (lambda: replace(find("ddim"), rows=(Row((NOW,), published=(sp.Symbol("q"),)),)).arguments(0), "unknown"),
+        (lambda: replace(find("ddim"), rows=(Row((NOW,), published=(sp.Symbol("q") * h,)),)), "weights: unknown"),
+        (lambda: replace(find("ddim"), rows=(Row((NOW,), published=(2 * h,)),)), "weights: .* do not sum"),
+        (lambda: replace(EULER, rows=(Row((NOW,), published=(h * TINY,)),)), "weights: .* do not sum"),
+        (lambda: two_states(HALF, TINY / 2, h * 3 / 2), "states: the coefficients of row 1 sum to"),
+        (lambda: two_states(HALF, HALF, h * 3 / 2 * TINY), "weights: .* do not sum"),
+        (lambda: two_states(-sp.S.One, sp.Integer(2), 3 * h), "states: the second root -2 is outside"),
+        (lambda: two_states(sp.Integer(2), -sp.S.One, sp.S.Zero), "states: the second root 1 is outside"),
+        (lambda: Row((NOW,), exact, states=()), "states: 0 coefficients"),
+        (lambda: Row((NOW,), exact, states=(sp.S.One, 0.5 * h)), "states: .* float"),
+        (lambda: DEIS.frame.moment(5), "moments 0..4"),
+        (lambda: replace(DEIS, rows=(Row((NOW,), exact, to=sp.Rational(1, 2)), *DEIS.rows)), "moments 0..4"),
     ],
 )
 def test_what_cannot_be_a_method_is_refused_in_one_line(change: object, field: str) -> None:
@@ -81,6 +107,22 @@ def test_lagrange_polynomials_are_one_at_their_node_and_zero_at_the_others() -> 
     for j, row in enumerate(lagrange(nodes)):
         values = [sp.cancel(sum(a * c**k for k, a in enumerate(row))) for c in nodes]
         assert values == [int(i == j) for i in range(len(nodes))]
+
+
+def test_two_states_that_are_right_are_taken() -> None:
+    """Beside those that are refused: the second root is -1/2, inside the circle."""
+    assert two_states(HALF, HALF, h * 3 / 2).second_root == -HALF
+
+
+def test_values_of_parameters() -> None:
+    """A value goes into weights, places and states; the order is that of the value."""
+    half = find("bdia-ddim?gamma=1/2")
+    assert half.name == "bdia-ddim?gamma=1/2"
+    assert not half.parameters
+    assert half.second_root == -HALF
+    assert find("dpm-solver-2s?r=1/3").rows[0].to == sp.Rational(1, 3)
+    assert is_zero(find("dpm-solver-2s?r=1/2").weights[1][0])
+    assert [find(f"bdia-ddim?gamma={g}").order for g in ("0", "9/10", "1")] == [1, 1, 2]
 
 
 def test_the_family_continues() -> None:
