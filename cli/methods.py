@@ -22,6 +22,8 @@ KEYS = (
     "stability",
     "cite",
     "parameters",
+    "start",
+    "last_step",
 )
 
 

@@ -77,6 +77,11 @@ class Record:
     values: tuple[tuple[str, Fraction | int], ...] = ()
 
     @property
+    def last_step(self) -> str:
+        """How the last step of a run is taken: a correction there would cost one evaluation more."""
+        return "predicted, not corrected" if self.kind == "predictor-corrector" else "as every other"
+
+    @property
     def numbers(self) -> dict[str, Fraction | int]:
         """The value of every parameter, by its symbol."""
         return {p.symbol: p.default for p in self.parameters} | dict(self.values)

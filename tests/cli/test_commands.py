@@ -96,6 +96,8 @@ def test_methods_answers_the_promised_keys(samplerproof: Command) -> None:
         "stability",
         "cite",
         "parameters",
+        "start",
+        "last_step",
     ]
     assert all(list(record) == keys for record in records)
     by_name = {record["name"]: record for record in records}
@@ -106,6 +108,8 @@ def test_methods_answers_the_promised_keys(samplerproof: Command) -> None:
     assert by_name["li-accelerated-ode"]["stochastic"] is False
     assert by_name["bdia-ddim"]["parameters"] == [{"name": "gamma", "default": "1/2", "low": "0", "high": "1"}]
     assert by_name["lambda-ddim"]["parameters"][0]["high"] is None
+    assert (by_name["pndm"]["start"], by_name["ddim"]["start"]) == ("pndm-start", None)
+    assert [by_name[n]["last_step"] for n in ("unipc-2", "ddim")] == ["predicted, not corrected", "as every other"]
     assert (by_name["ddim"]["stability"], by_name["exp-adams-4"]["stability"]) == (2.0, 0.3)
 
 
