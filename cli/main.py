@@ -113,7 +113,7 @@ def prove(
     from . import show
     from .prove import prove
 
-    answer = prove(names or [], everything)
+    answer = prove(names or [], everything, certified=json)
     if json:
         show.json(answer)
     else:

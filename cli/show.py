@@ -47,11 +47,12 @@ def methods(records: list[dict[str, Any]]) -> None:
 
 
 def proofs(answer: list[dict[str, Any]]) -> None:
-    """Claimed and proved orders, with the first of the leading defects."""
-    table = Table("name", "claimed", "proved", "free ratios", "with start-up", "holds", "a leading defect", "seconds")
+    """Claimed and proved orders, with the shortest of the leading defects: one line each."""
+    defect_column = Column("a leading defect", no_wrap=True, max_width=72)
+    table = Table("name", "claimed", "proved", "free ratios", "with start-up", "holds", defect_column, "seconds")
     for entry in answer:
-        defects = entry["leading_defects"]
-        defect = f"{defects[0]['coefficient']} h^{defects[0]['power']}  {defects[0]['tree']}" if defects else "-"
+        shortest = min(entry["leading_defects"], key=lambda d: len(d["coefficient"]))
+        defect = f"{shortest['coefficient']} h^{shortest['power']}  {shortest['tree']}"
         orders = [entry[key] for key in ("claimed_order", "proved_order", "proved_order_free", "order_asymptotic")]
         holds = "yes" if entry["proved"] else "NO"
         table.add_row(entry["name"], *map(str, orders), holds, escape(defect), f"{entry['seconds']:.2f}")

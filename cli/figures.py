@@ -1,0 +1,80 @@
+"""What the figures of `reproduce` show: which lines of which study stand in which panel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..numerics.studies.figures import Curve, Panel
+from .findings import ALTERNATING, FINDINGS
+from .tables import Predicted, curve
+
+LINES = "numbers: $a$ in $N^{-a}$; lines: predicted, not fitted"
+TV, TRAJECTORY = "total variation", "trajectory error (rms)"
+
+
+def figures(
+    answers: Mapping[str, dict[str, Any]], rows: Sequence[dict[str, Any]], predicted: Mapping[str, Predicted]
+) -> dict[str, list[Panel]]:
+    """The panels of each figure, by the stem of its files; rows: of exponents, by study, method and metric."""
+    found = {(r["study"], r["method"], r["metric"]): r["exponent"] for r in rows}
+
+    def curves(study: str, metric: str, names: Sequence[str] = ()) -> list[Curve]:
+        lines = []
+        for name in names or answers[study]["manifest"]["run"]["methods"]:
+            steps, values = curve(answers[study], name, metric)
+            expected = [p.at(metric, n) for n in steps if (p := predicted.get(study, {}).get((name, n))) is not None]
+            line = [value for value in expected if value is not None]
+            whole = line if len(line) == len(steps) else None
+            lines.append(Curve(name, steps, values, found[study, name, metric], whole))
+        return lines
+
+    def pointed(title: str, *names: str, slopes: Sequence[tuple[float, int]]) -> Panel:
+        return Panel(title, TRAJECTORY, curves(FINDINGS, "trajectory", names), slopes, note=LINES)
+
+    return {
+        "convergence": [
+            Panel("Li et al., fixed time", TV, curves("fixed-time", "tv"), [(1, 0), (2, 1)], note=LINES),
+            Panel(
+                "Li et al., own schedule",
+                TV,
+                curves("li-schedule", "tv"),
+                note=r"numbers: $a$ in $(\log N)^{p+1} N^{-a}$; lines: predicted",
+            ),
+            Panel(
+                r"exponential Adams, uniform $\lambda$",
+                TV,
+                curves("exponential-adams", "tv"),
+                [(1, 0), (4, 4)],
+                note=LINES,
+            ),
+        ],
+        "trajectory": [
+            Panel(
+                r"three Gaussians in the plane, uniform $\lambda$",
+                TRAJECTORY,
+                curves("plane", "trajectory"),
+                [(1, 0), (2, 3), (4, 6)],
+                note=LINES,
+            )
+        ],
+        "findings": [
+            pointed(
+                "as published, and repaired",
+                *("unipc-2-vary-published", "unipc-2-vary", "dpm-solver++-3m-published", "exp-adams-3"),
+                slopes=[(1, 0), (2, 2)],
+            ),
+            pointed("weights for equal steps", "ipndm-3", "ipndm-4", "deis-rhoab3", slopes=[(2, 1), (4, 2)]),
+            pointed(
+                r"BDIA: $(1-\gamma)/(1+\gamma)$ of DDIM's error",
+                *("ddim", "bdia-ddim", "bdia-ddim?gamma=9/10", "bdia-ddim?gamma=1"),
+                slopes=[(1, 0), (2, 3)],
+            ),
+            Panel(
+                r"steps that alternate 1 : 2 in $\lambda$",
+                TRAJECTORY,
+                curves(ALTERNATING, "trajectory"),
+                [(1, 0), (2, 4)],
+            ),
+        ],
+    }
