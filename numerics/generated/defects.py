@@ -1268,53 +1268,12 @@ def unipc_2_vary_published(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_2_vary_published_end(alpha: Tensor) -> Terms:
-    """unipc-2-vary-published-end: local error / h^3."""
-    return (
-        (-5/12, (0, ())),
-        (5/6, (0, ((0, ()),))),
-        (5/6, (1, ())),
-        (-5/12, (0, ((0, ()), (0, ())))),
-        (-5/12, (0, ((0, ((0, ()),)),))),
-        (-5/12, (0, ((1, ()),))),
-        (-5/6, (1, ((0, ()),))),
-        (-5/12, (2, ())),
-    )
-
-
 def unipc_3_vary_published(alpha: Tensor) -> Terms:
     """unipc-3-vary-published: local error / h^2."""
     return (
         (7/24, (0, ())),
         (-7/24, (0, ((0, ()),))),
         (-7/24, (1, ())),
-    )
-
-
-def unipc_3_vary_published_end(alpha: Tensor) -> Terms:
-    """unipc-3-vary-published-end: local error / h^4."""
-    return (
-        (3/8, (0, ())),
-        (-9/8, (0, ((0, ()),))),
-        (-9/8, (1, ())),
-        (9/8, (0, ((0, ()), (0, ())))),
-        (9/8, (0, ((0, ((0, ()),)),))),
-        (9/8, (0, ((1, ()),))),
-        (9/4, (1, ((0, ()),))),
-        (9/8, (2, ())),
-        (-3/8, (0, ((0, ()), (0, ()), (0, ())))),
-        (-9/8, (0, ((0, ()), (0, ((0, ()),))))),
-        (-9/8, (0, ((0, ()), (1, ())))),
-        (-3/8, (0, ((0, ((0, ()), (0, ()))),))),
-        (-3/8, (0, ((0, ((0, ((0, ()),)),)),))),
-        (-3/8, (0, ((0, ((1, ()),)),))),
-        (-3/4, (0, ((1, ((0, ()),)),))),
-        (-3/8, (0, ((2, ()),))),
-        (-9/8, (1, ((0, ()), (0, ())))),
-        (-9/8, (1, ((0, ((0, ()),)),))),
-        (-9/8, (1, ((1, ()),))),
-        (-9/8, (2, ((0, ()),))),
-        (-3/8, (3, ())),
     )
 
 
@@ -1418,9 +1377,7 @@ DEFECTS: dict[str, Callable[[Tensor], Terms]] = {
     "unipc-3-vary-start": unipc_3_vary_start,
     "unipc-3-vary-end": unipc_3_vary_end,
     "unipc-2-vary-published": unipc_2_vary_published,
-    "unipc-2-vary-published-end": unipc_2_vary_published_end,
     "unipc-3-vary-published": unipc_3_vary_published,
-    "unipc-3-vary-published-end": unipc_3_vary_published_end,
     "edm-heun": edm_heun,
     "li-ddim": li_ddim,
     "li-accelerated-ode": li_accelerated_ode,

@@ -30,7 +30,9 @@ def alternating(schedule: Schedule, steps: int, t_min: float, t_max: float, by: 
 def run_alternating(study: Study) -> list[dict[str, Any]]:
     """The records of a study in one dimension, its grids, uniform in lambda, replaced by alternating ones."""
     problem = prepare(study)
-    assert problem.schedule is not None and study.grid is not None and study.grid.kind == "uniform-lambda"
+    assert problem.schedule is not None
+    assert study.grid is not None
+    assert study.grid.kind == "uniform-lambda"
     grids = {n: alternating(problem.schedule, n, **study.grid.parameters) for n in study.run.steps}
     measurement = Measurement(replace(problem, grids=grids))
     records = []

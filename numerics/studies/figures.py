@@ -36,6 +36,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "samplerproof",  # the same file for the same data
 }
 GREY = "#8A8A8A"
+End = tuple[float, float, str, str]  # where a line ends, its name and its colour
 
 
 @dataclass(frozen=True)
@@ -72,17 +73,27 @@ class Panel:
 
 
 def draw(panels: Sequence[Panel], stem: Path) -> list[Path]:
-    """Draw the panels side by side into stem.svg and stem.png (200 dpi); returns the two paths."""
+    """Draw the panels, up to three side by side, into stem.svg and stem.png (200 dpi); returns the two paths."""
+    columns = len(panels) if len(panels) <= 3 else 2
+    lines = -(-len(panels) // columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(0.6 + 3.9 * len(panels), 3.5), layout="constrained")
+        width = 3.9 if lines == 1 else 4.6
+        figure = Figure(figsize=(0.6 + width * columns, 3.5 * lines), layout="constrained")
         FigureCanvasAgg(figure)
-        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            _panel(axes, panel)
+        ends = [
+            (axes, _panel(axes, panel))
+            for axes, panel in zip(figure.subplots(lines, columns, squeeze=False).flat, panels, strict=False)
+        ]
+        figure.draw_without_rendering()  # the layout: how high the panels are, and so how far apart their lines end
+        for axes, names in ends:
+            _place(axes, names)
         return save(figure, stem)
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write stem.svg and stem.png (200 dpi), each whole or not at all; returns the two paths."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # made once for both
     paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png")]
     for path in paths:
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -92,7 +103,8 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     return paths
 
 
-def _panel(axes: Axes, panel: Panel) -> None:
+def _panel(axes: Axes, panel: Panel) -> list[End]:
+    """Draw a panel but for the names of its lines, which are returned with the points where these end."""
     axes.set(xscale="log", yscale="log", title=panel.title, xlabel=f"steps $N$\n{panel.note}", ylabel=panel.ylabel)
     ends = []
     for curve, colour, marker in zip(panel.curves, COLOURS, MARKERS, strict=False):
@@ -112,7 +124,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
     axes.minorticks_off()
     ticks = shown[:: 1 + len(shown) // 6]
     axes.set_xticks(ticks, [str(n) for n in ticks])
-    name_ends(axes, ends)
+    return ends
 
 
 def _reference(axes: Axes, slope: float, points: list[tuple[int, float]]) -> None:
@@ -128,9 +140,14 @@ def _reference(axes: Axes, slope: float, points: list[tuple[int, float]]) -> Non
     axes.annotate(f"$N^{{-{slope:g}}}$", place, (-3, -3), textcoords="offset points", color=GREY, ha="right", va="top")
 
 
-def name_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]], line: float = 9.0) -> None:
-    """Names to the right of the last points, pushed apart so that none covers another (in points)."""
-    axes.figure.canvas.draw()
+def name_ends(axes: Axes, ends: Sequence[End]) -> None:
+    """Names to the right of the last points, none of which covers another."""
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # how high the axes are is known once laid out
+    _place(axes, ends)
+
+
+def _place(axes: Axes, ends: Sequence[End], line: float = 9.0) -> None:
+    """Names to the right of the last points, pushed apart (in points), in a figure that has been laid out."""
     scale = 72 / axes.figure.dpi
     heights = sorted((axes.transData.transform((n, v))[1] * scale, n, v, text, c) for n, v, text, c in ends)
     lowest = -math.inf

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from samplerproof.cli.reproduce import comparison, markdown, studies
+from samplerproof.cli.reproduce import studies
+from samplerproof.cli.tables import comparison, markdown
 from samplerproof.numerics.predicted import Prediction
 from samplerproof.numerics.studies.config import parse
 
