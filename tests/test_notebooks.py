@@ -94,12 +94,13 @@ def execute(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def broken(text: str) -> list[str]:
-    """What a reader would stumble over: cited keys, equations and files that are not there."""
+    """What a reader would stumble over: cited keys, equations, files and sections that are not there."""
     keys = set(re.findall(r"@\w+\{(\w+),", BIBLIOGRAPHY.read_text(encoding="utf-8")))
     cited = {key.strip() for group in re.findall(r"\{cite[:\w]*\}`([^`]*)`", text) for key in group.split(",")}
     labels = LABEL.findall(text)
     referred = set(re.findall(r"\{eq\}`([^`]*)`", text))
     linked = {target for target in re.findall(r"\]\(([\w./-]+\.md)\)", text) if not (FOLDER / target).exists()}
+    linked |= set(re.findall(r"\]\(#([\w-]+)\)", text)) - set(re.findall(r"^\(([\w-]+)\)=$", text, flags=re.M))
     repeated = {label for label in labels if labels.count(label) > 1}
     return sorted({*(cited - keys), *(referred - set(labels)), *(set(labels) - referred), *linked, *repeated})
 
@@ -175,4 +176,5 @@ def test_a_cell_that_does_not_end_is_refused() -> None:
 
 def test_planted_references_are_found() -> None:
     text = "{cite}`song2021ddim, nobody1999` {eq}`there` {eq}`nowhere` [x](nofile.md)\n$$\na\n$$ (there)\n"
-    assert broken(text) == ["nobody1999", "nofile.md", "nowhere"]
+    text += "[y](#here) [z](#nosection)\n\n(here)=\n## Here\n"
+    assert broken(text) == ["nobody1999", "nofile.md", "nosection", "nowhere"]
