@@ -38,8 +38,8 @@ def startup(method: Method) -> Method:
             if row.evaluated:
                 stages.append(stage(len(rows)))
         state, made[n + 1] = total, stages[-1]
-    name = f"{method.name}-start"
-    return Method(name, method.family, method.frame, tuple(rows), method.order_asymptotic - 1, method.cite, name)
+    name, order, equal_steps = f"{method.name}-start", method.order_asymptotic - 1, method.equal_steps
+    return Method(name, method.family, method.frame, tuple(rows), order, method.cite, name, equal_steps=equal_steps)
 
 
 def length(method: Method) -> int:

@@ -30,6 +30,9 @@ def one_step(frame: Frame, weight: sp.Expr) -> sp.Expr:
 
 
 def ddim_in(frame: Frame) -> sp.Expr:
+    """The one-node rule; where the weight is drho/dt its moment is the change of rho."""
+    if frame.rate is not None:
+        return one_step(frame, next_sigma / next_alpha - sigma / alpha)
     return one_step(frame, one_node(frame.kappa))
 
 
@@ -45,9 +48,8 @@ def ddim_one_formula() -> Proof:
     duration = sp.Symbol("duration", real=True)
     euler = POSITION + duration * DEFINITION["velocity"]
     linear = {dalpha: (next_alpha - alpha) / duration, dsigma: (next_sigma - sigma) / duration}
-    in_t = one_step(NOISE_T, next_sigma / next_alpha - sigma / alpha)  # its moment m0, the change of rho
     return Proof(
-        zero=(*(ddim_in(f) - formula for f in (DATA, NOISE, NOISE_RHO)), in_t - formula, euler.subs(linear) - formula),
+        zero=(*(ddim_in(f) - formula for f in (DATA, NOISE, NOISE_RHO, NOISE_T)), euler.subs(linear) - formula),
         nonzero=(euler - formula, ddim_in(VARIANCE) - formula),
     )
 
