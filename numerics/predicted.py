@@ -18,9 +18,9 @@ from torch import Tensor
 from .catalogue import resolve
 from .differentials import Differentials, partial_derivatives
 from .errors import InputError
-from .generated.defects import DEFECTS
+from .generated.defects import ARGUMENTS, DEFECTS
 from .generated.frames import FRAMES
-from .records import Frame, Record
+from .records import Record
 from .targets.path import Path
 
 BLOCK = 1 << 15  # points that are worked on at once
@@ -48,15 +48,17 @@ def predict(name: str, path: Path, start: str = "exact") -> Prediction:
 
     In one dimension the samples of the path are equidistant nodes of the start law (metrics.nodes). On the path of one
     grid (targets.path.along_grid) the constants hold for its own number of steps.
-    Raises InputError on an unknown start, and for methods whose defects assume equal steps or live in a frame whose G
-    is not known here.
+    Raises InputError on an unknown start, for methods whose frame's G is not known here, and for the start-up of one
+    whose error then swings from step to step.
     """
     record = resolve(name)
-    if record.name not in DEFECTS:
-        known = [n for n in DEFECTS if not n.endswith(("-start", "-end"))]
-        raise InputError("method", name, f"no prediction; one of {', '.join(known)}")
     if start not in ("ramp", "exact"):
         raise InputError("start", start, 'one of "ramp", "exact"')
+    if not predictable(record, "exact"):
+        known = [n for n in DEFECTS if not n.endswith(("-start", "-end"))]
+        raise InputError("method", name, f"no prediction; one of {', '.join(known)}")
+    if not predictable(record, start):
+        raise InputError("start", start, f"{record.name} is predicted from exact start values only")
     ramp = start == "ramp"
     order = record.order_asymptotic if ramp else record.order
     error, dilution = leading_error(record, path, ramp)
@@ -67,6 +69,20 @@ def predict(name: str, path: Path, start: str = "exact") -> Prediction:
     return Prediction(order, {"trajectory": float(distance.mean().sqrt()), "mean": float(distance.sqrt().mean())})
 
 
+def predictable(record: Record, start: str) -> bool:
+    """Whether `predict` answers.
+
+    The error that a method of two states starts with stays half in a part that changes its sign at every step where its
+    second root is -1, as it is where the order is an exceptional one.
+    """
+    return _defects(record) in DEFECTS and (start == "exact" or "?" not in _defects(record))
+
+
+def _defects(record: Record) -> str:
+    """The name of a record's defects: its own, or those of the record that it gives other values of parameters."""
+    return record.name if record.name in DEFECTS else record.name.partition("?")[0]
+
+
 def leading_error(record: Record, path: Path, ramp: bool) -> tuple[Tensor, Tensor]:
     """Leading terms of x_N - x_end [n, d], and in one dimension of the share of its density lost there [n, 1].
 
@@ -74,26 +90,27 @@ def leading_error(record: Record, path: Path, ramp: bool) -> tuple[Tensor, Tenso
     the flow carries that along unchanged.
     """
     order, steps = (record.order_asymptotic if ramp else record.order), torch.arange(len(path.weights))
+    own = _defects(record)
     parts: list[tuple[str, int, Tensor]] = []
     if order == record.order:
-        parts += [(record.name, order, block) for block in torch.split(steps, max(1, BLOCK // len(path.end)))]
-        parts += [(f"{record.name}-end", order - 1, steps[-1:])]
+        parts += [(own, order, block) for block in torch.split(steps, max(1, BLOCK // len(path.end)))]
+        parts += [(f"{own}-end", order - 1, steps[-1:])]
     if ramp:
-        parts += [(f"{record.name}-start", order - 1, steps[:1])]
+        parts += [(f"{own}-start", order - 1, steps[:1])]
     error, dilution = torch.zeros_like(path.end), torch.zeros(len(path.end), 1, dtype=torch.float64)
     for name, q, places in parts:
         if name in DEFECTS:
-            shares = path.weights[places, None, None] if name == record.name else 1.0
-            moved, thinned = _local_errors(name, q, path, FRAMES[record.frame], places)
+            shares = path.weights[places, None, None] if name == own else 1.0
+            moved, thinned = _local_errors(name, q, path, record, places)
             error += (shares * (path.carry[places] @ moved[..., None])[..., 0]).sum(dim=0)
             dilution += (shares * thinned).sum(dim=0)
     return error, dilution
 
 
-def _local_errors(name: str, order: int, path: Path, frame: Frame, places: Tensor) -> tuple[Tensor, Tensor]:
+def _local_errors(name: str, order: int, path: Path, record: Record, places: Tensor) -> tuple[Tensor, Tensor]:
     """At some places of the path the local errors h^{order+1} delta in x [q, n, d] and, if d = 1, by how much they
     thin the density [q, n, 1]."""
-    c, x = path.columns.take(places), path.x[places]
+    c, x, frame = path.columns.take(places), path.x[places], FRAMES[record.frame]
     line = path.mixture.dim == 1
     scale = torch.as_tensor(frame.functions(c.alpha, c.sigma)[0], dtype=torch.float64)[:, None, None]
     power = path.steps[frame.clock][places, None, None] ** (order + 1)
@@ -103,7 +120,10 @@ def _local_errors(name: str, order: int, path: Path, frame: Frame, places: Tenso
 
     z, u = (x / scale).flatten(0, 1), at_every_sample(getattr(c, frame.clock))
     found = Differentials(partial_derivatives(path.mixture, frame, z, u, order + line))
-    terms = DEFECTS[name](at_every_sample(c.alpha)[:, None])
+    numbers: dict[str, float | Tensor] = {symbol: float(value) for symbol, value in record.numbers.items()}
+    for symbol, of in (("e1", path.bends), ("l1", path.fades)):
+        numbers[symbol] = at_every_sample(of[frame.clock][places])[:, None]
+    terms = DEFECTS[name](at_every_sample(c.alpha)[:, None], *(numbers[a] for a in ARGUMENTS.get(name, ())))
     moved = power * scale * found.total(terms).view(x.shape)
     if not line:
         return moved, torch.zeros(1, 1, 1, dtype=torch.float64)

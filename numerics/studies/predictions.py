@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..generated.defects import DEFECTS
-from ..predicted import Prediction, predict
+from ..predicted import Prediction, predict, predictable
 from ..records import Record
 from ..targets.path import Path, along_grid, along_kind
 from .config import Study
@@ -38,7 +37,7 @@ def predictions(study: Study) -> dict[tuple[str, int], Prediction]:
     problem, found = prepare(study), {}
     if study.run.init != "exact":
         return {}
-    methods = [(name, record) for name, record in problem.methods if record.name in DEFECTS]
+    methods = [(name, record) for name, record in problem.methods if predictable(record, study.run.start)]
     for path, numbers in _paths(problem):
         for name, record in methods:
             prediction = predict(record.name, path, study.run.start)

@@ -25,7 +25,8 @@ TOLERANCE = 1e-9  # of the flow in d > 1; predictions are good to a few parts in
 class Path:
     """Q places on the way of n samples, so that sum_q weights[q] f(q) is the sum over all steps of a grid.
 
-    columns: the schedule at the places [Q].  steps: by clock, the step h at each place [Q].  x [Q, n, d];
+    columns: the schedule at the places [Q].  steps: by clock, the step h at each place [Q].  bends: likewise e1, where
+    the step before is (1 + e1 h) h; fades: likewise d log alpha/du.  x [Q, n, d];
     carry [Q, n, d, d]: dx_end/dx; end [n, d].  The first place is the start; the last begins the last step.
     count: the number of steps N, or None where f(N) ~ C / N^p is sought: then h is du/di at a fraction i of the way,
     the step of a grid of one step.
@@ -36,6 +37,8 @@ class Path:
     to: Point
     columns: Columns
     steps: dict[str, Tensor]
+    bends: dict[str, Tensor]
+    fades: dict[str, Tensor]
     weights: Tensor
     x: Tensor
     carry: Tensor
@@ -53,13 +56,26 @@ def along_kind(
     fractions, weights = np.polynomial.legendre.leggauss(places)
     i = torch.tensor([0.0, *((fractions + 1) / 2), 1.0], dtype=torch.float64, requires_grad=True)
     columns = schedule.columns(spacing(schedule, kind, **parameters)(i))
-    steps = {}
+    fading = _derivative(columns.alpha, i).detach() / columns.alpha.detach()
+    steps, bends, fades = {}, {}, {}
     for clock in CLOCKS:
-        (steps[clock],) = torch.autograd.grad(getattr(columns, clock).sum(), i, retain_graph=True)
+        first = _derivative(getattr(columns, clock), i)
+        steps[clock] = first.detach()
+        bends[clock] = -_derivative(first, i).detach() / steps[clock].square()
+        fades[clock] = fading / steps[clock]
     fixed = Columns(*(getattr(columns, f).detach() for f in Columns.__dataclass_fields__))
     shares = torch.tensor([0.0, *(weights / 2), 0.0], dtype=torch.float64)
     points = fixed.points()
-    return Path(mixture, points[0], points[-1], fixed, steps, shares, *_flow(mixture, x, points, points[-1]), None)
+    flow = _flow(mixture, x, points, points[-1])
+    return Path(mixture, points[0], points[-1], fixed, steps, bends, fades, shares, *flow, None)
+
+
+def _derivative(f: Tensor, i: Tensor) -> Tensor:
+    """df/di of what each i makes of itself, with a graph of its own; zero where f does not depend on i."""
+    if not f.requires_grad:
+        return torch.zeros_like(i)
+    (slope,) = torch.autograd.grad(f.sum(), i, create_graph=True, materialize_grads=True)
+    return slope
 
 
 def along_grid(mixture: GaussianMixture, grid: Grid, x: Tensor) -> Path:
@@ -70,10 +86,16 @@ def along_grid(mixture: GaussianMixture, grid: Grid, x: Tensor) -> Path:
     shares[:-1] += (gaps - 1) / 2
     shares[1:] += (gaps - 1) / 2
     here = grid.columns.take(n)
-    steps = {clock: getattr(grid.columns, clock)[n + 1] - getattr(here, clock) for clock in CLOCKS}
+    fading = grid.columns.alpha.log().diff()
+    steps, bends, fades = {}, {}, {}
+    for clock in CLOCKS:
+        every = getattr(grid.columns, clock).diff()
+        steps[clock], fades[clock] = every[n], (fading / every)[n]
+        bend = (every[:-1] / every[1:] - 1) / every[1:]
+        bends[clock] = torch.cat([bend[:1], bend])[n] if len(bend) else torch.zeros_like(every)
     points = here.points()
     flow = _flow(mixture, x, points, grid.points[-1])
-    return Path(mixture, points[0], grid.points[-1], here, steps, shares, *flow, grid.steps)
+    return Path(mixture, points[0], grid.points[-1], here, steps, bends, fades, shares, *flow, grid.steps)
 
 
 def _flow(mixture: GaussianMixture, x: Tensor, points: tuple[Point, ...], to: Point) -> tuple[Tensor, Tensor, Tensor]:

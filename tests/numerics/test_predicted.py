@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from mpmath import mp
@@ -73,7 +75,8 @@ def ratios(
 
 
 EVERY_KIND = """ddim dpm-solver++-2m exp-adams-2 exp-adams-noise-2 dpm-solver++-2s dpm-solver-2s dpm-solver-3s
-exp-adams-3 dpm-solver++-3m-published deis-rhoab1 edm-heun deis-rho-kutta3 unipc-1 unipc-2"""
+exp-adams-3 dpm-solver++-3m-published deis-rhoab1 edm-heun deis-rho-kutta3 unipc-1 unipc-2 unipc-2-vary-published
+ipndm-2 ipndm-3 ipndm-4 pndm s-pndm bdia-ddim bdia-ddim?gamma=9/10 bdia-ddim?gamma=1 dpm-solver-2s?r=0.3"""
 
 
 @pytest.mark.parametrize("name", EVERY_KIND.split())
@@ -103,8 +106,47 @@ def test_on_other_grids(name: str) -> None:
     assert ratios(name, "uniform-t", 512, **WHOLE)["trajectory"] == pytest.approx(1, abs=0.012)
 
 
+@pytest.mark.parametrize("name", ["ipndm-2", "ipndm-4", "bdia-ddim", "bdia-ddim?gamma=1"])
+@pytest.mark.parametrize(
+    ("kind", "ends"), [("uniform-t", MIDDLE), ("karras", {"sigma_min": 0.1, "sigma_max": 20.0, "rho": 7.0})]
+)
+def test_weights_for_equal_steps_on_other_grids(name: str, kind: str, ends: dict[str, float]) -> None:
+    """Where the defects are those of how fast steps change, which the kind of grid decides."""
+    coarse, fine = (ratios(name, kind, steps, **ends)["trajectory"] for steps in (160, 320))
+    assert fine == pytest.approx(1, abs=0.012)
+    assert 2 * fine - coarse == pytest.approx(1, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("ipndm-2", "bends"), ("ipndm-4", "bends"), ("bdia-ddim?gamma=1", "fades")]
+)
+def test_weights_for_equal_steps_need_to_know_how_steps_change(name: str, field: str) -> None:
+    """As if steps were equal, or alpha constant, the prediction fails."""
+    path = line("uniform-lambda", **MIDDLE)
+    still = replace(path, **{field: {clock: torch.zeros_like(v) for clock, v in getattr(path, field).items()}})
+    assert predict(name, path).constants["trajectory"] != pytest.approx(
+        predict(name, still).constants["trajectory"], rel=0.1
+    )
+
+
+def test_another_share_of_bdia_fails() -> None:
+    off = ratios("bdia-ddim", "uniform-lambda", 320, by="bdia-ddim?gamma=11/20", **MIDDLE)
+    assert off["trajectory"] > 1.1
+
+
+def test_how_steps_change_on_one_grid_is_that_of_its_kind() -> None:
+    """From three grid points, beside the second derivative."""
+    kind, g = line("uniform-t", **MIDDLE), grid(VP, "uniform-t", 4000, **MIDDLE)
+    one = along_grid(M1, g, kind.x[0][:3])
+    places = kind.columns.t.numpy()[::-1]
+    for clock in ("lam", "rho", "rho2"):
+        for ours, known in ((one.bends, kind.bends), (one.fades, kind.fades)):
+            between = np.interp(places, one.columns.t.numpy()[::-1], ours[clock].numpy()[::-1])
+            assert between[::-1] == pytest.approx(known[clock].numpy(), rel=0.01, abs=0.002)
+
+
 STARTED = """exp-adams-2 dpm-solver++-3m-published exp-adams-4 exp-adams-noise-2 deis-rhoab1 deis-rhoab2
-li-accelerated-ode unipc-2 unipc-3"""
+li-accelerated-ode unipc-2 unipc-3 ipndm-2 ipndm-4 pndm bdia-ddim"""
 
 
 @pytest.mark.parametrize("name", STARTED.split())
@@ -296,7 +338,7 @@ def test_density_is_predicted_in_one_dimension_only() -> None:
     assert predict("ddim", plane()).at("kl", 10) is None
 
 
-@pytest.mark.parametrize("name", ["flow-euler", "ipndm-3"])
+@pytest.mark.parametrize("name", ["flow-euler", "lambda-ddim", "deis-tab1"])
 def test_what_cannot_be_predicted_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(InputError) as refused:
         predict(name, line("uniform-lambda", **LATE))
@@ -308,3 +350,8 @@ def test_what_cannot_be_predicted_is_refused_in_one_line(name: str) -> None:
 def test_start_values_are_exact_or_the_ramps() -> None:
     with pytest.raises(InputError, match="start"):
         predict("ddim", line("uniform-lambda", **LATE), "other")
+
+
+def test_a_start_whose_error_swings_is_refused() -> None:
+    with pytest.raises(InputError, match="exact start values only"):
+        predict("bdia-ddim?gamma=1", line("uniform-lambda", **LATE), "ramp")

@@ -47,8 +47,8 @@ def test_every_run_of_a_study_is_predicted(settings: dict[str, Any], within: flo
 
 
 def test_what_has_no_prediction_is_left_out() -> None:
-    """Weights for equal steps, the velocity frame; and every method where the start law is not the process's own."""
-    asked = study(methods=["ddim", "ipndm-2", "flow-euler"], metrics=["tv"])
+    """The frames of tAB and of velocity; and every method where the start law is not the process's own."""
+    asked = study(methods=["ddim", "deis-tab1", "flow-euler"], metrics=["tv"])
     assert {name for name, _ in predictions(asked)} == {"ddim"}
     assert predictions(study(methods=["ddim"], metrics=["tv"], init="normal")) == {}
 
