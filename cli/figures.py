@@ -62,19 +62,19 @@ def figures(
             pointed(
                 "as published, and repaired",
                 *("unipc-2-vary-published", "unipc-2-vary", "dpm-solver++-3m-published", "exp-adams-3"),
-                slopes=[(1, 0), (2, 2)],
+                slopes=[(1, 0), (3, 3)],
             ),
-            pointed("weights for equal steps", "ipndm-3", "ipndm-4", "deis-rhoab3", slopes=[(2, 1), (4, 2)]),
+            pointed("weights for equal steps", "ipndm-3", "ipndm-4", "deis-rhoab3", slopes=[(4, 2)]),
             pointed(
                 r"BDIA: $(1-\gamma)/(1+\gamma)$ of DDIM's error",
                 *("ddim", "bdia-ddim", "bdia-ddim?gamma=9/10", "bdia-ddim?gamma=1"),
-                slopes=[(1, 0), (2, 3)],
+                slopes=[(1, 2), (2, 3)],
             ),
             Panel(
                 r"steps that alternate 1 : 2 in $\lambda$",
                 TRAJECTORY,
                 curves(ALTERNATING, "trajectory"),
-                [(1, 0), (2, 4)],
+                [(2, 4)],
             ),
         ],
     }

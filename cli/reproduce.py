@@ -37,7 +37,7 @@ def doublings(first: int, last: int) -> list[int]:
 def studies(quick: bool) -> dict[str, dict[str, Any]]:
     """The studies, as study files hold them. T = N + 1 noise levels double in the studies of Li et al.'s samplers."""
     levels = [level - 1 for level in doublings(25, 400 if quick else 3200)]
-    points = 1001 if quick else 6001
+    points = 501 if quick else 6001
     return {
         "fixed-time": {
             "target": M1,
@@ -57,7 +57,7 @@ def studies(quick: bool) -> dict[str, dict[str, Any]]:
                 "methods": ["li-ddim", "li-accelerated-ode"],
                 "steps": [n for n in levels if n > 25],  # below 50 levels a b_k would come near 1
                 "metrics": ["tv"],
-                "points": 1001 if quick else 2001,
+                "points": 501 if quick else 2001,
             },
         },
         "exponential-adams": {
@@ -69,7 +69,7 @@ def studies(quick: bool) -> dict[str, dict[str, Any]]:
                 "steps": doublings(10, 160 if quick else 1280),
                 "metrics": ["tv", "trajectory"],
                 "start": "exact",
-                "points": 1001 if quick else 2001,
+                "points": 501 if quick else 2001,
             },
         },
         "plane": {
@@ -81,7 +81,7 @@ def studies(quick: bool) -> dict[str, dict[str, Any]]:
                 "steps": doublings(10, 160 if quick else 640),
                 "metrics": ["trajectory"],
                 "start": "exact",
-                "samples": 200 if quick else 1000,
+                "samples": 100 if quick else 1000,
             },
         },
         FINDINGS: pointed(FINDINGS, quick),

@@ -12,7 +12,7 @@ from .measure import start_samples
 from .problem import Problem, prepare
 
 NODES = 2001  # in 1-D, at most: no prediction gains from more
-NODES_ON_ONE_GRID = 801
+NODES_ON_ONE_GRID = 401
 
 
 @dataclass(frozen=True)
