@@ -1,0 +1,145 @@
+"""Stochastic samplers: DDPM and DDIM's family, SDE-DPM-Solver++, SA-Solver, SEEDS, Li et al.
+
+Their coefficients are exact; the numeric side does not run them, and they are not part of METHODS.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from ..exponential import collapsed, exact
+from ..method import NOW, Row, past, stage
+from ..notation import c2, eta, h, tau2
+from ..phi import phi
+from ..stochastic import NOISY_DATA, NOISY_NOISE, Sampler
+
+HALF = sp.Rational(1, 2)
+MIDDLE_VALUE = collapsed(at=HALF)
+ONE_NODE = Row((NOW,), exact)
+
+SA_SOLVER_1 = Sampler(
+    name="sa-solver-1",
+    frame=NOISY_DATA,
+    strength=tau2,
+    rows=(ONE_NODE,),
+    order=1,
+    cite="xue2023sasolver",
+    summary="Hold the data prediction over the step; the noise is exact.",
+)
+
+SDE_DPM_SOLVER_PP_1 = Sampler(
+    name="sde-dpm-solver++-1",
+    frame=NOISY_DATA,
+    strength=sp.S.One,
+    rows=(Row((NOW,), published=(2 * h * phi(1, -2 * h),)),),
+    order=1,
+    cite="lu2022dpmsolverpp",
+    summary="DDPM: the data prediction held over the step of the reverse SDE.",
+)
+
+# sqrt(sigma'^2 - s^2)/sigma' for the noise s = eta (sigma'/sigma) sqrt(1 - alpha^2/alpha'^2).
+_kept = sp.sqrt(1 - eta**2 * 2 * h * phi(1, -2 * h))
+
+DDIM_ETA = Sampler(
+    name="ddim-eta",
+    frame=NOISY_NOISE,
+    strength=eta**2,
+    rows=(Row((NOW,), published=(phi(0, h) - _kept,)),),
+    covariances=((phi(0, -2 * h) * eta**2 * 2 * h * phi(1, -2 * h),),),
+    order=1,
+    cite="song2021ddim",
+    summary="DDIM's non-Markovian family: part of the noise prediction is replaced by fresh noise.",
+)
+
+SEEDS_1 = Sampler(
+    name="seeds-1",
+    frame=NOISY_NOISE,
+    strength=sp.S.One,
+    rows=(Row((NOW,), published=(2 * h * phi(1, h),)),),
+    order=1,
+    cite="gonzalez2023seeds",
+    summary="Hold the noise prediction over the step of the reverse SDE; the noise is exact.",
+)
+
+SDE_DPM_SOLVER_PP_2M = Sampler(
+    name="sde-dpm-solver++-2m",
+    frame=NOISY_DATA,
+    strength=tau2,
+    rows=(Row((NOW, past(1)), MIDDLE_VALUE),),
+    order=2,
+    cite="lu2022dpmsolverpp",
+    summary="The line through two data predictions, taken at the middle of the step; the noise is exact.",
+    start=SA_SOLVER_1,
+)
+
+SA_SOLVER_2 = Sampler(
+    name="sa-solver-2",
+    frame=NOISY_DATA,
+    strength=tau2,
+    rows=(Row((NOW, past(1)), exact),),
+    order=2,
+    cite="xue2023sasolver",
+    summary="The line through two data predictions, integrated exactly; the noise is exact.",
+    start=SA_SOLVER_1,
+)
+
+SDE_DPM_SOLVER_PP_2S = Sampler(
+    name="sde-dpm-solver++-2s",
+    frame=NOISY_DATA,
+    strength=tau2,
+    rows=(Row((NOW,), exact, to=c2), Row((NOW, stage(1)), MIDDLE_VALUE)),
+    order=2,
+    cite="lu2022dpmsolverpp",
+    summary="A stage inside the step, and the line through both predictions at the middle; one path of noise.",
+)
+
+_gain = h * phi(1, h)  # e^h - 1
+
+SEEDS_2 = Sampler(
+    name="seeds-2",
+    frame=NOISY_NOISE,
+    strength=sp.S.One,
+    rows=(
+        Row((NOW,), published=(2 * c2 * h * phi(1, c2 * h),), to=c2),
+        Row((NOW, stage(1)), published=((2 - 1 / c2) * _gain, _gain / c2)),
+    ),
+    order=2,
+    cite="gonzalez2023seeds",
+    summary="A stage inside the step, and the line through both noise predictions at the middle; one path of noise.",
+)
+
+_li_variance = 2 * h * phi(1, -2 * h)  # the step -b_t/alpha^2 in rho^2, over the rho^2 at its start
+
+LI_DDPM = Sampler(
+    name="li-ddpm",
+    frame=NOISY_NOISE,
+    strength=sp.S.One,
+    rows=(Row((NOW,), published=(phi(0, h) * _li_variance,)),),
+    order=1,
+    cite="li2024accelerating",
+    summary="Hold alpha times the score over the step in rho^2, with as much fresh noise.",
+)
+
+LI_ACCELERATED_SDE = Sampler(
+    name="li-accelerated-sde",
+    frame=NOISY_NOISE,
+    strength=sp.S.One,
+    rows=(Row((), to=0, published=()), Row((stage(1),), published=(phi(0, h) * _li_variance,))),
+    covariances=((_li_variance / 2,), (_li_variance / 2, _li_variance)),
+    order=1,
+    cite="li2024accelerating",
+    summary="Half the noise is added before the score is taken, half after; order 2 in law on Gaussians only.",
+)
+
+SAMPLERS: tuple[Sampler, ...] = (
+    DDIM_ETA,
+    SDE_DPM_SOLVER_PP_1,
+    SA_SOLVER_1,
+    SEEDS_1,
+    SDE_DPM_SOLVER_PP_2M,
+    SA_SOLVER_2,
+    SDE_DPM_SOLVER_PP_2S,
+    SEEDS_2,
+    LI_DDPM,
+    LI_ACCELERATED_SDE,
+)
