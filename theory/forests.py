@@ -2,7 +2,8 @@
 
 They are rooted trees with time legs (trees.py) under a root that stands for f, and lianas: z stands at the vertices,
 so each derivative in z may meet the noise, and noises meet in pairs. A liana is such a pair; its ends are the root or
-nodes, and may be equal. The order counts nodes, legs and lianas, each worth one power of h.
+nodes, and may be equal. The order counts nodes, legs and lianas, each worth one power of h. (Laurent and Vilmart 2020
+call trees with lianas exotic.)
 
 What is left when the root is taken away falls into pieces, and weights are products over the pieces: only forests of
 one piece are conditions. There are 2, 4, 16, 68 of order 1, 2, 3, 4.

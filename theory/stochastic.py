@@ -1,7 +1,7 @@
 """What a stochastic sampler is: a frame of the reverse SDE, rows of nodes as in method.py, and covariances of noises.
 
-With strength tau^2 of the noise (0 is the flow, 1 the reverse of the forward process; Xue et al. 2023, eq. 6) the
-reverse SDE is, in lambda,
+With strength tau^2 of the noise (0 is the flow, 1 the reverse of the forward process; Xue et al. 2023) the reverse
+SDE is, in lambda,
 
     d(x/sigma) = (-tau^2 x/sigma + (1 + tau^2) e^lambda x0hat) dlambda + sqrt(2 tau^2) dW.
 
@@ -22,26 +22,28 @@ from .method import Row, grid_position
 from .notation import alpha, h, sigma, tau2, u
 from .phi import moment, phi
 
-KAPPA = 1 + tau2
-
 
 @dataclass(frozen=True)
 class NoisyFrame:
     """y = e^{damping l} x/(m unit), l = lambda - lambda_n: dy = kappa e^{rate l} F dl + dM, on F as outputs are scaled.
 
     flow: the frame whose scale m, clock lambda and prediction it shares.  unit: a number of the step, from alpha and
-    sigma at its start.  variance: V(u).  All are expressions in tau2.
+    sigma at its start.  variance: V(u).  Damping and variance are expressions in tau2.
     """
 
     flow: Frame
     damping: sp.Expr
     unit: sp.Expr
-    rate: sp.Expr
     variance: sp.Expr
 
+    @property
+    def rate(self) -> sp.Expr:
+        """The rate of the weight: the flow's, and the damping."""
+        return self.flow.kappa + self.damping
 
-NOISY_DATA = NoisyFrame(DATA, tau2, sp.S.One, KAPPA, 2 * tau2 * u * phi(1, 2 * tau2 * u))
-NOISY_NOISE = NoisyFrame(NOISE, sp.S.Zero, sigma / alpha, sp.S.NegativeOne, 2 * tau2 * u * phi(1, -2 * u))
+
+NOISY_DATA = NoisyFrame(DATA, tau2, sp.S.One, 2 * tau2 * u * phi(1, 2 * tau2 * u))
+NOISY_NOISE = NoisyFrame(NOISE, sp.S.Zero, sigma / alpha, 2 * tau2 * u * phi(1, -2 * u))
 
 Covariances = tuple[tuple[sp.Expr, ...], ...]
 
@@ -86,7 +88,7 @@ class Sampler:
     @property
     def rate(self) -> sp.Expr:
         """The rate of the frame's weight at this strength."""
-        return self.frame.rate.subs(tau2, self.strength)
+        return sp.sympify(self.frame.rate).subs(tau2, self.strength)
 
     def variance(self, place: sp.Expr) -> sp.Expr:
         """V at a place, in units of h from the start of the path."""

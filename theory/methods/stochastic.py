@@ -5,6 +5,8 @@ Their coefficients are exact; the numeric side does not run them, and they are n
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sympy as sp
 
 from ..exponential import collapsed, exact
@@ -93,6 +95,17 @@ SDE_DPM_SOLVER_PP_2S = Sampler(
     summary="A stage inside the step, and the line through both predictions at the middle; one path of noise.",
 )
 
+SDE_DPM_SOLVER_PP_2S_INDEPENDENT = replace(
+    SDE_DPM_SOLVER_PP_2S,
+    name="sde-dpm-solver++-2s-independent",
+    covariances=(
+        (SDE_DPM_SOLVER_PP_2S.variance(c2),),
+        (sp.S.Zero, SDE_DPM_SOLVER_PP_2S.variance(sp.S.One)),
+    ),
+    order=1,
+    summary="As sde-dpm-solver++-2s, with a noise of the end that knows nothing of the stage's.",
+)
+
 _gain = h * phi(1, h)  # e^h - 1
 
 SEEDS_2 = Sampler(
@@ -106,6 +119,29 @@ SEEDS_2 = Sampler(
     order=2,
     cite="gonzalez2023seeds",
     summary="A stage inside the step, and the line through both noise predictions at the middle; one path of noise.",
+)
+
+# As in the authors' code, which has c2 and 1 - c2 exchanged in the end's shares of both noises: variances are right,
+# but the end meets the stage with e^{-h} sqrt((e^{2 c2 h} - 1)(e^{2 (1 - c2) h} - 1)). At c2 = 1/2 nothing changes.
+_fifth = sp.Rational(1, 5)
+_first, _second = 2 * _fifth * h, 2 * (1 - _fifth) * h
+
+SEEDS_2_PUBLISHED = replace(
+    SEEDS_2,
+    name="seeds-2-published",
+    rows=tuple(
+        replace(row, to=to, published=tuple(b.subs(c2, _fifth) for b in row.published or ()))
+        for row, to in zip(SEEDS_2.rows, (_fifth, 1), strict=True)
+    ),
+    covariances=(
+        (SEEDS_2.variance(_fifth),),
+        (
+            phi(0, -h) * h * sp.sqrt(_first * _second / h**2 * phi(1, _first) * phi(1, _second)),
+            SEEDS_2.variance(sp.S.One),
+        ),
+    ),
+    order=1,
+    summary="SEEDS-2 at c2 = 1/5 with the noise of the authors' code.",
 )
 
 _li_variance = 2 * h * phi(1, -2 * h)  # the step -b_t/alpha^2 in rho^2, over the rho^2 at its start
@@ -139,7 +175,9 @@ SAMPLERS: tuple[Sampler, ...] = (
     SDE_DPM_SOLVER_PP_2M,
     SA_SOLVER_2,
     SDE_DPM_SOLVER_PP_2S,
+    SDE_DPM_SOLVER_PP_2S_INDEPENDENT,
     SEEDS_2,
+    SEEDS_2_PUBLISHED,
     LI_DDPM,
     LI_ACCELERATED_SDE,
 )
