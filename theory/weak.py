@@ -16,7 +16,7 @@ decided. What is free, the strength of the noise, step ratios or places, stays a
 
 A sampler with history meets values off the exact path. It takes some steps before its last one, and that one is
 compared with an exact step from the same place, both joint with what went before: nodes may also lie on rows there.
-p (history) steps before are enough for the leading residuals too; with more of them they stay what they are.
+p times its history, in steps, are enough for the leading residuals too; with more of them they stay what they are.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Residual:
 
 @dataclass(frozen=True)
 class WeakProof:
-    """The weak order of a sampler for every smooth G in any dimension, and every value of its symbols.
+    """The weak order of a sampler for every smooth G in any dimension; without noise it may be higher.
 
     conditions: how many coefficients were proved to vanish.  leading_residuals: what fails at h^{p+1}, so that the
     error of E f in one step is h^{p+1} times the sum of coefficient D(forest)/symmetry.

@@ -15,7 +15,7 @@ from samplerproof.theory.methods import stochastic as records
 from samplerproof.theory.methods.stochastic import SAMPLERS
 from samplerproof.theory.notation import c2, eta, h, r, tau2
 from samplerproof.theory.order import equal_steps_proof
-from samplerproof.theory.phi import phi
+from samplerproof.theory.phi import is_zero, phi
 from samplerproof.theory.stochastic import NOISY_DATA, NOISY_NOISE, Sampler
 from samplerproof.theory.trees import Tree
 from samplerproof.theory.weak import prove_weak_order
@@ -146,6 +146,17 @@ def test_more_steps_before_change_no_residual(sampler: Sampler) -> None:
     assert [e.coefficient.subs(tau2, sp.Rational(1, 3)).expand() for e in free] == [
         e.coefficient.expand() for e in enough
     ]
+
+
+def test_three_outputs_meet_one_obstruction() -> None:
+    """SA-Solver's predictor 3: with noise one condition of order 3 fails, f_zz(G_z(e_a), G_z(e_a)), by tau^2/6."""
+    third = sp.Rational(1, 3)
+    proof = prove_weak_order(at(records.SA_SOLVER_3, {tau2: third}), 3)
+    (residual,) = proof.leading_residuals
+    assert (proof.order, str(residual.forest)) == (2, "[[a] [a]]")
+    assert residual.coefficient.subs(dict.fromkeys(r, 1)) == third / 6
+    without = at(records.SA_SOLVER_3, {tau2: sp.S.Zero}).weights[0]
+    assert all(is_zero(a - b) for a, b in zip(without, methods.find("exp-adams-3").weights[0], strict=True))
 
 
 def test_2m_with_its_ratio_inverted_loses_an_order() -> None:
