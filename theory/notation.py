@@ -76,6 +76,14 @@ b = declare("b", "rate of the linear part that a conjugate integrator keeps", "b
 next_alpha = declare("next_alpha", "alpha at the end of the step", r"\alpha'", positive=True)
 next_sigma = declare("next_sigma", "sigma at the end of the step", r"\sigma'", positive=True)
 
+tau2 = declare(
+    "tau2",
+    "strength of a sampler's noise: 0 is the flow, 1 the reverse of the forward process",
+    r"\tau^2",
+    nonnegative=True,
+)
+eta = declare("eta", "noise of the non-Markovian family of DDIM: 0 is DDIM, 1 is DDPM", r"\eta", nonnegative=True)
+
 # The test equation dz/du = c z of linear stability.
 hc = declare("hc", "step times the rate c of the test equation dz/du = c z", "hc", real=True)
 zeta = declare("zeta", "growth factor of one step on the test equation", r"\zeta")

@@ -77,6 +77,18 @@ def powers(a: Series, exponent: int) -> Series:
     return result
 
 
+def root(a: Series, q: Any) -> Series:
+    """a(h)^q for a(0) = 1 and a number q of the field, from a p' = q a' p."""
+    if a[0] != 1:
+        raise ValueError("series: a root needs a(0) = 1")
+    result = [domain(a).one]
+    for n in range(1, len(a)):
+        result.append(
+            sum(((q * k - (n - k)) * a[k] * result[n - k] for k in range(1, n + 1)), start=domain(a).zero) / n
+        )
+    return tuple(result)
+
+
 @cache
 def in_factors(polynomial: Any) -> sp.Expr:
     """A polynomial of the ring as a product; the defects of a method share most of theirs."""
@@ -131,6 +143,8 @@ class Expansion:
         if isinstance(expression, sp.Pow) and exponent.is_Integer:
             factor = self.of(base, terms)
             return powers(inverse(factor) if exponent < 0 else factor, abs(int(exponent)))
+        if isinstance(expression, sp.Pow) and exponent.is_Rational:
+            return root(self.of(base, terms), self.element(exponent))
         if expression == h:
             return shift(self.constant(1, terms), 1)
         if self.equal and expression in ratios:

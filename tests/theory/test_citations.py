@@ -7,11 +7,12 @@ from pathlib import Path
 
 from samplerproof.theory.claims import CLAIMS
 from samplerproof.theory.methods import METHODS
+from samplerproof.theory.methods.stochastic import SAMPLERS
 from samplerproof.theory.schedules import SCHEDULES
 
 BIBLIOGRAPHY = Path(__file__).resolve().parents[2] / "book" / "references.bib"
 ENTRIES = dict(re.findall(r"@\w+\{(\w+),(.*?)\n\}", BIBLIOGRAPHY.read_text(encoding="utf-8"), flags=re.S))
-USED = {cited.cite for cited in (*METHODS, *CLAIMS, *SCHEDULES)}
+USED = {cited.cite for cited in (*METHODS, *SAMPLERS, *CLAIMS, *SCHEDULES)}
 
 
 def test_every_key_resolves() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import adams, ddim, foundations, guidance, li, pndm, singlestep, two_state, weights
+from . import adams, ddim, foundations, guidance, li, pndm, singlestep, stochastic, two_state, weights
 from .core import Claim, Proof
 
 CLAIMS: tuple[Claim, ...] = (
@@ -15,6 +15,7 @@ CLAIMS: tuple[Claim, ...] = (
     *two_state.CLAIMS,
     *li.CLAIMS,
     *guidance.CLAIMS,
+    *stochastic.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Proof"]

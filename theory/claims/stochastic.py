@@ -1,0 +1,297 @@
+"""Stochastic samplers: their frames, their names, their noises, and why one step has no weak order above two."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from ..methods.stochastic import (
+    DDIM_ETA,
+    LI_ACCELERATED_SDE,
+    LI_DDPM,
+    SA_SOLVER_1,
+    SDE_DPM_SOLVER_PP_1,
+    SDE_DPM_SOLVER_PP_2S,
+    SEEDS_1,
+    SEEDS_2,
+    SEEDS_2_PUBLISHED,
+)
+from ..notation import alpha, c2, dalpha, dsigma, eps, eta, h, next_alpha, next_sigma, rho, score, sigma, tau2, u, x, x0
+from ..predictions import DEFINITION
+from ..stochastic import NOISY_DATA, NOISY_NOISE, NoisyFrame, Sampler
+from .core import Claim, Expressions, Proof, claim
+from .ddim import POSITION
+from .li import a_t
+
+Step = tuple[sp.Expr, sp.Expr]  # mean of x at the end of a step, and variance
+
+
+def in_h(expression: sp.Expr) -> sp.Expr:
+    """Write sigma' by the step h in lambda."""
+    return expression.subs(next_sigma, next_alpha * sigma / alpha * sp.exp(-h))
+
+
+def one_step(sampler: Sampler) -> Step:
+    """A step of a sampler whose model is asked once, in terms of x0, eps and h."""
+    flow, end = sampler.frame.flow, {alpha: next_alpha, sigma: next_sigma}
+    damped = sp.exp(-sampler.frame.damping.subs(tau2, sampler.strength) * h)
+    scale = flow.scale.subs(end) * damped
+    (weight,) = sampler.weights[-1]
+    output = flow.output_scale.subs(end) * (1 + sampler.strength) * weight * DEFINITION[flow.prediction]
+    covariance = sampler.variance(sp.S.One) if sampler.covariances is None else sampler.covariances[-1][-1]
+    mean = scale / flow.scale * POSITION + output
+    variance = (scale * sampler.frame.unit) ** 2 * covariance
+    return in_h(mean).rewrite(sp.exp), in_h(variance).rewrite(sp.exp)
+
+
+def difference(ours: Step, theirs: Step) -> Expressions:
+    return ours[0] - in_h(theirs[0]), ours[1] - in_h(theirs[1])
+
+
+@claim(
+    "noisy-frames",
+    "In a noisy frame the reverse SDE dx = (f x - (1 + tau^2)/2 g^2 s) dt + tau g dW has no linear part: "
+    "dy = (1 + tau^2) w F dlambda + dM with Var M(u) = V(u), in data and in noise prediction.",
+    "xue2023sasolver",
+)
+def noisy_frames() -> Proof:
+    f = dalpha / alpha
+    g2 = 2 * sigma * dsigma - 2 * f * sigma**2
+    rate = dalpha / alpha - dsigma / sigma  # of lambda
+    drift = f * POSITION - (1 + tau2) / 2 * g2 * DEFINITION["score"]
+
+    def residuals(frame: NoisyFrame) -> Expressions:
+        m, flow = frame.flow.scale, frame.flow
+        dm = sp.diff(m, alpha) * dalpha + sp.diff(m, sigma) * dsigma
+        # y' up to the unit, without the factor e^{damping l} that all terms have
+        change = drift / m - POSITION * dm / m**2 + frame.damping * rate * POSITION / m
+        weight = flow.c * sp.simplify(sp.exp(flow.kappa * flow.clock))
+        # Var M grows by tau^2 g^2 dt = 2 tau^2 sigma^2 dlambda, over m^2 and the unit
+        spread = (sigma / m).subs(sigma, alpha * rho * sp.exp(-u)) / frame.unit.subs(sigma, alpha * rho)
+        growth = 2 * tau2 * sp.exp(2 * frame.damping * u) * spread**2
+        return (
+            change - (1 + tau2) * weight * DEFINITION[flow.prediction] * rate,
+            sp.diff(frame.variance.rewrite(sp.exp), u) - growth,
+            frame.variance.subs(u, 0),
+        )
+
+    return Proof((g2 + 2 * sigma**2 * rate, *residuals(NOISY_DATA), *residuals(NOISY_NOISE)))
+
+
+@claim(
+    "ddpm-names",
+    "DDPM, the posterior of the chain, is SDE-DPM-Solver++(1), SA-Solver with tau = 1 and one output, and "
+    "DDIM(eta = 1): x' = (sigma'/sigma) e^{-h} x + alpha' (1 - e^{-2h}) x0hat + sigma' sqrt(1 - e^{-2h}) z.",
+    "ho2020ddpm",
+)
+def ddpm_names() -> Proof:
+    fresh = 1 - sp.exp(-2 * h)
+    published = (next_sigma / sigma * sp.exp(-h) * POSITION + next_alpha * fresh * x0, next_sigma**2 * fresh)
+    # Bayes' rule for x' given x0 and x = (alpha/alpha') x' + noise: precisions add.
+    carry = alpha / next_alpha
+    noise = sigma**2 - carry**2 * next_sigma**2
+    variance = 1 / (carry**2 / noise + 1 / next_sigma**2)
+    posterior = (variance * (carry / noise * POSITION + next_alpha / next_sigma**2 * x0), variance)
+    at_one = [(DDIM_ETA, eta), (SA_SOLVER_1, tau2), (SDE_DPM_SOLVER_PP_1, tau2)]
+    ours = [tuple(e.subs(symbol, 1) for e in one_step(sampler)) for sampler, symbol in at_one]
+    return Proof(
+        zero=tuple(e for step in (*ours, posterior) for e in difference((in_h(step[0]), in_h(step[1])), published)),
+        nonzero=(one_step(SEEDS_1)[0] - in_h(published[0]),),
+    )
+
+
+@claim(
+    "seeds-1-names",
+    "SEEDS-1 is SDE-DPM-Solver-1, the one-node rule of the noise frame with tau = 1: "
+    "x' = (alpha'/alpha) x - 2 sigma' (e^h - 1) epshat + sigma' sqrt(e^{2h} - 1) z. It is not SDE-DPM-Solver++(1): "
+    "unlike the flow's, the rules in data and noise prediction are two samplers.",
+    "gonzalez2023seeds",
+)
+def seeds_1() -> Proof:
+    gain = sp.exp(h)
+    published = (
+        next_alpha / alpha * POSITION - 2 * next_sigma * (gain - 1) * eps,
+        next_sigma**2 * (gain**2 - 1),
+    )
+    return Proof(
+        zero=difference(one_step(SEEDS_1), published),
+        nonzero=(difference(one_step(SEEDS_1), one_step(SDE_DPM_SOLVER_PP_1))[0],),
+    )
+
+
+def of_eps(mean: sp.Expr) -> sp.Expr:
+    return sp.diff(mean, eps)
+
+
+@claim(
+    "ddim-eta-published",
+    "DDIM(eta) is x' = alpha' x0hat + sqrt(sigma'^2 - s^2) epshat + s z, where on a variance-preserving schedule "
+    "s^2 = eta^2 (sigma'/sigma)^2 (1 - alpha^2/alpha'^2).",
+    "song2021ddim",
+)
+def ddim_eta() -> Proof:
+    mean, variance = one_step(DDIM_ETA)
+    fresh = eta**2 * (next_sigma / sigma) ** 2 * (1 - (alpha / next_alpha) ** 2)
+    whole = alpha**2 + sigma**2 * sp.exp(-2 * h)  # alpha^2/alpha'^2 where alpha'^2 + sigma'^2 = 1
+    preserving = {next_alpha: alpha / sp.sqrt(whole), sigma: sp.sqrt(1 - alpha**2)}
+    return Proof(
+        (
+            sp.diff(mean, x0) - next_alpha,
+            of_eps(mean) ** 2 + variance - in_h(next_sigma**2),
+            (variance - in_h(fresh)).subs(next_alpha, preserving[next_alpha]).subs(sigma, preserving[sigma]),
+        )
+    )
+
+
+@claim(
+    "ddim-eta-strength",
+    "A step of DDIM(eta) is one of SA-Solver with tau^2 = -log(1 - eta^2 (1 - e^{-2h}))/(2h), which tends to eta^2.",
+    "xue2023sasolver",
+)
+def ddim_eta_strength() -> Proof:
+    strength = -sp.log(1 - eta**2 * (1 - sp.exp(-2 * h))) / (2 * h)
+    ours, theirs = one_step(DDIM_ETA), one_step(SA_SOLVER_1)
+    # Both are alpha' x0hat + (a root) epshat + noise; roots are compared by their squares.
+    kept = sp.exp(-tau2 * h) * in_h(next_sigma)
+    return Proof(
+        zero=(
+            sp.diff(theirs[0], x0) - next_alpha,
+            of_eps(theirs[0]) - kept,
+            (kept**2).subs(tau2, strength) - of_eps(ours[0]) ** 2,
+            theirs[1].subs(tau2, strength) - ours[1],
+            sp.limit(strength, h, 0) - eta**2,
+        ),
+        nonzero=(strength - eta**2,),
+    )
+
+
+@claim(
+    "ddim-marginals",
+    "The non-Markovian family has one set of marginals: if x = alpha x0 + sigma eps, then for every noise s also "
+    "x' = alpha' x0 + sqrt(sigma'^2 - s^2) (x - alpha x0)/sigma + s z has mean alpha' x0 and variance sigma'^2.",
+    "song2021ddim",
+)
+def ddim_marginals() -> Proof:
+    fresh, noise = sp.symbols("fresh noise", positive=True)
+    kept = sp.sqrt(next_sigma**2 - fresh**2)
+    end = next_alpha * x0 + kept * (POSITION - alpha * x0) / sigma + fresh * noise
+    variance = sp.diff(end, eps) ** 2 + sp.diff(end, noise) ** 2
+    return Proof((end.subs({eps: 0, noise: 0}) - next_alpha * x0, variance - next_sigma**2))
+
+
+def audit(sampler: Sampler, shares: list[list[sp.Expr]]) -> list[sp.Expr]:
+    """Covariances of the rows' noises, published as shares of independent ones, less those of one path."""
+    return [
+        sum(p * q for p, q in zip(shares[i], shares[j], strict=False))
+        - sampler.variance(c2 if j == 0 else sp.S.One).rewrite(sp.exp)
+        for i in range(2)
+        for j in range(i + 1)
+    ]
+
+
+@claim(
+    "noise-audit",
+    "The noises of a stage and of the end are those of one path: with the shares e^{(1-c2)h} sqrt(e^{2 c2 h} - 1) and "
+    "sqrt(e^{2 (1-c2) h} - 1) SEEDS-2 has all covariances of the exact integral, and so has the two-stage "
+    "SDE-DPM-Solver++ with its own; with c2 and 1 - c2 exchanged the end has the right variance, but not the right "
+    "covariance with the stage.",
+    "gonzalez2023seeds",
+)
+def noise_audit() -> Proof:
+    def shares(first: sp.Expr, second: sp.Expr) -> list[list[sp.Expr]]:
+        """sigma_u sqrt(e^{2 first h} - 1) z1, and the end's of both, over alpha and the rho of the start."""
+        end = [sp.exp(first * h) * sp.sqrt(sp.exp(2 * second * h) - 1), sp.sqrt(sp.exp(2 * first * h) - 1)]
+        return [[sp.exp(-c2 * h) * sp.sqrt(sp.exp(2 * c2 * h) - 1)], [sp.exp(-h) * e for e in end]]
+
+    seeds, swapped = audit(SEEDS_2, shares(1 - c2, c2)), audit(SEEDS_2, shares(c2, 1 - c2))
+    # sigma_u sqrt(1 - e^{-2 tau^2 c2 h}) z1 and sigma' (e^{-tau^2 (1-c2) h} … z1 + sqrt(1 - e^{-2 tau^2 (1-c2) h}) z2)
+    first, second = (sp.sqrt(1 - sp.exp(-2 * tau2 * c * h)) for c in (c2, 1 - c2))
+    data = [[sp.exp(tau2 * c2 * h) * first], [sp.exp(tau2 * c2 * h) * first, sp.exp(tau2 * h) * second]]
+    published = SEEDS_2_PUBLISHED.covariances
+    assert published is not None
+    met = published[1][0].rewrite(sp.exp)
+    # Of the record only the square of that covariance is free of roots.
+    theirs = sp.exp(-2 * h) * (sp.exp(2 * h / 5) - 1) * (sp.exp(8 * h / 5) - 1)
+    return Proof(
+        zero=(*seeds, *audit(SDE_DPM_SOLVER_PP_2S, data), swapped[0], swapped[2], met**2 - theirs),
+        nonzero=(swapped[1],),
+    )
+
+
+@claim(
+    "li-sde-published",
+    "Li et al.'s DDPM update (x + (1 - a) s + sqrt(1 - a) z)/sqrt(a) holds alpha times the score over the step in "
+    "rho^2 and adds the noise of the reverse process, exactly; their accelerated one adds half of it before the score "
+    "is taken, and multiplies that score by the same weight.",
+    "li2024accelerating",
+)
+def li_sde() -> Proof:
+    clean = {next_alpha: alpha / sp.sqrt(a_t), sp.exp(-2 * h): (a_t - alpha**2) / (1 - alpha**2)}
+    preserving = {
+        eps: -sp.sqrt(1 - alpha**2) * score,
+        x0: (x + (1 - alpha**2) * score) / alpha,
+        sigma: sp.sqrt(1 - alpha**2),
+    }
+
+    def on_chain(expression: sp.Expr) -> sp.Expr:
+        return sp.expand(expression).subs(clean).subs(preserving)
+
+    mean, variance = map(on_chain, one_step(LI_DDPM))
+    assert LI_ACCELERATED_SDE.covariances is not None
+    (before,), (met, end) = LI_ACCELERATED_SDE.covariances
+    whole = LI_DDPM.variance(sp.S.One)
+    return Proof(
+        (
+            mean - (x + (1 - a_t) * score) / sp.sqrt(a_t),
+            variance - (1 - a_t) / a_t,
+            LI_ACCELERATED_SDE.weights[1][0] - LI_DDPM.weights[0][0],
+            *(before - whole / 2, met - before, end - whole),
+        )
+    )
+
+
+@claim(
+    "weak-barrier",
+    "No one-step sampler whose noises are increments of one path has weak order 3 for tau > 0. Let b_j be its weights "
+    "as h -> 0, at places c_j in [0, 1], and B(s) the sum of b_j over c_j > s. If sum b_j c_j = 1/2 and "
+    "sum b_j c_j^2 = 1/3, as the orders 2 and 3 ask, then the condition of f_zz(G_z(e_a), G_z(e_a)) is off by "
+    "2 tau^2 times the integral of (B(s) - (1 - s))^2 over [0, 1]. B jumps at n places at most, and then the integral "
+    "is 1/(12 (n + 1)^2) at least.",
+    "laurent2020exotic",
+)
+def weak_barrier() -> Proof:
+    s, value, first, width = sp.symbols("s value first width", positive=True)
+    gaps = sp.symbols("gap1:5", positive=True)
+    b = sp.symbols("b1:4", real=True)
+    places = [sum(gaps[: k + 1]) for k in range(3)]
+    # Both sides are quadratic in b with one pair of places in each term: three places show all there is.
+    pairs = [(i, j) for i in range(3) for j in range(3)]
+    sampler = sum(b[i] * b[j] * places[min(i, j)] for i, j in pairs)
+    ends = [sp.S.Zero, *places, sp.S.One]
+    steps = [sum(b[k:]) for k in range(4)]
+    distance = sum(sp.integrate(sp.expand((steps[k] - (1 - s)) ** 2), (s, ends[k], ends[k + 1])) for k in range(4))
+    half = sum(bj * c for bj, c in zip(b, places, strict=True)) - sp.Rational(1, 2)
+    third = sum(bj * c**2 for bj, c in zip(b, places, strict=True)) - sp.Rational(1, 3)
+    exact = sp.integrate(sp.integrate(s, (s, 0, value)) * 2, (value, 0, 1))  # of min over the square: by symmetry
+    # On one piece of that width a constant misses 1 - s by width^3/12 and a square; sum width^3 >= 1/(n + 1)^2.
+    piece = sp.integrate(sp.expand((value - (1 - s)) ** 2), (s, first, first + width))
+    miss = value - (1 - first - width / 2)
+    return Proof(
+        zero=(
+            (sampler - exact) - (distance + 2 * half - third),
+            exact - sp.Rational(1, 3),
+            piece - width**3 / 12 - width * miss**2,
+        )
+    )
+
+
+CLAIMS: tuple[Claim, ...] = (
+    noisy_frames,
+    ddpm_names,
+    seeds_1,
+    ddim_eta,
+    ddim_eta_strength,
+    ddim_marginals,
+    noise_audit,
+    li_sde,
+    weak_barrier,
+)
