@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
@@ -89,6 +89,11 @@ class Row:
             raise ValueError(f"states: {len(self.states)} coefficients; one, or two with that of z_{{n-1}}")
 
 
+def node_position(rows: Sequence[Row], node: Node) -> sp.Expr:
+    """Position s of a node of a step's rows, in units of h from u_n."""
+    return grid_position(rows[node.stage - 1].to if node.stage else -node.back)
+
+
 @dataclass(frozen=True)
 class Parameter:
     """A free number of a sampler, set by NAME?name=value; the proofs hold for every value in the domain.
@@ -112,6 +117,7 @@ class Method:
     start: the method that takes a step for which this one lacks history (it may have a start of its own).
     equal_steps: the weights assume equal steps: the order is claimed for step ratios r = 1 + O(h).
     provenance: "derived", or for published weights where they were read.
+    parameters: its free numbers; they stand as symbols in rows and proofs.
     """
 
     name: str
@@ -231,7 +237,7 @@ class Method:
 
     def position(self, node: Node) -> sp.Expr:
         """Position s of a node, in units of h from u_n."""
-        return grid_position(self.rows[node.stage - 1].to) if node.stage else grid_position(-node.back)
+        return node_position(self.rows, node)
 
     @cached_property
     def weights(self) -> tuple[tuple[sp.Expr, ...], ...]:

@@ -160,7 +160,7 @@ def prove_order(method: Method, free: bool = False) -> OrderProof:
     For all step ratios, or, where the weights assume equal steps and `free` is not asked, for r = 1 + O(h); the
     defects then hold (r_k - 1)/h by the name of r_k.
     """
-    return _proof(method, Expansion(method.symbols, smooth=method.equal_steps and not free))
+    return _proof(method, method.expansion(smooth=method.equal_steps and not free))
 
 
 @cache

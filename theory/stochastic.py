@@ -18,7 +18,7 @@ import sympy as sp
 
 from .exponential import weights
 from .frames import DATA, NOISE, Frame
-from .method import Row, grid_position
+from .method import Row, grid_position, node_position
 from .notation import alpha, h, sigma, tau2, u
 from .phi import moment, phi
 
@@ -102,7 +102,7 @@ class Sampler:
     def _row_weights(self, row: Row) -> tuple[sp.Expr, ...]:
         if row.rule is None:
             return tuple(b / (1 + self.strength) for b in row.published or ())
-        places = [grid_position(self.rows[n.stage - 1].to if n.stage else -n.back) for n in row.nodes]
+        places = [node_position(self.rows, node) for node in row.nodes]
         return weights(places, row.rule, lambda k: moment(k, self.rate, grid_position(row.to)))
 
     @property

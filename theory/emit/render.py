@@ -108,7 +108,7 @@ def place(row: Row) -> str:
     """A grid offset, a fraction of the step, or the name of what says where in the step."""
     if isinstance(row.to, int):
         return str(row.to)
-    return f'"{row.to}"' if isinstance(row.to, sp.Symbol) else f"Fraction({row.to.p}, {row.to.q})"
+    return f'"{row.to}"' if isinstance(row.to, sp.Symbol) else fraction(row.to)
 
 
 def parameter(p: Parameter) -> str:

@@ -7,10 +7,23 @@ from collections.abc import Sequence
 import sympy as sp
 
 from ..frames import NOISE_RHO, VELOCITY, Frame
-from ..method import NOW, Method, Node, Row, stage
+from ..method import NOW, Method, Node, Place, Row, stage
 from ..notation import h
 
 HALF, THIRD, SIXTH = (sp.Rational(1, n) for n in (2, 3, 6))
+
+
+def tableau_rows(places: Sequence[Place], matrix: Sequence[Sequence[sp.Expr]]) -> tuple[Row, ...]:
+    """A Butcher tableau without its first row: places c_2, c_3, …, 1 of the rows, and their weights a_ij, then b_j.
+
+    Zero weights are left out: what is not used is not a node.
+    """
+    rows = []
+    for place, line in zip((*places, 1), matrix, strict=True):
+        nodes: list[Node] = [NOW, *(stage(k) for k in range(1, len(line)))]
+        used = [(node, a * h) for node, a in zip(nodes, line, strict=True) if a != 0]
+        rows.append(Row(nodes=tuple(n for n, _ in used), published=tuple(a for _, a in used), to=place))
+    return tuple(rows)
 
 
 def runge_kutta(
@@ -22,20 +35,12 @@ def runge_kutta(
     cite: str,
     summary: str,
 ) -> Method:
-    """A Butcher tableau without its first row: places c_2, c_3, …, 1 of the rows, and their weights a_ij, then b_j.
-
-    Zero weights are left out: what is not used is not a node.
-    """
-    rows = []
-    for place, line in zip((*places, 1), matrix, strict=True):
-        nodes: list[Node] = [NOW, *(stage(k) for k in range(1, len(line)))]
-        used = [(node, a * h) for node, a in zip(nodes, line, strict=True) if a != 0]
-        rows.append(Row(nodes=tuple(n for n, _ in used), published=tuple(a for _, a in used), to=place))
+    """A Butcher tableau as a method in the frame; see tableau_rows."""
     return Method(
         name=name,
         family="flow" if frame is VELOCITY else "deis",
         frame=frame,
-        rows=tuple(rows),
+        rows=tableau_rows(places, matrix),
         order=order,
         cite=cite,
         summary=summary,

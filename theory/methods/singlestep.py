@@ -9,6 +9,7 @@ from ..frames import DATA, NOISE, Frame
 from ..method import NOW, Method, Node, Parameter, Place, Row, stage
 from ..notation import c2, h
 from ..phi import phi
+from .runge_kutta import tableau_rows
 
 HALF, THIRD = sp.Rational(1, 2), sp.Rational(1, 3)
 INSIDE = sp.Interval.open(0, 1)
@@ -84,18 +85,15 @@ def exponential_runge_kutta(
     name: str, places: tuple[Place, ...], matrix: tuple[tuple[sp.Expr, ...], ...], order: int, cite: str, summary: str
 ) -> Method:
     """Weights over h of the outputs at the stages; that of the base point makes each row sum to the one-node weight."""
-    rows = []
-    for place, line in zip((*places, 1), matrix, strict=True):
-        end = sp.S.One if place == 1 else place
-        base = end * phi(1, -end * h) - sum(line, start=sp.S.Zero)
-        used = [(NOW, base), *((stage(k), a) for k, a in enumerate(line, start=1))]
-        nodes, weights = zip(*((node, a) for node, a in used if a != 0), strict=True)
-        rows.append(Row(nodes=nodes, published=tuple(h * a for a in weights), to=place))
+    ends = map(sp.sympify, (*places, 1))
+    lines = [
+        (end * phi(1, -end * h) - sum(line, start=sp.S.Zero), *line) for end, line in zip(ends, matrix, strict=True)
+    ]
     return Method(
         name=name,
         family="exponential-runge-kutta",
         frame=DATA,
-        rows=tuple(rows),
+        rows=tableau_rows(places, lines),
         order=order,
         cite=cite,
         summary=summary,
