@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from samplerproof.numerics.catalogue import METHODS, resolve
-from samplerproof.numerics.grids import Grid, from_times, grid
+from samplerproof.numerics.grids import Grid, grid
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.studies.alternating import alternating
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.flow import exact_flow, quantile
 from samplerproof.numerics.targets.mixture import GaussianMixture
@@ -118,19 +119,23 @@ def test_a_ramp_hides_its_order_behind_a_nearly_constant_start() -> None:
 # --- step ratios that are free: steps alternate, and do not come to resemble their neighbours as N grows
 
 
-def alternating(n: int, by: float = 2.0) -> Grid:
-    """n steps in lambda from t = 1 to 0.05, every other one longer by the factor."""
-    sizes = torch.tensor([1.0, by] * (n // 2), dtype=torch.float64)
-    ends = VP.columns(torch.tensor([1.0, 0.05], dtype=torch.float64)).lam
-    inner = ends[0] + (ends[1] - ends[0]) * sizes.cumsum(0)[:-1] / sizes.sum()
-    t = torch.cat([torch.tensor([1.0]), VP.time(inner), torch.tensor([0.05])])
-    return from_times(VP, t)
+def uneven(n: int) -> Grid:
+    """n steps in lambda from t = 1 to 0.05, every other one twice as long."""
+    return alternating(VP, n, 0.05, 1.0)
+
+
+def test_every_other_step_is_twice_as_long() -> None:
+    g = uneven(10)
+    sizes = g.columns.lam.diff()
+    assert torch.allclose(sizes[1::2] / sizes[::2], torch.full((5,), 2.0, dtype=torch.float64), rtol=1e-9)
+    assert torch.allclose(sizes[::2], sizes[0], rtol=1e-9)
+    assert (g.points[0].t, g.points[-1].t) == (1.0, 0.05)
 
 
 @pytest.mark.parametrize("name", ["ipndm-2", "ipndm-3", "ipndm-4", "pndm", "bdia-ddim?gamma=1"])
 def test_weights_for_equal_steps_are_of_order_one_where_steps_alternate(name: str) -> None:
     """As proved: order 2 for r = 1 + O(h), and 1 for free r."""
-    assert slope([error_on(alternating(n), name) for n in (640, 1280)]) == pytest.approx(1, abs=0.1)
+    assert slope([error_on(uneven(n), name) for n in (640, 1280)]) == pytest.approx(1, abs=0.1)
     assert slope(errors(name, [320, 640])) == pytest.approx(2, abs=0.1)
 
 
@@ -138,7 +143,7 @@ def test_weights_for_equal_steps_are_of_order_one_where_steps_alternate(name: st
     "name", ["li-accelerated-ode", "dpm-solver++-2m", "deis-rhoab1", "deis-tab2", "exp-adams-3", "unipc-2"]
 )
 def test_weights_for_every_step_ratio_keep_their_order_where_steps_alternate(name: str) -> None:
-    assert slope([error_on(alternating(n), name) for n in (640, 1280)]) == pytest.approx(METHODS[name].order, abs=0.1)
+    assert slope([error_on(uneven(n), name) for n in (640, 1280)]) == pytest.approx(METHODS[name].order, abs=0.1)
 
 
 @pytest.mark.parametrize("gamma", ["1/4", "1/2", "9/10"])
