@@ -19,13 +19,17 @@ from .schedules import Columns
 
 
 class StepRow(NamedTuple):
-    """x_end = sum_k states[k] x_{n-k} + sum_j weights[j] d_j: a row of one step, its end, where its outputs lie."""
+    """x_end = sum_k states[k] x_{n-k} + sum_j weights[j] d_j + sum_i noises[i] z_i: a row of one step, and its end.
+
+    nodes: where its outputs lie.  noises: of what is drawn for this step's rows up to this one.
+    """
 
     point: Point
     states: tuple[float, ...]
     weights: tuple[float, ...]
     nodes: tuple[tuple[int, int], ...]
     evaluated: bool
+    noises: tuple[float, ...] = ()
 
 
 # The one-node rule of the frame: what a start-up in another frame stands for, and what a step that is infinite in

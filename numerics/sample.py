@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from .denoisers import Denoiser
 from .errors import InputError, SamplingError
+from .noise import NoiseSource
 from .tableau import Tableau
 
 
@@ -19,16 +20,18 @@ def sample(
     start: Tensor | Sequence[Tensor],
     tableau: Tableau,
     *,
+    noise: NoiseSource | None = None,
     dtype: torch.dtype = torch.float64,
 ) -> Tensor:
-    """Run a tableau: v_i = sum_k states[k] v_{i-1-k} + sum_j outputs[j] d_{i-1-j} for every row i.
+    """Run a tableau: v_i = sum_k states[k] v_{i-1-k} + sum_j outputs[j] d_{i-1-j} + sum_l noises[l] z_{i-l}.
 
     denoise(x, at, prediction) -> d, shaped like x (any shape, any device, any dtype: it is cast to `dtype`).
     start: the given vectors, one tensor or a sequence of tableau.given tensors. The states and the history live in
     buffers of `dtype` that are allocated once, and no gradient is recorded; x is a view into them, valid until
-    denoise returns.  Returns the last vector, [shape of start].
-    Raises InputError on bad start values, SamplingError naming the step when a denoiser answers with another shape or a
-    non-finite value.
+    denoise returns.  noise: where a stochastic sampler draws from (numerics/noise.py), once for every z_i.
+    Returns the last vector, [shape of start].
+    Raises InputError on bad start values and where a stochastic sampler has no noise; SamplingError naming the step
+    when a denoiser or a source of noise answers with another shape or a non-finite value, or noise repeats.
     """
     given = [start] if isinstance(start, Tensor) else list(start)
     _check_start(given, tableau)
@@ -37,7 +40,8 @@ def sample(
     # One slot more than the rows can see: a new vector never overwrites one that it is made from.
     states = torch.empty((max(depth, tableau.given) + 1, *shape), dtype=dtype, device=given[0].device)
     outputs = torch.empty((history, *shape), dtype=dtype, device=given[0].device)
-    carry, weight = tableau.states.tolist(), tableau.outputs.tolist()
+    carry, weight, spread = tableau.states.tolist(), tableau.outputs.tolist(), tableau.noises.tolist()
+    draw = _drawing(tableau, noise, states[0])
     for i, vector in enumerate(given):
         states[i].copy_(vector)
 
@@ -58,7 +62,39 @@ def sample(
         for j, w in enumerate(weight[row]):
             if w != 0:
                 new.add_(outputs[(i - j) % history], alpha=w)
+        for lag, c in reversed(list(enumerate(spread[row]))):
+            if c != 0:
+                new.add_(draw(i + 1 - lag), alpha=c)
     return states[(tableau.given - 1 + rows) % len(states)].clone()
+
+
+def _drawing(tableau: Tableau, noise: NoiseSource | None, like: Tensor) -> Callable[[int], Tensor]:
+    """z_i by the number i of its vector, drawn when it is asked for first and kept as long as rows can see it."""
+    reach = tableau.noises.shape[1]
+    if reach and noise is None:
+        raise InputError("noise", None, f"{tableau.method} is stochastic: a source of noise, such as noise.seeded(0)")
+    kept = torch.empty((reach + 1, *like.shape), dtype=like.dtype, device=like.device)
+    held: list[int] = []  # the vectors whose noise was drawn, in the order of drawing
+
+    def draw(i: int) -> Tensor:
+        slot = kept[i % (reach + 1)]
+        if i in held[-reach:]:
+            return slot
+        assert noise is not None
+        z = noise(like, len(held))
+        step = tableau.step[i]
+        if z.shape != like.shape:
+            raise SamplingError(f"step {step}: the noise has shape {tuple(z.shape)}, not {tuple(like.shape)}")
+        if not math.isfinite(z.sum().item()):
+            raise SamplingError(f"step {step}: the noise is not finite")
+        if held and held[-1] > i - reach - 1 and like.numel() and torch.equal(z, kept[held[-1] % (reach + 1)].to(z)):
+            raise SamplingError(
+                f"step {step}: the noise repeats that of step {tableau.step[held[-1]]}; draws are fresh"
+            )
+        held.append(i)
+        return slot.copy_(z)
+
+    return draw
 
 
 def _check_start(given: list[Tensor], tableau: Tableau) -> None:

@@ -19,11 +19,13 @@ from .points import Point
 class Tableau:
     """Vectors v_0, v_1, …: the first `given` are supplied, each later one is a row,
 
-        v_i = sum_k states[i - given, k] v_{i-1-k} + sum_j outputs[i - given, j] d_{i-1-j},
+        v_i = sum_k states[i - given, k] v_{i-1-k} + sum_j outputs[i - given, j] d_{i-1-j}
+              + sum_l noises[i - given, l] z_{i-l},
 
-    where d_i is the prediction of the denoiser at v_i, made at points[i]. The last vector is the sample; it is not
-    evaluated, nor is a corrected one (evaluated[i] is False). states [R, K] and outputs [R, J] are float64; step[i]
-    is the grid point on the way to which v_i is made (for messages).
+    where d_i is the prediction of the denoiser at v_i, made at points[i], and z_i fresh standard normal noise, drawn
+    when v_i is made. The last vector is the sample; it is not evaluated, nor is a corrected one (evaluated[i] is
+    False). states [R, K], outputs [R, J] and noises [R, L] (L = 0 without noise) are float64; step[i] is the grid
+    point on the way to which v_i is made (for messages).
     """
 
     method: str
@@ -34,15 +36,22 @@ class Tableau:
     given: int
     states: Tensor
     outputs: Tensor
+    noises: Tensor
 
     @property
     def nfe(self) -> int:
         """Number of function evaluations of a whole run."""
         return sum(self.evaluated)
 
+    @property
+    def drawn(self) -> tuple[bool, ...]:
+        """For every vector whether any row asks for the noise that is drawn when it is made."""
+        asked = {self.given + i - lag for i, lag in self.noises.nonzero().tolist()}
+        return tuple(i in asked for i in range(len(self.points)))
+
     def row(self, i: int) -> Tableau:
         """Row i alone, as a tableau whose given vectors are as many as the row can see."""
-        seen = max(self.states.shape[1], self.outputs.shape[1])
+        seen = max(self.states.shape[1], self.outputs.shape[1], self.noises.shape[1] - 1)
         last = i + self.given
         earlier = [max(j, 0) for j in range(last - seen, last)]
         keep = [*earlier, last]
@@ -54,6 +63,7 @@ class Tableau:
             given=seen,
             states=self.states[i : i + 1],
             outputs=self.outputs[i : i + 1],
+            noises=self.noises[i : i + 1],
         )
 
 
@@ -83,6 +93,7 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
     step, evaluated = list(range(given)), [True] * given
     states: list[dict[int, float]] = []  # of every row: earlier vector -> coefficient
     outputs: list[dict[int, float]] = []
+    noises: list[dict[int, float]] = []
     for n, rows in enumerate(steps_of(plan(record, grid), grid, frame)[given - 1 :], start=given - 1):
         if n == grid.steps - 1 and not rows[-1].evaluated:
             rows = rows[:-1]
@@ -92,6 +103,7 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
             states.append({state_at[n - k]: c for k, c in enumerate(row.states)})
             outputs.append(dict(zip(sources, row.weights, strict=True)))
             stages.append(len(points))
+            noises.append({drawn: c for drawn, c in zip(stages, row.noises, strict=False) if c != 0})
             points.append(row.point)
             step.append(n + 1)
             evaluated.append(row.evaluated)
@@ -105,16 +117,17 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
         step=tuple(step),
         evaluated=tuple(evaluated),
         given=given,
-        states=_lay_out(states, given),
-        outputs=_lay_out(outputs, given),
+        states=_lay_out(states, given - 1),
+        outputs=_lay_out(outputs, given - 1),
+        noises=_lay_out(noises, given),
     )
 
 
-def _lay_out(lines: list[dict[int, float]], given: int) -> Tensor:
-    """Rows {earlier vector: coefficient} as a matrix [R, width] over lags, the most recent vector first."""
-    width = max(given + i - source for i, line in enumerate(lines) for source in line)
+def _lay_out(lines: list[dict[int, float]], latest: int) -> Tensor:
+    """Rows {vector: coefficient} as a matrix [R, width] over lags; row i sees vectors up to latest + i, lag 0."""
+    width = max((latest + i - source + 1 for i, line in enumerate(lines) for source in line), default=0)
     table = torch.zeros(len(lines), width, dtype=torch.float64)
     for i, line in enumerate(lines):
         for source, value in line.items():
-            table[i, given + i - source - 1] = value
+            table[i, latest + i - source] = value
     return table
