@@ -154,7 +154,7 @@ def prove_weak_order(sampler: Sampler, before: int | None = None) -> WeakProof:
 
     before: how many steps go before the last one, where it is not as many as the claimed order needs.
     """
-    steps_before = sampler.order * sampler.history if before is None else before
+    steps_before = sampler.order * (sampler.history + sampler.corrects) if before is None else before
     expand = Expansion(tuple({*sampler.symbols, *ratios[:steps_before], s}))
     terms = sampler.order + 2  # enough to prove the claim and to refute the next order
     while (proof := _prove(sampler, take(sampler, steps_before, expand, terms))) is None:
