@@ -51,7 +51,7 @@ kappa = declare("kappa", "rate of a frame's weight c e^{kappa u}", r"\kappa", in
 s = declare("s", "position inside the step in units of h: 0 at u_n, 1 at u_{n+1}", real=True)
 r = tuple(
     declare(f"r{k}", f"step ratio (u_{{{newer}}} - u_{{n-{k}}}) / h", f"r_{{{k}}}", positive=True)
-    for k, newer in enumerate(("n", "n-1", "n-2", "n-3", "n-4"), start=1)
+    for k, newer in enumerate(("n", "n-1", "n-2", "n-3", "n-4", "n-5"), start=1)
 )
 a1 = declare("a1", "(alpha_{n-1}/alpha_n)^2, the a_{t+1} of Li et al.", r"a_{t+1}", positive=True)
 SHRINK = declare("shrink", "alpha_{n-1}/alpha_{n+1}", r"\frac{\alpha_{n-1}}{\alpha_{n+1}}", positive=True)
