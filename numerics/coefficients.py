@@ -69,7 +69,7 @@ def steps_of(plan: Sequence[Record | None], grid: Grid, frame: Frame) -> list[li
     """
     result: list[list[StepRow]] = [[] for _ in plan]
     for method in dict.fromkeys(plan):
-        steps = torch.tensor([n for n, m in enumerate(plan) if m is method])
+        steps = torch.tensor([n for n, m in enumerate(plan) if m == method])
         rows = (ONE_NODE_SMOOTH if frame.smooth else ONE_NODE) if method is None else method.rows
         numbers = step_numbers(method, rows, frame, grid, steps)
         ends = [_end(row, grid, steps, frame, numbers) for row in rows]
