@@ -7,8 +7,9 @@ h^{p+1}: both are decided. What is free, the strength of the noise, step ratios 
 
 A sampler with history meets values off the exact path. It takes some steps before its last one, and that one is
 compared with an exact step from the same place, both joint with what went before: nodes may also lie on rows there.
-p times its history, in steps, are enough for the leading residuals too (one more where outputs are made at predicted
-points); with more of them they stay what they are.
+Its leading residual feels outputs at the history's places, how these were made, and so on back, at a power of h each
+time: history + p - 1 steps before the last are enough, and one more where outputs are made at predicted points; with
+still more of them the residuals stay what they are.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def prove_weak_order(sampler: Sampler, before: int | None = None) -> WeakProof:
 
     before: how many steps go before the last one, where it is not as many as the claimed order needs.
     """
-    steps_before = sampler.order * (sampler.history + sampler.corrects) if before is None else before
+    enough = sampler.history + sampler.order - 1 if sampler.history else 0
+    steps_before = enough + sampler.corrects if before is None else before
     expand = Expansion(tuple(sorted({*sampler.symbols, *ratios[:steps_before], s}, key=lambda symbol: symbol.name)))
     terms = sampler.order + 2  # enough to prove the claim and to refute the next order
     while (proof := _prove(sampler, take(sampler, steps_before, expand, terms))) is None:
