@@ -16,7 +16,7 @@ def prove(names: Sequence[str], everything: bool, certified: bool = False) -> li
     proved: the claim is the exact order, neither more nor less.  proved_order_free: the order for free step ratios,
     which is lower where the weights assume equal steps and the claim is for ratios 1 + O(h); the defects then speak of
     e_k = (r_k - 1)/h.  Of a stochastic sampler the orders are weak ones, the leading defects residuals of forests.
-    certified: with the certificate, all that an independent checker needs (theory/certificate.py); none of a weak order.
+    certified: with the certificate, all that an independent checker needs (theory/certificate.py); none of weak orders.
     Raises InputError on an unknown name, and where names and --all are both or neither given.
     """
     if bool(names) == everything:
