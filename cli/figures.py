@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..numerics.studies.bounds import BOTH, LOW_RANK, PRODUCT, SAMPLERS
 from ..numerics.studies.figures import Curve, Panel
+from .bounds import FREQUENCY, PUBLISHED, SIZE, STEPS, points
 from .findings import ALTERNATING, FINDINGS
 from .tables import Predicted, curve
 
@@ -58,6 +60,20 @@ def figures(
                 note=LINES,
             )
         ],
+        "stochastic": [
+            Panel(
+                "two components, uniform $t$",
+                TV,
+                [
+                    *curves("stochastic", "tv", ["li-ddpm", "li-accelerated-sde", "ddpm", "edm-churn"]),
+                    *curves("fixed-time", "tv", ["li-accelerated-ode"]),
+                ],
+                [(1, 0), (2, 3)],
+            ),
+            Panel("one Gaussian, uniform $t$", TV, curves("gaussian", "tv"), [(1, 0), (2, 1)]),
+            Panel(r"two components, uniform $\lambda$", TV, curves("sde-solvers", "tv"), [(1, 0), (2, 3)]),
+            Panel(r"SA-Solver's predictor 2 over $\tau$", TV, curves("over-tau", "tv"), [(2, 0)]),
+        ],
         "findings": [
             pointed(
                 "as published, and repaired",
@@ -78,3 +94,53 @@ def figures(
             ),
         ],
     }
+
+
+def bound_panels(
+    answers: Mapping[str, dict[str, Any]], rows: Sequence[dict[str, Any]], measured: Sequence[dict[str, Any]]
+) -> list[Panel]:
+    """The figure of bounds against truth; rows: of exponents and of bounds, measured: records of the two studies."""
+    found = {(r["method"], r["quantity"]): r["measured"] for r in rows if "quantity" in r}
+    published = {b.method: -b.power for b in PUBLISHED if b.quantity == STEPS}
+    published["li-ddpm"] = max(-b.power for b in PUBLISHED if (b.method, b.quantity) == ("li-ddpm", STEPS))
+
+    def steps(name: str) -> Curve:
+        study = "fixed-time" if name in answers["fixed-time"]["manifest"]["run"]["methods"] else "stochastic"
+        return Curve(name, *curve(answers[study], name, "tv"), -found[name, STEPS], bound=published[name])
+
+    def line(name: str, quantity: str, suffix: str = "") -> Curve:
+        x, y = zip(*points(measured, name, quantity), strict=True)
+        return Curve(name + suffix, x, y, found[name, quantity])
+
+    return [
+        Panel("steps: dotted, the published bound", TV, [steps(name) for name in SAMPLERS]),
+        Panel(
+            "dimension: copies, and one line in $d$ dimensions",
+            TV,
+            [
+                *(line(name, PRODUCT) for name in SAMPLERS),
+                *(line(name, LOW_RANK, ", line") for name in ("li-ddpm", "li-accelerated-sde")),
+            ],
+            [(-1, 2), (-0.5, 1)],
+            "numbers: $a$ in $d^a$; the bound of DDPM is $d$",
+            "dimension",
+            "d",
+        ),
+        Panel(
+            r"score off by $\epsilon\,\sin(2x)$",
+            TV,
+            [line(name, SIZE) for name in BOTH],
+            [(-1, 1)],
+            r"numbers: $a$ in $\epsilon^a$",
+            "size",
+            r"\epsilon",
+        ),
+        Panel(
+            r"score off by $0.1\,\sin(\omega x)$",
+            TV,
+            [line(name, FREQUENCY) for name in BOTH],
+            note=r"numbers: $a$ in $\omega^a$",
+            axis="frequency",
+            symbol=r"\omega",
+        ),
+    ]

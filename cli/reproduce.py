@@ -9,20 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from ..numerics.studies.alternating import run_alternating
+from ..numerics.studies.bounds import run_bounds
 from ..numerics.studies.config import parse
 from ..numerics.studies.figures import draw
 from ..numerics.studies.manifest import manifest
 from ..numerics.studies.predictions import predictions
 from ..numerics.studies.run import Progress, check_writable, run, silent, write_text
 from ..numerics.studies.stability import draw_stability
-from . import tables
-from .figures import figures
+from ..numerics.studies.store import opened
+from . import bounds, tables
+from .figures import bound_panels, figures
 from .findings import ALTERNATING, FINDINGS, findings, methods, proofs
 from .findings import markdown as told
 
+BOUNDS = "bounds"
 M1 = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
+G = {"weights": [1.0], "means": [0.7], "stds": [0.5]}
 PLANE = {"weights": [0.5, 0.3, 0.2], "means": [[1.5, 0.0], [-1.0, 1.0], [0.0, -1.5]], "stds": [0.5, 0.4, 0.6]}
 VP = {"kind": "vp-linear", "beta_min": 0.1, "beta_max": 20.0}
+SDE = ["ddpm", "sde-dpm-solver++-2m", "sde-dpm-solver++-2s", "sa-solver-3", "sa-solver-p2c2", "seeds-2"]
+OVER_TAU = [f"sa-solver-2?tau={tau}" for tau in ("0", "1/2")] + ["sa-solver-2"] + ["sa-solver-2?tau=3/2"]
 ADAMS = ["ddim", "dpm-solver++-2m", "exp-adams-2", "exp-adams-3", "exp-adams-4"]
 
 
@@ -85,6 +91,38 @@ def studies(quick: bool) -> dict[str, dict[str, Any]]:
             },
         },
         FINDINGS: pointed(FINDINGS, quick),
+        "stochastic": {
+            "target": M1,
+            "schedule": VP,
+            "grid": {"kind": "uniform-t", "t_min": 1e-3, "t_max": 1.0},
+            "run": {
+                "methods": ["li-ddpm", "li-accelerated-sde", "ddpm", "edm-churn"],
+                "steps": [level - 1 for level in doublings(25, 400 if quick else 1600)],
+                "metrics": ["tv", "kl"],
+            },
+        },
+        "gaussian": {
+            "target": G,
+            "schedule": VP,
+            "grid": {"kind": "uniform-t", "t_min": 1e-3, "t_max": 1.0},
+            "run": {
+                "methods": ["li-ddpm", "li-accelerated-sde", "li-accelerated-sde-readme", "edm-churn"],
+                "steps": [level - 1 for level in doublings(25, 400 if quick else 1600)],
+                "metrics": ["tv"],
+            },
+        },
+        "sde-solvers": solvers(SDE, quick),
+        "over-tau": solvers(OVER_TAU, quick),
+    }
+
+
+def solvers(names: list[str], quick: bool) -> dict[str, Any]:
+    """Solvers of the reverse SDE on steps equal in lambda."""
+    return {
+        "target": M1,
+        "schedule": VP,
+        "grid": {"kind": "uniform-lambda", "t_min": 1e-2, "t_max": 1.0},
+        "run": {"methods": names, "steps": doublings(10, 80 if quick else 320), "metrics": ["tv"]},
     }
 
 
@@ -122,23 +160,31 @@ def reproduce(out: Path, quick: bool, progress: Progress = silent) -> dict[str, 
     progress(total, total, "steps that alternate")
     uneven = pointed(ALTERNATING, quick)
     both = {**answers, ALTERNATING: {"records": run_alternating(parse(uneven)), "manifest": {"run": uneven["run"]}}}
+    progress(total, total, "dimension and score error")
+    (out / BOUNDS).mkdir(exist_ok=True)
+    with opened(out / BOUNDS) as store:
+        measured = run_bounds(store, quick)
     progress(total, total, "predicted errors")
     parsed = {name: parse(study) for name, study in wanted.items()}
     predicted = {name: predictions(study) for name, study in parsed.items()}
     progress(total, total, "proofs, tables and figures")
     rows = tables.table(parsed, answers, predicted)
     found = findings(both, proofs())
-    for stem, panels in figures(both, [*rows, *found], predicted).items():
+    compared = bounds.bounds(rows, measured)
+    panels_of = {**figures(both, [*rows, *found], predicted), BOUNDS: bound_panels(both, [*rows, *compared], measured)}
+    for stem, panels in panels_of.items():
         draw(panels, out / stem)
     draw_stability(out / "stability")
     answer = {
         "records": [{"study": name, **r} for name, a in both.items() for r in a["records"]],
         "exponents": rows,
         "findings": found,
+        "bounds": {"records": measured, "exponents": compared},
         "manifest": {**manifest(0, started), "quick": quick, "studies": {**wanted, ALTERNATING: uneven}},
     }
     write_text(out / "exponents.md", tables.markdown(rows))
     write_text(out / "findings.md", told(found))
+    write_text(out / "bounds.md", bounds.markdown(compared))
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
     write_text(out / "manifest.json", json.dumps(answer["manifest"], indent=1) + "\n")
     return answer

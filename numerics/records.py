@@ -82,6 +82,11 @@ class Record:
     parameters: tuple[Parameter, ...] = ()
     values: tuple[tuple[str, Fraction | int], ...] = ()
 
+    def order_in_law(self, gaussian: bool) -> int:
+        """The order that shows with an exact score: on a Gaussian target, or on any."""
+        orders = (self.gaussian_order if gaussian else None, self.law_order, self.order)
+        return next(order for order in orders if order is not None)
+
     @property
     def last_step(self) -> str:
         """How the last step of a run is taken: a correction there would cost one evaluation more."""

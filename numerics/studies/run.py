@@ -128,9 +128,9 @@ def _spec(problem: Problem, record: Record, steps: int, metric: str) -> dict[str
 def _fits(problem: Problem, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Exponents a in N^-a; null where fewer than three values are there to fit.
 
-    On Li et al.'s schedule with T = N + 1 levels a step is ~ log T / T: an order p shows as (log T)^{p+1} / T^p. There
-    the exponent with that power of the logarithm divided out is given beside the raw one (KL, a square, has
-    twice the power).
+    On Li et al.'s schedule with T = N + 1 levels a step is ~ log T / T: an order p shows as (log T)^{p+1} / T^p, or
+    where noise makes a run forget its early errors as (log T / T)^p. There the exponent with that power of the
+    logarithm divided out is given beside the raw one (KL, a square, has twice the power).
     """
     fits = []
     for name, record in problem.methods:
@@ -146,7 +146,8 @@ def _fits(problem: Problem, records: list[dict[str, Any]]) -> list[dict[str, Any
                 "window": None if fit is None else list(fit.window),
             }
             if problem.study.schedule.kind == LI:
-                power = (record.order + 1) * (2 if metric == "kl" else 1)
+                order = record.order_in_law(problem.mixture.components == 1)
+                power = (order if record.stochastic else order + 1) * (2 if metric == "kl" else 1)
                 compensated = rates.fit(steps, values, log_power=power)
                 entry["compensated_exponent"] = None if compensated is None else compensated.exponent
                 entry["log_power"] = power
