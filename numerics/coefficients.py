@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -52,6 +54,8 @@ def _with_history(record: Record, available: int) -> Record | None:
     while method.history > available:
         assert method.start is not None
         method = METHODS[method.start]
+        shared = {p.symbol for p in method.parameters}
+        method = replace(method, values=tuple((s, v) for s, v in record.values if s in shared))
         if method.frame != record.frame:
             return None
     return method
@@ -65,10 +69,10 @@ def steps_of(plan: Sequence[Record | None], grid: Grid, frame: Frame) -> list[li
     """
     result: list[list[StepRow]] = [[] for _ in plan]
     for method in dict.fromkeys(plan):
-        steps = torch.tensor([n for n, m in enumerate(plan) if m is method])
+        steps = torch.tensor([n for n, m in enumerate(plan) if m == method])
         rows = (ONE_NODE_SMOOTH if frame.smooth else ONE_NODE) if method is None else method.rows
         numbers = step_numbers(method, rows, frame, grid, steps)
-        ends = [_end(row, grid, steps, frame, method) for row in rows]
+        ends = [_end(row, grid, steps, frame, numbers) for row in rows]
         for row, end in zip(rows, ends, strict=True):
             end_scale, output_scale, _ = frame_columns(frame, end)
             made_at = [ends[stage - 1] if stage else grid.columns.take(steps - back) for back, stage in row.nodes]
@@ -84,20 +88,29 @@ def steps_of(plan: Sequence[Record | None], grid: Grid, frame: Frame) -> list[li
                 shares = getattr(generated, row.states)(*(numbers[a] for a in row.state_arguments))
             scales = [frame_columns(frame, grid.columns.take(steps - k))[0] for k in range(len(shares))]
             kept = torch.stack([s * end_scale / m for s, m in zip(shares, scales, strict=True)], dim=1).tolist()
-            table = torch.stack(coefficients, dim=1).tolist()
-            for n, point, carry, line in zip(steps.tolist(), end.points(), kept, table, strict=True):
-                result[n].append(StepRow(point, tuple(carry), tuple(line), row.nodes, row.evaluated))
+            made = _table(coefficients, steps)
+            noises: tuple[Tensor, ...] = ()
+            if row.noises is not None:
+                noises = getattr(generated, row.noises)(*(numbers[a] for a in row.noise_arguments))
+            drawn = _table([end.sigma * c for c in noises], steps)
+            for n, point, carry, line, draws in zip(steps.tolist(), end.points(), kept, made, drawn, strict=True):
+                result[n].append(StepRow(point, tuple(carry), tuple(line), row.nodes, row.evaluated, tuple(draws)))
     return result
 
 
-def _end(row: Row, grid: Grid, steps: Tensor, frame: Frame, method: Record | None) -> Columns:
+def _table(columns: Sequence[Tensor], steps: Tensor) -> list[list[float]]:
+    """The columns side by side, a line a step."""
+    if not columns:
+        return [[] for _ in steps]
+    table: list[list[float]] = torch.stack([c.expand(len(steps)) for c in columns], dim=1).tolist()
+    return table
+
+
+def _end(row: Row, grid: Grid, steps: Tensor, frame: Frame, numbers: Mapping[str, Tensor]) -> Columns:
     """Where a row ends in each of the steps."""
     if row.to == "middle":
         return grid.places(steps, Fraction(1, 2), "t")
-    if isinstance(row.to, str):
-        assert method is not None
-        return grid.places(steps, Fraction(method.numbers[row.to]), frame.clock)
-    return grid.places(steps, row.to, frame.clock)
+    return grid.places(steps, numbers[row.to] if isinstance(row.to, str) else row.to, frame.clock)
 
 
 def frame_columns(frame: Frame, c: Columns) -> list[Tensor]:
@@ -122,8 +135,12 @@ def step_numbers(
     if history:
         numbers["a1"] = (c.alpha[steps - 1] / c.alpha[steps]) ** 2
         numbers["shrink"] = c.alpha[steps - 1] / c.alpha[steps + 1]
+    numbers["fade"] = c.alpha[steps] / c.alpha[steps + 1]
     if method is not None:
         numbers |= {symbol: torch.tensor(float(v), dtype=torch.float64) for symbol, v in method.numbers.items()}
+    if "churn" in numbers:  # Karras et al. 2022, algorithm 2
+        gamma = (numbers["churn"] / grid.steps).clamp(max=math.sqrt(2) - 1)
+        numbers["kick"] = -gamma.log1p() / h
     wanted = {a for row in rows for a in row.arguments}
     if "middle" in wanted:
         numbers["middle"] = (getattr(grid.places(steps, Fraction(1, 2), "t"), frame.clock) - clock[steps]) / h

@@ -54,8 +54,10 @@ class Grid:
     def point(self, n: int) -> Point:
         return self.points[n]
 
-    def places(self, steps: Tensor, to: int | Fraction, clock: str) -> Columns:
+    def places(self, steps: Tensor, to: int | Fraction | Tensor, clock: str) -> Columns:
         """For each of the steps n: the grid point n + to, or the point at the fraction `to` of the step in a clock.
+
+        A fraction below 0 lies before the step, where EDM's churn goes; it may be one a step.
 
         clock: the name of a column.  Raises InputError for a fraction on a discrete process.
         """
@@ -64,7 +66,8 @@ class Grid:
         if self.schedule is None:
             raise InputError("grid", "a discrete process", "no points between its levels, which this method needs")
         u = getattr(self.columns, clock)
-        inside = u[steps] + float(to) * (u[steps + 1] - u[steps])
+        part = to if isinstance(to, Tensor) else float(to)
+        inside = u[steps] + part * (u[steps + 1] - u[steps])
         lam = {"lam": inside, "rho": -inside.log(), "rho2": -inside.log() / 2}
         return self.schedule.columns(inside if clock == "t" else self.schedule.time(lam[clock]))
 

@@ -19,6 +19,8 @@ class Row:
     weights, arguments: the name of the function in generated/weights.py, and those of what it is called with.
     evaluated: whether an output is made at the new vector.
     states, state_arguments: likewise of the coefficients of z_n and z_{n-1}, where it is not z_n as it is.
+    noises, noise_arguments: likewise of the coefficients of the noises drawn for the step's rows up to this one, over
+    sigma at its end, if it has any.
     """
 
     to: int | Fraction | str
@@ -28,6 +30,8 @@ class Row:
     evaluated: bool = True
     states: str | None = None
     state_arguments: tuple[str, ...] = ()
+    noises: str | None = None
+    noise_arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Record:
-    """One sampler of the catalogue; see theory.method.Method for the fields.
+    """One sampler of the catalogue; see theory.method.Method and theory.stochastic.Sampler for the fields.
 
     stability: S of the real stability interval (-S, 0) in the limit of short steps, at the defaults of the parameters
     (theory/stability.py); None if it is infinite.
@@ -72,6 +76,8 @@ class Record:
     cite: str
     equal_steps: bool = False
     stochastic: bool = False
+    law_order: int | None = None
+    gaussian_order: int | None = None
     stability: float | None = None
     parameters: tuple[Parameter, ...] = ()
     values: tuple[tuple[str, Fraction | int], ...] = ()

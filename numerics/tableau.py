@@ -109,13 +109,13 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
             evaluated.append(row.evaluated)
         state_at[n + 1] = stages[-1]
         output_at[n + 1] = stages[-1] if evaluated[-1] else stages[-2]
-    evaluated[-1] = False
+    asked = {source for line in outputs for source in line}
     return Tableau(
         method=record.name,
         prediction=frame.prediction,
         points=tuple(points),
         step=tuple(step),
-        evaluated=tuple(evaluated),
+        evaluated=tuple(made and i in asked for i, made in enumerate(evaluated)),
         given=given,
         states=_lay_out(states, given - 1),
         outputs=_lay_out(outputs, given - 1),

@@ -95,13 +95,13 @@ def drift(sampler: Sampler, legs: int, arguments: int) -> sp.Expr:
     In units of rho there: X = x/alpha = e^{-growth l} times the vector, eps = -rho s(X), x0hat = X + rho^2 s(X), and
     rho = e^{-l}. X stands under the name of y, which it is at l = 0.
     """
-    frame = sampler.frame
-    growth = frame.damping.subs(tau2, sampler.strength) + (1 if frame.flow.scale == sigma else 0)
-    g = {"noise": -rho * SCORE, "data": y + rho**2 * SCORE}[frame.flow.prediction]
+    damping = sp.sympify(sampler.noisy.damping).subs(tau2, sampler.strength)
+    growth = damping + (1 if sampler.frame.scale == sigma else 0)
+    g = {"noise": -rho * SCORE, "data": y + rho**2 * SCORE}[sampler.frame.prediction]
     for _ in range(legs):
         moved = -growth * y * along(g) - rho * sp.diff(g, rho) - 2 * rho**2 * heated(g)
         g = sp.expand(sampler.rate * g + moved)
-    g = (1 + sampler.strength) * frame.flow.c * g.subs(rho, 1)
+    g = (1 + sampler.strength) * sampler.frame.c * g.subs(rho, 1)
     for _ in range(arguments):
         g = along(g)
     return sp.expand(g)
@@ -140,12 +140,12 @@ def on_gaussians(expression: sp.Expr) -> sp.Expr:
 
 @cache
 def prove_law_order(sampler: Sampler, highest: int = 4) -> LawProof:
-    """The exact order in law of a sampler without history.
+    """The exact order in law of a sampler whose steps need no earlier output.
 
     highest: the power of h up to which its error is found; ValueError where that many leave the order undecided.
     """
-    if sampler.history:
-        raise ValueError(f"{sampler.name}: history: orders in law are decided for samplers that have none")
+    if sampler.history or sampler.corrects:
+        raise ValueError(f"{sampler.name}: history: orders in law are decided for samplers that use no earlier output")
     weights = weights_of(sampler, 0, highest + 1)
     general: tuple[int, sp.Expr] | None = None
     for power in range(1, highest + 1):

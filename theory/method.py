@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import sympy as sp
 
 from .exponential import Rule, exact, weights
 from .frames import Frame
-from .notation import ALPHA_TAYLOR, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, alpha, h, moments
+from .notation import ALPHA_TAYLOR, FADE, KICK, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, alpha, h, moments
 from .notation import r as ratios
 from .phi import damped
 from .series import Expansion
@@ -109,6 +109,17 @@ class Parameter:
     excluded: tuple[sp.Rational, ...] = ()
 
 
+class Amplitude(NamedTuple):
+    """factor * sqrt(variance): kept apart, since sympy would draw numbers out of the root."""
+
+    factor: sp.Expr
+    variance: sp.Expr
+
+    @property
+    def value(self) -> sp.Expr:
+        return self.factor * sp.sqrt(self.variance)
+
+
 @dataclass(frozen=True)
 class Method:
     """A sampler, declared once.
@@ -204,12 +215,17 @@ class Method:
         """Series in h for this method's expressions."""
         return Expansion(self.symbols, smooth)
 
-    def at(self, values: Mapping[str, sp.Rational]) -> Method:
+    def at(self, values: Mapping[str, sp.Rational]) -> Self:
         """The method with values for its parameters, named NAME?name=value&…; the others keep their defaults."""
         if not values:
             return self
         given = {p.symbol: values.get(p.name, p.default) for p in self.parameters}
         order = next((q for p in self.parameters for v, q in p.orders if given[p.symbol] == v), self.order)
+        named = "&".join(f"{name}={value}" for name, value in values.items())
+        return replace(self, name=f"{self.name}?{named}", aliases=(), order=order, parameters=(), **self._with(given))
+
+    def _with(self, given: Mapping[sp.Symbol, sp.Rational]) -> dict[str, Any]:
+        """The fields that hold expressions, with values for symbols."""
 
         def put(expressions: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
             return tuple(sp.sympify(e).subs(given) for e in expressions)
@@ -223,8 +239,7 @@ class Method:
             )
             for row in self.rows
         )
-        named = "&".join(f"{name}={value}" for name, value in values.items())
-        return replace(self, name=f"{self.name}?{named}", aliases=(), rows=rows, order=order, parameters=())
+        return {"rows": rows}
 
     @property
     def corrects(self) -> bool:
@@ -233,7 +248,9 @@ class Method:
 
     @property
     def nfe_per_step(self) -> int:
-        return sum(row.evaluated for row in self.rows)
+        """Outputs made in a step; that at a new grid point counts only if a later row asks for it."""
+        asked = any(not node.stage for row in self.rows for node in row.nodes)
+        return sum(row.evaluated for row in self.rows) - (not asked)
 
     def position(self, node: Node) -> sp.Expr:
         """Position s of a node, in units of h from u_n."""
@@ -243,6 +260,19 @@ class Method:
     def weights(self) -> tuple[tuple[sp.Expr, ...], ...]:
         """The weights W_j of every row, in terms of h, the step ratios and phi atoms."""
         return tuple(map(self._row_weights, self.rows))
+
+    @property
+    def applied(self) -> tuple[tuple[sp.Expr, ...], ...]:
+        """What every row multiplies its outputs by: its weights."""
+        return self.weights
+
+    def carried(self, row: int) -> tuple[sp.Expr, ...]:
+        """What a row multiplies z_n (and z_{n-1}) by."""
+        return self.rows[row].states
+
+    def amplitudes(self, row: int) -> tuple[Amplitude, ...]:
+        """What a row multiplies the noises of this step's rows by, up to its own, in units of sigma at its end."""
+        return ()
 
     def _row_weights(self, row: Row) -> tuple[sp.Expr, ...]:
         if row.rule is None:
@@ -278,7 +308,8 @@ class Method:
         """Names of the numbers that these weights or coefficients depend on, h first."""
         weights = [sp.sympify(w) for w in expressions]
         free = {symbol.name for w in weights for symbol in named(w).free_symbols}
-        numbers = (h, *ratios, a1, SHRINK, MIDDLE, *moments, DAMPED, *(p.symbol for p in self.parameters))
+        own = (p.symbol for p in self.parameters)
+        numbers = (h, *ratios, a1, SHRINK, FADE, MIDDLE, KICK, *moments, DAMPED, *own)
         known = [symbol.name for symbol in numbers]
         if free - set(known):
             raise ValueError(f"{self.name}: weights: unknown symbols {sorted(free - set(known))}")

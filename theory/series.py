@@ -11,7 +11,7 @@ from typing import Any
 import sympy as sp
 from sympy.polys.fields import FracElement, field
 
-from .notation import ALPHA_TAYLOR, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, alpha, h, moments
+from .notation import ALPHA_TAYLOR, FADE, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, alpha, h, moments
 from .notation import r as ratios
 from .phi import damped, phi
 
@@ -185,6 +185,8 @@ class Expansion:
             return self._damped(expression.args[0], terms)
         if expression == SHRINK:
             return self._shrink(terms)
+        if expression == FADE:
+            return self._fade(terms)
         if isinstance(expression, phi):
             k, z = int(expression.args[0]), self.of(expression.args[1], terms)
             total = self.constant(0, terms)
@@ -228,6 +230,10 @@ class Expansion:
             growth = add(powers(back, k), self.constant(-1, terms))
             total = add(total, shift(scale(growth, self.field(slope)), k))
         return exp(total)
+
+    def _fade(self, terms: int) -> Series:
+        """alpha_n/alpha_{n+1}, from log alpha as above at s = 0 and 1."""
+        return exp((self.field.zero, *(-self.field(slope) for slope in ALPHA_TAYLOR[: terms - 1])))
 
     def _fold(self, operation: Callable[[Series, Series], Series], parts: Iterable[sp.Expr], start: Series) -> Series:
         for part in parts:

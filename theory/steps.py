@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from . import series
-from .method import grid_position
+from .method import Method, grid_position
 from .notation import h
 from .notation import r as ratios
 from .series import Expansion, Series
@@ -48,14 +48,17 @@ class Steps:
 
 
 def take(sampler: Sampler, before: int, expand: Expansion, terms: int) -> Steps:
-    """That many steps and a last one; those that lack history are taken by the sampler's start."""
+    """That many steps and a last one; those that lack history are taken by the sampler's start.
+
+    The output at a grid point is that of its last row that is evaluated: in a predictor-corrector, of the prediction.
+    """
     sizes = [sp.S.One, *ratios[:before]]  # of the step k grid points ago, in units of h
     zero = expand.constant(0, terms)
     places: list[sp.Expr] = [sp.S.Zero]
     drift: list[dict[int, Series]] = [{}]
-    grid = [0]  # the rows that are grid points
+    grid, outputs = [0], [0]  # the rows that are grid points, and those where the outputs there were made
     for back in reversed(range(before + 1)):
-        taken = sampler
+        taken: Method = sampler
         while taken.start is not None and taken.history > before - back:
             taken = taken.start
         own = {h: sizes[back] * h, **{r: q / sizes[back] for r, q in zip(ratios, sizes[back + 1 :], strict=False)}}
@@ -64,20 +67,23 @@ def take(sampler: Sampler, before: int, expand: Expansion, terms: int) -> Steps:
             end = places[begin] + sizes[back] * grid_position(row.to)
             line = dict(drift[begin])
             for node, weight in zip(row.nodes, row_weights, strict=True):
-                j = first + node.stage - 1 if node.stage else grid[-1 - node.back]
+                j = first + node.stage - 1 if node.stage else outputs[-1 - node.back]
                 grown = series.exp(expand.of(sampler.rate * (end - places[j]) * h, terms))
                 value = series.multiply(expand.of(weight.subs(own, simultaneous=True), terms), grown)
                 line[j] = series.add(line.get(j, zero), value)
             places.append(end)
             drift.append(line)
         grid.append(len(places) - 1)
+        outputs.append(grid[-1] - taken.corrects)
 
     def covariance(i: int, j: int) -> Series:
         earlier, later = sorted((i, j))
         if earlier == 0:
             return zero
-        given = sampler.covariances
-        return expand.of(sampler.variance(places[earlier]) if given is None else given[later - 1][earlier - 1], terms)
+        on_path = sampler.noises is None
+        return expand.of(
+            sampler.variance(places[earlier]) if on_path else sampler.covariance(earlier - 1, later - 1), terms
+        )
 
     every = range(len(places))
     return Steps(

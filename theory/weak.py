@@ -7,7 +7,9 @@ h^{p+1}: both are decided. What is free, the strength of the noise, step ratios 
 
 A sampler with history meets values off the exact path. It takes some steps before its last one, and that one is
 compared with an exact step from the same place, both joint with what went before: nodes may also lie on rows there.
-p times its history, in steps, are enough for the leading residuals too; with more of them they stay what they are.
+Its leading residual feels outputs at the history's places, how these were made, and so on back, at a power of h each
+time: history + p - 1 steps before the last are enough, and one more where outputs are made at predicted points; with
+still more of them the residuals stay what they are.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ class WeakProof:
     """
 
     sampler: str
+    statement: str
     order: int
     conditions: int
     leading_residuals: tuple[Residual, ...]
@@ -55,7 +58,8 @@ def prove_weak_order(sampler: Sampler, before: int | None = None) -> WeakProof:
 
     before: how many steps go before the last one, where it is not as many as the claimed order needs.
     """
-    steps_before = sampler.order * sampler.history if before is None else before
+    enough = sampler.history + sampler.order - 1 if sampler.history else 0
+    steps_before = enough + sampler.corrects if before is None else before
     terms = sampler.order + 2  # enough to prove the claim and to refute the next order
     while (proof := _prove(sampler, weights_of(sampler, steps_before, terms))) is None:
         terms += 1
@@ -82,6 +86,14 @@ def _prove(sampler: Sampler, weights: Weights) -> WeakProof | None:
             if residual[power]
         )
         if failing:
-            return WeakProof(sampler.name, power - 1, conditions, failing)
+            return WeakProof(sampler.name, statement(sampler, power - 1), power - 1, conditions, failing)
         conditions += len(residuals)
     return None
+
+
+def statement(sampler: Sampler, order: int) -> str:
+    """What was proved, in words."""
+    over = "all step ratios" if sampler.history or sampler.corrects else "every step"
+    for p in sampler.parameters:
+        over += f", every {p.name}" + "".join(f" but {value}" for value, _ in p.orders)
+    return f"{sampler.name} is exactly of weak order {order} for a smooth G in any dimension, {over}"

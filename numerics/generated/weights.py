@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, sqrt
 
 from ..phi import phi
 
@@ -890,7 +890,7 @@ def bdia_ddim(h: Tensor, r1: Tensor, shrink: Tensor, gamma: Tensor) -> tuple[Ten
 
 
 def bdia_ddim_states(shrink: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
-    """Coefficients of z_n, z_(n-1) in bdia-ddim."""
+    """bdia-ddim: what is kept of z_n, z_(n-1)."""
     return (
         -gamma*shrink + 1,
         gamma*shrink,
@@ -905,9 +905,10 @@ def lambda_ddim(damped: Tensor) -> tuple[Tensor, ...]:
 
 
 def lambda_ddim_states(h: Tensor, b: Tensor) -> tuple[Tensor, ...]:
-    """Coefficients of z_n, z_(n-1) in lambda-ddim."""
+    """lambda-ddim: what is kept of z_n."""
+    phi0 = phi(0, -b*h)
     return (
-        (b*h + 1)*phi(0, -b*h),
+        phi0*(b*h + 1),
     )
 
 
@@ -966,4 +967,827 @@ def flow_midpoint_row2(h: Tensor) -> tuple[Tensor, ...]:
     """flow-midpoint, row 2 of 2: lipman2023flow; order 2."""
     return (
         h,
+    )
+
+
+def ddpm(h: Tensor) -> tuple[Tensor, ...]:
+    """ddpm: ho2020ddpm; order 1."""
+    phi1 = phi(1, -2*h)
+    return (
+        2*h*phi1,
+    )
+
+
+def ddpm_states(h: Tensor) -> tuple[Tensor, ...]:
+    """ddpm: what is kept of z_n."""
+    phi0 = phi(0, -h)
+    return (
+        phi0,
+    )
+
+
+def ddpm_noises(h: Tensor) -> tuple[Tensor, ...]:
+    """ddpm: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h)
+    root1 = sqrt(2*h*phi1)
+    return (
+        root1,
+    )
+
+
+def ddpm_large(h: Tensor) -> tuple[Tensor, ...]:
+    """ddpm-large: ho2020ddpm; order 1."""
+    phi1 = phi(1, -2*h)
+    return (
+        2*h*phi1,
+    )
+
+
+def ddpm_large_states(h: Tensor) -> tuple[Tensor, ...]:
+    """ddpm-large: what is kept of z_n."""
+    phi0 = phi(0, -h)
+    return (
+        phi0,
+    )
+
+
+def ddpm_large_noises(h: Tensor, fade: Tensor) -> tuple[Tensor, ...]:
+    """ddpm-large: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, 2*h)
+    root1 = sqrt(2*fade**2*h*phi1)
+    return (
+        root1,
+    )
+
+
+def ddim_eta(h: Tensor, eta: Tensor) -> tuple[Tensor, ...]:
+    """ddim-eta: song2021ddim; order 1."""
+    phi1_1 = phi(1, -2*h)
+    phi1_2 = phi(1, h)
+    return (
+        2*eta**2*h*phi1_1/(sqrt(-2*eta**2*h*phi1_1 + 1) + 1) + h*phi1_2,
+    )
+
+
+def ddim_eta_noises(h: Tensor, eta: Tensor) -> tuple[Tensor, ...]:
+    """ddim-eta: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h)
+    root1 = sqrt(2*eta**2*h*phi1)
+    return (
+        root1,
+    )
+
+
+def sde_dpm_solver_1(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver-1: lu2022dpmsolverpp; order 1."""
+    phi1 = phi(1, h)
+    return (
+        h*phi1*(tau**2 + 1),
+    )
+
+
+def sde_dpm_solver_1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver-1: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, 2*h)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sde_dpm_solver_2m(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver-2m: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, h)
+    return (
+        h*phi1*(2*r1 + 1)*(tau**2 + 1)/(2*r1),
+        -h*phi1*(tau**2 + 1)/(2*r1),
+    )
+
+
+def sde_dpm_solver_2m_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver-2m: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, 2*h)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sde_dpm_solver_pp_2m(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2m: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    return (
+        h*phi1*(2*r1 + 1)*(tau**2 + 1)/(2*r1),
+        -h*phi1*(tau**2 + 1)/(2*r1),
+    )
+
+
+def sde_dpm_solver_pp_2m_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2m: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sde_dpm_solver_pp_2m_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2m: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sde_dpm_solver_pp_2s_row1(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2s, row 1 of 2: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, c2*h*(-tau**2 - 1))
+    return (
+        c2*h*phi1*(tau**2 + 1),
+    )
+
+
+def sde_dpm_solver_pp_2s_row1_states(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2s: what is kept of z_n."""
+    phi0 = phi(0, -c2*h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sde_dpm_solver_pp_2s_row1_noises(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2s: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*c2*h*tau**2)
+    root1 = sqrt(2*c2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sde_dpm_solver_pp_2s_row2(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2s, row 2 of 2: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    return (
+        h*phi1*(2*c2 - 1)*(tau**2 + 1)/(2*c2),
+        h*phi1*(tau**2 + 1)/(2*c2),
+    )
+
+
+def sde_dpm_solver_pp_2s_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2s: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sde_dpm_solver_pp_2s_row2_noises(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2s: of the noises drawn for this step, over sigma at the end of the row."""
+    phi0 = phi(0, -h*tau**2*(1 - c2))
+    phi1_1 = phi(1, -2*c2*h*tau**2)
+    phi1_2 = phi(1, -h*tau**2*(2 - 2*c2))
+    root1 = sqrt(2*c2*h*phi1_1*tau**2)
+    root2 = sqrt(h*phi1_2*tau**2*(2 - 2*c2))
+    return (
+        phi0*root1,
+        root2,
+    )
+
+
+def sde_dpm_solver_pp_3m_published(h: Tensor, r1: Tensor, r2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-3m-published: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, -h*(tau**2 + 1))
+    phi2 = phi(2, -h*(tau**2 + 1))
+    phi3 = phi(3, -h*(tau**2 + 1))
+    return (
+        h*phi1*(tau**2 + 1)
+        + h*phi2*(2*r1 + r2)*(tau**2 + 1)/(r1*(r1 + r2))
+        + h*phi3*(tau**2 + 1)/(r1*(r1 + r2)),
+        -h*phi2*(r1 + r2)*(tau**2 + 1)/(r1*r2) - h*phi3*(tau**2 + 1)/(r1*r2),
+        h*phi2*r1*(tau**2 + 1)/(r2*(r1 + r2)) + h*phi3*(tau**2 + 1)/(r2*(r1 + r2)),
+    )
+
+
+def sde_dpm_solver_pp_3m_published_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-3m-published: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sde_dpm_solver_pp_3m_published_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-3m-published: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def dpmpp_sde_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+    """dpmpp-sde, row 1 of 2: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, -2*c2*h)
+    return (
+        2*c2*h*phi1,
+    )
+
+
+def dpmpp_sde_row1_states(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+    """dpmpp-sde: what is kept of z_n."""
+    phi0 = phi(0, -c2*h)
+    return (
+        phi0,
+    )
+
+
+def dpmpp_sde_row1_noises(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+    """dpmpp-sde: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*c2*h)
+    root1 = sqrt(2*c2*h*phi1)
+    return (
+        root1,
+    )
+
+
+def dpmpp_sde_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+    """dpmpp-sde, row 2 of 2: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, -2*h)
+    return (
+        h*phi1*(2*c2 - 1)/c2,
+        h*phi1/c2,
+    )
+
+
+def dpmpp_sde_row2_states(h: Tensor) -> tuple[Tensor, ...]:
+    """dpmpp-sde: what is kept of z_n."""
+    phi0 = phi(0, -h)
+    return (
+        phi0,
+    )
+
+
+def dpmpp_sde_row2_noises(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+    """dpmpp-sde: of the noises drawn for this step, over sigma at the end of the row."""
+    phi0 = phi(0, -c2*h)
+    phi1_1 = phi(1, -2*h)
+    phi1_2 = phi(1, -h)
+    phi1_3 = phi(1, -2*c2*h)
+    phi1_4 = phi(1, -c2*h)
+    phi1_5 = phi(1, h*(c2 - 1))
+    root1 = sqrt(2*c2*h*phi1_3)
+    root2 = sqrt(2*h*phi0*phi1_1*phi1_5*(1 - c2)/phi1_2)
+    return (
+        root1*sqrt(phi1_1*phi1_4/(phi1_2*phi1_3)),
+        root2,
+    )
+
+
+def sa_solver_1(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-1: xue2023sasolver; order 1."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    return (
+        h*phi1*(tau**2 + 1),
+    )
+
+
+def sa_solver_1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-1: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-1: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_2(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 + h*phi2/r1),
+        -h*phi2*(tau**2 + 1)/r1,
+    )
+
+
+def sa_solver_2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-2: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-2: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_3(h: Tensor, r1: Tensor, r2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-3: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    phi3 = phi(3, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 + h*phi2*(2*r1 + r2)/(r1*(r1 + r2)) + 2*h*phi3/(r1*(r1 + r2))),
+        (tau**2 + 1)*(-h*phi2*(r1 + r2)/(r1*r2) - 2*h*phi3/(r1*r2)),
+        (tau**2 + 1)*(h*phi2*r1/(r2*(r1 + r2)) + 2*h*phi3/(r2*(r1 + r2))),
+    )
+
+
+def sa_solver_3_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-3: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_3_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-3: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p1c1_row1(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p1c1, row 1 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    return (
+        h*phi1*(tau**2 + 1),
+    )
+
+
+def sa_solver_p1c1_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p1c1: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p1c1_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p1c1: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p1c1_row2(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p1c1, row 2 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 - h*phi2),
+        h*phi2*(tau**2 + 1),
+    )
+
+
+def sa_solver_p1c1_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p1c1: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p1c1_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p1c1: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p2c1_row1(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c1, row 1 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 + h*phi2/r1),
+        -h*phi2*(tau**2 + 1)/r1,
+    )
+
+
+def sa_solver_p2c1_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c1: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p2c1_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c1: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p2c1_row2(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c1, row 2 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 - h*phi2),
+        h*phi2*(tau**2 + 1),
+    )
+
+
+def sa_solver_p2c1_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c1: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p2c1_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c1: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p2c2_row1(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c2, row 1 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 + h*phi2/r1),
+        -h*phi2*(tau**2 + 1)/r1,
+    )
+
+
+def sa_solver_p2c2_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c2: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p2c2_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c2: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p2c2_row2(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c2, row 2 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    phi3 = phi(3, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 - h*phi2*(r1 - 1)/r1 - 2*h*phi3/r1),
+        (tau**2 + 1)*(-h*phi2/(r1*(r1 + 1)) + 2*h*phi3/(r1*(r1 + 1))),
+        (tau**2 + 1)*(h*phi2*r1/(r1 + 1) + 2*h*phi3/(r1 + 1)),
+    )
+
+
+def sa_solver_p2c2_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c2: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p2c2_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c2: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p3c3_row1(h: Tensor, r1: Tensor, r2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c3, row 1 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    phi3 = phi(3, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 + h*phi2*(2*r1 + r2)/(r1*(r1 + r2)) + 2*h*phi3/(r1*(r1 + r2))),
+        (tau**2 + 1)*(-h*phi2*(r1 + r2)/(r1*r2) - 2*h*phi3/(r1*r2)),
+        (tau**2 + 1)*(h*phi2*r1/(r2*(r1 + r2)) + 2*h*phi3/(r2*(r1 + r2))),
+    )
+
+
+def sa_solver_p3c3_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c3: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p3c3_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c3: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p3c3_row2(h: Tensor, r1: Tensor, r2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c3, row 2 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    phi3 = phi(3, h*(-tau**2 - 1))
+    phi4 = phi(4, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 - h*phi2*(r1**2 + r1*r2 - 2*r1 - r2)/(r1*(r1 + r2)) - 2*h*phi3*(2*r1 + r2 - 1)/(r1*(r1 + r2)) - 6*h*phi4/(r1*(r1 + r2))),
+        (tau**2 + 1)*(-h*phi2*(r1 + r2)/(r1*r2*(r1 + 1)) + 2*h*phi3*(r1 + r2 - 1)/(r1*r2*(r1 + 1)) + 6*h*phi4/(r1*r2*(r1 + 1))),
+        (tau**2 + 1)*(h*phi2*r1/(r2*(r1 + r2)*(r1 + r2 + 1)) - 2*h*phi3*(r1 - 1)/(r2*(r1 + r2)*(r1 + r2 + 1)) - 6*h*phi4/(r2*(r1 + r2)*(r1 + r2 + 1))),
+        (tau**2 + 1)*(h*phi2*r1*(r1 + r2)/((r1 + 1)*(r1 + r2 + 1)) + 2*h*phi3*(2*r1 + r2)/((r1 + 1)*(r1 + r2 + 1)) + 6*h*phi4/((r1 + 1)*(r1 + r2 + 1))),
+    )
+
+
+def sa_solver_p3c3_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c3: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p3c3_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c3: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def seeds_2_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+    """seeds-2, row 1 of 2: gonzalez2023seeds; order 2."""
+    phi1 = phi(1, c2*h)
+    return (
+        2*c2*h*phi1,
+    )
+
+
+def seeds_2_row1_noises(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+    """seeds-2: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, 2*c2*h)
+    root1 = sqrt(2*c2*h*phi1)
+    return (
+        root1,
+    )
+
+
+def seeds_2_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+    """seeds-2, row 2 of 2: gonzalez2023seeds; order 2."""
+    phi1 = phi(1, h)
+    return (
+        h*phi1*(2 - 1/c2),
+        h*phi1/c2,
+    )
+
+
+def seeds_2_row2_noises(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+    """seeds-2: of the noises drawn for this step, over sigma at the end of the row."""
+    phi0 = phi(0, h*(1 - c2))
+    phi1_1 = phi(1, 2*c2*h)
+    phi1_2 = phi(1, h*(2 - 2*c2))
+    root1 = sqrt(2*c2*h*phi1_1)
+    root2 = sqrt(h*phi1_2*(2 - 2*c2))
+    return (
+        phi0*root1,
+        root2,
+    )
+
+
+def seeds_3_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3, row 1 of 3: gonzalez2023seeds; order 2."""
+    phi1 = phi(1, h/3)
+    return (
+        2*h*phi1/3,
+    )
+
+
+def seeds_3_row1_noises(h: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, 2*h/3)
+    root1 = sqrt(2*h*phi1/3)
+    return (
+        root1,
+    )
+
+
+def seeds_3_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3, row 2 of 3: gonzalez2023seeds; order 2."""
+    phi1 = phi(1, 2*h/3)
+    phi2 = phi(2, 2*h/3)
+    return (
+        4*h*phi1/3 - 8*h*phi2/3,
+        8*h*phi2/3,
+    )
+
+
+def seeds_3_row2_noises(h: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3: of the noises drawn for this step, over sigma at the end of the row."""
+    phi0 = phi(0, h/3)
+    phi1 = phi(1, 2*h/3)
+    root1 = sqrt(2*h*phi1/3)
+    root2 = sqrt(2*h*phi1/3)
+    return (
+        phi0*root1,
+        root2,
+    )
+
+
+def seeds_3_row3(h: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3, row 3 of 3: gonzalez2023seeds; order 2."""
+    phi1 = phi(1, h)
+    phi2 = phi(2, h)
+    return (
+        2*h*phi1 - 3*h*phi2,
+        3*h*phi2,
+    )
+
+
+def seeds_3_row3_noises(h: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3: of the noises drawn for this step, over sigma at the end of the row."""
+    phi0_1 = phi(0, h/3)
+    phi0_2 = phi(0, 2*h/3)
+    phi1 = phi(1, 2*h/3)
+    root1 = sqrt(2*h*phi1/3)
+    root2 = sqrt(2*h*phi1/3)
+    root3 = sqrt(2*h*phi1/3)
+    return (
+        phi0_2*root1,
+        phi0_1*root2,
+        root3,
+    )
+
+
+def edm_churn_row1() -> tuple[Tensor, ...]:
+    """edm-churn, row 1 of 3: karras2022edm; order 1."""
+    return (
+    )
+
+
+def edm_churn_row1_noises(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+    """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, 2*h*kick)
+    root1 = sqrt(-2*h*kick*phi1)
+    return (
+        root1,
+    )
+
+
+def edm_churn_row2(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+    """edm-churn, row 2 of 3: karras2022edm; order 1."""
+    phi1 = phi(1, h*(1 - kick))
+    return (
+        h*phi1*(1 - kick),
+    )
+
+
+def edm_churn_row2_noises(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+    """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
+    phi0 = phi(0, h*(1 - kick))
+    phi1 = phi(1, 2*h*kick)
+    root1 = sqrt(-2*h*kick*phi1)
+    return (
+        phi0*root1,
+    )
+
+
+def edm_churn_row3(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+    """edm-churn, row 3 of 3: karras2022edm; order 1."""
+    phi1 = phi(1, h*(1 - kick))
+    return (
+        h*phi1*(1 - kick)/2,
+        h*phi1*(1 - kick)/2,
+    )
+
+
+def edm_churn_row3_noises(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+    """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
+    phi0 = phi(0, h*(1 - kick))
+    phi1 = phi(1, 2*h*kick)
+    root1 = sqrt(-2*h*kick*phi1)
+    return (
+        phi0*root1,
+    )
+
+
+def li_ddpm(h: Tensor) -> tuple[Tensor, ...]:
+    """li-ddpm: li2024accelerating; order 1."""
+    phi0 = phi(0, h)
+    phi1 = phi(1, -2*h)
+    return (
+        2*h*phi0*phi1,
+    )
+
+
+def li_ddpm_noises(h: Tensor) -> tuple[Tensor, ...]:
+    """li-ddpm: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, 2*h)
+    root1 = sqrt(2*h*phi1)
+    return (
+        root1,
+    )
+
+
+def li_accelerated_sde_row1() -> tuple[Tensor, ...]:
+    """li-accelerated-sde, row 1 of 2: li2024accelerating; order 1."""
+    return (
+    )
+
+
+def li_accelerated_sde_row1_noises(h: Tensor) -> tuple[Tensor, ...]:
+    """li-accelerated-sde: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h)
+    root1 = sqrt(h*phi1)
+    return (
+        root1,
+    )
+
+
+def li_accelerated_sde_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """li-accelerated-sde, row 2 of 2: li2024accelerating; order 1."""
+    phi0 = phi(0, h)
+    phi1 = phi(1, -2*h)
+    return (
+        2*h*phi0*phi1,
+    )
+
+
+def li_accelerated_sde_row2_noises(h: Tensor) -> tuple[Tensor, ...]:
+    """li-accelerated-sde: of the noises drawn for this step, over sigma at the end of the row."""
+    phi0 = phi(0, h)
+    phi1_1 = phi(1, -2*h)
+    phi1_2 = phi(1, 2*h)
+    root1 = sqrt(h*phi1_1)
+    root2 = sqrt(h*phi1_2)
+    return (
+        phi0*root1,
+        root2,
+    )
+
+
+def li_accelerated_sde_readme_row1() -> tuple[Tensor, ...]:
+    """li-accelerated-sde-readme, row 1 of 2: li2024accelerating; order 1."""
+    return (
+    )
+
+
+def li_accelerated_sde_readme_row1_noises(h: Tensor) -> tuple[Tensor, ...]:
+    """li-accelerated-sde-readme: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h)
+    root1 = sqrt(h*phi1)
+    return (
+        root1,
+    )
+
+
+def li_accelerated_sde_readme_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """li-accelerated-sde-readme, row 2 of 2: li2024accelerating; order 1."""
+    phi0 = phi(0, h)
+    phi1 = phi(1, -2*h)
+    return (
+        2*h*phi0*phi1,
+    )
+
+
+def li_accelerated_sde_readme_row2_noises(h: Tensor, fade: Tensor) -> tuple[Tensor, ...]:
+    """li-accelerated-sde-readme: of the noises drawn for this step, over sigma at the end of the row."""
+    phi0 = phi(0, h)
+    phi1_1 = phi(1, -2*h)
+    phi1_2 = phi(1, 2*h)
+    root1 = sqrt(h*phi1_1)
+    root2 = sqrt(fade**2*h*phi1_2)
+    return (
+        phi0*root1,
+        root2,
     )

@@ -6,16 +6,40 @@ import sympy as sp
 
 from ..methods.stochastic import (
     DDIM_ETA,
+    DDPM,
+    DDPM_LARGE,
+    DPMPP_SDE,
+    EDM_CHURN,
     LI_ACCELERATED_SDE,
+    LI_ACCELERATED_SDE_README,
     LI_DDPM,
     SA_SOLVER_1,
-    SDE_DPM_SOLVER_PP_1,
+    SDE_DPM_SOLVER_1,
     SDE_DPM_SOLVER_PP_2S,
-    SEEDS_1,
     SEEDS_2,
-    SEEDS_2_PUBLISHED,
+    SEEDS_3,
 )
-from ..notation import alpha, c2, dalpha, dsigma, eps, eta, h, next_alpha, next_sigma, rho, score, sigma, tau2, u, x, x0
+from ..notation import (
+    FADE,
+    KICK,
+    alpha,
+    c2,
+    dalpha,
+    dsigma,
+    eps,
+    eta,
+    h,
+    next_alpha,
+    next_sigma,
+    rho,
+    score,
+    sigma,
+    tau,
+    tau2,
+    u,
+    x,
+    x0,
+)
 from ..predictions import DEFINITION
 from ..stochastic import NOISY_DATA, NOISY_NOISE, NoisyFrame, Sampler
 from .core import Claim, Expressions, Proof, claim
@@ -32,15 +56,13 @@ def in_h(expression: sp.Expr) -> sp.Expr:
 
 def one_step(sampler: Sampler) -> Step:
     """A step of a sampler whose model is asked once, in terms of x0, eps and h."""
-    flow, end = sampler.frame.flow, {alpha: next_alpha, sigma: next_sigma}
-    damped = sp.exp(-sampler.frame.damping.subs(tau2, sampler.strength) * h)
-    scale = flow.scale.subs(end) * damped
-    (weight,) = sampler.weights[-1]
-    output = flow.output_scale.subs(end) * (1 + sampler.strength) * weight * DEFINITION[flow.prediction]
-    covariance = sampler.variance(sp.S.One) if sampler.covariances is None else sampler.covariances[-1][-1]
-    mean = scale / flow.scale * POSITION + output
-    variance = (scale * sampler.frame.unit) ** 2 * covariance
-    return in_h(mean).rewrite(sp.exp), in_h(variance).rewrite(sp.exp)
+    frame, end = sampler.frame, {alpha: next_alpha, sigma: next_sigma}
+    last = len(sampler.rows) - 1
+    (kept,), (weight,) = sampler.carried(last), sampler.applied[last]
+    output = frame.output_scale.subs(end) * weight * DEFINITION[frame.prediction]
+    mean = frame.scale.subs(end) * kept / frame.scale * POSITION + output
+    variance = next_sigma**2 * sum(a.factor**2 * a.variance for a in sampler.amplitudes(last))
+    return tuple(in_h(e.subs(FADE, alpha / next_alpha)).rewrite(sp.exp) for e in (mean, variance))
 
 
 def difference(ours: Step, theirs: Step) -> Expressions:
@@ -91,11 +113,31 @@ def ddpm_names() -> Proof:
     noise = sigma**2 - carry**2 * next_sigma**2
     variance = 1 / (carry**2 / noise + 1 / next_sigma**2)
     posterior = (variance * (carry / noise * POSITION + next_alpha / next_sigma**2 * x0), variance)
-    at_one = [(DDIM_ETA, eta), (SA_SOLVER_1, tau2), (SDE_DPM_SOLVER_PP_1, tau2)]
-    ours = [tuple(e.subs(symbol, 1) for e in one_step(sampler)) for sampler, symbol in at_one]
+    ours = [tuple(e.subs({eta: 1, tau: 1}) for e in one_step(sampler)) for sampler in (DDPM, DDIM_ETA, SA_SOLVER_1)]
     return Proof(
         zero=tuple(e for step in (*ours, posterior) for e in difference((in_h(step[0]), in_h(step[1])), published)),
-        nonzero=(one_step(SEEDS_1)[0] - in_h(published[0]),),
+        nonzero=(one_step(SDE_DPM_SOLVER_1)[0].subs(tau, 1) - in_h(published[0]),),
+    )
+
+
+@claim(
+    "ddpm-variances",
+    "DDPM's larger variance is that of the chain's own step, beta = sigma^2 - (alpha/alpha')^2 sigma'^2 (1 - a on a "
+    "variance-preserving schedule), its smaller one beta sigma'^2/sigma^2 by Bayes' rule.",
+    "ho2020ddpm",
+)
+def ddpm_variances() -> Proof:
+    own = sigma**2 - (alpha / next_alpha) ** 2 * next_sigma**2
+    (mean, large), (same, small) = one_step(DDPM_LARGE), one_step(DDPM)
+    preserving = {sigma: sp.sqrt(1 - alpha**2), next_sigma: sp.sqrt(1 - next_alpha**2)}
+    return Proof(
+        zero=(
+            mean - same,
+            large - in_h(own),
+            small - in_h(own * next_sigma**2 / sigma**2),
+            (own - (1 - a_t)).subs(preserving).subs(next_alpha, alpha / sp.sqrt(a_t)),
+        ),
+        nonzero=(large - small,),
     )
 
 
@@ -112,10 +154,8 @@ def seeds_1() -> Proof:
         next_alpha / alpha * POSITION - 2 * next_sigma * (gain - 1) * eps,
         next_sigma**2 * (gain**2 - 1),
     )
-    return Proof(
-        zero=difference(one_step(SEEDS_1), published),
-        nonzero=(difference(one_step(SEEDS_1), one_step(SDE_DPM_SOLVER_PP_1))[0],),
-    )
+    ours = tuple(e.subs(tau, 1) for e in one_step(SDE_DPM_SOLVER_1))
+    return Proof(zero=difference((ours[0], ours[1]), published), nonzero=(ours[0] - one_step(DDPM)[0],))
 
 
 def of_eps(mean: sp.Expr) -> sp.Expr:
@@ -151,13 +191,13 @@ def ddim_eta_strength() -> Proof:
     strength = -sp.log(1 - eta**2 * (1 - sp.exp(-2 * h))) / (2 * h)
     ours, theirs = one_step(DDIM_ETA), one_step(SA_SOLVER_1)
     # Both are alpha' x0hat + (a root) epshat + noise; roots are compared by their squares.
-    kept = sp.exp(-tau2 * h) * in_h(next_sigma)
+    kept = sp.exp(-(tau**2) * h) * in_h(next_sigma)
     return Proof(
         zero=(
             sp.diff(theirs[0], x0) - next_alpha,
             of_eps(theirs[0]) - kept,
-            (kept**2).subs(tau2, strength) - of_eps(ours[0]) ** 2,
-            theirs[1].subs(tau2, strength) - ours[1],
+            (kept**2).subs(tau, sp.sqrt(strength)) - of_eps(ours[0]) ** 2,
+            theirs[1].subs(tau, sp.sqrt(strength)) - ours[1],
             sp.limit(strength, h, 0) - eta**2,
         ),
         nonzero=(strength - eta**2,),
@@ -178,42 +218,104 @@ def ddim_marginals() -> Proof:
     return Proof((end.subs({eps: 0, noise: 0}) - next_alpha * x0, variance - next_sigma**2))
 
 
-def audit(sampler: Sampler, shares: list[list[sp.Expr]]) -> list[sp.Expr]:
-    """Covariances of the rows' noises, published as shares of independent ones, less those of one path."""
+def audit(sampler: Sampler, published: list[list[sp.Expr]]) -> list[sp.Expr]:
+    """Covariances of the rows' noises over sigma there, each a sum of independent ones, less those of one path."""
+    ends = [sp.sympify(row.to) for row in sampler.rows]
+    swelling = sp.sympify(sampler.noisy.swelling).subs(tau2, sampler.strength)
+
+    def exact(i: int, j: int) -> sp.Expr:
+        return sp.exp(-swelling * (ends[i] + ends[j]) * h) * sampler.variance(ends[j])
+
     return [
-        sum(p * q for p, q in zip(shares[i], shares[j], strict=False))
-        - sampler.variance(c2 if j == 0 else sp.S.One).rewrite(sp.exp)
-        for i in range(2)
+        sum(p * q for p, q in zip(published[i], published[j], strict=False)) - exact(i, j).rewrite(sp.exp)
+        for i in range(len(ends))
         for j in range(i + 1)
     ]
 
 
 @claim(
     "noise-audit",
-    "The noises of a stage and of the end are those of one path: with the shares e^{(1-c2)h} sqrt(e^{2 c2 h} - 1) and "
-    "sqrt(e^{2 (1-c2) h} - 1) SEEDS-2 has all covariances of the exact integral, and so has the two-stage "
-    "SDE-DPM-Solver++ with its own; with c2 and 1 - c2 exchanged the end has the right variance, but not the right "
-    "covariance with the stage.",
+    "The noises of the stages and of the end are those of one path. With the shares e^{(1-c2)h} sqrt(e^{2 c2 h} - 1) "
+    "and sqrt(e^{2 (1-c2) h} - 1) SEEDS-2 has all covariances of the exact integral; SEEDS-3, with q e^{kh/3} and "
+    "q^2 = e^{2h/3} - 1, and the two-stage SDE-DPM-Solver++ have theirs, and so have the records. With c2 and 1 - c2 "
+    "exchanged the end has the right variance, but not the right covariance with the stage.",
     "gonzalez2023seeds",
 )
 def noise_audit() -> Proof:
-    def shares(first: sp.Expr, second: sp.Expr) -> list[list[sp.Expr]]:
-        """sigma_u sqrt(e^{2 first h} - 1) z1, and the end's of both, over alpha and the rho of the start."""
-        end = [sp.exp(first * h) * sp.sqrt(sp.exp(2 * second * h) - 1), sp.sqrt(sp.exp(2 * first * h) - 1)]
-        return [[sp.exp(-c2 * h) * sp.sqrt(sp.exp(2 * c2 * h) - 1)], [sp.exp(-h) * e for e in end]]
+    def seeds(c: sp.Expr) -> list[list[sp.Expr]]:
+        """sigma_u sqrt(e^{2 c2 h} - 1) z1, and the end's shares of both, the step cut at c."""
+        end = [sp.exp((1 - c) * h) * sp.sqrt(sp.exp(2 * c * h) - 1), sp.sqrt(sp.exp(2 * (1 - c) * h) - 1)]
+        return [[sp.sqrt(sp.exp(2 * c2 * h) - 1)], end]
 
-    seeds, swapped = audit(SEEDS_2, shares(1 - c2, c2)), audit(SEEDS_2, shares(c2, 1 - c2))
+    q = sp.sqrt(sp.exp(2 * h / 3) - 1)
+    thirds = [[sp.exp((i - k) * h / 3) * q for k in range(i + 1)] for i in range(3)]
     # sigma_u sqrt(1 - e^{-2 tau^2 c2 h}) z1 and sigma' (e^{-tau^2 (1-c2) h} … z1 + sqrt(1 - e^{-2 tau^2 (1-c2) h}) z2)
-    first, second = (sp.sqrt(1 - sp.exp(-2 * tau2 * c * h)) for c in (c2, 1 - c2))
-    data = [[sp.exp(tau2 * c2 * h) * first], [sp.exp(tau2 * c2 * h) * first, sp.exp(tau2 * h) * second]]
-    published = SEEDS_2_PUBLISHED.covariances
-    assert published is not None
-    met = published[1][0].rewrite(sp.exp)
-    # Of the record only the square of that covariance is free of roots.
-    theirs = sp.exp(-2 * h) * (sp.exp(2 * h / 5) - 1) * (sp.exp(8 * h / 5) - 1)
+    first, second = (sp.sqrt(1 - sp.exp(-2 * tau**2 * c * h)) for c in (c2, 1 - c2))
+    data = [[first], [sp.exp(-(tau**2) * (1 - c2) * h) * first, second]]
+    swapped = audit(SEEDS_2, seeds(1 - c2))
+    records = [
+        audit(sampler, [[a.value.rewrite(sp.exp) for a in sampler.amplitudes(i)] for i in range(len(sampler.rows))])
+        for sampler in (SEEDS_2, SEEDS_3, SDE_DPM_SOLVER_PP_2S)
+    ]
     return Proof(
-        zero=(*seeds, *audit(SDE_DPM_SOLVER_PP_2S, data), swapped[0], swapped[2], met**2 - theirs),
+        zero=(
+            *audit(SEEDS_2, seeds(c2)),
+            *audit(SEEDS_3, thirds),
+            *audit(SDE_DPM_SOLVER_PP_2S, data),
+            *(e for record in records for e in record),
+            swapped[0],
+            swapped[2],
+        ),
         nonzero=(swapped[1],),
+    )
+
+
+@claim(
+    "dpmpp-sde-noise",
+    "k-diffusion's two-stage sampler has the rows of SDE-DPM-Solver++(2S) at tau = 1 and the variances of its noises, "
+    "sigma_u^2 (1 - e^{-2 c2 h}) and sigma'^2 (1 - e^{-2h}); both are normalised increments of one path in sigma, with "
+    "the root of (sigma - sigma_u)/(sigma - sigma') as correlation, which is not that of one path of the SDE.",
+    "lu2022dpmsolverpp",
+)
+def dpmpp_sde_noise() -> Proof:
+    (stage,), (met, fresh) = ([a.value.rewrite(sp.exp) for a in DPMPP_SDE.amplitudes(i)] for i in range(2))
+    variances = [1 - sp.exp(-2 * c2 * h), 1 - sp.exp(-2 * h)]
+    along = (1 - sp.exp(-c2 * h)) / (1 - sp.exp(-h))
+    (path_stage,), (path_met, _) = ([a.value for a in SDE_DPM_SOLVER_PP_2S.amplitudes(i)] for i in range(2))
+    path = (path_stage * path_met).subs(tau, 1).rewrite(sp.exp)
+    return Proof(
+        zero=(
+            stage**2 - variances[0],
+            met**2 + fresh**2 - variances[1],
+            (stage * met) ** 2 - along * variances[0] * variances[1],
+        ),
+        nonzero=((stage * met) ** 2 - path**2,),
+    )
+
+
+@claim(
+    "churn",
+    "EDM's churn takes x/alpha from rho to rho_hat = (1 + gamma) rho by noise of variance rho_hat^2 - rho^2, as the "
+    "forward process does, and Heun's step in rho follows: per step h in lambda it is noise of strength "
+    "tau^2 = log(1 + gamma)/h.",
+    "karras2022edm",
+)
+def churn_noise() -> Proof:
+    back = sp.exp(-KICK * h)  # rho_hat/rho = 1 + gamma
+    ((before,), (met,), (same,)) = ([a.value for a in EDM_CHURN.amplitudes(i)] for i in range(3))
+    euler, heun = EDM_CHURN.applied[1], EDM_CHURN.applied[2]
+    rho_end = rho * sp.exp(-h)
+    return Proof(
+        (
+            # over alpha: sigma there is rho_hat, or rho' at the end
+            (rho * back) ** 2 * (before**2).rewrite(sp.exp) - (rho**2 * back**2 - rho**2),
+            (rho_end * met).rewrite(sp.exp) ** 2 - (rho**2 * back**2 - rho**2),
+            met - same,
+            rho_end * euler[0].rewrite(sp.exp) - (rho * back - rho_end),
+            heun[0] - euler[0] / 2,
+            heun[1] - euler[0] / 2,
+            EDM_CHURN.strength * h - sp.log(back),
+        )
     )
 
 
@@ -221,7 +323,8 @@ def noise_audit() -> Proof:
     "li-sde-published",
     "Li et al.'s DDPM update (x + (1 - a) s + sqrt(1 - a) z)/sqrt(a) holds alpha times the score over the step in "
     "rho^2 and adds the noise of the reverse process, exactly; their accelerated one adds half of it before the score "
-    "is taken, and multiplies that score by the same weight.",
+    "is taken, x + sqrt((1 - a)/2) z, and multiplies that score by the same weight. With the second half outside the "
+    "scale 1/sqrt(a) it is another sampler.",
     "li2024accelerating",
 )
 def li_sde() -> Proof:
@@ -235,17 +338,26 @@ def li_sde() -> Proof:
     def on_chain(expression: sp.Expr) -> sp.Expr:
         return sp.expand(expression).subs(clean).subs(preserving)
 
+    def squares(sampler: Sampler, row: int, scale: sp.Expr) -> list[sp.Expr]:
+        """Variances that a row takes from each noise, in x."""
+        found = [
+            (a.value**2 * scale**2).subs(FADE, alpha / next_alpha).rewrite(sp.exp) for a in sampler.amplitudes(row)
+        ]
+        return [on_chain(in_h(v)) for v in found]
+
     mean, variance = map(on_chain, one_step(LI_DDPM))
-    assert LI_ACCELERATED_SDE.covariances is not None
-    (before,), (met, end) = LI_ACCELERATED_SDE.covariances
-    whole = LI_DDPM.variance(sp.S.One)
+    (before,), (first, second) = (squares(LI_ACCELERATED_SDE, i, s) for i, s in enumerate((sigma, next_sigma)))
+    readme = squares(LI_ACCELERATED_SDE_README, 1, next_sigma)
+    half = (1 - a_t) / 2
     return Proof(
-        (
+        zero=(
             mean - (x + (1 - a_t) * score) / sp.sqrt(a_t),
             variance - (1 - a_t) / a_t,
-            LI_ACCELERATED_SDE.weights[1][0] - LI_DDPM.weights[0][0],
-            *(before - whole / 2, met - before, end - whole),
-        )
+            LI_ACCELERATED_SDE.applied[1][0] - LI_DDPM.applied[0][0],
+            *(before - half, first - half / a_t, second - half / a_t),
+            *(readme[0] - half / a_t, readme[1] - half),
+        ),
+        nonzero=(readme[1] - second,),
     )
 
 
@@ -287,11 +399,14 @@ def weak_barrier() -> Proof:
 CLAIMS: tuple[Claim, ...] = (
     noisy_frames,
     ddpm_names,
+    ddpm_variances,
     seeds_1,
     ddim_eta,
     ddim_eta_strength,
     ddim_marginals,
     noise_audit,
+    dpmpp_sde_noise,
+    churn_noise,
     li_sde,
     weak_barrier,
 )

@@ -10,12 +10,13 @@ import sympy as sp
 from ..exponential import one_node
 from ..frames import FRAMES, Frame
 from ..method import Method, Parameter, Row, named
-from ..methods import METHODS
+from ..methods import METHODS, SAMPLERS
 from ..notation import alpha, dalpha, dsigma, kappa, moments, next_alpha, next_sigma, sigma
 from ..phi import phi
 from ..predictions import DEFINITION, convert
 from ..schedules import LI_BETA, LI_FIRST_BETA, SCHEDULES, Schedule
 from ..stability import real_interval
+from ..stochastic import Sampler
 from .defects import render_defects
 from .printer import to_torch
 from .text import header, identifier, lines
@@ -47,32 +48,58 @@ def phi_name(atom: phi, atoms: list[phi]) -> str:
 
 def weight_function(method: Method, row: int) -> str:
     """One function a row: arguments h, step ratios -> the weights W_j, phi atoms computed once."""
-    weights = tuple(map(named, method.weights[row]))
+    weights = tuple(map(named, method.applied[row]))
     arguments = method.arguments(weights)
-    atoms = sorted(set().union(*(sp.sympify(w).atoms(phi) for w in weights)), key=sp.default_sort_key)
-    names = {atom: sp.Symbol(phi_name(atom, atoms)) for atom in atoms}
-    body = [f"{names[atom]} = {to_torch(atom)}" for atom in atoms]
-    body += ["return (", *(line for w in weights for line in entry(sp.sympify(w).subs(names))), ")"]
     where = "" if len(method.rows) == 1 else f", row {row + 1} of {len(method.rows)}"
     doc = f'"""{method.name}{where}: {method.cite}; order {method.order}."""'
+    return function(row_name(method, row), arguments, doc, weights)
+
+
+def function(
+    name: str, arguments: tuple[str, ...], doc: str, values: tuple[sp.Expr, ...], variances: tuple[sp.Expr, ...] = ()
+) -> str:
+    """A function of those arguments that returns a tuple of values; phi atoms, and roots of variances, made once."""
+    atoms = sorted(set().union(*(sp.sympify(w).atoms(phi) for w in (*values, *variances))), key=sp.default_sort_key)
+    names = {atom: sp.Symbol(phi_name(atom, atoms)) for atom in atoms}
+    body = [f"{names[atom]} = {to_torch(atom)}" for atom in atoms]
+    body += [f"{root} = sqrt({to_torch(v.subs(names))})" for root, v in zip(roots(variances), variances, strict=True)]
+    body += ["return (", *(line for w in values for line in entry(sp.sympify(w).subs(names))), ")"]
     typed = ", ".join(f"{a}: Tensor" for a in arguments)
-    return f"def {row_name(method, row)}({typed}) -> tuple[Tensor, ...]:\n" + lines(doc, *body)
+    return f"def {name}({typed}) -> tuple[Tensor, ...]:\n" + lines(doc, *body)
+
+
+def roots(variances: tuple[sp.Expr, ...]) -> list[sp.Symbol]:
+    return [sp.Symbol(f"root{k}") for k in range(1, len(variances) + 1)]
 
 
 def states_function(method: Method, row: int) -> str:
     """The coefficients of the states, where a row carries more than z_n as it is."""
-    typed = ", ".join(f"{a}: Tensor" for a in method.arguments(method.rows[row].states))
-    body = [f'"""Coefficients of z_n, z_(n-1) in {method.name}."""']
-    body += ["return (", *(line for c in method.rows[row].states for line in entry(c)), ")"]
-    return f"def {row_name(method, row)}_states({typed}) -> tuple[Tensor, ...]:\n" + lines(*body)
+    carried = method.carried(row)
+    about = "z_n" if len(carried) == 1 else "z_n, z_(n-1)"
+    doc = f'"""{method.name}: what is kept of {about}."""'
+    return function(f"{row_name(method, row)}_states", method.arguments(carried), doc, carried)
+
+
+def noises_function(method: Method, row: int) -> str:
+    """What a row multiplies the noises by that are drawn for this step's rows, up to its own."""
+    variances = tuple(a.variance for a in method.amplitudes(row))
+    values = tuple(a.factor * root for a, root in zip(method.amplitudes(row), roots(variances), strict=True))
+    doc = f'"""{method.name}: of the noises drawn for this step, over sigma at the end of the row."""'
+    return function(f"{row_name(method, row)}_noises", noise_arguments(method, row), doc, values, variances)
+
+
+def noise_arguments(method: Method, row: int) -> tuple[str, ...]:
+    return method.arguments([e for amplitude in method.amplitudes(row) for e in amplitude])
 
 
 def weight_functions(method: Method) -> str:
     functions = []
-    for i, row in enumerate(method.rows):
+    for i in range(len(method.rows)):
         functions.append(weight_function(method, i))
-        if row.states != PLAIN:
+        if method.carried(i) != PLAIN:
             functions.append(states_function(method, i))
+        if method.amplitudes(i):
+            functions.append(noises_function(method, i))
     return "\n\n".join(functions)
 
 
@@ -80,7 +107,7 @@ def render_weights() -> str:
     head = header(
         "theory/methods/", "Weights W_j of every row, from the step h in the frame's clock and the step ratios."
     )
-    head += "from torch import Tensor\n\nfrom ..phi import phi\n\n\n"
+    head += "from torch import Tensor, sqrt\n\nfrom ..phi import phi\n\n\n"
     one = "def one_node(h: Tensor, kappa: Tensor) -> tuple[Tensor, ...]:\n" + lines(
         '"""The one-node rule of a frame whose weight is c e^(kappa u)."""', f"return ({to_torch(one_node(kappa))},)"
     )
@@ -88,7 +115,7 @@ def render_weights() -> str:
     smooth = f"def one_node_smooth({first}: Tensor) -> tuple[Tensor, ...]:\n" + lines(
         '"""The one-node rule of a frame whose weight is any smooth function."""', f"return ({first},)"
     )
-    return head + "\n\n".join([one, smooth, *map(weight_functions, METHODS)])
+    return head + "\n\n".join([one, smooth, *map(weight_functions, (*METHODS, *SAMPLERS))])
 
 
 # --- catalogue
@@ -122,13 +149,17 @@ def parameter(p: Parameter) -> str:
 def record(method: Method) -> str:
     rows = []
     for i, row in enumerate(method.rows):
-        nodes = ", ".join(f"({n.back}, {n.stage})" for n in row.nodes)
+        nodes = "".join(f"({n.back}, {n.stage}), " for n in row.nodes).rstrip(" ")
         options = "" if row.evaluated else ", evaluated=False"
-        if row.states != PLAIN:
-            arguments = quoted(method.arguments(row.states))
+        carried = method.carried(i)
+        if carried != PLAIN:
+            arguments = quoted(method.arguments(carried))
             options += f', states="{row_name(method, i)}_states", state_arguments={arguments}'
-        weights = f'"{row_name(method, i)}", {quoted(method.arguments(method.weights[i]))}'
-        rows.append(f"        Row({place(row)}, ({nodes},), {weights}{options}),")
+        if method.amplitudes(i):
+            arguments = quoted(noise_arguments(method, i))
+            options += f', noises="{row_name(method, i)}_noises", noise_arguments={arguments}'
+        weights = f'"{row_name(method, i)}", {quoted(method.arguments(method.applied[i]))}'
+        rows.append(f"        Row({place(row)}, ({nodes}), {weights}{options}),")
     start = f'"{method.start.name}"' if method.start else None
     fields = [
         f'    name="{method.name}",',
@@ -147,10 +178,16 @@ def record(method: Method) -> str:
         f'    summary="{method.summary}",',
         f'    cite="{method.cite}",',
         *(["    equal_steps=True,"] if method.equal_steps else []),
-        *stability(method),
+        *(stochastic(method) if isinstance(method, Sampler) else stability(method)),
         *([f"    parameters=({', '.join(map(parameter, method.parameters))},),"] if method.parameters else []),
     ]
     return "Record(\n" + "\n".join(fields) + "\n)"
+
+
+def stochastic(sampler: Sampler) -> list[str]:
+    """What a stochastic sampler has besides."""
+    orders = {"law_order": sampler.law_order, "gaussian_order": sampler.gaussian_order}
+    return ["    stochastic=True,", *(f"    {name}={order}," for name, order in orders.items() if order is not None)]
 
 
 def stability(method: Method) -> list[str]:
@@ -161,7 +198,7 @@ def stability(method: Method) -> list[str]:
 
 def render_catalogue() -> str:
     head = header("theory/methods/", "The catalogue: what every sampler is, without its weights.")
-    body = ",\n".join(record(m).replace("\n", "\n    ") for m in METHODS)
+    body = ",\n".join(record(m).replace("\n", "\n    ") for m in (*METHODS, *SAMPLERS))
     imports = "from fractions import Fraction\nfrom math import inf\n\nfrom ..records import Parameter, Record, Row\n\n"
     return head + f"{imports}RECORDS: tuple[Record, ...] = (\n    {body},\n)\n"
 

@@ -32,6 +32,7 @@ from .singlestep import (
     ETD_RK4,
     RES_3S,
 )
+from .stochastic import SAMPLERS
 from .two_state import BDIA_DDIM, LAMBDA_DDIM
 from .unipc import (
     UNIPC_1,
@@ -47,6 +48,9 @@ from .unipc import (
     UNIPC_3_VARY_PUBLISHED,
 )
 
+__all__ = ["METHODS", "SAMPLERS", "find"]
+
+# Those of the probability flow; SAMPLERS are those of the reverse SDE.
 METHODS: tuple[Method, ...] = (
     DDIM,
     EXP_ADAMS_2,
@@ -106,7 +110,7 @@ METHODS: tuple[Method, ...] = (
 def find(name: str) -> Method:
     """The record of that name or alias, with values for its parameters after a `?`; KeyError if there is none."""
     base, _, query = name.partition("?")
-    for method in METHODS:
+    for method in (*METHODS, *SAMPLERS):
         if base in (method.name, *method.aliases):
             pairs = (pair.partition("=") for pair in query.split("&") if pair)
             return method.at({key: sp.Rational(value) for key, _, value in pairs})
