@@ -106,14 +106,20 @@ def _relabelled(forest: Forest) -> Iterator[Forest]:
 
 
 @cache
-def forests(order: int) -> tuple[Forest, ...]:
-    """All forests of that order in one piece."""
-    found = {Forest(lianas=((ROOT, ROOT),))} if order == 1 else set()
+def every_forest(order: int) -> tuple[Forest, ...]:
+    """All forests of that order, of however many pieces."""
+    found = {Forest(lianas=((ROOT, ROOT),) * order)}
     for size in range(1, order + 1):
         pairs = list(combinations_with_replacement(range(size + 1), 2))
         for parents in product(*map(range, range(1, size + 1))):
             for legs in product(range(order - size + 1), repeat=size):
                 if (lianas := order - size - sum(legs)) >= 0:
                     every = (Forest(parents, legs, chosen) for chosen in combinations_with_replacement(pairs, lianas))
-                    found |= {min(_relabelled(forest)) for forest in every if forest.in_one_piece}
+                    found |= {min(_relabelled(forest)) for forest in every}
     return tuple(sorted(found))
+
+
+@cache
+def forests(order: int) -> tuple[Forest, ...]:
+    """All forests of that order in one piece."""
+    return tuple(forest for forest in every_forest(order) if forest.in_one_piece)

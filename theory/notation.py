@@ -93,6 +93,15 @@ KICK = declare(
     nonpositive=True,
 )
 
+# What an exact model says at the start of a step, where y = x/sigma has density p: in one dimension.
+y = declare("y", "x/sigma at the start of a step, the vector of a noisy frame", real=True)
+SCORE_JET = tuple(
+    declare(f"score{k}", f"derivative {k} of the score of y", "s" + "'" * k if k < 4 else f"s^{{({k})}}", real=True)
+    for k in range(12)
+)
+mean = declare("mean", "mean of y where its law is Gaussian", "m", real=True)
+spread = declare("spread", "variance of y where its law is Gaussian", "V", positive=True)
+
 # The test equation dz/du = c z of linear stability.
 hc = declare("hc", "step times the rate c of the test equation dz/du = c z", "hc", real=True)
 zeta = declare("zeta", "growth factor of one step on the test equation", r"\zeta")

@@ -24,7 +24,7 @@ from .forests import Forest, forests
 from .notation import r as ratios
 from .notation import s
 from .series import Expansion, Series
-from .steps import Steps, take
+from .steps import take
 from .stochastic import Sampler
 
 
@@ -60,16 +60,22 @@ def prove_weak_order(sampler: Sampler, before: int | None = None) -> WeakProof:
     """
     enough = sampler.history + sampler.order - 1 if sampler.history else 0
     steps_before = enough + sampler.corrects if before is None else before
-    expand = Expansion(tuple(sorted({*sampler.symbols, *ratios[:steps_before], s}, key=lambda symbol: symbol.name)))
     terms = sampler.order + 2  # enough to prove the claim and to refute the next order
-    while (proof := _prove(sampler, take(sampler, steps_before, expand, terms))) is None:
+    while (proof := _prove(sampler, weights_of(sampler, steps_before, terms))) is None:
         terms += 1
     return proof
 
 
-def _prove(sampler: Sampler, steps: Steps) -> WeakProof | None:
+def weights_of(sampler: Sampler, before: int, terms: int) -> Weights:
+    """The weights in so many steps and a last one, as series of so many terms."""
+    symbols = {*sampler.symbols, *ratios[:before], s}
+    expand = Expansion(tuple(sorted(symbols, key=lambda symbol: symbol.name)))
+    return Weights(take(sampler, before, expand, terms))
+
+
+def _prove(sampler: Sampler, weights: Weights) -> WeakProof | None:
     """The proof, if so many terms of the series decide it."""
-    weights = Weights(steps)
+    steps = weights.steps
     residuals: dict[Forest, Series] = {}
     conditions = 0
     for power in range(1, steps.terms):
