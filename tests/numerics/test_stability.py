@@ -169,12 +169,12 @@ def test_the_figure_is_drawn_and_names_its_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: growth("ddmi", 0.1, [0.0]), "nearest: ddim"),
+        (lambda: growth("ddmi", 0.1, [0.0]), "nearest: ddpm, ddim"),
         (lambda: growth("ddim", 0.0, [0.0]), "h: got 0.0"),
         (lambda: growth("ddim", math.inf, [0.0]), "h: got inf"),
         (lambda: usable_steps("ddim", [1.5]), "gains: got 1.5"),
         (lambda: usable_steps("ddim", [math.nan]), "gains: got nan"),
-        (lambda: usable_steps("ddmi", [0.5]), "nearest: ddim"),
+        (lambda: usable_steps("ddmi", [0.5]), "nearest: ddpm, ddim"),
     ],
 )
 def test_bad_input_is_refused(call: Callable[[], object], says: str) -> None:
