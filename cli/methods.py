@@ -18,6 +18,8 @@ KEYS = (
     "order",
     "order_asymptotic",
     "stochastic",
+    "law_order",
+    "gaussian_order",
     "nfe_per_step",
     "stability",
     "cite",

@@ -15,7 +15,8 @@ def prove(names: Sequence[str], everything: bool, certified: bool = False) -> li
 
     proved: the claim is the exact order, neither more nor less.  proved_order_free: the order for free step ratios,
     which is lower where the weights assume equal steps and the claim is for ratios 1 + O(h); the defects then speak of
-    e_k = (r_k - 1)/h.  certified: with the certificate, all that an independent checker needs (theory/certificate.py).
+    e_k = (r_k - 1)/h.  Of a stochastic sampler the orders are weak ones, the leading defects residuals of forests.
+    certified: with the certificate, all that an independent checker needs (theory/certificate.py); none of weak orders.
     Raises InputError on an unknown name, and where names and --all are both or neither given.
     """
     if bool(names) == everything:
@@ -24,7 +25,37 @@ def prove(names: Sequence[str], everything: bool, certified: bool = False) -> li
 
     from ..theory.methods import find
 
-    return [_proved(find(name), certified) for name in wanted]
+    return [
+        _weak(method) if resolve(method.name).stochastic else _proved(method, certified) for method in map(find, wanted)
+    ]
+
+
+def _weak(sampler: Any) -> dict[str, Any]:
+    """The weak order for every smooth G."""
+    from ..theory.weak import prove_weak_order
+
+    started = time.perf_counter()
+    proof = prove_weak_order(sampler)
+    return {
+        "name": sampler.name,
+        "statement": proof.statement,
+        "claimed_order": sampler.order,
+        "proved_order": proof.order,
+        "proved_order_free": proof.order,
+        "proved": proof.order == sampler.order,
+        "order_asymptotic": sampler.order_asymptotic,
+        "conditions": proof.conditions,
+        "leading_defects": [
+            {
+                "tree": str(residual.forest),
+                "differential": residual.forest.latex,
+                "power": residual.power,
+                "coefficient": str(residual.coefficient),
+            }
+            for residual in proof.leading_residuals
+        ],
+        "seconds": round(time.perf_counter() - started, 3),
+    }
 
 
 def _proved(method: Any, certified: bool) -> dict[str, Any]:

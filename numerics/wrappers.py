@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .denoisers import Denoiser, convert
 from .errors import InputError
+from .generated.predictions import CONVERT
 from .points import Point
 
 
@@ -64,6 +65,22 @@ def clipped(denoise: Denoiser, low: float, high: float) -> Denoiser:
     if not low < high:
         raise InputError("low", low, f"below high = {high}")
     return _on_data(denoise, lambda data: data.clamp(low, high))
+
+
+def with_score_error(denoise: Denoiser, size: float, frequency: float) -> Denoiser:
+    """A model whose score is off: s + size sin(frequency x), for every entry of x; other predictions accordingly.
+
+    x of any shape.  Raises InputError on numbers that are not finite.
+    """
+    for name, value in (("size", size), ("frequency", frequency)):
+        if not math.isfinite(value):
+            raise InputError(name, value, "a finite number")
+
+    def off(x: Tensor, at: Point, prediction: str) -> Tensor:
+        share = 1.0 if prediction == "score" else CONVERT["score", prediction](*at[:2], *at[3:])[1]
+        return denoise(x, at, prediction) + share * size * torch.sin(frequency * x)
+
+    return off
 
 
 def _on_data(denoise: Denoiser, change: Callable[[Tensor], Tensor]) -> Denoiser:

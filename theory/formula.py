@@ -9,7 +9,8 @@ import sympy as sp
 from .frames import Frame
 from .method import Method, Node, Place, grid_position
 from .notation import NOTATION, SHRINK, alpha, h, sigma, t
-from .phi import phi
+from .phi import moment, phi
+from .stochastic import Sampler
 
 NAMES = {entry.symbol: entry.latex for entry in NOTATION.values()}
 CLOCKS = {"lam": r"\lambda", "rho": r"\rho", "rho2": r"\rho^2", "t": "t", "neg_log_alpha": r"-\log\alpha"}
@@ -67,9 +68,14 @@ def _sum(terms: list[tuple[sp.Expr, str]]) -> str:
     return text
 
 
-def _gathered(frame: Frame, index: str) -> str:
+def _gathered(method: Method, index: str) -> str:
     """Output scale times the one-node weight, as papers write it."""
+    frame = method.frame
     scale = _at(frame.output_scale, index)
+    if isinstance(method, Sampler):
+        if frame.kappa == 1:
+            return rf"{scale} \left(1 - e^{{{tex(-method.rate * h)}}}\right)"
+        return rf"-{_sum([(1 + method.strength, scale.removeprefix('-').strip())])} \left(e^{{h}} - 1\right)"
     if frame.kappa == 0:
         return f"{scale} h" if scale != "1" else "h"
     exponent = "-h" if frame.kappa == 1 else "h"
@@ -79,28 +85,48 @@ def _gathered(frame: Frame, index: str) -> str:
 
 def _row_latex(method: Method, k: int) -> str:
     """Row k of a step, counted from 1."""
-    frame, row, weights = method.frame, method.rows[k - 1], method.weights[k - 1]
+    frame, row, weights = method.frame, method.rows[k - 1], method.applied[k - 1]
     index = _index(row.to)
     left = f"x_{{{index}}}" if k == len(method.rows) else _stage(method, k)
-    carry = _sum([_carried(frame, index, back, c) for back, c in enumerate(row.states)])
+    carry = _sum([_carried(frame, index, back, c) for back, c in enumerate(method.carried(k - 1))])
+    noise = _noise(method, k, index)
+    if not row.nodes:
+        return rf"{left} &= {carry}{noise}"
     outputs = [_output(method, node) for node in row.nodes]
-    whole = frame.moment(0)
+    whole = (1 + method.strength) * moment(0, method.rate, sp.S.One) if isinstance(method, Sampler) else frame.moment(0)
     shares = [sp.expand(sp.cancel(w / whole)) for w in weights]
     if row.to == 1 and frame.rate is None and not any(share.has(phi, h, SHRINK) for share in shares):
-        gathered = _gathered(frame, index)
+        gathered = _gathered(method, index)
         inner = _sum(list(zip(shares, outputs, strict=True)))
         bracket = inner if len(outputs) == 1 else rf"\left[{inner}\right]"
     else:
         gathered = _at(frame.output_scale, index)
         bracket = rf"\left[{_sum(list(zip(map(sp.factor_terms, weights), outputs, strict=True)))}\right]"
     joint = gathered if gathered.startswith("-") else f"+ {gathered}"
-    return rf"{left} &= {carry} {joint}\, {bracket}"
+    return rf"{left} &= {carry} {joint}\, {bracket}{noise}"
+
+
+def _noise(method: Method, k: int, index: str) -> str:
+    """The noises of row k: sigma at its end, times what each comes with."""
+    text = ""
+    for drawn, amplitude in enumerate(method.amplitudes(k - 1), start=1):
+        root = rf"\sqrt{{{tex(plain(amplitude.variance))}}}"
+        factor = plain(amplitude.factor)
+        body = root if factor == 1 else rf"{tex(factor)} {root}"
+        text += rf" + {_at(sigma, index)} {body}\, z_{{{drawn}}}"
+    return text
+
+
+def plain(expression: sp.Expr) -> sp.Expr:
+    """Without phi functions where that is shorter: 2 h phi_1(-2h) as 1 - e^{-2h}."""
+    written = sp.expand(sp.cancel(expression.rewrite(sp.exp)))
+    return min(expression, written, key=lambda e: len(tex(e)))
 
 
 def _carried(frame: Frame, index: str, back: int, c: sp.Expr) -> tuple[sp.Expr, str]:
     """A state's coefficient in the frame, and the state in x."""
     state = f"x_{{{_index(-back)}}}" if back else "x_n"
-    if frame.scale == 1:
+    if frame.scale == 1 or index == _index(-back):
         return c, state
     return c, rf"\frac{{{_at(frame.scale, index)}}}{{{_at(frame.scale, _index(-back))}}} {state}"
 
@@ -112,13 +138,17 @@ def latex(method: Method) -> str:
     where = [rf"h &= {clock}_{{n+1}} - {clock}_n" if clock != r"\rho^2" else r"h &= \rho_{n+1}^2 - \rho_n^2"]
     power = "^2" if clock == r"\rho^2" else ""
     base = r"\rho" if power else clock
-    names = {a for row in (*method.weights, *(row.states for row in method.rows)) for a in method.arguments(row)}
+    rows = range(len(method.rows))
+    used = [*method.applied, *(method.carried(i) for i in rows), *(a for i in rows for a in method.amplitudes(i))]
+    names = {a for row in used for a in method.arguments(row)}
     for k in range(1, 6):
         if f"r{k}" in names:
             newer, older = _index(1 - k), _index(-k)
             where.append(rf"r_{{{k}}} &= ({base}_{{{newer}}}{power} - {base}_{{{older}}}{power})/h")
     if "a1" in names:
         where.append(r"a_{t+1} &= (\alpha_{n-1}/\alpha_n)^2")
+    if "kick" in names:
+        where.append(r"g &= -\log\left(1 + \min(S_\text{churn}/N, \sqrt 2 - 1)\right)/h")
     if "middle" in names:
         where.append(rf"c_t &= ({base}(\tfrac12 (t_n + t_{{n+1}})){power} - {base}_n{power})/h")
     for k in range(5):
@@ -162,11 +192,13 @@ def describe(method: Method) -> dict[str, Any]:
                 "end": str(grid_position(row.to)),
                 "nodes": [{"back": n.back, "stage": n.stage, "position": str(method.position(n))} for n in row.nodes],
                 "rule": "published" if row.rule is None else row.rule.__name__.removesuffix("_rule"),
-                "weights": [str(w) for w in weights],
-                "weights_latex": [tex(w) for w in weights],
-                "states": [str(c) for c in row.states],
+                "weights": [str(w) for w in method.applied[i]],
+                "weights_latex": [tex(w) for w in method.applied[i]],
+                "states": [str(c) for c in method.carried(i)],
+                "noises": [str(amplitude.value) for amplitude in method.amplitudes(i)],
             }
-            for row, weights in zip(method.rows, method.weights, strict=True)
+            for i, row in enumerate(method.rows)
         ],
+        "strength": str(method.strength) if isinstance(method, Sampler) else "0",
         "latex": latex(method),
     }

@@ -51,11 +51,11 @@ kappa = declare("kappa", "rate of a frame's weight c e^{kappa u}", r"\kappa", in
 s = declare("s", "position inside the step in units of h: 0 at u_n, 1 at u_{n+1}", real=True)
 r = tuple(
     declare(f"r{k}", f"step ratio (u_{{{newer}}} - u_{{n-{k}}}) / h", f"r_{{{k}}}", positive=True)
-    for k, newer in enumerate(("n", "n-1", "n-2", "n-3", "n-4"), start=1)
+    for k, newer in enumerate(("n", "n-1", "n-2", "n-3", "n-4", "n-5"), start=1)
 )
 a1 = declare("a1", "(alpha_{n-1}/alpha_n)^2, the a_{t+1} of Li et al.", r"a_{t+1}", positive=True)
 SHRINK = declare("shrink", "alpha_{n-1}/alpha_{n+1}", r"\frac{\alpha_{n-1}}{\alpha_{n+1}}", positive=True)
-FADE = declare("fade", "alpha_n/alpha_{n+1}", r"\frac{\alpha_n}{\alpha_{n+1}}", positive=True)
+FADE = declare("fade", "alpha_n/alpha_{n+1}", r"\left(\frac{\alpha_n}{\alpha_{n+1}}\right)", positive=True)
 MIDDLE = declare("middle", "where the middle of the step in t lies in the clock, in units of h", "c_t", positive=True)
 
 # Where the weight of a frame is any smooth function w of its clock, its moments over the step are numbers of their own.
@@ -89,7 +89,7 @@ churn = declare("churn", "noise that EDM adds anew over a whole run, S_churn", r
 KICK = declare(
     "kick",
     "where EDM's churn goes back to, in units of h in lambda: -log(1 + min(S_churn/N, sqrt 2 - 1))/h",
-    "-g",
+    "g",
     nonpositive=True,
 )
 

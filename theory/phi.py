@@ -34,7 +34,7 @@ class phi(sp.Function):  # type: ignore[misc]
 
     def _latex(self, printer: Any, **_: Any) -> str:
         k, z = self.args
-        return rf"\varphi_{{{k}}}\left({printer._print(z)}\right)"
+        return rf"e^{{{printer._print(z)}}}" if k == 0 else rf"\varphi_{{{k}}}\left({printer._print(z)}\right)"
 
 
 class damped(sp.Function):  # type: ignore[misc]

@@ -53,10 +53,10 @@ NOISY = {frame.flow.name: frame for frame in (NOISY_DATA, NOISY_NOISE)}
 
 @dataclass(frozen=True)
 class Noise:
-    """The noise of a row: fresh noise, and those of the step's rows before it as the frame carries them.
+    """The noise of row i, sigma sum_{k <= i} share_k sqrt(variance_k) z_k, where share_i = 1.
 
-    variance: of the fresh part, over sigma^2 at the row's end.  shares: of each earlier row's fresh noise; all of
-    every one where none are given.
+    variance: of its fresh part, over sigma^2 at the row's end.  shares: of each earlier row's fresh noise; where none
+    are given, what the frame carries that noise to.
     """
 
     variance: sp.Expr
@@ -154,24 +154,21 @@ class Sampler(Method):
 
     def _share(self, row: int, of: int) -> sp.Expr:
         shares = self.noise(row).shares
-        return sp.S.One if of == row or shares is None else shares[of]
+        if of < row and shares is not None:
+            return shares[of]
+        return self._swollen(grid_position(self.rows[row].to) - grid_position(self.rows[of].to))
 
     def covariance(self, one: int, other: int) -> sp.Expr:
         """Of the noises of two rows, in the frame."""
-        total = sp.S.Zero
-        for k in range(min(one, other) + 1):
-            back = -2 * grid_position(self.rows[k].to)
-            own = self.noise(k).variance * self._swollen(back)
-            total += self._share(one, k) * self._share(other, k) * own
-        return total
+        total = sum(
+            (self._share(one, k) * self._share(other, k) * self.noise(k).variance for k in range(min(one, other) + 1)),
+            start=sp.S.Zero,
+        )
+        return total * self._swollen(-grid_position(self.rows[one].to) - grid_position(self.rows[other].to))
 
     def amplitudes(self, row: int) -> tuple[Amplitude, ...]:
-        """The fresh noises of the rows up to the last one that has any, each with its share and what it has become."""
-        end = grid_position(self.rows[row].to)
-        found = [
-            Amplitude(self._share(row, k) * self._swollen(end - grid_position(self.rows[k].to)), self.noise(k).variance)
-            for k in range(row + 1)
-        ]
+        """The fresh noises of the rows up to the last one that has any, each with its share."""
+        found = [Amplitude(self._share(row, k), self.noise(k).variance) for k in range(row + 1)]
         while found and found[-1].variance == 0:
             found.pop()
         return tuple(found)

@@ -1229,18 +1229,16 @@ def dpmpp_sde_row2_states(h: Tensor) -> tuple[Tensor, ...]:
 
 def dpmpp_sde_row2_noises(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """dpmpp-sde: of the noises drawn for this step, over sigma at the end of the row."""
-    phi0_1 = phi(0, -c2*h)
-    phi0_2 = phi(0, h*(1 - c2))
-    phi0_3 = phi(0, h*(c2 - 1))
+    phi0 = phi(0, -c2*h)
     phi1_1 = phi(1, -2*h)
     phi1_2 = phi(1, -h)
     phi1_3 = phi(1, -2*c2*h)
     phi1_4 = phi(1, -c2*h)
     phi1_5 = phi(1, h*(c2 - 1))
     root1 = sqrt(2*c2*h*phi1_3)
-    root2 = sqrt(2*h*phi0_1*phi1_1*phi1_5*(1 - c2)/phi1_2)
+    root2 = sqrt(2*h*phi0*phi1_1*phi1_5*(1 - c2)/phi1_2)
     return (
-        phi0_2*phi0_3*root1*sqrt(phi1_1*phi1_4/(phi1_2*phi1_3)),
+        root1*sqrt(phi1_1*phi1_4/(phi1_2*phi1_3)),
         root2,
     )
 

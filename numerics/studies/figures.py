@@ -43,17 +43,19 @@ End = tuple[float, float, str, str]  # where a line ends, its name and its colou
 class Curve:
     """One line: its name, steps N and errors (None where a run failed), and its measured exponent if it has one.
 
-    predicted: the leading errors at these steps, if they were predicted.
+    steps: or whatever stands on the axis.  predicted: the leading errors at these steps, if they were predicted.
+    bound: the exponent of a published bound, drawn dotted from the first point.
     """
 
     label: str
-    steps: Sequence[int]
+    steps: Sequence[float]
     values: Sequence[float | None]
     exponent: float | None = None
     predicted: Sequence[float] | None = None
+    bound: float | None = None
 
     @property
-    def points(self) -> list[tuple[int, float]]:
+    def points(self) -> list[tuple[float, float]]:
         return [(n, v) for n, v in zip(self.steps, self.values, strict=True) if v is not None and v > 0]
 
 
@@ -62,7 +64,7 @@ class Panel:
     """One pair of axes.
 
     slopes: reference lines N^-p, each with the index of the curve it is drawn below.
-    note: what the numbers beside the names are.
+    note: what the numbers beside the names are.  axis, symbol: what stands on the axis, and its letter.
     """
 
     title: str
@@ -70,6 +72,8 @@ class Panel:
     curves: Sequence[Curve]
     slopes: Sequence[tuple[float, int]] = ()
     note: str = "numbers: $a$ in $N^{-a}$"
+    axis: str = "steps"
+    symbol: str = "N"
 
 
 def draw(panels: Sequence[Panel], stem: Path) -> list[Path]:
@@ -105,7 +109,8 @@ def save(figure: Figure, stem: Path) -> list[Path]:
 
 def _panel(axes: Axes, panel: Panel) -> list[End]:
     """Draw a panel but for the names of its lines, which are returned with the points where these end."""
-    axes.set(xscale="log", yscale="log", title=panel.title, xlabel=f"steps $N$\n{panel.note}", ylabel=panel.ylabel)
+    axis = f"{panel.axis} ${panel.symbol}$\n{panel.note}"
+    axes.set(xscale="log", yscale="log", title=panel.title, xlabel=axis, ylabel=panel.ylabel)
     ends = []
     for curve, colour, marker in zip(panel.curves, COLOURS, MARKERS, strict=False):
         if curve.points:
@@ -115,19 +120,22 @@ def _panel(axes: Axes, panel: Panel) -> list[End]:
             else:  # the points are measured, the line is not drawn through them but predicted
                 axes.plot(steps, values, marker, color=colour)
                 axes.plot(curve.steps, curve.predicted, color=colour, linewidth=1.0)
+            if curve.bound is not None:
+                bound = [values[0] * (n / steps[0]) ** -curve.bound for n in steps]
+                axes.plot(steps, bound, ":", color=colour, linewidth=1.0)
             exponent = "" if curve.exponent is None else f"  {curve.exponent:.2f}"
             ends.append((steps[-1], values[-1], curve.label + exponent, colour))
     for slope, index in panel.slopes:
-        _reference(axes, slope, panel.curves[index].points)
+        _reference(axes, slope, panel.curves[index].points, panel.symbol)
     shown = sorted({n for curve in panel.curves for n, _ in curve.points})
     axes.set_xlim(shown[0] / 1.25, shown[-1] * 1.12)
     axes.minorticks_off()
     ticks = shown[:: 1 + len(shown) // 6]
-    axes.set_xticks(ticks, [str(n) for n in ticks])
+    axes.set_xticks(ticks, [f"{n:g}" for n in ticks])
     return ends
 
 
-def _reference(axes: Axes, slope: float, points: list[tuple[int, float]]) -> None:
+def _reference(axes: Axes, slope: float, points: list[tuple[float, float]], symbol: str) -> None:
     """A dashed line of the given slope below the second half of a curve, touching nothing."""
     part = points[-max(3, len(points) // 2) :]
     steps = [n for n, _ in part]
@@ -137,7 +145,9 @@ def _reference(axes: Axes, slope: float, points: list[tuple[int, float]]) -> Non
     )
     middle = math.sqrt(steps[0] * steps[-1])
     place = (middle, level * middle**-slope)
-    axes.annotate(f"$N^{{-{slope:g}}}$", place, (-3, -3), textcoords="offset points", color=GREY, ha="right", va="top")
+    axes.annotate(
+        f"${symbol}^{{{-slope:g}}}$", place, (-3, -3), textcoords="offset points", color=GREY, ha="right", va="top"
+    )
 
 
 def name_ends(axes: Axes, ends: Sequence[End]) -> None:

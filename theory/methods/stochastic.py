@@ -199,7 +199,7 @@ DPMPP_SDE = Sampler(
     family="sde-dpm-solver++",
     frame=DATA,
     rows=SDE_DPM_SOLVER_PP_2S.rows,
-    noises=(Noise(_stage), Noise(_end * _left, (sp.sqrt(_met) * phi(0, (1 - c2) * h),))),
+    noises=(Noise(_stage), Noise(_end * _left, (sp.sqrt(_met),))),
     order=2,
     cite="lu2022dpmsolverpp",
     summary="k-diffusion's two-stage SDE-DPM-Solver++ at eta = 1, its noises from one path in sigma.",
@@ -267,7 +267,7 @@ EDM_CHURN = Sampler(
     cite="karras2022edm",
     summary="Noise of min(S_churn/N, sqrt 2 - 1) of sigma is added, then Heun's step in rho from there.",
     provenance="published; read in the code of EDM",
-    parameters=(Parameter("churn", churn, sp.Integer(40), sp.Interval(0, sp.oo), orders=((sp.S.Zero, 2),)),),
+    parameters=(Parameter("churn", churn, sp.Integer(40), sp.Interval(0, sp.oo)),),
 )
 
 # --- Li et al.

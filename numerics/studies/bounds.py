@@ -1,0 +1,133 @@
+"""How the error of samplers grows with dimension, and with the error of the score; without Monte Carlo.
+
+Bounds speak of any target in any dimension; here both are measured where the law of a run is known. In d dimensions
+on products of laws on the line: log ratios of the factors add up.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+
+from ..catalogue import resolve
+from ..grids import Grid, grid
+from ..laws.affine import gaussian_law
+from ..laws.density import propagate
+from ..laws.distances import tv
+from ..laws.product import Factor, product_tv
+from ..schedules import schedule
+from ..tableau import tabulate
+from ..targets.mixture import GaussianMixture
+from ..wrappers import with_score_error
+from .manifest import fingerprint
+from .run import Progress, silent
+from .store import Store, Value
+
+VP, FIXED_TIME = {"beta_min": 0.1, "beta_max": 20.0}, {"t_min": 1e-3, "t_max": 1.0}
+M1: dict[str, list[float]] = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
+DIMENSION, SCORE_ERROR = "dimension", "score-error"  # the two studies
+PRODUCT, LOW_RANK = "M1^d", "M1 x point mass^(d-1)"  # the targets of the first
+DIMENSIONS = (1, 2, 4, 8, 16)
+SAMPLERS = ("li-ddim", "li-accelerated-ode", "li-ddpm", "li-accelerated-sde")
+SIZES, AT_FREQUENCY = (0.025, 0.05, 0.1, 0.2, 0.4), 2.0
+FREQUENCIES, AT_SIZE = (0.5, 1.0, 2.0, 4.0, 8.0), 0.1
+BOTH = ("li-accelerated-ode", "li-accelerated-sde")
+
+
+class Case(NamedTuple):
+    """One number to find: the total variation of a run; what stands on the axis and its value."""
+
+    study: str
+    method: str
+    steps: int
+    target: str
+    dimension: int = 1
+    size: float = 0.0
+    frequency: float = 0.0
+
+
+def cases(quick: bool) -> list[Case]:
+    """Everything the two studies measure."""
+    steps = 99 if quick else 399
+    found = [
+        Case(DIMENSION, method, steps, target, dimension=d)
+        for target in (PRODUCT, LOW_RANK)
+        for method in SAMPLERS
+        for d in DIMENSIONS
+    ]
+    for method in BOTH:
+        found += [Case(SCORE_ERROR, method, steps, "M1", size=e, frequency=AT_FREQUENCY) for e in (0.0, *SIZES)]
+        found += [Case(SCORE_ERROR, method, steps, "M1", size=AT_SIZE, frequency=w) for w in FREQUENCIES]
+    return list(dict.fromkeys(found))
+
+
+def run_bounds(store: Store, quick: bool, progress: Progress = silent) -> list[dict[str, Any]]:
+    """The records of both studies; what the store holds is not computed again."""
+    everything = cases(quick)
+    measure = _Laws()
+    records = []
+    for done, case in enumerate(everything):
+        progress(done, len(everything), f"{case.study}: {case.method}")
+        spec = {**case._asdict(), "schedule": VP, "grid": FIXED_TIME, "code": fingerprint()}
+        value = store.get(spec)
+        if value is None:
+            value = Value(tabulate(case.method, measure.grid(case.steps)).nfe, measure.tv(case))
+            store.put([(spec, value)])
+        records.append({**case._asdict(), "nfe": value.nfe, "metric": "tv", "value": value.value})
+    return records
+
+
+class _Laws:
+    """Laws of runs, each found once."""
+
+    def __init__(self) -> None:
+        self.schedule = schedule("vp-linear", **VP)
+        self.mixture = GaussianMixture(**M1)
+        self.factors: dict[tuple[str, int, str], Factor] = {}
+
+    def grid(self, steps: int) -> Grid:
+        return grid(self.schedule, "uniform-t", steps, **FIXED_TIME)
+
+    def tv(self, case: Case) -> float:
+        if case.study == DIMENSION:
+            first = self.factor(case.method, case.steps, "M1")
+            if case.target == PRODUCT:
+                return product_tv([(first, case.dimension)])
+            if case.dimension == 1:
+                return product_tv([(first, 1)])
+            return product_tv([(first, 1), (self.factor(case.method, case.steps, "point"), case.dimension - 1)])
+        made = self.grid(case.steps)
+        source, to = made.points[0], made.points[-1]
+        model = with_score_error(self.mixture, case.size, case.frequency)
+        law = propagate(tabulate(case.method, made), self.mixture, (self.mixture, source), model)
+        return tv(law, (self.mixture, to))
+
+    def factor(self, method: str, steps: int, target: str) -> Factor:
+        """The log densities of the target and of the sampler's output, on a mixture or on a point mass at 0."""
+        if (method, steps, target) not in self.factors:
+            found = self.on_mixture(method, steps) if target == "M1" else self.on_point(method, steps)
+            self.factors[method, steps, target] = found
+        return self.factors[method, steps, target]
+
+    def on_mixture(self, method: str, steps: int) -> Factor:
+        made = self.grid(steps)
+        law = propagate(tabulate(method, made), self.mixture, (self.mixture, made.points[0])).finer(8)
+        x = law.grid
+        log_target = self.mixture.log_density(x[:, None], made.points[-1])
+        return Factor(log_target, law.values.clamp(min=1e-300).log(), torch.full_like(x, float(x[1] - x[0])))
+
+    def on_point(self, method: str, steps: int) -> Factor:
+        """Data at one point: the target is N(0, sigma^2), and the output a Gaussian as well."""
+        made, point = self.grid(steps), GaussianMixture([1.0], [0.0], stds=[0.0])
+        made_law = gaussian_law(tabulate(resolve(method).name, made), point, (point, made.points[0]))
+        width = made.points[-1].sigma
+        x = width * torch.linspace(-9.0, 9.0, 8001, dtype=torch.float64)
+        spread = math.sqrt(float(made_law.covariance))
+
+        def log_normal(mean: float, std: float) -> torch.Tensor:
+            return -(((x - mean) / std) ** 2) / 2 - math.log(std * math.sqrt(2 * math.pi))
+
+        weights = torch.full_like(x, float(x[1] - x[0]))
+        return Factor(log_normal(0.0, width), log_normal(float(made_law.mean), spread), weights)
