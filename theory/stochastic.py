@@ -86,14 +86,15 @@ class Sampler(Method):
     def __post_init__(self) -> None:
         if self.frame.name not in NOISY:
             raise ValueError(f"{self.name}: frame: {self.frame.name}; one of {', '.join(NOISY)}")
-        if self.noises is not None and self.history:
-            raise ValueError(f"{self.name}: noises: with history they are increments of one path")
         if self.noises is not None and len(self.noises) != len(self.rows):
             raise ValueError(f"{self.name}: noises: {len(self.noises)} for {len(self.rows)} rows")
         for i, noise in enumerate(self.noises or ()):
             if noise.shares is not None and len(noise.shares) != i:
                 raise ValueError(f"{self.name}: noises: row {i + 1} has {len(noise.shares)} shares, not {i}")
         super().__post_init__()
+        # Their outputs meet the noises of steps before: a proof takes those by the path.
+        if self.noises is not None and (self.history or self.corrects):
+            raise ValueError(f"{self.name}: noises: with history or a corrector they are increments of one path")
 
     def _check_sums(self, i: int, row: Row) -> None:
         """Only a step has to follow z = u - u_n: on the way noise may be added that a later row takes away."""

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import pytest
+from kinds import STOCHASTIC
 
 from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.errors import InputError
 from samplerproof.theory.methods import METHODS as THEORY
-from samplerproof.theory.methods import find
+from samplerproof.theory.methods import SAMPLERS, find
 from samplerproof.theory.order import prove_order
 
 
 def test_the_catalogue_is_that_of_the_theory() -> None:
-    assert list(METHODS) == [m.name for m in THEORY]
-    for method in THEORY:
+    assert list(METHODS) == [m.name for m in (*THEORY, *SAMPLERS)]
+    assert list(STOCHASTIC) == [m.name for m in SAMPLERS]
+    for sampler in SAMPLERS:
+        record = METHODS[sampler.name]
+        assert (record.law_order, record.gaussian_order) == (sampler.law_order, sampler.gaussian_order)
+        assert [(p.symbol, p.default, p.orders) for p in record.parameters] == [
+            (p.symbol.name, p.default, p.orders) for p in sampler.parameters
+        ]
+    for method in (*THEORY, *SAMPLERS):
         record = METHODS[method.name]
         assert (record.order, record.order_asymptotic, record.kind, record.history, record.cite, record.aliases) == (
             method.order,
@@ -34,9 +42,11 @@ def test_aliases_of_ddim(alias: str) -> None:
     ("name", "says"),
     [
         ("dpm-solver++2m", "dpm-solver++-2m"),
-        ("ddmi", "nearest: ddim"),
+        ("ddmi", "nearest: ddpm, ddim"),
         ("", "known: bdia-ddim, ddim"),
         ("ddim?eta=0.5", "takes no parameters"),
+        ("ddpm?eta=1", "takes no parameters"),
+        ("sa-solver-4", "nearest: sa-solver-3"),
     ],
 )
 def test_unknown_names(name: str, says: str) -> None:
@@ -65,6 +75,31 @@ def test_parameters(name: str, canonical: str, order: int, asymptotic: int) -> N
 
 
 @pytest.mark.parametrize(
+    ("name", "canonical", "order", "asymptotic"),
+    [
+        ("ddim-eta?eta=0.5", "ddim-eta?eta=1/2", 1, 1),
+        ("euler-ancestral?eta=0", "ddim-eta?eta=0", 1, 1),
+        ("ddim-eta?eta=1", "ddim-eta", 1, 1),  # the default
+        ("sa-solver-3?tau=0.2", "sa-solver-3?tau=1/5", 2, 2),
+        ("sa-solver-3?tau=0", "sa-solver-3?tau=0", 3, 2),  # the first step is of order 1
+        ("sa-solver-p2c2?tau=0", "sa-solver-p2c2?tau=0", 3, 3),
+        ("sa-solver-p3c3?tau=0", "sa-solver-p3c3?tau=0", 4, 3),
+        ("sde-dpm-solver++-2s?tau=2&r=1/3", "sde-dpm-solver++-2s?r=1/3&tau=2", 2, 2),
+        ("dpmpp-sde?r=0.25", "dpmpp-sde?r=1/4", 2, 2),
+        ("seeds-2?c2=2/3", "seeds-2?c2=2/3", 2, 2),
+        ("edm-churn?churn=0", "edm-churn?churn=0", 2, 2),
+        ("edm-churn?churn=1e6", "edm-churn?churn=1000000", 1, 1),
+    ],
+)
+def test_parameters_of_stochastic_samplers(name: str, canonical: str, order: int, asymptotic: int) -> None:
+    """Both sides of the wall agree on the name, the order and the start-up. (Weak orders are proved elsewhere.)"""
+    record, method = resolve(name), find(canonical)
+    assert (record.name, record.order, record.order_asymptotic) == (canonical, order, asymptotic)
+    assert (method.name, method.order, method.order_asymptotic) == (canonical, order, asymptotic)
+    assert record.stochastic
+
+
+@pytest.mark.parametrize(
     ("name", "says"),
     [
         ("bdia-ddim?gamma=2", "0 <= gamma <= 1"),
@@ -78,6 +113,18 @@ def test_parameters(name: str, canonical: str, order: int, asymptotic: int) -> N
         ("dpm-solver-3s-taylor?r1=2/3", "0 < r1 < 1, not 2/3"),
         ("lambda-ddim?b=inf", "b is a number"),
         ("lambda-ddim?b=nan", "b is a number"),
+        ("ddim-eta?eta=-1/10", "0 <= eta <= 1"),
+        ("ddim-eta?eta=1.5", "0 <= eta <= 1"),
+        ("euler-ancestral?s_noise=1", "ddim-eta takes eta"),
+        ("sa-solver-2?tau=-1", "0 <= tau <= inf"),
+        ("sa-solver-2?tau=inf", "tau is a number such as 1"),
+        ("sa-solver-2?tau2=1", "sa-solver-2 takes tau"),
+        ("edm-churn?churn=-40", "0 <= churn <= inf"),
+        ("edm-churn?churn=all", "churn is a number such as 40"),
+        ("sde-dpm-solver++-2s?r=1", "0 < r < 1"),
+        ("sde-dpm-solver++-2s?r=1/2&tau=-1/2", "0 <= tau <= inf"),
+        ("dpmpp-sde?r=0", "0 < r < 1"),
+        ("seeds-2?c2=1", "0 < c2 < 1"),
     ],
 )
 def test_parameters_that_are_refused_in_one_line(name: str, says: str) -> None:

@@ -26,15 +26,21 @@ Names = Mapping[str, float]
 
 # Function name -> the theory's weights, and the names of its arguments.
 FUNCTIONS: dict[str, tuple[Sequence[sp.Expr], tuple[str, ...]]] = {
-    row.weights: (tuple(map(named, find(name).weights[i])), row.arguments)
+    row.weights: (tuple(map(named, find(name).applied[i])), row.arguments)
     for name, record in METHODS.items()
     for i, row in enumerate(record.rows)
 }
 FUNCTIONS |= {
-    row.states: (find(name).rows[i].states, row.state_arguments)
+    row.states: (find(name).carried(i), row.state_arguments)
     for name, record in METHODS.items()
     for i, row in enumerate(record.rows)
     if row.states is not None
+}
+FUNCTIONS |= {
+    row.noises: (tuple(a.value for a in find(name).amplitudes(i)), row.noise_arguments)
+    for name, record in METHODS.items()
+    for i, row in enumerate(record.rows)
+    if row.noises is not None
 }
 FUNCTIONS["one_node"] = ((one_node(sp.Symbol("kappa", integer=True)),), ("h", "kappa"))
 FUNCTIONS["one_node_smooth"] = (moments[:1], ("m0",))
@@ -65,6 +71,8 @@ def ball(expression: sp.Expr, names: Names) -> arb:
     if isinstance(expression, sp.Mul):
         return prod(parts, start=arb(1))
     assert isinstance(expression, sp.Pow), expression
+    if abs(expression.exp) == sp.Rational(1, 2):
+        return parts[0].sqrt() ** int(2 * expression.exp)
     assert expression.exp.is_Integer, expression
     return parts[0] ** int(expression.exp)
 
@@ -82,13 +90,22 @@ def within(value: float, weight: sp.Expr, names: Names) -> bool:
     return bool(abs(arb(value) - true) <= 8 * EPS * absolute)
 
 
-def random_arguments(arguments: Sequence[str], chance: random.Random) -> dict[str, float]:
-    """|h| in [1e-7, 10], ratios in [1e-3, 1e3], all log-uniform; a1 in [1/2, 2]; fractions below 1."""
-    # b h <= 5: the exponential of a rounded product loses half an eps for every unit of it.
+def random_arguments(arguments: Sequence[str], chance: random.Random, with_noise: bool = False) -> dict[str, float]:
+    """|h| in [1e-7, 10], ratios in [1e-3, 1e3], all log-uniform; a1 in [1/2, 2]; fractions below 1; tau below 3.
+
+    Churn lies up to sqrt 2 away in sigma. A step with noise goes forward: h > 0.
+    """
+    # b h, tau^2 h <= 5: the exponential of a rounded product loses half an eps for every unit of it.
     ranges = {"h": (-7, 1), "a1": (-0.3, 0.3), "c2": (-2, -0.01), "middle": (-2, 0), "gamma": (-3, 0), "b": (-3, -0.3)}
+    ranges |= {"tau": (-3, 0.48), "eta": (-3, 0), "fade": (-1, 0), "kick": (-4, -0.47)}
     names = {a: 10 ** chance.uniform(*ranges.get(a, (-3, 3))) for a in arguments}
-    for signed in {"h", "b", "damped", *(m.name for m in moments)} & set(names):
-        names[signed] *= chance.choice([-1, 1])
+    if "tau" in names:
+        names["h"] = min(names["h"], 5 / names["tau"] ** 2)
+    if "kick" in names:
+        names["kick"] /= -names["h"]
+    elif not with_noise:
+        for signed in {"h", "b", "damped", *(m.name for m in moments)} & set(names):
+            names[signed] *= chance.choice([-1, 1])
     return names | ({"kappa": float(chance.choice([-1, 0, 1]))} if "kappa" in arguments else {})
 
 
@@ -109,7 +126,7 @@ def test_a_generated_function_lies_in_its_enclosure(name: str) -> None:
     chance = random.Random(name)
     weights, arguments = FUNCTIONS[name]
     for _ in range(SAMPLES):
-        names = random_arguments(arguments, chance)
+        names = random_arguments(arguments, chance, name.endswith("_noises"))
         for weight, value in zip(weights, call(name, names), strict=True):
             assert within(value, weight, names), (names, weight)
             assert not within(value * (1 + 1e-6), weight, names), (names, weight)

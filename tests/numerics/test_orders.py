@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from kinds import DETERMINISTIC
 from torch import Tensor
 
 from samplerproof.numerics.catalogue import METHODS, resolve
@@ -31,7 +32,7 @@ FLOOR = 5e-11
 # With exact start values these are the same tables as unipc-3, ipndm-4 and ipndm-2: they differ in their start-up.
 SAME = {"unipc-3-bh1": "unipc-3", "unipc-3-vary": "unipc-3", "pndm": "ipndm-4", "s-pndm": "ipndm-2"}
 EVERY = [
-    *(name for name in METHODS if name not in SAME),
+    *(name for name in DETERMINISTIC if name not in SAME),
     "bdia-ddim?gamma=1",
     "bdia-ddim?gamma=9/10",
     "dpm-solver-2s?r=0.3",

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinds import DETERMINISTIC
 from strategies import rough_grids
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from samplerproof.numerics.denoisers import Counting, adapt
 from samplerproof.numerics.errors import InputError, SamplingError
 from samplerproof.numerics.generated.frames import FRAMES
 from samplerproof.numerics.grids import Grid, from_times, grid
+from samplerproof.numerics.noise import seeded
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.records import Record
 from samplerproof.numerics.sample import sample
@@ -36,7 +38,7 @@ def starts(tableau_given: int, *shape: int, seed: int = 0) -> list[Tensor]:
     return [torch.randn(*shape, dtype=torch.float64, generator=generator) for _ in range(tableau_given)]
 
 
-@pytest.mark.parametrize("name", [n for n, m in METHODS.items() if m.frame in ("data", "noise", "noise-rho")])
+@pytest.mark.parametrize("name", [n for n, m in DETERMINISTIC.items() if m.frame in ("data", "noise", "noise-rho")])
 def test_a_point_mass_is_reached_exactly(name: str) -> None:
     """For x_0 = c the data and noise predictions do not change along the flow: every such method is exact."""
     c = torch.tensor([1.0, -2.0], dtype=torch.float64)
@@ -80,19 +82,22 @@ def test_polynomials_in_lambda_below_the_order_are_integrated_exactly(prefix: st
 @pytest.mark.parametrize("name", METHODS)
 def test_batches_can_be_split_and_permuted(name: str) -> None:
     tableau = tabulate(name, GRID)
-    (x,) = starts(1, 40, 2)
-    whole = sample(MIXTURE, x, tableau)
-    parts = torch.cat([sample(MIXTURE, x[:13], tableau), sample(MIXTURE, x[13:], tableau)])
+    x, *draws = starts(1 + sum(tableau.drawn), 40, 2)
+
+    def run(part: slice | Tensor) -> Tensor:
+        return sample(MIXTURE, x[part], tableau, noise=lambda like, draw: draws[draw][part])
+
+    whole = run(slice(None))
     order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
-    assert torch.allclose(parts, whole, rtol=0, atol=1e-12)
-    assert torch.allclose(sample(MIXTURE, x[order], tableau), whole[order], rtol=0, atol=1e-12)
+    assert torch.allclose(torch.cat([run(slice(13)), run(slice(13, None))]), whole, rtol=0, atol=1e-12)
+    assert torch.allclose(run(order), whole[order], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_nfe_is_counted_and_evaluations_are_made_where_the_tableau_says(name: str) -> None:
     tableau = tabulate(name, GRID)
     counting = Counting(MIXTURE)
-    sample(counting, starts(1, 3, 2)[0], tableau)
+    sample(counting, starts(1, 3, 2)[0], tableau, noise=seeded(0))
     assert counting.calls == tableau.nfe
     assert counting.points == [p for p, evaluated in zip(tableau.points, tableau.evaluated, strict=True) if evaluated]
     taken = plan(METHODS[name], GRID)
@@ -105,16 +110,16 @@ def ends_of(name: str, lam: Tensor, seed: int) -> list[Tensor]:
     for s in (VP, schedule("edm"), schedule("flow")):
         g = from_times(s, s.time(lam))
         x = starts(1, 6, 2, seed=seed)[0] * math.hypot(g.points[0].alpha, g.points[0].sigma)
-        ends.append(sample(MIXTURE, x, tabulate(name, g)) / g.points[-1].alpha)
+        ends.append(sample(MIXTURE, x, tabulate(name, g), noise=seeded(seed)) / g.points[-1].alpha)
     return ends
 
 
 def invariant(record: Record) -> bool:
     """Whether nothing of a method is the schedule's own: no clock or place in t, no ratio of alphas."""
-    own = {"t", "middle", "a1", "shrink"}
+    own = {"t", "middle", "a1", "shrink", "fade"}
     methods = [record, *starts_of(record)]
-    seen = {FRAMES[m.frame].clock for m in methods} | {a for m in methods for row in m.rows for a in row.arguments}
-    return not own & seen
+    used = {a for m in methods for row in m.rows for a in (*row.arguments, *row.noise_arguments)}
+    return not own & (used | {FRAMES[m.frame].clock for m in methods})
 
 
 NOT_INVARIANT = [name for name, record in METHODS.items() if not invariant(record)]
@@ -153,9 +158,9 @@ def test_any_shape_and_dtype(dtype: torch.dtype, shape: tuple[int, ...]) -> None
 @pytest.mark.parametrize("name", METHODS)
 def test_the_same_on_a_cuda_device(name: str) -> None:
     (x,) = starts(1, 100, 2)
-    got = sample(MIXTURE, x.cuda(), tabulate(name, GRID))
+    got = sample(MIXTURE, x.cuda(), tabulate(name, GRID), noise=seeded(0))
     assert got.is_cuda
-    assert torch.allclose(got.cpu(), sample(MIXTURE, x, tabulate(name, GRID)), rtol=0, atol=1e-11)
+    assert torch.allclose(got.cpu(), sample(MIXTURE, x, tabulate(name, GRID), noise=seeded(0)), rtol=0, atol=1e-11)
 
 
 def test_a_network_with_trainable_parameters_is_a_denoiser() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinds import DETERMINISTIC
 from torch import Tensor
 
 from samplerproof.numerics.catalogue import METHODS
@@ -52,7 +53,12 @@ def two_m(h: float, g: float) -> float:
     return max(abs(half + root), abs(half - root))
 
 
-CLOSED = {"ddim": ddim, "dpm-solver++-2s": two_s, "dpm-solver-2s": two_s_noise, "dpm-solver++-2m": two_m}
+def ddpm(h: float, g: float) -> float:
+    """Of the mean: what is kept of x/alpha is e^{-2h}."""
+    return abs(math.exp(-2 * h) - math.expm1(-2 * h) * g)
+
+
+CLOSED = {"ddpm": ddpm, "ddim": ddim, "dpm-solver++-2s": two_s, "dpm-solver-2s": two_s_noise, "dpm-solver++-2m": two_m}
 
 
 @pytest.mark.parametrize("name", CLOSED)
@@ -94,7 +100,7 @@ def test_only_the_noise_frame_loses_gaussians_at_long_steps() -> None:
     assert float(growth("dpm-solver++-2s", 12.0, gaussian).max()) <= 1 + 1e-12
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", DETERMINISTIC)
 def test_the_usable_step_shrinks_like_the_real_interval_over_the_scale(name: str) -> None:
     """h (1 - g) -> S as the guidance scale s = 1 - g grows."""
     (step,) = usable_steps(name, [guided_gain(0.0, 1.0, 2000.0)])
@@ -108,7 +114,7 @@ def uniform(method: str, steps: int, h: float, first: float = 1.0, start: str = 
 
 @pytest.mark.parametrize(("h", "g"), [(0.3, -6.0), (0.3, -0.5), (1.0, -3.0), (2.0, 0.5)])
 @pytest.mark.parametrize(
-    "name", [name for name in METHODS if name != "lambda-ddim"]
+    "name", [name for name in DETERMINISTIC if name != "lambda-ddim"]
 )  # its steps in t are all different
 def test_a_real_run_grows_at_that_rate(name: str, h: float, g: float) -> None:
     """The loop on x0hat = g x, from start values that reach every mode: |x| grows, or falls, like R^n."""
@@ -169,12 +175,12 @@ def test_the_figure_is_drawn_and_names_its_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: growth("ddmi", 0.1, [0.0]), "nearest: ddim"),
+        (lambda: growth("ddmi", 0.1, [0.0]), "nearest: ddpm, ddim"),
         (lambda: growth("ddim", 0.0, [0.0]), "h: got 0.0"),
         (lambda: growth("ddim", math.inf, [0.0]), "h: got inf"),
         (lambda: usable_steps("ddim", [1.5]), "gains: got 1.5"),
         (lambda: usable_steps("ddim", [math.nan]), "gains: got nan"),
-        (lambda: usable_steps("ddmi", [0.5]), "nearest: ddim"),
+        (lambda: usable_steps("ddmi", [0.5]), "nearest: ddpm, ddim"),
     ],
 )
 def test_bad_input_is_refused(call: Callable[[], object], says: str) -> None:

@@ -1,0 +1,9 @@
+"""The records of the catalogue by kind: samplers of the probability flow, and of the reverse SDE."""
+
+from __future__ import annotations
+
+from samplerproof.numerics.catalogue import METHODS
+from samplerproof.numerics.records import Record
+
+DETERMINISTIC: dict[str, Record] = {name: record for name, record in METHODS.items() if not record.stochastic}
+STOCHASTIC: dict[str, Record] = {name: record for name, record in METHODS.items() if record.stochastic}
