@@ -15,7 +15,8 @@ def prove(names: Sequence[str], everything: bool, certified: bool = False) -> li
 
     proved: the claim is the exact order, neither more nor less.  proved_order_free: the order for free step ratios,
     which is lower where the weights assume equal steps and the claim is for ratios 1 + O(h); the defects then speak of
-    e_k = (r_k - 1)/h.  Of a stochastic sampler the orders are weak ones, the leading defects residuals of forests.
+    e_k = (r_k - 1)/h.  Of a stochastic sampler the orders are weak ones, the leading defects residuals of forests;
+    proved_law_order and proved_gaussian_order are those in law with an exact score, null where there is history.
     certified: with the certificate, all that an independent checker needs (theory/certificate.py); none of weak orders.
     Raises InputError on an unknown name, and where names and --all are both or neither given.
     """
@@ -31,18 +32,26 @@ def prove(names: Sequence[str], everything: bool, certified: bool = False) -> li
 
 
 def _weak(sampler: Any) -> dict[str, Any]:
-    """The weak order for every smooth G."""
+    """The weak order for every smooth G, and the orders in law with the exact score, of one-step samplers."""
+    from ..theory.law import prove_law_order
     from ..theory.weak import prove_weak_order
 
     started = time.perf_counter()
     proof = prove_weak_order(sampler)
+    claimed = (sampler.law_order or sampler.order, sampler.gaussian_order or sampler.law_order or sampler.order)
+    found: tuple[int, int] | None = None
+    if not sampler.history and not sampler.corrects:
+        law = prove_law_order(sampler)
+        found = law.order, law.gaussian_order
     return {
         "name": sampler.name,
         "statement": proof.statement,
         "claimed_order": sampler.order,
         "proved_order": proof.order,
         "proved_order_free": proof.order,
-        "proved": proof.order == sampler.order,
+        "proved": proof.order == sampler.order and found in (None, claimed),
+        "proved_law_order": found and found[0],
+        "proved_gaussian_order": found and found[1],
         "order_asymptotic": sampler.order_asymptotic,
         "conditions": proof.conditions,
         "leading_defects": [
