@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..denoisers import Denoiser
-from ..errors import InputError
+from ..errors import InputError, SamplingError
 from ..metrics import Law
 from ..points import Point
 from ..sample import sample
@@ -47,6 +47,8 @@ def gaussian_law(tableau: Tableau, mixture: GaussianMixture, start_law: Law) -> 
     mean, gain, spread = form[0], form[1], form[2:].square().sum(dim=0)
     covariance = gain[:, None] * (axes.mT @ start.covariance @ axes) * gain + torch.diag(spread)
     covariance = axes @ covariance @ axes.mT
+    if not bool(torch.isfinite(mean).all() and torch.isfinite(covariance).all()):
+        raise SamplingError(f"{tableau.method}: the law of the sample is not finite")
     return Gaussian(axes @ mean, (covariance + covariance.mT) / 2)
 
 
