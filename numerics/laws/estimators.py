@@ -69,7 +69,7 @@ def sliced_w2(x: Tensor, y: Tensor) -> Estimate:
     directions = torch.randn(DIRECTIONS, x.shape[1], generator=generator, dtype=torch.float64)
     directions /= directions.norm(dim=1, keepdim=True)
     # One row a direction, ascending, and the block of every value: what is left without a block stays in order.
-    block = torch.cat([torch.full((len(part),), b) for b, part in enumerate(_blocks(len(x)))])
+    block = _block_of(len(x))
     ascending = [(values, block[order]) for values, order in ((directions @ s.double().T).sort(dim=1) for s in (x, y))]
 
     def statistic(kept: Tensor) -> float:
@@ -117,16 +117,21 @@ def _blocks(n: int) -> tuple[Tensor, ...]:
     return torch.arange(n).tensor_split(BLOCKS)
 
 
+def _block_of(n: int) -> Tensor:
+    """The block of each of the numbers 0..n-1."""
+    return torch.cat([torch.full((len(part),), b) for b, part in enumerate(_blocks(n))])
+
+
 def _block_sums(x: Tensor, y: Tensor) -> Tensor:
     """sum |x_i - y_j| over i in block a and j in block b: [BLOCKS, BLOCKS]."""
     sums = torch.zeros(BLOCKS, BLOCKS, dtype=torch.float64)
     x, y = x.double(), y.double()
-    rows = max(1, ROOM // len(y))
+    rows, columns = max(1, ROOM // len(y)), _block_of(len(y))
     for a, block in enumerate(_blocks(len(x))):
         for part in torch.split(block, rows):
             # The fast mode, |x|^2 + |y|^2 - 2 x.y, loses half the digits of short distances.
             distances = torch.cdist(x[part], y, compute_mode="donot_use_mm_for_euclid_dist")
-            sums[a] += torch.stack([piece.sum() for piece in distances.tensor_split(BLOCKS, dim=1)])
+            sums[a].index_add_(0, columns, distances.sum(dim=0))
     return sums
 
 

@@ -128,8 +128,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def _upgrade(connection: sqlite3.Connection) -> None:
     """Give a file of version 1 the columns that it lacks, all or none."""
+    if connection.execute("PRAGMA user_version").fetchone() == (VERSION,):
+        return
     connection.execute("BEGIN IMMEDIATE")
-    if connection.execute("PRAGMA user_version").fetchone() == (1,):
+    if connection.execute("PRAGMA user_version").fetchone() == (1,):  # no other process was first
         for column in ("low", "high", "floor"):
             connection.execute(f"ALTER TABLE records ADD COLUMN {column} REAL")
         connection.execute(f"PRAGMA user_version = {VERSION}")

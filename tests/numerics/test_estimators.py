@@ -12,6 +12,7 @@ from scipy.integrate import trapezoid
 from torch import Tensor
 
 from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.laws import estimators
 from samplerproof.numerics.laws.estimators import Estimate, energy, moment_error, sliced_w2
 from samplerproof.numerics.laws.gaussian import Gaussian
 
@@ -33,6 +34,13 @@ def test_energy_is_the_mean_over_pairs_of_different_samples() -> None:
 
     expected = 2 * mean(x, y, 203 * 203) - mean(x, x, 203 * 202) - mean(y, y, 203 * 202)
     assert energy(torch.tensor(x), torch.tensor(y)).value == pytest.approx(expected, rel=1e-12)
+
+
+def test_energy_in_small_pieces_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = normal(203, 0, 0.4), normal(203, 1)
+    whole = energy(x, y)
+    monkeypatch.setattr(estimators, "ROOM", 500)
+    assert energy(x, y) == pytest.approx(whole, rel=1e-10)
 
 
 def test_sliced_w2_is_w2_on_the_line() -> None:

@@ -215,6 +215,19 @@ def test_tv_on_a_straight_line_of_integration(size: float) -> None:
     assert tv(p, q) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("size", [1e-12, 1e-6, 0.1, 3.0])
+@pytest.mark.parametrize("e", [-0.7, 1e-3, 1.0, 20.0])
+def test_an_axis_that_agrees_changes_nothing(size: float, e: float) -> None:
+    """The contour integral in d = 2 and 3 gives what error functions give on the line."""
+    b, v = 0.4 * size, 1 + e * min(size, 1)
+    line = tv(diagonal([0.0], [1.0]), diagonal([b], [v]))
+    for d in (2, 3):
+        rest, ones = [0.0] * (d - 1), [1.0] * (d - 1)
+        assert tv(diagonal([0.0, *rest], [1.0, *ones]), diagonal([b, *rest], [v, *ones])) == pytest.approx(
+            line, rel=1e-11
+        )
+
+
 def test_the_order_of_the_axes_and_a_rotation_change_nothing() -> None:
     p, q = random_law(6, seed=3), random_law(6, seed=4)
     turn = torch.linalg.qr(random_law(6, seed=5).covariance).Q
@@ -246,6 +259,9 @@ def test_equal_and_singular_laws() -> None:
     assert (tv(p, p), kl(p, p), w2(p, p)) == (0.0, 0.0, 0.0)
     flat = Gaussian(p.mean, torch.zeros(3, 3, dtype=torch.float64))
     assert (tv(p, flat), kl(p, flat)) == (1.0, math.inf)
+    for far in (20.0, 1e3, 1e200):
+        assert tv(p, Gaussian(p.mean + far, p.covariance)) == pytest.approx(1, rel=1e-12)
+        assert tv(p, Gaussian(p.mean, p.covariance * far)) > tv(p, Gaussian(p.mean, p.covariance * 10))
 
 
 @pytest.mark.parametrize(
