@@ -95,8 +95,8 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         "",
         f"{PRODUCT}: independent copies of M1, TV from the law of the log ratio; {LOW_RANK}: data on a line in d "
         f"dimensions. Score error: the score is off by eps sin(w x), eps at w = {AT_FREQUENCY:g} and w at eps = "
-        f"{AT_SIZE:g}. A bound is for any target; a smaller error on this one does not contradict it. Order: the proved "
-        "order in law.",
+        f"{AT_SIZE:g}. A bound is for any target; a smaller error on this one does not contradict it. Order: the "
+        "proved order in law.",
         "",
         "| method | quantity | bound | measured | window | order |",
         "|---|---|---|---|---|---|",

@@ -84,8 +84,8 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         "is made for methods up to order 3 that step in lambda, on grids uniform in lambda or of Karras et al., from "
         "enough steps on; in more than one dimension for the mean distance, and the root mean square is held to it.",
         "",
-        "Of stochastic samplers the order is the weak one, in law with an exact score on the target of the study: where "
-        "that is more than for any model, `samplerproof methods --json` gives both.",
+        "Of stochastic samplers the order is the weak one, in law with an exact score on the target of the study: "
+        "where that is more than for any model, `samplerproof methods --json` gives both.",
         "",
         "| study | method | metric | order | with own start-up | start values | log power | exponent | ± | window "
         "| C | measured / predicted | promise | fit |",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -38,8 +37,7 @@ def run_alternating(study: Study) -> list[dict[str, Any]]:
     records = []
     for name, record in problem.methods:
         for steps in study.run.steps:
-            nfe, found = measurement.measure(record, steps, study.run.metrics)
-            for metric, value in found.items():
-                finite = value if math.isfinite(value) else None
-                records.append({"method": name, "steps": steps, "nfe": nfe, "metric": metric, "value": finite})
+            for metric, found in measurement.measure(record, steps, study.run.metrics).items():
+                entry = {"method": name, "steps": steps, "nfe": found.nfe, "metric": metric}
+                records.append({**entry, "value": found.finite.value})
     return records

@@ -19,7 +19,7 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
-Metric = Literal["tv", "kl", "w2", "trajectory"]
+Metric = Literal["tv", "kl", "w2", "trajectory", "energy", "sliced-w2", "moments"]
 
 
 class _Table(BaseModel):

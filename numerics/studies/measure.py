@@ -1,16 +1,19 @@
-"""One run of a sampler, and its metrics against the exact flow and law."""
+"""One run of a sampler, and its metrics against the exact flow and law, or estimated from samples."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .. import metrics
+from .. import metrics, noise
 from ..errors import SamplingError
 from ..grids import Grid
+from ..laws.estimators import Estimate, energy, moment_error, sliced_w2
+from ..laws.gaussian import moments
 from ..points import Point
 from ..records import Record
 from ..sample import sample
@@ -19,6 +22,11 @@ from ..targets.flow import exact_flow
 from ..targets.mixture import with_tangent
 from ..targets.reference import reference_flow
 from .problem import Problem
+from .routes import OF_LAWS, distances
+from .store import Value
+
+Numbers = tuple[float, ...]  # a value; of an estimate also low, high and the noise floor
+USES = ("noise", "target", "floor")  # of a study's seed, beside the start samples
 
 
 class Measurement:
@@ -32,17 +40,30 @@ class Measurement:
         self.problem = problem
         self._starts: dict[Point, Tensor] = {}
         self._references: dict[tuple[Point, Point], Tensor] = {}
+        self._floors: dict[tuple[str, Point], float] = {}
 
-    def measure(self, record: Record, steps: int, wanted: Sequence[str]) -> tuple[int, dict[str, float]]:
-        """Run the sampler once: its number of evaluations, and the wanted metrics, NaN where the run diverged."""
+    def measure(self, record: Record, steps: int, wanted: Sequence[str]) -> dict[str, Value]:
+        """Run the sampler: the wanted metrics, with its number of evaluations; NaN where the run diverged."""
         grid = self.problem.grids[steps]
         tableau = tabulate(record.name, grid, self.problem.study.run.start)
         try:
-            if self.problem.mixture.dim == 1:
-                return tableau.nfe, self._on_the_line(grid, tableau, wanted)
-            return tableau.nfe, self._in_space(grid, tableau)
+            found = self._found(grid, tableau, record.stochastic, wanted)
         except SamplingError:  # the score of a mixture is finite wherever the state is: the state overflowed
-            return tableau.nfe, dict.fromkeys(wanted, math.nan)
+            found = {metric: (math.nan,) for metric in wanted}
+        return {metric: Value(tableau.nfe, *numbers) for metric, numbers in found.items()}
+
+    def _found(self, grid: Grid, tableau: Tableau, stochastic: bool, wanted: Sequence[str]) -> dict[str, Numbers]:
+        """By the sampler's map on the line, by the law of its output, by samples: whichever a metric needs."""
+        if self.problem.mixture.dim == 1 and not stochastic:
+            return {metric: (value,) for metric, value in self._on_the_line(grid, tableau, wanted).items()}
+        found: dict[str, Numbers] = {}
+        if of_law := [metric for metric in wanted if metric in OF_LAWS]:
+            source, to = grid.point(0), grid.point(grid.steps)
+            by_law = distances(tableau, self.problem.mixture, self.problem.start_law(source), to)
+            found |= {metric: (by_law[metric](),) for metric in of_law}
+        if of_samples := [metric for metric in wanted if metric not in OF_LAWS]:
+            found |= self._in_space(grid, tableau, of_samples)
+        return found
 
     def _on_the_line(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, float]:
         """d = 1: quadrature nodes and their tangents go through the sampler, and give its law exactly."""
@@ -62,16 +83,44 @@ class Measurement:
         }
         return {metric: compute[metric]() for metric in wanted}
 
-    def _in_space(self, grid: Grid, tableau: Tableau) -> dict[str, float]:
-        """d > 1: samples of the start law, against a fine reference flow of the same samples."""
-        mixture, source = self.problem.mixture, grid.point(0)
+    def _in_space(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Numbers]:
+        """d > 1: samples of the start law, against a fine reference flow of the same samples, or against exact ones."""
+        mixture, source, to = self.problem.mixture, grid.point(0), grid.point(grid.steps)
         earlier = [grid.point(n) for n in range(1, tableau.given)]
         start = [self._start(source)]
         if earlier:
             start += reference_flow(mixture, start[0], source, earlier)
-        y = sample(mixture, start, tableau)
+        y = sample(mixture, start, tableau, noise=noise.seeded(self._seed("noise")))
         _check_finite(y)
-        return {"trajectory": metrics.trajectory(y, self._reference(source, grid.point(grid.steps)))}
+        found: dict[str, Numbers] = {}
+        for metric in wanted:
+            if metric == "trajectory":
+                found[metric] = (metrics.trajectory(y, self._reference(source, to)),)
+            else:
+                found[metric] = (*self._estimate(metric, y, to), self._floor(metric, to))
+        return found
+
+    def _estimate(self, metric: str, y: Tensor, to: Point) -> Estimate:
+        """A metric between samples and the target, that is exact samples of it or its moments."""
+        if metric == "moments":
+            return moment_error(y, moments(self.problem.mixture, to))
+        return {"energy": energy, "sliced-w2": sliced_w2}[metric](y, self._exact("target", to))
+
+    def _floor(self, metric: str, to: Point) -> float:
+        """What noise alone may make of a metric: the upper end of its interval between two sets of exact samples."""
+        if (metric, to) not in self._floors:
+            self._floors[metric, to] = self._estimate(metric, self._exact("floor", to), to).high
+        return self._floors[metric, to]
+
+    def _exact(self, use: str, to: Point) -> Tensor:
+        """Exact samples of the target [n, d], independent of the sampler's and of those for another use."""
+        generator = torch.Generator().manual_seed(self._seed(use))
+        return self.problem.mixture.sample(self.problem.count, to, generator)
+
+    def _seed(self, use: str) -> int:
+        """A seed of its own for each use of the study's: streams that have nothing to do with one another."""
+        spawned = np.random.SeedSequence(self.problem.study.run.seed, spawn_key=(USES.index(use),))
+        return int(spawned.generate_state(1, np.uint64)[0])
 
     def _start(self, source: Point) -> Tensor:
         """Start samples [n, d] at the first point of a grid."""

@@ -12,16 +12,17 @@ from ..errors import InputError, nearest
 from ..generated.schedules import SCHEDULES
 from ..grids import KINDS as GRIDS
 from ..grids import Grid, grid, li_grid
+from ..laws.estimators import FEWEST
 from ..points import Point
 from ..records import Record
 from ..schedules import Schedule, schedule
 from ..tableau import tabulate
 from ..targets.mixture import GaussianMixture
-from .config import NOTHING, Choice, Metric, Study
+from .config import NOTHING, Choice, Study
+from .routes import ESTIMATED, check_metrics
 
 LI = "li"  # discrete: a schedule and a grid in one
 LI_PARAMETERS = ("c0", "c1")
-ALLOWED: dict[bool, tuple[Metric, ...]] = {True: ("tv", "kl", "w2", "trajectory"), False: ("trajectory",)}
 POINTS, FEWEST_POINTS, SAMPLES = 6001, 101, 1000
 
 
@@ -52,8 +53,8 @@ def prepare(study: Study) -> Problem:
     """Build everything a study names; InputError, with the field as it stands in the file, before anything runs."""
     run, target = study.run, study.target
     mixture = GaussianMixture(target.weights, target.means, target.stds, target.covariances)
-    _check_metrics(run.metrics, mixture.dim)
     methods = _methods(run.methods)
+    check_metrics(run.metrics, mixture, methods)
     made = None if study.schedule.kind == LI else _schedule(study.schedule)
     grids = {steps: _grid(study, made, steps) for steps in run.steps}
     for made_grid in grids.values():
@@ -66,6 +67,10 @@ def prepare(study: Study) -> Problem:
             tableau = tabulate(record.name, shortest, run.start)
         if tableau.prediction == "velocity" and any(math.isnan(p.dalpha) for p in shortest.points):
             raise InputError(f"run.methods[{n}]", name, 'needs a velocity; schedule "li" has no derivatives in t')
+        if record.stochastic and tableau.given > 1:
+            raise InputError(
+                "run.start", run.start, f"{name!r} is stochastic, and has no exact start values; give ramp"
+            )
     return Problem(study, mixture, made, grids, methods, _count(study, mixture.dim))
 
 
@@ -80,13 +85,6 @@ def _methods(names: list[str]) -> tuple[tuple[str, Record], ...]:
     return tuple(methods.values())
 
 
-def _check_metrics(metrics: list[Metric], dim: int) -> None:
-    allowed = ALLOWED[dim == 1]
-    for n, metric in enumerate(metrics):
-        if metric not in allowed:
-            raise InputError(f"run.metrics[{n}]", metric, f"in d = {dim} allowed: {', '.join(allowed)}")
-
-
 def _count(study: Study, dim: int) -> int:
     run = study.run
     if dim == 1:
@@ -98,7 +96,10 @@ def _count(study: Study, dim: int) -> int:
         return points
     if run.samples is not None and run.points is not None:
         raise InputError("run.samples", run.samples, "in d > 1 points means samples; give one of the two")
-    return run.samples or run.points or SAMPLES
+    count = run.samples or run.points or SAMPLES
+    if count < FEWEST and any(metric in ESTIMATED for metric in run.metrics):
+        raise InputError("run.samples", count, f"at least {FEWEST} for {', '.join(ESTIMATED)}")
+    return count
 
 
 def _schedule(choice: Choice) -> Schedule:

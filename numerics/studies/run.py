@@ -20,7 +20,8 @@ from .config import Study
 from .manifest import fingerprint, manifest
 from .measure import Measurement
 from .problem import LI, Problem, prepare
-from .store import Store, Value, opened
+from .routes import ESTIMATED
+from .store import Store, opened
 
 Progress = Callable[[int, int, str], None]  # runs done, runs in all, what is next
 
@@ -94,14 +95,16 @@ def _records(problem: Problem, store: Store, progress: Progress) -> tuple[list[d
         values = {metric: store.get(spec) for metric, spec in specs.items()}
         missing = [metric for metric in run.metrics if values[metric] is None]
         if missing:
-            nfe, measured = measurement.measure(record, steps, missing)
-            fresh = {m: Value(nfe, v if math.isfinite(v) else None) for m, v in measured.items()}
+            fresh = {metric: value.finite for metric, value in measurement.measure(record, steps, missing).items()}
             store.put([(specs[metric], value) for metric, value in fresh.items()])
             values.update(fresh)
             computed += len(missing)
         for metric, value in values.items():
             assert value is not None
-            records.append({"method": name, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value})
+            entry = {"method": name, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
+            if metric in ESTIMATED:
+                entry |= {"low": value.low, "high": value.high, "floor": value.floor}
+            records.append(entry)
     progress(len(runs), len(runs), "")
     return records, computed
 
@@ -130,13 +133,14 @@ def _fits(problem: Problem, records: list[dict[str, Any]]) -> list[dict[str, Any
 
     On Li et al.'s schedule with T = N + 1 levels a step is ~ log T / T: an order p shows as (log T)^{p+1} / T^p, or
     where noise makes a run forget its early errors as (log T / T)^p. There the exponent with that power of the
-    logarithm divided out is given beside the raw one (KL, a square, has twice the power).
+    logarithm divided out is given beside the raw one (KL, a square, has twice the power).  Estimates that do not exceed
+    their noise floor are left out.
     """
     fits = []
     for name, record in problem.methods:
         for metric in problem.study.run.metrics:
             of = [r for r in records if (r["method"], r["metric"]) == (name, metric)]
-            steps, values = [r["steps"] for r in of], [math.nan if r["value"] is None else r["value"] for r in of]
+            steps, values = [r["steps"] for r in of], [_above_noise(r) for r in of]
             fit = rates.fit(steps, values)
             entry: dict[str, Any] = {
                 "method": name,
@@ -153,6 +157,12 @@ def _fits(problem: Problem, records: list[dict[str, Any]]) -> list[dict[str, Any
                 entry["log_power"] = power
             fits.append(entry)
     return fits
+
+
+def _above_noise(record: dict[str, Any]) -> float:
+    """The value of a record; NaN where there is none, or where it is an estimate that noise alone may have made."""
+    value, floor = record["value"], record.get("floor")
+    return math.nan if value is None or (floor is not None and value <= floor) else value
 
 
 def _table(fits: list[dict[str, Any]]) -> str:

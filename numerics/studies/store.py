@@ -18,18 +18,29 @@ from ..errors import InputError
 
 FILE = "records.sqlite"
 APPLICATION_ID = 0x73706C70  # "splp": tells our files from other people's
-VERSION = 1
+VERSION = 2  # 1 had no intervals and no floors
 _MAGIC = b"SQLite format 3\x00"
 _TABLE = """CREATE TABLE IF NOT EXISTS records (
-    key TEXT PRIMARY KEY, spec TEXT NOT NULL, nfe INTEGER NOT NULL, value REAL
+    key TEXT PRIMARY KEY, spec TEXT NOT NULL, nfe INTEGER NOT NULL, value REAL, low REAL, high REAL, floor REAL
 ) WITHOUT ROWID"""
 
 
 class Value(NamedTuple):
-    """A finished record: what the run cost, and the metric; None where it is not finite."""
+    """A finished record: what the run cost, and the metric; None where it is not finite.
+
+    An estimate has its 95 % confidence interval [low, high] and its noise floor, elsewhere None.
+    """
 
     nfe: int
     value: float | None
+    low: float | None = None
+    high: float | None = None
+    floor: float | None = None
+
+    @property
+    def finite(self) -> Value:
+        """The same with None for every number that is not finite."""
+        return Value(self.nfe, *(v if v is not None and math.isfinite(v) else None for v in self[1:]))
 
 
 def canonical(spec: Mapping[str, Any]) -> str:
@@ -50,17 +61,15 @@ class Store:
 
     def get(self, spec: Mapping[str, Any]) -> Value | None:
         """The record of that specification, if it was finished before."""
-        row = self._connection.execute("SELECT nfe, value FROM records WHERE key = ?", (key(spec),)).fetchone()
+        query = "SELECT nfe, value, low, high, floor FROM records WHERE key = ?"
+        row = self._connection.execute(query, (key(spec),)).fetchone()
         return None if row is None else Value(*row)
 
     def put(self, finished: Iterable[tuple[Mapping[str, Any], Value]]) -> None:
         """Keep the records of one run, all or none; a value that is not finite is kept as None."""
-        rows = [
-            (key(spec), canonical(spec), v.nfe, v.value if v.value is not None and math.isfinite(v.value) else None)
-            for spec, v in finished
-        ]
+        rows = [(key(spec), canonical(spec), *v.finite) for spec, v in finished]
         with self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", rows)
+            self._connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 @contextmanager
@@ -98,7 +107,7 @@ def _check_header(path: Path) -> None:
         raise _refused(path, "not an SQLite file")
     if application != APPLICATION_ID:
         raise _refused(path, "an SQLite file of another program")
-    if version != VERSION:
+    if version not in (1, VERSION):
         raise _refused(path, f"written in version {version} of this file, not {VERSION}")
 
 
@@ -107,12 +116,25 @@ def _prepare(connection: sqlite3.Connection) -> None:
     if verdict != "ok":
         raise sqlite3.DatabaseError(" ".join(str(verdict).split()))
     if connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,):
+        _upgrade(connection)
         return
     # The mark and the table in one transaction: the file is empty, or it is ours.
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(_TABLE)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.commit()
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Give a file of version 1 the columns that it lacks, all or none."""
+    if connection.execute("PRAGMA user_version").fetchone() == (VERSION,):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("PRAGMA user_version").fetchone() == (1,):  # no other process was first
+        for column in ("low", "high", "floor"):
+            connection.execute(f"ALTER TABLE records ADD COLUMN {column} REAL")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.commit()
 
 

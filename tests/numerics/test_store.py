@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.studies.store import FILE, Value, canonical, key, opened
+from samplerproof.numerics.studies.store import APPLICATION_ID, FILE, Value, canonical, key, opened
 
 SPEC = {"method": "ddim", "steps": 8, "target": {"means": [0.1, -1.0]}}
 
@@ -99,3 +99,31 @@ def test_an_empty_file_is_a_store_that_was_never_begun(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         store.put([(SPEC, Value(8, 1.0))])
         assert store.get(SPEC) == Value(8, 1.0)
+
+
+def test_an_estimate_is_kept_with_its_interval_and_floor(tmp_path: Path) -> None:
+    """Assert that all numbers survive closing, and that those that are not finite are None."""
+    with opened(tmp_path) as store:
+        store.put([(SPEC, Value(8, 0.1, -0.05, 0.25, 0.2)), ({"other": 1}, Value(8, math.nan, -math.inf, 1.0, 0.2))])
+    with opened(tmp_path) as store:
+        assert store.get(SPEC) == Value(8, 0.1, -0.05, 0.25, 0.2)
+        assert store.get({"other": 1}) == Value(8, None, None, 1.0, 0.2)
+
+
+def test_a_file_of_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Assert that its records stay, and that it takes intervals from then on."""
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute(
+        "CREATE TABLE records (key TEXT PRIMARY KEY, spec TEXT NOT NULL, nfe INTEGER NOT NULL, value REAL) "
+        "WITHOUT ROWID"
+    )
+    connection.execute("INSERT INTO records VALUES (?, ?, 8, 0.5)", (key(SPEC), canonical(SPEC)))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        with opened(tmp_path) as store:
+            assert store.get(SPEC) == Value(8, 0.5)
+            store.put([({"other": 1}, Value(8, 0.1, 0.0, 0.2, 0.3))])
+            assert store.get({"other": 1}) == Value(8, 0.1, 0.0, 0.2, 0.3)
