@@ -49,7 +49,7 @@ SEEDS_2_PUBLISHED = replace(  # with c2 and 1 - c2 exchanged in the noises of th
         records.SEEDS_2.noise(0),
         Noise(
             records.SEEDS_2.noise(0).variance,
-            (phi(0, (2 * c2 - 1) * h) * sp.sqrt((1 - c2) / c2 * phi(1, 2 * (1 - c2) * h) / phi(1, 2 * c2 * h)),),
+            (phi(0, c2 * h) * sp.sqrt((1 - c2) / c2 * phi(1, 2 * (1 - c2) * h) / phi(1, 2 * c2 * h)),),
         ),
     ),
 )
@@ -79,8 +79,10 @@ def test_the_claimed_weak_order_is_the_exact_one(sampler: Sampler) -> None:
     assert proof.order == sampler.order
     assert proof.conditions > 0
     assert all(residual.power == sampler.order + 1 for residual in proof.leading_residuals)
-    # and one of them fails for all positive values of the symbols
+    # and one of them fails for all positive values of the symbols; of three-step ones, on equal steps: the residual of
+    # sa-solver-3 changes its sign with the ratios, near 1.035 where all are equal
     positive = {symbol: sp.Dummy(positive=True) for symbol in (tau, eta)} | {KICK: -sp.Dummy(positive=True)}
+    positive |= dict.fromkeys(r, sp.S.One) if sampler.history > 1 else {}
     assert any(residual.coefficient.subs(positive).is_nonzero for residual in proof.leading_residuals)
 
 
