@@ -92,8 +92,9 @@ def _prove(sampler: Sampler, weights: Weights) -> WeakProof | None:
 
 
 def statement(sampler: Sampler, order: int) -> str:
-    """What was proved, in words."""
-    over = "all step ratios" if sampler.history or sampler.corrects else "every step"
-    for p in sampler.parameters:
-        over += f", every {p.name}" + "".join(f" but {value}" for value, _ in p.orders)
-    return f"{sampler.name} is exactly of weak order {order} for a smooth G in any dimension, {over}"
+    """What was proved, in words: with history a leading residual may vanish at some ratios, but not at equal steps."""
+    every = "".join(f", every {p.name}" + "".join(f" but {value}" for value, _ in p.orders) for p in sampler.parameters)
+    general = "for a smooth G in any dimension"
+    if not sampler.history and not sampler.corrects:
+        return f"{sampler.name} is exactly of weak order {order} {general}, every step{every}"
+    return f"{sampler.name} is of weak order {order} {general}, all step ratios{every}; of no higher one at equal steps"
