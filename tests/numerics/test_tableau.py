@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 
 import mpmath as mp
 import numpy as np
@@ -46,13 +48,19 @@ def phi_oracle(k: int, z: mp.mpf) -> mp.mpf:
         return +value
 
 
-def at_40_digits(expression: sp.Expr, names: dict[str, mp.mpf]) -> tuple[mp.mpf, mp.mpf]:
-    """The value of a weight, and the sum of the absolute values of its terms."""
-    terms = []
+@cache
+def terms_of(expression: sp.Expr) -> list[tuple[list[str], Callable[..., mp.mpf]]]:
+    """The terms of a sum as functions of the symbols named."""
+    found = []
     for term in sp.Add.make_args(sp.expand(expression)):
         symbols = sorted(term.free_symbols, key=str)
-        function = sp.lambdify(symbols, term, modules=[{"phi": phi_oracle}, "mpmath"])
-        terms.append(mp.mpf(function(*(names[s.name] for s in symbols))))
+        found.append(([s.name for s in symbols], sp.lambdify(symbols, term, [{"phi": phi_oracle}, "mpmath"])))
+    return found
+
+
+def at_40_digits(expression: sp.Expr, names: dict[str, mp.mpf]) -> tuple[mp.mpf, mp.mpf]:
+    """The value of a weight, and the sum of the absolute values of its terms."""
+    terms = [mp.mpf(function(*(names[s] for s in symbols))) for symbols, function in terms_of(sp.sympify(expression))]
     return mp.fsum(terms), mp.fsum(map(abs, terms))
 
 
