@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ..errors import InputError
+from ..laws import distances as distances_1d
 from ..laws.affine import gaussian_law
+from ..laws.density import propagate
 from ..laws.gaussian import kl, moments, w2
 from ..laws.variation import tv
 from ..metrics import Law
@@ -15,6 +18,7 @@ from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
 from .config import Metric
 
+OF_DENSITIES = {"tv": distances_1d.tv, "kl": distances_1d.kl, "w2": distances_1d.w2}
 OF_LAWS: tuple[Metric, ...] = ("tv", "kl", "w2")
 ESTIMATED: tuple[Metric, ...] = ("energy", "sliced-w2", "moments")
 
@@ -35,8 +39,6 @@ def check_metrics(metrics: Sequence[Metric], mixture: GaussianMixture, methods: 
             if record.stochastic and metric == "trajectory":
                 others = ", ".join(m for m in allowed if m != metric)
                 raise InputError(field, metric, f"{name!r} is stochastic and follows no flow; allowed: {others}")
-            if record.stochastic and metric in OF_LAWS and not has_law(mixture):
-                raise InputError(field, metric, f"{name!r} is stochastic: only on a single Gaussian so far")
 
 
 def _of_target(mixture: GaussianMixture) -> tuple[Metric, ...]:
@@ -45,16 +47,13 @@ def _of_target(mixture: GaussianMixture) -> tuple[Metric, ...]:
     return ("trajectory", *(OF_LAWS if mixture.components == 1 else ()), *ESTIMATED)
 
 
-# The law of a stochastic sampler. On a mixture on the line it is a density that laws/density.py propagates: that is
-# to be added in the two functions below, and nowhere else.
-
-
-def has_law(mixture: GaussianMixture) -> bool:
-    """Whether `distances` can tell the law of every sampler on this target."""
-    return mixture.components == 1
-
-
 def distances(tableau: Tableau, mixture: GaussianMixture, start_law: Law, to: Point) -> dict[str, Callable[[], float]]:
-    """tv, kl and w2 between the target at `to` and the sampler, by the law of its output: exact, without samples."""
-    goal, law = moments(mixture, to), gaussian_law(tableau, mixture, start_law)
-    return {"tv": lambda: tv(goal, law), "kl": lambda: kl(goal, law), "w2": lambda: w2(goal, law)}
+    """tv, kl and w2 between the target at `to` and the sampler, by the law of its output: without samples.
+
+    On a Gaussian target by affine forms, in any d; on a mixture on the line by its density.
+    """
+    if mixture.components == 1:
+        goal, law = moments(mixture, to), gaussian_law(tableau, mixture, start_law)
+        return {"tv": lambda: tv(goal, law), "kl": lambda: kl(goal, law), "w2": lambda: w2(goal, law)}
+    density, target = propagate(tableau, mixture, start_law), (mixture, to)
+    return {metric: partial(between, density, target) for metric, between in OF_DENSITIES.items()}

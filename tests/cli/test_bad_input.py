@@ -81,6 +81,15 @@ FAULTS = {
     ),
     # the run
     "an unknown method": ('"li-ddim"', '"li-dim"', "run.methods[0]: got 'li-dim'", "li-ddim"),
+    "eta above 1": ('"li-ddim"', '"ddim-eta?eta=1.5"', "run.methods[0]: got 'ddim-eta?eta=1.5'", "0 <= eta <= 1"),
+    "a negative tau": ('"li-ddim"', '"sa-solver-2?tau=-1"', "run.methods[0]: got 'sa-solver-2?tau=-1'", "0 <= tau"),
+    "a negative churn": ('"li-ddim"', '"edm-churn?churn=-4"', "run.methods[0]: got 'edm-churn?churn=-4'", "0 <= churn"),
+    "a parameter of another sampler": (
+        '"li-ddim"',
+        '"ddpm?eta=1"',
+        "run.methods[0]: got 'ddpm?eta=1'",
+        "no parameters",
+    ),
     "one table under two names": ('"li-ddim"', '"ddim", "edm-euler"', "run.methods[1]", "ddim"),
     "zero steps": ("[24, 49, 99]", "[0, 49]", "run.steps[0]: got 0", "1"),
     "half a step": ("[24, 49, 99]", "[24.5]", "run.steps[0]: got 24.5", "integer"),

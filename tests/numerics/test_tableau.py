@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 
 import mpmath as mp
 import numpy as np
@@ -22,8 +24,10 @@ from samplerproof.numerics.grids import Grid, from_times, grid, li_grid
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.readback import read_rows, read_run
 from samplerproof.numerics.records import Record
+from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import Tableau, tabulate
+from samplerproof.numerics.targets.mixture import GaussianMixture
 from samplerproof.theory.method import NOW, Method, Row, named
 from samplerproof.theory.methods import find
 from samplerproof.theory.notation import MIDDLE, alpha, sigma, t
@@ -44,21 +48,27 @@ def phi_oracle(k: int, z: mp.mpf) -> mp.mpf:
         return +value
 
 
-def at_40_digits(expression: sp.Expr, names: dict[str, mp.mpf]) -> tuple[mp.mpf, mp.mpf]:
-    """The value of a weight, and the sum of the absolute values of its terms."""
-    terms = []
+@cache
+def terms_of(expression: sp.Expr) -> list[tuple[list[str], Callable[..., mp.mpf]]]:
+    """The terms of a sum as functions of the symbols named."""
+    found = []
     for term in sp.Add.make_args(sp.expand(expression)):
         symbols = sorted(term.free_symbols, key=str)
-        function = sp.lambdify(symbols, term, modules=[{"phi": phi_oracle}, "mpmath"])
-        terms.append(mp.mpf(function(*(names[s.name] for s in symbols))))
+        found.append(([s.name for s in symbols], sp.lambdify(symbols, term, [{"phi": phi_oracle}, "mpmath"])))
+    return found
+
+
+def at_40_digits(expression: sp.Expr, names: dict[str, mp.mpf]) -> tuple[mp.mpf, mp.mpf]:
+    """The value of a weight, and the sum of the absolute values of its terms."""
+    terms = [mp.mpf(function(*(names[s] for s in symbols))) for symbols, function in terms_of(sp.sympify(expression))]
     return mp.fsum(terms), mp.fsum(map(abs, terms))
 
 
 Terms = list[tuple[mp.mpf, mp.mpf]]
 
 
-def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, Terms]]:
-    """Of every row: (coefficient, sum of absolute terms) of every state, and of every output.
+def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, Terms, Terms]]:
+    """Of every row: (coefficient, sum of absolute terms) of every state, of every output, and of every noise.
 
     Exact inputs: the stored clock, and alpha, sigma of the point where each vector lives.
     """
@@ -76,18 +86,21 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
         while current is not None and current.history > n:
             current = current.start if current.start is not None and current.start.frame is frame else None
         one = Row((NOW,), published=(frame.moment(0),))
-        rows, weights = ((one,), (one.published,)) if current is None else (current.rows, current.weights)
+        rows, weights = ((one,), (one.published,)) if current is None else (current.rows, current.applied)
         if n == g.steps - 1 and not rows[-1].evaluated:  # no correction in the last step
             rows, weights = rows[:-1], weights[:-1]
         h = clock[n + 1] - clock[n]
         names = {"h": h, "a1": (mp.mpf(g.points[n - 1].alpha) / mp.mpf(g.points[n].alpha)) ** 2}
         names |= {f"r{k}": (clock[n + 1 - k] - clock[n - k]) / h for k in range(1, n + 1)}
         names["shrink"] = mp.mpf(g.points[n - 1].alpha) / mp.mpf(g.points[n + 1].alpha)
-        names |= {p.symbol.name: mp.mpf(p.default.p) / p.default.q for p in method.parameters}
+        names["fade"] = mp.mpf(g.points[n].alpha) / mp.mpf(g.points[n + 1].alpha)
+        names |= {k: mp.mpf(v.numerator) / v.denominator for k, v in resolve(tableau.method).numbers.items()}
+        if "churn" in names:
+            names["kick"] = -mp.log(1 + min(names["churn"] / g.steps, mp.sqrt(2) - 1)) / h
         if frame.rate is not None:
             names |= quadratures(g, n, names)
         made: list[Point] = []
-        for row, row_weights in zip(rows, weights, strict=True):
+        for i, (row, row_weights) in enumerate(zip(rows, weights, strict=True)):
             made.append(next(points))
             if row.to == MIDDLE:
                 assert g.schedule is not None  # the clock there as it is stored
@@ -100,11 +113,15 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
                 value, absolute = at_40_digits(named(w), names)
                 outputs.append((scale * value, abs(scale) * absolute))
             states = []
-            for back, c in enumerate(row.states):
+            for back, c in enumerate(row.states if current is None else current.carried(i)):
                 value, absolute = at_40_digits(c, names)
                 scale = at(frame.scale, made[-1]) / at(frame.scale, g.points[n - back])
                 states.append((scale * value, abs(scale) * absolute))
-            result.append((states, outputs))
+            noises = []
+            for amplitude in () if current is None else current.amplitudes(i):
+                value, absolute = at_40_digits(amplitude.value, names)
+                noises.append((at(sigma, made[-1]) * value, at(sigma, made[-1]) * absolute))
+            result.append((states, outputs, noises))
     return result
 
 
@@ -133,7 +150,7 @@ def worst(tableau: Tableau, method: Method, g: Grid) -> float:
     largest = 0.0
     with mp.workdps(40):
         for i, sides in enumerate(oracle_rows(method, g, tableau)):
-            for numbers, oracle in zip((tableau.states[i], tableau.outputs[i]), sides, strict=True):
+            for numbers, oracle in zip((tableau.states[i], tableau.outputs[i], tableau.noises[i]), sides, strict=True):
                 got, oracle = [v for v in numbers.tolist() if v], [pair for pair in oracle if pair[0]]
                 assert len(got) == len(oracle)
                 # Columns run from the most recent vector back; sort both by value to compare without a layout.
@@ -145,7 +162,15 @@ def worst(tableau: Tableau, method: Method, g: Grid) -> float:
 SMOOTH = [name for name, m in METHODS.items() if FRAMES[m.frame].smooth]
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in SMOOTH])
+# Other values than the defaults; a start-up takes them too.
+CHOSEN = [
+    *("ddim-eta?eta=1/3", "sa-solver-1?tau=1/2", "sa-solver-3?tau=1/2", "sa-solver-p2c2?tau=1/2"),
+    *("sde-dpm-solver-2m?tau=3/2", "sde-dpm-solver++-3m-published?tau=1/4", "sde-dpm-solver++-2s?r=1/3&tau=1/2"),
+    *("dpmpp-sde?r=1/3", "seeds-2?c2=2/3", "edm-churn?churn=10", "edm-churn?churn=1/10"),
+]
+
+
+@pytest.mark.parametrize("name", [*(name for name in METHODS if name not in SMOOTH), *CHOSEN])
 @settings(max_examples=10, deadline=None)
 @given(g=rough_grids())
 def test_coefficients_against_40_digits(name: str, g: Grid) -> None:
@@ -165,21 +190,23 @@ def test_weights_by_quadrature_against_40_digits(name: str, g: Grid) -> None:
 def test_a_coefficient_off_by_a_millionth_fails_the_same_check(name: str) -> None:
     g = grid(VP, "uniform-t", 6, t_min=0.01, t_max=1.0)
     tableau = tabulate(name, g)
-    for table in ("states", "outputs"):
+    for table in ("states", "outputs", *(["noises"] if METHODS[name].stochastic else [])):
         altered = getattr(tableau, table).clone()
-        altered[-1] *= 1 + 1e-6
+        last = max(i for i, row in enumerate(altered) if row.any())
+        altered[last] *= 1 + 1e-6
         assert worst(replace(tableau, **{table: altered}), find(name), g) > 1e8
 
 
 @pytest.mark.parametrize("start", ["ramp", "exact"])
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, *CHOSEN])
 @settings(max_examples=10, deadline=None)
 @given(g=rough_grids())
 def test_a_table_that_is_run_returns_itself_bit_for_bit(name: str, start: str, g: Grid) -> None:
     tableau = tabulate(name, g, start)
-    states, outputs, _ = read_rows(tableau)
+    states, outputs, noises = read_rows(tableau)
     assert torch.equal(states, tableau.states)
     assert torch.equal(outputs, tableau.outputs)
+    assert torch.equal(noises, tableau.noises)
 
 
 def test_read_back_sees_a_change_of_one_ulp() -> None:
@@ -189,6 +216,87 @@ def test_read_back_sees_a_change_of_one_ulp() -> None:
     read = read_rows(replace(tableau, outputs=altered))[1]
     assert not torch.equal(read, tableau.outputs)
     assert torch.equal(read, altered)
+
+
+def test_read_back_sees_a_noise_off_by_one_ulp() -> None:
+    tableau = tabulate("seeds-3", grid(VP, "uniform-t", 6, t_min=0.01, t_max=1.0))
+    for where in tableau.noises.nonzero().tolist():
+        altered = tableau.noises.clone()
+        altered[tuple(where)] = torch.nextafter(altered[tuple(where)], torch.tensor(9.0, dtype=torch.float64))
+        read = read_rows(replace(tableau, noises=altered))[2]
+        assert torch.equal(read, altered)
+        assert not torch.equal(read, tableau.noises)
+
+
+@pytest.mark.parametrize(("name", "first"), [("sa-solver-3", "sa-solver-1"), ("sa-solver-p3c3", "sa-solver-p1c1")])
+def test_a_start_up_takes_the_same_values(name: str, first: str) -> None:
+    on = grid(VP, "uniform-t", 6, t_min=0.01, t_max=1.0)
+    table, start, other = (tabulate(n, on) for n in (f"{name}?tau=1/2", f"{first}?tau=1/2", first))
+    for part in ("states", "outputs", "noises"):
+        assert [v for v in getattr(table, part)[0].tolist() if v] == [v for v in getattr(start, part)[0].tolist() if v]
+        assert float(getattr(start, part)[0, 0]) != float(getattr(other, part)[0, 0])
+
+
+STILL = {  # without noise, the same table as a method of the flow, bit for bit
+    "sa-solver-1?tau=0": "ddim",
+    "sa-solver-2?tau=0": "exp-adams-2",
+    "sa-solver-3?tau=0": "exp-adams-3",
+    "sa-solver-p1c1?tau=0": "unipc-1-vary",
+    "sa-solver-p2c2?tau=0": "unipc-2-vary",
+    "sa-solver-p3c3?tau=0": "unipc-3-vary",
+    "sde-dpm-solver++-2m?tau=0": "dpm-solver++-2m",
+    "sde-dpm-solver++-2s?tau=0": "dpm-solver++-2s",
+    "sde-dpm-solver++-2s?r=1/3&tau=0": "dpm-solver++-2s?r=1/3",
+}
+
+
+@pytest.mark.parametrize(("name", "flow"), STILL.items())
+@settings(max_examples=5, deadline=None)
+@given(g=rough_grids())
+def test_without_strength_a_table_is_that_of_the_flow(name: str, flow: str, g: Grid) -> None:
+    table, same = tabulate(name, g), tabulate(flow, g)
+    assert table.noises.shape == (len(table.states), 0)
+    assert not any(table.drawn)
+    for part in ("states", "outputs"):
+        torch.testing.assert_close(getattr(table, part), getattr(same, part), rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("start", ["ramp", "exact"])
+def test_the_published_third_order_differs_without_strength_in_its_start_only(start: str) -> None:
+    """k-diffusion's sampler with noise integrates the line exactly in its second step, that without takes 2M."""
+    on = grid(VP, "uniform-t", 6, t_min=0.01, t_max=1.0)
+    ours, theirs = (
+        tabulate(n, on, start) for n in ("sde-dpm-solver++-3m-published?tau=0", "dpm-solver++-3m-published")
+    )
+    assert torch.equal(ours.outputs, theirs.outputs) == (start == "exact")
+
+
+@pytest.mark.parametrize(
+    ("name", "flow"),
+    [("ddim-eta?eta=0", "ddim"), ("sde-dpm-solver-1?tau=0", "ddim"), ("edm-churn?churn=0", "edm-heun")],
+)
+@settings(max_examples=5, deadline=None)
+@given(g=rough_grids(shortest=1e-3))
+def test_without_strength_a_run_is_that_of_the_flow(name: str, flow: str, g: Grid) -> None:
+    """In another frame, so as a map of the start and of one noise prediction: in x/alpha, over the largest rho."""
+    target = GaussianMixture([0.4, 0.6], [-1.0, 1.0], stds=[0.5, 0.3])
+    x = g.points[0].sigma * torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
+    ours, theirs = (sample(target, x, tabulate(n, g)) / g.points[-1].alpha for n in (name, flow))
+    assert float((ours - theirs).abs().max()) <= 1e-11 * float(g.columns.rho[0] + 1)
+
+
+@settings(max_examples=10, deadline=None)
+@given(g=rough_grids(shortest=1e-3))
+def test_churn_goes_back_by_its_share(g: Grid) -> None:
+    """To (1 + gamma) rho, gamma = min(churn/N, sqrt 2 - 1), by noise of variance (gamma^2 + 2 gamma) rho^2."""
+    for churn in ("1/2", "40"):
+        gamma = min(float(Fraction(churn)) / g.steps, math.sqrt(2) - 1)
+        tableau = tabulate(f"edm-churn?churn={churn}", g)
+        for n, now in enumerate(g.points[:-1]):
+            there, added = tableau.points[3 * n + 1], float(tableau.noises[3 * n, 0])
+            rho = now.sigma / now.alpha
+            assert there.sigma / there.alpha == pytest.approx((1 + gamma) * rho, rel=1e-11)
+            assert added / there.alpha == pytest.approx(math.sqrt(gamma * (2 + gamma)) * rho, rel=1e-11)
 
 
 @settings(max_examples=20, deadline=None)
@@ -210,8 +318,9 @@ def test_one_node_last_step_at_sigma_zero(name: str) -> None:
     edm = schedule("edm")
     g = from_times(edm, torch.tensor([10.0, 3.0, 1.0, 0.3, 0.1, 0.0], dtype=torch.float64))
     tableau = tabulate(name, g)
-    for table in (tableau.states, tableau.outputs):
+    for table in (tableau.states, tableau.outputs, tableau.noises):
         assert bool(torch.isfinite(table).all())
+    assert not tableau.noises[-1].any()
     state, output = float(tableau.states[-1].sum()), float(tableau.outputs[-1].sum())
     expected = {"data": (0.0, 1.0), "noise": (1.0, -0.1)}[tableau.prediction]
     assert (state, output) == pytest.approx(expected, rel=1e-15)
@@ -239,10 +348,10 @@ def place(record: Record, row: int) -> Fraction | int:
     return record.numbers[to] if isinstance(to, str) else to
 
 
-INSIDE = [n for n, m in METHODS.items() if any(r.to not in (1, "middle") and r.to != -1 for r in m.rows)]
+INSIDE = [n for n, m in METHODS.items() if any(r.to not in (1, -1, "middle", "kick") for r in m.rows)]
 
 
-@pytest.mark.parametrize("name", [*INSIDE, "dpm-solver-2s?r=1/3", "dpm-solver++-3s?r1=0.9"])
+@pytest.mark.parametrize("name", [*INSIDE, "dpm-solver-2s?r=1/3", "dpm-solver++-3s?r1=0.9", "seeds-2?c2=0.9"])
 @settings(max_examples=10, deadline=None)
 @given(g=rough_grids(shortest=1e-3))
 def test_stages_live_at_their_fraction_of_the_step(name: str, g: Grid) -> None:
@@ -307,7 +416,8 @@ def test_every_alias_is_the_same_table() -> None:
     g = grid(VP, "karras", 8, sigma_min=0.01, sigma_max=80.0, rho=7.0)
     for record in METHODS.values():
         for alias in record.aliases:
-            assert torch.equal(tabulate(alias, g).outputs, tabulate(record.name, g).outputs)
+            for part in ("states", "outputs", "noises"):
+                assert torch.equal(getattr(tabulate(alias, g), part), getattr(tabulate(record.name, g), part))
 
 
 def test_phi_atoms_of_the_theory_are_the_ones_the_oracle_evaluates() -> None:
