@@ -93,7 +93,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         "The power of a quantity that total variation goes with: as published bounds have it, up to logarithms, and as "
         "measured by least squares over the window. M1 on uniform steps in t with exact scores, without Monte Carlo.",
         "",
-        f"{PRODUCT}: independent copies of M1, TV from the law of the log ratio; {LOW_RANK}: data on a line in d "
+        f"{PRODUCT}: independent copies of M1, TV from the law of the log ratio; {LOW_RANK}: data near a line in d "
         f"dimensions. Score error: the score is off by eps sin(w x), eps at w = {AT_FREQUENCY:g} and w at eps = "
         f"{AT_SIZE:g}. A bound is for any target; a smaller error on this one does not contradict it. Order: the "
         "proved order in law.",

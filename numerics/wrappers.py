@@ -77,10 +77,14 @@ def with_score_error(denoise: Denoiser, size: float, frequency: float) -> Denois
             raise InputError(name, value, "a finite number")
 
     def off(x: Tensor, at: Point, prediction: str) -> Tensor:
-        share = 1.0 if prediction == "score" else CONVERT["score", prediction](*at[:2], *at[3:])[1]
-        return denoise(x, at, prediction) + share * size * torch.sin(frequency * x)
+        return denoise(x, at, prediction) + score_share(at, prediction) * size * torch.sin(frequency * x)
 
     return off
+
+
+def score_share(at: Point, prediction: str) -> float:
+    """What a prediction is off by where the score is off by one."""
+    return 1.0 if prediction == "score" else CONVERT["score", prediction](*at[:2], *at[3:])[1]
 
 
 def _on_data(denoise: Denoiser, change: Callable[[Tensor], Tensor]) -> Denoiser:

@@ -10,17 +10,23 @@ import math
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
+from .. import metrics
 from ..catalogue import resolve
 from ..grids import Grid, grid
+from ..laws import distances
 from ..laws.affine import gaussian_law
-from ..laws.density import propagate
-from ..laws.distances import tv
+from ..laws.density import Density, propagate
+from ..laws.gaussian import Gaussian, moments
 from ..laws.product import Factor, product_tv
+from ..metrics import Pushforward
+from ..points import Point
+from ..sample import sample
 from ..schedules import schedule
 from ..tableau import tabulate
-from ..targets.mixture import GaussianMixture
-from ..wrappers import with_score_error
+from ..targets.mixture import GaussianMixture, with_tangent
+from ..wrappers import score_share, with_score_error
 from .manifest import fingerprint
 from .run import Progress, silent
 from .store import Store, Value
@@ -28,11 +34,13 @@ from .store import Store, Value
 VP, FIXED_TIME = {"beta_min": 0.1, "beta_max": 20.0}, {"t_min": 1e-3, "t_max": 1.0}
 M1: dict[str, list[float]] = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
 DIMENSION, SCORE_ERROR = "dimension", "score-error"  # the two studies
-PRODUCT, LOW_RANK = "M1^d", "M1 x point mass^(d-1)"  # the targets of the first
+PRODUCT, LOW_RANK = "M1^d", "M1 x N(0, 0.1^2)^(d-1)"  # the targets of the first
 DIMENSIONS = (1, 2, 4, 8, 16)
 SAMPLERS = ("li-ddim", "li-accelerated-ode", "li-ddpm", "li-accelerated-sde")
 SIZES, AT_FREQUENCY = (0.025, 0.05, 0.1, 0.2, 0.4), 2.0
 FREQUENCIES, AT_SIZE = (0.5, 1.0, 2.0, 4.0, 8.0), 0.1
+NARROW = 0.1  # the spread of the data off the line
+NODES = 4001  # of deterministic runs
 BOTH = ("li-accelerated-ode", "li-accelerated-sde")
 
 
@@ -97,37 +105,60 @@ class _Laws:
                 return product_tv([(first, case.dimension)])
             if case.dimension == 1:
                 return product_tv([(first, 1)])
-            return product_tv([(first, 1), (self.factor(case.method, case.steps, "point"), case.dimension - 1)])
+            return product_tv([(first, 1), (self.factor(case.method, case.steps, "narrow"), case.dimension - 1)])
         made = self.grid(case.steps)
-        source, to = made.points[0], made.points[-1]
-        model = with_score_error(self.mixture, case.size, case.frequency)
-        law = propagate(tabulate(case.method, made), self.mixture, (self.mixture, source), model)
-        return tv(law, (self.mixture, to))
+        if resolve(case.method).stochastic:
+            return distances.tv(
+                self.density(case.method, made, case.size, case.frequency), (self.mixture, made.points[-1])
+            )
+        return metrics.tv(self.pushed(case.method, made, case.size, case.frequency))
+
+    def density(self, method: str, made: Grid, size: float = 0.0, frequency: float = 0.0) -> Density:
+        """The law of a stochastic run whose score is off by size sin(frequency x)."""
+        start, off = (self.mixture, made.points[0]), with_score_error(self.mixture, size, frequency)
+        return propagate(tabulate(method, made), self.mixture, start, off)
+
+    def pushed(self, method: str, made: Grid, size: float = 0.0, frequency: float = 0.0) -> Pushforward:
+        """The map of a deterministic run whose score is off by size sin(frequency x)."""
+        start, exact = (self.mixture, made.points[0]), with_tangent(self.mixture)
+        x = metrics.nodes(start, NODES)
+
+        def off(state: Tensor, at: Point, prediction: str) -> Tensor:
+            share = size * score_share(at, prediction)
+            value, along = torch.sin(frequency * state[0]), frequency * torch.cos(frequency * state[0]) * state[1]
+            return exact(state, at, prediction) + share * torch.stack([value, along])
+
+        y, dydx = sample(off, torch.stack([x, torch.ones_like(x)]), tabulate(method, made))
+        return Pushforward(x, start, y, dydx, (self.mixture, made.points[-1]))
 
     def factor(self, method: str, steps: int, target: str) -> Factor:
-        """The log densities of the target and of the sampler's output, on a mixture or on a point mass at 0."""
+        """The log densities of the target and of the sampler's output, on M1 or on a coordinate that varies little."""
         if (method, steps, target) not in self.factors:
-            found = self.on_mixture(method, steps) if target == "M1" else self.on_point(method, steps)
+            found = self.on_mixture(method, steps) if target == "M1" else self.on_narrow(method, steps)
             self.factors[method, steps, target] = found
         return self.factors[method, steps, target]
 
     def on_mixture(self, method: str, steps: int) -> Factor:
         made = self.grid(steps)
-        law = propagate(tabulate(method, made), self.mixture, (self.mixture, made.points[0])).finer(8)
-        x = law.grid
-        log_target = self.mixture.log_density(x[:, None], made.points[-1])
-        return Factor(log_target, law.values.clamp(min=1e-300).log(), torch.full_like(x, float(x[1] - x[0])))
+        if resolve(method).stochastic:
+            law = self.density(method, made).finer(8)
+            x, log_law = law.grid, law.values.clamp(min=1e-300).log()
+            weights = torch.full_like(x, float(x[1] - x[0]))
+        else:
+            pushed = self.pushed(method, made)
+            x, log_law = pushed.y[:, 0], pushed.log_start - pushed.dydx[:, 0].log()
+            weights = pushed.dydx[:, 0] * torch.gradient(pushed.nodes[:, 0])[0]
+        return Factor(self.mixture.log_density(x[:, None], made.points[-1]), log_law, weights)
 
-    def on_point(self, method: str, steps: int) -> Factor:
-        """Data at one point: the target is N(0, sigma^2), and the output a Gaussian as well."""
-        made, point = self.grid(steps), GaussianMixture([1.0], [0.0], stds=[0.0])
-        made_law = gaussian_law(tabulate(resolve(method).name, made), point, (point, made.points[0]))
-        width = made.points[-1].sigma
-        x = width * torch.linspace(-9.0, 9.0, 8001, dtype=torch.float64)
-        spread = math.sqrt(float(made_law.covariance))
+    def on_narrow(self, method: str, steps: int) -> Factor:
+        """A coordinate that varies little: target and output are Gaussians."""
+        made, narrow = self.grid(steps), GaussianMixture([1.0], [0.0], stds=[NARROW])
+        target = moments(narrow, made.points[-1])
+        output = gaussian_law(tabulate(method, made), narrow, (narrow, made.points[0]))
+        x = math.sqrt(float(target.covariance)) * torch.linspace(-9.0, 9.0, 8001, dtype=torch.float64)
 
-        def log_normal(mean: float, std: float) -> torch.Tensor:
-            return -(((x - mean) / std) ** 2) / 2 - math.log(std * math.sqrt(2 * math.pi))
+        def log_density(law: Gaussian) -> Tensor:
+            variance = float(law.covariance)
+            return -((x - float(law.mean)) ** 2) / (2 * variance) - math.log(2 * math.pi * variance) / 2
 
-        weights = torch.full_like(x, float(x[1] - x[0]))
-        return Factor(log_normal(0.0, width), log_normal(float(made_law.mean), spread), weights)
+        return Factor(log_density(target), log_density(output), torch.full_like(x, float(x[1] - x[0])))
