@@ -233,7 +233,7 @@ class Method:
         rows = tuple(
             replace(
                 row,
-                to=row.to if isinstance(row.to, int) else row.to.subs(given),
+                to=_placed(row.to, given),
                 published=None if row.published is None else put(row.published),
                 states=put(row.states),
             )
@@ -314,6 +314,12 @@ class Method:
         if free - set(known):
             raise ValueError(f"{self.name}: weights: unknown symbols {sorted(free - set(known))}")
         return tuple(name for name in known if name in free)
+
+
+def _placed(place: Place, given: Mapping[sp.Symbol, sp.Rational]) -> Place:
+    """A place with values for symbols; the start of the step as what it is there, a grid point."""
+    moved = sp.sympify(place).subs(given)
+    return int(moved) if isinstance(place, int) or moved == 0 else moved
 
 
 def settled(method: Method) -> Method:

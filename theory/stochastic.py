@@ -21,7 +21,7 @@ import sympy as sp
 from .exponential import weights
 from .frames import DATA, NOISE, Frame
 from .method import Amplitude, Method, Row, grid_position, node_position
-from .notation import ALPHA_TAYLOR, FADE, alpha, h, sigma, tau2, u
+from .notation import ALPHA_TAYLOR, FADE, KICK, alpha, churn, h, sigma, tau2, u
 from .phi import moment, phi
 
 
@@ -184,7 +184,8 @@ class Sampler(Method):
         return tuple(sorted(found - {FADE} | (set(ALPHA_TAYLOR[:4]) if FADE in found else set()), key=str))
 
     def _with(self, given: Mapping[sp.Symbol, sp.Rational]) -> dict[str, Any]:
-        """As of Method; the start takes the same values."""
+        """As of Method; the start takes the same values, and without churn nothing goes back."""
+        given = {**given, **({KICK: sp.S.Zero} if given.get(churn) == 0 else {})}
 
         def put(expression: sp.Expr) -> sp.Expr:
             return sp.sympify(expression).subs(given)

@@ -1371,7 +1371,7 @@ Record(
         stochastic=True,
         law_order=2,
         gaussian_order=2,
-        parameters=(Parameter("churn", "churn", 40, 0, inf, True, (), ()),),
+        parameters=(Parameter("churn", "churn", 40, 0, inf, True, ((0, 2),), ()),),
     ),
 Record(
         name="li-ddpm",

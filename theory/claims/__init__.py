@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import adams, ddim, foundations, guidance, li, pndm, singlestep, stochastic, two_state, weights
+from . import adams, ddim, foundations, guidance, li, noises, pndm, singlestep, stochastic, two_state, weights
 from .core import Claim, Proof
 
 CLAIMS: tuple[Claim, ...] = (
@@ -16,6 +16,7 @@ CLAIMS: tuple[Claim, ...] = (
     *li.CLAIMS,
     *guidance.CLAIMS,
     *stochastic.CLAIMS,
+    *noises.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Proof"]

@@ -267,7 +267,7 @@ EDM_CHURN = Sampler(
     cite="karras2022edm",
     summary="Noise of min(S_churn/N, sqrt 2 - 1) of sigma is added, then Heun's step in rho from there.",
     provenance="published; read in the code of EDM",
-    parameters=(Parameter("churn", churn, sp.Integer(40), sp.Interval(0, sp.oo)),),
+    parameters=(Parameter("churn", churn, sp.Integer(40), sp.Interval(0, sp.oo), orders=((sp.S.Zero, 2),)),),
 )
 
 # --- Li et al.
