@@ -65,7 +65,7 @@ def figures(
                 "two components, uniform $t$",
                 TV,
                 [
-                    *curves("stochastic", "tv", ["li-ddpm", "li-accelerated-sde", "ddpm", "edm-churn"]),
+                    *curves("stochastic", "tv"),
                     *curves("fixed-time", "tv", ["li-accelerated-ode"]),
                 ],
                 [(1, 0), (2, 3)],
@@ -136,7 +136,7 @@ def bound_panels(
             r"\epsilon",
         ),
         Panel(
-            r"score off by $0.1\,\sin(\omega x)$",
+            r"score off by $0.05\,\sin(\omega x)$",
             TV,
             [line(name, FREQUENCY) for name in BOTH],
             note=r"numbers: $a$ in $\omega^a$",

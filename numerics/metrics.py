@@ -103,7 +103,7 @@ def tv(p: Pushforward) -> float:
     rises = rate >= 0
     turning = torch.nonzero(rises[:-1] != rises[1:])[:, 0]
     ends = gap.new_zeros(1)
-    values = _hermite_extremes(gap, rate, x[:, 0].diff(), turning)
+    values = hermite_extremes(gap, rate, x[:, 0].diff(), turning)
     return float(torch.cat([ends, values, ends]).diff().abs().sum()) / 2
 
 
@@ -119,7 +119,7 @@ def kl(p: Pushforward) -> float:
     log_goal = p.target[0].log_density(p.y[keep], p.target[1]) + p.dydx[keep, 0].log()
     log_start = p.log_start[keep]
     ratio = log_goal - log_start
-    near = log_goal.exp() * _exp_remainder(-ratio.clamp(min=-1))
+    near = log_goal.exp() * exp_remainder(-ratio.clamp(min=-1))
     low = ratio.clamp(max=-1)  # the same integrand by p_start, for where exp(-l) could overflow
     far = log_start.exp() * (1 + (low - 1) * low.exp())
     return _integral(torch.where(ratio > -1, near, far), p.nodes[keep])
@@ -166,7 +166,7 @@ def _rising(y: Tensor, slope: Tensor) -> Tensor:
     return rises
 
 
-def _hermite_extremes(value: Tensor, rate: Tensor, step: Tensor, at: Tensor) -> Tensor:
+def hermite_extremes(value: Tensor, rate: Tensor, step: Tensor, at: Tensor) -> Tensor:
     """Extreme values of the cubic Hermite interpolants on the intervals `at`, where the rate changes its sign.
 
     The interpolant's rate at s in [0, 1] is a + bend s + curve s^2; its one root there, without cancellation.
@@ -181,7 +181,7 @@ def _hermite_extremes(value: Tensor, rate: Tensor, step: Tensor, at: Tensor) -> 
     return value[at] + h * s * (a + s * (bend / 2 + s * curve / 3))
 
 
-def _exp_remainder(z: Tensor) -> Tensor:
+def exp_remainder(z: Tensor) -> Tensor:
     """exp(z) - 1 - z without cancellation: z^2/2 (1 + z/3 (1 + z/4 (...))) for |z| < 1/2."""
     series = torch.ones_like(z)
     for k in range(15, 2, -1):

@@ -37,8 +37,8 @@ DIMENSION, SCORE_ERROR = "dimension", "score-error"  # the two studies
 PRODUCT, LOW_RANK = "M1^d", "M1 x N(0, 0.1^2)^(d-1)"  # the targets of the first
 DIMENSIONS = (1, 2, 4, 8, 16)
 SAMPLERS = ("li-ddim", "li-accelerated-ode", "li-ddpm", "li-accelerated-sde")
-SIZES, AT_FREQUENCY = (0.025, 0.05, 0.1, 0.2, 0.4), 2.0
-FREQUENCIES, AT_SIZE = (0.5, 1.0, 2.0, 4.0, 8.0), 0.1
+SIZES, AT_FREQUENCY = (0.0125, 0.025, 0.05, 0.1, 0.2), 2.0
+FREQUENCIES, AT_SIZE = (0.5, 1.0, 2.0, 4.0, 8.0), 0.05
 NARROW = 0.1  # the spread of the data off the line
 NODES = 4001  # of deterministic runs
 BOTH = ("li-accelerated-ode", "li-accelerated-sde")
@@ -74,7 +74,7 @@ def cases(quick: bool) -> list[Case]:
 def run_bounds(store: Store, quick: bool, progress: Progress = silent) -> list[dict[str, Any]]:
     """The records of both studies; what the store holds is not computed again."""
     everything = cases(quick)
-    measure = _Laws()
+    measure = Laws()
     records = []
     for done, case in enumerate(everything):
         progress(done, len(everything), f"{case.study}: {case.method}")
@@ -87,7 +87,7 @@ def run_bounds(store: Store, quick: bool, progress: Progress = silent) -> list[d
     return records
 
 
-class _Laws:
+class Laws:
     """Laws of runs, each found once."""
 
     def __init__(self) -> None:

@@ -126,7 +126,8 @@ def _panel(axes: Axes, panel: Panel) -> list[End]:
             exponent = "" if curve.exponent is None else f"  {curve.exponent:.2f}"
             ends.append((steps[-1], values[-1], curve.label + exponent, colour))
     for slope, index in panel.slopes:
-        _reference(axes, slope, panel.curves[index].points, panel.symbol)
+        if panel.curves[index].points:
+            _reference(axes, slope, panel.curves[index].points, panel.symbol)
     shown = sorted({n for curve in panel.curves for n, _ in curve.points})
     axes.set_xlim(shown[0] / 1.25, shown[-1] * 1.12)
     axes.minorticks_off()

@@ -47,14 +47,14 @@ class Measurement:
         grid = self.problem.grids[steps]
         tableau = tabulate(record.name, grid, self.problem.study.run.start)
         try:
-            found = self._found(grid, tableau, record.stochastic, wanted)
-        except SamplingError:  # the score of a mixture is finite wherever the state is: the state overflowed
+            found = self._found(grid, tableau, wanted)
+        except SamplingError:  # the state overflowed, or its law cannot be carried (laws/density.py)
             found = {metric: (math.nan,) for metric in wanted}
         return {metric: Value(tableau.nfe, *numbers) for metric, numbers in found.items()}
 
-    def _found(self, grid: Grid, tableau: Tableau, stochastic: bool, wanted: Sequence[str]) -> dict[str, Numbers]:
+    def _found(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Numbers]:
         """By the sampler's map on the line, by the law of its output, by samples: whichever a metric needs."""
-        if self.problem.mixture.dim == 1 and not stochastic:
+        if self.problem.mixture.dim == 1 and not any(tableau.drawn):
             return {metric: (value,) for metric, value in self._on_the_line(grid, tableau, wanted).items()}
         found: dict[str, Numbers] = {}
         if of_law := [metric for metric in wanted if metric in OF_LAWS]:

@@ -1,0 +1,165 @@
+"""A tableau rewritten for densities: every vector from the one before it, few carried numbers and fresh noise.
+
+A density can be moved over v -> f(v) + c z with z fresh. A row that repeats an earlier noise, as the end of a step does
+that shares its path with a stage, is therefore solved for it: the row of v_j gives
+
+    z_j = (v_j - sum_k s_k v_k - sum_k o_k d_k) / c_j,
+
+and where the noises are increments of one path the earlier states cancel.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..errors import InputError
+from ..tableau import Tableau
+
+ROUNDING = 1e-13  # a coefficient this small beside the terms that it is the sum of has cancelled
+
+
+class Symbol(NamedTuple):
+    """A number of a run: "v" a vector, "d" the output made there, "z" the noise drawn there, "w" a combination."""
+
+    kind: str
+    number: int
+
+
+Terms = dict[Symbol, float]
+
+
+@dataclass
+class Move:
+    """v_vector = sum of terms + noise * z, with z fresh.
+
+    remade: the law is moved to the new vector, and everything before it but `kept` is forgotten; otherwise the vector
+    is a function of the one that the law stands at.  kept: the numbers that later rows still need, each as a sum of
+    what is known before the move.
+    """
+
+    vector: int
+    terms: Terms
+    noise: float
+    remade: bool
+    kept: dict[Symbol, Terms] = field(default_factory=dict)
+
+
+def moves(tableau: Tableau) -> list[Move]:
+    """The moves of a run, in order; the last one makes the sample.
+
+    Raises InputError for more than one given vector (their joint law is not known), and for a noise that is drawn
+    before the first row that uses it: it cannot be solved for.
+    """
+    if tableau.given != 1:
+        raise InputError("tableau.given", tableau.given, "one start vector: the joint law of several is not known")
+    found = _solved_for_noises(tableau)
+    _forget(found)
+    return found
+
+
+def uses(later: list[Move]) -> dict[Symbol, list[Move]]:
+    """Of every symbol the moves that have it as a term, in order."""
+    found: dict[Symbol, list[Move]] = defaultdict(list)
+    for move in later:
+        for symbol in move.terms:
+            found[symbol].append(move)
+    return found
+
+
+def _solved_for_noises(tableau: Tableau) -> list[Move]:
+    """Every row without earlier noises.
+
+    A law of several variables cannot be evaluated at a vector that depends on a carried number, unless it is moved
+    there: then the vector where it stood is solved for instead. A corrected vector, which is not evaluated, is a sum
+    that stands for itself.
+    """
+    found: list[Move] = []
+    solved: dict[Symbol, Terms] = {}
+    base, last = 0, len(tableau.points) - 1
+    for i, line in enumerate(_lines(tableau), start=1):
+        noise = line.pop(Symbol("z", i), 0.0)
+        terms = _expand(line, solved)
+        for symbol in terms:
+            if symbol.kind == "z":
+                raise InputError(
+                    f"tableau.noises[{i - 1}]", terms[symbol], f"vector {symbol.number} itself has none of its noise"
+                )
+        old = any(symbol.number < base for symbol in terms)
+        if noise == 0 and old and not tableau.evaluated[i] and i < last:
+            solved[Symbol("v", i)] = terms
+            continue
+        remade = noise != 0 or old or i == last
+        found.append(Move(i, terms, noise, remade))
+        if noise != 0:
+            solved[Symbol("z", i)] = _solve(i, terms, noise)
+        elif remade and Symbol("v", base) in terms:
+            rest = dict(terms)
+            solved[Symbol("v", base)] = _solve(i, rest, rest.pop(Symbol("v", base)))
+        if remade:
+            base = i
+    return found
+
+
+def _lines(tableau: Tableau) -> list[Terms]:
+    """The rows as sums of symbols."""
+    lines: list[Terms] = []
+    tables = (("v", 1, tableau.states), ("d", 1, tableau.outputs), ("z", 0, tableau.noises))
+    for row in range(len(tableau.states)):
+        line: Terms = {}
+        for kind, latest, table in tables:
+            for lag, c in enumerate(table[row].tolist()):
+                if c != 0:
+                    line[Symbol(kind, row + tableau.given - latest - lag)] = c
+        lines.append(line)
+    return lines
+
+
+def _solve(i: int, rest: Terms, coefficient: float) -> Terms:
+    """(v_i - rest) / coefficient."""
+    return {Symbol("v", i): 1 / coefficient} | {symbol: -c / coefficient for symbol, c in rest.items()}
+
+
+def _expand(line: Terms, solved: Mapping[Symbol, Terms]) -> Terms:
+    """The sum with every solved symbol replaced, without the terms that cancel."""
+    total: dict[Symbol, float] = defaultdict(float)
+    size: dict[Symbol, float] = defaultdict(float)
+    open_terms = list(line.items())
+    while open_terms:
+        symbol, c = open_terms.pop()
+        if symbol in solved:
+            open_terms += [(inner, c * factor) for inner, factor in solved[symbol].items()]
+        else:
+            total[symbol] += c
+            size[symbol] += abs(c)
+    return {symbol: c for symbol, c in total.items() if abs(c) > ROUNDING * size[symbol]}
+
+
+def _forget(found: list[Move]) -> None:
+    """Say at every move what is kept; a vector that leaves nothing to keep is always moved to.
+
+    Where fewer moves than numbers are left that need them, each of these moves gets its own sum, made early.
+    """
+    using = uses(found)
+    known = {Symbol("v", 0), Symbol("d", 0)}
+    sums = 0
+    for move in found:
+        own = {Symbol("v", move.vector), Symbol("d", move.vector)}
+        live = sorted(s for s in known if using[s] and using[s][-1].vector > move.vector)
+        move.remade = move.remade or not live
+        if not move.remade:
+            known = {*live, *own}
+            continue
+        needing = {user.vector: user for s in live for user in using[s] if user.vector > move.vector}
+        if len(needing) < len(live):
+            for user in needing.values():
+                symbol = Symbol("w", sums)
+                sums += 1
+                move.kept[symbol] = {s: user.terms.pop(s) for s in live if s in user.terms}
+                user.terms[symbol] = 1.0
+                using[symbol] = [user]
+        else:
+            move.kept = {s: {s: 1.0} for s in live}
+        known = {*move.kept, *own}
