@@ -1,0 +1,56 @@
+"""Every stochastic record shows its order in law: on a Gaussian by affine forms, on a mixture by its density."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+from kinds import STOCHASTIC
+
+from samplerproof.numerics.grids import grid
+from samplerproof.numerics.laws import distances
+from samplerproof.numerics.laws.affine import weak_errors
+from samplerproof.numerics.laws.density import propagate
+from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.tableau import tabulate
+from samplerproof.numerics.targets.mixture import GaussianMixture
+
+VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
+M1 = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
+# The correction of first order nearly cancels the error of the second on wide Gaussians: its slope comes down late.
+STD = {"sa-solver-p2c1": 0.2}
+# By default the churn of a step is capped up to N = 97.
+RUN_AS = {"edm-churn": "edm-churn?churn=10"}
+TOO_MUCH = {"sa-solver-3", "sa-solver-p2c1", "sa-solver-p2c2", "sa-solver-p3c3", "sde-dpm-solver++-3m-published"}
+
+
+def slopes(errors: list[float]) -> list[float]:
+    return [math.log2(a / b) for a, b in pairwise(errors)]
+
+
+def extrapolated(errors: list[float]) -> float:
+    """The slope where it is off by a multiple of 1/N, over doublings of N."""
+    *_, before, last = slopes(errors)
+    return 2 * last - before
+
+
+@pytest.mark.parametrize("name", STOCHASTIC)
+def test_on_a_gaussian(name: str) -> None:
+    gaussian = GaussianMixture([1.0], [0.7], stds=[STD.get(name, 0.5)])
+    grids = [grid(VP, "uniform-lambda", n, t_min=0.05, t_max=1.0) for n in (80, 160, 320, 640)]
+    errors = [weak_errors(tabulate(name, g), gaussian).covariance for g in grids]
+    order = STOCHASTIC[name].order_in_law(gaussian=True)
+    assert extrapolated(errors) == pytest.approx(order, abs=0.1)
+    assert abs(extrapolated(errors) - (order + 1)) > 0.5
+
+
+@pytest.mark.parametrize("name", [name for name in STOCHASTIC if name not in TOO_MUCH])
+def test_on_a_mixture(name: str) -> None:
+    grids = [grid(VP, "uniform-lambda", n, t_min=0.05, t_max=1.0) for n in (40, 80, 160)]
+    errors = [
+        distances.tv(propagate(tabulate(RUN_AS.get(name, name), g), M1, (M1, g.points[0])), (M1, g.points[-1]))
+        for g in grids
+    ]
+    order = STOCHASTIC[name].order_in_law(gaussian=False)
+    assert min(abs(slopes(errors)[-1] - order), abs(extrapolated(errors) - order)) <= 0.1
