@@ -48,3 +48,46 @@ def test_exponents_on_the_schedule_of_li_et_al(
     assert 1.95 <= fits["li-accelerated-ode"]["compensated_exponent"] <= 2.02
     assert fits["li-ddim"]["exponent"] < 0.9
     assert fits["li-accelerated-ode"]["exponent"] < 1.8
+
+
+STOCHASTIC = ('methods = ["li-ddpm", "li-accelerated-sde"]', 'methods = ["li-ddim", "li-accelerated-ode"]')
+
+
+def test_exponents_and_constants_of_stochastic_samplers_at_fixed_time(
+    study_file: Callable[..., Path], samplerproof: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """On M1 both are 1/T: T = 200..1600 noise levels; T TV is 2.256 and .672 to .679 from T = 400 on."""
+    path = study_file(
+        STOCHASTIC[::-1],
+        ("steps = [24, 49, 99]", "steps = [199, 399, 799, 1599]"),
+        ('metrics = ["tv", "kl", "w2", "trajectory"]', 'metrics = ["tv", "kl"]'),
+    )
+    done = samplerproof("study", path, "--json")
+    assert done.returncode == 0
+    answer = json.loads(done.stdout)
+    fits = {(f["method"], f["metric"]): f["exponent"] for f in answer["fits"]}
+    for method, low, high in (("li-ddpm", 0.99, 1.01), ("li-accelerated-sde", 0.99, 1.03)):
+        assert low <= fits[method, "tv"] <= high
+        assert fits[method, "kl"] == pytest.approx(2 * fits[method, "tv"], abs=0.03)
+    for r in answer["records"]:
+        if r["metric"] == "tv" and r["steps"] >= 399:
+            constant = (r["steps"] + 1) * r["value"]
+            assert 2.254 <= constant <= 2.258 if r["method"] == "li-ddpm" else 0.672 <= constant <= 0.679
+
+
+def test_order_two_on_a_gaussian_needs_the_noise_inside(
+    study_file: Callable[..., Path], samplerproof: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    path = study_file(
+        (STOCHASTIC[1], 'methods = ["li-accelerated-sde", "li-accelerated-sde-readme"]'),
+        ("weights = [0.35, 0.65]", "weights = [1.0]"),
+        ("means = [-1.2, 0.9]", "means = [0.7]"),
+        ("stds = [0.5, 0.35]", "stds = [0.5]"),
+        ("steps = [24, 49, 99]", "steps = [99, 199, 399, 799, 1599]"),
+        ('metrics = ["tv", "kl", "w2", "trajectory"]', 'metrics = ["tv"]'),
+    )
+    done = samplerproof("study", path, "--json")
+    assert done.returncode == 0
+    fits = {f["method"]: f["exponent"] for f in json.loads(done.stdout)["fits"]}
+    assert 1.98 <= fits["li-accelerated-sde"] <= 2.02
+    assert 0.9 <= fits["li-accelerated-sde-readme"] <= 1.02

@@ -93,6 +93,8 @@ def test_methods_answers_the_promised_keys(samplerproof: Command) -> None:
         "order",
         "order_asymptotic",
         "stochastic",
+        "law_order",
+        "gaussian_order",
         "nfe_per_step",
         "stability",
         "cite",
@@ -105,6 +107,8 @@ def test_methods_answers_the_promised_keys(samplerproof: Command) -> None:
     assert len(by_name) == len(records)
     assert "edm-euler" in by_name["ddim"]["aliases"]
     assert by_name["ddim"]["order"] == 1
+    noisy = by_name["li-accelerated-sde"]
+    assert (noisy["stochastic"], noisy["order"], noisy["law_order"], noisy["gaussian_order"]) == (True, 1, None, 2)
     assert (by_name["exp-adams-4"]["order"], by_name["exp-adams-4"]["order_asymptotic"]) == (4, 2)
     assert by_name["li-accelerated-ode"]["stochastic"] is False
     assert by_name["bdia-ddim"]["parameters"] == [{"name": "gamma", "default": "1/2", "low": "0", "high": "1"}]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from samplerproof.cli import reproduce as whole
+from samplerproof.cli.bounds import markdown as bounds_told
 from samplerproof.cli.findings import ALTERNATING, FINDINGS, OURS, Proved, findings, markdown, methods, proofs, verdict
 from samplerproof.numerics.catalogue import resolve
 
@@ -115,6 +116,8 @@ def test_reproduce_writes_figure_table_and_records(tmp_path: Path, monkeypatch: 
     assert [(r["method"], r["study"]) for r in answer["findings"]] == [(f.method, f.study) for f in OURS]
     assert markdown(answer["findings"]) == (tmp_path / "findings.md").read_text(encoding="utf-8")
     assert {r["study"] for r in answer["records"]} >= {FINDINGS, ALTERNATING}
+    assert bounds_told(answer["bounds"]["exponents"]) == (tmp_path / "bounds.md").read_text(encoding="utf-8")
+    assert all((tmp_path / f"{stem}.png").stat().st_size > 0 for stem in ("bounds", "stochastic"))
     assert answer["manifest"]["studies"].keys() >= {FINDINGS, ALTERNATING}
 
 
@@ -123,6 +126,6 @@ studies, pointed = whole.studies, whole.pointed
 
 def small(study: dict[str, Any]) -> dict[str, Any]:
     """The study with three numbers of steps and few points."""
-    few = {"points": 101} if "points" in study["run"] else {"samples": 10}
+    few = {"samples": 10} if isinstance(study["target"]["means"][0], list) else {"points": 101}
     steps = study["run"]["steps"][:3]
     return {**study, "run": {**study["run"], **few, "steps": steps}}

@@ -17,7 +17,7 @@ from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.mixture import GaussianMixture
-from samplerproof.numerics.wrappers import clipped, guided, thresholded
+from samplerproof.numerics.wrappers import clipped, guided, thresholded, with_score_error
 
 VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
 AT = VP.point(0.4)
@@ -178,3 +178,16 @@ def test_guidance_keeps_the_order() -> None:
 def test_bad_input_is_refused(make: Callable[[], object], says: str) -> None:
     with pytest.raises(InputError, match=says):
         make()
+
+
+@pytest.mark.parametrize("prediction", ["data", "noise", "velocity"])
+def test_a_score_error_is_the_same_in_every_prediction(prediction: str) -> None:
+    mixture = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
+    at = schedule("vp-linear", beta_min=0.1, beta_max=20.0).point(0.3)
+    x = torch.linspace(-2.0, 2.0, 9, dtype=torch.float64)[:, None]
+    off = with_score_error(mixture, 0.1, 3.0)
+    assert torch.allclose(off(x, at, "score") - mixture(x, at, "score"), 0.1 * torch.sin(3 * x), atol=1e-14)
+    through_score = convert(x, off(x, at, "score"), at, "score", prediction)
+    assert torch.allclose(off(x, at, prediction), through_score, rtol=0, atol=1e-13)
+    with pytest.raises(InputError, match="size: got nan; a finite number"):
+        with_score_error(mixture, math.nan, 1.0)
