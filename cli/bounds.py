@@ -71,12 +71,6 @@ def points(records: Sequence[dict[str, Any]], method: str, quantity: str) -> lis
     return sorted((r["frequency"], r["value"]) for r in off if r["size"] == AT_SIZE)
 
 
-def without_error(records: Sequence[dict[str, Any]], method: str) -> float:
-    """TV of the run with the exact score, below which the error of a score does not show."""
-    (value,) = (r["value"] for r in records if r["study"] == SCORE_ERROR and r["method"] == method and not r["size"])
-    return float(value)
-
-
 def _row(method: str, quantity: str, line: Sequence[tuple[float, float]]) -> dict[str, Any]:
     x, y = ([math.log(v) for v in column] for column in zip(*line, strict=True))
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..numerics.studies.bounds import BOTH, LOW_RANK, PRODUCT, SAMPLERS
+from ..numerics.studies.bounds import AT_FREQUENCY, AT_SIZE, BOTH, LOW_RANK, PRODUCT, SAMPLERS
 from ..numerics.studies.figures import Curve, Panel
 from .bounds import FREQUENCY, PUBLISHED, SIZE, STEPS, points
 from .findings import ALTERNATING, FINDINGS
@@ -127,7 +127,7 @@ def bound_panels(
             "d",
         ),
         Panel(
-            r"score off by $\epsilon\,\sin(2x)$",
+            rf"score off by $\epsilon\,\sin({AT_FREQUENCY:g}x)$",
             TV,
             [line(name, SIZE) for name in BOTH],
             [(-1, 1)],
@@ -136,7 +136,7 @@ def bound_panels(
             r"\epsilon",
         ),
         Panel(
-            r"score off by $0.05\,\sin(\omega x)$",
+            rf"score off by ${AT_SIZE:g}\,\sin(\omega x)$",
             TV,
             [line(name, FREQUENCY) for name in BOTH],
             note=r"numbers: $a$ in $\omega^a$",

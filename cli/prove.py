@@ -38,7 +38,8 @@ def _weak(sampler: Any) -> dict[str, Any]:
 
     started = time.perf_counter()
     proof = prove_weak_order(sampler)
-    claimed = (sampler.law_order or sampler.order, sampler.gaussian_order or sampler.law_order or sampler.order)
+    record = resolve(sampler.name)
+    claimed = record.order_in_law(gaussian=False), record.order_in_law(gaussian=True)
     found: tuple[int, int] | None = None
     if not sampler.history and not sampler.corrects:
         law = prove_law_order(sampler)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..numerics.studies.alternating import run_alternating
-from ..numerics.studies.bounds import run_bounds
+from ..numerics.studies.bounds import FIXED_TIME, M1, VP_LINEAR, run_bounds
 from ..numerics.studies.config import parse
 from ..numerics.studies.figures import draw
 from ..numerics.studies.manifest import manifest
@@ -23,10 +23,10 @@ from .findings import ALTERNATING, FINDINGS, findings, methods, proofs
 from .findings import markdown as told
 
 BOUNDS = "bounds"
-M1 = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
 G = {"weights": [1.0], "means": [0.7], "stds": [0.5]}
 PLANE = {"weights": [0.5, 0.3, 0.2], "means": [[1.5, 0.0], [-1.0, 1.0], [0.0, -1.5]], "stds": [0.5, 0.4, 0.6]}
-VP = {"kind": "vp-linear", "beta_min": 0.1, "beta_max": 20.0}
+VP: dict[str, Any] = {"kind": "vp-linear", **VP_LINEAR}
+UNIFORM_T: dict[str, Any] = {"kind": "uniform-t", **FIXED_TIME}
 SDE = ["ddpm", "sde-dpm-solver++-2m", "sde-dpm-solver++-2s", "sa-solver-2", "sa-solver-p1c1", "seeds-2"]
 OVER_TAU = [f"sa-solver-2?tau={tau}" for tau in ("0", "1/2")] + ["sa-solver-2"] + ["sa-solver-2?tau=3/2"]
 ADAMS = ["ddim", "dpm-solver++-2m", "exp-adams-2", "exp-adams-3", "exp-adams-4"]
@@ -48,7 +48,7 @@ def studies(quick: bool) -> dict[str, dict[str, Any]]:
         "fixed-time": {
             "target": M1,
             "schedule": VP,
-            "grid": {"kind": "uniform-t", "t_min": 1e-3, "t_max": 1.0},
+            "grid": UNIFORM_T,
             "run": {
                 "methods": ["li-ddim", "li-accelerated-ode"],
                 "steps": levels,
@@ -94,7 +94,7 @@ def studies(quick: bool) -> dict[str, dict[str, Any]]:
         "stochastic": {
             "target": M1,
             "schedule": VP,
-            "grid": {"kind": "uniform-t", "t_min": 1e-3, "t_max": 1.0},
+            "grid": UNIFORM_T,
             "run": {
                 "methods": ["li-ddpm", "li-accelerated-sde", "ddpm"],
                 "steps": [level - 1 for level in doublings(25, 400 if quick else 1600)],
@@ -104,7 +104,7 @@ def studies(quick: bool) -> dict[str, dict[str, Any]]:
         "gaussian": {
             "target": G,
             "schedule": VP,
-            "grid": {"kind": "uniform-t", "t_min": 1e-3, "t_max": 1.0},
+            "grid": UNIFORM_T,
             "run": {
                 "methods": ["li-ddpm", "li-accelerated-sde", "li-accelerated-sde-readme", "edm-churn"],
                 "steps": [level - 1 for level in doublings(25, 400 if quick else 1600)],

@@ -58,7 +58,6 @@ class Grid:
         """For each of the steps n: the grid point n + to, or the point at the fraction `to` of the step in a clock.
 
         A fraction below 0 lies before the step, where EDM's churn goes; it may be one a step.
-
         clock: the name of a column.  Raises InputError for a fraction on a discrete process.
         """
         if isinstance(to, int):

@@ -31,7 +31,7 @@ class NoisyFrame:
 
     flow: the frame whose scale m, clock lambda and prediction it shares.  unit: a number of the step, from alpha and
     sigma at its start.  variance: V(u).  Damping and variance are expressions in tau2.
-    swelling: sigma in units of the frame grows as e^{-swelling l}, V' as its square.
+    swelling: sigma in units of the frame grows as e^{swelling l}, V' as its square.
     """
 
     flow: Frame
@@ -104,11 +104,6 @@ class Sampler(Method):
     @property
     def noisy(self) -> NoisyFrame:
         return NOISY[self.frame.name]
-
-    @property
-    def stochastic_order(self) -> int:
-        """The order that a measurement with an exact score shows on any smooth target."""
-        return self.law_order or self.order
 
     @property
     def rate(self) -> sp.Expr:

@@ -21,6 +21,7 @@ from ..metrics import Law
 from ..points import Point
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
+from .gaussian import moments
 from .nodes import Array, lagrange, nodes
 
 TestFunction = Callable[[Array], Array]
@@ -38,7 +39,7 @@ def means(tableau: Tableau, mixture: GaussianMixture, start: Law, functions: Seq
     use another earlier state than the last, or noise other than fresh.
     """
     _check(tableau, mixture)
-    reach = REACH * max(_widest(mixture, p.alpha, p.sigma) for p in tableau.points)
+    reach = REACH * max(_widest(mixture, point) for point in tableau.points)
     cells = math.ceil(reach / SPACING)
     x = np.linspace(-cells * SPACING, cells * SPACING, 2 * cells + 1, dtype=np.float64)
     made, low, high = [], 0.0, 0.0
@@ -51,28 +52,28 @@ def means(tableau: Tableau, mixture: GaussianMixture, start: Law, functions: Seq
     carried = tableau.outputs.shape[1] - 1  # earlier outputs
     q = nodes(*span, NODES)
     density = start[0].log_density(torch.from_numpy(x)[:, None], start[1]).exp().numpy() * SPACING
-    found = []
-    for f in functions:
-        u = np.broadcast_to(f(x).reshape(-1, *[1] * carried), (len(x), *[NODES] * carried))
-        for i in reversed(range(len(tableau.states))):
-            u = _earlier(u, tableau, i, x, made[i], span, q)
-        found.append(float(np.tensordot(density, u, axes=1).reshape(-1)[0]))
-    return found
+    ends = np.stack([f(x) for f in functions], axis=-1)
+    u = np.broadcast_to(ends.reshape(len(x), *[1] * carried, -1), (len(x), *[NODES] * carried, len(functions)))
+    for i in reversed(range(len(tableau.states))):
+        u = _earlier(u, tableau, i, x, made[i], span, q)
+    at_start: list[float] = np.tensordot(density, u, axes=1).reshape(-1, len(functions))[0].tolist()
+    return at_start
 
 
 def _earlier(
     u: Array, tableau: Tableau, row: int, x: Array, output: Array, span: tuple[float, float], q: Array
 ) -> Array:
-    """u before the row from u after it: [grid, q_1, q_2, …]."""
-    carried = u.ndim - 1
+    """u before the row from u after it: [grid, q_1, q_2, …, functions]."""
+    carried = u.ndim - 2
     weights = tableau.outputs[row].tolist()
     noise = float(tableau.noises[row, 0]) if tableau.noises.shape[1] else 0.0
     z, mass = np.polynomial.hermite_e.hermegauss(HERMITE)
-    # The first carried output after the row is the one just made, at d(v): [v, v', q_1, …], the last q forgotten.
+    # The first carried output after the row is the one just made, at d(v): [v, v', q_1, …, functions], the last q
+    # forgotten.
     if carried:
         u = np.einsum("mi,ym...->iy...", lagrange(*span, NODES, np.clip(output, *span)), u)
     base = float(tableau.states[row, 0]) * x + weights[0] * output
-    answer: Array = np.zeros((len(x), *[NODES] * carried))
+    answer: Array = np.zeros((len(x), *[NODES] * carried, u.shape[-1]))
     for k, share in zip(z * noise, mass / mass.sum(), strict=True):
         place: Array = base + k
         for axis, w in enumerate(weights[1:], start=1):
@@ -82,17 +83,20 @@ def _earlier(
 
 
 def _interpolated(u: Array, place: Array, x: Array, carried: int) -> Array:
-    """u at places [v, q_1, …, q_K]: u is [v'] without carried outputs, else [v, v', q_1, …, q_{K-1}]."""
+    """u at places [v, q_1, …, q_K], with an axis for the functions last.
+
+    u is [v', functions] without carried outputs, else [v, v', q_1, …, q_{K-1}, functions].
+    """
     inside = np.clip(place, x[3], x[-6])
     first = np.floor((inside - x[0]) / SPACING).astype(int)
     part = (inside - x[0]) / SPACING - first
-    total = np.zeros_like(place)
+    total = np.zeros((*place.shape, u.shape[-1]))
     grids = np.indices(place.shape)
     for j in STENCIL:
         others = STENCIL[j != STENCIL]
         weight = np.prod([(part - m) / (j - m) for m in others], axis=0)
         at = (first + j,) if not carried else (grids[0], first + j, *grids[1:carried])
-        total += weight * u[at]
+        total += weight[..., None] * u[at]
     return total
 
 
@@ -101,9 +105,10 @@ def _outputs(tableau: Tableau, mixture: GaussianMixture, point: Point, x: Array)
     return answer
 
 
-def _widest(mixture: GaussianMixture, alpha: float, sigma: float) -> float:
-    second = mixture.weights @ (mixture.means[:, 0] ** 2 + mixture.variances[:, 0])
-    return math.sqrt(alpha**2 * float(second) + sigma**2)
+def _widest(mixture: GaussianMixture, point: Point) -> float:
+    """The root mean square of the marginal."""
+    law = moments(mixture, point)
+    return math.sqrt(float(law.covariance) + float(law.mean) ** 2)
 
 
 def _check(tableau: Tableau, mixture: GaussianMixture) -> None:

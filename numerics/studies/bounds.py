@@ -31,7 +31,7 @@ from .manifest import fingerprint
 from .run import Progress, silent
 from .store import Store, Value
 
-VP, FIXED_TIME = {"beta_min": 0.1, "beta_max": 20.0}, {"t_min": 1e-3, "t_max": 1.0}
+VP_LINEAR, FIXED_TIME = {"beta_min": 0.1, "beta_max": 20.0}, {"t_min": 1e-3, "t_max": 1.0}
 M1: dict[str, list[float]] = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
 DIMENSION, SCORE_ERROR = "dimension", "score-error"  # the two studies
 PRODUCT, LOW_RANK = "M1^d", "M1 x N(0, 0.1^2)^(d-1)"  # the targets of the first
@@ -78,7 +78,7 @@ def run_bounds(store: Store, quick: bool, progress: Progress = silent) -> list[d
     records = []
     for done, case in enumerate(everything):
         progress(done, len(everything), f"{case.study}: {case.method}")
-        spec = {**case._asdict(), "schedule": VP, "grid": FIXED_TIME, "code": fingerprint()}
+        spec = {**case._asdict(), "schedule": VP_LINEAR, "grid": FIXED_TIME, "code": fingerprint()}
         value = store.get(spec)
         if value is None:
             value = Value(tabulate(case.method, measure.grid(case.steps)).nfe, measure.tv(case))
@@ -91,7 +91,7 @@ class Laws:
     """Laws of runs, each found once."""
 
     def __init__(self) -> None:
-        self.schedule = schedule("vp-linear", **VP)
+        self.schedule = schedule("vp-linear", **VP_LINEAR)
         self.mixture = GaussianMixture(**M1)
         self.factors: dict[tuple[str, int, str], Factor] = {}
 

@@ -41,6 +41,7 @@ class Measurement:
         self._starts: dict[Point, Tensor] = {}
         self._references: dict[tuple[Point, Point], Tensor] = {}
         self._floors: dict[tuple[str, Point], float] = {}
+        self._samples: dict[tuple[str, Point], Tensor] = {}
 
     def measure(self, record: Record, steps: int, wanted: Sequence[str]) -> dict[str, Value]:
         """Run the sampler: the wanted metrics, with its number of evaluations; NaN where the run diverged."""
@@ -114,8 +115,10 @@ class Measurement:
 
     def _exact(self, use: str, to: Point) -> Tensor:
         """Exact samples of the target [n, d], independent of the sampler's and of those for another use."""
-        generator = torch.Generator().manual_seed(self._seed(use))
-        return self.problem.mixture.sample(self.problem.count, to, generator)
+        if (use, to) not in self._samples:
+            generator = torch.Generator().manual_seed(self._seed(use))
+            self._samples[use, to] = self.problem.mixture.sample(self.problem.count, to, generator)
+        return self._samples[use, to]
 
     def _seed(self, use: str) -> int:
         """A seed of its own for each use of the study's: streams that have nothing to do with one another."""
