@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, Protocol
@@ -42,10 +42,14 @@ class Draw(Protocol):
 
 
 class Finish(NamedTuple):
-    """What a run ends with: the sample, and the points of the grid that it stepped over, [N + 1]."""
+    """What a run ends with: the sample, and the points of the grid that it stepped over, [N + 1].
+
+    numbers: what parameters of its formula were in every step, by their symbols in the catalogue.
+    """
 
     sample: Tensor
     grid: tuple[Point, ...]
+    numbers: Mapping[str, tuple[float, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -64,20 +68,23 @@ class Stranger:
 class Trace:
     """What a run computes, as linear images of start, outputs and noises: [1 + nfe + draws] components a vector.
 
+    dtype: what it was run in.
     vectors [V, 1 + nfe + draws], float64: the start, the states at which the model is asked, in order, and the sample.
     points: where each lies.  step: the grid point on the way to which each was made.  evaluated: all but the sample,
-    and the start unless the model was asked there.  grid: the points between which it stepped, [N + 1].
-    superposition: the largest deviation of a run on random vectors from this image of them, over the largest entry.
+    and the start unless the model was asked there.  grid, numbers: as of Finish.
+    superposition [V]: how far every vector of a run on random ones is from this image of them, over the largest entry.
     mutated: what the run wrote into: "start", "output 3", …
     """
 
     prediction: str
+    dtype: torch.dtype
     vectors: Tensor
     points: tuple[Point, ...]
     step: tuple[int, ...]
     evaluated: tuple[bool, ...]
     grid: tuple[Point, ...]
-    superposition: float
+    numbers: Mapping[str, tuple[float, ...]]
+    superposition: tuple[float, ...]
     mutated: tuple[str, ...]
 
     @property
@@ -158,11 +165,13 @@ def trace(stranger: Stranger, dtype: torch.dtype = torch.float64) -> Trace:
     stacked = torch.stack(vectors)
     return Trace(
         stranger.prediction,
+        dtype,
         stacked,
         tuple(points),
         tuple(to),
         (*evaluated, False),
         finish.grid,
+        finish.numbers,
         _superposition(stranger, stacked, nfe, along, dtype),
         mutated,
     )
@@ -174,16 +183,16 @@ def _superposition(
     nfe: int,
     along: Callable[[Tensor], Callable[[int, tuple[float, float] | None], Tensor]],
     dtype: torch.dtype,
-) -> float:
-    """How far a run on random vectors is from what their basis predicts, over the largest entry."""
+) -> tuple[float, ...]:
+    """How far every vector of a run on random ones is from what their basis predicts, over the largest entry."""
     random = SCALE * torch.randn(vectors.shape[1], 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     recorder = _Recorder(random[1 : 1 + nfe].to(dtype), along(random[1 + nfe :].to(dtype)))
     start = random[0].to(dtype).expand(*BATCH, 8).clone()
     finish = _go(stranger, start, recorder)
     found = torch.stack([v.reshape(-1).double() for v in (*recorder.states, finish.sample)])
-    expected = (vectors @ random)[-len(found) :]
-    worst = float((found - expected).abs().max() / expected.abs().max())
-    return worst if bool(vectors.isfinite().all()) else math.nan
+    expected = vectors @ random
+    gaps = (found - expected[-len(found) :]).abs().amax(dim=1) / expected.abs().max()
+    return tuple([0.0] * (len(vectors) - len(found)) + gaps.tolist())
 
 
 def _go(stranger: Stranger, start: Tensor, recorder: _Recorder) -> Finish:
@@ -228,6 +237,7 @@ def table(found: Trace, name: str = "read back") -> Tableau:
     Two samplers of one law have one table, however they compute it.
     """
     v, (count, _), nfe = found.vectors, found.vectors.shape, found.nfe
+    rounding = torch.finfo(found.dtype).eps
     made = torch.tensor([i for i, asked in enumerate(found.evaluated) if asked])
     states = torch.zeros(count - 1, count, dtype=torch.float64)
     left = v.clone()
@@ -236,12 +246,14 @@ def table(found: Trace, name: str = "read back") -> Tableau:
         share = float(v[i, 0] / v[b, 0]) if v[b, 0] != 0 else 0.0
         states[i - 1, b] = share
         left[i] = v[i] - share * v[b]
+        residue = 4 * rounding * (v[i].abs() + abs(share) * v[b].abs())  # what cancels leaves nothing but this
+        left[i][left[i].abs() <= residue] = 0
     outputs = torch.zeros(count - 1, count, dtype=torch.float64)
     outputs[:, made] = left[1:, 1 : 1 + nfe]
     noises = torch.zeros(count - 1, count, dtype=torch.float64)
     drawn = left[1:, 1 + nfe :]
     if drawn.any():
-        noises[:, 1:] = _canonical(drawn)
+        noises[:, 1:] = _canonical(drawn, rounding)
     return Tableau(
         method=name,
         prediction=found.prediction,
@@ -255,12 +267,23 @@ def table(found: Trace, name: str = "read back") -> Tableau:
     )
 
 
-def _canonical(noises: Tensor) -> Tensor:
-    """The lower triangular square matrix L with L L^T = N N^T and diagonal >= 0, from N [rows, draws]."""
-    rows, draws = noises.shape
-    wide = torch.cat([noises, torch.zeros(rows, max(rows - draws, 0), dtype=noises.dtype)], dim=1)
-    lower: Tensor = torch.linalg.qr(wide.T).R.T[:, :rows]
-    return lower * torch.where(lower.diagonal() < 0, -1.0, 1.0)
+def _canonical(noises: Tensor, rounding: float) -> Tensor:
+    """The lower triangular L with L L^T = N N^T and diagonal >= 0, from N [rows, draws].
+
+    A row that depends on those above it, to the rounding of N, has 0 on the diagonal: its direction would be noise.
+    """
+    rows = len(noises)
+    lower, directions = torch.zeros(rows, rows, dtype=noises.dtype), torch.zeros_like(noises)
+    for i, row in enumerate(noises):
+        rest = row.clone()
+        for _ in range(2):  # once more for what the first pass left by rounding
+            along = directions[:i] @ rest
+            lower[i, :i] += along
+            rest -= along @ directions[:i]
+        fresh = float(rest.norm())
+        if fresh > 1e3 * rounding * float(row.norm()):
+            lower[i, i], directions[i] = fresh, rest / fresh
+    return lower
 
 
 def _lags(absolute: Tensor, first: int) -> Tensor:

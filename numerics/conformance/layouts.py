@@ -103,6 +103,28 @@ def to_data(scheduler: Any, steps: int) -> Layout:
     return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, calls)
 
 
+def to_first(scheduler: Any, steps: int) -> Layout:
+    """As by_product, the last step going to the first level."""
+    calls = list(scheduler.timesteps)
+    grid = tuple(_at(scheduler, int(t)) for t in (*calls, 0))
+    return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, calls)
+
+
+def by_function(scheduler: Any, steps: int) -> Layout:
+    """Variance preserved, alpha^2 by a function of the time; the last of the timesteps is the end."""
+    times = list(scheduler.timesteps)
+    products = [float(scheduler._alpha_cumprod(t.reshape(1), t.device)) for t in times]
+    grid = tuple(point("vp", math.sqrt(p), math.sqrt(1 - p)) for p in products)
+    return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, times[:-1])
+
+
+def by_time(scheduler: Any, steps: int) -> Layout:
+    """Variance preserved, alpha and sigma the cosine and sine of the timestep; the last of them is the end."""
+    times = list(scheduler.timesteps)
+    grid = tuple(point("vp", math.cos(float(t)), math.sin(float(t))) for t in times)
+    return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, times[:-1])
+
+
 def linear_multistep(scheduler: Any, steps: int) -> Layout:
     """PNDM: the first step is taken twice, or the first three with four evaluations each (skip_prk_steps=false)."""
     calls = list(scheduler.timesteps)
