@@ -26,33 +26,36 @@ EXACT = 1e-12  # a defect below it, over the size of the state, is roundoff
 MIXTURE = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
 GAUSSIAN = GaussianMixture([1.0], [0.7], stds=[0.5])
 QUANTILES = 33
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)
 
 
-def local_orders(few: Trace, more: Trace) -> list[float | None]:
-    """The order of every step from the moment conditions on its row: p where data predictions 1, lambda, …,
-    lambda^{p-1} are integrated with an error O(h^{p+1}), outputs taken on the exact path.
+def local_orders(traces: Mapping[int, Trace]) -> list[float | None]:
+    """The order of every step of the shortest run, from the moment conditions on its row, with {N: trace}: p where data
+    predictions 1, lambda, …, lambda^{p-1} are integrated with an error O(h^{p+1}), outputs taken on the exact path.
 
-    few, more: the same sampler on N and on 2 N steps; h halves between them. An upper bound where a step has stages:
-    they are off the exact path. None where noise is drawn, where a step is infinite in lambda, and where the finer run
-    has no step to compare it with. Rounded to 0.1.
+    The slope is that between the two longest runs, at steps that start where this one does and use as many outputs. An
+    upper bound where a step has stages: they are off the exact path. None where noise is drawn, where a step is
+    infinite in lambda, and where longer runs have no such steps. Rounded to 0.1.
     """
-    here, there = _defects(few), _defects(more)
-    return [_order(mine, there) for mine in here]
+    few, *_, more, most = (_steps(traces[n]) for n in sorted(traces))
+    return [None if step is None else _order(step, more, most) for step in few]
 
 
-def _order(mine: _Step | None, others: list[_Step | None]) -> float | None:
-    if mine is None:
+def _order(step: _Step, more: list[_Step | None], most: list[_Step | None]) -> float | None:
+    one = _nearest(step, more, (1, math.inf))
+    two = one and _nearest(one, most, REFINED)
+    if one is None or two is None:
         return None
-    # Its twin: a step with as many outputs, about half as long, where it starts.
-    fitting = [
-        s for s in others if s is not None and s.outputs == mine.outputs and REFINED[0] < mine.h / s.h < REFINED[1]
-    ]
-    if not fitting:
-        return None
-    twin = min(fitting, key=lambda s: abs(s.start - mine.start))
-    if mine.defect < EXACT or twin.defect < EXACT:
+    if one.defect < EXACT or two.defect < EXACT:
         return float(HIGHEST)
-    return round(math.log(mine.defect / twin.defect) / math.log(mine.h / twin.h) - 1, 1)
+    return round(math.log(one.defect / two.defect) / math.log(one.h / two.h) - 1, 1)
+
+
+def _nearest(step: _Step, others: list[_Step | None], shorter: tuple[float, float]) -> _Step | None:
+    """The step of as many outputs, so many times shorter, that starts the nearest."""
+    low, high = shorter
+    like = [s for s in others if s is not None and s.outputs == step.outputs and low < step.h / s.h < high]
+    return min(like, key=lambda s: abs(s.start - step.start), default=None)
 
 
 def observed_order(traces: Mapping[int, Trace]) -> float | None:
@@ -109,7 +112,7 @@ class _Step(NamedTuple):
     defect: float
 
 
-def _defects(found: Trace) -> list[_Step | None]:
+def _steps(found: Trace) -> list[_Step | None]:
     tableau, lam = table(found), [lam_of(p) for p in found.points]
     ends = {to: i for i, to in enumerate(found.step)}  # the last vector on the way to each grid point
     return [_step(found, tableau, lam, n, ends.get(n)) for n in range(1, len(found.grid))]
@@ -153,9 +156,8 @@ def _exact(
 
 def _moment(s: float, k: int) -> float:
     """The integral of e^u u^k from 0 to s."""
-    u, w = np.polynomial.legendre.leggauss(32)
-    u = s * (u + 1) / 2
-    return float(s / 2 * (w * np.exp(u) * u**k).sum())
+    u = s * (NODES + 1) / 2
+    return float(s / 2 * (WEIGHTS * np.exp(u) * u**k).sum())
 
 
 def _predicted(prediction: str, at: Point, x: float, data: float) -> float:
