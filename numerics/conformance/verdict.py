@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..catalogue import resolve
+from ..catalogue import METHODS, resolve
 from ..errors import InputError
 from ..readback import Trace, table
 from ..tableau import Tableau
@@ -23,6 +23,7 @@ IDENTICAL = 1e-14
 CANCELS = (
     1e-6  # what remains in float64 of a deviation that is roundoff: closed forms that cancel lose digits there too
 )
+NEAR = 1e-4  # a row as near as this may be that of a record
 LINEAR = {torch.float64: 1e-7, torch.float32: 1e-2, torch.bfloat16: 0.3, torch.float16: 0.1}
 
 
@@ -202,24 +203,24 @@ class _Pair:
 
 
 def _pairs(shipped: Trace, wide: Trace, found: Tableau, exact: Tableau, process: str, named: str | None) -> list[_Pair]:
-    names = (named,) if named is not None and named not in _plain_names() else ()
+    """Every record of the same steps beside the two runs, the named one with its parameters among them.
+
+    As shipped only those are compared that are near in float64, and the named one: the others differ anyway.
+    """
+    extra = (named,) if named is not None and named not in METHODS else ()
+    near = {}
+    for reference in [*candidates(wide, process), *(candidates(wide, process, extra) if extra else ())]:
+        if same_shape(exact, reference.table):
+            errors = deviations(exact, reference.table)
+            if reference.record.name == named or min(d.error for d in errors) < NEAR:
+                near[reference.name] = reference, errors
+    names = tuple(dict.fromkeys(reference.record.name for reference, _ in near.values()))
     pairs = []
-    references = [*candidates(wide, process), *(candidates(wide, process, names) if names else ())]
-    rounded = {
-        r.name: r for r in [*candidates(shipped, process), *(candidates(shipped, process, names) if names else ())]
-    }
-    for reference in references:
-        twin = rounded.get(reference.name)
-        if twin is None or not same_shape(exact, reference.table) or not same_shape(found, twin.table):
-            continue
-        pairs.append(_Pair(reference, deviations(found, twin.table), deviations(exact, reference.table)))
+    for twin in candidates(shipped, process, names) if names else ():
+        if twin.name in near and same_shape(found, twin.table):
+            reference, errors = near[twin.name]
+            pairs.append(_Pair(reference, deviations(found, twin.table), errors))
     return pairs
-
-
-def _plain_names() -> set[str]:
-    from ..catalogue import METHODS
-
-    return set(METHODS)
 
 
 def _mutations(run: Trace) -> list[Finding]:
