@@ -78,7 +78,7 @@ def steps_of(visited: Sequence[float], levels: Sequence[float], name: str) -> li
     if last[0] >= 0 and all(a < b for a, b in pairwise(last)):
         return [last.index(i) if i in last else sum(j < i for j in last) for i in range(len(visited))]
     each = -(-len(visited) // steps)
-    if (steps - 1) * each < len(visited):
+    if not visited or (steps - 1) * each < len(visited):
         return [i // each + (i % each > 0 or not _same(s, levels[i // each])) for i, s in enumerate(visited)]
     raise NoTable("target", name, f"{len(visited)} evaluations in {steps} steps: which belong to which cannot be told")
 
@@ -112,7 +112,7 @@ def plain(module: str, name: str, options: dict[str, Any]) -> Target:
     the parameter `noise`, or to a fourth one that has no default; a sampler without noise leaves it out.
     Raises InputError: no such module or callable, other parameters, an unknown option.
     """
-    target = f"{module}:{name}"
+    target = typed(module, name, options)
     function = _callable(module, name)
     takes_noise = _contract(target, function, options)
 
@@ -151,12 +151,14 @@ def _contract(target: str, function: Callable[..., Any], options: dict[str, Any]
     except (TypeError, ValueError):
         raise InputError("target", target, "its parameters cannot be read; a function of Python") from None
     positional = [p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    by_name = {p.name: p for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    others = {key: p for key, p in by_name.items() if p not in positional[:3]}
-    fourth = [p.name for p in positional[3:4] if p.default is p.empty]
-    noise = "noise" if "noise" in others else next(iter(fourth), None)
-    allowed = {key: p.default for key, p in others.items() if key != noise}
-    missing = [key for key, default in allowed.items() if default is inspect.Parameter.empty and key not in options]
+    others = [
+        p for p in parameters.values() if p not in positional[:3] and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    by_name = [p for p in others if p.kind is not p.POSITIONAL_ONLY]
+    fourth = [p.name for p in positional[3:4] if p in by_name and p.default is p.empty]
+    noise = "noise" if any(p.name == "noise" for p in by_name) else next(iter(fourth), None)
+    allowed = {p.name: p.default for p in by_name if p.name != noise}
+    missing = [p.name for p in others if p.default is p.empty and p.name not in (noise, *options)]
     if len(positional) < 3 or missing:
         takes = ", ".join(parameters) or "nothing"
         raise InputError("target", target, f"takes {takes}; called with (denoise, x, sigmas, noise), options by name")
@@ -164,11 +166,16 @@ def _contract(target: str, function: Callable[..., Any], options: dict[str, Any]
     return noise
 
 
+def typed(library: str, name: str, options: dict[str, Any]) -> str:
+    """The target as it is typed, options as they were read."""
+    return f"{library}:{name}" + "".join(f"{'&' if i else '?'}{k}={v}" for i, (k, v) in enumerate(options.items()))
+
+
 def check_options(target: str, options: dict[str, Any], allowed: dict[str, Any]) -> None:
     """Raises InputError on an option that is not among the allowed ones, or is text where its default is a number."""
     for key, value in options.items():
         if key not in allowed:
             takes = f"takes {', '.join(allowed)}" if allowed else "takes no options"
-            raise InputError("target", f"{target}?{key}={value}", takes)
+            raise InputError("target", target, f"no option {key}; {takes}")
         if isinstance(allowed[key], int | float) and not isinstance(value, int | float):
-            raise InputError("target", f"{target}?{key}={value}", f"{key} is a number such as {allowed[key]}")
+            raise InputError("target", target, f"{key} is a number such as {allowed[key]}")

@@ -21,7 +21,7 @@ from torch import Tensor
 from ..catalogue import resolve
 from ..errors import InputError, nearest
 from ..readback import Draw
-from .callables import Ask, Solver, by_sigma, check_options, karras
+from .callables import Ask, Solver, by_sigma, check_options, karras, typed
 from .target import NoTable, Target
 from .wide import widened
 
@@ -47,8 +47,7 @@ def k_diffusion(name: str, options: dict[str, Any]) -> Target:
     steps of sample_dpm_fast: the evaluations that it may spend, between the same ends.
     Raises InputError: not installed, no such function, an unknown option; NoTable for those that have no table.
     """
-    module, target = sampling(), f"k-diffusion:{name}"
-    shown = target + "".join(f"{'&' if i else '?'}{k}={v}" for i, (k, v) in enumerate(options.items()))
+    module, target = sampling(), typed("k-diffusion", name, options)
     if name in NO_TABLE:
         raise NoTable("target", target, NO_TABLE[name])
     function = getattr(module, name, None)
@@ -83,9 +82,9 @@ def k_diffusion(name: str, options: dict[str, Any]) -> Target:
         return _fast(steps) if "n" in parameters else karras(steps)
 
     return Target(
-        name=shown,
+        name=target,
         process="ve",
-        on=lambda steps: by_sigma(shown, solver(steps), levels(steps)),
+        on=lambda steps: by_sigma(target, solver(steps), levels(steps)),
         reference=_reference(name, {**defaults, **options}),
         promises=2 if name == "sample_heun" else promises,
         wide=lambda: widened(vars(module)),
