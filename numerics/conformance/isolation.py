@@ -203,7 +203,7 @@ def _progress(folder: Path, job: int) -> int | None:
 def plain_trace(found: Trace) -> dict[str, Any]:
     """A trace in plain containers."""
     points = {name: [tuple(p) for p in getattr(found, name)] for name in ("points", "grid")}
-    return {**vars(found), **points}
+    return {**vars(found), **points, "numbers": dict(found.numbers)}
 
 
 def _trace(plain: dict[str, Any]) -> Trace:

@@ -32,6 +32,7 @@ NOISELESS = {
     "sample_dpm_2": "dpm-solver-2s",
     "sample_dpm_2_ancestral": "dpm-solver-2s",
     "sample_dpmpp_2s_ancestral": "dpm-solver++-2s",
+    "sample_dpm_fast": "dpm-solver-3s",  # its last steps by that solver's lower orders
 }
 NO_TABLE = {
     "sample_dpm_adaptive": "its step sizes depend on the values: no table on a fixed grid",
