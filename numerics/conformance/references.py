@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..catalogue import METHODS, resolve
 from ..coefficients import plan
-from ..errors import InputError
+from ..errors import InputError, SamplingError
 from ..grids import Grid
 from ..readback import Trace, of_tableau, table, trace
 from ..records import Record
@@ -58,9 +58,9 @@ def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
             continue
         try:
             tableau = assemble(record, methods, grid, numbers=_numbers(record, found, grid))
-        except InputError:  # not a method for this grid: its frame or its stages do not exist here
-            continue
-        read = table(trace(of_tableau(tableau, found.prediction, found.grid)), record.name)
+            read = table(trace(of_tableau(tableau, found.prediction, found.grid)), record.name)
+        except (InputError, SamplingError):  # not a method for this grid: its frame, its stages or its weights at the
+            continue  # stages of the trace do not exist here
         yield Reference(record, ending, read)
         last = read.noises[-1] if read.noises.shape[1] else None
         if last is not None and bool(last.any()):
