@@ -112,9 +112,13 @@ def plain(module: str, name: str, options: dict[str, Any]) -> Target:
     the parameter `noise`, or to a fourth one that has no default; a sampler without noise leaves it out.
     Raises InputError: no such module or callable, other parameters, an unknown option.
     """
-    target = typed(module, name, options)
-    function = _callable(module, name)
-    takes_noise = _contract(target, function, options)
+    return function(_callable(module, name), options, typed(module, name, options))
+
+
+def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> Target:
+    """The same for a function at hand.  target: what it is called in messages."""
+    target = target or typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
+    takes_noise = _contract(target, call, options)
 
     def solver(denoise: Ask, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
         def noise(x: Tensor, sigma_from: Any = None, sigma_to: Any = None) -> Tensor:
@@ -123,10 +127,10 @@ def plain(module: str, name: str, options: dict[str, Any]) -> Target:
             return draw(x, None if sigma_from is None else (float(sigma_from), float(sigma_to)))
 
         given = {takes_noise: noise} if takes_noise else {}
-        sample: Tensor = function(denoise, x, sigmas, **given, **options)
+        sample: Tensor = call(denoise, x, sigmas, **given, **options)
         return sample
 
-    namespace = getattr(inspect.unwrap(function), "__globals__", None) or vars(import_module(function.__module__))
+    namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
     return Target(target, "ve", lambda steps: by_sigma(target, solver, karras(steps)), wide=lambda: widened(namespace))
 
 

@@ -30,7 +30,12 @@ def scheduler(name: str, options: dict[str, Any]) -> Target:
     The model answers what `prediction_type` says; unless it is given, what the formula of the class is in.
     Raises InputError on unknown classes and options, NoTable on classes that are not linear samplers of a diffusion.
     """
-    cls = _class(name)
+    return of_class(_class(name), options)
+
+
+def of_class(cls: type, options: dict[str, Any]) -> Target:
+    """The same for a class at hand, one of diffusers' or made from one.  Raises InputError and NoTable likewise."""
+    name = cls.__name__
     base = next((c.__name__ for c in cls.__mro__ if c.__name__ in CLASSES or c.__name__ in NO_TABLE), None)
     if base is None:
         raise NoTable("target", f"diffusers:{name}", "no adapter for this class: how it is stepped is not known")

@@ -58,20 +58,23 @@ def _nearest(step: _Step, others: list[_Step | None], shorter: tuple[float, floa
     return min(like, key=lambda s: abs(s.start - step.start), default=None)
 
 
-def observed_order(traces: Mapping[int, Trace]) -> float | None:
-    """The slope of the error on a 1-D mixture over the last doubling of N, from {N: trace}; None if it cannot be had.
+def observed_errors(traces: Mapping[int, Trace]) -> dict[int, float]:
+    """The error on a 1-D mixture, from {N: trace}, where it is finite and above roundoff.
 
     The model is exact, and so is the flow map; the error is at the level where the run of fewest steps has two left:
-    up to there every step shrinks with N. For a stochastic sampler it is that of the variance on a Gaussian: its weak
-    order there.
+    up to there every step shrinks with N. For a stochastic sampler it is that of the variance on a Gaussian.
     """
-    fewest, *_, before, last = sorted(traces)
-    level = lam_of(traces[fewest].grid[-3])
-    errors = [_error(_until(traces[n], level)) for n in (before, last)]
-    if any(error is None or not 1e-13 < error < math.inf for error in errors):
+    level = lam_of(traces[min(traces)].grid[-3])
+    errors = {n: _error(_until(found, level)) for n, found in sorted(traces.items())}
+    return {n: error for n, error in errors.items() if 1e-13 < error < math.inf}
+
+
+def slope(errors: Mapping[int, float]) -> float | None:
+    """The order over the last doubling of N; None below two errors."""
+    if len(errors) < 2:
         return None
-    few, more = (e for e in errors if e is not None)
-    return math.log(few / more) / math.log(last / before)
+    *_, before, last = sorted(errors)
+    return math.log(errors[before] / errors[last]) / math.log(last / before)
 
 
 def _until(found: Trace, level: float) -> Tableau:
@@ -90,7 +93,7 @@ def _until(found: Trace, level: float) -> Tableau:
     )
 
 
-def _error(tableau: Tableau) -> float | None:
+def _error(tableau: Tableau) -> float:
     start, end = tableau.points[0], tableau.points[-1]
     if tableau.noises.shape[1]:
         return weak_errors(tableau, GAUSSIAN).covariance

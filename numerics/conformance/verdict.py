@@ -15,7 +15,7 @@ from ..readback import Trace, table
 from ..tableau import Tableau
 from . import lint
 from .compare import Deviation, deviations, same_shape
-from .orders import local_orders, observed_order
+from .orders import local_orders, observed_errors, slope
 from .path import lam_of
 from .references import Reference, candidates
 
@@ -75,7 +75,7 @@ class Step:
 class Verdict:
     """The answer of `samplerproof verify`; the first eight are those of its contract.
 
-    steps: row by row against the reference.  growth: {N: roundoff as shipped}.  nominal_order: of the record it equals.
+    steps: row by row against the reference.  growth: {N: roundoff as shipped}.  errors: {N: what the observed order is the slope of}.  nominal_order: of the record it equals.
     """
 
     target: str
@@ -91,6 +91,7 @@ class Verdict:
     promised_order: int | None = None
     steps: list[Step] = field(default_factory=list)
     growth: dict[int, float] = field(default_factory=dict)
+    errors: dict[int, float] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -278,7 +279,8 @@ def _orders(result: Verdict, subject: Subject, runs: Runs) -> Verdict:
     fewest = sorted(traces)[:4]
     used = {n: traces[n] for n in fewest}
     try:
-        return replace(result, local_orders=local_orders(used), observed_order=observed_order(used))
+        errors = observed_errors(used)
+        return replace(result, local_orders=local_orders(used), observed_order=slope(errors), errors=errors)
     except InputError as fault:
         return replace(result, findings=[*result.findings, Finding("grid", None, f"no order can be observed: {fault}")])
 
