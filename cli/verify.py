@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..numerics.catalogue import resolve
-from ..numerics.conformance.isolation import Answer, Job, Outcome, probe
+from ..numerics.conformance.launch import Job, launched
 from ..numerics.conformance.target import split
-from ..numerics.conformance.verdict import Failure, Finding, Subject, Verdict, judge
 from ..numerics.errors import InputError
-from ..numerics.readback import Trace
 
-REFINEMENTS = 1, 2, 4, 8  # of the steps asked for: what orders and the growth of roundoff are read from
+if TYPE_CHECKING:
+    from ..numerics.conformance.isolation import Answer, Outcome
+    from ..numerics.conformance.verdict import Failure, Verdict
+    from ..numerics.readback import Trace
+
+# Multiples of the steps asked for: in float64 orders are read from them, as shipped the growth of roundoff.
+REFINEMENTS, LONGER = (2, 4, 8), (5, 25)
 
 
 def verify(target: str, against: str | None, steps: int, timeout: float) -> Verdict:
@@ -27,8 +32,18 @@ def verify(target: str, against: str | None, steps: int, timeout: float) -> Verd
         raise InputError("steps", steps, "at least 4: two to start, two to end")
     if not 0 < timeout < math.inf:
         raise InputError("timeout", timeout, "a number of seconds > 0")
-    jobs = [Job(steps * factor, wide) for factor in REFINEMENTS for wide in (False, True)]
-    answer = probe(target, jobs, timeout)
+    jobs = [Job(steps, False), Job(steps, True)]
+    jobs += [Job(steps * k, True, again=False) for k in REFINEMENTS]
+    jobs += [Job(steps * k, False, again=False) for k in LONGER]
+    with launched(target, jobs) as child:
+        from ..numerics.conformance.isolation import answer  # loads torch, while the child does so too
+
+        return _judged(answer(child, timeout), target, steps, against)
+
+
+def _judged(answer: Answer, target: str, steps: int, against: str | None) -> Verdict:
+    from ..numerics.conformance.verdict import Finding, Subject, Verdict, judge
+
     if answer.about is None:
         failure = answer.outcomes[0].failure
         assert failure is not None
@@ -42,6 +57,8 @@ def verify(target: str, against: str | None, steps: int, timeout: float) -> Verd
 
 
 def _run(outcome: Outcome) -> Trace | Failure:
+    from ..numerics.conformance.verdict import Failure
+
     if outcome.trace is not None:
         return outcome.trace
     failure = outcome.failure
@@ -51,5 +68,7 @@ def _run(outcome: Outcome) -> Trace | Failure:
 
 def _with_state(verdict: Verdict, answer: Answer, steps: int) -> Verdict:
     """The verdict with what the target did beside its work."""
+    from ..numerics.conformance.verdict import Finding
+
     said = dict.fromkeys(line for o in answer.outcomes if o.job.steps == steps for line in o.state)
     return replace(verdict, findings=[*verdict.findings, *(Finding("state", None, line) for line in said)])

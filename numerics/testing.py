@@ -32,9 +32,7 @@ REFINEMENTS = 1, 2, 4, 8
 TOLERANCE = 0.35  # of an observed order: one grid, and steps that may lie on whole timesteps
 
 
-def assert_conforms(
-    sampler: Sampler, name: str, steps: int = 20, options: Mapping[str, Any] | None = None
-) -> Verdict:
+def assert_conforms(sampler: Sampler, name: str, steps: int = 20, options: Mapping[str, Any] | None = None) -> Verdict:
     """That every row of the sampler's table on `steps` steps is that of the record `name`, but for roundoff.
 
     options: of a class or function, as behind the `?` of a target.  The verdict is returned.
@@ -48,9 +46,7 @@ def assert_conforms(
     return verdict
 
 
-def assert_order(
-    sampler: Sampler, order: int, steps: int = 20, options: Mapping[str, Any] | None = None
-) -> Verdict:
+def assert_order(sampler: Sampler, order: int, steps: int = 20, options: Mapping[str, Any] | None = None) -> Verdict:
     """That the error on a mixture with exact model falls like N^-order or faster, from 4 to 8 times `steps` steps.
 
     For a sampler that draws noise: the error of the variance on a Gaussian. The verdict is returned.

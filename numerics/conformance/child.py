@@ -21,6 +21,7 @@ from ..points import Point
 from ..readback import Draw, Finish, Model, Stranger, Trace, trace
 from .guard import guarded
 from .isolation import plain_trace
+from .launch import Job
 from .target import NoTable, Target
 
 GIB = 1 << 30
@@ -44,8 +45,8 @@ def main() -> None:
     else:
         names = ("name", "process", "reference", "promises", "nonlinear")
         _leave(folder / "target", {"about": {key: getattr(target, key) for key in names}})
-        for k, (steps, wide) in enumerate(request["jobs"]):
-            _leave(folder / f"job-{k}", _work(target, steps, wide, _Notes(folder, k)))
+        for k, job in enumerate(request["jobs"]):
+            _leave(folder / f"job-{k}", _work(target, Job(*job), _Notes(folder, k)))
     (folder / "done").touch()
 
 
@@ -79,18 +80,19 @@ class _Notes:
         os.pwrite(self.file, f"{self.job} {step}".ljust(40).encode(), 0)
 
 
-def _work(target: Target, steps: int, wide: bool, notes: _Notes) -> dict[str, Any]:
-    """Trace the target twice on one grid: the answer of the first run, and what differs in the second."""
-    dtype = torch.float64 if wide else torch.float32
+def _work(target: Target, job: Job, notes: _Notes) -> dict[str, Any]:
+    """Trace the target on one grid: its answer, and what differs in a second run where one is asked for."""
+    dtype = torch.float64 if job.wide else torch.float32
     found: Trace | None = None
     failure, state = None, []
     printed = (notes.folder / "stdout").stat().st_size
     try:
-        with target.wide() if wide else nullcontext(), guarded() as changed:
+        with target.wide() if job.wide else nullcontext(), guarded() as changed:
             try:
-                stranger = _watched(target.on(steps), notes.note)
+                stranger = _watched(target.on(job.steps), notes.note)
                 found = trace(stranger, dtype)
-                state += _repeated(stranger, found, dtype)
+                if job.again:
+                    state += _repeated(stranger, found, dtype)
             except BaseException as fault:
                 failure = _said(fault, notes.step)
         state += changed

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +12,7 @@ import torch
 
 from ..points import Point
 from ..readback import Trace
-
-RESOLVE = "samplerproof.numerics.conformance.resolve:resolve"
-START = 120.0  # seconds that Python and torch may take to start, which are not the target's
-GLANCE = 0.01  # seconds between two looks at the child
-
-
-@dataclass(frozen=True)
-class Job:
-    """A run to read back.  steps: of its grid.  wide: in float64, its module too; else as shipped, in float32."""
-
-    steps: int
-    wide: bool
+from .launch import RESOLVE, Child, Job, launched
 
 
 @dataclass(frozen=True)
@@ -75,67 +58,28 @@ class Answer:
 
 
 def probe(target: str, jobs: Sequence[Job], timeout: float, resolve: str = RESOLVE) -> Answer:
-    """Trace a target in a child process, once for every job, the sampler built afresh for each.
+    """Trace a target in a child process; see launched and answer."""
+    with launched(target, jobs, resolve) as child:
+        return answer(child, timeout)
+
+
+def answer(child: Child, timeout: float) -> Answer:
+    """What a child has to say, waiting until it is done; it is ended.
 
     timeout: seconds for all of it, the import of the target included, Python's and torch's own start not. What is
-    done by then is kept. resolve: "module:function", from the target's name to a Target.
-    The child's standard output is kept from ours; its process group is gone when this returns. It keeps a target from
-    harming this process by accident: it is no sandbox against malice.
+    done by then is kept.
     """
-    with tempfile.TemporaryDirectory(prefix="samplerproof-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        request = {"target": target, "resolve": resolve, "jobs": [[j.steps, j.wide] for j in jobs], "folder": name}
-        (folder / "request").write_text(json.dumps(request), encoding="utf-8")
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
-        with (
-            (folder / "request").open("rb") as stdin,
-            (folder / "stdout").open("wb") as stdout,
-            (folder / "stderr").open("wb") as stderr,
-        ):
-            process = subprocess.Popen(
-                # -P: what lies in the current folder must not stand in for what the child itself imports.
-                [sys.executable, "-P", "-m", "samplerproof.numerics.conformance.child"],
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                env=environment,
-                start_new_session=True,
-            )
-            try:
-                over = _wait(process, folder, timeout)
-            finally:
-                _end(process)
-        ending = Failure("timeout", f"still running after {timeout:g} s") if over else _ending(process, folder)
-        return _answer(folder, jobs, ending)
+    over = child.over(timeout)
+    child.end()
+    ending = Failure("timeout", f"still running after {timeout:g} s") if over else _ending(child)
+    return _answer(child.folder, child.jobs, ending)
 
 
-def _wait(process: subprocess.Popen[bytes], folder: Path, timeout: float) -> bool:
-    """Whether the time is over before the child is done."""
-    deadline, ready = time.monotonic() + START, False
-    while process.poll() is None and not (folder / "done").exists():
-        now = time.monotonic()
-        if not ready and (folder / "ready").exists():
-            ready, deadline = True, now + timeout
-        if now > deadline:
-            return True
-        time.sleep(GLANCE)
-    return False
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the child and what it started, and collect it."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # the group is gone; macOS says the second of a dead one
-        process.kill()
-    process.wait()
-
-
-def _ending(process: subprocess.Popen[bytes], folder: Path) -> Failure:
+def _ending(child: Child) -> Failure:
     """What is to be said of a job without an answer, from how the child ended."""
-    code = process.returncode
-    if not (folder / "ready").exists():
-        lines = (folder / "stderr").read_text(encoding="utf-8", errors="replace").splitlines()
+    code = child.process.returncode
+    if not (child.folder / "ready").exists():
+        lines = (child.folder / "stderr").read_text(encoding="utf-8", errors="replace").splitlines()
         return Failure("start", f"the child process did not start: {lines[-1] if lines else f'exit code {code}'}")
     if code < 0:
         return Failure("crash", f"the process was ended by {signal.Signals(-code).name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,7 +14,7 @@ from ..catalogue import METHODS, resolve
 from ..coefficients import plan
 from ..errors import InputError, SamplingError
 from ..grids import Grid
-from ..readback import Trace, of_tableau, table, trace
+from ..readback import Trace, image, table
 from ..records import Record
 from ..tableau import Tableau, assemble
 from .path import column, grid_of
@@ -39,14 +39,21 @@ QUIET = "no noise in the last step"
 SHORT = "steps of fewer evaluations by its lower orders"
 
 
-def candidates(found: Trace, process: str, names: tuple[str, ...] = ()) -> Iterator[Reference]:
-    """Every record that asks its model in the same steps as the trace, or just those named, each in every variant.
+def candidates(found: Trace, process: str, names: Sequence[str] | None = None) -> Iterator[Reference]:
+    """Every record that asks its model in the same steps as the trace, of those named, each in every variant.
 
+    names: None for the whole catalogue, or rather for what draws noise in it if the trace does, else for what does not.
     Raises InputError where the points of the trace make no grid.
     """
     grid = grid_of(process, found.grid)
-    for record in [resolve(name) for name in names] or METHODS.values():
-        yield from variants(found, grid, record)
+    for name in similar(found) if names is None else names:
+        yield from variants(found, grid, resolve(name))
+
+
+def similar(found: Trace) -> list[str]:
+    """The records that draw noise as the trace does, or does not."""
+    draws = bool(found.vectors[:, 1 + found.nfe :].any())
+    return [name for name, record in METHODS.items() if record.stochastic == draws]
 
 
 def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
@@ -58,7 +65,7 @@ def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
             continue
         try:
             tableau = assemble(record, methods, grid, numbers=_numbers(record, found, grid))
-            read = table(trace(of_tableau(tableau, found.prediction, found.grid)), record.name)
+            read = table(image(tableau, found.prediction, found.grid), record.name)
         except (InputError, SamplingError):  # not a method for this grid: its frame, its stages or its weights at the
             continue  # stages of the trace do not exist here
         yield Reference(record, ending, read)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..readback import Stranger
+
+if TYPE_CHECKING:  # torch is not needed to say what is wrong with a target
+    from ..readback import Stranger
 
 
 @dataclass(frozen=True)

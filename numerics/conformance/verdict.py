@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..catalogue import METHODS, resolve
+from ..catalogue import resolve
 from ..errors import InputError
 from ..readback import Trace, table
 from ..tableau import Tableau
@@ -17,7 +17,7 @@ from . import lint
 from .compare import Deviation, deviations, same_shape
 from .orders import local_orders, observed_errors, slope
 from .path import lam_of
-from .references import Reference, candidates
+from .references import Reference, candidates, similar
 
 IDENTICAL = 1e-14
 CANCELS = (
@@ -75,7 +75,8 @@ class Step:
 class Verdict:
     """The answer of `samplerproof verify`; the first eight are those of its contract.
 
-    steps: row by row against the reference.  growth: {N: roundoff as shipped}.  errors: {N: what the observed order is the slope of}.  nominal_order: of the record it equals.
+    steps: row by row against the reference.  growth: {N: roundoff as shipped}.  nominal_order: of the record it equals.
+    errors: {N: error}, whose slope the observed order is.
     """
 
     target: str
@@ -208,16 +209,15 @@ def _pairs(shipped: Trace, wide: Trace, found: Tableau, exact: Tableau, process:
 
     As shipped only those are compared that are near in float64, and the named one: the others differ anyway.
     """
-    extra = (named,) if named is not None and named not in METHODS else ()
     near = {}
-    for reference in [*candidates(wide, process), *(candidates(wide, process, extra) if extra else ())]:
+    for reference in candidates(wide, process, [*dict.fromkeys([*similar(wide), *([named] if named else [])])]):
         if same_shape(exact, reference.table):
             errors = deviations(exact, reference.table)
             if reference.record.name == named or min(d.error for d in errors) < NEAR:
                 near[reference.name] = reference, errors
     names = tuple(dict.fromkeys(reference.record.name for reference, _ in near.values()))
     pairs = []
-    for twin in candidates(shipped, process, names) if names else ():
+    for twin in candidates(shipped, process, names):
         if twin.name in near and same_shape(found, twin.table):
             reference, errors = near[twin.name]
             pairs.append(_Pair(reference, deviations(found, twin.table), errors))
