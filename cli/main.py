@@ -151,6 +151,7 @@ def verify(
     ],
     against: Annotated[str | None, typer.Option(help="The sampler that it should be.  [default: by its name]")] = None,
     steps: Annotated[int, typer.Option(help="Steps of the run that is judged.")] = 20,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Run its options and 5 to 60 steps, too.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds that the target may take.")] = 60.0,
     json: Json = False,
     html: Annotated[Path | None, typer.Option(help="Write the answer as a page, too.")] = None,
@@ -159,11 +160,14 @@ def verify(
     from . import show
     from .verify import verify
 
-    verdict = verify(target, against, steps, timeout)
     if html is not None:
-        from .page import write
+        from . import page
 
-        write(verdict, html)
+        page.check(html)
+    with show.progress("verify") as progress:
+        verdict = verify(target, against, steps, timeout, sweep, progress)
+    if html is not None:
+        page.write(verdict, html)
     if json:
         show.json(verdict.plain())
     else:

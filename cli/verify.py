@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from ..numerics.catalogue import resolve
 from ..numerics.conformance.launch import Job, launched
 from ..numerics.conformance.target import split
 from ..numerics.errors import InputError
+from ..numerics.progress import Progress
 
 if TYPE_CHECKING:
     from ..numerics.conformance.isolation import Answer, Outcome
@@ -20,9 +24,10 @@ if TYPE_CHECKING:
 REFINEMENTS, LONGER = (2, 4, 8), (5, 25)
 
 
-def verify(target: str, against: str | None, steps: int, timeout: float) -> Verdict:
+def verify(target: str, against: str | None, steps: int, timeout: float, sweep: bool, progress: Progress) -> Verdict:
     """The verdict on a target; the run in float64 and the finer ones are for it what the shipped one is measured by.
 
+    sweep: whether it is run on 5 to 60 steps, too, and so with every option at its other values.
     Raises InputError on a target, record, number of steps or time limit that cannot be meant.
     """
     split(target)
@@ -35,10 +40,11 @@ def verify(target: str, against: str | None, steps: int, timeout: float) -> Verd
     jobs = [Job(steps, False), Job(steps, True)]
     jobs += [Job(steps * k, True, again=False) for k in REFINEMENTS]
     jobs += [Job(steps * k, False, again=False) for k in LONGER]
-    with launched(target, jobs) as child:
+    with launched(target, jobs, sweep=sweep) as child:
         from ..numerics.conformance.isolation import answer  # loads torch, while the child does so too
 
-        return _judged(answer(child, timeout), target, steps, against)
+        found = answer(child, timeout, progress)
+        return replace(_with_sweep(_judged(found, target, steps, against), found), versions=versions(target))
 
 
 def _judged(answer: Answer, target: str, steps: int, against: str | None) -> Verdict:
@@ -72,3 +78,36 @@ def _with_state(verdict: Verdict, answer: Answer, steps: int) -> Verdict:
 
     said = dict.fromkeys(line for o in answer.outcomes if o.job.steps == steps for line in o.state)
     return replace(verdict, findings=[*verdict.findings, *(Finding("state", None, line) for line in said)])
+
+
+def _with_sweep(verdict: Verdict, answer: Answer) -> Verdict:
+    """The verdict with the settings that were run, and what failed in them."""
+    from ..numerics.conformance.verdict import Finding
+
+    findings = [
+        Finding(trouble.kind, None, f"{setting.target} on N = {ranges(trouble.steps)}: {trouble.what}")
+        for setting in answer.sweep
+        for trouble in setting.troubles
+    ]
+    return replace(verdict, sweep=list(answer.sweep), findings=[*verdict.findings, *findings])
+
+
+def versions(target: str) -> dict[str, str]:
+    """Of what it was run with: the library of the target, torch and this package, as far as they are installed."""
+    library = split(target)[0].partition(".")[0]
+    found = {}
+    for name in ("samplerproof", "torch", library):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """5..9, 11 of 5, 6, 7, 8, 9, 11."""
+    runs: list[list[int]] = []
+    for n in sorted(numbers):
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    return ", ".join(f"{run[0]}..{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

@@ -23,7 +23,7 @@ import torch
 from .conformance.guard import guarded
 from .conformance.resolve import resolve
 from .conformance.target import Target
-from .conformance.verdict import Failure, Finding, Runs, Subject, Verdict, judge
+from .conformance.verdict import Failure, Finding, Subject, Verdict, judge
 from .errors import InputError
 from .readback import Trace, trace
 
@@ -40,20 +40,22 @@ def assert_conforms(sampler: Sampler, name: str, steps: int = 20, options: Mappi
     on a sampler or name that cannot be meant.
     """
     target = _target(sampler, options)
-    verdict = judge(_subject(target), _runs(target, (steps,)), steps, against=name)
+    runs = {(steps, wide): _run(target, steps, wide) for wide in (False, True)}
+    verdict = judge(_subject(target), runs, steps, against=name)
     if verdict.verdict not in ("identical", "roundoff"):
         raise AssertionError(_told(f"{target.name} is not {name}: {verdict.verdict}", verdict.findings))
     return verdict
 
 
 def assert_order(sampler: Sampler, order: int, steps: int = 20, options: Mapping[str, Any] | None = None) -> Verdict:
-    """That the error on a mixture with exact model falls like N^-order or faster, from 4 to 8 times `steps` steps.
+    """That the error on a mixture with exact model falls like N^-order or faster, on up to 8 times `steps` steps.
 
     For a sampler that draws noise: the error of the variance on a Gaussian. The verdict is returned.
     Raises AssertionError that says what was observed, and the local orders; InputError as assert_conforms.
     """
     target = _target(sampler, options)
-    verdict = judge(_subject(target), _runs(target, tuple(steps * factor for factor in REFINEMENTS)), steps)
+    runs = {(steps * k, True): _run(target, steps * k, True) for k in REFINEMENTS}
+    verdict = judge(_subject(target), {(steps, False): _run(target, steps, False)} | runs, steps)
     seen = verdict.observed_order
     if seen is None:
         raise AssertionError(_told(f"{target.name}: no order can be observed: {verdict.verdict}", verdict.findings))
@@ -81,10 +83,6 @@ def _target(sampler: Sampler, options: Mapping[str, Any] | None) -> Target:
 
 def _subject(target: Target) -> Subject:
     return Subject(target.name, target.process, target.reference, target.promises, target.nonlinear)
-
-
-def _runs(target: Target, counts: tuple[int, ...]) -> Runs:
-    return {(n, wide): _run(target, n, wide) for n in counts for wide in (False, True)}
 
 
 def _run(target: Target, steps: int, wide: bool) -> Trace | Failure:

@@ -8,7 +8,7 @@ import resource
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ..readback import Draw, Finish, Model, Stranger, Trace, trace
 from .guard import guarded
 from .isolation import plain_trace
 from .launch import Job
+from .sweep import runs
 from .target import NoTable, Target
 
 GIB = 1 << 30
@@ -31,7 +32,7 @@ LONGEST = 300  # characters of a message
 
 
 def main() -> None:
-    """Read the request, and leave in its folder: ready, target, job-0, job-1, …, done."""
+    """Read the request, and leave in its folder: ready, target, job-0, job-1, …, sweep-0, …, done."""
     request = json.load(sys.stdin)
     folder = Path(request["folder"])
     _limit()
@@ -39,14 +40,20 @@ def main() -> None:
     sys.path.insert(0, os.getcwd())  # as `python -m` has it: the user's own modules
     try:
         module, _, name = request["resolve"].partition(":")
-        target: Target = getattr(import_module(module), name)(request["target"])
+        resolve = getattr(import_module(module), name)
+        target: Target = resolve(request["target"])
     except BaseException as fault:
         _leave(folder / "target", {"failure": _said(fault, None)})
     else:
-        names = ("name", "process", "reference", "promises", "nonlinear")
+        names = ("name", "process", "reference", "promises", "nonlinear", "variants")
         _leave(folder / "target", {"about": {key: getattr(target, key) for key in names}})
+        settings = (target.name, *target.variants) if request["sweep"] else ()
+        (folder / "total").write_text(str(len(request["jobs"]) + len(settings)), encoding="utf-8")
         for k, job in enumerate(request["jobs"]):
             _leave(folder / f"job-{k}", _work(target, Job(*job), _Notes(folder, k)))
+        for k, setting in enumerate(settings):
+            notes = _Notes(folder, len(request["jobs"]) + k)
+            _leave(folder / f"sweep-{k}", asdict(runs(setting, resolve, notes.note)))
     (folder / "done").touch()
 
 

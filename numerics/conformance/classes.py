@@ -23,8 +23,10 @@ def one_row(made: Any, answer: Tensor, timestep: Any, x: Tensor, arguments: Chos
 
 
 def plainly(made: Any, steps: int) -> None:
-    """Set the timesteps, and start from the first, as pipelines do."""
-    made.set_timesteps(steps)
+    """Set the timesteps, and start from the first, as pipelines do; where the shift of the grid depends on the size of
+    an image, it is by e.
+    """
+    made.set_timesteps(steps, **({"mu": 1.0} if made.config.get("use_dynamic_shifting") else {}))
     if hasattr(made, "set_begin_index"):
         made.set_begin_index(0)
 

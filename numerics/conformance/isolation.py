@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..points import Point
+from ..progress import Progress, silent
 from ..readback import Trace
 from .launch import RESOLVE, Child, Job, launched
+from .sweep import Setting, Trouble
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class About:
     reference: str | None
     promises: int | None
     nonlinear: tuple[str, ...]
+    variants: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Answer:
-    """about: None if the target could not be built; then every outcome is that failure."""
+    """about: None if the target could not be built; then every outcome is that failure.
+
+    sweep: as far as it came, the settings in order: the target and its variants.
+    """
 
     about: About | None
     outcomes: tuple[Outcome, ...]
+    sweep: tuple[Setting, ...] = ()
 
 
 def probe(target: str, jobs: Sequence[Job], timeout: float, resolve: str = RESOLVE) -> Answer:
@@ -63,16 +70,17 @@ def probe(target: str, jobs: Sequence[Job], timeout: float, resolve: str = RESOL
         return answer(child, timeout)
 
 
-def answer(child: Child, timeout: float) -> Answer:
+def answer(child: Child, timeout: float, progress: Progress = silent) -> Answer:
     """What a child has to say, waiting until it is done; it is ended.
 
-    timeout: seconds for all of it, the import of the target included, Python's and torch's own start not. What is
-    done by then is kept.
+    timeout: seconds for all jobs, the import of the target included, Python's and torch's own start not; and for every
+    setting of a sweep as many again. What is done by then is kept.
     """
-    over = child.over(timeout)
+    over = child.over(timeout, progress)
     child.end()
     ending = Failure("timeout", f"still running after {timeout:g} s") if over else _ending(child)
-    return _answer(child.folder, child.jobs, ending)
+    found = _answer(child.folder, child.jobs, ending)
+    return replace(found, sweep=_sweep(child, found.about, ending)) if child.sweep and found.about else found
 
 
 def _ending(child: Child) -> Failure:
@@ -114,7 +122,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _about(plain: Any) -> About | None:
     try:
-        return About(**{**plain, "nonlinear": tuple(plain["nonlinear"])})
+        return About(**{**plain, **{name: tuple(plain[name]) for name in ("nonlinear", "variants")}})
     except (TypeError, KeyError):
         return None
 
@@ -133,6 +141,22 @@ def _outcome(job: Job, plain: dict[str, Any]) -> Outcome | None:
         return Outcome(job, found, failure, tuple(plain["state"])) if (found is None) != (failure is None) else None
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _sweep(child: Child, about: About, ending: Failure) -> tuple[Setting, ...]:
+    """What it came to; a setting that ended the process, or the time, is the last."""
+    found: list[Setting] = []
+    for k, target in enumerate((about.name, *about.variants)):
+        plain = _load(child.folder / f"sweep-{k}")
+        try:
+            troubles = tuple(Trouble(t["kind"], tuple(t["steps"]), t["what"]) for t in plain["troubles"])
+            found.append(Setting(plain["target"], plain["refused"], troubles))
+        except (KeyError, TypeError):
+            steps = _progress(child.folder, len(child.jobs) + k)
+            if steps is not None:
+                found.append(Setting(target, None, (Trouble("exception", (steps,), ending.message),)))
+            break
+    return tuple(found)
 
 
 def _progress(folder: Path, job: int) -> int | None:

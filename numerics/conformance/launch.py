@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..progress import Progress, silent
+
 RESOLVE = "samplerproof.numerics.conformance.resolve:resolve"
 START = 120.0  # seconds that Python and torch may take to start, which are not the target's
 GLANCE = 0.01  # seconds between two looks at the child
@@ -33,26 +35,37 @@ class Job:
 
 @dataclass(frozen=True)
 class Child:
-    """A process at work on jobs.  folder: what it was asked, and where it leaves its answers one by one."""
+    """A process at work on jobs, and a sweep after them.  folder: where it leaves its answers one by one."""
 
     process: subprocess.Popen[bytes]
     folder: Path
     jobs: tuple[Job, ...]
+    sweep: bool
 
-    def over(self, timeout: float) -> bool:
-        """Wait until it is done, and end it; whether the time is over before.
+    def over(self, timeout: float, progress: Progress = silent) -> bool:
+        """Wait until it is done; whether the time is over before.
 
-        timeout: seconds from when Python and torch have started there.
+        timeout: seconds from when Python and torch have started there; once the jobs are done, for every setting of
+        the sweep.  progress(done, total, label): told whenever an answer has come.
         """
-        deadline, ready = time.monotonic() + START, False
+        deadline, ready, come = time.monotonic() + START, False, 0
         while self.process.poll() is None and not (self.folder / "done").exists():
             now = time.monotonic()
             if not ready and (self.folder / "ready").exists():
                 ready, deadline = True, now + timeout
+            if (answers := self._answers()) > come:
+                come = answers
+                progress(come, int((self.folder / "total").read_text(encoding="utf-8")), "")
+                if come >= len(self.jobs):
+                    deadline = now + timeout
             if now > deadline:
                 return True
             time.sleep(GLANCE)
         return False
+
+    def _answers(self) -> int:
+        names = os.listdir(self.folder)
+        return sum(name.startswith(("job-", "sweep-")) and not name.endswith(".part") for name in names)
 
     def end(self) -> None:
         """End the child and what it started, and collect it."""
@@ -64,10 +77,10 @@ class Child:
 
 
 @contextmanager
-def launched(target: str, jobs: Sequence[Job], resolve: str = RESOLVE) -> Iterator[Child]:
+def launched(target: str, jobs: Sequence[Job], resolve: str = RESOLVE, sweep: bool = False) -> Iterator[Child]:
     """A child process that traces a target, once for every job, the sampler built afresh for each.
 
-    resolve: "module:function", from the target's name to a Target.
+    resolve: "module:function", from the target's name to a Target.  sweep: whether its variants are run afterwards.
     Its standard output is kept from ours; its process group and folder are gone in the end. It keeps a target from
     harming this process by accident: it is no sandbox against malice.
     """
@@ -77,6 +90,7 @@ def launched(target: str, jobs: Sequence[Job], resolve: str = RESOLVE) -> Iterat
             "target": target,
             "resolve": resolve,
             "folder": name,
+            "sweep": sweep,
             "jobs": [[j.steps, j.wide, j.again] for j in jobs],
         }
         (folder / "request").write_text(json.dumps(request), encoding="utf-8")
@@ -95,7 +109,7 @@ def launched(target: str, jobs: Sequence[Job], resolve: str = RESOLVE) -> Iterat
                 env=environment,
                 start_new_session=True,
             )
-            child = Child(process, folder, tuple(jobs))
+            child = Child(process, folder, tuple(jobs), sweep)
             try:
                 yield child
             finally:

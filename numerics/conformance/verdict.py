@@ -12,12 +12,12 @@ import torch
 from ..catalogue import resolve
 from ..errors import InputError
 from ..readback import Trace, table
-from ..tableau import Tableau
 from . import lint
 from .compare import Deviation, deviations, same_shape
 from .orders import local_orders, observed_errors, slope
 from .path import lam_of
 from .references import Reference, candidates, similar
+from .sweep import Setting
 
 IDENTICAL = 1e-14
 CANCELS = (
@@ -75,8 +75,9 @@ class Step:
 class Verdict:
     """The answer of `samplerproof verify`; the first eight are those of its contract.
 
-    steps: row by row against the reference.  growth: {N: roundoff as shipped}.  nominal_order: of the record it equals.
-    errors: {N: error}, whose slope the observed order is.
+    nominal_order: of the record it equals.  steps: row by row against the reference.
+    growth: {N: roundoff as shipped}, where it conforms.  errors: {N: error}, whose slope the observed order is.
+    sweep: the settings that were run, if asked for.  versions: of what it was run with.
     """
 
     target: str
@@ -93,6 +94,8 @@ class Verdict:
     steps: list[Step] = field(default_factory=list)
     growth: dict[int, float] = field(default_factory=dict)
     errors: dict[int, float] = field(default_factory=dict)
+    sweep: list[Setting] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -140,9 +143,8 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
     lost = _non_finite(shipped)
     if lost is not None:
         return replace(base, verdict="non-finite", findings=[lost, *findings])
-    found, exact = table(shipped), table(wide)
     try:
-        pairs = _pairs(shipped, wide, found, exact, subject.process, base.reference)
+        pairs = _pairs(shipped, wide, subject.process, base.reference)
     except InputError as fault:
         findings.append(Finding("grid", None, f"no reference on this grid: {fault}"))
         pairs = []
@@ -162,7 +164,7 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
         max_relative_error_float64=best.error_float64,
         steps=rows,
         nominal_order=best.reference.record.order if best.conforms else None,
-        growth=_growth(subject, runs, best.reference),
+        growth=_growth(subject, runs, best.reference) if best.conforms else {},
     )
     if not best.conforms:
         return replace(
@@ -204,20 +206,27 @@ class _Pair:
         return self.error <= IDENTICAL or self.error_float64 <= max(IDENTICAL, CANCELS * self.error)
 
 
-def _pairs(shipped: Trace, wide: Trace, found: Tableau, exact: Tableau, process: str, named: str | None) -> list[_Pair]:
-    """Every record of the same steps beside the two runs, the named one with its parameters among them.
+def _pairs(shipped: Trace, wide: Trace, process: str, named: str | None) -> list[_Pair]:
+    """The named record beside the two runs, in every variant; unless it conforms, the whole catalogue too."""
+    own = _beside(shipped, wide, process, [named]) if named else []
+    if any(p.conforms for p in own):
+        return own
+    return own + _beside(shipped, wide, process, [name for name in similar(wide) if name != named])
 
-    As shipped only those are compared that are near in float64, and the named one: the others differ anyway.
+
+def _beside(shipped: Trace, wide: Trace, process: str, names: list[str]) -> list[_Pair]:
+    """These records where they ask their model in the same steps, and have a row that is near in float64 or are alone:
+    the others differ anyway.
     """
+    found, exact = table(shipped), table(wide)
     near = {}
-    for reference in candidates(wide, process, [*dict.fromkeys([*similar(wide), *([named] if named else [])])]):
+    for reference in candidates(wide, process, names):
         if same_shape(exact, reference.table):
             errors = deviations(exact, reference.table)
-            if reference.record.name == named or min(d.error for d in errors) < NEAR:
+            if len(names) == 1 or min(d.error for d in errors) < NEAR:
                 near[reference.name] = reference, errors
-    names = tuple(dict.fromkeys(reference.record.name for reference, _ in near.values()))
     pairs = []
-    for twin in candidates(shipped, process, names):
+    for twin in candidates(shipped, process, [*dict.fromkeys(reference.record.name for reference, _ in near.values())]):
         if twin.name in near and same_shape(found, twin.table):
             reference, errors = near[twin.name]
             pairs.append(_Pair(reference, deviations(found, twin.table), errors))
@@ -344,7 +353,7 @@ def _promise(reference: Reference, subject: Subject) -> list[Finding]:
             "order",
             None,
             f"its name or option speaks of order {subject.promises}; it equals {reference.record.name}, whose order is "
-            f"proved to be {order} and no higher",
+            f"proved to be {order} and no higher: samplerproof prove {reference.record.name}",
         )
     ]
 
