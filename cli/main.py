@@ -157,8 +157,8 @@ def verify(
     html: Annotated[Path | None, typer.Option(help="Write the answer as a page, too.")] = None,
 ) -> None:
     """Tell which formula a sampler is and of which order; exit code 1 if it does not conform."""
+    from ..numerics.conformance.verify import verify
     from . import show
-    from .verify import verify
 
     if html is not None:
         from . import page

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from ..numerics.conformance.verdict import Verdict
+from ..numerics.conformance.answers import Verdict
+from ..numerics.conformance.verify import ranges
 from ..numerics.errors import InputError
 from ..numerics.studies.run import check_writable, write_text
-from .verify import ranges
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8886; --off: #e5393522; }

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
-    from ..numerics.conformance.verdict import Verdict
+    from ..numerics.conformance.answers import Verdict
 
 PIPE_WIDTH = 200  # a pipe has no width of its own; wide enough that no cell is cut
 

@@ -20,10 +20,11 @@ from typing import Any
 
 import torch
 
+from .conformance.answers import Failure, Finding, Subject, Verdict
 from .conformance.guard import guarded
 from .conformance.resolve import resolve
 from .conformance.target import Target
-from .conformance.verdict import Failure, Finding, Subject, Verdict, judge
+from .conformance.verdict import judge
 from .errors import InputError
 from .readback import Trace, trace
 

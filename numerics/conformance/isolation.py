@@ -13,8 +13,8 @@ import torch
 from ..points import Point
 from ..progress import Progress, silent
 from ..readback import Trace
+from .answers import Setting, Trouble
 from .launch import RESOLVE, Child, Job, launched
-from .sweep import Setting, Trouble
 
 
 @dataclass(frozen=True)

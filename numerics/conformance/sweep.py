@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..points import Point
+from .answers import Setting, Trouble
 from .guard import guarded
 from .target import Target, typed
 
@@ -37,24 +37,6 @@ CHOICES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("timestep_type", ("discrete", "continuous")),
     ("variance_type", ("fixed_small", "fixed_small_log", "fixed_large")),
 )
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """On these numbers of steps a run failed alike.  kind: "exception" or "non-finite".  what: one line."""
-
-    kind: str
-    steps: tuple[int, ...]
-    what: str
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A target as it is typed, and its troubles.  refused: why it cannot be built so; it says so itself."""
-
-    target: str
-    refused: str | None
-    troubles: tuple[Trouble, ...]
 
 
 def varied(library: str, name: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from samplerproof.cli.main import run
-from samplerproof.cli.verify import ranges
+from samplerproof.numerics.conformance.verify import ranges
 
 Command = Callable[..., tuple[int, str, str]]
 

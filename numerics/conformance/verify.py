@@ -9,25 +9,34 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from ..numerics.catalogue import resolve
-from ..numerics.conformance.launch import Job, launched
-from ..numerics.conformance.target import split
-from ..numerics.errors import InputError
-from ..numerics.progress import Progress
+from ..catalogue import resolve
+from ..errors import InputError
+from ..progress import Progress, silent
+from .answers import Failure, Finding, Subject, Verdict
+from .launch import RESOLVE, Job, launched
+from .target import split
 
 if TYPE_CHECKING:
-    from ..numerics.conformance.isolation import Answer, Outcome
-    from ..numerics.conformance.verdict import Failure, Verdict
-    from ..numerics.readback import Trace
+    from ..readback import Trace
+    from .isolation import Answer, Outcome
 
 # Multiples of the steps asked for: in float64 orders are read from them, as shipped the growth of roundoff.
 REFINEMENTS, LONGER = (2, 4, 8), (5, 25)
 
 
-def verify(target: str, against: str | None, steps: int, timeout: float, sweep: bool, progress: Progress) -> Verdict:
+def verify(
+    target: str,
+    against: str | None = None,
+    steps: int = 20,
+    timeout: float = 60.0,
+    sweep: bool = False,
+    progress: Progress = silent,
+    resolver: str = RESOLVE,
+) -> Verdict:
     """The verdict on a target; the run in float64 and the finer ones are for it what the shipped one is measured by.
 
     sweep: whether it is run on 5 to 60 steps, too, and so with every option at its other values.
+    resolver: "module:function", which makes a Target of its name.
     Raises InputError on a target, record, number of steps or time limit that cannot be meant.
     """
     split(target)
@@ -40,15 +49,15 @@ def verify(target: str, against: str | None, steps: int, timeout: float, sweep: 
     jobs = [Job(steps, False), Job(steps, True)]
     jobs += [Job(steps * k, True, again=False) for k in REFINEMENTS]
     jobs += [Job(steps * k, False, again=False) for k in LONGER]
-    with launched(target, jobs, sweep=sweep) as child:
-        from ..numerics.conformance.isolation import answer  # loads torch, while the child does so too
+    with launched(target, jobs, resolver, sweep) as child:
+        from .isolation import answer  # loads torch, while the child does so too
 
         found = answer(child, timeout, progress)
         return replace(_with_sweep(_judged(found, target, steps, against), found), versions=versions(target))
 
 
 def _judged(answer: Answer, target: str, steps: int, against: str | None) -> Verdict:
-    from ..numerics.conformance.verdict import Finding, Subject, Verdict, judge
+    from .verdict import judge
 
     if answer.about is None:
         failure = answer.outcomes[0].failure
@@ -63,8 +72,6 @@ def _judged(answer: Answer, target: str, steps: int, against: str | None) -> Ver
 
 
 def _run(outcome: Outcome) -> Trace | Failure:
-    from ..numerics.conformance.verdict import Failure
-
     if outcome.trace is not None:
         return outcome.trace
     failure = outcome.failure
@@ -74,16 +81,12 @@ def _run(outcome: Outcome) -> Trace | Failure:
 
 def _with_state(verdict: Verdict, answer: Answer, steps: int) -> Verdict:
     """The verdict with what the target did beside its work."""
-    from ..numerics.conformance.verdict import Finding
-
     said = dict.fromkeys(line for o in answer.outcomes if o.job.steps == steps for line in o.state)
     return replace(verdict, findings=[*verdict.findings, *(Finding("state", None, line) for line in said)])
 
 
 def _with_sweep(verdict: Verdict, answer: Answer) -> Verdict:
     """The verdict with the settings that were run, and what failed in them."""
-    from ..numerics.conformance.verdict import Finding
-
     findings = [
         Finding(trouble.kind, None, f"{setting.target} on N = {ranges(trouble.steps)}: {trouble.what}")
         for setting in answer.sweep
