@@ -17,6 +17,7 @@ from .compare import Deviation, deviations, same_shape
 from .orders import local_orders, observed_errors, slope
 from .path import lam_of
 from .references import Reference, candidates, similar
+from .still import moving
 
 IDENTICAL = 1e-14
 CANCELS = (
@@ -56,6 +57,8 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
     lost = _non_finite(shipped)
     if lost is not None:
         return replace(base, verdict="non-finite", findings=[lost, *findings])
+    runs = {job: moving(run) if isinstance(run, Trace) else run for job, run in runs.items()}
+    shipped, wide = moving(shipped), moving(wide)
     try:
         pairs = _pairs(shipped, wide, subject.process, base.reference)
     except InputError as fault:
@@ -64,7 +67,7 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
     matches = [p for p in pairs if p.conforms]
     result = replace(base, matches=[p.reference.name for p in matches], findings=findings)
     result = _orders(result, subject, runs)
-    own = [p for p in pairs if p.reference.record.name == base.reference] if base.reference else pairs
+    own = [p for p in pairs if p.reference.record.name == base.reference or (not base.reference and p.shared)]
     best = min(own, key=lambda p: (not p.conforms, p.error_float64, p.error), default=None)
     if best is None:
         return replace(
@@ -112,6 +115,11 @@ class _Pair:
     @property
     def error_float64(self) -> float:
         return max(d.error for d in self.wide)
+
+    @property
+    def shared(self) -> bool:
+        """Whether a row is the same."""
+        return min(d.error for d in self.wide) <= IDENTICAL
 
     @property
     def conforms(self) -> bool:
@@ -252,9 +260,7 @@ def _no_match(reference: str | None, pairs: Sequence[_Pair]) -> Finding:
         return Finding("formula", None, f"{reference} does not ask its model in these steps; the run is {equal[0]}")
     if reference is not None:
         return Finding("formula", None, f"{reference} does not ask its model in these steps, or not on this grid")
-    return Finding(
-        "formula", None, "the catalogue has no record of this name, and none that asks its model in these steps"
-    )
+    return Finding("formula", None, "the catalogue has no record of this name, and none of its records has these rows")
 
 
 def _promise(reference: Reference, subject: Subject) -> list[Finding]:
