@@ -38,7 +38,7 @@ def table(answer: dict[str, Any]) -> str:
 
 
 def discrepancies(answer: dict[str, Any]) -> str:
-    """One entry for each: library and version, what was run, the numbers, the proof, the repair and what it leads to."""
+    """For each: library and version, what was run, the numbers, the proof, the repair and what it leads to."""
     parts = ["# Discrepancies", _made(answer)]
     for entry in answer["discrepancies"]:
         parts += _entry(entry)

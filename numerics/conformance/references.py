@@ -13,11 +13,12 @@ from torch import Tensor
 from ..catalogue import METHODS, resolve
 from ..coefficients import plan
 from ..errors import InputError, SamplingError
+from ..generated.frames import FRAMES
 from ..grids import Grid
 from ..readback import Trace, image, table
 from ..records import Record
 from ..tableau import Tableau, assemble
-from .path import column, grid_of
+from .path import clock_at, grid_of
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
         if sum(1 if m is None else m.nfe_per_step for m in methods) != found.nfe:
             continue
         try:
-            tableau = assemble(record, methods, grid, numbers=_numbers(record, found, grid))
+            tableau = assemble(record, methods, grid, numbers=_numbers(record, methods, found, grid))
             read = table(image(tableau, found.prediction, found.grid), record.name)
         except (InputError, SamplingError):  # not a method for this grid: its frame, its stages or its weights at the
             continue  # stages of the trace do not exist here
@@ -115,19 +116,21 @@ def _asked(found: Trace) -> list[int]:
     return [made[n + 1] + (n + 1 == steps) for n in range(steps)]
 
 
-def _numbers(record: Record, found: Trace, grid: Grid) -> dict[str, Tensor]:
-    """Parameters by step: those the trace names, and the places of free stages, as fractions of each step in lambda."""
+def _numbers(record: Record, methods: Sequence[Record | None], found: Trace, grid: Grid) -> dict[str, Tensor]:
+    """Parameters by step: those the trace names, and the places of stages, as fractions of each step in the clock.
+
+    Free stages, and those at the middle of the step in t: which t a stranger's levels are numbered by is not known.
+    """
     given = {s: torch.tensor(v, dtype=torch.float64) for s, v in found.numbers.items() if s in record.numbers}
-    names = [row.to for row in record.rows if isinstance(row.to, str) and row.to in record.numbers]
-    if not names:
-        return given
-    lam, at = grid.columns.lam, column(found.points)
-    places: dict[str, list[float]] = {name: [] for name in names}
-    for n in range(grid.steps):
-        inside = [i for i, to in enumerate(found.step) if to == n + 1 and found.evaluated[i]][: len(names)]
-        default = [float(record.numbers[name]) for name in names]
-        seen = [float((at[i] - lam[n]) / (lam[n + 1] - lam[n])) for i in inside]
-        usable = seen if len(seen) == len(names) and all(0 < r < 1 for r in seen) else default
-        for name, r in zip(names, usable, strict=True):
-            places[name].append(r)
-    return given | {name: torch.tensor(values, dtype=torch.float64) for name, values in places.items()}
+    clock = FRAMES[record.frame].clock
+    ends, at = getattr(grid.columns, clock), clock_at(clock, found.points)
+    for n, method in enumerate(methods):
+        to = [row.to for row in method.rows if isinstance(row.to, str)] if method else []
+        inside = [i for i, end in enumerate(found.step) if end == n + 1 and found.evaluated[i]]
+        seen = [float((at[i] - ends[n]) / (ends[n + 1] - ends[n])) for i in inside[: len(to)]]
+        if method is None or len(seen) < len(to) or not all(0 < place < 1 for place in seen):
+            continue
+        for name, place in zip(to, seen, strict=True):
+            default = float(method.numbers.get(name, 0.5))
+            given.setdefault(name, torch.full((grid.steps,), default, dtype=torch.float64))[n] = place
+    return given

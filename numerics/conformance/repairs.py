@@ -30,7 +30,69 @@ class Repair:
     against: str | None = None
 
 
-REPAIRS: tuple[Repair, ...] = ()
+MULTISTEP, UNIPC, SA = "scheduling_dpmsolver_multistep", "scheduling_unipc_multistep", "scheduling_sasolver"
+SECOND_DIFFERENCE = ("D2 = (1.0 / (r0 + r1)) * (D1_0 - D1_1)", "D2 = (2.0 / (r0 + r1)) * (D1_0 - D1_1)")
+DERIVATIVE = "the second divided difference is half of what it stands for, the second derivative"
+STRIDE = (
+    "prev_timestep = timestep - self.config.num_train_timesteps // self.num_inference_steps",
+    "prev_timestep = next((int(t) for t in self.timesteps if t < timestep), -1)",
+)
+NEXT = "a step leads to where the next one starts, and not a whole number of training steps further"
+CUBIC = (
+    ("* (h**2 / 2 - (h * (1 + tau**2)", "* 0 * (h**2 / 2 - (h * (1 + tau**2)"),
+    ("* (h / 2 - (h * (1 + tau**2)", "* 0 * (h / 2 - (h * (1 + tau**2)"),
+)
+REPAIRS: tuple[Repair, ...] = (
+    Repair(
+        "diffusers:DPMSolverMultistepScheduler?solver_order=3",
+        MULTISTEP,
+        (SECOND_DIFFERENCE,),
+        DERIVATIVE,
+        "exp-adams-3",
+    ),
+    Repair(
+        "diffusers:DPMSolverMultistepScheduler?algorithm_type=dpmsolver&final_sigmas_type=sigma_min&solver_order=3",
+        MULTISTEP,
+        (SECOND_DIFFERENCE,),
+        DERIVATIVE,
+        "exp-adams-noise-3",
+    ),
+    Repair(
+        "diffusers:EDMDPMSolverMultistepScheduler?solver_order=3",
+        "scheduling_edm_dpmsolver_multistep",
+        (SECOND_DIFFERENCE,),
+        DERIVATIVE,
+        "exp-adams-3",
+    ),
+    Repair(
+        "diffusers:DPMSolverMultistepScheduler?algorithm_type=sde-dpmsolver++&solver_order=3",
+        MULTISTEP,
+        (("(2.0 * h) ** 2 - 0.5)) * D2", "(2.0 * h) ** 2 + 0.5)) * D2"),),
+        "the sign of 1/2 in the weight of the second difference",
+    ),
+    Repair(
+        "diffusers:DDIMScheduler?clip_sample=false&timestep_spacing=linspace",
+        "scheduling_ddim",
+        (STRIDE,),
+        NEXT,
+    ),
+    Repair(
+        "diffusers:UniPCMultistepScheduler?solver_type=bh1",
+        UNIPC,
+        (("x_t = x_t_ - alpha_t * B_h * pred_res", "x_t = x_t_ if D1s is None else x_t_ - alpha_t * B_h * pred_res"),),
+        "B(h) is infinite in the last step, where nothing is added",
+    ),
+    Repair(
+        "diffusers:UniPCMultistepScheduler?predict_x0=false",
+        UNIPC,
+        (
+            ("sigma_t * h_phi_1 * m0", "(alpha_t * sigma_s0 / alpha_s0 - sigma_t) * m0"),
+            ("x_t = x_t_ - sigma_t * B_h * pred_res", "x_t = x_t_ if D1s is None else x_t_ - sigma_t * B_h * pred_res"),
+        ),
+        "sigma_t (e^h - 1) in closed form: in the last step sigma_t is 0 and e^h infinite",
+    ),
+    Repair("diffusers:SASolverScheduler", SA, CUBIC, "the term of O(h^3) that the paper's formula does not have"),
+)
 
 
 def repair_of(target: str) -> Repair | None:
@@ -51,8 +113,8 @@ def _copy(repair: Repair) -> ModuleType:
     original = import_module(f"{PACKAGE}.{repair.module}")
     source = inspect.getsource(original)
     for old, new in repair.changes:
-        if source.count(old) != 1:
-            raise InputError("target", repair.target, f"{old!r} stands {source.count(old)} times in {repair.module}")
+        if old not in source:
+            raise InputError("target", repair.target, f"{old!r} is not in {repair.module} of this version")
         source = source.replace(old, new)
     copy = ModuleType(f"{original.__name__}_repaired")
     copy.__package__, copy.__file__ = PACKAGE, original.__file__
