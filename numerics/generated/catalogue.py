@@ -11,7 +11,7 @@ from ..records import Parameter, Record, Row
 RECORDS: tuple[Record, ...] = (
     Record(
         name="ddim",
-        aliases=("edm-euler", "exp-adams-1", "exp-adams-noise-1", "dpm-solver-1", "dpm-solver++-1", "unip-1", "deis-tab0", "deis-rhoab0", "diffusers:DDIMScheduler", "diffusers:DDIMParallelScheduler", "diffusers:EulerDiscreteScheduler", "diffusers:EDMEulerScheduler", "k-diffusion:sample_euler", "comfyui:ddim", "comfyui:euler",),
+        aliases=("edm-euler", "exp-adams-1", "exp-adams-noise-1", "dpm-solver-1", "dpm-solver++-1", "unip-1", "deis-tab0", "deis-rhoab0", "diffusers:DDIMScheduler", "diffusers:DDIMParallelScheduler", "diffusers:EulerDiscreteScheduler", "diffusers:EDMEulerScheduler", "diffusers:CogVideoXDDIMScheduler", "k-diffusion:sample_euler", "comfyui:ddim", "comfyui:euler",),
         family="ddim",
         kind="one-step",
         frame="data",
@@ -173,7 +173,7 @@ Record(
     ),
 Record(
         name="dpm-solver-2s",
-        aliases=(),
+        aliases=("diffusers:KDPM2DiscreteScheduler", "k-diffusion:sample_dpm_2", "comfyui:dpm_2",),
         family="dpm-solver",
         kind="multistage",
         frame="noise",
@@ -986,7 +986,7 @@ Record(
     ),
 Record(
         name="flow-euler",
-        aliases=("diffusers:FlowMatchEulerDiscreteScheduler",),
+        aliases=("diffusers:FlowMatchEulerDiscreteScheduler", "diffusers:FlowMapEulerDiscreteScheduler", "diffusers:MiniMaxH3Scheduler",),
         family="flow",
         kind="one-step",
         frame="velocity",
@@ -1004,7 +1004,7 @@ Record(
     ),
 Record(
         name="flow-heun",
-        aliases=(),
+        aliases=("diffusers:FlowMatchHeunDiscreteScheduler",),
         family="flow",
         kind="multistage",
         frame="velocity",
@@ -1042,7 +1042,7 @@ Record(
     ),
 Record(
         name="ddpm",
-        aliases=("sde-dpm-solver++-1", "diffusers:DDPMScheduler", "comfyui:ddpm",),
+        aliases=("sde-dpm-solver++-1", "diffusers:DDPMScheduler", "diffusers:DDPMParallelScheduler", "diffusers:DDPMWuerstchenScheduler", "diffusers:UnCLIPScheduler", "comfyui:ddpm",),
         family="ddim",
         kind="one-step",
         frame="data",
@@ -1135,7 +1135,7 @@ Record(
     ),
 Record(
         name="sde-dpm-solver++-2m",
-        aliases=("sde-dpm-solver++-2m-midpoint", "k-diffusion:sample_dpmpp_2m_sde", "comfyui:dpmpp_2m_sde",),
+        aliases=("sde-dpm-solver++-2m-midpoint", "k-diffusion:sample_dpmpp_2m_sde", "comfyui:dpmpp_2m_sde", "diffusers:CogVideoXDPMScheduler", "diffusers:CosineDPMSolverMultistepScheduler",),
         family="sde-dpm-solver++",
         kind="multistep",
         frame="data",
@@ -1290,7 +1290,7 @@ Record(
     ),
 Record(
         name="sa-solver-p2c1",
-        aliases=(),
+        aliases=("diffusers:SASolverScheduler",),
         family="sa-solver",
         kind="predictor-corrector",
         frame="data",
