@@ -41,8 +41,7 @@ def assert_conforms(sampler: Sampler, name: str, steps: int = 20, options: Mappi
     on a sampler or name that cannot be meant.
     """
     target = _target(sampler, options)
-    runs = {(steps, wide): _run(target, steps, wide) for wide in (False, True)}
-    verdict = judge(_subject(target), runs, steps, against=name)
+    verdict = verdict_of(target, steps, name)
     if verdict.verdict not in ("identical", "roundoff"):
         raise AssertionError(_told(f"{target.name} is not {name}: {verdict.verdict}", verdict.findings))
     return verdict
@@ -66,6 +65,12 @@ def assert_order(sampler: Sampler, order: int, steps: int = 20, options: Mapping
         equals = f"; it equals {verdict.matches[0]}, whose order is {verdict.nominal_order}" if verdict.matches else ""
         raise AssertionError(f"{target.name}: order {seen:.2f} observed, {order} expected{spread}{equals}")
     return verdict
+
+
+def verdict_of(target: Target, steps: int, against: str | None = None) -> Verdict:
+    """The verdict on one run as shipped and one in float64, without orders, in this process."""
+    runs = {(steps, wide): _run(target, steps, wide) for wide in (False, True)}
+    return judge(_subject(target), runs, steps, against)
 
 
 def _target(sampler: Sampler, options: Mapping[str, Any] | None) -> Target:

@@ -96,6 +96,7 @@ MULTISTEP = {
     ("dpmsolver", 1): "ddim",
     ("dpmsolver", 2, "midpoint"): "sde-dpm-solver-2m?tau=0",
     ("dpmsolver", 2, "heun"): "exp-adams-noise-2",
+    ("dpmsolver", 3): "exp-adams-noise-3",
     ("sde-dpmsolver++", 1): "ddpm",
     ("sde-dpmsolver++", 2, "midpoint"): "sde-dpm-solver++-2m",
     ("sde-dpmsolver++", 2, "heun"): "sa-solver-2",

@@ -82,12 +82,26 @@ def _plans(record: Record, grid: Grid, asked: list[int]) -> dict[str, list[Recor
     plans = {"": plan(record, grid)}
     if record.history:
         plans[LOWERED] = lowered(record, grid)
+    if record.history > 1:
+        own = next((m for m in plans[""] if m is not None and m.history == 1), None)
+        for other in _starts(own) if own else ():
+            plans[f"started by {other.name}"] = [other if m == own else m for m in plans[""]]
     if plans[""][-1] is None and record.frame == "noise-rho":  # its clock is finite at sigma = 0
         plans[THROUGH] = [*plans[""][:-1], record]
     if record.nfe_per_step == max(asked) > min(asked) and not record.history:
         family = {m.nfe_per_step: m for m in METHODS.values() if _siblings(m, record)}
         plans[SHORT] = [record if asked[n] == record.nfe_per_step else family.get(asked[n]) for n in range(grid.steps)]
     return plans
+
+
+def _starts(own: Record) -> Iterator[Record]:
+    """The two-step records that could take the second step in place of a record's own start, stochastic ones too."""
+    for name, other in METHODS.items():
+        like = all(getattr(other, a) == getattr(own, a) for a in ("frame", "nfe_per_step", "history"))
+        if like and other.stochastic and not own.stochastic and "tau" in other.numbers:
+            yield resolve(f"{name}?tau=0")
+        elif like and other.stochastic == own.stochastic and name != own.name:
+            yield other
 
 
 def _siblings(one: Record, other: Record) -> bool:

@@ -67,8 +67,9 @@ REPAIRS: tuple[Repair, ...] = (
     Repair(
         "diffusers:DPMSolverMultistepScheduler?algorithm_type=sde-dpmsolver++&solver_order=3",
         MULTISTEP,
-        (("(2.0 * h) ** 2 - 0.5)) * D2", "(2.0 * h) ** 2 + 0.5)) * D2"),),
-        "the sign of 1/2 in the weight of the second difference",
+        (("(2.0 * h) ** 2 - 0.5)) * D2", "(2.0 * h) ** 2 + 0.5)) * D2"), SECOND_DIFFERENCE),
+        f"the sign of 1/2 in the weight of the second difference; {DERIVATIVE}",
+        "sa-solver-3",
     ),
     Repair(
         "diffusers:DDIMScheduler?clip_sample=false&timestep_spacing=linspace",

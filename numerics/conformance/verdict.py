@@ -118,8 +118,8 @@ class _Pair:
 
     @property
     def shared(self) -> bool:
-        """Whether a row is the same."""
-        return min(d.error for d in self.wide) <= IDENTICAL
+        """Whether most rows are the same."""
+        return 2 * sum(d.error <= IDENTICAL for d in self.wide) > len(self.wide)
 
     @property
     def conforms(self) -> bool:

@@ -15,6 +15,7 @@ from ..catalogue import resolve
 from ..conformance.launch import RESOLVE
 from ..conformance.target import split
 from ..conformance.verify import verify, versions
+from ..errors import InputError, nearest
 from ..progress import Progress, silent
 from .config import Verification
 from .manifest import fingerprint, manifest
@@ -33,10 +34,12 @@ def run_verification(study: Verification, out: Path, progress: Progress = silent
     at once, in the folder "finished".  Raises InputError on a target that cannot be meant, before any is run.
     """
     started = datetime.now(UTC)
-    for target, against in [*study.against.items(), *((target, None) for target in study.targets)]:
+    for target in study.targets:
         split(target)
-        if against is not None:
-            resolve(against, f"verification.against.{target}")
+    for target, name in study.against.items():
+        if target not in study.targets:
+            raise InputError("verification.against", target, f"not among the targets; {nearest(target, study.targets)}")
+        resolve(name, f"verification.against.{target}")
     check_writable(out / "finished")
     records = _all(partial(_record, study, out / "finished"), study.targets, progress, "targets")
     found = [record for record in records if deviates(record)]
