@@ -67,9 +67,9 @@ def grid_of(process: str, points: Sequence[Point]) -> Grid:
 
 
 def lam_of(point: Point) -> float:
-    """log(alpha/sigma), infinite at the ends."""
-    if point.sigma == 0 or point.alpha == 0:
-        return math.inf if point.sigma == 0 else -math.inf
+    """log(alpha/sigma), infinite at the ends, which rounding may overstep."""
+    if point.sigma <= 0 or point.alpha <= 0:
+        return math.inf if point.sigma <= 0 else -math.inf
     return math.log(point.alpha) - math.log(point.sigma)
 
 

@@ -18,6 +18,7 @@ from ..grids import Grid
 from ..readback import Trace, image, table
 from ..records import Record
 from ..tableau import Tableau, assemble
+from .compare import deviations, same_shape
 from .path import clock_at, grid_of
 
 
@@ -37,6 +38,7 @@ class Reference:
 LOWERED = "last steps of lower order"
 THROUGH = "last step as every other"
 QUIET = "no noise in the last step"
+SAME = 1e-13  # of two tables of one record
 SHORT = "steps of fewer evaluations by its lower orders"
 
 
@@ -58,9 +60,10 @@ def similar(found: Trace) -> list[str]:
 
 
 def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
-    """The record as it is, and with its first or last steps taken otherwise."""
+    """The record as it is, and with its first or last steps taken otherwise, each table once."""
     if record.history >= grid.steps:
         return
+    told: list[Tableau] = []
     for ending, methods in _plans(record, grid, _asked(found)).items():
         if sum(1 if m is None else m.nfe_per_step for m in methods) != found.nfe:
             continue
@@ -69,6 +72,9 @@ def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
             read = table(image(tableau, found.prediction, found.grid), record.name)
         except (InputError, SamplingError):  # not a method for this grid: its frame, its stages or its weights at the
             continue  # stages of the trace do not exist here
+        if any(same_shape(read, t) and max(d.error for d in deviations(read, t)) < SAME for t in told):
+            continue
+        told.append(read)
         yield Reference(record, ending, read)
         last = read.noises[-1] if read.noises.shape[1] else None
         if last is not None and bool(last.any()):
