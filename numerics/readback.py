@@ -197,10 +197,11 @@ def _along(
 def _superposition(stranger: Stranger, image: Trace, spans: Sequence[tuple[float, float] | None]) -> tuple[float, ...]:
     """How far every vector of a run on random ones is from what their basis predicts, over the largest entry."""
     vectors, nfe, dtype = image.vectors, image.nfe, image.dtype
-    random = SCALE * torch.randn(vectors.shape[1], 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    width = vectors.shape[1]  # as wide as the run on basis vectors: what a sampler keeps of that still fits
+    random = SCALE * torch.randn(width, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     noises = _along(random[1 + nfe :].to(dtype), _noise_basis(spans)[0], spans)
     recorder = _Recorder(random[1 : 1 + nfe].to(dtype), noises)
-    start = random[0].to(dtype).expand(*BATCH, 8).clone()
+    start = random[0].to(dtype).expand(*BATCH, width).clone()
     finish = _go(stranger, start, recorder)
     found = torch.stack([v.reshape(-1).double() for v in (*recorder.states, finish.sample)])
     expected = vectors @ random

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from ..points import Point
 from ..readback import Trace, table
+from .finding import Finding
 from .path import lam_of
 
 FLOAT32 = 1e-5  # a gap in lambda below it is that of single precision
@@ -21,6 +22,22 @@ class Gap:
     step: int
     leads_to: Point
     starts_at: Point
+
+
+def findings(run: Trace, process: str) -> list[Finding]:
+    """What is odd about the grid."""
+    found = [Finding("grid", n, f"step {n} has length zero") for n in zero_length(run.grid)]
+    found += [Finding("grid", n, f"step {n} adds noise: lambda does not grow") for n in backward(run.grid)]
+    if run.grid[0].alpha == 0:
+        found.append(Finding("grid", 0, "it starts at alpha = 0, where no noise prediction gives the data"))
+    unchained = gaps(run, process)
+    for gap in unchained[:3]:
+        ends, starts = lam_of(gap.leads_to), lam_of(gap.starts_at)
+        said = f"step {gap.step} leads to lambda = {ends:.6g}; the next starts at {starts:.6g}"
+        found.append(Finding("grid", gap.step, said))
+    if len(unchained) > 3:
+        found.append(Finding("grid", None, f"{len(unchained)} of {len(run.grid) - 1} steps do not chain"))
+    return found
 
 
 def zero_length(grid: Sequence[Point]) -> list[int]:
@@ -53,15 +70,16 @@ def led_to(found: Trace) -> list[tuple[float, float]]:
 
 
 def gaps(found: Trace, process: str) -> list[Gap]:
-    """Steps that do not chain: they lead to a point of the process, but not to that of the grid."""
-    result = []
+    """Steps that do not chain: they lead to a point of the process, but not to that of the grid; by their first row."""
+    result: dict[int, Gap] = {}
     for i, (alpha, sigma) in enumerate(led_to(found), start=1):
         at = found.points[i]
         to = _on_process(process, alpha, sigma)
         if to is None or not math.isfinite(lam_of(at)) or abs(lam_of(to) - lam_of(at)) <= FLOAT32:
             continue
-        result.append(Gap(found.step[i], to, at))
-    return result
+        step = max(found.step[i], 1)  # a second evaluation at the start is made in the first step
+        result.setdefault(step, Gap(step, to, at))
+    return list(result.values())
 
 
 def _constant(prediction: str, at: Point, clean: bool) -> float:

@@ -17,7 +17,7 @@ from ..grids import Grid
 from ..readback import Trace, image, table
 from ..records import Record
 from ..tableau import Tableau, assemble
-from .path import column, grid_of
+from .path import column, grid_of, lam_of
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,28 @@ def similar(found: Trace) -> list[str]:
     """The records that draw noise as the trace does, or does not."""
     draws = bool(found.vectors[:, 1 + found.nfe :].any())
     return [name for name, record in METHODS.items() if record.stochastic == draws]
+
+
+def asked_elsewhere(found: Trace, process: str, name: str) -> tuple[int | None, str]:
+    """Step and words for the first evaluation that a record would make elsewhere than the trace, counted in order."""
+    record, steps = resolve(name), len(found.grid) - 1
+    try:
+        each = [1 if m is None else m.nfe_per_step for m in plan(record, grid_of(process, found.grid))]
+    except InputError:
+        return None, f"{name} does not exist on this grid"
+    expected = [(n, n + (k > 0)) for n, count in enumerate(each) for k in range(count)]
+    made = [i for i, asked in enumerate(found.evaluated) if asked]
+    for j, (i, (n, to)) in enumerate(zip(made, expected, strict=False), start=1):
+        if found.step[i] != to:
+            at = f"at lambda = {lam_of(found.points[i]):.6g}, on the way to grid point {found.step[i]}"
+            return n + 1, f"step {n + 1}: evaluation {j} is {at}; that of {name} is on the way to grid point {to}"
+    counts = f"{len(made)} evaluations, {name} makes {len(expected)}"
+    if len(made) < len(expected):
+        n, _ = expected[len(made)]
+        return n + 1, f"{counts}; step {n + 1} is the first without its own"
+    if len(made) > len(expected):
+        return steps, f"{counts}"
+    return None, f"{name} does not exist on this grid"
 
 
 def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:

@@ -15,9 +15,9 @@ from ..readback import Trace, table
 from ..tableau import Tableau
 from . import lint
 from .compare import Deviation, deviations, same_shape
+from .finding import Finding as Finding
 from .orders import local_orders, observed_errors, slope
-from .path import lam_of
-from .references import Reference, candidates, similar
+from .references import Reference, asked_elsewhere, candidates, similar
 
 IDENTICAL = 1e-14
 CANCELS = (
@@ -34,15 +34,6 @@ class Failure:
     kind: str
     detail: str
     step: int | None = None
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One fact: kind is one of formula, order, grid, roundoff, non-finite, not-linear, exception, state."""
-
-    kind: str
-    step: int | None
-    detail: str
 
 
 @dataclass(frozen=True)
@@ -136,7 +127,7 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
     bent = _not_linear(shipped, subject) or _not_linear(wide, subject)
     if bent is not None:
         return replace(base, verdict="not-linear", findings=[bent, *findings])
-    findings += _grid(wide, subject.process)
+    findings += lint.findings(wide, subject.process)
     lost = _non_finite(shipped)
     if lost is not None:
         return replace(base, verdict="non-finite", findings=[lost, *findings])
@@ -153,7 +144,9 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
     best = min(own, key=lambda p: (not p.conforms, p.error_float64, p.error), default=None)
     if best is None:
         return replace(
-            result, verdict="different-formula", findings=[*result.findings, _no_match(base.reference, pairs)]
+            result,
+            verdict="different-formula",
+            findings=[*result.findings, _no_match(wide, subject.process, base.reference, pairs)],
         )
     rows = _rows(best, pairs)
     result = replace(
@@ -235,6 +228,9 @@ def _not_linear(run: Trace, subject: Subject) -> Finding | None:
         return None
     first = next(i for i, x in enumerate(run.superposition) if x > limit)
     why = f"; {', '.join(subject.nonlinear)} does that: switch it off" if subject.nonlinear else ""
+    if run.dtype is torch.float64:
+        half = (torch.float16, torch.bfloat16)
+        why += next((f"; rounding to {str(d)[6:]} inside would do so" for d in half if worst <= torch.finfo(d).eps), "")
     return Finding(
         "not-linear",
         run.step[first],
@@ -249,27 +245,6 @@ def _non_finite(run: Trace) -> Finding | None:
         return None
     step = run.step[int(bad[0])]
     return Finding("non-finite", step, f"step {step} of {len(run.grid) - 1} is not finite on finite inputs")
-
-
-def _grid(run: Trace, process: str) -> list[Finding]:
-    """What is odd about the grid."""
-    findings = [Finding("grid", n, f"step {n} has length zero") for n in lint.zero_length(run.grid)]
-    findings += [Finding("grid", n, f"step {n} adds noise: lambda does not grow") for n in lint.backward(run.grid)]
-    if run.grid[0].alpha == 0:
-        findings.append(Finding("grid", 0, "it starts at alpha = 0, where no noise prediction gives the data"))
-    gaps = lint.gaps(run, process)
-    for gap in gaps[:3]:
-        findings.append(
-            Finding(
-                "grid",
-                gap.step,
-                f"step {gap.step} leads to lambda = {lam_of(gap.leads_to):.6g}; the next starts at "
-                f"{lam_of(gap.starts_at):.6g}",
-            )
-        )
-    if len(gaps) > 3:
-        findings.append(Finding("grid", None, f"{len(gaps)} of {len(run.grid) - 1} steps do not chain"))
-    return findings
 
 
 def _orders(result: Verdict, subject: Subject, runs: Runs) -> Verdict:
@@ -324,15 +299,13 @@ def _differences(best: _Pair, rows: Sequence[Step], matches: Sequence[_Pair]) ->
     return findings
 
 
-def _no_match(reference: str | None, pairs: Sequence[_Pair]) -> Finding:
-    equal = [p.reference.name for p in pairs if p.conforms]
-    if equal:
-        return Finding("formula", None, f"{reference} does not ask its model in these steps; the run is {equal[0]}")
-    if reference is not None:
-        return Finding("formula", None, f"{reference} does not ask its model in these steps, or not on this grid")
-    return Finding(
-        "formula", None, "the catalogue has no record of this name, and none that asks its model in these steps"
-    )
+def _no_match(run: Trace, process: str, reference: str | None, pairs: Sequence[_Pair]) -> Finding:
+    if reference is None:
+        missing = "the catalogue has no record of this name, and none that asks its model in these steps"
+        return Finding("formula", None, missing)
+    step, where = asked_elsewhere(run, process, reference)
+    equal = "".join(f"; the run is {p.reference.name}" for p in pairs if p.conforms)
+    return Finding("formula", step, f"{where}{equal}")
 
 
 def _promise(reference: Reference, subject: Subject) -> list[Finding]:

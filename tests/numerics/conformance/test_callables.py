@@ -132,6 +132,8 @@ def test_the_levels_are_karras() -> None:
         ([4.4, 2.2, 1.1], [1, 2, 3]),  # churned: no start is seen
         ([4, 2.2, 1.1], [0, 2, 3]),
         ([4.4, 2, 2.2, 1, 1.1], [1, 1, 2, 2, 3]),  # Heun, churned, the last step Euler's
+        ([4, 2], [0, 1]),  # the last step has none
+        ([4, 2, 2, 1], [0, 1, 1, 2]),  # Heun's has one too few
         ([], []),
     ],
 )
