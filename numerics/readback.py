@@ -214,7 +214,9 @@ def _go(stranger: Stranger, start: Tensor, recorder: _Recorder) -> Finish:
     x = finish.sample
     if not isinstance(x, Tensor) or x.shape != start.shape:
         shape = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        raise SamplingError(f"ends with {shape}; it was given {list(start.shape)}")
+        wider = isinstance(x, Tensor) and x.shape[:-1] == start.shape[:-1]
+        kept = ", and something of an earlier run, it seems" if wider else ""
+        raise SamplingError(f"ends with {shape}; it was given {list(start.shape)}{kept}")
     if x.dtype != start.dtype or x.device != start.device:
         raise SamplingError(f"ends in {x.dtype} on {x.device}; it was given {start.dtype} on {start.device}")
     for k, state in enumerate(recorder.states):

@@ -244,6 +244,7 @@ class Fault:
 
     verdict: "different-formula" unless given.  step, entry: of the first row that differs, or the step of the finding.
     kind, words: of one finding; the kind that goes with the verdict unless given, the words as a pattern.
+    method: that the text is of, where the sampler is a class.
     """
 
     name: str
@@ -255,6 +256,7 @@ class Fault:
     words: str = ""
     verdict: str = "different-formula"
     kind: str = ""
+    method: str = "step"
 
 
 EXIT = {"roundoff": 0, "different-formula": 1, "non-finite": 1, "not-linear": 2, "error": 2}

@@ -6,8 +6,6 @@ import contextlib
 import inspect
 from collections.abc import Iterator
 from functools import partial
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -58,21 +56,21 @@ def of_class(cls: type, options: dict[str, Any]) -> Target:
         name=f"diffusers:{name}?{typed}" if typed else f"diffusers:{name}",
         process=entry.process(chosen),
         on=lambda steps: Stranger(
-            f"diffusers:{name}", prediction, partial(_run, cls, settings, arguments, entry, prediction, steps)
+            f"diffusers:{name}", prediction, partial(_run, cls, base, settings, arguments, entry, steps)
         ),
         reference=reference,
         promises=promises,
         nonlinear=tuple(f"{key}=true" for key in entry.clips if configuration.get(key)),
-        wide=lambda: widened(vars(_module(cls))),
+        wide=lambda: widened(*_namespaces(cls, base)),
     )
 
 
 def _run(
     cls: type,
+    base: str,
     settings: dict[str, Any],
     arguments: dict[str, Any],
     entry: Entry,
-    prediction: str,
     steps: int,
     start: Tensor,
     model: Model,
@@ -81,7 +79,7 @@ def _run(
     made = cls(**settings)
     entry.prepare(made, steps)
     layout = entry.layout(made, steps)
-    with _noise_from(_module(cls), made, draw):
+    with _noise_from(_namespaces(cls, base), draw):
         x = start
         for i, (timestep, (at, to)) in enumerate(zip(layout.calls, layout.evaluations, strict=True)):
             if hasattr(made, "scale_model_input"):
@@ -92,8 +90,8 @@ def _run(
 
 
 @contextlib.contextmanager
-def _noise_from(module: ModuleType, made: Any, draw: Draw) -> Iterator[None]:
-    """Let the scheduler draw from here: by its module's randn_tensor, or by the Brownian path that it holds."""
+def _noise_from(namespaces: list[dict[str, Any]], draw: Draw) -> Iterator[None]:
+    """Let the scheduler draw from here: by its code's randn_tensor, or by the Brownian path that it holds."""
 
     def fresh(shape: Any, generator: Any = None, device: Any = None, dtype: Any = None, **_: Any) -> Tensor:
         return draw(torch.empty(tuple(shape), dtype=dtype or torch.get_default_dtype()))
@@ -108,12 +106,14 @@ def _noise_from(module: ModuleType, made: Any, draw: Draw) -> Iterator[None]:
             return draw(self.like, (float(sigma), float(to)))
 
     replaced = {"randn_tensor": fresh, "BrownianTreeNoiseSampler": Path}
-    held = {name: vars(module)[name] for name in replaced if name in vars(module)}
+    held = [{name: space[name] for name in replaced if name in space} for space in namespaces]
     try:
-        vars(module).update({name: replaced[name] for name in held})
+        for space, names in zip(namespaces, held, strict=True):
+            space.update({name: replaced[name] for name in names})
         yield
     finally:
-        vars(module).update(held)
+        for space, names in zip(namespaces, held, strict=True):
+            space.update(names)
 
 
 def _class(name: str) -> type:
@@ -131,8 +131,12 @@ def _class(name: str) -> type:
     return found
 
 
-def _module(cls: type) -> ModuleType:
-    return import_module(cls.__module__)
+def _namespaces(cls: type, base: str) -> list[dict[str, Any]]:
+    """The globals of a class's code, and of what it is made from down to one of diffusers'."""
+    names = [c.__name__ for c in cls.__mro__]
+    functions = [f for c in cls.__mro__[: names.index(base) + 1] for f in vars(c).values() if inspect.isfunction(f)]
+    found = {id(space): space for f in functions if (space := inspect.unwrap(f).__globals__)}
+    return list(found.values())
 
 
 def _sorted(cls: Any, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -25,6 +25,7 @@ CANCELS = (
 )
 NEAR = 1e-4  # a row as near as this may be that of a record
 LINEAR = {torch.float64: 1e-7, torch.float32: 1e-2, torch.bfloat16: 0.3, torch.float16: 0.1}
+ROUNDING = {"float32": 1e-6, "float16": 1e-3, "bfloat16": 1e-2}  # what a few roundings inside deviate by
 
 
 @dataclass(frozen=True)
@@ -229,8 +230,9 @@ def _not_linear(run: Trace, subject: Subject) -> Finding | None:
     first = next(i for i, x in enumerate(run.superposition) if x > limit)
     why = f"; {', '.join(subject.nonlinear)} does that: switch it off" if subject.nonlinear else ""
     if run.dtype is torch.float64:
-        half = (torch.float16, torch.bfloat16)
-        why += next((f"; rounding to {str(d)[6:]} inside would do so" for d in half if worst <= torch.finfo(d).eps), "")
+        why += next(
+            (f"; rounding to {name} inside would do so" for name, most in ROUNDING.items() if worst <= most), ""
+        )
     return Finding(
         "not-linear",
         run.step[first],
