@@ -41,15 +41,29 @@ class Draw(Protocol):
     def __call__(self, like: Tensor, span: tuple[float, float] | None = None, /) -> Tensor: ...
 
 
+class Told(NamedTuple):
+    """What a model is told at its evaluations, [nfe]: a timestep; the lambda it means; how far its rounding may be off.
+
+    cleanest: lambda of the level with the least noise that it was trained on.
+    """
+
+    timesteps: tuple[float, ...]
+    lam: tuple[float, ...]
+    within: tuple[float, ...]
+    cleanest: float
+
+
 class Finish(NamedTuple):
     """What a run ends with: the sample, and the points of the grid that it stepped over, [N + 1].
 
     numbers: what parameters of its formula were in every step, by their symbols in the catalogue.
+    told: None where a model is told the level itself.
     """
 
     sample: Tensor
     grid: tuple[Point, ...]
     numbers: Mapping[str, tuple[float, ...]] = {}
+    told: Told | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,7 @@ class Trace:
     dtype: what it was run in.
     vectors [V, 1 + nfe + draws], float64: the start, the states at which the model is asked, in order, and the sample.
     points: where each lies.  step: the grid point on the way to which each was made.  evaluated: all but the sample,
-    and the start unless the model was asked there.  grid, numbers: as of Finish.
+    and the start unless the model was asked there.  grid, numbers, told: as of Finish.
     superposition [V]: how far every vector of a run on random ones is from this image of them, over the largest entry.
     mutated: what the run wrote into: "start", "output 3", …
     """
@@ -86,6 +100,7 @@ class Trace:
     numbers: Mapping[str, tuple[float, ...]]
     superposition: tuple[float, ...]
     mutated: tuple[str, ...]
+    told: Told | None = None
 
     @property
     def nfe(self) -> int:
@@ -178,6 +193,7 @@ def _image(stranger: Stranger, nfe: int, spans: Sequence[tuple[float, float] | N
         finish.numbers,
         (0.0,) * len(stacked),
         mutated,
+        finish.told,
     )
 
 

@@ -15,6 +15,7 @@ from ..errors import InputError, nearest
 from ..readback import Draw, Finish, Model, Stranger
 from .classes import CLASSES, NO_TABLE, Entry, as_it_is
 from .target import NoTable, Target, loaded
+from .told import tell
 from .wide import widened
 
 INSTALL = "pip install 'samplerproof[peers]'"
@@ -86,7 +87,8 @@ def _run(
                 made.scale_model_input(x, timestep)  # some classes set themselves up in it
             answer = entry.answer(made, x, model(x, at, to), i)
             x = entry.step(made, answer, timestep, x, arguments, layout, i)
-    return Finish(x, layout.grid, entry.numbers(made, layout))
+    told = tell(entry.clock(made), layout.calls) if entry.clock else None
+    return Finish(x, layout.grid, entry.numbers(made, layout), told)
 
 
 @contextlib.contextmanager

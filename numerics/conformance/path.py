@@ -67,8 +67,8 @@ def grid_of(process: str, points: Sequence[Point]) -> Grid:
 
 
 def lam_of(point: Point) -> float:
-    """log(alpha/sigma), infinite at the ends."""
-    if point.sigma == 0 or point.alpha == 0:
+    """log(alpha/sigma), infinite at the ends; alpha may be rounded below 0 there."""
+    if point.sigma == 0 or point.alpha <= 0:
         return math.inf if point.sigma == 0 else -math.inf
     return math.log(point.alpha) - math.log(point.sigma)
 

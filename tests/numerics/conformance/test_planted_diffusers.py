@@ -26,6 +26,7 @@ TWO_M = "DPMSolverMultistepScheduler"
 TO_MIN = "DPMSolverMultistepScheduler?final_sigmas_type=sigma_min"
 EPSILON = "DPMSolverMultistepScheduler?prediction_type=epsilon"
 VELOCITY = "DPMSolverMultistepScheduler?prediction_type=v_prediction"
+KARRAS = "DPMSolverMultistepScheduler?use_karras_sigmas=true"
 SDE = "DPMSolverMultistepScheduler?algorithm_type=sde-dpmsolver++"
 UNIPC, EULER, HEUN = "UniPCMultistepScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler"
 ANCESTRAL, FLOW = "EulerAncestralDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"
@@ -71,6 +72,12 @@ FAULTS = [
     Fault("root missing", SDE, "torch.sqrt(1.0 - torch.exp(-2 * h))", "(1.0 - torch.exp(-2 * h))", 1, "noises[0]",
           method="dpm_solver_first_order_update"),
     Fault("a half missing", SDE, "+ 0.5 * (alpha_t", "+ (alpha_t", 2, "outputs", method=SECOND),
+    Fault("told the timestep before", TWO_M, "torch.from_numpy(timesteps)", "torch.from_numpy(timesteps - 1)", 1, "",
+          "means lambda", "roundoff", "grid", method="set_timesteps"),
+    Fault("levels for their logarithms", KARRAS, "log_sigma = np.log(np.maximum(sigma, 1e-10))", "log_sigma = sigma",
+          2, "", "means lambda", "roundoff", "grid", method="_sigma_to_t"),
+    Fault("noise left in the end", TWO_M, "sigma_last = 0", "sigma_last = 0.1", 8, "", "with noise left", "roundoff",
+          "grid", method="set_timesteps"),
     Fault("corrected by the old output", UNIPC, "this_model_output=model_output_convert",
           "this_model_output=self.model_outputs[-1]", 2, "outputs"),
     Fault("never corrected", UNIPC, "self.step_index > 0 and", "self.step_index > 99 and", 2, "outputs",
@@ -118,6 +125,7 @@ def judged(made: Target) -> Any:
 def test_a_right_one_conforms(base: str) -> None:
     answer = judged(target(base))
     assert (answer.verdict, answer.exit_code) == ("roundoff", 0)
+    assert not [f for f in answer.findings if f.kind == "grid" and "alpha = 0" not in f.detail]
 
 
 def test_history_of_the_run_before_is_told() -> None:
