@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InputError, SamplingError, nearest
+from ..errors import DependsError, InputError, SamplingError, nearest
 from ..grids import grid
 from ..points import Point
 from ..readback import Draw, Finish, Model, Stranger
@@ -56,7 +56,7 @@ def by_sigma(name: str, solver: Solver, levels: Sequence[float]) -> Stranger:
             nonlocal asked
             level = _level(x, sigma, start, asked)
             if asked == len(to):
-                raise SamplingError(f"evaluation {asked + 1}: one more than before; their number depends on the values")
+                raise DependsError(f"evaluation {asked + 1}: one more than before")
             asked += 1
             return model(x, _point(level), to[asked - 1])
 

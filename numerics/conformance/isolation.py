@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from ..points import Point
-from ..readback import Told, Trace
+from ..points import Point, Told
+from ..readback import Trace
 from .launch import RESOLVE, Child, Job, launched
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..points import Point
-from ..readback import Told, Trace, table
+from ..points import Point, Told
+from ..readback import Trace, table
 from .finding import Finding
 from .path import lam_of
 

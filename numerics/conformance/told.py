@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..readback import Told
+from ..points import Told
 
 
 class Clock(NamedTuple):

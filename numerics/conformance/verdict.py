@@ -227,6 +227,8 @@ def _not_linear(run: Trace, subject: Subject) -> Finding | None:
     limit = LINEAR[run.dtype]
     if worst <= limit:
         return None
+    if _depends(run):
+        return Finding("not-linear", None, "how often it asks its model, or draws noise, depends on the values")
     first = next(i for i, x in enumerate(run.superposition) if x > limit)
     why = f"; {', '.join(subject.nonlinear)} does that: switch it off" if subject.nonlinear else ""
     if run.dtype is torch.float64:
@@ -241,6 +243,11 @@ def _not_linear(run: Trace, subject: Subject) -> Finding | None:
     )
 
 
+def _depends(run: Trace | Failure) -> bool:
+    """Whether it is no image, as the run asks otherwise on other values."""
+    return isinstance(run, Trace) and min(run.superposition) == math.inf
+
+
 def _non_finite(run: Trace) -> Finding | None:
     bad = (~run.vectors.isfinite()).any(dim=1).nonzero()
     if not len(bad):
@@ -250,14 +257,16 @@ def _non_finite(run: Trace) -> Finding | None:
 
 
 def _orders(result: Verdict, subject: Subject, runs: Runs) -> Verdict:
-    traces = {n: run for (n, wide), run in runs.items() if wide and isinstance(run, Trace)}
+    traces = {n: run for (n, wide), run in runs.items() if wide and isinstance(run, Trace) and not _depends(run)}
     if len(traces) < 3 or not all(bool(run.vectors.isfinite().all()) for run in traces.values()):
         return result
     fewest = sorted(traces)[:4]
     used = {n: traces[n] for n in fewest}
     try:
         errors = observed_errors(used)
-        return replace(result, local_orders=local_orders(used), observed_order=slope(errors), errors=errors)
+        return replace(
+            result, local_orders=local_orders(used, subject.process), observed_order=slope(errors), errors=errors
+        )
     except InputError as fault:
         return replace(result, findings=[*result.findings, Finding("grid", None, f"no order can be observed: {fault}")])
 
@@ -339,7 +348,7 @@ def _growth(subject: Subject, runs: Runs, reference: Reference) -> dict[int, flo
     """The largest error as shipped against the same record, over N."""
     growth = {}
     for (n, wide), run in runs.items():
-        if wide or not isinstance(run, Trace):
+        if wide or not isinstance(run, Trace) or _depends(run):
             continue
         try:
             twins = [

@@ -13,7 +13,8 @@ from samplerproof.numerics.conformance.isolation import _trace, plain_trace
 from samplerproof.numerics.conformance.path import PROCESSES, grid_of, lam_of, point
 from samplerproof.numerics.conformance.told import Clock, tell
 from samplerproof.numerics.grids import Grid
-from samplerproof.numerics.readback import Stranger, Told, Trace, of_tableau, trace
+from samplerproof.numerics.points import Told
+from samplerproof.numerics.readback import Stranger, Trace, of_tableau, trace
 from samplerproof.numerics.tableau import tabulate
 
 HUNDRED = Clock(lambda t: 3 - 6 * t / 100, 0.5, 3.0)  # lambda from 3 to -3 in a hundred timesteps
