@@ -23,9 +23,6 @@ DDIM_V = "DDIMScheduler?clip_sample=false&prediction_type=v_prediction"
 DDPM = "DDPMScheduler?clip_sample=false"
 LARGE = "DDPMScheduler?clip_sample=false&variance_type=fixed_large"
 TWO_M = "DPMSolverMultistepScheduler"
-TO_MIN = "DPMSolverMultistepScheduler?final_sigmas_type=sigma_min"
-EPSILON = "DPMSolverMultistepScheduler?prediction_type=epsilon"
-VELOCITY = "DPMSolverMultistepScheduler?prediction_type=v_prediction"
 KARRAS = "DPMSolverMultistepScheduler?use_karras_sigmas=true"
 SDE = "DPMSolverMultistepScheduler?algorithm_type=sde-dpmsolver++"
 UNIPC, EULER, HEUN = "UniPCMultistepScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler"
@@ -41,6 +38,12 @@ FAULTS = [
           "outputs[0]"),
     Fault("clipped", DDIM, "# 5. compute variance:", "pred_original_sample.clamp_(-1, 1)  #", 1, "", "superposition",
           "not-linear"),
+    Fault("alpha and sigma swapped", DDIM, "(sample - beta_prod_t ** (0.5) * model_output) / alpha_prod_t ** (0.5)",
+          "(sample - alpha_prod_t ** (0.5) * model_output) / beta_prod_t ** (0.5)", 1),
+    Fault("noise taken for data", DDIM, "(sample - beta_prod_t ** (0.5) * model_output) / alpha_prod_t ** (0.5)",
+          "model_output", 1),
+    Fault("root missing", DDIM, "(sample - beta_prod_t ** (0.5) * model_output) / alpha_prod_t ** (0.5)",
+          "(sample - beta_prod_t * model_output) / alpha_prod_t", 1),
     Fault("eta^2 for eta", NOISY, "eta * variance ** (0.5)", "eta**2 * variance ** (0.5)", 1),
     Fault("variance for the deviation", NOISY, "eta * variance ** (0.5)", "eta * variance", 1),
     Fault("noise not taken off the rest", NOISY, " - std_dev_t**2)", ")", 1, "outputs[0]"),
@@ -61,14 +64,6 @@ FAULTS = [
           "NoneType", "error"),
     Fault("order 2 at 0", TWO_M, "len(self.timesteps) - 1) and", "len(self.timesteps) - 2) and", 8, "", "not finite",
           "non-finite"),
-    Fault("order 1 one step too early", TO_MIN, "len(self.timesteps) - 1) and", "len(self.timesteps) - 2) and", 7,
-          "outputs", "that of ddim"),
-    Fault("alpha and sigma swapped", EPSILON, "(sample - sigma_t * model_output) / alpha_t",
-          "(sample - alpha_t * model_output) / sigma_t", 1, method="convert_model_output"),
-    Fault("noise taken for data", EPSILON, "(sample - sigma_t * model_output) / alpha_t", "model_output", 1,
-          method="convert_model_output"),
-    Fault("sign of the velocity", VELOCITY, "alpha_t * sample - sigma_t * model_output",
-          "alpha_t * sample + sigma_t * model_output", 1, "outputs[0]", method="convert_model_output"),
     Fault("root missing", SDE, "torch.sqrt(1.0 - torch.exp(-2 * h))", "(1.0 - torch.exp(-2 * h))", 1, "noises[0]",
           method="dpm_solver_first_order_update"),
     Fault("a half missing", SDE, "+ 0.5 * (alpha_t", "+ (alpha_t", 2, "outputs", method=SECOND),
