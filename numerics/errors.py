@@ -18,6 +18,10 @@ class SamplingError(ArithmeticError):
     """A run that cannot go on: a denoiser answered with a wrong shape or a non-finite value."""
 
 
+class DependsError(SamplingError):
+    """A sampler that asks its model, or draws noise, otherwise in one run than in another: it depends on the values."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """What to say after an unknown name: the nearest known ones, or all of them if none is near."""
     names = sorted(known)

@@ -19,3 +19,15 @@ class Point(NamedTuple):
     t: float = NAN
     dalpha: float = NAN
     dsigma: float = NAN
+
+
+class Told(NamedTuple):
+    """What a model is told at its evaluations, [nfe]: a timestep; the lambda it means; how far its rounding may be off.
+
+    cleanest: lambda of the level with the least noise that it was trained on.
+    """
+
+    timesteps: tuple[float, ...]
+    lam: tuple[float, ...]
+    within: tuple[float, ...]
+    cleanest: float

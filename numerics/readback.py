@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from .denoisers import Denoiser, convert
-from .errors import SamplingError
+from .errors import DependsError, SamplingError
 from .noise import NoiseSource
-from .points import Point
+from .points import Point, Told
 from .sample import sample
 from .tableau import Tableau
 
@@ -45,11 +45,13 @@ class Finish(NamedTuple):
     """What a run ends with: the sample, and the points of the grid that it stepped over, [N + 1].
 
     numbers: what parameters of its formula were in every step, by their symbols in the catalogue.
+    told: None where a model is told the level itself.
     """
 
     sample: Tensor
     grid: tuple[Point, ...]
     numbers: Mapping[str, tuple[float, ...]] = {}
+    told: Told | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Trace:
     dtype: what it was run in.
     vectors [V, 1 + nfe + draws], float64: the start, the states at which the model is asked, in order, and the sample.
     points: where each lies.  step: the grid point on the way to which each was made.  evaluated: all but the sample,
-    and the start unless the model was asked there.  grid, numbers: as of Finish.
+    and the start unless the model was asked there.  grid, numbers, told: as of Finish.
     superposition [V]: how far every vector of a run on random ones is from this image of them, over the largest entry.
     mutated: what the run wrote into: "start", "output 3", …
     """
@@ -86,6 +88,7 @@ class Trace:
     numbers: Mapping[str, tuple[float, ...]]
     superposition: tuple[float, ...]
     mutated: tuple[str, ...]
+    told: Told | None = None
 
     @property
     def nfe(self) -> int:
@@ -114,7 +117,7 @@ class _Recorder:
         elif k < len(self.outputs):
             answer = self.outputs[k].to(x.dtype).expand_as(x).clone()
         else:
-            raise SamplingError(f"evaluation {k + 1}: one more than before; their number depends on the values")
+            raise DependsError(f"evaluation {k + 1}: one more than before")
         self.given.append((answer, answer.clone()))
         return answer
 
@@ -127,14 +130,19 @@ class _Recorder:
 def trace(stranger: Stranger, dtype: torch.dtype = torch.float64) -> Trace:
     """Run a sampler on basis vectors of a dtype, and once more on random ones.
 
-    Every run must ask as often, and end in the shape and dtype in which it started, on finite values or not.
-    Raises SamplingError where it does not; what the sampler itself raises passes through.
+    Every run must end in the shape and dtype in which it started, on finite values or not. Where one asks or draws
+    otherwise than on zeros, superposition is infinite, and the vectors are those on zeros.
+    Raises SamplingError where a run does not end so; what the sampler itself raises passes through.
     """
-    generator = torch.Generator().manual_seed(0)
+    generator, start = torch.Generator().manual_seed(0), torch.zeros(*BATCH, 1, dtype=dtype)
     first = _Recorder(None, lambda k, span: torch.randn(1, generator=generator))
-    _go(stranger, torch.zeros(*BATCH, 1, dtype=dtype), first)
-    found = _image(stranger, len(first.states), first.spans, dtype)
-    return replace(found, superposition=_superposition(stranger, found, first.spans))
+    finish = _go(stranger, start, first)
+    try:
+        found = _image(stranger, len(first.states), first.spans, dtype)
+        return replace(found, superposition=_superposition(stranger, found, first.spans))
+    except DependsError:
+        found = _as_trace(stranger, start, first, finish)
+        return replace(found, superposition=(math.inf,) * len(found.vectors))
 
 
 def image(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ...] | None = None) -> Trace:
@@ -155,21 +163,26 @@ def _image(stranger: Stranger, nfe: int, spans: Sequence[tuple[float, float] | N
     recorder = _Recorder(outputs, _along(noises, path, spans))
     finish = _go(stranger, start, recorder)
     if len(recorder.states) != nfe or len(recorder.spans) != len(path):
-        raise SamplingError(f"{len(recorder.states)} evaluations, {nfe} before; their number depends on the values")
+        raise DependsError(f"{len(recorder.states)} evaluations, {nfe} before")
+    found = _as_trace(stranger, basis[0], recorder, finish)
+    return found if torch.equal(start, basis[0].expand_as(start)) else replace(found, mutated=("start", *found.mutated))
+
+
+def _as_trace(stranger: Stranger, start: Tensor, recorder: _Recorder, finish: Finish) -> Trace:
+    """What a run from there went through."""
     mutated = tuple(f"output {k + 1}" for k, (now, was) in enumerate(recorder.given) if not torch.equal(now, was))
-    if not torch.equal(start, basis[0].expand_as(start)):
-        mutated = ("start", *mutated)
-    vectors = [v.reshape(-1).double() for v in (*recorder.states, finish.sample)]
-    points, to, evaluated = [*recorder.points, finish.grid[-1]], [*recorder.to, len(finish.grid) - 1], [True] * nfe
-    if not nfe or not torch.equal(vectors[0], basis[0].double()):
-        vectors.insert(0, basis[0].double())
+    first, vectors = start.reshape(-1).double(), [v.reshape(-1).double() for v in (*recorder.states, finish.sample)]
+    points, to = [*recorder.points, finish.grid[-1]], [*recorder.to, len(finish.grid) - 1]
+    evaluated = [True] * len(recorder.states)
+    if not evaluated or not torch.equal(vectors[0], first):
+        vectors.insert(0, first)
         points.insert(0, finish.grid[0])
         to.insert(0, 0)
         evaluated.insert(0, False)
     stacked = torch.stack(vectors)
     return Trace(
         stranger.prediction,
-        dtype,
+        start.dtype,
         stacked,
         tuple(points),
         tuple(to),
@@ -178,6 +191,7 @@ def _image(stranger: Stranger, nfe: int, spans: Sequence[tuple[float, float] | N
         finish.numbers,
         (0.0,) * len(stacked),
         mutated,
+        finish.told,
     )
 
 
@@ -188,7 +202,7 @@ def _along(
 
     def noise(k: int, span: tuple[float, float] | None) -> Tensor:
         if k >= len(path) or span != spans[k]:
-            raise SamplingError(f"draw {k + 1}: not as in a run before; the noise depends on the values")
+            raise DependsError(f"draw {k + 1}: not as in a run before")
         return (path[k].to(vectors.dtype) @ vectors.flatten(1)).view(vectors.shape[1:])
 
     return noise
@@ -197,11 +211,14 @@ def _along(
 def _superposition(stranger: Stranger, image: Trace, spans: Sequence[tuple[float, float] | None]) -> tuple[float, ...]:
     """How far every vector of a run on random ones is from what their basis predicts, over the largest entry."""
     vectors, nfe, dtype = image.vectors, image.nfe, image.dtype
-    random = SCALE * torch.randn(vectors.shape[1], 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    width = vectors.shape[1]  # as wide as the run on basis vectors: what a sampler keeps of that still fits
+    random = SCALE * torch.randn(width, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     noises = _along(random[1 + nfe :].to(dtype), _noise_basis(spans)[0], spans)
     recorder = _Recorder(random[1 : 1 + nfe].to(dtype), noises)
-    start = random[0].to(dtype).expand(*BATCH, 8).clone()
+    start = random[0].to(dtype).expand(*BATCH, width).clone()
     finish = _go(stranger, start, recorder)
+    if len(recorder.states) != nfe or len(recorder.spans) != len(spans):
+        raise DependsError(f"{len(recorder.states)} evaluations, {nfe} before")
     found = torch.stack([v.reshape(-1).double() for v in (*recorder.states, finish.sample)])
     expected = vectors @ random
     gaps = (found - expected[-len(found) :]).abs().amax(dim=1) / expected.abs().max()
@@ -213,7 +230,9 @@ def _go(stranger: Stranger, start: Tensor, recorder: _Recorder) -> Finish:
     x = finish.sample
     if not isinstance(x, Tensor) or x.shape != start.shape:
         shape = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        raise SamplingError(f"ends with {shape}; it was given {list(start.shape)}")
+        wider = isinstance(x, Tensor) and x.shape[:-1] == start.shape[:-1]
+        kept = ", and something of an earlier run, it seems" if wider else ""
+        raise SamplingError(f"ends with {shape}; it was given {list(start.shape)}{kept}")
     if x.dtype != start.dtype or x.device != start.device:
         raise SamplingError(f"ends in {x.dtype} on {x.device}; it was given {start.dtype} on {start.device}")
     for k, state in enumerate(recorder.states):

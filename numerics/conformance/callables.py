@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InputError, SamplingError, nearest
+from ..errors import DependsError, InputError, SamplingError, nearest
 from ..grids import grid
 from ..points import Point
 from ..readback import Draw, Finish, Model, Stranger
@@ -45,10 +45,10 @@ def by_sigma(name: str, solver: Solver, levels: Sequence[float]) -> Stranger:
         visited: list[float] = []
 
         def listen(x: Tensor, sigma: Any) -> Tensor:
-            visited.append(_level(x, sigma, start[..., :1], len(visited)))
+            visited.append(_level(x, sigma, start, len(visited)))
             return torch.zeros_like(x)
 
-        solver(listen, torch.zeros_like(start[..., :1]), sigmas.clone(), lambda like, span=None: torch.zeros_like(like))
+        solver(listen, torch.zeros_like(start), sigmas.clone(), lambda like, span=None: torch.zeros_like(like))
         to = steps_of(visited, ends, name)
         asked = 0
 
@@ -56,7 +56,7 @@ def by_sigma(name: str, solver: Solver, levels: Sequence[float]) -> Stranger:
             nonlocal asked
             level = _level(x, sigma, start, asked)
             if asked == len(to):
-                raise SamplingError(f"evaluation {asked + 1}: one more than before; their number depends on the values")
+                raise DependsError(f"evaluation {asked + 1}: one more than before")
             asked += 1
             return model(x, _point(level), to[asked - 1])
 
@@ -69,13 +69,16 @@ def steps_of(visited: Sequence[float], levels: Sequence[float], name: str) -> li
     """For the sigma of every evaluation the grid point on the way to which its state was made.
 
     Step n starts from the last state at levels[n]; other states, such as Heun's stage there, belong to the step in
-    which they are made. Where starts are not seen (churn moves them away), every step has equally many evaluations,
-    the last at most as many.
+    which they are made. The last steps may have none, where only levels are visited. Where starts are not seen (churn
+    moves them away), every step has equally many evaluations, the last at most as many.
     Raises NoTable if neither tells.
     """
     steps = len(levels) - 1
     last = [max((i for i, s in enumerate(visited) if _same(s, level)), default=-1) for level in levels[:-1]]
-    if last[0] >= 0 and all(a < b for a, b in pairwise(last)):
+    if all(any(_same(s, level) for level in levels) for s in visited):
+        while last and last[-1] < 0:
+            last.pop()
+    if last and last[0] >= 0 and all(a < b for a, b in pairwise(last)):
         return [last.index(i) if i in last else sum(j < i for j in last) for i in range(len(visited))]
     each = -(-len(visited) // steps)
     if not visited or (steps - 1) * each < len(visited):

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import layouts
+from . import layouts, told
 from .layouts import Layout
+from .told import Clock
 
 Chosen = Mapping[str, Any]
 Claim = tuple[str | None, int | None]
@@ -60,6 +61,8 @@ class Entry:
     clips: options that make it not linear.  answer: what the model's prediction is handed over as.
     data_frame(options): whether an algorithm of several works on data predictions, where that is an option.
     numbers: parameters of the record that change from step to step.
+    lives_on: the process, unless options say another.  clock: what its timesteps mean, None where the levels are made
+    from them.
     """
 
     layout: Callable[[Any, int], Layout]
@@ -72,6 +75,7 @@ class Entry:
     data_frame: Callable[[Chosen], bool] | None = None
     numbers: Callable[[Any, Layout], dict[str, tuple[float, ...]]] = lambda made, layout: {}
     lives_on: str = "vp"
+    clock: Callable[[Any], Clock] | None = told.whole
 
     def natural(self, settings: Chosen) -> str:
         """The prediction that its formula is in, with these settings."""
@@ -235,9 +239,9 @@ CLASSES: dict[str, Entry] = {
     "DDPMScheduler": Entry(layouts.by_product, "data", ddpm, ("thresholding", "clip_sample")),
     "DDPMParallelScheduler": Entry(layouts.by_product, "data", ddpm, ("thresholding", "clip_sample")),
     "UnCLIPScheduler": Entry(layouts.to_data, "data", ddpm, ("clip_sample",), step=with_next),
-    "DDPMWuerstchenScheduler": Entry(layouts.by_function, "noise", always("ddpm", 1), (), step=with_batch),
+    "DDPMWuerstchenScheduler": Entry(layouts.by_function, "noise", always("ddpm", 1), (), step=with_batch, clock=None),
     "PNDMScheduler": Entry(layouts.linear_multistep, claim=pndm, clips=()),
-    "IPNDMScheduler": Entry(layouts.by_angle, "velocity", always("ipndm-4", 4), ()),
+    "IPNDMScheduler": Entry(layouts.by_angle, "velocity", always("ipndm-4", 4), (), clock=told.angle),
     "LCMScheduler": Entry(layouts.to_data, "data", clips=("thresholding", "clip_sample")),
     "TCDScheduler": Entry(layouts.to_first, claim=always(None, 1), clips=("thresholding", "clip_sample")),
     "DPMSolverMultistepScheduler": Entry(
@@ -261,10 +265,10 @@ CLASSES: dict[str, Entry] = {
         numbers=taus,
     ),
     "EDMEulerScheduler": Entry(
-        layouts.exploding, "data", always("ddim", 1), (), answer=by_preconditioning, lives_on="ve"
+        layouts.exploding, "data", always("ddim", 1), (), answer=by_preconditioning, lives_on="ve", clock=told.quarter
     ),
     "EDMDPMSolverMultistepScheduler": Entry(
-        layouts.exploding, "data", by_table(MULTISTEP), answer=by_preconditioning, lives_on="ve"
+        layouts.exploding, "data", by_table(MULTISTEP), answer=by_preconditioning, lives_on="ve", clock=told.quarter
     ),
     "CosineDPMSolverMultistepScheduler": Entry(
         layouts.exploding,
@@ -273,30 +277,45 @@ CLASSES: dict[str, Entry] = {
         (),
         answer=by_preconditioning,
         lives_on="ve",
+        clock=told.angle,
     ),
     "EulerDiscreteScheduler": Entry(layouts.exploding, claim=always("ddim", 1), clips=(), lives_on="ve"),
     "EulerAncestralDiscreteScheduler": Entry(layouts.exploding, claim=always("ddim-eta", 1), clips=(), lives_on="ve"),
     "HeunDiscreteScheduler": Entry(
         layouts.trapezoid("ve"), claim=always("edm-heun", 2), clips=("clip_sample",), lives_on="ve"
     ),
-    "KDPM2DiscreteScheduler": Entry(layouts.midpoint, claim=always("dpm-solver-2s", 2), clips=(), lives_on="ve"),
-    "KDPM2AncestralDiscreteScheduler": Entry(layouts.midpoint, claim=always(None, None), clips=(), lives_on="ve"),
+    "KDPM2DiscreteScheduler": Entry(layouts.midpoint(0), claim=always("dpm-solver-2s", 2), clips=(), lives_on="ve"),
+    "KDPM2AncestralDiscreteScheduler": Entry(layouts.midpoint(1), claim=always(None, None), clips=(), lives_on="ve"),
     "DPMSolverSDEScheduler": Entry(layouts.by_doubled, claim=always("dpmpp-sde", 2), clips=(), lives_on="ve"),
     "LMSDiscreteScheduler": Entry(layouts.exploding, claim=adams_bashforth, clips=(), lives_on="ve"),
     "CMStochasticIterativeScheduler": Entry(
-        layouts.exploding, "data", clips=("clip_denoised",), answer=by_boundary, lives_on="ve"
+        layouts.exploding, "data", clips=("clip_denoised",), answer=by_boundary, lives_on="ve", clock=told.thousand
     ),
-    "SCMScheduler": Entry(layouts.by_time, "velocity", clips=(), prepare=without_middle),
-    "FlowMatchEulerDiscreteScheduler": Entry(layouts.on_flow, "velocity", flow_euler, (), lives_on="flow"),
-    "FlowMapEulerDiscreteScheduler": Entry(layouts.on_flow, "velocity", always("flow-euler", 1), (), lives_on="flow"),
+    "SCMScheduler": Entry(layouts.by_time, "velocity", clips=(), prepare=without_middle, clock=None),
+    "FlowMatchEulerDiscreteScheduler": Entry(
+        layouts.on_flow, "velocity", flow_euler, (), lives_on="flow", clock=told.flowing
+    ),
+    "FlowMapEulerDiscreteScheduler": Entry(
+        layouts.on_flow, "velocity", always("flow-euler", 1), (), lives_on="flow", clock=told.flowing
+    ),
     "MiniMaxH3Scheduler": Entry(
-        layouts.on_flow, "velocity", always("flow-euler", 1), (), answer=towards_data, lives_on="flow"
+        layouts.on_flow,
+        "velocity",
+        always("flow-euler", 1),
+        (),
+        answer=towards_data,
+        lives_on="flow",
+        clock=told.upwards,
     ),
     "FlowMatchHeunDiscreteScheduler": Entry(
-        layouts.trapezoid("flow"), "velocity", always("flow-heun", 2), (), lives_on="flow"
+        layouts.trapezoid("flow"), "velocity", always("flow-heun", 2), (), lives_on="flow", clock=told.flowing
     ),
-    "FlowMatchLCMScheduler": Entry(layouts.on_flow, "velocity", always(None, 1), (), lives_on="flow"),
-    "LTXEulerAncestralRFScheduler": Entry(layouts.on_flow, "velocity", always(None, 1), (), lives_on="flow"),
+    "FlowMatchLCMScheduler": Entry(
+        layouts.on_flow, "velocity", always(None, 1), (), lives_on="flow", clock=told.flowing
+    ),
+    "LTXEulerAncestralRFScheduler": Entry(
+        layouts.on_flow, "velocity", always(None, 1), (), lives_on="flow", clock=told.flowing
+    ),
 }
 TOKENS = "it samples tokens, not vectors"
 INVERSE = "it runs from data to noise"

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from functools import partial
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -19,6 +16,7 @@ from ..readback import Draw, Finish, Model, Stranger
 from .classes import CLASSES, NO_TABLE, Entry, as_it_is
 from .sweep import varied
 from .target import NoTable, Target, loaded, typed
+from .told import tell
 from .wide import widened
 
 INSTALL = "pip install 'samplerproof[peers]'"
@@ -59,22 +57,22 @@ def of_class(cls: type, options: dict[str, Any]) -> Target:
         name=typed("diffusers", name, options),
         process=entry.process(chosen),
         on=lambda steps: Stranger(
-            f"diffusers:{name}", prediction, partial(_run, cls, settings, arguments, entry, prediction, steps)
+            f"diffusers:{name}", prediction, partial(_run, cls, base, settings, arguments, entry, steps)
         ),
         reference=reference,
         promises=promises,
         nonlinear=tuple(f"{key}=true" for key in entry.clips if configuration.get(key)),
         variants=varied("diffusers", name, _defaults(cls), options),
-        wide=lambda: _together(widened(vars(module)) for module in _modules(cls)),
+        wide=lambda: widened(*_namespaces(cls, base)),
     )
 
 
 def _run(
     cls: type,
+    base: str,
     settings: dict[str, Any],
     arguments: dict[str, Any],
     entry: Entry,
-    prediction: str,
     steps: int,
     start: Tensor,
     model: Model,
@@ -83,19 +81,20 @@ def _run(
     made = cls(**settings)
     entry.prepare(made, steps)
     layout = entry.layout(made, steps)
-    with _together(_noise_from(module, draw) for module in _modules(cls)):
+    with _noise_from(_namespaces(cls, base), draw):
         x = start
         for i, (timestep, (at, to)) in enumerate(zip(layout.calls, layout.evaluations, strict=True)):
             if hasattr(made, "scale_model_input"):
                 made.scale_model_input(x, timestep)  # some classes set themselves up in it
             answer = entry.answer(made, x, model(x, at, to), i)
             x = entry.step(made, answer, timestep, x, arguments, layout, i)
-    return Finish(x, layout.grid, entry.numbers(made, layout))
+    told = tell(entry.clock(made), layout.calls) if entry.clock else None
+    return Finish(x, layout.grid, entry.numbers(made, layout), told)
 
 
 @contextlib.contextmanager
-def _noise_from(module: ModuleType, draw: Draw) -> Iterator[None]:
-    """Let the scheduler draw from here: by its module's randn_tensor, or by the Brownian path that it holds."""
+def _noise_from(namespaces: list[dict[str, Any]], draw: Draw) -> Iterator[None]:
+    """Let the scheduler draw from here: by its code's randn_tensor, or by the Brownian path that it holds."""
 
     def fresh(shape: Any, generator: Any = None, device: Any = None, dtype: Any = None, **_: Any) -> Tensor:
         return draw(torch.empty(tuple(shape), dtype=dtype or torch.get_default_dtype()))
@@ -110,12 +109,14 @@ def _noise_from(module: ModuleType, draw: Draw) -> Iterator[None]:
             return draw(self.like, (float(sigma), float(to)))
 
     replaced = {"randn_tensor": fresh, "BrownianTreeNoiseSampler": Path}
-    held = {name: vars(module)[name] for name in replaced if name in vars(module)}
+    held = [{name: space[name] for name in replaced if name in space} for space in namespaces]
     try:
-        vars(module).update({name: replaced[name] for name in held})
+        for space, names in zip(namespaces, held, strict=True):
+            space.update({name: replaced[name] for name in names})
         yield
     finally:
-        vars(module).update(held)
+        for space, names in zip(namespaces, held, strict=True):
+            space.update(names)
 
 
 def _class(name: str) -> type:
@@ -133,26 +134,19 @@ def _class(name: str) -> type:
     return found
 
 
-def _modules(cls: type) -> list[ModuleType]:
-    """Where the code of the class is, and of those of diffusers that it is made from."""
-    known = [c for c in cls.__mro__ if c is cls or c.__module__.startswith("diffusers.schedulers.scheduling_")]
-    return [import_module(name) for name in dict.fromkeys(c.__module__ for c in known)]
-
-
-@contextlib.contextmanager
-def _together(contexts: Iterable[AbstractContextManager[None]]) -> Iterator[None]:
-    """All of them entered, and left in reverse."""
-    with contextlib.ExitStack() as stack:
-        for context in contexts:
-            stack.enter_context(context)
-        yield
-
-
 def _defaults(cls: Any) -> dict[str, Any]:
     """Of every option of the constructor, and of `step` what STEP_OPTIONS names."""
     own = {key: p.default for key, p in inspect.signature(cls).parameters.items()}
     of_step = inspect.signature(cls.step).parameters.items()
     return {key: p.default for key, p in of_step if key in STEP_OPTIONS} | own
+
+
+def _namespaces(cls: type, base: str) -> list[dict[str, Any]]:
+    """The globals of a class's code, and of what it is made from down to one of diffusers'."""
+    names = [c.__name__ for c in cls.__mro__]
+    functions = [f for c in cls.__mro__[: names.index(base) + 1] for f in vars(c).values() if inspect.isfunction(f)]
+    found = {id(space): space for f in functions if (space := inspect.unwrap(f).__globals__)}
+    return list(found.values())
 
 
 def _sorted(cls: Any, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

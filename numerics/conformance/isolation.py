@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..points import Point
+from ..points import Point, Told
 from ..progress import Progress, silent
 from ..readback import Trace
 from .answers import Setting, Trouble
@@ -171,9 +171,11 @@ def _progress(folder: Path, job: int) -> int | None:
 def plain_trace(found: Trace) -> dict[str, Any]:
     """A trace in plain containers."""
     points = {name: [tuple(p) for p in getattr(found, name)] for name in ("points", "grid")}
-    return {**vars(found), **points, "numbers": dict(found.numbers)}
+    told = tuple(found.told) if found.told else None
+    return {**vars(found), **points, "numbers": dict(found.numbers), "told": told}
 
 
 def _trace(plain: dict[str, Any]) -> Trace:
     points = {name: tuple(Point(*p) for p in plain[name]) for name in ("points", "grid")}
-    return Trace(**{**plain, **points})
+    told = Told(*plain["told"]) if plain["told"] else None
+    return Trace(**{**plain, **points, "told": told})

@@ -66,13 +66,17 @@ def trapezoid(process: str) -> Callable[[Any, int], Layout]:
     return layout
 
 
-def midpoint(scheduler: Any, steps: int) -> Layout:
-    """Two evaluations a step, at its start and at the geometric middle of sigma; one in the last."""
-    ends, middles = _floats(scheduler.sigmas), _floats(scheduler.sigmas_interpol)
-    calls = list(scheduler.timesteps)
-    levels = [middles[i] if i % 2 else ends[i] for i in range(len(calls))]
-    grid = tuple(point("ve", 1.0, s) for s in (ends[0], *ends[1::2]))[: len(calls) // 2 + 2]
-    return Layout("ve", [(point("ve", 1.0, s), (i + 1) // 2) for i, s in enumerate(levels)], grid, calls)
+def midpoint(behind: int) -> Callable[[Any, int], Layout]:
+    """Two evaluations a step, at its start and in its middle, which lies so many places behind; one in the last."""
+
+    def layout(scheduler: Any, steps: int) -> Layout:
+        ends, middles = _floats(scheduler.sigmas), _floats(scheduler.sigmas_interpol)
+        calls = list(scheduler.timesteps)
+        levels = [middles[i - behind] if i % 2 else ends[i] for i in range(len(calls))]
+        grid = tuple(point("ve", 1.0, s) for s in (ends[0], *ends[1::2]))[: len(calls) // 2 + 2]
+        return Layout("ve", [(point("ve", 1.0, s), (i + 1) // 2) for i, s in enumerate(levels)], grid, calls)
+
+    return layout
 
 
 def by_doubled(scheduler: Any, steps: int) -> Layout:

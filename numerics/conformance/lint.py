@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..points import Point
+from ..points import Point, Told
 from ..readback import Trace, table
+from .answers import Finding
 from .path import lam_of
 
 FLOAT32 = 1e-5  # a gap in lambda below it is that of single precision
+MOST = 20.0
+MEANT = 1e-3  # two levels as near in lambda are the same for a model
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,71 @@ class Gap:
     step: int
     leads_to: Point
     starts_at: Point
+
+
+def findings(run: Trace, process: str) -> list[Finding]:
+    """What is odd about the grid."""
+    found = [Finding("grid", n, f"step {n} has length zero") for n in zero_length(run.grid)]
+    found += [Finding("grid", n, f"step {n} adds noise: lambda does not grow") for n in backward(run.grid)]
+    if run.grid[0].alpha <= 0 and process != "flow":  # where a velocity does
+        found.append(Finding("grid", 0, "it starts at alpha = 0, where no noise prediction gives the data"))
+    unchained = gaps(run, process)
+    for gap in unchained[:3]:
+        ends, starts = lam_of(gap.leads_to), lam_of(gap.starts_at)
+        goes = "the grid ends" if gap.step == len(run.grid) - 1 else "the next starts"
+        said = f"step {gap.step} leads to lambda = {ends:.6g}; {goes} at {starts:.6g}"
+        found.append(Finding("grid", gap.step, said))
+    if len(unchained) > 3:
+        found.append(Finding("grid", None, f"{len(unchained)} of {len(run.grid) - 1} steps do not chain"))
+    return [*found, *_told(run, run.told), *_ending(run, run.told)] if run.told else found
+
+
+def _told(run: Trace, told: Told) -> list[Finding]:
+    """Timesteps that mean another level than that of the step, beyond their rounding, or one level twice."""
+    points = [run.points[i] for i, asked in enumerate(run.evaluated) if asked]
+    lams, steps = [lam_of(p) for p in points], steps_of(run)
+    off = [abs(_seen(a) - _seen(b)) for a, b in zip(told.lam, lams, strict=True)]
+    bad = [k for k, gap in enumerate(off) if gap > told.within[k] + MEANT]
+    found = []
+    if bad:
+        k = bad[0]
+        means = f"step {steps[k]}: timestep {told.timesteps[k]:.6g} means lambda = {told.lam[k]:.6g}"
+        most = max(off[k] for k in bad)
+        rest = f"; so in {len(bad)} of {len(off)} evaluations, by up to {most:.2g}, beyond the rounding of a timestep"
+        found.append(Finding("grid", steps[k], f"{means}, the step has {lams[k]:.6g}{rest}"))
+    twice = [k for k, (a, b) in enumerate(pairwise(told.timesteps), 1) if a == b and abs(lams[k] - lams[k - 1]) > MEANT]
+    for k in twice[:3]:
+        at = f"at lambda = {lams[k - 1]:.6g} and {lams[k]:.6g}"
+        found.append(Finding("grid", steps[k], f"step {steps[k]}: timestep {told.timesteps[k]:.6g} as before, {at}"))
+    if len(twice) > 3:
+        found.append(Finding("grid", None, f"{len(twice)} evaluations have the timestep of the one before"))
+    return found
+
+
+def _seen(lam: float) -> float:
+    """Beyond this there is nothing but data, or nothing but noise."""
+    return min(max(lam, -MOST), MOST)
+
+
+def _ending(run: Trace, told: Told) -> list[Finding]:
+    """Noise that is left in the end, or taken away in one jump."""
+    steps = len(run.grid) - 1
+    first, before, last = (lam_of(run.grid[n]) for n in (0, -2, -1))
+    if last < told.cleanest - MEANT and told.cleanest < math.inf:
+        left = f"it ends at lambda = {last:.6g}, with noise left: the model is trained up to {told.cleanest:.6g}"
+        return [Finding("grid", steps, left)]
+    end = min(last, told.cleanest)
+    if math.isfinite(end) and end - before > before - first:
+        jump = f"step {steps} goes more than half of the way in lambda, from {before:.6g}"
+        return [Finding("grid", steps, jump)]
+    return []
+
+
+def steps_of(run: Trace) -> list[int]:
+    """The step that every evaluation is made for: the last at a grid point starts the step from there."""
+    made = [to for to, asked in zip(run.step, run.evaluated, strict=True) if asked]
+    starts = {to: k for k, to in enumerate(made)}
+    return [min(to + (starts[to] == k), len(run.grid) - 1) for k, to in enumerate(made)]
 
 
 def zero_length(grid: Sequence[Point]) -> list[int]:
@@ -53,15 +121,16 @@ def led_to(found: Trace) -> list[tuple[float, float]]:
 
 
 def gaps(found: Trace, process: str) -> list[Gap]:
-    """Steps that do not chain: they lead to a point of the process, but not to that of the grid."""
-    result = []
+    """Steps that do not chain: they lead to a point of the process, but not to that of the grid; by their first row."""
+    result: dict[int, Gap] = {}
     for i, (alpha, sigma) in enumerate(led_to(found), start=1):
         at = found.points[i]
         to = _on_process(process, alpha, sigma)
-        if to is None or not math.isfinite(lam_of(at)) or abs(lam_of(to) - lam_of(at)) <= FLOAT32:
+        if to is None or at.alpha <= 0 or abs(lam_of(to) - lam_of(at)) <= FLOAT32:
             continue
-        result.append(Gap(found.step[i], to, at))
-    return result
+        step = max(found.step[i], 1)  # a second evaluation at the start is made in the first step
+        result.setdefault(step, Gap(step, to, at))
+    return list(result.values())
 
 
 def _constant(prediction: str, at: Point, clean: bool) -> float:
@@ -73,8 +142,8 @@ def _constant(prediction: str, at: Point, clean: bool) -> float:
 def _on_process(process: str, alpha: float, sigma: float) -> Point | None:
     """The point (alpha, sigma) if it is one of the process; with sigma unknown, the one at alpha."""
     if process == "ve":
-        return Point(1.0, sigma) if abs(alpha - 1) < FLOAT32 and sigma > 0 else None
+        return Point(1.0, sigma) if abs(alpha - 1) < FLOAT32 and sigma > FLOAT32 else None
     if math.isnan(sigma):
         sigma = math.sqrt(max(1 - alpha**2, 0)) if process == "vp" else 1 - alpha
     on = math.hypot(alpha, sigma) if process == "vp" else alpha + sigma
-    return Point(alpha, sigma) if abs(on - 1) < FLOAT32 and alpha > 0 and sigma > 0 else None
+    return Point(alpha, sigma) if abs(on - 1) < FLOAT32 and alpha > 0 and sigma > FLOAT32 else None

@@ -18,6 +18,7 @@ from ..sample import sample
 from ..tableau import Tableau
 from ..targets.flow import exact_flow
 from ..targets.mixture import GaussianMixture
+from .lint import gaps
 from .path import lam_of
 
 HIGHEST = 6  # powers of lambda that a step is tried on
@@ -29,15 +30,15 @@ QUANTILES = 33
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)
 
 
-def local_orders(traces: Mapping[int, Trace]) -> list[float | None]:
+def local_orders(traces: Mapping[int, Trace], process: str) -> list[float | None]:
     """The order of every step of the shortest run, from the moment conditions on its row, with {N: trace}: p where data
     predictions 1, lambda, …, lambda^{p-1} are integrated with an error O(h^{p+1}), outputs taken on the exact path.
 
     The slope is that between the two longest runs, at steps that start where this one does and use as many outputs. An
     upper bound where a step has stages: they are off the exact path. None where noise is drawn, where a step is
-    infinite in lambda, and where longer runs have no such steps. Rounded to 0.1.
+    infinite in lambda or leads elsewhere than to its end, and where longer runs have no such steps. Rounded to 0.1.
     """
-    few, *_, more, most = (_steps(traces[n]) for n in sorted(traces))
+    few, *_, more, most = (_steps(traces[n], process) for n in sorted(traces))
     return [None if step is None else _order(step, more, most) for step in few]
 
 
@@ -115,10 +116,11 @@ class _Step(NamedTuple):
     defect: float
 
 
-def _steps(found: Trace) -> list[_Step | None]:
+def _steps(found: Trace, process: str) -> list[_Step | None]:
     tableau, lam = table(found), [lam_of(p) for p in found.points]
     ends = {to: i for i, to in enumerate(found.step)}  # the last vector on the way to each grid point
-    return [_step(found, tableau, lam, n, ends.get(n)) for n in range(1, len(found.grid))]
+    loose = {gap.step for gap in gaps(found, process)}
+    return [None if n in loose else _step(found, tableau, lam, n, ends.get(n)) for n in range(1, len(found.grid))]
 
 
 def _step(found: Trace, tableau: Tableau, lam: list[float], n: int, i: int | None) -> _Step | None:

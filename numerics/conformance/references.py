@@ -19,7 +19,7 @@ from ..readback import Trace, image, table
 from ..records import Record
 from ..tableau import Tableau, assemble
 from .compare import deviations, same_shape
-from .path import clock_at, grid_of
+from .path import clock_at, grid_of, lam_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ class Reference:
 LOWERED = "last steps of lower order"
 THROUGH = "last step as every other"
 QUIET = "no noise in the last step"
+STARTED = "started by"
 SAME = 1e-13  # of two tables of one record
+CLOSE = 1e-3  # of a row in float32 that is a record's
 SHORT = "steps of fewer evaluations by its lower orders"
 
 
@@ -48,9 +50,9 @@ def candidates(found: Trace, process: str, names: Sequence[str] | None = None) -
     names: None for the whole catalogue, or rather for what draws noise in it if the trace does, else for what does not.
     Raises InputError where the points of the trace make no grid.
     """
-    grid = grid_of(process, found.grid)
+    grid, mine = grid_of(process, found.grid), table(found)
     for name in similar(found) if names is None else names:
-        yield from variants(found, grid, resolve(name))
+        yield from variants(found, mine, grid, resolve(name))
 
 
 def similar(found: Trace) -> list[str]:
@@ -59,12 +61,39 @@ def similar(found: Trace) -> list[str]:
     return [name for name, record in METHODS.items() if record.stochastic == draws]
 
 
-def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
-    """The record as it is, and with its first or last steps taken otherwise, each table once."""
+def asked_elsewhere(found: Trace, process: str, name: str) -> tuple[int | None, str]:
+    """Step and words for the first evaluation that a record would make elsewhere than the trace, counted in order."""
+    record, steps = resolve(name), len(found.grid) - 1
+    try:
+        each = [1 if m is None else m.nfe_per_step for m in plan(record, grid_of(process, found.grid))]
+    except InputError:
+        return None, f"{name} does not exist on this grid"
+    expected = [(n, n + (k > 0)) for n, count in enumerate(each) for k in range(count)]
+    made = [i for i, asked in enumerate(found.evaluated) if asked]
+    for j, (i, (n, to)) in enumerate(zip(made, expected, strict=False), start=1):
+        if found.step[i] != to:
+            at = f"at lambda = {lam_of(found.points[i]):.6g}, on the way to grid point {found.step[i]}"
+            return n + 1, f"step {n + 1}: evaluation {j} is {at}; that of {name} is on the way to grid point {to}"
+    counts = f"{len(made)} evaluations, {name} makes {len(expected)}"
+    if len(made) < len(expected):
+        n, _ = expected[len(made)]
+        return n + 1, f"{counts}; step {n + 1} is the first without its own"
+    if len(made) > len(expected):
+        return steps, f"{counts}"
+    return None, f"{name} does not exist on this grid"
+
+
+def variants(found: Trace, mine: Tableau, grid: Grid, record: Record) -> Iterator[Reference]:
+    """The record as it is, and with its last steps or its start taken otherwise, each table once.
+
+    mine: the table of the trace. Other starts are tried where most rows are the record's.
+    """
     if record.history >= grid.steps:
         return
     told: list[Tableau] = []
     for ending, methods in _plans(record, grid, _asked(found)).items():
+        if ending.startswith(STARTED) and not any(_mostly(mine, t) for t in told):
+            continue
         if sum(1 if m is None else m.nfe_per_step for m in methods) != found.nfe:
             continue
         try:
@@ -88,16 +117,24 @@ def _plans(record: Record, grid: Grid, asked: list[int]) -> dict[str, list[Recor
     plans = {"": plan(record, grid)}
     if record.history:
         plans[LOWERED] = lowered(record, grid)
-    if record.history > 1:
-        own = next((m for m in plans[""] if m is not None and m.history == 1), None)
-        for other in _starts(own) if own else ():
-            plans[f"started by {other.name}"] = [other if m == own else m for m in plans[""]]
     if plans[""][-1] is None and record.frame == "noise-rho":  # its clock is finite at sigma = 0
         plans[THROUGH] = [*plans[""][:-1], record]
     if record.nfe_per_step == max(asked) > min(asked) and not record.history:
         family = {m.nfe_per_step: m for m in METHODS.values() if _siblings(m, record)}
         plans[SHORT] = [record if asked[n] == record.nfe_per_step else family.get(asked[n]) for n in range(grid.steps)]
+    if record.history > 1:
+        own = next((m for m in plans[""] if m is not None and m.history == 1), None)
+        for other in _starts(own) if own else ():
+            plans[f"{STARTED} {other.name}"] = [other if m == own else m for m in plans[""]]
     return plans
+
+
+def _mostly(mine: Tableau, other: Tableau) -> bool:
+    """Whether most rows are the same, but for rounding."""
+    if not same_shape(mine, other):
+        return False
+    near = sum(d.error < CLOSE for d in deviations(mine, other))
+    return 2 * near > len(mine.states)
 
 
 def _starts(own: Record) -> Iterator[Record]:

@@ -30,4 +30,5 @@ def moving(found: Trace) -> Trace:
         grid=found.grid[:-1],
         numbers={name: values[:-1] for name, values in found.numbers.items()},
         superposition=found.superposition[:-1],
+        told=None,
     )

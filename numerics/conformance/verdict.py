@@ -15,8 +15,7 @@ from . import lint
 from .answers import Failure, Finding, Step, Subject, Verdict
 from .compare import Deviation, deviations, same_shape
 from .orders import local_orders, observed_errors, slope
-from .path import lam_of
-from .references import Reference, candidates, similar
+from .references import STARTED, Reference, asked_elsewhere, candidates, similar
 from .still import moving
 
 IDENTICAL = 1e-14
@@ -25,6 +24,7 @@ CANCELS = (
 )
 NEAR = 1e-4  # a row as near as this may be that of a record
 LINEAR = {torch.float64: 1e-7, torch.float32: 1e-2, torch.bfloat16: 0.3, torch.float16: 0.1}
+ROUNDING = {"float32": 1e-6, "float16": 1e-3, "bfloat16": 1e-2}  # what a few roundings inside deviate by
 
 
 Runs = Mapping[tuple[int, bool], Trace | Failure]
@@ -53,7 +53,7 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
     bent = _not_linear(shipped, subject) or _not_linear(wide, subject)
     if bent is not None:
         return replace(base, verdict="not-linear", findings=[bent, *findings])
-    findings += _grid(wide, subject.process)
+    findings += lint.findings(wide, subject.process)
     lost = _non_finite(shipped)
     if lost is not None:
         return replace(base, verdict="non-finite", findings=[lost, *findings])
@@ -71,7 +71,9 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
     best = min(own, key=lambda p: (not p.conforms, p.error_float64, p.error), default=None)
     if best is None:
         return replace(
-            result, verdict="different-formula", findings=[*result.findings, _no_match(base.reference, pairs)]
+            result,
+            verdict="different-formula",
+            findings=[*result.findings, _no_match(wide, subject.process, base.reference, pairs)],
         )
     rows = _rows(best, pairs)
     result = replace(
@@ -163,14 +165,25 @@ def _not_linear(run: Trace, subject: Subject) -> Finding | None:
     limit = LINEAR[run.dtype]
     if worst <= limit:
         return None
+    if _depends(run):
+        return Finding("not-linear", None, "how often it asks its model, or draws noise, depends on the values")
     first = next(i for i, x in enumerate(run.superposition) if x > limit)
     why = f"; {', '.join(subject.nonlinear)} does that: switch it off" if subject.nonlinear else ""
+    if run.dtype is torch.float64:
+        why += next(
+            (f"; rounding to {name} inside would do so" for name, most in ROUNDING.items() if worst <= most), ""
+        )
     return Finding(
         "not-linear",
         run.step[first],
         f"random inputs of standard deviation 3 deviate from superposition by {worst:.1e} of the largest value, from "
         f"step {run.step[first]} on{why}",
     )
+
+
+def _depends(run: Trace | Failure) -> bool:
+    """Whether it is no image, as the run asks otherwise on other values."""
+    return isinstance(run, Trace) and min(run.superposition) == math.inf
 
 
 def _non_finite(run: Trace) -> Finding | None:
@@ -181,43 +194,24 @@ def _non_finite(run: Trace) -> Finding | None:
     return Finding("non-finite", step, f"step {step} of {len(run.grid) - 1} is not finite on finite inputs")
 
 
-def _grid(run: Trace, process: str) -> list[Finding]:
-    """What is odd about the grid."""
-    findings = [Finding("grid", n, f"step {n} has length zero") for n in lint.zero_length(run.grid)]
-    findings += [Finding("grid", n, f"step {n} adds noise: lambda does not grow") for n in lint.backward(run.grid)]
-    if run.grid[0].alpha == 0:
-        findings.append(Finding("grid", 0, "it starts at alpha = 0, where no noise prediction gives the data"))
-    gaps = lint.gaps(run, process)
-    for gap in gaps[:3]:
-        findings.append(
-            Finding(
-                "grid",
-                gap.step,
-                f"step {gap.step} leads to lambda = {lam_of(gap.leads_to):.6g}; the next starts at "
-                f"{lam_of(gap.starts_at):.6g}",
-            )
-        )
-    if len(gaps) > 3:
-        findings.append(Finding("grid", None, f"{len(gaps)} of {len(run.grid) - 1} steps do not chain"))
-    return findings
-
-
 def _orders(result: Verdict, subject: Subject, runs: Runs) -> Verdict:
-    traces = {n: run for (n, wide), run in runs.items() if wide and isinstance(run, Trace)}
+    traces = {n: run for (n, wide), run in runs.items() if wide and isinstance(run, Trace) and not _depends(run)}
     if len(traces) < 3 or not all(bool(run.vectors.isfinite().all()) for run in traces.values()):
         return result
     fewest = sorted(traces)[:4]
     used = {n: traces[n] for n in fewest}
     try:
         errors = observed_errors(used)
-        return replace(result, local_orders=local_orders(used), observed_order=slope(errors), errors=errors)
+        return replace(
+            result, local_orders=local_orders(used, subject.process), observed_order=slope(errors), errors=errors
+        )
     except InputError as fault:
         return replace(result, findings=[*result.findings, Finding("grid", None, f"no order can be observed: {fault}")])
 
 
 def _rows(best: _Pair, pairs: Sequence[_Pair]) -> list[Step]:
     """Row by row, and for a row that differs the records whose row it is."""
-    rows = []
+    rows, whole = [], [p for p in pairs if not p.reference.ending.startswith(STARTED)]
     for i, (shipped, wide) in enumerate(zip(best.shipped, best.wide, strict=True)):
         limit = max(IDENTICAL, CANCELS * shipped.error)
         equals: tuple[str, ...] = ()
@@ -225,7 +219,7 @@ def _rows(best: _Pair, pairs: Sequence[_Pair]) -> list[Step]:
             equals = tuple(
                 dict.fromkeys(
                     p.reference.record.name
-                    for p in pairs
+                    for p in whole
                     if p.wide[i].error <= max(IDENTICAL, CANCELS * p.shipped[i].error)
                 )
             )
@@ -254,13 +248,13 @@ def _differences(best: _Pair, rows: Sequence[Step], matches: Sequence[_Pair]) ->
     return findings
 
 
-def _no_match(reference: str | None, pairs: Sequence[_Pair]) -> Finding:
-    equal = [p.reference.name for p in pairs if p.conforms]
-    if equal:
-        return Finding("formula", None, f"{reference} does not ask its model in these steps; the run is {equal[0]}")
-    if reference is not None:
-        return Finding("formula", None, f"{reference} does not ask its model in these steps, or not on this grid")
-    return Finding("formula", None, "the catalogue has no record of this name, and none of its records has these rows")
+def _no_match(run: Trace, process: str, reference: str | None, pairs: Sequence[_Pair]) -> Finding:
+    if reference is None:
+        missing = "the catalogue has no record of this name, and none that asks its model in these steps"
+        return Finding("formula", None, missing)
+    step, where = asked_elsewhere(run, process, reference)
+    equal = "".join(f"; the run is {p.reference.name}" for p in pairs if p.conforms)
+    return Finding("formula", step, f"{where}{equal}")
 
 
 def _promise(reference: Reference, subject: Subject) -> list[Finding]:
@@ -292,7 +286,7 @@ def _growth(subject: Subject, runs: Runs, reference: Reference) -> dict[int, flo
     """The largest error as shipped against the same record, over N."""
     growth = {}
     for (n, wide), run in runs.items():
-        if wide or not isinstance(run, Trace):
+        if wide or not isinstance(run, Trace) or _depends(run):
             continue
         try:
             twins = [

@@ -54,10 +54,10 @@ def verify(
         from .isolation import answer  # loads torch, while the child does so too
 
         found = answer(child, timeout, progress)
-        return replace(_with_sweep(_judged(found, target, steps, against), found), versions=versions(target))
+        return replace(_with_sweep(judged(found, target, steps, against), found), versions=versions(target))
 
 
-def _judged(answer: Answer, target: str, steps: int, against: str | None) -> Verdict:
+def judged(answer: Answer, target: str, steps: int, against: str | None) -> Verdict:
     from .verdict import judge
 
     if answer.about is None:

@@ -23,17 +23,19 @@ class _Wide(ModuleType):
 
 
 @contextmanager
-def widened(namespace: dict[str, Any]) -> Iterator[None]:
-    """While it lasts: float32 is float64 in the code of a namespace, a tensor's .float() and torch's default too."""
-    held = {name: value for name, value in namespace.items() if value is torch or value is np}
+def widened(*namespaces: dict[str, Any]) -> Iterator[None]:
+    """While it lasts: float32 is float64 in the code of the namespaces, a tensor's .float() and torch's default too."""
+    held = [{name: value for name, value in space.items() if value is torch or value is np} for space in namespaces]
     default, method = torch.get_default_dtype(), torch.Tensor.float
     try:
-        for name, module in held.items():
-            namespace[name] = _Wide(module, torch.float64 if module is torch else np.float64)
+        for space, modules in zip(namespaces, held, strict=True):
+            for name, module in modules.items():
+                space[name] = _Wide(module, torch.float64 if module is torch else np.float64)
         torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
         torch.set_default_dtype(torch.float64)
         yield
     finally:
         torch.set_default_dtype(default)
         torch.Tensor.float = method  # type: ignore[method-assign]
-        namespace.update(held)
+        for space, modules in zip(namespaces, held, strict=True):
+            space.update(modules)

@@ -132,6 +132,8 @@ def test_the_levels_are_karras() -> None:
         ([4.4, 2.2, 1.1], [1, 2, 3]),  # churned: no start is seen
         ([4, 2.2, 1.1], [0, 2, 3]),
         ([4.4, 2, 2.2, 1, 1.1], [1, 1, 2, 2, 3]),  # Heun, churned, the last step Euler's
+        ([4, 2], [0, 1]),  # the last step has none
+        ([4, 2, 2, 1], [0, 1, 1, 2]),  # Heun's has one too few
         ([], []),
     ],
 )
@@ -155,13 +157,18 @@ def test_evaluations_that_belong_nowhere() -> None:
         ("nothing", "ends with NoneType; it was given"),
         ("another_state", r"evaluation 1: the model is asked at \[1\], not at \[1, 1, 1, 1\]"),
         ("no_level", r"evaluation 1: the model is asked at sigma = \[nan\], not at one level"),
-        ("adapts", "their number depends on the values"),
     ],
 )
 def test_what_a_sampler_may_not_do(name: str, message: str) -> None:
     """One line that says what was found and what was expected."""
     with pytest.raises(SamplingError, match=message):
         trace(resolve(f"hostile:{name}").on(3))
+
+
+def test_evaluations_that_depend_on_the_values_are_not_linear() -> None:
+    seen = trace(resolve("hostile:adapts").on(3))
+    assert set(seen.superposition) == {math.inf}
+    assert (seen.nfe, len(seen.grid)) == (3, 4)
 
 
 @pytest.mark.parametrize(

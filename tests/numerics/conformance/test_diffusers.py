@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
 from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.conformance.classes import CLASSES
 from samplerproof.numerics.conformance.compare import deviations, same_shape
+from samplerproof.numerics.conformance.lint import findings
 from samplerproof.numerics.conformance.references import candidates
 from samplerproof.numerics.conformance.target import NoTable, split
 from samplerproof.numerics.errors import InputError
@@ -126,3 +129,50 @@ def test_the_module_is_as_it_was_after_a_run_in_float64() -> None:
         trace(made.on(5))
         assert module.torch is not torch
     assert before == ({k: id(v) for k, v in vars(module).items()}, torch.get_default_dtype(), torch.Tensor.float)
+
+
+def grid_findings(name: str, steps: int = 20, **options: object) -> list[str]:
+    made = scheduler(name, options)
+    with made.wide():
+        return [finding.detail for finding in findings(trace(made.on(steps)), made.process)]
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if name != "DDPMWuerstchenScheduler"])
+def test_models_are_told_the_levels_of_the_steps(name: str) -> None:
+    """And every step chains; alpha = 0 in the beginning, and PNDM's last step, are as they are."""
+    told = [line for line in grid_findings(name) if "alpha = 0" not in line]
+    assert told == (["step 20 has length zero"] if name == "PNDMScheduler" else [])
+
+
+MULTISTEP = "DPMSolverMultistepScheduler"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        (MULTISTEP, {"use_karras_sigmas": True}, []),  # rounded to the nearest timestep
+        (MULTISTEP, {"use_exponential_sigmas": True}, ["step 3: timestep 892 means .* up to 0.054"]),  # rounded down
+        (MULTISTEP, {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}, ["step 16: timestep 249 means"]),
+        ("EulerDiscreteScheduler", {"use_exponential_sigmas": True}, []),  # not rounded
+        ("EulerDiscreteScheduler", {"interpolation_type": "log_linear"}, ["means .* in 19 of 20 .* up to 2.1,"]),
+        ("EulerDiscreteScheduler", {"timestep_type": "continuous", "prediction_type": "v_prediction"}, []),
+        ("SASolverScheduler", {"use_flow_sigmas": True}, ["length zero", "timestep 249 means", "with noise left"]),
+        ("DDIMScheduler", {"clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1}, []),
+        ("DDIMScheduler", {"clip_sample": False, "timestep_spacing": "trailing"}, []),
+    ],
+)
+def test_timesteps_that_mean_another_level_are_told(name: str, options: dict[str, object], said: list[str]) -> None:
+    found = grid_findings(name, **options)
+    assert len(found) == len(said)
+    assert all(re.search(pattern, line) for pattern, line in zip(said, found, strict=True))
+
+
+def test_one_timestep_for_two_levels_and_a_jump_are_told() -> None:
+    found = grid_findings(MULTISTEP, 60, use_lu_lambdas=True)
+    assert [line.partition(",")[0] for line in found] == [
+        f"step {n}: timestep {t} as before" for n, t in ((58, 1), (60, 0))
+    ]
+    assert (
+        "goes more than half of the way"
+        in grid_findings("DDIMScheduler", 2, clip_sample=False, timestep_spacing="trailing")[0]
+    )

@@ -134,6 +134,22 @@ def test_a_step_of_lower_order_in_the_middle_is_named() -> None:
     assert "ddim" in finding.detail
 
 
+def test_a_step_that_does_not_chain_has_no_order() -> None:
+    """DDIM, whose fifth step goes a little further than it says."""
+
+    def further(n: int) -> Stranger:
+        lam = torch.linspace(-3, 3, n + 1, dtype=torch.float64)
+        lam[5] += 0.1 / n
+        moved = grid_of("vp", [point("vp", math.cos(t), math.sin(t)) for t in PROCESSES["vp"].time(lam).tolist()])
+        return of_tableau(replace(tabulate("ddim", moved), points=tabulate("ddim", grid(n)).points))
+
+    answer = verdict(further, "ddim")
+    assert (5, "grid") in [(f.step, f.kind) for f in answer.findings]
+    assert answer.local_orders[4] is None
+    assert None not in answer.local_orders[:4]
+    assert None not in verdict(plain("ddim"), "ddim").local_orders
+
+
 def test_clipping_is_not_linear() -> None:
     def make(n: int) -> Stranger:
         inner = of_tableau(tabulate("ddim", grid(n)))
@@ -147,6 +163,17 @@ def test_clipping_is_not_linear() -> None:
     assert answer.verdict == "not-linear"
     assert answer.exit_code == 2
     assert "clip=true" in answer.findings[0].detail
+
+
+def test_longer_runs_that_depend_on_the_values_are_left_out() -> None:
+    runs = runs_of(plain("ddim"))
+    for key in [key for key in runs if key[0] != STEPS]:
+        runs[key] = replace(runs[key], vectors=runs[key].vectors[:, :1], superposition=(math.inf,))
+    answer = judge(Subject("ours", "vp", "ddim", None, ()), runs, STEPS)
+    assert (answer.verdict, answer.observed_order, list(answer.growth)) == ("roundoff", None, [STEPS])
+    bent = {(STEPS, wide): replace(runs[STEPS, wide], superposition=(math.inf,)) for wide in (False, True)}
+    answer = judge(Subject("ours", "vp", "ddim", None, ()), bent, STEPS)
+    assert (answer.verdict, answer.exit_code) == ("not-linear", 2)
 
 
 def test_values_that_are_not_finite_are_located() -> None:
