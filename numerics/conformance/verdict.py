@@ -12,6 +12,7 @@ from ..catalogue import resolve
 from ..errors import InputError
 from ..readback import Trace, table
 from . import lint
+from .alone import each_alone
 from .answers import Failure, Finding, Step, Subject, Verdict
 from .compare import Deviation, deviations, same_shape
 from .orders import local_orders, observed_errors, slope
@@ -22,6 +23,7 @@ IDENTICAL = 1e-14
 CANCELS = (
     1e-6  # what remains in float64 of a deviation that is roundoff: closed forms that cancel lose digits there too
 )
+GUARD = 1e-9  # what is left by a least variance or the like where a record has nothing at all
 NEAR = 1e-4  # a row as near as this may be that of a record
 LINEAR = {torch.float64: 1e-7, torch.float32: 1e-2, torch.bfloat16: 0.3, torch.float16: 0.1}
 ROUNDING = {"float32": 1e-6, "float16": 1e-3, "bfloat16": 1e-2}  # what a few roundings inside deviate by
@@ -85,9 +87,13 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
         growth=_growth(subject, runs, best.reference) if best.conforms else {},
     )
     if not best.conforms:
-        return replace(
-            result, verdict="different-formula", findings=[*result.findings, *_differences(best, rows, matches)]
-        )
+        differences = _differences(best, rows, matches)
+        if each_alone(wide, subject.process, best.reference.record):
+            alone = (
+                f"every step is {best.reference.record.name} from where it starts to where it leads; they do not chain"
+            )
+            differences = [Finding("formula", None, alone), *differences]
+        return replace(result, verdict="different-formula", findings=[*result.findings, *differences])
     identical = best.error <= IDENTICAL
     noted = [Finding("formula", None, f"it is {best.reference.name}")] if best.reference.ending else []
     return replace(
@@ -98,6 +104,7 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
             *noted,
             *_promise(best.reference, subject),
             *([] if identical else [_roundoff(best, shipped)]),
+            *_guards(best),
         ],
     )
 
@@ -126,7 +133,12 @@ class _Pair:
     @property
     def conforms(self) -> bool:
         """Whether what is off as shipped is roundoff: in float64 it is gone."""
-        return self.error <= IDENTICAL or self.error_float64 <= max(IDENTICAL, CANCELS * self.error)
+        left = max((d.error for d in self.wide if not _guarded(d)), default=0.0)
+        return self.error <= IDENTICAL or left <= max(IDENTICAL, CANCELS * self.error)
+
+
+def _guarded(wide: Deviation) -> bool:
+    return wide.expected == 0 and abs(wide.found) <= GUARD
 
 
 def _pairs(shipped: Trace, wide: Trace, process: str, named: str | None) -> list[_Pair]:
@@ -280,6 +292,13 @@ def _roundoff(best: _Pair, run: Trace) -> Finding:
         f"{worst.error:.1e} as shipped ({worst.error / eps:.0f} ulp of {str(run.dtype)[6:]}, step {worst.step}, "
         f"{worst.entry}), {best.error_float64:.1e} in float64",
     )
+
+
+def _guards(best: _Pair) -> list[Finding]:
+    """The first entry that a least variance or the like leaves where the record has nothing."""
+    left = [d for d in best.wide if _guarded(d) and d.error > IDENTICAL]
+    said = f"where {best.reference.name} has nothing: below {GUARD:g} it counts as rounding"
+    return [Finding("roundoff", d.step, f"step {d.step}: {d.entry} is {d.found:.1e} {said}") for d in left[:1]]
 
 
 def _growth(subject: Subject, runs: Runs, reference: Reference) -> dict[int, float]:

@@ -15,6 +15,7 @@ from samplerproof.numerics.conformance.references import candidates
 from samplerproof.numerics.conformance.target import NoTable, split
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.readback import table, trace
+from samplerproof.numerics.testing import verdict_of
 
 pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -85,6 +86,15 @@ def test_what_a_class_claims_is_found_by_its_alias(name: str) -> None:
     claimed = scheduler(name, {}).reference
     alias = METHODS.get(resolve(f"diffusers:{name}").name) if claimed else None
     assert claimed is None or (alias is not None and alias.name == claimed)
+
+
+@pytest.mark.parametrize(("eta", "name"), [(0.0, "ddim"), (0.5, "ddim-eta?eta=1/2")])
+def test_ddim_between_uneven_timesteps_is_ddim_step_by_step_and_does_not_chain(eta: float, name: str) -> None:
+    options = {"clip_sample": False, "timestep_spacing": "linspace", "eta": eta}
+    answer = verdict_of(scheduler("DDIMScheduler", options), 12)
+    assert answer.verdict == "different-formula"
+    assert any(f"every step is {name} from where it starts" in finding.detail for finding in answer.findings)
+    assert verdict_of(scheduler("DDIMScheduler", {**options, "timestep_spacing": "leading"}), 12).exit_code == 0
 
 
 def test_a_dropped_difference_in_the_third_order_of_the_stochastic_solver_is_seen() -> None:

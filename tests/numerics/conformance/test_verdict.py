@@ -117,6 +117,18 @@ def test_a_planted_fault_is_found_at_its_step_and_entry(name: str, row: int, ent
     assert any(f.kind == "formula" and f.step == row + 1 for f in answer.findings)
 
 
+@pytest.mark.parametrize(("size", "verdict"), [(1e-10, "roundoff"), (1e-6, "different-formula")])
+def test_a_least_variance_is_rounding_and_more_noise_is_not(size: float, verdict: str) -> None:
+    def noisy(tableau: Tableau) -> Tableau:
+        noises = torch.zeros(len(tableau.states), 1, dtype=torch.float64)
+        noises[-1] = size
+        return replace(tableau, noises=noises)
+
+    answer = briefly(spoilt("ddim", noisy), "ddim")
+    assert answer.verdict == verdict
+    assert any("noises[0]" in f.detail and f.step == STEPS for f in answer.findings)
+
+
 def test_a_step_of_lower_order_in_the_middle_is_named() -> None:
     """Row 4 of 2M replaced by DDIM's: whose row it is stands in the finding."""
 
