@@ -1,120 +1,185 @@
-"""Means of test functions at the end of a multistep run, by backward recursion: no samples, no density.
+"""Means of test functions at the end of a run, by backward recursion: no samples, no density.
 
-A step is v' = s v + o_0 d(v) + o_1 q_1 + o_2 q_2 + … + c z with the earlier outputs q_1, q_2, … that a run carries. So
+A run is rewritten as moves (laws/moves.py): v' = f(v) + sum_s b_s q_s + c z with fresh noise z, joint with the numbers
+q'_1, q'_2, … that later moves need, each a function of v and a sum of the numbers q carried before. So
 
-    u(v, q_1, q_2, …) = E_z u'(v', d(v), q_1, …),        u' = f at the end,
+    u(v, q_1, q_2, …) = E_z u'(v', q'_1, q'_2, …),        u' = f at the end,
 
-and the mean is that of u over the start law. Noise is integrated by Gauss-Hermite; u is interpolated in v by
-polynomials of degree 7 on an even grid, and in each q on Chebyshev nodes, where it is all but linear.
+and the mean is that of u over the start law. u is held on an even grid in v and on Chebyshev nodes in each q: as many
+as the wave exp(-i k v) needs for the finest k, with the v that q leads to.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from string import ascii_lowercase
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from ..errors import InputError
+from ..errors import InputError, SamplingError
 from ..metrics import Law
 from ..points import Point
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
+from .even import blurred, reading
+from .forms import Form, Range, span, total
 from .gaussian import moments
-from .nodes import Array, lagrange, nodes
+from .moves import Symbol, moves, reaches
+from .nodes import Array, importance, lagrange, nodes
 
 TestFunction = Callable[[Array], Array]
 REACH = 8.0  # standard deviations of the widest marginal that the grid spans
-SPACING, NODES, HERMITE = 0.02, 14, 8
-UNLIKELY = -20.0  # a log density; outputs where it is lower are taken as those at the end of the likely ones
-STENCIL = np.arange(-3, 5)
+UNLIKELY = -12.0  # a log density; numbers are carried as if they did not leave their range where it is higher
+LARGEST = 1 << 27  # numbers in one array
 
 
-def means(tableau: Tableau, mixture: GaussianMixture, start: Law, functions: Sequence[TestFunction]) -> list[float]:
-    """E f(v) of the last vector v of a run, for every f; about 1e-7 for f of size 1. A step of a two-step method
-    takes 0.1 s, of a three-step one 2 s.
+class Resolution(NamedTuple):
+    """How finely u is held.
 
-    Raises InputError for more than one dimension or start vector, and for tables with stages or corrections: rows that
-    use another earlier state than the last, or noise other than fresh.
+    spacing: of the grid, and 1/wave that of the finest wave, both in units of the target's narrowest width.
+    tolerance: of a Chebyshev moment of that wave.  hermite: nodes of the noise.
     """
-    _check(tableau, mixture)
-    reach = REACH * max(_widest(mixture, point) for point in tableau.points)
-    cells = math.ceil(reach / SPACING)
-    x = np.linspace(-cells * SPACING, cells * SPACING, 2 * cells + 1, dtype=np.float64)
-    made, low, high = [], 0.0, 0.0
-    for point, evaluated in zip(tableau.points, tableau.evaluated, strict=True):
-        output = _outputs(tableau, mixture, point, x) if evaluated else np.zeros_like(x)
-        likely = output[mixture.log_density(torch.from_numpy(x)[:, None], point).numpy() > UNLIKELY]
-        made.append(output)
-        low, high = min(low, float(likely.min())), max(high, float(likely.max()))
-    span = low, high
-    carried = tableau.outputs.shape[1] - 1  # earlier outputs
-    q = nodes(*span, NODES)
-    density = start[0].log_density(torch.from_numpy(x)[:, None], start[1]).exp().numpy() * SPACING
-    ends = np.stack([f(x) for f in functions], axis=-1)
-    u = np.broadcast_to(ends.reshape(len(x), *[1] * carried, -1), (len(x), *[NODES] * carried, len(functions)))
-    for i in reversed(range(len(tableau.states))):
-        u = _earlier(u, tableau, i, x, made[i], span, q)
-    at_start: list[float] = np.tensordot(density, u, axes=1).reshape(-1, len(functions))[0].tolist()
+
+    spacing: float = 0.15
+    wave: float = 3.0
+    tolerance: float = 1e-4
+    hermite: int = 8
+
+
+DEFAULT = Resolution()
+
+
+class Carried(NamedTuple):
+    """A carried number: as a form before the move that first carries it so, its range and its number of nodes."""
+
+    form: Form
+    range: Range
+    size: int
+
+    @property
+    def nodes(self) -> Array:
+        return nodes(*self.range, self.size)
+
+
+class Link(NamedTuple):
+    """A move, as forms on the grid: v' = to + noise * z, and what is carried from there."""
+
+    to: Form
+    noise: float
+    carried: dict[Symbol, Carried]
+
+
+def means(
+    tableau: Tableau,
+    mixture: GaussianMixture,
+    start: Law,
+    functions: Sequence[TestFunction],
+    resolution: Resolution = DEFAULT,
+) -> list[float]:
+    """E f(v) of the last vector v of a run, for every f; about 1e-6 for f of size 1.
+
+    A step of a sampler that carries up to two numbers takes 10 ms, one of three 50 ms.
+    Raises InputError for more than one dimension or start vector and for noises that rows use in a way that fresh ones
+    cannot replace (laws/moves.py); SamplingError where the carried numbers need too many nodes.
+    """
+    if mixture.dim != 1:
+        raise InputError("mixture", f"d = {mixture.dim}", "a mixture in one dimension")
+    widths = [_width(mixture, point) for point in tableau.points]
+    x = _grid(tableau, mixture, resolution.spacing * min(widths))
+    links = _links(tableau, mixture, x, [resolution.wave / width for width in widths], resolution.tolerance)
+    u = np.stack([f(x) for f in functions], axis=-1)
+    while links:
+        link = links.pop()
+        u = _earlier(u, link, links[-1].carried if links else {}, x, resolution.hermite)
+    density = start[0].log_density(torch.from_numpy(x)[:, None], start[1]).exp().numpy()
+    at_start: list[float] = ((x[1] - x[0]) * density @ u).tolist()
     return at_start
 
 
-def _earlier(
-    u: Array, tableau: Tableau, row: int, x: Array, output: Array, span: tuple[float, float], q: Array
-) -> Array:
-    """u before the row from u after it: [grid, q_1, q_2, …, functions]."""
-    carried = u.ndim - 2
-    weights = tableau.outputs[row].tolist()
-    noise = float(tableau.noises[row, 0]) if tableau.noises.shape[1] else 0.0
-    z, mass = np.polynomial.hermite_e.hermegauss(HERMITE)
-    # The first carried output after the row is the one just made, at d(v): [v, v', q_1, …, functions], the last q
-    # forgotten.
-    if carried:
-        u = np.einsum("mi,ym...->iy...", lagrange(*span, NODES, np.clip(output, *span)), u)
-    base = float(tableau.states[row, 0]) * x + weights[0] * output
-    answer: Array = np.zeros((len(x), *[NODES] * carried, u.shape[-1]))
-    for k, share in zip(z * noise, mass / mass.sum(), strict=True):
-        place: Array = base + k
-        for axis, w in enumerate(weights[1:], start=1):
-            place = np.add.outer(place, w * q) if axis == place.ndim else place
-        answer += share * _interpolated(u, place, x, carried)
-    return answer
+def _width(mixture: GaussianMixture, at: Point) -> float:
+    """The narrowest standard deviation of a component."""
+    return math.sqrt(at.alpha**2 * float(mixture.variances.min()) + at.sigma**2)
 
 
-def _interpolated(u: Array, place: Array, x: Array, carried: int) -> Array:
-    """u at places [v, q_1, …, q_K], with an axis for the functions last.
+def _grid(tableau: Tableau, mixture: GaussianMixture, spacing: float) -> Array:
+    laws = [moments(mixture, point) for point in tableau.points]
+    widest = max(math.sqrt(float(law.covariance) + float(law.mean) ** 2) for law in laws)
+    cells = math.ceil(REACH * widest / spacing)
+    return spacing * np.arange(-cells, cells + 1, dtype=np.float64)
 
-    u is [v', functions] without carried outputs, else [v, v', q_1, …, q_{K-1}, functions].
+
+def _links(tableau: Tableau, mixture: GaussianMixture, x: Array, waves: list[float], tolerance: float) -> list[Link]:
+    """The moves that the law is moved by, in order; waves: the finest at every vector."""
+    todo, found = moves(tableau), list[Link]()
+    carried: dict[Symbol, Carried] = {}
+    forms = _known(tableau, mixture, 0, x)
+    likely = _likely(tableau, mixture, 0, x)
+    for move, reach in zip(todo, reaches(todo, waves), strict=True):
+        to = total(move.terms, forms)
+        if not move.remade:
+            forms |= _known(tableau, mixture, move.vector, to.values)
+            continue
+        ranges = {symbol: number.range for symbol, number in carried.items()}
+        carried = {}
+        for symbol, terms in move.kept.items():
+            form = total(terms, forms)
+            low, high = span(Form(form.values[likely], form.shares), ranges)
+            needed = importance(reach[symbol] * (high - low) / 2) > tolerance
+            carried[symbol] = Carried(form, (low, high), int(needed.sum()) + 1)
+        found.append(Link(to, move.noise, carried))
+        forms = {symbol: Form(np.zeros_like(x), {symbol: 1.0}) for symbol in carried}
+        forms |= _known(tableau, mixture, move.vector, x)
+        likely = _likely(tableau, mixture, move.vector, x)
+    return found
+
+
+def _known(tableau: Tableau, mixture: GaussianMixture, vector: int, values: Array) -> dict[Symbol, Form]:
+    """A vector that has these values on the grid, and the output made there."""
+    found = {Symbol("v", vector): Form(values, {})}
+    if tableau.evaluated[vector]:
+        output = mixture(torch.from_numpy(values)[:, None], tableau.points[vector], tableau.prediction)
+        found[Symbol("d", vector)] = Form(output[:, 0].numpy(), {})
+    return found
+
+
+def _likely(tableau: Tableau, mixture: GaussianMixture, vector: int, x: Array) -> npt.NDArray[np.bool_]:
+    """Where on the grid the vector may well be: [grid] of truth values."""
+    inside: npt.NDArray[np.bool_] = (
+        mixture.log_density(torch.from_numpy(x)[:, None], tableau.points[vector]).numpy() > UNLIKELY
+    )
+    return inside
+
+
+def _earlier(u: Array, link: Link, before: dict[Symbol, Carried], x: Array, hermite: int) -> Array:
+    """u before a move [grid, q_1, q_2, …, functions] from u' after it [grid, q'_1, q'_2, …, functions].
+
+    First E_z u' is read at v', then the polynomial in every q' at its value.
     """
-    inside = np.clip(place, x[3], x[-6])
-    first = np.floor((inside - x[0]) / SPACING).astype(int)
-    part = (inside - x[0]) / SPACING - first
-    total = np.zeros((*place.shape, u.shape[-1]))
-    grids = np.indices(place.shape)
-    for j in STENCIL:
-        others = STENCIL[j != STENCIL]
-        weight = np.prod([(part - m) / (j - m) for m in others], axis=0)
-        at = (first + j,) if not carried else (grids[0], first + j, *grids[1:carried])
-        total += weight[..., None] * u[at]
-    return total
+    axes, places = _spread(link.to, before)
+    if places.size * u[0].size > LARGEST:
+        raise SamplingError("means by backward recursion: more numbers are carried, or further, than nodes suffice for")
+    smooth = blurred(u, link.noise / (x[1] - x[0]), hermite)
+    read = (reading(places.ravel(), x) @ smooth.reshape(len(x), -1)).reshape(*places.shape, *u.shape[1:])
+    new = ascii_lowercase[::-1][: len(link.carried)]
+    subscripts, operands = [axes + new + "F"], [read]
+    # The last number leads furthest on and depends on the fewest before it: its axis goes first.
+    for letter, number in reversed([*zip(new, link.carried.values(), strict=True)]):
+        axes, values = _spread(number.form, before)
+        subscripts.append(letter + axes)
+        operands.append(lagrange(*number.range, number.size, np.clip(values, *number.range)))
+    answer = "X" + ascii_lowercase[: len(before)] + "F"
+    found: Array = torch.einsum(",".join(subscripts) + "->" + answer, *map(torch.from_numpy, operands)).numpy()
+    return found
 
 
-def _outputs(tableau: Tableau, mixture: GaussianMixture, point: Point, x: Array) -> Array:
-    answer: Array = mixture(torch.from_numpy(x)[:, None], point, tableau.prediction)[:, 0].numpy()
-    return answer
-
-
-def _widest(mixture: GaussianMixture, point: Point) -> float:
-    """The root mean square of the marginal."""
-    law = moments(mixture, point)
-    return math.sqrt(float(law.covariance) + float(law.mean) ** 2)
-
-
-def _check(tableau: Tableau, mixture: GaussianMixture) -> None:
-    if mixture.dim != 1:
-        raise InputError("mixture", f"d = {mixture.dim}", "a mixture in one dimension")
-    if tableau.given != 1:
-        raise InputError("tableau.given", tableau.given, "one start vector")
-    if tableau.states.shape[1] > 1 or tableau.noises.shape[1] > 1 or not all(tableau.evaluated[:-1]):
-        raise InputError("tableau.method", tableau.method, "a one-step or multistep method with one row a step")
+def _spread(form: Form, before: dict[Symbol, Carried]) -> tuple[str, Array]:
+    """A form on the grid and the nodes of the numbers it depends on, and the letters of these axes."""
+    axes, values = "X", form.values
+    for letter, (symbol, number) in zip(ascii_lowercase, before.items(), strict=False):
+        if symbol in form.shares:
+            axes, values = axes + letter, np.add.outer(values, form.shares[symbol] * number.nodes)
+    return axes, values

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,9 +15,10 @@ from ..metrics import Law
 from ..points import Point
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
-from .moves import Move, Symbol, Terms, moves
+from .forms import Form
+from .moves import Move, Symbol, moves, reaches
 from .nodes import Array
-from .state import REACH, Form, Mesh, Misses, State
+from .state import REACH, Mesh, Misses, State
 
 GAUSSIAN, POLES = 12.0, 30.0  # exponents: a normal law's modes are 3e-18 at wavenumber 9/v
 TOLERANCE = 1e-10
@@ -108,7 +108,7 @@ def run(
             state.forms[Symbol("d", vector)] = Form(denoise(x, points[vector], tableau.prediction)[:, 0].numpy(), {})
 
     learn(0, Form(state.grid, {}))
-    for move, reach in zip(todo, _reaches(todo, meshes), strict=True):
+    for move, reach in zip(todo, reaches(todo, [mesh.cutoff for mesh in meshes]), strict=True):
         form = state.total(move.terms)
         if not move.remade:
             learn(move.vector, form)
@@ -145,19 +145,3 @@ def _start(start: Law, mesh: Mesh) -> State:
     grid: Array = np.linspace(low, high, points, endpoint=False, dtype=np.float64)
     density = start[0].log_density(torch.from_numpy(grid)[:, None], start[1]).exp().numpy()
     return State(grid, density * ((high - low) / points), {}, Misses(0.0, 0.0, 0.0), 0.0)
-
-
-def _reaches(todo: list[Move], meshes: list[Mesh]) -> list[Terms]:
-    """After every move, for the numbers needed later: sum of |coefficient| times wavenumber over their uses."""
-    found: list[Terms] = []
-    need: Terms = defaultdict(float)
-    for move in reversed(todo):
-        found.append(dict(need))
-        before: Terms = defaultdict(float) if move.remade else need
-        for symbol, terms in move.kept.items():
-            for s, c in terms.items():
-                before[s] += abs(c) * need[symbol]
-        for s, c in move.terms.items():
-            before[s] += abs(c) * meshes[move.vector].cutoff
-        need = before
-    return found[::-1]

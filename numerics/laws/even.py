@@ -1,0 +1,33 @@
+"""Functions on an even grid: read between its points by polynomials of degree 7, and averaged over normal noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import correlate1d
+from scipy.sparse import csr_array
+
+from .nodes import Array
+
+STENCIL = np.arange(-3, 5)
+# A polynomial of degree 7 from its values at the stencil: the integers are inverted to 1e-12.
+FROM_VALUES = np.linalg.inv(np.vander(STENCIL.astype(np.float64)))
+
+
+def reading(places: Array, x: Array) -> Any:
+    """The sparse matrix [places, grid] that takes values on the grid x to those at `places`, beyond it to the ends'."""
+    at = (np.clip(places, x[0], x[-1]) - x[0]) / (x[1] - x[0])
+    first = np.clip(np.floor(at).astype(int), -STENCIL[0], len(x) - 1 - STENCIL[-1])
+    weights, columns = np.vander(at - first, len(STENCIL)) @ FROM_VALUES, first[:, None] + STENCIL
+    rows = np.arange(0, weights.size + 1, len(STENCIL))
+    return csr_array((weights.ravel(), columns.ravel(), rows), shape=(len(places), len(x)))
+
+
+def blurred(u: Array, width: float, hermite: int) -> Array:
+    """E_z u(x + width z) with z standard normal, by Gauss-Hermite; u [grid, …], width in spacings of the grid."""
+    z, mass = np.polynomial.hermite_e.hermegauss(hermite)
+    reach = int(np.ceil(width * z.max())) + len(STENCIL)
+    kernel = (mass / mass.sum()) @ reading(width * z, np.arange(-reach, reach + 1, dtype=np.float64))
+    answer: Array = correlate1d(u, kernel, axis=0, mode="nearest")
+    return answer
