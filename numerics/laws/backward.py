@@ -33,7 +33,7 @@ from .nodes import Array, importance, lagrange, nodes
 
 TestFunction = Callable[[Array], Array]
 REACH = 8.0  # standard deviations of the widest marginal that the grid spans
-UNLIKELY = -12.0  # a log density; numbers are carried as if they did not leave their range where it is higher
+UNLIKELY = -15.0  # a log density; numbers are carried as if they did not leave their range where it is higher
 LARGEST = 1 << 27  # numbers in one array
 
 
@@ -41,13 +41,12 @@ class Resolution(NamedTuple):
     """How finely u is held.
 
     spacing: of the grid, and 1/wave that of the finest wave, both in units of the target's narrowest width.
-    tolerance: of a Chebyshev moment of that wave.  hermite: nodes of the noise.
+    tolerance: of a Chebyshev moment of that wave.
     """
 
-    spacing: float = 0.15
+    spacing: float = 0.1
     wave: float = 3.0
-    tolerance: float = 1e-4
-    hermite: int = 8
+    tolerance: float = 1e-5
 
 
 DEFAULT = Resolution()
@@ -94,7 +93,7 @@ def means(
     u = np.stack([f(x) for f in functions], axis=-1)
     while links:
         link = links.pop()
-        u = _earlier(u, link, links[-1].carried if links else {}, x, resolution.hermite)
+        u = _earlier(u, link, links[-1].carried if links else {}, x)
     density = start[0].log_density(torch.from_numpy(x)[:, None], start[1]).exp().numpy()
     at_start: list[float] = ((x[1] - x[0]) * density @ u).tolist()
     return at_start
@@ -154,24 +153,24 @@ def _likely(tableau: Tableau, mixture: GaussianMixture, vector: int, x: Array) -
     return inside
 
 
-def _earlier(u: Array, link: Link, before: dict[Symbol, Carried], x: Array, hermite: int) -> Array:
-    """u before a move [grid, q_1, q_2, …, functions] from u' after it [grid, q'_1, q'_2, …, functions].
+def _earlier(u: Array, link: Link, before: dict[Symbol, Carried], x: Array) -> Array:
+    """u before a move [grid, functions, q_1, q_2, …] from u' after it [grid, functions, q'_1, q'_2, …].
 
     First E_z u' is read at v', then the polynomial in every q' at its value.
     """
     axes, places = _spread(link.to, before)
     if places.size * u[0].size > LARGEST:
         raise SamplingError("means by backward recursion: more numbers are carried, or further, than nodes suffice for")
-    smooth = blurred(u, link.noise / (x[1] - x[0]), hermite)
+    smooth = blurred(u, link.noise / (x[1] - x[0]))
     read = (reading(places.ravel(), x) @ smooth.reshape(len(x), -1)).reshape(*places.shape, *u.shape[1:])
     new = ascii_lowercase[::-1][: len(link.carried)]
-    subscripts, operands = [axes + new + "F"], [read]
+    subscripts, operands = [axes + "F" + new], [read]
     # The last number leads furthest on and depends on the fewest before it: its axis goes first.
     for letter, number in reversed([*zip(new, link.carried.values(), strict=True)]):
         axes, values = _spread(number.form, before)
         subscripts.append(letter + axes)
         operands.append(lagrange(*number.range, number.size, np.clip(values, *number.range)))
-    answer = "X" + ascii_lowercase[: len(before)] + "F"
+    answer = "XF" + ascii_lowercase[: len(before)]
     found: Array = torch.einsum(",".join(subscripts) + "->" + answer, *map(torch.from_numpy, operands)).numpy()
     return found
 
