@@ -141,3 +141,32 @@ def study(
     else:
         show.fits(answer)
         show.written(folder)
+
+
+@app.command()
+def verify(
+    target: Annotated[
+        str,
+        typer.Argument(help="diffusers:Class?option=value&…, k-diffusion:function or package.module:callable."),
+    ],
+    against: Annotated[str | None, typer.Option(help="The sampler that it should be.  [default: by its name]")] = None,
+    steps: Annotated[int, typer.Option(help="Steps of the run that is judged.")] = 20,
+    timeout: Annotated[float, typer.Option(help="Seconds that the target may take.")] = 60.0,
+    json: Json = False,
+    html: Annotated[Path | None, typer.Option(help="Write the answer as a page, too.")] = None,
+) -> None:
+    """Tell which formula a sampler is and of which order; exit code 1 if it does not conform."""
+    from . import show
+    from .verify import verify
+
+    verdict = verify(target, against, steps, timeout)
+    if html is not None:
+        from .page import write
+
+        write(verdict, html)
+    if json:
+        show.json(verdict.plain())
+    else:
+        show.verdict(verdict)
+    if verdict.exit_code:
+        raise typer.Exit(verdict.exit_code)

@@ -7,11 +7,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
+
+if TYPE_CHECKING:
+    from ..numerics.conformance.verdict import Verdict
 
 PIPE_WIDTH = 200  # a pipe has no width of its own; wide enough that no cell is cut
 
@@ -86,6 +89,34 @@ def exponents(rows: list[dict[str, Any]]) -> None:
     _print(table)
 
 
+def verdict(answer: Verdict) -> None:
+    """The verdict, the rows that differ, and the findings."""
+    print(f"{answer.target}: {answer.verdict}")
+    print(f"  against {answer.reference or 'nothing: the catalogue has no record of this name'}")
+    if answer.matches:
+        print(f"  equals {', '.join(answer.matches)}")
+    errors = [_scientific(e) for e in (answer.max_relative_error, answer.max_relative_error_float64)]
+    print(f"  largest relative error of a row: {errors[0]} as shipped, {errors[1]} in float64")
+    orders = [order for order in answer.local_orders if order is not None]
+    local = f"{min(orders)} to {max(orders)}" if orders else "-"
+    print(
+        f"  order: proved {answer.nominal_order or '-'}, of steps {local}, observed {_number(answer.observed_order, 2)}"
+    )
+    if answer.verdict == "different-formula" and answer.steps:
+        table = Table("step", "entry", "found", "expected", "as shipped", "in float64", "the row is that of")
+        for row in answer.steps:
+            numbers = (
+                f"{row.found:.8g}",
+                f"{row.expected:.8g}",
+                _scientific(row.error),
+                _scientific(row.error_float64),
+            )
+            table.add_row(str(row.step), row.entry, *numbers, ", ".join(row.equals[:2]))
+        _print(table)
+    for finding in answer.findings:
+        print(f"  {finding.kind}: {finding.detail}")
+
+
 def written(folder: Path) -> None:
     """Where the files are."""
     print(f"written to {folder}/")
@@ -93,6 +124,10 @@ def written(folder: Path) -> None:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _scientific(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"
 
 
 def _print(table: Table) -> None:

@@ -61,8 +61,10 @@ def _with_history(record: Record, available: int) -> Record | None:
     return method
 
 
-def steps_of(plan: Sequence[Record | None], grid: Grid, frame: Frame) -> list[list[StepRow]]:
-    """The rows of every step, all steps of one method at once.
+def steps_of(
+    plan: Sequence[Record | None], grid: Grid, frame: Frame, given: Mapping[str, Tensor] | None = None
+) -> list[list[StepRow]]:
+    """The rows of every step, all steps of one method at once.  given: parameters, one value a step.
 
     A state z_{n-k} of coefficient c_k comes with c_k m_end / m_{n-k}, and an output with S_end W f: the frame's scale
     m, its output scale S at the end of the row, the row's weight W and the factor f where the output was made.
@@ -71,7 +73,7 @@ def steps_of(plan: Sequence[Record | None], grid: Grid, frame: Frame) -> list[li
     for method in dict.fromkeys(plan):
         steps = torch.tensor([n for n, m in enumerate(plan) if m == method])
         rows = (ONE_NODE_SMOOTH if frame.smooth else ONE_NODE) if method is None else method.rows
-        numbers = step_numbers(method, rows, frame, grid, steps)
+        numbers = step_numbers(method, rows, frame, grid, steps, given or {})
         ends = [_end(row, grid, steps, frame, numbers) for row in rows]
         for row, end in zip(rows, ends, strict=True):
             end_scale, output_scale, _ = frame_columns(frame, end)
@@ -119,7 +121,12 @@ def frame_columns(frame: Frame, c: Columns) -> list[Tensor]:
 
 
 def step_numbers(
-    method: Record | None, rows: Sequence[Row], frame: Frame, grid: Grid, steps: Tensor
+    method: Record | None,
+    rows: Sequence[Row],
+    frame: Frame,
+    grid: Grid,
+    steps: Tensor,
+    given: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
     """What the weights of these rows are made from, by name: h, step ratios and the rest, at the given steps.
 
@@ -138,6 +145,7 @@ def step_numbers(
     numbers["fade"] = c.alpha[steps] / c.alpha[steps + 1]
     if method is not None:
         numbers |= {symbol: torch.tensor(float(v), dtype=torch.float64) for symbol, v in method.numbers.items()}
+    numbers |= {symbol: values[steps] for symbol, values in given.items()}
     if "churn" in numbers:  # Karras et al. 2022, algorithm 2
         gamma = (numbers["churn"] / grid.steps).clamp(max=math.sqrt(2) - 1)
         numbers["kick"] = -gamma.log1p() / h

@@ -1,15 +1,320 @@
-"""Read a sampler back: basis vectors in, its table out."""
+"""Read a sampler back: basis vectors in, its table out. Ours and a stranger's in the same way."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser
+from .denoisers import Denoiser, convert
+from .errors import SamplingError
 from .noise import NoiseSource
 from .points import Point
 from .sample import sample
 from .tableau import Tableau
+
+SCALE = 3.0  # of the random vectors of the superposition test: well beyond the range to which samplers clip
+BATCH = (1, 1, 1)  # what precedes the axis of basis vectors: some samplers want images
+
+
+class Model(Protocol):
+    """model(x, at, to) -> the prediction at the state x, shaped like x.
+
+    at: where x lies.  to: the grid point on the way to which x was made, 0 for the start.
+    """
+
+    def __call__(self, x: Tensor, at: Point, to: int, /) -> Tensor: ...
+
+
+class Draw(Protocol):
+    """draw(like, span) -> standard normal noise shaped like `like`.
+
+    span: None for noise of its own, or an interval (from, to) of Brownian time: the increment of the one path of the
+    run over it, divided by sqrt|to - from|.
+    """
+
+    def __call__(self, like: Tensor, span: tuple[float, float] | None = None, /) -> Tensor: ...
+
+
+class Finish(NamedTuple):
+    """What a run ends with: the sample, and the points of the grid that it stepped over, [N + 1].
+
+    numbers: what parameters of its formula were in every step, by their symbols in the catalogue.
+    """
+
+    sample: Tensor
+    grid: tuple[Point, ...]
+    numbers: Mapping[str, tuple[float, ...]] = {}
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A sampler on its grid, known only by running it.
+
+    run(start, model, draw): every run starts afresh.  prediction: of the model that it asks.
+    """
+
+    name: str
+    prediction: str
+    run: Callable[[Tensor, Model, Draw], Finish]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a run computes, as linear images of start, outputs and noises: [1 + nfe + draws] components a vector.
+
+    dtype: what it was run in.
+    vectors [V, 1 + nfe + draws], float64: the start, the states at which the model is asked, in order, and the sample.
+    points: where each lies.  step: the grid point on the way to which each was made.  evaluated: all but the sample,
+    and the start unless the model was asked there.  grid, numbers: as of Finish.
+    superposition [V]: how far every vector of a run on random ones is from this image of them, over the largest entry.
+    mutated: what the run wrote into: "start", "output 3", …
+    """
+
+    prediction: str
+    dtype: torch.dtype
+    vectors: Tensor
+    points: tuple[Point, ...]
+    step: tuple[int, ...]
+    evaluated: tuple[bool, ...]
+    grid: tuple[Point, ...]
+    numbers: Mapping[str, tuple[float, ...]]
+    superposition: tuple[float, ...]
+    mutated: tuple[str, ...]
+
+    @property
+    def nfe(self) -> int:
+        """Number of function evaluations."""
+        return sum(self.evaluated)
+
+
+class _Recorder:
+    """Answers one run with given outputs and noises, and remembers what was asked."""
+
+    def __init__(self, outputs: Tensor | None, noises: Callable[[int, tuple[float, float] | None], Tensor]) -> None:
+        self.outputs, self.noises = outputs, noises
+        self.states: list[Tensor] = []
+        self.points: list[Point] = []
+        self.to: list[int] = []
+        self.spans: list[tuple[float, float] | None] = []
+        self.given: list[tuple[Tensor, Tensor]] = []
+
+    def model(self, x: Tensor, at: Point, to: int) -> Tensor:
+        k = len(self.states)
+        self.states.append(x.detach().clone())
+        self.points.append(at)
+        self.to.append(to)
+        if self.outputs is None:
+            answer = torch.zeros_like(x)
+        elif k < len(self.outputs):
+            answer = self.outputs[k].to(x.dtype).expand_as(x).clone()
+        else:
+            raise SamplingError(f"evaluation {k + 1}: one more than before; their number depends on the values")
+        self.given.append((answer, answer.clone()))
+        return answer
+
+    def draw(self, like: Tensor, span: tuple[float, float] | None = None) -> Tensor:
+        z = self.noises(len(self.spans), span)
+        self.spans.append(span)
+        return z.to(like.dtype).expand_as(like).clone()
+
+
+def trace(stranger: Stranger, dtype: torch.dtype = torch.float64) -> Trace:
+    """Run a sampler on basis vectors of a dtype, and once more on random ones.
+
+    Every run must ask as often, and end in the shape and dtype in which it started, on finite values or not.
+    Raises SamplingError where it does not; what the sampler itself raises passes through.
+    """
+    generator = torch.Generator().manual_seed(0)
+    first = _Recorder(None, lambda k, span: torch.randn(1, generator=generator))
+    _go(stranger, torch.zeros(*BATCH, 1, dtype=dtype), first)
+    nfe = len(first.states)
+    path, draws = _noise_basis(first.spans)
+    size = 1 + nfe + draws
+    basis = torch.eye(size, dtype=dtype)
+
+    def along(vectors: Tensor) -> Callable[[int, tuple[float, float] | None], Tensor]:
+        def noise(k: int, span: tuple[float, float] | None) -> Tensor:
+            if k >= len(path) or span != first.spans[k]:
+                raise SamplingError(f"draw {k + 1}: not as in a run before; the noise depends on the values")
+            return (path[k].to(vectors.dtype) @ vectors.flatten(1)).view(vectors.shape[1:])
+
+        return noise
+
+    outputs, noises = basis[1 : 1 + nfe], basis[1 + nfe :]
+    start = basis[0].expand(*BATCH, size).clone()
+    recorder = _Recorder(outputs, along(noises))
+    finish = _go(stranger, start, recorder)
+    if len(recorder.states) != nfe or len(recorder.spans) != len(path):
+        raise SamplingError(f"{len(recorder.states)} evaluations, {nfe} before; their number depends on the values")
+    mutated = tuple(f"output {k + 1}" for k, (now, was) in enumerate(recorder.given) if not torch.equal(now, was))
+    if not torch.equal(start, basis[0].expand_as(start)):
+        mutated = ("start", *mutated)
+    vectors = [v.reshape(-1).double() for v in (*recorder.states, finish.sample)]
+    points, to, evaluated = [*recorder.points, finish.grid[-1]], [*recorder.to, len(finish.grid) - 1], [True] * nfe
+    if not nfe or not torch.equal(vectors[0], basis[0].double()):
+        vectors.insert(0, basis[0].double())
+        points.insert(0, finish.grid[0])
+        to.insert(0, 0)
+        evaluated.insert(0, False)
+    stacked = torch.stack(vectors)
+    return Trace(
+        stranger.prediction,
+        dtype,
+        stacked,
+        tuple(points),
+        tuple(to),
+        (*evaluated, False),
+        finish.grid,
+        finish.numbers,
+        _superposition(stranger, stacked, nfe, along, dtype),
+        mutated,
+    )
+
+
+def _superposition(
+    stranger: Stranger,
+    vectors: Tensor,
+    nfe: int,
+    along: Callable[[Tensor], Callable[[int, tuple[float, float] | None], Tensor]],
+    dtype: torch.dtype,
+) -> tuple[float, ...]:
+    """How far every vector of a run on random ones is from what their basis predicts, over the largest entry."""
+    random = SCALE * torch.randn(vectors.shape[1], 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    recorder = _Recorder(random[1 : 1 + nfe].to(dtype), along(random[1 + nfe :].to(dtype)))
+    start = random[0].to(dtype).expand(*BATCH, 8).clone()
+    finish = _go(stranger, start, recorder)
+    found = torch.stack([v.reshape(-1).double() for v in (*recorder.states, finish.sample)])
+    expected = vectors @ random
+    gaps = (found - expected[-len(found) :]).abs().amax(dim=1) / expected.abs().max()
+    return tuple([0.0] * (len(vectors) - len(found)) + gaps.tolist())
+
+
+def _go(stranger: Stranger, start: Tensor, recorder: _Recorder) -> Finish:
+    finish = stranger.run(start, recorder.model, recorder.draw)
+    x = finish.sample
+    if not isinstance(x, Tensor) or x.shape != start.shape:
+        shape = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        raise SamplingError(f"ends with {shape}; it was given {list(start.shape)}")
+    if x.dtype != start.dtype or x.device != start.device:
+        raise SamplingError(f"ends in {x.dtype} on {x.device}; it was given {start.dtype} on {start.device}")
+    for k, state in enumerate(recorder.states):
+        if state.shape != start.shape:
+            raise SamplingError(f"evaluation {k + 1}: a state of shape {list(state.shape)}, not {list(start.shape)}")
+    return finish
+
+
+def _noise_basis(spans: list[tuple[float, float] | None]) -> tuple[Tensor, int]:
+    """Every draw in independent ones, [draws, independent]: one each, and one for every piece of the path's time."""
+    ends = sorted({end for span in spans if span is not None for end in span})
+    pieces = list(pairwise(ends))
+    alone = [k for k, span in enumerate(spans) if span is None]
+    table = torch.zeros(len(spans), len(alone) + len(pieces), dtype=torch.float64)
+    for column, k in enumerate(alone):
+        table[k, column] = 1
+    for k, span in enumerate(spans):
+        if span is None:
+            continue
+        low, high = sorted(span)
+        for column, (a, b) in enumerate(pieces, start=len(alone)):
+            if low <= a and b <= high:
+                sign = 1 if span[0] <= span[1] else -1
+                table[k, column] = sign * math.sqrt((b - a) / (high - low))
+    return table, table.shape[1]
+
+
+def table(found: Trace, name: str = "read back") -> Tableau:
+    """The table of a trace: v_i = c v_b + sum_j w_j d_j + sum_l n_l z_l, with v_b the last vector made for an earlier
+    grid point than v_i.
+
+    c is what is left in v_i of the start, over what is left of it in v_b. The noises are those of any run in canonical
+    form: one z for every vector, in the row where it is drawn with a coefficient >= 0; the law is the same.
+    Two samplers of one law have one table, however they compute it.
+    """
+    v, (count, _), nfe = found.vectors, found.vectors.shape, found.nfe
+    rounding = torch.finfo(found.dtype).eps
+    made = torch.tensor([i for i, asked in enumerate(found.evaluated) if asked])
+    states = torch.zeros(count - 1, count, dtype=torch.float64)
+    left = v.clone()
+    for i in range(1, count):
+        b = next(j for j in reversed(range(i)) if found.step[j] < found.step[i] or j == 0)
+        share = float(v[i, 0] / v[b, 0]) if v[b, 0] != 0 else 0.0
+        states[i - 1, b] = share
+        left[i] = v[i] - share * v[b]
+        residue = 4 * rounding * (v[i].abs() + abs(share) * v[b].abs())  # what cancels leaves nothing but this
+        left[i][left[i].abs() <= residue] = 0
+    outputs = torch.zeros(count - 1, count, dtype=torch.float64)
+    outputs[:, made] = left[1:, 1 : 1 + nfe]
+    noises = torch.zeros(count - 1, count, dtype=torch.float64)
+    drawn = left[1:, 1 + nfe :]
+    if drawn.any():
+        noises[:, 1:] = _canonical(drawn, rounding)
+    return Tableau(
+        method=name,
+        prediction=found.prediction,
+        points=found.points,
+        step=found.step,
+        evaluated=found.evaluated,
+        given=1,
+        states=_lags(states, 1),
+        outputs=_lags(outputs, 1),
+        noises=_lags(noises, 0),
+    )
+
+
+def _canonical(noises: Tensor, rounding: float) -> Tensor:
+    """The lower triangular L with L L^T = N N^T and diagonal >= 0, from N [rows, draws].
+
+    A row that depends on those above it, to the rounding of N, has 0 on the diagonal: its direction would be noise.
+    """
+    rows = len(noises)
+    lower, directions = torch.zeros(rows, rows, dtype=noises.dtype), torch.zeros_like(noises)
+    for i, row in enumerate(noises):
+        rest = row.clone()
+        for _ in range(2):  # once more for what the first pass left by rounding
+            along = directions[:i] @ rest
+            lower[i, :i] += along
+            rest -= along @ directions[:i]
+        fresh = float(rest.norm())
+        if fresh > 1e3 * rounding * float(row.norm()):
+            lower[i, i], directions[i] = fresh, rest / fresh
+    return lower
+
+
+def _lags(absolute: Tensor, first: int) -> Tensor:
+    """Rows over vectors [R, V] as rows over lags: row i sees vector i + 1 - first at lag 0."""
+    rows, count = absolute.shape
+    table = torch.zeros(rows, count, dtype=torch.float64)
+    for i in range(rows):
+        seen = absolute[i, : i + 2 - first].flip(0)
+        table[i, : len(seen)] = seen
+    width = int((table != 0).any(dim=0).nonzero().max()) + 1 if bool(table.any()) else 0
+    return table[:, : max(width, 1 if first else width)]
+
+
+def of_tableau(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ...] | None = None) -> Stranger:
+    """One of our tables as a sampler that is known only by running it, asking for a prediction of your choice.
+
+    Raises InputError from the run where a conversion needs what a point does not have.
+    """
+    asked = prediction or tableau.prediction
+    ends = {step: point for step, point in zip(tableau.step, tableau.points, strict=True)}
+
+    def run(start: Tensor, model: Model, draw: Draw) -> Finish:
+        evaluated = iter([i for i, made in enumerate(tableau.evaluated) if made])
+
+        def denoise(x: Tensor, at: Point, wanted: str) -> Tensor:
+            return convert(x, model(x, at, tableau.step[next(evaluated)]), at, asked, wanted)
+
+        last = sample(denoise, start, tableau, noise=lambda like, k: draw(like), dtype=start.dtype)
+        return Finish(last, grid or tuple(ends[n] for n in sorted(ends)))
+
+    return Stranger(tableau.method, asked, run)
 
 
 def _answering(vectors: Tensor) -> Denoiser:

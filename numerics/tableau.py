@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,6 +14,7 @@ from .errors import InputError
 from .generated.frames import FRAMES
 from .grids import Grid
 from .points import Point
+from .records import Record
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,24 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
         raise InputError("start", start, 'one of "ramp", "exact"')
     if record.history >= grid.steps and record.history > 0:
         raise InputError("steps", grid.steps, f"{record.name} needs more than its history of {record.history} steps")
+    return assemble(record, plan(record, grid), grid, given=(record.history if start == "exact" else 0) + 1)
+
+
+def assemble(
+    record: Record,
+    methods: Sequence[Record | None],
+    grid: Grid,
+    given: int = 1,
+    numbers: Mapping[str, Tensor] | None = None,
+) -> Tableau:
+    """Tabulate a run whose every step is taken by a method of its own, or (None) by the one-node rule of the frame.
+
+    record: names the table and gives the frame, which is that of all methods.  numbers: values of parameters that
+    change from step to step, float64 [N], by their symbols.  Raises InputError as tabulate does.
+    """
     frame = FRAMES[record.frame]
     if float(frame_columns(frame, grid.columns)[0][0]) == 0:
         raise InputError("grid", "alpha = 0 at the start", f"not possible in the {record.frame} frame of {record.name}")
-
-    given = (record.history if start == "exact" else 0) + 1
     state_at = {n: n for n in range(given)}  # grid point -> vector that is the state there
     output_at = {n: n for n in range(given)}  # grid point -> vector at which the output there was made
     points = list(grid.points[:given])
@@ -94,7 +109,7 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
     states: list[dict[int, float]] = []  # of every row: earlier vector -> coefficient
     outputs: list[dict[int, float]] = []
     noises: list[dict[int, float]] = []
-    for n, rows in enumerate(steps_of(plan(record, grid), grid, frame)[given - 1 :], start=given - 1):
+    for n, rows in enumerate(steps_of(methods, grid, frame, numbers)[given - 1 :], start=given - 1):
         if n == grid.steps - 1 and not rows[-1].evaluated:
             rows = rows[:-1]
         stages: list[int] = []

@@ -1,0 +1,120 @@
+"""`samplerproof verify --html`: the verdict as one page that needs nothing else, readable offline."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from ..numerics.conformance.verdict import Verdict
+from ..numerics.studies.run import write_text
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b; }
+h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; } code { font-size: 0.95em; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
+th, td { border-bottom: 1px solid #ddd; padding: 0.25rem 0.7rem; text-align: left; vertical-align: top; }
+tr.off { background: #fbe9e7; } .verdict { font-weight: 600; } svg { max-width: 100%; height: auto; }
+@media (prefers-color-scheme: dark) { body { background: #fff; } }
+"""
+
+
+def write(verdict: Verdict, file: Path) -> None:
+    """Write the page, whole or not at all.  Raises InputError or OSError where it cannot be written."""
+    write_text(file, page(verdict))
+
+
+def page(verdict: Verdict) -> str:
+    """The page as text: what was asked and answered, findings, orders with a plot, and every row."""
+    parts = [
+        f"<h1>{escape(verdict.target)}</h1>",
+        f"<p class=verdict>{escape(verdict.verdict)}</p>",
+        _table(("", ""), _summary(verdict)),
+        "<h2>Findings</h2>",
+        _table(("kind", "step", "what"), [(f.kind, f.step, f.detail) for f in verdict.findings])
+        if verdict.findings
+        else "<p>None.</p>",
+    ]
+    if verdict.errors:
+        parts += ["<h2>Observed order</h2>", _figure(verdict)]
+    if verdict.growth:
+        grown = [(n, f"{error:.1e}") for n, error in sorted(verdict.growth.items())]
+        parts += ["<h2>Roundoff as shipped, over N</h2>", _table(("N", "largest relative error"), grown)]
+    if verdict.steps:
+        parts += ["<h2>Rows</h2>", _rows(verdict)]
+    body = "\n".join(parts)
+    return (
+        "<!doctype html>\n<html lang=en><meta charset=utf-8>\n"
+        f"<title>{escape(verdict.target)}: {escape(verdict.verdict)}</title>\n<style>{STYLE}</style>\n{body}\n</html>\n"
+    )
+
+
+def _summary(verdict: Verdict) -> list[tuple[str, object]]:
+    return [
+        ("reference", verdict.reference),
+        ("equals", ", ".join(verdict.matches) or None),
+        ("largest relative error of a row, as shipped", _scientific(verdict.max_relative_error)),
+        ("the same in float64", _scientific(verdict.max_relative_error_float64)),
+        ("order proved for the record it equals", verdict.nominal_order),
+        ("order its name or options speak of", verdict.promised_order),
+        ("order observed", None if verdict.observed_order is None else f"{verdict.observed_order:.2f}"),
+        ("orders of its steps", " ".join("-" if o is None else f"{o:g}" for o in verdict.local_orders) or None),
+    ]
+
+
+def _rows(verdict: Verdict) -> str:
+    head = ("step", "worst entry", "found", "expected", "as shipped", "in float64", "the row is that of")
+    lines = [
+        (
+            bool(row.equals) or row.error_float64 > 1e-6,
+            (
+                row.step,
+                row.entry,
+                f"{row.found:.9g}",
+                f"{row.expected:.9g}",
+                _scientific(row.error),
+                _scientific(row.error_float64),
+                ", ".join(row.equals),
+            ),
+        )
+        for row in verdict.steps
+    ]
+    body = "".join(f"<tr{' class=off' if off else ''}>{_cells('td', cells)}</tr>" for off, cells in lines)
+    return f"<table><tr>{_cells('th', head)}</tr>{body}</table>"
+
+
+def _figure(verdict: Verdict) -> str:
+    """The errors over N as inline SVG, with the proved order as a slope."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.5, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    steps, errors = zip(*sorted(verdict.errors.items()), strict=True)
+    axes.loglog(steps, errors, "o-", label="measured")
+    order = verdict.nominal_order
+    if order is not None:
+        axes.loglog(steps, [errors[-1] * (steps[-1] / n) ** order for n in steps], ":", label=f"order {order}, proved")
+    axes.set_xlabel("steps N")
+    axes.set_ylabel("error")
+    axes.set_xticks(steps, [str(n) for n in steps])
+    axes.minorticks_off()
+    axes.legend()
+    text = io.StringIO()
+    figure.savefig(text, format="svg")
+    drawn = text.getvalue()
+    return drawn[drawn.index("<svg") :]
+
+
+def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
+    body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
+    top = f"<tr>{_cells('th', head)}</tr>" if any(head) else ""
+    return f"<table>{top}{body}</table>"
+
+
+def _cells(tag: str, values: Sequence[object]) -> str:
+    return "".join(f"<{tag}>{'-' if value is None else escape(str(value))}</{tag}>" for value in values)
+
+
+def _scientific(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"

@@ -1,0 +1,185 @@
+"""Samplers that are functions of a denoiser and sigmas: which step an evaluation belongs to, plain callables."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, SamplingError, nearest
+from ..grids import grid
+from ..points import Point
+from ..readback import Draw, Finish, Model, Stranger
+from ..schedules import schedule
+from .path import point
+from .target import NoTable, Target
+from .wide import widened
+
+Ask = Callable[[Tensor, Any], Tensor]  # (x, sigma) -> x0hat
+Solver = Callable[[Ask, Tensor, Tensor, Draw], Tensor]  # (denoise, x, sigmas, draw) -> the sample
+
+CLOSE = 1e-5  # relative: sigmas are the same level, rounded in float32 on the way through a logarithm
+
+
+def karras(steps: int) -> list[float]:
+    """steps + 1 levels from 80 to 0.002 with rho = 7 (Karras et al. 2022, eq. 5), nothing appended."""
+    return grid(schedule("edm"), "karras", steps, sigma_min=0.002, sigma_max=80.0, rho=7.0).columns.rho.tolist()
+
+
+def by_sigma(name: str, solver: Solver, levels: Sequence[float]) -> Stranger:
+    """A function of (denoise, x, sigmas, draw) on these levels, as a sampler: variance exploding, x = x0 + sigma eps.
+
+    Every run goes through the function twice: first on zeros, to see which step each evaluation belongs to.
+    The run raises SamplingError where the model is asked at what is no state or no level, NoTable as steps_of does.
+    """
+
+    def run(start: Tensor, model: Model, draw: Draw) -> Finish:
+        sigmas = torch.tensor(levels, dtype=torch.float64).to(start)
+        ends = sigmas.tolist()
+        visited: list[float] = []
+
+        def listen(x: Tensor, sigma: Any) -> Tensor:
+            visited.append(_level(x, sigma, start[..., :1], len(visited)))
+            return torch.zeros_like(x)
+
+        solver(listen, torch.zeros_like(start[..., :1]), sigmas.clone(), lambda like, span=None: torch.zeros_like(like))
+        to = steps_of(visited, ends, name)
+        asked = 0
+
+        def denoise(x: Tensor, sigma: Any) -> Tensor:
+            nonlocal asked
+            level = _level(x, sigma, start, asked)
+            if asked == len(to):
+                raise SamplingError(f"evaluation {asked + 1}: one more than before; their number depends on the values")
+            asked += 1
+            return model(x, _point(level), to[asked - 1])
+
+        return Finish(solver(denoise, start, sigmas.clone(), draw), tuple(_point(s) for s in ends))
+
+    return Stranger(name, "data", run)
+
+
+def steps_of(visited: Sequence[float], levels: Sequence[float], name: str) -> list[int]:
+    """For the sigma of every evaluation the grid point on the way to which its state was made.
+
+    Step n starts from the last state at levels[n]; other states, such as Heun's stage there, belong to the step in
+    which they are made. Where starts are not seen (churn moves them away), every step has equally many evaluations,
+    the last at most as many.
+    Raises NoTable if neither tells.
+    """
+    steps = len(levels) - 1
+    last = [max((i for i, s in enumerate(visited) if _same(s, level)), default=-1) for level in levels[:-1]]
+    if last[0] >= 0 and all(a < b for a, b in pairwise(last)):
+        return [last.index(i) if i in last else sum(j < i for j in last) for i in range(len(visited))]
+    each = -(-len(visited) // steps)
+    if not visited or (steps - 1) * each < len(visited):
+        return [i // each + (i % each > 0 or not _same(s, levels[i // each])) for i, s in enumerate(visited)]
+    raise NoTable("target", name, f"{len(visited)} evaluations in {steps} steps: which belong to which cannot be told")
+
+
+def _same(sigma: float, level: float) -> bool:
+    return abs(sigma - level) <= CLOSE * level
+
+
+def _level(x: Any, sigma: Any, like: Tensor, asked: int) -> float:
+    """The one sigma of a call of the model, whose x is a state."""
+    if not isinstance(x, Tensor) or x.shape != like.shape:
+        found = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        raise SamplingError(f"evaluation {asked + 1}: the model is asked at {found}, not at {list(like.shape)}")
+    values = {float(s) for s in torch.as_tensor(sigma).reshape(-1).tolist()}
+    if len(values) != 1 or not 0 <= min(values) < math.inf:
+        raise SamplingError(f"evaluation {asked + 1}: the model is asked at sigma = {sorted(values)}, not at one level")
+    return values.pop()
+
+
+def _point(sigma: float) -> Point:
+    return point("ve", 1.0, sigma)
+
+
+def plain(module: str, name: str, options: dict[str, Any]) -> Target:
+    """A callable of a module: (denoise, x, sigmas, noise) -> the sample, options as keywords.
+
+    denoise(x, sigma) -> x0hat, where x = x0 + sigma eps (variance exploding, alpha = 1; sigma one number).
+    sigmas [N + 1]: from 80 to 0.002 (karras), of the dtype of x; the last is not 0.
+    noise(x) -> standard normal noise shaped like x, fresh in every call; noise(x, sigma_from, sigma_to): the increment
+    over that interval of sigma of the one Brownian path of the run, over sqrt|sigma_to - sigma_from|. It is passed to
+    the parameter `noise`, or to a fourth one that has no default; a sampler without noise leaves it out.
+    Raises InputError: no such module or callable, other parameters, an unknown option.
+    """
+    return function(_callable(module, name), options, typed(module, name, options))
+
+
+def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> Target:
+    """The same for a function at hand.  target: what it is called in messages."""
+    target = target or typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
+    takes_noise = _contract(target, call, options)
+
+    def solver(denoise: Ask, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
+        def noise(x: Tensor, sigma_from: Any = None, sigma_to: Any = None) -> Tensor:
+            if (sigma_from is None) != (sigma_to is None):
+                raise SamplingError("noise is asked for over half an interval; sigma_from and sigma_to go together")
+            return draw(x, None if sigma_from is None else (float(sigma_from), float(sigma_to)))
+
+        given = {takes_noise: noise} if takes_noise else {}
+        sample: Tensor = call(denoise, x, sigmas, **given, **options)
+        return sample
+
+    namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
+    return Target(target, "ve", lambda steps: by_sigma(target, solver, karras(steps)), wide=lambda: widened(namespace))
+
+
+def _callable(module: str, name: str) -> Callable[..., Any]:
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as fault:
+        if fault.name is None or not f"{module}.".startswith(f"{fault.name}."):
+            raise  # the module is there; what it imports is not
+        raise InputError("target", f"{module}:{name}", f"no module {fault.name}") from None
+    if not callable(getattr(found, name, None)):
+        known = [key for key, value in vars(found).items() if callable(value) and not key.startswith("_")]
+        raise InputError("target", f"{module}:{name}", f"no callable in {module}; {nearest(name, known)}")
+    function: Callable[..., Any] = getattr(found, name)
+    return function
+
+
+def _contract(target: str, function: Callable[..., Any], options: dict[str, Any]) -> str | None:
+    """The name of the parameter that takes the noise, None if there is none.  Raises InputError as plain does."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        raise InputError("target", target, "its parameters cannot be read; a function of Python") from None
+    positional = [p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    others = [
+        p for p in parameters.values() if p not in positional[:3] and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    by_name = [p for p in others if p.kind is not p.POSITIONAL_ONLY]
+    fourth = [p.name for p in positional[3:4] if p in by_name and p.default is p.empty]
+    noise = "noise" if any(p.name == "noise" for p in by_name) else next(iter(fourth), None)
+    allowed = {p.name: p.default for p in by_name if p.name != noise}
+    missing = [p.name for p in others if p.default is p.empty and p.name not in (noise, *options)]
+    if len(positional) < 3 or missing:
+        takes = ", ".join(parameters) or "nothing"
+        raise InputError("target", target, f"takes {takes}; called with (denoise, x, sigmas, noise), options by name")
+    check_options(target, options, allowed)
+    return noise
+
+
+def typed(library: str, name: str, options: dict[str, Any]) -> str:
+    """The target as it is typed, options as they were read."""
+    return f"{library}:{name}" + "".join(f"{'&' if i else '?'}{k}={v}" for i, (k, v) in enumerate(options.items()))
+
+
+def check_options(target: str, options: dict[str, Any], allowed: dict[str, Any]) -> None:
+    """Raises InputError on an option that is not among the allowed ones, or is text where its default is a number."""
+    for key, value in options.items():
+        if key not in allowed:
+            takes = f"takes {', '.join(allowed)}" if allowed else "takes no options"
+            raise InputError("target", target, f"no option {key}; {takes}")
+        if isinstance(allowed[key], int | float) and not isinstance(value, int | float):
+            raise InputError("target", target, f"{key} is a number such as {allowed[key]}")

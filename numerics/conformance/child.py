@@ -1,0 +1,166 @@
+"""The child process of probe: builds a target, traces it job by job, leaves every answer as it comes."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, SamplingError
+from ..points import Point
+from ..readback import Draw, Finish, Model, Stranger, Trace, trace
+from .guard import guarded
+from .isolation import plain_trace
+from .target import NoTable, Target
+
+GIB = 1 << 30
+MEMORY = 4 * GIB  # address space that a target may take beyond what torch has taken
+FILES = GIB // 4  # the longest file that it may write: an endless print ends
+LONGEST = 300  # characters of a message
+
+
+def main() -> None:
+    """Read the request, and leave in its folder: ready, target, job-0, job-1, …, done."""
+    request = json.load(sys.stdin)
+    folder = Path(request["folder"])
+    _limit()
+    (folder / "ready").touch()
+    sys.path.insert(0, os.getcwd())  # as `python -m` has it: the user's own modules
+    try:
+        module, _, name = request["resolve"].partition(":")
+        target: Target = getattr(import_module(module), name)(request["target"])
+    except BaseException as fault:
+        _leave(folder / "target", {"failure": _said(fault, None)})
+    else:
+        names = ("name", "process", "reference", "promises", "nonlinear")
+        _leave(folder / "target", {"about": {key: getattr(target, key) for key in names}})
+        for k, (steps, wide) in enumerate(request["jobs"]):
+            _leave(folder / f"job-{k}", _work(target, steps, wide, _Notes(folder, k)))
+    (folder / "done").touch()
+
+
+def _limit() -> None:
+    """Where the system allows it: no more memory than is reasonable, no endless files, no core dumps."""
+    with suppress(OSError, ValueError):
+        taken = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
+    for kind, most in ((resource.RLIMIT_FSIZE, FILES), (resource.RLIMIT_CORE, 0)):
+        with suppress(OSError, ValueError):
+            resource.setrlimit(kind, (most, most))
+
+
+def _leave(path: Path, answer: dict[str, Any]) -> None:
+    """Whole or not at all: the process may end at any time."""
+    part = path.with_suffix(".part")
+    torch.save(answer, part)
+    part.replace(path)
+
+
+class _Notes:
+    """Where a job stands, on a file that outlives the process."""
+
+    def __init__(self, folder: Path, job: int) -> None:
+        self.folder, self.job = folder, job
+        self.file = os.open(folder / "progress", os.O_WRONLY | os.O_CREAT)
+        self.step: int | None = None
+
+    def note(self, step: int) -> None:
+        self.step = step
+        os.pwrite(self.file, f"{self.job} {step}".ljust(40).encode(), 0)
+
+
+def _work(target: Target, steps: int, wide: bool, notes: _Notes) -> dict[str, Any]:
+    """Trace the target twice on one grid: the answer of the first run, and what differs in the second."""
+    dtype = torch.float64 if wide else torch.float32
+    found: Trace | None = None
+    failure, state = None, []
+    printed = (notes.folder / "stdout").stat().st_size
+    try:
+        with target.wide() if wide else nullcontext(), guarded() as changed:
+            try:
+                stranger = _watched(target.on(steps), notes.note)
+                found = trace(stranger, dtype)
+                state += _repeated(stranger, found, dtype)
+            except BaseException as fault:
+                failure = _said(fault, notes.step)
+        state += changed
+    except BaseException as fault:  # from what surrounds the run: state that cannot be put back
+        failure, found = _said(fault, notes.step), None
+    state += _prints(notes.folder / "stdout", printed)
+    return {"trace": plain_trace(found) if found else None, "failure": failure, "state": state}
+
+
+def _watched(stranger: Stranger, note: Callable[[int], None]) -> Stranger:
+    """The sampler, noting the step of every evaluation."""
+
+    def run(start: Tensor, model: Model, draw: Draw) -> Finish:
+        def watching(x: Tensor, at: Point, to: int) -> Tensor:
+            note(to)
+            return model(x, at, to)
+
+        return stranger.run(start, watching, draw)
+
+    return replace(stranger, run=run)
+
+
+def _repeated(stranger: Stranger, first: Trace, dtype: torch.dtype) -> list[str]:
+    """What is to be said of a second run: nothing if it is the first one, bit for bit."""
+    try:
+        second = trace(stranger, dtype)
+    except Exception as fault:
+        return [f"a second run fails: {_said(fault, None)[1]}"]
+    if (first.points, first.step, first.evaluated, first.grid) != (
+        second.points,
+        second.step,
+        second.evaluated,
+        second.grid,
+    ):
+        return ["a second run asks the model elsewhere"]
+    if first.vectors.shape != second.vectors.shape:
+        return ["a second run draws noise differently"]
+    if not torch.equal(first.vectors.view(torch.int64), second.vectors.view(torch.int64)):
+        gap = float((first.vectors - second.vectors).abs().max())
+        return [f"a second run gives another answer, {gap:.1e} away"]
+    return []
+
+
+def _said(fault: BaseException, step: int | None) -> tuple[str, str, int | None]:
+    """A Failure's fields of what was raised."""
+    try:
+        text = " ".join(str(fault).split())
+    except Exception:
+        text = "an exception that cannot be shown"
+    kind, message = "error", f"{type(fault).__name__}: {text}" if text else type(fault).__name__
+    if isinstance(fault, SamplingError):
+        message = text
+    elif isinstance(fault, InputError):
+        kind, message = "no-table" if isinstance(fault, NoTable) else "input", text
+    elif isinstance(fault, SystemExit):
+        kind, message = "exit", f"calls sys.exit({text})"
+    elif isinstance(fault, MemoryError) or "can't allocate memory" in text:
+        kind, message = "memory", f"asks for more than {MEMORY // GIB} GiB of memory"
+    return kind, message if len(message) <= LONGEST else message[:LONGEST] + "…", step
+
+
+def _prints(path: Path, before: int) -> list[str]:
+    """What is to be said of what went to standard output, a file, since it was that long."""
+    with suppress(Exception):
+        sys.stdout.flush()
+    with path.open("rb") as file:
+        file.seek(before)
+        text = file.read(LONGEST).decode(errors="replace")
+    return [f"prints on standard output: {text.splitlines()[0]}"] if text else []
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The processes that samplers live on: what ties alpha to sigma, so that a point is known by its lambda alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, nearest
+from ..grids import Grid
+from ..points import Point
+from ..records import ScheduleRecord
+from ..schedules import Columns, Schedule
+
+# A clock that is finite at both ends: the angle where variance is preserved, sigma elsewhere. In it the velocity is
+# alpha eps - sigma x0, or eps - x0 on the flow.
+PROCESSES = {
+    "vp": ScheduleRecord(
+        name="vp",
+        parameters=(),
+        domain=(0.0, math.pi / 2),
+        defaults={},
+        prior="unit",
+        columns=lambda t: (t.cos(), t.sin(), -t.tan().log(), t.tan() ** 2, -t.sin(), t.cos()),
+        time=lambda lam: torch.exp(-lam).atan(),
+    ),
+    "ve": ScheduleRecord(
+        name="ve",
+        parameters=(),
+        domain=(0.0, math.inf),
+        defaults={},
+        prior="sigma",
+        columns=lambda t: (1.0, t, -t.log(), t**2, 0.0, 1.0),
+        time=lambda lam: torch.exp(-lam),
+    ),
+    "flow": ScheduleRecord(
+        name="flow",
+        parameters=(),
+        domain=(0.0, 1.0),
+        defaults={},
+        prior="unit",
+        columns=lambda t: (1 - t, t, (1 - t).log() - t.log(), (t / (1 - t)) ** 2, -1.0, 1.0),
+        time=lambda lam: torch.sigmoid(-lam),
+    ),
+}
+
+
+def point(process: str, alpha: float, sigma: float) -> Point:
+    """The point of a process at alpha and sigma as they are held, rounded as they may be."""
+    if process not in PROCESSES:
+        raise InputError("process", process, f"not a known process; {nearest(process, PROCESSES)}")
+    if process == "vp":
+        return Point(alpha, sigma, math.atan2(sigma, alpha), -sigma, alpha)
+    return Point(alpha, sigma, sigma, 0.0 if process == "ve" else -1.0, 1.0)
+
+
+def grid_of(process: str, points: Sequence[Point]) -> Grid:
+    """The grid of these points.  Raises InputError unless they move strictly from noise to data."""
+    alpha, sigma, t, dalpha, dsigma = torch.tensor(points, dtype=torch.float64).T
+    lam = alpha.log() - sigma.log()
+    return Grid(
+        Columns(t, alpha, sigma, lam, sigma / alpha, (sigma / alpha) ** 2, dalpha, dsigma),
+        Schedule(process, {}, PROCESSES[process]),
+    )
+
+
+def lam_of(point: Point) -> float:
+    """log(alpha/sigma), infinite at the ends."""
+    if point.sigma == 0 or point.alpha == 0:
+        return math.inf if point.sigma == 0 else -math.inf
+    return math.log(point.alpha) - math.log(point.sigma)
+
+
+def column(points: Sequence[Point]) -> Tensor:
+    """lambda at every point, float64."""
+    return torch.tensor([lam_of(p) for p in points], dtype=torch.float64)

@@ -1,0 +1,389 @@
+"""From traces to a verdict: which formula it is, of which order, and everything that was found on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+
+from ..catalogue import METHODS, resolve
+from ..errors import InputError
+from ..readback import Trace, table
+from ..tableau import Tableau
+from . import lint
+from .compare import Deviation, deviations, same_shape
+from .orders import local_orders, observed_errors, slope
+from .path import lam_of
+from .references import Reference, candidates
+
+IDENTICAL = 1e-14
+CANCELS = (
+    1e-6  # what remains in float64 of a deviation that is roundoff: closed forms that cancel lose digits there too
+)
+NEAR = 1e-4  # a row as near as this may be that of a record
+LINEAR = {torch.float64: 1e-7, torch.float32: 1e-2, torch.bfloat16: 0.3, torch.float16: 0.1}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that did not end: `kind` is "exception" or "timeout"."""
+
+    kind: str
+    detail: str
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fact: kind is one of formula, order, grid, roundoff, non-finite, not-linear, exception, state."""
+
+    kind: str
+    step: int | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was run: a target's name, process, the record it stands for, the order it speaks of, and what makes it not
+    linear as it is set.
+    """
+
+    name: str
+    process: str
+    reference: str | None
+    promises: int | None
+    nonlinear: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row beside the reference's: the errors as shipped and in float64, the worst entry, and whose row it is."""
+
+    step: int
+    error: float
+    error_float64: float
+    entry: str
+    found: float
+    expected: float
+    equals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer of `samplerproof verify`; the first eight are those of its contract.
+
+    steps: row by row against the reference.  growth: {N: roundoff as shipped}.  errors: {N: what the observed order is the slope of}.  nominal_order: of the record it equals.
+    """
+
+    target: str
+    verdict: str
+    matches: list[str] = field(default_factory=list)
+    reference: str | None = None
+    max_relative_error: float | None = None
+    max_relative_error_float64: float | None = None
+    local_orders: list[float | None] = field(default_factory=list)
+    observed_order: float | None = None
+    findings: list[Finding] = field(default_factory=list)
+    nominal_order: int | None = None
+    promised_order: int | None = None
+    steps: list[Step] = field(default_factory=list)
+    growth: dict[int, float] = field(default_factory=dict)
+    errors: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0 it conforms; 1 it does not; 2 the question cannot be answered."""
+        if self.verdict in ("error", "not-linear") or (self.verdict == "different-formula" and self.reference is None):
+            return 2
+        if self.verdict in ("different-formula", "non-finite"):
+            return 1
+        return int(any(finding.kind == "order" for finding in self.findings))
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it: no infinities."""
+        answer = _finite(asdict(self))
+        assert isinstance(answer, dict)
+        return answer
+
+
+Runs = Mapping[tuple[int, bool], Trace | Failure]
+
+
+def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) -> Verdict:
+    """The verdict of a target on `steps` steps, from its traces {(N, in float64): trace or failure}.
+
+    At least the two on `steps` steps; those on more give orders and the growth of roundoff.
+    Raises InputError on an unknown `against`.
+    """
+    named = against or subject.reference
+    base = Verdict(
+        subject.name,
+        "error",
+        reference=resolve(named, "against").name if named else None,
+        promised_order=subject.promises,
+    )
+    shipped, wide = runs[steps, False], runs[steps, True]
+    for run in (shipped, wide):
+        if isinstance(run, Failure):
+            return replace(base, findings=[Finding("exception", run.step, f"on {steps} steps: {run.detail}")])
+    assert isinstance(shipped, Trace)
+    assert isinstance(wide, Trace)
+    findings = _mutations(shipped)
+    bent = _not_linear(shipped, subject) or _not_linear(wide, subject)
+    if bent is not None:
+        return replace(base, verdict="not-linear", findings=[bent, *findings])
+    findings += _grid(wide, subject.process)
+    lost = _non_finite(shipped)
+    if lost is not None:
+        return replace(base, verdict="non-finite", findings=[lost, *findings])
+    found, exact = table(shipped), table(wide)
+    try:
+        pairs = _pairs(shipped, wide, found, exact, subject.process, base.reference)
+    except InputError as fault:
+        findings.append(Finding("grid", None, f"no reference on this grid: {fault}"))
+        pairs = []
+    matches = [p for p in pairs if p.conforms]
+    result = replace(base, matches=[p.reference.name for p in matches], findings=findings)
+    result = _orders(result, subject, runs)
+    own = [p for p in pairs if p.reference.record.name == base.reference] if base.reference else pairs
+    best = min(own, key=lambda p: (not p.conforms, p.error_float64, p.error), default=None)
+    if best is None:
+        return replace(
+            result, verdict="different-formula", findings=[*result.findings, _no_match(base.reference, pairs)]
+        )
+    rows = _rows(best, pairs)
+    result = replace(
+        result,
+        max_relative_error=best.error,
+        max_relative_error_float64=best.error_float64,
+        steps=rows,
+        nominal_order=best.reference.record.order if best.conforms else None,
+        growth=_growth(subject, runs, best.reference),
+    )
+    if not best.conforms:
+        return replace(
+            result, verdict="different-formula", findings=[*result.findings, *_differences(best, rows, matches)]
+        )
+    identical = best.error <= IDENTICAL
+    noted = [Finding("formula", None, f"it is {best.reference.name}")] if best.reference.ending else []
+    return replace(
+        result,
+        verdict="identical" if identical else "roundoff",
+        findings=[
+            *result.findings,
+            *noted,
+            *_promise(best.reference, subject),
+            *([] if identical else [_roundoff(best, shipped)]),
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A reference beside the two runs."""
+
+    reference: Reference
+    shipped: list[Deviation]
+    wide: list[Deviation]
+
+    @property
+    def error(self) -> float:
+        return max(d.error for d in self.shipped)
+
+    @property
+    def error_float64(self) -> float:
+        return max(d.error for d in self.wide)
+
+    @property
+    def conforms(self) -> bool:
+        """Whether what is off as shipped is roundoff: in float64 it is gone."""
+        return self.error <= IDENTICAL or self.error_float64 <= max(IDENTICAL, CANCELS * self.error)
+
+
+def _pairs(shipped: Trace, wide: Trace, found: Tableau, exact: Tableau, process: str, named: str | None) -> list[_Pair]:
+    """Every record of the same steps beside the two runs, the named one with its parameters among them.
+
+    As shipped only those are compared that are near in float64, and the named one: the others differ anyway.
+    """
+    extra = (named,) if named is not None and named not in METHODS else ()
+    near = {}
+    for reference in [*candidates(wide, process), *(candidates(wide, process, extra) if extra else ())]:
+        if same_shape(exact, reference.table):
+            errors = deviations(exact, reference.table)
+            if reference.record.name == named or min(d.error for d in errors) < NEAR:
+                near[reference.name] = reference, errors
+    names = tuple(dict.fromkeys(reference.record.name for reference, _ in near.values()))
+    pairs = []
+    for twin in candidates(shipped, process, names) if names else ():
+        if twin.name in near and same_shape(found, twin.table):
+            reference, errors = near[twin.name]
+            pairs.append(_Pair(reference, deviations(found, twin.table), errors))
+    return pairs
+
+
+def _mutations(run: Trace) -> list[Finding]:
+    return [Finding("state", None, f"it writes into {what}, which belongs to its caller") for what in run.mutated[:3]]
+
+
+def _not_linear(run: Trace, subject: Subject) -> Finding | None:
+    worst = max((x for x in run.superposition if not math.isnan(x)), default=0.0)
+    limit = LINEAR[run.dtype]
+    if worst <= limit:
+        return None
+    first = next(i for i, x in enumerate(run.superposition) if x > limit)
+    why = f"; {', '.join(subject.nonlinear)} does that: switch it off" if subject.nonlinear else ""
+    return Finding(
+        "not-linear",
+        run.step[first],
+        f"random inputs of standard deviation 3 deviate from superposition by {worst:.1e} of the largest value, from "
+        f"step {run.step[first]} on{why}",
+    )
+
+
+def _non_finite(run: Trace) -> Finding | None:
+    bad = (~run.vectors.isfinite()).any(dim=1).nonzero()
+    if not len(bad):
+        return None
+    step = run.step[int(bad[0])]
+    return Finding("non-finite", step, f"step {step} of {len(run.grid) - 1} is not finite on finite inputs")
+
+
+def _grid(run: Trace, process: str) -> list[Finding]:
+    """What is odd about the grid."""
+    findings = [Finding("grid", n, f"step {n} has length zero") for n in lint.zero_length(run.grid)]
+    findings += [Finding("grid", n, f"step {n} adds noise: lambda does not grow") for n in lint.backward(run.grid)]
+    if run.grid[0].alpha == 0:
+        findings.append(Finding("grid", 0, "it starts at alpha = 0, where no noise prediction gives the data"))
+    gaps = lint.gaps(run, process)
+    for gap in gaps[:3]:
+        findings.append(
+            Finding(
+                "grid",
+                gap.step,
+                f"step {gap.step} leads to lambda = {lam_of(gap.leads_to):.6g}; the next starts at "
+                f"{lam_of(gap.starts_at):.6g}",
+            )
+        )
+    if len(gaps) > 3:
+        findings.append(Finding("grid", None, f"{len(gaps)} of {len(run.grid) - 1} steps do not chain"))
+    return findings
+
+
+def _orders(result: Verdict, subject: Subject, runs: Runs) -> Verdict:
+    traces = {n: run for (n, wide), run in runs.items() if wide and isinstance(run, Trace)}
+    if len(traces) < 3 or not all(bool(run.vectors.isfinite().all()) for run in traces.values()):
+        return result
+    fewest = sorted(traces)[:4]
+    used = {n: traces[n] for n in fewest}
+    try:
+        errors = observed_errors(used)
+        return replace(result, local_orders=local_orders(used), observed_order=slope(errors), errors=errors)
+    except InputError as fault:
+        return replace(result, findings=[*result.findings, Finding("grid", None, f"no order can be observed: {fault}")])
+
+
+def _rows(best: _Pair, pairs: Sequence[_Pair]) -> list[Step]:
+    """Row by row, and for a row that differs the records whose row it is."""
+    rows = []
+    for i, (shipped, wide) in enumerate(zip(best.shipped, best.wide, strict=True)):
+        limit = max(IDENTICAL, CANCELS * shipped.error)
+        equals: tuple[str, ...] = ()
+        if wide.error > limit:
+            equals = tuple(
+                dict.fromkeys(
+                    p.reference.record.name
+                    for p in pairs
+                    if p.wide[i].error <= max(IDENTICAL, CANCELS * p.shipped[i].error)
+                )
+            )
+        rows.append(Step(wide.step, shipped.error, wide.error, wide.entry, wide.found, wide.expected, equals))
+    return rows
+
+
+def _differences(best: _Pair, rows: Sequence[Step], matches: Sequence[_Pair]) -> list[Finding]:
+    name = best.reference.name
+    off = [row for row in rows if row.error_float64 > max(IDENTICAL, CANCELS * row.error)]
+    findings = []
+    for row in off[:3]:
+        whose = f"; its row is that of {', '.join(row.equals[:3])}" if row.equals else ""
+        findings.append(
+            Finding(
+                "formula",
+                row.step,
+                f"step {row.step}: {row.entry} is {row.found:.9g}, {name} has {row.expected:.9g}; the row is off by "
+                f"{row.error_float64:.1e} in float64{whose}",
+            )
+        )
+    if len(off) > 3:
+        findings.append(Finding("formula", None, f"{len(off)} of {len(rows)} rows differ from {name}"))
+    if matches:
+        findings.append(Finding("formula", None, f"the whole run is {matches[0].reference.name}"))
+    return findings
+
+
+def _no_match(reference: str | None, pairs: Sequence[_Pair]) -> Finding:
+    equal = [p.reference.name for p in pairs if p.conforms]
+    if equal:
+        return Finding("formula", None, f"{reference} does not ask its model in these steps; the run is {equal[0]}")
+    if reference is not None:
+        return Finding("formula", None, f"{reference} does not ask its model in these steps, or not on this grid")
+    return Finding(
+        "formula", None, "the catalogue has no record of this name, and none that asks its model in these steps"
+    )
+
+
+def _promise(reference: Reference, subject: Subject) -> list[Finding]:
+    order = reference.record.order
+    if subject.promises is None or subject.promises <= order:
+        return []
+    return [
+        Finding(
+            "order",
+            None,
+            f"its name or option speaks of order {subject.promises}; it equals {reference.record.name}, whose order is "
+            f"proved to be {order} and no higher",
+        )
+    ]
+
+
+def _roundoff(best: _Pair, run: Trace) -> Finding:
+    eps = torch.finfo(run.dtype).eps
+    worst = max(best.shipped, key=lambda d: d.error)
+    return Finding(
+        "roundoff",
+        worst.step,
+        f"{worst.error:.1e} as shipped ({worst.error / eps:.0f} ulp of {str(run.dtype)[6:]}, step {worst.step}, "
+        f"{worst.entry}), {best.error_float64:.1e} in float64",
+    )
+
+
+def _growth(subject: Subject, runs: Runs, reference: Reference) -> dict[int, float]:
+    """The largest error as shipped against the same record, over N."""
+    growth = {}
+    for (n, wide), run in runs.items():
+        if wide or not isinstance(run, Trace):
+            continue
+        try:
+            twins = [
+                r
+                for r in candidates(run, subject.process, (reference.record.name,))
+                if r.ending == reference.ending and same_shape(table(run), r.table)
+            ]
+        except InputError:
+            continue
+        if twins:
+            growth[n] = max(d.error for d in deviations(table(run), twins[0].table))
+    return growth
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

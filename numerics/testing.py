@@ -1,0 +1,104 @@
+"""For other people's tests: assert that a sampler is the formula that it is said to be, and of that order.
+
+    from samplerproof.numerics.testing import assert_conforms, assert_order
+
+    def test_it_is_2m():
+        assert_conforms("diffusers:DPMSolverMultistepScheduler", "dpm-solver++-2m")
+
+    def test_it_is_of_order_two():
+        assert_order("diffusers:DPMSolverMultistepScheduler", 2)
+
+A sampler is a target as `samplerproof verify` takes it, a scheduler class made from one of diffusers', or a function
+(denoise, x, sigmas, noise) -> x. It runs in this process, whose global state is put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+from .conformance.guard import guarded
+from .conformance.resolve import resolve
+from .conformance.target import Target
+from .conformance.verdict import Failure, Finding, Runs, Subject, Verdict, judge
+from .errors import InputError
+from .readback import Trace, trace
+
+Sampler = str | type | Callable[..., Any]
+REFINEMENTS = 1, 2, 4, 8
+TOLERANCE = 0.35  # of an observed order: one grid, and steps that may lie on whole timesteps
+
+
+def assert_conforms(
+    sampler: Sampler, name: str, steps: int = 20, options: Mapping[str, Any] | None = None
+) -> Verdict:
+    """That every row of the sampler's table on `steps` steps is that of the record `name`, but for roundoff.
+
+    options: of a class or function, as behind the `?` of a target.  The verdict is returned.
+    Raises AssertionError that names the steps, entries and values that differ, and whose they are instead; InputError
+    on a sampler or name that cannot be meant.
+    """
+    target = _target(sampler, options)
+    verdict = judge(_subject(target), _runs(target, (steps,)), steps, against=name)
+    if verdict.verdict not in ("identical", "roundoff"):
+        raise AssertionError(_told(f"{target.name} is not {name}: {verdict.verdict}", verdict.findings))
+    return verdict
+
+
+def assert_order(
+    sampler: Sampler, order: int, steps: int = 20, options: Mapping[str, Any] | None = None
+) -> Verdict:
+    """That the error on a mixture with exact model falls like N^-order or faster, from 4 to 8 times `steps` steps.
+
+    For a sampler that draws noise: the error of the variance on a Gaussian. The verdict is returned.
+    Raises AssertionError that says what was observed, and the local orders; InputError as assert_conforms.
+    """
+    target = _target(sampler, options)
+    verdict = judge(_subject(target), _runs(target, tuple(steps * factor for factor in REFINEMENTS)), steps)
+    seen = verdict.observed_order
+    if seen is None:
+        raise AssertionError(_told(f"{target.name}: no order can be observed: {verdict.verdict}", verdict.findings))
+    if seen < order - TOLERANCE:
+        local = sorted({value for value in verdict.local_orders if value is not None})
+        spread = f"; of its steps {local[0]} to {local[-1]}" if local else ""
+        equals = f"; it equals {verdict.matches[0]}, whose order is {verdict.nominal_order}" if verdict.matches else ""
+        raise AssertionError(f"{target.name}: order {seen:.2f} observed, {order} expected{spread}{equals}")
+    return verdict
+
+
+def _target(sampler: Sampler, options: Mapping[str, Any] | None) -> Target:
+    if isinstance(sampler, str):
+        if options:
+            raise InputError("options", dict(options), "none beside a target, which has them behind its `?`")
+        return resolve(sampler)
+    if isinstance(sampler, type):
+        from .conformance.diffusers import of_class
+
+        return of_class(sampler, dict(options or {}))
+    from .conformance.callables import function
+
+    return function(sampler, dict(options or {}))
+
+
+def _subject(target: Target) -> Subject:
+    return Subject(target.name, target.process, target.reference, target.promises, target.nonlinear)
+
+
+def _runs(target: Target, counts: tuple[int, ...]) -> Runs:
+    return {(n, wide): _run(target, n, wide) for n in counts for wide in (False, True)}
+
+
+def _run(target: Target, steps: int, wide: bool) -> Trace | Failure:
+    """What the sampler raises is part of the answer."""
+    try:
+        with target.wide() if wide else nullcontext(), guarded():
+            return trace(target.on(steps), torch.float64 if wide else torch.float32)
+    except Exception as fault:
+        return Failure("exception", f"{type(fault).__name__}: {fault}")
+
+
+def _told(head: str, findings: list[Finding]) -> str:
+    return "\n  ".join([head, *(f"{finding.kind}: {finding.detail}" for finding in findings)])

@@ -1,0 +1,172 @@
+"""Samplers that nobody should write: each harms in its own way whoever runs it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+_runs = 0
+
+
+def euler(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """The one that does no harm."""
+    for s, t in pairwise(sigmas):
+        x = x + (t - s) * (x - denoise(x, s)) / s
+    return x
+
+
+def raises(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """In its third step."""
+    euler(denoise, x, sigmas[:3])
+    denoise(x, sigmas[2])
+    raise ValueError("no idea\nwhat to do")
+
+
+def unspeakable(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    raise Mute
+
+
+def loops(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    euler(denoise, x, sigmas)
+    while True:
+        denoise(x, sigmas[-2])
+
+
+def waits(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """On some grids only."""
+    if len(sigmas) == 4:
+        time.sleep(1000)
+    return euler(denoise, x, sigmas)
+
+
+def another_shape(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return euler(denoise, x, sigmas)[..., None]
+
+
+def another_dtype(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return euler(denoise, x, sigmas).half()
+
+
+def another_device(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return euler(denoise, x, sigmas).to("meta")
+
+
+def nothing(denoise: Denoise, x: Tensor, sigmas: Tensor) -> None:
+    euler(denoise, x, sigmas)
+
+
+def another_state(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return denoise(x.flatten(), sigmas[0])
+
+
+def no_level(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return denoise(x, sigmas[0] * torch.nan)
+
+
+def overwrites(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Its start and the model's first output."""
+    first = denoise(x, sigmas[0])
+    return euler(lambda x, s: first if s == sigmas[0] else denoise(x, s), x.add_(first.mul_(2)), sigmas)
+
+
+def meddles(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """With everything that is global."""
+    torch.set_default_dtype(torch.float16)
+    torch.set_grad_enabled(False)
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    torch.manual_seed(12345)
+    np.random.seed(12345)  # noqa: NPY002
+    random.seed(12345)
+    os.environ["HOSTILE"] = "yes"
+    os.chdir("/")
+    warnings.simplefilter("ignore")
+    sys.setrecursionlimit(5000)
+    sys.path.append("/nowhere")
+    sys.stdout = sys.stderr
+    return euler(denoise, x, sigmas)
+
+
+def prints(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    print("step by step")
+    return euler(denoise, x, sigmas)
+
+
+def leaves(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    sys.exit(3)
+
+
+def vanishes(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    euler(denoise, x, sigmas[:3])
+    os._exit(7)
+
+
+def recurs(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return recurs(denoise, x, sigmas)
+
+
+def eats(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Eight GiB, of which nothing is touched."""
+    torch.empty(1 << 33, dtype=torch.uint8)
+    return euler(denoise, x, sigmas)
+
+
+def crashes(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    ctypes.string_at(0)
+    return x
+
+
+def remembers(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """How often it ran."""
+    global _runs
+    _runs += 1
+    return euler(denoise, x, sigmas) * (1 + _runs // 9)
+
+
+def rolls_dice(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Noise of its own, which nobody can name."""
+    return euler(denoise, x, sigmas) + torch.randn_like(x)
+
+
+def adapts(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Asks more often where it is larger."""
+    if x.abs().max() > 1:
+        denoise(x, sigmas[0])
+    return euler(denoise, x, sigmas)
+
+
+def breeds(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Starts a process and a thread that outlive the run."""
+    process = subprocess.Popen(["sleep", "1000"])
+    with open(os.environ["HOSTILE_CHILDREN"], "a", encoding="utf-8") as file:
+        file.write(f"{process.pid}\n")
+    threading.Thread(target=time.sleep, args=(1000,)).start()
+    return euler(denoise, x, sigmas)
+
+
+def needs_more(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Any, model: Any) -> Tensor:
+    return x
+
+
+def takes_options(denoise: Denoise, x: Tensor, sigmas: Tensor, scale: float = 1.0) -> Tensor:
+    return scale * euler(denoise, x, sigmas)
+
+
+not_callable = 3

@@ -1,0 +1,206 @@
+"""Plain callables as samplers: read back, found in the catalogue, and what they may not do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import hostile
+import pytest
+import torch
+from torch import Tensor
+
+from samplerproof.numerics.conformance import callables
+from samplerproof.numerics.conformance.callables import by_sigma, karras, steps_of
+from samplerproof.numerics.conformance.compare import deviations, same_shape
+from samplerproof.numerics.conformance.references import candidates
+from samplerproof.numerics.conformance.resolve import resolve
+from samplerproof.numerics.conformance.target import NoTable
+from samplerproof.numerics.errors import InputError, SamplingError
+from samplerproof.numerics.readback import Stranger, table, trace
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+
+
+def heun(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Heun's method in sigma."""
+    for s, t in pairwise(sigmas):
+        d = (x - denoise(x, s)) / s
+        there = x + (t - s) * d
+        x = x + (t - s) * (d + (there - denoise(there, t)) / t) / 2
+    return x
+
+
+def two_step(denoise: Denoise, x: Tensor, sigmas: Tensor, share: float = 0.5) -> Tensor:
+    """DPM-Solver++(2M); share = 1/2."""
+    lam, before = -sigmas.log(), None
+    for n in range(len(sigmas) - 1):
+        h = lam[n + 1] - lam[n]
+        now = denoise(x, sigmas[n])
+        both = now if before is None else now + share * h / (lam[n] - lam[n - 1]) * (now - before)
+        x, before = sigmas[n + 1] / sigmas[n] * x - torch.expm1(-h) * both, now
+    return x
+
+
+def ancestral(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Callable[..., Tensor]) -> Tensor:
+    """Euler's method to a lower level, then fresh noise."""
+    for s, t in pairwise(sigmas):
+        down = t * t / s
+        x = x + (down - s) * (x - denoise(x, s)) / s + (t * t - down * down).sqrt() * noise(x)
+    return x
+
+
+def exact_noise(denoise: Denoise, x: Tensor, sigmas: Tensor, eta: int, /, *, noise: Callable[..., Tensor]) -> Tensor:
+    """The same law with noise from a path in sigma, in two pieces a step."""
+    for s, t in pairwise(sigmas):
+        middle = (s + t) / 2
+        pieces = ((s - middle).sqrt() * noise(x, s, middle) + (middle - t).sqrt() * noise(x, middle, t)) / (
+            s - t
+        ).sqrt()
+        down = t * t / s
+        x = x + (down - s) * (x - denoise(x, s)) / s + (t * t - down * down).sqrt() * pieces
+    return x
+
+
+def stranger(solver: Callable[..., Tensor], steps: int) -> Stranger:
+    """As the adapter has it, for functions of this module."""
+    return by_sigma("mine", lambda denoise, x, sigmas, draw: solver(denoise, x, sigmas), karras(steps))
+
+
+def equal(found: Stranger, dtype: torch.dtype, within: float) -> set[str]:
+    """The records whose table it has."""
+    seen = trace(found, dtype)
+    assert max(seen.superposition) < within
+    assert seen.mutated == ()
+    mine = table(seen)
+    return {
+        ref.name
+        for ref in candidates(seen, "ve")
+        if same_shape(mine, ref.table) and max(d.error for d in deviations(mine, ref.table)) < within
+    }
+
+
+@pytest.mark.parametrize(("dtype", "within"), [(torch.float64, 2e-15), (torch.float32, 1e-6)])
+def test_own_copies_are_found_in_the_catalogue(dtype: torch.dtype, within: float) -> None:
+    """Euler, Heun and 2M; a share of 0.5 + 1e-5 is not 2M's."""
+    assert equal(stranger(hostile.euler, 8), dtype, within) == {"ddim", "flow-euler"}
+    assert equal(stranger(heun, 8), dtype, within) == {"edm-heun", "flow-heun"}
+    assert equal(stranger(two_step, 8), dtype, within) == {"dpm-solver++-2m"}
+    assert equal(stranger(lambda *given: two_step(*given, share=0.50001), 8), dtype, within) == set()
+
+
+@pytest.mark.parametrize("name", ["ancestral", "exact_noise"])
+def test_noise_is_fresh_or_of_one_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are the ancestral sampler: its law is what the table holds."""
+    monkeypatch.setattr(hostile, name, globals()[name], raising=False)
+    if name == "exact_noise":
+        with pytest.raises(InputError, match="called with"):
+            resolve(f"hostile:{name}")
+        monkeypatch.setattr(hostile, name, lambda a, x, s, noise: exact_noise(a, x, s, 1, noise=noise))
+    target = resolve(f"hostile:{name}")
+    assert target.process == "ve"
+    assert {"ddim-eta", "ddpm", "sa-solver-1"} <= equal(target.on(6), torch.float64, 4e-15)
+
+
+def test_half_an_interval_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A level without the other."""
+    monkeypatch.setattr(hostile, "half", lambda denoise, x, sigmas, noise: noise(x, sigmas[0]), raising=False)
+    with pytest.raises(SamplingError, match="half an interval"):
+        trace(resolve("hostile:half").on(3))
+
+
+def test_the_levels_are_karras() -> None:
+    """80 to 0.002, rho = 7, nothing appended."""
+    levels = karras(10)
+    assert len(levels) == 11
+    for i, sigma in enumerate(levels):
+        root = 80 ** (1 / 7) + i / 10 * (0.002 ** (1 / 7) - 80 ** (1 / 7))
+        assert math.isclose(sigma, root**7, rel_tol=1e-13)
+    finish = stranger(hostile.euler, 10).run(torch.zeros(1), lambda x, at, to: x, lambda like, span=None: like)
+    assert [p.sigma for p in finish.grid] == torch.tensor(levels, dtype=torch.float32).tolist()
+
+
+@pytest.mark.parametrize(
+    ("visited", "to"),
+    [
+        ([4, 2, 1], [0, 1, 2]),  # one a step
+        ([4, 2, 2, 1, 1, 0.5], [0, 1, 1, 2, 2, 3]),  # Heun
+        ([4, 2, 2, 1, 1], [0, 1, 1, 2, 2]),  # Heun, the last step Euler's
+        ([4, 3, 2, 1.5, 1, 0.7], [0, 1, 1, 2, 2, 3]),  # a stage inside
+        ([4, 4, 2, 2.00001, 1], [0, 0, 1, 1, 2]),  # in a level's neighbourhood, too
+        ([4.4, 2.2, 1.1], [1, 2, 3]),  # churned: no start is seen
+        ([4, 2.2, 1.1], [0, 2, 3]),
+        ([4.4, 2, 2.2, 1, 1.1], [1, 1, 2, 2, 3]),  # Heun, churned, the last step Euler's
+        ([], []),
+    ],
+)
+def test_the_step_of_an_evaluation(visited: list[float], to: list[int]) -> None:
+    """By the levels alone."""
+    assert steps_of(visited, [4, 2, 1, 0.5], "mine") == to
+
+
+def test_evaluations_that_belong_nowhere() -> None:
+    """Four away from the levels, in three steps."""
+    with pytest.raises(NoTable, match="4 evaluations in 3 steps"):
+        steps_of([4.4, 2.2, 2.1, 1.1], [4, 2, 1, 0.5], "mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("another_shape", r"ends with \[1, 1, 1, 1, 1\]; it was given \[1, 1, 1, 1\]"),
+        ("another_dtype", "ends in torch.float16 on cpu; it was given torch.float64 on cpu"),
+        ("another_device", "ends in torch.float64 on meta; it was given torch.float64 on cpu"),
+        ("nothing", "ends with NoneType; it was given"),
+        ("another_state", r"evaluation 1: the model is asked at \[1\], not at \[1, 1, 1, 1\]"),
+        ("no_level", r"evaluation 1: the model is asked at sigma = \[nan\], not at one level"),
+        ("adapts", "their number depends on the values"),
+    ],
+)
+def test_what_a_sampler_may_not_do(name: str, message: str) -> None:
+    """One line that says what was found and what was expected."""
+    with pytest.raises(SamplingError, match=message):
+        trace(resolve(f"hostile:{name}").on(3))
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("hostile", r"diffusers:Class\?option=value"),
+        ("nowhere:euler", "no module nowhere"),
+        ("hostile.deeper:euler", "no module hostile.deeper"),
+        ("hostile:oiler", "no callable in hostile; nearest: euler"),
+        ("hostile:not_callable", "no callable in hostile"),
+        ("hostile:needs_more", "takes denoise, x, sigmas, noise, model; called with"),
+        ("hostile:takes_options?eta=1", "takes scale"),
+        ("hostile:takes_options?scale=big", "scale is a number such as 1.0"),
+        ("hostile:euler?eta=1", "takes no options"),
+        ("builtins:min", "its parameters cannot be read"),
+    ],
+)
+def test_bad_targets(target: str, message: str) -> None:
+    """Which, and what is allowed."""
+    with pytest.raises(InputError, match=message):
+        resolve(target)
+
+
+def test_options_are_passed_on_by_name() -> None:
+    """The whole sample is scaled."""
+    plain, scaled = (trace(resolve(f"hostile:takes_options{query}").on(3)) for query in ("", "?scale=2"))
+    assert torch.equal(2 * plain.vectors[-1], scaled.vectors[-1])
+
+
+def test_a_callable_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A float32 inside is roundoff: it goes where its module has float64 instead."""
+
+    def rounded(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+        return hostile.euler(denoise, x, sigmas.to(torch.float32)).to(x.dtype)
+
+    rounded.__globals__["torch"] = torch
+    monkeypatch.setattr(hostile, "rounded", rounded, raising=False)
+    target = resolve("hostile:rounded")
+    assert equal(target.on(6), torch.float64, 2e-15) == set()
+    with target.wide():
+        assert "ddim" in equal(target.on(6), torch.float64, 2e-15)
+    assert callables.torch.float32 is torch.float32

@@ -1,0 +1,118 @@
+"""Schedulers of diffusers against the catalogue, where diffusers is installed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from samplerproof.numerics.conformance.compare import deviations, same_shape
+from samplerproof.numerics.conformance.references import candidates
+from samplerproof.numerics.conformance.target import NoTable, split
+from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.readback import table, trace
+
+pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+from samplerproof.numerics.conformance.diffusers import scheduler  # noqa: E402
+
+RIGHT = {
+    "DDIMScheduler?clip_sample=false": "ddim",
+    "DDIMScheduler?clip_sample=false&eta=0.5": "ddim-eta?eta=1/2",
+    "DDPMScheduler?clip_sample=false": "ddpm",
+    "DDPMScheduler?clip_sample=false&variance_type=fixed_large": "ddpm-large",
+    "UnCLIPScheduler?clip_sample=false": "ddpm",
+    "CogVideoXDDIMScheduler": "ddim",
+    "CogVideoXDPMScheduler": "sde-dpm-solver++-2m",
+    "DPMSolverMultistepScheduler": "dpm-solver++-2m",
+    "DPMSolverMultistepScheduler?solver_type=heun": "exp-adams-2",
+    "DPMSolverMultistepScheduler?solver_order=3": "dpm-solver++-3m-published",
+    "DPMSolverMultistepScheduler?algorithm_type=sde-dpmsolver++": "sde-dpm-solver++-2m",
+    "DPMSolverMultistepScheduler?algorithm_type=sde-dpmsolver&final_sigmas_type=sigma_min": "sde-dpm-solver-2m",
+    "DPMSolverMultistepScheduler?use_flow_sigmas=true&prediction_type=flow_prediction": "dpm-solver++-2m",
+    "DPMSolverSinglestepScheduler?lower_order_final=true": "dpm-solver++-2s",
+    "DEISMultistepScheduler": "exp-adams-noise-2",
+    "DEISMultistepScheduler?solver_order=3": "exp-adams-noise-3",
+    "UniPCMultistepScheduler": "unipc-2",
+    "UniPCMultistepScheduler?solver_order=3": "unipc-3",
+    "EDMEulerScheduler": "ddim",
+    "EDMDPMSolverMultistepScheduler": "dpm-solver++-2m",
+    "EulerDiscreteScheduler": "ddim",
+    "EulerAncestralDiscreteScheduler": "ddim-eta",
+    "HeunDiscreteScheduler": "edm-heun",
+    "KDPM2DiscreteScheduler": "dpm-solver-2s",
+    "LMSDiscreteScheduler": "deis-rhoab3",
+    "FlowMatchEulerDiscreteScheduler": "flow-euler",
+    "FlowMatchHeunDiscreteScheduler": "flow-heun",
+    "MiniMaxH3Scheduler": "flow-euler",
+}
+
+
+def errors(target: str, wide: bool) -> dict[str, float]:
+    """The deviation from the reference's variants, by name."""
+    _, name, options = split(f"diffusers:{target}")
+    made = scheduler(name, options)
+    if wide:
+        with made.wide():
+            seen = trace(made.on(20))
+    else:
+        seen = trace(made.on(20), torch.float32)
+    assert made.reference is not None
+    mine, result = table(seen), {}
+    for ref in candidates(seen, made.process, (made.reference,)):
+        if same_shape(mine, ref.table):
+            result[ref.record.name] = min(
+                result.get(ref.record.name, 1.0), max(d.error for d in deviations(mine, ref.table))
+            )
+    return result
+
+
+@pytest.mark.parametrize("target", RIGHT)
+def test_right_schedulers_agree_in_float64_and_but_for_roundoff_as_shipped(target: str) -> None:
+    shipped, wide = (errors(target, w)[RIGHT[target]] for w in (False, True))
+    assert wide <= max(1e-14, 1e-6 * shipped)
+    assert shipped < 1e-3
+
+
+def test_a_dropped_difference_in_the_third_order_of_the_stochastic_solver_is_seen() -> None:
+    """As of 0.42.1 the third-order branch of sde-dpmsolver++ is no row of the published method."""
+    found = errors("DPMSolverMultistepScheduler?algorithm_type=sde-dpmsolver++&solver_order=3", wide=True)
+    assert found["sde-dpm-solver++-3m-published"] > 0.1
+
+
+def test_clipping_bends_it() -> None:
+    made = scheduler("DDIMScheduler", {})
+    assert made.nonlinear == ("clip_sample=true",)
+    assert max(trace(made.on(20)).superposition) > 0.1
+    straight = scheduler("DDIMScheduler", {"clip_sample": False})
+    assert straight.nonlinear == ()
+    assert max(trace(straight.on(20), torch.float32).superposition) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("Nope", {}, "not a scheduler of diffusers"),
+        ("DDIMScheduler", {"solver_order": 2}, "DDIMScheduler takes"),
+    ],
+)
+def test_bad_input_is_one_line(name: str, options: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said) as fault:
+        scheduler(name, options)
+    assert "\n" not in str(fault.value)
+
+
+def test_what_has_no_table_says_why() -> None:
+    with pytest.raises(NoTable, match="tokens"):
+        scheduler("VQDiffusionScheduler", {"num_vec_classes": 8})
+
+
+def test_the_module_is_as_it_was_after_a_run_in_float64() -> None:
+    import diffusers.schedulers.scheduling_ddim as module
+
+    made = scheduler("DDIMScheduler", {"clip_sample": False})
+    before = {key: id(value) for key, value in vars(module).items()}, torch.get_default_dtype(), torch.Tensor.float
+    with made.wide():
+        trace(made.on(5))
+        assert module.torch is not torch
+    assert before == ({k: id(v) for k, v in vars(module).items()}, torch.get_default_dtype(), torch.Tensor.float)

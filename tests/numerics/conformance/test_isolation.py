@@ -1,0 +1,194 @@
+"""Hostile samplers in a child process: an answer in one line each, and nothing happens to this process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from samplerproof.numerics.conformance.guard import guarded
+from samplerproof.numerics.conformance.isolation import Answer, Failure, Job, Outcome, probe
+from samplerproof.numerics.conformance.resolve import resolve
+from samplerproof.numerics.readback import trace
+
+ONE = (Job(3, wide=True),)
+
+
+def children() -> str:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="utf-8")
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def probed(target: str, jobs: tuple[Job, ...] = ONE, timeout: float = 20.0) -> Answer:
+    """Probe, with this process watched: no state changed, no process left, every message one line."""
+    before = children()
+    with guarded() as changed:
+        answer = probe(target, jobs, timeout)
+    assert changed == []
+    assert children() == before
+    assert len(answer.outcomes) == len(jobs)
+    for outcome in answer.outcomes:
+        assert (outcome.trace is None) != (outcome.failure is None)
+        for line in (outcome.failure.message if outcome.failure else "", *outcome.state):
+            assert "\n" not in line
+            assert "Traceback" not in line
+    return answer
+
+
+def only(target: str, timeout: float = 20.0) -> Outcome:
+    answer = probed(target, timeout=timeout)
+    assert answer.about is not None
+    assert (answer.about.name, answer.about.process) == (target, "ve")
+    return answer.outcomes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "failure"),
+    [
+        ("raises", Failure("error", "ValueError: no idea what to do", None)),
+        ("unspeakable", Failure("error", "Mute: an exception that cannot be shown", None)),
+        ("nothing", Failure("error", "ends with NoneType; it was given [1, 1, 1, 1]", 2)),
+        ("leaves", Failure("exit", "calls sys.exit(3)", None)),
+        ("vanishes", Failure("exit", "ended the process with code 7", None)),
+        ("recurs", Failure("error", "RecursionError: maximum recursion depth exceeded", None)),
+        ("eats", Failure("memory", "asks for more than 4 GiB of memory", None)),
+        ("crashes", Failure("crash", "the process was ended by SIGSEGV", None)),
+    ],
+)
+def test_a_failure_is_one_line(name: str, failure: Failure) -> None:
+    """What happened; and in which step, where it got through without values."""
+    outcome = only(f"hostile:{name}")
+    assert outcome.failure == failure
+    assert outcome.state == ()
+
+
+def test_the_time_is_limited() -> None:
+    """A sampler that never ends is ended."""
+    assert only("hostile:loops", timeout=1.0).failure == Failure("timeout", "still running after 1 s", None)
+
+
+def test_what_came_before_the_end_is_kept() -> None:
+    """The second of three jobs hangs: the first has its trace, the third is not run."""
+    first, second, third = probed("hostile:waits", tuple(Job(n, wide=True) for n in (2, 3, 4)), 1.5).outcomes
+    assert first.trace is not None
+    assert first.trace.nfe == 2
+    assert second.failure == Failure("timeout", "still running after 1.5 s", None)
+    assert third.failure == Failure("timeout", "not run; the job before: still running after 1.5 s", None)
+
+
+def test_nothing_is_said_of_a_good_one() -> None:
+    """And the trace is the one that it has in this process."""
+    outcomes = probed("hostile:euler", (Job(3, wide=True), Job(5, wide=False))).outcomes
+    for outcome, dtype in zip(outcomes, (torch.float64, torch.float32), strict=True):
+        assert outcome.failure is None
+        assert outcome.state == ()
+        assert outcome.trace is not None
+        own = trace(resolve("hostile:euler").on(outcome.job.steps), dtype)
+        assert torch.equal(outcome.trace.vectors, own.vectors)
+        assert (outcome.trace.points, outcome.trace.grid, outcome.trace.step) == (own.points, own.grid, own.step)
+        assert outcome.trace.evaluated == own.evaluated
+        assert outcome.trace.superposition == own.superposition
+
+
+def test_what_is_written_into_is_named() -> None:
+    """The start and the model's output."""
+    outcome = only("hostile:overwrites")
+    assert outcome.trace is not None
+    assert outcome.trace.mutated == ("start", "output 1")
+
+
+def test_global_state_is_named() -> None:
+    """Everything that it changes, and what it changes it to; names only of the environment."""
+    outcome = only("hostile:meddles")
+    assert outcome.trace is not None
+    said = " | ".join(outcome.state)
+    for what in (
+        "torch's default dtype: torch.float64 -> torch.float16",
+        "torch's gradient mode: True -> False",
+        "torch's threads",
+        "torch's random numbers",
+        "numpy's random numbers",
+        "Python's random numbers",
+        "environment: HOSTILE",
+        "current folder",
+        "warning filters",
+        "recursion limit",
+        "sys.path",
+        "sys.stdout",
+    ):
+        assert f"changes {what}" in said or f"changes the {what}" in said
+    assert "yes" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("prints", ("prints on standard output: step by step",)),
+        ("remembers", ("a second run gives another answer",)),
+        ("rolls_dice", ("a second run gives another answer", "changes torch's random numbers")),
+    ],
+)
+def test_what_is_done_beside_the_work_is_said(name: str, said: tuple[str, ...]) -> None:
+    """Printing, memory between runs, noise from elsewhere: a trace, and a line each."""
+    outcome = only(f"hostile:{name}")
+    assert outcome.trace is not None
+    assert len(outcome.state) == len(said)
+    for line, start in zip(outcome.state, said, strict=True):
+        assert line.startswith(start)
+
+
+def test_what_it_starts_does_not_outlive_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of its own and a thread that never ends."""
+    pids = tmp_path / "children"
+    monkeypatch.setenv("HOSTILE_CHILDREN", str(pids))
+    assert only("hostile:breeds").trace is not None
+    started = [int(pid) for pid in pids.read_text(encoding="utf-8").split()]
+    assert started
+    assert not any(alive(pid) for pid in started)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "message"),
+    [
+        ("nowhere:euler", "input", "target: got 'nowhere:euler'; no module nowhere"),
+        ("broken:sampler", "error", "ZeroDivisionError: division by zero"),
+        ("needy:sampler", "error", "ModuleNotFoundError: No module named 'nowhere'"),
+        ("endless:sampler", "timeout", "in its import: still running after 1 s"),
+        ("gone:sampler", "exit", "in its import: ended the process with code 5"),
+    ],
+)
+def test_a_target_that_cannot_be_built(
+    target: str, kind: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault stands for every job."""
+    modules = {
+        "broken": "1 / 0",
+        "needy": "import nowhere",
+        "endless": "while True: pass",
+        "gone": "import os; os._exit(5)",
+    }
+    for name, text in modules.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    answer = probed(target, ONE * 2, 1.0 if kind == "timeout" else 20.0)
+    assert answer.about is None
+    for outcome in answer.outcomes:
+        assert outcome.failure is not None
+        assert outcome.failure.kind == kind
+        assert outcome.failure.message.startswith(message)
+
+
+def test_modules_of_the_current_folder_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And do not stand in for what the child imports itself."""
+    (tmp_path / "mine.py").write_text("def sampler(denoise, x, sigmas): return x", encoding="utf-8")
+    (tmp_path / "json.py").write_text("1 / 0", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert only("mine:sampler").trace is not None

@@ -1,0 +1,167 @@
+"""Verdicts on our own tables: right ones conform, planted faults are found, located and named."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from samplerproof.numerics.conformance.path import PROCESSES, grid_of, point
+from samplerproof.numerics.conformance.verdict import Failure, Runs, Subject, Verdict, judge
+from samplerproof.numerics.grids import Grid
+from samplerproof.numerics.readback import Draw, Finish, Model, Stranger, of_tableau, trace
+from samplerproof.numerics.tableau import Tableau, tabulate
+
+STEPS = 8
+
+
+def grid(steps: int) -> Grid:
+    lam = torch.linspace(-3, 3, steps + 1, dtype=torch.float64)
+    return grid_of("vp", [point("vp", math.cos(t), math.sin(t)) for t in PROCESSES["vp"].time(lam).tolist()])
+
+
+def runs_of(make: Callable[[int], Stranger]) -> Runs:
+    runs = {}
+    for n in (STEPS, 2 * STEPS, 4 * STEPS, 8 * STEPS):
+        runs[n, False], runs[n, True] = trace(make(n), torch.float32), trace(make(n), torch.float64)
+    return runs
+
+
+def verdict(make: Callable[[int], Stranger], reference: str | None, promises: int | None = None) -> Verdict:
+    return judge(Subject("ours", "vp", reference, promises, ()), runs_of(make), STEPS)
+
+
+def briefly(make: Callable[[int], Stranger], reference: str) -> Verdict:
+    """The verdict without orders."""
+    runs = {(STEPS, False): trace(make(STEPS), torch.float32), (STEPS, True): trace(make(STEPS), torch.float64)}
+    return judge(Subject("ours", "vp", reference, None, ()), runs, STEPS)
+
+
+def spoilt(name: str, spoil: Callable[[Tableau], Tableau]) -> Callable[[int], Stranger]:
+    return lambda n: of_tableau(spoil(tabulate(name, grid(n))))
+
+
+def plain(name: str) -> Callable[[int], Stranger]:
+    return spoilt(name, lambda tableau: tableau)
+
+
+@pytest.mark.parametrize(
+    ("name", "order"), [("ddim", 1), ("dpm-solver++-2m", 2), ("exp-adams-3", 3), ("dpm-solver++-3m-published", 2)]
+)
+def test_a_right_sampler_conforms_and_shows_its_order(name: str, order: int) -> None:
+    answer = verdict(plain(name), name)
+    assert answer.verdict in ("roundoff", "identical")
+    assert name in answer.matches
+    assert answer.exit_code == 0
+    assert answer.nominal_order == order
+    assert answer.observed_order == pytest.approx(order, abs=0.35)
+    middle = answer.local_orders[STEPS // 2]
+    assert middle is not None
+    assert order - 0.2 < middle < order + 0.5
+
+
+def test_a_weak_order_shows_on_a_gaussian() -> None:
+    answer = verdict(plain("ddpm"), "ddpm")
+    assert answer.exit_code == 0
+    assert answer.observed_order == pytest.approx(1, abs=0.3)
+    assert answer.local_orders == [None] * STEPS  # noise is drawn in every step
+
+
+def test_a_promise_that_is_not_kept_is_a_finding() -> None:
+    answer = verdict(plain("dpm-solver++-3m-published"), "dpm-solver++-3m-published", promises=3)
+    assert answer.exit_code == 1
+    (finding,) = [f for f in answer.findings if f.kind == "order"]
+    assert "order 3" in finding.detail
+    assert verdict(plain("exp-adams-3"), "exp-adams-3", promises=3).exit_code == 0
+
+
+def test_another_record_than_the_named_one_is_told_by_name() -> None:
+    answer = verdict(plain("exp-adams-2"), "dpm-solver++-2m")
+    assert answer.verdict == "different-formula"
+    assert answer.exit_code == 1
+    assert answer.matches == ["exp-adams-2"]
+    assert answer.findings[0].step == 2  # the first step is DDIM's in both
+
+
+def changed(tableau: Tableau, row: int, entry: str, factor: float) -> Tableau:
+    values = getattr(tableau, entry).clone()
+    lag = int(values[row].nonzero()[-1])
+    values[row, lag] *= factor
+    return replace(tableau, **{entry: values})
+
+
+FAULTS = [
+    ("dpm-solver++-2m", 3, "outputs", -1.0),
+    ("dpm-solver++-2m", 5, "outputs", 1 + 1e-6),
+    ("ddim", 2, "states", 1 + 1e-6),
+    ("ddim", 7, "outputs", 1.01),
+    ("exp-adams-3", 4, "outputs", 0.5),
+    ("ddpm", 3, "noises", 1 + 1e-6),
+    ("ddpm", 6, "noises", 0.0),
+    ("sde-dpm-solver++-2m", 4, "noises", math.sqrt(2)),
+]
+
+
+@pytest.mark.parametrize(("name", "row", "entry", "factor"), FAULTS)
+def test_a_planted_fault_is_found_at_its_step_and_entry(name: str, row: int, entry: str, factor: float) -> None:
+    answer = briefly(spoilt(name, lambda tableau: changed(tableau, row, entry, factor)), name)
+    assert answer.verdict == "different-formula"
+    off = [step for step in answer.steps if step.error_float64 > max(1e-14, 1e-6 * step.error)]
+    assert [step.step for step in off] == [row + 1]
+    assert off[0].entry.startswith(entry)
+    assert any(f.kind == "formula" and f.step == row + 1 for f in answer.findings)
+
+
+def test_a_step_of_lower_order_in_the_middle_is_named() -> None:
+    """Row 4 of 2M replaced by DDIM's: whose row it is stands in the finding."""
+
+    def lower(tableau: Tableau) -> Tableau:
+        n = len(tableau.outputs)
+        euler = tabulate("ddim", grid(n))
+        outputs = tableau.outputs.clone()
+        outputs[4] = 0
+        outputs[4, : euler.outputs.shape[1]] = euler.outputs[4]
+        return replace(tableau, outputs=outputs)
+
+    answer = briefly(spoilt("dpm-solver++-2m", lower), "dpm-solver++-2m")
+    assert answer.verdict == "different-formula"
+    (finding,) = [f for f in answer.findings if f.step == 5]
+    assert "ddim" in finding.detail
+
+
+def test_clipping_is_not_linear() -> None:
+    def make(n: int) -> Stranger:
+        inner = of_tableau(tabulate("ddim", grid(n)))
+
+        def run(start: Tensor, model: Model, draw: Draw) -> Finish:
+            return inner.run(start, lambda x, at, to: model(x, at, to).clamp(-1, 1), draw)
+
+        return replace(inner, run=run)
+
+    answer = judge(Subject("ours", "vp", "ddim", None, ("clip=true",)), runs_of(make), STEPS)
+    assert answer.verdict == "not-linear"
+    assert answer.exit_code == 2
+    assert "clip=true" in answer.findings[0].detail
+
+
+def test_values_that_are_not_finite_are_located() -> None:
+    def spoil(tableau: Tableau) -> Tableau:
+        outputs = tableau.outputs.clone()
+        outputs[5] = math.nan
+        return replace(tableau, outputs=outputs)
+
+    runs = {(STEPS, wide): trace(spoilt("ddim", spoil)(STEPS)) for wide in (False, True)}
+    answer = judge(Subject("ours", "vp", "ddim", None, ()), runs, STEPS)
+    assert answer.verdict == "non-finite"
+    assert (answer.findings[0].kind, answer.findings[0].step) == ("non-finite", 6)
+
+
+def test_a_run_that_failed_is_an_error() -> None:
+    runs = {(STEPS, False): Failure("exception", "ValueError: no", 3), (STEPS, True): trace(plain("ddim")(STEPS))}
+    answer = judge(Subject("ours", "vp", "ddim", None, ()), runs, STEPS)
+    assert (answer.verdict, answer.exit_code) == ("error", 2)
+    assert answer.findings[0].step == 3
