@@ -17,7 +17,6 @@ from string import ascii_lowercase
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ..errors import InputError, SamplingError
@@ -27,26 +26,24 @@ from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
 from .even import blurred, reading
 from .forms import Form, Range, span, total
-from .gaussian import moments
 from .moves import Symbol, moves, reaches
 from .nodes import Array, importance, lagrange, nodes
 
 TestFunction = Callable[[Array], Array]
-REACH = 8.0  # standard deviations of the widest marginal that the grid spans
-UNLIKELY = -15.0  # a log density; numbers are carried as if they did not leave their range where it is higher
-LARGEST = 1 << 27  # numbers in one array
+REACH = 6.0  # standard deviations about every component that a grid spans: all but 2e-9 of the mass
+LARGEST = 1 << 20  # numbers in one array
 
 
 class Resolution(NamedTuple):
     """How finely u is held.
 
-    spacing: of the grid, and 1/wave that of the finest wave, both in units of the target's narrowest width.
+    spacing: of the grids, and 1/wave that of the finest wave, both in units of the target's narrowest width there.
     tolerance: of a Chebyshev moment of that wave.
     """
 
     spacing: float = 0.1
     wave: float = 3.0
-    tolerance: float = 1e-5
+    tolerance: float = 1e-4
 
 
 DEFAULT = Resolution()
@@ -65,10 +62,11 @@ class Carried(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A move, as forms on the grid: v' = to + noise * z, and what is carried from there."""
+    """A move as forms on the grid where it starts: v' = to + noise * z on the grid `on`, and what is carried there."""
 
     to: Form
     noise: float
+    on: Array
     carried: dict[Symbol, Carried]
 
 
@@ -79,45 +77,32 @@ def means(
     functions: Sequence[TestFunction],
     resolution: Resolution = DEFAULT,
 ) -> list[float]:
-    """E f(v) of the last vector v of a run, for every f; about 1e-6 for f of size 1.
+    """E f(v) of the last vector v of a run, for every f; about 1e-6 for f of size 1, 1e-5 where steps are few.
 
-    A step of a sampler that carries up to two numbers takes 10 ms, one of three 50 ms.
+    A step of a sampler that carries up to two numbers takes 2-10 ms, one of three 10-150 ms: the more the longer it is.
     Raises InputError for more than one dimension or start vector and for noises that rows use in a way that fresh ones
     cannot replace (laws/moves.py); SamplingError where the carried numbers need too many nodes.
     """
     if mixture.dim != 1:
         raise InputError("mixture", f"d = {mixture.dim}", "a mixture in one dimension")
-    widths = [_width(mixture, point) for point in tableau.points]
-    x = _grid(tableau, mixture, resolution.spacing * min(widths))
-    links = _links(tableau, mixture, x, [resolution.wave / width for width in widths], resolution.tolerance)
-    u = np.stack([f(x) for f in functions], axis=-1)
+    x, links = _links(tableau, mixture, resolution)
+    u = np.stack([f(links[-1].on) for f in functions], axis=-1)
     while links:
         link = links.pop()
-        u = _earlier(u, link, links[-1].carried if links else {}, x)
+        u = _earlier(u, link, links[-1].carried if links else {})
     density = start[0].log_density(torch.from_numpy(x)[:, None], start[1]).exp().numpy()
     at_start: list[float] = ((x[1] - x[0]) * density @ u).tolist()
     return at_start
 
 
-def _width(mixture: GaussianMixture, at: Point) -> float:
-    """The narrowest standard deviation of a component."""
-    return math.sqrt(at.alpha**2 * float(mixture.variances.min()) + at.sigma**2)
-
-
-def _grid(tableau: Tableau, mixture: GaussianMixture, spacing: float) -> Array:
-    laws = [moments(mixture, point) for point in tableau.points]
-    widest = max(math.sqrt(float(law.covariance) + float(law.mean) ** 2) for law in laws)
-    cells = math.ceil(REACH * widest / spacing)
-    return spacing * np.arange(-cells, cells + 1, dtype=np.float64)
-
-
-def _links(tableau: Tableau, mixture: GaussianMixture, x: Array, waves: list[float], tolerance: float) -> list[Link]:
-    """The moves that the law is moved by, in order; waves: the finest at every vector."""
+def _links(tableau: Tableau, mixture: GaussianMixture, resolution: Resolution) -> tuple[Array, list[Link]]:
+    """The grid where the run starts, and the moves that the law is moved by, in order."""
     todo, found = moves(tableau), list[Link]()
     carried: dict[Symbol, Carried] = {}
+    x = start = _grid(mixture, tableau.points[0], resolution.spacing)
     forms = _known(tableau, mixture, 0, x)
-    likely = _likely(tableau, mixture, 0, x)
-    for move, reach in zip(todo, reaches(todo, waves), strict=True):
+    cutoffs = [resolution.wave / _width(mixture, point) for point in tableau.points]
+    for move, reach in zip(todo, reaches(todo, cutoffs), strict=True):
         to = total(move.terms, forms)
         if not move.remade:
             forms |= _known(tableau, mixture, move.vector, to.values)
@@ -126,14 +111,28 @@ def _links(tableau: Tableau, mixture: GaussianMixture, x: Array, waves: list[flo
         carried = {}
         for symbol, terms in move.kept.items():
             form = total(terms, forms)
-            low, high = span(Form(form.values[likely], form.shares), ranges)
-            needed = importance(reach[symbol] * (high - low) / 2) > tolerance
+            low, high = span(form, ranges)
+            needed = importance(reach[symbol] * (high - low) / 2) > resolution.tolerance
             carried[symbol] = Carried(form, (low, high), int(needed.sum()) + 1)
-        found.append(Link(to, move.noise, carried))
+        x = _grid(mixture, tableau.points[move.vector], resolution.spacing)
+        found.append(Link(to, move.noise, x, carried))
         forms = {symbol: Form(np.zeros_like(x), {symbol: 1.0}) for symbol in carried}
         forms |= _known(tableau, mixture, move.vector, x)
-        likely = _likely(tableau, mixture, move.vector, x)
-    return found
+    return start, found
+
+
+def _width(mixture: GaussianMixture, at: Point) -> float:
+    """The narrowest standard deviation of a component."""
+    return math.sqrt(at.alpha**2 * float(mixture.variances.min()) + at.sigma**2)
+
+
+def _grid(mixture: GaussianMixture, at: Point, spacing: float) -> Array:
+    """Multiples of spacing * width that cover the law of the target."""
+    law, step = mixture.marginal(at), spacing * _width(mixture, at)
+    reach = REACH * law.variance.sqrt()
+    low, high = float((law.high - reach).min()), float((law.high + reach).max())
+    grid: Array = step * np.arange(math.floor(low / step), math.ceil(high / step) + 1, dtype=np.float64)
+    return grid
 
 
 def _known(tableau: Tableau, mixture: GaussianMixture, vector: int, values: Array) -> dict[Symbol, Form]:
@@ -145,39 +144,39 @@ def _known(tableau: Tableau, mixture: GaussianMixture, vector: int, values: Arra
     return found
 
 
-def _likely(tableau: Tableau, mixture: GaussianMixture, vector: int, x: Array) -> npt.NDArray[np.bool_]:
-    """Where on the grid the vector may well be: [grid] of truth values."""
-    inside: npt.NDArray[np.bool_] = (
-        mixture.log_density(torch.from_numpy(x)[:, None], tableau.points[vector]).numpy() > UNLIKELY
-    )
-    return inside
-
-
-def _earlier(u: Array, link: Link, before: dict[Symbol, Carried], x: Array) -> Array:
-    """u before a move [grid, functions, q_1, q_2, …] from u' after it [grid, functions, q'_1, q'_2, …].
-
-    First E_z u' is read at v', then the polynomial in every q' at its value.
-    """
-    axes, places = _spread(link.to, before)
-    if places.size * u[0].size > LARGEST:
+def _earlier(u: Array, link: Link, before: dict[Symbol, Carried]) -> Array:
+    """u before a move [grid, functions, q_1, q_2, …] from u' after it [grid', functions, q'_1, q'_2, …]."""
+    smooth = blurred(u, link.noise / (link.on[1] - link.on[0]))
+    at_once = LARGEST // (u[0].size * math.prod(number.size for s, number in before.items() if s in link.to.shares))
+    if at_once == 0:
         raise SamplingError("means by backward recursion: more numbers are carried, or further, than nodes suffice for")
-    smooth = blurred(u, link.noise / (x[1] - x[0]))
-    read = (reading(places.ravel(), x) @ smooth.reshape(len(x), -1)).reshape(*places.shape, *u.shape[1:])
+    firsts = range(0, len(link.to.values), at_once)
+    return np.concatenate([_block(smooth, link, before, slice(first, first + at_once)) for first in firsts])
+
+
+def _block(smooth: Array, link: Link, before: dict[Symbol, Carried], block: slice) -> Array:
+    """u before a move at some of the grid's points.
+
+    E_z u' is read at v', and then the polynomial in every q' at its value.
+    """
+    axes, places = _spread(link.to, before, block)
+    read = reading(places.ravel(), link.on) @ smooth.reshape(len(smooth), -1)
+    found = torch.from_numpy(read).reshape(*places.shape, *smooth.shape[1:])
     new = ascii_lowercase[::-1][: len(link.carried)]
-    subscripts, operands = [axes + "F" + new], [read]
+    axes += "F" + new
     # The last number leads furthest on and depends on the fewest before it: its axis goes first.
     for letter, number in reversed([*zip(new, link.carried.values(), strict=True)]):
-        axes, values = _spread(number.form, before)
-        subscripts.append(letter + axes)
-        operands.append(lagrange(*number.range, number.size, np.clip(values, *number.range)))
-    answer = "XF" + ascii_lowercase[: len(before)]
-    found: Array = torch.einsum(",".join(subscripts) + "->" + answer, *map(torch.from_numpy, operands)).numpy()
-    return found
+        own, values = _spread(number.form, before, block)
+        polynomials = torch.from_numpy(lagrange(*number.range, number.size, values))
+        left = "".join(dict.fromkeys(axes + own)).replace(letter, "")
+        found, axes = torch.einsum(f"{axes},{letter}{own}->{left}", found, polynomials), left
+    answer: Array = torch.einsum(f"{axes}->XF{ascii_lowercase[: len(before)]}", found).numpy()
+    return answer
 
 
-def _spread(form: Form, before: dict[Symbol, Carried]) -> tuple[str, Array]:
-    """A form on the grid and the nodes of the numbers it depends on, and the letters of these axes."""
-    axes, values = "X", form.values
+def _spread(form: Form, before: dict[Symbol, Carried], block: slice) -> tuple[str, Array]:
+    """A form on some of the grid and the nodes of the numbers it depends on, and the letters of these axes."""
+    axes, values = "X", form.values[block]
     for letter, (symbol, number) in zip(ascii_lowercase, before.items(), strict=False):
         if symbol in form.shares:
             axes, values = axes + letter, np.add.outer(values, form.shares[symbol] * number.nodes)
