@@ -1,4 +1,4 @@
-"""Functions on an even grid: read between its points by polynomials of degree 7, and averaged over normal noise."""
+"""Functions on an even grid: read between its points by polynomials of degree 11, and averaged over normal noise."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from scipy.sparse import csr_array
 
 from .nodes import Array
 
-STENCIL = np.arange(-3, 5)
-# A polynomial of degree 7 from its values at the stencil: the integers are inverted to 1e-12.
+STENCIL = np.arange(-5, 7)
+# A polynomial of degree 11 from its values at the stencil; its values between 0 and 1 are found to rounding.
 FROM_VALUES = np.linalg.inv(np.vander(STENCIL.astype(np.float64)))
 NOISE = np.linspace(-7.2, 7.2, 25)  # waves exp(-i k z) up to k = 4 are averaged to 1e-9
 
