@@ -6,11 +6,14 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..numerics.errors import InputError, SamplingError
+
+if TYPE_CHECKING:
+    from ..numerics.studies.config import Verification
 
 # A study's tensors are small: a second thread gains nothing, and on a busy machine its waiting costs a factor of ten.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -128,18 +131,36 @@ def study(
     json: Json = False,
     out: Annotated[Path | None, typer.Option(help="Folder to write to.  [default: results/<file stem>]")] = None,
 ) -> None:
-    """Measure your target, on your grid, with your methods."""
-    from ..numerics.studies.config import read
+    """Measure your target, on your grid, with your methods; or, by [verification], verify a list of samplers."""
+    from ..numerics.studies.config import Verification, read
     from ..numerics.studies.run import run
     from . import show
 
     folder = Path("results") / file.stem if out is None else out
+    wanted = read(file)
+    if isinstance(wanted, Verification):
+        _verification(wanted, folder, json)
+        return
     with show.progress("study") as progress:
-        answer = run(read(file), folder, progress)
+        answer = run(wanted, folder, progress)
     if json:
         show.json(answer)
     else:
         show.fits(answer)
+        show.written(folder)
+
+
+def _verification(wanted: Verification, folder: Path, json: bool) -> None:
+    from ..numerics.studies.verification import run_verification
+    from . import show, verification
+
+    with show.progress("study") as progress:
+        answer = run_verification(wanted, folder, progress)
+    verification.write(answer, folder)
+    if json:
+        show.json(answer)
+    else:
+        show.verification(answer)
         show.written(folder)
 
 
@@ -151,19 +172,23 @@ def verify(
     ],
     against: Annotated[str | None, typer.Option(help="The sampler that it should be.  [default: by its name]")] = None,
     steps: Annotated[int, typer.Option(help="Steps of the run that is judged.")] = 20,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Run its options and 5 to 60 steps, too.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds that the target may take.")] = 60.0,
     json: Json = False,
     html: Annotated[Path | None, typer.Option(help="Write the answer as a page, too.")] = None,
 ) -> None:
     """Tell which formula a sampler is and of which order; exit code 1 if it does not conform."""
+    from ..numerics.conformance.verify import verify
     from . import show
-    from .verify import verify
 
-    verdict = verify(target, against, steps, timeout)
     if html is not None:
-        from .page import write
+        from . import page
 
-        write(verdict, html)
+        page.check(html)
+    with show.progress("verify") as progress:
+        verdict = verify(target, against, steps, timeout, sweep, progress)
+    if html is not None:
+        page.write(verdict, html)
     if json:
         show.json(verdict.plain())
     else:

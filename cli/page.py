@@ -7,21 +7,40 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from ..numerics.conformance.verdict import Verdict
-from ..numerics.studies.run import write_text
+from ..numerics.conformance.answers import Verdict
+from ..numerics.conformance.verify import ranges
+from ..numerics.errors import InputError
+from ..numerics.studies.run import check_writable, write_text
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; } code { font-size: 0.95em; }
+:root { color-scheme: light dark; --line: #8886; --off: #e5393522; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.4rem; overflow-wrap: anywhere; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+div.wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
-th, td { border-bottom: 1px solid #ddd; padding: 0.25rem 0.7rem; text-align: left; vertical-align: top; }
-tr.off { background: #fbe9e7; } .verdict { font-weight: 600; } svg { max-width: 100%; height: auto; }
-@media (prefers-color-scheme: dark) { body { background: #fff; } }
+th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.7rem; text-align: left; vertical-align: top; }
+tr.off { background: var(--off); } .verdict { font-weight: 600; }
+svg { max-width: 100%; height: auto; background: #fff; }
 """
+MEANING = {
+    "error": "it could not be run",
+    "not-linear": "it has no table: what it computes is not linear in its inputs",
+    "non-finite": "a value is not finite on finite inputs",
+    "different-formula": "its rows are not those of the reference",
+    "identical": "its rows are those of the reference, to 1e-14 as shipped",
+    "roundoff": "its rows are those of the reference in float64; as shipped they differ by rounding",
+}
+
+
+def check(file: Path) -> None:
+    """Raises InputError where the page cannot be written."""
+    check_writable(file.parent, "--html")
+    if file.is_dir():
+        raise InputError("--html", str(file), "the name of a file; this is a folder")
 
 
 def write(verdict: Verdict, file: Path) -> None:
-    """Write the page, whole or not at all.  Raises InputError or OSError where it cannot be written."""
+    """Write the page, whole or not at all.  Raises OSError where it cannot be written."""
     write_text(file, page(verdict))
 
 
@@ -29,7 +48,7 @@ def page(verdict: Verdict) -> str:
     """The page as text: what was asked and answered, findings, orders with a plot, and every row."""
     parts = [
         f"<h1>{escape(verdict.target)}</h1>",
-        f"<p class=verdict>{escape(verdict.verdict)}</p>",
+        f"<p><span class=verdict>{escape(verdict.verdict)}</span>: {MEANING[verdict.verdict]}.</p>",
         _table(("", ""), _summary(verdict)),
         "<h2>Findings</h2>",
         _table(("kind", "step", "what"), [(f.kind, f.step, f.detail) for f in verdict.findings])
@@ -43,9 +62,13 @@ def page(verdict: Verdict) -> str:
         parts += ["<h2>Roundoff as shipped, over N</h2>", _table(("N", "largest relative error"), grown)]
     if verdict.steps:
         parts += ["<h2>Rows</h2>", _rows(verdict)]
+    if verdict.sweep:
+        parts += ["<h2>Sweep: 5 to 60 steps, one option at a time</h2>", _table(("target", "what"), _sweep(verdict))]
+    made = ", ".join(f"{name} {version}" for name, version in verdict.versions.items())
+    parts.append(f"<p>Made by samplerproof verify, with {escape(made)}.</p>")
     body = "\n".join(parts)
     return (
-        "<!doctype html>\n<html lang=en><meta charset=utf-8>\n"
+        "<!doctype html>\n<html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\n"
         f"<title>{escape(verdict.target)}: {escape(verdict.verdict)}</title>\n<style>{STYLE}</style>\n{body}\n</html>\n"
     )
 
@@ -61,6 +84,14 @@ def _summary(verdict: Verdict) -> list[tuple[str, object]]:
         ("order observed", None if verdict.observed_order is None else f"{verdict.observed_order:.2f}"),
         ("orders of its steps", " ".join("-" if o is None else f"{o:g}" for o in verdict.local_orders) or None),
     ]
+
+
+def _sweep(verdict: Verdict) -> list[tuple[str, str]]:
+    rows = []
+    for setting in verdict.sweep:
+        said = [f"{t.kind} on N = {ranges(t.steps)}: {t.what}" for t in setting.troubles]
+        rows.append((setting.target, f"refused: {setting.refused}" if setting.refused else "; ".join(said) or "runs"))
+    return rows
 
 
 def _rows(verdict: Verdict) -> str:
@@ -81,12 +112,13 @@ def _rows(verdict: Verdict) -> str:
         for row in verdict.steps
     ]
     body = "".join(f"<tr{' class=off' if off else ''}>{_cells('td', cells)}</tr>" for off, cells in lines)
-    return f"<table><tr>{_cells('th', head)}</tr>{body}</table>"
+    return f"<div class=wide><table><tr>{_cells('th', head)}</tr>{body}</table></div>"
 
 
 def _figure(verdict: Verdict) -> str:
     """The errors over N as inline SVG, with the proved order as a slope."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
 
     figure = Figure(figsize=(5.5, 3.6), layout="constrained")
     axes = figure.add_subplot()
@@ -98,18 +130,18 @@ def _figure(verdict: Verdict) -> str:
     axes.set_xlabel("steps N")
     axes.set_ylabel("error")
     axes.set_xticks(steps, [str(n) for n in steps])
-    axes.minorticks_off()
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.legend()
     text = io.StringIO()
     figure.savefig(text, format="svg")
     drawn = text.getvalue()
-    return drawn[drawn.index("<svg") :]
+    return f"<div role=img aria-label='error over steps'>{drawn[drawn.index('<svg') :]}</div>"
 
 
 def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
     body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
     top = f"<tr>{_cells('th', head)}</tr>" if any(head) else ""
-    return f"<table>{top}{body}</table>"
+    return f"<div class=wide><table>{top}{body}</table></div>"
 
 
 def _cells(tag: str, values: Sequence[object]) -> str:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..numerics.progress import Progress, silent
 from ..numerics.studies.alternating import run_alternating
 from ..numerics.studies.bounds import FIXED_TIME, M1, VP_LINEAR, run_bounds
 from ..numerics.studies.config import parse
 from ..numerics.studies.figures import draw
 from ..numerics.studies.manifest import manifest
 from ..numerics.studies.predictions import predictions
-from ..numerics.studies.run import Progress, check_writable, run, silent, write_text
+from ..numerics.studies.run import check_writable, run, write_text
 from ..numerics.studies.stability import draw_stability
 from ..numerics.studies.store import opened
 from . import bounds, tables

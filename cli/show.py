@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
-    from ..numerics.conformance.verdict import Verdict
+    from ..numerics.conformance.answers import Verdict
 
 PIPE_WIDTH = 200  # a pipe has no width of its own; wide enough that no cell is cut
 
@@ -115,6 +115,17 @@ def verdict(answer: Verdict) -> None:
         _print(table)
     for finding in answer.findings:
         print(f"  {finding.kind}: {finding.detail}")
+
+
+def verification(answer: dict[str, Any]) -> None:
+    """A line a target."""
+    table = Table("target", "verdict", "record", "as shipped", "in float64", "order", "observed")
+    for record in answer["records"]:
+        numbers = [_scientific(record[f"max_relative_error{which}"]) for which in ("", "_float64")]
+        name = ", ".join(record["matches"][:1]) or record["reference"] or "-"
+        orders = (str(record["nominal_order"] or "-"), _number(record["observed_order"], 2))
+        table.add_row(record["target"], record["verdict"], name, *numbers, *orders)
+    _print(table)
 
 
 def written(folder: Path) -> None:

@@ -74,7 +74,7 @@ def steps_of(
         steps = torch.tensor([n for n, m in enumerate(plan) if m == method])
         rows = (ONE_NODE_SMOOTH if frame.smooth else ONE_NODE) if method is None else method.rows
         numbers = step_numbers(method, rows, frame, grid, steps, given or {})
-        ends = [_end(row, grid, steps, frame, numbers) for row in rows]
+        ends = [_end(row, grid, steps, frame, numbers, given or {}) for row in rows]
         for row, end in zip(rows, ends, strict=True):
             end_scale, output_scale, _ = frame_columns(frame, end)
             made_at = [ends[stage - 1] if stage else grid.columns.take(steps - back) for back, stage in row.nodes]
@@ -108,9 +108,11 @@ def _table(columns: Sequence[Tensor], steps: Tensor) -> list[list[float]]:
     return table
 
 
-def _end(row: Row, grid: Grid, steps: Tensor, frame: Frame, numbers: Mapping[str, Tensor]) -> Columns:
+def _end(
+    row: Row, grid: Grid, steps: Tensor, frame: Frame, numbers: Mapping[str, Tensor], given: Mapping[str, Tensor]
+) -> Columns:
     """Where a row ends in each of the steps."""
-    if row.to == "middle":
+    if row.to == "middle" and "middle" not in given:
         return grid.places(steps, Fraction(1, 2), "t")
     return grid.places(steps, numbers[row.to] if isinstance(row.to, str) else row.to, frame.clock)
 
@@ -150,7 +152,7 @@ def step_numbers(
         gamma = (numbers["churn"] / grid.steps).clamp(max=math.sqrt(2) - 1)
         numbers["kick"] = -gamma.log1p() / h
     wanted = {a for row in rows for a in row.arguments}
-    if "middle" in wanted:
+    if "middle" in wanted and "middle" not in given:
         numbers["middle"] = (getattr(grid.places(steps, Fraction(1, 2), "t"), frame.clock) - clock[steps]) / h
     if frame.smooth:
         numbers |= moments(grid, steps, numbers.get("b"), wanted)

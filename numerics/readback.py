@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -133,22 +133,26 @@ def trace(stranger: Stranger, dtype: torch.dtype = torch.float64) -> Trace:
     generator = torch.Generator().manual_seed(0)
     first = _Recorder(None, lambda k, span: torch.randn(1, generator=generator))
     _go(stranger, torch.zeros(*BATCH, 1, dtype=dtype), first)
-    nfe = len(first.states)
-    path, draws = _noise_basis(first.spans)
+    found = _image(stranger, len(first.states), first.spans, dtype)
+    return replace(found, superposition=_superposition(stranger, found, first.spans))
+
+
+def image(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ...] | None = None) -> Trace:
+    """The trace of one of our tables, for a model of another prediction too: it is linear, so one run tells all.
+
+    grid: of the trace, else the points at which the table ends its steps.  Raises InputError as of_tableau's run does.
+    """
+    return _image(of_tableau(tableau, prediction, grid), tableau.nfe, [None] * sum(tableau.drawn), torch.float64)
+
+
+def _image(stranger: Stranger, nfe: int, spans: Sequence[tuple[float, float] | None], dtype: torch.dtype) -> Trace:
+    """The trace of a run on basis vectors, from its evaluations and draws; superposition is left at 0."""
+    path, draws = _noise_basis(spans)
     size = 1 + nfe + draws
     basis = torch.eye(size, dtype=dtype)
-
-    def along(vectors: Tensor) -> Callable[[int, tuple[float, float] | None], Tensor]:
-        def noise(k: int, span: tuple[float, float] | None) -> Tensor:
-            if k >= len(path) or span != first.spans[k]:
-                raise SamplingError(f"draw {k + 1}: not as in a run before; the noise depends on the values")
-            return (path[k].to(vectors.dtype) @ vectors.flatten(1)).view(vectors.shape[1:])
-
-        return noise
-
     outputs, noises = basis[1 : 1 + nfe], basis[1 + nfe :]
     start = basis[0].expand(*BATCH, size).clone()
-    recorder = _Recorder(outputs, along(noises))
+    recorder = _Recorder(outputs, _along(noises, path, spans))
     finish = _go(stranger, start, recorder)
     if len(recorder.states) != nfe or len(recorder.spans) != len(path):
         raise SamplingError(f"{len(recorder.states)} evaluations, {nfe} before; their number depends on the values")
@@ -172,21 +176,30 @@ def trace(stranger: Stranger, dtype: torch.dtype = torch.float64) -> Trace:
         (*evaluated, False),
         finish.grid,
         finish.numbers,
-        _superposition(stranger, stacked, nfe, along, dtype),
+        (0.0,) * len(stacked),
         mutated,
     )
 
 
-def _superposition(
-    stranger: Stranger,
-    vectors: Tensor,
-    nfe: int,
-    along: Callable[[Tensor], Callable[[int, tuple[float, float] | None], Tensor]],
-    dtype: torch.dtype,
-) -> tuple[float, ...]:
+def _along(
+    vectors: Tensor, path: Tensor, spans: Sequence[tuple[float, float] | None]
+) -> Callable[[int, tuple[float, float] | None], Tensor]:
+    """Draws made from independent ones; they must be those of the spans, in order."""
+
+    def noise(k: int, span: tuple[float, float] | None) -> Tensor:
+        if k >= len(path) or span != spans[k]:
+            raise SamplingError(f"draw {k + 1}: not as in a run before; the noise depends on the values")
+        return (path[k].to(vectors.dtype) @ vectors.flatten(1)).view(vectors.shape[1:])
+
+    return noise
+
+
+def _superposition(stranger: Stranger, image: Trace, spans: Sequence[tuple[float, float] | None]) -> tuple[float, ...]:
     """How far every vector of a run on random ones is from what their basis predicts, over the largest entry."""
+    vectors, nfe, dtype = image.vectors, image.nfe, image.dtype
     random = SCALE * torch.randn(vectors.shape[1], 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    recorder = _Recorder(random[1 : 1 + nfe].to(dtype), along(random[1 + nfe :].to(dtype)))
+    noises = _along(random[1 + nfe :].to(dtype), _noise_basis(spans)[0], spans)
+    recorder = _Recorder(random[1 : 1 + nfe].to(dtype), noises)
     start = random[0].to(dtype).expand(*BATCH, 8).clone()
     finish = _go(stranger, start, recorder)
     found = torch.stack([v.reshape(-1).double() for v in (*recorder.states, finish.sample)])
@@ -209,7 +222,7 @@ def _go(stranger: Stranger, start: Tensor, recorder: _Recorder) -> Finish:
     return finish
 
 
-def _noise_basis(spans: list[tuple[float, float] | None]) -> tuple[Tensor, int]:
+def _noise_basis(spans: Sequence[tuple[float, float] | None]) -> tuple[Tensor, int]:
     """Every draw in independent ones, [draws, independent]: one each, and one for every piece of the path's time."""
     ends = sorted({end for span in spans if span is not None for end in span})
     pieces = list(pairwise(ends))
@@ -239,19 +252,19 @@ def table(found: Trace, name: str = "read back") -> Tableau:
     v, (count, _), nfe = found.vectors, found.vectors.shape, found.nfe
     rounding = torch.finfo(found.dtype).eps
     made = torch.tensor([i for i, asked in enumerate(found.evaluated) if asked])
+    row = torch.arange(count - 1)
+    before = torch.tensor([_before(found.step, i) for i in range(1, count)])
+    share = torch.where(v[before, 0] != 0, v[1:, 0] / v[before, 0], 0.0)
     states = torch.zeros(count - 1, count, dtype=torch.float64)
-    left = v.clone()
-    for i in range(1, count):
-        b = next(j for j in reversed(range(i)) if found.step[j] < found.step[i] or j == 0)
-        share = float(v[i, 0] / v[b, 0]) if v[b, 0] != 0 else 0.0
-        states[i - 1, b] = share
-        left[i] = v[i] - share * v[b]
-        residue = 4 * rounding * (v[i].abs() + abs(share) * v[b].abs())  # what cancels leaves nothing but this
-        left[i][left[i].abs() <= residue] = 0
+    states[row, before] = share
+    kept = share[:, None] * v[before]
+    left = v[1:] - kept
+    residue = 4 * rounding * (v[1:].abs() + kept.abs())  # what cancels leaves nothing but this
+    left[left.abs() <= residue] = 0
     outputs = torch.zeros(count - 1, count, dtype=torch.float64)
-    outputs[:, made] = left[1:, 1 : 1 + nfe]
+    outputs[:, made] = left[:, 1 : 1 + nfe]
     noises = torch.zeros(count - 1, count, dtype=torch.float64)
-    drawn = left[1:, 1 + nfe :]
+    drawn = left[:, 1 + nfe :]
     if drawn.any():
         noises[:, 1:] = _canonical(drawn, rounding)
     return Tableau(
@@ -265,6 +278,11 @@ def table(found: Trace, name: str = "read back") -> Tableau:
         outputs=_lags(outputs, 1),
         noises=_lags(noises, 0),
     )
+
+
+def _before(step: Sequence[int], i: int) -> int:
+    """The last vector before i that was made for an earlier grid point."""
+    return next(j for j in reversed(range(i)) if step[j] < step[i] or j == 0)
 
 
 def _canonical(noises: Tensor, rounding: float) -> Tensor:
@@ -289,10 +307,8 @@ def _canonical(noises: Tensor, rounding: float) -> Tensor:
 def _lags(absolute: Tensor, first: int) -> Tensor:
     """Rows over vectors [R, V] as rows over lags: row i sees vector i + 1 - first at lag 0."""
     rows, count = absolute.shape
-    table = torch.zeros(rows, count, dtype=torch.float64)
-    for i in range(rows):
-        seen = absolute[i, : i + 2 - first].flip(0)
-        table[i, : len(seen)] = seen
+    source = torch.arange(rows)[:, None] + 1 - first - torch.arange(count)
+    table = torch.where(source >= 0, absolute.gather(1, source.clamp(min=0)), 0.0)
     width = int((table != 0).any(dim=0).nonzero().max()) + 1 if bool(table.any()) else 0
     return table[:, : max(width, 1 if first else width)]
 

@@ -18,7 +18,7 @@ from ..points import Point
 from ..readback import Draw, Finish, Model, Stranger
 from ..schedules import schedule
 from .path import point
-from .target import NoTable, Target
+from .target import NoTable, Target, typed
 from .wide import widened
 
 Ask = Callable[[Tensor, Any], Tensor]  # (x, sigma) -> x0hat
@@ -168,11 +168,6 @@ def _contract(target: str, function: Callable[..., Any], options: dict[str, Any]
         raise InputError("target", target, f"takes {takes}; called with (denoise, x, sigmas, noise), options by name")
     check_options(target, options, allowed)
     return noise
-
-
-def typed(library: str, name: str, options: dict[str, Any]) -> str:
-    """The target as it is typed, options as they were read."""
-    return f"{library}:{name}" + "".join(f"{'&' if i else '?'}{k}={v}" for i, (k, v) in enumerate(options.items()))
 
 
 def check_options(target: str, options: dict[str, Any], allowed: dict[str, Any]) -> None:

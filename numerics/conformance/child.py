@@ -8,7 +8,7 @@ import resource
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from ..points import Point
 from ..readback import Draw, Finish, Model, Stranger, Trace, trace
 from .guard import guarded
 from .isolation import plain_trace
+from .launch import Job
+from .sweep import runs
 from .target import NoTable, Target
 
 GIB = 1 << 30
@@ -30,7 +32,7 @@ LONGEST = 300  # characters of a message
 
 
 def main() -> None:
-    """Read the request, and leave in its folder: ready, target, job-0, job-1, …, done."""
+    """Read the request, and leave in its folder: ready, target, job-0, job-1, …, sweep-0, …, done."""
     request = json.load(sys.stdin)
     folder = Path(request["folder"])
     _limit()
@@ -38,14 +40,20 @@ def main() -> None:
     sys.path.insert(0, os.getcwd())  # as `python -m` has it: the user's own modules
     try:
         module, _, name = request["resolve"].partition(":")
-        target: Target = getattr(import_module(module), name)(request["target"])
+        resolve = getattr(import_module(module), name)
+        target: Target = resolve(request["target"])
     except BaseException as fault:
         _leave(folder / "target", {"failure": _said(fault, None)})
     else:
-        names = ("name", "process", "reference", "promises", "nonlinear")
+        names = ("name", "process", "reference", "promises", "nonlinear", "variants")
         _leave(folder / "target", {"about": {key: getattr(target, key) for key in names}})
-        for k, (steps, wide) in enumerate(request["jobs"]):
-            _leave(folder / f"job-{k}", _work(target, steps, wide, _Notes(folder, k)))
+        settings = (target.name, *target.variants) if request["sweep"] else ()
+        (folder / "total").write_text(str(len(request["jobs"]) + len(settings)), encoding="utf-8")
+        for k, job in enumerate(request["jobs"]):
+            _leave(folder / f"job-{k}", _work(target, Job(*job), _Notes(folder, k)))
+        for k, setting in enumerate(settings):
+            notes = _Notes(folder, len(request["jobs"]) + k)
+            _leave(folder / f"sweep-{k}", asdict(runs(setting, resolve, notes.note)))
     (folder / "done").touch()
 
 
@@ -79,18 +87,19 @@ class _Notes:
         os.pwrite(self.file, f"{self.job} {step}".ljust(40).encode(), 0)
 
 
-def _work(target: Target, steps: int, wide: bool, notes: _Notes) -> dict[str, Any]:
-    """Trace the target twice on one grid: the answer of the first run, and what differs in the second."""
-    dtype = torch.float64 if wide else torch.float32
+def _work(target: Target, job: Job, notes: _Notes) -> dict[str, Any]:
+    """Trace the target on one grid: its answer, and what differs in a second run where one is asked for."""
+    dtype = torch.float64 if job.wide else torch.float32
     found: Trace | None = None
     failure, state = None, []
     printed = (notes.folder / "stdout").stat().st_size
     try:
-        with target.wide() if wide else nullcontext(), guarded() as changed:
+        with target.wide() if job.wide else nullcontext(), guarded() as changed:
             try:
-                stranger = _watched(target.on(steps), notes.note)
+                stranger = _watched(target.on(job.steps), notes.note)
                 found = trace(stranger, dtype)
-                state += _repeated(stranger, found, dtype)
+                if job.again:
+                    state += _repeated(stranger, found, dtype)
             except BaseException as fault:
                 failure = _said(fault, notes.step)
         state += changed

@@ -23,8 +23,10 @@ def one_row(made: Any, answer: Tensor, timestep: Any, x: Tensor, arguments: Chos
 
 
 def plainly(made: Any, steps: int) -> None:
-    """Set the timesteps, and start from the first, as pipelines do."""
-    made.set_timesteps(steps)
+    """Set the timesteps, and start from the first, as pipelines do; where the shift of the grid depends on the size of
+    an image, it is by e.
+    """
+    made.set_timesteps(steps, **({"mu": 1.0} if made.config.get("use_dynamic_shifting") else {}))
     if hasattr(made, "set_begin_index"):
         made.set_begin_index(0)
 
@@ -94,6 +96,7 @@ MULTISTEP = {
     ("dpmsolver", 1): "ddim",
     ("dpmsolver", 2, "midpoint"): "sde-dpm-solver-2m?tau=0",
     ("dpmsolver", 2, "heun"): "exp-adams-noise-2",
+    ("dpmsolver", 3): "exp-adams-noise-3",
     ("sde-dpmsolver++", 1): "ddpm",
     ("sde-dpmsolver++", 2, "midpoint"): "sde-dpm-solver++-2m",
     ("sde-dpmsolver++", 2, "heun"): "sa-solver-2",
@@ -175,6 +178,11 @@ def flow_euler(chosen: Chosen) -> Claim:
     return None if chosen.get("stochastic_sampling") else "flow-euler", 1
 
 
+def pndm(chosen: Chosen) -> Claim:
+    """The mixture of four outputs is of order 2; on equal steps it may look like 4, but its name promises none."""
+    return ("plms" if chosen["skip_prk_steps"] else "pndm"), 2
+
+
 def by_boundary(made: Any, x: Tensor, data: Tensor, i: int) -> Tensor:
     """The raw output F for which c_skip x + c_out F is the data prediction."""
     c_skip, c_out = made.get_scalings_for_boundary_condition(made.sigmas[i])
@@ -228,7 +236,7 @@ CLASSES: dict[str, Entry] = {
     "DDPMParallelScheduler": Entry(layouts.by_product, "data", ddpm, ("thresholding", "clip_sample")),
     "UnCLIPScheduler": Entry(layouts.to_data, "data", ddpm, ("clip_sample",), step=with_next),
     "DDPMWuerstchenScheduler": Entry(layouts.by_function, "noise", always("ddpm", 1), (), step=with_batch),
-    "PNDMScheduler": Entry(layouts.linear_multistep, claim=always("pndm", 2), clips=()),
+    "PNDMScheduler": Entry(layouts.linear_multistep, claim=pndm, clips=()),
     "IPNDMScheduler": Entry(layouts.by_angle, "velocity", always("ipndm-4", 4), ()),
     "LCMScheduler": Entry(layouts.to_data, "data", clips=("thresholding", "clip_sample")),
     "TCDScheduler": Entry(layouts.to_first, claim=always(None, 1), clips=("thresholding", "clip_sample")),

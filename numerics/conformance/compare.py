@@ -38,30 +38,28 @@ def deviations(found: Tableau, expected: Tableau) -> list[Deviation]:
     """
     mine, scale, names = _entries(found, expected)
     other, _, _ = _entries(expected, found)
+    gap, size = (mine - other).abs() * scale, (other.abs() * scale).amax(dim=1)
+    worst = gap.nan_to_num(nan=math.inf).argmax(dim=1, keepdim=True)
+    columns = [t.gather(1, worst)[:, 0].tolist() for t in (gap, mine, other)]
     result = []
-    for i in range(len(mine)):
-        gap, size = (mine[i] - other[i]).abs() * scale[i], (other[i].abs() * scale[i]).max()
-        worst = int(gap.nan_to_num(nan=math.inf).argmax())
-        error = float(gap[worst] / size) if size > 0 else (math.inf if gap[worst] > 0 else 0.0)
-        entry = names[worst]
-        pair = float(mine[i, worst]), float(other[i, worst])
-        result.append(Deviation(i, found.step[i + 1], math.inf if math.isnan(error) else error, entry, *pair))
+    lines = zip(worst[:, 0].tolist(), size.tolist(), *columns, strict=True)
+    for i, (k, whole, most, ours, theirs) in enumerate(lines):
+        error = most / whole if whole > 0 else (math.inf if most > 0 else 0.0)
+        error = math.inf if math.isnan(error) else error
+        result.append(Deviation(i, found.step[i + 1], error, names[k], ours, theirs))
     return result
 
 
 def _entries(table: Tableau, like: Tableau) -> tuple[Tensor, Tensor, list[str]]:
     """All coefficients side by side, their scales, and their names."""
     parts, scales, names = [], [], []
-    size = [math.hypot(p.alpha, p.sigma) for p in table.points]
+    size = torch.tensor([math.hypot(p.alpha, p.sigma) for p in table.points], dtype=torch.float64)
     for name in ("states", "outputs", "noises"):
         own, other = getattr(table, name), getattr(like, name)
         width = max(own.shape[1], other.shape[1])
         parts.append(torch.nn.functional.pad(own, (0, width - own.shape[1])))
-        scale = torch.ones(len(own), width, dtype=torch.float64)
-        if name == "states":
-            for i in range(len(own)):
-                for k in range(width):
-                    scale[i, k] = size[max(i - k, 0)]
+        source = (torch.arange(len(own))[:, None] - torch.arange(width)).clamp(min=0)
+        scale = size[source] if name == "states" else torch.ones(len(own), width, dtype=torch.float64)
         scales.append(scale)
         names += [f"{name}[{k}]" for k in range(width)]
     return torch.cat(parts, dim=1), torch.cat(scales, dim=1), names

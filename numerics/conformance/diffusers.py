@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from importlib import import_module
 from types import ModuleType
@@ -16,7 +17,8 @@ from torch import Tensor
 from ..errors import InputError, nearest
 from ..readback import Draw, Finish, Model, Stranger
 from .classes import CLASSES, NO_TABLE, Entry, as_it_is
-from .target import NoTable, Target, loaded
+from .sweep import varied
+from .target import NoTable, Target, loaded, typed
 from .wide import widened
 
 INSTALL = "pip install 'samplerproof[peers]'"
@@ -53,9 +55,8 @@ def of_class(cls: type, options: dict[str, Any]) -> Target:
         prediction = PREDICTIONS.get(configuration.get("prediction_type", ""), entry.formula)
     chosen = {**configuration, **arguments}
     reference, promises = entry.claim(chosen)
-    typed = "&".join(f"{key}={_text(value)}" for key, value in options.items())
     return Target(
-        name=f"diffusers:{name}?{typed}" if typed else f"diffusers:{name}",
+        name=typed("diffusers", name, options),
         process=entry.process(chosen),
         on=lambda steps: Stranger(
             f"diffusers:{name}", prediction, partial(_run, cls, settings, arguments, entry, prediction, steps)
@@ -63,7 +64,8 @@ def of_class(cls: type, options: dict[str, Any]) -> Target:
         reference=reference,
         promises=promises,
         nonlinear=tuple(f"{key}=true" for key in entry.clips if configuration.get(key)),
-        wide=lambda: widened(vars(_module(cls))),
+        variants=varied("diffusers", name, _defaults(cls), options),
+        wide=lambda: _together(widened(vars(module)) for module in _modules(cls)),
     )
 
 
@@ -81,7 +83,7 @@ def _run(
     made = cls(**settings)
     entry.prepare(made, steps)
     layout = entry.layout(made, steps)
-    with _noise_from(_module(cls), made, draw):
+    with _together(_noise_from(module, draw) for module in _modules(cls)):
         x = start
         for i, (timestep, (at, to)) in enumerate(zip(layout.calls, layout.evaluations, strict=True)):
             if hasattr(made, "scale_model_input"):
@@ -92,7 +94,7 @@ def _run(
 
 
 @contextlib.contextmanager
-def _noise_from(module: ModuleType, made: Any, draw: Draw) -> Iterator[None]:
+def _noise_from(module: ModuleType, draw: Draw) -> Iterator[None]:
     """Let the scheduler draw from here: by its module's randn_tensor, or by the Brownian path that it holds."""
 
     def fresh(shape: Any, generator: Any = None, device: Any = None, dtype: Any = None, **_: Any) -> Tensor:
@@ -131,8 +133,26 @@ def _class(name: str) -> type:
     return found
 
 
-def _module(cls: type) -> ModuleType:
-    return import_module(cls.__module__)
+def _modules(cls: type) -> list[ModuleType]:
+    """Where the code of the class is, and of those of diffusers that it is made from."""
+    known = [c for c in cls.__mro__ if c is cls or c.__module__.startswith("diffusers.schedulers.scheduling_")]
+    return [import_module(name) for name in dict.fromkeys(c.__module__ for c in known)]
+
+
+@contextlib.contextmanager
+def _together(contexts: Iterable[AbstractContextManager[None]]) -> Iterator[None]:
+    """All of them entered, and left in reverse."""
+    with contextlib.ExitStack() as stack:
+        for context in contexts:
+            stack.enter_context(context)
+        yield
+
+
+def _defaults(cls: Any) -> dict[str, Any]:
+    """Of every option of the constructor, and of `step` what STEP_OPTIONS names."""
+    own = {key: p.default for key, p in inspect.signature(cls).parameters.items()}
+    of_step = inspect.signature(cls.step).parameters.items()
+    return {key: p.default for key, p in of_step if key in STEP_OPTIONS} | own
 
 
 def _sorted(cls: Any, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -143,7 +163,3 @@ def _sorted(cls: Any, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str
         if key not in own and key not in of_step:
             raise InputError(f"target option {key}", value, f"{cls.__name__} takes {', '.join([*own, *of_step])}")
     return {k: v for k, v in options.items() if k in own}, {k: v for k, v in options.items() if k in of_step}
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) or value is None else str(value)

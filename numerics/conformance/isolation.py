@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..points import Point
+from ..progress import Progress, silent
 from ..readback import Trace
-
-RESOLVE = "samplerproof.numerics.conformance.resolve:resolve"
-START = 120.0  # seconds that Python and torch may take to start, which are not the target's
-GLANCE = 0.01  # seconds between two looks at the child
-
-
-@dataclass(frozen=True)
-class Job:
-    """A run to read back.  steps: of its grid.  wide: in float64, its module too; else as shipped, in float32."""
-
-    steps: int
-    wide: bool
+from .answers import Setting, Trouble
+from .launch import RESOLVE, Child, Job, launched
 
 
 @dataclass(frozen=True)
@@ -54,6 +39,7 @@ class About:
     reference: str | None
     promises: int | None
     nonlinear: tuple[str, ...]
+    variants: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -68,74 +54,40 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Answer:
-    """about: None if the target could not be built; then every outcome is that failure."""
+    """about: None if the target could not be built; then every outcome is that failure.
+
+    sweep: as far as it came, the settings in order: the target and its variants.
+    """
 
     about: About | None
     outcomes: tuple[Outcome, ...]
+    sweep: tuple[Setting, ...] = ()
 
 
 def probe(target: str, jobs: Sequence[Job], timeout: float, resolve: str = RESOLVE) -> Answer:
-    """Trace a target in a child process, once for every job, the sampler built afresh for each.
+    """Trace a target in a child process; see launched and answer."""
+    with launched(target, jobs, resolve) as child:
+        return answer(child, timeout)
 
-    timeout: seconds for all of it, the import of the target included, Python's and torch's own start not. What is
-    done by then is kept. resolve: "module:function", from the target's name to a Target.
-    The child's standard output is kept from ours; its process group is gone when this returns. It keeps a target from
-    harming this process by accident: it is no sandbox against malice.
+
+def answer(child: Child, timeout: float, progress: Progress = silent) -> Answer:
+    """What a child has to say, waiting until it is done; it is ended.
+
+    timeout: seconds for all jobs, the import of the target included, Python's and torch's own start not; and for every
+    setting of a sweep as many again. What is done by then is kept.
     """
-    with tempfile.TemporaryDirectory(prefix="samplerproof-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        request = {"target": target, "resolve": resolve, "jobs": [[j.steps, j.wide] for j in jobs], "folder": name}
-        (folder / "request").write_text(json.dumps(request), encoding="utf-8")
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
-        with (
-            (folder / "request").open("rb") as stdin,
-            (folder / "stdout").open("wb") as stdout,
-            (folder / "stderr").open("wb") as stderr,
-        ):
-            process = subprocess.Popen(
-                # -P: what lies in the current folder must not stand in for what the child itself imports.
-                [sys.executable, "-P", "-m", "samplerproof.numerics.conformance.child"],
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                env=environment,
-                start_new_session=True,
-            )
-            try:
-                over = _wait(process, folder, timeout)
-            finally:
-                _end(process)
-        ending = Failure("timeout", f"still running after {timeout:g} s") if over else _ending(process, folder)
-        return _answer(folder, jobs, ending)
+    over = child.over(timeout, progress)
+    child.end()
+    ending = Failure("timeout", f"still running after {timeout:g} s") if over else _ending(child)
+    found = _answer(child.folder, child.jobs, ending)
+    return replace(found, sweep=_sweep(child, found.about, ending)) if child.sweep and found.about else found
 
 
-def _wait(process: subprocess.Popen[bytes], folder: Path, timeout: float) -> bool:
-    """Whether the time is over before the child is done."""
-    deadline, ready = time.monotonic() + START, False
-    while process.poll() is None and not (folder / "done").exists():
-        now = time.monotonic()
-        if not ready and (folder / "ready").exists():
-            ready, deadline = True, now + timeout
-        if now > deadline:
-            return True
-        time.sleep(GLANCE)
-    return False
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the child and what it started, and collect it."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # the group is gone; macOS says the second of a dead one
-        process.kill()
-    process.wait()
-
-
-def _ending(process: subprocess.Popen[bytes], folder: Path) -> Failure:
+def _ending(child: Child) -> Failure:
     """What is to be said of a job without an answer, from how the child ended."""
-    code = process.returncode
-    if not (folder / "ready").exists():
-        lines = (folder / "stderr").read_text(encoding="utf-8", errors="replace").splitlines()
+    code = child.process.returncode
+    if not (child.folder / "ready").exists():
+        lines = (child.folder / "stderr").read_text(encoding="utf-8", errors="replace").splitlines()
         return Failure("start", f"the child process did not start: {lines[-1] if lines else f'exit code {code}'}")
     if code < 0:
         return Failure("crash", f"the process was ended by {signal.Signals(-code).name}")
@@ -170,7 +122,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _about(plain: Any) -> About | None:
     try:
-        return About(**{**plain, "nonlinear": tuple(plain["nonlinear"])})
+        return About(**{**plain, **{name: tuple(plain[name]) for name in ("nonlinear", "variants")}})
     except (TypeError, KeyError):
         return None
 
@@ -189,6 +141,22 @@ def _outcome(job: Job, plain: dict[str, Any]) -> Outcome | None:
         return Outcome(job, found, failure, tuple(plain["state"])) if (found is None) != (failure is None) else None
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _sweep(child: Child, about: About, ending: Failure) -> tuple[Setting, ...]:
+    """What it came to; a setting that ended the process, or the time, is the last."""
+    found: list[Setting] = []
+    for k, target in enumerate((about.name, *about.variants)):
+        plain = _load(child.folder / f"sweep-{k}")
+        try:
+            troubles = tuple(Trouble(t["kind"], tuple(t["steps"]), t["what"]) for t in plain["troubles"])
+            found.append(Setting(plain["target"], plain["refused"], troubles))
+        except (KeyError, TypeError):
+            steps = _progress(child.folder, len(child.jobs) + k)
+            if steps is not None:
+                found.append(Setting(target, None, (Trouble("exception", (steps,), ending.message),)))
+            break
+    return tuple(found)
 
 
 def _progress(folder: Path, job: int) -> int | None:

@@ -21,8 +21,9 @@ from torch import Tensor
 from ..catalogue import resolve
 from ..errors import InputError, nearest
 from ..readback import Draw
-from .callables import Ask, Solver, by_sigma, check_options, karras, typed
-from .target import NoTable, Target
+from .callables import Ask, Solver, by_sigma, check_options, karras
+from .sweep import varied
+from .target import NoTable, Target, typed
 from .wide import widened
 
 GIVEN = ("model", "x", "sigmas", "sigma_min", "sigma_max", "n", "extra_args", "callback", "disable", "noise_sampler")
@@ -88,6 +89,7 @@ def k_diffusion(name: str, options: dict[str, Any]) -> Target:
         on=lambda steps: by_sigma(target, solver(steps), levels(steps)),
         reference=_reference(name, {**defaults, **options}),
         promises=2 if name == "sample_heun" else promises,
+        variants=varied("k-diffusion", name, defaults, options),
         wide=lambda: widened(vars(module)),
     )
 

@@ -67,12 +67,14 @@ def grid_of(process: str, points: Sequence[Point]) -> Grid:
 
 
 def lam_of(point: Point) -> float:
-    """log(alpha/sigma), infinite at the ends."""
-    if point.sigma == 0 or point.alpha == 0:
-        return math.inf if point.sigma == 0 else -math.inf
+    """log(alpha/sigma), infinite at the ends, which rounding may overstep."""
+    if point.sigma <= 0 or point.alpha <= 0:
+        return math.inf if point.sigma <= 0 else -math.inf
     return math.log(point.alpha) - math.log(point.sigma)
 
 
-def column(points: Sequence[Point]) -> Tensor:
-    """lambda at every point, float64."""
-    return torch.tensor([lam_of(p) for p in points], dtype=torch.float64)
+def clock_at(clock: str, points: Sequence[Point]) -> Tensor:
+    """lambda, or by name t, rho or rho2, at every point, float64."""
+    lam = torch.tensor([lam_of(p) for p in points], dtype=torch.float64)
+    t = torch.tensor([p.t for p in points], dtype=torch.float64)
+    return {"t": t, "rho": (-lam).exp(), "rho2": (-2 * lam).exp()}.get(clock, lam)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,11 +13,13 @@ from torch import Tensor
 from ..catalogue import METHODS, resolve
 from ..coefficients import plan
 from ..errors import InputError, SamplingError
+from ..generated.frames import FRAMES
 from ..grids import Grid
-from ..readback import Trace, of_tableau, table, trace
+from ..readback import Trace, image, table
 from ..records import Record
 from ..tableau import Tableau, assemble
-from .path import column, grid_of
+from .compare import deviations, same_shape
+from .path import clock_at, grid_of
 
 
 @dataclass(frozen=True)
@@ -36,31 +38,43 @@ class Reference:
 LOWERED = "last steps of lower order"
 THROUGH = "last step as every other"
 QUIET = "no noise in the last step"
+SAME = 1e-13  # of two tables of one record
 SHORT = "steps of fewer evaluations by its lower orders"
 
 
-def candidates(found: Trace, process: str, names: tuple[str, ...] = ()) -> Iterator[Reference]:
-    """Every record that asks its model in the same steps as the trace, or just those named, each in every variant.
+def candidates(found: Trace, process: str, names: Sequence[str] | None = None) -> Iterator[Reference]:
+    """Every record that asks its model in the same steps as the trace, of those named, each in every variant.
 
+    names: None for the whole catalogue, or rather for what draws noise in it if the trace does, else for what does not.
     Raises InputError where the points of the trace make no grid.
     """
     grid = grid_of(process, found.grid)
-    for record in [resolve(name) for name in names] or METHODS.values():
-        yield from variants(found, grid, record)
+    for name in similar(found) if names is None else names:
+        yield from variants(found, grid, resolve(name))
+
+
+def similar(found: Trace) -> list[str]:
+    """The records that draw noise as the trace does, or does not."""
+    draws = bool(found.vectors[:, 1 + found.nfe :].any())
+    return [name for name, record in METHODS.items() if record.stochastic == draws]
 
 
 def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
-    """The record as it is, and with its first or last steps taken otherwise."""
+    """The record as it is, and with its first or last steps taken otherwise, each table once."""
     if record.history >= grid.steps:
         return
+    told: list[Tableau] = []
     for ending, methods in _plans(record, grid, _asked(found)).items():
         if sum(1 if m is None else m.nfe_per_step for m in methods) != found.nfe:
             continue
         try:
-            tableau = assemble(record, methods, grid, numbers=_numbers(record, found, grid))
-            read = table(trace(of_tableau(tableau, found.prediction, found.grid)), record.name)
+            tableau = assemble(record, methods, grid, numbers=_numbers(record, methods, found, grid))
+            read = table(image(tableau, found.prediction, found.grid), record.name)
         except (InputError, SamplingError):  # not a method for this grid: its frame, its stages or its weights at the
             continue  # stages of the trace do not exist here
+        if any(same_shape(read, t) and max(d.error for d in deviations(read, t)) < SAME for t in told):
+            continue
+        told.append(read)
         yield Reference(record, ending, read)
         last = read.noises[-1] if read.noises.shape[1] else None
         if last is not None and bool(last.any()):
@@ -74,12 +88,26 @@ def _plans(record: Record, grid: Grid, asked: list[int]) -> dict[str, list[Recor
     plans = {"": plan(record, grid)}
     if record.history:
         plans[LOWERED] = lowered(record, grid)
+    if record.history > 1:
+        own = next((m for m in plans[""] if m is not None and m.history == 1), None)
+        for other in _starts(own) if own else ():
+            plans[f"started by {other.name}"] = [other if m == own else m for m in plans[""]]
     if plans[""][-1] is None and record.frame == "noise-rho":  # its clock is finite at sigma = 0
         plans[THROUGH] = [*plans[""][:-1], record]
     if record.nfe_per_step == max(asked) > min(asked) and not record.history:
         family = {m.nfe_per_step: m for m in METHODS.values() if _siblings(m, record)}
         plans[SHORT] = [record if asked[n] == record.nfe_per_step else family.get(asked[n]) for n in range(grid.steps)]
     return plans
+
+
+def _starts(own: Record) -> Iterator[Record]:
+    """The two-step records that could take the second step in place of a record's own start, stochastic ones too."""
+    for name, other in METHODS.items():
+        like = all(getattr(other, a) == getattr(own, a) for a in ("frame", "nfe_per_step", "history"))
+        if like and other.stochastic and not own.stochastic and "tau" in other.numbers:
+            yield resolve(f"{name}?tau=0")
+        elif like and other.stochastic == own.stochastic and name != own.name:
+            yield other
 
 
 def _siblings(one: Record, other: Record) -> bool:
@@ -108,19 +136,21 @@ def _asked(found: Trace) -> list[int]:
     return [made[n + 1] + (n + 1 == steps) for n in range(steps)]
 
 
-def _numbers(record: Record, found: Trace, grid: Grid) -> dict[str, Tensor]:
-    """Parameters by step: those the trace names, and the places of free stages, as fractions of each step in lambda."""
+def _numbers(record: Record, methods: Sequence[Record | None], found: Trace, grid: Grid) -> dict[str, Tensor]:
+    """Parameters by step: those the trace names, and the places of stages, as fractions of each step in the clock.
+
+    Free stages, and those at the middle of the step in t: which t a stranger's levels are numbered by is not known.
+    """
     given = {s: torch.tensor(v, dtype=torch.float64) for s, v in found.numbers.items() if s in record.numbers}
-    names = [row.to for row in record.rows if isinstance(row.to, str) and row.to in record.numbers]
-    if not names:
-        return given
-    lam, at = grid.columns.lam, column(found.points)
-    places: dict[str, list[float]] = {name: [] for name in names}
-    for n in range(grid.steps):
-        inside = [i for i, to in enumerate(found.step) if to == n + 1 and found.evaluated[i]][: len(names)]
-        default = [float(record.numbers[name]) for name in names]
-        seen = [float((at[i] - lam[n]) / (lam[n + 1] - lam[n])) for i in inside]
-        usable = seen if len(seen) == len(names) and all(0 < r < 1 for r in seen) else default
-        for name, r in zip(names, usable, strict=True):
-            places[name].append(r)
-    return given | {name: torch.tensor(values, dtype=torch.float64) for name, values in places.items()}
+    clock = FRAMES[record.frame].clock
+    ends, at = getattr(grid.columns, clock), clock_at(clock, found.points)
+    for n, method in enumerate(methods):
+        to = [row.to for row in method.rows if isinstance(row.to, str)] if method else []
+        inside = [i for i, end in enumerate(found.step) if end == n + 1 and found.evaluated[i]]
+        seen = [float((at[i] - ends[n]) / (ends[n + 1] - ends[n])) for i in inside[: len(to)]]
+        if method is None or len(seen) < len(to) or not all(0 < place < 1 for place in seen):
+            continue
+        for name, place in zip(to, seen, strict=True):
+            default = float(method.numbers.get(name, 0.5))
+            given.setdefault(name, torch.full((grid.steps,), default, dtype=torch.float64))[n] = place
+    return given

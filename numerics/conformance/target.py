@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..readback import Stranger
+
+if TYPE_CHECKING:  # torch is not needed to say what is wrong with a target
+    from ..readback import Stranger
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Target:
     on(steps): the sampler on the grid of that many steps.  wide(): its module with float64 in place of float32.
     reference: the record that the name stands for, None if the catalogue has none.
     promises: the order that its name or its options speak of, None if they do not.
+    variants: as typed with one option at another of its documented values, for all of them.
     nonlinear: what makes it no linear sampler as it is set, such as "clip_sample=true".
     """
 
@@ -29,6 +32,7 @@ class Target:
     reference: str | None = None
     promises: int | None = None
     nonlinear: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
     wide: Callable[[], AbstractContextManager[None]] = field(default=nullcontext)
 
 
@@ -53,6 +57,16 @@ def split(target: str) -> tuple[str, str, dict[str, Any]]:
             raise InputError("target", target, f"{pair!r} is not option=value, each option once")
         options[key] = _value(text)
     return library, name, options
+
+
+def typed(library: str, name: str, options: Mapping[str, Any]) -> str:
+    """The target as it is typed."""
+    pairs = "&".join(f"{key}={_text(value)}" for key, value in options.items())
+    return f"{library}:{name}?{pairs}" if pairs else f"{library}:{name}"
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
 def _value(text: str) -> Any:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 
-from ..catalogue import METHODS, resolve
+from ..catalogue import resolve
 from ..errors import InputError
 from ..readback import Trace, table
-from ..tableau import Tableau
 from . import lint
+from .answers import Failure, Finding, Step, Subject, Verdict
 from .compare import Deviation, deviations, same_shape
 from .orders import local_orders, observed_errors, slope
 from .path import lam_of
-from .references import Reference, candidates
+from .references import Reference, candidates, similar
+from .still import moving
 
 IDENTICAL = 1e-14
 CANCELS = (
@@ -25,88 +25,6 @@ CANCELS = (
 )
 NEAR = 1e-4  # a row as near as this may be that of a record
 LINEAR = {torch.float64: 1e-7, torch.float32: 1e-2, torch.bfloat16: 0.3, torch.float16: 0.1}
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A run that did not end: `kind` is "exception" or "timeout"."""
-
-    kind: str
-    detail: str
-    step: int | None = None
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One fact: kind is one of formula, order, grid, roundoff, non-finite, not-linear, exception, state."""
-
-    kind: str
-    step: int | None
-    detail: str
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What was run: a target's name, process, the record it stands for, the order it speaks of, and what makes it not
-    linear as it is set.
-    """
-
-    name: str
-    process: str
-    reference: str | None
-    promises: int | None
-    nonlinear: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One row beside the reference's: the errors as shipped and in float64, the worst entry, and whose row it is."""
-
-    step: int
-    error: float
-    error_float64: float
-    entry: str
-    found: float
-    expected: float
-    equals: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The answer of `samplerproof verify`; the first eight are those of its contract.
-
-    steps: row by row against the reference.  growth: {N: roundoff as shipped}.  errors: {N: what the observed order is the slope of}.  nominal_order: of the record it equals.
-    """
-
-    target: str
-    verdict: str
-    matches: list[str] = field(default_factory=list)
-    reference: str | None = None
-    max_relative_error: float | None = None
-    max_relative_error_float64: float | None = None
-    local_orders: list[float | None] = field(default_factory=list)
-    observed_order: float | None = None
-    findings: list[Finding] = field(default_factory=list)
-    nominal_order: int | None = None
-    promised_order: int | None = None
-    steps: list[Step] = field(default_factory=list)
-    growth: dict[int, float] = field(default_factory=dict)
-    errors: dict[int, float] = field(default_factory=dict)
-
-    @property
-    def exit_code(self) -> int:
-        """0 it conforms; 1 it does not; 2 the question cannot be answered."""
-        if self.verdict in ("error", "not-linear") or (self.verdict == "different-formula" and self.reference is None):
-            return 2
-        if self.verdict in ("different-formula", "non-finite"):
-            return 1
-        return int(any(finding.kind == "order" for finding in self.findings))
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON has it: no infinities."""
-        answer = _finite(asdict(self))
-        assert isinstance(answer, dict)
-        return answer
 
 
 Runs = Mapping[tuple[int, bool], Trace | Failure]
@@ -139,16 +57,17 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
     lost = _non_finite(shipped)
     if lost is not None:
         return replace(base, verdict="non-finite", findings=[lost, *findings])
-    found, exact = table(shipped), table(wide)
+    runs = {job: moving(run) if isinstance(run, Trace) else run for job, run in runs.items()}
+    shipped, wide = moving(shipped), moving(wide)
     try:
-        pairs = _pairs(shipped, wide, found, exact, subject.process, base.reference)
+        pairs = _pairs(shipped, wide, subject.process, base.reference)
     except InputError as fault:
         findings.append(Finding("grid", None, f"no reference on this grid: {fault}"))
         pairs = []
     matches = [p for p in pairs if p.conforms]
     result = replace(base, matches=[p.reference.name for p in matches], findings=findings)
     result = _orders(result, subject, runs)
-    own = [p for p in pairs if p.reference.record.name == base.reference] if base.reference else pairs
+    own = [p for p in pairs if p.reference.record.name == base.reference or (not base.reference and p.shared)]
     best = min(own, key=lambda p: (not p.conforms, p.error_float64, p.error), default=None)
     if best is None:
         return replace(
@@ -161,7 +80,7 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
         max_relative_error_float64=best.error_float64,
         steps=rows,
         nominal_order=best.reference.record.order if best.conforms else None,
-        growth=_growth(subject, runs, best.reference),
+        growth=_growth(subject, runs, best.reference) if best.conforms else {},
     )
     if not best.conforms:
         return replace(
@@ -198,26 +117,37 @@ class _Pair:
         return max(d.error for d in self.wide)
 
     @property
+    def shared(self) -> bool:
+        """Whether most rows are the same."""
+        return 2 * sum(d.error <= IDENTICAL for d in self.wide) > len(self.wide)
+
+    @property
     def conforms(self) -> bool:
         """Whether what is off as shipped is roundoff: in float64 it is gone."""
         return self.error <= IDENTICAL or self.error_float64 <= max(IDENTICAL, CANCELS * self.error)
 
 
-def _pairs(shipped: Trace, wide: Trace, found: Tableau, exact: Tableau, process: str, named: str | None) -> list[_Pair]:
-    """Every record of the same steps beside the two runs, the named one with its parameters among them.
+def _pairs(shipped: Trace, wide: Trace, process: str, named: str | None) -> list[_Pair]:
+    """The named record beside the two runs, in every variant; unless it conforms, the whole catalogue too."""
+    own = _beside(shipped, wide, process, [named]) if named else []
+    if any(p.conforms for p in own):
+        return own
+    return own + _beside(shipped, wide, process, [name for name in similar(wide) if name != named])
 
-    As shipped only those are compared that are near in float64, and the named one: the others differ anyway.
+
+def _beside(shipped: Trace, wide: Trace, process: str, names: list[str]) -> list[_Pair]:
+    """These records where they ask their model in the same steps, and have a row that is near in float64 or are alone:
+    the others differ anyway.
     """
-    extra = (named,) if named is not None and named not in METHODS else ()
+    found, exact = table(shipped), table(wide)
     near = {}
-    for reference in [*candidates(wide, process), *(candidates(wide, process, extra) if extra else ())]:
+    for reference in candidates(wide, process, names):
         if same_shape(exact, reference.table):
             errors = deviations(exact, reference.table)
-            if reference.record.name == named or min(d.error for d in errors) < NEAR:
+            if len(names) == 1 or min(d.error for d in errors) < NEAR:
                 near[reference.name] = reference, errors
-    names = tuple(dict.fromkeys(reference.record.name for reference, _ in near.values()))
     pairs = []
-    for twin in candidates(shipped, process, names) if names else ():
+    for twin in candidates(shipped, process, [*dict.fromkeys(reference.record.name for reference, _ in near.values())]):
         if twin.name in near and same_shape(found, twin.table):
             reference, errors = near[twin.name]
             pairs.append(_Pair(reference, deviations(found, twin.table), errors))
@@ -330,9 +260,7 @@ def _no_match(reference: str | None, pairs: Sequence[_Pair]) -> Finding:
         return Finding("formula", None, f"{reference} does not ask its model in these steps; the run is {equal[0]}")
     if reference is not None:
         return Finding("formula", None, f"{reference} does not ask its model in these steps, or not on this grid")
-    return Finding(
-        "formula", None, "the catalogue has no record of this name, and none that asks its model in these steps"
-    )
+    return Finding("formula", None, "the catalogue has no record of this name, and none of its records has these rows")
 
 
 def _promise(reference: Reference, subject: Subject) -> list[Finding]:
@@ -344,7 +272,7 @@ def _promise(reference: Reference, subject: Subject) -> list[Finding]:
             "order",
             None,
             f"its name or option speaks of order {subject.promises}; it equals {reference.record.name}, whose order is "
-            f"proved to be {order} and no higher",
+            f"proved to be {order} and no higher: samplerproof prove {reference.record.name}",
         )
     ]
 
@@ -377,13 +305,3 @@ def _growth(subject: Subject, runs: Runs, reference: Reference) -> dict[int, flo
         if twins:
             growth[n] = max(d.error for d in deviations(table(run), twins[0].table))
     return growth
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _finite(v) for key, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -11,7 +11,7 @@ from ..records import Parameter, Record, Row
 RECORDS: tuple[Record, ...] = (
     Record(
         name="ddim",
-        aliases=("edm-euler", "exp-adams-1", "exp-adams-noise-1", "dpm-solver-1", "dpm-solver++-1", "unip-1", "deis-tab0", "deis-rhoab0", "diffusers:DDIMScheduler", "diffusers:DDIMParallelScheduler", "diffusers:EulerDiscreteScheduler", "diffusers:EDMEulerScheduler", "k-diffusion:sample_euler", "comfyui:ddim", "comfyui:euler",),
+        aliases=("edm-euler", "exp-adams-1", "exp-adams-noise-1", "dpm-solver-1", "dpm-solver++-1", "unip-1", "deis-tab0", "deis-rhoab0", "diffusers:DDIMScheduler", "diffusers:DDIMParallelScheduler", "diffusers:EulerDiscreteScheduler", "diffusers:EDMEulerScheduler", "diffusers:CogVideoXDDIMScheduler", "k-diffusion:sample_euler", "comfyui:ddim", "comfyui:euler",),
         family="ddim",
         kind="one-step",
         frame="data",
@@ -173,7 +173,7 @@ Record(
     ),
 Record(
         name="dpm-solver-2s",
-        aliases=(),
+        aliases=("diffusers:KDPM2DiscreteScheduler", "k-diffusion:sample_dpm_2", "comfyui:dpm_2",),
         family="dpm-solver",
         kind="multistage",
         frame="noise",
@@ -643,6 +643,44 @@ Record(
         stability=1.0,
     ),
 Record(
+        name="plms-3",
+        aliases=(),
+        family="pndm",
+        kind="multistep",
+        frame="noise-rho",
+        order=2,
+        order_asymptotic=2,
+        nfe_per_step=1,
+        history=2,
+        start="s-pndm",
+        rows=(
+            Row(1, ((0, 0), (1, 0), (2, 0),), "plms_3", ("h",)),
+        ),
+        summary="The Adams-Bashforth mixture of 3 noise predictions for equal steps, whatever the steps are.",
+        cite="liu2022pndm",
+        equal_steps=True,
+        stability=0.5454545454545454,
+    ),
+Record(
+        name="plms",
+        aliases=(),
+        family="pndm",
+        kind="multistep",
+        frame="noise-rho",
+        order=2,
+        order_asymptotic=2,
+        nfe_per_step=1,
+        history=3,
+        start="plms-3",
+        rows=(
+            Row(1, ((0, 0), (1, 0), (2, 0), (3, 0),), "plms", ("h",)),
+        ),
+        summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, whatever the steps are.",
+        cite="liu2022pndm",
+        equal_steps=True,
+        stability=0.3,
+    ),
+Record(
         name="unipc-1",
         aliases=(),
         family="unipc",
@@ -948,7 +986,7 @@ Record(
     ),
 Record(
         name="flow-euler",
-        aliases=("diffusers:FlowMatchEulerDiscreteScheduler",),
+        aliases=("diffusers:FlowMatchEulerDiscreteScheduler", "diffusers:FlowMapEulerDiscreteScheduler", "diffusers:MiniMaxH3Scheduler",),
         family="flow",
         kind="one-step",
         frame="velocity",
@@ -966,7 +1004,7 @@ Record(
     ),
 Record(
         name="flow-heun",
-        aliases=(),
+        aliases=("diffusers:FlowMatchHeunDiscreteScheduler",),
         family="flow",
         kind="multistage",
         frame="velocity",
@@ -1004,7 +1042,7 @@ Record(
     ),
 Record(
         name="ddpm",
-        aliases=("sde-dpm-solver++-1", "diffusers:DDPMScheduler", "comfyui:ddpm",),
+        aliases=("sde-dpm-solver++-1", "diffusers:DDPMScheduler", "diffusers:DDPMParallelScheduler", "diffusers:DDPMWuerstchenScheduler", "diffusers:UnCLIPScheduler", "comfyui:ddpm",),
         family="ddim",
         kind="one-step",
         frame="data",
@@ -1097,7 +1135,7 @@ Record(
     ),
 Record(
         name="sde-dpm-solver++-2m",
-        aliases=("sde-dpm-solver++-2m-midpoint", "k-diffusion:sample_dpmpp_2m_sde", "comfyui:dpmpp_2m_sde",),
+        aliases=("sde-dpm-solver++-2m-midpoint", "k-diffusion:sample_dpmpp_2m_sde", "comfyui:dpmpp_2m_sde", "diffusers:CogVideoXDPMScheduler", "diffusers:CosineDPMSolverMultistepScheduler",),
         family="sde-dpm-solver++",
         kind="multistep",
         frame="data",
@@ -1252,7 +1290,7 @@ Record(
     ),
 Record(
         name="sa-solver-p2c1",
-        aliases=(),
+        aliases=("diffusers:SASolverScheduler",),
         family="sa-solver",
         kind="predictor-corrector",
         frame="data",

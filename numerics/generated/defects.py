@@ -789,6 +789,22 @@ def s_pndm(alpha: Tensor, e1: Tensor) -> Terms:
     )
 
 
+def plms_3(alpha: Tensor, e1: Tensor) -> Terms:
+    """plms-3: local error / h^3."""
+    return (
+        (e1/12, (0, ((0, ()),))),
+        (e1/12, (1, ())),
+    )
+
+
+def plms(alpha: Tensor, e1: Tensor) -> Terms:
+    """plms: local error / h^3."""
+    return (
+        (e1/12, (0, ((0, ()),))),
+        (e1/12, (1, ())),
+    )
+
+
 def unipc_1(alpha: Tensor) -> Terms:
     """unipc-1: local error / h^3."""
     return (
@@ -1457,6 +1473,8 @@ DEFECTS: dict[str, Callable[..., Terms]] = {
     "ipndm-4-start": ipndm_4_start,
     "pndm": pndm,
     "s-pndm": s_pndm,
+    "plms-3": plms_3,
+    "plms": plms,
     "unipc-1": unipc_1,
     "unipc-1-end": unipc_1_end,
     "unipc-2": unipc_2,
@@ -1506,6 +1524,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "ipndm-4": ('e1',),
     "pndm": ('e1',),
     "s-pndm": ('e1',),
+    "plms-3": ('e1',),
+    "plms": ('e1',),
     "bdia-ddim": ('gamma',),
     "bdia-ddim?gamma=1": ('e1', 'l1'),
 }

@@ -595,6 +595,25 @@ def s_pndm(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
+def plms_3(h: Tensor) -> tuple[Tensor, ...]:
+    """plms-3: liu2022pndm; order 2."""
+    return (
+        23*h/12,
+        -4*h/3,
+        5*h/12,
+    )
+
+
+def plms(h: Tensor) -> tuple[Tensor, ...]:
+    """plms: liu2022pndm; order 2."""
+    return (
+        55*h/24,
+        -59*h/24,
+        37*h/24,
+        -3*h/8,
+    )
+
+
 def unipc_1_row1(h: Tensor) -> tuple[Tensor, ...]:
     """unipc-1, row 1 of 2: zhao2023unipc; order 2."""
     phi1 = phi(1, -h)

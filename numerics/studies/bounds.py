@@ -22,13 +22,13 @@ from ..laws.gaussian import Gaussian, moments
 from ..laws.product import Factor, product_tv
 from ..metrics import Pushforward
 from ..points import Point
+from ..progress import Progress, silent
 from ..sample import sample
 from ..schedules import schedule
 from ..tableau import tabulate
 from ..targets.mixture import GaussianMixture, with_tangent
 from ..wrappers import score_share, with_score_error
 from .manifest import fingerprint
-from .run import Progress, silent
 from .store import Store, Value
 
 VP_LINEAR, FIXED_TIME = {"beta_min": 0.1, "beta_max": 20.0}, {"t_min": 1e-3, "t_max": 1.0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -90,6 +90,26 @@ class Study(_Table):
         return self
 
 
+class Verification(_Table):
+    """Samplers of other libraries to be verified.  against: the record that a target is held against, if it is not
+    that of its name.
+    """
+
+    targets: Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
+    against: dict[str, str] = {}
+    steps: Annotated[int, Field(ge=4)] = 20
+    timeout: Annotated[float, Field(gt=0)] = 60.0
+
+
+class VerificationFile(_Table):
+    """A file with the one table [verification]."""
+
+    verification: Verification
+
+
+_AnyModel = TypeVar("_AnyModel", bound=BaseModel)
+
+
 class _Nothing:
     def __repr__(self) -> str:
         return "nothing"
@@ -98,7 +118,7 @@ class _Nothing:
 NOTHING = _Nothing()
 
 
-def read(path: Path) -> Study:
+def read(path: Path) -> Study | Verification:
     """The study in a TOML file; InputError, one line, for a file that cannot be read or any fault in it."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -109,25 +129,29 @@ def read(path: Path) -> Study:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
         raise InputError("FILE", str(path), f"valid TOML ({_one_line(str(fault))})") from None
-    return parse(data)
+    return _validated(VerificationFile, data).verification if "verification" in data else parse(data)
 
 
 def parse(data: dict[str, Any]) -> Study:
     """The study in a TOML document already read; InputError for the first fault."""
+    return _validated(Study, data)
+
+
+def _validated(model: type[_AnyModel], data: dict[str, Any]) -> _AnyModel:
     try:
-        return Study.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as faults:
-        raise _said(faults) from None
+        raise _said(faults, model) from None
 
 
-def _said(faults: ValidationError) -> InputError:
+def _said(faults: ValidationError, model: type[BaseModel]) -> InputError:
     """The first fault as one line: the field as it is written, its value, what is allowed."""
     fault = faults.errors(include_url=False)[0]
     where, value, kind = fault["loc"], fault["input"], fault["type"]
     if kind == "missing":
         return InputError(_field(where), NOTHING, "required")
     if kind == "extra_forbidden":
-        return InputError(_field(where), value, f"unknown key; {nearest(str(where[-1]), _keys(where[:-1]))}")
+        return InputError(_field(where), value, f"unknown key; {nearest(str(where[-1]), _keys(where[:-1], model))}")
     if kind in ("model_type", "model_attributes_type"):
         return InputError(_field(where), value, f"must be a table [{_field(where)}]")
     if kind == "too_short":
@@ -143,10 +167,9 @@ def _field(where: Sequence[int | str]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
 
 
-def _keys(where: Sequence[int | str]) -> list[str]:
-    tables: dict[str, type[BaseModel]] = {"target": Target, "run": Run}
-    model = tables[str(where[0])] if where else Study
-    return [key for key in model.model_fields]
+def _keys(where: Sequence[int | str], model: type[BaseModel]) -> list[str]:
+    tables: dict[str, type[BaseModel]] = {"target": Target, "run": Run, "verification": Verification}
+    return [key for key in (tables[str(where[0])] if where else model).model_fields]
 
 
 def _one_line(text: str) -> str:

@@ -8,13 +8,13 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .. import rates
 from ..errors import InputError
+from ..progress import Progress, silent
 from ..records import Record
 from .config import Study
 from .manifest import fingerprint, manifest
@@ -22,12 +22,6 @@ from .measure import Measurement
 from .problem import LI, Problem, prepare
 from .routes import ESTIMATED
 from .store import Store, opened
-
-Progress = Callable[[int, int, str], None]  # runs done, runs in all, what is next
-
-
-def silent(done: int, total: int, label: str) -> None:
-    """No progress."""
 
 
 def run(study: Study, out: Path, progress: Progress = silent) -> dict[str, Any]:
@@ -63,14 +57,14 @@ def run(study: Study, out: Path, progress: Progress = silent) -> dict[str, Any]:
     return answer
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, option: str = "--out") -> None:
     """Make the folder if need be; InputError where no file can be made in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as fault:
-        raise InputError("--out", str(folder), f"a folder that can be written ({fault.strerror})") from None
+        raise InputError(option, str(folder), f"a folder that can be written ({fault.strerror})") from None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -29,8 +29,9 @@ VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
 M1 = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
 PLANE = GaussianMixture([0.5, 0.3, 0.2], [[1.5, 0.0], [-1.0, 1.0], [0.0, -1.5]], stds=[0.5, 0.4, 0.6])
 FLOOR = 5e-11
-# With exact start values these are the same tables as unipc-3, ipndm-4 and ipndm-2: they differ in their start-up.
+# With exact start values these are the same tables as the others: they differ in their start-up.
 SAME = {"unipc-3-bh1": "unipc-3", "unipc-3-vary": "unipc-3", "pndm": "ipndm-4", "s-pndm": "ipndm-2"}
+SAME |= {"plms-3": "ipndm-3", "plms": "ipndm-4"}
 EVERY = [
     *(name for name in DETERMINISTIC if name not in SAME),
     "bdia-ddim?gamma=1",

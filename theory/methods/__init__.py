@@ -18,7 +18,7 @@ from .adams import (
 from .classical import DDIM, EDM_HEUN, FLOW_EULER
 from .deis import DEIS_RHOAB1, DEIS_RHOAB2, DEIS_RHOAB3, DEIS_TAB1, DEIS_TAB2, DEIS_TAB3
 from .li import LI_ACCELERATED_ODE, LI_DDIM
-from .pndm import IPNDM_2, IPNDM_3, IPNDM_4, PNDM, PNDM_START, S_PNDM
+from .pndm import IPNDM_2, IPNDM_3, IPNDM_4, PLMS, PLMS_3, PNDM, PNDM_START, S_PNDM
 from .runge_kutta import DEIS_RHO_KUTTA3, DEIS_RHO_RK4, FLOW_HEUN, FLOW_MIDPOINT
 from .singlestep import (
     DPM_SOLVER_2S,
@@ -85,6 +85,8 @@ METHODS: tuple[Method, ...] = (
     PNDM_START,
     PNDM,
     S_PNDM,
+    PLMS_3,
+    PLMS,
     UNIPC_1,
     UNIPC_2,
     UNIPC_3,

@@ -18,7 +18,8 @@ DDIM = Method(
         *("edm-euler", "exp-adams-1", "exp-adams-noise-1", "dpm-solver-1", "dpm-solver++-1", "unip-1"),
         *("deis-tab0", "deis-rhoab0"),
         *("diffusers:DDIMScheduler", "diffusers:DDIMParallelScheduler", "diffusers:EulerDiscreteScheduler"),
-        *("diffusers:EDMEulerScheduler", "k-diffusion:sample_euler", "comfyui:ddim", "comfyui:euler"),
+        *("diffusers:EDMEulerScheduler", "diffusers:CogVideoXDDIMScheduler"),
+        *("k-diffusion:sample_euler", "comfyui:ddim", "comfyui:euler"),
     ),
 )
 
@@ -44,5 +45,8 @@ FLOW_EULER = Method(
     order=1,
     cite="lipman2023flow",
     summary="Hold the velocity fixed over the step in t.",
-    aliases=("diffusers:FlowMatchEulerDiscreteScheduler",),
+    aliases=(
+        *("diffusers:FlowMatchEulerDiscreteScheduler", "diffusers:FlowMapEulerDiscreteScheduler"),
+        "diffusers:MiniMaxH3Scheduler",
+    ),
 )

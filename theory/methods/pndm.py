@@ -57,3 +57,7 @@ PNDM_START = Method(
 )
 PNDM = pseudo_adams("pndm", *AB4, PNDM_START, "liu2022pndm", aliases=("diffusers:PNDMScheduler",))
 S_PNDM = pseudo_adams("s-pndm", *AB2, EDM_HEUN, "liu2022pndm")
+
+# PLMS, as latent diffusion runs it: Heun's first step, then every mixture as soon as there are outputs for it.
+PLMS_3 = pseudo_adams("plms-3", *AB3, S_PNDM, "liu2022pndm")
+PLMS = pseudo_adams("plms", *AB4, PLMS_3, "liu2022pndm")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import sympy as sp
 
@@ -66,14 +67,17 @@ DEIS_RHO_RK4 = runge_kutta(
     cite="zhang2023deis",
     summary="The classical Runge-Kutta method in rho.",
 )
-FLOW_HEUN = runge_kutta(
-    "flow-heun",
-    VELOCITY,
-    (1,),
-    ((sp.S.One,), (HALF, HALF)),
-    order=2,
-    cite="lipman2023flow",
-    summary="Heun's method on the velocity in t.",
+FLOW_HEUN = replace(
+    runge_kutta(
+        "flow-heun",
+        VELOCITY,
+        (1,),
+        ((sp.S.One,), (HALF, HALF)),
+        order=2,
+        cite="lipman2023flow",
+        summary="Heun's method on the velocity in t.",
+    ),
+    aliases=("diffusers:FlowMatchHeunDiscreteScheduler",),
 )
 FLOW_MIDPOINT = runge_kutta(
     "flow-midpoint",

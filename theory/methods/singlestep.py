@@ -71,7 +71,11 @@ def third_order_taylor(name: str, frame: Frame) -> Method:
     return singlestep(name, frame, (c2, 2 * THIRD), ((NOW, stage(1), stage(2)), exact), (r1,), text)
 
 
-DPM_SOLVER_2S = second_order("dpm-solver-2s", NOISE)
+DPM_SOLVER_2S = second_order(
+    "dpm-solver-2s",
+    NOISE,
+    aliases=("diffusers:KDPM2DiscreteScheduler", "k-diffusion:sample_dpm_2", "comfyui:dpm_2"),
+)
 DPM_SOLVER_2S_TAYLOR = second_order_taylor("dpm-solver-2s-taylor", NOISE)
 DPM_SOLVER_3S = third_order("dpm-solver-3s", NOISE)
 DPM_SOLVER_3S_TAYLOR = third_order_taylor("dpm-solver-3s-taylor", NOISE)

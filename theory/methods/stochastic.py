@@ -37,7 +37,10 @@ DDPM = Sampler(
     order=1,
     cite="ho2020ddpm",
     summary="The posterior of the chain, the data prediction held over the step: the smaller of DDPM's variances.",
-    aliases=("sde-dpm-solver++-1", "diffusers:DDPMScheduler", "comfyui:ddpm"),
+    aliases=(
+        *("sde-dpm-solver++-1", "diffusers:DDPMScheduler", "diffusers:DDPMParallelScheduler"),
+        *("diffusers:DDPMWuerstchenScheduler", "diffusers:UnCLIPScheduler", "comfyui:ddpm"),
+    ),
     provenance="published; proved to be the posterior (claim ddpm-names)",
 )
 
@@ -116,7 +119,10 @@ SDE_DPM_SOLVER_PP_2M = Sampler(
     order=2,
     cite="lu2022dpmsolverpp",
     summary="The line through two data predictions, taken at the middle of the step; the noise is exact.",
-    aliases=("sde-dpm-solver++-2m-midpoint", "k-diffusion:sample_dpmpp_2m_sde", "comfyui:dpmpp_2m_sde"),
+    aliases=(
+        *("sde-dpm-solver++-2m-midpoint", "k-diffusion:sample_dpmpp_2m_sde", "comfyui:dpmpp_2m_sde"),
+        *("diffusers:CogVideoXDPMScheduler", "diffusers:CosineDPMSolverMultistepScheduler"),
+    ),
     start=SA_SOLVER_1,
     parameters=(TAU,),
 )
@@ -169,7 +175,7 @@ def corrected(p: int, s: int, order: int, flow: int, start: Sampler | None) -> S
 
 
 SA_SOLVER_P1C1 = corrected(1, 1, 2, 2, None)
-SA_SOLVER_P2C1 = corrected(2, 1, 2, 2, SA_SOLVER_P1C1)
+SA_SOLVER_P2C1 = replace(corrected(2, 1, 2, 2, SA_SOLVER_P1C1), aliases=("diffusers:SASolverScheduler",))
 SA_SOLVER_P2C2 = corrected(2, 2, 2, 3, SA_SOLVER_P1C1)
 SA_SOLVER_P3C3 = corrected(3, 3, 2, 4, SA_SOLVER_P2C2)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from samplerproof.numerics.catalogue import METHODS, resolve
+from samplerproof.numerics.conformance.classes import CLASSES
 from samplerproof.numerics.conformance.compare import deviations, same_shape
 from samplerproof.numerics.conformance.references import candidates
 from samplerproof.numerics.conformance.target import NoTable, split
@@ -72,6 +74,14 @@ def test_right_schedulers_agree_in_float64_and_but_for_roundoff_as_shipped(targe
     shipped, wide = (errors(target, w)[RIGHT[target]] for w in (False, True))
     assert wide <= max(1e-14, 1e-6 * shipped)
     assert shipped < 1e-3
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_what_a_class_claims_is_found_by_its_alias(name: str) -> None:
+    """Where it claims a record at all, with the options that it has by default."""
+    claimed = scheduler(name, {}).reference
+    alias = METHODS.get(resolve(f"diffusers:{name}").name) if claimed else None
+    assert claimed is None or (alias is not None and alias.name == claimed)
 
 
 def test_a_dropped_difference_in_the_third_order_of_the_stochastic_solver_is_seen() -> None:

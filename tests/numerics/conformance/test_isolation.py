@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from samplerproof.numerics.conformance.guard import guarded
-from samplerproof.numerics.conformance.isolation import Answer, Failure, Job, Outcome, probe
+from samplerproof.numerics.conformance.isolation import Answer, Failure, Outcome, probe
+from samplerproof.numerics.conformance.launch import Job
 from samplerproof.numerics.conformance.resolve import resolve
 from samplerproof.numerics.readback import trace
 

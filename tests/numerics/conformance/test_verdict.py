@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from samplerproof.numerics.conformance.answers import Failure, Subject, Verdict
 from samplerproof.numerics.conformance.path import PROCESSES, grid_of, point
-from samplerproof.numerics.conformance.verdict import Failure, Runs, Subject, Verdict, judge
+from samplerproof.numerics.conformance.verdict import Runs, judge
 from samplerproof.numerics.grids import Grid
 from samplerproof.numerics.readback import Draw, Finish, Model, Stranger, of_tableau, trace
 from samplerproof.numerics.tableau import Tableau, tabulate

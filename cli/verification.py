@@ -1,0 +1,110 @@
+"""The pages of the study `verification`: the table, and the discrepancies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..numerics.studies.run import write_text
+
+TABLE = "verification.md"
+DISCREPANCIES = "discrepancies.md"
+
+
+def write(answer: dict[str, Any], folder: Path) -> None:
+    """Write both pages into the folder."""
+    write_text(folder / TABLE, table(answer))
+    write_text(folder / DISCREPANCIES, discrepancies(answer))
+
+
+def table(answer: dict[str, Any]) -> str:
+    """Method x implementation x verdict, and what has no table with the reason."""
+    records = answer["records"]
+    judged = [r for r in records if r["reference"] is not None or r["matches"]]
+    head = ("method", "implementation", "verdict", "as shipped", "in float64", "order proved", "promised", "observed")
+    rows = sorted(((_method(r), _row(r)) for r in judged), key=lambda pair: pair[0])
+    others = [(f"`{r['target']}`", r["verdict"], _first(r)) for r in records if r not in judged]
+    parts = [
+        "# Verification",
+        _made(answer),
+        "The largest relative error of a row against the method's, as shipped and in float64; the order proved for "
+        "the method, the one that the name or the options of the implementation promise, and the one observed.",
+        _markdown(head, [row for _, row in rows]),
+        "## Without a method to compare with",
+        _markdown(("implementation", "verdict", "why"), others) if others else "None.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def discrepancies(answer: dict[str, Any]) -> str:
+    """For each: library and version, what was run, the numbers, the proof, the repair and what it leads to."""
+    parts = ["# Discrepancies", _made(answer)]
+    for entry in answer["discrepancies"]:
+        parts += _entry(entry)
+    if not answer["discrepancies"]:
+        parts.append("None.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _entry(entry: dict[str, Any]) -> Iterable[str]:
+    yield f"## `{entry['target']}`"
+    library = next(name for name in reversed(entry["versions"]))
+    ran = f"{library} {entry['versions'][library]}; `samplerproof verify '{entry['target']}'`: {entry['verdict']}."
+    yield ran
+    yield "\n".join(f"- {finding['kind']}: {finding['detail']}" for finding in entry["findings"])
+    proofs = dict.fromkeys(name for name in (*entry["matches"][:1], entry["reference"]) if name)
+    if proofs:
+        yield f"Proof: `samplerproof prove {' '.join(proofs)}`."
+    repair = entry["repair"]
+    if repair is None:
+        yield "No repair is given."
+        return
+    yield f"Repair, {repair['what']}; in `{repair['module']}`:"
+    lines = [line for old, new in repair["changes"] for line in (*_signed("-", old), *_signed("+", new))]
+    yield "\n".join(["```diff", *lines, "```"])
+    after = repair["after"]
+    error = f", {after['max_relative_error_float64']:.1e} in float64" if after["max_relative_error_float64"] else ""
+    order = f", observed order {after['observed_order']:.2f}" if after["observed_order"] is not None else ""
+    yield f"So changed in memory it is `{after['reference']}`: {after['verdict']}{error}{order}."
+
+
+def _signed(sign: str, text: str) -> list[str]:
+    return [f"{sign} {line}" for line in text.splitlines()]
+
+
+def _made(answer: dict[str, Any]) -> str:
+    run = answer["manifest"]["run"]
+    versions = {name: v for record in answer["records"] for name, v in record["versions"].items()}
+    told = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    return f"Made by `samplerproof study` on {run['steps']} steps, with {told}."
+
+
+def _method(record: dict[str, Any]) -> str:
+    return str(record["reference"] or next(iter(record["matches"]), "-"))
+
+
+def _row(record: dict[str, Any]) -> tuple[str, ...]:
+    errors = [_number(record[f"max_relative_error{which}"], ".1e") for which in ("", "_float64")]
+    orders = (record["nominal_order"], record["promised_order"])
+    return (
+        f"`{_method(record)}`",
+        f"`{record['target']}`",
+        record["verdict"],
+        *errors,
+        *("-" if order is None else str(order) for order in orders),
+        _number(record["observed_order"], ".2f"),
+    )
+
+
+def _first(record: dict[str, Any]) -> str:
+    return next((str(finding["detail"]) for finding in record["findings"]), "-")
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,124 @@
+"""The smallest changes that repair what deviates in diffusers 0.42.1: applied to a copy of the module, in memory."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+from ..errors import InputError
+from .diffusers import of_class
+from .target import Target, split
+
+PACKAGE = "diffusers.schedulers"
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What is to be read in place of what in the module of a scheduler, and what that mends.
+
+    target: the one that deviates.  changes: (old, new), each at the one place where it applies.
+    against: the record that it is then, if another than the target's reference.
+    """
+
+    target: str
+    module: str
+    changes: tuple[tuple[str, str], ...]
+    what: str
+    against: str | None = None
+
+
+MULTISTEP, UNIPC, SA = "scheduling_dpmsolver_multistep", "scheduling_unipc_multistep", "scheduling_sasolver"
+SECOND_DIFFERENCE = ("D2 = (1.0 / (r0 + r1)) * (D1_0 - D1_1)", "D2 = (2.0 / (r0 + r1)) * (D1_0 - D1_1)")
+DERIVATIVE = "the second divided difference is half of what it stands for, the second derivative"
+STRIDE = (
+    "prev_timestep = timestep - self.config.num_train_timesteps // self.num_inference_steps",
+    "prev_timestep = next((int(t) for t in self.timesteps if t < timestep), -1)",
+)
+NEXT = "a step leads to where the next one starts, and not a whole number of training steps further"
+CUBIC = (
+    ("* (h**2 / 2 - (h * (1 + tau**2)", "* 0 * (h**2 / 2 - (h * (1 + tau**2)"),
+    ("* (h / 2 - (h * (1 + tau**2)", "* 0 * (h / 2 - (h * (1 + tau**2)"),
+)
+REPAIRS: tuple[Repair, ...] = (
+    Repair(
+        "diffusers:DPMSolverMultistepScheduler?solver_order=3",
+        MULTISTEP,
+        (SECOND_DIFFERENCE,),
+        DERIVATIVE,
+        "exp-adams-3",
+    ),
+    Repair(
+        "diffusers:DPMSolverMultistepScheduler?algorithm_type=dpmsolver&final_sigmas_type=sigma_min&solver_order=3",
+        MULTISTEP,
+        (SECOND_DIFFERENCE,),
+        DERIVATIVE,
+        "exp-adams-noise-3",
+    ),
+    Repair(
+        "diffusers:EDMDPMSolverMultistepScheduler?solver_order=3",
+        "scheduling_edm_dpmsolver_multistep",
+        (SECOND_DIFFERENCE,),
+        DERIVATIVE,
+        "exp-adams-3",
+    ),
+    Repair(
+        "diffusers:DPMSolverMultistepScheduler?algorithm_type=sde-dpmsolver++&solver_order=3",
+        MULTISTEP,
+        (("(2.0 * h) ** 2 - 0.5)) * D2", "(2.0 * h) ** 2 + 0.5)) * D2"), SECOND_DIFFERENCE),
+        f"the sign of 1/2 in the weight of the second difference; {DERIVATIVE}",
+        "sa-solver-3",
+    ),
+    Repair(
+        "diffusers:DDIMScheduler?clip_sample=false&timestep_spacing=linspace",
+        "scheduling_ddim",
+        (STRIDE,),
+        NEXT,
+    ),
+    Repair(
+        "diffusers:UniPCMultistepScheduler?solver_type=bh1",
+        UNIPC,
+        (("x_t = x_t_ - alpha_t * B_h * pred_res", "x_t = x_t_ if D1s is None else x_t_ - alpha_t * B_h * pred_res"),),
+        "B(h) is infinite in the last step, where nothing is added",
+    ),
+    Repair(
+        "diffusers:UniPCMultistepScheduler?predict_x0=false",
+        UNIPC,
+        (
+            ("sigma_t * h_phi_1 * m0", "(alpha_t * sigma_s0 / alpha_s0 - sigma_t) * m0"),
+            ("x_t = x_t_ - sigma_t * B_h * pred_res", "x_t = x_t_ if D1s is None else x_t_ - sigma_t * B_h * pred_res"),
+        ),
+        "sigma_t (e^h - 1) in closed form: in the last step sigma_t is 0 and e^h infinite",
+    ),
+    Repair("diffusers:SASolverScheduler", SA, CUBIC, "the term of O(h^3) that the paper's formula does not have"),
+)
+
+
+def repair_of(target: str) -> Repair | None:
+    """The repair of that target, if one is known."""
+    return next((repair for repair in REPAIRS if repair.target == target), None)
+
+
+def repaired(target: str) -> Target:
+    """The target made from the repaired copy of its module.  Raises InputError where there is none for this version."""
+    repair = repair_of(target)
+    if repair is None:
+        raise InputError("target", target, "no repair of it is known")
+    _, name, options = split(target)
+    return of_class(getattr(_copy(repair), name), options)
+
+
+def _copy(repair: Repair) -> ModuleType:
+    original = import_module(f"{PACKAGE}.{repair.module}")
+    source = inspect.getsource(original)
+    for old, new in repair.changes:
+        if old not in source:
+            raise InputError("target", repair.target, f"{old!r} is not in {repair.module} of this version")
+        source = source.replace(old, new)
+    copy = ModuleType(f"{original.__name__}_repaired")
+    copy.__package__, copy.__file__ = PACKAGE, original.__file__
+    sys.modules[copy.__name__] = copy  # a class is looked up there by the adapter
+    exec(compile(source, f"<{repair.module} repaired>", "exec"), vars(copy))
+    return copy

@@ -1,0 +1,117 @@
+"""`samplerproof verify`: which formula a sampler is, and of which order, with the sampler in a process of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from ..catalogue import resolve
+from ..errors import InputError
+from ..progress import Progress, silent
+from .answers import Failure, Finding, Subject, Verdict
+from .launch import RESOLVE, Job, launched
+from .target import split
+
+if TYPE_CHECKING:
+    from ..readback import Trace
+    from .isolation import Answer, Outcome
+
+# Multiples of the steps asked for: in float64 orders are read from them, as shipped the growth of roundoff. Of 20 steps
+# all of them divide a thousand timesteps; where the number does not, some grids are uneven and others do not chain.
+REFINEMENTS, LONGER = (2, 5, 10), (5, 25)
+
+
+def verify(
+    target: str,
+    against: str | None = None,
+    steps: int = 20,
+    timeout: float = 60.0,
+    sweep: bool = False,
+    progress: Progress = silent,
+    resolver: str = RESOLVE,
+) -> Verdict:
+    """The verdict on a target; the run in float64 and the finer ones are for it what the shipped one is measured by.
+
+    sweep: whether it is run on 5 to 60 steps, too, and so with every option at its other values.
+    resolver: "module:function", which makes a Target of its name.
+    Raises InputError on a target, record, number of steps or time limit that cannot be meant.
+    """
+    split(target)
+    if against is not None:
+        resolve(against, "against")
+    if steps < 4:
+        raise InputError("steps", steps, "at least 4: two to start, two to end")
+    if not 0 < timeout < math.inf:
+        raise InputError("timeout", timeout, "a number of seconds > 0")
+    jobs = [Job(steps, False), Job(steps, True)]
+    jobs += [Job(steps * k, True, again=False) for k in REFINEMENTS]
+    jobs += [Job(steps * k, False, again=False) for k in LONGER]
+    with launched(target, jobs, resolver, sweep) as child:
+        from .isolation import answer  # loads torch, while the child does so too
+
+        found = answer(child, timeout, progress)
+        return replace(_with_sweep(_judged(found, target, steps, against), found), versions=versions(target))
+
+
+def _judged(answer: Answer, target: str, steps: int, against: str | None) -> Verdict:
+    from .verdict import judge
+
+    if answer.about is None:
+        failure = answer.outcomes[0].failure
+        assert failure is not None
+        if failure.kind == "no-table":
+            return Verdict(target, "not-linear", findings=[Finding("not-linear", None, failure.message)])
+        return Verdict(target, "error", findings=[Finding("exception", None, failure.message)])
+    about = answer.about
+    subject = Subject(about.name, about.process, about.reference, about.promises, about.nonlinear)
+    runs = {(o.job.steps, o.job.wide): _run(o) for o in answer.outcomes}
+    return _with_state(judge(subject, runs, steps, against), answer, steps)
+
+
+def _run(outcome: Outcome) -> Trace | Failure:
+    if outcome.trace is not None:
+        return outcome.trace
+    failure = outcome.failure
+    assert failure is not None
+    return Failure("exception", failure.message, failure.step)
+
+
+def _with_state(verdict: Verdict, answer: Answer, steps: int) -> Verdict:
+    """The verdict with what the target did beside its work."""
+    said = dict.fromkeys(line for o in answer.outcomes if o.job.steps == steps for line in o.state)
+    return replace(verdict, findings=[*verdict.findings, *(Finding("state", None, line) for line in said)])
+
+
+def _with_sweep(verdict: Verdict, answer: Answer) -> Verdict:
+    """The verdict with the settings that were run, and what failed in them."""
+    findings = [
+        Finding(trouble.kind, None, f"{setting.target} on N = {ranges(trouble.steps)}: {trouble.what}")
+        for setting in answer.sweep
+        for trouble in setting.troubles
+    ]
+    return replace(verdict, sweep=list(answer.sweep), findings=[*verdict.findings, *findings])
+
+
+def versions(target: str) -> dict[str, str]:
+    """Of what it was run with: the library of the target, torch and this package, as far as they are installed."""
+    library = split(target)[0].partition(".")[0]
+    found = {}
+    for name in ("samplerproof", "torch", library):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """5..9, 11 of 5, 6, 7, 8, 9, 11."""
+    runs: list[list[int]] = []
+    for n in sorted(numbers):
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    return ", ".join(f"{run[0]}..{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

@@ -1,0 +1,107 @@
+"""The study `verification`: samplers of other libraries against the catalogue, and what deviates with its repair."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..catalogue import resolve
+from ..conformance.launch import RESOLVE
+from ..conformance.target import split
+from ..conformance.verify import verify, versions
+from ..errors import InputError, nearest
+from ..progress import Progress, silent
+from .config import Verification
+from .manifest import fingerprint, manifest
+from .run import check_writable, write_text
+from .store import key
+
+REPAIRED = "samplerproof.numerics.conformance.repairs:repaired"
+CONFORMS = ("identical", "roundoff")
+LEFT_OUT = ("steps", "sweep")  # of a verdict: long, and its findings say what differs
+
+
+def run_verification(study: Verification, out: Path, progress: Progress = silent) -> dict[str, Any]:
+    """Verify every target, as many at a time as there are processors, and what deviates once more with its repair.
+
+    Returns {"records", "discrepancies", "manifest"}, and writes the same to records.json; a finished verdict is kept
+    at once, in the folder "finished".  Raises InputError on a target that cannot be meant, before any is run.
+    """
+    started = datetime.now(UTC)
+    for target in study.targets:
+        split(target)
+    for target, name in study.against.items():
+        if target not in study.targets:
+            raise InputError("verification.against", target, f"not among the targets; {nearest(target, study.targets)}")
+        resolve(name, f"verification.against.{target}")
+    check_writable(out / "finished")
+    records = _all(partial(_record, study, out / "finished"), study.targets, progress, "targets")
+    found = [record for record in records if deviates(record)]
+    repaired = _all(partial(_repaired, study, out / "finished"), found, progress, "repairs")
+    answer = {
+        "records": records,
+        "discrepancies": [d for d in repaired if d is not None],
+        "manifest": {**manifest(0, started), "run": study.model_dump()},
+    }
+    write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
+    return answer
+
+
+def deviates(record: dict[str, Any]) -> bool:
+    """Whether a sampler is not what its name says: another formula, no finite values, or less order than promised."""
+    if record["verdict"] == "different-formula":
+        return record["reference"] is not None
+    kinds = [finding["kind"] for finding in record["findings"]]
+    return record["verdict"] == "non-finite" or "order" in kinds
+
+
+def _all(work: Any, given: Sequence[Any], progress: Progress, label: str) -> list[Any]:
+    """The work on each, in order; a target waits for its own process most of the time."""
+    done = 0
+    answers = []
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for answer in threads.map(work, given):
+            answers.append(answer)
+            done += 1
+            progress(done, len(given), label)
+    return answers
+
+
+def _record(study: Verification, folder: Path, target: str) -> dict[str, Any]:
+    return _kept(folder, study, {"target": target, "against": study.against.get(target), "repaired": False})
+
+
+def _repaired(study: Verification, folder: Path, record: dict[str, Any]) -> dict[str, Any] | None:
+    """The discrepancy with its repair, and what the repaired one is."""
+    from ..conformance.repairs import repair_of
+
+    target = record["target"]
+    entry = {name: record[name] for name in ("target", "verdict", "reference", "matches", "findings", "versions")}
+    repair = repair_of(target)
+    if repair is None:
+        return {**entry, "repair": None}
+    against = repair.against or study.against.get(target)
+    after = _kept(folder, study, {"target": target, "against": against, "repaired": True})
+    kept = ("verdict", "reference", "max_relative_error", "max_relative_error_float64", "observed_order", "findings")
+    told = {"what": repair.what, "module": repair.module, "changes": [list(change) for change in repair.changes]}
+    return {**entry, "repair": {**told, "after": {name: after[name] for name in kept}}}
+
+
+def _kept(folder: Path, study: Verification, asked: dict[str, Any]) -> dict[str, Any]:
+    """The verdict in plain containers, from before or computed now."""
+    spec = {**asked, "steps": study.steps, "sources": fingerprint(), "versions": versions(asked["target"])}
+    file = folder / f"{key(spec)[:32]}.json"
+    if file.exists():
+        kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return kept
+    resolver = REPAIRED if asked["repaired"] else RESOLVE
+    verdict = verify(asked["target"], asked["against"], study.steps, study.timeout, resolver=resolver)
+    record = {name: value for name, value in verdict.plain().items() if name not in LEFT_OUT}
+    write_text(file, json.dumps(record, allow_nan=False) + "\n")
+    return record

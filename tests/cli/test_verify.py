@@ -1,0 +1,191 @@
+"""`samplerproof verify` as it is typed: answers, exit codes, bad input, a page, a sweep."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from samplerproof.cli.main import run
+from samplerproof.numerics.conformance.verify import ranges
+
+Command = Callable[..., tuple[int, str, str]]
+
+SAMPLERS = '''
+from itertools import pairwise
+
+import torch
+
+
+def euler(denoise, x, sigmas):
+    for s, t in pairwise(sigmas):
+        x = x + (t - s) * (x - denoise(x, s)) / s
+    return x
+
+
+def slipped(denoise, x, sigmas):
+    """The sign of its third step is wrong."""
+    for n, (s, t) in enumerate(pairwise(sigmas)):
+        x = x + (-1 if n == 2 else 1) * (t - s) * (x - denoise(x, s)) / s
+    return x
+
+
+def clipped(denoise, x, sigmas):
+    return euler(lambda x, s: denoise(x, s).clamp(-1, 1), x, sigmas)
+
+
+def loops(denoise, x, sigmas):
+    while True:
+        denoise(x, sigmas[0])
+
+
+def picky(denoise, x, sigmas):
+    """On 7 steps it raises, on 9 it is not finite."""
+    if len(sigmas) == 8:
+        raise IndexError("seven")
+    return euler(denoise, x, sigmas) * (float("inf") if len(sigmas) == 10 else 1)
+'''
+
+
+@pytest.fixture
+def verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `samplerproof verify …` in a folder with the samplers: exit code, standard output and error."""
+    (tmp_path / "mine.py").write_text(SAMPLERS, encoding="utf-8")
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.argv", ["samplerproof", "verify", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            run()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return command
+
+
+KEYS = {
+    "target",
+    "verdict",
+    "matches",
+    "reference",
+    "max_relative_error",
+    "max_relative_error_float64",
+    "local_orders",
+    "observed_order",
+    "findings",
+}
+
+
+def test_a_sampler_that_is_the_named_record(verify: Command, tmp_path: Path) -> None:
+    code, out, err = verify("mine:euler", "--against", "ddim", "--steps", 8, "--json", "--html", "page.html")
+    assert (code, err) == (0, "")
+    answer = json.loads(out)
+    assert answer.keys() >= KEYS
+    assert (answer["target"], answer["verdict"], answer["reference"]) == ("mine:euler", "roundoff", "ddim")
+    assert answer["matches"] == ["ddim"]
+    assert answer["max_relative_error_float64"] < 1e-14 < answer["max_relative_error"] < 1e-5
+    assert answer["observed_order"] == pytest.approx(1, abs=0.3)
+    assert len(answer["local_orders"]) == 8
+    assert {f["kind"] for f in answer["findings"]} == {"roundoff"}
+    assert list(answer["growth"]) == ["8", "40", "200"]
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "mine:euler" in page
+    assert "<svg" in page
+    assert not re.findall(r"""(?:src|href)=["']?(?!#)[^"'\s>]+""", page.replace("xlink:href", "href")), "it is alone"
+
+
+def test_a_sampler_that_is_not_located_and_named(verify: Command) -> None:
+    code, out, err = verify("mine:slipped", "--against", "ddim", "--steps", 8)
+    assert (code, err) == (1, "")
+    assert "mine:slipped: different-formula" in out
+    assert "step 3: " in out
+    assert "1 of 8" not in out  # one finding says it
+
+
+@pytest.mark.parametrize(
+    ("target", "verdict", "said"),
+    [
+        ("mine:clipped", "not-linear", "superposition"),
+        ("mine:nothing", "error", "no callable in mine"),
+        ("diffusers:NopeScheduler", "error", "diffusers"),
+        ("nowhere:at_all", "error", "no module nowhere"),
+    ],
+)
+def test_what_has_no_answer_answers_json_all_the_same(verify: Command, target: str, verdict: str, said: str) -> None:
+    code, out, err = verify(target, "--steps", 5, "--json")
+    assert (code, err) == (2, "")
+    answer = json.loads(out)
+    assert answer.keys() >= KEYS
+    assert answer["verdict"] == verdict
+    assert said in answer["findings"][0]["detail"]
+
+
+def test_a_sampler_that_loops_is_ended(verify: Command) -> None:
+    code, out, err = verify("mine:loops", "--timeout", 2, "--json")
+    assert (code, err) == (2, "")
+    answer = json.loads(out)
+    assert answer["verdict"] == "error"
+    assert "2 s" in answer["findings"][0]["detail"]
+
+
+def test_a_sweep_finds_the_numbers_of_steps_that_fail(verify: Command) -> None:
+    code, out, err = verify("mine:picky", "--against", "ddim", "--steps", 12, "--sweep", "--json")
+    assert (code, err) == (0, "")
+    answer = json.loads(out)
+    found = {f["kind"]: f["detail"] for f in answer["findings"] if f["kind"] in ("exception", "non-finite")}
+    assert found == {
+        "exception": "mine:picky on N = 7: IndexError: seven",
+        "non-finite": "mine:picky on N = 9: in the last step",
+    }
+    assert [setting["target"] for setting in answer["sweep"]] == ["mine:picky"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("mine",), "target"),
+        (("mine:euler?steps",), "option=value"),
+        (("mine:euler", "--against", "dmi"), "ddim"),
+        (("mine:euler", "--steps", 3), "at least 4"),
+        (("mine:euler", "--timeout", 0), "timeout"),
+        (("mine:euler", "--timeout", "nan"), "timeout"),
+        (("mine:euler", "--html", "mine.py/page.html"), "--html"),
+        (("mine:euler", "--html", "."), "--html"),
+    ],
+)
+def test_bad_input_is_one_line(verify: Command, arguments: tuple[object, ...], said: str) -> None:
+    code, out, err = verify(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("samplerproof: ")
+    assert err.count("\n") == 1
+    assert said in err
+
+
+def test_ranges() -> None:
+    assert ranges([5, 6, 7, 9, 11, 12]) == "5..7, 9, 11..12"
+
+
+def test_third_order_of_diffusers_multistep_solver(verify: Command) -> None:
+    pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
+    code, out, _ = verify("diffusers:DPMSolverMultistepScheduler?solver_order=3", "--json")
+    answer = json.loads(out)
+    assert (code, answer["verdict"], answer["matches"]) == (1, "roundoff", ["dpm-solver++-3m-published"])
+    assert (answer["nominal_order"], answer["promised_order"]) == (2, 3)
+    assert 1.9 < answer["observed_order"] < 2.5
+    (finding,) = [f for f in answer["findings"] if f["kind"] == "order"]
+    assert "samplerproof prove dpm-solver++-3m-published" in finding["detail"]
+
+
+def test_clipping_in_diffusers_ddim_is_explained(verify: Command) -> None:
+    pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
+    code, out, _ = verify("diffusers:DDIMScheduler", "--json")
+    answer = json.loads(out)
+    assert (code, answer["verdict"]) == (2, "not-linear")
+    assert "clip_sample=true does that" in answer["findings"][0]["detail"]
+    code, out, _ = verify("diffusers:DDIMScheduler?clip_sample=false", "--json")
+    answer = json.loads(out)
+    assert (code, answer["verdict"], answer["matches"]) == (0, "roundoff", ["ddim"])

@@ -1,0 +1,41 @@
+"""What deviates in diffusers 0.42.1, and that the smallest change repairs it: before and after."""
+
+from __future__ import annotations
+
+import pytest
+
+diffusers = pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.skipif(diffusers.__version__ != "0.42.1", reason="the repairs are those of diffusers 0.42.1"),
+]
+
+from samplerproof.numerics.conformance.answers import Verdict  # noqa: E402
+from samplerproof.numerics.conformance.repairs import REPAIRS, Repair, repaired  # noqa: E402
+from samplerproof.numerics.conformance.resolve import resolve  # noqa: E402
+from samplerproof.numerics.conformance.target import Target  # noqa: E402
+from samplerproof.numerics.errors import InputError  # noqa: E402
+from samplerproof.numerics.testing import verdict_of  # noqa: E402
+
+
+@pytest.mark.parametrize("repair", REPAIRS, ids=lambda repair: repair.target)
+def test_it_deviates_before_and_conforms_after(repair: Repair) -> None:
+    def judged(target: Target) -> Verdict:
+        return verdict_of(target, 20, repair.against)
+
+    before, after = judged(resolve(repair.target)), judged(repaired(repair.target))
+    assert before.verdict in ("different-formula", "non-finite")
+    if after.reference is None:  # the catalogue has no UniPC of noise predictions
+        assert (before.verdict, after.verdict) == ("non-finite", "different-formula")
+        return
+    assert after.verdict == "roundoff"
+    assert after.promised_order is not None
+    assert after.nominal_order is not None
+    assert after.exit_code == (after.promised_order > after.nominal_order)  # SA-Solver-3 is of weak order 2
+    if before.max_relative_error_float64 is not None:
+        assert before.max_relative_error_float64 > 1e-3
+
+
+def test_a_repair_that_does_not_apply_is_refused() -> None:
+    with pytest.raises(InputError, match="no repair"):
+        repaired("diffusers:DDIMScheduler")

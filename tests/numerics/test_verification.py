@@ -1,0 +1,108 @@
+"""The study of verifications on samplers of our own: records, pages, resumption, bad input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from samplerproof.cli.main import run
+
+SAMPLERS = """
+from itertools import pairwise
+
+
+def euler(denoise, x, sigmas):
+    for s, t in pairwise(sigmas):
+        x = x + (t - s) * (x - denoise(x, s)) / s
+    return x
+
+
+def slipped(denoise, x, sigmas):
+    return euler(lambda x, s: denoise(x, s) * 1.001, x, sigmas)
+"""
+STUDY = """
+[verification]
+targets = ["mine:euler", "mine:slipped", "mine:nothing"]
+against = { "mine:euler" = "ddim", "mine:slipped" = "ddim" }
+steps = 6
+"""
+
+
+@pytest.fixture
+def study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], tuple[int, str, str]]:
+    """Run `samplerproof study` on a text: exit code, standard output and error."""
+    (tmp_path / "mine.py").write_text(SAMPLERS, encoding="utf-8")
+
+    def command(text: str) -> tuple[int, str, str]:
+        (tmp_path / "list.toml").write_text(text, encoding="utf-8")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.argv", ["samplerproof", "study", "list.toml", "--json"])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            run()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return command
+
+
+def test_a_list_of_samplers(study: Callable[[str], tuple[int, str, str]], tmp_path: Path) -> None:
+    code, out, err = study(STUDY)
+    assert (code, err) == (0, "")
+    answer = json.loads(out)
+    assert [(r["target"], r["verdict"]) for r in answer["records"]] == [
+        ("mine:euler", "roundoff"),
+        ("mine:slipped", "different-formula"),
+        ("mine:nothing", "error"),
+    ]
+    assert [(d["target"], d["repair"]) for d in answer["discrepancies"]] == [("mine:slipped", None)]
+    assert answer["manifest"]["run"]["steps"] == 6
+    folder = tmp_path / "results" / "list"
+    assert json.loads((folder / "records.json").read_text(encoding="utf-8")) == answer
+    table = (folder / "verification.md").read_text(encoding="utf-8")
+    assert "| `ddim` | `mine:euler` | roundoff |" in table
+    assert "no callable in mine" in table
+    page = (folder / "discrepancies.md").read_text(encoding="utf-8")
+    assert "## `mine:slipped`" in page
+    assert "step 1: outputs[0]" in page
+    assert "samplerproof prove ddim" in page
+    assert "mine:euler" not in page
+
+    kept = {file: file.stat().st_mtime_ns for file in (folder / "finished").iterdir()}
+    assert len(kept) == 3
+    next(iter(kept)).unlink()
+    assert json.loads(study(STUDY)[1])["records"] == answer["records"]
+    after = {file: file.stat().st_mtime_ns for file in (folder / "finished").iterdir()}
+    assert after.keys() == kept.keys()
+    assert sum(after[file] == kept[file] for file in kept) == 2  # the others were not run again
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"mine:nothing"]', '"mine"]', "target"),
+        ('"mine:nothing"]', '"mine:euler"]', "listed twice"),
+        ('targets = ["mine:euler", "mine:slipped", "mine:nothing"]', "targets = []", "verification.targets"),
+        ('"mine:slipped" = "ddim"', '"mine:slipped" = "dimm"', "dimm"),
+        ('"mine:slipped" = "ddim"', '"mine:other" = "ddim"', "mine:other"),
+        ("steps = 6", "steps = 3", "verification.steps"),
+        ("steps = 6", "step = 6", "nearest: steps"),
+        ("steps = 6", "timeout = 0", "verification.timeout"),
+        ("steps = 6", "[run]\nsteps = [3]", "run"),
+    ],
+)
+def test_bad_input_is_one_line(
+    study: Callable[[str], tuple[int, str, str]], tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    assert old in STUDY
+    code, out, err = study(STUDY.replace(old, new))
+    assert (code, out) == (2, "")
+    assert err.startswith("samplerproof: ")
+    assert err.count("\n") == 1
+    assert said in err
+    assert not (tmp_path / "results").exists()
