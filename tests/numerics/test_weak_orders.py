@@ -25,6 +25,8 @@ VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
 M1 = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
 # The correction of first order nearly cancels the error of the second on wide Gaussians: its slope comes down late.
 STD = {"sa-solver-p2c1": 0.2}
+# Their slopes come down late on a Gaussian; of the others they are as good at half the steps.
+LATE = {"sa-solver-p2c1", "sa-solver-p2c2", "seeds-2", "edm-churn"}
 # By default the churn of a step is capped up to N = 97.
 RUN_AS = {"edm-churn": "edm-churn?churn=10"}
 # Steps of the samplers whose outputs are too many for a density. The second-order error of P2C1 is small on M1 too.
@@ -52,7 +54,8 @@ def extrapolated(errors: list[float]) -> float:
 @pytest.mark.parametrize("name", STOCHASTIC)
 def test_on_a_gaussian(name: str) -> None:
     gaussian = GaussianMixture([1.0], [0.7], stds=[STD.get(name, 0.5)])
-    grids = [grid(VP, "uniform-lambda", n, t_min=0.05, t_max=1.0) for n in (80, 160, 320, 640)]
+    steps = (160, 320, 640) if name in LATE else (80, 160, 320)
+    grids = [grid(VP, "uniform-lambda", n, t_min=0.05, t_max=1.0) for n in steps]
     errors = [weak_errors(tabulate(name, g), gaussian).covariance for g in grids]
     order = STOCHASTIC[name].order_in_law(gaussian=True)
     assert extrapolated(errors) == pytest.approx(order, abs=0.1)
