@@ -80,7 +80,7 @@ def means(
 ) -> list[float]:
     """E f(v) of the last vector v of a run, for every f; about 1e-7 for f of size 1, 1e-5 where steps are few.
 
-    A step of a sampler that carries up to two numbers takes 2-10 ms, one of three 10-150 ms: the longer the more.
+    A step of a sampler that carries up to two numbers takes 2-10 ms, of one of three 10-150 ms, most where it is long.
     Raises InputError for more than one dimension or start vector and for noises that rows use in a way that fresh ones
     cannot replace (laws/moves.py); SamplingError where the carried numbers need too many nodes, and where the run's law
     is much wider than the target's: for steps that are too few.

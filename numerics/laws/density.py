@@ -63,7 +63,7 @@ def propagate(tableau: Tableau, mixture: GaussianMixture, start: Law, denoise: D
     points, and are made finer where something is missed until the estimated error is below 1e-10.
     Raises InputError for more than one dimension or start vector and for noises that rows use in a way that fresh ones
     cannot replace (laws/moves.py); SamplingError where no resolution suffices: for a law that has no density, or folds,
-    and where more outputs are carried than few: three-step methods.
+    and where more outputs are carried than few: three-step methods (laws/backward.py has their means).
     """
     for name, law in (("mixture", mixture), ("start", start[0])):
         if law.dim != 1:
