@@ -1,120 +1,190 @@
-"""Means of test functions at the end of a multistep run, by backward recursion: no samples, no density.
+"""Means of test functions at the end of a run, by backward recursion: no samples, no density.
 
-A step is v' = s v + o_0 d(v) + o_1 q_1 + o_2 q_2 + … + c z with the earlier outputs q_1, q_2, … that a run carries. So
+A run is rewritten as moves (laws/moves.py): v' = f(v) + sum_s b_s q_s + c z with fresh noise z, joint with the numbers
+q'_1, q'_2, … that later moves need, each a function of v and a sum of the numbers q carried before. So
 
-    u(v, q_1, q_2, …) = E_z u'(v', d(v), q_1, …),        u' = f at the end,
+    u(v, q_1, q_2, …) = E_z u'(v', q'_1, q'_2, …),        u' = f at the end,
 
-and the mean is that of u over the start law. Noise is integrated by Gauss-Hermite; u is interpolated in v by
-polynomials of degree 7 on an even grid, and in each q on Chebyshev nodes, where it is all but linear.
+and the mean is that of u over the start law. u is held on an even grid in v and on Chebyshev nodes in each q: as many
+as the wave exp(-i k v) needs for the finest k, with the v that q leads to.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from string import ascii_lowercase
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from ..errors import InputError
+from ..errors import InputError, SamplingError
 from ..metrics import Law
 from ..points import Point
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
-from .gaussian import moments
-from .nodes import Array, lagrange, nodes
+from .even import blurred, reading
+from .forms import Form, Range, span, total
+from .moves import Symbol, moves, reaches
+from .nodes import Array, importance, lagrange, nodes
 
 TestFunction = Callable[[Array], Array]
-REACH = 8.0  # standard deviations of the widest marginal that the grid spans
-SPACING, NODES, HERMITE = 0.02, 14, 8
-UNLIKELY = -20.0  # a log density; outputs where it is lower are taken as those at the end of the likely ones
-STENCIL = np.arange(-3, 5)
+REACH = 6.0  # standard deviations about every component that a grid spans: all but 2e-9 of the mass
+LEFT = 1e-4  # a probability; the means are off by some tenths of it
+LARGEST = 1 << 20  # numbers in one array
 
 
-def means(tableau: Tableau, mixture: GaussianMixture, start: Law, functions: Sequence[TestFunction]) -> list[float]:
-    """E f(v) of the last vector v of a run, for every f; about 1e-7 for f of size 1. A step of a two-step method
-    takes 0.1 s, of a three-step one 2 s.
+class Resolution(NamedTuple):
+    """How finely u is held.
 
-    Raises InputError for more than one dimension or start vector, and for tables with stages or corrections: rows that
-    use another earlier state than the last, or noise other than fresh.
+    spacing: of the grids, and 1/wave that of the finest wave, both in units of the target's narrowest width there.
+    tolerance: of a Chebyshev moment of that wave.
     """
-    _check(tableau, mixture)
-    reach = REACH * max(_widest(mixture, point) for point in tableau.points)
-    cells = math.ceil(reach / SPACING)
-    x = np.linspace(-cells * SPACING, cells * SPACING, 2 * cells + 1, dtype=np.float64)
-    made, low, high = [], 0.0, 0.0
-    for point, evaluated in zip(tableau.points, tableau.evaluated, strict=True):
-        output = _outputs(tableau, mixture, point, x) if evaluated else np.zeros_like(x)
-        likely = output[mixture.log_density(torch.from_numpy(x)[:, None], point).numpy() > UNLIKELY]
-        made.append(output)
-        low, high = min(low, float(likely.min())), max(high, float(likely.max()))
-    span = low, high
-    carried = tableau.outputs.shape[1] - 1  # earlier outputs
-    q = nodes(*span, NODES)
-    density = start[0].log_density(torch.from_numpy(x)[:, None], start[1]).exp().numpy() * SPACING
-    ends = np.stack([f(x) for f in functions], axis=-1)
-    u = np.broadcast_to(ends.reshape(len(x), *[1] * carried, -1), (len(x), *[NODES] * carried, len(functions)))
-    for i in reversed(range(len(tableau.states))):
-        u = _earlier(u, tableau, i, x, made[i], span, q)
-    at_start: list[float] = np.tensordot(density, u, axes=1).reshape(-1, len(functions))[0].tolist()
-    return at_start
+
+    spacing: float = 0.15
+    wave: float = 3.0
+    tolerance: float = 1e-5
 
 
-def _earlier(
-    u: Array, tableau: Tableau, row: int, x: Array, output: Array, span: tuple[float, float], q: Array
-) -> Array:
-    """u before the row from u after it: [grid, q_1, q_2, …, functions]."""
-    carried = u.ndim - 2
-    weights = tableau.outputs[row].tolist()
-    noise = float(tableau.noises[row, 0]) if tableau.noises.shape[1] else 0.0
-    z, mass = np.polynomial.hermite_e.hermegauss(HERMITE)
-    # The first carried output after the row is the one just made, at d(v): [v, v', q_1, …, functions], the last q
-    # forgotten.
-    if carried:
-        u = np.einsum("mi,ym...->iy...", lagrange(*span, NODES, np.clip(output, *span)), u)
-    base = float(tableau.states[row, 0]) * x + weights[0] * output
-    answer: Array = np.zeros((len(x), *[NODES] * carried, u.shape[-1]))
-    for k, share in zip(z * noise, mass / mass.sum(), strict=True):
-        place: Array = base + k
-        for axis, w in enumerate(weights[1:], start=1):
-            place = np.add.outer(place, w * q) if axis == place.ndim else place
-        answer += share * _interpolated(u, place, x, carried)
-    return answer
+DEFAULT = Resolution()
 
 
-def _interpolated(u: Array, place: Array, x: Array, carried: int) -> Array:
-    """u at places [v, q_1, …, q_K], with an axis for the functions last.
+class Carried(NamedTuple):
+    """A carried number: as a form before the move that first carries it so, its range and its number of nodes."""
 
-    u is [v', functions] without carried outputs, else [v, v', q_1, …, q_{K-1}, functions].
+    form: Form
+    range: Range
+    size: int
+
+    @property
+    def nodes(self) -> Array:
+        return nodes(*self.range, self.size)
+
+
+class Link(NamedTuple):
+    """A move as forms on the grid where it starts: v' = to + noise * z on the grid `on`, and what is carried there."""
+
+    to: Form
+    noise: float
+    on: Array
+    carried: dict[Symbol, Carried]
+
+
+def means(
+    tableau: Tableau,
+    mixture: GaussianMixture,
+    start: Law,
+    functions: Sequence[TestFunction],
+    resolution: Resolution = DEFAULT,
+) -> list[float]:
+    """E f(v) of the last vector v of a run, for every f; about 1e-7 for f of size 1, 1e-5 where steps are few.
+
+    A step of a sampler that carries up to two numbers takes 2-10 ms, of one of three 10-150 ms, most where it is long.
+    Raises InputError for more than one dimension or start vector and for noises that rows use in a way that fresh ones
+    cannot replace (laws/moves.py); SamplingError where the carried numbers need too many nodes, and where the run's law
+    is much wider than the target's: for steps that are too few.
     """
-    inside = np.clip(place, x[3], x[-6])
-    first = np.floor((inside - x[0]) / SPACING).astype(int)
-    part = (inside - x[0]) / SPACING - first
-    total = np.zeros((*place.shape, u.shape[-1]))
-    grids = np.indices(place.shape)
-    for j in STENCIL:
-        others = STENCIL[j != STENCIL]
-        weight = np.prod([(part - m) / (j - m) for m in others], axis=0)
-        at = (first + j,) if not carried else (grids[0], first + j, *grids[1:carried])
-        total += weight[..., None] * u[at]
-    return total
-
-
-def _outputs(tableau: Tableau, mixture: GaussianMixture, point: Point, x: Array) -> Array:
-    answer: Array = mixture(torch.from_numpy(x)[:, None], point, tableau.prediction)[:, 0].numpy()
-    return answer
-
-
-def _widest(mixture: GaussianMixture, point: Point) -> float:
-    """The root mean square of the marginal."""
-    law = moments(mixture, point)
-    return math.sqrt(float(law.covariance) + float(law.mean) ** 2)
-
-
-def _check(tableau: Tableau, mixture: GaussianMixture) -> None:
     if mixture.dim != 1:
         raise InputError("mixture", f"d = {mixture.dim}", "a mixture in one dimension")
-    if tableau.given != 1:
-        raise InputError("tableau.given", tableau.given, "one start vector")
-    if tableau.states.shape[1] > 1 or tableau.noises.shape[1] > 1 or not all(tableau.evaluated[:-1]):
-        raise InputError("tableau.method", tableau.method, "a one-step or multistep method with one row a step")
+    x, links = _links(tableau, mixture, resolution)
+    end = links[-1].on
+    u = np.stack([*(f(end) for f in functions), np.zeros_like(end)], axis=-1)
+    while links:
+        link = links.pop()
+        u[[0, -1], -1] = 1  # the last function becomes the probability of ever coming to an end of a grid
+        u = _earlier(u, link, links[-1].carried if links else {})
+    density = start[0].log_density(torch.from_numpy(x)[:, None], start[1]).exp().numpy() * (x[1] - x[0])
+    found: list[float] = (density @ u).tolist()
+    left = abs(found.pop()) + abs(1 - float(density.sum()))
+    if left > LEFT:
+        raise SamplingError(f"{tableau.method}: {left:.0e} of the law leaves the grids, which cover the target's")
+    return found
+
+
+def _links(tableau: Tableau, mixture: GaussianMixture, resolution: Resolution) -> tuple[Array, list[Link]]:
+    """The grid where the run starts, and the moves that the law is moved by, in order."""
+    todo, found = moves(tableau), list[Link]()
+    carried: dict[Symbol, Carried] = {}
+    x = start = _grid(mixture, tableau.points[0], resolution.spacing)
+    forms = _known(tableau, mixture, 0, x)
+    cutoffs = [resolution.wave / _width(mixture, point) for point in tableau.points]
+    for move, reach in zip(todo, reaches(todo, cutoffs), strict=True):
+        to = total(move.terms, forms)
+        if not move.remade:
+            forms |= _known(tableau, mixture, move.vector, to.values)
+            continue
+        ranges = {symbol: number.range for symbol, number in carried.items()}
+        carried = {}
+        for symbol, terms in move.kept.items():
+            form = total(terms, forms)
+            low, high = span(form, ranges)
+            needed = importance(reach[symbol] * (high - low) / 2) > resolution.tolerance
+            carried[symbol] = Carried(form, (low, high), int(needed.sum()) + 1)
+        x = _grid(mixture, tableau.points[move.vector], resolution.spacing)
+        found.append(Link(to, move.noise, x, carried))
+        forms = {symbol: Form(np.zeros_like(x), {symbol: 1.0}) for symbol in carried}
+        forms |= _known(tableau, mixture, move.vector, x)
+    return start, found
+
+
+def _width(mixture: GaussianMixture, at: Point) -> float:
+    """The narrowest standard deviation of a component."""
+    return math.sqrt(at.alpha**2 * float(mixture.variances.min()) + at.sigma**2)
+
+
+def _grid(mixture: GaussianMixture, at: Point, spacing: float) -> Array:
+    """Multiples of spacing * width that cover the law of the target."""
+    law, step = mixture.marginal(at), spacing * _width(mixture, at)
+    reach = REACH * law.variance.sqrt()
+    low, high = float((law.high - reach).min()), float((law.high + reach).max())
+    grid: Array = step * np.arange(math.floor(low / step), math.ceil(high / step) + 1, dtype=np.float64)
+    return grid
+
+
+def _known(tableau: Tableau, mixture: GaussianMixture, vector: int, values: Array) -> dict[Symbol, Form]:
+    """A vector that has these values on the grid, and the output made there."""
+    found = {Symbol("v", vector): Form(values, {})}
+    if tableau.evaluated[vector]:
+        output = mixture(torch.from_numpy(values)[:, None], tableau.points[vector], tableau.prediction)
+        found[Symbol("d", vector)] = Form(output[:, 0].numpy(), {})
+    return found
+
+
+def _earlier(u: Array, link: Link, before: dict[Symbol, Carried]) -> Array:
+    """u before a move [grid, functions, q_1, q_2, …] from u' after it [grid', functions, q'_1, q'_2, …]."""
+    smooth = blurred(u, link.noise / (link.on[1] - link.on[0]))
+    at_once = LARGEST // (u[0].size * math.prod(number.size for s, number in before.items() if s in link.to.shares))
+    if at_once == 0:
+        raise SamplingError("means by backward recursion: more numbers are carried, or further, than nodes suffice for")
+    firsts = range(0, len(link.to.values), at_once)
+    return np.concatenate([_block(smooth, link, before, slice(first, first + at_once)) for first in firsts])
+
+
+def _block(smooth: Array, link: Link, before: dict[Symbol, Carried], block: slice) -> Array:
+    """u before a move at some of the grid's points.
+
+    E_z u' is read at v', and then the polynomial in every q' at its value.
+    """
+    axes, places = _spread(link.to, before, block)
+    read = reading(places.ravel(), link.on) @ smooth.reshape(len(smooth), -1)
+    found = torch.from_numpy(read).reshape(*places.shape, *smooth.shape[1:])
+    new = ascii_lowercase[::-1][: len(link.carried)]
+    axes += "F" + new
+    # The last number leads furthest on and depends on the fewest before it: its axis goes first.
+    for letter, number in reversed([*zip(new, link.carried.values(), strict=True)]):
+        own, values = _spread(number.form, before, block)
+        polynomials = torch.from_numpy(lagrange(*number.range, number.size, values))
+        left = "".join(dict.fromkeys(axes + own)).replace(letter, "")
+        found, axes = torch.einsum(f"{axes},{letter}{own}->{left}", found, polynomials), left
+    answer: Array = torch.einsum(f"{axes}->XF{ascii_lowercase[: len(before)]}", found).numpy()
+    return answer
+
+
+def _spread(form: Form, before: dict[Symbol, Carried], block: slice) -> tuple[str, Array]:
+    """A form on some of the grid and the nodes of the numbers it depends on, and the letters of these axes."""
+    axes, values = "X", form.values[block]
+    for letter, (symbol, number) in zip(ascii_lowercase, before.items(), strict=False):
+        if symbol in form.shares:
+            axes, values = axes + letter, np.add.outer(values, form.shares[symbol] * number.nodes)
+    return axes, values

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,9 +15,10 @@ from ..metrics import Law
 from ..points import Point
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
-from .moves import Move, Symbol, Terms, moves
+from .forms import Form
+from .moves import Move, Symbol, moves, reaches
 from .nodes import Array
-from .state import REACH, Form, Mesh, Misses, State
+from .state import REACH, Mesh, Misses, State
 
 GAUSSIAN, POLES = 12.0, 30.0  # exponents: a normal law's modes are 3e-18 at wavenumber 9/v
 TOLERANCE = 1e-10
@@ -63,7 +63,7 @@ def propagate(tableau: Tableau, mixture: GaussianMixture, start: Law, denoise: D
     points, and are made finer where something is missed until the estimated error is below 1e-10.
     Raises InputError for more than one dimension or start vector and for noises that rows use in a way that fresh ones
     cannot replace (laws/moves.py); SamplingError where no resolution suffices: for a law that has no density, or folds,
-    and where more outputs are carried than few: three-step methods.
+    and where more outputs are carried than few: three-step methods (laws/backward.py has their means).
     """
     for name, law in (("mixture", mixture), ("start", start[0])):
         if law.dim != 1:
@@ -108,7 +108,7 @@ def run(
             state.forms[Symbol("d", vector)] = Form(denoise(x, points[vector], tableau.prediction)[:, 0].numpy(), {})
 
     learn(0, Form(state.grid, {}))
-    for move, reach in zip(todo, _reaches(todo, meshes), strict=True):
+    for move, reach in zip(todo, reaches(todo, [mesh.cutoff for mesh in meshes]), strict=True):
         form = state.total(move.terms)
         if not move.remade:
             learn(move.vector, form)
@@ -145,19 +145,3 @@ def _start(start: Law, mesh: Mesh) -> State:
     grid: Array = np.linspace(low, high, points, endpoint=False, dtype=np.float64)
     density = start[0].log_density(torch.from_numpy(grid)[:, None], start[1]).exp().numpy()
     return State(grid, density * ((high - low) / points), {}, Misses(0.0, 0.0, 0.0), 0.0)
-
-
-def _reaches(todo: list[Move], meshes: list[Mesh]) -> list[Terms]:
-    """After every move, for the numbers needed later: sum of |coefficient| times wavenumber over their uses."""
-    found: list[Terms] = []
-    need: Terms = defaultdict(float)
-    for move in reversed(todo):
-        found.append(dict(need))
-        before: Terms = defaultdict(float) if move.remade else need
-        for symbol, terms in move.kept.items():
-            for s, c in terms.items():
-                before[s] += abs(c) * need[symbol]
-        for s, c in move.terms.items():
-            before[s] += abs(c) * meshes[move.vector].cutoff
-        need = before
-    return found[::-1]

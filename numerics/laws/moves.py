@@ -69,6 +69,23 @@ def uses(later: list[Move]) -> dict[Symbol, list[Move]]:
     return found
 
 
+def reaches(todo: list[Move], cutoffs: list[float]) -> list[Terms]:
+    """After every move, for the numbers needed later: sum of |coefficient| times the cutoff of the vector over
+    their uses."""
+    found: list[Terms] = []
+    need: Terms = defaultdict(float)
+    for move in reversed(todo):
+        found.append(dict(need))
+        before: Terms = defaultdict(float) if move.remade else need
+        for symbol, terms in move.kept.items():
+            for s, c in terms.items():
+                before[s] += abs(c) * need[symbol]
+        for s, c in move.terms.items():
+            before[s] += abs(c) * cutoffs[move.vector]
+        need = before
+    return found[::-1]
+
+
 def _solved_for_noises(tableau: Tableau) -> list[Move]:
     """Every row without earlier noises.
 
@@ -153,7 +170,7 @@ def _forget(found: list[Move]) -> None:
             known = {*live, *own}
             continue
         needing = {user.vector: user for s in live for user in using[s] if user.vector > move.vector}
-        if len(needing) < len(live):
+        if len(needing) <= len(live):
             for user in needing.values():
                 symbol = Symbol("w", sums)
                 sums += 1

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import SamplingError
+from .forms import Form, Range, span, total
 from .moves import Symbol, Terms
 from .nodes import Array, chebyshev, importance, lagrange, nodes
 
@@ -32,13 +33,6 @@ NOTHING = 1e-15  # a density beside its largest value
 LAST = 4  # modes by which it is judged whether those beyond are small
 LARGEST = 1 << 23  # numbers in one array
 OPERATIONS = 24  # for each of so many numbers, at most, in one move
-
-
-class Form(NamedTuple):
-    """A number as a function of the vector where the law stands and of what is carried: f(v) + sum_s shares[s] q_s."""
-
-    values: Array  # f at the grid [n]
-    shares: Terms
 
 
 class Carried(NamedTuple):
@@ -96,21 +90,11 @@ class State:
 
     def total(self, terms: Terms) -> Form:
         """The sum of known numbers."""
-        values, shares = np.zeros_like(self.grid), dict.fromkeys(self.carried, 0.0)
-        for symbol, c in terms.items():
-            form = self.forms[symbol]
-            values += c * form.values
-            for s, share in form.shares.items():
-                shares[s] += c * share
-        return Form(values, {s: share for s, share in shares.items() if share != 0})
+        return total(terms, self.forms)
 
-    def span(self, form: Form) -> tuple[float, float]:
+    def span(self, form: Form) -> Range:
         """A range that a known number does not leave."""
-        low, high = float(form.values.min()), float(form.values.max())
-        for s, share in form.shares.items():
-            ends = share * self.carried[s].low, share * self.carried[s].high
-            low, high = low + min(ends), high + max(ends)
-        return low, high
+        return span(form, {symbol: (number.low, number.high) for symbol, number in self.carried.items()})
 
     def moved(self, to: Form, noise: float, keep: dict[Symbol, tuple[Form, float]], mesh: Mesh) -> State:
         """The law at to + noise * z, joint with the numbers to keep.
