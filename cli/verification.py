@@ -66,7 +66,8 @@ def _entry(entry: dict[str, Any]) -> Iterable[str]:
     after = repair["after"]
     error = f", {after['max_relative_error_float64']:.1e} in float64" if after["max_relative_error_float64"] else ""
     order = f", observed order {after['observed_order']:.2f}" if after["observed_order"] is not None else ""
-    yield f"So changed in memory it is `{after['reference']}`: {after['verdict']}{error}{order}."
+    name = f"`{after['reference']}`" if after["reference"] else "finite, and no record of the catalogue"
+    yield f"So changed in memory it is {name}: {after['verdict']}{error}{order}."
 
 
 def _signed(sign: str, text: str) -> list[str]:

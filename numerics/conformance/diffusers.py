@@ -30,6 +30,9 @@ def scheduler(name: str, options: dict[str, Any]) -> Target:
     The model answers what `prediction_type` says; unless it is given, what the formula of the class is in.
     Raises InputError on unknown classes and options, NoTable on classes that are not linear samplers of a diffusion.
     """
+    loaded("diffusers.schedulers", INSTALL)
+    if name in NO_TABLE:  # some of them the library itself no longer shows
+        raise NoTable("target", f"diffusers:{name}", f"not a linear sampler of a diffusion: {NO_TABLE[name]}")
     return of_class(_class(name), options)
 
 

@@ -42,9 +42,17 @@ CUBIC = (
     ("* (h**2 / 2 - (h * (1 + tau**2)", "* 0 * (h**2 / 2 - (h * (1 + tau**2)"),
     ("* (h / 2 - (h * (1 + tau**2)", "* 0 * (h / 2 - (h * (1 + tau**2)"),
 )
+PAPER = "without the term of O(h^3) that the paper's formula does not have"
 REPAIRS: tuple[Repair, ...] = (
     Repair(
         "diffusers:DPMSolverMultistepScheduler?solver_order=3",
+        MULTISTEP,
+        (SECOND_DIFFERENCE,),
+        DERIVATIVE,
+        "exp-adams-3",
+    ),
+    Repair(
+        "diffusers:DPMSolverMultistepScheduler?use_karras_sigmas=true&solver_order=3",
         MULTISTEP,
         (SECOND_DIFFERENCE,),
         DERIVATIVE,
@@ -92,7 +100,9 @@ REPAIRS: tuple[Repair, ...] = (
         ),
         "sigma_t (e^h - 1) in closed form: in the last step sigma_t is 0 and e^h infinite",
     ),
-    Repair("diffusers:SASolverScheduler", SA, CUBIC, "the term of O(h^3) that the paper's formula does not have"),
+    Repair("diffusers:SASolverScheduler", SA, CUBIC, PAPER),
+    Repair("diffusers:SASolverScheduler?predictor_order=1&corrector_order=2", SA, CUBIC, PAPER),
+    Repair("diffusers:SASolverScheduler?predictor_order=2&corrector_order=3", SA, CUBIC, PAPER),
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from samplerproof.numerics.catalogue import METHODS, resolve
-from samplerproof.numerics.conformance.classes import CLASSES
+from samplerproof.numerics.conformance.classes import CLASSES, NO_TABLE
 from samplerproof.numerics.conformance.compare import deviations, same_shape
 from samplerproof.numerics.conformance.lint import findings
 from samplerproof.numerics.conformance.references import candidates
@@ -125,9 +125,11 @@ def test_bad_input_is_one_line(name: str, options: dict[str, object], said: str)
     assert "\n" not in str(fault.value)
 
 
-def test_what_has_no_table_says_why() -> None:
-    with pytest.raises(NoTable, match="tokens"):
-        scheduler("VQDiffusionScheduler", {"num_vec_classes": 8})
+@pytest.mark.parametrize("name", NO_TABLE)
+def test_what_has_no_table_says_why(name: str) -> None:
+    with pytest.raises(NoTable, match="not a linear sampler of a diffusion: it") as fault:
+        scheduler(name, {})
+    assert "\n" not in str(fault.value)
 
 
 def test_the_module_is_as_it_was_after_a_run_in_float64() -> None:
