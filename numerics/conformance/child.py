@@ -152,8 +152,10 @@ def _said(fault: BaseException, step: int | None) -> tuple[str, str, int | None]
     kind, message = "error", f"{type(fault).__name__}: {text}" if text else type(fault).__name__
     if isinstance(fault, SamplingError):
         message = text
+    elif isinstance(fault, NoTable):
+        kind, message = "no-table", " ".join(fault.allowed.split())
     elif isinstance(fault, InputError):
-        kind, message = "no-table" if isinstance(fault, NoTable) else "input", text
+        kind, message = "input", text
     elif isinstance(fault, SystemExit):
         kind, message = "exit", f"calls sys.exit({text})"
     elif isinstance(fault, MemoryError) or "can't allocate memory" in text:

@@ -262,7 +262,7 @@ def _differences(best: _Pair, rows: Sequence[Step], matches: Sequence[_Pair]) ->
 
 def _no_match(run: Trace, process: str, reference: str | None, pairs: Sequence[_Pair]) -> Finding:
     if reference is None:
-        missing = "the catalogue has no record of this name, and none that asks its model in these steps"
+        missing = "the catalogue has no record of this name, and none of its records has these rows"
         return Finding("formula", None, missing)
     step, where = asked_elsewhere(run, process, reference)
     equal = "".join(f"; the run is {p.reference.name}" for p in pairs if p.conforms)
