@@ -102,6 +102,9 @@ def verdict(answer: Verdict) -> None:
     print(
         f"  order: proved {answer.nominal_order or '-'}, of steps {local}, observed {_number(answer.observed_order, 2)}"
     )
+    if answer.growth:
+        grown = ", ".join(f"{_scientific(error)} on {n}" for n, error in sorted(answer.growth.items()))
+        print(f"  roundoff as shipped: {grown} steps")
     if answer.verdict == "different-formula" and answer.steps:
         table = Table("step", "entry", "found", "expected", "as shipped", "in float64", "the row is that of")
         for row in answer.steps:

@@ -98,6 +98,17 @@ def test_a_sampler_that_is_the_named_record(verify: Command, tmp_path: Path) -> 
     assert not re.findall(r"""(?:src|href)=["']?(?!#)[^"'\s>]+""", page.replace("xlink:href", "href")), "it is alone"
 
 
+def test_the_answer_on_a_terminal(verify: Command) -> None:
+    code, out, err = verify("mine:euler", "--against", "ddim", "--steps", 8)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "mine:euler: roundoff"
+    assert "  against ddim" in lines
+    assert "  equals ddim" in lines
+    assert any(re.fullmatch(r"  order: proved 1, of steps [\d.]+ to [\d.]+, observed [\d.]+", line) for line in lines)
+    assert any(re.fullmatch(r"  roundoff as shipped: \S+ on 8, \S+ on 40, \S+ on 200 steps", line) for line in lines)
+
+
 def test_a_sampler_that_is_not_located_and_named(verify: Command) -> None:
     code, out, err = verify("mine:slipped", "--against", "ddim", "--steps", 8)
     assert (code, err) == (1, "")
