@@ -125,7 +125,7 @@ def _order(record: Record) -> Iterator[str]:
     smooth = r"On a smooth grid, $r_k = 1 + k\,e_1 h + O(h^2)$, the leading defects are"
     yield f"{smooth if record.history else 'The leading defects are'}"
     yield display(formula)
-    rest = f", and {more} more of them" if more else ""
+    rest = f"; {more} more terms are left out" if more else ""
     yield (
         f"with the derivatives of $G$ in $dz/du = G(z, u)$, inserted into each other as the brackets say{rest}. "
         f"`samplerproof prove {record.name} --json` proves the order anew and lists all defects, with a certificate."
@@ -141,7 +141,7 @@ def _start(record: Record) -> str:
         first = "step is" if record.history == 1 else f"{record.history} steps are"
         begin = f"For want of history the first {first} taken by {names}."
     whole = f" A whole run, start-up included, is of order {record.order_asymptotic}."
-    return f"{begin}{whole} The last step is taken {record.last_step}."
+    return f"{begin}{whole} The last step: {record.last_step}."
 
 
 def _stability(record: Record) -> str:

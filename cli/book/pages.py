@@ -29,7 +29,7 @@ def all_pages(records: Path) -> dict[str, str]:
     pages = {
         "methods.md": catalogue(verified),
         "notation.md": notation(),
-        "verification.md": kept(records / "verification.md", "Verification"),
+        "verification.md": WIDE + kept(records / "verification.md", "Verification"),
         "discrepancies.md": kept(records / "discrepancies.md", "Discrepancies"),
     }
     for record in METHODS.values():
