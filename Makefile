@@ -4,11 +4,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed-from-pyproject
+BOOK := .venv/.book-installed-from-pyproject
 PACKAGES := theory numerics cli
 # One thread each: two test processes share two cores, and small tensors gain nothing from more.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help reproduce test lint emit clean
+.PHONY: help reproduce test book lint emit clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -21,6 +22,18 @@ test: lint  ## everything that must pass: lint, types, walls, generated code, te
 	@echo "generated code is current" && $(BIN)/python -m samplerproof.theory.emit --check
 	@echo "tests" && $(BIN)/pytest -n 2
 
+# The build takes from the cache what was executed, and executes again, to report it, what failed.
+book: export JUPYTERCACHE = _build/.jupyter_cache
+book: $(BOOK)  ## the book, into _build/html; chapters are executed, warnings are errors
+	@$(BIN)/python -m samplerproof.cli.book _build/source
+	@echo "chapters, as many at once as there are cores"
+	@grep -rl '{code-cell}' _build/source --include='*.md' | xargs sh -c 'echo y | $$0 notebook add -r myst_nb_md "$$@"' \
+	  $(BIN)/jcache > _build/execution.log 2>&1
+	@$(BIN)/jcache project execute -e local-parallel -t 180 >> _build/execution.log 2>&1
+	@echo "pages"
+	@$(BIN)/jupyter-book build _build/source --path-output . --quiet -W -n --keep-going
+	@echo "written to _build/html/index.html"
+
 lint: $(READY) .lint  ## style, types, walls between the packages
 	@echo "ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@echo "mypy" && $(BIN)/mypy
@@ -30,7 +43,7 @@ emit: $(READY)  ## write numerics/generated anew from theory
 	@$(BIN)/python -m samplerproof.theory.emit
 
 clean:  ## remove the environment and every cache; results/ stays
-	rm -rf .venv .lint build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .lint _build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # torch first and pinned: a newer release may pull gigabytes of CUDA packages.
 # The mark is written last, so an interrupted installation is taken up again.
@@ -44,6 +57,11 @@ $(READY): pyproject.toml
 	@$(BIN)/pip install -qq --disable-pip-version-check -e '.[test,peers]'
 	@echo "  k-diffusion, its samplers without what its training needs"
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps k-diffusion==0.1.1.post1
+	@touch $@
+
+$(BOOK): $(READY)
+	@echo "  what builds the book"
+	@$(BIN)/pip install -qq --disable-pip-version-check -e '.[book]'
 	@touch $@
 
 # mypy does not see through the mapping of an editable installation: show it the same names as folders.

@@ -195,3 +195,15 @@ def verify(
         show.verdict(verdict)
     if verdict.exit_code:
         raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
+def cite(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Samplers, by any of their names.")
+    ] = None,
+) -> None:
+    """Print BibTeX: the papers of the samplers you name, and this appendix at its version."""
+    from .cite import cite
+
+    print(cite(names or []))

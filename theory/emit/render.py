@@ -17,6 +17,7 @@ from ..predictions import DEFINITION, convert
 from ..schedules import LI_BETA, LI_FIRST_BETA, SCHEDULES, Schedule
 from ..stability import real_interval
 from ..stochastic import Sampler
+from .citations import render_citations
 from .defects import render_defects
 from .printer import to_torch
 from .text import header, identifier, lines
@@ -332,4 +333,5 @@ def render_all() -> dict[str, str]:
         "predictions.py": render_predictions(),
         "defects.py": render_defects(),
         "schedules.py": render_schedules(),
+        "citations.py": render_citations(),
     }

@@ -1,0 +1,37 @@
+"""`python -m samplerproof.cli.book FOLDER`: lay out everything that the book is built from in that folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from .pages import all_pages
+
+ROOT = Path(__file__).resolve().parents[2]
+PLACES = {"book": "", "proofs_notebooks": "chapters"}  # folder of the project -> folder of the book
+
+
+def lay_out(folder: Path, pages: dict[str, str]) -> list[Path]:
+    """Write the pages that are made, file -> text, and copy what is written by hand; remove what is no longer there.
+
+    A file whose content has not changed keeps its time, so that a second build is quick.
+    """
+    made = {name: text.encode() for name, text in pages.items()}
+    made["CONTRIBUTING.md"] = (ROOT / "CONTRIBUTING.md").read_bytes()
+    for source, place in PLACES.items():
+        for path in sorted((ROOT / source).rglob("*")):
+            if path.is_file() and "records" not in path.parts:
+                made[str(Path(place) / path.relative_to(ROOT / source))] = path.read_bytes()
+    written = [folder / name for name in made]
+    for path, content in zip(written, made.values(), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_bytes() != content:
+            path.write_bytes(content)
+    for path in {p for p in folder.rglob("*") if p.is_file()} - set(written):
+        path.unlink()
+    return written
+
+
+if __name__ == "__main__":
+    laid_out = lay_out(Path(sys.argv[1]), all_pages(ROOT / "book" / "records" / "verification"))
+    print(f"{len(laid_out)} files laid out in {sys.argv[1]}")

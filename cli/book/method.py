@@ -1,0 +1,184 @@
+"""One page a sampler: everything that the catalogue, the formulas and the verifications say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import inf
+from typing import Any
+
+import sympy as sp
+
+from ...numerics.catalogue import starts
+from ...numerics.generated.citations import CITATIONS
+from ...numerics.records import Parameter, Record
+from ...theory.emit.render import weight_functions
+from ...theory.formula import CLOCKS, PREDICTED, latex, tex
+from ...theory.frames import FRAMES
+from ...theory.methods import find
+from ...theory.notation import u
+from .defects import leading_error
+from .text import display, facts, fenced, link, plain, scientific, table
+
+KINDS = {
+    "one-step": "one step, one output",
+    "multistep": "several steps: outputs of earlier steps are used again",
+    "multistage": "several stages within a step",
+    "predictor-corrector": "a predicted point, then a correction with the output made there",
+    "general-linear": "several steps and stages",
+}
+
+
+def page(record: Record, verified: Sequence[dict[str, Any]]) -> str:
+    """The page of a sampler; verified: the records of the study of verifications that concern it."""
+    parts = [
+        f"# {record.name}",
+        record.summary,
+        _names(record),
+        facts(_facts(record)),
+        "## Formula",
+        frame_sentence(record.frame),
+        display(latex(find(record.name))),
+        f"`samplerproof derive {record.name} --format json` has its nodes and weights one by one.",
+        *_order(record),
+        "## Start-up and last step",
+        _start(record),
+        "## Stability",
+        _stability(record),
+        "## Code",
+        "Printed from the formula above; it is what runs. `h` and the step ratios are float64 tensors.",
+        fenced(weight_functions(find(record.name)).rstrip(), "python"),
+        "## Implementations",
+        *_implementations(record, verified),
+        "## Cite",
+        f"{{cite:t}}`{record.cite}`; `samplerproof cite {record.name}` prints:",
+        fenced(CITATIONS[record.cite], "bibtex"),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def concerns(record: Record, verification: dict[str, Any]) -> bool:
+    """Whether a verified implementation was compared with the sampler, or was found to be it."""
+    return record.name in (verification["reference"], *verification["matches"])
+
+
+def frame_sentence(name: str) -> str:
+    """What the frame is, as a sentence with its equation."""
+    frame = FRAMES[name]
+    clock = CLOCKS[frame.column]
+    weight = frame.c * sp.exp(frame.kappa * u) if frame.rate is None else frame.rate
+    written = tex(weight).replace("{u}", f"{{{clock}}}") if frame.rate is None else r"\frac{d\rho}{dt}"
+    factor = "" if frame.factor == 1 else tex(frame.factor) + r"\,"
+    product = f"{'' if written == '1' else written + chr(92) + ', '}{factor}{PREDICTED[frame.prediction]}"
+    scale = "x" if frame.scale == 1 else f"x/{tex(frame.scale)}"
+    return f"Its [frame](../notation.md) is `{name}`: $z = {scale}$ obeys $dz/d{clock} = {product}$."
+
+
+def _names(record: Record) -> str:
+    own = [f"`{alias}`" for alias in record.aliases if ":" not in alias]
+    return f"Also called {', '.join(own)}." if own else "It has no other name outside the libraries."
+
+
+def _facts(record: Record) -> Iterator[tuple[str, str]]:
+    yield "family", record.family
+    yield "kind", KINDS[record.kind]
+    yield "frame", f"`{record.frame}`"
+    yield "noise", "yes: a sampler of the reverse SDE" if record.stochastic else "none: a sampler of the flow"
+    yield ("weak order" if record.stochastic else "order"), str(record.order)
+    yield "model evaluations a step", str(record.nfe_per_step)
+    for parameter in record.parameters:
+        yield f"parameter `{parameter.name}`", _domain(parameter)
+
+
+def _domain(p: Parameter) -> str:
+    sign = r"\le" if p.closed else "<"
+    low, high = ("" if p.low == -inf else f"{p.low} {sign} "), ("" if p.high == inf else f" {sign} {p.high}")
+    but = "".join(rf",\ \ne {value}" for value in p.excluded)
+    domain = "any number" if not low and not high else rf"${low}\text{{{p.name}}}{high}{but}$"
+    orders = "".join(f"; order {order} at {value}" for value, order in p.orders)
+    return f"{domain}, by default {p.default}{orders}"
+
+
+def _order(record: Record) -> Iterator[str]:
+    yield "## Order"
+    p = record.order
+    if record.stochastic:
+        yield (
+            f"The weak order is {p}, for every smooth model: the means of smooth functions of the samples are wrong by "
+            f"$O(h^{{{p}}})$ over a run, and of some by no less."
+        )
+        if record.law_order is not None or record.gaussian_order is not None:
+            any_target, gaussian = record.order_in_law(False), record.order_in_law(True)
+            yield f"With an exact score the law of the samples is of order {any_target}, on Gaussians of {gaussian}."
+    else:
+        grids = "on grids whose neighbouring steps become equal, $r_k = 1 + O(h)$," if record.equal_steps else ""
+        where = grids or "for every step ratio"
+        yield (
+            f"The order is {p}, {where} and for every smooth model: starting on the exact solution, a step is wrong by "
+            f"$O(h^{{{p + 1}}})$, and not by less for all models. Both sides are decided in exact algebra, tree by "
+            "tree; [the chapter on trees](../chapters/trees_and_orders.md) says how."
+        )
+    found = leading_error(record.name)
+    if found is None:
+        yield f"`samplerproof prove {record.name} --json` proves it anew and lists all that fails at the next order."
+        return
+    formula, more = found
+    smooth = r"On a smooth grid, $r_k = 1 + k\,e_1 h + O(h^2)$, the leading defects are"
+    yield f"{smooth if record.history else 'The leading defects are'}"
+    yield display(formula)
+    rest = f"; {more} more terms are left out" if more else ""
+    yield (
+        f"with the derivatives of $G$ in $dz/du = G(z, u)$, inserted into each other as the brackets say{rest}. "
+        f"`samplerproof prove {record.name} --json` proves the order anew and lists all defects, with a certificate."
+    )
+
+
+def _start(record: Record) -> str:
+    chain = starts(record)
+    if not chain:
+        begin = "It needs no history: the first step is like every other."
+    else:
+        names = ", then ".join(link(method.name) for method in reversed(chain))
+        first = "step is" if record.history == 1 else f"{record.history} steps are"
+        begin = f"For want of history the first {first} taken by {names}."
+    whole = f" A whole run, start-up included, is of order {record.order_asymptotic}."
+    return f"{begin}{whole} The last step: {record.last_step}."
+
+
+def _stability(record: Record) -> str:
+    if record.stochastic:
+        return "Not decided for samplers with noise."
+    if record.stability is None:
+        return "On $dz/du = c z$ no real $c < 0$ limits the step, in the limit of short steps."
+    return (
+        f"On $dz/du = c z$ with real $c < 0$ the steps are bounded, in the limit of short steps, as long as "
+        f"$h |c| < {record.stability:.6g}$."
+    )
+
+
+def _implementations(record: Record, verified: Sequence[dict[str, Any]]) -> Iterator[str]:
+    theirs = [f"`{alias}`" for alias in record.aliases if ":" in alias]
+    if theirs:
+        yield f"In libraries it is called {', '.join(theirs)}."
+    if verified:
+        head = ("implementation", "verdict", "as shipped", "in float64", "order observed", "equals")
+        yield table(head, [_verified(record, v) for v in verified])
+        yield (
+            "The errors are the largest relative ones of a row of its table. "
+            "[All verdicts](../verification.md), [what deviates and why](../discrepancies.md)."
+        )
+    elif not theirs:
+        yield "None is known to the catalogue."
+    yield f"Compare yours: `samplerproof verify package.module:callable --against {record.name}`."
+
+
+def _verified(record: Record, v: dict[str, Any]) -> tuple[str, ...]:
+    equal = [link(name) if "?" not in name else f"`{name}`" for name in v["matches"] if name != record.name]
+    observed = v["observed_order"]
+    return (
+        f"`{v['target']}`",
+        plain(v["verdict"]),
+        scientific(v["max_relative_error"]),
+        scientific(v["max_relative_error_float64"]),
+        "-" if observed is None else f"{observed:.2f}",
+        "this" if record.name in v["matches"] else ", ".join(equal) or "-",
+    )
