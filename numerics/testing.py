@@ -97,7 +97,7 @@ def _run(target: Target, steps: int, wide: bool) -> Trace | Failure:
         with target.wide() if wide else nullcontext(), guarded():
             return trace(target.on(steps), torch.float64 if wide else torch.float32)
     except Exception as fault:
-        return Failure("exception", f"{type(fault).__name__}: {fault}")
+        return Failure("error", f"{type(fault).__name__}: {fault}")
 
 
 def _told(head: str, findings: list[Finding]) -> str:

@@ -27,10 +27,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that did not end: `kind` is "exception" or "timeout"."""
+    """Why there is no trace, in one line.  step: where it stood, the grid point it was on the way to, if known.
+
+    kind: "input" (no such target, option or grid), "no-table" (it has none), "error" (an exception), "memory",
+    "timeout", "exit" (it ended the process), "crash" (a signal did), "start" (Python did not start).
+    """
 
     kind: str
-    detail: str
+    message: str
     step: int | None = None
 
 

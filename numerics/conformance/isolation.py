@@ -13,32 +13,14 @@ import torch
 from ..points import Point, Told
 from ..progress import Progress, silent
 from ..readback import Trace
-from .answers import Setting, Trouble
+from .answers import Failure, Setting, Subject, Trouble
 from .launch import RESOLVE, Child, Job, launched
 
 
 @dataclass(frozen=True)
-class Failure:
-    """Why there is no trace, in one line.  step: where it stood, the grid point it was on the way to, if known.
-
-    kind: "input" (no such target, option or grid), "no-table" (it has none), "error" (an exception), "memory",
-    "timeout", "exit" (it ended the process), "crash" (a signal did), "start" (Python did not start).
-    """
-
-    kind: str
-    message: str
-    step: int | None = None
-
-
-@dataclass(frozen=True)
-class About:
+class About(Subject):
     """What a target says of itself; see Target."""
 
-    name: str
-    process: str
-    reference: str | None
-    promises: int | None
-    nonlinear: tuple[str, ...]
     variants: tuple[str, ...]
 
 

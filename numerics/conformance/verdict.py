@@ -48,7 +48,7 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
     shipped, wide = runs[steps, False], runs[steps, True]
     for run in (shipped, wide):
         if isinstance(run, Failure):
-            return replace(base, findings=[Finding("exception", run.step, f"on {steps} steps: {run.detail}")])
+            return replace(base, findings=[Finding("exception", run.step, f"on {steps} steps: {run.message}")])
     assert isinstance(shipped, Trace)
     assert isinstance(wide, Trace)
     findings = _mutations(shipped)
@@ -134,7 +134,12 @@ class _Pair:
     def conforms(self) -> bool:
         """Whether what is off as shipped is roundoff: in float64 it is gone."""
         left = max((d.error for d in self.wide if not _guarded(d)), default=0.0)
-        return self.error <= IDENTICAL or left <= max(IDENTICAL, CANCELS * self.error)
+        return self.error <= IDENTICAL or left <= _rounding(self.error)
+
+
+def _rounding(shipped: float) -> float:
+    """What may remain in float64 of a deviation as shipped that is roundoff."""
+    return max(IDENTICAL, CANCELS * shipped)
 
 
 def _guarded(wide: Deviation) -> bool:
@@ -225,23 +230,17 @@ def _rows(best: _Pair, pairs: Sequence[_Pair]) -> list[Step]:
     """Row by row, and for a row that differs the records whose row it is."""
     rows, whole = [], [p for p in pairs if not p.reference.ending.startswith(STARTED)]
     for i, (shipped, wide) in enumerate(zip(best.shipped, best.wide, strict=True)):
-        limit = max(IDENTICAL, CANCELS * shipped.error)
         equals: tuple[str, ...] = ()
-        if wide.error > limit:
-            equals = tuple(
-                dict.fromkeys(
-                    p.reference.record.name
-                    for p in whole
-                    if p.wide[i].error <= max(IDENTICAL, CANCELS * p.shipped[i].error)
-                )
-            )
+        if wide.error > _rounding(shipped.error):
+            same = (p.reference.record.name for p in whole if p.wide[i].error <= _rounding(p.shipped[i].error))
+            equals = tuple(dict.fromkeys(same))
         rows.append(Step(wide.step, shipped.error, wide.error, wide.entry, wide.found, wide.expected, equals))
     return rows
 
 
 def _differences(best: _Pair, rows: Sequence[Step], matches: Sequence[_Pair]) -> list[Finding]:
     name = best.reference.name
-    off = [row for row in rows if row.error_float64 > max(IDENTICAL, CANCELS * row.error)]
+    off = [row for row in rows if row.error_float64 > _rounding(row.error)]
     findings = []
     for row in off[:3]:
         whose = f"; its row is that of {', '.join(row.equals[:3])}" if row.equals else ""
@@ -307,14 +306,15 @@ def _growth(subject: Subject, runs: Runs, reference: Reference) -> dict[int, flo
     for (n, wide), run in runs.items():
         if wide or not isinstance(run, Trace) or _depends(run):
             continue
+        mine = table(run)
         try:
             twins = [
                 r
                 for r in candidates(run, subject.process, (reference.record.name,))
-                if r.ending == reference.ending and same_shape(table(run), r.table)
+                if r.ending == reference.ending and same_shape(mine, r.table)
             ]
         except InputError:
             continue
         if twins:
-            growth[n] = max(d.error for d in deviations(table(run), twins[0].table))
+            growth[n] = max(d.error for d in deviations(mine, twins[0].table))
     return growth

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..catalogue import resolve
 from ..errors import InputError
 from ..progress import Progress, silent
-from .answers import Failure, Finding, Subject, Verdict
+from .answers import Failure, Finding, Verdict
 from .launch import RESOLVE, Job, launched
 from .target import split
 
@@ -58,6 +58,7 @@ def verify(
 
 
 def judged(answer: Answer, target: str, steps: int, against: str | None) -> Verdict:
+    """The verdict on what a child has to say; see judge."""
     from .verdict import judge
 
     if answer.about is None:
@@ -66,18 +67,14 @@ def judged(answer: Answer, target: str, steps: int, against: str | None) -> Verd
         if failure.kind == "no-table":
             return Verdict(target, "not-linear", findings=[Finding("not-linear", None, failure.message)])
         return Verdict(target, "error", findings=[Finding("exception", None, failure.message)])
-    about = answer.about
-    subject = Subject(about.name, about.process, about.reference, about.promises, about.nonlinear)
     runs = {(o.job.steps, o.job.wide): _run(o) for o in answer.outcomes}
-    return _with_state(judge(subject, runs, steps, against), answer, steps)
+    return _with_state(judge(answer.about, runs, steps, against), answer, steps)
 
 
 def _run(outcome: Outcome) -> Trace | Failure:
-    if outcome.trace is not None:
-        return outcome.trace
-    failure = outcome.failure
-    assert failure is not None
-    return Failure("exception", failure.message, failure.step)
+    run = outcome.trace or outcome.failure
+    assert run is not None
+    return run
 
 
 def _with_state(verdict: Verdict, answer: Answer, steps: int) -> Verdict:

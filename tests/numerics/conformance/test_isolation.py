@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from samplerproof.numerics.conformance.answers import Failure
 from samplerproof.numerics.conformance.guard import guarded
-from samplerproof.numerics.conformance.isolation import Answer, Failure, Outcome, probe
+from samplerproof.numerics.conformance.isolation import Answer, Outcome, probe
 from samplerproof.numerics.conformance.launch import Job
 from samplerproof.numerics.conformance.resolve import resolve
 from samplerproof.numerics.readback import trace

@@ -201,7 +201,7 @@ def test_values_that_are_not_finite_are_located() -> None:
 
 
 def test_a_run_that_failed_is_an_error() -> None:
-    runs = {(STEPS, False): Failure("exception", "ValueError: no", 3), (STEPS, True): trace(plain("ddim")(STEPS))}
+    runs = {(STEPS, False): Failure("error", "ValueError: no", 3), (STEPS, True): trace(plain("ddim")(STEPS))}
     answer = judge(Subject("ours", "vp", "ddim", None, ()), runs, STEPS)
     assert (answer.verdict, answer.exit_code) == ("error", 2)
     assert answer.findings[0].step == 3
