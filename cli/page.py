@@ -11,6 +11,7 @@ from ..numerics.conformance.answers import Verdict
 from ..numerics.conformance.verify import ranges
 from ..numerics.errors import InputError
 from ..numerics.studies.run import check_writable, write_text
+from .markup import scientific
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8886; --off: #e5393522; }
@@ -77,8 +78,8 @@ def _summary(verdict: Verdict) -> list[tuple[str, object]]:
     return [
         ("reference", verdict.reference),
         ("equals", ", ".join(verdict.matches) or None),
-        ("largest relative error of a row, as shipped", _scientific(verdict.max_relative_error)),
-        ("the same in float64", _scientific(verdict.max_relative_error_float64)),
+        ("largest relative error of a row, as shipped", scientific(verdict.max_relative_error)),
+        ("the same in float64", scientific(verdict.max_relative_error_float64)),
         ("order proved for the record it equals", verdict.nominal_order),
         ("order its name or options speak of", verdict.promised_order),
         ("order observed", None if verdict.observed_order is None else f"{verdict.observed_order:.2f}"),
@@ -104,8 +105,8 @@ def _rows(verdict: Verdict) -> str:
                 row.entry,
                 f"{row.found:.9g}",
                 f"{row.expected:.9g}",
-                _scientific(row.error),
-                _scientific(row.error_float64),
+                scientific(row.error),
+                scientific(row.error_float64),
                 ", ".join(row.equals),
             ),
         )
@@ -146,7 +147,3 @@ def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
 
 def _cells(tag: str, values: Sequence[object]) -> str:
     return "".join(f"<{tag}>{'-' if value is None else escape(str(value))}</{tag}>" for value in values)
-
-
-def _scientific(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1e}"

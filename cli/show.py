@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from .markup import number, scientific
+
 if TYPE_CHECKING:
     from ..numerics.conformance.answers import Verdict
 
@@ -70,9 +72,9 @@ def fits(answer: dict[str, Any]) -> None:
         table.add_column("without its logarithm")
     for fit in answer["fits"]:
         window = "fewer than 3 points" if fit["window"] is None else "{}..{}".format(*fit["window"])
-        cells = [fit["method"], fit["metric"], _number(fit["exponent"], 3), _number(fit["stderr"], 4), window]
+        cells = [fit["method"], fit["metric"], number(fit["exponent"], ".3f"), number(fit["stderr"], ".4f"), window]
         if compensated:
-            cells.append(f"{_number(fit['compensated_exponent'], 3)}  (log T)^{fit['log_power']}")
+            cells.append(f"{number(fit['compensated_exponent'], '.3f')}  (log T)^{fit['log_power']}")
         table.add_row(*cells)
     _print(table)
     counts = answer["manifest"]
@@ -85,7 +87,7 @@ def exponents(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         window = "-" if row["window"] is None else "{}..{}".format(*row["window"])
         cells = (row["study"], row["method"], row["metric"], str(row["order"]))
-        table.add_row(*cells, _number(row["exponent"], 3), _number(row["stderr"], 4), window)
+        table.add_row(*cells, number(row["exponent"], ".3f"), number(row["stderr"], ".4f"), window)
     _print(table)
 
 
@@ -95,15 +97,14 @@ def verdict(answer: Verdict) -> None:
     print(f"  against {answer.reference or 'nothing: the catalogue has no record of this name'}")
     if answer.matches:
         print(f"  equals {', '.join(answer.matches)}")
-    errors = [_scientific(e) for e in (answer.max_relative_error, answer.max_relative_error_float64)]
+    errors = [scientific(e) for e in (answer.max_relative_error, answer.max_relative_error_float64)]
     print(f"  largest relative error of a row: {errors[0]} as shipped, {errors[1]} in float64")
     orders = [order for order in answer.local_orders if order is not None]
     local = f"{min(orders)} to {max(orders)}" if orders else "-"
-    print(
-        f"  order: proved {answer.nominal_order or '-'}, of steps {local}, observed {_number(answer.observed_order, 2)}"
-    )
+    observed = number(answer.observed_order, ".2f")
+    print(f"  order: proved {answer.nominal_order or '-'}, of steps {local}, observed {observed}")
     if answer.growth:
-        grown = ", ".join(f"{_scientific(error)} on {n}" for n, error in sorted(answer.growth.items()))
+        grown = ", ".join(f"{scientific(error)} on {n}" for n, error in sorted(answer.growth.items()))
         print(f"  roundoff as shipped: {grown} steps")
     if answer.verdict == "different-formula" and answer.steps:
         table = Table("step", "entry", "found", "expected", "as shipped", "in float64", "the row is that of")
@@ -111,8 +112,8 @@ def verdict(answer: Verdict) -> None:
             numbers = (
                 f"{row.found:.8g}",
                 f"{row.expected:.8g}",
-                _scientific(row.error),
-                _scientific(row.error_float64),
+                scientific(row.error),
+                scientific(row.error_float64),
             )
             table.add_row(str(row.step), row.entry, *numbers, ", ".join(row.equals[:2]))
         _print(table)
@@ -124,9 +125,9 @@ def verification(answer: dict[str, Any]) -> None:
     """A line a target."""
     table = Table("target", "verdict", "record", "as shipped", "in float64", "order", "observed")
     for record in answer["records"]:
-        numbers = [_scientific(record[f"max_relative_error{which}"]) for which in ("", "_float64")]
+        numbers = [scientific(record[f"max_relative_error{which}"]) for which in ("", "_float64")]
         name = ", ".join(record["matches"][:1]) or record["reference"] or "-"
-        orders = (str(record["nominal_order"] or "-"), _number(record["observed_order"], 2))
+        orders = (str(record["nominal_order"] or "-"), number(record["observed_order"], ".2f"))
         table.add_row(record["target"], record["verdict"], name, *numbers, *orders)
     _print(table)
 
@@ -134,14 +135,6 @@ def verification(answer: dict[str, Any]) -> None:
 def written(folder: Path) -> None:
     """Where the files are."""
     print(f"written to {folder}/")
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _scientific(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1e}"
 
 
 def _print(table: Table) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..numerics.studies.run import write_text
+from .markup import number, scientific, table
 
 TABLE = "verification.md"
 DISCREPANCIES = "discrepancies.md"
@@ -14,11 +15,11 @@ DISCREPANCIES = "discrepancies.md"
 
 def write(answer: dict[str, Any], folder: Path) -> None:
     """Write both pages into the folder."""
-    write_text(folder / TABLE, table(answer))
+    write_text(folder / TABLE, overview(answer))
     write_text(folder / DISCREPANCIES, discrepancies(answer))
 
 
-def table(answer: dict[str, Any]) -> str:
+def overview(answer: dict[str, Any]) -> str:
     """Method x implementation x verdict, and what has no table with the reason."""
     records = answer["records"]
     judged = [r for r in records if r["reference"] is not None or r["matches"]]
@@ -30,9 +31,9 @@ def table(answer: dict[str, Any]) -> str:
         _made(answer),
         "The largest relative error of a row against the method's, as shipped and in float64; the order proved for "
         "the method, the one that the name or the options of the implementation promise, and the one observed.",
-        _markdown(head, [row for _, row in rows]),
+        table(head, [row for _, row in rows]),
         "## Without a method to compare with",
-        _markdown(("implementation", "verdict", "why"), others) if others else "None.",
+        table(("implementation", "verdict", "why"), others) if others else "None.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -86,7 +87,7 @@ def _method(record: dict[str, Any]) -> str:
 
 
 def _row(record: dict[str, Any]) -> tuple[str, ...]:
-    errors = [_number(record[f"max_relative_error{which}"], ".1e") for which in ("", "_float64")]
+    errors = [scientific(record[f"max_relative_error{which}"]) for which in ("", "_float64")]
     orders = (record["nominal_order"], record["promised_order"])
     return (
         f"`{_method(record)}`",
@@ -94,18 +95,9 @@ def _row(record: dict[str, Any]) -> tuple[str, ...]:
         record["verdict"],
         *errors,
         *("-" if order is None else str(order) for order in orders),
-        _number(record["observed_order"], ".2f"),
+        number(record["observed_order"], ".2f"),
     )
 
 
 def _first(record: dict[str, Any]) -> str:
     return next((str(finding["detail"]) for finding in record["findings"]), "-")
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

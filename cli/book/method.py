@@ -16,8 +16,9 @@ from ...theory.formula import CLOCKS, PREDICTED, latex, tex
 from ...theory.frames import FRAMES
 from ...theory.methods import find
 from ...theory.notation import u
+from ..markup import scientific, table
 from .defects import leading_error
-from .text import display, facts, fenced, link, plain, scientific, table
+from .text import display, facts, fenced, link, plain
 
 KINDS = {
     "one-step": "one step, one output",

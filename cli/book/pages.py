@@ -15,8 +15,9 @@ from ...numerics.records import Record
 from ...theory.formula import CLOCKS, PREDICTED, tex
 from ...theory.frames import FRAMES, Frame
 from ...theory.notation import NOTATION, u
+from ..markup import table
 from .method import concerns, page
-from .text import link, plain, slug, table, year
+from .text import link, plain, slug, year
 
 WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"  # nothing at the right, for a table needs the room
 STUDY = "samplerproof study book/verification.toml"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from ...numerics.generated.citations import CITATIONS
 
@@ -16,12 +16,6 @@ def slug(name: str) -> str:
 def link(name: str, folder: str = "") -> str:
     """A sampler's name, leading to its page; folder: where the pages are, seen from here."""
     return f"[`{name}`]({folder}{slug(name)}.md)"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; a bar in a cell is written so that it is no border."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> str:
@@ -41,10 +35,6 @@ def fenced(code: str, language: str) -> str:
 
 def display(formula: str) -> str:
     return f"$$\n{formula}\n$$"
-
-
-def scientific(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1e}"
 
 
 def year(key: str) -> str:

@@ -10,7 +10,8 @@ import pytest
 
 from samplerproof.cli.book.__main__ import ROOT, lay_out
 from samplerproof.cli.book.pages import all_pages, kept
-from samplerproof.cli.book.text import plain, slug, table, year
+from samplerproof.cli.book.text import plain, slug, year
+from samplerproof.cli.markup import table
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.generated.citations import CITATIONS
 from samplerproof.numerics.generated.defects import DEFECTS
