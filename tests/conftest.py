@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from samplerproof.cli.main import run
+
 ROOT = Path(__file__).resolve().parents[1]
 
 STUDY = """
@@ -72,5 +74,25 @@ def samplerproof(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[st
             text=True,
             timeout=120,
         )
+
+    return command
+
+
+@pytest.fixture
+def in_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in this process, in the folder `here`: exit code, standard output and error."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr("sys.argv", ["samplerproof", *map(str, arguments)])
+        capsys.readouterr()  # what pytest shows of an earlier refusal is no output of this one
+        with pytest.raises(SystemExit) as stop:
+            run()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
 
     return command

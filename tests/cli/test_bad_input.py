@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from samplerproof.cli.main import run
-
 
 @pytest.fixture
-def study(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Run `samplerproof study …` in this process, in an empty folder: exit code, standard output and error."""
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        folder = tmp_path / "here"
-        folder.mkdir(exist_ok=True)
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr("sys.argv", ["samplerproof", "study", *map(str, arguments)])
-        capsys.readouterr()  # what pytest shows of an earlier refusal is no output of this one
-        with pytest.raises(SystemExit) as stop:
-            run()
-        captured = capsys.readouterr()
-        return int(stop.value.code or 0), captured.out, captured.err
-
-    return command
+def study(in_process: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
+    """Run `samplerproof study …` in an empty folder."""
+    return partial(in_process, "study")
 
 
 def refused(answer: tuple[int, str, str], *said: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from samplerproof.cli.main import run
 from samplerproof.numerics.conformance.verify import ranges
 
 Command = Callable[..., tuple[int, str, str]]
@@ -51,20 +51,10 @@ def picky(denoise, x, sigmas):
 
 
 @pytest.fixture
-def verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run `samplerproof verify …` in a folder with the samplers: exit code, standard output and error."""
-    (tmp_path / "mine.py").write_text(SAMPLERS, encoding="utf-8")
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("sys.argv", ["samplerproof", "verify", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            run()
-        captured = capsys.readouterr()
-        return int(stop.value.code or 0), captured.out, captured.err
-
-    return command
+def verify(in_process: Command, tmp_path: Path) -> Command:
+    """Run `samplerproof verify …` in a folder with the samplers."""
+    (tmp_path / "here" / "mine.py").write_text(SAMPLERS, encoding="utf-8")
+    return partial(in_process, "verify")
 
 
 KEYS = {
@@ -92,7 +82,7 @@ def test_a_sampler_that_is_the_named_record(verify: Command, tmp_path: Path) -> 
     assert len(answer["local_orders"]) == 8
     assert {f["kind"] for f in answer["findings"]} == {"roundoff"}
     assert list(answer["growth"]) == ["8", "40", "200"]
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    page = (tmp_path / "here" / "page.html").read_text(encoding="utf-8")
     assert "mine:euler" in page
     assert "<svg" in page
     assert not re.findall(r"""(?:src|href)=["']?(?!#)[^"'\s>]+""", page.replace("xlink:href", "href")), "it is alone"

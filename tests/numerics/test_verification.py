@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from samplerproof.cli.main import run
-
 SAMPLERS = """
 from itertools import pairwise
 
@@ -32,21 +30,13 @@ steps = 6
 
 
 @pytest.fixture
-def study(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[[str], tuple[int, str, str]]:
-    """Run `samplerproof study` on a text: exit code, standard output and error."""
-    (tmp_path / "mine.py").write_text(SAMPLERS, encoding="utf-8")
+def study(in_process: Callable[..., tuple[int, str, str]], tmp_path: Path) -> Callable[[str], tuple[int, str, str]]:
+    """Run `samplerproof study` on a text, in a folder with the samplers."""
+    (tmp_path / "here" / "mine.py").write_text(SAMPLERS, encoding="utf-8")
 
     def command(text: str) -> tuple[int, str, str]:
-        (tmp_path / "list.toml").write_text(text, encoding="utf-8")
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("sys.argv", ["samplerproof", "study", "list.toml", "--json"])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            run()
-        captured = capsys.readouterr()
-        return int(stop.value.code or 0), captured.out, captured.err
+        (tmp_path / "here" / "list.toml").write_text(text, encoding="utf-8")
+        return in_process("study", "list.toml", "--json")
 
     return command
 
@@ -62,7 +52,7 @@ def test_a_list_of_samplers(study: Callable[[str], tuple[int, str, str]], tmp_pa
     ]
     assert [(d["target"], d["repair"]) for d in answer["discrepancies"]] == [("mine:slipped", None)]
     assert answer["manifest"]["run"]["steps"] == 6
-    folder = tmp_path / "results" / "list"
+    folder = tmp_path / "here" / "results" / "list"
     assert json.loads((folder / "records.json").read_text(encoding="utf-8")) == answer
     table = (folder / "verification.md").read_text(encoding="utf-8")
     assert "| `ddim` | `mine:euler` | roundoff |" in table
@@ -105,4 +95,4 @@ def test_bad_input_is_one_line(
     assert err.startswith("samplerproof: ")
     assert err.count("\n") == 1
     assert said in err
-    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "here" / "results").exists()
