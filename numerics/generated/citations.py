@@ -56,6 +56,8 @@ CITATIONS: dict[str, str] = {
   title = {{DPM-Solver++}: Fast Solver for Guided Sampling of Diffusion Probabilistic Models},
   author = {Lu, Cheng and Zhou, Yuhao and Bao, Fan and Chen, Jianfei and Li, Chongxuan and Zhu, Jun},
   year = {2022},
+  note = {Also in Machine Intelligence Research 22(4), 730--751, 2025},
+  doi = {10.1007/s11633-025-1562-4},
   eprint = {2211.01095},
   archiveprefix = {arXiv}
 }""",
@@ -109,7 +111,7 @@ CITATIONS: dict[str, str] = {
 }""",
     "saharia2022imagen": r"""@inproceedings{saharia2022imagen,
   title = {Photorealistic Text-to-Image Diffusion Models with Deep Language Understanding},
-  author = {Saharia, Chitwan and Chan, William and Saxena, Saurabh and Li, Lala and Whang, Jay and Denton, Emily and Ghasemipour, Seyed Kamyar Seyed and Karagol Ayan, Burcu and Mahdavi, S. Sara and Gontijo Lopes, Rapha and Salimans, Tim and Ho, Jonathan and Fleet, David J. and Norouzi, Mohammad},
+  author = {Saharia, Chitwan and Chan, William and Saxena, Saurabh and Li, Lala and Whang, Jay and Denton, Emily L. and Ghasemipour, Kamyar and Gontijo Lopes, Raphael and Karagol Ayan, Burcu and Salimans, Tim and Ho, Jonathan and Fleet, David J. and Norouzi, Mohammad},
   booktitle = {Advances in Neural Information Processing Systems},
   year = {2022},
   eprint = {2205.11487},
@@ -124,7 +126,7 @@ CITATIONS: dict[str, str] = {
   archiveprefix = {arXiv}
 }""",
     "zhang2024bdia": r"""@inproceedings{zhang2024bdia,
-  title = {Exact Diffusion Inversion via Bi-directional Integration Approximation},
+  title = {Exact Diffusion Inversion via Bidirectional Integration Approximation},
   author = {Zhang, Guoqiang and Lewis, J. P. and Kleijn, W. Bastiaan},
   booktitle = {European Conference on Computer Vision},
   year = {2024},
@@ -191,10 +193,11 @@ CITATIONS: dict[str, str] = {
   archiveprefix = {arXiv}
 }""",
     "li2023towards": r"""@inproceedings{li2023towards,
-  title = {Towards Faster Non-Asymptotic Convergence for Diffusion-Based Generative Models},
+  title = {Towards Non-Asymptotic Convergence for Diffusion-Based Generative Models},
   author = {Li, Gen and Wei, Yuting and Chen, Yuxin and Chi, Yuejie},
   booktitle = {International Conference on Learning Representations},
   year = {2024},
+  note = {Longer on arXiv, as Towards Faster Non-Asymptotic Convergence for Diffusion-Based Generative Models},
   eprint = {2306.09251},
   archiveprefix = {arXiv}
 }""",

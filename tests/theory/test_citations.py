@@ -1,4 +1,4 @@
-"""Every citation key resolves in the one bibliography, and every entry there is whole and used."""
+"""Every citation key resolves in the one bibliography, and every entry there is whole."""
 
 from __future__ import annotations
 
