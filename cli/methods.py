@@ -26,6 +26,7 @@ KEYS = (
     "parameters",
     "start",
     "last_step",
+    "since",
 )
 
 

@@ -80,6 +80,7 @@ class Record:
     gaussian_order: int | None = None
     stability: float | None = None
     parameters: tuple[Parameter, ...] = ()
+    since: str = "0.1.0"
     values: tuple[tuple[str, Fraction | int], ...] = ()
 
     def order_in_law(self, gaussian: bool) -> int:

@@ -14,6 +14,7 @@ from .stochastic import Sampler
 
 NAMES = {entry.symbol: entry.latex for entry in NOTATION.values()}
 CLOCKS = {"lam": r"\lambda", "rho": r"\rho", "rho2": r"\rho^2", "t": "t", "neg_log_alpha": r"-\log\alpha"}
+LONG = 150  # characters of LaTeX that fit in a line
 PREDICTED = {"data": r"\hat x_0", "noise": r"\hat\epsilon", "score": "s", "velocity": "v"}
 
 
@@ -83,16 +84,17 @@ def _gathered(method: Method, index: str) -> str:
     return rf"{sign}{scale} \left(e^{{{exponent}}} - 1\right)"
 
 
-def _row_latex(method: Method, k: int) -> str:
-    """Row k of a step, counted from 1."""
+def _row_latex(method: Method, k: int) -> tuple[str, list[str]]:
+    """Row k of a step, counted from 1, and the weights that it gives names, as they would not fit in a line."""
     frame, row, weights = method.frame, method.rows[k - 1], method.applied[k - 1]
     index = _index(row.to)
     left = f"x_{{{index}}}" if k == len(method.rows) else _stage(method, k)
     carry = _sum([_carried(frame, index, back, c) for back, c in enumerate(method.carried(k - 1))])
     noise = _noise(method, k, index)
     if not row.nodes:
-        return rf"{left} &= {carry}{noise}"
+        return rf"{left} &= {carry}{noise}", []
     outputs = [_output(method, node) for node in row.nodes]
+    where: list[str] = []
     whole = (1 + method.strength) * moment(0, method.rate, sp.S.One) if isinstance(method, Sampler) else frame.moment(0)
     shares = [sp.expand(sp.cancel(w / whole)) for w in weights]
     if row.to == 1 and frame.rate is None and not any(share.has(phi, h, SHRINK) for share in shares):
@@ -101,9 +103,15 @@ def _row_latex(method: Method, k: int) -> str:
         bracket = inner if len(outputs) == 1 else rf"\left[{inner}\right]"
     else:
         gathered = _at(frame.output_scale, index)
-        bracket = rf"\left[{_sum(list(zip(map(sp.factor_terms, weights), outputs, strict=True)))}\right]"
+        terms = list(zip(map(sp.factor_terms, weights), outputs, strict=True))
+        inner = _sum(terms)
+        if len(inner) > LONG and len(terms) > 1:
+            named = [f"W_{{{j}}}" if len(method.rows) == 1 else f"W^{{({k})}}_{{{j}}}" for j in range(len(terms))]
+            inner = " + ".join(rf"{name}\, {output}" for name, output in zip(named, outputs, strict=True))
+            where = [f"{name} &= {tex(weight)}" for name, (weight, _) in zip(named, terms, strict=True)]
+        bracket = rf"\left[{inner}\right]"
     joint = gathered if gathered.startswith("-") else f"+ {gathered}"
-    return rf"{left} &= {carry} {joint}\, {bracket}{noise}"
+    return rf"{left} &= {carry} {joint}\, {bracket}{noise}", where
 
 
 def _noise(method: Method, k: int, index: str) -> str:
@@ -134,8 +142,9 @@ def _carried(frame: Frame, index: str, back: int, c: sp.Expr) -> tuple[sp.Expr, 
 def latex(method: Method) -> str:
     """Every row of the method and the meaning of h and the step ratios, as an aligned environment."""
     clock = CLOCKS[method.frame.column]
-    lines = [_row_latex(method, k) for k in range(1, len(method.rows) + 1)]
-    where = [rf"h &= {clock}_{{n+1}} - {clock}_n" if clock != r"\rho^2" else r"h &= \rho_{n+1}^2 - \rho_n^2"]
+    written = [_row_latex(method, k) for k in range(1, len(method.rows) + 1)]
+    lines, named = [line for line, _ in written], [line for _, weights in written for line in weights]
+    where = [*named, rf"h &= {clock}_{{n+1}} - {clock}_n" if clock != r"\rho^2" else r"h &= \rho_{n+1}^2 - \rho_n^2"]
     power = "^2" if clock == r"\rho^2" else ""
     base = r"\rho" if power else clock
     rows = range(len(method.rows))

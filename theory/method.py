@@ -109,6 +109,9 @@ class Parameter:
     excluded: tuple[sp.Rational, ...] = ()
 
 
+FIRST = "0.1.0"  # the first version: most samplers are as old as the project
+
+
 class Amplitude(NamedTuple):
     """factor * sqrt(variance): kept apart, since sympy would draw numbers out of the root."""
 
@@ -129,6 +132,7 @@ class Method:
     equal_steps: the weights assume equal steps: the order is claimed for step ratios r = 1 + O(h).
     provenance: "derived", or for published weights where they were read.
     parameters: its free numbers; they stand as symbols in rows and proofs.
+    since: the version of this project that first had it.
     """
 
     name: str
@@ -143,6 +147,7 @@ class Method:
     provenance: str = "derived"
     equal_steps: bool = False
     parameters: tuple[Parameter, ...] = ()
+    since: str = FIRST
 
     def __post_init__(self) -> None:
         if not self.rows or self.rows[-1].to != 1:

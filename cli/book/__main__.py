@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ...numerics.errors import InputError
 from .pages import all_pages
+from .picture import all_pictures
+from .records import KEPT, ROOT, VERIFIED, load
 
-ROOT = Path(__file__).resolve().parents[2]
 PLACES = {"book": "", "proofs_notebooks": "chapters"}  # folder of the project -> folder of the book
 
 
@@ -32,6 +34,16 @@ def lay_out(folder: Path, pages: dict[str, str]) -> list[Path]:
     return written
 
 
+def main(folder: Path) -> int:
+    try:
+        answers, verified = load(KEPT), load(VERIFIED)["records"]
+    except InputError as fault:
+        print(fault, file=sys.stderr)
+        return 2
+    laid_out = lay_out(folder, all_pages(answers, verified, VERIFIED.parent) | all_pictures(answers))
+    print(f"{len(laid_out)} files laid out in {folder}")
+    return 0
+
+
 if __name__ == "__main__":
-    laid_out = lay_out(Path(sys.argv[1]), all_pages(ROOT / "book" / "records" / "verification"))
-    print(f"{len(laid_out)} files laid out in {sys.argv[1]}")
+    raise SystemExit(main(Path(sys.argv[1])))

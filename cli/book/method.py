@@ -17,8 +17,9 @@ from ...theory.frames import FRAMES
 from ...theory.methods import find
 from ...theory.notation import u
 from ..markup import scientific, table
-from .defects import leading_error
-from .text import display, facts, fenced, link, plain
+from .measured import measured, picture
+from .order import order
+from .text import display, facts, fenced, link, plain, slug
 
 KINDS = {
     "one-step": "one step, one output",
@@ -29,8 +30,9 @@ KINDS = {
 }
 
 
-def page(record: Record, verified: Sequence[dict[str, Any]]) -> str:
-    """The page of a sampler; verified: the records of the study of verifications that concern it."""
+def page(record: Record, answers: dict[str, Any], verified: Sequence[dict[str, Any]]) -> str:
+    """The page of a sampler.  answers: the kept record of all samplers; verified: the records of the study of
+    verifications that concern this one."""
     parts = [
         f"# {record.name}",
         record.summary,
@@ -40,11 +42,14 @@ def page(record: Record, verified: Sequence[dict[str, Any]]) -> str:
         frame_sentence(record.frame),
         display(latex(find(record.name))),
         f"`samplerproof derive {record.name} --format json` has its nodes and weights one by one.",
-        *_order(record),
+        f"(order-{slug(record.name)})=\n## Order",
+        *order(record, answers["proofs"][record.name]),
         "## Start-up and last step",
         _start(record),
+        "## Measured",
+        *measured(record, [entry for entry in answers["convergence"] if entry["method"] == record.name]),
         "## Stability",
-        _stability(record),
+        *_stability(record),
         "## Code",
         "Printed from the formula above; it is what runs. `h` and the step ratios are float64 tensors.",
         fenced(weight_functions(find(record.name)).rstrip(), "python"),
@@ -84,6 +89,7 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
     yield "kind", KINDS[record.kind]
     yield "frame", f"`{record.frame}`"
     yield "noise", "yes: a sampler of the reverse SDE" if record.stochastic else "none: a sampler of the flow"
+    yield "in the catalogue since", record.since
     yield ("weak order" if record.stochastic else "order"), str(record.order)
     yield "model evaluations a step", str(record.nfe_per_step)
     for parameter in record.parameters:
@@ -99,40 +105,6 @@ def _domain(p: Parameter) -> str:
     return f"{domain}, by default {p.default}{orders}"
 
 
-def _order(record: Record) -> Iterator[str]:
-    yield "## Order"
-    p = record.order
-    if record.stochastic:
-        yield (
-            f"The weak order is {p}, for every smooth model: the means of smooth functions of the samples are wrong by "
-            f"$O(h^{{{p}}})$ over a run, and of some by no less."
-        )
-        if record.law_order is not None or record.gaussian_order is not None:
-            any_target, gaussian = record.order_in_law(False), record.order_in_law(True)
-            yield f"With an exact score the law of the samples is of order {any_target}, on Gaussians of {gaussian}."
-    else:
-        grids = "on grids whose neighbouring steps become equal, $r_k = 1 + O(h)$," if record.equal_steps else ""
-        where = grids or "for every step ratio"
-        yield (
-            f"The order is {p}, {where} and for every smooth model: starting on the exact solution, a step is wrong by "
-            f"$O(h^{{{p + 1}}})$, and not by less for all models. Both sides are decided in exact algebra, tree by "
-            "tree; [the chapter on trees](../chapters/trees_and_orders.md) says how."
-        )
-    found = leading_error(record.name)
-    if found is None:
-        yield f"`samplerproof prove {record.name} --json` proves it anew and lists all that fails at the next order."
-        return
-    formula, more = found
-    smooth = r"On a smooth grid, $r_k = 1 + k\,e_1 h + O(h^2)$, the leading defects are"
-    yield f"{smooth if record.history else 'The leading defects are'}"
-    yield display(formula)
-    rest = f"; {more} more terms are left out" if more else ""
-    yield (
-        f"with the derivatives of $G$ in $dz/du = G(z, u)$, inserted into each other as the brackets say{rest}. "
-        f"`samplerproof prove {record.name} --json` proves the order anew and lists all defects, with a certificate."
-    )
-
-
 def _start(record: Record) -> str:
     chain = starts(record)
     if not chain:
@@ -145,14 +117,22 @@ def _start(record: Record) -> str:
     return f"{begin}{whole} The last step: {record.last_step}."
 
 
-def _stability(record: Record) -> str:
+def _stability(record: Record) -> Iterator[str]:
     if record.stochastic:
-        return "Not decided for samplers with noise."
+        yield "Not decided for samplers with noise."
+        return
     if record.stability is None:
-        return "On $dz/du = c z$ no real $c < 0$ limits the step, in the limit of short steps."
-    return (
-        f"On $dz/du = c z$ with real $c < 0$ the steps are bounded, in the limit of short steps, as long as "
-        f"$h |c| < {record.stability:.6g}$."
+        yield "On $dz/du = c z$ no real $c < 0$ limits the step, in the limit of short steps."
+    else:
+        yield (
+            f"On $dz/du = c z$ with real $c < 0$ the steps are bounded, in the limit of short steps, as long as "
+            f"$h |c| < {record.stability:.6g}$."
+        )
+    yield picture(record, "stability")
+    yield (
+        r"Left: the longest step in $\lambda$ that does not grow under guidance of scale $s$, where the condition "
+        "settles the answer; where there is no line every step is stable. Right: where $dz/du = c z$ stays bounded, "
+        "for short steps."
     )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +17,27 @@ from ...theory.notation import NOTATION, u
 from ..markup import table
 from .method import concerns, page
 from .text import link, plain, slug, year
+from .theorems import theorems
 
 WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"  # nothing at the right, for a table needs the room
-STUDY = "samplerproof study book/verification.toml"
 
 
-def all_pages(records: Path) -> dict[str, str]:
-    """File -> text of every page that is made; records: the folder of the study of verifications, if it is there."""
-    file = records / "records.json"
-    verified = json.loads(file.read_text(encoding="utf-8"))["records"] if file.exists() else []
+def all_pages(answers: dict[str, Any], verified: Sequence[dict[str, Any]], folder: Path) -> dict[str, str]:
+    """File -> text of every page that is made.
+
+    answers: the kept record of all samplers; verified: the records of the study of verifications, whose pages lie in
+    the folder.
+    """
     pages = {
+        "theorems.md": theorems(answers),
         "methods.md": catalogue(verified),
         "notation.md": notation(),
-        "verification.md": WIDE + kept(records / "verification.md", "Verification"),
-        "discrepancies.md": kept(records / "discrepancies.md", "Discrepancies"),
+        "verification.md": WIDE + kept(folder / "verification.md"),
+        "discrepancies.md": kept(folder / "discrepancies.md"),
     }
     for record in METHODS.values():
         of_it = [v for v in verified if concerns(record, v)]
-        pages[f"methods/{slug(record.name)}.md"] = page(record, of_it)
+        pages[f"methods/{slug(record.name)}.md"] = page(record, answers, of_it)
     return pages
 
 
@@ -99,10 +101,8 @@ def _frame(frame: Frame) -> tuple[str, ...]:
     )
 
 
-def kept(file: Path, title: str) -> str:
-    """A page of the study as it is kept, with links from samplers to their pages; or how to make it."""
-    if not file.exists():
-        return f"# {title}\n\nNo run of the study is kept here. `{STUDY}` makes it.\n"
+def kept(file: Path) -> str:
+    """A page of the study as it is kept, with links from samplers to their pages."""
     text = file.read_text(encoding="utf-8")
     known = {f"| `{name}` |": f"| {link(name, 'methods/')} |" for name in METHODS}
     return re.sub(r"^\| `[^`|?]+` \|", lambda cell: known.get(cell[0], cell[0]), text, flags=re.M)

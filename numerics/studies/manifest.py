@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 SOURCES = Path(__file__).resolve().parents[1]
+NOT_RUN = "citations.py"  # of the generated files the one from which no number comes
 PACKAGES = ("torch", "numpy", "scipy", "samplerproof")
 
 
@@ -31,6 +32,17 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
+@cache
+def generated() -> str:
+    """SHA-256 over the generated code that numbers come from: what a record that is kept must have been made with."""
+    digest = hashlib.sha256()
+    for path in sorted((SOURCES / "generated").glob("*.py")):
+        if path.name != NOT_RUN:
+            digest.update(f"{path.name}\n".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def manifest(seed: int, started: datetime) -> dict[str, Any]:
     """The part of a manifest that every run shares; started: an aware time, from which seconds are counted."""
     commit = _git("rev-parse", "HEAD")
@@ -42,6 +54,7 @@ def manifest(seed: int, started: datetime) -> dict[str, Any]:
         "commit": commit,
         "dirty": None if commit is None else bool(_git("status", "--porcelain")),
         "fingerprint": fingerprint(),
+        "generated": generated(),
         "seed": seed,
         "started": started.astimezone(UTC).isoformat(timespec="seconds"),
         "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),

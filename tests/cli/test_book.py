@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import json
+import ast
+import math
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from samplerproof.cli.book.__main__ import ROOT, lay_out
-from samplerproof.cli.book.pages import all_pages, kept
+from samplerproof.cli.book import __main__ as build
+from samplerproof.cli.book import records
+from samplerproof.cli.book.__main__ import lay_out
+from samplerproof.cli.book.pages import all_pages
+from samplerproof.cli.book.picture import INK, error_picture, stability_picture
+from samplerproof.cli.book.records import KEPT, ROOT, VERIFIED, load
 from samplerproof.cli.book.text import plain, slug, year
 from samplerproof.cli.markup import table
 from samplerproof.numerics.catalogue import METHODS
+from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.generated.citations import CITATIONS
 from samplerproof.numerics.generated.defects import DEFECTS
+from samplerproof.theory.claims import CLAIMS
 from samplerproof.theory.frames import FRAMES
 from samplerproof.theory.notation import NOTATION
 
-VERIFIED = {
+DEVIATING = {
     "target": "library:Sampler?order=3|4",
     "reference": "dpm-solver++-3m-published",
     "matches": ["dpm-solver++-2m"],
@@ -30,13 +38,19 @@ VERIFIED = {
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def answers() -> dict[str, Any]:
+    """The kept record of all samplers, which is current."""
+    return load(KEPT)
+
+
+@pytest.fixture(scope="module")
+def pages(answers: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """All pages, with one verified implementation."""
-    records = tmp_path_factory.mktemp("records")
-    (records / "records.json").write_text(json.dumps({"records": [VERIFIED]}), encoding="utf-8")
-    kept = "# Verification\n\n| a | b |\n| --- | --- |\n| `ddim` | x |\n| `-` | y |\n"
-    (records / "verification.md").write_text(kept, encoding="utf-8")
-    return all_pages(records)
+    folder = tmp_path_factory.mktemp("records")
+    table = "# Verification\n\n| a | b |\n| --- | --- |\n| `ddim` | x |\n| `-` | y |\n"
+    for name in ("verification.md", "discrepancies.md"):
+        (folder / name).write_text(table, encoding="utf-8")
+    return all_pages(answers, [DEVIATING], folder)
 
 
 def test_every_sampler_has_a_page_with_all_that_is_known(pages: dict[str, str]) -> None:
@@ -44,12 +58,15 @@ def test_every_sampler_has_a_page_with_all_that_is_known(pages: dict[str, str]) 
         page = pages[f"methods/{slug(record.name)}.md"]
         titles = re.findall(r"^## (.+)$", page, flags=re.M)
         assert titles == [
-            *("Formula", "Order", "Start-up and last step", "Stability", "Code", "Implementations", "Cite"),
+            *("Formula", "Order", "Start-up and last step", "Measured", "Stability", "Code", "Implementations", "Cite"),
         ]
         for text in (record.summary, *record.aliases, CITATIONS[record.cite], f"`{record.frame}`", "\\begin{aligned}"):
             assert text in page, (record.name, text)
         assert len(re.findall(r"^def \w+\(", page, flags=re.M)) >= len(record.rows)
         assert ("error of a step" in page) == (record.name in DEFECTS)
+        assert ("What fails at the next order" in page) == (record.name not in DEFECTS)
+        assert f"(order-{slug(record.name)})=" in page
+        assert "in the catalogue since\n  - 0." in page
 
 
 def test_the_error_of_ddim_is_the_one_derived_by_hand(pages: dict[str, str]) -> None:
@@ -106,9 +123,89 @@ def test_a_second_lay_out_touches_nothing_and_removes_what_is_gone(pages: dict[s
     assert not (tmp_path / "methods" / "gone.md").exists()
 
 
-def test_pages_of_verifications_are_there_with_and_without_a_run(pages: dict[str, str], tmp_path: Path) -> None:
+def test_pages_of_verifications_link_to_samplers(pages: dict[str, str]) -> None:
     assert "| [`ddim`](methods/ddim.md) | x |\n| `-` | y |" in pages["verification.md"]
-    assert "samplerproof study book/verification.toml" in kept(tmp_path / "verification.md", "Verification")
+
+
+def test_every_theorem_has_a_label_that_is_its_name(pages: dict[str, str], answers: dict[str, Any]) -> None:
+    page = pages["theorems.md"]
+    assert re.findall(r"^\(claim-(.+)\)=$", page, flags=re.M) == [claim.name for claim in CLAIMS]
+    assert [claim["statement"] for claim in answers["claims"]] == [claim.statement for claim in CLAIMS]
+    labels = {label for text in pages.values() for label in re.findall(r"^\((.+)\)=$", text, flags=re.M)}
+    linked = set(re.findall(r"\]\(#(.+?)\)", page))
+    assert len(linked) == len(METHODS)
+    assert linked <= labels
+
+
+def test_the_kept_record_confirms_every_order(answers: dict[str, Any]) -> None:
+    assert set(answers["proofs"]) == set(METHODS)
+    for name, record in METHODS.items():
+        proof = answers["proofs"][name]
+        assert (proof["proved"], proof["proved_order"]) == (True, record.order), name
+        of_it = [e for e in answers["convergence"] if e["method"] == name and e["kind"] != "ramp"]
+        before, last = (e["value"] for e in of_it[-2:])
+        slope, gaussian = math.log2(before / last), of_it[0]["kind"] == "gaussian"
+        order = record.order_in_law(gaussian)
+        # On a Gaussian a leading term may vanish; elsewhere the order is seen from both sides.
+        assert slope > order - 0.15 if gaussian else abs(slope - order) < 0.15, (name, slope)
+
+
+def test_what_is_predicted_is_measured(answers: dict[str, Any]) -> None:
+    ratios = {e["method"]: e["value"] / e["predicted"] for e in answers["convergence"] if e["predicted"] and e["value"]}
+    assert len(ratios) > 40
+    assert all(0.9 < ratio < 1.1 for ratio in ratios.values()), ratios
+
+
+def test_the_kept_record_is_found_again(answers: dict[str, Any]) -> None:
+    for kind, name in (("exact", "dpm-solver++-2m"), ("ramp", "exp-adams-2"), ("noise", "ddpm")):
+        old = [e for e in answers["convergence"] if (e["kind"], e["method"]) == (kind, name)]
+        new = records._measured(kind, [METHODS[name]])
+        for before, after in zip(old, new, strict=True):
+            assert (before["steps"], before["metric"]) == (after["steps"], after["metric"])
+            assert after["value"] == pytest.approx(before["value"], rel=1e-9)
+            assert after["predicted"] == (before["predicted"] and pytest.approx(before["predicted"], rel=1e-9))
+
+
+def test_a_record_of_other_generated_code_ends_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Assert that the record and the command that makes it anew are named, and that nothing is laid out."""
+    for file in (KEPT, VERIFIED):
+        with monkeypatch.context() as patched:
+            patched.setattr(records, "generated", lambda: "another")
+            with pytest.raises(InputError, match=re.escape(f"made anew by `{records.RENEW[file]}`")):
+                load(file)
+            assert build.main(tmp_path / "book") == 2
+        assert capsys.readouterr().err.count("\n") == 1
+        assert not (tmp_path / "book").exists()
+        assert load(file)["manifest"]["generated"]
+
+
+def test_a_picture_is_drawn_in_the_colour_of_the_text_and_said_in_words(answers: dict[str, Any]) -> None:
+    entries = [e for e in answers["convergence"] if e["method"] == "exp-adams-3"]
+    errors = error_picture(METHODS["exp-adams-3"], entries)
+    usable = answers["stability"]
+    stability = stability_picture(METHODS["exp-adams-3"], usable["exp-adams-3"], usable["ddim"])
+    for html, panels in ((errors, 1), (stability, 2)):
+        assert html.count("<svg") == panels
+        assert "currentColor" in html
+        assert INK not in html
+        assert "<?xml" not in html
+        assert 'role="img" aria-label=' in html
+    last = next(e["value"] for e in reversed(entries) if e["kind"] == "exact")
+    assert f"{last:.1e} at 640" in errors
+
+
+def test_no_result_is_typed_by_hand() -> None:
+    """Assert that what writes the pages of samplers holds no number with a point or an exponent in its texts."""
+    found = []
+    for file in sorted(Path(build.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found += [
+                    (file.name, text) for text in re.findall(r"(?<![.\w#])\d+\.\d+(?![fg\d])|\de[-+]\d", node.value)
+                ]
+    assert found == []
 
 
 def test_the_year_of_a_paper_is_in_its_entry() -> None:

@@ -9,7 +9,7 @@ import sympy as sp
 
 from ..exponential import one_node
 from ..frames import FRAMES, Frame
-from ..method import Method, Parameter, Row, named
+from ..method import FIRST, Method, Parameter, Row, named
 from ..methods import METHODS, SAMPLERS
 from ..notation import alpha, dalpha, dsigma, kappa, moments, next_alpha, next_sigma, sigma
 from ..phi import phi
@@ -181,6 +181,7 @@ def record(method: Method) -> str:
         *(["    equal_steps=True,"] if method.equal_steps else []),
         *(stochastic(method) if isinstance(method, Sampler) else stability(method)),
         *([f"    parameters=({', '.join(map(parameter, method.parameters))},),"] if method.parameters else []),
+        *([f'    since="{method.since}",'] if method.since != FIRST else []),
     ]
     return "Record(\n" + "\n".join(fields) + "\n)"
 
