@@ -78,17 +78,19 @@ def test_every_internal_link_leads_somewhere_and_nothing_is_fetched() -> None:
     assert (broken, fetched) == ([], [])
 
 
+def opened(address: str, profile: Path) -> subprocess.CompletedProcess[str]:
+    """The page as a browser has it once its scripts have run, and what it said."""
+    assert CHROMIUM is not None
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 @pytest.mark.parametrize("name", OPENED)
 def test_a_browser_renders_the_mathematics_and_does_not_complain(name: str, tmp_path: Path) -> None:
-    assert CHROMIUM is not None
-    done = subprocess.run(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path}", (SITE / name).as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+    done = opened((SITE / name).as_uri(), tmp_path)
     said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert [line for line in said if not any(word in line for word in OF_THE_THEME)] == []
     formulas = len(re.findall(r'class="math notranslate', done.stdout))
@@ -96,3 +98,26 @@ def test_a_browser_renders_the_mathematics_and_does_not_complain(name: str, tmp_
     assert formulas > 0 or name == "methods.html"
     assert rendered >= formulas
     assert "data-mjx-error" not in done.stdout
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+@pytest.mark.parametrize(
+    ("words", "page"), [("unipc-2", "methods/unipc-2.html"), ("dpm-solver%2B%2B-2m", "methods/dpm-solver-pp-2m.html")]
+)
+def test_the_search_finds_a_sampler(words: str, page: str, tmp_path: Path) -> None:
+    found = opened(f"{(SITE / 'search.html').as_uri()}?q={words}", tmp_path).stdout
+    (results,) = re.findall(r'<ul class="search".*?</ul>', found, flags=re.S)
+    first = re.search(r'href="([^"?]*)', results)
+    assert first is not None
+    assert first[1] == page
+
+
+def test_every_image_is_said_in_words() -> None:
+    """Assert that no image is left with the name of its file, or with nothing, as its description."""
+    unsaid = []
+    for path in sorted(p for p in SITE.rglob("*.html") if "_static" not in p.parts):
+        for image in re.findall(r"<img [^>]*>", path.read_text(encoding="utf-8")):
+            said = re.search(r'alt="([^"]*)"', image)
+            if said is None or len(said[1].split()) < 3:
+                unsaid.append((path.name, image))
+    assert unsaid == []

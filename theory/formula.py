@@ -111,7 +111,9 @@ def _row_latex(method: Method, k: int) -> tuple[str, list[str]]:
             where = [f"{name} &= {tex(weight)}" for name, (weight, _) in zip(named, terms, strict=True)]
         bracket = rf"\left[{inner}\right]"
     joint = gathered if gathered.startswith("-") else f"+ {gathered}"
-    return rf"{left} &= {carry} {joint}\, {bracket}{noise}", where
+    line = rf"{left} &= {carry} {joint}\, {bracket}"
+    broken = r" \\ &\quad" if noise and len(line + noise) > LONG else ""
+    return f"{line}{broken}{noise}", where
 
 
 def _noise(method: Method, k: int, index: str) -> str:
