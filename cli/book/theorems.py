@@ -17,7 +17,7 @@ def theorems(answers: dict[str, Any]) -> str:
         "Every identity that is proved here, then the order of every sampler. A link to one of them stays: it ends in "
         "the name of the claim, which is that of its proof in `theory/claims`. An identity is decided in exact "
         "algebra: its proof is a list of expressions that vanish, and of others that must not, so that a statement "
-        "which would hold of anything fails. The tests run every proof, and so do the chapters.",
+        "which would hold of anything fails. The tests run every proof.",
         "## Identities",
         *_claims(answers["claims"]),
         "## Orders",
