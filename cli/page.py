@@ -12,6 +12,7 @@ from ..numerics.conformance.verify import ranges
 from ..numerics.errors import InputError
 from ..numerics.studies.run import check_writable, write_text
 from .markup import scientific
+from .verification import MEANING
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8886; --off: #e5393522; }
@@ -23,14 +24,6 @@ th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.7rem; text-ali
 tr.off { background: var(--off); } .verdict { font-weight: 600; }
 svg { max-width: 100%; height: auto; background: #fff; }
 """
-MEANING = {
-    "error": "it could not be run",
-    "not-linear": "it has no table: what it computes is not linear in its inputs",
-    "non-finite": "a value is not finite on finite inputs",
-    "different-formula": "its rows are not those of the reference",
-    "identical": "its rows are those of the reference, to 1e-14 as shipped",
-    "roundoff": "its rows are those of the reference in float64; as shipped they differ by rounding",
-}
 
 
 def check(file: Path) -> None:

@@ -11,6 +11,14 @@ from .markup import number, scientific, table
 
 TABLE = "verification.md"
 DISCREPANCIES = "discrepancies.md"
+MEANING = {
+    "error": "it could not be run",
+    "not-linear": "it has no table: what it computes is not linear in its inputs",
+    "non-finite": "a value is not finite on finite inputs",
+    "different-formula": "its rows are not those of the reference",
+    "identical": "its rows are those of the reference, to 1e-14 as shipped",
+    "roundoff": "its rows are those of the reference in float64; as shipped they differ by rounding",
+}
 
 
 def write(answer: dict[str, Any], folder: Path) -> None:
@@ -29,8 +37,10 @@ def overview(answer: dict[str, Any]) -> str:
     parts = [
         "# Verification",
         _made(answer),
-        "The largest relative error of a row against the method's, as shipped and in float64; the order proved for "
-        "the method, the one that the name or the options of the implementation promise, and the one observed.",
+        "Every implementation was run on basis vectors, which gives its table row by row, and each row was compared "
+        "with the method's. *As shipped* and *in float64* are the largest relative errors of a row; then come the order "
+        "proved for the method, the one that the name or the options of the implementation promise, and the one observed.",
+        "\n".join(f"- *{verdict}*: {meaning}." for verdict, meaning in MEANING.items()),
         table(head, [row for _, row in rows]),
         "## Without a method to compare with",
         table(("implementation", "verdict", "why"), others) if others else "None.",
@@ -41,11 +51,29 @@ def overview(answer: dict[str, Any]) -> str:
 def discrepancies(answer: dict[str, Any]) -> str:
     """For each: library and version, what was run, the numbers, the proof, the repair and what it leads to."""
     parts = ["# Discrepancies", _made(answer)]
+    if answer["discrepancies"]:
+        head = ("implementation", "what deviates", "so changed it is")
+        parts += [
+            "What is not the method of its name, is not finite, or has less order than it promises. Each has its numbers, "
+            "the proof, and where one is known the smallest change that repairs it, tried on a copy in memory.",
+            table(head, [_line(entry) for entry in answer["discrepancies"]]),
+        ]
     for entry in answer["discrepancies"]:
         parts += _entry(entry)
     if not answer["discrepancies"]:
         parts.append("None.")
     return "\n\n".join(parts) + "\n"
+
+
+def _line(entry: dict[str, Any]) -> tuple[str, ...]:
+    kinds = ", ".join(dict.fromkeys(f["kind"] for f in entry["findings"] if f["kind"] != "roundoff"))
+    return f"`{entry['target']}`", kinds, "-" if entry["repair"] is None else _after(entry["repair"])
+
+
+def _after(repair: dict[str, Any]) -> str:
+    """What the repaired copy is."""
+    name = repair["after"]["reference"]
+    return f"`{name}`" if name else "finite, and no record of the catalogue"
 
 
 def _entry(entry: dict[str, Any]) -> Iterable[str]:
@@ -67,8 +95,7 @@ def _entry(entry: dict[str, Any]) -> Iterable[str]:
     after = repair["after"]
     error = f", {after['max_relative_error_float64']:.1e} in float64" if after["max_relative_error_float64"] else ""
     order = f", observed order {after['observed_order']:.2f}" if after["observed_order"] is not None else ""
-    name = f"`{after['reference']}`" if after["reference"] else "finite, and no record of the catalogue"
-    yield f"So changed in memory it is {name}: {after['verdict']}{error}{order}."
+    yield f"So changed in memory it is {_after(repair)}: {after['verdict']}{error}{order}."
 
 
 def _signed(sign: str, text: str) -> list[str]:
