@@ -38,8 +38,9 @@ def overview(answer: dict[str, Any]) -> str:
         "# Verification",
         _made(answer),
         "Every implementation was run on basis vectors, which gives its table row by row, and each row was compared "
-        "with the method's. *As shipped* and *in float64* are the largest relative errors of a row; then come the order "
-        "proved for the method, the one that the name or the options of the implementation promise, and the one observed.",
+        "with the method's. *As shipped* and *in float64* are the largest relative errors of a row; then come the "
+        "order proved for the method, the one that the name or the options of the implementation promise, and the one "
+        "observed.",
         "\n".join(f"- *{verdict}*: {meaning}." for verdict, meaning in MEANING.items()),
         table(head, [row for _, row in rows]),
         "## Without a method to compare with",
@@ -54,8 +55,8 @@ def discrepancies(answer: dict[str, Any]) -> str:
     if answer["discrepancies"]:
         head = ("implementation", "what deviates", "so changed it is")
         parts += [
-            "What is not the method of its name, is not finite, or has less order than it promises. Each has its numbers, "
-            "the proof, and where one is known the smallest change that repairs it, tried on a copy in memory.",
+            "What is not the method of its name, is not finite, or has less order than it promises. Each has its "
+            "numbers, the proof, and where one is known the smallest change that repairs it, tried on a copy in memory.",
             table(head, [_line(entry) for entry in answer["discrepancies"]]),
         ]
     for entry in answer["discrepancies"]:
