@@ -56,7 +56,7 @@ def discrepancies(answer: dict[str, Any]) -> str:
         head = ("implementation", "what deviates", "so changed it is")
         parts += [
             "What is not the method of its name, is not finite, or has less order than it promises. Each has its "
-            "numbers, the proof, and where one is known the smallest change that repairs it, tried on a copy in memory.",
+            "numbers, the proof, and where one is known the smallest repair, tried on a copy in memory.",
             table(head, [_line(entry) for entry in answer["discrepancies"]]),
         ]
     for entry in answer["discrepancies"]:
