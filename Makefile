@@ -27,11 +27,15 @@ book: export JUPYTERCACHE = _build/.jupyter_cache
 book: $(BOOK)  ## the book, into _build/html; chapters are executed, warnings are errors
 	@$(BIN)/python -m samplerproof.cli.book _build/source
 	@echo "chapters, as many at once as there are cores"
-	@grep -rl '{code-cell}' _build/source --include='*.md' | xargs sh -c 'echo y | $$0 notebook add -r myst_nb_md "$$@"' \
-	  $(BIN)/jcache > _build/execution.log 2>&1
+	@echo y | $(BIN)/jcache notebook clear -f > _build/execution.log 2>&1  # a chapter may have gone or changed its name
+	@grep -rl '{code-cell}' _build/source --include='*.md' | xargs $(BIN)/jcache notebook add -r myst_nb_md \
+	  >> _build/execution.log 2>&1
 	@$(BIN)/jcache project execute -e local-parallel -t 180 >> _build/execution.log 2>&1
 	@echo "pages"
+	@{ cat book/_toc.yml; find _build/source -name '*.md' | sort; } > _build/contents
+	@cmp -s _build/contents _build/contents-of-html || rm -rf _build/html  # the sidebar of every page lists all pages
 	@$(BIN)/jupyter-book build _build/source --path-output . --quiet -W -n --keep-going
+	@mv _build/contents _build/contents-of-html
 	@echo "written to _build/html/index.html"
 
 lint: $(READY) .lint  ## style, types, walls between the packages

@@ -59,7 +59,8 @@ class Cell:
 
 
 def cells(text: str) -> list[Cell]:
-    """The code cells of a MyST notebook; `:option:` lines at their top are left out.  ValueError: one does not end."""
+    """The code cells of a MyST notebook, without the options at their top: `:option:` lines, or YAML between two lines
+    of dashes.  ValueError: a cell does not end."""
     found: list[Cell] = []
     lines = iter(enumerate(text.splitlines(), start=1))
     for number, line in lines:
@@ -75,6 +76,9 @@ def cells(text: str) -> list[Cell]:
             raise ValueError(f"line {number}: a code cell that does not end")
         while body and re.match(r":[\w-]+:", body[0][1]):
             body.pop(0)
+        if body and body[0][1] == "---":
+            end = next(k for k, (_, inside) in enumerate(body) if k and inside == "---")
+            body = body[end + 1 :]
         first = body[0][0] if body else number
         found.append(Cell(len(found) + 1, first, "\n".join(code for _, code in body) + "\n"))
     return found
@@ -99,14 +103,22 @@ def broken(text: str) -> list[str]:
     cited = {key.strip() for group in re.findall(r"\{cite[:\w]*\}`([^`]*)`", text) for key in group.split(",")}
     labels = LABEL.findall(text)
     referred = set(re.findall(r"\{eq\}`([^`]*)`", text))
-    linked = {target for target in re.findall(r"\]\(([\w./-]+\.md)\)", text) if not (FOLDER / target).exists()}
+    # Links to other pages of the book, "../page.md", are checked where these are laid out: tests/cli/test_book.py.
+    linked = {target for target in re.findall(r"\]\(([\w-][\w./-]*\.md)\)", text) if not (FOLDER / target).exists()}
     linked |= set(re.findall(r"\]\(#([\w-]+)\)", text)) - set(re.findall(r"^\(([\w-]+)\)=$", text, flags=re.M))
     repeated = {label for label in labels if labels.count(label) > 1}
     return sorted({*(cited - keys), *(referred - set(labels)), *(set(labels) - referred), *linked, *repeated})
 
 
+def without_words(text: str) -> list[int]:
+    """The lines of code cells that draw and do not say, for who cannot see it, what is to be seen."""
+    opened = [(m.start(), m[0]) for m in re.finditer(r"^```\{code-cell\}.*?^```$", text, flags=re.M | re.S)]
+    wordless = [start for start, cell in opened if "plt.subplots(" in cell and not re.search(r"^    alt: ", cell, re.M)]
+    return [text.count("\n", 0, start) + 1 for start in wordless]
+
+
 def test_there_are_chapters() -> None:
-    assert len(NOTEBOOKS) >= 4
+    assert len(NOTEBOOKS) >= 9
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -120,13 +132,15 @@ def test_the_chapter_runs(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_chapter_is_whole(path: Path) -> None:
-    """Front matter with a kernel, one title, citations and references that resolve, lines of at most 120."""
+    """Front matter with a kernel, one title, citations and references that resolve, lines of at most 120, and words
+    for every picture."""
     text = path.read_text(encoding="utf-8")
     assert text.startswith(FRONT)
     prose = re.sub(r"^(`{3,}).*?^\1$", "", text, flags=re.M | re.S)
     assert len(re.findall(r"^# ", prose, flags=re.M)) == 1
     assert "## What to remember" in prose
     assert broken(text) == []
+    assert without_words(text) == []
     assert [line for line in text.splitlines() if len(line) > 120] == []
 
 
@@ -172,6 +186,18 @@ def test_a_broken_cell_is_reported_with_its_place(tmp_path: Path, bad: str, says
 def test_a_cell_that_does_not_end_is_refused() -> None:
     with pytest.raises(ValueError, match="line 2"):
         cells("text\n```{code-cell} ipython3\na = 1\n")
+
+
+def test_the_options_of_a_cell_are_no_code() -> None:
+    """Assert that lines are still those of the file, and that a picture without words is found."""
+    drawing = "figure, axes = plt.subplots()\n```\n"
+    worded = f"```{{code-cell}} ipython3\n---\nmystnb:\n  image:\n    alt: lines\n---\n{drawing}"
+    plain = f"```{{code-cell}} ipython3\n:tags: [x]\n\n{drawing}"
+    assert [(cell.line, cell.source.strip()) for cell in cells("\n" + worded + plain)] == [
+        (8, "figure, axes = plt.subplots()"),
+        (12, "figure, axes = plt.subplots()"),
+    ]
+    assert without_words("\n" + worded + plain) == [10]
 
 
 def test_planted_references_are_found() -> None:

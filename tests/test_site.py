@@ -17,7 +17,10 @@ import pytest
 
 SITE = Path(__file__).resolve().parents[1] / "_build" / "html"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-OPENED = ["index.html", "methods.html", "methods/dpm-solver-pp-2m.html", "chapters/weights.html", "notation.html"]
+OPENED = [
+    *("index.html", "methods.html", "methods/dpm-solver-pp-2m.html", "notation.html"),
+    *("chapters/what_a_sampler_is.html", "chapters/exponential_integrators.html"),
+]
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND"),

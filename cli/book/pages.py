@@ -83,7 +83,7 @@ def notation() -> str:
         table(("symbol", "in code", "meaning"), rows),
         "## Frames",
         r"In a frame the probability flow reads $dz/du = w\,F$ with $z = x/m$: its linear part is gone. "
-        "[The first chapter](chapters/frames_and_ddim.md) derives them.",
+        "[The chapter on frames](chapters/schedules_and_frames.md) derives them.",
         table(("frame", "scale $m$", "clock $u$", "prediction $F$", "weight $w$"), frames),
     ]
     return "\n\n".join(parts) + "\n"

@@ -212,4 +212,18 @@ CITATIONS: dict[str, str] = {
   eprint = {2409.18959},
   archiveprefix = {arXiv}
 }""",
+    "li2024minimal": r"""@misc{li2024minimal,
+  title = {Provable Acceleration for Diffusion Models under Minimal Assumptions},
+  author = {Li, Gen and Cai, Changxiao},
+  year = {2024},
+  eprint = {2410.23285},
+  archiveprefix = {arXiv}
+}""",
+    "li2025faster": r"""@misc{li2025faster,
+  title = {Faster Diffusion Models via Higher-Order Approximation},
+  author = {Li, Gen and Zhou, Yuchen and Wei, Yuting and Chen, Yuxin},
+  year = {2025},
+  eprint = {2506.24042},
+  archiveprefix = {arXiv}
+}""",
 }
