@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..numerics.conformance.answers import Verdict
 from ..numerics.conformance.verify import ranges
@@ -14,7 +15,10 @@ from ..numerics.studies.run import check_writable, write_text
 from .markup import scientific
 from .verification import MEANING
 
-STYLE = """
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CSS = """
 :root { color-scheme: light dark; --line: #8886; --off: #e5393522; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; overflow-wrap: anywhere; } h2 { font-size: 1.1rem; margin-top: 2rem; }
@@ -63,7 +67,7 @@ def page(verdict: Verdict) -> str:
     body = "\n".join(parts)
     return (
         "<!doctype html>\n<html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\n"
-        f"<title>{escape(verdict.target)}: {escape(verdict.verdict)}</title>\n<style>{STYLE}</style>\n{body}\n</html>\n"
+        f"<title>{escape(verdict.target)}: {escape(verdict.verdict)}</title>\n<style>{CSS}</style>\n{body}\n</html>\n"
     )
 
 
@@ -111,25 +115,30 @@ def _rows(verdict: Verdict) -> str:
 
 def _figure(verdict: Verdict) -> str:
     """The errors over N as inline SVG, with the proved order as a slope."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
-    from matplotlib.ticker import NullLocator
 
-    figure = Figure(figsize=(5.5, 3.6), layout="constrained")
-    axes = figure.add_subplot()
+    from ..numerics.studies.style import STYLE
+
+    text = io.StringIO()
+    with rc_context(STYLE):
+        figure = Figure(figsize=(5.5, 3.6), layout="constrained")
+        _plot(figure.add_subplot(), verdict)
+        figure.savefig(text, format="svg")
+    drawn = text.getvalue()
+    return f"<div role=img aria-label='error over steps'>{drawn[drawn.index('<svg') :]}</div>"
+
+
+def _plot(axes: Axes, verdict: Verdict) -> None:
     steps, errors = zip(*sorted(verdict.errors.items()), strict=True)
     axes.loglog(steps, errors, "o-", label="measured")
     order = verdict.nominal_order
     if order is not None:
         axes.loglog(steps, [errors[-1] * (steps[-1] / n) ** order for n in steps], ":", label=f"order {order}, proved")
-    axes.set_xlabel("steps N")
-    axes.set_ylabel("error")
+    axes.set(xlabel="steps N", ylabel="error")
     axes.set_xticks(steps, [str(n) for n in steps])
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.minorticks_off()
     axes.legend()
-    text = io.StringIO()
-    figure.savefig(text, format="svg")
-    drawn = text.getvalue()
-    return f"<div role=img aria-label='error over steps'>{drawn[drawn.index('<svg') :]}</div>"
 
 
 def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:

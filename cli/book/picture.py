@@ -20,7 +20,7 @@ from matplotlib.ticker import NullLocator
 from ...numerics.catalogue import METHODS
 from ...numerics.records import Record
 from ...numerics.stability import growth
-from ...numerics.studies.figures import COLOURS, GREY, STYLE
+from ...numerics.studies.style import COLOURS, GREY, STYLE
 from .measured import picture_file
 from .records import SCALES
 

@@ -1,8 +1,4 @@
-"""Convergence figures: error against number of steps, each line named at its end, with reference slopes.
-
-Colours are Okabe and Ito's, which the colour-blind can tell apart; markers differ as well, so that the figures
-survive a photocopy.
-"""
+"""Convergence figures: error against number of steps, each line named at its end, with reference slopes."""
 
 from __future__ import annotations
 
@@ -11,31 +7,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
-MARKERS = "os^Dv<>P"
-STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.labelsize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.5,
-    "lines.linewidth": 1.3,
-    "lines.markersize": 3.6,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "svg.hashsalt": "samplerproof",  # the same file for the same data
-}
-GREY = "#8A8A8A"
+from .style import COLOURS, GREY, MARKERS, STYLE
+
 End = tuple[float, float, str, str]  # where a line ends, its name and its colour
 
 

@@ -15,7 +15,8 @@ from matplotlib.lines import Line2D
 
 from ..catalogue import resolve
 from ..stability import growth, guided_gain, usable_steps
-from .figures import COLOURS, GREY, STYLE, name_ends, save
+from .figures import name_ends, save
+from .style import COLOURS, GREY, STYLE
 
 LineStyle: TypeAlias = Literal["-", "--", ":"]
 
