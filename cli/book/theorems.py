@@ -7,7 +7,10 @@ from typing import Any
 
 from ...numerics.catalogue import METHODS
 from ..markup import table
+from .records import ROOT
 from .text import plain, slug
+
+CHAPTERS = ROOT / "proofs_notebooks"
 
 
 def theorems(answers: dict[str, Any]) -> str:
@@ -17,7 +20,7 @@ def theorems(answers: dict[str, Any]) -> str:
         "Every identity that is proved here, then the order of every sampler. A link to one of them stays: it ends in "
         "the name of the claim, which is that of its proof in `theory/claims`. An identity is decided in exact "
         "algebra: its proof is a list of expressions that vanish, and of others that must not, so that a statement "
-        "which would hold of anything fails. The tests run every proof.",
+        "which would hold of anything fails. The tests run every proof, and so do the chapters that are named.",
         "## Identities",
         *_claims(answers["claims"]),
         "## Orders",
@@ -28,11 +31,14 @@ def theorems(answers: dict[str, Any]) -> str:
 
 
 def _claims(claims: Sequence[dict[str, Any]]) -> Iterator[str]:
+    chapters = {file.stem: file.read_text(encoding="utf-8") for file in sorted(CHAPTERS.glob("*.md"))}
     for claim in claims:
         also = f", and {claim['nonzero']} that must not vanish do not" if claim["nonzero"] else ""
         proof = f"Proof: {_expressions(claim['zero'])}{also}. {{cite:t}}`{claim['cite']}`"
         yield f"(claim-{claim['name']})=\n### `{claim['name']}`"
-        yield f"{plain(claim['statement'])}\n\n{proof}"
+        run = [f"[](chapters/{name}.md)" for name, text in chapters.items() if f'"{claim["name"]}"' in text]
+        where = f" Run in {' and in '.join(run)}." if run else ""
+        yield f"{plain(claim['statement'])}\n\n{proof}.{where}"
 
 
 def _expressions(count: int) -> str:
