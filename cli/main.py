@@ -207,3 +207,20 @@ def cite(
     from .cite import cite
 
     print(cite(names or []))
+
+
+@app.command()
+def train(
+    name: Annotated[str, typer.Argument(help="rings, digits, photos, digits-large or photos-large.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write to.  [default: results/checkpoints/<NAME>]")] = None,
+    device: Annotated[str, typer.Option(help="Where to train.")] = "cpu",
+) -> None:
+    """Train one of the project's own networks; a run that was cut short is taken up where it stopped."""
+    from . import show
+    from .train import train
+
+    folder = Path("results") / "checkpoints" / name if out is None else out
+    with show.progress("train") as progress:
+        record = train(name, folder, device, progress)
+    show.trained(record)
+    show.written(folder)

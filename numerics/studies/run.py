@@ -6,14 +6,13 @@ import csv
 import io
 import json
 import math
-import os
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .. import rates
-from ..errors import InputError
+from ..files import check_writable as check_writable
+from ..files import write_text as write_text
 from ..progress import Progress, silent
 from ..records import Record
 from .config import Study
@@ -55,26 +54,6 @@ def run(study: Study, out: Path, progress: Progress = silent) -> dict[str, Any]:
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
     write_text(out / "exponents.csv", _table(fits))
     return answer
-
-
-def check_writable(folder: Path, option: str = "--out") -> None:
-    """Make the folder if need be; InputError where no file can be made in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as fault:
-        raise InputError(option, str(folder), f"a folder that can be written ({fault.strerror})") from None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _records(problem: Problem, store: Store, progress: Progress) -> tuple[list[dict[str, Any]], int]:
