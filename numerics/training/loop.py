@@ -36,7 +36,8 @@ TOLD = 100  # steps between two points of the loss curve
 RANGE = (-7.0, 8.0)  # of lambda, in units of the data, that is trained on
 CENTRE, SPREAD = 1.0, 2.0  # of the half of the levels that are drawn where pictures take form
 AVERAGED = 0.999  # what an average of the weights keeps at a step
-VALIDATED = 64  # levels that every held-out sample may meet
+LEVELS = 16  # at which the held-out samples are met
+VALIDATED = 256  # of them
 
 
 @dataclass
@@ -159,23 +160,25 @@ def _generator(seed: int, *place: int) -> torch.Generator:
 
 
 @torch.no_grad()
-def validation(network: nn.Module, recipe: Recipe, held_out: Tensor) -> tuple[float, float]:
-    """The loss on held-out samples, at levels evenly over RANGE, and that of the trivial answer v = 0."""
-    generator = _generator(recipe.seed, 0, 0)
-    noise = torch.randn(held_out.shape, generator=generator)
-    lam = torch.linspace(*RANGE, VALIDATED)[torch.arange(len(held_out)) % VALIDATED]
+def validation(network: nn.Module, recipe: Recipe, held_out: Tensor) -> list[list[float]]:
+    """The loss on held-out samples by level: [lambda, loss, loss of the trivial answer v = 0], LEVELS over RANGE.
+
+    At both ends nothing can be known of v, and the two agree.
+    """
     where = next(network.parameters()).device
-    parts = []
-    for first in range(0, len(held_out), 256):
-        piece = slice(first, first + 256)
-        given = (held_out[piece] / recipe.sigma_data, noise[piece], lam[piece])
-        parts.append(losses(network, *(value.to(where) for value in given)))
-    ours, trivial = (float(torch.cat(column).mean()) for column in zip(*parts, strict=True))
-    return ours, trivial
+    generator = _generator(recipe.seed, 0, 0)
+    samples = held_out[:VALIDATED].to(where) / recipe.sigma_data
+    found = []
+    for level in torch.linspace(*RANGE, LEVELS).tolist():
+        noise = torch.randn(samples.shape, generator=generator).to(where)
+        both = losses(network, samples, noise, torch.full((len(samples),), level, device=where))
+        found.append([level, *(float(part.mean()) for part in both)])
+    return found
 
 
 def _record(recipe: Recipe, where: torch.device, network: nn.Module, held_out: Tensor, state: State) -> dict[str, Any]:
-    ours, trivial = validation(network, recipe, held_out)
+    levels = validation(network, recipe, held_out)
+    loss, trivial = (sum(level[k] for level in levels) / len(levels) for k in (1, 2))
     return {
         "command": f"samplerproof train {recipe.name}",
         **source(),
@@ -185,7 +188,7 @@ def _record(recipe: Recipe, where: torch.device, network: nn.Module, held_out: T
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type}, {platform.machine()}",
         "threads": torch.get_num_threads(),
         "seconds": round(state.seconds, 1),
-        "validation": {"loss": ours, "trivial": trivial},
+        "validation": {"loss": loss, "trivial": trivial, "levels": levels},
         "curve": state.curve,
     }
 
