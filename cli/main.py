@@ -130,6 +130,8 @@ def study(
     file: Annotated[Path, typer.Argument(help="A study file, in TOML.")],
     json: Json = False,
     out: Annotated[Path | None, typer.Option(help="Folder to write to.  [default: results/<file stem>]")] = None,
+    device: Annotated[str, typer.Option(help="Where a network computes.")] = "cpu",
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Read a network's pickled weights.")] = False,
 ) -> None:
     """Measure your target, on your grid, with your methods; or, by [verification], verify a list of samplers."""
     from ..numerics.studies.config import Verification, read
@@ -142,7 +144,7 @@ def study(
         _verification(wanted, folder, json)
         return
     with show.progress("study") as progress:
-        answer = run(wanted, folder, progress)
+        answer = run(wanted, folder, progress, allow_pickle, device)
     if json:
         show.json(answer)
     else:

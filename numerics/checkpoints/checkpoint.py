@@ -53,6 +53,7 @@ class Checkpoint:
         device, and the answer is as x is; the casts are made here and nowhere else.
         """
         network = copy.deepcopy(self.network).to(device=device, dtype=dtype).eval().requires_grad_(False)
+        layout = torch.channels_last if len(self.shape) == 3 else torch.preserve_format  # twice as fast in float64
 
         def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
             lam = clock(at)
@@ -61,7 +62,7 @@ class Checkpoint:
             y = x * scale
             told = torch.full((len(x),), native.t, dtype=dtype, device=device)
             with torch.no_grad():
-                value = network(y.to(device=device, dtype=dtype), told)
+                value = network(y.to(device=device, dtype=dtype, memory_format=layout), told)
             p, q = GIVES[self.gives](native)
             there = native._replace(dalpha=p, dsigma=q)
             value = value.to(device=x.device, dtype=x.dtype)

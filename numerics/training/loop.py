@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from ..checkpoints import own
 from ..checkpoints.described import FILE
+from ..devices import device_of
 from ..errors import InputError, SamplingError
 from ..files import check_writable, write_text
 from ..progress import Progress, silent
@@ -103,17 +104,6 @@ def _sizes(recipe: Recipe) -> own.Network:
     return own.Network(
         architecture=recipe.architecture, widths=list(recipe.widths), told=recipe.told, patch=recipe.patch
     )
-
-
-def device_of(name: str) -> torch.device:
-    """The device of that name; InputError if it is not here."""
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as fault:
-        here = "cpu, cuda" if torch.cuda.is_available() else "cpu"
-        raise InputError("--device", name, f"a device of this machine: {here} ({str(fault).splitlines()[0]})") from None
-    return device
 
 
 def losses(network: nn.Module, samples: Tensor, noise: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
