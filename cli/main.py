@@ -69,6 +69,8 @@ def main(
 @app.command()
 def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and steps, for a first look.")] = False,
+    with_checkpoints: Annotated[bool, typer.Option("--with-checkpoints", help="The studies on networks, too.")] = False,
+    device: Annotated[str, typer.Option(help="Where networks compute.")] = "cpu",
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("results"),
 ) -> None:
     """Write the convergence figures, tables and records, with a manifest."""
@@ -76,7 +78,7 @@ def reproduce(
     from .reproduce import reproduce
 
     with show.progress("reproduce") as progress:
-        answer = reproduce(out, quick, progress)
+        answer = reproduce(out, quick, progress, with_checkpoints, device)
     show.exponents(answer["exponents"])
     show.written(out)
 

@@ -160,6 +160,13 @@ class NetworkMeasurement:
             write_bytes(path, save({"flow": end.contiguous()}))
             return end
 
+    def size(self) -> float:
+        """The root mean square of what the reference ends in, that relative errors are measured against."""
+        grid = self.problem.grids[max(self.problem.grids)]
+        ends = (grid.point(0), grid.point(grid.steps))
+        squares = [self.reference(piece, *ends).square().flatten(1).sum(1) for piece in self.pieces()]
+        return math.sqrt(float(torch.cat(squares).mean()))
+
     def reference_error(self) -> dict[str, float]:
         """How far the reference lies from a looser one: root mean square over the first piece, on the longest grid."""
         grid = self.problem.grids[max(self.problem.grids)]
