@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..catalogue import resolve
 from ..checkpoints.load import load
 from ..laws.gaussian import Gaussian, w2
 from ..training.data import Data, digits
@@ -87,7 +88,7 @@ def distances(
     classifier, right = trained(data)
     goal = moments(classifier, data.train)
     rows = []
-    wanted = [("as good as exact", FINE[0], FINE[1] * 3)]
+    wanted = [("as good as exact", FINE[0], FINE[1] * resolve(FINE[0]).nfe_per_step)]
     wanted += [(method, method, evaluations) for method in methods for evaluations in EVALUATIONS]
     for label, method, evaluations in wanted:
         way = grid_for(method, evaluations, told, spaced)

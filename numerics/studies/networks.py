@@ -127,9 +127,7 @@ class NetworkMeasurement:
 
     def sampled(self, tableau: Tableau, grid: Grid, piece: range) -> Tensor:
         """What the sampler makes of a piece."""
-        source = grid.point(0)
-        start = [self.start(piece, source)]
-        start += [self.reference(piece, source, grid.point(n)) for n in range(1, tableau.given)]
+        start = self.given(tableau, grid, piece)
         share = self._share or len(piece)
         parts = [
             sample(self.denoise, [vector[first : first + share] for vector in start], tableau)
@@ -140,14 +138,21 @@ class NetworkMeasurement:
             raise SamplingError("the sample is not finite")
         return y
 
-    def reference(self, piece: range, source: Point, to: Point, rtol: float = RTOL) -> Tensor:
-        """The fine flow of a piece's start samples, from before or computed now."""
+    def given(self, tableau: Tableau, grid: Grid, piece: range) -> list[Tensor]:
+        """The vectors that a run starts from: samples of the noise, and what the reference makes of them."""
+        return [self.reference(piece, *grid.points[: n + 1]) for n in range(tableau.given)]
+
+    def reference(self, piece: range, *way: Point, rtol: float | None = None) -> Tensor:
+        """The fine flow of a piece's start samples along some points, from before or computed now; rtol: RTOL."""
+        if len(way) == 1:
+            return self.start(piece, way[0])
+        rtol = RTOL if rtol is None else rtol
         spec = {
             "checkpoint": self.problem.checkpoint.sha256,
             "seed": self.problem.study.run.seed,
             "piece": [piece.start, piece.stop],
-            "ends": [source[:2], to[:2]],
-            "std": self.problem.schedule and self.problem.schedule.prior_std(source),
+            "way": [point[:2] for point in way],
+            "std": self.problem.schedule and self.problem.schedule.prior_std(way[0]),
             "rtol": rtol,
             "code": fingerprint(),
         }
@@ -155,7 +160,8 @@ class NetworkMeasurement:
         try:
             return load_file(path)["flow"]
         except (OSError, SafetensorError, KeyError):
-            (end,) = reference_flow(self.denoise, self.start(piece, source), source, [to], rtol)
+            x = self.reference(piece, *way[:-1], rtol=rtol)
+            (end,) = reference_flow(self.denoise, x, way[-2], way[-1:], rtol)
             self._folder.mkdir(exist_ok=True)
             write_bytes(path, save({"flow": end.contiguous()}))
             return end
@@ -171,7 +177,7 @@ class NetworkMeasurement:
         """How far the reference lies from a looser one: root mean square over the first piece, on the longest grid."""
         grid = self.problem.grids[max(self.problem.grids)]
         ends, piece = (grid.point(0), grid.point(grid.steps)), next(self.pieces())
-        off = self.reference(piece, *ends) - self.reference(piece, *ends, LOOSE)
+        off = self.reference(piece, *ends) - self.reference(piece, *ends, rtol=LOOSE)
         return {
             "rtol": RTOL,
             "compared_with": LOOSE,

@@ -24,7 +24,7 @@ from .figures import STYLE, save
 
 EVALUATIONS = (5, 10, 20)
 ACROSS = 6  # samples of each
-FINE = ("dpm-solver++-3s", 60)  # sampler and steps of what stands above, as good as exact here
+FINE = ("dpm-solver++-3s", 20)  # sampler and steps of what stands above, as good as exact here
 
 
 def grid_for(method: str, evaluations: int, told: Mapping[str, Any], spaced: Mapping[str, Any]) -> Grid | None:

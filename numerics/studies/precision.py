@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..checkpoints.checkpoint import Checkpoint
 from ..denoisers import Denoiser
@@ -60,6 +61,7 @@ def floors(study: NetworkStudy, folder: Path, store: Store, device: torch.device
     """
     problem = prepare_network(study)
     measurement = NetworkMeasurement(problem, folder, device)
+    exact: dict[int, Tensor] = {}
     rows = []
     for name, dtype in DTYPES.items():
         for cause, (denoise, state) in causes(problem.checkpoint, dtype, device).items():
@@ -69,7 +71,7 @@ def floors(study: NetworkStudy, folder: Path, store: Store, device: torch.device
                 spec |= {"sha256": problem.checkpoint.sha256, "code": fingerprint(), "method": METHOD}
                 found = store.get(spec)
                 if found is None:
-                    error, apart = _distances(measurement, denoise, state, steps)
+                    error, apart = _distances(measurement, denoise, state, steps, exact)
                     found = Value(steps, error, floor=apart).finite
                     store.put([(spec, found)])
                 row = {"network": problem.checkpoint.name, "method": METHOD, "dtype": name, "cause": cause}
@@ -78,18 +80,19 @@ def floors(study: NetworkStudy, folder: Path, store: Store, device: torch.device
 
 
 def _distances(
-    measurement: NetworkMeasurement, denoise: Denoiser, state: torch.dtype, steps: int
+    measurement: NetworkMeasurement, denoise: Denoiser, state: torch.dtype, steps: int, exact: dict[int, Tensor]
 ) -> tuple[float, float]:
-    """How far a run in low precision comes from the reference, and from the run in float64; NaN where it diverged."""
-    grid = measurement.problem.grids[steps]
-    tableau, piece = tabulate(METHOD, grid, measurement.problem.study.run.start), next(measurement.pieces())
-    source = grid.point(0)
-    start = [measurement.start(piece, source)]
-    start += [measurement.reference(piece, source, grid.point(n)) for n in range(1, tableau.given)]
-    end = measurement.reference(piece, source, grid.point(steps))
-    precise = measurement.sampled(tableau, grid, piece)
+    """How far a run in low precision comes from the reference, and from the run in float64; NaN where it diverged.
+
+    exact: the runs in float64 by steps, filled when they are needed.
+    """
+    grid, piece = measurement.problem.grids[steps], next(measurement.pieces())
+    tableau = tabulate(METHOD, grid, measurement.problem.study.run.start)
+    end = measurement.reference(piece, grid.point(0), grid.point(steps))
+    if steps not in exact:
+        exact[steps] = measurement.sampled(tableau, grid, piece)
     try:
-        low = sample(denoise, start, tableau, dtype=state).double()
+        low = sample(denoise, measurement.given(tableau, grid, piece), tableau, dtype=state).double()
     except SamplingError:
         return math.nan, math.nan
-    return trajectory(low, end), trajectory(low, precise)
+    return trajectory(low, end), trajectory(low, exact[steps])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import networks
 import pytest
@@ -105,6 +106,13 @@ def test_ends_are_those_of_a_posterior_mean():
     clean, noisy = networks.point(7.5), networks.point(-5.0)
     assert (denoise(x, clean, "data") - x).abs().max() < 5e-3
     assert (denoise(x, noisy, "noise") - x).abs().max() < 0.05
+
+
+def test_a_wheel_takes_every_kept_file_along():
+    """Assert that what lies in kept is what the pattern in pyproject.toml names, no deeper and no higher."""
+    pattern = 'checkpoints" = ["kept/*/*"]'
+    assert pattern in (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
+    assert {len(path.relative_to(KEPT).parts) for path in KEPT.rglob("*") if path.is_file()} == {2}
 
 
 # what is wrong with the files -> how the folder is made wrong, what is said
