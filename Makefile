@@ -58,7 +58,7 @@ $(READY): pyproject.toml
 	@echo "  torch"
 	@$(BIN)/pip show -q torch 2> /dev/null || $(BIN)/pip install -qq --disable-pip-version-check torch==2.13.0
 	@echo "  samplerproof and what it needs"
-	@$(BIN)/pip install -qq --disable-pip-version-check -e '.[test,peers]'
+	@$(BIN)/pip install -qq --disable-pip-version-check -e '.[test,peers,training]'
 	@echo "  k-diffusion, its samplers without what its training needs"
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps k-diffusion==0.1.1.post1
 	@touch $@

@@ -69,6 +69,8 @@ def main(
 @app.command()
 def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and steps, for a first look.")] = False,
+    with_checkpoints: Annotated[bool, typer.Option("--with-checkpoints", help="The studies on networks, too.")] = False,
+    device: Annotated[str, typer.Option(help="Where networks compute.")] = "cpu",
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("results"),
 ) -> None:
     """Write the convergence figures, tables and records, with a manifest."""
@@ -76,7 +78,7 @@ def reproduce(
     from .reproduce import reproduce
 
     with show.progress("reproduce") as progress:
-        answer = reproduce(out, quick, progress)
+        answer = reproduce(out, quick, progress, with_checkpoints, device)
     show.exponents(answer["exponents"])
     show.written(out)
 
@@ -130,6 +132,8 @@ def study(
     file: Annotated[Path, typer.Argument(help="A study file, in TOML.")],
     json: Json = False,
     out: Annotated[Path | None, typer.Option(help="Folder to write to.  [default: results/<file stem>]")] = None,
+    device: Annotated[str, typer.Option(help="Where a network computes.")] = "cpu",
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Read a network's pickled weights.")] = False,
 ) -> None:
     """Measure your target, on your grid, with your methods; or, by [verification], verify a list of samplers."""
     from ..numerics.studies.config import Verification, read
@@ -142,7 +146,7 @@ def study(
         _verification(wanted, folder, json)
         return
     with show.progress("study") as progress:
-        answer = run(wanted, folder, progress)
+        answer = run(wanted, folder, progress, allow_pickle, device)
     if json:
         show.json(answer)
     else:
@@ -207,3 +211,20 @@ def cite(
     from .cite import cite
 
     print(cite(names or []))
+
+
+@app.command()
+def train(
+    name: Annotated[str, typer.Argument(help="rings, digits, photos, digits-large or photos-large.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write to.  [default: results/checkpoints/<NAME>]")] = None,
+    device: Annotated[str, typer.Option(help="Where to train.")] = "cpu",
+) -> None:
+    """Train one of the project's own networks; a run that was cut short is taken up where it stopped."""
+    from . import show
+    from .train import train
+
+    folder = Path("results") / "checkpoints" / name if out is None else out
+    with show.progress("train") as progress:
+        record = train(name, folder, device, progress)
+    show.trained(record)
+    show.written(folder)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..numerics.conformance.answers import Verdict
 from ..numerics.conformance.verify import ranges
 from ..numerics.errors import InputError
-from ..numerics.studies.run import check_writable, write_text
+from ..numerics.files import check_writable, write_text
 from .markup import scientific
 from .verification import MEANING
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..numerics.files import check_writable, write_text
 from ..numerics.progress import Progress, silent
 from ..numerics.studies.alternating import run_alternating
 from ..numerics.studies.bounds import FIXED_TIME, M1, VP_LINEAR, run_bounds
@@ -15,7 +16,7 @@ from ..numerics.studies.config import parse
 from ..numerics.studies.figures import draw
 from ..numerics.studies.manifest import manifest
 from ..numerics.studies.predictions import predictions
-from ..numerics.studies.run import check_writable, run, write_text
+from ..numerics.studies.run import run
 from ..numerics.studies.stability import draw_stability
 from ..numerics.studies.store import opened
 from . import bounds, tables
@@ -143,8 +144,12 @@ def pointed(study: str, quick: bool) -> dict[str, Any]:
     }
 
 
-def reproduce(out: Path, quick: bool, progress: Progress = silent) -> dict[str, Any]:
+def reproduce(
+    out: Path, quick: bool, progress: Progress = silent, with_checkpoints: bool = False, device: str = "cpu"
+) -> dict[str, Any]:
     """Run every study, draw the figures, write the tables, the records and a manifest into `out`.
+
+    with_checkpoints: those on networks too, which compute on that device.
 
     Finished runs are kept, study by study, and not computed again.  Returns what records.json holds.
     Raises InputError where `out` cannot be written.
@@ -176,12 +181,14 @@ def reproduce(out: Path, quick: bool, progress: Progress = silent) -> dict[str, 
     for stem, panels in panels_of.items():
         draw(panels, out / stem)
     draw_stability(out / "stability")
+    on_networks = _with_checkpoints(out, quick, progress, device) if with_checkpoints else {}
     answer = {
         "records": [{"study": name, **r} for name, a in both.items() for r in a["records"]],
         "exponents": rows,
         "findings": found,
         "bounds": {"records": measured, "exponents": compared},
         "manifest": {**manifest(0, started), "quick": quick, "studies": {**wanted, ALTERNATING: uneven}},
+        **on_networks,
     }
     write_text(out / "exponents.md", tables.markdown(rows))
     write_text(out / "findings.md", told(found))
@@ -189,6 +196,17 @@ def reproduce(out: Path, quick: bool, progress: Progress = silent) -> dict[str, 
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
     write_text(out / "manifest.json", json.dumps(answer["manifest"], indent=1) + "\n")
     return answer
+
+
+def _with_checkpoints(out: Path, quick: bool, progress: Progress, device: str) -> dict[str, Any]:
+    """The set study on networks, its table and figure."""
+    from ..numerics.studies.checkpoints import run_checkpoints
+    from . import checkpoints
+
+    found = run_checkpoints(out / "checkpoints", quick, progress, device)
+    draw(checkpoints.panels(found), out / "checkpoints")
+    write_text(out / "checkpoints.md", checkpoints.markdown(found))
+    return {"checkpoints": found}
 
 
 def _part(progress: Progress, before: int, total: int, study: str) -> Callable[[int, int, str], None]:

@@ -132,6 +132,13 @@ def verification(answer: dict[str, Any]) -> None:
     _print(table)
 
 
+def trained(record: dict[str, Any]) -> None:
+    """What a network has learned, and what that took."""
+    loss, trivial = (record["validation"][key] for key in ("loss", "trivial"))
+    print(f"{record['parameters']} parameters, {record['seconds']:.0f} s on {record['device']}")
+    print(f"loss on held-out data {loss:.4f}; of the trivial predictor {trivial:.4f}")
+
+
 def written(folder: Path) -> None:
     """Where the files are."""
     print(f"written to {folder}/")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..numerics.studies.run import write_text
+from ..numerics.files import write_text
 from .markup import number, scientific, table
 
 TABLE = "verification.md"

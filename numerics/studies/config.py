@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -61,33 +61,51 @@ class Run(_Table):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
 
-class Study(_Table):
-    """A whole study file. The schedule "li" brings its own grid; every other one needs [grid]."""
+class Network(_Table):
+    """A network in place of a mixture: a folder, or the name of a checkpoint of ours (checkpoints/load.py)."""
 
-    target: Target
+    checkpoint: str
+
+
+class _Whole(_Table):
+    """What every study file has. The schedule "li" brings its own grid; every other one needs [grid]."""
+
     schedule: Choice
     grid: Choice | None = None
     run: Run
 
-    @model_validator(mode="before")
-    @classmethod
-    def _one_target(cls, data: Any) -> Any:
-        target = data.get("target")
-        if isinstance(target, dict) and "checkpoint" in target:
-            raise InputError(
-                "target.checkpoint",
-                target["checkpoint"],
-                "networks are not available in this version; give weights, means and stds or covariances",
-            )
-        return data
-
     @model_validator(mode="after")
-    def _one_grid(self) -> Study:
+    def _one_grid(self) -> Self:
         if self.schedule.kind == "li" and self.grid is not None:
             raise InputError("grid.kind", self.grid.kind, 'schedule "li" brings its own grid; leave [grid] out')
         if self.schedule.kind != "li" and self.grid is None:
             raise InputError("grid", NOTHING, f"schedule {self.schedule.kind!r} needs a [grid]")
         return self
+
+
+class Study(_Whole):
+    """A whole study file about a mixture."""
+
+    target: Target
+
+
+class NetworkStudy(_Whole):
+    """A whole study file about a network, whose start law is the schedule's Gaussian: no other is known."""
+
+    target: Network
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_exact_law(cls, data: Any) -> Any:
+        for key, value in data["target"].items():
+            if key != "checkpoint":
+                raise InputError(f"target.{key}", value, "a checkpoint stands alone; leave it out")
+        run = data.get("run")
+        if not isinstance(run, dict):
+            return data
+        if run.get("init") == "exact":
+            raise InputError("run.init", "exact", 'the law of a network is not known; give "normal" or leave it out')
+        return {**data, "run": {"init": "normal", **run}}
 
 
 class Verification(_Table):
@@ -118,7 +136,7 @@ class _Nothing:
 NOTHING = _Nothing()
 
 
-def read(path: Path) -> Study | Verification:
+def read(path: Path) -> Study | NetworkStudy | Verification:
     """The study in a TOML file; InputError, one line, for a file that cannot be read or any fault in it."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -129,12 +147,20 @@ def read(path: Path) -> Study | Verification:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
         raise InputError("FILE", str(path), f"valid TOML ({_one_line(str(fault))})") from None
-    return _validated(VerificationFile, data).verification if "verification" in data else parse(data)
+    if "verification" in data:
+        return _validated(VerificationFile, data).verification
+    target = data.get("target")
+    return parse_network(data) if isinstance(target, dict) and "checkpoint" in target else parse(data)
 
 
 def parse(data: dict[str, Any]) -> Study:
-    """The study in a TOML document already read; InputError for the first fault."""
+    """The study of a mixture in a TOML document already read; InputError for the first fault."""
     return _validated(Study, data)
+
+
+def parse_network(data: dict[str, Any]) -> NetworkStudy:
+    """The study of a network in a TOML document already read; InputError for the first fault."""
+    return _validated(NetworkStudy, data)
 
 
 def _validated(model: type[_AnyModel], data: dict[str, Any]) -> _AnyModel:

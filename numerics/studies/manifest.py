@@ -43,16 +43,20 @@ def generated() -> str:
     return digest.hexdigest()
 
 
+def source() -> dict[str, Any]:
+    """The versions of what computes, and the commit; dirty: whether the sources differ from it."""
+    commit = _git("rev-parse", "HEAD")
+    dirty = None if commit is None else bool(_git("status", "--porcelain"))
+    return {"versions": versions(), "commit": commit, "dirty": dirty}
+
+
 def manifest(seed: int, started: datetime) -> dict[str, Any]:
     """The part of a manifest that every run shares; started: an aware time, from which seconds are counted."""
-    commit = _git("rev-parse", "HEAD")
     return {
-        "versions": versions(),
+        **source(),
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
-        "commit": commit,
-        "dirty": None if commit is None else bool(_git("status", "--porcelain")),
         "fingerprint": fingerprint(),
         "generated": generated(),
         "seed": seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from ..records import Record
 from ..schedules import Schedule, schedule
 from ..tableau import tabulate
 from ..targets.mixture import GaussianMixture
-from .config import NOTHING, Choice, Study
+from .config import NOTHING, Choice, NetworkStudy, Study
 from .routes import ESTIMATED, check_metrics
 
 LI = "li"  # discrete: a schedule and a grid in one
@@ -53,15 +53,28 @@ def prepare(study: Study) -> Problem:
     """Build everything a study names; InputError, with the field as it stands in the file, before anything runs."""
     run, target = study.run, study.target
     mixture = GaussianMixture(target.weights, target.means, target.stds, target.covariances)
-    methods = _methods(run.methods)
+    methods = methods_of(run.methods)
     check_metrics(run.metrics, mixture, methods)
-    made = None if study.schedule.kind == LI else _schedule(study.schedule)
-    grids = {steps: _grid(study, made, steps) for steps in run.steps}
+    made, grids = grids_of(study)
     for made_grid in grids.values():
         for end in (made_grid.point(0), made_grid.point(made_grid.steps)):
             with _fields({"at": "target, at (alpha, sigma)"}):
                 mixture.marginal(end)
-    shortest = grids[min(grids)]
+    check_methods(study, methods, grids)
+    return Problem(study, mixture, made, grids, methods, _count(study, mixture.dim))
+
+
+def grids_of(study: Study | NetworkStudy) -> tuple[Schedule | None, dict[int, Grid]]:
+    """The schedule (None for a discrete one) and the grids by number of steps."""
+    made = None if study.schedule.kind == LI else _schedule(study.schedule)
+    return made, {steps: _grid(study, made, steps) for steps in study.run.steps}
+
+
+def check_methods(
+    study: Study | NetworkStudy, methods: Sequence[tuple[str, Record]], grids: Mapping[int, Grid]
+) -> None:
+    """InputError for the first method that cannot run on the shortest grid, or not from these start values."""
+    run, shortest = study.run, grids[min(grids)]
     for n, (name, record) in enumerate(methods):
         with _fields({"steps": "run.steps", "grid": "grid", "start": "run.start"}):
             tableau = tabulate(record.name, shortest, run.start)
@@ -71,10 +84,9 @@ def prepare(study: Study) -> Problem:
             raise InputError(
                 "run.start", run.start, f"{name!r} is stochastic, and has no exact start values; give ramp"
             )
-    return Problem(study, mixture, made, grids, methods, _count(study, mixture.dim))
 
 
-def _methods(names: list[str]) -> tuple[tuple[str, Record], ...]:
+def methods_of(names: list[str]) -> tuple[tuple[str, Record], ...]:
     methods: dict[str, tuple[str, Record]] = {}
     for n, name in enumerate(names):
         record = resolve(name, f"run.methods[{n}]")
@@ -110,7 +122,7 @@ def _schedule(choice: Choice) -> Schedule:
     return schedule(choice.kind, **choice.parameters)
 
 
-def _grid(study: Study, made: Schedule | None, steps: int) -> Grid:
+def _grid(study: Study | NetworkStudy, made: Schedule | None, steps: int) -> Grid:
     with _fields({"steps": "run.steps", "t": "grid"}):
         if made is None:
             _check_keys("schedule", study.schedule, LI_PARAMETERS)

@@ -6,41 +6,65 @@ import csv
 import io
 import json
 import math
-import os
-import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from .. import rates
+from ..devices import device_of
 from ..errors import InputError
+from ..files import check_writable, write_text
 from ..progress import Progress, silent
 from ..records import Record
-from .config import Study
+from .config import NetworkStudy, Study
 from .manifest import fingerprint, manifest
 from .measure import Measurement
+from .networks import NetworkMeasurement, NetworkProblem, prepare_network
 from .problem import LI, Problem, prepare
 from .routes import ESTIMATED
-from .store import Store, opened
+from .store import Store, Value, opened
 
 
-def run(study: Study, out: Path, progress: Progress = silent) -> dict[str, Any]:
+class Measures(Protocol):
+    """What runs a sampler, and gives a value for every metric wanted."""
+
+    def measure(self, record: Record, steps: int, wanted: Sequence[str], /) -> dict[str, Value]: ...
+
+
+def run(
+    study: Study | NetworkStudy, out: Path, progress: Progress = silent, allow_pickle: bool = False, device: str = "cpu"
+) -> dict[str, Any]:
     """Run a study in the folder `out`, which is made if it is not there.
 
     Returns {"records", "fits", "manifest"} as JSON will hold them, and writes the same to records.json, the fits to
-    exponents.csv; records.sqlite keeps each finished run at once.  Raises InputError before anything is computed.
+    exponents.csv; records.sqlite keeps each finished run at once.  allow_pickle, device: for a network's weights, and
+    where it computes.  Raises InputError before anything is computed.
     """
     started = datetime.now(UTC)
-    problem = prepare(study)
+    where = device_of(device)
+    if isinstance(study, Study) and where.type != "cpu":
+        raise InputError("--device", device, "cpu; only networks compute elsewhere")
+    problem = prepare(study) if isinstance(study, Study) else prepare_network(study, allow_pickle)
     check_writable(out)
+    measurement = Measurement(problem) if isinstance(problem, Problem) else NetworkMeasurement(problem, out, where)
     with opened(out) as store:
-        records, computed = _records(problem, store, progress)
-    echo = {
+        records, computed = _records(problem, measurement, store, progress)
+    echo: dict[str, Any] = {
         "target": study.target.model_dump(exclude_none=True),
         "schedule": study.schedule.model_dump(),
         "grid": None if study.grid is None else study.grid.model_dump(),
         "run": {**study.run.model_dump(exclude={"samples"}), "points": problem.count},
     }
+    if isinstance(measurement, NetworkMeasurement):
+        echo |= {
+            "checkpoint": {
+                "folder": str(measurement.problem.checkpoint.folder),
+                "sha256": measurement.problem.checkpoint.sha256,
+            },
+            "reference": measurement.reference_error(),
+        }
+        echo |= {"device": str(where)}
     fits = _fits(problem, records)
     answer = {
         "records": records,
@@ -57,29 +81,11 @@ def run(study: Study, out: Path, progress: Progress = silent) -> dict[str, Any]:
     return answer
 
 
-def check_writable(folder: Path, option: str = "--out") -> None:
-    """Make the folder if need be; InputError where no file can be made in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as fault:
-        raise InputError(option, str(folder), f"a folder that can be written ({fault.strerror})") from None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _records(problem: Problem, store: Store, progress: Progress) -> tuple[list[dict[str, Any]], int]:
+def _records(
+    problem: Problem | NetworkProblem, measurement: Measures, store: Store, progress: Progress
+) -> tuple[list[dict[str, Any]], int]:
     """The records in the order of the file, and how many of them were computed now."""
-    run, measurement = problem.study.run, Measurement(problem)
+    run = problem.study.run
     runs = [(name, record, steps) for name, record in problem.methods for steps in run.steps]
     records: list[dict[str, Any]] = []
     computed = 0
@@ -103,12 +109,16 @@ def _records(problem: Problem, store: Store, progress: Progress) -> tuple[list[d
     return records, computed
 
 
-def _spec(problem: Problem, record: Record, steps: int, metric: str) -> dict[str, Any]:
+def _spec(problem: Problem | NetworkProblem, record: Record, steps: int, metric: str) -> dict[str, Any]:
     """Everything that determines one value, defaults filled in and the source code included."""
     study = problem.study
     schedule = study.schedule.parameters if problem.schedule is None else problem.schedule.parameters
     return {
-        "target": study.target.model_dump(exclude_none=True),
+        "target": (
+            study.target.model_dump(exclude_none=True)
+            if isinstance(problem, Problem)
+            else {"sha256": problem.checkpoint.sha256}  # wherever the folder lies
+        ),
         "schedule": {"kind": study.schedule.kind, **schedule},
         "grid": None if study.grid is None else study.grid.model_dump(),
         "method": record.name,
@@ -122,7 +132,7 @@ def _spec(problem: Problem, record: Record, steps: int, metric: str) -> dict[str
     }
 
 
-def _fits(problem: Problem, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _fits(problem: Problem | NetworkProblem, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Exponents a in N^-a; null where fewer than three values are there to fit.
 
     On Li et al.'s schedule with T = N + 1 levels a step is ~ log T / T: an order p shows as (log T)^{p+1} / T^p, or
@@ -144,7 +154,8 @@ def _fits(problem: Problem, records: list[dict[str, Any]]) -> list[dict[str, Any
                 "window": None if fit is None else list(fit.window),
             }
             if problem.study.schedule.kind == LI:
-                order = record.order_in_law(problem.mixture.components == 1)
+                gaussian = isinstance(problem, Problem) and problem.mixture.components == 1
+                order = record.order_in_law(gaussian)
                 power = (order if record.stochastic else order + 1) * (2 if metric == "kl" else 1)
                 compensated = rates.fit(steps, values, log_power=power)
                 entry["compensated_exponent"] = None if compensated is None else compensated.exponent

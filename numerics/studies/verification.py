@@ -16,10 +16,10 @@ from ..conformance.launch import RESOLVE
 from ..conformance.target import split
 from ..conformance.verify import verify, versions
 from ..errors import InputError, nearest
+from ..files import check_writable, write_text
 from ..progress import Progress, silent
 from .config import Verification
 from .manifest import fingerprint, manifest
-from .run import check_writable, write_text
 from .store import key
 
 REPAIRED = "samplerproof.numerics.conformance.repairs:repaired"

@@ -39,7 +39,7 @@ FAULTS = {
         "target.covariances",
         "positive semi-definite",
     ),
-    "a network": ("stds = [0.5, 0.35]", 'checkpoint = "here"', "target.checkpoint", "not available"),
+    "a network": ("stds = [0.5, 0.35]", 'checkpoint = "here"', "target.weights", "stands alone"),
     # the schedule
     "an unknown schedule": ('"vp-linear"', '"vp-liner"', "schedule.kind: got 'vp-liner'", "vp-linear"),
     "a parameter of another schedule": ("beta_min", "beta_mim", "schedule.beta_mim", "beta_min"),

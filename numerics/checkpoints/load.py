@@ -1,0 +1,56 @@
+"""From what a user writes to a checkpoint that was looked over: `load`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import InputError, nearest
+from .checkpoint import Checkpoint
+from .checks import check
+from .described import FILE, read_toml
+from .own import load_own
+from .plain import load_module
+
+KEPT = Path(__file__).parent / "kept"  # the project's own, part of the installation
+
+
+def load(path_or_id: str | Path, allow_pickle: bool = False) -> Checkpoint:
+    """The checkpoint of that name that the project keeps, or of a folder; what lies in the folder says how it is read.
+
+    Raises InputError, one line, on what is neither, on a folder that cannot be read or does not hold together, and on
+    a network that is not what its description says (checks.py).
+    """
+    folder = _folder(str(path_or_id))
+    checkpoint = _read(folder, allow_pickle)
+    check(checkpoint)
+    return checkpoint
+
+
+def kept() -> list[str]:
+    """The names of the project's own checkpoints."""
+    return sorted(path.parent.name for path in KEPT.glob(f"*/{FILE}"))
+
+
+def _folder(given: str) -> Path:
+    if given in kept():
+        if Path(given).is_dir():
+            raise InputError(
+                "checkpoint", given, f'a checkpoint of ours and a folder here: write "./{given}" for the folder'
+            )
+        return KEPT / given
+    if not Path(given).is_dir():
+        raise InputError("checkpoint", given, f"neither a folder nor a checkpoint of ours; {nearest(given, kept())}")
+    return Path(given)
+
+
+def _read(folder: Path, allow_pickle: bool) -> Checkpoint:
+    """By what lies in the folder."""
+    if (folder / FILE).exists():
+        data = read_toml(folder)
+        match data.get("kind"):
+            case "network":
+                return load_own(folder, data)
+            case "module":
+                return load_module(folder, data, allow_pickle)
+        raise InputError(f"{FILE}: kind", data.get("kind"), 'one of "network", "module"')
+    raise InputError("checkpoint", str(folder), f"a folder with a {FILE}")

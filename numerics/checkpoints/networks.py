@@ -1,0 +1,126 @@
+"""The project's own networks: a small U-Net for pictures, a perceptron for points. Smooth in x and in lambda.
+
+Every activation is SiLU and the embedding of lambda is made of slow waves, so that a network is as smooth a function
+as a mixture's score and the order of a sampler can show.  net(y, lam): y [n, *shape] of unit size, lam [n].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+WAVES = 8  # frequencies of the embedding, from one radian in 16 units of lambda to one in one unit
+GROUP = 8  # channels of a group at least, where the width allows
+
+
+class Clock(nn.Module):
+    """lambda [n] -> [n, width], by waves and two layers."""
+
+    frequencies: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        frequencies = 2.0 ** torch.linspace(-4.0, 0.0, WAVES)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.layers = nn.Sequential(nn.Linear(2 * WAVES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+
+    def forward(self, lam: Tensor) -> Tensor:
+        phase = lam[:, None] * self.frequencies.to(lam.dtype)
+        out: Tensor = self.layers(torch.cat([phase.cos(), phase.sin()], dim=1))
+        return out
+
+
+class Block(nn.Module):
+    """Two convolutions around a residual, told lambda in between."""
+
+    def __init__(self, into: int, out: int, told: int) -> None:
+        super().__init__()
+        self.first_norm, self.first = _norm(into), nn.Conv2d(into, out, 3, padding=1)
+        self.told = nn.Linear(told, out)
+        self.second_norm, self.second = _norm(out), _silent(nn.Conv2d(out, out, 3, padding=1))
+        self.past = nn.Identity() if into == out else nn.Conv2d(into, out, 1)
+
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        h = self.first(F.silu(self.first_norm(x))) + self.told(told)[:, :, None, None]
+        out: Tensor = self.past(x) + self.second(F.silu(self.second_norm(h)))
+        return out
+
+
+class UNet(nn.Module):
+    """A U-Net whose decoder is given the encoder's features by concatenation.
+
+    shape (c, height, width), both sides divisible by patch 2^{len(widths) - 1}; patch: pixels a side that are stacked
+    into channels first.  encode and decode may be called apart: decode(encode(y, lam), lam) is net(y, lam).
+    """
+
+    def __init__(self, shape: Sequence[int], widths: Sequence[int], told: int, patch: int = 1) -> None:
+        super().__init__()
+        channels, self.patch = shape[0] * patch**2, patch
+        self.clock = Clock(told)
+        self.enter = nn.Conv2d(channels, widths[0], 3, padding=1)
+        into = [widths[0], *widths[:-1]]
+        self.down = nn.ModuleList(Block(a, b, told) for a, b in zip(into, widths, strict=True))
+        self.middle = Block(widths[-1], widths[-1], told)
+        out = [*widths[1:], widths[-1]]
+        self.up = nn.ModuleList(Block(a + b, b, told) for a, b in reversed(list(zip(out, widths, strict=True))))
+        self.leave_norm, self.leave = _norm(widths[0]), _silent(nn.Conv2d(widths[0], channels, 3, padding=1))
+
+    def encode(self, y: Tensor, lam: Tensor) -> list[Tensor]:
+        """The features of every level, finest first, and the middle's last."""
+        told = self.clock(lam)
+        h = self.enter(F.pixel_unshuffle(y, self.patch))
+        features = []
+        for level, block in enumerate(self.down):
+            h = block(F.avg_pool2d(h, 2) if level else h, told)
+            features.append(h)
+        return [*features, self.middle(h, told)]
+
+    def decode(self, features: Sequence[Tensor], lam: Tensor) -> Tensor:
+        """The output [n, *shape] from the features of an encoding."""
+        told = self.clock(lam)
+        *skips, h = features
+        for level, (block, skip) in enumerate(zip(self.up, reversed(skips), strict=True)):
+            h = block(torch.cat([F.interpolate(h, scale_factor=2.0) if level else h, skip], dim=1), told)
+        return F.pixel_shuffle(self.leave(F.silu(self.leave_norm(h))), self.patch)
+
+    def forward(self, y: Tensor, lam: Tensor) -> Tensor:
+        return self.decode(self.encode(y, lam), lam)
+
+
+class Perceptron(nn.Module):
+    """Residual layers for points: shape (d,)."""
+
+    def __init__(self, shape: Sequence[int], widths: Sequence[int], told: int) -> None:
+        super().__init__()
+        self.clock = Clock(told)
+        into = [shape[0], *widths[:-1]]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(into, widths, strict=True))
+        self.told = nn.ModuleList(nn.Linear(told, b) for b in widths)
+        self.leave = _silent(nn.Linear(widths[-1], shape[0]))
+
+    def forward(self, y: Tensor, lam: Tensor) -> Tensor:
+        clock, h = self.clock(lam), y
+        for layer, told in zip(self.layers, self.told, strict=True):
+            new = F.silu(layer(h) + told(clock))
+            h = h + new if h.shape == new.shape else new
+        out: Tensor = self.leave(h)
+        return out
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(math.gcd(channels, max(1, channels // GROUP)), channels)
+
+
+def _silent(layer: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
+    """A layer that answers zero before it is trained."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+ARCHITECTURES: dict[str, type[UNet] | type[Perceptron]] = {"unet": UNet, "perceptron": Perceptron}

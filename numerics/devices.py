@@ -1,0 +1,18 @@
+"""Where a network computes."""
+
+from __future__ import annotations
+
+import torch
+
+from .errors import InputError
+
+
+def device_of(name: str) -> torch.device:
+    """The device of that name; InputError if it is not here."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as fault:
+        here = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        raise InputError("--device", name, f"a device of this machine: {here} ({str(fault).splitlines()[0]})") from None
+    return device

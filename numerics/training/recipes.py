@@ -1,0 +1,56 @@
+"""The checkpoints that `samplerproof train` can make: everything that determines one, but for the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained, and how.
+
+    sigma_data: the root mean square of the data.  widths, told, patch: of the network (checkpoints/networks.py).
+    every: one level in so many is drawn from all that are trained on, the others where pictures take form.
+    half: whether a GPU may compute in bfloat16.
+    """
+
+    name: str
+    data: str
+    shape: tuple[int, ...]
+    sigma_data: float
+    architecture: str
+    widths: tuple[int, ...]
+    told: int
+    patch: int
+    steps: int
+    batch: int = 128
+    rate: float = 2e-3
+    every: int = 2
+    half: bool = False
+    seed: int = 0
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("rings", "rings", (2,), 0.485, "perceptron", (96, 96, 96, 96), 32, 1, 8000, batch=512),
+        Recipe("digits", "digits", (1, 8, 8), 0.845, "unet", (24, 48), 64, 1, 6000, batch=64),
+        Recipe("photos", "photos", (3, 32, 32), 0.66, "unet", (24, 48, 48), 64, 2, 12000, batch=16, every=4),
+        Recipe("digits-large", "digits", (1, 8, 8), 0.845, "unet", (128, 256), 256, 1, 40000, 512, 5e-4, half=True),
+        Recipe(
+            "photos-large",
+            "photos",
+            (3, 32, 32),
+            0.66,
+            "unet",
+            (128, 256, 256),
+            256,
+            1,
+            100000,
+            256,
+            3e-4,
+            4,
+            half=True,
+        ),
+    )
+}

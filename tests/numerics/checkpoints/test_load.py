@@ -1,0 +1,269 @@
+"""A checkpoint is what its description says, or is refused in one line that names the field."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import networks
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from samplerproof.numerics.checkpoints.checks import check
+from samplerproof.numerics.checkpoints.load import KEPT, kept, load
+from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.points import Point
+
+F64 = torch.float64
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of the kept rings."""
+    return shutil.copytree(KEPT / "rings", tmp_path / "mine")
+
+
+def edited(folder, *changes):
+    path = folder / "checkpoint.toml"
+    text = path.read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def rewritten(folder, change=lambda tensors: None, **said):
+    """The weights with some of them changed, and with another description inside."""
+    path = folder / "model.safetensors"
+    with safe_open(path, "pt") as file:
+        told = json.loads(file.metadata()["samplerproof"])
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path, {"samplerproof": json.dumps(told | said)})
+    return folder
+
+
+def refused(given, *said, **options):
+    with pytest.raises(InputError) as fault:
+        load(given, **options)
+    message = str(fault.value)
+    assert "\n" not in message
+    for words in said:
+        assert words in message, message
+
+
+@pytest.mark.parametrize("name", ["digits", "photos", "rings"])
+def test_every_kept_checkpoint_loads_and_says_what_it_is(name):
+    """Assert that the three are there, small together, with their training records, and better than trivial."""
+    checkpoint = load(name)
+    assert checkpoint.name == name
+    assert checkpoint.gives == "v"
+    record = json.loads((KEPT / name / "training.json").read_text(encoding="utf-8"))
+    assert record["command"] == f"samplerproof train {name}"
+    assert {"curve", "seconds", "device", "versions", "commit", "recipe"} <= set(record)
+    assert any(loss < 0.6 * trivial for _, loss, trivial in record["validation"]["levels"])
+    assert record["validation"]["loss"] < record["validation"]["trivial"]
+    assert name in kept()
+    assert sum(path.stat().st_size for path in KEPT.rglob("*") if path.is_file()) < 6e6
+
+
+def test_a_network_sees_alpha_and_sigma_alone():
+    """Assert that one point of lambda gives one prediction, however the process is scaled and timed."""
+    denoise = load("rings").denoiser()
+    x = torch.randn(5, 2, dtype=F64, generator=torch.Generator().manual_seed(0))
+    at = Point(0.6, 0.8, 0.3, -1.0, 2.0)
+    data, noise = denoise(x, at, "data"), denoise(x, at, "noise")
+    assert torch.allclose(0.6 * data + 0.8 * noise, x, rtol=1e-14, atol=1e-14)
+    assert torch.allclose(denoise(x, at, "velocity"), -data + 2 * noise, rtol=1e-14, atol=1e-14)
+    assert torch.allclose(denoise(x, at, "score"), -noise / 0.8, rtol=1e-14, atol=1e-14)
+    scaled = denoise(10 * x, Point(6.0, 8.0, 77.0), "data")
+    assert torch.allclose(scaled, data, rtol=1e-13, atol=1e-13)
+    with pytest.raises(InputError, match="finite"):
+        denoise(x, Point(0.0, 1.0), "data")
+
+
+def test_any_dtype_and_the_answer_is_as_the_question():
+    """Assert that low precision is near double, not equal to it, and that the caller's dtype comes back."""
+    checkpoint = load("digits")
+    x = torch.randn(2, 1, 8, 8, dtype=F64, generator=torch.Generator().manual_seed(0))
+    exact = checkpoint.denoiser()(x, Point(0.6, 0.8), "noise")
+    for dtype, near in ((torch.float32, 1e-5), (torch.bfloat16, 0.1), (torch.float16, 0.02)):
+        off = (checkpoint.denoiser(dtype)(x, Point(0.6, 0.8), "noise") - exact).abs().max().item()
+        assert 0 < off < near
+        assert checkpoint.denoiser(dtype)(x.float(), Point(0.6, 0.8), "noise").dtype == torch.float32
+    assert checkpoint.network.state_dict()["leave.weight"].dtype == torch.float32
+
+
+def test_ends_are_those_of_a_posterior_mean():
+    """Assert that the data prediction is x where there is no noise, and the noise prediction x where there is only."""
+    denoise = load("digits").denoiser()
+    x = torch.rand(4, 1, 8, 8, dtype=F64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    clean, noisy = networks.point(7.5), networks.point(-5.0)
+    assert (denoise(x, clean, "data") - x).abs().max() < 5e-3
+    assert (denoise(x, noisy, "noise") - x).abs().max() < 0.05
+
+
+def test_a_wheel_takes_every_kept_file_along():
+    """Assert that what lies in kept is what the pattern in pyproject.toml names, no deeper and no higher."""
+    pattern = 'checkpoints" = ["kept/*/*"]'
+    assert pattern in (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
+    assert {len(path.relative_to(KEPT).parts) for path in KEPT.rglob("*") if path.is_file()} == {2}
+
+
+# what is wrong with the files -> how the folder is made wrong, what is said
+FAULTS = {
+    "cut short": (
+        lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:-100]),
+        ["weights", "whole safetensors file"],
+    ),
+    "renamed": (lambda f: (f / "model.safetensors").rename(f / "other"), ["weights", "No such file"]),
+    "no description": (lambda f: (f / "checkpoint.toml").unlink(), ["checkpoint", "checkpoint.toml"]),
+    "broken TOML": (lambda f: edited(f, ("format = 1", "format = = 1")), ["valid TOML"]),
+    "another format": (lambda f: edited(f, ("format = 1", "format = 2")), ["format: got 2", "1"]),
+    "another kind": (lambda f: edited(f, ('"network"', '"net"')), ["kind: got 'net'"]),
+    "an unknown key": (lambda f: edited(f, ("sigma_data", "sigma_date")), ["sigma_data"]),
+    "an unknown architecture": (
+        lambda f: edited(f, ('"perceptron"', '"perceptrom"')),
+        ["network.architecture", "nearest: perceptron"],
+    ),
+    "widths of another network": (lambda f: edited(f, ("[96, 96", "[96, 64")), ["network", "96"]),
+    "another shape": (lambda f: edited(f, ("shape = [2]", "shape = [3]")), ["shape: got [3]", "[2]"]),
+    "another prediction": (lambda f: edited(f, ('"v"', '"noise"')), ["prediction: got 'noise'", "'v'"]),
+    "another size of the data": (lambda f: edited(f, ("= 0.485", "= 0.5")), ["sigma_data: got 0.5", "0.485"]),
+    "not a number among the weights": (
+        lambda f: rewritten(f, lambda t: t["leave.bias"].fill_(torch.nan)),
+        ["finite", "leave.bias"],
+    ),
+    "a weight missing": (lambda f: rewritten(f, lambda t: t.pop("leave.bias")), ["leave.bias is missing"]),
+    "a weight too many": (lambda f: rewritten(f, lambda t: t.update(more=torch.ones(1))), ["has no more"]),
+    "a weight of another shape": (
+        lambda f: rewritten(f, lambda t: t.update({"leave.bias": torch.ones(3)})),
+        ["leave.bias is [3], not [2]"],
+    ),
+    "weights of somebody else": (
+        lambda f: save_file(load_file(f / "model.safetensors"), f / "model.safetensors"),
+        ["which say what they are"],
+    ),
+    # both files say the same, and are wrong: the network's own answers tell
+    "a lie told twice": (
+        lambda f: rewritten(edited(f, ('prediction = "v"', 'prediction = "noise"')), prediction="noise"),
+        ["prediction: got 'noise'", "predicts 'v'"],
+    ),
+    "weights that denoise nothing": (
+        lambda f: rewritten(f, lambda t: t["leave.weight"].mul_(-1)),
+        ["a trained denoiser"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_one_line(name, folder):
+    """Assert that what was whole loads, and does no longer once it is made wrong."""
+    load(folder)
+    make_wrong, said = FAULTS[name]
+    make_wrong(folder)
+    refused(folder, *said)
+
+
+def test_what_is_no_checkpoint(tmp_path, monkeypatch):
+    refused("ringz", "checkpoint: got 'ringz'", "nearest: rings")
+    refused(tmp_path, "checkpoint", "checkpoint.toml")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rings").mkdir()
+    refused("rings", '"./rings"')
+
+
+@pytest.mark.parametrize("true", ["noise", "data", "v", "flow"])
+def test_a_lie_about_the_prediction_is_found_and_the_truth_named(true, tmp_path):
+    """Assert that each kind passes as itself, and as none of the other three."""
+    checkpoint = load(networks.written(tmp_path / "net", true, true))
+    for lie in {"noise", "data", "v", "flow"} - {true}:
+        with pytest.raises(InputError, match=f"prediction: got '{lie}'.*predicts '{true}'"):
+            check(replace(checkpoint, gives=lie))
+
+
+@pytest.mark.parametrize("name", ["digits", "photos"])
+def test_a_lie_about_a_picture_network(name):
+    """Assert the same for the U-Nets."""
+    checkpoint = load(name)
+    for lie in ("noise", "data", "flow"):
+        with pytest.raises(InputError, match=f"prediction: got '{lie}'.*predicts 'v'"):
+            check(replace(checkpoint, gives=lie))
+
+
+@pytest.mark.parametrize("gives", ["noise", "data", "v", "flow"])
+def test_a_stranger_behind_the_contract_is_the_network_it_was_made_of(gives, tmp_path):
+    """Assert that t is recovered from lambda, on points of another schedule, for every kind of prediction."""
+    ours = load("rings").denoiser()
+    theirs = load(networks.written(tmp_path / "net", gives, gives)).denoiser()
+    x = torch.randn(6, 2, dtype=F64, generator=torch.Generator().manual_seed(1))
+    for at in (Point(1.0, 20.0), Point(0.5, 0.5), Point(1.0, 0.05)):
+        for prediction in ("data", "noise"):
+            a, b = ours(x, at, prediction), theirs(x, at, prediction)
+            assert torch.allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+STRANGERS = {
+    "a module that is not there": ({"network": {"module": "nowhere:net", "weights": "model.safetensors"}}, "nowhere"),
+    "no callable": ({"network": {"module": "networks", "weights": "model.safetensors"}}, "package.module:callable"),
+    "a callable that gives no module": (
+        {"network": {"module": "networks:not_a_module", "weights": "model.safetensors"}},
+        "not int",
+    ),
+    "weights elsewhere": ({"network": {"module": "networks:noise", "weights": "../w.safetensors"}}, "same folder"),
+    "a shape the network does not take": ({"shape": [3]}, "shape: got [3]"),
+    "an unknown schedule": ({"schedule": {"kind": "vp-liner", "t_min": 0.1, "t_max": 1.0}}, "vp-linear"),
+    "no ends": ({"schedule": {"kind": "vp-linear", "beta_min": 0.1, "beta_max": 20.0}}, "schedule.t_min"),
+    "an end without noise": ({"schedule": networks.SCHEDULE | {"t_min": 0.0}}, "lambda is infinite"),
+    "levels that rise": ({"schedule": {"kind": "discrete", "alpha_bar": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]}}, "falling"),
+    "no levels": ({"schedule": {"kind": "discrete"}}, "one of betas and alpha_bar"),
+    "the wrong schedule": ({"schedule": {"kind": "flow", "t_min": 0.01, "t_max": 0.99}}, "checkpoint"),
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_faulty_description_of_a_module_is_one_line(name, tmp_path):
+    changes, said = STRANGERS[name]
+    refused(networks.written(tmp_path / "net", **changes), said)
+
+
+def test_a_pickle_is_refused_unless_allowed_and_then_read_as_weights_only(tmp_path):
+    """Assert that nothing in a pickle runs: allowed, one that would run code is refused by torch itself."""
+    folder = networks.written(tmp_path / "net", network={"module": "networks:noise", "weights": "model.pt"})
+    torch.save({"size": torch.tensor(1.0)}, folder / "model.pt")
+    refused(folder, "--allow-pickle")
+    load(folder, allow_pickle=True)
+    torch.save(torch.nn.Linear(1, 1), folder / "model.pt")
+    refused(folder, "weights", allow_pickle=True)
+
+
+def test_levels_are_told_smoothly():
+    """Assert that between levels t(lambda) is the process's own, where a broken line is off."""
+    from samplerproof.numerics.checkpoints.clocks import discrete, linear_betas
+
+    bar = linear_betas(1e-4, 0.02, 1000)
+    native, (low, high) = discrete(bar)
+    for level in (0, 1, 500, 999):
+        lam = 0.5 * float(torch.tensor(bar[level], dtype=F64).logit())
+        assert native(lam).t == pytest.approx(level, abs=1e-8)
+        assert low - 1e-12 <= lam <= high + 1e-12
+    # a process whose lambda(t) is known between its levels, too
+    t = (torch.arange(1000, dtype=F64) + 1) / 1000
+    columns = networks.VP.columns(t)
+    native, _ = discrete((columns.alpha**2).tolist())
+    between = networks.VP.columns((torch.arange(20, 990, 7, dtype=F64) + 1.5) / 1000)
+    lams = between.lam.tolist()
+    wanted = (between.t * 1000 - 1).tolist()
+    smooth = max(abs(native(lam).t - w) for lam, w in zip(lams, wanted, strict=True))
+    knots = columns.lam.tolist()
+    broken = max(
+        abs(k + (lam - knots[k]) / (knots[k + 1] - knots[k]) - w)
+        for lam, w in zip(lams, wanted, strict=True)
+        for k in [int(w)]
+    )
+    assert smooth < 1e-7 < 1e-4 < broken
