@@ -128,8 +128,6 @@ def _costs(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _frechet(rows: Sequence[dict[str, Any]]) -> list[str]:
-    if not rows:
-        return [""]
     last = next(r for r in rows if r["method"] == "classifier's accuracy")
     lines = [
         "",

@@ -181,7 +181,7 @@ def reproduce(
     for stem, panels in panels_of.items():
         draw(panels, out / stem)
     draw_stability(out / "stability")
-    on_networks = _with_checkpoints(out, quick, progress, device) if with_checkpoints else {}
+    on_networks = with_networks(out, quick, progress, device) if with_checkpoints else {}
     answer = {
         "records": [{"study": name, **r} for name, a in both.items() for r in a["records"]],
         "exponents": rows,
@@ -198,8 +198,8 @@ def reproduce(
     return answer
 
 
-def _with_checkpoints(out: Path, quick: bool, progress: Progress, device: str) -> dict[str, Any]:
-    """The set study on networks, its table and figure."""
+def with_networks(out: Path, quick: bool, progress: Progress = silent, device: str = "cpu") -> dict[str, Any]:
+    """The set study on networks, with its tables and figure in `out`: what records.json holds of it."""
     from ..numerics.studies.checkpoints import run_checkpoints
     from . import checkpoints
 

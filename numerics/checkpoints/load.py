@@ -12,6 +12,7 @@ from .own import load_own
 from .plain import load_module
 
 KEPT = Path(__file__).parent / "kept"  # the project's own, part of the installation
+_LOOKED_OVER: set[str] = set()
 
 
 def load(path_or_id: str | Path, allow_pickle: bool = False) -> Checkpoint:
@@ -22,7 +23,9 @@ def load(path_or_id: str | Path, allow_pickle: bool = False) -> Checkpoint:
     """
     folder = _folder(str(path_or_id))
     checkpoint = _read(folder, allow_pickle)
-    check(checkpoint)
+    if checkpoint.sha256 not in _LOOKED_OVER:  # once in a process is enough for the same files
+        check(checkpoint)
+        _LOOKED_OVER.add(checkpoint.sha256)
     return checkpoint
 
 

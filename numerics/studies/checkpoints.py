@@ -80,15 +80,13 @@ def run_checkpoints(
     quick: bool,
     progress: Progress = silent,
     device: str = "cpu",
-    chosen: Sequence[Setting] | None = None,
 ) -> dict[str, Any]:
     """Run the set study in the folder `out`; finished runs are kept there. Pictures are written into it.
 
-    Returns {"rates", "costs", "floors", "frechet", "manifest"}, each but the last a list of rows.  chosen: other
-    settings than those that belong to `quick`.
+    Returns {"rates", "costs", "floors", "frechet", "manifest"}, each but the last a list of rows.
     """
     started = datetime.now(UTC)
-    where, wanted = device_of(device), settings(quick) if chosen is None else chosen
+    where, wanted = device_of(device), settings(quick)
     check_writable(out)
     rates: list[dict[str, Any]] = []
     costs: list[dict[str, Any]] = []
@@ -104,17 +102,16 @@ def run_checkpoints(
         costs += [_cost(setting.name, method, curve, size) for method, curve in _curves(ramp)]
         told = exact["manifest"]
         of_networks[setting.name] = {key: told[key] for key in ("checkpoint", "reference", "run", "grid", "schedule")}
-    name = wanted[-1].name if PRECISE not in [setting.name for setting in wanted] else PRECISE
-    precise = next(setting for setting in wanted if setting.name == name)
+    precise = next(setting for setting in wanted if setting.name == PRECISE)
     with opened(out) as store:
         progress(0, 1, "precision")
-        measured = floors(precise.study("exact", precise.steps), out / name, store, where)
+        measured = floors(precise.study("exact", precise.steps), out / PRECISE, store, where)
         progress(0, 1, "pictures")
-        pictured = [setting.name for setting in wanted if setting.name != "rings"]
-        for each in pictured:
-            draw_pictures(each, SHORTER, SCHEDULE, FULL, out / f"pictures-{each}", where)
+        for setting in wanted:
+            if setting.name != "rings":
+                draw_pictures(setting.name, SHORTER, SCHEDULE, FULL, out / f"pictures-{setting.name}", where)
         progress(0, 1, "Frechet distances")
-        apart = distances(SHORTER, SCHEDULE, FULL, store, where, quick) if "digits" in pictured else []
+        apart = distances(SHORTER, SCHEDULE, FULL, store, where, quick)
     progress(1, 1, "")
     return {
         "rates": rates,

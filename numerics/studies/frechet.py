@@ -7,6 +7,7 @@ It is not FID: other features, on other pictures. It compares samplers on one ne
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from .store import Store, Value
 
 NETWORK = "digits"
 FEATURES = 16
-TRAINED = 600  # steps of the classifier
+TRAINED = 400  # steps of the classifier
 GENERATED, FEW = 256, 64
 
 
@@ -70,6 +71,13 @@ def frechet(goal: Gaussian, law: Gaussian) -> float:
     return w2(goal, law) ** 2
 
 
+@cache
+def reference() -> tuple[Data, Classifier, float]:
+    """The digits, the classifier and its accuracy."""
+    data = digits()
+    return data, *trained(data)
+
+
 def distances(
     methods: Sequence[str],
     told: Mapping[str, Any],
@@ -84,8 +92,8 @@ def distances(
     row has the classifier's accuracy in place of a distance.
     """
     count = FEW if quick else GENERATED
-    data, checkpoint = digits(), load(NETWORK)
-    classifier, right = trained(data)
+    data, classifier, right = reference()
+    checkpoint = load(NETWORK)
     goal = moments(classifier, data.train)
     rows = []
     wanted = [("as good as exact", FINE[0], FINE[1] * resolve(FINE[0]).nfe_per_step)]

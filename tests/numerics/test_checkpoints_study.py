@@ -8,7 +8,8 @@ import math
 import pytest
 import torch
 
-from samplerproof.cli.checkpoints import largest, markdown, panels
+from samplerproof.cli import reproduce
+from samplerproof.cli.checkpoints import largest
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.checkpoints.described import read_toml
 from samplerproof.numerics.checkpoints.load import KEPT, load
@@ -21,13 +22,10 @@ from samplerproof.numerics.studies.checkpoints import (
     asymptotic_from,
     local_orders,
     price,
-    run_checkpoints,
     settings,
 )
-from samplerproof.numerics.studies.figures import draw
 from samplerproof.numerics.studies.pictures import drawn, grid_for
 from samplerproof.numerics.studies.precision import causes
-from samplerproof.numerics.training.data import DATA
 
 CPU = torch.device("cpu")
 
@@ -104,8 +102,7 @@ def test_a_budget_buys_whole_steps():
 
 def test_the_frechet_distance_tells_digits_from_none():
     """Assert that the classifier classifies, that real digits are near and noise is far."""
-    data = DATA["digits"]()
-    classifier, right = frechet.trained(data)
+    data, classifier, right = frechet.reference()
     assert right > 0.85
     goal = frechet.moments(classifier, data.train)
     noise = torch.randn(300, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -118,15 +115,18 @@ def test_the_frechet_distance_tells_digits_from_none():
 
 def test_the_whole_in_small_and_nothing_twice(tmp_path, monkeypatch):
     """Assert tables, figures and records of a run on two networks, and that a second one computes nothing."""
-    monkeypatch.setattr(frechet, "FEW", 32)
+    monkeypatch.setattr(frechet, "FEW", 20)
     methods = ("ddim", "exp-adams-3")
-    small = (Setting("rings", methods, (10, 20, 40), 4), Setting("digits", ("exp-adams-3",), (4, 8), 1))
+    small = (Setting("rings", methods, (10, 20, 40), 4), Setting("digits", ("exp-adams-3",), (4, 6, 8), 1))
     monkeypatch.setattr(checkpoints, "SHORTER", methods)
     monkeypatch.setattr(frechet, "FINE", ("dpm-solver++-3s", 8))
     monkeypatch.setattr(pictures, "FINE", ("dpm-solver++-3s", 8))
+    monkeypatch.setattr(pictures, "EVALUATIONS", (4,))
+    monkeypatch.setattr(frechet, "EVALUATIONS", (4,))
     monkeypatch.setattr(networks, "RTOL", 1e-6)
     monkeypatch.setattr(networks, "LOOSE", 1e-5)
-    answer = run_checkpoints(tmp_path, True, chosen=small)
+    monkeypatch.setattr(checkpoints, "settings", lambda quick: small)
+    answer = reproduce.with_networks(tmp_path, True)["checkpoints"]
     json.dumps(answer, allow_nan=False)
     rates = {(r["network"], r["method"]): r for r in answer["rates"]}
     assert list(rates) == [("rings", "ddim"), ("rings", "exp-adams-3"), ("digits", "exp-adams-3")]
@@ -138,20 +138,20 @@ def test_the_whole_in_small_and_nothing_twice(tmp_path, monkeypatch):
     assert by["float32", 8] < 1e-3 * by["bfloat16", 8]
     exact = next(r["distance"] for r in answer["frechet"] if r["method"] == "as good as exact")
     assert 0 < exact < 3
-    text = markdown(answer)
+    text = (tmp_path / "checkpoints.md").read_text(encoding="utf-8")
     for table in text.split("\n\n"):
         widths = {line.count("|") for line in table.splitlines() if line.startswith("|")}
         assert len(widths) <= 1
     assert "| rings | ddim | 1 |" in text
-    draw(panels(answer), tmp_path / "figure")
-    assert {"figure.svg", "figure.png", "pictures-digits.png", "records.sqlite"} <= {p.name for p in tmp_path.iterdir()}
+    assert {p.name for p in tmp_path.iterdir()} == {"checkpoints", *(f"checkpoints.{s}" for s in ("md", "svg", "png"))}
+    assert {"pictures-digits.png", "records.sqlite"} <= {p.name for p in (tmp_path / "checkpoints").iterdir()}
 
     def computed(*arguments, **options):
         raise AssertionError("computed again")
 
     monkeypatch.setattr("samplerproof.numerics.studies.networks.sample", computed)
     monkeypatch.setattr("samplerproof.numerics.studies.networks.reference_flow", computed)
-    again = run_checkpoints(tmp_path, True, chosen=small)
+    again = checkpoints.run_checkpoints(tmp_path / "checkpoints", True)
     assert (again["rates"], again["costs"], again["floors"]) == (answer["rates"], answer["costs"], answer["floors"])
 
 

@@ -75,7 +75,7 @@ def test_another_checkpoint_is_another_record_and_a_moved_one_is_the_same(tmp_pa
 
 @pytest.mark.parametrize("name", ["rings", "digits"])
 def test_two_runs_are_equal_bit_for_bit(name, tmp_path):
-    one, two = (run(study(name, points=2), tmp_path / place) for place in ("one", "two"))
+    one, two = (run(study(name, points=2, methods=["dpm-solver++-2m"]), tmp_path / place) for place in ("one", "two"))
     assert values(one) == values(two)
     if name == "rings":
         assert values(run(study(name, points=2, seed=1), tmp_path / "three")) != values(one)
@@ -201,9 +201,9 @@ def test_the_file_says_which_study_it_is(tmp_path, study_text):
 def test_measured_orders_are_the_proved_ones_on_a_small_network(tmp_path):
     """Assert order p within 0.15, from exact start values, on the kept U-Net in float64; and that p is not p + 1."""
     wanted = {"ddim": 1, "dpm-solver++-2m": 2, "edm-heun": 2, "exp-adams-3": 3}
-    grid = {"kind": "uniform-lambda", "t_min": 4e-3, "t_max": 0.77}  # lambda from -3 to 4
-    answer = run(study("digits", grid=grid, methods=list(wanted), steps=[120, 240], points=2, start="exact"), tmp_path)
+    grid = {"kind": "uniform-lambda", "t_min": 0.03, "t_max": 0.6}  # lambda from -2 to 2
+    answer = run(study("digits", grid=grid, methods=list(wanted), steps=[50, 100], points=2, start="exact"), tmp_path)
     for method, order in wanted.items():
-        (local,) = local_exponents([120, 240], [r["value"] for r in answer["records"] if r["method"] == method])
+        (local,) = local_exponents([50, 100], [r["value"] for r in answer["records"] if r["method"] == method])
         assert local == pytest.approx(order, abs=0.15), method
     assert answer["manifest"]["reference"]["distance"] < 1e-3 * min(values(answer))

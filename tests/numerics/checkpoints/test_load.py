@@ -8,15 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import networks
+import numpy
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from samplerproof.numerics.checkpoints.checkpoint import unit_point
 from samplerproof.numerics.checkpoints.checks import check
+from samplerproof.numerics.checkpoints.clocks import discrete, linear_betas
 from samplerproof.numerics.checkpoints.load import KEPT, kept, load
 from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.grids import grid
 from samplerproof.numerics.points import Point
+from samplerproof.numerics.rates import local_exponents
+from samplerproof.numerics.sample import sample
+from samplerproof.numerics.tableau import tabulate
+from samplerproof.numerics.targets.reference import reference_flow
 
 F64 = torch.float64
 
@@ -244,8 +252,6 @@ def test_a_pickle_is_refused_unless_allowed_and_then_read_as_weights_only(tmp_pa
 
 def test_levels_are_told_smoothly():
     """Assert that between levels t(lambda) is the process's own, where a broken line is off."""
-    from samplerproof.numerics.checkpoints.clocks import discrete, linear_betas
-
     bar = linear_betas(1e-4, 0.02, 1000)
     native, (low, high) = discrete(bar)
     for level in (0, 1, 500, 999):
@@ -267,3 +273,30 @@ def test_levels_are_told_smoothly():
         for k in [int(w)]
     )
     assert smooth < 1e-7 < 1e-4 < broken
+
+
+@pytest.mark.parametrize(("smooth", "order"), [(True, 3.0), (False, 2.0)])
+def test_a_kink_at_every_level_takes_the_third_order(smooth, order):
+    """Assert that a sampler of order 3 has it on a network told its level by the spline, and not by a broken line."""
+    lam = networks.VP.columns((torch.arange(1, 21, dtype=F64)) / 20).lam  # of 20 levels, falling
+    spline, _ = discrete((2 * lam).sigmoid().tolist())
+    level = torch.arange(20, dtype=F64).numpy()
+
+    def told(at: float) -> Point:
+        t = spline(at).t if smooth else float(numpy.interp(at, lam.flip(0).numpy(), level[::-1]))
+        return unit_point(at)._replace(t=t)
+
+    class ByLevel(torch.nn.Module):
+        def forward(self, x, t):
+            return networks.rings(x.dtype)(x, networks.VP.point((float(t[0]) + 1) / 20), "noise")
+
+    checkpoint = replace(load("rings"), network=ByLevel(), gives="noise", native=told, unit=1.0)
+    denoise = checkpoint.denoiser()
+    start = torch.randn(3, 2, dtype=F64, generator=torch.Generator().manual_seed(0))
+    errors = []
+    for steps in (120, 240):
+        way = grid(networks.VP, "uniform-lambda", steps, t_min=0.11, t_max=0.6)
+        given = [start, *reference_flow(denoise, start, way.point(0), [way.point(1), way.point(2)], 1e-10)]
+        (end,) = reference_flow(denoise, start, way.point(0), [way.point(steps)], 1e-9)
+        errors.append(float((sample(denoise, given, tabulate("exp-adams-3", way, "exact")) - end).norm()))
+    assert local_exponents([120, 240], errors)[0] == pytest.approx(order, abs=0.2)
