@@ -24,10 +24,12 @@ from samplerproof.numerics.checkpoints.levels import alpha_bar, understood
 from samplerproof.numerics.checkpoints.load import load
 from samplerproof.numerics.checkpoints.of_diffusers import load_diffusers
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.grids import Columns, Grid
+from samplerproof.numerics.grids import Columns, Grid, grid
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.sample import sample
+from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate
+from samplerproof.numerics.targets.reference import reference_flow
 
 F32, F64 = torch.float32, torch.float64
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -442,6 +444,20 @@ def test_levels_are_the_librarys_own(options):
     made.alphas_cumprod = made.alphas_cumprod * 1.001
     with pytest.raises(InputError, match="follow from its betas"):
         understood(made)
+
+
+def test_orders_show_below_the_fastest_wave_of_the_levels():
+    """Assert that steps of 12 and of 6 levels, about a wave of 2 pi, are as far off, and short ones of their orders."""
+    denoise, start = load_diffusers(pipelines.FITTED).denoiser(), noises((1, 8, 8), 1)
+    vp = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
+    (end,) = reference_flow(denoise, start, vp.point(0.5), [vp.point(0.44)], 1e-8)
+    error = {}
+    for name, steps in (("ddim", 40), ("ddim", 80), *(("dpm-solver++-2m", steps) for steps in (5, 10, 40, 80))):
+        way = grid(vp, "uniform-lambda", steps, t_min=0.44, t_max=0.5)
+        error[name, steps] = float((sample(denoise, start, tabulate(name, way)) - end).norm())
+    assert 1.9 < error["ddim", 40] / error["ddim", 80] < 2.2
+    assert error["dpm-solver++-2m", 40] > 3.5 * error["dpm-solver++-2m", 80]
+    assert error["dpm-solver++-2m", 5] < 1.5 * error["dpm-solver++-2m", 10]
 
 
 def test_a_study_of_a_pipeline(in_process, tmp_path):
