@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def download(name: str, allow_pickle: bool = False) -> Path:
         hub = import_module("huggingface_hub")
     except ImportError as fault:
         raise InputError("checkpoint", name, f"the hub needs diffusers ({fault}); {INSTALL}") from None
+    if not sys.stderr.isatty():
+        import_module("huggingface_hub.utils").disable_progress_bars()
     wanted = [*SMALL, *(f"{place}config.json" for place in PLACES)]
     for kind in KINDS if allow_pickle else KINDS[:2]:
         stems = (STEM, f"{STEM}-*-of-*") if kind == KINDS[0] else (STEM,)

@@ -7,7 +7,7 @@ checkpoint.toml in the folder, or in another one that names it:
     format = 1
     kind = "diffusers"
     model = "FOLDER"                    # or "owner/name"; default: this folder
-    label = 3                           # of a network with classes; their number itself is no class
+    label = 3                           # of a network with classes; of a DiT their number itself stands for none
     condition = "text.safetensors"      # of one with cross-attention: one tensor [tokens, width], as an encoder gives
     size = [64, 64]                     # height and width, if the configuration leaves them open
 
@@ -177,11 +177,13 @@ def _shape(config: dict[str, Any], told: Described) -> tuple[int, ...]:
 
 def _condition(folder: Path, told: Described, config: dict[str, Any], name: str) -> Tensor | None:
     """The condition, if there is one.  InputError unless label and condition are there where needed, and only there."""
-    classes = config.get("num_embeds_ada_norm" if name == "DiTTransformer2DModel" else "num_class_embeds")
+    dit = name == "DiTTransformer2DModel"
+    classes = config.get("num_embeds_ada_norm" if dit else "num_class_embeds")
     if classes is None and told.label is not None:
         raise InputError(f"{FILE}: label", told.label, "none: the network knows no classes")
-    if classes is not None and (told.label is None or told.label > classes):
-        raise InputError(f"{FILE}: label", told.label, f"the network needs a class from 0 to {classes - 1}")
+    if classes is not None and (told.label is None or told.label >= classes + dit):
+        more = f", or {classes} for none" if dit else ""
+        raise InputError(f"{FILE}: label", told.label, f"the network needs a class from 0 to {classes - 1}{more}")
     needed = "condition" in CLASSES[name]
     if told.condition is None or not needed:
         if needed or told.condition:
@@ -251,14 +253,17 @@ def _json(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _told_once(library: Any) -> Iterator[None]:
-    """The library's log held back: what it says there of a fault comes as one line from us."""
+    """The library's log and its progress held back: what it says there of a fault comes as one line from us."""
     log = library.utils.logging
-    before = log.get_verbosity()
+    before, bars = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity(log.CRITICAL)
+    log.disable_progress_bar()
     try:
         yield
     finally:
         log.set_verbosity(before)
+        if bars:
+            log.enable_progress_bar()
 
 
 def _line(fault: Exception) -> str:

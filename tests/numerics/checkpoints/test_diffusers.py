@@ -320,6 +320,11 @@ def test_what_a_network_is_told_is_looked_over(tmp_path):
     refused(described(dit, label=11), "label: got 11", "from 0 to 9")
     (dit / "checkpoint.toml").unlink()
     refused(dit, "label: got None")
+    classes = pipelines.saved(tmp_path / "classes", pipelines.network("UNet2DModel", num_class_embeds=10))
+    refused(described(classes, label=10), "label: got 10", "from 0 to 9")
+    x, at = noises((1, 8, 8)), Point(0.6, 0.8)
+    two = [load_diffusers(*read(described(classes, label=label))).denoiser()(x, at, "noise") for label in (8, 9)]
+    assert (two[0] - two[1]).abs().max() > 1e-6
     latent = written(tmp_path / "latent", "UNet2DConditionModel")
     refused(described(latent), "condition: got None", "[tokens, width]")
     save_file({"prompt": torch.ones(5, 7)}, latent / "text.safetensors")
@@ -358,6 +363,21 @@ def test_a_folder_without_places_and_an_old_name(fitted, tmp_path):
     new = load_diffusers(*read(dit)).denoiser()(noises((2, 8, 8)), at, "data")
     configured(dit / "transformer" / "config.json", _class_name="Transformer2DModel")
     assert torch.equal(load_diffusers(*read(dit)).denoiser()(noises((2, 8, 8)), at, "data"), new)
+
+
+def test_weights_in_pieces_and_an_open_size(tmp_path, capfd):
+    """Assert that a network in several files, for any size, is the one it was, and that nothing is printed."""
+    model = pipelines.network("UNet2DModel", sample_size=None)
+    pipelines.saved(tmp_path, model)
+    model.save_pretrained(tmp_path / "pieces" / "unet", max_shard_size="60KB")
+    shutil.copytree(tmp_path / "scheduler", tmp_path / "pieces" / "scheduler")
+    assert len(list((tmp_path / "pieces" / "unet").glob("*.safetensors"))) > 1
+    capfd.readouterr()
+    one, two = (load_diffusers(*read(described(f, size=[8, 16]))) for f in (tmp_path, tmp_path / "pieces"))
+    assert capfd.readouterr() == ("", "")
+    assert one.shape == (1, 8, 16)
+    x, at = noises(one.shape), Point(0.6, 0.8)
+    assert torch.equal(one.denoiser()(x, at, "noise"), two.denoiser()(x, at, "noise"))
 
 
 def test_a_pickle_is_refused_unless_allowed(fitted):
