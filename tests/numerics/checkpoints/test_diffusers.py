@@ -23,6 +23,7 @@ from samplerproof.numerics.checkpoints.described import toml
 from samplerproof.numerics.checkpoints.levels import alpha_bar, understood
 from samplerproof.numerics.checkpoints.load import load
 from samplerproof.numerics.checkpoints.of_diffusers import load_diffusers
+from samplerproof.numerics.checkpoints.times import Waves
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import Columns, Grid, grid
 from samplerproof.numerics.points import Point
@@ -464,6 +465,19 @@ def test_levels_are_the_librarys_own(options):
     made.alphas_cumprod = made.alphas_cumprod * 1.001
     with pytest.raises(InputError, match="follow from its betas"):
         understood(made)
+
+
+@pytest.mark.parametrize("scale", [1, 1000])
+@pytest.mark.parametrize(("width", "flip", "shift"), [(16, True, 0), (16, False, 1), (9, True, 0.5)])
+def test_waves_are_the_librarys_own(width, flip, shift, scale, monkeypatch):
+    """Assert it in float32 to the bit, and in float64 of the library made to compute in it; which is another number."""
+    theirs = diffusers.models.embeddings.Timesteps(width, flip, shift, scale)
+    t = torch.tensor([0.0, 0.25, 7.0, 300.7, 999.0], dtype=F64)
+    assert torch.equal(Waves(theirs)(t.float()), theirs(t.float()))
+    ours, rough = Waves(theirs)(t), theirs(t)
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    assert torch.allclose(ours, theirs(t), rtol=0, atol=1e-15 * 1000 * scale)
+    assert (ours - rough).abs().max() > 1e-8
 
 
 def test_orders_show_below_the_fastest_wave_of_the_levels():
