@@ -22,6 +22,7 @@ def sample(
     *,
     noise: NoiseSource | None = None,
     dtype: torch.dtype = torch.float64,
+    checked: bool = True,
 ) -> Tensor:
     """Run a tableau: v_i = sum_k states[k] v_{i-1-k} + sum_j outputs[j] d_{i-1-j} + sum_l noises[l] z_{i-l}.
 
@@ -29,19 +30,21 @@ def sample(
     start: the given vectors, one tensor or a sequence of tableau.given tensors. The states and the history live in
     buffers of `dtype` that are allocated once, and no gradient is recorded; x is a view into them, valid until
     denoise returns.  noise: where a stochastic sampler draws from (numerics/noise.py), once for every z_i.
+    checked = False: no value is looked at, so that a device is never waited for and the loop can be captured in a
+    CUDA graph; what is not finite comes out as it is.
     Returns the last vector, [shape of start].
     Raises InputError on bad start values and where a stochastic sampler has no noise; SamplingError naming the step
     when a denoiser or a source of noise answers with another shape or a non-finite value, or noise repeats.
     """
     given = [start] if isinstance(start, Tensor) else list(start)
-    _check_start(given, tableau)
+    _check_start(given, tableau, checked)
     shape, rows = given[0].shape, len(tableau.states)
     depth, history = tableau.states.shape[1], tableau.outputs.shape[1]
     # One slot more than the rows can see: a new vector never overwrites one that it is made from.
     states = torch.empty((max(depth, tableau.given) + 1, *shape), dtype=dtype, device=given[0].device)
     outputs = torch.empty((history, *shape), dtype=dtype, device=given[0].device)
     carry, weight, spread = tableau.states.tolist(), tableau.outputs.tolist(), tableau.noises.tolist()
-    draw = _drawing(tableau, noise, states[0])
+    draw = _drawing(tableau, noise, states[0], checked)
     for i, vector in enumerate(given):
         states[i].copy_(vector)
 
@@ -49,7 +52,7 @@ def sample(
         x = states[i % len(states)]
         if tableau.evaluated[i]:
             d = denoise(x, tableau.points[i], tableau.prediction)
-            _check_output(d, shape, tableau.step[i], tableau.points[i].t)
+            _check_output(d, shape, tableau.step[i], tableau.points[i].t, checked)
             outputs[i % history].copy_(d)
         row = i + 1 - tableau.given
         if row < 0:
@@ -68,7 +71,7 @@ def sample(
     return states[(tableau.given - 1 + rows) % len(states)].clone()
 
 
-def _drawing(tableau: Tableau, noise: NoiseSource | None, like: Tensor) -> Callable[[int], Tensor]:
+def _drawing(tableau: Tableau, noise: NoiseSource | None, like: Tensor, checked: bool) -> Callable[[int], Tensor]:
     """z_i by the number i of its vector, drawn when it is asked for first and kept as long as rows can see it."""
     reach = tableau.noises.shape[1]
     if reach and noise is None:
@@ -82,36 +85,41 @@ def _drawing(tableau: Tableau, noise: NoiseSource | None, like: Tensor) -> Calla
             return slot
         assert noise is not None
         z = noise(like, len(held))
-        step = tableau.step[i]
         if z.shape != like.shape:
+            step = tableau.step[i]
             raise SamplingError(f"step {step}: the noise has shape {tuple(z.shape)}, not {tuple(like.shape)}")
+        if checked:
+            compare(z, i)
+        held.append(i)
+        return slot.copy_(z)
+
+    def compare(z: Tensor, i: int) -> None:
+        step = tableau.step[i]
         if not math.isfinite(z.sum().item()):
             raise SamplingError(f"step {step}: the noise is not finite")
         if held and held[-1] > i - reach - 1 and like.numel() and torch.equal(z, kept[held[-1] % (reach + 1)].to(z)):
             raise SamplingError(
                 f"step {step}: the noise repeats that of step {tableau.step[held[-1]]}; draws are fresh"
             )
-        held.append(i)
-        return slot.copy_(z)
 
     return draw
 
 
-def _check_start(given: list[Tensor], tableau: Tableau) -> None:
+def _check_start(given: list[Tensor], tableau: Tableau, checked: bool) -> None:
     if len(given) != tableau.given:
         raise InputError("start", f"{len(given)} vectors", f"{tableau.method} takes {tableau.given} here")
     for i, vector in enumerate(given):
         if vector.shape != given[0].shape:
             raise InputError(f"start[{i}]", tuple(vector.shape), f"the shape of start[0], {tuple(given[0].shape)}")
-        if not bool(torch.isfinite(vector).all()):
+        if checked and not bool(torch.isfinite(vector).all()):
             raise InputError(f"start[{i}]", "a non-finite value", "finite values only")
 
 
-def _check_output(d: Tensor, shape: torch.Size, step: int, t: float) -> None:
+def _check_output(d: Tensor, shape: torch.Size, step: int, t: float, checked: bool) -> None:
     if d.shape != shape:
         raise SamplingError(
             f"step {step} (t = {t:g}): the denoiser answered with shape {tuple(d.shape)}, not {tuple(shape)}"
         )
     # A sum is finite unless a term is not, or it overflows: only then look closely.
-    if not math.isfinite(d.sum().item()) and not bool(torch.isfinite(d).all()):
+    if checked and not math.isfinite(d.sum().item()) and not bool(torch.isfinite(d).all()):
         raise SamplingError(f"step {step} (t = {t:g}): the denoiser answered with a non-finite value")

@@ -33,6 +33,7 @@ class Checkpoint:
     gives: "data" x0, "noise" eps, "v" alpha eps - sigma x0 or "flow" eps - x0, of the native point.  unit: the size of
     the data in which native points are counted: x0 = unit times what the network calls the data.
     span: the lambda it was trained on, from noise to data.  sha256: of the files it was read from.
+    counts: t is a level, a number that half precision does not hold: it is told in float32 at least.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Checkpoint:
     sha256: str
     folder: Path
     unit: float = 1.0
+    counts: bool = False
 
     def denoiser(self, dtype: torch.dtype = torch.float64, device: str | torch.device = "cpu") -> Denoiser:
         """The network, in a dtype and on a device of its own, behind the contract.
@@ -53,6 +55,7 @@ class Checkpoint:
         device, and the answer is as x is; the casts are made here and nowhere else.
         """
         network = copy.deepcopy(self.network).to(device=device, dtype=dtype).eval().requires_grad_(False)
+        fine = torch.promote_types(dtype, torch.float32) if self.counts else dtype
         layout = torch.channels_last if len(self.shape) == 3 else torch.preserve_format  # twice as fast in float64
 
         def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
@@ -60,7 +63,7 @@ class Checkpoint:
             native = self.native(lam)
             scale = native.sigma / at.sigma
             y = x * scale
-            told = torch.full((len(x),), native.t, dtype=dtype, device=device)
+            told = torch.full((len(x),), native.t, dtype=fine, device=device)
             with torch.no_grad():
                 value = network(y.to(device=device, dtype=dtype, memory_format=layout), told)
             p, q = GIVES[self.gives](native)

@@ -8,6 +8,8 @@ from ..errors import InputError, nearest
 from .checkpoint import Checkpoint
 from .checks import check
 from .described import FILE, read_toml
+from .hub import download, is_name
+from .of_diffusers import FOLDERS, load_diffusers
 from .own import load_own
 from .plain import load_module
 
@@ -16,12 +18,14 @@ _LOOKED_OVER: set[str] = set()
 
 
 def load(path_or_id: str | Path, allow_pickle: bool = False) -> Checkpoint:
-    """The checkpoint of that name that the project keeps, or of a folder; what lies in the folder says how it is read.
+    """The checkpoint of that name that the project keeps, of a folder, or of owner/name on the hub of diffusers.
+
+    What lies in the folder says how it is read.
 
     Raises InputError, one line, on what is neither, on a folder that cannot be read or does not hold together, and on
     a network that is not what its description says (checks.py).
     """
-    folder = _folder(str(path_or_id))
+    folder = _folder(str(path_or_id), allow_pickle)
     checkpoint = _read(folder, allow_pickle)
     if checkpoint.sha256 not in _LOOKED_OVER:  # once in a process is enough for the same files
         check(checkpoint)
@@ -34,7 +38,7 @@ def kept() -> list[str]:
     return sorted(path.parent.name for path in KEPT.glob(f"*/{FILE}"))
 
 
-def _folder(given: str) -> Path:
+def _folder(given: str, allow_pickle: bool) -> Path:
     if given in kept():
         if Path(given).is_dir():
             raise InputError(
@@ -42,12 +46,14 @@ def _folder(given: str) -> Path:
             )
         return KEPT / given
     if not Path(given).is_dir():
+        if is_name(given):
+            return download(given, allow_pickle)
         raise InputError("checkpoint", given, f"neither a folder nor a checkpoint of ours; {nearest(given, kept())}")
     return Path(given)
 
 
 def _read(folder: Path, allow_pickle: bool) -> Checkpoint:
-    """By what lies in the folder."""
+    """By what lies in the folder; a description goes before what else is there."""
     if (folder / FILE).exists():
         data = read_toml(folder)
         match data.get("kind"):
@@ -55,5 +61,9 @@ def _read(folder: Path, allow_pickle: bool) -> Checkpoint:
                 return load_own(folder, data)
             case "module":
                 return load_module(folder, data, allow_pickle)
-        raise InputError(f"{FILE}: kind", data.get("kind"), 'one of "network", "module"')
-    raise InputError("checkpoint", str(folder), f"a folder with a {FILE}")
+            case "diffusers":
+                return load_diffusers(folder, data, allow_pickle)
+        raise InputError(f"{FILE}: kind", data.get("kind"), 'one of "network", "module", "diffusers"')
+    if any((folder / name / "config.json").exists() for name in FOLDERS):
+        return load_diffusers(folder, None, allow_pickle)
+    raise InputError("checkpoint", str(folder), f"a folder with a {FILE}, or a pipeline or network of diffusers")

@@ -228,3 +228,52 @@ def test_bad_start_values(given: object, says: str) -> None:
 def test_start_values_of_two_shapes() -> None:
     with pytest.raises(InputError, match=r"start\[1\]"):
         sample(MIXTURE, [torch.zeros(3, 2), torch.zeros(4, 2)], tabulate("exp-adams-2", GRID, start="exact"))
+
+
+@pytest.mark.parametrize("name", ["ddim", "unipc-2", "edm-heun", "ddpm"])
+def test_unchecked_it_looks_at_no_value(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that the same bits come out though no tensor may be read, as in a CUDA graph; checked, one is read."""
+
+    def no(*_: object) -> None:
+        raise AssertionError("a value was read")
+
+    tableau, (x,) = tabulate(name, GRID), starts(1, 5, 2)
+    numbers = torch.randn(tableau.nfe + 1, 5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def run(checked: bool) -> Tensor:
+        return sample(
+            adapt(lambda x, at: x.tanh(), gives="data"),
+            x,
+            tableau,
+            noise=lambda like, draw: numbers[draw],
+            checked=checked,
+        )
+
+    wanted = run(True)
+    for reading in ("item", "__bool__", "__float__"):
+        monkeypatch.setattr(torch.Tensor, reading, no)
+    monkeypatch.setattr(torch, "equal", no)
+    got = run(False)
+    with pytest.raises(AssertionError, match="a value was read"):
+        run(True)
+    monkeypatch.undo()
+    assert torch.equal(got, wanted)
+    assert bool(sample(lambda x, at, kind: x * math.nan, x, tabulate("ddim", GRID), checked=False).isnan().all())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", ["ddim", "unipc-2"])
+def test_it_is_captured_in_a_cuda_graph(name: str) -> None:
+    """Assert that a replayed graph ends where the loop does, from other start values than it was captured with."""
+    tableau, (x,) = tabulate(name, GRID), starts(1, 5, 2)
+    denoise, static = adapt(lambda x, at: x.tanh(), gives="data"), torch.zeros_like(x, device="cuda")
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):
+        sample(denoise, static, tableau, checked=False)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        out = sample(denoise, static, tableau, checked=False)
+    static.copy_(x)
+    graph.replay()
+    assert torch.equal(out, sample(denoise, x.to("cuda"), tableau))

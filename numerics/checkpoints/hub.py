@@ -1,0 +1,48 @@
+"""A repository of the hub as a folder: the files of its network and of its scheduler, and no others."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from ..errors import InputError
+
+INSTALL = "pip install -e '.[peers]'"
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+PLACES = ("", "unet/", "transformer/")
+SMALL = ("model_index.json", "scheduler_config.json", "scheduler/scheduler_config.json")
+STEM = "diffusion_pytorch_model"
+# Of the weights the first kind that is there: full precision, half, and pickles only where they are allowed.
+KINDS = ("{stem}.safetensors", "{stem}.fp16.safetensors", "{stem}.bin")
+
+
+def is_name(given: str) -> bool:
+    """Whether it looks like owner/name."""
+    return NAME.fullmatch(given) is not None
+
+
+def download(name: str, allow_pickle: bool = False) -> Path:
+    """The folder in the hub's own cache; InputError if it cannot be reached, or has no such files."""
+    try:
+        hub = import_module("huggingface_hub")
+    except ImportError as fault:
+        raise InputError("checkpoint", name, f"the hub needs diffusers ({fault}); {INSTALL}") from None
+    if not sys.stderr.isatty():
+        import_module("huggingface_hub.utils").disable_progress_bars()
+    wanted = [*SMALL, *(f"{place}config.json" for place in PLACES)]
+    for kind in KINDS if allow_pickle else KINDS[:2]:
+        stems = (STEM, f"{STEM}-*-of-*") if kind == KINDS[0] else (STEM,)
+        weights = [place + kind.format(stem=stem) for place in PLACES for stem in stems]
+        indices = [f"{place}{STEM}.safetensors.index.json" for place in PLACES]
+        try:
+            folder = Path(hub.snapshot_download(name, allow_patterns=[*wanted, *weights, *indices]))
+        except Exception as fault:  # whatever the network, the hub or its cache answers
+            reason = " ".join(str(fault).split())[:120]
+            allowed = f"no folder here, and not to be had from the hub: is there a network? ({reason})"
+            raise InputError("checkpoint", name, allowed) from None
+        if any(path for pattern in weights for path in folder.glob(pattern)):
+            return folder
+    allowed = "a repository with the safetensors of a network; pickles, which may run code, take --allow-pickle"
+    raise InputError("checkpoint", name, allowed)
