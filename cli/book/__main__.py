@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from ...numerics.errors import InputError
+from .networks import networks
 from .pages import all_pages
 from .picture import all_pictures
-from .records import KEPT, ROOT, VERIFIED, load
+from .records import KEPT, NETWORKS, ROOT, VERIFIED, load
 
 PLACES = {"book": "", "proofs_notebooks": "chapters"}  # folder of the project -> folder of the book
 
 
-def lay_out(folder: Path, pages: dict[str, str]) -> list[Path]:
+def lay_out(folder: Path, pages: Mapping[str, str | bytes]) -> list[Path]:
     """Write the pages that are made, file -> text, and copy what is written by hand; remove what is no longer there.
 
     A file whose content has not changed keeps its time, so that a second build is quick.
     """
-    made = {name: text.encode() for name, text in pages.items()}
+    made = {name: text.encode() if isinstance(text, str) else text for name, text in pages.items()}
     made["CONTRIBUTING.md"] = (ROOT / "CONTRIBUTING.md").read_bytes()
     for source, place in PLACES.items():
         for path in sorted((ROOT / source).rglob("*")):
@@ -36,11 +38,12 @@ def lay_out(folder: Path, pages: dict[str, str]) -> list[Path]:
 
 def main(folder: Path) -> int:
     try:
-        answers, verified = load(KEPT), load(VERIFIED)["records"]
+        answers, verified, on_networks = load(KEPT), load(VERIFIED)["records"], load(NETWORKS)
     except InputError as fault:
         print(fault, file=sys.stderr)
         return 2
-    laid_out = lay_out(folder, all_pages(answers, verified, VERIFIED.parent) | all_pictures(answers))
+    pages = all_pages(answers, verified, VERIFIED.parent) | all_pictures(answers)
+    laid_out = lay_out(folder, {**pages, **networks(on_networks, NETWORKS.parent)})
     print(f"{len(laid_out)} files laid out in {folder}")
     return 0
 

@@ -1,12 +1,15 @@
-"""`python -m samplerproof.cli.book.records`: prove, measure and predict everything that the pages of samplers show.
+"""`python -m samplerproof.cli.book.records methods|networks`: make what the book shows, where that takes long.
 
-The answers are kept in book/records/methods.json, for they take minutes. A record knows the generated code that it was
-made with; where that has changed, the build ends with the command that makes the record anew.
+methods: everything proved, measured and predicted of the samplers.  networks: the set study on networks.  The answers
+are kept in book/records. A record knows the generated code that it was made with; where that has changed, the build
+ends with the command that makes the record anew.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -26,13 +29,15 @@ from ...numerics.studies.predictions import predictions
 from ...numerics.studies.run import run
 from .. import show
 from ..prove import prove
-from ..reproduce import VP, G, doublings
+from ..reproduce import VP, G, doublings, with_networks
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "book" / "records" / "methods.json"
 VERIFIED = ROOT / "book" / "records" / "verification" / "records.json"
+NETWORKS = ROOT / "book" / "records" / "networks" / "records.json"
 RENEW = {
-    KEPT: "python -m samplerproof.cli.book.records",
+    KEPT: "python -m samplerproof.cli.book.records methods",
+    NETWORKS: "python -m samplerproof.cli.book.records networks",
     VERIFIED: "samplerproof study book/verification.toml --out book/records/verification",
 }
 GRID = {"kind": "uniform-lambda", "t_min": 1e-3, "t_max": 1.0}
@@ -133,7 +138,27 @@ def _claims() -> Iterable[dict[str, Any]]:
         }
 
 
+def make_networks() -> None:
+    """Run the set study on networks, and keep its answer, its tables and its pictures."""
+    with tempfile.TemporaryDirectory() as folder, show.progress("networks") as progress:
+        out = Path(folder)
+        answer = with_networks(out, False, progress)["checkpoints"]
+        NETWORKS.parent.mkdir(parents=True, exist_ok=True)
+        for made in [*out.glob("*.md"), *out.glob("*.svg"), *out.glob("checkpoints/*.png")]:
+            shutil.copy(made, NETWORKS.parent / made.name)
+    _keep(NETWORKS, answer)
+
+
+def _keep(file: Path, answer: dict[str, Any]) -> None:
+    write_text(file, json.dumps(answer, indent=1, allow_nan=False) + "\n")
+    print(f"written to {file.relative_to(ROOT).as_posix()}")
+
+
 if __name__ == "__main__":
-    KEPT.parent.mkdir(parents=True, exist_ok=True)
-    write_text(KEPT, json.dumps(make(list(METHODS.values())), indent=1, allow_nan=False) + "\n")
-    print(f"written to {KEPT.relative_to(ROOT).as_posix()}")
+    match sys.argv[1:]:
+        case ["methods"]:
+            _keep(KEPT, make(list(METHODS.values())))
+        case ["networks"]:
+            make_networks()
+        case other:
+            sys.exit(f"{' '.join(other) or 'nothing'}: methods or networks")

@@ -13,9 +13,10 @@ import pytest
 from samplerproof.cli.book import __main__ as build
 from samplerproof.cli.book import records
 from samplerproof.cli.book.__main__ import lay_out
+from samplerproof.cli.book.networks import networks
 from samplerproof.cli.book.pages import all_pages
 from samplerproof.cli.book.picture import INK, error_picture, stability_picture
-from samplerproof.cli.book.records import KEPT, ROOT, VERIFIED, load
+from samplerproof.cli.book.records import KEPT, NETWORKS, ROOT, VERIFIED, load
 from samplerproof.cli.book.text import plain, slug, year
 from samplerproof.cli.markup import table
 from samplerproof.numerics.catalogue import METHODS
@@ -109,7 +110,7 @@ def test_every_link_leads_to_a_page(pages: dict[str, str], tmp_path: Path) -> No
 
 def test_the_contents_list_what_is_laid_out(pages: dict[str, str], tmp_path: Path) -> None:
     """Assert that the table of contents names files that exist, and every chapter."""
-    files = {path.relative_to(tmp_path).as_posix() for path in lay_out(tmp_path, pages)}
+    files = {path.relative_to(tmp_path).as_posix() for path in lay_out(tmp_path, {**pages, "networks.md": ""})}
     contents = (ROOT / "book" / "_toc.yml").read_text(encoding="utf-8")
     listed = {f"{name}.md" for name in re.findall(r"(?:file|root): (\S+)", contents)}
     assert listed <= files
@@ -170,7 +171,7 @@ def test_a_record_of_other_generated_code_ends_the_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Assert that the record and the command that makes it anew are named, and that nothing is laid out."""
-    for file in (KEPT, VERIFIED):
+    for file in (KEPT, VERIFIED, NETWORKS):
         with monkeypatch.context() as patched:
             patched.setattr(records, "generated", lambda: "another")
             with pytest.raises(InputError, match=re.escape(f"made anew by `{records.RENEW[file]}`")):
@@ -194,6 +195,19 @@ def test_a_picture_is_drawn_in_the_colour_of_the_text_and_said_in_words(answers:
         assert 'role="img" aria-label=' in html
     last = next(e["value"] for e in reversed(entries) if e["kind"] == "exact")
     assert f"{last:.1e} at 640" in errors
+
+
+def test_the_page_on_networks_has_its_tables_and_pictures() -> None:
+    answer = load(NETWORKS)
+    files = networks(answer, NETWORKS.parent)
+    page = files["networks.md"]
+    assert isinstance(page, str)
+    for row in answer["rates"]:
+        assert f"| {row['network']} | {row['method']} | {row['order']} |" in page
+    shown = re.findall(r"^```{figure} (\S+)\n:alt: (.+)$", page, flags=re.M)
+    assert {name for name, _ in shown} == set(files) - {"networks.md"}
+    assert len(shown) >= 2
+    assert answer["manifest"]["dirty"] is False
 
 
 def test_no_result_is_typed_by_hand() -> None:
