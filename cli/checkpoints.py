@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..numerics.studies.checkpoints import COST, WITHIN
 from ..numerics.studies.figures import Curve, Panel
+from .markup import number, scientific, table
 
 SHOWN = ("ddim", "dpm-solver++-2m", "edm-heun", "exp-adams-3", "unipc-2", "dpm-solver++-3s")
 ERROR = "trajectory error (rms)"
 NOTE = "numbers: last local order"
+CAUSES = ("weights", "lambda", "state", "network", "all")
 
 
 def panels(answer: dict[str, Any]) -> list[Panel]:
@@ -37,68 +39,64 @@ def panels(answer: dict[str, Any]) -> list[Panel]:
 
 def markdown(answer: dict[str, Any]) -> str:
     """The tables, and what their columns mean."""
-    return "\n".join(
-        [*_rates(answer), *_floors(answer["floors"]), *_costs(answer["costs"]), *_frechet(answer["frechet"])]
-    )
+    parts = [*_rates(answer), *_floors(answer["floors"]), *_costs(answer["costs"]), *_frechet(answer["frechet"])]
+    return "\n\n".join(parts) + "\n"
 
 
-def _rates(answer: dict[str, Any]) -> list[str]:
-    lines = [
-        "# Networks in place of mixtures",
-        "",
+def _rates(answer: dict[str, Any]) -> Iterator[str]:
+    yield "# Networks in place of mixtures"
+    yield (
         "Trajectory error of each sampler against a fine reference flow of the same network in float64, on steps "
         "equal in lambda from -3 to 3.7, from exact start values. Asymptotic from: the first N from which on every "
         f"local order is within {WITHIN:g} of the proved one; a dash where the last is not, so that these numbers of "
-        "steps do not show the order. Orders are taken where errors are well above that of the reference itself.",
-        "",
-    ]
+        "steps do not show the order. Orders are taken where errors are well above that of the reference itself."
+    )
+    lines = []
     for name, told in answer["manifest"]["networks"].items():
-        distance, samples = told["reference"]["distance"], told["run"]["points"]
+        reference, samples = told["reference"], told["run"]["points"]
         lines.append(
-            f"- {name}: {samples} samples; the reference at tolerance {told['reference']['rtol']:g} lies "
-            f"{distance:.1e} from one at {told['reference']['compared_with']:g}; checkpoint "
-            f"{told['checkpoint']['sha256'][:12]}"
+            f"- {name}: {samples} {'sample' if samples == 1 else 'samples'}; the reference at tolerance "
+            f"{reference['rtol']:g} lies {reference['distance']:.1e} from one at {reference['compared_with']:g}; "
+            f"checkpoint {told['checkpoint']['sha256'][:12]}"
         )
-    lines += [
-        "",
-        *_head(
-            "network",
-            "method",
-            "proved order",
-            "asymptotic from",
-            "local orders, from the first N to the last",
-            "errors",
-        ),
-    ]
-    for r in answer["rates"]:
-        slopes = " ".join(f"{slope:.2f}" for _, _, slope in r["local_orders"])
-        errors = " ".join("-" if v is None else f"{v:.1e}" for v in r["values"])
-        window = f"{slopes} (N = {r['steps'][0]}..{r['steps'][-1]})"
-        start = "-" if r["asymptotic_from"] is None else r["asymptotic_from"]
-        lines.append(_row(r["network"], r["method"], r["order"], start, window, errors))
-    return lines
+    yield "\n".join(lines)
+    head = (
+        "network",
+        "method",
+        "proved order",
+        "asymptotic from",
+        "local orders, from the first N to the last",
+        "errors",
+    )
+    yield table(head, map(_rate, answer["rates"]))
 
 
-def _floors(rows: Sequence[dict[str, Any]]) -> list[str]:
-    lines = [
-        "",
-        "## Floors in low precision",
-        "",
+def _rate(r: dict[str, Any]) -> tuple[str, ...]:
+    slopes = " ".join(f"{slope:.2f}" for _, _, slope in r["local_orders"])
+    return (
+        r["network"],
+        r["method"],
+        str(r["order"]),
+        number(r["asymptotic_from"], "d"),
+        f"{slopes} (N = {r['steps'][0]}..{r['steps'][-1]})",
+        " ".join(map(scientific, r["values"])),
+    )
+
+
+def _floors(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    yield "## Floors in low precision"
+    yield (
         "How far a run comes from the same run in float64 (root mean square). Causes one at a time, all else in "
         "float64: weights rounded once (they are kept in float32), lambda as the network is told it, the state. "
         "`network`: the whole network in the dtype, its arithmetic included; `all`: the state as well. Largest: of the "
-        "first three and what the network's arithmetic adds to weights and lambda.",
-        "",
-        *_head("network", "sampler", "dtype", "N", "weights", "lambda", "state", "network", "all", "largest"),
-    ]
+        "first three and what the network's arithmetic adds to weights and lambda."
+    )
     keys = {(r["network"], r["method"], r["dtype"], r["steps"]): None for r in rows if r["cause"] == "weights"}
+    lines = []
     for key in keys:
         of = {r["cause"]: r["apart"] for r in rows if (r["network"], r["method"], r["dtype"], r["steps"]) == key}
-        cells = [
-            "diverged" if of[c] is None else f"{of[c]:.1e}" for c in ("weights", "lambda", "state", "network", "all")
-        ]
-        lines.append(_row(*key, *cells, largest(of)))
-    return lines
+        lines.append((*map(str, key), *("diverged" if of[c] is None else f"{of[c]:.1e}" for c in CAUSES), largest(of)))
+    yield table(("network", "sampler", "dtype", "N", *CAUSES, "largest"), lines)
 
 
 def largest(apart: dict[str, float | None]) -> str:
@@ -110,45 +108,37 @@ def largest(apart: dict[str, float | None]) -> str:
     return max(("weights", "lambda", "state", "arithmetic"), key=lambda cause: known[cause])
 
 
-def _costs(rows: Sequence[dict[str, Any]]) -> list[str]:
-    lines = [
-        "",
-        f"## Evaluations to a relative error of {COST:.0%}",
-        "",
+def _costs(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    yield f"## Evaluations to a relative error of {COST:.0%}"
+    yield (
         "Of samplers with their own start-up: from so many network evaluations on the error stays below, by straight "
-        "lines in log-log between the numbers of steps that were run; a dash where it is not reached.",
-        "",
-        *_head("network", "sampler", "evaluations", "relative errors by evaluations"),
-    ]
-    for r in sorted(rows, key=lambda r: (r["network"], r["nfe"] is None, r["nfe"] or 0.0)):
-        cost = "-" if r["nfe"] is None else f"{r['nfe']:.0f}"
-        points = ", ".join(f"{nfe}: {value:.2g}" for nfe, value in r["points"])
-        lines.append(_row(r["network"], r["method"], cost, points))
-    return lines
-
-
-def _frechet(rows: Sequence[dict[str, Any]]) -> list[str]:
-    last = next(r for r in rows if r["method"] == "classifier's accuracy")
+        "lines in log-log between the numbers of steps that were run; a dash where it is not reached."
+    )
     lines = [
-        "",
-        "## A Frechet distance on digits",
-        "",
+        (
+            r["network"],
+            r["method"],
+            number(r["nfe"], ".0f"),
+            ", ".join(f"{nfe}: {value:.2g}" for nfe, value in r["points"]),
+        )
+        for r in sorted(rows, key=lambda r: (r["network"], r["nfe"] is None, r["nfe"] or 0.0))
+    ]
+    yield table(("network", "sampler", "evaluations", "relative errors by evaluations"), lines)
+
+
+def _frechet(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    if not rows:
+        return
+    last = next(r for r in rows if r["method"] == "classifier's accuracy")
+    yield "## A Frechet distance on digits"
+    yield (
         "Between the digits that were trained on and samples of the network, in the features of a small classifier "
         f"trained here, right on {last['distance']:.1%} of held-out digits. It is not FID, it depends on the number of "
-        "samples, and it compares samplers on this network only.",
-        "",
-        *_head("sampler", "evaluations at most", "distance", "samples"),
+        "samples, and it compares samplers on this network only."
+    )
+    lines = [
+        (r["method"], str(r["evaluations"] or ""), number(r["distance"], ".3f"), str(r["samples"]))
+        for r in rows
+        if r is not last
     ]
-    for r in rows:
-        if r is not last:
-            shown = "-" if r["distance"] is None else f"{r['distance']:.3f}"
-            lines.append(_row(r["method"], r["evaluations"] or "", shown, r["samples"]))
-    return [*lines, ""]
-
-
-def _head(*names: str) -> list[str]:
-    return [_row(*names), _row(*["---"] * len(names))]
-
-
-def _row(*cells: object) -> str:
-    return "| " + " | ".join(map(str, cells)) + " |"
+    yield table(("sampler", "evaluations at most", "distance", "samples"), lines)

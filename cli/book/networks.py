@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
+
+from ...numerics.catalogue import METHODS
+from .text import link
 
 PLACE = "networks"  # of the pictures, in the book
 FIGURE = "checkpoints.svg"
@@ -23,12 +27,22 @@ def networks(answer: dict[str, Any], folder: Path) -> dict[str, str | bytes]:
             "Rates on networks. `samplerproof reproduce --with-checkpoints` draws it anew, beside "
             "[the mixtures'](index.md).",
         ),
-        tables.strip(),
+        _linked(tables.strip()),
         *(_samples(path) for path in drawn),
         _made(answer["manifest"]),
     ]
     files: dict[str, str | bytes] = {f"{PLACE}.md": "\n\n".join(parts) + "\n"}
     return files | {f"{PLACE}/{path.name}": path.read_bytes() for path in (folder / FIGURE, *drawn)}
+
+
+def _linked(tables: str) -> str:
+    """The tables, with links from samplers to their pages."""
+    return re.sub(
+        r"^\| (\w+) \| (\S+) \|",
+        lambda line: f"| {line[1]} | {link(line[2], 'methods/')} |" if line[2] in METHODS else line[0],
+        tables,
+        flags=re.M,
+    )
 
 
 def _samples(path: Path) -> str:

@@ -17,7 +17,8 @@ from samplerproof.cli.book.networks import networks
 from samplerproof.cli.book.pages import all_pages
 from samplerproof.cli.book.picture import INK, error_picture, stability_picture
 from samplerproof.cli.book.records import KEPT, NETWORKS, ROOT, VERIFIED, load
-from samplerproof.cli.book.text import plain, slug, year
+from samplerproof.cli.book.text import link, plain, slug, year
+from samplerproof.cli.checkpoints import markdown
 from samplerproof.cli.markup import table
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.errors import InputError
@@ -203,7 +204,8 @@ def test_the_page_on_networks_has_its_tables_and_pictures() -> None:
     page = files["networks.md"]
     assert isinstance(page, str)
     for row in answer["rates"]:
-        assert f"| {row['network']} | {row['method']} | {row['order']} |" in page
+        assert f"| {row['network']} | {link(row['method'], 'methods/')} | {row['order']} |" in page
+    assert markdown(answer) == (NETWORKS.parent / "checkpoints.md").read_text(encoding="utf-8")
     shown = re.findall(r"^```{figure} (\S+)\n:alt: (.+)$", page, flags=re.M)
     assert {name for name, _ in shown} == set(files) - {"networks.md"}
     assert len(shown) >= 2
