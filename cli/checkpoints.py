@@ -57,7 +57,8 @@ def _rates(answer: dict[str, Any]) -> Iterator[str]:
         lines.append(
             f"- {name}: {samples} {'sample' if samples == 1 else 'samples'}; the reference at tolerance "
             f"{reference['rtol']:g} lies {reference['distance']:.1e} from one at {reference['compared_with']:g}; "
-            f"checkpoint {told['checkpoint']['sha256'][:12]}"
+            f"checkpoint {told['checkpoint']['sha256'][:12]}; {told['samples_per_second']:.3g} samples a second on "
+            f"{answer['manifest']['device']}, in float32 and 20 evaluations"
         )
     yield "\n".join(lines)
     head = (

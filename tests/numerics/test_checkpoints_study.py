@@ -138,6 +138,7 @@ def test_the_whole_in_small_and_nothing_twice(tmp_path, monkeypatch):
     assert by["float32", 8] < 1e-3 * by["bfloat16", 8]
     exact = next(r["distance"] for r in answer["frechet"] if r["method"] == "as good as exact")
     assert 0 < exact < 3
+    assert all(told["samples_per_second"] > 0 for told in answer["manifest"]["networks"].values())
     text = (tmp_path / "checkpoints.md").read_text(encoding="utf-8")
     for table in text.split("\n\n"):
         widths = {line.count("|") for line in table.splitlines() if line.startswith("|")}
