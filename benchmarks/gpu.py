@@ -32,10 +32,10 @@ from samplerproof.numerics.devices import device_of
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.files import check_writable, write_text
 from samplerproof.numerics.grids import grid
+from samplerproof.numerics.manifest import source
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
-from samplerproof.numerics.studies.manifest import source
 from samplerproof.numerics.tableau import tabulate
 
 RECORDS = Path(__file__).resolve().parents[1] / "book" / "records" / "gpu"

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..numerics.files import check_writable, write_text
+from ..numerics.manifest import manifest
 from ..numerics.progress import Progress, silent
 from ..numerics.studies.alternating import run_alternating
 from ..numerics.studies.bounds import FIXED_TIME, M1, VP_LINEAR, run_bounds
 from ..numerics.studies.config import parse
 from ..numerics.studies.figures import draw
-from ..numerics.studies.manifest import manifest
 from ..numerics.studies.predictions import predictions
 from ..numerics.studies.run import run
 from ..numerics.studies.stability import draw_stability

@@ -20,11 +20,11 @@ from typing import Any
 from ...numerics.catalogue import METHODS
 from ...numerics.errors import InputError
 from ...numerics.files import write_text
+from ...numerics.manifest import generated, manifest
 from ...numerics.records import Record
 from ...numerics.stability import guided_gain, usable_steps
 from ...numerics.studies.bounds import M1
 from ...numerics.studies.config import parse
-from ...numerics.studies.manifest import generated, manifest
 from ...numerics.studies.predictions import predictions
 from ...numerics.studies.run import run
 from .. import show

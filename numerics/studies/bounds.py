@@ -20,6 +20,7 @@ from ..laws.affine import gaussian_law
 from ..laws.density import Density, propagate
 from ..laws.gaussian import Gaussian, moments
 from ..laws.product import Factor, product_tv
+from ..manifest import fingerprint
 from ..metrics import Pushforward
 from ..points import Point
 from ..progress import Progress, silent
@@ -28,7 +29,6 @@ from ..schedules import schedule
 from ..tableau import tabulate
 from ..targets.mixture import GaussianMixture, with_tangent
 from ..wrappers import score_share, with_score_error
-from .manifest import fingerprint
 from .store import Store, Value
 
 VP_LINEAR, FIXED_TIME = {"beta_min": 0.1, "beta_max": 20.0}, {"t_min": 1e-3, "t_max": 1.0}

@@ -18,12 +18,12 @@ from ..catalogue import METHODS, resolve
 from ..checkpoints.checkpoint import Checkpoint
 from ..devices import device_of
 from ..files import check_writable
+from ..manifest import manifest
 from ..progress import Progress, silent
 from ..sample import sample
 from ..tableau import tabulate
 from .config import NetworkStudy, parse_network
 from .frechet import distances
-from .manifest import manifest
 from .networks import NetworkMeasurement, prepare_network
 from .pictures import draw_pictures, grid_for
 from .precision import PRECISE, floors

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from ..catalogue import resolve
 from ..checkpoints.load import load
 from ..laws.gaussian import Gaussian, w2
+from ..manifest import fingerprint
 from ..training.data import Data, digits
-from .manifest import fingerprint
 from .pictures import EVALUATIONS, FINE, drawn, grid_for
 from .store import Store, Value
 

@@ -22,6 +22,7 @@ from ..checkpoints.load import load
 from ..errors import InputError, SamplingError
 from ..files import write_bytes
 from ..grids import Grid
+from ..manifest import fingerprint
 from ..points import Point
 from ..records import Record
 from ..sample import sample
@@ -29,7 +30,6 @@ from ..schedules import Schedule
 from ..tableau import Tableau, tabulate
 from ..targets.reference import reference_flow
 from .config import NetworkStudy
-from .manifest import fingerprint
 from .measure import USES
 from .problem import check_methods, grids_of, methods_of
 from .store import Value, key

@@ -19,11 +19,11 @@ from torch import Tensor
 from ..checkpoints.checkpoint import Checkpoint
 from ..denoisers import Denoiser
 from ..errors import SamplingError
+from ..manifest import fingerprint
 from ..metrics import trajectory
 from ..sample import sample
 from ..tableau import tabulate
 from .config import NetworkStudy
-from .manifest import fingerprint
 from .networks import NetworkMeasurement, prepare_network
 from .store import Store, Value
 

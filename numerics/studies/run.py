@@ -15,10 +15,10 @@ from .. import rates
 from ..devices import device_of
 from ..errors import InputError
 from ..files import check_writable, write_text
+from ..manifest import fingerprint, manifest
 from ..progress import Progress, silent
 from ..records import Record
 from .config import NetworkStudy, Study
-from .manifest import fingerprint, manifest
 from .measure import Measurement
 from .networks import NetworkMeasurement, NetworkProblem, prepare_network
 from .problem import LI, Problem, prepare

@@ -17,9 +17,9 @@ from ..conformance.target import split
 from ..conformance.verify import verify, versions
 from ..errors import InputError, nearest
 from ..files import check_writable, write_text
+from ..manifest import fingerprint, manifest
 from ..progress import Progress, silent
 from .config import Verification
-from .manifest import fingerprint, manifest
 from .store import key
 
 REPAIRED = "samplerproof.numerics.conformance.repairs:repaired"

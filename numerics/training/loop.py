@@ -26,8 +26,8 @@ from ..checkpoints.described import FILE
 from ..devices import device_of
 from ..errors import InputError, SamplingError
 from ..files import check_writable, write_text
+from ..manifest import source
 from ..progress import Progress, silent
-from ..studies.manifest import source
 from .data import DATA
 from .recipes import Recipe
 

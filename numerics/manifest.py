@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-SOURCES = Path(__file__).resolve().parents[1]
+SOURCES = Path(__file__).resolve().parent
 NOT_RUN = "citations.py"  # of the generated files the one from which no number comes
 PACKAGES = ("torch", "numpy", "scipy", "samplerproof")
 
