@@ -101,6 +101,7 @@ def test_methods_answers_the_promised_keys(samplerproof: Command) -> None:
         "parameters",
         "start",
         "last_step",
+        "since",
     ]
     assert all(list(record) == keys for record in records)
     by_name = {record["name"]: record for record in records}
