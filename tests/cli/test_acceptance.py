@@ -16,7 +16,7 @@ def test_exponents_of_li_et_al_at_fixed_time(
     path = study_file(
         ("steps = [24, 49, 99]", "steps = [399, 799, 1599, 3199]"),
         ('metrics = ["tv", "kl", "w2", "trajectory"]', 'metrics = ["tv", "kl"]'),
-        ("points = 1001", "points = 6001"),
+        ("points = 1001", "points = 2001"),
     )
     done = samplerproof("study", path, "--json")
     assert done.returncode == 0
