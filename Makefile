@@ -9,17 +9,20 @@ PACKAGES := theory numerics cli
 # One thread each: two test processes share two cores, and small tensors gain nothing from more.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help reproduce test book lint emit clean
+.PHONY: help reproduce test test-full book lint emit clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1: /p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' Makefile
 
 reproduce: $(READY)  ## the figures, tables and records, into results/
 	@$(BIN)/samplerproof reproduce
 
-test: lint  ## everything that must pass: lint, types, walls, generated code, tests
+test: lint  ## lint, types, walls, generated code, all tests but the slow ones
 	@echo "tests" && $(BIN)/pytest -n 2
+
+test-full: $(READY)  ## what `make test` leaves out: slow studies, many drawn cases
+	@echo "slow tests" && $(BIN)/pytest -n 2 -m slow
 
 # The build takes from the cache what was executed, and executes again, to report it, what failed.
 book: export JUPYTERCACHE = _build/.jupyter_cache
