@@ -18,17 +18,20 @@ from ..errors import InputError
 
 FILE = "records.sqlite"
 APPLICATION_ID = 0x73706C70  # "splp": tells our files from other people's
-VERSION = 2  # 1 had no intervals and no floors
+VERSION = 3  # 1 had no intervals and no floors, 2 neither errors nor reasons
 _MAGIC = b"SQLite format 3\x00"
+_ADDED = {1: ("low REAL", "high REAL", "floor REAL"), 2: ("error REAL", "reason TEXT")}  # columns, after each version
 _TABLE = """CREATE TABLE IF NOT EXISTS records (
-    key TEXT PRIMARY KEY, spec TEXT NOT NULL, nfe INTEGER NOT NULL, value REAL, low REAL, high REAL, floor REAL
+    key TEXT PRIMARY KEY, spec TEXT NOT NULL, nfe INTEGER NOT NULL, value REAL, low REAL, high REAL, floor REAL,
+    error REAL, reason TEXT
 ) WITHOUT ROWID"""
 
 
 class Value(NamedTuple):
     """A finished record: what the run cost, and the metric; None where it is not finite.
 
-    An estimate has its 95 % confidence interval [low, high] and its noise floor, elsewhere None.
+    An estimate has its 95 % confidence interval [low, high] and its noise floor, elsewhere None.  error: a bound on the
+    error of the value itself (of its quadrature), where one is known.  reason: why the value is None.
     """
 
     nfe: int
@@ -36,11 +39,14 @@ class Value(NamedTuple):
     low: float | None = None
     high: float | None = None
     floor: float | None = None
+    error: float | None = None
+    reason: str | None = None
 
     @property
     def finite(self) -> Value:
         """The same with None for every number that is not finite."""
-        return Value(self.nfe, *(v if v is not None and math.isfinite(v) else None for v in self[1:]))
+        numbers = (v if v is not None and math.isfinite(v) else None for v in self[1:-1])
+        return Value(self.nfe, *numbers, reason=self.reason)
 
 
 def canonical(spec: Mapping[str, Any]) -> str:
@@ -61,7 +67,7 @@ class Store:
 
     def get(self, spec: Mapping[str, Any]) -> Value | None:
         """The record of that specification, if it was finished before."""
-        query = "SELECT nfe, value, low, high, floor FROM records WHERE key = ?"
+        query = "SELECT nfe, value, low, high, floor, error, reason FROM records WHERE key = ?"
         row = self._connection.execute(query, (key(spec),)).fetchone()
         return None if row is None else Value(*row)
 
@@ -69,7 +75,7 @@ class Store:
         """Keep the records of one run, all or none; a value that is not finite is kept as None."""
         rows = [(key(spec), canonical(spec), *v.finite) for spec, v in finished]
         with self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 @contextmanager
@@ -107,7 +113,7 @@ def _check_header(path: Path) -> None:
         raise _refused(path, "not an SQLite file")
     if application != APPLICATION_ID:
         raise _refused(path, "an SQLite file of another program")
-    if version not in (1, VERSION):
+    if not 1 <= version <= VERSION:
         raise _refused(path, f"written in version {version} of this file, not {VERSION}")
 
 
@@ -127,14 +133,15 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:
-    """Give a file of version 1 the columns that it lacks, all or none."""
+    """Give a file of an earlier version the columns that it lacks, all or none."""
     if connection.execute("PRAGMA user_version").fetchone() == (VERSION,):
         return
     connection.execute("BEGIN IMMEDIATE")
-    if connection.execute("PRAGMA user_version").fetchone() == (1,):  # no other process was first
-        for column in ("low", "high", "floor"):
-            connection.execute(f"ALTER TABLE records ADD COLUMN {column} REAL")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()  # read again: another process may have been first
+    for earlier in range(version, VERSION):
+        for column in _ADDED[earlier]:
+            connection.execute(f"ALTER TABLE records ADD COLUMN {column}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.commit()
 
 
