@@ -51,7 +51,7 @@ class Measurement:
             found = self._found(grid, tableau, wanted)
         except SamplingError:  # the state overflowed, or its law cannot be carried (laws/density.py)
             found = {metric: (math.nan,) for metric in wanted}
-        return {metric: Value(tableau.nfe, *numbers) for metric, numbers in found.items()}
+        return {metric: Value(tableau.nfe, **dict(zip(("value", "low", "high", "floor"), numbers, strict=False))) for metric, numbers in found.items()}
 
     def _found(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Numbers]:
         """By the sampler's map on the line, by the law of its output, by samples: whichever a metric needs."""

@@ -45,8 +45,9 @@ class Value(NamedTuple):
     @property
     def finite(self) -> Value:
         """The same with None for every number that is not finite."""
-        numbers = (v if v is not None and math.isfinite(v) else None for v in self[1:-1])
-        return Value(self.nfe, *numbers, reason=self.reason)
+        numbers = (self.value, self.low, self.high, self.floor, self.error)
+        kept = (v if v is not None and math.isfinite(v) else None for v in numbers)
+        return Value._make((self.nfe, *kept, self.reason))
 
 
 def canonical(spec: Mapping[str, Any]) -> str:
