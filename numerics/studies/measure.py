@@ -51,7 +51,7 @@ class Measurement:
             found = self._found(grid, tableau, wanted)
         except SamplingError:  # the state overflowed, or its law cannot be carried (laws/density.py)
             found = {metric: (math.nan,) for metric in wanted}
-        return {metric: Value(tableau.nfe, **dict(zip(("value", "low", "high", "floor"), numbers, strict=False))) for metric, numbers in found.items()}
+        return {metric: _value(tableau.nfe, *numbers) for metric, numbers in found.items()}
 
     def _found(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Numbers]:
         """By the sampler's map on the line, by the law of its output, by samples: whichever a metric needs."""
@@ -145,6 +145,12 @@ def start_samples(problem: Problem, source: Point, nodes: int | None = None) -> 
     if problem.mixture.dim == 1:
         return metrics.nodes(law, nodes or problem.count)
     return law[0].sample(problem.count, law[1], torch.Generator().manual_seed(problem.study.run.seed))
+
+
+def _value(
+    nfe: int, value: float, low: float | None = None, high: float | None = None, floor: float | None = None
+) -> Value:
+    return Value(nfe, value, low, high, floor)
 
 
 def _check_finite(*tensors: Tensor) -> None:
