@@ -65,7 +65,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 class Tried:
-    """Counts, over the tests marked `tried("...")`, tests, drawn cases and failures of each kind; writes them as JSON."""
+    """Counts tests marked `tried("...")`, their cases and failures, by kind, and writes the counts as JSON."""
 
     def __init__(self, file: Path) -> None:
         self.file, self.started = file, datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The counts on the page "What was tried to break it": what the tests marked `tried` attempt, and how many cases passed."""
+"""Counts for the page "What was tried to break it": tests marked `tried`, cases and failures of each kind."""
 
 from __future__ import annotations
 
