@@ -16,7 +16,7 @@ from ..conformance.launch import RESOLVE
 from ..conformance.target import split
 from ..conformance.verify import verify, versions
 from ..errors import InputError, nearest
-from ..files import check_writable, write_text
+from ..files import check_writable, read_sealed, write_sealed, write_text
 from ..manifest import fingerprint, manifest
 from ..progress import Progress, silent
 from .config import Verification
@@ -96,12 +96,13 @@ def _repaired(study: Verification, folder: Path, record: dict[str, Any]) -> dict
 def _kept(folder: Path, study: Verification, asked: dict[str, Any]) -> dict[str, Any]:
     """The verdict in plain containers, from before or computed now."""
     spec = {**asked, "steps": study.steps, "sources": fingerprint(), "versions": versions(asked["target"])}
-    file = folder / f"{key(spec)[:32]}.json"
-    if file.exists():
-        kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    file = folder / f"{key(spec)[:32]}.verdict"
+    found = read_sealed(file)
+    if found is not None:
+        kept: dict[str, Any] = json.loads(found)
         return kept
     resolver = REPAIRED if asked["repaired"] else RESOLVE
     verdict = verify(asked["target"], asked["against"], study.steps, study.timeout, resolver=resolver)
     record = {name: value for name, value in verdict.plain().items() if name not in LEFT_OUT}
-    write_text(file, json.dumps(record, allow_nan=False) + "\n")
+    write_sealed(file, json.dumps(record, allow_nan=False).encode())
     return record
