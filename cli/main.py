@@ -42,8 +42,11 @@ def run() -> None:
 
     Typer itself ends an interrupted command with 130, and says what is wrong with the usage with 2.
     """
+    from . import endings
+
     try:
-        app()
+        with endings.by_signals():
+            app()
     except (InputError, SamplingError, OSError) as fault:
         print(f"samplerproof: {fault}", file=sys.stderr)
         sys.exit(2)
