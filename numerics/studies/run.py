@@ -101,12 +101,18 @@ def _records(
             computed += len(missing)
         for metric, value in values.items():
             assert value is not None
-            entry = {"method": name, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
-            if metric in ESTIMATED:
-                entry |= {"low": value.low, "high": value.high, "floor": value.floor}
-            records.append(entry)
+            records.append(_entry(name, steps, metric, value))
     progress(len(runs), len(runs), "")
     return records, computed
+
+
+def _entry(method: str, steps: int, metric: str, value: Value) -> dict[str, Any]:
+    """A record as JSON has it."""
+    entry = {"method": method, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
+    if metric in ESTIMATED:
+        entry |= {"low": value.low, "high": value.high, "floor": value.floor}
+    entry |= {"error": value.error}
+    return entry if value.value is not None else entry | {"reason": value.reason}
 
 
 def _spec(problem: Problem | NetworkProblem, record: Record, steps: int, metric: str) -> dict[str, Any]:

@@ -44,10 +44,11 @@ class Value(NamedTuple):
 
     @property
     def finite(self) -> Value:
-        """The same with None for every number that is not finite."""
+        """The same with None for every number that is not finite, and then a reason."""
         numbers = (self.value, self.low, self.high, self.floor, self.error)
-        kept = (v if v is not None and math.isfinite(v) else None for v in numbers)
-        return Value._make((self.nfe, *kept, self.reason))
+        value, low, high, floor, error = (v if v is not None and math.isfinite(v) else None for v in numbers)
+        reason = None if value is not None else self.reason or "the value is not finite"
+        return Value(self.nfe, value, low, high, floor, error, reason)
 
 
 def canonical(spec: Mapping[str, Any]) -> str:
