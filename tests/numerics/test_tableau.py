@@ -59,7 +59,9 @@ def terms_of(expression: sp.Expr) -> list[tuple[list[str], Callable[..., mp.mpf]
     found = []
     for term in sp.Add.make_args(sp.expand(expression)):
         symbols = sorted(term.free_symbols, key=str)
-        found.append(([s.name for s in symbols], sp.lambdify(symbols, term, [{"phi": phi_oracle, "arc": arc_oracle}, "mpmath"])))
+        found.append(
+            ([s.name for s in symbols], sp.lambdify(symbols, term, [{"phi": phi_oracle, "arc": arc_oracle}, "mpmath"]))
+        )
     return found
 
 
