@@ -20,7 +20,7 @@ from .told import tell
 from .wide import widened
 
 INSTALL = "pip install 'samplerproof[peers]'"
-PREDICTIONS = {"epsilon": "noise", "sample": "data", "v_prediction": "velocity", "flow_prediction": "velocity"}
+PREDICTIONS = {"epsilon": "noise", "sample": "data", "v_prediction": "v", "flow_prediction": "velocity"}
 STEP_OPTIONS = ("eta", "order", "s_churn", "s_noise", "s_tmin", "s_tmax")  # of `step`; the others are its inputs
 
 
