@@ -208,7 +208,9 @@ def _non_finite(run: Trace) -> Finding | None:
     if not len(bad):
         return None
     step = run.step[int(bad[0])]
-    return Finding("non-finite", step, f"step {step} of {len(run.grid) - 1} is not finite on finite inputs")
+    lost = [str(k) for k, t in enumerate(run.told.timesteps if run.told else (), 1) if math.isnan(t)]
+    said = f"; timestep {', '.join(lost[:5])}{', …' if len(lost) > 5 else ''} is not a number" if lost else ""
+    return Finding("non-finite", step, f"step {step} of {len(run.grid) - 1} is not finite on finite inputs{said}")
 
 
 def _orders(result: Verdict, subject: Subject, runs: Runs) -> Verdict:
