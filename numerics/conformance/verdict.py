@@ -15,6 +15,7 @@ from . import lint
 from .alone import each_alone
 from .answers import Failure, Finding, Step, Subject, Verdict
 from .compare import Deviation, deviations, same_shape
+from .once import asked_once
 from .orders import local_orders, observed_errors, slope
 from .references import STARTED, Reference, asked_elsewhere, candidates, similar
 from .still import moving
@@ -51,7 +52,9 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
             return replace(base, findings=[Finding("exception", run.step, f"on {steps} steps: {run.message}")])
     assert isinstance(shipped, Trace)
     assert isinstance(wide, Trace)
-    findings = _mutations(shipped)
+    runs = {job: asked_once(run) if isinstance(run, Trace) else run for job, run in runs.items()}
+    shipped, wide = asked_once(shipped), asked_once(wide)
+    findings = [*_mutations(shipped), *(Finding(kind, None, said) for kind, said in shipped.remarks)]
     bent = _not_linear(shipped, subject) or _not_linear(wide, subject)
     if bent is not None:
         return replace(base, verdict="not-linear", findings=[bent, *findings])

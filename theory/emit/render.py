@@ -273,7 +273,15 @@ def render_predictions() -> str:
     table = "CONVERT: dict[tuple[str, str], Callable[[float, float, float, float], tuple[float, float]]] = {\n"
     kinds = ", ".join(f'"{p}"' for p in DEFINITION)
     return (
-        head + f"PREDICTIONS = ({kinds})\n\n\n" + "\n\n".join(functions) + "\n\n" + table + "\n".join(entries) + "\n}\n" + parts + "}\n"
+        head
+        + f"PREDICTIONS = ({kinds})\n\n\n"
+        + "\n\n".join(functions)
+        + "\n\n"
+        + table
+        + "\n".join(entries)
+        + "\n}\n"
+        + parts
+        + "}\n"
     )
 
 
