@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed-from-pyproject
 BOOK := .venv/.book-installed-from-pyproject
-PACKAGES := theory numerics cli
+PACKAGES := names theory numerics cli
 # One thread each: two test processes share two cores, and small tensors gain nothing from more.
 export OMP_NUM_THREADS ?= 1
 
