@@ -87,7 +87,8 @@ def _point(sigma: float) -> Point:
 
 
 def plain(module: str, name: str, options: dict[str, Any]) -> Target:
-    """A callable of a module: (denoise, x, sigmas, noise) -> the sample, options as keywords.
+    """A callable of a module: (denoise, x, sigmas, noise) -> the sample, options as keywords; or a class made from a
+    scheduler of diffusers, as of_class has it.
 
     denoise(x, sigma) -> x0hat, where x = x0 + sigma eps (variance exploding, alpha = 1; sigma one number).
     sigmas [N + 1]: from 80 to 0.002 (karras), of the dtype of x; the last is not 0.
@@ -97,7 +98,12 @@ def plain(module: str, name: str, options: dict[str, Any]) -> Target:
     no such parameter, torch.randn_like and torch.randn draw the noise of a state as noise(x) does.
     Raises InputError: no such module or callable, other parameters, an unknown option.
     """
-    return function(_callable(module, name), options, typed(module, name, options))
+    call = _callable(module, name)
+    if inspect.isclass(call):
+        from .diffusers import of_class
+
+        return of_class(call, options, module)
+    return function(call, options, typed(module, name, options))
 
 
 def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> Target:

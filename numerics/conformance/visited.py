@@ -34,7 +34,8 @@ def levels_of(levels: Sequence[float], listen: Listen, name: str) -> tuple[list[
         rounded = torch.tensor(given, dtype=torch.float64).to(dtype).double().tolist()
         if len(set(rounded)) == len(rounded) and _all_in(rounded[:-1], visited):
             return visited, rounded, f"its levels are those that it was given, rounded to {str(dtype)[6:]}"
-    if len(given) > 2 and visited and not any(same(s, level) for level in given[1:-1] for s in visited):
+    elsewhere = not all(any(same(s, level) for level in given) for s in visited)
+    if len(given) > 2 and elsewhere and not any(same(s, level) for level in given[1:-1] for s in visited):
         moved = [given[0], *(a + 0.3 * (b - a) for a, b in pairwise(given[1:])), given[-1]]
         if listen(moved) == visited:
             own = f"it does not use the sigmas that it was given, but levels of its own, from {visited[0]:.6g} on"
