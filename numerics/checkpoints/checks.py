@@ -75,7 +75,7 @@ def check(checkpoint: Checkpoint) -> None:
 
 
 def _left(checkpoint: Checkpoint, data: Tensor, eps: Tensor) -> tuple[float, float]:
-    """Where noise and data are of one size, how much of v is left over, least and most; 1 for knowing only that size."""
+    """Where noise and data are of one size, how much of v is left, least and most; 1 for knowing only that size."""
     data = data * checkpoint.unit
     size = float(data.square().mean().sqrt())
     denoise = checkpoint.denoiser(torch.float32)

@@ -51,7 +51,10 @@ SKEWEST = math.sqrt(8)  # the skewness of one squared normal number, the largest
 
 
 class Estimate(NamedTuple):
-    """A value estimated from samples, and the 95 % confidence interval [low, high], low >= 0."""
+    """A value estimated from samples, and the 95 % confidence interval [low, high] around it.
+
+    low <= 0 where noise may be all; below 0 if the value is.
+    """
 
     value: float
     low: float
@@ -98,7 +101,8 @@ def energy(x: Tensor, y: Tensor) -> Estimate:
             if b < LEAD:
                 lead[rows, columns], lead[columns, rows] = part, part.T
     found = _square(float(sums.sum()) / (n * (n - 1)), sums / (n - 1), lead)
-    return Estimate(found.value, *interval(found))
+    low, high = interval(found)
+    return Estimate(found.value, min(low, found.value), high)
 
 
 def sliced_w2(x: Tensor, y: Tensor) -> Estimate:
