@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .. import rates
+from ..consent import NONE, Consent
 from ..devices import device_of
 from ..errors import InputError
 from ..files import check_writable, write_text
@@ -19,6 +20,7 @@ from ..manifest import fingerprint, manifest
 from ..progress import Progress, silent
 from ..records import Record
 from .config import NetworkStudy, Study
+from .cost import study_cost
 from .measure import Measurement
 from .networks import NetworkMeasurement, NetworkProblem, prepare_network
 from .problem import LI, Problem, prepare
@@ -34,19 +36,21 @@ class Measures(Protocol):
 
 
 def run(
-    study: Study | NetworkStudy, out: Path, progress: Progress = silent, allow_pickle: bool = False, device: str = "cpu"
+    study: Study | NetworkStudy, out: Path, progress: Progress = silent, consent: Consent = NONE, device: str = "cpu"
 ) -> dict[str, Any]:
     """Run a study in the folder `out`, which is made if it is not there.
 
     Returns {"records", "fits", "manifest"} as JSON will hold them, and writes the same to records.json, the fits to
-    exponents.csv; records.sqlite keeps each finished run at once.  allow_pickle, device: for a network's weights, and
-    where it computes.  Raises InputError before anything is computed.
+    exponents.csv; records.sqlite keeps each finished run at once.  consent: to what a network's files ask for, and
+    to a large cost.  device: where a network computes.  Raises InputError before anything is computed.
     """
     started = datetime.now(UTC)
     where = device_of(device)
     if isinstance(study, Study) and where.type != "cpu":
         raise InputError("--device", device, "cpu; only networks compute elsewhere")
-    problem = prepare(study) if isinstance(study, Study) else prepare_network(study, allow_pickle)
+    if isinstance(study, Study):
+        study_cost(study).check(consent)
+    problem = prepare(study) if isinstance(study, Study) else prepare_network(study, consent)
     check_writable(out)
     measurement = Measurement(problem) if isinstance(problem, Problem) else NetworkMeasurement(problem, out, where)
     with opened(out) as store, claiming(out) as claims:
