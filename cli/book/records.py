@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ...numerics.catalogue import METHODS
+from ...numerics.consent import Consent
 from ...numerics.errors import InputError
 from ...numerics.files import write_text
 from ...numerics.manifest import generated, manifest
@@ -108,7 +109,7 @@ def _measured(kind: str, records: Sequence[Record]) -> list[dict[str, Any]]:
         return []
     parsed = parse(study(kind, [r.name for r in records]))
     with tempfile.TemporaryDirectory() as folder, show.progress(kind) as progress:
-        answer = run(parsed, Path(folder), progress)
+        answer = run(parsed, Path(folder), progress, Consent(large=True))
     expected = predictions(parsed) if kind == "exact" else {}
     entries = []
     for entry in answer["records"]:
