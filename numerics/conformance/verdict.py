@@ -309,7 +309,7 @@ def _with(result: Verdict, verdict: str, finding: Finding) -> Verdict:
 
 def _promise(reference: Reference, subject: Subject) -> list[Finding]:
     """Less order than promised.  What a stochastic sampler's name or option calls its order is that of its flow, and
-    with noise it may end at 2, as all do (claim weak-barrier); its law then counts where the score is exact.
+    with noise no record has a weak order above 2; its law then counts where the score is exact.
     """
     record, promised = reference.record, subject.promises
     noisy = bool(reference.table.noises.any())

@@ -60,10 +60,13 @@ def function(
     name: str, arguments: tuple[str, ...], doc: str, values: tuple[sp.Expr, ...], variances: tuple[sp.Expr, ...] = ()
 ) -> str:
     """A function of those arguments that returns a tuple of values; phi atoms, and roots of variances, made once."""
+    used = set().union(*(sp.sympify(w).free_symbols for w in values))
+    drawn = [(root, v) for root, v in zip(roots(variances), variances, strict=True) if root in used]
+    variances = tuple(v for _, v in drawn)
     atoms = sorted(set().union(*(sp.sympify(w).atoms(phi) for w in (*values, *variances))), key=sp.default_sort_key)
     names = {atom: sp.Symbol(phi_name(atom, atoms)) for atom in atoms}
     body = [f"{names[atom]} = {to_torch(atom)}" for atom in atoms]
-    body += [f"{root} = sqrt({to_torch(v.subs(names))})" for root, v in zip(roots(variances), variances, strict=True)]
+    body += [f"{root} = sqrt({to_torch(v.subs(names))})" for root, v in drawn]
     body += ["return (", *(line for w in values for line in entry(sp.sympify(w).subs(names))), ")"]
     typed = ", ".join(f"{a}: Tensor" for a in arguments)
     return f"def {name}({typed}) -> tuple[Tensor, ...]:\n" + lines(doc, *body)
