@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+MULTI = "diffusers:DPMSolverMultistepScheduler"
 THREE_STEPS = (
     "The authors of DPM-Solver have the same line in their code, and brought it to the library: it is their formula "
     "that has order 2, and the change is one to it."
@@ -22,11 +23,11 @@ BESIDE: dict[str, str] = {
         "step leads to sigma' x, without the share alpha' of the data prediction -v. That is an error of O(1/N), and "
         "the order observed is 1. From the second level on its rows are iPNDM's."
     ),
-    "diffusers:DPMSolverMultistepScheduler?solver_order=3": THREE_STEPS,
-    "diffusers:DPMSolverMultistepScheduler?use_karras_sigmas=true&solver_order=3": THREE_STEPS,
-    "diffusers:DPMSolverMultistepScheduler?algorithm_type=dpmsolver&final_sigmas_type=sigma_min&solver_order=3": THREE_STEPS,
+    f"{MULTI}?solver_order=3": THREE_STEPS,
+    f"{MULTI}?use_karras_sigmas=true&solver_order=3": THREE_STEPS,
+    f"{MULTI}?algorithm_type=dpmsolver&final_sigmas_type=sigma_min&solver_order=3": THREE_STEPS,
     "diffusers:EDMDPMSolverMultistepScheduler?solver_order=3": THREE_STEPS,
-    "diffusers:DPMSolverMultistepScheduler?algorithm_type=sde-dpmsolver++&solver_order=3": (
+    f"{MULTI}?algorithm_type=sde-dpmsolver++&solver_order=3": (
         "The authors of DPM-Solver have no three-step sampler of the SDE; k-diffusion's has + 1/2. With - 1/2 the "
         "weight of the second difference tends to -1 where it should vanish with the step."
     ),

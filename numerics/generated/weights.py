@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, sqrt
+from torch import Tensor, sqrt, zeros_like
 
 from ..arc import arc
 from ..phi import phi
@@ -1242,7 +1242,7 @@ def sde_dpm_solver_pp_2s_independent_row2_noises(h: Tensor, c2: Tensor, tau: Ten
     phi1 = phi(1, -2*h*tau**2)
     root2 = sqrt(2*h*phi1*tau**2)
     return (
-        0,
+        zeros_like(h),
         root2,
     )
 

@@ -1,4 +1,4 @@
-"""What the page of discrepancies says besides the numbers: what authors' code does, and what an earlier page had wrong."""
+"""What the page of discrepancies says besides its numbers: what authors' code does, and what it once had wrong."""
 
 from __future__ import annotations
 

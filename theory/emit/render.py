@@ -33,6 +33,8 @@ def row_name(method: Method, row: int) -> str:
 
 def entry(weight: sp.Expr) -> list[str]:
     """One entry of the returned tuple; a long sum gets a line a term."""
+    if weight == 0:  # of a noise that a row has no share in
+        return ["    zeros_like(h),"]
     text = to_torch(weight)
     if len(text) <= 80 or not isinstance(weight, sp.Add):
         return [f"    {text},"]
@@ -111,7 +113,7 @@ def render_weights() -> str:
     head = header(
         "theory/methods/", "Weights W_j of every row, from the step h in the frame's clock and the step ratios."
     )
-    head += "from torch import Tensor, sqrt\n\nfrom ..arc import arc\nfrom ..phi import phi\n\n\n"
+    head += "from torch import Tensor, sqrt, zeros_like\n\nfrom ..arc import arc\nfrom ..phi import phi\n\n\n"
     one = "def one_node(h: Tensor, kappa: Tensor) -> tuple[Tensor, ...]:\n" + lines(
         '"""The one-node rule of a frame whose weight is c e^(kappa u)."""', f"return ({to_torch(one_node(kappa))},)"
     )
