@@ -44,12 +44,11 @@ def plan(record: Record, grid: Grid) -> list[Record | None]:
     """Who takes each step: the record, a start-up method of it, or (None) the one-node rule of its frame."""
     alpha, sigma = grid.columns.alpha.tolist(), grid.columns.sigma.tolist()
     behind = int(alpha[0] == 0)  # nothing beyond an infinite step serves as history
-    return [
-        None if sigma[n + 1] == 0 or alpha[n] == 0 else _with_history(record, n - behind) for n in range(grid.steps)
-    ]
+    return [None if sigma[n + 1] == 0 or alpha[n] == 0 else with_history(record, n - behind) for n in range(grid.steps)]
 
 
-def _with_history(record: Record, available: int) -> Record | None:
+def with_history(record: Record, available: int) -> Record | None:
+    """Who takes a step after so many others: the record, a start-up method of it, or (None) the one-node rule."""
     method = record
     while method.history > available:
         assert method.start is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from itertools import pairwise
 from typing import Any
@@ -32,16 +33,41 @@ def karras(steps: int) -> list[float]:
     return grid(schedule("edm"), "karras", steps, sigma_min=0.002, sigma_max=80.0, rho=7.0).columns.rho.tolist()
 
 
+def exponential(steps: int) -> list[float]:
+    """steps + 1 levels from 14.6 to 0.03, equal in log sigma."""
+    return torch.linspace(math.log(14.6), math.log(0.03), steps + 1, dtype=torch.float64).exp().tolist()
+
+
+def uneven(steps: int) -> list[float]:
+    """steps + 1 levels from 80 to 0.002, steps in log sigma that differ by up to three times."""
+    drawn = 0.5 + torch.rand(steps, generator=torch.Generator().manual_seed(steps), dtype=torch.float64)
+    share = torch.cat([torch.zeros(1, dtype=torch.float64), drawn.cumsum(0) / drawn.sum()])
+    return (math.log(80.0) + share * math.log(0.002 / 80.0)).exp().tolist()
+
+
+def to_zero(steps: int) -> list[float]:
+    """The levels of karras with a 0 appended, in as many steps."""
+    return [*karras(steps - 1), 0.0]
+
+
+ZERO = "karras levels with a 0 appended"
+GRIDS: dict[str, Callable[[int], list[float]]] = {
+    "levels from 14.6 to 0.03 equal in log sigma": exponential,
+    "uneven levels from 80 to 0.002": uneven,
+    ZERO: to_zero,
+}
+
+
 def by_sigma(name: str, solver: Solver, levels: Sequence[float]) -> Stranger:
     """A function of (denoise, x, sigmas, draw) on these levels, as a sampler: variance exploding, x = x0 + sigma eps.
 
-    Every run goes through the function twice: first on zeros, to see which step each evaluation belongs to.
+    The first run goes through the function twice: at first on zeros, to see which step each evaluation belongs to.
     The run raises SamplingError where the model is asked at what is no state or no level, NoTable as steps_of does.
     """
 
-    def run(start: Tensor, model: Model, draw: Draw) -> Finish:
-        sigmas = torch.tensor(levels, dtype=torch.float64).to(start)
-        ends = sigmas.tolist()
+    known: dict[torch.dtype, list[int]] = {}  # runs before each one would hide what a run leaves to the next
+
+    def steps_on(start: Tensor, sigmas: Tensor) -> list[int]:
         visited: list[float] = []
 
         def listen(x: Tensor, sigma: Any) -> Tensor:
@@ -49,7 +75,13 @@ def by_sigma(name: str, solver: Solver, levels: Sequence[float]) -> Stranger:
             return torch.zeros_like(x)
 
         solver(listen, torch.zeros_like(start), sigmas.clone(), lambda like, span=None: torch.zeros_like(like))
-        to = steps_of(visited, ends, name)
+        return steps_of(visited, sigmas.tolist(), name)
+
+    def run(start: Tensor, model: Model, draw: Draw) -> Finish:
+        sigmas = torch.tensor(levels, dtype=torch.float64).to(start)
+        if start.dtype not in known:
+            known[start.dtype] = steps_on(start, sigmas)
+        to = known[start.dtype]
         asked = 0
 
         def denoise(x: Tensor, sigma: Any) -> Tensor:
@@ -60,7 +92,7 @@ def by_sigma(name: str, solver: Solver, levels: Sequence[float]) -> Stranger:
             asked += 1
             return model(x, _point(level), to[asked - 1])
 
-        return Finish(solver(denoise, start, sigmas.clone(), draw), tuple(_point(s) for s in ends))
+        return Finish(solver(denoise, start, sigmas.clone(), draw), tuple(_point(s) for s in sigmas.tolist()))
 
     return Stranger(name, "data", run)
 
@@ -94,7 +126,9 @@ def _level(x: Any, sigma: Any, like: Tensor, asked: int) -> float:
     """The one sigma of a call of the model, whose x is a state."""
     if not isinstance(x, Tensor) or x.shape != like.shape:
         found = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        raise SamplingError(f"evaluation {asked + 1}: the model is asked at {found}, not at {list(like.shape)}")
+        kept = isinstance(x, Tensor) and x.shape[:-1] == like.shape[:-1]
+        said = f"evaluation {asked + 1}: the model is asked at {found}, not at {list(like.shape)}"
+        raise SamplingError(f"{said}{', and something of an earlier run, it seems' if kept else ''}")
     values = {float(s) for s in torch.as_tensor(sigma).reshape(-1).tolist()}
     if len(values) != 1 or not 0 <= min(values) < math.inf:
         raise SamplingError(f"evaluation {asked + 1}: the model is asked at sigma = {sorted(values)}, not at one level")
@@ -134,7 +168,18 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
         return sample
 
     namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
-    return Target(target, "ve", lambda steps: by_sigma(target, solver, karras(steps)), wide=lambda: widened(namespace))
+    return Target(
+        target,
+        "ve",
+        lambda steps: by_sigma(target, solver, karras(steps)),
+        wide=lambda: widened(namespace),
+        grids={what: partial(_on, target, solver, levels) for what, levels in GRIDS.items()},
+        zero=ZERO,
+    )
+
+
+def _on(name: str, solver: Solver, levels: Callable[[int], list[float]], steps: int) -> Stranger:
+    return by_sigma(name, solver, levels(steps))
 
 
 def _callable(module: str, name: str) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from ..progress import Progress, silent
 from ..readback import Trace
 from .answers import Failure, Setting, Subject, Trouble
 from .launch import RESOLVE, Child, Job, launched
+from .probes import Departure
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,22 @@ class About(Subject):
     """What a target says of itself; see Target."""
 
     variants: tuple[str, ...]
+    grids: tuple[str, ...] = ()
+    zero: str | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of a job either the trace or the failure.  state: what it did beside its work, a line each; see guarded."""
+    """Of a job either the trace or the failure.  state: what it did beside its work, a line each; see guarded.
+
+    departures: what it did on other inputs, where that was asked for.
+    """
 
     job: Job
     trace: Trace | None
     failure: Failure | None
     state: tuple[str, ...] = ()
+    departures: tuple[Departure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,8 @@ def _answer(folder: Path, jobs: Sequence[Job], ending: Failure) -> Answer:
         return Answer(None, tuple(Outcome(job, None, failure) for job in jobs))
     outcomes = []
     for k, job in enumerate(jobs):
+        if job.grid is not None and job.grid >= len(about.grids):
+            continue
         outcome = _outcome(job, _load(folder / f"job-{k}"))
         if outcome is None:
             outcome = Outcome(job, None, Failure(ending.kind, ending.message, _progress(folder, k)))
@@ -104,7 +113,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _about(plain: Any) -> About | None:
     try:
-        return About(**{**plain, **{name: tuple(plain[name]) for name in ("nonlinear", "variants")}})
+        return About(**{**plain, **{name: tuple(plain[name]) for name in ("nonlinear", "variants", "grids")}})
     except (TypeError, KeyError):
         return None
 
@@ -120,7 +129,9 @@ def _outcome(job: Job, plain: dict[str, Any]) -> Outcome | None:
     try:
         found = _trace(plain["trace"]) if plain["trace"] is not None else None
         failure = _failure(plain["failure"])
-        return Outcome(job, found, failure, tuple(plain["state"])) if (found is None) != (failure is None) else None
+        if (found is None) == (failure is None):
+            return None
+        return Outcome(job, found, failure, tuple(plain["state"]), tuple(Departure(*d) for d in plain["departures"]))
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 

@@ -25,12 +25,14 @@ GLANCE = 0.01  # seconds between two looks at the child
 class Job:
     """A run to read back.  steps: of its grid.  wide: in float64, its module too; else as shipped, in float32.
 
-    again: whether it is run a second time, and the two compared bit for bit.
+    again: whether it is run on other inputs too.  grid: which of the other grids of the target, counted from 0; there
+    may be fewer.
     """
 
     steps: int
     wide: bool
     again: bool = True
+    grid: int | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def launched(target: str, jobs: Sequence[Job], resolve: str = RESOLVE, sweep: bo
             "resolve": resolve,
             "folder": name,
             "sweep": sweep,
-            "jobs": [[j.steps, j.wide, j.again] for j in jobs],
+            "jobs": [[j.steps, j.wide, j.again, j.grid] for j in jobs],
         }
         (folder / "request").write_text(json.dumps(request), encoding="utf-8")
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
