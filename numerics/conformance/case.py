@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
 from ..errors import InputError
 from ..readback import Trace
@@ -18,9 +19,11 @@ from .path import grid_of
 from .probes import Departure
 from .rounding import Beside
 from .still import moving
+from .views import viewed
 
 SHORT = 2  # times the steps: so far rows are compared in float64 too
 
+Key = TypeVar("Key")
 Runs = Mapping[tuple[int, bool], Trace | Failure]
 
 
@@ -47,6 +50,16 @@ class Case:
     beyond: Beyond
     base: Verdict
 
+    def seen_on(self, process: str) -> Case:
+        """A case of alpha = 1 as it is on another process."""
+
+        def there(run: Trace) -> Trace:
+            return viewed(run, process)
+
+        grids = changed(self.beyond.grids, there)
+        subject, beyond = replace(self.subject, process=process), replace(self.beyond, grids=grids)
+        return replace(self, subject=subject, runs=changed(self.runs, there), beyond=beyond)
+
     def trace(self, wide: bool) -> Trace:
         run = self.runs[self.steps, wide]
         assert isinstance(run, Trace)
@@ -70,7 +83,8 @@ class Case:
         """What stands in every verdict: whose tensors it writes into, and what it cannot take."""
         said = "it writes into {}, which belongs to its caller"
         written = [Finding("state", None, said.format(what), "error") for what in self.trace(False).mutated[:3]]
-        return [*written, *(replace(f, severity="note") for f in self.departed("note"))]
+        remarks = [Finding(kind, None, text) for kind, text in self.trace(False).remarks]
+        return [*written, *remarks, *(replace(f, severity="note") for f in self.departed("note"))]
 
     def departed(self, verdict: str, kind: str | None = None) -> list[Finding]:
         """What other inputs showed that leads to a verdict, as findings."""
@@ -154,6 +168,11 @@ class Case:
         return _with_orders(result, self)
 
 
+def changed(runs: Mapping[Key, Trace | Failure], change: Callable[[Trace], Trace]) -> dict[Key, Trace | Failure]:
+    """The runs with every trace changed."""
+    return {key: change(run) if isinstance(run, Trace) else run for key, run in runs.items()}
+
+
 def depends(run: Trace | Failure) -> bool:
     """Whether it is no image, as the run asks otherwise on other values."""
     return isinstance(run, Trace) and min(run.superposition) == math.inf
@@ -163,6 +182,10 @@ def _with_orders(result: Verdict, case: Case) -> Verdict:
     traces = {n: run for (n, wide), run in case.moving.items() if wide and not n % case.steps and not depends(run)}
     if len(traces) < 3 or not all(bool(run.vectors.isfinite().all()) for run in traces.values()):
         return result
+    if len({len(run.grid) for run in traces.values()}) < len(traces):
+        few = len(min(traces.items())[1].grid) - 1
+        same = f"it takes {few} steps, or as many as another time, however many are asked for: no order can be observed"
+        return replace(result, findings=[*result.findings, Finding("grid", None, same)])
     fewest = sorted(traces)[:4]
     used = {n: traces[n] for n in fewest}
     try:

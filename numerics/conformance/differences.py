@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from ..readback import Trace, table
+from . import lint
 from .answers import Finding, Step, Subject
 from .compare import deviations, same_shape
 from .references import STARTED, Reference, asked_elsewhere, candidates, similar
 from .rounding import GUARD, IDENTICAL, Beside, beside, guarded, unexplained
+from .strengths import strengths
 
 NEAR = 1e-4  # a row as near as this may be that of a record
 
@@ -126,13 +128,23 @@ def _differs(step: int | None, detail: str) -> Finding:
     return Finding("formula", step, detail, "error")
 
 
-def no_match(run: Trace, process: str, reference: str | None, found: Sequence[Pair]) -> Finding:
-    """Why no record is beside the run."""
+def no_match(run: Trace, process: str, reference: str | None, found: Sequence[Pair]) -> tuple[str, Finding]:
+    """The verdict where no record asks its model as the run does, and why. It is an error where there is nothing to
+    compare it with: the record does not exist on its grid, or it is of a family whose parameter changes with the step.
+    """
     if reference is None:
-        return _differs(None, "the catalogue has no record of this name, and none of its records has these rows")
+        eta = strengths(run)
+        if eta is None:
+            missing = "the catalogue has no record of this name, and none of its records has these rows"
+            return "different-formula", _differs(None, missing)
+        spread = f"{eta[0]:.6g}, {eta[1]:.6g}, …" if max(eta) - min(eta) > NEAR else f"{eta[0]:.6g} in all of them"
+        said = f"every step is one of ddim-eta from where it starts to where it leads, with eta = {spread}"
+        return "error", _differs(None, f"{said}; no record is named that says so")
     step, where = asked_elsewhere(run, process, reference)
+    if step is None and not lint.zero_length(run.grid) and not lint.backward(run.grid):
+        return "error", _differs(None, f"{where}: it cannot be compared")
     equal = "".join(f"; the run is {p.reference.name}" for p in found if p.conforms)
-    return _differs(step, f"{where}{equal}")
+    return "different-formula", _differs(step, f"{where}{equal}")
 
 
 def departs(run: Trace, near: Beside | None, process: str, name: str, where: str) -> Finding | None:

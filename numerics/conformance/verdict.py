@@ -9,15 +9,18 @@ from dataclasses import replace
 import torch
 
 from ..catalogue import resolve
+from ..generated.frames import FRAMES
 from ..readback import Trace
 from . import differences
 from .alone import each_alone
 from .answers import Failure, Finding, Subject, Verdict
-from .case import SHORT, Beyond, Case, Runs, depends
+from .case import SHORT, Beyond, Case, Runs, changed, depends
 from .coverage import coverage
 from .differences import Pair
+from .once import asked_once
 from .probes import LINEAR
 from .rounding import IDENTICAL
+from .views import SCALED
 
 ROUNDING = {"float32": 1e-6, "float16": 1e-3, "bfloat16": 1e-2}  # what a few roundings inside deviate by
 SHARE = 0.5  # of the proved order: an observed one below it contradicts the proof
@@ -30,6 +33,8 @@ def judge(
     """The verdict of a target on `steps` steps, from its traces {(N, in float64): trace or failure}.
 
     At least the two on `steps` steps; those on more give orders and the growth of roundoff, and all must be the record.
+    A run on alpha = 1 whose record is not named, or is in velocities, which differ with the process, is looked at on
+    the flow too.
     Raises InputError on an unknown `against`.
     """
     named = against or subject.reference
@@ -40,7 +45,23 @@ def judge(
         promised_order=subject.promises,
         coverage=coverage(runs, beyond),
     )
-    case = Case(subject, runs, steps, beyond or Beyond(), base)
+    beyond = beyond or Beyond()
+    beyond = replace(beyond, grids=changed(beyond.grids, asked_once))
+    case = Case(subject, changed(runs, asked_once), steps, beyond, base)
+    first = _judged(case)
+    velocity = named is not None and FRAMES[resolve(named, "against").frame].prediction == "velocity"
+    if first.verdict != "different-formula" or subject.process != "ve" or not (velocity or named is None):
+        return first
+    if any(isinstance(run, Trace) and run.prediction != "data" for run in runs.values()):
+        return first
+    found = _judged(case.seen_on("flow"))
+    if found.verdict == "different-formula":
+        return found if velocity else first
+    said = Finding("formula", None, f"it is judged on the flow, its states times {SCALED['flow']}")
+    return replace(found, findings=[*found.findings, said])
+
+
+def _judged(case: Case) -> Verdict:
     return next(answer for check in CHECKS if (answer := check(case)) is not None)
 
 
@@ -110,7 +131,9 @@ def _lost(run: Trace, where: str) -> Finding | None:
     if not len(bad):
         return None
     step = run.step[int(bad[0])]
-    said = f"step {step} of {len(run.grid) - 1}{where} is not finite on finite inputs"
+    lost = [str(k) for k, t in enumerate(run.told.timesteps if run.told else (), 1) if math.isnan(t)]
+    times = f"; timestep {', '.join(lost[:5])}{', …' if len(lost) > 5 else ''} is not a number" if lost else ""
+    said = f"step {step} of {len(run.grid) - 1}{where} is not finite on finite inputs{times}"
     return Finding("non-finite", step, said, "error")
 
 
@@ -118,8 +141,8 @@ def _different(case: Case) -> Verdict | None:
     """Its rows are not those of the reference, on the grid of so many steps."""
     best, process, result = case.best, case.subject.process, replace(case.measured, verdict="different-formula")
     if best is None:
-        missing = differences.no_match(case.wide, process, case.base.reference, case.pairs)
-        return replace(result, findings=[*result.findings, missing])
+        verdict, missing = differences.no_match(case.wide, process, case.base.reference, case.pairs)
+        return replace(result, verdict=verdict, findings=[*result.findings, missing])
     if best.conforms:
         return None
     found = differences.differences(best, case.rows, case.matches)
