@@ -13,9 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from samplerproof.cli.main import run
+import typer
+
+from samplerproof.cli import main
 
 SECONDS, MEMORY = 10.0, 2**30  # of CPU, and bytes above what is there
+COMMAND = typer.main.get_command(main.app)  # made once; main.run makes it of main.app at every call
 WAITING = 60.0  # seconds in which a command that waits for ever is noticed
 LINE = 320  # characters of a message
 
@@ -57,16 +60,17 @@ def typed(folder: Path, *arguments: str) -> Answer:
     """What the command answers, in that folder."""
     out, err, before, argv = io.StringIO(), io.StringIO(), Path.cwd(), sys.argv
     os.chdir(folder)
-    sys.argv = ["samplerproof", *arguments]
+    sys.argv, app = ["samplerproof", *arguments], main.app
+    main.app = COMMAND  # type: ignore[assignment]
     code: object = None
     try:
         with bounded(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            run()
+            main.run()
     except SystemExit as stop:
         code = stop.code
     finally:
         os.chdir(before)
-        sys.argv = argv
+        sys.argv, main.app = argv, app
     assert code is None or isinstance(code, int), code
     return Answer(code or 0, out.getvalue(), err.getvalue())
 

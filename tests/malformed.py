@@ -172,7 +172,7 @@ ODD = st.one_of(
     st.lists(NUMBERS, max_size=3),
     st.lists(st.lists(NUMBERS, max_size=3), max_size=3),
 )
-STEPS = st.one_of(st.integers(1, 40), st.sampled_from([1000, 10**7, 10**9]))
+STEPS = st.one_of(st.integers(1, 40), st.integers(4, 12), st.sampled_from([1000, 10**7, 10**9]))
 NAMES = (
     "ddim li-ddim li-accelerated-ode exp-adams-3 dpm-solver++-2m edm-heun ddpm sa-solver-2 ipndm-4 flow-euler etd-rk4"
 )
@@ -186,11 +186,10 @@ SCHEDULES: list[dict[str, Any]] = [
     {"kind": "flow"},
     {"kind": "li", "c0": 1.0, "c1": 7.0},
 ]
-GRIDS: list[dict[str, Any] | None] = [
+GRIDS: list[dict[str, Any]] = [
     {"kind": "uniform-t", "t_min": 1e-3, "t_max": 1.0},
     {"kind": "uniform-lambda", "t_min": 0.01, "t_max": 0.99},
     {"kind": "karras", "sigma_min": 0.01, "sigma_max": 10.0, "rho": 7.0},
-    None,
 ]
 
 
@@ -211,24 +210,29 @@ def targets(draw: st.DrawFn) -> dict[str, Any]:
     return target | {"covariances": turned}
 
 
+LAWS, ESTIMATES = ["tv", "kl", "w2"], ["energy", "sliced-w2", "moments"]
+
+
 @st.composite
-def studies(draw: st.DrawFn) -> str:
-    """A study file: right, or with a few things wrong."""
-    grid = draw(st.sampled_from(GRIDS))
-    metrics = ["tv", "kl", "w2", "trajectory", "energy", "sliced-w2", "moments"]
-    document: dict[str, Any] = {
-        "target": draw(targets()),
-        "schedule": dict(draw(st.sampled_from(SCHEDULES))),
-        **({} if grid is None else {"grid": dict(grid)}),
-        "run": {
-            "methods": draw(st.lists(METHODS, min_size=1, max_size=2, unique=True)),
-            "steps": draw(st.lists(STEPS, min_size=1, max_size=2, unique=True)),
-            "metrics": draw(st.lists(st.sampled_from(metrics), min_size=1, max_size=2, unique=True)),
-            "init": draw(st.sampled_from(["exact", "normal"])),
-            "start": draw(st.sampled_from(["ramp", "exact"])),
-        },
+def studies(draw: st.DrawFn, most: int = 2, tiny: bool = False) -> str:
+    """A study file with at most so many things wrong; tiny: so small that it is run."""
+    schedule = dict(draw(st.sampled_from(SCHEDULES)))
+    target = draw(targets())
+    line = not isinstance(target["means"][0], list)
+    metrics = ["trajectory", *(LAWS if line else ESTIMATES)]
+    steps = st.integers(3, 6) if tiny else STEPS
+    run: dict[str, Any] = {
+        "methods": draw(st.lists(METHODS, min_size=1, max_size=1 if tiny else 2, unique=True)),
+        "steps": draw(st.lists(steps, min_size=1, max_size=2, unique=True)),
+        "metrics": draw(st.lists(st.sampled_from(metrics), min_size=1, max_size=2, unique=True)),
+        "init": draw(st.sampled_from(["exact", "normal"])),
+        "start": draw(st.sampled_from(["ramp", "exact"])),
+        "points": 101,
     }
-    for _ in range(draw(st.integers(0, 2))):
+    document: dict[str, Any] = {"target": target, "schedule": schedule, "run": run}
+    if schedule["kind"] != "li":
+        document["grid"] = dict(draw(st.sampled_from(GRIDS)))
+    for _ in range(draw(st.integers(0, most))):
         spoil(draw, document)
     return toml(document)
 
@@ -239,9 +243,12 @@ def spoil(draw: st.DrawFn, document: dict[str, Any]) -> None:
     if not isinstance(document[table], dict) or draw(st.integers(0, 9)) == 0:
         document[table] = draw(ODD)
         return
-    key = draw(st.sampled_from([*sorted(document[table]), "more", "a b"]))
+    key = draw(st.sampled_from([*sorted(document[table]), "more"]))
+    before = document[table].get(key)
     if draw(st.integers(0, 4)) == 0:
         document[table].pop(key, None)
+    elif isinstance(before, int | float) and not isinstance(before, bool) and draw(st.booleans()):
+        document[table][key] = draw(NUMBERS)
     else:
         document[table][key] = draw(ODD)
 

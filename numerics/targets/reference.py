@@ -24,6 +24,7 @@ from ..errors import InputError, SamplingError
 from ..points import Point
 
 Array = npt.NDArray[np.float64]
+MOST = 3000  # steps of the reference; smooth targets and networks take tens to hundreds, a stiff one never ends
 
 
 def reference_flow(
@@ -70,8 +71,11 @@ def _solve(slope: Callable[[float, Array], Array], start: float, end: float, y: 
     if start == end or y.size == 0:
         return y
     solver = _EveryPoint(slope, start, y, end, rtol=rtol, atol=rtol)
+    taken = 0
     while solver.status == "running":
-        message = solver.step()
+        message, taken = solver.step(), taken + 1
+        if taken > MOST:
+            raise SamplingError(f"the reference takes more than {MOST} steps; at lambda = {solver.t:.6g} it is too stiff")
         if solver.status == "failed":
             raise SamplingError(f"the reference stopped at lambda = {solver.t:.6g}: {message}")
     result: Array = solver.y

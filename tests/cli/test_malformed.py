@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.studies import run as studies
 
+RECORDS = studies._records
 pytestmark = pytest.mark.tried("malformed input")
 
 
@@ -102,7 +103,7 @@ def counts(few: int, many: int) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("count", [few, pytest.param(many, marks=pytest.mark.slow)])
 
 
-@counts(180, 3000)
+@counts(160, 2500)
 def test_drawn_study_files(count: int, empty: Path, record_property: Callable[..., None]) -> None:
     """Assert that each is answered or refused."""
     record_property("cases", count)
@@ -113,6 +114,21 @@ def test_drawn_study_files(count: int, empty: Path, record_property: Callable[..
         contained.check(contained.typed(empty, "study", "../study.toml", "--json"), empty)
 
     drawn(count, malformed.studies(), examine)
+
+
+@counts(20, 500)
+def test_drawn_studies_that_are_run(count: int, empty: Path, record_property: Callable[..., None]) -> None:
+    """Assert that a tiny one with nothing wrong but its numbers is answered, or refused before anything is written."""
+    record_property("cases", count)
+
+    def examine(text: str) -> None:
+        (empty.parent / "study.toml").write_text(text, encoding="utf-8")
+        emptied(empty)
+        contained.check(contained.typed(empty, "study", "../study.toml", "--json"), empty)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(studies, "_records", RECORDS)
+        drawn(count, malformed.studies(most=0, tiny=True), examine)
 
 
 @counts(60, 1000)
