@@ -44,11 +44,12 @@ def run() -> None:
 
     Whatever nobody expected is a fault of samplerproof, exit code 3; an interrupted command ends with 130.
     """
-    from . import faults
+    from . import endings, faults
 
     faults.hold_back_runtime_warnings()
     try:
-        sys.exit(app(standalone_mode=False))
+        with endings.by_signals():
+            sys.exit(app(standalone_mode=False))
     except (InputError, SamplingError, OSError) as fault:
         line, code = one_line(fault, LONGEST), 2
     except Exception as fault:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,7 +21,7 @@ from torch import nn
 from .. import reading
 from ..consent import NONE, Consent
 from ..errors import InputError, nearest
-from ..files import write_text
+from ..files import whole, write_text
 from ..limits import DEEP, LIMITS, NAME
 from .checkpoint import Checkpoint, unit_point
 from .described import FILE, FORMAT, Gives, Sides, Table, toml, validated
@@ -94,13 +93,9 @@ def build(shape: Sequence[int], told: Network) -> nn.Module:
 
 def save(folder: Path, network: nn.Module, description: Described) -> None:
     """Write the checkpoint into an existing folder, every file whole or not at all; checkpoint.toml comes last."""
-    temporary = folder / f".{WEIGHTS}.{os.getpid()}"
     tensors = {name: value.detach().cpu().float().contiguous() for name, value in network.state_dict().items()}
-    try:
+    with whole(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary, {SAME: _essence(description)})
-        os.replace(temporary, folder / WEIGHTS)
-    finally:
-        temporary.unlink(missing_ok=True)
     write_text(folder / FILE, toml(description.model_dump()))
 
 

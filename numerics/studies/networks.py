@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save
 from torch import Tensor
 
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.load import load
 from ..consent import NONE, Consent
 from ..errors import InputError, SamplingError
-from ..files import write_bytes
+from ..files import read_sealed, write_sealed
 from ..grids import Grid
 from ..manifest import fingerprint
 from ..points import Point
@@ -161,15 +161,15 @@ class NetworkMeasurement:
             "rtol": rtol,
             "code": fingerprint(),
         }
-        path = self._folder / f"{key(spec)[:32]}.safetensors"
-        try:
-            return load_file(path)["flow"]
-        except (OSError, SafetensorError, KeyError):
-            x = self.reference(piece, *way[:-1], rtol=rtol)
-            (end,) = reference_flow(self.denoise, x, way[-2], way[-1:], rtol)
-            self._folder.mkdir(exist_ok=True)
-            write_bytes(path, save({"flow": end.contiguous()}))
-            return end
+        path = self._folder / f"{key(spec)[:32]}.flow"
+        kept = read_sealed(path)
+        if kept is not None:
+            return load_tensors(kept)["flow"]
+        x = self.reference(piece, *way[:-1], rtol=rtol)
+        (end,) = reference_flow(self.denoise, x, way[-2], way[-1:], rtol)
+        self._folder.mkdir(exist_ok=True)
+        write_sealed(path, save({"flow": end.contiguous()}))
+        return end
 
     def size(self) -> float:
         """The root mean square of what the reference ends in, that relative errors are measured against."""

@@ -25,7 +25,8 @@ from .measure import Measurement
 from .networks import NetworkMeasurement, NetworkProblem, prepare_network
 from .problem import LI, Problem, prepare
 from .routes import ESTIMATED
-from .store import Store, Value, opened
+from .store import Store, Value, key, opened
+from .turns import Claims, claiming, shared
 
 
 class Measures(Protocol):
@@ -52,8 +53,8 @@ def run(
     problem = prepare(study) if isinstance(study, Study) else prepare_network(study, consent)
     check_writable(out)
     measurement = Measurement(problem) if isinstance(problem, Problem) else NetworkMeasurement(problem, out, where)
-    with opened(out) as store:
-        records, computed = _records(problem, measurement, store, progress)
+    with opened(out) as store, claiming(out) as claims:
+        records, computed = _records(problem, measurement, store, claims, progress)
     echo: dict[str, Any] = {
         "target": study.target.model_dump(exclude_none=True),
         "schedule": study.schedule.model_dump(),
@@ -78,6 +79,7 @@ def run(
             **echo,
             "computed": computed,
             "reused": len(records) - computed,
+            "recomputed": len(store.damaged),
         },
     }
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
@@ -86,31 +88,49 @@ def run(
 
 
 def _records(
-    problem: Problem | NetworkProblem, measurement: Measures, store: Store, progress: Progress
+    problem: Problem | NetworkProblem, measurement: Measures, store: Store, claims: Claims, progress: Progress
 ) -> tuple[list[dict[str, Any]], int]:
-    """The records in the order of the file, and how many of them were computed now."""
+    """The records in the order of the file, and how many of them were computed now, by this process."""
     run = problem.study.run
     runs = [(name, record, steps) for name, record in problem.methods for steps in run.steps]
-    records: list[dict[str, Any]] = []
+    specs: list[dict[str, Any]] = [
+        {metric: _spec(problem, record, steps, metric) for metric in run.metrics} for _, record, steps in runs
+    ]
+    found: dict[int, dict[str, Value]] = {}
     computed = 0
-    for done, (name, record, steps) in enumerate(runs):
-        progress(done, len(runs), f"{name}, N = {steps}")
-        specs: dict[str, Any] = {metric: _spec(problem, record, steps, metric) for metric in run.metrics}
-        values = {metric: store.get(spec) for metric, spec in specs.items()}
-        missing = [metric for metric in run.metrics if values[metric] is None]
-        if missing:
-            fresh = {metric: value.finite for metric, value in measurement.measure(record, steps, missing).items()}
-            store.put([(specs[metric], value) for metric, value in fresh.items()])
-            values.update(fresh)
-            computed += len(missing)
-        for metric, value in values.items():
-            assert value is not None
-            entry = {"method": name, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
-            if metric in ESTIMATED:
-                entry |= {"low": value.low, "high": value.high, "floor": value.floor}
-            records.append(entry)
+
+    def kept(k: int) -> dict[str, Value] | None:
+        values = {metric: value for metric, spec in specs[k].items() if (value := store.get(spec)) is not None}
+        return values if len(values) == len(specs[k]) else None
+
+    def compute(k: int) -> dict[str, Value]:
+        nonlocal computed
+        name, record, steps = runs[k]
+        progress(len(found), len(runs), f"{name}, N = {steps}")
+        old = {metric: value for metric, spec in specs[k].items() if (value := store.get(spec)) is not None}
+        missing = [metric for metric in specs[k] if metric not in old]
+        fresh = {metric: value.finite for metric, value in measurement.measure(record, steps, missing).items()}
+        store.put([(specs[k][metric], value) for metric, value in fresh.items()])
+        computed += len(missing)
+        values = old | fresh
+        return {metric: values[metric] for metric in specs[k]}
+
+    for k, values in shared(claims, [key(of) for of in specs], kept, compute):
+        found[k] = values
+    records = [
+        _entry(runs[k][0], runs[k][2], metric, value) for k in range(len(runs)) for metric, value in found[k].items()
+    ]
     progress(len(runs), len(runs), "")
     return records, computed
+
+
+def _entry(method: str, steps: int, metric: str, value: Value) -> dict[str, Any]:
+    """A record as JSON has it."""
+    entry = {"method": method, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
+    if metric in ESTIMATED:
+        entry |= {"low": value.low, "high": value.high, "floor": value.floor}
+    entry |= {"error": value.error}
+    return entry if value.value is not None else entry | {"reason": value.reason}
 
 
 def _spec(problem: Problem | NetworkProblem, record: Record, steps: int, metric: str) -> dict[str, Any]:
@@ -142,7 +162,7 @@ def _fits(problem: Problem | NetworkProblem, records: list[dict[str, Any]]) -> l
     On Li et al.'s schedule with T = N + 1 levels a step is ~ log T / T: an order p shows as (log T)^{p+1} / T^p, or
     where noise makes a run forget its early errors as (log T / T)^p. There the exponent with that power of the
     logarithm divided out is given beside the raw one (KL, a square, has twice the power).  Estimates that do not exceed
-    their noise floor are left out.
+    their noise floor, or whose interval holds zero, are left out.
     """
     fits = []
     for name, record in problem.methods:
@@ -169,9 +189,14 @@ def _fits(problem: Problem | NetworkProblem, records: list[dict[str, Any]]) -> l
 
 
 def _above_noise(record: dict[str, Any]) -> float:
-    """The value of a record; NaN where there is none, or where it is an estimate that noise alone may have made."""
-    value, floor = record["value"], record.get("floor")
-    return math.nan if value is None or (floor is not None and value <= floor) else value
+    """The value of a record; NaN where there is none, or where it is an estimate that noise alone may have made.
+
+    Above that a root is biased by less than a tenth of it: its square has no bias, is two deviations or more from zero,
+    and so the root is low by (deviation / square)^2 / 8 of itself, 1/32 at most.
+    """
+    value, low, floor = record["value"], record.get("low"), record.get("floor")
+    noise = (low is not None and low <= 0) or (floor is not None and value is not None and value <= floor)
+    return math.nan if value is None or noise else value
 
 
 def _table(fits: list[dict[str, Any]]) -> str:
