@@ -194,10 +194,11 @@ GRIDS: list[dict[str, Any]] = [
 
 
 @st.composite
-def targets(draw: st.DrawFn) -> dict[str, Any]:
-    """A mixture; its numbers may be of any size."""
+def targets(draw: st.DrawFn, tame: bool = False) -> dict[str, Any]:
+    """A mixture; its numbers may be of any size, unless it is tame."""
     count, dim = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     size = st.one_of(st.floats(-3, 3), st.floats(-1e12, 1e12), st.sampled_from([0.0, 1e-12, 1e-200, 5e-324, 1e11]))
+    size = st.one_of(st.floats(-3, 3), st.sampled_from([0.0, 1e-3, 1e2])) if tame else size
     point = size if dim == 1 else st.lists(size, min_size=dim, max_size=dim)
     target: dict[str, Any] = {
         "weights": [1 / count] * count,
@@ -216,8 +217,8 @@ LAWS, ESTIMATES = ["tv", "kl", "w2"], ["energy", "sliced-w2", "moments"]
 @st.composite
 def studies(draw: st.DrawFn, most: int = 2, tiny: bool = False) -> str:
     """A study file with at most so many things wrong; tiny: so small that it is run."""
-    schedule = dict(draw(st.sampled_from(SCHEDULES)))
-    target = draw(targets())
+    schedule = dict(draw(st.sampled_from(SCHEDULES[:-1] if tiny else SCHEDULES)))
+    target = draw(targets(tame=tiny))
     line = not isinstance(target["means"][0], list)
     metrics = ["trajectory", *(LAWS if line else ESTIMATES)]
     steps = st.integers(3, 6) if tiny else STEPS

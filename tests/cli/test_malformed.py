@@ -103,7 +103,7 @@ def counts(few: int, many: int) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("count", [few, pytest.param(many, marks=pytest.mark.slow)])
 
 
-@counts(160, 2500)
+@counts(170, 2700)
 def test_drawn_study_files(count: int, empty: Path, record_property: Callable[..., None]) -> None:
     """Assert that each is answered or refused."""
     record_property("cases", count)
@@ -116,7 +116,7 @@ def test_drawn_study_files(count: int, empty: Path, record_property: Callable[..
     drawn(count, malformed.studies(), examine)
 
 
-@counts(20, 500)
+@counts(10, 300)
 def test_drawn_studies_that_are_run(count: int, empty: Path, record_property: Callable[..., None]) -> None:
     """Assert that a tiny one with nothing wrong but its numbers is answered, or refused before anything is written."""
     record_property("cases", count)
