@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.limits import LIMITS
 from samplerproof.numerics.studies import run as studies
+from samplerproof.numerics.studies.config import parse
 
 RECORDS = studies._records
 pytestmark = pytest.mark.tried("malformed input")
@@ -70,6 +72,30 @@ def test_the_study_that_all_are_made_of_is_right(empty: Path) -> None:
         contained.check(answer, empty)
 
 
+def test_the_readme_has_the_limits_and_both_ends_are_allowed() -> None:
+    """Assert that the table of the README is that of the code, and that a number is refused just beyond an end."""
+    readme = (Path(studies.__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    for field, limit in LIMITS.items():
+        assert f"| `{field}` | {limit.of} | {limit.low:g} | {limit.high:g} |\n" in readme
+    for field in ("run.steps", "run.points", "grid.rho", "target.means", "schedule.beta_max"):
+        limit = LIMITS[field if field in LIMITS else field.partition(".")[0]]
+        for value, allowed in ((limit.high, True), (limit.high * 1.000001, False), (limit.low, True)):
+            assert (f"{field}" not in _said(field, value)) == allowed, (field, value)
+
+
+def _said(field: str, value: float) -> str:
+    """What is said of a study in which the field has that value; nothing if it is read."""
+    table, _, key = field.partition(".")
+    number = int(value) if table == "run" else value
+    document = {name: dict(entries) for name, entries in malformed.BASE.items()}
+    document[table][key] = {"steps": [number], "means": [number, 0.0]}.get(key, number)
+    try:
+        parse(document)
+    except InputError as fault:
+        return str(fault)
+    return ""
+
+
 def test_consent_to_a_large_cost(empty: Path) -> None:
     """Assert that --large lets pass what is refused without it, and no more than the limits of the fields."""
     file = empty.parent / "study.toml"
@@ -103,7 +129,7 @@ def counts(few: int, many: int) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("count", [few, pytest.param(many, marks=pytest.mark.slow)])
 
 
-@counts(170, 2700)
+@counts(180, 2900)
 def test_drawn_study_files(count: int, empty: Path, record_property: Callable[..., None]) -> None:
     """Assert that each is answered or refused."""
     record_property("cases", count)
@@ -116,7 +142,8 @@ def test_drawn_study_files(count: int, empty: Path, record_property: Callable[..
     drawn(count, malformed.studies(), examine)
 
 
-@counts(10, 300)
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [100])
 def test_drawn_studies_that_are_run(count: int, empty: Path, record_property: Callable[..., None]) -> None:
     """Assert that a tiny one with nothing wrong but its numbers is answered, or refused before anything is written."""
     record_property("cases", count)

@@ -324,7 +324,7 @@ FAULTS = {
     },
     "levels without end": (lambda f: configured(levels(f), num_train_timesteps=10**9), ["num_train_timesteps"]),
     "a network larger than its weights": (
-        lambda f: configured(unet(f), block_out_channels=[4096, 4096]),
+        lambda f: configured(unet(f), layers_per_block=32),
         ["sizes of the weights beside it"],
     ),
     "nested without end": (lambda f: unet(f).write_text("[" * 3000, encoding="utf-8"), ["nested at most"]),
