@@ -59,7 +59,7 @@ def test_a_list_of_samplers(study: Callable[[str], tuple[int, str, str]], tmp_pa
     assert "no callable in mine" in table
     page = (folder / "discrepancies.md").read_text(encoding="utf-8")
     assert "## `mine:slipped`" in page
-    assert "step 1: outputs[0]" in page
+    assert r"step 1: outputs\[0\]" in page
     assert "samplerproof prove ddim" in page
     assert "mine:euler" not in page
 
