@@ -17,6 +17,7 @@ from samplerproof.numerics.conformance.launch import Job
 from samplerproof.numerics.conformance.resolve import resolve
 from samplerproof.numerics.readback import trace
 
+pytestmark = pytest.mark.tried("hostile samplers")
 ONE = (Job(3, wide=True),)
 
 

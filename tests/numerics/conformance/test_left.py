@@ -156,6 +156,7 @@ GARBLED: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.tried("answers of a child forged or garbled")
 @pytest.mark.parametrize("garble", GARBLED.values(), ids=GARBLED)
 def test_what_is_no_answer_is_said_to_be_none(garble: Callable[[Path], object], tmp_path: Path) -> None:
     """Assert one line, the verdict error and exit code 2, whatever lies there."""

@@ -87,12 +87,14 @@ def ended(tmp_path: Path, program: str, arguments: tuple[str, ...], number: int)
     return process.returncode
 
 
+@pytest.mark.tried("processes killed or stopped")
 def test_a_killed_parent_leaves_nothing(tmp_path: Path) -> None:
     """Assert it of the processes that the target started, too, in sessions of their own and without a parent."""
     assert ended(tmp_path, LAUNCH, (), signal.SIGKILL) == -signal.SIGKILL
 
 
 @pytest.mark.slow
+@pytest.mark.tried("processes killed or stopped")
 @pytest.mark.parametrize(
     ("command", "number", "code"),
     [
