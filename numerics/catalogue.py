@@ -5,39 +5,41 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from .errors import InputError, nearest
+from ..names.lookup import Domain, Entry, Names
 from .generated.catalogue import RECORDS
-from .records import Parameter, Record
+from .records import Record
 
 METHODS: dict[str, Record] = {record.name: record for record in RECORDS}
-_BY_NAME = {name: record for record in RECORDS for name in (record.name, *record.aliases)}
+
+
+def _entry(record: Record) -> Entry:
+    domains = (
+        Domain(p.name, Fraction(p.default), p.low, p.high, p.closed, tuple(map(Fraction, p.excluded)))
+        for p in record.parameters
+    )
+    return Entry(record.name, record.aliases, tuple(domains))
+
+
+NAMES = Names(map(_entry, RECORDS))
 
 
 def resolve(name: str, field: str = "method") -> Record:
-    """The record of a name or alias, NAME or NAME?parameter=value&…
+    """The record of a name or alias, NAME or NAME?parameter=value&…, as names/lookup.py reads it.
 
-    A value is a number as written: 1/2 and 0.5 are the same.  The record's name is canonical: defaults are left out.
-    Raises InputError on an unknown name (with the nearest ones), parameter or value.
+    The record's name is canonical: defaults are left out.  Raises InputError on an unknown name, parameter or value.
     """
-    base, mark, query = name.partition("?")
-    if base not in _BY_NAME:
-        own = [known for known in _BY_NAME if ":" in base or ":" not in known]  # not the libraries' names for them
-        raise InputError(field, name, f"not a known method; {nearest(base, own)}")
-    record = _BY_NAME[base]
-    if not mark:
+    choice = NAMES.parse(name, field)
+    record = METHODS[choice.base]
+    if not choice.values:
         return record
-    if not record.parameters:
-        raise InputError(field, name, f"{base} takes no parameters")
-    values = _values(record, query, field, name)
-    if not values:
-        return record
-    orders = [order for p, v in values for value, order in p.orders if v == value]
+    known = {p.name: p for p in record.parameters}
+    orders = [order for key, v in choice.values for value, order in known[key].orders if v == value]
     given = replace(
         record,
-        name=f"{record.name}?" + "&".join(f"{p.name}={v}" for p, v in values),
+        name=f"{record.name}?" + "&".join(f"{key}={v}" for key, v in choice.values),
         aliases=(),
         order=orders[0] if orders else record.order,
-        values=tuple((p.symbol, v) for p, v in values),
+        values=tuple((known[key].symbol, v) for key, v in choice.values),
     )
     return replace(given, order_asymptotic=min([given.order, *(first.order + 1 for first in starts(record))]))
 
@@ -49,26 +51,3 @@ def starts(record: Record) -> list[Record]:
         record = METHODS[record.start]
         found.append(record)
     return found
-
-
-def _values(record: Record, query: str, field: str, name: str) -> list[tuple[Parameter, Fraction]]:
-    """The parameters that are given another value than their default, in the record's order."""
-    known = {p.name: p for p in record.parameters}
-    given: dict[str, Fraction] = {}
-    for pair in query.split("&"):
-        key, _, text = pair.partition("=")
-        if key not in known or key in given:
-            example = "&".join(f"{p.name}={p.default}" for p in record.parameters)
-            raise InputError(field, name, f"{record.name} takes {', '.join(known)}, each once: {record.name}?{example}")
-        p = known[key]
-        try:
-            value = Fraction(text)
-        except (ValueError, ZeroDivisionError):
-            raise InputError(field, name, f"{key} is a number such as {p.default}") from None
-        inside = p.low <= value <= p.high and (p.closed or value not in (p.low, p.high))
-        if not inside or value in p.excluded:
-            sign = "<=" if p.closed else "<"
-            but = "".join(f", not {v}" for v in p.excluded)
-            raise InputError(field, name, f"{p.low} {sign} {key} {sign} {p.high}{but}")
-        given[key] = value
-    return [(p, given[p.name]) for p in record.parameters if given.get(p.name, p.default) != p.default]

@@ -1,17 +1,10 @@
-"""The one exception a user of bad input meets: field, value, what is allowed."""
+"""What may go wrong: bad input, in names/errors.py, and a run that cannot go on."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from ..names.errors import LONGEST, InputError, nearest, one_line
 
-
-class InputError(ValueError):
-    """Bad input, said in one line: which field, which value, what is allowed."""
-
-    def __init__(self, field: str, value: object, allowed: str) -> None:
-        self.field, self.value, self.allowed = field, value, allowed
-        super().__init__(f"{field}: got {value!r}; {allowed}")
+__all__ = ["LONGEST", "DependsError", "InputError", "SamplingError", "nearest", "one_line"]
 
 
 class SamplingError(ArithmeticError):
@@ -20,10 +13,3 @@ class SamplingError(ArithmeticError):
 
 class DependsError(SamplingError):
     """A sampler that asks its model, or draws noise, otherwise in one run than in another: it depends on the values."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to say after an unknown name: the nearest known ones, or all of them if none is near."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    return ("nearest: " if close else "known: ") + ", ".join(close or names)

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PACKAGES = ("theory", "numerics", "cli")
+PACKAGES = ("names", "theory", "numerics", "cli")
 
 
 def test_package_list_equals_the_folders() -> None:
@@ -63,6 +63,8 @@ def test_the_walls_stand(tmp_path: Path) -> None:
         ("theory", "from ..numerics import errors", "theory imports neither torch nor numerics"),
         ("numerics", "from sympy import Symbol", "numerics imports neither theory nor sympy"),
         ("numerics", "def late():\n    from ..theory import phi", "numerics imports neither theory nor sympy"),
+        ("names", "from ..theory import method", "names imports neither side"),
+        ("names", "from ..numerics import records", "names imports neither side"),
         ("numerics", "from ..cli import main", "nothing imports cli"),
     ],
 )

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple, Self, TypeAlias
 
 import sympy as sp
 
+from ..names.lookup import Domain
 from .exponential import Rule, exact, weights
 from .frames import Frame
-from .notation import ALPHA_TAYLOR, FADE, KICK, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, alpha, h, moments
+from .notation import (
+    ALPHA_TAYLOR,
+    FADE,
+    KICK,
+    MIDDLE,
+    SHRINK,
+    WEIGHT_TAYLOR,
+    a1,
+    alpha,
+    h,
+    moments,
+    next_rho,
+    rho,
+)
 from .notation import r as ratios
 from .phi import damped
 from .series import Expansion
@@ -107,6 +122,17 @@ class Parameter:
     domain: sp.Interval
     orders: tuple[tuple[sp.Rational, int], ...] = ()
     excluded: tuple[sp.Rational, ...] = ()
+
+    @property
+    def bounds(self) -> Domain:
+        """The domain in plain numbers."""
+        low, high = (float(e) if e.is_infinite else as_fraction(e) for e in self.domain.args[:2])
+        excluded = tuple(map(as_fraction, self.excluded))
+        return Domain(self.name, as_fraction(self.default), low, high, not self.domain.left_open, excluded)
+
+
+def as_fraction(number: sp.Rational) -> Fraction:
+    return Fraction(int(number.p), int(number.q))
 
 
 FIRST = "0.1.0"  # the first version: most samplers are as old as the project
@@ -210,7 +236,7 @@ class Method:
             found |= set(WEIGHT_TAYLOR)
         if self.corrects:  # what went before: the predictors of the steps that made the history
             found |= set(ratios[: 2 * self.history + 1])
-        return tuple(sorted(found - {h, a1, SHRINK, *moments}, key=lambda symbol: symbol.name))
+        return tuple(sorted(found - {h, a1, SHRINK, next_rho, *moments}, key=lambda symbol: symbol.name))
 
     def _numbers(self) -> Iterable[sp.Expr]:
         """All weights and coefficients."""
@@ -221,7 +247,16 @@ class Method:
         return Expansion(self.symbols, smooth)
 
     def at(self, values: Mapping[str, sp.Rational]) -> Self:
-        """The method with values for its parameters, named NAME?name=value&…; the others keep their defaults."""
+        """The method with values for its parameters, named NAME?name=value&…; the others keep their defaults.
+
+        Raises ValueError on a parameter that it has not, and on a value outside of its domain.
+        """
+        known = {p.name: p.bounds for p in self.parameters}
+        for name, value in values.items():
+            if name not in known:
+                raise ValueError(f"{self.name}: {name}: not a parameter; one of {', '.join(known) or 'none'}")
+            if as_fraction(value) not in known[name]:
+                raise ValueError(f"{self.name}: {name}: got {value}; {known[name]}")
         if not values:
             return self
         given = {p.symbol: values.get(p.name, p.default) for p in self.parameters}
@@ -314,7 +349,7 @@ class Method:
         weights = [sp.sympify(w) for w in expressions]
         free = {symbol.name for w in weights for symbol in named(w).free_symbols}
         own = (p.symbol for p in self.parameters)
-        numbers = (h, *ratios, a1, SHRINK, FADE, MIDDLE, KICK, *moments, DAMPED, *own)
+        numbers = (h, *ratios, a1, rho, next_rho, SHRINK, FADE, MIDDLE, KICK, *moments, DAMPED, *own)
         known = [symbol.name for symbol in numbers]
         if free - set(known):
             raise ValueError(f"{self.name}: weights: unknown symbols {sorted(free - set(known))}")

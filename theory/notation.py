@@ -43,6 +43,7 @@ x0 = declare("x0", "data prediction E[x_0 | x_t]", r"\hat x_0", real=True)
 eps = declare("eps", "noise prediction E[eps | x_t]", r"\hat\epsilon", real=True)
 score = declare("score", "score, gradient of log p_t", r"s", real=True)
 velocity = declare("velocity", "velocity alpha' x_0 + sigma' eps", "v", real=True)
+v = declare("v", "v-prediction, (alpha eps - sigma x_0)/sqrt(alpha^2 + sigma^2)", r"v_\angle", real=True)
 
 # One step, from the grid point n (noisier) to n+1 (cleaner), in the clock u of the method's frame.
 u = declare("u", "clock of a frame", real=True)
@@ -55,6 +56,7 @@ r = tuple(
 )
 a1 = declare("a1", "(alpha_{n-1}/alpha_n)^2, the a_{t+1} of Li et al.", r"a_{t+1}", positive=True)
 SHRINK = declare("shrink", "alpha_{n-1}/alpha_{n+1}", r"\frac{\alpha_{n-1}}{\alpha_{n+1}}", positive=True)
+next_rho = declare("next_rho", "rho at the end of the step", r"\rho'", positive=True)
 FADE = declare("fade", "alpha_n/alpha_{n+1}", r"\left(\frac{\alpha_n}{\alpha_{n+1}}\right)", positive=True)
 MIDDLE = declare("middle", "where the middle of the step in t lies in the clock, in units of h", "c_t", positive=True)
 

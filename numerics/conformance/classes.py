@@ -45,7 +45,7 @@ def as_it_is(made: Any, x: Tensor, answer: Tensor, i: int) -> Tensor:
 def by_preconditioning(made: Any, x: Tensor, data: Tensor, i: int) -> Tensor:
     """The raw output F for which c_skip x + c_out F is the data prediction."""
     one, none = torch.ones(1, dtype=x.dtype), torch.zeros(1, dtype=x.dtype)
-    sigma = made.sigmas[i]
+    sigma = made.sigmas[layouts.begin(made) + i]
     c_skip = made.precondition_outputs(one, none, sigma)
     c_out = made.precondition_outputs(none, one, sigma)
     raw: Tensor = (data - c_skip * x) / c_out
@@ -145,12 +145,12 @@ def deis(chosen: Chosen) -> Claim:
 
 
 def adams(chosen: Chosen) -> Claim:
-    """corrector_order counts outputs, the new one included."""
+    """The mode few_steps of SA-Solver's authors; corrector_order counts outputs, the new one included."""
     predictor, corrector = chosen["predictor_order"], chosen["corrector_order"]
-    if corrector == 0:
-        return f"sa-solver-{predictor}", predictor
-    known = {(1, 1): None, (1, 2): "sa-solver-p1c1", (2, 2): "sa-solver-p2c1", (2, 3): "sa-solver-p2c2"}
-    return known.get((predictor, corrector)), predictor
+    known = {(1, 2): "p1c1", (2, 2): "p2c1", (2, 3): "p2c2", (3, 3): "p3c2", (3, 4): "p3c3"}
+    if chosen.get("algorithm_type") == "noise_prediction" or (predictor, corrector) not in known:
+        return None, predictor
+    return f"sa-solver-{known[predictor, corrector]}-few-steps", predictor
 
 
 def taus(made: Any, layout: Layout) -> dict[str, tuple[float, ...]]:
@@ -189,7 +189,7 @@ def pndm(chosen: Chosen) -> Claim:
 
 def by_boundary(made: Any, x: Tensor, data: Tensor, i: int) -> Tensor:
     """The raw output F for which c_skip x + c_out F is the data prediction."""
-    c_skip, c_out = made.get_scalings_for_boundary_condition(made.sigmas[i])
+    c_skip, c_out = made.get_scalings_for_boundary_condition(made.sigmas[layouts.begin(made) + i])
     raw: Tensor = (data - c_skip * x) / c_out
     return raw
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from threading import Event
 from typing import TYPE_CHECKING
 
 from ..catalogue import resolve
 from ..errors import InputError
+from ..limits import LIMITS
 from ..progress import Progress, silent
 from .answers import Failure, Finding, Verdict
 from .launch import RESOLVE, Job, launched
@@ -33,28 +34,32 @@ def verify(
     sweep: bool = False,
     progress: Progress = silent,
     resolver: str = RESOLVE,
+    stop: Event | None = None,
 ) -> Verdict:
     """The verdict on a target; the run in float64 and the finer ones are for it what the shipped one is measured by.
 
     sweep: whether it is run on 5 to 60 steps, too, and so with every option at its other values.
-    resolver: "module:function", which makes a Target of its name.
+    resolver: "module:function", which makes a Target of its name.  stop: set from another thread to give it up.
     Raises InputError on a target, record, number of steps or time limit that cannot be meant.
     """
     split(target)
     if against is not None:
         resolve(against, "against")
-    if steps < 4:
-        raise InputError("steps", steps, "at least 4: two to start, two to end")
-    if not 0 < timeout < math.inf:
-        raise InputError("timeout", timeout, "a number of seconds > 0")
+    most = LIMITS["verification.steps"].high
+    if not 4 <= steps <= most:
+        raise InputError("steps", steps, f"at least 4: two to start, two to end; at most {most:g}")
+    longest = LIMITS["verification.timeout"].high
+    if not 0 < timeout <= longest:
+        raise InputError("timeout", timeout, f"a number of seconds > 0, at most {longest:g}")
     jobs = [Job(steps, False), Job(steps, True)]
     jobs += [Job(steps * k, True, again=False) for k in REFINEMENTS]
     jobs += [Job(steps * k, False, again=False) for k in LONGER]
-    with launched(target, jobs, resolver, sweep) as child:
+    with launched(target, jobs, resolver, sweep, stop) as child:
         from .isolation import answer  # loads torch, while the child does so too
 
         found = answer(child, timeout, progress)
-        return replace(_with_sweep(judged(found, target, steps, against), found), versions=versions(target))
+        verdict = _with_state(judged(found, target, steps, against), found, steps)
+        return replace(_with_sweep(verdict, found), versions=versions(target))
 
 
 def judged(answer: Answer, target: str, steps: int, against: str | None) -> Verdict:
@@ -68,7 +73,7 @@ def judged(answer: Answer, target: str, steps: int, against: str | None) -> Verd
             return Verdict(target, "not-linear", findings=[Finding("not-linear", None, failure.message)])
         return Verdict(target, "error", findings=[Finding("exception", None, failure.message)])
     runs = {(o.job.steps, o.job.wide): _run(o) for o in answer.outcomes}
-    return _with_state(judge(answer.about, runs, steps, against), answer, steps)
+    return judge(answer.about, runs, steps, against)
 
 
 def _run(outcome: Outcome) -> Trace | Failure:
@@ -80,6 +85,7 @@ def _run(outcome: Outcome) -> Trace | Failure:
 def _with_state(verdict: Verdict, answer: Answer, steps: int) -> Verdict:
     """The verdict with what the target did beside its work."""
     said = dict.fromkeys(line for o in answer.outcomes if o.job.steps == steps for line in o.state)
+    said |= dict.fromkeys(answer.around)
     return replace(verdict, findings=[*verdict.findings, *(Finding("state", None, line) for line in said)])
 
 
@@ -98,7 +104,7 @@ def versions(target: str) -> dict[str, str]:
     library = split(target)[0].partition(".")[0]
     found = {}
     for name in ("samplerproof", "torch", library):
-        with suppress(PackageNotFoundError):
+        with suppress(PackageNotFoundError, ValueError):  # a name that no library can have
             found[name] = version(name)
     return found
 

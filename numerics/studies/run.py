@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .. import rates
+from ..consent import NONE, Consent
 from ..devices import device_of
 from ..errors import InputError
 from ..files import check_writable, write_text
@@ -19,11 +20,13 @@ from ..manifest import fingerprint, manifest
 from ..progress import Progress, silent
 from ..records import Record
 from .config import NetworkStudy, Study
+from .cost import study_cost
 from .measure import Measurement
 from .networks import NetworkMeasurement, NetworkProblem, prepare_network
 from .problem import LI, Problem, prepare
 from .routes import ESTIMATED
-from .store import Store, Value, opened
+from .store import Store, Value, key, opened
+from .turns import Claims, claiming, shared
 
 
 class Measures(Protocol):
@@ -33,23 +36,25 @@ class Measures(Protocol):
 
 
 def run(
-    study: Study | NetworkStudy, out: Path, progress: Progress = silent, allow_pickle: bool = False, device: str = "cpu"
+    study: Study | NetworkStudy, out: Path, progress: Progress = silent, consent: Consent = NONE, device: str = "cpu"
 ) -> dict[str, Any]:
     """Run a study in the folder `out`, which is made if it is not there.
 
     Returns {"records", "fits", "manifest"} as JSON will hold them, and writes the same to records.json, the fits to
-    exponents.csv; records.sqlite keeps each finished run at once.  allow_pickle, device: for a network's weights, and
-    where it computes.  Raises InputError before anything is computed.
+    exponents.csv; records.sqlite keeps each finished run at once.  consent: to what a network's files ask for, and
+    to a large cost.  device: where a network computes.  Raises InputError before anything is computed.
     """
     started = datetime.now(UTC)
     where = device_of(device)
     if isinstance(study, Study) and where.type != "cpu":
         raise InputError("--device", device, "cpu; only networks compute elsewhere")
-    problem = prepare(study) if isinstance(study, Study) else prepare_network(study, allow_pickle)
+    if isinstance(study, Study):
+        study_cost(study).check(consent)
+    problem = prepare(study) if isinstance(study, Study) else prepare_network(study, consent)
     check_writable(out)
     measurement = Measurement(problem) if isinstance(problem, Problem) else NetworkMeasurement(problem, out, where)
-    with opened(out) as store:
-        records, computed = _records(problem, measurement, store, progress)
+    with opened(out) as store, claiming(out) as claims:
+        records, computed = _records(problem, measurement, store, claims, progress)
     echo: dict[str, Any] = {
         "target": study.target.model_dump(exclude_none=True),
         "schedule": study.schedule.model_dump(),
@@ -74,6 +79,7 @@ def run(
             **echo,
             "computed": computed,
             "reused": len(records) - computed,
+            "recomputed": len(store.damaged),
         },
     }
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
@@ -82,26 +88,38 @@ def run(
 
 
 def _records(
-    problem: Problem | NetworkProblem, measurement: Measures, store: Store, progress: Progress
+    problem: Problem | NetworkProblem, measurement: Measures, store: Store, claims: Claims, progress: Progress
 ) -> tuple[list[dict[str, Any]], int]:
-    """The records in the order of the file, and how many of them were computed now."""
+    """The records in the order of the file, and how many of them were computed now, by this process."""
     run = problem.study.run
     runs = [(name, record, steps) for name, record in problem.methods for steps in run.steps]
-    records: list[dict[str, Any]] = []
+    specs: list[dict[str, Any]] = [
+        {metric: _spec(problem, record, steps, metric) for metric in run.metrics} for _, record, steps in runs
+    ]
+    found: dict[int, dict[str, Value]] = {}
     computed = 0
-    for done, (name, record, steps) in enumerate(runs):
-        progress(done, len(runs), f"{name}, N = {steps}")
-        specs: dict[str, Any] = {metric: _spec(problem, record, steps, metric) for metric in run.metrics}
-        values = {metric: store.get(spec) for metric, spec in specs.items()}
-        missing = [metric for metric in run.metrics if values[metric] is None]
-        if missing:
-            fresh = {metric: value.finite for metric, value in measurement.measure(record, steps, missing).items()}
-            store.put([(specs[metric], value) for metric, value in fresh.items()])
-            values.update(fresh)
-            computed += len(missing)
-        for metric, value in values.items():
-            assert value is not None
-            records.append(_entry(name, steps, metric, value))
+
+    def kept(k: int) -> dict[str, Value] | None:
+        values = {metric: value for metric, spec in specs[k].items() if (value := store.get(spec)) is not None}
+        return values if len(values) == len(specs[k]) else None
+
+    def compute(k: int) -> dict[str, Value]:
+        nonlocal computed
+        name, record, steps = runs[k]
+        progress(len(found), len(runs), f"{name}, N = {steps}")
+        old = {metric: value for metric, spec in specs[k].items() if (value := store.get(spec)) is not None}
+        missing = [metric for metric in specs[k] if metric not in old]
+        fresh = {metric: value.finite for metric, value in measurement.measure(record, steps, missing).items()}
+        store.put([(specs[k][metric], value) for metric, value in fresh.items()])
+        computed += len(missing)
+        values = old | fresh
+        return {metric: values[metric] for metric in specs[k]}
+
+    for k, values in shared(claims, [key(of) for of in specs], kept, compute):
+        found[k] = values
+    records = [
+        _entry(runs[k][0], runs[k][2], metric, value) for k in range(len(runs)) for metric, value in found[k].items()
+    ]
     progress(len(runs), len(runs), "")
     return records, computed
 
@@ -144,7 +162,7 @@ def _fits(problem: Problem | NetworkProblem, records: list[dict[str, Any]]) -> l
     On Li et al.'s schedule with T = N + 1 levels a step is ~ log T / T: an order p shows as (log T)^{p+1} / T^p, or
     where noise makes a run forget its early errors as (log T / T)^p. There the exponent with that power of the
     logarithm divided out is given beside the raw one (KL, a square, has twice the power).  Estimates that do not exceed
-    their noise floor are left out.
+    their noise floor, or whose interval holds zero, are left out.
     """
     fits = []
     for name, record in problem.methods:
@@ -171,9 +189,14 @@ def _fits(problem: Problem | NetworkProblem, records: list[dict[str, Any]]) -> l
 
 
 def _above_noise(record: dict[str, Any]) -> float:
-    """The value of a record; NaN where there is none, or where it is an estimate that noise alone may have made."""
-    value, floor = record["value"], record.get("floor")
-    return math.nan if value is None or (floor is not None and value <= floor) else value
+    """The value of a record; NaN where there is none, or where it is an estimate that noise alone may have made.
+
+    Above that a root is biased by less than a tenth of it: its square has no bias, is two deviations or more from zero,
+    and so the root is low by (deviation / square)^2 / 8 of itself, 1/32 at most.
+    """
+    value, low, floor = record["value"], record.get("low"), record.get("floor")
+    noise = (low is not None and low <= 0) or (floor is not None and value is not None and value <= floor)
+    return math.nan if value is None or noise else value
 
 
 def _table(fits: list[dict[str, Any]]) -> str:

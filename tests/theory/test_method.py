@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
+from samplerproof.names.errors import InputError
 from samplerproof.theory.exponential import exact, lagrange
 from samplerproof.theory.frames import DATA, NOISE_RHO
-from samplerproof.theory.method import NOW, Method, Row, past, stage
+from samplerproof.theory.method import NOW, Method, Row, past, settled, stage
 from samplerproof.theory.methods import METHODS, SAMPLERS, find
 from samplerproof.theory.methods.adams import exponential_adams
 from samplerproof.theory.notation import h, r
@@ -30,7 +31,7 @@ def test_names_and_aliases_are_unique() -> None:
 
 def test_find_takes_aliases_and_refuses_others() -> None:
     assert find("dpm-solver-1") is find("ddim")
-    with pytest.raises(KeyError):
+    with pytest.raises(InputError, match="nearest: dpm-solver-1"):
         find("dpm-solver-9")
 
 
@@ -118,12 +119,12 @@ def test_two_states_that_are_right_are_taken() -> None:
 
 def test_values_of_parameters() -> None:
     """A value goes into weights, places and states; the order is that of the value."""
-    half = find("bdia-ddim?gamma=1/2")
+    half = settled(find("bdia-ddim?gamma=1/2"))
     assert half.name == "bdia-ddim?gamma=1/2"
     assert not half.parameters
     assert half.second_root == -HALF
     assert find("dpm-solver-2s?r=1/3").rows[0].to == sp.Rational(1, 3)
-    assert is_zero(find("dpm-solver-2s?r=1/2").weights[1][0])
+    assert is_zero(settled(find("dpm-solver-2s?r=1/2")).weights[1][0])
     assert [find(f"bdia-ddim?gamma={g}").order for g in ("0", "9/10", "1")] == [1, 1, 2]
 
 

@@ -120,7 +120,7 @@ def test_at_the_default_a_parameter_changes_nothing() -> None:
 
 def test_ddim_eta_at_one_is_ddpm_seen_from_the_noise_prediction() -> None:
     """The same noise, and of the noise in x both keep e^{-h}."""
-    one = find("ddim-eta?eta=1")
+    one = find("ddim-eta").at({"eta": sp.S.One})
     assert is_zero((one.amplitudes(0)[0].variance - records.DDPM.amplitudes(0)[0].variance).rewrite(sp.exp))
     kept = phi(0, h) - one.applied[0][0]
     assert is_zero((kept**2 - phi(0, -2 * h)).rewrite(sp.exp))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
+from ...names.lookup import Entry, Names
 from ..method import Method
 from .adams import (
     DPM_SOLVER_PP_2M,
@@ -17,7 +18,7 @@ from .adams import (
 )
 from .classical import DDIM, EDM_HEUN, FLOW_EULER
 from .deis import DEIS_RHOAB1, DEIS_RHOAB2, DEIS_RHOAB3, DEIS_TAB1, DEIS_TAB2, DEIS_TAB3
-from .li import LI_ACCELERATED_ODE, LI_DDIM
+from .li import LI_ACCELERATED_ODE, LI_CODE_ACCELERATED_ODE, LI_DDIM
 from .pndm import IPNDM_2, IPNDM_3, IPNDM_4, PLMS, PLMS_3, PNDM, PNDM_START, S_PNDM
 from .runge_kutta import DEIS_RHO_KUTTA3, DEIS_RHO_RK4, FLOW_HEUN, FLOW_MIDPOINT
 from .singlestep import (
@@ -103,17 +104,27 @@ METHODS: tuple[Method, ...] = (
     LAMBDA_DDIM,
     LI_DDIM,
     LI_ACCELERATED_ODE,
+    LI_CODE_ACCELERATED_ODE,
     FLOW_EULER,
     FLOW_HEUN,
     FLOW_MIDPOINT,
 )
 
 
-def find(name: str) -> Method:
-    """The record of that name or alias, with values for its parameters after a `?`; KeyError if there is none."""
-    base, _, query = name.partition("?")
-    for method in (*METHODS, *SAMPLERS):
-        if base in (method.name, *method.aliases):
-            pairs = (pair.partition("=") for pair in query.split("&") if pair)
-            return method.at({key: sp.Rational(value) for key, _, value in pairs})
-    raise KeyError(name)
+def _entry(method: Method) -> Entry:
+    return Entry(method.name, method.aliases, tuple(p.bounds for p in method.parameters))
+
+
+_BY_NAME = {method.name: method for method in (*METHODS, *SAMPLERS)}
+NAMES = Names(map(_entry, _BY_NAME.values()))
+
+
+def find(name: str, field: str = "method") -> Method:
+    """The record of that name or alias, with values for its parameters after a `?`, as names/lookup.py reads it.
+
+    Where every value is the default it is the record as it stands, its parameters free; `settled` puts them in.
+    Raises InputError on an unknown name, parameter or value.
+    """
+    choice = NAMES.parse(name, field)
+    values = {key: sp.Rational(value.numerator, value.denominator) for key, value in choice.values}
+    return _BY_NAME[choice.base].at(values)

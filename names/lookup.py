@@ -1,0 +1,118 @@
+"""NAME or NAME?parameter=value&…: the record that a name stands for, and the values of its parameters.
+
+Both sides of the wall read names by this parser, from their own records: a proof is of the record that was measured.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .errors import InputError, nearest
+
+LONGEST = 200  # characters of a name with its parameters
+# A number is bounded by its text, before it is made: a Fraction of "1e99999999" would have 10^8 digits.
+NUMBER = re.compile(r"[+-]?(?:[0-9]+/[0-9]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)")
+DIGITS = 30  # characters of a number
+SMALLEST, LARGEST = Fraction(1, 10**9), Fraction(10**9)  # magnitudes of a number that is not 0
+RANGE = f"0, or 1e-9 to 1e9 in magnitude, in at most {DIGITS} characters"
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A parameter: its values lie between low and high, ends included if closed, less the excluded ones."""
+
+    name: str
+    default: Fraction
+    low: Fraction | float
+    high: Fraction | float
+    closed: bool
+    excluded: tuple[Fraction, ...] = ()
+
+    def __contains__(self, value: Fraction) -> bool:
+        inside = self.low <= value <= self.high and (self.closed or value not in (self.low, self.high))
+        return inside and value not in self.excluded
+
+    def __str__(self) -> str:
+        sign = "<=" if self.closed else "<"
+        but = "".join(f", not {v}" for v in self.excluded)
+        return f"{self.low} {sign} {self.name} {sign} {self.high}{but}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record as its name is read: what it is called, and its parameters."""
+
+    name: str
+    aliases: tuple[str, ...]
+    domains: tuple[Domain, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A record by its name, and the parameters that are given another value than their default, in its own order."""
+
+    base: str
+    values: tuple[tuple[str, Fraction], ...] = ()
+
+
+class Names:
+    """All names of some records."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries = {name: entry for entry in entries for name in (entry.name, *entry.aliases)}
+
+    def parse(self, text: str, field: str = "method") -> Choice:
+        """What a name stands for.  A value is a number as written: 1/2 and 0.5 are the same.
+
+        Raises InputError on an unknown name (with the nearest ones), parameter or value.
+        """
+        if len(text) > LONGEST:
+            raise InputError(field, f"a name of {len(text)} characters", f"at most {LONGEST}")
+        base, mark, query = text.partition("?")
+        if base not in self._entries:
+            raise InputError(field, text, f"not a known method; {self._hint(base)}")
+        entry = self._entries[base]
+        if not mark:
+            return Choice(entry.name)
+        if not entry.domains:
+            raise InputError(field, text, f"{base} takes no parameters")
+        return Choice(entry.name, _values(entry, query, field, text))
+
+    def _hint(self, base: str) -> str:
+        """The nearest names; without a library in front, those that a library has for a record count for the record."""
+        if ":" in base:
+            return nearest(base, self._entries)
+        tails = {name.partition(":")[2]: entry.name for name, entry in self._entries.items() if ":" in name}
+        return nearest(base, (name for name in self._entries if ":" not in name), tails)
+
+
+def _values(entry: Entry, query: str, field: str, text: str) -> tuple[tuple[str, Fraction], ...]:
+    known = {domain.name: domain for domain in entry.domains}
+    given: dict[str, Fraction] = {}
+    for pair in query.split("&"):
+        key, _, written = pair.partition("=")
+        if key not in known or key in given:
+            example = "&".join(f"{d.name}={d.default}" for d in entry.domains)
+            raise InputError(field, text, f"{entry.name} takes {', '.join(known)}, each once: {entry.name}?{example}")
+        value = number(written)
+        if value is None:
+            raise InputError(field, text, f"{key} is a number such as {known[key].default}: {RANGE}")
+        if value not in known[key]:
+            raise InputError(field, text, str(known[key]))
+        given[key] = value
+    chosen = ((d.name, given.get(d.name, d.default)) for d in entry.domains)
+    return tuple((name, value) for name, value in chosen if value != known[name].default)
+
+
+def number(text: str) -> Fraction | None:
+    """The number that is written, in ASCII; None if it is none, or outside of what is taken."""
+    if len(text) > DIGITS or not NUMBER.fullmatch(text):
+        return None
+    try:
+        value = Fraction(text)
+    except ZeroDivisionError:
+        return None
+    return value if value == 0 or SMALLEST <= abs(value) <= LARGEST else None
