@@ -117,15 +117,20 @@ def _records(
 
     for k, values in shared(claims, [key(of) for of in specs], kept, compute):
         found[k] = values
-    records: list[dict[str, Any]] = []
-    for k, (name, _, steps) in enumerate(runs):
-        for metric, value in found[k].items():
-            entry = {"method": name, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
-            if metric in ESTIMATED:
-                entry |= {"low": value.low, "high": value.high, "floor": value.floor}
-            records.append(entry)
+    records = [
+        _entry(runs[k][0], runs[k][2], metric, value) for k in range(len(runs)) for metric, value in found[k].items()
+    ]
     progress(len(runs), len(runs), "")
     return records, computed
+
+
+def _entry(method: str, steps: int, metric: str, value: Value) -> dict[str, Any]:
+    """A record as JSON has it."""
+    entry = {"method": method, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
+    if metric in ESTIMATED:
+        entry |= {"low": value.low, "high": value.high, "floor": value.floor}
+    entry |= {"error": value.error}
+    return entry if value.value is not None else entry | {"reason": value.reason}
 
 
 def _spec(problem: Problem | NetworkProblem, record: Record, steps: int, metric: str) -> dict[str, Any]:

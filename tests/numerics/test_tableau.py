@@ -32,7 +32,7 @@ from samplerproof.numerics.targets.mixture import GaussianMixture
 from samplerproof.theory.method import NOW, Method, Row, named
 from samplerproof.theory.methods import find
 from samplerproof.theory.notation import MIDDLE, alpha, sigma, t
-from samplerproof.theory.phi import arc, phi
+from samplerproof.theory.phi import phi
 from samplerproof.theory.schedules import SCHEDULES
 
 EPS = 2.0**-52
