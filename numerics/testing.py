@@ -21,12 +21,13 @@ from typing import Any
 import torch
 
 from .conformance.answers import Failure, Finding, Subject, Verdict
+from .conformance.blame import blamed
 from .conformance.guard import guarded
 from .conformance.resolve import resolve
-from .conformance.target import Target
+from .conformance.target import NoTable, Target
 from .conformance.verdict import judge
 from .conformance.verify import REFINEMENTS
-from .errors import InputError
+from .errors import InputError, SamplingError
 from .readback import Trace, trace
 
 Sampler = str | type | Callable[..., Any]
@@ -96,8 +97,12 @@ def _run(target: Target, steps: int, wide: bool) -> Trace | Failure:
     try:
         with target.wide() if wide else nullcontext(), guarded():
             return trace(target.on(steps), torch.float64 if wide else torch.float32)
+    except NoTable as fault:
+        return Failure("no-table", fault.allowed)
+    except SamplingError as fault:
+        return Failure("error", str(fault))
     except Exception as fault:
-        return Failure("error", f"{type(fault).__name__}: {fault}")
+        return Failure("error", blamed(fault, str(fault)))
 
 
 def _told(head: str, findings: list[Finding]) -> str:
