@@ -31,7 +31,7 @@ from samplerproof.numerics.targets.mixture import GaussianMixture
 from samplerproof.theory.method import NOW, Method, Row, named
 from samplerproof.theory.methods import find
 from samplerproof.theory.notation import MIDDLE, alpha, sigma, t
-from samplerproof.theory.phi import arc, phi
+from samplerproof.theory.phi import phi
 from samplerproof.theory.schedules import SCHEDULES
 
 EPS = 2.0**-52
@@ -59,7 +59,9 @@ def terms_of(expression: sp.Expr) -> list[tuple[list[str], Callable[..., mp.mpf]
     found = []
     for term in sp.Add.make_args(sp.expand(expression)):
         symbols = sorted(term.free_symbols, key=str)
-        found.append(([s.name for s in symbols], sp.lambdify(symbols, term, [{"phi": phi_oracle, "arc": arc_oracle}, "mpmath"])))
+        found.append(
+            ([s.name for s in symbols], sp.lambdify(symbols, term, [{"phi": phi_oracle, "arc": arc_oracle}, "mpmath"]))
+        )
     return found
 
 

@@ -84,7 +84,8 @@ def run(method: Method, steps: int) -> Any:
             end = start + (n + (row.to if isinstance(row.to, int) else mp.mpf(row.to.p) / row.to.q)) * STEP
             at = [stages[node.stage - 1] if node.stage else outputs[n - node.back] for node in row.nodes]
             moved = z + sum(
-                weight(w)(STEP, start + n * STEP) * mp.exp(kappa * (end - u)) * value for w, (u, value) in zip(weights, at, strict=True)
+                weight(w)(STEP, start + n * STEP) * mp.exp(kappa * (end - u)) * value
+                for w, (u, value) in zip(weights, at, strict=True)
             )
             stages.append((end, g(moved, end)))
         outputs.append(stages[-1] if step.rows[-1].evaluated else stages[-2])

@@ -95,9 +95,7 @@ def defect_function(name: str, method: Method, factor: sp.Expr) -> str:
         for c, tree in coefficients(method)
         if c != 0
     ]
-    given = "".join(
-        f", {a}: {'Tensor' if a in map(str, COLUMNS) else 'float'}" for a in arguments(method)
-    )
+    given = "".join(f", {a}: {'Tensor' if a in map(str, COLUMNS) else 'float'}" for a in arguments(method))
     return f"def {identifier(name)}(alpha: Tensor{given}) -> Terms:\n" + lines(doc, "return (", *terms, ")")
 
 
