@@ -288,12 +288,13 @@ def _unmatched(result: Verdict, run: Trace, process: str, pairs: Sequence[_Pair]
     does not exist on its grid, or it is of a family whose parameter changes from step to step.
     """
     if result.reference is None:
-        eta = strengths(run)
-        if eta is None:
+        family = strengths(run)
+        if family is None:
             missing = "the catalogue has no record of this name, and none of its records has these rows"
             return _with(result, "different-formula", Finding("formula", None, missing))
+        eta, off = family
         spread = f"{eta[0]:.6g}, {eta[1]:.6g}, …" if max(eta) - min(eta) > NEAR else f"{eta[0]:.6g} in all of them"
-        said = f"every step is one of ddim-eta from where it starts to where it leads, with eta = {spread}"
+        said = f"every step is one of ddim-eta, within {off:.0e}, with eta = {spread}"
         return _with(result, "error", Finding("formula", None, f"{said}; no record is named that says so"))
     step, where = asked_elsewhere(run, process, result.reference)
     turns = lint.zero_length(run.grid) or lint.backward(run.grid)
