@@ -119,7 +119,9 @@ def verdict(answer: Verdict) -> None:
             table.add_row(str(row.step), row.entry, *numbers, ", ".join(row.equals[:2]))
         _print(table)
     for finding in answer.findings:
-        print(f"  {finding.kind}: {finding.detail}")
+        print(f"  {finding.kind}{'' if finding.severity == 'note' else ' (error)'}: {finding.detail}")
+    for line in answer.coverage:
+        print(f"  covered: {line}")
 
 
 def verification(answer: dict[str, Any]) -> None:

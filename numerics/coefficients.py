@@ -64,10 +64,11 @@ def plan(record: Record, grid: Grid) -> list[Record | None]:
     A step that the frame cannot take (see lost) is None, and nothing from before its end serves as history.
     """
     sigma, behind = grid.columns.sigma.tolist(), lost(FRAMES[record.frame], grid)
-    return [None if sigma[n + 1] == 0 or n < behind else _with_history(record, n - behind) for n in range(grid.steps)]
+    return [None if sigma[n + 1] == 0 or n < behind else with_history(record, n - behind) for n in range(grid.steps)]
 
 
-def _with_history(record: Record, available: int) -> Record | None:
+def with_history(record: Record, available: int) -> Record | None:
+    """Who takes a step after so many others: the record, a start-up method of it, or (None) the one-node rule."""
     method = record
     while method.history > available:
         assert method.start is not None

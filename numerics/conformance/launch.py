@@ -32,12 +32,14 @@ LAST = 5.0  # seconds within which the child and all that it started are gone
 class Job:
     """A run to read back.  steps: of its grid.  wide: in float64, its module too; else as shipped, in float32.
 
-    again: whether it is run a second time, and the two compared bit for bit.
+    again: whether it is run on other inputs too.  grid: which of the other grids of the target, counted from 0; there
+    may be fewer.
     """
 
     steps: int
     wide: bool
     again: bool = True
+    grid: int | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def launched(
         "resolve": resolve,
         "nonce": nonce,
         "sweep": sweep,
-        "jobs": [[j.steps, j.wide, j.again] for j in jobs],
+        "jobs": [[j.steps, j.wide, j.again, j.grid] for j in jobs],
     }
     path = os.pathsep.join(entry for entry in sys.path if entry)
     with tempfile.TemporaryFile() as log:
