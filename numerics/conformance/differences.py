@@ -133,12 +133,13 @@ def no_match(run: Trace, process: str, reference: str | None, found: Sequence[Pa
     compare it with: the record does not exist on its grid, or it is of a family whose parameter changes with the step.
     """
     if reference is None:
-        eta = strengths(run)
-        if eta is None:
+        family = strengths(run)
+        if family is None:
             missing = "the catalogue has no record of this name, and none of its records has these rows"
             return "different-formula", _differs(None, missing)
+        eta, off = family
         spread = f"{eta[0]:.6g}, {eta[1]:.6g}, …" if max(eta) - min(eta) > NEAR else f"{eta[0]:.6g} in all of them"
-        said = f"every step is one of ddim-eta from where it starts to where it leads, with eta = {spread}"
+        said = f"every step is one of ddim-eta, within {off:.0e}, with eta = {spread}"
         return "error", _differs(None, f"{said}; no record is named that says so")
     step, where = asked_elsewhere(run, process, reference)
     if step is None and not lint.zero_length(run.grid) and not lint.backward(run.grid):
