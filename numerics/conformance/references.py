@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..catalogue import METHODS, resolve
-from ..coefficients import plan
+from ..coefficients import plan, with_history
 from ..errors import InputError, SamplingError
 from ..generated.frames import FRAMES
 from ..grids import Grid
@@ -169,14 +169,11 @@ def _siblings(one: Record, other: Record) -> bool:
 def lowered(record: Record, grid: Grid) -> list[Record | None]:
     """The record's plan, with step N - 1 - j taken by what needs no more than j steps before it."""
     full = plan(record, grid)
-    ramp: list[Record | None] = [record]
-    while (last := ramp[-1]) is not None and last.start is not None and METHODS[last.start].frame == record.frame:
-        ramp.append(METHODS[last.start])
     for j in range(record.history):
         n = grid.steps - 1 - j
         had = full[n]
         if had is not None and had.history > j:
-            full[n] = next((m for m in ramp if m is not None and m.history <= j), None)
+            full[n] = with_history(record, j)
     return full
 
 

@@ -7,7 +7,7 @@ import pytest
 from samplerproof.numerics.catalogue import resolve
 from samplerproof.numerics.conformance.answers import Subject
 from samplerproof.numerics.conformance.references import Reference
-from samplerproof.numerics.conformance.verdict import _promise
+from samplerproof.numerics.conformance.differences import promise
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate
@@ -37,7 +37,7 @@ def test_less_order_than_promised_is_said_and_no_more_is_asked_than_there_can_be
     """Assert that a promise is held against the flow's order, and with noise against 2 at most and the order in law."""
     table = tabulate(name, grid(VP, "uniform-lambda", 6, t_min=0.01, t_max=1.0))
     subject = Subject("mine", "vp", name, promised, ())
-    found = _promise(Reference(resolve(name), "", table), subject)
+    found = promise(Reference(resolve(name), "", table), subject)
     assert bool(found) == broken
     assert all(finding.kind == "order" for finding in found)
-    assert _promise(Reference(resolve(name), "", table), Subject("mine", "vp", name, None, ())) == []
+    assert promise(Reference(resolve(name), "", table), Subject("mine", "vp", name, None, ())) == []
