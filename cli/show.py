@@ -78,7 +78,7 @@ def fits(answer: dict[str, Any]) -> None:
         table.add_row(*cells)
     _print(table)
     counts = answer["manifest"]
-    again = f"; {counts['recomputed']} of them again, as what was kept was damaged" if counts["recomputed"] else ""
+    again = f" ({counts['recomputed']} of them again: what was kept was damaged)" if counts["recomputed"] else ""
     print(f"{counts['computed']} records computed{again}, {counts['reused']} reused")
 
 
