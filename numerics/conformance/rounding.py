@@ -79,10 +79,11 @@ def bounds(expected: Tableau, process: str, eps: float) -> list[float]:
 
 def terms(at: Point, process: str) -> float:
     """The absolute terms behind a level, over what they leave: 1 + |lambda|; where variance is preserved, levels are
-    made from alpha^2 too, and 1 - alpha^2 adds (alpha/sigma)^2, 1 - beta of a step up to sigma/alpha.
+    made from alpha^2 too, and 1 - alpha^2 adds (alpha/sigma)^2, 1 - beta of a step up to sigma/alpha; on the flow
+    1 - alpha and 1 - sigma add alpha/sigma and sigma/alpha.
     """
     lam = lam_of(at)
     if not math.isfinite(lam):
         return 1.0
     ratio = at.alpha / at.sigma
-    return 1 + abs(lam) + (ratio**2 + 1 / ratio if process == "vp" else 0.0)
+    return 1 + abs(lam) + {"vp": ratio**2 + 1 / ratio, "flow": ratio + 1 / ratio}.get(process, 0.0)
