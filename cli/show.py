@@ -78,7 +78,7 @@ def fits(answer: dict[str, Any]) -> None:
         table.add_row(*cells)
     _print(table)
     counts = answer["manifest"]
-    again = f"; {counts['recomputed']} of them again, as what was kept was damaged" if counts["recomputed"] else ""
+    again = f" ({counts['recomputed']} of them again: what was kept was damaged)" if counts["recomputed"] else ""
     print(f"{counts['computed']} records computed{again}, {counts['reused']} reused")
 
 
@@ -119,7 +119,9 @@ def verdict(answer: Verdict) -> None:
             table.add_row(str(row.step), row.entry, *numbers, ", ".join(row.equals[:2]))
         _print(table)
     for finding in answer.findings:
-        print(f"  {finding.kind}: {finding.detail}")
+        print(f"  {finding.kind}{'' if finding.severity == 'note' else ' (error)'}: {finding.detail}")
+    for line in answer.coverage:
+        print(f"  covered: {line}")
 
 
 def verification(answer: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ MEANING = {
     "non-finite": "a value is not finite on finite inputs",
     "different-formula": "its rows are not those of the reference",
     "identical": "its rows are those of the reference, to 1e-14 as shipped",
-    "roundoff": "its rows are those of the reference in float64; as shipped they differ by rounding",
+    "roundoff": "its rows are those of the reference in float64; as shipped they differ by what rounding explains",
 }
 
 

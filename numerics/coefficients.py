@@ -67,7 +67,7 @@ def plan(record: Record, grid: Grid) -> list[Record | None]:
     """
     sigma, behind = grid.columns.sigma.tolist(), lost(FRAMES[record.frame], grid)
     return [
-        None if n < behind else _to_the_end(record) if sigma[n + 1] == 0 else _with_history(record, n - behind)
+        None if n < behind else _to_the_end(record) if sigma[n + 1] == 0 else with_history(record, n - behind)
         for n in range(grid.steps)
     ]
 
@@ -81,7 +81,8 @@ def _to_the_end(record: Record) -> Record | None:
     return replace(record, rows=(*before, last), nfe_per_step=len(before), history=0, start=None)
 
 
-def _with_history(record: Record, available: int) -> Record | None:
+def with_history(record: Record, available: int) -> Record | None:
+    """Who takes a step after so many others: the record, a start-up method of it, or (None) the one-node rule."""
     method = record
     while method.history > available:
         assert method.start is not None

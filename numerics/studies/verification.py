@@ -22,6 +22,7 @@ from ..manifest import fingerprint, manifest
 from ..progress import Progress, silent
 from .config import Verification
 from .store import key
+from .turns import Claims, claiming, shared
 
 REPAIRED = "samplerproof.numerics.conformance.repairs:repaired"
 CONFORMS = ("identical", "roundoff")
@@ -42,10 +43,11 @@ def run_verification(study: Verification, out: Path, progress: Progress = silent
             raise InputError("verification.against", target, f"not among the targets; {nearest(target, study.targets)}")
         resolve(name, f"verification.against.{target}")
     check_writable(out / "finished")
-    kept = _Kept(study, out / "finished", Event())
-    records = kept.all(kept.record, study.targets, progress, "targets")
-    found = [record for record in records if deviates(record)]
-    repaired = kept.all(kept.repaired, found, progress, "repairs")
+    with claiming(out / "finished") as claims:
+        kept = _Kept(study, out / "finished", claims, Event())
+        records = kept.all(kept.record, study.targets, progress, "targets")
+        found = [record for record in records if deviates(record)]
+        repaired = kept.all(kept.repaired, found, progress, "repairs")
     answer = {
         "records": records,
         "discrepancies": repaired,
@@ -65,10 +67,14 @@ def deviates(record: dict[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class _Kept:
-    """The verdicts of a study, from before or computed now.  stop: given up, as nobody waits for them any more."""
+    """The verdicts of a study, from before or computed now, by this process or another that shares the folder.
+
+    stop: given up, as nobody waits for them any more.
+    """
 
     study: Verification
     folder: Path
+    claims: Claims
     stop: Event
 
     def all(self, work: Callable[[Any], Any], given: Sequence[Any], progress: Progress, label: str) -> list[Any]:
@@ -112,13 +118,21 @@ class _Kept:
 
     def _verdict(self, asked: dict[str, Any]) -> dict[str, Any]:
         """In plain containers."""
-        study = self.study
-        spec = {**asked, "steps": study.steps, "sources": fingerprint(), "versions": versions(asked["target"])}
+        spec = {**asked, "steps": self.study.steps, "sources": fingerprint(), "versions": versions(asked["target"])}
         file = self.folder / f"{key(spec)[:32]}.verdict"
-        found = read_sealed(file)
-        if found is not None:
-            kept: dict[str, Any] = json.loads(found)
-            return kept
+
+        def kept(_: int) -> dict[str, Any] | None:
+            if self.stop.is_set():
+                raise KeyboardInterrupt
+            content = read_sealed(file)
+            found: dict[str, Any] | None = None if content is None else json.loads(content)
+            return found
+
+        ((_, record),) = shared(self.claims, [file.name], kept, lambda _: self._computed(asked, file))
+        return record
+
+    def _computed(self, asked: dict[str, Any], file: Path) -> dict[str, Any]:
+        study = self.study
         resolver = REPAIRED if asked["repaired"] else RESOLVE
         verdict = verify(
             asked["target"], asked["against"], study.steps, study.timeout, resolver=resolver, stop=self.stop

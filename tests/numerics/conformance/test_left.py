@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from samplerproof.numerics.conformance import child as work
 from samplerproof.numerics.conformance import isolation
 from samplerproof.numerics.conformance.answers import Failure
 from samplerproof.numerics.conformance.isolation import Answer, plain_trace
 from samplerproof.numerics.conformance.launch import Child, Job
 from samplerproof.numerics.conformance.resolve import resolve
+from samplerproof.numerics.conformance.surroundings import Surroundings
 from samplerproof.numerics.conformance.verify import judged
 from samplerproof.numerics.readback import trace
 
@@ -38,9 +44,14 @@ def whole(folder: Path) -> None:
     (folder / "settings").write_text("0", encoding="utf-8")
 
 
+def child(folder: Path) -> Child:
+    """One that is over."""
+    process: Any = SimpleNamespace(poll=lambda: 0)
+    return Child(process, folder, "n", BytesIO(), JOBS, False, Surroundings(folder, {}, None), Event())
+
+
 def read(folder: Path) -> Answer:
-    process = SimpleNamespace(poll=lambda: 0)
-    return isolation._answer(Child(process, folder, "n", None, JOBS, False), ENDING)  # type: ignore[arg-type]
+    return isolation._answer(child(folder), ENDING)
 
 
 def test_an_answer_is_read_as_it_was_left(tmp_path: Path) -> None:
@@ -145,6 +156,7 @@ GARBLED: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.tried("answers of a child forged or garbled")
 @pytest.mark.parametrize("garble", GARBLED.values(), ids=GARBLED)
 def test_what_is_no_answer_is_said_to_be_none(garble: Callable[[Path], object], tmp_path: Path) -> None:
     """Assert one line, the verdict error and exit code 2, whatever lies there."""
@@ -164,9 +176,15 @@ def test_notes_that_say_nothing_are_left_out(text: str, tmp_path: Path) -> None:
     """Assert that the step, the number of settings and the exit code are read only where they are numbers."""
     for name in ("progress", "settings", "ended", "stderr"):
         (tmp_path / name).write_text(text, encoding="utf-8")
-    process = SimpleNamespace(poll=lambda: 0)
-    child = Child(process, tmp_path, "n", None, JOBS, True)  # type: ignore[arg-type]
     (tmp_path / "ready").touch()
     assert isolation._progress(tmp_path, 3) == (4 if text == "3 4" else None)
-    assert child._settings() == 0
-    assert isolation._ending(child).kind in ("exit", "crash")
+    assert child(tmp_path)._settings() == 0
+    assert isolation._ending(child(tmp_path)).kind in ("exit", "crash")
+
+
+def test_where_there_are_no_limits_none_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that the child starts on a system that has no module for them."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    monkeypatch.setitem(sys.modules, "resource", None)
+    work._limit()
+    assert resource.getrlimit(resource.RLIMIT_CORE) == before

@@ -67,6 +67,23 @@ def test_a_right_sampler_conforms_and_shows_its_order(name: str, order: int) -> 
     assert order - 0.2 < middle < order + 0.5
 
 
+def test_an_order_far_below_the_proved_one_is_no_conformity() -> None:
+    """Assert it of DDIM on 8 steps that is 10 % off on more, where rows are not compared; and not where it is right."""
+
+    def wrong(n: int) -> Stranger:
+        return spoilt("ddim", lambda tableau: replace(tableau, states=tableau.states * 0.9))(n)
+
+    right = {(STEPS, wide): trace(plain("ddim")(STEPS), torch.float64 if wide else torch.float32) for wide in (0, 1)}
+    for make, verdict in ((wrong, "different-formula"), (plain("ddim"), "roundoff")):
+        longer = {(k * STEPS, True): trace(make(k * STEPS)) for k in (2, 4, 8)}
+        answer = judge(Subject("ours", "vp", "ddim", None, ()), {**right, **longer}, STEPS)
+        assert answer.verdict == verdict
+        assert answer.exit_code == int(make is wrong)
+        said = [f.detail for f in answer.findings if f.kind == "order"]
+        assert [line.startswith("order -0.") and "1 is proved for ddim" in line for line in said] == [True] * len(said)
+        assert len(said) == int(make is wrong)
+
+
 def test_a_weak_order_shows_on_a_gaussian() -> None:
     answer = verdict(plain("ddpm"), "ddpm")
     assert answer.exit_code == 0
