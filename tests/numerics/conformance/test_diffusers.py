@@ -156,6 +156,15 @@ def test_models_are_told_the_levels_of_the_steps(name: str) -> None:
     assert told == (["step 20 has length zero"] if name == "PNDMScheduler" else [])
 
 
+def test_pndm_without_runge_kutta_takes_its_first_step_twice() -> None:
+    """Assert on the way to which grid point each evaluation is made, as Stable Diffusion has it, and no finding else."""
+    made = scheduler("PNDMScheduler", {"skip_prk_steps": True})
+    with made.wide():
+        found = trace(made.on(6))
+    assert found.step == (0, 1, 1, 2, 3, 4, 5, 6)
+    assert grid_findings("PNDMScheduler", skip_prk_steps=True) == ["step 20 has length zero"]
+
+
 MULTISTEP = "DPMSolverMultistepScheduler"
 
 
