@@ -9,7 +9,7 @@ PACKAGES := names theory numerics cli
 # One thread each: two test processes share two cores, and small tensors gain nothing from more.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help reproduce test test-full book lint emit clean
+.PHONY: help reproduce test test-full tried book lint emit clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -23,6 +23,9 @@ test: lint  ## lint, types, walls, generated code, all tests but the slow ones
 
 test-full: $(READY)  ## what `make test` leaves out: slow studies, many drawn cases
 	@echo "slow tests" && $(BIN)/pytest -n 2 -m slow
+
+tried: $(READY)  ## make the record of what was tried to break the package, shown in the book
+	@$(BIN)/pytest -n 2 -m tried --tried book/records/tried.json
 
 # The build takes from the cache what was executed, and executes again, to report it, what failed.
 book: export JUPYTERCACHE = _build/.jupyter_cache

@@ -1,4 +1,4 @@
-"""The commands. Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or input."""
+"""The commands. Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or input, 3 a fault of samplerproof itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..numerics.errors import InputError, SamplingError
+from ..numerics.consent import Consent
+from ..numerics.errors import LONGEST, InputError, SamplingError, one_line
+from ..numerics.limits import PATH
 
 if TYPE_CHECKING:
     from ..numerics.studies.config import Verification
@@ -42,11 +44,33 @@ def run() -> None:
 
     Typer itself ends an interrupted command with 130, and says what is wrong with the usage with 2.
     """
+    from . import endings, faults
+
+    faults.hold_back_runtime_warnings()
     try:
-        app()
+        with endings.by_signals():
+            app()
+        return
     except (InputError, SamplingError, OSError) as fault:
-        print(f"samplerproof: {fault}", file=sys.stderr)
-        sys.exit(2)
+        line, code = one_line(fault, LONGEST), 2
+    except Exception as fault:
+        line, code = faults.said(fault)
+    print(f"samplerproof: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _folder(given: str) -> Path:
+    """A folder to write to, as it was typed."""
+    if not given.strip() or len(given) > PATH:
+        raise InputError("--out", given, f"the name of a folder, of 1 to {PATH} characters")
+    return Path(given)
+
+
+def _results_of(file: Path) -> Path:
+    """Where the answer to a study file goes, if nothing else is said."""
+    if not file.stem.strip(". "):
+        raise InputError("FILE", str(file), "a name to call the folder in results/ by; give --out")
+    return Path("results") / file.stem
 
 
 def _version(asked: bool) -> None:
@@ -71,16 +95,17 @@ def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and steps, for a first look.")] = False,
     with_checkpoints: Annotated[bool, typer.Option("--with-checkpoints", help="The studies on networks, too.")] = False,
     device: Annotated[str, typer.Option(help="Where networks compute.")] = "cpu",
-    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("results"),
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder to write to.")] = "results",
 ) -> None:
     """Write the convergence figures, tables and records, with a manifest."""
     from . import show
     from .reproduce import reproduce
 
+    folder = _folder(out)
     with show.progress("reproduce") as progress:
-        answer = reproduce(out, quick, progress, with_checkpoints, device)
+        answer = reproduce(folder, quick, progress, with_checkpoints, device)
     show.exponents(answer["exponents"])
-    show.written(out)
+    show.written(folder)
 
 
 @app.command()
@@ -131,22 +156,29 @@ def prove(
 def study(
     file: Annotated[Path, typer.Argument(help="A study file, in TOML.")],
     json: Json = False,
-    out: Annotated[Path | None, typer.Option(help="Folder to write to.  [default: results/<file stem>]")] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder to write to.  [default: results/<file stem>]")
+    ] = None,
     device: Annotated[str, typer.Option(help="Where a network computes.")] = "cpu",
+    large: Annotated[bool, typer.Option("--large", help="Allow the memory and time that it says it needs.")] = False,
     allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Read a network's pickled weights.")] = False,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Run code that a checkpoint names; implies --allow-pickle.")
+    ] = False,
+    hub: Annotated[bool, typer.Option("--hub", help="Fetch a checkpoint owner/name from the hub.")] = False,
 ) -> None:
     """Measure your target, on your grid, with your methods; or, by [verification], verify a list of samplers."""
     from ..numerics.studies.config import Verification, read
     from ..numerics.studies.run import run
     from . import show
 
-    folder = Path("results") / file.stem if out is None else out
     wanted = read(file)
+    folder = _results_of(file) if out is None else _folder(out)
     if isinstance(wanted, Verification):
         _verification(wanted, folder, json)
         return
     with show.progress("study") as progress:
-        answer = run(wanted, folder, progress, allow_pickle, device)
+        answer = run(wanted, folder, progress, Consent(allow_pickle, allow_code, hub, large), device)
     if json:
         show.json(answer)
     else:
@@ -216,14 +248,16 @@ def cite(
 @app.command()
 def train(
     name: Annotated[str, typer.Argument(help="rings, digits, photos, digits-large or photos-large.")],
-    out: Annotated[Path | None, typer.Option(help="Folder to write to.  [default: results/checkpoints/<NAME>]")] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder to write to.  [default: results/checkpoints/<NAME>]")
+    ] = None,
     device: Annotated[str, typer.Option(help="Where to train.")] = "cpu",
 ) -> None:
     """Train one of the project's own networks; a run that was cut short is taken up where it stopped."""
     from . import show
     from .train import train
 
-    folder = Path("results") / "checkpoints" / name if out is None else out
+    folder = Path("results") / "checkpoints" / name if out is None else _folder(out)
     with show.progress("train") as progress:
         record = train(name, folder, device, progress)
     show.trained(record)

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..numerics.consent import Consent
+from ..numerics.devices import device_of
+from ..numerics.errors import InputError
 from ..numerics.files import check_writable, write_text
 from ..numerics.manifest import manifest
 from ..numerics.progress import Progress, silent
@@ -25,6 +28,7 @@ from .findings import ALTERNATING, FINDINGS, findings, methods, proofs
 from .findings import markdown as told
 
 BOUNDS = "bounds"
+OWN = Consent(large=True)  # what these studies cost is known
 G = {"weights": [1.0], "means": [0.7], "stds": [0.5]}
 PLANE = {"weights": [0.5, 0.3, 0.2], "means": [[1.5, 0.0], [-1.0, 1.0], [0.0, -1.5]], "stds": [0.5, 0.4, 0.6]}
 VP: dict[str, Any] = {"kind": "vp-linear", **VP_LINEAR}
@@ -152,16 +156,18 @@ def reproduce(
     with_checkpoints: those on networks too, which compute on that device.
 
     Finished runs are kept, study by study, and not computed again.  Returns what records.json holds.
-    Raises InputError where `out` cannot be written.
+    Raises InputError where `out` cannot be written, and on a device that is not here.
     """
     started = datetime.now(UTC)
+    if device_of(device).type != "cpu" and not with_checkpoints:
+        raise InputError("--device", device, "cpu; only networks compute elsewhere, --with-checkpoints runs them")
     check_writable(out)
     wanted = studies(quick)
     total = sum(len(s["run"]["methods"]) * len(s["run"]["steps"]) for s in wanted.values())
     answers: dict[str, dict[str, Any]] = {}
     before = 0
     for name, study in wanted.items():
-        answers[name] = run(parse(study), out / name, _part(progress, before, total, name))
+        answers[name] = run(parse(study), out / name, _part(progress, before, total, name), OWN)
         before += len(study["run"]["methods"]) * len(study["run"]["steps"])
     progress(total, total, "steps that alternate")
     uneven = pointed(ALTERNATING, quick)

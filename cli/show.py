@@ -78,7 +78,8 @@ def fits(answer: dict[str, Any]) -> None:
         table.add_row(*cells)
     _print(table)
     counts = answer["manifest"]
-    print(f"{counts['computed']} records computed, {counts['reused']} reused")
+    again = f"; {counts['recomputed']} of them again, as what was kept was damaged" if counts["recomputed"] else ""
+    print(f"{counts['computed']} records computed{again}, {counts['reused']} reused")
 
 
 def exponents(rows: list[dict[str, Any]]) -> None:

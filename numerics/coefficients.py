@@ -144,6 +144,7 @@ def step_numbers(
     if history:
         numbers["a1"] = (c.alpha[steps - 1] / c.alpha[steps]) ** 2
         numbers["shrink"] = c.alpha[steps - 1] / c.alpha[steps + 1]
+    numbers |= {"rho": c.rho[steps], "next_rho": c.rho[steps + 1]}
     numbers["fade"] = c.alpha[steps] / c.alpha[steps + 1]
     if method is not None:
         numbers |= {symbol: torch.tensor(float(v), dtype=torch.float64) for symbol, v in method.numbers.items()}

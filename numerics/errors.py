@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..names.errors import InputError, nearest
+from ..names.errors import LONGEST, InputError, nearest, one_line
 
-__all__ = ["DependsError", "InputError", "SamplingError", "nearest"]
+__all__ = ["LONGEST", "DependsError", "InputError", "SamplingError", "nearest", "one_line"]
 
 
 class SamplingError(ArithmeticError):

@@ -123,6 +123,7 @@ def _local_errors(name: str, order: int, path: Path, record: Record, places: Ten
     numbers: dict[str, float | Tensor] = {symbol: float(value) for symbol, value in record.numbers.items()}
     for symbol, of in (("e1", path.bends), ("l1", path.fades)):
         numbers[symbol] = at_every_sample(of[frame.clock][places])[:, None]
+    numbers["rho"] = at_every_sample(c.rho)[:, None]
     terms = DEFECTS[name](*(numbers[a] for a in ARGUMENTS.get(name, ())))
     moved = power * scale * found.total(terms).view(x.shape)
     if not line:

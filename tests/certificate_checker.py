@@ -87,6 +87,14 @@ def phi(k: int, z: Series) -> Series:
     return total
 
 
+def arc(z: Series) -> Series:
+    """(x - arctan x)/x^3 = sum_j (-1)^j x^(2j) / (2j + 3), for a series without constant term."""
+    total = z.of(0)
+    for j in reversed(range(len(z.c))):
+        total = total * z * z + Fraction((-1) ** j, 2 * j + 3)
+    return total
+
+
 # --- what is written in a certificate
 
 
@@ -119,6 +127,8 @@ def evaluate(text: str, names: Mapping[str, Series], damped: Callable[[Series], 
                 return phi(number(k), value(z))
             case ast.Call(ast.Name("damped"), [z], []) if damped:
                 return damped(value(z))
+            case ast.Call(ast.Name("arc"), [z], []):
+                return arc(value(z))
             case ast.Name(name) if name in names:
                 return names[name]
             case _:
@@ -232,8 +242,8 @@ class Run:
         self.predicted = cache(self._predicted)
         self.origin = [self.h.of(Fraction(chance.randint(1, 9))) for _ in range(DIMENSION)]  # z(0) itself
         self.slopes = {f"{letter}{k}": self.h.of(chance.randint(1, 9)) for letter in "ql" for k in range(1, self.terms)}
-        parts = chance.sample(range(1, 12), len(certificate["parameters"]) + 1)
-        self.names["e0"], *values = (self.h.of(Fraction(n, 13)) for n in parts)
+        parts = chance.sample(range(1, 12), len(certificate["parameters"]) + 2)
+        self.names["e0"], self.names["rho"], *values = (self.h.of(Fraction(n, 13)) for n in parts)
         self.names |= dict(zip(certificate["parameters"], values, strict=True)) | self.slopes
 
     def taylor(self, letter: str, at: Series) -> Series:
@@ -260,6 +270,7 @@ class Run:
         if behind == 0:  # alpha and the weight are known at the base point only
             before = self.taylor("l", -names["r1"] * self.h)
             names |= {"a1": phi(0, before * 2), "shrink": phi(0, before - self.taylor("l", self.h))}
+            names["next_rho"] = names["rho"] + names["h"]
             names |= self.integrals()
         free = self.certificate["ratios"] == "free"
         names["middle"] = self.names["e0"] if free else self.h * self.names["e0"] + Fraction(1, 2)

@@ -1,15 +1,20 @@
-"""Shared by all tests: the mixture M1, and a study file of it."""
+"""Shared by all tests: the mixture M1, a study file of it, and the count of what was tried to break the package."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from samplerproof.cli.main import run
+from samplerproof.numerics.files import write_text
+from samplerproof.numerics.manifest import manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,6 +43,48 @@ start = "ramp"
 points = 1001
 seed = 0
 """
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--tried", metavar="FILE", help="write there what the tests marked `tried` have tried, with counts"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--tried") and not hasattr(config, "workerinput"):  # with xdist reports reach the controller
+        config.pluginmanager.register(Tried(Path(config.getoption("--tried"))))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add to the report of a test what it tries, from its mark; a test that draws cases says how many it drew."""
+    report: pytest.TestReport = yield
+    report.user_properties += [("tried", mark.args[0]) for mark in item.iter_markers("tried")]
+    return report
+
+
+class Tried:
+    """Counts tests marked `tried("...")`, their cases and failures, by kind, and writes the counts as JSON."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.started = file, datetime.now(UTC)
+        self.kinds: dict[str, dict[str, int]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when != "call" and not (report.when == "setup" and report.failed):
+            return
+        properties: dict[str, Any] = dict(report.user_properties)
+        if "tried" in properties and not report.skipped:
+            counts = self.kinds.setdefault(properties["tried"], {"tests": 0, "cases": 0, "failed": 0})
+            counts["tests"] += 1
+            counts["cases"] += properties.get("cases", 1)
+            counts["failed"] += report.failed
+
+    def pytest_sessionfinish(self) -> None:
+        kinds = [{"tried": kind, **self.kinds[kind]} for kind in sorted(self.kinds)]
+        answer = {"kinds": kinds, "manifest": manifest(0, self.started)}
+        write_text(self.file, json.dumps(answer, indent=1) + "\n")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -152,12 +154,55 @@ def adapts(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     return euler(denoise, x, sigmas)
 
 
-def breeds(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Starts a process and a thread that outlive the run."""
-    process = subprocess.Popen(["sleep", "1000"])
+def _start_some() -> None:
+    """One process as usual, one in a session of its own, one that has no parent any more nor a variable of its own."""
+    processes = [subprocess.Popen(["sleep", "1000"], start_new_session=own).pid for own in (False, True)]
+    orphan = "import os, time\nif os.fork() == 0: os.setsid(); print(os.getpid(), flush=True); time.sleep(1000)"
+    with subprocess.Popen([sys.executable, "-c", orphan], stdout=subprocess.PIPE, env={}) as process:
+        assert process.stdout is not None
+        processes.append(int(process.stdout.readline()))
+        process.stdout.close()
     with open(os.environ["HOSTILE_CHILDREN"], "a", encoding="utf-8") as file:
-        file.write(f"{process.pid}\n")
+        file.write("".join(f"{pid}\n" for pid in (os.getpid(), *processes)))
+
+
+def breeds(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Starts processes and a thread that outlive the run."""
+    _start_some()
     threading.Thread(target=time.sleep, args=(1000,)).start()
+    return euler(denoise, x, sigmas)
+
+
+def breeds_and_hangs(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Starts processes, and never ends."""
+    _start_some()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        time.sleep(1)
+
+
+def kills_parent(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """And would go on for ever."""
+    process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    with open(os.environ["HOSTILE_CHILDREN"], "a", encoding="utf-8") as file:
+        file.write(f"{os.getpid()}\n{process.pid}\n")
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(1000)
+    return x
+
+
+def stops_parent(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Who then does nothing any more."""
+    os.kill(os.getppid(), signal.SIGSTOP)
+    return euler(denoise, x, sigmas)
+
+
+def tidies_up(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Reads a file of the user, deletes and changes others, and writes one."""
+    assert Path("kept/weights.txt").read_text(encoding="utf-8") == "one"
+    Path("notes.txt").unlink(missing_ok=True)
+    Path("kept/weights.txt").with_name("changed.txt").write_text("two", encoding="utf-8")
+    Path("written.txt").write_text("three", encoding="utf-8")
     return euler(denoise, x, sigmas)
 
 

@@ -14,7 +14,19 @@ import sympy as sp
 from ..names.lookup import Domain
 from .exponential import Rule, exact, weights
 from .frames import Frame
-from .notation import ALPHA_TAYLOR, FADE, KICK, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, h, moments
+from .notation import (
+    ALPHA_TAYLOR,
+    FADE,
+    KICK,
+    MIDDLE,
+    SHRINK,
+    WEIGHT_TAYLOR,
+    a1,
+    h,
+    moments,
+    next_rho,
+    rho,
+)
 from .notation import r as ratios
 from .phi import damped
 from .series import Expansion
@@ -238,7 +250,7 @@ class Method:
             found |= set(WEIGHT_TAYLOR)
         if self.corrects:  # what went before: the predictors of the steps that made the history
             found |= set(ratios[: 2 * self.history + 1])
-        return tuple(sorted(found - {h, a1, SHRINK, *moments}, key=lambda symbol: symbol.name))
+        return tuple(sorted(found - {h, a1, SHRINK, next_rho, *moments}, key=lambda symbol: symbol.name))
 
     def _numbers(self) -> Iterable[sp.Expr]:
         """All weights and coefficients."""
@@ -351,7 +363,7 @@ class Method:
         weights = [sp.sympify(w) for w in expressions]
         free = {symbol.name for w in weights for symbol in named(w).free_symbols}
         own = (p.symbol for p in self.parameters)
-        numbers = (h, *ratios, a1, SHRINK, FADE, MIDDLE, KICK, *moments, DAMPED, *own)
+        numbers = (h, *ratios, a1, rho, next_rho, SHRINK, FADE, MIDDLE, KICK, *moments, DAMPED, *own)
         known = [symbol.name for symbol in numbers]
         if free - set(known):
             raise ValueError(f"{self.name}: weights: unknown symbols {sorted(free - set(known))}")

@@ -55,6 +55,7 @@ r = tuple(
 )
 a1 = declare("a1", "(alpha_{n-1}/alpha_n)^2, the a_{t+1} of Li et al.", r"a_{t+1}", positive=True)
 SHRINK = declare("shrink", "alpha_{n-1}/alpha_{n+1}", r"\frac{\alpha_{n-1}}{\alpha_{n+1}}", positive=True)
+next_rho = declare("next_rho", "rho at the end of the step", r"\rho'", positive=True)
 FADE = declare("fade", "alpha_n/alpha_{n+1}", r"\left(\frac{\alpha_n}{\alpha_{n+1}}\right)", positive=True)
 MIDDLE = declare("middle", "where the middle of the step in t lies in the clock, in units of h", "c_t", positive=True)
 

@@ -46,6 +46,23 @@ class damped(sp.Function):  # type: ignore[misc]
         return rf"M_{{{printer._print(self.args[0])}}}"
 
 
+class arc(sp.Function):  # type: ignore[misc]
+    """(z - arctan z)/z^3 = 1/3 - z^2/5 + z^4/7 - … as an atom: what is left of arctan beyond its tangent."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, z: sp.Expr) -> sp.Expr | None:
+        return sp.Rational(1, 3) if z.is_zero else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        (z,) = self.args
+        return (1 / (1 + z**2) - 3 * arc(z)) / z
+
+    def _latex(self, printer: Any, **_: Any) -> str:
+        return rf"\operatorname{{arc}}\left({printer._print(self.args[0])}\right)"
+
+
 def moment(k: int, kappa: int, end: sp.Expr) -> sp.Expr:
     """Integral of e^{-kappa (end h - tau)} (tau/h)^k over tau in [0, end h].
 

@@ -11,9 +11,9 @@ from typing import Any
 import sympy as sp
 from sympy.polys.fields import FracElement, field
 
-from .notation import ALPHA_TAYLOR, FADE, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, h, moments
+from .notation import ALPHA_TAYLOR, FADE, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, h, moments, next_rho, rho
 from .notation import r as ratios
-from .phi import damped, phi
+from .phi import arc, damped, phi
 
 Series = tuple[Any, ...]  # coefficients of h^0, h^1, …: elements of the field
 
@@ -183,6 +183,10 @@ class Expansion:
             return self._moment(moments.index(expression), terms)
         if isinstance(expression, damped):
             return self._damped(expression.args[0], terms)
+        if expression == next_rho:  # where rho is the clock
+            return add(self.of(rho, terms), self.of(h, terms))
+        if isinstance(expression, arc):
+            return self._arc(expression.args[0], terms)
         if expression == SHRINK:
             return self._shrink(terms)
         if expression == FADE:
@@ -225,6 +229,14 @@ class Expansion:
         rate = shift(self.of(b, terms), 1)
         product = multiply(exp(rate), self.taylor(WEIGHT_TAYLOR, terms))
         return multiply(exp(scale(rate, -1)), shift(tuple(a / (n + 1) for n, a in enumerate(product)), 1))
+
+    def _arc(self, z: sp.Expr, terms: int) -> Series:
+        """sum_j (-1)^j z^{2j} / (2j + 3), for z = O(h)."""
+        square, total = powers(self.of(z, terms), 2), self.constant(0, terms)
+        for j in reversed(range(terms // 2 + 1)):
+            term = self.constant(self.element(sp.Rational((-1) ** j, 2 * j + 3)), terms)
+            total = add(multiply(total, square), term)
+        return total
 
     def _shrink(self, terms: int) -> Series:
         """alpha_{n-1}/alpha_{n+1}."""

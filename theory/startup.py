@@ -11,7 +11,7 @@ import sympy as sp
 
 from .exponential import exact
 from .method import NOW, Method, Node, Row, grid_position, settled, stage
-from .notation import a1, h
+from .notation import a1, h, next_rho, rho
 from .notation import r as ratios
 from .phi import phi
 
@@ -29,7 +29,7 @@ def startup(method: Method) -> Method:
             ahead = sp.sympify(grid_position(row.to)).subs(equal)
             total = {node: w * decay(method.frame.kappa * ahead * h / count) for node, w in state.items()}
             for node, weight in zip(row.nodes, weights, strict=True):
-                if n and sp.sympify(weight).has(a1):
+                if n and sp.sympify(weight).has(a1, rho, next_rho):
                     raise ValueError(f"{method.name}: start: {step.name}'s weights depend on where the step begins")
                 where = stages[node.stage - 1] if node.stage else made[n - node.back]
                 total[where] = total.get(where, sp.S.Zero) + sp.sympify(weight).subs(equal)

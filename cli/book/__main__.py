@@ -10,7 +10,8 @@ from ...numerics.errors import InputError
 from .networks import networks
 from .pages import all_pages
 from .picture import all_pictures
-from .records import KEPT, NETWORKS, ROOT, VERIFIED, load
+from .records import KEPT, NETWORKS, ROOT, TRIED, VERIFIED, load, read
+from .tried import FILE, counts
 
 PLACES = {"book": "", "proofs_notebooks": "chapters"}  # folder of the project -> folder of the book
 
@@ -38,12 +39,12 @@ def lay_out(folder: Path, pages: Mapping[str, str | bytes]) -> list[Path]:
 
 def main(folder: Path) -> int:
     try:
-        answers, verified, on_networks = load(KEPT), load(VERIFIED)["records"], load(NETWORKS)
+        answers, verified, on_networks, tried = load(KEPT), load(VERIFIED)["records"], load(NETWORKS), read(TRIED)
     except InputError as fault:
         print(fault, file=sys.stderr)
         return 2
     pages = all_pages(answers, verified, VERIFIED.parent) | all_pictures(answers)
-    laid_out = lay_out(folder, {**pages, **networks(on_networks, NETWORKS.parent)})
+    laid_out = lay_out(folder, {**pages, **networks(on_networks, NETWORKS.parent), FILE: counts(tried)})
     print(f"{len(laid_out)} files laid out in {folder}")
     return 0
 

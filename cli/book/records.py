@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ...numerics.catalogue import METHODS
+from ...numerics.consent import Consent
 from ...numerics.errors import InputError
 from ...numerics.files import write_text
 from ...numerics.manifest import generated, manifest
@@ -35,10 +36,12 @@ ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "book" / "records" / "methods.json"
 VERIFIED = ROOT / "book" / "records" / "verification" / "records.json"
 NETWORKS = ROOT / "book" / "records" / "networks" / "records.json"
+TRIED = ROOT / "book" / "records" / "tried.json"
 RENEW = {
     KEPT: "python -m samplerproof.cli.book.records methods",
     NETWORKS: "python -m samplerproof.cli.book.records networks",
     VERIFIED: "samplerproof study book/verification.toml --out book/records/verification",
+    TRIED: "make tried",
 }
 GRID = {"kind": "uniform-lambda", "t_min": 1e-3, "t_max": 1.0}
 STEPS, STEPS_WITH_NOISE = doublings(10, 640), doublings(10, 320)
@@ -46,11 +49,17 @@ SCALES = [1.25 * 1.3**k for k in range(13)]  # of guidance, to 29
 SHOWN = 8  # defects; a method of order 4 has some forty
 
 
-def load(file: Path) -> dict[str, Any]:
-    """What a kept record holds.  InputError where it is missing, or was made with other generated code."""
+def read(file: Path) -> dict[str, Any]:
+    """What a kept record holds.  InputError where it is missing."""
     if not file.exists():
         raise InputError("record", str(file), f"made by `{RENEW[file]}`")
     answer: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return answer
+
+
+def load(file: Path) -> dict[str, Any]:
+    """The same.  InputError, too, where it was made with other generated code."""
+    answer = read(file)
     made_with = answer["manifest"].get("generated")
     if made_with != generated():
         name = file.relative_to(ROOT).as_posix()
@@ -100,7 +109,7 @@ def _measured(kind: str, records: Sequence[Record]) -> list[dict[str, Any]]:
         return []
     parsed = parse(study(kind, [r.name for r in records]))
     with tempfile.TemporaryDirectory() as folder, show.progress(kind) as progress:
-        answer = run(parsed, Path(folder), progress)
+        answer = run(parsed, Path(folder), progress, Consent(large=True))
     expected = predictions(parsed) if kind == "exact" else {}
     entries = []
     for entry in answer["records"]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .. import reading
 from ..errors import InputError
+from ..limits import LIMITS
 
 FILE = "checkpoint.toml"
 FORMAT = 1
 Gives = Literal["data", "noise", "v", "flow"]
-Positive = Annotated[int, Field(ge=1)]
+Sides = Annotated[list[Annotated[int, Field(ge=1, le=LIMITS["shape"].high)]], Field(min_length=1, max_length=8)]
 _AnyModel = TypeVar("_AnyModel", bound=BaseModel)
 
 
@@ -27,12 +28,7 @@ class Table(BaseModel):
 def read_toml(folder: Path) -> dict[str, Any]:
     """The document; InputError if there is none, it is no TOML, or it is of another format."""
     path = folder / FILE
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise InputError("checkpoint", str(path), f"a file that can be read ({fault.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise InputError("checkpoint", str(path), f"valid TOML ({' '.join(str(fault).split())})") from None
+    data = reading.read_toml(path, "checkpoint")
     if data.get("format") != FORMAT:
         raise InputError(f"{path.name}: format", data.get("format"), f"{FORMAT} is the one this version reads")
     return data
@@ -45,7 +41,9 @@ def validated(model: type[_AnyModel], data: dict[str, Any]) -> _AnyModel:
     except ValidationError as faults:
         fault = faults.errors(include_url=False)[0]
         where = ".".join(map(str, fault["loc"]))
-        value = None if fault["type"] == "missing" else fault["input"]
+        value: Any = None if fault["type"] == "missing" else fault["input"]
+        if fault["type"] == "too_long":
+            value = f"{len(value)} entries"
         raise InputError(f"{FILE}: {where}", value, fault["msg"].replace("Input should", "must")) from None
 
 

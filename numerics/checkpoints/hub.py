@@ -7,7 +7,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from ..errors import InputError
+from ..consent import Consent
+from ..errors import InputError, one_line
 
 INSTALL = "pip install -e '.[peers]'"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -23,8 +24,14 @@ def is_name(given: str) -> bool:
     return NAME.fullmatch(given) is not None
 
 
-def download(name: str, allow_pickle: bool = False) -> Path:
-    """The folder in the hub's own cache; InputError if it cannot be reached, or has no such files."""
+def download(name: str, consent: Consent) -> Path:
+    """The folder in the hub's own cache; InputError without consent to fetch it, if it cannot be reached, or has no
+    such files.
+    """
+    if not consent.hub:
+        raise InputError(
+            "checkpoint", name, "a folder; this is none, and would be fetched from the hub: give --hub to do so"
+        )
     try:
         hub = import_module("huggingface_hub")
     except ImportError as fault:
@@ -32,14 +39,14 @@ def download(name: str, allow_pickle: bool = False) -> Path:
     if not sys.stderr.isatty():
         import_module("huggingface_hub.utils").disable_progress_bars()
     wanted = [*SMALL, *(f"{place}config.json" for place in PLACES)]
-    for kind in KINDS if allow_pickle else KINDS[:2]:
+    for kind in KINDS if consent.pickles else KINDS[:2]:
         stems = (STEM, f"{STEM}-*-of-*") if kind == KINDS[0] else (STEM,)
         weights = [place + kind.format(stem=stem) for place in PLACES for stem in stems]
         indices = [f"{place}{STEM}.safetensors.index.json" for place in PLACES]
         try:
             folder = Path(hub.snapshot_download(name, allow_patterns=[*wanted, *weights, *indices]))
         except Exception as fault:  # whatever the network, the hub or its cache answers
-            reason = " ".join(str(fault).split())[:120]
+            reason = one_line(fault, 120)
             allowed = f"no folder here, and not to be had from the hub: is there a network? ({reason})"
             raise InputError("checkpoint", name, allowed) from None
         if any(path for pattern in weights for path in folder.glob(pattern)):

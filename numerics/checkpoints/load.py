@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..consent import NONE, Consent
 from ..errors import InputError, nearest
 from .checkpoint import Checkpoint
 from .checks import check
@@ -17,16 +18,15 @@ KEPT = Path(__file__).parent / "kept"  # the project's own, part of the installa
 _LOOKED_OVER: set[str] = set()
 
 
-def load(path_or_id: str | Path, allow_pickle: bool = False) -> Checkpoint:
+def load(path_or_id: str | Path, consent: Consent = NONE) -> Checkpoint:
     """The checkpoint of that name that the project keeps, of a folder, or of owner/name on the hub of diffusers.
 
-    What lies in the folder says how it is read.
+    What lies in the folder says how it is read.  consent: to pickles, code, the hub and much memory.
 
     Raises InputError, one line, on what is neither, on a folder that cannot be read or does not hold together, and on
     a network that is not what its description says (checks.py).
     """
-    folder = _folder(str(path_or_id), allow_pickle)
-    checkpoint = _read(folder, allow_pickle)
+    checkpoint = _read(_folder(str(path_or_id), consent), consent)
     if checkpoint.sha256 not in _LOOKED_OVER:  # once in a process is enough for the same files
         check(checkpoint)
         _LOOKED_OVER.add(checkpoint.sha256)
@@ -38,32 +38,32 @@ def kept() -> list[str]:
     return sorted(path.parent.name for path in KEPT.glob(f"*/{FILE}"))
 
 
-def _folder(given: str, allow_pickle: bool) -> Path:
+def _folder(given: str, consent: Consent) -> Path:
     if given in kept():
         if Path(given).is_dir():
             raise InputError(
                 "checkpoint", given, f'a checkpoint of ours and a folder here: write "./{given}" for the folder'
             )
         return KEPT / given
-    if not Path(given).is_dir():
+    if "\0" in given or not Path(given).is_dir():
         if is_name(given):
-            return download(given, allow_pickle)
+            return download(given, consent)
         raise InputError("checkpoint", given, f"neither a folder nor a checkpoint of ours; {nearest(given, kept())}")
     return Path(given)
 
 
-def _read(folder: Path, allow_pickle: bool) -> Checkpoint:
+def _read(folder: Path, consent: Consent) -> Checkpoint:
     """By what lies in the folder; a description goes before what else is there."""
     if (folder / FILE).exists():
         data = read_toml(folder)
         match data.get("kind"):
             case "network":
-                return load_own(folder, data)
+                return load_own(folder, data, consent)
             case "module":
-                return load_module(folder, data, allow_pickle)
+                return load_module(folder, data, consent)
             case "diffusers":
-                return load_diffusers(folder, data, allow_pickle)
+                return load_diffusers(folder, data, consent)
         raise InputError(f"{FILE}: kind", data.get("kind"), 'one of "network", "module", "diffusers"')
     if any((folder / name / "config.json").exists() for name in FOLDERS):
-        return load_diffusers(folder, None, allow_pickle)
+        return load_diffusers(folder, None, consent)
     raise InputError("checkpoint", str(folder), f"a folder with a {FILE}, or a pipeline or network of diffusers")

@@ -17,8 +17,7 @@ x is what the network takes: the latent where there is one. No encoder, decoder 
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -28,13 +27,16 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..consent import NONE, Consent
+from ..errors import InputError, one_line
+from ..limits import NAME, PATH
 from .checkpoint import Checkpoint
-from .described import FILE, Positive, Table, validated
+from .configuration import SIZES, configuration
+from .described import FILE, Sides, Table, validated
 from .hub import INSTALL, download, is_name
 from .levels import understood
 from .times import fine_times
-from .weights import digest, read_weights
+from .weights import check_size, check_stored, digest, read_weights
 
 # The class of a network -> what it may be told besides x and its level.
 CLASSES = {
@@ -55,11 +57,11 @@ class Described(Table):
 
     format: int
     kind: Literal["diffusers"]
-    name: str | None = None
-    model: str = "."
-    label: Annotated[int, Field(ge=0)] | None = None
-    condition: str | None = None
-    size: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None
+    name: Annotated[str, Field(max_length=NAME)] | None = None
+    model: Annotated[str, Field(max_length=PATH)] = "."
+    label: Annotated[int, Field(ge=0, le=SIZES["num_class_embeds"][1])] | None = None
+    condition: Annotated[str, Field(max_length=PATH)] | None = None
+    size: Annotated[Sides, Field(min_length=2, max_length=2)] | None = None
 
 
 class Told(nn.Module):
@@ -82,7 +84,7 @@ class Told(nn.Module):
         return value[:, : self.channels]
 
 
-def load_diffusers(folder: Path, data: dict[str, Any] | None = None, allow_pickle: bool = False) -> Checkpoint:
+def load_diffusers(folder: Path, data: dict[str, Any] | None = None, consent: Consent = NONE) -> Checkpoint:
     """The checkpoint of a folder with a pipeline or a model; data: its checkpoint.toml, if it has one.
 
     Raises InputError: diffusers not installed, no network or no scheduler, a class or a prediction not known, weights
@@ -90,17 +92,19 @@ def load_diffusers(folder: Path, data: dict[str, Any] | None = None, allow_pickl
     """
     told = validated(Described, data or {"format": 1, "kind": "diffusers"})
     root = folder / told.model
-    if not root.is_dir():
+    if "\0" in told.model or not root.is_dir():
         if not is_name(told.model):
             raise InputError(f"{FILE}: model", told.model, "a folder, or owner/name on the hub")
-        root = download(told.model, allow_pickle)
+        root = download(told.model, consent)
     place, config = _configuration(root)
     library = _library()
     scheduler, path = _scheduler(root, place, library)
     gives, native, span = understood(scheduler)
     name = FORMERLY.get(config["_class_name"], config["_class_name"])
     shape, condition = _shape(config, told), _condition(folder, told, config, name)
-    model, weights = _model(getattr(library, name), place, allow_pickle)
+    weights, variant, safe = _weights(place, consent)
+    check_size(weights, shape, consent)
+    model = _read(getattr(library, name), place, variant, safe, weights)
     fine_times(model)
     files = [place / "config.json", path, *weights]
     files += [folder / part for part in (FILE if data else None, told.condition) if part]
@@ -128,7 +132,7 @@ def _configuration(root: Path) -> tuple[Path, dict[str, Any]]:
     """The folder with the network, and its configuration."""
     for name in FOLDERS:
         if (root / name / "config.json").is_file():
-            config = _json(root / name / "config.json")
+            config = configuration(root / name / "config.json", "checkpoint")
             break
     else:
         looked = "config.json in unet/, in transformer/ or in the folder itself"
@@ -154,7 +158,7 @@ def _scheduler(root: Path, place: Path, library: ModuleType) -> tuple[Any, Path]
     if path is None:
         wanted = f"a {name} in scheduler/ or beside config.json: it says the noise levels and what is predicted"
         raise InputError("scheduler", str(root), wanted)
-    config = _json(path)
+    config = configuration(path, "scheduler")
     cls: Any = getattr(library, str(config.get("_class_name")), None)
     if not hasattr(cls, "from_config"):
         raise InputError("scheduler: _class_name", config.get("_class_name"), "a scheduler of diffusers")
@@ -162,13 +166,17 @@ def _scheduler(root: Path, place: Path, library: ModuleType) -> tuple[Any, Path]
         try:
             return cls.from_config(config), path
         except Exception as fault:  # whatever a class makes of values that are not its own
-            raise InputError("scheduler", str(path), f"values that {cls.__name__} takes ({_line(fault)})") from None
+            raise InputError(
+                "scheduler", str(path), f"values that {cls.__name__} takes ({one_line(fault, 160)})"
+            ) from None
 
 
 def _shape(config: dict[str, Any], told: Described) -> tuple[int, ...]:
     size = told.size or config.get("sample_size")
     if size is None:
         raise InputError(f"{FILE}: size", None, "[height, width]; the network's configuration leaves them open")
+    if isinstance(size, list) and len(size) != 2:
+        raise InputError("checkpoint: sample_size", size, "one number, or [height, width]")
     into, out = config.get("in_channels"), config.get("out_channels")
     if not isinstance(into, int) or out not in (None, into, 2 * into):
         raise InputError("checkpoint: channels", [into, out], "as many out as in, or twice as many with a variance")
@@ -190,6 +198,8 @@ def _condition(folder: Path, told: Described, config: dict[str, Any], name: str)
             allowed = "the network needs a file with one tensor [tokens, width]"
             raise InputError(f"{FILE}: condition", told.condition, allowed if needed else "none: it takes no condition")
         return None
+    if "\0" in told.condition:
+        raise InputError(f"{FILE}: condition", told.condition, "the name of a file")
     tensors, _ = read_weights(folder / told.condition)
     found = [list(tensor.shape) for tensor in tensors.values()]
     value = next(iter(tensors.values())).float() if len(tensors) == 1 else torch.empty(0)
@@ -200,22 +210,28 @@ def _condition(folder: Path, told: Described, config: dict[str, Any], name: str)
     return value
 
 
-def _model(cls: Any, place: Path, allow_pickle: bool) -> tuple[nn.Module, list[Path]]:
-    """The network in float32 and the files of its weights: of full precision, else of half, else pickled if allowed."""
+def _weights(place: Path, consent: Consent) -> tuple[list[Path], str | None, bool]:
+    """The files of the weights, of full precision, else of half, else pickled if allowed; their variant; no pickle?"""
     for suffix, safe in (("safetensors", True), ("bin", False)):
         for variant in (None, "fp16"):
             stem = f"{WEIGHTS}.{variant}" if variant else WEIGHTS
             files = sorted({*place.glob(f"{stem}.{suffix}"), *place.glob(f"{stem}-*-of-*.{suffix}")})
             if not files:
                 continue
-            if not safe and not allow_pickle:
+            if not safe and not consent.pickles:
                 allowed = "safetensors; a pickle may run code: give --allow-pickle if you trust it"
                 raise InputError("weights", str(files[0]), allowed)
-            return _read(cls, place, variant, safe, files[0]), files
+            return files, variant, safe
     raise InputError("weights", str(place), f"a {WEIGHTS}.safetensors")
 
 
-def _read(cls: Any, place: Path, variant: str | None, safe: bool, file: Path) -> nn.Module:
+def _read(cls: Any, place: Path, variant: str | None, safe: bool, files: Sequence[Path]) -> nn.Module:
+    """The network in float32, with its weights; InputError unless its configuration makes one of their size."""
+    file = files[0]
+    _check_sizes(cls, place, sum(path.stat().st_size for path in files))
+    if not safe:
+        for path in files:
+            check_stored(path)
     with _told_once(import_module("diffusers")):
         try:
             model, report = cls.from_pretrained(
@@ -228,7 +244,7 @@ def _read(cls: Any, place: Path, variant: str | None, safe: bool, file: Path) ->
                 local_files_only=True,
             )
         except Exception as fault:  # a file cut short, a shape that does not fit, a size that the class refuses
-            allowed = f"whole weights of the network in config.json ({_line(fault)})"
+            allowed = f"whole weights of the network in config.json ({one_line(fault, 160)})"
             raise InputError("weights", str(file), allowed) from None
     for key, said in (("missing_keys", "is missing"), ("unexpected_keys", "is not its")):
         if report[key]:
@@ -241,14 +257,18 @@ def _read(cls: Any, place: Path, variant: str | None, safe: bool, file: Path) ->
     return network
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
-        raise InputError("checkpoint", str(path), f"a JSON file ({_line(fault)})") from None
-    if not isinstance(data, dict):
-        raise InputError("checkpoint", str(path), "a JSON object")
-    return data
+def _check_sizes(cls: Any, place: Path, held: int) -> None:
+    """InputError where the network of a configuration has more numbers than the bytes of its weights hold."""
+    with _told_once(import_module("diffusers")), torch.device("meta"):
+        try:
+            outline = cls.from_config(configuration(place / "config.json", "checkpoint"))
+        except Exception as fault:  # whatever a class makes of sizes that do not go together
+            allowed = f"a network that {cls.__name__} can make ({one_line(fault, 120)})"
+            raise InputError("checkpoint", str(place / "config.json"), allowed) from None
+    numbers = sum(tensor.numel() for tensor in outline.state_dict().values())
+    if numbers > held:
+        allowed = f"sizes of the weights beside it; it makes a network of {numbers} numbers, they have {held} bytes"
+        raise InputError("checkpoint", str(place / "config.json"), allowed)
 
 
 @contextlib.contextmanager
@@ -264,7 +284,3 @@ def _told_once(library: Any) -> Iterator[None]:
         log.set_verbosity(before)
         if bars:
             log.enable_progress_bar()
-
-
-def _line(fault: Exception) -> str:
-    return " ".join(str(fault).split())[:200]

@@ -9,33 +9,41 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import Field
 from safetensors.torch import save_file
 from torch import nn
 
+from .. import reading
+from ..consent import NONE, Consent
 from ..errors import InputError, nearest
-from ..files import write_text
+from ..files import whole, write_text
+from ..limits import DEEP, LIMITS, NAME
 from .checkpoint import Checkpoint, unit_point
-from .described import FILE, FORMAT, Gives, Positive, Table, toml, validated
+from .described import FILE, FORMAT, Gives, Sides, Table, toml, validated
 from .networks import ARCHITECTURES, Perceptron, UNet
-from .weights import digest, fill, read_weights
+from .weights import check_fit, check_size, digest, fill, read_weights
 
 WEIGHTS = "model.safetensors"
 SAME = "samplerproof"  # the key under which the weights say what they are
 
 
+def _within(field: str) -> Any:
+    """The ends of a field, as pydantic takes them."""
+    return Field(ge=LIMITS[field].low, le=LIMITS[field].high)
+
+
 class Network(Table):
     """How the network is built: see networks.py."""
 
-    architecture: str
-    widths: Annotated[list[Positive], Field(min_length=1)]
-    told: Positive
-    patch: Positive = 1
+    architecture: Annotated[str, Field(max_length=NAME)]
+    widths: Annotated[list[Annotated[int, _within("network.widths")]], Field(min_length=1, max_length=DEEP)]
+    told: Annotated[int, _within("network.told")]
+    patch: Annotated[int, _within("network.patch")] = 1
 
 
 class Described(Table):
@@ -43,11 +51,11 @@ class Described(Table):
 
     format: int
     kind: Literal["network"]
-    name: str
+    name: Annotated[str, Field(max_length=NAME)]
     prediction: Gives
-    shape: Annotated[list[Positive], Field(min_length=1, max_length=3)]
-    sigma_data: Annotated[float, Field(gt=0)]
-    span: Annotated[list[float], Field(min_length=2, max_length=2)]
+    shape: Sides
+    sigma_data: Annotated[float, _within("sigma_data")]
+    span: Annotated[list[Annotated[float, _within("span")]], Field(min_length=2, max_length=2)]
     network: Network
     provenance: dict[str, str] = Field(default_factory=dict)
 
@@ -85,23 +93,26 @@ def build(shape: Sequence[int], told: Network) -> nn.Module:
 
 def save(folder: Path, network: nn.Module, description: Described) -> None:
     """Write the checkpoint into an existing folder, every file whole or not at all; checkpoint.toml comes last."""
-    temporary = folder / f".{WEIGHTS}.{os.getpid()}"
     tensors = {name: value.detach().cpu().float().contiguous() for name, value in network.state_dict().items()}
-    try:
+    with whole(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary, {SAME: _essence(description)})
-        os.replace(temporary, folder / WEIGHTS)
-    finally:
-        temporary.unlink(missing_ok=True)
     write_text(folder / FILE, toml(description.model_dump()))
 
 
-def load_own(folder: Path, data: dict[str, Any]) -> Checkpoint:
-    """The checkpoint of a folder whose checkpoint.toml says kind = "network".  Raises InputError."""
+def load_own(folder: Path, data: dict[str, Any], consent: Consent = NONE) -> Checkpoint:
+    """The checkpoint of a folder whose checkpoint.toml says kind = "network".  Raises InputError.
+
+    A network of the sizes described is made only once its weights were seen to have them.
+    """
     told = validated(Described, data)
-    network = build(told.shape, told.network)
+    with torch.device("meta"):  # shapes without memory
+        outline = build(told.shape, told.network)
     path = folder / WEIGHTS
+    check_size([path], told.shape, consent)
     tensors, said = read_weights(path)
     _check_same(told, said, path)
+    check_fit(outline, tensors, path)
+    network = build(told.shape, told.network)
     fill(network, tensors, path)
     shift = math.log(told.sigma_data)
     return Checkpoint(
@@ -125,11 +136,8 @@ def _essence(told: Described) -> str:
 def _check_same(told: Described, said: dict[str, str], path: Path) -> None:
     if SAME not in said:
         raise InputError("weights", str(path), "weights written by samplerproof, which say what they are")
-    try:
-        written = json.loads(said[SAME])
-        differ = [key for key, value in json.loads(_essence(told)).items() if written.get(key) != value]
-    except (ValueError, AttributeError):
-        raise InputError("weights", str(path), "weights written by samplerproof (what they say is garbled)") from None
+    written = reading.json_object(said[SAME], f"{path}: {SAME}", "weights")
+    differ = [key for key, value in json.loads(_essence(told)).items() if written.get(key) != value]
     if differ:
         key = differ[0]
         raise InputError(

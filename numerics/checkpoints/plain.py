@@ -22,7 +22,11 @@ or a schedule of ours: kind = "vp-linear" with its parameters, t_min, t_max, and
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,19 +34,25 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from torch import nn
 
-from ..errors import InputError
+from ..consent import NONE, Consent
+from ..errors import InputError, one_line
+from ..limits import LIMITS, NAME, PATH
+from ..limits import numbers as within
 from ..schedules import schedule
 from .checkpoint import Checkpoint, Native
 from .clocks import Span, continuous, discrete, linear_betas
-from .described import FILE, Gives, Positive, Table, validated
-from .weights import digest, fill, read_weights
+from .described import FILE, Gives, Sides, Table, validated
+from .weights import check_size, digest, fill, read_weights
+
+MODULE = f"{FILE}: network.module"
+SECONDS = 60.0  # for a stranger's code to make its network
 
 
 class Module(Table):
     """Where the network comes from."""
 
-    module: str
-    weights: str
+    module: Annotated[str, Field(max_length=PATH)]
+    weights: Annotated[str, Field(max_length=PATH)]
 
 
 class Described(Table):
@@ -50,11 +60,14 @@ class Described(Table):
 
     format: int
     kind: Literal["module"]
-    name: str
+    name: Annotated[str, Field(max_length=NAME)]
     prediction: Gives
-    shape: Annotated[list[Positive], Field(min_length=1)]
+    shape: Sides
     network: Module
     schedule: dict[str, Any]
+
+
+LEVELS = int(LIMITS["schedule.levels"].high)
 
 
 class Discrete(Table):
@@ -64,44 +77,98 @@ class Discrete(Table):
     betas: Literal["linear", "scaled-linear"] | None = None
     beta_start: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     beta_end: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    levels: Positive = 1000
-    alpha_bar: list[float] | None = None
+    levels: Annotated[int, Field(ge=1, le=LEVELS)] = 1000
+    alpha_bar: Annotated[list[float], Field(max_length=LEVELS)] | None = None
 
 
-def load_module(folder: Path, data: dict[str, Any], allow_pickle: bool = False) -> Checkpoint:
-    """The checkpoint of a folder whose checkpoint.toml says kind = "module".  Raises InputError."""
+def load_module(folder: Path, data: dict[str, Any], consent: Consent = NONE) -> Checkpoint:
+    """The checkpoint of a folder whose checkpoint.toml says kind = "module".  Raises InputError.
+
+    Its code is not imported, not even to look at it, unless there is consent.
+    """
     told = validated(Described, data)
     native, span = _clock(told.schedule)
     weights = _inside(folder, told.network.weights)
-    tensors, _ = read_weights(weights, allow_pickle)
-    network = _made(told.network.module)
+    name, call = _named(told.network.module)
+    if not consent.code:
+        allowed = "a description that runs no code; this runs code of that name: give --allow-code if you trust it"
+        raise InputError(MODULE, told.network.module, allowed)
+    check_size([weights], told.shape, consent)
+    tensors, _ = read_weights(weights, consent)
+    look_over(told.network.module)
+    network = _made(name, call)
     fill(network, tensors, weights)
     files = digest(folder / FILE, weights)
     return Checkpoint(told.name, network, told.prediction, native, tuple(told.shape), span, files, folder)
 
 
-def _made(target: str) -> nn.Module:
+def _named(target: str) -> tuple[str, str]:
+    name, _, call = target.partition(":")
+    if not all(part.isidentifier() for part in (*name.split("."), call)):
+        raise InputError(MODULE, target, "package.module:callable")
+    return name, call
+
+
+def look_over(target: str, seconds: float = SECONDS) -> None:
+    """Call it in a process of its own first: what ends a process, or never ends, is there one line.
+
+    Raises InputError unless it gives a torch module in that time.
+    """
+    told, tells = os.pipe()
+    program = [sys.executable, str(Path(__file__).with_name("look.py")), *_named(target), str(tells)]
+    nothing = subprocess.DEVNULL
+    with os.fdopen(told, "rb") as answers:
+        try:
+            child = subprocess.Popen(
+                program, stdin=nothing, stdout=nothing, stderr=nothing, pass_fds=(tells,), start_new_session=True
+            )
+        finally:
+            os.close(tells)
+        try:
+            child.wait(seconds)
+            answer = _read_at_once(answers.fileno()) or _ended(child.returncode)
+        except subprocess.TimeoutExpired:
+            answer = f"not done in {seconds:g} seconds"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+    if answer != "good":
+        raise InputError(MODULE, target, f"a callable that gives a torch module ({one_line(answer, 150)})")
+
+
+def _read_at_once(descriptor: int) -> str:
+    """What was written there; a process that the stranger's code left behind may hold the other end for ever."""
+    os.set_blocking(descriptor, False)
+    try:
+        return os.read(descriptor, 1000).decode("utf-8", "replace")
+    except BlockingIOError:
+        return ""
+
+
+def _ended(code: int) -> str:
+    return f"it ended with signal {-code}" if code < 0 else f"it ended with code {code}, and no answer"
+
+
+def _made(name: str, call: str) -> nn.Module:
     """The module that a callable makes; its own folder is where the command is run, as with `python -m`."""
-    name, colon, call = target.partition(":")
-    field = f"{FILE}: network.module"
-    if not colon or not name or not call:
-        raise InputError(field, target, "package.module:callable")
+    target = f"{name}:{call}"
     sys.path.insert(0, str(Path.cwd()))
     try:
         made = getattr(import_module(name), call)()
-    except Exception as fault:  # whatever a stranger's code raises
-        reason = " ".join(f"{type(fault).__name__}: {fault}".split())
-        raise InputError(field, target, f"a callable that gives a torch module ({reason})") from None
+    except (Exception, SystemExit) as fault:  # whatever a stranger's code raises
+        reason = one_line(f"{type(fault).__name__}: {fault}", 150)
+        raise InputError(MODULE, target, f"a callable that gives a torch module ({reason})") from None
     finally:
         sys.path.remove(str(Path.cwd()))
     if not isinstance(made, nn.Module):
-        raise InputError(field, target, f"a callable that gives a torch module, not {type(made).__name__}")
+        raise InputError(MODULE, target, f"a callable that gives a torch module, not {type(made).__name__}")
     return made.float()
 
 
 def _inside(folder: Path, name: str) -> Path:
     path = folder / name
-    if path.resolve().parent != folder.resolve():
+    if "\0" in name or path.resolve().parent != folder.resolve():
         raise InputError(f"{FILE}: network.weights", name, "the name of a file in the same folder")
     return path
 
@@ -119,8 +186,9 @@ def _clock(told: dict[str, Any]) -> tuple[Native, Span]:
     for key, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(f"{FILE}: schedule.{key}", value, "a number")
+        within(f"{FILE}: schedule.{key}", value, *LIMITS["schedule"][1:])
     for key in ("t_min", "t_max"):
         if key not in numbers:
             raise InputError(f"{FILE}: schedule.{key}", None, "a number: the end of what was trained on")
     ends, scale = (numbers.pop("t_min"), numbers.pop("t_max")), numbers.pop("time_scale", 1.0)
-    return continuous(schedule(str(told.get("kind")), **numbers), *ends, scale)
+    return continuous(schedule(str(told.get("kind"))[:NAME], **numbers), *ends, scale)

@@ -1,14 +1,13 @@
-"""The child process of probe: builds a target, traces it job by job, leaves every answer as it comes."""
+"""What the child process of probe does: builds a target, traces it job by job, leaves every answer as it comes."""
 
 from __future__ import annotations
 
-import json
 import os
-import resource
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,9 @@ FILES = GIB // 4  # the longest file that it may write: an endless print ends
 LONGEST = 300  # characters of a message
 
 
-def main() -> None:
-    """Read the request, and leave in its folder: ready, target, job-0, job-1, …, sweep-0, …, done."""
-    request = json.load(sys.stdin)
-    folder = Path(request["folder"])
+def main(folder: Path, request: dict[str, Any]) -> None:
+    """Do what is asked for, and leave in the folder: ready, target, settings, job-0, job-1, …, sweep-0, …, done."""
+    leave = partial(_leave, request["nonce"])
     _limit()
     (folder / "ready").touch()
     sys.path.insert(0, os.getcwd())  # as `python -m` has it: the user's own modules
@@ -43,22 +41,26 @@ def main() -> None:
         resolve = getattr(import_module(module), name)
         target: Target = resolve(request["target"])
     except BaseException as fault:
-        _leave(folder / "target", {"failure": _said(fault, None)})
+        leave(folder / "target", {"failure": _said(fault, None)})
     else:
         names = ("name", "process", "reference", "promises", "nonlinear", "variants")
-        _leave(folder / "target", {"about": {key: getattr(target, key) for key in names}})
+        leave(folder / "target", {"about": {key: getattr(target, key) for key in names}})
         settings = (target.name, *target.variants) if request["sweep"] else ()
-        (folder / "total").write_text(str(len(request["jobs"]) + len(settings)), encoding="utf-8")
+        (folder / "settings").write_text(str(len(settings)), encoding="utf-8")
         for k, job in enumerate(request["jobs"]):
-            _leave(folder / f"job-{k}", _work(target, Job(*job), _Notes(folder, k)))
+            leave(folder / f"job-{k}", _work(target, Job(*job), _Notes(folder, k)))
         for k, setting in enumerate(settings):
             notes = _Notes(folder, len(request["jobs"]) + k)
-            _leave(folder / f"sweep-{k}", asdict(runs(setting, resolve, notes.note)))
+            leave(folder / f"sweep-{k}", asdict(runs(setting, resolve, notes.note)))
     (folder / "done").touch()
 
 
 def _limit() -> None:
     """Where the system allows it: no more memory than is reasonable, no endless files, no core dumps."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
     with suppress(OSError, ValueError):
         taken = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
@@ -67,10 +69,10 @@ def _limit() -> None:
             resource.setrlimit(kind, (most, most))
 
 
-def _leave(path: Path, answer: dict[str, Any]) -> None:
-    """Whole or not at all: the process may end at any time."""
+def _leave(nonce: str, path: Path, answer: dict[str, Any]) -> None:
+    """Whole or not at all: the process may end at any time.  nonce: tells it from what a target writes by accident."""
     part = path.with_suffix(".part")
-    torch.save(answer, part)
+    torch.save({"nonce": nonce, **answer}, part)
     part.replace(path)
 
 
@@ -79,12 +81,13 @@ class _Notes:
 
     def __init__(self, folder: Path, job: int) -> None:
         self.folder, self.job = folder, job
-        self.file = os.open(folder / "progress", os.O_WRONLY | os.O_CREAT)
+        self.file = os.open(folder / "progress", os.O_WRONLY | os.O_CREAT, 0o600)
         self.step: int | None = None
 
     def note(self, step: int) -> None:
         self.step = step
-        os.pwrite(self.file, f"{self.job} {step}".ljust(40).encode(), 0)
+        os.lseek(self.file, 0, os.SEEK_SET)
+        os.write(self.file, f"{self.job} {step}".ljust(40).encode())
 
 
 def _work(target: Target, job: Job, notes: _Notes) -> dict[str, Any]:
@@ -171,7 +174,3 @@ def _prints(path: Path, before: int) -> list[str]:
         file.seek(before)
         text = file.read(LONGEST).decode(errors="replace")
     return [f"prints on standard output: {text.splitlines()[0]}"] if text else []
-
-
-if __name__ == "__main__":
-    main()

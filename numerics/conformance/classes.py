@@ -145,12 +145,12 @@ def deis(chosen: Chosen) -> Claim:
 
 
 def adams(chosen: Chosen) -> Claim:
-    """corrector_order counts outputs, the new one included."""
+    """The mode few_steps of SA-Solver's authors; corrector_order counts outputs, the new one included."""
     predictor, corrector = chosen["predictor_order"], chosen["corrector_order"]
-    if corrector == 0:
-        return f"sa-solver-{predictor}", predictor
-    known = {(1, 1): None, (1, 2): "sa-solver-p1c1", (2, 2): "sa-solver-p2c1", (2, 3): "sa-solver-p2c2"}
-    return known.get((predictor, corrector)), predictor
+    known = {(1, 2): "p1c1", (2, 2): "p2c1", (2, 3): "p2c2", (3, 3): "p3c2", (3, 4): "p3c3"}
+    if chosen.get("algorithm_type") == "noise_prediction" or (predictor, corrector) not in known:
+        return None, predictor
+    return f"sa-solver-{known[predictor, corrector]}-few-steps", predictor
 
 
 def taus(made: Any, layout: Layout) -> dict[str, tuple[float, ...]]:

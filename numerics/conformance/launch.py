@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import secrets
+import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
+from typing import IO
 
 from ..progress import Progress, silent
+from .surroundings import Surroundings
+from .watch import END, MARK, end_marked
 
 RESOLVE = "samplerproof.numerics.conformance.resolve:resolve"
 START = 120.0  # seconds that Python and torch may take to start, which are not the target's
 GLANCE = 0.01  # seconds between two looks at the child
+LAST = 5.0  # seconds within which the child and all that it started are gone
 
 
 @dataclass(frozen=True)
@@ -35,82 +42,137 @@ class Job:
 
 @dataclass(frozen=True)
 class Child:
-    """A process at work on jobs, and a sweep after them.  folder: where it leaves its answers one by one."""
+    """A process at work on jobs, and a sweep after them.
+
+    process: the one that watches it; see watch.  folder: where it leaves its answers one by one.  nonce: what is in
+    each of them.  log: what the process wrote before the folder was there.  before: the folder it was started in.
+    """
 
     process: subprocess.Popen[bytes]
     folder: Path
+    nonce: str
+    log: IO[bytes]
     jobs: tuple[Job, ...]
     sweep: bool
+    stop: Event = field(default_factory=Event)
+    before: Surroundings = field(default_factory=Surroundings.now)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone, with all that it started."""
+        return self.process.poll() is not None or (self.folder / "ended").exists()
 
     def over(self, timeout: float, progress: Progress = silent) -> bool:
         """Wait until it is done; whether the time is over before.
 
         timeout: seconds from when Python and torch have started there; once the jobs are done, for every setting of
         the sweep.  progress(done, total, label): told whenever an answer has come.
+        Raises KeyboardInterrupt when it is told to stop.
         """
         deadline, ready, come = time.monotonic() + START, False, 0
-        while self.process.poll() is None and not (self.folder / "done").exists():
+        while not self.ended and not (self.folder / "done").exists():
             now = time.monotonic()
             if not ready and (self.folder / "ready").exists():
                 ready, deadline = True, now + timeout
-            if (answers := self._answers()) > come:
-                come = answers
-                progress(come, int((self.folder / "total").read_text(encoding="utf-8")), "")
+            if self._has(come):
+                come += 1
+                progress(come, max(come, len(self.jobs) + self._settings()), "")
                 if come >= len(self.jobs):
                     deadline = now + timeout
-            if now > deadline:
+            elif now > deadline:
                 return True
-            time.sleep(GLANCE)
+            elif self.stop.wait(GLANCE):
+                raise KeyboardInterrupt
         return False
 
-    def _answers(self) -> int:
-        names = os.listdir(self.folder)
-        return sum(name.startswith(("job-", "sweep-")) and not name.endswith(".part") for name in names)
+    def _has(self, k: int) -> bool:
+        """Whether its answer of that number is there: those to the jobs come first."""
+        name = f"job-{k}" if k < len(self.jobs) else f"sweep-{k - len(self.jobs)}"
+        return (self.folder / name).exists()
+
+    def _settings(self) -> int:
+        """How many settings the sweep has."""
+        said = contents(self.folder / "settings", 20) or b""
+        return int(said) if said.isdigit() else 0
 
     def end(self) -> None:
-        """End the child and what it started, and collect it."""
+        """End the child and what it started; its answers stay until it is closed."""
+        with suppress(OSError):
+            assert self.process.stdin is not None
+            self.process.stdin.write(END)
+        deadline = time.monotonic() + LAST
+        while not self.ended and time.monotonic() < deadline:
+            time.sleep(GLANCE)
+
+    def close(self) -> None:
+        """Leave nothing: no process, no folder."""
+        self.end()
+        with suppress(OSError):
+            assert self.process.stdin is not None
+            self.process.stdin.close()
         try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):  # the group is gone; macOS says the second of a dead one
+            self.process.wait(LAST)
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.wait()
+            self.process.wait()
+        if self.process.returncode:  # it was ended itself, and could not see to the rest
+            end_marked(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def contents(path: Path, most: int) -> bytes | None:
+    """What is in a file that a stranger may have made; None where it is none, or is longer.
+
+    Links are not followed, and nothing is waited for, as opening a pipe would.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        with open(os.open(path, flags), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return None
+            found = file.read(most + 1)
+    except OSError:
+        return None
+    return found if len(found) <= most else None
 
 
 @contextmanager
-def launched(target: str, jobs: Sequence[Job], resolve: str = RESOLVE, sweep: bool = False) -> Iterator[Child]:
+def launched(
+    target: str, jobs: Sequence[Job], resolve: str = RESOLVE, sweep: bool = False, stop: Event | None = None
+) -> Iterator[Child]:
     """A child process that traces a target, once for every job, the sampler built afresh for each.
 
     resolve: "module:function", from the target's name to a Target.  sweep: whether its variants are run afterwards.
-    Its standard output is kept from ours; its process group and folder are gone in the end. It keeps a target from
-    harming this process by accident: it is no sandbox against malice.
+    stop: set from another thread to end it.
+    Its standard output is kept from ours. What it starts and its folder are gone in the end, also if this process is
+    killed: another one watches (watch.py). It keeps a target from harming this process by accident: it is no sandbox
+    against malice.
     """
-    with tempfile.TemporaryDirectory(prefix="samplerproof-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        request = {
-            "target": target,
-            "resolve": resolve,
-            "folder": name,
-            "sweep": sweep,
-            "jobs": [[j.steps, j.wide, j.again] for j in jobs],
-        }
-        (folder / "request").write_text(json.dumps(request), encoding="utf-8")
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
-        with (
-            (folder / "request").open("rb") as stdin,
-            (folder / "stdout").open("wb") as stdout,
-            (folder / "stderr").open("wb") as stderr,
-        ):
-            process = subprocess.Popen(
-                # -P: what lies in the current folder must not stand in for what the child itself imports.
-                [sys.executable, "-P", "-m", "samplerproof.numerics.conformance.child"],
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                env=environment,
-                start_new_session=True,
-            )
-            child = Child(process, folder, tuple(jobs), sweep)
-            try:
-                yield child
-            finally:
-                child.end()
+    folder, nonce = Path(tempfile.gettempdir()) / f"samplerproof-{secrets.token_hex(8)}", secrets.token_hex(8)
+    request = {
+        "target": target,
+        "resolve": resolve,
+        "nonce": nonce,
+        "sweep": sweep,
+        "jobs": [[j.steps, j.wide, j.again] for j in jobs],
+    }
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            # -P: what lies in the current folder must not stand in for what the child itself imports.
+            [sys.executable, "-P", "-m", "samplerproof.numerics.conformance.watch", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            bufsize=0,
+            env={**os.environ, "PYTHONPATH": path, MARK: str(folder)},
+            start_new_session=True,
+        )
+        child = Child(process, folder, nonce, log, tuple(jobs), sweep, stop or Event())
+        try:
+            with suppress(BrokenPipeError):
+                assert process.stdin is not None
+                process.stdin.write(json.dumps(request).encode() + b"\n")
+            yield child
+        finally:
+            child.close()

@@ -30,7 +30,7 @@ class Repair:
     against: str | None = None
 
 
-MULTISTEP, UNIPC, SA = "scheduling_dpmsolver_multistep", "scheduling_unipc_multistep", "scheduling_sasolver"
+MULTISTEP, UNIPC = "scheduling_dpmsolver_multistep", "scheduling_unipc_multistep"
 SECOND_DIFFERENCE = ("D2 = (1.0 / (r0 + r1)) * (D1_0 - D1_1)", "D2 = (2.0 / (r0 + r1)) * (D1_0 - D1_1)")
 DERIVATIVE = "the second divided difference is half of what it stands for, the second derivative"
 STRIDE = (
@@ -38,11 +38,6 @@ STRIDE = (
     "prev_timestep = next((int(t) for t in self.timesteps if t < timestep), -1)",
 )
 NEXT = "a step leads to where the next one starts, and not a whole number of training steps further"
-CUBIC = (
-    ("* (h**2 / 2 - (h * (1 + tau**2)", "* 0 * (h**2 / 2 - (h * (1 + tau**2)"),
-    ("* (h / 2 - (h * (1 + tau**2)", "* 0 * (h / 2 - (h * (1 + tau**2)"),
-)
-PAPER = "without the term of O(h^3) that the paper's formula does not have"
 REPAIRS: tuple[Repair, ...] = (
     Repair(
         "diffusers:DPMSolverMultistepScheduler?solver_order=3",
@@ -100,9 +95,6 @@ REPAIRS: tuple[Repair, ...] = (
         ),
         "sigma_t (e^h - 1) in closed form: in the last step sigma_t is 0 and e^h infinite",
     ),
-    Repair("diffusers:SASolverScheduler", SA, CUBIC, PAPER),
-    Repair("diffusers:SASolverScheduler?predictor_order=1&corrector_order=2", SA, CUBIC, PAPER),
-    Repair("diffusers:SASolverScheduler?predictor_order=2&corrector_order=3", SA, CUBIC, PAPER),
 )
 
 

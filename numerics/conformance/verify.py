@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from threading import Event
 from typing import TYPE_CHECKING
 
 from ..catalogue import resolve
@@ -33,11 +34,12 @@ def verify(
     sweep: bool = False,
     progress: Progress = silent,
     resolver: str = RESOLVE,
+    stop: Event | None = None,
 ) -> Verdict:
     """The verdict on a target; the run in float64 and the finer ones are for it what the shipped one is measured by.
 
     sweep: whether it is run on 5 to 60 steps, too, and so with every option at its other values.
-    resolver: "module:function", which makes a Target of its name.
+    resolver: "module:function", which makes a Target of its name.  stop: set from another thread to give it up.
     Raises InputError on a target, record, number of steps or time limit that cannot be meant.
     """
     split(target)
@@ -50,11 +52,12 @@ def verify(
     jobs = [Job(steps, False), Job(steps, True)]
     jobs += [Job(steps * k, True, again=False) for k in REFINEMENTS]
     jobs += [Job(steps * k, False, again=False) for k in LONGER]
-    with launched(target, jobs, resolver, sweep) as child:
+    with launched(target, jobs, resolver, sweep, stop) as child:
         from .isolation import answer  # loads torch, while the child does so too
 
         found = answer(child, timeout, progress)
-        return replace(_with_sweep(judged(found, target, steps, against), found), versions=versions(target))
+        verdict = _with_state(judged(found, target, steps, against), found, steps)
+        return replace(_with_sweep(verdict, found), versions=versions(target))
 
 
 def judged(answer: Answer, target: str, steps: int, against: str | None) -> Verdict:
@@ -68,7 +71,7 @@ def judged(answer: Answer, target: str, steps: int, against: str | None) -> Verd
             return Verdict(target, "not-linear", findings=[Finding("not-linear", None, failure.message)])
         return Verdict(target, "error", findings=[Finding("exception", None, failure.message)])
     runs = {(o.job.steps, o.job.wide): _run(o) for o in answer.outcomes}
-    return _with_state(judge(answer.about, runs, steps, against), answer, steps)
+    return judge(answer.about, runs, steps, against)
 
 
 def _run(outcome: Outcome) -> Trace | Failure:
@@ -80,6 +83,7 @@ def _run(outcome: Outcome) -> Trace | Failure:
 def _with_state(verdict: Verdict, answer: Answer, steps: int) -> Verdict:
     """The verdict with what the target did beside its work."""
     said = dict.fromkeys(line for o in answer.outcomes if o.job.steps == steps for line in o.state)
+    said |= dict.fromkeys(answer.around)
     return replace(verdict, findings=[*verdict.findings, *(Finding("state", None, line) for line in said)])
 
 

@@ -1416,6 +1416,27 @@ def li_accelerated_ode_start() -> Terms:
     )
 
 
+def li_code_accelerated_ode(rho: Tensor) -> Terms:
+    """li-code-accelerated-ode: local error / h^3."""
+    return (
+        (-5*(3*rho**2 - 1)/(12*rho*(rho**2 + 1)), (0, ((0, ()),))),
+        (-5*(3*rho**2 - 1)/(12*rho*(rho**2 + 1)), (1, ())),
+        (-5/12, (0, ((0, ()), (0, ())))),
+        (-5/12, (0, ((0, ((0, ()),)),))),
+        (-5/12, (0, ((1, ()),))),
+        (-5/6, (1, ((0, ()),))),
+        (-5/12, (2, ())),
+    )
+
+
+def li_code_accelerated_ode_start() -> Terms:
+    """li-code-accelerated-ode-start: local error / h^2."""
+    return (
+        (-1/2, (0, ((0, ()),))),
+        (-1/2, (1, ())),
+    )
+
+
 def bdia_ddim_gamma_1(e1: Tensor, l1: Tensor) -> Terms:
     """bdia-ddim?gamma=1: local error / ((1 + c_1) h^3)."""
     return (
@@ -1506,10 +1527,12 @@ DEFECTS: dict[str, Callable[..., Terms]] = {
     "li-ddim": li_ddim,
     "li-accelerated-ode": li_accelerated_ode,
     "li-accelerated-ode-start": li_accelerated_ode_start,
+    "li-code-accelerated-ode": li_code_accelerated_ode,
+    "li-code-accelerated-ode-start": li_code_accelerated_ode_start,
     "bdia-ddim?gamma=1": bdia_ddim_gamma_1,
 }
 
-# What they need: parameters, e1 = (r_1 - 1)/h, l1 = d log alpha/du.
+# What they need: parameters, e1 = (r_1 - 1)/h, l1 = d log alpha/du, rho.
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "dpm-solver-2s": ('c2',),
     "dpm-solver-2s-taylor": ('c2',),
@@ -1528,5 +1551,6 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "plms": ('e1',),
     "bdia-ddim": ('gamma',),
     "li-accelerated-ode": ('l1',),
+    "li-code-accelerated-ode": ('rho',),
     "bdia-ddim?gamma=1": ('e1', 'l1'),
 }

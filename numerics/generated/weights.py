@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from torch import Tensor, sqrt
 
+from ..arc import arc
 from ..phi import phi
 
 
@@ -953,6 +954,15 @@ def li_accelerated_ode_row2(h: Tensor, r1: Tensor, a1: Tensor) -> tuple[Tensor, 
     )
 
 
+def li_code_accelerated_ode(h: Tensor, r1: Tensor, rho: Tensor, next_rho: Tensor) -> tuple[Tensor, ...]:
+    """li-code-accelerated-ode: li2024accelerating; order 2."""
+    return (
+        h
+        + h*(rho**2 + 1)*(h*arc(h/(next_rho*rho + 1))/(next_rho*rho + 1)**3 + rho/((rho**2 + 1)*(next_rho*rho + 1)))*((-h*r1 + rho)**2 + 1)/(r1*(-h*r1 + 2*rho)),
+        -h*(rho**2 + 1)*(h*arc(h/(next_rho*rho + 1))/(next_rho*rho + 1)**3 + rho/((rho**2 + 1)*(next_rho*rho + 1)))*((-h*r1 + rho)**2 + 1)/(r1*(-h*r1 + 2*rho)),
+    )
+
+
 def flow_euler(h: Tensor) -> tuple[Tensor, ...]:
     """flow-euler: lipman2023flow; order 1."""
     return (
@@ -1565,6 +1575,308 @@ def sa_solver_p3c3_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
     )
 
 
+def sa_solver_2_few_steps(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-2-few-steps: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 + h/(2*r1)),
+        -h*(tau**2 + 1)/(2*r1),
+    )
+
+
+def sa_solver_2_few_steps_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-2-few-steps: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_2_few_steps_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-2-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p1c1_few_steps_row1(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p1c1-few-steps, row 1 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    return (
+        h*phi1*(tau**2 + 1),
+    )
+
+
+def sa_solver_p1c1_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p1c1-few-steps: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p1c1_few_steps_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p1c1-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p1c1_few_steps_row2(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p1c1-few-steps, row 2 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 - h/2),
+        h*(tau**2 + 1)/2,
+    )
+
+
+def sa_solver_p1c1_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p1c1-few-steps: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p1c1_few_steps_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p1c1-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p2c1_few_steps_row1(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c1-few-steps, row 1 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 + h/(2*r1)),
+        -h*(tau**2 + 1)/(2*r1),
+    )
+
+
+def sa_solver_p2c1_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c1-few-steps: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p2c1_few_steps_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c1-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p2c1_few_steps_row2(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c1-few-steps, row 2 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 - h/2),
+        h*(tau**2 + 1)/2,
+    )
+
+
+def sa_solver_p2c1_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c1-few-steps: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p2c1_few_steps_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c1-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p2c2_few_steps_row1(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c2-few-steps, row 1 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 + h/(2*r1)),
+        -h*(tau**2 + 1)/(2*r1),
+    )
+
+
+def sa_solver_p2c2_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c2-few-steps: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p2c2_few_steps_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c2-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p2c2_few_steps_row2(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c2-few-steps, row 2 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    phi3 = phi(3, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 - h*phi2*(r1 - 1)/r1 - 2*h*phi3/r1),
+        (tau**2 + 1)*(-h*phi2/(r1*(r1 + 1)) + 2*h*phi3/(r1*(r1 + 1))),
+        (tau**2 + 1)*(h*phi2*r1/(r1 + 1) + 2*h*phi3/(r1 + 1)),
+    )
+
+
+def sa_solver_p2c2_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c2-few-steps: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p2c2_few_steps_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p2c2-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p3c2_few_steps_row1(h: Tensor, r1: Tensor, r2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c2-few-steps, row 1 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    phi3 = phi(3, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 + h*phi2*(2*r1 + r2)/(r1*(r1 + r2)) + 2*h*phi3/(r1*(r1 + r2))),
+        (tau**2 + 1)*(-h*phi2*(r1 + r2)/(r1*r2) - 2*h*phi3/(r1*r2)),
+        (tau**2 + 1)*(h*phi2*r1/(r2*(r1 + r2)) + 2*h*phi3/(r2*(r1 + r2))),
+    )
+
+
+def sa_solver_p3c2_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c2-few-steps: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p3c2_few_steps_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c2-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p3c2_few_steps_row2(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c2-few-steps, row 2 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    phi3 = phi(3, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 - h*phi2*(r1 - 1)/r1 - 2*h*phi3/r1),
+        (tau**2 + 1)*(-h*phi2/(r1*(r1 + 1)) + 2*h*phi3/(r1*(r1 + 1))),
+        (tau**2 + 1)*(h*phi2*r1/(r1 + 1) + 2*h*phi3/(r1 + 1)),
+    )
+
+
+def sa_solver_p3c2_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c2-few-steps: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p3c2_few_steps_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c2-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p3c3_few_steps_row1(h: Tensor, r1: Tensor, r2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c3-few-steps, row 1 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    phi3 = phi(3, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 + h*phi2*(2*r1 + r2)/(r1*(r1 + r2)) + 2*h*phi3/(r1*(r1 + r2))),
+        (tau**2 + 1)*(-h*phi2*(r1 + r2)/(r1*r2) - 2*h*phi3/(r1*r2)),
+        (tau**2 + 1)*(h*phi2*r1/(r2*(r1 + r2)) + 2*h*phi3/(r2*(r1 + r2))),
+    )
+
+
+def sa_solver_p3c3_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c3-few-steps: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p3c3_few_steps_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c3-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sa_solver_p3c3_few_steps_row2(h: Tensor, r1: Tensor, r2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c3-few-steps, row 2 of 2: xue2023sasolver; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    phi3 = phi(3, h*(-tau**2 - 1))
+    phi4 = phi(4, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 - h*phi2*(r1**2 + r1*r2 - 2*r1 - r2)/(r1*(r1 + r2)) - 2*h*phi3*(2*r1 + r2 - 1)/(r1*(r1 + r2)) - 6*h*phi4/(r1*(r1 + r2))),
+        (tau**2 + 1)*(-h*phi2*(r1 + r2)/(r1*r2*(r1 + 1)) + 2*h*phi3*(r1 + r2 - 1)/(r1*r2*(r1 + 1)) + 6*h*phi4/(r1*r2*(r1 + 1))),
+        (tau**2 + 1)*(h*phi2*r1/(r2*(r1 + r2)*(r1 + r2 + 1)) - 2*h*phi3*(r1 - 1)/(r2*(r1 + r2)*(r1 + r2 + 1)) - 6*h*phi4/(r2*(r1 + r2)*(r1 + r2 + 1))),
+        (tau**2 + 1)*(h*phi2*r1*(r1 + r2)/((r1 + 1)*(r1 + r2 + 1)) + 2*h*phi3*(2*r1 + r2)/((r1 + 1)*(r1 + r2 + 1)) + 6*h*phi4/((r1 + 1)*(r1 + r2 + 1))),
+    )
+
+
+def sa_solver_p3c3_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c3-few-steps: what is kept of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sa_solver_p3c3_few_steps_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sa-solver-p3c3-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
 def seeds_2_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
     """seeds-2, row 1 of 2: gonzalez2023seeds; order 2."""
     phi1 = phi(1, c2*h)
@@ -1805,6 +2117,43 @@ def li_accelerated_sde_readme_row2_noises(h: Tensor, fade: Tensor) -> tuple[Tens
     phi1_1 = phi(1, -2*h)
     phi1_2 = phi(1, 2*h)
     root1 = sqrt(h*phi1_1)
+    root2 = sqrt(fade**2*h*phi1_2)
+    return (
+        phi0*root1,
+        root2,
+    )
+
+
+def li_code_accelerated_sde_row1() -> tuple[Tensor, ...]:
+    """li-code-accelerated-sde, row 1 of 2: li2024accelerating; order 1."""
+    return (
+    )
+
+
+def li_code_accelerated_sde_row1_noises(h: Tensor, fade: Tensor) -> tuple[Tensor, ...]:
+    """li-code-accelerated-sde: of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h)
+    root1 = sqrt(fade**2*h*phi1)
+    return (
+        root1,
+    )
+
+
+def li_code_accelerated_sde_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """li-code-accelerated-sde, row 2 of 2: li2024accelerating; order 1."""
+    phi0 = phi(0, h)
+    phi1 = phi(1, -2*h)
+    return (
+        2*h*phi0*phi1,
+    )
+
+
+def li_code_accelerated_sde_row2_noises(h: Tensor, fade: Tensor) -> tuple[Tensor, ...]:
+    """li-code-accelerated-sde: of the noises drawn for this step, over sigma at the end of the row."""
+    phi0 = phi(0, h)
+    phi1_1 = phi(1, -2*h)
+    phi1_2 = phi(1, 2*h)
+    root1 = sqrt(fade**2*h*phi1_1)
     root2 = sqrt(fade**2*h*phi1_2)
     return (
         phi0*root1,

@@ -16,6 +16,7 @@ import torch
 
 from ..catalogue import METHODS, resolve
 from ..checkpoints.checkpoint import Checkpoint
+from ..consent import Consent
 from ..devices import device_of
 from ..files import check_writable
 from ..manifest import manifest
@@ -30,6 +31,7 @@ from .precision import PRECISE, floors
 from .run import run
 from .store import opened
 
+OWN = Consent(large=True)  # what this study costs is known
 WITHIN = 0.15  # of the proved order: a slope that shows it
 ABOVE = 20.0  # times the reference's own error: below, a value says nothing of the sampler
 SCHEDULE = {"kind": "vp-linear", "beta_min": 0.1, "beta_max": 20.0}
@@ -101,10 +103,10 @@ def run_checkpoints(
     of_networks: dict[str, Any] = {}
     for setting in wanted:
         label = _labelled(progress, setting.name)
-        exact = run(setting.study("exact", setting.steps), out / setting.name, label, device=device)
+        exact = run(setting.study("exact", setting.steps), out / setting.name, label, OWN, device)
         few = setting.steps[:4]
-        ramp = run(setting.study("ramp", few), out / f"{setting.name}-start-up", label, device=device)
-        problem = prepare_network(setting.study("ramp", few))
+        ramp = run(setting.study("ramp", few), out / f"{setting.name}-start-up", label, OWN, device)
+        problem = prepare_network(setting.study("ramp", few), OWN)
         size = NetworkMeasurement(problem, out / setting.name, where).size()
         rates += [_rate(setting.name, method, curve, exact) for method, curve in _curves(exact)]
         costs += [_cost(setting.name, method, curve, size) for method, curve in _curves(ramp)]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..errors import InputError, nearest
+from ..errors import InputError, nearest, one_line
+from ..limits import LIMITS, NAME, PATH, SEVERAL, numbers
+from ..reading import read_toml
 
 
 def _distinct(values: list[Any]) -> list[Any]:
@@ -19,6 +20,14 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
+def _within(field: str) -> Any:
+    """The ends of a field, as pydantic takes them."""
+    limit = LIMITS[field]
+    return Field(ge=limit.low, le=limit.high)
+
+
+Name = Annotated[str, Field(max_length=NAME)]
+Place = Annotated[str, Field(max_length=PATH)]
 Metric = Literal["tv", "kl", "w2", "trajectory", "energy", "sliced-w2", "moments"]
 
 
@@ -34,6 +43,18 @@ class Target(_Table):
     stds: list[Any] | None = None
     covariances: list[Any] | None = None
 
+    @model_validator(mode="after")
+    def _numbers_within_limits(self) -> Self:
+        limit = LIMITS["target.weights"]
+        if len(self.weights) > limit.high:
+            raise InputError("target.weights", f"{len(self.weights)} numbers", f"at most {limit.high:.0f} components")
+        numbers("target.weights", self.weights, -1e300, 1e300)  # signs and sums are for the mixture to say
+        for name in ("means", "stds", "covariances"):
+            most = LIMITS[f"target.{name}"].high
+            if getattr(self, name) is not None:
+                numbers(f"target.{name}", getattr(self, name), -most, most)
+        return self
+
 
 class Choice(_Table):
     """A kind with its own parameters, all numbers; which belong to it is for schedules.py and grids.py to say."""
@@ -41,7 +62,7 @@ class Choice(_Table):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, float] = Field(init=False)
 
-    kind: str
+    kind: Name
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -51,20 +72,22 @@ class Choice(_Table):
 class Run(_Table):
     """What is run and measured; the meaning of every field is in the README, under `study`."""
 
-    methods: Annotated[list[str], Field(min_length=1)]
-    steps: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), AfterValidator(_distinct)]
+    methods: Annotated[list[Name], Field(min_length=1, max_length=int(LIMITS["run.methods"].high))]
+    steps: Annotated[
+        list[Annotated[int, _within("run.steps")]], Field(min_length=1, max_length=SEVERAL), AfterValidator(_distinct)
+    ]
     metrics: Annotated[list[Metric], Field(min_length=1), AfterValidator(_distinct)]
     init: Literal["exact", "normal"] = "exact"
     start: Literal["ramp", "exact"] = "ramp"
-    points: Annotated[int, Field(ge=1)] | None = None
-    samples: Annotated[int, Field(ge=1)] | None = None
+    points: Annotated[int, _within("run.points")] | None = None
+    samples: Annotated[int, _within("run.samples")] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
 
 class Network(_Table):
     """A network in place of a mixture: a folder, or the name of a checkpoint of ours (checkpoints/load.py)."""
 
-    checkpoint: str
+    checkpoint: Place
 
 
 class _Whole(_Table):
@@ -73,6 +96,14 @@ class _Whole(_Table):
     schedule: Choice
     grid: Choice | None = None
     run: Run
+
+    @model_validator(mode="after")
+    def _parameters_within_limits(self) -> Self:
+        for table, choice in (("schedule", self.schedule), ("grid", self.grid)):
+            for name, value in ({} if choice is None else choice.parameters).items():
+                limit = LIMITS.get(f"{table}.{name}", LIMITS[table])
+                numbers(f"{table}.{name}", value, limit.low, limit.high)
+        return self
 
     @model_validator(mode="after")
     def _one_grid(self) -> Self:
@@ -113,10 +144,14 @@ class Verification(_Table):
     that of its name.
     """
 
-    targets: Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
-    against: dict[str, str] = {}
-    steps: Annotated[int, Field(ge=4)] = 20
-    timeout: Annotated[float, Field(gt=0)] = 60.0
+    targets: Annotated[
+        list[Place],
+        Field(min_length=1, max_length=int(LIMITS["verification.targets"].high)),
+        AfterValidator(_distinct),
+    ]
+    against: dict[Place, Name] = {}
+    steps: Annotated[int, _within("verification.steps")] = 20
+    timeout: Annotated[float, Field(gt=0, le=LIMITS["verification.timeout"].high)] = 60.0
 
 
 class VerificationFile(_Table):
@@ -138,15 +173,7 @@ NOTHING = _Nothing()
 
 def read(path: Path) -> Study | NetworkStudy | Verification:
     """The study in a TOML file; InputError, one line, for a file that cannot be read or any fault in it."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
-        reason = fault.strerror if isinstance(fault, OSError) else "not UTF-8 text"
-        raise InputError("FILE", str(path), f"a TOML study file that can be read ({reason})") from None
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
-        raise InputError("FILE", str(path), f"valid TOML ({_one_line(str(fault))})") from None
+    data = read_toml(path, "FILE")
     if "verification" in data:
         return _validated(VerificationFile, data).verification
     target = data.get("target")
@@ -182,10 +209,12 @@ def _said(faults: ValidationError, model: type[BaseModel]) -> InputError:
         return InputError(_field(where), value, f"must be a table [{_field(where)}]")
     if kind == "too_short":
         return InputError(_field(where), value, "must hold at least one")
+    if kind == "too_long":
+        return InputError(_field(where), f"{len(value)} entries", f"at most {fault['ctx']['max_length']}")
     own = fault.get("ctx", {}).get("error")
     if isinstance(own, InputError):
         return own
-    return InputError(_field(where), value, _one_line(str(own or fault["msg"].replace("Input should", "must"))))
+    return InputError(_field(where), value, one_line(own or fault["msg"].replace("Input should", "must")))
 
 
 def _field(where: Sequence[int | str]) -> str:
@@ -195,8 +224,4 @@ def _field(where: Sequence[int | str]) -> str:
 
 def _keys(where: Sequence[int | str], model: type[BaseModel]) -> list[str]:
     tables: dict[str, type[BaseModel]] = {"target": Target, "run": Run, "verification": Verification}
-    return [key for key in (tables[str(where[0])] if where else model).model_fields]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return list((tables.get(str(where[0]), model) if where else model).model_fields)

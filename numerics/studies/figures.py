@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..files import whole
 from .style import COLOURS, GREY, MARKERS, STYLE
 
 End = tuple[float, float, str, str]  # where a line ends, its name and its colour
@@ -79,10 +79,9 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     figure.set_layout_engine("none")  # made once for both
     paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png")]
     for path in paths:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         metadata = {"Date": None} if path.suffix == ".svg" else {}
-        figure.savefig(temporary, format=path.suffix[1:], dpi=200, metadata=metadata)
-        os.replace(temporary, path)
+        with whole(path) as temporary:
+            figure.savefig(temporary, format=path.suffix[1:], dpi=200, metadata=metadata)
     return paths
 
 

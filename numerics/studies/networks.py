@@ -13,14 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save
 from torch import Tensor
 
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.load import load
+from ..consent import NONE, Consent
 from ..errors import InputError, SamplingError
-from ..files import write_bytes
+from ..files import read_sealed, write_sealed
 from ..grids import Grid
 from ..manifest import fingerprint
 from ..points import Point
@@ -30,12 +31,12 @@ from ..schedules import Schedule
 from ..tableau import Tableau, tabulate
 from ..targets.reference import reference_flow
 from .config import NetworkStudy
+from .cost import PIECE, network_cost
 from .measure import USES
 from .problem import check_methods, grids_of, methods_of
 from .store import Value, key
 
 SAMPLES = 8
-PIECE = 2**12  # numbers that are in work at a time, or one sample
 RTOL = 1e-10  # of the reference
 LOOSE = 1e-8  # of the one that it is compared with, to show its own error
 REFERENCES = "references"  # the folder of finished references
@@ -53,7 +54,7 @@ class NetworkProblem:
     count: int
 
 
-def prepare_network(study: NetworkStudy, allow_pickle: bool = False) -> NetworkProblem:
+def prepare_network(study: NetworkStudy, consent: Consent = NONE) -> NetworkProblem:
     """Build everything a study names; InputError, with the field as it stands in the file, before anything runs."""
     run = study.run
     methods = methods_of(run.methods)
@@ -67,19 +68,23 @@ def prepare_network(study: NetworkStudy, allow_pickle: bool = False) -> NetworkP
             )
     if run.samples is not None and run.points is not None:
         raise InputError("run.samples", run.samples, "points means samples here; give one of the two")
+    count = run.samples or run.points or SAMPLES
+    network_cost(study, 0, (1,), count).check(consent)
     schedule, grids = grids_of(study)
     check_methods(study, methods, grids)
     try:
-        checkpoint = load(study.target.checkpoint, allow_pickle)
+        checkpoint = load(study.target.checkpoint, consent)
     except InputError as fault:
         raise InputError(f"target.{fault.field}", fault.value, fault.allowed) from None
+    weights = sum(value.numel() for value in checkpoint.network.parameters())
+    network_cost(study, weights, checkpoint.shape, count).check(consent)
     low, high = checkpoint.span
     for grid in grids.values():
         ends = [float(grid.columns.lam[n]) for n in (0, -1)]
         if not (low - 1e-9 <= ends[0] and ends[1] <= high + 1e-9):
             known = f"the network was trained on lambda from {low:.4g} to {high:.4g}"
             raise InputError("grid: lambda from noise to data", [round(end, 4) for end in ends], known)
-    return NetworkProblem(study, checkpoint, schedule, grids, methods, run.samples or run.points or SAMPLES)
+    return NetworkProblem(study, checkpoint, schedule, grids, methods, count)
 
 
 class NetworkMeasurement:
@@ -156,15 +161,15 @@ class NetworkMeasurement:
             "rtol": rtol,
             "code": fingerprint(),
         }
-        path = self._folder / f"{key(spec)[:32]}.safetensors"
-        try:
-            return load_file(path)["flow"]
-        except (OSError, SafetensorError, KeyError):
-            x = self.reference(piece, *way[:-1], rtol=rtol)
-            (end,) = reference_flow(self.denoise, x, way[-2], way[-1:], rtol)
-            self._folder.mkdir(exist_ok=True)
-            write_bytes(path, save({"flow": end.contiguous()}))
-            return end
+        path = self._folder / f"{key(spec)[:32]}.flow"
+        kept = read_sealed(path)
+        if kept is not None:
+            return load_tensors(kept)["flow"]
+        x = self.reference(piece, *way[:-1], rtol=rtol)
+        (end,) = reference_flow(self.denoise, x, way[-2], way[-1:], rtol)
+        self._folder.mkdir(exist_ok=True)
+        write_sealed(path, save({"flow": end.contiguous()}))
+        return end
 
     def size(self) -> float:
         """The root mean square of what the reference ends in, that relative errors are measured against."""

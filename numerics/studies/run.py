@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .. import rates
+from ..consent import NONE, Consent
 from ..devices import device_of
 from ..errors import InputError
 from ..files import check_writable, write_text
@@ -19,11 +20,13 @@ from ..manifest import fingerprint, manifest
 from ..progress import Progress, silent
 from ..records import Record
 from .config import NetworkStudy, Study
+from .cost import study_cost
 from .measure import Measurement
 from .networks import NetworkMeasurement, NetworkProblem, prepare_network
 from .problem import LI, Problem, prepare
 from .routes import ESTIMATED
-from .store import Store, Value, opened
+from .store import Store, Value, key, opened
+from .turns import Claims, claiming, shared
 
 
 class Measures(Protocol):
@@ -33,23 +36,25 @@ class Measures(Protocol):
 
 
 def run(
-    study: Study | NetworkStudy, out: Path, progress: Progress = silent, allow_pickle: bool = False, device: str = "cpu"
+    study: Study | NetworkStudy, out: Path, progress: Progress = silent, consent: Consent = NONE, device: str = "cpu"
 ) -> dict[str, Any]:
     """Run a study in the folder `out`, which is made if it is not there.
 
     Returns {"records", "fits", "manifest"} as JSON will hold them, and writes the same to records.json, the fits to
-    exponents.csv; records.sqlite keeps each finished run at once.  allow_pickle, device: for a network's weights, and
-    where it computes.  Raises InputError before anything is computed.
+    exponents.csv; records.sqlite keeps each finished run at once.  consent: to what a network's files ask for, and
+    to a large cost.  device: where a network computes.  Raises InputError before anything is computed.
     """
     started = datetime.now(UTC)
     where = device_of(device)
     if isinstance(study, Study) and where.type != "cpu":
         raise InputError("--device", device, "cpu; only networks compute elsewhere")
-    problem = prepare(study) if isinstance(study, Study) else prepare_network(study, allow_pickle)
+    if isinstance(study, Study):
+        study_cost(study).check(consent)
+    problem = prepare(study) if isinstance(study, Study) else prepare_network(study, consent)
     check_writable(out)
     measurement = Measurement(problem) if isinstance(problem, Problem) else NetworkMeasurement(problem, out, where)
-    with opened(out) as store:
-        records, computed = _records(problem, measurement, store, progress)
+    with opened(out) as store, claiming(out) as claims:
+        records, computed = _records(problem, measurement, store, claims, progress)
     echo: dict[str, Any] = {
         "target": study.target.model_dump(exclude_none=True),
         "schedule": study.schedule.model_dump(),
@@ -74,6 +79,7 @@ def run(
             **echo,
             "computed": computed,
             "reused": len(records) - computed,
+            "recomputed": len(store.damaged),
         },
     }
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
@@ -82,25 +88,38 @@ def run(
 
 
 def _records(
-    problem: Problem | NetworkProblem, measurement: Measures, store: Store, progress: Progress
+    problem: Problem | NetworkProblem, measurement: Measures, store: Store, claims: Claims, progress: Progress
 ) -> tuple[list[dict[str, Any]], int]:
-    """The records in the order of the file, and how many of them were computed now."""
+    """The records in the order of the file, and how many of them were computed now, by this process."""
     run = problem.study.run
     runs = [(name, record, steps) for name, record in problem.methods for steps in run.steps]
-    records: list[dict[str, Any]] = []
+    specs: list[dict[str, Any]] = [
+        {metric: _spec(problem, record, steps, metric) for metric in run.metrics} for _, record, steps in runs
+    ]
+    found: dict[int, dict[str, Value]] = {}
     computed = 0
-    for done, (name, record, steps) in enumerate(runs):
-        progress(done, len(runs), f"{name}, N = {steps}")
-        specs: dict[str, Any] = {metric: _spec(problem, record, steps, metric) for metric in run.metrics}
-        values = {metric: store.get(spec) for metric, spec in specs.items()}
-        missing = [metric for metric in run.metrics if values[metric] is None]
-        if missing:
-            fresh = {metric: value.finite for metric, value in measurement.measure(record, steps, missing).items()}
-            store.put([(specs[metric], value) for metric, value in fresh.items()])
-            values.update(fresh)
-            computed += len(missing)
-        for metric, value in values.items():
-            assert value is not None
+
+    def kept(k: int) -> dict[str, Value] | None:
+        values = {metric: value for metric, spec in specs[k].items() if (value := store.get(spec)) is not None}
+        return values if len(values) == len(specs[k]) else None
+
+    def compute(k: int) -> dict[str, Value]:
+        nonlocal computed
+        name, record, steps = runs[k]
+        progress(len(found), len(runs), f"{name}, N = {steps}")
+        old = {metric: value for metric, spec in specs[k].items() if (value := store.get(spec)) is not None}
+        missing = [metric for metric in specs[k] if metric not in old]
+        fresh = {metric: value.finite for metric, value in measurement.measure(record, steps, missing).items()}
+        store.put([(specs[k][metric], value) for metric, value in fresh.items()])
+        computed += len(missing)
+        values = old | fresh
+        return {metric: values[metric] for metric in specs[k]}
+
+    for k, values in shared(claims, [key(of) for of in specs], kept, compute):
+        found[k] = values
+    records: list[dict[str, Any]] = []
+    for k, (name, _, steps) in enumerate(runs):
+        for metric, value in found[k].items():
             entry = {"method": name, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
             if metric in ESTIMATED:
                 entry |= {"low": value.low, "high": value.high, "floor": value.floor}

@@ -1,6 +1,7 @@
 """Finished records in one SQLite file, each kept under everything that determines it.
 
-One transaction per run of a sampler: a process killed at any moment loses the run in work and nothing else.
+One transaction per run of a sampler: a process killed at any moment loses the run in work and nothing else. Every
+record has a checksum: one that was changed since it was written is not served, and so is computed again.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import hashlib
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,12 +19,18 @@ from ..errors import InputError
 
 FILE = "records.sqlite"
 APPLICATION_ID = 0x73706C70  # "splp": tells our files from other people's
-VERSION = 3  # 1 had no intervals and no floors, 2 neither errors nor reasons
+VERSION = 3  # 1 had no intervals and no floors, 2 neither errors nor reasons nor checksums
 _MAGIC = b"SQLite format 3\x00"
-_ADDED = {1: ("low REAL", "high REAL", "floor REAL"), 2: ("error REAL", "reason TEXT")}  # columns, after each version
+_ADDED = {  # columns, after each version
+    1: ("low REAL", "high REAL", "floor REAL"),
+    2: ("error REAL", "reason TEXT", "checksum TEXT"),
+}
+SAID = 200  # characters of what SQLite says: of a damaged file it may be pages
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _TABLE = """CREATE TABLE IF NOT EXISTS records (
     key TEXT PRIMARY KEY, spec TEXT NOT NULL, nfe INTEGER NOT NULL, value REAL, low REAL, high REAL, floor REAL,
-    error REAL, reason TEXT
+    error REAL, reason TEXT, checksum TEXT
 ) WITHOUT ROWID"""
 
 
@@ -44,10 +51,10 @@ class Value(NamedTuple):
 
     @property
     def finite(self) -> Value:
-        """The same with None for every number that is not finite."""
+        """The same in plain floats, with None for every number that is not finite."""
         numbers = (self.value, self.low, self.high, self.floor, self.error)
-        kept = (v if v is not None and math.isfinite(v) else None for v in numbers)
-        return Value._make((self.nfe, *kept, self.reason))
+        kept = (float(v) if v is not None and math.isfinite(v) else None for v in numbers)
+        return Value._make((int(self.nfe), *kept, self.reason))
 
 
 def canonical(spec: Mapping[str, Any]) -> str:
@@ -61,22 +68,37 @@ def key(spec: Mapping[str, Any]) -> str:
 
 
 class Store:
-    """The records of an output folder; made by `opened`."""
+    """The records of an output folder; made by `opened`.  damaged: the keys of those met whose checksum is wrong."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.damaged: set[str] = set()
 
     def get(self, spec: Mapping[str, Any]) -> Value | None:
-        """The record of that specification, if it was finished before."""
-        query = "SELECT nfe, value, low, high, floor, error, reason FROM records WHERE key = ?"
+        """The record of that specification, if it was finished before and is as it was written."""
+        query = "SELECT spec, nfe, value, low, high, floor, error, reason, checksum FROM records WHERE key = ?"
         row = self._connection.execute(query, (key(spec),)).fetchone()
-        return None if row is None else Value(*row)
+        if row is None:
+            return None
+        text, *numbers, checksum = row
+        if text != canonical(spec) or checksum != _checksum(text, numbers):
+            self.damaged.add(key(spec))
+            return None
+        return Value(*numbers)
 
     def put(self, finished: Iterable[tuple[Mapping[str, Any], Value]]) -> None:
         """Keep the records of one run, all or none; a value that is not finite is kept as None."""
-        rows = [(key(spec), canonical(spec), *v.finite) for spec, v in finished]
+        rows = []
+        for spec, value in finished:
+            text, numbers = canonical(spec), value.finite
+            rows.append((key(spec), text, *numbers, _checksum(text, numbers)))
         with self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _checksum(text: str, numbers: Sequence[object]) -> str:
+    """Over the specification and what was found for it: 1, 1.0 and "1" differ."""
+    return hashlib.sha256(repr((text, *numbers)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @contextmanager
@@ -89,13 +111,14 @@ def opened(folder: Path) -> Iterator[Store]:
     _check_header(path)
     try:
         connection = sqlite3.connect(path, timeout=60.0)
+        connection.text_factory = lambda found: found.decode("utf-8", "replace")  # a flipped bit is no exception
         try:
             _prepare(connection)
             yield Store(connection)
         finally:
             connection.close()
     except sqlite3.Error as fault:
-        raise _refused(path, str(fault)) from None
+        raise _failed(path, fault) from None
 
 
 def _check_header(path: Path) -> None:
@@ -121,7 +144,7 @@ def _check_header(path: Path) -> None:
 def _prepare(connection: sqlite3.Connection) -> None:
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise sqlite3.DatabaseError(" ".join(str(verdict).split()))
+        raise sqlite3.DatabaseError(str(verdict))
     if connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,):
         _upgrade(connection)
         return
@@ -144,6 +167,21 @@ def _upgrade(connection: sqlite3.Connection) -> None:
             connection.execute(f"ALTER TABLE records ADD COLUMN {column}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.commit()
+
+
+def _failed(path: Path, fault: sqlite3.Error) -> InputError:
+    """What SQLite could not do: the fault of the disk, of another process, or of the file."""
+    said = " ".join(str(fault).split())[:SAID]
+    code = getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # the first byte is the kind
+    if code in _NO_ROOM:
+        return InputError(
+            "--out", str(path), f"room to write ({said}); nothing finished is lost: free space, run again"
+        )
+    if code in _NOT_WRITABLE:
+        return InputError("--out", str(path), f"a file that can be written, in such a folder ({said})")
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return InputError("--out", str(path), f"a file that no other process locks for long ({said}); run again")
+    return _refused(path, said)
 
 
 def _refused(path: Path, reason: str) -> InputError:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from ..catalogue import resolve
@@ -16,7 +17,7 @@ from ..conformance.launch import RESOLVE
 from ..conformance.target import split
 from ..conformance.verify import verify, versions
 from ..errors import InputError, nearest
-from ..files import check_writable, write_text
+from ..files import check_writable, read_sealed, write_sealed, write_text
 from ..manifest import fingerprint, manifest
 from ..progress import Progress, silent
 from .config import Verification
@@ -41,12 +42,13 @@ def run_verification(study: Verification, out: Path, progress: Progress = silent
             raise InputError("verification.against", target, f"not among the targets; {nearest(target, study.targets)}")
         resolve(name, f"verification.against.{target}")
     check_writable(out / "finished")
-    records = _all(partial(_record, study, out / "finished"), study.targets, progress, "targets")
+    kept = _Kept(study, out / "finished", Event())
+    records = kept.all(kept.record, study.targets, progress, "targets")
     found = [record for record in records if deviates(record)]
-    repaired = _all(partial(_repaired, study, out / "finished"), found, progress, "repairs")
+    repaired = kept.all(kept.repaired, found, progress, "repairs")
     answer = {
         "records": records,
-        "discrepancies": [d for d in repaired if d is not None],
+        "discrepancies": repaired,
         "manifest": {**manifest(0, started), "run": study.model_dump()},
     }
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
@@ -61,47 +63,66 @@ def deviates(record: dict[str, Any]) -> bool:
     return record["verdict"] == "non-finite" or "order" in kinds
 
 
-def _all(work: Any, given: Sequence[Any], progress: Progress, label: str) -> list[Any]:
-    """The work on each, in order; a target waits for its own process most of the time."""
-    done = 0
-    answers = []
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for answer in threads.map(work, given):
-            answers.append(answer)
-            done += 1
-            progress(done, len(given), label)
-    return answers
+@dataclass(frozen=True)
+class _Kept:
+    """The verdicts of a study, from before or computed now.  stop: given up, as nobody waits for them any more."""
 
+    study: Verification
+    folder: Path
+    stop: Event
 
-def _record(study: Verification, folder: Path, target: str) -> dict[str, Any]:
-    return _kept(folder, study, {"target": target, "against": study.against.get(target), "repaired": False})
+    def all(self, work: Callable[[Any], Any], given: Sequence[Any], progress: Progress, label: str) -> list[Any]:
+        """The work on each, in order; a target waits for its own process most of the time."""
+        answers = []
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            try:
+                for answer in threads.map(work, given):
+                    answers.append(answer)
+                    progress(len(answers), len(given), label)
+            except BaseException:  # interrupted: what runs would be waited for
+                self.stop.set()
+                raise
+        return answers
 
+    def record(self, target: str) -> dict[str, Any]:
+        """The verdict on a target."""
+        return self._verdict({"target": target, "against": self.study.against.get(target), "repaired": False})
 
-def _repaired(study: Verification, folder: Path, record: dict[str, Any]) -> dict[str, Any] | None:
-    """The discrepancy with its repair, and what the repaired one is."""
-    from ..conformance.repairs import repair_of
+    def repaired(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The discrepancy with its repair, and what the repaired one is."""
+        from ..conformance.repairs import repair_of
 
-    target = record["target"]
-    entry = {name: record[name] for name in ("target", "verdict", "reference", "matches", "findings", "versions")}
-    repair = repair_of(target)
-    if repair is None:
-        return {**entry, "repair": None}
-    against = repair.against or study.against.get(target)
-    after = _kept(folder, study, {"target": target, "against": against, "repaired": True})
-    kept = ("verdict", "reference", "max_relative_error", "max_relative_error_float64", "observed_order", "findings")
-    told = {"what": repair.what, "module": repair.module, "changes": [list(change) for change in repair.changes]}
-    return {**entry, "repair": {**told, "after": {name: after[name] for name in kept}}}
+        target = record["target"]
+        entry = {name: record[name] for name in ("target", "verdict", "reference", "matches", "findings", "versions")}
+        repair = repair_of(target)
+        if repair is None:
+            return {**entry, "repair": None}
+        against = repair.against or self.study.against.get(target)
+        after = self._verdict({"target": target, "against": against, "repaired": True})
+        kept = (
+            "verdict",
+            "reference",
+            "max_relative_error",
+            "max_relative_error_float64",
+            "observed_order",
+            "findings",
+        )
+        told = {"what": repair.what, "module": repair.module, "changes": [list(change) for change in repair.changes]}
+        return {**entry, "repair": {**told, "after": {name: after[name] for name in kept}}}
 
-
-def _kept(folder: Path, study: Verification, asked: dict[str, Any]) -> dict[str, Any]:
-    """The verdict in plain containers, from before or computed now."""
-    spec = {**asked, "steps": study.steps, "sources": fingerprint(), "versions": versions(asked["target"])}
-    file = folder / f"{key(spec)[:32]}.json"
-    if file.exists():
-        kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return kept
-    resolver = REPAIRED if asked["repaired"] else RESOLVE
-    verdict = verify(asked["target"], asked["against"], study.steps, study.timeout, resolver=resolver)
-    record = {name: value for name, value in verdict.plain().items() if name not in LEFT_OUT}
-    write_text(file, json.dumps(record, allow_nan=False) + "\n")
-    return record
+    def _verdict(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """In plain containers."""
+        study = self.study
+        spec = {**asked, "steps": study.steps, "sources": fingerprint(), "versions": versions(asked["target"])}
+        file = self.folder / f"{key(spec)[:32]}.verdict"
+        found = read_sealed(file)
+        if found is not None:
+            kept: dict[str, Any] = json.loads(found)
+            return kept
+        resolver = REPAIRED if asked["repaired"] else RESOLVE
+        verdict = verify(
+            asked["target"], asked["against"], study.steps, study.timeout, resolver=resolver, stop=self.stop
+        )
+        record = {name: value for name, value in verdict.plain().items() if name not in LEFT_OUT}
+        write_sealed(file, json.dumps(record, allow_nan=False).encode())
+        return record

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 import time
 from dataclasses import asdict, dataclass
@@ -25,7 +24,7 @@ from ..checkpoints import own
 from ..checkpoints.described import FILE
 from ..devices import device_of
 from ..errors import InputError, SamplingError
-from ..files import check_writable, write_text
+from ..files import check_writable, whole, write_text
 from ..manifest import source
 from ..progress import Progress, silent
 from .data import DATA
@@ -199,12 +198,8 @@ def _keep(
     path: Path, recipe: Recipe, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, state: State
 ) -> None:
     """Write the state, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole(path) as temporary:
         save_file(_named(network, average, optimiser), temporary, _told(recipe, state))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _restored(

@@ -17,7 +17,7 @@ from samplerproof.theory.exponential import one_node
 from samplerproof.theory.method import named
 from samplerproof.theory.methods import find
 from samplerproof.theory.notation import moments
-from samplerproof.theory.phi import phi
+from samplerproof.theory.phi import arc, phi
 
 EPS = 2.0**-52
 BITS = 100
@@ -55,6 +55,14 @@ def phi_ball(k: int, z: arb) -> arb:
         return (z.exp() - sum((z**j / arb.fac_ui(j) for j in range(k)), start=arb(0))) / z**k
 
 
+def arc_ball(z: arb) -> arb:
+    """(z - arctan z)/z^3; the bits that it loses for a small z are added first."""
+    if z == 0:
+        return arb(1) / 3
+    with ctx.workprec(BITS + 40 + 3 * max(0, 2 - frexp(float(z))[1])):
+        return (z - z.atan()) / z**3
+
+
 def ball(expression: sp.Expr, names: Names) -> arb:
     """An enclosure of an expression at floats, which are taken as the exact numbers they are."""
     if isinstance(expression, sp.Symbol):
@@ -65,6 +73,9 @@ def ball(expression: sp.Expr, names: Names) -> arb:
         with ctx.workprec(4 * BITS):  # its ball must survive the cancellation in phi
             z = ball(expression.args[1], names)
         return phi_ball(int(expression.args[0]), z)
+    if isinstance(expression, arc):
+        with ctx.workprec(4 * BITS):
+            return arc_ball(ball(expression.args[0], names))
     parts = [ball(a, names) for a in expression.args]
     if isinstance(expression, sp.Add):
         return sum(parts, start=arb(0))
@@ -105,6 +116,9 @@ def random_arguments(arguments: Sequence[str], chance: random.Random, with_noise
     elif not with_noise:
         for signed in {"h", "b", "damped", *(m.name for m in moments)} & set(names):
             names[signed] *= chance.choice([-1, 1])
+    if "next_rho" in names:  # a step goes to less noise
+        names["next_rho"] = names["rho"] * chance.random()
+        names["h"] = names["next_rho"] - names["rho"]
     return names | ({"kappa": float(chance.choice([-1, 0, 1]))} if "kappa" in arguments else {})
 
 

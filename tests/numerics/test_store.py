@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import sqlite3
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def test_an_estimate_is_kept_with_its_interval_and_floor(tmp_path: Path) -> None
 
 
 def test_a_file_of_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
-    """Assert that its records stay, and that it takes intervals from then on."""
+    """Assert that it takes intervals from then on; its records stay in it, and without a checksum are not served."""
     connection = sqlite3.connect(tmp_path / FILE)
     connection.execute(
         "CREATE TABLE records (key TEXT PRIMARY KEY, spec TEXT NOT NULL, nfe INTEGER NOT NULL, value REAL) "
@@ -124,6 +125,107 @@ def test_a_file_of_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
     connection.close()
     for _ in range(2):
         with opened(tmp_path) as store:
-            assert store.get(SPEC) == Value(8, 0.5)
+            assert store.get(SPEC) is None
             store.put([({"other": 1}, Value(8, 0.1, 0.0, 0.2, 0.3))])
             assert store.get({"other": 1}) == Value(8, 0.1, 0.0, 0.2, 0.3)
+    connection = sqlite3.connect(tmp_path / FILE)
+    assert connection.execute("SELECT value FROM records ORDER BY value").fetchall() == [(0.1,), (0.5,)]
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "value = 13.35",
+        "value = -1.0",
+        "value = 'text'",
+        "value = 9e999",
+        "value = x'00ff'",
+        "value = NULL",
+        "nfe = 'x'",
+        "nfe = -8",
+        "low = 0.0",
+        "error = 0.1",
+        "reason = 'none'",
+        "spec = '{}'",
+        "checksum = NULL",
+        "checksum = x'80'",
+    ],
+)
+def test_a_record_that_was_changed_is_not_served(tmp_path: Path, column: str) -> None:
+    """Assert it of every column, whatever lies there now; and that what is computed again takes its place."""
+    with opened(tmp_path) as store:
+        store.put([(SPEC, Value(8, 3.34)), ({"other": 1}, Value(8, 3.34))])
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute(f"UPDATE records SET {column} WHERE key = ?", (key(SPEC),))
+    connection.commit()
+    connection.close()
+    with opened(tmp_path) as store:
+        assert store.get(SPEC) is None
+        assert store.get({"other": 1}) == Value(8, 3.34)
+        assert store.damaged == {key(SPEC)}
+        store.put([(SPEC, Value(8, 3.34))])
+    with opened(tmp_path) as store:
+        assert store.get(SPEC) == Value(8, 3.34)
+        assert store.damaged == set()
+
+
+def test_a_flipped_bit_is_never_a_wrong_value(tmp_path: Path) -> None:
+    """Assert of 300 flips that every value is the one that was put, or missing, or the file is refused in a line."""
+    whole = {f"run {n}": Value(n, n / 7, 0.0, n / 3, 0.1, 1e-9, "none" if n % 2 else None) for n in range(40)}
+    with opened(tmp_path) as store:
+        store.put([({"run": name}, value) for name, value in whole.items()])
+    file, chance = tmp_path / FILE, random.Random(0)
+    content, missed, refused = file.read_bytes(), 0, []
+    for _ in range(300):
+        flipped = bytearray(content)
+        flipped[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        file.write_bytes(flipped)
+        try:
+            with opened(tmp_path) as store:
+                found = [store.get({"run": name}) for name in whole]
+                assert all(value in (None, right) for value, right in zip(found, whole.values(), strict=True))
+                missed += None in found
+        except InputError as fault:
+            refused.append(str(fault))
+    assert len(refused) > 10
+    assert not any("\n" in line or len(line) > 500 for line in refused)
+    assert missed > 100  # the values and texts are most of the file
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (sqlite3.SQLITE_FULL, "free space"),
+        (sqlite3.SQLITE_IOERR_WRITE, "free space"),
+        (sqlite3.SQLITE_READONLY, "can be written"),
+        (sqlite3.SQLITE_CANTOPEN, "can be written"),
+        (sqlite3.SQLITE_BUSY, "run again"),
+        (sqlite3.SQLITE_CORRUPT, "move it away"),
+    ],
+)
+def test_what_stands_in_the_way_is_what_is_said(tmp_path: Path, code: int, said: str) -> None:
+    """Assert that only a file that is damaged is to be moved away."""
+    failure = sqlite3.OperationalError("it failed")
+    failure.sqlite_errorcode = code
+    with pytest.raises(InputError, match=said) as fault, opened(tmp_path):
+        raise failure
+    assert ("move it away" in str(fault.value)) == (code == sqlite3.SQLITE_CORRUPT)
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    """Assert that what was put before stays, and that the line says what to do."""
+    with opened(tmp_path) as store:
+        store.put([(SPEC, Value(8, 1.0))])
+
+    def fill() -> None:
+        with opened(tmp_path) as store:
+            pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+            store._connection.execute(f"PRAGMA max_page_count = {pages}")
+            store.put([({"run": n}, Value(n, 1.0)) for n in range(1000)])
+
+    with pytest.raises(InputError, match=r"database or disk is full.*free space"):
+        fill()
+    with opened(tmp_path) as store:
+        assert store.get(SPEC) == Value(8, 1.0)
+        assert store.get({"run": 0}) is None

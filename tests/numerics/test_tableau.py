@@ -48,13 +48,20 @@ def phi_oracle(k: int, z: mp.mpf) -> mp.mpf:
         return +value
 
 
+def arc_oracle(z: mp.mpf) -> mp.mpf:
+    with mp.extradps(60):
+        return +((z - mp.atan(z)) / z**3)
+
+
 @cache
 def terms_of(expression: sp.Expr) -> list[tuple[list[str], Callable[..., mp.mpf]]]:
     """The terms of a sum as functions of the symbols named."""
     found = []
     for term in sp.Add.make_args(sp.expand(expression)):
         symbols = sorted(term.free_symbols, key=str)
-        found.append(([s.name for s in symbols], sp.lambdify(symbols, term, [{"phi": phi_oracle}, "mpmath"])))
+        found.append(
+            ([s.name for s in symbols], sp.lambdify(symbols, term, [{"phi": phi_oracle, "arc": arc_oracle}, "mpmath"]))
+        )
     return found
 
 
@@ -96,6 +103,7 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
         names = {"h": h, "a1": (mp.mpf(g.points[n - 1].alpha) / mp.mpf(g.points[n].alpha)) ** 2}
         names |= {f"r{k}": (clock[n + 1 - k] - clock[n - k]) / h for k in range(1, n + 1)}
         names["shrink"] = mp.mpf(g.points[n - 1].alpha) / mp.mpf(g.points[n + 1].alpha)
+        names |= {"rho": mp.mpf(float(g.columns.rho[n])), "next_rho": mp.mpf(float(g.columns.rho[n + 1]))}
         names["fade"] = mp.mpf(g.points[n].alpha) / mp.mpf(g.points[n + 1].alpha)
         names |= {k: mp.mpf(v.numerator) / v.denominator for k, v in resolve(tableau.method).numbers.items()}
         if "churn" in names:

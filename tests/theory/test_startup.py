@@ -15,7 +15,7 @@ from samplerproof.theory.emit.defects import entries, nested, predictable
 from samplerproof.theory.exponential import exact as exact_rule
 from samplerproof.theory.method import NOW, Method, Row, past
 from samplerproof.theory.methods import METHODS
-from samplerproof.theory.notation import a1, h, r
+from samplerproof.theory.notation import a1, h, next_rho, r, rho
 from samplerproof.theory.order import prove_order
 from samplerproof.theory.startup import length, startup, taken
 from samplerproof.theory.trees import Tree
@@ -63,7 +63,13 @@ def leading(method: Method) -> Any:
 
 @cache
 def weight(expression: sp.Expr) -> Any:
-    return sp.lambdify(h, sp.sympify(expression).subs({**dict.fromkeys(r, 1), a1: 1}).rewrite(sp.exp), modules="mpmath")
+    """A weight by the step and by the clock at its start, which is rho where a weight depends on that."""
+    equal = sp.sympify(expression).subs({**dict.fromkeys(r, 1), a1: 1, next_rho: rho + h})
+    return sp.lambdify((h, rho), equal.rewrite(sp.exp), modules=[{"arc": arc}, "mpmath"])
+
+
+def arc(z: Any) -> Any:
+    return (z - mp.atan(z)) / z**3
 
 
 def run(method: Method, steps: int) -> Any:
@@ -78,7 +84,8 @@ def run(method: Method, steps: int) -> Any:
             end = start + (n + (row.to if isinstance(row.to, int) else mp.mpf(row.to.p) / row.to.q)) * STEP
             at = [stages[node.stage - 1] if node.stage else outputs[n - node.back] for node in row.nodes]
             moved = z + sum(
-                weight(w)(STEP) * mp.exp(kappa * (end - u)) * value for w, (u, value) in zip(weights, at, strict=True)
+                weight(w)(STEP, start + n * STEP) * mp.exp(kappa * (end - u)) * value
+                for w, (u, value) in zip(weights, at, strict=True)
             )
             stages.append((end, g(moved, end)))
         outputs.append(stages[-1] if step.rows[-1].evaluated else stages[-2])

@@ -7,7 +7,7 @@ import sympy as sp
 from ..exponential import exact, weights
 from ..frames import VARIANCE
 from ..methods import find
-from ..notation import a1, alpha, h, r, score, x
+from ..notation import a1, alpha, h, next_rho, r, rho, score, x
 from .core import Claim, Proof, claim
 
 # a_t = (alpha_t/alpha_{t-1})^2 for the step taken, from t to t-1; b_t = 1 - a_t.
@@ -70,4 +70,36 @@ def li_accelerated() -> Proof:
     )
 
 
-CLAIMS: tuple[Claim, ...] = (li_clock, li_ddim, li_accelerated)
+def abar(place: sp.Expr) -> sp.Expr:
+    """alpha^2 on a variance-preserving schedule, where rho = sigma/alpha is at a place."""
+    return 1 / (1 + place**2)
+
+
+@claim(
+    "li-code-published",
+    "What the authors' code runs as the accelerated ODE, in x/alpha a step (rho' - rho) eps_n + K (eps_{n-1} - eps_n)/"
+    "(abar_n - abar_{n-1}) with K = abar_n rho' + arcsin alpha' - abar_n rho - arcsin alpha, integrates in rho the line "
+    "in abar = alpha^2 through the last two noise predictions. It is not deis-rhoab1, whose line is one in rho, and "
+    "other than li-accelerated-ode it evaluates once a step.",
+    "li2024accelerating",
+)
+def li_code() -> Proof:
+    before, end = sp.symbols("before end", positive=True)
+    method = find("li-code-accelerated-ode")
+    (now, past), run = method.weights[0], {r[0]: (rho - before) / h}
+    integral = (past * (abar(before) - abar(rho))).subs(run).subs(next_rho, rho + h)  # of abar - abar_n
+    alpha_end = sp.sqrt(abar(end))
+    arcsin_slope = sp.diff(alpha_end, end) / (end * alpha_end)  # d arcsin(alpha) = d alpha/sigma
+    return Proof(
+        zero=(
+            now + past - h,
+            integral.subs(h, 0),
+            sp.diff(integral, h) - (abar(rho + h) - abar(rho)),
+            # K vanishes at the start of the step as well, and its slope is the integrand's, the other way round
+            abar(rho) + arcsin_slope + (abar(end) - abar(rho)),
+        ),
+        nonzero=(past - find("deis-rhoab1").weights[0][1], sp.Integer(find("li-accelerated-ode").nfe_per_step - 1)),
+    )
+
+
+CLAIMS: tuple[Claim, ...] = (li_clock, li_ddim, li_accelerated, li_code)

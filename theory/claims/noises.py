@@ -9,6 +9,7 @@ from ..methods.stochastic import (
     EDM_CHURN,
     LI_ACCELERATED_SDE,
     LI_ACCELERATED_SDE_README,
+    LI_CODE_ACCELERATED_SDE,
     LI_DDPM,
     SDE_DPM_SOLVER_PP_2S,
     SEEDS_2,
@@ -122,6 +123,25 @@ def churn_noise() -> Proof:
     )
 
 
+CLEAN = {next_alpha: alpha / sp.sqrt(a_t), sp.exp(-2 * h): (a_t - alpha**2) / (1 - alpha**2)}
+PRESERVING = {
+    eps: -sp.sqrt(1 - alpha**2) * score,
+    x0: (x + (1 - alpha**2) * score) / alpha,
+    sigma: sp.sqrt(1 - alpha**2),
+}
+
+
+def on_chain(expression: sp.Expr) -> sp.Expr:
+    """An expression in h on Li et al.'s chain, by a and alpha."""
+    return sp.expand(expression).subs(CLEAN).subs(PRESERVING)
+
+
+def squares(sampler: Sampler, row: int, scale: sp.Expr) -> list[sp.Expr]:
+    """Variances on that chain that a row takes from each noise, in x."""
+    found = [(a.value**2 * scale**2).subs(FADE, alpha / next_alpha).rewrite(sp.exp) for a in sampler.amplitudes(row)]
+    return [on_chain(in_h(v)) for v in found]
+
+
 @claim(
     "li-sde-published",
     "Li et al.'s DDPM update (x + (1 - a) s + sqrt(1 - a) z)/sqrt(a) holds alpha times the score over the step in "
@@ -131,23 +151,6 @@ def churn_noise() -> Proof:
     "li2024accelerating",
 )
 def li_sde() -> Proof:
-    clean = {next_alpha: alpha / sp.sqrt(a_t), sp.exp(-2 * h): (a_t - alpha**2) / (1 - alpha**2)}
-    preserving = {
-        eps: -sp.sqrt(1 - alpha**2) * score,
-        x0: (x + (1 - alpha**2) * score) / alpha,
-        sigma: sp.sqrt(1 - alpha**2),
-    }
-
-    def on_chain(expression: sp.Expr) -> sp.Expr:
-        return sp.expand(expression).subs(clean).subs(preserving)
-
-    def squares(sampler: Sampler, row: int, scale: sp.Expr) -> list[sp.Expr]:
-        """Variances that a row takes from each noise, in x."""
-        found = [
-            (a.value**2 * scale**2).subs(FADE, alpha / next_alpha).rewrite(sp.exp) for a in sampler.amplitudes(row)
-        ]
-        return [on_chain(in_h(v)) for v in found]
-
     mean, variance = map(on_chain, one_step(LI_DDPM))
     (before,), (first, second) = (squares(LI_ACCELERATED_SDE, i, s) for i, s in enumerate((sigma, next_sigma)))
     readme = squares(LI_ACCELERATED_SDE_README, 1, next_sigma)
@@ -164,4 +167,29 @@ def li_sde() -> Proof:
     )
 
 
-CLAIMS: tuple[Claim, ...] = (noise_audit, dpmpp_sde_noise, churn_noise, li_sde)
+@claim(
+    "li-sde-coded",
+    "The authors' code for CIFAR takes the first noise times sqrt(a), x + sqrt(a (1 - a)/2) z, and the last one outside "
+    "1/sqrt(a): at the end of the step its noises have the variances (1 - a)/2 and (1 - a)/2, those of their README "
+    "(1 - a)/(2 a) and (1 - a)/2, those of the recalled formula (1 - a)/(2 a) and (1 - a)/(2 a).",
+    "li2024accelerating",
+)
+def li_sde_coded() -> Proof:
+    (before,) = squares(LI_CODE_ACCELERATED_SDE, 0, sigma)
+    coded, readme, recalled = (
+        squares(sampler, 1, next_sigma)
+        for sampler in (LI_CODE_ACCELERATED_SDE, LI_ACCELERATED_SDE_README, LI_ACCELERATED_SDE)
+    )
+    half = (1 - a_t) / 2
+    return Proof(
+        zero=(
+            before - a_t * half,
+            *(coded[0] - half, coded[1] - half, readme[0] - half / a_t, readme[1] - half),
+            *(recalled[0] - half / a_t, recalled[1] - half / a_t),
+            LI_CODE_ACCELERATED_SDE.applied[1][0] - LI_ACCELERATED_SDE.applied[1][0],
+        ),
+        nonzero=(coded[0] - readme[0],),
+    )
+
+
+CLAIMS: tuple[Claim, ...] = (noise_audit, dpmpp_sde_noise, churn_noise, li_sde, li_sde_coded)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import sympy as sp
 
+from ..methods import find
 from ..methods.stochastic import (
     DDIM_ETA,
     DDPM,
     DDPM_LARGE,
     SA_SOLVER_1,
+    SA_SOLVER_2,
+    SA_SOLVER_2_FEW_STEPS,
+    SA_SOLVER_P1C1,
+    SA_SOLVER_P1C1_FEW_STEPS,
+    SA_SOLVER_P2C1,
+    SA_SOLVER_P2C1_FEW_STEPS,
+    SA_SOLVER_P2C2_FEW_STEPS,
     SDE_DPM_SOLVER_1,
 )
 from ..notation import (
@@ -21,6 +29,7 @@ from ..notation import (
     h,
     next_alpha,
     next_sigma,
+    r,
     rho,
     sigma,
     tau,
@@ -146,6 +155,44 @@ def seeds_1() -> Proof:
     return Proof(zero=difference((ours[0], ours[1]), published), nonzero=(ours[0] - one_step(DDPM)[0],))
 
 
+@claim(
+    "sa-solver-few-steps",
+    "The mode few_steps of SA-Solver's authors adds alpha' (1 + tau^2) (h^2/2 - (k h - 1 + e^{-k h})/k^2) (D_n - "
+    "D_{n-1})/h_0, k = 1 + tau^2, to the predictor of two outputs, and the same with the predicted output, D_n and "
+    "h_0 = h to the corrector of two: the slope of the line then has the weight alpha' (1 + tau^2) h^2/2. At tau = 0 "
+    "these are UniPC's rows with B(h) = h.",
+    "xue2023sasolver",
+)
+def sa_solver_few_steps() -> Proof:
+    rate = 1 + tau**2
+    added = rate * (h**2 / 2 - (rate * h - 1 + sp.exp(-rate * h)) / rate**2)
+    moved = [
+        (SA_SOLVER_2_FEW_STEPS, SA_SOLVER_2, 0, added / (r[0] * h)),
+        (SA_SOLVER_P2C1_FEW_STEPS, SA_SOLVER_P2C1, 0, added / (r[0] * h)),
+        (SA_SOLVER_P2C1_FEW_STEPS, SA_SOLVER_P2C1, 1, -added / h),
+        (SA_SOLVER_P1C1_FEW_STEPS, SA_SOLVER_P1C1, 1, -added / h),
+    ]
+    slopes = [(SA_SOLVER_P2C1_FEW_STEPS.applied[row][1], row) for row in (0, 1)]  # of -D_{n-1}, and of D at the end
+    still = [(SA_SOLVER_P1C1_FEW_STEPS, "unipc-1-bh1"), (SA_SOLVER_P2C2_FEW_STEPS, "unipc-2-bh1")]
+    return Proof(
+        zero=(
+            *(
+                ours.applied[row][j] - theirs.applied[row][j] - sign * change
+                for ours, theirs, row, change in moved
+                for j, sign in ((0, 1), (1, -1))
+            ),
+            *(w - (-rate * h / (2 * r[0]) if row == 0 else rate * h / 2) for w, row in slopes),
+            *(
+                a.subs(tau, 0) - b
+                for ours, name in still
+                for line, other in zip(ours.applied, find(name).weights, strict=True)
+                for a, b in zip(line, other, strict=True)
+            ),
+        ),
+        nonzero=(added,),
+    )
+
+
 def of_eps(mean: sp.Expr) -> sp.Expr:
     return sp.diff(mean, eps)
 
@@ -246,6 +293,7 @@ CLAIMS: tuple[Claim, ...] = (
     ddpm_names,
     ddpm_variances,
     seeds_1,
+    sa_solver_few_steps,
     ddim_eta,
     ddim_eta_strength,
     ddim_marginals,

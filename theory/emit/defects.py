@@ -6,7 +6,7 @@ import sympy as sp
 
 from ..method import Method
 from ..methods import METHODS
-from ..notation import ALPHA_TAYLOR, MIDDLE
+from ..notation import ALPHA_TAYLOR, MIDDLE, rho
 from ..notation import r as ratios
 from ..order import OrderProof, equal_steps_proof, predictor, prove_order
 from ..startup import length, startup
@@ -16,6 +16,7 @@ from .text import header, identifier, lines
 
 # Smooth grids: r_k = 1 + k e_1 h + O(h^2), with e_1 = -u''/u'^2 and u as a function of the fraction of the way.
 BEND = sp.Symbol("e1", real=True)
+COLUMNS = (BEND, ALPHA_TAYLOR[0], rho)  # numbers that change along the way
 SMOOTH = {ratio: k * BEND for k, ratio in enumerate(ratios, start=1)}
 
 
@@ -37,7 +38,7 @@ def render_defects() -> str:
     table = f"\n\nDEFECTS: dict[str, Callable[..., Terms]] = {{\n{table}}}\n"
     needed = {name: arguments(method) for name, method, _ in found}
     rows = "".join(f'    "{name}": {names},\n' for name, names in needed.items() if names)
-    also = "\n# What they need: parameters, e1 = (r_1 - 1)/h, l1 = d log alpha/du.\n"
+    also = "\n# What they need: parameters, e1 = (r_1 - 1)/h, l1 = d log alpha/du, rho.\n"
     return head + functions + table + also + f"ARGUMENTS: dict[str, tuple[str, ...]] = {{\n{rows}}}\n"
 
 
@@ -79,7 +80,7 @@ def coefficients(method: Method) -> list[tuple[sp.Expr, Tree]]:
 def arguments(method: Method) -> tuple[str, ...]:
     """What the defects depend on."""
     free = set().union(*(c.free_symbols for c, _ in coefficients(method)))
-    known = (*(p.symbol for p in method.parameters), BEND, ALPHA_TAYLOR[0])
+    known = (*(p.symbol for p in method.parameters), *COLUMNS)
     if free - set(known):
         raise ValueError(f"{method.name}: defects: depend on {sorted(map(str, free - set(known)))}")
     return tuple(symbol.name for symbol in known if symbol in free)
@@ -94,9 +95,7 @@ def defect_function(name: str, method: Method, factor: sp.Expr) -> str:
         for c, tree in coefficients(method)
         if c != 0
     ]
-    given = ", ".join(
-        f"{a}: {'Tensor' if a in (BEND.name, ALPHA_TAYLOR[0].name) else 'float'}" for a in arguments(method)
-    )
+    given = ", ".join(f"{a}: {'Tensor' if a in map(str, COLUMNS) else 'float'}" for a in arguments(method))
     return f"def {identifier(name)}({given}) -> Terms:\n" + lines(doc, "return (", *terms, ")")
 
 

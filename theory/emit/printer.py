@@ -11,10 +11,11 @@ from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.numbers import Half, NegativeOne, One, Pi, Zero
 from sympy.printing.str import StrPrinter
 
-from ..phi import phi
+from ..phi import arc, phi
 
 FUNCTIONS = {
     phi: "phi",
+    arc: "arc",
     expm1: "expm1",
     log1p: "log1p",
     sp.exp: "exp",
@@ -50,7 +51,7 @@ class TorchPrinter(StrPrinter):  # type: ignore[misc]
     def _print_Function(self, expr: sp.Function) -> str:
         return f"{FUNCTIONS[expr.func]}({self.stringify(expr.args, ', ')})"
 
-    _print_phi = _print_expm1 = _print_log1p = _print_exp = _print_log = _print_Function
+    _print_phi = _print_arc = _print_expm1 = _print_log1p = _print_exp = _print_log = _print_Function
     _print_sin = _print_cos = _print_atan2 = _print_Function
 
     def _print_Min(self, expr: sp.Min) -> str:

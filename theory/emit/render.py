@@ -108,7 +108,7 @@ def render_weights() -> str:
     head = header(
         "theory/methods/", "Weights W_j of every row, from the step h in the frame's clock and the step ratios."
     )
-    head += "from torch import Tensor, sqrt\n\nfrom ..phi import phi\n\n\n"
+    head += "from torch import Tensor, sqrt\n\nfrom ..arc import arc\nfrom ..phi import phi\n\n\n"
     one = "def one_node(h: Tensor, kappa: Tensor) -> tuple[Tensor, ...]:\n" + lines(
         '"""The one-node rule of a frame whose weight is c e^(kappa u)."""', f"return ({to_torch(one_node(kappa))},)"
     )

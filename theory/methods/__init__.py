@@ -18,7 +18,7 @@ from .adams import (
 )
 from .classical import DDIM, EDM_HEUN, FLOW_EULER
 from .deis import DEIS_RHOAB1, DEIS_RHOAB2, DEIS_RHOAB3, DEIS_TAB1, DEIS_TAB2, DEIS_TAB3
-from .li import LI_ACCELERATED_ODE, LI_DDIM
+from .li import LI_ACCELERATED_ODE, LI_CODE_ACCELERATED_ODE, LI_DDIM
 from .pndm import IPNDM_2, IPNDM_3, IPNDM_4, PLMS, PLMS_3, PNDM, PNDM_START, S_PNDM
 from .runge_kutta import DEIS_RHO_KUTTA3, DEIS_RHO_RK4, FLOW_HEUN, FLOW_MIDPOINT
 from .singlestep import (
@@ -104,6 +104,7 @@ METHODS: tuple[Method, ...] = (
     LAMBDA_DDIM,
     LI_DDIM,
     LI_ACCELERATED_ODE,
+    LI_CODE_ACCELERATED_ODE,
     FLOW_EULER,
     FLOW_HEUN,
     FLOW_MIDPOINT,

@@ -13,6 +13,7 @@ from ..notation import FADE, KICK, c2, churn, eta, h, tau
 from ..phi import phi
 from ..stochastic import NO_NOISE, Noise, Sampler
 from .adams import published_3m
+from .unipc import middle_bh1
 
 HALF, THIRD = sp.Rational(1, 2), sp.Rational(1, 3)
 INSIDE = sp.Interval.open(0, 1)
@@ -175,9 +176,44 @@ def corrected(p: int, s: int, order: int, flow: int, start: Sampler | None) -> S
 
 
 SA_SOLVER_P1C1 = corrected(1, 1, 2, 2, None)
-SA_SOLVER_P2C1 = replace(corrected(2, 1, 2, 2, SA_SOLVER_P1C1), aliases=("diffusers:SASolverScheduler",))
+SA_SOLVER_P2C1 = corrected(2, 1, 2, 2, SA_SOLVER_P1C1)
 SA_SOLVER_P2C2 = corrected(2, 2, 2, 3, SA_SOLVER_P1C1)
 SA_SOLVER_P3C3 = corrected(3, 3, 2, 4, SA_SOLVER_P2C2)
+
+# The mode `few_steps` of its authors, which they recommend, and diffusers: a line through two outputs is rescaled as
+# UniPC's is with B(h) = h, its slope taken as if at the middle of the step; a parabola is integrated exactly.
+_READ = "published; read in the code of SA-Solver (its mode few_steps) and of diffusers"
+
+
+def few_steps(exactly: Sampler, start: Sampler | None, lines: str, aliases: tuple[str, ...] = ()) -> Sampler:
+    """The sampler with its lines, which are its rows of two nodes, rescaled.  lines: which these are."""
+    rows = tuple(replace(row, rule=middle_bh1) if len(row.nodes) == 2 else row for row in exactly.rows)
+    return replace(
+        exactly,
+        name=f"{exactly.name}-few-steps",
+        rows=rows,
+        summary=f"As {exactly.name}, rescaled as its authors recommend for few steps: {lines} has its slope at the "
+        "middle of the step.",
+        aliases=aliases,
+        start=start,
+        provenance=_READ,
+    )
+
+
+SA_SOLVER_2_FEW_STEPS = few_steps(SA_SOLVER_2, SA_SOLVER_1, "the line")
+SA_SOLVER_P1C1_FEW_STEPS = few_steps(SA_SOLVER_P1C1, None, "the corrector's line")
+SA_SOLVER_P2C1_FEW_STEPS = few_steps(
+    *(SA_SOLVER_P2C1, SA_SOLVER_P1C1_FEW_STEPS, "every line"),
+    aliases=("diffusers:SASolverScheduler",),
+)
+SA_SOLVER_P2C2_FEW_STEPS = few_steps(SA_SOLVER_P2C2, SA_SOLVER_P1C1_FEW_STEPS, "the predictor's line")
+SA_SOLVER_P3C2_FEW_STEPS = replace(
+    corrected(3, 2, 2, 3, SA_SOLVER_P2C2_FEW_STEPS),
+    name="sa-solver-p3c2-few-steps",
+    summary="SA-Solver's 3-step predictor and 2-step corrector, started as its authors recommend for few steps.",
+    provenance=_READ,
+)
+SA_SOLVER_P3C3_FEW_STEPS = few_steps(SA_SOLVER_P3C3, SA_SOLVER_P2C2_FEW_STEPS, "a line of its start")
 
 # --- stages inside the step
 
@@ -308,6 +344,14 @@ LI_ACCELERATED_SDE_README = replace(
     provenance="published; read in the authors' README",
 )
 
+LI_CODE_ACCELERATED_SDE = replace(
+    LI_ACCELERATED_SDE_README,
+    name="li-code-accelerated-sde",
+    noises=(Noise(FADE**2 * _decayed / 2), Noise(FADE**2 * h * phi(1, 2 * h))),
+    summary="What the authors' code for CIFAR runs: the first noise times sqrt(a), the last one outside 1/sqrt(a).",
+    provenance="published; read in the authors' code for CIFAR",
+)
+
 SAMPLERS: tuple[Sampler, ...] = (
     DDPM,
     DDPM_LARGE,
@@ -325,10 +369,17 @@ SAMPLERS: tuple[Sampler, ...] = (
     SA_SOLVER_P2C1,
     SA_SOLVER_P2C2,
     SA_SOLVER_P3C3,
+    SA_SOLVER_2_FEW_STEPS,
+    SA_SOLVER_P1C1_FEW_STEPS,
+    SA_SOLVER_P2C1_FEW_STEPS,
+    SA_SOLVER_P2C2_FEW_STEPS,
+    SA_SOLVER_P3C2_FEW_STEPS,
+    SA_SOLVER_P3C3_FEW_STEPS,
     SEEDS_2,
     SEEDS_3,
     EDM_CHURN,
     LI_DDPM,
     LI_ACCELERATED_SDE,
     LI_ACCELERATED_SDE_README,
+    LI_CODE_ACCELERATED_SDE,
 )

@@ -24,6 +24,7 @@ from samplerproof.numerics.checkpoints.levels import alpha_bar, understood
 from samplerproof.numerics.checkpoints.load import load
 from samplerproof.numerics.checkpoints.of_diffusers import load_diffusers
 from samplerproof.numerics.checkpoints.times import Waves
+from samplerproof.numerics.consent import Consent
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import Columns, Grid, grid
 from samplerproof.numerics.points import Point
@@ -217,9 +218,9 @@ def test_a_fitted_network_is_looked_over():
             check(replace(checkpoint, gives=lie))
 
 
-def refused(folder, *said, **options):
+def refused(folder, *said, **allowed):
     with pytest.raises(InputError) as fault:
-        load(folder, **options)
+        load(folder, Consent(**allowed))
     message = str(fault.value)
     assert "\n" not in message
     for words in said:
@@ -389,9 +390,9 @@ def test_a_pickle_is_refused_unless_allowed(fitted):
     load(fitted)
     (fitted / "unet" / WEIGHTS).unlink()
     refused(fitted, "--allow-pickle")
-    refused(fitted, "weights", allow_pickle=True)
+    refused(fitted, "weights", pickle=True)
     torch.save(tensors, pickle)
-    load(fitted, allow_pickle=True)
+    load(fitted, Consent(pickle=True))
 
 
 def test_without_the_library(monkeypatch):
@@ -401,7 +402,7 @@ def test_without_the_library(monkeypatch):
 
 
 def test_the_hub_without_a_network_is_one_line():
-    program = "import sys\nfrom samplerproof.numerics.checkpoints.load import load\nload('owner/name')"
+    program = "from samplerproof.numerics.checkpoints.load import Consent, load\nload('owner/name', Consent(hub=True))"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
     last = done.stderr.strip().splitlines()[-1]
@@ -426,16 +427,19 @@ def test_of_a_repository_only_what_is_needed_is_fetched(fitted, tmp_path, monkey
     (fitted / "vae").mkdir()
     (fitted / "vae" / WEIGHTS).write_bytes(b"large")
     x, at = noises((1, 8, 8)), Point(0.6, 0.8)
-    assert torch.equal(load("owner/name").denoiser()(x, at, "data"), load(fitted).denoiser()(x, at, "data"))
+    assert torch.equal(
+        load("owner/name", Consent(hub=True)).denoiser()(x, at, "data"), load(fitted).denoiser()(x, at, "data")
+    )
     assert len(asked) == 1
     assert not (tmp_path / "cache" / "vae").exists()
     shutil.rmtree(tmp_path / "cache")
     (fitted / "unet" / WEIGHTS).rename(fitted / "unet" / WEIGHTS.replace(".saf", ".fp16.saf"))
-    load("owner/name")
+    load("owner/name", Consent(hub=True))
     assert len(asked) == 3
     shutil.rmtree(tmp_path / "cache")
     (fitted / "unet" / WEIGHTS.replace(".saf", ".fp16.saf")).rename(fitted / "unet" / "diffusion_pytorch_model.bin")
-    refused("owner/name", "--allow-pickle")
+    refused("owner/name", "--hub")
+    refused("owner/name", "--allow-pickle", hub=True)
     assert not any(pattern.endswith(".bin") for patterns in asked for pattern in patterns)
     assert not hub.is_name("../net") | hub.is_name("name") | hub.is_name("a/b/c")
 

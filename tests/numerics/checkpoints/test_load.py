@@ -14,10 +14,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from samplerproof.numerics.checkpoints import plain
 from samplerproof.numerics.checkpoints.checkpoint import unit_point
 from samplerproof.numerics.checkpoints.checks import check
 from samplerproof.numerics.checkpoints.clocks import discrete, linear_betas
 from samplerproof.numerics.checkpoints.load import KEPT, kept, load
+from samplerproof.numerics.consent import Consent
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.points import Point
@@ -27,6 +29,12 @@ from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.reference import reference_flow
 
 F64 = torch.float64
+
+
+@pytest.fixture(autouse=True)
+def not_in_another_process(monkeypatch):
+    """A module is made here without being looked over in a process of its own, which takes two seconds each."""
+    monkeypatch.setattr(plain, "look_over", lambda target: None)
 
 
 @pytest.fixture
@@ -56,9 +64,9 @@ def rewritten(folder, change=lambda tensors: None, **said):
     return folder
 
 
-def refused(given, *said, **options):
+def refused(given, *said, **allowed):
     with pytest.raises(InputError) as fault:
-        load(given, **options)
+        load(given, Consent(**allowed))
     message = str(fault.value)
     assert "\n" not in message
     for words in said:
@@ -189,7 +197,7 @@ def test_what_is_no_checkpoint(tmp_path, monkeypatch):
 @pytest.mark.parametrize("true", ["noise", "data", "v", "flow"])
 def test_a_lie_about_the_prediction_is_found_and_the_truth_named(true, tmp_path):
     """Assert that each kind passes as itself, and as none of the other three."""
-    checkpoint = load(networks.written(tmp_path / "net", true, true))
+    checkpoint = load(networks.written(tmp_path / "net", true, true), Consent(code=True))
     for lie in {"noise", "data", "v", "flow"} - {true}:
         with pytest.raises(InputError, match=f"prediction: got '{lie}'.*predicts '{true}'"):
             check(replace(checkpoint, gives=lie))
@@ -208,7 +216,7 @@ def test_a_lie_about_a_picture_network(name):
 def test_a_stranger_behind_the_contract_is_the_network_it_was_made_of(gives, tmp_path):
     """Assert that t is recovered from lambda, on points of another schedule, for every kind of prediction."""
     ours = load("rings").denoiser()
-    theirs = load(networks.written(tmp_path / "net", gives, gives)).denoiser()
+    theirs = load(networks.written(tmp_path / "net", gives, gives), Consent(code=True)).denoiser()
     x = torch.randn(6, 2, dtype=F64, generator=torch.Generator().manual_seed(1))
     for at in (Point(1.0, 20.0), Point(0.5, 0.5), Point(1.0, 0.05)):
         for prediction in ("data", "noise"):
@@ -237,17 +245,17 @@ STRANGERS = {
 @pytest.mark.parametrize("name", STRANGERS)
 def test_a_faulty_description_of_a_module_is_one_line(name, tmp_path):
     changes, said = STRANGERS[name]
-    refused(networks.written(tmp_path / "net", **changes), said)
+    refused(networks.written(tmp_path / "net", **changes), said, code=True)
 
 
 def test_a_pickle_is_refused_unless_allowed_and_then_read_as_weights_only(tmp_path):
     """Assert that nothing in a pickle runs: allowed, one that would run code is refused by torch itself."""
     folder = networks.written(tmp_path / "net", network={"module": "networks:noise", "weights": "model.pt"})
     torch.save({"size": torch.tensor(1.0)}, folder / "model.pt")
-    refused(folder, "--allow-pickle")
-    load(folder, allow_pickle=True)
+    refused(folder, "--allow-code", pickle=True)
+    load(folder, Consent(code=True))
     torch.save(torch.nn.Linear(1, 1), folder / "model.pt")
-    refused(folder, "weights", allow_pickle=True)
+    refused(folder, "weights", code=True)
 
 
 def test_levels_are_told_smoothly():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -148,13 +149,49 @@ def test_what_is_done_beside_the_work_is_said(name: str, said: tuple[str, ...]) 
 
 
 def test_what_it_starts_does_not_outlive_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process of its own and a thread that never ends."""
+    """Processes, in sessions of their own and without a parent, too; and a thread that never ends."""
     pids = tmp_path / "children"
     monkeypatch.setenv("HOSTILE_CHILDREN", str(pids))
     assert only("hostile:breeds").trace is not None
     started = [int(pid) for pid in pids.read_text(encoding="utf-8").split()]
-    assert started
+    assert len(started) >= 4
     assert not any(alive(pid) for pid in started)
+
+
+@pytest.mark.parametrize("name", ["kills_parent", pytest.param("stops_parent", marks=pytest.mark.slow)])
+def test_the_process_that_watches_may_be_ended(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert a line, and nothing left, when the target ends or stops its parent."""
+    pids = tmp_path / "children"
+    pids.touch()
+    monkeypatch.setenv("HOSTILE_CHILDREN", str(pids))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    outcome = only(f"hostile:{name}")
+    if name == "kills_parent":
+        assert outcome.failure == Failure("crash", "the process that watches it was ended by SIGKILL", None)
+    else:
+        assert outcome.trace is not None
+    assert not any(alive(int(pid)) for pid in pids.read_text(encoding="utf-8").split())
+    assert list(tmp_path.iterdir()) == [pids]
+
+
+def test_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that modules are found there, and do not stand in for what the child imports itself; that a target opens
+    files by relative path; and that what it deletes, changes and makes there is said.
+    """
+    (tmp_path / "mine.py").write_text("from hostile import tidies_up as sampler", encoding="utf-8")
+    (tmp_path / "json.py").write_text("1 / 0", encoding="utf-8")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "weights.txt").write_text("one", encoding="utf-8")
+    (tmp_path / "kept" / "changed.txt").write_text("one", encoding="utf-8")
+    (tmp_path / "notes.txt").write_text("dear diary", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    answer = probed("mine:sampler")
+    assert answer.outcomes[0].trace is not None
+    assert answer.around == (
+        "while it ran, 'notes.txt' in the folder it was started in was deleted",
+        "while it ran, 'kept/changed.txt' in the folder it was started in was changed",
+        "while it ran, 'written.txt' in the folder it was started in was made",
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,11 +223,3 @@ def test_a_target_that_cannot_be_built(
         assert outcome.failure is not None
         assert outcome.failure.kind == kind
         assert outcome.failure.message.startswith(message)
-
-
-def test_modules_of_the_current_folder_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And do not stand in for what the child imports itself."""
-    (tmp_path / "mine.py").write_text("def sampler(denoise, x, sigmas): return x", encoding="utf-8")
-    (tmp_path / "json.py").write_text("1 / 0", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    assert only("mine:sampler").trace is not None

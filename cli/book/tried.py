@@ -1,0 +1,22 @@
+"""Counts for the page "What was tried to break it": tests marked `tried`, cases and failures of each kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..markup import table
+
+FILE = "tried_counts.txt"  # the page, book/tried.md, includes it
+
+
+def counts(answer: dict[str, Any]) -> str:
+    """The table and its provenance.  answer: the record that `make tried` writes."""
+    kinds, manifest = answer["kinds"], answer["manifest"]
+    rows = [(entry["tried"], str(entry["tests"]), str(entry["cases"]), str(entry["failed"])) for entry in kinds]
+    cases, failed = (sum(entry[key] for entry in kinds) for key in ("cases", "failed"))
+    versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
+    made = (
+        f"{cases} cases in all, {failed} of the tests failed. Made in {manifest['seconds']:.0f} seconds at commit "
+        f"{manifest['commit'][:12]}, with {versions}."
+    )
+    return table(("what was tried", "tests", "cases", "tests that failed"), rows) + f"\n\n{made}\n"

@@ -1,0 +1,76 @@
+"""config.json and scheduler_config.json of others, checked before a class is made of them: words, sizes, no more."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..limits import NAME, said
+from ..reading import read_json
+
+WORDS = ("_class_name", "prediction_type", "beta_schedule", "time_embedding_type", "norm_type")
+# What a size of a network may be; a list of sizes is one for every level of it.
+SIZES: dict[str, tuple[int, int]] = {
+    "sample_size": (1, 4096),
+    "in_channels": (1, 4096),
+    "out_channels": (1, 4096),
+    "block_out_channels": (1, 16_384),
+    "layers_per_block": (1, 32),
+    "num_layers": (1, 256),
+    "transformer_layers_per_block": (1, 64),
+    "num_attention_heads": (1, 256),
+    "attention_head_dim": (1, 4096),
+    "norm_num_groups": (1, 1024),
+    "cross_attention_dim": (1, 32_768),
+    "num_class_embeds": (1, 1_000_000),
+    "num_embeds_ada_norm": (1, 1_000_000),
+    "patch_size": (1, 256),
+    "num_train_timesteps": (1, 100_000),
+}
+MOST = 1e6  # of any other number
+ENTRIES = 100_000  # of a list: trained_betas has one for every level
+LEVELS = 16  # of a network
+
+
+def configuration(path: Path, field: str) -> dict[str, Any]:
+    """The configuration in a file; InputError, naming the key, for a word or a number that no network has."""
+    data = read_json(path, field)
+    for key, value in data.items():
+        named = f"{field}: {key}"
+        if key in WORDS:
+            _check_word(named, value)
+        elif key in SIZES and value is not None:
+            _check_sizes(named, value, *SIZES[key])
+        else:
+            _check_other(named, value)
+    return data
+
+
+def _check_word(field: str, value: object) -> None:
+    if value is not None and (not isinstance(value, str) or len(value) > NAME):
+        raise InputError(field, value, f"a word of at most {NAME} characters")
+
+
+def _check_sizes(field: str, value: object, low: int, high: int) -> None:
+    entries = value if isinstance(value, list) else [value]
+    if not 0 < len(entries) <= LEVELS:
+        raise InputError(field, f"{len(entries)} entries", f"1 to {LEVELS} of them")
+    for entry in entries:
+        if isinstance(entry, list):
+            _check_sizes(field, entry, low, high)
+        elif isinstance(entry, bool) or not isinstance(entry, int) or not low <= entry <= high:
+            raise InputError(field, entry, f"whole, {said(low, high)}")
+
+
+def _check_other(field: str, value: object) -> None:
+    if isinstance(value, str) and len(value) > 10 * NAME:
+        raise InputError(field, value, f"a text of at most {10 * NAME} characters")
+    if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= MOST):
+        raise InputError(field, value, said(-MOST, MOST))
+    if isinstance(value, list | dict):
+        if len(value) > ENTRIES:
+            raise InputError(field, f"{len(value)} entries", f"at most {ENTRIES}")
+        for entry in value.values() if isinstance(value, dict) else value:
+            _check_other(field, entry)

@@ -1,0 +1,83 @@
+"""Plain containers that a stranger may have written, as the values of a type that they claim to be; nothing else."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union
+
+MANY = 1_000_000  # items of a tuple
+LONG = 10_000  # characters of a text
+Made = TypeVar("Made")
+
+
+def made(kind: type[Made], plain: Any, where: str = "it") -> Made:
+    """The value of a type: a dataclass, a named tuple, or what their fields are of.
+
+    Raises ValueError, in a line that says where, on anything that is not exactly of that type.
+    """
+    found: Made = _made(kind, plain, where)
+    return found
+
+
+def _made(kind: Any, plain: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (Union, UnionType):
+        return _any_of(arguments, plain, where)
+    if origin is tuple:
+        return _tuple(arguments, plain, where)
+    if origin is not None and issubclass(origin, Mapping):
+        return {
+            _made(arguments[0], key, where): _made(arguments[1], value, f"{where}[{str(key)[:20]!r}]")
+            for key, value in _of(dict, plain, where).items()
+        }
+    if is_dataclass(kind) or hasattr(kind, "_fields"):
+        return _fields(kind, plain, where)
+    if kind is float and type(plain) is int and abs(plain) < 2**53:
+        return float(plain)
+    found = _of(kind, plain, where)
+    if isinstance(found, str) and (len(found) > LONG or len(found.splitlines()) > 1):
+        raise ValueError(f"{where} is a text of {len(found)} characters, too long or not in one line")
+    return found
+
+
+def _of(kind: type, plain: Any, where: str) -> Any:
+    """It, if its type is that one itself, or of a class of tensors: a bool is no int."""
+    if type(plain) is not kind and not (isinstance(plain, kind) and kind not in (int, float)):
+        raise ValueError(f"{where} is {type(plain).__name__}, not {kind.__name__}")
+    return plain
+
+
+def _any_of(kinds: tuple[Any, ...], plain: Any, where: str) -> Any:
+    if NoneType in kinds and plain is None:
+        return None
+    (kind,) = (k for k in kinds if k is not NoneType)
+    return _made(kind, plain, where)
+
+
+def _tuple(kinds: tuple[Any, ...], plain: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(plain, tuple | list) or len(plain) > MANY:
+        raise ValueError(f"{where} is {type(plain).__name__}, not a tuple of at most {MANY}")
+    if kinds[-1] is Ellipsis:
+        kinds = (kinds[0],) * len(plain)
+    if len(kinds) != len(plain):
+        raise ValueError(f"{where} has {len(plain)} items, not {len(kinds)}")
+    return tuple(_made(kind, item, f"{where}[{n}]") for n, (kind, item) in enumerate(zip(kinds, plain, strict=True)))
+
+
+def _fields(kind: Any, plain: Any, where: str) -> Any:
+    """From its fields by name, or in their order; those with a default may be missing."""
+    hints = typing.get_type_hints(kind)
+    if is_dataclass(kind):
+        names = [field.name for field in fields(kind)]
+        needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+    else:
+        names, needed = list(kind._fields), set(kind._fields) - set(kind._field_defaults)
+    if isinstance(plain, tuple | list) and len(plain) <= len(names):
+        plain = dict(zip(names, plain, strict=False))
+    given = _of(dict, plain, where)
+    if not needed <= given.keys() <= set(names):
+        raise ValueError(f"{where} has the fields {sorted(map(str, given))[:20]}, not {names}"[:300])
+    return kind(**{name: _made(hints[name], value, f"{where}.{name}") for name, value in given.items()})

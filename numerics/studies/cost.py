@@ -1,0 +1,103 @@
+"""What a study needs, estimated from its file before anything is made: memory, and roughly the time on one core.
+
+The constants were measured on one core of a server; a study takes between a third and three times of what they say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..catalogue import resolve
+from ..consent import Consent
+from ..errors import InputError
+from ..reading import size
+from ..records import Record
+from .config import NetworkStudy, Study
+from .problem import POINTS, SAMPLES
+
+MEMORY, SECONDS = 1e9, 600.0  # allowed without consent
+OF_STEP = 3e3  # bytes: a grid point with its row in the table
+OF_ROW = 4e-4  # seconds: one row applied, whatever to
+OF_NUMBER = 5e-8  # seconds: one number of one component, evaluated
+OF_LAW = 5e-3  # seconds: one row of a sampler with noise, by the law of its output
+OF_PAIR = 4e-9  # seconds: one distance between two samples in one dimension
+ARRAYS = 60  # float64 arrays over all points, and over all components of the target
+FLOW = 300  # evaluations of the exact flow, or of its reference
+PIECE = 2**12  # numbers of samples that a network is given at a time
+OF_CALL, FLOPS = 2e-3, 5e9  # seconds of a call of a network, and what it multiplies and adds in a second, in float64
+
+
+@dataclass(frozen=True)
+class Cost:
+    """bytes and seconds; field, value: what in the file is most of it."""
+
+    bytes: float
+    seconds: float
+    field: str
+    value: Any
+
+    def check(self, consent: Consent, what: str = "this study") -> None:
+        """InputError if it is more than is done without consent."""
+        if consent.large or (self.bytes <= MEMORY and self.seconds <= SECONDS):
+            return
+        needs = f"{size(self.bytes)} and {duration(self.seconds)} of one core"
+        allowed = f"{size(MEMORY)} and {duration(SECONDS)}"
+        raise InputError(self.field, self.value, f"{what} needs about {needs}; allowed without --large: {allowed}")
+
+
+def study_cost(study: Study) -> Cost:
+    """Of a study of a mixture.  InputError for a method that is not known."""
+    run, target = study.run, study.target
+    first = target.means[0] if target.means else 0.0
+    components, dim = len(target.weights), max(1, len(first)) if isinstance(first, list) else 1
+    count = (run.points or POINTS) if dim == 1 else (run.samples or run.points or SAMPLES)
+    full = dim * dim if target.covariances is not None else dim
+    evaluation = OF_ROW + OF_NUMBER * count * components * full
+    records = [resolve(name, f"run.methods[{n}]") for n, name in enumerate(run.methods)]
+    rows, noisy = _rows(study, records), _rows(study, [record for record in records if record.stochastic])
+    seconds = rows * evaluation + (noisy * OF_LAW if dim == 1 else 0.0) + FLOW * evaluation
+    if "energy" in run.metrics:
+        seconds += 3 * OF_PAIR * dim * float(count) ** 2 * len(records) * len(run.steps)
+    if target.covariances is not None:
+        seconds += dim * dim * (6e-5 + 2e-8 * components * dim)  # the rotations to principal axes
+    vectors = 8.0 * ARRAYS * count * dim
+    table, mixture = OF_STEP * (sum(run.steps) + max(run.steps) * _widest(records)), 8.0 * ARRAYS * components * full
+    largest = max((table, "run.steps", max(run.steps)), (vectors, "run.points", count), (mixture, "target", components))
+    slow = "run.steps", max(run.steps)
+    by_points = OF_NUMBER * count * components * full > OF_ROW
+    field, value = largest[1:] if table + vectors + mixture > MEMORY else ("run.points", count) if by_points else slow
+    return Cost(table + vectors + mixture, seconds, field, value)
+
+
+def network_cost(study: NetworkStudy, weights: int, shape: Sequence[int], count: int) -> Cost:
+    """Of a study of a network: weights are so many numbers, its samples have that shape, and there are `count`.
+
+    A picture's weights are used at every place of its side, on coarser levels at a quarter of them each time.
+    """
+    places = math.prod(shape[1:]) / 3
+    records = [resolve(name, f"run.methods[{n}]") for n, name in enumerate(study.run.methods)]
+    calls = _rows(study, records) + FLOW * len(study.run.steps)
+    pieces = count / max(1.0, PIECE / math.prod(shape))
+    seconds = calls * (pieces * OF_CALL + count * 2.0 * weights * max(1.0, places) / FLOPS)
+    table = OF_STEP * (sum(study.run.steps) + max(study.run.steps) * _widest(records))
+    by_count = ("run.points", count) if count > max(study.run.steps) else ("run.steps", max(study.run.steps))
+    return Cost(table + 8.0 * ARRAYS * min(count * math.prod(shape), PIECE), seconds, *by_count)
+
+
+def _rows(study: Study | NetworkStudy, records: Sequence[Record]) -> int:
+    return sum(study.run.steps) * sum(record.nfe_per_step for record in records)
+
+
+def _widest(records: Sequence[Record]) -> int:
+    return max(record.nfe_per_step for record in records)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    for unit, most, long in (("s", 90.0, 1.0), ("min", 90.0, 60.0), ("hours", 48.0, 3600.0)):
+        if seconds / long <= most:
+            return f"{seconds / long:.2g} {unit}"
+    return f"{seconds / 86400:.3g} days"

@@ -1,0 +1,141 @@
+"""Whatever ends the process that verifies, five seconds later no process and no folder is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from samplerproof.numerics.conformance.surroundings import MOST, Surroundings
+
+TESTS = Path(__file__).resolve().parents[2]
+VERIFY = "from samplerproof.cli.main import run; run()"
+# What verify does with the child, without the time that torch takes to load.
+LAUNCH = """
+import time
+from samplerproof.numerics.conformance.launch import Job, launched
+with launched("hostile:breeds_and_hangs", [Job(5, True)]) as child:
+    time.sleep(1000)
+"""
+STUDY = """[verification]
+targets = ["hostile:breeds_and_hangs", "hostile:euler"]
+timeout = 1000.0
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def marked(folder: Path) -> list[int]:
+    """Processes whose environment or command names that folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                text = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(folder).encode() in text and alive(int(entry.name)):
+                found.append(int(entry.name))
+    return found
+
+
+def ended(tmp_path: Path, program: str, arguments: tuple[str, ...], number: int) -> int:
+    """The exit code after a signal in the middle, when it was seen that nothing was left within five seconds."""
+    temporary, pids, here = (tmp_path / name for name in ("temporary", "children", "here"))
+    temporary.mkdir()
+    here.mkdir()
+    (here / "list.toml").write_text(STUDY, encoding="utf-8")
+    environment = {"TMPDIR": str(temporary), "HOSTILE_CHILDREN": str(pids), "PYTHONPATH": str(TESTS)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        cwd=here,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
+    deadline = time.monotonic() + 120
+    while not pids.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    started = [int(pid) for pid in pids.read_text(encoding="utf-8").split()]
+    assert len(started) == 4
+    assert all(map(alive, started))
+    assert list(temporary.iterdir())
+    process.send_signal(number)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if not any(map(alive, started)) and not marked(temporary) and not list(temporary.iterdir()):
+            break
+        time.sleep(0.05)
+    assert not any(map(alive, started))
+    assert marked(temporary) == []
+    assert list(temporary.iterdir()) == []
+    _, said = process.communicate(timeout=5)
+    assert "Traceback" not in said
+    return process.returncode
+
+
+def test_a_killed_parent_leaves_nothing(tmp_path: Path) -> None:
+    """Assert it of the processes that the target started, too, in sessions of their own and without a parent."""
+    assert ended(tmp_path, LAUNCH, (), signal.SIGKILL) == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "number", "code"),
+    [
+        ("verify", signal.SIGTERM, 143),
+        ("verify", signal.SIGHUP, 129),
+        ("verify", signal.SIGINT, 130),
+        ("verify", signal.SIGKILL, -9),
+        ("study", signal.SIGTERM, 143),
+        ("study", signal.SIGINT, 130),
+        ("study", signal.SIGKILL, -9),
+    ],
+)
+def test_a_command_that_is_ended_leaves_nothing(tmp_path: Path, command: str, number: int, code: int) -> None:
+    """Assert it of every signal, and the exit code; and that no verdict is kept of what was ended."""
+    verify = ("verify", "hostile:breeds_and_hangs", "--timeout", "1000", "--sweep")
+    assert ended(tmp_path, VERIFY, verify if command == "verify" else ("study", "list.toml"), number) == code
+    for file in (tmp_path / "here").glob("results/list/**/*"):
+        assert file.is_dir() or file.read_bytes().find(b"breeds") < 0
+
+
+def test_the_surroundings_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that of many files the upper ones are looked at, that a folder counts once, and that names are few."""
+    for n in range(MOST):
+        (tmp_path / f"{n}.txt").touch()
+    for name in ("deep/a/b/c/d", "gone/a/b", ".hidden/a", "__pycache__"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    assert len(Surroundings.now().entries) == MOST
+    for n in range(MOST):
+        (tmp_path / f"{n}.txt").unlink()
+    before = Surroundings.now()
+    assert before.changes() == ()
+    for name in ("deep/a/b/c/d", ".hidden/a", "__pycache__"):
+        (tmp_path / name / "file").unlink()
+        (tmp_path / name / "another").touch()
+    assert before.changes() == ()
+    for name in ("gone/a/b", "gone/a", "gone"):
+        for file in (tmp_path / name).iterdir():
+            file.unlink() if file.is_file() else file.rmdir()
+    (tmp_path / "gone").rmdir()
+    (tmp_path / "deep" / "link").symlink_to("nowhere")
+    assert before.changes() == ("while it ran, 'gone' in the folder it was started in was deleted",)
+    for n in range(5):
+        (tmp_path / f"made {n}").touch()
+    assert before.changes()[1].startswith("while it ran, 'made 0', 'made 1', 'made 2' and 2 more in the folder")
