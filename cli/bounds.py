@@ -10,6 +10,7 @@ from typing import Any
 
 from ..numerics.catalogue import resolve
 from ..numerics.studies.bounds import AT_FREQUENCY, AT_SIZE, BOTH, DIMENSION, LOW_RANK, PRODUCT, SAMPLERS, SCORE_ERROR
+from .markup import plain, table
 
 STEPS, SIZE, FREQUENCY = "steps N", "score error eps", "frequency w"
 
@@ -92,13 +93,14 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         f"{AT_SIZE:g}. A bound is for any target; a smaller error on this one does not contradict it. Order: the "
         "proved order in law.",
         "",
-        "| method | quantity | bound | measured | window | order |",
-        "|---|---|---|---|---|---|",
     ]
-    for r in rows:
-        known = "; ".join(f"{power:g} ({cite})" for power, cite in r["bounds"])
-        window = "" if r["window"] is None else f"{r['window'][0]:g}..{r['window'][1]:g}"
-        measured = "" if r["measured"] is None else f"{r['measured']:.3f}"
-        order = r["order"] if r["quantity"] == STEPS else ""
-        lines.append(f"| {r['method']} | {r['quantity']} | {known} | {measured} | {window} | {order} |")
-    return "\n".join(lines) + "\n"
+    head = ("method", "quantity", "bound", "measured", "window", "order")
+    return "\n".join(lines) + "\n" + table(head, map(_cells, rows)) + "\n"
+
+
+def _cells(r: dict[str, Any]) -> tuple[str, ...]:
+    known = "; ".join(f"{power:g} ({cite})" for power, cite in r["bounds"])
+    window = "" if r["window"] is None else f"{r['window'][0]:g}..{r['window'][1]:g}"
+    measured = "" if r["measured"] is None else f"{r['measured']:.3f}"
+    order = r["order"] if r["quantity"] == STEPS else ""
+    return tuple(map(plain, (r["method"], r["quantity"], known, measured, window, order)))

@@ -16,7 +16,15 @@ REPORTED = 200_000  # characters of a report
 
 
 def said(fault: Exception) -> tuple[str, int]:
-    """The line of an exception that no command has expected, and the exit code."""
+    """The line of an exception that no command has expected, and the exit code; no line where all was said."""
+    usage = getattr(fault, "format_message", None)  # of click, which typer brings along under another name
+    if usage is not None and not str(usage()).startswith("Usage:"):
+        return one_line(usage()), 2
+    if usage is not None:  # the help of a command without arguments
+        print(usage(), file=sys.stderr)
+        return "", 2
+    if type(fault).__name__ == "Abort":
+        return "interrupted", 130
     if isinstance(fault, MemoryError) or "can't allocate memory" in str(fault):
         reason = one_line(fault, 150) or "it is used up"
         return str(InputError("memory", reason, "smaller sizes, or a machine with more memory")), 2

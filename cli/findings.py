@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..numerics import rates
+from .markup import plain, table
 from .tables import curve
 
 FINDINGS, ALTERNATING = "findings", "alternating"  # the two studies: equal steps in lambda, and steps as 1 : 2 : 1 : 2
@@ -170,29 +171,28 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         "lambda, the second where they alternate. Verdict: measured and proved agree within 0.1; they differ; or the "
         "slope, not settled at so few steps, still turns towards the proved one.",
         "",
-        "| method | steps | claimed | proved | measured | ± | window | verdict |",
-        "|---|---|---|---|---|---|---|---|",
     ]
-    for r in rows:
-        claimed = "" if r["claimed"] is None else f"{r['claimed']} ({r['where']})"
-        fitted = ["", "", ""]
-        if r["exponent"] is not None:
-            fitted = [f"{r['exponent']:.3f}", f"{r['stderr']:.3f}", f"{r['window'][0]}..{r['window'][1]}"]
-        orders = f"{r['proved_order']} / {r['proved_order_free']}"
-        lines.append(_line(r["method"], STEPS[r["study"]], claimed, orders, *fitted, r["verdict"]))
-    lines += [
-        "",
+    head = ("method", "steps", "claimed", "proved", "measured", "±", "window", "verdict")
+    shares = [
+        (r["method"], s["proved"], f"{s['measured']:.5f}", s["steps"], f"{s['extrapolated']:.5f}", s["verdict"])
+        for r in rows
+        if (s := r["share"])
+    ]
+    parts = [
+        "\n".join([*lines, table(head, map(_orders, rows))]),
         "BDIA-DDIM's error over DDIM's: (1 - gamma)/(1 + gamma) in the limit.",
-        "",
-        "| method | proved | measured | at N | extrapolated | verdict |",
-        "|---|---|---|---|---|---|",
+        table(
+            ("method", "proved", "measured", "at N", "extrapolated", "verdict"),
+            [tuple(map(plain, cells)) for cells in shares],
+        ),
     ]
-    for r in rows:
-        if s := r["share"]:
-            numbers = (s["proved"], f"{s['measured']:.5f}", s["steps"], f"{s['extrapolated']:.5f}")
-            lines.append(_line(r["method"], *numbers, s["verdict"]))
-    return "\n".join(lines) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
-def _line(*cells: object) -> str:
-    return "| " + " | ".join(map(str, cells)) + " |"
+def _orders(r: dict[str, Any]) -> tuple[str, ...]:
+    claimed = "" if r["claimed"] is None else f"{r['claimed']} ({r['where']})"
+    fitted = ["", "", ""]
+    if r["exponent"] is not None:
+        fitted = [f"{r['exponent']:.3f}", f"{r['stderr']:.3f}", f"{r['window'][0]}..{r['window'][1]}"]
+    orders = f"{r['proved_order']} / {r['proved_order_free']}"
+    return tuple(map(plain, (r["method"], STEPS[r["study"]], claimed, orders, *fitted, r["verdict"])))

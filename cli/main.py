@@ -42,20 +42,20 @@ class Format(StrEnum):
 def run() -> None:
     """Entry point: an expected fault is one line on standard error and exit code 2, never a traceback.
 
-    Typer itself ends an interrupted command with 130, and says what is wrong with the usage with 2.
+    Whatever nobody expected is a fault of samplerproof, exit code 3; an interrupted command ends with 130.
     """
     from . import endings, faults
 
     faults.hold_back_runtime_warnings()
     try:
         with endings.by_signals():
-            app()
-        return
+            sys.exit(app(standalone_mode=False))
     except (InputError, SamplingError, OSError) as fault:
         line, code = one_line(fault, LONGEST), 2
     except Exception as fault:
         line, code = faults.said(fault)
-    print(f"samplerproof: {line}", file=sys.stderr)
+    if line:
+        print(f"samplerproof: {line}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -9,6 +9,7 @@ from ..numerics.catalogue import resolve
 from ..numerics.predicted import Prediction
 from ..numerics.studies.config import Study
 from ..numerics.studies.predictions import left_out, promised
+from . import markup
 
 Predicted = dict[tuple[str, int], Prediction]  # of a study, by method and number of steps
 
@@ -91,19 +92,22 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         "Of stochastic samplers the order is the weak one, in law with an exact score on the target of the study: "
         "where that is more than for any model, `samplerproof methods --json` gives both.",
         "",
-        "| study | method | metric | order | with own start-up | start values | log power | exponent | ± | window "
-        "| C | measured / predicted | left out | leading | promise | fit |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for r in rows:
-        shown = [r[k] for k in ("study", "method", "metric", "order", "order_asymptotic", "start", "log_power")]
-        fitted = ["", "", ""]
-        if r["exponent"] is not None:
-            fitted = [f"{r['exponent']:.3f}", f"{r['stderr']:.3f}", f"{r['window'][0]}..{r['window'][1]}"]
-        foreseen = [""] * 6
-        if r["ratio"] is not None:
-            missing, promise = ("" if r[k] is None else f"{r[k]:.1%}" for k in ("left_out", "promise"))
-            leading = {None: "", True: "yes", False: "NOT YET"}[r["leading"]]
-            foreseen = [f"{r['predicted']:.4g}", f"{r['ratio']:.4f}", missing, leading, promise, r["fit"]]
-        lines.append("| " + " | ".join(map(str, [*shown, *fitted, *foreseen])) + " |")
-    return "\n".join(lines) + "\n"
+    head = (
+        *("study", "method", "metric", "order", "with own start-up", "start values", "log power", "exponent", "±"),
+        *("window", "C", "measured / predicted", "left out", "leading", "promise", "fit"),
+    )
+    return "\n".join(lines) + "\n" + markup.table(head, map(_cells, rows)) + "\n"
+
+
+def _cells(r: dict[str, Any]) -> tuple[str, ...]:
+    shown = [r[k] for k in ("study", "method", "metric", "order", "order_asymptotic", "start", "log_power")]
+    fitted = ["", "", ""]
+    if r["exponent"] is not None:
+        fitted = [f"{r['exponent']:.3f}", f"{r['stderr']:.3f}", f"{r['window'][0]}..{r['window'][1]}"]
+    foreseen = [""] * 6
+    if r["ratio"] is not None:
+        missing, promise = ("" if r[k] is None else f"{r[k]:.1%}" for k in ("left_out", "promise"))
+        leading = {None: "", True: "yes", False: "NOT YET"}[r["leading"]]
+        foreseen = [f"{r['predicted']:.4g}", f"{r['ratio']:.4f}", missing, leading, promise, r["fit"]]
+    return tuple(map(markup.plain, [*shown, *fitted, *foreseen]))

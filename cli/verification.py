@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..numerics.files import write_text
-from .markup import number, scientific, table
+from .markup import code, fenced, number, plain, scientific, table
 
 TABLE = "verification.md"
 DISCREPANCIES = "discrepancies.md"
@@ -33,7 +33,7 @@ def overview(answer: dict[str, Any]) -> str:
     judged = [r for r in records if r["reference"] is not None or r["matches"]]
     head = ("method", "implementation", "verdict", "as shipped", "in float64", "order proved", "promised", "observed")
     rows = sorted(((_method(r), _row(r)) for r in judged), key=lambda pair: pair[0])
-    others = [(f"`{r['target']}`", r["verdict"], _first(r)) for r in records if r not in judged]
+    others = [(code(r["target"]), plain(r["verdict"]), plain(_first(r))) for r in records if r not in judged]
     parts = [
         "# Verification",
         _made(answer),
@@ -68,35 +68,35 @@ def discrepancies(answer: dict[str, Any]) -> str:
 
 def _line(entry: dict[str, Any]) -> tuple[str, ...]:
     kinds = ", ".join(dict.fromkeys(f["kind"] for f in entry["findings"] if f["kind"] != "roundoff"))
-    return f"`{entry['target']}`", kinds, "-" if entry["repair"] is None else _after(entry["repair"])
+    return code(entry["target"]), plain(kinds), "-" if entry["repair"] is None else _after(entry["repair"])
 
 
 def _after(repair: dict[str, Any]) -> str:
     """What the repaired copy is."""
     name = repair["after"]["reference"]
-    return f"`{name}`" if name else "finite, and no record of the catalogue"
+    return code(name) if name else "finite, and no record of the catalogue"
 
 
 def _entry(entry: dict[str, Any]) -> Iterable[str]:
-    yield f"## `{entry['target']}`"
+    yield f"## {code(entry['target'])}"
     library = next(name for name in reversed(entry["versions"]))
-    ran = f"{library} {entry['versions'][library]}; `samplerproof verify '{entry['target']}'`: {entry['verdict']}."
-    yield ran
-    yield "\n".join(f"- {finding['kind']}: {finding['detail']}" for finding in entry["findings"])
+    command = code(f"samplerproof verify '{entry['target']}'")
+    yield f"{plain(library)} {plain(entry['versions'][library])}; {command}: {plain(entry['verdict'])}."
+    yield "\n".join(f"- {plain(finding['kind'])}: {plain(finding['detail'])}" for finding in entry["findings"])
     proofs = dict.fromkeys(name for name in (*entry["matches"][:1], entry["reference"]) if name)
     if proofs:
-        yield f"Proof: `samplerproof prove {' '.join(proofs)}`."
+        yield f"Proof: {code('samplerproof prove ' + ' '.join(proofs))}."
     repair = entry["repair"]
     if repair is None:
         yield "No repair is given."
         return
-    yield f"Repair, {repair['what']}; in `{repair['module']}`:"
+    yield f"Repair, {plain(repair['what'])}; in {code(repair['module'])}:"
     lines = [line for old, new in repair["changes"] for line in (*_signed("-", old), *_signed("+", new))]
-    yield "\n".join(["```diff", *lines, "```"])
+    yield fenced("\n".join(lines), "diff")
     after = repair["after"]
     error = f", {after['max_relative_error_float64']:.1e} in float64" if after["max_relative_error_float64"] else ""
     order = f", observed order {after['observed_order']:.2f}" if after["observed_order"] is not None else ""
-    yield f"So changed in memory it is {_after(repair)}: {after['verdict']}{error}{order}."
+    yield f"So changed in memory it is {_after(repair)}: {plain(after['verdict'])}{error}{order}."
 
 
 def _signed(sign: str, text: str) -> list[str]:
@@ -106,7 +106,7 @@ def _signed(sign: str, text: str) -> list[str]:
 def _made(answer: dict[str, Any]) -> str:
     run = answer["manifest"]["run"]
     versions = {name: v for record in answer["records"] for name, v in record["versions"].items()}
-    told = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    told = ", ".join(plain(f"{name} {version}") for name, version in sorted(versions.items()))
     return f"Made by `samplerproof study` on {run['steps']} steps, with {told}."
 
 
@@ -118,9 +118,9 @@ def _row(record: dict[str, Any]) -> tuple[str, ...]:
     errors = [scientific(record[f"max_relative_error{which}"]) for which in ("", "_float64")]
     orders = (record["nominal_order"], record["promised_order"])
     return (
-        f"`{_method(record)}`",
-        f"`{record['target']}`",
-        record["verdict"],
+        code(_method(record)),
+        code(record["target"]),
+        plain(record["verdict"]),
         *errors,
         *("-" if order is None else str(order) for order in orders),
         number(record["observed_order"], ".2f"),

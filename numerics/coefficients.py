@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .catalogue import METHODS
 from .generated import weights as generated
+from .generated.frames import FRAMES
 from .grids import Grid
 from .moments import moments
 from .points import Point
@@ -39,14 +40,31 @@ class StepRow(NamedTuple):
 ONE_NODE = (Row(to=1, nodes=((0, 0),), weights="one_node", arguments=("h", "kappa")),)
 ONE_NODE_SMOOTH = (Row(to=1, nodes=((0, 0),), weights="one_node_smooth", arguments=("m0",)),)
 
+# A row multiplies what is rounded by the growth of the frame's scale over its step: beyond this growth fewer than half
+# of the digits of float64 are left.
+MOST_GROWTH = 2.0**26
+
+
+def lost(frame: Frame, grid: Grid) -> int:
+    """How many steps the frame cannot begin with: its scale is lost in rounding, or its clock is infinite.
+
+    Lost is a step over which the scale grows by more than MOST_GROWTH, as alpha does from cos(pi/2) = 6e-17, and every
+    step before it. These steps are DDIM by the data prediction, x' = sigma'/sigma x + (alpha' - alpha sigma'/sigma) x0,
+    which is finite as alpha -> 0; where they begin nothing is left for later steps to use. In the velocity frame, of
+    scale 1 and clock t, no step is lost.
+    """
+    scale, clock = frame_columns(frame, grid.columns)[0], getattr(grid.columns, frame.clock)
+    gone = ~(scale[1:] <= MOST_GROWTH * scale[:-1]) | clock[:-1].isinf()
+    return int(gone.nonzero().max()) + 1 if bool(gone.any()) else 0
+
 
 def plan(record: Record, grid: Grid) -> list[Record | None]:
-    """Who takes each step: the record, a start-up method of it, or (None) the one-node rule of its frame."""
-    alpha, sigma = grid.columns.alpha.tolist(), grid.columns.sigma.tolist()
-    behind = int(alpha[0] == 0)  # nothing beyond an infinite step serves as history
-    return [
-        None if sigma[n + 1] == 0 or alpha[n] == 0 else _with_history(record, n - behind) for n in range(grid.steps)
-    ]
+    """Who takes each step: the record, a start-up method of it, or (None) the one-node rule of its frame.
+
+    A step that the frame cannot take (see lost) is None, and nothing from before its end serves as history.
+    """
+    sigma, behind = grid.columns.sigma.tolist(), lost(FRAMES[record.frame], grid)
+    return [None if sigma[n + 1] == 0 or n < behind else _with_history(record, n - behind) for n in range(grid.steps)]
 
 
 def _with_history(record: Record, available: int) -> Record | None:
@@ -69,9 +87,10 @@ def steps_of(
     A state z_{n-k} of coefficient c_k comes with c_k m_end / m_{n-k}, and an output with S_end W f: the frame's scale
     m, its output scale S at the end of the row, the row's weight W and the factor f where the output was made.
     """
-    result: list[list[StepRow]] = [[] for _ in plan]
-    for method in dict.fromkeys(plan):
-        steps = torch.tensor([n for n, m in enumerate(plan) if m == method])
+    first = lost(frame, grid)
+    result: list[list[StepRow]] = [[_by_data(grid, n)] if n < first else [] for n in range(grid.steps)]
+    for method in dict.fromkeys(plan[first:]):
+        steps = torch.tensor([n for n, m in enumerate(plan) if m == method and n >= first])
         rows = (ONE_NODE_SMOOTH if frame.smooth else ONE_NODE) if method is None else method.rows
         numbers = step_numbers(method, rows, frame, grid, steps, given or {})
         ends = [_end(row, grid, steps, frame, numbers, given or {}) for row in rows]
@@ -98,6 +117,15 @@ def steps_of(
             for n, point, carry, line, draws in zip(steps.tolist(), end.points(), kept, made, drawn, strict=True):
                 result[n].append(StepRow(point, tuple(carry), tuple(line), row.nodes, row.evaluated, tuple(draws)))
     return result
+
+
+def _by_data(grid: Grid, n: int) -> StepRow:
+    """Step n as DDIM by the data prediction."""
+    c, end = grid.columns.take(torch.tensor([n])), grid.columns.take(torch.tensor([n + 1]))
+    whole = FRAMES["data"].whole
+    assert whole is not None
+    coefficient = whole(c.alpha, c.sigma, end.alpha, end.sigma)
+    return StepRow(grid.point(n + 1), (float(end.sigma / c.sigma),), (float(coefficient),), ((0, 0),), True)
 
 
 def _table(columns: Sequence[Tensor], steps: Tensor) -> list[list[float]]:

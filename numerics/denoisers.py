@@ -10,15 +10,17 @@ import torch
 from torch import Tensor
 
 from .errors import InputError, nearest
-from .generated.predictions import CONVERT, PREDICTIONS
+from .generated.predictions import CONVERT, PARTS, PREDICTIONS
 from .points import Point
 
 
 class Denoiser(Protocol):
     """denoise(x, at, prediction) -> what a model predicts at x, shaped like x.
 
-    prediction: "data" x0hat = E[x_0 | x], "noise" epshat = (x - alpha x0hat)/sigma, "score" -epshat/sigma, or
-    "velocity" alpha' x0hat + sigma' epshat, with alpha, sigma and their derivatives those of the point.
+    prediction: "data" x0hat = E[x_0 | x], "noise" epshat = (x - alpha x0hat)/sigma, "score" -epshat/sigma,
+    "velocity" alpha' x0hat + sigma' epshat, with alpha, sigma and their derivatives those of the point, or "v"
+    (alpha epshat - sigma x0hat)/sqrt(alpha^2 + sigma^2), which is the velocity in the angle where variance is preserved
+    (Salimans & Ho 2022).
     """
 
     def __call__(self, x: Tensor, at: Point, prediction: str, /) -> Tensor: ...
@@ -30,6 +32,11 @@ def convert(x: Tensor, value: Tensor, at: Point, source: str, target: str) -> Te
         return value
     a, b = CONVERT[source, target](at.alpha, at.sigma, at.dalpha, at.dsigma)
     return a * x + b * value
+
+
+def parts(prediction: str, at: Point) -> tuple[float, float]:
+    """(p, q) of a prediction F = p x0 + q eps (theory/predictions.py)."""
+    return PARTS[prediction](at.alpha, at.sigma, at.dalpha, at.dsigma)
 
 
 def adapt(network: Callable[[Tensor, Point], Tensor], gives: str, dtype: torch.dtype | None = None) -> Denoiser:

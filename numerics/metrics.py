@@ -7,13 +7,15 @@ p_Y(Y(x)) = p_start(x) / Y'(x), and total variation, Kullback-Leibler and W2 are
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from .branches import FoldedLaw, folded_law
 from .errors import InputError
+from .hermite import turns
 from .points import Point
 from .targets.flow import exact_flow, log_tails, quantile
 from .targets.mixture import GaussianMixture
@@ -21,6 +23,8 @@ from .targets.mixture import GaussianMixture
 Law = tuple[GaussianMixture, Point]
 REACH = math.log(1e-30)  # nodes run between the quantiles with this tail mass, some 11.5 standard deviations:
 # a sampler may make its law half as wide as the target's before the KL misses 1e-7
+ROUNDING = 2.0**-40
+OF_START = ("start", "optimal", "flow")  # columns that are the same for every sampler on the same nodes
 CARRIES = math.log(1e-14)  # beyond this tail mass a fold of the map is invisible
 
 
@@ -42,7 +46,8 @@ def nodes(start: Law, points: int) -> Tensor:
 class Pushforward:
     """A sampler as a map of one variable: y = Y(nodes) and dydx = Y'(nodes), all [n, 1] float64, nodes ascending.
 
-    start: the law of the start sample; target: the law the sampler aims at.
+    start: the law of the start sample; target: the law the sampler aims at.  source: where the process starts, if that
+    is not the start law's own point.  columns: what is known at the nodes by name, [n, k] each; filled when asked for.
     """
 
     nodes: Tensor
@@ -50,6 +55,8 @@ class Pushforward:
     y: Tensor
     dydx: Tensor
     target: Law
+    source: Point | None = None
+    columns: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = self.nodes.shape
@@ -62,85 +69,159 @@ class Pushforward:
 
     def coarser(self) -> Pushforward:
         """The same map on every second node: how far a metric moves tells whether the nodes resolve the map."""
-        return Pushforward(self.nodes[::2], self.start, self.y[::2], self.dydx[::2], self.target)
+        kept = {name: column[::2] for name, column in self.columns.items() if name != "folded"}
+        return replace(self, nodes=self.nodes[::2], y=self.y[::2], dydx=self.dydx[::2], columns=kept)
 
-    @cached_property
+    def merged(self, x: Tensor, y: Tensor, dydx: Tensor) -> Pushforward:
+        """The same map with more nodes [m, 1]."""
+        other = replace(self, nodes=x, y=y, dydx=dydx, columns={})
+        nodes, order = torch.cat([self.nodes, x]).sort(dim=0, stable=True)
+        order = order[:, 0]
+        columns = {
+            name: torch.cat([column, other.column(name)])[order]
+            for name, column in self.columns.items()
+            if name != "folded"
+        }
+        y, dydx = torch.cat([self.y, y])[order], torch.cat([self.dydx, dydx])[order]
+        return replace(self, nodes=nodes, y=y, dydx=dydx, columns=columns)
+
+    def column(self, name: str) -> Tensor:
+        """A column, computed once."""
+        if name not in self.columns:
+            self.columns[name] = torch.stack(getattr(self, f"_{name}")(), dim=1)
+        return self.columns[name]
+
+    def _start(self) -> list[Tensor]:
+        """log p, log F and log(1 - F) of the start law."""
+        tails = log_tails(self.start[0], self.nodes, self.start[1])
+        return [self.start[0].log_density(self.nodes, self.start[1]), *(tail[:, 0] for tail in tails)]
+
+    def _target(self) -> list[Tensor]:
+        """log p, log F and log(1 - F) of the target at y."""
+        tails = log_tails(self.target[0], self.y, self.target[1])
+        return [self.target[0].log_density(self.y, self.target[1]), *(tail[:, 0] for tail in tails)]
+
+    def _optimal(self) -> list[Tensor]:
+        """The increasing map that makes the target of the start law, and its slope."""
+        log_start, lower, upper = self.column("start").T
+        goal = quantile(self.target[0], lower[:, None], upper[:, None], self.target[1])
+        slope = (log_start - self.target[0].log_density(goal, self.target[1])).exp()
+        return [goal[:, 0], slope]
+
+    def _flow(self) -> list[Tensor]:
+        """The exact flow of the process to the target's point, and its slope."""
+        source = self.start[1] if self.source is None else self.source
+        return [v[:, 0] for v in exact_flow(self.target[0], self.nodes, source, self.target[1])]
+
+    @property
     def log_start(self) -> Tensor:
         """log p_start at the nodes [n]."""
-        return self.start[0].log_density(self.nodes, self.start[1])
+        return self.column("start")[:, 0]
 
     @cached_property
-    def start_tails(self) -> tuple[Tensor, Tensor]:
-        """(log F, log(1 - F)) of the start law at the nodes, [n, 1] each."""
-        return log_tails(self.start[0], self.nodes, self.start[1])
-
-    @cached_property
-    def kept(self) -> Tensor | None:
+    def inside(self) -> Tensor | None:
         """Which nodes to integrate over: all, or those inside of a fold in the far tails; None if Y folds before."""
         rising = _rising(self.y, self.dydx)
         every = torch.ones(len(self.y), dtype=torch.bool)
         if bool(rising.all()):
             return every
-        lower, upper = self.start_tails
-        inside = torch.minimum(lower, upper)[:, 0] > CARRIES
+        inside = self.column("start")[:, 1:].amin(dim=1) > CARRIES
         return inside if bool(inside.any()) and bool(_rising(self.y[inside], self.dydx[inside]).all()) else None
+
+    @cached_property
+    def folded(self) -> FoldedLaw:
+        """The law of Y where it folds."""
+        return folded_law(self.nodes[:, 0], self.y[:, 0], self.dydx[:, 0], self.start)
+
+    @cached_property
+    def log_law(self) -> Tensor:
+        """log p_Y at y [n]."""
+        if self.inside is None:
+            return self.folded.log_density[: len(self.y)]
+        return self.log_start - self.dydx[:, 0].log()
+
+    @cached_property
+    def goal(self) -> Tensor:
+        """F_target^{-1}(F_Y(y)) [n]: where the increasing rearrangement moves y to."""
+        if self.inside is not None:
+            return self.column("optimal")[:, 0]
+        n = len(self.y)
+        lower, upper = self.folded.log_lower[:n, None], self.folded.log_upper[:n, None]
+        return quantile(self.target[0], lower, upper, self.target[1])[:, 0]
 
 
 def tv(p: Pushforward) -> float:
-    """Total variation, half the integral of |p_Y - p_target|; nan if Y is not increasing.
+    """Total variation, half the integral of |p_Y - p_target|.
 
-    D = F_Y - F_target, as a function of x, has D' = p_start - p_target(Y) Y'.  TV is half the total variation of D,
-    that is of its values at the roots of D'; there D is read off its cubic Hermite interpolant: fourth order.
+    It is half the total variation of D = F_Y - F_target, that is of its values where it turns; there D is read off its
+    cubic Hermite interpolant: fourth order. As a function of x D' = p_start - p_target(Y) Y', if Y does not fold.
     """
-    keep = p.kept
-    if keep is None:
-        return math.nan
-    x, y, slope = p.nodes[keep], p.y[keep], p.dydx[keep, 0]
-    below, above = (tail[keep, 0].exp() for tail in p.start_tails)
-    goal_below, goal_above = (tail[:, 0].exp() for tail in log_tails(p.target[0], y, p.target[1]))
-    gap = torch.where(below < above, below - goal_below, goal_above - above)
-    rate = p.log_start[keep].exp() - p.target[0].log_density(y, p.target[1]).exp() * slope
+    if p.inside is None:
+        return _folded_tv(p)
+    log_start, below, above = p.column("start")[p.inside].T
+    log_goal, goal_below, goal_above = p.column("target")[p.inside].T
+    gap = _gap(below, above, goal_below, goal_above)
+    rate = log_start.exp() - log_goal.exp() * p.dydx[p.inside, 0]
     rises = rate >= 0
     turning = torch.nonzero(rises[:-1] != rises[1:])[:, 0]
     ends = gap.new_zeros(1)
-    values = hermite_extremes(gap, rate, x[:, 0].diff(), turning)
+    _, values = turns(gap, rate, p.nodes[p.inside, 0].diff(), turning)
     return float(torch.cat([ends, values, ends]).diff().abs().sum()) / 2
 
 
+def _folded_tv(p: Pushforward) -> float:
+    """D on the sorted values of the nodes and of the turning points, where the density of Y is infinite."""
+    law, n = p.folded, len(p.y)
+    tails = log_tails(p.target[0], law.y[n:, None], p.target[1])
+    at_turns = torch.stack([p.target[0].log_density(law.y[n:, None], p.target[1]), *(t[:, 0] for t in tails)], dim=1)
+    y, order = law.y.sort(stable=True)
+    log_goal, goal_below, goal_above = torch.cat([p.column("target"), at_turns])[order].T
+    gap = _gap(law.log_lower[order], law.log_upper[order], goal_below, goal_above)
+    rate = law.log_density[order].exp() - log_goal.exp()
+    crossing = (rate[:-1] >= 0) != (rate[1:] >= 0)
+    at = torch.nonzero(crossing & rate[:-1].isfinite() & rate[1:].isfinite() & (y.diff() > 0))[:, 0]
+    _, value = turns(gap, rate, y.diff(), at)
+    moved, most = gap.diff().abs(), law.log_lower[order].exp().diff().abs() + goal_below.exp().diff().abs()
+    moved[at] = torch.minimum((value - gap[at]).abs() + (gap[at + 1] - value).abs(), most[at])  # steep where Y turns
+    return float(gap[0].abs() + moved.sum() + gap[-1].abs()) / 2
+
+
 def kl(p: Pushforward) -> float:
-    """KL(target || sampler) = integral of p_target log(p_target / p_Y); nan if Y is not increasing.
+    """KL(target || sampler) = integral of p_target log(p_target / p_Y).
 
     With l = log p_target - log p_Y it is the integral of p_target (exp(-l) - 1 + l) dy, whose integrand is never
     negative, so that a small value does not drown in the cancellation of large ones.
     """
-    keep = p.kept
-    if keep is None:
-        return math.nan
-    log_goal = p.target[0].log_density(p.y[keep], p.target[1]) + p.dydx[keep, 0].log()
-    log_start = p.log_start[keep]
-    ratio = log_goal - log_start
-    near = log_goal.exp() * exp_remainder(-ratio.clamp(min=-1))
+    return _integral(kl_integrand(p), p.nodes)
+
+
+def kl_integrand(p: Pushforward) -> Tensor:
+    """The integrand of kl over the start sample [n]: p_start (e^l l - e^l + 1), summed over branches if Y folds."""
+    log_start, ratio = p.log_start, p.column("target")[:, 0] - p.log_law
+    near = (log_start + ratio).exp() * exp_remainder(-ratio.clamp(min=-1))
     low = ratio.clamp(max=-1)  # the same integrand by p_start, for where exp(-l) could overflow
-    far = log_start.exp() * (1 + (low - 1) * low.exp())
-    return _integral(torch.where(ratio > -1, near, far), p.nodes[keep])
+    far = log_start.exp() * (1 + ((low - 1) * low.exp()).nan_to_num(0.0))
+    return _on(p.inside, torch.where(ratio > -1, near, far))
 
 
 def w2(p: Pushforward) -> float:
-    """W2, the root of the integral of (Y(x) - F_target^{-1}(F_start(x)))^2 p_start; nan if Y is not increasing."""
-    if p.kept is None:
-        return math.nan
-    goal = quantile(p.target[0], *p.start_tails, p.target[1])
-    return _root_mean_square(p, goal)
+    """W2, the root of the integral of (Y(x) - F_target^{-1}(F_Y(Y(x))))^2 p_start."""
+    return math.sqrt(_integral(w2_integrand(p), p.nodes))
 
 
-def trajectory_1d(p: Pushforward, source: Point | None = None) -> float:
-    """Root mean square of Y(x) - Phi(x) over the start law, Phi the exact flow from `source` to the target's point.
+def w2_integrand(p: Pushforward) -> Tensor:
+    """The integrand of w2^2 [n]."""
+    return (p.y[:, 0] - p.goal).square() * p.log_start.exp()
 
-    source: where the process starts; the start law's own point unless it is another law than the process's.
-    """
-    mixture, to = p.target
-    flow, _ = exact_flow(mixture, p.nodes, p.start[1] if source is None else source, to)
-    return _root_mean_square(p, flow)
+
+def trajectory_1d(p: Pushforward) -> float:
+    """Root mean square of Y(x) - Phi(x) over the start law, Phi the exact flow from source to target."""
+    return math.sqrt(_integral(trajectory_integrand(p), p.nodes))
+
+
+def trajectory_integrand(p: Pushforward) -> Tensor:
+    """The integrand of trajectory^2 [n]."""
+    return (p.y[:, 0] - p.column("flow")[:, 0]).square() * p.log_start.exp()
 
 
 def trajectory(y: Tensor, reference: Tensor, weights: Tensor | None = None) -> float:
@@ -151,8 +232,13 @@ def trajectory(y: Tensor, reference: Tensor, weights: Tensor | None = None) -> f
     return math.sqrt(float(square.mean() if weights is None else square @ weights))
 
 
-def _root_mean_square(p: Pushforward, goal: Tensor) -> float:
-    return math.sqrt(_integral((p.y - goal)[:, 0].square() * p.log_start.exp(), p.nodes))
+def _gap(below: Tensor, above: Tensor, goal_below: Tensor, goal_above: Tensor) -> Tensor:
+    """F_Y - F_target from the logs of both tails: the smaller ones are subtracted."""
+    return torch.where(below < above, below.exp() - goal_below.exp(), goal_above.exp() - above.exp())
+
+
+def _on(inside: Tensor | None, values: Tensor) -> Tensor:
+    return values if inside is None else torch.where(inside, values, 0.0)
 
 
 def _integral(values: Tensor, x: Tensor) -> float:
@@ -160,25 +246,10 @@ def _integral(values: Tensor, x: Tensor) -> float:
 
 
 def _rising(y: Tensor, slope: Tensor) -> Tensor:
-    """Where Y increases, with a finite value, to its node and from it [n]."""
+    """Where Y increases, with a finite value, to its node and from it [n]; a step back by rounding is none."""
     rises = torch.isfinite(y[:, 0]) & torch.isfinite(slope[:, 0]) & (slope[:, 0] > 0)
-    rises[1:] &= y[:, 0].diff() > 0
+    rises[1:] &= y[:, 0].diff() > -ROUNDING * y[1:, 0].abs()
     return rises
-
-
-def hermite_extremes(value: Tensor, rate: Tensor, step: Tensor, at: Tensor) -> Tensor:
-    """Extreme values of the cubic Hermite interpolants on the intervals `at`, where the rate changes its sign.
-
-    The interpolant's rate at s in [0, 1] is a + bend s + curve s^2; its one root there, without cancellation.
-    """
-    h, a, b = step[at], rate[at], rate[at + 1]
-    bend = 6 * (value[at + 1] - value[at]) / h - 4 * a - 2 * b
-    curve = b - a - bend
-    root = (bend * bend - 4 * curve * a).clamp(min=0).sqrt()
-    q = -(bend + torch.where(bend < 0, -root, root)) / 2
-    s = a / q
-    s = torch.where((s >= 0) & (s <= 1), s, q / curve).nan_to_num().clamp(0, 1)
-    return value[at] + h * s * (a + s * (bend / 2 + s * curve / 3))
 
 
 def exp_remainder(z: Tensor) -> Tensor:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from .denoisers import Denoiser, convert
+from .draws import canonical, noise_basis
 from .errors import DependsError, SamplingError
 from .noise import NoiseSource
 from .points import Point, Told
@@ -19,6 +19,7 @@ from .sample import sample
 from .tableau import Tableau
 
 SCALE = 3.0  # of the random vectors of the superposition test: well beyond the range to which samplers clip
+NEAR = 256.0  # eps, of the larger one: vectors as near are one vector, computed in two ways
 BATCH = (1, 1, 1)  # what precedes the axis of basis vectors: some samplers want images
 
 
@@ -45,13 +46,14 @@ class Finish(NamedTuple):
     """What a run ends with: the sample, and the points of the grid that it stepped over, [N + 1].
 
     numbers: what parameters of its formula were in every step, by their symbols in the catalogue.
-    told: None where a model is told the level itself.
+    told: None where a model is told the level itself.  remarks: kind and text of what an adapter has to say of it.
     """
 
     sample: Tensor
     grid: tuple[Point, ...]
     numbers: Mapping[str, tuple[float, ...]] = {}
     told: Told | None = None
+    remarks: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Trace:
     dtype: what it was run in.
     vectors [V, 1 + nfe + draws], float64: the start, the states at which the model is asked, in order, and the sample.
     points: where each lies.  step: the grid point on the way to which each was made.  evaluated: all but the sample,
-    and the start unless the model was asked there.  grid, numbers, told: as of Finish.
+    and the start unless the model was asked there.  grid, numbers, told, remarks: as of Finish.
     superposition [V]: how far every vector of a run on random ones is from this image of them, over the largest entry.
     mutated: what the run wrote into: "start", "output 3", …
     """
@@ -89,6 +91,7 @@ class Trace:
     superposition: tuple[float, ...]
     mutated: tuple[str, ...]
     told: Told | None = None
+    remarks: tuple[tuple[str, str], ...] = ()
 
     @property
     def nfe(self) -> int:
@@ -132,11 +135,14 @@ def trace(stranger: Stranger, dtype: torch.dtype = torch.float64) -> Trace:
 
     Every run must end in the shape and dtype in which it started, on finite values or not. Where one asks or draws
     otherwise than on zeros, superposition is infinite, and the vectors are those on zeros.
-    Raises SamplingError where a run does not end so; what the sampler itself raises passes through.
+    Raises SamplingError where a run does not end so, or never asks its model; what the sampler itself raises passes
+    through.
     """
     generator, start = torch.Generator().manual_seed(0), torch.zeros(*BATCH, 1, dtype=dtype)
     first = _Recorder(None, lambda k, span: torch.randn(1, generator=generator))
     finish = _go(stranger, start, first)
+    if not first.states:
+        raise SamplingError("it never asks its model: there is no output to read a coefficient of")
     try:
         found = _image(stranger, len(first.states), first.spans, dtype)
         return replace(found, superposition=_superposition(stranger, found, first.spans))
@@ -155,7 +161,7 @@ def image(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ..
 
 def _image(stranger: Stranger, nfe: int, spans: Sequence[tuple[float, float] | None], dtype: torch.dtype) -> Trace:
     """The trace of a run on basis vectors, from its evaluations and draws; superposition is left at 0."""
-    path, draws = _noise_basis(spans)
+    path, draws = noise_basis(spans)
     size = 1 + nfe + draws
     basis = torch.eye(size, dtype=dtype)
     outputs, noises = basis[1 : 1 + nfe], basis[1 + nfe :]
@@ -174,7 +180,9 @@ def _as_trace(stranger: Stranger, start: Tensor, recorder: _Recorder, finish: Fi
     first, vectors = start.reshape(-1).double(), [v.reshape(-1).double() for v in (*recorder.states, finish.sample)]
     points, to = [*recorder.points, finish.grid[-1]], [*recorder.to, len(finish.grid) - 1]
     evaluated = [True] * len(recorder.states)
-    if not evaluated or not torch.equal(vectors[0], first):
+    if evaluated and same_vector(vectors[0], first, start.dtype):
+        vectors[0] = first  # what it is off by is that of the rows made from it
+    else:
         vectors.insert(0, first)
         points.insert(0, finish.grid[0])
         to.insert(0, 0)
@@ -192,7 +200,13 @@ def _as_trace(stranger: Stranger, start: Tensor, recorder: _Recorder, finish: Fi
         (0.0,) * len(stacked),
         mutated,
         finish.told,
+        finish.remarks,
     )
+
+
+def same_vector(one: Tensor, other: Tensor, dtype: torch.dtype) -> bool:
+    """Whether two vectors are one but for rounding in a dtype."""
+    return bool((one - other).abs().max() <= NEAR * torch.finfo(dtype).eps * other.abs().max())
 
 
 def _along(
@@ -213,7 +227,7 @@ def _superposition(stranger: Stranger, image: Trace, spans: Sequence[tuple[float
     vectors, nfe, dtype = image.vectors, image.nfe, image.dtype
     width = vectors.shape[1]  # as wide as the run on basis vectors: what a sampler keeps of that still fits
     random = SCALE * torch.randn(width, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    noises = _along(random[1 + nfe :].to(dtype), _noise_basis(spans)[0], spans)
+    noises = _along(random[1 + nfe :].to(dtype), noise_basis(spans)[0], spans)
     recorder = _Recorder(random[1 : 1 + nfe].to(dtype), noises)
     start = random[0].to(dtype).expand(*BATCH, width).clone()
     finish = _go(stranger, start, recorder)
@@ -241,25 +255,6 @@ def _go(stranger: Stranger, start: Tensor, recorder: _Recorder) -> Finish:
     return finish
 
 
-def _noise_basis(spans: Sequence[tuple[float, float] | None]) -> tuple[Tensor, int]:
-    """Every draw in independent ones, [draws, independent]: one each, and one for every piece of the path's time."""
-    ends = sorted({end for span in spans if span is not None for end in span})
-    pieces = list(pairwise(ends))
-    alone = [k for k, span in enumerate(spans) if span is None]
-    table = torch.zeros(len(spans), len(alone) + len(pieces), dtype=torch.float64)
-    for column, k in enumerate(alone):
-        table[k, column] = 1
-    for k, span in enumerate(spans):
-        if span is None:
-            continue
-        low, high = sorted(span)
-        for column, (a, b) in enumerate(pieces, start=len(alone)):
-            if low <= a and b <= high:
-                sign = 1 if span[0] <= span[1] else -1
-                table[k, column] = sign * math.sqrt((b - a) / (high - low))
-    return table, table.shape[1]
-
-
 def table(found: Trace, name: str = "read back") -> Tableau:
     """The table of a trace: v_i = c v_b + sum_j w_j d_j + sum_l n_l z_l, with v_b the last vector made for an earlier
     grid point than v_i.
@@ -285,7 +280,7 @@ def table(found: Trace, name: str = "read back") -> Tableau:
     noises = torch.zeros(count - 1, count, dtype=torch.float64)
     drawn = left[:, 1 + nfe :]
     if drawn.any():
-        noises[:, 1:] = _canonical(drawn, rounding)
+        noises[:, 1:] = canonical(drawn, rounding)
     return Tableau(
         method=name,
         prediction=found.prediction,
@@ -302,25 +297,6 @@ def table(found: Trace, name: str = "read back") -> Tableau:
 def _before(step: Sequence[int], i: int) -> int:
     """The last vector before i that was made for an earlier grid point."""
     return next(j for j in reversed(range(i)) if step[j] < step[i] or j == 0)
-
-
-def _canonical(noises: Tensor, rounding: float) -> Tensor:
-    """The lower triangular L with L L^T = N N^T and diagonal >= 0, from N [rows, draws].
-
-    A row that depends on those above it, to the rounding of N, has 0 on the diagonal: its direction would be noise.
-    """
-    rows = len(noises)
-    lower, directions = torch.zeros(rows, rows, dtype=noises.dtype), torch.zeros_like(noises)
-    for i, row in enumerate(noises):
-        rest = row.clone()
-        for _ in range(2):  # once more for what the first pass left by rounding
-            along = directions[:i] @ rest
-            lower[i, :i] += along
-            rest -= along @ directions[:i]
-        fresh = float(rest.norm())
-        if fresh > 1e3 * rounding * float(row.norm()):
-            lower[i, i], directions[i] = fresh, rest / fresh
-    return lower
 
 
 def _lags(absolute: Tensor, first: int) -> Tensor:

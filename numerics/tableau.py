@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .catalogue import resolve
-from .coefficients import frame_columns, plan, steps_of
+from .coefficients import lost, plan, steps_of
 from .errors import InputError
 from .generated.frames import FRAMES
 from .grids import Grid
@@ -26,8 +26,9 @@ class Tableau:
 
     where d_i is the prediction of the denoiser at v_i, made at points[i], and z_i fresh standard normal noise, drawn
     when v_i is made. The last vector is the sample; it is not evaluated, nor is a corrected one (evaluated[i] is
-    False). states [R, K], outputs [R, J] and noises [R, L] (L = 0 without noise) are float64; step[i] is the grid
-    point on the way to which v_i is made (for messages).
+    False). At a vector in `lost` the data prediction is made instead (see coefficients.lost). states [R, K], outputs
+    [R, J] and noises [R, L] (L = 0 without noise) are float64; step[i] is the grid point on the way to which v_i is
+    made (for messages).
     """
 
     method: str
@@ -39,6 +40,11 @@ class Tableau:
     states: Tensor
     outputs: Tensor
     noises: Tensor
+    lost: frozenset[int] = frozenset()
+
+    def asked(self, i: int) -> str:
+        """The prediction that is made at vector i."""
+        return "data" if i in self.lost else self.prediction
 
     @property
     def nfe(self) -> int:
@@ -66,6 +72,7 @@ class Tableau:
             states=self.states[i : i + 1],
             outputs=self.outputs[i : i + 1],
             noises=self.noises[i : i + 1],
+            lost=frozenset(new for new, j in enumerate(keep) if j in self.lost),
         )
 
 
@@ -75,9 +82,9 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
     start = "ramp": steps that lack history are taken by the record's start-up method, recursively;
     "exact": the states at the first history + 1 grid points are supplied instead (Tableau.given).
     The last step of a predictor-corrector ends with its prediction: a correction would cost another evaluation.
-    A step whose clock is infinite at an end (sigma = 0 last, alpha = 0 first in the data frame) is the one-node
-    rule. Raises InputError: unknown method or start, more history than steps, a start at alpha = 0 in a frame whose
-    scale vanishes there (all but data and velocity), stages between the levels of a discrete process.
+    A last step to sigma = 0 is the one-node rule, and so is a first one at alpha = 0 or near it, where the scale of the
+    frame is lost in rounding: DDIM by the data prediction (coefficients.lost). Raises InputError: unknown method or
+    start, more history than steps, stages between the levels of a discrete process.
     """
     record = resolve(name)
     if start not in ("ramp", "exact"):
@@ -100,8 +107,6 @@ def assemble(
     change from step to step, float64 [N], by their symbols.  Raises InputError as tabulate does.
     """
     frame = FRAMES[record.frame]
-    if float(frame_columns(frame, grid.columns)[0][0]) == 0:
-        raise InputError("grid", "alpha = 0 at the start", f"not possible in the {record.frame} frame of {record.name}")
     state_at = {n: n for n in range(given)}  # grid point -> vector that is the state there
     output_at = {n: n for n in range(given)}  # grid point -> vector at which the output there was made
     points = list(grid.points[:given])
@@ -124,6 +129,7 @@ def assemble(
             evaluated.append(row.evaluated)
         state_at[n + 1] = stages[-1]
         output_at[n + 1] = stages[-1] if evaluated[-1] else stages[-2]
+    without = lost(frame, grid)
     asked = {source for line in outputs for source in line}
     return Tableau(
         method=record.name,
@@ -135,6 +141,7 @@ def assemble(
         states=_lay_out(states, given - 1),
         outputs=_lay_out(outputs, given - 1),
         noises=_lay_out(noises, given),
+        lost=frozenset(output_at[n] for n in range(without)),
     )
 
 

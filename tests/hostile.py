@@ -144,7 +144,7 @@ def remembers(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 def rolls_dice(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     """Noise of its own, which nobody can name."""
-    return euler(denoise, x, sigmas) + torch.randn_like(x)
+    return euler(denoise, x, sigmas) + torch.rand_like(x)
 
 
 def adapts(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:

@@ -43,6 +43,7 @@ x0 = declare("x0", "data prediction E[x_0 | x_t]", r"\hat x_0", real=True)
 eps = declare("eps", "noise prediction E[eps | x_t]", r"\hat\epsilon", real=True)
 score = declare("score", "score, gradient of log p_t", r"s", real=True)
 velocity = declare("velocity", "velocity alpha' x_0 + sigma' eps", "v", real=True)
+v = declare("v", "v-prediction, (alpha eps - sigma x_0)/sqrt(alpha^2 + sigma^2)", r"v_\angle", real=True)
 
 # One step, from the grid point n (noisier) to n+1 (cleaner), in the clock u of the method's frame.
 u = declare("u", "clock of a frame", real=True)

@@ -1,19 +1,22 @@
-"""Noise, data, velocity and score as exact linear images of each other, given x = alpha x0 + sigma eps."""
+"""Noise, data, score, velocity and v as exact linear images of each other, given x = alpha x0 + sigma eps."""
 
 from __future__ import annotations
 
 import sympy as sp
 
-from .notation import alpha, dalpha, dsigma, eps, score, sigma, velocity, x, x0
+from .notation import alpha, dalpha, dsigma, eps, score, sigma, v, velocity, x, x0
 
-SYMBOL: dict[str, sp.Symbol] = {"data": x0, "noise": eps, "score": score, "velocity": velocity}
+SYMBOL: dict[str, sp.Symbol] = {"data": x0, "noise": eps, "score": score, "velocity": velocity, "v": v}
 
 # What each prediction is, in terms of x0 and eps: the definitions, and the only place where they stand.
+# "v" is what v-prediction models give (Salimans & Ho 2022): the velocity, in the angle, of the state x over
+# sqrt(alpha^2 + sigma^2), which preserves variance, on whatever process x itself lies.
 DEFINITION: dict[str, sp.Expr] = {
     "data": x0,
     "noise": eps,
     "score": -eps / sigma,
     "velocity": dalpha * x0 + dsigma * eps,
+    "v": (alpha * eps - sigma * x0) / sp.sqrt(alpha**2 + sigma**2),
 }
 
 

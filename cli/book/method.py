@@ -16,10 +16,10 @@ from ...theory.formula import CLOCKS, PREDICTED, latex, tex
 from ...theory.frames import FRAMES
 from ...theory.methods import find
 from ...theory.notation import u
-from ..markup import scientific, table
+from ..markup import code, fenced, plain, scientific, table
 from .measured import measured, picture
 from .order import order
-from .text import display, facts, fenced, link, plain, slug
+from .text import display, facts, link, slug
 
 KINDS = {
     "one-step": "one step, one output",
@@ -153,10 +153,10 @@ def _implementations(record: Record, verified: Sequence[dict[str, Any]]) -> Iter
 
 
 def _verified(record: Record, v: dict[str, Any]) -> tuple[str, ...]:
-    equal = [link(name) if "?" not in name else f"`{name}`" for name in v["matches"] if name != record.name]
+    equal = [link(name) if "?" not in name else code(name) for name in v["matches"] if name != record.name]
     observed = v["observed_order"]
     return (
-        f"`{v['target']}`",
+        code(v["target"]),
         plain(v["verdict"]),
         scientific(v["max_relative_error"]),
         scientific(v["max_relative_error_float64"]),

@@ -9,9 +9,9 @@ import sympy as sp
 
 from ...numerics.records import Record
 from ...theory.formula import tex
-from ..markup import table
+from ..markup import plain, table
 from .defects import SYMBOLS, leading_error
-from .text import display, plain
+from .text import display
 
 SMOOTH = r"On a smooth grid, $r_k = 1 + k\,e_1 h + O(h^2)$, the leading defects are"
 LETTERS = {

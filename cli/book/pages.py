@@ -14,9 +14,9 @@ from ...numerics.records import Record
 from ...theory.formula import CLOCKS, PREDICTED, tex
 from ...theory.frames import FRAMES, Frame
 from ...theory.notation import NOTATION, u
-from ..markup import table
+from ..markup import plain, table
 from .method import concerns, page
-from .text import link, plain, slug, year
+from .text import link, slug, year
 from .theorems import theorems
 
 WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"  # nothing at the right, for a table needs the room

@@ -24,15 +24,6 @@ def facts(rows: Iterable[tuple[str, str]]) -> str:
     return "\n".join([":::{list-table}", ":widths: 35 65", *lines, ":::"])
 
 
-def plain(text: str) -> str:
-    """Text in which no sign means anything."""
-    return re.sub(r"([\\`*_{}\[\]<>#$^~])", r"\\\1", text)
-
-
-def fenced(code: str, language: str) -> str:
-    return f"```{language}\n{code}\n```"
-
-
 def display(formula: str) -> str:
     return f"$$\n{formula}\n$$"
 

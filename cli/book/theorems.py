@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...numerics.catalogue import METHODS
-from ..markup import table
+from ..markup import plain, table
 from .records import ROOT
-from .text import plain, slug
+from .text import slug
 
 CHAPTERS = ROOT / "proofs_notebooks"
 

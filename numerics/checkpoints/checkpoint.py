@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..denoisers import Denoiser, convert
+from ..denoisers import Denoiser, convert, parts
 from ..errors import InputError
 from ..points import Point
 
@@ -78,7 +78,8 @@ class Checkpoint:
                     return noise
                 case "score":
                     return -noise / at.sigma
-            return at.dalpha * data + at.dsigma * noise
+            p, q = parts(prediction, at)
+            return p * data + q * noise
 
         return denoise
 

@@ -6,7 +6,8 @@ the clean end one on x0:
     noise  eps: 1 and 0     data  x0: 0 and 1     v  alpha eps - sigma x0: ~0 and ~0     flow  eps - x0: 1 and -1
 
 The data is not known here, so x0 is drawn with the network itself, taken for each of the four in turn. With these
-samples the network must, in the middle, do better than one that knows only their size, or it denoises nothing.
+samples the network must, in the middle, do better than one that knows only their size, or it denoises nothing: nowhere
+much worse, and somewhere clearly better. A network whose output is zero, constant, or its input times a number is none.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ NEAREST = 2.0  # an end nearer to the middle tells nothing
 STEPS = 20  # of DPM-Solver++ 2M, for x0
 VALUES = 1024  # numbers in a batch, at least
 MIDDLE = (-1.0, 0.0, 1.0, 2.0, 3.0)  # log(alpha size / sigma) where a network has something to tell
-LEFT = 1.1  # of v there, at most; a network that knows only the size of the data leaves 1
+LEFT = 1.1  # of v there, at most; a network that knows only the size of the data leaves 1 everywhere
+LEARNT = 0.95  # of v at one of these levels, at most
+UNKNOWN = (math.inf, math.inf)  # what is left where nothing can be told
 
 
 def check(checkpoint: Checkpoint) -> None:
@@ -46,36 +49,37 @@ def check(checkpoint: Checkpoint) -> None:
     on_noise = _slope(_output(checkpoint, noisy.sigma * eps, noisy.t), eps)
     measured = f"slope {on_noise:.2f} on the noise at lambda = {low:.3g}"
     off: dict[str, float] = {}
-    left: dict[str, float] = {}
+    left: dict[str, tuple[float, float]] = {}
     for kind, gives in GIVES.items():
         off[kind] = abs(on_noise - gives(noisy)[1])
         other = replace(checkpoint, gives=kind)
         data = _drawn(other, eps.flip(0), low, high) if off[kind] <= WITHIN else None
         if data is None:
-            left[kind] = math.inf
+            left[kind] = UNKNOWN
             continue
         on_data = _slope(_output(checkpoint, clean.alpha * data + clean.sigma * eps, clean.t), data)
         off[kind], left[kind] = max(off[kind], abs(on_data - gives(clean)[0])), _left(other, data, eps)
         if kind == checkpoint.gives:
             measured += f", {on_data:.2f} on the data at {high:.3g}"
-    said, credible = checkpoint.gives, [kind for kind in GIVES if off[kind] <= WITHIN and left[kind] <= LEFT]
+    said = checkpoint.gives
+    credible = [k for k in GIVES if off[k] <= WITHIN and left[k][0] <= LEARNT and left[k][1] <= LEFT]
     likely = min(credible, key=lambda kind: off[kind], default=None)
     if said in credible and off[said] <= off[likely or said] + CLEARLY:
         return
-    if likely is None and off[said] <= WITHIN and left[said] < math.inf:
-        raise InputError(
-            "checkpoint", checkpoint.name, f"a trained denoiser; {left[said]:.3g} times as far off as none"
-        )
+    if likely is None and off[said] <= WITHIN and left[said] != UNKNOWN:
+        best, worst = left[said]
+        reason = f"{worst:.3g} times as far off as none" if worst > LEFT else f"{best:.3g} of the error of none is left"
+        raise InputError("checkpoint", checkpoint.name, f"a trained denoiser; {reason}")
     guess = "as none that we know" if likely is None else f"as one that predicts {likely!r}"
     raise InputError("checkpoint: prediction", said, f"the network answers {guess} ({measured})")
 
 
-def _left(checkpoint: Checkpoint, data: Tensor, eps: Tensor) -> float:
-    """Where noise and data are of one size, how much of v is left over, at most; 1 for knowing only that size."""
+def _left(checkpoint: Checkpoint, data: Tensor, eps: Tensor) -> tuple[float, float]:
+    """Where noise and data are of one size, how much of v is left, least and most; 1 for knowing only that size."""
     data = data * checkpoint.unit
     size = float(data.square().mean().sqrt())
     denoise = checkpoint.denoiser(torch.float32)
-    left = [0.0]
+    left: list[float] = []
     for level in MIDDLE:
         lam = level - math.log(size)
         if not checkpoint.span[0] <= lam <= checkpoint.span[1]:
@@ -85,7 +89,7 @@ def _left(checkpoint: Checkpoint, data: Tensor, eps: Tensor) -> float:
         v = unit.alpha * eps - unit.sigma * data / size
         found = unit.alpha * denoise(y, at, "noise") - unit.sigma * denoise(y, at, "data") / size
         left.append(float((found - v).square().mean() / v.square().mean()))
-    return max(left) if not any(map(math.isnan, left)) else math.inf
+    return UNKNOWN if any(map(math.isnan, left)) else (min(left, default=0.0), max(left, default=0.0))
 
 
 def _output(checkpoint: Checkpoint, y: Tensor, t: float) -> Tensor:

@@ -1,16 +1,17 @@
-"""Samplers that are functions of a denoiser and sigmas: which step an evaluation belongs to, plain callables."""
+"""Samplers that are functions of a denoiser and sigmas: plain callables."""
 
 from __future__ import annotations
 
 import inspect
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from importlib import import_module
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from ..errors import DependsError, InputError, SamplingError, nearest
 from ..grids import grid
@@ -18,13 +19,12 @@ from ..points import Point
 from ..readback import Draw, Finish, Model, Stranger
 from ..schedules import schedule
 from .path import point
-from .target import NoTable, Target, typed
+from .target import Target, typed
+from .visited import levels_of, steps_of
 from .wide import widened
 
 Ask = Callable[[Tensor, Any], Tensor]  # (x, sigma) -> x0hat
 Solver = Callable[[Ask, Tensor, Tensor, Draw], Tensor]  # (denoise, x, sigmas, draw) -> the sample
-
-CLOSE = 1e-5  # relative: sigmas are the same level, rounded in float32 on the way through a logarithm
 
 
 def karras(steps: int) -> list[float]:
@@ -36,19 +36,24 @@ def by_sigma(name: str, solver: Solver, levels: Sequence[float]) -> Stranger:
     """A function of (denoise, x, sigmas, draw) on these levels, as a sampler: variance exploding, x = x0 + sigma eps.
 
     Every run goes through the function twice: first on zeros, to see which step each evaluation belongs to.
-    The run raises SamplingError where the model is asked at what is no state or no level, NoTable as steps_of does.
+    The run raises SamplingError where the model is asked at what is no state or no level, NoTable as levels_of and
+    steps_of do.
     """
 
     def run(start: Tensor, model: Model, draw: Draw) -> Finish:
+        def listen(levels: Sequence[float]) -> list[float]:
+            visited: list[float] = []
+
+            def denoise(x: Tensor, sigma: Any) -> Tensor:
+                visited.append(_level(x, sigma, start, len(visited)))
+                return torch.zeros_like(x)
+
+            given = torch.tensor(levels, dtype=torch.float64).to(start)
+            solver(denoise, torch.zeros_like(start), given, lambda like, span=None: torch.zeros_like(like))
+            return visited
+
         sigmas = torch.tensor(levels, dtype=torch.float64).to(start)
-        ends = sigmas.tolist()
-        visited: list[float] = []
-
-        def listen(x: Tensor, sigma: Any) -> Tensor:
-            visited.append(_level(x, sigma, start, len(visited)))
-            return torch.zeros_like(x)
-
-        solver(listen, torch.zeros_like(start), sigmas.clone(), lambda like, span=None: torch.zeros_like(like))
+        visited, ends, said = levels_of(sigmas.tolist(), listen, name)
         to = steps_of(visited, ends, name)
         asked = 0
 
@@ -60,34 +65,10 @@ def by_sigma(name: str, solver: Solver, levels: Sequence[float]) -> Stranger:
             asked += 1
             return model(x, _point(level), to[asked - 1])
 
-        return Finish(solver(denoise, start, sigmas.clone(), draw), tuple(_point(s) for s in ends))
+        sample = solver(denoise, start, sigmas, draw)
+        return Finish(sample, tuple(_point(s) for s in ends), remarks=(("grid", said),) if said else ())
 
     return Stranger(name, "data", run)
-
-
-def steps_of(visited: Sequence[float], levels: Sequence[float], name: str) -> list[int]:
-    """For the sigma of every evaluation the grid point on the way to which its state was made.
-
-    Step n starts from the last state at levels[n]; other states, such as Heun's stage there, belong to the step in
-    which they are made. The last steps may have none, where only levels are visited. Where starts are not seen (churn
-    moves them away), every step has equally many evaluations, the last at most as many.
-    Raises NoTable if neither tells.
-    """
-    steps = len(levels) - 1
-    last = [max((i for i, s in enumerate(visited) if _same(s, level)), default=-1) for level in levels[:-1]]
-    if all(any(_same(s, level) for level in levels) for s in visited):
-        while last and last[-1] < 0:
-            last.pop()
-    if last and last[0] >= 0 and all(a < b for a, b in pairwise(last)):
-        return [last.index(i) if i in last else sum(j < i for j in last) for i in range(len(visited))]
-    each = -(-len(visited) // steps)
-    if not visited or (steps - 1) * each < len(visited):
-        return [i // each + (i % each > 0 or not _same(s, levels[i // each])) for i, s in enumerate(visited)]
-    raise NoTable("target", name, f"{len(visited)} evaluations in {steps} steps: which belong to which cannot be told")
-
-
-def _same(sigma: float, level: float) -> bool:
-    return abs(sigma - level) <= CLOSE * level
 
 
 def _level(x: Any, sigma: Any, like: Tensor, asked: int) -> float:
@@ -106,16 +87,23 @@ def _point(sigma: float) -> Point:
 
 
 def plain(module: str, name: str, options: dict[str, Any]) -> Target:
-    """A callable of a module: (denoise, x, sigmas, noise) -> the sample, options as keywords.
+    """A callable of a module: (denoise, x, sigmas, noise) -> the sample, options as keywords; or a class made from a
+    scheduler of diffusers, as of_class has it.
 
     denoise(x, sigma) -> x0hat, where x = x0 + sigma eps (variance exploding, alpha = 1; sigma one number).
     sigmas [N + 1]: from 80 to 0.002 (karras), of the dtype of x; the last is not 0.
     noise(x) -> standard normal noise shaped like x, fresh in every call; noise(x, sigma_from, sigma_to): the increment
     over that interval of sigma of the one Brownian path of the run, over sqrt|sigma_to - sigma_from|. It is passed to
-    the parameter `noise`, or to a fourth one that has no default; a sampler without noise leaves it out.
+    the parameter `noise`, or to a fourth one that has no default; a sampler without noise leaves it out. Where there is
+    no such parameter, torch.randn_like and torch.randn draw the noise of a state as noise(x) does.
     Raises InputError: no such module or callable, other parameters, an unknown option.
     """
-    return function(_callable(module, name), options, typed(module, name, options))
+    call = _callable(module, name)
+    if inspect.isclass(call):
+        from .diffusers import of_class
+
+        return of_class(call, options, module)
+    return function(call, options, typed(module, name, options))
 
 
 def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> Target:
@@ -130,11 +118,29 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
             return draw(x, None if sigma_from is None else (float(sigma_from), float(sigma_to)))
 
         given = {takes_noise: noise} if takes_noise else {}
-        sample: Tensor = call(denoise, x, sigmas, **given, **options)
+        with nullcontext() if takes_noise else _Drawn(draw, x):
+            sample: Tensor = call(denoise, x, sigmas, **given, **options)
         return sample
 
     namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
     return Target(target, "ve", lambda steps: by_sigma(target, solver, karras(steps)), wide=lambda: widened(namespace))
+
+
+class _Drawn(TorchFunctionMode):
+    """Normal noise shaped like a state, which code draws from torch itself, is drawn from `draw`."""
+
+    def __init__(self, draw: Draw, like: Tensor) -> None:
+        super().__init__()
+        self.draw, self.like = draw, like
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        named = kwargs or {}
+        if func in (torch.randn_like, torch.randn):
+            shape = args[0].shape if func is torch.randn_like else named.get("size", args)
+            shape = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else tuple(shape)
+            if shape == self.like.shape:
+                return self.draw(self.like.to(named.get("dtype") or self.like.dtype))
+        return func(*args, **named)
 
 
 def _callable(module: str, name: str) -> Callable[..., Any]:

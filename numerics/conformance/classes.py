@@ -45,7 +45,7 @@ def as_it_is(made: Any, x: Tensor, answer: Tensor, i: int) -> Tensor:
 def by_preconditioning(made: Any, x: Tensor, data: Tensor, i: int) -> Tensor:
     """The raw output F for which c_skip x + c_out F is the data prediction."""
     one, none = torch.ones(1, dtype=x.dtype), torch.zeros(1, dtype=x.dtype)
-    sigma = made.sigmas[i]
+    sigma = made.sigmas[layouts.begin(made) + i]
     c_skip = made.precondition_outputs(one, none, sigma)
     c_out = made.precondition_outputs(none, one, sigma)
     raw: Tensor = (data - c_skip * x) / c_out
@@ -189,7 +189,7 @@ def pndm(chosen: Chosen) -> Claim:
 
 def by_boundary(made: Any, x: Tensor, data: Tensor, i: int) -> Tensor:
     """The raw output F for which c_skip x + c_out F is the data prediction."""
-    c_skip, c_out = made.get_scalings_for_boundary_condition(made.sigmas[i])
+    c_skip, c_out = made.get_scalings_for_boundary_condition(made.sigmas[layouts.begin(made) + i])
     raw: Tensor = (data - c_skip * x) / c_out
     return raw
 

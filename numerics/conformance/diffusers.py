@@ -20,7 +20,7 @@ from .told import tell
 from .wide import widened
 
 INSTALL = "pip install 'samplerproof[peers]'"
-PREDICTIONS = {"epsilon": "noise", "sample": "data", "v_prediction": "velocity", "flow_prediction": "velocity"}
+PREDICTIONS = {"epsilon": "noise", "sample": "data", "v_prediction": "v", "flow_prediction": "velocity"}
 STEP_OPTIONS = ("eta", "order", "s_churn", "s_noise", "s_tmin", "s_tmax")  # of `step`; the others are its inputs
 
 
@@ -36,14 +36,23 @@ def scheduler(name: str, options: dict[str, Any]) -> Target:
     return of_class(_class(name), options)
 
 
-def of_class(cls: type, options: dict[str, Any]) -> Target:
-    """The same for a class at hand, one of diffusers' or made from one.  Raises InputError and NoTable likewise."""
+def of_class(cls: type, options: dict[str, Any], library: str = "diffusers") -> Target:
+    """The same for a class at hand, one of diffusers' or made from one.  Raises InputError and NoTable likewise.
+
+    library: what stands before the colon of its name; a module that it can be imported from.
+    """
     name = cls.__name__
+    target = f"{library}:{name}"
     base = next((c.__name__ for c in cls.__mro__ if c.__name__ in CLASSES or c.__name__ in NO_TABLE), None)
     if base is None:
-        raise NoTable("target", f"diffusers:{name}", "no adapter for this class: how it is stepped is not known")
+        allowed = (
+            "a function (denoise, x, sigmas, noise), or a class made from a scheduler of diffusers with an adapter"
+        )
+        raise InputError(
+            "target", target, f"{allowed}; how another class is stepped is not known: wrap it in a function"
+        )
     if base in NO_TABLE:
-        raise NoTable("target", f"diffusers:{name}", f"not a linear sampler of a diffusion: {NO_TABLE[base]}")
+        raise NoTable("target", target, f"not a linear sampler of a diffusion: {NO_TABLE[base]}")
     entry = CLASSES[base]
     settings, arguments = _sorted(cls, options)
     known = inspect.signature(cls).parameters
@@ -57,15 +66,13 @@ def of_class(cls: type, options: dict[str, Any]) -> Target:
     chosen = {**configuration, **arguments}
     reference, promises = entry.claim(chosen)
     return Target(
-        name=typed("diffusers", name, options),
+        name=typed(library, name, options),
         process=entry.process(chosen),
-        on=lambda steps: Stranger(
-            f"diffusers:{name}", prediction, partial(_run, cls, base, settings, arguments, entry, steps)
-        ),
+        on=lambda steps: Stranger(target, prediction, partial(_run, cls, base, settings, arguments, entry, steps)),
         reference=reference,
         promises=promises,
         nonlinear=tuple(f"{key}=true" for key in entry.clips if configuration.get(key)),
-        variants=varied("diffusers", name, _defaults(cls), options),
+        variants=varied(library, name, _defaults(cls), options),
         wide=lambda: widened(*_namespaces(cls, base)),
     )
 

@@ -128,7 +128,8 @@ def contents(path: Path, most: int) -> bytes | None:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         with open(os.open(path, flags), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            now = os.fstat(file.fileno())
+            if not stat.S_ISREG(now.st_mode) or now.st_size > most:
                 return None
             found = file.read(most + 1)
     except OSError:

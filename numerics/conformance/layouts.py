@@ -26,7 +26,7 @@ class Layout:
 def by_sigma(scheduler: Any, steps: int) -> Layout:
     """Variance preserved, from sigma/alpha in `sigmas`; on the flow they are sigma."""
     flow = bool(scheduler.config.get("use_flow_sigmas"))
-    grid = tuple(_from_ratio(s, flow) for s in _floats(scheduler.sigmas))
+    grid = tuple(_from_ratio(s, flow) for s in _levels(scheduler))
     return _one_a_step("flow" if flow else "vp", grid, scheduler)
 
 
@@ -45,19 +45,19 @@ def by_blocks(scheduler: Any, steps: int) -> Layout:
 
 def exploding(scheduler: Any, steps: int) -> Layout:
     """Variance exploding: alpha = 1, sigma in `sigmas`."""
-    return _one_a_step("ve", tuple(point("ve", 1.0, s) for s in _floats(scheduler.sigmas)), scheduler)
+    return _one_a_step("ve", tuple(point("ve", 1.0, s) for s in _levels(scheduler)), scheduler)
 
 
 def on_flow(scheduler: Any, steps: int) -> Layout:
     """alpha = 1 - sigma, sigma in `sigmas`."""
-    return _one_a_step("flow", tuple(point("flow", 1 - s, s) for s in _floats(scheduler.sigmas)), scheduler)
+    return _one_a_step("flow", tuple(point("flow", 1 - s, s) for s in _levels(scheduler)), scheduler)
 
 
 def trapezoid(process: str) -> Callable[[Any, int], Layout]:
     """Two evaluations a step, at its start and at its end; one in the last. Levels are doubled inside."""
 
     def layout(scheduler: Any, steps: int) -> Layout:
-        levels = _floats(scheduler.sigmas)
+        levels = _levels(scheduler)
         points = [point(process, 1.0 if process == "ve" else 1 - s, s) for s in levels]
         grid = (*points[:-1:2], points[-1])
         calls = list(scheduler.timesteps)
@@ -70,7 +70,7 @@ def midpoint(behind: int) -> Callable[[Any, int], Layout]:
     """Two evaluations a step, at its start and in its middle, which lies so many places behind; one in the last."""
 
     def layout(scheduler: Any, steps: int) -> Layout:
-        ends, middles = _floats(scheduler.sigmas), _floats(scheduler.sigmas_interpol)
+        ends, middles = _levels(scheduler), _levels(scheduler, "sigmas_interpol")
         calls = list(scheduler.timesteps)
         levels = [middles[i - behind] if i % 2 else ends[i] for i in range(len(calls))]
         grid = tuple(point("ve", 1.0, s) for s in (ends[0], *ends[1::2]))[: len(calls) // 2 + 2]
@@ -81,7 +81,7 @@ def midpoint(behind: int) -> Callable[[Any, int], Layout]:
 
 def by_doubled(scheduler: Any, steps: int) -> Layout:
     """Two evaluations a step, at its start and at the geometric middle of sigma, by a doubled `sigmas`."""
-    ends = _floats(scheduler.sigmas)
+    ends = _levels(scheduler)
     calls = list(scheduler.timesteps)
     grid = tuple(point("ve", 1.0, s) for s in (ends[0], *ends[1::2]))[: len(calls) // 2 + 2]
     evaluations = []
@@ -93,10 +93,15 @@ def by_doubled(scheduler: Any, steps: int) -> Layout:
 
 
 def by_product(scheduler: Any, steps: int) -> Layout:
-    """Variance preserved, alpha^2 in `alphas_cumprod` at the timesteps; the last step goes one stride further."""
+    """Variance preserved, alpha^2 in `alphas_cumprod` at the timesteps; the last step goes one stride further, or where
+    the class itself says that it leads.
+    """
     calls = list(scheduler.timesteps)
-    stride = scheduler.config.num_train_timesteps // steps
-    grid = tuple(_at(scheduler, int(t)) for t in (*calls, int(calls[-1]) - stride))
+    if hasattr(scheduler, "previous_timestep"):
+        last = int(scheduler.previous_timestep(calls[-1]))
+    else:
+        last = int(calls[-1]) - scheduler.config.num_train_timesteps // steps
+    grid = tuple(_at(scheduler, int(t)) for t in (*calls, last))
     return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, calls)
 
 
@@ -169,6 +174,16 @@ def _from_ratio(sigma: float, flow: bool) -> Point:
         return point("flow", 1 - sigma, sigma)
     alpha = 1 / math.hypot(1, sigma)
     return point("vp", alpha, sigma * alpha)
+
+
+def _levels(scheduler: Any, name: str = "sigmas") -> list[float]:
+    """Its sigmas from the one on at which it begins."""
+    return _floats(getattr(scheduler, name)[begin(scheduler) :])
+
+
+def begin(scheduler: Any) -> int:
+    """The index of the first level: above 0 where a run begins at an image with noise."""
+    return getattr(scheduler, "begin_index", None) or 0
 
 
 def _floats(values: Sequence[Any]) -> list[float]:

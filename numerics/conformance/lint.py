@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ..denoisers import parts
 from ..points import Point, Told
 from ..readback import Trace, table
 from .answers import Finding
@@ -135,8 +136,7 @@ def gaps(found: Trace, process: str) -> list[Gap]:
 
 def _constant(prediction: str, at: Point, clean: bool) -> float:
     """The prediction where x0hat = 1, epshat = 0, or the other way round."""
-    data, noise = (1.0, 0.0) if clean else (0.0, 1.0)
-    return {"data": data, "noise": noise, "velocity": at.dalpha * data + at.dsigma * noise}[prediction]
+    return parts(prediction, at)[0 if clean else 1]
 
 
 def _on_process(process: str, alpha: float, sigma: float) -> Point | None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..denoisers import parts
 from ..laws.affine import weak_errors
 from ..points import Point
 from ..readback import Trace, table
@@ -167,4 +168,5 @@ def _moment(s: float, k: int) -> float:
 
 def _predicted(prediction: str, at: Point, x: float, data: float) -> float:
     noise = (x - at.alpha * data) / at.sigma if at.sigma else 0.0
-    return {"data": data, "noise": noise, "velocity": at.dalpha * data + at.dsigma * noise}[prediction]
+    p, q = parts(prediction, at)
+    return p * data + q * noise

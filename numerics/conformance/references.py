@@ -69,6 +69,9 @@ def asked_elsewhere(found: Trace, process: str, name: str) -> tuple[int | None, 
     except InputError:
         return None, f"{name} does not exist on this grid"
     expected = [(n, n + (k > 0)) for n, count in enumerate(each) for k in range(count)]
+    if not found.evaluated[0] and bool(found.vectors[1, 0] != 0) and not bool(found.vectors[1, 1:].any()):
+        scaled = f"step 1: the model is first asked at {float(found.vectors[1, 0]):.15g} times the start"
+        return 1, f"{scaled}; {name} asks at the start"
     made = [i for i, asked in enumerate(found.evaluated) if asked]
     for j, (i, (n, to)) in enumerate(zip(made, expected, strict=False), start=1):
         if found.step[i] != to:

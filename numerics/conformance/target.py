@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..limits import PATH
 
 if TYPE_CHECKING:  # torch is not needed to say what is wrong with a target
     from ..readback import Stranger
@@ -45,9 +46,12 @@ def split(target: str) -> tuple[str, str, dict[str, Any]]:
 
     Raises InputError on a target without a colon or a name, and on options without a value.
     """
+    if len(target) > PATH:
+        raise InputError("target", target, f"at most {PATH} characters")
     head, mark, query = target.partition("?")
     library, colon, name = head.partition(":")
-    if not colon or not library or not name:
+    relative = library.startswith(".") and not library.endswith(".py")  # of which package?
+    if not colon or not library or not name or relative:
         allowed = "diffusers:Class?option=value&…, k-diffusion:function or package.module:callable"
         raise InputError("target", target, allowed)
     options: dict[str, Any] = {}

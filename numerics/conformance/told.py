@@ -29,6 +29,8 @@ def whole(scheduler: Any) -> Clock:
         return quarter(scheduler)._replace(cleanest=lams[0])
 
     def lam(t: float) -> float:
+        if math.isnan(t):
+            return t
         t = min(max(t, 0.0), len(lams) - 1.0)
         n = min(int(t), len(lams) - 2)
         w = t - n

@@ -10,14 +10,18 @@ import torch
 
 from ..catalogue import resolve
 from ..errors import InputError
+from ..generated.frames import FRAMES
 from ..readback import Trace, table
 from . import lint
 from .alone import each_alone
 from .answers import Failure, Finding, Step, Subject, Verdict
 from .compare import Deviation, deviations, same_shape
+from .once import asked_once
 from .orders import local_orders, observed_errors, slope
 from .references import STARTED, Reference, asked_elsewhere, candidates, similar
 from .still import moving
+from .strengths import strengths
+from .views import SCALED, viewed
 
 IDENTICAL = 1e-14
 CANCELS = (
@@ -35,10 +39,26 @@ Runs = Mapping[tuple[int, bool], Trace | Failure]
 def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) -> Verdict:
     """The verdict of a target on `steps` steps, from its traces {(N, in float64): trace or failure}.
 
-    At least the two on `steps` steps; those on more give orders and the growth of roundoff.
+    At least the two on `steps` steps; those on more give orders and the growth of roundoff. A run on alpha = 1 whose
+    record is not named, or is in velocities, which differ with the process, is looked at on the flow too.
     Raises InputError on an unknown `against`.
     """
     named = against or subject.reference
+    first = _judged(subject, runs, steps, named)
+    velocity = named is not None and FRAMES[resolve(named, "against").frame].prediction == "velocity"
+    if first.verdict != "different-formula" or subject.process != "ve" or not (velocity or named is None):
+        return first
+    if any(isinstance(run, Trace) and run.prediction != "data" for run in runs.values()):
+        return first
+    there = {job: viewed(run, "flow") if isinstance(run, Trace) else run for job, run in runs.items()}
+    found = _judged(replace(subject, process="flow"), there, steps, named)
+    if found.verdict == "different-formula":
+        return found if velocity else first
+    said = Finding("formula", None, f"it is judged on the flow, its states times {SCALED['flow']}")
+    return replace(found, findings=[*found.findings, said])
+
+
+def _judged(subject: Subject, runs: Runs, steps: int, named: str | None) -> Verdict:
     base = Verdict(
         subject.name,
         "error",
@@ -51,7 +71,9 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
             return replace(base, findings=[Finding("exception", run.step, f"on {steps} steps: {run.message}")])
     assert isinstance(shipped, Trace)
     assert isinstance(wide, Trace)
-    findings = _mutations(shipped)
+    runs = {job: asked_once(run) if isinstance(run, Trace) else run for job, run in runs.items()}
+    shipped, wide = asked_once(shipped), asked_once(wide)
+    findings = [*_mutations(shipped), *(Finding(kind, None, said) for kind, said in shipped.remarks)]
     bent = _not_linear(shipped, subject) or _not_linear(wide, subject)
     if bent is not None:
         return replace(base, verdict="not-linear", findings=[bent, *findings])
@@ -72,11 +94,7 @@ def judge(subject: Subject, runs: Runs, steps: int, against: str | None = None) 
     own = [p for p in pairs if p.reference.record.name == base.reference or (not base.reference and p.shared)]
     best = min(own, key=lambda p: (not p.conforms, p.error_float64, p.error), default=None)
     if best is None:
-        return replace(
-            result,
-            verdict="different-formula",
-            findings=[*result.findings, _no_match(wide, subject.process, base.reference, pairs)],
-        )
+        return _unmatched(result, wide, subject.process, pairs)
     rows = _rows(best, pairs)
     result = replace(
         result,
@@ -208,13 +226,19 @@ def _non_finite(run: Trace) -> Finding | None:
     if not len(bad):
         return None
     step = run.step[int(bad[0])]
-    return Finding("non-finite", step, f"step {step} of {len(run.grid) - 1} is not finite on finite inputs")
+    lost = [str(k) for k, t in enumerate(run.told.timesteps if run.told else (), 1) if math.isnan(t)]
+    said = f"; timestep {', '.join(lost[:5])}{', …' if len(lost) > 5 else ''} is not a number" if lost else ""
+    return Finding("non-finite", step, f"step {step} of {len(run.grid) - 1} is not finite on finite inputs{said}")
 
 
 def _orders(result: Verdict, subject: Subject, runs: Runs) -> Verdict:
     traces = {n: run for (n, wide), run in runs.items() if wide and isinstance(run, Trace) and not _depends(run)}
     if len(traces) < 3 or not all(bool(run.vectors.isfinite().all()) for run in traces.values()):
         return result
+    if len({len(run.grid) for run in traces.values()}) < len(traces):
+        few = len(min(traces.items())[1].grid) - 1
+        same = f"it takes {few} steps, or as many as another time, however many are asked for: no order can be observed"
+        return replace(result, findings=[*result.findings, Finding("grid", None, same)])
     fewest = sorted(traces)[:4]
     used = {n: traces[n] for n in fewest}
     try:
@@ -259,13 +283,28 @@ def _differences(best: _Pair, rows: Sequence[Step], matches: Sequence[_Pair]) ->
     return findings
 
 
-def _no_match(run: Trace, process: str, reference: str | None, pairs: Sequence[_Pair]) -> Finding:
-    if reference is None:
-        missing = "the catalogue has no record of this name, and none of its records has these rows"
-        return Finding("formula", None, missing)
-    step, where = asked_elsewhere(run, process, reference)
+def _unmatched(result: Verdict, run: Trace, process: str, pairs: Sequence[_Pair]) -> Verdict:
+    """No record asks its model as the run does. It is an error where there is nothing to compare it with: the record
+    does not exist on its grid, or it is of a family whose parameter changes from step to step.
+    """
+    if result.reference is None:
+        eta = strengths(run)
+        if eta is None:
+            missing = "the catalogue has no record of this name, and none of its records has these rows"
+            return _with(result, "different-formula", Finding("formula", None, missing))
+        spread = f"{eta[0]:.6g}, {eta[1]:.6g}, …" if max(eta) - min(eta) > NEAR else f"{eta[0]:.6g} in all of them"
+        said = f"every step is one of ddim-eta from where it starts to where it leads, with eta = {spread}"
+        return _with(result, "error", Finding("formula", None, f"{said}; no record is named that says so"))
+    step, where = asked_elsewhere(run, process, result.reference)
+    turns = lint.zero_length(run.grid) or lint.backward(run.grid)
+    if step is None and not turns:
+        return _with(result, "error", Finding("formula", None, f"{where}: it cannot be compared"))
     equal = "".join(f"; the run is {p.reference.name}" for p in pairs if p.conforms)
-    return Finding("formula", step, f"{where}{equal}")
+    return _with(result, "different-formula", Finding("formula", step, f"{where}{equal}"))
+
+
+def _with(result: Verdict, verdict: str, finding: Finding) -> Verdict:
+    return replace(result, verdict=verdict, findings=[*result.findings, finding])
 
 
 def _promise(reference: Reference, subject: Subject) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..catalogue import resolve
 from ..errors import InputError
+from ..limits import LIMITS
 from ..progress import Progress, silent
 from .answers import Failure, Finding, Verdict
 from .launch import RESOLVE, Job, launched
@@ -45,10 +45,12 @@ def verify(
     split(target)
     if against is not None:
         resolve(against, "against")
-    if steps < 4:
-        raise InputError("steps", steps, "at least 4: two to start, two to end")
-    if not 0 < timeout < math.inf:
-        raise InputError("timeout", timeout, "a number of seconds > 0")
+    most = LIMITS["verification.steps"].high
+    if not 4 <= steps <= most:
+        raise InputError("steps", steps, f"at least 4: two to start, two to end; at most {most:g}")
+    longest = LIMITS["verification.timeout"].high
+    if not 0 < timeout <= longest:
+        raise InputError("timeout", timeout, f"a number of seconds > 0, at most {longest:g}")
     jobs = [Job(steps, False), Job(steps, True)]
     jobs += [Job(steps * k, True, again=False) for k in REFINEMENTS]
     jobs += [Job(steps * k, False, again=False) for k in LONGER]
@@ -102,7 +104,7 @@ def versions(target: str) -> dict[str, str]:
     library = split(target)[0].partition(".")[0]
     found = {}
     for name in ("samplerproof", "torch", library):
-        with suppress(PackageNotFoundError):
+        with suppress(PackageNotFoundError, ValueError):  # a name that no library can have
             found[name] = version(name)
     return found
 

@@ -9,6 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
+
+
+class _Widening(TorchFunctionMode):
+    """float64 for every float32 that torch is asked for, by whatever module."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        named = {key: _widest(value) for key, value in (kwargs or {}).items()}
+        return func(*(_widest(value) for value in args), **named)
+
+
+def _widest(value: Any) -> Any:
+    return torch.float64 if value is torch.float32 else value
 
 
 class _Wide(ModuleType):
@@ -24,7 +37,9 @@ class _Wide(ModuleType):
 
 @contextmanager
 def widened(*namespaces: dict[str, Any]) -> Iterator[None]:
-    """While it lasts: float32 is float64 in the code of the namespaces, a tensor's .float() and torch's default too."""
+    """While it lasts: float32 is float64 in the code of the namespaces and in every call of torch, a tensor's .float()
+    and torch's default too.
+    """
     held = [{name: value for name, value in space.items() if value is torch or value is np} for space in namespaces]
     default, method = torch.get_default_dtype(), torch.Tensor.float
     try:
@@ -33,7 +48,8 @@ def widened(*namespaces: dict[str, Any]) -> Iterator[None]:
                 space[name] = _Wide(module, torch.float64 if module is torch else np.float64)
         torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
         torch.set_default_dtype(torch.float64)
-        yield
+        with _Widening():
+            yield
     finally:
         torch.set_default_dtype(default)
         torch.Tensor.float = method  # type: ignore[method-assign]

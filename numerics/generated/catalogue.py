@@ -998,7 +998,7 @@ Record(
         rows=(
             Row(1, ((0, 0), (1, 0),), "li_code_accelerated_ode", ("h", "r1", "rho", "next_rho",)),
         ),
-        summary="What the authors' code runs: the line in alpha^2 through the last two noise predictions, integrated exactly.",
+        summary="What the authors' code runs: the line in alpha^2 through two noise predictions, integrated exactly.",
         cite="li2024accelerating",
         stability=1.0,
     ),

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import sqrt
 
-PREDICTIONS = ("data", "noise", "score", "velocity")
+PREDICTIONS = ("data", "noise", "score", "velocity", "v")
 
 
 def noise_from_data(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
@@ -23,6 +24,11 @@ def velocity_from_data(alpha: float, sigma: float, dalpha: float, dsigma: float)
     return dsigma/sigma, -(alpha*dsigma - dalpha*sigma)/sigma
 
 
+def v_from_data(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
+    """v = a x + b data."""
+    return alpha/(sigma*sqrt(alpha**2 + sigma**2)), -sqrt(alpha**2 + sigma**2)/sigma
+
+
 def data_from_noise(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
     """data = a x + b noise."""
     return 1/alpha, -sigma/alpha
@@ -36,6 +42,11 @@ def score_from_noise(alpha: float, sigma: float, dalpha: float, dsigma: float) -
 def velocity_from_noise(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
     """velocity = a x + b noise."""
     return dalpha/alpha, (alpha*dsigma - dalpha*sigma)/alpha
+
+
+def v_from_noise(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
+    """v = a x + b noise."""
+    return -sigma/(alpha*sqrt(alpha**2 + sigma**2)), sqrt(alpha**2 + sigma**2)/alpha
 
 
 def data_from_score(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
@@ -53,6 +64,11 @@ def velocity_from_score(alpha: float, sigma: float, dalpha: float, dsigma: float
     return dalpha/alpha, -sigma*(alpha*dsigma - dalpha*sigma)/alpha
 
 
+def v_from_score(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
+    """v = a x + b score."""
+    return -sigma/(alpha*sqrt(alpha**2 + sigma**2)), -sigma*sqrt(alpha**2 + sigma**2)/alpha
+
+
 def data_from_velocity(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
     """data = a x + b velocity."""
     return dsigma/(alpha*dsigma - dalpha*sigma), -sigma/(alpha*dsigma - dalpha*sigma)
@@ -68,17 +84,82 @@ def score_from_velocity(alpha: float, sigma: float, dalpha: float, dsigma: float
     return dalpha/(sigma*(alpha*dsigma - dalpha*sigma)), -alpha/(sigma*(alpha*dsigma - dalpha*sigma))
 
 
+def v_from_velocity(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
+    """v = a x + b velocity."""
+    return -(alpha*dalpha + dsigma*sigma)/(sqrt(alpha**2 + sigma**2)*(alpha*dsigma - dalpha*sigma)), sqrt(alpha**2 + sigma**2)/(alpha*dsigma - dalpha*sigma)
+
+
+def data_from_v(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
+    """data = a x + b v."""
+    return alpha/(alpha**2 + sigma**2), -sigma/sqrt(alpha**2 + sigma**2)
+
+
+def noise_from_v(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
+    """noise = a x + b v."""
+    return sigma/(alpha**2 + sigma**2), alpha/sqrt(alpha**2 + sigma**2)
+
+
+def score_from_v(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
+    """score = a x + b v."""
+    return -1/(alpha**2 + sigma**2), -alpha/(sigma*sqrt(alpha**2 + sigma**2))
+
+
+def velocity_from_v(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
+    """velocity = a x + b v."""
+    return (alpha*dalpha + dsigma*sigma)/(alpha**2 + sigma**2), (alpha*dsigma - dalpha*sigma)/sqrt(alpha**2 + sigma**2)
+
+
+def parts_of_data(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
+    """data = p x0 + q eps."""
+    return 1, 0
+
+
+def parts_of_noise(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
+    """noise = p x0 + q eps."""
+    return 0, 1
+
+
+def parts_of_score(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
+    """score = p x0 + q eps."""
+    return 0, -1/sigma
+
+
+def parts_of_velocity(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
+    """velocity = p x0 + q eps."""
+    return dalpha, dsigma
+
+
+def parts_of_v(alpha: float, sigma: float, dalpha: float, dsigma: float) -> tuple[float, float]:
+    """v = p x0 + q eps."""
+    return -sigma/sqrt(alpha**2 + sigma**2), alpha/sqrt(alpha**2 + sigma**2)
+
+
 CONVERT: dict[tuple[str, str], Callable[[float, float, float, float], tuple[float, float]]] = {
     ("data", "noise"): noise_from_data,
     ("data", "score"): score_from_data,
     ("data", "velocity"): velocity_from_data,
+    ("data", "v"): v_from_data,
     ("noise", "data"): data_from_noise,
     ("noise", "score"): score_from_noise,
     ("noise", "velocity"): velocity_from_noise,
+    ("noise", "v"): v_from_noise,
     ("score", "data"): data_from_score,
     ("score", "noise"): noise_from_score,
     ("score", "velocity"): velocity_from_score,
+    ("score", "v"): v_from_score,
     ("velocity", "data"): data_from_velocity,
     ("velocity", "noise"): noise_from_velocity,
     ("velocity", "score"): score_from_velocity,
+    ("velocity", "v"): v_from_velocity,
+    ("v", "data"): data_from_v,
+    ("v", "noise"): noise_from_v,
+    ("v", "score"): score_from_v,
+    ("v", "velocity"): velocity_from_v,
+}
+PARTS: dict[str, Callable[[float, float, float, float], tuple[float, float]]] = {
+    "data": parts_of_data,
+    "noise": parts_of_noise,
+    "score": parts_of_score,
+    "velocity": parts_of_velocity,
+    "v": parts_of_v,
 }

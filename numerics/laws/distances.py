@@ -11,7 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..metrics import Law, exp_remainder, hermite_extremes
+from ..hermite import turns
+from ..metrics import Law, exp_remainder
 from ..targets.flow import log_tails, quantile
 from .density import Density
 
@@ -19,40 +20,40 @@ FINER = 8
 FLOOR = 1e-13  # smaller tails and densities (beside the largest) are rounding
 
 
-def tv(density: Density, target: Law) -> float:
+def tv(density: Density, target: Law, finer: int = FINER) -> float:
     """Half the integral of |p - p_target|, to 1e-12 beside the density's own error.
 
     F - F_target turns where p = p_target: TV is half its total variation, read off its extremes and the ends.
     """
-    p = density.finer(FINER)
+    p = density.finer(finer)
     x = p.grid
     below, _ = _tails(target, x)
     gap = cdf(p) - below
     rate = p.values - _goal(target, x)
     rises = rate >= 0
     turning = torch.nonzero(rises[:-1] != rises[1:])[:, 0]
-    extremes = hermite_extremes(gap, rate, x.diff(), turning)
+    _, extremes = turns(gap, rate, x.diff(), turning)
     nothing = gap.new_zeros(1)
     return float(torch.cat([nothing, gap[:1], extremes, gap[-1:], nothing]).diff().abs().sum()) / 2
 
 
-def kl(density: Density, target: Law) -> float:
+def kl(density: Density, target: Law, finer: int = FINER, floor: float = FLOOR) -> float:
     """KL(target || sampler) = integral of p_target (exp(-l) - 1 + l), l = log(p_target / p).
 
-    Densities below 1e-13 of the largest count as that: good to 1e-13 while the sampler's tails are not much thinner
-    than the target's, and a lower bound otherwise.
+    Densities below the floor, in units of the largest, count as that: good to 1e-13 while the sampler's tails are not
+    much thinner than the target's, and a lower bound otherwise.
     """
-    p = density.finer(FINER)
+    p = density.finer(finer)
     goal = _goal(target, p.grid)
-    floor = FLOOR * float(goal.max())
+    floor = floor * float(goal.max())
     goal = goal.clamp(min=floor)
     ratio = (goal / p.values.clamp(min=floor)).log()
     return expectation(Density(p.low, p.high, goal, 0.0), lambda x: exp_remainder(-ratio))
 
 
-def w2(density: Density, target: Law) -> float:
+def w2(density: Density, target: Law, finer: int = FINER) -> float:
     """W2, the root of the integral of (x - F_target^{-1}(F(x)))^2 p, without the tails below 1e-13."""
-    p = density.finer(FINER)
+    p = density.finer(finer)
     below = cdf(p)
     above = p.mass - below
     inside = torch.minimum(below, above) > FLOOR

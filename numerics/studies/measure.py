@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,17 +14,18 @@ from ..grids import Grid
 from ..laws.estimators import Estimate, energy, moment_error, sliced_w2
 from ..laws.gaussian import moments
 from ..points import Point
+from ..quadrature import Measured, measured
 from ..records import Record
 from ..sample import sample
 from ..tableau import Tableau, tabulate
 from ..targets.flow import exact_flow
 from ..targets.mixture import with_tangent
 from ..targets.reference import reference_flow
+from .invariants import consistent
 from .problem import Problem
 from .routes import OF_LAWS, distances
 from .store import Value
 
-Numbers = tuple[float, ...]  # a value; of an estimate also low, high and the noise floor
 USES = ("noise", "target", "floor")  # of a study's seed, beside the start samples
 
 
@@ -40,51 +40,53 @@ class Measurement:
         self.problem = problem
         self._starts: dict[Point, Tensor] = {}
         self._references: dict[tuple[Point, Point], Tensor] = {}
+        self._known: dict[tuple[Point, Point], dict[str, Tensor]] = {}
         self._floors: dict[tuple[str, Point], float] = {}
         self._samples: dict[tuple[str, Point], Tensor] = {}
 
     def measure(self, record: Record, steps: int, wanted: Sequence[str]) -> dict[str, Value]:
-        """Run the sampler: the wanted metrics, with its number of evaluations; NaN where the run diverged."""
+        """Run the sampler: the wanted metrics, with its number of evaluations; None and why where there is none."""
         grid = self.problem.grids[steps]
         tableau = tabulate(record.name, grid, self.problem.study.run.start)
         try:
             found = self._found(grid, tableau, wanted)
-        except SamplingError:  # the state overflowed, or its law cannot be carried (laws/density.py)
-            found = {metric: (math.nan,) for metric in wanted}
-        return {metric: _value(tableau.nfe, *numbers) for metric, numbers in found.items()}
+        except SamplingError as fault:  # the state overflowed, or its law cannot be carried (laws/density.py)
+            found = dict.fromkeys(wanted, Value(0, None, reason=str(fault)))
+        return {metric: value._replace(nfe=tableau.nfe) for metric, value in consistent(found).items()}
 
-    def _found(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Numbers]:
+    def _found(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:
         """By the sampler's map on the line, by the law of its output, by samples: whichever a metric needs."""
         if self.problem.mixture.dim == 1 and not any(tableau.drawn):
-            return {metric: (value,) for metric, value in self._on_the_line(grid, tableau, wanted).items()}
-        found: dict[str, Numbers] = {}
+            on_line = self._on_the_line(grid, tableau, wanted)
+            return {metric: Value(0, m.value, error=m.error, reason=m.reason) for metric, m in on_line.items()}
+        found: dict[str, Value] = {}
         if of_law := [metric for metric in wanted if metric in OF_LAWS]:
             source, to = grid.point(0), grid.point(grid.steps)
-            by_law = distances(tableau, self.problem.mixture, self.problem.start_law(source), to)
-            found |= {metric: (by_law[metric](),) for metric in of_law}
+            by_law = distances(tableau, self.problem.mixture, self.problem.start_law(source), to, of_law)
+            found |= {metric: Value(0, m.value, error=m.error, reason=m.reason) for metric, m in by_law.items()}
         if of_samples := [metric for metric in wanted if metric not in OF_LAWS]:
             found |= self._in_space(grid, tableau, of_samples)
         return found
 
-    def _on_the_line(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, float]:
+    def _on_the_line(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Measured]:
         """d = 1: quadrature nodes and their tangents go through the sampler, and give its law exactly."""
         mixture, source, to = self.problem.mixture, grid.point(0), grid.point(grid.steps)
         law = self.problem.start_law(source)
-        x = self._start(source)
-        start = [torch.stack([x, torch.ones_like(x)])]
-        start += [torch.stack(exact_flow(mixture, x, source, grid.point(n))) for n in range(1, tableau.given)]
-        y, dydx = sample(with_tangent(mixture), start, tableau)
-        _check_finite(y, dydx)
-        pushed = metrics.Pushforward(x, law, y, dydx, (mixture, to))
-        compute: dict[str, Callable[[], float]] = {
-            "tv": lambda: metrics.tv(pushed),
-            "kl": lambda: metrics.kl(pushed),
-            "w2": lambda: metrics.w2(pushed),
-            "trajectory": lambda: metrics.trajectory_1d(pushed, source),
-        }
-        return {metric: compute[metric]() for metric in wanted}
 
-    def _in_space(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Numbers]:
+        def push(x: Tensor) -> tuple[Tensor, Tensor]:
+            start = [torch.stack([x, torch.ones_like(x)])]
+            start += [torch.stack(exact_flow(mixture, x, source, grid.point(n))) for n in range(1, tableau.given)]
+            y, dydx = sample(with_tangent(mixture), start, tableau)
+            _check_finite(y, dydx)
+            return y, dydx
+
+        x, known = self._start(source), self._known.setdefault((source, to), {})
+        pushed = metrics.Pushforward(x, law, *push(x), (mixture, to), source, dict(known))
+        found = measured(pushed, push, wanted)
+        known |= {name: pushed.columns[name] for name in metrics.OF_START if name in pushed.columns}
+        return found
+
+    def _in_space(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:
         """d > 1: samples of the start law, against a fine reference flow of the same samples, or against exact ones."""
         mixture, source, to = self.problem.mixture, grid.point(0), grid.point(grid.steps)
         earlier = [grid.point(n) for n in range(1, tableau.given)]
@@ -93,12 +95,12 @@ class Measurement:
             start += reference_flow(mixture, start[0], source, earlier)
         y = sample(mixture, start, tableau, noise=noise.seeded(self._seed("noise")))
         _check_finite(y)
-        found: dict[str, Numbers] = {}
+        found: dict[str, Value] = {}
         for metric in wanted:
             if metric == "trajectory":
-                found[metric] = (metrics.trajectory(y, self._reference(source, to)),)
+                found[metric] = Value(0, metrics.trajectory(y, self._reference(source, to)))
             else:
-                found[metric] = (*self._estimate(metric, y, to), self._floor(metric, to))
+                found[metric] = Value(0, *self._estimate(metric, y, to), self._floor(metric, to))
         return found
 
     def _estimate(self, metric: str, y: Tensor, to: Point) -> Estimate:
@@ -140,19 +142,17 @@ class Measurement:
 
 
 def start_samples(problem: Problem, source: Point, nodes: int | None = None) -> Tensor:
-    """Start samples [n, d] at the first point of a grid: in 1-D as many nodes as said, or as the study has."""
+    """Start samples [n, d] at the first point of a grid.
+
+    In 1-D as many nodes as said, or as the study has, and up to three more: they come in panels (quadrature.py).
+    """
     law = problem.start_law(source)
     if problem.mixture.dim == 1:
-        return metrics.nodes(law, nodes or problem.count)
+        points = nodes or problem.count
+        return metrics.nodes(law, points + (1 - points) % 4)
     return law[0].sample(problem.count, law[1], torch.Generator().manual_seed(problem.study.run.seed))
-
-
-def _value(
-    nfe: int, value: float, low: float | None = None, high: float | None = None, floor: float | None = None
-) -> Value:
-    return Value(nfe, value, low, high, floor)
 
 
 def _check_finite(*tensors: Tensor) -> None:
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors):
-        raise SamplingError("the sample is not finite")
+        raise SamplingError("the sample is not finite after the last step")

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from ..errors import InputError
 from ..laws import distances as distances_1d
 from ..laws.affine import gaussian_law
-from ..laws.density import propagate
-from ..laws.gaussian import kl, moments, w2
+from ..laws.density import Density, propagate
+from ..laws.gaussian import Gaussian, kl, moments, w2
 from ..laws.variation import tv
 from ..metrics import Law
 from ..points import Point
+from ..quadrature import Measured, accepted, of_root
 from ..records import Record
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
 from .config import Metric
 
-OF_DENSITIES = {"tv": distances_1d.tv, "kl": distances_1d.kl, "w2": distances_1d.w2}
+OF_DENSITIES: dict[str, Callable[..., float]] = {
+    "tv": distances_1d.tv,
+    "kl": distances_1d.kl,
+    "w2": distances_1d.w2,
+}
+ROUNDING = 1e-13
 OF_LAWS: tuple[Metric, ...] = ("tv", "kl", "w2")
 ESTIMATED: tuple[Metric, ...] = ("energy", "sliced-w2", "moments")
 
@@ -47,13 +53,38 @@ def _of_target(mixture: GaussianMixture) -> tuple[Metric, ...]:
     return ("trajectory", *(OF_LAWS if mixture.components == 1 else ()), *ESTIMATED)
 
 
-def distances(tableau: Tableau, mixture: GaussianMixture, start_law: Law, to: Point) -> dict[str, Callable[[], float]]:
+def distances(
+    tableau: Tableau, mixture: GaussianMixture, start_law: Law, to: Point, wanted: Sequence[str]
+) -> dict[str, Measured]:
     """tv, kl and w2 between the target at `to` and the sampler, by the law of its output: without samples.
 
     On a Gaussian target by affine forms, in any d; on a mixture on the line by its density.
     """
     if mixture.components == 1:
         goal, law = moments(mixture, to), gaussian_law(tableau, mixture, start_law)
-        return {"tv": lambda: tv(goal, law), "kl": lambda: kl(goal, law), "w2": lambda: w2(goal, law)}
-    density, target = propagate(tableau, mixture, start_law), (mixture, to)
-    return {metric: partial(between, density, target) for metric, between in OF_DENSITIES.items()}
+        return {metric: _of_gaussians(metric, goal, law) for metric in wanted}
+    density = propagate(tableau, mixture, start_law)
+    return {metric: _of_density(metric, density, (mixture, to)) for metric in wanted}
+
+
+def _of_gaussians(metric: str, goal: Gaussian, law: Gaussian) -> Measured:
+    """With what rounding leaves: of moments 1e-13 of their size, which a small KL has as a square."""
+    value = {"tv": tv, "kl": kl, "w2": w2}[metric](goal, law)
+    size = {"tv": 1.0, "kl": 2 * math.sqrt(value), "w2": math.sqrt(float(goal.covariance.diagonal().sum()))}[metric]
+    return accepted(metric, value, ROUNDING * (size + abs(value)), "by its moments")
+
+
+def _of_density(metric: str, density: Density, target: Law) -> Measured:
+    """With the error of the rule, from a grid half as fine, and of the density: mass that may lie anywhere.
+
+    In KL also what densities too small to be known may change.
+    """
+    between = OF_DENSITIES[metric]
+    value = between(density, target)
+    error = abs(value - between(density, target, distances_1d.FINER // 2)) + density.error
+    if metric == "kl":
+        error += abs(value - distances_1d.kl(density, target, floor=100 * distances_1d.FLOOR))
+    if metric == "w2":
+        spread = float(moments(*target).covariance)
+        error += of_root((density.error + distances_1d.FLOOR) * spread, value)
+    return accepted(metric, value, error, "by its density")

@@ -117,15 +117,20 @@ def _records(
 
     for k, values in shared(claims, [key(of) for of in specs], kept, compute):
         found[k] = values
-    records: list[dict[str, Any]] = []
-    for k, (name, _, steps) in enumerate(runs):
-        for metric, value in found[k].items():
-            entry = {"method": name, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
-            if metric in ESTIMATED:
-                entry |= {"low": value.low, "high": value.high, "floor": value.floor}
-            records.append(entry)
+    records = [
+        _entry(runs[k][0], runs[k][2], metric, value) for k in range(len(runs)) for metric, value in found[k].items()
+    ]
     progress(len(runs), len(runs), "")
     return records, computed
+
+
+def _entry(method: str, steps: int, metric: str, value: Value) -> dict[str, Any]:
+    """A record as JSON has it."""
+    entry = {"method": method, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
+    if metric in ESTIMATED:
+        entry |= {"low": value.low, "high": value.high, "floor": value.floor}
+    entry |= {"error": value.error}
+    return entry if value.value is not None else entry | {"reason": value.reason}
 
 
 def _spec(problem: Problem | NetworkProblem, record: Record, steps: int, metric: str) -> dict[str, Any]:
@@ -157,7 +162,7 @@ def _fits(problem: Problem | NetworkProblem, records: list[dict[str, Any]]) -> l
     On Li et al.'s schedule with T = N + 1 levels a step is ~ log T / T: an order p shows as (log T)^{p+1} / T^p, or
     where noise makes a run forget its early errors as (log T / T)^p. There the exponent with that power of the
     logarithm divided out is given beside the raw one (KL, a square, has twice the power).  Estimates that do not exceed
-    their noise floor are left out.
+    their noise floor, or whose interval holds zero, are left out.
     """
     fits = []
     for name, record in problem.methods:
@@ -184,9 +189,14 @@ def _fits(problem: Problem | NetworkProblem, records: list[dict[str, Any]]) -> l
 
 
 def _above_noise(record: dict[str, Any]) -> float:
-    """The value of a record; NaN where there is none, or where it is an estimate that noise alone may have made."""
-    value, floor = record["value"], record.get("floor")
-    return math.nan if value is None or (floor is not None and value <= floor) else value
+    """The value of a record; NaN where there is none, or where it is an estimate that noise alone may have made.
+
+    Above that a root is biased by less than a tenth of it: its square has no bias, is two deviations or more from zero,
+    and so the root is low by (deviation / square)^2 / 8 of itself, 1/32 at most.
+    """
+    value, low, floor = record["value"], record.get("low"), record.get("floor")
+    noise = (low is not None and low <= 0) or (floor is not None and value is not None and value <= floor)
+    return math.nan if value is None or noise else value
 
 
 def _table(fits: list[dict[str, Any]]) -> str:

@@ -51,10 +51,11 @@ class Value(NamedTuple):
 
     @property
     def finite(self) -> Value:
-        """The same in plain floats, with None for every number that is not finite."""
+        """The same in plain floats, with None for every number that is not finite, and then a reason."""
         numbers = (self.value, self.low, self.high, self.floor, self.error)
-        kept = (float(v) if v is not None and math.isfinite(v) else None for v in numbers)
-        return Value._make((int(self.nfe), *kept, self.reason))
+        value, low, high, floor, error = (float(v) if v is not None and math.isfinite(v) else None for v in numbers)
+        reason = None if value is not None else self.reason or "the value is not finite"
+        return Value(int(self.nfe), value, low, high, floor, error, reason)
 
 
 def canonical(spec: Mapping[str, Any]) -> str:

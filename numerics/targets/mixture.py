@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from ..denoisers import parts
 from ..errors import InputError
 from ..points import Point
 from .components import check_components
@@ -76,7 +77,7 @@ class GaussianMixture:
         self._log_mass = self.weights.log() - self.dim / 2 * math.log(2 * math.pi)
 
     def __call__(self, x: Tensor, at: Point, prediction: str) -> Tensor:
-        """E[F | x] for F = "data" x0, "noise" eps, "score" grad log p, "velocity" alpha' x0 + sigma' eps.
+        """E[F | x] for F = "data" x0, "noise" eps, "score" grad log p, "velocity" alpha' x0 + sigma' eps, "v" of parts.
 
         x [..., d] -> [..., d]; with v = alpha^2 s^2 + sigma^2 and y = (x - alpha mu) / v of a component:
         x0 = mu + alpha s^2 y, eps = sigma y, score = -y.  InputError for an unknown prediction or a wrong shape.
@@ -186,14 +187,14 @@ class GaussianMixture:
                 return _Affine(0.0, None, constant(-1.0))
             case "noise":
                 return _Affine(0.0, None, constant(at.sigma))
-            case "data":
-                data, noise = 1.0, 0.0
+            case "data" | "v":
+                data, noise = parts(prediction, at)
             case "velocity":
-                data, noise = at.dalpha, at.dsigma
+                data, noise = parts(prediction, at)
                 if math.isnan(data) or math.isnan(noise):
                     raise InputError("at", at, "velocity needs the derivatives dalpha and dsigma")
             case _:
-                raise InputError("prediction", prediction, "data, noise, score or velocity")
+                raise InputError("prediction", prediction, "data, noise, score, velocity or v")
         gain = data * at.alpha * self.variances + noise * at.sigma
         shift, offset = data * self._centre[:, None], data * self._centred
         return _Affine(shift.to(device), offset.to(device), gain[:, :, None].to(device))

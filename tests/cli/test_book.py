@@ -17,9 +17,9 @@ from samplerproof.cli.book.networks import networks
 from samplerproof.cli.book.pages import all_pages
 from samplerproof.cli.book.picture import INK, error_picture, stability_picture
 from samplerproof.cli.book.records import KEPT, NETWORKS, ROOT, VERIFIED, load
-from samplerproof.cli.book.text import link, plain, slug, year
+from samplerproof.cli.book.text import link, slug, year
 from samplerproof.cli.checkpoints import markdown
-from samplerproof.cli.markup import table
+from samplerproof.cli.markup import plain, table
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.generated.citations import CITATIONS

@@ -29,7 +29,7 @@ def test_adapters_agree_with_the_mixture_itself(kind: str, gives: str, wanted: s
     expected = MIXTURE(X, at, wanted)
     assert torch.allclose(adapted(X, at, wanted), expected, rtol=1e-9, atol=1e-11)
     # and not when the network's prediction is given another name
-    other = PREDICTIONS[(PREDICTIONS.index(gives) + 1) % 4]
+    other = PREDICTIONS[(PREDICTIONS.index(gives) + 1) % len(PREDICTIONS)]
     assert not torch.allclose(adapt(lambda x, where: MIXTURE(x, where, gives), gives=other)(X, at, wanted), expected)
 
 

@@ -124,7 +124,7 @@ KINDS = [("li-accelerated-ode", "exact"), ("bdia-ddim?gamma=1", "exact"), ("unip
 @pytest.mark.parametrize(("name", "start"), KINDS)
 def test_measured_is_predicted_on_every_schedule(name: str, start: str, kind: str) -> None:
     """Assert that the leading errors of every sample are those predicted, by Richardson's extrapolation."""
-    check(name, kind, start, (15, 30, 60, 120))
+    check(name, kind, start, (20, 40, 80, 160))
 
 
 @pytest.mark.slow
@@ -136,8 +136,9 @@ def test_every_record_is_predicted_on_every_schedule(name: str, start: str, kind
 
 
 def unseen(name: str, start: str, steps: tuple[int, ...]) -> list[tuple[str, int]]:
-    """Which single defects may be off by 5 % on all schedules without being seen."""
-    left = defects_of(name, start)
+    """Which single defects, of those that are not 0 here, may be off by 5 % on all schedules without being seen."""
+    whole = expected(name, "flow", start)
+    left = [d for d in defects_of(name, start) if not torch.equal(altered(name, "flow", start, *d), whole)]
     assert left
     for kind in ("flow", "ve", "cosine", "vp-linear"):
         if left:
@@ -148,7 +149,7 @@ def unseen(name: str, start: str, steps: tuple[int, ...]) -> list[tuple[str, int
 
 def test_a_single_defect_off_by_five_percent_is_seen() -> None:
     """Assert that none of the defects of li-accelerated-ode can be off by 5 % on all schedules."""
-    assert not unseen("li-accelerated-ode", "exact", (15, 30, 60, 120))
+    assert not unseen("li-accelerated-ode", "exact", (20, 40, 80, 160))
 
 
 @pytest.mark.slow

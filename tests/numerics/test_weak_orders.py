@@ -26,7 +26,16 @@ M1 = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
 # The correction of first order nearly cancels the error of the second on wide Gaussians: its slope comes down late.
 STD = {"sa-solver-p2c1": 0.2}
 # Their slopes come down late on a Gaussian; of the others they are as good at half the steps.
-LATE = {"sa-solver-p2c1", "sa-solver-p2c2", "seeds-2", "edm-churn"}
+LATE = {
+    "sa-solver-p2c1",
+    "sa-solver-p2c2",
+    "seeds-2",
+    "edm-churn",
+    "sa-solver-p3c2-few-steps",
+    "sa-solver-p3c3-few-steps",
+}
+# And that of one still later: its error of second order is a fortieth of that of third order at N = 100.
+LATEST = {"sa-solver-p2c2-few-steps"}
 # By default the churn of a step is capped up to N = 97.
 RUN_AS = {"edm-churn": "edm-churn?churn=10"}
 # Steps of the samplers whose outputs are too many for a density. The second-order error of P2C1 is small on M1 too.
@@ -37,7 +46,14 @@ BY_MEANS = {
     "sa-solver-p2c2": (160, 320, 640),
     "sa-solver-p3c3": (160, 320, 640),
     "sde-dpm-solver++-3m-published": (160, 320, 640),
+    "sa-solver-p2c1-few-steps": (80, 160, 320),
+    "sa-solver-p2c2-few-steps": (160, 320, 640),
+    "sa-solver-p3c2-few-steps": (160, 320, 640),
+    "sa-solver-p3c3-few-steps": (160, 320, 640),
 }
+# Their rows are those of a record beside them, their start is another: run with the slow tests.
+STARTED_OTHERWISE = ("sa-solver-p3c2-few-steps", "sa-solver-p3c3-few-steps")
+MEANS = [pytest.param(n, marks=pytest.mark.slow) if n in STARTED_OTHERWISE else n for n in BY_MEANS]
 FUNCTIONS: list[TestFunction] = [lambda x: x, lambda x: x**2, lambda x: np.cos(2 * x)]
 
 
@@ -54,7 +70,7 @@ def extrapolated(errors: list[float]) -> float:
 @pytest.mark.parametrize("name", STOCHASTIC)
 def test_on_a_gaussian(name: str) -> None:
     gaussian = GaussianMixture([1.0], [0.7], stds=[STD.get(name, 0.5)])
-    steps = (160, 320, 640) if name in LATE else (80, 160, 320)
+    steps = (640, 1280, 2560) if name in LATEST else (160, 320, 640) if name in LATE else (80, 160, 320)
     grids = [grid(VP, "uniform-lambda", n, t_min=0.05, t_max=1.0) for n in steps]
     errors = [weak_errors(tabulate(name, g), gaussian).covariance for g in grids]
     order = STOCHASTIC[name].order_in_law(gaussian=True)
@@ -85,7 +101,7 @@ def off(run: Tableau, resolution: Resolution = DEFAULT) -> float:
     return float(np.linalg.norm(np.subtract(found, [p @ f(x) for f in FUNCTIONS])))
 
 
-@pytest.mark.parametrize("name", ["ddpm", *BY_MEANS])
+@pytest.mark.parametrize("name", ["ddpm", *MEANS])
 def test_in_means_on_a_mixture(name: str) -> None:
     errors = [off(table(name, n)) for n in BY_MEANS.get(name, (40, 80, 160))]
     order = STOCHASTIC[name].order_in_law(gaussian=False)

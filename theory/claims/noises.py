@@ -169,7 +169,7 @@ def li_sde() -> Proof:
 
 @claim(
     "li-sde-coded",
-    "The authors' code for CIFAR takes the first noise times sqrt(a), x + sqrt(a (1 - a)/2) z, and the last one outside "
+    "The authors' code for CIFAR takes the first noise times sqrt(a), x + sqrt(a (1 - a)/2) z, and the last outside "
     "1/sqrt(a): at the end of the step its noises have the variances (1 - a)/2 and (1 - a)/2, those of their README "
     "(1 - a)/(2 a) and (1 - a)/2, those of the recalled formula (1 - a)/(2 a) and (1 - a)/(2 a).",
     "li2024accelerating",

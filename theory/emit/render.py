@@ -11,7 +11,7 @@ from ..exponential import one_node
 from ..frames import FRAMES, Frame
 from ..method import FIRST, Method, Parameter, Row, named
 from ..methods import METHODS, SAMPLERS
-from ..notation import alpha, dalpha, dsigma, kappa, moments, next_alpha, next_sigma, sigma
+from ..notation import alpha, dalpha, dsigma, eps, kappa, moments, next_alpha, next_sigma, sigma, x0
 from ..phi import phi
 from ..predictions import DEFINITION, convert
 from ..schedules import LI_BETA, LI_FIRST_BETA, SCHEDULES, Schedule
@@ -250,7 +250,7 @@ def render_frames() -> str:
 
 def render_predictions() -> str:
     head = header("theory/predictions.py", "target = a x + b source for every pair of predictions.")
-    head += "from collections.abc import Callable\n\n"
+    head += "from collections.abc import Callable\nfrom math import sqrt\n\n"
     arguments = [str(v) for v in (alpha, sigma, dalpha, dsigma)]
     typed = ", ".join(f"{v}: float" for v in arguments)
     functions, entries = [], []
@@ -264,10 +264,24 @@ def render_predictions() -> str:
             body = lines(doc, f"return {to_torch(a)}, {to_torch(b)}")
             functions.append(f"def {name}({typed}) -> tuple[float, float]:\n{body}")
             entries.append(f'    ("{source}", "{target}"): {name},')
+    parts = "PARTS: dict[str, Callable[[float, float, float, float], tuple[float, float]]] = {\n"
+    for kind, defined in DEFINITION.items():
+        p, q = (to_torch(sp.expand(defined).coeff(symbol)) for symbol in (x0, eps))
+        body = lines(f'"""{kind} = p x0 + q eps."""', f"return {p}, {q}")
+        functions.append(f"def parts_of_{kind}({typed}) -> tuple[float, float]:\n{body}")
+        parts += f'    "{kind}": parts_of_{kind},\n'
     table = "CONVERT: dict[tuple[str, str], Callable[[float, float, float, float], tuple[float, float]]] = {\n"
     kinds = ", ".join(f'"{p}"' for p in DEFINITION)
     return (
-        head + f"PREDICTIONS = ({kinds})\n\n\n" + "\n\n".join(functions) + "\n\n" + table + "\n".join(entries) + "\n}\n"
+        head
+        + f"PREDICTIONS = ({kinds})\n\n\n"
+        + "\n\n".join(functions)
+        + "\n\n"
+        + table
+        + "\n".join(entries)
+        + "\n}\n"
+        + parts
+        + "}\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""The samplers of Li et al. (arXiv 2403.03852): the one-node rule and two Adams-Bashforth 2, as recalled and as coded."""
+"""The samplers of Li et al. (arXiv 2403.03852): one node, and two Adams-Bashforth 2, recalled and coded."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ LI_CODE_ACCELERATED_ODE = Method(
     rows=(Row(nodes=(NOW, past(1)), published=(h - _past, _past)),),
     order=2,
     cite="li2024accelerating",
-    summary="What the authors' code runs: the line in alpha^2 through the last two noise predictions, integrated exactly.",
+    summary="What the authors' code runs: the line in alpha^2 through two noise predictions, integrated exactly.",
     start=DDIM,
     provenance="published; read in the authors' README and code",
 )

@@ -1,0 +1,172 @@
+"""What a child leaves is read as a stranger's: an answer, or a line that says why it is none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from samplerproof.numerics.conformance import isolation
+from samplerproof.numerics.conformance.answers import Failure
+from samplerproof.numerics.conformance.isolation import Answer, plain_trace
+from samplerproof.numerics.conformance.launch import Child, Job
+from samplerproof.numerics.conformance.resolve import resolve
+from samplerproof.numerics.conformance.verify import judged
+from samplerproof.numerics.readback import trace
+
+TARGET = resolve("hostile:euler")
+ABOUT = {"name": TARGET.name, "process": "ve", "reference": None, "promises": None, "nonlinear": (), "variants": ()}
+TRACE = plain_trace(trace(TARGET.on(4)))
+ENDING = Failure("exit", "ended the process with code 0")
+JOBS = (Job(4, False), Job(4, True))
+
+
+def left(folder: Path, name: str, plain: Any) -> None:
+    torch.save(plain, folder / name)
+
+
+def whole(folder: Path) -> None:
+    """The answers of a child that does as it should."""
+    left(folder, "target", {"nonce": "n", "about": ABOUT})
+    for k in range(len(JOBS)):
+        left(folder, f"job-{k}", {"nonce": "n", "trace": TRACE, "failure": None, "state": ["prints"]})
+    (folder / "settings").write_text("0", encoding="utf-8")
+
+
+def read(folder: Path) -> Answer:
+    process = SimpleNamespace(poll=lambda: 0)
+    return isolation._answer(Child(process, folder, "n", None, JOBS, False), ENDING)  # type: ignore[arg-type]
+
+
+def test_an_answer_is_read_as_it_was_left(tmp_path: Path) -> None:
+    """Assert that what is checked below passes where nothing is wrong; a job without an answer has the ending."""
+    whole(tmp_path)
+    answer = read(tmp_path)
+    assert answer.about is not None
+    for outcome in answer.outcomes:
+        assert outcome.failure is None
+        assert outcome.state == ("prints",)
+        assert outcome.trace is not None
+        assert torch.equal(outcome.trace.vectors, TRACE["vectors"])
+        assert (outcome.trace.points, outcome.trace.told) == (tuple(map(tuple, TRACE["points"])), None)
+    (tmp_path / "job-1").unlink()
+    assert read(tmp_path).outcomes[1].failure == ENDING
+
+
+def changed(**fields: Any) -> Callable[[Path], object]:
+    """The first job's trace with other fields."""
+    plain = {"nonce": "n", "trace": {**TRACE, **fields}, "failure": None, "state": []}
+    return lambda folder: left(folder, "job-0", plain)
+
+
+def instead(**fields: Any) -> Callable[[Path], object]:
+    """The first job's answer with other fields."""
+    plain = {"nonce": "n", "trace": None, "failure": ("error", "no", 1), "state": [], **fields}
+    return lambda folder: left(folder, "job-0", {key: value for key, value in plain.items() if value != "none"})
+
+
+def about(**fields: Any) -> Callable[[Path], object]:
+    return lambda folder: left(folder, "target", {"nonce": "n", "about": {**ABOUT, **fields}})
+
+
+def replaced(name: str, make: Callable[[Path], object]) -> Callable[[Path], object]:
+    def go(folder: Path) -> None:
+        (folder / name).unlink()
+        make(folder / name)
+
+    return go
+
+
+V = TRACE["vectors"]
+GARBLED: dict[str, Callable[[Path], object]] = {
+    "no vectors": changed(vectors=None),
+    "vectors of float32": changed(vectors=V.float()),
+    "vectors of one axis": changed(vectors=V.flatten()),
+    "a vector too few": changed(vectors=V[1:]),
+    "no columns": changed(vectors=V[:, :0]),
+    "a sparse tensor": changed(vectors=V.to_sparse()),
+    "vectors as a list": changed(vectors=V.tolist()),
+    "a point too few": changed(points=TRACE["points"][1:]),
+    "points of text": changed(points=["a"] * len(V)),
+    "points of six": changed(points=[(1.0,) * 6] * len(V)),
+    "steps of text": changed(step=("1",) * len(V)),
+    "steps beyond the grid": changed(step=(0, 1, 2, 3, 10**9)),
+    "steps of booleans": changed(step=(True,) * len(V)),
+    "nothing evaluated": changed(evaluated=(False,) * len(V)),
+    "evaluated in numbers": changed(evaluated=(1,) * len(V)),
+    "no grid": changed(grid=()),
+    "numbers that are a list": changed(numbers=[1.0]),
+    "numbers too few": changed(numbers={"tau": (1.0,)}),
+    "superposition of text": changed(superposition="none"),
+    "another prediction": changed(prediction="poem"),
+    "another dtype": changed(dtype=torch.int8),
+    "a dtype by name": changed(dtype="float32"),
+    "mutated by number": changed(mutated=(1,)),
+    "told too little": changed(told=((1.0,), (1.0,), (1.0,), 0.0)),
+    "told in text": changed(told="yes"),
+    "an unknown field": changed(extra=1),
+    "a missing field": lambda folder: left(folder, "job-0", {"nonce": "n", "trace": {}, "failure": None, "state": []}),
+    "neither trace nor failure": instead(failure=None),
+    "both": instead(trace=TRACE),
+    "a failure of numbers": instead(failure=(1, 2, 3)),
+    "a failure of many parts": instead(failure=("error", "no", 1, 2)),
+    "a failure in two lines": instead(failure=("error", "no\nyes", 1)),
+    "a failure without end": instead(failure=("error", "no" * 100_000, 1)),
+    "state of text": instead(state="prints"),
+    "state of objects": instead(state=[None]),
+    "no state": instead(state="none"),
+    "no nonce": instead(nonce="none"),
+    "another nonce": instead(nonce="m"),
+    "a list": lambda folder: left(folder, "job-0", [1, 2]),
+    "a module": lambda folder: left(folder, "job-0", torch.nn.Linear(2, 2)),
+    "an empty file": lambda folder: (folder / "job-0").write_bytes(b""),
+    "a torn file": lambda folder: (folder / "job-0").write_bytes((folder / "job-0").read_bytes()[:-100]),
+    "text": lambda folder: (folder / "job-0").write_text("conforms", encoding="utf-8"),
+    "too long": lambda folder: os.truncate(folder / "job-0", isolation.LONGEST_ANSWER + 1),
+    "a link": replaced("job-0", lambda path: path.symlink_to("job-1")),
+    "a link to a device": replaced("job-0", lambda path: path.symlink_to("/dev/zero")),
+    "a link to itself": replaced("job-0", lambda path: path.symlink_to("job-0")),
+    "a pipe": replaced("job-0", os.mkfifo),
+    "a folder": replaced("job-0", Path.mkdir),
+    "about: a text": lambda folder: left(folder, "target", {"nonce": "n", "about": "euler"}),
+    "about: a process": about(process="poem"),
+    "about: an order": about(promises="high"),
+    "about: variants": about(variants=(1, 2)),
+    "about: a name": about(name=["x"]),
+    "about: nothing": lambda folder: left(folder, "target", {"nonce": "n"}),
+    "target: a failure": lambda folder: left(folder, "target", {"nonce": "n", "failure": {"kind": 1}}),
+    "target: a pipe": replaced("target", os.mkfifo),
+    "target: no nonce": lambda folder: left(folder, "target", {"about": ABOUT}),
+}
+
+
+@pytest.mark.parametrize("garble", GARBLED.values(), ids=GARBLED)
+def test_what_is_no_answer_is_said_to_be_none(garble: Callable[[Path], object], tmp_path: Path) -> None:
+    """Assert one line, the verdict error and exit code 2, whatever lies there."""
+    whole(tmp_path)
+    garble(tmp_path)
+    verdict = judged(read(tmp_path), "hostile:euler", 4, None)
+    assert verdict.verdict == "error"
+    assert verdict.exit_code == 2
+    (finding,) = verdict.findings
+    assert "is none: " in finding.detail
+    assert "\n" not in finding.detail
+    assert len(finding.detail) < 500
+
+
+@pytest.mark.parametrize("text", ["", "x", "9" * 10_000, "-1", "\x00", "3 4", "٣"])
+def test_notes_that_say_nothing_are_left_out(text: str, tmp_path: Path) -> None:
+    """Assert that the step, the number of settings and the exit code are read only where they are numbers."""
+    for name in ("progress", "settings", "ended", "stderr"):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    process = SimpleNamespace(poll=lambda: 0)
+    child = Child(process, tmp_path, "n", None, JOBS, True)  # type: ignore[arg-type]
+    (tmp_path / "ready").touch()
+    assert isolation._progress(tmp_path, 3) == (4 if text == "3 4" else None)
+    assert child._settings() == 0
+    assert isolation._ending(child).kind in ("exit", "crash")
