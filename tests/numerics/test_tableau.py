@@ -19,6 +19,7 @@ from strategies import rough_grids
 from torch import Tensor
 
 from samplerproof.numerics.catalogue import METHODS, resolve
+from samplerproof.numerics.coefficients import MOST_GROWTH, lost
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.generated.frames import FRAMES
 from samplerproof.numerics.grids import Grid, from_times, grid, li_grid
@@ -389,17 +390,37 @@ def test_churn_is_that_of_edm_down_to_zero(churn: int) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_start_at_alpha_zero(name: str) -> None:
-    g = grid(schedule("flow"), "uniform-t", 6, t_min=0.01, t_max=1.0)
-    if METHODS[name].frame in ("data", "velocity"):
-        tableau = tabulate(name, g)
-        assert bool(torch.isfinite(tableau.outputs).all())
-        # The first step is the one-node rule: x' = alpha' x0hat + sigma' epshat with epshat = x.
-        if METHODS[name].frame == "data":
-            assert float(tableau.states[0, 0]) == pytest.approx(g.points[1].sigma)
-            assert float(tableau.outputs[0, 0]) == pytest.approx(g.points[1].alpha)
-    else:
-        with pytest.raises(InputError, match="alpha = 0"):
-            tabulate(name, g)
+    """Assert that the first step from alpha = 0 or 6e-17 is DDIM by the data prediction where the scale is lost."""
+    for kind in ("flow", "cosine"):
+        g = grid(schedule(kind), "uniform-t", 6, t_min=0.01, t_max=1.0)
+        for start in ("ramp", "exact"):
+            tableau = tabulate(name, g, start)
+            for table in (tableau.states, tableau.outputs, tableau.noises):
+                assert bool((table.abs() < 1e3).all())
+        tableau, frame = tabulate(name, g), FRAMES[METHODS[name].frame]
+        first = frame.name not in ("data", "velocity") or (frame.name == "data" and kind == "flow")
+        assert lost(frame, g) == int(first)
+        assert tableau.lost == (frozenset({0}) if first else frozenset())
+        assert tableau.asked(0) == ("data" if first else frame.prediction)
+        if first:
+            # x' = alpha' x0hat + sigma' epshat with epshat = x.
+            assert float(tableau.states[0, 0]) == pytest.approx(g.points[1].sigma / g.points[0].sigma, rel=1e-15)
+            assert float(tableau.outputs[0, 0]) == pytest.approx(g.points[1].alpha, rel=1e-15)
+            for table in (tableau.states, tableau.outputs):  # nothing later sees the first vector
+                assert not bool(table.diagonal()[1:].any())
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_a_scale_is_lost_where_half_of_the_digits_are(frame: str) -> None:
+    """Assert that a first step is taken by its own frame up to a growth of 2^26 of the scale, on every schedule."""
+    for kind, parameters in (("vp-linear", {"beta_min": 0.1, "beta_max": 20.0}), ("cosine", {}), ("flow", {})):
+        made = schedule(kind, **parameters)
+        for share, gone in ((0.9, False), (1.1, True)):
+            last = made.time(torch.tensor([2.0], dtype=torch.float64))
+            alpha = float(made.columns(last).alpha[0]) / (share * MOST_GROWTH)
+            first = made.time(torch.tensor([math.log(alpha)], dtype=torch.float64))
+            grows = frame not in ("data", "velocity")
+            assert lost(FRAMES[frame], from_times(made, torch.cat([first, last]))) == int(gone and grows)
 
 
 def place(record: Record, row: int) -> Fraction | int:
