@@ -15,11 +15,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .errors import SamplingError
 from .hermite import turns
 from .points import Point
 from .targets.flow import log_tails
 from .targets.mixture import GaussianMixture
 
+MOST_TURNS = 60
 NEWTON = 60  # a step that leaves the bracket halves it instead
 
 
@@ -44,7 +46,13 @@ class _Branch(NamedTuple):
 
 
 def folded_law(x: Tensor, y: Tensor, slope: Tensor, start: tuple[GaussianMixture, Point]) -> FoldedLaw:
-    """The law of Y from its nodes: x ascending, y and slope, [n] each."""
+    """The law of Y from its nodes: x ascending, y and slope, [n] each.
+
+    Raises SamplingError for a map that turns more often than any sampler does but by rounding.
+    """
+    turns_back = int(((slope[1:] > 0) != (slope[:-1] > 0)).sum())
+    if turns_back > MOST_TURNS:
+        raise SamplingError(f"the sampler's map turns back {turns_back} times: it is lost in rounding")
     branches = _branches(x, y, slope)
     levels = torch.cat([y, *(b.y[-1:] for b in branches[:-1])])
     own = torch.arange(len(levels))

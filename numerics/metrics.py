@@ -24,6 +24,7 @@ Law = tuple[GaussianMixture, Point]
 REACH = math.log(1e-30)  # nodes run between the quantiles with this tail mass, some 11.5 standard deviations:
 # a sampler may make its law half as wide as the target's before the KL misses 1e-7
 ROUNDING = 2.0**-40
+NEAR = 0.05
 OF_START = ("start", "optimal", "flow")  # columns that are the same for every sampler on the same nodes
 CARRIES = math.log(1e-14)  # beyond this tail mass a fold of the map is invisible
 
@@ -170,7 +171,11 @@ def tv(p: Pushforward) -> float:
 
 
 def _folded_tv(p: Pushforward) -> float:
-    """D on the sorted values of the nodes and of the turning points, where the density of Y is infinite."""
+    """D on the sorted values of the nodes and of the turning points.
+
+    Its interpolant counts only where its slopes are near to its steps: beside a turning point the density of Y rises as
+    the root of the distance falls.
+    """
     law, n = p.folded, len(p.y)
     tails = log_tails(p.target[0], law.y[n:, None], p.target[1])
     at_turns = torch.stack([p.target[0].log_density(law.y[n:, None], p.target[1]), *(t[:, 0] for t in tails)], dim=1)
@@ -178,11 +183,11 @@ def _folded_tv(p: Pushforward) -> float:
     log_goal, goal_below, goal_above = torch.cat([p.column("target"), at_turns])[order].T
     gap = _gap(law.log_lower[order], law.log_upper[order], goal_below, goal_above)
     rate = law.log_density[order].exp() - log_goal.exp()
-    crossing = (rate[:-1] >= 0) != (rate[1:] >= 0)
-    at = torch.nonzero(crossing & rate[:-1].isfinite() & rate[1:].isfinite() & (y.diff() > 0))[:, 0]
-    _, value = turns(gap, rate, y.diff(), at)
-    moved, most = gap.diff().abs(), law.log_lower[order].exp().diff().abs() + goal_below.exp().diff().abs()
-    moved[at] = torch.minimum((value - gap[at]).abs() + (gap[at + 1] - value).abs(), most[at])  # steep where Y turns
+    moved, step, trapezoid = gap.diff().abs(), y.diff(), (rate[1:] + rate[:-1]) / 2
+    smooth = (gap.diff() - step * trapezoid).abs() <= NEAR * step * (rate[1:].abs() + rate[:-1].abs())
+    at = torch.nonzero(((rate[:-1] >= 0) != (rate[1:] >= 0)) & smooth & (step > 0))[:, 0]
+    _, value = turns(gap, rate, step, at)
+    moved[at] = (value - gap[at]).abs() + (gap[at + 1] - value).abs()
     return float(gap[0].abs() + moved.sum() + gap[-1].abs()) / 2
 
 

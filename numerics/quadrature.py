@@ -35,9 +35,10 @@ Push = Callable[[Tensor], tuple[Tensor, Tensor]]  # nodes [m, 1] -> y and dy/dx 
 AIM, SHARE = 1e-3, 1e-2  # of a value: the error that is aimed at, and the largest that one leaves with
 FLOOR = {"tv": 1e-12, "kl": 1e-14, "w2": 1e-10, "trajectory": 1e-10}  # rounding: an error below it is none
 MOST = 50_001  # nodes
-ROUNDS = 60
+ROUNDS, PATIENCE = 60, 4
 PARTS, FEW = 8, 2000  # a panel is split in so many parts while they bring few nodes, otherwise in two
 BEYOND = 16  # panels on each side by which the range of nodes is doubled
+LEAST = 1e-300  # a smaller mass counts as this
 TORN = 0.1  # slopes that miss so much of a step of Y do not resolve it
 
 
@@ -64,16 +65,26 @@ WHOLE: dict[str, Callable[[Pushforward], float]] = {"tv": tv, "kl": kl, "w2": w2
 def measured(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, Measured]:
     """The metrics wanted of a map that is known on 4 k + 1 equidistant nodes, and by `push` on any others."""
     found = {metric: _found(p, metric, True) for metric in wanted}
+    errors: list[dict[str, float]] = []
     for _ in range(ROUNDS):
         unresolved = {m: f for m, f in found.items() if not f.error <= max(AIM * abs(f.value), FLOOR[m])}
-        if not unresolved or len(p.nodes) >= MOST:
+        narrow = any(f.beyond > f.error / 4 for f in unresolved.values())
+        errors = [] if narrow else [*errors, {m: f.error for m, f in unresolved.items()}]
+        if not unresolved or len(p.nodes) >= MOST or _stalled(errors):
             break
-        new = _wider(p) if any(f.beyond > f.error / 4 for f in unresolved.values()) else _between(p, unresolved)
+        new = _wider(p) if narrow else _between(p, unresolved)
         if not len(new):
             break
         p = p.merged(new, *push(new))
         found |= {metric: _found(p, metric, False) for metric in unresolved}
     return {metric: _answer(metric, f, len(p.nodes)) for metric, f in found.items()}
+
+
+def _stalled(errors: list[dict[str, float]]) -> bool:
+    """Whether no error has fallen in several rounds, as where Y is lost in rounding."""
+    if len(errors) <= PATIENCE:
+        return False
+    return not any(error < max(e[m] for e in errors[-1 - PATIENCE : -1]) / 2 for m, error in errors[-1].items())
 
 
 def _answer(metric: str, f: _Found, nodes: int) -> Measured:
@@ -99,10 +110,15 @@ def _found(p: Pushforward, metric: str, equidistant: bool) -> _Found:
     beyond = 0.0
     if metric == "tv":
         value = tv(p)
-        return _Found(value, abs(value - tv(p.coarser())) + float(missed.sum()), panels + missed)
+        error = abs(value - tv(p.coarser())) + float(missed.sum())
+        if p.inside is None:
+            error += abs(value - float(boole.sum()))
+        return _Found(value, error, panels + missed)
     if metric == "kl":
         missed = missed + (_least_kl(p) - boole).clamp(min=0)
         beyond = _beyond(p)
+    if p.inside is None:
+        panels = panels + _by_model(p, metric, integrand)
     total, error = float(boole.sum()), float((panels + missed).sum()) + beyond
     power = 1 if metric == "kl" else 2
     if power == 2:
@@ -115,6 +131,13 @@ def _found(p: Pushforward, metric: str, equidistant: bool) -> _Found:
         if not moved > error:
             total, error = fine, moved
     return _Found(total, error + math.ulp(1.0) * abs(total), panels + missed, beyond)
+
+
+def _by_model(p: Pushforward, metric: str, integrand: Tensor) -> Tensor:
+    """By how much each panel changes if the law of a folding map is found on every second node [L]."""
+    coarse, x = p.coarser(), p.nodes[::2, 0]
+    moved = _INSIDE[metric](coarse)[0] - integrand[::2] if coarse.inside is None else integrand[::2]
+    return ((x[2::2] - x[:-2:2]) / 6 * (moved[:-2:2] + 4 * moved[1::2] + moved[2::2])).abs()
 
 
 def of_root(error: float, root: float) -> float:
@@ -132,7 +155,7 @@ def _simpson(f: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _panel(values: Tensor) -> Tensor:
     """Of numbers between nodes [4 L], the sums over panels [L]."""
-    return values.reshape(-1, 4).sum(dim=1)
+    return values[: len(values) // 4 * 4].reshape(-1, 4).sum(dim=1)
 
 
 def _mass(p: Pushforward, name: str) -> Tensor:
@@ -189,8 +212,10 @@ def _least_kl(p: Pushforward) -> Tensor:
         return torch.zeros(len(p.nodes) // 4, dtype=p.nodes.dtype)
     ours, goals = _mass(p, "start"), _mass(p, "target")
     goals = torch.where(goals > 4 * math.ulp(0.5), goals, torch.minimum(goals, ours))  # a mass of rounding is none
-    ratio = (goals / ours).log()
-    least = torch.where(goals > 0, goals * exp_remainder(-ratio), ours).nan_to_num(0.0)
+    ratio = (goals / ours.clamp(min=LEAST)).log()
+    low = ratio.clamp(max=-1)
+    far = torch.where(goals > 0, ours * (1 + (low - 1) * low.exp()), ours)
+    least = torch.where(ratio > -1, goals * exp_remainder(-ratio.clamp(min=-1)), far)
     return _panel(torch.where(p.inside[1:] & p.inside[:-1], least, 0.0)) - 1e-15
 
 
@@ -217,7 +242,7 @@ def _in_distance(p: Pushforward, f: Tensor, goal: Tensor, slope: Tensor | None) 
         missed = torch.where(torn | other_torn, both, joint)
     most, ours = torch.maximum(away[1:].abs(), away[:-1].abs()), _mass(p, "start")
     _, seen = _simpson(p.log_start.exp(), p.nodes[:, 0])
-    unseen = (_panel(ours) - seen).abs() * most.reshape(-1, 4).amax(dim=1).square()
+    unseen = (_panel(ours) - seen).abs() * most[: len(most) // 4 * 4].reshape(-1, 4).amax(dim=1).square()
     return f, _panel(ours * missed * (missed + 2 * most)).nan_to_num(math.inf) + unseen
 
 

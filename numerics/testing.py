@@ -21,15 +21,16 @@ from typing import Any
 import torch
 
 from .conformance.answers import Failure, Finding, Subject, Verdict
+from .conformance.blame import blamed
 from .conformance.case import Beyond
 from .conformance.guard import guarded
 from .conformance.launch import Job
 from .conformance.probes import Departure, departures
 from .conformance.resolve import resolve
-from .conformance.target import Target
+from .conformance.target import NoTable, Target
 from .conformance.verdict import judge
 from .conformance.verify import LONGER, REFINEMENTS, jobs
-from .errors import InputError
+from .errors import InputError, SamplingError
 from .readback import Stranger, Trace, trace
 
 Sampler = str | type | Callable[..., Any]
@@ -124,8 +125,12 @@ def _run(on: Callable[[int], Stranger], target: Target, job: Job) -> tuple[Trace
             stranger = on(job.steps)
             found = trace(stranger, torch.float64 if job.wide else torch.float32)
             return found, departures(stranger, found) if job.again else ()
+    except NoTable as fault:
+        return Failure("no-table", fault.allowed), ()
+    except SamplingError as fault:
+        return Failure("error", str(fault)), ()
     except Exception as fault:
-        return Failure("error", f"{type(fault).__name__}: {fault}"), ()
+        return Failure("error", blamed(fault, str(fault))), ()
 
 
 def _told(head: str, findings: list[Finding]) -> str:

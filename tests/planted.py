@@ -19,12 +19,13 @@ from torch import Tensor
 from samplerproof.numerics.conformance import child, isolation
 from samplerproof.numerics.conformance.answers import Step, Verdict
 from samplerproof.numerics.conformance.callables import by_sigma, function
-from samplerproof.numerics.conformance.isolation import About, Answer
+from samplerproof.numerics.conformance.checked import made
+from samplerproof.numerics.conformance.isolation import About, Answer, Outcome
 from samplerproof.numerics.conformance.launch import Job
 from samplerproof.numerics.conformance.path import point
 from samplerproof.numerics.conformance.references import Reference
 from samplerproof.numerics.conformance.target import Target
-from samplerproof.numerics.conformance.verify import judged
+from samplerproof.numerics.conformance.verify import _with_state, judged
 from samplerproof.numerics.conformance.wide import widened
 from samplerproof.numerics.readback import Draw, Finish, Model, Stranger, Trace
 
@@ -213,9 +214,10 @@ def verdict_on(target: Target, against: str) -> Verdict:
         (Path(name) / "stdout").touch()
         found = [child._work(target, job, child._Notes(Path(name), k)) for k, job in enumerate(jobs)]
     about = About(target.name, target.process, target.reference, target.promises, target.nonlinear, ())
-    outcomes = [isolation._outcome(job, plain) for job, plain in zip(jobs, found, strict=True)]
-    assert None not in outcomes
-    return judged(Answer(about, tuple(o for o in outcomes if o)), target.name, STEPS, against)
+    left = [made(isolation._Left, plain, "answer") for plain in found]
+    outcomes = (Outcome(job, run.trace, run.failure, run.state) for job, run in zip(jobs, left, strict=True))
+    answer = Answer(about, tuple(outcomes))
+    return _with_state(judged(answer, target.name, STEPS, against), answer, STEPS)
 
 
 def remembering(candidates: Callable[..., Iterator[Reference]]) -> Callable[..., Iterator[Reference]]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from ..errors import InputError, SamplingError
 from ..points import Point
 from ..readback import Draw, Finish, Model, Stranger, Trace, trace
+from .blame import blamed
 from .guard import guarded
 from .isolation import plain_trace
 from .launch import Job
@@ -137,7 +138,7 @@ def _said(fault: BaseException, step: int | None) -> tuple[str, str, int | None]
         text = " ".join(str(fault).split())
     except Exception:
         text = "an exception that cannot be shown"
-    kind, message = "error", f"{type(fault).__name__}: {text}" if text else type(fault).__name__
+    kind, message = "error", blamed(fault, text)
     if isinstance(fault, SamplingError):
         message = text
     elif isinstance(fault, NoTable):

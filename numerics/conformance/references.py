@@ -123,7 +123,7 @@ def _plans(record: Record, grid: Grid, asked: list[int]) -> dict[str, list[Recor
     if plans[""][-1] is None and record.frame == "noise-rho":  # its clock is finite at sigma = 0
         plans[THROUGH] = [*plans[""][:-1], record]
     if record.nfe_per_step == max(asked) > min(asked) and not record.history:
-        family = {m.nfe_per_step: m for m in METHODS.values() if _siblings(m, record)}
+        family = _one_evaluation(record) | {m.nfe_per_step: m for m in METHODS.values() if _siblings(m, record)}
         plans[SHORT] = [record if asked[n] == record.nfe_per_step else family.get(asked[n]) for n in range(grid.steps)]
     if record.history > 1:
         own = next((m for m in plans[""] if m is not None and m.history == 1), None)
@@ -148,6 +148,17 @@ def _starts(own: Record) -> Iterator[Record]:
             yield resolve(f"{name}?tau=0")
         elif like and other.stochastic == own.stochastic and name != own.name:
             yield other
+
+
+def _one_evaluation(record: Record) -> dict[int, Record]:
+    """{1: the sampler of one evaluation} of a stochastic record, in its frame and of its strength; else the one-node
+    rule will do.
+    """
+    if not record.stochastic:
+        return {}
+    alike = (m for m in METHODS.values() if m.stochastic and (m.kind, m.frame) == ("one-step", record.frame))
+    own = {s: v for s, v in record.values if s == "tau"}
+    return {1: replace(m, values=tuple(own.items())) for m in alike if set(m.numbers) == {"tau"}}
 
 
 def _siblings(one: Record, other: Record) -> bool:

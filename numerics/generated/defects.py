@@ -331,6 +331,29 @@ def dpm_solver_pp_3m_published_start(alpha: Tensor) -> Terms:
     )
 
 
+def dpm_solver_3m_published(alpha: Tensor) -> Terms:
+    """dpm-solver-3m-published: local error / h^3."""
+    return (
+        (-1/12, (0, ())),
+        (-1/6, (0, ((0, ()),))),
+        (-1/6, (1, ())),
+        (-1/12, (0, ((0, ()), (0, ())))),
+        (-1/12, (0, ((0, ((0, ()),)),))),
+        (-1/12, (0, ((1, ()),))),
+        (-1/6, (1, ((0, ()),))),
+        (-1/12, (2, ())),
+    )
+
+
+def dpm_solver_3m_published_start(alpha: Tensor) -> Terms:
+    """dpm-solver-3m-published-start: local error / h^2."""
+    return (
+        (-1/2, (0, ())),
+        (-1/2, (0, ((0, ()),))),
+        (-1/2, (1, ())),
+    )
+
+
 def dpm_solver_2s(alpha: Tensor, c2: float) -> Terms:
     """dpm-solver-2s: local error / h^3."""
     return (
@@ -1468,6 +1491,8 @@ DEFECTS: dict[str, Callable[..., Terms]] = {
     "dpm-solver++-2m-start": dpm_solver_pp_2m_start,
     "dpm-solver++-3m-published": dpm_solver_pp_3m_published,
     "dpm-solver++-3m-published-start": dpm_solver_pp_3m_published_start,
+    "dpm-solver-3m-published": dpm_solver_3m_published,
+    "dpm-solver-3m-published-start": dpm_solver_3m_published_start,
     "dpm-solver-2s": dpm_solver_2s,
     "dpm-solver-2s-taylor": dpm_solver_2s_taylor,
     "dpm-solver-3s": dpm_solver_3s,

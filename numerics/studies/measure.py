@@ -24,7 +24,7 @@ from ..targets.reference import reference_flow
 from .invariants import consistent
 from .problem import Problem
 from .routes import OF_LAWS, distances
-from .store import Value
+from .store import Value, none
 
 USES = ("noise", "target", "floor")  # of a study's seed, beside the start samples
 
@@ -51,7 +51,7 @@ class Measurement:
         try:
             found = self._found(grid, tableau, wanted)
         except SamplingError as fault:  # the state overflowed, or its law cannot be carried (laws/density.py)
-            found = dict.fromkeys(wanted, Value(0, None, reason=str(fault)))
+            found = none(wanted, str(fault))
         return {metric: value._replace(nfe=tableau.nfe) for metric, value in consistent(found).items()}
 
     def _found(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:

@@ -34,7 +34,7 @@ from .config import NetworkStudy
 from .cost import PIECE, network_cost
 from .measure import USES
 from .problem import check_methods, grids_of, methods_of
-from .store import Value, key
+from .store import Value, key, none
 
 SAMPLES = 8
 RTOL = 1e-10  # of the reference
@@ -100,7 +100,7 @@ class NetworkMeasurement:
         self._share = share
 
     def measure(self, record: Record, steps: int, wanted: Sequence[str]) -> dict[str, Value]:
-        """Run the sampler: the trajectory error, with its number of evaluations; NaN where the run diverged."""
+        """Run the sampler: the trajectory error, with its number of evaluations; None and why where it diverged."""
         grid = self.problem.grids[steps]
         tableau = tabulate(record.name, grid, self.problem.study.run.start)
         squares: list[float] = []
@@ -108,8 +108,8 @@ class NetworkMeasurement:
             end = self.reference(piece, grid.point(0), grid.point(steps))
             try:
                 off = self.sampled(tableau, grid, piece) - end
-            except SamplingError:
-                return dict.fromkeys(wanted, Value(tableau.nfe, math.nan))
+            except SamplingError as fault:
+                return none(wanted, str(fault), tableau.nfe)
             squares += off.square().flatten(1).sum(1).tolist()
         return dict.fromkeys(wanted, Value(tableau.nfe, math.sqrt(math.fsum(squares) / len(squares))))
 

@@ -73,17 +73,27 @@ def grids_of(study: Study | NetworkStudy) -> tuple[Schedule | None, dict[int, Gr
 def check_methods(
     study: Study | NetworkStudy, methods: Sequence[tuple[str, Record]], grids: Mapping[int, Grid]
 ) -> None:
-    """InputError for the first method that cannot run on the shortest grid, or not from these start values."""
-    run, shortest = study.run, grids[min(grids)]
-    for n, (name, record) in enumerate(methods):
+    """InputError for the first method, on the shortest grid, if no method can run on any grid."""
+    if all(refused(study, name, record, made) for name, record in methods for _, made in sorted(grids.items())):
+        (name, record), shortest = methods[0], grids[min(grids)]
+        fault = refused(study, name, record, shortest)
+        assert fault is not None
+        raise fault
+
+
+def refused(study: Study | NetworkStudy, name: str, record: Record, made: Grid) -> InputError | None:
+    """Why a method cannot run on a grid, or not from these start values."""
+    run = study.run
+    try:
         with _fields({"steps": "run.steps", "grid": "grid", "start": "run.start"}):
-            tableau = tabulate(record.name, shortest, run.start)
-        if tableau.prediction == "velocity" and any(math.isnan(p.dalpha) for p in shortest.points):
-            raise InputError(f"run.methods[{n}]", name, 'needs a velocity; schedule "li" has no derivatives in t')
-        if record.stochastic and tableau.given > 1:
-            raise InputError(
-                "run.start", run.start, f"{name!r} is stochastic, and has no exact start values; give ramp"
-            )
+            tableau = tabulate(record.name, made, run.start)
+    except InputError as fault:
+        return fault
+    if tableau.prediction == "velocity" and any(math.isnan(p.dalpha) for p in made.points):
+        return InputError("run.methods", name, 'needs a velocity; schedule "li" has no derivatives in t')
+    if record.stochastic and tableau.given > 1:
+        return InputError("run.start", run.start, f"{name!r} is stochastic, and has no exact start values; give ramp")
+    return None
 
 
 def methods_of(names: list[str]) -> tuple[tuple[str, Record], ...]:

@@ -23,9 +23,9 @@ from .config import NetworkStudy, Study
 from .cost import study_cost
 from .measure import Measurement
 from .networks import NetworkMeasurement, NetworkProblem, prepare_network
-from .problem import LI, Problem, prepare
+from .problem import LI, Problem, prepare, refused
 from .routes import ESTIMATED
-from .store import Store, Value, key, opened
+from .store import Store, Value, key, none, opened
 from .turns import Claims, claiming, shared
 
 
@@ -109,7 +109,9 @@ def _records(
         progress(len(found), len(runs), f"{name}, N = {steps}")
         old = {metric: value for metric, spec in specs[k].items() if (value := store.get(spec)) is not None}
         missing = [metric for metric in specs[k] if metric not in old]
-        fresh = {metric: value.finite for metric, value in measurement.measure(record, steps, missing).items()}
+        fault = refused(problem.study, name, record, problem.grids[steps])
+        made = measurement.measure(record, steps, missing) if fault is None else none(missing, str(fault))
+        fresh = {metric: value.finite for metric, value in made.items()}
         store.put([(specs[k][metric], value) for metric, value in fresh.items()])
         computed += len(missing)
         values = old | fresh

@@ -58,6 +58,11 @@ class Value(NamedTuple):
         return Value(int(self.nfe), value, low, high, floor, error, reason)
 
 
+def none(wanted: Iterable[str], reason: str, nfe: int = 0) -> dict[str, Value]:
+    """No value for any of the metrics wanted, for one reason."""
+    return dict.fromkeys(wanted, Value(nfe, None, reason=reason))
+
+
 def canonical(spec: Mapping[str, Any]) -> str:
     """The one JSON text of a specification: sorted keys, no spaces, shortest round-trip floats."""
     return json.dumps(spec, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -16,6 +16,7 @@ import sympy as sp
 import torch
 from hypothesis import given, settings
 from strategies import rough_grids
+from torch import Tensor
 
 from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.errors import InputError
@@ -328,11 +329,48 @@ def test_one_node_last_step_at_sigma_zero(name: str) -> None:
     tableau = tabulate(name, g)
     for table in (tableau.states, tableau.outputs, tableau.noises):
         assert bool(torch.isfinite(table).all())
-    assert not tableau.noises[-1].any()
     state, output = float(tableau.states[-1].sum()), float(tableau.outputs[-1].sum())
-    expected = {"data": (0.0, 1.0), "noise": (1.0, -0.1)}[tableau.prediction]
+    leading = METHODS[name].stochastic and not METHODS[name].rows[0].nodes  # noise before the last evaluation
+    added = math.sqrt({"edm": 0.01, "li": 0.005}[METHODS[name].family]) if leading else 0.0
+    start = {"edm-churn": 0.1 * math.sqrt(2)}.get(name, 0.1)
+    expected = {"data": (0.0, 1.0), "noise": (1.0, -start)}[tableau.prediction]
     assert (state, output) == pytest.approx(expected, rel=1e-15)
     assert int((tableau.outputs[-1] != 0).sum()) == 1
+    drawn = tableau.noises[-1].sum() if tableau.noises.shape[1] else 0.0
+    assert float(drawn) == pytest.approx(added, rel=1e-14)
+
+
+def edm_sampler(
+    denoise: Callable[[Tensor, float], Tensor], t: list[float], churn: float, noises: list[Tensor]
+) -> Tensor:
+    """The stochastic sampler of EDM (Karras et al. 2022, algorithm 2), S_noise = 1, on levels t that end at 0."""
+    steps, x = len(t) - 1, noises[0] * t[0]
+    for i, (now, following) in enumerate(itertools.pairwise(t)):
+        there = now + min(churn / steps, math.sqrt(2) - 1) * now
+        x_hat = x + math.sqrt(there**2 - now**2) * noises[i + 1]
+        slope = (x_hat - denoise(x_hat, there)) / there
+        x = x_hat + (following - there) * slope
+        if following > 0:
+            x = x_hat + (following - there) * (slope + (x - denoise(x, following)) / following) / 2
+    return x
+
+
+@pytest.mark.parametrize("churn", [1, 40])
+def test_churn_is_that_of_edm_down_to_zero(churn: int) -> None:
+    """Assert the values of EDM's own loop, with the churn of the last step, and others with a noise off by 1e-6."""
+    target = GaussianMixture([0.4, 0.6], [-1.0, 1.0], stds=[0.5, 0.3])
+    levels = [10.0, 3.0, 1.0, 0.3, 0.1, 0.0]
+    noises = list(torch.randn(6, 9, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    theirs = edm_sampler(lambda x, s: target(x, Point(1.0, s), "data"), levels, churn, noises)
+    table = tabulate(f"edm-churn?churn={churn}", from_times(schedule("edm"), torch.tensor(levels, dtype=torch.float64)))
+    drawn = iter(noises[1:])
+    ours = sample(target, levels[0] * noises[0], table, noise=lambda *_: next(drawn))
+    assert float((ours - theirs).abs().max()) <= 1e-12
+    altered = table.noises.clone()
+    altered[-1] *= 1 + 1e-6
+    drawn = iter(noises[1:])
+    off = sample(target, levels[0] * noises[0], replace(table, noises=altered), noise=lambda *_: next(drawn))
+    assert float((off - theirs).abs().max()) > 1e-9
 
 
 @pytest.mark.parametrize("name", METHODS)
