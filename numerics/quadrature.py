@@ -70,13 +70,14 @@ def measured(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, Mea
     most, widest = len(p.nodes) + MOST, WIDEST * float(p.nodes[-1] - p.nodes[0])
     for _ in range(ROUNDS):
         unresolved = {m: f for m, f in found.items() if not f.error <= max(AIM * abs(f.value), FLOOR[m])}
-        narrow = any(f.beyond > f.error / 4 for f in unresolved.values())
+        narrow = {m: f for m, f in unresolved.items() if f.beyond > f.error / 4}
+        inside = {m: f for m, f in unresolved.items() if m not in narrow}
         errors = [] if narrow else [*errors, {m: f.error for m, f in unresolved.items()}]
         if not unresolved or len(p.nodes) >= most or _stalled(errors):
             break
-        if narrow and float(p.nodes[-1] - p.nodes[0]) > widest:
-            break
-        new = _wider(p) if narrow else _between(p, unresolved)
+        if float(p.nodes[-1] - p.nodes[0]) > widest:
+            narrow = {}
+        new = torch.cat([*([_wider(p)] if narrow else []), _between(p, inside)])
         if not len(new):
             break
         p = p.merged(new, *push(new))
@@ -287,7 +288,7 @@ def _between(p: Pushforward, unresolved: dict[str, _Found]) -> Tensor:
             allowed = allowed * (2 * abs(f.value) + allowed)
         order = f.panels.nan_to_num(math.inf).sort()
         chosen[order.indices[order.values.cumsum(dim=0) > allowed / 2]] = True
-    chosen &= x[4::4] - x[:-4:4] > 64 * math.ulp(1.0) * torch.maximum(x[4::4].abs(), x[:-4:4].abs())
+    chosen &= x[4::4] - x[:-4:4] > 4096 * math.ulp(1.0) * torch.maximum(x[4::4].abs(), x[:-4:4].abs())
     where = torch.nonzero(chosen)[:, 0]
     parts = PARTS if 4 * (PARTS - 1) * len(where) <= FEW else 2
     left = (4 * where[:, None] + torch.arange(4)).reshape(-1)
