@@ -78,8 +78,8 @@ def measured(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, Mea
         if float(p.nodes[-1] - p.nodes[0]) > widest:
             narrow = {}
         new = torch.cat([*([_wider(p)] if narrow else []), _between(p, inside)])
-        if not len(new):
-            break
+        if not len(new) or len(torch.cat([p.nodes, new]).unique()) < len(p.nodes) + len(new):
+            break  # no numbers are left between the nodes
         p = p.merged(new, *push(new))
         found |= {metric: _found(p, metric, False) for metric in unresolved}
     return {metric: _answer(metric, f, len(p.nodes)) for metric, f in found.items()}
@@ -117,7 +117,9 @@ def _found(p: Pushforward, metric: str, equidistant: bool) -> _Found:
         value = tv(p)
         error = abs(value - tv(p.coarser())) + float(missed.sum())
         if p.inside is None:
-            error += abs(value - float(boole.sum()))
+            ends = p.column("target")
+            out = float(ends[int(p.y.argmin()), 1].exp() + ends[int(p.y.argmax()), 2].exp())  # where Y does not lead
+            error += abs(value - float(boole.sum()) - out / 2)
         return _Found(value, error, panels + missed)
     if metric == "kl":
         missed = missed + (_least_kl(p) - boole).clamp(min=0)
