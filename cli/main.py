@@ -210,6 +210,9 @@ def verify(
     steps: Annotated[int, typer.Option(help="Steps of the run that is judged.")] = 20,
     sweep: Annotated[bool, typer.Option("--sweep", help="Run its options and 5 to 60 steps, too.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds that the target may take.")] = 60.0,
+    no_zero: Annotated[
+        bool, typer.Option("--no-zero", help="Do not run a function on levels that end at 0, too.")
+    ] = False,
     json: Json = False,
     html: Annotated[Path | None, typer.Option(help="Write the answer as a page, too.")] = None,
 ) -> None:
@@ -222,7 +225,7 @@ def verify(
 
         page.check(html)
     with show.progress("verify") as progress:
-        verdict = verify(target, against, steps, timeout, sweep, progress)
+        verdict = verify(target, against, steps, timeout, sweep, progress, zero=not no_zero)
     if html is not None:
         page.write(verdict, html)
     if json:

@@ -49,10 +49,12 @@ def page(verdict: Verdict) -> str:
         f"<p><span class=verdict>{escape(verdict.verdict)}</span>: {MEANING[verdict.verdict]}.</p>",
         _table(("", ""), _summary(verdict)),
         "<h2>Findings</h2>",
-        _table(("kind", "step", "what"), [(f.kind, f.step, f.detail) for f in verdict.findings])
+        _table(("kind", "severity", "step", "what"), [(f.kind, f.severity, f.step, f.detail) for f in verdict.findings])
         if verdict.findings
         else "<p>None.</p>",
     ]
+    if verdict.coverage:
+        parts += ["<h2>Coverage</h2>", _table(("",), [(line,) for line in verdict.coverage])]
     if verdict.errors:
         parts += ["<h2>Observed order</h2>", _figure(verdict)]
     if verdict.growth:
@@ -96,7 +98,7 @@ def _rows(verdict: Verdict) -> str:
     head = ("step", "worst entry", "found", "expected", "as shipped", "in float64", "the row is that of")
     lines = [
         (
-            bool(row.equals) or row.error_float64 > 1e-6,
+            bool(row.equals) or row.error > row.bound or row.error_float64 > row.bound_float64,
             (
                 row.step,
                 row.entry,

@@ -80,7 +80,7 @@ def fits(answer: dict[str, Any]) -> None:
     for reason, names in _reasons(answer["records"]).items():
         print(f"no value of {', '.join(names)}: {reason}")
     counts = answer["manifest"]
-    again = f"; {counts['recomputed']} of them again, as what was kept was damaged" if counts["recomputed"] else ""
+    again = f" ({counts['recomputed']} of them again: what was kept was damaged)" if counts["recomputed"] else ""
     print(f"{counts['computed']} records computed{again}, {counts['reused']} reused")
 
 
@@ -130,7 +130,9 @@ def verdict(answer: Verdict) -> None:
             table.add_row(str(row.step), row.entry, *numbers, ", ".join(row.equals[:2]))
         _print(table)
     for finding in answer.findings:
-        print(f"  {finding.kind}: {finding.detail}")
+        print(f"  {finding.kind}{'' if finding.severity == 'note' else ' (error)'}: {finding.detail}")
+    for line in answer.coverage:
+        print(f"  covered: {line}")
 
 
 def verification(answer: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -61,13 +62,27 @@ def lost(frame: Frame, grid: Grid) -> int:
 def plan(record: Record, grid: Grid) -> list[Record | None]:
     """Who takes each step: the record, a start-up method of it, or (None) the one-node rule of its frame.
 
-    A step that the frame cannot take (see lost) is None, and nothing from before its end serves as history.
+    A step that the frame cannot take (see lost) is None, and nothing from before its end serves as history. A step to
+    sigma = 0 is that rule, after what the record does before its first evaluation.
     """
     sigma, behind = grid.columns.sigma.tolist(), lost(FRAMES[record.frame], grid)
-    return [None if sigma[n + 1] == 0 or n < behind else _with_history(record, n - behind) for n in range(grid.steps)]
+    return [
+        None if n < behind else _to_the_end(record) if sigma[n + 1] == 0 else with_history(record, n - behind)
+        for n in range(grid.steps)
+    ]
 
 
-def _with_history(record: Record, available: int) -> Record | None:
+def _to_the_end(record: Record) -> Record | None:
+    """The record on a step to sigma = 0: its rows without outputs, such as EDM's churn, then the one-node rule."""
+    before = tuple(itertools.takewhile(lambda row: not row.nodes, record.rows))
+    if not before:
+        return None
+    last = Row(to=1, nodes=((0, len(before)),), weights="one_node", arguments=("h", "kappa"))
+    return replace(record, rows=(*before, last), nfe_per_step=len(before), history=0, start=None)
+
+
+def with_history(record: Record, available: int) -> Record | None:
+    """Who takes a step after so many others: the record, a start-up method of it, or (None) the one-node rule."""
     method = record
     while method.history > available:
         assert method.start is not None
@@ -94,26 +109,30 @@ def steps_of(
         rows = (ONE_NODE_SMOOTH if frame.smooth else ONE_NODE) if method is None else method.rows
         numbers = step_numbers(method, rows, frame, grid, steps, given or {})
         ends = [_end(row, grid, steps, frame, numbers, given or {}) for row in rows]
+        noises: list[Tensor] = []
+        scale: Tensor | float = 1.0
         for row, end in zip(rows, ends, strict=True):
             end_scale, output_scale, _ = frame_columns(frame, end)
             made_at = [ends[stage - 1] if stage else grid.columns.take(steps - back) for back, stage in row.nodes]
             weights = getattr(generated, row.weights)(*(numbers[a] for a in row.arguments))
             factors = [frame_columns(frame, where)[2] for where in made_at]
             coefficients = [output_scale * w * f for w, f in zip(weights, factors, strict=True)]
-            if method is None and frame.whole is not None:
-                c = grid.columns.take(steps)
+            if row.weights == "one_node" and frame.whole is not None:
+                c = made_at[0]
                 whole = frame.whole(c.alpha, c.sigma, end.alpha, end.sigma)
-                coefficients = [torch.where(numbers["h"].isinf(), whole, w) for w in coefficients]
+                coefficients = [torch.where(end.sigma == 0, whole, w) for w in coefficients]
             shares: Sequence[float | Tensor] = (1.0,)
             if row.states is not None:
                 shares = getattr(generated, row.states)(*(numbers[a] for a in row.state_arguments))
             scales = [frame_columns(frame, grid.columns.take(steps - k))[0] for k in range(len(shares))]
             kept = torch.stack([s * end_scale / m for s, m in zip(shares, scales, strict=True)], dim=1).tolist()
             made = _table(coefficients, steps)
-            noises: tuple[Tensor, ...] = ()
             if row.noises is not None:
-                noises = getattr(generated, row.noises)(*(numbers[a] for a in row.noise_arguments))
-            drawn = _table([end.sigma * c for c in noises], steps)
+                over_sigma = getattr(generated, row.noises)(*(numbers[a] for a in row.noise_arguments))
+                noises = [end.sigma * c for c in over_sigma]
+            else:  # what was drawn before this row is carried along
+                noises = [c * end_scale / scale for c in noises]
+            scale, drawn = end_scale, _table(noises, steps)
             for n, point, carry, line, draws in zip(steps.tolist(), end.points(), kept, made, drawn, strict=True):
                 result[n].append(StepRow(point, tuple(carry), tuple(line), row.nodes, row.evaluated, tuple(draws)))
     return result
@@ -164,7 +183,7 @@ def step_numbers(
     """
     c = grid.columns
     clock = getattr(c, frame.clock)
-    h = clock[steps + 1] - clock[steps]
+    h = grid.lengths(steps, frame.clock)
     numbers = {"h": h, "kappa": torch.tensor(frame.kappa)}
     history = 0 if method is None else method.history
     for k in range(1, history + 1):

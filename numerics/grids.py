@@ -22,6 +22,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "karras": ("sigma_min", "sigma_max", "rho"),
 }
 
+BEYOND = 300.0  # stands for an infinite step in lambda: what fades over a step is nothing then, e^-300
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -54,6 +56,12 @@ class Grid:
     def point(self, n: int) -> Point:
         return self.points[n]
 
+    def lengths(self, steps: Tensor, clock: str) -> Tensor:
+        """How long each of the steps is in a clock; BEYOND where it is infinite, at alpha = 0 or sigma = 0."""
+        u = getattr(self.columns, clock)
+        length: Tensor = u[steps + 1] - u[steps]
+        return torch.where(length.isinf(), BEYOND, length)
+
     def places(self, steps: Tensor, to: int | Fraction | Tensor, clock: str) -> Columns:
         """For each of the steps n: the grid point n + to, or the point at the fraction `to` of the step in a clock.
 
@@ -64,9 +72,8 @@ class Grid:
             return self.columns.take(steps + to)
         if self.schedule is None:
             raise InputError("grid", "a discrete process", "no points between its levels, which this method needs")
-        u = getattr(self.columns, clock)
         part = to if isinstance(to, Tensor) else float(to)
-        inside = u[steps] + part * (u[steps + 1] - u[steps])
+        inside = getattr(self.columns, clock)[steps] + part * self.lengths(steps, clock)
         lam = {"lam": inside, "rho": -inside.log(), "rho2": -inside.log() / 2}
         return self.schedule.columns(inside if clock == "t" else self.schedule.time(lam[clock]))
 

@@ -26,27 +26,28 @@ def moments(grid: Grid, steps: Tensor, b: Tensor | None, wanted: set[str]) -> di
     if grid.schedule is None:
         raise InputError("grid", "a discrete process", "no points between its levels, which this method needs")
     c, schedule = grid.columns, grid.schedule
-    first, last, t, h = c.lam[steps], c.lam[steps + 1], c.t[steps], c.t[steps + 1] - c.t[steps]
+    first, last, t, end = c.lam[steps], c.lam[steps + 1], c.t[steps], c.t[steps + 1]
     finite = first.isfinite() & last.isfinite()
     rho = c.rho[steps + 1] - c.rho[steps]
     found = {name: torch.where(finite, torch.nan, rho) for name in wanted & {*POWERS, "damped"}}
     if not bool(finite.any()):
         return found
-    first, last, t, h = (v[finite, None] for v in (first, last, t, h))
+    first, last, t, end = (v[finite, None] for v in (first, last, t, end))
     panels = ceil(float((last - first).max()) / PANEL)
     inner = schedule.time(first + (last - first) * torch.arange(1, panels, dtype=torch.float64) / panels)
-    edges = torch.cat([torch.zeros_like(t), (inner - t) / h, torch.ones_like(t)], dim=1)  # in s
+    edges = torch.cat([t, inner, end], dim=1)  # in t: as fractions of a long step the last ones would be rounded to 1
     x, w = (torch.from_numpy(v) for v in np.polynomial.legendre.leggauss(NODES))
-    width = edges.diff(dim=1)[..., None]
-    s = edges[:, :-1, None] + width * (x + 1) / 2
-    at = schedule.columns((t[..., None] + s * h[..., None]).flatten())
+    width, fractions = edges.diff(dim=1)[..., None], (edges - t) / (end - t)
+    time = edges[:, :-1, None] + width * (x + 1) / 2
+    s = fractions[:, :-1, None] + fractions.diff(dim=1)[..., None] * (x + 1) / 2
+    at = schedule.columns(time.flatten())
     rate = ((at.alpha * at.dsigma - at.sigma * at.dalpha) / at.alpha**2).view_as(s)
-    measure = rate * h[..., None] * width * w / 2
+    measure = rate * width * w / 2
     for name in found:
         if name in POWERS:
             factor = s ** POWERS[name]
         else:
             assert b is not None
-            factor = (b * h[..., None] * (s - 1)).exp()
+            factor = (b * (end - t)[..., None] * (s - 1)).exp()
         found[name][finite] = (factor * measure).sum(dim=(1, 2))
     return found

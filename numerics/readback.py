@@ -77,7 +77,7 @@ class Trace:
     points: where each lies.  step: the grid point on the way to which each was made.  evaluated: all but the sample,
     and the start unless the model was asked there.  grid, numbers, told, remarks: as of Finish.
     superposition [V]: how far every vector of a run on random ones is from this image of them, over the largest entry.
-    mutated: what the run wrote into: "start", "output 3", …
+    mutated: what the run wrote into: "start", "output 3", …  spans: of every draw, as of Draw.
     """
 
     prediction: str
@@ -92,6 +92,7 @@ class Trace:
     mutated: tuple[str, ...]
     told: Told | None = None
     remarks: tuple[tuple[str, str], ...] = ()
+    spans: tuple[tuple[float, float] | None, ...] = ()
 
     @property
     def nfe(self) -> int:
@@ -145,7 +146,7 @@ def trace(stranger: Stranger, dtype: torch.dtype = torch.float64) -> Trace:
         raise SamplingError("it never asks its model: there is no output to read a coefficient of")
     try:
         found = _image(stranger, len(first.states), first.spans, dtype)
-        return replace(found, superposition=_superposition(stranger, found, first.spans))
+        return replace(found, superposition=_superposition(stranger, found))
     except DependsError:
         found = _as_trace(stranger, start, first, finish)
         return replace(found, superposition=(math.inf,) * len(found.vectors))
@@ -201,6 +202,7 @@ def _as_trace(stranger: Stranger, start: Tensor, recorder: _Recorder, finish: Fi
         mutated,
         finish.told,
         finish.remarks,
+        spans=tuple(recorder.spans),
     )
 
 
@@ -222,21 +224,28 @@ def _along(
     return noise
 
 
-def _superposition(stranger: Stranger, image: Trace, spans: Sequence[tuple[float, float] | None]) -> tuple[float, ...]:
+def _superposition(stranger: Stranger, image: Trace) -> tuple[float, ...]:
     """How far every vector of a run on random ones is from what their basis predicts, over the largest entry."""
-    vectors, nfe, dtype = image.vectors, image.nfe, image.dtype
-    width = vectors.shape[1]  # as wide as the run on basis vectors: what a sampler keeps of that still fits
+    width = image.vectors.shape[1]  # as wide as the run on basis vectors: what a sampler keeps of that still fits
     random = SCALE * torch.randn(width, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    noises = _along(random[1 + nfe :].to(dtype), noise_basis(spans)[0], spans)
-    recorder = _Recorder(random[1 : 1 + nfe].to(dtype), noises)
-    start = random[0].to(dtype).expand(*BATCH, width).clone()
-    finish = _go(stranger, start, recorder)
-    if len(recorder.states) != nfe or len(recorder.spans) != len(spans):
-        raise DependsError(f"{len(recorder.states)} evaluations, {nfe} before")
-    found = torch.stack([v.reshape(-1).double() for v in (*recorder.states, finish.sample)])
-    expected = vectors @ random
+    found = respond(stranger, image, random.view(width, *BATCH, width)).flatten(1)
+    expected = image.vectors @ random
     gaps = (found - expected[-len(found) :]).abs().amax(dim=1) / expected.abs().max()
-    return tuple([0.0] * (len(vectors) - len(found)) + gaps.tolist())
+    return tuple([0.0] * (len(expected) - len(found)) + gaps.tolist())
+
+
+def respond(stranger: Stranger, found: Trace, inputs: Tensor) -> Tensor:
+    """What a run makes of given inputs [1 + nfe + draws, *shape] (start, outputs, noises), in the dtype of its trace:
+    the states at which the model is asked and the sample, [nfe + 1, *shape], float64.
+
+    Raises DependsError where it asks or draws otherwise than in the trace, SamplingError as trace does.
+    """
+    given, nfe = inputs.to(found.dtype), found.nfe
+    recorder = _Recorder(given[1 : 1 + nfe], _along(given[1 + nfe :], noise_basis(found.spans)[0], found.spans))
+    finish = _go(stranger, given[0].clone(), recorder)
+    if len(recorder.states) != nfe or len(recorder.spans) != len(found.spans):
+        raise DependsError(f"{len(recorder.states)} evaluations, {nfe} before")
+    return torch.stack([v.double() for v in (*recorder.states, finish.sample)])
 
 
 def _go(stranger: Stranger, start: Tensor, recorder: _Recorder) -> Finish:

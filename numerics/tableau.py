@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -84,7 +85,7 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
     The last step of a predictor-corrector ends with its prediction: a correction would cost another evaluation.
     A last step to sigma = 0 is the one-node rule, and so is a first one at alpha = 0 or near it, where the scale of the
     frame is lost in rounding: DDIM by the data prediction (coefficients.lost). Raises InputError: unknown method or
-    start, more history than steps, stages between the levels of a discrete process.
+    start, more history than steps, stages between the levels of a discrete process, coefficients that are not finite.
     """
     record = resolve(name)
     if start not in ("ramp", "exact"):
@@ -129,6 +130,10 @@ def assemble(
             evaluated.append(row.evaluated)
         state_at[n + 1] = stages[-1]
         output_at[n + 1] = stages[-1] if evaluated[-1] else stages[-2]
+    for line, on in zip(map(_values, states, outputs, noises), step[given:], strict=True):
+        if not all(map(math.isfinite, line)):
+            lam = grid.columns.lam[on - 1 : on + 1].tolist()
+            raise InputError("grid", f"step {on}, lambda {lam[0]:.6g} to {lam[1]:.6g}", _FINITE.format(record.name))
     without = lost(frame, grid)
     asked = {source for line in outputs for source in line}
     return Tableau(
@@ -143,6 +148,14 @@ def assemble(
         noises=_lay_out(noises, given),
         lost=frozenset(output_at[n] for n in range(without)),
     )
+
+
+_FINITE = "steps over which the coefficients of {} are finite in float64"
+
+
+def _values(*lines: dict[int, float]) -> list[float]:
+    """Every coefficient of a row."""
+    return [value for line in lines for value in line.values()]
 
 
 def _lay_out(lines: list[dict[int, float]], latest: int) -> Tensor:

@@ -21,41 +21,51 @@ from typing import Any
 import torch
 
 from .conformance.answers import Failure, Finding, Subject, Verdict
+from .conformance.blame import blamed
+from .conformance.case import Beyond
 from .conformance.guard import guarded
+from .conformance.launch import Job
+from .conformance.probes import Departure, departures
 from .conformance.resolve import resolve
-from .conformance.target import Target
+from .conformance.target import NoTable, Target
 from .conformance.verdict import judge
-from .conformance.verify import REFINEMENTS
-from .errors import InputError
-from .readback import Trace, trace
+from .conformance.verify import LONGER, REFINEMENTS, jobs
+from .errors import InputError, SamplingError
+from .readback import Stranger, Trace, trace
 
 Sampler = str | type | Callable[..., Any]
 TOLERANCE = 0.35  # of an observed order: one grid, and steps that may lie on whole timesteps
 
 
-def assert_conforms(sampler: Sampler, name: str, steps: int = 20, options: Mapping[str, Any] | None = None) -> Verdict:
-    """That every row of the sampler's table on `steps` steps is that of the record `name`, but for roundoff.
+def assert_conforms(
+    sampler: Sampler, name: str, steps: int = 20, options: Mapping[str, Any] | None = None, zero: bool = True
+) -> Verdict:
+    """That every row of the sampler's table on `steps` steps is that of the record `name`, but for roundoff; and so on
+    other steps, grids and inputs: what was varied stands in the verdict's coverage.
 
-    options: of a class or function, as behind the `?` of a target.  The verdict is returned.
-    Raises AssertionError that names the steps, entries and values that differ, and whose they are instead; InputError
-    on a sampler or name that cannot be meant.
+    options: of a class or function, as behind the `?` of a target.  zero: whether a function is run on levels that end
+    at 0, too, where it must be finite.  The verdict is returned.
+    Raises AssertionError that names the steps, entries and values that differ, and whose they are instead, or what else
+    is wrong with it, but for an order that its name promises; InputError on a sampler or name that cannot be meant.
     """
     target = _target(sampler, options)
-    verdict = verdict_of(target, steps, name)
-    if verdict.verdict not in ("identical", "roundoff"):
+    verdict = verdict_of(target, steps, name, zero)
+    wrong = [f for f in verdict.findings if f.severity == "error" and f.kind != "order"]
+    if verdict.verdict not in ("identical", "roundoff") or wrong:
         raise AssertionError(_told(f"{target.name} is not {name}: {verdict.verdict}", verdict.findings))
     return verdict
 
 
-def assert_order(sampler: Sampler, order: int, steps: int = 20, options: Mapping[str, Any] | None = None) -> Verdict:
+def assert_order(
+    sampler: Sampler, order: int, steps: int = 20, options: Mapping[str, Any] | None = None, zero: bool = True
+) -> Verdict:
     """That the error on a mixture with exact model falls like N^-order or faster, on up to 10 times `steps` steps.
 
     For a sampler that draws noise: the error of the variance on a Gaussian. The verdict is returned.
     Raises AssertionError that says what was observed, and the local orders; InputError as assert_conforms.
     """
     target = _target(sampler, options)
-    runs = {(steps * k, True): _run(target, steps * k, True) for k in (1, *REFINEMENTS)}
-    verdict = judge(_subject(target), {(steps, False): _run(target, steps, False)} | runs, steps)
+    verdict = _judged(target, steps, None, zero, [Job(steps * k, True, again=False) for k in REFINEMENTS])
     seen = verdict.observed_order
     if seen is None:
         raise AssertionError(_told(f"{target.name}: no order can be observed: {verdict.verdict}", verdict.findings))
@@ -67,10 +77,27 @@ def assert_order(sampler: Sampler, order: int, steps: int = 20, options: Mapping
     return verdict
 
 
-def verdict_of(target: Target, steps: int, against: str | None = None) -> Verdict:
-    """The verdict on one run as shipped and one in float64, without orders, in this process."""
-    runs = {(steps, wide): _run(target, steps, wide) for wide in (False, True)}
-    return judge(_subject(target), runs, steps, against)
+def verdict_of(target: Target, steps: int, against: str | None = None, zero: bool = True) -> Verdict:
+    """The verdict without orders, in this process."""
+    return _judged(target, steps, against, zero, [])
+
+
+def _judged(target: Target, steps: int, against: str | None, zero: bool, more: list[Job]) -> Verdict:
+    """The verdict from the runs of `samplerproof verify` on steps that are not many times more, and from those."""
+    few = [
+        job for job in jobs(target.name, steps, zero) if job.steps not in {steps * k for k in (*REFINEMENTS, *LONGER)}
+    ]
+    runs: dict[tuple[int, bool], Trace | Failure] = {}
+    grids: dict[tuple[str, bool], Trace | Failure] = {}
+    departed: list[Departure] = []
+    names = list(target.grids)
+    for job in [*few, *more]:
+        if job.grid is None:
+            runs[job.steps, job.wide], seen = _run(target.on, target, job)
+            departed += seen
+        elif job.grid < len(names):
+            grids[names[job.grid], job.wide], _ = _run(target.grids[names[job.grid]], target, job)
+    return judge(_subject(target), runs, steps, against, Beyond(grids, target.zero, tuple(departed)))
 
 
 def _target(sampler: Sampler, options: Mapping[str, Any] | None) -> Target:
@@ -91,13 +118,19 @@ def _subject(target: Target) -> Subject:
     return Subject(target.name, target.process, target.reference, target.promises, target.nonlinear)
 
 
-def _run(target: Target, steps: int, wide: bool) -> Trace | Failure:
-    """What the sampler raises is part of the answer."""
+def _run(on: Callable[[int], Stranger], target: Target, job: Job) -> tuple[Trace | Failure, tuple[Departure, ...]]:
+    """The trace, and what other inputs show; what the sampler raises is part of the answer."""
     try:
-        with target.wide() if wide else nullcontext(), guarded():
-            return trace(target.on(steps), torch.float64 if wide else torch.float32)
+        with target.wide() if job.wide else nullcontext(), guarded():
+            stranger = on(job.steps)
+            found = trace(stranger, torch.float64 if job.wide else torch.float32)
+            return found, departures(stranger, found) if job.again else ()
+    except NoTable as fault:
+        return Failure("no-table", fault.allowed), ()
+    except SamplingError as fault:
+        return Failure("error", str(fault)), ()
     except Exception as fault:
-        return Failure("error", f"{type(fault).__name__}: {fault}")
+        return Failure("error", blamed(fault, str(fault))), ()
 
 
 def _told(head: str, findings: list[Finding]) -> str:

@@ -139,7 +139,7 @@ def remembers(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     """How often it ran."""
     global _runs
     _runs += 1
-    return euler(denoise, x, sigmas) * (1 + _runs // 9)
+    return euler(denoise, x, sigmas) * (1 + _runs // 6)
 
 
 def rolls_dice(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
@@ -179,6 +179,30 @@ def breeds_and_hangs(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     while True:
         time.sleep(1)
+
+
+def multiplies(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Into 64 processes, each in a session of its own."""
+    mother = os.getpid()
+    for _ in range(6):
+        os.fork()
+    with open(os.environ["HOSTILE_CHILDREN"], "a", encoding="utf-8") as file:
+        file.write(f"{os.getpid()}\n")
+    if os.getpid() != mother:
+        os.setsid()
+        time.sleep(1000)
+    return euler(denoise, x, sigmas)
+
+
+def forges(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Answers to what comes later, and says that it is done."""
+    folder = Path(os.environ["SAMPLERPROOF_FOLDER"])
+    for k in range(1, 9):
+        torch.save({"trace": {}, "failure": None, "state": []}, folder / f"job-{k}")
+    (folder / "settings").write_text("many", encoding="utf-8")
+    (folder / "done").touch()
+    time.sleep(1000)
+    return x
 
 
 def kills_parent(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:

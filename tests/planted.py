@@ -19,12 +19,13 @@ from torch import Tensor
 from samplerproof.numerics.conformance import child, isolation
 from samplerproof.numerics.conformance.answers import Step, Verdict
 from samplerproof.numerics.conformance.callables import by_sigma, function
-from samplerproof.numerics.conformance.isolation import About, Answer
+from samplerproof.numerics.conformance.checked import made
+from samplerproof.numerics.conformance.isolation import About, Answer, Outcome
 from samplerproof.numerics.conformance.launch import Job
 from samplerproof.numerics.conformance.path import point
 from samplerproof.numerics.conformance.references import Reference
 from samplerproof.numerics.conformance.target import Target
-from samplerproof.numerics.conformance.verify import judged
+from samplerproof.numerics.conformance.verify import _with_state, judged
 from samplerproof.numerics.conformance.wide import widened
 from samplerproof.numerics.readback import Draw, Finish, Model, Stranger, Trace
 
@@ -213,9 +214,10 @@ def verdict_on(target: Target, against: str) -> Verdict:
         (Path(name) / "stdout").touch()
         found = [child._work(target, job, child._Notes(Path(name), k)) for k, job in enumerate(jobs)]
     about = About(target.name, target.process, target.reference, target.promises, target.nonlinear, ())
-    outcomes = [isolation._outcome(job, plain) for job, plain in zip(jobs, found, strict=True)]
-    assert None not in outcomes
-    return judged(Answer(about, tuple(o for o in outcomes if o)), target.name, STEPS, against)
+    left = [made(isolation._Left, plain, "answer") for plain in found]
+    outcomes = (Outcome(job, run.trace, run.failure, run.state) for job, run in zip(jobs, left, strict=True))
+    answer = Answer(about, tuple(outcomes))
+    return _with_state(judged(answer, target.name, STEPS, against), answer, STEPS)
 
 
 def remembering(candidates: Callable[..., Iterator[Reference]]) -> Callable[..., Iterator[Reference]]:
@@ -235,7 +237,7 @@ def remembering(candidates: Callable[..., Iterator[Reference]]) -> Callable[...,
 
 def off(answer: Verdict) -> list[Step]:
     """The rows that are not the reference's in float64."""
-    return [s for s in answer.steps if s.error_float64 > max(1e-14, 1e-6 * s.error)]
+    return [s for s in answer.steps if s.error_float64 > s.bound_float64]
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,7 @@ class Fault:
 
     verdict: "different-formula" unless given.  step, entry: of the first row that differs, or the step of the finding.
     kind, words: of one finding; the kind that goes with the verdict unless given, the words as a pattern.
-    method: that the text is of, where the sampler is a class.
+    method: that the text is of, where the sampler is a class.  exit: the exit code, that of the verdict unless given.
     """
 
     name: str
@@ -257,6 +259,7 @@ class Fault:
     verdict: str = "different-formula"
     kind: str = ""
     method: str = "step"
+    exit: int | None = None
 
 
 EXIT = {"roundoff": 0, "different-formula": 1, "non-finite": 1, "not-linear": 2, "error": 2}
@@ -266,7 +269,7 @@ KIND = {"non-finite": "non-finite", "not-linear": "not-linear", "error": "except
 def check(fault: Fault, answer: Verdict) -> None:
     """The verdict, its exit code, the step, the entry and the words."""
     assert answer.verdict == fault.verdict
-    assert answer.exit_code == EXIT[fault.verdict]
+    assert answer.exit_code == (EXIT[fault.verdict] if fault.exit is None else fault.exit)
     kind = fault.kind or KIND.get(fault.verdict, "formula")
     said = [f for f in answer.findings if f.kind == kind and re.search(fault.words, f.detail)]
     assert said, answer.findings

@@ -40,11 +40,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class Finding:
-    """One fact: kind is one of formula, order, grid, roundoff, non-finite, not-linear, exception, state."""
+    """One fact: kind is one of formula, order, grid, roundoff, non-finite, not-linear, exception, state, batch, memory,
+    range.  severity: "error" where it alone makes the answer a no, else "note".
+    """
 
     kind: str
     step: int | None
     detail: str
+    severity: str = "note"
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,11 @@ class Subject:
 
 @dataclass(frozen=True)
 class Step:
-    """One row beside the reference's: the errors as shipped and in float64, the worst entry, and whose row it is."""
+    """One row beside the reference's: the errors as shipped and in float64, the worst entry, and whose row it is.
+
+    bound, bound_float64: what rounding explains of the errors; entry, found, expected: as shipped where only that is
+    beyond.
+    """
 
     step: int
     error: float
@@ -70,6 +77,8 @@ class Step:
     entry: str
     found: float
     expected: float
+    bound: float
+    bound_float64: float
     equals: tuple[str, ...] = ()
 
 
@@ -79,7 +88,7 @@ class Verdict:
 
     nominal_order: of the record it equals.  steps: row by row against the reference.
     growth: {N: roundoff as shipped}, where it conforms.  errors: {N: error}, whose slope the observed order is.
-    sweep: the settings that were run, if asked for.  versions: of what it was run with.
+    sweep: the settings that were run, if asked for.  versions: of what it was run with.  coverage: what was varied.
     """
 
     target: str
@@ -98,15 +107,16 @@ class Verdict:
     errors: dict[int, float] = field(default_factory=dict)
     sweep: list[Setting] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    coverage: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
         """0 it conforms; 1 it does not; 2 the question cannot be answered."""
-        if self.verdict in ("error", "not-linear") or (self.verdict == "different-formula" and self.reference is None):
+        if self.verdict in ("error", "not-linear"):
             return 2
         if self.verdict in ("different-formula", "non-finite"):
             return 1
-        return int(any(finding.kind == "order" for finding in self.findings))
+        return int(any(finding.severity == "error" for finding in self.findings))
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it: no infinities."""

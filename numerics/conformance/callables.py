@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -32,15 +33,43 @@ def karras(steps: int) -> list[float]:
     return grid(schedule("edm"), "karras", steps, sigma_min=0.002, sigma_max=80.0, rho=7.0).columns.rho.tolist()
 
 
+def exponential(steps: int) -> list[float]:
+    """steps + 1 levels from 14.6 to 0.03, equal in log sigma."""
+    return torch.linspace(math.log(14.6), math.log(0.03), steps + 1, dtype=torch.float64).exp().tolist()
+
+
+def uneven(steps: int) -> list[float]:
+    """steps + 1 levels from 80 to 0.002, steps in log sigma that differ by up to three times."""
+    drawn = 0.5 + torch.rand(steps, generator=torch.Generator().manual_seed(steps), dtype=torch.float64)
+    share = torch.cat([torch.zeros(1, dtype=torch.float64), drawn.cumsum(0) / drawn.sum()])
+    return (math.log(80.0) + share * math.log(0.002 / 80.0)).exp().tolist()
+
+
+def to_zero(steps: int) -> list[float]:
+    """The levels of karras with a 0 appended, in as many steps."""
+    return [*karras(steps - 1), 0.0]
+
+
+ZERO = "karras levels with a 0 appended"
+GRIDS: dict[str, Callable[[int], list[float]]] = {
+    "levels from 14.6 to 0.03 equal in log sigma": exponential,
+    "uneven levels from 80 to 0.002": uneven,
+    ZERO: to_zero,
+}
+
+
 def by_sigma(name: str, solver: Solver, levels: Sequence[float]) -> Stranger:
     """A function of (denoise, x, sigmas, draw) on these levels, as a sampler: variance exploding, x = x0 + sigma eps.
 
-    Every run goes through the function twice: first on zeros, to see which step each evaluation belongs to.
+    The first run goes through the function twice: at first on zeros, to see which step each evaluation belongs to.
     The run raises SamplingError where the model is asked at what is no state or no level, NoTable as levels_of and
     steps_of do.
     """
 
-    def run(start: Tensor, model: Model, draw: Draw) -> Finish:
+    # Listened to once: a run on zeros before each would hide what a run leaves to the next.
+    known: dict[torch.dtype, tuple[list[int], list[float], str]] = {}
+
+    def heard(start: Tensor, sigmas: Tensor) -> tuple[list[int], list[float], str]:
         def listen(levels: Sequence[float]) -> list[float]:
             visited: list[float] = []
 
@@ -52,9 +81,14 @@ def by_sigma(name: str, solver: Solver, levels: Sequence[float]) -> Stranger:
             solver(denoise, torch.zeros_like(start), given, lambda like, span=None: torch.zeros_like(like))
             return visited
 
-        sigmas = torch.tensor(levels, dtype=torch.float64).to(start)
         visited, ends, said = levels_of(sigmas.tolist(), listen, name)
-        to = steps_of(visited, ends, name)
+        return steps_of(visited, ends, name), ends, said
+
+    def run(start: Tensor, model: Model, draw: Draw) -> Finish:
+        sigmas = torch.tensor(levels, dtype=torch.float64).to(start)
+        if start.dtype not in known:
+            known[start.dtype] = heard(start, sigmas)
+        to, ends, said = known[start.dtype]
         asked = 0
 
         def denoise(x: Tensor, sigma: Any) -> Tensor:
@@ -75,7 +109,9 @@ def _level(x: Any, sigma: Any, like: Tensor, asked: int) -> float:
     """The one sigma of a call of the model, whose x is a state."""
     if not isinstance(x, Tensor) or x.shape != like.shape:
         found = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        raise SamplingError(f"evaluation {asked + 1}: the model is asked at {found}, not at {list(like.shape)}")
+        kept = isinstance(x, Tensor) and x.shape[:-1] == like.shape[:-1]
+        said = f"evaluation {asked + 1}: the model is asked at {found}, not at {list(like.shape)}"
+        raise SamplingError(f"{said}{', and something of an earlier run, it seems' if kept else ''}")
     values = {float(s) for s in torch.as_tensor(sigma).reshape(-1).tolist()}
     if len(values) != 1 or not 0 <= min(values) < math.inf:
         raise SamplingError(f"evaluation {asked + 1}: the model is asked at sigma = {sorted(values)}, not at one level")
@@ -123,7 +159,18 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
         return sample
 
     namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
-    return Target(target, "ve", lambda steps: by_sigma(target, solver, karras(steps)), wide=lambda: widened(namespace))
+    return Target(
+        target,
+        "ve",
+        lambda steps: by_sigma(target, solver, karras(steps)),
+        wide=lambda: widened(namespace),
+        grids={what: partial(_on, target, solver, levels) for what, levels in GRIDS.items()},
+        zero=ZERO,
+    )
+
+
+def _on(name: str, solver: Solver, levels: Callable[[int], list[float]], steps: int) -> Stranger:
+    return by_sigma(name, solver, levels(steps))
 
 
 class _Drawn(TorchFunctionMode):

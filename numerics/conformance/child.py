@@ -18,9 +18,11 @@ from torch import Tensor
 from ..errors import InputError, SamplingError
 from ..points import Point
 from ..readback import Draw, Finish, Model, Stranger, Trace, trace
+from .blame import blamed
 from .guard import guarded
 from .isolation import plain_trace
 from .launch import Job
+from .probes import Departure, departures
 from .sweep import runs
 from .target import NoTable, Target
 
@@ -43,12 +45,14 @@ def main(folder: Path, request: dict[str, Any]) -> None:
     except BaseException as fault:
         leave(folder / "target", {"failure": _said(fault, None)})
     else:
-        names = ("name", "process", "reference", "promises", "nonlinear", "variants")
-        leave(folder / "target", {"about": {key: getattr(target, key) for key in names}})
+        names = ("name", "process", "reference", "promises", "nonlinear", "variants", "zero")
+        about = {**{key: getattr(target, key) for key in names}, "grids": tuple(target.grids)}
+        leave(folder / "target", {"about": about})
         settings = (target.name, *target.variants) if request["sweep"] else ()
         (folder / "settings").write_text(str(len(settings)), encoding="utf-8")
-        for k, job in enumerate(request["jobs"]):
-            leave(folder / f"job-{k}", _work(target, Job(*job), _Notes(folder, k)))
+        for k, job in enumerate(Job(*fields) for fields in request["jobs"]):
+            there = job.grid is None or job.grid < len(target.grids)
+            leave(folder / f"job-{k}", _work(target, job, _Notes(folder, k)) if there else {})
         for k, setting in enumerate(settings):
             notes = _Notes(folder, len(request["jobs"]) + k)
             leave(folder / f"sweep-{k}", asdict(runs(setting, resolve, notes.note)))
@@ -91,25 +95,28 @@ class _Notes:
 
 
 def _work(target: Target, job: Job, notes: _Notes) -> dict[str, Any]:
-    """Trace the target on one grid: its answer, and what differs in a second run where one is asked for."""
+    """Trace the target on one grid: its answer, and what it does on other inputs where that is asked for."""
     dtype = torch.float64 if job.wide else torch.float32
     found: Trace | None = None
     failure, state = None, []
+    departed: tuple[Departure, ...] = ()
     printed = (notes.folder / "stdout").stat().st_size
     try:
         with target.wide() if job.wide else nullcontext(), guarded() as changed:
             try:
-                stranger = _watched(target.on(job.steps), notes.note)
+                on = target.on if job.grid is None else [*target.grids.values()][job.grid]
+                stranger = _watched(on(job.steps), notes.note)
                 found = trace(stranger, dtype)
                 if job.again:
-                    state += _repeated(stranger, found, dtype)
+                    departed = departures(stranger, found)
             except BaseException as fault:
                 failure = _said(fault, notes.step)
         state += changed
     except BaseException as fault:  # from what surrounds the run: state that cannot be put back
         failure, found = _said(fault, notes.step), None
     state += _prints(notes.folder / "stdout", printed)
-    return {"trace": plain_trace(found) if found else None, "failure": failure, "state": state}
+    plain = plain_trace(found) if found else None
+    return {"trace": plain, "failure": failure, "state": state, "departures": [tuple(d) for d in departed]}
 
 
 def _watched(stranger: Stranger, note: Callable[[int], None]) -> Stranger:
@@ -125,34 +132,13 @@ def _watched(stranger: Stranger, note: Callable[[int], None]) -> Stranger:
     return replace(stranger, run=run)
 
 
-def _repeated(stranger: Stranger, first: Trace, dtype: torch.dtype) -> list[str]:
-    """What is to be said of a second run: nothing if it is the first one, bit for bit."""
-    try:
-        second = trace(stranger, dtype)
-    except Exception as fault:
-        return [f"a second run fails: {_said(fault, None)[1]}"]
-    if (first.points, first.step, first.evaluated, first.grid) != (
-        second.points,
-        second.step,
-        second.evaluated,
-        second.grid,
-    ):
-        return ["a second run asks the model elsewhere"]
-    if first.vectors.shape != second.vectors.shape:
-        return ["a second run draws noise differently"]
-    if not torch.equal(first.vectors.view(torch.int64), second.vectors.view(torch.int64)):
-        gap = float((first.vectors - second.vectors).abs().max())
-        return [f"a second run gives another answer, {gap:.1e} away"]
-    return []
-
-
 def _said(fault: BaseException, step: int | None) -> tuple[str, str, int | None]:
     """A Failure's fields of what was raised."""
     try:
         text = " ".join(str(fault).split())
     except Exception:
         text = "an exception that cannot be shown"
-    kind, message = "error", f"{type(fault).__name__}: {text}" if text else type(fault).__name__
+    kind, message = "error", blamed(fault, text)
     if isinstance(fault, SamplingError):
         message = text
     elif isinstance(fault, NoTable):

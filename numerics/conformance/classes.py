@@ -100,7 +100,7 @@ MULTISTEP = {
     ("dpmsolver", 1): "ddim",
     ("dpmsolver", 2, "midpoint"): "sde-dpm-solver-2m?tau=0",
     ("dpmsolver", 2, "heun"): "exp-adams-noise-2",
-    ("dpmsolver", 3): "exp-adams-noise-3",
+    ("dpmsolver", 3): "dpm-solver-3m-published",
     ("sde-dpmsolver++", 1): "ddpm",
     ("sde-dpmsolver++", 2, "midpoint"): "sde-dpm-solver++-2m",
     ("sde-dpmsolver++", 2, "heun"): "sa-solver-2",
@@ -117,7 +117,7 @@ SINGLESTEP = {
     ("dpmsolver", 2, "heun"): "dpm-solver-2s-taylor",
     ("dpmsolver", 3, "midpoint"): "dpm-solver-3s",
     ("dpmsolver", 3, "heun"): "dpm-solver-3s-taylor",
-    ("sde-dpmsolver++", 2, "midpoint"): "sde-dpm-solver++-2s",
+    ("sde-dpmsolver++", 2, "midpoint"): "sde-dpm-solver++-2s-independent",
 }
 
 

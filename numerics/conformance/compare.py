@@ -50,6 +50,12 @@ def deviations(found: Tableau, expected: Tableau) -> list[Deviation]:
     return result
 
 
+def sizes(table: Tableau) -> Tensor:
+    """The absolute contributions to every row: |c_j| s_j, as of deviations."""
+    entries, scale, _ = _entries(table, table)
+    return entries.abs() * scale
+
+
 def _entries(table: Tableau, like: Tableau) -> tuple[Tensor, Tensor, list[str]]:
     """All coefficients side by side, their scales, and their names."""
     parts, scales, names = [], [], []

@@ -45,12 +45,8 @@ def of_class(cls: type, options: dict[str, Any], library: str = "diffusers") -> 
     target = f"{library}:{name}"
     base = next((c.__name__ for c in cls.__mro__ if c.__name__ in CLASSES or c.__name__ in NO_TABLE), None)
     if base is None:
-        allowed = (
-            "a function (denoise, x, sigmas, noise), or a class made from a scheduler of diffusers with an adapter"
-        )
-        raise InputError(
-            "target", target, f"{allowed}; how another class is stepped is not known: wrap it in a function"
-        )
+        allowed = "a function (denoise, x, sigmas, noise), or a class made from a scheduler of diffusers"
+        raise InputError("target", target, f"{allowed}: how this class is stepped is not known; wrap it in a function")
     if base in NO_TABLE:
         raise NoTable("target", target, f"not a linear sampler of a diffusion: {NO_TABLE[base]}")
     entry = CLASSES[base]

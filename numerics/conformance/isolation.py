@@ -22,6 +22,7 @@ from . import watch
 from .answers import Failure, Setting, Subject, Trouble
 from .checked import made
 from .launch import RESOLVE, Child, Job, contents, launched
+from .probes import Departure
 
 LONGEST_ANSWER = 1 << 28  # bytes: as many as the child may write
 MESSAGES = 1 << 16  # bytes of what it said on standard error that are looked at
@@ -35,16 +36,22 @@ class About(Subject):
     """What a target says of itself; see Target."""
 
     variants: tuple[str, ...]
+    grids: tuple[str, ...] = ()
+    zero: str | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of a job either the trace or the failure.  state: what it did beside its work, a line each; see guarded."""
+    """Of a job either the trace or the failure.  state: what it did beside its work, a line each; see guarded.
+
+    departures: what it did on other inputs, where that was asked for.
+    """
 
     job: Job
     trace: Trace | None
     failure: Failure | None
     state: tuple[str, ...] = ()
+    departures: tuple[Departure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ class _Left:
     trace: Trace | None
     failure: Failure | None
     state: tuple[str, ...]
+    departures: tuple[Departure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,6 +139,8 @@ def _answer(child: Child, ending: Failure) -> Answer:
         return Answer(None, tuple(Outcome(job, None, failed) for job in child.jobs))
     outcomes = []
     for k, job in enumerate(child.jobs):
+        if job.grid is not None and job.grid >= len(about.grids):
+            continue
         outcome = _outcome(child, k, job)
         if outcome is None:
             outcome = Outcome(job, None, Failure(ending.kind, ending.message, _progress(child.folder, k)))
@@ -175,7 +185,7 @@ def _outcome(child: Child, k: int, job: Job) -> Outcome | None:
             _check_shapes(found.trace)
     except ValueError as fault:
         return Outcome(job, None, _garbled(child.folder / f"job-{k}", fault))
-    return Outcome(job, found.trace, found.failure, found.state)
+    return Outcome(job, found.trace, found.failure, found.state, found.departures)
 
 
 def _check_shapes(found: Trace) -> None:

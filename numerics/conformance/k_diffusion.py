@@ -8,9 +8,9 @@ import math
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -20,8 +20,8 @@ from torch import Tensor
 
 from ..catalogue import resolve
 from ..errors import InputError, nearest
-from ..readback import Draw
-from .callables import Ask, Solver, by_sigma, check_options, karras
+from ..readback import Draw, Stranger
+from .callables import GRIDS, ZERO, Ask, Solver, by_sigma, check_options, karras
 from .sweep import varied
 from .target import NoTable, Target, typed
 from .wide import widened
@@ -44,8 +44,8 @@ NO_TABLE = {
 def k_diffusion(name: str, options: dict[str, Any]) -> Target:
     """k_diffusion.sampling's function of that name, options as keywords; variance exploding, asking for x0hat.
 
-    The levels are those of karras. The library's own grids end with an appended 0, to which every sampler takes a last
-    step of its own; none is appended here, so that all steps are those of the method.
+    The levels that are judged are those of karras, all steps those of the method; the library's own grids end with an
+    appended 0, to which every sampler takes a last step of its own: it is among the other grids.
     steps of sample_dpm_fast: the evaluations that it may spend, between the same ends.
     Raises InputError: not installed, no such function, an unknown option; NoTable for those that have no table.
     """
@@ -80,24 +80,32 @@ def k_diffusion(name: str, options: dict[str, Any]) -> Target:
 
         return solve
 
-    def levels(steps: int) -> list[float]:
-        return _fast(steps) if "n" in parameters else karras(steps)
+    def on(levels: Callable[[int], list[float]], steps: int) -> Stranger:
+        return by_sigma(target, solver(steps), levels(steps))
+
+    levels, grids = (karras, GRIDS) if "n" not in parameters else (_fast, {"levels from 14.6 to 0.03": _fast_inside})
 
     return Target(
         name=target,
         process="ve",
-        on=lambda steps: by_sigma(target, solver(steps), levels(steps)),
+        on=partial(on, levels),
         reference=_reference(name, {**defaults, **options}),
         promises=2 if name == "sample_heun" else promises,
         variants=varied("k-diffusion", name, defaults, options),
         wide=lambda: widened(vars(module)),
+        grids={what: partial(on, others) for what, others in grids.items()},
+        zero=ZERO if ZERO in grids else None,
     )
 
 
-def _fast(evaluations: int) -> list[float]:
+def _fast(evaluations: int, high: float = 80.0, low: float = 0.002) -> list[float]:
     """The levels of sample_dpm_fast: steps of three evaluations, equal in log sigma, and one or two of fewer."""
-    high, low = math.log(80.0), math.log(0.002)
-    return torch.linspace(high, low, evaluations // 3 + 2, dtype=torch.float64).exp().tolist()
+    return torch.linspace(math.log(high), math.log(low), evaluations // 3 + 2, dtype=torch.float64).exp().tolist()
+
+
+def _fast_inside(evaluations: int) -> list[float]:
+    """The same between levels inside of these."""
+    return _fast(evaluations, 14.6, 0.03)
 
 
 def _reference(name: str, values: dict[str, Any]) -> str | None:

@@ -13,14 +13,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import IO
 
 from ..progress import Progress, silent
 from .surroundings import Surroundings
-from .watch import END, MARK, end_marked
+from .watch import END, FORKS, MARK, end_marked
 
 RESOLVE = "samplerproof.numerics.conformance.resolve:resolve"
 START = 120.0  # seconds that Python and torch may take to start, which are not the target's
@@ -32,12 +32,14 @@ LAST = 5.0  # seconds within which the child and all that it started are gone
 class Job:
     """A run to read back.  steps: of its grid.  wide: in float64, its module too; else as shipped, in float32.
 
-    again: whether it is run a second time, and the two compared bit for bit.
+    again: whether it is run on other inputs too.  grid: which of the other grids of the target, counted from 0; there
+    may be fewer.
     """
 
     steps: int
     wide: bool
     again: bool = True
+    grid: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Child:
 
     process: the one that watches it; see watch.  folder: where it leaves its answers one by one.  nonce: what is in
     each of them.  log: what the process wrote before the folder was there.  before: the folder it was started in.
+    stop: set to give it up.
     """
 
     process: subprocess.Popen[bytes]
@@ -54,8 +57,8 @@ class Child:
     log: IO[bytes]
     jobs: tuple[Job, ...]
     sweep: bool
-    stop: Event = field(default_factory=Event)
-    before: Surroundings = field(default_factory=Surroundings.now)
+    before: Surroundings
+    stop: Event
 
     @property
     def ended(self) -> bool:
@@ -97,9 +100,12 @@ class Child:
 
     def end(self) -> None:
         """End the child and what it started; its answers stay until it is closed."""
-        with suppress(OSError):
-            assert self.process.stdin is not None
-            self.process.stdin.write(END)
+        assert self.process.stdin is not None
+        if FORKS:
+            with suppress(OSError):
+                self.process.stdin.write(END)
+        else:
+            self.process.kill()
         deadline = time.monotonic() + LAST
         while not self.ended and time.monotonic() < deadline:
             time.sleep(GLANCE)
@@ -107,8 +113,8 @@ class Child:
     def close(self) -> None:
         """Leave nothing: no process, no folder."""
         self.end()
+        assert self.process.stdin is not None
         with suppress(OSError):
-            assert self.process.stdin is not None
             self.process.stdin.close()
         try:
             self.process.wait(LAST)
@@ -155,8 +161,9 @@ def launched(
         "resolve": resolve,
         "nonce": nonce,
         "sweep": sweep,
-        "jobs": [[j.steps, j.wide, j.again] for j in jobs],
+        "jobs": [[j.steps, j.wide, j.again, j.grid] for j in jobs],
     }
+    before = Surroundings.now()
     path = os.pathsep.join(entry for entry in sys.path if entry)
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -169,7 +176,7 @@ def launched(
             env={**os.environ, "PYTHONPATH": path, MARK: str(folder)},
             start_new_session=True,
         )
-        child = Child(process, folder, nonce, log, tuple(jobs), sweep, stop or Event())
+        child = Child(process, folder, nonce, log, tuple(jobs), sweep, before, stop or Event())
         try:
             with suppress(BrokenPipeError):
                 assert process.stdin is not None

@@ -28,8 +28,11 @@ class Gap:
 
 
 def findings(run: Trace, process: str) -> list[Finding]:
-    """What is odd about the grid."""
-    found = [Finding("grid", n, f"step {n} has length zero") for n in zero_length(run.grid)]
+    """What is odd about the grid; a last step of length zero and noise that is left in the end are errors."""
+    last = len(run.grid) - 1
+    found = [
+        Finding("grid", n, f"step {n} has length zero", "error" if n == last else "note") for n in zero_length(run.grid)
+    ]
     found += [Finding("grid", n, f"step {n} adds noise: lambda does not grow") for n in backward(run.grid)]
     if run.grid[0].alpha <= 0 and process != "flow":  # where a velocity does
         found.append(Finding("grid", 0, "it starts at alpha = 0, where no noise prediction gives the data"))
@@ -77,7 +80,7 @@ def _ending(run: Trace, told: Told) -> list[Finding]:
     first, before, last = (lam_of(run.grid[n]) for n in (0, -2, -1))
     if last < told.cleanest - MEANT and told.cleanest < math.inf:
         left = f"it ends at lambda = {last:.6g}, with noise left: the model is trained up to {told.cleanest:.6g}"
-        return [Finding("grid", steps, left)]
+        return [Finding("grid", steps, left, "error")]
     end = min(last, told.cleanest)
     if math.isfinite(end) and end - before > before - first:
         jump = f"step {steps} goes more than half of the way in lambda, from {before:.6g}"

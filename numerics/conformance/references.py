@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..catalogue import METHODS, resolve
-from ..coefficients import plan
+from ..coefficients import plan, with_history
 from ..errors import InputError, SamplingError
 from ..generated.frames import FRAMES
 from ..grids import Grid
@@ -123,7 +123,7 @@ def _plans(record: Record, grid: Grid, asked: list[int]) -> dict[str, list[Recor
     if plans[""][-1] is None and record.frame == "noise-rho":  # its clock is finite at sigma = 0
         plans[THROUGH] = [*plans[""][:-1], record]
     if record.nfe_per_step == max(asked) > min(asked) and not record.history:
-        family = {m.nfe_per_step: m for m in METHODS.values() if _siblings(m, record)}
+        family = _one_evaluation(record) | {m.nfe_per_step: m for m in METHODS.values() if _siblings(m, record)}
         plans[SHORT] = [record if asked[n] == record.nfe_per_step else family.get(asked[n]) for n in range(grid.steps)]
     if record.history > 1:
         own = next((m for m in plans[""] if m is not None and m.history == 1), None)
@@ -150,6 +150,17 @@ def _starts(own: Record) -> Iterator[Record]:
             yield other
 
 
+def _one_evaluation(record: Record) -> dict[int, Record]:
+    """{1: the sampler of one evaluation} of a stochastic record, in its frame and of its strength; else the one-node
+    rule will do.
+    """
+    if not record.stochastic:
+        return {}
+    alike = (m for m in METHODS.values() if m.stochastic and (m.kind, m.frame) == ("one-step", record.frame))
+    strength = tuple((symbol, value) for symbol, value in record.values if symbol == "tau")
+    return {m.nfe_per_step: replace(m, values=strength) for m in alike if set(m.numbers) == {"tau"}}
+
+
 def _siblings(one: Record, other: Record) -> bool:
     """Whether two names differ in nothing but their number: dpm-solver++-2s-taylor and -3s-taylor."""
     return re.sub(r"\d", "", one.name) == re.sub(r"\d", "", other.name) and one.rows[0].to == other.rows[0].to
@@ -158,14 +169,11 @@ def _siblings(one: Record, other: Record) -> bool:
 def lowered(record: Record, grid: Grid) -> list[Record | None]:
     """The record's plan, with step N - 1 - j taken by what needs no more than j steps before it."""
     full = plan(record, grid)
-    ramp: list[Record | None] = [record]
-    while (last := ramp[-1]) is not None and last.start is not None and METHODS[last.start].frame == record.frame:
-        ramp.append(METHODS[last.start])
     for j in range(record.history):
         n = grid.steps - 1 - j
         had = full[n]
         if had is not None and had.history > j:
-            full[n] = next((m for m in ramp if m is not None and m.history <= j), None)
+            full[n] = with_history(record, j)
     return full
 
 

@@ -70,9 +70,8 @@ REPAIRS: tuple[Repair, ...] = (
     Repair(
         "diffusers:DPMSolverMultistepScheduler?algorithm_type=sde-dpmsolver++&solver_order=3",
         MULTISTEP,
-        (("(2.0 * h) ** 2 - 0.5)) * D2", "(2.0 * h) ** 2 + 0.5)) * D2"), SECOND_DIFFERENCE),
-        f"the sign of 1/2 in the weight of the second difference; {DERIVATIVE}",
-        "sa-solver-3",
+        (("(2.0 * h) ** 2 - 0.5)) * D2", "(2.0 * h) ** 2 + 0.5)) * D2"),),
+        "the sign of 1/2 in the weight of the second difference, which does not vanish with the step otherwise",
     ),
     Repair(
         "diffusers:DDIMScheduler?clip_sample=false&timestep_spacing=linspace",
@@ -94,6 +93,18 @@ REPAIRS: tuple[Repair, ...] = (
             ("x_t = x_t_ - sigma_t * B_h * pred_res", "x_t = x_t_ if D1s is None else x_t_ - sigma_t * B_h * pred_res"),
         ),
         "sigma_t (e^h - 1) in closed form: in the last step sigma_t is 0 and e^h infinite",
+    ),
+    Repair(
+        "diffusers:UniPCMultistepScheduler?lower_order_final=false",
+        UNIPC,
+        (
+            (
+                "        if self.config.lower_order_final:",
+                "        last = self.step_index == len(self.timesteps) - 1 and self.sigmas[-1] == 0\n"
+                "        if self.config.lower_order_final or last:",
+            ),
+        ),
+        "a step to sigma = 0 is one of order 1, as DPMSolverMultistepScheduler takes it",
     ),
 )
 

@@ -25,6 +25,7 @@ class Target:
     promises: the order that its name or its options speak of, None if they do not.
     variants: as typed with one option at another of its documented values, for all of them.
     nonlinear: what makes it no linear sampler as it is set, such as "clip_sample=true".
+    grids: the same on other grids, by what they are.  zero: the name of the one of them that has a 0 appended.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Target:
     nonlinear: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     wide: Callable[[], AbstractContextManager[None]] = field(default=nullcontext)
+    grids: Mapping[str, Callable[[int], Stranger]] = field(default_factory=dict)
+    zero: str | None = None
 
 
 class NoTable(InputError):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from threading import Event
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from ..catalogue import resolve
 from ..errors import InputError
@@ -19,11 +20,15 @@ from .target import split
 
 if TYPE_CHECKING:
     from ..readback import Trace
+    from .case import Beyond
     from .isolation import Answer, Outcome
 
 # Multiples of the steps asked for: in float64 orders are read from them, as shipped the growth of roundoff. Of 20 steps
 # all of them divide a thousand timesteps; where the number does not, some grids are uneven and others do not chain.
 REFINEMENTS, LONGER = (2, 5, 10), (5, 25)
+WHOLE = (4, 5, 10, 20, 25, 50, 100, 125, 250, 500)  # steps of which one, and half of one, is a whole timestep of 1000
+DRAWN = range(6, 41)  # numbers of steps on other grids
+OTHERS = 2  # of the grids of a target that are not its own; behind them is the one with a 0 appended
 
 
 def verify(
@@ -35,11 +40,13 @@ def verify(
     progress: Progress = silent,
     resolver: str = RESOLVE,
     stop: Event | None = None,
+    zero: bool = True,
 ) -> Verdict:
     """The verdict on a target; the run in float64 and the finer ones are for it what the shipped one is measured by.
 
     sweep: whether it is run on 5 to 60 steps, too, and so with every option at its other values.
     resolver: "module:function", which makes a Target of its name.  stop: set from another thread to give it up.
+    zero: whether a function is run on levels that end at 0, too.
     Raises InputError on a target, record, number of steps or time limit that cannot be meant.
     """
     split(target)
@@ -51,15 +58,30 @@ def verify(
     longest = LIMITS["verification.timeout"].high
     if not 0 < timeout <= longest:
         raise InputError("timeout", timeout, f"a number of seconds > 0, at most {longest:g}")
-    jobs = [Job(steps, False), Job(steps, True)]
-    jobs += [Job(steps * k, True, again=False) for k in REFINEMENTS]
-    jobs += [Job(steps * k, False, again=False) for k in LONGER]
-    with launched(target, jobs, resolver, sweep, stop) as child:
+    with launched(target, jobs(target, steps, zero), resolver, sweep, stop) as child:
         from .isolation import answer  # loads torch, while the child does so too
 
         found = answer(child, timeout, progress)
         verdict = _with_state(judged(found, target, steps, against), found, steps)
         return replace(_with_sweep(verdict, found), versions=versions(target))
+
+
+def jobs(target: str, steps: int, zero: bool = True) -> list[Job]:
+    """The runs that a verdict is made from: as asked for, on fewer and more steps, on other grids."""
+    runs = [Job(steps, False), Job(steps, True)]
+    for n in others(steps):
+        runs += [Job(n, False, again=False), Job(n, True, again=False)]
+    for k in range(OTHERS):
+        drawn = DRAWN[crc32(f"{target} {steps} {k}".encode()) % len(DRAWN)]  # the same for the same question
+        runs += [Job(drawn, False, again=False, grid=k), Job(drawn, True, again=False, grid=k)]
+    runs += [Job(steps, False, again=False, grid=OTHERS)] if zero else []
+    runs += [Job(steps * k, True, again=False) for k in REFINEMENTS]
+    return [*runs, *(Job(steps * k, False, again=False) for k in LONGER)]
+
+
+def others(steps: int) -> list[int]:
+    """The nearest numbers of steps, below and above."""
+    return [n for n in WHOLE if n < steps][-1:] + [n for n in WHOLE if n > steps][:1]
 
 
 def judged(answer: Answer, target: str, steps: int, against: str | None) -> Verdict:
@@ -72,8 +94,21 @@ def judged(answer: Answer, target: str, steps: int, against: str | None) -> Verd
         if failure.kind == "no-table":
             return Verdict(target, "not-linear", findings=[Finding("not-linear", None, failure.message)])
         return Verdict(target, "error", findings=[Finding("exception", None, failure.message)])
-    runs = {(o.job.steps, o.job.wide): _run(o) for o in answer.outcomes}
-    return judge(answer.about, runs, steps, against)
+    runs = {(o.job.steps, o.job.wide): _run(o) for o in answer.outcomes if o.job.grid is None}
+    return judge(answer.about, runs, steps, against, _beyond(answer))
+
+
+def _beyond(answer: Answer) -> Beyond:
+    """What was seen on other grids and inputs."""
+    from .case import Beyond
+
+    assert answer.about is not None
+    names = answer.about.grids
+    return Beyond(
+        grids={(names[o.job.grid], o.job.wide): _run(o) for o in answer.outcomes if o.job.grid is not None},
+        zero=answer.about.zero,
+        departures=tuple(d for o in answer.outcomes for d in o.departures),
+    )
 
 
 def _run(outcome: Outcome) -> Trace | Failure:

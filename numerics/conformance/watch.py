@@ -38,7 +38,11 @@ def main() -> None:
     folder = Path(sys.argv[1])
     del sys.argv[1:]
     folder.mkdir(mode=0o700)
-    request = json.loads(_line())
+    line = _line()
+    if not line.endswith(b"\n"):  # who asked is gone already
+        folder.rmdir()
+        return
+    request = json.loads(line)
     if not FORKS:
         _child(folder, request)
         return

@@ -185,7 +185,7 @@ def interval(of: Square) -> tuple[float, float]:
 
     def skewness(t: float) -> float:
         cumulant = 8 * trace3 * of.pairs**1.5 / n**3 + (24 * slope2 * t + 8 * third * t**1.5) / n**2
-        return min(max(cumulant / variance(t) ** 1.5, -SKEWEST), SKEWEST)
+        return float(min(max(cumulant / variance(t) ** 1.5, -SKEWEST), SKEWEST))
 
     def above(t: float) -> float:
         return (value - t) / math.sqrt(variance(t)) - _quantile(skewness(t), 1 - TAIL)

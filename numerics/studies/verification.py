@@ -6,10 +6,11 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from ctypes import c_ulong, py_object, pythonapi
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
+from threading import Event, get_ident
 from typing import Any
 
 from ..catalogue import resolve
@@ -22,6 +23,7 @@ from ..manifest import fingerprint, manifest
 from ..progress import Progress, silent
 from .config import Verification
 from .store import key
+from .turns import Claims, claiming, shared
 
 REPAIRED = "samplerproof.numerics.conformance.repairs:repaired"
 CONFORMS = ("identical", "roundoff")
@@ -42,10 +44,11 @@ def run_verification(study: Verification, out: Path, progress: Progress = silent
             raise InputError("verification.against", target, f"not among the targets; {nearest(target, study.targets)}")
         resolve(name, f"verification.against.{target}")
     check_writable(out / "finished")
-    kept = _Kept(study, out / "finished", Event())
-    records = kept.all(kept.record, study.targets, progress, "targets")
-    found = [record for record in records if deviates(record)]
-    repaired = kept.all(kept.repaired, found, progress, "repairs")
+    with claiming(out / "finished") as claims:
+        kept = _Kept(study, out / "finished", claims, Event())
+        records = kept.all(kept.record, study.targets, progress, "targets")
+        found = [record for record in records if deviates(record)]
+        repaired = kept.all(kept.repaired, found, progress, "repairs")
     answer = {
         "records": records,
         "discrepancies": repaired,
@@ -65,24 +68,43 @@ def deviates(record: dict[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class _Kept:
-    """The verdicts of a study, from before or computed now.  stop: given up, as nobody waits for them any more."""
+    """The verdicts of a study, from before or computed now, by this process or another that shares the folder.
+
+    stop: given up, as nobody waits for them any more.  at_work: the threads that are.
+    """
 
     study: Verification
     folder: Path
+    claims: Claims
     stop: Event
+    at_work: set[int] = field(default_factory=set)
 
     def all(self, work: Callable[[Any], Any], given: Sequence[Any], progress: Progress, label: str) -> list[Any]:
         """The work on each, in order; a target waits for its own process most of the time."""
+
+        def noted(item: Any) -> Any:
+            self.at_work.add(get_ident())
+            try:
+                return work(item)
+            finally:
+                self.at_work.discard(get_ident())
+
         answers = []
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             try:
-                for answer in threads.map(work, given):
+                for answer in threads.map(noted, given):
                     answers.append(answer)
                     progress(len(answers), len(given), label)
             except BaseException:  # interrupted: what runs would be waited for
-                self.stop.set()
+                self._give_up()
                 raise
         return answers
+
+    def _give_up(self) -> None:
+        """End the children, and interrupt the threads that judge."""
+        self.stop.set()
+        for thread in tuple(self.at_work):
+            pythonapi.PyThreadState_SetAsyncExc(c_ulong(thread), py_object(KeyboardInterrupt))
 
     def record(self, target: str) -> dict[str, Any]:
         """The verdict on a target."""
@@ -112,13 +134,21 @@ class _Kept:
 
     def _verdict(self, asked: dict[str, Any]) -> dict[str, Any]:
         """In plain containers."""
-        study = self.study
-        spec = {**asked, "steps": study.steps, "sources": fingerprint(), "versions": versions(asked["target"])}
+        spec = {**asked, "steps": self.study.steps, "sources": fingerprint(), "versions": versions(asked["target"])}
         file = self.folder / f"{key(spec)[:32]}.verdict"
-        found = read_sealed(file)
-        if found is not None:
-            kept: dict[str, Any] = json.loads(found)
-            return kept
+
+        def kept(_: int) -> dict[str, Any] | None:
+            if self.stop.is_set():
+                raise KeyboardInterrupt
+            content = read_sealed(file)
+            found: dict[str, Any] | None = None if content is None else json.loads(content)
+            return found
+
+        ((_, record),) = shared(self.claims, [file.name], kept, lambda _: self._computed(asked, file))
+        return record
+
+    def _computed(self, asked: dict[str, Any], file: Path) -> dict[str, Any]:
+        study = self.study
         resolver = REPAIRED if asked["repaired"] else RESOLVE
         verdict = verify(
             asked["target"], asked["against"], study.steps, study.timeout, resolver=resolver, stop=self.stop

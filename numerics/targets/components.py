@@ -122,6 +122,8 @@ def _rotate(m: Extended, q: Extended, i: int, j: int) -> None:
 
 
 def _finite(field: str, value: object) -> Tensor:
+    if _holds_bool(value):
+        raise InputError(field, value, "numbers; a boolean is none")
     try:
         tensor = torch.as_tensor(value, dtype=torch.float64).detach().cpu().clone()
     except (TypeError, ValueError, RuntimeError) as error:
@@ -129,6 +131,12 @@ def _finite(field: str, value: object) -> Tensor:
     if not bool(torch.isfinite(tensor).all()):
         raise InputError(field, tensor.tolist(), "every entry must be finite")
     return tensor
+
+
+def _holds_bool(value: object) -> bool:
+    if isinstance(value, Tensor | np.ndarray | np.generic):
+        return value.dtype in (torch.bool, np.bool_)
+    return isinstance(value, bool) or (isinstance(value, list | tuple) and any(map(_holds_bool, value)))
 
 
 def _shape(tensor: Tensor) -> list[int]:

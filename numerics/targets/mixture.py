@@ -40,13 +40,14 @@ class Marginal(NamedTuple):
 
 
 class _Affine(NamedTuple):
-    """A prediction of every component: shift + offset_k + gain_k (x - alpha mu_k) / v_k along each axis.
+    """A prediction of every component: offset_k + gain_k (x - alpha mu_k) / v_k along each axis.
 
-    The offsets count from the shift, the mean of the mixture: they stay small far from the origin.
+    Values sum r_k offset_k as it is, to a few eps of sum r_k |offset_k|: a mean far away takes no digit from a near one
+    as long as its own r_k is small.  What only differences of offsets enter counts them from the mean of the mixture.
     """
 
-    shift: Tensor | float  # [d, 1]
     offset: Tensor | None  # [K, d]
+    centred: Tensor | None  # [K, d], offset_k less the mean of the offsets
     gain: Tensor  # [K | 1, d | 1, 1]
 
 
@@ -71,8 +72,7 @@ class GaussianMixture:
     def __init__(self, weights: object, means: object, stds: object = None, covariances: object = None) -> None:
         self.weights, self.means, self.variances, self.axes = check_components(weights, means, stds, covariances)
         self.components, self.dim = self.means.shape
-        self._centre = self.weights @ self.means
-        self._centred = self.means - self._centre
+        self._centred = self.means - self.weights @ self.means
         self._means_split = _split(self.means)
         self._log_mass = self.weights.log() - self.dim / 2 * math.log(2 * math.pi)
 
@@ -108,8 +108,8 @@ class GaussianMixture:
             moved = torch.mul(along_axes, law.precision, out=room.spare)
             moved.mul_(weights[:, None]).addcmul_(scaled, rate[:, None]).mul_(image.gain)
             derivative = self._gather(moved)
-            if image.offset is not None:
-                derivative.add_(image.offset.T @ rate)
+            if image.centred is not None:
+                derivative.add_(image.centred.T @ rate)
             return torch.cat([self._combine(room, image), derivative])
 
         if x.shape != dx.shape:
@@ -138,16 +138,19 @@ class GaussianMixture:
         axes = None if self.axes is None else self.axes.to(x.device)
         within = torch.diag_embed(inner) if axes is None else (axes * inner[:, None]) @ axes.mT
         assert image.offset is not None
-        offset = image.offset[:, :, None]
+        assert image.centred is not None
+        offset, centred = image.offset, image.centred[:, :, None]
 
         def moments(room: _Room, block: Tensor) -> Tensor:
             self._whiten(room, block, law)
             weights = _softmax_(room.logits)
-            own = self._rotate(room.scaled.mul_(image.gain), back=True) + offset  # m_k - shift
-            mean = (own * weights[:, None]).sum(dim=0)
-            spread = ((own - mean) * weights.sqrt()[:, None]).permute(2, 1, 0)  # [b, d, K]
+            part = self._rotate(room.scaled.mul_(image.gain), back=True)
+            own = part + centred  # m_k less the mean of the mixture
+            spread = (own - (own * weights[:, None]).sum(dim=0)) * weights.sqrt()[:, None]
+            spread = spread.permute(2, 1, 0)  # [b, d, K]
+            mean = (part * weights[:, None]).sum(dim=0) + offset.T @ weights
             covariance = spread @ spread.mT + (weights.T @ within.flatten(1)).view(-1, self.dim, self.dim)
-            return torch.cat([mean + image.shift, covariance.flatten(1).T])
+            return torch.cat([mean, covariance.flatten(1).T])
 
         out = self._blocks(moments, [x], rows=self.dim * (1 + self.dim))[0]
         return out[..., : self.dim], out[..., self.dim :].reshape(*x.shape, self.dim)
@@ -184,9 +187,9 @@ class GaussianMixture:
 
         match prediction:
             case "score":
-                return _Affine(0.0, None, constant(-1.0))
+                return _Affine(None, None, constant(-1.0))
             case "noise":
-                return _Affine(0.0, None, constant(at.sigma))
+                return _Affine(None, None, constant(at.sigma))
             case "data" | "v":
                 data, noise = parts(prediction, at)
             case "velocity":
@@ -196,8 +199,8 @@ class GaussianMixture:
             case _:
                 raise InputError("prediction", prediction, "data, noise, score, velocity or v")
         gain = data * at.alpha * self.variances + noise * at.sigma
-        shift, offset = data * self._centre[:, None], data * self._centred
-        return _Affine(shift.to(device), offset.to(device), gain[:, :, None].to(device))
+        offset, centred = data * self.means, data * self._centred
+        return _Affine(offset.to(device), centred.to(device), gain[:, :, None].to(device))
 
     def _whiten(self, room: _Room, block: Tensor, law: Marginal) -> None:
         """Points [d, b] -> room.scaled (x - alpha mu) / v along the axes, room.logits log w_k N_k(x)."""
@@ -211,7 +214,7 @@ class GaussianMixture:
         share = torch.mul(room.logits[:, None], image.gain, out=room.spare[:, : image.gain.shape[1]])
         value = self._gather(room.scaled.mul_(share))
         if image.offset is not None:
-            value.add_(image.offset.T @ room.logits).add_(image.shift)
+            value.add_(image.offset.T @ room.logits)
         return value
 
     def _gather(self, parts: Tensor) -> Tensor:

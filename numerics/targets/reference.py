@@ -10,6 +10,7 @@ velocity prediction of the scaled process, with lambda as its time.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -24,6 +25,7 @@ from ..errors import InputError, SamplingError
 from ..points import Point
 
 Array = npt.NDArray[np.float64]
+MOST = 20_000  # evaluations; smooth targets and networks take hundreds to thousands, a stiff one never ends
 
 
 def reference_flow(
@@ -34,15 +36,18 @@ def reference_flow(
     denoise: a mixture, or any denoiser that reads alpha and sigma alone; it is called with alpha^2 + sigma^2 = 1.
     rtol bounds the estimated error of a step in every coordinate of every point (Hairer, Norsett and Wanner,
     Solving Ordinary Differential Equations I, section II.5).
-    InputError at alpha = 0 or sigma = 0, where lambda is infinite; SamplingError on a value that is not finite.
+    InputError at alpha = 0 or sigma = 0, where lambda is infinite; SamplingError on a value that is not finite
+    and after MOST evaluations.
     """
     state = x.detach().to("cpu", torch.float64)
     if not bool(torch.isfinite(state).all()):
         raise InputError("x", "a value that is not finite", "finite numbers")
     clock, y = _clock("source", source), (state / math.hypot(source.alpha, source.sigma)).numpy().ravel()
-    shape, answers = state.shape, []
+    shape, answers, asked = state.shape, [], itertools.count(1)
 
     def slope(lam: float, flat: Array) -> Array:
+        if next(asked) > MOST:
+            raise SamplingError(f"the reference takes more than {MOST} evaluations: at lambda = {lam:.6g} it is stiff")
         point = _unit_point(lam)
         value = denoise(torch.from_numpy(flat).reshape(shape), point, "velocity").numpy().ravel()
         if not np.isfinite(value).all():

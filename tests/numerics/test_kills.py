@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,10 @@ print(json.dumps(told))
 
 
 @pytest.mark.slow
-def test_kills_and_company_leave_the_answer_as_it_is(study_file: Any, tmp_path: Path) -> None:
+@pytest.mark.tried("processes killed or stopped")
+def test_kills_and_company_leave_the_answer_as_it_is(
+    study_file: Any, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """Assert it of 20 kills at random moments, and of four at once, which compute every record once."""
     steps = "steps = [" + ", ".join(str(n) for n in range(20, 420, 20)) + "]"
     file = study_file(("steps = [24, 49, 99]", steps), ("points = 1001", "points = 501"))
@@ -66,6 +70,7 @@ def test_kills_and_company_leave_the_answer_as_it_is(study_file: Any, tmp_path: 
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
+    record_property("cases", KILLS)
     assert told["undisturbed"] == told["killed"] == [0]
     assert told["shared"] == [0] * 4
     assert told["codes"].count(-9) >= KILLS // 2, "most were over before they were killed"

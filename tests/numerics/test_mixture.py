@@ -80,6 +80,21 @@ def test_noise_is_exact_to_1e13_for_ordinary_stds(seed, components, dim, kind, c
     assert noise_error(mixture, mixture, law, at, x)[0] <= 1e-13
 
 
+@pytest.mark.parametrize("near", [1e-3, -3.0])
+@pytest.mark.parametrize("far", [7e7, -1e12])
+def test_a_mean_far_away_takes_no_digit_from_a_near_one(far, near):
+    """Assert x = alpha x0 + sigma eps to 4 eps beside the near mean; counted from the mean of both, x0 loses more."""
+    mixture, at = GaussianMixture([0.5, 0.5], [far, near], stds=[1.0, 0.5]), Point(0.8, 0.6)
+    x = 0.8 * near + torch.linspace(-2, 2, 41, dtype=F64)[:, None]
+    data, noise = (mixture(x, at, prediction) for prediction in ("data", "noise"))
+    size = 1 + x.abs()
+    assert float(((0.8 * data + 0.6 * noise - x).abs() / size).max()) <= 4 * EPS
+    assert float(((mixture.posterior(x, at)[0] - data).abs() / size).max()) <= 4 * EPS
+    middle = (far + near) / 2
+    counted = data - near + (near - middle) + middle
+    assert float(((0.8 * counted + 0.6 * noise - x).abs() / size).max()) > 1e-11
+
+
 @settings(max_examples=40, deadline=None)
 @given(log_std=st.floats(-4, -0.6), **laws)
 def test_noise_is_exact_to_its_condition_for_small_stds(
@@ -284,6 +299,12 @@ def test_covariances_that_are_multiples_of_the_identity_agree_with_stds():
         ("target.weights", ("half", [0, 1], [1, 1])),
         ("target.weights", ([math.nan, 1], [0, 1], [1, 1])),
         ("target.means", ([0.5, 0.5], [0, 1, 2], [1, 1])),
+        ("target.means", ([0.5, 0.5], [False, 1], [1, 1])),
+        ("target.means", ([0.5, 0.5], torch.tensor([True, False]), [1, 1])),
+        ("target.means", ([0.5, 0.5], [[0, True], [1, 0]], [1, 1])),
+        ("target.stds", ([0.5, 0.5], [0, 1], [1, True])),
+        ("target.weights", ([True], [0], [1])),
+        ("target.covariances", ([1.0], [[0]], None, [[[True]]])),
         ("target.means", ([0.5, 0.5], [0, math.inf], [1, 1])),
         ("target.means", ([0.5, 0.5], [[0, 1], [2]], [1, 1])),
         ("target.stds", ([0.5, 0.5], [0, 1], [1, -1])),

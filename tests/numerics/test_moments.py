@@ -39,7 +39,7 @@ def test_the_zeroth_moment_is_the_change_of_rho(g: Grid) -> None:
     assert torch.allclose(found, g.columns.rho.diff(), rtol=1e-11, atol=0)
 
 
-@pytest.mark.parametrize("ends", [(1.0, 1e-3), (1.0, 0.5), (0.02, 1e-5), (0.3, 0.3 - 1e-9)])
+@pytest.mark.parametrize("ends", [(1.0, 1e-3), (1.0, 0.5), (0.02, 1e-5), (0.3, 0.3 - 1e-9), (1e-5, 1e-23)])
 def test_by_mpmath(ends: tuple[float, float]) -> None:
     """rho = sqrt(e^I - 1) with I = t/10 + 19.9 t^2/2, down to where it is singular; by parts, with another rule."""
     g = from_times(VP, torch.tensor(ends, dtype=torch.float64))
@@ -53,6 +53,29 @@ def test_by_mpmath(ends: tuple[float, float]) -> None:
         for k in range(1, 4):  # of s^k drho = s^k rho at the end, less the integral of k s^{k-1} rho ds
             whole = mp.quad(lambda s, k=k: k * s ** (k - 1) * rho(start + s * (end - start)), mp.linspace(0, 1, 12))
             assert abs(float(found[f"m{k}"]) / (rho(end) - whole) - 1) < 1e-13
+
+
+@pytest.mark.parametrize("name", ["deis-tab1", "deis-tab2", "deis-tab3", "lambda-ddim"])
+def test_a_step_of_twenty_units_of_lambda_has_finite_weights(name: str) -> None:
+    """Assert a table of finite numbers whose outputs sum to the change of rho on the long step, as DDIM's does."""
+    g = from_times(VP, torch.tensor([1.0, 0.5, 0.1, 0.01, 1e-5, 1e-23], dtype=torch.float64))
+    table = tabulate(name, g)
+    assert bool(torch.isfinite(table.outputs).all())
+    if name != "lambda-ddim":
+        change = float(g.columns.rho[-1] - g.columns.rho[-2]) * g.points[-1].alpha
+        assert float(table.outputs[-1].sum()) == pytest.approx(change, rel=1e-12)
+
+
+def test_a_table_that_is_not_finite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert one line that names the step, for a weight that is NaN."""
+    from samplerproof.numerics import coefficients
+
+    spoilt = lambda *_: {"m0": torch.full((4,), torch.nan), "m1": torch.zeros(4)}  # noqa: E731
+    g = from_times(VP, torch.tensor([1.0, 0.5, 0.1, 0.01, 1e-3], dtype=torch.float64))
+    tabulate("deis-tab1", g)
+    monkeypatch.setattr(coefficients, "moments", lambda _, steps, *__: {k: v[steps] for k, v in spoilt().items()})
+    with pytest.raises(InputError, match=r"^grid: got 'step 1, lambda .*finite in float64$"):
+        tabulate("deis-tab1", g)
 
 
 def test_off_by_a_millionth_is_seen() -> None:

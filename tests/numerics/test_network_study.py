@@ -44,7 +44,9 @@ def values(answer):
 
 
 def test_a_study_of_a_network_has_the_records_of_a_study(tmp_path):
-    """Assert keys, costs and resumption, and that the manifest names the weights and the reference's own error."""
+    """Assert keys, costs and resumption, that the manifest names the weights and the reference's own error, and that a
+    kept reference that was changed is computed again.
+    """
     answer = run(study(), tmp_path)
     assert [(r["method"], r["steps"], r["nfe"]) for r in answer["records"]] == [
         *(("ddim", n, n) for n in (4, 8)),
@@ -61,6 +63,12 @@ def test_a_study_of_a_network_has_the_records_of_a_study(tmp_path):
     again = run(study(), tmp_path)
     assert (again["manifest"]["computed"], again["manifest"]["reused"]) == (0, 4)
     assert values(again) == values(answer)
+    for path in (tmp_path / "references").iterdir():
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1  # of the sign or the exponent of a reference
+        path.write_bytes(content)
+    (tmp_path / "records.sqlite").unlink()
+    assert values(run(study(), tmp_path)) == values(answer)
 
 
 def test_another_checkpoint_is_another_record_and_a_moved_one_is_the_same(tmp_path):

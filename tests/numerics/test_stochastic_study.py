@@ -13,6 +13,7 @@ import pytest
 import torch
 from stochastic_tables import ddpm, li_accelerated_sde
 
+from samplerproof.names.lookup import Names
 from samplerproof.numerics import catalogue
 from samplerproof.numerics.errors import InputError, SamplingError
 from samplerproof.numerics.grids import Grid
@@ -44,7 +45,8 @@ def _by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in TABLES:
         record = replace(catalogue.METHODS["ddim"], name=name, aliases=(), stochastic=True)
-        monkeypatch.setitem(catalogue._BY_NAME, name, record)
+        monkeypatch.setitem(catalogue.METHODS, name, record)
+    monkeypatch.setattr(catalogue, "NAMES", Names(map(catalogue._entry, catalogue.METHODS.values())))
     for module in (measure, problem):
         monkeypatch.setattr(module, "tabulate", tabulated)
 

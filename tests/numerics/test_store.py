@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,11 @@ def test_a_record_put_is_the_record_got_after_reopening(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])
 def test_a_value_that_is_not_finite_is_kept_as_none(tmp_path: Path, value: float | None) -> None:
-    """Assert that a diverged run counts as finished."""
+    """Assert that a diverged run counts as finished, and has a reason."""
     with opened(tmp_path) as store:
-        store.put([(SPEC, Value(8, value))])
-        assert store.get(SPEC) == Value(8, None)
+        store.put([(SPEC, Value(8, value)), ({"other": 1}, Value(8, value, reason="it diverged"))])
+        assert store.get(SPEC) == Value(8, None, reason="the value is not finite")
+        assert store.get({"other": 1}) == Value(8, None, reason="it diverged")
 
 
 def test_the_key_depends_on_content_not_on_order() -> None:
@@ -108,7 +110,7 @@ def test_an_estimate_is_kept_with_its_interval_and_floor(tmp_path: Path) -> None
         store.put([(SPEC, Value(8, 0.1, -0.05, 0.25, 0.2)), ({"other": 1}, Value(8, math.nan, -math.inf, 1.0, 0.2))])
     with opened(tmp_path) as store:
         assert store.get(SPEC) == Value(8, 0.1, -0.05, 0.25, 0.2)
-        assert store.get({"other": 1}) == Value(8, None, None, 1.0, 0.2)
+        assert store.get({"other": 1}) == Value(8, None, None, 1.0, 0.2).finite
 
 
 def test_a_file_of_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -133,6 +135,7 @@ def test_a_file_of_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
     connection.close()
 
 
+@pytest.mark.tried("records changed in their file")
 @pytest.mark.parametrize(
     "column",
     [
@@ -170,13 +173,15 @@ def test_a_record_that_was_changed_is_not_served(tmp_path: Path, column: str) ->
         assert store.damaged == set()
 
 
-def test_a_flipped_bit_is_never_a_wrong_value(tmp_path: Path) -> None:
+@pytest.mark.tried("bits flipped in files of records")
+def test_a_flipped_bit_is_never_a_wrong_value(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """Assert of 300 flips that every value is the one that was put, or missing, or the file is refused in a line."""
-    whole = {f"run {n}": Value(n, n / 7, 0.0, n / 3, 0.1, 1e-9, "none" if n % 2 else None) for n in range(40)}
+    whole = {f"run {n}": Value(n, n / 7 if n % 2 else None, 0.0, n / 3, 0.1, 1e-9).finite for n in range(40)}
     with opened(tmp_path) as store:
         store.put([({"run": name}, value) for name, value in whole.items()])
     file, chance = tmp_path / FILE, random.Random(0)
     content, missed, refused = file.read_bytes(), 0, []
+    record_property("cases", 300)
     for _ in range(300):
         flipped = bytearray(content)
         flipped[chance.randrange(len(content))] ^= 1 << chance.randrange(8)

@@ -16,6 +16,7 @@ import sympy as sp
 import torch
 from hypothesis import given, settings
 from strategies import rough_grids
+from torch import Tensor
 
 from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.coefficients import MOST_GROWTH, lost
@@ -72,12 +73,14 @@ def at_40_digits(expression: sp.Expr, names: dict[str, mp.mpf]) -> tuple[mp.mpf,
     return mp.fsum(terms), mp.fsum(map(abs, terms))
 
 
-Terms = list[tuple[mp.mpf, mp.mpf]]
+Terms = dict[int, tuple[mp.mpf, mp.mpf]]
 
 
 def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, Terms, Terms]]:
-    """Of every row: (coefficient, sum of absolute terms) of every state, of every output, and of every noise.
+    """Of every row: (coefficient, sum of absolute terms) of every state, of every output, and of every noise, by lag.
 
+    The lag of a state or an output is 0 where it is that of the vector made last, that of a noise where it is drawn
+    for the row's own vector: which node has which lag is said here once more, by counting the vectors that were made.
     Exact inputs: the stored clock, and alpha, sigma of the point where each vector lives.
     """
     frame = method.frame
@@ -89,6 +92,7 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
         return mp.mpf(sp.lambdify([alpha, sigma], expression, "mpmath")(*values))
 
     result = []
+    state_at, output_at = {0: 0}, {0: 0}  # grid point -> number of the vector that is there, or was asked about there
     for n in range(g.steps):
         current: Method | None = method
         while current is not None and current.history > n:
@@ -109,28 +113,33 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
         if frame.rate is not None:
             names |= quadratures(g, n, names)
         made: list[Point] = []
+        before = len(result) + 1  # vectors there are when the step begins
         for i, (row, row_weights) in enumerate(zip(rows, weights, strict=True)):
             made.append(next(points))
+            own = before + i
             if row.to == MIDDLE:
                 assert g.schedule is not None  # the clock there as it is stored
                 rho = g.schedule.columns(torch.tensor([made[-1].t], dtype=torch.float64)).rho
                 names["middle"] = (mp.mpf(float(rho)) - clock[n]) / h
-            outputs = []
+            outputs = {}
             for node, w in zip(row.nodes, row_weights or (), strict=True):
                 lives = made[node.stage - 1] if node.stage else g.points[n - node.back]
                 scale = at(frame.output_scale, made[-1]) * at(frame.factor, lives)
                 value, absolute = at_40_digits(named(w), names)
-                outputs.append((scale * value, abs(scale) * absolute))
-            states = []
+                source = before + node.stage - 1 if node.stage else output_at[n - node.back]
+                outputs[own - 1 - source] = (scale * value, abs(scale) * absolute)
+            states = {}
             for back, c in enumerate(row.states if current is None else current.carried(i)):
                 value, absolute = at_40_digits(c, names)
                 scale = at(frame.scale, made[-1]) / at(frame.scale, g.points[n - back])
-                states.append((scale * value, abs(scale) * absolute))
-            noises = []
-            for amplitude in () if current is None else current.amplitudes(i):
+                states[own - 1 - state_at[n - back]] = (scale * value, abs(scale) * absolute)
+            noises = {}
+            for drawn, amplitude in enumerate(() if current is None else current.amplitudes(i)):
                 value, absolute = at_40_digits(amplitude.value, names)
-                noises.append((at(sigma, made[-1]) * value, at(sigma, made[-1]) * absolute))
+                noises[i - drawn] = (at(sigma, made[-1]) * value, at(sigma, made[-1]) * absolute)
             result.append((states, outputs, noises))
+        state_at[n + 1] = len(result)
+        output_at[n + 1] = len(result) if rows[-1].evaluated else len(result) - 1
     return result
 
 
@@ -155,16 +164,22 @@ def quadratures(g: Grid, n: int, names: dict[str, mp.mpf]) -> dict[str, mp.mpf]:
 
 
 def worst(tableau: Tableau, method: Method, g: Grid) -> float:
-    """Largest error of a coefficient, in units of eps times the sum of absolute terms."""
+    """Largest error of a coefficient at its lag, in units of eps times the sum of absolute terms."""
+    with mp.workdps(40):
+        return worst_against(oracle_rows(method, g, tableau), tableau)
+
+
+def worst_against(oracle: list[tuple[Terms, Terms, Terms]], tableau: Tableau) -> float:
+    """Likewise, against the coefficients of such a tableau that are known."""
     largest = 0.0
     with mp.workdps(40):
-        for i, sides in enumerate(oracle_rows(method, g, tableau)):
-            for numbers, oracle in zip((tableau.states[i], tableau.outputs[i], tableau.noises[i]), sides, strict=True):
-                got, oracle = [v for v in numbers.tolist() if v], [pair for pair in oracle if pair[0]]
-                assert len(got) == len(oracle)
-                # Columns run from the most recent vector back; sort both by value to compare without a layout.
-                pairs = zip(sorted(got), sorted(oracle), strict=True)
-                largest = max([largest, *(float(abs(v - true) / scale) / EPS for v, (true, scale) in pairs)])
+        for i, sides in enumerate(oracle):
+            for numbers, terms in zip((tableau.states[i], tableau.outputs[i], tableau.noises[i]), sides, strict=True):
+                got = dict(enumerate(numbers.tolist()))
+                for lag in {*got, *terms}:
+                    true, scale = terms.get(lag, (mp.mpf(0), mp.mpf(0)))
+                    error = abs(got.get(lag, 0.0) - true)
+                    largest = max(largest, float(error / scale / EPS if scale else mp.inf) if error else 0.0)
     return largest
 
 
@@ -329,11 +344,48 @@ def test_one_node_last_step_at_sigma_zero(name: str) -> None:
     tableau = tabulate(name, g)
     for table in (tableau.states, tableau.outputs, tableau.noises):
         assert bool(torch.isfinite(table).all())
-    assert not tableau.noises[-1].any()
     state, output = float(tableau.states[-1].sum()), float(tableau.outputs[-1].sum())
-    expected = {"data": (0.0, 1.0), "noise": (1.0, -0.1)}[tableau.prediction]
+    leading = METHODS[name].stochastic and not METHODS[name].rows[0].nodes  # noise before the last evaluation
+    added = math.sqrt({"edm": 0.01, "li": 0.005}[METHODS[name].family]) if leading else 0.0
+    start = {"edm-churn": 0.1 * math.sqrt(2)}.get(name, 0.1)
+    expected = {"data": (0.0, 1.0), "noise": (1.0, -start)}[tableau.prediction]
     assert (state, output) == pytest.approx(expected, rel=1e-15)
     assert int((tableau.outputs[-1] != 0).sum()) == 1
+    drawn = tableau.noises[-1].sum() if tableau.noises.shape[1] else 0.0
+    assert float(drawn) == pytest.approx(added, rel=1e-14)
+
+
+def edm_sampler(
+    denoise: Callable[[Tensor, float], Tensor], t: list[float], churn: float, noises: list[Tensor]
+) -> Tensor:
+    """The stochastic sampler of EDM (Karras et al. 2022, algorithm 2), S_noise = 1, on levels t that end at 0."""
+    steps, x = len(t) - 1, noises[0] * t[0]
+    for i, (now, following) in enumerate(itertools.pairwise(t)):
+        there = now + min(churn / steps, math.sqrt(2) - 1) * now
+        x_hat = x + math.sqrt(there**2 - now**2) * noises[i + 1]
+        slope = (x_hat - denoise(x_hat, there)) / there
+        x = x_hat + (following - there) * slope
+        if following > 0:
+            x = x_hat + (following - there) * (slope + (x - denoise(x, following)) / following) / 2
+    return x
+
+
+@pytest.mark.parametrize("churn", [1, 40])
+def test_churn_is_that_of_edm_down_to_zero(churn: int) -> None:
+    """Assert the values of EDM's own loop, with the churn of the last step, and others with a noise off by 1e-6."""
+    target = GaussianMixture([0.4, 0.6], [-1.0, 1.0], stds=[0.5, 0.3])
+    levels = [10.0, 3.0, 1.0, 0.3, 0.1, 0.0]
+    noises = list(torch.randn(6, 9, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    theirs = edm_sampler(lambda x, s: target(x, Point(1.0, s), "data"), levels, churn, noises)
+    table = tabulate(f"edm-churn?churn={churn}", from_times(schedule("edm"), torch.tensor(levels, dtype=torch.float64)))
+    drawn = iter(noises[1:])
+    ours = sample(target, levels[0] * noises[0], table, noise=lambda *_: next(drawn))
+    assert float((ours - theirs).abs().max()) <= 1e-12
+    altered = table.noises.clone()
+    altered[-1] *= 1 + 1e-6
+    drawn = iter(noises[1:])
+    off = sample(target, levels[0] * noises[0], replace(table, noises=altered), noise=lambda *_: next(drawn))
+    assert float((off - theirs).abs().max()) > 1e-9
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -19,12 +19,12 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 
 
 def multistep(denoise: Denoise, x: Tensor, sigmas: Tensor, slip: float = 1.0) -> Tensor:
-    """DPM-Solver++(2M) as papers write it; slip multiplies the second difference."""
+    """DPM-Solver++(2M) as papers write it, of order 1 in a last step to 0; slip multiplies the second difference."""
     before = None
     for s, t in pairwise(sigmas):
         h = (s / t).log()
         d = now = denoise(x, s)
-        if before is not None:
+        if before is not None and t > 0:
             r = (before[0] / s).log() / h
             d = now + slip * (now - before[1]) / (2 * r)
         x = t / s * x - torch.expm1(-h) * d

@@ -59,6 +59,7 @@ def test_nothing_is_computed_twice(tmp_path: Path) -> None:
     assert not (tmp_path / FILE).exists()
 
 
+@pytest.mark.tried("processes killed or stopped")
 @pytest.mark.parametrize(("at", "patience", "least"), [("SIGKILL", 60.0, 0.0), ("SIGSTOP", 0.5, 0.5)])
 def test_a_process_that_ends_or_is_stopped_holds_nobody_up(
     tmp_path: Path, at: str, patience: float, least: float

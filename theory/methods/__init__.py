@@ -7,6 +7,7 @@ import sympy as sp
 from ...names.lookup import Entry, Names
 from ..method import Method
 from .adams import (
+    DPM_SOLVER_3M_PUBLISHED,
     DPM_SOLVER_PP_2M,
     DPM_SOLVER_PP_3M_PUBLISHED,
     EXP_ADAMS_2,
@@ -62,6 +63,7 @@ METHODS: tuple[Method, ...] = (
     EXP_ADAMS_NOISE_4,
     DPM_SOLVER_PP_2M,
     DPM_SOLVER_PP_3M_PUBLISHED,
+    DPM_SOLVER_3M_PUBLISHED,
     DPM_SOLVER_2S,
     DPM_SOLVER_2S_TAYLOR,
     DPM_SOLVER_3S,

@@ -74,3 +74,15 @@ DPM_SOLVER_PP_3M_PUBLISHED = Method(
     start=DPM_SOLVER_PP_2M,
     provenance="published; read in the code of DPM-Solver, diffusers and k-diffusion",
 )
+
+DPM_SOLVER_3M_PUBLISHED = Method(
+    name="dpm-solver-3m-published",
+    family="dpm-solver",
+    frame=NOISE,
+    rows=(Row(nodes=(NOW, past(1), past(2)), published=tuple(-w for w in published_3m(-h))),),
+    order=2,
+    cite="lu2022dpmsolver",
+    summary="The three-step method on noise predictions as its authors have it, with half the second difference.",
+    start=EXP_ADAMS_NOISE_2,
+    provenance="published; read in the code of DPM-Solver and diffusers",
+)

@@ -301,6 +301,35 @@ FAULTS = {
     "a condition for nothing": (lambda f: described(f, condition="x.safetensors"), ["condition", "takes no condition"]),
     "no such model": (lambda f: described(f, model="nowhere"), ["model: got 'nowhere'"]),
     "an unknown key": (lambda f: described(f, lable=1), ["lable"]),
+    # values of another kind or size than a network has
+    **{
+        f"{key} of {value!r:.20}": (lambda f, key=key, value=value: configured(unet(f), **{key: value}), [key])
+        for key, values in {
+            "sample_size": ("x", 0, -1, 10**9, [8], [8, 8, 8], True),
+            "_class_name": ([], ["UNet2DModel"], 3),
+            "num_class_embeds": ("x", -1),
+            "layers_per_block": (10**6, 1.5),
+            "block_out_channels": ([8] * 100, [10**9], "x"),
+            "act_fn": ("x" * 100_000,),
+            "norm_eps": (1e300,),
+        }.items()
+        for value in values
+    },
+    **{
+        f"prediction_type of {value!r:.20}": (
+            lambda f, value=value: configured(levels(f), prediction_type=value),
+            ["prediction_type"],
+        )
+        for value in ([], ["epsilon"], "x" * 100_000)
+    },
+    "levels without end": (lambda f: configured(levels(f), num_train_timesteps=10**9), ["num_train_timesteps"]),
+    "a network larger than its weights": (
+        lambda f: configured(unet(f), layers_per_block=32),
+        ["sizes of the weights beside it"],
+    ),
+    "nested without end": (lambda f: unet(f).write_text("[" * 3000, encoding="utf-8"), ["nested at most"]),
+    "a device": (lambda f: (unet(f).unlink(), unet(f).symlink_to("/dev/zero")), ["config.json"]),
+    "a size without end": (lambda f: described(f, size=[100_000, 100_000]), ["size.0: got 100000"]),
 }
 
 

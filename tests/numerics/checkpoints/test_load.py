@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +63,13 @@ def rewritten(folder, change=lambda tensors: None, **said):
     change(tensors)
     save_file(tensors, path, {"samplerproof": json.dumps(told | said)})
     return folder
+
+
+def nested(depth):
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
 
 
 def refused(given, *said, **allowed):
@@ -170,6 +178,23 @@ FAULTS = {
         lambda f: rewritten(edited(f, ('prediction = "v"', 'prediction = "noise"')), prediction="noise"),
         ["prediction: got 'noise'", "predicts 'v'"],
     ),
+    # sizes and nesting without end
+    **{
+        f"{key} without end": (lambda f, old=old, new=new: edited(f, (old, new)), [key])
+        for key, old, new in (
+            ("shape", "shape = [2]", "shape = [1000000000]"),
+            ("widths", "[96, 96", "[1000000000, 96"),
+            ("told", "told = ", "told = 1000000000"),
+            ("sigma_data", "= 0.485", f"= {'9' * 400}"),
+            ("span", "span = [", f"span = [-{'9' * 400}, "),
+        )
+    },
+    "nested without end": (lambda f: edited(f, ('"v"', "[" * 3000)), ["nested at most"]),
+    "weights that say too much": (lambda f: rewritten(f, **{"name": nested(500)}), ["nested at most"]),
+    "larger than its weights": (
+        lambda f: rewritten(edited(f, ("[96, 96", "[4096, 4096")), lambda t: None),
+        ["weights beside it were written with"],
+    ),
     "weights that denoise nothing": (
         lambda f: rewritten(f, lambda t: t["leave.weight"].mul_(-1)),
         ["a trained denoiser"],
@@ -203,6 +228,16 @@ def test_a_lie_about_the_prediction_is_found_and_the_truth_named(true, tmp_path)
             check(replace(checkpoint, gives=lie))
 
 
+UNTRAINED = {"zero": "v", "constant": "v", "scaled": "v", "linear_noise": "noise", "linear_data": "data"}
+
+
+@pytest.mark.parametrize(("made", "said"), [*UNTRAINED.items(), ("linear_flow", "flow"), ("zero", "data")])
+def test_a_network_that_has_learnt_nothing_is_refused(made, said, tmp_path):
+    """Assert so of outputs that are zero, constant, or the input times a number, whatever they are said to be."""
+    size = 0.5  # not used, but what was looked over once, by its weights, is not looked over again
+    refused(networks.written(tmp_path / "net", made, said, size=size), "checkpoint: ", code=True)
+
+
 @pytest.mark.parametrize("name", ["digits", "photos"])
 def test_a_lie_about_a_picture_network(name):
     """Assert the same for the U-Nets."""
@@ -225,6 +260,13 @@ def test_a_stranger_behind_the_contract_is_the_network_it_was_made_of(gives, tmp
 
 
 STRANGERS = {
+    "a schedule of 400 digits": (
+        {"schedule": networks.SCHEDULE | {"beta_max": 10**400}},
+        "schedule.beta_max: got an integer of 1329 bits",
+    ),
+    "levels without end": ({"schedule": {"kind": "discrete", "betas": "linear", "levels": 10**12}}, "levels"),
+    "a NUL in a name": ({"network": {"module": "networks:noise", "weights": "a\0"}}, "same folder"),
+    "samples without end": ({"shape": [4096, 4096, 4096]}, "allowed without --large"),
     "a module that is not there": ({"network": {"module": "nowhere:net", "weights": "model.safetensors"}}, "nowhere"),
     "no callable": ({"network": {"module": "networks", "weights": "model.safetensors"}}, "package.module:callable"),
     "a callable that gives no module": (
@@ -256,6 +298,16 @@ def test_a_pickle_is_refused_unless_allowed_and_then_read_as_weights_only(tmp_pa
     load(folder, Consent(code=True))
     torch.save(torch.nn.Linear(1, 1), folder / "model.pt")
     refused(folder, "weights", code=True)
+
+
+def test_weights_of_eight_bits_are_read(tmp_path):
+    """Assert that a float8, of which torch cannot tell whether it is finite, is taken, what is no number refused."""
+    folder = networks.written(tmp_path / "net")
+    for value, said in ((1.0, None), (math.nan, "finite numbers only")):
+        save_file({"size": torch.tensor(value).to(torch.float8_e4m3fn)}, folder / "model.safetensors")
+        load(folder, Consent(code=True)) if said is None else refused(folder, said, code=True)
+    save_file({"size": torch.tensor(1j)}, folder / "model.safetensors")
+    refused(folder, "real numbers only", code=True)
 
 
 def test_levels_are_told_smoothly():

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from samplerproof.numerics.conformance import child as work
 from samplerproof.numerics.conformance import isolation
 from samplerproof.numerics.conformance.answers import Failure
 from samplerproof.numerics.conformance.isolation import Answer, plain_trace
 from samplerproof.numerics.conformance.launch import Child, Job
 from samplerproof.numerics.conformance.resolve import resolve
+from samplerproof.numerics.conformance.surroundings import Surroundings
 from samplerproof.numerics.conformance.verify import judged
 from samplerproof.numerics.readback import trace
 
@@ -34,13 +40,18 @@ def whole(folder: Path) -> None:
     """The answers of a child that does as it should."""
     left(folder, "target", {"nonce": "n", "about": ABOUT})
     for k in range(len(JOBS)):
-        left(folder, f"job-{k}", {"nonce": "n", "trace": TRACE, "failure": None, "state": ["prints"]})
+        left(folder, f"job-{k}", {"nonce": "n", "trace": TRACE, "failure": None, "state": ["prints"], "departures": ()})
     (folder / "settings").write_text("0", encoding="utf-8")
 
 
+def child(folder: Path) -> Child:
+    """One that is over."""
+    process: Any = SimpleNamespace(poll=lambda: 0)
+    return Child(process, folder, "n", BytesIO(), JOBS, False, Surroundings(folder, {}, None), Event())
+
+
 def read(folder: Path) -> Answer:
-    process = SimpleNamespace(poll=lambda: 0)
-    return isolation._answer(Child(process, folder, "n", None, JOBS, False), ENDING)  # type: ignore[arg-type]
+    return isolation._answer(child(folder), ENDING)
 
 
 def test_an_answer_is_read_as_it_was_left(tmp_path: Path) -> None:
@@ -60,13 +71,13 @@ def test_an_answer_is_read_as_it_was_left(tmp_path: Path) -> None:
 
 def changed(**fields: Any) -> Callable[[Path], object]:
     """The first job's trace with other fields."""
-    plain = {"nonce": "n", "trace": {**TRACE, **fields}, "failure": None, "state": []}
+    plain = {"nonce": "n", "trace": {**TRACE, **fields}, "failure": None, "state": [], "departures": []}
     return lambda folder: left(folder, "job-0", plain)
 
 
 def instead(**fields: Any) -> Callable[[Path], object]:
     """The first job's answer with other fields."""
-    plain = {"nonce": "n", "trace": None, "failure": ("error", "no", 1), "state": [], **fields}
+    plain = {"nonce": "n", "trace": None, "failure": ("error", "no", 1), "state": [], "departures": [], **fields}
     return lambda folder: left(folder, "job-0", {key: value for key, value in plain.items() if value != "none"})
 
 
@@ -110,7 +121,9 @@ GARBLED: dict[str, Callable[[Path], object]] = {
     "told too little": changed(told=((1.0,), (1.0,), (1.0,), 0.0)),
     "told in text": changed(told="yes"),
     "an unknown field": changed(extra=1),
-    "a missing field": lambda folder: left(folder, "job-0", {"nonce": "n", "trace": {}, "failure": None, "state": []}),
+    "a missing field": lambda folder: left(
+        folder, "job-0", {"nonce": "n", "trace": {}, "failure": None, "state": [], "departures": []}
+    ),
     "neither trace nor failure": instead(failure=None),
     "both": instead(trace=TRACE),
     "a failure of numbers": instead(failure=(1, 2, 3)),
@@ -145,8 +158,12 @@ GARBLED: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("garble", GARBLED.values(), ids=GARBLED)
-def test_what_is_no_answer_is_said_to_be_none(garble: Callable[[Path], object], tmp_path: Path) -> None:
+FIELDS = ("an unknown field", "a missing field", "no state", "target: a failure")
+
+
+@pytest.mark.tried("answers of a child forged or garbled")
+@pytest.mark.parametrize(("name", "garble"), GARBLED.items(), ids=GARBLED)
+def test_what_is_no_answer_is_said_to_be_none(name: str, garble: Callable[[Path], object], tmp_path: Path) -> None:
     """Assert one line, the verdict error and exit code 2, whatever lies there."""
     whole(tmp_path)
     garble(tmp_path)
@@ -155,6 +172,7 @@ def test_what_is_no_answer_is_said_to_be_none(garble: Callable[[Path], object], 
     assert verdict.exit_code == 2
     (finding,) = verdict.findings
     assert "is none: " in finding.detail
+    assert ("has the fields" in finding.detail) == (name in FIELDS)
     assert "\n" not in finding.detail
     assert len(finding.detail) < 500
 
@@ -164,9 +182,15 @@ def test_notes_that_say_nothing_are_left_out(text: str, tmp_path: Path) -> None:
     """Assert that the step, the number of settings and the exit code are read only where they are numbers."""
     for name in ("progress", "settings", "ended", "stderr"):
         (tmp_path / name).write_text(text, encoding="utf-8")
-    process = SimpleNamespace(poll=lambda: 0)
-    child = Child(process, tmp_path, "n", None, JOBS, True)  # type: ignore[arg-type]
     (tmp_path / "ready").touch()
     assert isolation._progress(tmp_path, 3) == (4 if text == "3 4" else None)
-    assert child._settings() == 0
-    assert isolation._ending(child).kind in ("exit", "crash")
+    assert child(tmp_path)._settings() == 0
+    assert isolation._ending(child(tmp_path)).kind in ("exit", "crash")
+
+
+def test_where_there_are_no_limits_none_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that the child starts on a system that has no module for them."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    monkeypatch.setitem(sys.modules, "resource", None)
+    work._limit()
+    assert resource.getrlimit(resource.RLIMIT_CORE) == before

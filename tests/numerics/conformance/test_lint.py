@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from samplerproof.numerics.conformance import lint
-from samplerproof.numerics.conformance.isolation import _trace, plain_trace
+from samplerproof.numerics.conformance.checked import made
+from samplerproof.numerics.conformance.isolation import plain_trace
 from samplerproof.numerics.conformance.path import PROCESSES, grid_of, lam_of, point
 from samplerproof.numerics.conformance.told import Clock, tell
 from samplerproof.numerics.grids import Grid
@@ -91,8 +92,10 @@ def test_steps_to_other_points_than_the_grid_has_do_not_chain(ends: tuple[float,
 
 def test_what_a_model_was_told_passes_between_processes() -> None:
     told = tell(HUNDRED, TIMES)
-    assert _trace(plain_trace(run(told))).told == told
-    assert _trace(plain_trace(run(None))).told is None
+    said = replace(run(told), remarks=(("grid", "odd"),))
+    passed = made(Trace, plain_trace(said), "trace")
+    assert (passed.told, passed.remarks) == (told, (("grid", "odd"),))
+    assert made(Trace, plain_trace(run(None)), "trace").told is None
     assert lam_of(point("vp", -1e-9, 1.0)) == -math.inf  # the angle of noise alone, rounded up
 
 

@@ -10,7 +10,7 @@ import planted
 import pytest
 from planted import Fault, check, exploding, preserving, spoilt, verdict_on
 
-from samplerproof.numerics.conformance import verdict
+from samplerproof.numerics.conformance import differences
 from samplerproof.numerics.conformance.target import Target
 
 RECORD = {
@@ -48,11 +48,11 @@ FAULTS = [
     Fault("state in bfloat16", "euler", "(x - denoise(x, s))", "(x.bfloat16().to(x) - denoise(x, s))", 1, "",
           "bfloat16", "not-linear"),
     Fault("level in half", "euler", "(t - s)", "(t - s).half().to(x)", 1, "states[0]"),
-    Fault("written into the start", "euler", "x = x +", "x +=", None, "", "start", "roundoff", "state"),
+    Fault("written into the start", "euler", "x = x +", "x +=", None, "", "start", "roundoff", "state", exit=1),
     Fault("another dtype", "euler", "return x", "return x.half()", 7, "", "float16", "error"),
     Fault("another shape", "euler", "return x", "return x[..., None]", 7, "", "ends with", "error"),
     Fault("another sample every time", "euler", "return x", "kept.append(x); return x * len(kept)", None, "",
-          "another answer", "not-linear", "state"),
+          "another answer", kind="memory"),
     # Heun
     Fault("slope of the new state by the old level", "heun", "/ t", "/ s", 1, "states[1]"),
     Fault("slope from the old state", "heun", "(there -", "(x -", 1, "states[1]"),
@@ -70,7 +70,8 @@ FAULTS = [
     Fault("history never moved on", "two_m", "outputs[-2]", "outputs[0]", 3, "outputs"),
     Fault("history of zeros at the start", "two_m", "-sigmas.log(), []", "-sigmas.log(), [torch.zeros_like(x)]", 1,
           "outputs[0]"),
-    Fault("history of the run before", "two_m", "-sigmas.log(), []", "-sigmas.log(), kept", 1, "outputs[0]"),
+    Fault("history of the run before", "two_m", "-sigmas.log(), []", "-sigmas.log(), kept", None, "",
+          "of an earlier run", "error"),
     Fault("written into the output", "two_m", "d = d +", "d +=", 3, "outputs"),
     Fault("that is told, too", "two_m", "d = d +", "d +=", None, "", "output 2", kind="state"),
     Fault("last step of order 1", "two_m", "sigmas[n + 1] > 0", "n < len(sigmas) - 2", None, "",
@@ -130,7 +131,7 @@ def target(base: str, plant: Callable[[Callable[..., object]], Callable[..., obj
 def references() -> Iterator[None]:
     """Made once for every grid."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verdict, "candidates", planted.remembering(verdict.candidates))
+        patch.setattr(differences, "candidates", planted.remembering(differences.candidates))
         yield
 
 

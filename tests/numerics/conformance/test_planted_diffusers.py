@@ -9,7 +9,7 @@ import planted
 import pytest
 from planted import Fault, check, spoilt, verdict_on
 
-from samplerproof.numerics.conformance import verdict
+from samplerproof.numerics.conformance import differences
 from samplerproof.numerics.conformance.target import Target, split
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
@@ -73,7 +73,7 @@ FAULTS = [
     Fault("levels for their logarithms", KARRAS, "log_sigma = np.log(np.maximum(sigma, 1e-10))", "log_sigma = sigma",
           2, "", "means lambda", "roundoff", "grid", method="_sigma_to_t"),
     Fault("noise left in the end", TWO_M, "sigma_last = 0", "sigma_last = 0.1", 8, "", "with noise left", "roundoff",
-          "grid", method="set_timesteps"),
+          "grid", method="set_timesteps", exit=1),
     Fault("corrected by the old output", UNIPC, "this_model_output=model_output_convert",
           "this_model_output=self.model_outputs[-1]", 2, "outputs"),
     Fault("never corrected", UNIPC, "self.step_index > 0 and", "self.step_index > 99 and", 2, "outputs",
@@ -87,7 +87,7 @@ FAULTS = [
     Fault("level of the next step", EULER, "sigma = self.sigmas[self.step_index]",
           "sigma = self.sigmas[self.step_index + 1]", 8, "", "not finite", "non-finite"),
     Fault("written into the sample", EULER, "prev_sample = sample + derivative * dt",
-          "prev_sample = sample.add_(derivative * dt)", None, "", "start", "roundoff", "state"),
+          "prev_sample = sample.add_(derivative * dt)", None, "", "start", "roundoff", "state", exit=1),
     Fault("in half", EULER, "sample = sample.to(torch.float32)",
           "sample = sample.to(torch.float16).to(torch.float32)", 1, "", "float16", "not-linear"),
     Fault("slope by the old level", HEUN, "(sample - pred_original_sample) / sigma_next",
@@ -109,7 +109,7 @@ def target(base: str, **methods: Callable[..., Any]) -> Target:
 def references() -> Iterator[None]:
     """Made once for every grid."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verdict, "candidates", planted.remembering(verdict.candidates))
+        patch.setattr(differences, "candidates", planted.remembering(differences.candidates))
         yield
 
 

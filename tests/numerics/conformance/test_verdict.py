@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from samplerproof.numerics.conformance.answers import Failure, Subject, Verdict
-from samplerproof.numerics.conformance.path import PROCESSES, grid_of, point
+from samplerproof.numerics.conformance.path import PROCESSES, clock_at, grid_of, point
+from samplerproof.numerics.conformance.references import asked_elsewhere
 from samplerproof.numerics.conformance.verdict import Runs, judge
 from samplerproof.numerics.grids import Grid
+from samplerproof.numerics.points import Point
 from samplerproof.numerics.readback import Draw, Finish, Model, Stranger, of_tableau, trace
 from samplerproof.numerics.tableau import Tableau, tabulate
 
@@ -63,6 +65,23 @@ def test_a_right_sampler_conforms_and_shows_its_order(name: str, order: int) -> 
     middle = answer.local_orders[STEPS // 2]
     assert middle is not None
     assert order - 0.2 < middle < order + 0.5
+
+
+def test_an_order_far_below_the_proved_one_is_no_conformity() -> None:
+    """Assert it of DDIM on 8 steps that is 10 % off on more, where rows are not compared; and not where it is right."""
+
+    def wrong(n: int) -> Stranger:
+        return spoilt("ddim", lambda tableau: replace(tableau, states=tableau.states * 0.9))(n)
+
+    right = {(STEPS, wide): trace(plain("ddim")(STEPS), torch.float64 if wide else torch.float32) for wide in (0, 1)}
+    for make, verdict in ((wrong, "different-formula"), (plain("ddim"), "roundoff")):
+        longer = {(k * STEPS, True): trace(make(k * STEPS)) for k in (2, 4, 8)}
+        answer = judge(Subject("ours", "vp", "ddim", None, ()), {**right, **longer}, STEPS)
+        assert answer.verdict == verdict
+        assert answer.exit_code == int(make is wrong)
+        said = [f.detail for f in answer.findings if f.kind == "order"]
+        assert [line.startswith("order -0.") and "1 is proved for ddim" in line for line in said] == [True] * len(said)
+        assert len(said) == int(make is wrong)
 
 
 def test_a_weak_order_shows_on_a_gaussian() -> None:
@@ -160,6 +179,27 @@ def test_a_step_that_does_not_chain_has_no_order() -> None:
     assert answer.local_orders[4] is None
     assert None not in answer.local_orders[:4]
     assert None not in verdict(plain("ddim"), "ddim").local_orders
+
+
+def test_an_evaluation_elsewhere_is_told_with_its_step() -> None:
+    """Assert step and words for Heun's third evaluation, where DDIM begins its third step, and the other way round."""
+    heun = trace(plain("edm-heun")(STEPS))
+    lam = float(grid(STEPS).columns.lam[1])
+    step, said = asked_elsewhere(heun, "vp", "ddim")
+    assert step == 3
+    assert said == (
+        f"step 3: evaluation 3 is at lambda = {lam:.6g}, on the way to grid point 1; "
+        "that of ddim is on the way to grid point 2"
+    )
+    assert asked_elsewhere(trace(plain("ddim")(STEPS)), "vp", "edm-heun")[0] == 2
+
+
+def test_the_clocks_of_points() -> None:
+    """Assert t, lambda, rho and rho^2 where sigma/alpha = 4/3, and rho^2 = 0 without noise."""
+    at = [Point(0.6, 0.8, 0.3), Point(1.0, 0.0, 0.1)]
+    expected = {"t": (0.3, 0.1), "lam": (math.log(0.75), math.inf), "rho": (4 / 3, 0.0), "rho2": (16 / 9, 0.0)}
+    for clock, values in expected.items():
+        assert clock_at(clock, at).tolist() == pytest.approx(values, rel=1e-15)
 
 
 def test_clipping_is_not_linear() -> None:

@@ -1,0 +1,309 @@
+"""Samplers that are DDIM on the probes tried first, and something else elsewhere; and honest ones of odd habits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+STEPS = 8  # that a verdict is asked for on
+WRONG = 0.9  # of a step
+calls: list[int] = []
+last: list[Tensor] = []
+count = [0]
+
+
+def ddim(denoise: Denoise, x: Tensor, sigmas: Tensor, by: float = 1.0) -> Tensor:
+    """The right one at by = 1."""
+    for s, t in pairwise(sigmas):
+        x = x + by * (t - s) * (x - denoise(x, s)) / s
+    return x
+
+
+def by_dtype_total(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(denoise, x, sigmas, 1 if x.dtype is torch.float64 else 3)
+
+
+def by_dtype(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(denoise, x, sigmas, 1 if x.dtype is torch.float64 else WRONG)
+
+
+def by_dtype_little(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(denoise, x, sigmas, 1 if x.dtype is torch.float64 else 0.999)
+
+
+def by_steps(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(denoise, x, sigmas, 1 if len(sigmas) == STEPS + 1 else WRONG)
+
+
+def few_steps(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(denoise, x, sigmas, 1 if len(sigmas) > 6 else WRONG)
+
+
+def by_count(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Right in the first calls of its model."""
+    for n, (s, t) in enumerate(pairwise(sigmas)):
+        x = x + (1 if n < STEPS + 1 else WRONG) * (t - s) * (x - denoise(x, s)) / s
+    return x
+
+
+def at_zero(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Not finite where the last level is 0."""
+    for s, t in pairwise(sigmas):
+        h = (s / t).log()
+        x = t / s * x - torch.expm1(-h) * denoise(x, s) * h / h
+    return x
+
+
+def by_grid(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """On levels of karras only."""
+    root = sigmas[sigmas > 0] ** (1 / 7)
+    return ddim(denoise, x, sigmas, 1 if root.diff().std() < 1e-5 and sigmas[0] > 79 else WRONG)
+
+
+def batch_mix(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(lambda x, s: (d := denoise(x, s)) + 0.5 * (d.mean(0, keepdim=True) - d), x, sigmas)
+
+
+def channel_mix(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(lambda x, s: (d := denoise(x, s)) + 0.5 * (d.mean(1, keepdim=True) - d), x, sigmas)
+
+
+def place_mix(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(lambda x, s: (d := denoise(x, s)) + 0.5 * (d.mean(2, keepdim=True) - d), x, sigmas)
+
+
+def by_shape(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(denoise, x, sigmas, 1 if x.shape[0] == 1 else WRONG)
+
+
+def contiguous_bug(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(denoise, x, sigmas, 1 if x.is_contiguous() else WRONG)
+
+
+def grad_bug(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(denoise, x, sigmas, 1 if torch.is_grad_enabled() else WRONG)
+
+
+def stale(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Adds a thousandth of what it answered before."""
+    found = ddim(denoise, x, sigmas)
+    if last and last[0].shape == found.shape and last[0].dtype == found.dtype:
+        found = found + 1e-3 * last[0]
+    last[:] = [found]
+    return found
+
+
+def counts(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Another one in every second run."""
+    count[0] += 1
+    return ddim(denoise, x, sigmas) * (1 + count[0] % 2 / 10)
+
+
+def clips_12(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(lambda x, s: denoise(x, s).clamp(-12, 12), x, sigmas)
+
+
+def clips_12_state(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(lambda x, s: denoise(x, s), x.clamp(-12, 12), sigmas)
+
+
+def cuts_off(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """What is small."""
+    return ddim(lambda x, s: torch.where((d := denoise(x, s)).abs() < 1e-6, 0, d), x, sigmas)
+
+
+def view_of_input(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Works in the tensor that it was given."""
+    for s, t in pairwise(sigmas):
+        x.view(-1).add_(((t - s) * (x - denoise(x, s)) / s).view(-1))
+    return x
+
+
+def output_view(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Works in the outputs of the model."""
+    for s, t in pairwise(sigmas):
+        x = denoise(x, s).view_as(x).mul_(1 - t / s).add_(t / s * x)
+    return x
+
+
+def half_bug(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(denoise, x, sigmas, WRONG if x.dtype is torch.float16 else 1)
+
+
+def by_name(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(denoise, x, sigmas, 1 if getattr(denoise, "__name__", "") == "denoise" else WRONG)
+
+
+def silent(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Wrong at the one number of steps that is not tried."""
+    return ddim(denoise, x, sigmas, WRONG if len(sigmas) == 1000 else 1)
+
+
+# --- honest ones: every one of them is DDIM
+
+
+def buffers(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    x = x.clone()
+    for s, t in pairwise(sigmas):
+        data = denoise(x, s)
+        x.mul_(t / s).add_((1 - t / s) * data)
+    return x
+
+
+def out_of_place_buffer(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    made = torch.empty_like(x)
+    for s, t in pairwise(sigmas):
+        torch.add(x, (t - s) / s * (x - denoise(x, s)), out=made)
+        x = made.clone()
+    return x
+
+
+def views(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    shape, x = x.shape, x.reshape(-1)
+    for s, t in pairwise(sigmas):
+        x = t / s * x + (1 - t / s) * denoise(x.view(shape), s).reshape(-1)
+    return x.view(shape)
+
+
+def returns_a_view(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    whole = torch.stack([x, ddim(denoise, x, sigmas)])
+    return whole[1]
+
+
+def keeps_all(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Every state in a list."""
+    states = [x]
+    [states.append(states[-1] + (t - s) * (states[-1] - denoise(states[-1], s)) / s) for s, t in pairwise(sigmas)]
+    return states[-1]
+
+
+def _steps(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Iterator[Tensor]:
+    for s, t in pairwise(sigmas):
+        x = x + (t - s) * (x - denoise(x, s)) / s
+        yield x
+
+
+def generator(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return list(_steps(denoise, x, sigmas))[-1]
+
+
+def thread(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    found: list[Tensor] = []
+    worker = threading.Thread(target=lambda: found.append(ddim(denoise, x, sigmas)))
+    worker.start()
+    worker.join()
+    return found[0]
+
+
+def prints(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    print("step by step")
+    return ddim(denoise, x, sigmas)
+
+
+def in_numpy(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    levels, state = sigmas.numpy(), x.numpy().copy()
+    for s, t in pairwise(levels):
+        data = denoise(torch.from_numpy(state), torch.tensor(s)).numpy()
+        state = (state + (t - s) * (state - data) / s).astype(state.dtype)
+    return torch.from_numpy(np.ascontiguousarray(state))
+
+
+def floats(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Levels as Python's numbers."""
+    levels = sigmas.tolist()
+    for s, t in pairwise(levels):
+        x = x + (t - s) / s * (x - denoise(x, s))
+    return x
+
+
+def float64_inside(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    state, levels = x.double(), sigmas.double()
+    for s, t in pairwise(levels):
+        state = state + (t - s) * (state - denoise(state.to(x.dtype), s.to(x.dtype)).double()) / s
+    return state.to(x.dtype)
+
+
+class _Cache:
+    """A history that is emptied before every run."""
+
+    def __init__(self) -> None:
+        self.outputs: list[Tensor] = []
+
+    def __call__(self, denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+        self.outputs.clear()
+        for s, t in pairwise(sigmas):
+            self.outputs.append(denoise(x, s))
+            x = t / s * x + (1 - t / s) * self.outputs[-1]
+        return x
+
+
+_cache = _Cache()
+
+
+def caches(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return _cache(denoise, x, sigmas)
+
+
+def no_grad(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    with torch.no_grad():
+        return ddim(denoise, x, sigmas)
+
+
+def level_for_every_sample(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """As k-diffusion hands them over."""
+    return ddim(lambda x, s: denoise(x, s * x.new_ones(x.shape[0])), x, sigmas)
+
+
+def recursive(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    if len(sigmas) == 1:
+        return x
+    s, t = sigmas[:2]
+    return recursive(denoise, x + (t - s) * (x - denoise(x, s)) / s, sigmas[1:])
+
+
+def einsum(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    for s, t in pairwise(sigmas):
+        weights = torch.stack([t / s, 1 - t / s])
+        x = torch.einsum("k,k...->...", weights, torch.stack([x, denoise(x, s)]))
+    return x
+
+
+def sample_by_sample(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """The batch in a list comprehension, the model on all of it."""
+    for s, t in pairwise(sigmas):
+        data = denoise(x, s)
+        x = torch.stack([t / s * a + (1 - t / s) * b for a, b in zip(x, data, strict=True)])
+    return x
+
+
+def global_seed(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Seeds torch, and draws what it does not use."""
+    torch.manual_seed(0)
+    torch.randn(3)
+    return ddim(denoise, x, sigmas)
+
+
+def guarded_end(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """In logarithms, with a guard for 0."""
+    for s, t in pairwise(sigmas):
+        h = (s / t).log() if t > 0 else None
+        data = denoise(x, s)
+        x = data if h is None else (-h).exp() * x - torch.expm1(-h) * data
+    return x
+
+
+def noise_unused(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Callable[..., Tensor], eta: float = 0.0) -> Tensor:
+    """Draws noise, with a strength of 0."""
+    for s, t in pairwise(sigmas):
+        x = x + (t - s) * (x - denoise(x, s)) / s + eta * noise(x)
+    return x
+
+
+Sampler = Callable[..., Any]

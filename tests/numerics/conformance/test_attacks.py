@@ -1,0 +1,138 @@
+"""Samplers that are right on the first probes alone are found out, and honest ones of odd habits are not accused."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import attacks
+import pytest
+import torch
+
+from samplerproof.numerics.conformance.callables import function
+from samplerproof.numerics.conformance.verify import jobs, others, verify
+from samplerproof.numerics.testing import assert_conforms, verdict_of
+
+STEPS = attacks.STEPS
+FOUND: dict[Callable[..., Any], tuple[str, int, str, str]] = {
+    attacks.by_dtype_total: ("different-formula", 1, "formula", "as shipped, where rounding explains 2e-06"),
+    attacks.by_dtype: ("different-formula", 1, "formula", "as shipped, where rounding explains 2e-06"),
+    attacks.by_dtype_little: ("different-formula", 1, "formula", "as shipped, where rounding explains 2e-06"),
+    attacks.by_steps: ("different-formula", 1, "formula", "on 5 steps: step 1: states"),
+    attacks.few_steps: ("different-formula", 1, "formula", "on 5 steps: step 1: states"),
+    attacks.by_count: ("different-formula", 1, "formula", "on 10 steps: step 10: states"),
+    attacks.at_zero: ("non-finite", 1, "non-finite", "step 8 of 8, the last to sigma = 0"),
+    attacks.by_grid: ("different-formula", 1, "formula", "on levels from 14.6 to 0.03 equal in log sigma: step 1"),
+    attacks.batch_mix: ("not-linear", 2, "batch", "mixes the samples of a batch"),
+    attacks.channel_mix: ("not-linear", 2, "batch", "mixes channels"),
+    attacks.place_mix: ("not-linear", 2, "batch", "mixes places"),
+    attacks.by_shape: ("different-formula", 1, "batch", "on inputs of shape [2, 3, 4, 9]"),
+    attacks.contiguous_bug: ("different-formula", 1, "formula", "channels-last memory"),
+    attacks.grad_bug: ("different-formula", 1, "formula", "where gradients are off"),
+    attacks.stale: ("different-formula", 1, "memory", "after another run the same inputs give another answer"),
+    attacks.counts: ("different-formula", 1, "memory", "after another run the same inputs give another answer"),
+    attacks.clips_12: ("not-linear", 2, "range", "10000 do not"),
+    attacks.clips_12_state: ("not-linear", 2, "range", "10000 do not"),
+    attacks.cuts_off: ("not-linear", 2, "range", "standard deviation 0.0001"),
+    attacks.view_of_input: ("roundoff", 1, "state", "writes into start"),
+    attacks.output_view: ("roundoff", 1, "state", "writes into output 1"),
+}
+UNSEEN = (attacks.half_bug, attacks.by_name, attacks.silent)  # not varied: book/read_back.md
+HONEST = tuple(
+    sampler if k % 3 == 0 else pytest.param(sampler, marks=pytest.mark.slow)
+    for k, sampler in enumerate(
+        (
+            attacks.ddim,
+            attacks.buffers,
+            attacks.out_of_place_buffer,
+            attacks.views,
+            attacks.returns_a_view,
+            attacks.keeps_all,
+            attacks.generator,
+            attacks.thread,
+            attacks.prints,
+            attacks.in_numpy,
+            attacks.floats,
+            attacks.float64_inside,
+            attacks.caches,
+            attacks.no_grad,
+            attacks.level_for_every_sample,
+            attacks.recursive,
+            attacks.einsum,
+            attacks.sample_by_sample,
+            attacks.global_seed,
+            attacks.guarded_end,
+            attacks.noise_unused,
+        )
+    )
+)
+
+
+def name(call: Callable[..., Any]) -> str:
+    return call.__name__
+
+
+@pytest.mark.parametrize("attack", FOUND, ids=name)
+def test_what_is_right_on_the_first_probes_alone_is_found(attack: Callable[..., Any]) -> None:
+    """Assert that each has its verdict, its exit code and its finding, and fails the assertion of conformity."""
+    verdict, code, kind, words = FOUND[attack]
+    attacks.last.clear()
+    answer = verdict_of(function(attack, {}), STEPS, "ddim")
+    assert (answer.verdict, answer.exit_code) == (verdict, code)
+    assert any(f.kind == kind and f.severity == "error" and words in f.detail for f in answer.findings), answer.findings
+    if verdict != "roundoff":
+        assert answer.matches == []
+
+
+@pytest.mark.parametrize("attack", [attacks.by_dtype_total, attacks.batch_mix, attacks.output_view], ids=name)
+def test_the_assertion_of_conformity_fails_on_it(attack: Callable[..., Any]) -> None:
+    """Assert that assert_conforms raises with the finding, whatever the verdict."""
+    words = FOUND[attack][3]
+    with pytest.raises(AssertionError) as fault:
+        assert_conforms(attack, "ddim", STEPS)
+    assert words in str(fault.value)
+
+
+@pytest.mark.parametrize("sampler", HONEST, ids=name)
+def test_an_honest_one_conforms(sampler: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """Assert that odd habits change neither the verdict nor the exit code, and that nothing is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        answer = assert_conforms(sampler, "ddim", STEPS)
+    assert (answer.verdict, answer.exit_code) == ("roundoff", 0)
+    assert not [f for f in answer.findings if f.severity == "error"]
+
+
+@pytest.mark.parametrize("sampler", UNSEEN, ids=name)
+def test_what_is_not_varied_is_not_seen(sampler: Callable[..., Any]) -> None:
+    """Assert that what the book lists as not varied is indeed not: were it seen, the list would be wrong."""
+    assert verdict_of(function(sampler, {}), STEPS, "ddim").exit_code == 0
+
+
+def test_a_last_step_to_0_can_be_left_out() -> None:
+    """Assert that a sampler that is not finite there conforms without it, and that the coverage says which was run."""
+    answer = assert_conforms(attacks.at_zero, "ddim", STEPS, zero=False)
+    assert not any("with a 0 appended" in line for line in answer.coverage)
+    with pytest.raises(AssertionError, match="the last to sigma = 0"):
+        assert_conforms(attacks.at_zero, "ddim", STEPS)
+    assert any("with a 0 appended" in line for line in assert_conforms(attacks.ddim, "ddim", STEPS).coverage)
+
+
+def test_what_is_varied_is_said() -> None:
+    """Assert the lines of the coverage, and that more than the steps asked for are run."""
+    coverage = assert_conforms(attacks.ddim, "ddim", STEPS).coverage
+    for words in ("float32, as shipped: 5, 8, 10", "float64: 5, 8, 10", "[2, 3, 4, w]", "10000", "0 appended"):
+        assert any(words in line for line in coverage), (words, coverage)
+    assert (others(20), others(4), others(700)) == ([10, 25], [5], [500])
+    assert jobs("a:b", 20) == jobs("a:b", 20)
+    assert {job.steps for job in jobs("a:b", 20) if job.grid is not None} != {20}
+
+
+def test_the_command_finds_it_too() -> None:
+    """Assert in a process of its own that a float32 that is off by 200 % leaves with exit code 1, with its coverage."""
+    answer = verify("attacks:by_dtype_total", "ddim", steps=STEPS)
+    assert (answer.verdict, answer.exit_code, answer.matches) == ("different-formula", 1, [])
+    assert answer.plain()["findings"][-1]["severity"] == "error"
+    assert any("uneven levels" in line for line in answer.plain()["coverage"])
+    assert torch.get_default_dtype() is torch.float32

@@ -1,0 +1,141 @@
+"""Samplers of every kind get the verdict that is theirs, or an error that says why there is none; never another's."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+
+from samplerproof.numerics.conformance import told
+from samplerproof.numerics.conformance.answers import Verdict
+from samplerproof.numerics.conformance.blame import blamed
+from samplerproof.numerics.conformance.once import asked_once
+from samplerproof.numerics.conformance.path import point
+from samplerproof.numerics.conformance.resolve import resolve
+from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.readback import Draw, Finish, Model, Stranger, trace
+from samplerproof.numerics.testing import verdict_of
+
+STEPS = 6
+RIGHT = {
+    "preserving": "ddim",
+    "narrow": "ddim",
+    "guided": "dpm-solver++-2m",
+    "flow_heun": "flow-heun",
+    "rounded_levels": "ddim",
+    "own_noise": "ddim-eta",
+}
+WRONG = {
+    "preserving?off=1.000001": "ddim",
+    "preserving?scale=1.000001": "ddim",
+    "narrow?off=1.000001": "ddim",
+    "guided?off=1.000001": "dpm-solver++-2m",
+    "flow_heun?half=0.500001": "flow-heun",
+    "flow_heun": "edm-heun",
+    "rounded_levels?off=1.000001": "ddim",
+    "own_noise?off=1.000001": "ddim-eta",
+    "consistency": "ddim-eta",
+    "asks_once": "ddim",
+    "ignores_outputs": "ddim",
+}
+UNJUDGED = {
+    "own_levels": "does not use the sigmas that it was given",
+    "inverse": "runs from data to noise",
+    "every_second": "3 evaluations in 6 steps",
+    "consistency": "every step is one of ddim-eta, .* with eta = 1",
+    "never_asks": "never asks its model",
+}
+
+
+def judged(name: str, against: str | None) -> Verdict:
+    return verdict_of(resolve(f"strangers:{name}"), STEPS, against)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_sampler_of_another_kind_conforms(name: str) -> None:
+    """Assert that it is the record that it is."""
+    answer = judged(name, RIGHT[name])
+    assert (answer.verdict, answer.exit_code, answer.matches) == ("roundoff", 0, [RIGHT[name]])
+    assert answer.max_relative_error_float64 is not None
+    assert answer.max_relative_error_float64 < 1e-10
+
+
+@pytest.mark.parametrize(
+    "name", [*list(WRONG)[:2], *(pytest.param(name, marks=pytest.mark.slow) for name in list(WRONG)[2:])]
+)
+def test_a_wrong_one_does_not(name: str) -> None:
+    """Assert that a coefficient off by 1e-6, a scaled start and other formulas are told."""
+    answer = judged(name, WRONG[name])
+    assert (answer.verdict, answer.exit_code) == ("different-formula", 1)
+
+
+@pytest.mark.parametrize("name", UNJUDGED)
+def test_what_cannot_be_judged_is_an_error_with_its_reason(name: str) -> None:
+    """Assert that it is no accusation."""
+    answer = judged(name, None)
+    assert (answer.verdict, answer.exit_code) == ("error", 2)
+    (finding,) = [f for f in answer.findings if f.kind in ("exception", "formula")]
+    assert re.search(UNJUDGED[name], finding.detail)
+
+
+def test_what_is_unusual_is_said() -> None:
+    """Assert that a start that is scaled, levels that are rounded, a process and repeated questions are named."""
+    for name, against, words in (
+        ("preserving?scale=1.5", "ddim", "first asked at 1.5 times the start"),
+        ("rounded_levels", "ddim", "rounded to bfloat16"),
+        ("flow_heun", "flow-heun", "judged on flow"),
+        ("guided", "dpm-solver++-2m", "6 evaluations repeat one at the same state"),
+    ):
+        assert any(words in finding.detail for finding in judged(name, against).findings), name
+
+
+@pytest.mark.slow
+def test_a_flow_record_is_found_without_its_name() -> None:
+    """Assert that a run on alpha = 1 that is no record there is looked at on the flow."""
+    assert judged("flow_heun", None).matches == ["flow-heun"]
+
+
+def asking(move: float) -> Stranger:
+    """DDIM in one step that asks its model twice, at states so many units apart, and takes the mean."""
+
+    def run(start: Tensor, model: Model, draw: Draw) -> Finish:
+        high, low = point("ve", 1.0, 2.0), point("ve", 1.0, 1.0)
+        d = (model(start, high, 0) + model(start + move * start, high, 0)) / 2
+        return Finish(d + (start - d) / 2, (high, low))
+
+    return Stranger("ours", "data", run)
+
+
+def test_evaluations_at_one_state_are_one_and_at_others_are_not() -> None:
+    """Assert that their outputs add up where the states differ by rounding, and not beyond."""
+    (once, twice) = (asked_once(trace(asking(move))) for move in (1e-15, 1e-12))
+    assert (once.nfe, twice.nfe) == (1, 2)
+    assert once.vectors[-1].tolist() == [0.5, 0.5]
+    assert len(once.superposition) == len(once.points) == 2
+
+
+def test_a_timestep_that_is_no_number_means_none() -> None:
+    """Assert that nothing is raised where a scheduler holds NaN, and that other timesteps mean what they did."""
+    config = {"num_train_timesteps": 3}
+    clock = told.whole(SimpleNamespace(config=config, alphas_cumprod=torch.tensor([0.9, 0.5, 0.1])))
+    found = told.tell(clock, [2.0, float("nan"), 1.0])
+    assert [lam == lam for lam in found.lam] == [True, False, True]
+    assert found.lam[2] == pytest.approx(0.0)
+
+
+def test_a_class_of_another_kind_is_refused_in_one_line() -> None:
+    """Assert that it is said what to do with it."""
+    with pytest.raises(InputError, match="how this class is stepped is not known; wrap it in a function"):
+        resolve("strangers:Solver")
+
+
+def test_an_exception_has_an_owner() -> None:
+    """Assert that what is raised without any code of the sampler is said to be the adapter's, and else not."""
+    with pytest.raises(ValueError, match="float") as caught:
+        told.tell(told.Clock(lambda t: t, 0.0, 0.0), ["x"])
+    assert blamed(caught.value, "no") == "ValueError: no"  # this test stands for the sampler
+    ours = caught.value.with_traceback(caught.tb.tb_next)
+    assert blamed(ours, "no").endswith("not the sampler itself: ValueError: no")
