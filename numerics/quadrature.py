@@ -70,15 +70,16 @@ def measured(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, Mea
     most, widest = len(p.nodes) + MOST, WIDEST * float(p.nodes[-1] - p.nodes[0])
     for _ in range(ROUNDS):
         unresolved = {m: f for m, f in found.items() if not f.error <= max(AIM * abs(f.value), FLOOR[m])}
-        narrow = any(f.beyond > f.error / 4 for f in unresolved.values())
+        narrow = {m: f for m, f in unresolved.items() if f.beyond > f.error / 4}
+        inside = {m: f for m, f in unresolved.items() if m not in narrow}
         errors = [] if narrow else [*errors, {m: f.error for m, f in unresolved.items()}]
         if not unresolved or len(p.nodes) >= most or _stalled(errors):
             break
-        if narrow and float(p.nodes[-1] - p.nodes[0]) > widest:
-            break
-        new = _wider(p) if narrow else _between(p, unresolved)
-        if not len(new):
-            break
+        if float(p.nodes[-1] - p.nodes[0]) > widest:
+            narrow = {}
+        new = torch.cat([*([_wider(p)] if narrow else []), _between(p, inside)])
+        if not len(new) or len(torch.cat([p.nodes, new]).unique()) < len(p.nodes) + len(new):
+            break  # no numbers are left between the nodes
         p = p.merged(new, *push(new))
         found |= {metric: _found(p, metric, False) for metric in unresolved}
     return {metric: _answer(metric, f, len(p.nodes)) for metric, f in found.items()}
@@ -116,7 +117,9 @@ def _found(p: Pushforward, metric: str, equidistant: bool) -> _Found:
         value = tv(p)
         error = abs(value - tv(p.coarser())) + float(missed.sum())
         if p.inside is None:
-            error += abs(value - float(boole.sum()))
+            ends = p.column("target")
+            out = float(ends[int(p.y.argmin()), 1].exp() + ends[int(p.y.argmax()), 2].exp())  # where Y does not lead
+            error += abs(value - float(boole.sum()) - out / 2)
         return _Found(value, error, panels + missed)
     if metric == "kl":
         missed = missed + (_least_kl(p) - boole).clamp(min=0)
@@ -287,7 +290,7 @@ def _between(p: Pushforward, unresolved: dict[str, _Found]) -> Tensor:
             allowed = allowed * (2 * abs(f.value) + allowed)
         order = f.panels.nan_to_num(math.inf).sort()
         chosen[order.indices[order.values.cumsum(dim=0) > allowed / 2]] = True
-    chosen &= x[4::4] - x[:-4:4] > 64 * math.ulp(1.0) * torch.maximum(x[4::4].abs(), x[:-4:4].abs())
+    chosen &= x[4::4] - x[:-4:4] > 4096 * math.ulp(1.0) * torch.maximum(x[4::4].abs(), x[:-4:4].abs())
     where = torch.nonzero(chosen)[:, 0]
     parts = PARTS if 4 * (PARTS - 1) * len(where) <= FEW else 2
     left = (4 * where[:, None] + torch.arange(4)).reshape(-1)

@@ -72,7 +72,8 @@ def test_a_map_onto_half_of_the_line_has_no_kl() -> None:
         both = math.exp(-((u + shift) ** 2) / 2) + math.exp(-((u - shift) ** 2) / 2)
         return max(both - 2 * u * math.exp(-(u**4) / 2), 0.0) / math.sqrt(2 * math.pi)
 
-    found = measure(lambda x: ((x - shift) ** 2, 2 * (x - shift)), wanted=["tv", "kl"])
+    found = measure(lambda x: ((x - shift) ** 2, 2 * (x - shift)), wanted=["tv"])
+    found |= measure(lambda x: ((x - shift) ** 2, 2 * (x - shift)), wanted=["kl"])
     assert close(found["tv"], quad(more, 0, 9, limit=400, epsabs=1e-10)[0])
     assert found["kl"].value is None
     assert found["kl"].reason
