@@ -64,7 +64,7 @@ def judge(
             said = Finding("formula", None, f"it is judged on {process}, its states times {SCALED[process]}")
             lost = [replace(f, severity="note") for f in first.findings if at_zero and f.kind == "non-finite"]
             return replace(found, findings=[*found.findings, said, *lost])
-        first = found if velocity and not at_zero else first
+        first = found if velocity else first
     return first
 
 
