@@ -157,7 +157,7 @@ def test_models_are_told_the_levels_of_the_steps(name: str) -> None:
 
 
 def test_pndm_without_runge_kutta_takes_its_first_step_twice() -> None:
-    """Assert on the way to which grid point each evaluation is made, as Stable Diffusion has it, and no finding else."""
+    """Assert on the way to which grid point each evaluation is made, and no finding else."""
     made = scheduler("PNDMScheduler", {"skip_prk_steps": True})
     with made.wide():
         found = trace(made.on(6))
