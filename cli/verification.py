@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ..numerics.conformance.beside import BESIDE, CORRECTED
 from ..numerics.files import write_text
 from .markup import code, fenced, number, plain, scientific, table
 
@@ -56,13 +57,15 @@ def discrepancies(answer: dict[str, Any]) -> str:
         head = ("implementation", "what deviates", "so changed it is")
         parts += [
             "What is not the method of its name, is not finite, or has less order than it promises. Each has its "
-            "numbers, the proof, and where one is known the smallest repair, tried on a copy in memory.",
+            "numbers, the proof, what the code of the method's authors does, and where one is known the smallest "
+            "repair, tried on a copy in memory. Another formula is not always a fault: it is said what is lost by it.",
             table(head, [_line(entry) for entry in answer["discrepancies"]]),
         ]
     for entry in answer["discrepancies"]:
         parts += _entry(entry)
     if not answer["discrepancies"]:
         parts.append("None.")
+    parts += ["## Corrected", *CORRECTED]
     return "\n\n".join(parts) + "\n"
 
 
@@ -86,6 +89,8 @@ def _entry(entry: dict[str, Any]) -> Iterable[str]:
     proofs = dict.fromkeys(name for name in (*entry["matches"][:1], entry["reference"]) if name)
     if proofs:
         yield f"Proof: {code('samplerproof prove ' + ' '.join(proofs))}."
+    if entry["target"] in BESIDE:
+        yield f"Beside it: {BESIDE[entry['target']]}"
     repair = entry["repair"]
     if repair is None:
         yield "No repair is given."

@@ -34,9 +34,10 @@ Push = Callable[[Tensor], tuple[Tensor, Tensor]]  # nodes [m, 1] -> y and dy/dx 
 
 AIM, SHARE = 1e-3, 1e-2  # of a value: the error that is aimed at, and the largest that one leaves with
 FLOOR = {"tv": 1e-12, "kl": 1e-14, "w2": 1e-10, "trajectory": 1e-10}  # rounding: an error below it is none
-MOST = 50_001  # nodes
+MOST = 50_001  # nodes that are added
 ROUNDS, PATIENCE = 60, 4
 PARTS, FEW = 8, 2000  # a panel is split in so many parts while they bring few nodes, otherwise in two
+WIDEST = 2.0**14  # of the first range of nodes, the largest
 BEYOND = 16  # panels on each side by which the range of nodes is doubled
 LEAST = 1e-300  # a smaller mass counts as this
 TORN = 0.1  # slopes that miss so much of a step of Y do not resolve it
@@ -66,11 +67,14 @@ def measured(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, Mea
     """The metrics wanted of a map that is known on 4 k + 1 equidistant nodes, and by `push` on any others."""
     found = {metric: _found(p, metric, True) for metric in wanted}
     errors: list[dict[str, float]] = []
+    most, widest = len(p.nodes) + MOST, WIDEST * float(p.nodes[-1] - p.nodes[0])
     for _ in range(ROUNDS):
         unresolved = {m: f for m, f in found.items() if not f.error <= max(AIM * abs(f.value), FLOOR[m])}
         narrow = any(f.beyond > f.error / 4 for f in unresolved.values())
         errors = [] if narrow else [*errors, {m: f.error for m, f in unresolved.items()}]
-        if not unresolved or len(p.nodes) >= MOST or _stalled(errors):
+        if not unresolved or len(p.nodes) >= most or _stalled(errors):
+            break
+        if narrow and float(p.nodes[-1] - p.nodes[0]) > widest:
             break
         new = _wider(p) if narrow else _between(p, unresolved)
         if not len(new):
@@ -182,6 +186,7 @@ def _in_tv(p: Pushforward) -> tuple[Tensor, Tensor]:
     log_start, ratio = p.log_start, p.column("target")[:, 0] - p.log_law
     half = log_start.exp() / 2 * torch.where(ratio > 0, 0.0, ratio.clamp(max=0).expm1()).abs()
     half = half + torch.where(ratio > 0, ((log_start + ratio).exp() - log_start.exp()) / 2, 0.0)
+    half = half.nan_to_num(0.0)  # beyond the range of floating-point numbers there is nothing
     ours, goals = _mass(p, "start"), _mass(p, "target")
     missed, torn = _torn(p)
     if p.inside is None:

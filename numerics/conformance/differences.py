@@ -168,8 +168,8 @@ def departs(run: Trace, near: Beside | None, process: str, name: str, where: str
 def promise(reference: Reference, subject: Subject) -> list[Finding]:
     """That its name speaks of a higher order than that of the record it equals.
 
-    What a stochastic sampler's name or option calls its order is that of its flow, and with noise it may end at 2, as
-    all do (claim weak-barrier); its law then counts where the score is exact.
+    What a stochastic sampler's name or option calls its order is that of its flow, and with noise no record has a weak
+    order above 2; its law then counts where the score is exact.
     """
     record, promised = reference.record, subject.promises
     noisy = bool(reference.table.noises.any())

@@ -157,8 +157,8 @@ def _one_evaluation(record: Record) -> dict[int, Record]:
     if not record.stochastic:
         return {}
     alike = (m for m in METHODS.values() if m.stochastic and (m.kind, m.frame) == ("one-step", record.frame))
-    own = {s: v for s, v in record.values if s == "tau"}
-    return {1: replace(m, values=tuple(own.items())) for m in alike if set(m.numbers) == {"tau"}}
+    strength = tuple((symbol, value) for symbol, value in record.values if symbol == "tau")
+    return {m.nfe_per_step: replace(m, values=strength) for m in alike if set(m.numbers) == {"tau"}}
 
 
 def _siblings(one: Record, other: Record) -> bool:

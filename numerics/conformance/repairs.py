@@ -100,7 +100,7 @@ REPAIRS: tuple[Repair, ...] = (
         (
             (
                 "        if self.config.lower_order_final:",
-                "        last = self.step_index == len(self.timesteps) - 1 and self.config.final_sigmas_type == 'zero'\n"
+                "        last = self.step_index == len(self.timesteps) - 1 and self.sigmas[-1] == 0\n"
                 "        if self.config.lower_order_final or last:",
             ),
         ),

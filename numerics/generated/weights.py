@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, sqrt
+from torch import Tensor, sqrt, zeros_like
 
 from ..arc import arc
 from ..phi import phi
@@ -1239,12 +1239,10 @@ def sde_dpm_solver_pp_2s_independent_row2_states(h: Tensor, tau: Tensor) -> tupl
 
 def sde_dpm_solver_pp_2s_independent_row2_noises(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
     """sde-dpm-solver++-2s-independent: of the noises drawn for this step, over sigma at the end of the row."""
-    phi1_1 = phi(1, -2*h*tau**2)
-    phi1_2 = phi(1, -2*c2*h*tau**2)
-    root1 = sqrt(2*c2*h*phi1_2*tau**2)
-    root2 = sqrt(2*h*phi1_1*tau**2)
+    phi1 = phi(1, -2*h*tau**2)
+    root2 = sqrt(2*h*phi1*tau**2)
     return (
-        0,
+        zeros_like(h),
         root2,
     )
 

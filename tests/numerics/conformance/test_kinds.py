@@ -86,7 +86,7 @@ def test_what_is_unusual_is_said() -> None:
     for name, against, words in (
         ("preserving?scale=1.5", "ddim", "first asked at 1.5 times the start"),
         ("rounded_levels", "ddim", "rounded to bfloat16"),
-        ("flow_heun", "flow-heun", "judged on the flow"),
+        ("flow_heun", "flow-heun", "judged on flow"),
         ("guided", "dpm-solver++-2m", "6 evaluations repeat one at the same state"),
     ):
         assert any(words in finding.detail for finding in judged(name, against).findings), name

@@ -31,7 +31,8 @@ def test_it_deviates_before_and_conforms_after(repair: Repair) -> None:
     assert after.verdict == "roundoff"
     assert after.promised_order is not None
     assert after.nominal_order is not None
-    assert after.exit_code == (after.promised_order > after.nominal_order)  # SA-Solver-3 is of weak order 2
+    lacks = after.promised_order > after.nominal_order and "sde" not in repair.target  # with noise none has more than 2
+    assert after.exit_code == lacks
     if before.max_relative_error_float64 is not None:
         assert before.max_relative_error_float64 > 1e-3
 

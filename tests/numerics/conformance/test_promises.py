@@ -1,0 +1,43 @@
+"""What a name or an option promises, against what is proved of the record that it equals."""
+
+from __future__ import annotations
+
+import pytest
+
+from samplerproof.numerics.catalogue import resolve
+from samplerproof.numerics.conformance.answers import Subject
+from samplerproof.numerics.conformance.references import Reference
+from samplerproof.numerics.conformance.differences import promise
+from samplerproof.numerics.grids import grid
+from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.tableau import tabulate
+
+VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "promised", "broken"),
+    [
+        ("dpm-solver++-3m-published", 3, True),
+        ("dpm-solver-3m-published", 3, True),
+        ("exp-adams-3", 3, False),
+        ("edm-heun", 2, False),
+        ("edm-churn?churn=5", 2, False),  # its law has order 2 where the score is exact
+        ("sde-dpm-solver++-3m-published", 3, False),  # with noise no sampler has more than 2
+        ("sde-dpm-solver++-3m-published?tau=0", 3, True),
+        ("sa-solver-p3c3-few-steps", 3, False),
+        ("sa-solver-p3c3-few-steps?tau=0", 3, False),
+        ("sde-dpm-solver++-2s", 2, False),
+        ("sde-dpm-solver++-2s-independent", 2, True),
+    ],
+)
+def test_less_order_than_promised_is_said_and_no_more_is_asked_than_there_can_be(
+    name: str, promised: int, broken: bool
+) -> None:
+    """Assert that a promise is held against the flow's order, and with noise against 2 at most and the order in law."""
+    table = tabulate(name, grid(VP, "uniform-lambda", 6, t_min=0.01, t_max=1.0))
+    subject = Subject("mine", "vp", name, promised, ())
+    found = promise(Reference(resolve(name), "", table), subject)
+    assert bool(found) == broken
+    assert all(finding.kind == "order" for finding in found)
+    assert promise(Reference(resolve(name), "", table), Subject("mine", "vp", name, None, ())) == []
