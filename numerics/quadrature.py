@@ -78,7 +78,7 @@ def measured(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, Mea
         if float(p.nodes[-1] - p.nodes[0]) > widest:
             narrow = {}
         new = torch.cat([*([_wider(p)] if narrow else []), _between(p, inside)])
-        if not len(new) or len(torch.cat([p.nodes, new]).unique()) < len(p.nodes) + len(new):
+        if not len(new) or not bool((torch.cat([p.nodes, new]).sort(dim=0).values.diff(dim=0) > 0).all()):
             break  # no numbers are left between the nodes
         p = p.merged(new, *push(new))
         found |= {metric: _found(p, metric, False) for metric in unresolved}
