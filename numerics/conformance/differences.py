@@ -40,6 +40,11 @@ class Pair:
         return 2 * sum(d.error <= IDENTICAL for d in self.wide.rows) > len(self.wide.rows)
 
     @property
+    def lost(self) -> list[float]:
+        """The shares of cancellation that rows of both runs show."""
+        return [*self.shipped.lost.values(), *self.wide.lost.values()]
+
+    @property
     def conforms(self) -> bool:
         """Whether rounding explains every row of both runs."""
         return not self.shipped.off and not self.wide.off
@@ -71,17 +76,21 @@ def _beside(shipped: Trace, wide: Trace, process: str, names: list[str]) -> list
     for twin in candidates(shipped, process, [*dict.fromkeys(reference.record.name for reference in near.values())]):
         if twin.name in near and same_shape(found, twin.table):
             reference = near[twin.name]
-            result.append(Pair(reference, beside(shipped, twin, process), beside(wide, reference, process)))
+            in_float64 = beside(wide, reference, process)
+            result.append(Pair(reference, beside(shipped, twin, process, [*in_float64.lost.values()]), in_float64))
     return result
 
 
-def nearest_variant(run: Trace, process: str, name: str) -> Beside | None:
+def nearest_variant(run: Trace, process: str, name: str, witnesses: Sequence[float] | None = None) -> Beside | None:
     """Of the variants of a record that ask as the run does, the one with the fewest rows off; None if there is none.
+
+    witnesses: as of beside.
 
     Raises InputError where the grid of the run is none.
     """
     mine = table(run)
-    besides = [beside(run, r, process) for r in candidates(run, process, (name,)) if same_shape(mine, r.table)]
+    variants = [r for r in candidates(run, process, (name,)) if same_shape(mine, r.table)]
+    besides = [beside(run, variant, process, witnesses) for variant in variants]
     return min(besides, key=lambda b: (len(b.off), b.error), default=None)
 
 

@@ -59,8 +59,9 @@ def judge(
         return first
     near = first.max_relative_error_float64 is not None and first.max_relative_error_float64 < CANCELLED
     for process in (["flow"] if velocity or named is None else []) + (["vp"] if near or named is None else []):
-        found = _judged(case.seen_on(process))
-        if found.verdict != "different-formula":
+        seen = case.seen_on(process)
+        found = _judged(seen)
+        if found.verdict != "different-formula" or (seen.best is not None and seen.best.conforms):
             said = Finding("formula", None, f"it is judged on {process}, its states times {SCALED[process]}")
             lost = [replace(f, severity="note") for f in first.findings if at_zero and f.kind == "non-finite"]
             return replace(found, findings=[*found.findings, said, *lost])

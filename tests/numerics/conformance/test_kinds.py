@@ -54,6 +54,7 @@ def judged(name: str, against: str | None) -> Verdict:
     return verdict_of(resolve(f"strangers:{name}"), STEPS, against)
 
 
+@pytest.mark.tried("honest samplers with odd habits")
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_sampler_of_another_kind_conforms(name: str) -> None:
     """Assert that it is the record that it is."""
@@ -63,6 +64,7 @@ def test_a_right_sampler_of_another_kind_conforms(name: str) -> None:
     assert answer.max_relative_error_float64 < 1e-10
 
 
+@pytest.mark.tried("planted faults")
 @pytest.mark.parametrize(
     "name", [*list(WRONG)[:1], *(pytest.param(name, marks=pytest.mark.slow) for name in list(WRONG)[1:])]
 )
@@ -73,6 +75,7 @@ def test_a_wrong_one_does_not(name: str) -> None:
     assert (answer.verdict, answer.exit_code) == ("non-finite" if gone else "different-formula", 1)
 
 
+@pytest.mark.tried("honest samplers with odd habits")
 @pytest.mark.parametrize("name", UNJUDGED)
 def test_what_cannot_be_judged_is_an_error_with_its_reason(name: str) -> None:
     """Assert that it is no accusation."""
