@@ -96,8 +96,9 @@ def ddim(denoise: Denoise, x: Tensor, sigmas: Tensor, by: float = 1.0) -> Tensor
 
 
 def one_row(denoise: Denoise, x: Tensor, sigmas: Tensor, row: int = 0, off: float = 0.0) -> Tensor:
-    """Off in one step, as shipped."""
-    return walk(denoise, x, sigmas, lambda n: 1 + off * (n == row and x.dtype is torch.float32))
+    """Off in one step, as shipped; a step below 0 is counted from the end."""
+    steps = len(sigmas) - 1
+    return walk(denoise, x, sigmas, lambda n: 1 + off * (n == row % steps and x.dtype is not torch.float64))
 
 
 def by_dtype_total(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
