@@ -15,6 +15,7 @@ from .references import STARTED, Reference, asked_elsewhere, candidates, similar
 from .rounding import GUARD, IDENTICAL, Beside, beside, guarded, unexplained
 from .strengths import strengths
 
+CANCELLED = 1e-8  # of a row in float64: what 1 - alpha^2 loses at the levels of images
 NEAR = 1e-4  # a row as near as this may be that of a record
 
 
@@ -51,12 +52,12 @@ class Pair:
 
 
 def pairs(shipped: Trace, wide: Trace, process: str, named: str | None) -> list[Pair]:
-    """The named record beside the two runs, in every variant; unless it conforms in float64, the whole catalogue too.
+    """The named record beside the two runs, in every variant; unless it is near in float64, the whole catalogue too.
 
     Raises InputError where the grid of a run is none.
     """
     own = _beside(shipped, wide, process, [named]) if named else []
-    if any(not p.wide.off for p in own):
+    if any(not p.wide.off or p.error_float64 < CANCELLED for p in own):
         return own
     return own + _beside(shipped, wide, process, [name for name in similar(wide) if name != named])
 

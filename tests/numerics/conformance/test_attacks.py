@@ -38,9 +38,19 @@ FOUND: dict[Callable[..., Any], tuple[str, int, str, str]] = {
     attacks.view_of_input: ("roundoff", 1, "state", "writes into start"),
     attacks.output_view: ("roundoff", 1, "state", "writes into output 1"),
 }
+QUICK = (  # one of a kind
+    attacks.by_dtype_total,
+    attacks.by_steps,
+    attacks.at_zero,
+    attacks.by_grid,
+    attacks.batch_mix,
+    attacks.stale,
+    attacks.clips_12,
+    attacks.output_view,
+)
 UNSEEN = (attacks.half_bug, attacks.by_name, attacks.silent)  # not varied: book/read_back.md
 HONEST = tuple(
-    sampler if k % 3 == 0 else pytest.param(sampler, marks=pytest.mark.slow)
+    sampler if k % 7 == 0 else pytest.param(sampler, marks=pytest.mark.slow)
     for k, sampler in enumerate(
         (
             attacks.ddim,
@@ -82,7 +92,9 @@ def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 @pytest.mark.tried("samplers that pass for another")
 @pytest.mark.usefixtures("form")
-@pytest.mark.parametrize("attack", FOUND, ids=name)
+@pytest.mark.parametrize(
+    "attack", [a if a in QUICK else pytest.param(a, marks=pytest.mark.slow) for a in FOUND], ids=name
+)
 def test_what_is_right_on_the_first_probes_alone_is_found(attack: Callable[..., Any]) -> None:
     """Assert that each has its verdict, its exit code and its finding, and fails the assertion of conformity."""
     verdict, code, kind, words = FOUND[attack]
@@ -123,6 +135,7 @@ def test_a_row_that_is_off_in_float32_alone_is_found(
         assert "as shipped, where rounding explains" in off_by
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", [attacks.by_dtype_total, attacks.batch_mix, attacks.output_view], ids=name)
 def test_the_assertion_of_conformity_fails_on_it(attack: Callable[..., Any]) -> None:
     """Assert that assert_conforms raises with the finding, whatever the verdict."""
@@ -143,6 +156,7 @@ def test_an_honest_one_conforms(sampler: Callable[..., Any], capsys: pytest.Capt
     assert not [f for f in answer.findings if f.severity == "error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", UNSEEN, ids=name)
 def test_what_is_not_varied_is_not_seen(sampler: Callable[..., Any]) -> None:
     """Assert that what the book lists as not varied is indeed not: were it seen, the list would be wrong."""
@@ -168,6 +182,7 @@ def test_what_is_varied_is_said() -> None:
     assert {job.steps for job in jobs("a:b", 20) if job.grid is not None} != {20}
 
 
+@pytest.mark.slow
 def test_the_command_finds_it_too() -> None:
     """Assert in a process of its own that a float32 that is off by 200 % leaves with exit code 1, with its coverage."""
     answer = verify("attacks:by_dtype_total", "ddim", steps=STEPS)
