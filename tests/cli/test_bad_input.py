@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 
@@ -99,11 +100,23 @@ def test_a_fault_in_the_study_file_is_one_line(name, study, study_file, tmp_path
     assert list((tmp_path / "here").iterdir()) == []
 
 
-def test_more_history_than_steps_is_refused_before_anything_runs(study, study_file, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """Assert that the shortest run decides, though longer ones could be made."""
-    file = study_file(('"li-ddim"', '"exp-adams-4"'), ("[24, 49, 99]", "[99, 3]"))
-    refused(study(file), "run.steps: got 3", "exp-adams-4")
+def reasons(answer: tuple[int, str, str]) -> dict[tuple[str, int], str | None]:
+    """Why a value is null, by method and steps; None where there is a value."""
+    code, out, err = answer
+    assert (code, err) == (0, "")
+    records = json.loads(out)["records"]
+    assert all(("reason" in r) == (r["value"] is None) for r in records)
+    return {(r["method"], r["steps"]): r.get("reason") for r in records}
+
+
+def test_more_history_than_steps_is_null_and_refused_where_all_is(study, study_file, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Assert that a run that cannot be made is null with its reason, and the file refused if it has no other."""
+    only, said = ('"li-ddim", "li-accelerated-ode"', '"exp-adams-4"'), ("run.steps: got 3", "exp-adams-4")
+    refused(study(study_file(only, ("[24, 49, 99]", "[3]"))), *said)
     assert list((tmp_path / "here").iterdir()) == []
+    found = reasons(study(study_file(only, ("[24, 49, 99]", "[9, 3]")), "--json"))
+    assert all(words in (found["exp-adams-4", 3] or "") for words in said)
+    assert found["exp-adams-4", 9] is None
 
 
 def test_metrics_of_a_law_are_refused_in_two_dimensions(study, study_file) -> None:  # type: ignore[no-untyped-def]
@@ -127,12 +140,16 @@ def test_li_needs_its_parameters(study, study_file) -> None:  # type: ignore[no-
     )
 
 
-def test_a_velocity_is_refused_where_there_are_no_derivatives(study, study_file) -> None:  # type: ignore[no-untyped-def]
-    """Assert that flow-euler does not start on a discrete schedule."""
+def test_a_velocity_is_null_and_refused_where_there_are_no_derivatives(study, study_file) -> None:  # type: ignore[no-untyped-def]
+    """Assert that flow-euler has no value on a discrete schedule, and that the file is refused if all is flow-euler."""
     old = 'kind = "vp-linear"\nbeta_min = 0.1\nbeta_max = 20.0'
     grid = '[grid]\nkind = "uniform-t"\nt_min = 1e-3\nt_max = 1.0\n'
-    file = study_file((old, 'kind = "li"\nc0 = 1\nc1 = 7'), (grid, ""), ('"li-ddim"', '"flow-euler"'))
-    refused(study(file), "run.methods[0]: got 'flow-euler'", "velocity")
+    on_li, both = ((old, 'kind = "li"\nc0 = 1\nc1 = 7'), (grid, "")), '"li-ddim", "li-accelerated-ode"'
+    said = "run.methods[{}]: got 'flow-euler'"
+    refused(study(study_file(*on_li, (both, '"flow-euler"'))), said.format(0), "velocity")
+    found = reasons(study(study_file(*on_li, (both, '"ddim", "flow-euler"'), ("[24, 49, 99]", "[24]")), "--json"))
+    assert (found["flow-euler", 24] or "").startswith(said.format(1))
+    assert found["ddim", 24] is None
 
 
 def test_a_study_file_that_is_not_there(study) -> None:  # type: ignore[no-untyped-def]
