@@ -71,7 +71,7 @@ KEYS = {
 
 
 def test_a_sampler_that_is_the_named_record(verify: Command, tmp_path: Path) -> None:
-    code, out, err = verify("mine:euler", "--against", "ddim", "--steps", 8, "--json", "--html", "page.html")
+    code, out, err = verify("mine:euler", "--against", "ddim", "--steps", 8, "--json", "--html", "new/page.html")
     assert (code, err) == (0, "")
     answer = json.loads(out)
     assert answer.keys() >= KEYS
@@ -82,7 +82,7 @@ def test_a_sampler_that_is_the_named_record(verify: Command, tmp_path: Path) -> 
     assert len(answer["local_orders"]) == 8
     assert {f["kind"] for f in answer["findings"]} == {"roundoff"}
     assert list(answer["growth"]) == ["5", "8", "10", "40", "200"]  # the nearest below and above, 5 and 25 times
-    page = (tmp_path / "here" / "page.html").read_text(encoding="utf-8")
+    page = (tmp_path / "here" / "new" / "page.html").read_text(encoding="utf-8")
     assert "mine:euler" in page
     assert "<svg" in page
     assert not re.findall(r"""(?:src|href)=["']?(?!#)[^"'\s>]+""", page.replace("xlink:href", "href")), "it is alone"
