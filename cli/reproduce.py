@@ -161,8 +161,8 @@ def reproduce(
     started = datetime.now(UTC)
     if device_of(device).type != "cpu" and not with_checkpoints:
         raise InputError("--device", device, "cpu; only networks compute elsewhere, --with-checkpoints runs them")
-    check_writable(out)
     wanted = studies(quick)
+    check_writable(out)
     total = sum(len(s["run"]["methods"]) * len(s["run"]["steps"]) for s in wanted.values())
     answers: dict[str, dict[str, Any]] = {}
     before = 0

@@ -77,9 +77,20 @@ def fits(answer: dict[str, Any]) -> None:
             cells.append(f"{number(fit['compensated_exponent'], '.3f')}  (log T)^{fit['log_power']}")
         table.add_row(*cells)
     _print(table)
+    for reason, names in _reasons(answer["records"]).items():
+        print(f"no value of {', '.join(names)}: {reason}")
     counts = answer["manifest"]
     again = f" ({counts['recomputed']} of them again: what was kept was damaged)" if counts["recomputed"] else ""
     print(f"{counts['computed']} records computed{again}, {counts['reused']} reused")
+
+
+def _reasons(records: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """For each reason that a value is missing, some of the records that lack it."""
+    found: dict[str, list[str]] = {}
+    for r in records:
+        if r["value"] is None:
+            found.setdefault(r["reason"], []).append(f"{r['method']} (N = {r['steps']}, {r['metric']})")
+    return {why: names if len(names) <= 3 else [*names[:3], f"{len(names) - 3} more"] for why, names in found.items()}
 
 
 def exponents(rows: list[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from ..numerics import rates
 from ..numerics.catalogue import resolve
 from ..numerics.predicted import Prediction
 from ..numerics.studies.config import Study
-from ..numerics.studies.predictions import promised
+from ..numerics.studies.predictions import left_out, promised
 from . import markup
 
 Predicted = dict[tuple[str, int], Prediction]  # of a study, by method and number of steps
@@ -20,8 +20,9 @@ def table(
     """One row a study, method and metric: nominal and asymptotic order, and the exponent measured in its window.
 
     predicted: C of the leading error C / N^p, p the order with the start-up of the study (KL: C / N^{2p}); ratio:
-    measured over predicted, both at the most steps of the window; promise: how far from one that may be; fit: whether
-    it is nearer.
+    measured over predicted, both at the most steps of the window; left_out: how much of the leading error is estimated
+    to be missing in it there; leading: whether that is at most a tenth; promise: how far from one the ratio may be;
+    fit: whether it is nearer.
 
     Window: the last four numbers of steps whose value lies above 1e-11, where rounding does not show yet; on Li et
     al.'s schedule the power of log N that the order implies is divided out (see rates.fit).
@@ -61,11 +62,12 @@ def comparison(
     prediction = predicted.get((method, steps))
     expected = None if prediction is None else prediction.at(metric, steps)
     if prediction is None or expected is None:
-        return dict.fromkeys(("predicted", "ratio", "promise", "fit"))
-    ratio = value / expected
+        return dict.fromkeys(("predicted", "ratio", "left_out", "leading", "promise", "fit"))
+    ratio, missing = value / expected, left_out(predicted, method, metric, clean)
     share = promised(study, resolve(method), prediction, metric, steps)
     fit = "no promise" if share is None else "inside" if abs(ratio - 1) <= share else "outside"
-    return {"predicted": prediction.constants[metric], "ratio": ratio, "promise": share, "fit": fit}
+    judged = {"left_out": missing, "leading": rates.leads(missing), "promise": share, "fit": fit}
+    return {"predicted": prediction.constants[metric], "ratio": ratio, **judged}
 
 
 def curve(answer: dict[str, Any], method: str, metric: str) -> tuple[list[int], list[float | None]]:
@@ -83,7 +85,9 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         "order proof with no fitted parameter; on Li et al.'s schedule C depends on N and is that of the last one. "
         "Measured / predicted is taken at the last N of the window, and the promise is how far from one it may be. It "
         "is made for methods up to order 3 that step in lambda, on grids uniform in lambda or of Karras et al., from "
-        "enough steps on; in more than one dimension for the mean distance, and the root mean square is held to it.",
+        "enough steps on; in more than one dimension for the mean distance, and the root mean square is held to it. "
+        "Left out: how much of the leading error is estimated to be missing in it at the last N, from the trend of the "
+        "ratio over the last two N, or from what theory knows to come after a start-up's own; up to 10 % it leads.",
         "",
         "Of stochastic samplers the order is the weak one, in law with an exact score on the target of the study: "
         "where that is more than for any model, `samplerproof methods --json` gives both.",
@@ -91,7 +95,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     ]
     head = (
         *("study", "method", "metric", "order", "with own start-up", "start values", "log power", "exponent", "±"),
-        *("window", "C", "measured / predicted", "promise", "fit"),
+        *("window", "C", "measured / predicted", "left out", "leading", "promise", "fit"),
     )
     return "\n".join(lines) + "\n" + markup.table(head, map(_cells, rows)) + "\n"
 
@@ -101,8 +105,9 @@ def _cells(r: dict[str, Any]) -> tuple[str, ...]:
     fitted = ["", "", ""]
     if r["exponent"] is not None:
         fitted = [f"{r['exponent']:.3f}", f"{r['stderr']:.3f}", f"{r['window'][0]}..{r['window'][1]}"]
-    foreseen = ["", "", "", ""]
+    foreseen = [""] * 6
     if r["ratio"] is not None:
-        promise = "" if r["promise"] is None else f"{r['promise']:.1%}"
-        foreseen = [f"{r['predicted']:.4g}", f"{r['ratio']:.4f}", promise, r["fit"]]
+        missing, promise = ("" if r[k] is None else f"{r[k]:.1%}" for k in ("left_out", "promise"))
+        leading = {None: "", True: "yes", False: "NOT YET"}[r["leading"]]
+        foreseen = [f"{r['predicted']:.4g}", f"{r['ratio']:.4f}", missing, leading, promise, r["fit"]]
     return tuple(map(markup.plain, [*shown, *fitted, *foreseen]))

@@ -22,6 +22,7 @@ from .targets.flow import log_tails
 from .targets.mixture import GaussianMixture
 
 MOST_TURNS = 60
+INSIDE = 1e-9  # of a step between nodes: a turning point keeps so far from both
 NEWTON = 60  # a step that leaves the bracket halves it instead
 
 
@@ -58,25 +59,27 @@ def folded_law(x: Tensor, y: Tensor, slope: Tensor, start: tuple[GaussianMixture
     own = torch.arange(len(levels))
     below = torch.full_like(levels, float(branches[-1].rises < 0))
     above = torch.full_like(levels, float(branches[0].rises < 0))
-    density, crossings = torch.zeros_like(levels), torch.zeros_like(levels)
+    log_density, crossings = torch.full_like(levels, -math.inf), torch.zeros_like(levels)
     single_lower, single_upper = torch.zeros_like(levels), torch.zeros_like(levels)
     for n, branch in enumerate(branches):
         crossed, at, steepness = _crossings(branch, levels, n == 0, n == len(branches) - 1)
         mine = (own >= branch.first) & (own <= branch.last)
-        at, steepness = at.clone(), steepness.clone()
+        at, steepness = at.clone(), steepness.clamp(min=1e-300)
         where = torch.nonzero(crossed)[:, 0]
         exact = mine[where]
-        at[exact], steepness[exact] = x[own[where[exact]]], slope[own[where[exact]]].abs()
+        at[exact], steepness[exact] = x[own[where[exact]]], slope[own[where[exact]]].abs().clamp(min=1e-300)
         lower, upper = (tail[:, 0] for tail in log_tails(start[0], at[:, None], start[1]))
         below[where] += branch.rises * lower.exp()
         above[where] += branch.rises * upper.exp()
         single_lower[where], single_upper[where] = lower, upper
-        density[where] += (start[0].log_density(at[:, None], start[1]) - steepness.log()).exp()
+        log_density[where] = torch.logaddexp(
+            log_density[where], start[0].log_density(at[:, None], start[1]) - steepness.log()
+        )
         crossings[where] += 1
     alone = (crossings == 1) & (branches[0].rises > 0) & (branches[-1].rises > 0)  # then the tails keep their digits
     log_lower, log_upper = (v.clamp(1e-300, 1.0).log() for v in (below, above))
     log_lower, log_upper = torch.where(alone, single_lower, log_lower), torch.where(alone, single_upper, log_upper)
-    return FoldedLaw(levels, density.log(), log_lower, log_upper)
+    return FoldedLaw(levels, log_density, log_lower, log_upper)
 
 
 def _branches(x: Tensor, y: Tensor, slope: Tensor) -> list[_Branch]:
@@ -91,7 +94,7 @@ def _branches(x: Tensor, y: Tensor, slope: Tensor) -> list[_Branch]:
         if turn < len(x) - 1:
             two = slice(turn, turn + 2)
             s, value = turns(y[two], slope[two], x[two].diff(), torch.tensor([0]))
-            head = x[turn] + s * (x[turn + 1] - x[turn]), value
+            head = x[turn] + s.clamp(INSIDE, 1 - INSIDE) * (x[turn + 1] - x[turn]), value
             parts.append((*head, torch.zeros(1, dtype=x.dtype)))
         at, value, rate = (torch.cat(column) for column in zip(*parts, strict=True))
         found.append(_Branch(at, value, rate, 1.0 if bool(up[first]) else -1.0, first, turn))

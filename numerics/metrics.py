@@ -25,6 +25,7 @@ REACH = math.log(1e-30)  # nodes run between the quantiles with this tail mass, 
 # a sampler may make its law half as wide as the target's before the KL misses 1e-7
 ROUNDING = 2.0**-40
 NEAR = 0.05
+AGAINST = 1e-15
 OF_START = ("start", "optimal", "flow")  # columns that are the same for every sampler on the same nodes
 CARRIES = math.log(1e-14)  # beyond this tail mass a fold of the map is invisible
 
@@ -166,7 +167,11 @@ def tv(p: Pushforward) -> float:
     rises = rate >= 0
     turning = torch.nonzero(rises[:-1] != rises[1:])[:, 0]
     ends = gap.new_zeros(1)
-    _, values = turns(gap, rate, p.nodes[p.inside, 0].diff(), turning)
+    s, values = turns(gap, rate, p.nodes[p.inside, 0].diff(), turning)
+    steps = gap.diff()  # in a tear D moves against the slopes at both ends
+    torn = torch.nonzero((rises[:-1] == rises[1:]) & (torch.where(rises[:-1], -steps, steps) > AGAINST))[:, 0]
+    order = torch.cat([turning + s, torn.double(), torn + 1.0]).argsort(stable=True)
+    values = torch.cat([values, gap[torn], gap[torn + 1]])[order]
     return float(torch.cat([ends, values, ends]).diff().abs().sum()) / 2
 
 

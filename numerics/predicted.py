@@ -10,7 +10,7 @@ predicted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from .records import Record
 from .targets.path import Path
 
 BLOCK = 1 << 15  # points that are worked on at once
+STEEPEST = 1e6  # steps until which a line is of use: one that is longer than so many average ones spans the whole way
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,22 @@ class Prediction:
 
     In one dimension tv, kl, w2 and trajectory (root mean square; the same number as w2) over the start law; in more
     the root mean square `trajectory` and the `mean` of |e| over the samples of the path.
+    later: where the order is that of the start-up, the leading errors of all steps after it, of a higher order.
     """
 
     order: int
     constants: dict[str, float]
+    later: Prediction | None = None
 
     def at(self, metric: str, steps: int) -> float | None:
         """The leading error of a run of so many steps; None for a metric that is not predicted."""
         rate = 2 * self.order if metric == "kl" else self.order
         return self.constants[metric] / steps**rate if metric in self.constants else None
+
+    def beyond(self, metric: str, steps: int) -> float | None:
+        """How many times its leading error what is known to come later still is, on so many steps."""
+        leading, later = self.at(metric, steps), None if self.later is None else self.later.at(metric, steps)
+        return later / leading if leading and later is not None else None
 
 
 def predict(name: str, path: Path, start: str = "exact") -> Prediction:
@@ -48,8 +56,8 @@ def predict(name: str, path: Path, start: str = "exact") -> Prediction:
 
     In one dimension the samples of the path are equidistant nodes of the start law (metrics.nodes). On the path of one
     grid (targets.path.along_grid) the constants hold for its own number of steps.
-    Raises InputError on an unknown start, for methods whose frame's G is not known here, and for the start-up of one
-    whose error then swings from step to step.
+    Raises InputError on an unknown start, for methods whose frame's G is not known here, for the start-up of one whose
+    error then swings from step to step, and on a path along which the method's steps do not all become short.
     """
     record = resolve(name)
     if start not in ("ramp", "exact"):
@@ -59,7 +67,16 @@ def predict(name: str, path: Path, start: str = "exact") -> Prediction:
         raise InputError("method", name, f"no prediction; one of {', '.join(known)}")
     if not predictable(record, start):
         raise InputError("start", start, f"{record.name} is predicted from exact start values only")
-    ramp = start == "ramp"
+    if not resolved(record, path):
+        raise InputError(
+            "grid", FRAMES[record.frame].clock, f"no prediction of {record.name}: steps stay long at an end"
+        )
+    if start == "exact" or record.order_asymptotic == record.order:
+        return _prediction(record, path, start == "ramp")
+    return replace(_prediction(record, path, True), later=_prediction(record, path, False))
+
+
+def _prediction(record: Record, path: Path, ramp: bool) -> Prediction:
     order = record.order_asymptotic if ramp else record.order
     error, dilution = leading_error(record, path, ramp)
     rate = float(path.count or 1) ** order
@@ -70,12 +87,24 @@ def predict(name: str, path: Path, start: str = "exact") -> Prediction:
 
 
 def predictable(record: Record, start: str) -> bool:
-    """Whether `predict` answers.
+    """Whether a method's leading error is known.
 
     The error that a method of two states starts with stays half in a part that changes its sign at every step where its
     second root is -1, as it is where the order is an exceptional one.
     """
     return _defects(record) in DEFECTS and (start == "exact" or "?" not in _defects(record))
+
+
+def resolved(record: Record, path: Path) -> bool:
+    """Whether the method's steps become short along the path: not where its clock is infinite at an end, or as good as.
+
+    A step of h = du/di / N is longer than the whole way until N exceeds the steepest du/di over the average one.
+    """
+    clock, needed = FRAMES[record.frame].clock, ARGUMENTS.get(_defects(record), ())
+    steps = path.steps[clock].abs()
+    steepest = float(steps.max() / ((path.weights * steps).sum() / path.weights.sum()))
+    rates = [of[clock] for symbol, of in (("e1", path.bends), ("l1", path.fades)) if symbol in needed]
+    return steepest <= STEEPEST and all(bool(rate.isfinite().all()) for rate in rates)
 
 
 def _defects(record: Record) -> str:
@@ -124,7 +153,7 @@ def _local_errors(name: str, order: int, path: Path, record: Record, places: Ten
     for symbol, of in (("e1", path.bends), ("l1", path.fades)):
         numbers[symbol] = at_every_sample(of[frame.clock][places])[:, None]
     numbers["rho"] = at_every_sample(c.rho)[:, None]
-    terms = DEFECTS[name](at_every_sample(c.alpha)[:, None], *(numbers[a] for a in ARGUMENTS.get(name, ())))
+    terms = DEFECTS[name](*(numbers[a] for a in ARGUMENTS.get(name, ())))
     moved = power * scale * found.total(terms).view(x.shape)
     if not line:
         return moved, torch.zeros(1, 1, 1, dtype=torch.float64)

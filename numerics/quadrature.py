@@ -34,9 +34,10 @@ Push = Callable[[Tensor], tuple[Tensor, Tensor]]  # nodes [m, 1] -> y and dy/dx 
 
 AIM, SHARE = 1e-3, 1e-2  # of a value: the error that is aimed at, and the largest that one leaves with
 FLOOR = {"tv": 1e-12, "kl": 1e-14, "w2": 1e-10, "trajectory": 1e-10}  # rounding: an error below it is none
-MOST = 50_001  # nodes
+MOST = 50_001  # nodes that are added
 ROUNDS, PATIENCE = 60, 4
 PARTS, FEW = 8, 2000  # a panel is split in so many parts while they bring few nodes, otherwise in two
+WIDEST = 2.0**14  # of the first range of nodes, the largest
 BEYOND = 16  # panels on each side by which the range of nodes is doubled
 LEAST = 1e-300  # a smaller mass counts as this
 TORN = 0.1  # slopes that miss so much of a step of Y do not resolve it
@@ -66,15 +67,19 @@ def measured(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, Mea
     """The metrics wanted of a map that is known on 4 k + 1 equidistant nodes, and by `push` on any others."""
     found = {metric: _found(p, metric, True) for metric in wanted}
     errors: list[dict[str, float]] = []
+    most, widest = len(p.nodes) + MOST, WIDEST * float(p.nodes[-1] - p.nodes[0])
     for _ in range(ROUNDS):
         unresolved = {m: f for m, f in found.items() if not f.error <= max(AIM * abs(f.value), FLOOR[m])}
-        narrow = any(f.beyond > f.error / 4 for f in unresolved.values())
+        narrow = {m: f for m, f in unresolved.items() if f.beyond > f.error / 4}
+        inside = {m: f for m, f in unresolved.items() if m not in narrow}
         errors = [] if narrow else [*errors, {m: f.error for m, f in unresolved.items()}]
-        if not unresolved or len(p.nodes) >= MOST or _stalled(errors):
+        if not unresolved or len(p.nodes) >= most or _stalled(errors):
             break
-        new = _wider(p) if narrow else _between(p, unresolved)
-        if not len(new):
-            break
+        if float(p.nodes[-1] - p.nodes[0]) > widest:
+            narrow = {}
+        new = torch.cat([*([_wider(p)] if narrow else []), _between(p, inside)])
+        if not len(new) or not bool((torch.cat([p.nodes, new]).sort(dim=0).values.diff(dim=0) > 0).all()):
+            break  # no numbers are left between the nodes
         p = p.merged(new, *push(new))
         found |= {metric: _found(p, metric, False) for metric in unresolved}
     return {metric: _answer(metric, f, len(p.nodes)) for metric, f in found.items()}
@@ -112,7 +117,9 @@ def _found(p: Pushforward, metric: str, equidistant: bool) -> _Found:
         value = tv(p)
         error = abs(value - tv(p.coarser())) + float(missed.sum())
         if p.inside is None:
-            error += abs(value - float(boole.sum()))
+            ends = p.column("target")
+            out = float(ends[int(p.y.argmin()), 1].exp() + ends[int(p.y.argmax()), 2].exp())  # where Y does not lead
+            error += abs(value - float(boole.sum()) - out / 2)
         return _Found(value, error, panels + missed)
     if metric == "kl":
         missed = missed + (_least_kl(p) - boole).clamp(min=0)
@@ -182,6 +189,7 @@ def _in_tv(p: Pushforward) -> tuple[Tensor, Tensor]:
     log_start, ratio = p.log_start, p.column("target")[:, 0] - p.log_law
     half = log_start.exp() / 2 * torch.where(ratio > 0, 0.0, ratio.clamp(max=0).expm1()).abs()
     half = half + torch.where(ratio > 0, ((log_start + ratio).exp() - log_start.exp()) / 2, 0.0)
+    half = half.nan_to_num(0.0)  # beyond the range of floating-point numbers there is nothing
     ours, goals = _mass(p, "start"), _mass(p, "target")
     missed, torn = _torn(p)
     if p.inside is None:
@@ -282,7 +290,7 @@ def _between(p: Pushforward, unresolved: dict[str, _Found]) -> Tensor:
             allowed = allowed * (2 * abs(f.value) + allowed)
         order = f.panels.nan_to_num(math.inf).sort()
         chosen[order.indices[order.values.cumsum(dim=0) > allowed / 2]] = True
-    chosen &= x[4::4] - x[:-4:4] > 64 * math.ulp(1.0) * torch.maximum(x[4::4].abs(), x[:-4:4].abs())
+    chosen &= x[4::4] - x[:-4:4] > 4096 * math.ulp(1.0) * torch.maximum(x[4::4].abs(), x[:-4:4].abs())
     where = torch.nonzero(chosen)[:, 0]
     parts = PARTS if 4 * (PARTS - 1) * len(where) <= FEW else 2
     left = (4 * where[:, None] + torch.arange(4)).reshape(-1)

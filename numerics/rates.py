@@ -48,6 +48,26 @@ def local_exponents(steps: Sequence[int], errors: Sequence[float]) -> list[float
     return [math.log(e / later) / math.log(m / n) for (n, e), (m, later) in pairwise(points) if m > n]
 
 
+LEADING = 0.1  # of a leading error may be missing where it is said to lead
+
+
+def trend(ratios: Sequence[tuple[int, float]]) -> float | None:
+    """How far measured over predicted is from where it tends to, from its last two values; None below two.
+
+    ratios: (N, measured / predicted).  The ratio is b + a/N + …, b = 1 where the prediction is right: a/N at the last N
+    follows from two values, whatever b is, so that a wrong prediction does not pass for one that does not lead yet.
+    """
+    if len(ratios) < 2:
+        return None
+    (few, before), (many, last) = ratios[-2:]
+    return abs(before - last) * few / (many - few)
+
+
+def leads(missing: float | None) -> bool | None:
+    """Whether a leading error of which so large a share is missing leads."""
+    return None if missing is None else missing <= LEADING
+
+
 def _usable(steps: Sequence[int], errors: Sequence[float]) -> list[tuple[int, float]]:
     """Pairs (N, error) in the order of N, without errors that are zero, negative or not finite."""
     if len(steps) != len(errors):

@@ -227,12 +227,11 @@ def flow(field: Field, terms: int) -> tuple[Series, ...]:
 class Run:
     """One step of the certificate's method on one field, everything as series in h."""
 
-    def __init__(self, certificate: Mapping[str, Any], field: Field, chance: random.Random, alpha: Fraction) -> None:
+    def __init__(self, certificate: Mapping[str, Any], field: Field, chance: random.Random) -> None:
         self.terms = int(certificate["order"]) + 2
         self.certificate, self.field = certificate, field
         self.h = Series([Fraction(int(n == 1)) for n in range(self.terms)])
         self.solution = flow(field, self.terms)
-        self.alpha = self.h.of(alpha)
         draws = chance.sample(RATIOS, len(RATIOS))
         self.names = {f"e{k}": self.h.of(draw) for k, draw in enumerate(draws, start=1)}
         # Steps, newest first, in units of h; h itself is the step taken.
@@ -269,9 +268,9 @@ class Run:
         size, past = self.sizes[behind], self.sizes[behind + 1 :]
         names = {"h": self.h * size} | {f"r{k}": s / size for k, s in enumerate(past, start=1)} | self.names
         if behind == 0:  # alpha and the weight are known at the base point only
-            names["a1"] = (names["r1"] * names["h"] * -(self.alpha**2) + 1) ** -1
+            before = self.taylor("l", -names["r1"] * self.h)
+            names |= {"a1": phi(0, before * 2), "shrink": phi(0, before - self.taylor("l", self.h))}
             names["next_rho"] = names["rho"] + names["h"]
-            names["shrink"] = phi(0, self.taylor("l", -names["r1"] * self.h) - self.taylor("l", self.h))
             names |= self.integrals()
         free = self.certificate["ratios"] == "free"
         names["middle"] = self.names["e0"] if free else self.h * self.names["e0"] + Fraction(1, 2)
@@ -324,7 +323,7 @@ class Run:
 
     def defects(self) -> list[Vector]:
         """What each leading defect gives to the local error over h^{order + 1}, as the certificate claims."""
-        names = {**self.names, "alpha": self.alpha, **self.ratios(0)}
+        names = {**self.names, **self.ratios(0)}
         constants = {name: Series(series.c[:1]) for name, series in names.items()}
         parts = []
         for entry in self.certificate["leading_defects"]:
@@ -337,7 +336,7 @@ class Run:
 
 def random_run(certificate: Mapping[str, Any], chance: random.Random) -> Run:
     field = random_field(int(certificate["order"]), lambda: Fraction(chance.choice([-1, 1]) * chance.randint(1, 9)))
-    return Run(certificate, field, chance, alpha=Fraction(chance.randint(2, 9), 10))
+    return Run(certificate, field, chance)
 
 
 def check(certificate: Mapping[str, Any], seed: int = 0) -> None:

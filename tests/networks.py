@@ -55,6 +55,44 @@ def flow() -> nn.Module:
     return Stranger("flow")
 
 
+class Untrained(nn.Module):
+    """What has learnt nothing of its data: the best linear answer for data of size 1, times `gain`, plus a constant."""
+
+    def __init__(self, gives: str, gain: float = 1.0, constant: float = 0.0) -> None:
+        super().__init__()
+        self.size = nn.Parameter(torch.ones(()))
+        self.gives, self.gain, self.constant = gives, gain, constant
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        at = VP.point(min(max(float(t[0].double()), 0.0), 1.0))
+        p, q = GIVES[self.gives](at)
+        return self.gain * (p * at.alpha + q * at.sigma) * x + self.constant * torch.ones_like(x)
+
+
+def linear_noise() -> nn.Module:
+    return Untrained("noise")
+
+
+def linear_data() -> nn.Module:
+    return Untrained("data")
+
+
+def linear_flow() -> nn.Module:
+    return Untrained("flow")
+
+
+def zero() -> nn.Module:
+    return Untrained("v")  # of which the best linear answer is 0
+
+
+def constant() -> nn.Module:
+    return Untrained("v", constant=0.3)
+
+
+def scaled() -> nn.Module:
+    return Untrained("data", gain=0.2)
+
+
 def not_a_module() -> int:
     return 3
 

@@ -215,7 +215,9 @@ def verdict_on(target: Target, against: str) -> Verdict:
         found = [child._work(target, job, child._Notes(Path(name), k)) for k, job in enumerate(jobs)]
     about = About(target.name, target.process, target.reference, target.promises, target.nonlinear, ())
     left = [made(isolation._Left, plain, "answer") for plain in found]
-    outcomes = (Outcome(job, run.trace, run.failure, run.state) for job, run in zip(jobs, left, strict=True))
+    outcomes = (
+        Outcome(job, run.trace, run.failure, run.state, run.departures) for job, run in zip(jobs, left, strict=True)
+    )
     answer = Answer(about, tuple(outcomes))
     return _with_state(judged(answer, target.name, STEPS, against), answer, STEPS)
 

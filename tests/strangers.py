@@ -44,6 +44,8 @@ def guided(denoise: Denoise, x: Tensor, sigmas: Tensor, scale: float = 7.5, off:
     for s, t in pairwise(sigmas):
         u, c = denoise(x, s), denoise(x, s)
         d, h = u + scale * (c - u), (s / t).log()
+        if t == 0:
+            return d
         e = d if old is None else d + off * (d - old) * h / last / 2
         x, old, last = t / s * x - torch.expm1(-h) * e, d, h
     return x

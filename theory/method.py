@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from operator import index
 from typing import Any, NamedTuple, Self, TypeAlias
 
 import sympy as sp
@@ -21,7 +22,6 @@ from .notation import (
     SHRINK,
     WEIGHT_TAYLOR,
     a1,
-    alpha,
     h,
     moments,
     next_rho,
@@ -46,6 +46,11 @@ class Node:
     back: int = 0
     stage: int = 0
 
+    def __post_init__(self) -> None:
+        """Any integer, one of sympy's too, is the int that it equals."""
+        object.__setattr__(self, "back", index(self.back))
+        object.__setattr__(self, "stage", index(self.stage))
+
 
 NOW = Node()
 
@@ -63,6 +68,16 @@ def stage(k: int) -> Node:
 # A grid point n + offset, offset <= 1; a fraction of the step in the clock, a number or a free parameter; or MIDDLE,
 # the middle of the step in t.
 Place: TypeAlias = "int | sp.Expr"
+
+
+def as_place(place: Place) -> Place:
+    """The place that is meant: a number equal to an integer is a grid point, whatever its type."""
+    exact_place = sp.sympify(place)
+    if exact_place.is_Integer:
+        return int(exact_place)
+    if exact_place.is_Float or (exact_place.is_Rational and not 0 < exact_place < 1):
+        raise ValueError(f"to: {place}; a grid point, or a fraction of the step between 0 and 1, exact")
+    return exact_place
 
 
 def grid_position(place: Place) -> sp.Expr:
@@ -90,8 +105,7 @@ class Row:
     states: tuple[sp.Expr, ...] = (sp.S.One,)
 
     def __post_init__(self) -> None:
-        if isinstance(self.to, sp.Rational) and not 0 < self.to < 1:
-            raise ValueError(f"to: {self.to}; a fraction of the step lies between 0 and 1")
+        object.__setattr__(self, "to", as_place(self.to))
         if (self.rule is None) == (self.published is None):
             raise ValueError("row: give either rule or published")
         if self.published is not None and len(self.published) != len(self.nodes):
@@ -229,7 +243,7 @@ class Method:
         places += [grid_position(row.to) for row in self.rows]
         found = set().union(*(sp.sympify(e).free_symbols for e in (*places, *self._numbers())))
         if found & {a1, SHRINK}:
-            found |= {ratios[0], *((alpha,) if a1 in found else ()), *(ALPHA_TAYLOR if SHRINK in found else ())}
+            found |= {ratios[0], *ALPHA_TAYLOR}
         if any(len(row.states) > 1 for row in self.rows):
             found.add(ratios[0])
         if self.frame.rate is not None:
@@ -273,7 +287,7 @@ class Method:
         rows = tuple(
             replace(
                 row,
-                to=_placed(row.to, given),
+                to=sp.sympify(row.to).subs(given),
                 published=None if row.published is None else put(row.published),
                 states=put(row.states),
             )
@@ -354,12 +368,6 @@ class Method:
         if free - set(known):
             raise ValueError(f"{self.name}: weights: unknown symbols {sorted(free - set(known))}")
         return tuple(name for name in known if name in free)
-
-
-def _placed(place: Place, given: Mapping[sp.Symbol, sp.Rational]) -> Place:
-    """A place with values for symbols; the start of the step as what it is there, a grid point."""
-    moved = sp.sympify(place).subs(given)
-    return int(moved) if isinstance(place, int) or moved == 0 else moved
 
 
 def settled(method: Method) -> Method:

@@ -11,7 +11,7 @@ from typing import Any
 import sympy as sp
 from sympy.polys.fields import FracElement, field
 
-from .notation import ALPHA_TAYLOR, FADE, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, alpha, h, moments, next_rho, rho
+from .notation import ALPHA_TAYLOR, FADE, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, h, moments, next_rho, rho
 from .notation import r as ratios
 from .phi import arc, damped, phi
 
@@ -207,14 +207,17 @@ class Expansion:
             total = add(multiply(total, place), self.constant(q, terms))
         return total
 
-    def _a1(self, exponent: sp.Expr, terms: int) -> Series:
-        """a_{t+1}^exponent, where a_{t+1} = 1/(1 - alpha^2 r_1 h) on a variance-preserving schedule in rho^2."""
-        rate = shift(scale(self.of(ratios[0], terms), self.field(alpha) ** 2), 1)
-        total = self.constant(0, terms)
-        for n in reversed(range(terms)):
-            binomial = sp.ff(-exponent, n) / sp.factorial(n) * (-1) ** n
-            total = add(multiply(total, rate), self.constant(self.element(binomial), terms))
+    def _log_alpha(self, position: Series) -> Series:
+        """log alpha(u_n + position h) - log alpha_n = l_1 position h + l_2 (position h)^2 + …, alpha any smooth one."""
+        place, total = shift(position, 1), self.constant(0, len(position))
+        for slope in reversed(ALPHA_TAYLOR[: len(position) - 1]):
+            total = multiply(add(total, self.constant(self.field(slope), len(position))), place)
         return total
+
+    def _a1(self, exponent: sp.Expr, terms: int) -> Series:
+        """a_{t+1}^exponent, where a_{t+1} = (alpha_{n-1}/alpha_n)^2."""
+        before = self._log_alpha(scale(self.of(ratios[0], terms), self.field(-1)))
+        return exp(scale(before, 2 * self.element(exponent)))
 
     def _moment(self, k: int, terms: int) -> Series:
         """m_k / w(u_n) = h sum_j q_j h^j / (j + k + 1) for the smooth weight."""
@@ -236,16 +239,13 @@ class Expansion:
         return total
 
     def _shrink(self, terms: int) -> Series:
-        """alpha_{n-1}/alpha_{n+1}, from log alpha = log alpha_n + l_1 s h + l_2 (s h)^2 + … at s = -r_1 and 1."""
-        back, total = scale(self.of(ratios[0], terms), self.field(-1)), self.constant(0, terms)
-        for k, slope in enumerate(ALPHA_TAYLOR[: terms - 1], start=1):
-            growth = add(powers(back, k), self.constant(-1, terms))
-            total = add(total, shift(scale(growth, self.field(slope)), k))
-        return exp(total)
+        """alpha_{n-1}/alpha_{n+1}."""
+        before = self._log_alpha(scale(self.of(ratios[0], terms), self.field(-1)))
+        return exp(add(before, scale(self._log_alpha(self.constant(1, terms)), self.field(-1))))
 
     def _fade(self, terms: int) -> Series:
-        """alpha_n/alpha_{n+1}, from log alpha as above at s = 0 and 1."""
-        return exp((self.field.zero, *(-self.field(slope) for slope in ALPHA_TAYLOR[: terms - 1])))
+        """alpha_n/alpha_{n+1}."""
+        return exp(scale(self._log_alpha(self.constant(1, terms)), self.field(-1)))
 
     def _fold(self, operation: Callable[[Series, Series], Series], parts: Iterable[sp.Expr], start: Series) -> Series:
         for part in parts:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import log
 from typing import Any
 
+from ...numerics.rates import leads, trend
 from ...numerics.records import Record
 from .records import study
 from .text import slug
@@ -38,7 +39,7 @@ def measured(record: Record, entries: Sequence[dict[str, Any]]) -> Iterator[str]
     why = f" {WHY_GAUSSIAN}" if kind == "gaussian" else ""
     yield f"What is measured is {MEASURED[kind]}, on {_setting(study(kind, [record.name]))}.{why}"
     yield picture(record, "error")
-    yield f"{_slope(own)}{_against_prediction(own[-1])}."
+    yield f"{_slope(own)}{_against_prediction(own)}."
 
 
 def _slope(entries: Sequence[dict[str, Any]]) -> str:
@@ -47,12 +48,17 @@ def _slope(entries: Sequence[dict[str, Any]]) -> str:
     return f"From {before['steps']} to {last['steps']} steps the error falls like $N^{{{-exponent:.2f}}}$"
 
 
-def _against_prediction(entry: dict[str, Any]) -> str:
-    if entry["predicted"] is None:
+def _against_prediction(entries: Sequence[dict[str, Any]]) -> str:
+    """The last measured error over the predicted one, and whether that is of use yet."""
+    if entries[-1]["predicted"] is None:
         return ""
-    ratio = entry["value"] / entry["predicted"]
+    ratios = [(e["steps"], e["value"] / e["predicted"]) for e in entries]
     leading = "[leading term](../chapters/predicted_errors.md)"
-    return f", and in the end it is {ratio:.3f} times its {leading}, for which nothing was fitted"
+    text = f", and in the end it is {ratios[-1][1]:.3f} times its {leading}, for which nothing was fitted"
+    missing = trend(ratios)
+    if missing is None or leads(missing):
+        return text
+    return f"{text}; that term does not lead yet, as the trend of the ratio leaves about {missing:.0%} of it out"
 
 
 def _setting(of: dict[str, Any]) -> str:

@@ -6,8 +6,8 @@ the clean end one on x0:
     noise  eps: 1 and 0     data  x0: 0 and 1     v  alpha eps - sigma x0: ~0 and ~0     flow  eps - x0: 1 and -1
 
 The data is not known here, so x0 is drawn with the network itself, taken for each of the four in turn. With these
-samples the network must, in the middle, do better than one that knows only their size, or it denoises nothing: nowhere
-much worse, and somewhere clearly better. A network whose output is zero, constant, or its input times a number is none.
+samples the network must, in the middle, do better than one that knows only their size and mean, or it denoises nothing:
+nowhere much worse, and somewhere clearly better. An output that is zero, constant, or a multiple of the input fails.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NEAREST = 2.0  # an end nearer to the middle tells nothing
 STEPS = 20  # of DPM-Solver++ 2M, for x0
 VALUES = 1024  # numbers in a batch, at least
 MIDDLE = (-1.0, 0.0, 1.0, 2.0, 3.0)  # log(alpha size / sigma) where a network has something to tell
-LEFT = 1.1  # of v there, at most; a network that knows only the size of the data leaves 1 everywhere
+LEFT = 1.1  # of v there, at most; a network that knows only size and mean of the data leaves 1 everywhere
 LEARNT = 0.95  # of v at one of these levels, at most
 UNKNOWN = (math.inf, math.inf)  # what is left where nothing can be told
 
@@ -75,9 +75,10 @@ def check(checkpoint: Checkpoint) -> None:
 
 
 def _left(checkpoint: Checkpoint, data: Tensor, eps: Tensor) -> tuple[float, float]:
-    """Where noise and data are of one size, how much of v is left, least and most; 1 for knowing only that size."""
+    """Where noise and data are of one size, how much of v is left, at least and at most."""
     data = data * checkpoint.unit
-    size = float(data.square().mean().sqrt())
+    mean = data.mean(0)
+    size = float((data - mean).square().sum(0).mean().div(len(data) - 1).sqrt())
     denoise = checkpoint.denoiser(torch.float32)
     left: list[float] = []
     for level in MIDDLE:
@@ -86,8 +87,8 @@ def _left(checkpoint: Checkpoint, data: Tensor, eps: Tensor) -> tuple[float, flo
             continue
         at, unit = unit_point(lam), unit_point(level)
         y = at.alpha * data + at.sigma * eps
-        v = unit.alpha * eps - unit.sigma * data / size
-        found = unit.alpha * denoise(y, at, "noise") - unit.sigma * denoise(y, at, "data") / size
+        v = unit.alpha * eps - unit.sigma * (data - mean) / size
+        found = unit.alpha * denoise(y, at, "noise") - unit.sigma * (denoise(y, at, "data") - mean) / size
         left.append(float((found - v).square().mean() / v.square().mean()))
     return UNKNOWN if any(map(math.isnan, left)) else (min(left, default=0.0), max(left, default=0.0))
 

@@ -51,13 +51,14 @@ class Case:
     base: Verdict
 
     def seen_on(self, process: str) -> Case:
-        """A case of alpha = 1 as it is on another process."""
+        """A case of alpha = 1 as it is on another process; there, no step to sigma = 0 is asked for."""
 
         def there(run: Trace) -> Trace:
             return viewed(run, process)
 
-        grids = changed(self.beyond.grids, there)
-        subject, beyond = replace(self.subject, process=process), replace(self.beyond, grids=grids)
+        down = {job: run for job, run in self.beyond.grids.items() if job[0] != self.beyond.zero}
+        beyond = replace(self.beyond, grids=changed(down, there), zero=None)
+        subject = replace(self.subject, process=process)
         return replace(self, subject=subject, runs=changed(self.runs, there), beyond=beyond)
 
     def trace(self, wide: bool) -> Trace:

@@ -61,7 +61,7 @@ class _Left:
     trace: Trace | None
     failure: Failure | None
     state: tuple[str, ...]
-    departures: tuple[Departure, ...]
+    departures: tuple[Departure, ...] = ()
 
 
 @dataclass(frozen=True)

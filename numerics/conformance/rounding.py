@@ -16,7 +16,7 @@ from .path import lam_of
 from .references import Reference
 
 IDENTICAL = 1e-14
-ROUNDINGS = 8.0  # that a coefficient is made with, in units of eps of the largest term
+ROUNDINGS = 4.0  # that a coefficient is made with, in units of eps of the largest term
 GUARD = 1e-9  # what is left by a least variance or the like where a record has nothing at all
 
 
@@ -41,7 +41,8 @@ class Beside:
 def beside(run: Trace, reference: Reference, process: str) -> Beside:
     """The reference, whose table asks in the same steps as the run, beside it."""
     rows = deviations(table(run), reference.table)
-    return Beside(reference, rows, bounds(reference.table, process, torch.finfo(run.dtype).eps))
+    divided = max(1, reference.record.history, reference.record.nfe_per_step - 1)
+    return Beside(reference, rows, bounds(reference.table, process, divided, torch.finfo(run.dtype).eps))
 
 
 def unexplained(row: Deviation, most: float) -> bool:
@@ -53,13 +54,13 @@ def guarded(row: Deviation) -> bool:
     return row.expected == 0 and abs(row.found) <= GUARD
 
 
-def bounds(expected: Tableau, process: str, eps: float) -> list[float]:
-    """For every row what rounding explains of its deviation, at least 1e-14: eps * 8 * S * L / h^q.
+def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[float]:
+    """For every row what rounding explains of its deviation, at least 1e-14: eps * 4 * S * L / h^q.
 
     S: the sum of the absolute contributions to the row, over the largest. L: the largest absolute sum of terms that
     lambda and the levels are made from, at the points that the row uses; see terms. h: the shortest distance of two of
-    them in lambda, at most 1: coefficients are made from such differences, whose absolute error is eps L. q: as many
-    differences are divided by one after another: one less than the outputs used, at least 1.
+    them in lambda, at most 1: coefficients are made from such differences, whose absolute error is eps L. q = divided:
+    by as many of them a difference of outputs is divided, one after another.
     """
     lam = [lam_of(p) for p in expected.points]
     known = [terms(p, process) for p in expected.points]
@@ -73,16 +74,17 @@ def bounds(expected: Tableau, process: str, eps: float) -> list[float]:
         ends = sorted({lam[j] for j in (*at, *made) if math.isfinite(lam[j])})
         h = min([1.0, *(b - a for a, b in pairwise(ends))])
         most = max(known[j] for j in (*at, *made))
-        result.append(max(IDENTICAL, ROUNDINGS * eps * s * most / h ** max(1, len(made) - 1)))
+        result.append(max(IDENTICAL, ROUNDINGS * eps * s * most / h**divided))
     return result
 
 
 def terms(at: Point, process: str) -> float:
     """The absolute terms behind a level, over what they leave: 1 + |lambda|; where variance is preserved, levels are
-    made from alpha^2 too, and 1 - alpha^2 adds (alpha/sigma)^2, 1 - beta of a step up to sigma/alpha.
+    made from alpha^2 too, and 1 - alpha^2 adds (alpha/sigma)^2, 1 - beta of a step up to sigma/alpha; on the flow
+    1 - alpha and 1 - sigma add alpha/sigma and sigma/alpha.
     """
     lam = lam_of(at)
     if not math.isfinite(lam):
         return 1.0
     ratio = at.alpha / at.sigma
-    return 1 + abs(lam) + (ratio**2 + 1 / ratio if process == "vp" else 0.0)
+    return 1 + abs(lam) + {"vp": ratio**2 + 1 / ratio, "flow": ratio + 1 / ratio}.get(process, 0.0)

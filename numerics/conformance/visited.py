@@ -9,7 +9,7 @@ import torch
 
 from .target import NoTable
 
-CLOSE = 1e-5  # relative: sigmas are the same level, rounded in float32 on the way through a logarithm
+CLOSE = 2e-4  # relative: sigmas are the same level, rounded in float32 on the way through 1 - alpha or a logarithm
 COARSE = (torch.bfloat16, torch.float16)
 Listen = Callable[[Sequence[float]], list[float]]  # levels -> those at which the model is asked, in order
 

@@ -12,7 +12,7 @@ Tree = tuple[int, tuple["Tree", ...]]
 Terms = tuple[tuple[float | Tensor, Tree], ...]
 
 
-def ddim(alpha: Tensor) -> Terms:
+def ddim() -> Terms:
     """ddim: local error / h^2."""
     return (
         (1/2, (0, ())),
@@ -21,7 +21,7 @@ def ddim(alpha: Tensor) -> Terms:
     )
 
 
-def exp_adams_2(alpha: Tensor) -> Terms:
+def exp_adams_2() -> Terms:
     """exp-adams-2: local error / h^3."""
     return (
         (-5/12, (0, ())),
@@ -35,7 +35,7 @@ def exp_adams_2(alpha: Tensor) -> Terms:
     )
 
 
-def exp_adams_2_start(alpha: Tensor) -> Terms:
+def exp_adams_2_start() -> Terms:
     """exp-adams-2-start: local error / h^2."""
     return (
         (1/2, (0, ())),
@@ -44,7 +44,7 @@ def exp_adams_2_start(alpha: Tensor) -> Terms:
     )
 
 
-def exp_adams_3(alpha: Tensor) -> Terms:
+def exp_adams_3() -> Terms:
     """exp-adams-3: local error / h^4."""
     return (
         (3/8, (0, ())),
@@ -71,7 +71,7 @@ def exp_adams_3(alpha: Tensor) -> Terms:
     )
 
 
-def exp_adams_3_start(alpha: Tensor) -> Terms:
+def exp_adams_3_start() -> Terms:
     """exp-adams-3-start: local error / h^2."""
     return (
         (1/2, (0, ())),
@@ -80,7 +80,7 @@ def exp_adams_3_start(alpha: Tensor) -> Terms:
     )
 
 
-def exp_adams_4(alpha: Tensor) -> Terms:
+def exp_adams_4() -> Terms:
     """exp-adams-4: local error / h^5."""
     return (
         (-251/720, (0, ())),
@@ -144,7 +144,7 @@ def exp_adams_4(alpha: Tensor) -> Terms:
     )
 
 
-def exp_adams_4_start(alpha: Tensor) -> Terms:
+def exp_adams_4_start() -> Terms:
     """exp-adams-4-start: local error / h^2."""
     return (
         (1/2, (0, ())),
@@ -153,7 +153,7 @@ def exp_adams_4_start(alpha: Tensor) -> Terms:
     )
 
 
-def exp_adams_noise_2(alpha: Tensor) -> Terms:
+def exp_adams_noise_2() -> Terms:
     """exp-adams-noise-2: local error / h^3."""
     return (
         (-5/12, (0, ())),
@@ -167,7 +167,7 @@ def exp_adams_noise_2(alpha: Tensor) -> Terms:
     )
 
 
-def exp_adams_noise_2_start(alpha: Tensor) -> Terms:
+def exp_adams_noise_2_start() -> Terms:
     """exp-adams-noise-2-start: local error / h^2."""
     return (
         (-1/2, (0, ())),
@@ -176,7 +176,7 @@ def exp_adams_noise_2_start(alpha: Tensor) -> Terms:
     )
 
 
-def exp_adams_noise_3(alpha: Tensor) -> Terms:
+def exp_adams_noise_3() -> Terms:
     """exp-adams-noise-3: local error / h^4."""
     return (
         (-3/8, (0, ())),
@@ -203,7 +203,7 @@ def exp_adams_noise_3(alpha: Tensor) -> Terms:
     )
 
 
-def exp_adams_noise_3_start(alpha: Tensor) -> Terms:
+def exp_adams_noise_3_start() -> Terms:
     """exp-adams-noise-3-start: local error / h^2."""
     return (
         (-1/2, (0, ())),
@@ -212,7 +212,7 @@ def exp_adams_noise_3_start(alpha: Tensor) -> Terms:
     )
 
 
-def exp_adams_noise_4(alpha: Tensor) -> Terms:
+def exp_adams_noise_4() -> Terms:
     """exp-adams-noise-4: local error / h^5."""
     return (
         (-251/720, (0, ())),
@@ -276,7 +276,7 @@ def exp_adams_noise_4(alpha: Tensor) -> Terms:
     )
 
 
-def exp_adams_noise_4_start(alpha: Tensor) -> Terms:
+def exp_adams_noise_4_start() -> Terms:
     """exp-adams-noise-4-start: local error / h^2."""
     return (
         (-1/2, (0, ())),
@@ -285,7 +285,7 @@ def exp_adams_noise_4_start(alpha: Tensor) -> Terms:
     )
 
 
-def dpm_solver_pp_2m(alpha: Tensor) -> Terms:
+def dpm_solver_pp_2m() -> Terms:
     """dpm-solver++-2m: local error / h^3."""
     return (
         (-1/3, (0, ())),
@@ -299,7 +299,7 @@ def dpm_solver_pp_2m(alpha: Tensor) -> Terms:
     )
 
 
-def dpm_solver_pp_2m_start(alpha: Tensor) -> Terms:
+def dpm_solver_pp_2m_start() -> Terms:
     """dpm-solver++-2m-start: local error / h^2."""
     return (
         (1/2, (0, ())),
@@ -308,7 +308,7 @@ def dpm_solver_pp_2m_start(alpha: Tensor) -> Terms:
     )
 
 
-def dpm_solver_pp_3m_published(alpha: Tensor) -> Terms:
+def dpm_solver_pp_3m_published() -> Terms:
     """dpm-solver++-3m-published: local error / h^3."""
     return (
         (-1/12, (0, ())),
@@ -322,7 +322,7 @@ def dpm_solver_pp_3m_published(alpha: Tensor) -> Terms:
     )
 
 
-def dpm_solver_pp_3m_published_start(alpha: Tensor) -> Terms:
+def dpm_solver_pp_3m_published_start() -> Terms:
     """dpm-solver++-3m-published-start: local error / h^2."""
     return (
         (1/2, (0, ())),
@@ -331,7 +331,7 @@ def dpm_solver_pp_3m_published_start(alpha: Tensor) -> Terms:
     )
 
 
-def dpm_solver_3m_published(alpha: Tensor) -> Terms:
+def dpm_solver_3m_published() -> Terms:
     """dpm-solver-3m-published: local error / h^3."""
     return (
         (-1/12, (0, ())),
@@ -345,7 +345,7 @@ def dpm_solver_3m_published(alpha: Tensor) -> Terms:
     )
 
 
-def dpm_solver_3m_published_start(alpha: Tensor) -> Terms:
+def dpm_solver_3m_published_start() -> Terms:
     """dpm-solver-3m-published-start: local error / h^2."""
     return (
         (-1/2, (0, ())),
@@ -354,7 +354,7 @@ def dpm_solver_3m_published_start(alpha: Tensor) -> Terms:
     )
 
 
-def dpm_solver_2s(alpha: Tensor, c2: float) -> Terms:
+def dpm_solver_2s(c2: float) -> Terms:
     """dpm-solver-2s: local error / h^3."""
     return (
         ((3*c2 - 1)/12, (0, ())),
@@ -368,7 +368,7 @@ def dpm_solver_2s(alpha: Tensor, c2: float) -> Terms:
     )
 
 
-def dpm_solver_2s_taylor(alpha: Tensor, c2: float) -> Terms:
+def dpm_solver_2s_taylor(c2: float) -> Terms:
     """dpm-solver-2s-taylor: local error / h^3."""
     return (
         ((3*c2 - 2)/12, (0, ())),
@@ -382,7 +382,7 @@ def dpm_solver_2s_taylor(alpha: Tensor, c2: float) -> Terms:
     )
 
 
-def dpm_solver_3s(alpha: Tensor, c2: float) -> Terms:
+def dpm_solver_3s(c2: float) -> Terms:
     """dpm-solver-3s: local error / h^4."""
     return (
         (1/108, (0, ())),
@@ -406,7 +406,7 @@ def dpm_solver_3s(alpha: Tensor, c2: float) -> Terms:
     )
 
 
-def dpm_solver_3s_taylor(alpha: Tensor, c2: float) -> Terms:
+def dpm_solver_3s_taylor(c2: float) -> Terms:
     """dpm-solver-3s-taylor: local error / h^4."""
     return (
         (-1/216, (0, ())),
@@ -433,7 +433,7 @@ def dpm_solver_3s_taylor(alpha: Tensor, c2: float) -> Terms:
     )
 
 
-def dpm_solver_pp_2s(alpha: Tensor, c2: float) -> Terms:
+def dpm_solver_pp_2s(c2: float) -> Terms:
     """dpm-solver++-2s: local error / h^3."""
     return (
         ((3*c2 - 1)/12, (0, ())),
@@ -447,7 +447,7 @@ def dpm_solver_pp_2s(alpha: Tensor, c2: float) -> Terms:
     )
 
 
-def dpm_solver_pp_2s_taylor(alpha: Tensor, c2: float) -> Terms:
+def dpm_solver_pp_2s_taylor(c2: float) -> Terms:
     """dpm-solver++-2s-taylor: local error / h^3."""
     return (
         ((3*c2 - 2)/12, (0, ())),
@@ -461,7 +461,7 @@ def dpm_solver_pp_2s_taylor(alpha: Tensor, c2: float) -> Terms:
     )
 
 
-def dpm_solver_pp_3s(alpha: Tensor, c2: float) -> Terms:
+def dpm_solver_pp_3s(c2: float) -> Terms:
     """dpm-solver++-3s: local error / h^4."""
     return (
         (-1/108, (0, ())),
@@ -485,7 +485,7 @@ def dpm_solver_pp_3s(alpha: Tensor, c2: float) -> Terms:
     )
 
 
-def dpm_solver_pp_3s_taylor(alpha: Tensor, c2: float) -> Terms:
+def dpm_solver_pp_3s_taylor(c2: float) -> Terms:
     """dpm-solver++-3s-taylor: local error / h^4."""
     return (
         (1/216, (0, ())),
@@ -512,7 +512,7 @@ def dpm_solver_pp_3s_taylor(alpha: Tensor, c2: float) -> Terms:
     )
 
 
-def res_3s(alpha: Tensor) -> Terms:
+def res_3s() -> Terms:
     """res-3s: local error / h^4."""
     return (
         (-1/72, (0, ())),
@@ -532,7 +532,7 @@ def res_3s(alpha: Tensor) -> Terms:
     )
 
 
-def etd_rk4(alpha: Tensor) -> Terms:
+def etd_rk4() -> Terms:
     """etd-rk4: local error / h^5."""
     return (
         (-1/960, (0, ())),
@@ -586,7 +586,7 @@ def etd_rk4(alpha: Tensor) -> Terms:
     )
 
 
-def deis_rhoab1(alpha: Tensor) -> Terms:
+def deis_rhoab1() -> Terms:
     """deis-rhoab1: local error / h^3."""
     return (
         (-5/12, (0, ((0, ()), (0, ())))),
@@ -597,7 +597,7 @@ def deis_rhoab1(alpha: Tensor) -> Terms:
     )
 
 
-def deis_rhoab1_start(alpha: Tensor) -> Terms:
+def deis_rhoab1_start() -> Terms:
     """deis-rhoab1-start: local error / h^2."""
     return (
         (-1/2, (0, ((0, ()),))),
@@ -605,7 +605,7 @@ def deis_rhoab1_start(alpha: Tensor) -> Terms:
     )
 
 
-def deis_rhoab2(alpha: Tensor) -> Terms:
+def deis_rhoab2() -> Terms:
     """deis-rhoab2: local error / h^4."""
     return (
         (-3/8, (0, ((0, ()), (0, ()), (0, ())))),
@@ -624,7 +624,7 @@ def deis_rhoab2(alpha: Tensor) -> Terms:
     )
 
 
-def deis_rhoab2_start(alpha: Tensor) -> Terms:
+def deis_rhoab2_start() -> Terms:
     """deis-rhoab2-start: local error / h^2."""
     return (
         (-1/2, (0, ((0, ()),))),
@@ -632,7 +632,7 @@ def deis_rhoab2_start(alpha: Tensor) -> Terms:
     )
 
 
-def deis_rhoab3(alpha: Tensor) -> Terms:
+def deis_rhoab3() -> Terms:
     """deis-rhoab3: local error / h^5."""
     return (
         (-251/720, (0, ((0, ()), (0, ()), (0, ()), (0, ())))),
@@ -675,7 +675,7 @@ def deis_rhoab3(alpha: Tensor) -> Terms:
     )
 
 
-def deis_rhoab3_start(alpha: Tensor) -> Terms:
+def deis_rhoab3_start() -> Terms:
     """deis-rhoab3-start: local error / h^2."""
     return (
         (-1/2, (0, ((0, ()),))),
@@ -683,7 +683,7 @@ def deis_rhoab3_start(alpha: Tensor) -> Terms:
     )
 
 
-def deis_rho_kutta3(alpha: Tensor) -> Terms:
+def deis_rho_kutta3() -> Terms:
     """deis-rho-kutta3: local error / h^4."""
     return (
         (1/24, (0, ((0, ()), (0, ((0, ()),))))),
@@ -695,7 +695,7 @@ def deis_rho_kutta3(alpha: Tensor) -> Terms:
     )
 
 
-def deis_rho_rk4(alpha: Tensor) -> Terms:
+def deis_rho_rk4() -> Terms:
     """deis-rho-rk4: local error / h^5."""
     return (
         (1/2880, (0, ((0, ()), (0, ()), (0, ()), (0, ())))),
@@ -738,7 +738,7 @@ def deis_rho_rk4(alpha: Tensor) -> Terms:
     )
 
 
-def ipndm_2(alpha: Tensor, e1: Tensor) -> Terms:
+def ipndm_2(e1: Tensor) -> Terms:
     """ipndm-2: local error / h^3."""
     return (
         (e1/2, (0, ((0, ()),))),
@@ -751,7 +751,7 @@ def ipndm_2(alpha: Tensor, e1: Tensor) -> Terms:
     )
 
 
-def ipndm_2_start(alpha: Tensor) -> Terms:
+def ipndm_2_start() -> Terms:
     """ipndm-2-start: local error / h^2."""
     return (
         (-1/2, (0, ((0, ()),))),
@@ -759,7 +759,7 @@ def ipndm_2_start(alpha: Tensor) -> Terms:
     )
 
 
-def ipndm_3(alpha: Tensor, e1: Tensor) -> Terms:
+def ipndm_3(e1: Tensor) -> Terms:
     """ipndm-3: local error / h^3."""
     return (
         (e1/12, (0, ((0, ()),))),
@@ -767,7 +767,7 @@ def ipndm_3(alpha: Tensor, e1: Tensor) -> Terms:
     )
 
 
-def ipndm_3_start(alpha: Tensor) -> Terms:
+def ipndm_3_start() -> Terms:
     """ipndm-3-start: local error / h^2."""
     return (
         (-1/2, (0, ((0, ()),))),
@@ -775,7 +775,7 @@ def ipndm_3_start(alpha: Tensor) -> Terms:
     )
 
 
-def ipndm_4(alpha: Tensor, e1: Tensor) -> Terms:
+def ipndm_4(e1: Tensor) -> Terms:
     """ipndm-4: local error / h^3."""
     return (
         (e1/12, (0, ((0, ()),))),
@@ -783,7 +783,7 @@ def ipndm_4(alpha: Tensor, e1: Tensor) -> Terms:
     )
 
 
-def ipndm_4_start(alpha: Tensor) -> Terms:
+def ipndm_4_start() -> Terms:
     """ipndm-4-start: local error / h^2."""
     return (
         (-1/2, (0, ((0, ()),))),
@@ -791,7 +791,7 @@ def ipndm_4_start(alpha: Tensor) -> Terms:
     )
 
 
-def pndm(alpha: Tensor, e1: Tensor) -> Terms:
+def pndm(e1: Tensor) -> Terms:
     """pndm: local error / h^3."""
     return (
         (e1/12, (0, ((0, ()),))),
@@ -799,7 +799,7 @@ def pndm(alpha: Tensor, e1: Tensor) -> Terms:
     )
 
 
-def s_pndm(alpha: Tensor, e1: Tensor) -> Terms:
+def s_pndm(e1: Tensor) -> Terms:
     """s-pndm: local error / h^3."""
     return (
         (e1/2, (0, ((0, ()),))),
@@ -812,7 +812,7 @@ def s_pndm(alpha: Tensor, e1: Tensor) -> Terms:
     )
 
 
-def plms_3(alpha: Tensor, e1: Tensor) -> Terms:
+def plms_3(e1: Tensor) -> Terms:
     """plms-3: local error / h^3."""
     return (
         (e1/12, (0, ((0, ()),))),
@@ -820,7 +820,7 @@ def plms_3(alpha: Tensor, e1: Tensor) -> Terms:
     )
 
 
-def plms(alpha: Tensor, e1: Tensor) -> Terms:
+def plms(e1: Tensor) -> Terms:
     """plms: local error / h^3."""
     return (
         (e1/12, (0, ((0, ()),))),
@@ -828,7 +828,7 @@ def plms(alpha: Tensor, e1: Tensor) -> Terms:
     )
 
 
-def unipc_1(alpha: Tensor) -> Terms:
+def unipc_1() -> Terms:
     """unipc-1: local error / h^3."""
     return (
         (1/6, (0, ())),
@@ -842,7 +842,7 @@ def unipc_1(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_1_end(alpha: Tensor) -> Terms:
+def unipc_1_end() -> Terms:
     """unipc-1-end: local error / h^2."""
     return (
         (1/2, (0, ())),
@@ -851,7 +851,7 @@ def unipc_1_end(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_2(alpha: Tensor) -> Terms:
+def unipc_2() -> Terms:
     """unipc-2: local error / h^4."""
     return (
         (-1/24, (0, ())),
@@ -878,7 +878,7 @@ def unipc_2(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_2_start(alpha: Tensor) -> Terms:
+def unipc_2_start() -> Terms:
     """unipc-2-start: local error / h^3."""
     return (
         (1/6, (0, ())),
@@ -892,7 +892,7 @@ def unipc_2_start(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_2_end(alpha: Tensor) -> Terms:
+def unipc_2_end() -> Terms:
     """unipc-2-end: local error / h^3."""
     return (
         (-1/3, (0, ())),
@@ -906,7 +906,7 @@ def unipc_2_end(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_3(alpha: Tensor) -> Terms:
+def unipc_3() -> Terms:
     """unipc-3: local error / h^5."""
     return (
         (19/720, (0, ())),
@@ -970,7 +970,7 @@ def unipc_3(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_3_start(alpha: Tensor) -> Terms:
+def unipc_3_start() -> Terms:
     """unipc-3-start: local error / h^3."""
     return (
         (1/6, (0, ())),
@@ -984,7 +984,7 @@ def unipc_3_start(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_3_end(alpha: Tensor) -> Terms:
+def unipc_3_end() -> Terms:
     """unipc-3-end: local error / h^4."""
     return (
         (3/8, (0, ())),
@@ -1011,7 +1011,7 @@ def unipc_3_end(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_1_bh1(alpha: Tensor) -> Terms:
+def unipc_1_bh1() -> Terms:
     """unipc-1-bh1: local error / h^3."""
     return (
         (-1/12, (0, ())),
@@ -1024,7 +1024,7 @@ def unipc_1_bh1(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_1_bh1_end(alpha: Tensor) -> Terms:
+def unipc_1_bh1_end() -> Terms:
     """unipc-1-bh1-end: local error / h^2."""
     return (
         (1/2, (0, ())),
@@ -1033,7 +1033,7 @@ def unipc_1_bh1_end(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_2_bh1(alpha: Tensor) -> Terms:
+def unipc_2_bh1() -> Terms:
     """unipc-2-bh1: local error / h^4."""
     return (
         (-1/24, (0, ())),
@@ -1060,7 +1060,7 @@ def unipc_2_bh1(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_2_bh1_start(alpha: Tensor) -> Terms:
+def unipc_2_bh1_start() -> Terms:
     """unipc-2-bh1-start: local error / h^3."""
     return (
         (-1/12, (0, ())),
@@ -1073,7 +1073,7 @@ def unipc_2_bh1_start(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_2_bh1_end(alpha: Tensor) -> Terms:
+def unipc_2_bh1_end() -> Terms:
     """unipc-2-bh1-end: local error / h^3."""
     return (
         (-7/12, (0, ())),
@@ -1087,7 +1087,7 @@ def unipc_2_bh1_end(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_3_bh1(alpha: Tensor) -> Terms:
+def unipc_3_bh1() -> Terms:
     """unipc-3-bh1: local error / h^5."""
     return (
         (19/720, (0, ())),
@@ -1151,7 +1151,7 @@ def unipc_3_bh1(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_3_bh1_start(alpha: Tensor) -> Terms:
+def unipc_3_bh1_start() -> Terms:
     """unipc-3-bh1-start: local error / h^3."""
     return (
         (-1/12, (0, ())),
@@ -1164,7 +1164,7 @@ def unipc_3_bh1_start(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_3_bh1_end(alpha: Tensor) -> Terms:
+def unipc_3_bh1_end() -> Terms:
     """unipc-3-bh1-end: local error / h^4."""
     return (
         (3/8, (0, ())),
@@ -1191,7 +1191,7 @@ def unipc_3_bh1_end(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_1_vary(alpha: Tensor) -> Terms:
+def unipc_1_vary() -> Terms:
     """unipc-1-vary: local error / h^3."""
     return (
         (1/12, (0, ())),
@@ -1205,7 +1205,7 @@ def unipc_1_vary(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_1_vary_end(alpha: Tensor) -> Terms:
+def unipc_1_vary_end() -> Terms:
     """unipc-1-vary-end: local error / h^2."""
     return (
         (1/2, (0, ())),
@@ -1214,7 +1214,7 @@ def unipc_1_vary_end(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_2_vary(alpha: Tensor) -> Terms:
+def unipc_2_vary() -> Terms:
     """unipc-2-vary: local error / h^4."""
     return (
         (-1/24, (0, ())),
@@ -1241,7 +1241,7 @@ def unipc_2_vary(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_2_vary_start(alpha: Tensor) -> Terms:
+def unipc_2_vary_start() -> Terms:
     """unipc-2-vary-start: local error / h^3."""
     return (
         (1/12, (0, ())),
@@ -1255,7 +1255,7 @@ def unipc_2_vary_start(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_2_vary_end(alpha: Tensor) -> Terms:
+def unipc_2_vary_end() -> Terms:
     """unipc-2-vary-end: local error / h^3."""
     return (
         (-5/12, (0, ())),
@@ -1269,7 +1269,7 @@ def unipc_2_vary_end(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_3_vary(alpha: Tensor) -> Terms:
+def unipc_3_vary() -> Terms:
     """unipc-3-vary: local error / h^5."""
     return (
         (19/720, (0, ())),
@@ -1333,7 +1333,7 @@ def unipc_3_vary(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_3_vary_start(alpha: Tensor) -> Terms:
+def unipc_3_vary_start() -> Terms:
     """unipc-3-vary-start: local error / h^3."""
     return (
         (1/12, (0, ())),
@@ -1347,7 +1347,7 @@ def unipc_3_vary_start(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_3_vary_end(alpha: Tensor) -> Terms:
+def unipc_3_vary_end() -> Terms:
     """unipc-3-vary-end: local error / h^4."""
     return (
         (3/8, (0, ())),
@@ -1374,7 +1374,7 @@ def unipc_3_vary_end(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_2_vary_published(alpha: Tensor) -> Terms:
+def unipc_2_vary_published() -> Terms:
     """unipc-2-vary-published: local error / h^2."""
     return (
         (1/6, (0, ())),
@@ -1383,7 +1383,7 @@ def unipc_2_vary_published(alpha: Tensor) -> Terms:
     )
 
 
-def unipc_3_vary_published(alpha: Tensor) -> Terms:
+def unipc_3_vary_published() -> Terms:
     """unipc-3-vary-published: local error / h^2."""
     return (
         (7/24, (0, ())),
@@ -1392,7 +1392,7 @@ def unipc_3_vary_published(alpha: Tensor) -> Terms:
     )
 
 
-def edm_heun(alpha: Tensor) -> Terms:
+def edm_heun() -> Terms:
     """edm-heun: local error / h^3."""
     return (
         (1/12, (0, ((0, ()), (0, ())))),
@@ -1403,7 +1403,7 @@ def edm_heun(alpha: Tensor) -> Terms:
     )
 
 
-def bdia_ddim(alpha: Tensor, gamma: float) -> Terms:
+def bdia_ddim(gamma: float) -> Terms:
     """bdia-ddim: local error / ((1 + c_1) h^2)."""
     return (
         ((gamma - 1)/(2*(gamma + 1)), (0, ((0, ()),))),
@@ -1411,7 +1411,7 @@ def bdia_ddim(alpha: Tensor, gamma: float) -> Terms:
     )
 
 
-def li_ddim(alpha: Tensor) -> Terms:
+def li_ddim() -> Terms:
     """li-ddim: local error / h^2."""
     return (
         (-1/2, (0, ((0, ()),))),
@@ -1419,10 +1419,10 @@ def li_ddim(alpha: Tensor) -> Terms:
     )
 
 
-def li_accelerated_ode(alpha: Tensor) -> Terms:
+def li_accelerated_ode(l1: Tensor) -> Terms:
     """li-accelerated-ode: local error / h^3."""
     return (
-        (-alpha**2/2, (1, ())),
+        (l1, (1, ())),
         (-5/12, (0, ((0, ()), (0, ())))),
         (-1/6, (0, ((0, ((0, ()),)),))),
         (-1/6, (0, ((1, ()),))),
@@ -1431,7 +1431,7 @@ def li_accelerated_ode(alpha: Tensor) -> Terms:
     )
 
 
-def li_accelerated_ode_start(alpha: Tensor) -> Terms:
+def li_accelerated_ode_start() -> Terms:
     """li-accelerated-ode-start: local error / h^2."""
     return (
         (-1/2, (0, ((0, ()),))),
@@ -1439,7 +1439,7 @@ def li_accelerated_ode_start(alpha: Tensor) -> Terms:
     )
 
 
-def li_code_accelerated_ode(alpha: Tensor, rho: Tensor) -> Terms:
+def li_code_accelerated_ode(rho: Tensor) -> Terms:
     """li-code-accelerated-ode: local error / h^3."""
     return (
         (-5*(3*rho**2 - 1)/(12*rho*(rho**2 + 1)), (0, ((0, ()),))),
@@ -1452,7 +1452,7 @@ def li_code_accelerated_ode(alpha: Tensor, rho: Tensor) -> Terms:
     )
 
 
-def li_code_accelerated_ode_start(alpha: Tensor) -> Terms:
+def li_code_accelerated_ode_start() -> Terms:
     """li-code-accelerated-ode-start: local error / h^2."""
     return (
         (-1/2, (0, ((0, ()),))),
@@ -1460,7 +1460,7 @@ def li_code_accelerated_ode_start(alpha: Tensor) -> Terms:
     )
 
 
-def bdia_ddim_gamma_1(alpha: Tensor, e1: Tensor, l1: Tensor) -> Terms:
+def bdia_ddim_gamma_1(e1: Tensor, l1: Tensor) -> Terms:
     """bdia-ddim?gamma=1: local error / ((1 + c_1) h^3)."""
     return (
         ((e1 - l1)/2, (0, ((0, ()),))),
@@ -1557,7 +1557,7 @@ DEFECTS: dict[str, Callable[..., Terms]] = {
     "bdia-ddim?gamma=1": bdia_ddim_gamma_1,
 }
 
-# What they need beside alpha: parameters, e1 = (r_1 - 1)/h, l1 = d log alpha/du, rho.
+# What they need: parameters, e1 = (r_1 - 1)/h, l1 = d log alpha/du, rho.
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "dpm-solver-2s": ('c2',),
     "dpm-solver-2s-taylor": ('c2',),
@@ -1575,6 +1575,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "plms-3": ('e1',),
     "plms": ('e1',),
     "bdia-ddim": ('gamma',),
+    "li-accelerated-ode": ('l1',),
     "li-code-accelerated-ode": ('rho',),
     "bdia-ddim?gamma=1": ('e1', 'l1'),
 }

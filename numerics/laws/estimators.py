@@ -178,14 +178,14 @@ def interval(of: Square) -> tuple[float, float]:
     noise = math.sqrt(alone)
     slope = (max(of.along / unit**2, 0.0) + noise * trace3) / (least + noise)
     slope2 = (max(of.along2 / unit**3, 0.0) + noise * trace3**2) / (least + noise)
-    third = of.third / unit**3 / (least + noise) ** 1.5
+    third = of.third / unit**3 / math.pow(least + noise, 1.5)
 
     def variance(t: float) -> float:
         return alone + 4 * slope * t / n
 
     def skewness(t: float) -> float:
-        cumulant = 8 * trace3 * of.pairs**1.5 / n**3 + (24 * slope2 * t + 8 * third * t**1.5) / n**2
-        return min(max(cumulant / variance(t) ** 1.5, -SKEWEST), SKEWEST)
+        cumulant = 8 * trace3 * math.pow(of.pairs, 1.5) / n**3 + (24 * slope2 * t + 8 * third * math.pow(t, 1.5)) / n**2
+        return min(max(cumulant / math.pow(variance(t), 1.5), -SKEWEST), SKEWEST)
 
     def above(t: float) -> float:
         return (value - t) / math.sqrt(variance(t)) - _quantile(skewness(t), 1 - TAIL)

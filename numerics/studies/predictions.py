@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..predicted import Prediction, predict, predictable
+from ..predicted import Prediction, predict, predictable, resolved
+from ..rates import trend
 from ..records import Record
 from ..targets.path import Path, along_grid, along_kind
 from .config import Study
@@ -40,9 +42,29 @@ def predictions(study: Study) -> dict[tuple[str, int], Prediction]:
     methods = [(name, record) for name, record in problem.methods if predictable(record, study.run.start)]
     for path, numbers in _paths(problem):
         for name, record in methods:
+            if not resolved(record, path):
+                continue
             prediction = predict(record.name, path, study.run.start)
             found.update({(name, steps): prediction for steps in numbers})
     return found
+
+
+def left_out(
+    predicted: Mapping[tuple[str, int], Prediction], method: str, metric: str, measured: Sequence[tuple[int, float]]
+) -> float | None:
+    """How much is missing in the line at the last of these measured errors, in units of the line; None if not known.
+
+    The larger of two estimates: what theory knows to come later, where the line is that of a start-up alone; and the
+    trend of measured over predicted (rates.trend).
+    """
+    ratios, known = [], None
+    for steps, value in measured:
+        prediction = predicted.get((method, steps))
+        expected = None if prediction is None else prediction.at(metric, steps)
+        if prediction is not None and expected:
+            ratios.append((steps, value / expected))
+            known = prediction.beyond(metric, steps)
+    return max((e for e in (known, trend(ratios)) if e is not None), default=None)
 
 
 def _paths(problem: Problem) -> list[tuple[Path, list[int]]]:

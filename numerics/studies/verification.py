@@ -6,10 +6,11 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from ctypes import c_ulong, py_object, pythonapi
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
+from threading import Event, get_ident
 from typing import Any
 
 from ..catalogue import resolve
@@ -69,26 +70,41 @@ def deviates(record: dict[str, Any]) -> bool:
 class _Kept:
     """The verdicts of a study, from before or computed now, by this process or another that shares the folder.
 
-    stop: given up, as nobody waits for them any more.
+    stop: given up, as nobody waits for them any more.  at_work: the threads that are.
     """
 
     study: Verification
     folder: Path
     claims: Claims
     stop: Event
+    at_work: set[int] = field(default_factory=set)
 
     def all(self, work: Callable[[Any], Any], given: Sequence[Any], progress: Progress, label: str) -> list[Any]:
         """The work on each, in order; a target waits for its own process most of the time."""
+
+        def noted(item: Any) -> Any:
+            self.at_work.add(get_ident())
+            try:
+                return work(item)
+            finally:
+                self.at_work.discard(get_ident())
+
         answers = []
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             try:
-                for answer in threads.map(work, given):
+                for answer in threads.map(noted, given):
                     answers.append(answer)
                     progress(len(answers), len(given), label)
             except BaseException:  # interrupted: what runs would be waited for
-                self.stop.set()
+                self._give_up()
                 raise
         return answers
+
+    def _give_up(self) -> None:
+        """End the children, and interrupt the threads that judge."""
+        self.stop.set()
+        for thread in tuple(self.at_work):
+            pythonapi.PyThreadState_SetAsyncExc(c_ulong(thread), py_object(KeyboardInterrupt))
 
     def record(self, target: str) -> dict[str, Any]:
         """The verdict on a target."""

@@ -37,7 +37,7 @@ def test_the_last_value_lies_inside_or_outside_of_what_is_promised(
 
 
 def test_nothing_is_said_without_a_prediction_or_a_value() -> None:
-    nothing = dict.fromkeys(("predicted", "ratio", "promise", "fit"))
+    nothing = dict.fromkeys(("predicted", "ratio", "left_out", "leading", "promise", "fit"))
     predicted = {("ddim", 128): Prediction(1, C)}
     assert comparison(STUDY, predicted, "ddim", "kl", [(128, 1.0)]) == nothing
     assert comparison(STUDY, predicted, "ddim", "tv", []) == nothing
@@ -47,9 +47,46 @@ def test_nothing_is_said_without_a_prediction_or_a_value() -> None:
 def test_the_table_has_a_column_for_each() -> None:
     row: dict[str, Any] = {"study": "s", "method": "ddim", "metric": "tv", "order": 1, "order_asymptotic": 1}
     row |= {"start": "exact", "log_power": 0, "exponent": 1.0, "stderr": 0.001, "window": [20, 160]}
-    told = row | {"predicted": 2.0, "ratio": 1.0123, "promise": 0.05, "fit": "inside"}
-    silent = row | dict.fromkeys(("predicted", "ratio", "promise", "fit"))
-    head, line, *rows = [text for text in markdown([told, silent]).splitlines() if text.startswith("|")]
+    told = row | {
+        "predicted": 2.0,
+        "ratio": 1.0123,
+        "left_out": 0.012,
+        "leading": True,
+        "promise": 0.05,
+        "fit": "inside",
+    }
+    silent = row | dict.fromkeys(("predicted", "ratio", "left_out", "leading", "promise", "fit"))
+    early = told | {"left_out": 9.3, "leading": False}
+    head, line, *rows = [text for text in markdown([told, silent, early]).splitlines() if text.startswith("|")]
     assert len({text.count("|") for text in (head, line, *rows)}) == 1
-    assert rows[0].endswith("| 2 | 1.0123 | 5.0% | inside |")
-    assert rows[1].endswith("| 20..160 |  |  |  |  |")
+    assert rows[0].endswith("| 2 | 1.0123 | 1.2% | yes | 5.0% | inside |")
+    assert rows[1].endswith("| 20..160 |  |  |  |  |  |  |")
+    assert rows[2].endswith("| 2 | 1.0123 | 930.0% | NOT YET | 5.0% | inside |")
+
+
+@pytest.mark.parametrize(
+    ("ratios", "left_out", "leading"),
+    [
+        ((1.08, 1.04), 0.04, True),
+        ((1.22, 1.11), 0.11, False),
+        ((27.0, 14.0), 13.0, False),
+        ((1.36, 1.353), 0.007, True),  # a wrong prediction: it leads, and to another number than one
+    ],
+)
+def test_a_leading_error_is_said_to_lead_or_not(ratios: tuple[float, float], left_out: float, leading: bool) -> None:
+    """Assert that the trend of measured over predicted decides, and not how near to one it is."""
+    steps, predicted = (64, 128), {("ddim", n): Prediction(1, C) for n in (64, 128)}
+    found = comparison(STUDY, predicted, "ddim", "tv", [(n, r * 2.0 / n) for n, r in zip(steps, ratios, strict=True)])
+    assert found["left_out"] == pytest.approx(left_out)
+    assert found["leading"] is leading
+    assert comparison(STUDY, predicted, "ddim", "tv", [(128, 2.0 / 128)])["leading"] is None
+
+
+def test_what_comes_after_a_start_up_counts_without_a_trend() -> None:
+    """Assert that the steps' own later error, where theory knows it, says that a start-up's line does not lead."""
+    later = Prediction(3, {"tv": 500.0, "trajectory": 1.0})
+    predicted = {("deis-rhoab2", n): Prediction(2, C, later) for n in (64, 128)}
+    for measured in ([(128, 2.0 / 128**2)], [(64, 2.0 / 64**2), (128, 2.0 / 128**2)]):
+        found = comparison(STUDY, predicted, "deis-rhoab2", "tv", measured)
+        assert found["left_out"] == pytest.approx(500 / 2 / 128)
+        assert found["leading"] is False

@@ -132,9 +132,7 @@ def test_the_check_fails_on_intervals_that_do_not_hold(spoil: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("d", "shift", "n"), [(2, 0.15, 400), (2, 0.3, 1000), (5, 0.3, 400), (5, 0.6, 400), (10, 0.3, 400), (10, 0.6, 400)]
-)
+@pytest.mark.parametrize(("d", "shift", "n"), [(2, 0.15, 400), (5, 0.3, 400), (10, 0.3, 400)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_intervals_hold(kind: str, d: int, shift: float, n: int) -> None:
     """Assert coverage, width and no bias over 2,000 repeats."""

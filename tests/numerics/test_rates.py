@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.rates import fit, local_exponents
+from samplerproof.numerics.rates import fit, leads, local_exponents, trend
 
 STEPS = [25, 50, 100, 200, 400]
 
@@ -67,3 +67,17 @@ def test_bad_input():
         fit([1, 2, 3], [1.0])
     with pytest.raises(InputError, match="steps"):
         fit([0, 1, 2], [1.0, 1.0, 1.0])
+
+
+@given(limit=st.floats(0.5, 2), slope=st.floats(-20, 20), few=st.integers(10, 100), more=st.integers(1, 100))
+def test_the_trend_is_what_is_left_of_one_over_n(limit: float, slope: float, few: int, more: int) -> None:
+    """Assert that of b + a/N it is |a|/N, whatever b, and that one value has none."""
+    many = few + more
+    found = trend([(1, math.inf), (few, limit + slope / few), (many, limit + slope / many)])
+    assert found == pytest.approx(abs(slope) / many, abs=1e-9)
+    assert trend([(many, limit)]) is None
+
+
+def test_a_line_leads_up_to_a_tenth() -> None:
+    """Assert that the bound is where it is said to be."""
+    assert [leads(None), leads(0.1), leads(0.1 + 1e-9)] == [None, True, False]

@@ -19,6 +19,7 @@ from strategies import rough_grids
 from torch import Tensor
 
 from samplerproof.numerics.catalogue import METHODS, resolve
+from samplerproof.numerics.coefficients import MOST_GROWTH, lost
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.generated.frames import FRAMES
 from samplerproof.numerics.grids import Grid, from_times, grid, li_grid
@@ -72,12 +73,14 @@ def at_40_digits(expression: sp.Expr, names: dict[str, mp.mpf]) -> tuple[mp.mpf,
     return mp.fsum(terms), mp.fsum(map(abs, terms))
 
 
-Terms = list[tuple[mp.mpf, mp.mpf]]
+Terms = dict[int, tuple[mp.mpf, mp.mpf]]
 
 
 def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, Terms, Terms]]:
-    """Of every row: (coefficient, sum of absolute terms) of every state, of every output, and of every noise.
+    """Of every row: (coefficient, sum of absolute terms) of every state, of every output, and of every noise, by lag.
 
+    The lag of a state or an output is 0 where it is that of the vector made last, that of a noise where it is drawn
+    for the row's own vector: which node has which lag is said here once more, by counting the vectors that were made.
     Exact inputs: the stored clock, and alpha, sigma of the point where each vector lives.
     """
     frame = method.frame
@@ -89,6 +92,7 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
         return mp.mpf(sp.lambdify([alpha, sigma], expression, "mpmath")(*values))
 
     result = []
+    state_at, output_at = {0: 0}, {0: 0}  # grid point -> number of the vector that is there, or was asked about there
     for n in range(g.steps):
         current: Method | None = method
         while current is not None and current.history > n:
@@ -109,28 +113,33 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
         if frame.rate is not None:
             names |= quadratures(g, n, names)
         made: list[Point] = []
+        before = len(result) + 1  # vectors there are when the step begins
         for i, (row, row_weights) in enumerate(zip(rows, weights, strict=True)):
             made.append(next(points))
+            own = before + i
             if row.to == MIDDLE:
                 assert g.schedule is not None  # the clock there as it is stored
                 rho = g.schedule.columns(torch.tensor([made[-1].t], dtype=torch.float64)).rho
                 names["middle"] = (mp.mpf(float(rho)) - clock[n]) / h
-            outputs = []
+            outputs = {}
             for node, w in zip(row.nodes, row_weights or (), strict=True):
                 lives = made[node.stage - 1] if node.stage else g.points[n - node.back]
                 scale = at(frame.output_scale, made[-1]) * at(frame.factor, lives)
                 value, absolute = at_40_digits(named(w), names)
-                outputs.append((scale * value, abs(scale) * absolute))
-            states = []
+                source = before + node.stage - 1 if node.stage else output_at[n - node.back]
+                outputs[own - 1 - source] = (scale * value, abs(scale) * absolute)
+            states = {}
             for back, c in enumerate(row.states if current is None else current.carried(i)):
                 value, absolute = at_40_digits(c, names)
                 scale = at(frame.scale, made[-1]) / at(frame.scale, g.points[n - back])
-                states.append((scale * value, abs(scale) * absolute))
-            noises = []
-            for amplitude in () if current is None else current.amplitudes(i):
+                states[own - 1 - state_at[n - back]] = (scale * value, abs(scale) * absolute)
+            noises = {}
+            for drawn, amplitude in enumerate(() if current is None else current.amplitudes(i)):
                 value, absolute = at_40_digits(amplitude.value, names)
-                noises.append((at(sigma, made[-1]) * value, at(sigma, made[-1]) * absolute))
+                noises[i - drawn] = (at(sigma, made[-1]) * value, at(sigma, made[-1]) * absolute)
             result.append((states, outputs, noises))
+        state_at[n + 1] = len(result)
+        output_at[n + 1] = len(result) if rows[-1].evaluated else len(result) - 1
     return result
 
 
@@ -155,16 +164,22 @@ def quadratures(g: Grid, n: int, names: dict[str, mp.mpf]) -> dict[str, mp.mpf]:
 
 
 def worst(tableau: Tableau, method: Method, g: Grid) -> float:
-    """Largest error of a coefficient, in units of eps times the sum of absolute terms."""
+    """Largest error of a coefficient at its lag, in units of eps times the sum of absolute terms."""
+    with mp.workdps(40):
+        return worst_against(oracle_rows(method, g, tableau), tableau)
+
+
+def worst_against(oracle: list[tuple[Terms, Terms, Terms]], tableau: Tableau) -> float:
+    """Likewise, against the coefficients of such a tableau that are known."""
     largest = 0.0
     with mp.workdps(40):
-        for i, sides in enumerate(oracle_rows(method, g, tableau)):
-            for numbers, oracle in zip((tableau.states[i], tableau.outputs[i], tableau.noises[i]), sides, strict=True):
-                got, oracle = [v for v in numbers.tolist() if v], [pair for pair in oracle if pair[0]]
-                assert len(got) == len(oracle)
-                # Columns run from the most recent vector back; sort both by value to compare without a layout.
-                pairs = zip(sorted(got), sorted(oracle), strict=True)
-                largest = max([largest, *(float(abs(v - true) / scale) / EPS for v, (true, scale) in pairs)])
+        for i, sides in enumerate(oracle):
+            for numbers, terms in zip((tableau.states[i], tableau.outputs[i], tableau.noises[i]), sides, strict=True):
+                got = dict(enumerate(numbers.tolist()))
+                for lag in {*got, *terms}:
+                    true, scale = terms.get(lag, (mp.mpf(0), mp.mpf(0)))
+                    error = abs(got.get(lag, 0.0) - true)
+                    largest = max(largest, float(error / scale / EPS if scale else mp.inf) if error else 0.0)
     return largest
 
 
@@ -375,17 +390,37 @@ def test_churn_is_that_of_edm_down_to_zero(churn: int) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_start_at_alpha_zero(name: str) -> None:
-    g = grid(schedule("flow"), "uniform-t", 6, t_min=0.01, t_max=1.0)
-    if METHODS[name].frame in ("data", "velocity"):
-        tableau = tabulate(name, g)
-        assert bool(torch.isfinite(tableau.outputs).all())
-        # The first step is the one-node rule: x' = alpha' x0hat + sigma' epshat with epshat = x.
-        if METHODS[name].frame == "data":
-            assert float(tableau.states[0, 0]) == pytest.approx(g.points[1].sigma)
-            assert float(tableau.outputs[0, 0]) == pytest.approx(g.points[1].alpha)
-    else:
-        with pytest.raises(InputError, match="alpha = 0"):
-            tabulate(name, g)
+    """Assert that the first step from alpha = 0 or 6e-17 is DDIM by the data prediction where the scale is lost."""
+    for kind in ("flow", "cosine"):
+        g = grid(schedule(kind), "uniform-t", 6, t_min=0.01, t_max=1.0)
+        for start in ("ramp", "exact"):
+            tableau = tabulate(name, g, start)
+            for table in (tableau.states, tableau.outputs, tableau.noises):
+                assert bool((table.abs() < 1e3).all())
+        tableau, frame = tabulate(name, g), FRAMES[METHODS[name].frame]
+        first = frame.name not in ("data", "velocity") or (frame.name == "data" and kind == "flow")
+        assert lost(frame, g) == int(first)
+        assert tableau.lost == (frozenset({0}) if first else frozenset())
+        assert tableau.asked(0) == ("data" if first else frame.prediction)
+        if first:
+            # x' = alpha' x0hat + sigma' epshat with epshat = x.
+            assert float(tableau.states[0, 0]) == pytest.approx(g.points[1].sigma / g.points[0].sigma, rel=1e-15)
+            assert float(tableau.outputs[0, 0]) == pytest.approx(g.points[1].alpha, rel=1e-15)
+            for table in (tableau.states, tableau.outputs):  # nothing later sees the first vector
+                assert not bool(table.diagonal()[1:].any())
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_a_scale_is_lost_where_half_of_the_digits_are(frame: str) -> None:
+    """Assert that a first step is taken by its own frame up to a growth of 2^26 of the scale, on every schedule."""
+    for kind, parameters in (("vp-linear", {"beta_min": 0.1, "beta_max": 20.0}), ("cosine", {}), ("flow", {})):
+        made = schedule(kind, **parameters)
+        for share, gone in ((0.9, False), (1.1, True)):
+            last = made.time(torch.tensor([2.0], dtype=torch.float64))
+            alpha = float(made.columns(last).alpha[0]) / (share * MOST_GROWTH)
+            first = made.time(torch.tensor([math.log(alpha)], dtype=torch.float64))
+            grows = frame not in ("data", "velocity")
+            assert lost(FRAMES[frame], from_times(made, torch.cat([first, last]))) == int(gone and grows)
 
 
 def place(record: Record, row: int) -> Fraction | int:

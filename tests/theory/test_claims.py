@@ -9,6 +9,7 @@ import sympy as sp
 from faults import altered_weights
 
 from samplerproof.theory.claims import CLAIMS, Claim, Proof
+from samplerproof.theory.claims.core import claim
 from samplerproof.theory.claims.weights import _polynomial_residual
 from samplerproof.theory.exponential import collapsed, exact
 from samplerproof.theory.frames import FRAMES, flow_residual
@@ -30,6 +31,15 @@ def test_claim_holds(claim: Claim) -> None:
 def test_claims_have_one_name_each() -> None:
     names = [claim.name for claim in CLAIMS]
     assert len(set(names)) == len(names)
+
+
+def test_a_claim_keeps_name_statement_and_citation_apart() -> None:
+    """Assert each in its place, of one made here and of all: a name is a word, a statement a sentence."""
+    made = claim("a-name", "A statement.", "cited2026")(lambda: Proof((h - h,)))
+    assert (made.name, made.statement, made.cite, made.prove().holds) == ("a-name", "A statement.", "cited2026", True)
+    for one in CLAIMS:
+        assert " " not in one.name
+        assert " " in one.statement
 
 
 def test_a_proof_with_a_false_line_does_not_hold() -> None:

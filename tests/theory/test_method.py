@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 import sympy as sp
@@ -10,10 +11,11 @@ import sympy as sp
 from samplerproof.names.errors import InputError
 from samplerproof.theory.exponential import exact, lagrange
 from samplerproof.theory.frames import DATA, NOISE_RHO
-from samplerproof.theory.method import NOW, Method, Row, past, settled, stage
+from samplerproof.theory.method import NOW, Method, Row, grid_position, past, settled, stage
 from samplerproof.theory.methods import METHODS, SAMPLERS, find
 from samplerproof.theory.methods.adams import exponential_adams
 from samplerproof.theory.notation import h, r
+from samplerproof.theory.order import prove_order
 from samplerproof.theory.phi import is_zero, phi
 
 
@@ -138,3 +140,30 @@ def test_heun_is_a_trapezoid_in_any_frame_without_a_rate() -> None:
     rows = (Row((NOW,), exact), Row((NOW, stage(1)), exact))
     trapezoid = Method("trapezoid", "test", NOISE_RHO, rows, order=2, cite="x", summary="")
     assert trapezoid.weights == ((h,), (h / 2, h / 2))
+
+
+@pytest.mark.parametrize("one", [1, sp.Integer(1), sp.Rational(3, 3), Fraction(1), sp.S.Half * 2, HALF + HALF])
+def test_a_number_that_equals_an_integer_is_a_grid_point(one: sp.Expr) -> None:
+    """Assert that the type of a number says nothing: a row ends where it would by the int, and so of places in it."""
+    assert Row((NOW,), exact, to=one) == Row((NOW,), exact)
+    assert type(Row((NOW,), exact, to=one).to) is int
+    assert Row((NOW,), exact, to=-one) == Row((NOW,), exact, to=-1)
+    assert Row((NOW,), exact, to=0 * one) == Row((NOW,), exact, to=0)
+    method = replace(find("exp-adams-2"), rows=(Row((NOW, past(int(one))), exact, to=one),))
+    assert method == find("exp-adams-2")
+    assert prove_order(method).order == 2
+
+
+def test_a_node_is_so_many_points_back_by_any_integer() -> None:
+    """Assert that an integer of sympy counts grid points and stages as the int does; a fraction counts none."""
+    assert (past(sp.Integer(1)), stage(sp.Integer(2))) == (past(1), stage(2))
+    assert grid_position(-past(sp.Integer(1)).back) == -r[0]
+    with pytest.raises(TypeError):
+        past(HALF)
+
+
+@pytest.mark.parametrize("to", [0.5, 1.0, sp.Float(1), sp.Rational(3, 2), sp.Rational(-1, 2), Fraction(7, 3)])
+def test_a_place_that_is_no_grid_point_lies_inside_and_is_exact(to: sp.Expr) -> None:
+    """Assert that floats, and fractions outside of the step, are refused."""
+    with pytest.raises(ValueError, match="a grid point, or a fraction of the step between 0 and 1, exact"):
+        Row((NOW,), exact, to=to)

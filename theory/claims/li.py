@@ -77,10 +77,10 @@ def abar(place: sp.Expr) -> sp.Expr:
 
 @claim(
     "li-code-published",
-    "What the authors' code runs as the accelerated ODE, in x/alpha a step (rho' - rho) eps_n + K (eps_{n-1} - eps_n)/"
-    "(abar_n - abar_{n-1}), K = abar_n rho' + arcsin alpha' - abar_n rho - arcsin alpha, integrates in rho the line in "
-    "abar = alpha^2 through the last two noise predictions. It is not deis-rhoab1, whose line is one in rho, and other "
-    "than li-accelerated-ode it evaluates once a step.",
+    "What the authors' code runs as the accelerated ODE, in x/alpha a step (rho' - rho) eps_n + K (eps_{n-1} - "
+    "eps_n)/(abar_n - abar_{n-1}) with K = abar_n rho' + arcsin alpha' - abar_n rho - arcsin alpha, integrates in rho "
+    "the line in abar = alpha^2 through the last two noise predictions. It is not deis-rhoab1, whose line is one in "
+    "rho, and unlike li-accelerated-ode it evaluates once a step.",
     "li2024accelerating",
 )
 def li_code() -> Proof:

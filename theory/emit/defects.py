@@ -6,7 +6,7 @@ import sympy as sp
 
 from ..method import Method
 from ..methods import METHODS
-from ..notation import ALPHA_TAYLOR, MIDDLE, alpha, rho
+from ..notation import ALPHA_TAYLOR, MIDDLE, rho
 from ..notation import r as ratios
 from ..order import OrderProof, equal_steps_proof, predictor, prove_order
 from ..startup import length, startup
@@ -38,7 +38,7 @@ def render_defects() -> str:
     table = f"\n\nDEFECTS: dict[str, Callable[..., Terms]] = {{\n{table}}}\n"
     needed = {name: arguments(method) for name, method, _ in found}
     rows = "".join(f'    "{name}": {names},\n' for name, names in needed.items() if names)
-    also = "\n# What they need beside alpha: parameters, e1 = (r_1 - 1)/h, l1 = d log alpha/du, rho.\n"
+    also = "\n# What they need: parameters, e1 = (r_1 - 1)/h, l1 = d log alpha/du, rho.\n"
     return head + functions + table + also + f"ARGUMENTS: dict[str, tuple[str, ...]] = {{\n{rows}}}\n"
 
 
@@ -78,8 +78,8 @@ def coefficients(method: Method) -> list[tuple[sp.Expr, Tree]]:
 
 
 def arguments(method: Method) -> tuple[str, ...]:
-    """What the defects depend on beside alpha."""
-    free = set().union(*(c.free_symbols for c, _ in coefficients(method))) - {alpha}
+    """What the defects depend on."""
+    free = set().union(*(c.free_symbols for c, _ in coefficients(method)))
     known = (*(p.symbol for p in method.parameters), *COLUMNS)
     if free - set(known):
         raise ValueError(f"{method.name}: defects: depend on {sorted(map(str, free - set(known)))}")
@@ -95,8 +95,8 @@ def defect_function(name: str, method: Method, factor: sp.Expr) -> str:
         for c, tree in coefficients(method)
         if c != 0
     ]
-    given = "".join(f", {a}: {'Tensor' if a in map(str, COLUMNS) else 'float'}" for a in arguments(method))
-    return f"def {identifier(name)}(alpha: Tensor{given}) -> Terms:\n" + lines(doc, "return (", *terms, ")")
+    given = ", ".join(f"{a}: {'Tensor' if a in map(str, COLUMNS) else 'float'}" for a in arguments(method))
+    return f"def {identifier(name)}({given}) -> Terms:\n" + lines(doc, "return (", *terms, ")")
 
 
 def nested(tree: Tree) -> str:

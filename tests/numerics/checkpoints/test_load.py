@@ -228,6 +228,16 @@ def test_a_lie_about_the_prediction_is_found_and_the_truth_named(true, tmp_path)
             check(replace(checkpoint, gives=lie))
 
 
+UNTRAINED = {"zero": "v", "constant": "v", "scaled": "v", "linear_noise": "noise", "linear_data": "data"}
+
+
+@pytest.mark.parametrize(("made", "said"), [*UNTRAINED.items(), ("linear_flow", "flow"), ("zero", "data")])
+def test_a_network_that_has_learnt_nothing_is_refused(made, said, tmp_path):
+    """Assert so of outputs that are zero, constant, or the input times a number, whatever they are said to be."""
+    size = 0.5  # not used, but what was looked over once, by its weights, is not looked over again
+    refused(networks.written(tmp_path / "net", made, said, size=size), "checkpoint: ", code=True)
+
+
 @pytest.mark.parametrize("name", ["digits", "photos"])
 def test_a_lie_about_a_picture_network(name):
     """Assert the same for the U-Nets."""

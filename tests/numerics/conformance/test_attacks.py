@@ -16,9 +16,9 @@ from samplerproof.numerics.testing import assert_conforms, verdict_of
 
 STEPS = attacks.STEPS
 FOUND: dict[Callable[..., Any], tuple[str, int, str, str]] = {
-    attacks.by_dtype_total: ("different-formula", 1, "formula", "as shipped, where rounding explains 4e-06"),
-    attacks.by_dtype: ("different-formula", 1, "formula", "as shipped, where rounding explains 4e-06"),
-    attacks.by_dtype_little: ("different-formula", 1, "formula", "as shipped, where rounding explains 4e-06"),
+    attacks.by_dtype_total: ("different-formula", 1, "formula", "as shipped, where rounding explains 2e-06"),
+    attacks.by_dtype: ("different-formula", 1, "formula", "as shipped, where rounding explains 2e-06"),
+    attacks.by_dtype_little: ("different-formula", 1, "formula", "as shipped, where rounding explains 2e-06"),
     attacks.by_steps: ("different-formula", 1, "formula", "on 5 steps: step 1: states"),
     attacks.few_steps: ("different-formula", 1, "formula", "on 5 steps: step 1: states"),
     attacks.by_count: ("different-formula", 1, "formula", "on 10 steps: step 10: states"),
@@ -39,28 +39,33 @@ FOUND: dict[Callable[..., Any], tuple[str, int, str, str]] = {
     attacks.output_view: ("roundoff", 1, "state", "writes into output 1"),
 }
 UNSEEN = (attacks.half_bug, attacks.by_name, attacks.silent)  # not varied: book/read_back.md
-HONEST = (
-    attacks.ddim,
-    attacks.buffers,
-    attacks.out_of_place_buffer,
-    attacks.views,
-    attacks.returns_a_view,
-    attacks.keeps_all,
-    attacks.generator,
-    attacks.thread,
-    attacks.prints,
-    attacks.in_numpy,
-    attacks.floats,
-    attacks.float64_inside,
-    attacks.caches,
-    attacks.no_grad,
-    attacks.level_for_every_sample,
-    attacks.recursive,
-    attacks.einsum,
-    attacks.sample_by_sample,
-    attacks.global_seed,
-    attacks.guarded_end,
-    attacks.noise_unused,
+HONEST = tuple(
+    sampler if k % 3 == 0 else pytest.param(sampler, marks=pytest.mark.slow)
+    for k, sampler in enumerate(
+        (
+            attacks.ddim,
+            attacks.buffers,
+            attacks.out_of_place_buffer,
+            attacks.views,
+            attacks.returns_a_view,
+            attacks.keeps_all,
+            attacks.generator,
+            attacks.thread,
+            attacks.prints,
+            attacks.in_numpy,
+            attacks.floats,
+            attacks.float64_inside,
+            attacks.caches,
+            attacks.no_grad,
+            attacks.level_for_every_sample,
+            attacks.recursive,
+            attacks.einsum,
+            attacks.sample_by_sample,
+            attacks.global_seed,
+            attacks.guarded_end,
+            attacks.noise_unused,
+        )
+    )
 )
 
 

@@ -64,12 +64,13 @@ def test_a_right_sampler_of_another_kind_conforms(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*list(WRONG)[:2], *(pytest.param(name, marks=pytest.mark.slow) for name in list(WRONG)[2:])]
+    "name", [*list(WRONG)[:1], *(pytest.param(name, marks=pytest.mark.slow) for name in list(WRONG)[1:])]
 )
 def test_a_wrong_one_does_not(name: str) -> None:
     """Assert that a coefficient off by 1e-6, a scaled start and other formulas are told."""
     answer = judged(name, WRONG[name])
-    assert (answer.verdict, answer.exit_code) == ("different-formula", 1)
+    gone = name == "flow_heun"  # at sigma = 0, where its own process ends, the state over alpha = 1 divides 0 by 0
+    assert (answer.verdict, answer.exit_code) == ("non-finite" if gone else "different-formula", 1)
 
 
 @pytest.mark.parametrize("name", UNJUDGED)
@@ -86,7 +87,7 @@ def test_what_is_unusual_is_said() -> None:
     for name, against, words in (
         ("preserving?scale=1.5", "ddim", "first asked at 1.5 times the start"),
         ("rounded_levels", "ddim", "rounded to bfloat16"),
-        ("flow_heun", "flow-heun", "judged on the flow"),
+        ("flow_heun", "flow-heun", "judged on flow"),
         ("guided", "dpm-solver++-2m", "6 evaluations repeat one at the same state"),
     ):
         assert any(words in finding.detail for finding in judged(name, against).findings), name

@@ -40,7 +40,7 @@ def whole(folder: Path) -> None:
     """The answers of a child that does as it should."""
     left(folder, "target", {"nonce": "n", "about": ABOUT})
     for k in range(len(JOBS)):
-        left(folder, f"job-{k}", {"nonce": "n", "trace": TRACE, "failure": None, "state": ["prints"]})
+        left(folder, f"job-{k}", {"nonce": "n", "trace": TRACE, "failure": None, "state": ["prints"], "departures": ()})
     (folder / "settings").write_text("0", encoding="utf-8")
 
 
@@ -71,13 +71,13 @@ def test_an_answer_is_read_as_it_was_left(tmp_path: Path) -> None:
 
 def changed(**fields: Any) -> Callable[[Path], object]:
     """The first job's trace with other fields."""
-    plain = {"nonce": "n", "trace": {**TRACE, **fields}, "failure": None, "state": []}
+    plain = {"nonce": "n", "trace": {**TRACE, **fields}, "failure": None, "state": [], "departures": []}
     return lambda folder: left(folder, "job-0", plain)
 
 
 def instead(**fields: Any) -> Callable[[Path], object]:
     """The first job's answer with other fields."""
-    plain = {"nonce": "n", "trace": None, "failure": ("error", "no", 1), "state": [], **fields}
+    plain = {"nonce": "n", "trace": None, "failure": ("error", "no", 1), "state": [], "departures": [], **fields}
     return lambda folder: left(folder, "job-0", {key: value for key, value in plain.items() if value != "none"})
 
 
@@ -121,7 +121,9 @@ GARBLED: dict[str, Callable[[Path], object]] = {
     "told too little": changed(told=((1.0,), (1.0,), (1.0,), 0.0)),
     "told in text": changed(told="yes"),
     "an unknown field": changed(extra=1),
-    "a missing field": lambda folder: left(folder, "job-0", {"nonce": "n", "trace": {}, "failure": None, "state": []}),
+    "a missing field": lambda folder: left(
+        folder, "job-0", {"nonce": "n", "trace": {}, "failure": None, "state": [], "departures": []}
+    ),
     "neither trace nor failure": instead(failure=None),
     "both": instead(trace=TRACE),
     "a failure of numbers": instead(failure=(1, 2, 3)),
@@ -156,9 +158,12 @@ GARBLED: dict[str, Callable[[Path], object]] = {
 }
 
 
+FIELDS = ("an unknown field", "a missing field", "no state", "target: a failure")
+
+
 @pytest.mark.tried("answers of a child forged or garbled")
-@pytest.mark.parametrize("garble", GARBLED.values(), ids=GARBLED)
-def test_what_is_no_answer_is_said_to_be_none(garble: Callable[[Path], object], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "garble"), GARBLED.items(), ids=GARBLED)
+def test_what_is_no_answer_is_said_to_be_none(name: str, garble: Callable[[Path], object], tmp_path: Path) -> None:
     """Assert one line, the verdict error and exit code 2, whatever lies there."""
     whole(tmp_path)
     garble(tmp_path)
@@ -167,6 +172,7 @@ def test_what_is_no_answer_is_said_to_be_none(garble: Callable[[Path], object], 
     assert verdict.exit_code == 2
     (finding,) = verdict.findings
     assert "is none: " in finding.detail
+    assert ("has the fields" in finding.detail) == (name in FIELDS)
     assert "\n" not in finding.detail
     assert len(finding.detail) < 500
 

@@ -48,8 +48,7 @@ def conforms(answer: Verdict, record: str) -> bool:
     "name",
     [
         *list(V)[:2],
-        "LMSDiscreteScheduler",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in list(V)[2:] if name != "LMSDiscreteScheduler"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in list(V)[2:]),
     ],
 )
 def test_a_model_of_v_conforms_as_one_of_the_noise_does(name: str) -> None:

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from samplerproof.numerics.conformance.answers import Failure, Subject, Verdict
-from samplerproof.numerics.conformance.path import PROCESSES, grid_of, point
+from samplerproof.numerics.conformance.path import PROCESSES, clock_at, grid_of, point
+from samplerproof.numerics.conformance.references import asked_elsewhere
 from samplerproof.numerics.conformance.verdict import Runs, judge
 from samplerproof.numerics.grids import Grid
+from samplerproof.numerics.points import Point
 from samplerproof.numerics.readback import Draw, Finish, Model, Stranger, of_tableau, trace
 from samplerproof.numerics.tableau import Tableau, tabulate
 
@@ -177,6 +179,27 @@ def test_a_step_that_does_not_chain_has_no_order() -> None:
     assert answer.local_orders[4] is None
     assert None not in answer.local_orders[:4]
     assert None not in verdict(plain("ddim"), "ddim").local_orders
+
+
+def test_an_evaluation_elsewhere_is_told_with_its_step() -> None:
+    """Assert step and words for Heun's third evaluation, where DDIM begins its third step, and the other way round."""
+    heun = trace(plain("edm-heun")(STEPS))
+    lam = float(grid(STEPS).columns.lam[1])
+    step, said = asked_elsewhere(heun, "vp", "ddim")
+    assert step == 3
+    assert said == (
+        f"step 3: evaluation 3 is at lambda = {lam:.6g}, on the way to grid point 1; "
+        "that of ddim is on the way to grid point 2"
+    )
+    assert asked_elsewhere(trace(plain("ddim")(STEPS)), "vp", "edm-heun")[0] == 2
+
+
+def test_the_clocks_of_points() -> None:
+    """Assert t, lambda, rho and rho^2 where sigma/alpha = 4/3, and rho^2 = 0 without noise."""
+    at = [Point(0.6, 0.8, 0.3), Point(1.0, 0.0, 0.1)]
+    expected = {"t": (0.3, 0.1), "lam": (math.log(0.75), math.inf), "rho": (4 / 3, 0.0), "rho2": (16 / 9, 0.0)}
+    for clock, values in expected.items():
+        assert clock_at(clock, at).tolist() == pytest.approx(values, rel=1e-15)
 
 
 def test_clipping_is_not_linear() -> None:

@@ -1,0 +1,206 @@
+"""Metrics of maps on the line with their errors: against independent integrals, on maps that fold, tear and hide."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import quad
+from scipy.special import ndtr
+from torch import Tensor
+
+from samplerproof.numerics.branches import folded_law
+from samplerproof.numerics.catalogue import METHODS
+from samplerproof.numerics.errors import SamplingError
+from samplerproof.numerics.metrics import Law, Pushforward, nodes
+from samplerproof.numerics.points import Point
+from samplerproof.numerics.quadrature import FLOOR, MOST, SHARE, Measured, measured
+from samplerproof.numerics.studies.config import parse
+from samplerproof.numerics.studies.invariants import consistent
+from samplerproof.numerics.studies.measure import Measurement
+from samplerproof.numerics.studies.problem import prepare
+from samplerproof.numerics.studies.store import Value
+from samplerproof.numerics.targets.mixture import GaussianMixture
+
+STILL = Point(1.0, 0.0)
+NORMAL: Law = (GaussianMixture([1.0], [0.0], stds=[1.0]), STILL)
+LAWS = ["tv", "kl", "w2"]
+Map = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+def measure(push: Map, target: Law = NORMAL, points: int = 101, wanted: list[str] = LAWS) -> dict[str, Measured]:
+    x = nodes(NORMAL, points)
+    return measured(Pushforward(x, NORMAL, *push(x), target), push, wanted)
+
+
+def close(found: Measured, true: float) -> bool:
+    """Whether a value is right within the error that it comes with, and that error is small."""
+    assert found.value is not None
+    assert found.error is not None
+    return abs(found.value - true) <= 2 * found.error + 1e-9 and found.error <= SHARE * true
+
+
+def cubic(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x**3 - x, 3 * x**2 - 1
+
+
+def test_a_map_that_folds_has_the_law_of_its_branches() -> None:
+    """Assert that x^3 - x has the tv and kl of the masses that it moves into 40,000 cells; 2 % off fails."""
+    found = measure(cubic, (GaussianMixture([1.0], [0.0], stds=[1.5]), STILL))
+    x = np.linspace(-9, 9, 2_000_001)
+    middle = (x[1:] + x[:-1]) / 2
+    cells = np.concatenate([[-1e9], np.linspace(-14, 14, 40_001), [1e9]])
+    ours, _ = np.histogram(middle**3 - middle, cells, weights=np.diff(ndtr(x)))
+    goal = np.diff(ndtr(cells / 1.5))
+    tv = float(np.abs(ours - goal).sum()) / 2
+    kl = float((goal * np.log(np.maximum(goal, 1e-300) / np.maximum(ours, 1e-300))).sum())
+    assert close(found["tv"], tv)
+    assert close(found["kl"], kl)
+    assert not close(found["tv"], 1.02 * tv)
+    assert not close(found["kl"], 1.02 * kl)
+
+
+def test_a_map_onto_half_of_the_line_has_no_kl() -> None:
+    """Assert that (x - 0.05)^2 has the tv of its two branches against N(0, 1), and kl null with its reason."""
+    shift = 0.05
+
+    def more(u: float) -> float:
+        """The density of u^2, less the target's, where it is larger."""
+        both = math.exp(-((u + shift) ** 2) / 2) + math.exp(-((u - shift) ** 2) / 2)
+        return max(both - 2 * u * math.exp(-(u**4) / 2), 0.0) / math.sqrt(2 * math.pi)
+
+    found = measure(lambda x: ((x - shift) ** 2, 2 * (x - shift)), wanted=["tv"])
+    found |= measure(lambda x: ((x - shift) ** 2, 2 * (x - shift)), wanted=["kl"])
+    assert close(found["tv"], quad(more, 0, 9, limit=400, epsabs=1e-10)[0])
+    assert found["kl"].value is None
+    assert found["kl"].reason
+
+
+@pytest.mark.parametrize("width", [1e-1, 1e-4, 1e-7])
+def test_a_tear_is_found_and_resolved(width: float) -> None:
+    """Assert that a step of any width off the nodes has the tv and w2 of its closed form, from 101 nodes."""
+    at, tall = 0.1234, 6.0
+
+    def step(x: Tensor) -> tuple[Tensor, Tensor]:
+        z = (x - at) / width
+        bump = torch.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+        return x / 50 + tall * torch.special.ndtr(z), 1 / 50 + tall / width * bump
+
+    target: Law = (GaussianMixture([float(ndtr(at)), float(ndtr(-at))], [0.0, tall], stds=[0.02, 0.02]), STILL)
+    found, fine = measure(step, target), measure(step, target, 50_001)
+    for metric in ("tv", "w2"):
+        one, other = found[metric], fine[metric]
+        assert None not in (one.value, other.value)
+        assert abs(one.value - other.value) <= 2 * (one.error + other.error) + 1e-9
+        assert one.error <= max(SHARE * one.value, FLOOR[metric])
+
+
+def test_a_narrow_law_is_followed_to_the_end_of_the_target() -> None:
+    """Assert that kl of N(0, s^2) is its closed form where the first nodes reach a part of the target only."""
+    for s in (0.5, 0.05, 0.002):
+        found = measure(lambda x, s=s: (s * x, torch.full_like(x, s)), wanted=["kl"])
+        assert close(found["kl"], math.log(s) + 0.5 / s**2 - 0.5)
+
+
+def test_what_cannot_be_resolved_is_null_with_its_reason() -> None:
+    """Assert that a map of rounding noise gives no number, and stops before the largest number of nodes."""
+    count = 0
+
+    def noisy(x: Tensor) -> tuple[Tensor, Tensor]:
+        nonlocal count
+        count += len(x)
+        return x + 0.05 * torch.sin(1e9 * x), torch.ones_like(x)
+
+    for found in measure(noisy, wanted=["w2"]).values():
+        assert found.value is None
+        assert "not resolved" in str(found.reason)
+    assert count <= 2 * MOST
+    x = torch.linspace(-3, 3, 1001, dtype=torch.float64)
+    with pytest.raises(SamplingError, match="turns back"):
+        folded_law(x, torch.sin(1e5 * x), 1e5 * torch.cos(1e5 * x), NORMAL)
+
+
+@pytest.mark.parametrize(
+    ("found", "broken"),
+    [
+        ({"tv": (1.01, 1e-6)}, {"tv"}),
+        ({"tv": (1 + 1e-15, None)}, set()),
+        ({"kl": (-1e-6, 1e-9)}, {"kl"}),
+        ({"w2": (-1e-20, None), "tv": (0.2, 0.0)}, set()),
+        ({"tv": (0.2, 1e-6), "kl": (0.079, 1e-6)}, {"tv", "kl"}),
+        ({"tv": (0.2, 1e-2), "kl": (0.079, 1e-6)}, set()),
+    ],
+)
+def test_values_that_cannot_be_are_null(found: dict[str, tuple[float, float | None]], broken: set[str]) -> None:
+    """Assert that tv in [0, 1], kl, w2 >= 0 and tv^2 <= kl / 2 are held within the errors, and never silently."""
+    checked = consistent({metric: Value(3, value, error=error) for metric, (value, error) in found.items()})
+    for metric, value in checked.items():
+        assert (value.value is None) == (metric in broken) == (value.reason is not None)
+        assert value.value is None or metric != "tv" or 0 <= value.value <= 1
+
+
+TARGETS = {
+    "two": {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]},
+    "narrow": {"weights": [0.4, 0.6], "means": [-0.8, 0.7], "stds": [0.02, 0.1]},
+    "far": {"weights": [0.5, 0.5], "means": [-6.0, 6.0], "stds": [0.3, 0.5]},
+    "five": {
+        "weights": [0.1, 0.3, 0.2, 0.25, 0.15], "means": [-3.0, -1.0, 0.2, 1.1, 2.5], "stds": [0.1, 0.3, 0.1, 0.5, 0.2]
+    },
+    "near-empty": {"weights": [0.0005, 0.9995], "means": [2.0, -0.5], "stds": [0.1, 0.5]},
+    "single": {"weights": [1.0], "means": [0.7], "stds": [0.3]},
+}  # fmt: skip
+UNIFORM = {"kind": "uniform-t", "t_min": 1e-2, "t_max": 1.0}
+SCHEDULES = {
+    "vp": ({"kind": "vp-linear", "beta_min": 0.1, "beta_max": 20.0}, UNIFORM),
+    "cosine": ({"kind": "cosine"}, UNIFORM),
+    "flow": ({"kind": "flow"}, UNIFORM),
+    "ve": ({"kind": "ve", "sigma_min": 0.02, "sigma_max": 20.0}, UNIFORM),
+    "edm": ({"kind": "edm"}, {"kind": "karras", "sigma_min": 0.02, "sigma_max": 20.0, "rho": 7.0}),
+}
+LINES = [name for name, record in METHODS.items() if not record.stochastic]
+
+
+def study_of(target: str, schedule: str, names: list[str], steps: list[int], points: int) -> Measurement:
+    kind, grid = SCHEDULES[schedule]
+    run = {"methods": names, "steps": steps, "metrics": LAWS, "points": points}
+    return Measurement(prepare(parse({"target": TARGETS[target], "schedule": kind, "grid": grid, "run": run})))
+
+
+def nulls_of(target: str, schedule: str, names: list[str], steps: list[int]) -> tuple[int, int]:
+    """How many values there are, and how many null; each null is one from 50,001 nodes too."""
+    study, fine, null, count = study_of(target, schedule, names, steps, 301), None, 0, 0
+    for _, record in study.problem.methods:
+        for n in steps:
+            found = study.measure(record, n, LAWS)
+            count += len(found)
+            missing = [metric for metric, value in found.items() if value.value is None]
+            null += len(missing)
+            for metric, value in found.items():
+                assert (value.value is None) == (value.reason is not None), (record.name, n, metric)
+            if missing:
+                fine = fine or study_of(target, schedule, names, steps, MOST)
+                again = fine.measure(record, n, missing)
+                assert all(value.value is None for value in again.values()), (record.name, n, found, again)
+    return count, null
+
+
+@pytest.mark.parametrize(("target", "schedule"), [("two", "cosine"), ("narrow", "flow"), ("far", "ve")])
+def test_few_values_are_null(target: str, schedule: str) -> None:
+    """Assert that at most 2 % of the values of some deterministic samplers are null."""
+    names = ["ddim", "dpm-solver++-2m", "li-ddim", "li-accelerated-ode", "deis-tab2"]
+    count, null = nulls_of(target, schedule, names, [8])
+    assert null <= 0.02 * count
+
+
+@pytest.mark.slow
+def test_few_values_of_all_samplers_are_null() -> None:
+    """Assert the same over six targets, five schedules and all deterministic samplers, a third of them on each pair."""
+    count = null = 0
+    for i, target in enumerate(TARGETS):
+        for j, schedule in enumerate(SCHEDULES):
+            more, without = nulls_of(target, schedule, LINES[(i + j) % 3 :: 3], [8, 40])
+            count, null = count + more, null + without
+    assert null <= 0.02 * count, (null, count)
