@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 
@@ -100,10 +101,20 @@ def test_a_fault_in_the_study_file_is_one_line(name, study, study_file, tmp_path
 
 
 def test_more_history_than_steps_is_refused_before_anything_runs(study, study_file, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """Assert that the shortest run decides, though longer ones could be made."""
-    file = study_file(('"li-ddim"', '"exp-adams-4"'), ("[24, 49, 99]", "[99, 3]"))
-    refused(study(file), "run.steps: got 3", "exp-adams-4")
+    """Assert that a study is refused if no run of it can be made; otherwise that run is null with its reason."""
+    changes = ('"li-ddim", "li-accelerated-ode"', '"exp-adams-4"'), ("[24, 49, 99]", "[3]")
+    refused(study(study_file(*changes)), "run.steps: got 3", "exp-adams-4")
     assert list((tmp_path / "here").iterdir()) == []
+    file = study_file(('"li-accelerated-ode"', '"exp-adams-4"'), ("[24, 49, 99]", "[3]"), ("1001", "101"))
+    code, out, err = study(file, "--json")
+    assert (code, err) == (0, "")
+    for record in json.loads(out)["records"]:
+        null = record["method"] == "exp-adams-4"
+        assert (record["value"] is None) == (record["error"] is None) == ("reason" in record) == null
+        assert not null or record["reason"].startswith("run.steps: got 3")
+    _, out, _ = study(file)
+    assert out.count("run.steps: got 3") == 1  # once for four metrics
+    assert "no value of exp-adams-4 (N = 3, tv), exp-adams-4 (N = 3, kl), " in out
 
 
 def test_metrics_of_a_law_are_refused_in_two_dimensions(study, study_file) -> None:  # type: ignore[no-untyped-def]
