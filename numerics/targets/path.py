@@ -86,16 +86,33 @@ def along_grid(mixture: GaussianMixture, grid: Grid, x: Tensor) -> Path:
     shares[:-1] += (gaps - 1) / 2
     shares[1:] += (gaps - 1) / 2
     here = grid.columns.take(n)
-    fading = grid.columns.alpha.log().diff()
+    slopes = _fades(grid.columns)
     steps, bends, fades = {}, {}, {}
     for clock in CLOCKS:
         every = getattr(grid.columns, clock).diff()
-        steps[clock], fades[clock] = every[n], (fading / every)[n]
+        steps[clock], fades[clock] = every[n], slopes[clock][n]
         bend = (every[:-1] / every[1:] - 1) / every[1:]
         bends[clock] = torch.cat([bend[:1], bend])[n] if len(bend) else torch.zeros_like(every)
     points = here.points()
     flow = _flow(mixture, x, points, grid.points[-1])
     return Path(mixture, points[0], grid.points[-1], here, steps, bends, fades, shares, *flow, grid.steps)
+
+
+def _fades(columns: Columns) -> dict[str, Tensor]:
+    """d log alpha/du at the start of every step, by clock: known where variance is preserved, else by differences.
+
+    From alpha^2 (1 + rho^2) = 1 it is -alpha^2/2 in rho^2. Else to second order from the steps on both sides.
+    """
+    alpha2, rho = columns.alpha[:-1].square(), columns.rho[:-1]
+    if bool(((columns.alpha.square() + columns.sigma.square() - 1).abs() < 1e-12).all()):
+        return {"lam": columns.sigma[:-1].square(), "rho": -alpha2 * rho, "rho2": -alpha2 / 2}
+    found = {}
+    for clock in CLOCKS:
+        steps = getattr(columns, clock).diff()
+        ahead = columns.alpha.log().diff() / steps
+        inside = (ahead[1:] * steps[:-1] + ahead[:-1] * steps[1:]) / (steps[:-1] + steps[1:])
+        found[clock] = torch.cat([ahead[:1], inside])
+    return found
 
 
 def _flow(mixture: GaussianMixture, x: Tensor, points: tuple[Point, ...], to: Point) -> tuple[Tensor, Tensor, Tensor]:
