@@ -100,23 +100,21 @@ def test_a_fault_in_the_study_file_is_one_line(name, study, study_file, tmp_path
     assert list((tmp_path / "here").iterdir()) == []
 
 
-def reasons(answer: tuple[int, str, str]) -> dict[tuple[str, int], str | None]:
-    """Why a value is null, by method and steps; None where there is a value."""
-    code, out, err = answer
-    assert (code, err) == (0, "")
-    records = json.loads(out)["records"]
-    assert all(("reason" in r) == (r["value"] is None) for r in records)
-    return {(r["method"], r["steps"]): r.get("reason") for r in records}
-
-
-def test_more_history_than_steps_is_null_and_refused_where_all_is(study, study_file, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """Assert that a run that cannot be made is null with its reason, and the file refused if it has no other."""
-    only, said = ('"li-ddim", "li-accelerated-ode"', '"exp-adams-4"'), ("run.steps: got 3", "exp-adams-4")
-    refused(study(study_file(only, ("[24, 49, 99]", "[3]"))), *said)
+def test_more_history_than_steps_is_refused_before_anything_runs(study, study_file, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Assert that a study is refused if no run of it can be made; otherwise that run is null with its reason."""
+    changes = ('"li-ddim", "li-accelerated-ode"', '"exp-adams-4"'), ("[24, 49, 99]", "[3]")
+    refused(study(study_file(*changes)), "run.steps: got 3", "exp-adams-4")
     assert list((tmp_path / "here").iterdir()) == []
-    found = reasons(study(study_file(only, ("[24, 49, 99]", "[9, 3]")), "--json"))
-    assert all(words in (found["exp-adams-4", 3] or "") for words in said)
-    assert found["exp-adams-4", 9] is None
+    file = study_file(('"li-accelerated-ode"', '"exp-adams-4"'), ("[24, 49, 99]", "[3]"), ("1001", "101"))
+    code, out, err = study(file, "--json")
+    assert (code, err) == (0, "")
+    for record in json.loads(out)["records"]:
+        null = record["method"] == "exp-adams-4"
+        assert (record["value"] is None) == (record["error"] is None) == ("reason" in record) == null
+        assert not null or record["reason"].startswith("run.steps: got 3")
+    _, out, _ = study(file)
+    assert out.count("run.steps: got 3") == 1  # once for four metrics
+    assert "no value of exp-adams-4 (N = 3, tv), exp-adams-4 (N = 3, kl), " in out
 
 
 def test_metrics_of_a_law_are_refused_in_two_dimensions(study, study_file) -> None:  # type: ignore[no-untyped-def]
@@ -138,6 +136,15 @@ def test_li_needs_its_parameters(study, study_file) -> None:  # type: ignore[no-
     refused(
         study(study_file((old, 'kind = "li"\nc0 = 1\nc1 = 7'), (grid, ""), ("[24,", "[9, 24,"))), "run.steps: got 9"
     )
+
+
+def reasons(answer: tuple[int, str, str]) -> dict[tuple[str, int], str | None]:
+    """Why a value is null, by method and steps; None where there is a value."""
+    code, out, err = answer
+    assert (code, err) == (0, "")
+    records = json.loads(out)["records"]
+    assert all(("reason" in r) == (r["value"] is None) for r in records)
+    return {(r["method"], r["steps"]): r.get("reason") for r in records}
 
 
 def test_a_velocity_is_null_and_refused_where_there_are_no_derivatives(study, study_file) -> None:  # type: ignore[no-untyped-def]
