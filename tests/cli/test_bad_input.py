@@ -138,12 +138,25 @@ def test_li_needs_its_parameters(study, study_file) -> None:  # type: ignore[no-
     )
 
 
-def test_a_velocity_is_refused_where_there_are_no_derivatives(study, study_file) -> None:  # type: ignore[no-untyped-def]
-    """Assert that flow-euler does not start on a discrete schedule."""
+def reasons(answer: tuple[int, str, str]) -> dict[tuple[str, int], str | None]:
+    """Why a value is null, by method and steps; None where there is a value."""
+    code, out, err = answer
+    assert (code, err) == (0, "")
+    records = json.loads(out)["records"]
+    assert all(("reason" in r) == (r["value"] is None) for r in records)
+    return {(r["method"], r["steps"]): r.get("reason") for r in records}
+
+
+def test_a_velocity_is_null_and_refused_where_there_are_no_derivatives(study, study_file) -> None:  # type: ignore[no-untyped-def]
+    """Assert that flow-euler has no value on a discrete schedule, and that the file is refused if all is flow-euler."""
     old = 'kind = "vp-linear"\nbeta_min = 0.1\nbeta_max = 20.0'
     grid = '[grid]\nkind = "uniform-t"\nt_min = 1e-3\nt_max = 1.0\n'
-    file = study_file((old, 'kind = "li"\nc0 = 1\nc1 = 7'), (grid, ""), ('"li-ddim"', '"flow-euler"'))
-    refused(study(file), "run.methods[0]: got 'flow-euler'", "velocity")
+    on_li, both = ((old, 'kind = "li"\nc0 = 1\nc1 = 7'), (grid, "")), '"li-ddim", "li-accelerated-ode"'
+    said = "run.methods[{}]: got 'flow-euler'"
+    refused(study(study_file(*on_li, (both, '"flow-euler"'))), said.format(0), "velocity")
+    found = reasons(study(study_file(*on_li, (both, '"ddim", "flow-euler"'), ("[24, 49, 99]", "[24]")), "--json"))
+    assert (found["flow-euler", 24] or "").startswith(said.format(1))
+    assert found["ddim", 24] is None
 
 
 def test_a_study_file_that_is_not_there(study) -> None:  # type: ignore[no-untyped-def]
