@@ -9,7 +9,7 @@ import tempfile
 import traceback
 import warnings
 
-from ..numerics.errors import InputError, one_line
+from ..numerics.errors import LONGEST, InputError, one_line
 
 FAULT = 3  # the exit code
 REPORTED = 200_000  # characters of a report
@@ -19,7 +19,7 @@ def said(fault: Exception) -> tuple[str, int]:
     """The line of an exception that no command has expected, and the exit code; no line where all was said."""
     usage = getattr(fault, "format_message", None)  # of click, which typer brings along under another name
     if usage is not None and not str(usage()).startswith("Usage:"):
-        return one_line(usage()), 2
+        return _usage(fault, str(usage())), 2
     if usage is not None:  # the help of a command without arguments
         print(usage(), file=sys.stderr)
         return "", 2
@@ -30,6 +30,14 @@ def said(fault: Exception) -> tuple[str, int]:
         return str(InputError("memory", reason, "smaller sizes, or a machine with more memory")), 2
     what = one_line(f"{type(fault).__name__}: {one_line(fault, 100)}", 130)
     return f"{what}: this is a fault of samplerproof; please report it, with {_report(fault)}", FAULT
+
+
+def _usage(fault: Exception, message: str) -> str:
+    """The line of wrong usage: what is wrong, and where the options and arguments are listed."""
+    context = getattr(fault, "ctx", None)
+    command = f"{context.info_name} " if context is not None and context.parent is not None else ""
+    see = f"see samplerproof {command}--help"
+    return f"{one_line(message, LONGEST - len(see) - 2).rstrip('.')}; {see}"
 
 
 def hold_back_runtime_warnings() -> None:

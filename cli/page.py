@@ -12,6 +12,7 @@ from ..numerics.conformance.answers import Verdict
 from ..numerics.conformance.verify import ranges
 from ..numerics.errors import InputError
 from ..numerics.files import check_writable, write_text
+from ..numerics.limits import NAME, PATH
 from .markup import scientific
 from .verification import MEANING
 
@@ -31,14 +32,21 @@ svg { max-width: 100%; height: auto; background: #fff; }
 
 
 def check(file: Path) -> None:
-    """Raises InputError where the page cannot be written."""
-    check_writable(file.parent, "--html")
-    if file.is_dir():
-        raise InputError("--html", str(file), "the name of a file; this is a folder")
+    """Raises InputError where the page cannot be written; nothing is left behind, as the target may still be refused.
+
+    A device is not replaced by a page, as a file of this name would be.
+    """
+    if len(str(file)) > PATH or len(file.name) > NAME:
+        raise InputError("--html", str(file), f"a file name of at most {NAME} characters, a path of at most {PATH}")
+    check_writable(file.parent, "--html", keep=False)
+    if file.exists() and not file.is_file():
+        what = "a folder" if file.is_dir() else "a device, a pipe or a socket"
+        raise InputError("--html", str(file), f"the name of a file; this is {what}")
 
 
 def write(verdict: Verdict, file: Path) -> None:
     """Write the page, whole or not at all.  Raises OSError where it cannot be written."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     write_text(file, page(verdict))
 
 

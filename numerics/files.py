@@ -20,14 +20,24 @@ _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  # a process nu
 _REST = re.compile(r"(?:(?P<host>[0-9a-f]{8})\.)?(?P<pid>\d{1,9})(?:\.[0-9a-f]{16})?")  # once it was the pid alone
 
 
-def check_writable(folder: Path, option: str = "--out") -> None:
-    """Make the folder if need be; InputError where no file can be made in it."""
+def check_writable(folder: Path, option: str = "--out", keep: bool = True) -> None:
+    """Make the folder if need be; InputError where no file can be made in it, and then no folder is left behind.
+
+    keep: whether it stays; a caller that may still refuse its input makes it again once it writes.
+    """
+    made: list[Path] = []
     try:
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as fault:
+        keep = False
         raise InputError(option, str(folder), f"a folder that can be written ({fault.strerror})") from None
+    finally:
+        for path in made if not keep else ():
+            with suppress(OSError):
+                path.rmdir()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -134,7 +134,49 @@ STUDIES: dict[str, tuple[str, str]] = {
     "a key of 100,000 characters": (changed() + f"{LONG} = 1\n", "xxx...xxx"),
     "100,000 characters of a method": (changed(run__methods=[LONG]), "xxx...xxx"),
     "100,000 characters of a metric": (changed(run__metrics=[LONG]), "xxx...xxx"),
+    "a date as a weight": (changed(target__weights=Raw("[1979-05-27, 1]")), "target.weights[0]"),
+    "a time as an end": (changed(grid__t_min=Raw("1979-05-27T07:32:00Z")), "grid.t_min"),
+    "a date as a kind": (changed(schedule__kind=Raw("1979-05-27")), "schedule.kind"),
+    "weights in a list too many": (changed(target__weights=[[0.35, 0.65]]), "target.weights"),
+    "means in two lists too many": (changed(target__means=[[[0.0]], [[1.0]]]), "target.means"),
+    "means of no coordinates": (changed(target__means=[[], []]), "target.means"),
+    "means of both kinds": (changed(target__means=[0.0, [1.0]]), "rectangular"),
+    "infinite weights that sum to nothing": (changed(target__weights=[math.inf, -math.inf]), "target.weights[0]"),
+    "a bool as a number of steps": (changed(run__steps=[True]), "run.steps[0]"),
+    "a number of steps that is no list": (changed(run__steps=4), "run.steps"),
+    "steps of 1e400": (changed(run__steps=Raw("[1e400]")), "run.steps[0]"),
+    "a seed of 2^63": (changed(run__seed=2**63), "run.seed"),
+    "one table by two values": (changed(run__methods=["ddim-eta?eta=1", "ddim-eta?eta=1.0"]), "run.methods[1]"),
+    "one table by an alias": (changed(run__methods=["ddim", "dpm-solver-1"]), "run.methods[1]"),
+    "a parameter twice": (changed(run__methods=["ddim-eta?eta=1&eta=0"]), "each once"),
+    "a name that runs from right to left": (changed(run__methods=["\u202eddim"]), "\\u202eddim"),
+    "a name with a space of no width": (changed(run__methods=["dd\u200bim"]), "\\u200b"),
+    "half of a pair of UTF-16": (changed(run__methods=Raw('["\\uD800"]')), "valid TOML"),
+    "ends one ulp apart": (changed(grid__t_min=1.0 - 2**-53), "grid.t"),
+    "beta_min of negative zero": (changed(schedule__beta_min=-0.0), "schedule.beta_min"),
+    "a list of tables": (changed().replace("[run]", "[[run]]"), "a table [run]"),
+    "two kinds of study": (changed() + "[verification]\ntargets = ['a:f']\n", "known: verification"),
+    "a checkpoint without a name": (toml({**NETWORK, "target": {"checkpoint": ""}}), "target.checkpoint"),
+    "a checkpoint that is a file": (toml({**NETWORK, "target": {"checkpoint": "../study.toml"}}), "target.checkpoint"),
     "what moves the cursor": (changed(run__init="\x1b[2J\x9b"), "run.init"),
+}
+# allowed, at an end or beside one
+EXTREMES: dict[str, str] = {
+    "a weight of zero": changed(target__weights=[0.0, 1.0]),
+    "a weight of negative zero": changed(target__weights=[-0.0, 1.0]),
+    "the least weight": changed(target__weights=[5e-324, 1.0]),
+    "no spread": changed(target__stds=[0.0, -0.0]),
+    "the largest spread": changed(target__stds=[1e12, 1e12]),
+    "spreads of 24 magnitudes": changed(target__stds=[1e12, 1e-12]),
+    "means at both ends": changed(target__means=[1e12, -1e12]),
+    "no time left": changed(grid__t_min=0.0),
+    "the least time": changed(grid__t_min=5e-324),
+    "the least rho": changed(**KARRAS, grid__sigma_max=10.0, grid__rho=0.1),
+    "the largest rho": changed(**KARRAS, grid__sigma_max=10.0, grid__rho=1000),
+    "the largest sigma": changed(**KARRAS, grid__sigma_max=1e12, grid__rho=7),
+    "the least sigma": changed(**{**KARRAS, "grid__sigma_min": 5e-324}, grid__sigma_max=1.0, grid__rho=7),
+    "the largest seed": changed(run__seed=2**63 - 1),
+    "one step": changed(run__steps=[1]),
 }
 COMMANDS: dict[str, tuple[list[str], str]] = {
     **{f"{c} of 10^8 digits": ([c, "bdia-ddim?gamma=1e99999999"], "gamma") for c in ("derive", "prove", "cite")},
@@ -148,7 +190,20 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "a device": (["study", "../...toml", "--out", "out", "--device", LONG], "--device"),
     "a device that is not looked at": (["reproduce", "--device", "xyz"], "--device"),
     "a processor with a number": (["reproduce", "--device", "cpu:7"], "--device"),
+    "a numbered processor for a study": (["study", "../...toml", "--out", "out", "--device", "cpu:7"], "--device"),
     "no folder": (["reproduce", "--out", ""], "--out"),
+    "no folder for a study": (["study", "../...toml", "--out", ""], "--out"),
+    "no folder for a network": (["train", "rings", "--out", ""], "--out"),
+    "a folder in one that can be made": (["study", "../...toml", "--out", f"a/b/{'c' * 300}"], "--out"),
+    "a folder that is a device": (["study", "../...toml", "--out", "/dev/null"], "--out"),
+    "a page of 300 characters": (["verify", "a:f", "--html", "x" * 300], "--html"),
+    "a page in place of a device": (["verify", "a:f", "--html", "/dev/full"], "a device"),
+    "a page in place of a folder": (["verify", "a:f", "--html", ""], "--html"),
+    "a page in a folder that is not there": (["verify", "a:f", "--html", "a/b/page.html"], "nothing is computed here"),
+    "time that is no number": (["verify", "a:f", "--timeout", "nan"], "timeout"),
+    "a study that is a folder": (["study", "."], "a folder"),
+    "a study of this process": (["study", "/proc/self/mem"], "FILE"),
+    "a command from right to left": (["\u202e"], "command"),
     "a folder of 100,000 characters": (["reproduce", "--out", LONG], "--out"),
     "a study without an end": (["study", "/dev/zero"], "a device"),
     "a study that never comes": (["study", "../fifo"], "a pipe"),
@@ -272,6 +327,44 @@ DESCRIPTIONS: list[dict[str, Any]] = [
     },
     {"format": 1, "kind": "diffusers", "model": "a/b", "label": 3},
 ]
+
+_OWN, _MODULE = DESCRIPTIONS[0], DESCRIPTIONS[1]
+
+
+def _described(table: str, key: str, value: Any) -> str:
+    """The description of our own kind, of a module for what only modules have, with one value changed."""
+    document = _MODULE if table == "schedule" or key in ("module", "weights") else _OWN
+    return toml({**document, table: {**document[table], key: value}} if table else {**document, key: value})
+
+
+# what was found -> checkpoint.toml, and a word of the refusal
+CHECKPOINTS: dict[str, tuple[str, str]] = {
+    **{
+        f"3000 brackets in {table} {key}": (_described(table, key, Raw(DEEP)), "nested")
+        for table, keys in {
+            "": ("format", "kind", "name", "prediction", "shape", "sigma_data", "span"),
+            "network": ("architecture", "widths", "told", "module", "weights"),
+            "schedule": ("kind", "betas", "levels"),
+        }.items()
+        for key in keys
+    },
+    **{
+        f"{key} of 400 digits": (_described(table, key, Raw(f"[{HUGE}, 8]" if many else HUGE)), key)
+        for table, key, many in (
+            ("", "format", False),
+            ("", "shape", True),
+            ("", "sigma_data", False),
+            ("", "span", True),
+            ("network", "widths", True),
+            ("network", "told", False),
+            ("schedule", "levels", False),
+        )
+    },
+    **{f"levels of {n:.0e}": (_described("schedule", "levels", int(n)), "levels") for n in (1e8, 1e12)},
+    "a date as a shape": (_described("", "shape", Raw("1979-05-27")), "shape"),
+    "a NUL in the weights": (_described("network", "weights", "a\0"), "weights"),
+    "code that is not asked for": (toml(_MODULE), "--allow-code"),
+}
 
 
 @st.composite

@@ -117,7 +117,7 @@ SINGLESTEP = {
     ("dpmsolver", 2, "heun"): "dpm-solver-2s-taylor",
     ("dpmsolver", 3, "midpoint"): "dpm-solver-3s",
     ("dpmsolver", 3, "heun"): "dpm-solver-3s-taylor",
-    ("sde-dpmsolver++", 2, "midpoint"): "sde-dpm-solver++-2s-independent",
+    ("sde-dpmsolver++", 2, "midpoint"): "sde-dpm-solver++-2s",
 }
 
 

@@ -97,7 +97,7 @@ def nearest_variant(run: Trace, process: str, name: str, witnesses: Sequence[flo
 
 def rows(best: Pair, others: Sequence[Pair]) -> list[Step]:
     """Row by row, and for a row that differs in float64 the records whose row it is."""
-    result, whole = [], [p for p in others if not p.reference.ending.startswith(STARTED)]
+    result, whole = [], [p for p in others if STARTED not in p.reference.ending]
     for i, (shipped, wide) in enumerate(zip(best.shipped.rows, best.wide.rows, strict=True)):
         most, most_wide = best.shipped.bounds[i], best.wide.bounds[i]
         equals: tuple[str, ...] = ()

@@ -95,7 +95,7 @@ def variants(found: Trace, mine: Tableau, grid: Grid, record: Record) -> Iterato
         return
     told: list[Tableau] = []
     for ending, methods in _plans(record, grid, _asked(found)).items():
-        if ending.startswith(STARTED) and not any(_mostly(mine, t) for t in told):
+        if STARTED in ending and not any(_mostly(mine, t) for t in told):
             continue
         if sum(1 if m is None else m.nfe_per_step for m in methods) != found.nfe:
             continue
@@ -127,9 +127,16 @@ def _plans(record: Record, grid: Grid, asked: list[int]) -> dict[str, list[Recor
         plans[SHORT] = [record if asked[n] == record.nfe_per_step else family.get(asked[n]) for n in range(grid.steps)]
     if record.history > 1:
         own = next((m for m in plans[""] if m is not None and m.history == 1), None)
-        for other in _starts(own) if own else ():
-            plans[f"{STARTED} {other.name}"] = [other if m == own else m for m in plans[""]]
+        if own is not None:
+            for other in _starts(own):
+                for ending, methods in ((STARTED, plans[""]), (f"{LOWERED}, {STARTED}", plans[LOWERED])):
+                    plans[f"{ending} {other.name}"] = [_instead(m, own, other) for m in methods]
     return plans
+
+
+def _instead(method: Record | None, own: Record, other: Record) -> Record | None:
+    """The other start in the place of a record's own."""
+    return other if method is not None and method.name == own.name else method
 
 
 def _mostly(mine: Tableau, other: Tableau) -> bool:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, sqrt, zeros_like
+from torch import Tensor, sqrt
 
 from ..arc import arc
 from ..phi import phi
@@ -1191,58 +1191,6 @@ def sde_dpm_solver_pp_2s_row2_noises(h: Tensor, c2: Tensor, tau: Tensor) -> tupl
     root2 = sqrt(h*phi1_2*tau**2*(2 - 2*c2))
     return (
         phi0*root1,
-        root2,
-    )
-
-
-def sde_dpm_solver_pp_2s_independent_row1(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver++-2s-independent, row 1 of 2: lu2022dpmsolverpp; order 1."""
-    phi1 = phi(1, c2*h*(-tau**2 - 1))
-    return (
-        c2*h*phi1*(tau**2 + 1),
-    )
-
-
-def sde_dpm_solver_pp_2s_independent_row1_states(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver++-2s-independent: what is kept of z_n."""
-    phi0 = phi(0, -c2*h*tau**2)
-    return (
-        phi0,
-    )
-
-
-def sde_dpm_solver_pp_2s_independent_row1_noises(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver++-2s-independent: of the noises drawn for this step, over sigma at the end of the row."""
-    phi1 = phi(1, -2*c2*h*tau**2)
-    root1 = sqrt(2*c2*h*phi1*tau**2)
-    return (
-        root1,
-    )
-
-
-def sde_dpm_solver_pp_2s_independent_row2(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver++-2s-independent, row 2 of 2: lu2022dpmsolverpp; order 1."""
-    phi1 = phi(1, h*(-tau**2 - 1))
-    return (
-        h*phi1*(2*c2 - 1)*(tau**2 + 1)/(2*c2),
-        h*phi1*(tau**2 + 1)/(2*c2),
-    )
-
-
-def sde_dpm_solver_pp_2s_independent_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver++-2s-independent: what is kept of z_n."""
-    phi0 = phi(0, -h*tau**2)
-    return (
-        phi0,
-    )
-
-
-def sde_dpm_solver_pp_2s_independent_row2_noises(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver++-2s-independent: of the noises drawn for this step, over sigma at the end of the row."""
-    phi1 = phi(1, -2*h*tau**2)
-    root2 = sqrt(2*h*phi1*tau**2)
-    return (
-        zeros_like(h),
         root2,
     )
 

@@ -90,7 +90,8 @@ def refused(study: Study | NetworkStudy, name: str, record: Record, made: Grid) 
     except InputError as fault:
         return fault
     if tableau.prediction == "velocity" and any(math.isnan(p.dalpha) for p in made.points):
-        return InputError("run.methods", name, 'needs a velocity; schedule "li" has no derivatives in t')
+        field = f"run.methods[{run.methods.index(name)}]"
+        return InputError(field, name, 'needs a velocity; schedule "li" has no derivatives in t')
     if record.stochastic and tableau.given > 1:
         return InputError("run.start", run.start, f"{name!r} is stochastic, and has no exact start values; give ramp")
     return None

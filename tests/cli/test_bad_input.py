@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 
@@ -100,10 +101,20 @@ def test_a_fault_in_the_study_file_is_one_line(name, study, study_file, tmp_path
 
 
 def test_more_history_than_steps_is_refused_before_anything_runs(study, study_file, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """Assert that the shortest run decides, though longer ones could be made."""
-    file = study_file(('"li-ddim"', '"exp-adams-4"'), ("[24, 49, 99]", "[99, 3]"))
-    refused(study(file), "run.steps: got 3", "exp-adams-4")
+    """Assert that a study is refused if no run of it can be made; otherwise that run is null with its reason."""
+    changes = ('"li-ddim", "li-accelerated-ode"', '"exp-adams-4"'), ("[24, 49, 99]", "[3]")
+    refused(study(study_file(*changes)), "run.steps: got 3", "exp-adams-4")
     assert list((tmp_path / "here").iterdir()) == []
+    file = study_file(('"li-accelerated-ode"', '"exp-adams-4"'), ("[24, 49, 99]", "[3]"), ("1001", "101"))
+    code, out, err = study(file, "--json")
+    assert (code, err) == (0, "")
+    for record in json.loads(out)["records"]:
+        null = record["method"] == "exp-adams-4"
+        assert (record["value"] is None) == (record["error"] is None) == ("reason" in record) == null
+        assert not null or record["reason"].startswith("run.steps: got 3")
+    _, out, _ = study(file)
+    assert out.count("run.steps: got 3") == 1  # once for four metrics
+    assert "no value of exp-adams-4 (N = 3, tv), exp-adams-4 (N = 3, kl), " in out
 
 
 def test_metrics_of_a_law_are_refused_in_two_dimensions(study, study_file) -> None:  # type: ignore[no-untyped-def]
@@ -127,12 +138,25 @@ def test_li_needs_its_parameters(study, study_file) -> None:  # type: ignore[no-
     )
 
 
-def test_a_velocity_is_refused_where_there_are_no_derivatives(study, study_file) -> None:  # type: ignore[no-untyped-def]
-    """Assert that flow-euler does not start on a discrete schedule."""
+def reasons(answer: tuple[int, str, str]) -> dict[tuple[str, int], str | None]:
+    """Why a value is null, by method and steps; None where there is a value."""
+    code, out, err = answer
+    assert (code, err) == (0, "")
+    records = json.loads(out)["records"]
+    assert all(("reason" in r) == (r["value"] is None) for r in records)
+    return {(r["method"], r["steps"]): r.get("reason") for r in records}
+
+
+def test_a_velocity_is_null_and_refused_where_there_are_no_derivatives(study, study_file) -> None:  # type: ignore[no-untyped-def]
+    """Assert that flow-euler has no value on a discrete schedule, and that the file is refused if all is flow-euler."""
     old = 'kind = "vp-linear"\nbeta_min = 0.1\nbeta_max = 20.0'
     grid = '[grid]\nkind = "uniform-t"\nt_min = 1e-3\nt_max = 1.0\n'
-    file = study_file((old, 'kind = "li"\nc0 = 1\nc1 = 7'), (grid, ""), ('"li-ddim"', '"flow-euler"'))
-    refused(study(file), "run.methods[0]: got 'flow-euler'", "velocity")
+    on_li, both = ((old, 'kind = "li"\nc0 = 1\nc1 = 7'), (grid, "")), '"li-ddim", "li-accelerated-ode"'
+    said = "run.methods[{}]: got 'flow-euler'"
+    refused(study(study_file(*on_li, (both, '"flow-euler"'))), said.format(0), "velocity")
+    found = reasons(study(study_file(*on_li, (both, '"ddim", "flow-euler"'), ("[24, 49, 99]", "[24]")), "--json"))
+    assert (found["flow-euler", 24] or "").startswith(said.format(1))
+    assert found["ddim", 24] is None
 
 
 def test_a_study_file_that_is_not_there(study) -> None:  # type: ignore[no-untyped-def]

@@ -69,15 +69,24 @@ def test_bad_input_is_one_line_without_traceback(samplerproof: Command, study_fi
 
 
 @pytest.mark.parametrize(
-    "arguments", [["no-such"], ["study"], ["study", "--no-such"], ["derive", "ddim", "--format", "x"]]
+    ("arguments", "said"),
+    [
+        (["no-such"], "No such command 'no-such'"),
+        (["study"], "Missing argument 'file'"),
+        (["study", "--no-such"], "No such option: --no-such"),
+        (["derive", "ddim", "--format", "x"], "Invalid value for '--format'"),
+    ],
 )
-def test_wrong_usage_exits_with_2(samplerproof: Command, arguments: list[str]) -> None:
-    """Assert a message on standard error and no traceback."""
+def test_wrong_usage_exits_with_2(samplerproof: Command, arguments: list[str], said: str) -> None:
+    """Assert one line on standard error, as of any bad input, which names what was typed and the help to ask for."""
     done = samplerproof(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert "Error: " in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("samplerproof: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+    asked = [] if said.startswith("No such command") else arguments[:1]
+    assert done.stderr.endswith(f"; see {' '.join(['samplerproof', *asked, '--help'])}\n")
 
 
 def test_methods_answers_the_promised_keys(samplerproof: Command) -> None:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zipfile
 from functools import partial
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import contained
 import malformed
 import networks
 import pytest
 import torch
+from markdown_it import MarkdownIt
 
+from samplerproof.cli import page, verification
+from samplerproof.cli.book.method import _verified
 from samplerproof.cli.markup import code, fenced, plain, table
+from samplerproof.numerics.catalogue import resolve
 from samplerproof.numerics.checkpoints import plain as modules
+from samplerproof.numerics.conformance.answers import Finding, Setting, Step, Trouble, Verdict
+
+MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 EVIL = "open('ran', 'w').close()\n\ndef net():\n    import torch\n    return torch.nn.Identity()\n"
 
@@ -145,9 +155,7 @@ HOSTILE = "ValueError: <script>alert(1)</script> | `x` [a](b) **c** $d$ &lt; {e}
 @pytest.mark.tried("text of others in pages")
 def test_text_of_others_is_text_in_every_page() -> None:
     """Assert that Markdown renders what was written, in a cell and outside, as words and as code."""
-    from markdown_it import MarkdownIt
-
-    render = MarkdownIt("commonmark").enable("table").render
+    render = MARKDOWN.render
     shown = HOSTILE.replace("\n", " ").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     assert render(plain(HOSTILE)) == f"<p>{shown}</p>\n"
     assert render(code(HOSTILE)) == f"<p><code>{shown}</code></p>\n"
@@ -156,3 +164,72 @@ def test_text_of_others_is_text_in_every_page() -> None:
     assert cells.count("<td>") == 2
     assert "&lt;script&gt;\n```\n" in render(fenced("<script>\n```\n", "diff"))
     assert all(f"<code>{text}</code>" in render(code(text)) for text in ("a``b", "a"))
+
+
+def foreign(value: Any) -> Any:
+    """An answer whose every text is another's, but for words of ours that pages look up."""
+    if isinstance(value, dict):
+        return {key: value[key] if key in ("step", "commit") else foreign(value[key]) for key in value}
+    if isinstance(value, list):
+        return [foreign(entry) for entry in value]
+    return HOSTILE if isinstance(value, str) else value
+
+
+def marks(text: str) -> set[str]:
+    """What a page has that is more than words, headings, lists and tables."""
+    tokens = [token for block in MARKDOWN.parse(text) for token in (block, *(block.children or ()))]
+    return {token.type for token in tokens} & {"html_inline", "html_block", "link_open", "image"}
+
+
+@pytest.mark.tried("text of others in pages")
+def test_text_of_others_is_text_in_the_pages_of_verification() -> None:
+    """Assert it of every text in the answer, and that a page without escapes would be seen to have marks."""
+    assert marks(HOSTILE) == {"html_inline", "link_open"}
+    kept = Path(__file__).resolve().parents[2] / "book" / "records" / "verification" / "records.json"
+    whole = json.loads(kept.read_text(encoding="utf-8"))
+    records = [foreign({**entry, "matches": ["x"], "reference": "y"}) for entry in whole["records"][:2]]
+    alone = [foreign({**entry, "matches": [], "reference": None}) for entry in whole["records"][:2]]
+    versions = {HOSTILE: HOSTILE}
+    found = [foreign(entry) | {"versions": versions} for entry in whole["discrepancies"]]
+    answer = {
+        "records": [record | {"versions": versions} for record in (*records, *alone)],
+        "discrepancies": [entry for entry in found if entry["repair"]][:1] + found[:1],
+        "manifest": whole["manifest"],
+    }
+    ours = marks(verification.discrepancies({**answer, "discrepancies": []}))  # of the corrections alone
+    for text, own in ((verification.overview(answer), set()), (verification.discrepancies(answer), ours)):
+        assert marks(text) <= own
+        shown = MARKDOWN.render(text)
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+        assert "<h2>f" not in shown
+    shown = table(("",) * 6, [_verified(resolve("ddim"), {**record, "matches": ["ddim"]}) for record in records])
+    assert marks(shown) == set()
+    assert "&lt;script&gt;" in MARKDOWN.render(shown)
+
+
+class _Tags(HTMLParser):
+    """The tags of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.add(tag)
+
+
+@pytest.mark.tried("text of others in pages")
+def test_text_of_others_is_text_in_the_page_of_a_verdict() -> None:
+    """Assert it of every text that a target can have put there."""
+    step = Step(1, 0.5, 0.5, HOSTILE, 1.0, 2.0, 1e-14, 1e-14, (HOSTILE,))
+    settings = [Setting(HOSTILE, HOSTILE, ()), Setting(HOSTILE, None, (Trouble(HOSTILE, (5,), HOSTILE),))]
+    verdict = Verdict(
+        **{"target": HOSTILE, "verdict": "error", "matches": [HOSTILE], "reference": HOSTILE},
+        **{"findings": [Finding("exception", None, HOSTILE)], "steps": [step], "sweep": settings},
+        **{"versions": {HOSTILE: HOSTILE}, "coverage": [HOSTILE]},
+    )
+    tags = _Tags()
+    text = page.page(verdict)
+    tags.feed(text)
+    assert "script" not in tags.found
+    assert text.count("&lt;script&gt;") >= 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -60,6 +61,37 @@ def test_a_command_line_that_was_found_once(name: str, empty: Path) -> None:
     os.mkfifo(empty.parent / "fifo")
     (empty.parent / "...toml").write_text(malformed.changed(), encoding="utf-8")
     refused(contained.typed(empty, *arguments), empty, said)
+
+
+@pytest.mark.parametrize("name", malformed.CHECKPOINTS)
+def test_a_description_that_was_found_once(name: str, empty: Path) -> None:
+    """Assert the same of checkpoint.toml."""
+    text, said = malformed.CHECKPOINTS[name]
+    refused(described(empty, text, "--large"), empty, said)
+
+
+def described(empty: Path, text: str, *flags: str) -> contained.Answer:
+    """What is answered to a study of a network with this checkpoint.toml, and weights beside it."""
+    net = empty.parent / "net"
+    net.mkdir(exist_ok=True)
+    if not (net / "model.safetensors").exists():
+        shutil.copy(Path(studies.__file__).parents[1] / "checkpoints" / "kept" / "rings" / "model.safetensors", net)
+        study = malformed.toml({**malformed.NETWORK, "target": {"checkpoint": "../net"}})
+        (empty.parent / "study.toml").write_text(study, encoding="utf-8")
+    (net / "checkpoint.toml").write_text(text, encoding="utf-8")
+    return contained.typed(empty, "study", "../study.toml", "--json", *flags)
+
+
+@pytest.mark.parametrize("name", malformed.EXTREMES)
+def test_what_is_allowed_at_an_end_is_measured(name: str, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that every value is one that a distance can have, or null with its reason."""
+    monkeypatch.setattr(studies, "_records", RECORDS)
+    (empty.parent / "study.toml").write_text(malformed.EXTREMES[name], encoding="utf-8")
+    answer = contained.typed(empty, "study", "../study.toml", "--json")
+    assert answer.code == 0, answer
+    contained.check(answer, empty)
+    for record in json.loads(answer.out)["records"]:
+        assert record["reason"] if record["value"] is None else 0 <= record["value"] <= 1, record
 
 
 def test_the_study_that_all_are_made_of_is_right(empty: Path) -> None:
@@ -162,16 +194,9 @@ def test_drawn_studies_that_are_run(count: int, empty: Path, record_property: Ca
 def test_drawn_descriptions_of_checkpoints(count: int, empty: Path, record_property: Callable[..., None]) -> None:
     """Assert the same of checkpoint.toml, with consent to everything but the hub."""
     record_property("cases", count)
-    net = empty.parent / "net"
-    net.mkdir()
-    kept = Path(studies.__file__).parents[1] / "checkpoints" / "kept" / "rings"
-    shutil.copy(kept / "model.safetensors", net)
-    study = malformed.toml({**malformed.NETWORK, "target": {"checkpoint": "../net"}})
-    (empty.parent / "study.toml").write_text(study, encoding="utf-8")
 
     def examine(text: str) -> None:
-        (net / "checkpoint.toml").write_text(text, encoding="utf-8")
-        answer = contained.typed(empty, "study", "../study.toml", "--json", "--allow-pickle", "--large")
+        answer = described(empty, text, "--allow-pickle", "--large")
         assert answer.code == 2, answer
         contained.check(answer, empty)
 

@@ -71,7 +71,7 @@ KEYS = {
 
 
 def test_a_sampler_that_is_the_named_record(verify: Command, tmp_path: Path) -> None:
-    code, out, err = verify("mine:euler", "--against", "ddim", "--steps", 8, "--json", "--html", "page.html")
+    code, out, err = verify("mine:euler", "--against", "ddim", "--steps", 8, "--json", "--html", "new/page.html")
     assert (code, err) == (0, "")
     answer = json.loads(out)
     assert answer.keys() >= KEYS
@@ -81,8 +81,8 @@ def test_a_sampler_that_is_the_named_record(verify: Command, tmp_path: Path) -> 
     assert answer["observed_order"] == pytest.approx(1, abs=0.3)
     assert len(answer["local_orders"]) == 8
     assert {f["kind"] for f in answer["findings"]} == {"roundoff"}
-    assert list(answer["growth"]) == ["8", "40", "200"]
-    page = (tmp_path / "here" / "page.html").read_text(encoding="utf-8")
+    assert list(answer["growth"]) == ["5", "8", "10", "40", "200"]  # the nearest below and above, 5 and 25 times
+    page = (tmp_path / "here" / "new" / "page.html").read_text(encoding="utf-8")
     assert "mine:euler" in page
     assert "<svg" in page
     assert not re.findall(r"""(?:src|href)=["']?(?!#)[^"'\s>]+""", page.replace("xlink:href", "href")), "it is alone"
@@ -96,7 +96,8 @@ def test_the_answer_on_a_terminal(verify: Command) -> None:
     assert "  against ddim" in lines
     assert "  equals ddim" in lines
     assert any(re.fullmatch(r"  order: proved 1, of steps [\d.]+ to [\d.]+, observed [\d.]+", line) for line in lines)
-    assert any(re.fullmatch(r"  roundoff as shipped: \S+ on 8, \S+ on 40, \S+ on 200 steps", line) for line in lines)
+    grown = ", ".join(rf"\S+ on {n}" for n in (5, 8, 10, 40, 200))
+    assert any(re.fullmatch(rf"  roundoff as shipped: {grown} steps", line) for line in lines)
 
 
 def test_a_sampler_that_is_not_located_and_named(verify: Command) -> None:

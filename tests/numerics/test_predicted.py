@@ -174,7 +174,10 @@ def test_a_start_up_of_two_orders_less_changes_the_order() -> None:
     path = line("uniform-lambda", **LATE)
     assert [predict(n, path).order for n in ("exp-adams-3", "exp-adams-4", "unipc-3")] == [3, 4, 4]
     assert [predict(n, path, "ramp").order for n in ("exp-adams-3", "exp-adams-4", "unipc-3")] == [2, 2, 3]
-    assert predict("exp-adams-3", path, "ramp") == predict("exp-adams-4", path, "ramp")  # the same first step
+    three, four = (predict(name, path, "ramp") for name in ("exp-adams-3", "exp-adams-4"))
+    assert three.constants == four.constants  # the same first step
+    for name, ramp in (("exp-adams-3", three), ("exp-adams-4", four)):
+        assert ramp.later == predict(name, path)
 
 
 def test_on_the_schedule_of_li_et_al() -> None:

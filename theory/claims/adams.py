@@ -93,15 +93,20 @@ def unipc_vary_published() -> Proof:
 @claim(
     "3m-published",
     "The published three-step method lacks half of the second divided difference: with D2 doubled it is exponential "
-    "Adams 3, that is DPM-Solver++(3M) as derived.",
+    "Adams 3, that is DPM-Solver++(3M) as derived; so does the one on noise predictions.",
     "lu2022dpmsolverpp",
 )
 def published_3m() -> Proof:
-    published, derived = find("dpm-solver++-3m-published").weights[0], find("exp-adams-3").weights[0]
     # D2 = (D10 - D11)/(r0 + r1), as a combination of the outputs, newest first.
     d2 = [1 / r[0], -1 / r[0] - 1 / r[1], 1 / r[1]]
-    missing = [h * phi(3, -h) * d / (r[0] + r[1]) for d in d2]
-    zero = tuple(w + m - e for w, m, e in zip(published, missing, derived, strict=True))
+    zero: tuple[sp.Expr, ...] = ()
+    for name, derived, end in (
+        ("dpm-solver++-3m-published", "exp-adams-3", -h),
+        ("dpm-solver-3m-published", "exp-adams-noise-3", h),
+    ):
+        published, exact = find(name).weights[0], find(derived).weights[0]
+        missing = [h * phi(3, end) * d / (r[0] + r[1]) for d in d2]
+        zero += tuple(w + m - e for w, m, e in zip(published, missing, exact, strict=True))
     return Proof(zero, nonzero=tuple(missing))
 
 

@@ -33,8 +33,6 @@ def row_name(method: Method, row: int) -> str:
 
 def entry(weight: sp.Expr) -> list[str]:
     """One entry of the returned tuple; a long sum gets a line a term."""
-    if weight == 0:  # of a noise that a row has no share in
-        return ["    zeros_like(h),"]
     text = to_torch(weight)
     if len(text) <= 80 or not isinstance(weight, sp.Add):
         return [f"    {text},"]
@@ -62,13 +60,10 @@ def function(
     name: str, arguments: tuple[str, ...], doc: str, values: tuple[sp.Expr, ...], variances: tuple[sp.Expr, ...] = ()
 ) -> str:
     """A function of those arguments that returns a tuple of values; phi atoms, and roots of variances, made once."""
-    used = set().union(*(sp.sympify(w).free_symbols for w in values))
-    drawn = [(root, v) for root, v in zip(roots(variances), variances, strict=True) if root in used]
-    variances = tuple(v for _, v in drawn)
     atoms = sorted(set().union(*(sp.sympify(w).atoms(phi) for w in (*values, *variances))), key=sp.default_sort_key)
     names = {atom: sp.Symbol(phi_name(atom, atoms)) for atom in atoms}
     body = [f"{names[atom]} = {to_torch(atom)}" for atom in atoms]
-    body += [f"{root} = sqrt({to_torch(v.subs(names))})" for root, v in drawn]
+    body += [f"{root} = sqrt({to_torch(v.subs(names))})" for root, v in zip(roots(variances), variances, strict=True)]
     body += ["return (", *(line for w in values for line in entry(sp.sympify(w).subs(names))), ")"]
     typed = ", ".join(f"{a}: Tensor" for a in arguments)
     return f"def {name}({typed}) -> tuple[Tensor, ...]:\n" + lines(doc, *body)
@@ -113,7 +108,7 @@ def render_weights() -> str:
     head = header(
         "theory/methods/", "Weights W_j of every row, from the step h in the frame's clock and the step ratios."
     )
-    head += "from torch import Tensor, sqrt, zeros_like\n\nfrom ..arc import arc\nfrom ..phi import phi\n\n\n"
+    head += "from torch import Tensor, sqrt\n\nfrom ..arc import arc\nfrom ..phi import phi\n\n\n"
     one = "def one_node(h: Tensor, kappa: Tensor) -> tuple[Tensor, ...]:\n" + lines(
         '"""The one-node rule of a frame whose weight is c e^(kappa u)."""', f"return ({to_torch(one_node(kappa))},)"
     )

@@ -229,17 +229,6 @@ SDE_DPM_SOLVER_PP_2S = Sampler(
     parameters=(Parameter("r", c2, HALF, INSIDE), TAU),
 )
 
-# diffusers draws the noise of the end anew, as large as that of the whole step.
-SDE_DPM_SOLVER_PP_2S_INDEPENDENT = replace(
-    SDE_DPM_SOLVER_PP_2S,
-    name="sde-dpm-solver++-2s-independent",
-    noises=(SDE_DPM_SOLVER_PP_2S.noise(0), Noise(2 * tau**2 * h * phi(1, -2 * tau**2 * h), (sp.S.Zero,))),
-    order=1,
-    summary="sde-dpm-solver++-2s with a fresh noise for the end that has nothing in common with that of its stage.",
-    provenance="published; read in the code of diffusers",
-    parameters=(Parameter("r", c2, HALF, INSIDE), replace(TAU, orders=((sp.S.Zero, 2),))),
-)
-
 # k-diffusion draws both noises, each normalised, from one path W in sigma: the covariance of the two is
 # sqrt(V(c2) V(1) (1 - e^{-c2 h})/(1 - e^{-h})). Of the end's variance the part that is fresh is
 # (e^{-c2 h} - e^{-h})/(1 - e^{-h}).
@@ -371,7 +360,6 @@ SAMPLERS: tuple[Sampler, ...] = (
     SDE_DPM_SOLVER_2M,
     SDE_DPM_SOLVER_PP_2M,
     SDE_DPM_SOLVER_PP_2S,
-    SDE_DPM_SOLVER_PP_2S_INDEPENDENT,
     SDE_DPM_SOLVER_PP_3M_PUBLISHED,
     DPMPP_SDE,
     SA_SOLVER_1,

@@ -28,7 +28,6 @@ VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
         ("sa-solver-p3c3-few-steps", 3, False),
         ("sa-solver-p3c3-few-steps?tau=0", 3, False),
         ("sde-dpm-solver++-2s", 2, False),
-        ("sde-dpm-solver++-2s-independent", 2, True),
     ],
 )
 def test_less_order_than_promised_is_said_and_no_more_is_asked_than_there_can_be(
