@@ -137,12 +137,14 @@ def verdict(answer: Verdict) -> None:
 
 def verification(answer: dict[str, Any]) -> None:
     """A line a target."""
+    from .verification import outcome
+
     table = Table("target", "verdict", "record", "as shipped", "in float64", "order", "observed")
     for record in answer["records"]:
         numbers = [scientific(record[f"max_relative_error{which}"]) for which in ("", "_float64")]
         name = ", ".join(record["matches"][:1]) or record["reference"] or "-"
         orders = (str(record["nominal_order"] or "-"), number(record["observed_order"], ".2f"))
-        table.add_row(record["target"], record["verdict"], name, *numbers, *orders)
+        table.add_row(record["target"], outcome(record), name, *numbers, *orders)
     _print(table)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..numerics.conformance.beside import BESIDE, CORRECTED
 from ..numerics.files import write_text
+from ..numerics.studies.verification import fails
 from .markup import code, fenced, number, plain, scientific, table
 
 TABLE = "verification.md"
@@ -56,7 +57,8 @@ def discrepancies(answer: dict[str, Any]) -> str:
     if answer["discrepancies"]:
         head = ("implementation", "what deviates", "so changed it is")
         parts += [
-            "What is not the method of its name, is not finite, or has less order than it promises. Each has its "
+            "What is not the method of its name, is not finite, has less order than it promises, or fails for another "
+            "finding that is an error, such as writing into the tensors of its caller. Each has its "
             "numbers, the proof, what the code of the method's authors does, and where one is known the smallest "
             "repair, tried on a copy in memory. Another formula is not always a fault: it is said what is lost by it.",
             table(head, [_line(entry) for entry in answer["discrepancies"]]),
@@ -70,7 +72,8 @@ def discrepancies(answer: dict[str, Any]) -> str:
 
 
 def _line(entry: dict[str, Any]) -> tuple[str, ...]:
-    kinds = ", ".join(dict.fromkeys(f["kind"] for f in entry["findings"] if f["kind"] != "roundoff"))
+    errors = [f for f in entry["findings"] if f["severity"] == "error"]
+    kinds = ", ".join(dict.fromkeys(f["kind"] for f in errors or entry["findings"] if f["kind"] != "roundoff"))
     return code(entry["target"]), plain(kinds), "-" if entry["repair"] is None else _after(entry["repair"])
 
 
@@ -125,11 +128,17 @@ def _row(record: dict[str, Any]) -> tuple[str, ...]:
     return (
         code(_method(record)),
         code(record["target"]),
-        plain(record["verdict"]),
+        plain(outcome(record)),
         *errors,
         *("-" if order is None else str(order) for order in orders),
         number(record["observed_order"], ".2f"),
     )
+
+
+def outcome(record: dict[str, Any]) -> str:
+    """The verdict; where it conforms but fails, with the kinds of the findings that are errors."""
+    kinds = dict.fromkeys(f["kind"] for f in record["findings"] if f["severity"] == "error")
+    return f"{record['verdict']}, but fails: {', '.join(kinds)}" if fails(record) else str(record["verdict"])
 
 
 def _first(record: dict[str, Any]) -> str:

@@ -19,11 +19,86 @@ last: list[Tensor] = []
 count = [0]
 
 
+class Exploding:
+    """DDIM where alpha = 1: a state from the start, the data at it, the state after a step, the sample."""
+
+    def enter(self, x: Tensor, s: Tensor) -> Tensor:
+        return x
+
+    def data(self, denoise: Denoise, x: Tensor, s: Tensor) -> Tensor:
+        return denoise(x, s)
+
+    def step(self, x: Tensor, data: Tensor, s: Tensor, t: Tensor, by: float = 1.0) -> Tensor:
+        return x + by * (t - s) * (x - data) / s
+
+    def leave(self, x: Tensor, t: Tensor) -> Tensor:
+        return x
+
+
+class Preserving(Exploding):
+    """Where variance is preserved, by alpha^2."""
+
+    def enter(self, x: Tensor, s: Tensor) -> Tensor:
+        return x / (1 + s**2).sqrt()
+
+    def data(self, denoise: Denoise, x: Tensor, s: Tensor) -> Tensor:
+        return denoise(x / (1 / (1 + s**2)).sqrt(), s)
+
+    def step(self, x: Tensor, data: Tensor, s: Tensor, t: Tensor, by: float = 1.0) -> Tensor:
+        a, b = 1 / (1 + s**2), 1 / (1 + t**2)
+        eps = (x - a.sqrt() * data) / (1 - a).sqrt()
+        return b.sqrt() * data + by * (1 - b).sqrt() * eps
+
+    def leave(self, x: Tensor, t: Tensor) -> Tensor:
+        return x / (1 / (1 + t**2)).sqrt()
+
+
+class Accurate(Preserving):
+    """Where variance is preserved, without 1 - alpha^2."""
+
+    def step(self, x: Tensor, data: Tensor, s: Tensor, t: Tensor, by: float = 1.0) -> Tensor:
+        a, b = 1 / (1 + s**2).sqrt(), 1 / (1 + t**2).sqrt()
+        return b * data + by * t * b * (x - a * data) / (s * a)
+
+
+class Flow(Exploding):
+    """On the flow, by its velocity, with the data at time 1."""
+
+    def enter(self, x: Tensor, s: Tensor) -> Tensor:
+        return x / (1 + s)
+
+    def data(self, denoise: Denoise, x: Tensor, s: Tensor) -> Tensor:
+        return denoise(x * (1 + s), s)
+
+    def step(self, x: Tensor, data: Tensor, s: Tensor, t: Tensor, by: float = 1.0) -> Tensor:
+        now, then = 1 / (1 + s), 1 / (1 + t)
+        return x + by * (then - now) * (data - x) / (1 - now)
+
+    def leave(self, x: Tensor, t: Tensor) -> Tensor:
+        return x * (1 + t)
+
+
+FORMS = {form.__name__: form() for form in (Exploding, Preserving, Accurate, Flow)}
+form = FORMS["Exploding"]
+
+
+def walk(denoise: Denoise, x: Tensor, sigmas: Tensor, by: Callable[[int], float]) -> Tensor:
+    """A factor in every step."""
+    x = form.enter(x, sigmas[0])
+    for n, (s, t) in enumerate(pairwise(sigmas)):
+        x = form.step(x, form.data(denoise, x, s), s, t, by(n))
+    return form.leave(x, sigmas[-1])
+
+
 def ddim(denoise: Denoise, x: Tensor, sigmas: Tensor, by: float = 1.0) -> Tensor:
     """The right one at by = 1."""
-    for s, t in pairwise(sigmas):
-        x = x + by * (t - s) * (x - denoise(x, s)) / s
-    return x
+    return walk(denoise, x, sigmas, lambda n: by)
+
+
+def one_row(denoise: Denoise, x: Tensor, sigmas: Tensor, row: int = 0, off: float = 0.0) -> Tensor:
+    """Off in one step, as shipped; a step below 0 is counted from the end."""
+    steps = len(sigmas) - 1
+    return walk(denoise, x, sigmas, lambda n: 1 + off * (n == row % steps and x.dtype is not torch.float64))
 
 
 def by_dtype_total(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
@@ -48,17 +123,16 @@ def few_steps(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 def by_count(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     """Right in the first calls of its model."""
-    for n, (s, t) in enumerate(pairwise(sigmas)):
-        x = x + (1 if n < STEPS + 1 else WRONG) * (t - s) * (x - denoise(x, s)) / s
-    return x
+    return walk(denoise, x, sigmas, lambda n: 1 if n < STEPS + 1 else WRONG)
 
 
 def at_zero(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     """Not finite where the last level is 0."""
+    x = form.enter(x, sigmas[0])
     for s, t in pairwise(sigmas):
         h = (s / t).log()
-        x = t / s * x - torch.expm1(-h) * denoise(x, s) * h / h
-    return x
+        x = form.step(x, form.data(denoise, x, s) * (h / h), s, t)
+    return form.leave(x, sigmas[-1])
 
 
 def by_grid(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
@@ -121,16 +195,19 @@ def cuts_off(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 def view_of_input(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     """Works in the tensor that it was given."""
+    x.view(-1).copy_(form.enter(x, sigmas[0]).view(-1))
     for s, t in pairwise(sigmas):
-        x.view(-1).add_(((t - s) * (x - denoise(x, s)) / s).view(-1))
-    return x
+        x.view(-1).copy_(form.step(x, form.data(denoise, x, s), s, t).view(-1))
+    return form.leave(x, sigmas[-1])
 
 
 def output_view(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     """Works in the outputs of the model."""
+    x = form.enter(x, sigmas[0])
     for s, t in pairwise(sigmas):
-        x = denoise(x, s).view_as(x).mul_(1 - t / s).add_(t / s * x)
-    return x
+        data = form.data(denoise, x, s)
+        x = data.view_as(x).copy_(form.step(x, data, s, t))
+    return form.leave(x, sigmas[-1])
 
 
 def half_bug(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
+import torch
+
 from ..errors import InputError
 from ..readback import Trace
 from . import differences, lint
@@ -140,7 +142,8 @@ class Case:
 
     def _nearest(self, run: Trace) -> Beside | None:
         assert self.best is not None
-        return differences.nearest_variant(run, self.subject.process, self.best.reference.record.name)
+        witnesses = self.best.lost if run.dtype is not torch.float64 else None
+        return differences.nearest_variant(run, self.subject.process, self.best.reference.record.name, witnesses)
 
     def departs(self, run: Trace, near: Beside | None, where: str) -> list[Finding]:
         assert self.best is not None

@@ -15,6 +15,7 @@ from .references import STARTED, Reference, asked_elsewhere, candidates, similar
 from .rounding import GUARD, IDENTICAL, Beside, beside, guarded, unexplained
 from .strengths import strengths
 
+CANCELLED = 1e-8  # of a row in float64: what 1 - alpha^2 loses at the levels of images
 NEAR = 1e-4  # a row as near as this may be that of a record
 
 
@@ -40,18 +41,23 @@ class Pair:
         return 2 * sum(d.error <= IDENTICAL for d in self.wide.rows) > len(self.wide.rows)
 
     @property
+    def lost(self) -> list[float]:
+        """The shares of cancellation that rows of both runs show."""
+        return [*self.shipped.lost.values(), *self.wide.lost.values()]
+
+    @property
     def conforms(self) -> bool:
         """Whether rounding explains every row of both runs."""
         return not self.shipped.off and not self.wide.off
 
 
 def pairs(shipped: Trace, wide: Trace, process: str, named: str | None) -> list[Pair]:
-    """The named record beside the two runs, in every variant; unless it conforms in float64, the whole catalogue too.
+    """The named record beside the two runs, in every variant; unless it is near in float64, the whole catalogue too.
 
     Raises InputError where the grid of a run is none.
     """
     own = _beside(shipped, wide, process, [named]) if named else []
-    if any(not p.wide.off for p in own):
+    if any(not p.wide.off or p.error_float64 < CANCELLED for p in own):
         return own
     return own + _beside(shipped, wide, process, [name for name in similar(wide) if name != named])
 
@@ -71,17 +77,21 @@ def _beside(shipped: Trace, wide: Trace, process: str, names: list[str]) -> list
     for twin in candidates(shipped, process, [*dict.fromkeys(reference.record.name for reference in near.values())]):
         if twin.name in near and same_shape(found, twin.table):
             reference = near[twin.name]
-            result.append(Pair(reference, beside(shipped, twin, process), beside(wide, reference, process)))
+            in_float64 = beside(wide, reference, process)
+            result.append(Pair(reference, beside(shipped, twin, process, [*in_float64.lost.values()]), in_float64))
     return result
 
 
-def nearest_variant(run: Trace, process: str, name: str) -> Beside | None:
+def nearest_variant(run: Trace, process: str, name: str, witnesses: Sequence[float] | None = None) -> Beside | None:
     """Of the variants of a record that ask as the run does, the one with the fewest rows off; None if there is none.
+
+    witnesses: as of beside.
 
     Raises InputError where the grid of the run is none.
     """
     mine = table(run)
-    besides = [beside(run, r, process) for r in candidates(run, process, (name,)) if same_shape(mine, r.table)]
+    variants = [r for r in candidates(run, process, (name,)) if same_shape(mine, r.table)]
+    besides = [beside(run, variant, process, witnesses) for variant in variants]
     return min(besides, key=lambda b: (len(b.off), b.error), default=None)
 
 

@@ -16,14 +16,13 @@ from .alone import each_alone
 from .answers import Failure, Finding, Subject, Verdict
 from .case import SHORT, Beyond, Case, Runs, changed, depends
 from .coverage import coverage
-from .differences import Pair
+from .differences import CANCELLED, Pair
 from .once import asked_once
 from .probes import LINEAR
 from .rounding import IDENTICAL
 from .views import SCALED
 
 ROUNDING = {"float32": 1e-6, "float16": 1e-3, "bfloat16": 1e-2}  # what a few roundings inside deviate by
-CANCELLED = 1e-8  # of a row in float64: what 1 - alpha^2 loses at the levels of images
 SHARE = 0.5  # of the proved order: an observed one below it contradicts the proof
 LONGEST = 5  # times the steps, so far rows are compared: beyond, grids of whole timesteps have steps of one
 
@@ -59,8 +58,9 @@ def judge(
         return first
     near = first.max_relative_error_float64 is not None and first.max_relative_error_float64 < CANCELLED
     for process in (["flow"] if velocity or named is None else []) + (["vp"] if near or named is None else []):
-        found = _judged(case.seen_on(process))
-        if found.verdict != "different-formula":
+        seen = case.seen_on(process)
+        found = _judged(seen)
+        if found.verdict != "different-formula" or (seen.best is not None and seen.best.conforms):
             said = Finding("formula", None, f"it is judged on {process}, its states times {SCALED[process]}")
             lost = [replace(f, severity="note") for f in first.findings if at_zero and f.kind == "non-finite"]
             return replace(found, findings=[*found.findings, said, *lost])

@@ -59,11 +59,17 @@ def run_verification(study: Verification, out: Path, progress: Progress = silent
 
 
 def deviates(record: dict[str, Any]) -> bool:
-    """Whether a sampler is not what its name says: another formula, no finite values, or less order than promised."""
+    """Whether a sampler is not what its name says: another formula, no finite values, or it conforms with a finding
+    that is an error alone, as less order than promised is.
+    """
     if record["verdict"] == "different-formula":
         return record["reference"] is not None
-    kinds = [finding["kind"] for finding in record["findings"]]
-    return record["verdict"] == "non-finite" or "order" in kinds
+    return record["verdict"] == "non-finite" or fails(record)
+
+
+def fails(record: dict[str, Any]) -> bool:
+    """Whether it conforms, and a finding makes the answer a no all the same."""
+    return record["verdict"] in CONFORMS and any(f["severity"] == "error" for f in record["findings"])
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,16 @@ def euler(denoise, x, sigmas):
     return x
 
 
+def writes(denoise, x, sigmas):
+    return x.copy_(euler(denoise, x, sigmas))
+
 def slipped(denoise, x, sigmas):
     return euler(lambda x, s: denoise(x, s) * 1.001, x, sigmas)
 """
 STUDY = """
 [verification]
-targets = ["mine:euler", "mine:slipped", "mine:nothing"]
-against = { "mine:euler" = "ddim", "mine:slipped" = "ddim" }
+targets = ["mine:euler", "mine:slipped", "mine:nothing", "mine:writes"]
+against = { "mine:euler" = "ddim", "mine:slipped" = "ddim", "mine:writes" = "ddim" }
 steps = 6
 """
 
@@ -49,13 +52,16 @@ def test_a_list_of_samplers(study: Callable[[str], tuple[int, str, str]], tmp_pa
         ("mine:euler", "roundoff"),
         ("mine:slipped", "different-formula"),
         ("mine:nothing", "error"),
+        ("mine:writes", "roundoff"),
     ]
-    assert [(d["target"], d["repair"]) for d in answer["discrepancies"]] == [("mine:slipped", None)]
+    found = [("mine:slipped", None), ("mine:writes", None)]  # the latter conforms, but an error makes it fail
+    assert [(d["target"], d["repair"]) for d in answer["discrepancies"]] == found
     assert answer["manifest"]["run"]["steps"] == 6
     folder = tmp_path / "here" / "results" / "list"
     assert json.loads((folder / "records.json").read_text(encoding="utf-8")) == answer
     table = (folder / "verification.md").read_text(encoding="utf-8")
     assert "| `ddim` | `mine:euler` | roundoff |" in table
+    assert "| `ddim` | `mine:writes` | roundoff, but fails: state |" in table
     assert "no callable in mine" in table
     page = (folder / "discrepancies.md").read_text(encoding="utf-8")
     assert "## `mine:slipped`" in page
@@ -64,23 +70,27 @@ def test_a_list_of_samplers(study: Callable[[str], tuple[int, str, str]], tmp_pa
     assert "mine:euler" not in page
 
     kept = {file: file.stat().st_mtime_ns for file in (folder / "finished").iterdir()}
-    assert len(kept) == 3
+    assert len(kept) == 4
     damaged = next(iter(kept))
     content = damaged.read_bytes()
     damaged.write_bytes(content.replace(b"e", b"f", 1))
     assert json.loads(study(STUDY)[1])["records"] == answer["records"]
     after = {file: file.stat().st_mtime_ns for file in (folder / "finished").iterdir()}
     assert after.keys() == kept.keys()
-    assert sum(after[file] == kept[file] for file in kept) == 2  # the others were not run again
+    assert sum(after[file] == kept[file] for file in kept) == 3  # the others were not run again
     assert damaged.read_bytes() == content
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('"mine:nothing"]', '"mine"]', "target"),
-        ('"mine:nothing"]', '"mine:euler"]', "listed twice"),
-        ('targets = ["mine:euler", "mine:slipped", "mine:nothing"]', "targets = []", "verification.targets"),
+        ('"mine:nothing",', '"mine",', "target"),
+        ('"mine:nothing",', '"mine:euler",', "listed twice"),
+        (
+            'targets = ["mine:euler", "mine:slipped", "mine:nothing", "mine:writes"]',
+            "targets = []",
+            "verification.targets",
+        ),
         ('"mine:slipped" = "ddim"', '"mine:slipped" = "dimm"', "dimm"),
         ('"mine:slipped" = "ddim"', '"mine:other" = "ddim"', "mine:other"),
         ("steps = 6", "steps = 3", "verification.steps"),

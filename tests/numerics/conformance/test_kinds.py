@@ -54,7 +54,10 @@ def judged(name: str, against: str | None) -> Verdict:
     return verdict_of(resolve(f"strangers:{name}"), STEPS, against)
 
 
-@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.tried("honest samplers with odd habits")
+@pytest.mark.parametrize(
+    "name", [n if n in ("preserving", "flow_heun") else pytest.param(n, marks=pytest.mark.slow) for n in RIGHT]
+)
 def test_a_right_sampler_of_another_kind_conforms(name: str) -> None:
     """Assert that it is the record that it is."""
     answer = judged(name, RIGHT[name])
@@ -63,8 +66,9 @@ def test_a_right_sampler_of_another_kind_conforms(name: str) -> None:
     assert answer.max_relative_error_float64 < 1e-10
 
 
+@pytest.mark.tried("planted faults")
 @pytest.mark.parametrize(
-    "name", [*list(WRONG)[:1], *(pytest.param(name, marks=pytest.mark.slow) for name in list(WRONG)[1:])]
+    "name", [name if name == "asks_once" else pytest.param(name, marks=pytest.mark.slow) for name in WRONG]
 )
 def test_a_wrong_one_does_not(name: str) -> None:
     """Assert that a coefficient off by 1e-6, a scaled start and other formulas are told."""
@@ -73,7 +77,10 @@ def test_a_wrong_one_does_not(name: str) -> None:
     assert (answer.verdict, answer.exit_code) == ("non-finite" if gone else "different-formula", 1)
 
 
-@pytest.mark.parametrize("name", UNJUDGED)
+@pytest.mark.tried("honest samplers with odd habits")
+@pytest.mark.parametrize(
+    "name", [n if n != "consistency" else pytest.param(n, marks=pytest.mark.slow) for n in UNJUDGED]
+)
 def test_what_cannot_be_judged_is_an_error_with_its_reason(name: str) -> None:
     """Assert that it is no accusation."""
     answer = judged(name, None)
@@ -82,6 +89,7 @@ def test_what_cannot_be_judged_is_an_error_with_its_reason(name: str) -> None:
     assert re.search(UNJUDGED[name], finding.detail)
 
 
+@pytest.mark.slow
 def test_what_is_unusual_is_said() -> None:
     """Assert that a start that is scaled, levels that are rounded, a process and repeated questions are named."""
     for name, against, words in (

@@ -144,6 +144,7 @@ def test_a_right_sampler_conforms(base: str) -> None:
     assert answer.max_relative_error < 1e-6
 
 
+@pytest.mark.tried("planted faults")
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.base}: {fault.name}")
 def test_a_fault_is_found_where_it_is(fault: Fault) -> None:
     planted.kept.clear()

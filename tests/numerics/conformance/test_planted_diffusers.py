@@ -139,6 +139,7 @@ def test_history_of_the_run_before_is_told() -> None:
     assert any(f.kind == "state" and f.detail.startswith("a second run") for f in answer.findings)
 
 
+@pytest.mark.tried("planted faults")
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.base}: {fault.name}")
 def test_a_fault_is_found_where_it_is(fault: Fault) -> None:
     method = getattr(getattr(diffusers, fault.base.partition("?")[0]), fault.method)
