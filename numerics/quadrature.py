@@ -324,7 +324,10 @@ def _wider(p: Pushforward) -> Tensor:
 
 
 def _between(p: Pushforward, unresolved: dict[str, _Found]) -> Tensor:
-    """New nodes in the panels of every metric that hold all but a part of its error, or half of what is aimed at."""
+    """New nodes in the panels of every metric that hold all but a part of its error, or half of what is aimed at.
+
+    In TV the panels may hold less than the error, which then shrinks with the largest of them.
+    """
     x = p.nodes[:, 0]
     chosen = torch.zeros(len(x) // 4, dtype=torch.bool)
     for metric, f in unresolved.items():
@@ -333,7 +336,8 @@ def _between(p: Pushforward, unresolved: dict[str, _Found]) -> Tensor:
             allowed = allowed * (2 * abs(f.value) + allowed)
         order = f.panels.nan_to_num(LARGEST, posinf=LARGEST).sort()
         left = order.values.cumsum(dim=0)
-        chosen[order.indices[left > max(allowed / 2, FALL * float(left[-1]))]] = True
+        total = float(left[-1])
+        chosen[order.indices[left > max(min(allowed, total) / 2, FALL * total)]] = True
     chosen &= x[4::4] - x[:-4:4] > 4096 * math.ulp(1.0) * torch.maximum(x[4::4].abs(), x[:-4:4].abs())
     where = torch.nonzero(chosen)[:, 0]
     parts = PARTS if 4 * (PARTS - 1) * len(where) <= FEW else 2
