@@ -99,7 +99,7 @@ def _stalled(tries: list[tuple[int, dict[str, float]]]) -> bool:
 
 
 def _answer(metric: str, f: _Found, nodes: int) -> Measured:
-    if f.beyond > SHARE * f.value:
+    if f.beyond > max(SHARE * f.value, FLOOR[metric]):
         return Measured(None, None, "not resolved: the target has mass where the sampler's law is beyond its far tails")
     return accepted(metric, f.value, f.error, f"on {nodes} nodes")
 
@@ -271,9 +271,11 @@ def _least(ours: Tensor, goals: Tensor) -> Tensor:
 
 
 def _beyond(p: Pushforward) -> float:
-    """What KL may have where the target has mass and no node leads."""
-    total = 0.0
-    for end, tail in ((int(p.y.argmin()), 1), (int(p.y.argmax()), 2)):
+    """What KL may have where the target has mass and no node leads that counts."""
+    total, y = 0.0, p.y[:, 0]
+    counts = torch.ones_like(y, dtype=torch.bool) if p.inside is None else p.inside
+    low, high = torch.where(counts, y, math.inf), torch.where(counts, y, -math.inf)
+    for end, tail in ((int(low.argmin()), 1), (int(high.argmax()), 2)):
         log_goal, log_mass = p.column("target")[end, 0], float(p.column("target")[end, tail])
         ratio = abs(float(log_goal - p.log_law[end]))
         total += math.exp(log_mass) * (1 + (ratio if math.isfinite(ratio) else 1e3))

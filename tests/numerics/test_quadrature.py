@@ -108,6 +108,18 @@ def test_a_narrow_law_is_followed_to_the_end_of_the_target() -> None:
         assert close(found["kl"], math.log(s) + 0.5 / s**2 - 0.5)
 
 
+def test_a_fold_behind_a_narrow_law_hides_no_target() -> None:
+    """Assert that kl is null where most of the target is behind a fold in the far tails, and known where none is."""
+
+    def push(x: Tensor) -> tuple[Tensor, Tensor]:
+        far = x.abs() > 9  # a mass of 2e-19
+        return torch.where(far, 0.01 * (18 * x.sgn() - x), 0.01 * x), torch.where(far, -0.01, 0.01)
+
+    for std, known in ((0.012, True), (0.3, False)):
+        found = measure(push, (GaussianMixture([1.0], [0.0], stds=[std]), STILL), wanted=["kl"])["kl"]
+        assert (found.value is not None) == known == (found.reason is None)
+
+
 def test_what_cannot_be_resolved_is_null_with_its_reason() -> None:
     """Assert that a map of rounding noise gives no number, and stops before the largest number of nodes."""
     count = 0
@@ -241,7 +253,7 @@ def test_a_fold_that_jumps_over_a_narrow_target_is_seen() -> None:
 def test_no_reference_flow_starts_at_alpha_zero() -> None:
     """Assert that in the plane the trajectory from alpha = 0 is null with its reason; a start beside it has a value."""
     target = {"weights": [0.4, 0.6], "means": [[-1.0, 0.5], [0.8, -0.3]], "stds": [0.3, 0.5]}
-    run = {"methods": ["ddim"], "steps": [4], "metrics": ["trajectory", "energy"], "samples": 20}
+    run = {"methods": ["ddim"], "steps": [4], "metrics": ["trajectory", "energy"], "samples": 100}
     for end in (1.0, 0.99):
         grid = {"kind": "uniform-t", "t_min": 1e-2, "t_max": end}
         study = Measurement(prepare(parse({"target": target, "schedule": {"kind": "flow"}, "grid": grid, "run": run})))
