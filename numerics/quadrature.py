@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -35,7 +36,7 @@ Push = Callable[[Tensor], tuple[Tensor, Tensor]]  # nodes [m, 1] -> y and dy/dx 
 
 AIM, SHARE = 1e-3, 1e-2  # of a value: the error that is aimed at, and the largest that one leaves with
 FLOOR = {"tv": 1e-12, "kl": 1e-14, "w2": 1e-10, "trajectory": 1e-10}  # rounding: an error below it is none
-MOST = 50_001  # nodes that are added
+MOST = 50_001  # nodes that are added, and those of the last attempt
 ROUNDS, PATIENCE = 60, 4
 PARTS, FEW = 8, 2000  # a panel is split in so many parts while they bring few nodes, otherwise in two
 WIDEST = 2.0**14  # of the first range of nodes, the largest
@@ -60,13 +61,28 @@ class _Found(NamedTuple):
     error: float
     panels: Tensor
     beyond: float = 0.0  # what lies outside of the range of nodes
+    nodes: int = 0
 
 
 WHOLE: dict[str, Callable[[Pushforward], float]] = {"tv": tv, "kl": kl, "w2": w2, "trajectory": trajectory_1d}
 
 
 def measured(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, Measured]:
-    """The metrics wanted of a map that is known on 4 k + 1 equidistant nodes, and by `push` on any others."""
+    """The metrics wanted of a map that is known on 4 k + 1 equidistant nodes, and by `push` on any others.
+
+    What is not resolved from few nodes is tried once more from many: a null is one that these do not resolve either.
+    """
+    found = _refined(p, push, wanted)
+    missing = [m for m, f in found.items() if math.isfinite(f.value) and _answer(m, f).value is None]
+    if missing and len(p.nodes) < MOST:
+        x = torch.linspace(float(p.nodes[0]), float(p.nodes[-1]), MOST, dtype=p.nodes.dtype)[:, None]
+        y, dydx = push(x)
+        found |= _refined(replace(p, nodes=x, y=y, dydx=dydx, columns={}), push, missing)
+    return {metric: _answer(metric, f) for metric, f in found.items()}
+
+
+def _refined(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, _Found]:
+    """The metrics as far as new nodes resolve them."""
     found = {metric: _found(p, metric, True) for metric in wanted}
     tries: list[tuple[int, dict[str, float]]] = []
     most, widest = len(p.nodes) + MOST, WIDEST * float(p.nodes[-1] - p.nodes[0])
@@ -84,7 +100,7 @@ def measured(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, Mea
             break  # no numbers are left between the nodes
         p = p.merged(new, *push(new))
         found |= {metric: _found(p, metric, False) for metric in unresolved}
-    return {metric: _answer(metric, f, len(p.nodes)) for metric, f in found.items()}
+    return found
 
 
 def _stalled(tries: list[tuple[int, dict[str, float]]]) -> bool:
@@ -98,10 +114,10 @@ def _stalled(tries: list[tuple[int, dict[str, float]]]) -> bool:
     return not any(error < max(e[m] for e in before) / 2 for m, error in tries[-1][1].items())
 
 
-def _answer(metric: str, f: _Found, nodes: int) -> Measured:
+def _answer(metric: str, f: _Found) -> Measured:
     if f.beyond > max(SHARE * f.value, FLOOR[metric]):
         return Measured(None, None, "not resolved: the target has mass where the sampler's law is beyond its far tails")
-    return accepted(metric, f.value, f.error, f"on {nodes} nodes")
+    return accepted(metric, f.value, f.error, f"on {f.nodes} nodes")
 
 
 def accepted(metric: str, value: float, error: float, by: str) -> Measured:
@@ -126,7 +142,7 @@ def _found(p: Pushforward, metric: str, equidistant: bool) -> _Found:
             ends = p.column("target")
             out = float(ends[int(p.y.argmin()), 1].exp() + ends[int(p.y.argmax()), 2].exp())  # where Y does not lead
             error += abs(value - float(boole.sum()) - out / 2)
-        return _Found(value, error, panels + missed)
+        return _Found(value, error, panels + missed, nodes=len(p.nodes))
     if metric == "kl":
         missed = missed + (_least_kl(p) - boole).clamp(min=0)
         beyond = _beyond(p)
@@ -143,7 +159,7 @@ def _found(p: Pushforward, metric: str, equidistant: bool) -> _Found:
         moved = abs(fine - whole(p.coarser())) + (extra if power == 1 else of_root(extra, fine))
         if not moved > error:
             total, error = fine, moved
-    return _Found(total, error + math.ulp(1.0) * abs(total), panels + missed, beyond)
+    return _Found(total, error + math.ulp(1.0) * abs(total), panels + missed, beyond, len(p.nodes))
 
 
 def _by_model(p: Pushforward, metric: str, integrand: Tensor) -> Tensor:
