@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,6 +43,18 @@ def nodes(start: Law, points: int) -> Tensor:
     mixture, at = start
     low, high = quantile(mixture, small, large, at), quantile(mixture, large, small, at)
     return torch.linspace(float(low), float(high), points, dtype=torch.float64)[:, None]
+
+
+class Levels(NamedTuple):
+    """The law of a folding map and the target at its values, ascending: those at the nodes and where it turns [m].
+
+    law, goal: log p, log F and log(1 - F), [m, 3] each.  rank: where the values at the nodes are [n].
+    """
+
+    y: Tensor
+    law: Tensor
+    goal: Tensor
+    rank: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +149,17 @@ class Pushforward:
         return folded_law(self.nodes[:, 0], self.y[:, 0], self.dydx[:, 0], self.start)
 
     @cached_property
+    def levels(self) -> Levels:
+        """The values of Y where it folds, ascending, with its law and the target at them."""
+        law, n = self.folded, len(self.y)
+        turns_at = law.y[n:, None]
+        tails = log_tails(self.target[0], turns_at, self.target[1])
+        at_turns = torch.stack([self.target[0].log_density(turns_at, self.target[1]), *(t[:, 0] for t in tails)], dim=1)
+        y, order = law.y.sort(stable=True)
+        ours = torch.stack([law.log_density, law.log_lower, law.log_upper], dim=1)
+        return Levels(y, ours[order], torch.cat([self.column("target"), at_turns])[order], order.argsort()[:n])
+
+    @cached_property
     def log_law(self) -> Tensor:
         """log p_Y at y [n]."""
         if self.inside is None:
@@ -181,13 +205,9 @@ def _folded_tv(p: Pushforward) -> float:
     Its interpolant counts only where its slopes are near to its steps: beside a turning point the density of Y rises as
     the root of the distance falls.
     """
-    law, n = p.folded, len(p.y)
-    tails = log_tails(p.target[0], law.y[n:, None], p.target[1])
-    at_turns = torch.stack([p.target[0].log_density(law.y[n:, None], p.target[1]), *(t[:, 0] for t in tails)], dim=1)
-    y, order = law.y.sort(stable=True)
-    log_goal, goal_below, goal_above = torch.cat([p.column("target"), at_turns])[order].T
-    gap = _gap(law.log_lower[order], law.log_upper[order], goal_below, goal_above)
-    rate = law.log_density[order].exp() - log_goal.exp()
+    y, (log_law, below, above), (log_goal, goal_below, goal_above) = p.levels.y, p.levels.law.T, p.levels.goal.T
+    gap = _gap(below, above, goal_below, goal_above)
+    rate = log_law.exp() - log_goal.exp()
     moved, step, trapezoid = gap.diff().abs(), y.diff(), (rate[1:] + rate[:-1]) / 2
     smooth = (gap.diff() - step * trapezoid).abs() <= NEAR * step * (rate[1:].abs() + rate[:-1].abs())
     at = torch.nonzero(((rate[:-1] >= 0) != (rate[1:] >= 0)) & smooth & (step > 0))[:, 0]
@@ -207,11 +227,15 @@ def kl(p: Pushforward) -> float:
 
 def kl_integrand(p: Pushforward) -> Tensor:
     """The integrand of kl over the start sample [n]: p_start (e^l l - e^l + 1), summed over branches if Y folds."""
-    log_start, ratio = p.log_start, p.column("target")[:, 0] - p.log_law
-    near = (log_start + ratio).exp() * exp_remainder(-ratio.clamp(min=-1))
-    low = ratio.clamp(max=-1)  # the same integrand by p_start, for where exp(-l) could overflow
-    far = log_start.exp() * (1 + ((low - 1) * low.exp()).nan_to_num(0.0))
-    return _on(p.inside, torch.where(ratio > -1, near, far))
+    return _on(p.inside, divergence(p.log_start, p.column("target")[:, 0] - p.log_law))
+
+
+def divergence(log_law: Tensor, ratio: Tensor) -> Tensor:
+    """p (e^l l - e^l + 1) with l = log p_target - log p_Y, and p = p_Y or the asked share of it."""
+    near = (log_law + ratio).exp() * exp_remainder(-ratio.clamp(min=-1))
+    low = ratio.clamp(max=-1)  # the same by p, for where exp(-l) could overflow
+    far = log_law.exp() * (1 + ((low - 1) * low.exp()).nan_to_num(0.0))
+    return torch.where(ratio > -1, near, far)
 
 
 def w2(p: Pushforward) -> float:

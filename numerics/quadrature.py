@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from .metrics import (
     Pushforward,
+    divergence,
     exp_remainder,
     kl,
     kl_integrand,
@@ -34,12 +36,13 @@ Push = Callable[[Tensor], tuple[Tensor, Tensor]]  # nodes [m, 1] -> y and dy/dx 
 
 AIM, SHARE = 1e-3, 1e-2  # of a value: the error that is aimed at, and the largest that one leaves with
 FLOOR = {"tv": 1e-12, "kl": 1e-14, "w2": 1e-10, "trajectory": 1e-10}  # rounding: an error below it is none
-MOST = 50_001  # nodes that are added
+MOST = 50_001  # nodes that are added, and those of the last attempt
 ROUNDS, PATIENCE = 60, 4
 PARTS, FEW = 8, 2000  # a panel is split in so many parts while they bring few nodes, otherwise in two
 WIDEST = 2.0**14  # of the first range of nodes, the largest
 BEYOND = 16  # panels on each side by which the range of nodes is doubled
-LEAST = 1e-300  # a smaller mass counts as this
+FALL = 1 / 16  # of an error, what a round leaves as it is: a tear is followed before what it hides
+LEAST, LARGEST = 1e-300, 1e300  # a smaller mass counts as this, a larger error as that
 TORN = 0.1  # slopes that miss so much of a step of Y do not resolve it
 
 
@@ -58,44 +61,63 @@ class _Found(NamedTuple):
     error: float
     panels: Tensor
     beyond: float = 0.0  # what lies outside of the range of nodes
+    nodes: int = 0
 
 
 WHOLE: dict[str, Callable[[Pushforward], float]] = {"tv": tv, "kl": kl, "w2": w2, "trajectory": trajectory_1d}
 
 
 def measured(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, Measured]:
-    """The metrics wanted of a map that is known on 4 k + 1 equidistant nodes, and by `push` on any others."""
+    """The metrics wanted of a map that is known on 4 k + 1 equidistant nodes, and by `push` on any others.
+
+    What is not resolved from few nodes is tried once more from many: a null is one that these do not resolve either.
+    """
+    found = _refined(p, push, wanted)
+    missing = [m for m, f in found.items() if math.isfinite(f.value) and _answer(m, f).value is None]
+    if missing and len(p.nodes) < MOST:
+        x = torch.linspace(float(p.nodes[0]), float(p.nodes[-1]), MOST, dtype=p.nodes.dtype)[:, None]
+        y, dydx = push(x)
+        found |= _refined(replace(p, nodes=x, y=y, dydx=dydx, columns={}), push, missing)
+    return {metric: _answer(metric, f) for metric, f in found.items()}
+
+
+def _refined(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, _Found]:
+    """The metrics as far as new nodes resolve them."""
     found = {metric: _found(p, metric, True) for metric in wanted}
-    errors: list[dict[str, float]] = []
+    tries: list[tuple[int, dict[str, float]]] = []
     most, widest = len(p.nodes) + MOST, WIDEST * float(p.nodes[-1] - p.nodes[0])
     for _ in range(ROUNDS):
         unresolved = {m: f for m, f in found.items() if not f.error <= max(AIM * abs(f.value), FLOOR[m])}
         narrow = {m: f for m, f in unresolved.items() if f.beyond > f.error / 4}
         inside = {m: f for m, f in unresolved.items() if m not in narrow}
-        errors = [] if narrow else [*errors, {m: f.error for m, f in unresolved.items()}]
-        if not unresolved or len(p.nodes) >= most or _stalled(errors):
+        tries = [] if narrow else [*tries, (len(p.nodes), {m: f.error for m, f in unresolved.items()})]
+        if not unresolved or len(p.nodes) >= most or _stalled(tries):
             break
         if float(p.nodes[-1] - p.nodes[0]) > widest:
             narrow = {}
-        new = torch.cat([*([_wider(p)] if narrow else []), _between(p, inside)])
+        new = torch.cat([*([_wider(p)] if narrow else []), _between(p, inside)]).sort(dim=0).values
         if not len(new) or not bool((torch.cat([p.nodes, new]).sort(dim=0).values.diff(dim=0) > 0).all()):
             break  # no numbers are left between the nodes
         p = p.merged(new, *push(new))
         found |= {metric: _found(p, metric, False) for metric in unresolved}
-    return {metric: _answer(metric, f, len(p.nodes)) for metric, f in found.items()}
+    return found
 
 
-def _stalled(errors: list[dict[str, float]]) -> bool:
-    """Whether no error has fallen in several rounds, as where Y is lost in rounding."""
-    if len(errors) <= PATIENCE:
+def _stalled(tries: list[tuple[int, dict[str, float]]]) -> bool:
+    """Whether no error has fallen in several rounds with twice the nodes, as where Y is lost in rounding.
+
+    A tear takes more rounds, of few nodes each, until it is found.
+    """
+    if len(tries) <= PATIENCE or tries[-1][0] < 2 * tries[-1 - PATIENCE][0]:
         return False
-    return not any(error < max(e[m] for e in errors[-1 - PATIENCE : -1]) / 2 for m, error in errors[-1].items())
+    before = [errors for _, errors in tries[-1 - PATIENCE : -1]]
+    return not any(error < max(e[m] for e in before) / 2 for m, error in tries[-1][1].items())
 
 
-def _answer(metric: str, f: _Found, nodes: int) -> Measured:
-    if f.beyond > SHARE * f.value:
+def _answer(metric: str, f: _Found) -> Measured:
+    if f.beyond > max(SHARE * f.value, FLOOR[metric]):
         return Measured(None, None, "not resolved: the target has mass where the sampler's law is beyond its far tails")
-    return accepted(metric, f.value, f.error, f"on {nodes} nodes")
+    return accepted(metric, f.value, f.error, f"on {f.nodes} nodes")
 
 
 def accepted(metric: str, value: float, error: float, by: str) -> Measured:
@@ -120,7 +142,7 @@ def _found(p: Pushforward, metric: str, equidistant: bool) -> _Found:
             ends = p.column("target")
             out = float(ends[int(p.y.argmin()), 1].exp() + ends[int(p.y.argmax()), 2].exp())  # where Y does not lead
             error += abs(value - float(boole.sum()) - out / 2)
-        return _Found(value, error, panels + missed)
+        return _Found(value, error, panels + missed, nodes=len(p.nodes))
     if metric == "kl":
         missed = missed + (_least_kl(p) - boole).clamp(min=0)
         beyond = _beyond(p)
@@ -137,7 +159,7 @@ def _found(p: Pushforward, metric: str, equidistant: bool) -> _Found:
         moved = abs(fine - whole(p.coarser())) + (extra if power == 1 else of_root(extra, fine))
         if not moved > error:
             total, error = fine, moved
-    return _Found(total, error + math.ulp(1.0) * abs(total), panels + missed, beyond)
+    return _Found(total, error + math.ulp(1.0) * abs(total), panels + missed, beyond, len(p.nodes))
 
 
 def _by_model(p: Pushforward, metric: str, integrand: Tensor) -> Tensor:
@@ -166,8 +188,12 @@ def _panel(values: Tensor) -> Tensor:
 
 
 def _mass(p: Pushforward, name: str) -> Tensor:
-    """|difference of F| between nodes, from the smaller tails [n - 1]."""
-    lower, upper = p.column(name)[:, 1:].T
+    """|difference of F| between nodes [n - 1]."""
+    return _between_tails(*p.column(name)[:, 1:].T)
+
+
+def _between_tails(lower: Tensor, upper: Tensor) -> Tensor:
+    """|difference of F| from one value to the next, from the smaller tails."""
     left = torch.minimum(lower[1:], lower[:-1]) < torch.minimum(upper[1:], upper[:-1])
     return torch.where(left, lower.exp().diff(), -upper.exp().diff()).abs()
 
@@ -193,7 +219,8 @@ def _in_tv(p: Pushforward) -> tuple[Tensor, Tensor]:
     ours, goals = _mass(p, "start"), _mass(p, "target")
     missed, torn = _torn(p)
     if p.inside is None:
-        return half, _panel(torch.where(torn, (ours + goals) / 2, 0.0))
+        missed = torch.where(torn, ours, 0.0)  # wherever a mass goes, the total variation changes by no more
+        return half, _panel(missed + _unseen(p, _tv_density, lambda ours, goals: (ours - goals).abs() / 2))
     half = torch.where(p.inside, half, 0.0)
     gap_rate = log_start.exp() * (1 - ratio.exp())
     lower, upper = p.column("start")[:, 1:].T
@@ -211,26 +238,60 @@ def _in_kl(p: Pushforward) -> tuple[Tensor, Tensor]:
     _, torn = _torn(p)
     ratio = (p.column("target")[:, 0] - p.log_law).abs().nan_to_num(1.0)
     most = torch.maximum(ratio[1:], ratio[:-1]).clamp(1.0, 1e3)
-    return f, _panel(torch.where(torn, _mass(p, "start") + most * _mass(p, "target"), 0.0))
+    missed = torch.where(torn, _mass(p, "start") + most * _mass(p, "target"), 0.0)
+    return f, _panel(missed + _unseen(p, _kl_density, _least))
+
+
+def _tv_density(log_law: Tensor, log_goal: Tensor) -> Tensor:
+    return (log_law.exp() - log_goal.exp()).abs() / 2
+
+
+def _kl_density(log_law: Tensor, log_goal: Tensor) -> Tensor:
+    return divergence(log_law, log_goal - log_law)
+
+
+def _unseen(
+    p: Pushforward, density: Callable[[Tensor, Tensor], Tensor], least: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
+    """For a map that folds, between nodes [n - 1]: what a metric has at least by the masses between the values there.
+
+    It counts where the metric's density at these values shows less than half of it.
+    """
+    levels = p.levels
+    at = density(levels.law[:, 0], levels.goal[:, 0]).nan_to_num(math.inf)
+    turns = torch.ones_like(at, dtype=torch.bool)
+    turns[levels.rank] = False  # where Y turns its density is infinite, and shows nothing
+    left, right = torch.where(turns[:-1], at[1:], at[:-1]), torch.where(turns[1:], at[:-1], at[1:])
+    seen = levels.y.diff() * (left + right) / 2
+    needed = least(*(_between_tails(*of[:, 1:].T) for of in (levels.law, levels.goal))) - 4 * math.ulp(0.5)
+    total = torch.where(needed > 2 * seen, needed - seen, 0.0).cumsum(dim=0)
+    total = torch.cat([total.new_zeros(1), total])[levels.rank]
+    return total.diff().abs()
 
 
 def _least_kl(p: Pushforward) -> Tensor:
     """What KL is at least between the ends of each panel: sum of G log(G/F) - G + F over its masses [L]."""
     if p.inside is None:
         return torch.zeros(len(p.nodes) // 4, dtype=p.nodes.dtype)
-    ours, goals = _mass(p, "start"), _mass(p, "target")
+    least = _least(_mass(p, "start"), _mass(p, "target"))
+    return _panel(torch.where(p.inside[1:] & p.inside[:-1], least, 0.0)) - 1e-15
+
+
+def _least(ours: Tensor, goals: Tensor) -> Tensor:
+    """What KL is at least where these are the masses of the law and of the target."""
     goals = torch.where(goals > 4 * math.ulp(0.5), goals, torch.minimum(goals, ours))  # a mass of rounding is none
     ratio = (goals / ours.clamp(min=LEAST)).log()
     low = ratio.clamp(max=-1)
     far = torch.where(goals > 0, ours * (1 + (low - 1) * low.exp()), ours)
-    least = torch.where(ratio > -1, goals * exp_remainder(-ratio.clamp(min=-1)), far)
-    return _panel(torch.where(p.inside[1:] & p.inside[:-1], least, 0.0)) - 1e-15
+    return torch.where(ratio > -1, goals * exp_remainder(-ratio.clamp(min=-1)), far)
 
 
 def _beyond(p: Pushforward) -> float:
-    """What KL may have where the target has mass and no node leads."""
-    total = 0.0
-    for end, tail in ((int(p.y.argmin()), 1), (int(p.y.argmax()), 2)):
+    """What KL may have where the target has mass and no node leads that counts."""
+    total, y = 0.0, p.y[:, 0]
+    counts = torch.ones_like(y, dtype=torch.bool) if p.inside is None else p.inside
+    low, high = torch.where(counts, y, math.inf), torch.where(counts, y, -math.inf)
+    for end, tail in ((int(low.argmin()), 1), (int(high.argmax()), 2)):
         log_goal, log_mass = p.column("target")[end, 0], float(p.column("target")[end, tail])
         ratio = abs(float(log_goal - p.log_law[end]))
         total += math.exp(log_mass) * (1 + (ratio if math.isfinite(ratio) else 1e3))
@@ -281,15 +342,20 @@ def _wider(p: Pushforward) -> Tensor:
 
 
 def _between(p: Pushforward, unresolved: dict[str, _Found]) -> Tensor:
-    """New nodes in the panels that hold all but half of the error that is aimed at, of every metric."""
+    """New nodes in the panels of every metric that hold all but a part of its error, or half of what is aimed at.
+
+    In TV the panels may hold less than the error, which then shrinks with the largest of them.
+    """
     x = p.nodes[:, 0]
     chosen = torch.zeros(len(x) // 4, dtype=torch.bool)
     for metric, f in unresolved.items():
         allowed = max(AIM * abs(f.value), FLOOR[metric])
         if metric in ("w2", "trajectory"):
             allowed = allowed * (2 * abs(f.value) + allowed)
-        order = f.panels.nan_to_num(math.inf).sort()
-        chosen[order.indices[order.values.cumsum(dim=0) > allowed / 2]] = True
+        order = f.panels.nan_to_num(LARGEST, posinf=LARGEST).sort()
+        left = order.values.cumsum(dim=0)
+        total = float(left[-1])
+        chosen[order.indices[left > max(min(allowed, total) / 2, FALL * total)]] = True
     chosen &= x[4::4] - x[:-4:4] > 4096 * math.ulp(1.0) * torch.maximum(x[4::4].abs(), x[:-4:4].abs())
     where = torch.nonzero(chosen)[:, 0]
     parts = PARTS if 4 * (PARTS - 1) * len(where) <= FEW else 2

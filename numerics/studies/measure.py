@@ -92,13 +92,13 @@ class Measurement:
         earlier = [grid.point(n) for n in range(1, tableau.given)]
         start = [self._start(source)]
         if earlier:
-            start += reference_flow(mixture, start[0], source, earlier)
+            start += self._flow(start[0], source, earlier)
         y = sample(mixture, start, tableau, noise=noise.seeded(self._seed("noise")))
         _check_finite(y)
         found: dict[str, Value] = {}
         for metric in wanted:
             if metric == "trajectory":
-                found[metric] = Value(0, metrics.trajectory(y, self._reference(source, to)))
+                found |= self._trajectory(y, source, to)
             else:
                 found[metric] = Value(0, *self._estimate(metric, y, to), self._floor(metric, to))
         return found
@@ -136,9 +136,20 @@ class Measurement:
     def _reference(self, source: Point, to: Point) -> Tensor:
         """The reference flow of the start samples in d > 1."""
         if (source, to) not in self._references:
-            (end,) = reference_flow(self.problem.mixture, self._start(source), source, [to])
-            self._references[source, to] = end
+            (self._references[source, to],) = self._flow(self._start(source), source, [to])
         return self._references[source, to]
+
+    def _trajectory(self, y: Tensor, source: Point, to: Point) -> dict[str, Value]:
+        try:
+            return {"trajectory": Value(0, metrics.trajectory(y, self._reference(source, to)))}
+        except SamplingError as fault:
+            return none(["trajectory"], str(fault))
+
+    def _flow(self, x: Tensor, source: Point, to: Sequence[Point]) -> list[Tensor]:
+        """The reference flow in d > 1; SamplingError where its clock lambda is infinite."""
+        if not (source.alpha > 0 and all(point.sigma > 0 for point in to)):
+            raise SamplingError("no reference flow from alpha = 0 or to sigma = 0, where lambda is infinite")
+        return reference_flow(self.problem.mixture, x, source, to)
 
 
 def start_samples(problem: Problem, source: Point, nodes: int | None = None) -> Tensor:

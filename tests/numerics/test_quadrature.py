@@ -18,11 +18,14 @@ from samplerproof.numerics.errors import SamplingError
 from samplerproof.numerics.metrics import Law, Pushforward, nodes
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.quadrature import FLOOR, MOST, SHARE, Measured, measured
+from samplerproof.numerics.sample import sample
 from samplerproof.numerics.studies.config import parse
 from samplerproof.numerics.studies.invariants import consistent
 from samplerproof.numerics.studies.measure import Measurement
 from samplerproof.numerics.studies.problem import prepare
 from samplerproof.numerics.studies.store import Value
+from samplerproof.numerics.tableau import tabulate
+from samplerproof.numerics.targets.flow import log_tails
 from samplerproof.numerics.targets.mixture import GaussianMixture
 
 STILL = Point(1.0, 0.0)
@@ -103,6 +106,18 @@ def test_a_narrow_law_is_followed_to_the_end_of_the_target() -> None:
     for s in (0.5, 0.05, 0.002):
         found = measure(lambda x, s=s: (s * x, torch.full_like(x, s)), wanted=["kl"])
         assert close(found["kl"], math.log(s) + 0.5 / s**2 - 0.5)
+
+
+def test_a_fold_behind_a_narrow_law_hides_no_target() -> None:
+    """Assert that kl is null where most of the target is behind a fold in the far tails, and known where none is."""
+
+    def push(x: Tensor) -> tuple[Tensor, Tensor]:
+        far = x.abs() > 9  # a mass of 2e-19
+        return torch.where(far, 0.01 * (18 * x.sgn() - x), 0.01 * x), torch.where(far, -0.01, 0.01)
+
+    for std, known in ((0.012, True), (0.3, False)):
+        found = measure(push, (GaussianMixture([1.0], [0.0], stds=[std]), STILL), wanted=["kl"])["kl"]
+        assert (found.value is not None) == known == (found.reason is None)
 
 
 def test_what_cannot_be_resolved_is_null_with_its_reason() -> None:
@@ -187,20 +202,74 @@ def nulls_of(target: str, schedule: str, names: list[str], steps: list[int]) -> 
     return count, null
 
 
+@pytest.mark.tried("targets and schedules that were measured wrong")
 @pytest.mark.parametrize(("target", "schedule"), [("two", "cosine"), ("narrow", "flow"), ("far", "ve")])
-def test_few_values_are_null(target: str, schedule: str) -> None:
+def test_few_values_are_null(target: str, schedule: str, record_property: Callable[[str, object], None]) -> None:
     """Assert that at most 2 % of the values of some deterministic samplers are null."""
-    names = ["ddim", "dpm-solver++-2m", "li-ddim", "li-accelerated-ode", "deis-tab2"]
-    count, null = nulls_of(target, schedule, names, [8])
+    count, null = nulls_of(target, schedule, ["ddim", "dpm-solver++-2m", "deis-tab2"], [8])
+    record_property("cases", count)
     assert null <= 0.02 * count
 
 
 @pytest.mark.slow
-def test_few_values_of_all_samplers_are_null() -> None:
+@pytest.mark.tried("targets and schedules that were measured wrong")
+def test_few_values_of_all_samplers_are_null(record_property: Callable[[str, object], None]) -> None:
     """Assert the same over six targets, five schedules and all deterministic samplers, a third of them on each pair."""
     count = null = 0
     for i, target in enumerate(TARGETS):
         for j, schedule in enumerate(SCHEDULES):
             more, without = nulls_of(target, schedule, LINES[(i + j) % 3 :: 3], [8, 40])
             count, null = count + more, null + without
+    record_property("cases", count)
     assert null <= 0.02 * count, (null, count)
+
+
+@pytest.mark.tried("targets and schedules that were measured wrong")
+def test_a_fold_that_jumps_over_a_narrow_target_is_seen() -> None:
+    """Assert tv and kl of 2M at 8 steps on two point masses: on masses in 8,000 cells, and each asked for alone."""
+    target = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.0, 0.0]}
+    grid = {"kind": "karras", "sigma_min": 0.002, "sigma_max": 80.0, "rho": 7.0}
+    run = {"methods": ["dpm-solver++-2m"], "steps": [8], "metrics": ["tv", "kl"], "points": 301}
+    study = Measurement(prepare(parse({"target": target, "schedule": {"kind": "flow"}, "grid": grid, "run": run})))
+    ((_, record),), made = study.problem.methods, study.problem.grids[8]
+    law, end = study.problem.start_law(made.point(0)), (study.problem.mixture, made.point(8))
+    x = nodes(law, 300_001)
+    y = sample(study.problem.mixture, [x], tabulate(record.name, made))[:, 0]
+    edges = torch.cat([torch.linspace(a - 0.03, a + 0.03, 4001, dtype=torch.float64) for a in (-1.2, 0.9)])
+    ours = np.histogram((y[1:] + y[:-1]) / 2, edges, weights=log_tails(law[0], x, law[1])[0][:, 0].exp().diff())[0]
+    goal = log_tails(end[0], edges[:, None], end[1])[0][:, 0].exp().diff().numpy()
+    tv = (float(np.abs(ours - goal).sum()) + 1 - float(ours.sum())) / 2
+    for wanted in (["tv", "kl"], ["kl"], ["tv"]):
+        found = study.measure(record, 8, wanted)
+        for metric in wanted:
+            value, error = found[metric].value, found[metric].error
+            assert value is not None
+            assert error is not None
+            assert metric == "kl" or abs(value - tv) <= error + 1e-4
+            assert metric == "tv" or value > 2 * tv**2 + error
+
+
+@pytest.mark.tried("targets and schedules that were measured wrong")
+def test_no_reference_flow_starts_at_alpha_zero() -> None:
+    """Assert that in the plane the trajectory from alpha = 0 is null with its reason; a start beside it has a value."""
+    target = {"weights": [0.4, 0.6], "means": [[-1.0, 0.5], [0.8, -0.3]], "stds": [0.3, 0.5]}
+    run = {"methods": ["ddim"], "steps": [4], "metrics": ["trajectory", "energy"], "samples": 100}
+    for end in (1.0, 0.99):
+        grid = {"kind": "uniform-t", "t_min": 1e-2, "t_max": end}
+        study = Measurement(prepare(parse({"target": target, "schedule": {"kind": "flow"}, "grid": grid, "run": run})))
+        found = study.measure(study.problem.methods[0][1], 4, ["trajectory", "energy"])
+        assert (found["trajectory"].value is None) == ("alpha = 0" in str(found["trajectory"].reason)) == (end == 1)
+        assert found["energy"].value is not None
+
+
+def test_the_range_widens_while_it_is_refined() -> None:
+    """Assert kl of a law that is narrow, and torn at 0.1: new nodes outside and inside come in one round."""
+
+    def push(x: Tensor) -> tuple[Tensor, Tensor]:
+        z = (x - 0.1) / 1e-3
+        return 0.05 * x + 2 * torch.special.ndtr(z), 0.05 + 2e3 * torch.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+    law: Law = (GaussianMixture([float(ndtr(0.1)), float(ndtr(-0.1))], [0.0, 2.0], stds=[0.5, 0.5]), STILL)
+    one, other = (measure(push, law, points)["kl"] for points in (101, 6001))
+    assert None not in (one.value, other.value)
+    assert abs(one.value - other.value) <= one.error + other.error
