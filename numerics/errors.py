@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..names.errors import LONGEST, InputError, nearest, one_line
 
-__all__ = ["LONGEST", "DependsError", "InputError", "SamplingError", "nearest", "one_line"]
+__all__ = ["LONGEST", "DependsError", "InputError", "NonFiniteError", "SamplingError", "nearest", "one_line"]
 
 
 class SamplingError(ArithmeticError):
@@ -13,3 +13,7 @@ class SamplingError(ArithmeticError):
 
 class DependsError(SamplingError):
     """A sampler that asks its model, or draws noise, otherwise in one run than in another: it depends on the values."""
+
+
+class NonFiniteError(SamplingError):
+    """A sampler that asks its model at a level that is no number."""

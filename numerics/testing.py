@@ -30,7 +30,7 @@ from .conformance.resolve import resolve
 from .conformance.target import NoTable, Target
 from .conformance.verdict import judge
 from .conformance.verify import LONGER, REFINEMENTS, jobs
-from .errors import InputError, SamplingError
+from .errors import InputError, NonFiniteError, SamplingError
 from .readback import Stranger, Trace, trace
 
 Sampler = str | type | Callable[..., Any]
@@ -127,6 +127,8 @@ def _run(on: Callable[[int], Stranger], target: Target, job: Job) -> tuple[Trace
             return found, departures(stranger, found) if job.again else ()
     except NoTable as fault:
         return Failure("no-table", fault.allowed), ()
+    except NonFiniteError as fault:
+        return Failure("non-finite", str(fault)), ()
     except SamplingError as fault:
         return Failure("error", str(fault)), ()
     except Exception as fault:

@@ -29,7 +29,8 @@ class Setting:
 class Failure:
     """Why there is no trace, in one line.  step: where it stood, the grid point it was on the way to, if known.
 
-    kind: "input" (no such target, option or grid), "no-table" (it has none), "error" (an exception), "memory",
+    kind: "input" (no such target, option or grid), "no-table" (it has none), "error" (an exception),
+    "non-finite" (it asks its model at a level that is no number), "memory",
     "timeout", "exit" (it ended the process), "crash" (a signal did), "start" (Python did not start).
     """
 

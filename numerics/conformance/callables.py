@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from ..errors import DependsError, InputError, SamplingError, nearest
+from ..errors import DependsError, InputError, NonFiniteError, SamplingError, nearest
 from ..grids import grid
 from ..points import Point
 from ..readback import Draw, Finish, Model, Stranger
@@ -113,6 +113,8 @@ def _level(x: Any, sigma: Any, like: Tensor, asked: int) -> float:
         said = f"evaluation {asked + 1}: the model is asked at {found}, not at {list(like.shape)}"
         raise SamplingError(f"{said}{', and something of an earlier run, it seems' if kept else ''}")
     values = {float(s) for s in torch.as_tensor(sigma).reshape(-1).tolist()}
+    if any(not math.isfinite(s) for s in values):
+        raise NonFiniteError(f"evaluation {asked + 1}: the model is asked at sigma = {sorted(values)}")
     if len(values) != 1 or not 0 <= min(values) < math.inf:
         raise SamplingError(f"evaluation {asked + 1}: the model is asked at sigma = {sorted(values)}, not at one level")
     return values.pop()

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InputError, SamplingError
+from ..errors import InputError, NonFiniteError, SamplingError
 from ..points import Point
 from ..readback import Draw, Finish, Model, Stranger, Trace, trace
 from .blame import blamed
@@ -140,7 +140,7 @@ def _said(fault: BaseException, step: int | None) -> tuple[str, str, int | None]
         text = "an exception that cannot be shown"
     kind, message = "error", blamed(fault, text)
     if isinstance(fault, SamplingError):
-        message = text
+        kind, message = "non-finite" if isinstance(fault, NonFiniteError) else "error", text
     elif isinstance(fault, NoTable):
         kind, message = "no-table", " ".join(fault.allowed.split())
     elif isinstance(fault, InputError):

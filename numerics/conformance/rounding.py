@@ -82,7 +82,9 @@ def guarded(row: Deviation) -> bool:
 
 
 class Bound(NamedTuple):
-    """What explains the deviation of a row: roundings of lambda, and the cancellation that levels are made by."""
+    """What explains the deviation of a row: roundings of lambda and of levels, and the cancellation at low noise, which
+    a sampler need not have.
+    """
 
     rounded: float
     cancelled: float
@@ -108,17 +110,17 @@ def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bo
         ends = sorted({lam_of(p) for p in used})
         h = min([1.0, *(b - a for a, b in pairwise(ends))])
         each = ROUNDINGS * eps * s / h**divided
-        lost = max((cancellation(p, process) for p in used), default=0.0)
-        result.append(Bound(each * (1 + max((abs(x) for x in ends), default=0.0)), each * lost))
+        high, low = (max((cancellation(p, process)[k] for p in used), default=0.0) for k in (0, 1))
+        result.append(Bound(each * (1 + max((abs(x) for x in ends), default=0.0) + high), each * low))
     return result
 
 
-def cancellation(at: Point, process: str) -> float:
-    """What the differences behind a level, over what they leave, add to 1 + |lambda|.
+def cancellation(at: Point, process: str) -> tuple[float, float]:
+    """What the differences behind a level, over what they leave, add to 1 + |lambda|: at high noise, at low noise.
 
-    Where variance is preserved, 1 - alpha^2 leaves sigma^2, whose root halves the error: (alpha/sigma)^2 / 4, as
-    alpha^2 takes no more than two roundings; 1 - beta of a step adds up to sigma/alpha. On the flow 1 - alpha and
-    1 - sigma add alpha/sigma and sigma/alpha.
+    Where variance is preserved, 1 - beta of a step adds up to sigma/alpha; 1 - alpha^2 leaves sigma^2, whose root
+    halves the error: (alpha/sigma)^2 / 4, as alpha^2 takes no more than two roundings. On the flow 1 - sigma and
+    1 - alpha add sigma/alpha and alpha/sigma.
     """
     ratio = at.alpha / at.sigma
-    return {"vp": ratio**2 / 4 + 1 / ratio, "flow": ratio + 1 / ratio}.get(process, 0.0)
+    return {"vp": (1 / ratio, ratio**2 / 4), "flow": (1 / ratio, ratio)}.get(process, (0.0, 0.0))

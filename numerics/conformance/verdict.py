@@ -77,7 +77,9 @@ def _failed(case: Case) -> Verdict | None:
         run = case.runs[case.steps, wide]
         if isinstance(run, Failure):
             said = f"on {case.steps} steps: {run.message}"
-            return replace(case.base, findings=[Finding("exception", run.step, said, "error")])
+            gone = run.kind == "non-finite"
+            finding = Finding("non-finite" if gone else "exception", run.step, said, "error")
+            return replace(case.base, verdict="non-finite" if gone else "error", findings=[finding])
     return None
 
 
@@ -85,7 +87,7 @@ def _raises(case: Case) -> Verdict | None:
     """On other inputs, or on a grid that ends at 0."""
     found = case.departed("error")
     end = case.beyond.grids.get((case.beyond.zero or "", False))
-    if isinstance(end, Failure):
+    if isinstance(end, Failure) and end.kind != "non-finite":
         found.append(Finding("exception", end.step, f"on {case.beyond.zero}: {end.message}", "error"))
     return replace(case.base, findings=[*found, *case.noted]) if found else None
 
@@ -130,6 +132,10 @@ def _non_finite(case: Case) -> Verdict | None:
     end = case.beyond.grids.get((case.beyond.zero or "", False))
     if lost is None and isinstance(end, Trace):
         lost = _lost(end, f", the last to sigma = 0, on {case.beyond.zero}")
+    elif lost is None and isinstance(end, Failure):
+        lost = Finding(
+            "non-finite", end.step, f"in the last step to sigma = 0, on {case.beyond.zero}: {end.message}", "error"
+        )
     return replace(case.base, verdict="non-finite", findings=[lost, *case.grid]) if lost else None
 
 

@@ -89,6 +89,13 @@ def test_what_cannot_be_judged_is_an_error_with_its_reason(name: str) -> None:
     assert re.search(UNJUDGED[name], finding.detail)
 
 
+def test_a_level_that_is_no_number_is_not_finite() -> None:
+    """Assert it of a last step to 0 without a guard, where the model is asked at no number."""
+    answer = judged("unguarded", "dpm-solver-2s")
+    assert (answer.verdict, answer.exit_code) == ("non-finite", 1)
+    assert answer.findings[0].detail.startswith("in the last step to sigma = 0, on karras levels with a 0 appended")
+
+
 @pytest.mark.slow
 def test_what_is_unusual_is_said() -> None:
     """Assert that a start that is scaled, levels that are rounded, a process and repeated questions are named."""

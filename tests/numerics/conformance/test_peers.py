@@ -202,3 +202,13 @@ def test_a_run_that_begins_at_an_image_is_read_from_there() -> None:
     assert [f.detail for f in answer.findings if f.kind == "grid"] == []
     late = verdict_of(resolve("schedulers_of_mine:Late"), STEPS)
     assert any("means lambda" in f.detail for f in late.findings)
+
+
+@pytest.mark.slow
+@pytest.mark.tried("honest samplers with odd habits")
+def test_digits_lost_at_high_noise_are_no_other_formula() -> None:
+    """Assert it where one row alone loses them, in 1 - sigma; its grid, with noise left at the end, fails all the same."""
+    options = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+    answer = verdict_of(scheduler("DEISMultistepScheduler", options), 20)
+    assert (answer.verdict, answer.exit_code) == ("roundoff", 1)
+    assert {f.kind for f in answer.findings if f.severity == "error"} == {"grid"}
