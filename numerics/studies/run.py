@@ -64,7 +64,7 @@ def run(
     if isinstance(measurement, NetworkMeasurement):
         echo |= {
             "checkpoint": {
-                "folder": measurement.problem.checkpoint.folder.name,  # no path of the machine
+                "folder": measurement.problem.checkpoint.folder.name,
                 "sha256": measurement.problem.checkpoint.sha256,
             },
             "reference": measurement.reference_error(),
