@@ -207,11 +207,7 @@ def test_a_run_that_begins_at_an_image_is_read_from_there() -> None:
 @pytest.mark.slow
 @pytest.mark.tried("honest samplers with odd habits")
 def test_digits_lost_at_high_noise_are_no_other_formula() -> None:
-<<<<<<< HEAD
-    """Assert it where one row alone loses them, in 1 - sigma; the noise left at the end of its grid fails all the same."""
-=======
     """Assert it where one row alone loses them, in 1 - sigma; its grid ends with noise left and fails."""
->>>>>>> rule
     options = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
     answer = verdict_of(scheduler("DEISMultistepScheduler", options), 20)
     assert (answer.verdict, answer.exit_code) == ("roundoff", 1)
