@@ -248,14 +248,22 @@ def respond(stranger: Stranger, found: Trace, inputs: Tensor) -> Tensor:
     return torch.stack([v.double() for v in (*recorder.states, finish.sample)])
 
 
+def of_another_run(x: object, like: Tensor) -> str:
+    """What is added to a message on a wrong shape that comes of a sum with a tensor of another, larger run."""
+    kept = (
+        isinstance(x, Tensor)
+        and x.ndim == like.ndim
+        and all(b in (a, 1) for a, b in zip(x.shape, like.shape, strict=True))
+    )
+    return ", and something of an earlier run, it seems" if kept else ""
+
+
 def _go(stranger: Stranger, start: Tensor, recorder: _Recorder) -> Finish:
     finish = stranger.run(start, recorder.model, recorder.draw)
     x = finish.sample
     if not isinstance(x, Tensor) or x.shape != start.shape:
         shape = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        wider = isinstance(x, Tensor) and x.shape[:-1] == start.shape[:-1]
-        kept = ", and something of an earlier run, it seems" if wider else ""
-        raise SamplingError(f"ends with {shape}; it was given {list(start.shape)}{kept}")
+        raise SamplingError(f"ends with {shape}; it was given {list(start.shape)}{of_another_run(x, start)}")
     if x.dtype != start.dtype or x.device != start.device:
         raise SamplingError(f"ends in {x.dtype} on {x.device}; it was given {start.dtype} on {start.device}")
     for k, state in enumerate(recorder.states):

@@ -55,7 +55,7 @@ def step_map(method: str, h: float) -> StepMap:
     """A late interior step of a method's table, on a grid uniform in lambda with step h > 0, alpha = 1.
 
     Late: every vector that it sees was made by the same rows. On such a grid all these steps are the same map of y,
-    but for a method that keeps a linear part in t (lambda-ddim): its steps differ.
+    but for a method whose weights depend on t or on alpha (lambda-ddim, li-code-accelerated-ode): its steps differ.
     Raises InputError on an unknown method and on h that is not positive and finite.
     """
     record = resolve(method)

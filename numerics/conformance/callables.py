@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from ..errors import DependsError, InputError, NonFiniteError, SamplingError, nearest
 from ..grids import grid
 from ..points import Point
-from ..readback import Draw, Finish, Model, Stranger
+from ..readback import Draw, Finish, Model, Stranger, of_another_run
 from ..schedules import schedule
 from .path import point
 from .target import Target, typed
@@ -109,9 +109,8 @@ def _level(x: Any, sigma: Any, like: Tensor, asked: int) -> float:
     """The one sigma of a call of the model, whose x is a state."""
     if not isinstance(x, Tensor) or x.shape != like.shape:
         found = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        kept = isinstance(x, Tensor) and x.shape[:-1] == like.shape[:-1]
         said = f"evaluation {asked + 1}: the model is asked at {found}, not at {list(like.shape)}"
-        raise SamplingError(f"{said}{', and something of an earlier run, it seems' if kept else ''}")
+        raise SamplingError(f"{said}{of_another_run(x, like)}")
     values = {float(s) for s in torch.as_tensor(sigma).reshape(-1).tolist()}
     if any(not math.isfinite(s) for s in values):
         raise NonFiniteError(f"evaluation {asked + 1}: the model is asked at sigma = {sorted(values)}")

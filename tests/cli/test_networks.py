@@ -41,8 +41,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(recipes.RECIPES, "rings", brief)
 
 
-def test_what_was_trained_can_be_studied(small: None, in_process: Command, tmp_path: Path) -> None:
+@pytest.mark.slow  # a network that has learned more than the size of its data takes ten seconds
+def test_what_was_trained_can_be_studied(monkeypatch: pytest.MonkeyPatch, in_process: Command, tmp_path: Path) -> None:
     """Assert that `train` writes a folder and says what it learned, and that `study` takes the folder."""
+    brief = replace(recipes.RECIPES["rings"], widths=(64, 64, 64), steps=3000, batch=256, rate=5e-3)
+    monkeypatch.setitem(recipes.RECIPES, "rings", brief)
     code, out, err = in_process("train", "rings", "--out", "net")
     assert (code, err) == (0, "")
     assert "of the trivial predictor" in out

@@ -99,7 +99,7 @@ def test_elementary_differentials_in_the_plane() -> None:
     """Every tree of a third-order method: D by nested jvp, and the slope of D by another one."""
     z = torch.tensor([[0.3, -0.2], [-0.9, 0.7]], dtype=torch.float64)
     u = torch.tensor([0.4, 1.3], dtype=torch.float64)
-    terms = DEFECTS["deis-rhoab2"](torch.ones(1, dtype=torch.float64))
+    terms = DEFECTS["deis-rhoab2"]()
     found = Differentials(partial_derivatives(TILTED, FRAMES["variance"], z, u, 4))
     for point in range(2):
         for _, tree in terms[:4]:

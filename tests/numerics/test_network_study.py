@@ -163,7 +163,9 @@ def test_a_network_that_fails_on_the_way_is_a_null(tmp_path):
     record = problem.methods[0][1]
     measurement.measure(record, 8, ["trajectory"])
     measurement.denoise = lambda x, at, prediction: x * math.nan
-    assert math.isnan(measurement.measure(record, 8, ["trajectory"])["trajectory"].value)
+    failed = measurement.measure(record, 8, ["trajectory"])["trajectory"]
+    assert failed.value is None
+    assert failed.reason
     with pytest.raises(SamplingError, match="not finite"):
         NetworkMeasurement.reference(measurement, range(1), problem.grids[4].point(0), problem.grids[4].point(1))
 
