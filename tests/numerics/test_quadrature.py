@@ -214,11 +214,13 @@ def test_few_values_are_null(target: str, schedule: str, record_property: Callab
 @pytest.mark.slow
 @pytest.mark.tried("targets and schedules that were measured wrong")
 def test_few_values_of_all_samplers_are_null(record_property: Callable[[str, object], None]) -> None:
-    """Assert the same over six targets, five schedules and all deterministic samplers, a third of them on each pair."""
+    """Assert the same over six targets, five schedules and all deterministic samplers, a third of them on each pair, on
+    few steps or on many.
+    """
     count = null = 0
     for i, target in enumerate(TARGETS):
         for j, schedule in enumerate(SCHEDULES):
-            more, without = nulls_of(target, schedule, LINES[(i + j) % 3 :: 3], [8, 40])
+            more, without = nulls_of(target, schedule, LINES[(i + j) % 3 :: 3], [8 if (i + j) % 2 else 40])
             count, null = count + more, null + without
     record_property("cases", count)
     assert null <= 0.02 * count, (null, count)
