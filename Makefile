@@ -25,7 +25,7 @@ test-full: $(READY)  ## what `make test` leaves out: slow studies, many drawn ca
 	@echo "slow tests" && $(BIN)/pytest -n 2 -m slow
 
 tried: $(READY)  ## make the record of what was tried to break the package, shown in the book
-	@$(BIN)/pytest -n 2 -m tried --tried book/records/tried.json
+	@$(BIN)/pytest -n 2 -m tried --tried=book/records/tried.json
 
 # The build takes from the cache what was executed, and executes again, to report it, what failed.
 book: export JUPYTERCACHE = _build/.jupyter_cache
