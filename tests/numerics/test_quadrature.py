@@ -121,7 +121,7 @@ def test_a_fold_behind_a_narrow_law_hides_no_target() -> None:
 
 
 def test_what_cannot_be_resolved_is_null_with_its_reason() -> None:
-    """Assert that a map of rounding noise gives no number, and stops before the largest number of nodes."""
+    """Assert that a map of rounding noise gives no number, on no more nodes than two attempts may take."""
     count = 0
 
     def noisy(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -132,7 +132,7 @@ def test_what_cannot_be_resolved_is_null_with_its_reason() -> None:
     for found in measure(noisy, wanted=["w2"]).values():
         assert found.value is None
         assert "not resolved" in str(found.reason)
-    assert count <= 2 * MOST
+    assert count <= 3 * MOST  # the second attempt begins with as many as may be added
     x = torch.linspace(-3, 3, 1001, dtype=torch.float64)
     with pytest.raises(SamplingError, match="turns back"):
         folded_law(x, torch.sin(1e5 * x), 1e5 * torch.cos(1e5 * x), NORMAL)
