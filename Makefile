@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed-from-pyproject
 BOOK := .venv/.book-installed-from-pyproject
-PACKAGES := names theory numerics cli
+PACKAGES := names theory numerics book cli
 # One thread each: two test processes share two cores, and small tensors gain nothing from more.
 export OMP_NUM_THREADS ?= 1
 
@@ -30,7 +30,7 @@ tried: $(READY)  ## make the record of what was tried to break the package, show
 # The build takes from the cache what was executed, and executes again, to report it, what failed.
 book: export JUPYTERCACHE = _build/.jupyter_cache
 book: $(BOOK)  ## the book, into _build/html; chapters are executed, warnings are errors
-	@$(BIN)/python -m samplerproof.cli.book _build/source
+	@$(BIN)/python -m samplerproof.book _build/source
 	@echo "chapters, as many at once as there are cores"
 	@echo y | $(BIN)/jcache notebook clear -f > _build/execution.log 2>&1  # a chapter may have gone or changed its name
 	@grep -rl '{code-cell}' _build/source --include='*.md' | xargs $(BIN)/jcache notebook add -r myst_nb_md \
@@ -46,7 +46,7 @@ book: $(BOOK)  ## the book, into _build/html; chapters are executed, warnings ar
 lint: $(READY) .lint  ## style, types, walls between the packages
 	@echo "ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@echo "mypy" && $(BIN)/mypy
-	@echo "import-linter" && $(BIN)/lint-imports
+	@echo "import-linter" && cd .lint && ../$(BIN)/lint-imports --config ../pyproject.toml
 
 emit: $(READY)  ## write numerics/generated anew from theory
 	@$(BIN)/python -m samplerproof.theory.emit
@@ -74,7 +74,8 @@ $(BOOK): $(READY)
 	@touch $@
 
 # mypy does not see through the mapping of an editable installation: show it the same names as folders.
-.lint: Makefile
-	@mkdir -p .lint/samplerproof
-	@for p in $(PACKAGES); do ln -sfn ../../$$p .lint/samplerproof/$$p; done
-	@touch .lint
+.PHONY: .lint
+.lint:
+	@rm -rf .lint && mkdir -p .lint/samplerproof
+	@for f in samplerproof/*.py samplerproof/py.typed; do ln -s ../../$$f .lint/samplerproof/; done
+	@for p in $(PACKAGES); do ln -s ../../$$p .lint/samplerproof/$$p; done

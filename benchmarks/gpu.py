@@ -26,16 +26,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from samplerproof.numerics.checkpoints.networks import UNet
+from samplerproof.numerics.checkpoints.own_networks import UNet
 from samplerproof.numerics.denoisers import Denoiser, adapt
-from samplerproof.numerics.devices import device_of
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.files import check_writable, write_text
 from samplerproof.numerics.grids import grid
-from samplerproof.numerics.manifest import source
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.support.devices import device_of
+from samplerproof.numerics.support.files import check_writable, write_text
+from samplerproof.numerics.support.manifest import source
 from samplerproof.numerics.tableau import tabulate
 
 RECORDS = Path(__file__).resolve().parents[1] / "book" / "records" / "gpu"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..numerics.consent import Consent
 from ..numerics.errors import LONGEST, InputError, SamplingError, one_line
-from ..numerics.limits import PATH
+from ..numerics.support.consent import Consent
+from ..numerics.support.limits import PATH
 
 if TYPE_CHECKING:
     from ..numerics.studies.config import Verification
@@ -44,16 +44,16 @@ def run() -> None:
 
     Whatever nobody expected is a fault of samplerproof, exit code 3; an interrupted command ends with 130.
     """
-    from . import endings, faults
+    from . import crash_report, signals
 
-    faults.hold_back_runtime_warnings()
+    crash_report.hold_back_runtime_warnings()
     try:
-        with endings.by_signals():
+        with signals.by_signals():
             sys.exit(app(standalone_mode=False))
     except (InputError, SamplingError, OSError) as fault:
         line, code = one_line(fault, LONGEST), 2
     except Exception as fault:
-        line, code = faults.said(fault)
+        line, code = crash_report.said(fault)
     if line:
         print(f"samplerproof: {line}", file=sys.stderr)
     sys.exit(code)
@@ -98,11 +98,12 @@ def reproduce(
     out: Annotated[str, typer.Option(metavar="DIR", help="Folder to write to.")] = "results",
 ) -> None:
     """Write the convergence figures, tables and records, with a manifest."""
+    from ..book.reproduce import reproduce
+    from ..numerics.support.progress_bar import progress_bar
     from . import show
-    from .reproduce import reproduce
 
     folder = _folder(out)
-    with show.progress("reproduce") as progress:
+    with progress_bar("reproduce") as progress:
         answer = reproduce(folder, quick, progress, with_checkpoints, device)
     show.exponents(answer["exponents"])
     show.written(folder)
@@ -112,7 +113,7 @@ def reproduce(
 def methods(json: Json = False) -> None:
     """List the catalogue of samplers."""
     from . import show
-    from .methods import catalogue
+    from .methods_command import catalogue
 
     if json:
         show.json(catalogue())
@@ -126,7 +127,7 @@ def derive(
     format: Annotated[Format, typer.Option(help="What to write.")] = Format.latex,
 ) -> None:
     """Show where a sampler's weights come from."""
-    from .derive import derive
+    from .derive_command import derive
 
     print(derive(name, format.value))
 
@@ -140,8 +141,8 @@ def prove(
     json: Json = False,
 ) -> None:
     """Decide the order of samplers in exact algebra; exit code 1 if a claim fails."""
+    from ..book.proofs import prove
     from . import show
-    from .prove import prove
 
     answer = prove(names or [], everything, certified=json)
     if json:
@@ -170,6 +171,7 @@ def study(
     """Measure your target, on your grid, with your methods; or, by [verification], verify a list of samplers."""
     from ..numerics.studies.config import Verification, read
     from ..numerics.studies.run import run
+    from ..numerics.support.progress_bar import progress_bar
     from . import show
 
     wanted = read(file)
@@ -177,7 +179,7 @@ def study(
     if isinstance(wanted, Verification):
         _verification(wanted, folder, json)
         return
-    with show.progress("study") as progress:
+    with progress_bar("study") as progress:
         answer = run(wanted, folder, progress, Consent(allow_pickle, allow_code, hub, large), device)
     if json:
         show.json(answer)
@@ -187,12 +189,14 @@ def study(
 
 
 def _verification(wanted: Verification, folder: Path, json: bool) -> None:
-    from ..numerics.studies.verification import run_verification
-    from . import show, verification
+    from ..book.studies.verification import run_verification
+    from ..book.tables import verification_tables
+    from ..numerics.support.progress_bar import progress_bar
+    from . import show
 
-    with show.progress("study") as progress:
+    with progress_bar("study") as progress:
         answer = run_verification(wanted, folder, progress)
-    verification.write(answer, folder)
+    verification_tables.write(answer, folder)
     if json:
         show.json(answer)
     else:
@@ -218,16 +222,17 @@ def verify(
 ) -> None:
     """Tell which formula a sampler is and of which order; exit code 1 if it does not conform."""
     from ..numerics.conformance.verify import verify
+    from ..numerics.support.progress_bar import progress_bar
     from . import show
 
     if html is not None:
-        from . import page
+        from ..book import verdict_page
 
-        page.check(html)
-    with show.progress("verify") as progress:
+        verdict_page.check(html)
+    with progress_bar("verify") as progress:
         verdict = verify(target, against, steps, timeout, sweep, progress, zero=not no_zero)
     if html is not None:
-        page.write(verdict, html)
+        verdict_page.write(verdict, html)
     if json:
         show.json(verdict.plain())
     else:
@@ -243,7 +248,7 @@ def cite(
     ] = None,
 ) -> None:
     """Print BibTeX: the papers of the samplers you name, and this appendix at its version."""
-    from .cite import cite
+    from .cite_command import cite
 
     print(cite(names or []))
 
@@ -257,11 +262,12 @@ def train(
     device: Annotated[str, typer.Option(help="Where to train.")] = "cpu",
 ) -> None:
     """Train one of the project's own networks; a run that was cut short is taken up where it stopped."""
+    from ..numerics.support.progress_bar import progress_bar
     from . import show
-    from .train import train
+    from .train_command import train
 
     folder = Path("results") / "checkpoints" / name if out is None else _folder(out)
-    with show.progress("train") as progress:
+    with progress_bar("train") as progress:
         record = train(name, folder, device, progress)
     show.trained(record)
     show.written(folder)

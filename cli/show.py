@@ -1,11 +1,9 @@
-"""What a person sees: tables, a progress bar on a terminal and none in a pipe, JSON without NaN."""
+"""Tables for a terminal, and JSON without NaN."""
 
 from __future__ import annotations
 
 import json as standard_json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from .markup import number, scientific
+from ..book.markup import number, scientific
 
 if TYPE_CHECKING:
-    from ..numerics.conformance.answers import Verdict
+    from ..numerics.conformance.report import Verdict
 
 PIPE_WIDTH = 200  # a pipe has no width of its own; wide enough that no cell is cut
 
@@ -24,20 +22,6 @@ PIPE_WIDTH = 200  # a pipe has no width of its own; wide enough that no cell is 
 def json(answer: object) -> None:
     """The answer as JSON on standard output; ValueError rather than a NaN, which is not JSON."""
     print(standard_json.dumps(answer, indent=1, allow_nan=False))
-
-
-@contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A callback (done, total, label) that draws a bar on standard error if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total, label: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[label]}"), console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None, label="")
-        yield lambda done, total, label: bar.update(task, completed=done, total=total, label=label)
 
 
 def methods(records: list[dict[str, Any]]) -> None:
@@ -137,7 +121,7 @@ def verdict(answer: Verdict) -> None:
 
 def verification(answer: dict[str, Any]) -> None:
     """A line a target."""
-    from .verification import outcome
+    from ..book.tables.verification_tables import outcome
 
     table = Table("target", "verdict", "record", "as shipped", "in float64", "order", "observed")
     for record in answer["records"]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .errors import InputError, nearest
+from .input_error import InputError, nearest
 
 LONGEST = 200  # characters of a name with its parameters
 # A number is bounded by its text, before it is made: a Fraction of "1e99999999" would have 10^8 digits.

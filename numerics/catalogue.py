@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from ..names.lookup import Domain, Entry, Names
-from .generated.catalogue import RECORDS
+from .generated.catalogue_records import RECORDS
 from .records import Record
 
 METHODS: dict[str, Record] = {record.name: record for record in RECORDS}

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from .catalogue import METHODS
-from .generated import weights as generated
-from .generated.frames import FRAMES
+from .generated import weight_functions as generated
+from .generated.frame_functions import FRAMES
 from .grids import Grid
 from .moments import moments
 from .points import Point

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .errors import InputError, nearest
-from .generated.predictions import CONVERT, PARTS, PREDICTIONS
+from .generated.prediction_functions import CONVERT, PARTS, PREDICTIONS
 from .points import Point
 
 
@@ -27,7 +27,7 @@ class Denoiser(Protocol):
 
 
 def convert(x: Tensor, value: Tensor, at: Point, source: str, target: str) -> Tensor:
-    """The target prediction from the source prediction: a x + b value (theory/predictions.py)."""
+    """The target prediction from the source prediction: a x + b value (theory/prediction_formulas.py)."""
     if source == target:
         return value
     a, b = CONVERT[source, target](at.alpha, at.sigma, at.dalpha, at.dsigma)
@@ -35,7 +35,7 @@ def convert(x: Tensor, value: Tensor, at: Point, source: str, target: str) -> Te
 
 
 def parts(prediction: str, at: Point) -> tuple[float, float]:
-    """(p, q) of a prediction F = p x0 + q eps (theory/predictions.py)."""
+    """(p, q) of a prediction F = p x0 + q eps (theory/prediction_formulas.py)."""
     return PARTS[prediction](at.alpha, at.sigma, at.dalpha, at.dsigma)
 
 

@@ -1,8 +1,8 @@
-"""What may go wrong: bad input, in names/errors.py, and a run that cannot go on."""
+"""What may go wrong: bad input, in names/input_error.py, and a run that cannot go on."""
 
 from __future__ import annotations
 
-from ..names.errors import LONGEST, InputError, nearest, one_line
+from ..names.input_error import LONGEST, InputError, nearest, one_line
 
 __all__ = ["LONGEST", "DependsError", "InputError", "NonFiniteError", "SamplingError", "nearest", "one_line"]
 

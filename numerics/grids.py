@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .errors import InputError, nearest
-from .generated.schedules import li_beta, li_first_beta
+from .generated.schedule_functions import li_beta, li_first_beta
 from .points import Point
 from .schedules import Columns, Schedule
 

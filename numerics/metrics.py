@@ -14,9 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .branches import FoldedLaw, folded_law
 from .errors import InputError
-from .hermite import turns
+from .laws.folded_map import FoldedLaw, folded_law
+from .laws.hermite import turns
 from .points import Point
 from .targets.flow import exact_flow, log_tails, quantile
 from .targets.mixture import GaussianMixture

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from .denoisers import Denoiser, convert
-from .draws import canonical, noise_basis
 from .errors import DependsError, SamplingError
 from .noise import NoiseSource
+from .noise_draws import canonical, noise_basis
 from .points import Point, Told
 from .sample import sample
 from .tableau import Tableau

@@ -16,7 +16,7 @@ class Row:
     that is this fraction, or "middle", the middle of the step in t.
     nodes: (back, stage) of each output used: at the grid point `back` steps ago, or at the result of this step's row
     `stage` (from 1).
-    weights, arguments: the name of the function in generated/weights.py, and those of what it is called with.
+    weights, arguments: the name of the function in generated/weight_functions.py, and those of what it is called with.
     evaluated: whether an output is made at the new vector.
     states, state_arguments: likewise of the coefficients of z_n and z_{n-1}, where it is not z_n as it is.
     noises, noise_arguments: likewise of the coefficients of the noises drawn for the step's rows up to this one, over
@@ -57,7 +57,7 @@ class Record:
     """One sampler of the catalogue; see theory.method.Method and theory.stochastic.Sampler for the fields.
 
     stability: S of the real stability interval (-S, 0) in the limit of short steps, at the defaults of the parameters
-    (theory/stability.py); None if it is infinite.
+    (theory/linear_stability.py); None if it is infinite.
     values: what stands for each parameter, by its symbol; empty: the defaults.
     """
 

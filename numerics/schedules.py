@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .errors import InputError, nearest
-from .generated.schedules import SCHEDULES
+from .generated.schedule_functions import SCHEDULES
 from .points import Point
 from .records import ScheduleRecord
 
@@ -41,7 +41,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule of theory/schedules.py with its parameters set."""
+    """A schedule of theory/schedule_formulas.py with its parameters set."""
 
     kind: str
     parameters: dict[str, float]

@@ -12,7 +12,7 @@ from torch import Tensor
 from .catalogue import resolve
 from .coefficients import lost, plan, steps_of
 from .errors import InputError
-from .generated.frames import FRAMES
+from .generated.frame_functions import FRAMES
 from .grids import Grid
 from .points import Point
 from .records import Record

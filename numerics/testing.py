@@ -20,15 +20,15 @@ from typing import Any
 
 import torch
 
-from .conformance.answers import Failure, Finding, Subject, Verdict
-from .conformance.blame import blamed
-from .conformance.case import Beyond
-from .conformance.guard import guarded
-from .conformance.launch import Job
-from .conformance.probes import Departure, departures
-from .conformance.resolve import resolve
-from .conformance.target import NoTable, Target
-from .conformance.verdict import judge
+from .conformance.adapters.resolve import resolve
+from .conformance.adapters.target import NoTable, Target
+from .conformance.judge.case import Beyond
+from .conformance.judge.verdict import judge
+from .conformance.process.fault_origin import blamed
+from .conformance.process.global_state import guarded
+from .conformance.process.launch import Job
+from .conformance.process.probes import Departure, departures
+from .conformance.report import Failure, Finding, Subject, Verdict
 from .conformance.verify import LONGER, REFINEMENTS, jobs
 from .errors import InputError, NonFiniteError, SamplingError
 from .readback import Stranger, Trace, trace
@@ -106,10 +106,10 @@ def _target(sampler: Sampler, options: Mapping[str, Any] | None) -> Target:
             raise InputError("options", dict(options), "none beside a target, which has them behind its `?`")
         return resolve(sampler)
     if isinstance(sampler, type):
-        from .conformance.diffusers import of_class
+        from .conformance.adapters.diffusers import of_class
 
         return of_class(sampler, dict(options or {}))
-    from .conformance.callables import function
+    from .conformance.adapters.callables import function
 
     return function(sampler, dict(options or {}))
 

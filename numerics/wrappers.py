@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .denoisers import Denoiser, convert
 from .errors import InputError
-from .generated.predictions import CONVERT
+from .generated.prediction_functions import CONVERT
 from .points import Point
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from samplerproof.cli.main import run
-from samplerproof.numerics.files import write_text
-from samplerproof.numerics.manifest import manifest
+from samplerproof.numerics.support.files import write_text
+from samplerproof.numerics.support.manifest import manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 

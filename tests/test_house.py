@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PACKAGES = ("names", "theory", "numerics", "cli")
+PACKAGES = ("names", "theory", "numerics", "book", "cli")  # below samplerproof/, which is the front door
 
 
 def test_package_list_equals_the_folders() -> None:
@@ -24,7 +25,7 @@ def test_package_list_equals_the_folders() -> None:
         for package in PACKAGES
         for path in (ROOT / package).rglob("*.py")
     }
-    assert sorted(PYPROJECT["tool"]["setuptools"]["packages"]) == sorted(folders)
+    assert sorted(PYPROJECT["tool"]["setuptools"]["packages"]) == sorted({"samplerproof", *folders})
 
 
 def test_every_package_folder_has_an_init_file() -> None:
@@ -34,6 +35,7 @@ def test_every_package_folder_has_an_init_file() -> None:
 
 
 def copy_of_the_house(folder: Path) -> Path:
+    shutil.copytree(ROOT / "samplerproof", folder / "samplerproof", ignore=shutil.ignore_patterns("__pycache__"))
     for package in PACKAGES:
         shutil.copytree(ROOT / package, folder / "samplerproof" / package, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
@@ -65,6 +67,9 @@ def test_the_walls_stand(tmp_path: Path) -> None:
         ("names", "from ..theory import method", "names imports neither side"),
         ("names", "from ..numerics import records", "names imports neither side"),
         ("numerics", "from ..cli import main", "nothing imports cli"),
+        ("book", "from ..cli import main", "nothing imports cli"),
+        ("theory", "from ..book import markup", "neither side imports the book"),
+        ("numerics", "from ..book import markup", "neither side imports the book"),
     ],
 )
 def test_a_planted_import_is_caught(tmp_path: Path, package: str, statement: str, broken: str) -> None:
@@ -99,7 +104,7 @@ def test_help_imports_nothing_heavy_and_is_quick() -> None:
 def test_the_catalogue_needs_neither_torch_nor_sympy() -> None:
     """Assert that `samplerproof methods --json` answers from records alone."""
     program = (
-        "import sys; from samplerproof.cli.methods import catalogue; catalogue()\n"
+        "import sys; from samplerproof.cli.methods_command import catalogue; catalogue()\n"
         "print(*sorted({'torch', 'sympy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -111,6 +116,12 @@ def test_version_is_said_once_and_the_same_everywhere() -> None:
     version = PYPROJECT["project"]["version"]
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_a_file_is_found_by_its_name() -> None:
+    """Assert that no two hand-written modules share a file name, so that an editor's tab tells which one it shows."""
+    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if path.name[0] != "_"]
+    assert [name for name, count in Counter(path.name for path in paths).items() if count > 1] == []
 
 
 def test_files_are_short() -> None:

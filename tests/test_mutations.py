@@ -23,7 +23,7 @@ import sympy as sp
 import torch
 from faults import altered_weights
 
-from samplerproof.cli.prove import prove
+from samplerproof.book.proofs import prove
 from samplerproof.numerics import readback
 from samplerproof.numerics.grids import Grid, grid
 from samplerproof.numerics.schedules import schedule
@@ -36,9 +36,9 @@ from samplerproof.theory.method import Method, grid_position
 from samplerproof.theory.methods import METHODS, SAMPLERS, find
 from samplerproof.theory.notation import c2
 from samplerproof.theory.notation import r as ratios
-from samplerproof.theory.phi import phi
-from samplerproof.theory.stochastic import Noise, Sampler
-from samplerproof.theory.weak import prove_weak_order
+from samplerproof.theory.phi_functions import phi
+from samplerproof.theory.stochastic_method import Noise, Sampler
+from samplerproof.theory.weak_order import prove_weak_order
 
 HERE = Path(__file__).parent
 TINY = 1 + sp.Rational(1, 10**6)

@@ -11,7 +11,7 @@ import sympy as sp
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from samplerproof.names.errors import InputError, nearest
+from samplerproof.names.input_error import InputError, nearest
 from samplerproof.names.lookup import LONGEST, number
 from samplerproof.numerics import catalogue
 from samplerproof.theory import methods

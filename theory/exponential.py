@@ -18,7 +18,7 @@ import sympy as sp
 from sympy.polys.fields import field
 
 from .notation import h
-from .phi import phi
+from .phi_functions import phi
 
 # The moments of the step: k -> integral of s^k against the frame's weight.
 Moment = Callable[[int], sp.Expr]

@@ -21,9 +21,9 @@ from typing import Any
 
 from . import series
 from .forests import ROOT, Forest
+from .multi_step_rows import Steps
 from .notation import s
 from .series import Series
-from .steps import Steps
 
 # A node that is to be put on rows: its parent, its legs, and earlier vertices that it shares lianas with (or itself).
 # Vertices are numbers: first those whose rows are known, then the nodes in their order.

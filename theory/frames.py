@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import sympy as sp
 
 from .notation import alpha, dalpha, dsigma, eps, moments, next_alpha, next_sigma, sigma, t, x0
-from .phi import moment
-from .predictions import DEFINITION
+from .phi_functions import moment
+from .prediction_formulas import DEFINITION
 
 
 @dataclass(frozen=True)

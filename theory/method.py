@@ -14,21 +14,9 @@ import sympy as sp
 from ..names.lookup import Domain
 from .exponential import Rule, exact, weights
 from .frames import Frame
-from .notation import (
-    ALPHA_TAYLOR,
-    FADE,
-    KICK,
-    MIDDLE,
-    SHRINK,
-    WEIGHT_TAYLOR,
-    a1,
-    h,
-    moments,
-    next_rho,
-    rho,
-)
+from .notation import ALPHA_TAYLOR, FADE, KICK, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, h, moments, next_rho, rho
 from .notation import r as ratios
-from .phi import damped
+from .phi_functions import damped
 from .series import Expansion
 
 DAMPED = sp.Symbol("damped")

@@ -13,7 +13,7 @@ from sympy.polys.fields import FracElement, field
 
 from .notation import ALPHA_TAYLOR, FADE, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, h, moments, next_rho, rho
 from .notation import r as ratios
-from .phi import arc, damped, phi
+from .phi_functions import arc, damped, phi
 
 Series = tuple[Any, ...]  # coefficients of h^0, h^1, …: elements of the field
 

@@ -13,7 +13,7 @@ from .exponential import exact
 from .method import NOW, Method, Node, Row, grid_position, settled, stage
 from .notation import a1, h, next_rho, rho
 from .notation import r as ratios
-from .phi import phi
+from .phi_functions import phi
 
 
 def startup(method: Method) -> Method:

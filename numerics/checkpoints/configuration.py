@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..limits import NAME, said
-from ..reading import read_json
+from ..support.limits import NAME, said
+from ..support.reading import read_json
 
 WORDS = ("_class_name", "prediction_type", "beta_schedule", "time_embedding_type", "norm_type")
 # What a size of a network may be; a list of sizes is one for every level of it.

@@ -7,8 +7,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from ..consent import Consent
 from ..errors import InputError, one_line
+from ..support.consent import Consent
 
 INSTALL = "pip install -e '.[peers]'"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..consent import NONE, Consent
 from ..errors import InputError, nearest
+from ..support.consent import NONE, Consent
 from .checkpoint import Checkpoint
-from .checks import check
-from .described import FILE, read_toml
+from .checkpoint_checks import check
+from .description import FILE, read_toml
+from .diffusers_checkpoint import FOLDERS, load_diffusers
 from .hub import download, is_name
-from .of_diffusers import FOLDERS, load_diffusers
-from .own import load_own
-from .plain import load_module
+from .own_format import load_own
+from .plain_module import load_module
 
 KEPT = Path(__file__).parent / "kept"  # the project's own, part of the installation
 _LOOKED_OVER: set[str] = set()

@@ -9,8 +9,8 @@ from importlib import import_module
 from types import ModuleType
 
 from ..errors import InputError
-from .diffusers import of_class
-from .target import Target, split
+from .adapters.diffusers import of_class
+from .adapters.target import Target, split
 
 PACKAGE = "diffusers.schedulers"
 

@@ -12,16 +12,16 @@ from zlib import crc32
 
 from ..catalogue import resolve
 from ..errors import InputError
-from ..limits import LIMITS
-from ..progress import Progress, silent
-from .answers import Failure, Finding, Verdict
-from .launch import RESOLVE, Job, launched
-from .target import split
+from ..support.limits import LIMITS
+from ..support.progress import Progress, silent
+from .adapters.target import split
+from .process.launch import RESOLVE, Job, launched
+from .report import Failure, Finding, Verdict
 
 if TYPE_CHECKING:
     from ..readback import Trace
-    from .case import Beyond
-    from .isolation import Answer, Outcome
+    from .judge.case import Beyond
+    from .process.collect import Answer, Outcome
 
 # Multiples of the steps asked for: in float64 orders are read from them, as shipped the growth of roundoff. Of 20 steps
 # all of them divide a thousand timesteps; where the number does not, some grids are uneven and others do not chain.
@@ -59,7 +59,7 @@ def verify(
     if not 0 < timeout <= longest:
         raise InputError("timeout", timeout, f"a number of seconds > 0, at most {longest:g}")
     with launched(target, jobs(target, steps, zero), resolver, sweep, stop) as child:
-        from .isolation import answer  # loads torch, while the child does so too
+        from .process.collect import answer  # loads torch, while the child does so too
 
         found = answer(child, timeout, progress)
         verdict = _with_state(judged(found, target, steps, against), found, steps)
@@ -86,7 +86,7 @@ def others(steps: int) -> list[int]:
 
 def judged(answer: Answer, target: str, steps: int, against: str | None) -> Verdict:
     """The verdict on what a child has to say; see judge."""
-    from .verdict import judge
+    from .judge.verdict import judge
 
     if answer.about is None:
         failure = answer.outcomes[0].failure
@@ -100,7 +100,7 @@ def judged(answer: Answer, target: str, steps: int, against: str | None) -> Verd
 
 def _beyond(answer: Answer) -> Beyond:
     """What was seen on other grids and inputs."""
-    from .case import Beyond
+    from .judge.case import Beyond
 
     assert answer.about is not None
     names = answer.about.grids

@@ -24,10 +24,10 @@ from ..metrics import Law
 from ..points import Point
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
-from .even import blurred, reading
+from .chebyshev import Array, importance, lagrange, nodes
+from .elimination import Symbol, moves, reaches
 from .forms import Form, Range, span, total
-from .moves import Symbol, moves, reaches
-from .nodes import Array, importance, lagrange, nodes
+from .regular_grid import blurred, reading
 
 TestFunction = Callable[[Array], Array]
 REACH = 6.0  # standard deviations about every component that a grid spans: all but 2e-9 of the mass

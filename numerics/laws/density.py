@@ -15,10 +15,10 @@ from ..metrics import Law
 from ..points import Point
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
+from .chebyshev import Array
+from .elimination import Move, Symbol, moves, reaches
 from .forms import Form
-from .moves import Move, Symbol, moves, reaches
-from .nodes import Array
-from .state import REACH, Mesh, Misses, State
+from .transported_law import REACH, Mesh, Misses, State
 
 GAUSSIAN, POLES = 12.0, 30.0  # exponents: a normal law's modes are 3e-18 at wavenumber 9/v
 TOLERANCE = 1e-10

@@ -11,10 +11,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..hermite import turns
 from ..metrics import Law, exp_remainder
 from ..targets.flow import log_tails, quantile
 from .density import Density
+from .hermite import turns
 
 FINER = 8
 FLOOR = 1e-13  # smaller tails and densities (beside the largest) are rounding

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .moves import Symbol, Terms
-from .nodes import Array
+from .chebyshev import Array
+from .elimination import Symbol, Terms
 
 Range = tuple[float, float]
 

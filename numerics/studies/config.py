@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import InputError, nearest, one_line
-from ..limits import LIMITS, NAME, PATH, SEVERAL, numbers
-from ..reading import read_toml
+from ..support.limits import LIMITS, NAME, PATH, SEVERAL, numbers
+from ..support.reading import read_toml
 
 
 def _distinct(values: list[Any]) -> list[Any]:

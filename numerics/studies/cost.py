@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..catalogue import resolve
-from ..consent import Consent
 from ..errors import InputError
-from ..reading import size
 from ..records import Record
+from ..support.consent import Consent
+from ..support.reading import size
 from .config import NetworkStudy, Study
 from .problem import POINTS, SAMPLES
 

@@ -13,8 +13,8 @@ from ..errors import SamplingError
 from ..grids import Grid
 from ..laws.estimators import Estimate, energy, moment_error, sliced_w2
 from ..laws.gaussian import moments
+from ..laws.map_quadrature import Measured, measured
 from ..points import Point
-from ..quadrature import Measured, measured
 from ..records import Record
 from ..sample import sample
 from ..tableau import Tableau, tabulate

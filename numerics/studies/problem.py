@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..catalogue import resolve
 from ..errors import InputError, nearest
-from ..generated.schedules import SCHEDULES
+from ..generated.schedule_functions import SCHEDULES
 from ..grids import KINDS as GRIDS
 from ..grids import Grid, grid, li_grid
 from ..laws.estimators import FEWEST

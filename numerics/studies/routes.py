@@ -10,10 +10,10 @@ from ..laws import distances as distances_1d
 from ..laws.affine import gaussian_law
 from ..laws.density import Density, propagate
 from ..laws.gaussian import Gaussian, kl, moments, w2
-from ..laws.variation import tv
+from ..laws.gaussian_tv import tv
+from ..laws.map_quadrature import Measured, accepted, of_root
 from ..metrics import Law
 from ..points import Point
-from ..quadrature import Measured, accepted, of_root
 from ..records import Record
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture

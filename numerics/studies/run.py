@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .. import rates
-from ..consent import NONE, Consent
-from ..devices import device_of
 from ..errors import InputError
-from ..files import check_writable, write_text
-from ..manifest import fingerprint, manifest
-from ..progress import Progress, silent
 from ..records import Record
+from ..support.consent import NONE, Consent
+from ..support.devices import device_of
+from ..support.files import check_writable, write_text
+from ..support.manifest import fingerprint, manifest
+from ..support.progress import Progress, silent
 from .config import NetworkStudy, Study
 from .cost import study_cost
 from .measure import Measurement
-from .networks import NetworkMeasurement, NetworkProblem, prepare_network
+from .network_problem import NetworkMeasurement, NetworkProblem, prepare_network
 from .problem import LI, Problem, prepare, refused
 from .routes import ESTIMATED
+from .shared_work import Claims, claiming, shared
 from .store import Store, Value, key, none, opened
-from .turns import Claims, claiming, shared
 
 
 class Measures(Protocol):

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from samplerproof.cli import verification
+from samplerproof.book.tables import verification_tables
 from samplerproof.numerics.catalogue import METHODS
-from samplerproof.numerics.conformance.beside import BESIDE, CORRECTED
+from samplerproof.numerics.conformance.official_code import BESIDE, CORRECTED
 from samplerproof.numerics.conformance.repairs import REPAIRS, repair_of
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
@@ -28,7 +28,7 @@ def entry(target: str) -> dict[str, Any]:
 
 def page(*targets: str) -> str:
     records = [entry(target) for target in targets]
-    return verification.discrepancies(
+    return verification_tables.discrepancies(
         {"records": records, "discrepancies": records, "manifest": {"run": {"steps": 20}}}
     )
 

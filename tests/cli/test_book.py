@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from samplerproof.cli.book import __main__ as build
-from samplerproof.cli.book import records
-from samplerproof.cli.book.__main__ import lay_out
-from samplerproof.cli.book.networks import networks
-from samplerproof.cli.book.pages import all_pages
-from samplerproof.cli.book.picture import INK, error_picture, stability_picture
-from samplerproof.cli.book.records import KEPT, NETWORKS, ROOT, VERIFIED, load
-from samplerproof.cli.book.text import link, slug, year
-from samplerproof.cli.checkpoints import markdown
-from samplerproof.cli.markup import plain, table
+from samplerproof.book import __main__ as build
+from samplerproof.book.__main__ import lay_out
+from samplerproof.book.markup import plain, table
+from samplerproof.book.pages.list_pages import all_pages
+from samplerproof.book.pages.method_picture import INK, error_picture, stability_picture
+from samplerproof.book.pages.myst import link, slug, year
+from samplerproof.book.pages.networks_page import networks
+from samplerproof.book.records import kept_records as records
+from samplerproof.book.records.kept_records import KEPT, NETWORKS, ROOT, VERIFIED, load
+from samplerproof.book.tables.network_tables import markdown
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.generated.citations import CITATIONS

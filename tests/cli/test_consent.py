@@ -17,12 +17,13 @@ import pytest
 import torch
 from markdown_it import MarkdownIt
 
-from samplerproof.cli import page, verification
-from samplerproof.cli.book.method import _verified
-from samplerproof.cli.markup import code, fenced, plain, table
+from samplerproof.book import verdict_page
+from samplerproof.book.markup import code, fenced, plain, table
+from samplerproof.book.pages.method_page import _verified
+from samplerproof.book.tables import verification_tables
 from samplerproof.numerics.catalogue import resolve
-from samplerproof.numerics.checkpoints import plain as modules
-from samplerproof.numerics.conformance.answers import Finding, Setting, Step, Trouble, Verdict
+from samplerproof.numerics.checkpoints import plain_module as modules
+from samplerproof.numerics.conformance.report import Finding, Setting, Step, Trouble, Verdict
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
@@ -128,7 +129,7 @@ def test_a_fault_of_ours_is_said_to_be_one(here: Path, tmp_path: Path, monkeypat
     def broken(_name: str) -> None:
         raise IndexError("a\nb" * 1000)
 
-    monkeypatch.setattr("samplerproof.cli.cite.cite", broken)
+    monkeypatch.setattr("samplerproof.cli.cite_command.cite", broken)
     answer = contained.typed(here, "cite", "ddim")
     (report,) = tmp_path.glob("samplerproof-fault-*.txt")
     assert (answer.code, answer.out) == (3, "")
@@ -143,7 +144,7 @@ def test_a_fault_of_ours_is_said_to_be_one(here: Path, tmp_path: Path, monkeypat
     def full(_name: str) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("samplerproof.cli.cite.cite", full)
+    monkeypatch.setattr("samplerproof.cli.cite_command.cite", full)
     answer = contained.typed(here, "cite", "ddim")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "memory" in answer.err
@@ -196,8 +197,8 @@ def test_text_of_others_is_text_in_the_pages_of_verification() -> None:
         "discrepancies": [entry for entry in found if entry["repair"]][:1] + found[:1],
         "manifest": whole["manifest"],
     }
-    ours = marks(verification.discrepancies({**answer, "discrepancies": []}))  # of the corrections alone
-    for text, own in ((verification.overview(answer), set()), (verification.discrepancies(answer), ours)):
+    ours = marks(verification_tables.discrepancies({**answer, "discrepancies": []}))  # of the corrections alone
+    for text, own in ((verification_tables.overview(answer), set()), (verification_tables.discrepancies(answer), ours)):
         assert marks(text) <= own
         shown = MARKDOWN.render(text)
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
@@ -229,7 +230,7 @@ def test_text_of_others_is_text_in_the_page_of_a_verdict() -> None:
         **{"versions": {HOSTILE: HOSTILE}, "coverage": [HOSTILE]},
     )
     tags = _Tags()
-    text = page.page(verdict)
+    text = verdict_page.page(verdict)
     tags.feed(text)
     assert "script" not in tags.found
     assert text.count("&lt;script&gt;") >= 12

@@ -11,9 +11,19 @@ from typing import Any
 
 import pytest
 
-from samplerproof.cli import reproduce as whole
-from samplerproof.cli.bounds import markdown as bounds_told
-from samplerproof.cli.findings import ALTERNATING, FINDINGS, OURS, Proved, findings, markdown, methods, proofs, verdict
+from samplerproof.book import reproduce as whole
+from samplerproof.book.tables.bound_tables import markdown as bounds_told
+from samplerproof.book.tables.findings import (
+    ALTERNATING,
+    FINDINGS,
+    OURS,
+    Proved,
+    findings,
+    markdown,
+    methods,
+    proofs,
+    verdict,
+)
 from samplerproof.numerics.catalogue import resolve
 
 STEPS = (160, 320, 640)

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.limits import LIMITS
 from samplerproof.numerics.studies import run as studies
 from samplerproof.numerics.studies.config import parse
+from samplerproof.numerics.support.limits import LIMITS
 
 RECORDS = studies._records
 pytestmark = pytest.mark.tried("malformed input")
@@ -33,8 +33,8 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to start in, in which no sampler is run and no network trained."""
     monkeypatch.setattr(studies, "_records", lambda *_: ([], 0))
     monkeypatch.setattr("samplerproof.numerics.conformance.verify.launched", _reached)
-    monkeypatch.setattr("samplerproof.numerics.training.loop.train", _reached)
-    monkeypatch.setattr("samplerproof.cli.reproduce.studies", _reached)
+    monkeypatch.setattr("samplerproof.numerics.training.training_loop.train", _reached)
+    monkeypatch.setattr("samplerproof.book.reproduce.studies", _reached)
     folder = tmp_path / "here"
     folder.mkdir()
     return folder

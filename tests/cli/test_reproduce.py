@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from samplerproof.cli.reproduce import studies
-from samplerproof.cli.tables import comparison, markdown
-from samplerproof.numerics.predicted import Prediction
+from samplerproof.book.reproduce import studies
+from samplerproof.book.tables.exponent_table import comparison, markdown
+from samplerproof.numerics.leading.leading_error import Prediction
 from samplerproof.numerics.studies.config import parse
 
 STUDY = parse(studies(quick=True)["exponential-adams"])

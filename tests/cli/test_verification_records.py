@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from samplerproof.cli import verification
-from samplerproof.numerics.conformance.classes import CLASSES, NO_TABLE
-from samplerproof.numerics.studies.verification import deviates
+from samplerproof.book.studies.verification import deviates
+from samplerproof.book.tables import verification_tables
+from samplerproof.numerics.conformance.adapters.diffusers_classes import CLASSES, NO_TABLE
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 FOLDER = BOOK / "records" / "verification"
@@ -18,8 +18,8 @@ ANSWER = json.loads((FOLDER / "records.json").read_text(encoding="utf-8"))
 
 
 def test_the_pages_are_made_from_the_records(tmp_path: Path) -> None:
-    verification.write(ANSWER, tmp_path)
-    for name in (verification.TABLE, verification.DISCREPANCIES):
+    verification_tables.write(ANSWER, tmp_path)
+    for name in (verification_tables.TABLE, verification_tables.DISCREPANCIES):
         assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
 
 

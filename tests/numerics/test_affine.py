@@ -18,7 +18,7 @@ from samplerproof.numerics.errors import InputError, SamplingError
 from samplerproof.numerics.grids import Grid, grid
 from samplerproof.numerics.laws.affine import gaussian_law, weak_errors
 from samplerproof.numerics.laws.gaussian import Gaussian, kl, moments, w2
-from samplerproof.numerics.laws.variation import tv
+from samplerproof.numerics.laws.gaussian_tv import tv
 from samplerproof.numerics.noise import seeded
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.sample import sample

@@ -8,13 +8,10 @@ import math
 import pytest
 import torch
 
-from samplerproof.cli import reproduce
-from samplerproof.cli.checkpoints import largest
-from samplerproof.numerics.catalogue import METHODS
-from samplerproof.numerics.checkpoints.described import read_toml
-from samplerproof.numerics.checkpoints.load import KEPT, load
-from samplerproof.numerics.studies import checkpoints, frechet, networks, pictures
-from samplerproof.numerics.studies.checkpoints import (
+from samplerproof.book import reproduce
+from samplerproof.book.studies import frechet, network_study, sample_pictures
+from samplerproof.book.studies.low_precision import causes
+from samplerproof.book.studies.network_study import (
     FULL,
     GRID,
     SCHEDULE,
@@ -24,8 +21,12 @@ from samplerproof.numerics.studies.checkpoints import (
     price,
     settings,
 )
-from samplerproof.numerics.studies.pictures import drawn, grid_for
-from samplerproof.numerics.studies.precision import causes
+from samplerproof.book.studies.sample_pictures import drawn, grid_for
+from samplerproof.book.tables.network_tables import largest
+from samplerproof.numerics.catalogue import METHODS
+from samplerproof.numerics.checkpoints.description import read_toml
+from samplerproof.numerics.checkpoints.load import KEPT, load
+from samplerproof.numerics.studies import network_problem
 
 CPU = torch.device("cpu")
 
@@ -118,14 +119,14 @@ def test_the_whole_in_small_and_nothing_twice(tmp_path, monkeypatch):
     monkeypatch.setattr(frechet, "FEW", 20)
     methods = ("ddim", "exp-adams-3")
     small = (Setting("rings", methods, (10, 20, 40), 4), Setting("digits", ("exp-adams-3",), (4, 6, 8), 1))
-    monkeypatch.setattr(checkpoints, "SHORTER", methods)
+    monkeypatch.setattr(network_study, "SHORTER", methods)
     monkeypatch.setattr(frechet, "FINE", ("dpm-solver++-3s", 8))
-    monkeypatch.setattr(pictures, "FINE", ("dpm-solver++-3s", 8))
-    monkeypatch.setattr(pictures, "EVALUATIONS", (4,))
+    monkeypatch.setattr(sample_pictures, "FINE", ("dpm-solver++-3s", 8))
+    monkeypatch.setattr(sample_pictures, "EVALUATIONS", (4,))
     monkeypatch.setattr(frechet, "EVALUATIONS", (4,))
-    monkeypatch.setattr(networks, "RTOL", 1e-6)
-    monkeypatch.setattr(networks, "LOOSE", 1e-5)
-    monkeypatch.setattr(checkpoints, "settings", lambda quick: small)
+    monkeypatch.setattr(network_problem, "RTOL", 1e-6)
+    monkeypatch.setattr(network_problem, "LOOSE", 1e-5)
+    monkeypatch.setattr(network_study, "settings", lambda quick: small)
     answer = reproduce.with_networks(tmp_path, True)["checkpoints"]
     json.dumps(answer, allow_nan=False)
     rates = {(r["network"], r["method"]): r for r in answer["rates"]}
@@ -150,9 +151,9 @@ def test_the_whole_in_small_and_nothing_twice(tmp_path, monkeypatch):
     def computed(*arguments, **options):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("samplerproof.numerics.studies.networks.sample", computed)
-    monkeypatch.setattr("samplerproof.numerics.studies.networks.reference_flow", computed)
-    again = checkpoints.run_checkpoints(tmp_path / "checkpoints", True)
+    monkeypatch.setattr("samplerproof.numerics.studies.network_problem.sample", computed)
+    monkeypatch.setattr("samplerproof.numerics.studies.network_problem.reference_flow", computed)
+    again = network_study.run_checkpoints(tmp_path / "checkpoints", True)
     assert (again["rates"], again["costs"], again["floors"]) == (answer["rates"], answer["costs"], answer["floors"])
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from samplerproof.numerics.denoisers import adapt, convert
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.generated.predictions import PREDICTIONS
+from samplerproof.numerics.generated.prediction_functions import PREDICTIONS
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.targets.mixture import GaussianMixture
 

@@ -16,9 +16,9 @@ from samplerproof.numerics.grids import Grid, grid
 from samplerproof.numerics.laws import distances
 from samplerproof.numerics.laws.affine import gaussian_law
 from samplerproof.numerics.laws.density import Density, propagate
+from samplerproof.numerics.laws.elimination import moves
 from samplerproof.numerics.laws.gaussian import kl, moments, w2
-from samplerproof.numerics.laws.moves import moves
-from samplerproof.numerics.laws.variation import tv
+from samplerproof.numerics.laws.gaussian_tv import tv
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.func import jvp
 
-from samplerproof.numerics.differentials import Differentials, partial_derivatives
 from samplerproof.numerics.generated.defects import DEFECTS, Tree
-from samplerproof.numerics.generated.frames import FRAMES
-from samplerproof.numerics.jets import add, exp, inverse, log, multiply, partials, scale, shift, variables
+from samplerproof.numerics.generated.frame_functions import FRAMES
+from samplerproof.numerics.leading.differentials import Differentials, partial_derivatives
+from samplerproof.numerics.leading.jets import add, exp, inverse, log, multiply, partials, scale, shift, variables
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.targets.mixture import GaussianMixture
 

@@ -12,12 +12,12 @@ import torch
 from flint import arb, ctx, fmpq
 
 from samplerproof.numerics.catalogue import METHODS
-from samplerproof.numerics.generated import weights as generated
+from samplerproof.numerics.generated import weight_functions as generated
 from samplerproof.theory.exponential import one_node
 from samplerproof.theory.method import named
 from samplerproof.theory.methods import find
 from samplerproof.theory.notation import moments
-from samplerproof.theory.phi import arc, phi
+from samplerproof.theory.phi_functions import arc, phi
 
 EPS = 2.0**-52
 BITS = 100

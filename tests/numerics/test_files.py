@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from samplerproof.numerics import files
-from samplerproof.numerics.files import OLD, read_sealed, whole, write_bytes, write_sealed, write_text
+from samplerproof.numerics.support import files
+from samplerproof.numerics.support.files import OLD, read_sealed, whole, write_bytes, write_sealed, write_text
 
 
 def gone() -> int:
@@ -88,7 +88,7 @@ def test_left_overs_of_killed_processes_go_and_nothing_else(tmp_path: Path) -> N
 def test_a_killed_writer_is_followed_by_a_clean_one(tmp_path: Path) -> None:
     """Assert that what a process leaves when it is killed while it writes goes when the file is written next."""
     program = (
-        "import os, signal, sys; from pathlib import Path; from samplerproof.numerics.files import whole\n"
+        "import os, signal, sys; from pathlib import Path; from samplerproof.numerics.support.files import whole\n"
         "with whole(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     )
     path = tmp_path / "records.json"

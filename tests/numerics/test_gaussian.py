@@ -16,7 +16,7 @@ from torch import Tensor
 
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.laws.gaussian import Gaussian, kl, moments, standardised, w2
-from samplerproof.numerics.laws.variation import tv
+from samplerproof.numerics.laws.gaussian_tv import tv
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.targets.mixture import GaussianMixture
 

@@ -13,9 +13,9 @@ import torch
 from samplerproof.numerics.checkpoints.load import KEPT
 from samplerproof.numerics.errors import InputError, SamplingError
 from samplerproof.numerics.rates import local_exponents
-from samplerproof.numerics.studies import networks
+from samplerproof.numerics.studies import network_problem
 from samplerproof.numerics.studies.config import parse_network, read
-from samplerproof.numerics.studies.networks import NetworkMeasurement, prepare_network
+from samplerproof.numerics.studies.network_problem import NetworkMeasurement, prepare_network
 from samplerproof.numerics.studies.run import run
 
 CPU = torch.device("cpu")
@@ -104,7 +104,7 @@ def test_how_many_samples_go_together_does_not_matter(name, tmp_path):
 
 def test_memory_does_not_grow_with_the_samples(tmp_path, monkeypatch):
     """Assert that no more than a piece of the samples is ever in work, in the sampler and in the reference."""
-    monkeypatch.setattr(networks, "PIECE", 8)  # four points in the plane
+    monkeypatch.setattr(network_problem, "PIECE", 8)  # four points in the plane
     problem = prepare_network(study(points=11))
     measurement = NetworkMeasurement(problem, tmp_path, CPU)
     inner, seen = measurement.denoise, []
@@ -117,7 +117,7 @@ def test_memory_does_not_grow_with_the_samples(tmp_path, monkeypatch):
     small = measurement.measure(problem.methods[0][1], 8, ["trajectory"])["trajectory"].value
     assert [len(piece) for piece in measurement.pieces()] == [4, 4, 3]
     assert set(seen) == {4, 3}
-    monkeypatch.setattr(networks, "PIECE", 1000)
+    monkeypatch.setattr(network_problem, "PIECE", 1000)
     whole = NetworkMeasurement(problem, tmp_path, CPU).measure(problem.methods[0][1], 8, ["trajectory"])
     assert whole["trajectory"].value == pytest.approx(small, rel=1e-8)  # the reference has other steps
 

@@ -16,11 +16,11 @@ import torch
 from kinds import DETERMINISTIC
 from torch import Tensor
 
+from samplerproof.book.studies.alternating import alternating
 from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.grids import Grid, grid
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
-from samplerproof.numerics.studies.alternating import alternating
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.flow import exact_flow, quantile
 from samplerproof.numerics.targets.mixture import GaussianMixture

@@ -7,9 +7,9 @@ import torch
 
 from samplerproof.numerics import metrics
 from samplerproof.numerics.grids import grid, li_grid
+from samplerproof.numerics.leading.exact_path import MOST_PLACES, along_grid, along_kind
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.targets.mixture import GaussianMixture
-from samplerproof.numerics.targets.path import MOST_PLACES, along_grid, along_kind
 from samplerproof.numerics.targets.reference import reference_flow
 
 VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)

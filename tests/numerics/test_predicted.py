@@ -17,13 +17,13 @@ from samplerproof.numerics import metrics
 from samplerproof.numerics.catalogue import resolve
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import Grid, grid, li_grid
-from samplerproof.numerics.predicted import Prediction, leading_error, predict
+from samplerproof.numerics.leading.exact_path import PLACES, Path, along_grid, along_kind
+from samplerproof.numerics.leading.leading_error import Prediction, leading_error, predict
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.flow import exact_flow
 from samplerproof.numerics.targets.mixture import GaussianMixture, with_tangent
-from samplerproof.numerics.targets.path import PLACES, Path, along_grid, along_kind
 from samplerproof.numerics.targets.reference import reference_flow
 
 VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)

@@ -10,18 +10,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from samplerproof.numerics import metrics, predicted
+from samplerproof.numerics import metrics
 from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.generated.defects import ARGUMENTS, DEFECTS, Terms
 from samplerproof.numerics.grids import grid
-from samplerproof.numerics.predicted import leading_error, predict, predictable
+from samplerproof.numerics.leading import leading_error as module
+from samplerproof.numerics.leading.exact_path import Path, along_kind
+from samplerproof.numerics.leading.leading_error import leading_error, predict, predictable
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.flow import exact_flow
 from samplerproof.numerics.targets.mixture import GaussianMixture
-from samplerproof.numerics.targets.path import Path, along_kind
 
 M1 = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
 # From lambda = -3 to 1.7; and what a start-up leaves weighs more where a run begins later, at lambda = -0.7.
@@ -92,7 +93,7 @@ def altered(name: str, kind: str, start: str, defects: str, term: int) -> Tensor
         return tuple((c * (1.05 if k == term else 1.0), tree) for k, (c, tree) in enumerate(terms(*numbers)))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(predicted.DEFECTS, defects, off)
+        patch.setitem(module.DEFECTS, defects, off)
         return expected(name, kind, start)
 
 

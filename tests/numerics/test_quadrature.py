@@ -12,12 +12,12 @@ from scipy.integrate import quad
 from scipy.special import ndtr
 from torch import Tensor
 
-from samplerproof.numerics.branches import folded_law
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.errors import SamplingError
+from samplerproof.numerics.laws.folded_map import folded_law
+from samplerproof.numerics.laws.map_quadrature import FLOOR, MOST, SHARE, Measured, measured
 from samplerproof.numerics.metrics import Law, Pushforward, nodes
 from samplerproof.numerics.points import Point
-from samplerproof.numerics.quadrature import FLOOR, MOST, SHARE, Measured, measured
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.studies.config import parse
 from samplerproof.numerics.studies.invariants import consistent

@@ -18,7 +18,7 @@ from samplerproof.numerics.catalogue import starts as starts_of
 from samplerproof.numerics.coefficients import plan
 from samplerproof.numerics.denoisers import Counting, adapt
 from samplerproof.numerics.errors import InputError, SamplingError
-from samplerproof.numerics.generated.frames import FRAMES
+from samplerproof.numerics.generated.frame_functions import FRAMES
 from samplerproof.numerics.grids import Grid, from_times, grid
 from samplerproof.numerics.noise import seeded
 from samplerproof.numerics.points import Point

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kinds import DETERMINISTIC
 from torch import Tensor
 
+from samplerproof.book.studies.stability_figure import draw_stability
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.denoisers import convert
 from samplerproof.numerics.errors import InputError
@@ -21,7 +22,6 @@ from samplerproof.numerics.points import Point
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.stability import growth, guided_gain, usable_steps
-from samplerproof.numerics.studies.stability import draw_stability
 from samplerproof.numerics.tableau import Tableau, tabulate
 from samplerproof.numerics.targets.mixture import GaussianMixture
 from samplerproof.numerics.wrappers import guided

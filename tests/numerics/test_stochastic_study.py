@@ -19,7 +19,7 @@ from samplerproof.numerics.errors import InputError, SamplingError
 from samplerproof.numerics.grids import Grid
 from samplerproof.numerics.laws.affine import gaussian_law
 from samplerproof.numerics.laws.gaussian import kl, moments, w2
-from samplerproof.numerics.laws.variation import tv
+from samplerproof.numerics.laws.gaussian_tv import tv
 from samplerproof.numerics.studies import measure, problem
 from samplerproof.numerics.studies import run as studies
 from samplerproof.numerics.studies.config import parse

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from samplerproof.numerics.catalogue import resolve
-from samplerproof.numerics.predicted import Prediction
+from samplerproof.numerics.leading.leading_error import Prediction
+from samplerproof.numerics.leading.of_study import predictions, promised
 from samplerproof.numerics.studies.config import Study, parse
-from samplerproof.numerics.studies.predictions import predictions, promised
 from samplerproof.numerics.studies.run import run
 
 M1 = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}

@@ -21,7 +21,7 @@ from torch import Tensor
 from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.coefficients import MOST_GROWTH, lost
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.generated.frames import FRAMES
+from samplerproof.numerics.generated.frame_functions import FRAMES
 from samplerproof.numerics.grids import Grid, from_times, grid, li_grid
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.readback import read_rows, read_run
@@ -33,8 +33,8 @@ from samplerproof.numerics.targets.mixture import GaussianMixture
 from samplerproof.theory.method import NOW, Method, Row, named
 from samplerproof.theory.methods import find
 from samplerproof.theory.notation import MIDDLE, alpha, sigma, t
-from samplerproof.theory.phi import phi
-from samplerproof.theory.schedules import SCHEDULES
+from samplerproof.theory.phi_functions import phi
+from samplerproof.theory.schedule_formulas import SCHEDULES
 
 EPS = 2.0**-52
 VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)

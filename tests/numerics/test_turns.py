@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from samplerproof.numerics.studies import turns
+from samplerproof.numerics.studies import shared_work
+from samplerproof.numerics.studies.shared_work import FILE, claiming, shared
 from samplerproof.numerics.studies.store import Value, opened
-from samplerproof.numerics.studies.turns import FILE, claiming, shared
 
 PIECES = 24
 # Works through the pieces, telling each that it begins on standard output; `at` is what happens in a piece.
@@ -90,7 +90,7 @@ def test_a_process_that_ends_or_is_stopped_holds_nobody_up(
 
 def test_without_locks_everything_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert that where the system has no such locks the work is done all the same."""
-    monkeypatch.setattr(turns, "fcntl", None)
+    monkeypatch.setattr(shared_work, "fcntl", None)
     with opened(tmp_path) as store, claiming(tmp_path) as claims:
         done = shared(claims, ["a", "b"], lambda k: store.get({"piece": k}), lambda k: Value(k, 0.5))
         assert dict(done) == {0: Value(0, 0.5), 1: Value(1, 0.5)}

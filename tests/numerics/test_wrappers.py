@@ -11,7 +11,7 @@ from torch import Tensor
 
 from samplerproof.numerics.denoisers import Denoiser, convert
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.generated.predictions import PREDICTIONS
+from samplerproof.numerics.generated.prediction_functions import PREDICTIONS
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from samplerproof.theory.claims import CLAIMS
 from samplerproof.theory.methods import METHODS
-from samplerproof.theory.methods.stochastic import SAMPLERS
-from samplerproof.theory.schedules import SCHEDULES
+from samplerproof.theory.methods.sde import SAMPLERS
+from samplerproof.theory.schedule_formulas import SCHEDULES
 
 BIBLIOGRAPHY = Path(__file__).resolve().parents[2] / "book" / "references.bib"
 ENTRIES = dict(re.findall(r"@\w+\{(\w+),(.*?)\n\}", BIBLIOGRAPHY.read_text(encoding="utf-8"), flags=re.S))

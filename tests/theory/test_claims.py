@@ -9,14 +9,14 @@ import sympy as sp
 from faults import altered_weights
 
 from samplerproof.theory.claims import CLAIMS, Claim, Proof
-from samplerproof.theory.claims.core import claim
-from samplerproof.theory.claims.weights import _polynomial_residual
+from samplerproof.theory.claims.claim import claim
+from samplerproof.theory.claims.weight_claims import _polynomial_residual
 from samplerproof.theory.exponential import collapsed, exact
 from samplerproof.theory.frames import FRAMES, flow_residual
 from samplerproof.theory.method import NOW, Method, Row
 from samplerproof.theory.methods import METHODS, find
 from samplerproof.theory.notation import h
-from samplerproof.theory.phi import is_zero
+from samplerproof.theory.phi_functions import is_zero
 
 TINY = 1 + sp.Rational(1, 10**6)
 

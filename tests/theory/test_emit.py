@@ -15,7 +15,7 @@ from samplerproof.theory.emit.__main__ import GENERATED, differences, write
 from samplerproof.theory.emit.printer import UnknownExpression, to_torch
 from samplerproof.theory.emit.render import render_all
 from samplerproof.theory.notation import h, r
-from samplerproof.theory.phi import phi
+from samplerproof.theory.phi_functions import phi
 
 
 def test_committed_code_is_current() -> None:

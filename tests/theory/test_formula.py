@@ -7,7 +7,7 @@ import json
 import pytest
 import sympy as sp
 
-from samplerproof.theory.formula import describe, latex
+from samplerproof.theory.latex import describe, latex
 from samplerproof.theory.method import Method
 from samplerproof.theory.methods import METHODS, find
 

@@ -9,7 +9,7 @@ import pytest
 import sympy as sp
 
 from samplerproof.numerics.stability import growth as measured
-from samplerproof.theory.guidance import gain_matrix, growth
+from samplerproof.theory.guided_step import gain_matrix, growth
 from samplerproof.theory.method import Method
 from samplerproof.theory.methods import METHODS, find
 from samplerproof.theory.notation import gain, h

@@ -14,13 +14,13 @@ import pytest
 import sympy as sp
 
 from samplerproof.theory.frames import DATA
-from samplerproof.theory.law import LawProof, along, of_density, prove_law_order
 from samplerproof.theory.method import grid_position
-from samplerproof.theory.methods import stochastic as records
-from samplerproof.theory.methods.stochastic import EDM_CHURN, SAMPLERS
+from samplerproof.theory.methods import sde as records
+from samplerproof.theory.methods.sde import EDM_CHURN, SAMPLERS
 from samplerproof.theory.notation import ALPHA_TAYLOR, FADE, KICK, SCORE_JET, c2, eta, h, mean, spread, tau, y
-from samplerproof.theory.stochastic import NO_NOISE, Noise, Sampler
-from samplerproof.theory.weak import prove_weak_order
+from samplerproof.theory.order_in_law import LawProof, along, of_density, prove_law_order
+from samplerproof.theory.stochastic_method import NO_NOISE, Noise, Sampler
+from samplerproof.theory.weak_order import prove_weak_order
 
 SCORE, D1, D2, *_ = SCORE_JET
 DECIDED = [s for s in SAMPLERS if not s.history and not s.corrects]

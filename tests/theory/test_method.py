@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 import sympy as sp
 
-from samplerproof.names.errors import InputError
+from samplerproof.names.input_error import InputError
 from samplerproof.theory.exponential import exact, lagrange
 from samplerproof.theory.frames import DATA, NOISE_RHO
 from samplerproof.theory.method import NOW, Method, Row, grid_position, past, settled, stage
@@ -16,7 +16,7 @@ from samplerproof.theory.methods import METHODS, SAMPLERS, find
 from samplerproof.theory.methods.adams import exponential_adams
 from samplerproof.theory.notation import h, r
 from samplerproof.theory.order import prove_order
-from samplerproof.theory.phi import is_zero, phi
+from samplerproof.theory.phi_functions import is_zero, phi
 
 
 def test_no_float_enters_a_record() -> None:

@@ -14,12 +14,12 @@ import sympy as sp
 from nodepy import linear_multistep_method, rooted_trees, runge_kutta_method
 
 from samplerproof.theory.frames import NOISE_RHO
+from samplerproof.theory.linear_stability import characteristic, real_interval, small_step
 from samplerproof.theory.method import Method
 from samplerproof.theory.methods import find
 from samplerproof.theory.methods.runge_kutta import runge_kutta
 from samplerproof.theory.notation import hc, zeta
 from samplerproof.theory.order import prove_order
-from samplerproof.theory.stability import characteristic, real_interval, small_step
 from samplerproof.theory.trees import Tree, trees
 
 MILLIONTH = sp.Rational(1, 10**6)

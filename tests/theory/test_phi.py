@@ -7,7 +7,7 @@ import pytest
 import sympy as sp
 
 from samplerproof.theory.notation import h
-from samplerproof.theory.phi import is_zero, moment, phi
+from samplerproof.theory.phi_functions import is_zero, moment, phi
 
 
 @pytest.mark.parametrize("kappa", [-1, 0, 1])

@@ -10,10 +10,7 @@ import sympy as sp
 
 from samplerproof.numerics.catalogue import METHODS as RECORDS
 from samplerproof.theory.frames import NOISE_RHO
-from samplerproof.theory.method import NOW, Method, Row, past
-from samplerproof.theory.methods import METHODS, find
-from samplerproof.theory.notation import h, hc, zeta
-from samplerproof.theory.stability import (
+from samplerproof.theory.linear_stability import (
     bounded,
     characteristic,
     crossings,
@@ -21,6 +18,9 @@ from samplerproof.theory.stability import (
     settled,
     small_step,
 )
+from samplerproof.theory.method import NOW, Method, Row, past
+from samplerproof.theory.methods import METHODS, find
+from samplerproof.theory.notation import h, hc, zeta
 
 SLIGHTLY = sp.Rational(1, 10**9)
 # Hairer and Wanner II, table IV.2.1 (Runge-Kutta) and section V.1 (Adams-Bashforth k: 2, 1, 6/11, 3/10).

@@ -11,7 +11,7 @@ import pytest
 import sympy as sp
 from mpmath import mp
 
-from samplerproof.theory.emit.defects import entries, nested, predictable
+from samplerproof.theory.emit.leading_defects import entries, nested, predictable
 from samplerproof.theory.exponential import exact as exact_rule
 from samplerproof.theory.method import NOW, Method, Row, past
 from samplerproof.theory.methods import METHODS

@@ -11,11 +11,11 @@ from samplerproof.theory.exponential import exact
 from samplerproof.theory.frames import NOISE_RHO
 from samplerproof.theory.method import NOW, Row, past, stage
 from samplerproof.theory.methods import METHODS, SAMPLERS, find
-from samplerproof.theory.methods import stochastic as records
+from samplerproof.theory.methods import sde as records
 from samplerproof.theory.notation import c2, h, tau
-from samplerproof.theory.phi import is_zero, phi
-from samplerproof.theory.stochastic import NO_NOISE, Noise, Sampler
-from samplerproof.theory.weak import prove_weak_order
+from samplerproof.theory.phi_functions import is_zero, phi
+from samplerproof.theory.stochastic_method import NO_NOISE, Noise, Sampler
+from samplerproof.theory.weak_order import prove_weak_order
 
 HALF, TINY = sp.Rational(1, 2), 1 + sp.Rational(1, 10**6)
 STAGES = records.SEEDS_2

@@ -12,14 +12,14 @@ from samplerproof.theory import methods
 from samplerproof.theory.forests import Forest, forests
 from samplerproof.theory.frames import DATA, NOISE
 from samplerproof.theory.method import Method, settled
-from samplerproof.theory.methods import stochastic as records
-from samplerproof.theory.methods.stochastic import SAMPLERS
+from samplerproof.theory.methods import sde as records
+from samplerproof.theory.methods.sde import SAMPLERS
 from samplerproof.theory.notation import KICK, c2, eta, h, r, tau
 from samplerproof.theory.order import equal_steps_proof
-from samplerproof.theory.phi import is_zero, phi
-from samplerproof.theory.stochastic import Noise, Sampler
+from samplerproof.theory.phi_functions import is_zero, phi
+from samplerproof.theory.stochastic_method import Noise, Sampler
 from samplerproof.theory.trees import Tree
-from samplerproof.theory.weak import prove_weak_order
+from samplerproof.theory.weak_order import prove_weak_order
 
 HALF, TINY = sp.Rational(1, 2), 1 + sp.Rational(1, 10**6)
 

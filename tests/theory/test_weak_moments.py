@@ -13,10 +13,10 @@ import sympy as sp
 
 from samplerproof.theory.forests import ROOT, Forest
 from samplerproof.theory.method import grid_position
-from samplerproof.theory.methods import stochastic as records
+from samplerproof.theory.methods import sde as records
 from samplerproof.theory.notation import c2, h, tau
-from samplerproof.theory.stochastic import Noise, Sampler
-from samplerproof.theory.weak import prove_weak_order
+from samplerproof.theory.stochastic_method import Noise, Sampler
+from samplerproof.theory.weak_order import prove_weak_order
 
 z, u = sp.symbols("z u")
 START = sp.Rational(1, 2)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from .render import render_all
-from .text import COMMAND
+from .source_text import COMMAND
 
 GENERATED = Path(__file__).resolve().parents[2] / "numerics" / "generated"
 KEEP = {"__init__.py"}

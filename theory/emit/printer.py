@@ -11,7 +11,7 @@ from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.numbers import Half, NegativeOne, One, Pi, Zero
 from sympy.printing.str import StrPrinter
 
-from ..phi import arc, phi
+from ..phi_functions import arc, phi
 
 FUNCTIONS = {
     phi: "phi",

@@ -9,18 +9,18 @@ import sympy as sp
 
 from ..exponential import one_node
 from ..frames import FRAMES, Frame
+from ..linear_stability import real_interval
 from ..method import FIRST, Method, Parameter, Row, named
 from ..methods import METHODS, SAMPLERS
 from ..notation import alpha, dalpha, dsigma, eps, kappa, moments, next_alpha, next_sigma, sigma, x0
-from ..phi import phi
-from ..predictions import DEFINITION, convert
-from ..schedules import LI_BETA, LI_FIRST_BETA, SCHEDULES, Schedule
-from ..stability import real_interval
-from ..stochastic import Sampler
-from .citations import render_citations
-from .defects import render_defects
+from ..phi_functions import phi
+from ..prediction_formulas import DEFINITION, convert
+from ..schedule_formulas import LI_BETA, LI_FIRST_BETA, SCHEDULES, Schedule
+from ..stochastic_method import Sampler
+from .bibliography import render_citations
+from .leading_defects import render_defects
 from .printer import to_torch
-from .text import header, identifier, lines
+from .source_text import header, identifier, lines
 
 PLAIN = (sp.S.One,)  # z_n, carried as it is
 
@@ -249,7 +249,7 @@ def render_frames() -> str:
 
 
 def render_predictions() -> str:
-    head = header("theory/predictions.py", "target = a x + b source for every pair of predictions.")
+    head = header("theory/prediction_formulas.py", "target = a x + b source for every pair of predictions.")
     head += "from collections.abc import Callable\nfrom math import sqrt\n\n"
     arguments = [str(v) for v in (alpha, sigma, dalpha, dsigma)]
     typed = ", ".join(f"{v}: float" for v in arguments)
@@ -322,7 +322,9 @@ def schedule_entry(schedule: Schedule) -> str:
 
 
 def render_schedules() -> str:
-    head = header("theory/schedules.py", "Schedules: columns at t, and t at lambda. All arguments float64 tensors.")
+    head = header(
+        "theory/schedule_formulas.py", "Schedules: columns at t, and t at lambda. All arguments float64 tensors."
+    )
     head += (
         "from math import inf, pi\n\nfrom torch import Tensor, atan2, clamp, cos, exp, expm1, log, log1p, sin, sqrt\n\n"
     )
@@ -342,11 +344,11 @@ def render_schedules() -> str:
 def render_all() -> dict[str, str]:
     """File name -> text of every generated file."""
     return {
-        "weights.py": render_weights(),
-        "catalogue.py": render_catalogue(),
-        "frames.py": render_frames(),
-        "predictions.py": render_predictions(),
+        "weight_functions.py": render_weights(),
+        "catalogue_records.py": render_catalogue(),
+        "frame_functions.py": render_frames(),
+        "prediction_functions.py": render_predictions(),
         "defects.py": render_defects(),
-        "schedules.py": render_schedules(),
+        "schedule_functions.py": render_schedules(),
         "citations.py": render_citations(),
     }

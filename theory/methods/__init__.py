@@ -22,6 +22,7 @@ from .deis import DEIS_RHOAB1, DEIS_RHOAB2, DEIS_RHOAB3, DEIS_TAB1, DEIS_TAB2, D
 from .li import LI_ACCELERATED_ODE, LI_CODE_ACCELERATED_ODE, LI_DDIM
 from .pndm import IPNDM_2, IPNDM_3, IPNDM_4, PLMS, PLMS_3, PNDM, PNDM_START, S_PNDM
 from .runge_kutta import DEIS_RHO_KUTTA3, DEIS_RHO_RK4, FLOW_HEUN, FLOW_MIDPOINT
+from .sde import SAMPLERS
 from .singlestep import (
     DPM_SOLVER_2S,
     DPM_SOLVER_2S_TAYLOR,
@@ -34,7 +35,6 @@ from .singlestep import (
     ETD_RK4,
     RES_3S,
 )
-from .stochastic import SAMPLERS
 from .two_state import BDIA_DDIM, LAMBDA_DDIM
 from .unipc import (
     UNIPC_1,

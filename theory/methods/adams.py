@@ -8,7 +8,7 @@ from ..exponential import collapsed, exact
 from ..frames import DATA, NOISE, Frame
 from ..method import NOW, Method, Row, past
 from ..notation import h, r
-from ..phi import phi
+from ..phi_functions import phi
 from .classical import DDIM
 
 

@@ -6,7 +6,7 @@ from ..exponential import exact
 from ..frames import NOISE_RHO, VARIANCE
 from ..method import NOW, Method, Row, past, stage
 from ..notation import a1, h, next_rho, r, rho
-from ..phi import arc
+from ..phi_functions import arc
 from .classical import DDIM
 
 LI_DDIM = Method(

@@ -8,7 +8,7 @@ from ..exponential import Rule, collapsed, exact
 from ..frames import DATA, NOISE, Frame
 from ..method import NOW, Method, Node, Parameter, Place, Row, stage
 from ..notation import c2, h
-from ..phi import phi
+from ..phi_functions import phi
 from .runge_kutta import tableau_rows
 
 HALF, THIRD = sp.Rational(1, 2), sp.Rational(1, 3)

@@ -7,7 +7,7 @@ import sympy as sp
 from ..frames import NOISE_RHO, NOISE_T
 from ..method import NOW, Method, Parameter, Row
 from ..notation import SHRINK, b, gamma, h, r
-from ..phi import damped, phi
+from ..phi_functions import damped, phi
 from .classical import DDIM
 
 # x' = gamma x_{n-1} + (DDIM's step from x_n to n+1) - gamma (DDIM's step from x_n back to n-1), divided by alpha'.

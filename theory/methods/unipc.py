@@ -11,7 +11,7 @@ from ..exponential import Moment, Rule, collapsed, exact
 from ..frames import DATA
 from ..method import NOW, Method, Row, grid_position, past, stage
 from ..notation import h
-from ..phi import phi
+from ..phi_functions import phi
 
 MIDDLE = collapsed(at=sp.Rational(1, 2))
 

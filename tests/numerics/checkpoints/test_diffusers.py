@@ -18,18 +18,18 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from samplerproof.numerics.checkpoints import hub
-from samplerproof.numerics.checkpoints.checks import check
-from samplerproof.numerics.checkpoints.described import toml
-from samplerproof.numerics.checkpoints.levels import alpha_bar, understood
+from samplerproof.numerics.checkpoints.checkpoint_checks import check
+from samplerproof.numerics.checkpoints.description import toml
+from samplerproof.numerics.checkpoints.diffusers_checkpoint import load_diffusers
+from samplerproof.numerics.checkpoints.double_precision_embedding import Waves
 from samplerproof.numerics.checkpoints.load import load
-from samplerproof.numerics.checkpoints.of_diffusers import load_diffusers
-from samplerproof.numerics.checkpoints.times import Waves
-from samplerproof.numerics.consent import Consent
+from samplerproof.numerics.checkpoints.scheduler_levels import alpha_bar, understood
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import Columns, Grid, grid
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.support.consent import Consent
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.reference import reference_flow
 

@@ -15,17 +15,17 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from samplerproof.numerics.checkpoints import plain
+from samplerproof.numerics.checkpoints import plain_module
 from samplerproof.numerics.checkpoints.checkpoint import unit_point
-from samplerproof.numerics.checkpoints.checks import check
-from samplerproof.numerics.checkpoints.clocks import discrete, linear_betas
+from samplerproof.numerics.checkpoints.checkpoint_checks import check
+from samplerproof.numerics.checkpoints.level_of_lambda import discrete, linear_betas
 from samplerproof.numerics.checkpoints.load import KEPT, kept, load
-from samplerproof.numerics.consent import Consent
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.rates import local_exponents
 from samplerproof.numerics.sample import sample
+from samplerproof.numerics.support.consent import Consent
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.reference import reference_flow
 
@@ -35,7 +35,7 @@ F64 = torch.float64
 @pytest.fixture(autouse=True)
 def not_in_another_process(monkeypatch):
     """A module is made here without being looked over in a process of its own, which takes two seconds each."""
-    monkeypatch.setattr(plain, "look_over", lambda target: None)
+    monkeypatch.setattr(plain_module, "look_over", lambda target: None)
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from samplerproof.numerics.checkpoints.networks import ARCHITECTURES, Perceptron, UNet
+from samplerproof.numerics.checkpoints.own_networks import ARCHITECTURES, Perceptron, UNet
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.training import loop
+from samplerproof.numerics.training import training_loop
 from samplerproof.numerics.training.data import DATA
 from samplerproof.numerics.training.recipes import RECIPES
 
@@ -31,20 +31,20 @@ def killed_at(step):
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
-    monkeypatch.setattr(loop, "SAVED", 4)
-    monkeypatch.setattr(loop, "TOLD", 2)
+    monkeypatch.setattr(training_loop, "SAVED", 4)
+    monkeypatch.setattr(training_loop, "TOLD", 2)
 
 
 def test_a_killed_run_is_taken_up_and_ends_in_the_same_bits(tmp_path):
     """Assert it for a kill before the first state, between states, and twice; and that another seed differs."""
-    loop.train(SMALL, tmp_path / "whole")
+    training_loop.train(SMALL, tmp_path / "whole")
     whole = (tmp_path / "whole" / "model.safetensors").read_bytes()
     for name, kills in (("early", [2]), ("late", [9]), ("twice", [5, 7])):
         for step in kills:
             with pytest.raises(Killed):
-                loop.train(SMALL, tmp_path / name, progress=killed_at(step))
+                training_loop.train(SMALL, tmp_path / name, progress=killed_at(step))
             assert not (tmp_path / name / "checkpoint.toml").exists()
-        record = loop.train(SMALL, tmp_path / name)
+        record = training_loop.train(SMALL, tmp_path / name)
         assert (tmp_path / name / "model.safetensors").read_bytes() == whole
         assert [step for step, _ in record["curve"]] == [2, 4, 6, 8, 10]
         assert sorted(p.name for p in (tmp_path / name).iterdir()) == [
@@ -52,51 +52,51 @@ def test_a_killed_run_is_taken_up_and_ends_in_the_same_bits(tmp_path):
             "model.safetensors",
             "training.json",
         ]
-    loop.train(replace(SMALL, seed=1), tmp_path / "other")
+    training_loop.train(replace(SMALL, seed=1), tmp_path / "other")
     assert (tmp_path / "other" / "model.safetensors").read_bytes() != whole
 
 
 def test_a_resumed_run_takes_no_step_twice(tmp_path):
     """Assert that what was done before the last state is not done again."""
     with pytest.raises(Killed):
-        loop.train(SMALL, tmp_path, progress=killed_at(9))
+        training_loop.train(SMALL, tmp_path, progress=killed_at(9))
     seen = []
-    loop.train(SMALL, tmp_path, progress=lambda done, total, label: seen.append(done))
+    training_loop.train(SMALL, tmp_path, progress=lambda done, total, label: seen.append(done))
     assert seen == [8, 9, 10]
 
 
 def test_a_folder_in_use_is_refused(tmp_path):
     """Assert that no checkpoint is overwritten, and no state of another recipe or of no recipe taken up."""
-    loop.train(SMALL, tmp_path / "done")
+    training_loop.train(SMALL, tmp_path / "done")
     with pytest.raises(InputError, match="holds a checkpoint already"):
-        loop.train(SMALL, tmp_path / "done")
+        training_loop.train(SMALL, tmp_path / "done")
     with pytest.raises(Killed):
-        loop.train(SMALL, tmp_path / "begun", progress=killed_at(5))
+        training_loop.train(SMALL, tmp_path / "begun", progress=killed_at(5))
     with pytest.raises(InputError, match="another recipe"):
-        loop.train(replace(SMALL, rate=1.0), tmp_path / "begun")
-    (tmp_path / "begun" / loop.STATE).write_bytes(b"cut short")
+        training_loop.train(replace(SMALL, rate=1.0), tmp_path / "begun")
+    (tmp_path / "begun" / training_loop.STATE).write_bytes(b"cut short")
     with pytest.raises(InputError, match="can be read"):
-        loop.train(SMALL, tmp_path / "begun")
+        training_loop.train(SMALL, tmp_path / "begun")
 
 
 def test_it_learns(tmp_path):
     """Assert that some steps beat the trivial predictor, and one does not."""
     recipe = replace(RECIPES["digits"], widths=(8, 8), told=8, batch=32)
-    few = loop.train(replace(recipe, steps=1), tmp_path / "few")["validation"]
-    many = loop.train(replace(recipe, steps=60), tmp_path / "many")["validation"]
+    few = training_loop.train(replace(recipe, steps=1), tmp_path / "few")["validation"]
+    many = training_loop.train(replace(recipe, steps=60), tmp_path / "many")["validation"]
     assert many["loss"] < 0.95 * many["trivial"]
     assert few["loss"] > 0.99 * few["trivial"]
 
 
 def test_a_device_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match="--device: got 'gpu'"):
-        loop.train(SMALL, tmp_path, device="gpu")
+        training_loop.train(SMALL, tmp_path, device="gpu")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu_in_half_precision(tmp_path):
-    record = loop.train(replace(SMALL, half=True), tmp_path, device="cuda")
+    record = training_loop.train(replace(SMALL, half=True), tmp_path, device="cuda")
     assert "cuda" not in record["device"]  # the name of the card
 
 
@@ -149,7 +149,7 @@ def test_the_encoder_and_the_decoder_apart_are_the_network():
 
 
 def test_the_record_is_json_without_nan(tmp_path):
-    loop.train(SMALL, tmp_path)
+    training_loop.train(SMALL, tmp_path)
     record = json.loads((tmp_path / "training.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert record["parameters"] > 0
-    assert len(record["validation"]["levels"]) == loop.LEVELS
+    assert len(record["validation"]["levels"]) == training_loop.LEVELS

@@ -10,7 +10,7 @@ import attacks
 import pytest
 import torch
 
-from samplerproof.numerics.conformance.callables import function
+from samplerproof.numerics.conformance.adapters.callables import function
 from samplerproof.numerics.conformance.verify import jobs, others, verify
 from samplerproof.numerics.testing import assert_conforms, verdict_of
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from samplerproof.numerics.conformance import callables
-from samplerproof.numerics.conformance.callables import by_sigma, karras
-from samplerproof.numerics.conformance.compare import deviations, same_shape
-from samplerproof.numerics.conformance.references import candidates
-from samplerproof.numerics.conformance.resolve import resolve
-from samplerproof.numerics.conformance.target import NoTable
-from samplerproof.numerics.conformance.visited import steps_of
+from samplerproof.numerics.conformance.adapters import callables
+from samplerproof.numerics.conformance.adapters.callables import by_sigma, karras
+from samplerproof.numerics.conformance.adapters.resolve import resolve
+from samplerproof.numerics.conformance.adapters.target import NoTable
+from samplerproof.numerics.conformance.judge.compare import deviations, same_shape
+from samplerproof.numerics.conformance.judge.references import candidates
+from samplerproof.numerics.conformance.judge.visited_levels import steps_of
 from samplerproof.numerics.errors import InputError, SamplingError
 from samplerproof.numerics.readback import Stranger, table, trace
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from kinds import DETERMINISTIC, STOCHASTIC
 
-from samplerproof.numerics.conformance.compare import deviations, same_shape
-from samplerproof.numerics.conformance.path import PROCESSES, grid_of, point
-from samplerproof.numerics.conformance.references import candidates
+from samplerproof.numerics.conformance.judge.compare import deviations, same_shape
+from samplerproof.numerics.conformance.judge.references import candidates
+from samplerproof.numerics.conformance.processes import PROCESSES, grid_of, point
 from samplerproof.numerics.readback import of_tableau, table, trace
 from samplerproof.numerics.tableau import tabulate
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from samplerproof.numerics.catalogue import METHODS, resolve
-from samplerproof.numerics.conformance.classes import CLASSES, NO_TABLE
-from samplerproof.numerics.conformance.compare import deviations, same_shape
-from samplerproof.numerics.conformance.differences import nearest_variant
-from samplerproof.numerics.conformance.lint import findings
-from samplerproof.numerics.conformance.references import candidates
-from samplerproof.numerics.conformance.target import NoTable, split
+from samplerproof.numerics.conformance.adapters.diffusers_classes import CLASSES, NO_TABLE
+from samplerproof.numerics.conformance.adapters.target import NoTable, split
+from samplerproof.numerics.conformance.judge.compare import deviations, same_shape
+from samplerproof.numerics.conformance.judge.differences import nearest_variant
+from samplerproof.numerics.conformance.judge.grid_checks import findings
+from samplerproof.numerics.conformance.judge.references import candidates
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.readback import table, trace
 from samplerproof.numerics.testing import verdict_of
@@ -22,7 +22,7 @@ from samplerproof.numerics.testing import verdict_of
 pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-from samplerproof.numerics.conformance.diffusers import scheduler  # noqa: E402
+from samplerproof.numerics.conformance.adapters.diffusers import scheduler  # noqa: E402
 
 RIGHT = {
     "DDIMScheduler?clip_sample=false": "ddim",

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from samplerproof.numerics.conformance.guard import guarded
+from samplerproof.numerics.conformance.process.global_state import guarded
 
 
 def filters() -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from samplerproof.numerics.conformance.answers import Failure
-from samplerproof.numerics.conformance.guard import guarded
-from samplerproof.numerics.conformance.isolation import Answer, Outcome, probe
-from samplerproof.numerics.conformance.launch import Job
-from samplerproof.numerics.conformance.resolve import resolve
+from samplerproof.numerics.conformance.adapters.resolve import resolve
+from samplerproof.numerics.conformance.process.collect import Answer, Outcome, probe
+from samplerproof.numerics.conformance.process.global_state import guarded
+from samplerproof.numerics.conformance.process.launch import Job
+from samplerproof.numerics.conformance.report import Failure
 from samplerproof.numerics.readback import trace
 
 pytestmark = pytest.mark.tried("hostile samplers")

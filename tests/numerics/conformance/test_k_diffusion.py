@@ -8,10 +8,10 @@ import sys
 import pytest
 import torch
 
-from samplerproof.numerics.conformance.compare import deviations, same_shape
-from samplerproof.numerics.conformance.references import SHORT, candidates
-from samplerproof.numerics.conformance.resolve import resolve
-from samplerproof.numerics.conformance.target import NoTable, Target
+from samplerproof.numerics.conformance.adapters.resolve import resolve
+from samplerproof.numerics.conformance.adapters.target import NoTable, Target
+from samplerproof.numerics.conformance.judge.compare import deviations, same_shape
+from samplerproof.numerics.conformance.judge.references import SHORT, candidates
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.readback import Trace, table, trace
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from samplerproof.numerics.conformance import told
-from samplerproof.numerics.conformance.answers import Verdict
-from samplerproof.numerics.conformance.blame import blamed
-from samplerproof.numerics.conformance.once import asked_once
-from samplerproof.numerics.conformance.path import point
-from samplerproof.numerics.conformance.resolve import resolve
+from samplerproof.numerics.conformance.adapters import diffusers_timesteps
+from samplerproof.numerics.conformance.adapters.resolve import resolve
+from samplerproof.numerics.conformance.process.fault_origin import blamed
+from samplerproof.numerics.conformance.process.repeated_evaluations import asked_once
+from samplerproof.numerics.conformance.processes import point
+from samplerproof.numerics.conformance.report import Verdict
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.readback import Draw, Finish, Model, Stranger, trace
 from samplerproof.numerics.testing import verdict_of
@@ -136,8 +136,8 @@ def test_evaluations_at_one_state_are_one_and_at_others_are_not() -> None:
 def test_a_timestep_that_is_no_number_means_none() -> None:
     """Assert that nothing is raised where a scheduler holds NaN, and that other timesteps mean what they did."""
     config = {"num_train_timesteps": 3}
-    clock = told.whole(SimpleNamespace(config=config, alphas_cumprod=torch.tensor([0.9, 0.5, 0.1])))
-    found = told.tell(clock, [2.0, float("nan"), 1.0])
+    clock = diffusers_timesteps.whole(SimpleNamespace(config=config, alphas_cumprod=torch.tensor([0.9, 0.5, 0.1])))
+    found = diffusers_timesteps.tell(clock, [2.0, float("nan"), 1.0])
     assert [lam == lam for lam in found.lam] == [True, False, True]
     assert found.lam[2] == pytest.approx(0.0)
 
@@ -151,7 +151,7 @@ def test_a_class_of_another_kind_is_refused_in_one_line() -> None:
 def test_an_exception_has_an_owner() -> None:
     """Assert that what is raised without any code of the sampler is said to be the adapter's, and else not."""
     with pytest.raises(ValueError, match="float") as caught:
-        told.tell(told.Clock(lambda t: t, 0.0, 0.0), ["x"])
+        diffusers_timesteps.tell(diffusers_timesteps.Clock(lambda t: t, 0.0, 0.0), ["x"])
     assert blamed(caught.value, "no") == "ValueError: no"  # this test stands for the sampler
     ours = caught.value.with_traceback(caught.tb.tb_next)
     assert blamed(ours, "no").endswith("not the sampler itself: ValueError: no")

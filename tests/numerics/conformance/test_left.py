@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import torch
 
-from samplerproof.numerics.conformance import child as work
-from samplerproof.numerics.conformance import isolation
-from samplerproof.numerics.conformance.answers import Failure
-from samplerproof.numerics.conformance.isolation import Answer, plain_trace
-from samplerproof.numerics.conformance.launch import Child, Job
-from samplerproof.numerics.conformance.resolve import resolve
-from samplerproof.numerics.conformance.surroundings import Surroundings
+from samplerproof.numerics.conformance.adapters.resolve import resolve
+from samplerproof.numerics.conformance.process import child as work
+from samplerproof.numerics.conformance.process import collect
+from samplerproof.numerics.conformance.process.collect import Answer, plain_trace
+from samplerproof.numerics.conformance.process.launch import Child, Job
+from samplerproof.numerics.conformance.process.working_folder import Surroundings
+from samplerproof.numerics.conformance.report import Failure
 from samplerproof.numerics.conformance.verify import judged
 from samplerproof.numerics.readback import trace
 
@@ -51,7 +51,7 @@ def child(folder: Path) -> Child:
 
 
 def read(folder: Path) -> Answer:
-    return isolation._answer(child(folder), ENDING)
+    return collect._answer(child(folder), ENDING)
 
 
 def test_an_answer_is_read_as_it_was_left(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ GARBLED: dict[str, Callable[[Path], object]] = {
     "an empty file": lambda folder: (folder / "job-0").write_bytes(b""),
     "a torn file": lambda folder: (folder / "job-0").write_bytes((folder / "job-0").read_bytes()[:-100]),
     "text": lambda folder: (folder / "job-0").write_text("conforms", encoding="utf-8"),
-    "too long": lambda folder: os.truncate(folder / "job-0", isolation.LONGEST_ANSWER + 1),
+    "too long": lambda folder: os.truncate(folder / "job-0", collect.LONGEST_ANSWER + 1),
     "a link": replaced("job-0", lambda path: path.symlink_to("job-1")),
     "a link to a device": replaced("job-0", lambda path: path.symlink_to("/dev/zero")),
     "a link to itself": replaced("job-0", lambda path: path.symlink_to("job-0")),
@@ -183,9 +183,9 @@ def test_notes_that_say_nothing_are_left_out(text: str, tmp_path: Path) -> None:
     for name in ("progress", "settings", "ended", "stderr"):
         (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "ready").touch()
-    assert isolation._progress(tmp_path, 3) == (4 if text == "3 4" else None)
+    assert collect._progress(tmp_path, 3) == (4 if text == "3 4" else None)
     assert child(tmp_path)._settings() == 0
-    assert isolation._ending(child(tmp_path)).kind in ("exit", "crash")
+    assert collect._ending(child(tmp_path)).kind in ("exit", "crash")
 
 
 def test_where_there_are_no_limits_none_is_set(monkeypatch: pytest.MonkeyPatch) -> None:

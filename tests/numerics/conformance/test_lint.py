@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from samplerproof.numerics.conformance import lint
-from samplerproof.numerics.conformance.checked import made
-from samplerproof.numerics.conformance.isolation import plain_trace
-from samplerproof.numerics.conformance.path import PROCESSES, grid_of, lam_of, point
-from samplerproof.numerics.conformance.told import Clock, tell
+from samplerproof.numerics.conformance.adapters.diffusers_timesteps import Clock, tell
+from samplerproof.numerics.conformance.judge import grid_checks
+from samplerproof.numerics.conformance.process.checked_values import made
+from samplerproof.numerics.conformance.process.collect import plain_trace
+from samplerproof.numerics.conformance.processes import PROCESSES, grid_of, lam_of, point
 from samplerproof.numerics.grids import Grid
 from samplerproof.numerics.points import Told
 from samplerproof.numerics.readback import Stranger, Trace, of_tableau, trace
@@ -34,8 +34,8 @@ def run(told: Told | None, *lam: float) -> Trace:
 
 
 def said(found: Trace) -> list[tuple[int | None, str]]:
-    assert all(finding.kind == "grid" for finding in lint.findings(found, "vp"))
-    return [(finding.step, finding.detail) for finding in lint.findings(found, "vp")]
+    assert all(finding.kind == "grid" for finding in grid_checks.findings(found, "vp"))
+    return [(finding.step, finding.detail) for finding in grid_checks.findings(found, "vp")]
 
 
 def test_a_right_grid_is_passed_over() -> None:
@@ -101,4 +101,4 @@ def test_what_a_model_was_told_passes_between_processes() -> None:
 
 def test_evaluations_belong_to_the_steps_that_they_are_made_for() -> None:
     heun: Stranger = of_tableau(tabulate("edm-heun", grid(-1.0, 0.0, 1.0)))
-    assert lint.steps_of(trace(heun)) == [1, 1, 2, 2]
+    assert grid_checks.steps_of(trace(heun)) == [1, 1, 2, 2]

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import torch
 
-from samplerproof.numerics.conformance.answers import Verdict
-from samplerproof.numerics.conformance.resolve import resolve
+from samplerproof.numerics.conformance.adapters.resolve import resolve
+from samplerproof.numerics.conformance.report import Verdict
 from samplerproof.numerics.testing import verdict_of
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-from samplerproof.numerics.conformance.diffusers import of_class, scheduler  # noqa: E402
+from samplerproof.numerics.conformance.adapters.diffusers import of_class, scheduler  # noqa: E402
 
 STEPS = 6
 V = {

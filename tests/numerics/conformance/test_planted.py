@@ -10,8 +10,8 @@ import planted
 import pytest
 from planted import Fault, check, exploding, preserving, spoilt, verdict_on
 
-from samplerproof.numerics.conformance import differences
-from samplerproof.numerics.conformance.target import Target
+from samplerproof.numerics.conformance.adapters.target import Target
+from samplerproof.numerics.conformance.judge import differences
 
 RECORD = {
     "euler": "ddim",

@@ -9,13 +9,13 @@ import planted
 import pytest
 from planted import Fault, check, spoilt, verdict_on
 
-from samplerproof.numerics.conformance import differences
-from samplerproof.numerics.conformance.target import Target, split
+from samplerproof.numerics.conformance.adapters.target import Target, split
+from samplerproof.numerics.conformance.judge import differences
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-from samplerproof.numerics.conformance.diffusers import of_class  # noqa: E402
+from samplerproof.numerics.conformance.adapters.diffusers import of_class  # noqa: E402
 
 DDIM = "DDIMScheduler?clip_sample=false"
 NOISY = "DDIMScheduler?clip_sample=false&eta=0.5"

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from samplerproof.numerics.conformance.surroundings import MOST, Surroundings
+from samplerproof.numerics.conformance.process.working_folder import MOST, Surroundings
 
-TESTS = Path(__file__).resolve().parents[2]
+TESTS = Path(__file__).resolve().parents[2] / "support"
 VERIFY = "from samplerproof.cli.main import run; run()"
 # What verify does with the child, without the time that torch takes to load.
 LAUNCH = """
 import time
-from samplerproof.numerics.conformance.launch import Job, launched
+from samplerproof.numerics.conformance.process.launch import Job, launched
 with launched("hostile:breeds_and_hangs", [Job(5, True)]) as child:
     time.sleep(1000)
 """

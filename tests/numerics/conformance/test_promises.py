@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from samplerproof.numerics.catalogue import resolve
-from samplerproof.numerics.conformance.answers import Subject
-from samplerproof.numerics.conformance.differences import promise
-from samplerproof.numerics.conformance.references import Reference
+from samplerproof.numerics.conformance.judge.differences import promise
+from samplerproof.numerics.conformance.judge.references import Reference
+from samplerproof.numerics.conformance.report import Subject
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate

@@ -10,10 +10,10 @@ pytestmark = [
     pytest.mark.skipif(diffusers.__version__ != "0.42.1", reason="the repairs are those of diffusers 0.42.1"),
 ]
 
-from samplerproof.numerics.conformance.answers import Verdict  # noqa: E402
+from samplerproof.numerics.conformance.adapters.resolve import resolve  # noqa: E402
+from samplerproof.numerics.conformance.adapters.target import Target  # noqa: E402
 from samplerproof.numerics.conformance.repairs import REPAIRS, Repair, repaired  # noqa: E402
-from samplerproof.numerics.conformance.resolve import resolve  # noqa: E402
-from samplerproof.numerics.conformance.target import Target  # noqa: E402
+from samplerproof.numerics.conformance.report import Verdict  # noqa: E402
 from samplerproof.numerics.errors import InputError  # noqa: E402
 from samplerproof.numerics.testing import verdict_of  # noqa: E402
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from samplerproof.numerics.conformance.answers import Failure, Subject, Verdict
-from samplerproof.numerics.conformance.path import PROCESSES, clock_at, grid_of, point
-from samplerproof.numerics.conformance.references import asked_elsewhere
-from samplerproof.numerics.conformance.verdict import Runs, judge
+from samplerproof.numerics.conformance.judge.references import asked_elsewhere
+from samplerproof.numerics.conformance.judge.verdict import Runs, judge
+from samplerproof.numerics.conformance.processes import PROCESSES, clock_at, grid_of, point
+from samplerproof.numerics.conformance.report import Failure, Subject, Verdict
 from samplerproof.numerics.grids import Grid
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.readback import Draw, Finish, Model, Stranger, of_tableau, trace

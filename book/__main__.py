@@ -1,0 +1,53 @@
+"""`python -m samplerproof.book FOLDER`: lay out everything that the book is built from in that folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..numerics.errors import InputError
+from .pages.list_pages import all_pages
+from .pages.method_picture import all_pictures
+from .pages.networks_page import networks
+from .pages.tried_counts import FILE, counts
+from .records.kept_records import KEPT, NETWORKS, ROOT, TRIED, VERIFIED, load, read
+
+PLACES = {"book": "", "proofs_notebooks": "chapters"}  # folder of the project -> folder of the book
+
+
+def lay_out(folder: Path, pages: Mapping[str, str | bytes]) -> list[Path]:
+    """Write the pages that are made, file -> text, and copy what is written by hand; remove what is no longer there.
+
+    A file whose content has not changed keeps its time, so that a second build is quick.
+    """
+    made = {name: text.encode() if isinstance(text, str) else text for name, text in pages.items()}
+    made["CONTRIBUTING.md"] = (ROOT / "CONTRIBUTING.md").read_bytes()
+    for source, place in PLACES.items():
+        for path in sorted((ROOT / source).rglob("*")):
+            if path.is_file() and path.suffix not in (".py", ".pyc") and "records" not in path.parts:
+                made[str(Path(place) / path.relative_to(ROOT / source))] = path.read_bytes()
+    written = [folder / name for name in made]
+    for path, content in zip(written, made.values(), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_bytes() != content:
+            path.write_bytes(content)
+    for path in {p for p in folder.rglob("*") if p.is_file()} - set(written):
+        path.unlink()
+    return written
+
+
+def main(folder: Path) -> int:
+    try:
+        answers, verified, on_networks, tried = load(KEPT), load(VERIFIED)["records"], load(NETWORKS), read(TRIED)
+    except InputError as fault:
+        print(fault, file=sys.stderr)
+        return 2
+    pages = all_pages(answers, verified, VERIFIED.parent) | all_pictures(answers)
+    laid_out = lay_out(folder, {**pages, **networks(on_networks, NETWORKS.parent), FILE: counts(tried)})
+    print(f"{len(laid_out)} files laid out in {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))

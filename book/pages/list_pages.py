@@ -1,0 +1,108 @@
+"""The pages that list: all samplers, all symbols, all verdicts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import sympy as sp
+
+from ...numerics.catalogue import METHODS
+from ...numerics.records import Record
+from ...theory.frames import FRAMES, Frame
+from ...theory.latex import CLOCKS, PREDICTED, tex
+from ...theory.notation import NOTATION, u
+from ..markup import plain, table
+from .method_page import concerns, page
+from .myst import link, slug, year
+from .theorems_page import theorems
+
+WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"  # nothing at the right, for a table needs the room
+
+
+def all_pages(answers: dict[str, Any], verified: Sequence[dict[str, Any]], folder: Path) -> dict[str, str]:
+    """File -> text of every page that is made.
+
+    answers: the kept record of all samplers; verified: the records of the study of verifications, whose pages lie in
+    the folder.
+    """
+    pages = {
+        "theorems.md": theorems(answers),
+        "methods.md": catalogue(verified),
+        "notation.md": notation(),
+        "verification.md": WIDE + kept(folder / "verification.md"),
+        "discrepancies.md": kept(folder / "discrepancies.md"),
+    }
+    for record in METHODS.values():
+        of_it = [v for v in verified if concerns(record, v)]
+        pages[f"methods/{slug(record.name)}.md"] = page(record, answers, of_it)
+    return pages
+
+
+def catalogue(verified: Iterable[dict[str, Any]]) -> str:
+    """The table of all samplers; _static/sort.js sorts it by the column that is clicked."""
+    seen = list(verified)
+    head = ("sampler", "family", "frame", "order", "whole run", "NFE a step", "noise", "year", "verified")
+    rows = [_row(record, sum(concerns(record, v) for v in seen)) for record in METHODS.values()]
+    count = len(rows)
+    about = (
+        f"All {count} samplers of the catalogue, one page each. A click on a head sorts by that column; order is the "
+        "nominal one, the weak one where there is noise, and *whole run* that with its start-up. NFE are evaluations "
+        "of the model, *year* is that of the paper, *verified* counts implementations that were compared with it."
+    )
+    find = (
+        "A name of a library, such as `k-diffusion:sample_dpmpp_2m`, is an alias: `samplerproof methods` lists them, "
+        "and every command takes them."
+    )
+    return WIDE + "\n\n".join(["# All samplers", about, table(head, rows), find]) + "\n"
+
+
+def _row(record: Record, implementations: int) -> tuple[str, ...]:
+    return (
+        link(record.name, "methods/"),
+        record.family,
+        record.frame,
+        str(record.order),
+        str(record.order_asymptotic),
+        str(record.nfe_per_step),
+        "yes" if record.stochastic else "no",
+        year(record.cite),
+        str(implementations or "-"),
+    )
+
+
+def notation() -> str:
+    """Every symbol with its meaning, and the frames."""
+    rows = [(f"${entry.latex}$", f"`{name}`", plain(entry.meaning)) for name, entry in NOTATION.items()]
+    frames = [_frame(frame) for frame in FRAMES.values()]
+    parts = [
+        "# Notation",
+        "Every symbol, as it is written here, as the code calls it, and what it means.",
+        table(("symbol", "in code", "meaning"), rows),
+        "## Frames",
+        r"In a frame the probability flow reads $dz/du = w\,F$ with $z = x/m$: its linear part is gone. "
+        "[The chapter on frames](chapters/schedules_and_frames.md) derives them.",
+        table(("frame", "scale $m$", "clock $u$", "prediction $F$", "weight $w$"), frames),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _frame(frame: Frame) -> tuple[str, ...]:
+    weight = frame.c * sp.exp(frame.kappa * u) if frame.rate is None else None
+    factor = "" if frame.factor == 1 else tex(frame.factor) + r"\,"
+    return (
+        f"`{frame.name}`",
+        f"${tex(frame.scale)}$",
+        f"${CLOCKS[frame.column]}$",
+        f"${factor}{PREDICTED[frame.prediction]}$",
+        r"$d\rho/dt$" if weight is None else f"${tex(weight)}$",
+    )
+
+
+def kept(file: Path) -> str:
+    """A page of the study as it is kept, with links from samplers to their pages."""
+    text = file.read_text(encoding="utf-8")
+    known = {f"| `{name}` |": f"| {link(name, 'methods/')} |" for name in METHODS}
+    return re.sub(r"^\| `[^`|?]+` \|", lambda cell: known.get(cell[0], cell[0]), text, flags=re.M)

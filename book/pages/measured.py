@@ -1,0 +1,75 @@
+"""What was measured of a sampler, in words: the run behind its picture, and where its last points lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import log
+from typing import Any
+
+from ...numerics.rates import leads, trend
+from ...numerics.records import Record
+from ..records.kept_records import study
+from .myst import slug
+
+MEASURED = {
+    "exact": "the root mean square distance from the exact flow",
+    "noise": "the total variation between the law of the samples and the exact one, computed without Monte Carlo",
+    "gaussian": "the total variation between the law of the samples and the exact one, computed without Monte Carlo",
+}
+WHY_GAUSSIAN = (
+    "On a mixture the law of its samples is joint with too many earlier outputs to be carried. On a Gaussian the order "
+    "may be a higher one."
+)
+
+
+def picture_file(record: Record, of: str) -> str:
+    """Where a picture of a sampler lies, seen from the book's folder; of: "error" or "stability"."""
+    return f"pictures/{slug(record.name)}-{of}.html"
+
+
+def picture(record: Record, of: str) -> str:
+    """A picture within the sampler's page."""
+    return f"```{{raw}} html\n:file: ../{picture_file(record, of)}\n```"
+
+
+def measured(record: Record, entries: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What was run, the picture of its errors, and where the last of them lie."""
+    own = [e for e in entries if e["kind"] != "ramp" and e["value"] is not None]
+    kind = own[0]["kind"]
+    why = f" {WHY_GAUSSIAN}" if kind == "gaussian" else ""
+    yield f"What is measured is {MEASURED[kind]}, on {_setting(study(kind, [record.name]))}.{why}"
+    yield picture(record, "error")
+    yield f"{_slope(own)}{_against_prediction(own)}."
+
+
+def _slope(entries: Sequence[dict[str, Any]]) -> str:
+    before, last = entries[-2:]
+    exponent = log(before["value"] / last["value"]) / log(last["steps"] / before["steps"])
+    return f"From {before['steps']} to {last['steps']} steps the error falls like $N^{{{-exponent:.2f}}}$"
+
+
+def _against_prediction(entries: Sequence[dict[str, Any]]) -> str:
+    """The last measured error over the predicted one, and whether that is of use yet."""
+    if entries[-1]["predicted"] is None:
+        return ""
+    ratios = [(e["steps"], e["value"] / e["predicted"]) for e in entries]
+    leading = "[leading term](../chapters/predicted_errors.md)"
+    text = f", and in the end it is {ratios[-1][1]:.3f} times its {leading}, for which nothing was fitted"
+    missing = trend(ratios)
+    if missing is None or leads(missing):
+        return text
+    return f"{text}; that term does not lead yet, as the trend of the ratio leaves about {missing:.0%} of it out"
+
+
+def _setting(of: dict[str, Any]) -> str:
+    """Target, schedule and grid of a study file on the line."""
+    target, schedule, grid = of["target"], of["schedule"], of["grid"]
+    parts = [
+        ("" if weight == 1 else rf"{weight:g}\,") + rf"\mathcal N({mean:g}, {std:g}^2)"
+        for weight, mean, std in zip(target["weights"], target["means"], target["stds"], strict=True)
+    ]
+    law = f"${' + '.join(parts)}$"
+    return (
+        rf"the target {law}, with the linear VP schedule ($\beta$ from {schedule['beta_min']:g} to "
+        rf"{schedule['beta_max']:g}) from $t = {grid['t_max']:g}$ to {grid['t_min']:g} in equal steps of $\lambda$"
+    )

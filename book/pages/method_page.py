@@ -1,0 +1,165 @@
+"""One page a sampler: everything that the catalogue, the formulas and the verifications say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import inf
+from typing import Any
+
+import sympy as sp
+
+from ...numerics.catalogue import starts
+from ...numerics.generated.citations import CITATIONS
+from ...numerics.records import Parameter, Record
+from ...theory.emit.render import weight_functions
+from ...theory.frames import FRAMES
+from ...theory.latex import CLOCKS, PREDICTED, latex, tex
+from ...theory.methods import find
+from ...theory.notation import u
+from ..markup import code, fenced, plain, scientific, table
+from .measured import measured, picture
+from .myst import display, facts, link, slug
+from .order_section import order
+
+KINDS = {
+    "one-step": "one step, one output",
+    "multistep": "several steps: outputs of earlier steps are used again",
+    "multistage": "several stages within a step",
+    "predictor-corrector": "a predicted point, then a correction with the output made there",
+    "general-linear": "several steps and stages",
+}
+
+
+def page(record: Record, answers: dict[str, Any], verified: Sequence[dict[str, Any]]) -> str:
+    """The page of a sampler.  answers: the kept record of all samplers; verified: the records of the study of
+    verifications that concern this one."""
+    parts = [
+        f"# {record.name}",
+        record.summary,
+        _names(record),
+        facts(_facts(record)),
+        "## Formula",
+        frame_sentence(record.frame),
+        display(latex(find(record.name))),
+        f"`samplerproof derive {record.name} --format json` has its nodes and weights one by one.",
+        f"(order-{slug(record.name)})=\n## Order",
+        *order(record, answers["proofs"][record.name]),
+        "## Start-up and last step",
+        _start(record),
+        "## Measured",
+        *measured(record, [entry for entry in answers["convergence"] if entry["method"] == record.name]),
+        "## Stability",
+        *_stability(record),
+        "## Code",
+        "Printed from the formula above; it is what runs. `h` and the step ratios are float64 tensors.",
+        fenced(weight_functions(find(record.name)).rstrip(), "python"),
+        "## Implementations",
+        *_implementations(record, verified),
+        "## Cite",
+        f"{{cite:t}}`{record.cite}`; `samplerproof cite {record.name}` prints:",
+        fenced(CITATIONS[record.cite], "bibtex"),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def concerns(record: Record, verification: dict[str, Any]) -> bool:
+    """Whether a verified implementation was compared with the sampler, or was found to be it."""
+    return record.name in (verification["reference"], *verification["matches"])
+
+
+def frame_sentence(name: str) -> str:
+    """What the frame is, as a sentence with its equation."""
+    frame = FRAMES[name]
+    clock = CLOCKS[frame.column]
+    weight = frame.c * sp.exp(frame.kappa * u) if frame.rate is None else frame.rate
+    written = tex(weight).replace("{u}", f"{{{clock}}}") if frame.rate is None else r"\frac{d\rho}{dt}"
+    factor = "" if frame.factor == 1 else tex(frame.factor) + r"\,"
+    product = f"{'' if written == '1' else written + chr(92) + ', '}{factor}{PREDICTED[frame.prediction]}"
+    scale = "x" if frame.scale == 1 else f"x/{tex(frame.scale)}"
+    return f"Its [frame](../notation.md) is `{name}`: $z = {scale}$ obeys $dz/d{clock} = {product}$."
+
+
+def _names(record: Record) -> str:
+    own = [f"`{alias}`" for alias in record.aliases if ":" not in alias]
+    return f"Also called {', '.join(own)}." if own else "It has no other name outside the libraries."
+
+
+def _facts(record: Record) -> Iterator[tuple[str, str]]:
+    yield "family", record.family
+    yield "kind", KINDS[record.kind]
+    yield "frame", f"`{record.frame}`"
+    yield "noise", "yes: a sampler of the reverse SDE" if record.stochastic else "none: a sampler of the flow"
+    yield "in the catalogue since", record.since
+    yield ("weak order" if record.stochastic else "order"), str(record.order)
+    yield "model evaluations a step", str(record.nfe_per_step)
+    for parameter in record.parameters:
+        yield f"parameter `{parameter.name}`", _domain(parameter)
+
+
+def _domain(p: Parameter) -> str:
+    sign = r"\le" if p.closed else "<"
+    low, high = ("" if p.low == -inf else f"{p.low} {sign} "), ("" if p.high == inf else f" {sign} {p.high}")
+    but = "".join(rf",\ \ne {value}" for value in p.excluded)
+    domain = "any number" if not low and not high else rf"${low}\text{{{p.name}}}{high}{but}$"
+    orders = "".join(f"; order {order} at {value}" for value, order in p.orders)
+    return f"{domain}, by default {p.default}{orders}"
+
+
+def _start(record: Record) -> str:
+    chain = starts(record)
+    if not chain:
+        begin = "It needs no history: the first step is like every other."
+    else:
+        names = ", then ".join(link(method.name) for method in reversed(chain))
+        first = "step is" if record.history == 1 else f"{record.history} steps are"
+        begin = f"For want of history the first {first} taken by {names}."
+    whole = f" A whole run, start-up included, is of order {record.order_asymptotic}."
+    return f"{begin}{whole} The last step: {record.last_step}."
+
+
+def _stability(record: Record) -> Iterator[str]:
+    if record.stochastic:
+        yield "Not decided for samplers with noise."
+        return
+    if record.stability is None:
+        yield "On $dz/du = c z$ no real $c < 0$ limits the step, in the limit of short steps."
+    else:
+        yield (
+            f"On $dz/du = c z$ with real $c < 0$ the steps are bounded, in the limit of short steps, as long as "
+            f"$h |c| < {record.stability:.6g}$."
+        )
+    yield picture(record, "stability")
+    yield (
+        r"Left: the longest step in $\lambda$ that does not grow under guidance of scale $s$, where the condition "
+        "settles the answer; where there is no line every step is stable. Right: where $dz/du = c z$ stays bounded, "
+        "for short steps."
+    )
+
+
+def _implementations(record: Record, verified: Sequence[dict[str, Any]]) -> Iterator[str]:
+    theirs = [f"`{alias}`" for alias in record.aliases if ":" in alias]
+    if theirs:
+        yield f"In libraries it is called {', '.join(theirs)}."
+    if verified:
+        head = ("implementation", "verdict", "as shipped", "in float64", "order observed", "equals")
+        yield table(head, [_verified(record, v) for v in verified])
+        yield (
+            "The errors are the largest relative ones of a row of its table. "
+            "[All verdicts](../verification.md), [what deviates and why](../discrepancies.md)."
+        )
+    elif not theirs:
+        yield "None is known to the catalogue."
+    yield f"Compare yours: `samplerproof verify package.module:callable --against {record.name}`."
+
+
+def _verified(record: Record, v: dict[str, Any]) -> tuple[str, ...]:
+    equal = [link(name) if "?" not in name else code(name) for name in v["matches"] if name != record.name]
+    observed = v["observed_order"]
+    return (
+        code(v["target"]),
+        plain(v["verdict"]),
+        scientific(v["max_relative_error"]),
+        scientific(v["max_relative_error_float64"]),
+        "-" if observed is None else f"{observed:.2f}",
+        "this" if record.name in v["matches"] else ", ".join(equal) or "-",
+    )

@@ -1,0 +1,147 @@
+"""The picture of a sampler's page: its error over the number of steps, what a step bears, and where it is stable.
+
+It stands in the page as SVG, not as an image: lines and letters have the colour of the text, in any theme and in print.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from html import escape
+from typing import Any
+
+import matplotlib as mpl
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from ...numerics.catalogue import METHODS
+from ...numerics.records import Record
+from ...numerics.stability import growth
+from ...numerics.studies.style import COLOURS, GREY, STYLE
+from ..records.kept_records import SCALES
+from .measured import picture_file
+
+INK = "#010203"  # what becomes the colour of the text
+INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+PAGE: dict[Any, Any] = {**STYLE, **dict.fromkeys(INKED, INK), "grid.color": GREY, "grid.alpha": 0.25}
+SHORT = 1e-6  # a step so short that every frame has the region of the classical method
+METRIC = {"trajectory": "trajectory error (rms)", "tv": "total variation"}
+
+Entries = Sequence[dict[str, Any]]
+
+
+def all_pictures(answers: dict[str, Any]) -> dict[str, str]:
+    """File -> HTML of every sampler's pictures, as many drawn at once as there are cores.  answers: the kept record."""
+    of: dict[str, list[dict[str, Any]]] = {name: [] for name in METHODS}
+    for entry in answers["convergence"]:
+        of[entry["method"]].append(entry)
+    usable = answers["stability"]
+    flow = [METHODS[name] for name in usable]
+    with ProcessPoolExecutor() as drawers:
+        errors = drawers.map(error_picture, METHODS.values(), of.values(), chunksize=8)
+        steps = drawers.map(stability_picture, flow, usable.values(), [usable["ddim"]] * len(flow), chunksize=8)
+        found = {picture_file(record, "error"): html for record, html in zip(METHODS.values(), errors, strict=True)}
+        return found | {picture_file(r, "stability"): html for r, html in zip(flow, steps, strict=True)}
+
+
+def error_picture(record: Record, measured: Entries) -> str:
+    """The error over the number of steps, as HTML.  measured: the sampler's entries of the kept record."""
+    own = [e for e in measured if e["kind"] != "ramp" and e["value"]]
+    first, last = own[0], own[-1]
+    said = (
+        f"Error of {record.name} over the number of steps: {first['value']:.1e} at {first['steps']} steps, "
+        f"{last['value']:.1e} at {last['steps']}; beside it a slope of order {_order(record, own)}."
+    )
+    return _figure(said, _drawn(lambda axes: _errors(axes, record, measured)))
+
+
+def stability_picture(record: Record, usable: Sequence[float | None], reference: Sequence[float | None]) -> str:
+    """The longest usable step under guidance and the region of stability, as HTML.
+
+    usable, reference: what its step and that of DDIM bear at the scales of guidance (records.SCALES).
+    """
+    said = f"The longest usable step of {record.name} over the guidance scale, and its region of stability."
+    panels = [_drawn(lambda axes: _steps(axes, record, usable, reference)), _drawn(lambda axes: _region(axes, record))]
+    return _figure(said, *panels)
+
+
+def _figure(text: str, *panels: str) -> str:
+    """Panels side by side where there is room; text: what they say, for those who do not see them."""
+    return "\n".join([f'<div class="drawn" role="img" aria-label="{escape(text)}">', *panels, "</div>"])
+
+
+def _drawn(draw: Callable[[Axes], None]) -> str:
+    """One panel as SVG, in the colour of the text around it."""
+    with mpl.rc_context(PAGE):
+        figure = Figure(figsize=(3.4, 2.8), facecolor="none")
+        axes = figure.add_axes((0.2, 0.17, 0.78, 0.8), facecolor="none")
+        draw(axes)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    svg = text.getvalue()
+    return svg[svg.index("<svg") :].replace(INK, "currentColor").strip()
+
+
+def _errors(axes: Axes, record: Record, measured: Entries) -> None:
+    """Measured points, the leading error as a line, and below them a slope of the proved order."""
+    own = [e for e in measured if e["kind"] != "ramp" and e["value"]]
+    steps, values = [e["steps"] for e in own], [e["value"] for e in own]
+    colour = COLOURS[0]
+    predicted = [e["predicted"] for e in own]
+    if all(predicted):
+        axes.plot(steps, predicted, color=colour, linewidth=1.0, label="predicted, not fitted")
+    started = [(e["steps"], e["value"]) for e in measured if e["kind"] == "ramp" and e["value"]]
+    if started:
+        axes.plot(*zip(*started, strict=True), "x", color=COLOURS[1], markersize=6, label="as it starts itself")
+    axes.plot(steps, values, "o", color=colour, label="from exact start values" if started else "measured")
+    order = _order(record, own)
+    line = [values[-1] / 3 * (steps[-1] / n) ** order for n in steps[-4:]]
+    axes.plot(steps[-4:], line, "--", color=GREY, linewidth=1.0, label=f"slope of order {order}")
+    axes.set(xscale="log", yscale="log", xlabel="steps $N$", ylabel=METRIC[own[0]["metric"]])
+    _ticks(axes, steps[::2])
+    axes.legend(frameon=False, fontsize=7.5, loc="lower left")
+
+
+def _order(record: Record, entries: Entries) -> int:
+    """The order that should show in these entries."""
+    return record.order_in_law(entries[0]["kind"] == "gaussian")
+
+
+def _steps(axes: Axes, record: Record, usable: Sequence[float | None], reference: Sequence[float | None]) -> None:
+    """The longest step in lambda that does not grow, over the guidance scale; DDIM's beside it."""
+    if record.name != "ddim":
+        axes.plot(SCALES, _drawable(reference), "--", color=GREY, label="ddim")
+    axes.plot(SCALES, _drawable(usable), color=COLOURS[0], label=record.name)
+    axes.set(xscale="log", yscale="log", xlim=(SCALES[0] / 1.05, SCALES[-1] * 1.05))
+    axes.set(xlabel="guidance scale $s$", ylabel=r"longest usable step in $\lambda$")
+    _ticks(axes, [1.5, 3, 7.5, 15, 30])
+    axes.legend(frameon=False, fontsize=7.5, loc="lower left")
+
+
+def _region(axes: Axes, record: Record) -> None:
+    """Where no solution of dz/du = c z grows, in the plane of h c, for short steps."""
+    re, im = torch.meshgrid(
+        torch.linspace(-5.2, 1.0, 156, dtype=torch.float64),
+        torch.linspace(0, 3.6, 91, dtype=torch.float64),
+        indexing="xy",
+    )
+    radius = growth(record.name, SHORT, torch.complex(re, im).flatten() / SHORT).reshape(re.shape)
+    for sign in (1, -1):
+        axes.contourf(re, sign * im, radius, levels=[0, 1 + 1e-9], colors=[COLOURS[0]], alpha=0.35)
+    axes.axhline(0, color=INK, linewidth=0.5)
+    axes.axvline(0, color=INK, linewidth=0.5)
+    axes.set(xlabel=r"Re $hc$", ylabel=r"Im $hc$")
+    axes.set_aspect("equal")
+
+
+def _drawable(steps: Sequence[float | None]) -> list[float]:
+    return [float("nan") if step is None else step for step in steps]
+
+
+def _ticks(axes: Axes, at: Sequence[float]) -> None:
+    axes.set_xticks(at, [f"{n:g}" for n in at])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_minor_locator(NullLocator())

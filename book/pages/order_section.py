@@ -1,0 +1,77 @@
+"""The section on a sampler's order: the theorem, what it means, and what fails at the next order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import sympy as sp
+
+from ...numerics.records import Record
+from ...theory.latex import tex
+from ..markup import plain, table
+from .leading_error_formula import SYMBOLS, leading_error
+from .myst import display
+
+SMOOTH = r"On a smooth grid, $r_k = 1 + k\,e_1 h + O(h^2)$, the leading defects are"
+LETTERS = {
+    False: "$r_k$ are step ratios, $q_k$ derivatives of the schedule",
+    True: "$f$ is the function whose mean is wrong, and a vector $e_a$ that occurs twice is summed over",
+}
+
+
+def order(record: Record, proof: dict[str, Any]) -> Iterator[str]:
+    """Paragraphs.  proof: the sampler's entry among the proofs of the kept record."""
+    yield f"**Theorem.** `{record.name}` {plain(proof['statement'].removeprefix(record.name + ' '))}."
+    yield " ".join(_meaning(record, proof))
+    found = leading_error(record.name)
+    if found is None:
+        yield from _failing(record, proof)
+        return
+    formula, more = found
+    yield SMOOTH if record.history else "The leading defects are"
+    yield display(formula)
+    rest = f"; {more} more terms are left out" if more else ""
+    yield f"with the derivatives of $G$ in $dz/du = G(z, u)$, inserted into each other as the brackets say{rest}."
+
+
+def _meaning(record: Record, proof: dict[str, Any]) -> Iterator[str]:
+    p = record.order
+    if record.stochastic:
+        yield (
+            f"That is: means of smooth functions of the samples are wrong by $O(h^{{{p}}})$ over a run, and some by no "
+            "less."
+        )
+        if record.law_order is not None or record.gaussian_order is not None:
+            any_target, gaussian = record.order_in_law(False), record.order_in_law(True)
+            yield f"With an exact score the law of the samples is of order {any_target}, on Gaussians of {gaussian}."
+        chapter = "[the chapter on stochastic samplers](../chapters/stochastic_orders.md)"
+    else:
+        yield (
+            f"That is: starting on the exact solution a step is wrong by $O(h^{{{p + 1}}})$, and for some models by no "
+            "less."
+        )
+        if record.equal_steps:
+            free = proof["proved_order_free"]
+            yield f"Its weights are those for equal steps: where step ratios stay away from 1 the order is {free}."
+        chapter = "[the chapter on trees](../chapters/trees_and_orders.md)"
+    yield (
+        f"Both sides are decided in exact algebra, as {chapter} says. `samplerproof prove {record.name} --json` proves "
+        "it anew and lists everything that fails at the next order."
+    )
+
+
+def _failing(record: Record, proof: dict[str, Any]) -> Iterator[str]:
+    """What fails at the next order, a line for each tree or forest, as the proof has it."""
+    yield f"What fails at the next order, with coefficients and powers of $h$; {LETTERS[record.stochastic]}."
+    rows = [
+        (f"${d['differential']}$", f"${_tex(d['coefficient'])}$", f"$h^{{{d['power']}}}$")
+        for d in proof["leading_defects"]
+    ]
+    yield table(("term", "coefficient", "power"), rows)
+    if (more := proof["defects"] - len(rows)) > 0:
+        yield f"{more} more are left out."
+
+
+def _tex(expression: str) -> str:
+    return tex(sp.sympify(expression, locals=SYMBOLS, rational=True))

@@ -1,0 +1,51 @@
+"""The page of all theorems: what is claimed, by whom, what its proof consists of, and a label that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...numerics.catalogue import METHODS
+from ..markup import plain, table
+from ..records.kept_records import ROOT
+from .myst import slug
+
+CHAPTERS = ROOT / "proofs_notebooks"
+
+
+def theorems(answers: dict[str, Any]) -> str:
+    """All claims in the order of the book, then the orders of all samplers.  answers: the kept record."""
+    parts = [
+        "# All theorems",
+        "Every identity that is proved here, then the order of every sampler. A link to one of them stays: it ends in "
+        "the name of the claim, which is that of its proof in `theory/claims`. An identity is decided in exact "
+        "algebra: its proof is a list of expressions that vanish, and of others that must not, so that a statement "
+        "which would hold of anything fails. The tests run every proof, and so do the chapters that are named.",
+        "## Identities",
+        *_claims(answers["claims"]),
+        "## Orders",
+        "Each holds from both sides: the conditions up to the order are met, and one of the next is not.",
+        table(("sampler", "theorem"), list(_orders(answers["proofs"]))),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _claims(claims: Sequence[dict[str, Any]]) -> Iterator[str]:
+    chapters = {file.stem: file.read_text(encoding="utf-8") for file in sorted(CHAPTERS.glob("*.md"))}
+    for claim in claims:
+        also = f", and {claim['nonzero']} that must not vanish do not" if claim["nonzero"] else ""
+        proof = f"Proof: {_expressions(claim['zero'])}{also}. {{cite:t}}`{claim['cite']}`"
+        yield f"(claim-{claim['name']})=\n### `{claim['name']}`"
+        run = [f"[](chapters/{name}.md)" for name, text in chapters.items() if f'"{claim["name"]}"' in text]
+        where = f" Run in {' and in '.join(run)}." if run else ""
+        yield f"{plain(claim['statement'])}\n\n{proof}.{where}"
+
+
+def _expressions(count: int) -> str:
+    return "one expression vanishes" if count == 1 else f"{count} expressions vanish"
+
+
+def _orders(proofs: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    for name in METHODS:
+        statement = proofs[name]["statement"].removeprefix(f"{name} ")
+        yield f"[`{name}`](#order-{slug(name)})", plain(statement)

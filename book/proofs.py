@@ -1,0 +1,97 @@
+"""`samplerproof prove`: the order of every named method, decided exactly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ..numerics.catalogue import METHODS, resolve
+from ..numerics.errors import InputError
+
+
+def prove(names: Sequence[str], everything: bool, certified: bool = False) -> list[dict[str, Any]]:
+    """One entry a method: claimed and proved order, and the leading defects.
+
+    proved: the claim is the exact order, neither more nor less.  proved_order_free: the order for free step ratios,
+    which is lower where the weights assume equal steps and the claim is for ratios 1 + O(h); the defects then speak of
+    e_k = (r_k - 1)/h.  Of a stochastic sampler the orders are weak ones, the leading defects residuals of forests;
+    proved_law_order and proved_gaussian_order are those in law with an exact score, null where there is history.
+    certified: with the certificate, all that an independent checker needs (theory/certificate.py); none of weak orders.
+    Raises InputError on an unknown name, and where names and --all are both or neither given.
+    """
+    if bool(names) == everything:
+        raise InputError("NAME", " ".join(names) or "nothing", "names of methods, or --all")
+    wanted = list(METHODS) if everything else list(dict.fromkeys(resolve(name, "NAME").name for name in names))
+
+    from ..theory.methods import find
+
+    found = [find(name) for name in wanted]
+    # Without noise, as at tau = 0, a stochastic sampler is a method of the flow: its order is a matter of trees.
+    return [_weak(m) if getattr(m, "strength", 0) != 0 else _proved(m, certified) for m in found]
+
+
+def _weak(sampler: Any) -> dict[str, Any]:
+    """The weak order for every smooth G, and the orders in law with the exact score, of one-step samplers."""
+    from ..theory.order_in_law import prove_law_order
+    from ..theory.weak_order import prove_weak_order
+
+    started = time.perf_counter()
+    proof = prove_weak_order(sampler)
+    record = resolve(sampler.name)
+    claimed = record.order_in_law(gaussian=False), record.order_in_law(gaussian=True)
+    found: tuple[int, int] | None = None
+    if not sampler.history and not sampler.corrects:
+        law = prove_law_order(sampler)
+        found = law.order, law.gaussian_order
+    return {
+        "name": sampler.name,
+        "statement": proof.statement,
+        "claimed_order": sampler.order,
+        "proved_order": proof.order,
+        "proved_order_free": proof.order,
+        "proved": proof.order == sampler.order and found in (None, claimed),
+        "proved_law_order": found and found[0],
+        "proved_gaussian_order": found and found[1],
+        "order_asymptotic": sampler.order_asymptotic,
+        "conditions": proof.conditions,
+        "leading_defects": [
+            {
+                "tree": str(residual.forest),
+                "differential": residual.forest.latex,
+                "power": residual.power,
+                "coefficient": str(residual.coefficient),
+            }
+            for residual in proof.leading_residuals
+        ],
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+
+
+def _proved(method: Any, certified: bool) -> dict[str, Any]:
+    from ..theory.certificate import certificate, coefficient
+    from ..theory.order import prove_order
+
+    started = time.perf_counter()
+    proof = prove_order(method)
+    return {
+        "name": method.name,
+        "statement": proof.statement,
+        "claimed_order": method.order,
+        "proved_order": proof.order,
+        "proved_order_free": prove_order(method, free=True).order if method.equal_steps else proof.order,
+        "proved": proof.order == method.order,
+        "order_asymptotic": method.order_asymptotic,
+        "conditions": proof.conditions,
+        "leading_defects": [
+            {
+                "tree": str(defect.tree),
+                "differential": defect.tree.latex,
+                "power": defect.power,
+                "coefficient": coefficient(defect, method.equal_steps),
+            }
+            for defect in proof.leading_defects
+        ],
+        "seconds": round(time.perf_counter() - started, 3),
+        **({"certificate": certificate(method)} if certified else {}),
+    }

@@ -1,0 +1,220 @@
+"""`samplerproof reproduce`: the studies behind the convergence figures, the figures, the table and the manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..numerics.errors import InputError
+from ..numerics.leading.of_study import predictions
+from ..numerics.studies.config import parse
+from ..numerics.studies.convergence_figure import draw
+from ..numerics.studies.run import run
+from ..numerics.studies.store import opened
+from ..numerics.support.consent import Consent
+from ..numerics.support.devices import device_of
+from ..numerics.support.files import check_writable, write_text
+from ..numerics.support.manifest import manifest
+from ..numerics.support.progress import Progress, silent
+from .studies.alternating import run_alternating
+from .studies.bounds import FIXED_TIME, M1, VP_LINEAR, run_bounds
+from .studies.stability_figure import draw_stability
+from .tables import bound_tables, exponent_table
+from .tables.figure_panels import bound_panels, figures
+from .tables.findings import ALTERNATING, FINDINGS, findings, methods, proofs
+from .tables.findings import markdown as told
+
+BOUNDS = "bounds"
+OWN = Consent(large=True)  # what these studies cost is known
+G = {"weights": [1.0], "means": [0.7], "stds": [0.5]}
+PLANE = {"weights": [0.5, 0.3, 0.2], "means": [[1.5, 0.0], [-1.0, 1.0], [0.0, -1.5]], "stds": [0.5, 0.4, 0.6]}
+VP: dict[str, Any] = {"kind": "vp-linear", **VP_LINEAR}
+UNIFORM_T: dict[str, Any] = {"kind": "uniform-t", **FIXED_TIME}
+SDE = ["ddpm", "sde-dpm-solver++-2m", "sde-dpm-solver++-2s", "sa-solver-2", "sa-solver-p1c1", "seeds-2"]
+OVER_TAU = [f"sa-solver-2?tau={tau}" for tau in ("0", "1/2")] + ["sa-solver-2"] + ["sa-solver-2?tau=3/2"]
+ADAMS = ["ddim", "dpm-solver++-2m", "exp-adams-2", "exp-adams-3", "exp-adams-4"]
+
+
+def doublings(first: int, last: int) -> list[int]:
+    """first, 2 first, 4 first, … up to last."""
+    steps = [first]
+    while 2 * steps[-1] <= last:
+        steps.append(2 * steps[-1])
+    return steps
+
+
+def studies(quick: bool) -> dict[str, dict[str, Any]]:
+    """The studies, as study files hold them. T = N + 1 noise levels double in the studies of Li et al.'s samplers."""
+    levels = [level - 1 for level in doublings(25, 400 if quick else 3200)]
+    points = 501 if quick else 6001
+    return {
+        "fixed-time": {
+            "target": M1,
+            "schedule": VP,
+            "grid": UNIFORM_T,
+            "run": {
+                "methods": ["li-ddim", "li-accelerated-ode"],
+                "steps": levels,
+                "metrics": ["tv", "kl"],
+                "points": points,
+            },
+        },
+        "li-schedule": {
+            "target": M1,
+            "schedule": {"kind": "li", "c0": 1.0, "c1": 7.0},
+            "run": {
+                "methods": ["li-ddim", "li-accelerated-ode"],
+                "steps": [n for n in levels if n > 25],  # below 50 levels a b_k would come near 1
+                "metrics": ["tv"],
+                "points": 501 if quick else 2001,
+            },
+        },
+        "exponential-adams": {
+            "target": M1,
+            "schedule": VP,
+            "grid": {"kind": "uniform-lambda", "t_min": 1e-3, "t_max": 1.0},
+            "run": {
+                "methods": ADAMS,
+                "steps": doublings(10, 160 if quick else 1280),
+                "metrics": ["tv", "trajectory"],
+                "start": "exact",
+                "points": 501 if quick else 2001,
+            },
+        },
+        "plane": {
+            "target": PLANE,
+            "schedule": VP,
+            "grid": {"kind": "uniform-lambda", "t_min": 1e-3, "t_max": 1.0},
+            "run": {
+                "methods": ["li-ddim", "li-accelerated-ode", *ADAMS, "edm-heun"],
+                "steps": doublings(10, 160 if quick else 640),
+                "metrics": ["trajectory"],
+                "start": "exact",
+                "samples": 100 if quick else 1000,
+            },
+        },
+        FINDINGS: pointed(FINDINGS, quick),
+        "stochastic": {
+            "target": M1,
+            "schedule": VP,
+            "grid": UNIFORM_T,
+            "run": {
+                "methods": ["li-ddpm", "li-accelerated-sde", "ddpm"],
+                "steps": [level - 1 for level in doublings(25, 400 if quick else 1600)],
+                "metrics": ["tv", "kl"],
+            },
+        },
+        "gaussian": {
+            "target": G,
+            "schedule": VP,
+            "grid": UNIFORM_T,
+            "run": {
+                "methods": ["li-ddpm", "li-accelerated-sde", "li-accelerated-sde-readme", "edm-churn"],
+                "steps": [level - 1 for level in doublings(25, 400 if quick else 1600)],
+                "metrics": ["tv"],
+            },
+        },
+        "sde-solvers": solvers(SDE, quick),
+        "over-tau": solvers(OVER_TAU, quick),
+    }
+
+
+def solvers(names: list[str], quick: bool) -> dict[str, Any]:
+    """Solvers of the reverse SDE on steps equal in lambda."""
+    return {
+        "target": M1,
+        "schedule": VP,
+        "grid": {"kind": "uniform-lambda", "t_min": 1e-2, "t_max": 1.0},
+        "run": {"methods": names, "steps": doublings(20, 80 if quick else 320), "metrics": ["tv"]},
+    }
+
+
+def pointed(study: str, quick: bool) -> dict[str, Any]:
+    """One of the two studies behind the table of findings, from exact start values."""
+    return {
+        "target": M1,
+        "schedule": VP,
+        "grid": {"kind": "uniform-lambda", "t_min": 0.05, "t_max": 1.0},
+        "run": {
+            "methods": methods(study),
+            "steps": doublings(10, 160 if quick else 640),
+            "metrics": ["trajectory"],
+            "start": "exact",
+            "points": 201 if quick else 401,
+        },
+    }
+
+
+def reproduce(
+    out: Path, quick: bool, progress: Progress = silent, with_checkpoints: bool = False, device: str = "cpu"
+) -> dict[str, Any]:
+    """Run every study, draw the figures, write the tables, the records and a manifest into `out`.
+
+    with_checkpoints: those on networks too, which compute on that device.
+
+    Finished runs are kept, study by study, and not computed again.  Returns what records.json holds.
+    Raises InputError where `out` cannot be written, and on a device that is not here.
+    """
+    started = datetime.now(UTC)
+    if device_of(device).type != "cpu" and not with_checkpoints:
+        raise InputError("--device", device, "cpu; only networks compute elsewhere, --with-checkpoints runs them")
+    wanted = studies(quick)
+    check_writable(out)
+    total = sum(len(s["run"]["methods"]) * len(s["run"]["steps"]) for s in wanted.values())
+    answers: dict[str, dict[str, Any]] = {}
+    before = 0
+    for name, study in wanted.items():
+        answers[name] = run(parse(study), out / name, _part(progress, before, total, name), OWN)
+        before += len(study["run"]["methods"]) * len(study["run"]["steps"])
+    progress(total, total, "steps that alternate")
+    uneven = pointed(ALTERNATING, quick)
+    both = {**answers, ALTERNATING: {"records": run_alternating(parse(uneven)), "manifest": {"run": uneven["run"]}}}
+    progress(total, total, "dimension and score error")
+    (out / BOUNDS).mkdir(exist_ok=True)
+    with opened(out / BOUNDS) as store:
+        measured = run_bounds(store, quick)
+    progress(total, total, "predicted errors")
+    parsed = {name: parse(study) for name, study in wanted.items()}
+    predicted = {name: predictions(study) for name, study in parsed.items()}
+    progress(total, total, "proofs, tables and figures")
+    rows = exponent_table.table(parsed, answers, predicted)
+    found = findings(both, proofs())
+    compared = bound_tables.bounds(rows, measured)
+    panels_of = {**figures(both, [*rows, *found], predicted), BOUNDS: bound_panels(both, [*rows, *compared], measured)}
+    for stem, panels in panels_of.items():
+        draw(panels, out / stem)
+    draw_stability(out / "stability")
+    on_networks = with_networks(out, quick, progress, device) if with_checkpoints else {}
+    answer = {
+        "records": [{"study": name, **r} for name, a in both.items() for r in a["records"]],
+        "exponents": rows,
+        "findings": found,
+        "bounds": {"records": measured, "exponents": compared},
+        "manifest": {**manifest(0, started), "quick": quick, "studies": {**wanted, ALTERNATING: uneven}},
+        **on_networks,
+    }
+    write_text(out / "exponents.md", exponent_table.markdown(rows))
+    write_text(out / "findings.md", told(found))
+    write_text(out / "bounds.md", bound_tables.markdown(compared))
+    write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
+    write_text(out / "manifest.json", json.dumps(answer["manifest"], indent=1) + "\n")
+    return answer
+
+
+def with_networks(out: Path, quick: bool, progress: Progress = silent, device: str = "cpu") -> dict[str, Any]:
+    """The set study on networks, with its tables and figure in `out`: what records.json holds of it."""
+    from .studies.network_study import run_checkpoints
+    from .tables import network_tables
+
+    found = run_checkpoints(out / "checkpoints", quick, progress, device)
+    draw(network_tables.panels(found), out / "checkpoints")
+    write_text(out / "checkpoints.md", network_tables.markdown(found))
+    return {"checkpoints": found}
+
+
+def _part(progress: Progress, before: int, total: int, study: str) -> Callable[[int, int, str], None]:
+    """The progress of one study as part of the whole."""
+    return lambda done, _all, label: progress(before + done, total, f"{study}: {label}" if label else study)

@@ -1,0 +1,1 @@
+"""The standard studies of the appendix."""

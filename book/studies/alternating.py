@@ -1,0 +1,43 @@
+"""A study on steps that do not settle down: in lambda every other one is longer, however many there are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from ...numerics.grids import Grid, from_times
+from ...numerics.schedules import Schedule
+from ...numerics.studies.config import Study
+from ...numerics.studies.measure import Measurement
+from ...numerics.studies.problem import prepare
+
+BY = 2.0
+
+
+def alternating(schedule: Schedule, steps: int, t_min: float, t_max: float, by: float = BY) -> Grid:
+    """The grid whose steps in lambda are as 1 : by : 1 : by …, from t_max to t_min."""
+    ends = torch.tensor([t_max, t_min], dtype=torch.float64)
+    first, last = schedule.columns(ends).lam
+    sizes = torch.ones(steps, dtype=torch.float64)
+    sizes[1::2] = by
+    inner = first + (last - first) * sizes.cumsum(0)[:-1] / sizes.sum()
+    return from_times(schedule, torch.cat([ends[:1], schedule.time(inner), ends[1:]]))
+
+
+def run_alternating(study: Study) -> list[dict[str, Any]]:
+    """The records of a study in one dimension, its grids, uniform in lambda, replaced by alternating ones."""
+    problem = prepare(study)
+    assert problem.schedule is not None
+    assert study.grid is not None
+    assert study.grid.kind == "uniform-lambda"
+    grids = {n: alternating(problem.schedule, n, **study.grid.parameters) for n in study.run.steps}
+    measurement = Measurement(replace(problem, grids=grids))
+    records = []
+    for name, record in problem.methods:
+        for steps in study.run.steps:
+            for metric, found in measurement.measure(record, steps, study.run.metrics).items():
+                entry = {"method": name, "steps": steps, "nfe": found.nfe, "metric": metric}
+                records.append({**entry, "value": found.finite.value})
+    return records

@@ -1,0 +1,164 @@
+"""How the error of samplers grows with dimension, and with the error of the score; without Monte Carlo.
+
+Bounds speak of any target in any dimension; here both are measured where the law of a run is known. In d dimensions
+on products of laws on the line: log ratios of the factors add up.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...numerics import metrics
+from ...numerics.catalogue import resolve
+from ...numerics.grids import Grid, grid
+from ...numerics.laws import distances
+from ...numerics.laws.affine import gaussian_law
+from ...numerics.laws.density import Density, propagate
+from ...numerics.laws.gaussian import Gaussian, moments
+from ...numerics.laws.product import Factor, product_tv
+from ...numerics.metrics import Pushforward
+from ...numerics.points import Point
+from ...numerics.sample import sample
+from ...numerics.schedules import schedule
+from ...numerics.studies.store import Store, Value
+from ...numerics.support.manifest import fingerprint
+from ...numerics.support.progress import Progress, silent
+from ...numerics.tableau import tabulate
+from ...numerics.targets.mixture import GaussianMixture, with_tangent
+from ...numerics.wrappers import score_share, with_score_error
+
+VP_LINEAR, FIXED_TIME = {"beta_min": 0.1, "beta_max": 20.0}, {"t_min": 1e-3, "t_max": 1.0}
+M1: dict[str, list[float]] = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
+DIMENSION, SCORE_ERROR = "dimension", "score-error"  # the two studies
+PRODUCT, LOW_RANK = "M1^d", "M1 x N(0, 0.1^2)^(d-1)"  # the targets of the first
+DIMENSIONS = (1, 2, 4, 8, 16)
+SAMPLERS = ("li-ddim", "li-accelerated-ode", "li-ddpm", "li-accelerated-sde")
+SIZES, AT_FREQUENCY = (0.0125, 0.025, 0.05, 0.1, 0.2), 2.0
+FREQUENCIES, AT_SIZE = (0.5, 1.0, 2.0, 4.0, 8.0), 0.05
+NARROW = 0.1  # the spread of the data off the line
+NODES = 4001  # of deterministic runs
+BOTH = ("li-accelerated-ode", "li-accelerated-sde")
+
+
+class Case(NamedTuple):
+    """One number to find: the total variation of a run; what stands on the axis and its value."""
+
+    study: str
+    method: str
+    steps: int
+    target: str
+    dimension: int = 1
+    size: float = 0.0
+    frequency: float = 0.0
+
+
+def cases(quick: bool) -> list[Case]:
+    """Everything the two studies measure."""
+    steps = 99 if quick else 399
+    found = [
+        Case(DIMENSION, method, steps, target, dimension=d)
+        for target in (PRODUCT, LOW_RANK)
+        for method in SAMPLERS
+        for d in DIMENSIONS
+    ]
+    for method in BOTH:
+        found += [Case(SCORE_ERROR, method, steps, "M1", size=e, frequency=AT_FREQUENCY) for e in (0.0, *SIZES)]
+        found += [Case(SCORE_ERROR, method, steps, "M1", size=AT_SIZE, frequency=w) for w in FREQUENCIES]
+    return list(dict.fromkeys(found))
+
+
+def run_bounds(store: Store, quick: bool, progress: Progress = silent) -> list[dict[str, Any]]:
+    """The records of both studies; what the store holds is not computed again."""
+    everything = cases(quick)
+    measure = Laws()
+    records = []
+    for done, case in enumerate(everything):
+        progress(done, len(everything), f"{case.study}: {case.method}")
+        spec = {**case._asdict(), "schedule": VP_LINEAR, "grid": FIXED_TIME, "code": fingerprint()}
+        value = store.get(spec)
+        if value is None:
+            value = Value(tabulate(case.method, measure.grid(case.steps)).nfe, measure.tv(case))
+            store.put([(spec, value)])
+        records.append({**case._asdict(), "nfe": value.nfe, "metric": "tv", "value": value.value})
+    return records
+
+
+class Laws:
+    """Laws of runs, each found once."""
+
+    def __init__(self) -> None:
+        self.schedule = schedule("vp-linear", **VP_LINEAR)
+        self.mixture = GaussianMixture(**M1)
+        self.factors: dict[tuple[str, int, str], Factor] = {}
+
+    def grid(self, steps: int) -> Grid:
+        return grid(self.schedule, "uniform-t", steps, **FIXED_TIME)
+
+    def tv(self, case: Case) -> float:
+        if case.study == DIMENSION:
+            first = self.factor(case.method, case.steps, "M1")
+            if case.target == PRODUCT:
+                return product_tv([(first, case.dimension)])
+            if case.dimension == 1:
+                return product_tv([(first, 1)])
+            return product_tv([(first, 1), (self.factor(case.method, case.steps, "narrow"), case.dimension - 1)])
+        made = self.grid(case.steps)
+        if resolve(case.method).stochastic:
+            return distances.tv(
+                self.density(case.method, made, case.size, case.frequency), (self.mixture, made.points[-1])
+            )
+        return metrics.tv(self.pushed(case.method, made, case.size, case.frequency))
+
+    def density(self, method: str, made: Grid, size: float = 0.0, frequency: float = 0.0) -> Density:
+        """The law of a stochastic run whose score is off by size sin(frequency x)."""
+        start, off = (self.mixture, made.points[0]), with_score_error(self.mixture, size, frequency)
+        return propagate(tabulate(method, made), self.mixture, start, off)
+
+    def pushed(self, method: str, made: Grid, size: float = 0.0, frequency: float = 0.0) -> Pushforward:
+        """The map of a deterministic run whose score is off by size sin(frequency x)."""
+        start, exact = (self.mixture, made.points[0]), with_tangent(self.mixture)
+        x = metrics.nodes(start, NODES)
+
+        def off(state: Tensor, at: Point, prediction: str) -> Tensor:
+            share = size * score_share(at, prediction)
+            value, along = torch.sin(frequency * state[0]), frequency * torch.cos(frequency * state[0]) * state[1]
+            return exact(state, at, prediction) + share * torch.stack([value, along])
+
+        y, dydx = sample(off, torch.stack([x, torch.ones_like(x)]), tabulate(method, made))
+        return Pushforward(x, start, y, dydx, (self.mixture, made.points[-1]))
+
+    def factor(self, method: str, steps: int, target: str) -> Factor:
+        """The log densities of the target and of the sampler's output, on M1 or on a coordinate that varies little."""
+        if (method, steps, target) not in self.factors:
+            found = self.on_mixture(method, steps) if target == "M1" else self.on_narrow(method, steps)
+            self.factors[method, steps, target] = found
+        return self.factors[method, steps, target]
+
+    def on_mixture(self, method: str, steps: int) -> Factor:
+        made = self.grid(steps)
+        if resolve(method).stochastic:
+            law = self.density(method, made).finer(8)
+            x, log_law = law.grid, law.values.clamp(min=1e-300).log()
+            weights = torch.full_like(x, float(x[1] - x[0]))
+        else:
+            pushed = self.pushed(method, made)
+            x, log_law = pushed.y[:, 0], pushed.log_start - pushed.dydx[:, 0].log()
+            weights = pushed.dydx[:, 0] * torch.gradient(pushed.nodes[:, 0])[0]
+        return Factor(self.mixture.log_density(x[:, None], made.points[-1]), log_law, weights)
+
+    def on_narrow(self, method: str, steps: int) -> Factor:
+        """A coordinate that varies little: target and output are Gaussians."""
+        made, narrow = self.grid(steps), GaussianMixture([1.0], [0.0], stds=[NARROW])
+        target = moments(narrow, made.points[-1])
+        output = gaussian_law(tabulate(method, made), narrow, (narrow, made.points[0]))
+        x = math.sqrt(float(target.covariance)) * torch.linspace(-9.0, 9.0, 8001, dtype=torch.float64)
+
+        def log_density(law: Gaussian) -> Tensor:
+            variance = float(law.covariance)
+            return -((x - float(law.mean)) ** 2) / (2 * variance) - math.log(2 * math.pi * variance) / 2
+
+        return Factor(log_density(target), log_density(output), torch.full_like(x, float(x[1] - x[0])))

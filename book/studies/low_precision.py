@@ -1,0 +1,98 @@
+"""What low precision costs a sampler on a network: how far a run comes from the same run in float64, and why.
+
+The causes are taken one at a time, all else in float64: rounded weights, a rounded lambda, a rounded state. `network`
+is the whole network in the dtype, `all` the state as well. What it costs does not fall with the number of steps: it is
+the floor of the error.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...numerics.checkpoints.checkpoint import Checkpoint
+from ...numerics.denoisers import Denoiser
+from ...numerics.errors import SamplingError
+from ...numerics.metrics import trajectory
+from ...numerics.sample import sample
+from ...numerics.studies.config import NetworkStudy
+from ...numerics.studies.network_problem import NetworkMeasurement, prepare_network
+from ...numerics.studies.store import Store, Value
+from ...numerics.support.manifest import fingerprint
+from ...numerics.tableau import tabulate
+
+PRECISE = "digits"
+METHOD = "exp-adams-3"  # of high order, so that the floor is seen early
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DOUBLE = torch.float64
+
+
+def causes(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device) -> dict[str, tuple[Denoiser, torch.dtype]]:
+    """By cause, the denoiser and the dtype of the state."""
+    rounded = copy.deepcopy(checkpoint.network)
+    for parameter in rounded.parameters():
+        parameter.data = parameter.data.to(dtype).float()
+    native = checkpoint.native
+
+    def told(lam: float) -> Any:
+        at = native(lam)
+        return at._replace(t=float(torch.tensor(at.t, dtype=DOUBLE).to(dtype)))
+
+    return {
+        "weights": (replace(checkpoint, network=rounded).denoiser(device=device), DOUBLE),
+        "lambda": (replace(checkpoint, native=told).denoiser(device=device), DOUBLE),
+        "state": (checkpoint.denoiser(device=device), dtype),
+        "network": (checkpoint.denoiser(dtype, device), DOUBLE),
+        "all": (checkpoint.denoiser(dtype, device), dtype),
+    }
+
+
+def floors(study: NetworkStudy, folder: Path, store: Store, device: torch.device) -> list[dict[str, Any]]:
+    """Rows {"network", "method", "dtype", "cause", "steps", "error", "apart"}: root mean squares over one piece.
+
+    error: from the reference, for cause "all" only; apart: from the run of as many steps in float64.  None where a run
+    diverged.  "all" is run with every number of steps of the study, the causes with two of them.
+    """
+    problem = prepare_network(study)
+    measurement = NetworkMeasurement(problem, folder, device)
+    exact: dict[int, Tensor] = {}
+    rows = []
+    for name, dtype in DTYPES.items():
+        for cause, (denoise, state) in causes(problem.checkpoint, dtype, device).items():
+            every = sorted(study.run.steps)
+            for steps in every if cause == "all" else every[2::2][:2]:
+                spec = {"precision": name, "cause": cause, "steps": steps, "study": study.run.model_dump()}
+                spec |= {"sha256": problem.checkpoint.sha256, "code": fingerprint(), "method": METHOD}
+                found = store.get(spec)
+                if found is None:
+                    error, apart = _distances(measurement, denoise, state, steps, exact)
+                    found = Value(steps, error, floor=apart).finite
+                    store.put([(spec, found)])
+                row = {"network": problem.checkpoint.name, "method": METHOD, "dtype": name, "cause": cause}
+                rows.append({**row, "steps": steps, "error": found.value, "apart": found.floor})
+    return rows
+
+
+def _distances(
+    measurement: NetworkMeasurement, denoise: Denoiser, state: torch.dtype, steps: int, exact: dict[int, Tensor]
+) -> tuple[float, float]:
+    """How far a run in low precision comes from the reference, and from the run in float64; NaN where it diverged.
+
+    exact: the runs in float64 by steps, filled when they are needed.
+    """
+    grid, piece = measurement.problem.grids[steps], next(measurement.pieces())
+    tableau = tabulate(METHOD, grid, measurement.problem.study.run.start)
+    end = measurement.reference(piece, grid.point(0), grid.point(steps))
+    if steps not in exact:
+        exact[steps] = measurement.sampled(tableau, grid, piece)
+    try:
+        low = sample(denoise, measurement.given(tableau, grid, piece), tableau, dtype=state).double()
+    except SamplingError:
+        return math.nan, math.nan
+    return trajectory(low, end), trajectory(low, exact[steps])

@@ -1,0 +1,164 @@
+"""The study `verification`: samplers of other libraries against the catalogue, and what deviates with its repair."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ctypes import c_ulong, py_object, pythonapi
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, get_ident
+from typing import Any
+
+from ...numerics.catalogue import resolve
+from ...numerics.conformance.adapters.target import split
+from ...numerics.conformance.process.launch import RESOLVE
+from ...numerics.conformance.verify import verify, versions
+from ...numerics.errors import InputError, nearest
+from ...numerics.studies.config import Verification
+from ...numerics.studies.shared_work import Claims, claiming, shared
+from ...numerics.studies.store import key
+from ...numerics.support.files import check_writable, read_sealed, write_sealed, write_text
+from ...numerics.support.manifest import fingerprint, manifest
+from ...numerics.support.progress import Progress, silent
+
+REPAIRED = "samplerproof.numerics.conformance.repairs:repaired"
+CONFORMS = ("identical", "roundoff")
+LEFT_OUT = ("steps", "sweep")  # of a verdict: long, and its findings say what differs
+
+
+def run_verification(study: Verification, out: Path, progress: Progress = silent) -> dict[str, Any]:
+    """Verify every target, as many at a time as there are processors, and what deviates once more with its repair.
+
+    Returns {"records", "discrepancies", "manifest"}, and writes the same to records.json; a finished verdict is kept
+    at once, in the folder "finished".  Raises InputError on a target that cannot be meant, before any is run.
+    """
+    started = datetime.now(UTC)
+    for target in study.targets:
+        split(target)
+    for target, name in study.against.items():
+        if target not in study.targets:
+            raise InputError("verification.against", target, f"not among the targets; {nearest(target, study.targets)}")
+        resolve(name, f"verification.against.{target}")
+    check_writable(out / "finished")
+    with claiming(out / "finished") as claims:
+        kept = _Kept(study, out / "finished", claims, Event())
+        records = kept.all(kept.record, study.targets, progress, "targets")
+        found = [record for record in records if deviates(record)]
+        repaired = kept.all(kept.repaired, found, progress, "repairs")
+    answer = {
+        "records": records,
+        "discrepancies": repaired,
+        "manifest": {**manifest(0, started), "run": study.model_dump()},
+    }
+    write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
+    return answer
+
+
+def deviates(record: dict[str, Any]) -> bool:
+    """Whether a sampler is not what its name says: another formula, no finite values, or it conforms with a finding
+    that is an error alone, as less order than promised is.
+    """
+    if record["verdict"] == "different-formula":
+        return record["reference"] is not None
+    return record["verdict"] == "non-finite" or fails(record)
+
+
+def fails(record: dict[str, Any]) -> bool:
+    """Whether it conforms, and a finding makes the answer a no all the same."""
+    return record["verdict"] in CONFORMS and any(f["severity"] == "error" for f in record["findings"])
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The verdicts of a study, from before or computed now, by this process or another that shares the folder.
+
+    stop: given up, as nobody waits for them any more.  at_work: the threads that are.
+    """
+
+    study: Verification
+    folder: Path
+    claims: Claims
+    stop: Event
+    at_work: set[int] = field(default_factory=set)
+
+    def all(self, work: Callable[[Any], Any], given: Sequence[Any], progress: Progress, label: str) -> list[Any]:
+        """The work on each, in order; a target waits for its own process most of the time."""
+
+        def noted(item: Any) -> Any:
+            self.at_work.add(get_ident())
+            try:
+                return work(item)
+            finally:
+                self.at_work.discard(get_ident())
+
+        answers = []
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            try:
+                for answer in threads.map(noted, given):
+                    answers.append(answer)
+                    progress(len(answers), len(given), label)
+            except BaseException:  # interrupted: what runs would be waited for
+                self._give_up()
+                raise
+        return answers
+
+    def _give_up(self) -> None:
+        """End the children, and interrupt the threads that judge."""
+        self.stop.set()
+        for thread in tuple(self.at_work):
+            pythonapi.PyThreadState_SetAsyncExc(c_ulong(thread), py_object(KeyboardInterrupt))
+
+    def record(self, target: str) -> dict[str, Any]:
+        """The verdict on a target."""
+        return self._verdict({"target": target, "against": self.study.against.get(target), "repaired": False})
+
+    def repaired(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The discrepancy with its repair, and what the repaired one is."""
+        from ...numerics.conformance.repairs import repair_of
+
+        target = record["target"]
+        entry = {name: record[name] for name in ("target", "verdict", "reference", "matches", "findings", "versions")}
+        repair = repair_of(target)
+        if repair is None:
+            return {**entry, "repair": None}
+        against = repair.against or self.study.against.get(target)
+        after = self._verdict({"target": target, "against": against, "repaired": True})
+        kept = (
+            "verdict",
+            "reference",
+            "max_relative_error",
+            "max_relative_error_float64",
+            "observed_order",
+            "findings",
+        )
+        told = {"what": repair.what, "module": repair.module, "changes": [list(change) for change in repair.changes]}
+        return {**entry, "repair": {**told, "after": {name: after[name] for name in kept}}}
+
+    def _verdict(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """In plain containers."""
+        spec = {**asked, "steps": self.study.steps, "sources": fingerprint(), "versions": versions(asked["target"])}
+        file = self.folder / f"{key(spec)[:32]}.verdict"
+
+        def kept(_: int) -> dict[str, Any] | None:
+            if self.stop.is_set():
+                raise KeyboardInterrupt
+            content = read_sealed(file)
+            found: dict[str, Any] | None = None if content is None else json.loads(content)
+            return found
+
+        ((_, record),) = shared(self.claims, [file.name], kept, lambda _: self._computed(asked, file))
+        return record
+
+    def _computed(self, asked: dict[str, Any], file: Path) -> dict[str, Any]:
+        study = self.study
+        resolver = REPAIRED if asked["repaired"] else RESOLVE
+        verdict = verify(
+            asked["target"], asked["against"], study.steps, study.timeout, resolver=resolver, stop=self.stop
+        )
+        record = {name: value for name, value in verdict.plain().items() if name not in LEFT_OUT}
+        write_sealed(file, json.dumps(record, allow_nan=False).encode())
+        return record

@@ -1,0 +1,1 @@
+"""The tables and figure panels of `reproduce` and of the book."""

@@ -1,0 +1,113 @@
+"""The table of exponents of `reproduce`: measured against proved orders and against predicted errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...numerics import rates
+from ...numerics.catalogue import resolve
+from ...numerics.leading.leading_error import Prediction
+from ...numerics.leading.of_study import left_out, promised
+from ...numerics.studies.config import Study
+from .. import markup
+
+Predicted = dict[tuple[str, int], Prediction]  # of a study, by method and number of steps
+
+
+def table(
+    studied: dict[str, Study], answers: dict[str, dict[str, Any]], predicted: dict[str, Predicted]
+) -> list[dict[str, Any]]:
+    """One row a study, method and metric: nominal and asymptotic order, and the exponent measured in its window.
+
+    predicted: C of the leading error C / N^p, p the order with the start-up of the study (KL: C / N^{2p}); ratio:
+    measured over predicted, both at the most steps of the window; left_out: how much of the leading error is estimated
+    to be missing in it there; leading: whether that is at most a tenth; promise: how far from one the ratio may be;
+    fit: whether it is nearer.
+
+    Window: the last four numbers of steps whose value lies above 1e-11, where rounding does not show yet; on Li et
+    al.'s schedule the power of log N that the order implies is divided out (see rates.fit).
+    """
+    rows = []
+    for study, answer in answers.items():
+        for fit in answer["fits"]:
+            method, metric = fit["method"], fit["metric"]
+            record = resolve(method)
+            steps, values = curve(answer, method, metric)
+            clean = [(n, v) for n, v in zip(steps, values, strict=True) if v is not None and v > 1e-11][-4:]
+            power = fit.get("log_power", 0)
+            measured = rates.fit([n for n, _ in clean], [v for _, v in clean], log_power=power)
+            rows.append(
+                {
+                    "study": study,
+                    "method": method,
+                    "metric": metric,
+                    "order": (order := record.order_in_law(len(studied[study].target.weights) == 1)),
+                    "order_asymptotic": min(order, record.order_asymptotic) if record.start else order,
+                    "start": answer["manifest"]["run"]["start"],
+                    "log_power": power,
+                    "exponent": None if measured is None else measured.exponent,
+                    "stderr": None if measured is None else measured.stderr,
+                    "window": None if measured is None else list(measured.window),
+                    **comparison(studied[study], predicted[study], method, metric, clean),
+                }
+            )
+    return rows
+
+
+def comparison(
+    study: Study, predicted: Predicted, method: str, metric: str, clean: list[tuple[int, float]]
+) -> dict[str, Any]:
+    """The columns of the table that compare the last of the measured values with its prediction."""
+    steps, value = clean[-1] if clean else (0, 0.0)
+    prediction = predicted.get((method, steps))
+    expected = None if prediction is None else prediction.at(metric, steps)
+    if prediction is None or expected is None:
+        return dict.fromkeys(("predicted", "ratio", "left_out", "leading", "promise", "fit"))
+    ratio, missing = value / expected, left_out(predicted, method, metric, clean)
+    share = promised(study, resolve(method), prediction, metric, steps)
+    fit = "no promise" if share is None else "inside" if abs(ratio - 1) <= share else "outside"
+    judged = {"left_out": missing, "leading": rates.leads(missing), "promise": share, "fit": fit}
+    return {"predicted": prediction.constants[metric], "ratio": ratio, **judged}
+
+
+def curve(answer: dict[str, Any], method: str, metric: str) -> tuple[list[int], list[float | None]]:
+    """Steps and values of one line of a study."""
+    of = [r for r in answer["records"] if (r["method"], r["metric"]) == (method, metric)]
+    return [r["steps"] for r in of], [r["value"] for r in of]
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """The table of exponents."""
+    lines = [
+        "Exponent a of N^-a by least squares over the window; where a log power b is given, of (log N)^b N^-a.",
+        "",
+        "C: the leading error is C / N^p (of KL C / N^2p) with p the order for these start values, computed from the "
+        "order proof with no fitted parameter; on Li et al.'s schedule C depends on N and is that of the last one. "
+        "Measured / predicted is taken at the last N of the window, and the promise is how far from one it may be. It "
+        "is made for methods up to order 3 that step in lambda, on grids uniform in lambda or of Karras et al., from "
+        "enough steps on; in more than one dimension for the mean distance, and the root mean square is held to it. "
+        "Left out: how much of the leading error is estimated to be missing in it at the last N, from the trend of the "
+        "ratio over the last two N, or from what theory knows to come after a start-up's own; up to 10 % it leads.",
+        "",
+        "Of stochastic samplers the order is the weak one, in law with an exact score on the target of the study: "
+        "where that is more than for any model, `samplerproof methods --json` gives both.",
+        "",
+    ]
+    head = (
+        *("study", "method", "metric", "order", "with own start-up", "start values", "log power", "exponent", "±"),
+        *("window", "C", "measured / predicted", "left out", "leading", "promise", "fit"),
+    )
+    return "\n".join(lines) + "\n" + markup.table(head, map(_cells, rows)) + "\n"
+
+
+def _cells(r: dict[str, Any]) -> tuple[str, ...]:
+    shown = [r[k] for k in ("study", "method", "metric", "order", "order_asymptotic", "start", "log_power")]
+    fitted = ["", "", ""]
+    if r["exponent"] is not None:
+        fitted = [f"{r['exponent']:.3f}", f"{r['stderr']:.3f}", f"{r['window'][0]}..{r['window'][1]}"]
+    foreseen = [""] * 6
+    if r["ratio"] is not None:
+        missing, promise = ("" if r[k] is None else f"{r[k]:.1%}" for k in ("left_out", "promise"))
+        leading = {None: "", True: "yes", False: "NOT YET"}[r["leading"]]
+        foreseen = [f"{r['predicted']:.4g}", f"{r['ratio']:.4f}", missing, leading, promise, r["fit"]]
+    return tuple(map(markup.plain, [*shown, *fitted, *foreseen]))

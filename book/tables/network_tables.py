@@ -1,0 +1,145 @@
+"""What `reproduce --with-checkpoints` says of networks: the tables, and the panels of the figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...numerics.studies.convergence_figure import Curve, Panel
+from ..markup import number, scientific, table
+from ..studies.network_study import COST, WITHIN
+
+SHOWN = ("ddim", "dpm-solver++-2m", "edm-heun", "exp-adams-3", "unipc-2", "dpm-solver++-3s")
+ERROR = "trajectory error (rms)"
+NOTE = "numbers: last local order"
+CAUSES = ("weights", "lambda", "state", "network", "all")
+
+
+def panels(answer: dict[str, Any]) -> list[Panel]:
+    """Rates on each network, and the floors of low precision."""
+    found = []
+    for network in answer["manifest"]["networks"]:
+        rows = {r["method"]: r for r in answer["rates"] if r["network"] == network}
+        curves = [Curve(m, rows[m]["steps"], rows[m]["values"], rows[m]["last"]) for m in SHOWN if m in rows]
+        slopes = [
+            (order, curves.index(c)) for m, order in (("ddim", 1), ("exp-adams-3", 3)) for c in curves if c.label == m
+        ]
+        found.append(Panel(network, ERROR, curves, slopes, note=NOTE))
+    floors = [r for r in answer["floors"] if r["cause"] == "all"]
+    if floors:
+        network, method = floors[0]["network"], floors[0]["method"]
+        exact = next(r for r in answer["rates"] if (r["network"], r["method"]) == (network, method))
+        curves = [Curve("float64", exact["steps"], exact["values"])]
+        for dtype in dict.fromkeys(r["dtype"] for r in floors):
+            of = [r for r in floors if r["dtype"] == dtype]
+            curves.append(Curve(dtype, [r["steps"] for r in of], [r["error"] for r in of]))
+        found.append(Panel(f"{method} on {network}, in low precision", ERROR, curves, note="network and state rounded"))
+    return found
+
+
+def markdown(answer: dict[str, Any]) -> str:
+    """The tables, and what their columns mean."""
+    parts = [*_rates(answer), *_floors(answer["floors"]), *_costs(answer["costs"]), *_frechet(answer["frechet"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rates(answer: dict[str, Any]) -> Iterator[str]:
+    yield "# Networks in place of mixtures"
+    yield (
+        "Trajectory error of each sampler against a fine reference flow of the same network in float64, on steps "
+        "equal in lambda from -3 to 3.7, from exact start values. Asymptotic from: the first N from which on every "
+        f"local order is within {WITHIN:g} of the proved one; a dash where the last is not, so that these numbers of "
+        "steps do not show the order. Orders are taken where errors are well above that of the reference itself."
+    )
+    lines = []
+    for name, told in answer["manifest"]["networks"].items():
+        reference, samples = told["reference"], told["run"]["points"]
+        lines.append(
+            f"- {name}: {samples} {'sample' if samples == 1 else 'samples'}; the reference at tolerance "
+            f"{reference['rtol']:g} lies {reference['distance']:.1e} from one at {reference['compared_with']:g}; "
+            f"checkpoint {told['checkpoint']['sha256'][:12]}; {told['samples_per_second']:.3g} samples a second on "
+            f"{answer['manifest']['device']}, in float32 and 20 evaluations"
+        )
+    yield "\n".join(lines)
+    head = (
+        "network",
+        "method",
+        "proved order",
+        "asymptotic from",
+        "local orders, from the first N to the last",
+        "errors",
+    )
+    yield table(head, map(_rate, answer["rates"]))
+
+
+def _rate(r: dict[str, Any]) -> tuple[str, ...]:
+    slopes = " ".join(f"{slope:.2f}" for _, _, slope in r["local_orders"])
+    return (
+        r["network"],
+        r["method"],
+        str(r["order"]),
+        number(r["asymptotic_from"], "d"),
+        f"{slopes} (N = {r['steps'][0]}..{r['steps'][-1]})",
+        " ".join(map(scientific, r["values"])),
+    )
+
+
+def _floors(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    yield "## Floors in low precision"
+    yield (
+        "How far a run comes from the same run in float64 (root mean square). Causes one at a time, all else in "
+        "float64: weights rounded once (they are kept in float32), lambda as the network is told it, the state. "
+        "`network`: the whole network in the dtype, its arithmetic included; `all`: the state as well. Largest: of the "
+        "first three and what the network's arithmetic adds to weights and lambda."
+    )
+    keys = {(r["network"], r["method"], r["dtype"], r["steps"]): None for r in rows if r["cause"] == "weights"}
+    lines = []
+    for key in keys:
+        of = {r["cause"]: r["apart"] for r in rows if (r["network"], r["method"], r["dtype"], r["steps"]) == key}
+        lines.append((*map(str, key), *("diverged" if of[c] is None else f"{of[c]:.1e}" for c in CAUSES), largest(of)))
+    yield table(("network", "sampler", "dtype", "N", *CAUSES, "largest"), lines)
+
+
+def largest(apart: dict[str, float | None]) -> str:
+    """The cause that matters most, of the run that `apart` tells of."""
+    if any(value is None for value in apart.values()):
+        return "-"
+    known = {cause: value for cause, value in apart.items() if value is not None}
+    known["arithmetic"] = max(0.0, known["network"] ** 2 - known["weights"] ** 2 - known["lambda"] ** 2) ** 0.5
+    return max(("weights", "lambda", "state", "arithmetic"), key=lambda cause: known[cause])
+
+
+def _costs(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    yield f"## Evaluations to a relative error of {COST:.0%}"
+    yield (
+        "Of samplers with their own start-up: from so many network evaluations on the error stays below, by straight "
+        "lines in log-log between the numbers of steps that were run; a dash where it is not reached."
+    )
+    lines = [
+        (
+            r["network"],
+            r["method"],
+            number(r["nfe"], ".0f"),
+            ", ".join(f"{nfe}: {value:.2g}" for nfe, value in r["points"]),
+        )
+        for r in sorted(rows, key=lambda r: (r["network"], r["nfe"] is None, r["nfe"] or 0.0))
+    ]
+    yield table(("network", "sampler", "evaluations", "relative errors by evaluations"), lines)
+
+
+def _frechet(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    if not rows:
+        return
+    last = next(r for r in rows if r["method"] == "classifier's accuracy")
+    yield "## A Frechet distance on digits"
+    yield (
+        "Between the digits that were trained on and samples of the network, in the features of a small classifier "
+        f"trained here, right on {last['distance']:.1%} of held-out digits. It is not FID, it depends on the number of "
+        "samples, and it compares samplers on this network only."
+    )
+    lines = [
+        (r["method"], str(r["evaluations"] or ""), number(r["distance"], ".3f"), str(r["samples"]))
+        for r in rows
+        if r is not last
+    ]
+    yield table(("sampler", "evaluations at most", "distance", "samples"), lines)

@@ -1,0 +1,1 @@
+"""External samplers behind one interface: diffusers, k-diffusion and plain functions."""

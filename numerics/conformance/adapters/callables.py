@@ -1,0 +1,237 @@
+"""Samplers that are functions of a denoiser and sigmas: plain callables."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from ...errors import DependsError, InputError, NonFiniteError, SamplingError, nearest
+from ...grids import grid
+from ...points import Point
+from ...readback import Draw, Finish, Model, Stranger, of_another_run
+from ...schedules import schedule
+from ..judge.visited_levels import levels_of, steps_of
+from ..processes import point
+from .float64 import widened
+from .target import Target, typed
+
+Ask = Callable[[Tensor, Any], Tensor]  # (x, sigma) -> x0hat
+Solver = Callable[[Ask, Tensor, Tensor, Draw], Tensor]  # (denoise, x, sigmas, draw) -> the sample
+
+
+def karras(steps: int) -> list[float]:
+    """steps + 1 levels from 80 to 0.002 with rho = 7 (Karras et al. 2022, eq. 5), nothing appended."""
+    return grid(schedule("edm"), "karras", steps, sigma_min=0.002, sigma_max=80.0, rho=7.0).columns.rho.tolist()
+
+
+def exponential(steps: int) -> list[float]:
+    """steps + 1 levels from 14.6 to 0.03, equal in log sigma."""
+    return torch.linspace(math.log(14.6), math.log(0.03), steps + 1, dtype=torch.float64).exp().tolist()
+
+
+def uneven(steps: int) -> list[float]:
+    """steps + 1 levels from 80 to 0.002, steps in log sigma that differ by up to three times."""
+    drawn = 0.5 + torch.rand(steps, generator=torch.Generator().manual_seed(steps), dtype=torch.float64)
+    share = torch.cat([torch.zeros(1, dtype=torch.float64), drawn.cumsum(0) / drawn.sum()])
+    return (math.log(80.0) + share * math.log(0.002 / 80.0)).exp().tolist()
+
+
+def to_zero(steps: int) -> list[float]:
+    """The levels of karras with a 0 appended, in as many steps."""
+    return [*karras(steps - 1), 0.0]
+
+
+ZERO = "karras levels with a 0 appended"
+GRIDS: dict[str, Callable[[int], list[float]]] = {
+    "levels from 14.6 to 0.03 equal in log sigma": exponential,
+    "uneven levels from 80 to 0.002": uneven,
+    ZERO: to_zero,
+}
+
+
+def by_sigma(name: str, solver: Solver, levels: Sequence[float]) -> Stranger:
+    """A function of (denoise, x, sigmas, draw) on these levels, as a sampler: variance exploding, x = x0 + sigma eps.
+
+    The first run goes through the function twice: at first on zeros, to see which step each evaluation belongs to.
+    The run raises SamplingError where the model is asked at what is no state or no level, NoTable as levels_of and
+    steps_of do.
+    """
+
+    # Listened to once: a run on zeros before each would hide what a run leaves to the next.
+    known: dict[torch.dtype, tuple[list[int], list[float], str]] = {}
+
+    def heard(start: Tensor, sigmas: Tensor) -> tuple[list[int], list[float], str]:
+        def listen(levels: Sequence[float]) -> list[float]:
+            visited: list[float] = []
+
+            def denoise(x: Tensor, sigma: Any) -> Tensor:
+                visited.append(_level(x, sigma, start, len(visited)))
+                return torch.zeros_like(x)
+
+            given = torch.tensor(levels, dtype=torch.float64).to(start)
+            solver(denoise, torch.zeros_like(start), given, lambda like, span=None: torch.zeros_like(like))
+            return visited
+
+        visited, ends, said = levels_of(sigmas.tolist(), listen, name)
+        return steps_of(visited, ends, name), ends, said
+
+    def run(start: Tensor, model: Model, draw: Draw) -> Finish:
+        sigmas = torch.tensor(levels, dtype=torch.float64).to(start)
+        if start.dtype not in known:
+            known[start.dtype] = heard(start, sigmas)
+        to, ends, said = known[start.dtype]
+        asked = 0
+
+        def denoise(x: Tensor, sigma: Any) -> Tensor:
+            nonlocal asked
+            level = _level(x, sigma, start, asked)
+            if asked == len(to):
+                raise DependsError(f"evaluation {asked + 1}: one more than before")
+            asked += 1
+            return model(x, _point(level), to[asked - 1])
+
+        sample = solver(denoise, start, sigmas, draw)
+        return Finish(sample, tuple(_point(s) for s in ends), remarks=(("grid", said),) if said else ())
+
+    return Stranger(name, "data", run)
+
+
+def _level(x: Any, sigma: Any, like: Tensor, asked: int) -> float:
+    """The one sigma of a call of the model, whose x is a state."""
+    if not isinstance(x, Tensor) or x.shape != like.shape:
+        found = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        said = f"evaluation {asked + 1}: the model is asked at {found}, not at {list(like.shape)}"
+        raise SamplingError(f"{said}{of_another_run(x, like)}")
+    values = {float(s) for s in torch.as_tensor(sigma).reshape(-1).tolist()}
+    if any(not math.isfinite(s) for s in values):
+        raise NonFiniteError(f"evaluation {asked + 1}: the model is asked at sigma = {sorted(values)}")
+    if len(values) != 1 or not 0 <= min(values) < math.inf:
+        raise SamplingError(f"evaluation {asked + 1}: the model is asked at sigma = {sorted(values)}, not at one level")
+    return values.pop()
+
+
+def _point(sigma: float) -> Point:
+    return point("ve", 1.0, sigma)
+
+
+def plain(module: str, name: str, options: dict[str, Any]) -> Target:
+    """A callable of a module: (denoise, x, sigmas, noise) -> the sample, options as keywords; or a class made from a
+    scheduler of diffusers, as of_class has it.
+
+    denoise(x, sigma) -> x0hat, where x = x0 + sigma eps (variance exploding, alpha = 1; sigma one number).
+    sigmas [N + 1]: from 80 to 0.002 (karras), of the dtype of x; the last is not 0.
+    noise(x) -> standard normal noise shaped like x, fresh in every call; noise(x, sigma_from, sigma_to): the increment
+    over that interval of sigma of the one Brownian path of the run, over sqrt|sigma_to - sigma_from|. It is passed to
+    the parameter `noise`, or to a fourth one that has no default; a sampler without noise leaves it out. Where there is
+    no such parameter, torch.randn_like and torch.randn draw the noise of a state as noise(x) does.
+    Raises InputError: no such module or callable, other parameters, an unknown option.
+    """
+    call = _callable(module, name)
+    if inspect.isclass(call):
+        from .diffusers import of_class
+
+        return of_class(call, options, module)
+    return function(call, options, typed(module, name, options))
+
+
+def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> Target:
+    """The same for a function at hand.  target: what it is called in messages."""
+    target = target or typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
+    takes_noise = _contract(target, call, options)
+
+    def solver(denoise: Ask, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
+        def noise(x: Tensor, sigma_from: Any = None, sigma_to: Any = None) -> Tensor:
+            if (sigma_from is None) != (sigma_to is None):
+                raise SamplingError("noise is asked for over half an interval; sigma_from and sigma_to go together")
+            return draw(x, None if sigma_from is None else (float(sigma_from), float(sigma_to)))
+
+        given = {takes_noise: noise} if takes_noise else {}
+        with nullcontext() if takes_noise else _Drawn(draw, x):
+            sample: Tensor = call(denoise, x, sigmas, **given, **options)
+        return sample
+
+    namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
+    return Target(
+        target,
+        "ve",
+        lambda steps: by_sigma(target, solver, karras(steps)),
+        wide=lambda: widened(namespace),
+        grids={what: partial(_on, target, solver, levels) for what, levels in GRIDS.items()},
+        zero=ZERO,
+    )
+
+
+def _on(name: str, solver: Solver, levels: Callable[[int], list[float]], steps: int) -> Stranger:
+    return by_sigma(name, solver, levels(steps))
+
+
+class _Drawn(TorchFunctionMode):
+    """Normal noise shaped like a state, which code draws from torch itself, is drawn from `draw`."""
+
+    def __init__(self, draw: Draw, like: Tensor) -> None:
+        super().__init__()
+        self.draw, self.like = draw, like
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        named = kwargs or {}
+        if func in (torch.randn_like, torch.randn):
+            shape = args[0].shape if func is torch.randn_like else named.get("size", args)
+            shape = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else tuple(shape)
+            if shape == self.like.shape:
+                return self.draw(self.like.to(named.get("dtype") or self.like.dtype))
+        return func(*args, **named)
+
+
+def _callable(module: str, name: str) -> Callable[..., Any]:
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as fault:
+        if fault.name is None or not f"{module}.".startswith(f"{fault.name}."):
+            raise  # the module is there; what it imports is not
+        raise InputError("target", f"{module}:{name}", f"no module {fault.name}") from None
+    if not callable(getattr(found, name, None)):
+        known = [key for key, value in vars(found).items() if callable(value) and not key.startswith("_")]
+        raise InputError("target", f"{module}:{name}", f"no callable in {module}; {nearest(name, known)}")
+    function: Callable[..., Any] = getattr(found, name)
+    return function
+
+
+def _contract(target: str, function: Callable[..., Any], options: dict[str, Any]) -> str | None:
+    """The name of the parameter that takes the noise, None if there is none.  Raises InputError as plain does."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        raise InputError("target", target, "its parameters cannot be read; a function of Python") from None
+    positional = [p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    others = [
+        p for p in parameters.values() if p not in positional[:3] and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    by_name = [p for p in others if p.kind is not p.POSITIONAL_ONLY]
+    fourth = [p.name for p in positional[3:4] if p in by_name and p.default is p.empty]
+    noise = "noise" if any(p.name == "noise" for p in by_name) else next(iter(fourth), None)
+    allowed = {p.name: p.default for p in by_name if p.name != noise}
+    missing = [p.name for p in others if p.default is p.empty and p.name not in (noise, *options)]
+    if len(positional) < 3 or missing:
+        takes = ", ".join(parameters) or "nothing"
+        raise InputError("target", target, f"takes {takes}; called with (denoise, x, sigmas, noise), options by name")
+    check_options(target, options, allowed)
+    return noise
+
+
+def check_options(target: str, options: dict[str, Any], allowed: dict[str, Any]) -> None:
+    """Raises InputError on an option that is not among the allowed ones, or is text where its default is a number."""
+    for key, value in options.items():
+        if key not in allowed:
+            takes = f"takes {', '.join(allowed)}" if allowed else "takes no options"
+            raise InputError("target", target, f"no option {key}; {takes}")
+        if isinstance(allowed[key], int | float) and not isinstance(value, int | float):
+            raise InputError("target", target, f"{key} is a number such as {allowed[key]}")

@@ -1,0 +1,190 @@
+"""Where the schedulers of diffusers ask their model: the points of every evaluation, and those of the grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...points import Point
+from ..processes import point
+
+
+@dataclass(frozen=True)
+class Layout:
+    """evaluations: of every call of `step`, where the model is asked and the grid point on the way to which its state
+    was made; grid: the points between which it steps; calls: the timestep of every call.
+    """
+
+    process: str
+    evaluations: list[tuple[Point, int]]
+    grid: tuple[Point, ...]
+    calls: list[Any]
+
+
+def by_sigma(scheduler: Any, steps: int) -> Layout:
+    """Variance preserved, from sigma/alpha in `sigmas`; on the flow they are sigma."""
+    flow = bool(scheduler.config.get("use_flow_sigmas"))
+    grid = tuple(_from_ratio(s, flow) for s in _levels(scheduler))
+    return _one_a_step("flow" if flow else "vp", grid, scheduler)
+
+
+def by_blocks(scheduler: Any, steps: int) -> Layout:
+    """As by_sigma, in steps of one to three evaluations: a block ends where the next is of order 1 again."""
+    flat = by_sigma(scheduler, steps)
+    orders = scheduler.order_list
+    starts = [i for i, order in enumerate(orders) if order == 1]
+    grid = tuple(flat.grid[i] for i in (*starts, len(orders)))
+    evaluations = []
+    for i, order in enumerate(orders):
+        block = sum(s <= i for s in starts)
+        evaluations.append((flat.grid[i], block - 1 if order == 1 else block))
+    return Layout(flat.process, evaluations, grid, flat.calls)
+
+
+def exploding(scheduler: Any, steps: int) -> Layout:
+    """Variance exploding: alpha = 1, sigma in `sigmas`."""
+    return _one_a_step("ve", tuple(point("ve", 1.0, s) for s in _levels(scheduler)), scheduler)
+
+
+def on_flow(scheduler: Any, steps: int) -> Layout:
+    """alpha = 1 - sigma, sigma in `sigmas`."""
+    return _one_a_step("flow", tuple(point("flow", 1 - s, s) for s in _levels(scheduler)), scheduler)
+
+
+def trapezoid(process: str) -> Callable[[Any, int], Layout]:
+    """Two evaluations a step, at its start and at its end; one in the last. Levels are doubled inside."""
+
+    def layout(scheduler: Any, steps: int) -> Layout:
+        levels = _levels(scheduler)
+        points = [point(process, 1.0 if process == "ve" else 1 - s, s) for s in levels]
+        grid = (*points[:-1:2], points[-1])
+        calls = list(scheduler.timesteps)
+        return Layout(process, [(points[i], (i + 1) // 2) for i in range(len(calls))], grid, calls)
+
+    return layout
+
+
+def midpoint(behind: int) -> Callable[[Any, int], Layout]:
+    """Two evaluations a step, at its start and in its middle, which lies so many places behind; one in the last."""
+
+    def layout(scheduler: Any, steps: int) -> Layout:
+        ends, middles = _levels(scheduler), _levels(scheduler, "sigmas_interpol")
+        calls = list(scheduler.timesteps)
+        levels = [middles[i - behind] if i % 2 else ends[i] for i in range(len(calls))]
+        grid = tuple(point("ve", 1.0, s) for s in (ends[0], *ends[1::2]))[: len(calls) // 2 + 2]
+        return Layout("ve", [(point("ve", 1.0, s), (i + 1) // 2) for i, s in enumerate(levels)], grid, calls)
+
+    return layout
+
+
+def by_doubled(scheduler: Any, steps: int) -> Layout:
+    """Two evaluations a step, at its start and at the geometric middle of sigma, by a doubled `sigmas`."""
+    ends = _levels(scheduler)
+    calls = list(scheduler.timesteps)
+    grid = tuple(point("ve", 1.0, s) for s in (ends[0], *ends[1::2]))[: len(calls) // 2 + 2]
+    evaluations = []
+    for i in range(len(calls)):
+        n = i // 2
+        sigma = math.sqrt(grid[n].sigma * grid[n + 1].sigma) if i % 2 else grid[n].sigma
+        evaluations.append((point("ve", 1.0, sigma), (i + 1) // 2))
+    return Layout("ve", evaluations, grid, calls)
+
+
+def by_product(scheduler: Any, steps: int) -> Layout:
+    """Variance preserved, alpha^2 in `alphas_cumprod` at the timesteps; the last step goes one stride further, or where
+    the class itself says that it leads.
+    """
+    calls = list(scheduler.timesteps)
+    if hasattr(scheduler, "previous_timestep"):
+        last = int(scheduler.previous_timestep(calls[-1]))
+    else:
+        last = int(calls[-1]) - scheduler.config.num_train_timesteps // steps
+    grid = tuple(_at(scheduler, int(t)) for t in (*calls, last))
+    return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, calls)
+
+
+def to_data(scheduler: Any, steps: int) -> Layout:
+    """As by_product, the last step going to sigma = 0."""
+    calls = list(scheduler.timesteps)
+    grid = (*(_at(scheduler, int(t)) for t in calls), point("vp", 1.0, 0.0))
+    return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, calls)
+
+
+def to_first(scheduler: Any, steps: int) -> Layout:
+    """As by_product, the last step going to the first level."""
+    calls = list(scheduler.timesteps)
+    grid = tuple(_at(scheduler, int(t)) for t in (*calls, 0))
+    return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, calls)
+
+
+def by_function(scheduler: Any, steps: int) -> Layout:
+    """Variance preserved, alpha^2 by a function of the time; the last of the timesteps is the end."""
+    times = list(scheduler.timesteps)
+    products = [float(scheduler._alpha_cumprod(t.reshape(1), t.device)) for t in times]
+    grid = tuple(point("vp", math.sqrt(p), math.sqrt(1 - p)) for p in products)
+    return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, times[:-1])
+
+
+def by_time(scheduler: Any, steps: int) -> Layout:
+    """Variance preserved, alpha and sigma the cosine and sine of the timestep; the last of them is the end."""
+    times = list(scheduler.timesteps)
+    grid = tuple(point("vp", math.cos(float(t)), math.sin(float(t))) for t in times)
+    return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, times[:-1])
+
+
+def linear_multistep(scheduler: Any, steps: int) -> Layout:
+    """PNDM: the first step is taken twice, or the first three with four evaluations each (skip_prk_steps=false)."""
+    calls = list(scheduler.timesteps)
+    stride = scheduler.config.num_train_timesteps // steps
+    if scheduler.config.skip_prk_steps:
+        to = [0, 1, *range(1, len(calls) - 1)]
+        starts = [0, *range(2, len(calls))]
+    else:
+        to = [n if k == 0 else n + 1 for n in range(3) for k in range(4)]
+        to += range(3, 3 + len(calls) - 12)
+        starts = [0, 4, 8, *range(12, len(calls))]
+    times = [int(calls[i]) for i in starts]
+    grid = tuple(_at(scheduler, t) for t in (*times, times[-1] - stride))
+    return Layout("vp", [(_at(scheduler, int(t)), n) for t, n in zip(calls, to, strict=True)], grid, calls)
+
+
+def by_angle(scheduler: Any, steps: int) -> Layout:
+    """Variance preserved, alpha in `alphas`, sigma in `betas`."""
+    pairs = zip(_floats(scheduler.alphas), _floats(scheduler.betas), strict=True)
+    return _one_a_step("vp", tuple(point("vp", a, s) for a, s in pairs), scheduler)
+
+
+def _one_a_step(process: str, grid: tuple[Point, ...], scheduler: Any) -> Layout:
+    calls = list(scheduler.timesteps)
+    grid = grid[: len(calls) + 1]
+    return Layout(process, [(p, n) for n, p in enumerate(grid[: len(calls)])], grid, calls)
+
+
+def _at(scheduler: Any, timestep: int) -> Point:
+    """The point of a level, or the one beyond the first."""
+    last = getattr(scheduler, "final_alpha_cumprod", 1.0)
+    product = float(scheduler.alphas_cumprod[timestep] if timestep >= 0 else last)
+    return point("vp", math.sqrt(product), math.sqrt(1 - product))
+
+
+def _from_ratio(sigma: float, flow: bool) -> Point:
+    if flow:
+        return point("flow", 1 - sigma, sigma)
+    alpha = 1 / math.hypot(1, sigma)
+    return point("vp", alpha, sigma * alpha)
+
+
+def _levels(scheduler: Any, name: str = "sigmas") -> list[float]:
+    """Its sigmas from the one on at which it begins."""
+    return _floats(getattr(scheduler, name)[begin(scheduler) :])
+
+
+def begin(scheduler: Any) -> int:
+    """The index of the first level: above 0 where a run begins at an image with noise."""
+    return getattr(scheduler, "begin_index", None) or 0
+
+
+def _floats(values: Sequence[Any]) -> list[float]:
+    return [float(v) for v in values]

@@ -1,0 +1,201 @@
+"""The samplers of k-diffusion: functions of a denoiser and sigmas, noise by a sampler of their own or torch's."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...catalogue import resolve
+from ...errors import InputError, nearest
+from ...readback import Draw, Stranger
+from ..process.option_sweep import varied
+from .callables import GRIDS, ZERO, Ask, Solver, by_sigma, check_options, karras
+from .float64 import widened
+from .target import NoTable, Target, typed
+
+GIVEN = ("model", "x", "sigmas", "sigma_min", "sigma_max", "n", "extra_args", "callback", "disable", "noise_sampler")
+INSTALL = "pip install k-diffusion, or without its training part: --no-deps k-diffusion torchdiffeq torchsde trampoline"
+# Known without noise only; found by reading back.
+NOISELESS = {
+    "sample_dpm_2": "dpm-solver-2s",
+    "sample_dpm_2_ancestral": "dpm-solver-2s",
+    "sample_dpmpp_2s_ancestral": "dpm-solver++-2s",
+    "sample_dpm_fast": "dpm-solver-3s",  # its last steps by that solver's lower orders
+}
+NO_TABLE = {
+    "sample_dpm_adaptive": "its step sizes depend on the values: no table on a fixed grid",
+    "log_likelihood": "a likelihood, not a sampler",
+}
+
+
+def k_diffusion(name: str, options: dict[str, Any]) -> Target:
+    """k_diffusion.sampling's function of that name, options as keywords; variance exploding, asking for x0hat.
+
+    The levels that are judged are those of karras, all steps those of the method; the library's own grids end with an
+    appended 0, to which every sampler takes a last step of its own: it is among the other grids.
+    steps of sample_dpm_fast: the evaluations that it may spend, between the same ends.
+    Raises InputError: not installed, no such function, an unknown option; NoTable for those that have no table.
+    """
+    module, target = sampling(), typed("k-diffusion", name, options)
+    if name in NO_TABLE:
+        raise NoTable("target", target, NO_TABLE[name])
+    function = getattr(module, name, None)
+    if not name.startswith("sample_") or not callable(function):
+        known = [key for key in vars(module) if key.startswith("sample_")]
+        raise InputError("target", target, f"not a sampler of k-diffusion; {nearest(name, known)}")
+    parameters = inspect.signature(function).parameters
+    defaults = {key: p.default for key, p in parameters.items() if key not in GIVEN}
+    check_options(target, options, defaults)
+    promised = re.search(r"(\d)(?:[ms]|$|_)", name)
+    promises = int(promised[1]) if promised else {**defaults, **options}.get("order")
+    called = inspect.unwrap(function).__code__.co_names
+
+    def solver(steps: int) -> Solver:
+        def solve(denoise: Ask, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
+            def noise(sigma: Any, sigma_next: Any) -> Tensor:
+                tree = "BrownianTreeNoiseSampler" in called  # one path in sigma; else fresh noise in every call
+                return draw(x, (float(sigma), float(sigma_next)) if tree else None)
+
+            given: dict[str, Any] = {"noise_sampler": noise} if "noise_sampler" in parameters else {}
+            if "n" in parameters:
+                given |= {"sigma_min": float(sigmas[-1]), "sigma_max": float(sigmas[0]), "n": steps}
+            else:
+                given["sigmas"] = sigmas
+            with _drawing(module, draw):
+                sample: Tensor = function(denoise, x, disable=True, **given, **options)
+            return sample
+
+        return solve
+
+    def on(levels: Callable[[int], list[float]], steps: int) -> Stranger:
+        return by_sigma(target, solver(steps), levels(steps))
+
+    levels, grids = (karras, GRIDS) if "n" not in parameters else (_fast, {"levels from 14.6 to 0.03": _fast_inside})
+
+    return Target(
+        name=target,
+        process="ve",
+        on=partial(on, levels),
+        reference=_reference(name, {**defaults, **options}),
+        promises=2 if name == "sample_heun" else promises,
+        variants=varied("k-diffusion", name, defaults, options),
+        wide=lambda: widened(vars(module)),
+        grids={what: partial(on, others) for what, others in grids.items()},
+        zero=ZERO if ZERO in grids else None,
+    )
+
+
+def _fast(evaluations: int, high: float = 80.0, low: float = 0.002) -> list[float]:
+    """The levels of sample_dpm_fast: steps of three evaluations, equal in log sigma, and one or two of fewer."""
+    return torch.linspace(math.log(high), math.log(low), evaluations // 3 + 2, dtype=torch.float64).exp().tolist()
+
+
+def _fast_inside(evaluations: int) -> list[float]:
+    """The same between levels inside of these."""
+    return _fast(evaluations, 14.6, 0.03)
+
+
+def _reference(name: str, values: dict[str, Any]) -> str | None:
+    """The record that the name stands for, at these values of the options; None if the catalogue has none."""
+    base, query = f"k-diffusion:{name}", ""
+    eta, churn = values.get("eta", 0), values.get("s_churn", 0)
+    if values.get("s_noise", 1) != 1:
+        return None
+    if churn != 0:
+        if name != "sample_heun" or values["s_tmin"] != 0 or values["s_tmax"] != math.inf:
+            return None
+        base, query = "edm-churn", f"?churn={churn}"
+    elif name == "sample_lms":
+        base = "ddim" if values["order"] == 1 else f"deis-rhoab{values['order'] - 1}"
+    elif name == "sample_euler_ancestral":
+        query = f"?eta={eta}"
+    elif name in ("sample_dpmpp_2m_sde", "sample_dpmpp_3m_sde") and eta >= 0:  # of these, eta is tau^2
+        query = f"?tau={math.sqrt(eta)!r}"
+        base = "sde-dpm-solver++-2m-heun" if values.get("solver_type") == "heun" else base
+    elif name == "sample_dpmpp_sde":
+        base = {0: "dpm-solver++-2s", 1: base}.get(eta, "")
+        query = f"?r={values['r']}"
+    elif eta == 0:
+        base = NOISELESS.get(name, base)
+    try:
+        return resolve(base + query).name
+    except InputError:
+        return None
+
+
+@contextmanager
+def _drawing(module: ModuleType, draw: Draw) -> Iterator[None]:
+    """While it lasts, torch.randn_like in a module's code draws from `draw`."""
+    held = vars(module)["torch"]
+
+    class Torch(ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            return draw if name == "randn_like" else getattr(held, name)
+
+    vars(module)["torch"] = Torch("torch")
+    try:
+        yield
+    finally:
+        vars(module)["torch"] = held
+
+
+@cache
+def sampling() -> ModuleType:
+    """k_diffusion.sampling, without the parts of the package that train models where these cannot be imported.
+
+    Raises InputError saying what to install.
+    """
+    if find_spec("k_diffusion") is None:
+        raise InputError("target", "k-diffusion", f"not installed; {INSTALL}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return importlib.import_module("k_diffusion.sampling")
+        except ImportError:
+            pass
+        try:
+            with _bare():
+                return importlib.import_module("k_diffusion.sampling")
+        except ImportError as fault:
+            raise InputError("target", "k-diffusion", f"cannot be imported ({fault}); {INSTALL}") from None
+
+
+@contextmanager
+def _bare() -> Iterator[None]:
+    """While it lasts, k_diffusion imports nothing by itself, and a torchvision that is missing seems to be there.
+
+    Its sampling needs torchvision nowhere: only a helper for images beside it does.
+    """
+    spec = find_spec("k_diffusion")
+    assert spec is not None
+    names = ["k_diffusion"]
+    names += ["torchvision", "torchvision.transforms"] if find_spec("torchvision") is None else []
+
+    def ours(key: str) -> bool:
+        return key.partition(".")[0] in (names[0], names[-1].partition(".")[0])
+
+    before = {key: sys.modules.pop(key) for key in list(sys.modules) if ours(key)}
+    for key in names:
+        sys.modules[key] = ModuleType(key)
+    sys.modules["k_diffusion"].__path__ = list(spec.submodule_search_locations or [])
+    if len(names) > 1:
+        sys.modules["torchvision.transforms"].functional = None  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        for key in [key for key in sys.modules if ours(key)]:
+            del sys.modules[key]
+        sys.modules.update(before)

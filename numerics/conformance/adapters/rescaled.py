@@ -1,0 +1,30 @@
+"""A function on alpha = 1 as the sampler that it is on another process of the same lambda: its states times alpha."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+
+from ...points import Point
+from ...readback import Trace
+from ..processes import point
+
+SCALED = {"flow": "alpha = 1/(1 + sigma)", "vp": "alpha = 1/sqrt(1 + sigma^2)"}
+
+
+def viewed(found: Trace, process: str) -> Trace:
+    """The trace of a run on alpha = 1 that asks for data predictions, on the process: a state is alpha times as large,
+    the level and the data prediction are the same.
+    """
+
+    def there(at: Point) -> Point:
+        alpha = 1 / (1 + at.sigma) if process == "flow" else 1 / math.hypot(1, at.sigma)
+        return point(process, alpha, at.sigma * alpha)
+
+    points = tuple(there(p) for p in found.points)
+    alphas = torch.tensor([p.alpha for p in points], dtype=torch.float64)
+    vectors = found.vectors * alphas[:, None]
+    vectors[:, 0] /= alphas[0]
+    return replace(found, vectors=vectors, points=points, grid=tuple(there(p) for p in found.grid))

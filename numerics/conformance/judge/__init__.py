@@ -1,0 +1,1 @@
+"""From the traces of an external sampler to a verdict."""

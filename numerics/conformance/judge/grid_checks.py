@@ -1,0 +1,152 @@
+"""What a table says of its grid: where its steps really lead, and whether that is where the next one starts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ...denoisers import parts
+from ...points import Point, Told
+from ...readback import Trace, table
+from ..processes import lam_of
+from ..report import Finding
+
+FLOAT32 = 1e-5  # a gap in lambda below it is that of single precision
+MOST = 20.0
+MEANT = 1e-3  # two levels as near in lambda are the same for a model
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Step `step` leads to another point than the next one starts from."""
+
+    step: int
+    leads_to: Point
+    starts_at: Point
+
+
+def findings(run: Trace, process: str) -> list[Finding]:
+    """What is odd about the grid; a last step of length zero and noise that is left in the end are errors."""
+    last = len(run.grid) - 1
+    found = [
+        Finding("grid", n, f"step {n} has length zero", "error" if n == last else "note") for n in zero_length(run.grid)
+    ]
+    found += [Finding("grid", n, f"step {n} adds noise: lambda does not grow") for n in backward(run.grid)]
+    if run.grid[0].alpha <= 0 and process != "flow":  # where a velocity does
+        found.append(Finding("grid", 0, "it starts at alpha = 0, where no noise prediction gives the data"))
+    unchained = gaps(run, process)
+    for gap in unchained[:3]:
+        ends, starts = lam_of(gap.leads_to), lam_of(gap.starts_at)
+        goes = "the grid ends" if gap.step == len(run.grid) - 1 else "the next starts"
+        said = f"step {gap.step} leads to lambda = {ends:.6g}; {goes} at {starts:.6g}"
+        found.append(Finding("grid", gap.step, said))
+    if len(unchained) > 3:
+        found.append(Finding("grid", None, f"{len(unchained)} of {len(run.grid) - 1} steps do not chain"))
+    return [*found, *_told(run, run.told), *_ending(run, run.told)] if run.told else found
+
+
+def _told(run: Trace, told: Told) -> list[Finding]:
+    """Timesteps that mean another level than that of the step, beyond their rounding, or one level twice."""
+    points = [run.points[i] for i, asked in enumerate(run.evaluated) if asked]
+    lams, steps = [lam_of(p) for p in points], steps_of(run)
+    off = [abs(_seen(a) - _seen(b)) for a, b in zip(told.lam, lams, strict=True)]
+    bad = [k for k, gap in enumerate(off) if gap > told.within[k] + MEANT]
+    found = []
+    if bad:
+        k = bad[0]
+        means = f"step {steps[k]}: timestep {told.timesteps[k]:.6g} means lambda = {told.lam[k]:.6g}"
+        most = max(off[k] for k in bad)
+        rest = f"; so in {len(bad)} of {len(off)} evaluations, by up to {most:.2g}, beyond the rounding of a timestep"
+        found.append(Finding("grid", steps[k], f"{means}, the step has {lams[k]:.6g}{rest}"))
+    twice = [k for k, (a, b) in enumerate(pairwise(told.timesteps), 1) if a == b and abs(lams[k] - lams[k - 1]) > MEANT]
+    for k in twice[:3]:
+        at = f"at lambda = {lams[k - 1]:.6g} and {lams[k]:.6g}"
+        found.append(Finding("grid", steps[k], f"step {steps[k]}: timestep {told.timesteps[k]:.6g} as before, {at}"))
+    if len(twice) > 3:
+        found.append(Finding("grid", None, f"{len(twice)} evaluations have the timestep of the one before"))
+    return found
+
+
+def _seen(lam: float) -> float:
+    """Beyond this there is nothing but data, or nothing but noise."""
+    return min(max(lam, -MOST), MOST)
+
+
+def _ending(run: Trace, told: Told) -> list[Finding]:
+    """Noise that is left in the end, or taken away in one jump."""
+    steps = len(run.grid) - 1
+    first, before, last = (lam_of(run.grid[n]) for n in (0, -2, -1))
+    if last < told.cleanest - MEANT and told.cleanest < math.inf:
+        left = f"it ends at lambda = {last:.6g}, with noise left: the model is trained up to {told.cleanest:.6g}"
+        return [Finding("grid", steps, left, "error")]
+    end = min(last, told.cleanest)
+    if math.isfinite(end) and end - before > before - first:
+        jump = f"step {steps} goes more than half of the way in lambda, from {before:.6g}"
+        return [Finding("grid", steps, jump)]
+    return []
+
+
+def steps_of(run: Trace) -> list[int]:
+    """The step that every evaluation is made for: the last at a grid point starts the step from there."""
+    made = [to for to, asked in zip(run.step, run.evaluated, strict=True) if asked]
+    starts = {to: k for k, to in enumerate(made)}
+    return [min(to + (starts[to] == k), len(run.grid) - 1) for k, to in enumerate(made)]
+
+
+def zero_length(grid: Sequence[Point]) -> list[int]:
+    """The steps that end where they start."""
+    return [n for n, (a, b) in enumerate(pairwise(grid), start=1) if a[:2] == b[:2]]
+
+
+def backward(grid: Sequence[Point]) -> list[int]:
+    """The steps on which noise does not decrease."""
+    return [n for n, (a, b) in enumerate(pairwise(grid), start=1) if lam_of(b) < lam_of(a) or math.isnan(lam_of(b))]
+
+
+def led_to(found: Trace) -> list[tuple[float, float]]:
+    """(alpha, sigma) to which every row leads: its image of the paths x = alpha and x = sigma, on which the data and
+    the noise prediction are constant. A row of order 1 moves along both exactly; sigma is nan where noise is added.
+    """
+    tableau, result = table(found), []
+    for i in range(1, len(found.points)):
+        ends = []
+        for clean in (True, False):
+            total = 0.0
+            for j, c in enumerate(reversed(tableau.states[i - 1, :i].tolist()), start=i - len(tableau.states[0, :i])):
+                total += c * (found.points[j].alpha if clean else found.points[j].sigma)
+            for j, c in enumerate(reversed(tableau.outputs[i - 1, :i].tolist()), start=i - len(tableau.outputs[0, :i])):
+                total += c * _constant(found.prediction, found.points[j], clean) if c else 0.0
+            ends.append(total)
+        noisy = bool(tableau.noises.shape[1] and tableau.noises[i - 1].any())
+        result.append((ends[0], math.nan if noisy else ends[1]))
+    return result
+
+
+def gaps(found: Trace, process: str) -> list[Gap]:
+    """Steps that do not chain: they lead to a point of the process, but not to that of the grid; by their first row."""
+    result: dict[int, Gap] = {}
+    for i, (alpha, sigma) in enumerate(led_to(found), start=1):
+        at = found.points[i]
+        to = _on_process(process, alpha, sigma)
+        if to is None or at.alpha <= 0 or abs(lam_of(to) - lam_of(at)) <= FLOAT32:
+            continue
+        step = max(found.step[i], 1)  # a second evaluation at the start is made in the first step
+        result.setdefault(step, Gap(step, to, at))
+    return list(result.values())
+
+
+def _constant(prediction: str, at: Point, clean: bool) -> float:
+    """The prediction where x0hat = 1, epshat = 0, or the other way round."""
+    return parts(prediction, at)[0 if clean else 1]
+
+
+def _on_process(process: str, alpha: float, sigma: float) -> Point | None:
+    """The point (alpha, sigma) if it is one of the process; with sigma unknown, the one at alpha."""
+    if process == "ve":
+        return Point(1.0, sigma) if abs(alpha - 1) < FLOAT32 and sigma > FLOAT32 else None
+    if math.isnan(sigma):
+        sigma = math.sqrt(max(1 - alpha**2, 0)) if process == "vp" else 1 - alpha
+    on = math.hypot(alpha, sigma) if process == "vp" else alpha + sigma
+    return Point(alpha, sigma) if abs(on - 1) < FLOAT32 and alpha > 0 and sigma > FLOAT32 else None

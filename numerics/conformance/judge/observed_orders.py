@@ -1,0 +1,172 @@
+"""Orders of a table that was read back: of every step by its moments, of the run on a mixture, in law on a Gaussian."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...denoisers import parts
+from ...laws.affine import weak_errors
+from ...points import Point
+from ...readback import Trace, table
+from ...sample import sample
+from ...tableau import Tableau
+from ...targets.flow import exact_flow
+from ...targets.mixture import GaussianMixture
+from ..processes import lam_of
+from .grid_checks import gaps
+
+HIGHEST = 6  # powers of lambda that a step is tried on
+REFINED = 1.5, 3.0  # a step is compared with one so many times shorter
+EXACT = 1e-12  # a defect below it, over the size of the state, is roundoff
+MIXTURE = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
+GAUSSIAN = GaussianMixture([1.0], [0.7], stds=[0.5])
+QUANTILES = 33
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)
+
+
+def local_orders(traces: Mapping[int, Trace], process: str) -> list[float | None]:
+    """The order of every step of the shortest run, from the moment conditions on its row, with {N: trace}: p where data
+    predictions 1, lambda, …, lambda^{p-1} are integrated with an error O(h^{p+1}), outputs taken on the exact path.
+
+    The slope is that between the two longest runs, at steps that start where this one does and use as many outputs. An
+    upper bound where a step has stages: they are off the exact path. None where noise is drawn, where a step is
+    infinite in lambda or leads elsewhere than to its end, and where longer runs have no such steps. Rounded to 0.1.
+    """
+    few, *_, more, most = (_steps(traces[n], process) for n in sorted(traces))
+    return [None if step is None else _order(step, more, most) for step in few]
+
+
+def _order(step: _Step, more: list[_Step | None], most: list[_Step | None]) -> float | None:
+    one = _nearest(step, more, (1, math.inf))
+    two = one and _nearest(one, most, REFINED)
+    if one is None or two is None:
+        return None
+    if one.defect < EXACT or two.defect < EXACT:
+        return float(HIGHEST)
+    return round(math.log(one.defect / two.defect) / math.log(one.h / two.h) - 1, 1)
+
+
+def _nearest(step: _Step, others: list[_Step | None], shorter: tuple[float, float]) -> _Step | None:
+    """The step of as many outputs, so many times shorter, that starts the nearest."""
+    low, high = shorter
+    like = [s for s in others if s is not None and s.outputs == step.outputs and low < step.h / s.h < high]
+    return min(like, key=lambda s: abs(s.start - step.start), default=None)
+
+
+def observed_errors(traces: Mapping[int, Trace]) -> dict[int, float]:
+    """The error on a 1-D mixture, from {N: trace}, where it is finite and above roundoff.
+
+    The model is exact, and so is the flow map; the error is at the level where the run of fewest steps has two left:
+    up to there every step shrinks with N. For a stochastic sampler it is that of the variance on a Gaussian.
+    """
+    level = lam_of(traces[min(traces)].grid[-3])
+    errors = {n: _error(_until(found, level)) for n, found in sorted(traces.items())}
+    return {n: error for n, error in errors.items() if 1e-13 < error < math.inf}
+
+
+def slope(errors: Mapping[int, float]) -> float | None:
+    """The order over the last doubling of N; None below two errors."""
+    if len(errors) < 2:
+        return None
+    *_, before, last = sorted(errors)
+    return math.log(errors[before] / errors[last]) / math.log(last / before)
+
+
+def _until(found: Trace, level: float) -> Tableau:
+    """The table up to the last grid point whose lambda is not above the level."""
+    n = max(n for n, p in enumerate(found.grid) if lam_of(p) <= level + EXACT)
+    tableau = table(found)
+    keep = max(i for i, to in enumerate(found.step) if to <= n) + 1
+    return replace(
+        tableau,
+        points=tableau.points[:keep],
+        step=tableau.step[:keep],
+        evaluated=(*tableau.evaluated[: keep - 1], False),
+        states=tableau.states[: keep - 1],
+        outputs=tableau.outputs[: keep - 1],
+        noises=tableau.noises[: keep - 1],
+    )
+
+
+def _error(tableau: Tableau) -> float:
+    start, end = tableau.points[0], tableau.points[-1]
+    if tableau.noises.shape[1]:
+        return weak_errors(tableau, GAUSSIAN).covariance
+    spread = torch.linspace(-2, 2, QUANTILES, dtype=torch.float64)[:, None]
+    x = spread * math.hypot(start.alpha, start.sigma)
+    truth, _ = exact_flow(MIXTURE, x, start, end)
+    found = sample(MIXTURE, x, tableau)
+    return float((found - truth).square().mean().sqrt())
+
+
+class _Step(NamedTuple):
+    """A step in lambda; how many outputs its row uses; and how far the row is from exact states, over their size, for
+    data predictions 0 (noise alone) and (lambda - start)^k/k!, added up: one alone may change its sign.
+    """
+
+    start: float
+    h: float
+    outputs: int
+    defect: float
+
+
+def _steps(found: Trace, process: str) -> list[_Step | None]:
+    tableau, lam = table(found), [lam_of(p) for p in found.points]
+    ends = {to: i for i, to in enumerate(found.step)}  # the last vector on the way to each grid point
+    loose = {gap.step for gap in gaps(found, process)}
+    return [None if n in loose else _step(found, tableau, lam, n, ends.get(n)) for n in range(1, len(found.grid))]
+
+
+def _step(found: Trace, tableau: Tableau, lam: list[float], n: int, i: int | None) -> _Step | None:
+    first, last = lam_of(found.grid[n - 1]), lam_of(found.grid[n])
+    if i is None or not math.isfinite(first) or not math.isfinite(last) or not last > first:
+        return None
+    states, outputs = _over_vectors(tableau.states[i - 1], i - 1), _over_vectors(tableau.outputs[i - 1], i - 1)
+    if any(not math.isfinite(lam[j]) for j in (*states, *outputs)):
+        return None
+    if tableau.noises.shape[1] and bool(tableau.noises[i - 1].any()):
+        return None
+    size, defect = math.hypot(found.points[i].alpha, found.points[i].sigma), 0.0
+    for power in (None, *range(HIGHEST)):
+        x, d = _exact(found, [i, *states, *outputs], first, power)
+        made = sum(c * x[j] for j, c in states.items()) + sum(c * d[j] for j, c in outputs.items())
+        defect += abs(x[i] - made) / size / math.factorial(power or 0)
+    return _Step(first, last - first, len(outputs), defect)
+
+
+def _over_vectors(row: Tensor, latest: int) -> dict[int, float]:
+    return {latest - lag: c for lag, c in enumerate(row.tolist()) if c != 0}
+
+
+def _exact(
+    found: Trace, vectors: list[int], origin: float, power: int | None
+) -> tuple[dict[int, float], dict[int, float]]:
+    """States and outputs on the exact path with x0hat = (lambda - origin)^power, or x = sigma where x0hat = 0."""
+    x, d = {}, {}
+    for j in vectors:
+        at, s = found.points[j], lam_of(found.points[j]) - origin
+        if power is None:
+            data, x[j] = 0.0, at.sigma
+        else:
+            data, x[j] = s**power, at.sigma * math.exp(origin) * _moment(s, power)
+        d[j] = _predicted(found.prediction, at, x[j], data)
+    return x, d
+
+
+def _moment(s: float, k: int) -> float:
+    """The integral of e^u u^k from 0 to s."""
+    u = s * (NODES + 1) / 2
+    return float(s / 2 * (WEIGHTS * np.exp(u) * u**k).sum())
+
+
+def _predicted(prediction: str, at: Point, x: float, data: float) -> float:
+    noise = (x - at.alpha * data) / at.sigma if at.sigma else 0.0
+    p, q = parts(prediction, at)
+    return p * data + q * noise

@@ -1,0 +1,1 @@
+"""The process that runs an external sampler: started, traced, watched, and its results collected."""

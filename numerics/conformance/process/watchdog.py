@@ -1,0 +1,195 @@
+"""The process between `verify` and a stranger's sampler: whoever ends first, of what the sampler started nothing stays.
+
+    python -m samplerproof.numerics.conformance.process.watchdog FOLDER
+
+Makes the folder, which only this process removes again; reads the request, a line of JSON; starts the child and waits.
+Standard input stays open as long as whoever asked is there. Once the child has ended, by itself or because END was
+read, everything it has started is ended too, sessions of its own included, and the file "ended" holds its exit code,
+minus the signal's number if one ended it. At the end of standard input the folder goes, and this process.
+
+Where processes cannot be forked (Windows) the child is this process, and nobody watches. Where there is no /proc
+(macOS) what started a session of its own is not found.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+MARK = "SAMPLERPROOF_FOLDER"  # in the environment of everything that the child starts: the name of its folder
+END = b"e"
+FORKS = hasattr(os, "fork")
+PAUSE = 0.02  # seconds between two looks
+_PROC = Path("/proc/self/stat")
+PATIENCE = 4.0  # seconds within which what gets the signal to end is gone
+_SUBREAPER, _PARENT_DEATH = 36, 1  # of prctl
+
+
+def main() -> None:
+    """See above."""
+    folder = Path(sys.argv[1])
+    del sys.argv[1:]
+    folder.mkdir(mode=0o700)
+    line = _line()
+    if not line.endswith(b"\n"):  # who asked is gone already
+        folder.rmdir()
+        return
+    request = json.loads(line)
+    if not FORKS:
+        _child(folder, request)
+        return
+    _control(_SUBREAPER, 1)  # orphans of the child become children of this process
+    me = os.getpid()
+    child = os.fork()
+    if child == 0:
+        _control(_PARENT_DEATH, signal.SIGKILL)
+        if os.getppid() == me:
+            if _PROC.exists():
+                os.setpgid(0, 0)  # so that what ends its own group does not end this process
+            _child(folder, request)
+        return
+    with suppress(OSError):
+        _watch(child, folder)
+    _end_the_rest(child)
+    shutil.rmtree(folder, ignore_errors=True)
+    if not _PROC.exists():
+        os.killpg(0, signal.SIGKILL)
+
+
+def _line() -> bytes:
+    """A line of standard input, and nothing of what follows."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(0, 1)):
+        line += byte
+    return line
+
+
+def _control(option: int, value: int) -> None:
+    """prctl(2), where there is one."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def _child(folder: Path, request: dict[str, Any]) -> None:
+    """Do the work, with standard input empty and the rest kept in the folder."""
+    for number, file in enumerate((os.devnull, str(folder / "stdout"), str(folder / "stderr"))):
+        flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        opened = os.open(file, flags, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    from .child import main as work  # loads torch: not in the process that watches
+
+    work(folder, request)
+
+
+def _watch(child: int, folder: Path) -> None:
+    """Until the end of standard input."""
+    code: int | None = None
+    while True:
+        ready, _, _ = select.select([0], [], [], PAUSE)
+        said = os.read(0, 1) if ready else None
+        if said == b"":
+            return
+        if code is None:
+            code = _end_the_rest(child) if said == END else _reaped(child)
+            if code is not None:
+                _end_the_rest(child)
+                part = folder / "ended.part"
+                part.write_text(str(code), encoding="utf-8")
+                part.replace(folder / "ended")
+
+
+def _reaped(child: int) -> int | None:
+    """Collect what has ended; the exit code of the child if it is among it."""
+    code = None
+    with suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+            if ended[0] == child:
+                code = os.waitstatus_to_exitcode(ended[1])
+    return code
+
+
+def _end_the_rest(child: int) -> int | None:
+    """End all that descends from this process, and collect it; the exit code of the child if it is among it."""
+    code, deadline = None, time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        left = _descendants(os.getpid()) if _PROC.exists() else [child] * _is_there(child)
+        for process in left:
+            _kill(process)
+        reaped = _reaped(child)
+        code = code if reaped is None else reaped
+        if not left:
+            break
+        time.sleep(PAUSE / 4)
+    return code
+
+
+def _descendants(root: int) -> list[int]:
+    """Processes that descend from one and have not ended, deepest last."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError, ValueError, IndexError):
+                # pid (name, which may hold anything) state parent …
+                text = Path(f"/proc/{name}/stat").read_text(encoding="utf-8", errors="replace")
+                state, parent = text.rpartition(")")[2].split()[:2]
+                if state not in "ZX":
+                    children.setdefault(int(parent), []).append(int(name))
+    found = [root]
+    for process in found:
+        found += children.get(process, [])
+    return found[1:]
+
+
+def _is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _kill(process: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(process, signal.SIGKILL)
+
+
+def end_marked(folder: Path) -> None:
+    """End what was started in behalf of that folder, when nobody watches any more."""
+    mark, deadline = f"{MARK}={folder}".encode(), time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        left = [process for process in _all() if mark in _environment(process).split(b"\0")]
+        for process in left:
+            _kill(process)
+        if not left:
+            return
+        time.sleep(PAUSE)
+
+
+def _all() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
+    except OSError:
+        return []
+
+
+def _environment(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/environ").read_bytes()
+    except OSError:  # of someone else, or gone
+        return b""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Convergence figures: error against number of steps, each line named at its end, with reference slopes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ..support.files import whole
+from .style import COLOURS, GREY, MARKERS, STYLE
+
+End = tuple[float, float, str, str]  # where a line ends, its name and its colour
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line: its name, steps N and errors (None where a run failed), and its measured exponent if it has one.
+
+    steps: or whatever stands on the axis.  predicted: the leading errors at these steps, if they were predicted.
+    bound: the exponent of a published bound, drawn dotted from the first point.
+    """
+
+    label: str
+    steps: Sequence[float]
+    values: Sequence[float | None]
+    exponent: float | None = None
+    predicted: Sequence[float] | None = None
+    bound: float | None = None
+
+    @property
+    def points(self) -> list[tuple[float, float]]:
+        return [(n, v) for n, v in zip(self.steps, self.values, strict=True) if v is not None and v > 0]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes.
+
+    slopes: reference lines N^-p, each with the index of the curve it is drawn below.
+    note: what the numbers beside the names are.  axis, symbol: what stands on the axis, and its letter.
+    """
+
+    title: str
+    ylabel: str
+    curves: Sequence[Curve]
+    slopes: Sequence[tuple[float, int]] = ()
+    note: str = "numbers: $a$ in $N^{-a}$"
+    axis: str = "steps"
+    symbol: str = "N"
+
+
+def draw(panels: Sequence[Panel], stem: Path) -> list[Path]:
+    """Draw the panels, up to three side by side, into stem.svg and stem.png (200 dpi); returns the two paths."""
+    columns = len(panels) if len(panels) <= 3 else 2
+    lines = -(-len(panels) // columns)
+    with mpl.rc_context(STYLE):
+        width = 3.9 if lines == 1 else 4.6
+        figure = Figure(figsize=(0.6 + width * columns, 3.5 * lines), layout="constrained")
+        FigureCanvasAgg(figure)
+        ends = [
+            (axes, _panel(axes, panel))
+            for axes, panel in zip(figure.subplots(lines, columns, squeeze=False).flat, panels, strict=False)
+        ]
+        figure.draw_without_rendering()  # the layout: how high the panels are, and so how far apart their lines end
+        for axes, names in ends:
+            _place(axes, names)
+        return save(figure, stem)
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write stem.svg and stem.png (200 dpi), each whole or not at all; returns the two paths."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # made once for both
+    paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png")]
+    for path in paths:
+        metadata = {"Date": None} if path.suffix == ".svg" else {}
+        with whole(path) as temporary:
+            figure.savefig(temporary, format=path.suffix[1:], dpi=200, metadata=metadata)
+    return paths
+
+
+def _panel(axes: Axes, panel: Panel) -> list[End]:
+    """Draw a panel but for the names of its lines, which are returned with the points where these end."""
+    axis = f"{panel.axis} ${panel.symbol}$\n{panel.note}"
+    axes.set(xscale="log", yscale="log", title=panel.title, xlabel=axis, ylabel=panel.ylabel)
+    ends = []
+    for curve, colour, marker in zip(panel.curves, COLOURS, MARKERS, strict=False):
+        if curve.points:
+            steps, values = zip(*curve.points, strict=True)
+            if curve.predicted is None:
+                axes.plot(steps, values, marker=marker, color=colour)
+            else:  # the points are measured, the line is not drawn through them but predicted
+                axes.plot(steps, values, marker, color=colour)
+                axes.plot(curve.steps, curve.predicted, color=colour, linewidth=1.0)
+            if curve.bound is not None:
+                bound = [values[0] * (n / steps[0]) ** -curve.bound for n in steps]
+                axes.plot(steps, bound, ":", color=colour, linewidth=1.0)
+            exponent = "" if curve.exponent is None else f"  {curve.exponent:.2f}"
+            ends.append((steps[-1], values[-1], curve.label + exponent, colour))
+    for slope, index in panel.slopes:
+        if panel.curves[index].points:
+            _reference(axes, slope, panel.curves[index].points, panel.symbol)
+    shown = sorted({n for curve in panel.curves for n, _ in curve.points})
+    axes.set_xlim(shown[0] / 1.25, shown[-1] * 1.12)
+    axes.minorticks_off()
+    ticks = shown[:: 1 + len(shown) // 6]
+    axes.set_xticks(ticks, [f"{n:g}" for n in ticks])
+    return ends
+
+
+def _reference(axes: Axes, slope: float, points: list[tuple[float, float]], symbol: str) -> None:
+    """A dashed line of the given slope below the second half of a curve, touching nothing."""
+    part = points[-max(3, len(points) // 2) :]
+    steps = [n for n, _ in part]
+    level = min(v * n**slope for n, v in part) / 2
+    axes.plot(
+        [steps[0], steps[-1]], [level * n**-slope for n in (steps[0], steps[-1])], "--", color=GREY, linewidth=0.9
+    )
+    middle = math.sqrt(steps[0] * steps[-1])
+    place = (middle, level * middle**-slope)
+    axes.annotate(
+        f"${symbol}^{{{-slope:g}}}$", place, (-3, -3), textcoords="offset points", color=GREY, ha="right", va="top"
+    )
+
+
+def name_ends(axes: Axes, ends: Sequence[End]) -> None:
+    """Names to the right of the last points, none of which covers another."""
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # how high the axes are is known once laid out
+    _place(axes, ends)
+
+
+def _place(axes: Axes, ends: Sequence[End], line: float = 9.0) -> None:
+    """Names to the right of the last points, pushed apart (in points), in a figure that has been laid out."""
+    scale = 72 / axes.figure.dpi
+    heights = sorted((axes.transData.transform((n, v))[1] * scale, n, v, text, c) for n, v, text, c in ends)
+    lowest = -math.inf
+    for height, n, value, text, colour in heights:
+        shifted = max(height, lowest + line)
+        lowest = shifted
+        offset = (6, shifted - height)
+        axes.annotate(text, (n, value), offset, textcoords="offset points", color=colour, va="center", fontsize=8)

@@ -1,0 +1,190 @@
+"""A study of a network: its samples against a fine reference flow of the same network, in double precision.
+
+The samples go through in pieces of PIECE numbers, so that memory does not grow with their count; every sample starts
+from noise of its own, and the pieces of the reference are always the same, whatever share of one is sampled at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save
+from torch import Tensor
+
+from ..checkpoints.checkpoint import Checkpoint
+from ..checkpoints.load import load
+from ..errors import InputError, SamplingError
+from ..grids import Grid
+from ..points import Point
+from ..records import Record
+from ..sample import sample
+from ..schedules import Schedule
+from ..support.consent import NONE, Consent
+from ..support.files import read_sealed, write_sealed
+from ..support.manifest import fingerprint
+from ..tableau import Tableau, tabulate
+from ..targets.reference import reference_flow
+from .config import NetworkStudy
+from .cost import PIECE, network_cost
+from .measure import USES
+from .problem import check_methods, grids_of, methods_of
+from .store import Value, key, none
+
+SAMPLES = 8
+RTOL = 1e-10  # of the reference
+LOOSE = 1e-8  # of the one that it is compared with, to show its own error
+REFERENCES = "references"  # the folder of finished references
+
+
+@dataclass(frozen=True)
+class NetworkProblem:
+    """What `run` works on, as problem.Problem is for a mixture.  count: samples."""
+
+    study: NetworkStudy
+    checkpoint: Checkpoint
+    schedule: Schedule | None
+    grids: dict[int, Grid]
+    methods: tuple[tuple[str, Record], ...]
+    count: int
+
+
+def prepare_network(study: NetworkStudy, consent: Consent = NONE) -> NetworkProblem:
+    """Build everything a study names; InputError, with the field as it stands in the file, before anything runs."""
+    run = study.run
+    methods = methods_of(run.methods)
+    for n, metric in enumerate(run.metrics):
+        if metric != "trajectory":
+            raise InputError(f"run.metrics[{n}]", metric, "a network has no known law; allowed: trajectory")
+    for n, (name, record) in enumerate(methods):
+        if record.stochastic:
+            raise InputError(
+                f"run.methods[{n}]", name, "stochastic, and follows no flow; a network has no other metric"
+            )
+    if run.samples is not None and run.points is not None:
+        raise InputError("run.samples", run.samples, "points means samples here; give one of the two")
+    count = run.samples or run.points or SAMPLES
+    network_cost(study, 0, (1,), count).check(consent)
+    schedule, grids = grids_of(study)
+    check_methods(study, methods, grids)
+    try:
+        checkpoint = load(study.target.checkpoint, consent)
+    except InputError as fault:
+        raise InputError(f"target.{fault.field}", fault.value, fault.allowed) from None
+    weights = sum(value.numel() for value in checkpoint.network.parameters())
+    network_cost(study, weights, checkpoint.shape, count).check(consent)
+    low, high = checkpoint.span
+    for grid in grids.values():
+        ends = [float(grid.columns.lam[n]) for n in (0, -1)]
+        if not (low - 1e-9 <= ends[0] and ends[1] <= high + 1e-9):
+            known = f"the network was trained on lambda from {low:.4g} to {high:.4g}"
+            raise InputError("grid: lambda from noise to data", [round(end, 4) for end in ends], known)
+    return NetworkProblem(study, checkpoint, schedule, grids, methods, count)
+
+
+class NetworkMeasurement:
+    """Measures the runs of one problem; finished references are kept in the folder `out`.
+
+    share: samples that go through a sampler together, at most those of a piece.
+    """
+
+    def __init__(self, problem: NetworkProblem, out: Path, device: torch.device, share: int | None = None) -> None:
+        self.problem = problem
+        self.denoise = problem.checkpoint.denoiser(device=device)
+        self._folder = out / REFERENCES
+        self._share = share
+
+    def measure(self, record: Record, steps: int, wanted: Sequence[str]) -> dict[str, Value]:
+        """Run the sampler: the trajectory error, with its number of evaluations; None and why where it diverged."""
+        grid = self.problem.grids[steps]
+        tableau = tabulate(record.name, grid, self.problem.study.run.start)
+        squares: list[float] = []
+        for piece in self.pieces():
+            end = self.reference(piece, grid.point(0), grid.point(steps))
+            try:
+                off = self.sampled(tableau, grid, piece) - end
+            except SamplingError as fault:
+                return none(wanted, str(fault), tableau.nfe)
+            squares += off.square().flatten(1).sum(1).tolist()
+        return dict.fromkeys(wanted, Value(tableau.nfe, math.sqrt(math.fsum(squares) / len(squares))))
+
+    def pieces(self) -> Iterator[range]:
+        """The samples, some at a time."""
+        size = max(1, PIECE // math.prod(self.problem.checkpoint.shape))
+        for first in range(0, self.problem.count, size):
+            yield range(first, min(first + size, self.problem.count))
+
+    def start(self, piece: range, source: Point) -> Tensor:
+        """Start samples [n, *shape] at the noisy end: Gaussian, every one from a generator of its own."""
+        seed, shape = self.problem.study.run.seed, self.problem.checkpoint.shape
+        std = 1.0 if self.problem.schedule is None else self.problem.schedule.prior_std(source)
+        drawn = []
+        for number in piece:
+            spawned = np.random.SeedSequence(seed, spawn_key=(len(USES), number)).generate_state(1, np.uint64)[0]
+            generator = torch.Generator().manual_seed(int(spawned))
+            drawn.append(std * torch.randn(shape, generator=generator, dtype=torch.float64))
+        return torch.stack(drawn)
+
+    def sampled(self, tableau: Tableau, grid: Grid, piece: range) -> Tensor:
+        """What the sampler makes of a piece."""
+        start = self.given(tableau, grid, piece)
+        share = self._share or len(piece)
+        parts = [
+            sample(self.denoise, [vector[first : first + share] for vector in start], tableau)
+            for first in range(0, len(piece), share)
+        ]
+        y = torch.cat(parts)
+        if not bool(torch.isfinite(y).all()):
+            raise SamplingError("the sample is not finite")
+        return y
+
+    def given(self, tableau: Tableau, grid: Grid, piece: range) -> list[Tensor]:
+        """The vectors that a run starts from: samples of the noise, and what the reference makes of them."""
+        return [self.reference(piece, *grid.points[: n + 1]) for n in range(tableau.given)]
+
+    def reference(self, piece: range, *way: Point, rtol: float | None = None) -> Tensor:
+        """The fine flow of a piece's start samples along some points, from before or computed now; rtol: RTOL."""
+        if len(way) == 1:
+            return self.start(piece, way[0])
+        rtol = RTOL if rtol is None else rtol
+        spec = {
+            "checkpoint": self.problem.checkpoint.sha256,
+            "seed": self.problem.study.run.seed,
+            "piece": [piece.start, piece.stop],
+            "way": [point[:2] for point in way],
+            "std": self.problem.schedule and self.problem.schedule.prior_std(way[0]),
+            "rtol": rtol,
+            "code": fingerprint(),
+        }
+        path = self._folder / f"{key(spec)[:32]}.flow"
+        kept = read_sealed(path)
+        if kept is not None:
+            return load_tensors(kept)["flow"]
+        x = self.reference(piece, *way[:-1], rtol=rtol)
+        (end,) = reference_flow(self.denoise, x, way[-2], way[-1:], rtol)
+        self._folder.mkdir(exist_ok=True)
+        write_sealed(path, save({"flow": end.contiguous()}))
+        return end
+
+    def size(self) -> float:
+        """The root mean square of what the reference ends in, that relative errors are measured against."""
+        grid = self.problem.grids[max(self.problem.grids)]
+        ends = (grid.point(0), grid.point(grid.steps))
+        squares = [self.reference(piece, *ends).square().flatten(1).sum(1) for piece in self.pieces()]
+        return math.sqrt(float(torch.cat(squares).mean()))
+
+    def reference_error(self) -> dict[str, float]:
+        """How far the reference lies from a looser one: root mean square over the first piece, on the longest grid."""
+        grid = self.problem.grids[max(self.problem.grids)]
+        ends, piece = (grid.point(0), grid.point(grid.steps)), next(self.pieces())
+        off = self.reference(piece, *ends) - self.reference(piece, *ends, rtol=LOOSE)
+        return {
+            "rtol": RTOL,
+            "compared_with": LOOSE,
+            "distance": math.sqrt(float(off.square().flatten(1).sum(1).mean())),
+        }

@@ -1,0 +1,64 @@
+"""What a field may hold at most; the README has the same table, and a test compares them."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from ..errors import InputError
+
+
+class Limit(NamedTuple):
+    """Both ends are allowed.  of: what the number is."""
+
+    of: str
+    low: float
+    high: float
+
+
+LIMITS: dict[str, Limit] = {
+    "target.weights": Limit("components", 1, 10_000),
+    "target.means": Limit("every number", -1e12, 1e12),
+    "target.stds": Limit("every number", 0, 1e12),
+    "target.covariances": Limit("every number", -1e24, 1e24),
+    "schedule": Limit("every parameter", -1e12, 1e12),
+    "grid": Limit("every parameter", -1e12, 1e12),
+    "grid.rho": Limit("the exponent of karras", 0.1, 1000),
+    "run.methods": Limit("how many", 1, 200),
+    "run.steps": Limit("every number", 1, 10_000_000),
+    "run.points": Limit("nodes or samples", 1, 10_000_000),
+    "run.samples": Limit("samples", 1, 10_000_000),
+    "verification.targets": Limit("how many", 1, 1000),
+    "verification.steps": Limit("steps", 4, 1000),
+    "verification.timeout": Limit("seconds, above 0", 0, 86_400),
+    "shape": Limit("every side of a checkpoint", 1, 4096),
+    "network.widths": Limit("every width", 1, 4096),
+    "network.told": Limit("width of the embedding", 1, 4096),
+    "network.patch": Limit("pixels a side", 1, 64),
+    "sigma_data": Limit("size of the data", 1e-6, 1e6),
+    "span": Limit("lambda, both ends", -100, 100),
+    "schedule.levels": Limit("levels of a network", 1, 100_000),
+}
+SEVERAL = 1000  # entries of a list that says how often something is run, unless the table has another number
+NAME = 200  # characters of a name; of a path or a target PATH
+PATH = 1000
+DEEP = 16  # widths of a network
+
+
+def numbers(field: str, value: object, low: float, high: float) -> None:
+    """InputError for the first entry of nested lists that is no finite number between both ends; a bool is none."""
+    if isinstance(value, list):
+        for n, entry in enumerate(value):
+            numbers(f"{field}[{n}]", entry, low, high)
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(field, value, "a rectangular list of numbers")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(field, value, "every entry must be finite")
+    if not low <= value <= high:
+        raise InputError(field, value, said(low, high))
+
+
+def said(low: float, high: float) -> str:
+    """What is allowed, in words."""
+    return f"a number from {low:g} to {high:g}"

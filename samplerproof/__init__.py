@@ -1,0 +1,1 @@
+"""samplerproof: an executable appendix to the theory of diffusion samplers."""

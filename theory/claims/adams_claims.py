@@ -1,0 +1,113 @@
+"""Multistep methods under their other names, and the three-step method as it was published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy as sp
+
+from ..methods import find
+from ..notation import h, r
+from ..phi_functions import phi
+from .claim import Claim, Proof, claim
+
+
+def unified(p: int, corrector: bool, bh1: bool = False) -> list[sp.Expr]:
+    """Weights of UniP-p or UniC-p in the data frame, B(h) = e^{-h} - 1 or, as bh1, -h (Zhao et al. 2023, section 3).
+
+    Newest known output first, for UniC the output at the predicted point last.
+    x' = (sigma'/sigma) x - alpha' (e^{hh} - 1) m_0 - alpha' B sum_m rho_m (m_m - m_0)/r_m with hh = -h, where
+    sum_m r_m^{k-1} rho_m = k! hh phi_{k+1}(hh)/B; r_m runs over the past points, and 1 for UniC. A single equation
+    is not solved: rho = 1/2.
+    """
+    hh = -h
+    whole = hh * phi(1, hh)
+    b = hh if bh1 else whole
+    places = [-sum(r[:m], start=sp.S.Zero) for m in range(1, p)] + [sp.S.One] * corrector
+    if len(places) == 1:
+        solution = [sp.Rational(1, 2)]
+    else:
+        matrix = sp.Matrix(len(places), len(places), lambda k, m: places[m] ** k)
+        right = sp.Matrix([sp.factorial(k) * hh * phi(k + 1, hh) / b for k in range(1, len(places) + 1)])
+        solution = list(matrix.LUsolve(right))
+    others = [-b * rho / place for rho, place in zip(solution, places, strict=True)]
+    return [-whole - sum(others), *others]
+
+
+@claim(
+    "unip-names",
+    "UniP-2 (with B = e^{-h} - 1 and its shortcut 1/2) is DPM-Solver++(2M), and UniP-3 is exponential Adams 3.",
+    "zhao2023unipc",
+)
+def unip_names() -> Proof:
+    pairs = [(2, "dpm-solver++-2m"), (3, "exp-adams-3")]
+    return Proof(
+        tuple(u - w for p, name in pairs for u, w in zip(unified(p, False), find(name).weights[0], strict=True))
+    )
+
+
+@claim(
+    "unipc-published",
+    "UniPC-1, -2 and -3 are the published predictors and correctors, for B(h) = e^{-h} - 1 and for B(h) = h: with more "
+    "than one equation B(h) cancels, and the rule is the exact integral of the interpolant through all outputs, the "
+    "predicted one included. Without the shortcuts it is what vary_coeff means to compute.",
+    "zhao2023unipc",
+)
+def unipc_published() -> Proof:
+    methods = [(p, find(f"unipc-{p}{kind}"), bool(kind)) for p in (1, 2, 3) for kind in ("", "-bh1")]
+    predictors = [(unified(p, False, bh1) if p > 1 else [h * phi(1, -h)], m.weights[0]) for p, m, bh1 in methods]
+    correctors = [(unified(p, True, bh1), m.weights[1]) for p, m, bh1 in methods]
+    pairs: list[tuple[Sequence[sp.Expr], Sequence[sp.Expr]]] = [*predictors, *correctors]
+    pairs += [(find(f"unipc-{p}-vary").weights[1], find(f"unipc-{p}").weights[1]) for p in (2, 3)]
+    pairs += [(find("unipc-3-vary").weights[0], find("exp-adams-3").weights[0])]
+    return Proof(tuple(u - w for us, ws in pairs for u, w in zip(us, ws, strict=True)))
+
+
+@claim(
+    "unipc-vary-published",
+    "The corrector of vary_coeff as published gives the predicted output phi_{p+1} A_{p-1,p} instead of "
+    "sum_k phi_{k+1} A_kp, and leaves the last derivative out of the past ones: it misses a constant slope, and is of "
+    "order 1. With all terms it is the exact rule.",
+    "zhao2023unipc",
+)
+def unipc_vary_published() -> Proof:
+    zero, nonzero = [], []
+    for p in (2, 3):
+        places = [-sum(r[:m], start=sp.S.Zero) for m in range(1, p)] + [sp.S.One]
+        inverse = sp.Matrix(p, p, lambda m, k, at=places: at[m] ** k / sp.factorial(k + 1)).inv()
+        kernel = [h * phi(k + 2, -h) for k in range(p)]
+        repaired = [sum(kernel[k] * inverse[k, m] for k in range(p)) / places[m] for m in range(p)]
+        exact_rule = find(f"unipc-{p}-vary").weights[1]
+        published = find(f"unipc-{p}-vary-published").weights[1]
+        zero += [a - e for a, e in zip(repaired, exact_rule[1:], strict=True)]
+        # What is missing: k = p for the past outputs, and all but one product for the predicted one.
+        zero += [
+            published[m + 1] + kernel[p - 1] * inverse[p - 1, m] / places[m] - exact_rule[m + 1] for m in range(p - 1)
+        ]
+        zero += [published[p] - kernel[p - 1] * inverse[p - 2, p - 1]]
+        slope = sum(w * at for w, at in zip(published[1:], places, strict=True)) - h * phi(2, -h)
+        nonzero += [slope]
+    return Proof(tuple(zero), tuple(nonzero))
+
+
+@claim(
+    "3m-published",
+    "The published three-step method lacks half of the second divided difference: with D2 doubled it is exponential "
+    "Adams 3, that is DPM-Solver++(3M) as derived; so does the one on noise predictions.",
+    "lu2022dpmsolverpp",
+)
+def published_3m() -> Proof:
+    # D2 = (D10 - D11)/(r0 + r1), as a combination of the outputs, newest first.
+    d2 = [1 / r[0], -1 / r[0] - 1 / r[1], 1 / r[1]]
+    zero: tuple[sp.Expr, ...] = ()
+    for name, derived, end in (
+        ("dpm-solver++-3m-published", "exp-adams-3", -h),
+        ("dpm-solver-3m-published", "exp-adams-noise-3", h),
+    ):
+        published, exact = find(name).weights[0], find(derived).weights[0]
+        missing = [h * phi(3, end) * d / (r[0] + r[1]) for d in d2]
+        zero += tuple(w + m - e for w, m, e in zip(published, missing, exact, strict=True))
+    return Proof(zero, nonzero=tuple(missing))
+
+
+CLAIMS: tuple[Claim, ...] = (unip_names, unipc_published, unipc_vary_published, published_3m)

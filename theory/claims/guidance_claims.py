@@ -1,0 +1,57 @@
+"""What a step bears on the test denoiser x0hat = g x/alpha of guided sampling."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from ..guided_step import gain_matrix, growth
+from ..methods import find
+from ..notation import gain, h
+from .claim import Claim, Proof, claim
+
+WHOLE, HALF = 1 - sp.exp(-h), 1 - sp.exp(-h / 2)
+
+
+@claim(
+    "guided-ddim",
+    "R = e^{-h} + g (1 - e^{-h}): on guided data DDIM is stable iff -coth(h/2) <= g <= 1.",
+    "song2021ddim",
+)
+def guided_ddim() -> Proof:
+    factor = growth(find("ddim"))
+    return Proof((factor - sp.exp(-h) - gain * WHOLE, factor.subs(gain, -sp.coth(h / 2)) + 1, factor.subs(gain, 1) - 1))
+
+
+@claim(
+    "guided-2s",
+    "DPM-Solver++(2S): R - 1 = (1 - e^{-h})(g - 1)(1 + g (1 - e^{-h/2})), in the noise frame "
+    "R - 1 = e^{h/2} (1 - e^{-h})(g - 1)(1 + (g - 1)(1 - e^{-h/2})): e^{h/2} times as steep, and R <= 1 down to a gain "
+    "that is larger by exactly one.",
+    "lu2022dpmsolverpp",
+)
+def guided_2s() -> Proof:
+    data, noise = growth(find("dpm-solver++-2s")), growth(find("dpm-solver-2s"))
+    common = WHOLE * (gain - 1)
+    return Proof(
+        (
+            data - 1 - common * (1 + gain * HALF),
+            noise - 1 - sp.exp(h / 2) * common * (1 + (gain - 1) * HALF),
+            data.subs(gain, -1 / HALF) - 1,
+            noise.subs(gain, 1 - 1 / HALF) - 1,
+        ),
+        nonzero=(data - noise, noise.subs(gain, -1 / HALF) - 1),
+    )
+
+
+@claim(
+    "guided-2m",
+    "DPM-Solver++(2M) bears half the gain of DDIM: a root reaches -1 at g = -coth(h/2)/2.",
+    "lu2022dpmsolverpp",
+)
+def guided_2m() -> Proof:
+    matrix = gain_matrix(find("dpm-solver++-2m")).to_Matrix()
+    at_minus_one = (matrix + sp.eye(2)).det(method="berkowitz")
+    return Proof((at_minus_one.subs(gain, -sp.coth(h / 2) / 2),), nonzero=(at_minus_one.subs(gain, -sp.coth(h / 2)),))
+
+
+CLAIMS: tuple[Claim, ...] = (guided_ddim, guided_2s, guided_2m)

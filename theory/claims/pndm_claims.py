@@ -1,0 +1,62 @@
+"""PNDM and DEIS: transfers, mixtures and the same weights in another variable."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from ..frames import NOISE_T
+from ..methods import find
+from ..notation import alpha, dalpha, dsigma, eps, next_alpha, r, sigma, x
+from .claim import Claim, Proof, claim
+
+
+@claim(
+    "pndm-transfer",
+    "PNDM's transfer from alpha^2 to alpha'^2 is DDIM's step on a variance-preserving schedule.",
+    "liu2022pndm",
+)
+def pndm_transfer() -> Proof:
+    noise, next_noise = sp.sqrt(1 - alpha**2), sp.sqrt(1 - next_alpha**2)
+    gain = next_alpha**2 - alpha**2
+    transfer = x + gain * (
+        x / (alpha * (alpha + next_alpha)) - eps / (alpha * (next_noise * alpha + noise * next_alpha))
+    )
+    ddim = next_alpha / alpha * x + (next_noise - next_alpha / alpha * noise) * eps
+    # Clear the denominator, whose conjugate is rational: (s' a + s a')(s a' - s' a) = a'^2 - a^2.
+    conjugate = noise * next_alpha - next_noise * alpha
+    return Proof(
+        (
+            sp.expand((next_noise * alpha + noise * next_alpha) * conjugate) - gain,
+            transfer - ddim - (gain / (next_noise * alpha + noise * next_alpha) - conjugate) * -eps / alpha,
+        )
+    )
+
+
+@claim(
+    "pndm-mixtures",
+    "The mixtures of iPNDM and PNDM are Adams-Bashforth's: the weights of DEIS in rho for equal steps, and on no other "
+    "grid.",
+    "liu2022pndm",
+)
+def pndm_mixtures() -> Proof:
+    equal = {ratio: 1 for ratio in r}
+    pairs = [(find(f"ipndm-{q}").weights[0], find(f"deis-rhoab{q - 1}").weights[0]) for q in (2, 3, 4)]
+    zero = tuple(a - w.subs(equal) for ours, theirs in pairs for a, w in zip(ours, theirs, strict=True))
+    same = tuple(a - b for a, b in zip(find("pndm").weights[0], find("ipndm-4").weights[0], strict=True))
+    free = tuple(a - w for ours, theirs in pairs for a, w in zip(ours, theirs, strict=True))
+    return Proof(zero + same, nonzero=free)
+
+
+@claim(
+    "deis-weight",
+    "DEIS's integrand, -(alpha'/alpha) (d log alpha^2/dt)/(2 sigma) where variance is preserved, is alpha' drho/dt: "
+    "tAB and rhoAB integrate the same weight, and differ in the variable of their interpolant alone.",
+    "zhang2023deis",
+)
+def deis_weight() -> Proof:
+    published = -next_alpha / alpha * (2 * dalpha / alpha) / (2 * sigma)
+    ours = next_alpha * NOISE_T.weight.subs(dsigma, -alpha * dalpha / sigma)
+    return Proof(((published - ours).subs(sigma, sp.sqrt(1 - alpha**2)),))
+
+
+CLAIMS: tuple[Claim, ...] = (pndm_transfer, pndm_mixtures, deis_weight)

@@ -1,0 +1,87 @@
+"""What the weights of the catalogue integrate exactly, and what they do not."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from ..exponential import exact
+from ..method import Method, grid_position
+from ..methods import METHODS, find
+from ..notation import h, r
+from ..phi_functions import phi
+from .claim import Claim, Proof, claim
+
+
+@claim(
+    "weight-sum",
+    "The weights of every row sum to the weight of one node: a constant F is integrated exactly. There are two "
+    "exceptions: the backward row of Li et al.'s accelerated ODE, which is shorter by a_{t+1}, and the conjugate "
+    "integrator, which damps F.",
+    "hochbruck2010exponential",
+)
+def weight_sum() -> Proof:
+    def residual(method: Method, k: int) -> sp.Expr:
+        return _polynomial_residual(method, k, 0)
+
+    rows = [(method, k) for method in METHODS for k in range(len(method.rows))]
+    others = [(find("li-accelerated-ode"), 0), (find("lambda-ddim"), 0)]
+    zero = tuple(residual(*row) for row in rows if row not in others)
+    return Proof(zero, nonzero=tuple(residual(*row) for row in others))
+
+
+def _polynomial_residual(method: Method, row: int, degree: int) -> sp.Expr:
+    """sum_j W_j s_j^degree minus the integral of s^degree: zero iff the row integrates it exactly.
+
+    A second state brings the integral from its own place to u_n (in the frames without a rate).
+    """
+    frame, end = method.frame, grid_position(method.rows[row].to)
+    positions = [method.position(node) for node in method.rows[row].nodes]
+    total = sum(w * c**degree for w, c in zip(method.weights[row], positions, strict=True))
+    for back, c in enumerate(method.rows[row].states[1:], start=1):
+        total += c * frame.moment(degree, grid_position(-back))
+    return total - frame.moment(degree, end)
+
+
+@claim(
+    "polynomial-exactness",
+    "A row with the exact rule on n nodes integrates polynomials of degree below n in the clock exactly, "
+    "and not those of degree n.",
+    "hochbruck2010exponential",
+)
+def polynomial_exactness() -> Proof:
+    rows = [(m, i, len(row.nodes)) for m in METHODS for i, row in enumerate(m.rows) if row.rule is exact]
+    return Proof(
+        zero=tuple(_polynomial_residual(m, i, degree) for m, i, n in rows for degree in range(n)),
+        nonzero=tuple(_polynomial_residual(m, i, n) for m, i, n in rows),
+    )
+
+
+@claim(
+    "2m-collapsed",
+    "DPM-Solver++(2M) is exponential Adams 2 with its weight collapsed onto the midpoint: it moves "
+    "(h/r)(phi_1/2 - phi_2)(-h) = -h^2/(12 r) + O(h^3) from the older output to the newer, and is exact for "
+    "constants only.",
+    "lu2022dpmsolverpp",
+)
+def two_m() -> Proof:
+    two_m, adams = find("dpm-solver++-2m"), find("exp-adams-2")
+    moved = h / r[0] * (phi(1, -h) / 2 - phi(2, -h))
+    difference = [a - b for a, b in zip(two_m.weights[0], adams.weights[0], strict=True)]
+    # phi_1/2 - phi_2 = z (phi_2/2 - phi_3) + 0, and phi_2(0)/2 - phi_3(0) = 1/4 - 1/6 = 1/12.
+    z = -h
+    leading = phi(1, z) / 2 - phi(2, z) - z * (phi(2, z) / 2 - phi(3, z))
+    at_zero = phi(2, sp.S.Zero) / 2 - phi(3, sp.S.Zero) - sp.Rational(1, 12)
+    paper = h * phi(1, -h) * sp.Matrix([1 + 1 / (2 * r[0]), -1 / (2 * r[0])])
+    return Proof(
+        zero=(
+            difference[0] - moved,
+            difference[1] + moved,
+            leading,
+            at_zero,
+            *(w - p for w, p in zip(two_m.weights[0], paper, strict=True)),
+        ),
+        nonzero=(_polynomial_residual(two_m, 0, 1),),
+    )
+
+
+CLAIMS: tuple[Claim, ...] = (weight_sum, polynomial_exactness, two_m)

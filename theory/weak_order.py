@@ -1,0 +1,100 @@
+"""Weak orders of stochastic samplers, decided exactly, in any dimension.
+
+In its frame a sampler takes a step of dz = G(z, u) du + dM. E f(z) after the step is a sum over forests (forests.py) of
+a weight (forest_weights.py) times an elementary differential. The sampler has weak order p iff its weights and the
+exact ones agree through h^p for every forest of one piece of order at most p, and exactly p iff one of them fails at
+h^{p+1}: both are decided. What is free, the strength of the noise, step ratios or places, stays as a symbol.
+
+A sampler with history meets values off the exact path. It takes some steps before its last one, and that one is
+compared with an exact step from the same place, both joint with what went before: nodes may also lie on rows there.
+Its leading residual feels outputs at the history's places, how these were made, and so on back, at a power of h each
+time: history + p - 1 steps before the last are enough, and one more where outputs are made at predicted points; with
+still more of them the residuals stay what they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import sympy as sp
+
+from .forest_weights import Weights
+from .forests import Forest, forests
+from .multi_step_rows import take
+from .notation import r as ratios
+from .notation import s
+from .series import Expansion, Series
+from .stochastic_method import Sampler
+
+
+@dataclass(frozen=True)
+class Residual:
+    """A condition that fails: the sampler's weight of `forest` is off by coefficient * h^power."""
+
+    forest: Forest
+    power: int
+    coefficient: sp.Expr
+
+
+@dataclass(frozen=True)
+class WeakProof:
+    """The weak order of a sampler for every smooth G in any dimension; without noise it may be higher.
+
+    conditions: how many coefficients were proved to vanish.  leading_residuals: what fails at h^{p+1}, so that the
+    error of E f in one step is h^{p+1} times the sum of coefficient D(forest)/symmetry.
+    """
+
+    sampler: str
+    statement: str
+    order: int
+    conditions: int
+    leading_residuals: tuple[Residual, ...]
+
+
+@cache
+def prove_weak_order(sampler: Sampler, before: int | None = None) -> WeakProof:
+    """The exact weak order, with what was checked and what fails next.
+
+    before: how many steps go before the last one, where it is not as many as the claimed order needs.
+    """
+    enough = sampler.history + sampler.order - 1 if sampler.history else 0
+    steps_before = enough + sampler.corrects if before is None else before
+    terms = sampler.order + 2  # enough to prove the claim and to refute the next order
+    while (proof := _prove(sampler, weights_of(sampler, steps_before, terms))) is None:
+        terms += 1
+    return proof
+
+
+def weights_of(sampler: Sampler, before: int, terms: int) -> Weights:
+    """The weights in so many steps and a last one, as series of so many terms."""
+    symbols = {*sampler.symbols, *ratios[:before], s}
+    expand = Expansion(tuple(sorted(symbols, key=lambda symbol: symbol.name)))
+    return Weights(take(sampler, before, expand, terms))
+
+
+def _prove(sampler: Sampler, weights: Weights) -> WeakProof | None:
+    """The proof, if so many terms of the series decide it."""
+    steps = weights.steps
+    residuals: dict[Forest, Series] = {}
+    conditions = 0
+    for power in range(1, steps.terms):
+        residuals |= {forest: weights.residual(forest) for forest in forests(power)}
+        failing = tuple(
+            Residual(forest, power, steps.expand.expression(residual[power]))
+            for forest, residual in residuals.items()
+            if residual[power]
+        )
+        if failing:
+            return WeakProof(sampler.name, statement(sampler, power - 1), power - 1, conditions, failing)
+        conditions += len(residuals)
+    return None
+
+
+def statement(sampler: Sampler, order: int) -> str:
+    """What was proved, in words: with history a leading residual may vanish at some ratios, but not at equal steps."""
+    every = "".join(f", every {p.name}" + "".join(f" but {value}" for value, _ in p.orders) for p in sampler.parameters)
+    general = "for a smooth G in any dimension"
+    if not sampler.history and not sampler.corrects:
+        return f"{sampler.name} is exactly of weak order {order} {general}, every step{every}"
+    return f"{sampler.name} is of weak order {order} {general}, all step ratios{every}; of no higher one at equal steps"
