@@ -8,7 +8,7 @@ import sympy as sp
 
 from .frames import Frame
 from .method import Method, Node, Place, grid_position
-from .notation import NOTATION, SHRINK, alpha, h, sigma, t
+from .notation import NOTATION, TWO_STEP_ALPHA_RATIO, alpha, h, sigma, t
 from .phi_functions import moment, phi
 from .stochastic_method import Sampler
 
@@ -97,7 +97,7 @@ def _row_latex(method: Method, k: int) -> tuple[str, list[str]]:
     where: list[str] = []
     whole = (1 + method.strength) * moment(0, method.rate, sp.S.One) if isinstance(method, Sampler) else frame.moment(0)
     shares = [sp.expand(sp.cancel(w / whole)) for w in weights]
-    if row.to == 1 and frame.rate is None and not any(share.has(phi, h, SHRINK) for share in shares):
+    if row.to == 1 and frame.rate is None and not any(share.has(phi, h, TWO_STEP_ALPHA_RATIO) for share in shares):
         gathered = _gathered(method, index)
         inner = _sum(list(zip(shares, outputs, strict=True)))
         bracket = inner if len(outputs) == 1 else rf"\left[{inner}\right]"
@@ -158,14 +158,14 @@ def latex(method: Method) -> str:
             where.append(rf"r_{{{k}}} &= ({base}_{{{newer}}}{power} - {base}_{{{older}}}{power})/h")
     if "a1" in names:
         where.append(r"a_{t+1} &= (\alpha_{n-1}/\alpha_n)^2")
-    if "kick" in names:
+    if "churn_place" in names:
         where.append(r"g &= -\log\left(1 + \min(S_\text{churn}/N, \sqrt 2 - 1)\right)/h")
     if "middle" in names:
         where.append(rf"c_t &= ({base}(\tfrac12 (t_n + t_{{n+1}})){power} - {base}_n{power})/h")
     for k in range(5):
         if f"m{k}" in names:
             where.append(rf"M_{k} &= \int_{{t_n}}^{{t_{{n+1}}}} \left(\frac{{t - t_n}}{{h}}\right)^{k} d\rho")
-    if "damped" in names:
+    if "damped_moment" in names:
         where.append(r"M_b &= \int_{t_n}^{t_{n+1}} e^{b (t - t_{n+1})} d\rho")
     body = ",\\\\\n".join("  " + line for line in (*lines, *where))
     return f"\\begin{{aligned}}\n{body}.\n\\end{{aligned}}"

@@ -14,17 +14,29 @@ import sympy as sp
 from ..names.lookup import Domain
 from .exponential import Rule, exact, weights
 from .frames import Frame
-from .notation import ALPHA_TAYLOR, FADE, KICK, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, h, moments, next_rho, rho
+from .notation import (
+    ALPHA_RATIO,
+    ALPHA_TAYLOR,
+    CHURN_PLACE,
+    MIDDLE,
+    TWO_STEP_ALPHA_RATIO,
+    WEIGHT_TAYLOR,
+    a1,
+    h,
+    moments,
+    next_rho,
+    rho,
+)
 from .notation import r as ratios
-from .phi_functions import damped
+from .phi_functions import damped_moment
 from .series import Expansion
 
-DAMPED = sp.Symbol("damped")
+DAMPED_MOMENT = sp.Symbol("damped_moment")
 
 
 def named(weight: sp.Expr) -> sp.Expr:
-    """A weight as its generated code has it: the moment damped(b) is a number by the name of `damped`."""
-    return weight.replace(damped, lambda _: DAMPED)
+    """A weight as its generated code has it: the moment damped_moment(b) is a number by the name of `damped_moment`."""
+    return weight.replace(damped_moment, lambda _: DAMPED_MOMENT)
 
 
 @dataclass(frozen=True)
@@ -230,7 +242,7 @@ class Method:
         places = [self.position(n) for row in self.rows for n in row.nodes]
         places += [grid_position(row.to) for row in self.rows]
         found = set().union(*(sp.sympify(e).free_symbols for e in (*places, *self._numbers())))
-        if found & {a1, SHRINK}:
+        if found & {a1, TWO_STEP_ALPHA_RATIO}:
             found |= {ratios[0], *ALPHA_TAYLOR}
         if any(len(row.states) > 1 for row in self.rows):
             found.add(ratios[0])
@@ -238,7 +250,7 @@ class Method:
             found |= set(WEIGHT_TAYLOR)
         if self.corrects:  # what went before: the predictors of the steps that made the history
             found |= set(ratios[: 2 * self.history + 1])
-        return tuple(sorted(found - {h, a1, SHRINK, next_rho, *moments}, key=lambda symbol: symbol.name))
+        return tuple(sorted(found - {h, a1, TWO_STEP_ALPHA_RATIO, next_rho, *moments}, key=lambda symbol: symbol.name))
 
     def _numbers(self) -> Iterable[sp.Expr]:
         """All weights and coefficients."""
@@ -351,7 +363,20 @@ class Method:
         weights = [sp.sympify(w) for w in expressions]
         free = {symbol.name for w in weights for symbol in named(w).free_symbols}
         own = (p.symbol for p in self.parameters)
-        numbers = (h, *ratios, a1, rho, next_rho, SHRINK, FADE, MIDDLE, KICK, *moments, DAMPED, *own)
+        numbers = (
+            h,
+            *ratios,
+            a1,
+            rho,
+            next_rho,
+            TWO_STEP_ALPHA_RATIO,
+            ALPHA_RATIO,
+            MIDDLE,
+            CHURN_PLACE,
+            *moments,
+            DAMPED_MOMENT,
+            *own,
+        )
         known = [symbol.name for symbol in numbers]
         if free - set(known):
             raise ValueError(f"{self.name}: weights: unknown symbols {sorted(free - set(known))}")

@@ -21,7 +21,7 @@ import sympy as sp
 from .exponential import weights
 from .frames import DATA, NOISE, Frame
 from .method import Amplitude, Method, Row, grid_position, node_position
-from .notation import ALPHA_TAYLOR, FADE, KICK, alpha, churn, h, sigma, tau2, u
+from .notation import ALPHA_RATIO, ALPHA_TAYLOR, CHURN_PLACE, alpha, churn, h, sigma, tau2, u
 from .phi_functions import moment, phi
 
 
@@ -176,11 +176,13 @@ class Sampler(Method):
     def symbols(self) -> tuple[sp.Symbol, ...]:
         """What the weights, places and noises depend on besides h; alpha's fading as its Taylor symbols."""
         found = set(super().symbols)
-        return tuple(sorted(found - {FADE} | (set(ALPHA_TAYLOR[:4]) if FADE in found else set()), key=str))
+        return tuple(
+            sorted(found - {ALPHA_RATIO} | (set(ALPHA_TAYLOR[:4]) if ALPHA_RATIO in found else set()), key=str)
+        )
 
     def _with(self, given: Mapping[sp.Symbol, sp.Rational]) -> dict[str, Any]:
         """As of Method; the start takes the same values, and without churn nothing goes back."""
-        given = {**given, **({KICK: sp.S.Zero} if given.get(churn) == 0 else {})}
+        given = {**given, **({CHURN_PLACE: sp.S.Zero} if given.get(churn) == 0 else {})}
 
         def put(expression: sp.Expr) -> sp.Expr:
             return sp.sympify(expression).subs(given)

@@ -938,7 +938,7 @@ Record(
         history=1,
         start="ddim",
         rows=(
-            Row(1, ((0, 0),), "bdia_ddim", ("h", "r1", "shrink", "gamma",), states="bdia_ddim_states", state_arguments=("shrink", "gamma",)),
+            Row(1, ((0, 0),), "bdia_ddim", ("h", "r1", "two_step_alpha_ratio", "gamma",), states="bdia_ddim_states", state_arguments=("two_step_alpha_ratio", "gamma",)),
         ),
         summary="DDIM's step from the state before last, a share gamma of the backward step undone: exactly invertible.",
         cite="zhang2024bdia",
@@ -958,7 +958,7 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "lambda_ddim", ("damped",), states="lambda_ddim_states", state_arguments=("h", "b",)),
+            Row(1, ((0, 0),), "lambda_ddim", ("damped_moment",), states="lambda_ddim_states", state_arguments=("h", "b",)),
         ),
         summary="The conjugate integrator lambda-DDIM-I: Euler's step in e^{b t} x/alpha, the linear part b kept.",
         cite="pandey2024efficient",
@@ -1106,7 +1106,7 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "ddpm_large", ("h",), states="ddpm_large_states", state_arguments=("h",), noises="ddpm_large_noises", noise_arguments=("h", "fade",)),
+            Row(1, ((0, 0),), "ddpm_large", ("h",), states="ddpm_large_states", state_arguments=("h",), noises="ddpm_large_noises", noise_arguments=("h", "alpha_ratio",)),
         ),
         summary="DDPM with the larger of its variances, that of the chain's own step.",
         cite="ho2020ddpm",
@@ -1555,9 +1555,9 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row("kick", (), "edm_churn_row1", (), noises="edm_churn_row1_noises", noise_arguments=("h", "kick",)),
-            Row(1, ((0, 1),), "edm_churn_row2", ("h", "kick",), noises="edm_churn_row2_noises", noise_arguments=("h", "kick",)),
-            Row(1, ((0, 1), (0, 2),), "edm_churn_row3", ("h", "kick",), noises="edm_churn_row3_noises", noise_arguments=("h", "kick",)),
+            Row("churn_place", (), "edm_churn_row1", (), noises="edm_churn_row1_noises", noise_arguments=("h", "churn_place",)),
+            Row(1, ((0, 1),), "edm_churn_row2", ("h", "churn_place",), noises="edm_churn_row2_noises", noise_arguments=("h", "churn_place",)),
+            Row(1, ((0, 1), (0, 2),), "edm_churn_row3", ("h", "churn_place",), noises="edm_churn_row3_noises", noise_arguments=("h", "churn_place",)),
         ),
         summary="Noise of min(S_churn/N, sqrt 2 - 1) of sigma is added, then Heun's step in rho from there.",
         cite="karras2022edm",
@@ -1617,7 +1617,7 @@ Record(
         start=None,
         rows=(
             Row(0, (), "li_accelerated_sde_readme_row1", (), noises="li_accelerated_sde_readme_row1_noises", noise_arguments=("h",)),
-            Row(1, ((0, 1),), "li_accelerated_sde_readme_row2", ("h",), noises="li_accelerated_sde_readme_row2_noises", noise_arguments=("h", "fade",)),
+            Row(1, ((0, 1),), "li_accelerated_sde_readme_row2", ("h",), noises="li_accelerated_sde_readme_row2_noises", noise_arguments=("h", "alpha_ratio",)),
         ),
         summary="As li-accelerated-sde, its last noise outside 1/sqrt(a) as in the authors' README: order 1 throughout.",
         cite="li2024accelerating",
@@ -1635,8 +1635,8 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(0, (), "li_code_accelerated_sde_row1", (), noises="li_code_accelerated_sde_row1_noises", noise_arguments=("h", "fade",)),
-            Row(1, ((0, 1),), "li_code_accelerated_sde_row2", ("h",), noises="li_code_accelerated_sde_row2_noises", noise_arguments=("h", "fade",)),
+            Row(0, (), "li_code_accelerated_sde_row1", (), noises="li_code_accelerated_sde_row1_noises", noise_arguments=("h", "alpha_ratio",)),
+            Row(1, ((0, 1),), "li_code_accelerated_sde_row2", ("h",), noises="li_code_accelerated_sde_row2_noises", noise_arguments=("h", "alpha_ratio",)),
         ),
         summary="What the authors' code for CIFAR runs: the first noise times sqrt(a), the last one outside 1/sqrt(a).",
         cite="li2024accelerating",

@@ -14,7 +14,7 @@ from samplerproof.theory.frames import DATA, NOISE
 from samplerproof.theory.method import Method, settled
 from samplerproof.theory.methods import sde as records
 from samplerproof.theory.methods.sde import SAMPLERS
-from samplerproof.theory.notation import KICK, c2, eta, h, r, tau
+from samplerproof.theory.notation import CHURN_PLACE, c2, eta, h, r, tau
 from samplerproof.theory.order import equal_steps_proof
 from samplerproof.theory.phi_functions import is_zero, phi
 from samplerproof.theory.stochastic_method import Noise, Sampler
@@ -85,7 +85,7 @@ def test_the_claimed_weak_order_is_the_exact_one(sampler: Sampler) -> None:
     assert proof.conditions > 0
     assert all(residual.power == sampler.order + 1 for residual in proof.leading_residuals)
     # and one of them fails for all strengths, where steps are equal
-    values = {symbol: sp.Dummy(positive=True) for symbol in (tau, eta)} | {KICK: -sp.Dummy(positive=True)}
+    values = {symbol: sp.Dummy(positive=True) for symbol in (tau, eta)} | {CHURN_PLACE: -sp.Dummy(positive=True)}
     values |= dict.fromkeys(r, sp.S.One)
     assert any(residual.coefficient.subs(values).is_nonzero for residual in proof.leading_residuals)
 

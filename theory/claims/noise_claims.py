@@ -15,7 +15,23 @@ from ..methods.sde import (
     SEEDS_2,
     SEEDS_3,
 )
-from ..notation import FADE, KICK, alpha, c2, eps, h, next_alpha, next_sigma, rho, score, sigma, tau, tau2, x, x0
+from ..notation import (
+    ALPHA_RATIO,
+    CHURN_PLACE,
+    alpha,
+    c2,
+    eps,
+    h,
+    next_alpha,
+    next_sigma,
+    rho,
+    score,
+    sigma,
+    tau,
+    tau2,
+    x,
+    x0,
+)
 from ..stochastic_method import Sampler
 from .claim import Claim, Proof, claim
 from .li_claims import a_t
@@ -105,7 +121,7 @@ def dpmpp_sde_noise() -> Proof:
     "karras2022edm",
 )
 def churn_noise() -> Proof:
-    back = sp.exp(-KICK * h)  # rho_hat/rho = 1 + gamma
+    back = sp.exp(-CHURN_PLACE * h)  # rho_hat/rho = 1 + gamma
     ((before,), (met,), (same,)) = ([a.value for a in EDM_CHURN.amplitudes(i)] for i in range(3))
     euler, heun = EDM_CHURN.applied[1], EDM_CHURN.applied[2]
     rho_end = rho * sp.exp(-h)
@@ -138,7 +154,9 @@ def on_chain(expression: sp.Expr) -> sp.Expr:
 
 def squares(sampler: Sampler, row: int, scale: sp.Expr) -> list[sp.Expr]:
     """Variances on that chain that a row takes from each noise, in x."""
-    found = [(a.value**2 * scale**2).subs(FADE, alpha / next_alpha).rewrite(sp.exp) for a in sampler.amplitudes(row)]
+    found = [
+        (a.value**2 * scale**2).subs(ALPHA_RATIO, alpha / next_alpha).rewrite(sp.exp) for a in sampler.amplitudes(row)
+    ]
     return [on_chain(in_h(v)) for v in found]
 
 
