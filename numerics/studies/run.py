@@ -21,6 +21,7 @@ from ..support.manifest import fingerprint, manifest
 from ..support.progress import Progress, silent
 from .config import NetworkStudy, Study
 from .cost import study_cost
+from .invariants import consistent
 from .measure import Measurement
 from .network_problem import NetworkMeasurement, NetworkProblem, prepare_network
 from .problem import LI, Problem, prepare, refused
@@ -112,9 +113,9 @@ def _records(
         fault = refused(problem.study, name, record, problem.grids[steps])
         made = measurement.measure(record, steps, missing) if fault is None else none(missing, str(fault))
         fresh = {metric: value.finite for metric, value in made.items()}
-        store.put([(specs[k][metric], value) for metric, value in fresh.items()])
+        values = consistent(old | fresh)  # a new value must agree with the reused ones too
+        store.put([(specs[k][metric], value) for metric, value in values.items() if value != old.get(metric)])
         computed += len(missing)
-        values = old | fresh
         return {metric: values[metric] for metric in specs[k]}
 
     for k, values in shared(claims, [key(of) for of in specs], kept, compute):

@@ -7,6 +7,7 @@ that holds full accuracy out to tail masses of 1e-300 and beyond.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ Array = npt.NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 BLOCK = 1 << 15  # numbers in one working array
 TINY = 1e-300
+LARGEST = 300 * math.log(10)  # log of the largest slope: beyond it the exponential would overflow
 POLISH = 5
 CENTRAL = -23.0  # log of a tail mass of 1e-10
 ROUNDS = 400  # every second step at least halves a bracket; some sixty are ever needed
@@ -75,7 +77,7 @@ def quantile(mixture: GaussianMixture, log_lower: Tensor, log_upper: Tensor, at:
 
 
 def exact_flow(mixture: GaussianMixture, x: Tensor, source: Point, to: Point) -> tuple[Tensor, Tensor]:
-    """The exact flow y = F_to^{-1}(F_source(x)) and its slope dy/dx = p_source(x) / p_to(y).
+    """The exact flow y = F_to^{-1}(F_source(x)) and its slope dy/dx = p_source(x) / p_to(y), at most 1e300.
 
     x [n, 1] -> two [n, 1], float64.  InputError for a mixture in d > 1, a singular law, or x that is not finite.
     """
@@ -85,7 +87,8 @@ def exact_flow(mixture: GaussianMixture, x: Tensor, source: Point, to: Point) ->
         z = start.standardise(flat[part])
         lower, upper = start.log_tail(z, 1.0), start.log_tail(z, -1.0)
         y[part] = _polish(start, end, z, _invert(end, lower, upper), np.minimum(lower, upper))
-        slope[part] = np.exp(start.log_density(z) - end.log_density(end.standardise(y[part])))
+        log_slope = start.log_density(z) - end.log_density(end.standardise(y[part]))
+        slope[part] = np.exp(np.minimum(log_slope, LARGEST))
     return _like(y, x), _like(slope, x)
 
 

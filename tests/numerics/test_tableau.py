@@ -430,7 +430,7 @@ CLIMB = grid(schedule("cosine"), "uniform-lambda", 20, t_min=1e-3, t_max=1.0)  #
 
 @pytest.mark.parametrize("frame", FRAMES)
 def test_a_scale_is_lost_where_it_grows_in_many_steps(frame: str) -> None:
-    """Assert that the growth of all steps counts: ten first points of a climb from cos(pi/2), none of which is steep."""
+    """Assert that the growth of all steps counts: ten points of a climb from cos(pi/2) without a steep step."""
     scale = frame_columns(FRAMES[frame], CLIMB.columns)[0]
     assert float((scale[1:] / scale[:-1]).max()) < 10
     small = int((scale < float(scale[-1]) / MOST_GROWTH).sum())
