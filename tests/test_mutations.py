@@ -383,7 +383,11 @@ def test_hand_edits_of_generated_code_are_caught(method: Method, generated: Path
     catalogue = (generated / "catalogue_records.py").read_text(encoding="utf-8")
     order, name = f" order={method.order},", f'name="{method.name}"'
     text = edited(catalogue, order, f" order={method.order + 1},", after=name)
-    report("catalogue edited", method.name, ["emit --check" if emit_check(generated, "catalogue_records.py", text) else None])
+    report(
+        "catalogue edited",
+        method.name,
+        ["emit --check" if emit_check(generated, "catalogue_records.py", text) else None],
+    )
 
 
 # --- faults in tables
