@@ -133,7 +133,7 @@ class Method:
         order = f"{'weak ' if record.stochastic else ''}order {record.order}{start}"
         evaluations = "1 evaluation" if record.nfe_per_step == 1 else f"{record.nfe_per_step} evaluations"
         facts = [
-            ("about", record.summary),
+            ("summary", record.summary),
             ("kind", f"{record.kind}, {order}, {evaluations} a step"),
             ("formula", "\n".join(plain_formula(self.latex()))),
         ]
@@ -157,7 +157,7 @@ def method(name: str) -> Method:
     (2, 1)
     >>> print(m)
     dpm-solver++-2m
-      about    Exponential Adams 2 with its weight collapsed onto the midpoint of the step.
+      summary  Exponential Adams 2 with its weight collapsed onto the midpoint of the step.
       kind     multistep, order 2, 2 with its start-up ddim, 1 evaluation a step
       formula  x[n+1] = σ[n+1]/σ[n] x[n] - α[n+1] (e^(-h) - 1) [(1 + 1/(2 r1)) x̂0(x[n]) - 1/(2 r1) x̂0(x[n-1])]
                h = λ[n+1] - λ[n]
