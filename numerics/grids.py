@@ -170,15 +170,15 @@ def spacing(schedule: Schedule, kind: str, /, **parameters: float) -> Callable[[
 
 
 def grid(schedule: Schedule, kind: str, steps: int, **parameters: float) -> Grid:
-    """The grid of `steps` steps of a kind on a schedule, N + 1 points from noisy to clean.
+    """The grid of `steps` steps of a kind on a schedule: N + 1 points from noisy to clean, float64.
 
-    kind              parameters                    points
-    "uniform-t"       t_min, t_max                  t equally spaced
-    "uniform-lambda"  t_min, t_max                  lambda = log(alpha/sigma) equally spaced between the same ends
-    "karras"          sigma_min, sigma_max, rho     sigma/alpha as in Karras et al. 2022, eq. 5, no zero appended
+        kind              parameters                 points
+        "uniform-t"       t_min, t_max               t equally spaced
+        "uniform-lambda"  t_min, t_max               lambda = log(alpha/sigma) equally spaced between the same ends
+        "karras"          sigma_min, sigma_max, rho  sigma/alpha as in Karras et al. 2022, eq. 5, no zero appended
 
-    Every parameter is needed.  Raises InputError on an unknown kind, unknown or missing parameters, ends that are out of
-    order or of the schedule's domain, and steps < 1.
+    Every parameter is needed.  Raises InputError on an unknown kind, unknown or missing parameters, ends out of order or
+    outside of the schedule's domain, and steps < 1.
 
     >>> import samplerproof as sp
     >>> sp.grid(sp.schedule("edm"), "karras", 20, sigma_min=0.002, sigma_max=80, rho=7)

@@ -35,11 +35,14 @@ class Row:
     noises: str | None = None
     noise_arguments: tuple[str, ...] = ()
 
-
     @property
     def calls(self) -> tuple[str, ...]:
         """The generated functions that give its coefficients, each with its arguments."""
-        found = [(self.weights, self.arguments), (self.states, self.state_arguments), (self.noises, self.noise_arguments)]
+        found = [
+            (self.weights, self.arguments),
+            (self.states, self.state_arguments),
+            (self.noises, self.noise_arguments),
+        ]
         return tuple(f"{name}({', '.join(arguments)})" for name, arguments in found if name)
 
     def formula(self, k: int, carried: str) -> str:

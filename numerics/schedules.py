@@ -44,7 +44,7 @@ class Columns(ByContent):
 
 @dataclass(frozen=True, eq=False)
 class Schedule(ByContent):
-    """A schedule of theory/schedule_formulas.py with its parameters set: alpha(t) and sigma(t) of x = alpha x0 + sigma eps.
+    """A schedule of theory/schedule_formulas.py with its parameters set: alpha(t), sigma(t) of x = alpha x0 + sigma eps.
 
     == compares exactly, isclose to a tolerance.
     """
@@ -110,17 +110,17 @@ def _float64(value: float) -> Tensor:
 def schedule(kind: str, **parameters: float) -> Schedule:
     """The noise schedule of that kind: alpha(t), sigma(t) of the forward process x = alpha x0 + sigma eps.
 
-    kind               parameters                      alpha, sigma
-    "vp-linear"        beta_min = 0.1, beta_max = 20   alpha = exp(-I/2), sigma^2 = 1 - exp(-I), I = integral of beta
-    "cosine"           offset = 0.008                  alpha = cos(pi/2 (t + s)/(1 + s)) over its value at 0, s = offset
-    "ve"               sigma_min = 0.01, sigma_max = 50  alpha = 1, sigma = sigma_min (sigma_max/sigma_min)^t
-    "edm"              none                            alpha = 1, sigma = t
-    "flow"             none                            alpha = 1 - t, sigma = t
+        kind         parameters                        alpha, sigma
+        "vp-linear"  beta_min = 0.1, beta_max = 20     alpha^2 = exp(-I), sigma^2 = 1 - exp(-I), I = integral of beta
+        "cosine"     offset = 0.008                    alpha = cos(pi/2 (t + offset)/(1 + offset)), scaled to 1 at t = 0
+        "ve"         sigma_min = 0.01, sigma_max = 50  alpha = 1, sigma = sigma_min (sigma_max/sigma_min)^t
+        "edm"        none                              alpha = 1, sigma = t
+        "flow"       none                              alpha = 1 - t, sigma = t
 
-    with beta(t) = beta_min + (beta_max - beta_min) t. Defaults are those of the papers: Song et al. 2021 (vp-linear, ve),
-    Nichol and Dhariwal 2021 (cosine); Karras et al. 2022 (edm) and Lipman et al. 2023 (flow) have no parameters.
-    `columns(t)` has alpha, sigma, lambda = log(alpha/sigma) and rho = sigma/alpha in float64, `time(lam)` inverts lambda.
-    Raises InputError on an unknown kind, and on unknown or bad parameters.
+    with beta(t) = beta_min + (beta_max - beta_min) t. The defaults are those of Song et al. 2021 (vp-linear and ve) and
+    Nichol and Dhariwal 2021 (cosine); "edm" is of Karras et al. 2022, "flow" of Lipman et al. 2023.
+    `columns(t)` has alpha, sigma, lambda = log(alpha/sigma) and rho = sigma/alpha at times t, float64; `time(lam)` is the
+    inverse of lambda(t), `point(t)` one point.  Raises InputError on an unknown kind, and on unknown or bad parameters.
 
     >>> import samplerproof as sp
     >>> sp.schedule("vp-linear")

@@ -9,15 +9,19 @@ SHOWN = 12  # lines of a table that are printed whole
 FIRST, LAST = 5, 3  # lines kept of a longer one
 
 
-def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A head and rows of cells, aligned to the right; the middle of a long table is left out."""
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 0) -> str:
+    """A head and rows of cells, aligned to the right but for the first `left` columns; a long one without its middle."""
     kept = [*rows[:FIRST], ["..."] + [""] * (len(head) - 1), *rows[-LAST:]] if len(rows) > SHOWN else rows
     columns = list(zip_longest(head, *kept, fillvalue=""))
     widths = [max(map(len, column)) for column in columns]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in (head, *kept)
-    )
+    lines = []
+    for cells in zip(*columns, strict=True):
+        placed = [
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        lines.append("  ".join(placed).rstrip())
+    return "\n".join(lines)
 
 
 def described(title: str, facts: Iterable[tuple[str, str]]) -> str:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 class OrderProof:
     """What was proved of a method's order, in exact algebra.
 
-    order: the order that was proved; claimed: that of the catalogue; free: the order for arbitrary step ratios, which is
-    lower where the weights assume equal steps.  For a stochastic method these are weak orders.
-    statement: the theorem.  conditions: how many equations were checked.  leading_defects: the first terms that do not
-    vanish, as `samplerproof prove --json` has them.
+    order: the order that was proved.  claimed: that of the catalogue.  free: the order for arbitrary step ratios, lower
+    where the weights assume equal steps.  For a stochastic method these are weak orders.  statement: the theorem.
+    conditions: the number of equations that hold.  leading_defects: the first terms that do not vanish, as
+    `samplerproof prove --json` has them.
     """
 
     method: str
@@ -146,10 +146,10 @@ class Method:
 def method(name: str) -> Method:
     """The method of that name or alias: NAME, or NAME?parameter=value&... for one with parameters.
 
-    It has `name`, `aliases`, `order`, `order_asymptotic`, `stochastic`, `nfe_per_step`, and answers `prove()`, `latex()`,
-    `torch()` (the generated code), `cite()` (BibTeX) and `tabulate(grid)`. `print` shows the formula, with x̂0 the data
-    prediction, ε̂ the noise prediction, h the step in the clock of the method and r1 the ratio of the step before.
-    Raises InputError on an unknown name, parameter or value, with the nearest names.
+    It has `name`, `aliases`, `order`, `order_asymptotic`, `stochastic` and `nfe_per_step`; `prove()` proves the order,
+    `latex()` returns the formula, `torch()` the generated code, `cite()` BibTeX, `tabulate(grid)` the table on a grid.
+    `print` shows the formula: x̂0 is the data prediction, ε̂ the noise prediction, h the step in the clock of the method,
+    r1 the length of the step before over h.  Raises InputError on an unknown name, parameter or value, with the nearest names.
 
     >>> import samplerproof as sp
     >>> m = sp.method("dpm-solver++-2m")

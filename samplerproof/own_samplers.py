@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def read_back(sampler: Callable[..., Tensor], grid: Grid) -> Tableau:
-    """The table of a sampler of your own on a grid: v_i = c v_b + sum_j w_j d_j + sum_l n_l z_l for every vector.
+    """The table of a sampler of your own on a grid: every vector as v_i = c v_b + sum_j w_j d_j + sum_l n_l z_l.
 
-    sampler(denoise, x, sigmas) -> the sample, shaped like x, with denoise(x, sigma) -> the data prediction at
-    x = x0 + sigma eps; a fourth parameter without default, or one of the name `noise`, is given noise(x) -> standard
-    normal noise shaped like x. It is run on basis vectors at sigma = sigma/alpha of the grid, in float64, and its states
-    are scaled by alpha. So the table is what the code does, to rounding: compare it by
-    `read_back(f, grid).isclose(tabulate(name, grid))`.
-    Raises InputError on other parameters, a grid that starts at alpha = 0, and a sampler that raises or is not linear in
-    its start, outputs and noises: such a one has no table.
+    sampler(denoise, x, sigmas) -> the sample, shaped like x; denoise(x, sigma) -> the data prediction at
+    x = x0 + sigma eps. A fourth parameter without default, or one of the name `noise`, is passed noise(x) -> standard
+    normal noise shaped like x. The sampler runs on basis vectors in float64, on the levels sigma/alpha of the grid, and
+    its states are then scaled by alpha. The table holds the coefficients that the code applies, to rounding:
+    `read_back(f, grid).isclose(tabulate(name, grid))` compares them with a method of the catalogue.
+    Raises InputError on other parameters, on a grid that starts at alpha = 0, and on a sampler that raises or is not
+    linear in its start, outputs and noises, and therefore has no table.
 
     >>> import samplerproof as sp
     >>> def euler(denoise, x, sigmas):
@@ -52,11 +52,15 @@ def verify(
 ) -> Verdict:
     """Which method of the catalogue a sampler is, row by row, and of which order.
 
-    target: a string as `samplerproof verify` takes it (`"diffusers:Class?option=value"`, `"k-diffusion:function"`,
-    `"package.module:callable"`), which runs in a process of its own; or a function (denoise, x, sigmas) -> x as in
-    read_back, or a scheduler class made from one of diffusers', which runs in this process.
-    against: the method that it should be; None: the one of its name, or any.  steps: of the run that is judged.
-    options: of a function or class, by name.  timeout: seconds, for a string only.
+        target   a string as `samplerproof verify` takes it, such as "diffusers:DDIMScheduler?clip_sample=false",
+                 "k-diffusion:sample_lms" or "package.module:callable", which runs in a process of its own; or a
+                 function (denoise, x, sigmas) -> x as in `read_back`, or a subclass of a scheduler of diffusers,
+                 which run in this process
+        against  the method that it should be; None: the one of its name, or any
+        steps    of the run that is judged
+        options  of a function or class, by name
+        timeout  seconds, for a string
+
     The verdict has `verdict` ("identical", "roundoff", "different-formula", "non-finite", "not-linear" or "error"),
     `matches`, `observed_order`, `findings` and `exit_code` (0: it conforms).
     Raises InputError on a target, method, number of steps or time limit that is not valid.

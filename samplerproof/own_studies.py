@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from .catalogue_method import Method
+from .numerics.catalogue import NAMES
 from .numerics.errors import InputError
 from .numerics.schedules import Schedule
-from .numerics.studies.config import NetworkStudy, Study, Verification, parse_study, read
-from .numerics.studies.read_function import External
-from .numerics.studies.run import run
+from .numerics.studies.from_tables import run_tables
+from .numerics.studies.read_function import External, Tabulates
 from .numerics.studies.study_figure import study_figure
 from .numerics.support.consent import Consent
+from .numerics.support.reading import read_toml
 from .numerics.targets.mixture import GaussianMixture
 from .numerics.text_table import aligned
 
@@ -26,8 +27,9 @@ Settings = Mapping[str, Any]
 class StudyResult:
     """The records of a study, the exponents fitted to them, and the manifest; `print` shows them as a table.
 
-    records: {"method", "steps", "nfe", "metric", "value", "error", ...} of every run.  fits: {"method", "metric",
-    "exponent", "stderr", "window"}, the exponent a in N^-a, None below three points.  manifest: the settings and versions.
+    records: {"method", "steps", "nfe", "metric", "value", "error", ...} of every run.
+    fits: {"method", "metric", "exponent", "stderr", "window"}, with the exponent a in N^-a, None below three points.
+    manifest: the settings and versions.
     """
 
     records: list[dict[str, Any]]
@@ -52,7 +54,7 @@ class StudyResult:
             errors = ["-" if value is None else f"{value:.3e}" for value in found]
             exponent = "-" if fit["exponent"] is None else f"{fit['exponent']:.3f}"
             rows.append([fit["method"], fit["metric"], *errors, exponent])
-        return aligned(["method", "metric", *(f"N = {n}" for n in steps), "exponent"], rows)
+        return aligned(["method", "metric", *(f"N = {n}" for n in steps), "exponent"], rows, left=2)
 
 
 def study(
@@ -73,15 +75,22 @@ def study(
 ) -> StudyResult:
     """Measure the error of samplers on a target over numbers of steps, and fit the exponents.
 
-    source: a TOML file, or the same as a dict; or leave it out and give the rest by name:
-    target: a GaussianMixture, a dict of its arguments, or the name of a checkpoint.  schedule: as `sp.schedule` returns
-    it, a kind, or a dict {"kind", parameters}.  grid: a dict {"kind", parameters} as `sp.grid` takes them.
-    methods: names of the catalogue, functions (denoise, x, sigmas) -> x as `sp.read_back` takes them, or objects with
-    `tabulate(grid)`; a function counts under its own name.  steps: numbers of steps N.  metrics: "tv", "kl", "w2",
-    "trajectory" (root mean square distance from the exact flow); in d > 1 also "energy", "sliced-w2" and "moments".
-    init: start law, "exact" or "normal".  start: start-up, "ramp" or "exact".  points: quadrature points in one dimension,
-    samples in more.  seed: of samples and noise.  out: a folder to keep the records in and to draw the figure
-    `convergence` into; None keeps nothing.  large: allow memory and time beyond 1 GB and ten minutes.
+        source   a TOML file, or the same tables as a dict; or leave it out and give the rest by name
+        target   a GaussianMixture, a dict of its arguments, or the name of a checkpoint
+        schedule a kind, what `sp.schedule` returns, or a dict of kind and parameters
+        grid     a dict of kind and parameters, as `sp.grid` takes them
+        methods  names of the catalogue; functions (denoise, x, sigmas) -> x as `sp.read_back` takes them, studied under
+                 their own names; objects with `tabulate(grid)`
+        steps    numbers of steps N
+        metrics  "tv", "kl", "w2", "trajectory" (root mean square distance from the exact flow, for deterministic samplers);
+                 in d > 1 also "energy", "sliced-w2" and "moments"
+        init     the start law: "exact", the marginal at the noisy end, or "normal"
+        start    the start-up of multistep methods: "ramp", their own, or "exact" start values
+        points   quadrature points in one dimension, samples in more
+        seed     of samples and noise
+        out      a folder to keep the records in and to draw `convergence.svg` and `.png` into; None keeps nothing
+        large    allow more memory or time than 1 GB or ten minutes
+
     Raises InputError, naming the field as in a study file, before anything is computed.
 
     >>> import samplerproof as sp
@@ -96,54 +105,51 @@ def study(
     >>> [round(fit["exponent"], 1) for fit in result.fits]
     [1.0, 2.1]
     """
-    external: dict[str, External] = {}
     if source is None:
-        settings = {
-            "target": _target(target),
-            "schedule": _choice(schedule),
-            "grid": _choice(grid),
-            "run": {"methods": list(methods), "steps": list(steps), "metrics": list(metrics), "start": start, "seed": seed}
-            | {key: value for key, value in (("init", init), ("points", points)) if value is not None},
-        }
-        wanted = _parsed({name: table for name, table in settings.items() if table is not None}, external)
-    elif isinstance(source, Mapping):
-        wanted = _parsed(source, external)
+        own = (("init", init), ("points", points))
+        given = {"methods": methods, "steps": steps, "metrics": metrics, "start": start, "seed": seed}
+        tables = {"target": _target(target), "schedule": _choice(schedule), "grid": grid}
+        tables["run"] = given | {key: value for key, value in own if value is not None}
     else:
-        wanted = _read(Path(source))
+        tables = dict(source) if isinstance(source, Mapping) else _read(Path(source))
+    wanted, external = _named({name: table for name, table in tables.items() if table is not None})
     folder = None if out is None else Path(out)
-    answer = run(wanted, folder, consent=Consent(large=large), external=external)
-    result = StudyResult(answer["records"], answer["fits"], answer["manifest"])
-    if folder is not None:
-        result.draw(folder / "convergence")
-    return result
+    consent = Consent(large=large)
+    answer = run_tables(wanted, folder, draw=folder is not None, external=external, consent=consent)
+    return StudyResult(answer["records"], answer["fits"], answer["manifest"])
 
 
-def _read(file: Path) -> Study | NetworkStudy:
-    found = read(file)
-    if isinstance(found, Verification):
+def _read(file: Path) -> dict[str, Any]:
+    tables = read_toml(file, "source")
+    if "verification" in tables:
         raise InputError("source", str(file), "a study; the samplers of a [verification] are verified by sp.verify")
-    return found
+    return tables
 
 
-def _parsed(settings: Settings, external: dict[str, External]) -> Study | NetworkStudy:
-    """The study of these settings; samplers that are not names of the catalogue are added to `external`."""
-    table = dict(settings)
-    run_table = table.get("run")
-    if isinstance(run_table, Mapping) and isinstance(run_table.get("methods"), list | tuple):
-        table["run"] = {**run_table, "methods": [_named(method, external) for method in run_table["methods"]]}
-    return parse_study(table)
+def _named(tables: dict[str, Any]) -> tuple[dict[str, Any], dict[str, External]]:
+    """The tables with names in place of samplers, and the samplers that are not of the catalogue by these names."""
+    run, external = tables.get("run"), dict[str, External]()
+    methods = run.get("methods") if isinstance(run, Mapping) else None
+    if not isinstance(run, Mapping) or not isinstance(methods, list | tuple):
+        return tables, external  # which is for the engine to refuse
+    names = []
+    for n, method in enumerate(methods):
+        if isinstance(method, str) or not (callable(method) or isinstance(method, Tabulates)):
+            names.append(method)
+        elif isinstance(method, Method):
+            names.append(method.name)
+        else:
+            name = _own_name(method)
+            if external.setdefault(name, method) is not method:
+                raise InputError(f"run.methods[{n}]", name, "one sampler of this name")
+            names.append(name)
+    return {**tables, "run": {**run, "methods": names}}, external
 
 
-def _named(method: Any, external: dict[str, External]) -> Any:
-    """The name under which a sampler is studied."""
-    if isinstance(method, Method):
-        return method.name
-    if callable(method) or hasattr(method, "tabulate"):
-        name = str(getattr(method, "__name__", type(method).__name__))
-        if external.setdefault(name, method) is not method:
-            raise InputError("methods", name, "one sampler of this name")
-        return name
-    return method
+def _own_name(sampler: Any) -> str:
+    """The name of a function or of an object's class, with its module if a method of the catalogue has that name."""
+    name = str(getattr(sampler, "__name__", type(sampler).__name__))
+    return f"{sampler.__module__}:{name}" if name in NAMES else name
 
 
 def _target(target: GaussianMixture | Settings | str | None) -> Settings | None:
