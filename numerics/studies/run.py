@@ -154,7 +154,7 @@ def _spec(problem: Problem | NetworkProblem, record: Record, steps: int, metric:
         "start": study.run.start,
         "count": problem.count,
         "seed": study.run.seed,
-        "code": fingerprint(),
+        "code": fingerprint((record.name,)),
     }
 
 
