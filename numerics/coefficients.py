@@ -18,7 +18,7 @@ from .generated.frame_functions import FRAMES, data_whole
 from .grids import Grid
 from .moments import moments
 from .points import Point
-from .records import Frame, Record, Row
+from .records import Frame, GeneratedRow, Record
 from .schedules import Columns
 
 
@@ -56,8 +56,8 @@ class _Steps(NamedTuple):
 
 # The one-node rule of the frame: in place of a start-up method of another frame, and for a step that is infinite in
 # the clock.
-ONE_NODE = (Row(to=1, nodes=((0, 0),), weights="one_node", arguments=("h", "kappa")),)
-ONE_NODE_SMOOTH = (Row(to=1, nodes=((0, 0),), weights="one_node_smooth", arguments=("m0",)),)
+ONE_NODE = (GeneratedRow(to=1, nodes=((0, 0),), weights="one_node", arguments=("h", "kappa")),)
+ONE_NODE_SMOOTH = (GeneratedRow(to=1, nodes=((0, 0),), weights="one_node_smooth", arguments=("m0",)),)
 
 # The rounding of a vector grows with the scale of the frame from there on: beyond this growth fewer than half of the
 # digits of float64 are left.
@@ -96,7 +96,7 @@ def _last_step(record: Record) -> Record | None:
     before = tuple(itertools.takewhile(lambda row: not row.nodes, record.rows))
     if not before:
         return None
-    last = Row(to=1, nodes=((0, len(before)),), weights="one_node", arguments=("h", "kappa"))
+    last = GeneratedRow(to=1, nodes=((0, len(before)),), weights="one_node", arguments=("h", "kappa"))
     return replace(record, rows=(*before, last), nfe_per_step=len(before), history=0, start=None)
 
 
@@ -106,7 +106,7 @@ def with_history(record: Record, available: int) -> Record | None:
     while method.history > available:
         assert method.start is not None
         method = METHODS[method.start]
-        shared = {p.symbol for p in method.parameters}
+        shared = {p.name for p in method.parameters}
         method = replace(method, values=tuple((s, v) for s, v in record.values if s in shared))
         if method.frame != record.frame:
             return None
@@ -160,7 +160,7 @@ def _steps_of_method(
     return result
 
 
-def _state_coefficients(row: Row, end_scale: Tensor, taken: _Steps) -> list[Tensor]:
+def _state_coefficients(row: GeneratedRow, end_scale: Tensor, taken: _Steps) -> list[Tensor]:
     """c_k m_end / m_{n-k} for every state that a row is made from."""
     shares: Sequence[float | Tensor] = (1.0,)
     if row.states is not None:
@@ -169,7 +169,7 @@ def _state_coefficients(row: Row, end_scale: Tensor, taken: _Steps) -> list[Tens
     return [share * end_scale / m for share, m in zip(shares, scales, strict=True)]
 
 
-def _output_coefficients(row: Row, end: Columns, ends: Sequence[Columns], taken: _Steps) -> list[Tensor]:
+def _output_coefficients(row: GeneratedRow, end: Columns, ends: Sequence[Columns], taken: _Steps) -> list[Tensor]:
     """S_end W f for every output that a row is made from.  ends: the ends of all rows of the step."""
     made_at = [ends[stage - 1] if stage else taken.back(back) for back, stage in row.nodes]
     factors = [frame_columns(taken.frame, where)[2] for where in made_at]
@@ -199,7 +199,12 @@ def _table(columns: Sequence[Tensor], steps: Tensor) -> list[list[float]]:
 
 
 def _end(
-    row: Row, grid: Grid, steps: Tensor, frame: Frame, numbers: Mapping[str, Tensor], given: Mapping[str, Tensor]
+    row: GeneratedRow,
+    grid: Grid,
+    steps: Tensor,
+    frame: Frame,
+    numbers: Mapping[str, Tensor],
+    given: Mapping[str, Tensor],
 ) -> Columns:
     """The points where a row ends, one a step."""
     if row.to == "middle" and "middle" not in given:
@@ -214,7 +219,7 @@ def frame_columns(frame: Frame, c: Columns) -> list[Tensor]:
 
 def step_numbers(
     method: Record | None,
-    rows: Sequence[Row],
+    rows: Sequence[GeneratedRow],
     frame: Frame,
     grid: Grid,
     steps: Tensor,

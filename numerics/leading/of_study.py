@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..catalogue import resolve
 from ..rates import trend
 from ..records import Record
 from ..studies.config import Study
 from ..studies.measure import start_samples
-from ..studies.problem import Problem, prepare
+from ..studies.mixture_problem import MixtureProblem, prepare
 from .exact_path import Path, along_grid, along_kind
 from .leading_error import LeadingError, has_leading_error, leading_error, resolved
 
@@ -39,7 +40,8 @@ def leading_errors_of(study: Study) -> dict[tuple[str, int], LeadingError]:
     problem, found = prepare(study), {}
     if study.run.init != "exact":
         return {}
-    methods = [(name, record) for name, record in problem.methods if has_leading_error(record, study.run.start)]
+    records = [(name, resolve(name)) for name in study.run.methods]
+    methods = [(name, record) for name, record in records if has_leading_error(record, study.run.start)]
     for path, numbers in _paths(problem):
         for name, record in methods:
             if not resolved(record, path):
@@ -70,7 +72,7 @@ def left_out(
     return max((e for e in (known, trend(ratios)) if e is not None), default=None)
 
 
-def _paths(problem: Problem) -> list[tuple[Path, list[int]]]:
+def _paths(problem: MixtureProblem) -> list[tuple[Path, list[int]]]:
     """Each path with the numbers of steps it is for: one path for all grids of a kind, one a grid on Li's schedule."""
     grids, choice = problem.grids, problem.study.grid
     if problem.schedule is None or choice is None:
