@@ -352,7 +352,7 @@ def enclosure(function: str, text: str) -> bool:
     enclosures = of_tests("numerics/test_enclosures.py")
     module = ModuleType(enclosures.generated.__name__)
     module.__package__ = enclosures.generated.__package__
-    exec(compile(text, "weights.py", "exec"), module.__dict__)
+    exec(compile(text, "weight_functions.py", "exec"), module.__dict__)
     enclosures.generated = module
     try:
         enclosures.test_a_generated_function_lies_in_its_enclosure(function)
@@ -373,17 +373,21 @@ def functions(method: Method, row: int) -> list[str]:
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 def test_hand_edits_of_generated_code_are_caught(method: Method, generated: Path) -> None:
-    good = (generated / "weights.py").read_text(encoding="utf-8")
+    good = (generated / "weight_functions.py").read_text(encoding="utf-8")
     caught: list[str | None] = []
     for function in [name for i in range(len(method.rows)) for name in functions(method, i)]:
         text = edited(good, "return (\n        ", "return (\n        1.000001*", after=f"def {function}(")
-        caught.append("emit --check" if emit_check(generated, "weights.py", text) else None)
+        caught.append("emit --check" if emit_check(generated, "weight_functions.py", text) else None)
         caught.append("enclosure" if enclosure(function, text) else None)
     report("weight function edited", method.name, caught)
-    catalogue = (generated / "catalogue.py").read_text(encoding="utf-8")
+    catalogue = (generated / "catalogue_records.py").read_text(encoding="utf-8")
     order, name = f" order={method.order},", f'name="{method.name}"'
     text = edited(catalogue, order, f" order={method.order + 1},", after=name)
-    report("catalogue edited", method.name, ["emit --check" if emit_check(generated, "catalogue.py", text) else None])
+    report(
+        "catalogue edited",
+        method.name,
+        ["emit --check" if emit_check(generated, "catalogue_records.py", text) else None],
+    )
 
 
 # --- faults in tables

@@ -12,7 +12,7 @@ import sympy as sp
 from ...numerics.catalogue import METHODS
 from ...numerics.records import Record
 from ...theory.frames import FRAMES, Frame
-from ...theory.latex import CLOCKS, PREDICTED, tex
+from ...theory.latex import CLOCKS, PREDICTION, tex
 from ...theory.notation import NOTATION, u
 from ..markup import plain, table
 from .method_page import concerns, page
@@ -96,7 +96,7 @@ def _frame(frame: Frame) -> tuple[str, ...]:
         f"`{frame.name}`",
         f"${tex(frame.scale)}$",
         f"${CLOCKS[frame.column]}$",
-        f"${factor}{PREDICTED[frame.prediction]}$",
+        f"${factor}{PREDICTION[frame.prediction]}$",
         r"$d\rho/dt$" if weight is None else f"${tex(weight)}$",
     )
 
