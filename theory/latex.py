@@ -8,8 +8,8 @@ from typing import Any
 
 import sympy as sp
 
-from .method import DAMPED, Method
-from .notation import KICK, NOTATION, SHRINK, alpha, h, sigma, t
+from .method import RATE_MOMENT, Method
+from .notation import NOISED_PLACE, NOTATION, TWO_STEP_ALPHA_RATIO, alpha, h, sigma, t
 from .phi_functions import phi
 from .rows import Node, Place
 
@@ -72,14 +72,14 @@ class _Formula:
                 yield rf"r_{{{k}}} &= ({base}_{{{newer}}}{power} - {base}_{{{older}}}{power})/h"
         if "a1" in names:
             yield r"a_{t+1} &= (\alpha_{n-1}/\alpha_n)^2"
-        if KICK.name in names:
+        if NOISED_PLACE.name in names:
             yield r"g &= -\log\left(1 + \min(S_\text{churn}/N, \sqrt 2 - 1)\right)/h"
         if "middle" in names:
             yield rf"c_t &= ({base}(\tfrac12 (t_n + t_{{n+1}})){power} - {base}_n{power})/h"
         for k in range(5):
             if f"m{k}" in names:
                 yield rf"M_{k} &= \int_{{t_n}}^{{t_{{n+1}}}} \left(\frac{{t - t_n}}{{h}}\right)^{k} d\rho"
-        if DAMPED.name in names:
+        if RATE_MOMENT.name in names:
             yield r"M_b &= \int_{t_n}^{t_{n+1}} e^{b (t - t_{n+1})} d\rho"
 
     def index(self, place: Place) -> str:
@@ -147,7 +147,7 @@ class _Formula:
         named: list[str] = []
         whole = (1 + method.strength) * method.moment(0)
         shares = [sp.expand(sp.cancel(w / whole)) for w in weights]
-        if row.to == 1 and frame.rate is None and not any(share.has(phi, h, SHRINK) for share in shares):
+        if row.to == 1 and frame.rate is None and not any(share.has(phi, h, TWO_STEP_ALPHA_RATIO) for share in shares):
             # The one-node weight, times shares that are numbers of the grid.
             scale = self.gathered(index)
             inner = self.sum(list(zip(shares, outputs, strict=True)))

@@ -107,14 +107,14 @@ def random_arguments(arguments: Sequence[str], chance: random.Random, with_noise
     """
     # b h, tau^2 h <= 5: the exponential of a rounded product loses half an eps for every unit of it.
     ranges = {"h": (-7, 1), "a1": (-0.3, 0.3), "c2": (-2, -0.01), "middle": (-2, 0), "gamma": (-3, 0), "b": (-3, -0.3)}
-    ranges |= {"tau": (-3, 0.48), "eta": (-3, 0), "fade": (-1, 0), "kick": (-4, -0.47)}
+    ranges |= {"tau": (-3, 0.48), "eta": (-3, 0), "alpha_ratio": (-1, 0), "noised_place": (-4, -0.47)}
     names = {a: 10 ** chance.uniform(*ranges.get(a, (-3, 3))) for a in arguments}
     if "tau" in names:
         names["h"] = min(names["h"], 5 / names["tau"] ** 2)
-    if "kick" in names:
-        names["kick"] /= -names["h"]
+    if "noised_place" in names:
+        names["noised_place"] /= -names["h"]
     elif not with_noise:
-        for signed in {"h", "b", "damped", *(m.name for m in moments)} & set(names):
+        for signed in {"h", "b", "rate_moment", *(m.name for m in moments)} & set(names):
             names[signed] *= chance.choice([-1, 1])
     if "next_rho" in names:  # a step goes to less noise
         names["next_rho"] = names["rho"] * chance.random()

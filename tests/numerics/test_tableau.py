@@ -105,12 +105,12 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
         h = clock[n + 1] - clock[n]
         names = {"h": h, "a1": (mp.mpf(g.points[n - 1].alpha) / mp.mpf(g.points[n].alpha)) ** 2}
         names |= {f"r{k}": (clock[n + 1 - k] - clock[n - k]) / h for k in range(1, n + 1)}
-        names["shrink"] = mp.mpf(g.points[n - 1].alpha) / mp.mpf(g.points[n + 1].alpha)
+        names["two_step_alpha_ratio"] = mp.mpf(g.points[n - 1].alpha) / mp.mpf(g.points[n + 1].alpha)
         names |= {"rho": mp.mpf(float(g.columns.rho[n])), "next_rho": mp.mpf(float(g.columns.rho[n + 1]))}
-        names["fade"] = mp.mpf(g.points[n].alpha) / mp.mpf(g.points[n + 1].alpha)
+        names["alpha_ratio"] = mp.mpf(g.points[n].alpha) / mp.mpf(g.points[n + 1].alpha)
         names |= {k: mp.mpf(v.numerator) / v.denominator for k, v in resolve(tableau.method).numbers.items()}
         if "churn" in names:
-            names["kick"] = -mp.log(1 + min(names["churn"] / g.steps, mp.sqrt(2) - 1)) / h
+            names["noised_place"] = -mp.log(1 + min(names["churn"] / g.steps, mp.sqrt(2) - 1)) / h
         if frame.rate is not None:
             names |= quadratures(g, n, names)
         made: list[Point] = []
@@ -153,14 +153,14 @@ def quadratures(g: Grid, n: int, names: dict[str, mp.mpf]) -> dict[str, mp.mpf]:
     rate = sp.lambdify([t, *given], weight.rewrite(sp.exp), "mpmath")
     start, h = mp.mpf(float(g.columns.t[n])), names["h"]
     roots = mp.linspace(mp.sqrt(start), mp.sqrt(start + h), 9)
-    found = dict.fromkeys(["damped", "m0", "m1", "m2", "m3"], mp.mpf(0))
+    found = dict.fromkeys(["rate_moment", "m0", "m1", "m2", "m3"], mp.mpf(0))
     for a, b in itertools.pairwise((root**2 - start) / h for root in roots):
         for x, w in zip(*map(np.ndarray.tolist, np.polynomial.legendre.leggauss(24)), strict=True):
             s = a + (b - a) * (x + 1) / 2
             measure = mp.re(rate(start + s * h, *given.values())) * h * (b - a) * w / 2
             for k in range(4):
                 found[f"m{k}"] += measure * s**k
-            found["damped"] += measure * mp.exp(names.get("b", 0) * h * (s - 1))
+            found["rate_moment"] += measure * mp.exp(names.get("b", 0) * h * (s - 1))
     return found
 
 
@@ -430,7 +430,7 @@ def place(record: Record, row: int) -> Fraction | int:
     return record.numbers[to] if isinstance(to, str) else to
 
 
-INSIDE = [n for n, m in METHODS.items() if any(r.to not in (1, -1, "middle", "kick") for r in m.rows)]
+INSIDE = [n for n, m in METHODS.items() if any(r.to not in (1, -1, "middle", "noised_place") for r in m.rows)]
 
 
 @pytest.mark.parametrize("name", [*INSIDE, "dpm-solver-2s?r=1/3", "dpm-solver++-3s?r1=0.9", "seeds-2?c2=0.9"])
