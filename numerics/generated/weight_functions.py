@@ -627,6 +627,14 @@ def plms(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
+def gradient_estimation(h: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
+    """gradient-estimation: permenter2024interpreting; order 1."""
+    return (
+        gamma*h,
+        h*(1 - gamma),
+    )
+
+
 def unipc_1_row1(h: Tensor) -> tuple[Tensor, ...]:
     """unipc-1, row 1 of 2: zhao2023unipc; order 2."""
     phi1 = phi(1, -h)

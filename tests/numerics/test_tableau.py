@@ -98,6 +98,7 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
         current: Method | None = method
         while current is not None and current.history > n:
             current = current.start if current.start is not None and current.start.frame is frame else None
+        shown = sp.sympify if current is None else current.shown
         one = Row((NOW,), published=(frame.moment(0),))
         rows, weights = ((one,), (one.published,)) if current is None else (current.rows, current.applied)
         if n == g.steps - 1 and not rows[-1].evaluated:  # no correction in the last step
@@ -126,17 +127,17 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
             for node, w in zip(row.nodes, row_weights or (), strict=True):
                 lives = made[node.stage - 1] if node.stage else g.points[n - node.back]
                 scale = at(frame.output_scale, made[-1]) * at(frame.factor, lives)
-                value, absolute = at_40_digits(named(w), names)
+                value, absolute = at_40_digits(shown(named(w)), names)
                 source = before + node.stage - 1 if node.stage else output_at[n - node.back]
                 outputs[own - 1 - source] = (scale * value, abs(scale) * absolute)
             states = {}
             for back, c in enumerate(row.states if current is None else current.carried(i)):
-                value, absolute = at_40_digits(c, names)
+                value, absolute = at_40_digits(shown(c), names)
                 scale = at(frame.scale, made[-1]) / at(frame.scale, g.points[n - back])
                 states[own - 1 - state_at[n - back]] = (scale * value, abs(scale) * absolute)
             noises = {}
             for drawn, amplitude in enumerate(() if current is None else current.amplitudes(i)):
-                value, absolute = at_40_digits(amplitude.value, names)
+                value, absolute = at_40_digits(shown(amplitude.value), names)
                 noises[i - drawn] = (at(sigma, made[-1]) * value, at(sigma, made[-1]) * absolute)
             result.append((states, outputs, noises))
         state_at[n + 1] = len(result)
