@@ -129,7 +129,7 @@ def test_a_fault_of_ours_is_said_to_be_one(here: Path, tmp_path: Path, monkeypat
     def broken(_name: str) -> None:
         raise IndexError("a\nb" * 1000)
 
-    monkeypatch.setattr("samplerproof.cli.cite_command.cite", broken)
+    monkeypatch.setattr("samplerproof.book.bibtex.cite", broken)
     answer = contained.typed(here, "cite", "ddim")
     (report,) = tmp_path.glob("samplerproof-fault-*.txt")
     assert (answer.code, answer.out) == (3, "")
@@ -144,7 +144,7 @@ def test_a_fault_of_ours_is_said_to_be_one(here: Path, tmp_path: Path, monkeypat
     def full(_name: str) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("samplerproof.cli.cite_command.cite", full)
+    monkeypatch.setattr("samplerproof.book.bibtex.cite", full)
     answer = contained.typed(here, "cite", "ddim")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "memory" in answer.err

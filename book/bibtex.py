@@ -1,4 +1,4 @@
-"""`samplerproof cite`: BibTeX of the papers of samplers, and of this appendix at its version."""
+"""BibTeX of the papers of samplers, and of this appendix at its version."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.metadata import version
 from ..numerics.catalogue import resolve
 from ..numerics.generated.citations import CITATIONS
 
-# tests/cli/test_cite.py compares it with CITATION.cff. As @misc, for plain BibTeX knows no @software.
+# tests/cli/test_cite.py compares it with CITATION.cff. It is @misc because plain BibTeX has no @software.
 APPENDIX = """@misc{samplerproof,
   title = {samplerproof: an executable appendix to the theory of diffusion samplers},
   author = {{The samplerproof authors}},
@@ -17,6 +17,9 @@ APPENDIX = """@misc{samplerproof,
 
 
 def cite(names: Sequence[str]) -> str:
-    """The papers of the named samplers, each once, and the appendix last.  Raises InputError on an unknown name."""
+    """BibTeX of the papers of the named samplers, each once, and of the appendix, last.
+
+    Raises InputError on an unknown name.
+    """
     keys = dict.fromkeys(resolve(name, "NAME").cite for name in names)
     return "\n\n".join([*(CITATIONS[key] for key in keys), APPENDIX.replace("VERSION", version("samplerproof"))])
