@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 from functools import partial
@@ -20,6 +19,7 @@ from markdown_it import MarkdownIt
 from samplerproof.book import verdict_page
 from samplerproof.book.markup import code, fenced, plain, table
 from samplerproof.book.pages.method_page import _verified
+from samplerproof.book.records import verification_results
 from samplerproof.book.tables import verification_tables
 from samplerproof.numerics.catalogue import resolve
 from samplerproof.numerics.checkpoints import plain_module as modules
@@ -186,8 +186,7 @@ def marks(text: str) -> set[str]:
 def test_text_of_others_is_text_in_the_pages_of_verification() -> None:
     """Assert it of every text in the answer, and that a page without escapes would be seen to have marks."""
     assert marks(HOSTILE) == {"html_inline", "link_open"}
-    kept = Path(__file__).resolve().parents[2] / "book" / "records" / "verification" / "records.json"
-    whole = json.loads(kept.read_text(encoding="utf-8"))
+    whole = verification_results.answer()
     records = [foreign({**entry, "matches": ["x"], "reference": "y"}) for entry in whole["records"][:2]]
     alone = [foreign({**entry, "matches": [], "reference": None}) for entry in whole["records"][:2]]
     versions = {HOSTILE: HOSTILE}
