@@ -249,7 +249,7 @@ def step_numbers(
     numbers |= {symbol: values[steps] for symbol, values in given.items()}
     if "churn" in numbers:  # Karras et al. 2022, algorithm 2
         gamma = (numbers["churn"] / grid.steps).clamp(max=math.sqrt(2) - 1)
-        numbers["churn_place"] = -gamma.log1p() / h
+        numbers["noised_place"] = -gamma.log1p() / h
     # Numbers of a schedule between grid points: the middle of the step in t, the moments of a smooth weight.
     wanted = {a for row in rows for a in row.arguments}
     if "middle" in wanted and "middle" not in given:

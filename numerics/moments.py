@@ -19,7 +19,7 @@ PANEL = 0.5  # width in lambda: the nearest singularity of t(lambda) is three ti
 def moments(grid: Grid, steps: Tensor, b: Tensor | float, wanted: set[str]) -> dict[str, Tensor]:
     """The moments of drho/dt over every given step, by name: float64 [n], 1e-13 relative.
 
-    m_k: the integral of s^k drho, s = (t - t_n)/(t_{n+1} - t_n).  damped_moment, with a rate b: the integral of
+    m_k: the integral of s^k drho, s = (t - t_n)/(t_{n+1} - t_n).  rate_moment, with a rate b: the integral of
     e^{b (t - t_{n+1})} drho.  Gauss-Legendre quadrature in t on panels of equal width in lambda. A step that ends at
     infinite lambda has m_0 alone, and NaN for the others.  Raises InputError on a discrete process.
     """
@@ -30,7 +30,7 @@ def moments(grid: Grid, steps: Tensor, b: Tensor | float, wanted: set[str]) -> d
     first, last, t, end = c.lam[steps], c.lam[steps + 1], c.t[steps], c.t[steps + 1]
     finite = first.isfinite() & last.isfinite()
     rho = c.rho[steps + 1] - c.rho[steps]
-    found = {name: torch.where(finite, torch.nan, rho) for name in wanted & {*POWERS, "damped_moment"}}
+    found = {name: torch.where(finite, torch.nan, rho) for name in wanted & {*POWERS, "rate_moment"}}
     if not bool(finite.any()):
         return found
     # Panels of equal width in lambda, their edges in t.

@@ -11,7 +11,7 @@ G_j is G on the exact path at position_j h, or at the result of row `stage` of t
 started on the exact path.
 
 The weight w(s h) is e^{kappa s h}; where kappa is null it is any series 1 + q1 s h + q2 (s h)^2 + …, w(end) is left
-out, and the weights hold integrals of it over the step: m_k of s^k w, damped_moment(b) of e^{b (s - 1) h} w.
+out, and the weights hold integrals of it over the step: m_k of s^k w, rate_moment(b) of e^{b (s - 1) h} w.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import sympy as sp
+
 from .method import Method
-from .order import Defect, prove_order
-from .rows import Node, Row, grid_position
+from .order import prove_order
+from .rows import Node, Row
 from .trees import trees
 
 
@@ -49,20 +51,21 @@ def certificate(method: Method, free: bool = False) -> dict[str, Any]:
         "trees": sum(len(trees(n)) for n in range(proof.order + 1)),
         "conditions": proof.conditions,
         "leading_defects": [
-            {"tree": str(d.tree), "power": d.power, "coefficient": coefficient(d, equal)} for d in proof.leading_defects
+            {"tree": str(d.tree), "power": d.power, "coefficient": coefficient(d.coefficient, equal)}
+            for d in proof.leading_defects
         ],
     }
 
 
-def coefficient(defect: Defect, equal: bool) -> str:
+def coefficient(expression: sp.Expr, equal: bool) -> str:
     """A defect's coefficient as text; for ratios 1 + e_k h, what the proof calls r_k is e_k, and the middle e_0."""
-    text = str(defect.coefficient)
+    text = str(expression)
     return re.sub(r"\br(\d)\b", r"e\1", text).replace("middle", "e0") if equal else text
 
 
 def _row(method: Method, row: Row, index: int) -> dict[str, Any]:
     return {
-        "end": str(grid_position(row.to)),
+        "end": str(row.end),
         "nodes": [_node(method, node) for node in row.nodes],
         "weights": [str(w) for w in method.weights[index]],
         "states": [str(c) for c in row.states],

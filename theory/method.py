@@ -15,8 +15,8 @@ from .noise_model import NOISY, Amplitude, NoiseModel, StepNoise
 from .notation import (
     ALPHA_RATIO,
     ALPHA_TAYLOR,
-    CHURN_PLACE,
     MIDDLE,
+    NOISED_PLACE,
     TWO_STEP_ALPHA_RATIO,
     WEIGHT_TAYLOR,
     a1,
@@ -28,18 +28,23 @@ from .notation import (
 )
 from .notation import r as ratios
 from .parameter import Parameter, as_fraction
-from .phi_functions import damped_moment
 from .phi_functions import moment as exponential_moment
+from .phi_functions import rate_moment
 from .rows import NOW, Node, Row, node_position
 from .series import Expansion
 
-DAMPED_MOMENT = sp.Symbol("damped_moment")
+RATE_MOMENT = sp.Symbol("rate_moment")
+# What weights may depend on besides parameters, in the order of arguments.
+NUMBERS = (
+    *(h, *ratios, a1, rho, next_rho, TWO_STEP_ALPHA_RATIO, ALPHA_RATIO, MIDDLE, NOISED_PLACE),
+    *(*moments, RATE_MOMENT),
+)
 FIRST = "0.1.0"  # the first version: most samplers are as old as the project
 
 
 def named(weight: sp.Expr) -> sp.Expr:
-    """A weight as its generated code has it: the moment damped_moment(b) is a number by the name of `damped_moment`."""
-    return weight.replace(damped_moment, lambda _: DAMPED_MOMENT)
+    """A weight as its generated code has it: the moment rate_moment(b) is a number named `rate_moment`."""
+    return weight.replace(rate_moment, lambda _: RATE_MOMENT)
 
 
 @dataclass(frozen=True)
@@ -162,11 +167,8 @@ class Method:
             found |= set(WEIGHT_TAYLOR)
         if self.corrects:  # what went before: the predictors of the steps that made the history
             found |= set(ratios[: 2 * self.history + 1])
-        return tuple(
-            sorted(
-                found - {h, a1, TWO_STEP_ALPHA_RATIO, ALPHA_RATIO, next_rho, *moments}, key=lambda symbol: symbol.name
-            )
-        )
+        expanded = {h, a1, TWO_STEP_ALPHA_RATIO, ALPHA_RATIO, next_rho, *moments}  # series in the symbols that are left
+        return tuple(sorted(found - expanded, key=lambda symbol: symbol.name))
 
     def _numbers(self) -> Iterable[sp.Expr]:
         """All weights and coefficients, and what describes the noises."""
@@ -194,7 +196,7 @@ class Method:
         order = next((q for p in self.parameters for v, q in p.orders if given[p.symbol] == v), self.order)
         named = "&".join(f"{name}={value}" for name, value in values.items())
         if given.get(churn) == 0:
-            given[CHURN_PLACE] = sp.S.Zero  # without churn nothing goes back
+            given[NOISED_PLACE] = sp.S.Zero  # without churn nothing goes back
         return replace(
             self,
             name=f"{self.name}?{named}",
@@ -295,20 +297,7 @@ class Method:
         Raises ValueError on other symbols, and where a parameter has the name of another of these numbers.
         """
         free = set().union(*(named(sp.sympify(w)).free_symbols for w in expressions))
-        numbers = (
-            h,
-            *ratios,
-            a1,
-            rho,
-            next_rho,
-            TWO_STEP_ALPHA_RATIO,
-            ALPHA_RATIO,
-            MIDDLE,
-            CHURN_PLACE,
-            *moments,
-            DAMPED_MOMENT,
-        )
-        known = {symbol: symbol.name for symbol in numbers} | self.names
+        known = {symbol: symbol.name for symbol in NUMBERS} | self.names
         if unknown := sorted(symbol.name for symbol in free - set(known)):
             raise ValueError(f"{self.name}: weights: unknown symbols {unknown}")
         found = tuple(name for symbol, name in known.items() if symbol in free)

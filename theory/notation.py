@@ -88,8 +88,8 @@ tau2 = declare(
     nonnegative=True,
 )
 churn = declare("churn", "noise that EDM adds anew over a whole run, S_churn", r"S_\text{churn}", nonnegative=True)
-CHURN_PLACE = declare(
-    "churn_place",
+NOISED_PLACE = declare(
+    "noised_place",
     "where EDM's churn goes back to, in units of h in lambda: -log(1 + min(S_churn/N, sqrt 2 - 1))/h",
     "g",
     nonpositive=True,

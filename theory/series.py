@@ -24,7 +24,7 @@ from .notation import (
     rho,
 )
 from .notation import r as ratios
-from .phi_functions import arc, damped_moment, phi
+from .phi_functions import arc, phi, rate_moment
 
 Series = tuple[Any, ...]  # coefficients of h^0, h^1, …: elements of the field
 
@@ -192,8 +192,8 @@ class Expansion:
             return add(self.constant(self.element(uniform), terms), deviation)
         if expression in moments:
             return self._moment(moments.index(expression), terms)
-        if isinstance(expression, damped_moment):
-            return self._damped_moment(expression.args[0], terms)
+        if isinstance(expression, rate_moment):
+            return self._damped(expression.args[0], terms)
         if expression == next_rho:  # where rho is the clock
             return add(self.of(rho, terms), self.of(h, terms))
         if isinstance(expression, arc):
@@ -235,7 +235,7 @@ class Expansion:
         series = self.taylor(WEIGHT_TAYLOR, terms)
         return shift(tuple(q / (j + k + 1) for j, q in enumerate(series)), 1)
 
-    def _damped_moment(self, b: sp.Expr, terms: int) -> Series:
+    def _damped(self, b: sp.Expr, terms: int) -> Series:
         """The integral of e^{b (u - u_{n+1})} w du over w(u_n), from the product of the two series in s h."""
         rate = shift(self.of(b, terms), 1)
         product = multiply(exp(rate), self.taylor(WEIGHT_TAYLOR, terms))

@@ -739,6 +739,26 @@ RECORDS: tuple[Record, ...] = (
         stability=0.3,
     ),
     Record(
+        name="gradient-estimation",
+        aliases=("comfyui:gradient_estimation",),
+        family="gradient-estimation",
+        kind="multistep",
+        frame="noise-rho",
+        order=1,
+        order_asymptotic=1,
+        nfe_per_step=1,
+        history=1,
+        start="ddim",
+        rows=(
+            GeneratedRow(1, ((0, 0), (1, 0)), "gradient_estimation", ("h", "gamma")),
+        ),
+        summary="DDIM's step on gamma times the last noise prediction and 1 - gamma times the one before.",
+        cite="permenter2024interpreting",
+        equal_steps=True,
+        stability=0.6666666666666666,
+        parameters=(GeneratedParameter("gamma", 2, -inf, inf, False, orders=((Fraction(3, 2), 2),)),),
+    ),
+    Record(
         name="unipc-1",
         aliases=(),
         family="unipc",
@@ -1041,7 +1061,7 @@ RECORDS: tuple[Record, ...] = (
         start=None,
         rows=(
             GeneratedRow(
-                1, ((0, 0),), "lambda_ddim", ("damped_moment",),
+                1, ((0, 0),), "lambda_ddim", ("rate_moment",),
                 states="lambda_ddim_states",
                 state_arguments=("h", "b"),
             ),
@@ -1895,19 +1915,19 @@ RECORDS: tuple[Record, ...] = (
         start=None,
         rows=(
             GeneratedRow(
-                "churn_place", (), "edm_churn_row1", (),
+                "noised_place", (), "edm_churn_row1", (),
                 noises="edm_churn_row1_noises",
-                noise_arguments=("h", "churn_place"),
+                noise_arguments=("h", "noised_place"),
             ),
             GeneratedRow(
-                1, ((0, 1),), "edm_churn_row2", ("h", "churn_place"),
+                1, ((0, 1),), "edm_churn_row2", ("h", "noised_place"),
                 noises="edm_churn_row2_noises",
-                noise_arguments=("h", "churn_place"),
+                noise_arguments=("h", "noised_place"),
             ),
             GeneratedRow(
-                1, ((0, 1), (0, 2)), "edm_churn_row3", ("h", "churn_place"),
+                1, ((0, 1), (0, 2)), "edm_churn_row3", ("h", "noised_place"),
                 noises="edm_churn_row3_noises",
-                noise_arguments=("h", "churn_place"),
+                noise_arguments=("h", "noised_place"),
             ),
         ),
         summary="Noise of min(S_churn/N, sqrt 2 - 1) of sigma is added, then Heun's step in rho from there.",

@@ -627,6 +627,14 @@ def plms(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
+def gradient_estimation(h: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
+    """gradient-estimation: permenter2024interpreting; order 1."""
+    return (
+        gamma*h,
+        h*(1 - gamma),
+    )
+
+
 def unipc_1_row1(h: Tensor) -> tuple[Tensor, ...]:
     """unipc-1, row 1 of 2: zhao2023unipc; order 2."""
     phi1 = phi(1, -h)
@@ -929,10 +937,10 @@ def bdia_ddim_states(two_step_alpha_ratio: Tensor, gamma: Tensor) -> tuple[Tenso
     )
 
 
-def lambda_ddim(damped_moment: Tensor) -> tuple[Tensor, ...]:
+def lambda_ddim(rate_moment: Tensor) -> tuple[Tensor, ...]:
     """lambda-ddim: pandey2024efficient; order 1."""
     return (
-        damped_moment,
+        rate_moment,
     )
 
 
@@ -1998,47 +2006,47 @@ def edm_churn_row1() -> tuple[Tensor, ...]:
     )
 
 
-def edm_churn_row1_noises(h: Tensor, churn_place: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row1_noises(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
-    phi1 = phi(1, 2*churn_place*h)
-    root1 = sqrt(-2*churn_place*h*phi1)
+    phi1 = phi(1, 2*h*noised_place)
+    root1 = sqrt(-2*h*noised_place*phi1)
     return (
         root1,
     )
 
 
-def edm_churn_row2(h: Tensor, churn_place: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row2(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn, row 2 of 3: karras2022edm; order 1."""
-    phi1 = phi(1, h*(1 - churn_place))
+    phi1 = phi(1, h*(1 - noised_place))
     return (
-        h*phi1*(1 - churn_place),
+        h*phi1*(1 - noised_place),
     )
 
 
-def edm_churn_row2_noises(h: Tensor, churn_place: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row2_noises(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
-    phi0 = phi(0, h*(1 - churn_place))
-    phi1 = phi(1, 2*churn_place*h)
-    root1 = sqrt(-2*churn_place*h*phi1)
+    phi0 = phi(0, h*(1 - noised_place))
+    phi1 = phi(1, 2*h*noised_place)
+    root1 = sqrt(-2*h*noised_place*phi1)
     return (
         phi0*root1,
     )
 
 
-def edm_churn_row3(h: Tensor, churn_place: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row3(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn, row 3 of 3: karras2022edm; order 1."""
-    phi1 = phi(1, h*(1 - churn_place))
+    phi1 = phi(1, h*(1 - noised_place))
     return (
-        h*phi1*(1 - churn_place)/2,
-        h*phi1*(1 - churn_place)/2,
+        h*phi1*(1 - noised_place)/2,
+        h*phi1*(1 - noised_place)/2,
     )
 
 
-def edm_churn_row3_noises(h: Tensor, churn_place: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row3_noises(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
-    phi0 = phi(0, h*(1 - churn_place))
-    phi1 = phi(1, 2*churn_place*h)
-    root1 = sqrt(-2*churn_place*h*phi1)
+    phi0 = phi(0, h*(1 - noised_place))
+    phi1 = phi(1, 2*h*noised_place)
+    root1 = sqrt(-2*h*noised_place*phi1)
     return (
         phi0*root1,
     )

@@ -98,8 +98,8 @@ def arc(z: Series) -> Series:
 # --- what is written in a certificate
 
 
-def evaluate(text: str, names: Mapping[str, Series], damped_moment: Callable[[Series], Series] | None = None) -> Series:
-    """The series of an expression: +, -, *, /, **, integers, names, phi(k, z) and, where given, damped_moment(z)."""
+def evaluate(text: str, names: Mapping[str, Series], rate_moment: Callable[[Series], Series] | None = None) -> Series:
+    """An expression of +, -, *, /, **, integers, names, phi(k, z) and, if it is given, rate_moment(z), as a series."""
     unit = next(iter(names.values())).of(1)
 
     def number(node: ast.expr) -> int:
@@ -125,8 +125,8 @@ def evaluate(text: str, names: Mapping[str, Series], damped_moment: Callable[[Se
                 return -value(operand)
             case ast.Call(ast.Name("phi"), [k, z], []):
                 return phi(number(k), value(z))
-            case ast.Call(ast.Name("damped_moment"), [z], []) if damped_moment:
-                return damped_moment(value(z))
+            case ast.Call(ast.Name("rate_moment"), [z], []) if rate_moment:
+                return rate_moment(value(z))
             case ast.Call(ast.Name("arc"), [z], []):
                 return arc(value(z))
             case ast.Name(name) if name in names:
@@ -255,7 +255,7 @@ class Run:
         terms = [self.h, *(self.slopes[f"q{j}"] * self.h ** (j + 1) for j in range(1, self.terms))]
         return {f"m{k}": sum((t / (j + k + 1) for j, t in enumerate(terms)), start=self.h.of(0)) for k in range(5)}
 
-    def damped_moment(self, b: Series) -> Series:
+    def rate_moment(self, b: Series) -> Series:
         """The integral of e^{b (s - 1) h} w(s h), over s from 0 to 1, times h: of powers s^(i + j)."""
         weights = [self.h.of(1), *(self.slopes[f"q{j}"] for j in range(1, self.terms))]
         total = self.h.of(0)
@@ -312,7 +312,7 @@ class Run:
                     growth = (self.taylor("q", position * names["h"]) + 1) ** -1
                 else:
                     growth = phi(0, (end - position) * names["h"] * int(self.certificate["kappa"]))
-                weight = evaluate(text, names, self.damped_moment) * growth
+                weight = evaluate(text, names, self.rate_moment) * growth
                 vector = tuple(v + weight * g for v, g in zip(vector, apply(self.field, at, u), strict=True))
             made.append(vector)
         return made[-1]

@@ -8,7 +8,7 @@ from ..methods import find
 from ..methods.two_state import b, gamma
 from ..notation import TWO_STEP_ALPHA_RATIO, alpha, eps, h, next_alpha, r, x
 from ..order import prove_order
-from ..phi_functions import damped_moment
+from ..phi_functions import rate_moment
 from .claim import Claim, Proof, claim
 
 x_before, past_alpha = sp.Symbol("x_before", real=True), sp.Symbol("past_alpha", positive=True)
@@ -77,10 +77,10 @@ def lambda_ddim() -> Proof:
     u = sp.Symbol("u", real=True)
     growth, after = sp.exp(b * u), sp.exp(b * (u + h))
     y = growth * x / alpha
-    integral = after * damped_moment(b)  # of e^{b tau} drho over the step, as damped_moment(b) takes out its end
+    integral = after * rate_moment(b)  # of e^{b tau} drho over the step, as rate_moment(b) takes out its end
     step = next_alpha / after * (y + b * h * y + integral * eps)
     ours = next_alpha * (carry * x / alpha + weight * eps)
-    ddim = next_alpha * (x / alpha + damped_moment(sp.S.Zero) * eps)  # damped_moment(0) is the change of rho
+    ddim = next_alpha * (x / alpha + rate_moment(sp.S.Zero) * eps)  # rate_moment(0) is the change of rho
     return Proof((ours - step, ours.subs(b, 0) - ddim))
 
 

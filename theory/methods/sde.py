@@ -10,7 +10,7 @@ from ..exponential import collapsed, exact
 from ..frames import DATA, NOISE
 from ..method import Method
 from ..noise_model import NO_NOISE, Noise, NoiseModel
-from ..notation import ALPHA_RATIO, CHURN_PLACE, c2, churn, h
+from ..notation import ALPHA_RATIO, NOISED_PLACE, c2, churn, h
 from ..parameter import Parameter
 from ..phi_functions import phi
 from ..rows import NOW, Row, past, stage
@@ -307,18 +307,18 @@ SEEDS_3 = replace(
 
 # --- EDM with churn: noise is added, and the flow followed from there
 
-_whole = (1 - CHURN_PLACE) * h * phi(1, (1 - CHURN_PLACE) * h)  # rho_hat/rho' - 1
+_whole = (1 - NOISED_PLACE) * h * phi(1, (1 - NOISED_PLACE) * h)  # rho_hat/rho' - 1
 
 EDM_CHURN = Method(
     name="edm-churn",
     family="edm",
     frame=NOISE,
     rows=(
-        Row((), published=(), to=CHURN_PLACE),
+        Row((), published=(), to=NOISED_PLACE),
         Row((stage(1),), published=(_whole,)),
         Row((stage(1), stage(2)), published=(_whole / 2, _whole / 2)),
     ),
-    noise=NoiseModel(-CHURN_PLACE, (Noise(-2 * CHURN_PLACE * h * phi(1, 2 * CHURN_PLACE * h)), NO_NOISE, NO_NOISE)),
+    noise=NoiseModel(-NOISED_PLACE, (Noise(-2 * NOISED_PLACE * h * phi(1, 2 * NOISED_PLACE * h)), NO_NOISE, NO_NOISE)),
     order=1,
     law_order=2,
     gaussian_order=2,

@@ -8,7 +8,7 @@ from ..frames import NOISE_RHO, NOISE_T
 from ..method import Method
 from ..notation import TWO_STEP_ALPHA_RATIO, h, r
 from ..parameter import Parameter
-from ..phi_functions import damped_moment, phi
+from ..phi_functions import phi, rate_moment
 from ..rows import NOW, Row
 from .ddim import DDIM
 
@@ -48,7 +48,7 @@ LAMBDA_DDIM = Method(
     name="lambda-ddim",
     family="conjugate",
     frame=NOISE_T,
-    rows=(Row((NOW,), published=(damped_moment(b),), states=((1 + b * h) * phi(0, -b * h),)),),
+    rows=(Row((NOW,), published=(rate_moment(b),), states=((1 + b * h) * phi(0, -b * h),)),),
     order=1,
     cite="pandey2024efficient",
     summary="The conjugate integrator lambda-DDIM-I: Euler's step in e^{b t} x/alpha, the linear part b kept.",
