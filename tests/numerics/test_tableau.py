@@ -440,20 +440,30 @@ def test_a_scale_is_lost_where_it_grows_in_many_steps(frame: str) -> None:
     assert lost(FRAMES[frame], CLIMB) == small
 
 
+def test_a_scale_that_grows_in_short_steps_is_not_lost() -> None:
+    """Assert that runs keep their digits on Li et al.'s schedule, where alpha grows by 2^28 in short steps."""
+    g = li_grid(399, 1.0, 7.0)
+    assert float(g.columns.alpha[-1] / g.columns.alpha[0]) > 2 * MOST_GROWTH
+    assert all(lost(frame, g) == 0 for frame in FRAMES.values())
+    for name in ("li-ddim", "li-accelerated-ode", "exp-adams-noise-4", "plms"):
+        assert rounding_of_a_run(name, g) < 1e-13
+
+
 @pytest.mark.parametrize("name", ["exp-adams-noise-4", "ipndm-4", "plms"])
 def test_a_climb_from_a_tiny_scale_leaves_the_digits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert that a run in float64 is the run of its table in 50 digits, and that without the rule it is not."""
+    assert rounding_of_a_run(name, CLIMB) < 1e-8
+    monkeypatch.setattr(coefficients, "MOST_GROWTH", math.inf)
+    assert rounding_of_a_run(name, CLIMB) > 1e-6
+
+
+def rounding_of_a_run(name: str, g: Grid) -> float:
+    """By how much a run in float64 differs from one of the same table in 50 digits."""
     target = oracles.law([0.35, 0.65], [[-1.2], [0.9]], [[[0.25]], [[0.1225]]])
     mixture = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
-    x = torch.tensor([[0.7]], dtype=torch.float64)
-
-    def rounding() -> float:
-        table = tabulate(name, CLIMB)
-        return abs(float(sample(mixture, x, table)) - float(at_50_digits(table, target, 0.7)))
-
-    assert rounding() < 1e-8
-    monkeypatch.setattr(coefficients, "MOST_GROWTH", math.inf)
-    assert rounding() > 1e-6
+    table = tabulate(name, g)
+    ours = sample(mixture, torch.tensor([[0.7]], dtype=torch.float64), table)
+    return abs(float(ours) - float(at_50_digits(table, target, 0.7)))
 
 
 def at_50_digits(table: Tableau, target: oracles.Law, x: float) -> mp.mpf:
@@ -465,7 +475,8 @@ def at_50_digits(table: Tableau, target: oracles.Law, x: float) -> mp.mpf:
         p = table.points[i]
         score = oracles.score(target, p.alpha, p.sigma, [vectors[i]])[0]
         noise = -mpf(p.sigma) * score
-        made.append(noise if table.asked(i) == "noise" else (vectors[i] - mpf(p.sigma) * noise) / mpf(p.alpha))
+        data = (vectors[i] - mpf(p.sigma) * noise) / mpf(p.alpha)
+        made.append({"noise": noise, "data": data, "score": score}[table.asked(i)])
         kept = sum(mpf(c) * vectors[i - k] for k, c in enumerate(states) if c != 0)
         vectors.append(kept + sum(mpf(w) * made[i - j] for j, w in enumerate(outputs) if w != 0))
     return vectors[-1]
