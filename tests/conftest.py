@@ -50,7 +50,7 @@ seed = 0
 
 # Property tests: a few cases in `make test`, many in `make test-full`, which chooses the profile `full`.
 settings.register_profile("dev", max_examples=4, deadline=None)
-settings.register_profile("full", max_examples=40, deadline=None)
+settings.register_profile("full", max_examples=60, deadline=None)
 settings.load_profile("dev")
 
 PEERS = ("diffusers", "k_diffusion", "torchdiffeq", "torchsde")  # samplers of others that tests verify
@@ -68,7 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if missing_peers and config.getoption("--peers") == "required":
-        raise pytest.UsageError(f"--peers=required: not installed: {', '.join(missing_peers)}; see [peers] and Makefile")
+        raise pytest.UsageError(f"--peers=required: {', '.join(missing_peers)} not installed; `make test` installs it")
     if config.getoption("--tried") and not hasattr(config, "workerinput"):  # with xdist reports reach the controller
         config.pluginmanager.register(Tried(Path(config.getoption("--tried"))))
 

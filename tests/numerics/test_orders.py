@@ -14,6 +14,7 @@ from functools import cache
 import pytest
 import torch
 from kinds import DETERMINISTIC
+from shapes import by_shape
 from torch import Tensor
 
 from samplerproof.book.studies.alternating import alternating
@@ -91,14 +92,14 @@ def test_what_differs_in_its_start_up_only(name: str, same: str) -> None:
     assert torch.equal(one.outputs, other.outputs)
 
 
-@pytest.mark.parametrize("name", [n for n in EVERY if not n.startswith("li-")])
+@pytest.mark.parametrize("name", by_shape([n for n in EVERY if not n.startswith("li-")]))
 def test_measured_order_on_the_line(name: str) -> None:
     order = resolve(name).order
     pair = errors(name, [320, 640] if order < 4 else [640, 1280])
     assert slope(pair) == pytest.approx(order, abs=0.1)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", by_shape(EVERY))
 def test_measured_order_in_the_plane(name: str) -> None:
     order = resolve(name).order
     measured = plane_errors(name, [160, 320] if order < 4 else [320, 640, 1280])
