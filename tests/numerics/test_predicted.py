@@ -306,7 +306,7 @@ def plane() -> Path:
     return along_kind(PLANE, VP, "uniform-lambda", x, **MIDDLE)
 
 
-@pytest.mark.parametrize("name", ["ddim", "dpm-solver++-2m", "exp-adams-2", "edm-heun"])
+@pytest.mark.parametrize("name", by_shape(["ddim", "dpm-solver++-2m", "exp-adams-2", "edm-heun"]))
 def test_in_the_plane(name: str) -> None:
     """h is 5/N: the mean of |e|, and here its root mean square too, within 5 % at N = 64 and 1.1 % at 256."""
     prediction = predict(name, plane())

@@ -164,6 +164,7 @@ def test_guidance_divides_the_usable_step() -> None:
     assert usable_steps("dpm-solver++-2m", [-6.5]) == pytest.approx([math.log(14 / 12)], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_figure_is_drawn_and_names_its_lines(tmp_path: Path) -> None:
     svg, png = draw_stability(tmp_path / "stability")
     assert png.stat().st_size > 20_000
