@@ -14,8 +14,7 @@ from samplerproof.numerics.generated import weight_functions
 from samplerproof.theory.emit import __main__ as emit
 from samplerproof.theory.emit.render import row_name
 from samplerproof.theory.method import Method
-from samplerproof.theory.methods import METHODS, SAMPLERS
-from samplerproof.theory.stochastic_method import Sampler
+from samplerproof.theory.methods import METHODS
 
 WEIGHTS, CATALOGUE = "weight_functions.py", "catalogue_records.py"
 
@@ -55,13 +54,13 @@ def functions(method: Method, row: int) -> list[str]:
     """What is generated for a row; not what returns no number."""
     name = row_name(method, row)
     found = [name] if method.applied[row] else []
-    if isinstance(method, Sampler):
+    if method.noise is not None:
         found += [f"{name}_states"] * (method.carried(row) != (1,))
         found += [f"{name}_noises"] * bool(method.amplitudes(row))
     return found
 
 
-@pytest.mark.parametrize("method", by_shape([*METHODS, *SAMPLERS]))
+@pytest.mark.parametrize("method", by_shape(METHODS))
 def test_hand_edits_of_generated_code_are_caught(method: Method, generated: Path) -> None:
     good = (generated / WEIGHTS).read_text(encoding="utf-8")
     caught: list[str | None] = []

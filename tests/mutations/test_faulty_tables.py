@@ -20,7 +20,7 @@ from samplerproof.numerics.grids import Grid, grid
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import Tableau, tabulate
 from samplerproof.theory.method import Method
-from samplerproof.theory.methods import METHODS, SAMPLERS, find
+from samplerproof.theory.methods import METHODS, find
 
 
 def tableau(name: str) -> tuple[Grid, Tableau]:
@@ -32,7 +32,7 @@ def read_back(altered: Tableau, good: Tableau) -> bool:
     return not all(map(torch.equal, readback.read_rows(altered), (good.states, good.outputs, good.noises)))
 
 
-@pytest.mark.parametrize("method", by_shape([*METHODS, *SAMPLERS]))
+@pytest.mark.parametrize("method", by_shape(METHODS))
 def test_a_coefficient_off_by_one_ulp_is_caught(method: Method) -> None:
     _, good = tableau(method.name)
     assert not read_back(good, good)
@@ -59,7 +59,7 @@ def off(altered: Tableau) -> float:
     return worst_against(oracle(altered.method), altered)
 
 
-@pytest.mark.parametrize("method", by_shape([*METHODS, *SAMPLERS]))
+@pytest.mark.parametrize("method", by_shape(METHODS))
 def test_a_coefficient_off_by_a_millionth_is_caught(method: Method) -> None:
     _, good = tableau(method.name)
     assert off(good) <= 8
@@ -87,7 +87,7 @@ def lags_exchanged(good: Tableau, table: str) -> Iterator[Tableau]:
             return
 
 
-@pytest.mark.parametrize("method", by_shape([*METHODS, *SAMPLERS]))
+@pytest.mark.parametrize("method", by_shape(METHODS))
 def test_two_lags_exchanged_are_caught(method: Method) -> None:
     """Assert that a history read in another order is caught, by the place of a coefficient and not by its value."""
     _, good = tableau(method.name)

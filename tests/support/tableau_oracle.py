@@ -15,8 +15,9 @@ from samplerproof.numerics.catalogue import resolve
 from samplerproof.numerics.grids import Grid
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.tableau import Tableau
-from samplerproof.theory.method import NOW, Method, Row, named
+from samplerproof.theory.method import Method, named
 from samplerproof.theory.notation import MIDDLE, alpha, sigma, t
+from samplerproof.theory.rows import NOW, Row
 from samplerproof.theory.schedule_formulas import SCHEDULES
 
 EPS = 2.0**-52

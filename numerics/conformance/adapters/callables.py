@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -145,7 +146,26 @@ def plain(module: str, name: str, options: dict[str, Any]) -> Target:
 
 def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> Target:
     """The same for a function at hand.  target: what it is called in messages."""
-    target = target or typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
+    target = target or name_of(call, options)
+    solver = solver_of(call, options, target)
+    namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
+    return Target(
+        target,
+        "ve",
+        lambda steps: by_sigma(target, solver, karras(steps)),
+        wide=lambda: widened(namespace),
+        grids={what: partial(_on, target, solver, levels) for what, levels in GRIDS.items()},
+        zero=ZERO,
+    )
+
+
+def name_of(call: Callable[..., Any], options: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """The name of a function as a target: MODULE:NAME?option=value."""
+    return typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
+
+
+def solver_of(call: Callable[..., Any], options: dict[str, Any], target: str) -> Solver:
+    """The function as (denoise, x, sigmas, draw) -> the sample.  Raises InputError as plain does."""
     takes_noise = _contract(target, call, options)
 
     def solver(denoise: Ask, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
@@ -159,15 +179,7 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
             sample: Tensor = call(denoise, x, sigmas, **given, **options)
         return sample
 
-    namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
-    return Target(
-        target,
-        "ve",
-        lambda steps: by_sigma(target, solver, karras(steps)),
-        wide=lambda: widened(namespace),
-        grids={what: partial(_on, target, solver, levels) for what, levels in GRIDS.items()},
-        zero=ZERO,
-    )
+    return solver
 
 
 def _on(name: str, solver: Solver, levels: Callable[[int], list[float]], steps: int) -> Stranger:
