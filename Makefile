@@ -22,7 +22,8 @@ reproduce: $(READY)  ## the figures, tables and records, into results/
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --peers=required
 
 check: lint  ## lint, and a test or two of every part: a minute, for every change
-	@echo "a small set of tests" && $(BIN)/pytest -n 2 --dist loadfile -m check
+	@echo "a small set of tests"
+	@$(BIN)/pytest -n 2 --dist loadfile -m check $$(grep -rl 'mark\.check' tests --include='test_*.py')
 
 test: lint  ## lint, types, walls, generated code, all tests but the slow ones
 	@echo "tests" && $(PYTEST)

@@ -29,6 +29,7 @@ def strictly(text: str) -> object:
     return json.loads(text, parse_constant=refuse)
 
 
+@pytest.mark.check
 def test_study_answers_json_and_writes_the_same(
     samplerproof: Command, study_file: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -68,6 +69,7 @@ def test_bad_input_is_one_line_without_traceback(samplerproof: Command, study_fi
     assert done.stderr == "samplerproof: run.steps[0]: got 0; must be greater than or equal to 1\n"
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -89,6 +91,7 @@ def test_wrong_usage_exits_with_2(samplerproof: Command, arguments: list[str], s
     assert done.stderr.endswith(f"; see {' '.join(['samplerproof', *asked, '--help'])}\n")
 
 
+@pytest.mark.check
 def test_methods_answers_the_promised_keys(samplerproof: Command) -> None:
     """Assert the keys of the catalogue, in order, and what they hold for DDIM."""
     records = strictly(samplerproof("methods", "--json").stdout)

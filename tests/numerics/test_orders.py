@@ -84,6 +84,7 @@ def slope(pair: Sequence[float]) -> float:
     return math.log2(pair[-2] / pair[-1])
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(("name", "same"), SAME.items())
 def test_what_differs_in_its_start_up_only(name: str, same: str) -> None:
     on = grid(VP, "uniform-lambda", 8, t_min=0.05, t_max=1.0)
@@ -114,6 +115,7 @@ def test_exponential_adams_at_a_large_number_of_steps(q: int) -> None:
     assert slope(errors(f"exp-adams-{q}", [1280, 2560])) == pytest.approx(q, abs=0.1)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("name", ["li-ddim", "li-accelerated-ode"])
 def test_measured_order_of_li_on_a_uniform_t_grid(name: str) -> None:
     """At fixed time, with the record's own plain first step."""

@@ -51,6 +51,7 @@ def test_a_point_mass_is_reached_exactly(name: str) -> None:
     assert torch.allclose(got, last.alpha * c + last.sigma * epsilon, rtol=0, atol=1e-12)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("q", [2, 3, 4])
 @pytest.mark.parametrize("prefix", ["exp-adams", "exp-adams-noise"])
 def test_polynomials_in_lambda_below_the_order_are_integrated_exactly(prefix: str, q: int) -> None:

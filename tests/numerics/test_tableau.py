@@ -66,6 +66,7 @@ def test_a_table_that_is_run_returns_itself_bit_for_bit(name: str, start: str, g
     assert torch.equal(noises, tableau.noises)
 
 
+@pytest.mark.check
 def test_read_back_sees_a_change_of_one_ulp() -> None:
     tableau = tabulate("exp-adams-3", grid(VP, "uniform-t", 6, t_min=0.01, t_max=1.0))
     altered = tableau.outputs.clone()
@@ -75,6 +76,7 @@ def test_read_back_sees_a_change_of_one_ulp() -> None:
     assert torch.equal(read, altered)
 
 
+@pytest.mark.check
 def test_read_back_sees_a_noise_off_by_one_ulp() -> None:
     tableau = tabulate("seeds-3", grid(VP, "uniform-t", 6, t_min=0.01, t_max=1.0))
     for where in tableau.noises.nonzero().tolist():

@@ -100,6 +100,7 @@ def test_a_promise_that_is_not_kept_is_a_finding() -> None:
     assert verdict(plain("exp-adams-3"), "exp-adams-3", promises=3).exit_code == 0
 
 
+@pytest.mark.check
 def test_another_record_than_the_named_one_is_told_by_name() -> None:
     answer = verdict(plain("exp-adams-2"), "dpm-solver++-2m")
     assert answer.verdict == "different-formula"
