@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from .text_table import described
+
 
 @dataclass(frozen=True)
 class GeneratedRow:
@@ -32,6 +34,32 @@ class GeneratedRow:
     state_arguments: tuple[str, ...] = ()
     noises: str | None = None
     noise_arguments: tuple[str, ...] = ()
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The generated functions that give its coefficients, each with its arguments."""
+        found = [
+            (self.weights, self.arguments),
+            (self.states, self.state_arguments),
+            (self.noises, self.noise_arguments),
+        ]
+        return tuple(f"{name}({', '.join(arguments)})" for name, arguments in found if name)
+
+    def formula(self, k: int, carried: str) -> str:
+        """Row k of a step as text, counted from 1: z[n+1] = z[n] + W0 F[n] + W1 F[n-1], with z[n] as it is carried."""
+        last = self.to == 1
+        left = f"z[n{self.to:+d}]" if last else f"z({k})"
+        outputs = [f"F({stage})" if stage else f"F[n-{back}]" if back else "F[n]" for back, stage in self.nodes]
+        weighted = [f"W{j} {output}" for j, output in enumerate(outputs)]
+        terms = [carried if self.states else "z[n]", *weighted, *(["noise"] if self.noises else [])]
+        return f"{left} = {' + '.join(terms)}" + ("" if last else f"  at {_place(self.to)}")
+
+
+def _place(to: int | Fraction | str) -> str:
+    """Where a stage is made, as text."""
+    if to == "middle":
+        return "the middle of the step in t"
+    return f"grid point n{to:+d}" if isinstance(to, int) else f"u[n] + {to} h"
 
 
 @dataclass(frozen=True)
@@ -81,6 +109,21 @@ class Record:
     parameters: tuple[GeneratedParameter, ...] = ()
     since: str = "0.1.0"
     values: tuple[tuple[str, Fraction | int], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Record({self.name!r})"
+
+    def __str__(self) -> str:
+        start = "" if self.start is None else f", {self.order_asymptotic} with its start-up {self.start}"
+        carried = "c z[n]" if self.stochastic else "c0 z[n] + c1 z[n-1]"
+        used = dict.fromkeys(call for row in self.rows for call in row.calls)
+        facts = [
+            ("summary", self.summary),
+            ("kind", f"{self.kind}, frame {self.frame}, {'weak ' if self.stochastic else ''}order {self.order}{start}"),
+            ("step", "\n".join(row.formula(k, carried) for k, row in enumerate(self.rows, 1))),
+            ("weights", "\n".join(used) or "none"),
+        ]
+        return described(self.name, facts)
 
     def order_in_law(self, gaussian: bool) -> int:
         """The order that shows with an exact score: on a Gaussian target, or on any."""
