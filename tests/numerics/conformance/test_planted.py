@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import planted
 import pytest
@@ -12,8 +12,8 @@ from planted import Fault, check, exploding, preserving, spoilt, verdict_on
 from shapes import first_of_each
 
 from samplerproof.numerics.conformance.adapters.target import Target
-from samplerproof.numerics.conformance.judge import differences
 
+pytestmark = pytest.mark.usefixtures("remembered_references")
 RECORD = {
     "euler": "ddim",
     "heun": "edm-heun",
@@ -126,14 +126,6 @@ FAULTS = [
 def target(base: str, plant: Callable[[Callable[..., object]], Callable[..., object]] = lambda call: call) -> Target:
     call = plant(getattr(planted, base.split()[0]))
     return preserving(call) if base in PRESERVING else exploding(call, LEVELS.get(base))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def references() -> Iterator[None]:
-    """Made once for every grid."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(differences, "candidates", planted.remembering(differences.candidates))
-        yield
 
 
 @pytest.mark.parametrize("base", RECORD)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import planted
 import pytest
 from planted import Fault, check, spoilt, verdict_on
 from shapes import first_of_each
 
 from samplerproof.numerics.conformance.adapters.target import Target, split
-from samplerproof.numerics.conformance.judge import differences
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("remembered_references")]
 
 from samplerproof.numerics.conformance.adapters.diffusers import of_class  # noqa: E402
 
@@ -104,14 +102,6 @@ FAULTS = [
 def target(base: str, **methods: Callable[..., Any]) -> Target:
     _, name, options = split(f"diffusers:{base}")
     return of_class(type("Mine", (getattr(diffusers, name),), methods), options)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def references() -> Iterator[None]:
-    """Made once for every grid."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(differences, "candidates", planted.remembering(differences.candidates))
-        yield
 
 
 def judged(made: Target) -> Any:
