@@ -31,7 +31,7 @@ class Curve:
     steps: Sequence[float]
     values: Sequence[float | None]
     exponent: float | None = None
-    predicted: Sequence[float] | None = None
+    leading_error: Sequence[float] | None = None
     bound: float | None = None
 
     @property
@@ -94,11 +94,11 @@ def _panel(axes: Axes, panel: Panel) -> list[End]:
     for curve, colour, marker in zip(panel.curves, cycle(COLOURS), cycle(MARKERS), strict=False):
         if curve.points:
             steps, values = zip(*curve.points, strict=True)
-            if curve.predicted is None:
+            if curve.leading_error is None:
                 axes.plot(steps, values, marker=marker, color=colour)
             else:  # the points are measured, the line is not drawn through them but predicted
                 axes.plot(steps, values, marker, color=colour)
-                axes.plot(curve.steps, curve.predicted, color=colour, linewidth=1.0)
+                axes.plot(curve.steps, curve.leading_error, color=colour, linewidth=1.0)
             if curve.bound is not None:
                 bound = [values[0] * (n / steps[0]) ** -curve.bound for n in steps]
                 axes.plot(steps, bound, ":", color=colour, linewidth=1.0)

@@ -37,7 +37,7 @@ points = 4
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rings that are trained in no time."""
-    brief = replace(recipes.RECIPES["rings"], widths=(8, 8), told=8, steps=100, batch=32)
+    brief = replace(recipes.RECIPES["rings"], widths=(8, 8), embedding=8, steps=100, batch=32)
     monkeypatch.setitem(recipes.RECIPES, "rings", brief)
 
 
