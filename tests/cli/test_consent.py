@@ -63,12 +63,12 @@ def test_no_code_runs_without_consent(flags: list[str], here: Path) -> None:
     [
         ("sys:exit", "SystemExit"),
         ("builtins:exit", "SystemExit"),
-        ("builtins:breakpoint", "code 1, and no answer"),
+        ("builtins:breakpoint", "code 1 and no answer"),
         ("os:abort", "signal 6"),
-        ("os:getpid", "it gives int"),
+        ("os:getpid", "it returns int"),
         ("nowhere:net", "ModuleNotFoundError"),
         ("forever:net", "not finished in 0.5 seconds"),
-        ("quits:net", "code 0, and no answer"),
+        ("quits:net", "code 0 and no answer"),
     ],
 )
 def test_what_ends_a_process_is_a_line(module: str, said: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,7 +173,7 @@ FAULTS = {
     ),
     "weights of somebody else": (
         lambda f: save_file(load_file(f / "model.safetensors"), f / "model.safetensors"),
-        ["which say what they are"],
+        ["with their description"],
     ),
     # both files say the same, and are wrong: the network's own answers tell
     "a lie told twice": (
