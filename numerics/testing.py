@@ -77,6 +77,21 @@ def assert_order(
     return verdict
 
 
+def verdict_here(
+    sampler: Sampler,
+    against: str | None = None,
+    steps: int = 20,
+    options: Mapping[str, Any] | None = None,
+    zero: bool = True,
+) -> Verdict:
+    """The verdict on a sampler that runs in this process, orders included.
+
+    against: the record that it is held against; None: that of its name, or any.  Raises InputError as assert_conforms.
+    """
+    target = _target(sampler, options)
+    return _judged(target, steps, against, zero, [Job(steps * k, True, again=False) for k in REFINEMENTS])
+
+
 def verdict_of(target: Target, steps: int, against: str | None = None, zero: bool = True) -> Verdict:
     """The verdict without orders, in this process."""
     return _judged(target, steps, against, zero, [])

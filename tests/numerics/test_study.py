@@ -121,7 +121,7 @@ def test_another_source_means_other_records(
     """Assert that numbers made by code that has changed since are not shown as its own."""
     one = study(study_text, steps=[24], methods=["li-ddim"])
     studies.run(one, tmp_path)
-    monkeypatch.setattr(studies, "fingerprint", lambda: "another source")
+    monkeypatch.setattr(studies, "fingerprint", lambda *_: "another source")
     studies.run(one, tmp_path)
     assert len(counted) == 2
 
