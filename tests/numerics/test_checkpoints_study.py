@@ -21,7 +21,7 @@ from samplerproof.book.studies.network_study import (
     price,
     settings,
 )
-from samplerproof.book.studies.sample_pictures import drawn, grid_for
+from samplerproof.book.studies.sample_pictures import grid_for, samples_of
 from samplerproof.book.tables.network_tables import largest
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.checkpoints.description import read_toml
@@ -98,7 +98,7 @@ def test_a_budget_buys_whole_steps():
         way = grid_for(method, evaluations, SCHEDULE, FULL)
         assert (way and way.steps) == steps
     assert grid_for("exp-adams-4", 3, SCHEDULE, FULL) is None  # no more steps than it looks back
-    assert drawn(load("rings"), "ddim", None, 3, CPU) is None
+    assert samples_of(load("rings"), "ddim", None, 3, CPU) is None
 
 
 def test_the_frechet_distance_tells_digits_from_none():

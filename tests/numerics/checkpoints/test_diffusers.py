@@ -439,7 +439,7 @@ def test_the_hub_without_a_network_is_one_line():
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
     last = done.stderr.strip().splitlines()[-1]
     assert "InputError: checkpoint: got 'owner/name'; a folder here, or a repository" in last
-    assert "network?" in last
+    assert "that the hub can send" in last
 
 
 def test_of_a_repository_only_what_is_needed_is_fetched(fitted, tmp_path, monkeypatch):
