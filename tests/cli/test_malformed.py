@@ -75,7 +75,7 @@ def described(empty: Path, text: str, *flags: str) -> contained.Answer:
     net = empty.parent / "net"
     net.mkdir(exist_ok=True)
     if not (net / "model.safetensors").exists():
-        shutil.copy(Path(studies.__file__).parents[1] / "checkpoints" / "kept" / "rings" / "model.safetensors", net)
+        shutil.copy(Path(studies.__file__).parents[1] / "checkpoints" / "trained" / "rings" / "model.safetensors", net)
         study = malformed.toml({**malformed.NETWORK, "target": {"checkpoint": "../net"}})
         (empty.parent / "study.toml").write_text(study, encoding="utf-8")
     (net / "checkpoint.toml").write_text(text, encoding="utf-8")
