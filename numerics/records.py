@@ -11,11 +11,11 @@ from .text_table import described
 
 
 @dataclass(frozen=True)
-class Row:
+class GeneratedRow:
     """One new vector of a step: z(to) = z_n + sum_j W_j F(node_j).
 
-    to: where it lives: the offset of a grid point, a fraction of the step in the frame's clock, or by name: a parameter
-    that is this fraction, or "middle", the middle of the step in t.
+    to: where the vector is: the offset of a grid point, a fraction of the step in the frame's clock, or by name: a
+    parameter that is this fraction, or "middle", the middle of the step in t.
     nodes: (back, stage) of each output used: at the grid point `back` steps ago, or at the result of this step's row
     `stage` (from 1).
     weights, arguments: the name of the function in generated/weight_functions.py, and those of what it is called with.
@@ -63,15 +63,14 @@ def _place(to: int | Fraction | str) -> str:
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """A free number of a sampler: `name` as typed behind the `?`, `symbol` as weights call it.
+class GeneratedParameter:
+    """A free number of a method: its name, as typed behind the `?` and as the weights call it.
 
     low, high: its domain, ends included if closed, less the excluded values.  orders: values at which the order is
     another one.
     """
 
     name: str
-    symbol: str
     default: Fraction | int
     low: Fraction | float
     high: Fraction | float
@@ -82,11 +81,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Record:
-    """One sampler of the catalogue; see theory.method.Method and theory.stochastic.Sampler for the fields.
+    """One method of the catalogue; see theory.method.Method for the fields.
 
     stability: S of the real stability interval (-S, 0) in the limit of short steps, at the defaults of the parameters
     (theory/linear_stability.py); None if it is infinite.
-    values: what stands for each parameter, by its symbol; empty: the defaults.
+    values: the values of parameters, by name; empty: the defaults.
     """
 
     name: str
@@ -99,7 +98,7 @@ class Record:
     nfe_per_step: int
     history: int
     start: str | None
-    rows: tuple[Row, ...]
+    rows: tuple[GeneratedRow, ...]
     summary: str
     cite: str
     equal_steps: bool = False
@@ -107,7 +106,7 @@ class Record:
     law_order: int | None = None
     gaussian_order: int | None = None
     stability: float | None = None
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[GeneratedParameter, ...] = ()
     since: str = "0.1.0"
     values: tuple[tuple[str, Fraction | int], ...] = ()
 
@@ -138,8 +137,8 @@ class Record:
 
     @property
     def numbers(self) -> dict[str, Fraction | int]:
-        """The value of every parameter, by its symbol."""
-        return {p.symbol: p.default for p in self.parameters} | dict(self.values)
+        """The value of every parameter, by its name."""
+        return {p.name: p.default for p in self.parameters} | dict(self.values)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .method import Method, Node, Row, grid_position
+from .method import Method
 from .order import Defect, prove_order
+from .rows import Node, Row, grid_position
 from .trees import trees
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import sympy as sp
 
 from .frames import Frame
-from .method import Method, Node, Place, grid_position
+from .method import Method
 from .notation import NOTATION, SHRINK, alpha, h, sigma, t
-from .phi_functions import moment, phi
-from .stochastic_method import Sampler
+from .phi_functions import phi
+from .rows import Node, Place, grid_position
 
 NAMES = {entry.symbol: entry.latex for entry in NOTATION.values()}
 CLOCKS = {"lam": r"\lambda", "rho": r"\rho", "rho2": r"\rho^2", "t": "t", "neg_log_alpha": r"-\log\alpha"}
@@ -73,9 +73,9 @@ def _gathered(method: Method, index: str) -> str:
     """Output scale times the one-node weight, as papers write it."""
     frame = method.frame
     scale = _at(frame.output_scale, index)
-    if isinstance(method, Sampler):
+    if method.noise is not None:
         if frame.kappa == 1:
-            return rf"{scale} \left(1 - e^{{{tex(-method.rate * h)}}}\right)"
+            return rf"{scale} \left(1 - e^{{{tex(-method.step_noise.frame.rate * h)}}}\right)"
         return rf"-{_sum([(1 + method.strength, scale.removeprefix('-').strip())])} \left(e^{{h}} - 1\right)"
     if frame.kappa == 0:
         return f"{scale} h" if scale != "1" else "h"
@@ -95,7 +95,7 @@ def _row_latex(method: Method, k: int) -> tuple[str, list[str]]:
         return rf"{left} &= {carry}{noise}", []
     outputs = [_output(method, node) for node in row.nodes]
     where: list[str] = []
-    whole = (1 + method.strength) * moment(0, method.rate, sp.S.One) if isinstance(method, Sampler) else frame.moment(0)
+    whole = (1 + method.strength) * method.moment(0)
     shares = [sp.expand(sp.cancel(w / whole)) for w in weights]
     if row.to == 1 and frame.rate is None and not any(share.has(phi, h, SHRINK) for share in shares):
         gathered = _gathered(method, index)
@@ -210,6 +210,6 @@ def describe(method: Method) -> dict[str, Any]:
             }
             for i, row in enumerate(method.rows)
         ],
-        "strength": str(method.strength) if isinstance(method, Sampler) else "0",
+        "strength": str(method.shown(method.strength)),
         "latex": latex(method),
     }

@@ -72,10 +72,8 @@ ALPHA_TAYLOR = tuple(
     declare(f"l{k}", f"log alpha(u_n + s) has l_{k} s^{k}", rf"\ell_{{{k}}}", real=True) for k in range(1, 8)
 )
 
-# Free parameters of samplers.
+# Free numbers of samplers; the other ones make their own symbols (parameter.py).
 c2 = declare("c2", "place of the first stage, as a fraction of the step", "c_2", positive=True)
-gamma = declare("gamma", "share of the backward step that BDIA undoes", r"\gamma", positive=True)
-b = declare("b", "rate of the linear part that a conjugate integrator keeps", "b", real=True)
 next_alpha = declare("next_alpha", "alpha at the end of the step", r"\alpha'", positive=True)
 next_sigma = declare("next_sigma", "sigma at the end of the step", r"\sigma'", positive=True)
 
@@ -85,8 +83,6 @@ tau2 = declare(
     r"\tau^2",
     nonnegative=True,
 )
-tau = declare("tau", "root of the strength tau^2 of a sampler's noise", r"\tau", nonnegative=True)
-eta = declare("eta", "noise of the non-Markovian family of DDIM: 0 is DDIM, 1 is DDPM", r"\eta", nonnegative=True)
 churn = declare("churn", "noise that EDM adds anew over a whole run, S_churn", r"S_\text{churn}", nonnegative=True)
 KICK = declare(
     "kick",

@@ -10,7 +10,7 @@ import sympy as sp
 
 from ...numerics.catalogue import starts
 from ...numerics.generated.citations import CITATIONS
-from ...numerics.records import Parameter, Record
+from ...numerics.records import GeneratedParameter, Record
 from ...theory.emit.render import weight_functions
 from ...theory.frames import FRAMES
 from ...theory.latex import CLOCKS, PREDICTED, latex, tex
@@ -96,7 +96,7 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
         yield f"parameter `{parameter.name}`", _domain(parameter)
 
 
-def _domain(p: Parameter) -> str:
+def _domain(p: GeneratedParameter) -> str:
     sign = r"\le" if p.closed else "<"
     low, high = ("" if p.low == -inf else f"{p.low} {sign} "), ("" if p.high == inf else f" {sign} {p.high}")
     but = "".join(rf",\ \ne {value}" for value in p.excluded)

@@ -14,7 +14,6 @@ from ..support.progress import Progress, silent
 from .config import parse_study
 from .read_function import External
 from .run import run
-from .study_figure import study_figure
 
 FIGURE = "convergence"
 
@@ -40,6 +39,8 @@ def run_tables(
     data, samplers = _named(_plain(tables), external)
     answer = run(parse_study(data), out, progress, consent, device, samplers)
     if draw and out is not None:
+        from .study_figure import study_figure  # matplotlib is slow to import
+
         study_figure(answer, out / FIGURE)
     return answer
 

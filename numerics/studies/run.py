@@ -179,7 +179,7 @@ def _spec(problem: Problem, sampler: Sampler, steps: int, metric: str) -> dict[s
         "start": study.run.start,
         "count": problem.count,
         "seed": study.run.seed,
-        "code": fingerprint(),
+        "code": fingerprint(sampler.methods),
     }
 
 

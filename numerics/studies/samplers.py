@@ -27,6 +27,11 @@ class Sampler(Protocol):
     @property
     def stochastic(self) -> bool: ...
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods of the catalogue whose generated code it runs."""
+        ...
+
     def tableau(self, grid: Grid, start: str, /) -> Tableau:
         """Its table on one of the study's grids; InputError where it has none."""
         ...
@@ -51,6 +56,10 @@ class CatalogueMethod:
     def stochastic(self) -> bool:
         return self.record.stochastic
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return (self.record.name,)
+
     def tableau(self, grid: Grid, start: str) -> Tableau:
         return tabulate(self.record.name, grid, start)
 
@@ -72,6 +81,10 @@ class ExternalSampler:
     @property
     def stochastic(self) -> bool:
         return any(any(table.drawn) for table in self.tables.values())
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return ()
 
     def tableau(self, grid: Grid, start: str) -> Tableau:
         if grid.points in self.faults:

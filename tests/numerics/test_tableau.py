@@ -30,10 +30,11 @@ from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import Tableau, tabulate
 from samplerproof.numerics.targets.mixture import GaussianMixture
-from samplerproof.theory.method import NOW, Method, Row, named
+from samplerproof.theory.method import Method, named
 from samplerproof.theory.methods import find
 from samplerproof.theory.notation import MIDDLE, alpha, sigma, t
 from samplerproof.theory.phi_functions import phi
+from samplerproof.theory.rows import NOW, Row
 from samplerproof.theory.schedule_formulas import SCHEDULES
 
 EPS = 2.0**-52

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sympy as sp
 
 from ..methods import find
-from ..notation import SHRINK, alpha, b, eps, gamma, h, next_alpha, r, x
+from ..methods.two_state import b, gamma
+from ..notation import SHRINK, alpha, eps, h, next_alpha, r, x
 from ..order import prove_order
 from ..phi_functions import damped
 from .claim import Claim, Proof, claim

@@ -6,10 +6,11 @@ import sympy as sp
 
 from ..exponential import collapsed, exact
 from ..frames import DATA, NOISE, Frame
-from ..method import NOW, Method, Row, past
+from ..method import Method
 from ..notation import h, r
 from ..phi_functions import phi
-from .classical import DDIM
+from ..rows import NOW, Row, past
+from .ddim import DDIM
 
 
 def exponential_adams(q: int, frame: Frame, prefix: str, start: Method, aliases: tuple[str, ...] = ()) -> Method:
@@ -85,4 +86,10 @@ DPM_SOLVER_3M_PUBLISHED = Method(
     summary="The three-step method on noise predictions as its authors have it, with half the second difference.",
     start=EXP_ADAMS_NOISE_2,
     provenance="published; read in the code of DPM-Solver and diffusers",
+)
+
+ALL = (
+    *(EXP_ADAMS_2, EXP_ADAMS_3, EXP_ADAMS_4),
+    *(EXP_ADAMS_NOISE_2, EXP_ADAMS_NOISE_3, EXP_ADAMS_NOISE_4),
+    *(DPM_SOLVER_PP_2M, DPM_SOLVER_PP_3M_PUBLISHED, DPM_SOLVER_3M_PUBLISHED),
 )
