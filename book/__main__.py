@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..numerics.errors import InputError
+from .pages.api_page import api_page
 from .pages.list_pages import all_pages
 from .pages.method_picture import all_pictures
 from .pages.networks_page import networks
@@ -43,7 +44,7 @@ def main(folder: Path) -> int:
     except InputError as fault:
         print(fault, file=sys.stderr)
         return 2
-    pages = all_pages(answers, verified, VERIFIED.parent) | all_pictures(answers)
+    pages = all_pages(answers, verified, VERIFIED.parent) | api_page() | all_pictures(answers)
     laid_out = lay_out(folder, {**pages, **networks(on_networks, NETWORKS.parent), FILE: counts(tried)})
     print(f"{len(laid_out)} files laid out in {folder}")
     return 0

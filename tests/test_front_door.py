@@ -6,6 +6,7 @@ import ast
 import doctest
 import inspect
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -16,6 +17,7 @@ import pytest
 import torch
 
 import samplerproof as sp
+from samplerproof.book.pages.api_page import api_page
 from samplerproof.plain_formula import plain_formula
 from samplerproof.theory.latex import latex
 from samplerproof.theory.methods import find
@@ -97,6 +99,21 @@ def test_a_function_is_documented_in_full(name: str) -> None:
     missing = [p for p in inspect.signature(item).parameters if p not in text]
     assert missing == []
     assert "Raises" in text or not inspect.signature(item).parameters
+
+
+def test_the_page_of_the_book_lists_the_whole_surface(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that every public name has a section with its signature and examples, and a missing name is an error."""
+    page = api_page()["api.md"]
+    sections = dict(re.findall(r"^### sp\.([\w\\]+)\n(.*?)(?=^\(api-|^## |\Z)", page, flags=re.M | re.S))
+    assert sorted(name.replace("\\", "") for name in sections) == sorted(NAMES)
+    assert all(">>> import samplerproof as sp" in text for text in sections.values())
+    assert all(f"```python\nsp.{name}(" in sections[name.replace("_", r"\_")] for name in FUNCTIONS)
+    labels = re.findall(r"^\(([\w-]+)\)=$", page, flags=re.M)
+    assert len(labels) == len(set(labels)) == len(NAMES)
+    assert set(labels) == set(re.findall(r"\]\((api-[\w-]+)\)", page))
+    monkeypatch.setattr(sp, "__all__", [*sp.__all__, "planted"])
+    with pytest.raises(ValueError, match="planted"):
+        api_page()
 
 
 def test_ten_lines_of_a_users_own() -> None:

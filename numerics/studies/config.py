@@ -74,7 +74,7 @@ class Choice(_Table):
 
 
 class Run(_Table):
-    """What is run and measured; the meaning of every field is in the README, under `study`."""
+    """What is run and measured; the meaning of every field is in book/manual.md, under study."""
 
     methods: Annotated[list[Name], Field(min_length=1, max_length=int(LIMITS["run.methods"].high))]
     steps: Annotated[

@@ -1,4 +1,4 @@
-"""What a field may hold at most; the README has the same table, and a test compares them."""
+"""The limits of every field; book/manual.md has the same table, and a test compares them."""
 
 from __future__ import annotations
 
