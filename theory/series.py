@@ -193,7 +193,7 @@ class Expansion:
         if expression in moments:
             return self._moment(moments.index(expression), terms)
         if isinstance(expression, rate_moment):
-            return self._damped(expression.args[0], terms)
+            return self._rate_moment(expression.args[0], terms)
         if expression == next_rho:  # where rho is the clock
             return add(self.of(rho, terms), self.of(h, terms))
         if isinstance(expression, arc):
@@ -235,7 +235,7 @@ class Expansion:
         series = self.taylor(WEIGHT_TAYLOR, terms)
         return shift(tuple(q / (j + k + 1) for j, q in enumerate(series)), 1)
 
-    def _damped(self, b: sp.Expr, terms: int) -> Series:
+    def _rate_moment(self, b: sp.Expr, terms: int) -> Series:
         """The integral of e^{b (u - u_{n+1})} w du over w(u_n), from the product of the two series in s h."""
         rate = shift(self.of(b, terms), 1)
         product = multiply(exp(rate), self.taylor(WEIGHT_TAYLOR, terms))
