@@ -56,10 +56,12 @@ class Weights:
         later nodes share their noise, and depend on their outputs, in the way of the row where the step starts.
         """
         total = self.steps.zero
+        # Every choice of nodes inside the last step that has all parents of its nodes.
         for size in range(len(forest.nodes) + 1):
             for inside in combinations(forest.nodes, size):
                 if any(forest.parent(v) not in (ROOT, *inside) for v in inside):
                     continue
+                # The nodes outside and all lianas that end there, on rows; the others, integrated over their times.
                 outside = tuple(v for v in forest.nodes if v not in inside)
                 within = [pair for pair in forest.lianas if not set(pair) & set(outside)]
                 others = [pair for pair in forest.lianas if set(pair) & set(outside)]

@@ -74,7 +74,7 @@ def arc(z: Any) -> Any:
 
 
 def run(method: Method, steps: int) -> Any:
-    """z after so many steps of size STEP from HERE, by the records themselves."""
+    """z after that many steps of size STEP from HERE, by the records themselves."""
     g = sp.lambdify((Z, U), G, modules="mpmath")
     kappa, start = method.frame.kappa, mp.mpf(HERE[U].p) / HERE[U].q
     z = mp.mpf(HERE[Z].p) / HERE[Z].q
@@ -105,7 +105,7 @@ def derivatives() -> list[Any]:
 
 
 def exact(steps: int) -> Any:
-    """The exact z so many steps on, by its Taylor series."""
+    """The exact z that many steps on, by its Taylor series."""
     return sum(value * (steps * STEP) ** k / mp.factorial(k) for k, value in enumerate(derivatives()))
 
 
