@@ -1,4 +1,4 @@
-"""Where on the forward process a vector lives."""
+"""Points of the forward process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NAN = float("nan")
 class Point(NamedTuple):
     """A point of the forward process x = alpha x0 + sigma eps, all float64.
 
-    alpha, sigma: scale of the data and of the noise.  t: the schedule's time (what a network is told).
+    alpha, sigma: scale of the data and of the noise.  t: the time of the schedule, which a network receives.
     dalpha, dsigma: derivatives in t; only the velocity alpha' x0 + sigma' eps reads them.
     """
 
@@ -19,15 +19,3 @@ class Point(NamedTuple):
     t: float = NAN
     dalpha: float = NAN
     dsigma: float = NAN
-
-
-class Told(NamedTuple):
-    """What a model is told at its evaluations, [nfe]: a timestep; the lambda it means; how far its rounding may be off.
-
-    cleanest: lambda of the level with the least noise that it was trained on.
-    """
-
-    timesteps: tuple[float, ...]
-    lam: tuple[float, ...]
-    within: tuple[float, ...]
-    cleanest: float

@@ -8,17 +8,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from samplerproof.numerics.conformance.adapters.diffusers_timesteps import Clock, tell
+from samplerproof.numerics.conformance.adapters.diffusers_timesteps import TimestepMap
+from samplerproof.numerics.conformance.forward_processes import PROCESSES, grid_of, lam_of, point
 from samplerproof.numerics.conformance.judge import grid_checks
-from samplerproof.numerics.conformance.process.checked_values import made
-from samplerproof.numerics.conformance.process.collect import plain_trace
-from samplerproof.numerics.conformance.processes import PROCESSES, grid_of, lam_of, point
+from samplerproof.numerics.conformance.process.checked_values import checked
+from samplerproof.numerics.conformance.process.trace_transfer import plain_trace
+from samplerproof.numerics.external_run import Timesteps
 from samplerproof.numerics.grids import Grid
-from samplerproof.numerics.points import Told
-from samplerproof.numerics.readback import Stranger, Trace, of_tableau, trace
-from samplerproof.numerics.tableau import tabulate
+from samplerproof.numerics.readback import Trace, of_tableau, trace
+from samplerproof.numerics.tableau import Tableau, tabulate
 
-HUNDRED = Clock(lambda t: 3 - 6 * t / 100, 0.5, 3.0)  # lambda from 3 to -3 in a hundred timesteps
+HUNDRED = TimestepMap(lambda t: 3 - 6 * t / 100, 0.5, 3.0)  # lambda from 3 to -3 in a hundred timesteps
 TIMES = [100, 87, 75, 62, 50, 38, 25, 12]
 
 
@@ -28,9 +28,14 @@ def grid(*lam: float) -> Grid:
     )
 
 
-def run(told: Told | None, *lam: float) -> Trace:
-    found = trace(of_tableau(tabulate("ddim", grid(*(lam or torch.linspace(-3, 3, 9).double().tolist())))))
-    return replace(found, told=told)
+def read(tableau: Tableau) -> Trace:
+    return trace(of_tableau(tableau), tableau.prediction)
+
+
+def run(timesteps: Timesteps | None, *lam: float) -> Trace:
+    """DDIM, as if its model received these timesteps."""
+    found = read(tabulate("ddim", grid(*(lam or torch.linspace(-3, 3, 9).double().tolist()))))
+    return replace(found, timesteps=timesteps)
 
 
 def said(found: Trace) -> list[tuple[int | None, str]]:
@@ -40,19 +45,19 @@ def said(found: Trace) -> list[tuple[int | None, str]]:
 
 def test_a_right_grid_is_passed_over() -> None:
     assert said(run(None)) == []
-    assert said(run(tell(HUNDRED, TIMES))) == []  # rounded as they are
+    assert said(run(HUNDRED(TIMES))) == []  # rounded as they are
 
 
 def test_a_timestep_next_to_the_right_one_is_told() -> None:
     late = [t - 1 for t in TIMES]
-    ((step, detail),) = said(run(tell(HUNDRED, [*TIMES[:4], *late[4:]])))
+    ((step, detail),) = said(run(HUNDRED([*TIMES[:4], *late[4:]])))
     assert step == 5
     assert detail.startswith("step 5: timestep 49 means lambda = 0.06, the step has ")
     assert "in 3 of 8 evaluations" in detail
 
 
 def test_a_timestep_told_twice_is_told() -> None:
-    ((first, means), (second, twice)) = said(run(tell(HUNDRED, [100, 87, 87, *TIMES[3:]])))
+    ((first, means), (second, twice)) = said(run(HUNDRED([100, 87, 87, *TIMES[3:]])))
     assert (first, second) == (3, 3)
     assert "means" in means
     assert twice == "step 3: timestep 87 as before, at lambda = -2.25 and -1.5"
@@ -61,19 +66,19 @@ def test_a_timestep_told_twice_is_told() -> None:
 @pytest.mark.parametrize(("cleanest", "left"), [(3.0, False), (3.1, True), (math.inf, True)])
 def test_noise_that_is_left_is_told(cleanest: float, left: bool) -> None:
     """Beyond the least that there is in training; where that is not known, nothing is said."""
-    told = tell(HUNDRED._replace(cleanest=cleanest), TIMES)
+    timesteps = HUNDRED._replace(cleanest=cleanest)(TIMES)
     left = left and cleanest < math.inf
     expected = [(8, f"it ends at lambda = 3, with noise left: the model is trained up to {cleanest:g}")]
-    assert said(run(told)) == (expected if left else [])
+    assert said(run(timesteps)) == (expected if left else [])
 
 
 @pytest.mark.parametrize(("before", "jumps"), [(0.1, False), (-0.1, True)])
 def test_a_jump_in_the_end_is_told(before: float, jumps: bool) -> None:
     """To sigma = 0, of which only what lies below the least noise in training counts."""
     lam = (-3.0, -2.0, -1.0, before, math.inf)
-    told = tell(HUNDRED, [(3 - x) / 6 * 100 for x in lam[:-1]])
+    timesteps = HUNDRED([(3 - x) / 6 * 100 for x in lam[:-1]])
     expected = [(4, f"step 4 goes more than half of the way in lambda, from {before:g}")]
-    assert said(run(told, *lam)) == (expected if jumps else [])
+    assert said(run(timesteps, *lam)) == (expected if jumps else [])
 
 
 @pytest.mark.parametrize(
@@ -86,19 +91,19 @@ def test_a_jump_in_the_end_is_told(before: float, jumps: bool) -> None:
 def test_steps_to_other_points_than_the_grid_has_do_not_chain(ends: tuple[float, ...], step: int, said_so: str) -> None:
     """A table for other points than those that it says."""
     other = tabulate("ddim", grid(-1.0, 0.0, 1.0, 2.0))
-    assert (step, said_so) in said(trace(of_tableau(replace(other, points=tabulate("ddim", grid(*ends)).points))))
-    assert said(trace(of_tableau(other))) == []
+    assert (step, said_so) in said(read(replace(other, points=tabulate("ddim", grid(*ends)).points)))
+    assert said(read(other)) == []
 
 
 def test_what_a_model_was_told_passes_between_processes() -> None:
-    told = tell(HUNDRED, TIMES)
-    said = replace(run(told), remarks=(("grid", "odd"),))
-    passed = made(Trace, plain_trace(said), "trace")
-    assert (passed.told, passed.remarks) == (told, (("grid", "odd"),))
-    assert made(Trace, plain_trace(run(None)), "trace").told is None
+    timesteps = HUNDRED(TIMES)
+    found = replace(run(timesteps), remarks=(("grid", "odd"),))
+    passed = checked(Trace, plain_trace(found), "trace")
+    assert (passed.timesteps, passed.remarks) == (timesteps, (("grid", "odd"),))
+    assert checked(Trace, plain_trace(run(None)), "trace").timesteps is None
     assert lam_of(point("vp", -1e-9, 1.0)) == -math.inf  # the angle of noise alone, rounded up
 
 
 def test_evaluations_belong_to_the_steps_that_they_are_made_for() -> None:
-    heun: Stranger = of_tableau(tabulate("edm-heun", grid(-1.0, 0.0, 1.0)))
-    assert grid_checks.steps_of(trace(heun)) == [1, 1, 2, 2]
+    heun = read(tabulate("edm-heun", grid(-1.0, 0.0, 1.0)))
+    assert grid_checks.steps_of(heun) == [1, 1, 2, 2]

@@ -112,12 +112,9 @@ def test_the_last_step_leads_where_the_class_says(name: str, steps: int) -> None
 
 def test_the_last_step_of_ddim_is_one_stride() -> None:
     """Assert that DDIM's leads to the level of a timestep of 0 where the stride does, and there it conforms."""
-    made = scheduler("DDIMScheduler", TRAILING)
-    steps = made.on(28)  # timesteps 964 .. 35, strides of 35
+    run = scheduler("DDIMScheduler", TRAILING).on(28)  # timesteps 964 .. 35, strides of 35
     levels: list[Any] = []
-    finish = steps.run(
-        torch.zeros(1, 1, 1, 1), lambda x, at, to: levels.append(at) or x * 0, lambda like, span=None: like
-    )
+    finish = run(torch.zeros(1, 1, 1, 1), lambda x, at, to: levels.append(at) or x * 0, lambda like, span=None: like)
     assert (len(levels), finish.grid[-1].alpha < 1) == (28, True)
 
 

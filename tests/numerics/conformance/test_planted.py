@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import planted
 import pytest
-from planted import Fault, check, exploding, preserving, spoilt, verdict_on
+from planted import Fault, check, spoilt, variance_exploding, variance_preserving, verdict_on
 
-from samplerproof.numerics.conformance.adapters.target import Target
+from samplerproof.numerics.conformance.adapters.external_sampler import ExternalSampler
 from samplerproof.numerics.conformance.judge import differences
 
 RECORD = {
@@ -122,9 +122,11 @@ FAULTS = [
 # fmt: on
 
 
-def target(base: str, plant: Callable[[Callable[..., object]], Callable[..., object]] = lambda call: call) -> Target:
+def target(
+    base: str, plant: Callable[[Callable[..., object]], Callable[..., object]] = lambda call: call
+) -> ExternalSampler:
     call = plant(getattr(planted, base.split()[0]))
-    return preserving(call) if base in PRESERVING else exploding(call, LEVELS.get(base))
+    return variance_preserving(call) if base in PRESERVING else variance_exploding(call, LEVELS.get(base))
 
 
 @pytest.fixture(autouse=True, scope="module")

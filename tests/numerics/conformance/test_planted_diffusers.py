@@ -9,7 +9,8 @@ import planted
 import pytest
 from planted import Fault, check, spoilt, verdict_on
 
-from samplerproof.numerics.conformance.adapters.target import Target, split
+from samplerproof.numerics.conformance.adapters.external_sampler import ExternalSampler
+from samplerproof.numerics.conformance.adapters.target import split
 from samplerproof.numerics.conformance.judge import differences
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
@@ -100,7 +101,7 @@ FAULTS = [
 # fmt: on
 
 
-def target(base: str, **methods: Callable[..., Any]) -> Target:
+def target(base: str, **methods: Callable[..., Any]) -> ExternalSampler:
     _, name, options = split(f"diffusers:{base}")
     return of_class(type("Mine", (getattr(diffusers, name),), methods), options)
 
@@ -113,9 +114,9 @@ def references() -> Iterator[None]:
         yield
 
 
-def judged(made: Target) -> Any:
-    assert made.reference is not None
-    return verdict_on(made, made.reference)
+def judged(sampler: ExternalSampler) -> Any:
+    assert sampler.info.reference is not None
+    return verdict_on(sampler, sampler.info.reference)
 
 
 @pytest.mark.parametrize("base", dict.fromkeys(fault.base for fault in FAULTS))

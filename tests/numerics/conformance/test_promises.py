@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from samplerproof.numerics.catalogue import resolve
-from samplerproof.numerics.conformance.judge.differences import promise
+from samplerproof.numerics.conformance.judge.differences import missing_order
 from samplerproof.numerics.conformance.judge.references import Reference
-from samplerproof.numerics.conformance.report import Subject
+from samplerproof.numerics.conformance.report import TargetInfo
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate
@@ -16,7 +16,7 @@ VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
 
 
 @pytest.mark.parametrize(
-    ("name", "promised", "broken"),
+    ("name", "advertised", "broken"),
     [
         ("dpm-solver++-3m-published", 3, True),
         ("dpm-solver-3m-published", 3, True),
@@ -31,12 +31,12 @@ VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
     ],
 )
 def test_less_order_than_promised_is_said_and_no_more_is_asked_than_there_can_be(
-    name: str, promised: int, broken: bool
+    name: str, advertised: int, broken: bool
 ) -> None:
     """Assert that a promise is held against the flow's order, and with noise against 2 at most and the order in law."""
     table = tabulate(name, grid(VP, "uniform-lambda", 6, t_min=0.01, t_max=1.0))
-    subject = Subject("mine", "vp", name, promised, ())
-    found = promise(Reference(resolve(name), "", table), subject)
+    info = TargetInfo("mine", "vp", name, advertised)
+    found = missing_order(Reference(resolve(name), "", table), info)
     assert bool(found) == broken
     assert all(finding.kind == "order" for finding in found)
-    assert promise(Reference(resolve(name), "", table), Subject("mine", "vp", name, None, ())) == []
+    assert missing_order(Reference(resolve(name), "", table), TargetInfo("mine", "vp", name, None)) == []

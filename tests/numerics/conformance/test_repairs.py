@@ -10,8 +10,8 @@ pytestmark = [
     pytest.mark.skipif(diffusers.__version__ != "0.42.1", reason="the repairs are those of diffusers 0.42.1"),
 ]
 
+from samplerproof.numerics.conformance.adapters.external_sampler import ExternalSampler  # noqa: E402
 from samplerproof.numerics.conformance.adapters.resolve import resolve  # noqa: E402
-from samplerproof.numerics.conformance.adapters.target import Target  # noqa: E402
 from samplerproof.numerics.conformance.repairs import REPAIRS, Repair, repaired  # noqa: E402
 from samplerproof.numerics.conformance.report import Verdict  # noqa: E402
 from samplerproof.numerics.errors import InputError  # noqa: E402
@@ -20,7 +20,7 @@ from samplerproof.numerics.testing import verdict_of  # noqa: E402
 
 @pytest.mark.parametrize("repair", REPAIRS, ids=lambda repair: repair.target)
 def test_it_deviates_before_and_conforms_after(repair: Repair) -> None:
-    def judged(target: Target) -> Verdict:
+    def judged(target: ExternalSampler) -> Verdict:
         return verdict_of(target, 20, repair.against)
 
     before, after = judged(resolve(repair.target)), judged(repaired(repair.target))
