@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from ..numerics.catalogue import METHODS
-from ..numerics.records import Parameter
+from ..numerics.records import GeneratedParameter
 
 KEYS = (
     "name",
@@ -38,7 +38,7 @@ def catalogue() -> list[dict[str, Any]]:
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
-    if isinstance(value, Parameter):
+    if isinstance(value, GeneratedParameter):
         return {"name": value.name, "default": str(value.default), "low": _end(value.low), "high": _end(value.high)}
     return value
 

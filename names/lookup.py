@@ -64,6 +64,9 @@ class Names:
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._entries = {name: entry for entry in entries for name in (entry.name, *entry.aliases)}
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
     def parse(self, text: str, field: str = "method") -> Choice:
         """What a name stands for.  A value is a number as written: 1/2 and 0.5 are the same.
 

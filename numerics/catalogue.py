@@ -39,7 +39,7 @@ def resolve(name: str, field: str = "method") -> Record:
         name=f"{record.name}?" + "&".join(f"{key}={v}" for key, v in choice.values),
         aliases=(),
         order=orders[0] if orders else record.order,
-        values=tuple((known[key].symbol, v) for key, v in choice.values),
+        values=choice.values,
     )
     return replace(given, order_asymptotic=min([given.order, *(first.order + 1 for first in starts(record))]))
 

@@ -18,7 +18,7 @@ from .generated.frame_functions import FRAMES
 from .grids import Grid
 from .moments import moments
 from .points import Point
-from .records import Frame, Record, Row
+from .records import Frame, GeneratedRow, Record
 from .schedules import Columns
 
 
@@ -38,8 +38,8 @@ class StepRow(NamedTuple):
 
 # The one-node rule of the frame: what a start-up in another frame stands for, and what a step that is infinite in
 # the clock is.
-ONE_NODE = (Row(to=1, nodes=((0, 0),), weights="one_node", arguments=("h", "kappa")),)
-ONE_NODE_SMOOTH = (Row(to=1, nodes=((0, 0),), weights="one_node_smooth", arguments=("m0",)),)
+ONE_NODE = (GeneratedRow(to=1, nodes=((0, 0),), weights="one_node", arguments=("h", "kappa")),)
+ONE_NODE_SMOOTH = (GeneratedRow(to=1, nodes=((0, 0),), weights="one_node_smooth", arguments=("m0",)),)
 
 # A row multiplies what is rounded by the growth of the frame's scale over its step: beyond this growth fewer than half
 # of the digits of float64 are left.
@@ -77,7 +77,7 @@ def _to_the_end(record: Record) -> Record | None:
     before = tuple(itertools.takewhile(lambda row: not row.nodes, record.rows))
     if not before:
         return None
-    last = Row(to=1, nodes=((0, len(before)),), weights="one_node", arguments=("h", "kappa"))
+    last = GeneratedRow(to=1, nodes=((0, len(before)),), weights="one_node", arguments=("h", "kappa"))
     return replace(record, rows=(*before, last), nfe_per_step=len(before), history=0, start=None)
 
 
@@ -87,7 +87,7 @@ def with_history(record: Record, available: int) -> Record | None:
     while method.history > available:
         assert method.start is not None
         method = METHODS[method.start]
-        shared = {p.symbol for p in method.parameters}
+        shared = {p.name for p in method.parameters}
         method = replace(method, values=tuple((s, v) for s, v in record.values if s in shared))
         if method.frame != record.frame:
             return None
@@ -156,7 +156,12 @@ def _table(columns: Sequence[Tensor], steps: Tensor) -> list[list[float]]:
 
 
 def _end(
-    row: Row, grid: Grid, steps: Tensor, frame: Frame, numbers: Mapping[str, Tensor], given: Mapping[str, Tensor]
+    row: GeneratedRow,
+    grid: Grid,
+    steps: Tensor,
+    frame: Frame,
+    numbers: Mapping[str, Tensor],
+    given: Mapping[str, Tensor],
 ) -> Columns:
     """Where a row ends in each of the steps."""
     if row.to == "middle" and "middle" not in given:
@@ -171,7 +176,7 @@ def frame_columns(frame: Frame, c: Columns) -> list[Tensor]:
 
 def step_numbers(
     method: Record | None,
-    rows: Sequence[Row],
+    rows: Sequence[GeneratedRow],
     frame: Frame,
     grid: Grid,
     steps: Tensor,
@@ -190,15 +195,15 @@ def step_numbers(
         numbers[f"r{k}"] = (clock[steps + 1 - k] - clock[steps - k]) / h
     if history:
         numbers["a1"] = (c.alpha[steps - 1] / c.alpha[steps]) ** 2
-        numbers["shrink"] = c.alpha[steps - 1] / c.alpha[steps + 1]
+        numbers["two_step_alpha_ratio"] = c.alpha[steps - 1] / c.alpha[steps + 1]
     numbers |= {"rho": c.rho[steps], "next_rho": c.rho[steps + 1]}
-    numbers["fade"] = c.alpha[steps] / c.alpha[steps + 1]
+    numbers["alpha_ratio"] = c.alpha[steps] / c.alpha[steps + 1]
     if method is not None:
         numbers |= {symbol: torch.tensor(float(v), dtype=torch.float64) for symbol, v in method.numbers.items()}
     numbers |= {symbol: values[steps] for symbol, values in given.items()}
     if "churn" in numbers:  # Karras et al. 2022, algorithm 2
         gamma = (numbers["churn"] / grid.steps).clamp(max=math.sqrt(2) - 1)
-        numbers["kick"] = -gamma.log1p() / h
+        numbers["noised_place"] = -gamma.log1p() / h
     wanted = {a for row in rows for a in row.arguments}
     if "middle" in wanted and "middle" not in given:
         numbers["middle"] = (getattr(grid.places(steps, Fraction(1, 2), "t"), frame.clock) - clock[steps]) / h

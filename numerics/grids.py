@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -11,10 +11,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from .content import ATOL, RTOL, ByContent, close
 from .errors import InputError, nearest
 from .generated.schedule_functions import li_beta, li_first_beta
 from .points import Point
-from .schedules import Columns, Schedule
+from .schedules import Columns, Schedule, schedule
+from .text_table import aligned
 
 KINDS: dict[str, tuple[str, ...]] = {
     "uniform-t": ("t_min", "t_max"),
@@ -25,15 +27,63 @@ KINDS: dict[str, tuple[str, ...]] = {
 BEYOND = 300.0  # stands for an infinite step in lambda: what fades over a step is nothing then, e^-300
 
 
-@dataclass(frozen=True)
-class Grid:
-    """N + 1 points, noisy to clean. columns: float64 [N + 1], strictly increasing in lambda.
+@dataclass(frozen=True, eq=False)
+class Grid(ByContent):
+    """N + 1 points of the forward process, from noisy to clean: N steps, strictly increasing in lambda.
 
-    schedule: what lies between the points; None for a discrete process.
+    columns: t, alpha, sigma, lambda and rho of every point, float64 [N + 1].  schedule: the process between the points;
+    None for a discrete one.  `points[n]` is the point n.  == compares exactly, isclose to a tolerance.
+    Raises InputError on fewer than two points, and where lambda or t turns back.
+
+    >>> import samplerproof as sp
+    >>> grid = sp.Grid.from_sigmas([10.0, 1.0, 0.1, 0.0])
+    >>> grid.steps, grid.points[1].sigma
+    (3, 1.0)
+    >>> print(grid)
+    3 steps, edm, lambda -2.30259 to inf
+    n    t  alpha  sigma    lambda
+    0   10      1     10  -2.30259
+    1    1      1      1         0
+    2  0.1      1    0.1   2.30259
+    3    0      1      0       inf
     """
 
     columns: Columns
     schedule: Schedule | None = None
+
+    @classmethod
+    def from_sigmas(cls, sigmas: Sequence[float] | Tensor) -> Grid:
+        """The grid of noise levels sigma [N + 1], decreasing, at alpha = 1 (schedule "edm"); the last may be 0.
+
+        Raises InputError on levels that are negative, infinite, NaN or not decreasing.
+        """
+        levels = torch.as_tensor(sigmas, dtype=torch.float64)
+        if levels.ndim != 1 or len(levels) < 2:
+            raise InputError("sigmas", list(levels.shape), "at least two levels in one dimension")
+        falling = torch.isfinite(levels) & (levels >= 0)
+        falling[1:] &= levels[1:] < levels[:-1]
+        if not bool(falling.all()):
+            n = int((~falling).nonzero()[0])
+            raise InputError(f"sigmas[{n}]", float(levels[n]), "a finite number >= 0, below the level before")
+        return from_times(schedule("edm"), levels)
+
+    def __repr__(self) -> str:
+        return f"Grid({self._summary()})"
+
+    def __str__(self) -> str:
+        c = self.columns
+        lines = zip(*(column.tolist() for column in (c.t, c.alpha, c.sigma, c.lam)), strict=True)
+        rows = [[str(n), *(f"{value:.6g}" for value in line)] for n, line in enumerate(lines)]
+        return self._summary() + "\n" + aligned(("n", "t", "alpha", "sigma", "lambda"), rows)
+
+    def _summary(self) -> str:
+        process = "discrete process" if self.schedule is None else self.schedule.kind
+        first, last = float(self.columns.lam[0]), float(self.columns.lam[-1])
+        return f"{self.steps} steps, {process}, lambda {first:.6g} to {last:.6g}"
+
+    def isclose(self, other: Grid, *, rtol: float = RTOL, atol: float = ATOL) -> bool:
+        """Whether both have the same schedule, and points that agree to |a - b| <= atol + rtol |b|."""
+        return isinstance(other, Grid) and close(self, other, rtol, atol)
 
     def __post_init__(self) -> None:
         lam, t = self.columns.lam, self.columns.t
@@ -119,8 +169,21 @@ def spacing(schedule: Schedule, kind: str, /, **parameters: float) -> Callable[[
     return lambda i: schedule.time(-q * _between(high ** (1 / q), low ** (1 / q), i).log())
 
 
-def grid(schedule: Schedule, kind: str, steps: int, /, **parameters: float) -> Grid:
-    """The grid of `steps` steps of a kind (see spacing).  Raises InputError also on steps < 1."""
+def grid(schedule: Schedule, kind: str, steps: int, **parameters: float) -> Grid:
+    """The grid of `steps` steps of a kind on a schedule: N + 1 points from noisy to clean, float64.
+
+        kind              parameters                 points
+        "uniform-t"       t_min, t_max               t equally spaced
+        "uniform-lambda"  t_min, t_max               lambda = log(alpha/sigma) equally spaced between the same ends
+        "karras"          sigma_min, sigma_max, rho  sigma/alpha as in Karras et al. 2022, eq. 5, no zero appended
+
+    Every parameter is needed.  Raises InputError on an unknown kind, unknown or missing parameters, ends out of order or
+    outside of the schedule's domain, and steps < 1.
+
+    >>> import samplerproof as sp
+    >>> sp.grid(sp.schedule("edm"), "karras", 20, sigma_min=0.002, sigma_max=80, rho=7)
+    Grid(20 steps, edm, lambda -4.38203 to 6.21461)
+    """
     if steps < 1:
         raise InputError("steps", steps, "at least 1")
     t = spacing(schedule, kind, **parameters)(torch.arange(steps + 1, dtype=torch.float64) / steps)

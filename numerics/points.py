@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 NAN = float("nan")
@@ -19,3 +20,10 @@ class Point(NamedTuple):
     t: float = NAN
     dalpha: float = NAN
     dsigma: float = NAN
+
+    @property
+    def lam(self) -> float:
+        """log(alpha/sigma), infinite at the ends, which rounding may overstep."""
+        if self.sigma <= 0 or self.alpha <= 0:
+            return math.inf if self.sigma <= 0 else -math.inf
+        return math.log(self.alpha) - math.log(self.sigma)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from .text_table import described
+
 
 @dataclass(frozen=True)
-class Row:
+class GeneratedRow:
     """One new vector of a step: z(to) = z_n + sum_j W_j F(node_j).
 
-    to: where it lives: the offset of a grid point, a fraction of the step in the frame's clock, or by name: a parameter
-    that is this fraction, or "middle", the middle of the step in t.
+    to: where the vector is: the offset of a grid point, a fraction of the step in the frame's clock, or by name: a
+    parameter that is this fraction, or "middle", the middle of the step in t.
     nodes: (back, stage) of each output used: at the grid point `back` steps ago, or at the result of this step's row
     `stage` (from 1).
     weights, arguments: the name of the function in generated/weight_functions.py, and those of what it is called with.
@@ -33,17 +35,42 @@ class Row:
     noises: str | None = None
     noise_arguments: tuple[str, ...] = ()
 
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The generated functions that give its coefficients, each with its arguments."""
+        found = [
+            (self.weights, self.arguments),
+            (self.states, self.state_arguments),
+            (self.noises, self.noise_arguments),
+        ]
+        return tuple(f"{name}({', '.join(arguments)})" for name, arguments in found if name)
+
+    def formula(self, k: int, carried: str) -> str:
+        """Row k of a step as text, counted from 1: z[n+1] = z[n] + W0 F[n] + W1 F[n-1], with z[n] as it is carried."""
+        last = self.to == 1
+        left = f"z[n{self.to:+d}]" if last else f"z({k})"
+        outputs = [f"F({stage})" if stage else f"F[n-{back}]" if back else "F[n]" for back, stage in self.nodes]
+        weighted = [f"W{j} {output}" for j, output in enumerate(outputs)]
+        terms = [carried if self.states else "z[n]", *weighted, *(["noise"] if self.noises else [])]
+        return f"{left} = {' + '.join(terms)}" + ("" if last else f"  at {_place(self.to)}")
+
+
+def _place(to: int | Fraction | str) -> str:
+    """Where a stage is made, as text."""
+    if to == "middle":
+        return "the middle of the step in t"
+    return f"grid point n{to:+d}" if isinstance(to, int) else f"u[n] + {to} h"
+
 
 @dataclass(frozen=True)
-class Parameter:
-    """A free number of a sampler: `name` as typed behind the `?`, `symbol` as weights call it.
+class GeneratedParameter:
+    """A free number of a method: its name, as typed behind the `?` and as the weights call it.
 
     low, high: its domain, ends included if closed, less the excluded values.  orders: values at which the order is
     another one.
     """
 
     name: str
-    symbol: str
     default: Fraction | int
     low: Fraction | float
     high: Fraction | float
@@ -54,11 +81,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Record:
-    """One sampler of the catalogue; see theory.method.Method and theory.stochastic.Sampler for the fields.
+    """One method of the catalogue; see theory.method.Method for the fields.
 
     stability: S of the real stability interval (-S, 0) in the limit of short steps, at the defaults of the parameters
     (theory/linear_stability.py); None if it is infinite.
-    values: what stands for each parameter, by its symbol; empty: the defaults.
+    values: the values of parameters, by name; empty: the defaults.
     """
 
     name: str
@@ -71,7 +98,7 @@ class Record:
     nfe_per_step: int
     history: int
     start: str | None
-    rows: tuple[Row, ...]
+    rows: tuple[GeneratedRow, ...]
     summary: str
     cite: str
     equal_steps: bool = False
@@ -79,9 +106,24 @@ class Record:
     law_order: int | None = None
     gaussian_order: int | None = None
     stability: float | None = None
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[GeneratedParameter, ...] = ()
     since: str = "0.1.0"
     values: tuple[tuple[str, Fraction | int], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Record({self.name!r})"
+
+    def __str__(self) -> str:
+        start = "" if self.start is None else f", {self.order_asymptotic} with its start-up {self.start}"
+        carried = "c z[n]" if self.stochastic else "c0 z[n] + c1 z[n-1]"
+        used = dict.fromkeys(call for row in self.rows for call in row.calls)
+        facts = [
+            ("summary", self.summary),
+            ("kind", f"{self.kind}, frame {self.frame}, {'weak ' if self.stochastic else ''}order {self.order}{start}"),
+            ("step", "\n".join(row.formula(k, carried) for k, row in enumerate(self.rows, 1))),
+            ("weights", "\n".join(used) or "none"),
+        ]
+        return described(self.name, facts)
 
     def order_in_law(self, gaussian: bool) -> int:
         """The order that shows with an exact score: on a Gaussian target, or on any."""
@@ -95,8 +137,8 @@ class Record:
 
     @property
     def numbers(self) -> dict[str, Fraction | int]:
-        """The value of every parameter, by its symbol."""
-        return {p.symbol: p.default for p in self.parameters} | dict(self.values)
+        """The value of every parameter, by its name."""
+        return {p.name: p.default for p in self.parameters} | dict(self.values)
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
+from .content import ATOL, RTOL, ByContent, close
 from .errors import InputError, nearest
 from .generated.schedule_functions import SCHEDULES
 from .points import Point
 from .records import ScheduleRecord
+from .text_table import described
 
 
-@dataclass(frozen=True)
-class Columns:
-    """What a schedule says at times t: float64 tensors of one shape.
+@dataclass(frozen=True, eq=False)
+class Columns(ByContent):
+    """The values of a schedule at times t: float64 tensors of one shape.
 
     lam = log(alpha/sigma), rho = sigma/alpha, rho2 = rho^2; dalpha, dsigma: derivatives in t.
     """
@@ -39,13 +42,29 @@ class Columns:
         return tuple(Point(*row) for row in rows)
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """A schedule of theory/schedule_formulas.py with its parameters set."""
+@dataclass(frozen=True, eq=False)
+class Schedule(ByContent):
+    """A schedule of theory/schedule_formulas.py with its parameters set: alpha(t), sigma(t) of x = alpha x0 + sigma eps.
+
+    == compares exactly, isclose to a tolerance.
+    """
 
     kind: str
     parameters: dict[str, float]
     record: ScheduleRecord
+
+    def __repr__(self) -> str:
+        return f"schedule({', '.join([repr(self.kind), *(f'{k}={v:g}' for k, v in self.parameters.items())])})"
+
+    def __str__(self) -> str:
+        ends = f"{self.t_min:g} <= t" + (f" <= {self.t_max:g}" if math.isfinite(self.t_max) else "")
+        parameters = ", ".join(f"{name} = {value:g}" for name, value in self.parameters.items())
+        start = "N(0, 1)" if self.record.prior == "unit" else "N(0, sigma^2)"
+        return described(self.kind, [("parameters", parameters or "none"), ("times", ends), ("start law", start)])
+
+    def isclose(self, other: Schedule, *, rtol: float = RTOL, atol: float = ATOL) -> bool:
+        """Whether the kinds are the same and the parameters agree to |a - b| <= atol + rtol |b|."""
+        return close(self, other, rtol, atol)
 
     @property
     def t_min(self) -> float:
@@ -89,7 +108,26 @@ def _float64(value: float) -> Tensor:
 
 
 def schedule(kind: str, **parameters: float) -> Schedule:
-    """The schedule of that kind.  Raises InputError on an unknown kind, and on unknown, missing or bad parameters."""
+    """The noise schedule of that kind: alpha(t), sigma(t) of the forward process x = alpha x0 + sigma eps.
+
+        kind         parameters                        alpha, sigma
+        "vp-linear"  beta_min = 0.1, beta_max = 20     alpha^2 = exp(-I), sigma^2 = 1 - exp(-I), I = integral of beta
+        "cosine"     offset = 0.008                    alpha = cos(pi/2 (t + offset)/(1 + offset)), scaled to 1 at t = 0
+        "ve"         sigma_min = 0.01, sigma_max = 50  alpha = 1, sigma = sigma_min (sigma_max/sigma_min)^t
+        "edm"        none                              alpha = 1, sigma = t
+        "flow"       none                              alpha = 1 - t, sigma = t
+
+    with beta(t) = beta_min + (beta_max - beta_min) t. The defaults are those of Song et al. 2021 (vp-linear and ve) and
+    Nichol and Dhariwal 2021 (cosine); "edm" is of Karras et al. 2022, "flow" of Lipman et al. 2023.
+    `columns(t)` has alpha, sigma, lambda = log(alpha/sigma) and rho = sigma/alpha at times t, float64; `time(lam)` is the
+    inverse of lambda(t), `point(t)` one point.  Raises InputError on an unknown kind, and on unknown or bad parameters.
+
+    >>> import samplerproof as sp
+    >>> sp.schedule("vp-linear")
+    schedule('vp-linear', beta_min=0.1, beta_max=20)
+    >>> sp.schedule("edm").point(2.0).sigma
+    2.0
+    """
     if kind not in SCHEDULES:
         raise InputError("schedule.kind", kind, f"not a known schedule; {nearest(kind, SCHEDULES)}")
     record = SCHEDULES[kind]
@@ -101,9 +139,7 @@ def schedule(kind: str, **parameters: float) -> Schedule:
             )
     values = {}
     for name in record.parameters:
-        if name not in parameters and name not in record.defaults:
-            raise InputError(f"schedule.{name}", None, f"{kind} needs a number > 0")
-        values[name] = float(parameters.get(name, record.defaults.get(name, 0.0)))
+        values[name] = float(parameters.get(name, record.defaults[name]))
         if not 0 < values[name] < float("inf"):
             raise InputError(f"schedule.{name}", values[name], "a number > 0")
     for low, high in (("beta_min", "beta_max"), ("sigma_min", "sigma_max")):

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from .catalogue import resolve
 from .coefficients import lost, plan, steps_of
+from .content import ATOL, RTOL, ByContent, close
 from .errors import InputError
 from .generated.frame_functions import FRAMES
 from .grids import Grid
 from .points import Point
 from .records import Record
+from .text_table import aligned, number
 
 
-@dataclass(frozen=True)
-class Tableau:
+@dataclass(frozen=True, eq=False)
+class Tableau(ByContent):
     """Vectors v_0, v_1, …: the first `given` are supplied, each later one is a row,
 
         v_i = sum_k states[i - given, k] v_{i-1-k} + sum_j outputs[i - given, j] d_{i-1-j}
@@ -29,10 +31,10 @@ class Tableau:
     when v_i is made. The last vector is the sample; it is not evaluated, nor is a corrected one (evaluated[i] is
     False). At a vector in `lost` the data prediction is made instead (see coefficients.lost). states [R, K], outputs
     [R, J] and noises [R, L] (L = 0 without noise) are float64; step[i] is the grid point on the way to which v_i is
-    made (for messages).
+    made (for messages). method is a label: == compares all the rest exactly, isclose to a tolerance.
     """
 
-    method: str
+    method: str = field(compare=False)
     prediction: str
     points: tuple[Point, ...]
     step: tuple[int, ...]
@@ -42,6 +44,31 @@ class Tableau:
     outputs: Tensor
     noises: Tensor
     lost: frozenset[int] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"Tableau({self._summary()})"
+
+    def __str__(self) -> str:
+        in_sigma = all(point.alpha == 1 for point in self.points)
+        heads, rows = ["step", "sigma" if in_sigma else "lambda"], []
+        for i, point in enumerate(self.points[self.given :], start=self.given):
+            rows.append([str(self.step[i]), f"{point.sigma if in_sigma else point.lam:.6g}"])
+        for letter, first, coefficients in (("v", 1, self.states), ("d", 1, self.outputs), ("z", 0, self.noises)):
+            for lag in (coefficients != 0).any(dim=0).nonzero().flatten().tolist():
+                heads.append(f"{letter}[{-lag - first}]")
+                for row, value in zip(rows, coefficients[:, lag].tolist(), strict=True):
+                    row.append(number(value))
+        return self._summary() + "\n" + aligned(heads, rows)
+
+    def _summary(self) -> str:
+        return f"{self.method}: {max(self.step)} steps, {self.nfe} evaluations, {self.prediction} prediction"
+
+    def isclose(self, other: Tableau, *, rtol: float = RTOL, atol: float = ATOL) -> bool:
+        """Whether both make the same vectors at the same points, with coefficients to |a - b| <= atol + rtol |b|.
+
+        A lag that only one of them has counts as a coefficient of 0 in the other.
+        """
+        return isinstance(other, Tableau) and close(_padded(self, other), _padded(other, self), rtol, atol)
 
     def asked(self, i: int) -> str:
         """The prediction that is made at vector i."""
@@ -147,6 +174,20 @@ def assemble(
         outputs=_lay_out(outputs, given - 1),
         noises=_lay_out(noises, given),
         lost=frozenset(output_at[n] for n in range(without)),
+    )
+
+
+def _padded(tableau: Tableau, other: Tableau) -> Tableau:
+    """The tableau with zeros for the lags that only the other one has."""
+
+    def pad(own: Tensor, others: Tensor) -> Tensor:
+        return torch.nn.functional.pad(own, (0, max(0, others.shape[1] - own.shape[1])))
+
+    return replace(
+        tableau,
+        states=pad(tableau.states, other.states),
+        outputs=pad(tableau.outputs, other.outputs),
+        noises=pad(tableau.noises, other.noises),
     )
 
 

@@ -80,6 +80,21 @@ def assert_order(
     return verdict
 
 
+def verdict_here(
+    sampler: Sampler,
+    against: str | None = None,
+    steps: int = 20,
+    options: Mapping[str, Any] | None = None,
+    zero: bool = True,
+) -> Verdict:
+    """The verdict on a sampler that runs in this process, orders included.
+
+    against: the record to compare with; None: the one of its name, or any.  Raises InputError as assert_conforms.
+    """
+    refined = [Job(steps * k, True, other_inputs=False) for k in REFINEMENTS]
+    return _judged(_external(sampler, options), steps, against, zero, refined)
+
+
 def verdict_of(external: ExternalSampler, steps: int, against: str | None = None, zero: bool = True) -> Verdict:
     """The verdict without orders, in this process."""
     return _judged(external, steps, against, zero, [])

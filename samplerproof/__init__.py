@@ -1,1 +1,104 @@
-"""samplerproof: an executable appendix to the theory of diffusion samplers."""
+"""samplerproof: an executable appendix to the theory of diffusion samplers.
+
+    import samplerproof as sp
+
+The names below are loaded when they are first used, so that the import itself is cheap. Their pages are in the book
+under "The Python interface"; `help(sp.sample)` shows the same text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .catalogue_method import method, methods
+    from .leading_errors import predict_error
+    from .names.input_error import InputError
+    from .numerics import metrics, testing
+    from .numerics.checkpoints.load import load as load_checkpoint
+    from .numerics.denoisers import adapt
+    from .numerics.grids import Grid, grid
+    from .numerics.noise import seeded
+    from .numerics.sample import sample
+    from .numerics.schedules import schedule
+    from .numerics.tableau import tabulate
+    from .numerics.targets.flow import exact_flow
+    from .numerics.targets.mixture import GaussianMixture
+    from .numerics.wrappers import guided, thresholded
+    from .own_samplers import read_back, verify
+    from .own_studies import study
+
+    __version__: str
+
+__all__ = [
+    "GaussianMixture",
+    "Grid",
+    "InputError",
+    "__version__",
+    "adapt",
+    "exact_flow",
+    "grid",
+    "guided",
+    "load_checkpoint",
+    "method",
+    "methods",
+    "metrics",
+    "predict_error",
+    "read_back",
+    "sample",
+    "schedule",
+    "seeded",
+    "study",
+    "tabulate",
+    "testing",
+    "thresholded",
+    "verify",
+]
+
+# Name -> the module that has it, below this package, and its name there; a module itself has none.
+_HOMES: dict[str, tuple[str, str | None]] = {
+    "GaussianMixture": ("numerics.targets.mixture", "GaussianMixture"),
+    "Grid": ("numerics.grids", "Grid"),
+    "InputError": ("names.input_error", "InputError"),
+    "adapt": ("numerics.denoisers", "adapt"),
+    "exact_flow": ("numerics.targets.flow", "exact_flow"),
+    "grid": ("numerics.grids", "grid"),
+    "guided": ("numerics.wrappers", "guided"),
+    "load_checkpoint": ("numerics.checkpoints.load", "load"),
+    "method": ("catalogue_method", "method"),
+    "methods": ("catalogue_method", "methods"),
+    "metrics": ("numerics.metrics", None),
+    "predict_error": ("leading_errors", "predict_error"),
+    "read_back": ("own_samplers", "read_back"),
+    "sample": ("numerics.sample", "sample"),
+    "schedule": ("numerics.schedules", "schedule"),
+    "seeded": ("numerics.noise", "seeded"),
+    "study": ("own_studies", "study"),
+    "tabulate": ("numerics.tableau", "tabulate"),
+    "testing": ("numerics.testing", None),
+    "thresholded": ("numerics.wrappers", "thresholded"),
+    "verify": ("own_samplers", "verify"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        found: object = version("samplerproof")
+    elif name in _HOMES:
+        from importlib import import_module
+
+        module, inner = _HOMES[name]
+        found = import_module(f".{module}", __name__)
+        if inner is not None:
+            found = getattr(found, inner)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -32,12 +32,13 @@ from samplerproof.theory import claims
 from samplerproof.theory.emit import __main__ as emit
 from samplerproof.theory.emit.render import render_all, row_name
 from samplerproof.theory.exponential import collapsed, exact, weights
-from samplerproof.theory.method import Method, grid_position
-from samplerproof.theory.methods import METHODS, SAMPLERS, find
+from samplerproof.theory.method import Method
+from samplerproof.theory.methods import METHODS, ODE_METHODS, find
+from samplerproof.theory.noise_model import Noise, NoiseModel
 from samplerproof.theory.notation import c2
 from samplerproof.theory.notation import r as ratios
 from samplerproof.theory.phi_functions import phi
-from samplerproof.theory.stochastic_method import Noise, Sampler
+from samplerproof.theory.rows import grid_position
 from samplerproof.theory.weak_order import prove_weak_order
 
 HERE = Path(__file__).parent
@@ -82,7 +83,7 @@ def claim(name: str, altered: Method) -> bool:
 
     with pytest.MonkeyPatch.context() as patch:
         for module in [m for n, m in sys.modules.items() if n.startswith(claims.__name__ + ".")]:
-            for attribute, value in (("METHODS", (altered,)), ("find", stand_in)):
+            for attribute, value in (("ODE_METHODS", (altered,)), ("find", stand_in)):
                 if hasattr(module, attribute):
                     patch.setattr(module, attribute, value)
         return not CLAIMS[name].prove().holds
@@ -195,14 +196,14 @@ def report(kind: str, name: str, caught: list[str | None]) -> None:
     assert None not in caught
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("method", ODE_METHODS, ids=lambda m: m.name)
 def test_faults_in_records_are_caught(method: Method) -> None:
     for fault in FAULTS:
         caught = [next((c for c in fault.checks if RECORD_CHECKS[c](a)), None) for a in fault.plant(method)]
         report(fault.kind, method.name, caught)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("method", ODE_METHODS, ids=lambda m: m.name)
 def test_the_checks_are_silent_on_the_records_themselves(method: Method) -> None:
     """Or they would catch anything. (That the claims hold of all records together is tested where claims are.)"""
     assert not any(RECORD_CHECKS[name](method) for name in ("order proof", *(f"claim {name}" for name in OF_ALL)))
@@ -210,7 +211,7 @@ def test_the_checks_are_silent_on_the_records_themselves(method: Method) -> None
 
 def test_every_fault_was_planted() -> None:
     for fault in FAULTS:
-        assert any(True for method in METHODS for _ in fault.plant(method)), fault.kind
+        assert any(True for method in ODE_METHODS for _ in fault.plant(method)), fault.kind
 
 
 # --- faults in records of stochastic samplers
@@ -221,71 +222,68 @@ WEAK = (  # quickly proved; between them shares, paths, a corrector and a streng
 )
 
 
-def sampler(name: str) -> Sampler:
-    found = find(name)
-    assert isinstance(found, Sampler)
-    return found
+def sampler(name: str) -> Method:
+    return find(name)
 
 
-def with_noises(method: Sampler, row: int, noise: Noise) -> Sampler:
-    noises = [method.noise(i) for i in range(len(method.rows))]
-    return replace(method, noises=(*noises[:row], noise, *noises[row + 1 :]))
+def with_noises(method: Method, row: int, noise: Noise) -> Method:
+    noises = [method.step_noise.row(i) for i in range(len(method.rows))]
+    return replace(method, noise=NoiseModel(method.strength, (*noises[:row], noise, *noises[row + 1 :])))
 
 
-def fresh_variance_off(method: Sampler) -> Iterator[Sampler]:
+def fresh_variance_off(method: Method) -> Iterator[Method]:
     for i in range(len(method.rows)) if not method.history and not method.corrects else ():
-        if method.noise(i).variance != 0:
-            yield with_noises(method, i, replace(method.noise(i), variance=method.noise(i).variance * TINY))
+        if method.step_noise.row(i).variance != 0:
+            yield with_noises(
+                method, i, replace(method.step_noise.row(i), variance=method.step_noise.row(i).variance * TINY)
+            )
 
 
-def share_off(method: Sampler) -> Iterator[Sampler]:
+def share_off(method: Method) -> Iterator[Method]:
     for i in range(1, len(method.rows)) if not method.corrects else ():
         shares = [a.factor for a in method.amplitudes(i)][:i]
         shares += [sp.S.One] * (i - len(shares))
         for k in range(i):
-            if method.noise(k).variance != 0 and i == len(method.rows) - 1:
+            if method.step_noise.row(k).variance != 0 and i == len(method.rows) - 1:
                 other = (*shares[:k], shares[k] * TINY, *shares[k + 1 :])
-                yield with_noises(method, i, Noise(method.noise(i).variance, other))
+                yield with_noises(method, i, Noise(method.step_noise.row(i).variance, other))
 
 
-def split_swapped(method: Sampler) -> Iterator[Sampler]:
+def split_swapped(method: Method) -> Iterator[Method]:
     """The end takes each noise with the weight of the other: as large, but otherwise correlated."""
     if method.name in ("seeds-2", "sde-dpm-solver++-2s"):
         third = method.at({p.name: sp.Rational(1, 5) for p in method.parameters if p.symbol == c2})
         met, fresh = third.amplitudes(1)
-        share = sp.sqrt(fresh.variance / third.noise(0).variance)
+        share = sp.sqrt(fresh.variance / third.step_noise.row(0).variance)
         yield with_noises(third, 1, Noise(met.factor**2 * met.variance, (share,)))
 
 
-def noises_independent(method: Sampler) -> Iterator[Sampler]:
+def noises_independent(method: Method) -> Iterator[Method]:
     if len(method.rows) == 2 and not method.corrects and method.rows[0].nodes:
         whole = sum(a.factor**2 * a.variance for a in method.amplitudes(1))
         yield with_noises(method, 1, Noise(whole, (sp.S.Zero,)))
 
 
-def strength_off(method: Sampler) -> Iterator[Sampler]:
+def strength_off(method: Method) -> Iterator[Method]:
     """The noises are of another strength than the rows; published rows of another are refused where declared."""
     if not method.history and not method.corrects and all(row.rule is not None for row in method.rows):
-        noises = tuple(method.noise(i) for i in range(len(method.rows)))
-        yield replace(method, strength=method.strength * TINY, noises=noises)
+        noises = tuple(method.step_noise.row(i) for i in range(len(method.rows)))
+        yield replace(method, noise=NoiseModel(method.strength * TINY, noises))
 
 
-def weak_weight_off(method: Sampler) -> Iterator[Sampler]:
+def weak_weight_off(method: Method) -> Iterator[Method]:
     row = method.weights[-1]
     for j in range(len(row)):
-        off = altered_weights(
-            method, len(method.rows) - 1, tuple(w * (TINY if k == j else 1) for k, w in enumerate(row))
-        )
-        assert isinstance(off, Sampler)
-        yield off
+        off = tuple(w * (TINY if k == j else 1) for k, w in enumerate(row))
+        yield altered_weights(method, len(method.rows) - 1, off)
 
 
-def weak_claim_off(method: Sampler) -> Iterator[Sampler]:
+def weak_claim_off(method: Method) -> Iterator[Method]:
     for by in (-1, 1):
         yield replace(method, order=method.order + by)
 
 
-def weak_proof(altered: Sampler) -> bool:
+def weak_proof(altered: Method) -> bool:
     """The weak order as `samplerproof prove` decides it."""
     return prove_weak_order(altered).order != altered.order
 
@@ -354,7 +352,7 @@ def enclosure(function: str, text: str) -> bool:
     enclosures = of_tests("numerics/test_enclosures.py")
     module = ModuleType(enclosures.generated.__name__)
     module.__package__ = enclosures.generated.__package__
-    exec(compile(text, "weights.py", "exec"), module.__dict__)
+    exec(compile(text, "weight_functions.py", "exec"), module.__dict__)
     enclosures.generated = module
     try:
         enclosures.test_a_generated_function_lies_in_its_enclosure(function)
@@ -367,25 +365,29 @@ def functions(method: Method, row: int) -> list[str]:
     """What is generated for a row; not what returns no number."""
     name = row_name(method, row)
     found = [name] if method.applied[row] else []
-    if isinstance(method, Sampler):
+    if method.noise is not None:
         found += [f"{name}_states"] * (method.carried(row) != (1,))
         found += [f"{name}_noises"] * bool(method.amplitudes(row))
     return found
 
 
-@pytest.mark.parametrize("method", [*METHODS, *SAMPLERS], ids=lambda m: m.name)
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 def test_hand_edits_of_generated_code_are_caught(method: Method, generated: Path) -> None:
-    good = (generated / "weights.py").read_text(encoding="utf-8")
+    good = (generated / "weight_functions.py").read_text(encoding="utf-8")
     caught: list[str | None] = []
     for function in [name for i in range(len(method.rows)) for name in functions(method, i)]:
         text = edited(good, "return (\n        ", "return (\n        1.000001*", after=f"def {function}(")
-        caught.append("emit --check" if emit_check(generated, "weights.py", text) else None)
+        caught.append("emit --check" if emit_check(generated, "weight_functions.py", text) else None)
         caught.append("enclosure" if enclosure(function, text) else None)
     report("weight function edited", method.name, caught)
-    catalogue = (generated / "catalogue.py").read_text(encoding="utf-8")
+    catalogue = (generated / "catalogue_records.py").read_text(encoding="utf-8")
     order, name = f" order={method.order},", f'name="{method.name}"'
     text = edited(catalogue, order, f" order={method.order + 1},", after=name)
-    report("catalogue edited", method.name, ["emit --check" if emit_check(generated, "catalogue.py", text) else None])
+    report(
+        "catalogue edited",
+        method.name,
+        ["emit --check" if emit_check(generated, "catalogue_records.py", text) else None],
+    )
 
 
 # --- faults in tables
@@ -400,7 +402,7 @@ def read_back(altered: Tableau, good: Tableau) -> bool:
     return not all(map(torch.equal, readback.read_rows(altered), (good.states, good.outputs, good.noises)))
 
 
-@pytest.mark.parametrize("method", [*METHODS, *SAMPLERS], ids=lambda m: m.name)
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 def test_a_coefficient_off_by_one_ulp_is_caught(method: Method) -> None:
     _, good = tableau(method.name)
     assert not read_back(good, good)
@@ -428,7 +430,7 @@ def off(altered: Tableau) -> float:
     return float(of_tests("numerics/test_tableau.py").worst_against(oracle(altered.method), altered))
 
 
-@pytest.mark.parametrize("method", [*METHODS, *SAMPLERS], ids=lambda m: m.name)
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 def test_a_coefficient_off_by_a_millionth_is_caught(method: Method) -> None:
     _, good = tableau(method.name)
     assert off(good) <= 8
@@ -456,7 +458,7 @@ def lags_exchanged(good: Tableau, table: str) -> Iterator[Tableau]:
             return
 
 
-@pytest.mark.parametrize("method", [*METHODS, *SAMPLERS], ids=lambda m: m.name)
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 def test_two_lags_exchanged_are_caught(method: Method) -> None:
     """Assert that a history read in another order is caught, by the place of a coefficient and not by its value."""
     _, good = tableau(method.name)

@@ -10,10 +10,11 @@ import sympy as sp
 from sympy.polys.matrices import DomainMatrix
 
 from .linear_stability import step_matrix
-from .method import Method, grid_position, settled
+from .method import Method, settled
 from .notation import alpha, eps, gain, h, sigma, x0
 from .notation import r as ratios
 from .prediction_formulas import DEFINITION
+from .rows import grid_position
 
 
 def gain_matrix(method: Method) -> DomainMatrix:

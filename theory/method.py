@@ -1,166 +1,67 @@
-"""What a sampler is: a frame, and rows of nodes with a rule (derived) or with weights (published)."""
+"""What a method is: a frame, rows of nodes with a rule (derived) or with weights (published), and perhaps noise."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import cached_property
-from operator import index
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import Self
 
 import sympy as sp
 
-from ..names.lookup import Domain
-from .exponential import Rule, exact, weights
+from .exponential import exact, weights
 from .frames import Frame
-from .notation import ALPHA_TAYLOR, FADE, KICK, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, h, moments, next_rho, rho
+from .noise_model import NOISY, Amplitude, NoiseModel, StepNoise
+from .notation import (
+    ALPHA_RATIO,
+    ALPHA_TAYLOR,
+    MIDDLE,
+    NOISED_PLACE,
+    TWO_STEP_ALPHA_RATIO,
+    WEIGHT_TAYLOR,
+    a1,
+    churn,
+    h,
+    moments,
+    next_rho,
+    rho,
+)
 from .notation import r as ratios
-from .phi_functions import damped
+from .parameter import Parameter, as_fraction
+from .phi_functions import moment as exponential_moment
+from .phi_functions import rate_moment
+from .rows import NOW, Node, Row, node_position
 from .series import Expansion
 
-DAMPED = sp.Symbol("damped")
-
-
-def named(weight: sp.Expr) -> sp.Expr:
-    """A weight as its generated code has it: the moment damped(b) is a number by the name of `damped`."""
-    return weight.replace(damped, lambda _: DAMPED)
-
-
-@dataclass(frozen=True)
-class Node:
-    """Where an output was made: `back` grid points ago, or (stage > 0) at the given stage of this step."""
-
-    back: int = 0
-    stage: int = 0
-
-    def __post_init__(self) -> None:
-        """Any integer, one of sympy's too, is the int that it equals."""
-        object.__setattr__(self, "back", index(self.back))
-        object.__setattr__(self, "stage", index(self.stage))
-
-
-NOW = Node()
-
-
-def past(k: int) -> Node:
-    """The output at the grid point k steps ago."""
-    return Node(back=k)
-
-
-def stage(k: int) -> Node:
-    """The output at the result of this step's row k (counted from 1)."""
-    return Node(stage=k)
-
-
-# A grid point n + offset, offset <= 1; a fraction of the step in the clock, a number or a free parameter; or MIDDLE,
-# the middle of the step in t.
-Place: TypeAlias = "int | sp.Expr"
-
-
-def as_place(place: Place) -> Place:
-    """The place that is meant: a number equal to an integer is a grid point, whatever its type."""
-    exact_place = sp.sympify(place)
-    if exact_place.is_Integer:
-        return int(exact_place)
-    if exact_place.is_Float or (exact_place.is_Rational and not 0 < exact_place < 1):
-        raise ValueError(f"to: {place}; a grid point, or a fraction of the step between 0 and 1, exact")
-    return exact_place
-
-
-def grid_position(place: Place) -> sp.Expr:
-    """Position s of a place, in units of h from u_n."""
-    if not isinstance(place, int):
-        return place
-    return sp.S.One if place == 1 else -sum(ratios[:-place], start=sp.S.Zero)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One new vector: z(to) = sum_k c_k z_{n-k} + sum_j W_j F(node_j).
-
-    to: +1 for the next grid point, -k for the grid point k steps back, else a place inside the step.
-    rule: the weights follow from the nodes; or published: the weights as given, in the frame.
-    evaluated: whether the model is asked at the new vector; a corrector's result is a state without an output.
-    states: the coefficients c_0, c_1 of z_n and, in a method that carries two states, of z_{n-1}.
-    """
-
-    nodes: tuple[Node, ...]
-    rule: Rule | None = None
-    to: Place = 1
-    published: tuple[sp.Expr, ...] | None = None
-    evaluated: bool = True
-    states: tuple[sp.Expr, ...] = (sp.S.One,)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "to", as_place(self.to))
-        if (self.rule is None) == (self.published is None):
-            raise ValueError("row: give either rule or published")
-        if self.published is not None and len(self.published) != len(self.nodes):
-            raise ValueError(f"published: {len(self.published)} weights for {len(self.nodes)} nodes")
-        for name, numbers in (("published", self.published or ()), ("states", self.states)):
-            for w in numbers:
-                if sp.sympify(w).atoms(sp.Float):
-                    raise ValueError(f"{name}: {w} contains a float; weights are exact")
-        if not 1 <= len(self.states) <= 2:
-            raise ValueError(f"states: {len(self.states)} coefficients; one, or two with that of z_{{n-1}}")
-
-
-def node_position(rows: Sequence[Row], node: Node) -> sp.Expr:
-    """Position s of a node of a step's rows, in units of h from u_n."""
-    return grid_position(rows[node.stage - 1].to if node.stage else -node.back)
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A free number of a sampler, set by NAME?name=value; the proofs hold for every value in the domain.
-
-    orders: values at which the order is another one.  excluded: values in the domain at which nodes coincide.
-    """
-
-    name: str
-    symbol: sp.Symbol
-    default: sp.Rational
-    domain: sp.Interval
-    orders: tuple[tuple[sp.Rational, int], ...] = ()
-    excluded: tuple[sp.Rational, ...] = ()
-
-    @property
-    def bounds(self) -> Domain:
-        """The domain in plain numbers."""
-        low, high = (float(e) if e.is_infinite else as_fraction(e) for e in self.domain.args[:2])
-        excluded = tuple(map(as_fraction, self.excluded))
-        return Domain(self.name, as_fraction(self.default), low, high, not self.domain.left_open, excluded)
-
-
-def as_fraction(number: sp.Rational) -> Fraction:
-    return Fraction(int(number.p), int(number.q))
-
-
+RATE_MOMENT = sp.Symbol("rate_moment")
+# What weights may depend on besides parameters, in the order of arguments.
+NUMBERS = (
+    *(h, *ratios, a1, rho, next_rho, TWO_STEP_ALPHA_RATIO, ALPHA_RATIO, MIDDLE, NOISED_PLACE),
+    *(*moments, RATE_MOMENT),
+)
 FIRST = "0.1.0"  # the first version: most samplers are as old as the project
 
 
-class Amplitude(NamedTuple):
-    """factor * sqrt(variance): kept apart, since sympy would draw numbers out of the root."""
-
-    factor: sp.Expr
-    variance: sp.Expr
-
-    @property
-    def value(self) -> sp.Expr:
-        return self.factor * sp.sqrt(self.variance)
+def named(weight: sp.Expr) -> sp.Expr:
+    """A weight as its generated code has it: the moment rate_moment(b) is a number named `rate_moment`."""
+    return weight.replace(rate_moment, lambda _: RATE_MOMENT)
 
 
 @dataclass(frozen=True)
 class Method:
-    """A sampler, declared once.
+    """A sampler of the catalogue, declared once.
 
-    order: a claim; the proofs and the measurements must confirm and bound it.
+    order: a claim; the proofs and the measurements must confirm and bound it. With noise it is the weak order for any
+    smooth F.
     start: the method that takes a step for which this one lacks history (it may have a start of its own).
     equal_steps: the weights assume equal steps: the order is claimed for step ratios r = 1 + O(h).
     provenance: "derived", or for published weights where they were read.
     parameters: its free numbers; they stand as symbols in rows and proofs.
     since: the version of this project that first had it.
+    noise: None for a method of the flow. With noise, published weights are the literature's, B of alpha' B x0hat or of
+    -sigma' B epshat, and a rule gives (1 + tau^2) times the exponential weights of its nodes.
+    law_order: with noise, the order in law where F is the exact prediction, if it is higher, and gaussian_order that
+    where, besides, the target is a Gaussian.
     """
 
     name: str
@@ -176,8 +77,12 @@ class Method:
     equal_steps: bool = False
     parameters: tuple[Parameter, ...] = ()
     since: str = FIRST
+    noise: NoiseModel | None = None
+    law_order: int | None = None
+    gaussian_order: int | None = None
 
     def __post_init__(self) -> None:
+        self._check_noise()
         if not self.rows or self.rows[-1].to != 1:
             raise ValueError(f"{self.name}: rows: the last row must end at the next grid point")
         if (self.history > 0) != (self.start is not None):
@@ -192,23 +97,46 @@ class Method:
         if self.corrects and (len(self.rows) != 2 or self.rows[0].to != 1):
             raise ValueError(f"{self.name}: rows: a corrector follows one predictor of the next grid point")
         self.arguments(self._numbers())
-        for i, row in enumerate(self.rows):
-            self._check_sums(i, row)
+        # Only a step with noise as a whole has to: on the way noise may be added that a later row takes away.
+        for i in range(len(self.rows)) if self.noise is None else (-1,):
+            self._check_sums(i)
 
-    def _check_sums(self, i: int, row: Row) -> None:
-        """What every row must do as h -> 0: keep a constant z, and follow z = u - u_n where F w = 1."""
-        series = self.expansion()
-        end, states = series.element(grid_position(row.to)), [series.of(c, 1)[0] for c in row.states]
+    def _check_noise(self) -> None:
+        """Rows with noise are in a noisy frame and carry z_n alone; each has one noise, with a share of all before."""
+        if self.noise is None:
+            return
+        if self.frame.name not in NOISY:
+            raise ValueError(f"{self.name}: frame: {self.frame.name}; one of {', '.join(NOISY)}")
+        if any(row.states != (sp.S.One,) for row in self.rows):
+            raise ValueError(f"{self.name}: states: a row with noise carries z_n as the frame does")
+        if self.noise.rows is None:
+            return
+        if len(self.noise.rows) != len(self.rows):
+            raise ValueError(f"{self.name}: noises: {len(self.noise.rows)} for {len(self.rows)} rows")
+        for i, noise in enumerate(self.noise.rows):
+            if noise.shares is not None and len(noise.shares) != i:
+                raise ValueError(f"{self.name}: noises: row {i + 1} has {len(noise.shares)} shares, not {i}")
+        # Their outputs depend on the noises of steps before: a proof takes those by the path.
+        if self.history or self.corrects:
+            raise ValueError(f"{self.name}: noises: with history or a corrector they are increments of one path")
+
+    def _check_sums(self, i: int) -> None:
+        """What a row must do as h -> 0: keep a constant z, and follow z = u - u_n where F w = 1."""
+        series, row = self.expansion(), self.rows[i]
+        end, states = series.element(row.end), [series.of(c, 1)[0] for c in row.states]
         moved = sum((series.of(w, 2)[1] for w in self.weights[i]), start=series.field.zero)
         for back, c in enumerate(states):
-            moved += c * series.element(grid_position(-back))
+            moved += c * series.element(self.position(Node(back=back)))
         if carried := sum(states, start=series.field(-1)):
             excess = series.expression(carried)
             raise ValueError(f"{self.name}: states: the coefficients of row {i + 1} sum to 1 + ({excess}), not 1")
         if moved - end:
-            raise ValueError(f"{self.name}: weights: those of row {i + 1} do not sum to the length of their interval")
+            which = len(self.rows) if i < 0 else i + 1
+            raise ValueError(f"{self.name}: weights: those of row {which} do not sum to the length of their interval")
         if len(states) == 2 and not all(abs(v) <= 1 != v for v in self._extremes(-series.expression(states[1]))):
-            raise ValueError(f"{self.name}: states: the second root {self.second_root} is outside the unit circle or 1")
+            raise ValueError(
+                f"{self.name}: states: the second root {self.shown(self.second_root)} is outside the unit circle or 1"
+            )
 
     @property
     def second_root(self) -> sp.Expr | None:
@@ -227,22 +155,25 @@ class Method:
     @property
     def symbols(self) -> tuple[sp.Symbol, ...]:
         """The generators of the exact field of the method's proof: ratios, parameters, Taylor symbols."""
-        places = [self.position(n) for row in self.rows for n in row.nodes]
-        places += [grid_position(row.to) for row in self.rows]
+        places = [self.position(n) for row in self.rows for n in row.nodes] + [row.end for row in self.rows]
         found = set().union(*(sp.sympify(e).free_symbols for e in (*places, *self._numbers())))
-        if found & {a1, SHRINK}:
+        if found & {a1, TWO_STEP_ALPHA_RATIO}:
             found |= {ratios[0], *ALPHA_TAYLOR}
+        if ALPHA_RATIO in found:
+            found |= set(ALPHA_TAYLOR[:4])  # as many as the weak proofs need
         if any(len(row.states) > 1 for row in self.rows):
             found.add(ratios[0])
         if self.frame.rate is not None:
             found |= set(WEIGHT_TAYLOR)
         if self.corrects:  # what went before: the predictors of the steps that made the history
             found |= set(ratios[: 2 * self.history + 1])
-        return tuple(sorted(found - {h, a1, SHRINK, next_rho, *moments}, key=lambda symbol: symbol.name))
+        expanded = {h, a1, TWO_STEP_ALPHA_RATIO, ALPHA_RATIO, next_rho, *moments}  # series in the symbols that are left
+        return tuple(sorted(found - expanded, key=lambda symbol: symbol.name))
 
     def _numbers(self) -> Iterable[sp.Expr]:
-        """All weights and coefficients."""
-        return [w for row in self.weights for w in row] + [c for row in self.rows for c in row.states]
+        """All weights and coefficients, and what describes the noises."""
+        numbers = [w for row in self.weights for w in row] + [c for row in self.rows for c in row.states]
+        return numbers if self.noise is None else [*numbers, *self.step_noise.expressions()]
 
     def expansion(self, smooth: bool = False) -> Expansion:
         """Series in h for this method's expressions."""
@@ -264,24 +195,18 @@ class Method:
         given = {p.symbol: values.get(p.name, p.default) for p in self.parameters}
         order = next((q for p in self.parameters for v, q in p.orders if given[p.symbol] == v), self.order)
         named = "&".join(f"{name}={value}" for name, value in values.items())
-        return replace(self, name=f"{self.name}?{named}", aliases=(), order=order, parameters=(), **self._with(given))
-
-    def _with(self, given: Mapping[sp.Symbol, sp.Rational]) -> dict[str, Any]:
-        """The fields that hold expressions, with values for symbols."""
-
-        def put(expressions: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
-            return tuple(sp.sympify(e).subs(given) for e in expressions)
-
-        rows = tuple(
-            replace(
-                row,
-                to=sp.sympify(row.to).subs(given),
-                published=None if row.published is None else put(row.published),
-                states=put(row.states),
-            )
-            for row in self.rows
+        if given.get(churn) == 0:
+            given[NOISED_PLACE] = sp.S.Zero  # without churn nothing goes back
+        return replace(
+            self,
+            name=f"{self.name}?{named}",
+            aliases=(),
+            order=order,
+            parameters=(),
+            rows=tuple(row.with_values(given) for row in self.rows),
+            noise=self.noise and self.noise.with_values(given),
+            start=self.start and self.start.at({p.name: given[p.symbol] for p in self.start.parameters}),
         )
-        return {"rows": rows}
 
     @property
     def corrects(self) -> bool:
@@ -298,30 +223,50 @@ class Method:
         """Position s of a node, in units of h from u_n."""
         return node_position(self.rows, node)
 
+    @property
+    def strength(self) -> sp.Expr:
+        """tau^2 of the SDE that it samples; 0 is the probability flow."""
+        return sp.S.Zero if self.noise is None else self.noise.strength
+
+    @cached_property
+    def step_noise(self) -> StepNoise:
+        """The noises of its rows.  ValueError for a method of the flow."""
+        if self.noise is None:
+            raise ValueError(f"{self.name}: noise: none; it is a method of the flow")
+        return StepNoise(self.noise, NOISY[self.frame.name].at(self.strength), tuple(row.end for row in self.rows))
+
     @cached_property
     def weights(self) -> tuple[tuple[sp.Expr, ...], ...]:
-        """The weights W_j of every row, in terms of h, the step ratios and phi atoms."""
+        """The weights W_j of every row, in terms of h, the step ratios and phi atoms; with noise over 1 + tau^2."""
         return tuple(map(self._row_weights, self.rows))
-
-    @property
-    def applied(self) -> tuple[tuple[sp.Expr, ...], ...]:
-        """What every row multiplies its outputs by: its weights."""
-        return self.weights
-
-    def carried(self, row: int) -> tuple[sp.Expr, ...]:
-        """What a row multiplies z_n (and z_{n-1}) by."""
-        return self.rows[row].states
-
-    def amplitudes(self, row: int) -> tuple[Amplitude, ...]:
-        """What a row multiplies the noises of this step's rows by, up to its own, in units of sigma at its end."""
-        return ()
 
     def _row_weights(self, row: Row) -> tuple[sp.Expr, ...]:
         if row.rule is None:
-            assert row.published is not None
-            return row.published
-        end = grid_position(row.to)
-        return weights([self.position(node) for node in row.nodes], row.rule, lambda k: self.frame.moment(k, end))
+            return tuple(w / (1 + self.strength) for w in row.published or ())
+        places = [self.position(node) for node in row.nodes]
+        return weights(places, row.rule, lambda k: self.moment(k, row.end))
+
+    def moment(self, k: int, end: sp.Expr = sp.S.One) -> sp.Expr:
+        """Integral of s^k against the weight of its frame over [0, end h]."""
+        return (
+            self.frame.moment(k, end) if self.noise is None else exponential_moment(k, self.step_noise.frame.rate, end)
+        )
+
+    @property
+    def applied(self) -> tuple[tuple[sp.Expr, ...], ...]:
+        """What every row multiplies its outputs by: its weights, with noise as the literature has them."""
+        return tuple(
+            row.published if row.published is not None else tuple((1 + self.strength) * w for w in weights)
+            for row, weights in zip(self.rows, self.weights, strict=True)
+        )
+
+    def carried(self, row: int) -> tuple[sp.Expr, ...]:
+        """What a row multiplies z_n (and z_{n-1}) by."""
+        return self.rows[row].states if self.noise is None else (self.step_noise.kept(row),)
+
+    def amplitudes(self, row: int) -> tuple[Amplitude, ...]:
+        """What a row multiplies the noises of this step's rows by, up to its own, in units of sigma at its end."""
+        return () if self.noise is None else self.step_noise.amplitudes(row)
 
     @property
     def history(self) -> int:
@@ -347,15 +292,27 @@ class Method:
         return "general-linear" if self.history else "multistage"
 
     def arguments(self, expressions: Iterable[sp.Expr]) -> tuple[str, ...]:
-        """Names of the numbers that these weights or coefficients depend on, h first."""
-        weights = [sp.sympify(w) for w in expressions]
-        free = {symbol.name for w in weights for symbol in named(w).free_symbols}
-        own = (p.symbol for p in self.parameters)
-        numbers = (h, *ratios, a1, rho, next_rho, SHRINK, FADE, MIDDLE, KICK, *moments, DAMPED, *own)
-        known = [symbol.name for symbol in numbers]
-        if free - set(known):
-            raise ValueError(f"{self.name}: weights: unknown symbols {sorted(free - set(known))}")
-        return tuple(name for name in known if name in free)
+        """Names of the numbers that these weights or coefficients depend on, h first.
+
+        Raises ValueError on other symbols, and where a parameter has the name of another of these numbers.
+        """
+        free = set().union(*(named(sp.sympify(w)).free_symbols for w in expressions))
+        known = {symbol: symbol.name for symbol in NUMBERS} | self.names
+        if unknown := sorted(symbol.name for symbol in free - set(known)):
+            raise ValueError(f"{self.name}: weights: unknown symbols {unknown}")
+        found = tuple(name for symbol, name in known.items() if symbol in free)
+        if len(set(found)) < len(found):
+            raise ValueError(f"{self.name}: parameters: {', '.join(found)} are not names of different numbers")
+        return found
+
+    @property
+    def names(self) -> dict[sp.Symbol, str]:
+        """The names of its parameters, by their symbols."""
+        return {p.symbol: p.name for p in self.parameters}
+
+    def shown(self, expression: sp.Expr) -> sp.Expr:
+        """The expression with its parameters under their names, to be printed."""
+        return sp.sympify(expression).xreplace({p.symbol: p.shown for p in self.parameters})
 
 
 def settled(method: Method) -> Method:

@@ -1,4 +1,4 @@
-"""The steps of a stochastic sampler as rows from one common start: places, weights and covariances, as series in h."""
+"""The steps of a method with noise as rows from one common start: places, weights and covariances, as series in h."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import sympy as sp
 
 from . import series
-from .method import Method, grid_position
+from .method import Method
 from .notation import h
 from .notation import r as ratios
 from .series import Expansion, Series
-from .stochastic_method import Sampler
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Steps:
     places: c_i, in units of the last step h.  drift: h A_ij, zero for j >= i.  covariances: Cov(N_i, N_j).
     """
 
-    sampler: Sampler
+    method: Method
     expand: Expansion
     terms: int
     last: int
@@ -44,31 +43,32 @@ class Steps:
 
     def variance(self, place: sp.Expr) -> Series:
         """V(place * h) of the exact path."""
-        return self.expand.of(self.sampler.variance(place), self.terms)
+        return self.expand.of(self.method.step_noise.variance(place), self.terms)
 
 
-def take(sampler: Sampler, before: int, expand: Expansion, terms: int) -> Steps:
-    """That many steps and a last one; those that lack history are taken by the sampler's start.
+def take(method: Method, before: int, expand: Expansion, terms: int) -> Steps:
+    """That many steps and a last one; those that lack history are taken by the method's start.
 
     The output at a grid point is that of its last row that is evaluated: in a predictor-corrector, of the prediction.
     """
+    noise = method.step_noise
     sizes = [sp.S.One, *ratios[:before]]  # of the step k grid points ago, in units of h
     zero = expand.constant(0, terms)
     places: list[sp.Expr] = [sp.S.Zero]
     drift: list[dict[int, Series]] = [{}]
     grid, outputs = [0], [0]  # the rows that are grid points, and those where the outputs there were made
     for back in reversed(range(before + 1)):
-        taken: Method = sampler
+        taken = method
         while taken.start is not None and taken.history > before - back:
             taken = taken.start
         own = {h: sizes[back] * h, **{r: q / sizes[back] for r, q in zip(ratios, sizes[back + 1 :], strict=False)}}
         begin, first = grid[-1], len(places)
         for row, row_weights in zip(taken.rows, taken.weights, strict=True):
-            end = places[begin] + sizes[back] * grid_position(row.to)
+            end = places[begin] + sizes[back] * row.end
             line = dict(drift[begin])
             for node, weight in zip(row.nodes, row_weights, strict=True):
                 j = first + node.stage - 1 if node.stage else outputs[-1 - node.back]
-                grown = series.exp(expand.of(sampler.rate * (end - places[j]) * h, terms))
+                grown = series.exp(expand.of(noise.frame.rate * (end - places[j]) * h, terms))
                 value = series.multiply(expand.of(weight.subs(own, simultaneous=True), terms), grown)
                 line[j] = series.add(line.get(j, zero), value)
             places.append(end)
@@ -80,14 +80,14 @@ def take(sampler: Sampler, before: int, expand: Expansion, terms: int) -> Steps:
         earlier, later = sorted((i, j))
         if earlier == 0:
             return zero
-        on_path = sampler.noises is None
+        on_path = noise.model.rows is None
         return expand.of(
-            sampler.variance(places[earlier]) if on_path else sampler.covariance(earlier - 1, later - 1), terms
+            noise.variance(places[earlier]) if on_path else noise.covariance(earlier - 1, later - 1), terms
         )
 
     every = range(len(places))
     return Steps(
-        sampler,
+        method,
         expand,
         terms,
         grid[-2],

@@ -55,9 +55,13 @@ r = tuple(
     for k, newer in enumerate(("n", "n-1", "n-2", "n-3", "n-4", "n-5"), start=1)
 )
 a1 = declare("a1", "(alpha_{n-1}/alpha_n)^2, the a_{t+1} of Li et al.", r"a_{t+1}", positive=True)
-SHRINK = declare("shrink", "alpha_{n-1}/alpha_{n+1}", r"\frac{\alpha_{n-1}}{\alpha_{n+1}}", positive=True)
+TWO_STEP_ALPHA_RATIO = declare(
+    "two_step_alpha_ratio", "alpha_{n-1}/alpha_{n+1}", r"\frac{\alpha_{n-1}}{\alpha_{n+1}}", positive=True
+)
 next_rho = declare("next_rho", "rho at the end of the step", r"\rho'", positive=True)
-FADE = declare("fade", "alpha_n/alpha_{n+1}", r"\left(\frac{\alpha_n}{\alpha_{n+1}}\right)", positive=True)
+ALPHA_RATIO = declare(
+    "alpha_ratio", "alpha_n/alpha_{n+1}", r"\left(\frac{\alpha_n}{\alpha_{n+1}}\right)", positive=True
+)
 MIDDLE = declare("middle", "where the middle of the step in t lies in the clock, in units of h", "c_t", positive=True)
 
 # Where the weight of a frame is any smooth function w of its clock, its moments over the step are numbers of their own.
@@ -72,10 +76,8 @@ ALPHA_TAYLOR = tuple(
     declare(f"l{k}", f"log alpha(u_n + s) has l_{k} s^{k}", rf"\ell_{{{k}}}", real=True) for k in range(1, 8)
 )
 
-# Free parameters of samplers.
+# Free numbers of samplers; the other ones make their own symbols (parameter.py).
 c2 = declare("c2", "place of the first stage, as a fraction of the step", "c_2", positive=True)
-gamma = declare("gamma", "share of the backward step that BDIA undoes", r"\gamma", positive=True)
-b = declare("b", "rate of the linear part that a conjugate integrator keeps", "b", real=True)
 next_alpha = declare("next_alpha", "alpha at the end of the step", r"\alpha'", positive=True)
 next_sigma = declare("next_sigma", "sigma at the end of the step", r"\sigma'", positive=True)
 
@@ -85,11 +87,9 @@ tau2 = declare(
     r"\tau^2",
     nonnegative=True,
 )
-tau = declare("tau", "root of the strength tau^2 of a sampler's noise", r"\tau", nonnegative=True)
-eta = declare("eta", "noise of the non-Markovian family of DDIM: 0 is DDIM, 1 is DDPM", r"\eta", nonnegative=True)
 churn = declare("churn", "noise that EDM adds anew over a whole run, S_churn", r"S_\text{churn}", nonnegative=True)
-KICK = declare(
-    "kick",
+NOISED_PLACE = declare(
+    "noised_place",
     "where EDM's churn goes back to, in units of h in lambda: -log(1 + min(S_churn/N, sqrt 2 - 1))/h",
     "g",
     nonpositive=True,

@@ -16,18 +16,18 @@ root is -c_1, and Method refuses it outside the unit circle.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, reduce
+from functools import cache, cached_property, reduce
 from math import prod
 from typing import Any
 
 import sympy as sp
 
 from . import series
-from .method import Method, Node, grid_position, past
+from .method import Method
 from .notation import h
 from .notation import r as ratios
+from .rows import Node, past
 from .series import Expansion, Series
 from .trees import EMPTY, Tree, trees
 
@@ -60,91 +60,125 @@ class OrderProof:
     leading_defects: tuple[Defect, ...]
 
 
-def weight_series(method: Method, terms: int, expand: Expansion) -> Callable[[Tree], Series]:
-    """The map from a tree to its weight in the update, a series in h with that many terms."""
+class TreeWeights:
+    """The weights of trees in the update of a method, as series in h; what trees have in common is done once."""
 
-    @cache
-    def series_of(expression: sp.Expr, more: int = 0) -> Series:
-        return expand.of(expression, terms + more)
+    def __init__(self, method: Method, terms: int, expand: Expansion) -> None:
+        self.method, self.terms, self.expand = method, terms, expand
+        self._series: dict[tuple[sp.Expr, int], Series] = {}
+        self._in_rows: dict[tuple[int, Tree], Series] = {}
+        self._at_stages: dict[tuple[int, Tree], Series] = {}
+        self._on_path: dict[tuple[int, int], Series] = {}
+        self._powers: dict[tuple[Node, int], Series] = {}
 
-    def growth(end: sp.Expr, position: sp.Expr) -> Series:
-        """What turns W_j into a_j."""
-        if method.frame.rate is not None:  # W_j holds the weight at u_n and what it has grown by since
-            return series.inverse(expand.weight(position, terms + 1))
-        return series.exp(series_of(method.frame.kappa * (end - position) * h, 1))
+    def update(self, tree: Tree) -> Series:
+        """The weight of a tree in z_{n+1}."""
+        return self.in_row(len(self.method.rows) - 1, tree)
 
-    @cache
-    def coefficients(row: int) -> tuple[Series, ...]:
-        """a_j(h)/h of a row."""
-        end, result = grid_position(method.rows[row].to), []
-        for node, weight in zip(method.rows[row].nodes, method.weights[row], strict=True):
-            grown = growth(end, method.position(node))
-            result.append(series.shift(series.multiply(series_of(weight, 1), grown), -1)[:terms])
-        return tuple(result)
+    def in_row(self, row: int, tree: Tree) -> Series:
+        """The weight of a tree in the vector that a row makes."""
+        if (row, tree) not in self._in_rows:
+            self._in_rows[row, tree] = self._sum_over_nodes(row, tree)
+        return self._in_rows[row, tree]
 
-    @cache
-    def place_power(node: Node, exponent: int) -> Series:
-        return series.powers(series_of(method.position(node)), exponent)
-
-    @cache
-    def on_path(row: int, exponent: int) -> Series:
-        """sum_j a_j c_j^exponent over the outputs made at grid points, as if these were on the exact path."""
-        total = expand.constant(0, terms)
-        for node, a in zip(method.rows[row].nodes, coefficients(row), strict=True):
-            if not node.stage:
-                total = series.add(total, series.multiply(a, place_power(node, exponent)))
-        return total
-
-    @cache
-    def at_row(row: int, tree: Tree) -> Series:
-        """Weight of the tree in the vector that a row makes."""
+    def _sum_over_nodes(self, row: int, tree: Tree) -> Series:
+        method, made = self.method, self.method.rows[row]
         if tree == EMPTY:
-            return reduce(series.add, (series_of(c, 1) for c in method.rows[row].states))
-        # c^legs times the subtrees' c^|t|/gamma(t): outputs on the path see a tree by its order alone, up to a factor.
-        keep = terms - tree.order + 1  # a tree of this order is asked for h^(terms - |t|) at most
-        densities = expand.field(prod(child.gamma for child in tree.children))
-        total = series.scale(on_path(row, tree.order - 1)[:keep], 1 / densities)
-        for back, c in enumerate(method.rows[row].states[1:], start=1):
-            there = series.multiply(series_of(c), place_power(past(back), tree.order))[:keep]
-            total = series.add(total, series.scale(there, expand.field(1) / tree.gamma))
-        for node, a in zip(method.rows[row].nodes, coefficients(row), strict=True):
+            return reduce(series.add, (self._of(c, 1) for c in made.states))
+        # Outputs on the path: c^legs times the subtrees' c^|t|/gamma(t) depends on the tree by its order alone, up to
+        # a factor.
+        keep = self._enough(tree)
+        densities = self.expand.field(prod(child.gamma for child in tree.children))
+        total = series.scale(self._sum_on_path(row, tree.order - 1)[:keep], 1 / densities)
+        # The states before z_n, on the path as well.
+        for back, c in enumerate(made.states[1:], start=1):
+            there = series.multiply(self._of(c), self._power(past(back), tree.order))[:keep]
+            total = series.add(total, series.scale(there, self.expand.field(1) / tree.gamma))
+        # Outputs at stages, and how far off the path earlier predicted points were.
+        for node, a in zip(made.nodes, self._coefficients[row], strict=True):
             if node.stage:
-                total = series.add(total, series.multiply(a[:keep], at_stage(node, tree)))
+                total = series.add(total, series.multiply(a[:keep], self._at_stage(node.stage, tree)))
             elif method.corrects and not tree.legs and len(tree.children) == 1:
-                total = series.add(total, series.scale(off_path(node, tree.children[0])[:keep], a[0]))
+                total = series.add(total, series.scale(self._off_path(node, tree.children[0])[:keep], a[0]))
         return total
 
-    @cache
-    def at_stage(node: Node, tree: Tree) -> Series:
-        """Weight of the tree in G at a stage: c^legs times the weights of the subtrees in the stage's vector."""
-        keep = terms - tree.order + 1
-        product = place_power(node, tree.legs)[:keep]
-        for child in tree.children:
-            product = series.multiply(product, at_row(node.stage - 1, child)[:keep])
-        return product
+    def _at_stage(self, stage: int, tree: Tree) -> Series:
+        """The weight of a tree in G at a stage: c^legs times the weights of the subtrees in the stage's vector."""
+        if (stage, tree) not in self._at_stages:
+            keep = self._enough(tree)
+            product = self._power(Node(stage=stage), tree.legs)[:keep]
+            for child in tree.children:
+                product = series.multiply(product, self.in_row(stage - 1, child)[:keep])
+            self._at_stages[stage, tree] = product
+        return self._at_stages[stage, tree]
 
-    def off_path(node: Node, child: Tree) -> Series:
+    def _sum_on_path(self, row: int, exponent: int) -> Series:
+        """sum_j a_j c_j^exponent over the outputs made at grid points, as if these were on the exact path."""
+        if (row, exponent) not in self._on_path:
+            total = self.expand.constant(0, self.terms)
+            for node, a in zip(self.method.rows[row].nodes, self._coefficients[row], strict=True):
+                if not node.stage:
+                    total = series.add(total, series.multiply(a, self._power(node, exponent)))
+            self._on_path[row, exponent] = total
+        return self._on_path[row, exponent]
+
+    def _off_path(self, node: Node, child: Tree) -> Series:
         """How far off the path an earlier predicted point was, in the direction of a tree: its leading defect.
 
         With the order q of the predictor it is h^{q+1}, and reaches the update as h^{q+2} G_z(D(child)); all that is
         left out comes an order later, behind the leading defects of a corrected order q + 1.
         """
-        defect = earlier_defects(node.back).get(child, expand.field.zero)
-        power = prove_order(predictor(method)).order + 1 - child.order
-        return series.shift(expand.constant(defect, terms), power) if defect else expand.constant(0, terms)
+        power, defects = self._earlier_defects[node.back]
+        if not (defect := defects.get(child)):
+            return self.expand.constant(0, self.terms)
+        return series.shift(self.expand.constant(defect, self.terms), power - child.order)
 
-    @cache
-    def earlier_defects(back: int) -> dict[Tree, Any]:
-        """The predictor's leading defects in the step that ended `back` grid points ago, in units of this step."""
-        proof, size = prove_order(predictor(method)), ratios[back]
-        earlier = {r: ratios[k + back + 1] / size for k, r in enumerate(ratios[: len(ratios) - back - 1])}
-        seen = {
-            d.tree: d.coefficient.subs(earlier, simultaneous=True) * size ** (proof.order + 1)
-            for d in proof.leading_defects
-        }
-        return {tree: expand.of(coefficient, 1)[0] for tree, coefficient in seen.items()}
+    @cached_property
+    def _earlier_defects(self) -> dict[int, tuple[int, dict[Tree, Any]]]:
+        """By `back`: the predictor's leading defects in the step that ended there, and their power of this step's h."""
+        proof, found = prove_order(predictor(self.method)), {}
+        for back in range(self.method.history + 1):
+            size = ratios[back]
+            earlier = {r: ratios[k + back + 1] / size for k, r in enumerate(ratios[: len(ratios) - back - 1])}
+            seen = {
+                d.tree: d.coefficient.subs(earlier, simultaneous=True) * size ** (proof.order + 1)
+                for d in proof.leading_defects
+            }
+            found[back] = proof.order + 1, {tree: self.expand.of(c, 1)[0] for tree, c in seen.items()}
+        return found
 
-    return lambda tree: at_row(len(method.rows) - 1, tree)
+    @cached_property
+    def _coefficients(self) -> list[list[Series]]:
+        """a_j(h)/h of every row."""
+        return [
+            [self._coefficient(row.end, node, w) for node, w in zip(row.nodes, weights, strict=True)]
+            for row, weights in zip(self.method.rows, self.method.weights, strict=True)
+        ]
+
+    def _coefficient(self, end: sp.Expr, node: Node, weight: sp.Expr) -> Series:
+        """a_j(h)/h = W_j w(end)/(w(s_j) h)."""
+        position, frame = self.method.position(node), self.method.frame
+        if frame.rate is None:
+            growth = series.exp(self._of(frame.kappa * (end - position) * h, 1))
+        else:  # W_j holds the weight at u_n and what it has grown by since
+            growth = series.inverse(self.expand.weight(position, self.terms + 1))
+        return series.shift(series.multiply(self._of(weight, 1), growth), -1)[: self.terms]
+
+    def _power(self, node: Node, exponent: int) -> Series:
+        """c^exponent for the position c of a node."""
+        if (node, exponent) not in self._powers:
+            self._powers[node, exponent] = series.powers(self._of(self.method.position(node)), exponent)
+        return self._powers[node, exponent]
+
+    def _of(self, expression: sp.Expr, more: int = 0) -> Series:
+        """The series of an expression, with that many terms more."""
+        if (expression, more) not in self._series:
+            self._series[expression, more] = self.expand.of(expression, self.terms + more)
+        return self._series[expression, more]
+
+    def _enough(self, tree: Tree) -> int:
+        """Terms that a tree needs: it is asked for h^(terms - |t|) at most."""
+        return self.terms - tree.order + 1
 
 
 @cache
@@ -178,12 +212,12 @@ def _proof(method: Method, expand: Expansion) -> OrderProof:
 
 def _prove(method: Method, terms: int, expand: Expansion) -> OrderProof | None:
     """The proof, if so many terms of the series decide it."""
-    weight = weight_series(method, terms, expand)
+    weights = TreeWeights(method, terms, expand)
     residuals: dict[Tree, Series] = {}
     conditions = 0
     for total in range(terms + 1):
         for tree in trees(total):
-            found = weight(tree)
+            found = weights.update(tree)
             residuals[tree] = (found[0] - expand.field(1) / tree.gamma, *found[1:])
         failing = tuple(
             Defect(tree, total - tree.order, expand.expression(residual[total - tree.order]))
@@ -208,5 +242,5 @@ def statement(method: Method, order: int, expand: Expansion) -> str:
     if method.frame.rate is not None:
         ratios_are += ", any smooth weight"
     if method.second_root is not None:
-        ratios_are += f"; its second root is {method.second_root}"
+        ratios_are += f"; its second root is {method.shown(method.second_root)}"
     return f"{method.name} is exactly of order {order} for a smooth G in any dimension, {ratios_are}"

@@ -1,8 +1,8 @@
 """Orders in law: of samplers whose model is the exact posterior mean, decided exactly in one dimension.
 
-A weak order (weak.py) holds for every G. An exact model is not every G: its score is that of the law which the sampler
-transports, and some samplers gain an order by that alone. For y at the start of a step and a test function f at its
-end, a sampler is off in E f at h^m by the sum over all forests, of one piece or of more, of
+A weak order (weak_order.py) holds for every G. An exact model is not every G: its score is that of the law which the
+sampler transports, and some samplers gain an order by that alone. For y at the start of a step and a test function f at
+its end, a sampler is off in E f at h^m by the sum over all forests, of one piece or of more, of
 
     coefficient/symmetry f^{(k)}(y) g(y),        g a product of derivatives of G.
 
@@ -33,8 +33,8 @@ import sympy as sp
 
 from .forest_weights import Weights
 from .forests import ROOT, Forest, every_forest
-from .notation import SCORE_JET, mean, rho, sigma, spread, tau2, y
-from .stochastic_method import Sampler
+from .method import Method
+from .notation import SCORE_JET, mean, rho, sigma, spread, y
 from .weak_order import weights_of
 
 SCORE, *_ = SCORE_JET
@@ -48,7 +48,7 @@ class LawProof:
     score; on Gaussian targets by y, mean and spread.
     """
 
-    sampler: str
+    method: str
     order: int
     flux: sp.Expr
     gaussian_order: int
@@ -89,31 +89,31 @@ def heated(expression: sp.Expr) -> sp.Expr:
 
 
 @cache
-def drift(sampler: Sampler, legs: int, arguments: int) -> sp.Expr:
+def drift(method: Method, legs: int, arguments: int) -> sp.Expr:
     """The derivative of G = (1 + tau^2) c e^{rate l} F, so often in l and in the vector, where a step starts.
 
     In units of rho there: X = x/alpha = e^{-growth l} times the vector, eps = -rho s(X), x0hat = X + rho^2 s(X), and
     rho = e^{-l}. X stands under the name of y, which it is at l = 0.
     """
-    damping = sp.sympify(sampler.noisy.damping).subs(tau2, sampler.strength)
-    growth = damping + (1 if sampler.frame.scale == sigma else 0)
-    g = {"noise": -rho * SCORE, "data": y + rho**2 * SCORE}[sampler.frame.prediction]
+    frame = method.step_noise.frame
+    growth = frame.damping + (1 if method.frame.scale == sigma else 0)
+    g = {"noise": -rho * SCORE, "data": y + rho**2 * SCORE}[method.frame.prediction]
     for _ in range(legs):
         moved = -growth * y * along(g) - rho * sp.diff(g, rho) - 2 * rho**2 * heated(g)
-        g = sp.expand(sampler.rate * g + moved)
-    g = (1 + sampler.strength) * sampler.frame.c * g.subs(rho, 1)
+        g = sp.expand(frame.rate * g + moved)
+    g = (1 + method.strength) * method.frame.c * g.subs(rho, 1)
     for _ in range(arguments):
         g = along(g)
     return sp.expand(g)
 
 
-def law_flux(sampler: Sampler, weights: Weights, power: int) -> sp.Expr:
+def law_flux(method: Method, weights: Weights, power: int) -> sp.Expr:
     """F of the error -h^power (F p)' of the density after a step."""
     terms: dict[int, sp.Expr] = defaultdict(lambda: sp.S.Zero)  # k -> g of f^{(k)} g
     for forest in (forest for order in range(1, power + 1) for forest in every_forest(order)):
         if coefficient := weights.residual(forest)[power]:
             factor = weights.steps.expand.expression(coefficient) / forest.symmetry
-            nodes = (drift(sampler, forest.legs[v - 1], derivatives(forest, v)) for v in forest.nodes)
+            nodes = (drift(method, forest.legs[v - 1], derivatives(forest, v)) for v in forest.nodes)
             terms[derivatives(forest, ROOT)] += prod(nodes, start=factor)
     flux = sp.S.Zero
     for k in range(max(terms, default=0), 0, -1):
@@ -139,19 +139,19 @@ def on_gaussians(expression: sp.Expr) -> sp.Expr:
 
 
 @cache
-def prove_law_order(sampler: Sampler, highest: int = 4) -> LawProof:
+def prove_law_order(method: Method, highest: int = 4) -> LawProof:
     """The exact order in law of a sampler whose steps need no earlier output.
 
     highest: the power of h up to which its error is found; ValueError where that many leave the order undecided.
     """
-    if sampler.history or sampler.corrects:
-        raise ValueError(f"{sampler.name}: history: orders in law are decided for samplers that use no earlier output")
-    weights = weights_of(sampler, 0, highest + 1)
+    if method.history or method.corrects:
+        raise ValueError(f"{method.name}: history: orders in law are decided for samplers that use no earlier output")
+    weights = weights_of(method, 0, highest + 1)
     general: tuple[int, sp.Expr] | None = None
     for power in range(1, highest + 1):
-        flux = law_flux(sampler, weights, power)
+        flux = law_flux(method, weights, power)
         if flux != 0 and general is None:
             general = power - 1, flux
         if general and (gaussian := on_gaussians(flux)) != 0:
-            return LawProof(sampler.name, *general, power - 1, gaussian)
-    raise ValueError(f"{sampler.name}: highest: on Gaussian targets no error through h^{highest}")
+            return LawProof(method.name, *general, power - 1, gaussian)
+    raise ValueError(f"{method.name}: highest: on Gaussian targets no error through h^{highest}")

@@ -45,7 +45,12 @@ class Schedule:
 
 
 def variance_preserving(
-    name: str, parameters: tuple[sp.Symbol, ...], energy: sp.Expr, time_of_energy: sp.Expr, cite: str
+    name: str,
+    parameters: tuple[sp.Symbol, ...],
+    energy: sp.Expr,
+    time_of_energy: sp.Expr,
+    cite: str,
+    defaults: tuple[tuple[sp.Symbol, sp.Rational], ...] = (),
 ) -> Schedule:
     """alpha = e^{-I/2}, sigma^2 = 1 - e^{-I}, rho^2 = e^I - 1 for the integrated rate I(t) = -log alpha^2."""
     return Schedule(
@@ -59,6 +64,7 @@ def variance_preserving(
         lam=-sp.log(expm1(energy)) / 2,
         time=time_of_energy,
         cite=cite,
+        defaults=defaults,
     )
 
 
@@ -71,6 +77,7 @@ VP_LINEAR = variance_preserving(
     # the root of the quadratic, rationalised so that it does not cancel for small I
     time_of_energy=2 * _energy / (beta_min + sp.sqrt(beta_min**2 + 2 * (beta_max - beta_min) * _energy)),
     cite="song2021scorebased",
+    defaults=((beta_min, sp.Rational(1, 10)), (beta_max, sp.Integer(20))),
 )
 
 # cosine: alpha = cos(a) / cos(a_0) with the angle a = (pi/2) (t + s) / (1 + s), a_0 = a(0); d = a - a_0.
@@ -117,6 +124,7 @@ VE = Schedule(
     lam=-sp.log(sigma_min) - t * sp.log(sigma_max / sigma_min),
     time=-(lam + sp.log(sigma_min)) / sp.log(sigma_max / sigma_min),
     cite="song2021scorebased",
+    defaults=((sigma_min, sp.Rational(1, 100)), (sigma_max, sp.Integer(50))),
 )
 
 EDM = Schedule(

@@ -10,10 +10,11 @@ from __future__ import annotations
 import sympy as sp
 
 from .exponential import exact
-from .method import NOW, Method, Node, Row, grid_position, settled, stage
+from .method import Method, settled
 from .notation import a1, h, next_rho, rho
 from .notation import r as ratios
 from .phi_functions import phi
+from .rows import NOW, Node, Row, grid_position, stage
 
 
 def startup(method: Method) -> Method:

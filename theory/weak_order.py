@@ -21,11 +21,11 @@ import sympy as sp
 
 from .forest_weights import Weights
 from .forests import Forest, forests
+from .method import Method
 from .multi_step_rows import take
 from .notation import r as ratios
 from .notation import s
 from .series import Expansion, Series
-from .stochastic_method import Sampler
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class WeakProof:
     error of E f in one step is h^{p+1} times the sum of coefficient D(forest)/symmetry.
     """
 
-    sampler: str
+    method: str
     statement: str
     order: int
     conditions: int
@@ -53,27 +53,27 @@ class WeakProof:
 
 
 @cache
-def prove_weak_order(sampler: Sampler, before: int | None = None) -> WeakProof:
+def prove_weak_order(method: Method, before: int | None = None) -> WeakProof:
     """The exact weak order, with what was checked and what fails next.
 
     before: how many steps go before the last one, where it is not as many as the claimed order needs.
     """
-    enough = sampler.history + sampler.order - 1 if sampler.history else 0
-    steps_before = enough + sampler.corrects if before is None else before
-    terms = sampler.order + 2  # enough to prove the claim and to refute the next order
-    while (proof := _prove(sampler, weights_of(sampler, steps_before, terms))) is None:
+    enough = method.history + method.order - 1 if method.history else 0
+    steps_before = enough + method.corrects if before is None else before
+    terms = method.order + 2  # enough to prove the claim and to refute the next order
+    while (proof := _prove(method, weights_of(method, steps_before, terms))) is None:
         terms += 1
     return proof
 
 
-def weights_of(sampler: Sampler, before: int, terms: int) -> Weights:
+def weights_of(method: Method, before: int, terms: int) -> Weights:
     """The weights in so many steps and a last one, as series of so many terms."""
-    symbols = {*sampler.symbols, *ratios[:before], s}
+    symbols = {*method.symbols, *ratios[:before], s}
     expand = Expansion(tuple(sorted(symbols, key=lambda symbol: symbol.name)))
-    return Weights(take(sampler, before, expand, terms))
+    return Weights(take(method, before, expand, terms))
 
 
-def _prove(sampler: Sampler, weights: Weights) -> WeakProof | None:
+def _prove(method: Method, weights: Weights) -> WeakProof | None:
     """The proof, if so many terms of the series decide it."""
     steps = weights.steps
     residuals: dict[Forest, Series] = {}
@@ -86,15 +86,15 @@ def _prove(sampler: Sampler, weights: Weights) -> WeakProof | None:
             if residual[power]
         )
         if failing:
-            return WeakProof(sampler.name, statement(sampler, power - 1), power - 1, conditions, failing)
+            return WeakProof(method.name, statement(method, power - 1), power - 1, conditions, failing)
         conditions += len(residuals)
     return None
 
 
-def statement(sampler: Sampler, order: int) -> str:
+def statement(method: Method, order: int) -> str:
     """What was proved, in words: with history a leading residual may vanish at some ratios, but not at equal steps."""
-    every = "".join(f", every {p.name}" + "".join(f" but {value}" for value, _ in p.orders) for p in sampler.parameters)
+    every = "".join(f", every {p.name}" + "".join(f" but {value}" for value, _ in p.orders) for p in method.parameters)
     general = "for a smooth G in any dimension"
-    if not sampler.history and not sampler.corrects:
-        return f"{sampler.name} is exactly of weak order {order} {general}, every step{every}"
-    return f"{sampler.name} is of weak order {order} {general}, all step ratios{every}; of no higher one at equal steps"
+    if not method.history and not method.corrects:
+        return f"{method.name} is exactly of weak order {order} {general}, every step{every}"
+    return f"{method.name} is of weak order {order} {general}, all step ratios{every}; of no higher one at equal steps"

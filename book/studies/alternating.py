@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +10,8 @@ from ...numerics.grids import Grid, from_times
 from ...numerics.schedules import Schedule
 from ...numerics.studies.config import Study
 from ...numerics.studies.measure import Measurement
-from ...numerics.studies.problem import prepare
+from ...numerics.studies.mixture_problem import prepare
+from ...numerics.tableau import tabulate
 
 BY = 2.0
 
@@ -33,11 +33,11 @@ def run_alternating(study: Study) -> list[dict[str, Any]]:
     assert study.grid is not None
     assert study.grid.kind == "uniform-lambda"
     grids = {n: alternating(problem.schedule, n, **study.grid.parameters) for n in study.run.steps}
-    measurement = Measurement(replace(problem, grids=grids))
-    records = []
-    for name, record in problem.methods:
-        for steps in study.run.steps:
-            for metric, found in measurement.measure(record, steps, study.run.metrics).items():
+    measurement, records = Measurement(problem), []
+    for name in study.run.methods:
+        for steps, grid in grids.items():
+            table = tabulate(name, grid, study.run.start)
+            for metric, found in measurement.measure(table, grid, study.run.metrics).items():
                 entry = {"method": name, "steps": steps, "nfe": found.nfe, "metric": metric}
                 records.append({**entry, "value": found.finite.value})
     return records

@@ -30,6 +30,7 @@ from ...numerics.support.progress import Progress, silent
 from ...numerics.tableau import tabulate
 from ...numerics.targets.mixture import GaussianMixture, with_tangent
 from ...numerics.wrappers import score_share, with_score_error
+from . import STUDIES
 
 VP_LINEAR, FIXED_TIME = {"beta_min": 0.1, "beta_max": 20.0}, {"t_min": 1e-3, "t_max": 1.0}
 M1: dict[str, list[float]] = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
@@ -78,7 +79,7 @@ def run_bounds(store: Store, quick: bool, progress: Progress = silent) -> list[d
     records = []
     for done, case in enumerate(everything):
         progress(done, len(everything), f"{case.study}: {case.method}")
-        spec = {**case._asdict(), "schedule": VP_LINEAR, "grid": FIXED_TIME, "code": fingerprint()}
+        spec = {**case._asdict(), "schedule": VP_LINEAR, "grid": FIXED_TIME, "code": fingerprint(others=(STUDIES,))}
         value = store.get(spec)
         if value is None:
             value = Value(tabulate(case.method, measure.grid(case.steps)).nfe, measure.tv(case))

@@ -17,8 +17,9 @@ from ...numerics.catalogue import resolve
 from ...numerics.checkpoints.load import load
 from ...numerics.laws.gaussian import Gaussian, w2
 from ...numerics.studies.store import Store, Value
-from ...numerics.support.manifest import fingerprint
+from ...numerics.support.manifest import TRAINING, fingerprint
 from ...numerics.training.data import Data, digits
+from . import STUDIES
 from .sample_pictures import EVALUATIONS, FINE, drawn, grid_for
 
 NETWORK = "digits"
@@ -101,7 +102,7 @@ def distances(
     for label, method, evaluations in wanted:
         way = grid_for(method, evaluations, told, spaced)
         spec = {"frechet": label, "evaluations": evaluations, "count": count, "grid": [dict(told), dict(spaced)]}
-        spec |= {"sha256": checkpoint.sha256, "code": fingerprint()}
+        spec |= {"sha256": checkpoint.sha256, "code": fingerprint(others=(STUDIES, TRAINING))}
         found = store.get(spec)
         if found is None:
             samples = drawn(checkpoint, method, way, count, device)

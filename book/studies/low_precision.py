@@ -26,6 +26,7 @@ from ...numerics.studies.network_problem import NetworkMeasurement, prepare_netw
 from ...numerics.studies.store import Store, Value
 from ...numerics.support.manifest import fingerprint
 from ...numerics.tableau import tabulate
+from . import STUDIES
 
 PRECISE = "digits"
 METHOD = "exp-adams-3"  # of high order, so that the floor is seen early
@@ -68,7 +69,11 @@ def floors(study: NetworkStudy, folder: Path, store: Store, device: torch.device
             every = sorted(study.run.steps)
             for steps in every if cause == "all" else every[2::2][:2]:
                 spec = {"precision": name, "cause": cause, "steps": steps, "study": study.run.model_dump()}
-                spec |= {"sha256": problem.checkpoint.sha256, "code": fingerprint(), "method": METHOD}
+                spec |= {
+                    "sha256": problem.checkpoint.sha256,
+                    "code": fingerprint((METHOD,), (STUDIES,)),
+                    "method": METHOD,
+                }
                 found = store.get(spec)
                 if found is None:
                     error, apart = _distances(measurement, denoise, state, steps, exact)

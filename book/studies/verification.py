@@ -22,8 +22,9 @@ from ...numerics.studies.config import Verification
 from ...numerics.studies.shared_work import Claims, claiming, shared
 from ...numerics.studies.store import key
 from ...numerics.support.files import check_writable, read_sealed, write_sealed, write_text
-from ...numerics.support.manifest import fingerprint, manifest
+from ...numerics.support.manifest import CONFORMANCE, fingerprint, manifest
 from ...numerics.support.progress import Progress, silent
+from . import STUDIES
 
 REPAIRED = "samplerproof.numerics.conformance.repairs:repaired"
 CONFORMS = ("identical", "roundoff")
@@ -140,7 +141,12 @@ class _Kept:
 
     def _verdict(self, asked: dict[str, Any]) -> dict[str, Any]:
         """In plain containers."""
-        spec = {**asked, "steps": self.study.steps, "sources": fingerprint(), "versions": versions(asked["target"])}
+        spec = {
+            **asked,
+            "steps": self.study.steps,
+            "sources": fingerprint(others=(STUDIES, CONFORMANCE)),
+            "versions": versions(asked["target"]),
+        }
         file = self.folder / f"{key(spec)[:32]}.verdict"
 
         def kept(_: int) -> dict[str, Any] | None:

@@ -1,4 +1,6 @@
-"""Run by itself, in its own process: does MODULE:CALLABLE give a torch module?  probe_module.py MODULE CALLABLE DESCRIPTOR
+"""A script for a process of its own: checks that MODULE:CALLABLE makes a torch module.
+
+probe_module.py MODULE CALLABLE DESCRIPTOR
 
 It imports nothing of this package, and torch only if the module does.  What is wrong goes, in a line, to the file
 descriptor; "good" if nothing is.  Whatever else ends the process, its parent survives it.

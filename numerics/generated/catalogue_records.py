@@ -6,12 +6,29 @@ from __future__ import annotations
 from fractions import Fraction
 from math import inf
 
-from ..records import Parameter, Record, Row
+from ..records import GeneratedParameter, GeneratedRow, Record
 
 RECORDS: tuple[Record, ...] = (
     Record(
         name="ddim",
-        aliases=("edm-euler", "exp-adams-1", "exp-adams-noise-1", "dpm-solver-1", "dpm-solver++-1", "unip-1", "deis-tab0", "deis-rhoab0", "diffusers:DDIMScheduler", "diffusers:DDIMParallelScheduler", "diffusers:EulerDiscreteScheduler", "diffusers:EDMEulerScheduler", "diffusers:CogVideoXDDIMScheduler", "k-diffusion:sample_euler", "comfyui:ddim", "comfyui:euler",),
+        aliases=(
+            "edm-euler",
+            "exp-adams-1",
+            "exp-adams-noise-1",
+            "dpm-solver-1",
+            "dpm-solver++-1",
+            "unip-1",
+            "deis-tab0",
+            "deis-rhoab0",
+            "diffusers:DDIMScheduler",
+            "diffusers:DDIMParallelScheduler",
+            "diffusers:EulerDiscreteScheduler",
+            "diffusers:EDMEulerScheduler",
+            "diffusers:CogVideoXDDIMScheduler",
+            "k-diffusion:sample_euler",
+            "comfyui:ddim",
+            "comfyui:euler",
+        ),
         family="ddim",
         kind="one-step",
         frame="data",
@@ -21,13 +38,13 @@ RECORDS: tuple[Record, ...] = (
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "ddim", ("h",)),
+            GeneratedRow(1, ((0, 0),), "ddim", ("h",)),
         ),
         summary="Hold the data prediction fixed over the step.",
         cite="song2021ddim",
         stability=2.0,
     ),
-Record(
+    Record(
         name="exp-adams-2",
         aliases=("comfyui:res_multistep",),
         family="exponential-adams",
@@ -39,15 +56,18 @@ Record(
         history=1,
         start="ddim",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "exp_adams_2", ("h", "r1",)),
+            GeneratedRow(1, ((0, 0), (1, 0)), "exp_adams_2", ("h", "r1")),
         ),
         summary="Integrate the interpolant of the last 2 data predictions exactly in lambda.",
         cite="hochbruck2010exponential",
         stability=1.0,
     ),
-Record(
+    Record(
         name="exp-adams-3",
-        aliases=("dpm-solver++-3m", "unip-3",),
+        aliases=(
+            "dpm-solver++-3m",
+            "unip-3",
+        ),
         family="exponential-adams",
         kind="multistep",
         frame="data",
@@ -57,13 +77,13 @@ Record(
         history=2,
         start="exp-adams-2",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "exp_adams_3", ("h", "r1", "r2",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0)), "exp_adams_3", ("h", "r1", "r2")),
         ),
         summary="Integrate the interpolant of the last 3 data predictions exactly in lambda.",
         cite="hochbruck2010exponential",
         stability=0.5454545454545454,
     ),
-Record(
+    Record(
         name="exp-adams-4",
         aliases=(),
         family="exponential-adams",
@@ -75,13 +95,13 @@ Record(
         history=3,
         start="exp-adams-3",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0), (3, 0),), "exp_adams_4", ("h", "r1", "r2", "r3",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0), (3, 0)), "exp_adams_4", ("h", "r1", "r2", "r3")),
         ),
         summary="Integrate the interpolant of the last 4 data predictions exactly in lambda.",
         cite="hochbruck2010exponential",
         stability=0.3,
     ),
-Record(
+    Record(
         name="exp-adams-noise-2",
         aliases=("diffusers:DEISMultistepScheduler",),
         family="exponential-adams",
@@ -93,13 +113,13 @@ Record(
         history=1,
         start="ddim",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "exp_adams_noise_2", ("h", "r1",)),
+            GeneratedRow(1, ((0, 0), (1, 0)), "exp_adams_noise_2", ("h", "r1")),
         ),
         summary="Integrate the interpolant of the last 2 noise predictions exactly in lambda.",
         cite="hochbruck2010exponential",
         stability=1.0,
     ),
-Record(
+    Record(
         name="exp-adams-noise-3",
         aliases=(),
         family="exponential-adams",
@@ -111,13 +131,13 @@ Record(
         history=2,
         start="exp-adams-noise-2",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "exp_adams_noise_3", ("h", "r1", "r2",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0)), "exp_adams_noise_3", ("h", "r1", "r2")),
         ),
         summary="Integrate the interpolant of the last 3 noise predictions exactly in lambda.",
         cite="hochbruck2010exponential",
         stability=0.5454545454545454,
     ),
-Record(
+    Record(
         name="exp-adams-noise-4",
         aliases=(),
         family="exponential-adams",
@@ -129,15 +149,21 @@ Record(
         history=3,
         start="exp-adams-noise-3",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0), (3, 0),), "exp_adams_noise_4", ("h", "r1", "r2", "r3",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0), (3, 0)), "exp_adams_noise_4", ("h", "r1", "r2", "r3")),
         ),
         summary="Integrate the interpolant of the last 4 noise predictions exactly in lambda.",
         cite="hochbruck2010exponential",
         stability=0.3,
     ),
-Record(
+    Record(
         name="dpm-solver++-2m",
-        aliases=("unip-2", "diffusers:DPMSolverMultistepScheduler", "diffusers:EDMDPMSolverMultistepScheduler", "k-diffusion:sample_dpmpp_2m", "comfyui:dpmpp_2m",),
+        aliases=(
+            "unip-2",
+            "diffusers:DPMSolverMultistepScheduler",
+            "diffusers:EDMDPMSolverMultistepScheduler",
+            "k-diffusion:sample_dpmpp_2m",
+            "comfyui:dpmpp_2m",
+        ),
         family="dpm-solver++",
         kind="multistep",
         frame="data",
@@ -147,13 +173,13 @@ Record(
         history=1,
         start="ddim",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "dpm_solver_pp_2m", ("h", "r1",)),
+            GeneratedRow(1, ((0, 0), (1, 0)), "dpm_solver_pp_2m", ("h", "r1")),
         ),
         summary="Exponential Adams 2 with its weight collapsed onto the midpoint of the step.",
         cite="lu2022dpmsolverpp",
         stability=1.0,
     ),
-Record(
+    Record(
         name="dpm-solver++-3m-published",
         aliases=(),
         family="dpm-solver++",
@@ -165,13 +191,13 @@ Record(
         history=2,
         start="dpm-solver++-2m",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "dpm_solver_pp_3m_published", ("h", "r1", "r2",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0)), "dpm_solver_pp_3m_published", ("h", "r1", "r2")),
         ),
         summary="The three-step method as the libraries have it, with half the second divided difference.",
         cite="lu2022dpmsolverpp",
         stability=0.6,
     ),
-Record(
+    Record(
         name="dpm-solver-3m-published",
         aliases=(),
         family="dpm-solver",
@@ -183,15 +209,19 @@ Record(
         history=2,
         start="exp-adams-noise-2",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "dpm_solver_3m_published", ("h", "r1", "r2",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0)), "dpm_solver_3m_published", ("h", "r1", "r2")),
         ),
         summary="The three-step method on noise predictions as its authors have it, with half the second difference.",
         cite="lu2022dpmsolver",
         stability=0.6,
     ),
-Record(
+    Record(
         name="dpm-solver-2s",
-        aliases=("diffusers:KDPM2DiscreteScheduler", "k-diffusion:sample_dpm_2", "comfyui:dpm_2",),
+        aliases=(
+            "diffusers:KDPM2DiscreteScheduler",
+            "k-diffusion:sample_dpm_2",
+            "comfyui:dpm_2",
+        ),
         family="dpm-solver",
         kind="multistage",
         frame="noise",
@@ -201,15 +231,15 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row("c2", ((0, 0),), "dpm_solver_2s_row1", ("h", "c2",)),
-            Row(1, ((0, 0), (0, 1),), "dpm_solver_2s_row2", ("h", "c2",)),
+            GeneratedRow("r", ((0, 0),), "dpm_solver_2s_row1", ("h", "r")),
+            GeneratedRow(1, ((0, 0), (0, 1)), "dpm_solver_2s_row2", ("h", "r")),
         ),
         summary="A DDIM step to r, then the line through both noise predictions, taken at the middle.",
         cite="lu2022dpmsolver",
         stability=2.0,
-        parameters=(Parameter("r", "c2", Fraction(1, 2), 0, 1, False, (), ()),),
+        parameters=(GeneratedParameter("r", Fraction(1, 2), 0, 1, False),),
     ),
-Record(
+    Record(
         name="dpm-solver-2s-taylor",
         aliases=(),
         family="dpm-solver",
@@ -221,15 +251,15 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row("c2", ((0, 0),), "dpm_solver_2s_taylor_row1", ("h", "c2",)),
-            Row(1, ((0, 0), (0, 1),), "dpm_solver_2s_taylor_row2", ("h", "c2",)),
+            GeneratedRow("r", ((0, 0),), "dpm_solver_2s_taylor_row1", ("h", "r")),
+            GeneratedRow(1, ((0, 0), (0, 1)), "dpm_solver_2s_taylor_row2", ("h", "r")),
         ),
         summary="A DDIM step to r, then the line through both noise predictions integrated exactly.",
         cite="lu2022dpmsolver",
         stability=2.0,
-        parameters=(Parameter("r", "c2", Fraction(1, 2), 0, 1, False, (), ()),),
+        parameters=(GeneratedParameter("r", Fraction(1, 2), 0, 1, False),),
     ),
-Record(
+    Record(
         name="dpm-solver-3s",
         aliases=(),
         family="dpm-solver",
@@ -241,16 +271,16 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row("c2", ((0, 0),), "dpm_solver_3s_row1", ("h", "c2",)),
-            Row(Fraction(2, 3), ((0, 0), (0, 1),), "dpm_solver_3s_row2", ("h", "c2",)),
-            Row(1, ((0, 0), (0, 2),), "dpm_solver_3s_row3", ("h",)),
+            GeneratedRow("r1", ((0, 0),), "dpm_solver_3s_row1", ("h", "r1")),
+            GeneratedRow(Fraction(2, 3), ((0, 0), (0, 1)), "dpm_solver_3s_row2", ("h", "r1")),
+            GeneratedRow(1, ((0, 0), (0, 2)), "dpm_solver_3s_row3", ("h",)),
         ),
         summary="Stages at r1 and 2/3, then the line through the base and the last output integrated exactly.",
         cite="lu2022dpmsolver",
         stability=2.5127453266183286,
-        parameters=(Parameter("r1", "c2", Fraction(1, 3), 0, 1, False, (), ()),),
+        parameters=(GeneratedParameter("r1", Fraction(1, 3), 0, 1, False),),
     ),
-Record(
+    Record(
         name="dpm-solver-3s-taylor",
         aliases=(),
         family="dpm-solver",
@@ -262,16 +292,16 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row("c2", ((0, 0),), "dpm_solver_3s_taylor_row1", ("h", "c2",)),
-            Row(Fraction(2, 3), ((0, 0), (0, 1),), "dpm_solver_3s_taylor_row2", ("h", "c2",)),
-            Row(1, ((0, 0), (0, 1), (0, 2),), "dpm_solver_3s_taylor_row3", ("h", "c2",)),
+            GeneratedRow("r1", ((0, 0),), "dpm_solver_3s_taylor_row1", ("h", "r1")),
+            GeneratedRow(Fraction(2, 3), ((0, 0), (0, 1)), "dpm_solver_3s_taylor_row2", ("h", "r1")),
+            GeneratedRow(1, ((0, 0), (0, 1), (0, 2)), "dpm_solver_3s_taylor_row3", ("h", "r1")),
         ),
         summary="Stages at r1 and 2/3, then the parabola through all three outputs integrated exactly.",
         cite="lu2022dpmsolver",
         stability=2.5127453266183286,
-        parameters=(Parameter("r1", "c2", Fraction(1, 3), 0, 1, False, (), (Fraction(2, 3),)),),
+        parameters=(GeneratedParameter("r1", Fraction(1, 3), 0, 1, False, excluded=(Fraction(2, 3),)),),
     ),
-Record(
+    Record(
         name="dpm-solver++-2s",
         aliases=("diffusers:DPMSolverSinglestepScheduler",),
         family="dpm-solver++",
@@ -283,17 +313,20 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row("c2", ((0, 0),), "dpm_solver_pp_2s_row1", ("h", "c2",)),
-            Row(1, ((0, 0), (0, 1),), "dpm_solver_pp_2s_row2", ("h", "c2",)),
+            GeneratedRow("r", ((0, 0),), "dpm_solver_pp_2s_row1", ("h", "r")),
+            GeneratedRow(1, ((0, 0), (0, 1)), "dpm_solver_pp_2s_row2", ("h", "r")),
         ),
         summary="A DDIM step to r, then the line through both data predictions, taken at the middle.",
         cite="lu2022dpmsolverpp",
         stability=2.0,
-        parameters=(Parameter("r", "c2", Fraction(1, 2), 0, 1, False, (), ()),),
+        parameters=(GeneratedParameter("r", Fraction(1, 2), 0, 1, False),),
     ),
-Record(
+    Record(
         name="dpm-solver++-2s-taylor",
-        aliases=("res-2s", "res4lyf:res_2s",),
+        aliases=(
+            "res-2s",
+            "res4lyf:res_2s",
+        ),
         family="dpm-solver++",
         kind="multistage",
         frame="data",
@@ -303,15 +336,15 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row("c2", ((0, 0),), "dpm_solver_pp_2s_taylor_row1", ("h", "c2",)),
-            Row(1, ((0, 0), (0, 1),), "dpm_solver_pp_2s_taylor_row2", ("h", "c2",)),
+            GeneratedRow("r", ((0, 0),), "dpm_solver_pp_2s_taylor_row1", ("h", "r")),
+            GeneratedRow(1, ((0, 0), (0, 1)), "dpm_solver_pp_2s_taylor_row2", ("h", "r")),
         ),
         summary="A DDIM step to r, then the line through both data predictions integrated exactly.",
         cite="lu2022dpmsolverpp",
         stability=2.0,
-        parameters=(Parameter("r", "c2", Fraction(1, 2), 0, 1, False, (), ()),),
+        parameters=(GeneratedParameter("r", Fraction(1, 2), 0, 1, False),),
     ),
-Record(
+    Record(
         name="dpm-solver++-3s",
         aliases=(),
         family="dpm-solver++",
@@ -323,16 +356,16 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row("c2", ((0, 0),), "dpm_solver_pp_3s_row1", ("h", "c2",)),
-            Row(Fraction(2, 3), ((0, 0), (0, 1),), "dpm_solver_pp_3s_row2", ("h", "c2",)),
-            Row(1, ((0, 0), (0, 2),), "dpm_solver_pp_3s_row3", ("h",)),
+            GeneratedRow("r1", ((0, 0),), "dpm_solver_pp_3s_row1", ("h", "r1")),
+            GeneratedRow(Fraction(2, 3), ((0, 0), (0, 1)), "dpm_solver_pp_3s_row2", ("h", "r1")),
+            GeneratedRow(1, ((0, 0), (0, 2)), "dpm_solver_pp_3s_row3", ("h",)),
         ),
         summary="Stages at r1 and 2/3, then the line through the base and the last output integrated exactly.",
         cite="lu2022dpmsolverpp",
         stability=2.5127453266183286,
-        parameters=(Parameter("r1", "c2", Fraction(1, 3), 0, 1, False, (), ()),),
+        parameters=(GeneratedParameter("r1", Fraction(1, 3), 0, 1, False),),
     ),
-Record(
+    Record(
         name="dpm-solver++-3s-taylor",
         aliases=(),
         family="dpm-solver++",
@@ -344,16 +377,16 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row("c2", ((0, 0),), "dpm_solver_pp_3s_taylor_row1", ("h", "c2",)),
-            Row(Fraction(2, 3), ((0, 0), (0, 1),), "dpm_solver_pp_3s_taylor_row2", ("h", "c2",)),
-            Row(1, ((0, 0), (0, 1), (0, 2),), "dpm_solver_pp_3s_taylor_row3", ("h", "c2",)),
+            GeneratedRow("r1", ((0, 0),), "dpm_solver_pp_3s_taylor_row1", ("h", "r1")),
+            GeneratedRow(Fraction(2, 3), ((0, 0), (0, 1)), "dpm_solver_pp_3s_taylor_row2", ("h", "r1")),
+            GeneratedRow(1, ((0, 0), (0, 1), (0, 2)), "dpm_solver_pp_3s_taylor_row3", ("h", "r1")),
         ),
         summary="Stages at r1 and 2/3, then the parabola through all three outputs integrated exactly.",
         cite="lu2022dpmsolverpp",
         stability=2.5127453266183286,
-        parameters=(Parameter("r1", "c2", Fraction(1, 3), 0, 1, False, (), (Fraction(2, 3),)),),
+        parameters=(GeneratedParameter("r1", Fraction(1, 3), 0, 1, False, excluded=(Fraction(2, 3),)),),
     ),
-Record(
+    Record(
         name="res-3s",
         aliases=(),
         family="exponential-runge-kutta",
@@ -365,15 +398,15 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(Fraction(1, 2), ((0, 0),), "res_3s_row1", ("h",)),
-            Row(1, ((0, 0), (0, 1),), "res_3s_row2", ("h",)),
-            Row(1, ((0, 0), (0, 1), (0, 2),), "res_3s_row3", ("h",)),
+            GeneratedRow(Fraction(1, 2), ((0, 0),), "res_3s_row1", ("h",)),
+            GeneratedRow(1, ((0, 0), (0, 1)), "res_3s_row2", ("h",)),
+            GeneratedRow(1, ((0, 0), (0, 1), (0, 2)), "res_3s_row3", ("h",)),
         ),
         summary="Two stages, at the middle and at the end, of Hochbruck and Ostermann's third-order family.",
         cite="zhang2023res",
         stability=2.5127453266183286,
     ),
-Record(
+    Record(
         name="etd-rk4",
         aliases=(),
         family="exponential-runge-kutta",
@@ -385,16 +418,16 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(Fraction(1, 2), ((0, 0),), "etd_rk4_row1", ("h",)),
-            Row(Fraction(1, 2), ((0, 1),), "etd_rk4_row2", ("h",)),
-            Row(1, ((0, 0), (0, 2),), "etd_rk4_row3", ("h",)),
-            Row(1, ((0, 0), (0, 1), (0, 2), (0, 3),), "etd_rk4_row4", ("h",)),
+            GeneratedRow(Fraction(1, 2), ((0, 0),), "etd_rk4_row1", ("h",)),
+            GeneratedRow(Fraction(1, 2), ((0, 1),), "etd_rk4_row2", ("h",)),
+            GeneratedRow(1, ((0, 0), (0, 2)), "etd_rk4_row3", ("h",)),
+            GeneratedRow(1, ((0, 0), (0, 1), (0, 2), (0, 3)), "etd_rk4_row4", ("h",)),
         ),
         summary="The exponential form of the classical Runge-Kutta method.",
         cite="cox2002etd",
         stability=2.785293563405282,
     ),
-Record(
+    Record(
         name="deis-tab1",
         aliases=(),
         family="deis",
@@ -406,13 +439,13 @@ Record(
         history=1,
         start="ddim",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "deis_tab1", ("r1", "m0", "m1",)),
+            GeneratedRow(1, ((0, 0), (1, 0)), "deis_tab1", ("r1", "m0", "m1")),
         ),
         summary="Integrate the interpolant in t of the last 2 noise predictions exactly.",
         cite="zhang2023deis",
         stability=1.0,
     ),
-Record(
+    Record(
         name="deis-tab2",
         aliases=(),
         family="deis",
@@ -424,13 +457,13 @@ Record(
         history=2,
         start="deis-tab1",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "deis_tab2", ("r1", "r2", "m0", "m1", "m2",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0)), "deis_tab2", ("r1", "r2", "m0", "m1", "m2")),
         ),
         summary="Integrate the interpolant in t of the last 3 noise predictions exactly.",
         cite="zhang2023deis",
         stability=0.5454545454545454,
     ),
-Record(
+    Record(
         name="deis-tab3",
         aliases=(),
         family="deis",
@@ -442,13 +475,13 @@ Record(
         history=3,
         start="deis-tab2",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0), (3, 0),), "deis_tab3", ("r1", "r2", "r3", "m0", "m1", "m2", "m3",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0), (3, 0)), "deis_tab3", ("r1", "r2", "r3", "m0", "m1", "m2", "m3")),
         ),
         summary="Integrate the interpolant in t of the last 4 noise predictions exactly.",
         cite="zhang2023deis",
         stability=0.3,
     ),
-Record(
+    Record(
         name="deis-rhoab1",
         aliases=(),
         family="deis",
@@ -460,13 +493,13 @@ Record(
         history=1,
         start="ddim",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "deis_rhoab1", ("h", "r1",)),
+            GeneratedRow(1, ((0, 0), (1, 0)), "deis_rhoab1", ("h", "r1")),
         ),
         summary="Integrate the interpolant in rho of the last 2 noise predictions exactly.",
         cite="zhang2023deis",
         stability=1.0,
     ),
-Record(
+    Record(
         name="deis-rhoab2",
         aliases=(),
         family="deis",
@@ -478,15 +511,19 @@ Record(
         history=2,
         start="deis-rhoab1",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "deis_rhoab2", ("h", "r1", "r2",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0)), "deis_rhoab2", ("h", "r1", "r2")),
         ),
         summary="Integrate the interpolant in rho of the last 3 noise predictions exactly.",
         cite="zhang2023deis",
         stability=0.5454545454545454,
     ),
-Record(
+    Record(
         name="deis-rhoab3",
-        aliases=("diffusers:LMSDiscreteScheduler", "k-diffusion:sample_lms", "comfyui:lms",),
+        aliases=(
+            "diffusers:LMSDiscreteScheduler",
+            "k-diffusion:sample_lms",
+            "comfyui:lms",
+        ),
         family="deis",
         kind="multistep",
         frame="noise-rho",
@@ -496,13 +533,13 @@ Record(
         history=3,
         start="deis-rhoab2",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0), (3, 0),), "deis_rhoab3", ("h", "r1", "r2", "r3",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0), (3, 0)), "deis_rhoab3", ("h", "r1", "r2", "r3")),
         ),
         summary="Integrate the interpolant in rho of the last 4 noise predictions exactly.",
         cite="zhang2023deis",
         stability=0.3,
     ),
-Record(
+    Record(
         name="deis-rho-kutta3",
         aliases=(),
         family="deis",
@@ -514,15 +551,15 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(Fraction(1, 2), ((0, 0),), "deis_rho_kutta3_row1", ("h",)),
-            Row(1, ((0, 0), (0, 1),), "deis_rho_kutta3_row2", ("h",)),
-            Row(1, ((0, 0), (0, 1), (0, 2),), "deis_rho_kutta3_row3", ("h",)),
+            GeneratedRow(Fraction(1, 2), ((0, 0),), "deis_rho_kutta3_row1", ("h",)),
+            GeneratedRow(1, ((0, 0), (0, 1)), "deis_rho_kutta3_row2", ("h",)),
+            GeneratedRow(1, ((0, 0), (0, 1), (0, 2)), "deis_rho_kutta3_row3", ("h",)),
         ),
         summary="Kutta's third-order method in rho.",
         cite="zhang2023deis",
         stability=2.5127453266183286,
     ),
-Record(
+    Record(
         name="deis-rho-rk4",
         aliases=(),
         family="deis",
@@ -534,16 +571,16 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(Fraction(1, 2), ((0, 0),), "deis_rho_rk4_row1", ("h",)),
-            Row(Fraction(1, 2), ((0, 1),), "deis_rho_rk4_row2", ("h",)),
-            Row(1, ((0, 2),), "deis_rho_rk4_row3", ("h",)),
-            Row(1, ((0, 0), (0, 1), (0, 2), (0, 3),), "deis_rho_rk4_row4", ("h",)),
+            GeneratedRow(Fraction(1, 2), ((0, 0),), "deis_rho_rk4_row1", ("h",)),
+            GeneratedRow(Fraction(1, 2), ((0, 1),), "deis_rho_rk4_row2", ("h",)),
+            GeneratedRow(1, ((0, 2),), "deis_rho_rk4_row3", ("h",)),
+            GeneratedRow(1, ((0, 0), (0, 1), (0, 2), (0, 3)), "deis_rho_rk4_row4", ("h",)),
         ),
         summary="The classical Runge-Kutta method in rho.",
         cite="zhang2023deis",
         stability=2.785293563405282,
     ),
-Record(
+    Record(
         name="ipndm-2",
         aliases=(),
         family="pndm",
@@ -555,14 +592,14 @@ Record(
         history=1,
         start="ddim",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "ipndm_2", ("h",)),
+            GeneratedRow(1, ((0, 0), (1, 0)), "ipndm_2", ("h",)),
         ),
         summary="The Adams-Bashforth mixture of 2 noise predictions for equal steps, whatever the steps are.",
         cite="zhang2023deis",
         equal_steps=True,
         stability=1.0,
     ),
-Record(
+    Record(
         name="ipndm-3",
         aliases=(),
         family="pndm",
@@ -574,16 +611,19 @@ Record(
         history=2,
         start="ipndm-2",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "ipndm_3", ("h",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0)), "ipndm_3", ("h",)),
         ),
         summary="The Adams-Bashforth mixture of 3 noise predictions for equal steps, whatever the steps are.",
         cite="zhang2023deis",
         equal_steps=True,
         stability=0.5454545454545454,
     ),
-Record(
+    Record(
         name="ipndm-4",
-        aliases=("diffusers:IPNDMScheduler", "comfyui:ipndm",),
+        aliases=(
+            "diffusers:IPNDMScheduler",
+            "comfyui:ipndm",
+        ),
         family="pndm",
         kind="multistep",
         frame="noise-rho",
@@ -593,14 +633,14 @@ Record(
         history=3,
         start="ipndm-3",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0), (3, 0),), "ipndm_4", ("h",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0), (3, 0)), "ipndm_4", ("h",)),
         ),
         summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, whatever the steps are.",
         cite="zhang2023deis",
         equal_steps=True,
         stability=0.3,
     ),
-Record(
+    Record(
         name="pndm-start",
         aliases=(),
         family="pndm",
@@ -612,17 +652,17 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row("middle", ((0, 0),), "pndm_start_row1", ("h", "middle",)),
-            Row("middle", ((0, 1),), "pndm_start_row2", ("h", "middle",)),
-            Row(1, ((0, 2),), "pndm_start_row3", ("h",)),
-            Row(1, ((0, 0), (0, 1), (0, 2), (0, 3),), "pndm_start_row4", ("h",)),
+            GeneratedRow("middle", ((0, 0),), "pndm_start_row1", ("h", "middle")),
+            GeneratedRow("middle", ((0, 1),), "pndm_start_row2", ("h", "middle")),
+            GeneratedRow(1, ((0, 2),), "pndm_start_row3", ("h",)),
+            GeneratedRow(1, ((0, 0), (0, 1), (0, 2), (0, 3)), "pndm_start_row4", ("h",)),
         ),
         summary="PNDM's start: the Runge-Kutta mixture of noise predictions, its stages at the middle of the step in t.",
         cite="liu2022pndm",
         equal_steps=True,
         stability=2.785293563405282,
     ),
-Record(
+    Record(
         name="pndm",
         aliases=("diffusers:PNDMScheduler",),
         family="pndm",
@@ -634,14 +674,14 @@ Record(
         history=3,
         start="pndm-start",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0), (3, 0),), "pndm", ("h",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0), (3, 0)), "pndm", ("h",)),
         ),
         summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, whatever the steps are.",
         cite="liu2022pndm",
         equal_steps=True,
         stability=0.3,
     ),
-Record(
+    Record(
         name="s-pndm",
         aliases=(),
         family="pndm",
@@ -653,14 +693,14 @@ Record(
         history=1,
         start="edm-heun",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "s_pndm", ("h",)),
+            GeneratedRow(1, ((0, 0), (1, 0)), "s_pndm", ("h",)),
         ),
         summary="The Adams-Bashforth mixture of 2 noise predictions for equal steps, whatever the steps are.",
         cite="liu2022pndm",
         equal_steps=True,
         stability=1.0,
     ),
-Record(
+    Record(
         name="plms-3",
         aliases=(),
         family="pndm",
@@ -672,14 +712,14 @@ Record(
         history=2,
         start="s-pndm",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "plms_3", ("h",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0)), "plms_3", ("h",)),
         ),
         summary="The Adams-Bashforth mixture of 3 noise predictions for equal steps, whatever the steps are.",
         cite="liu2022pndm",
         equal_steps=True,
         stability=0.5454545454545454,
     ),
-Record(
+    Record(
         name="plms",
         aliases=(),
         family="pndm",
@@ -691,14 +731,34 @@ Record(
         history=3,
         start="plms-3",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0), (3, 0),), "plms", ("h",)),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0), (3, 0)), "plms", ("h",)),
         ),
         summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, whatever the steps are.",
         cite="liu2022pndm",
         equal_steps=True,
         stability=0.3,
     ),
-Record(
+    Record(
+        name="gradient-estimation",
+        aliases=("comfyui:gradient_estimation",),
+        family="gradient-estimation",
+        kind="multistep",
+        frame="noise-rho",
+        order=1,
+        order_asymptotic=1,
+        nfe_per_step=1,
+        history=1,
+        start="ddim",
+        rows=(
+            GeneratedRow(1, ((0, 0), (1, 0)), "gradient_estimation", ("h", "gamma")),
+        ),
+        summary="DDIM's step on gamma times the last noise prediction and 1 - gamma times the one before.",
+        cite="permenter2024interpreting",
+        equal_steps=True,
+        stability=0.6666666666666666,
+        parameters=(GeneratedParameter("gamma", 2, -inf, inf, False, orders=((Fraction(3, 2), 2),)),),
+    ),
+    Record(
         name="unipc-1",
         aliases=(),
         family="unipc",
@@ -710,14 +770,17 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "unipc_1_row1", ("h",)),
-            Row(1, ((0, 0), (0, 1),), "unipc_1_row2", ("h",), evaluated=False),
+            GeneratedRow(1, ((0, 0),), "unipc_1_row1", ("h",)),
+            GeneratedRow(
+                1, ((0, 0), (0, 1)), "unipc_1_row2", ("h",),
+                evaluated=False,
+            ),
         ),
         summary="UniP-1, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
         stability=1.0,
     ),
-Record(
+    Record(
         name="unipc-2",
         aliases=("diffusers:UniPCMultistepScheduler",),
         family="unipc",
@@ -729,14 +792,17 @@ Record(
         history=1,
         start="unipc-1",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "unipc_2_row1", ("h", "r1",)),
-            Row(1, ((0, 0), (1, 0), (0, 1),), "unipc_2_row2", ("h", "r1",), evaluated=False),
+            GeneratedRow(1, ((0, 0), (1, 0)), "unipc_2_row1", ("h", "r1")),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (0, 1)), "unipc_2_row2", ("h", "r1"),
+                evaluated=False,
+            ),
         ),
         summary="UniP-2, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
         stability=0.5454545454545454,
     ),
-Record(
+    Record(
         name="unipc-3",
         aliases=(),
         family="unipc",
@@ -748,14 +814,17 @@ Record(
         history=2,
         start="unipc-2",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "unipc_3_row1", ("h", "r1", "r2",)),
-            Row(1, ((0, 0), (1, 0), (2, 0), (0, 1),), "unipc_3_row2", ("h", "r1", "r2",), evaluated=False),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0)), "unipc_3_row1", ("h", "r1", "r2")),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (2, 0), (0, 1)), "unipc_3_row2", ("h", "r1", "r2"),
+                evaluated=False,
+            ),
         ),
         summary="UniP-3, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
         stability=0.3,
     ),
-Record(
+    Record(
         name="unipc-1-bh1",
         aliases=(),
         family="unipc",
@@ -767,14 +836,17 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "unipc_1_bh1_row1", ("h",)),
-            Row(1, ((0, 0), (0, 1),), "unipc_1_bh1_row2", ("h",), evaluated=False),
+            GeneratedRow(1, ((0, 0),), "unipc_1_bh1_row1", ("h",)),
+            GeneratedRow(
+                1, ((0, 0), (0, 1)), "unipc_1_bh1_row2", ("h",),
+                evaluated=False,
+            ),
         ),
         summary="UniP-1, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
         stability=1.0,
     ),
-Record(
+    Record(
         name="unipc-2-bh1",
         aliases=(),
         family="unipc",
@@ -786,14 +858,17 @@ Record(
         history=1,
         start="unipc-1-bh1",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "unipc_2_bh1_row1", ("h", "r1",)),
-            Row(1, ((0, 0), (1, 0), (0, 1),), "unipc_2_bh1_row2", ("h", "r1",), evaluated=False),
+            GeneratedRow(1, ((0, 0), (1, 0)), "unipc_2_bh1_row1", ("h", "r1")),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (0, 1)), "unipc_2_bh1_row2", ("h", "r1"),
+                evaluated=False,
+            ),
         ),
         summary="UniP-2, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
         stability=0.5454545454545454,
     ),
-Record(
+    Record(
         name="unipc-3-bh1",
         aliases=(),
         family="unipc",
@@ -805,14 +880,17 @@ Record(
         history=2,
         start="unipc-2-bh1",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "unipc_3_bh1_row1", ("h", "r1", "r2",)),
-            Row(1, ((0, 0), (1, 0), (2, 0), (0, 1),), "unipc_3_bh1_row2", ("h", "r1", "r2",), evaluated=False),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0)), "unipc_3_bh1_row1", ("h", "r1", "r2")),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (2, 0), (0, 1)), "unipc_3_bh1_row2", ("h", "r1", "r2"),
+                evaluated=False,
+            ),
         ),
         summary="UniP-3, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
         stability=0.3,
     ),
-Record(
+    Record(
         name="unipc-1-vary",
         aliases=(),
         family="unipc",
@@ -824,14 +902,17 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "unipc_1_vary_row1", ("h",)),
-            Row(1, ((0, 0), (0, 1),), "unipc_1_vary_row2", ("h",), evaluated=False),
+            GeneratedRow(1, ((0, 0),), "unipc_1_vary_row1", ("h",)),
+            GeneratedRow(
+                1, ((0, 0), (0, 1)), "unipc_1_vary_row2", ("h",),
+                evaluated=False,
+            ),
         ),
         summary="UniP-1, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
         stability=1.0,
     ),
-Record(
+    Record(
         name="unipc-2-vary",
         aliases=(),
         family="unipc",
@@ -843,14 +924,17 @@ Record(
         history=1,
         start="unipc-1-vary",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "unipc_2_vary_row1", ("h", "r1",)),
-            Row(1, ((0, 0), (1, 0), (0, 1),), "unipc_2_vary_row2", ("h", "r1",), evaluated=False),
+            GeneratedRow(1, ((0, 0), (1, 0)), "unipc_2_vary_row1", ("h", "r1")),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (0, 1)), "unipc_2_vary_row2", ("h", "r1"),
+                evaluated=False,
+            ),
         ),
         summary="UniP-2, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
         stability=0.5454545454545454,
     ),
-Record(
+    Record(
         name="unipc-3-vary",
         aliases=(),
         family="unipc",
@@ -862,14 +946,17 @@ Record(
         history=2,
         start="unipc-2-vary",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "unipc_3_vary_row1", ("h", "r1", "r2",)),
-            Row(1, ((0, 0), (1, 0), (2, 0), (0, 1),), "unipc_3_vary_row2", ("h", "r1", "r2",), evaluated=False),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0)), "unipc_3_vary_row1", ("h", "r1", "r2")),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (2, 0), (0, 1)), "unipc_3_vary_row2", ("h", "r1", "r2"),
+                evaluated=False,
+            ),
         ),
         summary="UniP-3, then a corrector through the output there; no correction in the last step.",
         cite="zhao2023unipc",
         stability=0.3,
     ),
-Record(
+    Record(
         name="unipc-2-vary-published",
         aliases=(),
         family="unipc",
@@ -881,14 +968,17 @@ Record(
         history=1,
         start="unipc-1-vary",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "unipc_2_vary_published_row1", ("h", "r1",)),
-            Row(1, ((0, 0), (1, 0), (0, 1),), "unipc_2_vary_published_row2", ("h", "r1",), evaluated=False),
+            GeneratedRow(1, ((0, 0), (1, 0)), "unipc_2_vary_published_row1", ("h", "r1")),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (0, 1)), "unipc_2_vary_published_row2", ("h", "r1"),
+                evaluated=False,
+            ),
         ),
         summary="UniPC-2 with vary_coeff as published: the predicted output enters with the wrong coefficient.",
         cite="zhao2023unipc",
         stability=0.75,
     ),
-Record(
+    Record(
         name="unipc-3-vary-published",
         aliases=(),
         family="unipc",
@@ -900,16 +990,24 @@ Record(
         history=2,
         start="unipc-2-vary-published",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "unipc_3_vary_published_row1", ("h", "r1", "r2",)),
-            Row(1, ((0, 0), (1, 0), (2, 0), (0, 1),), "unipc_3_vary_published_row2", ("h", "r1", "r2",), evaluated=False),
+            GeneratedRow(1, ((0, 0), (1, 0), (2, 0)), "unipc_3_vary_published_row1", ("h", "r1", "r2")),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (2, 0), (0, 1)), "unipc_3_vary_published_row2", ("h", "r1", "r2"),
+                evaluated=False,
+            ),
         ),
         summary="UniPC-3 with vary_coeff as published: the predicted output enters with the wrong coefficient.",
         cite="zhao2023unipc",
         stability=0.34782608695652173,
     ),
-Record(
+    Record(
         name="edm-heun",
-        aliases=("deis-rho-heun", "diffusers:HeunDiscreteScheduler", "k-diffusion:sample_heun", "comfyui:heun",),
+        aliases=(
+            "deis-rho-heun",
+            "diffusers:HeunDiscreteScheduler",
+            "k-diffusion:sample_heun",
+            "comfyui:heun",
+        ),
         family="edm",
         kind="multistage",
         frame="noise-rho",
@@ -919,14 +1017,14 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "edm_heun_row1", ("h",)),
-            Row(1, ((0, 0), (0, 1),), "edm_heun_row2", ("h",)),
+            GeneratedRow(1, ((0, 0),), "edm_heun_row1", ("h",)),
+            GeneratedRow(1, ((0, 0), (0, 1)), "edm_heun_row2", ("h",)),
         ),
         summary="Trapezoid rule in rho, the new output taken at a DDIM step's result.",
         cite="karras2022edm",
         stability=2.0,
     ),
-Record(
+    Record(
         name="bdia-ddim",
         aliases=(),
         family="bdia",
@@ -938,15 +1036,19 @@ Record(
         history=1,
         start="ddim",
         rows=(
-            Row(1, ((0, 0),), "bdia_ddim", ("h", "r1", "shrink", "gamma",), states="bdia_ddim_states", state_arguments=("shrink", "gamma",)),
+            GeneratedRow(
+                1, ((0, 0),), "bdia_ddim", ("h", "r1", "two_step_alpha_ratio", "gamma"),
+                states="bdia_ddim_states",
+                state_arguments=("two_step_alpha_ratio", "gamma"),
+            ),
         ),
         summary="DDIM's step from the state before last, a share gamma of the backward step undone: exactly invertible.",
         cite="zhang2024bdia",
         equal_steps=True,
         stability=0.6666666666666666,
-        parameters=(Parameter("gamma", "gamma", Fraction(1, 2), 0, 1, True, ((1, 2),), ()),),
+        parameters=(GeneratedParameter("gamma", Fraction(1, 2), 0, 1, True, orders=((1, 2),)),),
     ),
-Record(
+    Record(
         name="lambda-ddim",
         aliases=(),
         family="conjugate",
@@ -958,14 +1060,18 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "lambda_ddim", ("damped",), states="lambda_ddim_states", state_arguments=("h", "b",)),
+            GeneratedRow(
+                1, ((0, 0),), "lambda_ddim", ("rate_moment",),
+                states="lambda_ddim_states",
+                state_arguments=("h", "b"),
+            ),
         ),
         summary="The conjugate integrator lambda-DDIM-I: Euler's step in e^{b t} x/alpha, the linear part b kept.",
         cite="pandey2024efficient",
         stability=2.0,
-        parameters=(Parameter("b", "b", 1, -inf, inf, False, (), ()),),
+        parameters=(GeneratedParameter("b", 1, -inf, inf, False),),
     ),
-Record(
+    Record(
         name="li-ddim",
         aliases=(),
         family="li",
@@ -977,13 +1083,13 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "li_ddim", ("h",)),
+            GeneratedRow(1, ((0, 0),), "li_ddim", ("h",)),
         ),
         summary="Hold alpha times the score fixed over the step in rho^2.",
         cite="li2024accelerating",
         stability=2.0,
     ),
-Record(
+    Record(
         name="li-accelerated-ode",
         aliases=(),
         family="li",
@@ -995,14 +1101,14 @@ Record(
         history=1,
         start="li-ddim",
         rows=(
-            Row(-1, ((0, 0),), "li_accelerated_ode_row1", ("h", "r1", "a1",)),
-            Row(1, ((0, 0), (0, 1),), "li_accelerated_ode_row2", ("h", "r1", "a1",)),
+            GeneratedRow(-1, ((0, 0),), "li_accelerated_ode_row1", ("h", "r1", "a1")),
+            GeneratedRow(1, ((0, 0), (0, 1)), "li_accelerated_ode_row2", ("h", "r1", "a1")),
         ),
         summary="Adams-Bashforth 2 in rho^2 with the past output recomputed by a backward step.",
         cite="li2024accelerating",
         stability=2.0,
     ),
-Record(
+    Record(
         name="li-code-accelerated-ode",
         aliases=(),
         family="li",
@@ -1014,15 +1120,19 @@ Record(
         history=1,
         start="ddim",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "li_code_accelerated_ode", ("h", "r1", "rho", "next_rho",)),
+            GeneratedRow(1, ((0, 0), (1, 0)), "li_code_accelerated_ode", ("h", "r1", "rho", "next_rho")),
         ),
         summary="What the authors' code runs: the line in alpha^2 through two noise predictions, integrated exactly.",
         cite="li2024accelerating",
         stability=1.0,
     ),
-Record(
+    Record(
         name="flow-euler",
-        aliases=("diffusers:FlowMatchEulerDiscreteScheduler", "diffusers:FlowMapEulerDiscreteScheduler", "diffusers:MiniMaxH3Scheduler",),
+        aliases=(
+            "diffusers:FlowMatchEulerDiscreteScheduler",
+            "diffusers:FlowMapEulerDiscreteScheduler",
+            "diffusers:MiniMaxH3Scheduler",
+        ),
         family="flow",
         kind="one-step",
         frame="velocity",
@@ -1032,13 +1142,13 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "flow_euler", ("h",)),
+            GeneratedRow(1, ((0, 0),), "flow_euler", ("h",)),
         ),
         summary="Hold the velocity fixed over the step in t.",
         cite="lipman2023flow",
         stability=2.0,
     ),
-Record(
+    Record(
         name="flow-heun",
         aliases=("diffusers:FlowMatchHeunDiscreteScheduler",),
         family="flow",
@@ -1050,14 +1160,14 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "flow_heun_row1", ("h",)),
-            Row(1, ((0, 0), (0, 1),), "flow_heun_row2", ("h",)),
+            GeneratedRow(1, ((0, 0),), "flow_heun_row1", ("h",)),
+            GeneratedRow(1, ((0, 0), (0, 1)), "flow_heun_row2", ("h",)),
         ),
         summary="Heun's method on the velocity in t.",
         cite="lipman2023flow",
         stability=2.0,
     ),
-Record(
+    Record(
         name="flow-midpoint",
         aliases=(),
         family="flow",
@@ -1069,16 +1179,23 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(Fraction(1, 2), ((0, 0),), "flow_midpoint_row1", ("h",)),
-            Row(1, ((0, 1),), "flow_midpoint_row2", ("h",)),
+            GeneratedRow(Fraction(1, 2), ((0, 0),), "flow_midpoint_row1", ("h",)),
+            GeneratedRow(1, ((0, 1),), "flow_midpoint_row2", ("h",)),
         ),
         summary="The midpoint method on the velocity in t.",
         cite="lipman2023flow",
         stability=2.0,
     ),
-Record(
+    Record(
         name="ddpm",
-        aliases=("sde-dpm-solver++-1", "diffusers:DDPMScheduler", "diffusers:DDPMParallelScheduler", "diffusers:DDPMWuerstchenScheduler", "diffusers:UnCLIPScheduler", "comfyui:ddpm",),
+        aliases=(
+            "sde-dpm-solver++-1",
+            "diffusers:DDPMScheduler",
+            "diffusers:DDPMParallelScheduler",
+            "diffusers:DDPMWuerstchenScheduler",
+            "diffusers:UnCLIPScheduler",
+            "comfyui:ddpm",
+        ),
         family="ddim",
         kind="one-step",
         frame="data",
@@ -1088,13 +1205,19 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "ddpm", ("h",), states="ddpm_states", state_arguments=("h",), noises="ddpm_noises", noise_arguments=("h",)),
+            GeneratedRow(
+                1, ((0, 0),), "ddpm", ("h",),
+                states="ddpm_states",
+                state_arguments=("h",),
+                noises="ddpm_noises",
+                noise_arguments=("h",),
+            ),
         ),
         summary="The posterior of the chain, the data prediction held over the step: the smaller of DDPM's variances.",
         cite="ho2020ddpm",
         stochastic=True,
     ),
-Record(
+    Record(
         name="ddpm-large",
         aliases=(),
         family="ddim",
@@ -1106,15 +1229,26 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "ddpm_large", ("h",), states="ddpm_large_states", state_arguments=("h",), noises="ddpm_large_noises", noise_arguments=("h", "fade",)),
+            GeneratedRow(
+                1, ((0, 0),), "ddpm_large", ("h",),
+                states="ddpm_large_states",
+                state_arguments=("h",),
+                noises="ddpm_large_noises",
+                noise_arguments=("h", "alpha_ratio"),
+            ),
         ),
         summary="DDPM with the larger of its variances, that of the chain's own step.",
         cite="ho2020ddpm",
         stochastic=True,
     ),
-Record(
+    Record(
         name="ddim-eta",
-        aliases=("euler-ancestral", "k-diffusion:sample_euler_ancestral", "diffusers:EulerAncestralDiscreteScheduler", "comfyui:euler_ancestral",),
+        aliases=(
+            "euler-ancestral",
+            "k-diffusion:sample_euler_ancestral",
+            "diffusers:EulerAncestralDiscreteScheduler",
+            "comfyui:euler_ancestral",
+        ),
         family="ddim",
         kind="one-step",
         frame="noise",
@@ -1124,14 +1258,18 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "ddim_eta", ("h", "eta",), noises="ddim_eta_noises", noise_arguments=("h", "eta",)),
+            GeneratedRow(
+                1, ((0, 0),), "ddim_eta", ("h", "eta"),
+                noises="ddim_eta_noises",
+                noise_arguments=("h", "eta"),
+            ),
         ),
         summary="DDIM's non-Markovian family: part of the noise prediction is replaced by fresh noise; eta = 1 is DDPM.",
         cite="song2021ddim",
         stochastic=True,
-        parameters=(Parameter("eta", "eta", 1, 0, 1, True, (), ()),),
+        parameters=(GeneratedParameter("eta", 1, 0, 1, True),),
     ),
-Record(
+    Record(
         name="sde-dpm-solver-1",
         aliases=("seeds-1",),
         family="sde-dpm-solver",
@@ -1143,14 +1281,18 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "sde_dpm_solver_1", ("h", "tau",), noises="sde_dpm_solver_1_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0),), "sde_dpm_solver_1", ("h", "tau"),
+                noises="sde_dpm_solver_1_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="Hold the noise prediction over the step of the SDE; the noise is exact.",
         cite="lu2022dpmsolverpp",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, (), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True),),
     ),
-Record(
+    Record(
         name="sde-dpm-solver-2m",
         aliases=(),
         family="sde-dpm-solver",
@@ -1162,16 +1304,26 @@ Record(
         history=1,
         start="sde-dpm-solver-1",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "sde_dpm_solver_2m", ("h", "r1", "tau",), noises="sde_dpm_solver_2m_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0), (1, 0)), "sde_dpm_solver_2m", ("h", "r1", "tau"),
+                noises="sde_dpm_solver_2m_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="The line through two noise predictions, taken at the middle of the step; the noise is exact.",
         cite="lu2022dpmsolverpp",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, (), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True),),
     ),
-Record(
+    Record(
         name="sde-dpm-solver++-2m",
-        aliases=("sde-dpm-solver++-2m-midpoint", "k-diffusion:sample_dpmpp_2m_sde", "comfyui:dpmpp_2m_sde", "diffusers:CogVideoXDPMScheduler", "diffusers:CosineDPMSolverMultistepScheduler",),
+        aliases=(
+            "sde-dpm-solver++-2m-midpoint",
+            "k-diffusion:sample_dpmpp_2m_sde",
+            "comfyui:dpmpp_2m_sde",
+            "diffusers:CogVideoXDPMScheduler",
+            "diffusers:CosineDPMSolverMultistepScheduler",
+        ),
         family="sde-dpm-solver++",
         kind="multistep",
         frame="data",
@@ -1181,14 +1333,20 @@ Record(
         history=1,
         start="sa-solver-1",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "sde_dpm_solver_pp_2m", ("h", "r1", "tau",), states="sde_dpm_solver_pp_2m_states", state_arguments=("h", "tau",), noises="sde_dpm_solver_pp_2m_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0), (1, 0)), "sde_dpm_solver_pp_2m", ("h", "r1", "tau"),
+                states="sde_dpm_solver_pp_2m_states",
+                state_arguments=("h", "tau"),
+                noises="sde_dpm_solver_pp_2m_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="The line through two data predictions, taken at the middle of the step; the noise is exact.",
         cite="lu2022dpmsolverpp",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, (), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True),),
     ),
-Record(
+    Record(
         name="sde-dpm-solver++-2s",
         aliases=(),
         family="sde-dpm-solver++",
@@ -1200,17 +1358,32 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row("c2", ((0, 0),), "sde_dpm_solver_pp_2s_row1", ("h", "c2", "tau",), states="sde_dpm_solver_pp_2s_row1_states", state_arguments=("h", "c2", "tau",), noises="sde_dpm_solver_pp_2s_row1_noises", noise_arguments=("h", "c2", "tau",)),
-            Row(1, ((0, 0), (0, 1),), "sde_dpm_solver_pp_2s_row2", ("h", "c2", "tau",), states="sde_dpm_solver_pp_2s_row2_states", state_arguments=("h", "tau",), noises="sde_dpm_solver_pp_2s_row2_noises", noise_arguments=("h", "c2", "tau",)),
+            GeneratedRow(
+                "r", ((0, 0),), "sde_dpm_solver_pp_2s_row1", ("h", "r", "tau"),
+                states="sde_dpm_solver_pp_2s_row1_states",
+                state_arguments=("h", "r", "tau"),
+                noises="sde_dpm_solver_pp_2s_row1_noises",
+                noise_arguments=("h", "r", "tau"),
+            ),
+            GeneratedRow(
+                1, ((0, 0), (0, 1)), "sde_dpm_solver_pp_2s_row2", ("h", "r", "tau"),
+                states="sde_dpm_solver_pp_2s_row2_states",
+                state_arguments=("h", "tau"),
+                noises="sde_dpm_solver_pp_2s_row2_noises",
+                noise_arguments=("h", "r", "tau"),
+            ),
         ),
         summary="A stage inside the step, and the line through both predictions at the middle; one path of noise.",
         cite="lu2022dpmsolverpp",
         stochastic=True,
-        parameters=(Parameter("r", "c2", Fraction(1, 2), 0, 1, False, (), ()), Parameter("tau", "tau", 1, 0, inf, True, (), ()),),
+        parameters=(GeneratedParameter("r", Fraction(1, 2), 0, 1, False), GeneratedParameter("tau", 1, 0, inf, True)),
     ),
-Record(
+    Record(
         name="sde-dpm-solver++-3m-published",
-        aliases=("k-diffusion:sample_dpmpp_3m_sde", "comfyui:dpmpp_3m_sde",),
+        aliases=(
+            "k-diffusion:sample_dpmpp_3m_sde",
+            "comfyui:dpmpp_3m_sde",
+        ),
         family="sde-dpm-solver++",
         kind="multistep",
         frame="data",
@@ -1220,16 +1393,26 @@ Record(
         history=2,
         start="sa-solver-2",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "sde_dpm_solver_pp_3m_published", ("h", "r1", "r2", "tau",), states="sde_dpm_solver_pp_3m_published_states", state_arguments=("h", "tau",), noises="sde_dpm_solver_pp_3m_published_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (2, 0)), "sde_dpm_solver_pp_3m_published", ("h", "r1", "r2", "tau"),
+                states="sde_dpm_solver_pp_3m_published_states",
+                state_arguments=("h", "tau"),
+                noises="sde_dpm_solver_pp_3m_published_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="The three-step method as k-diffusion has it, with half the second divided difference.",
         cite="lu2022dpmsolverpp",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, (), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True),),
     ),
-Record(
+    Record(
         name="dpmpp-sde",
-        aliases=("k-diffusion:sample_dpmpp_sde", "comfyui:dpmpp_sde", "diffusers:DPMSolverSDEScheduler",),
+        aliases=(
+            "k-diffusion:sample_dpmpp_sde",
+            "comfyui:dpmpp_sde",
+            "diffusers:DPMSolverSDEScheduler",
+        ),
         family="sde-dpm-solver++",
         kind="multistage",
         frame="data",
@@ -1239,15 +1422,27 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row("c2", ((0, 0),), "dpmpp_sde_row1", ("h", "c2",), states="dpmpp_sde_row1_states", state_arguments=("h", "c2",), noises="dpmpp_sde_row1_noises", noise_arguments=("h", "c2",)),
-            Row(1, ((0, 0), (0, 1),), "dpmpp_sde_row2", ("h", "c2",), states="dpmpp_sde_row2_states", state_arguments=("h",), noises="dpmpp_sde_row2_noises", noise_arguments=("h", "c2",)),
+            GeneratedRow(
+                "r", ((0, 0),), "dpmpp_sde_row1", ("h", "r"),
+                states="dpmpp_sde_row1_states",
+                state_arguments=("h", "r"),
+                noises="dpmpp_sde_row1_noises",
+                noise_arguments=("h", "r"),
+            ),
+            GeneratedRow(
+                1, ((0, 0), (0, 1)), "dpmpp_sde_row2", ("h", "r"),
+                states="dpmpp_sde_row2_states",
+                state_arguments=("h",),
+                noises="dpmpp_sde_row2_noises",
+                noise_arguments=("h", "r"),
+            ),
         ),
         summary="k-diffusion's two-stage SDE-DPM-Solver++ at eta = 1, its noises from one path in sigma.",
         cite="lu2022dpmsolverpp",
         stochastic=True,
-        parameters=(Parameter("r", "c2", Fraction(1, 2), 0, 1, False, (), ()),),
+        parameters=(GeneratedParameter("r", Fraction(1, 2), 0, 1, False),),
     ),
-Record(
+    Record(
         name="sa-solver-1",
         aliases=(),
         family="sa-solver",
@@ -1259,16 +1454,25 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "sa_solver_1", ("h", "tau",), states="sa_solver_1_states", state_arguments=("h", "tau",), noises="sa_solver_1_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0),), "sa_solver_1", ("h", "tau"),
+                states="sa_solver_1_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_1_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="Hold the data prediction over the step of the SDE; the noise is exact.",
         cite="xue2023sasolver",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, (), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True),),
     ),
-Record(
+    Record(
         name="sa-solver-2",
-        aliases=("sde-dpm-solver++-2m-heun", "comfyui:dpmpp_2m_sde_heun",),
+        aliases=(
+            "sde-dpm-solver++-2m-heun",
+            "comfyui:dpmpp_2m_sde_heun",
+        ),
         family="sa-solver",
         kind="multistep",
         frame="data",
@@ -1278,14 +1482,20 @@ Record(
         history=1,
         start="sa-solver-1",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "sa_solver_2", ("h", "r1", "tau",), states="sa_solver_2_states", state_arguments=("h", "tau",), noises="sa_solver_2_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0), (1, 0)), "sa_solver_2", ("h", "r1", "tau"),
+                states="sa_solver_2_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_2_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="The line through two data predictions, integrated exactly; the noise is exact.",
         cite="xue2023sasolver",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, (), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True),),
     ),
-Record(
+    Record(
         name="sa-solver-3",
         aliases=("sde-dpm-solver++-3m",),
         family="sa-solver",
@@ -1297,14 +1507,20 @@ Record(
         history=2,
         start="sa-solver-2",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "sa_solver_3", ("h", "r1", "r2", "tau",), states="sa_solver_3_states", state_arguments=("h", "tau",), noises="sa_solver_3_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (2, 0)), "sa_solver_3", ("h", "r1", "r2", "tau"),
+                states="sa_solver_3_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_3_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="The parabola through three data predictions: of order 3 without noise, of weak order 2 with any.",
         cite="xue2023sasolver",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, ((0, 3),), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True, orders=((0, 3),)),),
     ),
-Record(
+    Record(
         name="sa-solver-p1c1",
         aliases=(),
         family="sa-solver",
@@ -1316,15 +1532,28 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "sa_solver_p1c1_row1", ("h", "tau",), states="sa_solver_p1c1_row1_states", state_arguments=("h", "tau",), noises="sa_solver_p1c1_row1_noises", noise_arguments=("h", "tau",)),
-            Row(1, ((0, 0), (0, 1),), "sa_solver_p1c1_row2", ("h", "tau",), evaluated=False, states="sa_solver_p1c1_row2_states", state_arguments=("h", "tau",), noises="sa_solver_p1c1_row2_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0),), "sa_solver_p1c1_row1", ("h", "tau"),
+                states="sa_solver_p1c1_row1_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p1c1_row1_noises",
+                noise_arguments=("h", "tau"),
+            ),
+            GeneratedRow(
+                1, ((0, 0), (0, 1)), "sa_solver_p1c1_row2", ("h", "tau"),
+                evaluated=False,
+                states="sa_solver_p1c1_row2_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p1c1_row2_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="SA-Solver's 1-step predictor and 1-step corrector, which has the predictor's noise and one output more; no correction in the last step.",
         cite="xue2023sasolver",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, ((0, 2),), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True, orders=((0, 2),)),),
     ),
-Record(
+    Record(
         name="sa-solver-p2c1",
         aliases=(),
         family="sa-solver",
@@ -1336,15 +1565,28 @@ Record(
         history=1,
         start="sa-solver-p1c1",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "sa_solver_p2c1_row1", ("h", "r1", "tau",), states="sa_solver_p2c1_row1_states", state_arguments=("h", "tau",), noises="sa_solver_p2c1_row1_noises", noise_arguments=("h", "tau",)),
-            Row(1, ((0, 0), (0, 1),), "sa_solver_p2c1_row2", ("h", "tau",), evaluated=False, states="sa_solver_p2c1_row2_states", state_arguments=("h", "tau",), noises="sa_solver_p2c1_row2_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0), (1, 0)), "sa_solver_p2c1_row1", ("h", "r1", "tau"),
+                states="sa_solver_p2c1_row1_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p2c1_row1_noises",
+                noise_arguments=("h", "tau"),
+            ),
+            GeneratedRow(
+                1, ((0, 0), (0, 1)), "sa_solver_p2c1_row2", ("h", "tau"),
+                evaluated=False,
+                states="sa_solver_p2c1_row2_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p2c1_row2_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="SA-Solver's 2-step predictor and 1-step corrector, which has the predictor's noise and one output more; no correction in the last step.",
         cite="xue2023sasolver",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, ((0, 2),), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True, orders=((0, 2),)),),
     ),
-Record(
+    Record(
         name="sa-solver-p2c2",
         aliases=(),
         family="sa-solver",
@@ -1356,15 +1598,28 @@ Record(
         history=1,
         start="sa-solver-p1c1",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "sa_solver_p2c2_row1", ("h", "r1", "tau",), states="sa_solver_p2c2_row1_states", state_arguments=("h", "tau",), noises="sa_solver_p2c2_row1_noises", noise_arguments=("h", "tau",)),
-            Row(1, ((0, 0), (1, 0), (0, 1),), "sa_solver_p2c2_row2", ("h", "r1", "tau",), evaluated=False, states="sa_solver_p2c2_row2_states", state_arguments=("h", "tau",), noises="sa_solver_p2c2_row2_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0), (1, 0)), "sa_solver_p2c2_row1", ("h", "r1", "tau"),
+                states="sa_solver_p2c2_row1_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p2c2_row1_noises",
+                noise_arguments=("h", "tau"),
+            ),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (0, 1)), "sa_solver_p2c2_row2", ("h", "r1", "tau"),
+                evaluated=False,
+                states="sa_solver_p2c2_row2_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p2c2_row2_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="SA-Solver's 2-step predictor and 2-step corrector, which has the predictor's noise and one output more; no correction in the last step.",
         cite="xue2023sasolver",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, ((0, 3),), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True, orders=((0, 3),)),),
     ),
-Record(
+    Record(
         name="sa-solver-p3c3",
         aliases=(),
         family="sa-solver",
@@ -1376,15 +1631,28 @@ Record(
         history=2,
         start="sa-solver-p2c2",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "sa_solver_p3c3_row1", ("h", "r1", "r2", "tau",), states="sa_solver_p3c3_row1_states", state_arguments=("h", "tau",), noises="sa_solver_p3c3_row1_noises", noise_arguments=("h", "tau",)),
-            Row(1, ((0, 0), (1, 0), (2, 0), (0, 1),), "sa_solver_p3c3_row2", ("h", "r1", "r2", "tau",), evaluated=False, states="sa_solver_p3c3_row2_states", state_arguments=("h", "tau",), noises="sa_solver_p3c3_row2_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (2, 0)), "sa_solver_p3c3_row1", ("h", "r1", "r2", "tau"),
+                states="sa_solver_p3c3_row1_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p3c3_row1_noises",
+                noise_arguments=("h", "tau"),
+            ),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (2, 0), (0, 1)), "sa_solver_p3c3_row2", ("h", "r1", "r2", "tau"),
+                evaluated=False,
+                states="sa_solver_p3c3_row2_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p3c3_row2_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="SA-Solver's 3-step predictor and 3-step corrector, which has the predictor's noise and one output more; no correction in the last step.",
         cite="xue2023sasolver",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, ((0, 4),), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True, orders=((0, 4),)),),
     ),
-Record(
+    Record(
         name="sa-solver-2-few-steps",
         aliases=(),
         family="sa-solver",
@@ -1396,14 +1664,20 @@ Record(
         history=1,
         start="sa-solver-1",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "sa_solver_2_few_steps", ("h", "r1", "tau",), states="sa_solver_2_few_steps_states", state_arguments=("h", "tau",), noises="sa_solver_2_few_steps_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0), (1, 0)), "sa_solver_2_few_steps", ("h", "r1", "tau"),
+                states="sa_solver_2_few_steps_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_2_few_steps_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="As sa-solver-2, rescaled as its authors recommend for few steps: the line has its slope at the middle of the step.",
         cite="xue2023sasolver",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, (), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True),),
     ),
-Record(
+    Record(
         name="sa-solver-p1c1-few-steps",
         aliases=(),
         family="sa-solver",
@@ -1415,15 +1689,28 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "sa_solver_p1c1_few_steps_row1", ("h", "tau",), states="sa_solver_p1c1_few_steps_row1_states", state_arguments=("h", "tau",), noises="sa_solver_p1c1_few_steps_row1_noises", noise_arguments=("h", "tau",)),
-            Row(1, ((0, 0), (0, 1),), "sa_solver_p1c1_few_steps_row2", ("h", "tau",), evaluated=False, states="sa_solver_p1c1_few_steps_row2_states", state_arguments=("h", "tau",), noises="sa_solver_p1c1_few_steps_row2_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0),), "sa_solver_p1c1_few_steps_row1", ("h", "tau"),
+                states="sa_solver_p1c1_few_steps_row1_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p1c1_few_steps_row1_noises",
+                noise_arguments=("h", "tau"),
+            ),
+            GeneratedRow(
+                1, ((0, 0), (0, 1)), "sa_solver_p1c1_few_steps_row2", ("h", "tau"),
+                evaluated=False,
+                states="sa_solver_p1c1_few_steps_row2_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p1c1_few_steps_row2_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="As sa-solver-p1c1, rescaled as its authors recommend for few steps: the corrector's line has its slope at the middle of the step.",
         cite="xue2023sasolver",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, ((0, 2),), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True, orders=((0, 2),)),),
     ),
-Record(
+    Record(
         name="sa-solver-p2c1-few-steps",
         aliases=("diffusers:SASolverScheduler",),
         family="sa-solver",
@@ -1435,15 +1722,28 @@ Record(
         history=1,
         start="sa-solver-p1c1-few-steps",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "sa_solver_p2c1_few_steps_row1", ("h", "r1", "tau",), states="sa_solver_p2c1_few_steps_row1_states", state_arguments=("h", "tau",), noises="sa_solver_p2c1_few_steps_row1_noises", noise_arguments=("h", "tau",)),
-            Row(1, ((0, 0), (0, 1),), "sa_solver_p2c1_few_steps_row2", ("h", "tau",), evaluated=False, states="sa_solver_p2c1_few_steps_row2_states", state_arguments=("h", "tau",), noises="sa_solver_p2c1_few_steps_row2_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0), (1, 0)), "sa_solver_p2c1_few_steps_row1", ("h", "r1", "tau"),
+                states="sa_solver_p2c1_few_steps_row1_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p2c1_few_steps_row1_noises",
+                noise_arguments=("h", "tau"),
+            ),
+            GeneratedRow(
+                1, ((0, 0), (0, 1)), "sa_solver_p2c1_few_steps_row2", ("h", "tau"),
+                evaluated=False,
+                states="sa_solver_p2c1_few_steps_row2_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p2c1_few_steps_row2_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="As sa-solver-p2c1, rescaled as its authors recommend for few steps: every line has its slope at the middle of the step.",
         cite="xue2023sasolver",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, ((0, 2),), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True, orders=((0, 2),)),),
     ),
-Record(
+    Record(
         name="sa-solver-p2c2-few-steps",
         aliases=(),
         family="sa-solver",
@@ -1455,15 +1755,28 @@ Record(
         history=1,
         start="sa-solver-p1c1-few-steps",
         rows=(
-            Row(1, ((0, 0), (1, 0),), "sa_solver_p2c2_few_steps_row1", ("h", "r1", "tau",), states="sa_solver_p2c2_few_steps_row1_states", state_arguments=("h", "tau",), noises="sa_solver_p2c2_few_steps_row1_noises", noise_arguments=("h", "tau",)),
-            Row(1, ((0, 0), (1, 0), (0, 1),), "sa_solver_p2c2_few_steps_row2", ("h", "r1", "tau",), evaluated=False, states="sa_solver_p2c2_few_steps_row2_states", state_arguments=("h", "tau",), noises="sa_solver_p2c2_few_steps_row2_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0), (1, 0)), "sa_solver_p2c2_few_steps_row1", ("h", "r1", "tau"),
+                states="sa_solver_p2c2_few_steps_row1_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p2c2_few_steps_row1_noises",
+                noise_arguments=("h", "tau"),
+            ),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (0, 1)), "sa_solver_p2c2_few_steps_row2", ("h", "r1", "tau"),
+                evaluated=False,
+                states="sa_solver_p2c2_few_steps_row2_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p2c2_few_steps_row2_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="As sa-solver-p2c2, rescaled as its authors recommend for few steps: the predictor's line has its slope at the middle of the step.",
         cite="xue2023sasolver",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, ((0, 3),), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True, orders=((0, 3),)),),
     ),
-Record(
+    Record(
         name="sa-solver-p3c2-few-steps",
         aliases=(),
         family="sa-solver",
@@ -1475,15 +1788,28 @@ Record(
         history=2,
         start="sa-solver-p2c2-few-steps",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "sa_solver_p3c2_few_steps_row1", ("h", "r1", "r2", "tau",), states="sa_solver_p3c2_few_steps_row1_states", state_arguments=("h", "tau",), noises="sa_solver_p3c2_few_steps_row1_noises", noise_arguments=("h", "tau",)),
-            Row(1, ((0, 0), (1, 0), (0, 1),), "sa_solver_p3c2_few_steps_row2", ("h", "r1", "tau",), evaluated=False, states="sa_solver_p3c2_few_steps_row2_states", state_arguments=("h", "tau",), noises="sa_solver_p3c2_few_steps_row2_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (2, 0)), "sa_solver_p3c2_few_steps_row1", ("h", "r1", "r2", "tau"),
+                states="sa_solver_p3c2_few_steps_row1_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p3c2_few_steps_row1_noises",
+                noise_arguments=("h", "tau"),
+            ),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (0, 1)), "sa_solver_p3c2_few_steps_row2", ("h", "r1", "tau"),
+                evaluated=False,
+                states="sa_solver_p3c2_few_steps_row2_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p3c2_few_steps_row2_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="SA-Solver's 3-step predictor and 2-step corrector, started as its authors recommend for few steps.",
         cite="xue2023sasolver",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, ((0, 3),), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True, orders=((0, 3),)),),
     ),
-Record(
+    Record(
         name="sa-solver-p3c3-few-steps",
         aliases=(),
         family="sa-solver",
@@ -1495,15 +1821,28 @@ Record(
         history=2,
         start="sa-solver-p2c2-few-steps",
         rows=(
-            Row(1, ((0, 0), (1, 0), (2, 0),), "sa_solver_p3c3_few_steps_row1", ("h", "r1", "r2", "tau",), states="sa_solver_p3c3_few_steps_row1_states", state_arguments=("h", "tau",), noises="sa_solver_p3c3_few_steps_row1_noises", noise_arguments=("h", "tau",)),
-            Row(1, ((0, 0), (1, 0), (2, 0), (0, 1),), "sa_solver_p3c3_few_steps_row2", ("h", "r1", "r2", "tau",), evaluated=False, states="sa_solver_p3c3_few_steps_row2_states", state_arguments=("h", "tau",), noises="sa_solver_p3c3_few_steps_row2_noises", noise_arguments=("h", "tau",)),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (2, 0)), "sa_solver_p3c3_few_steps_row1", ("h", "r1", "r2", "tau"),
+                states="sa_solver_p3c3_few_steps_row1_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p3c3_few_steps_row1_noises",
+                noise_arguments=("h", "tau"),
+            ),
+            GeneratedRow(
+                1, ((0, 0), (1, 0), (2, 0), (0, 1)), "sa_solver_p3c3_few_steps_row2", ("h", "r1", "r2", "tau"),
+                evaluated=False,
+                states="sa_solver_p3c3_few_steps_row2_states",
+                state_arguments=("h", "tau"),
+                noises="sa_solver_p3c3_few_steps_row2_noises",
+                noise_arguments=("h", "tau"),
+            ),
         ),
         summary="As sa-solver-p3c3, rescaled as its authors recommend for few steps: a line of its start has its slope at the middle of the step.",
         cite="xue2023sasolver",
         stochastic=True,
-        parameters=(Parameter("tau", "tau", 1, 0, inf, True, ((0, 4),), ()),),
+        parameters=(GeneratedParameter("tau", 1, 0, inf, True, orders=((0, 4),)),),
     ),
-Record(
+    Record(
         name="seeds-2",
         aliases=(),
         family="seeds",
@@ -1515,15 +1854,23 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row("c2", ((0, 0),), "seeds_2_row1", ("h", "c2",), noises="seeds_2_row1_noises", noise_arguments=("h", "c2",)),
-            Row(1, ((0, 0), (0, 1),), "seeds_2_row2", ("h", "c2",), noises="seeds_2_row2_noises", noise_arguments=("h", "c2",)),
+            GeneratedRow(
+                "c2", ((0, 0),), "seeds_2_row1", ("h", "c2"),
+                noises="seeds_2_row1_noises",
+                noise_arguments=("h", "c2"),
+            ),
+            GeneratedRow(
+                1, ((0, 0), (0, 1)), "seeds_2_row2", ("h", "c2"),
+                noises="seeds_2_row2_noises",
+                noise_arguments=("h", "c2"),
+            ),
         ),
         summary="A stage inside the step, and the line through both noise predictions at the middle; one path of noise.",
         cite="gonzalez2023seeds",
         stochastic=True,
-        parameters=(Parameter("c2", "c2", Fraction(1, 2), 0, 1, False, (), ()),),
+        parameters=(GeneratedParameter("c2", Fraction(1, 2), 0, 1, False),),
     ),
-Record(
+    Record(
         name="seeds-3",
         aliases=(),
         family="seeds",
@@ -1535,15 +1882,27 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(Fraction(1, 3), ((0, 0),), "seeds_3_row1", ("h",), noises="seeds_3_row1_noises", noise_arguments=("h",)),
-            Row(Fraction(2, 3), ((0, 0), (0, 1),), "seeds_3_row2", ("h",), noises="seeds_3_row2_noises", noise_arguments=("h",)),
-            Row(1, ((0, 0), (0, 2),), "seeds_3_row3", ("h",), noises="seeds_3_row3_noises", noise_arguments=("h",)),
+            GeneratedRow(
+                Fraction(1, 3), ((0, 0),), "seeds_3_row1", ("h",),
+                noises="seeds_3_row1_noises",
+                noise_arguments=("h",),
+            ),
+            GeneratedRow(
+                Fraction(2, 3), ((0, 0), (0, 1)), "seeds_3_row2", ("h",),
+                noises="seeds_3_row2_noises",
+                noise_arguments=("h",),
+            ),
+            GeneratedRow(
+                1, ((0, 0), (0, 2)), "seeds_3_row3", ("h",),
+                noises="seeds_3_row3_noises",
+                noise_arguments=("h",),
+            ),
         ),
         summary="Stages at 1/3 and 2/3, the line through the first and the last noise prediction; one path of noise.",
         cite="gonzalez2023seeds",
         stochastic=True,
     ),
-Record(
+    Record(
         name="edm-churn",
         aliases=(),
         family="edm",
@@ -1555,18 +1914,30 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row("kick", (), "edm_churn_row1", (), noises="edm_churn_row1_noises", noise_arguments=("h", "kick",)),
-            Row(1, ((0, 1),), "edm_churn_row2", ("h", "kick",), noises="edm_churn_row2_noises", noise_arguments=("h", "kick",)),
-            Row(1, ((0, 1), (0, 2),), "edm_churn_row3", ("h", "kick",), noises="edm_churn_row3_noises", noise_arguments=("h", "kick",)),
+            GeneratedRow(
+                "noised_place", (), "edm_churn_row1", (),
+                noises="edm_churn_row1_noises",
+                noise_arguments=("h", "noised_place"),
+            ),
+            GeneratedRow(
+                1, ((0, 1),), "edm_churn_row2", ("h", "noised_place"),
+                noises="edm_churn_row2_noises",
+                noise_arguments=("h", "noised_place"),
+            ),
+            GeneratedRow(
+                1, ((0, 1), (0, 2)), "edm_churn_row3", ("h", "noised_place"),
+                noises="edm_churn_row3_noises",
+                noise_arguments=("h", "noised_place"),
+            ),
         ),
         summary="Noise of min(S_churn/N, sqrt 2 - 1) of sigma is added, then Heun's step in rho from there.",
         cite="karras2022edm",
         stochastic=True,
         law_order=2,
         gaussian_order=2,
-        parameters=(Parameter("churn", "churn", 40, 0, inf, True, ((0, 2),), ()),),
+        parameters=(GeneratedParameter("churn", 40, 0, inf, True, orders=((0, 2),)),),
     ),
-Record(
+    Record(
         name="li-ddpm",
         aliases=(),
         family="li",
@@ -1578,13 +1949,17 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(1, ((0, 0),), "li_ddpm", ("h",), noises="li_ddpm_noises", noise_arguments=("h",)),
+            GeneratedRow(
+                1, ((0, 0),), "li_ddpm", ("h",),
+                noises="li_ddpm_noises",
+                noise_arguments=("h",),
+            ),
         ),
         summary="Hold alpha times the score over the step in rho^2, with as much fresh noise.",
         cite="li2024accelerating",
         stochastic=True,
     ),
-Record(
+    Record(
         name="li-accelerated-sde",
         aliases=(),
         family="li",
@@ -1596,15 +1971,23 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(0, (), "li_accelerated_sde_row1", (), noises="li_accelerated_sde_row1_noises", noise_arguments=("h",)),
-            Row(1, ((0, 1),), "li_accelerated_sde_row2", ("h",), noises="li_accelerated_sde_row2_noises", noise_arguments=("h",)),
+            GeneratedRow(
+                0, (), "li_accelerated_sde_row1", (),
+                noises="li_accelerated_sde_row1_noises",
+                noise_arguments=("h",),
+            ),
+            GeneratedRow(
+                1, ((0, 1),), "li_accelerated_sde_row2", ("h",),
+                noises="li_accelerated_sde_row2_noises",
+                noise_arguments=("h",),
+            ),
         ),
         summary="Half the noise is added before the score is taken, half after; order 2 in law on Gaussians only.",
         cite="li2024accelerating",
         stochastic=True,
         gaussian_order=2,
     ),
-Record(
+    Record(
         name="li-accelerated-sde-readme",
         aliases=(),
         family="li",
@@ -1616,14 +1999,22 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(0, (), "li_accelerated_sde_readme_row1", (), noises="li_accelerated_sde_readme_row1_noises", noise_arguments=("h",)),
-            Row(1, ((0, 1),), "li_accelerated_sde_readme_row2", ("h",), noises="li_accelerated_sde_readme_row2_noises", noise_arguments=("h", "fade",)),
+            GeneratedRow(
+                0, (), "li_accelerated_sde_readme_row1", (),
+                noises="li_accelerated_sde_readme_row1_noises",
+                noise_arguments=("h",),
+            ),
+            GeneratedRow(
+                1, ((0, 1),), "li_accelerated_sde_readme_row2", ("h",),
+                noises="li_accelerated_sde_readme_row2_noises",
+                noise_arguments=("h", "alpha_ratio"),
+            ),
         ),
         summary="As li-accelerated-sde, its last noise outside 1/sqrt(a) as in the authors' README: order 1 throughout.",
         cite="li2024accelerating",
         stochastic=True,
     ),
-Record(
+    Record(
         name="li-code-accelerated-sde",
         aliases=(),
         family="li",
@@ -1635,8 +2026,16 @@ Record(
         history=0,
         start=None,
         rows=(
-            Row(0, (), "li_code_accelerated_sde_row1", (), noises="li_code_accelerated_sde_row1_noises", noise_arguments=("h", "fade",)),
-            Row(1, ((0, 1),), "li_code_accelerated_sde_row2", ("h",), noises="li_code_accelerated_sde_row2_noises", noise_arguments=("h", "fade",)),
+            GeneratedRow(
+                0, (), "li_code_accelerated_sde_row1", (),
+                noises="li_code_accelerated_sde_row1_noises",
+                noise_arguments=("h", "alpha_ratio"),
+            ),
+            GeneratedRow(
+                1, ((0, 1),), "li_code_accelerated_sde_row2", ("h",),
+                noises="li_code_accelerated_sde_row2_noises",
+                noise_arguments=("h", "alpha_ratio"),
+            ),
         ),
         summary="What the authors' code for CIFAR runs: the first noise times sqrt(a), the last one outside 1/sqrt(a).",
         cite="li2024accelerating",

@@ -147,9 +147,9 @@ def li_beta(k: Tensor, levels: Tensor, c0: Tensor, c1: Tensor) -> Tensor:
 
 
 SCHEDULES: dict[str, ScheduleRecord] = {
-    "vp-linear": ScheduleRecord("vp-linear", ("beta_min", "beta_max",), (0, inf), {}, "unit", vp_linear, vp_linear_time),
+    "vp-linear": ScheduleRecord("vp-linear", ("beta_min", "beta_max",), (0, inf), {"beta_min": 1/10, "beta_max": 20}, "unit", vp_linear, vp_linear_time),
     "cosine": ScheduleRecord("cosine", ("offset",), (0, 1), {"offset": 1/125}, "unit", cosine, cosine_time),
-    "ve": ScheduleRecord("ve", ("sigma_min", "sigma_max",), (0, 1), {}, "sigma", ve, ve_time),
+    "ve": ScheduleRecord("ve", ("sigma_min", "sigma_max",), (0, 1), {"sigma_min": 1/100, "sigma_max": 50}, "sigma", ve, ve_time),
     "edm": ScheduleRecord("edm", (), (0, inf), {}, "sigma", edm, edm_time),
     "flow": ScheduleRecord("flow", (), (0, 1), {}, "sigma", flow, flow_time),
 }

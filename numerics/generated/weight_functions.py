@@ -150,56 +150,56 @@ def dpm_solver_3m_published(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, 
     )
 
 
-def dpm_solver_2s_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_2s_row1(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-2s, row 1 of 2: lu2022dpmsolver; order 2."""
-    phi1 = phi(1, c2*h)
+    phi1 = phi(1, r*h)
     return (
-        c2*h*phi1,
+        r*h*phi1,
     )
 
 
-def dpm_solver_2s_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_2s_row2(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-2s, row 2 of 2: lu2022dpmsolver; order 2."""
     phi1 = phi(1, h)
     return (
-        h*phi1*(2*c2 - 1)/(2*c2),
-        h*phi1/(2*c2),
+        h*phi1*(2*r - 1)/(2*r),
+        h*phi1/(2*r),
     )
 
 
-def dpm_solver_2s_taylor_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_2s_taylor_row1(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-2s-taylor, row 1 of 2: lu2022dpmsolver; order 2."""
-    phi1 = phi(1, c2*h)
+    phi1 = phi(1, r*h)
     return (
-        c2*h*phi1,
+        r*h*phi1,
     )
 
 
-def dpm_solver_2s_taylor_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_2s_taylor_row2(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-2s-taylor, row 2 of 2: lu2022dpmsolver; order 2."""
     phi1 = phi(1, h)
     phi2 = phi(2, h)
     return (
-        h*phi1 - h*phi2/c2,
-        h*phi2/c2,
+        h*phi1 - h*phi2/r,
+        h*phi2/r,
     )
 
 
-def dpm_solver_3s_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_3s_row1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-3s, row 1 of 3: lu2022dpmsolver; order 3."""
-    phi1 = phi(1, c2*h)
+    phi1 = phi(1, r1*h)
     return (
-        c2*h*phi1,
+        r1*h*phi1,
     )
 
 
-def dpm_solver_3s_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_3s_row2(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-3s, row 2 of 3: lu2022dpmsolver; order 3."""
     phi1 = phi(1, 2*h/3)
     phi2 = phi(2, 2*h/3)
     return (
-        2*h*phi1/3 - 4*h*phi2/(9*c2),
-        4*h*phi2/(9*c2),
+        2*h*phi1/3 - 4*h*phi2/(9*r1),
+        4*h*phi2/(9*r1),
     )
 
 
@@ -213,86 +213,86 @@ def dpm_solver_3s_row3(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def dpm_solver_3s_taylor_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_3s_taylor_row1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-3s-taylor, row 1 of 3: lu2022dpmsolver; order 3."""
-    phi1 = phi(1, c2*h)
+    phi1 = phi(1, r1*h)
     return (
-        c2*h*phi1,
+        r1*h*phi1,
     )
 
 
-def dpm_solver_3s_taylor_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_3s_taylor_row2(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-3s-taylor, row 2 of 3: lu2022dpmsolver; order 3."""
     phi1 = phi(1, 2*h/3)
     phi2 = phi(2, 2*h/3)
     return (
-        2*h*phi1/3 - 4*h*phi2/(9*c2),
-        4*h*phi2/(9*c2),
+        2*h*phi1/3 - 4*h*phi2/(9*r1),
+        4*h*phi2/(9*r1),
     )
 
 
-def dpm_solver_3s_taylor_row3(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_3s_taylor_row3(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-3s-taylor, row 3 of 3: lu2022dpmsolver; order 3."""
     phi1 = phi(1, h)
     phi2 = phi(2, h)
     phi3 = phi(3, h)
     return (
-        h*phi1 - h*phi2*(3*c2 + 2)/(2*c2) + 3*h*phi3/c2,
-        -2*h*phi2/(c2*(3*c2 - 2)) + 6*h*phi3/(c2*(3*c2 - 2)),
-        9*c2*h*phi2/(2*(3*c2 - 2)) - 9*h*phi3/(3*c2 - 2),
+        h*phi1 - h*phi2*(3*r1 + 2)/(2*r1) + 3*h*phi3/r1,
+        -2*h*phi2/(r1*(3*r1 - 2)) + 6*h*phi3/(r1*(3*r1 - 2)),
+        9*r1*h*phi2/(2*(3*r1 - 2)) - 9*h*phi3/(3*r1 - 2),
     )
 
 
-def dpm_solver_pp_2s_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_2s_row1(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-2s, row 1 of 2: lu2022dpmsolverpp; order 2."""
-    phi1 = phi(1, -c2*h)
+    phi1 = phi(1, -r*h)
     return (
-        c2*h*phi1,
+        r*h*phi1,
     )
 
 
-def dpm_solver_pp_2s_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_2s_row2(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-2s, row 2 of 2: lu2022dpmsolverpp; order 2."""
     phi1 = phi(1, -h)
     return (
-        h*phi1*(2*c2 - 1)/(2*c2),
-        h*phi1/(2*c2),
+        h*phi1*(2*r - 1)/(2*r),
+        h*phi1/(2*r),
     )
 
 
-def dpm_solver_pp_2s_taylor_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_2s_taylor_row1(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-2s-taylor, row 1 of 2: lu2022dpmsolverpp; order 2."""
-    phi1 = phi(1, -c2*h)
+    phi1 = phi(1, -r*h)
     return (
-        c2*h*phi1,
+        r*h*phi1,
     )
 
 
-def dpm_solver_pp_2s_taylor_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_2s_taylor_row2(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-2s-taylor, row 2 of 2: lu2022dpmsolverpp; order 2."""
     phi1 = phi(1, -h)
     phi2 = phi(2, -h)
     return (
-        h*phi1 - h*phi2/c2,
-        h*phi2/c2,
+        h*phi1 - h*phi2/r,
+        h*phi2/r,
     )
 
 
-def dpm_solver_pp_3s_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_3s_row1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-3s, row 1 of 3: lu2022dpmsolverpp; order 3."""
-    phi1 = phi(1, -c2*h)
+    phi1 = phi(1, -r1*h)
     return (
-        c2*h*phi1,
+        r1*h*phi1,
     )
 
 
-def dpm_solver_pp_3s_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_3s_row2(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-3s, row 2 of 3: lu2022dpmsolverpp; order 3."""
     phi1 = phi(1, -2*h/3)
     phi2 = phi(2, -2*h/3)
     return (
-        2*h*phi1/3 - 4*h*phi2/(9*c2),
-        4*h*phi2/(9*c2),
+        2*h*phi1/3 - 4*h*phi2/(9*r1),
+        4*h*phi2/(9*r1),
     )
 
 
@@ -306,33 +306,33 @@ def dpm_solver_pp_3s_row3(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def dpm_solver_pp_3s_taylor_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_3s_taylor_row1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-3s-taylor, row 1 of 3: lu2022dpmsolverpp; order 3."""
-    phi1 = phi(1, -c2*h)
+    phi1 = phi(1, -r1*h)
     return (
-        c2*h*phi1,
+        r1*h*phi1,
     )
 
 
-def dpm_solver_pp_3s_taylor_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_3s_taylor_row2(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-3s-taylor, row 2 of 3: lu2022dpmsolverpp; order 3."""
     phi1 = phi(1, -2*h/3)
     phi2 = phi(2, -2*h/3)
     return (
-        2*h*phi1/3 - 4*h*phi2/(9*c2),
-        4*h*phi2/(9*c2),
+        2*h*phi1/3 - 4*h*phi2/(9*r1),
+        4*h*phi2/(9*r1),
     )
 
 
-def dpm_solver_pp_3s_taylor_row3(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpm_solver_pp_3s_taylor_row3(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver++-3s-taylor, row 3 of 3: lu2022dpmsolverpp; order 3."""
     phi1 = phi(1, -h)
     phi2 = phi(2, -h)
     phi3 = phi(3, -h)
     return (
-        h*phi1 - h*phi2*(3*c2 + 2)/(2*c2) + 3*h*phi3/c2,
-        -2*h*phi2/(c2*(3*c2 - 2)) + 6*h*phi3/(c2*(3*c2 - 2)),
-        9*c2*h*phi2/(2*(3*c2 - 2)) - 9*h*phi3/(3*c2 - 2),
+        h*phi1 - h*phi2*(3*r1 + 2)/(2*r1) + 3*h*phi3/r1,
+        -2*h*phi2/(r1*(3*r1 - 2)) + 6*h*phi3/(r1*(3*r1 - 2)),
+        9*r1*h*phi2/(2*(3*r1 - 2)) - 9*h*phi3/(3*r1 - 2),
     )
 
 
@@ -627,6 +627,14 @@ def plms(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
+def gradient_estimation(h: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
+    """gradient-estimation: permenter2024interpreting; order 1."""
+    return (
+        gamma*h,
+        h*(1 - gamma),
+    )
+
+
 def unipc_1_row1(h: Tensor) -> tuple[Tensor, ...]:
     """unipc-1, row 1 of 2: zhao2023unipc; order 2."""
     phi1 = phi(1, -h)
@@ -914,25 +922,25 @@ def edm_heun_row2(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def bdia_ddim(h: Tensor, r1: Tensor, shrink: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
+def bdia_ddim(h: Tensor, r1: Tensor, two_step_alpha_ratio: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
     """bdia-ddim: zhang2024bdia; order 1."""
     return (
-        h*(gamma*r1*shrink + 1),
+        h*(gamma*r1*two_step_alpha_ratio + 1),
     )
 
 
-def bdia_ddim_states(shrink: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
+def bdia_ddim_states(two_step_alpha_ratio: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
     """bdia-ddim: what is kept of z_n, z_(n-1)."""
     return (
-        -gamma*shrink + 1,
-        gamma*shrink,
+        -gamma*two_step_alpha_ratio + 1,
+        gamma*two_step_alpha_ratio,
     )
 
 
-def lambda_ddim(damped: Tensor) -> tuple[Tensor, ...]:
+def lambda_ddim(rate_moment: Tensor) -> tuple[Tensor, ...]:
     """lambda-ddim: pandey2024efficient; order 1."""
     return (
-        damped,
+        rate_moment,
     )
 
 
@@ -1052,10 +1060,10 @@ def ddpm_large_states(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def ddpm_large_noises(h: Tensor, fade: Tensor) -> tuple[Tensor, ...]:
+def ddpm_large_noises(h: Tensor, alpha_ratio: Tensor) -> tuple[Tensor, ...]:
     """ddpm-large: of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, 2*h)
-    root1 = sqrt(2*fade**2*h*phi1)
+    root1 = sqrt(2*alpha_ratio**2*h*phi1)
     return (
         root1,
     )
@@ -1140,37 +1148,37 @@ def sde_dpm_solver_pp_2m_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def sde_dpm_solver_pp_2s_row1(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+def sde_dpm_solver_pp_2s_row1(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
     """sde-dpm-solver++-2s, row 1 of 2: lu2022dpmsolverpp; order 2."""
-    phi1 = phi(1, c2*h*(-tau**2 - 1))
+    phi1 = phi(1, r*h*(-tau**2 - 1))
     return (
-        c2*h*phi1*(tau**2 + 1),
+        r*h*phi1*(tau**2 + 1),
     )
 
 
-def sde_dpm_solver_pp_2s_row1_states(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+def sde_dpm_solver_pp_2s_row1_states(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
     """sde-dpm-solver++-2s: what is kept of z_n."""
-    phi0 = phi(0, -c2*h*tau**2)
+    phi0 = phi(0, -r*h*tau**2)
     return (
         phi0,
     )
 
 
-def sde_dpm_solver_pp_2s_row1_noises(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+def sde_dpm_solver_pp_2s_row1_noises(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
     """sde-dpm-solver++-2s: of the noises drawn for this step, over sigma at the end of the row."""
-    phi1 = phi(1, -2*c2*h*tau**2)
-    root1 = sqrt(2*c2*h*phi1*tau**2)
+    phi1 = phi(1, -2*r*h*tau**2)
+    root1 = sqrt(2*r*h*phi1*tau**2)
     return (
         root1,
     )
 
 
-def sde_dpm_solver_pp_2s_row2(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+def sde_dpm_solver_pp_2s_row2(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
     """sde-dpm-solver++-2s, row 2 of 2: lu2022dpmsolverpp; order 2."""
     phi1 = phi(1, h*(-tau**2 - 1))
     return (
-        h*phi1*(2*c2 - 1)*(tau**2 + 1)/(2*c2),
-        h*phi1*(tau**2 + 1)/(2*c2),
+        h*phi1*(2*r - 1)*(tau**2 + 1)/(2*r),
+        h*phi1*(tau**2 + 1)/(2*r),
     )
 
 
@@ -1182,13 +1190,13 @@ def sde_dpm_solver_pp_2s_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ..
     )
 
 
-def sde_dpm_solver_pp_2s_row2_noises(h: Tensor, c2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+def sde_dpm_solver_pp_2s_row2_noises(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
     """sde-dpm-solver++-2s: of the noises drawn for this step, over sigma at the end of the row."""
-    phi0 = phi(0, -h*tau**2*(1 - c2))
-    phi1_1 = phi(1, -2*c2*h*tau**2)
-    phi1_2 = phi(1, -h*tau**2*(2 - 2*c2))
-    root1 = sqrt(2*c2*h*phi1_1*tau**2)
-    root2 = sqrt(h*phi1_2*tau**2*(2 - 2*c2))
+    phi0 = phi(0, -h*tau**2*(1 - r))
+    phi1_1 = phi(1, -2*r*h*tau**2)
+    phi1_2 = phi(1, -h*tau**2*(2 - 2*r))
+    root1 = sqrt(2*r*h*phi1_1*tau**2)
+    root2 = sqrt(h*phi1_2*tau**2*(2 - 2*r))
     return (
         phi0*root1,
         root2,
@@ -1226,37 +1234,37 @@ def sde_dpm_solver_pp_3m_published_noises(h: Tensor, tau: Tensor) -> tuple[Tenso
     )
 
 
-def dpmpp_sde_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpmpp_sde_row1(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     """dpmpp-sde, row 1 of 2: lu2022dpmsolverpp; order 2."""
-    phi1 = phi(1, -2*c2*h)
+    phi1 = phi(1, -2*r*h)
     return (
-        2*c2*h*phi1,
+        2*r*h*phi1,
     )
 
 
-def dpmpp_sde_row1_states(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpmpp_sde_row1_states(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     """dpmpp-sde: what is kept of z_n."""
-    phi0 = phi(0, -c2*h)
+    phi0 = phi(0, -r*h)
     return (
         phi0,
     )
 
 
-def dpmpp_sde_row1_noises(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpmpp_sde_row1_noises(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     """dpmpp-sde: of the noises drawn for this step, over sigma at the end of the row."""
-    phi1 = phi(1, -2*c2*h)
-    root1 = sqrt(2*c2*h*phi1)
+    phi1 = phi(1, -2*r*h)
+    root1 = sqrt(2*r*h*phi1)
     return (
         root1,
     )
 
 
-def dpmpp_sde_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpmpp_sde_row2(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     """dpmpp-sde, row 2 of 2: lu2022dpmsolverpp; order 2."""
     phi1 = phi(1, -2*h)
     return (
-        h*phi1*(2*c2 - 1)/c2,
-        h*phi1/c2,
+        h*phi1*(2*r - 1)/r,
+        h*phi1/r,
     )
 
 
@@ -1268,16 +1276,16 @@ def dpmpp_sde_row2_states(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def dpmpp_sde_row2_noises(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
+def dpmpp_sde_row2_noises(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     """dpmpp-sde: of the noises drawn for this step, over sigma at the end of the row."""
-    phi0 = phi(0, -c2*h)
+    phi0 = phi(0, -r*h)
     phi1_1 = phi(1, -2*h)
     phi1_2 = phi(1, -h)
-    phi1_3 = phi(1, -2*c2*h)
-    phi1_4 = phi(1, -c2*h)
-    phi1_5 = phi(1, h*(c2 - 1))
-    root1 = sqrt(2*c2*h*phi1_3)
-    root2 = sqrt(2*h*phi0*phi1_1*phi1_5*(1 - c2)/phi1_2)
+    phi1_3 = phi(1, -2*r*h)
+    phi1_4 = phi(1, -r*h)
+    phi1_5 = phi(1, h*(r - 1))
+    root1 = sqrt(2*r*h*phi1_3)
+    root2 = sqrt(2*h*phi0*phi1_1*phi1_5*(1 - r)/phi1_2)
     return (
         root1*sqrt(phi1_1*phi1_4/(phi1_2*phi1_3)),
         root2,
@@ -1998,47 +2006,47 @@ def edm_churn_row1() -> tuple[Tensor, ...]:
     )
 
 
-def edm_churn_row1_noises(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row1_noises(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
-    phi1 = phi(1, 2*h*kick)
-    root1 = sqrt(-2*h*kick*phi1)
+    phi1 = phi(1, 2*h*noised_place)
+    root1 = sqrt(-2*h*noised_place*phi1)
     return (
         root1,
     )
 
 
-def edm_churn_row2(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row2(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn, row 2 of 3: karras2022edm; order 1."""
-    phi1 = phi(1, h*(1 - kick))
+    phi1 = phi(1, h*(1 - noised_place))
     return (
-        h*phi1*(1 - kick),
+        h*phi1*(1 - noised_place),
     )
 
 
-def edm_churn_row2_noises(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row2_noises(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
-    phi0 = phi(0, h*(1 - kick))
-    phi1 = phi(1, 2*h*kick)
-    root1 = sqrt(-2*h*kick*phi1)
+    phi0 = phi(0, h*(1 - noised_place))
+    phi1 = phi(1, 2*h*noised_place)
+    root1 = sqrt(-2*h*noised_place*phi1)
     return (
         phi0*root1,
     )
 
 
-def edm_churn_row3(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row3(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn, row 3 of 3: karras2022edm; order 1."""
-    phi1 = phi(1, h*(1 - kick))
+    phi1 = phi(1, h*(1 - noised_place))
     return (
-        h*phi1*(1 - kick)/2,
-        h*phi1*(1 - kick)/2,
+        h*phi1*(1 - noised_place)/2,
+        h*phi1*(1 - noised_place)/2,
     )
 
 
-def edm_churn_row3_noises(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row3_noises(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
-    phi0 = phi(0, h*(1 - kick))
-    phi1 = phi(1, 2*h*kick)
-    root1 = sqrt(-2*h*kick*phi1)
+    phi0 = phi(0, h*(1 - noised_place))
+    phi1 = phi(1, 2*h*noised_place)
+    root1 = sqrt(-2*h*noised_place*phi1)
     return (
         phi0*root1,
     )
@@ -2123,13 +2131,13 @@ def li_accelerated_sde_readme_row2(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def li_accelerated_sde_readme_row2_noises(h: Tensor, fade: Tensor) -> tuple[Tensor, ...]:
+def li_accelerated_sde_readme_row2_noises(h: Tensor, alpha_ratio: Tensor) -> tuple[Tensor, ...]:
     """li-accelerated-sde-readme: of the noises drawn for this step, over sigma at the end of the row."""
     phi0 = phi(0, h)
     phi1_1 = phi(1, -2*h)
     phi1_2 = phi(1, 2*h)
     root1 = sqrt(h*phi1_1)
-    root2 = sqrt(fade**2*h*phi1_2)
+    root2 = sqrt(alpha_ratio**2*h*phi1_2)
     return (
         phi0*root1,
         root2,
@@ -2142,10 +2150,10 @@ def li_code_accelerated_sde_row1() -> tuple[Tensor, ...]:
     )
 
 
-def li_code_accelerated_sde_row1_noises(h: Tensor, fade: Tensor) -> tuple[Tensor, ...]:
+def li_code_accelerated_sde_row1_noises(h: Tensor, alpha_ratio: Tensor) -> tuple[Tensor, ...]:
     """li-code-accelerated-sde: of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h)
-    root1 = sqrt(fade**2*h*phi1)
+    root1 = sqrt(alpha_ratio**2*h*phi1)
     return (
         root1,
     )
@@ -2160,13 +2168,13 @@ def li_code_accelerated_sde_row2(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def li_code_accelerated_sde_row2_noises(h: Tensor, fade: Tensor) -> tuple[Tensor, ...]:
+def li_code_accelerated_sde_row2_noises(h: Tensor, alpha_ratio: Tensor) -> tuple[Tensor, ...]:
     """li-code-accelerated-sde: of the noises drawn for this step, over sigma at the end of the row."""
     phi0 = phi(0, h)
     phi1_1 = phi(1, -2*h)
     phi1_2 = phi(1, 2*h)
-    root1 = sqrt(fade**2*h*phi1_1)
-    root2 = sqrt(fade**2*h*phi1_2)
+    root1 = sqrt(alpha_ratio**2*h*phi1_1)
+    root2 = sqrt(alpha_ratio**2*h*phi1_2)
     return (
         phi0*root1,
         root2,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..catalogue import resolve
 from ..rates import trend
 from ..records import Record
 from ..studies.config import Study
 from ..studies.measure import start_samples
-from ..studies.problem import Problem, prepare
+from ..studies.mixture_problem import MixtureProblem, prepare
 from .exact_path import Path, along_grid, along_kind
 from .leading_error import Prediction, predict, predictable, resolved
 
@@ -39,7 +40,8 @@ def predictions(study: Study) -> dict[tuple[str, int], Prediction]:
     problem, found = prepare(study), {}
     if study.run.init != "exact":
         return {}
-    methods = [(name, record) for name, record in problem.methods if predictable(record, study.run.start)]
+    records = [(name, resolve(name)) for name in study.run.methods]
+    methods = [(name, record) for name, record in records if predictable(record, study.run.start)]
     for path, numbers in _paths(problem):
         for name, record in methods:
             if not resolved(record, path):
@@ -67,7 +69,7 @@ def left_out(
     return max((e for e in (known, trend(ratios)) if e is not None), default=None)
 
 
-def _paths(problem: Problem) -> list[tuple[Path, list[int]]]:
+def _paths(problem: MixtureProblem) -> list[tuple[Path, list[int]]]:
     """One path for all grids of a kind; on Li et al.'s schedule one for each grid. With the numbers of steps."""
     grids, choice = problem.grids, problem.study.grid
     if problem.schedule is None or choice is None:

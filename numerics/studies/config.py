@@ -31,6 +31,10 @@ Place = Annotated[str, Field(max_length=PATH)]
 Metric = Literal["tv", "kl", "w2", "trajectory", "energy", "sliced-w2", "moments"]
 
 
+LI = "li"  # a discrete schedule, which brings its own grid
+POINTS, FEWEST_POINTS, SAMPLES = 6001, 101, 1000  # the defaults on the line and beyond it, and the least
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -107,9 +111,9 @@ class _Whole(_Table):
 
     @model_validator(mode="after")
     def _one_grid(self) -> Self:
-        if self.schedule.kind == "li" and self.grid is not None:
+        if self.schedule.kind == LI and self.grid is not None:
             raise InputError("grid.kind", self.grid.kind, 'schedule "li" brings its own grid; leave [grid] out')
-        if self.schedule.kind != "li" and self.grid is None:
+        if self.schedule.kind != LI and self.grid is None:
             raise InputError("grid", NOTHING, f"schedule {self.schedule.kind!r} needs a [grid]")
         return self
 
@@ -176,6 +180,11 @@ def read(path: Path) -> Study | NetworkStudy | Verification:
     data = read_toml(path, "FILE")
     if "verification" in data:
         return _validated(VerificationFile, data).verification
+    return parse_study(data)
+
+
+def parse_study(data: dict[str, Any]) -> Study | NetworkStudy:
+    """The study in a TOML document already read: of a network if its target is a checkpoint, else of a mixture."""
     target = data.get("target")
     return parse_network(data) if isinstance(target, dict) and "checkpoint" in target else parse(data)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib as mpl
@@ -90,7 +91,7 @@ def _panel(axes: Axes, panel: Panel) -> list[End]:
     axis = f"{panel.axis} ${panel.symbol}$\n{panel.note}"
     axes.set(xscale="log", yscale="log", title=panel.title, xlabel=axis, ylabel=panel.ylabel)
     ends = []
-    for curve, colour, marker in zip(panel.curves, COLOURS, MARKERS, strict=False):
+    for curve, colour, marker in zip(panel.curves, cycle(COLOURS), cycle(MARKERS), strict=False):
         if curve.points:
             steps, values = zip(*curve.points, strict=True)
             if curve.predicted is None:

@@ -6,20 +6,20 @@ The constants were measured on one core of a server; a study takes between a thi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..catalogue import resolve
 from ..errors import InputError
 from ..records import Record
 from ..support.consent import Consent
 from ..support.reading import size
-from .config import NetworkStudy, Study
-from .problem import POINTS, SAMPLES
+from .config import POINTS, SAMPLES, NetworkStudy, Study
+from .samplers import records_of
 
 MEMORY, SECONDS = 1e9, 600.0  # allowed without consent
 OF_STEP = 3e3  # bytes: a grid point with its row in the table
+SQUARES = 10  # float64 matrices [N, N] while a table of N steps is read back
 OF_ROW = 4e-4  # seconds: one row applied, whatever to
 OF_NUMBER = 5e-8  # seconds: one number of one component, evaluated
 OF_LAW = 5e-3  # seconds: one row of a sampler with noise, by the law of its output
@@ -48,23 +48,26 @@ class Cost:
         raise InputError(self.field, self.value, f"{what} needs about {needs}; allowed without --large: {allowed}")
 
 
-def study_cost(study: Study) -> Cost:
-    """Of a study of a mixture.  InputError for a method that is not known."""
+def study_cost(study: Study, external: Collection[str] = ()) -> Cost:
+    """The cost of a study of a mixture.  external: the names in run.methods that are not of the catalogue.
+
+    Raises InputError as records_of does.
+    """
     run, target = study.run, study.target
     first = target.means[0] if target.means else 0.0
     components, dim = len(target.weights), max(1, len(first)) if isinstance(first, list) else 1
     count = (run.points or POINTS) if dim == 1 else (run.samples or run.points or SAMPLES)
     full = dim * dim if target.covariances is not None else dim
     evaluation = OF_ROW + OF_NUMBER * count * components * full
-    records = [resolve(name, f"run.methods[{n}]") for n, name in enumerate(run.methods)]
-    rows, noisy = _rows(study, records), _rows(study, [record for record in records if record.stochastic])
+    records = records_of(run.methods, external)
+    rows, noisy = _rows(study, records), _rows(study, [record for record in records if record and record.stochastic])
     seconds = rows * evaluation + (noisy * OF_LAW if dim == 1 else 0.0) + FLOW * evaluation
     if "energy" in run.metrics:
         seconds += 3 * OF_PAIR * dim * float(count) ** 2 * len(records) * len(run.steps)
     if target.covariances is not None:
         seconds += dim * dim * (6e-5 + 2e-8 * components * dim)  # the rotations to principal axes
     vectors = 8.0 * ARRAYS * count * dim
-    table, mixture = OF_STEP * (sum(run.steps) + max(run.steps) * _widest(records)), 8.0 * ARRAYS * components * full
+    table, mixture = _tables(study, records), 8.0 * ARRAYS * components * full
     largest = max((table, "run.steps", max(run.steps)), (vectors, "run.points", count), (mixture, "target", components))
     slow = "run.steps", max(run.steps)
     by_points = OF_NUMBER * count * components * full > OF_ROW
@@ -72,27 +75,34 @@ def study_cost(study: Study) -> Cost:
     return Cost(table + vectors + mixture, seconds, field, value)
 
 
-def network_cost(study: NetworkStudy, weights: int, shape: Sequence[int], count: int) -> Cost:
+def network_cost(
+    study: NetworkStudy, weights: int, shape: Sequence[int], count: int, external: Collection[str] = ()
+) -> Cost:
     """Of a study of a network: weights are so many numbers, its samples have that shape, and there are `count`.
 
     A picture's weights are used at every place of its side, on coarser levels at a quarter of them each time.
     """
     places = math.prod(shape[1:]) / 3
-    records = [resolve(name, f"run.methods[{n}]") for n, name in enumerate(study.run.methods)]
+    records = records_of(study.run.methods, external)
     calls = _rows(study, records) + FLOW * len(study.run.steps)
     pieces = count / max(1.0, PIECE / math.prod(shape))
     seconds = calls * (pieces * OF_CALL + count * 2.0 * weights * max(1.0, places) / FLOPS)
-    table = OF_STEP * (sum(study.run.steps) + max(study.run.steps) * _widest(records))
+    table = _tables(study, records)
     by_count = ("run.points", count) if count > max(study.run.steps) else ("run.steps", max(study.run.steps))
     return Cost(table + 8.0 * ARRAYS * min(count * math.prod(shape), PIECE), seconds, *by_count)
 
 
-def _rows(study: Study | NetworkStudy, records: Sequence[Record]) -> int:
-    return sum(study.run.steps) * sum(record.nfe_per_step for record in records)
+def _rows(study: Study | NetworkStudy, records: Sequence[Record | None]) -> int:
+    """Evaluations of all runs; an external sampler counts as one a step."""
+    return sum(study.run.steps) * sum(1 if record is None else record.nfe_per_step for record in records)
 
 
-def _widest(records: Sequence[Record]) -> int:
-    return max(record.nfe_per_step for record in records)
+def _tables(study: Study | NetworkStudy, records: Sequence[Record | None]) -> float:
+    """Bytes of the grids and the largest table; one that is read back takes some square matrices."""
+    steps = study.run.steps
+    widest = max(1 if record is None else record.nfe_per_step for record in records)
+    read = 8.0 * SQUARES * max(steps) ** 2 if None in records else 0.0
+    return OF_STEP * (sum(steps) + max(steps) * widest) + read
 
 
 def duration(seconds: float) -> str:

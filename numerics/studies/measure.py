@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,14 +16,13 @@ from ..laws.estimators import Estimate, energy, moment_error, sliced_w2
 from ..laws.gaussian import moments
 from ..laws.map_quadrature import Measured, measured
 from ..points import Point
-from ..records import Record
 from ..sample import sample
-from ..tableau import Tableau, tabulate
+from ..tableau import Tableau
 from ..targets.flow import exact_flow
 from ..targets.mixture import with_tangent
 from ..targets.reference import reference_flow
 from .invariants import consistent
-from .problem import Problem
+from .mixture_problem import MixtureProblem
 from .routes import OF_LAWS, distances
 from .store import Value, none
 
@@ -36,7 +36,7 @@ class Measurement:
     flow of them to its last point. Both differ between grids on Li et al.'s schedule only.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: MixtureProblem) -> None:
         self.problem = problem
         self._starts: dict[Point, Tensor] = {}
         self._references: dict[tuple[Point, Point], Tensor] = {}
@@ -44,15 +44,17 @@ class Measurement:
         self._floors: dict[tuple[str, Point], float] = {}
         self._samples: dict[tuple[str, Point], Tensor] = {}
 
-    def measure(self, record: Record, steps: int, wanted: Sequence[str]) -> dict[str, Value]:
-        """Run the sampler: the wanted metrics, with its number of evaluations; None and why where there is none."""
-        grid = self.problem.grids[steps]
-        tableau = tabulate(record.name, grid, self.problem.study.run.start)
+    def measure(self, tableau: Tableau, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
+        """Run a sampler: the wanted metrics, with its number of evaluations; None and why where there is none."""
         try:
             found = self._found(grid, tableau, wanted)
         except SamplingError as fault:  # the state overflowed, or its law cannot be carried (laws/density.py)
             found = none(wanted, str(fault))
         return {metric: value._replace(nfe=tableau.nfe) for metric, value in consistent(found).items()}
+
+    def echo(self) -> dict[str, Any]:
+        """What the manifest has of it beside the study: nothing."""
+        return {}
 
     def _found(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:
         """By the sampler's map on the line, by the law of its output, by samples: whichever a metric needs."""
@@ -152,7 +154,7 @@ class Measurement:
         return reference_flow(self.problem.mixture, x, source, to)
 
 
-def start_samples(problem: Problem, source: Point, nodes: int | None = None) -> Tensor:
+def start_samples(problem: MixtureProblem, source: Point, nodes: int | None = None) -> Tensor:
     """Start samples [n, d] at the first point of a grid.
 
     In 1-D as many nodes as said, or as the study has, and up to three more: they come in panels (quadrature.py).

@@ -7,9 +7,11 @@ from noise of its own, and the pieces of the reference are always the same, what
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,18 +24,18 @@ from ..checkpoints.load import load
 from ..errors import InputError, SamplingError
 from ..grids import Grid
 from ..points import Point
-from ..records import Record
 from ..sample import sample
-from ..schedules import Schedule
 from ..support.consent import NONE, Consent
 from ..support.files import read_sealed, write_sealed
 from ..support.manifest import fingerprint
-from ..tableau import Tableau, tabulate
+from ..tableau import Tableau
 from ..targets.reference import reference_flow
 from .config import NetworkStudy
 from .cost import PIECE, network_cost
 from .measure import USES
-from .problem import check_methods, grids_of, methods_of
+from .problem import Problem, grids_of
+from .read_function import External
+from .samplers import samplers_of
 from .store import Value, key, none
 
 SAMPLES = 8
@@ -43,48 +45,54 @@ REFERENCES = "references"  # the folder of finished references
 
 
 @dataclass(frozen=True)
-class NetworkProblem:
-    """What `run` works on, as problem.Problem is for a mixture.  count: samples."""
+class NetworkProblem(Problem):
+    """A study of a network.  count: samples."""
 
     study: NetworkStudy
     checkpoint: Checkpoint
-    schedule: Schedule | None
-    grids: dict[int, Grid]
-    methods: tuple[tuple[str, Record], ...]
-    count: int
+
+    @property
+    def target(self) -> dict[str, Any]:
+        return {"sha256": self.checkpoint.sha256}  # wherever the folder lies
+
+    @property
+    def gaussian(self) -> bool:
+        return False
 
 
-def prepare_network(study: NetworkStudy, consent: Consent = NONE) -> NetworkProblem:
-    """Build everything a study names; InputError, with the field as it stands in the file, before anything runs."""
+def prepare_network(
+    study: NetworkStudy, consent: Consent = NONE, external: Mapping[str, External] = MappingProxyType({})
+) -> NetworkProblem:
+    """Build everything a study names, as mixture_problem.prepare does."""
     run = study.run
-    methods = methods_of(run.methods)
     for n, metric in enumerate(run.metrics):
         if metric != "trajectory":
             raise InputError(f"run.metrics[{n}]", metric, "a network has no known law; allowed: trajectory")
-    for n, (name, record) in enumerate(methods):
-        if record.stochastic:
-            raise InputError(
-                f"run.methods[{n}]", name, "stochastic, and follows no flow; a network has no other metric"
-            )
     if run.samples is not None and run.points is not None:
         raise InputError("run.samples", run.samples, "points means samples here; give one of the two")
     count = run.samples or run.points or SAMPLES
-    network_cost(study, 0, (1,), count).check(consent)
+    network_cost(study, 0, (1,), count, external).check(consent)
     schedule, grids = grids_of(study)
-    check_methods(study, methods, grids)
+    samplers = samplers_of(run.methods, external, list(grids.values()))
+    for n, sampler in enumerate(samplers):
+        if sampler.stochastic:
+            allowed = "stochastic, and follows no flow; a network has no other metric"
+            raise InputError(f"run.methods[{n}]", sampler.name, allowed)
     try:
         checkpoint = load(study.target.checkpoint, consent)
     except InputError as fault:
         raise InputError(f"target.{fault.field}", fault.value, fault.allowed) from None
     weights = sum(value.numel() for value in checkpoint.network.parameters())
-    network_cost(study, weights, checkpoint.shape, count).check(consent)
+    network_cost(study, weights, checkpoint.shape, count, external).check(consent)
     low, high = checkpoint.span
     for grid in grids.values():
         ends = [float(grid.columns.lam[n]) for n in (0, -1)]
         if not (low - 1e-9 <= ends[0] and ends[1] <= high + 1e-9):
             known = f"the network was trained on lambda from {low:.4g} to {high:.4g}"
             raise InputError("grid: lambda from noise to data", [round(end, 4) for end in ends], known)
-    return NetworkProblem(study, checkpoint, schedule, grids, methods, count)
+    problem = NetworkProblem(study, schedule, grids, samplers, count, checkpoint)
+    problem.check_tables()
+    return problem
 
 
 class NetworkMeasurement:
@@ -97,21 +105,29 @@ class NetworkMeasurement:
         self.problem = problem
         self.denoise = problem.checkpoint.denoiser(device=device)
         self._folder = out / REFERENCES
+        self._device = device
         self._share = share
 
-    def measure(self, record: Record, steps: int, wanted: Sequence[str]) -> dict[str, Value]:
-        """Run the sampler: the trajectory error, with its number of evaluations; None and why where it diverged."""
-        grid = self.problem.grids[steps]
-        tableau = tabulate(record.name, grid, self.problem.study.run.start)
+    def measure(self, tableau: Tableau, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
+        """Run a sampler: the trajectory error, with its number of evaluations; None and why where it diverged."""
         squares: list[float] = []
         for piece in self.pieces():
-            end = self.reference(piece, grid.point(0), grid.point(steps))
+            end = self.reference(piece, grid.point(0), grid.point(grid.steps))
             try:
                 off = self.sampled(tableau, grid, piece) - end
             except SamplingError as fault:
                 return none(wanted, str(fault), tableau.nfe)
             squares += off.square().flatten(1).sum(1).tolist()
         return dict.fromkeys(wanted, Value(tableau.nfe, math.sqrt(math.fsum(squares) / len(squares))))
+
+    def echo(self) -> dict[str, Any]:
+        """What the manifest has of it beside the study: the checkpoint, the error of the reference, the device."""
+        checkpoint = self.problem.checkpoint
+        return {
+            "checkpoint": {"folder": checkpoint.folder.name, "sha256": checkpoint.sha256},
+            "reference": self.reference_error(),
+            "device": str(self._device),
+        }
 
     def pieces(self) -> Iterator[range]:
         """The samples, some at a time."""
@@ -122,7 +138,7 @@ class NetworkMeasurement:
     def start(self, piece: range, source: Point) -> Tensor:
         """Start samples [n, *shape] at the noisy end: Gaussian, every one from a generator of its own."""
         seed, shape = self.problem.study.run.seed, self.problem.checkpoint.shape
-        std = 1.0 if self.problem.schedule is None else self.problem.schedule.prior_std(source)
+        std = self.problem.prior_std(source)
         drawn = []
         for number in piece:
             spawned = np.random.SeedSequence(seed, spawn_key=(len(USES), number)).generate_state(1, np.uint64)[0]
@@ -159,7 +175,7 @@ class NetworkMeasurement:
             "way": [point[:2] for point in way],
             "std": self.problem.schedule and self.problem.schedule.prior_std(way[0]),
             "rtol": rtol,
-            "code": fingerprint(),
+            "code": fingerprint(()),  # the reference flow uses no sampler
         }
         path = self._folder / f"{key(spec)[:32]}.flow"
         kept = read_sealed(path)

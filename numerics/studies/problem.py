@@ -1,67 +1,79 @@
-"""A study file made ready: its mixture, grids and methods, everything that can be refused refused."""
+"""What a study runs: its samplers on its grids, with everything checked that can be before a run."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from ..catalogue import resolve
 from ..errors import InputError, nearest
 from ..generated.schedule_functions import SCHEDULES
 from ..grids import KINDS as GRIDS
 from ..grids import Grid, grid, li_grid
-from ..laws.estimators import FEWEST
 from ..points import Point
-from ..records import Record
 from ..schedules import Schedule, schedule
-from ..tableau import tabulate
-from ..targets.mixture import GaussianMixture
-from .config import NOTHING, Choice, NetworkStudy, Study
-from .routes import ESTIMATED, check_metrics
+from ..tableau import Tableau
+from .config import LI, NOTHING, Choice, NetworkStudy, Study
+from .samplers import Sampler
 
-LI = "li"  # discrete: a schedule and a grid in one
 LI_PARAMETERS = ("c0", "c1")
-POINTS, FEWEST_POINTS, SAMPLES = 6001, 101, 1000
 
 
 @dataclass(frozen=True)
-class Problem:
-    """What `run` works on. methods: each name of the file with its record; grids: by number of steps.
+class Problem(ABC):
+    """A study and what its names stand for.  schedule: None for a discrete one; grids: by number of steps.
 
-    count: quadrature points in 1-D, samples in d > 1.
+    count: samples, or quadrature points in 1-D.
     """
 
-    study: Study
-    mixture: GaussianMixture
+    study: Study | NetworkStudy
     schedule: Schedule | None
     grids: dict[int, Grid]
-    methods: tuple[tuple[str, Record], ...]
+    samplers: tuple[Sampler, ...]
     count: int
 
-    def start_law(self, at: Point) -> tuple[GaussianMixture, Point]:
-        """The law of the start sample: the exact marginal, or the centred Gaussian of the schedule."""
-        if self.study.run.init == "exact":
-            return self.mixture, at
-        std = 1.0 if self.schedule is None else self.schedule.prior_std(at)
-        dim = self.mixture.dim
-        return GaussianMixture([1.0], [[0.0] * dim], stds=[std]), Point(1.0, 0.0, at.t)
+    @property
+    @abstractmethod
+    def target(self) -> dict[str, Any]:
+        """What determines the law, as JSON has it: part of the key of a stored value."""
 
+    @property
+    @abstractmethod
+    def gaussian(self) -> bool:
+        """Whether the law is known to be a single Gaussian."""
 
-def prepare(study: Study) -> Problem:
-    """Build everything a study names; InputError, with the field as it stands in the file, before anything runs."""
-    run, target = study.run, study.target
-    mixture = GaussianMixture(target.weights, target.means, target.stds, target.covariances)
-    methods = methods_of(run.methods)
-    check_metrics(run.metrics, mixture, methods)
-    made, grids = grids_of(study)
-    for made_grid in grids.values():
-        for end in (made_grid.point(0), made_grid.point(made_grid.steps)):
-            with _fields({"at": "target, at (alpha, sigma)"}):
-                mixture.marginal(end)
-    check_methods(study, methods, grids)
-    return Problem(study, mixture, made, grids, methods, _count(study, mixture.dim))
+    def prior_std(self, at: Point) -> float:
+        """The standard deviation of the schedule's start law."""
+        return 1.0 if self.schedule is None else self.schedule.prior_std(at)
+
+    def tableau(self, sampler: Sampler, steps: int) -> Tableau:
+        """The table of a sampler; InputError, with the field as it stands in the file, where it cannot run."""
+        run, made = self.study.run, self.grids[steps]
+        with fields({"steps": "run.steps", "grid": "grid", "start": "run.start"}):
+            tableau = sampler.tableau(made, run.start)
+        if tableau.prediction == "velocity" and any(math.isnan(p.dalpha) for p in made.points):
+            field = f"run.methods[{run.methods.index(sampler.name)}]"
+            raise InputError(field, sampler.name, 'needs a velocity; schedule "li" has no derivatives in t')
+        if sampler.stochastic and tableau.given > 1:
+            allowed = f"{sampler.name!r} is stochastic, and has no exact start values; give ramp"
+            raise InputError("run.start", run.start, allowed)
+        return tableau
+
+    def check_tables(self) -> None:
+        """Raises InputError of the first sampler, on the shortest grid, if no sampler has a table on any grid."""
+        faults = []
+        for sampler in self.samplers:
+            for steps in sorted(self.grids):
+                try:
+                    self.tableau(sampler, steps)
+                except InputError as fault:
+                    faults.append(fault)
+                else:
+                    return
+        raise faults[0]
 
 
 def grids_of(study: Study | NetworkStudy) -> tuple[Schedule | None, dict[int, Grid]]:
@@ -70,59 +82,15 @@ def grids_of(study: Study | NetworkStudy) -> tuple[Schedule | None, dict[int, Gr
     return made, {steps: _grid(study, made, steps) for steps in study.run.steps}
 
 
-def check_methods(
-    study: Study | NetworkStudy, methods: Sequence[tuple[str, Record]], grids: Mapping[int, Grid]
-) -> None:
-    """InputError for the first method, on the shortest grid, if no method can run on any grid."""
-    if all(refused(study, name, record, made) for name, record in methods for _, made in sorted(grids.items())):
-        (name, record), shortest = methods[0], grids[min(grids)]
-        fault = refused(study, name, record, shortest)
-        assert fault is not None
-        raise fault
-
-
-def refused(study: Study | NetworkStudy, name: str, record: Record, made: Grid) -> InputError | None:
-    """Why a method cannot run on a grid, or not from these start values."""
-    run = study.run
+@contextmanager
+def fields(names: dict[str, str]) -> Iterator[None]:
+    """Give an InputError of the library the name of the field in the study file."""
     try:
-        with _fields({"steps": "run.steps", "grid": "grid", "start": "run.start"}):
-            tableau = tabulate(record.name, made, run.start)
+        yield
     except InputError as fault:
-        return fault
-    if tableau.prediction == "velocity" and any(math.isnan(p.dalpha) for p in made.points):
-        field = f"run.methods[{run.methods.index(name)}]"
-        return InputError(field, name, 'needs a velocity; schedule "li" has no derivatives in t')
-    if record.stochastic and tableau.given > 1:
-        return InputError("run.start", run.start, f"{name!r} is stochastic, and has no exact start values; give ramp")
-    return None
-
-
-def methods_of(names: list[str]) -> tuple[tuple[str, Record], ...]:
-    methods: dict[str, tuple[str, Record]] = {}
-    for n, name in enumerate(names):
-        record = resolve(name, f"run.methods[{n}]")
-        if record.name in methods:
-            earlier = methods[record.name][0]
-            raise InputError(f"run.methods[{n}]", name, f"the same table as {earlier!r}, which is listed already")
-        methods[record.name] = name, record
-    return tuple(methods.values())
-
-
-def _count(study: Study, dim: int) -> int:
-    run = study.run
-    if dim == 1:
-        if run.samples is not None:
-            raise InputError("run.samples", run.samples, "for d > 1; in 1-D give points")
-        points = POINTS if run.points is None else run.points
-        if points < FEWEST_POINTS:
-            raise InputError("run.points", points, f"in 1-D at least {FEWEST_POINTS} quadrature points")
-        return points
-    if run.samples is not None and run.points is not None:
-        raise InputError("run.samples", run.samples, "in d > 1 points means samples; give one of the two")
-    count = run.samples or run.points or SAMPLES
-    if count < FEWEST and any(metric in ESTIMATED for metric in run.metrics):
-        raise InputError("run.samples", count, f"at least {FEWEST} for {', '.join(ESTIMATED)}")
-    return count
+        if fault.field not in names:
+            raise
+        raise InputError(names[fault.field], fault.value, fault.allowed) from None
 
 
 def _schedule(choice: Choice) -> Schedule:
@@ -134,7 +102,7 @@ def _schedule(choice: Choice) -> Schedule:
 
 
 def _grid(study: Study | NetworkStudy, made: Schedule | None, steps: int) -> Grid:
-    with _fields({"steps": "run.steps", "t": "grid"}):
+    with fields({"steps": "run.steps", "t": "grid"}):
         if made is None:
             _check_keys("schedule", study.schedule, LI_PARAMETERS)
             for name in LI_PARAMETERS:
@@ -155,12 +123,3 @@ def _check_keys(table: str, choice: Choice, names: Sequence[str]) -> None:
     for name, value in choice.parameters.items():
         if name not in names:
             raise InputError(f"{table}.{name}", value, f"unknown key of {choice.kind!r}; {nearest(name, names)}")
-
-
-@contextmanager
-def _fields(names: dict[str, str]) -> Iterator[None]:
-    """Give a fault of the library the name of the field in the study file."""
-    try:
-        yield
-    except InputError as fault:
-        raise InputError(names.get(fault.field, fault.field), fault.value, fault.allowed) from None

@@ -14,10 +14,10 @@ from ..laws.gaussian_tv import tv
 from ..laws.map_quadrature import Measured, accepted, of_root
 from ..metrics import Law
 from ..points import Point
-from ..records import Record
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
 from .config import Metric
+from .samplers import Sampler
 
 OF_DENSITIES: dict[str, Callable[..., float]] = {
     "tv": distances_1d.tv,
@@ -29,8 +29,8 @@ OF_LAWS: tuple[Metric, ...] = ("tv", "kl", "w2")
 ESTIMATED: tuple[Metric, ...] = ("energy", "sliced-w2", "moments")
 
 
-def check_metrics(metrics: Sequence[Metric], mixture: GaussianMixture, methods: Sequence[tuple[str, Record]]) -> None:
-    """InputError for the first metric that the target, or one of the methods on it, does not have.
+def check_metrics(metrics: Sequence[Metric], mixture: GaussianMixture, samplers: Sequence[Sampler]) -> None:
+    """InputError for the first metric that the target, or one of the samplers on it, does not have.
 
     d = 1: tv, kl, w2, and trajectory of deterministic samplers.  d > 1: energy, sliced-w2, moments, trajectory of
     deterministic samplers, and tv, kl, w2 on a Gaussian.
@@ -41,10 +41,12 @@ def check_metrics(metrics: Sequence[Metric], mixture: GaussianMixture, methods: 
         if metric not in allowed:
             gaussian = "; tv, kl and w2 on a single Gaussian" if metric in OF_LAWS else ""
             raise InputError(field, metric, f"in d = {mixture.dim} allowed: {', '.join(allowed)}{gaussian}")
-        for name, record in methods:
-            if record.stochastic and metric == "trajectory":
+        for sampler in samplers:
+            if sampler.stochastic and metric == "trajectory":
                 others = ", ".join(m for m in allowed if m != metric)
-                raise InputError(field, metric, f"{name!r} is stochastic and follows no flow; allowed: {others}")
+                raise InputError(
+                    field, metric, f"{sampler.name!r} is stochastic and follows no flow; allowed: {others}"
+                )
 
 
 def _of_target(mixture: GaussianMixture) -> tuple[Metric, ...]:

@@ -6,77 +6,86 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, Protocol
+
+import torch
 
 from .. import rates
 from ..errors import InputError
-from ..records import Record
+from ..grids import Grid
 from ..support.consent import NONE, Consent
 from ..support.devices import device_of
 from ..support.files import check_writable, write_text
 from ..support.manifest import fingerprint, manifest
 from ..support.progress import Progress, silent
-from .config import NetworkStudy, Study
-from .cost import study_cost
+from ..tableau import Tableau
+from .config import LI, NetworkStudy, Study
 from .measure import Measurement
-from .network_problem import NetworkMeasurement, NetworkProblem, prepare_network
-from .problem import LI, Problem, prepare, refused
+from .mixture_problem import prepare
+from .network_problem import NetworkMeasurement, prepare_network
+from .problem import Problem
+from .read_function import External
 from .routes import ESTIMATED
+from .samplers import Sampler
 from .shared_work import Claims, claiming, shared
 from .store import Store, Value, key, none, opened
 
 
 class Measures(Protocol):
-    """What runs a sampler, and gives a value for every metric wanted."""
+    """Runs samplers and measures them: Measurement on a mixture, NetworkMeasurement on a network."""
 
-    def measure(self, record: Record, steps: int, wanted: Sequence[str], /) -> dict[str, Value]: ...
+    @property
+    def problem(self) -> Problem: ...
+
+    def measure(self, tableau: Tableau, grid: Grid, wanted: Sequence[str], /) -> dict[str, Value]:
+        """A value for every metric wanted."""
+        ...
+
+    def echo(self) -> dict[str, Any]:
+        """What the manifest has of it beside the study."""
+        ...
 
 
 def run(
-    study: Study | NetworkStudy, out: Path, progress: Progress = silent, consent: Consent = NONE, device: str = "cpu"
+    study: Study | NetworkStudy,
+    out: Path | None,
+    progress: Progress = silent,
+    consent: Consent = NONE,
+    device: str = "cpu",
+    external: Mapping[str, External] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Run a study in the folder `out`, which is made if it is not there.
+    """Run a study in the folder `out`, which is made if it is not there; None: nothing is kept.
 
     Returns {"records", "fits", "manifest"} as JSON will hold them, and writes the same to records.json, the fits to
     exponents.csv; records.sqlite keeps each finished run at once.  consent: to what a network's files ask for, and
-    to a large cost.  device: where a network computes.  Raises InputError before anything is computed.
+    to a large cost.  device: where a network computes.  external: samplers that are not of the catalogue, by their
+    names in run.methods (read_function.External).  Raises InputError before anything is computed.
     """
+    if out is None:
+        with TemporaryDirectory() as folder:
+            return run(study, Path(folder), progress, consent, device, external)
     started = datetime.now(UTC)
-    where = device_of(device)
-    if isinstance(study, Study) and where.type != "cpu":
-        raise InputError("--device", device, "cpu; only networks compute elsewhere")
-    if isinstance(study, Study):
-        study_cost(study).check(consent)
-    problem = prepare(study) if isinstance(study, Study) else prepare_network(study, consent)
+    measurement = _measurement(study, out, consent, device_of(device), external)
+    problem = measurement.problem
     check_writable(out)
-    measurement = Measurement(problem) if isinstance(problem, Problem) else NetworkMeasurement(problem, out, where)
     with opened(out) as store, claiming(out) as claims:
-        records, computed = _records(problem, measurement, store, claims, progress)
-    echo: dict[str, Any] = {
-        "target": study.target.model_dump(exclude_none=True),
-        "schedule": study.schedule.model_dump(),
-        "grid": None if study.grid is None else study.grid.model_dump(),
-        "run": {**study.run.model_dump(exclude={"samples"}), "points": problem.count},
-    }
-    if isinstance(measurement, NetworkMeasurement):
-        echo |= {
-            "checkpoint": {
-                "folder": measurement.problem.checkpoint.folder.name,
-                "sha256": measurement.problem.checkpoint.sha256,
-            },
-            "reference": measurement.reference_error(),
-        }
-        echo |= {"device": str(where)}
-    fits = _fits(problem, records)
+        records, computed = _records(measurement, store, claims, progress)
+    fits = [_fit(problem, sampler, metric, records) for sampler in problem.samplers for metric in study.run.metrics]
     answer = {
         "records": records,
         "fits": fits,
         "manifest": {
             **manifest(study.run.seed, started),
-            **echo,
+            "target": study.target.model_dump(exclude_none=True),
+            "schedule": study.schedule.model_dump(),
+            "grid": None if study.grid is None else study.grid.model_dump(),
+            "run": {**study.run.model_dump(exclude={"samples"}), "points": problem.count},
+            **measurement.echo(),
             "computed": computed,
             "reused": len(records) - computed,
             "recomputed": len(store.damaged),
@@ -87,40 +96,60 @@ def run(
     return answer
 
 
+def _measurement(
+    study: Study | NetworkStudy, out: Path, consent: Consent, device: torch.device, external: Mapping[str, External]
+) -> Measures:
+    match study:
+        case Study():
+            if device.type != "cpu":
+                raise InputError("--device", str(device), "cpu; only networks compute elsewhere")
+            return Measurement(prepare(study, consent, external))
+        case NetworkStudy():
+            return NetworkMeasurement(prepare_network(study, consent, external), out, device)
+
+
 def _records(
-    problem: Problem | NetworkProblem, measurement: Measures, store: Store, claims: Claims, progress: Progress
+    measurement: Measures, store: Store, claims: Claims, progress: Progress
 ) -> tuple[list[dict[str, Any]], int]:
     """The records in the order of the file, and how many of them were computed now, by this process."""
-    run = problem.study.run
-    runs = [(name, record, steps) for name, record in problem.methods for steps in run.steps]
+    problem = measurement.problem
+    runs = [(sampler, steps) for sampler in problem.samplers for steps in problem.study.run.steps]
     specs: list[dict[str, Any]] = [
-        {metric: _spec(problem, record, steps, metric) for metric in run.metrics} for _, record, steps in runs
+        {metric: _spec(problem, sampler, steps, metric) for metric in problem.study.run.metrics}
+        for sampler, steps in runs
     ]
     found: dict[int, dict[str, Value]] = {}
     computed = 0
 
-    def kept(k: int) -> dict[str, Value] | None:
-        values = {metric: value for metric, spec in specs[k].items() if (value := store.get(spec)) is not None}
+    def stored(k: int) -> dict[str, Value]:
+        return {metric: value for metric, spec in specs[k].items() if (value := store.get(spec)) is not None}
+
+    def finished(k: int) -> dict[str, Value] | None:
+        values = stored(k)
         return values if len(values) == len(specs[k]) else None
 
     def compute(k: int) -> dict[str, Value]:
         nonlocal computed
-        name, record, steps = runs[k]
-        progress(len(found), len(runs), f"{name}, N = {steps}")
-        old = {metric: value for metric, spec in specs[k].items() if (value := store.get(spec)) is not None}
-        missing = [metric for metric in specs[k] if metric not in old]
-        fault = refused(problem.study, name, record, problem.grids[steps])
-        made = measurement.measure(record, steps, missing) if fault is None else none(missing, str(fault))
+        sampler, steps = runs[k]
+        progress(len(found), len(runs), f"{sampler.name}, N = {steps}")
+        earlier = stored(k)
+        missing = [metric for metric in specs[k] if metric not in earlier]
+        try:
+            made = measurement.measure(problem.tableau(sampler, steps), problem.grids[steps], missing)
+        except InputError as fault:  # it has no table on this grid, or not from these start values
+            made = none(missing, str(fault))
         fresh = {metric: value.finite for metric, value in made.items()}
         store.put([(specs[k][metric], value) for metric, value in fresh.items()])
         computed += len(missing)
-        values = old | fresh
+        values = earlier | fresh
         return {metric: values[metric] for metric in specs[k]}
 
-    for k, values in shared(claims, [key(of) for of in specs], kept, compute):
+    for k, values in shared(claims, [key(spec) for spec in specs], finished, compute):
         found[k] = values
     records = [
-        _entry(runs[k][0], runs[k][2], metric, value) for k in range(len(runs)) for metric, value in found[k].items()
+        _entry(sampler.name, steps, metric, value)
+        for k, (sampler, steps) in enumerate(runs)
+        for metric, value in found[k].items()
     ]
     progress(len(runs), len(runs), "")
     return records, computed
@@ -135,59 +164,50 @@ def _entry(method: str, steps: int, metric: str, value: Value) -> dict[str, Any]
     return entry if value.value is not None else entry | {"reason": value.reason}
 
 
-def _spec(problem: Problem | NetworkProblem, record: Record, steps: int, metric: str) -> dict[str, Any]:
+def _spec(problem: Problem, sampler: Sampler, steps: int, metric: str) -> dict[str, Any]:
     """Everything that determines one value, defaults filled in and the source code included."""
     study = problem.study
     schedule = study.schedule.parameters if problem.schedule is None else problem.schedule.parameters
     return {
-        "target": (
-            study.target.model_dump(exclude_none=True)
-            if isinstance(problem, Problem)
-            else {"sha256": problem.checkpoint.sha256}  # wherever the folder lies
-        ),
+        "target": problem.target,
         "schedule": {"kind": study.schedule.kind, **schedule},
         "grid": None if study.grid is None else study.grid.model_dump(),
-        "method": record.name,
+        "method": sampler.identity(problem.grids[steps]),
         "steps": steps,
         "metric": metric,
         "init": study.run.init,
         "start": study.run.start,
         "count": problem.count,
         "seed": study.run.seed,
-        "code": fingerprint(),
+        "code": fingerprint(sampler.methods),
     }
 
 
-def _fits(problem: Problem | NetworkProblem, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Exponents a in N^-a; null where fewer than three values are there to fit.
+def _fit(problem: Problem, sampler: Sampler, metric: str, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The exponent a in N^-a of one sampler in one metric; null where fewer than three values are there to fit.
 
     On Li et al.'s schedule with T = N + 1 levels a step is ~ log T / T: an order p shows as (log T)^{p+1} / T^p, or
     where noise makes a run forget its early errors as (log T / T)^p. There the exponent with that power of the
     logarithm divided out is given beside the raw one (KL, a square, has twice the power).  Estimates that do not exceed
     their noise floor, or whose interval holds zero, are left out.
     """
-    fits = []
-    for name, record in problem.methods:
-        for metric in problem.study.run.metrics:
-            of = [r for r in records if (r["method"], r["metric"]) == (name, metric)]
-            steps, values = [r["steps"] for r in of], [_above_noise(r) for r in of]
-            fit = rates.fit(steps, values)
-            entry: dict[str, Any] = {
-                "method": name,
-                "metric": metric,
-                "exponent": None if fit is None else fit.exponent,
-                "stderr": None if fit is None else fit.stderr,
-                "window": None if fit is None else list(fit.window),
-            }
-            if problem.study.schedule.kind == LI:
-                gaussian = isinstance(problem, Problem) and problem.mixture.components == 1
-                order = record.order_in_law(gaussian)
-                power = (order if record.stochastic else order + 1) * (2 if metric == "kl" else 1)
-                compensated = rates.fit(steps, values, log_power=power)
-                entry["compensated_exponent"] = None if compensated is None else compensated.exponent
-                entry["log_power"] = power
-            fits.append(entry)
-    return fits
+    curve = [r for r in records if (r["method"], r["metric"]) == (sampler.name, metric)]
+    steps, values = [r["steps"] for r in curve], [_above_noise(r) for r in curve]
+    fit = rates.fit(steps, values)
+    entry: dict[str, Any] = {
+        "method": sampler.name,
+        "metric": metric,
+        "exponent": None if fit is None else fit.exponent,
+        "stderr": None if fit is None else fit.stderr,
+        "window": None if fit is None else list(fit.window),
+    }
+    if problem.study.schedule.kind == LI:
+        order = sampler.order_in_law(problem.gaussian)
+        power = None if order is None else (order + (not sampler.stochastic)) * (2 if metric == "kl" else 1)
+        compensated = None if power is None else rates.fit(steps, values, log_power=power)
+        entry["compensated_exponent"] = None if compensated is None else compensated.exponent
+        entry["log_power"] = power
+    return entry
 
 
 def _above_noise(record: dict[str, Any]) -> float:

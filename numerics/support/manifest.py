@@ -1,4 +1,4 @@
-"""What a reader needs to know where numbers come from: versions, machine, source, time."""
+"""Where numbers come from: versions, machine, source code, time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..catalogue import METHODS
+from .sampler_code import GENERATED, code, sampler_code
+
 SOURCES = Path(__file__).resolve().parents[1]
+CONFORMANCE, TRAINING = SOURCES / "conformance", SOURCES / "training"
 NOT_RUN = "citations.py"  # of the generated files the one from which no number comes
+# No value of a study depends on these; the code generated for a sampler counts where that sampler is used.
+NO_VALUES = (
+    *(CONFORMANCE, TRAINING, SOURCES / "support", SOURCES / "checkpoints" / "hub.py"),
+    *(SOURCES / "studies" / name for name in ("convergence_figure.py", "study_figure.py", "style.py")),
+    *(GENERATED / name for name in (NOT_RUN, "catalogue_records.py", "weight_functions.py", "defects.py")),
+)
+KEPT_RESULTS = ("book/records/*.json", "book/records/*.png")  # in all folders below
 PACKAGES = ("torch", "numpy", "scipy", "samplerproof")
 
 
@@ -23,18 +34,29 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def fingerprint() -> str:
-    """SHA-256 over the source files of numerics, generated ones included, and the versions they run on."""
-    digest = hashlib.sha256(repr(sorted(versions().items())).encode())
-    for path in sorted(SOURCES.rglob("*.py")):
-        digest.update(f"{path.relative_to(SOURCES).as_posix()}\n".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def fingerprint(methods: tuple[str, ...] | None = None, others: tuple[Path, ...] = ()) -> str:
+    """SHA-256 over the code that values come from, and the versions it runs on; comments and docstrings do not count.
+
+    That code is numerics without NO_VALUES, what is generated for the methods named (for the whole catalogue if None),
+    and the given other files and folders of the package.
+    """
+    parts = [repr(sorted(versions().items())), _code(SOURCES), *map(_code, others)]
+    parts += map(sampler_code, METHODS if methods is None else methods)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@cache
+def _code(path: Path) -> str:
+    """The code of a file, or of all files in a folder from which values come, each after its name."""
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    without = [other for other in NO_VALUES if not path.is_relative_to(other)]
+    left = [file for file in files if not any(map(file.is_relative_to, without))]
+    return "\n".join(f"{f.relative_to(SOURCES.parent).as_posix()}\n{code(f.read_text('utf-8'))}" for f in left)
 
 
 @cache
 def generated() -> str:
-    """SHA-256 over the generated code that numbers come from: what a record that is kept must have been made with."""
+    """SHA-256 over the generated code that numbers come from."""
     digest = hashlib.sha256()
     for path in sorted((SOURCES / "generated").glob("*.py")):
         if path.name != NOT_RUN:
@@ -44,9 +66,13 @@ def generated() -> str:
 
 
 def source() -> dict[str, Any]:
-    """The versions of what computes, and the commit; dirty: whether the sources differ from it."""
+    """The versions of what computes, and the commit; dirty: whether files other than kept results differ from it."""
     commit = _git("rev-parse", "HEAD")
-    dirty = None if commit is None else bool(_git("status", "--porcelain"))
+    dirty = (
+        None
+        if commit is None
+        else bool(_git("status", "--porcelain", "--", ":/", *(f":(top,exclude){kept}" for kept in KEPT_RESULTS)))
+    )
     return {"versions": versions(), "commit": commit, "dirty": dirty}
 
 
@@ -57,7 +83,7 @@ def manifest(seed: int, started: datetime) -> dict[str, Any]:
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
-        "fingerprint": fingerprint(),
+        "fingerprint": fingerprint(()),
         "generated": generated(),
         "seed": seed,
         "started": started.astimezone(UTC).isoformat(timespec="seconds"),

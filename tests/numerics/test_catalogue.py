@@ -8,20 +8,20 @@ from kinds import STOCHASTIC
 from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.errors import InputError
 from samplerproof.theory.methods import METHODS as THEORY
-from samplerproof.theory.methods import SAMPLERS, find
+from samplerproof.theory.methods import SDE_METHODS, find
 from samplerproof.theory.order import prove_order
 
 
 def test_the_catalogue_is_that_of_the_theory() -> None:
-    assert list(METHODS) == [m.name for m in (*THEORY, *SAMPLERS)]
-    assert list(STOCHASTIC) == [m.name for m in SAMPLERS]
-    for sampler in SAMPLERS:
+    assert list(METHODS) == [m.name for m in THEORY]
+    assert list(STOCHASTIC) == [m.name for m in SDE_METHODS]
+    for sampler in SDE_METHODS:
         record = METHODS[sampler.name]
         assert (record.law_order, record.gaussian_order) == (sampler.law_order, sampler.gaussian_order)
-        assert [(p.symbol, p.default, p.orders) for p in record.parameters] == [
-            (p.symbol.name, p.default, p.orders) for p in sampler.parameters
+        assert [(p.name, p.default, p.orders) for p in record.parameters] == [
+            (p.name, p.default, p.orders) for p in sampler.parameters
         ]
-    for method in (*THEORY, *SAMPLERS):
+    for method in THEORY:
         record = METHODS[method.name]
         assert (record.order, record.order_asymptotic, record.kind, record.history, record.cite, record.aliases) == (
             method.order,

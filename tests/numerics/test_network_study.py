@@ -43,6 +43,13 @@ def values(answer):
     return [r["value"] for r in answer["records"]]
 
 
+def measured_at(steps, measurement, sampler=None):
+    """A sampler of the problem, by default its first one, run with that many steps."""
+    problem = measurement.problem
+    table = problem.tableau(sampler or problem.samplers[0], steps)
+    return measurement.measure(table, problem.grids[steps], ["trajectory"])
+
+
 def test_a_study_of_a_network_has_the_records_of_a_study(tmp_path):
     """Assert keys, costs and resumption, that the manifest names the weights and the reference's own error, and that a
     kept reference that was changed is computed again.
@@ -96,7 +103,7 @@ def test_how_many_samples_go_together_does_not_matter(name, tmp_path):
     found = []
     for share in (None, 1, 2):
         measurement = NetworkMeasurement(problem, tmp_path, CPU, share)
-        measured = (measurement.measure(record, 8, ["trajectory"]) for _, record in problem.methods)
+        measured = (measured_at(8, measurement, sampler) for sampler in problem.samplers)
         found.append([value["trajectory"].value for value in measured])
     for other in found[1:]:
         assert other == pytest.approx(found[0], rel=0, abs=1e-12)
@@ -114,11 +121,11 @@ def test_memory_does_not_grow_with_the_samples(tmp_path, monkeypatch):
         return inner(x, at, prediction)
 
     measurement.denoise = watching
-    small = measurement.measure(problem.methods[0][1], 8, ["trajectory"])["trajectory"].value
+    small = measured_at(8, measurement)["trajectory"].value
     assert [len(piece) for piece in measurement.pieces()] == [4, 4, 3]
     assert set(seen) == {4, 3}
     monkeypatch.setattr(network_problem, "PIECE", 1000)
-    whole = NetworkMeasurement(problem, tmp_path, CPU).measure(problem.methods[0][1], 8, ["trajectory"])
+    whole = measured_at(8, NetworkMeasurement(problem, tmp_path, CPU))
     assert whole["trajectory"].value == pytest.approx(small, rel=1e-8)  # the reference has other steps
 
 
@@ -160,10 +167,9 @@ def test_a_network_that_fails_on_the_way_is_a_null(tmp_path):
     """Assert that a sampler's failure is a value that is not there, and a failing reference an error."""
     problem = prepare_network(study(points=2))
     measurement = NetworkMeasurement(problem, tmp_path, CPU)
-    record = problem.methods[0][1]
-    measurement.measure(record, 8, ["trajectory"])
+    measured_at(8, measurement)
     measurement.denoise = lambda x, at, prediction: x * math.nan
-    failed = measurement.measure(record, 8, ["trajectory"])["trajectory"]
+    failed = measured_at(8, measurement)["trajectory"]
     assert failed.value is None
     assert failed.reason
     with pytest.raises(SamplingError, match="not finite"):

@@ -22,7 +22,7 @@ from samplerproof.numerics.sample import sample
 from samplerproof.numerics.studies.config import parse
 from samplerproof.numerics.studies.invariants import consistent
 from samplerproof.numerics.studies.measure import Measurement
-from samplerproof.numerics.studies.problem import prepare
+from samplerproof.numerics.studies.mixture_problem import prepare
 from samplerproof.numerics.studies.store import Value
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.flow import log_tails
@@ -187,18 +187,19 @@ def study_of(target: str, schedule: str, names: list[str], steps: list[int], poi
 def nulls_of(target: str, schedule: str, names: list[str], steps: list[int]) -> tuple[int, int]:
     """How many values there are, and how many null; each null is one from 50,001 nodes too."""
     study, fine, null, count = study_of(target, schedule, names, steps, 301), None, 0, 0
-    for _, record in study.problem.methods:
+    for name in names:
         for n in steps:
-            found = study.measure(record, n, LAWS)
+            grid = study.problem.grids[n]
+            found = study.measure(tabulate(name, grid), grid, LAWS)
             count += len(found)
             missing = [metric for metric, value in found.items() if value.value is None]
             null += len(missing)
             for metric, value in found.items():
-                assert (value.value is None) == (value.reason is not None), (record.name, n, metric)
+                assert (value.value is None) == (value.reason is not None), (name, n, metric)
             if missing:
                 fine = fine or study_of(target, schedule, names, steps, MOST)
-                again = fine.measure(record, n, missing)
-                assert all(value.value is None for value in again.values()), (record.name, n, found, again)
+                again = fine.measure(tabulate(name, grid), grid, missing)
+                assert all(value.value is None for value in again.values()), (name, n, found, again)
     return count, null
 
 
@@ -233,16 +234,17 @@ def test_a_fold_that_jumps_over_a_narrow_target_is_seen() -> None:
     grid = {"kind": "karras", "sigma_min": 0.002, "sigma_max": 80.0, "rho": 7.0}
     run = {"methods": ["dpm-solver++-2m"], "steps": [8], "metrics": ["tv", "kl"], "points": 301}
     study = Measurement(prepare(parse({"target": target, "schedule": {"kind": "flow"}, "grid": grid, "run": run})))
-    ((_, record),), made = study.problem.methods, study.problem.grids[8]
+    made = study.problem.grids[8]
+    table = tabulate("dpm-solver++-2m", made)
     law, end = study.problem.start_law(made.point(0)), (study.problem.mixture, made.point(8))
     x = nodes(law, 300_001)
-    y = sample(study.problem.mixture, [x], tabulate(record.name, made))[:, 0]
+    y = sample(study.problem.mixture, [x], table)[:, 0]
     edges = torch.cat([torch.linspace(a - 0.03, a + 0.03, 4001, dtype=torch.float64) for a in (-1.2, 0.9)])
     ours = np.histogram((y[1:] + y[:-1]) / 2, edges, weights=log_tails(law[0], x, law[1])[0][:, 0].exp().diff())[0]
     goal = log_tails(end[0], edges[:, None], end[1])[0][:, 0].exp().diff().numpy()
     tv = (float(np.abs(ours - goal).sum()) + 1 - float(ours.sum())) / 2
     for wanted in (["tv", "kl"], ["kl"], ["tv"]):
-        found = study.measure(record, 8, wanted)
+        found = study.measure(table, made, wanted)
         for metric in wanted:
             value, error = found[metric].value, found[metric].error
             assert value is not None
@@ -259,7 +261,8 @@ def test_no_reference_flow_starts_at_alpha_zero() -> None:
     for end in (1.0, 0.99):
         grid = {"kind": "uniform-t", "t_min": 1e-2, "t_max": end}
         study = Measurement(prepare(parse({"target": target, "schedule": {"kind": "flow"}, "grid": grid, "run": run})))
-        found = study.measure(study.problem.methods[0][1], 4, ["trajectory", "energy"])
+        made = study.problem.grids[4]
+        found = study.measure(tabulate("ddim", made), made, ["trajectory", "energy"])
         assert (found["trajectory"].value is None) == ("alpha = 0" in str(found["trajectory"].reason)) == (end == 1)
         assert found["energy"].value is not None
 

@@ -20,7 +20,7 @@ from samplerproof.numerics.grids import Grid
 from samplerproof.numerics.laws.affine import gaussian_law
 from samplerproof.numerics.laws.gaussian import kl, moments, w2
 from samplerproof.numerics.laws.gaussian_tv import tv
-from samplerproof.numerics.studies import measure, problem
+from samplerproof.numerics.studies import measure, mixture_problem, samplers
 from samplerproof.numerics.studies import run as studies
 from samplerproof.numerics.studies.config import parse
 from samplerproof.numerics.tableau import Tableau, tabulate
@@ -47,8 +47,7 @@ def _by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         record = replace(catalogue.METHODS["ddim"], name=name, aliases=(), stochastic=True)
         monkeypatch.setitem(catalogue.METHODS, name, record)
     monkeypatch.setattr(catalogue, "NAMES", Names(map(catalogue._entry, catalogue.METHODS.values())))
-    for module in (measure, problem):
-        monkeypatch.setattr(module, "tabulate", tabulated)
+    monkeypatch.setattr(samplers, "tabulate", tabulated)
 
 
 @pytest.fixture
@@ -78,7 +77,7 @@ def test_on_a_gaussian_laws_are_exact(
     """Assert tv, kl and w2 of the affine law, without an interval, in d = 1 and 2, and that no seed matters."""
     run = {"metrics": ["tv", "kl", "w2"], "init": init, "steps": [24, 30]}
     one = study(target, **run)
-    ready = problem.prepare(one)
+    ready = mixture_problem.prepare(one)
     got = values(studies.run(one, tmp_path / "a"))
     for name, make in TABLES.items():
         for steps, g in ready.grids.items():
@@ -138,7 +137,7 @@ def test_the_seed_decides_noise_and_samples(study: Callable[..., Any], tmp_path:
 
 def test_noise_start_and_target_are_independent(study: Callable[..., Any]) -> None:
     """Assert that no stream of a study repeats another: starts, noise, the target's samples and the floor's."""
-    ready = problem.prepare(study(MIXTURE, metrics=["energy"], samples=4000, steps=[3]))
+    ready = mixture_problem.prepare(study(MIXTURE, metrics=["energy"], samples=4000, steps=[3]))
     measurement, at = measure.Measurement(ready), ready.grids[3].point(0)
     start = measure.start_samples(ready, at)
     drawn = measure.noise.seeded(measurement._seed("noise"))(torch.empty_like(start), 0)
@@ -212,7 +211,7 @@ def test_what_there_is_no_answer_to_is_refused(
     study: Callable[..., Any], target: dict[str, Any], run: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(InputError) as refused:
-        problem.prepare(study(target, **run))
+        mixture_problem.prepare(study(target, **run))
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
 

@@ -21,6 +21,7 @@ from samplerproof.numerics.studies import measure
 from samplerproof.numerics.studies import run as studies
 from samplerproof.numerics.studies.config import parse
 from samplerproof.numerics.studies.store import FILE
+from samplerproof.numerics.tableau import Tableau
 
 
 def study(text: str, **run: Any) -> Any:
@@ -35,15 +36,15 @@ def values(answer: dict[str, Any]) -> dict[tuple[str, int, str], float]:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The methods of every run from here on: each makes its coefficients once, however many nodes it adds."""
+    """The methods of every run from here on."""
     runs: list[str] = []
-    original = measure.tabulate
+    original = measure.Measurement.measure
 
-    def counting(name: str, *arguments: Any) -> Any:
-        runs.append(name)
-        return original(name, *arguments)
+    def counting(self: measure.Measurement, tableau: Tableau, *arguments: Any) -> Any:
+        runs.append(tableau.method)
+        return original(self, tableau, *arguments)
 
-    monkeypatch.setattr(measure, "tabulate", counting)
+    monkeypatch.setattr(measure.Measurement, "measure", counting)
     return runs
 
 
@@ -120,7 +121,7 @@ def test_another_source_means_other_records(
     """Assert that numbers made by code that has changed since are not shown as its own."""
     one = study(study_text, steps=[24], methods=["li-ddim"])
     studies.run(one, tmp_path)
-    monkeypatch.setattr(studies, "fingerprint", lambda: "another source")
+    monkeypatch.setattr(studies, "fingerprint", lambda *_: "another source")
     studies.run(one, tmp_path)
     assert len(counted) == 2
 

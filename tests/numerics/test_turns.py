@@ -20,11 +20,11 @@ PIECES = 24
 PROGRAM = """
 import os, signal, sys, time
 from pathlib import Path
-from samplerproof.numerics.studies import turns
+from samplerproof.numerics.studies import shared_work
 from samplerproof.numerics.studies.store import Value, opened
 
 folder, at = Path(sys.argv[1]), sys.argv[2]
-turns.PATIENCE = float(sys.argv[3])
+shared_work.PATIENCE = float(sys.argv[3])
 while not (folder / "go").exists():
     time.sleep(0.005)
 
@@ -36,9 +36,9 @@ def compute(k):
     store.put([({"piece": k}, Value(k, k / 7))])
     return Value(k, k / 7)
 
-with opened(folder) as store, turns.claiming(folder) as claims:
+with opened(folder) as store, shared_work.claiming(folder) as claims:
     names = [f"piece {k}" for k in range(int(sys.argv[4]))]
-    found = dict(turns.shared(claims, names, lambda k: store.get({"piece": k}), compute))
+    found = dict(shared_work.shared(claims, names, lambda k: store.get({"piece": k}), compute))
     assert found == {k: Value(k, k / 7) for k in range(len(names))}
 """
 

@@ -24,10 +24,10 @@ from certificate_checker import (
 )
 
 from samplerproof.theory.certificate import certificate
-from samplerproof.theory.methods import METHODS, find
+from samplerproof.theory.methods import ODE_METHODS, find
 from samplerproof.theory.trees import trees
 
-CASES = [(m.name, free) for m in METHODS for free in ((False, True) if m.equal_steps else (False,))]
+CASES = [(m.name, free) for m in ODE_METHODS for free in ((False, True) if m.equal_steps else (False,))]
 CASES += [("bdia-ddim?gamma=1", False), ("bdia-ddim?gamma=0", False), ("lambda-ddim?b=0", False)]
 PRIME = 2**31 - 1
 

@@ -35,14 +35,14 @@ def test_emission_is_deterministic_across_processes(tmp_path: Path) -> None:
 def test_check_shows_a_hand_edit_a_missing_file_and_a_file_too_many(tmp_path: Path) -> None:
     folder = tmp_path / "generated"
     shutil.copytree(GENERATED, folder)
-    weights = folder / "weights.py"
+    weights = folder / "weight_functions.py"
     weights.write_text(weights.read_text(encoding="utf-8").replace("2*r1 + 1", "2*r1 + 2"), encoding="utf-8")
-    (folder / "frames.py").unlink()
+    (folder / "frame_functions.py").unlink()
     (folder / "extra.py").write_text("x = 1\n", encoding="utf-8")
     found = "".join(differences(folder))
     assert "-        h*phi1*(2*r1 + 2)/(2*r1)," in found
     assert "+        h*phi1*(2*r1 + 1)/(2*r1)," in found
-    assert "fresh/frames.py" in found
+    assert "fresh/frame_functions.py" in found
     assert "committed/extra.py" in found
     write(folder)
     assert differences(folder) == []

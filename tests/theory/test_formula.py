@@ -9,7 +9,7 @@ import sympy as sp
 
 from samplerproof.theory.latex import describe, latex
 from samplerproof.theory.method import Method
-from samplerproof.theory.methods import METHODS, find
+from samplerproof.theory.methods import ODE_METHODS, find
 
 
 def test_2m_is_the_formula_of_the_paper() -> None:
@@ -19,7 +19,7 @@ def test_2m_is_the_formula_of_the_paper() -> None:
     assert r"\left(1 + \frac{1}{2 r_{1}}\right) \hat x_0(x_{n}) - \frac{1}{2 r_{1}} \hat x_0(x_{n-1})" in text
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("method", ODE_METHODS, ids=lambda m: m.name)
 def test_every_method_has_a_formula_with_balanced_braces_and_json(method: Method) -> None:
     text = latex(method)
     assert text.count("{") == text.count("}")

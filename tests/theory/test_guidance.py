@@ -11,10 +11,10 @@ import sympy as sp
 from samplerproof.numerics.stability import growth as measured
 from samplerproof.theory.guided_step import gain_matrix, growth
 from samplerproof.theory.method import Method
-from samplerproof.theory.methods import METHODS, find
+from samplerproof.theory.methods import ODE_METHODS, find
 from samplerproof.theory.notation import gain, h
 
-IN_LAMBDA = [m for m in METHODS if m.frame.column == "lam"]
+IN_LAMBDA = [m for m in ODE_METHODS if m.frame.column == "lam"]
 
 
 def radius(method: Method, step: sp.Rational, g: sp.Rational) -> float:

@@ -14,25 +14,27 @@ import pytest
 import sympy as sp
 
 from samplerproof.theory.frames import DATA
-from samplerproof.theory.method import grid_position
+from samplerproof.theory.method import Method
 from samplerproof.theory.methods import sde as records
-from samplerproof.theory.methods.sde import EDM_CHURN, SAMPLERS
-from samplerproof.theory.notation import ALPHA_TAYLOR, FADE, KICK, SCORE_JET, c2, eta, h, mean, spread, tau, y
+from samplerproof.theory.methods.sde import EDM_CHURN, eta, tau
+from samplerproof.theory.noise_model import NO_NOISE, Noise, NoiseModel
+from samplerproof.theory.notation import ALPHA_RATIO, ALPHA_TAYLOR, NOISED_PLACE, SCORE_JET, c2, h, mean, spread, y
 from samplerproof.theory.order_in_law import LawProof, along, of_density, prove_law_order
-from samplerproof.theory.stochastic_method import NO_NOISE, Noise, Sampler
 from samplerproof.theory.weak_order import prove_weak_order
 
 SCORE, D1, D2, *_ = SCORE_JET
-DECIDED = [s for s in SAMPLERS if not s.history and not s.corrects]
+DECIDED = [s for s in records.ALL if not s.history and not s.corrects]
 BACK, EULER, HEUN = EDM_CHURN.rows
-FRESH = EDM_CHURN.noise(0).variance
-CHURN_EULER = replace(EDM_CHURN, name="churn-euler", rows=(BACK, EULER), noises=(Noise(FRESH), NO_NOISE))
+FRESH = EDM_CHURN.step_noise.row(0).variance
+CHURN_EULER = replace(
+    EDM_CHURN, name="churn-euler", rows=(BACK, EULER), noise=NoiseModel(-NOISED_PLACE, (Noise(FRESH), NO_NOISE))
+)
 HALF, _ = EDM_CHURN.applied[2]
 TINY = sp.Rational(1, 10**6)
 
 
 @pytest.mark.parametrize("sampler", DECIDED, ids=lambda s: s.name)
-def test_the_claimed_orders_are_the_exact_ones(sampler: Sampler) -> None:
+def test_the_claimed_orders_are_the_exact_ones(sampler: Method) -> None:
     proof = prove_law_order(sampler)
     claimed = sampler.law_order or sampler.order
     assert proof.order == claimed >= prove_weak_order(sampler).order
@@ -70,15 +72,15 @@ def test_in_law_churn_is_the_flow_over_a_longer_step() -> None:
     for sampler, order in ((CHURN_EULER, 1), (EDM_CHURN, 2)):
         proof = prove_law_order(sampler)
         assert (prove_weak_order(sampler).order, proof.order, proof.gaussian_order) == (1, order, order)
-        still = proof.flux.subs(KICK, 0) * (1 - KICK) ** (order + 1)
+        still = proof.flux.subs(NOISED_PLACE, 0) * (1 - NOISED_PLACE) ** (order + 1)
         assert sp.expand(proof.flux - still) == 0
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"noises": (Noise(FRESH * (1 + TINY * h)), NO_NOISE, NO_NOISE)},
-        {"rows": (replace(BACK, to=KICK * (1 + TINY)), EULER, HEUN)},
+        {"noise": NoiseModel(-NOISED_PLACE, (Noise(FRESH * (1 + TINY * h)), NO_NOISE, NO_NOISE))},
+        {"rows": (replace(BACK, to=NOISED_PLACE * (1 + TINY)), EULER, HEUN)},
         {"rows": (BACK, EULER, replace(HEUN, published=(HALF * (1 + TINY), HALF * (1 - TINY))))},
     ],
     ids=["noise", "place", "average"],
@@ -88,7 +90,7 @@ def test_a_coefficient_off_by_a_millionth_loses_the_order_in_law(changes: dict[s
 
 
 @pytest.mark.parametrize("sampler", [records.SA_SOLVER_2, records.SA_SOLVER_P1C1], ids=lambda s: s.name)
-def test_outputs_of_earlier_steps_are_refused(sampler: Sampler) -> None:
+def test_outputs_of_earlier_steps_are_refused(sampler: Method) -> None:
     with pytest.raises(ValueError, match="history"):
         prove_law_order(sampler)
 
@@ -104,8 +106,8 @@ def test_what_is_left_undecided_is_refused() -> None:
 
 FADING = sp.Rational(3, 4)
 NUMBERS = {
-    **{tau: sp.Rational(1, 2), c2: sp.Rational(2, 5), eta: sp.Rational(1, 2), KICK: -sp.Rational(1, 3)},
-    **{FADE: sp.exp(-FADING * h), ALPHA_TAYLOR[0]: FADING},
+    **{tau: sp.Rational(1, 2), c2: sp.Rational(2, 5), eta: sp.Rational(1, 2), NOISED_PLACE: -sp.Rational(1, 3)},
+    **{ALPHA_RATIO: sp.exp(-FADING * h), ALPHA_TAYLOR[0]: FADING},
 }
 STEP = sp.Rational(1, 10**7)
 Law = tuple[tuple[mp.mpf, mp.mpf, mp.mpf], ...]  # weights, means and variances where rho = 1; here binary fractions
@@ -147,13 +149,13 @@ def scores(law: Law, x: mp.mpf, count: int) -> list[mp.mpf]:
     return s
 
 
-def growth(sampler: Sampler) -> mp.mpf:
+def growth(sampler: Method) -> mp.mpf:
     """The frame's vector is e^{growth l} x/alpha."""
     return 1 + number(sampler.strength) if sampler.frame is DATA else mp.mpf(0)
 
 
 @cache
-def drift(sampler: Sampler, law: Law, z: mp.mpf, place: mp.mpf) -> mp.mpf:
+def drift(sampler: Method, law: Law, z: mp.mpf, place: mp.mpf) -> mp.mpf:
     """G for the exact model of the law."""
     kappa, u = 1 + number(sampler.strength), place * number(h)
     x, rho = mp.exp(-growth(sampler) * u) * z, mp.exp(-u)
@@ -162,13 +164,15 @@ def drift(sampler: Sampler, law: Law, z: mp.mpf, place: mp.mpf) -> mp.mpf:
     return kappa * (mp.exp(kappa * u) * (x - rho * eps) if sampler.frame is DATA else -mp.exp(-u) * eps)
 
 
-def factor(sampler: Sampler) -> list[list[mp.mpf]]:
+def factor(sampler: Method) -> list[list[mp.mpf]]:
     """The rows' noises as shares of independent ones of variance 1."""
     shares: list[list[mp.mpf]] = []
     for i in range(len(sampler.rows)):
         row: list[mp.mpf] = []
         for j in range(i + 1):
-            rest = number(sampler.covariance(j, i)) - sum(a * b for a, b in zip(row, [*shares, row][j], strict=False))
+            rest = number(sampler.step_noise.covariance(j, i)) - sum(
+                a * b for a, b in zip(row, [*shares, row][j], strict=False)
+            )
             if j < i:
                 row.append(rest / shares[j][j] if shares[j][j] else mp.mpf(0))
             else:
@@ -177,12 +181,12 @@ def factor(sampler: Sampler) -> list[list[mp.mpf]]:
     return shares
 
 
-def error_of_a_step(sampler: Sampler, law: Law) -> mp.mpf:
+def error_of_a_step(sampler: Method, law: Law) -> mp.mpf:
     """The sampler's mean of cos(w z + c) after a step on the law, less the exact one."""
     shares = factor(sampler)
-    places = [mp.mpf(0), *(number(grid_position(row.to)) for row in sampler.rows)]
+    places = [mp.mpf(0), *(number(row.end) for row in sampler.rows)]
     weights = [[number(w) for w in line] for line in sampler.weights]
-    rate, step = number(sampler.rate), number(h)
+    rate, step = number(sampler.step_noise.frame.rate), number(h)
     outer, inner = mp.sqrt(3 + mp.sqrt(6)), mp.sqrt(3 - mp.sqrt(6))
     rare, often = (3 - mp.sqrt(6)) / 12, (3 + mp.sqrt(6)) / 12
     gauss = [(-outer, rare), (-inner, often), (inner, often), (outer, rare)]  # exact for noise of up to h^3
@@ -233,7 +237,7 @@ def at_numbers(proof: LawProof) -> sp.Expr:
     ],
     ids=lambda s: s.name,
 )
-def test_a_step_on_laws_is_off_by_the_residual(sampler: Sampler) -> None:
+def test_a_step_on_laws_is_off_by_the_residual(sampler: Method) -> None:
     proof = prove_law_order(sampler)
     for law, residual, order in (
         (MIXTURE, proof.residual, proof.order),

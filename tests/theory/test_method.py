@@ -11,23 +11,24 @@ import sympy as sp
 from samplerproof.names.input_error import InputError
 from samplerproof.theory.exponential import exact, lagrange
 from samplerproof.theory.frames import DATA, NOISE_RHO
-from samplerproof.theory.method import NOW, Method, Row, grid_position, past, settled, stage
-from samplerproof.theory.methods import METHODS, SAMPLERS, find
+from samplerproof.theory.method import Method, settled
+from samplerproof.theory.methods import METHODS, find
 from samplerproof.theory.methods.adams import exponential_adams
 from samplerproof.theory.notation import h, r
 from samplerproof.theory.order import prove_order
 from samplerproof.theory.phi_functions import is_zero, phi
+from samplerproof.theory.rows import NOW, Row, grid_position, past, stage
 
 
 def test_no_float_enters_a_record() -> None:
-    for method in (*METHODS, *SAMPLERS):
+    for method in METHODS:
         numbers = [w for row in (*method.weights, *method.applied) for w in row]
         numbers += [e for i in range(len(method.rows)) for e in (*method.carried(i), *sum(method.amplitudes(i), ()))]
         assert not any(sp.sympify(w).atoms(sp.Float) for w in numbers)
 
 
 def test_names_and_aliases_are_unique() -> None:
-    names = [name for m in (*METHODS, *SAMPLERS) for name in (m.name, *m.aliases)]
+    names = [name for m in METHODS for name in (m.name, *m.aliases)]
     assert len(set(names)) == len(names)
 
 

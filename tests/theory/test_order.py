@@ -10,16 +10,17 @@ from faults import altered_weights
 
 from samplerproof.theory.exponential import collapsed
 from samplerproof.theory.frames import NOISE_RHO
-from samplerproof.theory.method import NOW, Method, Row, past, stage
-from samplerproof.theory.methods import METHODS, find
+from samplerproof.theory.method import Method
+from samplerproof.theory.methods import ODE_METHODS, find
 from samplerproof.theory.notation import a1, h, r
 from samplerproof.theory.order import prove_order
+from samplerproof.theory.rows import NOW, Row, past, stage
 from samplerproof.theory.trees import Tree, trees
 
 LEAF = Tree()
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("method", ODE_METHODS, ids=lambda m: m.name)
 def test_the_claimed_order_is_the_exact_order(method: Method) -> None:
     proof = prove_order(method)
     assert proof.order == method.order
@@ -27,7 +28,7 @@ def test_the_claimed_order_is_the_exact_order(method: Method) -> None:
     assert all(defect.total_order == method.order + 1 for defect in proof.leading_defects)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("method", ODE_METHODS, ids=lambda m: m.name)
 def test_a_weight_off_by_a_millionth_loses_the_order(method: Method) -> None:
     weights = (method.weights[-1][0] * (1 + sp.Rational(1, 10**6)), *method.weights[-1][1:])
     assert prove_order(altered_weights(method, len(method.rows) - 1, weights)).order < method.order

@@ -18,9 +18,10 @@ from samplerproof.theory.linear_stability import (
     settled,
     small_step,
 )
-from samplerproof.theory.method import NOW, Method, Row, past
-from samplerproof.theory.methods import METHODS, find
+from samplerproof.theory.method import Method
+from samplerproof.theory.methods import ODE_METHODS, find
 from samplerproof.theory.notation import h, hc, zeta
+from samplerproof.theory.rows import NOW, Row, past
 
 SLIGHTLY = sp.Rational(1, 10**9)
 # Hairer and Wanner II, table IV.2.1 (Runge-Kutta) and section V.1 (Adams-Bashforth k: 2, 1, 6/11, 3/10).
@@ -44,7 +45,7 @@ def test_classical_lengths(name: str, length: sp.Expr | float) -> None:
     assert float(found) == pytest.approx(length, abs=1e-10) if isinstance(length, float) else found == length
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("method", ODE_METHODS, ids=lambda m: m.name)
 def test_inside_is_stable_and_outside_is_not(method: Method) -> None:
     length = sp.Rational(str(sp.N(real_interval(method), 40)))
     assert bounded(characteristic(method), -length + SLIGHTLY)
@@ -74,7 +75,7 @@ def size_after(method: Method, steps: int, x: Fraction) -> float:
     return float(max(abs(z) for z in states[-5:]))
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("method", ODE_METHODS, ids=lambda m: m.name)
 def test_recursions_decay_inside_and_grow_outside(method: Method) -> None:
     length = Fraction(str(sp.N(real_interval(method), 40)))
     assert size_after(method, 600, -length * Fraction(95, 100)) < 1e-3
@@ -149,7 +150,7 @@ def test_roots_on_the_circle_must_be_simple(p: sp.Expr, at: sp.Expr, expected: b
 def test_the_catalogue_holds_the_nearest_doubles() -> None:
     assert RECORDS["exp-adams-3"].stability == 6 / 11
     assert RECORDS["deis-rho-kutta3"].stability == 2.512745326618328620  # the real root of X^3 - 3 X^2 + 6 X - 12
-    for method in METHODS:
+    for method in ODE_METHODS:
         stored = RECORDS[method.name].stability
         assert stored is not None
         assert abs(sp.Float(stored, 40) - real_interval(method)) <= sp.Float(stored, 40) * sp.Rational(1, 2**53)

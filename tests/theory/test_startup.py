@@ -13,15 +13,16 @@ from mpmath import mp
 
 from samplerproof.theory.emit.leading_defects import entries, nested, predictable
 from samplerproof.theory.exponential import exact as exact_rule
-from samplerproof.theory.method import NOW, Method, Row, past
-from samplerproof.theory.methods import METHODS
+from samplerproof.theory.method import Method
+from samplerproof.theory.methods import ODE_METHODS
 from samplerproof.theory.notation import a1, h, next_rho, r, rho
 from samplerproof.theory.order import prove_order
+from samplerproof.theory.rows import NOW, Row, past
 from samplerproof.theory.startup import length, startup, taken
 from samplerproof.theory.trees import Tree
 
-BY_NAME = {m.name: m for m in METHODS}
-STARTED = [m.name for m in METHODS if m.start is not None and predictable(m)]
+BY_NAME = {m.name: m for m in ODE_METHODS}
+STARTED = [m.name for m in ODE_METHODS if m.start is not None and predictable(m)]
 LIMITED = [name for name in STARTED if len(entries(BY_NAME[name])) > 1 + BY_NAME[name].corrects]
 Z, U = sp.symbols("z u")
 G = sp.sin(Z + U / 3) + U * Z / 2 + sp.Rational(1, 3)

@@ -13,43 +13,49 @@ from samplerproof.theory.forests import Forest, forests
 from samplerproof.theory.frames import DATA, NOISE
 from samplerproof.theory.method import Method, settled
 from samplerproof.theory.methods import sde as records
-from samplerproof.theory.methods.sde import SAMPLERS
-from samplerproof.theory.notation import KICK, c2, eta, h, r, tau
+from samplerproof.theory.methods.sde import eta, tau
+from samplerproof.theory.noise_model import Noise, NoiseModel
+from samplerproof.theory.notation import NOISED_PLACE, c2, h, r
 from samplerproof.theory.order import equal_steps_proof
 from samplerproof.theory.phi_functions import is_zero, phi
-from samplerproof.theory.stochastic_method import Noise, Sampler
 from samplerproof.theory.trees import Tree
 from samplerproof.theory.weak_order import prove_weak_order
 
 HALF, TINY = sp.Rational(1, 2), 1 + sp.Rational(1, 10**6)
 
 
-def written_out(sampler: Sampler) -> Sampler:
+def rows_of(sampler: Method) -> tuple[Noise, ...]:
+    return tuple(sampler.step_noise.row(i) for i in range(len(sampler.rows)))
+
+
+def written_out(sampler: Method) -> Method:
     """The same sampler, the noises of its path as those of its rows."""
-    return replace(sampler, noises=tuple(sampler.noise(i) for i in range(len(sampler.rows))))
+    return replace(sampler, noise=NoiseModel(sampler.strength, rows_of(sampler)))
 
 
-def with_noise(sampler: Sampler, row: int, noise: Noise) -> Sampler:
-    noises = written_out(sampler).noises or ()
-    return replace(sampler, noises=(*noises[:row], noise, *noises[row + 1 :]))
+def with_noise(sampler: Method, row: int, noise: Noise) -> Method:
+    noises = rows_of(sampler)
+    return replace(sampler, noise=NoiseModel(sampler.strength, (*noises[:row], noise, *noises[row + 1 :])))
 
 
-def independent(sampler: Sampler) -> Sampler:
+def independent(sampler: Method) -> Method:
     """Two rows whose noises have the right variances, and nothing in common: a planted fault."""
     whole = sum(a.factor**2 * a.variance for a in sampler.amplitudes(1))
     return with_noise(sampler, 1, Noise(whole, (sp.S.Zero,)))
 
 
-ONE_STEP = [s for s in SAMPLERS if not s.history and not s.corrects]
+ONE_STEP = [s for s in records.ALL if not s.history and not s.corrects]
 
 SEEDS_2_PUBLISHED = replace(  # with c2 and 1 - c2 exchanged in the noises of the end
     records.SEEDS_2,
     name="seeds-2-published",
-    noises=(
-        records.SEEDS_2.noise(0),
-        Noise(
-            records.SEEDS_2.noise(0).variance,
-            (phi(0, c2 * h) * sp.sqrt((1 - c2) / c2 * phi(1, 2 * (1 - c2) * h) / phi(1, 2 * c2 * h)),),
+    noise=NoiseModel(
+        rows=(
+            records.SEEDS_2.step_noise.row(0),
+            Noise(
+                records.SEEDS_2.step_noise.row(0).variance,
+                (phi(0, c2 * h) * sp.sqrt((1 - c2) / c2 * phi(1, 2 * (1 - c2) * h) / phi(1, 2 * c2 * h)),),
+            ),
         ),
     ),
 )
@@ -75,59 +81,58 @@ def test_forests_are_readable_and_know_their_symmetry() -> None:
 
 # Proofs of three outputs take seconds, and these two share their rows with one or have fewer: run with the slow tests.
 LONG = (records.SA_SOLVER_P3C2_FEW_STEPS, records.SA_SOLVER_P3C3_FEW_STEPS)
-EVERY = [pytest.param(s, marks=pytest.mark.slow) if s in LONG else s for s in SAMPLERS]
+EVERY = [pytest.param(s, marks=pytest.mark.slow) if s in LONG else s for s in records.ALL]
 
 
 @pytest.mark.parametrize("sampler", EVERY, ids=lambda s: s.name)
-def test_the_claimed_weak_order_is_the_exact_one(sampler: Sampler) -> None:
+def test_the_claimed_weak_order_is_the_exact_one(sampler: Method) -> None:
     proof = prove_weak_order(sampler)
     assert proof.order == sampler.order
     assert proof.conditions > 0
     assert all(residual.power == sampler.order + 1 for residual in proof.leading_residuals)
     # and one of them fails for all strengths, where steps are equal
-    values = {symbol: sp.Dummy(positive=True) for symbol in (tau, eta)} | {KICK: -sp.Dummy(positive=True)}
+    values = {symbol: sp.Dummy(positive=True) for symbol in (tau, eta)} | {NOISED_PLACE: -sp.Dummy(positive=True)}
     values |= dict.fromkeys(r, sp.S.One)
     assert any(residual.coefficient.subs(values).is_nonzero for residual in proof.leading_residuals)
 
 
 @pytest.mark.parametrize("sampler", EVERY, ids=lambda s: s.name)
-def test_a_coefficient_off_by_a_millionth_loses_the_order(sampler: Sampler) -> None:
+def test_a_coefficient_off_by_a_millionth_loses_the_order(sampler: Method) -> None:
     first, *others = sampler.weights[-1]
     tilted = altered_weights(sampler, len(sampler.rows) - 1, (first * TINY, *others))
-    assert isinstance(tilted, Sampler)
     assert prove_weak_order(tilted).order < sampler.order
 
 
 @pytest.mark.parametrize("sampler", ONE_STEP, ids=lambda s: s.name)
-def test_a_noise_off_by_a_millionth_loses_the_order(sampler: Sampler) -> None:
+def test_a_noise_off_by_a_millionth_loses_the_order(sampler: Method) -> None:
     assert prove_weak_order(written_out(sampler)).leading_residuals == prove_weak_order(sampler).leading_residuals
     for row in range(len(sampler.rows)):
-        noise = sampler.noise(row)
+        noise = sampler.step_noise.row(row)
         if noise.variance != 0:
             off = with_noise(sampler, row, replace(noise, variance=noise.variance * TINY))
             assert prove_weak_order(off).order == 0
 
 
 @pytest.mark.parametrize("sampler", [s for s in ONE_STEP if len(s.rows) > 1], ids=lambda s: s.name)
-def test_a_share_off_by_a_millionth_loses_the_order(sampler: Sampler) -> None:
+def test_a_share_off_by_a_millionth_loses_the_order(sampler: Method) -> None:
     last = len(sampler.rows) - 1
-    noise = sampler.noise(last)
+    noise = sampler.step_noise.row(last)
     shares = noise.shares or (sp.S.One,) * last
     off = with_noise(sampler, last, replace(noise, shares=(shares[0] * TINY, *shares[1:])))
     assert prove_weak_order(off).order == 0
 
 
 @pytest.mark.parametrize("sampler", [records.SDE_DPM_SOLVER_PP_2S, records.SEEDS_2], ids=lambda s: s.name)
-def test_a_noise_outside_the_scale_loses_an_order(sampler: Sampler) -> None:
+def test_a_noise_outside_the_scale_loses_an_order(sampler: Method) -> None:
     """The fresh noise of the end in units of the start: off by a factor 1 + O(h)."""
-    fresh = sampler.noise(1)
+    fresh = sampler.step_noise.row(1)
     assert prove_weak_order(with_noise(sampler, 1, replace(fresh, variance=fresh.variance * phi(0, 2 * h)))).order == 1
 
 
 @pytest.mark.parametrize(
     "sampler", [records.SDE_DPM_SOLVER_PP_2S, records.SEEDS_2, records.DPMPP_SDE], ids=lambda s: s.name
 )
-def test_the_noise_of_a_stage_must_be_shared_with_the_end(sampler: Sampler) -> None:
+def test_the_noise_of_a_stage_must_be_shared_with_the_end(sampler: Method) -> None:
     proof = prove_weak_order(independent(sampler))
     assert proof.order == 1
     assert [str(residual.forest) for residual in proof.leading_residuals] == ["[[a] a]"]
@@ -149,7 +154,7 @@ def test_a_path_run_in_sigma_keeps_order_two() -> None:
 
 
 @pytest.mark.parametrize("sampler", [records.SDE_DPM_SOLVER_PP_2M, records.SA_SOLVER_2], ids=lambda s: s.name)
-def test_more_steps_before_change_no_residual(sampler: Sampler) -> None:
+def test_more_steps_before_change_no_residual(sampler: Method) -> None:
     some = sampler.at({"tau": HALF})
     enough, more = (prove_weak_order(some, before).leading_residuals for before in (2, 3))
     assert enough == more
@@ -177,10 +182,9 @@ def test_2m_with_its_ratio_inverted_loses_an_order() -> None:
 DETERMINISTIC = ["ddim", "dpm-solver++-2s", "dpm-solver++-2s-taylor", "dpm-solver-2s", "exp-adams-2", "dpm-solver++-2m"]
 
 
-def without_noise(method: Method) -> Sampler:
+def without_noise(method: Method) -> Method:
     start = None if method.start is None else without_noise(settled(method.start))
-    names = (method.name, method.family, method.frame)
-    return Sampler(*names, method.rows, method.order, method.cite, method.summary, start=start, strength=sp.S.Zero)
+    return replace(method, aliases=(), start=start, noise=NoiseModel(sp.S.Zero))
 
 
 def as_tree(forest: Forest, node: int) -> Tree:
@@ -219,7 +223,6 @@ STILL = {  # a sampler without noise, and the method of the flow that it is
 def test_a_strength_of_zero_is_a_method_of_the_flow(name: str, flow: str) -> None:
     """The same rows, nothing faded, no noise, and its order: proved of the latter by trees, up to 4."""
     still, method = methods.find(name), methods.find(flow)
-    assert isinstance(still, Sampler)
     for i, (ours, theirs) in enumerate(zip(still.applied, method.applied, strict=True)):
         assert all(is_zero(a - b) for a, b in zip(ours, theirs, strict=True))
         assert still.carried(i) == (1,)
@@ -238,7 +241,6 @@ def test_a_strength_of_zero_is_a_method_of_the_flow(name: str, flow: str) -> Non
 )
 def test_without_strength_the_order_is_that_of_the_parameter(name: str) -> None:
     still = methods.find(name)
-    assert isinstance(still, Sampler)
     proof = prove_weak_order(still)
     assert proof.order == still.order
     assert not any(residual.forest.lianas for residual in proof.leading_residuals)

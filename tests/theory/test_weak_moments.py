@@ -12,10 +12,11 @@ import pytest
 import sympy as sp
 
 from samplerproof.theory.forests import ROOT, Forest
-from samplerproof.theory.method import grid_position
+from samplerproof.theory.method import Method
 from samplerproof.theory.methods import sde as records
-from samplerproof.theory.notation import c2, h, tau
-from samplerproof.theory.stochastic_method import Noise, Sampler
+from samplerproof.theory.methods.sde import tau
+from samplerproof.theory.noise_model import Noise, NoiseModel
+from samplerproof.theory.notation import c2, h
 from samplerproof.theory.weak_order import prove_weak_order
 
 z, u = sp.symbols("z u")
@@ -41,9 +42,9 @@ def taylor(expression: sp.Expr, power: int) -> sp.Expr:
     return sp.series(numbers, h, 0, power + 1).removeO()
 
 
-def exact_moment(sampler: Sampler, power: int) -> sp.Expr:
+def exact_moment(sampler: Method, power: int) -> sp.Expr:
     """E F(z(h)) through h^power, from d/du E f = E(G f' + V'/2 f'')."""
-    spread = sp.diff(taylor(sampler.variance(sp.S.One), power + 1), h).subs(h, u) / 2
+    spread = sp.diff(taylor(sampler.step_noise.variance(sp.S.One), power + 1), h).subs(h, u) / 2
 
     def moment(f: sp.Expr, depth: int) -> sp.Expr:
         """E f(z(h)) for f in z, with `depth` more powers of h."""
@@ -57,17 +58,17 @@ def exact_moment(sampler: Sampler, power: int) -> sp.Expr:
     return moment(F, power)
 
 
-def numerical_moment(sampler: Sampler, power: int) -> sp.Expr:
+def numerical_moment(sampler: Method, power: int) -> sp.Expr:
     """E F of the last row: rows as polynomials in their noises, and the moments of Gaussians."""
-    ends = [grid_position(row.to) for row in sampler.rows]
-    covariances = [[taylor(sampler.covariance(i, j), power) for j in range(i + 1)] for i in range(len(ends))]
+    ends = [row.end for row in sampler.rows]
+    covariances = [[taylor(sampler.step_noise.covariance(i, j), power) for j in range(i + 1)] for i in range(len(ends))]
     noises = sp.symbols(f"n:{len(ends)}")
     places, made = [sp.S.Zero, *ends], [START]
     for row, weights, noise in zip(sampler.rows, sampler.weights, noises, strict=True):
         end, moved = places[len(made)], sp.S.Zero
         for node, weight in zip(row.nodes, weights, strict=True):
             c = places[node.stage]
-            a = taylor(weight * sp.exp(sampler.rate * (end - c) * h), power)
+            a = taylor(weight * sp.exp(sampler.step_noise.frame.rate * (end - c) * h), power)
             moved += a * G.subs({z: made[node.stage], u: c * h}).subs(NUMBERS)
         made.append(worth(START + moved + noise, noises, power))
     total = sp.S.Zero
@@ -108,7 +109,7 @@ def differential(forest: Forest) -> sp.Expr:
 
 
 @pytest.mark.parametrize("sampler", [*ORDER_ONE, *ORDER_TWO], ids=lambda s: s.name)
-def test_the_error_of_a_moment_is_the_sum_of_the_leading_residuals(sampler: Sampler) -> None:
+def test_the_error_of_a_moment_is_the_sum_of_the_leading_residuals(sampler: Method) -> None:
     proof = prove_weak_order(sampler)
     predicted = sum(
         e.coefficient.subs(NUMBERS) * differential(e.forest) / e.forest.symmetry for e in proof.leading_residuals
@@ -122,7 +123,7 @@ def test_the_error_of_a_moment_is_the_sum_of_the_leading_residuals(sampler: Samp
 def test_moments_see_a_noise_of_the_stage_that_is_not_shared() -> None:
     shared = records.SDE_DPM_SOLVER_PP_2S
     whole = sum(a.factor**2 * a.variance for a in shared.amplitudes(1))
-    sampler = replace(shared, noises=(shared.noise(0), Noise(whole, (sp.S.Zero,))))
+    sampler = replace(shared, noise=NoiseModel(shared.strength, (shared.step_noise.row(0), Noise(whole, (sp.S.Zero,)))))
     (residual,) = prove_weak_order(sampler).leading_residuals
     error = sp.expand(numerical_moment(sampler, 2) - exact_moment(sampler, 2))
     assert error == residual.coefficient.subs(NUMBERS) * differential(residual.forest) * h**2 != 0

@@ -1,9 +1,10 @@
-"""The noises of stochastic samplers: of stages that share a path with the end, of churn, of Li et al.'s samplers."""
+"""The noises of methods: of stages that share a path with the end, of churn, of Li et al.'s samplers."""
 
 from __future__ import annotations
 
 import sympy as sp
 
+from ..method import Method
 from ..methods.sde import (
     DPMPP_SDE,
     EDM_CHURN,
@@ -14,21 +15,21 @@ from ..methods.sde import (
     SDE_DPM_SOLVER_PP_2S,
     SEEDS_2,
     SEEDS_3,
+    tau,
 )
-from ..notation import FADE, KICK, alpha, c2, eps, h, next_alpha, next_sigma, rho, score, sigma, tau, tau2, x, x0
-from ..stochastic_method import Sampler
+from ..notation import ALPHA_RATIO, NOISED_PLACE, alpha, c2, eps, h, next_alpha, next_sigma, rho, score, sigma, x, x0
 from .claim import Claim, Proof, claim
 from .li_claims import a_t
 from .stochastic_claims import in_h, one_step
 
 
-def audit(sampler: Sampler, published: list[list[sp.Expr]]) -> list[sp.Expr]:
+def audit(method: Method, published: list[list[sp.Expr]]) -> list[sp.Expr]:
     """Covariances of the rows' noises over sigma there, each a sum of independent ones, less those of one path."""
-    ends = [sp.sympify(row.to) for row in sampler.rows]
-    swelling = sp.sympify(sampler.noisy.swelling).subs(tau2, sampler.strength)
+    noise = method.step_noise
+    ends, swelling = noise.ends, noise.frame.swelling
 
     def exact(i: int, j: int) -> sp.Expr:
-        return sp.exp(-swelling * (ends[i] + ends[j]) * h) * sampler.variance(ends[j])
+        return sp.exp(-swelling * (ends[i] + ends[j]) * h) * noise.variance(ends[j])
 
     return [
         sum(p * q for p, q in zip(published[i], published[j], strict=False)) - exact(i, j).rewrite(sp.exp)
@@ -58,8 +59,8 @@ def noise_audit() -> Proof:
     data = [[first], [sp.exp(-(tau**2) * (1 - c2) * h) * first, second]]
     swapped = audit(SEEDS_2, seeds(1 - c2))
     records = [
-        audit(sampler, [[a.value.rewrite(sp.exp) for a in sampler.amplitudes(i)] for i in range(len(sampler.rows))])
-        for sampler in (SEEDS_2, SEEDS_3, SDE_DPM_SOLVER_PP_2S)
+        audit(method, [[a.value.rewrite(sp.exp) for a in method.amplitudes(i)] for i in range(len(method.rows))])
+        for method in (SEEDS_2, SEEDS_3, SDE_DPM_SOLVER_PP_2S)
     ]
     return Proof(
         zero=(
@@ -105,7 +106,7 @@ def dpmpp_sde_noise() -> Proof:
     "karras2022edm",
 )
 def churn_noise() -> Proof:
-    back = sp.exp(-KICK * h)  # rho_hat/rho = 1 + gamma
+    back = sp.exp(-NOISED_PLACE * h)  # rho_hat/rho = 1 + gamma
     ((before,), (met,), (same,)) = ([a.value for a in EDM_CHURN.amplitudes(i)] for i in range(3))
     euler, heun = EDM_CHURN.applied[1], EDM_CHURN.applied[2]
     rho_end = rho * sp.exp(-h)
@@ -136,10 +137,10 @@ def on_chain(expression: sp.Expr) -> sp.Expr:
     return sp.expand(expression).subs(CLEAN).subs(PRESERVING)
 
 
-def squares(sampler: Sampler, row: int, scale: sp.Expr) -> list[sp.Expr]:
+def squares(method: Method, row: int, scale: sp.Expr) -> list[sp.Expr]:
     """Variances on that chain that a row takes from each noise, in x."""
-    found = [(a.value**2 * scale**2).subs(FADE, alpha / next_alpha).rewrite(sp.exp) for a in sampler.amplitudes(row)]
-    return [on_chain(in_h(v)) for v in found]
+    variances = [(a.value**2 * scale**2).subs(ALPHA_RATIO, alpha / next_alpha) for a in method.amplitudes(row)]
+    return [on_chain(in_h(v.rewrite(sp.exp))) for v in variances]
 
 
 @claim(
@@ -177,8 +178,8 @@ def li_sde() -> Proof:
 def li_sde_coded() -> Proof:
     (before,) = squares(LI_CODE_ACCELERATED_SDE, 0, sigma)
     coded, readme, recalled = (
-        squares(sampler, 1, next_sigma)
-        for sampler in (LI_CODE_ACCELERATED_SDE, LI_ACCELERATED_SDE_README, LI_ACCELERATED_SDE)
+        squares(method, 1, next_sigma)
+        for method in (LI_CODE_ACCELERATED_SDE, LI_ACCELERATED_SDE_README, LI_ACCELERATED_SDE)
     )
     half = (1 - a_t) / 2
     return Proof(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
+from ..method import Method
 from ..methods import find
 from ..methods.sde import (
     DDIM_ETA,
@@ -18,27 +19,27 @@ from ..methods.sde import (
     SA_SOLVER_P2C1_FEW_STEPS,
     SA_SOLVER_P2C2_FEW_STEPS,
     SDE_DPM_SOLVER_1,
+    eta,
+    tau,
 )
+from ..noise_model import NOISY_DATA, NOISY_NOISE, NoisyFrame
 from ..notation import (
-    FADE,
+    ALPHA_RATIO,
     alpha,
     dalpha,
     dsigma,
     eps,
-    eta,
     h,
     next_alpha,
     next_sigma,
     r,
     rho,
     sigma,
-    tau,
     tau2,
     u,
     x0,
 )
 from ..prediction_formulas import DEFINITION
-from ..stochastic_method import NOISY_DATA, NOISY_NOISE, NoisyFrame, Sampler
 from .claim import Claim, Expressions, Proof, claim
 from .ddim_claims import POSITION
 from .li_claims import a_t
@@ -51,15 +52,15 @@ def in_h(expression: sp.Expr) -> sp.Expr:
     return expression.subs(next_sigma, next_alpha * sigma / alpha * sp.exp(-h))
 
 
-def one_step(sampler: Sampler) -> Step:
-    """A step of a sampler whose model is asked once, in terms of x0, eps and h."""
-    frame, end = sampler.frame, {alpha: next_alpha, sigma: next_sigma}
-    last = len(sampler.rows) - 1
-    (kept,), (weight,) = sampler.carried(last), sampler.applied[last]
+def one_step(method: Method) -> Step:
+    """A step of a method whose model is evaluated once, in terms of x0, eps and h."""
+    frame, end = method.frame, {alpha: next_alpha, sigma: next_sigma}
+    last = len(method.rows) - 1
+    (kept,), (weight,) = method.carried(last), method.applied[last]
     output = frame.output_scale.subs(end) * weight * DEFINITION[frame.prediction]
     mean = frame.scale.subs(end) * kept / frame.scale * POSITION + output
-    variance = next_sigma**2 * sum(a.factor**2 * a.variance for a in sampler.amplitudes(last))
-    return tuple(in_h(e.subs(FADE, alpha / next_alpha)).rewrite(sp.exp) for e in (mean, variance))
+    variance = next_sigma**2 * sum(a.factor**2 * a.variance for a in method.amplitudes(last))
+    return tuple(in_h(e.subs(ALPHA_RATIO, alpha / next_alpha)).rewrite(sp.exp) for e in (mean, variance))
 
 
 def difference(ours: Step, theirs: Step) -> Expressions:

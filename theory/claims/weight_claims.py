@@ -5,10 +5,11 @@ from __future__ import annotations
 import sympy as sp
 
 from ..exponential import exact
-from ..method import Method, grid_position
-from ..methods import METHODS, find
+from ..method import Method
+from ..methods import ODE_METHODS, find
 from ..notation import h, r
 from ..phi_functions import phi
+from ..rows import grid_position
 from .claim import Claim, Proof, claim
 
 
@@ -23,7 +24,7 @@ def weight_sum() -> Proof:
     def residual(method: Method, k: int) -> sp.Expr:
         return _polynomial_residual(method, k, 0)
 
-    rows = [(method, k) for method in METHODS for k in range(len(method.rows))]
+    rows = [(method, k) for method in ODE_METHODS for k in range(len(method.rows))]
     others = [(find("li-accelerated-ode"), 0), (find("lambda-ddim"), 0)]
     zero = tuple(residual(*row) for row in rows if row not in others)
     return Proof(zero, nonzero=tuple(residual(*row) for row in others))
@@ -34,7 +35,7 @@ def _polynomial_residual(method: Method, row: int, degree: int) -> sp.Expr:
 
     A second state brings the integral from its own place to u_n (in the frames without a rate).
     """
-    frame, end = method.frame, grid_position(method.rows[row].to)
+    frame, end = method.frame, method.rows[row].end
     positions = [method.position(node) for node in method.rows[row].nodes]
     total = sum(w * c**degree for w, c in zip(method.weights[row], positions, strict=True))
     for back, c in enumerate(method.rows[row].states[1:], start=1):
@@ -49,7 +50,7 @@ def _polynomial_residual(method: Method, row: int, degree: int) -> sp.Expr:
     "hochbruck2010exponential",
 )
 def polynomial_exactness() -> Proof:
-    rows = [(m, i, len(row.nodes)) for m in METHODS for i, row in enumerate(m.rows) if row.rule is exact]
+    rows = [(m, i, len(row.nodes)) for m in ODE_METHODS for i, row in enumerate(m.rows) if row.rule is exact]
     return Proof(
         zero=tuple(_polynomial_residual(m, i, degree) for m, i, n in rows for degree in range(n)),
         nonzero=tuple(_polynomial_residual(m, i, n) for m, i, n in rows),

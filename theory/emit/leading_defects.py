@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..method import Method
-from ..methods import METHODS
+from ..methods import ODE_METHODS
 from ..notation import ALPHA_TAYLOR, MIDDLE, rho
 from ..notation import r as ratios
 from ..order import OrderProof, equal_steps_proof, predictor, prove_order
@@ -44,8 +44,8 @@ def render_defects() -> str:
 
 def variants() -> list[Method]:
     """The records, and those with parameters once more at values at which their order is another one."""
-    special = [(m, p.name, value) for m in METHODS for p in m.parameters for value, _ in p.orders]
-    return [*METHODS, *(m.at({name: value}) for m, name, value in special)]
+    special = [(m, p.name, value) for m in ODE_METHODS for p in m.parameters for value, _ in p.orders]
+    return [*ODE_METHODS, *(m.at({name: value}) for m, name, value in special)]
 
 
 def entries(method: Method) -> list[tuple[str, Method, sp.Expr]]:
@@ -80,10 +80,10 @@ def coefficients(method: Method) -> list[tuple[sp.Expr, Tree]]:
 def arguments(method: Method) -> tuple[str, ...]:
     """What the defects depend on."""
     free = set().union(*(c.free_symbols for c, _ in coefficients(method)))
-    known = (*(p.symbol for p in method.parameters), *COLUMNS)
+    known = method.names | {symbol: symbol.name for symbol in COLUMNS}
     if free - set(known):
         raise ValueError(f"{method.name}: defects: depend on {sorted(map(str, free - set(known)))}")
-    return tuple(symbol.name for symbol in known if symbol in free)
+    return tuple(name for symbol, name in known.items() if symbol in free)
 
 
 def defect_function(name: str, method: Method, factor: sp.Expr) -> str:
@@ -91,7 +91,7 @@ def defect_function(name: str, method: Method, factor: sp.Expr) -> str:
     if method.second_root is not None:
         doc = f'"""{name}: local error / ((1 + c_1) h^{leading(method).order + 1})."""'
     terms = [
-        f"    ({to_torch(sp.factor(factor * c) / tree.sigma)}, {nested(tree)}),"
+        f"    ({to_torch(sp.factor(factor * c) / tree.sigma, method.names)}, {nested(tree)}),"
         for c, tree in coefficients(method)
         if c != 0
     ]

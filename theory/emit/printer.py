@@ -6,6 +6,8 @@ would lose all its digits for small arguments.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.numbers import Half, NegativeOne, One, Pi, Zero
@@ -39,7 +41,11 @@ def _cancels(total: sp.Add) -> bool:
 
 
 class TorchPrinter(StrPrinter):  # type: ignore[misc]
-    """sympy's own precedence rules, over a closed list of nodes."""
+    """sympy's own precedence rules, over a closed list of nodes.  names: those of symbols that have another one."""
+
+    def __init__(self, names: Mapping[sp.Symbol, str] | None = None) -> None:
+        super().__init__()
+        self._names = names or {}
 
     def _print(self, expr: sp.Basic, **kwargs: object) -> str:
         if not isinstance(expr, (*ARITHMETIC, sp.Min, *FUNCTIONS)):
@@ -47,6 +53,9 @@ class TorchPrinter(StrPrinter):  # type: ignore[misc]
         if isinstance(expr, sp.Add) and _cancels(expr):
             raise UnknownExpression(f"write expm1 or phi: {expr} cancels for small arguments")
         return str(super()._print(expr, **kwargs))
+
+    def _print_Symbol(self, expr: sp.Symbol) -> str:
+        return self._names.get(expr, expr.name)
 
     def _print_Function(self, expr: sp.Function) -> str:
         return f"{FUNCTIONS[expr.func]}({self.stringify(expr.args, ', ')})"
@@ -61,6 +70,6 @@ class TorchPrinter(StrPrinter):  # type: ignore[misc]
         return f"clamp({self._print(other)}, max={self._print(bound)})"
 
 
-def to_torch(expression: sp.Expr) -> str:
-    """The expression as torch code.  Raises UnknownExpression."""
-    return str(TorchPrinter().doprint(sp.sympify(expression)))
+def to_torch(expression: sp.Expr, names: Mapping[sp.Symbol, str] | None = None) -> str:
+    """The expression as torch code, symbols under these names or their own.  Raises UnknownExpression."""
+    return str(TorchPrinter(names).doprint(sp.sympify(expression)))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from textwrap import indent
 
 import sympy as sp
 
 from ..exponential import one_node
 from ..frames import FRAMES, Frame
 from ..linear_stability import real_interval
-from ..method import FIRST, Method, Parameter, Row, named
-from ..methods import METHODS, SAMPLERS
+from ..method import FIRST, Method, named
+from ..methods import METHODS, ODE_METHODS
 from ..notation import alpha, dalpha, dsigma, eps, kappa, moments, next_alpha, next_sigma, sigma, x0
+from ..parameter import Parameter
 from ..phi_functions import phi
 from ..prediction_formulas import DEFINITION, convert
+from ..rows import Row
 from ..schedule_formulas import LI_BETA, LI_FIRST_BETA, SCHEDULES, Schedule
-from ..stochastic_method import Sampler
 from .bibliography import render_citations
 from .leading_defects import render_defects
 from .printer import to_torch
@@ -31,12 +33,12 @@ def row_name(method: Method, row: int) -> str:
     return identifier(method.name) + (f"_row{row + 1}" if len(method.rows) > 1 else "")
 
 
-def entry(weight: sp.Expr) -> list[str]:
+def entry(weight: sp.Expr, method: Method) -> list[str]:
     """One entry of the returned tuple; a long sum gets a line a term."""
-    text = to_torch(weight)
+    text = to_torch(weight, method.names)
     if len(text) <= 80 or not isinstance(weight, sp.Add):
         return [f"    {text},"]
-    first, *rest = [to_torch(term) for term in weight.as_ordered_terms()]
+    first, *rest = [to_torch(term, method.names) for term in weight.as_ordered_terms()]
     signed = [f"- {term[1:]}" if term.startswith("-") else f"+ {term}" for term in rest]
     return [f"    {first}", *(f"    {term}" for term in signed[:-1]), f"    {signed[-1]},"]
 
@@ -50,21 +52,28 @@ def phi_name(atom: phi, atoms: list[phi]) -> str:
 def weight_function(method: Method, row: int) -> str:
     """One function a row: arguments h, step ratios -> the weights W_j, phi atoms computed once."""
     weights = tuple(map(named, method.applied[row]))
-    arguments = method.arguments(weights)
     where = "" if len(method.rows) == 1 else f", row {row + 1} of {len(method.rows)}"
     doc = f'"""{method.name}{where}: {method.cite}; order {method.order}."""'
-    return function(row_name(method, row), arguments, doc, weights)
+    return function(method, row_name(method, row), method.arguments(weights), doc, weights)
 
 
 def function(
-    name: str, arguments: tuple[str, ...], doc: str, values: tuple[sp.Expr, ...], variances: tuple[sp.Expr, ...] = ()
+    method: Method,
+    name: str,
+    arguments: tuple[str, ...],
+    doc: str,
+    values: tuple[sp.Expr, ...],
+    variances: tuple[sp.Expr, ...] = (),
 ) -> str:
-    """A function of those arguments that returns a tuple of values; phi atoms, and roots of variances, made once."""
+    """A function of those arguments that returns a tuple of values; phi atoms and roots of variances come first."""
     atoms = sorted(set().union(*(sp.sympify(w).atoms(phi) for w in (*values, *variances))), key=sp.default_sort_key)
     names = {atom: sp.Symbol(phi_name(atom, atoms)) for atom in atoms}
-    body = [f"{names[atom]} = {to_torch(atom)}" for atom in atoms]
-    body += [f"{root} = sqrt({to_torch(v.subs(names))})" for root, v in zip(roots(variances), variances, strict=True)]
-    body += ["return (", *(line for w in values for line in entry(sp.sympify(w).subs(names))), ")"]
+    body = [f"{names[atom]} = {to_torch(atom, method.names)}" for atom in atoms]
+    body += [
+        f"{root} = sqrt({to_torch(v.subs(names), method.names)})"
+        for root, v in zip(roots(variances), variances, strict=True)
+    ]
+    body += ["return (", *(line for w in values for line in entry(sp.sympify(w).subs(names), method)), ")"]
     typed = ", ".join(f"{a}: Tensor" for a in arguments)
     return f"def {name}({typed}) -> tuple[Tensor, ...]:\n" + lines(doc, *body)
 
@@ -78,7 +87,7 @@ def states_function(method: Method, row: int) -> str:
     carried = method.carried(row)
     about = "z_n" if len(carried) == 1 else "z_n, z_(n-1)"
     doc = f'"""{method.name}: what is kept of {about}."""'
-    return function(f"{row_name(method, row)}_states", method.arguments(carried), doc, carried)
+    return function(method, f"{row_name(method, row)}_states", method.arguments(carried), doc, carried)
 
 
 def noises_function(method: Method, row: int) -> str:
@@ -86,7 +95,7 @@ def noises_function(method: Method, row: int) -> str:
     variances = tuple(a.variance for a in method.amplitudes(row))
     values = tuple(a.factor * root for a, root in zip(method.amplitudes(row), roots(variances), strict=True))
     doc = f'"""{method.name}: of the noises drawn for this step, over sigma at the end of the row."""'
-    return function(f"{row_name(method, row)}_noises", noise_arguments(method, row), doc, values, variances)
+    return function(method, f"{row_name(method, row)}_noises", noise_arguments(method, row), doc, values, variances)
 
 
 def noise_arguments(method: Method, row: int) -> tuple[str, ...]:
@@ -116,55 +125,72 @@ def render_weights() -> str:
     smooth = f"def one_node_smooth({first}: Tensor) -> tuple[Tensor, ...]:\n" + lines(
         '"""The one-node rule of a frame whose weight is any smooth function."""', f"return ({first},)"
     )
-    return head + "\n\n".join([one, smooth, *map(weight_functions, (*METHODS, *SAMPLERS))])
+    return head + "\n\n".join([one, smooth, *map(weight_functions, METHODS)])
 
 
 # --- catalogue
 
 
+def tuple_of(entries: Iterable[str]) -> str:
+    """The source text of a tuple, with a trailing comma where it needs one."""
+    found = list(entries)
+    return f"({found[0]},)" if len(found) == 1 else f"({', '.join(found)})"
+
+
 def quoted(names: Iterable[str]) -> str:
     """A tuple of strings."""
-    inside = ", ".join(f'"{name}"' for name in names)
-    return f"({inside},)" if inside else "()"
+    return tuple_of(f'"{name}"' for name in names)
 
 
 def fraction(value: sp.Rational) -> str:
     return str(value) if value.q == 1 else f"Fraction({value.p}, {value.q})"
 
 
-def place(row: Row) -> str:
-    """A grid offset, a fraction of the step, or the name of what says where in the step."""
+def place(method: Method, row: Row) -> str:
+    """A grid offset, a fraction of the step, or the name of the number that is this fraction."""
     if isinstance(row.to, int):
         return str(row.to)
-    return f'"{row.to}"' if isinstance(row.to, sp.Symbol) else fraction(row.to)
+    return f'"{method.shown(row.to)}"' if isinstance(row.to, sp.Symbol) else fraction(row.to)
 
 
 def parameter(p: Parameter) -> str:
     low, high = ("-inf" if e == -sp.oo else "inf" if e == sp.oo else fraction(e) for e in p.domain.args[:2])
-    orders = "".join(f"({fraction(value)}, {order}), " for value, order in p.orders).rstrip(" ")
-    excluded = "".join(f"{fraction(value)}, " for value in p.excluded).rstrip(" ")
-    fields = f'"{p.name}", "{p.symbol}", {fraction(p.default)}, {low}, {high}, {not p.domain.left_open}'
-    return f"Parameter({fields}, ({orders}), ({excluded}))"
+    fields = [f'"{p.name}", {fraction(p.default)}, {low}, {high}, {not p.domain.left_open}']
+    if p.orders:
+        fields.append(f"orders={tuple_of(f'({fraction(value)}, {order})' for value, order in p.orders)}")
+    if p.excluded:
+        fields.append(f"excluded={tuple_of(map(fraction, p.excluded))}")
+    return f"GeneratedParameter({', '.join(fields)})"
+
+
+def generated_row(method: Method, i: int) -> list[str]:
+    """Row i of a method; a row with more than its weights gets a line for each further field."""
+    row, name = method.rows[i], row_name(method, i)
+    nodes = tuple_of(f"({n.back}, {n.stage})" for n in row.nodes)
+    first = f'{place(method, row)}, {nodes}, "{name}", {quoted(method.arguments(method.applied[i]))}'
+    more = [] if row.evaluated else ["evaluated=False"]
+    if (carried := method.carried(i)) != PLAIN:
+        more += [f'states="{name}_states"', f"state_arguments={quoted(method.arguments(carried))}"]
+    if method.amplitudes(i):
+        more += [f'noises="{name}_noises"', f"noise_arguments={quoted(noise_arguments(method, i))}"]
+    if not more:
+        return [f"GeneratedRow({first}),"]
+    return ["GeneratedRow(", f"    {first},", *(f"    {field}," for field in more), "),"]
+
+
+def aliases(method: Method) -> list[str]:
+    """The aliases, on a line each if there are several."""
+    if len(method.aliases) < 2:
+        return [f"aliases={quoted(method.aliases)},"]
+    return ["aliases=(", *(f'    "{name}",' for name in method.aliases), "),"]
 
 
 def record(method: Method) -> str:
-    rows = []
-    for i, row in enumerate(method.rows):
-        nodes = "".join(f"({n.back}, {n.stage}), " for n in row.nodes).rstrip(" ")
-        options = "" if row.evaluated else ", evaluated=False"
-        carried = method.carried(i)
-        if carried != PLAIN:
-            arguments = quoted(method.arguments(carried))
-            options += f', states="{row_name(method, i)}_states", state_arguments={arguments}'
-        if method.amplitudes(i):
-            arguments = quoted(noise_arguments(method, i))
-            options += f', noises="{row_name(method, i)}_noises", noise_arguments={arguments}'
-        weights = f'"{row_name(method, i)}", {quoted(method.arguments(method.applied[i]))}'
-        rows.append(f"        Row({place(row)}, ({nodes}), {weights}{options}),")
+    rows = [f"        {line}" for i in range(len(method.rows)) for line in generated_row(method, i)]
     start = f'"{method.start.name}"' if method.start else None
     fields = [
         f'    name="{method.name}",',
-        f"    aliases={quoted(method.aliases)},",
+        *(f"    {line}" for line in aliases(method)),
         f'    family="{method.family}",',
         f'    kind="{method.kind}",',
         f'    frame="{method.frame.name}",',
@@ -179,16 +205,16 @@ def record(method: Method) -> str:
         f'    summary="{method.summary}",',
         f'    cite="{method.cite}",',
         *(["    equal_steps=True,"] if method.equal_steps else []),
-        *(stochastic(method) if isinstance(method, Sampler) else stability(method)),
-        *([f"    parameters=({', '.join(map(parameter, method.parameters))},),"] if method.parameters else []),
+        *(stability(method) if method.noise is None else of_noise(method)),
+        *([f"    parameters={tuple_of(map(parameter, method.parameters))},"] if method.parameters else []),
         *([f'    since="{method.since}",'] if method.since != FIRST else []),
     ]
     return "Record(\n" + "\n".join(fields) + "\n)"
 
 
-def stochastic(sampler: Sampler) -> list[str]:
-    """What a stochastic sampler has besides."""
-    orders = {"law_order": sampler.law_order, "gaussian_order": sampler.gaussian_order}
+def of_noise(method: Method) -> list[str]:
+    """What only methods with noise have: the mark, and the orders in law that are higher."""
+    orders = {"law_order": method.law_order, "gaussian_order": method.gaussian_order}
     return ["    stochastic=True,", *(f"    {name}={order}," for name, order in orders.items() if order is not None)]
 
 
@@ -200,9 +226,10 @@ def stability(method: Method) -> list[str]:
 
 def render_catalogue() -> str:
     head = header("theory/methods/", "The catalogue: what every sampler is, without its weights.")
-    body = ",\n".join(record(m).replace("\n", "\n    ") for m in (*METHODS, *SAMPLERS))
-    imports = "from fractions import Fraction\nfrom math import inf\n\nfrom ..records import Parameter, Record, Row\n\n"
-    return head + f"{imports}RECORDS: tuple[Record, ...] = (\n    {body},\n)\n"
+    imports = "from fractions import Fraction\nfrom math import inf\n\n"
+    imports += "from ..records import GeneratedParameter, GeneratedRow, Record\n\n"
+    records = indent("".join(f"{record(method)},\n" for method in METHODS), "    ")
+    return head + f"{imports}RECORDS: tuple[Record, ...] = (\n{records})\n"
 
 
 # --- frames
@@ -225,7 +252,7 @@ def whole_function(frame: Frame) -> str:
 
 
 def render_frames() -> str:
-    used = [f for f in FRAMES.values() if any(m.frame is f for m in METHODS)]
+    used = [f for f in FRAMES.values() if any(m.frame is f for m in ODE_METHODS)]
     head = header("theory/frames.py", "The frames that the catalogue uses: d(x/m)/du = c e^(kappa u) F.")
     head += "from torch import Tensor\n\nfrom ..records import Frame\n\n"
     head += "Triple = tuple[Tensor | int, Tensor | float, Tensor | int]\n\n\n"

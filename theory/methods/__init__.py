@@ -6,118 +6,48 @@ import sympy as sp
 
 from ...names.lookup import Entry, Names
 from ..method import Method
-from .adams import (
-    DPM_SOLVER_3M_PUBLISHED,
-    DPM_SOLVER_PP_2M,
-    DPM_SOLVER_PP_3M_PUBLISHED,
-    EXP_ADAMS_2,
-    EXP_ADAMS_3,
-    EXP_ADAMS_4,
-    EXP_ADAMS_NOISE_2,
-    EXP_ADAMS_NOISE_3,
-    EXP_ADAMS_NOISE_4,
-)
-from .classical import DDIM, EDM_HEUN, FLOW_EULER
-from .deis import DEIS_RHOAB1, DEIS_RHOAB2, DEIS_RHOAB3, DEIS_TAB1, DEIS_TAB2, DEIS_TAB3
-from .li import LI_ACCELERATED_ODE, LI_CODE_ACCELERATED_ODE, LI_DDIM
-from .pndm import IPNDM_2, IPNDM_3, IPNDM_4, PLMS, PLMS_3, PNDM, PNDM_START, S_PNDM
-from .runge_kutta import DEIS_RHO_KUTTA3, DEIS_RHO_RK4, FLOW_HEUN, FLOW_MIDPOINT
-from .sde import SAMPLERS
-from .singlestep import (
-    DPM_SOLVER_2S,
-    DPM_SOLVER_2S_TAYLOR,
-    DPM_SOLVER_3S,
-    DPM_SOLVER_3S_TAYLOR,
-    DPM_SOLVER_PP_2S,
-    DPM_SOLVER_PP_2S_TAYLOR,
-    DPM_SOLVER_PP_3S,
-    DPM_SOLVER_PP_3S_TAYLOR,
-    ETD_RK4,
-    RES_3S,
-)
-from .two_state import BDIA_DDIM, LAMBDA_DDIM
-from .unipc import (
-    UNIPC_1,
-    UNIPC_1_BH1,
-    UNIPC_1_VARY,
-    UNIPC_2,
-    UNIPC_2_BH1,
-    UNIPC_2_VARY,
-    UNIPC_2_VARY_PUBLISHED,
-    UNIPC_3,
-    UNIPC_3_BH1,
-    UNIPC_3_VARY,
-    UNIPC_3_VARY_PUBLISHED,
+from . import (
+    adams,
+    ddim,
+    deis,
+    edm,
+    flow_matching,
+    gradient_estimation,
+    li,
+    pndm,
+    runge_kutta,
+    sde,
+    singlestep,
+    two_state,
+    unipc,
 )
 
-__all__ = ["METHODS", "SAMPLERS", "find"]
+__all__ = ["METHODS", "ODE_METHODS", "SDE_METHODS", "find"]
 
-# Those of the probability flow; SAMPLERS are those of the reverse SDE.
-METHODS: tuple[Method, ...] = (
-    DDIM,
-    EXP_ADAMS_2,
-    EXP_ADAMS_3,
-    EXP_ADAMS_4,
-    EXP_ADAMS_NOISE_2,
-    EXP_ADAMS_NOISE_3,
-    EXP_ADAMS_NOISE_4,
-    DPM_SOLVER_PP_2M,
-    DPM_SOLVER_PP_3M_PUBLISHED,
-    DPM_SOLVER_3M_PUBLISHED,
-    DPM_SOLVER_2S,
-    DPM_SOLVER_2S_TAYLOR,
-    DPM_SOLVER_3S,
-    DPM_SOLVER_3S_TAYLOR,
-    DPM_SOLVER_PP_2S,
-    DPM_SOLVER_PP_2S_TAYLOR,
-    DPM_SOLVER_PP_3S,
-    DPM_SOLVER_PP_3S_TAYLOR,
-    RES_3S,
-    ETD_RK4,
-    DEIS_TAB1,
-    DEIS_TAB2,
-    DEIS_TAB3,
-    DEIS_RHOAB1,
-    DEIS_RHOAB2,
-    DEIS_RHOAB3,
-    DEIS_RHO_KUTTA3,
-    DEIS_RHO_RK4,
-    IPNDM_2,
-    IPNDM_3,
-    IPNDM_4,
-    PNDM_START,
-    PNDM,
-    S_PNDM,
-    PLMS_3,
-    PLMS,
-    UNIPC_1,
-    UNIPC_2,
-    UNIPC_3,
-    UNIPC_1_BH1,
-    UNIPC_2_BH1,
-    UNIPC_3_BH1,
-    UNIPC_1_VARY,
-    UNIPC_2_VARY,
-    UNIPC_3_VARY,
-    UNIPC_2_VARY_PUBLISHED,
-    UNIPC_3_VARY_PUBLISHED,
-    EDM_HEUN,
-    BDIA_DDIM,
-    LAMBDA_DDIM,
-    LI_DDIM,
-    LI_ACCELERATED_ODE,
-    LI_CODE_ACCELERATED_ODE,
-    FLOW_EULER,
-    FLOW_HEUN,
-    FLOW_MIDPOINT,
+# Those of the probability flow, in the order of the catalogue.
+ODE_METHODS: tuple[Method, ...] = (
+    *ddim.ALL,
+    *adams.ALL,
+    *singlestep.ALL,
+    *deis.ALL,
+    *runge_kutta.ALL,
+    *pndm.ALL,
+    *gradient_estimation.ALL,
+    *unipc.ALL,
+    *edm.ALL,
+    *two_state.ALL,
+    *li.ALL,
+    *flow_matching.ALL,
 )
+SDE_METHODS: tuple[Method, ...] = sde.ALL  # those with noise, of the reverse SDE
+METHODS = (*ODE_METHODS, *SDE_METHODS)
 
 
 def _entry(method: Method) -> Entry:
     return Entry(method.name, method.aliases, tuple(p.bounds for p in method.parameters))
 
 
-_BY_NAME = {method.name: method for method in (*METHODS, *SAMPLERS)}
+_BY_NAME = {method.name: method for method in METHODS}
 NAMES = Names(map(_entry, _BY_NAME.values()))
 
 

@@ -6,10 +6,11 @@ import sympy as sp
 
 from ..exponential import collapsed, exact
 from ..frames import DATA, NOISE, Frame
-from ..method import NOW, Method, Row, past
+from ..method import Method
 from ..notation import h, r
 from ..phi_functions import phi
-from .classical import DDIM
+from ..rows import NOW, Row, past
+from .ddim import DDIM
 
 
 def exponential_adams(q: int, frame: Frame, prefix: str, start: Method, aliases: tuple[str, ...] = ()) -> Method:
@@ -50,17 +51,17 @@ DPM_SOLVER_PP_2M = Method(
 )
 
 
-def published_3m(damped: sp.Expr) -> tuple[sp.Expr, ...]:
+def published_3m(exponent: sp.Expr) -> tuple[sp.Expr, ...]:
     """The multistep 3M of the libraries: its second divided difference D2 is half of what the expansion asks for.
 
-    damped: the exponent of the weight over the step, h for the flow.
+    exponent: that of the weight over the step, h for the flow.
     """
     newest, middle, oldest = (sp.Matrix([[int(i == j) for j in range(3)]]) for i in range(3))
     d10, d11 = (newest - middle) / r[0], (middle - oldest) / r[1]
     d1 = d10 + r[0] / (r[0] + r[1]) * (d10 - d11)
     d2 = (d10 - d11) / (r[0] + r[1])
-    parts = [(phi(1, -damped), newest), (phi(2, -damped), d1), (phi(3, -damped), d2)]
-    return tuple(sum((damped * atom * sp.factor(row[j]) for atom, row in parts), start=sp.S.Zero) for j in range(3))
+    parts = [(phi(1, -exponent), newest), (phi(2, -exponent), d1), (phi(3, -exponent), d2)]
+    return tuple(sum((exponent * atom * sp.factor(row[j]) for atom, row in parts), start=sp.S.Zero) for j in range(3))
 
 
 DPM_SOLVER_PP_3M_PUBLISHED = Method(
@@ -85,4 +86,10 @@ DPM_SOLVER_3M_PUBLISHED = Method(
     summary="The three-step method on noise predictions as its authors have it, with half the second difference.",
     start=EXP_ADAMS_NOISE_2,
     provenance="published; read in the code of DPM-Solver and diffusers",
+)
+
+ALL = (
+    *(EXP_ADAMS_2, EXP_ADAMS_3, EXP_ADAMS_4),
+    *(EXP_ADAMS_NOISE_2, EXP_ADAMS_NOISE_3, EXP_ADAMS_NOISE_4),
+    *(DPM_SOLVER_PP_2M, DPM_SOLVER_PP_3M_PUBLISHED, DPM_SOLVER_3M_PUBLISHED),
 )

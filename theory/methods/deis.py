@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..exponential import exact
 from ..frames import NOISE_RHO, NOISE_T, Frame
-from ..method import NOW, Method, Row, past
-from .classical import DDIM
+from ..method import Method
+from ..rows import NOW, Row, past
+from .ddim import DDIM
 
 
 def adams_bashforth(degree: int, frame: Frame, name: str, start: Method, aliases: tuple[str, ...] = ()) -> Method:
@@ -33,3 +34,5 @@ DEIS_RHOAB3 = adams_bashforth(
 DEIS_TAB1 = adams_bashforth(1, NOISE_T, "deis-tab", DDIM)
 DEIS_TAB2 = adams_bashforth(2, NOISE_T, "deis-tab", DEIS_TAB1)
 DEIS_TAB3 = adams_bashforth(3, NOISE_T, "deis-tab", DEIS_TAB2)
+
+ALL = (DEIS_TAB1, DEIS_TAB2, DEIS_TAB3, DEIS_RHOAB1, DEIS_RHOAB2, DEIS_RHOAB3)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..exponential import exact
 from ..frames import NOISE_RHO, VARIANCE
-from ..method import NOW, Method, Row, past, stage
+from ..method import Method
 from ..notation import a1, h, next_rho, r, rho
 from ..phi_functions import arc
-from .classical import DDIM
+from ..rows import NOW, Row, past, stage
+from .ddim import DDIM
 
 LI_DDIM = Method(
     name="li-ddim",
@@ -57,3 +58,5 @@ LI_CODE_ACCELERATED_ODE = Method(
     start=DDIM,
     provenance="published; read in the authors' README and code",
 )
+
+ALL = (LI_DDIM, LI_ACCELERATED_ODE, LI_CODE_ACCELERATED_ODE)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sympy as sp
 
 from ..frames import NOISE_RHO
-from ..method import NOW, Method, Row, past, stage
+from ..method import Method
 from ..notation import MIDDLE, h
-from .classical import DDIM, EDM_HEUN
+from ..rows import NOW, Row, past, stage
+from .ddim import DDIM
+from .edm import EDM_HEUN
 
 
 def pseudo_adams(
@@ -61,3 +63,5 @@ S_PNDM = pseudo_adams("s-pndm", *AB2, EDM_HEUN, "liu2022pndm")
 # PLMS, as latent diffusion runs it: Heun's first step, then every mixture as soon as there are outputs for it.
 PLMS_3 = pseudo_adams("plms-3", *AB3, S_PNDM, "liu2022pndm")
 PLMS = pseudo_adams("plms", *AB4, PLMS_3, "liu2022pndm")
+
+ALL = (IPNDM_2, IPNDM_3, IPNDM_4, PNDM_START, PNDM, S_PNDM, PLMS_3, PLMS)

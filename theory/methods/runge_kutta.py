@@ -1,15 +1,15 @@
-"""Classical Runge-Kutta methods in a frame without a rate: rho (DEIS's rhoRK) and the velocity frame."""
+"""Classical Runge-Kutta methods in a frame without a rate; those in rho are DEIS's rhoRK."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import sympy as sp
 
 from ..frames import NOISE_RHO, VELOCITY, Frame
-from ..method import NOW, Method, Node, Place, Row, stage
+from ..method import Method
 from ..notation import h
+from ..rows import NOW, Node, Place, Row, stage
 
 HALF, THIRD, SIXTH = (sp.Rational(1, n) for n in (2, 3, 6))
 
@@ -67,24 +67,5 @@ DEIS_RHO_RK4 = runge_kutta(
     cite="zhang2023deis",
     summary="The classical Runge-Kutta method in rho.",
 )
-FLOW_HEUN = replace(
-    runge_kutta(
-        "flow-heun",
-        VELOCITY,
-        (1,),
-        ((sp.S.One,), (HALF, HALF)),
-        order=2,
-        cite="lipman2023flow",
-        summary="Heun's method on the velocity in t.",
-    ),
-    aliases=("diffusers:FlowMatchHeunDiscreteScheduler",),
-)
-FLOW_MIDPOINT = runge_kutta(
-    "flow-midpoint",
-    VELOCITY,
-    (HALF,),
-    ((HALF,), (sp.S.Zero, sp.S.One)),
-    order=2,
-    cite="lipman2023flow",
-    summary="The midpoint method on the velocity in t.",
-)
+
+ALL = (DEIS_RHO_KUTTA3, DEIS_RHO_RK4)

@@ -1,4 +1,4 @@
-"""Stochastic samplers: DDPM and DDIM's family, SDE-DPM-Solver, SA-Solver, SEEDS, EDM with churn, Li et al."""
+"""Methods with noise: DDPM and DDIM's family, SDE-DPM-Solver, SA-Solver, SEEDS, EDM with churn, Li et al."""
 
 from __future__ import annotations
 
@@ -8,17 +8,33 @@ import sympy as sp
 
 from ..exponential import collapsed, exact
 from ..frames import DATA, NOISE
-from ..method import NOW, Parameter, Row, past, stage
-from ..notation import FADE, KICK, c2, churn, eta, h, tau
+from ..method import Method
+from ..noise_model import NO_NOISE, Noise, NoiseModel
+from ..notation import ALPHA_RATIO, NOISED_PLACE, c2, churn, h
+from ..parameter import Parameter
 from ..phi_functions import phi
-from ..stochastic_method import NO_NOISE, Noise, Sampler
+from ..rows import NOW, Row, past, stage
 from .adams import published_3m
+from .singlestep import first_stage
 from .unipc import middle_bh1
 
 HALF, THIRD = sp.Rational(1, 2), sp.Rational(1, 3)
-INSIDE = sp.Interval.open(0, 1)
 MIDDLE_VALUE = collapsed(at=HALF)
-TAU = Parameter("tau", tau, sp.S.One, sp.Interval(0, sp.oo))
+TAU = Parameter("tau", "root of the strength tau^2 of the noise", sp.S.One, sp.Interval(0, sp.oo))
+ETA = Parameter("eta", "noise of the non-Markovian family of DDIM: 0 is DDIM, 1 is DDPM", sp.S.One, sp.Interval(0, 1))
+CHURN = Parameter(
+    "churn",
+    "noise that EDM adds anew over a whole run, S_churn",
+    default=sp.Integer(40),
+    domain=sp.Interval(0, sp.oo),
+    orders=((sp.S.Zero, 2),),
+    latex=r"S_\text{churn}",
+    symbol=churn,
+)
+tau, eta = TAU.symbol, ETA.symbol
+
+# Where a noise model names no noises of rows, they are increments of one path.
+OF_STRENGTH_1, OF_STRENGTH_TAU = NoiseModel(), NoiseModel(tau**2)
 
 
 def with_tau(order_of_flow: int) -> tuple[Parameter, ...]:
@@ -30,10 +46,11 @@ def with_tau(order_of_flow: int) -> tuple[Parameter, ...]:
 
 _decayed = 2 * h * phi(1, -2 * h)  # 1 - e^{-2h}
 
-DDPM = Sampler(
+DDPM = Method(
     name="ddpm",
     family="ddim",
     frame=DATA,
+    noise=OF_STRENGTH_1,
     rows=(Row((NOW,), published=(_decayed,)),),
     order=1,
     cite="ho2020ddpm",
@@ -51,7 +68,7 @@ DDPM_LARGE = replace(
     name="ddpm-large",
     summary="DDPM with the larger of its variances, that of the chain's own step.",
     aliases=(),
-    noises=(Noise(FADE**2 * 2 * h * phi(1, 2 * h)),),
+    noise=NoiseModel(rows=(Noise(ALPHA_RATIO**2 * 2 * h * phi(1, 2 * h)),)),
 )
 
 # sqrt(sigma'^2 - s^2)/sigma' for the noise s = eta (sigma'/sigma) sqrt(1 - alpha^2/alpha'^2); then
@@ -59,13 +76,12 @@ DDPM_LARGE = replace(
 _fresh = eta**2 * _decayed
 _kept = sp.sqrt(1 - _fresh)
 
-DDIM_ETA = Sampler(
+DDIM_ETA = Method(
     name="ddim-eta",
     family="ddim",
     frame=NOISE,
-    strength=eta**2,
     rows=(Row((NOW,), published=(h * phi(1, h) + _fresh / (1 + _kept),)),),
-    noises=(Noise(_fresh),),
+    noise=NoiseModel(eta**2, (Noise(_fresh),)),
     order=1,
     cite="song2021ddim",
     summary="DDIM's non-Markovian family: part of the noise prediction is replaced by fresh noise; eta = 1 is DDPM.",
@@ -74,16 +90,16 @@ DDIM_ETA = Sampler(
         "comfyui:euler_ancestral",
     ),
     provenance="published; read in the code of DDIM and of k-diffusion (claim ddim-eta-published)",
-    parameters=(Parameter("eta", eta, sp.S.One, sp.Interval(0, 1)),),
+    parameters=(ETA,),
 )
 
 # --- SDE-DPM-Solver and SDE-DPM-Solver++, SA-Solver
 
-SA_SOLVER_1 = Sampler(
+SA_SOLVER_1 = Method(
     name="sa-solver-1",
     family="sa-solver",
     frame=DATA,
-    strength=tau**2,
+    noise=OF_STRENGTH_TAU,
     rows=(Row((NOW,), exact),),
     order=1,
     cite="xue2023sasolver",
@@ -111,11 +127,11 @@ SDE_DPM_SOLVER_2M = replace(
     start=SDE_DPM_SOLVER_1,
 )
 
-SDE_DPM_SOLVER_PP_2M = Sampler(
+SDE_DPM_SOLVER_PP_2M = Method(
     name="sde-dpm-solver++-2m",
     family="sde-dpm-solver++",
     frame=DATA,
-    strength=tau**2,
+    noise=OF_STRENGTH_TAU,
     rows=(Row((NOW, past(1)), MIDDLE_VALUE),),
     order=2,
     cite="lu2022dpmsolverpp",
@@ -160,7 +176,7 @@ SDE_DPM_SOLVER_PP_3M_PUBLISHED = replace(
 )
 
 
-def corrected(p: int, s: int, order: int, flow: int, start: Sampler | None) -> Sampler:
+def corrected(p: int, s: int, order: int, flow: int, start: Method | None) -> Method:
     """SA-Solver: p outputs predict, and s of them with the one at the predicted point correct, with the same noise."""
     known = (NOW, *(past(k) for k in range(1, max(p, s))))
     return replace(
@@ -185,7 +201,7 @@ SA_SOLVER_P3C3 = corrected(3, 3, 2, 4, SA_SOLVER_P2C2)
 _READ = "published; read in the code of SA-Solver (its mode few_steps) and of diffusers"
 
 
-def few_steps(exactly: Sampler, start: Sampler | None, lines: str, aliases: tuple[str, ...] = ()) -> Sampler:
+def few_steps(exactly: Method, start: Method | None, lines: str, aliases: tuple[str, ...] = ()) -> Method:
     """The sampler with its lines, which are its rows of two nodes, rescaled.  lines: which these are."""
     rows = tuple(replace(row, rule=middle_bh1) if len(row.nodes) == 2 else row for row in exactly.rows)
     return replace(
@@ -217,16 +233,16 @@ SA_SOLVER_P3C3_FEW_STEPS = few_steps(SA_SOLVER_P3C3, SA_SOLVER_P2C2_FEW_STEPS, "
 
 # --- stages inside the step
 
-SDE_DPM_SOLVER_PP_2S = Sampler(
+SDE_DPM_SOLVER_PP_2S = Method(
     name="sde-dpm-solver++-2s",
     family="sde-dpm-solver++",
     frame=DATA,
-    strength=tau**2,
+    noise=OF_STRENGTH_TAU,
     rows=(Row((NOW,), exact, to=c2), Row((NOW, stage(1)), MIDDLE_VALUE)),
     order=2,
     cite="lu2022dpmsolverpp",
     summary="A stage inside the step, and the line through both predictions at the middle; one path of noise.",
-    parameters=(Parameter("r", c2, HALF, INSIDE), TAU),
+    parameters=(first_stage("r", HALF), TAU),
 )
 
 # k-diffusion draws both noises, each normalised, from one path W in sigma: the covariance of the two is
@@ -236,18 +252,18 @@ _stage, _end = (2 * c * h * phi(1, -2 * c * h) for c in (c2, sp.S.One))
 _met = phi(1, -c2 * h) / phi(1, -h) * phi(1, -2 * h) / phi(1, -2 * c2 * h)
 _left = (1 - c2) * phi(0, -c2 * h) * phi(1, -(1 - c2) * h) / phi(1, -h)
 
-DPMPP_SDE = Sampler(
+DPMPP_SDE = Method(
     name="dpmpp-sde",
     family="sde-dpm-solver++",
     frame=DATA,
     rows=SDE_DPM_SOLVER_PP_2S.rows,
-    noises=(Noise(_stage), Noise(_end * _left, (sp.sqrt(_met),))),
+    noise=NoiseModel(rows=(Noise(_stage), Noise(_end * _left, (sp.sqrt(_met),)))),
     order=2,
     cite="lu2022dpmsolverpp",
     summary="k-diffusion's two-stage SDE-DPM-Solver++ at eta = 1, its noises from one path in sigma.",
     aliases=("k-diffusion:sample_dpmpp_sde", "comfyui:dpmpp_sde", "diffusers:DPMSolverSDEScheduler"),
     provenance="published; read in the code of k-diffusion",
-    parameters=(Parameter("r", c2, HALF, INSIDE),),
+    parameters=(first_stage("r", HALF),),
 )
 
 _gain = h * phi(1, h)  # e^h - 1
@@ -258,10 +274,11 @@ def _seeds_stage(c: sp.Expr) -> sp.Expr:
     return 2 * c * h * phi(1, c * h)
 
 
-SEEDS_2 = Sampler(
+SEEDS_2 = Method(
     name="seeds-2",
     family="seeds",
     frame=NOISE,
+    noise=OF_STRENGTH_1,
     rows=(
         Row((NOW,), published=(_seeds_stage(c2),), to=c2),
         Row((NOW, stage(1)), published=((2 - 1 / c2) * _gain, _gain / c2)),
@@ -270,7 +287,7 @@ SEEDS_2 = Sampler(
     cite="gonzalez2023seeds",
     summary="A stage inside the step, and the line through both noise predictions at the middle; one path of noise.",
     provenance="published; read in the code of SEEDS, the noise made consistent",
-    parameters=(Parameter("c2", c2, HALF, INSIDE),),
+    parameters=(first_stage("c2", HALF),),
 )
 
 _second = 8 * THIRD * h * phi(2, 2 * THIRD * h)  # 2 (r2/r1) ((e^{r2 h} - 1)/(r2 h) - 1) r2 h/(r2 h)
@@ -290,36 +307,35 @@ SEEDS_3 = replace(
 
 # --- EDM with churn: noise is added, and the flow followed from there
 
-_whole = (1 - KICK) * h * phi(1, (1 - KICK) * h)  # rho_hat/rho' - 1
+_whole = (1 - NOISED_PLACE) * h * phi(1, (1 - NOISED_PLACE) * h)  # rho_hat/rho' - 1
 
-EDM_CHURN = Sampler(
+EDM_CHURN = Method(
     name="edm-churn",
     family="edm",
     frame=NOISE,
-    strength=-KICK,
     rows=(
-        Row((), published=(), to=KICK),
+        Row((), published=(), to=NOISED_PLACE),
         Row((stage(1),), published=(_whole,)),
         Row((stage(1), stage(2)), published=(_whole / 2, _whole / 2)),
     ),
-    noises=(Noise(-2 * KICK * h * phi(1, 2 * KICK * h)), NO_NOISE, NO_NOISE),
+    noise=NoiseModel(-NOISED_PLACE, (Noise(-2 * NOISED_PLACE * h * phi(1, 2 * NOISED_PLACE * h)), NO_NOISE, NO_NOISE)),
     order=1,
     law_order=2,
     gaussian_order=2,
     cite="karras2022edm",
     summary="Noise of min(S_churn/N, sqrt 2 - 1) of sigma is added, then Heun's step in rho from there.",
     provenance="published; read in the code of EDM",
-    parameters=(Parameter("churn", churn, sp.Integer(40), sp.Interval(0, sp.oo), orders=((sp.S.Zero, 2),)),),
+    parameters=(CHURN,),
 )
 
 # --- Li et al.
 
-LI_DDPM = Sampler(
+LI_DDPM = Method(
     name="li-ddpm",
     family="li",
     frame=NOISE,
     rows=(Row((NOW,), published=(phi(0, h) * _decayed,)),),
-    noises=(Noise(2 * h * phi(1, 2 * h)),),
+    noise=NoiseModel(rows=(Noise(2 * h * phi(1, 2 * h)),)),
     order=1,
     cite="li2024accelerating",
     summary="Hold alpha times the score over the step in rho^2, with as much fresh noise.",
@@ -330,7 +346,7 @@ LI_ACCELERATED_SDE = replace(
     LI_DDPM,
     name="li-accelerated-sde",
     rows=(Row((), to=0, published=()), Row((stage(1),), published=LI_DDPM.rows[0].published)),
-    noises=(Noise(_decayed / 2), Noise(h * phi(1, 2 * h))),
+    noise=NoiseModel(rows=(Noise(_decayed / 2), Noise(h * phi(1, 2 * h)))),
     gaussian_order=2,
     summary="Half the noise is added before the score is taken, half after; order 2 in law on Gaussians only.",
 )
@@ -338,7 +354,7 @@ LI_ACCELERATED_SDE = replace(
 LI_ACCELERATED_SDE_README = replace(
     LI_ACCELERATED_SDE,
     name="li-accelerated-sde-readme",
-    noises=(Noise(_decayed / 2), Noise(FADE**2 * h * phi(1, 2 * h))),
+    noise=NoiseModel(rows=(Noise(_decayed / 2), Noise(ALPHA_RATIO**2 * h * phi(1, 2 * h)))),
     gaussian_order=None,
     summary="As li-accelerated-sde, its last noise outside 1/sqrt(a) as in the authors' README: order 1 throughout.",
     provenance="published; read in the authors' README",
@@ -347,12 +363,12 @@ LI_ACCELERATED_SDE_README = replace(
 LI_CODE_ACCELERATED_SDE = replace(
     LI_ACCELERATED_SDE_README,
     name="li-code-accelerated-sde",
-    noises=(Noise(FADE**2 * _decayed / 2), Noise(FADE**2 * h * phi(1, 2 * h))),
+    noise=NoiseModel(rows=(Noise(ALPHA_RATIO**2 * _decayed / 2), Noise(ALPHA_RATIO**2 * h * phi(1, 2 * h)))),
     summary="What the authors' code for CIFAR runs: the first noise times sqrt(a), the last one outside 1/sqrt(a).",
     provenance="published; read in the authors' code for CIFAR",
 )
 
-SAMPLERS: tuple[Sampler, ...] = (
+ALL = (
     DDPM,
     DDPM_LARGE,
     DDIM_ETA,

@@ -6,14 +6,21 @@ import sympy as sp
 
 from ..exponential import Rule, collapsed, exact
 from ..frames import DATA, NOISE, Frame
-from ..method import NOW, Method, Node, Parameter, Place, Row, stage
+from ..method import Method
 from ..notation import c2, h
+from ..parameter import Parameter
 from ..phi_functions import phi
+from ..rows import NOW, Node, Place, Row, stage
 from .runge_kutta import tableau_rows
 
 HALF, THIRD = sp.Rational(1, 2), sp.Rational(1, 3)
-INSIDE = sp.Interval.open(0, 1)
 MIDDLE_VALUE = collapsed(at=HALF)
+
+
+def first_stage(name: str, default: sp.Rational, excluded: tuple[sp.Rational, ...] = ()) -> Parameter:
+    """The place of the first stage as a parameter; rows have the symbol c2 for it."""
+    meaning = "place of the first stage, as a fraction of the step"
+    return Parameter(name, meaning, default, sp.Interval.open(0, 1), excluded=excluded, symbol=c2)
 
 
 def singlestep(
@@ -46,28 +53,28 @@ def singlestep(
 def second_order(name: str, frame: Frame, aliases: tuple[str, ...] = ()) -> Method:
     """Stage at r; the line through both outputs at the middle of the step, for the whole step: weights 1/(2r)."""
     text = f"A DDIM step to r, then the line through both {frame.prediction} predictions, taken at the middle."
-    r = Parameter("r", c2, HALF, INSIDE)
+    r = first_stage("r", HALF)
     return singlestep(name, frame, (c2,), ((NOW, stage(1)), MIDDLE_VALUE), (r,), text, aliases)
 
 
 def second_order_taylor(name: str, frame: Frame, aliases: tuple[str, ...] = ()) -> Method:
     """Stage at r, the line through both outputs integrated exactly."""
     text = f"A DDIM step to r, then the line through both {frame.prediction} predictions integrated exactly."
-    r = Parameter("r", c2, HALF, INSIDE)
+    r = first_stage("r", HALF)
     return singlestep(name, frame, (c2,), ((NOW, stage(1)), exact), (r,), text, aliases)
 
 
 def third_order(name: str, frame: Frame) -> Method:
     """Stages at r1 and 2/3; the final row integrates the line through the first and the last output."""
     text = "Stages at r1 and 2/3, then the line through the base and the last output integrated exactly."
-    r1 = Parameter("r1", c2, THIRD, INSIDE)
+    r1 = first_stage("r1", THIRD)
     return singlestep(name, frame, (c2, 2 * THIRD), ((NOW, stage(2)), exact), (r1,), text)
 
 
 def third_order_taylor(name: str, frame: Frame) -> Method:
     """Stages at r1 and 2/3 (elsewhere it is of order 2); the final row integrates the parabola through all outputs."""
     text = "Stages at r1 and 2/3, then the parabola through all three outputs integrated exactly."
-    r1 = Parameter("r1", c2, THIRD, INSIDE, excluded=(2 * THIRD,))
+    r1 = first_stage("r1", THIRD, excluded=(2 * THIRD,))
     return singlestep(name, frame, (c2, 2 * THIRD), ((NOW, stage(1), stage(2)), exact), (r1,), text)
 
 
@@ -135,4 +142,10 @@ ETD_RK4 = exponential_runge_kutta(
     order=4,
     cite="cox2002etd",
     summary="The exponential form of the classical Runge-Kutta method.",
+)
+
+ALL = (
+    *(DPM_SOLVER_2S, DPM_SOLVER_2S_TAYLOR, DPM_SOLVER_3S, DPM_SOLVER_3S_TAYLOR),
+    *(DPM_SOLVER_PP_2S, DPM_SOLVER_PP_2S_TAYLOR, DPM_SOLVER_PP_3S, DPM_SOLVER_PP_3S_TAYLOR),
+    *(RES_3S, ETD_RK4),
 )

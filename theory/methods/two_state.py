@@ -5,13 +5,30 @@ from __future__ import annotations
 import sympy as sp
 
 from ..frames import NOISE_RHO, NOISE_T
-from ..method import NOW, Method, Parameter, Row
-from ..notation import SHRINK, b, gamma, h, r
-from ..phi_functions import damped, phi
-from .classical import DDIM
+from ..method import Method
+from ..notation import TWO_STEP_ALPHA_RATIO, h, r
+from ..parameter import Parameter
+from ..phi_functions import phi, rate_moment
+from ..rows import NOW, Row
+from .ddim import DDIM
+
+GAMMA = Parameter(
+    "gamma",
+    "share of the backward step that BDIA undoes",
+    default=sp.Rational(1, 2),
+    domain=sp.Interval(0, 1),
+    orders=((sp.S.One, 2),),
+)
+B = Parameter(
+    "b",
+    "rate of the linear part that a conjugate integrator keeps",
+    default=sp.S.One,
+    domain=sp.Interval(-sp.oo, sp.oo),
+)
+gamma, b = GAMMA.symbol, B.symbol
 
 # x' = gamma x_{n-1} + (DDIM's step from x_n to n+1) - gamma (DDIM's step from x_n back to n-1), divided by alpha'.
-_share = gamma * SHRINK
+_share = gamma * TWO_STEP_ALPHA_RATIO
 BDIA_DDIM = Method(
     name="bdia-ddim",
     family="bdia",
@@ -23,7 +40,7 @@ BDIA_DDIM = Method(
     start=DDIM,
     provenance="published; read in the README and the code of BDIA",
     equal_steps=True,
-    parameters=(Parameter("gamma", gamma, sp.Rational(1, 2), sp.Interval(0, 1), orders=((sp.S.One, 2),)),),
+    parameters=(GAMMA,),
 )
 
 # Euler's step for e^{b t} x/alpha, whose linear part b is kept and whose weight is integrated exactly.
@@ -31,10 +48,12 @@ LAMBDA_DDIM = Method(
     name="lambda-ddim",
     family="conjugate",
     frame=NOISE_T,
-    rows=(Row((NOW,), published=(damped(b),), states=((1 + b * h) * phi(0, -b * h),)),),
+    rows=(Row((NOW,), published=(rate_moment(b),), states=((1 + b * h) * phi(0, -b * h),)),),
     order=1,
     cite="pandey2024efficient",
     summary="The conjugate integrator lambda-DDIM-I: Euler's step in e^{b t} x/alpha, the linear part b kept.",
     provenance="published; read in the code of its authors for the variance-preserving schedule",
-    parameters=(Parameter("b", b, sp.S.One, sp.Interval(-sp.oo, sp.oo)),),
+    parameters=(B,),
 )
+
+ALL = (BDIA_DDIM, LAMBDA_DDIM)

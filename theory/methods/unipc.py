@@ -9,9 +9,10 @@ import sympy as sp
 
 from ..exponential import Moment, Rule, collapsed, exact
 from ..frames import DATA
-from ..method import NOW, Method, Row, grid_position, past, stage
+from ..method import Method
 from ..notation import h
 from ..phi_functions import phi
+from ..rows import NOW, Row, grid_position, past, stage
 
 MIDDLE = collapsed(at=sp.Rational(1, 2))
 
@@ -88,3 +89,10 @@ def vary_published(p: int, start: Method) -> Method:
 
 UNIPC_2_VARY_PUBLISHED = vary_published(2, UNIPC_1_VARY)
 UNIPC_3_VARY_PUBLISHED = vary_published(3, UNIPC_2_VARY_PUBLISHED)
+
+ALL = (
+    *(UNIPC_1, UNIPC_2, UNIPC_3),
+    *(UNIPC_1_BH1, UNIPC_2_BH1, UNIPC_3_BH1),
+    *(UNIPC_1_VARY, UNIPC_2_VARY, UNIPC_3_VARY),
+    *(UNIPC_2_VARY_PUBLISHED, UNIPC_3_VARY_PUBLISHED),
+)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -148,7 +149,24 @@ def plain(module: str, name: str, options: dict[str, Any]) -> ExternalSampler:
 
 def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> ExternalSampler:
     """As `plain`, for a function object.  target: its name in messages."""
-    target = target or typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
+    target = target or name_of(call, options)
+    solver = solver_of(call, options, target)
+    namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
+    return ExternalSampler(
+        TargetInfo(target, "ve", grids=tuple(GRIDS), zero=ZERO),
+        "data",
+        lambda steps, grid=None: on_levels(target, solver, (GRIDS[grid] if grid else karras)(steps)),
+        lambda: in_float64(namespace),
+    )
+
+
+def name_of(call: Callable[..., Any], options: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """The name of a function as a target: MODULE:NAME?option=value."""
+    return typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
+
+
+def solver_of(call: Callable[..., Any], options: dict[str, Any], target: str) -> Solver:
+    """The function as (denoise, x, sigmas, draw) -> the sample.  Raises InputError as plain does."""
     takes_noise = _noise_parameter(target, call, options)
 
     def solver(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
@@ -162,13 +180,7 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
             sample: Tensor = call(denoise, x, sigmas, **given, **options)
         return sample
 
-    namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
-    return ExternalSampler(
-        TargetInfo(target, "ve", grids=tuple(GRIDS), zero=ZERO),
-        "data",
-        lambda steps, grid=None: on_levels(target, solver, (GRIDS[grid] if grid else karras)(steps)),
-        lambda: in_float64(namespace),
-    )
+    return solver
 
 
 class _DrawMode(TorchFunctionMode):

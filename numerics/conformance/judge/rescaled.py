@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -23,6 +24,11 @@ def rescaled(found: Trace, process: str) -> Trace:
         alpha = 1 / (1 + at.sigma) if process == "flow" else 1 / math.hypot(1, at.sigma)
         return point(process, alpha, at.sigma * alpha)
 
+    return placed(found, there)
+
+
+def placed(found: Trace, there: Callable[[Point], Point]) -> Trace:
+    """As rescaled, for any process.  there(at): its point with the sigma / alpha of `at`."""
     points = tuple(there(p) for p in found.points)
     alphas = torch.tensor([p.alpha for p in points], dtype=torch.float64)
     vectors = found.vectors * alphas[:, None]

@@ -1,0 +1,72 @@
+"""A study from Python: the tables of a study file as a dictionary, whose methods may be samplers themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ..conformance.adapters.callables import name_of
+from ..errors import InputError
+from ..support.consent import NONE, Consent
+from ..support.progress import Progress, silent
+from .config import parse_study
+from .read_function import External
+from .run import run
+
+FIGURE = "convergence"
+
+
+def run_tables(
+    tables: Mapping[str, Any],
+    out: Path | None = None,
+    *,
+    draw: bool = False,
+    external: Mapping[str, External] = MappingProxyType({}),
+    progress: Progress = silent,
+    consent: Consent = NONE,
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """Run a study whose tables are those of a study file: target, schedule, grid and run; see run.run for the answer.
+
+    Tuples, ranges, arrays and tensors stand for lists.  An entry of run.methods is a name of the catalogue, a name in
+    `external`, or an external sampler (read_function.External), which is then called MODULE:NAME.
+    draw: also draw convergence.svg and convergence.png into `out`.  Raises InputError.
+    """
+    if draw and out is None:
+        raise InputError("draw", draw, "a folder to draw into: give out")
+    data, samplers = _named(_plain(tables), external)
+    answer = run(parse_study(data), out, progress, consent, device, samplers)
+    if draw and out is not None:
+        from .study_figure import study_figure  # matplotlib is slow to import
+
+        study_figure(answer, out / FIGURE)
+    return answer
+
+
+def _plain(value: Any) -> Any:
+    """The value in dictionaries, lists and plain numbers, as TOML has it."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(entry) for entry in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _named(data: dict[str, Any], external: Mapping[str, External]) -> tuple[dict[str, Any], dict[str, External]]:
+    """The tables with names in place of samplers in run.methods, and the samplers by these names."""
+    table, samplers = data.get("run"), dict(external)
+    methods = table.get("methods") if isinstance(table, dict) else None
+    if not isinstance(table, dict) or not isinstance(methods, list):
+        return data, samplers  # which is for parse_study to refuse
+    names: list[Any] = []
+    for n, entry in enumerate(methods):
+        if callable(entry) or hasattr(entry, "tabulate"):
+            name = name_of(entry)
+            if samplers.setdefault(name, entry) is not entry:
+                raise InputError(f"run.methods[{n}]", name, "two samplers of one name; name them by external={NAME: f}")
+            names.append(name)
+        else:
+            names.append(entry)
+    return {**data, "run": {**table, "methods": names}}, samplers

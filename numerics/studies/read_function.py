@@ -1,0 +1,87 @@
+"""The table of an external sampler on a grid of a study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+
+from ..conformance.adapters.callables import on_levels, solver_of
+from ..conformance.judge.rescaled import placed
+from ..errors import InputError, one_line
+from ..grids import Grid
+from ..points import Point
+from ..readback import LINEAR, Trace, trace
+from ..tableau import Tableau
+
+SAME = 1e-12  # relative: the ends of a table are those of the grid
+
+
+@runtime_checkable
+class Tabulates(Protocol):
+    """A sampler that gives its own table on a grid."""
+
+    def tabulate(self, grid: Grid, /) -> Tableau: ...
+
+
+# A function (denoise, x, sigmas) -> the sample: denoise(x, sigma) -> data prediction, on x = x0 + sigma eps.
+External = Callable[..., Any] | Tabulates
+
+
+def read_on(grid: Grid, name: str, sampler: External, field: str) -> Tableau:
+    """The table of an external sampler on a grid.
+
+    A function is run on the levels sigma / alpha of the grid, with alpha = 1, and its states are scaled by alpha.
+    Raises InputError on `field`: a function of other parameters, one that raises or is not linear (it has no table), a
+    table that does not lead from the first point of the grid to the last.
+    """
+    if isinstance(sampler, Tabulates):
+        made = sampler.tabulate(grid)
+        _check_ends(made, grid, name, field)
+        return made
+    levels = grid.columns.rho.tolist()
+    if math.inf in levels:
+        raise InputError(field, name, "a grid without alpha = 0, where sigma / alpha is infinite")
+    try:
+        found = trace(on_levels(name, solver_of(sampler, {}, name), levels), "data")
+    except InputError as fault:
+        raise InputError(field, name, fault.allowed) from fault
+    except Exception as fault:  # whatever the function raises
+        raise InputError(field, name, f"a function that runs ({type(fault).__name__}: {one_line(fault)})") from fault
+    _check_linear(found, name, field)
+    try:
+        return replace(placed(found, lambda at: _on(grid, at)).table, method=name)
+    except InputError as fault:  # a level beyond the schedule
+        raise InputError(field, name, f"levels of the schedule ({fault})") from fault
+
+
+def _check_linear(found: Trace, name: str, field: str) -> None:
+    if not bool(found.vectors.isfinite().all()):
+        raise InputError(field, name, "a function whose states are finite")
+    worst = max(found.superposition)
+    if worst == math.inf:
+        reason = "its evaluations or draws depend on the values"
+    else:
+        reason = f"random inputs deviate from superposition by {worst:.1e}"
+    if not worst <= LINEAR[torch.float64]:
+        raise InputError(field, name, f"a sampler that is linear in its start, outputs and noises ({reason})")
+
+
+def _check_ends(made: Tableau, grid: Grid, name: str, field: str) -> None:
+    for found, end in ((made.points[0], grid.point(0)), (made.points[-1], grid.point(grid.steps))):
+        if not all(math.isclose(a, b, rel_tol=SAME) for a, b in zip(found[:2], end[:2], strict=True)):
+            raise InputError(field, name, f"a table from the first point of the grid to the last, not at {found[:2]}")
+
+
+def _on(grid: Grid, at: Point) -> Point:
+    """The point of the grid's process where sigma / alpha is at.sigma: a grid point, or one between them."""
+    same = (n for n, rho in enumerate(grid.columns.rho.tolist()) if rho == at.sigma)
+    if (n := next(same, None)) is not None:
+        return grid.point(n)
+    if grid.schedule is None:  # Li et al.'s levels, which preserve the variance
+        return Point(1 / math.hypot(1, at.sigma), at.sigma / math.hypot(1, at.sigma))
+    lam = -torch.tensor(at.sigma, dtype=torch.float64).log()
+    return grid.schedule.point(float(grid.schedule.time(lam)))

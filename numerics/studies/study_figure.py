@@ -1,0 +1,27 @@
+"""The figure of a study: the error of each method over the number of steps, a panel for each metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .convergence_figure import Curve, Panel, draw
+
+
+def study_figure(answer: dict[str, Any], stem: Path) -> list[Path]:
+    """Draw the answer of a study into stem.svg and stem.png; returns the paths.  No file if no value is positive."""
+    panels = [_panel(answer, metric) for metric in answer["manifest"]["run"]["metrics"]]
+    shown = [panel for panel in panels if any(curve.points for curve in panel.curves)]
+    return draw(shown, stem) if shown else []
+
+
+def _panel(answer: dict[str, Any], metric: str) -> Panel:
+    """The curves of one metric, each with its fitted exponent."""
+    curves = []
+    for fit in answer["fits"]:
+        if fit["metric"] == metric:
+            curve = [r for r in answer["records"] if (r["method"], r["metric"]) == (fit["method"], metric)]
+            curve.sort(key=lambda record: record["steps"])
+            steps, values = [r["steps"] for r in curve], [r["value"] for r in curve]
+            curves.append(Curve(fit["method"], steps, values, fit["exponent"]))
+    return Panel(metric, f"error in {metric}", curves)

@@ -1,0 +1,84 @@
+"""Samplers of your own: read back as a table, and verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .numerics.conformance.report import Verdict
+from .numerics.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .numerics.grids import Grid
+    from .numerics.tableau import Tableau
+
+
+def read_back(sampler: Callable[..., Tensor], grid: Grid) -> Tableau:
+    """The table of a sampler of your own on a grid: every vector as v_i = c v_b + sum_j w_j d_j + sum_l n_l z_l.
+
+    sampler(denoise, x, sigmas) -> the sample, shaped like x; denoise(x, sigma) -> the data prediction at
+    x = x0 + sigma eps. A fourth parameter without default, or one of the name `noise`, is passed noise(x) -> standard
+    normal noise shaped like x. The sampler runs on basis vectors in float64, on the levels sigma/alpha of the grid, and
+    its states are then scaled by alpha. The table holds the coefficients that the code applies, to rounding:
+    `read_back(f, grid).isclose(tabulate(name, grid))` compares them with a method of the catalogue.
+    Raises InputError on other parameters, on a grid that starts at alpha = 0, and on a sampler that raises or is not
+    linear in its start, outputs and noises, and therefore has no table.
+
+    >>> import samplerproof as sp
+    >>> def euler(denoise, x, sigmas):
+    ...     for s, t in zip(sigmas, sigmas[1:]):
+    ...         x = x + (t - s) * (x - denoise(x, s)) / s
+    ...     return x
+    >>> grid = sp.Grid.from_sigmas([10.0, 3.0, 1.0, 0.3, 0.1])
+    >>> table = sp.read_back(euler, grid)
+    >>> table.isclose(sp.tabulate("ddim", grid))
+    True
+    """
+    from .numerics.conformance.adapters.callables import name_of
+    from .numerics.studies.read_function import read_on
+
+    return read_on(grid, name_of(sampler), sampler, "sampler")
+
+
+def verify(
+    target: str | type | Callable[..., Any],
+    against: str | None = None,
+    steps: int = 20,
+    *,
+    options: Mapping[str, Any] | None = None,
+    timeout: float = 60.0,
+) -> Verdict:
+    """Which method of the catalogue a sampler is, row by row, and of which order.
+
+        target   a string as `samplerproof verify` takes it, such as "diffusers:DDIMScheduler?clip_sample=false",
+                 "k-diffusion:sample_lms" or "package.module:callable", which runs in a process of its own; or a
+                 function (denoise, x, sigmas) -> x as in `read_back`, or a subclass of a scheduler of diffusers,
+                 which run in this process
+        against  the method that it should be; None: the one of its name, or any
+        steps    of the run that is judged
+        options  of a function or class, by name
+        timeout  seconds, for a string
+
+    The verdict has `verdict` ("identical", "roundoff", "different-formula", "non-finite", "not-linear" or "error"),
+    `matches`, `observed_order`, `findings` and `exit_code` (0: it conforms).
+    Raises InputError on a target, method, number of steps or time limit that is not valid.
+
+    >>> import samplerproof as sp
+    >>> def euler(denoise, x, sigmas):
+    ...     for s, t in zip(sigmas, sigmas[1:]):
+    ...         x = denoise(x, s) + t / s * (x - denoise(x, s))
+    ...     return x
+    >>> sp.verify(euler).verdict
+    'different-formula'
+    """
+    if isinstance(target, str):
+        if options:
+            raise InputError("options", dict(options), "none beside a string, which has them behind its `?`")
+        from .numerics.conformance.verify import verify as verify_in_a_process
+
+        return verify_in_a_process(target, against, steps, timeout)
+    from .numerics.testing import verdict_here
+
+    return verdict_here(target, against, steps, options)

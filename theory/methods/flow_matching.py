@@ -1,0 +1,51 @@
+"""Samplers of flow matching: Euler's, Heun's and the midpoint method on the velocity in t."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import sympy as sp
+
+from ..exponential import exact
+from ..frames import VELOCITY
+from ..method import Method
+from ..rows import NOW, Row
+from .runge_kutta import HALF, runge_kutta
+
+FLOW_EULER = Method(
+    name="flow-euler",
+    family="flow",
+    frame=VELOCITY,
+    rows=(Row(nodes=(NOW,), rule=exact),),
+    order=1,
+    cite="lipman2023flow",
+    summary="Hold the velocity fixed over the step in t.",
+    aliases=(
+        *("diffusers:FlowMatchEulerDiscreteScheduler", "diffusers:FlowMapEulerDiscreteScheduler"),
+        "diffusers:MiniMaxH3Scheduler",
+    ),
+)
+
+FLOW_HEUN = replace(
+    runge_kutta(
+        "flow-heun",
+        VELOCITY,
+        (1,),
+        ((sp.S.One,), (HALF, HALF)),
+        order=2,
+        cite="lipman2023flow",
+        summary="Heun's method on the velocity in t.",
+    ),
+    aliases=("diffusers:FlowMatchHeunDiscreteScheduler",),
+)
+FLOW_MIDPOINT = runge_kutta(
+    "flow-midpoint",
+    VELOCITY,
+    (HALF,),
+    ((HALF,), (sp.S.Zero, sp.S.One)),
+    order=2,
+    cite="lipman2023flow",
+    summary="The midpoint method on the velocity in t.",
+)
+
+ALL = (FLOW_EULER, FLOW_HEUN, FLOW_MIDPOINT)
