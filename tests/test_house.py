@@ -70,6 +70,10 @@ def test_the_walls_stand(tmp_path: Path) -> None:
         ("book", "from ..cli import main", "nothing imports cli"),
         ("theory", "from ..book import markup", "neither side imports the book"),
         ("numerics", "from ..book import markup", "neither side imports the book"),
+        ("numerics/conformance/adapters", "from ..process import launch", "the verifier has one direction"),
+        ("numerics/conformance/process", "from ..judge import verdict", "the verifier has one direction"),
+        ("numerics/conformance/judge", "from ..process import probes", "the verifier has one direction"),
+        ("numerics/conformance/judge", "from ..adapters import target", "the judge of a sampler imports no adapter"),
     ],
 )
 def test_a_planted_import_is_caught(tmp_path: Path, package: str, statement: str, broken: str) -> None:

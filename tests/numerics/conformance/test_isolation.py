@@ -33,7 +33,7 @@ def alive(pid: int) -> bool:
 
 
 def probed(target: str, jobs: tuple[Job, ...] = ONE, timeout: float = 20.0) -> ChildResults:
-    """The results of jobs; asserts that no state of this process changes, no process is left, every message is a line."""
+    """The results of jobs; asserts that this process changes no state and keeps no child, and every message is a line."""
     before = children()
     with guarded() as changed, launched(target, jobs) as child:
         results = collect(child, timeout)

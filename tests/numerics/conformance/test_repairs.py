@@ -29,9 +29,11 @@ def test_it_deviates_before_and_conforms_after(repair: Repair) -> None:
         assert (before.verdict, after.verdict) == ("non-finite", "different-formula")
         return
     assert after.verdict == "roundoff"
-    assert after.promised_order is not None
+    assert after.advertised_order is not None
     assert after.nominal_order is not None
-    lacks = after.promised_order > after.nominal_order and "sde" not in repair.target  # with noise none has more than 2
+    lacks = (
+        after.advertised_order > after.nominal_order and "sde" not in repair.target
+    )  # with noise none has more than 2
     assert after.exit_code == lacks
     if before.max_relative_error_float64 is not None:
         assert before.max_relative_error_float64 > 1e-3
