@@ -186,7 +186,7 @@ def test_a_class_of_ones_own_is_found_by_its_path() -> None:
     """Assert that it is stepped as what it is made from, claims what that claims, and keeps its name."""
     target = resolve("schedulers_of_mine:Aligned?solver_order=1")
     assert (target.info.name, target.info.reference) == ("schedulers_of_mine:Aligned?solver_order=1", "ddim")
-    assert all(variant.startswith("schedulers_of_mine:Aligned?solver_order=1&") for variant in target.variants)
+    assert all(variant.startswith("schedulers_of_mine:Aligned?solver_order=1&") for variant in target.info.variants)
     assert conforms(verdict_of(resolve("schedulers_of_mine:Aligned"), STEPS), "dpm-solver++-2m")
 
 
