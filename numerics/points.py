@@ -23,7 +23,7 @@ class Point(NamedTuple):
 
     @property
     def lam(self) -> float:
-        """log(alpha/sigma), infinite at the ends, which rounding may overstep."""
+        """log(alpha/sigma), infinite where alpha or sigma is 0, or negative by rounding."""
         if self.sigma <= 0 or self.alpha <= 0:
             return math.inf if self.sigma <= 0 else -math.inf
         return math.log(self.alpha) - math.log(self.sigma)

@@ -66,15 +66,8 @@ def grid_of(process: str, points: Sequence[Point]) -> Grid:
     )
 
 
-def lam_of(point: Point) -> float:
-    """log(alpha/sigma), infinite where alpha or sigma is 0, or negative by rounding."""
-    if point.sigma <= 0 or point.alpha <= 0:
-        return math.inf if point.sigma <= 0 else -math.inf
-    return math.log(point.alpha) - math.log(point.sigma)
-
-
 def clock_at(clock: str, points: Sequence[Point]) -> Tensor:
     """The clock t, rho, rho2 or lambda, any other name, at every point, float64."""
-    lam = torch.tensor([lam_of(p) for p in points], dtype=torch.float64)
+    lam = torch.tensor([p.lam for p in points], dtype=torch.float64)
     t = torch.tensor([p.t for p in points], dtype=torch.float64)
     return {"t": t, "rho": (-lam).exp(), "rho2": (-2 * lam).exp()}.get(clock, lam)

@@ -19,7 +19,7 @@ from . import differences, grid_checks
 from .differences import Pair
 from .observed_orders import local_orders, observed_errors, slope
 from .rescaled import rescaled
-from .rounding_bound import Beside
+from .rounding_bound import Comparison
 from .zero_length_step import without_zero_length_step
 
 COMPARED = 2  # times the steps: the longest runs whose rows are compared in float64 too
@@ -147,7 +147,7 @@ class Case:
         ]
 
     @cached_property
-    def nearest(self) -> dict[tuple[int, bool], Beside | None]:
+    def nearest(self) -> dict[tuple[int, bool], Comparison | None]:
         """The nearest variant of the record for each of them, None where it evaluates elsewhere; without runs that have
         no grid.
         """
@@ -157,12 +157,12 @@ class Case:
                 result[job] = self._nearest(self.traces[job])
         return result
 
-    def _nearest(self, run: Trace) -> Beside | None:
+    def _nearest(self, run: Trace) -> Comparison | None:
         assert self.best is not None
         witnesses = self.best.lost if run.dtype is not torch.float64 else None
         return differences.nearest_variant(run, self.info.process, self.best.reference.record.name, witnesses)
 
-    def difference(self, run: Trace, near: Beside | None, where: str) -> list[Finding]:
+    def difference(self, run: Trace, near: Comparison | None, where: str) -> list[Finding]:
         """How a run differs from the record; empty if it does not."""
         assert self.best is not None
         finding = differences.difference(run, near, self.info.process, self.best.reference.record.name, where)
@@ -172,9 +172,9 @@ class Case:
         """How a run on another grid differs from the record; empty where the record does not exist on it."""
         if isinstance(run, Failure) or depends(run):
             return []
-        moving = without_zero_length_step(run)
+        trimmed = without_zero_length_step(run)
         try:
-            return self.difference(moving, self._nearest(moving), f"on {grid}")
+            return self.difference(trimmed, self._nearest(trimmed), f"on {grid}")
         except InputError:
             return []
 

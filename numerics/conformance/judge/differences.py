@@ -13,7 +13,7 @@ from . import grid_checks
 from .compare import deviations, same_shape
 from .noise_strengths import strengths
 from .references import STARTED, Reference, candidates, similar, where_it_evaluates
-from .rounding_bound import IDENTICAL, NEGLIGIBLE, Beside, beside, negligible, unexplained
+from .rounding_bound import IDENTICAL, NEGLIGIBLE, Comparison, compared, negligible, unexplained
 
 CANCELLED = 1e-8  # of a row in float64: the loss of 1 - alpha^2 at the levels of image models
 NEAR = 1e-4  # relative distance of a row below which it may be a record's
@@ -24,8 +24,8 @@ class Pair:
     """A reference compared with the run as shipped and the one in float64."""
 
     reference: Reference
-    shipped: Beside
-    in_float64: Beside
+    shipped: Comparison
+    in_float64: Comparison
 
     @property
     def error(self) -> float:
@@ -76,19 +76,19 @@ def _compared(shipped: Trace, in_float64: Trace, process: str, names: list[str])
     for twin in candidates(shipped, process, [*dict.fromkeys(reference.record.name for reference in near.values())]):
         if twin.name in near and same_shape(shipped.table, twin.table):
             reference = near[twin.name]
-            exact = beside(in_float64, reference, process)
-            result.append(Pair(reference, beside(shipped, twin, process, [*exact.lost.values()]), exact))
+            exact = compared(in_float64, reference, process)
+            result.append(Pair(reference, compared(shipped, twin, process, [*exact.lost.values()]), exact))
     return result
 
 
-def nearest_variant(run: Trace, process: str, name: str, witnesses: Sequence[float] | None = None) -> Beside | None:
+def nearest_variant(run: Trace, process: str, name: str, witnesses: Sequence[float] | None = None) -> Comparison | None:
     """Of the variants of a record that evaluate as the run does, the one with the fewest rows off; None without any.
 
-    witnesses: as in beside.  Raises InputError where the points of the run are no grid.
+    witnesses: as in compared.  Raises InputError where the points of the run are no grid.
     """
     variants = [r for r in candidates(run, process, (name,)) if same_shape(run.table, r.table)]
-    besides = [beside(run, variant, process, witnesses) for variant in variants]
-    return min(besides, key=lambda b: (len(b.off), b.error), default=None)
+    comparisons = [compared(run, variant, process, witnesses) for variant in variants]
+    return min(comparisons, key=lambda c: (len(c.off), c.error), default=None)
 
 
 def rows(best: Pair, others: Sequence[Pair]) -> list[Step]:
@@ -158,7 +158,7 @@ def no_match(run: Trace, process: str, reference: str | None, found: Sequence[Pa
     return "different-formula", _differs(step, f"{where}{equal}")
 
 
-def difference(run: Trace, near: Beside | None, process: str, name: str, where: str) -> Finding | None:
+def difference(run: Trace, near: Comparison | None, process: str, name: str, where: str) -> Finding | None:
     """How a run differs from a record, given its nearest variant; None if it does not."""
     if near is None:
         step, detail = where_it_evaluates(run, process, name)

@@ -11,7 +11,6 @@ from ...denoisers import parts
 from ...external_run import Timesteps
 from ...points import Point
 from ...readback import Trace
-from ..forward_processes import lam_of
 from ..report import Finding
 
 FLOAT32 = 1e-5  # a gap in lambda below it is from single precision
@@ -39,7 +38,7 @@ def findings(run: Trace, process: str) -> list[Finding]:
         found.append(Finding("grid", 0, "it starts at alpha = 0, where no noise prediction gives the data"))
     unchained = gaps(run, process)
     for gap in unchained[:3]:
-        ends, starts = lam_of(gap.leads_to), lam_of(gap.starts_at)
+        ends, starts = gap.leads_to.lam(gap.starts_at)
         goes = "the grid ends" if gap.step == len(run.grid) - 1 else "the next starts"
         detail = f"step {gap.step} leads to lambda = {ends:.6g}; {goes} at {starts:.6g}"
         found.append(Finding("grid", gap.step, detail))
@@ -51,7 +50,7 @@ def findings(run: Trace, process: str) -> list[Finding]:
 def _timesteps(run: Trace, timesteps: Timesteps) -> list[Finding]:
     """Timesteps of another level than the step's, beyond rounding, and equal timesteps of different levels."""
     points = [run.points[i] for i, asked in enumerate(run.evaluated) if asked]
-    lams, steps = [lam_of(p) for p in points], steps_of(run)
+    lams, steps = [p.lam for p in points], steps_of(run)
     off = [abs(_limited(a) - _limited(b)) for a, b in zip(timesteps.lam, lams, strict=True)]
     bad = [k for k, gap in enumerate(off) if gap > timesteps.rounding[k] + SAME_LEVEL]
     found = []
@@ -78,7 +77,7 @@ def _limited(lam: float) -> float:
 def _ending(run: Trace, timesteps: Timesteps) -> list[Finding]:
     """Noise that is left at the end, or removed in one jump."""
     steps = len(run.grid) - 1
-    first, before, last = (lam_of(run.grid[n]) for n in (0, -2, -1))
+    first, before, last = (run.grid[n].lam for n in (0, -2, -1))
     if last < timesteps.cleanest - SAME_LEVEL and timesteps.cleanest < math.inf:
         left = f"it ends at lambda = {last:.6g}, with noise left: the model is trained up to {timesteps.cleanest:.6g}"
         return [Finding("grid", steps, left, "error")]
@@ -103,7 +102,7 @@ def zero_length(grid: Sequence[Point]) -> list[int]:
 
 def backward(grid: Sequence[Point]) -> list[int]:
     """The steps on which noise does not decrease."""
-    return [n for n, (a, b) in enumerate(pairwise(grid), start=1) if lam_of(b) < lam_of(a) or math.isnan(lam_of(b))]
+    return [n for n, (a, b) in enumerate(pairwise(grid), start=1) if b.lam < a.lam or math.isnan(b.lam)]
 
 
 def led_to(found: Trace) -> list[tuple[float, float]]:
@@ -131,7 +130,7 @@ def gaps(found: Trace, process: str) -> list[Gap]:
     for i, (alpha, sigma) in enumerate(led_to(found), start=1):
         at = found.points[i]
         to = _on_process(process, alpha, sigma)
-        if to is None or at.alpha <= 0 or abs(lam_of(to) - lam_of(at)) <= FLOAT32:
+        if to is None or at.alpha <= 0 or abs(to.lam - at.lam) <= FLOAT32:
             continue
         step = max(found.step[i], 1)  # a second evaluation at the start belongs to the first step
         result.setdefault(step, Gap(step, to, at))

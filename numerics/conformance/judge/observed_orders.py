@@ -19,7 +19,6 @@ from ...sample import sample
 from ...tableau import Tableau
 from ...targets.flow import exact_flow
 from ...targets.mixture import GaussianMixture
-from ..forward_processes import lam_of
 from .grid_checks import gaps
 
 HIGHEST = 6  # powers of lambda on which a step is tested
@@ -66,7 +65,7 @@ def observed_errors(traces: Mapping[int, Trace]) -> dict[int, float]:
     The model and the flow map are exact; the error is at the level where the run of fewest steps has two left: up to
     there every step shrinks with N. For a stochastic sampler it is the error of the variance on a Gaussian.
     """
-    level = lam_of(traces[min(traces)].grid[-3])
+    level = traces[min(traces)].grid[-3].lam
     errors = {n: _error(_until(found, level)) for n, found in sorted(traces.items())}
     return {n: error for n, error in errors.items() if 1e-13 < error < math.inf}
 
@@ -81,7 +80,7 @@ def slope(errors: Mapping[int, float]) -> float | None:
 
 def _until(found: Trace, level: float) -> Tableau:
     """The table up to the last grid point whose lambda is not above the level."""
-    n = max(n for n, p in enumerate(found.grid) if lam_of(p) <= level + EXACT)
+    n = max(n for n, p in enumerate(found.grid) if p.lam <= level + EXACT)
     tableau = found.table
     keep = max(i for i, to in enumerate(found.step) if to <= n) + 1
     return replace(
@@ -120,7 +119,7 @@ class _Step(NamedTuple):
 
 
 def _steps(found: Trace, process: str) -> list[_Step | None]:
-    lam = [lam_of(p) for p in found.points]
+    lam = [p.lam for p in found.points]
     ends = {to: i for i, to in enumerate(found.step)}  # the last vector that leads to each grid point
     loose = {gap.step for gap in gaps(found, process)}
     return [None if n in loose else _step(found, lam, n, ends.get(n)) for n in range(1, len(found.grid))]
@@ -129,7 +128,7 @@ def _steps(found: Trace, process: str) -> list[_Step | None]:
 def _step(found: Trace, lam: list[float], n: int, i: int | None) -> _Step | None:
     """Step n, whose row makes vector i; None where it has no order."""
     tableau = found.table
-    first, last = lam_of(found.grid[n - 1]), lam_of(found.grid[n])
+    first, last = found.grid[n - 1].lam(found.grid[n])
     if i is None or not math.isfinite(first) or not math.isfinite(last) or not last > first:
         return None
     states, outputs = _over_vectors(tableau.states[i - 1], i - 1), _over_vectors(tableau.outputs[i - 1], i - 1)
@@ -156,7 +155,7 @@ def _exact(
     """States and outputs on the exact path with x0hat = (lambda - origin)^power, or x = sigma where x0hat = 0."""
     x, d = {}, {}
     for j in vectors:
-        at, s = found.points[j], lam_of(found.points[j]) - origin
+        at, s = found.points[j](found.points[j]) - origin
         if power is None:
             data, x[j] = 0.0, at.sigma
         else:

@@ -18,7 +18,7 @@ from ...grids import Grid
 from ...readback import Trace, image
 from ...records import Record
 from ...tableau import Tableau, assemble
-from ..forward_processes import clock_at, grid_of, lam_of
+from ..forward_processes import clock_at, grid_of
 from .compare import deviations, same_shape
 
 
@@ -75,7 +75,7 @@ def where_it_evaluates(found: Trace, process: str, name: str) -> tuple[int | Non
     made = [i for i, asked in enumerate(found.evaluated) if asked]
     for j, (i, (n, to)) in enumerate(zip(made, expected, strict=False), start=1):
         if found.step[i] != to:
-            at = f"at lambda = {lam_of(found.points[i]):.6g}, in the step to grid point {found.step[i]}"
+            at = f"at lambda = {found.points[i].lam:.6g}, in the step to grid point {found.step[i]}"
             return n + 1, f"step {n + 1}: evaluation {j} is {at}; that of {name} is in the step to grid point {to}"
     counts = f"{len(made)} evaluations, {name} makes {len(expected)}"
     if len(made) < len(expected):

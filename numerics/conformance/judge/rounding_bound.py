@@ -13,7 +13,6 @@ import torch
 from ...points import Point
 from ...readback import Trace
 from ...tableau import Tableau
-from ..forward_processes import lam_of
 from .compare import Deviation, deviations, sizes
 from .references import Reference
 
@@ -27,7 +26,7 @@ NEGLIGIBLE = 1e-9  # of an entry that a least variance or the like leaves where 
 
 
 @dataclass(frozen=True)
-class Beside:
+class Comparison:
     """A run compared with a reference, row by row.  bounds: the error of every row that rounding explains.
 
     lost: for rows on which cancellation is visible, their error over the error that cancellation explains.
@@ -48,7 +47,7 @@ class Beside:
         return [i for i, (d, most) in enumerate(zip(self.rows, self.bounds, strict=True)) if unexplained(d, most)]
 
 
-def beside(run: Trace, reference: Reference, process: str, witnesses: Sequence[float] | None = None) -> Beside:
+def compared(run: Trace, reference: Reference, process: str, witnesses: Sequence[float] | None = None) -> Comparison:
     """A run compared with a reference that evaluates in the same steps.
 
     witnesses: the `lost` of other runs of the sampler. With them a row may lose as much to cancellation as they and the
@@ -70,7 +69,7 @@ def beside(run: Trace, reference: Reference, process: str, witnesses: Sequence[f
         held = witnesses is not None and run.timesteps is None and len(seen) >= WITNESSES
         share = min(1.0, SHOWN * max(seen)) if held else 1.0
         allowed.append(max(IDENTICAL, bound.rounded + share * bound.cancelled))
-    return Beside(reference, rows, allowed, lost)
+    return Comparison(reference, rows, allowed, lost)
 
 
 def unexplained(row: Deviation, most: float) -> bool:
@@ -100,7 +99,7 @@ def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bo
     of two of them in lambda, at most 1: coefficients are computed from such differences, whose absolute error is eps L.
     q = divided: the number of such divisions in a divided difference of outputs.
     """
-    lam = [lam_of(p) for p in expected.points]
+    lam = [p.lam for p in expected.points]
     contributions = sizes(expected)
     spread = (contributions.sum(dim=1) / contributions.amax(dim=1).clamp(min=1e-300)).tolist()
     states, outputs = expected.states != 0, expected.outputs != 0
@@ -111,7 +110,7 @@ def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bo
         made = [i - k for k in outputs[i].nonzero()[:, 0].tolist()]
         used = [expected.points[j] for j in (*at, *made) if math.isfinite(lam[j])]
         # h: their shortest distance.
-        ends = sorted({lam_of(p) for p in used})
+        ends = sorted({p.lam for p in used})
         h = min([1.0, *(b - a for a, b in pairwise(ends))])
         # L: roundings at high noise, cancellation at low noise.
         each = ROUNDINGS * eps * s / h**divided

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from samplerproof.numerics.conformance.adapters.diffusers_timesteps import TimestepMap
-from samplerproof.numerics.conformance.forward_processes import PROCESSES, grid_of, lam_of, point
+from samplerproof.numerics.conformance.forward_processes import PROCESSES, grid_of, point
 from samplerproof.numerics.conformance.judge import grid_checks
 from samplerproof.numerics.conformance.process.checked_values import checked
 from samplerproof.numerics.conformance.process.trace_transfer import plain_trace
@@ -101,7 +101,7 @@ def test_what_a_model_was_told_passes_between_processes() -> None:
     passed = checked(Trace, plain_trace(found), "trace")
     assert (passed.timesteps, passed.remarks) == (timesteps, (("grid", "odd"),))
     assert checked(Trace, plain_trace(run(None)), "trace").timesteps is None
-    assert lam_of(point("vp", -1e-9, 1.0)) == -math.inf  # the angle of noise alone, rounded up
+    assert point("vp", -1e-9, 1.0).lam == -math.inf  # the angle of noise alone, rounded up
 
 
 def test_evaluations_belong_to_the_steps_that_they_are_made_for() -> None:
