@@ -38,7 +38,7 @@ def findings(run: Trace, process: str) -> list[Finding]:
         found.append(Finding("grid", 0, "it starts at alpha = 0, where no noise prediction gives the data"))
     unchained = gaps(run, process)
     for gap in unchained[:3]:
-        ends, starts = gap.leads_to.lam(gap.starts_at)
+        ends, starts = gap.leads_to.lam, gap.starts_at.lam
         goes = "the grid ends" if gap.step == len(run.grid) - 1 else "the next starts"
         detail = f"step {gap.step} leads to lambda = {ends:.6g}; {goes} at {starts:.6g}"
         found.append(Finding("grid", gap.step, detail))

@@ -128,7 +128,7 @@ def _steps(found: Trace, process: str) -> list[_Step | None]:
 def _step(found: Trace, lam: list[float], n: int, i: int | None) -> _Step | None:
     """Step n, whose row makes vector i; None where it has no order."""
     tableau = found.table
-    first, last = found.grid[n - 1].lam(found.grid[n])
+    first, last = found.grid[n - 1].lam, found.grid[n].lam
     if i is None or not math.isfinite(first) or not math.isfinite(last) or not last > first:
         return None
     states, outputs = _over_vectors(tableau.states[i - 1], i - 1), _over_vectors(tableau.outputs[i - 1], i - 1)
@@ -155,7 +155,7 @@ def _exact(
     """States and outputs on the exact path with x0hat = (lambda - origin)^power, or x = sigma where x0hat = 0."""
     x, d = {}, {}
     for j in vectors:
-        at, s = found.points[j](found.points[j]) - origin
+        at, s = found.points[j], found.points[j].lam - origin
         if power is None:
             data, x[j] = 0.0, at.sigma
         else:
