@@ -244,7 +244,7 @@ def off(answer: Verdict) -> list[Step]:
 
 @dataclass(frozen=True)
 class Fault:
-    """`old` put right by `new` in a sampler's text, and what must be said of it.
+    """`old` put right by `new` in a sampler's text, and the findings that it must have.
 
     verdict: "different-formula" unless given.  step, entry: of the first row that differs, or the step of the finding.
     kind, words: of one finding; the kind that goes with the verdict unless given, the words as a pattern.
@@ -276,9 +276,9 @@ def check(fault: Fault, answer: Verdict) -> None:
     assert answer.verdict == fault.verdict
     assert answer.exit_code == (EXIT[fault.verdict] if fault.exit is None else fault.exit)
     kind = fault.kind or KIND.get(fault.verdict, "formula")
-    said = [f for f in answer.findings if f.kind == kind and re.search(fault.words, f.detail)]
-    assert said, answer.findings
+    matching = [f for f in answer.findings if f.kind == kind and re.search(fault.words, f.detail)]
+    assert matching, answer.findings
     if fault.entry:
         first = off(answer)[0]
         assert (first.step, first.entry[: len(fault.entry)]) == (fault.step, fault.entry)
-    assert fault.step in [f.step for f in said]
+    assert fault.step in [f.step for f in matching]

@@ -140,7 +140,7 @@ def test_the_levels_are_karras() -> None:
     ],
 )
 def test_the_step_of_an_evaluation(visited: list[float], to: list[int]) -> None:
-    """By the levels alone."""
+    """Assert it from the levels only."""
     assert destinations(visited, [4, 2, 1, 0.5], "mine") == to
 
 
@@ -162,7 +162,7 @@ def test_evaluations_that_belong_nowhere() -> None:
     ],
 )
 def test_what_a_sampler_may_not_do(name: str, message: str) -> None:
-    """One line that says what was found and what was expected."""
+    """Assert one line with what was found and what was expected."""
     with pytest.raises(SamplingError, match=message):
         trace(resolve(f"hostile:{name}").on(3), "data")
 

@@ -1,4 +1,4 @@
-"""Every record of the catalogue, run like a stranger's sampler, is found by its table and taken for no other."""
+"""Every record of the catalogue, run like an external sampler, is identified by its table, and as no other."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def found_as(name: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("name", by_shape([*DETERMINISTIC, *STOCHASTIC]))
-def test_a_record_is_found_and_taken_for_no_other(name: str) -> None:
+def test_a_record_is_identified_and_as_no_other(name: str) -> None:
     near = found_as(name)
     assert set(near) == SAME.get(name, {name})
     assert max(near.values()) < 2e-14

@@ -109,7 +109,7 @@ def test_a_dropped_difference_in_the_third_order_of_the_stochastic_solver_is_see
     assert found["sde-dpm-solver++-3m-published"] > 0.1
 
 
-def test_clipping_bends_it() -> None:
+def test_clipping_is_not_linear_there() -> None:
     sampler = scheduler("DDIMScheduler", {})
     assert sampler.info.nonlinear == ("clip_sample=true",)
     assert max(trace(sampler.on(20), sampler.prediction).superposition) > 0.1
@@ -119,20 +119,20 @@ def test_clipping_bends_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "expected"),
     [
         ("Nope", {}, "not a scheduler of diffusers"),
         ("DDIMScheduler", {"solver_order": 2}, "DDIMScheduler takes"),
     ],
 )
-def test_bad_input_is_one_line(name: str, options: dict[str, object], said: str) -> None:
-    with pytest.raises(InputError, match=said) as fault:
+def test_bad_input_is_one_line(name: str, options: dict[str, object], expected: str) -> None:
+    with pytest.raises(InputError, match=expected) as fault:
         scheduler(name, options)
     assert "\n" not in str(fault.value)
 
 
 @pytest.mark.parametrize("name", NO_TABLE)
-def test_what_has_no_table_says_why(name: str) -> None:
+def test_a_class_without_a_table_is_refused_with_its_reason(name: str) -> None:
     with pytest.raises(NoTable, match="not a linear sampler of a diffusion: it") as fault:
         scheduler(name, {})
     assert "\n" not in str(fault.value)
@@ -158,10 +158,10 @@ def grid_findings(name: str, steps: int = 20, **options: object) -> list[str]:
 
 
 @pytest.mark.parametrize("name", [name for name in CLASSES if name != "DDPMWuerstchenScheduler"])
-def test_models_are_told_the_levels_of_the_steps(name: str) -> None:
-    """And every step chains; alpha = 0 in the beginning, and PNDM's last step, are as they are."""
-    told = [line for line in grid_findings(name) if "alpha = 0" not in line]
-    assert told == (["step 20 has length zero"] if name == "PNDMScheduler" else [])
+def test_models_receive_the_levels_of_the_steps(name: str) -> None:
+    """Assert it, and that every step chains; except for alpha = 0 at the start, and PNDM's last step."""
+    lines = [line for line in grid_findings(name) if "alpha = 0" not in line]
+    assert lines == (["step 20 has length zero"] if name == "PNDMScheduler" else [])
 
 
 def test_pndm_without_runge_kutta_takes_its_first_step_twice() -> None:
@@ -177,7 +177,7 @@ MULTISTEP = "DPMSolverMultistepScheduler"
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "expected"),
     [
         (MULTISTEP, {"use_karras_sigmas": True}, []),  # rounded to the nearest timestep
         (MULTISTEP, {"use_exponential_sigmas": True}, ["step 3: timestep 892 means .* up to 0.054"]),  # rounded down
@@ -190,13 +190,13 @@ MULTISTEP = "DPMSolverMultistepScheduler"
         ("DDIMScheduler", {"clip_sample": False, "timestep_spacing": "trailing"}, []),
     ],
 )
-def test_timesteps_that_mean_another_level_are_told(name: str, options: dict[str, object], said: list[str]) -> None:
+def test_timesteps_of_another_level_are_found(name: str, options: dict[str, object], expected: list[str]) -> None:
     found = grid_findings(name, **options)
-    assert len(found) == len(said)
-    assert all(re.search(pattern, line) for pattern, line in zip(said, found, strict=True))
+    assert len(found) == len(expected)
+    assert all(re.search(pattern, line) for pattern, line in zip(expected, found, strict=True))
 
 
-def test_one_timestep_for_two_levels_and_a_jump_are_told() -> None:
+def test_one_timestep_for_two_levels_and_a_jump_are_found() -> None:
     found = grid_findings(MULTISTEP, 60, use_lu_lambdas=True)
     assert [line.partition(",")[0] for line in found] == [
         f"step {n}: timestep {t} as before" for n, t in ((58, 1), (60, 0))

@@ -1,4 +1,4 @@
-"""Samplers of every kind get the verdict that is theirs, or an error that says why there is none; never another's."""
+"""Samplers of every kind get their own verdict, or an error with its reason; never the verdict of another."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def judged(name: str, against: str | None) -> Verdict:
     "name", [n if n in ("preserving", "flow_heun") else pytest.param(n, marks=pytest.mark.slow) for n in RIGHT]
 )
 def test_a_right_sampler_of_another_kind_conforms(name: str) -> None:
-    """Assert that it is the record that it is."""
+    """Assert that it equals its record."""
     answer = judged(name, RIGHT[name])
     assert (answer.verdict, answer.exit_code, answer.matches) == ("roundoff", 0, [RIGHT[name]])
     assert answer.max_relative_error_float64 is not None
@@ -72,7 +72,7 @@ def test_a_right_sampler_of_another_kind_conforms(name: str) -> None:
     "name", [name if name == "asks_once" else pytest.param(name, marks=pytest.mark.slow) for name in WRONG]
 )
 def test_a_wrong_one_does_not(name: str) -> None:
-    """Assert that a coefficient off by 1e-6, a scaled start and other formulas are told."""
+    """Assert that a coefficient off by 1e-6, a scaled start and other formulas are found."""
     answer = judged(name, WRONG[name])
     gone = name == "flow_heun"  # at sigma = 0, where its own process ends, the state over alpha = 1 divides 0 by 0
     assert (answer.verdict, answer.exit_code) == ("non-finite" if gone else "different-formula", 1)
@@ -83,23 +83,23 @@ def test_a_wrong_one_does_not(name: str) -> None:
     "name", [n if n != "consistency" else pytest.param(n, marks=pytest.mark.slow) for n in UNJUDGED]
 )
 def test_what_cannot_be_judged_is_an_error_with_its_reason(name: str) -> None:
-    """Assert that it is no accusation."""
+    """Assert that the exit code is not 1."""
     answer = judged(name, None)
     assert (answer.verdict, answer.exit_code) == ("error", 2)
     (finding,) = [f for f in answer.findings if f.kind in ("exception", "formula")]
     assert re.search(UNJUDGED[name], finding.detail)
 
 
-def test_a_level_that_is_no_number_is_not_finite() -> None:
-    """Assert it of a last step to 0 without a guard, where the model is asked at no number."""
+def test_a_level_of_nan_is_not_finite() -> None:
+    """Assert it of a last step to 0 without a guard, where the model is evaluated at nan."""
     answer = judged("unguarded", "dpm-solver-2s")
     assert (answer.verdict, answer.exit_code) == ("non-finite", 1)
     assert answer.findings[0].detail.startswith("in the last step to sigma = 0, on karras levels with a 0 appended")
 
 
 @pytest.mark.slow
-def test_what_is_unusual_is_said() -> None:
-    """Assert that a start that is scaled, levels that are rounded, a process and repeated questions are named."""
+def test_unusual_habits_are_reported() -> None:
+    """Assert that a scaled start, rounded levels, a process and repeated evaluations are named."""
     for name, against, words in (
         ("preserving?scale=1.5", "ddim", "first evaluated at 1.5 times the start"),
         ("rounded_levels", "ddim", "rounded to bfloat16"),
@@ -134,8 +134,8 @@ def test_evaluations_at_one_state_are_one_and_at_others_are_not() -> None:
     assert len(once.superposition) == len(once.points) == 2
 
 
-def test_a_timestep_that_is_no_number_means_none() -> None:
-    """Assert that nothing is raised where a scheduler holds NaN, and that other timesteps mean what they did."""
+def test_a_timestep_of_nan_has_no_level() -> None:
+    """Assert that nothing is raised where a scheduler holds NaN, and that other timesteps keep their levels."""
     config = {"num_train_timesteps": 3}
     levels = diffusers_timesteps.integer(SimpleNamespace(config=config, alphas_cumprod=torch.tensor([0.9, 0.5, 0.1])))
     found = levels([2.0, float("nan"), 1.0])
@@ -144,13 +144,13 @@ def test_a_timestep_that_is_no_number_means_none() -> None:
 
 
 def test_a_class_of_another_kind_is_refused_in_one_line() -> None:
-    """Assert that it is said what to do with it."""
+    """Assert that the message states what to do with it."""
     with pytest.raises(InputError, match="how this class is stepped is not known; wrap it in a function"):
         resolve("external_samplers:Solver")
 
 
 def test_an_exception_has_an_owner() -> None:
-    """Assert that what is raised without any code of the sampler is said to be the adapter's, and else not."""
+    """Assert that an exception without any code of the sampler is attributed to the adapter, and others are not."""
     with pytest.raises(ValueError, match="float") as caught:
         diffusers_timesteps.TimestepMap(lambda t: t, 0.0, 0.0)(["x"])
     assert with_origin(caught.value, "no") == "ValueError: no"  # this test stands for the sampler

@@ -41,7 +41,7 @@ FAULTS = [
           "not-linear"),
     Fault("alpha and sigma swapped", DDIM, "(sample - beta_prod_t ** (0.5) * model_output) / alpha_prod_t ** (0.5)",
           "(sample - alpha_prod_t ** (0.5) * model_output) / beta_prod_t ** (0.5)", 1, "outputs[0]"),
-    Fault("noise taken for data", DDIM, "(sample - beta_prod_t ** (0.5) * model_output) / alpha_prod_t ** (0.5)",
+    Fault("noise used as data", DDIM, "(sample - beta_prod_t ** (0.5) * model_output) / alpha_prod_t ** (0.5)",
           "model_output", 1, "outputs[0]"),
     Fault("root missing", DDIM, "(sample - beta_prod_t ** (0.5) * model_output) / alpha_prod_t ** (0.5)",
           "(sample - beta_prod_t * model_output) / alpha_prod_t", 1, "states[0]"),
@@ -68,7 +68,7 @@ FAULTS = [
     Fault("root missing", SDE, "torch.sqrt(1.0 - torch.exp(-2 * h))", "(1.0 - torch.exp(-2 * h))", 1, "noises[0]",
           method="dpm_solver_first_order_update"),
     Fault("a half missing", SDE, "+ 0.5 * (alpha_t", "+ (alpha_t", 2, "outputs", method=SECOND),
-    Fault("told the timestep before", TWO_M, "torch.from_numpy(timesteps)", "torch.from_numpy(timesteps - 1)", 1, "",
+    Fault("passes the timestep before", TWO_M, "torch.from_numpy(timesteps)", "torch.from_numpy(timesteps - 1)", 1, "",
           "means lambda", "roundoff", "grid", method="set_timesteps"),
     Fault("levels for their logarithms", KARRAS, "log_sigma = np.log(np.maximum(sigma, 1e-10))", "log_sigma = sigma",
           2, "", "means lambda", "roundoff", "grid", method="_sigma_to_t"),
@@ -118,7 +118,7 @@ def test_a_right_one_conforms(base: str) -> None:
     assert not [f for f in answer.findings if f.kind == "grid" and "alpha = 0" not in f.detail]
 
 
-def test_history_of_the_run_before_is_told() -> None:
+def test_history_of_the_run_before_is_found() -> None:
     """A list of the class, not of the object."""
     shared: list[Any] = [None, None]
 

@@ -86,9 +86,11 @@ def test_an_order_far_below_the_proved_one_is_no_conformity() -> None:
         answer = judge(TargetInfo("ours", "vp", "ddim", None), {**right, **longer}, STEPS)
         assert answer.verdict == verdict
         assert answer.exit_code == int(make is wrong)
-        said = [f.detail for f in answer.findings if f.kind == "order"]
-        assert [line.startswith("order -0.") and "1 is proved for ddim" in line for line in said] == [True] * len(said)
-        assert len(said) == int(make is wrong)
+        lines = [f.detail for f in answer.findings if f.kind == "order"]
+        assert [line.startswith("order -0.") and "1 is proved for ddim" in line for line in lines] == [True] * len(
+            lines
+        )
+        assert len(lines) == int(make is wrong)
 
 
 def test_a_weak_order_shows_on_a_gaussian() -> None:
@@ -98,7 +100,7 @@ def test_a_weak_order_shows_on_a_gaussian() -> None:
     assert answer.local_orders == [None] * STEPS  # noise is drawn in every step
 
 
-def test_a_promise_that_is_not_kept_is_a_finding() -> None:
+def test_an_advertised_order_that_is_too_high_is_an_error() -> None:
     answer = verdict(plain("dpm-solver++-3m-published"), "dpm-solver++-3m-published", advertised=3)
     assert answer.exit_code == 1
     (finding,) = [f for f in answer.findings if f.kind == "order"]
@@ -107,7 +109,7 @@ def test_a_promise_that_is_not_kept_is_a_finding() -> None:
 
 
 @pytest.mark.check
-def test_another_record_than_the_named_one_is_told_by_name() -> None:
+def test_another_record_than_the_named_one_is_found_by_name() -> None:
     answer = verdict(plain("exp-adams-2"), "dpm-solver++-2m")
     assert answer.verdict == "different-formula"
     assert answer.exit_code == 1
@@ -174,7 +176,7 @@ def test_a_step_of_lower_order_in_the_middle_is_named() -> None:
 
 
 def test_a_step_that_does_not_chain_has_no_order() -> None:
-    """DDIM, whose fifth step goes a little further than it says."""
+    """Assert it of DDIM with a fifth step that leads further than to its grid point."""
 
     def further(n: int) -> Run:
         lam = torch.linspace(-3, 3, n + 1, dtype=torch.float64)
@@ -189,13 +191,13 @@ def test_a_step_that_does_not_chain_has_no_order() -> None:
     assert None not in verdict(plain("ddim"), "ddim").local_orders
 
 
-def test_an_evaluation_elsewhere_is_told_with_its_step() -> None:
+def test_an_evaluation_elsewhere_is_found_with_its_step() -> None:
     """Assert step and words for Heun's third evaluation, where DDIM begins its third step, and the other way round."""
     heun = trace(plain("edm-heun")(STEPS), "noise")
     lam = float(grid(STEPS).columns.lam[1])
-    step, said = where_it_evaluates(heun, "vp", "ddim")
+    step, detail = where_it_evaluates(heun, "vp", "ddim")
     assert step == 3
-    assert said == (
+    assert detail == (
         f"step 3: evaluation 3 is at lambda = {lam:.6g}, in the step to grid point 1; "
         "that of ddim is in the step to grid point 2"
     )

@@ -118,7 +118,7 @@ def test_global_state_is_named() -> None:
     """Everything that it changes, and what it changes it to; names only of the environment."""
     outcome = only("hostile:meddles")
     assert outcome.trace is not None
-    said = " | ".join(outcome.state)
+    lines = " | ".join(outcome.state)
     for what in (
         "torch's default dtype: torch.float64 -> torch.float16",
         "torch's gradient mode: True -> False",
@@ -133,25 +133,25 @@ def test_global_state_is_named() -> None:
         "sys.path",
         "sys.stdout",
     ):
-        assert f"changes {what}" in said or f"changes the {what}" in said
-    assert "yes" not in said
+        assert f"changes {what}" in lines or f"changes the {what}" in lines
+    assert "yes" not in lines
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "lines"),
     [
         ("prints", ("prints on standard output: step by step",)),
         ("remembers", ()),
         ("rolls_dice", ("changes torch's random numbers",)),
     ],
 )
-def test_what_is_done_beside_the_work_is_said(name: str, said: tuple[str, ...]) -> None:
+def test_side_effects_are_reported(name: str, lines: tuple[str, ...]) -> None:
     """Printing, noise from elsewhere: a trace, and a line each; of memory between runs, a departure."""
     outcome = only(f"hostile:{name}")
     assert outcome.trace is not None
     assert [d.kind for d in outcome.departures] == ["memory"] * (name == "remembers")
-    assert len(outcome.state) == len(said)
-    for line, start in zip(outcome.state, said, strict=True):
+    assert len(outcome.state) == len(lines)
+    for line, start in zip(outcome.state, lines, strict=True):
         assert line.startswith(start)
 
 
@@ -196,7 +196,7 @@ def test_a_forged_answer_is_none() -> None:
 
 def test_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert that modules are found there, and do not stand in for what the child imports itself; that a target opens
-    files by relative path; and that what it deletes, changes and makes there is said.
+    files by relative path; and that what it deletes, changes and makes there is reported.
     """
     (tmp_path / "mine.py").write_text("from hostile import tidies_up as sampler", encoding="utf-8")
     (tmp_path / "json.py").write_text("1 / 0", encoding="utf-8")

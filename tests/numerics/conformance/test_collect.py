@@ -1,4 +1,4 @@
-"""What a child leaves is read as a stranger's: an answer, or a line that says why it is none."""
+"""Files of a child are not trusted: each is a well-formed answer, or a line reports why it is not."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read(folder: Path) -> ChildResults:
 
 
 def test_an_answer_is_read_as_it_was_left(tmp_path: Path) -> None:
-    """Assert that what is checked below passes where nothing is wrong; a job without an answer has the ending."""
+    """Assert that a well-formed answer passes the checks below; a job without an answer has the ending."""
     whole(tmp_path)
     answer = read(tmp_path)
     assert answer.info is not None
@@ -165,8 +165,8 @@ FIELDS = ("an unknown field", "a missing field", "no state", "target: a failure"
 
 @pytest.mark.tried("answers of a child forged or garbled")
 @pytest.mark.parametrize(("name", "garble"), GARBLED.items(), ids=GARBLED)
-def test_what_is_no_answer_is_said_to_be_none(name: str, garble: Callable[[Path], object], tmp_path: Path) -> None:
-    """Assert one line, the verdict error and exit code 2, whatever lies there."""
+def test_a_malformed_answer_is_reported(name: str, garble: Callable[[Path], object], tmp_path: Path) -> None:
+    """Assert one line, the verdict error and exit code 2, for every content."""
     whole(tmp_path)
     garble(tmp_path)
     verdict = judged(read(tmp_path), "hostile:euler", 4, None)
@@ -180,7 +180,7 @@ def test_what_is_no_answer_is_said_to_be_none(name: str, garble: Callable[[Path]
 
 
 @pytest.mark.parametrize("text", ["", "x", "9" * 10_000, "-1", "\x00", "3 4", "٣"])
-def test_notes_that_say_nothing_are_left_out(text: str, tmp_path: Path) -> None:
+def test_notes_without_a_number_are_ignored(text: str, tmp_path: Path) -> None:
     """Assert that the step, the number of settings and the exit code are read only where they are numbers."""
     for name in ("progress", "settings", "ended", "stderr"):
         (tmp_path / name).write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What is said of a grid: on our own tables with one thing wrong each, and on tables with nothing wrong."""
+"""Findings about grids: on our own tables with one fault each, and on tables without any."""
 
 from __future__ import annotations
 
@@ -38,64 +38,64 @@ def run(timesteps: Timesteps | None, *lam: float) -> Trace:
     return replace(found, timesteps=timesteps)
 
 
-def said(found: Trace) -> list[tuple[int | None, str]]:
+def found_in(found: Trace) -> list[tuple[int | None, str]]:
     assert all(finding.kind == "grid" for finding in grid_checks.findings(found, "vp"))
     return [(finding.step, finding.detail) for finding in grid_checks.findings(found, "vp")]
 
 
-def test_a_right_grid_is_passed_over() -> None:
-    assert said(run(None)) == []
-    assert said(run(HUNDRED(TIMES))) == []  # rounded as they are
+def test_a_right_grid_has_no_findings() -> None:
+    assert found_in(run(None)) == []
+    assert found_in(run(HUNDRED(TIMES))) == []  # rounded to integers
 
 
-def test_a_timestep_next_to_the_right_one_is_told() -> None:
+def test_a_timestep_next_to_the_right_one_is_found() -> None:
     late = [t - 1 for t in TIMES]
-    ((step, detail),) = said(run(HUNDRED([*TIMES[:4], *late[4:]])))
+    ((step, detail),) = found_in(run(HUNDRED([*TIMES[:4], *late[4:]])))
     assert step == 5
     assert detail.startswith("step 5: timestep 49 means lambda = 0.06, the step has ")
     assert "in 3 of 8 evaluations" in detail
 
 
-def test_a_timestep_told_twice_is_told() -> None:
-    ((first, means), (second, twice)) = said(run(HUNDRED([100, 87, 87, *TIMES[3:]])))
+def test_a_repeated_timestep_is_found() -> None:
+    ((first, means), (second, twice)) = found_in(run(HUNDRED([100, 87, 87, *TIMES[3:]])))
     assert (first, second) == (3, 3)
     assert "means" in means
     assert twice == "step 3: timestep 87 as before, at lambda = -2.25 and -1.5"
 
 
 @pytest.mark.parametrize(("cleanest", "left"), [(3.0, False), (3.1, True), (math.inf, True)])
-def test_noise_that_is_left_is_told(cleanest: float, left: bool) -> None:
-    """Beyond the least that there is in training; where that is not known, nothing is said."""
+def test_noise_left_at_the_end_is_found(cleanest: float, left: bool) -> None:
+    """Assert it above the least noise in training; where that is not known, there is no finding."""
     timesteps = HUNDRED._replace(cleanest=cleanest)(TIMES)
     left = left and cleanest < math.inf
     expected = [(8, f"it ends at lambda = 3, with noise left: the model is trained up to {cleanest:g}")]
-    assert said(run(timesteps)) == (expected if left else [])
+    assert found_in(run(timesteps)) == (expected if left else [])
 
 
 @pytest.mark.parametrize(("before", "jumps"), [(0.1, False), (-0.1, True)])
-def test_a_jump_in_the_end_is_told(before: float, jumps: bool) -> None:
-    """To sigma = 0, of which only what lies below the least noise in training counts."""
+def test_a_jump_at_the_end_is_found(before: float, jumps: bool) -> None:
+    """Assert it of a step to sigma = 0, which counts down to the least noise in training."""
     lam = (-3.0, -2.0, -1.0, before, math.inf)
     timesteps = HUNDRED([(3 - x) / 6 * 100 for x in lam[:-1]])
     expected = [(4, f"step 4 goes more than half of the way in lambda, from {before:g}")]
-    assert said(run(timesteps, *lam)) == (expected if jumps else [])
+    assert found_in(run(timesteps, *lam)) == (expected if jumps else [])
 
 
 @pytest.mark.parametrize(
-    ("ends", "step", "said_so"),
+    ("ends", "step", "detail"),
     [
         ((-1.0, 0.0, 1.1, 2.0), 2, "step 2 leads to lambda = 1; the next starts at 1.1"),
         ((-1.0, 0.0, 1.0, math.inf), 3, "step 3 leads to lambda = 2; the grid ends at inf"),
     ],
 )
-def test_steps_to_other_points_than_the_grid_has_do_not_chain(ends: tuple[float, ...], step: int, said_so: str) -> None:
-    """A table for other points than those that it says."""
+def test_steps_to_other_points_than_the_grid_has_do_not_chain(ends: tuple[float, ...], step: int, detail: str) -> None:
+    """Assert it of a table for other points than its own."""
     other = tabulate("ddim", grid(-1.0, 0.0, 1.0, 2.0))
-    assert (step, said_so) in said(read(replace(other, points=tabulate("ddim", grid(*ends)).points)))
-    assert said(read(other)) == []
+    assert (step, detail) in found_in(read(replace(other, points=tabulate("ddim", grid(*ends)).points)))
+    assert found_in(read(other)) == []
 
 
-def test_what_a_model_was_told_passes_between_processes() -> None:
+def test_timesteps_pass_between_processes() -> None:
     timesteps = HUNDRED(TIMES)
     found = replace(run(timesteps), remarks=(("grid", "odd"),))
     passed = checked(Trace, plain_trace(found), "trace")
@@ -104,6 +104,6 @@ def test_what_a_model_was_told_passes_between_processes() -> None:
     assert point("vp", -1e-9, 1.0).lam == -math.inf  # the angle of noise alone, rounded up
 
 
-def test_evaluations_belong_to_the_steps_that_they_are_made_for() -> None:
+def test_evaluations_belong_to_their_steps() -> None:
     heun = read(tabulate("edm-heun", grid(-1.0, 0.0, 1.0)))
     assert grid_checks.steps_of(heun) == [1, 1, 2, 2]

@@ -1,4 +1,4 @@
-"""What a name or an option promises, against what is proved of the record that it equals."""
+"""The order in a name or option, against the order proved for the record that the sampler equals."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
         ("sde-dpm-solver++-2s", 2, False),
     ],
 )
-def test_less_order_than_promised_is_said_and_no_more_is_asked_than_there_can_be(
+def test_a_lower_order_than_advertised_is_an_error_and_no_impossible_order_is_required(
     name: str, advertised: int, broken: bool
 ) -> None:
-    """Assert that a promise is held against the flow's order, and with noise against 2 at most and the order in law."""
+    """Assert that it is compared with the flow's order, and with noise, limited to 2, with the order in law."""
     table = tabulate(name, grid(VP, "uniform-lambda", 6, t_min=0.01, t_max=1.0))
     info = TargetInfo("mine", "vp", name, advertised)
     found = missing_order(Reference(resolve(name), "", table), info)
