@@ -49,7 +49,7 @@ def findings(run: Trace, process: str) -> list[Finding]:
 
 def _timesteps(run: Trace, timesteps: Timesteps) -> list[Finding]:
     """Timesteps of another level than the step's, beyond rounding, and equal timesteps of different levels."""
-    points = [run.points[i] for i, asked in enumerate(run.evaluated) if asked]
+    points = [run.points[i] for i, evaluated in enumerate(run.evaluated) if evaluated]
     lams, steps = [p.lam for p in points], steps_of(run)
     off = [abs(_limited(a) - _limited(b)) for a, b in zip(timesteps.lam, lams, strict=True)]
     bad = [k for k, gap in enumerate(off) if gap > timesteps.rounding[k] + SAME_LEVEL]
@@ -90,7 +90,7 @@ def _ending(run: Trace, timesteps: Timesteps) -> list[Finding]:
 
 def steps_of(run: Trace) -> list[int]:
     """The step of every evaluation: the last one at a grid point starts the step from there."""
-    made = [to for to, asked in zip(run.step, run.evaluated, strict=True) if asked]
+    made = [to for to, evaluated in zip(run.step, run.evaluated, strict=True) if evaluated]
     starts = {to: k for k, to in enumerate(made)}
     return [min(to + (starts[to] == k), len(run.grid) - 1) for k, to in enumerate(made)]
 

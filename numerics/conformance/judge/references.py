@@ -72,7 +72,7 @@ def where_it_evaluates(found: Trace, process: str, name: str) -> tuple[int | Non
     if not found.evaluated[0] and bool(found.vectors[1, 0] != 0) and not bool(found.vectors[1, 1:].any()):
         scaled = f"step 1: the model is first evaluated at {float(found.vectors[1, 0]):.15g} times the start"
         return 1, f"{scaled}; {name} evaluates it at the start"
-    made = [i for i, asked in enumerate(found.evaluated) if asked]
+    made = [i for i, evaluated in enumerate(found.evaluated) if evaluated]
     for j, (i, (n, to)) in enumerate(zip(made, expected, strict=False), start=1):
         if found.step[i] != to:
             at = f"at lambda = {found.points[i].lam:.6g}, in the step to grid point {found.step[i]}"
