@@ -1,4 +1,4 @@
-"""The process between `verify` and an external sampler: ends all that the sampler started, whichever ends first.
+"""The process between `verify` and an external sampler: when either ends, it ends all that the sampler started.
 
     python -m samplerproof.numerics.conformance.process.watchdog FOLDER
 
