@@ -19,11 +19,21 @@ _CHECKED: set[str] = set()
 
 
 def load(path_or_id: str | Path, consent: Consent = NONE) -> Checkpoint:
-    """The checkpoint of a name of the project's own, of a folder, or of owner/name on the hub of diffusers.
+    """A trained network with its noise levels: the project's own by name, a folder, or owner/name on the hub.
 
-    consent: to pickles, code, the hub and much memory.
-    Raises InputError on anything else, on a folder that cannot be read or is inconsistent, and on a network that does
-    not fit its description (checkpoint_checks.py).
+    path_or_id: "rings", "digits", "photos", a folder with a checkpoint.toml or a pipeline of diffusers, or owner/name.
+    consent: to reading pickles, running code, fetching from the hub and using much memory; none by default.
+    `load_checkpoint(...).denoiser(dtype, device)` returns a denoiser for `sample`, on every schedule: it reads alpha
+    and sigma alone.  `shape` is that of a sample, `span` the range of lambda that the network was trained on.
+    Raises InputError, in one line, on an unknown name, a folder that cannot be read or is inconsistent, and on a
+    network that does not predict what its description states (checkpoint_checks.py).
+
+    >>> import torch
+    >>> import samplerproof as sp
+    >>> rings = sp.load_checkpoint("rings")
+    >>> denoise = rings.denoiser(torch.float64)
+    >>> denoise(torch.zeros(4, *rings.shape), sp.schedule("edm").point(1.0), "noise").shape
+    torch.Size([4, 2])
     """
     checkpoint = _read(_folder(str(path_or_id), consent), consent)
     if checkpoint.sha256 not in _CHECKED:  # the same files are checked once in a process

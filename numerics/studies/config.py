@@ -75,7 +75,7 @@ class Choice(_Table):
 
 
 class Run(_Table):
-    """The runs and their metrics; the README explains every field under `study`."""
+    """The runs and their metrics; book/manual.md explains every field under `study`."""
 
     methods: Annotated[list[Name], Field(min_length=1, max_length=int(LIMITS["run.methods"].high))]
     steps: Annotated[

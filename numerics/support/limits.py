@@ -1,4 +1,4 @@
-"""The largest and smallest values of every field; a test compares them with the table in the README."""
+"""The largest and smallest values of every field; a test compares them with the table in book/manual.md."""
 
 from __future__ import annotations
 
