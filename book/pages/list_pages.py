@@ -1,4 +1,4 @@
-"""The pages that list: all samplers, all symbols, all verdicts."""
+"""All pages that are made from the catalogue, and the one that lists it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import sympy as sp
-
 from ...numerics.catalogue import METHODS
 from ...numerics.records import Record
-from ...theory.frames import FRAMES, Frame
-from ...theory.latex import CLOCKS, PREDICTED, tex
-from ...theory.notation import NOTATION, u
-from ..markup import plain, table
+from ..markup import table
 from ..tables.verification_tables import discrepancies, overview
+from .glossary_page import glossary
 from .method_page import concerns, page
 from .myst import link, slug, year
 from .theorems_page import theorems
@@ -31,7 +27,7 @@ def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str
     pages = {
         "theorems.md": theorems(answers),
         "methods.md": catalogue(verified),
-        "notation.md": notation(),
+        "glossary.md": glossary(),
         "verification.md": WIDE + linked(overview(verification)),
         "discrepancies.md": linked(discrepancies(verification)),
     }
@@ -70,34 +66,6 @@ def _row(record: Record, implementations: int) -> tuple[str, ...]:
         "yes" if record.stochastic else "no",
         year(record.cite),
         str(implementations or "-"),
-    )
-
-
-def notation() -> str:
-    """Every symbol with its meaning, and the frames."""
-    rows = [(f"${entry.latex}$", f"`{name}`", plain(entry.meaning)) for name, entry in NOTATION.items()]
-    frames = [_frame(frame) for frame in FRAMES.values()]
-    parts = [
-        "# Notation",
-        "Every symbol, as it is written here, as the code calls it, and what it means.",
-        table(("symbol", "in code", "meaning"), rows),
-        "## Frames",
-        r"In a frame the probability flow reads $dz/du = w\,F$ with $z = x/m$: its linear part is gone. "
-        "[The chapter on frames](chapters/schedules_and_frames.md) derives them.",
-        table(("frame", "scale $m$", "clock $u$", "prediction $F$", "weight $w$"), frames),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _frame(frame: Frame) -> tuple[str, ...]:
-    weight = frame.c * sp.exp(frame.kappa * u) if frame.rate is None else None
-    factor = "" if frame.factor == 1 else tex(frame.factor) + r"\,"
-    return (
-        f"`{frame.name}`",
-        f"${tex(frame.scale)}$",
-        f"${CLOCKS[frame.column]}$",
-        f"${factor}{PREDICTED[frame.prediction]}$",
-        r"$d\rho/dt$" if weight is None else f"${tex(weight)}$",
     )
 
 

@@ -76,7 +76,7 @@ def frame_sentence(name: str) -> str:
     factor = "" if frame.factor == 1 else tex(frame.factor) + r"\,"
     product = f"{'' if written == '1' else written + chr(92) + ', '}{factor}{PREDICTED[frame.prediction]}"
     scale = "x" if frame.scale == 1 else f"x/{tex(frame.scale)}"
-    return f"Its [frame](../notation.md) is `{name}`: $z = {scale}$ obeys $dz/d{clock} = {product}$."
+    return f"Its [frame](../glossary.md) is `{name}`: $z = {scale}$ obeys $dz/d{clock} = {product}$."
 
 
 def _names(record: Record) -> str:

@@ -10,7 +10,7 @@ import sympy as sp
 from ...numerics.records import Record
 from ...theory.latex import tex
 from ..markup import plain, table
-from .leading_error_formula import SYMBOLS, leading_error
+from .leading_error_formula import leading_error, symbols
 from .myst import display
 
 SMOOTH = r"On a smooth grid, $r_k = 1 + k\,e_1 h + O(h^2)$, the leading defects are"
@@ -64,14 +64,10 @@ def _meaning(record: Record, proof: dict[str, Any]) -> Iterator[str]:
 def _failing(record: Record, proof: dict[str, Any]) -> Iterator[str]:
     """What fails at the next order, a line for each tree or forest, as the proof has it."""
     yield f"What fails at the next order, with coefficients and powers of $h$; {LETTERS[record.stochastic]}."
-    rows = [
-        (f"${d['differential']}$", f"${_tex(d['coefficient'])}$", f"$h^{{{d['power']}}}$")
-        for d in proof["leading_defects"]
-    ]
+    known, rows = symbols(record.name), []
+    for defect in proof["leading_defects"]:
+        coefficient = sp.sympify(defect["coefficient"], locals=known, rational=True)
+        rows.append((f"${defect['differential']}$", f"${tex(coefficient)}$", f"$h^{{{defect['power']}}}$"))
     yield table(("term", "coefficient", "power"), rows)
     if (more := proof["defects"] - len(rows)) > 0:
         yield f"{more} more are left out."
-
-
-def _tex(expression: str) -> str:
-    return tex(sp.sympify(expression, locals=SYMBOLS, rational=True))
