@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from ...theory.frames import FRAMES, Frame
-from ...theory.latex import CLOCKS, PREDICTED, tex
+from ...theory.latex import CLOCKS, PREDICTION, tex
 from ...theory.notation import NOTATION, u
 from ..markup import code, plain, table
 
@@ -191,6 +191,6 @@ def _frame(frame: Frame) -> tuple[str, ...]:
         f"`{frame.name}`",
         f"${tex(frame.scale)}$",
         f"${CLOCKS[frame.column]}$",
-        f"${factor}{PREDICTED[frame.prediction]}$",
+        f"${factor}{PREDICTION[frame.prediction]}$",
         r"$d\rho/dt$" if weight is None else f"${tex(weight)}$",
     )

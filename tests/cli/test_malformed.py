@@ -82,7 +82,12 @@ def described(empty: Path, text: str, *flags: str) -> contained.Answer:
     return contained.typed(empty, "study", "../study.toml", "--json", *flags)
 
 
-@pytest.mark.parametrize("name", malformed.EXTREMES)
+QUICK = ("the least weight", "no spread", "means at both ends", "no time left", "the least rho")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in malformed.EXTREMES]
+)
 def test_what_is_allowed_at_an_end_is_measured(name: str, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert that every value is one that a distance can have, or null with its reason."""
     monkeypatch.setattr(studies, "_records", RECORDS)

@@ -114,6 +114,7 @@ def test_the_frechet_distance_tells_digits_from_none():
     assert all(torch.equal(a, b) for a, b in zip(classifier.parameters(), again.parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_the_whole_in_small_and_nothing_twice(tmp_path, monkeypatch):
     """Assert tables, figures and records of a run on two networks, and that a second one computes nothing."""
     monkeypatch.setattr(frechet, "FEW", 20)
