@@ -1,4 +1,4 @@
-"""The leading error of a sampler as a formula, from the generated code that predicts it: no proof is run here."""
+"""The leading error of a method as a formula, read from the generated leading defects; no proof is run here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def symbols(name: str) -> dict[str, sp.Symbol]:
 
 
 def leading_error(name: str) -> tuple[str, int] | None:
-    """The local error up to its leading power, in LaTeX, and how many terms were left out; None where it is unknown."""
+    """The local error up to its leading power in LaTeX, and the number of terms left out; None if it is not known."""
     if name not in DEFECTS:
         return None
     source = inspect.getsource(DEFECTS[name])

@@ -1,4 +1,4 @@
-"""All pages that are made from the catalogue, and the one that lists it."""
+"""All pages that are generated from the catalogue, and the table of all methods."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .method_page import concerns, page
 from .myst import link, slug, year
 from .theorems_page import theorems
 
-WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"  # nothing at the right, for a table needs the room
+ONE_SIDEBAR = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"  # a wide table takes the place of the other
 
 
 def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str, str]:
-    """File -> text of every page that is made from the catalogue.
+    """File -> text of every page that is generated from the catalogue.
 
     answers: the kept results of samplers and claims.  verification: those of the study of verifications.
     """
@@ -28,7 +28,7 @@ def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str
         "theorems.md": theorems(answers),
         "methods.md": catalogue(verified),
         "glossary.md": glossary(),
-        "verification.md": WIDE + linked(overview(verification)),
+        "verification.md": ONE_SIDEBAR + linked(overview(verification)),
         "discrepancies.md": linked(discrepancies(verification)),
     }
     for record in METHODS.values():
@@ -38,21 +38,21 @@ def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str
 
 
 def catalogue(verified: Iterable[dict[str, Any]]) -> str:
-    """The table of all samplers; _static/sort.js sorts it by the column that is clicked."""
+    """The table of all methods; _static/sort.js sorts it by the column that is clicked."""
     seen = list(verified)
     head = ("sampler", "family", "frame", "order", "whole run", "NFE a step", "noise", "year", "verified")
     rows = [_row(record, sum(concerns(record, v) for v in seen)) for record in METHODS.values()]
     count = len(rows)
-    about = (
-        f"All {count} samplers of the catalogue, one page each. A click on a head sorts by that column; order is the "
-        "nominal one, the weak one where there is noise, and *whole run* that with its start-up. NFE are evaluations "
-        "of the model, *year* is that of the paper, *verified* counts implementations that were compared with it."
+    columns = (
+        f"All {count} methods of the catalogue, one page each. A click on a column head sorts by it. *Order* is the "
+        "nominal order, of methods with noise the weak order; *whole run* is the order with the start-up. NFE counts "
+        "evaluations of the model, *year* is the year of the paper, *verified* counts the implementations compared."
     )
     find = (
         "A name of a library, such as `k-diffusion:sample_dpmpp_2m`, is an alias: `samplerproof methods` lists them, "
         "and every command takes them."
     )
-    return WIDE + "\n\n".join(["# All samplers", about, table(head, rows), find]) + "\n"
+    return ONE_SIDEBAR + "\n\n".join(["# All samplers", columns, table(head, rows), find]) + "\n"
 
 
 def _row(record: Record, implementations: int) -> tuple[str, ...]:

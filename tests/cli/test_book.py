@@ -70,7 +70,7 @@ def test_every_sampler_has_a_page_with_all_that_is_known(pages: dict[str, str]) 
             assert text in page, (record.name, text)
         assert len(re.findall(r"^def \w+\(", page, flags=re.M)) >= len(record.rows)
         assert ("error of a step" in page) == (record.name in DEFECTS)
-        assert ("What fails at the next order" in page) == (record.name not in DEFECTS)
+        assert ("The terms that fail at the next order" in page) == (record.name not in DEFECTS)
         assert f"(order-{slug(record.name)})=" in page
         assert "in the catalogue since\n  - 0." in page
 
