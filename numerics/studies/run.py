@@ -25,6 +25,7 @@ from ..support.manifest import fingerprint, manifest
 from ..support.progress import Progress, silent
 from ..tableau import Tableau
 from .config import LI, NetworkStudy, Study
+from .invariants import consistent
 from .measure import Measurement
 from .mixture_problem import prepare
 from .network_problem import NetworkMeasurement, prepare_network
@@ -139,9 +140,9 @@ def _records(
         except InputError as fault:  # it has no table on this grid, or not from these start values
             made = none(missing, str(fault))
         fresh = {metric: value.finite for metric, value in made.items()}
-        store.put([(specs[k][metric], value) for metric, value in fresh.items()])
+        values = consistent(earlier | fresh)  # a new value must agree with the reused ones too
+        store.put([(specs[k][metric], value) for metric, value in values.items() if value != earlier.get(metric)])
         computed += len(missing)
-        values = earlier | fresh
         return {metric: values[metric] for metric in specs[k]}
 
     for k, values in shared(claims, [key(spec) for spec in specs], finished, compute):
