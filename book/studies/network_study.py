@@ -53,6 +53,7 @@ SHORT = (
 )
 SHORTER = ("ddim", "dpm-solver++-2m", "exp-adams-3", "unipc-2", "edm-heun", "dpm-solver++-3s")
 TIMED = 16  # samples in a batch whose time is taken
+TIMED_BY = "dpm-solver++-2m"
 COST = 0.01  # the relative error whose price in evaluations is given
 
 
@@ -102,19 +103,39 @@ def run_checkpoints(
     costs: list[dict[str, Any]] = []
     of_networks: dict[str, Any] = {}
     for setting in wanted:
-        label = _labelled(progress, setting.name)
-        exact = run(setting.study("exact", setting.steps), out / setting.name, label, OWN, device)
-        few = setting.steps[:4]
-        ramp = run(setting.study("ramp", few), out / f"{setting.name}-start-up", label, OWN, device)
-        problem = prepare_network(setting.study("ramp", few), OWN)
-        size = NetworkMeasurement(problem, out / setting.name, where).size()
-        rates += [_rate(setting.name, method, curve, exact) for method, curve in _curves(exact)]
-        costs += [_cost(setting.name, method, curve, size) for method, curve in _curves(ramp)]
-        told = exact["manifest"]
-        kept = ("checkpoint", "reference", "run", "grid", "schedule")
-        of_networks[setting.name] = {key: told[key] for key in kept} | {
-            "samples_per_second": throughput(problem.checkpoint, where)
-        }
+        measured = measure_network(setting, out, where, progress)
+        rates += measured["rates"]
+        costs += measured["costs"]
+        of_networks[setting.name] = measured["network"]
+    return {
+        "rates": rates,
+        "costs": costs,
+        **measure_common(wanted, out, where, quick, progress),
+        "manifest": {**manifest(0, started), "device": str(where), "networks": of_networks},
+    }
+
+
+def measure_network(setting: Setting, out: Path, where: torch.device, progress: Progress = silent) -> dict[str, Any]:
+    """Run the methods of a setting on its network: {"rates", "costs", "network"}, the last a description of it."""
+    label = _labelled(progress, setting.name)
+    exact = run(setting.study("exact", setting.steps), out / setting.name, label, OWN, str(where))
+    few = setting.steps[:4]
+    ramp = run(setting.study("ramp", few), out / f"{setting.name}-start-up", label, OWN, str(where))
+    problem = prepare_network(setting.study("ramp", few), OWN)
+    size = NetworkMeasurement(problem, out / setting.name, where).size()
+    of_run = exact["manifest"]
+    network = {key: of_run[key] for key in ("checkpoint", "reference", "run", "grid", "schedule")}
+    return {
+        "rates": [_rate(setting.name, method, curve, exact) for method, curve in _curves(exact)],
+        "costs": [_cost(setting.name, method, curve, size) for method, curve in _curves(ramp)],
+        "network": network | {"samples_per_second": throughput(problem.checkpoint, where)},
+    }
+
+
+def measure_common(
+    wanted: Sequence[Setting], out: Path, where: torch.device, quick: bool, progress: Progress = silent
+) -> dict[str, Any]:
+    """Run what is done on set networks with set methods: {"floors", "frechet"}. Pictures are written into `out`."""
     precise = next(setting for setting in wanted if setting.name == PRECISE)
     with opened(out) as store:
         progress(0, 1, "precision")
@@ -126,20 +147,14 @@ def run_checkpoints(
         progress(0, 1, "Frechet distances")
         apart = distances(SHORTER, SCHEDULE, FULL, store, where, quick)
     progress(1, 1, "")
-    return {
-        "rates": rates,
-        "costs": costs,
-        "floors": measured,
-        "frechet": apart,
-        "manifest": {**manifest(0, started), "device": str(where), "networks": of_networks},
-    }
+    return {"floors": measured, "frechet": apart}
 
 
 def throughput(checkpoint: Checkpoint, device: torch.device) -> float:
     """Samples a second: TIMED of them by 20 steps of DPM-Solver++ 2M, in float32; the median of three runs."""
-    way = grid_for("dpm-solver++-2m", 20, SCHEDULE, FULL)
+    way = grid_for(TIMED_BY, 20, SCHEDULE, FULL)
     assert way is not None
-    tableau, denoise = tabulate("dpm-solver++-2m", way), checkpoint.denoiser(torch.float32, device)
+    tableau, denoise = tabulate(TIMED_BY, way), checkpoint.denoiser(torch.float32, device)
     start = torch.zeros((TIMED, *checkpoint.shape), device=device)
     taken = []
     for _ in range(4):

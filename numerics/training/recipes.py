@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import InputError, nearest
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -54,3 +56,10 @@ RECIPES = {
         ),
     )
 }
+
+
+def recipe_of(name: str) -> Recipe:
+    """The recipe of a checkpoint.  Raises InputError on an unknown name."""
+    if name not in RECIPES:
+        raise InputError("NAME", name, f"not a checkpoint of ours; {nearest(name, RECIPES)}")
+    return RECIPES[name]

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from samplerproof.cli.main import app
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -89,6 +91,14 @@ def test_wrong_usage_exits_with_2(samplerproof: Command, arguments: list[str], s
     assert said in done.stderr
     asked = [] if said.startswith("No such command") else arguments[:1]
     assert done.stderr.endswith(f"; see {' '.join(['samplerproof', *asked, '--help'])}\n")
+
+
+def test_there_are_at_most_twelve_commands() -> None:
+    """Assert that whoever adds a thirteenth command merges two first, and that the contract's are there."""
+    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert not app.registered_groups
+    assert len(names) == len(app.registered_commands) <= 12
+    assert names >= {"reproduce", "methods", "derive", "prove", "study", "verify", "cite", "train"}
 
 
 @pytest.mark.check

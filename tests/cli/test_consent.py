@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 from functools import partial
@@ -20,6 +19,7 @@ from markdown_it import MarkdownIt
 from samplerproof.book import verdict_page
 from samplerproof.book.markup import code, fenced, plain, table
 from samplerproof.book.pages.method_page import _verified
+from samplerproof.book.records import verification_results
 from samplerproof.book.tables import verification_tables
 from samplerproof.numerics.catalogue import resolve
 from samplerproof.numerics.checkpoints import plain_module as modules
@@ -129,7 +129,7 @@ def test_a_fault_of_ours_is_said_to_be_one(here: Path, tmp_path: Path, monkeypat
     def broken(_name: str) -> None:
         raise IndexError("a\nb" * 1000)
 
-    monkeypatch.setattr("samplerproof.cli.cite_command.cite", broken)
+    monkeypatch.setattr("samplerproof.book.bibtex.cite", broken)
     answer = contained.typed(here, "cite", "ddim")
     (report,) = tmp_path.glob("samplerproof-fault-*.txt")
     assert (answer.code, answer.out) == (3, "")
@@ -144,7 +144,7 @@ def test_a_fault_of_ours_is_said_to_be_one(here: Path, tmp_path: Path, monkeypat
     def full(_name: str) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("samplerproof.cli.cite_command.cite", full)
+    monkeypatch.setattr("samplerproof.book.bibtex.cite", full)
     answer = contained.typed(here, "cite", "ddim")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "memory" in answer.err
@@ -186,8 +186,7 @@ def marks(text: str) -> set[str]:
 def test_text_of_others_is_text_in_the_pages_of_verification() -> None:
     """Assert it of every text in the answer, and that a page without escapes would be seen to have marks."""
     assert marks(HOSTILE) == {"html_inline", "link_open"}
-    kept = Path(__file__).resolve().parents[2] / "book" / "records" / "verification" / "records.json"
-    whole = json.loads(kept.read_text(encoding="utf-8"))
+    whole = verification_results.answer()
     records = [foreign({**entry, "matches": ["x"], "reference": "y"}) for entry in whole["records"][:2]]
     alone = [foreign({**entry, "matches": [], "reference": None}) for entry in whole["records"][:2]]
     versions = {HOSTILE: HOSTILE}

@@ -118,7 +118,7 @@ def ends_of(name: str, lam: Tensor, seed: int) -> list[Tensor]:
 
 def invariant(record: Record) -> bool:
     """Whether nothing of a method is the schedule's own: no clock or place in t, no ratio of alphas."""
-    own = {"t", "middle", "a1", "shrink", "fade"}
+    own = {"t", "middle", "a1", "two_step_alpha_ratio", "alpha_ratio"}
     methods = [record, *starts_of(record)]
     used = {a for m in methods for row in m.rows for a in (*row.arguments, *row.noise_arguments)}
     return not own & (used | {FRAMES[m.frame].clock for m in methods})

@@ -93,7 +93,7 @@ def place(record: Record, row: int) -> Fraction | int:
     return record.numbers[to] if isinstance(to, str) else to
 
 
-INSIDE = [n for n, m in METHODS.items() if any(r.to not in (1, -1, "middle", "kick") for r in m.rows)]
+INSIDE = [n for n, m in METHODS.items() if any(r.to not in (1, -1, "middle", "noised_place") for r in m.rows)]
 
 
 @pytest.mark.parametrize("name", [*INSIDE, "dpm-solver-2s?r=1/3", "dpm-solver++-3s?r1=0.9", "seeds-2?c2=0.9"])

@@ -24,24 +24,32 @@ BITS = 100
 SAMPLES = 150
 Names = Mapping[str, float]
 
+
+def shown(name: str, expressions: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
+    """Expressions of a record in the names of the generated code."""
+    return tuple(find(name).shown(named(sp.sympify(e))) for e in expressions)
+
+
 # Function name -> the theory's weights, and the names of its arguments.
 FUNCTIONS: dict[str, tuple[Sequence[sp.Expr], tuple[str, ...]]] = {
-    row.weights: (tuple(map(named, find(name).applied[i])), row.arguments)
+    row.weights: (shown(name, find(name).applied[i]), row.arguments)
     for name, record in METHODS.items()
     for i, row in enumerate(record.rows)
 }
 FUNCTIONS |= {
-    row.states: (find(name).carried(i), row.state_arguments)
+    row.states: (shown(name, find(name).carried(i)), row.state_arguments)
     for name, record in METHODS.items()
     for i, row in enumerate(record.rows)
     if row.states is not None
 }
 FUNCTIONS |= {
-    row.noises: (tuple(a.value for a in find(name).amplitudes(i)), row.noise_arguments)
+    row.noises: (shown(name, [a.value for a in find(name).amplitudes(i)]), row.noise_arguments)
     for name, record in METHODS.items()
     for i, row in enumerate(record.rows)
     if row.noises is not None
 }
+# In these r1 is the place of the first stage, as r and c2 are elsewhere, and no step ratio.
+STAGED = {row.weights for m in METHODS.values() if "r1" in m.numbers for row in m.rows}
 FUNCTIONS["one_node"] = ((one_node(sp.Symbol("kappa", integer=True)),), ("h", "kappa"))
 FUNCTIONS["one_node_smooth"] = (moments[:1], ("m0",))
 
@@ -100,21 +108,23 @@ def within(value: float, true: arb, absolute: arb) -> bool:
     return bool(abs(arb(value) - true) <= 8 * EPS * absolute)
 
 
-def random_arguments(arguments: Sequence[str], chance: random.Random, with_noise: bool = False) -> dict[str, float]:
+def random_arguments(name: str, chance: random.Random) -> dict[str, float]:
     """|h| in [1e-7, 10], ratios in [1e-3, 1e3], all log-uniform; a1 in [1/2, 2]; fractions below 1; tau below 3.
 
     Churn lies up to sqrt 2 away in sigma. A step with noise goes forward: h > 0.
     """
     # b h, tau^2 h <= 5: the exponential of a rounded product loses half an eps for every unit of it.
-    ranges = {"h": (-7, 1), "a1": (-0.3, 0.3), "c2": (-2, -0.01), "middle": (-2, 0), "gamma": (-3, 0), "b": (-3, -0.3)}
-    ranges |= {"tau": (-3, 0.48), "eta": (-3, 0), "fade": (-1, 0), "kick": (-4, -0.47)}
+    ranges = {"h": (-7, 1), "a1": (-0.3, 0.3), "middle": (-2, 0), "gamma": (-3, 0), "b": (-3, -0.3)}
+    ranges |= {"r": (-2, -0.01), "c2": (-2, -0.01)} | ({"r1": (-2, -0.01)} if name in STAGED else {})
+    ranges |= {"tau": (-3, 0.48), "eta": (-3, 0), "alpha_ratio": (-1, 0), "noised_place": (-4, -0.47)}
+    arguments = FUNCTIONS[name][1]
     names = {a: 10 ** chance.uniform(*ranges.get(a, (-3, 3))) for a in arguments}
     if "tau" in names:
         names["h"] = min(names["h"], 5 / names["tau"] ** 2)
-    if "kick" in names:
-        names["kick"] /= -names["h"]
-    elif not with_noise:
-        for signed in {"h", "b", "damped", *(m.name for m in moments)} & set(names):
+    if "noised_place" in names:
+        names["noised_place"] /= -names["h"]
+    elif not name.endswith("_noises"):
+        for signed in {"h", "b", "rate_moment", *(m.name for m in moments)} & set(names):
             names[signed] *= chance.choice([-1, 1])
     if "next_rho" in names:  # a step goes to less noise
         names["next_rho"] = names["rho"] * chance.random()
@@ -126,7 +136,7 @@ def enclosed(function: str, module: ModuleType = generated) -> Iterator[tuple[fl
     """The values of every weight of a generated function, each with its enclosure and the sum of absolute terms."""
     chance = random.Random(function)
     weights, arguments = FUNCTIONS[function]
-    samples = [random_arguments(arguments, chance, function.endswith("_noises")) for _ in range(SAMPLES)]
+    samples = [random_arguments(function, chance) for _ in range(SAMPLES)]
     inputs = (torch.tensor([names[a] for names in samples], dtype=torch.float64) for a in arguments)
     for weight, result in zip(weights, getattr(module, function)(*inputs), strict=True):
         values = torch.as_tensor(result, dtype=torch.float64).expand(len(samples)).tolist()

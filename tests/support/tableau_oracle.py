@@ -80,6 +80,7 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
         current: Method | None = method
         while current is not None and current.history > n:
             current = current.start if current.start is not None and current.start.frame is frame else None
+        shown = sp.sympify if current is None else current.shown
         one = Row((NOW,), published=(frame.moment(0),))
         rows, weights = ((one,), (one.published,)) if current is None else (current.rows, current.applied)
         if n == g.steps - 1 and not rows[-1].evaluated:  # no correction in the last step
@@ -87,12 +88,12 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
         h = clock[n + 1] - clock[n]
         names = {"h": h, "a1": (mp.mpf(g.points[n - 1].alpha) / mp.mpf(g.points[n].alpha)) ** 2}
         names |= {f"r{k}": (clock[n + 1 - k] - clock[n - k]) / h for k in range(1, n + 1)}
-        names["shrink"] = mp.mpf(g.points[n - 1].alpha) / mp.mpf(g.points[n + 1].alpha)
+        names["two_step_alpha_ratio"] = mp.mpf(g.points[n - 1].alpha) / mp.mpf(g.points[n + 1].alpha)
         names |= {"rho": mp.mpf(float(g.columns.rho[n])), "next_rho": mp.mpf(float(g.columns.rho[n + 1]))}
-        names["fade"] = mp.mpf(g.points[n].alpha) / mp.mpf(g.points[n + 1].alpha)
+        names["alpha_ratio"] = mp.mpf(g.points[n].alpha) / mp.mpf(g.points[n + 1].alpha)
         names |= {k: mp.mpf(v.numerator) / v.denominator for k, v in resolve(tableau.method).numbers.items()}
         if "churn" in names:
-            names["kick"] = -mp.log(1 + min(names["churn"] / g.steps, mp.sqrt(2) - 1)) / h
+            names["noised_place"] = -mp.log(1 + min(names["churn"] / g.steps, mp.sqrt(2) - 1)) / h
         if frame.rate is not None:
             names |= quadratures(g, n, names)
         made: list[Point] = []
@@ -108,17 +109,17 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
             for node, w in zip(row.nodes, row_weights or (), strict=True):
                 lives = made[node.stage - 1] if node.stage else g.points[n - node.back]
                 scale = at(frame.output_scale, made[-1]) * at(frame.factor, lives)
-                value, absolute = at_40_digits(named(w), names)
+                value, absolute = at_40_digits(shown(named(w)), names)
                 source = before + node.stage - 1 if node.stage else output_at[n - node.back]
                 outputs[own - 1 - source] = (scale * value, abs(scale) * absolute)
             states = {}
             for back, c in enumerate(row.states if current is None else current.carried(i)):
-                value, absolute = at_40_digits(c, names)
+                value, absolute = at_40_digits(shown(c), names)
                 scale = at(frame.scale, made[-1]) / at(frame.scale, g.points[n - back])
                 states[own - 1 - state_at[n - back]] = (scale * value, abs(scale) * absolute)
             noises = {}
             for drawn, amplitude in enumerate(() if current is None else current.amplitudes(i)):
-                value, absolute = at_40_digits(amplitude.value, names)
+                value, absolute = at_40_digits(shown(amplitude.value), names)
                 noises[i - drawn] = (at(sigma, made[-1]) * value, at(sigma, made[-1]) * absolute)
             result.append((states, outputs, noises))
         state_at[n + 1] = len(result)
@@ -135,14 +136,14 @@ def quadratures(g: Grid, n: int, names: dict[str, mp.mpf]) -> dict[str, mp.mpf]:
     rate = sp.lambdify([t, *given], weight.rewrite(sp.exp), "mpmath")
     start, h = mp.mpf(float(g.columns.t[n])), names["h"]
     roots = mp.linspace(mp.sqrt(start), mp.sqrt(start + h), 9)
-    found = dict.fromkeys(["damped", "m0", "m1", "m2", "m3"], mp.mpf(0))
+    found = dict.fromkeys(["rate_moment", "m0", "m1", "m2", "m3"], mp.mpf(0))
     for a, b in itertools.pairwise((root**2 - start) / h for root in roots):
         for x, w in zip(*map(np.ndarray.tolist, np.polynomial.legendre.leggauss(24)), strict=True):
             s = a + (b - a) * (x + 1) / 2
             measure = mp.re(rate(start + s * h, *given.values())) * h * (b - a) * w / 2
             for k in range(4):
                 found[f"m{k}"] += measure * s**k
-            found["damped"] += measure * mp.exp(names.get("b", 0) * h * (s - 1))
+            found["rate_moment"] += measure * mp.exp(names.get("b", 0) * h * (s - 1))
     return found
 
 
