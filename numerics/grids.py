@@ -73,7 +73,7 @@ class Grid(ByContent):
     def __str__(self) -> str:
         c = self.columns
         lines = zip(*(column.tolist() for column in (c.t, c.alpha, c.sigma, c.lam)), strict=True)
-        rows = [[str(n), *(f"{value:.6g}" for value in line)] for n, line in enumerate(lines)]
+        rows = [[str(n), *(f"{value + 0:.6g}" for value in line)] for n, line in enumerate(lines)]
         return self._summary() + "\n" + aligned(("n", "t", "alpha", "sigma", "lambda"), rows)
 
     def _summary(self) -> str:
@@ -177,8 +177,8 @@ def grid(schedule: Schedule, kind: str, steps: int, **parameters: float) -> Grid
         "uniform-lambda"  t_min, t_max               lambda = log(alpha/sigma) equally spaced between the same ends
         "karras"          sigma_min, sigma_max, rho  sigma/alpha as in Karras et al. 2022, eq. 5, no zero appended
 
-    Every parameter is needed.  Raises InputError on an unknown kind, unknown or missing parameters, ends out of order or
-    outside of the schedule's domain, and steps < 1.
+    Every parameter is needed.  Raises InputError on an unknown kind, unknown or missing parameters, ends out of order
+    or outside of the schedule's domain, and steps < 1.
 
     >>> import samplerproof as sp
     >>> sp.grid(sp.schedule("edm"), "karras", 20, sigma_min=0.002, sigma_max=80, rho=7)

@@ -43,7 +43,7 @@ def starts(tableau_given: int, *shape: int, seed: int = 0) -> list[Tensor]:
 def test_a_point_mass_is_reached_exactly(name: str) -> None:
     """For x_0 = c the data and noise predictions do not change along the flow: every such method is exact."""
     c = torch.tensor([1.0, -2.0], dtype=torch.float64)
-    denoise = adapt(lambda x, at: c.expand_as(x), gives="data")
+    denoise = adapt(lambda x, at: c.expand_as(x), prediction="data")
     (x,) = starts(1, 5, 2)
     first, last = GRID.points[0], GRID.points[-1]
     epsilon = (x - first.alpha * c) / first.sigma
@@ -166,7 +166,7 @@ def test_the_same_on_a_cuda_device(name: str) -> None:
 
 def test_a_network_with_trainable_parameters_is_a_denoiser() -> None:
     network = torch.nn.Linear(2, 2, dtype=torch.float32)
-    denoise = adapt(lambda x, at: network(x), gives="noise", dtype=torch.float32)
+    denoise = adapt(lambda x, at: network(x), prediction="noise", dtype=torch.float32)
     got = sample(denoise, starts(1, 5, 2)[0], tabulate("dpm-solver++-2m", GRID))
     assert got.dtype == torch.float64
     assert not got.requires_grad
@@ -243,7 +243,7 @@ def test_unchecked_it_looks_at_no_value(name: str, monkeypatch: pytest.MonkeyPat
 
     def run(checked: bool) -> Tensor:
         return sample(
-            adapt(lambda x, at: x.tanh(), gives="data"),
+            adapt(lambda x, at: x.tanh(), prediction="data"),
             x,
             tableau,
             noise=lambda like, draw: numbers[draw],
@@ -267,7 +267,7 @@ def test_unchecked_it_looks_at_no_value(name: str, monkeypatch: pytest.MonkeyPat
 def test_it_is_captured_in_a_cuda_graph(name: str) -> None:
     """Assert that a replayed graph ends where the loop does, from other start values than it was captured with."""
     tableau, (x,) = tabulate(name, GRID), starts(1, 5, 2)
-    denoise, static = adapt(lambda x, at: x.tanh(), gives="data"), torch.zeros_like(x, device="cuda")
+    denoise, static = adapt(lambda x, at: x.tanh(), prediction="data"), torch.zeros_like(x, device="cuda")
     side = torch.cuda.Stream()
     with torch.cuda.stream(side):
         sample(denoise, static, tableau, checked=False)

@@ -90,7 +90,7 @@ def test_ends_of_the_cosine_and_the_flow() -> None:
     ("call", "says"),
     [
         (lambda: schedule("vp-linaer"), "vp-linear"),
-        (lambda: schedule("vp-linear", beta_min=0.1), "schedule.beta_max"),
+        (lambda: schedule("vp-linear", beta_min=30), "below beta_max = 20"),
         (lambda: schedule("vp-linear", beta_min=0.1, beta_max=20, beta=1), "schedule.beta: got 1"),
         (lambda: schedule("vp-linear", beta_min=-1, beta_max=20), "schedule.beta_min: got -1"),
         (lambda: schedule("vp-linear", beta_min=21, beta_max=20), "below beta_max"),
@@ -105,3 +105,11 @@ def test_bad_input_is_one_line(call: object, says: str) -> None:
         call()  # type: ignore[operator]
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_published_parameters_are_the_defaults() -> None:
+    """Assert that a kind alone has the parameters of its paper, and that one of two may be given."""
+    assert schedule("vp-linear") == schedule("vp-linear", beta_min=0.1, beta_max=20.0)
+    assert schedule("ve") == schedule("ve", sigma_min=0.01, sigma_max=50.0)
+    assert schedule("cosine") == schedule("cosine", offset=0.008)
+    assert schedule("vp-linear", beta_max=10).parameters == {"beta_min": 0.1, "beta_max": 10.0}
