@@ -98,7 +98,7 @@ def not_a_module() -> int:
 
 
 def written(folder, made: str = "noise", prediction: str = "noise", size: float = 1.0, **changes):
-    """Write a folder with the weights of an external network and its description.  changes: of keys; None leaves one out."""
+    """Write a folder with an external network and its description.  changes: of keys, None leaves one out."""
     folder.mkdir(exist_ok=True)
     save_file({"size": torch.tensor(size)}, folder / "model.safetensors")
     description = {"format": 1, "kind": "module", "name": "stranger", "prediction": prediction, "shape": [2]}
