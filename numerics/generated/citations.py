@@ -226,4 +226,51 @@ CITATIONS: dict[str, str] = {
   eprint = {2506.24042},
   archiveprefix = {arXiv}
 }""",
+    "sabour2024ays": r"""@inproceedings{sabour2024ays,
+  title = {Align Your Steps: Optimizing Sampling Schedules in Diffusion Models},
+  author = {Sabour, Amirmojtaba and Fidler, Sanja and Kreis, Karsten},
+  booktitle = {International Conference on Machine Learning},
+  year = {2024},
+  eprint = {2404.14507},
+  archiveprefix = {arXiv}
+}""",
+    "lin2024zerosnr": r"""@inproceedings{lin2024zerosnr,
+  title = {Common Diffusion Noise Schedules and Sample Steps are Flawed},
+  author = {Lin, Shanchuan and Liu, Bingchen and Li, Jiashi and Yang, Xiao},
+  booktitle = {IEEE/CVF Winter Conference on Applications of Computer Vision},
+  year = {2024},
+  eprint = {2305.08891},
+  archiveprefix = {arXiv}
+}""",
+    "lee2024beta": r"""@misc{lee2024beta,
+  title = {Beta Sampling is All You Need: Efficient Image Generation Strategy for Diffusion Models using Stepwise
+    Spectral Analysis},
+  author = {Lee, Haeil and Lee, Hansang and Gye, Seoyeon and Kim, Junmo},
+  year = {2024},
+  eprint = {2407.12173},
+  archiveprefix = {arXiv}
+}""",
+    "esser2024sd3": r"""@inproceedings{esser2024sd3,
+  title = {Scaling Rectified Flow Transformers for High-Resolution Image Synthesis},
+  author = {Esser, Patrick and Kulal, Sumith and Blattmann, Andreas and Entezari, Rahim and others},
+  booktitle = {International Conference on Machine Learning},
+  year = {2024},
+  eprint = {2403.03206},
+  archiveprefix = {arXiv}
+}""",
+    "pei2025oss": r"""@misc{pei2025oss,
+  title = {Optimal Stepsize for Diffusion Sampling},
+  author = {Pei, Jianning and Hu, Han and Gu, Shuyang},
+  year = {2025},
+  eprint = {2503.21774},
+  archiveprefix = {arXiv}
+}""",
+    "chen2024gits": r"""@inproceedings{chen2024gits,
+  title = {On the Trajectory Regularity of {ODE}-based Diffusion Sampling},
+  author = {Chen, Defang and Zhou, Zhenyu and Wang, Can and Shen, Chunhua and Lyu, Siwei},
+  booktitle = {International Conference on Machine Learning},
+  year = {2024},
+  eprint = {2405.11326},
+  archiveprefix = {arXiv}
+}""",
 }

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError, nearest
+from ...points import Point
 from ...readback import Draw, Finish, Model, Stranger
 from ..process.option_sweep import varied
 from .diffusers_classes import CLASSES, NO_TABLE, Entry, as_it_is
@@ -71,6 +72,17 @@ def of_class(cls: type, options: dict[str, Any], library: str = "diffusers") -> 
         variants=varied(library, name, _defaults(cls), options),
         wide=lambda: widened(*_namespaces(cls, base)),
     )
+
+
+def levels_of(name: str, options: dict[str, Any], steps: int) -> tuple[Point, ...]:
+    """The points between which a class of diffusers steps, as it makes them.  Raises InputError as scheduler does."""
+    scheduler(name, options)  # refuses what has no table
+    cls = _class(name)
+    entry = CLASSES[next(c.__name__ for c in cls.__mro__ if c.__name__ in CLASSES)]
+    settings, _ = _sorted(cls, options)
+    made = cls(**settings)
+    entry.prepare(made, steps)
+    return entry.layout(made, steps).grid
 
 
 def _run(
