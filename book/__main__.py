@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..numerics.errors import InputError
+from .pages.api_page import api_page
 from .pages.list_pages import all_pages
 from .pages.method_picture import all_pictures
 from .pages.networks_page import networks
-from .pages.tried_counts import FILE, counts
-from .records.kept_records import KEPT, NETWORKS, ROOT, TRIED, VERIFIED, load, read
+from .pages.tried_counts import FILE, counts, tried
+from .records import method_results, network_results, verification_results
+from .records.kept_records import ROOT
 
 PLACES = {"book": "", "proofs_notebooks": "chapters"}  # folder of the project -> folder of the book
 
@@ -39,12 +41,12 @@ def lay_out(folder: Path, pages: Mapping[str, str | bytes]) -> list[Path]:
 
 def main(folder: Path) -> int:
     try:
-        answers, verified, on_networks, tried = load(KEPT), load(VERIFIED)["records"], load(NETWORKS), read(TRIED)
+        answers, verification = method_results.answers(), verification_results.answer()
+        made = {**networks(network_results.answer()), FILE: counts(tried())}
     except InputError as fault:
         print(fault, file=sys.stderr)
         return 2
-    pages = all_pages(answers, verified, VERIFIED.parent) | all_pictures(answers)
-    laid_out = lay_out(folder, {**pages, **networks(on_networks, NETWORKS.parent), FILE: counts(tried)})
+    laid_out = lay_out(folder, {**all_pages(answers, verification), **api_page(), **all_pictures(answers), **made})
     print(f"{len(laid_out)} files laid out in {folder}")
     return 0
 

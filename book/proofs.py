@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..numerics.catalogue import METHODS, resolve
 from ..numerics.errors import InputError
+
+if TYPE_CHECKING:
+    from ..theory.method import Method
 
 
 def prove(names: Sequence[str], everything: bool, certified: bool = False) -> list[dict[str, Any]]:
@@ -28,39 +32,49 @@ def prove(names: Sequence[str], everything: bool, certified: bool = False) -> li
 
     found = [find(name) for name in wanted]
     # Without noise, as at tau = 0, a stochastic sampler is a method of the flow: its order is a matter of trees.
-    return [_weak(m) if getattr(m, "strength", 0) != 0 else _proved(m, certified) for m in found]
+    return [_weak(method) if method.strength != 0 else _proved(method, certified) for method in found]
 
 
-def _weak(sampler: Any) -> dict[str, Any]:
+def term(defect: dict[str, Any]) -> str:
+    """A leading defect on one line: its coefficient, a sum in brackets, the power of h and the tree or forest."""
+    coefficient = outside = defect["coefficient"]
+    while (shorter := re.sub(r"\([^()]*\)", "", outside)) != outside:
+        outside = shorter
+    if " + " in outside or " - " in outside:
+        coefficient = f"({coefficient})"
+    return f"{coefficient} h^{defect['power']}  {defect['tree']}"
+
+
+def _weak(method: Method) -> dict[str, Any]:
     """The weak order for every smooth G, and the orders in law with the exact score, of one-step samplers."""
     from ..theory.order_in_law import prove_law_order
     from ..theory.weak_order import prove_weak_order
 
     started = time.perf_counter()
-    proof = prove_weak_order(sampler)
-    record = resolve(sampler.name)
+    proof = prove_weak_order(method)
+    record = resolve(method.name)
     claimed = record.order_in_law(gaussian=False), record.order_in_law(gaussian=True)
     found: tuple[int, int] | None = None
-    if not sampler.history and not sampler.corrects:
-        law = prove_law_order(sampler)
+    if not method.history and not method.corrects:
+        law = prove_law_order(method)
         found = law.order, law.gaussian_order
     return {
-        "name": sampler.name,
+        "name": method.name,
         "statement": proof.statement,
-        "claimed_order": sampler.order,
+        "claimed_order": method.order,
         "proved_order": proof.order,
         "proved_order_free": proof.order,
-        "proved": proof.order == sampler.order and found in (None, claimed),
+        "proved": proof.order == method.order and found in (None, claimed),
         "proved_law_order": found and found[0],
         "proved_gaussian_order": found and found[1],
-        "order_asymptotic": sampler.order_asymptotic,
+        "order_asymptotic": method.order_asymptotic,
         "conditions": proof.conditions,
         "leading_defects": [
             {
                 "tree": str(residual.forest),
                 "differential": residual.forest.latex,
                 "power": residual.power,
-                "coefficient": str(residual.coefficient),
+                "coefficient": str(method.shown(residual.coefficient)),
             }
             for residual in proof.leading_residuals
         ],
@@ -68,7 +82,7 @@ def _weak(sampler: Any) -> dict[str, Any]:
     }
 
 
-def _proved(method: Any, certified: bool) -> dict[str, Any]:
+def _proved(method: Method, certified: bool) -> dict[str, Any]:
     from ..theory.certificate import certificate, coefficient
     from ..theory.order import prove_order
 
@@ -88,7 +102,7 @@ def _proved(method: Any, certified: bool) -> dict[str, Any]:
                 "tree": str(defect.tree),
                 "differential": defect.tree.latex,
                 "power": defect.power,
-                "coefficient": coefficient(defect, method.equal_steps),
+                "coefficient": coefficient(method.shown(defect.coefficient), method.equal_steps),
             }
             for defect in proof.leading_defects
         ],

@@ -271,7 +271,7 @@ def cite(
     ] = None,
 ) -> None:
     """Print BibTeX: the papers of the samplers you name, and this appendix at its version."""
-    from .cite_command import cite
+    from ..book.bibtex import cite
 
     print(cite(names or []))
 
@@ -286,11 +286,15 @@ def train(
 ) -> None:
     """Train one of the project's own networks; a run that was cut short is taken up where it stopped."""
     from ..numerics.support.progress_bar import progress_bar
+    from ..numerics.training.recipes import recipe_of
     from . import show
-    from .train_command import train
 
+    recipe = recipe_of(name)
     folder = Path("results") / "checkpoints" / name if out is None else _folder(out)
+
+    from ..numerics.training.training_loop import train
+
     with progress_bar("train") as progress:
-        record = train(name, folder, device, progress)
+        record = train(recipe, folder, device, progress)
     show.trained(record)
     show.written(folder)

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from ..book.markup import number, scientific
+from ..book.proofs import term
 
 if TYPE_CHECKING:
     from ..numerics.conformance.report import Verdict
@@ -71,10 +72,9 @@ def proofs(answer: list[dict[str, Any]]) -> None:
     table = Table("name", "claimed", "proved", "free ratios", "with start-up", "holds", defect_column, "seconds")
     for entry in answer:
         shortest = min(entry["leading_defects"], key=lambda d: len(d["coefficient"]))
-        defect = f"{shortest['coefficient']} h^{shortest['power']}  {shortest['tree']}"
         orders = [entry[key] for key in ("claimed_order", "proved_order", "proved_order_free", "order_asymptotic")]
         holds = "yes" if entry["proved"] else "NO"
-        table.add_row(entry["name"], *map(str, orders), holds, escape(defect), f"{entry['seconds']:.2f}")
+        table.add_row(entry["name"], *map(str, orders), holds, escape(term(shortest)), f"{entry['seconds']:.2f}")
     _print(table)
 
 

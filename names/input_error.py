@@ -46,7 +46,15 @@ def one_line(text: object, longest: int = LONGEST) -> str:
 
 
 class InputError(ValueError):
-    """Bad input, said in one line of bounded length: which field, which value, what is allowed."""
+    """Bad input, in one line of bounded length: the field, its value, and what is allowed.
+
+    >>> import samplerproof as sp
+    >>> try:
+    ...     sp.method("ddmi")
+    ... except sp.InputError as error:
+    ...     print(error)
+    method: got 'ddmi'; not a known method; nearest: ddpm, ddim, li-ddpm
+    """
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
         self.field, self.value, self.allowed = field, value, allowed

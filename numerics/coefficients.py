@@ -195,15 +195,15 @@ def step_numbers(
         numbers[f"r{k}"] = (clock[steps + 1 - k] - clock[steps - k]) / h
     if history:
         numbers["a1"] = (c.alpha[steps - 1] / c.alpha[steps]) ** 2
-        numbers["shrink"] = c.alpha[steps - 1] / c.alpha[steps + 1]
+        numbers["two_step_alpha_ratio"] = c.alpha[steps - 1] / c.alpha[steps + 1]
     numbers |= {"rho": c.rho[steps], "next_rho": c.rho[steps + 1]}
-    numbers["fade"] = c.alpha[steps] / c.alpha[steps + 1]
+    numbers["alpha_ratio"] = c.alpha[steps] / c.alpha[steps + 1]
     if method is not None:
         numbers |= {symbol: torch.tensor(float(v), dtype=torch.float64) for symbol, v in method.numbers.items()}
     numbers |= {symbol: values[steps] for symbol, values in given.items()}
     if "churn" in numbers:  # Karras et al. 2022, algorithm 2
         gamma = (numbers["churn"] / grid.steps).clamp(max=math.sqrt(2) - 1)
-        numbers["kick"] = -gamma.log1p() / h
+        numbers["noised_place"] = -gamma.log1p() / h
     wanted = {a for row in rows for a in row.arguments}
     if "middle" in wanted and "middle" not in given:
         numbers["middle"] = (getattr(grid.places(steps, Fraction(1, 2), "t"), frame.clock) - clock[steps]) / h

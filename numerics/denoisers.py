@@ -39,18 +39,29 @@ def parts(prediction: str, at: Point) -> tuple[float, float]:
     return PARTS[prediction](at.alpha, at.sigma, at.dalpha, at.dsigma)
 
 
-def adapt(network: Callable[[Tensor, Point], Tensor], gives: str, dtype: torch.dtype | None = None) -> Denoiser:
-    """Put a network that predicts one thing behind the contract.
+def adapt(network: Callable[[Tensor, Point], Tensor], prediction: str, dtype: torch.dtype | None = None) -> Denoiser:
+    """A denoiser from a network that predicts one thing: the contract that `sample` and all wrappers work with.
 
-    network(x, at) -> its prediction of kind `gives`, shaped like x.  dtype: what the network computes in; x is cast
-    to it here and nowhere else, the conversion is done in x's own dtype.  Raises InputError on an unknown kind.
+    network(x, at) -> its prediction at x = alpha x0 + sigma eps, shaped like x; `at` has alpha, sigma and t.
+    prediction: what the network returns: "data" (x0), "noise" (eps), "score" (-eps/sigma), "velocity"
+    (alpha' x0 + sigma' eps) or "v" (alpha eps - sigma x0, over sqrt(alpha^2 + sigma^2); Salimans and Ho 2022).
+    dtype: what the network computes in; x is cast to it, and the result back to the dtype of x, in which conversions
+    between predictions are computed.
+    Returns denoise(x, at, wanted) -> the wanted prediction, shaped like x.  Raises InputError on an unknown prediction.
+
+    >>> import torch
+    >>> import samplerproof as sp
+    >>> network = torch.nn.Linear(2, 2)
+    >>> denoise = sp.adapt(lambda x, at: network(x), "noise", dtype=torch.float32)
+    >>> denoise(torch.ones(5, 2, dtype=torch.float64), sp.schedule("edm").point(1.0), "data").shape
+    torch.Size([5, 2])
     """
-    if gives not in PREDICTIONS:
-        raise InputError("gives", gives, f"not a prediction; {nearest(gives, PREDICTIONS)}")
+    if prediction not in PREDICTIONS:
+        raise InputError("prediction", prediction, f"not a prediction; {nearest(prediction, PREDICTIONS)}")
 
-    def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
+    def denoise(x: Tensor, at: Point, wanted: str) -> Tensor:
         value = network(x if dtype is None else x.to(dtype), at)
-        return convert(x, value.to(x.dtype), at, gives, prediction)
+        return convert(x, value.to(x.dtype), at, prediction, wanted)
 
     return denoise
 

@@ -79,7 +79,7 @@ class Grid(ByContent):
     def __str__(self) -> str:
         c = self.columns
         lines = zip(*(column.tolist() for column in (c.t, c.alpha, c.sigma, c.lam)), strict=True)
-        rows = [[str(n), *(f"{value:.6g}" for value in line)] for n, line in enumerate(lines)]
+        rows = [[str(n), *(f"{value + 0:.6g}" for value in line)] for n, line in enumerate(lines)]
         return self._summary() + "\n" + aligned(("n", "t", "alpha", "sigma", "lambda"), rows)
 
     def _summary(self) -> str:

@@ -17,7 +17,7 @@ PANEL = 0.5  # its width in lambda: from there on the nearest singularity of t(l
 
 
 def moments(grid: Grid, steps: Tensor, b: Tensor | None, wanted: set[str]) -> dict[str, Tensor]:
-    """m_k, the integral of s^k drho over the step, s = (t - t_n)/(t_{n+1} - t_n), and with a rate b `damped`, the
+    """m_k, the integral of s^k drho over the step, s = (t - t_n)/(t_{n+1} - t_n), and with a rate b `rate_moment`, the
     integral of e^{b (t - t_{n+1})} drho: of every given step, float64 [n], 1e-13 relative.
 
     Gauss and Legendre's rule in t on panels equally wide in lambda. A step whose end is at infinite lambda is taken
@@ -29,7 +29,7 @@ def moments(grid: Grid, steps: Tensor, b: Tensor | None, wanted: set[str]) -> di
     first, last, t, end = c.lam[steps], c.lam[steps + 1], c.t[steps], c.t[steps + 1]
     finite = first.isfinite() & last.isfinite()
     rho = c.rho[steps + 1] - c.rho[steps]
-    found = {name: torch.where(finite, torch.nan, rho) for name in wanted & {*POWERS, "damped"}}
+    found = {name: torch.where(finite, torch.nan, rho) for name in wanted & {*POWERS, "rate_moment"}}
     if not bool(finite.any()):
         return found
     first, last, t, end = (v[finite, None] for v in (first, last, t, end))

@@ -13,7 +13,20 @@ NoiseSource = Callable[[Tensor, int], Tensor]
 
 
 def seeded(seed: int, device: str = "cpu") -> NoiseSource:
-    """A stream of its own: with the generator on the CPU the same numbers on every device of the state."""
+    """A source of standard normal noise for stochastic samplers: its own stream of random numbers.
+
+    Returns noise(like, draw) -> fresh numbers of the shape, dtype and device of `like`; draw counts from 0 in a run.
+    device: of the generator; on the CPU it produces the same numbers for every device of the state.
+    Raises RuntimeError on a device that torch does not have.
+
+    >>> import torch
+    >>> import samplerproof as sp
+    >>> mixture = sp.GaussianMixture([0.5, 0.5], [-1.0, 1.0], stds=[0.1, 0.1])
+    >>> grid = sp.Grid.from_sigmas([10.0, 3.0, 1.0, 0.3, 0.1])
+    >>> x = 10 * torch.randn(100, 1, generator=torch.Generator().manual_seed(0))
+    >>> sp.sample(mixture, x, sp.tabulate("ddpm", grid), noise=sp.seeded(0)).shape
+    torch.Size([100, 1])
+    """
     return from_generator(torch.Generator(device).manual_seed(seed))
 
 

@@ -24,17 +24,27 @@ def sample(
     dtype: torch.dtype = torch.float64,
     checked: bool = True,
 ) -> Tensor:
-    """Run a tableau: v_i = sum_k states[k] v_{i-1-k} + sum_j outputs[j] d_{i-1-j} + sum_l noises[l] z_{i-l}.
+    """Run a sampler: v_i = sum_k states[k] v_{i-1-k} + sum_j outputs[j] d_{i-1-j} + sum_l noises[l] z_{i-l}.
 
-    denoise(x, at, prediction) -> d, shaped like x (any shape, any device, any dtype: it is cast to `dtype`).
-    start: the given vectors, one tensor or a sequence of tableau.given tensors. The states and the history live in
-    buffers of `dtype` that are allocated once, and no gradient is recorded; x is a view into them, valid until
-    denoise returns.  noise: where a stochastic sampler draws from (numerics/noise.py), once for every z_i.
-    checked = False: no value is looked at, so that a device is never waited for and the loop can be captured in a
-    CUDA graph; what is not finite comes out as it is.
+    denoise(x, at, prediction) -> d, shaped like x (any shape, device and dtype; d is cast to `dtype`): a mixture, or
+    what `adapt` returns.  start: the sample at the noisy end, or a sequence of tableau.given tensors.
+    tableau: the table of the sampler on a grid.  noise: the source that a stochastic sampler draws every z_i from, such
+    as `seeded(0)`.  dtype: of states and history, whose buffers are allocated once; no gradient is recorded. The x that
+    denoise is passed is a view into them, valid until it returns.
+    checked: False checks no value, so that the loop never waits for a device and can be captured in a CUDA graph;
+    values that are not finite are then returned as they are.
     Returns the last vector, [shape of start].
-    Raises InputError on bad start values and where a stochastic sampler has no noise; SamplingError naming the step
-    when a denoiser or a source of noise answers with another shape or a non-finite value, or noise repeats.
+    Raises InputError on bad start values and where a stochastic sampler has no noise; SamplingError, naming the step,
+    when a denoiser or a source of noise returns another shape or a non-finite value, or noise repeats.
+
+    >>> import torch
+    >>> import samplerproof as sp
+    >>> mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
+    >>> grid = sp.grid(sp.schedule("edm"), "karras", 20, sigma_min=0.002, sigma_max=80, rho=7)
+    >>> x = mixture.sample(10_000, grid.points[0], torch.Generator().manual_seed(0))
+    >>> y = sp.sample(mixture, x, sp.tabulate("dpm-solver++-2m", grid))
+    >>> round(float((y > 0).double().mean()), 1)
+    0.6
     """
     given = [start] if isinstance(start, Tensor) else list(start)
     _check_start(given, tableau, checked)

@@ -44,7 +44,7 @@ class Columns(ByContent):
 
 @dataclass(frozen=True, eq=False)
 class Schedule(ByContent):
-    """A schedule of theory/schedule_formulas.py with its parameters set: alpha(t), sigma(t) of x = alpha x0 + sigma eps.
+    """A schedule of theory/schedule_formulas.py with its parameters set: alpha(t), sigma(t) of the forward process.
 
     == compares exactly, isclose to a tolerance.
     """
@@ -119,8 +119,9 @@ def schedule(kind: str, **parameters: float) -> Schedule:
 
     with beta(t) = beta_min + (beta_max - beta_min) t. The defaults are those of Song et al. 2021 (vp-linear and ve) and
     Nichol and Dhariwal 2021 (cosine); "edm" is of Karras et al. 2022, "flow" of Lipman et al. 2023.
-    `columns(t)` has alpha, sigma, lambda = log(alpha/sigma) and rho = sigma/alpha at times t, float64; `time(lam)` is the
-    inverse of lambda(t), `point(t)` one point.  Raises InputError on an unknown kind, and on unknown or bad parameters.
+    `columns(t)` has alpha, sigma, lambda = log(alpha/sigma) and rho = sigma/alpha at times t, float64; `time(lam)` is
+    the inverse of lambda(t), `point(t)` one point.
+    Raises InputError on an unknown kind, and on unknown or bad parameters.
 
     >>> import samplerproof as sp
     >>> sp.schedule("vp-linear")

@@ -105,14 +105,27 @@ class Tableau(ByContent):
 
 
 def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
-    """Tabulate a method of the catalogue on a grid.
+    """The table of a method of the catalogue on a grid: the coefficients of every row of a run, float64.
 
-    start = "ramp": steps that lack history are taken by the record's start-up method, recursively;
-    "exact": the states at the first history + 1 grid points are supplied instead (Tableau.given).
-    The last step of a predictor-corrector ends with its prediction: a correction would cost another evaluation.
-    A last step to sigma = 0 is the one-node rule, and so is a first one at alpha = 0 or near it, where the scale of the
-    frame is lost in rounding: DDIM by the data prediction (coefficients.lost). Raises InputError: unknown method or
-    start, more history than steps, stages between the levels of a discrete process, coefficients that are not finite.
+    name: of the method, or an alias.  start: "ramp": steps that lack history are taken by the start-up method of the
+    record, recursively; "exact": the states at the first history + 1 grid points are given to `sample` instead.
+    The last step of a predictor-corrector is only predicted, since a correction would cost another evaluation. A last
+    step to sigma = 0 is the one-node rule, and so is a first one at alpha = 0 or near it, where the scale of the frame
+    is lost in rounding: DDIM by the data prediction (coefficients.lost).
+    `print` shows a row a line: v[-1] is the vector before, d[-1] the prediction there, z[0] the noise of the row.
+    Raises InputError on an unknown method or start, more history than steps, stages between the levels of a discrete
+    process, and coefficients that are not finite.
+
+    >>> import samplerproof as sp
+    >>> grid = sp.Grid.from_sigmas([10.0, 1.0, 0.1, 0.0])
+    >>> print(sp.tabulate("dpm-solver++-2m", grid))
+    dpm-solver++-2m: 3 steps, 3 evaluations, data prediction
+    step  sigma  v[-1]  d[-1]  d[-2]
+       1      1    0.1    0.9
+       2    0.1    0.1   1.35  -0.45
+       3      0             1
+    >>> sp.tabulate("unip-2", grid) == sp.tabulate("dpm-solver++-2m", grid)
+    True
     """
     record = resolve(name)
     if start not in ("ramp", "exact"):

@@ -1,15 +1,23 @@
-"""For other people's tests: assert that a sampler is the formula that it is said to be, and of that order.
+"""Assertions for the tests of a library of samplers: that a sampler is a given method, and that it has a given order.
 
-    from samplerproof.numerics.testing import assert_conforms, assert_order
+    import samplerproof as sp
 
     def test_it_is_2m():
-        assert_conforms("diffusers:DPMSolverMultistepScheduler", "dpm-solver++-2m")
+        sp.testing.assert_conforms("diffusers:DPMSolverMultistepScheduler", "dpm-solver++-2m")
 
     def test_it_is_of_order_two():
-        assert_order("diffusers:DPMSolverMultistepScheduler", 2)
+        sp.testing.assert_order("diffusers:DPMSolverMultistepScheduler", 2)
 
 A sampler is a target as `samplerproof verify` takes it, a scheduler class made from one of diffusers', or a function
-(denoise, x, sigmas, noise) -> x. It runs in this process, whose global state is put back.
+(denoise, x, sigmas, noise) -> x. It runs in this process, whose global state is restored.
+
+>>> import samplerproof as sp
+>>> def euler(denoise, x, sigmas):
+...     for s, t in zip(sigmas, sigmas[1:]):
+...         x = x + (t - s) / s * (x - denoise(x, s))
+...     return x
+>>> sp.testing.assert_order(euler, 1, steps=10, zero=False).matches[0]
+'ddim'
 """
 
 from __future__ import annotations

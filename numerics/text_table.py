@@ -10,7 +10,7 @@ FIRST, LAST = 5, 3  # lines kept of a longer one
 
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 0) -> str:
-    """A head and rows of cells, aligned to the right but for the first `left` columns; a long one without its middle."""
+    """A head and rows of cells, aligned to the right but for the first `left` columns; of many rows only the ends."""
     kept = [*rows[:FIRST], ["..."] + [""] * (len(head) - 1), *rows[-LAST:]] if len(rows) > SHOWN else rows
     columns = list(zip_longest(head, *kept, fillvalue=""))
     widths = [max(map(len, column)) for column in columns]

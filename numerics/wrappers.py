@@ -17,9 +17,17 @@ from .points import Point
 def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Denoiser:
     """Classifier-free guidance: d = u + scale (c - u); scale 0 is the unconditional denoiser, 1 the conditional.
 
-    The same in every prediction: these are affine images of each other, with the same part of x for c and for u.
-    x of any shape and dtype; both denoisers are asked, at the same point.
+    The formula is the same in every prediction, since predictions are affine images of each other with the same part of
+    x for c and u. x has any shape and dtype; both denoisers are evaluated at the same point.
     Raises InputError on a scale that is not finite.  Ho and Salimans 2022, eq. 6, with scale = w + 1.
+
+    >>> import torch
+    >>> import samplerproof as sp
+    >>> conditional = sp.GaussianMixture([1.0], [2.0], stds=[0.1])
+    >>> unconditional = sp.GaussianMixture([1.0], [0.0], stds=[0.1])
+    >>> denoise = sp.guided(conditional, unconditional, scale=3.0)
+    >>> denoise(torch.zeros(1, 1), sp.schedule("edm").point(100.0), "data").round(decimals=3)
+    tensor([[6.]])
     """
     if not math.isfinite(scale):
         raise InputError("scale", scale, "a finite number")
@@ -34,13 +42,19 @@ def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Deno
 def thresholded(denoise: Denoiser, quantile: float = 0.995, ceiling: float = 1.0) -> Denoiser:
     """Dynamic thresholding: x0hat <- clip(x0hat, -s, s)/s with s = max(quantile of |x0hat| in the sample, ceiling).
 
-    For data in [-1, 1]: the answer lies there, and is x0hat itself where |x0hat| <= 1 = ceiling. Other predictions are
-    recomputed from it. Not linear, so superposition fails; and not smooth: a corner that a trajectory crosses costs
-    O(h^2), which leaves the order of first- and second-order samplers and takes that of higher ones.
-    x [n, ...], every one of the n samples with its own s over all other axes, in the dtype of x; the quantile is
-    interpolated linearly, without torch.quantile, which refuses large samples.
+    For data in [-1, 1]: the result lies there, and equals x0hat where |x0hat| <= 1 = ceiling. Other predictions are
+    recomputed from it. The map is not linear, so superposition fails, and not smooth: a corner on a trajectory costs
+    O(h^2), which keeps the order of first- and second-order samplers and reduces that of higher ones.
+    x [n, ...]: each of the n samples has its own s over all other axes, in the dtype of x; the quantile is interpolated
+    linearly (torch.quantile refuses large samples).
     Raises InputError on a quantile outside [0, 1], a ceiling that is not positive and finite, and x without a batch.
     Saharia et al. 2022, section 2.3; ceiling as in the code of DPM-Solver++ (Lu et al. 2022).
+
+    >>> import torch
+    >>> import samplerproof as sp
+    >>> denoise = sp.thresholded(sp.GaussianMixture([1.0], [[3.0, 0.5]], stds=[0.0]), quantile=1.0)
+    >>> denoise(torch.zeros(1, 2), sp.schedule("edm").point(1.0), "data")
+    tensor([[1.0000, 0.1667]])
     """
     if not 0 <= quantile <= 1:
         raise InputError("quantile", quantile, "a number in [0, 1]")

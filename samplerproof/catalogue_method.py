@@ -149,7 +149,8 @@ def method(name: str) -> Method:
     It has `name`, `aliases`, `order`, `order_asymptotic`, `stochastic` and `nfe_per_step`; `prove()` proves the order,
     `latex()` returns the formula, `torch()` the generated code, `cite()` BibTeX, `tabulate(grid)` the table on a grid.
     `print` shows the formula: x̂0 is the data prediction, ε̂ the noise prediction, h the step in the clock of the method,
-    r1 the length of the step before over h.  Raises InputError on an unknown name, parameter or value, with the nearest names.
+    r1 the length of the step before over h.
+    Raises InputError on an unknown name, parameter or value, with the nearest names.
 
     >>> import samplerproof as sp
     >>> m = sp.method("dpm-solver++-2m")
@@ -176,7 +177,7 @@ def methods() -> Mapping[str, Method]:
     >>> import samplerproof as sp
     >>> "ddim" in sp.methods()
     True
-    >>> [name for name, m in sp.methods().items() if m.order == 1 and m.nfe_per_step == 1 and not m.stochastic][:2]
-    ['ddim', 'unipc-1-vary']
+    >>> [name for name, m in sp.methods().items() if m.order == 4 and m.nfe_per_step == 1]
+    ['exp-adams-4', 'exp-adams-noise-4', 'deis-tab3', 'deis-rhoab3', 'unipc-3', 'unipc-3-bh1', 'unipc-3-vary']
     """
     return MappingProxyType({name: Method(record) for name, record in METHODS.items()})

@@ -17,14 +17,15 @@ NODES = 1001  # of the start law, in one dimension
 def predict_error(
     name: str, mixture: GaussianMixture, grid: Grid, start: str = "exact", samples: int = 1000, seed: int = 0
 ) -> Prediction:
-    """The leading error C / N^p of a method on a mixture and a grid of N steps: from its proof, nothing is fitted.
+    """The leading error C / N^p of a method on a mixture and a grid of N steps, from its proof; nothing is fitted.
 
-    A step makes the local error h^{p+1} delta, a sum of elementary differentials that the order proof gives; the exact
-    flow carries it to the end, and the errors of all steps add up there. The result has `order` p, and
+    A step of the method `name` makes the local error h^{p+1} delta, a sum of elementary differentials from the proof of
+    its order; the exact flow carries it to the end, where the errors of all steps add up. The result has `order` p and
     `at(metric, steps)`: in one dimension for the metrics "tv", "kl", "w2" and "trajectory" (root mean square), over
-    equidistant nodes of the start law; in more dimensions "trajectory" and "mean" over that many random samples.
-    The constants hold for the grid's own number of steps.
+    equidistant nodes of the start law; in more dimensions for "trajectory" and "mean", over random samples.
+    The constants hold for the number of steps of the grid.
     start: "exact" start values, or the start-up "ramp" of the method.
+    samples, seed: of the start, in more dimensions.
     Raises InputError on an unknown method or start, on samples < 1, and for methods, start-ups and grids without a
     leading error: stochastic ones, and steps that stay long at an end of the grid.
 
@@ -33,7 +34,7 @@ def predict_error(
     >>> grid = sp.grid(sp.schedule("vp-linear"), "uniform-lambda", 100, t_min=1e-3, t_max=1.0)
     >>> leading = sp.predict_error("ddim", mixture, grid)
     >>> leading.order, round(leading.at("trajectory", 100), 4)
-    (1, 0.0)
+    (1, 0.0202)
     """
     if samples < 1:
         raise InputError("samples", samples, "at least 1")

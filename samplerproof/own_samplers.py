@@ -29,7 +29,7 @@ def read_back(sampler: Callable[..., Tensor], grid: Grid) -> Tableau:
     >>> import samplerproof as sp
     >>> def euler(denoise, x, sigmas):
     ...     for s, t in zip(sigmas, sigmas[1:]):
-    ...         x = x + (t - s) * (x - denoise(x, s)) / s
+    ...         x = x + (t - s) / s * (x - denoise(x, s))
     ...     return x
     >>> grid = sp.Grid.from_sigmas([10.0, 3.0, 1.0, 0.3, 0.1])
     >>> table = sp.read_back(euler, grid)
@@ -48,6 +48,7 @@ def verify(
     steps: int = 20,
     *,
     options: Mapping[str, Any] | None = None,
+    zero: bool = True,
     timeout: float = 60.0,
 ) -> Verdict:
     """Which method of the catalogue a sampler is, row by row, and of which order.
@@ -59,6 +60,7 @@ def verify(
         against  the method that it should be; None: the one of its name, or any
         steps    of the run that is judged
         options  of a function or class, by name
+        zero     whether a function is also run on levels that end at 0, where it must be finite
         timeout  seconds, for a string
 
     The verdict has `verdict` ("identical", "roundoff", "different-formula", "non-finite", "not-linear" or "error"),
@@ -68,17 +70,18 @@ def verify(
     >>> import samplerproof as sp
     >>> def euler(denoise, x, sigmas):
     ...     for s, t in zip(sigmas, sigmas[1:]):
-    ...         x = denoise(x, s) + t / s * (x - denoise(x, s))
+    ...         x = x + (t - s) / s * (x - denoise(x, s))
     ...     return x
-    >>> sp.verify(euler).verdict
-    'different-formula'
+    >>> verdict = sp.verify(euler, steps=10)
+    >>> verdict.verdict, verdict.matches[0], verdict.exit_code
+    ('roundoff', 'ddim', 0)
     """
     if isinstance(target, str):
         if options:
             raise InputError("options", dict(options), "none beside a string, which has them behind its `?`")
         from .numerics.conformance.verify import verify as verify_in_a_process
 
-        return verify_in_a_process(target, against, steps, timeout)
+        return verify_in_a_process(target, against, steps, timeout, zero=zero)
     from .numerics.testing import verdict_here
 
-    return verdict_here(target, against, steps, options)
+    return verdict_here(target, against, steps, options, zero)

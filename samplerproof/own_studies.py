@@ -82,7 +82,7 @@ def study(
         methods  names of the catalogue; functions (denoise, x, sigmas) -> x as `sp.read_back` takes them, studied under
                  their own names; objects with `tabulate(grid)`
         steps    numbers of steps N
-        metrics  "tv", "kl", "w2", "trajectory" (root mean square distance from the exact flow, for deterministic samplers);
+        metrics  "tv", "kl", "w2", "trajectory" (root mean square distance from the exact flow, not with noise);
                  in d > 1 also "energy", "sliced-w2" and "moments"
         init     the start law: "exact", the marginal at the noisy end, or "normal"
         start    the start-up of multistep methods: "ramp", their own, or "exact" start values
@@ -103,7 +103,7 @@ def study(
     ...     points=501,
     ... )
     >>> [round(fit["exponent"], 1) for fit in result.fits]
-    [1.0, 2.1]
+    [1.0, 2.0]
     """
     if source is None:
         own = (("init", init), ("points", points))

@@ -12,21 +12,39 @@ import sympy as sp
 from .exponential import exact, weights
 from .frames import Frame
 from .noise_model import NOISY, Amplitude, NoiseModel, StepNoise
-from .notation import ALPHA_TAYLOR, FADE, KICK, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, churn, h, moments, next_rho, rho
+from .notation import (
+    ALPHA_RATIO,
+    ALPHA_TAYLOR,
+    MIDDLE,
+    NOISED_PLACE,
+    TWO_STEP_ALPHA_RATIO,
+    WEIGHT_TAYLOR,
+    a1,
+    churn,
+    h,
+    moments,
+    next_rho,
+    rho,
+)
 from .notation import r as ratios
 from .parameter import Parameter, as_fraction
-from .phi_functions import damped
 from .phi_functions import moment as exponential_moment
+from .phi_functions import rate_moment
 from .rows import NOW, Node, Row, node_position
 from .series import Expansion
 
-DAMPED = sp.Symbol("damped")
+RATE_MOMENT = sp.Symbol("rate_moment")
+# What weights may depend on besides parameters, in the order of arguments.
+NUMBERS = (
+    *(h, *ratios, a1, rho, next_rho, TWO_STEP_ALPHA_RATIO, ALPHA_RATIO, MIDDLE, NOISED_PLACE),
+    *(*moments, RATE_MOMENT),
+)
 FIRST = "0.1.0"  # the first version: most samplers are as old as the project
 
 
 def named(weight: sp.Expr) -> sp.Expr:
-    """A weight as its generated code has it: the moment damped(b) is a number by the name of `damped`."""
-    return weight.replace(damped, lambda _: DAMPED)
+    """A weight as its generated code has it: the moment rate_moment(b) is a number named `rate_moment`."""
+    return weight.replace(rate_moment, lambda _: RATE_MOMENT)
 
 
 @dataclass(frozen=True)
@@ -139,9 +157,9 @@ class Method:
         """The generators of the exact field of the method's proof: ratios, parameters, Taylor symbols."""
         places = [self.position(n) for row in self.rows for n in row.nodes] + [row.end for row in self.rows]
         found = set().union(*(sp.sympify(e).free_symbols for e in (*places, *self._numbers())))
-        if found & {a1, SHRINK}:
+        if found & {a1, TWO_STEP_ALPHA_RATIO}:
             found |= {ratios[0], *ALPHA_TAYLOR}
-        if FADE in found:
+        if ALPHA_RATIO in found:
             found |= set(ALPHA_TAYLOR[:4])  # as many as the weak proofs need
         if any(len(row.states) > 1 for row in self.rows):
             found.add(ratios[0])
@@ -149,7 +167,8 @@ class Method:
             found |= set(WEIGHT_TAYLOR)
         if self.corrects:  # what went before: the predictors of the steps that made the history
             found |= set(ratios[: 2 * self.history + 1])
-        return tuple(sorted(found - {h, a1, SHRINK, FADE, next_rho, *moments}, key=lambda symbol: symbol.name))
+        expanded = {h, a1, TWO_STEP_ALPHA_RATIO, ALPHA_RATIO, next_rho, *moments}  # series in the symbols that are left
+        return tuple(sorted(found - expanded, key=lambda symbol: symbol.name))
 
     def _numbers(self) -> Iterable[sp.Expr]:
         """All weights and coefficients, and what describes the noises."""
@@ -177,7 +196,7 @@ class Method:
         order = next((q for p in self.parameters for v, q in p.orders if given[p.symbol] == v), self.order)
         named = "&".join(f"{name}={value}" for name, value in values.items())
         if given.get(churn) == 0:
-            given[KICK] = sp.S.Zero  # without churn nothing goes back
+            given[NOISED_PLACE] = sp.S.Zero  # without churn nothing goes back
         return replace(
             self,
             name=f"{self.name}?{named}",
@@ -278,8 +297,7 @@ class Method:
         Raises ValueError on other symbols, and where a parameter has the name of another of these numbers.
         """
         free = set().union(*(named(sp.sympify(w)).free_symbols for w in expressions))
-        numbers = (h, *ratios, a1, rho, next_rho, SHRINK, FADE, MIDDLE, KICK, *moments, DAMPED)
-        known = {symbol: symbol.name for symbol in numbers} | self.names
+        known = {symbol: symbol.name for symbol in NUMBERS} | self.names
         if unknown := sorted(symbol.name for symbol in free - set(known)):
             raise ValueError(f"{self.name}: weights: unknown symbols {unknown}")
         found = tuple(name for symbol, name in known.items() if symbol in free)

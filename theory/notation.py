@@ -55,9 +55,13 @@ r = tuple(
     for k, newer in enumerate(("n", "n-1", "n-2", "n-3", "n-4", "n-5"), start=1)
 )
 a1 = declare("a1", "(alpha_{n-1}/alpha_n)^2, the a_{t+1} of Li et al.", r"a_{t+1}", positive=True)
-SHRINK = declare("shrink", "alpha_{n-1}/alpha_{n+1}", r"\frac{\alpha_{n-1}}{\alpha_{n+1}}", positive=True)
+TWO_STEP_ALPHA_RATIO = declare(
+    "two_step_alpha_ratio", "alpha_{n-1}/alpha_{n+1}", r"\frac{\alpha_{n-1}}{\alpha_{n+1}}", positive=True
+)
 next_rho = declare("next_rho", "rho at the end of the step", r"\rho'", positive=True)
-FADE = declare("fade", "alpha_n/alpha_{n+1}", r"\left(\frac{\alpha_n}{\alpha_{n+1}}\right)", positive=True)
+ALPHA_RATIO = declare(
+    "alpha_ratio", "alpha_n/alpha_{n+1}", r"\left(\frac{\alpha_n}{\alpha_{n+1}}\right)", positive=True
+)
 MIDDLE = declare("middle", "where the middle of the step in t lies in the clock, in units of h", "c_t", positive=True)
 
 # Where the weight of a frame is any smooth function w of its clock, its moments over the step are numbers of their own.
@@ -84,8 +88,8 @@ tau2 = declare(
     nonnegative=True,
 )
 churn = declare("churn", "noise that EDM adds anew over a whole run, S_churn", r"S_\text{churn}", nonnegative=True)
-KICK = declare(
-    "kick",
+NOISED_PLACE = declare(
+    "noised_place",
     "where EDM's churn goes back to, in units of h in lambda: -log(1 + min(S_churn/N, sqrt 2 - 1))/h",
     "g",
     nonpositive=True,

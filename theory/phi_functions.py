@@ -37,7 +37,7 @@ class phi(sp.Function):  # type: ignore[misc]
         return rf"e^{{{printer._print(z)}}}" if k == 0 else rf"\varphi_{{{k}}}\left({printer._print(z)}\right)"
 
 
-class damped(sp.Function):  # type: ignore[misc]
+class rate_moment(sp.Function):  # type: ignore[misc]
     """The integral of e^{b (u - u_{n+1})} w(u) du over the step, for a smooth weight w: a number of its own."""
 
     nargs = 1

@@ -11,9 +11,20 @@ from typing import Any
 import sympy as sp
 from sympy.polys.fields import FracElement, field
 
-from .notation import ALPHA_TAYLOR, FADE, MIDDLE, SHRINK, WEIGHT_TAYLOR, a1, h, moments, next_rho, rho
+from .notation import (
+    ALPHA_RATIO,
+    ALPHA_TAYLOR,
+    MIDDLE,
+    TWO_STEP_ALPHA_RATIO,
+    WEIGHT_TAYLOR,
+    a1,
+    h,
+    moments,
+    next_rho,
+    rho,
+)
 from .notation import r as ratios
-from .phi_functions import arc, damped, phi
+from .phi_functions import arc, phi, rate_moment
 
 Series = tuple[Any, ...]  # coefficients of h^0, h^1, …: elements of the field
 
@@ -181,16 +192,16 @@ class Expansion:
             return add(self.constant(self.element(uniform), terms), deviation)
         if expression in moments:
             return self._moment(moments.index(expression), terms)
-        if isinstance(expression, damped):
+        if isinstance(expression, rate_moment):
             return self._damped(expression.args[0], terms)
         if expression == next_rho:  # where rho is the clock
             return add(self.of(rho, terms), self.of(h, terms))
         if isinstance(expression, arc):
             return self._arc(expression.args[0], terms)
-        if expression == SHRINK:
-            return self._shrink(terms)
-        if expression == FADE:
-            return self._fade(terms)
+        if expression == TWO_STEP_ALPHA_RATIO:
+            return self._two_step_alpha_ratio(terms)
+        if expression == ALPHA_RATIO:
+            return self._alpha_ratio(terms)
         if isinstance(expression, phi):
             k, z = int(expression.args[0]), self.of(expression.args[1], terms)
             total = self.constant(0, terms)
@@ -238,12 +249,12 @@ class Expansion:
             total = add(multiply(total, square), term)
         return total
 
-    def _shrink(self, terms: int) -> Series:
+    def _two_step_alpha_ratio(self, terms: int) -> Series:
         """alpha_{n-1}/alpha_{n+1}."""
         before = self._log_alpha(scale(self.of(ratios[0], terms), self.field(-1)))
         return exp(add(before, scale(self._log_alpha(self.constant(1, terms)), self.field(-1))))
 
-    def _fade(self, terms: int) -> Series:
+    def _alpha_ratio(self, terms: int) -> Series:
         """alpha_n/alpha_{n+1}."""
         return exp(scale(self._log_alpha(self.constant(1, terms)), self.field(-1)))
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import sympy as sp
@@ -12,9 +11,10 @@ import sympy as sp
 from ...numerics.catalogue import METHODS
 from ...numerics.records import Record
 from ...theory.frames import FRAMES, Frame
-from ...theory.latex import CLOCKS, PREDICTED, tex
+from ...theory.latex import CLOCKS, PREDICTION, tex
 from ...theory.notation import NOTATION, u
 from ..markup import plain, table
+from ..tables.verification_tables import discrepancies, overview
 from .method_page import concerns, page
 from .myst import link, slug, year
 from .theorems_page import theorems
@@ -22,18 +22,18 @@ from .theorems_page import theorems
 WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"  # nothing at the right, for a table needs the room
 
 
-def all_pages(answers: dict[str, Any], verified: Sequence[dict[str, Any]], folder: Path) -> dict[str, str]:
-    """File -> text of every page that is made.
+def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str, str]:
+    """File -> text of every page that is made from the catalogue.
 
-    answers: the kept record of all samplers; verified: the records of the study of verifications, whose pages lie in
-    the folder.
+    answers: the kept results of samplers and claims.  verification: those of the study of verifications.
     """
+    verified = verification["records"]
     pages = {
         "theorems.md": theorems(answers),
         "methods.md": catalogue(verified),
         "notation.md": notation(),
-        "verification.md": WIDE + kept(folder / "verification.md"),
-        "discrepancies.md": kept(folder / "discrepancies.md"),
+        "verification.md": WIDE + linked(overview(verification)),
+        "discrepancies.md": linked(discrepancies(verification)),
     }
     for record in METHODS.values():
         of_it = [v for v in verified if concerns(record, v)]
@@ -96,13 +96,12 @@ def _frame(frame: Frame) -> tuple[str, ...]:
         f"`{frame.name}`",
         f"${tex(frame.scale)}$",
         f"${CLOCKS[frame.column]}$",
-        f"${factor}{PREDICTED[frame.prediction]}$",
+        f"${factor}{PREDICTION[frame.prediction]}$",
         r"$d\rho/dt$" if weight is None else f"${tex(weight)}$",
     )
 
 
-def kept(file: Path) -> str:
-    """A page of the study as it is kept, with links from samplers to their pages."""
-    text = file.read_text(encoding="utf-8")
+def linked(text: str) -> str:
+    """A page whose tables begin with the name of a sampler, with links to the samplers' pages."""
     known = {f"| `{name}` |": f"| {link(name, 'methods/')} |" for name in METHODS}
     return re.sub(r"^\| `[^`|?]+` \|", lambda cell: known.get(cell[0], cell[0]), text, flags=re.M)

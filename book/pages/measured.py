@@ -8,7 +8,7 @@ from typing import Any
 
 from ...numerics.rates import leads, trend
 from ...numerics.records import Record
-from ..records.kept_records import study
+from ..records.method_results import study
 from .myst import slug
 
 MEASURED = {

@@ -13,7 +13,7 @@ from ...numerics.generated.citations import CITATIONS
 from ...numerics.records import GeneratedParameter, Record
 from ...theory.emit.render import weight_functions
 from ...theory.frames import FRAMES
-from ...theory.latex import CLOCKS, PREDICTED, latex, tex
+from ...theory.latex import CLOCKS, PREDICTION, latex, tex
 from ...theory.methods import find
 from ...theory.notation import u
 from ..markup import code, fenced, plain, scientific, table
@@ -74,7 +74,7 @@ def frame_sentence(name: str) -> str:
     weight = frame.c * sp.exp(frame.kappa * u) if frame.rate is None else frame.rate
     written = tex(weight).replace("{u}", f"{{{clock}}}") if frame.rate is None else r"\frac{d\rho}{dt}"
     factor = "" if frame.factor == 1 else tex(frame.factor) + r"\,"
-    product = f"{'' if written == '1' else written + chr(92) + ', '}{factor}{PREDICTED[frame.prediction]}"
+    product = f"{'' if written == '1' else written + chr(92) + ', '}{factor}{PREDICTION[frame.prediction]}"
     scale = "x" if frame.scale == 1 else f"x/{tex(frame.scale)}"
     return f"Its [frame](../notation.md) is `{name}`: $z = {scale}$ obeys $dz/d{clock} = {product}$."
 

@@ -21,7 +21,7 @@ from ...numerics.catalogue import METHODS
 from ...numerics.records import Record
 from ...numerics.stability import growth
 from ...numerics.studies.style import COLOURS, GREY, STYLE
-from ..records.kept_records import SCALES
+from ..records.method_results import SCALES
 from .measured import picture_file
 
 INK = "#010203"  # what becomes the colour of the text

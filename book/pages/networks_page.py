@@ -1,28 +1,32 @@
-"""The page on networks: the tables of the set study as they are kept, with its pictures."""
+"""The page on networks: the tables of the standard study from its kept results, with its pictures."""
 
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from ...numerics.catalogue import METHODS
+from ...numerics.studies.convergence_figure import draw
+from ..records.network_results import FOLDER
+from ..tables.network_tables import markdown, panels
 from .myst import link
 
 PLACE = "networks"  # of the pictures, in the book
-FIGURE = "checkpoints.svg"
+FIGURE = "checkpoints"
 
 
-def networks(answer: dict[str, Any], folder: Path) -> dict[str, str | bytes]:
-    """File -> content: the page and its pictures.  answer: the kept record, which lies in the folder."""
-    title, tables = (folder / "checkpoints.md").read_text(encoding="utf-8").split("\n", 1)
-    drawn = sorted(folder.glob("pictures-*.png"))
+def networks(answer: dict[str, Any]) -> dict[str, str | bytes]:
+    """File -> content: the page and its pictures.  answer: the kept results of networks."""
+    title, tables = markdown(answer).split("\n", 1)
+    drawn = sorted(FOLDER.glob("pictures-*.png"))
     names = list(answer["manifest"]["networks"])
     parts = [
         "---\nhtml_theme.sidebar_secondary.remove: true\n---",
         title,
         _figure(
-            FIGURE,
+            f"{FIGURE}.svg",
             f"Trajectory error against steps on the networks {', '.join(names)}, and the floors of low precision",
             "Rates on networks. `samplerproof reproduce --with-checkpoints` draws it anew, beside "
             "[the mixtures'](index.md).",
@@ -31,8 +35,15 @@ def networks(answer: dict[str, Any], folder: Path) -> dict[str, str | bytes]:
         *(_samples(path) for path in drawn),
         _made(answer["manifest"]),
     ]
-    files: dict[str, str | bytes] = {f"{PLACE}.md": "\n\n".join(parts) + "\n"}
-    return files | {f"{PLACE}/{path.name}": path.read_bytes() for path in (folder / FIGURE, *drawn)}
+    pictures = {f"{PLACE}/{path.name}": path.read_bytes() for path in drawn}
+    return {f"{PLACE}.md": "\n\n".join(parts) + "\n", f"{PLACE}/{FIGURE}.svg": _rates(answer), **pictures}
+
+
+def _rates(answer: dict[str, Any]) -> bytes:
+    """The figure of rates and floors, as SVG."""
+    with tempfile.TemporaryDirectory() as folder:
+        draw(panels(answer), Path(folder) / FIGURE)
+        return (Path(folder) / f"{FIGURE}.svg").read_bytes()
 
 
 def _linked(tables: str) -> str:
@@ -57,5 +68,4 @@ def _figure(file: str, text: str, caption: str) -> str:
 
 def _made(manifest: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
-    made = f"Made on {manifest['device']} in {manifest['seconds']:.0f} seconds"
-    return f"{made}, at commit {manifest['commit'][:12]}, with {versions}."
+    return f"Made on {manifest['device']}, at commit {manifest['commit'][:12]}, with {versions}."

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from ...numerics.errors import InputError
 from ..markup import table
+from ..records.kept_records import RECORDS
 
+TRIED = RECORDS / "tried.json"
 FILE = "tried_counts.txt"  # the page, book/tried.md, includes it
 
 
+def tried() -> dict[str, Any]:
+    """The record that `make tried` writes.  Raises InputError where there is none."""
+    if not TRIED.exists():
+        raise InputError("record", str(TRIED), "made by `make tried`")
+    answer: dict[str, Any] = json.loads(TRIED.read_text(encoding="utf-8"))
+    return answer
+
+
 def counts(answer: dict[str, Any]) -> str:
-    """The table and its provenance.  answer: the record that `make tried` writes."""
+    """The table and its provenance."""
     kinds, manifest = answer["kinds"], answer["manifest"]
     rows = [(entry["tried"], str(entry["tests"]), str(entry["cases"]), str(entry["failed"])) for entry in kinds]
     cases, failed = (sum(entry[key] for entry in kinds) for key in ("cases", "failed"))

@@ -1,17 +1,39 @@
-"""`python -m samplerproof.book.records methods|networks`: make the kept records of samplers or of networks anew."""
+"""`python -m samplerproof.book.records KIND [--only NAME…]`: renew the kept results of a kind.
+
+Without --only, those that are missing or stale.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Callable, Iterable
 
-from ...numerics.catalogue import METHODS
-from .kept_records import KEPT, keep, make, make_networks
+from ...numerics.errors import InputError
+from .method_results import renew_claims, renew_methods
+from .network_results import renew_networks
+from .verification_results import renew_verification
+
+KINDS: dict[str, Callable[[Iterable[str]], None]] = {
+    "methods": renew_methods,
+    "claims": renew_claims,
+    "networks": renew_networks,
+    "verification": renew_verification,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m samplerproof.book.records", description=__doc__)
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="samplers, claims or targets")
+    given = parser.parse_args()
+    try:
+        KINDS[given.kind](given.only)
+    except InputError as fault:
+        print(fault, file=sys.stderr)
+        return 2
+    return 0
+
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["methods"]:
-            keep(KEPT, make(list(METHODS.values())))
-        case ["networks"]:
-            make_networks()
-        case other:
-            sys.exit(f"{' '.join(other) or 'nothing'}: methods or networks")
+    raise SystemExit(main())

@@ -1,161 +1,109 @@
-"""`python -m samplerproof.book.records methods|networks`: make what the book shows, where that takes long.
+"""Kept results: one JSON file an item, with the key of the code it was made with and a manifest of its own.
 
-methods: everything proved, measured and predicted of the samplers.  networks: the set study on networks.  The answers
-are kept in book/records. A record knows the generated code that it was made with; where that has changed, the build
-ends with the command that makes the record anew.
+`python -m samplerproof.book.records KIND` renews the stale ones of a kind, and `--only NAME…` those that it names.
+Two changes that each add a sampler touch no common file.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterable, Sequence
+import platform
+import re
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from ...numerics.errors import InputError
-from ...numerics.leading.of_study import predictions
-from ...numerics.records import Record
-from ...numerics.stability import guided_gain, usable_steps
-from ...numerics.studies.config import parse
-from ...numerics.studies.run import run
-from ...numerics.support.consent import Consent
+from ...numerics.errors import InputError, nearest
 from ...numerics.support.files import write_text
-from ...numerics.support.manifest import generated, manifest
-from ...numerics.support.progress_bar import progress_bar
-from ..proofs import prove
-from ..reproduce import VP, G, doublings, with_networks
-from ..studies.bounds import M1
+from ...numerics.support.manifest import source
 
 ROOT = Path(__file__).resolve().parents[2]
-KEPT = ROOT / "book" / "records" / "methods.json"
-VERIFIED = ROOT / "book" / "records" / "verification" / "records.json"
-NETWORKS = ROOT / "book" / "records" / "networks" / "records.json"
-TRIED = ROOT / "book" / "records" / "tried.json"
-RENEW = {
-    KEPT: "python -m samplerproof.book.records methods",
-    NETWORKS: "python -m samplerproof.book.records networks",
-    VERIFIED: "samplerproof study book/verification.toml --out book/records/verification",
-    TRIED: "make tried",
-}
-GRID = {"kind": "uniform-lambda", "t_min": 1e-3, "t_max": 1.0}
-STEPS, STEPS_WITH_NOISE = doublings(10, 640), doublings(10, 320)
-SCALES = [1.25 * 1.3**k for k in range(13)]  # of guidance, to 29
-SHOWN = 8  # defects; a method of order 4 has some forty
+RECORDS = ROOT / "book" / "records"
+COMMAND = "python -m samplerproof.book.records"
+
+Entry = dict[str, Any]
 
 
-def read(file: Path) -> dict[str, Any]:
-    """What a kept record holds.  InputError where it is missing."""
-    if not file.exists():
-        raise InputError("record", str(file), f"made by `{RENEW[file]}`")
-    answer: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return answer
+@dataclass(frozen=True)
+class Kept:
+    """The kept results of a kind, in a folder.
+
+    names: the items that there should be, in the order of the book.  key: the key of an item by the code as it is;
+    entry: its kept result, for a key that depends on it.
+    """
+
+    kind: str
+    folder: Path
+    names: Collection[str]
+    key: Callable[[str, Entry], str]
+
+    def path(self, name: str) -> Path:
+        """The file of an item: dpm-solver++-2m is in dpm-solver-pp-2m.json, and all other signs become hyphens."""
+        return self.folder / (re.sub(r"[^\w.-]+", "-", name.replace("++", "-pp")) + ".json")
+
+    def read(self, name: str) -> Entry | None:
+        """The kept result of an item, stale or not; None where there is none."""
+        path = self.path(name)
+        if not path.exists():
+            return None
+        entry: Entry = json.loads(path.read_text(encoding="utf-8"))
+        return entry
+
+    def stale(self) -> list[str]:
+        """The items without a result, or with one of other code."""
+        return [name for name in self.names if not self._current(name, self.read(name))]
+
+    def load(self) -> dict[str, Entry]:
+        """The result of every item.  Raises InputError, with the command that renews them, where some are stale."""
+        entries = {name: self.read(name) for name in self.names}
+        stale = [name for name, entry in entries.items() if not self._current(name, entry)]
+        if stale:
+            more = f" and {len(stale) - 1} more" if stale[1:] else ""
+            raise InputError(f"records of {self.kind}", f"{stale[0]}{more}", f"renewed by `{COMMAND} {self.kind}`")
+        return {name: entry for name, entry in entries.items() if entry is not None}
+
+    def chosen(self, only: Iterable[str]) -> list[str]:
+        """The items named, or else the stale ones.  Raises InputError on a name that is not an item."""
+        for name in only:
+            if name not in self.names:
+                raise InputError("--only", name, f"one of the {self.kind}; {nearest(name, self.names)}")
+        return list(only) or self.stale()
+
+    def write(self, name: str, result: Entry, made: Entry) -> None:
+        """Keep the result of an item.  made: the manifest, as from Clock."""
+        entry = {"name": name, "key": self.key(name, result), **result, "manifest": made}
+        self.path(name).parent.mkdir(parents=True, exist_ok=True)
+        write_text(self.path(name), json.dumps(entry, indent=1, allow_nan=False) + "\n")
+        print(f"{self.kind}: {name}, {made['seconds']:.1f} s", flush=True)
+
+    def remove_others(self) -> None:
+        """Remove the results of items that are no longer there."""
+        for path in set(self.folder.glob("*.json")) - set(map(self.path, self.names)):
+            path.unlink()
+
+    def _current(self, name: str, entry: Entry | None) -> bool:
+        try:
+            return entry is not None and entry["key"] == self.key(name, entry)
+        except InputError:  # it names a sampler that is no longer there
+            return False
 
 
-def load(file: Path) -> dict[str, Any]:
-    """The same.  InputError, too, where it was made with other generated code."""
-    answer = read(file)
-    made_with = answer["manifest"].get("generated")
-    if made_with != generated():
-        name = file.relative_to(ROOT).as_posix()
-        raise InputError(name, f"of generated code {str(made_with)[:8]}", f"made anew by `{RENEW[file]}`")
-    return answer
+class Clock:
+    """Manifests of results that are made one after another: their source, and the seconds since the one before."""
 
+    def __init__(self) -> None:
+        self._source = source()
+        self._last = time.perf_counter()
 
-def make(records: Sequence[Record]) -> dict[str, Any]:
-    """The answers for these samplers, and every claim with what its proof consists of."""
-    started = datetime.now(UTC)
-    flow, noisy = [r for r in records if not r.stochastic], [r for r in records if r.stochastic]
-    measured = [*_measured("exact", flow), *_measured("ramp", [r for r in flow if r.history])]
-    by_density = _measured("noise", noisy)
-    carried = {entry["method"] for entry in by_density if entry["value"] is not None}
-    # A law that is joint with too many earlier outputs to be carried on a mixture is known on a Gaussian.
-    measured += [entry for entry in by_density if entry["method"] in carried]
-    measured += _measured("gaussian", [r for r in noisy if r.name not in carried])
-    return {
-        "convergence": measured,
-        "stability": {r.name: _stability(r) for r in flow},
-        "proofs": {proof["name"]: _shortened(proof) for proof in prove([r.name for r in records], False)},
-        "claims": list(_claims()),
-        "manifest": manifest(0, started),
-    }
-
-
-def study(kind: str, methods: Sequence[str]) -> dict[str, Any]:
-    """exact, ramp: samplers of the flow from exact start values, or started by themselves; noise, gaussian: the law."""
-    noisy = kind in ("noise", "gaussian")
-    return {
-        "target": G if kind == "gaussian" else M1,
-        "schedule": VP,
-        "grid": GRID,
-        "run": {
-            "methods": list(methods),
-            "steps": STEPS_WITH_NOISE if noisy else STEPS,
-            "metrics": ["tv" if noisy else "trajectory"],
-            "start": "exact" if kind == "exact" else "ramp",
-            **({} if noisy else {"points": 501}),
-        },
-    }
-
-
-def _measured(kind: str, records: Sequence[Record]) -> list[dict[str, Any]]:
-    """Errors of all samplers of a kind, in one study; from exact start values with their leading terms, if known."""
-    if not records:
-        return []
-    parsed = parse(study(kind, [r.name for r in records]))
-    with tempfile.TemporaryDirectory() as folder, progress_bar(kind) as progress:
-        answer = run(parsed, Path(folder), progress, Consent(large=True))
-    expected = predictions(parsed) if kind == "exact" else {}
-    entries = []
-    for entry in answer["records"]:
-        prediction = expected.get((entry["method"], entry["steps"]))
-        predicted = None if prediction is None else prediction.at(entry["metric"], entry["steps"])
-        entries.append({"kind": kind, **entry, "predicted": predicted})
-    return entries
-
-
-def _stability(record: Record) -> list[float | None]:
-    """The usable step at every guidance scale; None where no step grows."""
-    steps = usable_steps(record.name, [guided_gain(0.0, 1.0, scale) for scale in SCALES])
-    return [step if isfinite(step) else None for step in steps]
-
-
-def _shortened(proof: dict[str, Any]) -> dict[str, Any]:
-    defects = proof["leading_defects"]
-    keys = ("statement", "proved", "proved_order", "proved_order_free", "conditions")
-    return {**{key: proof[key] for key in keys}, "defects": len(defects), "leading_defects": defects[:SHOWN]}
-
-
-def _claims() -> Iterable[dict[str, Any]]:
-    from ...theory.claims import CLAIMS
-
-    for claim in CLAIMS:
-        proof = claim.prove()
-        if not proof.holds:
-            raise AssertionError(f"{claim.name} does not hold")
-        yield {
-            "name": claim.name,
-            "statement": claim.statement,
-            "cite": claim.cite,
-            "zero": len(proof.zero),
-            "nonzero": len(proof.nonzero),
+    def manifest(self) -> Entry:
+        """The manifest of a result that is finished now."""
+        before, self._last = self._last, time.perf_counter()
+        return {
+            **self._source,
+            "platform": platform.platform(),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(self._last - before, 1),
         }
-
-
-def make_networks() -> None:
-    """Run the set study on networks, and keep its answer, its tables and its pictures."""
-    with tempfile.TemporaryDirectory() as folder, progress_bar("networks") as progress:
-        out = Path(folder)
-        answer = with_networks(out, False, progress)["checkpoints"]
-        NETWORKS.parent.mkdir(parents=True, exist_ok=True)
-        for made in [*out.glob("*.md"), *out.glob("*.svg"), *out.glob("checkpoints/*.png")]:
-            shutil.copy(made, NETWORKS.parent / made.name)
-    keep(NETWORKS, answer)
-
-
-def keep(file: Path, answer: dict[str, Any]) -> None:
-    write_text(file, json.dumps(answer, indent=1, allow_nan=False) + "\n")
-    print(f"written to {file.relative_to(ROOT).as_posix()}")

@@ -1,4 +1,4 @@
-"""The set study on networks: do the proved orders survive, from where on, down to which floor, and at what cost?"""
+"""The standard study of networks: observed orders, from which number of steps, down to which floor, and their cost."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from .frechet import distances
 from .low_precision import PRECISE, floors
 from .sample_pictures import draw_pictures, grid_for
 
-OWN = Consent(large=True)  # what this study costs is known
-WITHIN = 0.15  # of the proved order: a slope that shows it
-ABOVE = 20.0  # times the reference's own error: below, a value says nothing of the sampler
+OWN = Consent(large=True)  # the cost of this study is known
+WITHIN = 0.15  # tolerance of an observed order around the proved one
+ABOVE = 20.0  # times the error of the reference: smaller values measure the reference
 SCHEDULE = {"kind": "vp-linear", "beta_min": 0.1, "beta_max": 20.0}
 GRID = {"kind": "uniform-lambda", "t_min": 4e-3, "t_max": 0.77}  # lambda from -3 to 3.7
-FULL = {**GRID, "t_max": 1.0}  # from as good as noise alone, for pictures
+FULL = {**GRID, "t_max": 1.0}  # starts at almost pure noise, for images
 SHORT = (
     "ddim",
     "dpm-solver++-2m",
@@ -52,13 +52,14 @@ SHORT = (
     "etd-rk4",
 )
 SHORTER = ("ddim", "dpm-solver++-2m", "exp-adams-3", "unipc-2", "edm-heun", "dpm-solver++-3s")
-TIMED = 16  # samples in a batch whose time is taken
-COST = 0.01  # the relative error whose price in evaluations is given
+TIMED = 16  # samples in the timed batch
+TIMED_BY = "dpm-solver++-2m"
+COST = 0.01  # the relative error whose cost in evaluations is given
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is run on one of our checkpoints. cost: numbers of steps of the run that is priced."""
+    """The runs on one of the project's checkpoints."""
 
     name: str
     methods: tuple[str, ...]
@@ -66,14 +67,14 @@ class Setting:
     samples: int
 
     def study(self, start: str, steps: Sequence[int]) -> NetworkStudy:
-        """From exact start values, where orders show, or with the sampler's own start-up, which is what it costs."""
+        """The study with "exact" start values, which show the orders, or with the sampler's own start-up, "ramp"."""
         run = {"methods": list(self.methods), "steps": list(steps), "metrics": ["trajectory"], "points": self.samples}
         target = {"checkpoint": self.name}
         return parse_network({"target": target, "schedule": SCHEDULE, "grid": GRID, "run": {**run, "start": start}})
 
 
 def settings(quick: bool) -> tuple[Setting, ...]:
-    """Rings bear every deterministic sampler of the catalogue, pictures some."""
+    """Every deterministic sampler of the catalogue on rings, some of them on images."""
     every = tuple(name for name, record in METHODS.items() if not record.stochastic)
     doubled = [5 * 2**k for k in range(7)]
     if quick:
@@ -91,7 +92,7 @@ def run_checkpoints(
     progress: Progress = silent,
     device: str = "cpu",
 ) -> dict[str, Any]:
-    """Run the set study in the folder `out`; finished runs are kept there. Pictures are written into it.
+    """Run the standard study in the folder `out`, which keeps finished runs, and write figures of samples into it.
 
     Returns {"rates", "costs", "floors", "frechet", "manifest"}, each but the last a list of rows.
     """
@@ -102,19 +103,39 @@ def run_checkpoints(
     costs: list[dict[str, Any]] = []
     of_networks: dict[str, Any] = {}
     for setting in wanted:
-        label = _labelled(progress, setting.name)
-        exact = run(setting.study("exact", setting.steps), out / setting.name, label, OWN, device)
-        few = setting.steps[:4]
-        ramp = run(setting.study("ramp", few), out / f"{setting.name}-start-up", label, OWN, device)
-        problem = prepare_network(setting.study("ramp", few), OWN)
-        size = NetworkMeasurement(problem, out / setting.name, where).size()
-        rates += [_rate(setting.name, method, curve, exact) for method, curve in _curves(exact)]
-        costs += [_cost(setting.name, method, curve, size) for method, curve in _curves(ramp)]
-        told = exact["manifest"]
-        kept = ("checkpoint", "reference", "run", "grid", "schedule")
-        of_networks[setting.name] = {key: told[key] for key in kept} | {
-            "samples_per_second": throughput(problem.checkpoint, where)
-        }
+        measured = measure_network(setting, out, where, progress)
+        rates += measured["rates"]
+        costs += measured["costs"]
+        of_networks[setting.name] = measured["network"]
+    return {
+        "rates": rates,
+        "costs": costs,
+        **measure_common(wanted, out, where, quick, progress),
+        "manifest": {**manifest(0, started), "device": str(where), "networks": of_networks},
+    }
+
+
+def measure_network(setting: Setting, out: Path, where: torch.device, progress: Progress = silent) -> dict[str, Any]:
+    """Run the methods of a setting on its network: {"rates", "costs", "network"}, the last a description of it."""
+    label = _labelled(progress, setting.name)
+    exact = run(setting.study("exact", setting.steps), out / setting.name, label, OWN, str(where))
+    few = setting.steps[:4]
+    ramp = run(setting.study("ramp", few), out / f"{setting.name}-start-up", label, OWN, str(where))
+    problem = prepare_network(setting.study("ramp", few), OWN)
+    size = NetworkMeasurement(problem, out / setting.name, where).size()
+    of_run = exact["manifest"]
+    network = {key: of_run[key] for key in ("checkpoint", "reference", "run", "grid", "schedule")}
+    return {
+        "rates": [_rate(setting.name, method, curve, exact) for method, curve in _curves(exact)],
+        "costs": [_cost(setting.name, method, curve, size) for method, curve in _curves(ramp)],
+        "network": network | {"samples_per_second": throughput(problem.checkpoint, where)},
+    }
+
+
+def measure_common(
+    wanted: Sequence[Setting], out: Path, where: torch.device, quick: bool, progress: Progress = silent
+) -> dict[str, Any]:
+    """Run what is done on set networks with set methods: {"floors", "frechet"}. Pictures are written into `out`."""
     precise = next(setting for setting in wanted if setting.name == PRECISE)
     with opened(out) as store:
         progress(0, 1, "precision")
@@ -126,25 +147,19 @@ def run_checkpoints(
         progress(0, 1, "Frechet distances")
         apart = distances(SHORTER, SCHEDULE, FULL, store, where, quick)
     progress(1, 1, "")
-    return {
-        "rates": rates,
-        "costs": costs,
-        "floors": measured,
-        "frechet": apart,
-        "manifest": {**manifest(0, started), "device": str(where), "networks": of_networks},
-    }
+    return {"floors": measured, "frechet": apart}
 
 
 def throughput(checkpoint: Checkpoint, device: torch.device) -> float:
-    """Samples a second: TIMED of them by 20 steps of DPM-Solver++ 2M, in float32; the median of three runs."""
-    way = grid_for("dpm-solver++-2m", 20, SCHEDULE, FULL)
+    """Samples per second with 20 steps of DPM-Solver++ 2M in float32, in a batch of TIMED; the median of three runs."""
+    way = grid_for(TIMED_BY, 20, SCHEDULE, FULL)
     assert way is not None
-    tableau, denoise = tabulate("dpm-solver++-2m", way), checkpoint.denoiser(torch.float32, device)
+    tableau, denoise = tabulate(TIMED_BY, way), checkpoint.denoiser(torch.float32, device)
     start = torch.zeros((TIMED, *checkpoint.shape), device=device)
     taken = []
     for _ in range(4):
         begun = time.perf_counter()
-        sample(denoise, start, tableau, dtype=torch.float32, checked=False).sum().item()  # which waits for the device
+        sample(denoise, start, tableau, dtype=torch.float32, checked=False).sum().item()  # .item() waits for the device
         taken.append(time.perf_counter() - begun)
     return round(TIMED / statistics.median(taken[1:]), 2)  # the first one warms up
 
@@ -177,12 +192,12 @@ def _rate(network: str, method: str, curve: list[dict[str, Any]], answer: dict[s
 
 
 def local_orders(points: Sequence[tuple[int, float]]) -> list[tuple[int, int, float]]:
-    """(N, M, order) between neighbours N < M."""
+    """(N, M, observed order) for neighbours N < M."""
     return [(n, m, math.log(e / later) / math.log(m / n)) for (n, e), (m, later) in pairwise(points)]
 
 
 def asymptotic_from(slopes: Sequence[tuple[int, int, float]], order: int) -> int | None:
-    """The first N from which on every local order is within WITHIN of the proved one; None if the last is not."""
+    """The first N from which all local orders are within WITHIN of the proved one; None if the last one is not."""
     first = None
     for n, _, slope in reversed(slopes):
         if abs(slope - order) > WITHIN:
@@ -197,7 +212,7 @@ def _cost(network: str, method: str, curve: list[dict[str, Any]], size: float) -
 
 
 def price(points: Sequence[tuple[int, float]], error: float = COST) -> float | None:
-    """Evaluations from which on the relative error stays below `error`, by straight lines in log-log.
+    """Evaluations from which the relative error stays below `error`, by linear interpolation in log-log.
 
     None if it does not; the first number of evaluations if that is enough.
     """

@@ -1,4 +1,4 @@
-"""From what a user writes to a checkpoint that was looked over: `load`."""
+"""`load`: the checkpoint of a name, a folder or a repository, checked."""
 
 from __future__ import annotations
 
@@ -14,46 +14,57 @@ from .hub import download, is_name
 from .own_format import load_own
 from .plain_module import load_module
 
-KEPT = Path(__file__).parent / "kept"  # the project's own, part of the installation
-_LOOKED_OVER: set[str] = set()
+OWN_CHECKPOINTS = Path(__file__).parent / "trained"  # part of the installation
+_CHECKED: set[str] = set()
 
 
 def load(path_or_id: str | Path, consent: Consent = NONE) -> Checkpoint:
-    """The checkpoint of that name that the project keeps, of a folder, or of owner/name on the hub of diffusers.
+    """A trained network with its noise levels: the project's own by name, a folder, or owner/name on the hub.
 
-    What lies in the folder says how it is read.  consent: to pickles, code, the hub and much memory.
+    path_or_id: "rings", "digits", "photos", a folder with a checkpoint.toml or a pipeline of diffusers, or owner/name.
+    consent: to reading pickles, running code, fetching from the hub and using much memory; none by default.
+    `load_checkpoint(...).denoiser(dtype, device)` returns a denoiser for `sample`, on every schedule: it reads alpha
+    and sigma alone.  `shape` is that of a sample, `span` the range of lambda that the network was trained on.
+    Raises InputError, in one line, on an unknown name, a folder that cannot be read or is inconsistent, and on a
+    network that does not predict what its description states (checkpoint_checks.py).
 
-    Raises InputError, one line, on what is neither, on a folder that cannot be read or does not hold together, and on
-    a network that is not what its description says (checks.py).
+    >>> import torch
+    >>> import samplerproof as sp
+    >>> rings = sp.load_checkpoint("rings")
+    >>> denoise = rings.denoiser(torch.float64)
+    >>> denoise(torch.zeros(4, *rings.shape), sp.schedule("edm").point(1.0), "noise").shape
+    torch.Size([4, 2])
     """
     checkpoint = _read(_folder(str(path_or_id), consent), consent)
-    if checkpoint.sha256 not in _LOOKED_OVER:  # once in a process is enough for the same files
+    if checkpoint.sha256 not in _CHECKED:  # the same files are checked once in a process
         check(checkpoint)
-        _LOOKED_OVER.add(checkpoint.sha256)
+        _CHECKED.add(checkpoint.sha256)
     return checkpoint
 
 
-def kept() -> list[str]:
+def own_names() -> list[str]:
     """The names of the project's own checkpoints."""
-    return sorted(path.parent.name for path in KEPT.glob(f"*/{FILE}"))
+    return sorted(path.parent.name for path in OWN_CHECKPOINTS.glob(f"*/{FILE}"))
 
 
 def _folder(given: str, consent: Consent) -> Path:
-    if given in kept():
+    if given in own_names():
         if Path(given).is_dir():
             raise InputError(
-                "checkpoint", given, f'a checkpoint of ours and a folder here: write "./{given}" for the folder'
+                "checkpoint", given, f'the name of a checkpoint and of a folder here: write "./{given}" for the folder'
             )
-        return KEPT / given
+        return OWN_CHECKPOINTS / given
     if "\0" in given or not Path(given).is_dir():
         if is_name(given):
             return download(given, consent)
-        raise InputError("checkpoint", given, f"neither a folder nor a checkpoint of ours; {nearest(given, kept())}")
+        raise InputError(
+            "checkpoint", given, f"a folder or a checkpoint of this package; {nearest(given, own_names())}"
+        )
     return Path(given)
 
 
 def _read(folder: Path, consent: Consent) -> Checkpoint:
-    """By what lies in the folder; a description goes before what else is there."""
+    """The checkpoint of a folder: by its description, else as a folder of diffusers."""
     if (folder / FILE).exists():
         data = read_toml(folder)
         match data.get("kind"):

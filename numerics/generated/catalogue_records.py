@@ -739,6 +739,26 @@ RECORDS: tuple[Record, ...] = (
         stability=0.3,
     ),
     Record(
+        name="gradient-estimation",
+        aliases=("comfyui:gradient_estimation",),
+        family="gradient-estimation",
+        kind="multistep",
+        frame="noise-rho",
+        order=1,
+        order_asymptotic=1,
+        nfe_per_step=1,
+        history=1,
+        start="ddim",
+        rows=(
+            GeneratedRow(1, ((0, 0), (1, 0)), "gradient_estimation", ("h", "gamma")),
+        ),
+        summary="DDIM's step on gamma times the last noise prediction and 1 - gamma times the one before.",
+        cite="permenter2024interpreting",
+        equal_steps=True,
+        stability=0.6666666666666666,
+        parameters=(GeneratedParameter("gamma", 2, -inf, inf, False, orders=((Fraction(3, 2), 2),)),),
+    ),
+    Record(
         name="unipc-1",
         aliases=(),
         family="unipc",
@@ -1017,9 +1037,9 @@ RECORDS: tuple[Record, ...] = (
         start="ddim",
         rows=(
             GeneratedRow(
-                1, ((0, 0),), "bdia_ddim", ("h", "r1", "shrink", "gamma"),
+                1, ((0, 0),), "bdia_ddim", ("h", "r1", "two_step_alpha_ratio", "gamma"),
                 states="bdia_ddim_states",
-                state_arguments=("shrink", "gamma"),
+                state_arguments=("two_step_alpha_ratio", "gamma"),
             ),
         ),
         summary="DDIM's step from the state before last, a share gamma of the backward step undone: exactly invertible.",
@@ -1041,7 +1061,7 @@ RECORDS: tuple[Record, ...] = (
         start=None,
         rows=(
             GeneratedRow(
-                1, ((0, 0),), "lambda_ddim", ("damped",),
+                1, ((0, 0),), "lambda_ddim", ("rate_moment",),
                 states="lambda_ddim_states",
                 state_arguments=("h", "b"),
             ),
@@ -1214,7 +1234,7 @@ RECORDS: tuple[Record, ...] = (
                 states="ddpm_large_states",
                 state_arguments=("h",),
                 noises="ddpm_large_noises",
-                noise_arguments=("h", "fade"),
+                noise_arguments=("h", "alpha_ratio"),
             ),
         ),
         summary="DDPM with the larger of its variances, that of the chain's own step.",
@@ -1895,19 +1915,19 @@ RECORDS: tuple[Record, ...] = (
         start=None,
         rows=(
             GeneratedRow(
-                "kick", (), "edm_churn_row1", (),
+                "noised_place", (), "edm_churn_row1", (),
                 noises="edm_churn_row1_noises",
-                noise_arguments=("h", "kick"),
+                noise_arguments=("h", "noised_place"),
             ),
             GeneratedRow(
-                1, ((0, 1),), "edm_churn_row2", ("h", "kick"),
+                1, ((0, 1),), "edm_churn_row2", ("h", "noised_place"),
                 noises="edm_churn_row2_noises",
-                noise_arguments=("h", "kick"),
+                noise_arguments=("h", "noised_place"),
             ),
             GeneratedRow(
-                1, ((0, 1), (0, 2)), "edm_churn_row3", ("h", "kick"),
+                1, ((0, 1), (0, 2)), "edm_churn_row3", ("h", "noised_place"),
                 noises="edm_churn_row3_noises",
-                noise_arguments=("h", "kick"),
+                noise_arguments=("h", "noised_place"),
             ),
         ),
         summary="Noise of min(S_churn/N, sqrt 2 - 1) of sigma is added, then Heun's step in rho from there.",
@@ -1987,7 +2007,7 @@ RECORDS: tuple[Record, ...] = (
             GeneratedRow(
                 1, ((0, 1),), "li_accelerated_sde_readme_row2", ("h",),
                 noises="li_accelerated_sde_readme_row2_noises",
-                noise_arguments=("h", "fade"),
+                noise_arguments=("h", "alpha_ratio"),
             ),
         ),
         summary="As li-accelerated-sde, its last noise outside 1/sqrt(a) as in the authors' README: order 1 throughout.",
@@ -2009,12 +2029,12 @@ RECORDS: tuple[Record, ...] = (
             GeneratedRow(
                 0, (), "li_code_accelerated_sde_row1", (),
                 noises="li_code_accelerated_sde_row1_noises",
-                noise_arguments=("h", "fade"),
+                noise_arguments=("h", "alpha_ratio"),
             ),
             GeneratedRow(
                 1, ((0, 1),), "li_code_accelerated_sde_row2", ("h",),
                 noises="li_code_accelerated_sde_row2_noises",
-                noise_arguments=("h", "fade"),
+                noise_arguments=("h", "alpha_ratio"),
             ),
         ),
         summary="What the authors' code for CIFAR runs: the first noise times sqrt(a), the last one outside 1/sqrt(a).",

@@ -273,4 +273,12 @@ CITATIONS: dict[str, str] = {
   eprint = {2405.11326},
   archiveprefix = {arXiv}
 }""",
+    "permenter2024interpreting": r"""@inproceedings{permenter2024interpreting,
+  title = {Interpreting and Improving Diffusion Models from an Optimization Perspective},
+  author = {Permenter, Frank and Yuan, Chenyang},
+  booktitle = {International Conference on Machine Learning},
+  year = {2024},
+  eprint = {2306.04848},
+  archiveprefix = {arXiv}
+}""",
 }

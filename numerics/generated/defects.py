@@ -828,6 +828,14 @@ def plms(e1: Tensor) -> Terms:
     )
 
 
+def gradient_estimation(gamma: float) -> Terms:
+    """gradient-estimation: local error / h^2."""
+    return (
+        ((2*gamma - 3)/2, (0, ((0, ()),))),
+        ((2*gamma - 3)/2, (1, ())),
+    )
+
+
 def unipc_1() -> Terms:
     """unipc-1: local error / h^3."""
     return (
@@ -1460,6 +1468,27 @@ def li_code_accelerated_ode_start() -> Terms:
     )
 
 
+def gradient_estimation_gamma_3_2(e1: Tensor) -> Terms:
+    """gradient-estimation?gamma=3/2: local error / h^3."""
+    return (
+        (e1/2, (0, ((0, ()),))),
+        (e1/2, (1, ())),
+        (-5/12, (0, ((0, ()), (0, ())))),
+        (-5/12, (0, ((0, ((0, ()),)),))),
+        (-5/12, (0, ((1, ()),))),
+        (-5/6, (1, ((0, ()),))),
+        (-5/12, (2, ())),
+    )
+
+
+def gradient_estimation_gamma_3_2_start() -> Terms:
+    """gradient-estimation?gamma=3/2-start: local error / h^2."""
+    return (
+        (-1/2, (0, ((0, ()),))),
+        (-1/2, (1, ())),
+    )
+
+
 def bdia_ddim_gamma_1(e1: Tensor, l1: Tensor) -> Terms:
     """bdia-ddim?gamma=1: local error / ((1 + c_1) h^3)."""
     return (
@@ -1521,6 +1550,7 @@ DEFECTS: dict[str, Callable[..., Terms]] = {
     "s-pndm": s_pndm,
     "plms-3": plms_3,
     "plms": plms,
+    "gradient-estimation": gradient_estimation,
     "unipc-1": unipc_1,
     "unipc-1-end": unipc_1_end,
     "unipc-2": unipc_2,
@@ -1554,6 +1584,8 @@ DEFECTS: dict[str, Callable[..., Terms]] = {
     "li-accelerated-ode-start": li_accelerated_ode_start,
     "li-code-accelerated-ode": li_code_accelerated_ode,
     "li-code-accelerated-ode-start": li_code_accelerated_ode_start,
+    "gradient-estimation?gamma=3/2": gradient_estimation_gamma_3_2,
+    "gradient-estimation?gamma=3/2-start": gradient_estimation_gamma_3_2_start,
     "bdia-ddim?gamma=1": bdia_ddim_gamma_1,
 }
 
@@ -1574,8 +1606,10 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "s-pndm": ('e1',),
     "plms-3": ('e1',),
     "plms": ('e1',),
+    "gradient-estimation": ('gamma',),
     "bdia-ddim": ('gamma',),
     "li-accelerated-ode": ('l1',),
     "li-code-accelerated-ode": ('rho',),
+    "gradient-estimation?gamma=3/2": ('e1',),
     "bdia-ddim?gamma=1": ('e1', 'l1'),
 }

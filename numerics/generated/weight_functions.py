@@ -627,6 +627,14 @@ def plms(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
+def gradient_estimation(h: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
+    """gradient-estimation: permenter2024interpreting; order 1."""
+    return (
+        gamma*h,
+        h*(1 - gamma),
+    )
+
+
 def unipc_1_row1(h: Tensor) -> tuple[Tensor, ...]:
     """unipc-1, row 1 of 2: zhao2023unipc; order 2."""
     phi1 = phi(1, -h)
@@ -914,25 +922,25 @@ def edm_heun_row2(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def bdia_ddim(h: Tensor, r1: Tensor, shrink: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
+def bdia_ddim(h: Tensor, r1: Tensor, two_step_alpha_ratio: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
     """bdia-ddim: zhang2024bdia; order 1."""
     return (
-        h*(gamma*r1*shrink + 1),
+        h*(gamma*r1*two_step_alpha_ratio + 1),
     )
 
 
-def bdia_ddim_states(shrink: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
+def bdia_ddim_states(two_step_alpha_ratio: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
     """bdia-ddim: what is kept of z_n, z_(n-1)."""
     return (
-        -gamma*shrink + 1,
-        gamma*shrink,
+        -gamma*two_step_alpha_ratio + 1,
+        gamma*two_step_alpha_ratio,
     )
 
 
-def lambda_ddim(damped: Tensor) -> tuple[Tensor, ...]:
+def lambda_ddim(rate_moment: Tensor) -> tuple[Tensor, ...]:
     """lambda-ddim: pandey2024efficient; order 1."""
     return (
-        damped,
+        rate_moment,
     )
 
 
@@ -1052,10 +1060,10 @@ def ddpm_large_states(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def ddpm_large_noises(h: Tensor, fade: Tensor) -> tuple[Tensor, ...]:
+def ddpm_large_noises(h: Tensor, alpha_ratio: Tensor) -> tuple[Tensor, ...]:
     """ddpm-large: of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, 2*h)
-    root1 = sqrt(2*fade**2*h*phi1)
+    root1 = sqrt(2*alpha_ratio**2*h*phi1)
     return (
         root1,
     )
@@ -1998,47 +2006,47 @@ def edm_churn_row1() -> tuple[Tensor, ...]:
     )
 
 
-def edm_churn_row1_noises(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row1_noises(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
-    phi1 = phi(1, 2*h*kick)
-    root1 = sqrt(-2*h*kick*phi1)
+    phi1 = phi(1, 2*h*noised_place)
+    root1 = sqrt(-2*h*noised_place*phi1)
     return (
         root1,
     )
 
 
-def edm_churn_row2(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row2(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn, row 2 of 3: karras2022edm; order 1."""
-    phi1 = phi(1, h*(1 - kick))
+    phi1 = phi(1, h*(1 - noised_place))
     return (
-        h*phi1*(1 - kick),
+        h*phi1*(1 - noised_place),
     )
 
 
-def edm_churn_row2_noises(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row2_noises(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
-    phi0 = phi(0, h*(1 - kick))
-    phi1 = phi(1, 2*h*kick)
-    root1 = sqrt(-2*h*kick*phi1)
+    phi0 = phi(0, h*(1 - noised_place))
+    phi1 = phi(1, 2*h*noised_place)
+    root1 = sqrt(-2*h*noised_place*phi1)
     return (
         phi0*root1,
     )
 
 
-def edm_churn_row3(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row3(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn, row 3 of 3: karras2022edm; order 1."""
-    phi1 = phi(1, h*(1 - kick))
+    phi1 = phi(1, h*(1 - noised_place))
     return (
-        h*phi1*(1 - kick)/2,
-        h*phi1*(1 - kick)/2,
+        h*phi1*(1 - noised_place)/2,
+        h*phi1*(1 - noised_place)/2,
     )
 
 
-def edm_churn_row3_noises(h: Tensor, kick: Tensor) -> tuple[Tensor, ...]:
+def edm_churn_row3_noises(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
     """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
-    phi0 = phi(0, h*(1 - kick))
-    phi1 = phi(1, 2*h*kick)
-    root1 = sqrt(-2*h*kick*phi1)
+    phi0 = phi(0, h*(1 - noised_place))
+    phi1 = phi(1, 2*h*noised_place)
+    root1 = sqrt(-2*h*noised_place*phi1)
     return (
         phi0*root1,
     )
@@ -2123,13 +2131,13 @@ def li_accelerated_sde_readme_row2(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def li_accelerated_sde_readme_row2_noises(h: Tensor, fade: Tensor) -> tuple[Tensor, ...]:
+def li_accelerated_sde_readme_row2_noises(h: Tensor, alpha_ratio: Tensor) -> tuple[Tensor, ...]:
     """li-accelerated-sde-readme: of the noises drawn for this step, over sigma at the end of the row."""
     phi0 = phi(0, h)
     phi1_1 = phi(1, -2*h)
     phi1_2 = phi(1, 2*h)
     root1 = sqrt(h*phi1_1)
-    root2 = sqrt(fade**2*h*phi1_2)
+    root2 = sqrt(alpha_ratio**2*h*phi1_2)
     return (
         phi0*root1,
         root2,
@@ -2142,10 +2150,10 @@ def li_code_accelerated_sde_row1() -> tuple[Tensor, ...]:
     )
 
 
-def li_code_accelerated_sde_row1_noises(h: Tensor, fade: Tensor) -> tuple[Tensor, ...]:
+def li_code_accelerated_sde_row1_noises(h: Tensor, alpha_ratio: Tensor) -> tuple[Tensor, ...]:
     """li-code-accelerated-sde: of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h)
-    root1 = sqrt(fade**2*h*phi1)
+    root1 = sqrt(alpha_ratio**2*h*phi1)
     return (
         root1,
     )
@@ -2160,13 +2168,13 @@ def li_code_accelerated_sde_row2(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def li_code_accelerated_sde_row2_noises(h: Tensor, fade: Tensor) -> tuple[Tensor, ...]:
+def li_code_accelerated_sde_row2_noises(h: Tensor, alpha_ratio: Tensor) -> tuple[Tensor, ...]:
     """li-code-accelerated-sde: of the noises drawn for this step, over sigma at the end of the row."""
     phi0 = phi(0, h)
     phi1_1 = phi(1, -2*h)
     phi1_2 = phi(1, 2*h)
-    root1 = sqrt(fade**2*h*phi1_1)
-    root2 = sqrt(fade**2*h*phi1_2)
+    root1 = sqrt(alpha_ratio**2*h*phi1_1)
+    root2 = sqrt(alpha_ratio**2*h*phi1_2)
     return (
         phi0*root1,
         root2,

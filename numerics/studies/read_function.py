@@ -49,7 +49,7 @@ def read_on(grid: Grid, name: str, sampler: External, field: str) -> Tableau:
         found = trace(by_sigma(name, solver_of(sampler, {}, name), levels))
     except InputError as fault:
         raise InputError(field, name, fault.allowed) from fault
-    except Exception as fault:  # whatever the function raises
+    except Exception as fault:  # the function may raise anything
         raise InputError(field, name, f"a function that runs ({type(fault).__name__}: {one_line(fault)})") from fault
     _check_linear(found, name, field)
     try:

@@ -21,9 +21,10 @@ NOT_RUN = "citations.py"  # of the generated files the one from which no number 
 # No value of a study depends on these; the code generated for a sampler counts where that sampler is used.
 NO_VALUES = (
     *(CONFORMANCE, TRAINING, SOURCES / "support", SOURCES / "checkpoints" / "hub.py"),
-    *(SOURCES / "studies" / name for name in ("convergence_figure.py", "style.py")),
+    *(SOURCES / "studies" / name for name in ("convergence_figure.py", "study_figure.py", "style.py")),
     *(GENERATED / name for name in (NOT_RUN, "catalogue_records.py", "weight_functions.py", "defects.py")),
 )
+KEPT_RESULTS = ("book/records/*.json", "book/records/*.png")  # in all folders below
 PACKAGES = ("torch", "numpy", "scipy", "samplerproof")
 
 
@@ -65,9 +66,13 @@ def generated() -> str:
 
 
 def source() -> dict[str, Any]:
-    """The versions of what computes, and the commit; dirty: whether the sources differ from it."""
+    """The versions of what computes, and the commit; dirty: whether files other than kept results differ from it."""
     commit = _git("rev-parse", "HEAD")
-    dirty = None if commit is None else bool(_git("status", "--porcelain"))
+    dirty = (
+        None
+        if commit is None
+        else bool(_git("status", "--porcelain", "--", ":/", *(f":(top,exclude){kept}" for kept in KEPT_RESULTS)))
+    )
     return {"versions": versions(), "commit": commit, "dirty": dirty}
 
 

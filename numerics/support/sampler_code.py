@@ -27,6 +27,7 @@ class Definition(NamedTuple):
     names: frozenset[str]
 
 
+@cache
 def code(text: str) -> str:
     """A Python module without its comments, docstrings and layout."""
     return ast.unparse(_bare(ast.parse(text)))

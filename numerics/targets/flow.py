@@ -75,9 +75,19 @@ def quantile(mixture: GaussianMixture, log_lower: Tensor, log_upper: Tensor, at:
 
 
 def exact_flow(mixture: GaussianMixture, x: Tensor, source: Point, to: Point) -> tuple[Tensor, Tensor]:
-    """The exact flow y = F_to^{-1}(F_source(x)) and its slope dy/dx = p_source(x) / p_to(y).
+    """The exact flow of the probability-flow ODE, y = F_to^{-1}(F_source(x)), and dy/dx = p_source(x) / p_to(y).
 
-    x [n, 1] -> two [n, 1], float64.  InputError for a mixture in d > 1, a singular law, or x that is not finite.
+    mixture: in one dimension.  x [n, 1]: at the point `source` of the process.  Returns y and dy/dx at the point `to`,
+    [n, 1] each, float64: flow lines do not cross, so the mass to the left of a point is constant (Song et al. 2021).
+    Raises InputError for a mixture in d > 1, a singular law, and x that is not finite.
+
+    >>> import torch
+    >>> import samplerproof as sp
+    >>> mixture = sp.GaussianMixture([1.0], [0.0], stds=[1.0])
+    >>> noisy, clean = sp.Grid.from_sigmas([3.0, 0.0]).points
+    >>> y, slope = sp.exact_flow(mixture, torch.tensor([[10.0]]), noisy, clean)
+    >>> round(float(y), 6), round(10 / 10**0.5, 6)
+    (3.162278, 3.162278)
     """
     start, end, flat = _line(mixture, source), _line(mixture, to), _flat(x, "x")
     y, slope = np.empty_like(flat), np.empty_like(flat)

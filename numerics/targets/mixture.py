@@ -63,10 +63,20 @@ class GaussianMixture:
     """p(x0) = sum_k w_k N(x0; mu_k, C_k), and its laws under x = alpha x0 + sigma eps.
 
     weights [K]; means [K] (d = 1) or [K][d]; and one of stds [K] (isotropic) or [K][d] (along the axes) and
-    covariances [K][d][d].  All float64; the answers have the dtype and the device of x.
+    covariances [K][d][d].  All float64; results have the dtype and the device of x.
+    It is a denoiser with exact predictions, mixture(x, at, "data") for x [..., d], and has `log_density`, `posterior`
+    and `sample(n, at, generator)` at every point of a process.
     Raises InputError, naming the field of the study file, for weights that are negative or do not sum to 1,
     negative stds, covariances that are not symmetric positive semi-definite, shapes that disagree, and entries
     that are not finite.  A variance may be zero where sigma is not.
+
+    >>> import torch
+    >>> import samplerproof as sp
+    >>> mixture = sp.GaussianMixture([0.5, 0.5], [-1.0, 1.0], stds=[0.1, 0.1])
+    >>> mixture(torch.zeros(3, 1), sp.schedule("edm").point(0.5), "data")
+    tensor([[0.],
+            [0.],
+            [0.]])
     """
 
     def __init__(self, weights: object, means: object, stds: object = None, covariances: object = None) -> None:

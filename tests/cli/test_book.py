@@ -10,18 +10,17 @@ from typing import Any
 
 import pytest
 
-from samplerproof.book import __main__ as build
 from samplerproof.book.__main__ import lay_out
 from samplerproof.book.markup import plain, table
-from samplerproof.book.pages.list_pages import all_pages
+from samplerproof.book.pages import list_pages
+from samplerproof.book.pages.list_pages import all_pages, linked
 from samplerproof.book.pages.method_picture import INK, error_picture, stability_picture
 from samplerproof.book.pages.myst import link, slug, year
 from samplerproof.book.pages.networks_page import networks
-from samplerproof.book.records import kept_records as records
-from samplerproof.book.records.kept_records import KEPT, NETWORKS, ROOT, VERIFIED, load
+from samplerproof.book.records import method_results, network_results, verification_results
+from samplerproof.book.records.kept_records import ROOT
 from samplerproof.book.tables.network_tables import markdown
 from samplerproof.numerics.catalogue import METHODS
-from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.generated.citations import CITATIONS
 from samplerproof.numerics.generated.defects import DEFECTS
 from samplerproof.theory.claims import CLAIMS
@@ -41,18 +40,21 @@ DEVIATING = {
 
 @pytest.fixture(scope="module")
 def answers() -> dict[str, Any]:
-    """The kept record of all samplers, which is current."""
-    return load(KEPT)
+    """The kept results of all samplers, which are current."""
+    return method_results.answers()
 
 
 @pytest.fixture(scope="module")
-def pages(answers: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def verification() -> dict[str, Any]:
+    """The kept verdicts, which are current."""
+    return verification_results.answer()
+
+
+@pytest.fixture(scope="module")
+def pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str, str]:
     """All pages, with one verified implementation."""
-    folder = tmp_path_factory.mktemp("records")
-    table = "# Verification\n\n| a | b |\n| --- | --- |\n| `ddim` | x |\n| `-` | y |\n"
-    for name in ("verification.md", "discrepancies.md"):
-        (folder / name).write_text(table, encoding="utf-8")
-    return all_pages(answers, [DEVIATING], folder)
+    row = dict.fromkeys(verification["records"][0]) | {"findings": [], "versions": {"library": "1"}} | DEVIATING
+    return all_pages(answers, {**verification, "records": [row]})
 
 
 def test_every_sampler_has_a_page_with_all_that_is_known(pages: dict[str, str]) -> None:
@@ -126,7 +128,10 @@ def test_a_second_lay_out_touches_nothing_and_removes_what_is_gone(pages: dict[s
 
 
 def test_pages_of_verifications_link_to_samplers(pages: dict[str, str]) -> None:
-    assert "| [`ddim`](methods/ddim.md) | x |\n| `-` | y |" in pages["verification.md"]
+    """Assert that a sampler's name at the head of a row leads to its page, and that nothing else changes."""
+    assert linked("| `ddim` | x |\n| `-` | `ddim` |\n") == "| [`ddim`](methods/ddim.md) | x |\n| `-` | `ddim` |\n"
+    name = "dpm-solver++-3m-published"
+    assert f"| {link(name, 'methods/')} | `library:Sampler" in pages["verification.md"]
 
 
 def test_every_theorem_has_a_label_that_is_its_name(pages: dict[str, str], answers: dict[str, Any]) -> None:
@@ -158,31 +163,6 @@ def test_what_is_predicted_is_measured(answers: dict[str, Any]) -> None:
     assert all(0.9 < ratio < 1.1 for ratio in ratios.values()), ratios
 
 
-def test_the_kept_record_is_found_again(answers: dict[str, Any]) -> None:
-    for kind, name in (("exact", "dpm-solver++-2m"), ("ramp", "exp-adams-2"), ("noise", "ddpm")):
-        old = [e for e in answers["convergence"] if (e["kind"], e["method"]) == (kind, name)]
-        new = records._measured(kind, [METHODS[name]])
-        for before, after in zip(old, new, strict=True):
-            assert (before["steps"], before["metric"]) == (after["steps"], after["metric"])
-            assert after["value"] == pytest.approx(before["value"], rel=1e-9)
-            assert after["predicted"] == (before["predicted"] and pytest.approx(before["predicted"], rel=1e-9))
-
-
-def test_a_record_of_other_generated_code_ends_the_build(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Assert that the record and the command that makes it anew are named, and that nothing is laid out."""
-    for file in (KEPT, VERIFIED, NETWORKS):
-        with monkeypatch.context() as patched:
-            patched.setattr(records, "generated", lambda: "another")
-            with pytest.raises(InputError, match=re.escape(f"made anew by `{records.RENEW[file]}`")):
-                load(file)
-            assert build.main(tmp_path / "book") == 2
-        assert capsys.readouterr().err.count("\n") == 1
-        assert not (tmp_path / "book").exists()
-        assert load(file)["manifest"]["generated"]
-
-
 def test_a_picture_is_drawn_in_the_colour_of_the_text_and_said_in_words(answers: dict[str, Any]) -> None:
     entries = [e for e in answers["convergence"] if e["method"] == "exp-adams-3"]
     errors = error_picture(METHODS["exp-adams-3"], entries)
@@ -199,23 +179,23 @@ def test_a_picture_is_drawn_in_the_colour_of_the_text_and_said_in_words(answers:
 
 
 def test_the_page_on_networks_has_its_tables_and_pictures() -> None:
-    answer = load(NETWORKS)
-    files = networks(answer, NETWORKS.parent)
+    """Assert that every kept rate has its row, and that each picture that is shown is made, and no other."""
+    answer = network_results.answer()
+    files = networks(answer)
     page = files["networks.md"]
     assert isinstance(page, str)
     for row in answer["rates"]:
         assert f"| {row['network']} | {link(row['method'], 'methods/')} | {row['order']} |" in page
-    assert markdown(answer) == (NETWORKS.parent / "checkpoints.md").read_text(encoding="utf-8")
+    assert page.count("\n| ") == markdown(answer).count("\n| ")
     shown = re.findall(r"^```{figure} (\S+)\n:alt: (.+)$", page, flags=re.M)
     assert {name for name, _ in shown} == set(files) - {"networks.md"}
     assert len(shown) >= 2
-    assert answer["manifest"]["dirty"] is False
 
 
 def test_no_result_is_typed_by_hand() -> None:
     """Assert that what writes the pages of samplers holds no number with a point or an exponent in its texts."""
     found = []
-    for file in sorted(Path(build.__file__).parent.glob("pages/*.py")):
+    for file in sorted(Path(list_pages.__file__).parent.glob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found += [

@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from samplerproof.cli.cite_command import cite
+from samplerproof.book.bibtex import cite
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.generated.citations import CITATIONS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 from functools import partial
@@ -20,6 +19,7 @@ from markdown_it import MarkdownIt
 from samplerproof.book import verdict_page
 from samplerproof.book.markup import code, fenced, plain, table
 from samplerproof.book.pages.method_page import _verified
+from samplerproof.book.records import verification_results
 from samplerproof.book.tables import verification_tables
 from samplerproof.numerics.catalogue import resolve
 from samplerproof.numerics.checkpoints import plain_module as modules
@@ -63,17 +63,17 @@ def test_no_code_runs_without_consent(flags: list[str], here: Path) -> None:
     [
         ("sys:exit", "SystemExit"),
         ("builtins:exit", "SystemExit"),
-        ("builtins:breakpoint", "code 1, and no answer"),
+        ("builtins:breakpoint", "code 1 and no answer"),
         ("os:abort", "signal 6"),
-        ("os:getpid", "it gives int"),
+        ("os:getpid", "it returns int"),
         ("nowhere:net", "ModuleNotFoundError"),
-        ("forever:net", "not done in 0.5 seconds"),
-        ("quits:net", "code 0, and no answer"),
+        ("forever:net", "not finished in 0.5 seconds"),
+        ("quits:net", "code 0 and no answer"),
     ],
 )
 def test_what_ends_a_process_is_a_line(module: str, said: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert that with consent, too, a callable that makes no network is refused, and this process goes on."""
-    monkeypatch.setattr(modules, "look_over", partial(modules.look_over, seconds=0.5 if "forever" in module else 30))
+    monkeypatch.setattr(modules, "probe", partial(modules.probe, seconds=0.5 if "forever" in module else 30))
     (here / "forever.py").write_text("def net():\n    while True:\n        pass\n", encoding="utf-8")
     (here / "quits.py").write_text("def net():\n    import os\n    os._exit(0)\n", encoding="utf-8")
     answer = typed(here, module, "--allow-code")
@@ -129,7 +129,7 @@ def test_a_fault_of_ours_is_said_to_be_one(here: Path, tmp_path: Path, monkeypat
     def broken(_name: str) -> None:
         raise IndexError("a\nb" * 1000)
 
-    monkeypatch.setattr("samplerproof.cli.cite_command.cite", broken)
+    monkeypatch.setattr("samplerproof.book.bibtex.cite", broken)
     answer = contained.typed(here, "cite", "ddim")
     (report,) = tmp_path.glob("samplerproof-fault-*.txt")
     assert (answer.code, answer.out) == (3, "")
@@ -144,7 +144,7 @@ def test_a_fault_of_ours_is_said_to_be_one(here: Path, tmp_path: Path, monkeypat
     def full(_name: str) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("samplerproof.cli.cite_command.cite", full)
+    monkeypatch.setattr("samplerproof.book.bibtex.cite", full)
     answer = contained.typed(here, "cite", "ddim")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "memory" in answer.err
@@ -186,8 +186,7 @@ def marks(text: str) -> set[str]:
 def test_text_of_others_is_text_in_the_pages_of_verification() -> None:
     """Assert it of every text in the answer, and that a page without escapes would be seen to have marks."""
     assert marks(HOSTILE) == {"html_inline", "link_open"}
-    kept = Path(__file__).resolve().parents[2] / "book" / "records" / "verification" / "records.json"
-    whole = json.loads(kept.read_text(encoding="utf-8"))
+    whole = verification_results.answer()
     records = [foreign({**entry, "matches": ["x"], "reference": "y"}) for entry in whole["records"][:2]]
     alone = [foreign({**entry, "matches": [], "reference": None}) for entry in whole["records"][:2]]
     versions = {HOSTILE: HOSTILE}

@@ -1,30 +1,16 @@
-"""The committed records of the study of verifications: complete, and the pages are made from them."""
+"""The kept verdicts of the study of verifications: one for every target of the list, and consistent."""
 
 from __future__ import annotations
 
-import json
-import tomllib
-from pathlib import Path
-
-import pytest
-
+from samplerproof.book.records.verification_results import answer, listed, of_targets
 from samplerproof.book.studies.verification import deviates
-from samplerproof.book.tables import verification_tables
 from samplerproof.numerics.conformance.adapters.diffusers_classes import CLASSES, NO_TABLE
 
-BOOK = Path(__file__).resolve().parents[2] / "book"
-FOLDER = BOOK / "records" / "verification"
-ANSWER = json.loads((FOLDER / "records.json").read_text(encoding="utf-8"))
-
-
-def test_the_pages_are_made_from_the_records(tmp_path: Path) -> None:
-    verification_tables.write(ANSWER, tmp_path)
-    for name in (verification_tables.TABLE, verification_tables.DISCREPANCIES):
-        assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
+ANSWER = answer()
 
 
 def test_every_class_of_the_adapters_and_every_target_of_the_list_has_its_row() -> None:
-    targets = tomllib.loads((BOOK / "verification.toml").read_text(encoding="utf-8"))["verification"]["targets"]
+    targets = listed().targets
     assert [record["target"] for record in ANSWER["records"]] == targets
     seen = {target.partition(":")[2].partition("?")[0] for target in targets}
     assert seen >= {*CLASSES, *NO_TABLE}
@@ -45,7 +31,9 @@ def test_what_conforms_agrees_in_float64() -> None:
             assert record["max_relative_error_float64"] <= (1e-9 if guarded else limit), record["target"]
 
 
-@pytest.mark.parametrize("key", ["commit", "versions", "seconds", "started", "run"])
-def test_the_records_say_where_they_come_from(key: str) -> None:
-    assert ANSWER["manifest"][key]
-    assert ANSWER["manifest"]["dirty"] is False
+def test_every_verdict_has_a_file_of_its_own() -> None:
+    """Assert that no two targets share a file, and that no file is left of a target that is gone."""
+    kept = of_targets(listed())
+    files = list(map(kept.path, kept.names))
+    assert len(files) == len(set(map(str.lower, map(str, files))))
+    assert set(kept.folder.glob("*.json")) == set(files)

@@ -157,7 +157,7 @@ def affine(name: str, mean: float, std: float) -> Tensor:
         gain = at.alpha * std**2 / (at.alpha**2 * std**2 + at.sigma**2)
         return mean * basis[0] + gain * (x - at.alpha * mean * basis[0])
 
-    return sample(adapt(data, gives="data"), basis[1], tableau, noise=lambda like, draw: basis[2 + draw])
+    return sample(adapt(data, prediction="data"), basis[1], tableau, noise=lambda like, draw: basis[2 + draw])
 
 
 def law(name: str, mean: float, std: float) -> tuple[float, float]:

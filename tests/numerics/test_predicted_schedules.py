@@ -103,7 +103,7 @@ def defects_of(name: str, start: str) -> list[tuple[str, int]]:
     whole = start == "exact" or record.order_asymptotic == record.order
     names = [own, f"{own}-end"] if whole else []
     names += [f"{own}-start"] if start == "ramp" else []
-    given = {symbol: 0.5 for symbol in ("c2", "gamma", "e1", "l1", "rho")}
+    given = {symbol: 0.5 for symbol in ("r", "r1", "gamma", "e1", "l1", "rho")}
     counts = {n: len(DEFECTS[n](*(given[symbol] for symbol in ARGUMENTS.get(n, ())))) for n in names if n in DEFECTS}
     return [(n, k) for n, count in counts.items() for k in range(count)]
 

@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kinds import DETERMINISTIC
+from shapes import by_shape
 from strategies import rough_grids
 from torch import Tensor
 
@@ -42,7 +43,7 @@ def starts(tableau_given: int, *shape: int, seed: int = 0) -> list[Tensor]:
 def test_a_point_mass_is_reached_exactly(name: str) -> None:
     """For x_0 = c the data and noise predictions do not change along the flow: every such method is exact."""
     c = torch.tensor([1.0, -2.0], dtype=torch.float64)
-    denoise = adapt(lambda x, at: c.expand_as(x), gives="data")
+    denoise = adapt(lambda x, at: c.expand_as(x), prediction="data")
     (x,) = starts(1, 5, 2)
     first, last = GRID.points[0], GRID.points[-1]
     epsilon = (x - first.alpha * c) / first.sigma
@@ -50,6 +51,7 @@ def test_a_point_mass_is_reached_exactly(name: str) -> None:
     assert torch.allclose(got, last.alpha * c + last.sigma * epsilon, rtol=0, atol=1e-12)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("q", [2, 3, 4])
 @pytest.mark.parametrize("prefix", ["exp-adams", "exp-adams-noise"])
 def test_polynomials_in_lambda_below_the_order_are_integrated_exactly(prefix: str, q: int) -> None:
@@ -79,7 +81,7 @@ def test_polynomials_in_lambda_below_the_order_are_integrated_exactly(prefix: st
     assert error(q) > 1e-7
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", by_shape(METHODS))
 def test_batches_can_be_split_and_permuted(name: str) -> None:
     tableau = tabulate(name, GRID)
     x, *draws = starts(1 + sum(tableau.drawn), 40, 2)
@@ -93,7 +95,7 @@ def test_batches_can_be_split_and_permuted(name: str) -> None:
     assert torch.allclose(run(order), whole[order], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", by_shape(METHODS))
 def test_nfe_is_counted_and_evaluations_are_made_where_the_tableau_says(name: str) -> None:
     tableau = tabulate(name, GRID)
     counting = Counting(MIXTURE)
@@ -116,7 +118,7 @@ def ends_of(name: str, lam: Tensor, seed: int) -> list[Tensor]:
 
 def invariant(record: Record) -> bool:
     """Whether nothing of a method is the schedule's own: no clock or place in t, no ratio of alphas."""
-    own = {"t", "middle", "a1", "shrink", "fade"}
+    own = {"t", "middle", "a1", "two_step_alpha_ratio", "alpha_ratio"}
     methods = [record, *starts_of(record)]
     used = {a for m in methods for row in m.rows for a in (*row.arguments, *row.noise_arguments)}
     return not own & (used | {FRAMES[m.frame].clock for m in methods})
@@ -125,8 +127,7 @@ def invariant(record: Record) -> bool:
 NOT_INVARIANT = [name for name, record in METHODS.items() if not invariant(record)]
 
 
-@pytest.mark.parametrize("name", [n for n in METHODS if n not in NOT_INVARIANT])
-@settings(max_examples=15, deadline=None)
+@pytest.mark.parametrize("name", by_shape(n for n in METHODS if n not in NOT_INVARIANT))
 @given(g=rough_grids(schedules=(VP,), shortest=0.03), seed=st.integers(0, 99))
 def test_vp_ve_and_flow_give_one_sampler_up_to_scale(name: str, g: Grid, seed: int) -> None:
     vp, ve, flow = ends_of(name, g.columns.lam, seed)
@@ -155,7 +156,7 @@ def test_any_shape_and_dtype(dtype: torch.dtype, shape: tuple[int, ...]) -> None
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", by_shape(METHODS))
 def test_the_same_on_a_cuda_device(name: str) -> None:
     (x,) = starts(1, 100, 2)
     got = sample(MIXTURE, x.cuda(), tabulate(name, GRID), noise=seeded(0))
@@ -165,7 +166,7 @@ def test_the_same_on_a_cuda_device(name: str) -> None:
 
 def test_a_network_with_trainable_parameters_is_a_denoiser() -> None:
     network = torch.nn.Linear(2, 2, dtype=torch.float32)
-    denoise = adapt(lambda x, at: network(x), gives="noise", dtype=torch.float32)
+    denoise = adapt(lambda x, at: network(x), prediction="noise", dtype=torch.float32)
     got = sample(denoise, starts(1, 5, 2)[0], tabulate("dpm-solver++-2m", GRID))
     assert got.dtype == torch.float64
     assert not got.requires_grad
@@ -242,7 +243,7 @@ def test_unchecked_it_looks_at_no_value(name: str, monkeypatch: pytest.MonkeyPat
 
     def run(checked: bool) -> Tensor:
         return sample(
-            adapt(lambda x, at: x.tanh(), gives="data"),
+            adapt(lambda x, at: x.tanh(), prediction="data"),
             x,
             tableau,
             noise=lambda like, draw: numbers[draw],
@@ -266,7 +267,7 @@ def test_unchecked_it_looks_at_no_value(name: str, monkeypatch: pytest.MonkeyPat
 def test_it_is_captured_in_a_cuda_graph(name: str) -> None:
     """Assert that a replayed graph ends where the loop does, from other start values than it was captured with."""
     tableau, (x,) = tabulate(name, GRID), starts(1, 5, 2)
-    denoise, static = adapt(lambda x, at: x.tanh(), gives="data"), torch.zeros_like(x, device="cuda")
+    denoise, static = adapt(lambda x, at: x.tanh(), prediction="data"), torch.zeros_like(x, device="cuda")
     side = torch.cuda.Stream()
     with torch.cuda.stream(side):
         sample(denoise, static, tableau, checked=False)

@@ -98,8 +98,8 @@ def arc(z: Series) -> Series:
 # --- what is written in a certificate
 
 
-def evaluate(text: str, names: Mapping[str, Series], damped: Callable[[Series], Series] | None = None) -> Series:
-    """An expression of +, -, *, /, **, integers, names, phi(k, z) and, if it is given, damped(z), as a series."""
+def evaluate(text: str, names: Mapping[str, Series], rate_moment: Callable[[Series], Series] | None = None) -> Series:
+    """An expression of +, -, *, /, **, integers, names, phi(k, z) and, if it is given, rate_moment(z), as a series."""
     unit = next(iter(names.values())).of(1)
 
     def number(node: ast.expr) -> int:
@@ -125,8 +125,8 @@ def evaluate(text: str, names: Mapping[str, Series], damped: Callable[[Series], 
                 return -value(operand)
             case ast.Call(ast.Name("phi"), [k, z], []):
                 return phi(number(k), value(z))
-            case ast.Call(ast.Name("damped"), [z], []) if damped:
-                return damped(value(z))
+            case ast.Call(ast.Name("rate_moment"), [z], []) if rate_moment:
+                return rate_moment(value(z))
             case ast.Call(ast.Name("arc"), [z], []):
                 return arc(value(z))
             case ast.Name(name) if name in names:
@@ -255,7 +255,7 @@ class Run:
         terms = [self.h, *(self.slopes[f"q{j}"] * self.h ** (j + 1) for j in range(1, self.terms))]
         return {f"m{k}": sum((t / (j + k + 1) for j, t in enumerate(terms)), start=self.h.of(0)) for k in range(5)}
 
-    def damped(self, b: Series) -> Series:
+    def rate_moment(self, b: Series) -> Series:
         """The integral of e^{b (s - 1) h} w(s h), over s from 0 to 1, times h: of powers s^(i + j)."""
         weights = [self.h.of(1), *(self.slopes[f"q{j}"] for j in range(1, self.terms))]
         total = self.h.of(0)
@@ -269,7 +269,7 @@ class Run:
         names = {"h": self.h * size} | {f"r{k}": s / size for k, s in enumerate(past, start=1)} | self.names
         if behind == 0:  # alpha and the weight are known at the base point only
             before = self.taylor("l", -names["r1"] * self.h)
-            names |= {"a1": phi(0, before * 2), "shrink": phi(0, before - self.taylor("l", self.h))}
+            names |= {"a1": phi(0, before * 2), "two_step_alpha_ratio": phi(0, before - self.taylor("l", self.h))}
             names["next_rho"] = names["rho"] + names["h"]
             names |= self.integrals()
         free = self.certificate["ratios"] == "free"
@@ -312,7 +312,7 @@ class Run:
                     growth = (self.taylor("q", position * names["h"]) + 1) ** -1
                 else:
                     growth = phi(0, (end - position) * names["h"] * int(self.certificate["kappa"]))
-                weight = evaluate(text, names, self.damped) * growth
+                weight = evaluate(text, names, self.rate_moment) * growth
                 vector = tuple(v + weight * g for v, g in zip(vector, apply(self.field, at, u), strict=True))
             made.append(vector)
         return made[-1]

@@ -8,6 +8,8 @@ import sympy as sp
 
 from samplerproof.theory.method import Method
 
+TINY = 1 + sp.Rational(1, 10**6)
+
 
 def altered_weights(method: Method, row: int, new: tuple[sp.Expr, ...]) -> Method:
     """The record with other weights in a row, its rules untouched and nothing checked.

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from samplerproof.numerics.checkpoints.checkpoint import GIVES
+from samplerproof.numerics.checkpoints.checkpoint import OUTPUTS
 from samplerproof.numerics.checkpoints.description import toml
 from samplerproof.numerics.checkpoints.load import load
 from samplerproof.numerics.denoisers import Denoiser
@@ -35,7 +35,7 @@ class Stranger(nn.Module):
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         at = VP.point(min(max(float(t[0].double()), 0.0), 1.0))
         denoise = rings(x.dtype)
-        p, q = GIVES[self.gives](at)
+        p, q = OUTPUTS[self.gives](at)
         return self.size.to(x.dtype) * (p * denoise(x, at, "data") + q * denoise(x, at, "noise"))
 
 
@@ -65,7 +65,7 @@ class Untrained(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         at = VP.point(min(max(float(t[0].double()), 0.0), 1.0))
-        p, q = GIVES[self.gives](at)
+        p, q = OUTPUTS[self.gives](at)
         return self.gain * (p * at.alpha + q * at.sigma) * x + self.constant * torch.ones_like(x)
 
 

@@ -263,6 +263,9 @@ class Fault:
     method: str = "step"
     exit: int | None = None
 
+    def __str__(self) -> str:
+        return f"{self.base}: {self.name}"
+
 
 EXIT = {"roundoff": 0, "different-formula": 1, "non-finite": 1, "not-linear": 2, "error": 2}
 KIND = {"non-finite": "non-finite", "not-linear": "not-linear", "error": "exception"}

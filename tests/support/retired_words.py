@@ -16,9 +16,9 @@ IDENTIFIERS = {
     "exploding": "variance_exploding",
     "room": "Workspace",
     "fade": "alpha_ratio",
-    "shrink": "alpha_ratio_two_steps",
-    "kick": "churn_place",
-    "damped": "damped_moment",
+    "shrink": "two_step_alpha_ratio",
+    "kick": "noised_place",
+    "damped": "rate_moment",
     "mostly": "the word for the thing",
     "quiet": "deterministic, noiseless",
     "moving": "without_zero_length_step",
@@ -33,7 +33,7 @@ IDENTIFIERS = {
 
 # Regular expressions for docstrings, comments, messages and pages, in any case.
 PROSE = {
-    r"told|tells": "passes, shows, states, reports",
+    r"(?<!network\.)told|tells": "passes, shows, states, reports",  # network.told: a key of checkpoint.toml
     r"says|said": "states, specifies, reports, reads",
     r"hears?|heard": "receives, is passed",
     r"speaks?|spoken": "covers, refers to, concerns",

@@ -18,7 +18,7 @@ from samplerproof.theory.method import Method
 from samplerproof.theory.methods import sde as records
 from samplerproof.theory.methods.sde import EDM_CHURN, eta, tau
 from samplerproof.theory.noise_model import NO_NOISE, Noise, NoiseModel
-from samplerproof.theory.notation import ALPHA_TAYLOR, FADE, KICK, SCORE_JET, c2, h, mean, spread, y
+from samplerproof.theory.notation import ALPHA_RATIO, ALPHA_TAYLOR, NOISED_PLACE, SCORE_JET, c2, h, mean, spread, y
 from samplerproof.theory.order_in_law import LawProof, along, of_density, prove_law_order
 from samplerproof.theory.weak_order import prove_weak_order
 
@@ -27,7 +27,7 @@ DECIDED = [s for s in records.ALL if not s.history and not s.corrects]
 BACK, EULER, HEUN = EDM_CHURN.rows
 FRESH = EDM_CHURN.step_noise.row(0).variance
 CHURN_EULER = replace(
-    EDM_CHURN, name="churn-euler", rows=(BACK, EULER), noise=NoiseModel(-KICK, (Noise(FRESH), NO_NOISE))
+    EDM_CHURN, name="churn-euler", rows=(BACK, EULER), noise=NoiseModel(-NOISED_PLACE, (Noise(FRESH), NO_NOISE))
 )
 HALF, _ = EDM_CHURN.applied[2]
 TINY = sp.Rational(1, 10**6)
@@ -72,15 +72,15 @@ def test_in_law_churn_is_the_flow_over_a_longer_step() -> None:
     for sampler, order in ((CHURN_EULER, 1), (EDM_CHURN, 2)):
         proof = prove_law_order(sampler)
         assert (prove_weak_order(sampler).order, proof.order, proof.gaussian_order) == (1, order, order)
-        still = proof.flux.subs(KICK, 0) * (1 - KICK) ** (order + 1)
+        still = proof.flux.subs(NOISED_PLACE, 0) * (1 - NOISED_PLACE) ** (order + 1)
         assert sp.expand(proof.flux - still) == 0
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"noise": NoiseModel(-KICK, (Noise(FRESH * (1 + TINY * h)), NO_NOISE, NO_NOISE))},
-        {"rows": (replace(BACK, to=KICK * (1 + TINY)), EULER, HEUN)},
+        {"noise": NoiseModel(-NOISED_PLACE, (Noise(FRESH * (1 + TINY * h)), NO_NOISE, NO_NOISE))},
+        {"rows": (replace(BACK, to=NOISED_PLACE * (1 + TINY)), EULER, HEUN)},
         {"rows": (BACK, EULER, replace(HEUN, published=(HALF * (1 + TINY), HALF * (1 - TINY))))},
     ],
     ids=["noise", "place", "average"],
@@ -106,8 +106,8 @@ def test_what_is_left_undecided_is_refused() -> None:
 
 FADING = sp.Rational(3, 4)
 NUMBERS = {
-    **{tau: sp.Rational(1, 2), c2: sp.Rational(2, 5), eta: sp.Rational(1, 2), KICK: -sp.Rational(1, 3)},
-    **{FADE: sp.exp(-FADING * h), ALPHA_TAYLOR[0]: FADING},
+    **{tau: sp.Rational(1, 2), c2: sp.Rational(2, 5), eta: sp.Rational(1, 2), NOISED_PLACE: -sp.Rational(1, 3)},
+    **{ALPHA_RATIO: sp.exp(-FADING * h), ALPHA_TAYLOR[0]: FADING},
 }
 STEP = sp.Rational(1, 10**7)
 Law = tuple[tuple[mp.mpf, mp.mpf, mp.mpf], ...]  # weights, means and variances where rho = 1; here binary fractions

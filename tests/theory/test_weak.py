@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 from faults import altered_weights
+from shapes import by_shape
 
 from samplerproof.theory import methods
 from samplerproof.theory.forests import Forest, forests
@@ -15,7 +16,7 @@ from samplerproof.theory.method import Method, settled
 from samplerproof.theory.methods import sde as records
 from samplerproof.theory.methods.sde import eta, tau
 from samplerproof.theory.noise_model import Noise, NoiseModel
-from samplerproof.theory.notation import KICK, c2, h, r
+from samplerproof.theory.notation import NOISED_PLACE, c2, h, r
 from samplerproof.theory.order import equal_steps_proof
 from samplerproof.theory.phi_functions import is_zero, phi
 from samplerproof.theory.trees import Tree
@@ -91,12 +92,12 @@ def test_the_claimed_weak_order_is_the_exact_one(sampler: Method) -> None:
     assert proof.conditions > 0
     assert all(residual.power == sampler.order + 1 for residual in proof.leading_residuals)
     # and one of them fails for all strengths, where steps are equal
-    values = {symbol: sp.Dummy(positive=True) for symbol in (tau, eta)} | {KICK: -sp.Dummy(positive=True)}
+    values = {symbol: sp.Dummy(positive=True) for symbol in (tau, eta)} | {NOISED_PLACE: -sp.Dummy(positive=True)}
     values |= dict.fromkeys(r, sp.S.One)
     assert any(residual.coefficient.subs(values).is_nonzero for residual in proof.leading_residuals)
 
 
-@pytest.mark.parametrize("sampler", EVERY, ids=lambda s: s.name)
+@pytest.mark.parametrize("sampler", by_shape(records.ALL))
 def test_a_coefficient_off_by_a_millionth_loses_the_order(sampler: Method) -> None:
     first, *others = sampler.weights[-1]
     tilted = altered_weights(sampler, len(sampler.rows) - 1, (first * TINY, *others))

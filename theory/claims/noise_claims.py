@@ -17,7 +17,7 @@ from ..methods.sde import (
     SEEDS_3,
     tau,
 )
-from ..notation import FADE, KICK, alpha, c2, eps, h, next_alpha, next_sigma, rho, score, sigma, x, x0
+from ..notation import ALPHA_RATIO, NOISED_PLACE, alpha, c2, eps, h, next_alpha, next_sigma, rho, score, sigma, x, x0
 from .claim import Claim, Proof, claim
 from .li_claims import a_t
 from .stochastic_claims import in_h, one_step
@@ -106,7 +106,7 @@ def dpmpp_sde_noise() -> Proof:
     "karras2022edm",
 )
 def churn_noise() -> Proof:
-    back = sp.exp(-KICK * h)  # rho_hat/rho = 1 + gamma
+    back = sp.exp(-NOISED_PLACE * h)  # rho_hat/rho = 1 + gamma
     ((before,), (met,), (same,)) = ([a.value for a in EDM_CHURN.amplitudes(i)] for i in range(3))
     euler, heun = EDM_CHURN.applied[1], EDM_CHURN.applied[2]
     rho_end = rho * sp.exp(-h)
@@ -139,8 +139,8 @@ def on_chain(expression: sp.Expr) -> sp.Expr:
 
 def squares(method: Method, row: int, scale: sp.Expr) -> list[sp.Expr]:
     """Variances on that chain that a row takes from each noise, in x."""
-    found = [(a.value**2 * scale**2).subs(FADE, alpha / next_alpha).rewrite(sp.exp) for a in method.amplitudes(row)]
-    return [on_chain(in_h(v)) for v in found]
+    variances = [(a.value**2 * scale**2).subs(ALPHA_RATIO, alpha / next_alpha) for a in method.amplitudes(row)]
+    return [on_chain(in_h(v.rewrite(sp.exp))) for v in variances]
 
 
 @claim(

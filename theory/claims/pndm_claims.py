@@ -6,7 +6,8 @@ import sympy as sp
 
 from ..frames import NOISE_T
 from ..methods import find
-from ..notation import alpha, dalpha, dsigma, eps, next_alpha, r, sigma, x
+from ..methods.gradient_estimation import gamma
+from ..notation import alpha, dalpha, dsigma, eps, h, next_alpha, r, sigma, x
 from .claim import Claim, Proof, claim
 
 
@@ -59,4 +60,19 @@ def deis_weight() -> Proof:
     return Proof(((published - ours).subs(sigma, sp.sqrt(1 - alpha**2)),))
 
 
-CLAIMS: tuple[Claim, ...] = (pndm_transfer, pndm_mixtures, deis_weight)
+@claim(
+    "gradient-estimation-is-ipndm",
+    "Gradient estimation, x' = x + h (gamma eps_n + (1 - gamma) eps_{n-1}) in rho, is iPNDM-2 at gamma = 3/2, and DDIM "
+    "at gamma = 1. At its default gamma = 2 it is neither.",
+    "permenter2024interpreting",
+)
+def gradient_estimation() -> Proof:
+    (now, before), (first, second) = find("gradient-estimation").weights[0], find("ipndm-2").weights[0]
+    at = {value: (now.subs(gamma, value), before.subs(gamma, value)) for value in (sp.Rational(3, 2), 1, 2)}
+    return Proof(
+        zero=(at[sp.Rational(3, 2)][0] - first, at[sp.Rational(3, 2)][1] - second, at[1][0] - h, at[1][1]),
+        nonzero=(at[2][0] - first, at[2][1]),
+    )
+
+
+CLAIMS: tuple[Claim, ...] = (pndm_transfer, pndm_mixtures, deis_weight, gradient_estimation)

@@ -24,7 +24,7 @@ from ..methods.sde import (
 )
 from ..noise_model import NOISY_DATA, NOISY_NOISE, NoisyFrame
 from ..notation import (
-    FADE,
+    ALPHA_RATIO,
     alpha,
     dalpha,
     dsigma,
@@ -60,7 +60,7 @@ def one_step(method: Method) -> Step:
     output = frame.output_scale.subs(end) * weight * DEFINITION[frame.prediction]
     mean = frame.scale.subs(end) * kept / frame.scale * POSITION + output
     variance = next_sigma**2 * sum(a.factor**2 * a.variance for a in method.amplitudes(last))
-    return tuple(in_h(e.subs(FADE, alpha / next_alpha)).rewrite(sp.exp) for e in (mean, variance))
+    return tuple(in_h(e.subs(ALPHA_RATIO, alpha / next_alpha)).rewrite(sp.exp) for e in (mean, variance))
 
 
 def difference(ours: Step, theirs: Step) -> Expressions:

@@ -6,9 +6,9 @@ import sympy as sp
 
 from ..methods import find
 from ..methods.two_state import b, gamma
-from ..notation import SHRINK, alpha, eps, h, next_alpha, r, x
+from ..notation import TWO_STEP_ALPHA_RATIO, alpha, eps, h, next_alpha, r, x
 from ..order import prove_order
-from ..phi_functions import damped
+from ..phi_functions import rate_moment
 from .claim import Claim, Proof, claim
 
 x_before, past_alpha = sp.Symbol("x_before", real=True), sp.Symbol("past_alpha", positive=True)
@@ -17,7 +17,7 @@ x_before, past_alpha = sp.Symbol("x_before", real=True), sp.Symbol("past_alpha",
 def bdia_step(share: sp.Expr) -> sp.Expr:
     """x' of our record, from x_{n-1}, x_n and epshat there."""
     method = find("bdia-ddim")
-    values = {gamma: share, SHRINK: past_alpha / next_alpha}
+    values = {gamma: share, TWO_STEP_ALPHA_RATIO: past_alpha / next_alpha}
     now, then = (sp.sympify(c).subs(values) for c in method.rows[0].states)
     weight = method.weights[0][0].subs(values)
     return next_alpha * (now * x / alpha + then * x_before / past_alpha + weight * eps)
@@ -55,7 +55,7 @@ def bdia_error() -> Proof:
     ratio = (1 - gamma) / (1 + gamma)
     law = [ours.coefficient / (1 + gamma) - ratio * theirs.coefficient for ours, theirs in pairs]
     zeta, share = sp.symbols("zeta share")
-    states = [c.subs(SHRINK, 1) for c in find("bdia-ddim").rows[0].states]
+    states = [c.subs(TWO_STEP_ALPHA_RATIO, 1) for c in find("bdia-ddim").rows[0].states]
     characteristic = zeta**2 - states[0] * zeta - states[1]
     # The order condition of [[]] and [1] for any r: c_1 (-r)^2/2 + 0 - 1/2, as the output lies at u_n.
     second = share * r[0] ** 2 / 2 - sp.Rational(1, 2)
@@ -77,10 +77,10 @@ def lambda_ddim() -> Proof:
     u = sp.Symbol("u", real=True)
     growth, after = sp.exp(b * u), sp.exp(b * (u + h))
     y = growth * x / alpha
-    integral = after * damped(b)  # of e^{b tau} drho over the step, as damped(b) takes out its end
+    integral = after * rate_moment(b)  # of e^{b tau} drho over the step, as rate_moment(b) takes out its end
     step = next_alpha / after * (y + b * h * y + integral * eps)
     ours = next_alpha * (carry * x / alpha + weight * eps)
-    ddim = next_alpha * (x / alpha + damped(sp.S.Zero) * eps)  # damped(0) is the change of rho
+    ddim = next_alpha * (x / alpha + rate_moment(sp.S.Zero) * eps)  # rate_moment(0) is the change of rho
     return Proof((ours - step, ours.subs(b, 0) - ddim))
 
 

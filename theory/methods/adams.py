@@ -51,17 +51,17 @@ DPM_SOLVER_PP_2M = Method(
 )
 
 
-def published_3m(damped: sp.Expr) -> tuple[sp.Expr, ...]:
+def published_3m(exponent: sp.Expr) -> tuple[sp.Expr, ...]:
     """The multistep 3M of the libraries: its second divided difference D2 is half of what the expansion asks for.
 
-    damped: the exponent of the weight over the step, h for the flow.
+    exponent: that of the weight over the step, h for the flow.
     """
     newest, middle, oldest = (sp.Matrix([[int(i == j) for j in range(3)]]) for i in range(3))
     d10, d11 = (newest - middle) / r[0], (middle - oldest) / r[1]
     d1 = d10 + r[0] / (r[0] + r[1]) * (d10 - d11)
     d2 = (d10 - d11) / (r[0] + r[1])
-    parts = [(phi(1, -damped), newest), (phi(2, -damped), d1), (phi(3, -damped), d2)]
-    return tuple(sum((damped * atom * sp.factor(row[j]) for atom, row in parts), start=sp.S.Zero) for j in range(3))
+    parts = [(phi(1, -exponent), newest), (phi(2, -exponent), d1), (phi(3, -exponent), d2)]
+    return tuple(sum((exponent * atom * sp.factor(row[j]) for atom, row in parts), start=sp.S.Zero) for j in range(3))
 
 
 DPM_SOLVER_PP_3M_PUBLISHED = Method(

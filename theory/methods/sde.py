@@ -10,7 +10,7 @@ from ..exponential import collapsed, exact
 from ..frames import DATA, NOISE
 from ..method import Method
 from ..noise_model import NO_NOISE, Noise, NoiseModel
-from ..notation import FADE, KICK, c2, churn, h
+from ..notation import ALPHA_RATIO, NOISED_PLACE, c2, churn, h
 from ..parameter import Parameter
 from ..phi_functions import phi
 from ..rows import NOW, Row, past, stage
@@ -68,7 +68,7 @@ DDPM_LARGE = replace(
     name="ddpm-large",
     summary="DDPM with the larger of its variances, that of the chain's own step.",
     aliases=(),
-    noise=NoiseModel(rows=(Noise(FADE**2 * 2 * h * phi(1, 2 * h)),)),
+    noise=NoiseModel(rows=(Noise(ALPHA_RATIO**2 * 2 * h * phi(1, 2 * h)),)),
 )
 
 # sqrt(sigma'^2 - s^2)/sigma' for the noise s = eta (sigma'/sigma) sqrt(1 - alpha^2/alpha'^2); then
@@ -307,18 +307,18 @@ SEEDS_3 = replace(
 
 # --- EDM with churn: noise is added, and the flow followed from there
 
-_whole = (1 - KICK) * h * phi(1, (1 - KICK) * h)  # rho_hat/rho' - 1
+_whole = (1 - NOISED_PLACE) * h * phi(1, (1 - NOISED_PLACE) * h)  # rho_hat/rho' - 1
 
 EDM_CHURN = Method(
     name="edm-churn",
     family="edm",
     frame=NOISE,
     rows=(
-        Row((), published=(), to=KICK),
+        Row((), published=(), to=NOISED_PLACE),
         Row((stage(1),), published=(_whole,)),
         Row((stage(1), stage(2)), published=(_whole / 2, _whole / 2)),
     ),
-    noise=NoiseModel(-KICK, (Noise(-2 * KICK * h * phi(1, 2 * KICK * h)), NO_NOISE, NO_NOISE)),
+    noise=NoiseModel(-NOISED_PLACE, (Noise(-2 * NOISED_PLACE * h * phi(1, 2 * NOISED_PLACE * h)), NO_NOISE, NO_NOISE)),
     order=1,
     law_order=2,
     gaussian_order=2,
@@ -354,7 +354,7 @@ LI_ACCELERATED_SDE = replace(
 LI_ACCELERATED_SDE_README = replace(
     LI_ACCELERATED_SDE,
     name="li-accelerated-sde-readme",
-    noise=NoiseModel(rows=(Noise(_decayed / 2), Noise(FADE**2 * h * phi(1, 2 * h)))),
+    noise=NoiseModel(rows=(Noise(_decayed / 2), Noise(ALPHA_RATIO**2 * h * phi(1, 2 * h)))),
     gaussian_order=None,
     summary="As li-accelerated-sde, its last noise outside 1/sqrt(a) as in the authors' README: order 1 throughout.",
     provenance="published; read in the authors' README",
@@ -363,7 +363,7 @@ LI_ACCELERATED_SDE_README = replace(
 LI_CODE_ACCELERATED_SDE = replace(
     LI_ACCELERATED_SDE_README,
     name="li-code-accelerated-sde",
-    noise=NoiseModel(rows=(Noise(FADE**2 * _decayed / 2), Noise(FADE**2 * h * phi(1, 2 * h)))),
+    noise=NoiseModel(rows=(Noise(ALPHA_RATIO**2 * _decayed / 2), Noise(ALPHA_RATIO**2 * h * phi(1, 2 * h)))),
     summary="What the authors' code for CIFAR runs: the first noise times sqrt(a), the last one outside 1/sqrt(a).",
     provenance="published; read in the authors' code for CIFAR",
 )

@@ -6,9 +6,9 @@ import sympy as sp
 
 from ..frames import NOISE_RHO, NOISE_T
 from ..method import Method
-from ..notation import SHRINK, h, r
+from ..notation import TWO_STEP_ALPHA_RATIO, h, r
 from ..parameter import Parameter
-from ..phi_functions import damped, phi
+from ..phi_functions import phi, rate_moment
 from ..rows import NOW, Row
 from .ddim import DDIM
 
@@ -28,7 +28,7 @@ B = Parameter(
 gamma, b = GAMMA.symbol, B.symbol
 
 # x' = gamma x_{n-1} + (DDIM's step from x_n to n+1) - gamma (DDIM's step from x_n back to n-1), divided by alpha'.
-_share = gamma * SHRINK
+_share = gamma * TWO_STEP_ALPHA_RATIO
 BDIA_DDIM = Method(
     name="bdia-ddim",
     family="bdia",
@@ -48,7 +48,7 @@ LAMBDA_DDIM = Method(
     name="lambda-ddim",
     family="conjugate",
     frame=NOISE_T,
-    rows=(Row((NOW,), published=(damped(b),), states=((1 + b * h) * phi(0, -b * h),)),),
+    rows=(Row((NOW,), published=(rate_moment(b),), states=((1 + b * h) * phi(0, -b * h),)),),
     order=1,
     cite="pandey2024efficient",
     summary="The conjugate integrator lambda-DDIM-I: Euler's step in e^{b t} x/alpha, the linear part b kept.",

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from kinds import DETERMINISTIC, STOCHASTIC
+from shapes import by_shape
 
 from samplerproof.numerics.conformance.judge.compare import deviations, same_shape
 from samplerproof.numerics.conformance.judge.references import candidates
@@ -45,7 +46,7 @@ def found_as(name: str) -> dict[str, float]:
     return near
 
 
-@pytest.mark.parametrize("name", [*DETERMINISTIC, *STOCHASTIC])
+@pytest.mark.parametrize("name", by_shape([*DETERMINISTIC, *STOCHASTIC]))
 def test_a_record_is_found_and_taken_for_no_other(name: str) -> None:
     near = found_as(name)
     assert set(near) == SAME.get(name, {name})

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import planted
 import pytest
 from planted import Fault, check, spoilt, verdict_on
+from shapes import first_of_each
 
 from samplerproof.numerics.conformance.adapters.target import Target, split
-from samplerproof.numerics.conformance.judge import differences
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("remembered_references")]
 
 from samplerproof.numerics.conformance.adapters.diffusers import of_class  # noqa: E402
 
@@ -105,14 +104,6 @@ def target(base: str, **methods: Callable[..., Any]) -> Target:
     return of_class(type("Mine", (getattr(diffusers, name),), methods), options)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def references() -> Iterator[None]:
-    """Made once for every grid."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(differences, "candidates", planted.remembering(differences.candidates))
-        yield
-
-
 def judged(made: Target) -> Any:
     assert made.reference is not None
     return verdict_on(made, made.reference)
@@ -140,7 +131,7 @@ def test_history_of_the_run_before_is_told() -> None:
 
 
 @pytest.mark.tried("planted faults")
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.base}: {fault.name}")
+@pytest.mark.parametrize("fault", first_of_each(FAULTS, lambda fault: fault.base, str))
 def test_a_fault_is_found_where_it_is(fault: Fault) -> None:
     method = getattr(getattr(diffusers, fault.base.partition("?")[0]), fault.method)
     check(fault, judged(target(fault.base, **{fault.method: spoilt(method, fault.old, fault.new)})))

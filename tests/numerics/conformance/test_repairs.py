@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from shapes import first_of_each
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
 pytestmark = [
@@ -18,7 +19,7 @@ from samplerproof.numerics.errors import InputError  # noqa: E402
 from samplerproof.numerics.testing import verdict_of  # noqa: E402
 
 
-@pytest.mark.parametrize("repair", REPAIRS, ids=lambda repair: repair.target)
+@pytest.mark.parametrize("repair", first_of_each(REPAIRS, lambda repair: repair.module, lambda repair: repair.target))
 def test_it_deviates_before_and_conforms_after(repair: Repair) -> None:
     def judged(target: Target) -> Verdict:
         return verdict_of(target, 20, repair.against)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from shapes import first_of_each
 from torch import Tensor
 
 from samplerproof.numerics.conformance.judge.references import asked_elsewhere
@@ -99,6 +100,7 @@ def test_a_promise_that_is_not_kept_is_a_finding() -> None:
     assert verdict(plain("exp-adams-3"), "exp-adams-3", promises=3).exit_code == 0
 
 
+@pytest.mark.check
 def test_another_record_than_the_named_one_is_told_by_name() -> None:
     answer = verdict(plain("exp-adams-2"), "dpm-solver++-2m")
     assert answer.verdict == "different-formula"
@@ -126,7 +128,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "row", "entry", "factor"), FAULTS)
+@pytest.mark.parametrize(("name", "row", "entry", "factor"), first_of_each(FAULTS, lambda fault: (fault[0], fault[2])))
 def test_a_planted_fault_is_found_at_its_step_and_entry(name: str, row: int, entry: str, factor: float) -> None:
     answer = briefly(spoilt(name, lambda tableau: changed(tableau, row, entry, factor)), name)
     assert answer.verdict == "different-formula"

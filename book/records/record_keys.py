@@ -1,0 +1,52 @@
+"""Keys of kept results: a result is stale when the key of what it comes from is another one than it was made with.
+
+A key covers the generated code of the samplers involved (numerics/support/sampler_code.py) and the version of the code
+that computes the result. A word in a summary, an alias or a new sampler changes no key of another sampler.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ...numerics.checkpoints.load import load
+from ...numerics.support.sampler_code import definitions, needed, sampler_code
+from ...theory.claims import Claim
+
+# Raise the number of a kind by one whenever a change of the code that computes changes a kept value of that kind:
+# tests/cli/test_kept_records.py computes some values again and compares them.
+ENGINE = {"methods": 1, "claims": 1, "networks": 1, "verification": 1}
+
+
+def method_key(name: str) -> str:
+    """The key of all that is proved, measured and predicted of a sampler."""
+    return _key("methods", sampler_code(name))
+
+
+def claim_key(claim: Claim) -> str:
+    """The key of a claim: its statement, its source, and its proof with the helpers that it uses in its module."""
+    module = Path(inspect.getfile(claim.prove)).read_text(encoding="utf-8")
+    proof = needed(_definitions(module), [claim.prove.__name__])
+    return _key("claims", claim.statement, claim.cite, proof)
+
+
+def network_key(networks: Iterable[str], methods: Iterable[str]) -> str:
+    """The key of what these samplers do on checkpoints of the project."""
+    return _key("networks", *map(_sha256, networks), *map(sampler_code, methods))
+
+
+def verification_key(target: str, steps: int, against: str | None, references: Iterable[str]) -> str:
+    """The key of a verdict: the target as it is run, and the records that it was compared with."""
+    return _key("verification", target, steps, against, *map(sampler_code, references))
+
+
+def _key(kind: str, *parts: Any) -> str:
+    return hashlib.sha256(repr((kind, ENGINE[kind], *parts)).encode()).hexdigest()[:32]
+
+
+_definitions = cache(definitions)
+_sha256 = cache(lambda network: load(network).sha256)
