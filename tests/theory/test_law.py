@@ -12,6 +12,7 @@ from typing import Any
 import mpmath as mp
 import pytest
 import sympy as sp
+from shapes import by_shape
 
 from samplerproof.theory.frames import DATA
 from samplerproof.theory.method import Method
@@ -228,14 +229,15 @@ def at_numbers(proof: LawProof) -> sp.Expr:
 
 @pytest.mark.parametrize(
     "sampler",
-    [
-        records.DDIM_ETA,
-        records.SA_SOLVER_1,
-        records.SDE_DPM_SOLVER_PP_2S,
-        records.LI_ACCELERATED_SDE,
-        EDM_CHURN,
-    ],
-    ids=lambda s: s.name,
+    by_shape(
+        [
+            records.DDIM_ETA,
+            records.SA_SOLVER_1,
+            records.SDE_DPM_SOLVER_PP_2S,
+            records.LI_ACCELERATED_SDE,
+            EDM_CHURN,
+        ]
+    ),
 )
 def test_a_step_on_laws_is_off_by_the_residual(sampler: Method) -> None:
     proof = prove_law_order(sampler)
