@@ -9,10 +9,13 @@ import sympy as sp
 
 from ...numerics.generated.defects import DEFECTS
 from ...theory.latex import tex
+from ...theory.methods import METHODS
 from ...theory.notation import NOTATION
 from ...theory.trees import Tree
 
-SYMBOLS = {name: entry.symbol for name, entry in NOTATION.items()}
+# Names in coefficients: parameters, and what the notation table has.
+SYMBOLS = {p.name: p.shown for method in METHODS for p in method.parameters}
+SYMBOLS |= {name: entry.symbol for name, entry in NOTATION.items()}
 SHOWN = 8  # terms; a method of order 4 has some forty
 
 

@@ -12,6 +12,7 @@ from ...numerics.catalogue import METHODS
 from ...numerics.records import Record
 from ...theory.frames import FRAMES, Frame
 from ...theory.latex import CLOCKS, PREDICTION, tex
+from ...theory.methods import METHODS as EXACT_METHODS
 from ...theory.notation import NOTATION, u
 from ..markup import plain, table
 from ..tables.verification_tables import discrepancies, overview
@@ -81,12 +82,24 @@ def notation() -> str:
         "# Notation",
         "Every symbol, as it is written here, as the code calls it, and what it means.",
         table(("symbol", "in code", "meaning"), rows),
+        "## Parameters of samplers",
+        "What a sampler's name takes behind the question mark, and its symbol in formulas.",
+        table(("symbol", "name", "meaning", "samplers"), _parameters()),
         "## Frames",
         r"In a frame the probability flow reads $dz/du = w\,F$ with $z = x/m$: its linear part is gone. "
         "[The chapter on frames](chapters/schedules_and_frames.md) derives them.",
         table(("frame", "scale $m$", "clock $u$", "prediction $F$", "weight $w$"), frames),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _parameters() -> list[tuple[str, ...]]:
+    """A line for each parameter: its symbol, name and meaning, and the samplers that have it."""
+    samplers: dict[tuple[str, ...], list[str]] = {}
+    for method in EXACT_METHODS:
+        for p in method.parameters:
+            samplers.setdefault((f"${p.latex}$", f"`{p.name}`", plain(p.meaning)), []).append(f"`{method.name}`")
+    return [(*parameter, ", ".join(names)) for parameter, names in samplers.items()]
 
 
 def _frame(frame: Frame) -> tuple[str, ...]:

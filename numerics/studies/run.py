@@ -25,6 +25,7 @@ from ..support.manifest import fingerprint, manifest
 from ..support.progress import Progress, silent
 from ..tableau import Tableau
 from .config import LI, NetworkStudy, Study
+from .invariants import consistent
 from .measure import Measurement
 from .mixture_problem import prepare
 from .network_problem import NetworkMeasurement, prepare_network
@@ -142,9 +143,9 @@ def _records(
         except InputError as fault:  # no table on this grid, or not from these start values
             made = none(missing, str(fault))
         fresh = {metric: value.finite for metric, value in made.items()}
-        store.put([(specs[k][metric], value) for metric, value in fresh.items()])
+        values = consistent(earlier | fresh)  # a new value must agree with the reused ones too
+        store.put([(specs[k][metric], value) for metric, value in values.items() if value != earlier.get(metric)])
         computed += len(missing)
-        values = earlier | fresh
         return {metric: values[metric] for metric in specs[k]}
 
     # The runs in the order of completion, their records in the order of the file.
