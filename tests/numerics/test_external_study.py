@@ -195,7 +195,7 @@ def test_values_of_a_function_are_kept_by_its_table(tmp_path: Path) -> None:
 
 def test_a_long_table_needs_consent() -> None:
     """Assert that reading a function back on 4,000 steps is refused for its memory, and a method there is not."""
-    with pytest.raises(InputError, match="run.steps: got 4000.*allowed without --large"):
+    with pytest.raises(InputError, match=r"run.steps: got 4000.*allowed without --large"):
         run_tables(tables(methods=[two_m], steps=[4000]))
     run_tables(tables(methods=["ddim"], steps=[4000], points=101))
 
