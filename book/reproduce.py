@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..numerics.errors import InputError
-from ..numerics.leading.of_study import predictions
+from ..numerics.leading.of_study import leading_errors_of
 from ..numerics.studies.config import parse
 from ..numerics.studies.convergence_figure import draw
 from ..numerics.studies.run import run
@@ -175,14 +175,14 @@ def reproduce(
     (out / BOUNDS).mkdir(exist_ok=True)
     with opened(out / BOUNDS) as store:
         measured = run_bounds(store, quick)
-    progress(total, total, "predicted errors")
+    progress(total, total, "leading errors")
     parsed = {name: parse(study) for name, study in wanted.items()}
-    predicted = {name: predictions(study) for name, study in parsed.items()}
+    leading = {name: leading_errors_of(study) for name, study in parsed.items()}
     progress(total, total, "proofs, tables and figures")
-    rows = exponent_table.table(parsed, answers, predicted)
+    rows = exponent_table.table(parsed, answers, leading)
     found = findings.findings(both, findings.proofs())
     compared = bound_tables.bounds(rows, measured)
-    panels_of = {**figures(both, [*rows, *found], predicted), BOUNDS: bound_panels(both, [*rows, *compared], measured)}
+    panels_of = {**figures(both, [*rows, *found], leading), BOUNDS: bound_panels(both, [*rows, *compared], measured)}
     for stem, panels in panels_of.items():
         draw(panels, out / stem)
     draw_stability(out / "stability")

@@ -88,7 +88,7 @@ def _summary(verdict: Verdict) -> list[tuple[str, object]]:
         ("largest relative error of a row, as shipped", scientific(verdict.max_relative_error)),
         ("the same in float64", scientific(verdict.max_relative_error_float64)),
         ("order proved for the record it equals", verdict.nominal_order),
-        ("order that its name or options advertise", verdict.promised_order),
+        ("order that its name or options advertise", verdict.advertised_order),
         ("order observed", None if verdict.observed_order is None else f"{verdict.observed_order:.2f}"),
         ("orders of its steps", " ".join("-" if o is None else f"{o:g}" for o in verdict.local_orders) or None),
     ]

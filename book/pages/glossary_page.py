@@ -1,4 +1,4 @@
-"""The glossary: every term with its symbol, its meaning and its name in the code; every symbol; every frame."""
+"""The glossary: every term with its symbol, its meaning and its name in the code; every symbol, parameter and frame."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sympy as sp
 
 from ...theory.frames import FRAMES, Frame
 from ...theory.latex import CLOCKS, PREDICTION, tex
+from ...theory.methods import METHODS
 from ...theory.notation import NOTATION, u
 from ..markup import code, plain, table
 
@@ -154,7 +155,7 @@ TERMS = (
 
 
 def glossary() -> str:
-    """Every term, every symbol with its meaning, and the frames."""
+    """Every term, every symbol with its meaning, the parameters and the frames."""
     terms = [(plain(term.name), _symbols(term.symbol), plain(term.meaning), code(_place(term))) for term in TERMS]
     symbols = [(f"${entry.latex}$", code(name), plain(entry.meaning)) for name, entry in NOTATION.items()]
     parts = [
@@ -164,12 +165,24 @@ def glossary() -> str:
         "## Symbols",
         "Every symbol, as it is written here, as the code calls it, and what it means.",
         table(("symbol", "in code", "meaning"), symbols),
+        "## Parameters of methods",
+        "The names that may stand behind the question mark of a method's name, and their symbols in formulas.",
+        table(("symbol", "name", "meaning", "methods"), _parameters()),
         "## Frames",
         r"In a frame the probability flow reads $dz/du = w\,F$ with $z = x/m$: its linear part is gone. "
         "[The chapter on frames](chapters/schedules_and_frames.md) derives them.",
         table(("frame", "scale $m$", "clock $u$", "prediction $F$", "weight $w$"), map(_frame, FRAMES.values())),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _parameters() -> list[tuple[str, ...]]:
+    """A row for each parameter: its symbol, name and meaning, and the methods that have it."""
+    methods: dict[tuple[str, ...], list[str]] = {}
+    for method in METHODS:
+        for p in method.parameters:
+            methods.setdefault((f"${p.latex}$", code(p.name), plain(p.meaning)), []).append(code(method.name))
+    return [(*parameter, ", ".join(names)) for parameter, names in methods.items()]
 
 
 def _place(term: Term) -> str:

@@ -212,7 +212,7 @@ def error_of_a_step(sampler: Method, law: Law) -> mp.mpf:
     return total * (GRID[1] - GRID[0]) - exact
 
 
-def predicted(residual: sp.Expr, law: Law) -> mp.mpf:
+def integrated(residual: sp.Expr, law: Law) -> mp.mpf:
     """The integral of cos(w y + c) times residual and density."""
     at = sp.lambdify((y, *SCORE_JET), residual.subs(NUMBERS), modules="mpmath")
     total = sum(
@@ -243,7 +243,7 @@ def test_a_step_on_laws_is_off_by_the_residual(sampler: Method) -> None:
         (MIXTURE, proof.residual, proof.order),
         (GAUSSIAN, at_numbers(proof), proof.gaussian_order),
     ):
-        expected = predicted(residual, law)
+        expected = integrated(residual, law)
         measured = error_of_a_step(sampler, law) / number(h) ** (order + 1)
         assert abs(expected) > 1e-4
         assert abs(measured / expected - 1) < 1e-4
