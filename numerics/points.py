@@ -1,4 +1,4 @@
-"""Where on the forward process a vector lives."""
+"""Points of the forward process."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ NAN = float("nan")
 class Point(NamedTuple):
     """A point of the forward process x = alpha x0 + sigma eps, all float64.
 
-    alpha, sigma: scale of the data and of the noise.  t: the schedule's time (what a network is told).
-    dalpha, dsigma: derivatives in t; only the velocity alpha' x0 + sigma' eps reads them.
+    alpha, sigma: the scales of data and noise.  t: the time of the schedule, which a network takes.
+    dalpha, dsigma: derivatives in t, used by the velocity alpha' x0 + sigma' eps only.
     """
 
     alpha: float
