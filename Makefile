@@ -9,7 +9,7 @@ PACKAGES := names theory numerics book cli
 # One thread each: two test processes share two cores, and small tensors gain nothing from more.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help reproduce test test-full tried book lint emit clean
+.PHONY: help reproduce check test test-full tried book lint emit clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -18,14 +18,21 @@ help:  ## this list
 reproduce: $(READY)  ## the figures, tables and records, into results/
 	@$(BIN)/samplerproof reproduce
 
-test: lint  ## lint, types, walls, generated code, all tests but the slow ones
-	@echo "tests" && $(BIN)/pytest -n 2
+# A file of tests stays on one core: what it computes once is not computed twice.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --peers=required
 
-test-full: $(READY)  ## what `make test` leaves out: slow studies, many drawn cases
-	@echo "slow tests" && $(BIN)/pytest -n 2 -m slow
+check: lint  ## lint, and a test or two of every part: a minute, for every change
+	@echo "a small set of tests"
+	@$(BIN)/pytest -n 2 --dist loadfile -m check $$(grep -rl 'mark\.check' tests --include='test_*.py')
+
+test: lint  ## lint, types, walls, generated code, all tests but the slow ones
+	@echo "tests" && $(PYTEST)
+
+test-full: $(READY)  ## what `make test` leaves out: the slow tests, and property tests on many cases
+	@echo "slow tests, and property tests on many cases" && $(PYTEST) -m "slow or hypothesis" --hypothesis-profile=full
 
 tried: $(READY)  ## make the record of what was tried to break the package, shown in the book
-	@$(BIN)/pytest -n 2 -m tried --tried=book/records/tried.json
+	@$(PYTEST) -m tried --tried=book/records/tried.json
 
 # The build takes from the cache what was executed, and executes again, to report it, what failed.
 book: export JUPYTERCACHE = _build/.jupyter_cache

@@ -59,26 +59,26 @@ class _Steps(NamedTuple):
 ONE_NODE = (GeneratedRow(to=1, nodes=((0, 0),), weights="one_node", arguments=("h", "kappa")),)
 ONE_NODE_SMOOTH = (GeneratedRow(to=1, nodes=((0, 0),), weights="one_node_smooth", arguments=("m0",)),)
 
-# Over a long step a row multiplies what is rounded by up to the growth of the frame's scale. Over shorter ones the
-# methods are stable: roundings do not grow. Beyond the growth MOST_GROWTH fewer than half of the digits of float64 are
-# left.
+# Over a long step a row multiplies what is rounded by up to the growth of the frame's scale. Short steps are stable:
+# there roundings do not grow.
 LONG = 1.5  # growth of the scale over one step
-MOST_GROWTH = 2.0**26  # over one long step, or many
+MOST_GROWTH = 2.0**26  # over one step: half of the digits of float64 are left
+MOST_GROWTH_IN_ALL = 2.0**40  # over many long steps, each of which takes less than its growth: a quarter is left
 
 
 def lost(frame: Frame, grid: Grid) -> int:
     """The number of first steps that the frame cannot take: its scale is lost in rounding, or its clock is infinite.
 
-    A step is lost if the scale grows by more than MOST_GROWTH over it and the long steps after it, as alpha does from
-    cos(pi/2) = 6e-17; so is every step before it. Many short steps are no harm: alpha starts at 4e-9 on 399 steps of
-    Li et al.'s schedule. Lost steps are DDIM by the data prediction, x' = sigma'/sigma x + (alpha' - alpha
-    sigma'/sigma) x0, which is finite as alpha -> 0; outputs at their starts are not used by later steps. In the
-    velocity frame, with scale 1 and clock t, no step is lost.
+    A step is lost if the scale grows by more than MOST_GROWTH over it, or by more than MOST_GROWTH_IN_ALL over it and
+    the long steps after it, as alpha does from cos(pi/2) = 6e-17 in one step or in many; so is every step before it.
+    Many short steps do no harm: on 799 steps of Li et al.'s schedule alpha starts at 7e-10. Lost steps are DDIM by the
+    data prediction, x' = sigma'/sigma x + (alpha' - alpha sigma'/sigma) x0, which is finite as alpha -> 0; outputs at
+    their starts are not used by later steps. In the velocity frame, with scale 1 and clock t, no step is lost.
     """
     scale, clock = frame_columns(frame, grid.columns)[0], getattr(grid.columns, frame.clock)
     growth = scale[1:] / scale[:-1]
     over_long_steps = torch.where(growth > LONG, growth, 1.0).flip(0).cumprod(dim=0).flip(0)
-    unusable = (over_long_steps > MOST_GROWTH) | clock[:-1].isinf()
+    unusable = (growth > MOST_GROWTH) | (over_long_steps > MOST_GROWTH_IN_ALL) | clock[:-1].isinf()
     return int(unusable.nonzero().max()) + 1 if bool(unusable.any()) else 0
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from samplerproof.cli.main import run
 from samplerproof.numerics.support.files import write_text
@@ -45,15 +48,38 @@ seed = 0
 """
 
 
+# Property tests: a few cases in `make test`, many in `make test-full`, which chooses the profile `full`.
+settings.register_profile("dev", max_examples=4, deadline=None)
+settings.register_profile("full", max_examples=60, deadline=None)
+settings.load_profile("dev")
+
+PEERS = ("diffusers", "k_diffusion", "torchdiffeq", "torchsde")  # samplers of others that tests verify
+missing_peers = [name for name in PEERS if find_spec(name) is None]
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--tried", metavar="FILE", help="write there what the tests marked `tried` have tried, with counts"
     )
+    parser.addoption(
+        "--peers", choices=["required"], help="end the session where a peer is not installed, instead of skipping tests"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if missing_peers and config.getoption("--peers") == "required":
+        raise pytest.UsageError(f"--peers=required: {', '.join(missing_peers)} not installed; `make test` installs it")
     if config.getoption("--tried") and not hasattr(config, "workerinput"):  # with xdist reports reach the controller
         config.pluginmanager.register(Tried(Path(config.getoption("--tried"))))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A line for each reason why tests were skipped, and one if peers are missing."""
+    reasons = Counter(str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ()))
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"{count} skipped: {reason.removeprefix('Skipped: ')}")
+    if missing_peers:
+        terminalreporter.write_line(f"peers not installed, their tests skipped: {', '.join(missing_peers)}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -107,6 +133,14 @@ def study_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def emitted() -> dict[str, str]:
+    """The generated code as theory has it now, by file name; emission takes seconds."""
+    from samplerproof.theory.emit.render import render_all
+
+    return render_all()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,6 +18,7 @@ def gpu(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_the_device_benchmark_runs_on_a_cpu(tmp_path: Path) -> None:
     """Assert a whole record, and that graphs and kernels are not claimed where there is no CUDA device."""
     done = gpu("--device", "cpu", "--quick", "--out", tmp_path)

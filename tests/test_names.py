@@ -16,6 +16,8 @@ from samplerproof.names.lookup import LONGEST, number
 from samplerproof.numerics import catalogue
 from samplerproof.theory import methods
 
+pytestmark = pytest.mark.check
+
 Look = Callable[[str], object]
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from retired_words import IDENTIFIERS, PROSE
 
+pytestmark = pytest.mark.check
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("samplerproof", "names", "theory", "numerics", "book", "cli", "benchmarks")
 PAGES = ("README.md", "CONTRIBUTING.md", *(f"{folder}/*.md" for folder in ("book", "proofs_notebooks")))

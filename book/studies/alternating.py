@@ -1,4 +1,4 @@
-"""A study on steps that do not settle down: in lambda every other one is longer, however many there are."""
+"""A study on grids with alternating step sizes in lambda: their ratios stay away from 1 for every number of steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BY = 2.0
 
 
 def alternating(schedule: Schedule, steps: int, t_min: float, t_max: float, by: float = BY) -> Grid:
-    """The grid whose steps in lambda are as 1 : by : 1 : by …, from t_max to t_min."""
+    """The grid from t_max to t_min whose steps in lambda have the ratios 1 : by : 1 : by …."""
     ends = torch.tensor([t_max, t_min], dtype=torch.float64)
     first, last = schedule.columns(ends).lam
     sizes = torch.ones(steps, dtype=torch.float64)
@@ -27,7 +27,7 @@ def alternating(schedule: Schedule, steps: int, t_min: float, t_max: float, by: 
 
 
 def run_alternating(study: Study) -> list[dict[str, Any]]:
-    """The records of a study in one dimension, its grids, uniform in lambda, replaced by alternating ones."""
+    """The records of a study in one dimension, with alternating grids in place of its grids uniform in lambda."""
     problem = prepare(study)
     assert problem.schedule is not None
     assert study.grid is not None

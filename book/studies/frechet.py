@@ -1,6 +1,6 @@
 """A Frechet distance between generated and real digits, in the features of a small classifier that is trained here.
 
-It is not FID: other features, on other pictures. It compares samplers on one network, and nothing beyond.
+It is not FID, whose features and images are others. It only compares samplers on one network.
 |m - m'|^2 + tr(C + C' - 2 (C C')^{1/2}), the square of W2 between Gaussians with the features' moments.
 """
 
@@ -20,7 +20,7 @@ from ...numerics.studies.store import Store, Value
 from ...numerics.support.manifest import TRAINING, fingerprint
 from ...numerics.training.data import Data, digits
 from . import STUDIES
-from .sample_pictures import EVALUATIONS, FINE, drawn, grid_for
+from .sample_pictures import EVALUATIONS, FINE, grid_for, samples_of
 
 NETWORK = "digits"
 FEATURES = 16
@@ -29,7 +29,7 @@ GENERATED, FEW = 256, 64
 
 
 class Classifier(nn.Module):
-    """8 x 8 pictures to ten classes, by FEATURES numbers in between."""
+    """8 x 8 images to ten classes, through FEATURES features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Classifier(nn.Module):
 
 
 def trained(data: Data) -> tuple[Classifier, float]:
-    """The classifier, always the same on one machine, and its share of right answers on held-out digits."""
+    """The classifier, the same on every run on one machine, and its accuracy on held-out digits."""
     assert data.labels is not None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -61,14 +61,14 @@ def trained(data: Data) -> tuple[Classifier, float]:
 
 
 @torch.no_grad()
-def moments(network: Classifier, pictures: Tensor) -> Gaussian:
-    """Mean and covariance of the features of pictures [n, 1, 8, 8]."""
-    features = network.features(pictures.float()).double()
+def moments(network: Classifier, images: Tensor) -> Gaussian:
+    """Mean and covariance of the features of images [n, 1, 8, 8]."""
+    features = network.features(images.float()).double()
     return Gaussian(features.mean(0), torch.cov(features.T))
 
 
 def frechet(goal: Gaussian, law: Gaussian) -> float:
-    """The Frechet distance between moments of features."""
+    """The Frechet distance between two sets of moments."""
     return w2(goal, law) ** 2
 
 
@@ -81,16 +81,16 @@ def reference() -> tuple[Data, Classifier, float]:
 
 def distances(
     methods: Sequence[str],
-    told: Mapping[str, Any],
-    spaced: Mapping[str, Any],
+    noise_schedule: Mapping[str, Any],
+    spacing: Mapping[str, Any],
     store: Store,
     device: torch.device,
     quick: bool,
 ) -> list[dict[str, Any]]:
-    """Rows {"method", "evaluations", "distance", "samples"}, against the digits that were trained on.
+    """Rows {"method", "evaluations", "distance", "samples"}: distances from the training digits.
 
-    The row "as good as exact" is what the network itself is off by, and "held-out digits" what real ones are; the last
-    row has the classifier's accuracy in place of a distance.
+    The row "as good as exact" has the error of the network itself, "held-out digits" the distance of real ones; the
+    last row has the classifier's accuracy in place of a distance.
     """
     count = FEW if quick else GENERATED
     data, classifier, right = reference()
@@ -99,17 +99,24 @@ def distances(
     rows = []
     wanted = [("as good as exact", FINE[0], FINE[1] * resolve(FINE[0]).nfe_per_step)]
     wanted += [(method, method, evaluations) for method in methods for evaluations in EVALUATIONS]
+    # Distances of generated digits, stored once computed.
     for label, method, evaluations in wanted:
-        way = grid_for(method, evaluations, told, spaced)
-        spec = {"frechet": label, "evaluations": evaluations, "count": count, "grid": [dict(told), dict(spaced)]}
+        way = grid_for(method, evaluations, noise_schedule, spacing)
+        spec = {
+            "frechet": label,
+            "evaluations": evaluations,
+            "count": count,
+            "grid": [dict(noise_schedule), dict(spacing)],
+        }
         spec |= {"sha256": checkpoint.sha256, "code": fingerprint(others=(STUDIES, TRAINING))}
         found = store.get(spec)
         if found is None:
-            samples = drawn(checkpoint, method, way, count, device)
+            samples = samples_of(checkpoint, method, way, count, device)
             value = None if samples is None else frechet(goal, moments(classifier, samples))
             found = Value(evaluations, value).finite
             store.put([(spec, found)])
         rows.append({"method": label, "evaluations": evaluations, "distance": found.value, "samples": count})
+    # Held-out digits for comparison, and the accuracy of the classifier.
     real = frechet(goal, moments(classifier, data.held_out))
     rows.append({"method": "held-out digits", "evaluations": None, "distance": real, "samples": len(data.held_out)})
     rows.append({"method": "classifier's accuracy", "evaluations": None, "distance": right, "samples": None})

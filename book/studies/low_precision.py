@@ -1,7 +1,7 @@
-"""What low precision costs a sampler on a network: how far a run comes from the same run in float64, and why.
+"""The error that low precision adds to a sampler on a network: the distance from the same run in float64, by cause.
 
-The causes are taken one at a time, all else in float64: rounded weights, a rounded lambda, a rounded state. `network`
-is the whole network in the dtype, `all` the state as well. What it costs does not fall with the number of steps: it is
+One cause at a time, with everything else in float64: rounded weights, a rounded lambda, a rounded state. `network` is
+the whole network in the dtype, `all` the state as well. This error does not decrease with the number of steps: it is
 the floor of the error.
 """
 
@@ -29,25 +29,25 @@ from ...numerics.tableau import tabulate
 from . import STUDIES
 
 PRECISE = "digits"
-METHOD = "exp-adams-3"  # of high order, so that the floor is seen early
+METHOD = "exp-adams-3"  # of high order, so that few steps reach the floor
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DOUBLE = torch.float64
 
 
 def causes(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device) -> dict[str, tuple[Denoiser, torch.dtype]]:
-    """By cause, the denoiser and the dtype of the state."""
+    """By cause, (denoiser, dtype of the state)."""
     rounded = copy.deepcopy(checkpoint.network)
     for parameter in rounded.parameters():
         parameter.data = parameter.data.to(dtype).float()
     native = checkpoint.native
 
-    def told(lam: float) -> Any:
+    def rounded_time(lam: float) -> Any:
         at = native(lam)
         return at._replace(t=float(torch.tensor(at.t, dtype=DOUBLE).to(dtype)))
 
     return {
         "weights": (replace(checkpoint, network=rounded).denoiser(device=device), DOUBLE),
-        "lambda": (replace(checkpoint, native=told).denoiser(device=device), DOUBLE),
+        "lambda": (replace(checkpoint, native=rounded_time).denoiser(device=device), DOUBLE),
         "state": (checkpoint.denoiser(device=device), dtype),
         "network": (checkpoint.denoiser(dtype, device), DOUBLE),
         "all": (checkpoint.denoiser(dtype, device), dtype),
@@ -57,8 +57,8 @@ def causes(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device) -> 
 def floors(study: NetworkStudy, folder: Path, store: Store, device: torch.device) -> list[dict[str, Any]]:
     """Rows {"network", "method", "dtype", "cause", "steps", "error", "apart"}: root mean squares over one piece.
 
-    error: from the reference, for cause "all" only; apart: from the run of as many steps in float64.  None where a run
-    diverged.  "all" is run with every number of steps of the study, the causes with two of them.
+    error: distance from the reference, for cause "all" only.  apart: distance from the run in float64 with the same
+    number of steps.  None where a run diverged.  "all" is run with every number of steps, the causes with two of them.
     """
     problem = prepare_network(study)
     measurement = NetworkMeasurement(problem, folder, device)
@@ -87,9 +87,9 @@ def floors(study: NetworkStudy, folder: Path, store: Store, device: torch.device
 def _distances(
     measurement: NetworkMeasurement, denoise: Denoiser, state: torch.dtype, steps: int, exact: dict[int, Tensor]
 ) -> tuple[float, float]:
-    """How far a run in low precision comes from the reference, and from the run in float64; NaN where it diverged.
+    """Distances of a run in low precision from the reference and from the run in float64; NaN where it diverged.
 
-    exact: the runs in float64 by steps, filled when they are needed.
+    exact: the runs in float64 by number of steps, added when they are needed.
     """
     grid, piece = measurement.problem.grids[steps], next(measurement.pieces())
     tableau = tabulate(METHOD, grid, measurement.problem.study.run.start)

@@ -1,4 +1,4 @@
-"""The set study on networks: do the proved orders survive, from where on, down to which floor, and at what cost?"""
+"""The standard study of networks: observed orders, from which number of steps, down to which floor, and their cost."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from .frechet import distances
 from .low_precision import PRECISE, floors
 from .sample_pictures import draw_pictures, grid_for
 
-OWN = Consent(large=True)  # what this study costs is known
-WITHIN = 0.15  # of the proved order: a slope that shows it
-ABOVE = 20.0  # times the reference's own error: below, a value says nothing of the sampler
+OWN = Consent(large=True)  # the cost of this study is known
+WITHIN = 0.15  # tolerance of an observed order around the proved one
+ABOVE = 20.0  # times the error of the reference: smaller values measure the reference
 SCHEDULE = {"kind": "vp-linear", "beta_min": 0.1, "beta_max": 20.0}
 GRID = {"kind": "uniform-lambda", "t_min": 4e-3, "t_max": 0.77}  # lambda from -3 to 3.7
-FULL = {**GRID, "t_max": 1.0}  # from as good as noise alone, for pictures
+FULL = {**GRID, "t_max": 1.0}  # starts at almost pure noise, for images
 SHORT = (
     "ddim",
     "dpm-solver++-2m",
@@ -52,14 +52,14 @@ SHORT = (
     "etd-rk4",
 )
 SHORTER = ("ddim", "dpm-solver++-2m", "exp-adams-3", "unipc-2", "edm-heun", "dpm-solver++-3s")
-TIMED = 16  # samples in a batch whose time is taken
+TIMED = 16  # samples in the timed batch
 TIMED_BY = "dpm-solver++-2m"
-COST = 0.01  # the relative error whose price in evaluations is given
+COST = 0.01  # the relative error whose cost in evaluations is given
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is run on one of our checkpoints. cost: numbers of steps of the run that is priced."""
+    """The runs on one of the project's checkpoints."""
 
     name: str
     methods: tuple[str, ...]
@@ -67,14 +67,14 @@ class Setting:
     samples: int
 
     def study(self, start: str, steps: Sequence[int]) -> NetworkStudy:
-        """From exact start values, where orders show, or with the sampler's own start-up, which is what it costs."""
+        """The study with "exact" start values, which show the orders, or with the sampler's own start-up, "ramp"."""
         run = {"methods": list(self.methods), "steps": list(steps), "metrics": ["trajectory"], "points": self.samples}
         target = {"checkpoint": self.name}
         return parse_network({"target": target, "schedule": SCHEDULE, "grid": GRID, "run": {**run, "start": start}})
 
 
 def settings(quick: bool) -> tuple[Setting, ...]:
-    """Rings bear every deterministic sampler of the catalogue, pictures some."""
+    """Every deterministic sampler of the catalogue on rings, some of them on images."""
     every = tuple(name for name, record in METHODS.items() if not record.stochastic)
     doubled = [5 * 2**k for k in range(7)]
     if quick:
@@ -92,7 +92,7 @@ def run_checkpoints(
     progress: Progress = silent,
     device: str = "cpu",
 ) -> dict[str, Any]:
-    """Run the set study in the folder `out`; finished runs are kept there. Pictures are written into it.
+    """Run the standard study in the folder `out`, which keeps finished runs, and write figures of samples into it.
 
     Returns {"rates", "costs", "floors", "frechet", "manifest"}, each but the last a list of rows.
     """
@@ -135,7 +135,7 @@ def measure_network(setting: Setting, out: Path, where: torch.device, progress: 
 def measure_common(
     wanted: Sequence[Setting], out: Path, where: torch.device, quick: bool, progress: Progress = silent
 ) -> dict[str, Any]:
-    """Run what is done on set networks with set methods: {"floors", "frechet"}. Pictures are written into `out`."""
+    """Run the parts for all networks together: {"floors", "frechet"}. Figures of samples are written into `out`."""
     precise = next(setting for setting in wanted if setting.name == PRECISE)
     with opened(out) as store:
         progress(0, 1, "precision")
@@ -151,7 +151,7 @@ def measure_common(
 
 
 def throughput(checkpoint: Checkpoint, device: torch.device) -> float:
-    """Samples a second: TIMED of them by 20 steps of DPM-Solver++ 2M, in float32; the median of three runs."""
+    """Samples per second with 20 steps of DPM-Solver++ 2M in float32, in a batch of TIMED; the median of three runs."""
     way = grid_for(TIMED_BY, 20, SCHEDULE, FULL)
     assert way is not None
     tableau, denoise = tabulate(TIMED_BY, way), checkpoint.denoiser(torch.float32, device)
@@ -159,7 +159,7 @@ def throughput(checkpoint: Checkpoint, device: torch.device) -> float:
     taken = []
     for _ in range(4):
         begun = time.perf_counter()
-        sample(denoise, start, tableau, dtype=torch.float32, checked=False).sum().item()  # which waits for the device
+        sample(denoise, start, tableau, dtype=torch.float32, checked=False).sum().item()  # .item() waits for the device
         taken.append(time.perf_counter() - begun)
     return round(TIMED / statistics.median(taken[1:]), 2)  # the first one warms up
 
@@ -192,12 +192,12 @@ def _rate(network: str, method: str, curve: list[dict[str, Any]], answer: dict[s
 
 
 def local_orders(points: Sequence[tuple[int, float]]) -> list[tuple[int, int, float]]:
-    """(N, M, order) between neighbours N < M."""
+    """(N, M, observed order) for neighbours N < M."""
     return [(n, m, math.log(e / later) / math.log(m / n)) for (n, e), (m, later) in pairwise(points)]
 
 
 def asymptotic_from(slopes: Sequence[tuple[int, int, float]], order: int) -> int | None:
-    """The first N from which on every local order is within WITHIN of the proved one; None if the last is not."""
+    """The first N from which all local orders are within WITHIN of the proved one; None if the last one is not."""
     first = None
     for n, _, slope in reversed(slopes):
         if abs(slope - order) > WITHIN:
@@ -212,7 +212,7 @@ def _cost(network: str, method: str, curve: list[dict[str, Any]], size: float) -
 
 
 def price(points: Sequence[tuple[int, float]], error: float = COST) -> float | None:
-    """Evaluations from which on the relative error stays below `error`, by straight lines in log-log.
+    """Evaluations from which the relative error stays below `error`, by linear interpolation in log-log.
 
     None if it does not; the first number of evaluations if that is enough.
     """

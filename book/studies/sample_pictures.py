@@ -1,4 +1,4 @@
-"""Samples to look at: one row a sampler, the same start samples throughout, more evaluations to the right."""
+"""Figures of samples: one row a sampler, from the same start samples, with more evaluations to the right."""
 
 from __future__ import annotations
 
@@ -25,21 +25,25 @@ from ...numerics.tableau import tabulate
 
 EVALUATIONS = (5, 10, 20)
 ACROSS = 6  # samples of each
-FINE = ("dpm-solver++-3s", 20)  # sampler and steps of what stands above, as good as exact here
+FINE = ("dpm-solver++-3s", 20)  # sampler and steps of the first row, close enough to the exact flow for a figure
 
 
-def grid_for(method: str, evaluations: int, told: Mapping[str, Any], spaced: Mapping[str, Any]) -> Grid | None:
-    """The grid of as many steps as the evaluations pay for; None where they are too few for the method's history."""
+def grid_for(
+    method: str, evaluations: int, noise_schedule: Mapping[str, Any], spacing: Mapping[str, Any]
+) -> Grid | None:
+    """The grid with the largest number of steps for the evaluations; None if they are too few for the history."""
     record = resolve(method)
     steps = evaluations // record.nfe_per_step
     if steps < 1 or steps <= record.history:
         return None
-    made = schedule(told["kind"], **{key: value for key, value in told.items() if key != "kind"})
-    return grid(made, spaced["kind"], steps, **{key: value for key, value in spaced.items() if key != "kind"})
+    made = schedule(noise_schedule["kind"], **{key: value for key, value in noise_schedule.items() if key != "kind"})
+    return grid(made, spacing["kind"], steps, **{key: value for key, value in spacing.items() if key != "kind"})
 
 
-def drawn(checkpoint: Checkpoint, method: str, way: Grid | None, count: int, device: torch.device) -> Tensor | None:
-    """Samples in float32 [count, *shape], always from the same start; None where there is no grid or no finite end."""
+def samples_of(
+    checkpoint: Checkpoint, method: str, way: Grid | None, count: int, device: torch.device
+) -> Tensor | None:
+    """Samples in float32 [count, *shape] from the same start; None without a grid, or where a value is not finite."""
     if way is None:
         return None
     generator = torch.Generator().manual_seed(0)
@@ -55,18 +59,19 @@ def drawn(checkpoint: Checkpoint, method: str, way: Grid | None, count: int, dev
 def draw_pictures(
     name: str,
     methods: Sequence[str],
-    told: Mapping[str, Any],
-    spaced: Mapping[str, Any],
+    noise_schedule: Mapping[str, Any],
+    spacing: Mapping[str, Any],
     stem: Path,
     device: torch.device,
 ) -> list[Path]:
-    """Draw stem.svg and stem.png: samples of each method at EVALUATIONS; told, spaced: the schedule, the grid."""
+    """Draw stem.svg and stem.png: samples of each method at EVALUATIONS, on a schedule and a grid."""
     checkpoint = load(name)
-    fine = grid_for(FINE[0], FINE[1] * resolve(FINE[0]).nfe_per_step, told, spaced)
-    rows = [("as good as exact", [drawn(checkpoint, FINE[0], fine, ACROSS, device)] * len(EVALUATIONS))]
+    fine = grid_for(FINE[0], FINE[1] * resolve(FINE[0]).nfe_per_step, noise_schedule, spacing)
+    rows = [("as good as exact", [samples_of(checkpoint, FINE[0], fine, ACROSS, device)] * len(EVALUATIONS))]
     for method in methods:
-        ways = [grid_for(method, count, told, spaced) for count in EVALUATIONS]
-        rows.append((method, [drawn(checkpoint, method, way, ACROSS, device) for way in ways]))
+        grids = [grid_for(method, count, noise_schedule, spacing) for count in EVALUATIONS]
+        rows.append((method, [samples_of(checkpoint, method, way, ACROSS, device) for way in grids]))
+    # One row of axes a method, one column a number of evaluations; an empty cell where a run failed.
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(9.2, 0.62 * len(rows) + 0.5), layout="constrained")
         FigureCanvasAgg(figure)
@@ -86,8 +91,8 @@ def draw_pictures(
 
 
 def _strip(samples: Tensor) -> Any:
-    """Pictures side by side, with a line between them: [height, width] or [height, width, 3], in [0, 1]."""
-    pictures = ((samples + 1) / 2).clamp(0, 1)
-    framed = torch.nn.functional.pad(pictures, (0, 1), value=1.0)
+    """Images side by side, with a line between them: [height, width] or [height, width, 3], in [0, 1]."""
+    images = ((samples + 1) / 2).clamp(0, 1)
+    framed = torch.nn.functional.pad(images, (0, 1), value=1.0)
     strip = torch.cat(list(framed), dim=2)
     return (strip[0] if len(strip) == 1 else strip.permute(1, 2, 0)).numpy()

@@ -1,4 +1,4 @@
-"""The stability figure: what a step bears under guidance, by family, order and frame, and the regions behind it."""
+"""The stability figure: usable steps under guidance by family, order and frame, and the stability regions."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ...numerics.studies.style import COLOURS, GREY, STYLE
 
 LineStyle: TypeAlias = Literal["-", "--", ":"]
 
-CONDITIONAL, UNCONDITIONAL = 0.0, 1.0  # the condition settles the answer, without it everything is still open
-SCALES = [1 + 0.25 * 1.6**k for k in range(11)]  # to 28, denser where a limit sets in
+CONDITIONAL, UNCONDITIONAL = 0.0, 1.0  # gains: with the condition the data is certain, without it unknown
+SCALES = [1 + 0.25 * 1.6**k for k in range(11)]  # up to 28, denser where the limit starts
 FRAMES: dict[str, LineStyle] = {"data": "-", "noise": "--", "noise-rho": ":"}
 MULTISTEP = (
     "ddim",

@@ -1,4 +1,4 @@
-"""The study `verification`: samplers of other libraries against the catalogue, and what deviates with its repair."""
+"""The study `verification`: samplers of other libraries against the catalogue, and repairs of those that deviate."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from . import STUDIES
 
 REPAIRED = "samplerproof.numerics.conformance.repairs:repaired"
 CONFORMS = ("identical", "roundoff")
-LEFT_OUT = ("steps", "sweep")  # of a verdict: long, and its findings say what differs
+LEFT_OUT = ("steps", "sweep")  # of a verdict: they are long, and its findings repeat what differs
 
 
 def run_verification(study: Verification, out: Path, progress: Progress = silent) -> dict[str, Any]:
-    """Verify every target, as many at a time as there are processors, and what deviates once more with its repair.
+    """Verify all targets, one for each processor at a time; those that deviate are verified again with their repair.
 
-    Returns {"records", "discrepancies", "manifest"}, and writes the same to records.json; a finished verdict is kept
-    at once, in the folder "finished".  Raises InputError on a target that cannot be meant, before any is run.
+    Returns {"records", "discrepancies", "manifest"}, and writes the same to records.json; the folder "finished" has
+    every verdict as soon as it is computed.  Raises InputError for an invalid target, before any is run.
     """
     started = datetime.now(UTC)
     for target in study.targets:
@@ -46,10 +46,10 @@ def run_verification(study: Verification, out: Path, progress: Progress = silent
         resolve(name, f"verification.against.{target}")
     check_writable(out / "finished")
     with claiming(out / "finished") as claims:
-        kept = _Kept(study, out / "finished", claims, Event())
-        records = kept.all(kept.record, study.targets, progress, "targets")
+        verdicts = _Verdicts(study, out / "finished", claims, Event())
+        records = verdicts.all(verdicts.record, study.targets, progress, "targets")
         found = [record for record in records if deviates(record)]
-        repaired = kept.all(kept.repaired, found, progress, "repairs")
+        repaired = verdicts.all(verdicts.repaired, found, progress, "repairs")
     answer = {
         "records": records,
         "discrepancies": repaired,
@@ -60,8 +60,8 @@ def run_verification(study: Verification, out: Path, progress: Progress = silent
 
 
 def deviates(record: dict[str, Any]) -> bool:
-    """Whether a sampler is not what its name says: another formula, no finite values, or it conforms with a finding
-    that is an error alone, as less order than promised is.
+    """Whether a sampler is not its reference: another formula, values that are not finite, or an error among its
+    findings, such as a lower order than advertised.
     """
     if record["verdict"] == "different-formula":
         return record["reference"] is not None
@@ -69,15 +69,15 @@ def deviates(record: dict[str, Any]) -> bool:
 
 
 def fails(record: dict[str, Any]) -> bool:
-    """Whether it conforms, and a finding makes the answer a no all the same."""
+    """Whether a sampler conforms but has a finding of severity error."""
     return record["verdict"] in CONFORMS and any(f["severity"] == "error" for f in record["findings"])
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """The verdicts of a study, from before or computed now, by this process or another that shares the folder.
+class _Verdicts:
+    """The verdicts of a study, read from its folder or computed now, by this process or another one in that folder.
 
-    stop: given up, as nobody waits for them any more.  at_work: the threads that are.
+    stop: set when the study is interrupted.  at_work: the threads that compute a verdict.
     """
 
     study: Verification
@@ -87,7 +87,7 @@ class _Kept:
     at_work: set[int] = field(default_factory=set)
 
     def all(self, work: Callable[[Any], Any], given: Sequence[Any], progress: Progress, label: str) -> list[Any]:
-        """The work on each, in order; a target waits for its own process most of the time."""
+        """The results of the work on every item, in order; a thread mostly waits for the process of its target."""
 
         def noted(item: Any) -> Any:
             self.at_work.add(get_ident())
@@ -102,13 +102,13 @@ class _Kept:
                 for answer in threads.map(noted, given):
                     answers.append(answer)
                     progress(len(answers), len(given), label)
-            except BaseException:  # interrupted: what runs would be waited for
+            except BaseException:  # an interruption: leaving the pool would wait for the running threads
                 self._give_up()
                 raise
         return answers
 
     def _give_up(self) -> None:
-        """End the children, and interrupt the threads that judge."""
+        """End the child processes, and interrupt the threads that judge."""
         self.stop.set()
         for thread in tuple(self.at_work):
             pythonapi.PyThreadState_SetAsyncExc(c_ulong(thread), py_object(KeyboardInterrupt))
@@ -118,7 +118,7 @@ class _Kept:
         return self._verdict({"target": target, "against": self.study.against.get(target), "repaired": False})
 
     def repaired(self, record: dict[str, Any]) -> dict[str, Any]:
-        """The discrepancy with its repair, and what the repaired one is."""
+        """The discrepancy, its repair and the verdict on the repaired sampler."""
         from ...numerics.conformance.repairs import repair_of
 
         target = record["target"]
@@ -128,7 +128,7 @@ class _Kept:
             return {**entry, "repair": None}
         against = repair.against or self.study.against.get(target)
         after = self._verdict({"target": target, "against": against, "repaired": True})
-        kept = (
+        shown = (
             "verdict",
             "reference",
             "max_relative_error",
@@ -136,11 +136,11 @@ class _Kept:
             "observed_order",
             "findings",
         )
-        told = {"what": repair.what, "module": repair.module, "changes": [list(change) for change in repair.changes]}
-        return {**entry, "repair": {**told, "after": {name: after[name] for name in kept}}}
+        change = {"what": repair.what, "module": repair.module, "changes": [list(change) for change in repair.changes]}
+        return {**entry, "repair": {**change, "after": {name: after[name] for name in shown}}}
 
     def _verdict(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """In plain containers."""
+        """The verdict on a target as JSON has it, from the folder or computed now."""
         spec = {
             **asked,
             "steps": self.study.steps,
@@ -149,14 +149,14 @@ class _Kept:
         }
         file = self.folder / f"{key(spec)[:32]}.verdict"
 
-        def kept(_: int) -> dict[str, Any] | None:
+        def finished(_: int) -> dict[str, Any] | None:
             if self.stop.is_set():
                 raise KeyboardInterrupt
             content = read_sealed(file)
             found: dict[str, Any] | None = None if content is None else json.loads(content)
             return found
 
-        ((_, record),) = shared(self.claims, [file.name], kept, lambda _: self._computed(asked, file))
+        ((_, record),) = shared(self.claims, [file.name], finished, lambda _: self._computed(asked, file))
         return record
 
     def _computed(self, asked: dict[str, Any], file: Path) -> dict[str, Any]:

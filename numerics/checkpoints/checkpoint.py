@@ -1,4 +1,4 @@
-"""A checkpoint: a network with all that a sampler has to know of it, and the denoiser it makes."""
+"""A checkpoint: a network with what is known of its training, and the denoiser made of it."""
 
 from __future__ import annotations
 
@@ -15,62 +15,65 @@ from ..denoisers import Denoiser, convert, parts
 from ..errors import InputError
 from ..points import Point
 
-# What a network's output is, as the numbers (p, q) of p x0 + q eps at its own point (alpha, sigma).
-GIVES: dict[str, Callable[[Point], tuple[float, float]]] = {
+# By prediction, (p, q): the output of the network is p x0 + q eps at its own point (alpha, sigma).
+OUTPUTS: dict[str, Callable[[Point], tuple[float, float]]] = {
     "data": lambda at: (1.0, 0.0),
     "noise": lambda at: (0.0, 1.0),
     "v": lambda at: (-at.sigma, at.alpha),
     "flow": lambda at: (-1.0, 1.0),
 }
-# lambda -> the point at which the network was trained on this lambda; t is what it is told there.
+# lambda -> the native point: (alpha, sigma) at which the network was trained on this lambda, and its time argument t.
 Native = Callable[[float], Point]
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """network(x, t): x [n, *shape] as at the native point of lambda, t [n] -> what it gives, shaped like x.
+    """network(x, t): x [n, *shape] as at the native point of lambda, t [n] -> its prediction, shaped like x.
 
-    gives: "data" x0, "noise" eps, "v" alpha eps - sigma x0 or "flow" eps - x0, of the native point.  unit: the size of
-    the data in which native points are counted: x0 = unit times what the network calls the data.
+    prediction: "data" x0, "noise" eps, "v" alpha eps - sigma x0 or "flow" eps - x0, at the native point.
+    unit: the scale of the data at native points: x0 is `unit` times the data that the network was trained on.
     span: the lambda it was trained on, from noise to data.  sha256: of the files it was read from.
-    counts: t is a level, a number that half precision does not hold: it is told in float32 at least.
+    integer_levels: t counts levels, and half precision cannot represent it: it is passed in float32 at least.
     """
 
     name: str
     network: nn.Module
-    gives: str
+    prediction: str
     native: Native
     shape: tuple[int, ...]
     span: tuple[float, float]
     sha256: str
     folder: Path
     unit: float = 1.0
-    counts: bool = False
+    integer_levels: bool = False
 
     def denoiser(self, dtype: torch.dtype = torch.float64, device: str | torch.device = "cpu") -> Denoiser:
-        """The network, in a dtype and on a device of its own, behind the contract.
+        """The network, copied to a dtype and a device, behind the denoiser contract.
 
-        It reads alpha and sigma alone: lambda = log(alpha/sigma) tells it where it is, and x is scaled to its native
-        point of that lambda. So it works on every schedule, as a mixture does. x may be of any dtype and on any
-        device, and the answer is as x is; the casts are made here and nowhere else.
+        It reads alpha and sigma alone: x is scaled to the native point of lambda = log(alpha/sigma). So it works on
+        every schedule, as a mixture does. x may be of any dtype and on any device, and so is the answer; all casts are
+        made here.
         """
         network = copy.deepcopy(self.network).to(device=device, dtype=dtype).eval().requires_grad_(False)
-        fine = torch.promote_types(dtype, torch.float32) if self.counts else dtype
+        time_dtype = torch.promote_types(dtype, torch.float32) if self.integer_levels else dtype
         layout = torch.channels_last if len(self.shape) == 3 else torch.preserve_format  # twice as fast in float64
 
         def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
-            lam = clock(at)
-            native = self.native(lam)
+            # The network at the native point of the same lambda.
+            native = self.native(finite_lambda(at))
             scale = native.sigma / at.sigma
             y = x * scale
-            told = torch.full((len(x),), native.t, dtype=fine, device=device)
+            t = torch.full((len(x),), native.t, dtype=time_dtype, device=device)
             with torch.no_grad():
-                value = network(y.to(device=device, dtype=dtype, memory_format=layout), told)
-            p, q = GIVES[self.gives](native)
+                value = network(y.to(device=device, dtype=dtype, memory_format=layout), t)
+            # Its output as x0 and eps: v and flow are velocities p x0 + q eps.
+            p, q = OUTPUTS[self.prediction](native)
             there = native._replace(dalpha=p, dsigma=q)
+            source = self.prediction if self.prediction in ("data", "noise") else "velocity"
             value = value.to(device=x.device, dtype=x.dtype)
-            data, noise = (convert(y, value, there, *_source(self.gives, kind)) for kind in ("data", "noise"))
+            data, noise = (convert(y, value, there, source, kind) for kind in ("data", "noise"))
             data = data * self.unit
+            # The prediction that was asked for, at the caller's point.
             match prediction:
                 case "data":
                     return data
@@ -84,13 +87,8 @@ class Checkpoint:
         return denoise
 
 
-def _source(gives: str, target: str) -> tuple[str, str]:
-    """How the house calls what a network gives: v and flow are velocities p x0 + q eps."""
-    return (gives if gives in ("data", "noise") else "velocity"), target
-
-
-def clock(at: Point) -> float:
-    """lambda = log(alpha / sigma); InputError where it is infinite, which no network is told."""
+def finite_lambda(at: Point) -> float:
+    """lambda = log(alpha / sigma); InputError where it is infinite: no network has such a level."""
     if not (at.alpha > 0 and at.sigma > 0):
         raise InputError("at", (at.alpha, at.sigma), "a network needs alpha > 0 and sigma > 0: lambda is finite there")
     return math.log(at.alpha / at.sigma)

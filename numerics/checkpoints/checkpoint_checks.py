@@ -1,13 +1,14 @@
-"""Is a network what its description says? A few evaluations tell, whatever it was trained on.
+"""Checks that a network is a trained denoiser with the prediction of its description, from a few evaluations.
 
-In y = alpha x0 + sigma eps the output of a trained network has, at the noisy end, a slope on eps that is known, and at
-the clean end one on x0:
+In y = alpha x0 + sigma eps the slope of a trained network's output on eps is known at the noisy end, and its slope on
+x0 at the clean end:
 
     noise  eps: 1 and 0     data  x0: 0 and 1     v  alpha eps - sigma x0: ~0 and ~0     flow  eps - x0: 1 and -1
 
-The data is not known here, so x0 is drawn with the network itself, taken for each of the four in turn. With these
-samples the network must, in the middle, do better than one that knows only their size and mean, or it denoises nothing:
-nowhere much worse, and somewhere clearly better. An output that is zero, constant, or a multiple of the input fails.
+The data is not known here, so x0 is sampled with the network itself, under each of the four predictions in turn. At
+intermediate levels the network must predict v of these samples better than the best linear denoiser, which knows only
+their size and mean: nowhere much worse, and somewhere clearly better. An output that is zero, constant, or a multiple
+of the input fails.
 """
 
 from __future__ import annotations
@@ -23,64 +24,68 @@ from ..grids import from_times
 from ..sample import sample
 from ..schedules import schedule
 from ..tableau import tabulate
-from .checkpoint import GIVES, Checkpoint, unit_point
+from .checkpoint import OUTPUTS, Checkpoint, unit_point
 
-WITHIN = 0.4  # of both slopes; another kind is 1 away
-CLEARLY = 0.2  # another kind is likelier if it is nearer by so much
-END = 5.0  # |lambda| of the two ends, or the end of what was trained on
-NEAREST = 2.0  # an end nearer to the middle tells nothing
+WITHIN = 0.4  # tolerance of both slopes; those of another prediction differ by 1
+CLEARLY = 0.2  # another prediction is more likely if its slopes are nearer by this
+END = 5.0  # |lambda| of the two ends, or the end of the trained span
+NEAREST = 2.0  # an end with a smaller |lambda| decides nothing
 STEPS = 20  # of DPM-Solver++ 2M, for x0
 VALUES = 1024  # numbers in a batch, at least
-MIDDLE = (-1.0, 0.0, 1.0, 2.0, 3.0)  # log(alpha size / sigma) where a network has something to tell
-LEFT = 1.1  # of v there, at most; a network that knows only size and mean of the data leaves 1 everywhere
-LEARNT = 0.95  # of v at one of these levels, at most
-UNKNOWN = (math.inf, math.inf)  # what is left where nothing can be told
+MIDDLE = (-1.0, 0.0, 1.0, 2.0, 3.0)  # log(alpha size / sigma) of the intermediate levels
+LEFT = 1.1  # the largest relative error of v there; that of the best linear denoiser is 1
+LEARNT = 0.95  # the relative error of v at the best of these levels, at most
+UNKNOWN = (math.inf, math.inf)  # relative errors where no data could be sampled
 
 
 def check(checkpoint: Checkpoint) -> None:
-    """Raises InputError where the shape or the kind of prediction cannot be what is said, naming what it is likely."""
+    """Raises InputError where the shape or the prediction of a description is wrong, naming the likely prediction."""
     count = max(4, math.ceil(VALUES / math.prod(checkpoint.shape)))
     eps = torch.randn((count, *checkpoint.shape), generator=torch.Generator().manual_seed(0))
     low, high = max(checkpoint.span[0], -END), min(checkpoint.span[1], END)
     if low > -NEAREST or high < NEAREST:
-        allowed = f"trained at least from lambda = -{NEAREST:g} to {NEAREST:g}, or nothing can be told"
+        allowed = f"trained at least from lambda = -{NEAREST:g} to {NEAREST:g}, or the prediction cannot be checked"
         raise InputError("checkpoint: lambda", list(checkpoint.span), allowed)
+    # The slope on eps at the noisy end.
     noisy, clean = checkpoint.native(low), checkpoint.native(high)
     on_noise = _slope(_output(checkpoint, noisy.sigma * eps, noisy.t), eps)
     measured = f"slope {on_noise:.2f} on the noise at lambda = {low:.3g}"
+    # Under each prediction: samples of the data, the slope on them at the clean end, the error in between.
     off: dict[str, float] = {}
     left: dict[str, tuple[float, float]] = {}
-    for kind, gives in GIVES.items():
-        off[kind] = abs(on_noise - gives(noisy)[1])
-        other = replace(checkpoint, gives=kind)
-        data = _drawn(other, eps.flip(0), low, high) if off[kind] <= WITHIN else None
+    for kind, output in OUTPUTS.items():
+        off[kind] = abs(on_noise - output(noisy)[1])
+        other = replace(checkpoint, prediction=kind)
+        data = _sampled(other, eps.flip(0), low, high) if off[kind] <= WITHIN else None
         if data is None:
             left[kind] = UNKNOWN
             continue
         on_data = _slope(_output(checkpoint, clean.alpha * data + clean.sigma * eps, clean.t), data)
-        off[kind], left[kind] = max(off[kind], abs(on_data - gives(clean)[0])), _left(other, data, eps)
-        if kind == checkpoint.gives:
+        off[kind], left[kind] = max(off[kind], abs(on_data - output(clean)[0])), _errors(other, data, eps)
+        if kind == checkpoint.prediction:
             measured += f", {on_data:.2f} on the data at {high:.3g}"
-    said = checkpoint.gives
-    credible = [k for k in GIVES if off[k] <= WITHIN and left[k][0] <= LEARNT and left[k][1] <= LEFT]
+    # The prediction described, or the likeliest one of those that the network could have.
+    described = checkpoint.prediction
+    credible = [k for k in OUTPUTS if off[k] <= WITHIN and left[k][0] <= LEARNT and left[k][1] <= LEFT]
     likely = min(credible, key=lambda kind: off[kind], default=None)
-    if said in credible and off[said] <= off[likely or said] + CLEARLY:
+    if described in credible and off[described] <= off[likely or described] + CLEARLY:
         return
-    if likely is None and off[said] <= WITHIN and left[said] != UNKNOWN:
-        best, worst = left[said]
-        reason = f"{worst:.3g} times as far off as none" if worst > LEFT else f"{best:.3g} of the error of none is left"
+    if likely is None and off[described] <= WITHIN and left[described] != UNKNOWN:
+        best, worst = left[described]
+        found = worst if worst > LEFT else best
+        reason = f"its squared error is {found:.3g} of that of the best linear denoiser"
         raise InputError("checkpoint", checkpoint.name, f"a trained denoiser; {reason}")
-    guess = "as none that we know" if likely is None else f"as one that predicts {likely!r}"
-    raise InputError("checkpoint: prediction", said, f"the network answers {guess} ({measured})")
+    guess = "like none of the known predictions" if likely is None else f"like one that predicts {likely!r}"
+    raise InputError("checkpoint: prediction", described, f"the network's output is {guess} ({measured})")
 
 
-def _left(checkpoint: Checkpoint, data: Tensor, eps: Tensor) -> tuple[float, float]:
-    """Where noise and data are of one size, how much of v is left, at least and at most."""
+def _errors(checkpoint: Checkpoint, data: Tensor, eps: Tensor) -> tuple[float, float]:
+    """The least and the largest relative squared error of v over the intermediate levels."""
     data = data * checkpoint.unit
     mean = data.mean(0)
     size = float((data - mean).square().sum(0).mean().div(len(data) - 1).sqrt())
     denoise = checkpoint.denoiser(torch.float32)
-    left: list[float] = []
+    errors: list[float] = []
     for level in MIDDLE:
         lam = level - math.log(size)
         if not checkpoint.span[0] <= lam <= checkpoint.span[1]:
@@ -89,30 +94,30 @@ def _left(checkpoint: Checkpoint, data: Tensor, eps: Tensor) -> tuple[float, flo
         y = at.alpha * data + at.sigma * eps
         v = unit.alpha * eps - unit.sigma * (data - mean) / size
         found = unit.alpha * denoise(y, at, "noise") - unit.sigma * (denoise(y, at, "data") - mean) / size
-        left.append(float((found - v).square().mean() / v.square().mean()))
-    return UNKNOWN if any(map(math.isnan, left)) else (min(left, default=0.0), max(left, default=0.0))
+        errors.append(float((found - v).square().mean() / v.square().mean()))
+    return UNKNOWN if any(map(math.isnan, errors)) else (min(errors, default=0.0), max(errors, default=0.0))
 
 
 def _output(checkpoint: Checkpoint, y: Tensor, t: float) -> Tensor:
-    """What the network itself answers at its native point; InputError unless it is finite and shaped like y."""
+    """The network's own output at its native point; InputError unless it is finite and shaped like y."""
     try:
         with torch.no_grad():
             value = checkpoint.network.eval()(y, torch.full((len(y),), t))
-    except Exception as fault:  # a stranger's network may raise anything on a shape that is not its own
+    except Exception as fault:  # an external network may raise anything on another shape than its own
         reason = " ".join(str(fault).split())[:120]
         raise InputError(
             "checkpoint: shape", list(checkpoint.shape), f"a shape that the network takes ({reason})"
         ) from None
     if not isinstance(value, Tensor) or value.shape != y.shape:
         found = list(value.shape[1:]) if isinstance(value, Tensor) else type(value).__name__
-        raise InputError("checkpoint: shape", list(checkpoint.shape), f"the network answers with {found}")
+        raise InputError("checkpoint: shape", list(checkpoint.shape), f"the network returns {found}")
     if not bool(torch.isfinite(value).all()):
-        raise InputError("checkpoint", checkpoint.name, f"finite answers; not so at t = {t:.3g}")
+        raise InputError("checkpoint", checkpoint.name, f"finite outputs; they are not at t = {t:.3g}")
     return value
 
 
-def _drawn(checkpoint: Checkpoint, noise: Tensor, low: float, high: float) -> Tensor | None:
-    """Samples as the network counts them, or None where the run diverges."""
+def _sampled(checkpoint: Checkpoint, noise: Tensor, low: float, high: float) -> Tensor | None:
+    """Samples of the data in the network's own units; None where the run diverges."""
     lam = torch.linspace(low, high, STEPS + 1, dtype=torch.float64)
     vp = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
     way = from_times(vp, vp.time(lam))
@@ -126,6 +131,6 @@ def _drawn(checkpoint: Checkpoint, noise: Tensor, low: float, high: float) -> Te
 
 
 def _slope(value: Tensor, on: Tensor) -> float:
-    """The slope of the regression of one on the other, whose means are taken off."""
+    """The slope of the linear regression of `value` on `on`."""
     on = (on - on.mean(0)).double()
     return float((value.double() * on).sum() / on.square().sum())

@@ -1,4 +1,4 @@
-"""config.json and scheduler_config.json of others, checked before a class is made of them: words, sizes, no more."""
+"""Checks of config.json and scheduler_config.json before the library makes a class of them: names and sizes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..support.limits import NAME, said
+from ..support.limits import NAME, range_text
 from ..support.reading import read_json
 
 WORDS = ("_class_name", "prediction_type", "beta_schedule", "time_embedding_type", "norm_type")
-# What a size of a network may be; a list of sizes is one for every level of it.
+# The least and largest value of each size; a list has one size for every resolution.
 SIZES: dict[str, tuple[int, int]] = {
     "sample_size": (1, 4096),
     "in_channels": (1, 4096),
@@ -29,13 +29,13 @@ SIZES: dict[str, tuple[int, int]] = {
     "patch_size": (1, 256),
     "num_train_timesteps": (1, 100_000),
 }
-MOST = 1e6  # of any other number
-ENTRIES = 100_000  # of a list: trained_betas has one for every level
-LEVELS = 16  # of a network
+MOST = 1e6  # the largest magnitude of any other number
+ENTRIES = 100_000  # entries of a list: trained_betas has one for every level
+RESOLUTIONS = 16  # of a network, at most
 
 
 def configuration(path: Path, field: str) -> dict[str, Any]:
-    """The configuration in a file; InputError, naming the key, for a word or a number that no network has."""
+    """The configuration in a file; InputError, naming the key, for an implausible name or number."""
     data = read_json(path, field)
     for key, value in data.items():
         named = f"{field}: {key}"
@@ -50,25 +50,25 @@ def configuration(path: Path, field: str) -> dict[str, Any]:
 
 def _check_word(field: str, value: object) -> None:
     if value is not None and (not isinstance(value, str) or len(value) > NAME):
-        raise InputError(field, value, f"a word of at most {NAME} characters")
+        raise InputError(field, value, f"a string of at most {NAME} characters")
 
 
 def _check_sizes(field: str, value: object, low: int, high: int) -> None:
     entries = value if isinstance(value, list) else [value]
-    if not 0 < len(entries) <= LEVELS:
-        raise InputError(field, f"{len(entries)} entries", f"1 to {LEVELS} of them")
+    if not 0 < len(entries) <= RESOLUTIONS:
+        raise InputError(field, f"{len(entries)} entries", f"1 to {RESOLUTIONS} entries")
     for entry in entries:
         if isinstance(entry, list):
             _check_sizes(field, entry, low, high)
         elif isinstance(entry, bool) or not isinstance(entry, int) or not low <= entry <= high:
-            raise InputError(field, entry, f"whole, {said(low, high)}")
+            raise InputError(field, entry, f"whole, {range_text(low, high)}")
 
 
 def _check_other(field: str, value: object) -> None:
     if isinstance(value, str) and len(value) > 10 * NAME:
-        raise InputError(field, value, f"a text of at most {10 * NAME} characters")
+        raise InputError(field, value, f"a string of at most {10 * NAME} characters")
     if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= MOST):
-        raise InputError(field, value, said(-MOST, MOST))
+        raise InputError(field, value, range_text(-MOST, MOST))
     if isinstance(value, list | dict):
         if len(value) > ENTRIES:
             raise InputError(field, f"{len(value)} entries", f"at most {ENTRIES}")

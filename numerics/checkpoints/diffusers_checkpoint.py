@@ -1,17 +1,17 @@
 """Checkpoints of diffusers, read by its own code: a pipeline's folder, a model's folder, or a repository of the hub.
 
-A folder is taken as it is if its network needs nothing but x and its level: the network in unet/, in transformer/ or in
-the folder itself, the scheduler's configuration in scheduler/ or beside it. A network that is told more has a
-checkpoint.toml in the folder, or in another one that names it:
+A folder needs no description if the network takes x and its level only: the network lies in unet/, in transformer/ or
+in the folder itself, the scheduler's configuration in scheduler/ or beside it. For a network with more inputs there is
+a checkpoint.toml in the folder, or in another folder that names it:
 
     format = 1
     kind = "diffusers"
     model = "FOLDER"                    # or "owner/name"; default: this folder
-    label = 3                           # of a network with classes; of a DiT their number itself stands for none
-    condition = "text.safetensors"      # of one with cross-attention: one tensor [tokens, width], as an encoder gives
-    size = [64, 64]                     # height and width, if the configuration leaves them open
+    label = 3                           # of a network with classes; for a DiT, the number of classes means no class
+    condition = "text.safetensors"      # for cross-attention: one tensor [tokens, width], the output of an encoder
+    size = [64, 64]                     # height and width, if the configuration does not fix them
 
-x is what the network takes: the latent where there is one. No encoder, decoder or text model is read.
+x is the input of the network: the latent where there is one. No encoder, decoder or text model is read.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from ..support.limits import NAME, PATH
 from .checkpoint import Checkpoint
 from .configuration import SIZES, configuration
 from .description import FILE, Sides, Table, validated
-from .double_precision_embedding import fine_times
+from .double_precision_embedding import use_double_precision
 from .hub import INSTALL, download, is_name
-from .scheduler_levels import understood
+from .scheduler_levels import read_scheduler
 from .tensor_files import check_size, check_stored, digest, read_weights
 
-# The class of a network -> what it may be told besides x and its level.
+# The class of a network -> its inputs besides x and its level.
 CLASSES = {
     "UNet2DModel": ("label",),
     "UNet2DConditionModel": ("condition", "label"),
     "DiTTransformer2DModel": ("label",),
 }
-# What old configurations call it.
-FORMERLY = {"Transformer2DModel": "DiTTransformer2DModel"}
+# Former name of a class -> its name.
+OLD_CLASSES = {"Transformer2DModel": "DiTTransformer2DModel"}
 FOLDERS = ("unet", "transformer", ".")
 WEIGHTS = "diffusion_pytorch_model"
-# What a configuration may ask for that we do not give.
-UNTOLD = ("addition_embed_type", "class_embed_type", "encoder_hid_dim_type")
+# Inputs of a network that are not supported.
+UNSUPPORTED = ("addition_embed_type", "class_embed_type", "encoder_hid_dim_type")
 
 
 class Described(Table):
@@ -64,8 +64,8 @@ class Described(Table):
     size: Annotated[Sides, Field(min_length=2, max_length=2)] | None = None
 
 
-class Told(nn.Module):
-    """The network as net(x, t): what else it is told is fixed, and what else it answers, its variance, left out."""
+class Conditioned(nn.Module):
+    """The network as net(x, t): its other inputs are fixed, and its other output, the variance, is dropped."""
 
     condition: Tensor | None
 
@@ -87,37 +87,42 @@ class Told(nn.Module):
 def load_diffusers(folder: Path, data: dict[str, Any] | None = None, consent: Consent = NONE) -> Checkpoint:
     """The checkpoint of a folder with a pipeline or a model; data: its checkpoint.toml, if it has one.
 
-    Raises InputError: diffusers not installed, no network or no scheduler, a class or a prediction not known, weights
-    cut short, not finite or another network's, a label or condition missing, too much, or of another shape.
+    Raises InputError: diffusers not installed, no network or no scheduler, an unknown class or prediction, weights that
+    are truncated, not finite or those of another network, a label or condition that is missing, superfluous or of
+    another shape.
     """
-    told = validated(Described, data or {"format": 1, "kind": "diffusers"})
-    root = folder / told.model
-    if "\0" in told.model or not root.is_dir():
-        if not is_name(told.model):
-            raise InputError(f"{FILE}: model", told.model, "a folder, or owner/name on the hub")
-        root = download(told.model, consent)
+    description = validated(Described, data or {"format": 1, "kind": "diffusers"})
+    # The folder of the network, here or from the hub.
+    root = folder / description.model
+    if "\0" in description.model or not root.is_dir():
+        if not is_name(description.model):
+            raise InputError(f"{FILE}: model", description.model, "a folder, or owner/name on the hub")
+        root = download(description.model, consent)
+    # Configurations of the network and of its scheduler.
     place, config = _configuration(root)
     library = _library()
     scheduler, path = _scheduler(root, place, library)
-    gives, native, span = understood(scheduler)
-    name = FORMERLY.get(config["_class_name"], config["_class_name"])
-    shape, condition = _shape(config, told), _condition(folder, told, config, name)
+    prediction, native, span = read_scheduler(scheduler)
+    name = OLD_CLASSES.get(config["_class_name"], config["_class_name"])
+    shape, condition = _shape(config, description), _condition(folder, description, config, name)
+    # The weights; their size is checked before they are read.
     weights, variant, safe = _weights(place, consent)
     check_size(weights, shape, consent)
     model = _read(getattr(library, name), place, variant, safe, weights)
-    fine_times(model)
+    use_double_precision(model)
+    # The files that determine the network.
     files = [place / "config.json", path, *weights]
-    files += [folder / part for part in (FILE if data else None, told.condition) if part]
+    files += [folder / part for part in (FILE if data else None, description.condition) if part]
     return Checkpoint(
-        name=told.name or (root if told.model == "." else Path(told.model)).resolve().name,
-        network=Told(model, shape[0], told.label, condition),
-        gives=gives,
+        name=description.name or (root if description.model == "." else Path(description.model)).resolve().name,
+        network=Conditioned(model, shape[0], description.label, condition),
+        prediction=prediction,
         native=native,
         shape=shape,
         span=span,
         sha256=digest(*files),
         folder=folder,
-        counts=True,
+        integer_levels=True,
     )
 
 
@@ -135,72 +140,81 @@ def _configuration(root: Path) -> tuple[Path, dict[str, Any]]:
             config = configuration(root / name / "config.json", "checkpoint")
             break
     else:
-        looked = "config.json in unet/, in transformer/ or in the folder itself"
-        raise InputError("checkpoint", str(root), f"a network of diffusers: {looked}")
+        allowed = "a network of diffusers: config.json in unet/, in transformer/ or in the folder itself"
+        raise InputError("checkpoint", str(root), allowed)
     kind = config.get("_class_name")
-    old = kind in FORMERLY and config.get("norm_type") != "ada_norm_zero"
-    if old or (kind not in CLASSES and kind not in FORMERLY):
+    old = kind in OLD_CLASSES and config.get("norm_type") != "ada_norm_zero"
+    if old or (kind not in CLASSES and kind not in OLD_CLASSES):
         raise InputError("checkpoint: class of the network", kind, f"one of {', '.join(CLASSES)}")
     if config.get("time_embedding_type", "positional") != "positional":
-        # a table of whole levels has steps, on which no order would show; of "fourier" the network is told log sigma
-        asked, allowed = config["time_embedding_type"], "positional: a network that is told any level, whole or not"
-        raise InputError("checkpoint: time_embedding_type", asked, allowed)
-    for key in UNTOLD:
+        # A table of integer levels is not smooth, so no order would show; with "fourier" the network takes log sigma.
+        found, allowed = config["time_embedding_type"], "positional: a network that takes any level, integer or not"
+        raise InputError("checkpoint: time_embedding_type", found, allowed)
+    for key in UNSUPPORTED:
         if config.get(key) is not None:
-            raise InputError(f"checkpoint: {key}", config[key], "a network that is told label and condition alone")
+            raise InputError(f"checkpoint: {key}", config[key], "a network with no inputs besides label and condition")
     return root / name, config
 
 
 def _scheduler(root: Path, place: Path, library: ModuleType) -> tuple[Any, Path]:
-    """The scheduler, made by the library from its configuration, and the file that holds it."""
+    """The scheduler, made by the library from its configuration, and the file of the configuration."""
     name = "scheduler_config.json"
     path = next((p for p in (root / "scheduler" / name, root / name, place / name) if p.is_file()), None)
     if path is None:
-        wanted = f"a {name} in scheduler/ or beside config.json: it says the noise levels and what is predicted"
+        wanted = f"a {name} in scheduler/ or beside config.json: it has the noise levels and the prediction"
         raise InputError("scheduler", str(root), wanted)
     config = configuration(path, "scheduler")
     cls: Any = getattr(library, str(config.get("_class_name")), None)
     if not hasattr(cls, "from_config"):
         raise InputError("scheduler: _class_name", config.get("_class_name"), "a scheduler of diffusers")
-    with _told_once(library):
+    with _log_silenced(library):
         try:
             return cls.from_config(config), path
-        except Exception as fault:  # whatever a class makes of values that are not its own
+        except Exception as fault:  # the class may raise anything on other values than its own
             raise InputError(
                 "scheduler", str(path), f"values that {cls.__name__} takes ({one_line(fault, 160)})"
             ) from None
 
 
-def _shape(config: dict[str, Any], told: Described) -> tuple[int, ...]:
-    size = told.size or config.get("sample_size")
+def _shape(config: dict[str, Any], description: Described) -> tuple[int, ...]:
+    size = description.size or config.get("sample_size")
     if size is None:
-        raise InputError(f"{FILE}: size", None, "[height, width]; the network's configuration leaves them open")
+        raise InputError(f"{FILE}: size", None, "[height, width]; the network's configuration does not fix them")
     if isinstance(size, list) and len(size) != 2:
         raise InputError("checkpoint: sample_size", size, "one number, or [height, width]")
-    into, out = config.get("in_channels"), config.get("out_channels")
-    if not isinstance(into, int) or out not in (None, into, 2 * into):
-        raise InputError("checkpoint: channels", [into, out], "as many out as in, or twice as many with a variance")
-    return (into, *(size if isinstance(size, list | tuple) else (size, size)))
+    inputs, out = config.get("in_channels"), config.get("out_channels")
+    if not isinstance(inputs, int) or out not in (None, inputs, 2 * inputs):
+        raise InputError(
+            "checkpoint: channels", [inputs, out], "as many outputs as inputs, or twice as many with a variance"
+        )
+    return (inputs, *(size if isinstance(size, list | tuple) else (size, size)))
 
 
-def _condition(folder: Path, told: Described, config: dict[str, Any], name: str) -> Tensor | None:
-    """The condition, if there is one.  InputError unless label and condition are there where needed, and only there."""
+def _condition(folder: Path, description: Described, config: dict[str, Any], name: str) -> Tensor | None:
+    """The condition, or None.  InputError unless label and condition are given exactly where the network takes them."""
+    # The label: needed by networks with classes, and only by these.
     dit = name == "DiTTransformer2DModel"
     classes = config.get("num_embeds_ada_norm" if dit else "num_class_embeds")
-    if classes is None and told.label is not None:
-        raise InputError(f"{FILE}: label", told.label, "none: the network knows no classes")
-    if classes is not None and (told.label is None or told.label >= classes + dit):
-        more = f", or {classes} for none" if dit else ""
-        raise InputError(f"{FILE}: label", told.label, f"the network needs a class from 0 to {classes - 1}{more}")
+    if classes is None and description.label is not None:
+        raise InputError(f"{FILE}: label", description.label, "none: the network has no classes")
+    if classes is not None and (description.label is None or description.label >= classes + dit):
+        more = f", or {classes} for no class" if dit else ""
+        raise InputError(
+            f"{FILE}: label", description.label, f"the network needs a class from 0 to {classes - 1}{more}"
+        )
+    # Whether a condition is needed and given.
     needed = "condition" in CLASSES[name]
-    if told.condition is None or not needed:
-        if needed or told.condition:
+    if description.condition is None or not needed:
+        if needed or description.condition:
             allowed = "the network needs a file with one tensor [tokens, width]"
-            raise InputError(f"{FILE}: condition", told.condition, allowed if needed else "none: it takes no condition")
+            raise InputError(
+                f"{FILE}: condition", description.condition, allowed if needed else "none: it takes no condition"
+            )
         return None
-    if "\0" in told.condition:
-        raise InputError(f"{FILE}: condition", told.condition, "the name of a file")
-    tensors, _ = read_weights(folder / told.condition)
+    if "\0" in description.condition:
+        raise InputError(f"{FILE}: condition", description.condition, "the name of a file")
+    # Its one tensor [tokens, width].
+    tensors, _ = read_weights(folder / description.condition)
     found = [list(tensor.shape) for tensor in tensors.values()]
     value = next(iter(tensors.values())).float() if len(tensors) == 1 else torch.empty(0)
     value = value[0] if value.ndim == 3 and len(value) == 1 else value
@@ -211,7 +225,7 @@ def _condition(folder: Path, told: Described, config: dict[str, Any], name: str)
 
 
 def _weights(place: Path, consent: Consent) -> tuple[list[Path], str | None, bool]:
-    """The files of the weights, of full precision, else of half, else pickled if allowed; their variant; no pickle?"""
+    """(files, variant, safe) of the weights: full precision, else half, else pickles with consent; safe: no pickles."""
     for suffix, safe in (("safetensors", True), ("bin", False)):
         for variant in (None, "fp16"):
             stem = f"{WEIGHTS}.{variant}" if variant else WEIGHTS
@@ -226,13 +240,13 @@ def _weights(place: Path, consent: Consent) -> tuple[list[Path], str | None, boo
 
 
 def _read(cls: Any, place: Path, variant: str | None, safe: bool, files: Sequence[Path]) -> nn.Module:
-    """The network in float32, with its weights; InputError unless its configuration makes one of their size."""
+    """The network in float32, with its weights; InputError unless its configuration has their size."""
     file = files[0]
     _check_sizes(cls, place, sum(path.stat().st_size for path in files))
     if not safe:
         for path in files:
             check_stored(path)
-    with _told_once(import_module("diffusers")):
+    with _log_silenced(import_module("diffusers")):
         try:
             model, report = cls.from_pretrained(
                 str(place),
@@ -243,37 +257,38 @@ def _read(cls: Any, place: Path, variant: str | None, safe: bool, files: Sequenc
                 output_loading_info=True,
                 local_files_only=True,
             )
-        except Exception as fault:  # a file cut short, a shape that does not fit, a size that the class refuses
+        except Exception as fault:  # a truncated file, a shape that does not fit, a size that the class refuses
             allowed = f"whole weights of the network in config.json ({one_line(fault, 160)})"
             raise InputError("weights", str(file), allowed) from None
-    for key, said in (("missing_keys", "is missing"), ("unexpected_keys", "is not its")):
+    # Names and values of the weights that were read.
+    for key, reason in (("missing_keys", "is missing"), ("unexpected_keys", "is not its")):
         if report[key]:
-            allowed = f"weights of the network in config.json; {sorted(report[key])[0]} {said}"
+            allowed = f"weights of the network in config.json; {sorted(report[key])[0]} {reason}"
             raise InputError("weights", str(file), allowed)
     for name, tensor in model.state_dict().items():
         if not bool(torch.isfinite(tensor).all()):
-            raise InputError("weights", str(file), f"finite numbers only; {name} holds others")
+            raise InputError("weights", str(file), f"finite numbers only; {name} has others")
     network: nn.Module = model.eval()
     return network
 
 
 def _check_sizes(cls: Any, place: Path, held: int) -> None:
-    """InputError where the network of a configuration has more numbers than the bytes of its weights hold."""
-    with _told_once(import_module("diffusers")), torch.device("meta"):
+    """InputError where the network of a configuration has more numbers than its weights have bytes."""
+    with _log_silenced(import_module("diffusers")), torch.device("meta"):
         try:
             outline = cls.from_config(configuration(place / "config.json", "checkpoint"))
-        except Exception as fault:  # whatever a class makes of sizes that do not go together
+        except Exception as fault:  # the class may raise anything on inconsistent sizes
             allowed = f"a network that {cls.__name__} can make ({one_line(fault, 120)})"
             raise InputError("checkpoint", str(place / "config.json"), allowed) from None
     numbers = sum(tensor.numel() for tensor in outline.state_dict().values())
     if numbers > held:
-        allowed = f"sizes of the weights beside it; it makes a network of {numbers} numbers, they have {held} bytes"
+        allowed = f"sizes of the weights beside it; the network has {numbers} numbers, the weights {held} bytes"
         raise InputError("checkpoint", str(place / "config.json"), allowed)
 
 
 @contextlib.contextmanager
-def _told_once(library: Any) -> Iterator[None]:
-    """The library's log and its progress held back: what it says there of a fault comes as one line from us."""
+def _log_silenced(library: Any) -> Iterator[None]:
+    """Silences the library's log and progress bars: its errors are raised as InputError."""
     log = library.utils.logging
     before, bars = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity(log.CRITICAL)

@@ -1,8 +1,8 @@
-"""The embedding of levels in double precision.
+"""The time embedding of diffusers in double precision.
 
-diffusers computes the waves of a level in float32 whatever the network's dtype. In float64 that is noise, another one
-at every level: on a small U-Net 1e-8 to 1e-7 of the prediction, under which no error of a sampler is seen, and on which
-the steps of a reference flow at 1e-10 get shorter. Fractional levels are taken as they are, here and there.
+diffusers computes the sines and cosines of a level in float32 for every dtype of the network. In float64 their rounding
+is noise that differs from level to level: on a small U-Net 1e-8 to 1e-7 of the prediction. It hides smaller
+errors of samplers, and shortens the steps of a reference flow at 1e-10. Neither rounds fractional levels.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from torch.nn import functional as F
 
 
 class Waves(nn.Module):
-    """diffusers' Timesteps, with its own frequencies (float32 numbers); the phase and its waves in t's dtype."""
+    """diffusers' Timesteps with its own frequencies (float32 numbers); phase, sine and cosine in the dtype of t."""
 
-    def __init__(self, theirs: Any) -> None:
+    def __init__(self, original: Any) -> None:
         super().__init__()
-        self.theirs = theirs
+        self.original = original
 
     def forward(self, t: Tensor) -> Tensor:
         if t.dtype != torch.float64:
-            known: Tensor = self.theirs(t)
-            return known
-        width, half = self.theirs.num_channels, self.theirs.num_channels // 2
+            embedded: Tensor = self.original(t)
+            return embedded
+        width, half = self.original.num_channels, self.original.num_channels // 2
         exponent = -math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device)
-        frequencies = (exponent / (half - self.theirs.downscale_freq_shift)).exp().double()
-        phase = self.theirs.scale * (t[:, None] * frequencies)
-        waves = [phase.cos(), phase.sin()] if self.theirs.flip_sin_to_cos else [phase.sin(), phase.cos()]
+        frequencies = (exponent / (half - self.original.downscale_freq_shift)).exp().double()
+        phase = self.original.scale * (t[:, None] * frequencies)
+        waves = [phase.cos(), phase.sin()] if self.original.flip_sin_to_cos else [phase.sin(), phase.cos()]
         return F.pad(torch.cat(waves, dim=1), (0, width % 2))
 
 
-def fine_times(model: nn.Module) -> None:
-    """Put Waves in the place of every Timesteps of a network of diffusers."""
+def use_double_precision(model: nn.Module) -> None:
+    """Replace every Timesteps module of a network of diffusers by Waves."""
     for name, module in list(model.named_modules()):
         if type(module).__name__ == "Timesteps":
             parent, _, own = name.rpartition(".")

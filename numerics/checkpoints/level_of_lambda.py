@@ -1,4 +1,4 @@
-"""What time a network of others is told at lambda: the inverse of its own lambda(t)."""
+"""The time argument of an external network at lambda: the inverse of its own lambda(t)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Span = tuple[float, float]
 
 
 def continuous(schedule: Schedule, t_min: float, t_max: float, time_scale: float = 1.0) -> tuple[Native, Span]:
-    """A network trained on one of our schedules, t_min <= t <= t_max, which is told time_scale times t; and its lambda.
+    """Native points and lambda span of a network trained on a schedule, t_min <= t <= t_max; it takes time_scale t.
 
     Raises InputError where lambda is infinite at an end, and on ends outside the schedule.
     """
     ends = schedule.columns(torch.tensor([t_max, t_min], dtype=torch.float64)).lam.tolist()
     for name, t, lam in (("t_max", t_max, ends[0]), ("t_min", t_min, ends[1])):
         if not math.isfinite(lam):
-            raise InputError(f"schedule.{name}", t, "lambda is infinite there; give the ends of what was trained on")
+            raise InputError(f"schedule.{name}", t, "lambda is infinite there; give the ends of the trained interval")
     if not ends[0] < ends[1]:
         raise InputError("schedule.t_min", t_min, f"below t_max = {t_max}")
 
@@ -38,12 +38,12 @@ def continuous(schedule: Schedule, t_min: float, t_max: float, time_scale: float
 
 
 def discrete(alpha_bar: Sequence[float]) -> tuple[Native, Span]:
-    """A network trained at levels 0, 1, … with alpha^2 = alpha_bar = 1 - sigma^2, and told its level; and its lambda.
+    """Native points and lambda span of a network trained at levels 0, 1, … with alpha^2 = alpha_bar = 1 - sigma^2.
 
-    Between levels the level is a spline of degree 5 through all of them, in lambda: t(lambda) has four continuous
-    derivatives. A sampler of order p takes p derivatives of the network along the way for granted; a broken line
-    has a kink at every level, and each kink that a step crosses costs it an error of h^2, whatever its order. On 20
-    levels exp-adams-3 measures 3.0 by the spline and 2.0 by a broken line (tests).
+    The network takes the level. Between levels, the level is interpolated in lambda by a spline of degree 5, so
+    t(lambda) has four continuous derivatives. A sampler of order p assumes p derivatives along the trajectory; linear
+    interpolation has a kink at every level, and each kink in a step costs an error of h^2, for every order. On 20
+    levels exp-adams-3 measures 3.0 with the spline and 2.0 with linear interpolation (tests).
     Raises InputError unless alpha_bar has DEGREE + 1 values that fall, between 1 and 0.
     """
     bar = np.asarray(alpha_bar, dtype=np.float64)
@@ -53,7 +53,9 @@ def discrete(alpha_bar: Sequence[float]) -> tuple[Native, Span]:
     spline = make_interp_spline(lam[::-1], np.arange(len(bar), dtype=np.float64)[::-1], k=DEGREE)
     fine = np.linspace(lam[-1], lam[0], 8 * len(bar))
     if not (np.diff(spline(fine)) < 0).all():
-        raise InputError("schedule.alpha_bar", f"{bar.size} numbers", "smooth enough: the level must fall in lambda")
+        raise InputError(
+            "schedule.alpha_bar", f"{bar.size} numbers", "smooth enough that the level decreases with lambda"
+        )
     return lambda level: unit_point(level)._replace(t=float(spline(level))), (float(lam[-1]), float(lam[0]))
 
 

@@ -1,4 +1,4 @@
-"""From what a user writes to a checkpoint that was looked over: `load`."""
+"""`load`: the checkpoint of a name, a folder or a repository, checked."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .hub import download, is_name
 from .own_format import load_own
 from .plain_module import load_module
 
-KEPT = Path(__file__).parent / "kept"  # the project's own, part of the installation
-_LOOKED_OVER: set[str] = set()
+OWN_CHECKPOINTS = Path(__file__).parent / "trained"  # part of the installation
+_CHECKED: set[str] = set()
 
 
 def load(path_or_id: str | Path, consent: Consent = NONE) -> Checkpoint:
@@ -36,33 +36,35 @@ def load(path_or_id: str | Path, consent: Consent = NONE) -> Checkpoint:
     torch.Size([4, 2])
     """
     checkpoint = _read(_folder(str(path_or_id), consent), consent)
-    if checkpoint.sha256 not in _LOOKED_OVER:  # once in a process is enough for the same files
+    if checkpoint.sha256 not in _CHECKED:  # the same files are checked once in a process
         check(checkpoint)
-        _LOOKED_OVER.add(checkpoint.sha256)
+        _CHECKED.add(checkpoint.sha256)
     return checkpoint
 
 
-def kept() -> list[str]:
+def own_names() -> list[str]:
     """The names of the project's own checkpoints."""
-    return sorted(path.parent.name for path in KEPT.glob(f"*/{FILE}"))
+    return sorted(path.parent.name for path in OWN_CHECKPOINTS.glob(f"*/{FILE}"))
 
 
 def _folder(given: str, consent: Consent) -> Path:
-    if given in kept():
+    if given in own_names():
         if Path(given).is_dir():
             raise InputError(
-                "checkpoint", given, f'a checkpoint of ours and a folder here: write "./{given}" for the folder'
+                "checkpoint", given, f'the name of a checkpoint and of a folder here: write "./{given}" for the folder'
             )
-        return KEPT / given
+        return OWN_CHECKPOINTS / given
     if "\0" in given or not Path(given).is_dir():
         if is_name(given):
             return download(given, consent)
-        raise InputError("checkpoint", given, f"neither a folder nor a checkpoint of ours; {nearest(given, kept())}")
+        raise InputError(
+            "checkpoint", given, f"a folder or a checkpoint of this package; {nearest(given, own_names())}"
+        )
     return Path(given)
 
 
 def _read(folder: Path, consent: Consent) -> Checkpoint:
-    """By what lies in the folder; a description goes before what else is there."""
+    """The checkpoint of a folder: by its description, else as a folder of diffusers."""
     if (folder / FILE).exists():
         data = read_toml(folder)
         match data.get("kind"):

@@ -1,4 +1,4 @@
-"""Weights from a file into a network: safetensors, every tensor finite, names and shapes the network's."""
+"""Weights of a network from a safetensors file; values, names and shapes are checked."""
 
 from __future__ import annotations
 
@@ -19,53 +19,53 @@ from ..support.reading import check_regular, size
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
 LARGEST = 2**40  # bytes of a file of weights, even with consent
 MEMORY = 1e9  # bytes that a checkpoint may need without consent
-COPIES = 4  # the file as read, the network in float32, and in float64, which is twice as large
-LAYERS = 200  # arrays of the size of a batch, float64, that the answers of a network keep at a time
-BATCH = 2**12  # numbers in a batch, or one sample
+COPIES = 4  # the file as read, the network in float32, and in float64, which counts twice
+LAYERS = 200  # float64 arrays of the size of a batch that an evaluation allocates
+BATCH = 2**12  # numbers in a batch of more than one sample
 
 
 def check_size(files: Iterable[Path], shape: Sequence[int], consent: Consent) -> None:
-    """InputError for files of weights that are no regular files, or for more memory than is used without consent.
+    """Raises InputError for files that are not regular, or that need more memory than is allowed without consent.
 
     shape: of one sample of the network.
     """
-    held = sum(check_regular(path, "weights", LARGEST) for path in files)
-    needed = COPIES * held + 8 * LAYERS * max(BATCH, math.prod(shape))
+    stored = sum(check_regular(path, "weights", LARGEST) for path in files)
+    needed = COPIES * stored + 8 * LAYERS * max(BATCH, math.prod(shape))
     if needed > MEMORY and not consent.large:
-        of = f"this checkpoint, samples {list(shape)} and weights of {size(held)}"
+        what = f"this checkpoint, samples {list(shape)} and weights of {size(stored)}"
         allowed = f"it needs about {size(needed)}; allowed without --large: {size(MEMORY)}"
-        raise InputError("checkpoint", of, allowed)
+        raise InputError("checkpoint", what, allowed)
 
 
 def read_weights(path: Path, consent: Consent = NONE) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a file by name, and what it says of itself.
+    """The tensors of a file by name, and its metadata.
 
-    InputError for a file that is missing, cut short or no safetensors file, for a pickle unless it is allowed (then
-    it is read by torch.load(weights_only=True)), and for a value that is not finite.
+    Raises InputError for a file that is missing, truncated or not a safetensors file, for a pickle without consent
+    (with consent it is read by torch.load(weights_only=True)), and for a value that is not finite.
     """
     check_regular(path, "weights", LARGEST)
     try:
         if path.suffix in PICKLES:
-            tensors, told = _pickled(path, consent), {}
+            tensors, metadata = _pickled(path, consent), {}
         else:
             with safe_open(path, "pt") as file:
-                told = dict(file.metadata() or {})
+                metadata = dict(file.metadata() or {})
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dictionary)
     except InputError:
         raise
-    except Exception as fault:  # of safetensors, torch, pickle, zipfile: whatever a file that is no such file leads to
+    except Exception as fault:  # safetensors, torch, pickle and zipfile raise many kinds on invalid files
         reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else one_line(fault, 120)
         raise InputError("weights", str(path), f"a whole safetensors file ({reason})") from None
     for name, tensor in tensors.items():
         if tensor.is_complex() or tensor.is_quantized:
             raise InputError("weights", str(path), f"real numbers only; {name} is {tensor.dtype}")
         if tensor.is_floating_point() and not _finite(tensor, name, path):
-            raise InputError("weights", str(path), f"finite numbers only; {name} holds others")
-    return tensors, told
+            raise InputError("weights", str(path), f"finite numbers only; {name} has others")
+    return tensors, metadata
 
 
 def check_fit(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    """InputError, naming the first, if a name or a shape is not the network's; which may be one without memory."""
+    """InputError for the first name or shape that is not the network's, which may be on the meta device."""
     own = network.state_dict()
     for name, tensor in tensors.items():
         if name not in own:
@@ -87,18 +87,18 @@ def fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
 
 
 def check_stored(path: Path) -> None:
-    """InputError for an archive of weights that is larger unpacked than it is: torch stores its files as they are."""
+    """InputError for an archive of weights that grows when unpacked: torch stores its files uncompressed."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > path.stat().st_size:
-        allowed = f"files stored as torch does; unpacked these would be {size(unpacked)}"
+        allowed = f"files stored uncompressed, as torch does; unpacked these would be {size(unpacked)}"
         raise InputError("weights", str(path), allowed)
 
 
 def _finite(tensor: Tensor, name: str, path: Path) -> bool:
-    """Whether all of it is; in float32 where it has eight bits, of which torch cannot tell."""
+    """Whether every value is finite; eight-bit floats are converted first, as torch.isfinite does not take them."""
     try:
         return bool(torch.isfinite(tensor.float() if tensor.element_size() == 1 else tensor).all())
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""The study file: TOML, four tables, read strictly; every fault is one InputError line naming its field."""
+"""The study file: TOML with four tables, read strictly; every fault is an InputError that names its field."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 
 def _within(field: str) -> Any:
-    """The ends of a field, as pydantic takes them."""
+    """The limits of a field as a constraint of pydantic."""
     limit = LIMITS[field]
     return Field(ge=limit.low, le=limit.high)
 
@@ -32,7 +32,8 @@ Metric = Literal["tv", "kl", "w2", "trajectory", "energy", "sliced-w2", "moments
 
 
 LI = "li"  # a discrete schedule, which brings its own grid
-POINTS, FEWEST_POINTS, SAMPLES = 6001, 101, 1000  # the defaults on the line and beyond it, and the least
+POINTS, SAMPLES = 6001, 1000  # defaults in d = 1 and in d > 1
+FEWEST_POINTS = 101
 
 
 class _Table(BaseModel):
@@ -52,7 +53,7 @@ class Target(_Table):
         limit = LIMITS["target.weights"]
         if len(self.weights) > limit.high:
             raise InputError("target.weights", f"{len(self.weights)} numbers", f"at most {limit.high:.0f} components")
-        numbers("target.weights", self.weights, -1e300, 1e300)  # signs and sums are for the mixture to say
+        numbers("target.weights", self.weights, -1e300, 1e300)  # the mixture checks signs and sums
         for name in ("means", "stds", "covariances"):
             most = LIMITS[f"target.{name}"].high
             if getattr(self, name) is not None:
@@ -61,7 +62,7 @@ class Target(_Table):
 
 
 class Choice(_Table):
-    """A kind with its own parameters, all numbers; which belong to it is for schedules.py and grids.py to say."""
+    """A kind with its parameters, all numbers; schedules.py and grids.py check which ones belong to the kind."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, float] = Field(init=False)
@@ -74,7 +75,7 @@ class Choice(_Table):
 
 
 class Run(_Table):
-    """What is run and measured; the meaning of every field is in book/manual.md, under study."""
+    """The runs and their metrics; book/manual.md explains every field under `study`."""
 
     methods: Annotated[list[Name], Field(min_length=1, max_length=int(LIMITS["run.methods"].high))]
     steps: Annotated[
@@ -89,13 +90,13 @@ class Run(_Table):
 
 
 class Network(_Table):
-    """A network in place of a mixture: a folder, or the name of a checkpoint of ours (checkpoints/load.py)."""
+    """A network in place of a mixture: a folder, or the name of a checkpoint (checkpoints/load.py)."""
 
     checkpoint: Place
 
 
 class _Whole(_Table):
-    """What every study file has. The schedule "li" brings its own grid; every other one needs [grid]."""
+    """The tables of every study file. The schedule "li" has its own grid; all others need [grid]."""
 
     schedule: Choice
     grid: Choice | None = None
@@ -112,20 +113,20 @@ class _Whole(_Table):
     @model_validator(mode="after")
     def _one_grid(self) -> Self:
         if self.schedule.kind == LI and self.grid is not None:
-            raise InputError("grid.kind", self.grid.kind, 'schedule "li" brings its own grid; leave [grid] out')
+            raise InputError("grid.kind", self.grid.kind, 'schedule "li" has its own grid; leave [grid] out')
         if self.schedule.kind != LI and self.grid is None:
             raise InputError("grid", NOTHING, f"schedule {self.schedule.kind!r} needs a [grid]")
         return self
 
 
 class Study(_Whole):
-    """A whole study file about a mixture."""
+    """A study of a mixture."""
 
     target: Target
 
 
 class NetworkStudy(_Whole):
-    """A whole study file about a network, whose start law is the schedule's Gaussian: no other is known."""
+    """A study of a network. Its start law is the schedule's Gaussian, as the exact one is not known."""
 
     target: Network
 
@@ -144,9 +145,7 @@ class NetworkStudy(_Whole):
 
 
 class Verification(_Table):
-    """Samplers of other libraries to be verified.  against: the record that a target is held against, if it is not
-    that of its name.
-    """
+    """Samplers of other libraries to verify.  against: the reference of a target, by default the record of its name."""
 
     targets: Annotated[
         list[Place],
@@ -159,7 +158,7 @@ class Verification(_Table):
 
 
 class VerificationFile(_Table):
-    """A file with the one table [verification]."""
+    """A file with the single table [verification]."""
 
     verification: Verification
 
@@ -176,7 +175,7 @@ NOTHING = _Nothing()
 
 
 def read(path: Path) -> Study | NetworkStudy | Verification:
-    """The study in a TOML file; InputError, one line, for a file that cannot be read or any fault in it."""
+    """The study in a TOML file; InputError for a file that cannot be read, and for the first fault in it."""
     data = read_toml(path, "FILE")
     if "verification" in data:
         return _validated(VerificationFile, data).verification
@@ -203,11 +202,11 @@ def _validated(model: type[_AnyModel], data: dict[str, Any]) -> _AnyModel:
     try:
         return model.model_validate(data)
     except ValidationError as faults:
-        raise _said(faults, model) from None
+        raise _input_error(faults, model) from None
 
 
-def _said(faults: ValidationError, model: type[BaseModel]) -> InputError:
-    """The first fault as one line: the field as it is written, its value, what is allowed."""
+def _input_error(faults: ValidationError, model: type[BaseModel]) -> InputError:
+    """The first fault: the field as it is written in the file, its value, what is allowed."""
     fault = faults.errors(include_url=False)[0]
     where, value, kind = fault["loc"], fault["input"], fault["type"]
     if kind == "missing":
@@ -217,7 +216,7 @@ def _said(faults: ValidationError, model: type[BaseModel]) -> InputError:
     if kind in ("model_type", "model_attributes_type"):
         return InputError(_field(where), value, f"must be a table [{_field(where)}]")
     if kind == "too_short":
-        return InputError(_field(where), value, "must hold at least one")
+        return InputError(_field(where), value, "must have at least one entry")
     if kind == "too_long":
         return InputError(_field(where), f"{len(value)} entries", f"at most {fault['ctx']['max_length']}")
     own = fault.get("ctx", {}).get("error")

@@ -21,9 +21,9 @@ End = tuple[float, float, str, str]  # where a line ends, its name and its colou
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: its name, steps N and errors (None where a run failed), and its measured exponent if it has one.
+    """One line: its name, steps N, errors (None where a run failed), and its fitted exponent, if there is one.
 
-    steps: or whatever stands on the axis.  predicted: the leading errors at these steps, if they were predicted.
+    steps: the values on the horizontal axis.  leading_error: the leading errors at these steps, if they are known.
     bound: the exponent of a published bound, drawn dotted from the first point.
     """
 
@@ -31,7 +31,7 @@ class Curve:
     steps: Sequence[float]
     values: Sequence[float | None]
     exponent: float | None = None
-    predicted: Sequence[float] | None = None
+    leading_error: Sequence[float] | None = None
     bound: float | None = None
 
     @property
@@ -44,7 +44,7 @@ class Panel:
     """One pair of axes.
 
     slopes: reference lines N^-p, each with the index of the curve it is drawn below.
-    note: what the numbers beside the names are.  axis, symbol: what stands on the axis, and its letter.
+    note: the meaning of the numbers beside the names.  axis, symbol: name and letter of the horizontal axis.
     """
 
     title: str
@@ -68,16 +68,16 @@ def draw(panels: Sequence[Panel], stem: Path) -> list[Path]:
             (axes, _panel(axes, panel))
             for axes, panel in zip(figure.subplots(lines, columns, squeeze=False).flat, panels, strict=False)
         ]
-        figure.draw_without_rendering()  # the layout: how high the panels are, and so how far apart their lines end
+        figure.draw_without_rendering()  # computes the layout, and with it the heights at which the lines end
         for axes, names in ends:
-            _place(axes, names)
+            _write_names(axes, names)
         return save(figure, stem)
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write stem.svg and stem.png (200 dpi), each whole or not at all; returns the two paths."""
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # made once for both
+    figure.set_layout_engine("none")  # the layout is computed once, for both files
     paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png")]
     for path in paths:
         metadata = {"Date": None} if path.suffix == ".svg" else {}
@@ -87,23 +87,25 @@ def save(figure: Figure, stem: Path) -> list[Path]:
 
 
 def _panel(axes: Axes, panel: Panel) -> list[End]:
-    """Draw a panel but for the names of its lines, which are returned with the points where these end."""
+    """Draw a panel without the names of its lines; returns the ends of the lines with their names."""
     axis = f"{panel.axis} ${panel.symbol}$\n{panel.note}"
     axes.set(xscale="log", yscale="log", title=panel.title, xlabel=axis, ylabel=panel.ylabel)
+    # Curves: points, the line through them or of the leading errors, and the published bound.
     ends = []
     for curve, colour, marker in zip(panel.curves, cycle(COLOURS), cycle(MARKERS), strict=False):
         if curve.points:
             steps, values = zip(*curve.points, strict=True)
-            if curve.predicted is None:
+            if curve.leading_error is None:
                 axes.plot(steps, values, marker=marker, color=colour)
-            else:  # the points are measured, the line is not drawn through them but predicted
+            else:  # points: measured errors; line: leading errors
                 axes.plot(steps, values, marker, color=colour)
-                axes.plot(curve.steps, curve.predicted, color=colour, linewidth=1.0)
+                axes.plot(curve.steps, curve.leading_error, color=colour, linewidth=1.0)
             if curve.bound is not None:
                 bound = [values[0] * (n / steps[0]) ** -curve.bound for n in steps]
                 axes.plot(steps, bound, ":", color=colour, linewidth=1.0)
             exponent = "" if curve.exponent is None else f"  {curve.exponent:.2f}"
             ends.append((steps[-1], values[-1], curve.label + exponent, colour))
+    # Reference slopes, and ticks at the numbers of steps that occur.
     for slope, index in panel.slopes:
         if panel.curves[index].points:
             _reference(axes, slope, panel.curves[index].points, panel.symbol)
@@ -116,7 +118,7 @@ def _panel(axes: Axes, panel: Panel) -> list[End]:
 
 
 def _reference(axes: Axes, slope: float, points: list[tuple[float, float]], symbol: str) -> None:
-    """A dashed line of the given slope below the second half of a curve, touching nothing."""
+    """A dashed line of the given slope below the second half of a curve, apart from it."""
     part = points[-max(3, len(points) // 2) :]
     steps = [n for n, _ in part]
     level = min(v * n**slope for n, v in part) / 2
@@ -124,20 +126,20 @@ def _reference(axes: Axes, slope: float, points: list[tuple[float, float]], symb
         [steps[0], steps[-1]], [level * n**-slope for n in (steps[0], steps[-1])], "--", color=GREY, linewidth=0.9
     )
     middle = math.sqrt(steps[0] * steps[-1])
-    place = (middle, level * middle**-slope)
+    anchor = (middle, level * middle**-slope)
     axes.annotate(
-        f"${symbol}^{{{-slope:g}}}$", place, (-3, -3), textcoords="offset points", color=GREY, ha="right", va="top"
+        f"${symbol}^{{{-slope:g}}}$", anchor, (-3, -3), textcoords="offset points", color=GREY, ha="right", va="top"
     )
 
 
 def name_ends(axes: Axes, ends: Sequence[End]) -> None:
-    """Names to the right of the last points, none of which covers another."""
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # how high the axes are is known once laid out
-    _place(axes, ends)
+    """Write the names to the right of the last points, without overlaps."""
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # the layout determines the height of the axes
+    _write_names(axes, ends)
 
 
-def _place(axes: Axes, ends: Sequence[End], line: float = 9.0) -> None:
-    """Names to the right of the last points, pushed apart (in points), in a figure that has been laid out."""
+def _write_names(axes: Axes, ends: Sequence[End], line: float = 9.0) -> None:
+    """Write the names to the right of the last points, at least `line` points apart; the layout is known."""
     scale = 72 / axes.figure.dpi
     heights = sorted((axes.transData.transform((n, v))[1] * scale, n, v, text, c) for n, v, text, c in ends)
     lowest = -math.inf

@@ -1,6 +1,6 @@
-"""What a study needs, estimated from its file before anything is made: memory, and roughly the time on one core.
+"""The cost of a study, estimated from its file before anything is allocated: memory, and roughly the time on one core.
 
-The constants were measured on one core of a server; a study takes between a third and three times of what they say.
+The constants were measured on one core of a server; a study takes between a third and three times its estimate.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from .samplers import records_of
 MEMORY, SECONDS = 1e9, 600.0  # allowed without consent
 OF_STEP = 3e3  # bytes: a grid point with its row in the table
 SQUARES = 10  # float64 matrices [N, N] while a table of N steps is read back
-OF_ROW = 4e-4  # seconds: one row applied, whatever to
+OF_ROW = 4e-4  # seconds: one row of a table applied
 OF_NUMBER = 5e-8  # seconds: one number of one component, evaluated
-OF_LAW = 5e-3  # seconds: one row of a sampler with noise, by the law of its output
+OF_LAW = 5e-3  # seconds: one row of a stochastic sampler, by the law of its output
 OF_PAIR = 4e-9  # seconds: one distance between two samples in one dimension
 ARRAYS = 60  # float64 arrays over all points, and over all components of the target
 FLOW = 300  # evaluations of the exact flow, or of its reference
-PIECE = 2**12  # numbers of samples that a network is given at a time
-OF_CALL, FLOPS = 2e-3, 5e9  # seconds of a call of a network, and what it multiplies and adds in a second, in float64
+PIECE = 2**12  # numbers in the samples that a network evaluates at a time
+OF_CALL, FLOPS = 2e-3, 5e9  # seconds of a call of a network, and float64 operations per second
 
 
 @dataclass(frozen=True)
 class Cost:
-    """bytes and seconds; field, value: what in the file is most of it."""
+    """bytes and seconds; field, value: the field of the file that causes most of it."""
 
     bytes: float
     seconds: float
@@ -40,7 +40,7 @@ class Cost:
     value: Any
 
     def check(self, consent: Consent, what: str = "this study") -> None:
-        """InputError if it is more than is done without consent."""
+        """Raises InputError if the cost exceeds what is allowed without consent."""
         if consent.large or (self.bytes <= MEMORY and self.seconds <= SECONDS):
             return
         needs = f"{size(self.bytes)} and {duration(self.seconds)} of one core"
@@ -78,15 +78,15 @@ def study_cost(study: Study, external: Collection[str] = ()) -> Cost:
 def network_cost(
     study: NetworkStudy, weights: int, shape: Sequence[int], count: int, external: Collection[str] = ()
 ) -> Cost:
-    """Of a study of a network: weights are so many numbers, its samples have that shape, and there are `count`.
+    """The cost of a study of a network with that number of weights, on `count` samples of that shape.
 
-    A picture's weights are used at every place of its side, on coarser levels at a quarter of them each time.
+    On images, a convolution applies its weights at every pixel; each coarser resolution has a quarter of the pixels.
     """
-    places = math.prod(shape[1:]) / 3
+    pixels = math.prod(shape[1:]) / 3
     records = records_of(study.run.methods, external)
     calls = _rows(study, records) + FLOW * len(study.run.steps)
     pieces = count / max(1.0, PIECE / math.prod(shape))
-    seconds = calls * (pieces * OF_CALL + count * 2.0 * weights * max(1.0, places) / FLOPS)
+    seconds = calls * (pieces * OF_CALL + count * 2.0 * weights * max(1.0, pixels) / FLOPS)
     table = _tables(study, records)
     by_count = ("run.points", count) if count > max(study.run.steps) else ("run.steps", max(study.run.steps))
     return Cost(table + 8.0 * ARRAYS * min(count * math.prod(shape), PIECE), seconds, *by_count)
@@ -106,7 +106,7 @@ def _tables(study: Study | NetworkStudy, records: Sequence[Record | None]) -> fl
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them."""
+    """Seconds with a readable unit."""
     for unit, most, long in (("s", 90.0, 1.0), ("min", 90.0, 60.0), ("hours", 48.0, 3600.0)):
         if seconds / long <= most:
             return f"{seconds / long:.2g} {unit}"

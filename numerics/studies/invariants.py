@@ -1,4 +1,4 @@
-"""What holds of every value that leaves: 0 <= tv <= 1, kl >= 0, w2 >= 0, and Pinsker's tv^2 <= kl / 2."""
+"""Bounds that every value satisfies: 0 <= tv <= 1, kl >= 0, w2 >= 0, and Pinsker's tv^2 <= kl / 2."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BOUNDS = {"tv": (0.0, 1.0), "kl": (0.0, math.inf), "w2": (0.0, math.inf), "traje
 
 
 def consistent(found: dict[str, Value]) -> dict[str, Value]:
-    """The values, None where they break a bound by more than their errors; within these they are moved to the bound."""
+    """The values, None where one violates a bound by more than its error; smaller violations are moved to the bound."""
     checked = {metric: _within(metric, value) for metric, value in found.items()}
     tv, kl = checked.get("tv"), checked.get("kl")
     if tv is None or kl is None or tv.value is None or kl.value is None:

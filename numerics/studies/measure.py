@@ -26,14 +26,14 @@ from .mixture_problem import MixtureProblem
 from .routes import OF_LAWS, distances
 from .store import Value, none
 
-USES = ("noise", "target", "floor")  # of a study's seed, beside the start samples
+USES = ("noise", "target", "floor")  # of a study's seed, besides the start samples
 
 
 class Measurement:
-    """Measures the runs of one problem; what several runs share is computed once.
+    """Measures the runs of one problem; values shared by several runs are computed once.
 
-    The start samples are exact draws or quadrature nodes of the start law at a grid's first point; the truth is the
-    flow of them to its last point. Both differ between grids on Li et al.'s schedule only.
+    The start samples are exact draws or quadrature nodes of the start law at a grid's first point; the reference is
+    their exact flow to its last point. Both differ between grids on Li et al.'s schedule only.
     """
 
     def __init__(self, problem: MixtureProblem) -> None:
@@ -45,19 +45,19 @@ class Measurement:
         self._samples: dict[tuple[str, Point], Tensor] = {}
 
     def measure(self, tableau: Tableau, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
-        """Run a sampler: the wanted metrics, with its number of evaluations; None and why where there is none."""
+        """Run a sampler: a value for each metric wanted, None with a reason where it is not known."""
         try:
             found = self._found(grid, tableau, wanted)
-        except SamplingError as fault:  # the state overflowed, or its law cannot be carried (laws/density.py)
+        except SamplingError as fault:  # the state overflowed, or its law cannot be propagated (laws/density.py)
             found = none(wanted, str(fault))
         return {metric: value._replace(nfe=tableau.nfe) for metric, value in consistent(found).items()}
 
     def echo(self) -> dict[str, Any]:
-        """What the manifest has of it beside the study: nothing."""
+        """Entries of the manifest beside those of the study: none."""
         return {}
 
     def _found(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:
-        """By the sampler's map on the line, by the law of its output, by samples: whichever a metric needs."""
+        """Compute each metric from the sampler's 1-D map, from the law of its output, or from samples, as required."""
         if self.problem.mixture.dim == 1 and not any(tableau.drawn):
             on_line = self._on_the_line(grid, tableau, wanted)
             return {metric: Value(0, m.value, error=m.error, reason=m.reason) for metric, m in on_line.items()}
@@ -71,7 +71,7 @@ class Measurement:
         return found
 
     def _on_the_line(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Measured]:
-        """d = 1: quadrature nodes and their tangents go through the sampler, and give its law exactly."""
+        """d = 1: the sampler maps quadrature nodes and their tangents, which determine its law."""
         mixture, source, to = self.problem.mixture, grid.point(0), grid.point(grid.steps)
         law = self.problem.start_law(source)
 
@@ -89,7 +89,7 @@ class Measurement:
         return found
 
     def _in_space(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:
-        """d > 1: samples of the start law, against a fine reference flow of the same samples, or against exact ones."""
+        """d > 1: samples of the start law, compared with their fine reference flow, or with exact samples."""
         mixture, source, to = self.problem.mixture, grid.point(0), grid.point(grid.steps)
         earlier = [grid.point(n) for n in range(1, tableau.given)]
         start = [self._start(source)]
@@ -106,26 +106,26 @@ class Measurement:
         return found
 
     def _estimate(self, metric: str, y: Tensor, to: Point) -> Estimate:
-        """A metric between samples and the target, that is exact samples of it or its moments."""
+        """A metric between samples and exact samples of the target, or its moments."""
         if metric == "moments":
             return moment_error(y, moments(self.problem.mixture, to))
         return {"energy": energy, "sliced-w2": sliced_w2}[metric](y, self._exact("target", to))
 
     def _floor(self, metric: str, to: Point) -> float:
-        """What noise alone may make of a metric: the upper end of its interval between two sets of exact samples."""
+        """The noise floor of a metric: the upper end of its interval between two sets of exact samples."""
         if (metric, to) not in self._floors:
             self._floors[metric, to] = self._estimate(metric, self._exact("floor", to), to).high
         return self._floors[metric, to]
 
     def _exact(self, use: str, to: Point) -> Tensor:
-        """Exact samples of the target [n, d], independent of the sampler's and of those for another use."""
+        """Exact samples of the target [n, d], independent of the sampler's and of those of other uses."""
         if (use, to) not in self._samples:
             generator = torch.Generator().manual_seed(self._seed(use))
             self._samples[use, to] = self.problem.mixture.sample(self.problem.count, to, generator)
         return self._samples[use, to]
 
     def _seed(self, use: str) -> int:
-        """A seed of its own for each use of the study's: streams that have nothing to do with one another."""
+        """A seed for each use, so that the streams of random numbers are independent."""
         spawned = np.random.SeedSequence(self.problem.study.run.seed, spawn_key=(USES.index(use),))
         return int(spawned.generate_state(1, np.uint64)[0])
 
@@ -157,7 +157,7 @@ class Measurement:
 def start_samples(problem: MixtureProblem, source: Point, nodes: int | None = None) -> Tensor:
     """Start samples [n, d] at the first point of a grid.
 
-    In 1-D as many nodes as said, or as the study has, and up to three more: they come in panels (quadrature.py).
+    In 1-D `nodes` or the study's number of points, rounded up to whole panels of four (laws/map_quadrature.py).
     """
     law = problem.start_law(source)
     if problem.mixture.dim == 1:

@@ -1,4 +1,4 @@
-"""A study of a mixture, ready to run."""
+"""The problem of a study of a mixture."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class MixtureProblem(Problem):
 def prepare(
     study: Study, consent: Consent = NONE, external: Mapping[str, External] = MappingProxyType({})
 ) -> MixtureProblem:
-    """Build everything a study names.
+    """The problem of a study.
 
     external: samplers that are not of the catalogue, by their names in run.methods.
-    Raises InputError, with the field as it stands in the file, also for a cost without consent.
+    Raises InputError, with the field as in the file, also for a cost without consent.
     """
     run, target = study.run, study.target
     study_cost(study, external).check(consent)

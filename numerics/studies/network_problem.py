@@ -1,7 +1,7 @@
 """A study of a network: its samples against a fine reference flow of the same network, in double precision.
 
-The samples go through in pieces of PIECE numbers, so that memory does not grow with their count; every sample starts
-from noise of its own, and the pieces of the reference are always the same, whatever share of one is sampled at a time.
+The samples are processed in pieces of PIECE numbers, so that memory does not grow with their count. Every sample starts
+from its own noise, and the pieces of the reference are the same for every batch size of the sampler.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from .store import Value, key, none
 
 SAMPLES = 8
 RTOL = 1e-10  # of the reference
-LOOSE = 1e-8  # of the one that it is compared with, to show its own error
-REFERENCES = "references"  # the folder of finished references
+LOOSE = 1e-8  # of a second reference, whose distance estimates the error
+REFERENCES = "references"  # the folder of stored references
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class NetworkProblem(Problem):
 
     @property
     def target(self) -> dict[str, Any]:
-        return {"sha256": self.checkpoint.sha256}  # wherever the folder lies
+        return {"sha256": self.checkpoint.sha256}  # for any place of the folder
 
     @property
     def gaussian(self) -> bool:
@@ -63,7 +63,8 @@ class NetworkProblem(Problem):
 def prepare_network(
     study: NetworkStudy, consent: Consent = NONE, external: Mapping[str, External] = MappingProxyType({})
 ) -> NetworkProblem:
-    """Build everything a study names, as mixture_problem.prepare does."""
+    """The problem of a study of a network, with its checkpoint loaded; see mixture_problem.prepare."""
+    # Fields that need neither grids nor the network, and the cost without its weights.
     run = study.run
     for n, metric in enumerate(run.metrics):
         if metric != "trajectory":
@@ -72,12 +73,14 @@ def prepare_network(
         raise InputError("run.samples", run.samples, "points means samples here; give one of the two")
     count = run.samples or run.points or SAMPLES
     network_cost(study, 0, (1,), count, external).check(consent)
+    # Grids and samplers.
     schedule, grids = grids_of(study)
     samplers = samplers_of(run.methods, external, list(grids.values()))
     for n, sampler in enumerate(samplers):
         if sampler.stochastic:
             allowed = "stochastic, and follows no flow; a network has no other metric"
             raise InputError(f"run.methods[{n}]", sampler.name, allowed)
+    # The network, its cost, and the levels it was trained on.
     try:
         checkpoint = load(study.target.checkpoint, consent)
     except InputError as fault:
@@ -96,9 +99,9 @@ def prepare_network(
 
 
 class NetworkMeasurement:
-    """Measures the runs of one problem; finished references are kept in the folder `out`.
+    """Measures the runs of one problem; references are stored in the folder `out`.
 
-    share: samples that go through a sampler together, at most those of a piece.
+    share: samples that a sampler processes together, at most a piece; default: a piece.
     """
 
     def __init__(self, problem: NetworkProblem, out: Path, device: torch.device, share: int | None = None) -> None:
@@ -109,7 +112,7 @@ class NetworkMeasurement:
         self._share = share
 
     def measure(self, tableau: Tableau, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
-        """Run a sampler: the trajectory error, with its number of evaluations; None and why where it diverged."""
+        """Run a sampler: its trajectory error, None with a reason where it diverged."""
         squares: list[float] = []
         for piece in self.pieces():
             end = self.reference(piece, grid.point(0), grid.point(grid.steps))
@@ -121,7 +124,7 @@ class NetworkMeasurement:
         return dict.fromkeys(wanted, Value(tableau.nfe, math.sqrt(math.fsum(squares) / len(squares))))
 
     def echo(self) -> dict[str, Any]:
-        """What the manifest has of it beside the study: the checkpoint, the error of the reference, the device."""
+        """Entries of the manifest beside those of the study: checkpoint, error of the reference, device."""
         checkpoint = self.problem.checkpoint
         return {
             "checkpoint": {"folder": checkpoint.folder.name, "sha256": checkpoint.sha256},
@@ -130,13 +133,13 @@ class NetworkMeasurement:
         }
 
     def pieces(self) -> Iterator[range]:
-        """The samples, some at a time."""
+        """The numbers of the samples of each piece."""
         size = max(1, PIECE // math.prod(self.problem.checkpoint.shape))
         for first in range(0, self.problem.count, size):
             yield range(first, min(first + size, self.problem.count))
 
     def start(self, piece: range, source: Point) -> Tensor:
-        """Start samples [n, *shape] at the noisy end: Gaussian, every one from a generator of its own."""
+        """Start samples [n, *shape] at the noisy end: Gaussian, each from its own generator."""
         seed, shape = self.problem.study.run.seed, self.problem.checkpoint.shape
         std = self.problem.prior_std(source)
         drawn = []
@@ -147,7 +150,7 @@ class NetworkMeasurement:
         return torch.stack(drawn)
 
     def sampled(self, tableau: Tableau, grid: Grid, piece: range) -> Tensor:
-        """What the sampler makes of a piece."""
+        """The end of a sampler's run on a piece; SamplingError where it is not finite."""
         start = self.given(tableau, grid, piece)
         share = self._share or len(piece)
         parts = [
@@ -160,14 +163,18 @@ class NetworkMeasurement:
         return y
 
     def given(self, tableau: Tableau, grid: Grid, piece: range) -> list[Tensor]:
-        """The vectors that a run starts from: samples of the noise, and what the reference makes of them."""
+        """The given vectors of a run: start samples, and their reference flow to the first grid points."""
         return [self.reference(piece, *grid.points[: n + 1]) for n in range(tableau.given)]
 
     def reference(self, piece: range, *way: Point, rtol: float | None = None) -> Tensor:
-        """The fine flow of a piece's start samples along some points, from before or computed now; rtol: RTOL."""
+        """The fine flow of a piece's start samples through the points to the last one, stored or computed now.
+
+        rtol: default RTOL.
+        """
         if len(way) == 1:
             return self.start(piece, way[0])
         rtol = RTOL if rtol is None else rtol
+        # All that determines the flow names its file.
         spec = {
             "checkpoint": self.problem.checkpoint.sha256,
             "seed": self.problem.study.run.seed,
@@ -178,9 +185,10 @@ class NetworkMeasurement:
             "code": fingerprint(()),  # the reference flow uses no sampler
         }
         path = self._folder / f"{key(spec)[:32]}.flow"
-        kept = read_sealed(path)
-        if kept is not None:
-            return load_tensors(kept)["flow"]
+        stored = read_sealed(path)
+        if stored is not None:
+            return load_tensors(stored)["flow"]
+        # From the last but one point, whose flow is stored in the same way.
         x = self.reference(piece, *way[:-1], rtol=rtol)
         (end,) = reference_flow(self.denoise, x, way[-2], way[-1:], rtol)
         self._folder.mkdir(exist_ok=True)
@@ -188,14 +196,14 @@ class NetworkMeasurement:
         return end
 
     def size(self) -> float:
-        """The root mean square of what the reference ends in, that relative errors are measured against."""
+        """The root mean square of the reference's end, the unit of relative errors."""
         grid = self.problem.grids[max(self.problem.grids)]
         ends = (grid.point(0), grid.point(grid.steps))
         squares = [self.reference(piece, *ends).square().flatten(1).sum(1) for piece in self.pieces()]
         return math.sqrt(float(torch.cat(squares).mean()))
 
     def reference_error(self) -> dict[str, float]:
-        """How far the reference lies from a looser one: root mean square over the first piece, on the longest grid."""
+        """The distance of the reference from a looser one: root mean square over a piece, on the longest grid."""
         grid = self.problem.grids[max(self.problem.grids)]
         ends, piece = (grid.point(0), grid.point(grid.steps)), next(self.pieces())
         off = self.reference(piece, *ends) - self.reference(piece, *ends, rtol=LOOSE)

@@ -1,4 +1,4 @@
-"""What a study runs: its samplers on its grids, with everything checked that can be before a run."""
+"""The problem of a study: its samplers on its grids, with all validation done."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LI_PARAMETERS = ("c0", "c1")
 
 @dataclass(frozen=True)
 class Problem(ABC):
-    """A study and what its names stand for.  schedule: None for a discrete one; grids: by number of steps.
+    """A study with its schedule, grids and samplers.  schedule: None for a discrete one; grids: by number of steps.
 
     count: samples, or quadrature points in 1-D.
     """
@@ -38,7 +38,7 @@ class Problem(ABC):
     @property
     @abstractmethod
     def target(self) -> dict[str, Any]:
-        """What determines the law, as JSON has it: part of the key of a stored value."""
+        """All that determines the target law, as JSON: part of the key of a stored value."""
 
     @property
     @abstractmethod
@@ -50,7 +50,7 @@ class Problem(ABC):
         return 1.0 if self.schedule is None else self.schedule.prior_std(at)
 
     def tableau(self, sampler: Sampler, steps: int) -> Tableau:
-        """The table of a sampler; InputError, with the field as it stands in the file, where it cannot run."""
+        """The table of a sampler; InputError, with the field as in the file, where it cannot run."""
         run, made = self.study.run, self.grids[steps]
         with fields({"steps": "run.steps", "grid": "grid", "start": "run.start"}):
             tableau = sampler.tableau(made, run.start)
@@ -84,7 +84,7 @@ def grids_of(study: Study | NetworkStudy) -> tuple[Schedule | None, dict[int, Gr
 
 @contextmanager
 def fields(names: dict[str, str]) -> Iterator[None]:
-    """Give an InputError of the library the name of the field in the study file."""
+    """Raise an InputError of the library with the name of the field in the study file."""
     try:
         yield
     except InputError as fault:

@@ -1,4 +1,4 @@
-"""Which metrics a target and its samplers have, and by which route each is computed."""
+"""The metrics that a target and its samplers have, and the computation of those by laws."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ESTIMATED: tuple[Metric, ...] = ("energy", "sliced-w2", "moments")
 
 
 def check_metrics(metrics: Sequence[Metric], mixture: GaussianMixture, samplers: Sequence[Sampler]) -> None:
-    """InputError for the first metric that the target, or one of the samplers on it, does not have.
+    """Raises InputError for the first metric that the target, or one of the samplers on it, does not have.
 
     d = 1: tv, kl, w2, and trajectory of deterministic samplers.  d > 1: energy, sliced-w2, moments, trajectory of
     deterministic samplers, and tv, kl, w2 on a Gaussian.
@@ -58,9 +58,9 @@ def _of_target(mixture: GaussianMixture) -> tuple[Metric, ...]:
 def distances(
     tableau: Tableau, mixture: GaussianMixture, start_law: Law, to: Point, wanted: Sequence[str]
 ) -> dict[str, Measured]:
-    """tv, kl and w2 between the target at `to` and the sampler, by the law of its output: without samples.
+    """tv, kl and w2 between the target at `to` and the sampler, from the law of its output, without samples.
 
-    On a Gaussian target by affine forms, in any d; on a mixture on the line by its density.
+    On a Gaussian target by affine forms, in any d; on a mixture in d = 1 by its density.
     """
     if mixture.components == 1:
         goal, law = moments(mixture, to), gaussian_law(tableau, mixture, start_law)
@@ -70,16 +70,15 @@ def distances(
 
 
 def _of_gaussians(metric: str, goal: Gaussian, law: Gaussian) -> Measured:
-    """With what rounding leaves: of moments 1e-13 of their size, which a small KL has as a square."""
+    """A distance of Gaussians, with its rounding error: 1e-13 of the moments, on which KL depends as a square."""
     value = {"tv": tv, "kl": kl, "w2": w2}[metric](goal, law)
     size = {"tv": 1.0, "kl": 2 * math.sqrt(value), "w2": math.sqrt(float(goal.covariance.diagonal().sum()))}[metric]
     return accepted(metric, value, ROUNDING * (size + abs(value)), "by its moments")
 
 
 def _of_density(metric: str, density: Density, target: Law) -> Measured:
-    """With the error of the rule, from a grid half as fine, and of the density: mass that may lie anywhere.
-
-    In KL also what densities too small to be known may change.
+    """A distance of densities, with its error: of the quadrature, from half as many nodes, and of the density itself,
+    whose missing mass may lie anywhere. In KL also the contribution of densities below the floor.
     """
     between = OF_DENSITIES[metric]
     value = between(density, target)

@@ -1,4 +1,4 @@
-"""A study, from its file to records, exponents and a manifest; what was finished before is not computed again."""
+"""Runs a study: records, exponents and a manifest; finished records are not computed again."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Measures(Protocol):
         ...
 
     def echo(self) -> dict[str, Any]:
-        """What the manifest has of it beside the study."""
+        """Entries of the manifest beside those of the study."""
         ...
 
 
@@ -71,9 +71,11 @@ def run(
         with TemporaryDirectory() as folder:
             return run(study, Path(folder), progress, consent, device, external)
     started = datetime.now(UTC)
+    # Validation: no file is written before it has passed.
     measurement = _measurement(study, out, consent, device_of(device), external)
     problem = measurement.problem
     check_writable(out)
+    # Records: from the store, from other processes in this folder, or computed now.
     with opened(out) as store, claiming(out) as claims:
         records, computed = _records(measurement, store, claims, progress)
     fits = [_fit(problem, sampler, metric, records) for sampler in problem.samplers for metric in study.run.metrics]
@@ -112,8 +114,9 @@ def _measurement(
 def _records(
     measurement: Measures, store: Store, claims: Claims, progress: Progress
 ) -> tuple[list[dict[str, Any]], int]:
-    """The records in the order of the file, and how many of them were computed now, by this process."""
+    """The records in the order of the file, and how many of them this process computed."""
     problem = measurement.problem
+    # A run is one sampler with one number of steps; every metric of it has a key of its own in the store.
     runs = [(sampler, steps) for sampler in problem.samplers for steps in problem.study.run.steps]
     specs: list[dict[str, Any]] = [
         {metric: _spec(problem, sampler, steps, metric) for metric in problem.study.run.metrics}
@@ -137,7 +140,7 @@ def _records(
         missing = [metric for metric in specs[k] if metric not in earlier]
         try:
             made = measurement.measure(problem.tableau(sampler, steps), problem.grids[steps], missing)
-        except InputError as fault:  # it has no table on this grid, or not from these start values
+        except InputError as fault:  # no table on this grid, or not from these start values
             made = none(missing, str(fault))
         fresh = {metric: value.finite for metric, value in made.items()}
         values = consistent(earlier | fresh)  # a new value must agree with the reused ones too
@@ -145,6 +148,7 @@ def _records(
         computed += len(missing)
         return {metric: values[metric] for metric in specs[k]}
 
+    # The runs in the order of completion, their records in the order of the file.
     for k, values in shared(claims, [key(spec) for spec in specs], finished, compute):
         found[k] = values
     records = [
@@ -157,7 +161,7 @@ def _records(
 
 
 def _entry(method: str, steps: int, metric: str, value: Value) -> dict[str, Any]:
-    """A record as JSON has it."""
+    """A record of the answer."""
     entry = {"method": method, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
     if metric in ESTIMATED:
         entry |= {"low": value.low, "high": value.high, "floor": value.floor}
@@ -166,7 +170,7 @@ def _entry(method: str, steps: int, metric: str, value: Value) -> dict[str, Any]
 
 
 def _spec(problem: Problem, sampler: Sampler, steps: int, metric: str) -> dict[str, Any]:
-    """Everything that determines one value, defaults filled in and the source code included."""
+    """All that determines one value, with defaults and the source code: its key in the store."""
     study = problem.study
     schedule = study.schedule.parameters if problem.schedule is None else problem.schedule.parameters
     return {
@@ -185,12 +189,12 @@ def _spec(problem: Problem, sampler: Sampler, steps: int, metric: str) -> dict[s
 
 
 def _fit(problem: Problem, sampler: Sampler, metric: str, records: list[dict[str, Any]]) -> dict[str, Any]:
-    """The exponent a in N^-a of one sampler in one metric; null where fewer than three values are there to fit.
+    """The exponent a in N^-a of one sampler in one metric; null with fewer than three values.
 
-    On Li et al.'s schedule with T = N + 1 levels a step is ~ log T / T: an order p shows as (log T)^{p+1} / T^p, or
-    where noise makes a run forget its early errors as (log T / T)^p. There the exponent with that power of the
-    logarithm divided out is given beside the raw one (KL, a square, has twice the power).  Estimates that do not exceed
-    their noise floor, or whose interval holds zero, are left out.
+    On Li et al.'s schedule with T = N + 1 levels a step is ~ log T / T: order p appears as (log T)^{p+1} / T^p, or as
+    (log T / T)^p where noise damps the early errors. There a second exponent is fitted with that power of the logarithm
+    divided out (twice the power for KL, a square).  Estimates that do not exceed their noise floor, or whose interval
+    contains zero, are left out.
     """
     curve = [r for r in records if (r["method"], r["metric"]) == (sampler.name, metric)]
     steps, values = [r["steps"] for r in curve], [_above_noise(r) for r in curve]
@@ -212,10 +216,10 @@ def _fit(problem: Problem, sampler: Sampler, metric: str, records: list[dict[str
 
 
 def _above_noise(record: dict[str, Any]) -> float:
-    """The value of a record; NaN where there is none, or where it is an estimate that noise alone may have made.
+    """The value of a record; NaN where there is none, or where noise alone may explain the estimate.
 
-    Above that a root is biased by less than a tenth of it: its square has no bias, is two deviations or more from zero,
-    and so the root is low by (deviation / square)^2 / 8 of itself, 1/32 at most.
+    A root above that limit has a relative bias of at most 1/32: its square is unbiased and at least two standard
+    deviations from zero, so the root is low by (deviation / square)^2 / 8 of itself.
     """
     value, low, floor = record["value"], record.get("low"), record.get("floor")
     noise = (low is not None and low <= 0) or (floor is not None and value is not None and value <= floor)

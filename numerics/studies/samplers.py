@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..catalogue import resolve
+from ..catalogue import NAMES, resolve
 from ..errors import InputError
 from ..grids import Grid
 from ..points import Point
@@ -37,7 +37,7 @@ class Sampler(Protocol):
         ...
 
     def identity(self, grid: Grid, /) -> Any:
-        """What determines the table beside grid and start, as JSON has it: part of the key of a stored value."""
+        """All that determines the table, besides grid and start, as JSON: part of the key of a stored value."""
         ...
 
     def order_in_law(self, gaussian: bool, /) -> int | None:
@@ -94,7 +94,7 @@ class ExternalSampler:
         return self.tables[grid.points]
 
     def identity(self, grid: Grid) -> dict[str, str]:
-        """By the content of the table: a function has no version, and its name no meaning in another process."""
+        """The hash of its table, as the name of a function does not determine its code."""
         if grid.points in self.faults:
             return {"fault": str(self.faults[grid.points])}
         return {"table": content(self.tables[grid.points])}
@@ -104,7 +104,7 @@ class ExternalSampler:
 
 
 def content(table: Tableau) -> str:
-    """SHA-256 of all that a run reads of a table, in hexadecimal."""
+    """SHA-256 of all entries of a table that a run uses, in hexadecimal."""
     layout = (table.prediction, table.points, table.step, table.evaluated, table.given, sorted(table.lost))
     digest = hashlib.sha256(repr(layout).encode())
     for matrix in (table.states, table.outputs, table.noises):
@@ -119,7 +119,7 @@ def records_of(names: list[str], external: Collection[str] = ()) -> tuple[Record
     the name of a method.
     """
     for name in external:
-        if _in_catalogue(name):
+        if name.partition("?")[0] in NAMES:
             raise InputError("external", name, "a name that the catalogue does not have")
     seen: dict[str, str] = {}
     records: list[Record | None] = []
@@ -133,14 +133,6 @@ def records_of(names: list[str], external: Collection[str] = ()) -> tuple[Record
         seen[table] = name
         records.append(record)
     return tuple(records)
-
-
-def _in_catalogue(name: str) -> bool:
-    try:
-        resolve(name)
-    except InputError:
-        return False
-    return True
 
 
 def samplers_of(names: list[str], external: Mapping[str, External], grids: Collection[Grid]) -> tuple[Sampler, ...]:

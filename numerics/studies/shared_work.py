@@ -1,6 +1,6 @@
-"""Processes that share an output folder share its work: what one of them computes the others leave to it.
+"""Processes with the same output folder share the work: each piece is computed by one of them.
 
-A claim is a lock on one byte of a file, which the system releases when its process ends in any way.
+A claim is a lock on one byte of a file; the operating system releases it when the process ends in any way.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ..errors import InputError
 
 try:
     import fcntl
-except ImportError:  # Windows has none: there every process computes what it does not find
+except ImportError:  # not on Windows: there every process computes all that is not stored
     fcntl = None  # type: ignore[assignment]
 
 FILE = "records.lock"
-PATIENCE = 60.0  # seconds without news for which the claim of another process is respected: it may be stopped
-GLANCE = 0.05  # seconds between two looks at what others have finished
-PRESENCE = 1 << 60  # the byte on which every process that uses the file has a lock; claims lie below
+PATIENCE = 60.0  # seconds without a new result after which the claim of another process is ignored
+INTERVAL = 0.05  # seconds between two checks for results of other processes
+PRESENCE = 1 << 60  # every process that uses the file has a lock on this byte; claims are below
 TAKEN = (errno.EACCES, errno.EAGAIN)
 Found = TypeVar("Found")
 
@@ -36,17 +36,17 @@ class Claims:
         self._file = file
 
     def take(self, name: str) -> bool:
-        """Whether the work of that name is ours to do now: no other process has a claim on it."""
+        """Claim the work of that name; False if another process has the claim."""
         if fcntl is None:
             return True
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(name))
-        except OSError as fault:  # another one than TAKEN: a file system without locks
+        except OSError as fault:  # other errors: a file system without locks
             return fault.errno not in TAKEN
         return True
 
     def drop(self, name: str) -> None:
-        """Leave it to others again."""
+        """Release the claim."""
         if fcntl is not None:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _place(name))
 
@@ -57,7 +57,7 @@ def _place(name: str) -> int:
 
 @contextmanager
 def claiming(folder: Path) -> Iterator[Claims]:
-    """The claims of this process in a folder that exists; the last process there removes the file of the locks."""
+    """The claims of this process in an existing folder; the last process there removes the lock file."""
     if fcntl is None:
         yield Claims(-1)
         return
@@ -65,14 +65,14 @@ def claiming(folder: Path) -> Iterator[Claims]:
     try:
         yield Claims(file)
     finally:
-        with suppress(OSError):  # others are at work here
+        with suppress(OSError):  # other processes use the folder
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, PRESENCE)
             (folder / FILE).unlink()
         os.close(file)
 
 
 def _opened(path: Path) -> int:
-    """The file of the locks, with a lock on it that others may have, too: as long as one does, it is not removed."""
+    """The lock file, with a shared lock on it: the file is not removed while any process has one."""
     for _ in range(100):
         file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
@@ -84,58 +84,61 @@ def _opened(path: Path) -> int:
         except OSError as fault:
             if fault.errno not in TAKEN:  # a file system without locks
                 return file
-        os.close(file)  # it is being removed, or was
-        time.sleep(GLANCE)
+        os.close(file)  # another process removes it, or has removed it
+        time.sleep(INTERVAL)
     raise InputError("--out", str(path), "a file that no other process locks for long; run again")
 
 
 def shared(
     claims: Claims,
     names: Sequence[str],
-    kept: Callable[[int], Found | None],
+    stored: Callable[[int], Found | None],
     compute: Callable[[int], Found],
 ) -> Iterator[tuple[int, Found]]:
-    """The number and the result of every piece of work, in the order in which they come.
+    """The number and the result of every piece of work, in the order of completion.
 
-    kept(k): the result that is there already, None if there is none.  compute(k): computes and keeps it.
-    What other processes have in work is put off, and taken from what they keep. If for a while (PATIENCE, or four times
-    what the longest piece took here) nothing of that comes, it is computed here, too: never is a process waited for
-    that was stopped.
+    stored(k): the stored result, None if there is none.  compute(k): computes and stores it.
+    Pieces claimed by other processes are postponed, and read once those have stored them. Without a new result for a
+    while (PATIENCE, or four times the longest piece here) a postponed piece is computed here: the other process may
+    have been stopped.
     """
     longest = 0.0
 
-    def done(k: int) -> Found:
+    def timed(k: int) -> Found:
         nonlocal longest
         begun = time.monotonic()
         result = compute(k)
         longest = max(longest, time.monotonic() - begun)
         return result
 
-    def at_once(k: int) -> Found | None:
-        found = kept(k)
+    def try_now(k: int) -> Found | None:
+        found = stored(k)
         if found is not None or not claims.take(names[k]):
             return found
         try:
-            found = kept(k)  # it may have been finished just before the claim
-            return done(k) if found is None else found
+            found = stored(k)  # another process may have finished it just before the claim
+            return timed(k) if found is None else found
         finally:
             claims.drop(names[k])
 
-    waiting: dict[int, None] = {}
+    # First all pieces that no other process has claimed.
+    postponed: dict[int, None] = {}
     for k in range(len(names)):
-        if (found := at_once(k)) is None:
-            waiting[k] = None
+        if (found := try_now(k)) is None:
+            postponed[k] = None
         else:
             yield k, found
-    news = time.monotonic()
-    while waiting:
-        for k in tuple(waiting):
-            if (found := at_once(k)) is not None:
-                del waiting[k]
+    # Then the others, as their results appear in the store.
+    latest = time.monotonic()
+    while postponed:
+        for k in tuple(postponed):
+            if (found := try_now(k)) is not None:
+                del postponed[k]
                 yield k, found
-                news = time.monotonic()
-        if waiting and time.monotonic() - news > max(PATIENCE, 4 * longest):
-            k, _ = waiting.popitem()
-            yield k, done(k)
-            news = time.monotonic()
-        time.sleep(GLANCE if waiting else 0)
+                latest = time.monotonic()
+        # Without results for too long, the last of them is computed here.
+        if postponed and time.monotonic() - latest > max(PATIENCE, 4 * longest):
+            k, _ = postponed.popitem()
+            yield k, timed(k)
+            latest = time.monotonic()
+        time.sleep(INTERVAL if postponed else 0)

@@ -1,7 +1,7 @@
-"""Finished records in one SQLite file, each kept under everything that determines it.
+"""Finished records in one SQLite file, each under a key made of all that determines it.
 
-One transaction per run of a sampler: a process killed at any moment loses the run in work and nothing else. Every
-record has a checksum: one that was changed since it was written is not served, and so is computed again.
+One transaction per run of a sampler: a process killed at any moment loses only its current run. Every record has a
+checksum; a record that was changed since it was written is not returned, so that it is computed again.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import Any, NamedTuple
 from ..errors import InputError
 
 FILE = "records.sqlite"
-APPLICATION_ID = 0x73706C70  # "splp": tells our files from other people's
-VERSION = 3  # 1 had no intervals and no floors, 2 neither errors nor reasons nor checksums
+APPLICATION_ID = 0x73706C70  # "splp": marks the files of samplerproof
+VERSION = 3  # 1: no intervals, no floors; 2: no errors, reasons or checksums
 _MAGIC = b"SQLite format 3\x00"
 _ADDED = {  # columns, after each version
     1: ("low REAL", "high REAL", "floor REAL"),
     2: ("error REAL", "reason TEXT", "checksum TEXT"),
 }
-SAID = 200  # characters of what SQLite says: of a damaged file it may be pages
-_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+MESSAGE = 200  # characters of a message of SQLite, which may be pages for a damaged file
+_DISK_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _TABLE = """CREATE TABLE IF NOT EXISTS records (
     key TEXT PRIMARY KEY, spec TEXT NOT NULL, nfe INTEGER NOT NULL, value REAL, low REAL, high REAL, floor REAL,
@@ -35,9 +35,9 @@ _TABLE = """CREATE TABLE IF NOT EXISTS records (
 
 
 class Value(NamedTuple):
-    """A finished record: what the run cost, and the metric; None where it is not finite.
+    """A finished record: evaluations of the run, and value of the metric, None where it is not finite.
 
-    An estimate has its 95 % confidence interval [low, high] and its noise floor, elsewhere None.  error: a bound on the
+    low, high, floor: of an estimate its 95 % confidence interval and its noise floor, else None.  error: a bound on the
     error of the value itself (of its quadrature), where one is known.  reason: why the value is None.
     """
 
@@ -51,7 +51,7 @@ class Value(NamedTuple):
 
     @property
     def finite(self) -> Value:
-        """The same in plain floats, with None for every number that is not finite, and then a reason."""
+        """The same in plain floats, with None for numbers that are not finite, and a reason for a missing value."""
         numbers = (self.value, self.low, self.high, self.floor, self.error)
         value, low, high, floor, error = (float(v) if v is not None and math.isfinite(v) else None for v in numbers)
         reason = None if value is not None else self.reason or "the value is not finite"
@@ -59,7 +59,7 @@ class Value(NamedTuple):
 
 
 def none(wanted: Iterable[str], reason: str, nfe: int = 0) -> dict[str, Value]:
-    """No value for any of the metrics wanted, for one reason."""
+    """A missing value for each metric wanted, with the same reason."""
     return dict.fromkeys(wanted, Value(nfe, None, reason=reason))
 
 
@@ -74,14 +74,14 @@ def key(spec: Mapping[str, Any]) -> str:
 
 
 class Store:
-    """The records of an output folder; made by `opened`.  damaged: the keys of those met whose checksum is wrong."""
+    """The records of an output folder; made by `opened`.  damaged: keys of the records found with a wrong checksum."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.damaged: set[str] = set()
 
     def get(self, spec: Mapping[str, Any]) -> Value | None:
-        """The record of that specification, if it was finished before and is as it was written."""
+        """The record of that specification; None if it is missing or was changed since it was written."""
         query = "SELECT spec, nfe, value, low, high, floor, error, reason, checksum FROM records WHERE key = ?"
         row = self._connection.execute(query, (key(spec),)).fetchone()
         if row is None:
@@ -93,7 +93,7 @@ class Store:
         return Value(*numbers)
 
     def put(self, finished: Iterable[tuple[Mapping[str, Any], Value]]) -> None:
-        """Keep the records of one run, all or none; a value that is not finite is kept as None."""
+        """Store the records of one run, all or none; values that are not finite are stored as None."""
         rows = []
         for spec, value in finished:
             text, numbers = canonical(spec), value.finite
@@ -103,21 +103,21 @@ class Store:
 
 
 def _checksum(text: str, numbers: Sequence[object]) -> str:
-    """Over the specification and what was found for it: 1, 1.0 and "1" differ."""
+    """SHA-256 of the specification and its record; 1, 1.0 and "1" differ."""
     return hashlib.sha256(repr((text, *numbers)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Store]:
-    """The store of an existing folder, made if it is not there.
+    """The store of an existing folder, made if it is missing.
 
-    InputError for a file that is not ours, is of another version, or is corrupt; such a file is not touched.
+    Raises InputError for a file of another program, of a later version, or that is corrupt; it is not changed.
     """
     path = folder / FILE
     _check_header(path)
     try:
         connection = sqlite3.connect(path, timeout=60.0)
-        connection.text_factory = lambda found: found.decode("utf-8", "replace")  # a flipped bit is no exception
+        connection.text_factory = lambda found: found.decode("utf-8", "replace")  # so that a flipped bit does not raise
         try:
             _prepare(connection)
             yield Store(connection)
@@ -128,7 +128,7 @@ def opened(folder: Path) -> Iterator[Store]:
 
 
 def _check_header(path: Path) -> None:
-    """Read the first bytes before SQLite may write any; an empty file is one that was never begun."""
+    """Raises InputError unless the file has our header, before SQLite may write; an empty file is a new one."""
     try:
         with path.open("rb") as file:
             header = file.read(100)
@@ -154,7 +154,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,):
         _upgrade(connection)
         return
-    # The mark and the table in one transaction: the file is empty, or it is ours.
+    # Mark and table in one transaction: the file is empty or complete.
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(_TABLE)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -163,7 +163,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:
-    """Give a file of an earlier version the columns that it lacks, all or none."""
+    """Add the columns that a file of an earlier version lacks, all or none."""
     if connection.execute("PRAGMA user_version").fetchone() == (VERSION,):
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -176,18 +176,18 @@ def _upgrade(connection: sqlite3.Connection) -> None:
 
 
 def _failed(path: Path, fault: sqlite3.Error) -> InputError:
-    """What SQLite could not do: the fault of the disk, of another process, or of the file."""
-    said = " ".join(str(fault).split())[:SAID]
+    """The InputError of an SQLite error: of the disk, of another process, or of the file."""
+    message = " ".join(str(fault).split())[:MESSAGE]
     code = getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # the first byte is the kind
-    if code in _NO_ROOM:
+    if code in _DISK_FULL:
         return InputError(
-            "--out", str(path), f"room to write ({said}); nothing finished is lost: free space, run again"
+            "--out", str(path), f"room to write ({message}); nothing finished is lost: free space, run again"
         )
     if code in _NOT_WRITABLE:
-        return InputError("--out", str(path), f"a file that can be written, in such a folder ({said})")
+        return InputError("--out", str(path), f"a file that can be written, in such a folder ({message})")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return InputError("--out", str(path), f"a file that no other process locks for long ({said}); run again")
-    return _refused(path, said)
+        return InputError("--out", str(path), f"a file that no other process locks for long ({message}); run again")
+    return _refused(path, message)
 
 
 def _refused(path: Path, reason: str) -> InputError:

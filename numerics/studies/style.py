@@ -1,7 +1,7 @@
-"""How every figure looks: those of `reproduce`, of the chapters and of the samplers' pages.
+"""The style of all figures: of `reproduce`, of studies, of the chapters and of the samplers' pages.
 
-Colours are Okabe and Ito's, which the colour-blind can tell apart; markers differ as well, so that the figures
-survive a photocopy.
+The colours are Okabe and Ito's, which remain distinct with colour blindness; the markers differ as well, for print
+without colour.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a user has agreed to beforehand: each has a flag of the command line, and is refused without it."""
+"""Consent of the user, one flag of the command line each; without it the action is refused."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Consent:
-    """pickle: to read pickled weights.  code: to run code that a file names; who allows that allows pickles, too.
+    """pickle: to read pickled weights.  code: to run code that a file names; it includes pickles.
 
-    hub: to fetch from the hub of diffusers.  large: to a cost beyond what is done without asking (cost.py).
+    hub: to fetch from the hub of diffusers.  large: to a cost above the limits of studies/cost.py.
     """
 
     pickle: bool = False

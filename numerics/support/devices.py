@@ -1,4 +1,4 @@
-"""Where a network computes."""
+"""Devices of networks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..errors import InputError
 
 
 def device_of(name: str) -> torch.device:
-    """The device of that name; InputError if it is not here."""
+    """The device of that name; InputError if this machine does not have it."""
     try:
         device = torch.device(name)
         if device.type == "cpu" and device.index:

@@ -1,4 +1,4 @@
-"""Folders that can be written, files that are written whole, and files whose damage is seen."""
+"""Writable folders, files written whole or not at all, and files with a checksum."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from pathlib import Path
 
 from ..errors import InputError
 
-OLD = 86400.0  # seconds after which a temporary file is a left-over, whoever made it
-_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  # a process number means nothing on another machine
-_REST = re.compile(r"(?:(?P<host>[0-9a-f]{8})\.)?(?P<pid>\d{1,9})(?:\.[0-9a-f]{16})?")  # once it was the pid alone
+OLD = 86400.0  # seconds after which a temporary file is left over, for every process that made it
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  # process numbers are those of one machine
+_REST = re.compile(
+    r"(?:(?P<host>[0-9a-f]{8})\.)?(?P<pid>\d{1,9})(?:\.[0-9a-f]{16})?"
+)  # earlier versions wrote the pid alone
 
 
 def check_writable(folder: Path, option: str = "--out", keep: bool = True) -> None:
-    """Make the folder if need be; InputError where no file can be made in it, and then no folder is left behind.
+    """Make the folder if it is missing; InputError where no file can be made in it, and then no folder is left.
 
-    keep: whether it stays; a caller that may still refuse its input makes it again once it writes.
+    keep: whether a new folder stays; a caller that may still refuse its input makes it again when it writes.
     """
     made: list[Path] = []
     try:
@@ -53,10 +55,10 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A new empty file beside `path` to write into; it takes the place of `path` at the end, or goes on an exception.
+    """A new empty file beside `path` to write into: it replaces `path` at the end, and is removed on an exception.
 
-    Its name cannot be foreseen and it is made, never opened: a link that lies in a shared folder is not followed.
-    What a killed process left of the same file is removed.
+    Its name is random and it is created exclusively, so that links in a shared folder are not followed. Temporary files
+    of killed processes for the same path are removed.
     """
     _remove_left(path)
     temporary = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.{secrets.token_hex(8)}")
@@ -70,7 +72,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def _remove_left(path: Path) -> None:
-    """Remove the temporary files of this file whose process is gone, or which are old."""
+    """Remove temporary files for this path that are old or whose process has ended."""
     start = f".{path.name}."
     with suppress(OSError):
         for name in os.listdir(path.parent):
@@ -83,8 +85,8 @@ def _remove_left(path: Path) -> None:
 
 
 def _alive(pid: int) -> bool:
-    """Whether there is such a process; True where the system does not tell."""
-    if os.name != "posix":  # there, signal 0 would end it
+    """Whether the process exists; True where the system cannot answer."""
+    if os.name != "posix":  # on Windows, signal 0 would end the process
         return True
     try:
         os.kill(pid, 0)
@@ -101,7 +103,7 @@ def write_sealed(path: Path, content: bytes) -> None:
 
 
 def read_sealed(path: Path) -> bytes | None:
-    """The content that was written by write_sealed; None where there is no such file, or one that was changed since."""
+    """The content written by write_sealed; None where the file is missing or was changed since."""
     try:
         found = path.read_bytes()
     except OSError:

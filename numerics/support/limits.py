@@ -1,4 +1,4 @@
-"""The limits of every field; book/manual.md has the same table, and a test compares them."""
+"""The largest and smallest values of every field; a test compares them with the table in book/manual.md."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from ..errors import InputError
 
 
 class Limit(NamedTuple):
-    """Both ends are allowed.  of: what the number is."""
+    """A closed interval.  of: what the number is."""
 
     of: str
     low: float
     high: float
 
 
+EMBEDDING = "network.told"  # of checkpoint.toml
 LIMITS: dict[str, Limit] = {
     "target.weights": Limit("components", 1, 10_000),
     "target.means": Limit("every number", -1e12, 1e12),
@@ -33,20 +34,20 @@ LIMITS: dict[str, Limit] = {
     "verification.timeout": Limit("seconds, above 0", 0, 86_400),
     "shape": Limit("every side of a checkpoint", 1, 4096),
     "network.widths": Limit("every width", 1, 4096),
-    "network.told": Limit("width of the embedding", 1, 4096),
+    EMBEDDING: Limit("width of the embedding", 1, 4096),
     "network.patch": Limit("pixels a side", 1, 64),
     "sigma_data": Limit("size of the data", 1e-6, 1e6),
     "span": Limit("lambda, both ends", -100, 100),
     "schedule.levels": Limit("levels of a network", 1, 100_000),
 }
-SEVERAL = 1000  # entries of a list that says how often something is run, unless the table has another number
-NAME = 200  # characters of a name; of a path or a target PATH
-PATH = 1000
+SEVERAL = 1000  # entries of a list of runs, unless the table has another number
+NAME = 200  # characters of a name
+PATH = 1000  # characters of a path or a target
 DEEP = 16  # widths of a network
 
 
 def numbers(field: str, value: object, low: float, high: float) -> None:
-    """InputError for the first entry of nested lists that is no finite number between both ends; a bool is none."""
+    """Raises InputError for the first entry of nested lists that is not a finite number from low to high, or a bool."""
     if isinstance(value, list):
         for n, entry in enumerate(value):
             numbers(f"{field}[{n}]", entry, low, high)
@@ -56,9 +57,9 @@ def numbers(field: str, value: object, low: float, high: float) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(field, value, "every entry must be finite")
     if not low <= value <= high:
-        raise InputError(field, value, said(low, high))
+        raise InputError(field, value, range_text(low, high))
 
 
-def said(low: float, high: float) -> str:
-    """What is allowed, in words."""
+def range_text(low: float, high: float) -> str:
+    """An interval in words."""
     return f"a number from {low:g} to {high:g}"

@@ -1,10 +1,10 @@
-"""How long work tells how far it is."""
+"""Progress callbacks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-Progress = Callable[[int, int, str], None]  # runs done, runs in all, what is next
+Progress = Callable[[int, int, str], None]  # (runs done, runs in total, label of the next)
 
 
 def silent(done: int, total: int, label: str) -> None:

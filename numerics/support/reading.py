@@ -1,4 +1,4 @@
-"""The front for files of others: regular files of bounded size, documents of bounded nesting, and only then parsed."""
+"""Reading of external files: regular files of bounded size and documents of bounded nesting are parsed, no others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SIGN = re.compile(r"\\.|\\|\"\"\"|'''|[\"'#\n\[\]{}.=,]", re.DOTALL)
 def check_regular(path: Path, field: str, largest: int) -> int:
     """The size of a file in bytes; InputError unless it is a regular file that can be read, of at most `largest`.
 
-    A device or a pipe is not opened: it would never end, or never begin.
+    A device or a pipe is not opened, as reading it may never end.
     """
     try:
         found = os.stat(path)
@@ -40,7 +40,7 @@ def check_regular(path: Path, field: str, largest: int) -> int:
 
 
 def read_toml(path: Path, field: str) -> dict[str, Any]:
-    """A TOML document; InputError for a file or a document that is not within bounds, and where it is no TOML."""
+    """A TOML document; InputError for a file or a document beyond the bounds, or that is not TOML."""
     text = _document(path, field)
     try:
         return tomllib.loads(text)
@@ -54,7 +54,7 @@ def read_json(path: Path, field: str) -> dict[str, Any]:
 
 
 def json_object(text: str, name: str, field: str) -> dict[str, Any]:
-    """A JSON object in a text from the place of that name; InputError where it is none, or not within bounds."""
+    """The JSON object in a text; name: its file, for messages.  InputError for another text, or beyond the bounds."""
     _check_document(text, name, field)
     try:
         data = json.loads(text)
@@ -66,7 +66,7 @@ def json_object(text: str, name: str, field: str) -> dict[str, Any]:
 
 
 def size(count: float) -> str:
-    """Bytes as people say them."""
+    """Bytes with a readable unit."""
     for unit in ("bytes", "KB", "MB", "GB", "TB"):
         if count < 1000 or unit == "TB":
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.3g} {unit}"
@@ -95,16 +95,18 @@ def _check_document(text: str, name: str, field: str) -> None:
 
 
 def _depth(text: str) -> int:
-    """How deep a document is nested at most, by its signs: brackets open at a time, points between two other signs.
+    """The nesting depth of a document: the most brackets open at a time, or dots in a key.
 
-    Strings and comments are passed over; TOML and JSON agree on them, but that JSON has fewer.  One pass.
+    Strings and comments are skipped: JSON's are among TOML's.  One pass over the delimiters.
     """
     deepest = opened = points = at = 0
-    until = ""  # the sign that ends the string or comment we are in
+    until = ""  # the delimiter that ends the current string or comment
     while found := _SIGN.search(text, at):
         sign, at = found[0], found.end()
         if sign[0] == "\\":
-            at = found.end() if until in ('"', '"""') else found.start() + 1  # elsewhere it escapes nothing
+            at = (
+                found.end() if until in ('"', '"""') else found.start() + 1
+            )  # in other places a backslash escapes nothing
         elif until:
             if sign == until or (sign == "\n" and until in ('"', "'")):
                 until = ""

@@ -81,7 +81,7 @@ def exact_flow(mixture: GaussianMixture, x: Tensor, source: Point, to: Point) ->
 
     mixture: in one dimension.  x [n, 1]: at the point `source` of the process.  Returns y and dy/dx at the point `to`,
     [n, 1] each, float64: flow lines do not cross, so the mass to the left of a point is constant (Song et al. 2021).
-    The slope is at most 1e300.
+    dy/dx is at most 1e300: it is larger where a point lies far between narrow components.
     Raises InputError for a mixture in d > 1, a singular law, and x that is not finite.
 
     >>> import torch

@@ -1,4 +1,4 @@
-"""What is trained on: data that comes with scikit-learn, or is made here; none of it is kept in the repository.
+"""Training data: from scikit-learn, or made here; none of it is in the repository.
 
 A set is two float32 tensors [n, *shape], one to train on and one held out, with values in about [-1, 1].
 """
@@ -20,7 +20,7 @@ RINGS = ((0.35, 0.03), (0.9, 0.05))  # radius, standard deviation across
 
 
 class Data(NamedTuple):
-    """What is trained on, what is held out, and what the held-out ones show (only digits say so)."""
+    """Training samples, held-out samples, and the labels of both (of digits only)."""
 
     train: Tensor
     held_out: Tensor
@@ -28,7 +28,7 @@ class Data(NamedTuple):
 
 
 def digits() -> Data:
-    """8 x 8 pictures of digits, [1, 8, 8]: the test part of E. Alpaydin and C. Kaynak's set (UCI), CC BY 4.0."""
+    """8 x 8 images of digits, [1, 8, 8]: the test part of E. Alpaydin and C. Kaynak's set (UCI), CC BY 4.0."""
     bunch = _sklearn().load_digits()
     pictures = torch.from_numpy(bunch.images).float()[:, None] / 8 - 1
     labels = torch.from_numpy(bunch.target)
@@ -39,7 +39,7 @@ def digits() -> Data:
 def photos() -> Data:
     """32 x 32 crops in colour, [3, 32, 32], of scikit-learn's two photographs at half their size.
 
-    The held-out crops come from the right fifth of each, which no other crop touches.
+    The held-out crops come from the right fifth of each, which no training crop overlaps.
     """
     generator = torch.Generator().manual_seed(0)
     train, held_out = [], []

@@ -1,4 +1,4 @@
-"""The checkpoints that `samplerproof train` can make: everything that determines one, but for the machine."""
+"""The recipes of `samplerproof train`: all that determines a checkpoint, besides the machine."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from ..errors import InputError, nearest
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is trained, and how.
+    """A network, its data and its training.
 
-    sigma_data: the root mean square of the data.  widths, told, patch: of the network (checkpoints/networks.py).
-    every: one level in so many is drawn from all that are trained on, the others where pictures take form.
+    sigma_data: the root mean square of the data.
+    widths, embedding, patch: sizes of the network (checkpoints/own_networks.py).
+    every: one level in `every` is drawn uniformly from the whole range, the others near the levels that form images.
     half: whether a GPU may compute in bfloat16.
     """
 
@@ -22,7 +23,7 @@ class Recipe:
     sigma_data: float
     architecture: str
     widths: tuple[int, ...]
-    told: int
+    embedding: int
     patch: int
     steps: int
     batch: int = 128

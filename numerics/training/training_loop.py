@@ -1,7 +1,7 @@
-"""Training: an ordinary loop that can be killed at any moment and goes on as if it had not been.
+"""The training loop. A run that was killed is resumed from its last state.
 
-Every batch is a function of the seed and the number of its step, so that nothing random has to be kept; the rest of
-the state is written whole every SAVED steps. On a CPU a resumed run ends in the same bits.
+Every batch is a function of the seed and the number of its step, so that no random state has to be saved; the rest of
+the state is written whole every SAVE_EVERY steps. On a CPU a resumed run ends in the same bits.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from .data import DATA
 from .recipes import Recipe
 
 STATE = "state.safetensors"
-SAVED = 200  # steps between two states that are kept
-TOLD = 100  # steps between two points of the loss curve
-RANGE = (-7.0, 8.0)  # of lambda, in units of the data, that is trained on
-CENTRE, SPREAD = 1.0, 2.0  # of the levels that are drawn where pictures take form
-AVERAGED = 0.999  # what an average of the weights keeps at a step
-LEVELS = 16  # at which the held-out samples are met
-VALIDATED = 256  # of them
+SAVE_EVERY = 200  # steps between two saved states
+CURVE_EVERY = 100  # steps between two points of the loss curve
+RANGE = (-7.0, 8.0)  # of lambda in training, in units of the data
+CENTRE, SPREAD = 1.0, 2.0  # mean and deviation of the levels that form images
+DECAY = 0.999  # of the exponential average of the weights
+LEVELS = 16  # of the validation
+VALIDATED = 256  # held-out samples in the validation
 
 
 @dataclass
 class State:
-    """What a run has come to: steps taken, losses [step, mean of the last TOLD], and seconds."""
+    """The progress of a run: steps taken, losses [step, mean of the last CURVE_EVERY steps], and seconds."""
 
     step: int
     curve: list[list[float]]
@@ -52,12 +52,14 @@ class State:
 def train(recipe: Recipe, out: Path, device: str = "cpu", progress: Progress = silent) -> dict[str, Any]:
     """Train a network by its recipe, and write the checkpoint and its record, training.json, into `out`.
 
-    Takes up a run of the same recipe that was cut short there.  Returns the record.  Raises InputError on a device
-    that is not there, and on a folder that cannot be written, holds a checkpoint, or a run of another recipe.
+    Resumes an unfinished run of the same recipe in that folder.  Returns the record.
+    Raises InputError for a device that does not exist, and for a folder that cannot be written, or that has a
+    checkpoint or a run of another recipe.
     """
     where = device_of(device)
     if (out / FILE).exists():
-        raise InputError("--out", str(out), "holds a checkpoint already; choose another folder")
+        raise InputError("--out", str(out), "a folder without a checkpoint; choose another one")
+    # Networks, optimiser and state: fresh, or those of an unfinished run.
     data = DATA[recipe.data]()
     check_writable(out)
     torch.manual_seed(recipe.seed)
@@ -69,27 +71,29 @@ def train(recipe: Recipe, out: Path, device: str = "cpu", progress: Progress = s
     samples = data.train.to(where) / recipe.sigma_data
     recent: list[Tensor] = []
     begun = time.monotonic() - state.seconds
+    # Steps of Adam, with points of the loss curve and saved states in between.
     while state.step < recipe.steps:
         progress(state.step, recipe.steps, f"loss {state.curve[-1][1]:.4f}" if state.curve else "")
         recent.append(_step(recipe, state.step, samples, network, average, optimiser))
         state.step += 1
-        if state.step % TOLD == 0:
+        if state.step % CURVE_EVERY == 0:
             mean = float(torch.stack(recent).mean())
             if not math.isfinite(mean):
                 raise SamplingError(f"step {state.step}: the loss is not finite")
             state.curve.append([state.step, mean])
             recent.clear()
-        if state.step % SAVED == 0 and state.step < recipe.steps:
+        if state.step % SAVE_EVERY == 0 and state.step < recipe.steps:
             state.seconds = time.monotonic() - begun
-            _keep(out / STATE, recipe, network, average, optimiser, state)
+            _save_state(out / STATE, recipe, network, average, optimiser, state)
+    # The averaged weights are the checkpoint; its file checkpoint.toml is written last, and makes the folder complete.
     progress(recipe.steps, recipe.steps, "")
     state.seconds = time.monotonic() - begun
     record = _record(recipe, where, average, data.held_out, state)
     low, high = (bound - math.log(recipe.sigma_data) for bound in RANGE)
-    told = own_format.described(recipe.name, recipe.shape, recipe.sigma_data, (low, high), _sizes(recipe))
+    description = own_format.described(recipe.name, recipe.shape, recipe.sigma_data, (low, high), _sizes(recipe))
     provenance = {key: str(record[key]) for key in ("command", "commit", "data", "device")}
     write_text(out / "training.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
-    own_format.save(out, average, told.model_copy(update={"provenance": provenance}))
+    own_format.save(out, average, description.model_copy(update={"provenance": provenance}))
     (out / STATE).unlink(missing_ok=True)
     return record
 
@@ -101,32 +105,34 @@ def build(recipe: Recipe) -> nn.Module:
 
 def _sizes(recipe: Recipe) -> own_format.Network:
     return own_format.Network(
-        architecture=recipe.architecture, widths=list(recipe.widths), told=recipe.told, patch=recipe.patch
+        architecture=recipe.architecture, widths=list(recipe.widths), embedding=recipe.embedding, patch=recipe.patch
     )
 
 
 def losses(network: nn.Module, samples: Tensor, noise: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
-    """For each sample [n] the mean square error of the network's v, and of v = 0, the answer for Gaussian data.
+    """For each sample [n] the mean square error of the network's v, and of v = 0, the best answer for Gaussian data.
 
     samples: x0 in units of the data; v = a eps - s x0, with a^2 + s^2 = 1 and log(a/s) = lam [n].
     """
     a, s = ((sign * 2 * lam).sigmoid().sqrt().reshape(-1, *[1] * (samples.ndim - 1)) for sign in (1, -1))
-    goal = a * noise - s * samples
-    answer: Tensor = network(a * samples + s * noise, lam)
-    return (answer.float() - goal).square().flatten(1).mean(1), goal.square().flatten(1).mean(1)
+    v = a * noise - s * samples
+    output: Tensor = network(a * samples + s * noise, lam)
+    return (output.float() - v).square().flatten(1).mean(1), v.square().flatten(1).mean(1)
 
 
 def _step(
     recipe: Recipe, step: int, samples: Tensor, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
 ) -> Tensor:
-    """One step of Adam, its rate warmed up and brought down along a cosine; returns the loss."""
+    """One step of Adam, its rate warmed up, then decreased along a cosine; returns the loss."""
     where = samples.device
+    # The batch: samples, noise and levels.
     generator = _generator(recipe.seed, step)
     chosen = torch.randint(len(samples), (recipe.batch,), generator=generator)
     noise = torch.randn((recipe.batch, *recipe.shape), generator=generator)
     anywhere = RANGE[0] + (RANGE[1] - RANGE[0]) * torch.rand(recipe.batch, generator=generator)
     middle = CENTRE + SPREAD * torch.randn(recipe.batch, generator=generator)
     lam = torch.where(torch.arange(recipe.batch) % recipe.every == 0, anywhere, middle)
+    # Learning rate, loss and gradient step.
     for group in optimiser.param_groups:
         group["lr"] = recipe.rate * min(1, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
     half = recipe.half and where.type == "cuda"
@@ -136,10 +142,11 @@ def _step(
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimiser.step()
-    kept = min(AVERAGED, (1 + step) / (10 + step))
+    # The exponential average of the weights, with a shorter memory in the first steps.
+    decay = min(DECAY, (1 + step) / (10 + step))
     with torch.no_grad():
         for mean, now in zip(average.parameters(), network.parameters(), strict=True):
-            mean.lerp_(now, 1 - kept)
+            mean.lerp_(now, 1 - decay)
     return loss.detach()
 
 
@@ -152,7 +159,7 @@ def _generator(seed: int, *place: int) -> torch.Generator:
 def validation(network: nn.Module, recipe: Recipe, held_out: Tensor) -> list[list[float]]:
     """The loss on held-out samples by level: [lambda, loss, loss of the trivial answer v = 0], LEVELS over RANGE.
 
-    At both ends nothing can be known of v, and the two agree.
+    At both ends v cannot be predicted, and the two losses agree.
     """
     where = next(network.parameters()).device
     generator = _generator(recipe.seed, 0, 0)
@@ -172,7 +179,7 @@ def _record(recipe: Recipe, where: torch.device, network: nn.Module, held_out: T
         "command": f"samplerproof train {recipe.name}",
         **source(),
         "data": f"{DATA[recipe.data].__name__}: {' '.join(str(DATA[recipe.data].__doc__).split())}",
-        "recipe": asdict(recipe),
+        "recipe": {own_format.STORED if key == "embedding" else key: value for key, value in asdict(recipe).items()},
         "parameters": sum(p.numel() for p in network.parameters()),
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type}, {platform.machine()}",
         "threads": torch.get_num_threads(),
@@ -182,7 +189,7 @@ def _record(recipe: Recipe, where: torch.device, network: nn.Module, held_out: T
     }
 
 
-def _named(network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _state_tensors(network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
     for name, parameter in network.named_parameters():
@@ -190,31 +197,31 @@ def _named(network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimi
     return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
 
-def _told(recipe: Recipe, state: State) -> dict[str, str]:
+def _metadata(recipe: Recipe, state: State) -> dict[str, str]:
     return {"recipe": json.dumps(asdict(recipe)), "state": json.dumps(asdict(state))}
 
 
-def _keep(
+def _save_state(
     path: Path, recipe: Recipe, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, state: State
 ) -> None:
     """Write the state, whole or not at all."""
     with whole(path) as temporary:
-        save_file(_named(network, average, optimiser), temporary, _told(recipe, state))
+        save_file(_state_tensors(network, average, optimiser), temporary, _metadata(recipe, state))
 
 
 def _restored(
     path: Path, recipe: Recipe, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
 ) -> State:
-    """The state that was kept in a file, put into the networks; a fresh one where there is none."""
+    """The state saved in a file, loaded into the networks and the optimiser; a fresh one where there is no file."""
     if not path.exists():
         return State(0, [], 0.0)
     try:
         with safe_open(path, "pt") as file:
-            told = file.metadata()
+            metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dictionary)
     except (SafetensorError, OSError) as fault:
         raise InputError("--out", str(path), f"a state that can be read ({fault}); move it away") from None
-    if told.get("recipe") != json.dumps(asdict(recipe)):
+    if metadata.get("recipe") != json.dumps(asdict(recipe)):
         raise InputError("--out", str(path), "the state of another recipe; move it away or choose another folder")
     for prefix, goal in (("network.", network), ("average.", average)):
         goal.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
@@ -222,4 +229,4 @@ def _restored(
         parts = {k.removeprefix(f"adam.{name}."): v for k, v in tensors.items() if k.startswith(f"adam.{name}.")}
         parts = {part: value for part, value in parts.items() if "." not in part}
         optimiser.state[parameter] = {k: v if k == "step" else v.to(parameter.device) for k, v in parts.items()}
-    return State(**json.loads(told["state"]))
+    return State(**json.loads(metadata["state"]))

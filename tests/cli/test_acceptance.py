@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 
+@pytest.mark.parametrize("steps", [[399, 799, 1599], pytest.param([399, 799, 1599, 3199], marks=pytest.mark.slow)])
 def test_exponents_of_li_et_al_at_fixed_time(
-    study_file: Callable[..., Path], samplerproof: Callable[..., subprocess.CompletedProcess[str]]
+    steps: list[int], study_file: Callable[..., Path], in_process: Callable[..., tuple[int, str, str]]
 ) -> None:
     path = study_file(
-        ("steps = [24, 49, 99]", "steps = [399, 799, 1599, 3199]"),
+        ("steps = [24, 49, 99]", f"steps = {steps}"),
         ('metrics = ["tv", "kl", "w2", "trajectory"]', 'metrics = ["tv", "kl"]'),
         ("points = 1001", "points = 2001"),
     )
-    done = samplerproof("study", path, "--json")
-    assert done.returncode == 0
-    assert done.stderr == ""
-    fits = {(f["method"], f["metric"]): f for f in json.loads(done.stdout)["fits"]}
+    code, out, err = in_process("study", path, "--json")
+    assert (code, err) == (0, "")
+    fits = {(f["method"], f["metric"]): f for f in json.loads(out)["fits"]}
     tv = {method: fits[method, "tv"]["exponent"] for method in ("li-ddim", "li-accelerated-ode")}
     assert 0.98 <= tv["li-ddim"] <= 1.02
     assert 1.92 <= tv["li-accelerated-ode"] <= 2.02
     for method, exponent in tv.items():
         assert fits[method, "kl"]["exponent"] == pytest.approx(2 * exponent, abs=0.03)
-        assert fits[method, "tv"]["window"] == [399, 3199]
+        assert fits[method, "tv"]["window"] == [399, steps[-1]]
 
 
 def test_exponents_on_the_schedule_of_li_et_al(
-    study_file: Callable[..., Path], samplerproof: Callable[..., subprocess.CompletedProcess[str]]
+    study_file: Callable[..., Path], in_process: Callable[..., tuple[int, str, str]]
 ) -> None:
     """With the logarithm divided out; the raw exponents are blurred by it and fall outside."""
     path = study_file(
@@ -40,9 +39,9 @@ def test_exponents_on_the_schedule_of_li_et_al(
         ("steps = [24, 49, 99]", "steps = [399, 799, 1599]"),
         ('metrics = ["tv", "kl", "w2", "trajectory"]', 'metrics = ["tv"]'),
     )
-    done = samplerproof("study", path, "--json")
-    assert done.returncode == 0
-    fits = {f["method"]: f for f in json.loads(done.stdout)["fits"]}
+    code, out, _ = in_process("study", path, "--json")
+    assert code == 0
+    fits = {f["method"]: f for f in json.loads(out)["fits"]}
     assert [f["log_power"] for f in fits.values()] == [2, 3]
     assert 0.98 <= fits["li-ddim"]["compensated_exponent"] <= 1.07
     assert 1.95 <= fits["li-accelerated-ode"]["compensated_exponent"] <= 2.02
@@ -54,7 +53,7 @@ STOCHASTIC = ('methods = ["li-ddpm", "li-accelerated-sde"]', 'methods = ["li-ddi
 
 
 def test_exponents_and_constants_of_stochastic_samplers_at_fixed_time(
-    study_file: Callable[..., Path], samplerproof: Callable[..., subprocess.CompletedProcess[str]]
+    study_file: Callable[..., Path], in_process: Callable[..., tuple[int, str, str]]
 ) -> None:
     """On M1 both are 1/T: T = 200..1600 noise levels; T TV is 2.256 and .672 to .679 from T = 400 on."""
     path = study_file(
@@ -62,9 +61,9 @@ def test_exponents_and_constants_of_stochastic_samplers_at_fixed_time(
         ("steps = [24, 49, 99]", "steps = [199, 399, 799, 1599]"),
         ('metrics = ["tv", "kl", "w2", "trajectory"]', 'metrics = ["tv", "kl"]'),
     )
-    done = samplerproof("study", path, "--json")
-    assert done.returncode == 0
-    answer = json.loads(done.stdout)
+    code, out, _ = in_process("study", path, "--json")
+    assert code == 0
+    answer = json.loads(out)
     fits = {(f["method"], f["metric"]): f["exponent"] for f in answer["fits"]}
     for method, low, high in (("li-ddpm", 0.99, 1.01), ("li-accelerated-sde", 0.99, 1.03)):
         assert low <= fits[method, "tv"] <= high
@@ -76,7 +75,7 @@ def test_exponents_and_constants_of_stochastic_samplers_at_fixed_time(
 
 
 def test_order_two_on_a_gaussian_needs_the_noise_inside(
-    study_file: Callable[..., Path], samplerproof: Callable[..., subprocess.CompletedProcess[str]]
+    study_file: Callable[..., Path], in_process: Callable[..., tuple[int, str, str]]
 ) -> None:
     path = study_file(
         (STOCHASTIC[1], 'methods = ["li-accelerated-sde", "li-accelerated-sde-readme"]'),
@@ -86,8 +85,8 @@ def test_order_two_on_a_gaussian_needs_the_noise_inside(
         ("steps = [24, 49, 99]", "steps = [99, 199, 399, 799, 1599]"),
         ('metrics = ["tv", "kl", "w2", "trajectory"]', 'metrics = ["tv"]'),
     )
-    done = samplerproof("study", path, "--json")
-    assert done.returncode == 0
-    fits = {f["method"]: f["exponent"] for f in json.loads(done.stdout)["fits"]}
+    code, out, _ = in_process("study", path, "--json")
+    assert code == 0
+    fits = {f["method"]: f["exponent"] for f in json.loads(out)["fits"]}
     assert 1.98 <= fits["li-accelerated-sde"] <= 2.02
     assert 0.9 <= fits["li-accelerated-sde-readme"] <= 1.02

@@ -31,6 +31,7 @@ def strictly(text: str) -> object:
     return json.loads(text, parse_constant=refuse)
 
 
+@pytest.mark.check
 def test_study_answers_json_and_writes_the_same(
     samplerproof: Command, study_file: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -48,18 +49,18 @@ def test_study_answers_json_and_writes_the_same(
 
 
 def test_study_for_a_person_shows_exponents_and_folder(
-    samplerproof: Command, study_file: Callable[..., Path], tmp_path: Path
+    in_process: Callable[..., tuple[int, str, str]], study_file: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Assert a table, no escape codes in a pipe, and that --out is obeyed."""
     out = tmp_path / "elsewhere" / "deep"
-    done = samplerproof("study", study_file(('"w2", ', "")), "--out", out)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "li-accelerated-ode" in done.stdout
-    assert "18 records computed, 0 reused" in done.stdout
-    assert str(out) in done.stdout
-    assert "\x1b" not in done.stdout
+    code, shown, err = in_process("study", study_file(('"w2", ', "")), "--out", out)
+    assert (code, err) == (0, "")
+    assert "li-accelerated-ode" in shown
+    assert "18 records computed, 0 reused" in shown
+    assert str(out) in shown
+    assert "\x1b" not in shown
     assert (out / "exponents.csv").exists()
-    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "here" / "results").exists()
 
 
 def test_bad_input_is_one_line_without_traceback(samplerproof: Command, study_file: Callable[..., Path]) -> None:
@@ -70,6 +71,7 @@ def test_bad_input_is_one_line_without_traceback(samplerproof: Command, study_fi
     assert done.stderr == "samplerproof: run.steps[0]: got 0; must be greater than or equal to 1\n"
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -99,6 +101,7 @@ def test_there_are_at_most_twelve_commands() -> None:
     assert names >= {"reproduce", "methods", "derive", "prove", "study", "verify", "cite", "train"}
 
 
+@pytest.mark.check
 def test_methods_answers_the_promised_keys(samplerproof: Command) -> None:
     """Assert the keys of the catalogue, in order, and what they hold for DDIM."""
     records = strictly(samplerproof("methods", "--json").stdout)
@@ -147,14 +150,14 @@ def test_methods_for_a_person_cuts_no_cell_in_a_pipe(samplerproof: Command) -> N
 
 
 @pytest.mark.parametrize("format", ["latex", "torch", "json"])
-def test_derive_answers_in_three_formats(samplerproof: Command, format: str) -> None:
+def test_derive_answers_in_three_formats(in_process: Callable[..., tuple[int, str, str]], format: str) -> None:
     """Assert an answer for a name and the same for its alias, and that the JSON is JSON."""
-    done = samplerproof("derive", "ddim", "--format", format)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.strip()
-    assert samplerproof("derive", "edm-euler", "--format", format).stdout == done.stdout
+    code, out, err = in_process("derive", "ddim", "--format", format)
+    assert (code, err) == (0, "")
+    assert out.strip()
+    assert in_process("derive", "edm-euler", "--format", format) == (0, out, "")
     if format == "json":
-        assert strictly(done.stdout)
+        assert strictly(out)
 
 
 def test_derive_names_the_nearest_methods(samplerproof: Command) -> None:

@@ -63,17 +63,17 @@ def test_no_code_runs_without_consent(flags: list[str], here: Path) -> None:
     [
         ("sys:exit", "SystemExit"),
         ("builtins:exit", "SystemExit"),
-        ("builtins:breakpoint", "code 1, and no answer"),
+        ("builtins:breakpoint", "code 1 and no answer"),
         ("os:abort", "signal 6"),
-        ("os:getpid", "it gives int"),
+        ("os:getpid", "it returns int"),
         ("nowhere:net", "ModuleNotFoundError"),
-        ("forever:net", "not done in 0.5 seconds"),
-        ("quits:net", "code 0, and no answer"),
+        ("forever:net", "not finished in 0.5 seconds"),
+        ("quits:net", "code 0 and no answer"),
     ],
 )
 def test_what_ends_a_process_is_a_line(module: str, said: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert that with consent, too, a callable that makes no network is refused, and this process goes on."""
-    monkeypatch.setattr(modules, "look_over", partial(modules.look_over, seconds=0.5 if "forever" in module else 30))
+    monkeypatch.setattr(modules, "probe", partial(modules.probe, seconds=0.5 if "forever" in module else 30))
     (here / "forever.py").write_text("def net():\n    while True:\n        pass\n", encoding="utf-8")
     (here / "quits.py").write_text("def net():\n    import os\n    os._exit(0)\n", encoding="utf-8")
     answer = typed(here, module, "--allow-code")

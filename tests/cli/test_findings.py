@@ -115,6 +115,7 @@ def test_without_enough_values_nothing_is_settled() -> None:
     assert verdict(2, [(160, 1.0)], None) == "not settled"
 
 
+@pytest.mark.slow
 def test_reproduce_writes_figure_table_and_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert the files of a whole run, kept small, and that JSON and table say the same."""
     monkeypatch.setattr(whole, "studies", lambda quick: {n: small(s) for n, s in studies(quick).items()})

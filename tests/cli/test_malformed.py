@@ -75,14 +75,19 @@ def described(empty: Path, text: str, *flags: str) -> contained.Answer:
     net = empty.parent / "net"
     net.mkdir(exist_ok=True)
     if not (net / "model.safetensors").exists():
-        shutil.copy(Path(studies.__file__).parents[1] / "checkpoints" / "kept" / "rings" / "model.safetensors", net)
+        shutil.copy(Path(studies.__file__).parents[1] / "checkpoints" / "trained" / "rings" / "model.safetensors", net)
         study = malformed.toml({**malformed.NETWORK, "target": {"checkpoint": "../net"}})
         (empty.parent / "study.toml").write_text(study, encoding="utf-8")
     (net / "checkpoint.toml").write_text(text, encoding="utf-8")
     return contained.typed(empty, "study", "../study.toml", "--json", *flags)
 
 
-@pytest.mark.parametrize("name", malformed.EXTREMES)
+QUICK = ("the least weight", "no spread", "means at both ends", "no time left", "the least rho")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in malformed.EXTREMES]
+)
 def test_what_is_allowed_at_an_end_is_measured(name: str, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert that every value is one that a distance can have, or null with its reason."""
     monkeypatch.setattr(studies, "_records", RECORDS)

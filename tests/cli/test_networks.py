@@ -37,7 +37,7 @@ points = 4
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rings that are trained in no time."""
-    brief = replace(recipes.RECIPES["rings"], widths=(8, 8), told=8, steps=100, batch=32)
+    brief = replace(recipes.RECIPES["rings"], widths=(8, 8), embedding=8, steps=100, batch=32)
     monkeypatch.setitem(recipes.RECIPES, "rings", brief)
 
 
@@ -94,5 +94,5 @@ def test_a_checkpoint_that_is_not_there(in_process: Command, tmp_path: Path) -> 
     file.write_text(STUDY.replace("CHECKPOINT", "nowhere"), encoding="utf-8")
     code, out, err = in_process("study", file)
     assert (code, out) == (2, "")
-    assert err.startswith("samplerproof: target.checkpoint: got 'nowhere'; neither a folder nor a checkpoint of ours")
+    assert err.startswith("samplerproof: target.checkpoint: got 'nowhere'; a folder or a checkpoint of this package")
     assert list((tmp_path / "here").iterdir()) == []

@@ -113,8 +113,8 @@ def test_a_sampler_that_is_not_located_and_named(verify: Command) -> None:
     [
         ("mine:clipped", "not-linear", "superposition"),
         ("mine:nothing", "error", "no callable in mine"),
-        ("diffusers:NopeScheduler", "error", "diffusers"),
-        ("nowhere:at_all", "error", "no module nowhere"),
+        pytest.param("diffusers:NopeScheduler", "error", "diffusers", marks=pytest.mark.slow),
+        pytest.param("nowhere:at_all", "error", "no module nowhere", marks=pytest.mark.slow),
     ],
 )
 def test_what_has_no_answer_answers_json_all_the_same(verify: Command, target: str, verdict: str, said: str) -> None:
@@ -171,6 +171,7 @@ def test_ranges() -> None:
     assert ranges([5, 6, 7, 9, 11, 12]) == "5..7, 9, 11..12"
 
 
+@pytest.mark.slow  # a quarter of a minute: every refinement of the observed order
 def test_third_order_of_diffusers_multistep_solver(verify: Command) -> None:
     pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
     code, out, _ = verify("diffusers:DPMSolverMultistepScheduler?solver_order=3", "--json")

@@ -11,6 +11,8 @@ from samplerproof.theory.methods import METHODS as THEORY
 from samplerproof.theory.methods import SDE_METHODS, find
 from samplerproof.theory.order import prove_order
 
+pytestmark = pytest.mark.check
+
 
 def test_the_catalogue_is_that_of_the_theory() -> None:
     assert list(METHODS) == [m.name for m in THEORY]

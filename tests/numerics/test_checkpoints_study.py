@@ -21,11 +21,11 @@ from samplerproof.book.studies.network_study import (
     price,
     settings,
 )
-from samplerproof.book.studies.sample_pictures import drawn, grid_for
+from samplerproof.book.studies.sample_pictures import grid_for, samples_of
 from samplerproof.book.tables.network_tables import largest
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.checkpoints.description import read_toml
-from samplerproof.numerics.checkpoints.load import KEPT, load
+from samplerproof.numerics.checkpoints.load import OWN_CHECKPOINTS, load
 from samplerproof.numerics.studies import network_problem
 
 CPU = torch.device("cpu")
@@ -98,7 +98,7 @@ def test_a_budget_buys_whole_steps():
         way = grid_for(method, evaluations, SCHEDULE, FULL)
         assert (way and way.steps) == steps
     assert grid_for("exp-adams-4", 3, SCHEDULE, FULL) is None  # no more steps than it looks back
-    assert drawn(load("rings"), "ddim", None, 3, CPU) is None
+    assert samples_of(load("rings"), "ddim", None, 3, CPU) is None
 
 
 def test_the_frechet_distance_tells_digits_from_none():
@@ -114,6 +114,7 @@ def test_the_frechet_distance_tells_digits_from_none():
     assert all(torch.equal(a, b) for a, b in zip(classifier.parameters(), again.parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_the_whole_in_small_and_nothing_twice(tmp_path, monkeypatch):
     """Assert tables, figures and records of a run on two networks, and that a second one computes nothing."""
     monkeypatch.setattr(frechet, "FEW", 20)
@@ -166,5 +167,5 @@ def test_the_grid_of_the_study_reaches_where_the_tables_say():
         ends = vp.columns(torch.tensor([spaced["t_max"], spaced["t_min"]], dtype=torch.float64)).lam.tolist()
         assert ends == pytest.approx([low, 3.7], abs=0.05)
         for name in ("rings", "digits", "photos"):
-            span = read_toml(KEPT / name)["span"]
+            span = read_toml(OWN_CHECKPOINTS / name)["span"]
             assert span[0] < ends[0] < ends[1] < span[1]

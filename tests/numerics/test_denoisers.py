@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from samplerproof.numerics.denoisers import adapt, convert
@@ -20,7 +20,6 @@ X = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
 @pytest.mark.parametrize("kind", ["vp-linear", "flow", "cosine"])
 @pytest.mark.parametrize("gives", PREDICTIONS)
 @pytest.mark.parametrize("wanted", PREDICTIONS)
-@settings(max_examples=10, deadline=None)
 @given(t=st.floats(0.1, 0.9))
 def test_adapters_agree_with_the_mixture_itself(kind: str, gives: str, wanted: str, t: float) -> None:
     parameters = {"beta_min": 0.1, "beta_max": 20.0} if kind == "vp-linear" else {}

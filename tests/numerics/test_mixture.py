@@ -7,7 +7,7 @@ import math
 import oracles
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracles import mp, mpf
 
@@ -71,7 +71,6 @@ laws = {
 }
 
 
-@settings(max_examples=40, deadline=None)
 @given(**laws)
 def test_noise_is_exact_to_1e13_for_ordinary_stds(seed, components, dim, kind, centre, log_sigma, scaled):
     mixture, law = random_mixture(seed, components, dim, kind, 0.3, centre)
@@ -95,7 +94,6 @@ def test_a_mean_far_away_takes_no_digit_from_a_near_one(far, near):
     assert float(((0.8 * counted + 0.6 * noise - x).abs() / size).max()) > 1e-11
 
 
-@settings(max_examples=40, deadline=None)
 @given(log_std=st.floats(-4, -0.6), **laws)
 def test_noise_is_exact_to_its_condition_for_small_stds(
     seed, components, dim, kind, centre, log_sigma, scaled, log_std
@@ -136,7 +134,6 @@ def test_the_accuracy_checks_see_a_rounded_mean_and_a_rounded_eigenvalue():
     assert noise_error(mixture, mixture, law, at, x)[1] <= 1 < noise_error(rough, mixture, law, at, x)[1]
 
 
-@settings(max_examples=20, deadline=None)
 @given(**laws)
 def test_density_and_posterior_against_the_oracle(seed, components, dim, kind, centre, log_sigma, scaled):
     mixture, law = random_mixture(seed, components, dim, kind, 0.3, centre)
@@ -173,7 +170,6 @@ def test_posterior_against_quadrature():
     assert float(covariance[0, 0]) == pytest.approx(float(second / mass - (first / mass) ** 2), rel=1e-12)
 
 
-@settings(max_examples=20, deadline=None)
 @given(**laws)
 def test_the_four_predictions_are_one(seed, components, dim, kind, centre, log_sigma, scaled):
     mixture, _ = random_mixture(seed, components, dim, kind, 0.3, centre)
@@ -199,7 +195,6 @@ def test_the_four_predictions_are_one(seed, components, dim, kind, centre, log_s
     assert close(d_velocity, at.dalpha * d_data + at.dsigma * d_noise, 10 * (steep + float(d_data.abs().max())))
 
 
-@settings(max_examples=15, deadline=None)
 @given(**laws)
 def test_tangent_is_the_derivative(seed, components, dim, kind, centre, log_sigma, scaled):
     mixture, law = random_mixture(seed, components, dim, kind, 0.3, centre)
@@ -221,7 +216,6 @@ def test_tangent_is_the_derivative(seed, components, dim, kind, centre, log_sigm
     )
 
 
-@settings(max_examples=15, deadline=None)
 @given(split=st.integers(1, 39), block=st.integers(1, 400), **laws)
 def test_batches_may_be_split_and_reordered(split, block, seed, components, dim, kind, centre, log_sigma, scaled):
     mixture, _ = random_mixture(seed, components, dim, kind, 0.3, centre)
@@ -343,7 +337,6 @@ def test_bad_questions_are_refused():
         with_tangent(mixture)(x, at, "data")
 
 
-@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6), dim=st.integers(2, 4), rank=st.integers(1, 3))
 def test_singular_covariances_are_welcome_with_noise(seed, dim, rank):
     assume(rank < dim)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mpmath as mp
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from strategies import rough_grids
 
 from samplerproof.numerics.errors import InputError
@@ -19,7 +19,6 @@ WANTED = {"m0", "m1", "m2", "m3", "rate_moment"}
 ALL = torch.arange(4)
 
 
-@settings(max_examples=30, deadline=None)
 @given(g=rough_grids(schedules=(schedule("edm"),)))
 def test_in_edms_schedule_rho_is_t(g: Grid) -> None:
     """m_k = h/(k + 1), and rate_moment(b) = (1 - e^{-b h})/b."""
@@ -31,7 +30,6 @@ def test_in_edms_schedule_rho_is_t(g: Grid) -> None:
     assert torch.allclose(found["rate_moment"], -torch.expm1(-b * h) / b, rtol=1e-13, atol=0)
 
 
-@settings(max_examples=30, deadline=None)
 @given(g=rough_grids(shortest=1e-3))
 def test_the_zeroth_moment_is_the_change_of_rho(g: Grid) -> None:
     """Which DDIM's coefficient is: the sum of DEIS's weights."""

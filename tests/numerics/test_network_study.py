@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from samplerproof.numerics.checkpoints.load import KEPT
+from samplerproof.numerics.checkpoints.load import OWN_CHECKPOINTS
 from samplerproof.numerics.errors import InputError, SamplingError
 from samplerproof.numerics.rates import local_exponents
 from samplerproof.numerics.studies import network_problem
@@ -79,7 +79,7 @@ def test_a_study_of_a_network_has_the_records_of_a_study(tmp_path):
 
 
 def test_another_checkpoint_is_another_record_and_a_moved_one_is_the_same(tmp_path):
-    first = shutil.copytree(KEPT / "rings", tmp_path / "first")
+    first = shutil.copytree(OWN_CHECKPOINTS / "rings", tmp_path / "first")
     run(study(first), tmp_path / "out")
     moved = first.rename(tmp_path / "moved")
     assert run(study(moved), tmp_path / "out")["manifest"]["computed"] == 0

@@ -14,6 +14,7 @@ from functools import cache
 import pytest
 import torch
 from kinds import DETERMINISTIC
+from shapes import by_shape
 from torch import Tensor
 
 from samplerproof.book.studies.alternating import alternating
@@ -83,6 +84,7 @@ def slope(pair: Sequence[float]) -> float:
     return math.log2(pair[-2] / pair[-1])
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(("name", "same"), SAME.items())
 def test_what_differs_in_its_start_up_only(name: str, same: str) -> None:
     on = grid(VP, "uniform-lambda", 8, t_min=0.05, t_max=1.0)
@@ -91,14 +93,14 @@ def test_what_differs_in_its_start_up_only(name: str, same: str) -> None:
     assert torch.equal(one.outputs, other.outputs)
 
 
-@pytest.mark.parametrize("name", [n for n in EVERY if not n.startswith("li-")])
+@pytest.mark.parametrize("name", by_shape([n for n in EVERY if not n.startswith("li-")]))
 def test_measured_order_on_the_line(name: str) -> None:
     order = resolve(name).order
     pair = errors(name, [320, 640] if order < 4 else [640, 1280])
     assert slope(pair) == pytest.approx(order, abs=0.1)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", by_shape(EVERY))
 def test_measured_order_in_the_plane(name: str) -> None:
     order = resolve(name).order
     measured = plane_errors(name, [160, 320] if order < 4 else [320, 640, 1280])
@@ -113,6 +115,7 @@ def test_exponential_adams_at_a_large_number_of_steps(q: int) -> None:
     assert slope(errors(f"exp-adams-{q}", [1280, 2560])) == pytest.approx(q, abs=0.1)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("name", ["li-ddim", "li-accelerated-ode"])
 def test_measured_order_of_li_on_a_uniform_t_grid(name: str) -> None:
     """At fixed time, with the record's own plain first step."""

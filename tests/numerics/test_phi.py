@@ -31,7 +31,7 @@ magnitudes = st.floats(-7, math.log10(30)).map(lambda e: 10**e)
 arguments = st.builds(lambda m, s: s * m, st.one_of(magnitudes, st.floats(1e-7, 30)), st.sampled_from([-1.0, 1.0]))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.integers(0, K_MAX), arguments)
 def test_four_ulp(k: int, z: float) -> None:
     assert ulps(k, z) <= 4

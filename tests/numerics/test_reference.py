@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import DOP853
 
@@ -37,7 +37,6 @@ def gaussian_flow(mean, covariance, x, source, to):
     return to.alpha * mean + ((x - source.alpha * mean) @ axes * stretch) @ axes.mT
 
 
-@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10**6), dim=st.integers(2, 3))
 def test_gaussians_in_closed_form(seed, dim):
     mixture, mean, covariance = gaussian(seed, dim)

@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kinds import DETERMINISTIC
+from shapes import by_shape
 from strategies import rough_grids
 from torch import Tensor
 
@@ -50,6 +51,7 @@ def test_a_point_mass_is_reached_exactly(name: str) -> None:
     assert torch.allclose(got, last.alpha * c + last.sigma * epsilon, rtol=0, atol=1e-12)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("q", [2, 3, 4])
 @pytest.mark.parametrize("prefix", ["exp-adams", "exp-adams-noise"])
 def test_polynomials_in_lambda_below_the_order_are_integrated_exactly(prefix: str, q: int) -> None:
@@ -79,7 +81,7 @@ def test_polynomials_in_lambda_below_the_order_are_integrated_exactly(prefix: st
     assert error(q) > 1e-7
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", by_shape(METHODS))
 def test_batches_can_be_split_and_permuted(name: str) -> None:
     tableau = tabulate(name, GRID)
     x, *draws = starts(1 + sum(tableau.drawn), 40, 2)
@@ -93,7 +95,7 @@ def test_batches_can_be_split_and_permuted(name: str) -> None:
     assert torch.allclose(run(order), whole[order], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", by_shape(METHODS))
 def test_nfe_is_counted_and_evaluations_are_made_where_the_tableau_says(name: str) -> None:
     tableau = tabulate(name, GRID)
     counting = Counting(MIXTURE)
@@ -125,8 +127,7 @@ def invariant(record: Record) -> bool:
 NOT_INVARIANT = [name for name, record in METHODS.items() if not invariant(record)]
 
 
-@pytest.mark.parametrize("name", [n for n in METHODS if n not in NOT_INVARIANT])
-@settings(max_examples=15, deadline=None)
+@pytest.mark.parametrize("name", by_shape(n for n in METHODS if n not in NOT_INVARIANT))
 @given(g=rough_grids(schedules=(VP,), shortest=0.03), seed=st.integers(0, 99))
 def test_vp_ve_and_flow_give_one_sampler_up_to_scale(name: str, g: Grid, seed: int) -> None:
     vp, ve, flow = ends_of(name, g.columns.lam, seed)
@@ -155,7 +156,7 @@ def test_any_shape_and_dtype(dtype: torch.dtype, shape: tuple[int, ...]) -> None
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", by_shape(METHODS))
 def test_the_same_on_a_cuda_device(name: str) -> None:
     (x,) = starts(1, 100, 2)
     got = sample(MIXTURE, x.cuda(), tabulate(name, GRID), noise=seeded(0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mpmath as mp
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from samplerproof.numerics.errors import InputError
@@ -45,7 +45,6 @@ def built(kind: str) -> Schedule:
 
 
 @pytest.mark.parametrize("kind", CASES)
-@settings(max_examples=60, deadline=None)
 @given(exponent=st.floats(-6, -0.002))
 def test_columns_are_accurate(kind: str, exponent: float) -> None:
     """alpha, sigma, rho, rho^2 to a few eps relative, lambda absolute: also where t is small and 1 - alpha cancels.
@@ -63,7 +62,6 @@ def test_columns_are_accurate(kind: str, exponent: float) -> None:
 
 
 @pytest.mark.parametrize("kind", CASES)
-@settings(max_examples=40, deadline=None)
 @given(t=st.floats(1e-4, 0.999))
 def test_derivatives_agree_with_differences(kind: str, t: float) -> None:
     s = built(kind)
@@ -75,7 +73,6 @@ def test_derivatives_agree_with_differences(kind: str, t: float) -> None:
 
 
 @pytest.mark.parametrize("kind", CASES)
-@settings(max_examples=60, deadline=None)
 @given(exponent=st.floats(-5, -0.005))
 def test_time_inverts_lambda(kind: str, exponent: float) -> None:
     t, s = 10**exponent, built(kind)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kinds import DETERMINISTIC
+from shapes import by_shape
 from torch import Tensor
 
 from samplerproof.book.studies.stability_figure import draw_stability
@@ -62,7 +63,6 @@ CLOSED = {"ddpm": ddpm, "ddim": ddim, "dpm-solver++-2s": two_s, "dpm-solver-2s":
 
 
 @pytest.mark.parametrize("name", CLOSED)
-@settings(max_examples=25, deadline=None)
 @given(h=STEPS, g=GAINS)
 def test_growth_has_its_closed_form(name: str, h: float, g: float) -> None:
     expected = CLOSED[name](h, g)
@@ -100,7 +100,7 @@ def test_only_the_noise_frame_loses_gaussians_at_long_steps() -> None:
     assert float(growth("dpm-solver++-2s", 12.0, gaussian).max()) <= 1 + 1e-12
 
 
-@pytest.mark.parametrize("name", DETERMINISTIC)
+@pytest.mark.parametrize("name", by_shape(DETERMINISTIC))
 def test_the_usable_step_shrinks_like_the_real_interval_over_the_scale(name: str) -> None:
     """h (1 - g) -> S as the guidance scale s = 1 - g grows."""
     (step,) = usable_steps(name, [guided_gain(0.0, 1.0, 2000.0)])
@@ -114,7 +114,7 @@ def uniform(method: str, steps: int, h: float, first: float = 1.0, start: str = 
 
 @pytest.mark.parametrize(("h", "g"), [(0.3, -6.0), (0.3, -0.5), (1.0, -3.0), (2.0, 0.5)])
 @pytest.mark.parametrize(
-    "name", [name for name in DETERMINISTIC if name not in ("lambda-ddim", "li-code-accelerated-ode")]
+    "name", by_shape(name for name in DETERMINISTIC if name not in ("lambda-ddim", "li-code-accelerated-ode"))
 )  # the steps of these two are all different: their weights depend on t, or on alpha
 def test_a_real_run_grows_at_that_rate(name: str, h: float, g: float) -> None:
     """The loop on x0hat = g x, from start values that reach every mode: |x| grows, or falls, like R^n."""
@@ -164,6 +164,7 @@ def test_guidance_divides_the_usable_step() -> None:
     assert usable_steps("dpm-solver++-2m", [-6.5]) == pytest.approx([math.log(14 / 12)], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_figure_is_drawn_and_names_its_lines(tmp_path: Path) -> None:
     svg, png = draw_stability(tmp_path / "stability")
     assert png.stat().st_size > 20_000

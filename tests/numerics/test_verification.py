@@ -44,6 +44,7 @@ def study(in_process: Callable[..., tuple[int, str, str]], tmp_path: Path) -> Ca
     return command
 
 
+@pytest.mark.slow
 def test_a_list_of_samplers(study: Callable[[str], tuple[int, str, str]], tmp_path: Path) -> None:
     code, out, err = study(STUDY)
     assert (code, err) == (0, "")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from kinds import STOCHASTIC
+from shapes import by_shape
 
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.laws import distances
@@ -51,9 +52,6 @@ BY_MEANS = {
     "sa-solver-p3c2-few-steps": (160, 320, 640),
     "sa-solver-p3c3-few-steps": (160, 320, 640),
 }
-# Their rows are those of a record beside them, their start is another: run with the slow tests.
-STARTED_OTHERWISE = ("sa-solver-p3c2-few-steps", "sa-solver-p3c3-few-steps")
-MEANS = [pytest.param(n, marks=pytest.mark.slow) if n in STARTED_OTHERWISE else n for n in BY_MEANS]
 FUNCTIONS: list[TestFunction] = [lambda x: x, lambda x: x**2, lambda x: np.cos(2 * x)]
 
 
@@ -67,7 +65,7 @@ def extrapolated(errors: list[float]) -> float:
     return 2 * last - before
 
 
-@pytest.mark.parametrize("name", STOCHASTIC)
+@pytest.mark.parametrize("name", by_shape(STOCHASTIC))
 def test_on_a_gaussian(name: str) -> None:
     gaussian = GaussianMixture([1.0], [0.7], stds=[STD.get(name, 0.5)])
     steps = (640, 1280, 2560) if name in LATEST else (160, 320, 640) if name in LATE else (80, 160, 320)
@@ -78,7 +76,7 @@ def test_on_a_gaussian(name: str) -> None:
     assert abs(extrapolated(errors) - (order + 1)) > 0.5
 
 
-@pytest.mark.parametrize("name", [name for name in STOCHASTIC if name not in BY_MEANS])
+@pytest.mark.parametrize("name", by_shape(name for name in STOCHASTIC if name not in BY_MEANS))
 def test_on_a_mixture(name: str) -> None:
     grids = [grid(VP, "uniform-lambda", n, t_min=0.05, t_max=1.0) for n in (40, 80, 160)]
     errors = [
@@ -101,7 +99,7 @@ def off(run: Tableau, resolution: Resolution = DEFAULT) -> float:
     return float(np.linalg.norm(np.subtract(found, [p @ f(x) for f in FUNCTIONS])))
 
 
-@pytest.mark.parametrize("name", ["ddpm", *MEANS])
+@pytest.mark.parametrize("name", by_shape(["ddpm", *BY_MEANS]))
 def test_in_means_on_a_mixture(name: str) -> None:
     errors = [off(table(name, n)) for n in BY_MEANS.get(name, (40, 80, 160))]
     order = STOCHASTIC[name].order_in_law(gaussian=False)

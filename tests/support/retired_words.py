@@ -33,7 +33,7 @@ IDENTIFIERS = {
 
 # Regular expressions for docstrings, comments, messages and pages, in any case.
 PROSE = {
-    r"told|tells": "passes, shows, states, reports",
+    r"(?<!network\.)told|tells": "passes, shows, states, reports",  # network.told: a key of checkpoint.toml
     r"says|said": "states, specifies, reports, reads",
     r"hears?|heard": "receives, is passed",
     r"speaks?|spoken": "covers, refers to, concerns",

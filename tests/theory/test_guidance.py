@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import sympy as sp
+from shapes import by_shape
 
 from samplerproof.numerics.stability import growth as measured
 from samplerproof.theory.guided_step import gain_matrix, growth
@@ -24,7 +25,7 @@ def radius(method: Method, step: sp.Rational, g: sp.Rational) -> float:
 
 
 @pytest.mark.parametrize(("step", "g"), [("1/10", "-13/2"), ("3/2", "-2"), ("3", "1/3")])
-@pytest.mark.parametrize("method", IN_LAMBDA, ids=lambda m: m.name)
+@pytest.mark.parametrize("method", by_shape(IN_LAMBDA))
 def test_table_and_exact_step_grow_alike(method: Method, step: str, g: str) -> None:
     exact = radius(method, sp.Rational(step), sp.Rational(g))
     assert float(measured(method.name, float(sp.Rational(step)), [float(sp.Rational(g))])) == pytest.approx(

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import pytest
 import sympy as sp
+from shapes import by_shape
 
 from samplerproof.numerics.catalogue import METHODS as RECORDS
 from samplerproof.theory.frames import NOISE_RHO
@@ -45,7 +46,7 @@ def test_classical_lengths(name: str, length: sp.Expr | float) -> None:
     assert float(found) == pytest.approx(length, abs=1e-10) if isinstance(length, float) else found == length
 
 
-@pytest.mark.parametrize("method", ODE_METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("method", by_shape(ODE_METHODS))
 def test_inside_is_stable_and_outside_is_not(method: Method) -> None:
     length = sp.Rational(str(sp.N(real_interval(method), 40)))
     assert bounded(characteristic(method), -length + SLIGHTLY)
@@ -57,7 +58,7 @@ def test_inside_is_stable_and_outside_is_not(method: Method) -> None:
 def size_after(method: Method, steps: int, x: Fraction) -> float:
     """Largest |z| of the last states on dz/du = c z, in rational arithmetic rounded to 2^-200.
 
-    Stepped as the record says, without a matrix; start values 1, -1, 1, … reach every mode.
+    Stepped as the record message, without a matrix; start values 1, -1, 1, … reach every mode.
     """
     method = settled(method)
     numbers = [[[Fraction(v.p, v.q) for v in part] for part in small_step(method, i)] for i in range(len(method.rows))]
@@ -75,7 +76,7 @@ def size_after(method: Method, steps: int, x: Fraction) -> float:
     return float(max(abs(z) for z in states[-5:]))
 
 
-@pytest.mark.parametrize("method", ODE_METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("method", by_shape(ODE_METHODS))
 def test_recursions_decay_inside_and_grow_outside(method: Method) -> None:
     length = Fraction(str(sp.N(real_interval(method), 40)))
     assert size_after(method, 600, -length * Fraction(95, 100)) < 1e-3

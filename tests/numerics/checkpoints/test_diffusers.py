@@ -23,7 +23,7 @@ from samplerproof.numerics.checkpoints.description import toml
 from samplerproof.numerics.checkpoints.diffusers_checkpoint import load_diffusers
 from samplerproof.numerics.checkpoints.double_precision_embedding import Waves
 from samplerproof.numerics.checkpoints.load import load
-from samplerproof.numerics.checkpoints.scheduler_levels import alpha_bar, understood
+from samplerproof.numerics.checkpoints.scheduler_levels import alpha_bar, read_scheduler
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import Columns, Grid, grid
 from samplerproof.numerics.points import Point
@@ -212,10 +212,10 @@ def on_levels(bar, levels):
 def test_a_fitted_network_is_looked_over():
     """Assert that the fitted network passes as what its scheduler says, and as nothing else."""
     checkpoint = load(pipelines.FITTED)
-    assert (checkpoint.gives, checkpoint.shape, checkpoint.name) == ("noise", (1, 8, 8), "fitted")
+    assert (checkpoint.prediction, checkpoint.shape, checkpoint.name) == ("noise", (1, 8, 8), "fitted")
     for lie in ("data", "v", "flow"):
         with pytest.raises(InputError, match=f"prediction: got '{lie}'.*predicts 'noise'"):
-            check(replace(checkpoint, gives=lie))
+            check(replace(checkpoint, prediction=lie))
 
 
 def refused(folder, *said, **allowed):
@@ -296,7 +296,10 @@ FAULTS = {
     "a weight missing": (lambda f: weighed(f, lambda t: t.pop("conv_in.bias")), ["conv_in.bias is missing"]),
     "a weight too many": (lambda f: weighed(f, lambda t: t.update(more=torch.ones(1))), ["more is not its"]),
     "not a number": (lambda f: weighed(f, lambda t: t["conv_in.bias"].fill_(torch.nan)), ["finite", "conv_in.bias"]),
-    "untrained": (lambda f: pipelines.saved(f, pipelines.network("UNet2DModel")), ["as none that we know"]),
+    "untrained": (
+        lambda f: pipelines.saved(f, pipelines.network("UNet2DModel")),
+        ["like none of the known predictions"],
+    ),
     "a label for nothing": (lambda f: described(f, label=1), ["label: got 1", "no classes"]),
     "a condition for nothing": (lambda f: described(f, condition="x.safetensors"), ["condition", "takes no condition"]),
     "no such model": (lambda f: described(f, model="nowhere"), ["model: got 'nowhere'"]),
@@ -435,8 +438,8 @@ def test_the_hub_without_a_network_is_one_line():
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
     last = done.stderr.strip().splitlines()[-1]
-    assert "InputError: checkpoint: got 'owner/name'; no folder here" in last
-    assert "network?" in last
+    assert "InputError: checkpoint: got 'owner/name'; a folder here, or a repository" in last
+    assert "that the hub can send" in last
 
 
 def test_of_a_repository_only_what_is_needed_is_fetched(fitted, tmp_path, monkeypatch):
@@ -487,7 +490,7 @@ def test_of_a_repository_only_what_is_needed_is_fetched(fitted, tmp_path, monkey
 def test_levels_are_the_librarys_own(options):
     """Assert that our float64 levels are the library's float32 ones, and that the clock inverts them."""
     made = pipelines.scheduler(**options)
-    gives, native, (low, high) = understood(made)
+    gives, native, (low, high) = read_scheduler(made)
     assert gives == "noise"
     bar = made.alphas_cumprod.double()
     for level in (0, 1, 20, len(bar) - 30):
@@ -497,7 +500,7 @@ def test_levels_are_the_librarys_own(options):
         assert native(lam).alpha ** 2 == pytest.approx(float(bar[level]), rel=1e-9)
     made.alphas_cumprod = made.alphas_cumprod * 1.001
     with pytest.raises(InputError, match="follow from its betas"):
-        understood(made)
+        read_scheduler(made)
 
 
 @pytest.mark.parametrize("scale", [1, 1000])

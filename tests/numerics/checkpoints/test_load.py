@@ -19,7 +19,7 @@ from samplerproof.numerics.checkpoints import plain_module
 from samplerproof.numerics.checkpoints.checkpoint import unit_point
 from samplerproof.numerics.checkpoints.checkpoint_checks import check
 from samplerproof.numerics.checkpoints.level_of_lambda import discrete, linear_betas
-from samplerproof.numerics.checkpoints.load import KEPT, kept, load
+from samplerproof.numerics.checkpoints.load import OWN_CHECKPOINTS, load, own_names
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.points import Point
@@ -35,13 +35,13 @@ F64 = torch.float64
 @pytest.fixture(autouse=True)
 def not_in_another_process(monkeypatch):
     """A module is made here without being looked over in a process of its own, which takes two seconds each."""
-    monkeypatch.setattr(plain_module, "look_over", lambda target: None)
+    monkeypatch.setattr(plain_module, "probe", lambda target: None)
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A copy of the kept rings."""
-    return shutil.copytree(KEPT / "rings", tmp_path / "mine")
+    return shutil.copytree(OWN_CHECKPOINTS / "rings", tmp_path / "mine")
 
 
 def edited(folder, *changes):
@@ -86,14 +86,14 @@ def test_every_kept_checkpoint_loads_and_says_what_it_is(name):
     """Assert that the three are there, small together, with their training records, and better than trivial."""
     checkpoint = load(name)
     assert checkpoint.name == name
-    assert checkpoint.gives == "v"
-    record = json.loads((KEPT / name / "training.json").read_text(encoding="utf-8"))
+    assert checkpoint.prediction == "v"
+    record = json.loads((OWN_CHECKPOINTS / name / "training.json").read_text(encoding="utf-8"))
     assert record["command"] == f"samplerproof train {name}"
     assert {"curve", "seconds", "device", "versions", "commit", "recipe"} <= set(record)
     assert any(loss < 0.6 * trivial for _, loss, trivial in record["validation"]["levels"])
     assert record["validation"]["loss"] < record["validation"]["trivial"]
-    assert name in kept()
-    assert sum(path.stat().st_size for path in KEPT.rglob("*") if path.is_file()) < 6e6
+    assert name in own_names()
+    assert sum(path.stat().st_size for path in OWN_CHECKPOINTS.rglob("*") if path.is_file()) < 6e6
 
 
 def test_a_network_sees_alpha_and_sigma_alone():
@@ -134,9 +134,11 @@ def test_ends_are_those_of_a_posterior_mean():
 
 def test_a_wheel_takes_every_kept_file_along():
     """Assert that what lies in kept is what the pattern in pyproject.toml names, no deeper and no higher."""
-    pattern = 'checkpoints" = ["kept/*/*"]'
+    pattern = 'checkpoints" = ["trained/*/*"]'
     assert pattern in (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
-    assert {len(path.relative_to(KEPT).parts) for path in KEPT.rglob("*") if path.is_file()} == {2}
+    assert {len(path.relative_to(OWN_CHECKPOINTS).parts) for path in OWN_CHECKPOINTS.rglob("*") if path.is_file()} == {
+        2
+    }
 
 
 # what is wrong with the files -> how the folder is made wrong, what is said
@@ -171,7 +173,7 @@ FAULTS = {
     ),
     "weights of somebody else": (
         lambda f: save_file(load_file(f / "model.safetensors"), f / "model.safetensors"),
-        ["which say what they are"],
+        ["with their description"],
     ),
     # both files say the same, and are wrong: the network's own answers tell
     "a lie told twice": (
@@ -225,7 +227,7 @@ def test_a_lie_about_the_prediction_is_found_and_the_truth_named(true, tmp_path)
     checkpoint = load(networks.written(tmp_path / "net", true, true), Consent(code=True))
     for lie in {"noise", "data", "v", "flow"} - {true}:
         with pytest.raises(InputError, match=f"prediction: got '{lie}'.*predicts '{true}'"):
-            check(replace(checkpoint, gives=lie))
+            check(replace(checkpoint, prediction=lie))
 
 
 UNTRAINED = {"zero": "v", "constant": "v", "scaled": "v", "linear_noise": "noise", "linear_data": "data"}
@@ -244,7 +246,7 @@ def test_a_lie_about_a_picture_network(name):
     checkpoint = load(name)
     for lie in ("noise", "data", "flow"):
         with pytest.raises(InputError, match=f"prediction: got '{lie}'.*predicts 'v'"):
-            check(replace(checkpoint, gives=lie))
+            check(replace(checkpoint, prediction=lie))
 
 
 @pytest.mark.parametrize("gives", ["noise", "data", "v", "flow"])
@@ -350,7 +352,7 @@ def test_a_kink_at_every_level_takes_the_third_order(smooth, order):
         def forward(self, x, t):
             return networks.rings(x.dtype)(x, networks.VP.point((float(t[0]) + 1) / 20), "noise")
 
-    checkpoint = replace(load("rings"), network=ByLevel(), gives="noise", native=told, unit=1.0)
+    checkpoint = replace(load("rings"), network=ByLevel(), prediction="noise", native=told, unit=1.0)
     denoise = checkpoint.denoiser()
     start = torch.randn(3, 2, dtype=F64, generator=torch.Generator().manual_seed(0))
     errors = []

@@ -14,7 +14,7 @@ from samplerproof.numerics.training import training_loop
 from samplerproof.numerics.training.data import DATA
 from samplerproof.numerics.training.recipes import RECIPES
 
-SMALL = replace(RECIPES["rings"], widths=(8, 8), told=8, steps=10, batch=16)
+SMALL = replace(RECIPES["rings"], widths=(8, 8), embedding=8, steps=10, batch=16)
 
 
 class Killed(Exception):
@@ -31,8 +31,8 @@ def killed_at(step):
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
-    monkeypatch.setattr(training_loop, "SAVED", 4)
-    monkeypatch.setattr(training_loop, "TOLD", 2)
+    monkeypatch.setattr(training_loop, "SAVE_EVERY", 4)
+    monkeypatch.setattr(training_loop, "CURVE_EVERY", 2)
 
 
 def test_a_killed_run_is_taken_up_and_ends_in_the_same_bits(tmp_path):
@@ -68,7 +68,7 @@ def test_a_resumed_run_takes_no_step_twice(tmp_path):
 def test_a_folder_in_use_is_refused(tmp_path):
     """Assert that no checkpoint is overwritten, and no state of another recipe or of no recipe taken up."""
     training_loop.train(SMALL, tmp_path / "done")
-    with pytest.raises(InputError, match="holds a checkpoint already"):
+    with pytest.raises(InputError, match="without a checkpoint"):
         training_loop.train(SMALL, tmp_path / "done")
     with pytest.raises(Killed):
         training_loop.train(SMALL, tmp_path / "begun", progress=killed_at(5))
@@ -81,7 +81,7 @@ def test_a_folder_in_use_is_refused(tmp_path):
 
 def test_it_learns(tmp_path):
     """Assert that some steps beat the trivial predictor, and one does not."""
-    recipe = replace(RECIPES["digits"], widths=(8, 8), told=8, batch=32)
+    recipe = replace(RECIPES["digits"], widths=(8, 8), embedding=8, batch=32)
     few = training_loop.train(replace(recipe, steps=1), tmp_path / "few")["validation"]
     many = training_loop.train(replace(recipe, steps=60), tmp_path / "many")["validation"]
     assert many["loss"] < 0.95 * many["trivial"]

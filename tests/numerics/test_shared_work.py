@@ -16,7 +16,7 @@ from samplerproof.numerics.studies.shared_work import FILE, claiming, shared
 from samplerproof.numerics.studies.store import Value, opened
 
 PIECES = 24
-# Works through the pieces, telling each that it begins on standard output; `at` is what happens in a piece.
+# Works through the pieces, printing the number of each on standard output; `at` is what happens in a piece.
 PROGRAM = """
 import os, signal, sys, time
 from pathlib import Path
