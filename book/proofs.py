@@ -18,10 +18,10 @@ def prove(names: Sequence[str], everything: bool, certified: bool = False) -> li
     """One entry a method: claimed and proved order, and the leading defects.
 
     proved: the claim is the exact order, neither more nor less.  proved_order_free: the order for free step ratios,
-    which is lower where the weights assume equal steps and the claim is for ratios 1 + O(h); the defects then speak of
+    which is lower where the weights assume equal steps and the claim is for ratios 1 + O(h); the defects are then in
     e_k = (r_k - 1)/h.  Of a stochastic sampler the orders are weak ones, the leading defects residuals of forests;
     proved_law_order and proved_gaussian_order are those in law with an exact score, null where there is history.
-    certified: with the certificate, all that an independent checker needs (theory/certificate.py); none of weak orders.
+    certified: add the certificate, all that a checker needs (theory/certificate.py); weak orders have none.
     Raises InputError on an unknown name, and where names and --all are both or neither given.
     """
     if bool(names) == everything:
@@ -31,7 +31,7 @@ def prove(names: Sequence[str], everything: bool, certified: bool = False) -> li
     from ..theory.methods import find
 
     found = [find(name) for name in wanted]
-    # Without noise, as at tau = 0, a stochastic sampler is a method of the flow: its order is a matter of trees.
+    # At strength 0, as at tau = 0, a method is one of the flow: trees decide its order.
     return [_weak(method) if method.strength != 0 else _proved(method, certified) for method in found]
 
 

@@ -1,4 +1,4 @@
-"""The one exception a user of bad input meets: field, value, what is allowed."""
+"""The exception for bad input: field, value, what is allowed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 12  # known names that fit in a line
 
 
 class _Repr(reprlib.Repr):
-    """repr of a value of any size, in time and length that do not grow with it."""
+    """repr of a value of any size, in bounded time and length."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class _Repr(reprlib.Repr):
         self.maxlist = self.maxtuple = self.maxdict = 12
 
     def repr_int(self, value: int, level: int) -> str:
-        """An integer; beyond float's range by its size, as Python writes no more than 4300 digits of it."""
+        """An integer; one beyond float's range by its size, as Python writes 4300 digits at most."""
         return repr(value) if value.bit_length() <= 1024 else f"an integer of {value.bit_length()} bits"
 
 
@@ -29,15 +29,15 @@ _REPR = _Repr()
 
 
 def shortened(text: str, longest: int = ECHOED) -> str:
-    """The text with its middle left out if it is longer than that."""
+    """The text, without its middle if it is longer than that."""
     kept = longest - 3
     return text if len(text) <= longest else f"{text[: kept - kept // 3]}...{text[-(kept // 3) :]}"
 
 
 def one_line(text: object, longest: int = LONGEST) -> str:
-    """Text of others on one line: white space and signs that do not print replaced, the middle of a long one left out.
+    """Foreign text on one line: white space and unprintable characters replaced, the middle of a long one left out.
 
-    Only ends of the text are looked at, so that it may be of any length.
+    Only the ends of the text are read, so that it may be of any length.
     """
     whole = str(text)
     ends = whole if len(whole) <= 4 * longest else f"{whole[: 2 * longest]} {whole[-2 * longest :]}"
@@ -64,12 +64,12 @@ class InputError(ValueError):
 
 
 def nearest(name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:
-    """What to say after an unknown name: the nearest known ones, in any case, or the first of all if none is near.
+    """A hint for an unknown name: the nearest known ones, ignoring case, or the first of all if none is near.
 
-    meant: what else the name may resemble, each with the known name to say for it.
+    meant: other texts that the name may resemble, each with the known name that the hint then gives.
     """
     names = sorted(known)
-    alike = {text.lower(): says for text, says in (meant or {}).items()} | {text.lower(): text for text in names}
+    alike = {text.lower(): name for text, name in (meant or {}).items()} | {text.lower(): text for text in names}
     close = difflib.get_close_matches(name[:LONG].lower(), alike, n=3, cutoff=0.5)
     if close:
         return "nearest: " + ", ".join(dict.fromkeys(alike[text] for text in close))

@@ -70,7 +70,7 @@ class Domain:
 
 @dataclass(frozen=True)
 class Entry:
-    """A record as its name is read: what it is called, and its parameters."""
+    """What a parser of names knows of a record: its names, and its parameters."""
 
     name: str
     aliases: tuple[str, ...]
@@ -79,7 +79,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Choice:
-    """A record by its name, and the parameters that are given another value than their default, in its own order."""
+    """A record by its name, and the parameters that differ from their defaults, in the order of the record."""
 
     base: str
     values: tuple[tuple[str, Fraction], ...] = ()
@@ -96,7 +96,7 @@ class Names:
         return name in self._entries
 
     def parse(self, text: str, field: str = "method") -> Choice:
-        """What a name stands for.  A value is a number as written: 1/2 and 0.5 are the same.
+        """The record and values that a name stands for; 1/2 and 0.5 are the same value.
 
         Raises InputError on an unknown name (with the nearest ones), parameter or value.
         """
@@ -113,7 +113,7 @@ class Names:
         return Choice(entry.name, _values(entry, query, field, text))
 
     def _hint(self, base: str) -> str:
-        """The nearest names; without a library in front, those that a library has for a record count for the record."""
+        """The nearest names. A name without a library is also compared with the libraries' names for each record."""
         if ":" in base:
             return nearest(base, self._entries)
         tails = {name.partition(":")[2]: entry.name for name, entry in self._entries.items() if ":" in name}
@@ -139,7 +139,7 @@ def _values(entry: Entry, query: str, field: str, text: str) -> tuple[tuple[str,
 
 
 def number(text: str) -> Fraction | None:
-    """The number that is written, in ASCII; None if it is none, or outside of what is taken."""
+    """The number that an ASCII text is; None for other text, and outside of RANGE."""
     if len(text) > DIGITS or not NUMBER.fullmatch(text):
         return None
     try:

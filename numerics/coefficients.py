@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .catalogue import METHODS
 from .generated import weight_functions as generated
-from .generated.frame_functions import FRAMES
+from .generated.frame_functions import FRAMES, data_whole
 from .grids import Grid
 from .moments import moments
 from .points import Point
@@ -23,9 +23,9 @@ from .schedules import Columns
 
 
 class StepRow(NamedTuple):
-    """x_end = sum_k states[k] x_{n-k} + sum_j weights[j] d_j + sum_i noises[i] z_i: a row of one step, and its end.
+    """A row of one step, x_end = sum_k states[k] x_{n-k} + sum_j weights[j] d_j + sum_i noises[i] z_i.
 
-    nodes: where its outputs lie.  noises: of what is drawn for this step's rows up to this one.
+    point: its end.  nodes: the outputs d_j as (steps back, stage).  z_i: drawn for the i-th row of this step.
     """
 
     point: Point
@@ -36,43 +36,66 @@ class StepRow(NamedTuple):
     noises: tuple[float, ...] = ()
 
 
-# The one-node rule of the frame: what a start-up in another frame stands for, and what a step that is infinite in
-# the clock is.
+class _Steps(NamedTuple):
+    """Steps of a run that are taken by one method: the grid points of their starts, the arguments of its weights."""
+
+    grid: Grid
+    frame: Frame
+    starts: Tensor
+    numbers: Mapping[str, Tensor]
+
+    def weights(self, function: str, arguments: Sequence[str]) -> Sequence[Tensor]:
+        """The values of a generated function at every step."""
+        values: Sequence[Tensor] = getattr(generated, function)(*(self.numbers[a] for a in arguments))
+        return values
+
+    def back(self, k: int) -> Columns:
+        """The grid points k steps before the starts."""
+        return self.grid.columns.take(self.starts - k)
+
+
+# The one-node rule of the frame: in place of a start-up method of another frame, and for a step that is infinite in
+# the clock.
 ONE_NODE = (GeneratedRow(to=1, nodes=((0, 0),), weights="one_node", arguments=("h", "kappa")),)
 ONE_NODE_SMOOTH = (GeneratedRow(to=1, nodes=((0, 0),), weights="one_node_smooth", arguments=("m0",)),)
 
-# A row multiplies what is rounded by the growth of the frame's scale over its step: beyond this growth fewer than half
-# of the digits of float64 are left.
-MOST_GROWTH = 2.0**26
+# Over a long step a row multiplies what is rounded by up to the growth of the frame's scale. Short steps are stable:
+# there roundings do not grow.
+LONG = 1.5  # growth of the scale over one step
+MOST_GROWTH = 2.0**26  # over one step: half of the digits of float64 are left
+MOST_GROWTH_IN_ALL = 2.0**40  # over many long steps, each of which takes less than its growth: a quarter is left
 
 
 def lost(frame: Frame, grid: Grid) -> int:
-    """How many steps the frame cannot begin with: its scale is lost in rounding, or its clock is infinite.
+    """The number of first steps that the frame cannot take: its scale is lost in rounding, or its clock is infinite.
 
-    Lost is a step over which the scale grows by more than MOST_GROWTH, as alpha does from cos(pi/2) = 6e-17, and every
-    step before it. These steps are DDIM by the data prediction, x' = sigma'/sigma x + (alpha' - alpha sigma'/sigma) x0,
-    which is finite as alpha -> 0; where they begin nothing is left for later steps to use. In the velocity frame, of
-    scale 1 and clock t, no step is lost.
+    A step is lost if the scale grows by more than MOST_GROWTH over it, or by more than MOST_GROWTH_IN_ALL over it and
+    the long steps after it, as alpha does from cos(pi/2) = 6e-17 in one step or in many; so is every step before it.
+    Many short steps do no harm: on 799 steps of Li et al.'s schedule alpha starts at 7e-10. Lost steps are DDIM by the
+    data prediction, x' = sigma'/sigma x + (alpha' - alpha sigma'/sigma) x0, which is finite as alpha -> 0; outputs at
+    their starts are not used by later steps. In the velocity frame, with scale 1 and clock t, no step is lost.
     """
     scale, clock = frame_columns(frame, grid.columns)[0], getattr(grid.columns, frame.clock)
-    gone = ~(scale[1:] <= MOST_GROWTH * scale[:-1]) | clock[:-1].isinf()
-    return int(gone.nonzero().max()) + 1 if bool(gone.any()) else 0
+    growth = scale[1:] / scale[:-1]
+    over_long_steps = torch.where(growth > LONG, growth, 1.0).flip(0).cumprod(dim=0).flip(0)
+    unusable = (growth > MOST_GROWTH) | (over_long_steps > MOST_GROWTH_IN_ALL) | clock[:-1].isinf()
+    return int(unusable.nonzero().max()) + 1 if bool(unusable.any()) else 0
 
 
 def plan(record: Record, grid: Grid) -> list[Record | None]:
-    """Who takes each step: the record, a start-up method of it, or (None) the one-node rule of its frame.
+    """The method of each step: the record, a start-up method of it, or (None) the one-node rule of its frame.
 
-    A step that the frame cannot take (see lost) is None, and nothing from before its end serves as history. A step to
-    sigma = 0 is that rule, after what the record does before its first evaluation.
+    A step that the frame cannot take (see lost) is None, and history begins at its end. A step to sigma = 0 is the
+    one-node rule, after the rows of the record before its first evaluation.
     """
-    sigma, behind = grid.columns.sigma.tolist(), lost(FRAMES[record.frame], grid)
+    sigma, first = grid.columns.sigma.tolist(), lost(FRAMES[record.frame], grid)
     return [
-        None if n < behind else _to_the_end(record) if sigma[n + 1] == 0 else with_history(record, n - behind)
+        None if n < first else _last_step(record) if sigma[n + 1] == 0 else with_history(record, n - first)
         for n in range(grid.steps)
     ]
 
 
-def _to_the_end(record: Record) -> Record | None:
+def _last_step(record: Record) -> Record | None:
     """The record on a step to sigma = 0: its rows without outputs, such as EDM's churn, then the one-node rule."""
     before = tuple(itertools.takewhile(lambda row: not row.nodes, record.rows))
     if not before:
@@ -82,7 +105,7 @@ def _to_the_end(record: Record) -> Record | None:
 
 
 def with_history(record: Record, available: int) -> Record | None:
-    """Who takes a step after so many others: the record, a start-up method of it, or (None) the one-node rule."""
+    """The method of a step after `available` others: the record, its start-up, or (None) the one-node rule."""
     method = record
     while method.history > available:
         assert method.start is not None
@@ -97,58 +120,82 @@ def with_history(record: Record, available: int) -> Record | None:
 def steps_of(
     plan: Sequence[Record | None], grid: Grid, frame: Frame, given: Mapping[str, Tensor] | None = None
 ) -> list[list[StepRow]]:
-    """The rows of every step, all steps of one method at once.  given: parameters, one value a step.
+    """The rows of every step, computed for all steps of one method at once.
 
-    A state z_{n-k} of coefficient c_k comes with c_k m_end / m_{n-k}, and an output with S_end W f: the frame's scale
-    m, its output scale S at the end of the row, the row's weight W and the factor f where the output was made.
+    given: values of parameters by symbol, one a step.
     """
     first = lost(frame, grid)
-    result: list[list[StepRow]] = [[_by_data(grid, n)] if n < first else [] for n in range(grid.steps)]
+    result: list[list[StepRow]] = [[_data_step(grid, n)] if n < first else [] for n in range(grid.steps)]
     for method in dict.fromkeys(plan[first:]):
         steps = torch.tensor([n for n, m in enumerate(plan) if m == method and n >= first])
-        rows = (ONE_NODE_SMOOTH if frame.smooth else ONE_NODE) if method is None else method.rows
-        numbers = step_numbers(method, rows, frame, grid, steps, given or {})
-        ends = [_end(row, grid, steps, frame, numbers, given or {}) for row in rows]
-        noises: list[Tensor] = []
-        scale: Tensor | float = 1.0
-        for row, end in zip(rows, ends, strict=True):
-            end_scale, output_scale, _ = frame_columns(frame, end)
-            made_at = [ends[stage - 1] if stage else grid.columns.take(steps - back) for back, stage in row.nodes]
-            weights = getattr(generated, row.weights)(*(numbers[a] for a in row.arguments))
-            factors = [frame_columns(frame, where)[2] for where in made_at]
-            coefficients = [output_scale * w * f for w, f in zip(weights, factors, strict=True)]
-            if row.weights == "one_node" and frame.whole is not None:
-                c = made_at[0]
-                whole = frame.whole(c.alpha, c.sigma, end.alpha, end.sigma)
-                coefficients = [torch.where(end.sigma == 0, whole, w) for w in coefficients]
-            shares: Sequence[float | Tensor] = (1.0,)
-            if row.states is not None:
-                shares = getattr(generated, row.states)(*(numbers[a] for a in row.state_arguments))
-            scales = [frame_columns(frame, grid.columns.take(steps - k))[0] for k in range(len(shares))]
-            kept = torch.stack([s * end_scale / m for s, m in zip(shares, scales, strict=True)], dim=1).tolist()
-            made = _table(coefficients, steps)
-            if row.noises is not None:
-                over_sigma = getattr(generated, row.noises)(*(numbers[a] for a in row.noise_arguments))
-                noises = [end.sigma * c for c in over_sigma]
-            else:  # what was drawn before this row is carried along
-                noises = [c * end_scale / scale for c in noises]
-            scale, drawn = end_scale, _table(noises, steps)
-            for n, point, carry, line, draws in zip(steps.tolist(), end.points(), kept, made, drawn, strict=True):
-                result[n].append(StepRow(point, tuple(carry), tuple(line), row.nodes, row.evaluated, tuple(draws)))
+        for n, rows in zip(steps.tolist(), _steps_of_method(method, grid, frame, steps, given or {}), strict=True):
+            result[n] = rows
     return result
 
 
-def _by_data(grid: Grid, n: int) -> StepRow:
+def _steps_of_method(
+    method: Record | None, grid: Grid, frame: Frame, steps: Tensor, given: Mapping[str, Tensor]
+) -> list[list[StepRow]]:
+    """The rows of the given steps, all taken by one method, or (None) by the one-node rule of the frame.
+
+    A state z_{n-k} of coefficient c_k comes with c_k m_end / m_{n-k}, and an output with S_end W f: the scale m of the
+    frame, its output scale S at the end of the row, the weight W of the row, and the factor f where the output is made.
+    """
+    one_node = ONE_NODE_SMOOTH if frame.smooth else ONE_NODE
+    rows = one_node if method is None else method.rows
+    numbers = step_numbers(method, rows, frame, grid, steps, given)
+    ends = [_end(row, grid, steps, frame, numbers, given) for row in rows]
+    taken = _Steps(grid, frame, steps, numbers)
+    result: list[list[StepRow]] = [[] for _ in steps]
+    noises: list[Tensor] = []
+    scale: Tensor | float = 1.0
+    for row, end in zip(rows, ends, strict=True):
+        end_scale = frame_columns(frame, end)[0]
+        states = _table(_state_coefficients(row, end_scale, taken), steps)
+        weights = _table(_output_coefficients(row, end, ends, taken), steps)
+        # Noises: those of the row itself, or what was drawn before, scaled to the end of the row.
+        if row.noises is not None:
+            noises = [end.sigma * c for c in taken.weights(row.noises, row.noise_arguments)]
+        else:
+            noises = [c * end_scale / scale for c in noises]
+        scale, drawn = end_scale, _table(noises, steps)
+        for step, point, carry, line, draws in zip(result, end.points(), states, weights, drawn, strict=True):
+            step.append(StepRow(point, tuple(carry), tuple(line), row.nodes, row.evaluated, tuple(draws)))
+    return result
+
+
+def _state_coefficients(row: GeneratedRow, end_scale: Tensor, taken: _Steps) -> list[Tensor]:
+    """c_k m_end / m_{n-k} for every state that a row is made from."""
+    shares: Sequence[float | Tensor] = (1.0,)
+    if row.states is not None:
+        shares = taken.weights(row.states, row.state_arguments)
+    scales = [frame_columns(taken.frame, taken.back(k))[0] for k in range(len(shares))]
+    return [share * end_scale / m for share, m in zip(shares, scales, strict=True)]
+
+
+def _output_coefficients(row: GeneratedRow, end: Columns, ends: Sequence[Columns], taken: _Steps) -> list[Tensor]:
+    """S_end W f for every output that a row is made from.  ends: the ends of all rows of the step."""
+    made_at = [ends[stage - 1] if stage else taken.back(back) for back, stage in row.nodes]
+    factors = [frame_columns(taken.frame, where)[2] for where in made_at]
+    output_scale = frame_columns(taken.frame, end)[1]
+    weights = taken.weights(row.weights, row.arguments)
+    coefficients = [output_scale * w * f for w, f in zip(weights, factors, strict=True)]
+    if row.weights == "one_node" and taken.frame.whole is not None:  # a step to sigma = 0 is infinite in the clock
+        start = made_at[0]
+        whole = taken.frame.whole(start.alpha, start.sigma, end.alpha, end.sigma)
+        coefficients = [torch.where(end.sigma == 0, whole, c) for c in coefficients]
+    return coefficients
+
+
+def _data_step(grid: Grid, n: int) -> StepRow:
     """Step n as DDIM by the data prediction."""
-    c, end = grid.columns.take(torch.tensor([n])), grid.columns.take(torch.tensor([n + 1]))
-    whole = FRAMES["data"].whole
-    assert whole is not None
-    coefficient = whole(c.alpha, c.sigma, end.alpha, end.sigma)
-    return StepRow(grid.point(n + 1), (float(end.sigma / c.sigma),), (float(coefficient),), ((0, 0),), True)
+    start, end = grid.columns.take(torch.tensor([n])), grid.columns.take(torch.tensor([n + 1]))
+    coefficient = data_whole(start.alpha, start.sigma, end.alpha, end.sigma)
+    return StepRow(grid.point(n + 1), (float(end.sigma / start.sigma),), (float(coefficient),), ((0, 0),), True)
 
 
 def _table(columns: Sequence[Tensor], steps: Tensor) -> list[list[float]]:
-    """The columns side by side, a line a step."""
+    """The columns as a list of rows, one a step."""
     if not columns:
         return [[] for _ in steps]
     table: list[list[float]] = torch.stack([c.expand(len(steps)) for c in columns], dim=1).tolist()
@@ -163,7 +210,7 @@ def _end(
     numbers: Mapping[str, Tensor],
     given: Mapping[str, Tensor],
 ) -> Columns:
-    """Where a row ends in each of the steps."""
+    """The points where a row ends, one a step."""
     if row.to == "middle" and "middle" not in given:
         return grid.places(steps, Fraction(1, 2), "t")
     return grid.places(steps, numbers[row.to] if isinstance(row.to, str) else row.to, frame.clock)
@@ -182,10 +229,11 @@ def step_numbers(
     steps: Tensor,
     given: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    """What the weights of these rows are made from, by name: h, step ratios and the rest, at the given steps.
+    """The arguments of the generated weights of these rows, by name, at the given steps [n].
 
-    Clock differences are those of the stored clock; the moments of a smooth weight come by quadrature.
+    Clock differences are those of the stored clock; the moments of a smooth weight are computed by quadrature.
     """
+    # The step and its ratios to the steps before.
     c = grid.columns
     clock = getattr(c, frame.clock)
     h = grid.lengths(steps, frame.clock)
@@ -193,20 +241,23 @@ def step_numbers(
     history = 0 if method is None else method.history
     for k in range(1, history + 1):
         numbers[f"r{k}"] = (clock[steps + 1 - k] - clock[steps - k]) / h
+    # Values of the schedule.
     if history:
         numbers["a1"] = (c.alpha[steps - 1] / c.alpha[steps]) ** 2
         numbers["two_step_alpha_ratio"] = c.alpha[steps - 1] / c.alpha[steps + 1]
     numbers |= {"rho": c.rho[steps], "next_rho": c.rho[steps + 1]}
     numbers["alpha_ratio"] = c.alpha[steps] / c.alpha[steps + 1]
+    # Parameters of the method, and what depends on them.
     if method is not None:
         numbers |= {symbol: torch.tensor(float(v), dtype=torch.float64) for symbol, v in method.numbers.items()}
     numbers |= {symbol: values[steps] for symbol, values in given.items()}
     if "churn" in numbers:  # Karras et al. 2022, algorithm 2
         gamma = (numbers["churn"] / grid.steps).clamp(max=math.sqrt(2) - 1)
         numbers["noised_place"] = -gamma.log1p() / h
+    # Numbers of a schedule between grid points: the middle of the step in t, the moments of a smooth weight.
     wanted = {a for row in rows for a in row.arguments}
     if "middle" in wanted and "middle" not in given:
         numbers["middle"] = (getattr(grid.places(steps, Fraction(1, 2), "t"), frame.clock) - clock[steps]) / h
     if frame.smooth:
-        numbers |= moments(grid, steps, numbers.get("b"), wanted)
+        numbers |= moments(grid, steps, numbers.get("b", 0.0), wanted)
     return numbers

@@ -1,4 +1,4 @@
-"""Draws of noise as linear images of independent ones, and rows of noises in canonical form."""
+"""Draws of noise as linear combinations of independent ones, and noises of rows in canonical form."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from torch import Tensor
 
 
 def noise_basis(spans: Sequence[tuple[float, float] | None]) -> tuple[Tensor, int]:
-    """Every draw in independent ones, [draws, independent]: one each, and one for every piece of the path's time."""
+    """(coefficients [draws, independent], independent): every draw as a combination of independent ones.
+
+    spans: of the draws. A draw without a span has an independent one to itself; the path has one for each piece of its
+    time.
+    """
     ends = sorted({end for span in spans if span is not None for end in span})
     pieces = list(pairwise(ends))
-    alone = [k for k, span in enumerate(spans) if span is None]
-    table = torch.zeros(len(spans), len(alone) + len(pieces), dtype=torch.float64)
-    for column, k in enumerate(alone):
+    single = [k for k, span in enumerate(spans) if span is None]
+    table = torch.zeros(len(spans), len(single) + len(pieces), dtype=torch.float64)
+    for column, k in enumerate(single):
         table[k, column] = 1
     for k, span in enumerate(spans):
         if span is None:
             continue
         low, high = sorted(span)
-        for column, (a, b) in enumerate(pieces, start=len(alone)):
+        for column, (a, b) in enumerate(pieces, start=len(single)):
             if low <= a and b <= high:
                 sign = 1 if span[0] <= span[1] else -1
                 table[k, column] = sign * math.sqrt((b - a) / (high - low))
@@ -32,13 +36,13 @@ def noise_basis(spans: Sequence[tuple[float, float] | None]) -> tuple[Tensor, in
 def canonical(noises: Tensor, rounding: float) -> Tensor:
     """The lower triangular L with L L^T = N N^T and diagonal >= 0, from N [rows, draws].
 
-    A row that depends on those above it, to the rounding of N, has 0 on the diagonal: its direction would be noise.
+    A row that depends on those above it, up to the rounding of N, has 0 on the diagonal: its direction is rounding.
     """
     rows = len(noises)
     lower, directions = torch.zeros(rows, rows, dtype=noises.dtype), torch.zeros_like(noises)
     for i, row in enumerate(noises):
         rest = row.clone()
-        for _ in range(2):  # once more for what the first pass left by rounding
+        for _ in range(2):  # the second pass removes the rounding of the first
             along = directions[:i] @ rest
             lower[i, :i] += along
             rest -= along @ directions[:i]

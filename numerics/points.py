@@ -1,4 +1,4 @@
-"""Where on the forward process a vector lives."""
+"""Points of the forward process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAN = float("nan")
 class Point(NamedTuple):
     """A point of the forward process x = alpha x0 + sigma eps, all float64.
 
-    alpha, sigma: scale of the data and of the noise.  t: the schedule's time (what a network is told).
+    alpha, sigma: scale of the data and of the noise.  t: the time of the schedule, which a network receives.
     dalpha, dsigma: derivatives in t; only the velocity alpha' x0 + sigma' eps reads them.
     """
 
@@ -23,19 +23,7 @@ class Point(NamedTuple):
 
     @property
     def lam(self) -> float:
-        """log(alpha/sigma), infinite at the ends."""
+        """log(alpha/sigma), infinite where alpha or sigma is 0, or negative by rounding."""
         if self.sigma <= 0 or self.alpha <= 0:
             return math.inf if self.sigma <= 0 else -math.inf
         return math.log(self.alpha) - math.log(self.sigma)
-
-
-class Told(NamedTuple):
-    """What a model is told at its evaluations, [nfe]: a timestep; the lambda it means; how far its rounding may be off.
-
-    cleanest: lambda of the level with the least noise that it was trained on.
-    """
-
-    timesteps: tuple[float, ...]
-    lam: tuple[float, ...]
-    within: tuple[float, ...]
-    cleanest: float

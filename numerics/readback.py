@@ -1,83 +1,42 @@
-"""Read a sampler back: basis vectors in, its table out. Ours and a stranger's in the same way."""
+"""Read a sampler back: run it on basis vectors and return its table, for ours and external ones alike."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from .denoisers import Denoiser, convert
 from .errors import DependsError, SamplingError
+from .external_run import Draw, Finish, Model, Run, Timesteps
 from .noise import NoiseSource
 from .noise_draws import canonical, noise_basis
-from .points import Point, Told
+from .points import Point
 from .sample import sample
 from .tableau import Tableau
 
 SCALE = 3.0  # of the random vectors of the superposition test: well beyond the range to which samplers clip
-NEAR = 256.0  # eps, of the larger one: vectors as near are one vector, computed in two ways
-BATCH = (1, 1, 1)  # what precedes the axis of basis vectors: some samplers want images
+# By dtype, over the largest value: deviations from superposition above it are no rounding.
+LINEAR = {torch.float64: 1e-7, torch.float32: 1e-2, torch.bfloat16: 0.3, torch.float16: 0.1}
+NEAR = 256.0  # eps, relative to the larger one: vectors this close are one vector, computed in two ways
+BATCH = (1, 1, 1)  # precedes the axis of basis vectors: some samplers require images
 
 
-class Model(Protocol):
-    """model(x, at, to) -> the prediction at the state x, shaped like x.
-
-    at: where x lies.  to: the grid point on the way to which x was made, 0 for the start.
-    """
-
-    def __call__(self, x: Tensor, at: Point, to: int, /) -> Tensor: ...
-
-
-class Draw(Protocol):
-    """draw(like, span) -> standard normal noise shaped like `like`.
-
-    span: None for noise of its own, or an interval (from, to) of Brownian time: the increment of the one path of the
-    run over it, divided by sqrt|to - from|.
-    """
-
-    def __call__(self, like: Tensor, span: tuple[float, float] | None = None, /) -> Tensor: ...
-
-
-class Finish(NamedTuple):
-    """What a run ends with: the sample, and the points of the grid that it stepped over, [N + 1].
-
-    numbers: what parameters of its formula were in every step, by their symbols in the catalogue.
-    told: None where a model is told the level itself.  remarks: kind and text of what an adapter has to say of it.
-    """
-
-    sample: Tensor
-    grid: tuple[Point, ...]
-    numbers: Mapping[str, tuple[float, ...]] = {}
-    told: Told | None = None
-    remarks: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Stranger:
-    """A sampler on its grid, known only by running it.
-
-    run(start, model, draw): every run starts afresh.  prediction: of the model that it asks.
-    """
-
-    name: str
-    prediction: str
-    run: Callable[[Tensor, Model, Draw], Finish]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace:
-    """What a run computes, as linear images of start, outputs and noises: [1 + nfe + draws] components a vector.
+    """A run as linear images of start, outputs and noises: every vector has 1 + nfe + draws components.
 
-    dtype: what it was run in.
-    vectors [V, 1 + nfe + draws], float64: the start, the states at which the model is asked, in order, and the sample.
-    points: where each lies.  step: the grid point on the way to which each was made.  evaluated: all but the sample,
-    and the start unless the model was asked there.  grid, numbers, told, remarks: as of Finish.
-    superposition [V]: how far every vector of a run on random ones is from this image of them, over the largest entry.
-    mutated: what the run wrote into: "start", "output 3", …  spans: of every draw, as of Draw.
+    dtype: in which it was run.
+    vectors [V, 1 + nfe + draws], float64: the start, the states at which the model is evaluated, in order, the sample.
+    points: the point of each vector.  step: index of the grid point that each leads to.  evaluated: true for all but
+    the sample, and but the start unless the model is evaluated there.
+    grid, numbers, timesteps, remarks: as in Finish.
+    superposition [V]: how far every vector of a run on random inputs is from this image, over the largest entry.
+    mutated: tensors that the run wrote into: "start", "output 3", …  spans: of every draw, as in Draw.
     """
 
     prediction: str
@@ -90,7 +49,7 @@ class Trace:
     numbers: Mapping[str, tuple[float, ...]]
     superposition: tuple[float, ...]
     mutated: tuple[str, ...]
-    told: Told | None = None
+    timesteps: Timesteps | None = None
     remarks: tuple[tuple[str, str], ...] = ()
     spans: tuple[tuple[float, float] | None, ...] = ()
 
@@ -99,9 +58,52 @@ class Trace:
         """Number of function evaluations."""
         return sum(self.evaluated)
 
+    @cached_property
+    def table(self) -> Tableau:
+        """The table of the run: v_i = c v_b + sum_j w_j d_j + sum_l n_l z_l, with v_b the last vector that leads to an
+        earlier grid point than v_i.
+
+        c is the share of the start in v_i over its share in v_b. The noises are in canonical form: one z a vector, in
+        the row where it is drawn with a coefficient >= 0; the law is the same.
+        Two samplers of one law have one table, however they compute it.
+        """
+        v, count, nfe = self.vectors, len(self.vectors), self.nfe
+        rounding = torch.finfo(self.dtype).eps
+        row = torch.arange(count - 1)
+        # States: the share of the start that v_b passes on.
+        before = torch.tensor([_before(self.step, i) for i in range(1, count)])
+        share = torch.where(v[before, 0] != 0, v[1:, 0] / v[before, 0], 0.0)
+        states = torch.zeros(count - 1, count, dtype=torch.float64)
+        states[row, before] = share
+        # The rest is of outputs and noises; what cancels leaves rounding only.
+        kept = share[:, None] * v[before]
+        left = v[1:] - kept
+        residue = 4 * rounding * (v[1:].abs() + kept.abs())
+        left[left.abs() <= residue] = 0
+        # Outputs: in the columns of the vectors at which they were evaluated.
+        made = torch.tensor([i for i, evaluated in enumerate(self.evaluated) if evaluated])
+        outputs = torch.zeros(count - 1, count, dtype=torch.float64)
+        outputs[:, made] = left[:, 1 : 1 + nfe]
+        # Noises: the Cholesky factor of their covariance.
+        noises = torch.zeros(count - 1, count, dtype=torch.float64)
+        drawn = left[:, 1 + nfe :]
+        if drawn.any():
+            noises[:, 1:] = canonical(drawn, rounding)
+        return Tableau(
+            method="read back",
+            prediction=self.prediction,
+            points=self.points,
+            step=self.step,
+            evaluated=self.evaluated,
+            given=1,
+            states=_lags(states, 1),
+            outputs=_lags(outputs, 1),
+            noises=_lags(noises, 0),
+        )
+
 
 class _Recorder:
-    """Answers one run with given outputs and noises, and remembers what was asked."""
+    """Answers one run with given outputs and noises, and records its evaluations and draws."""
 
     def __init__(self, outputs: Tensor | None, noises: Callable[[int, tuple[float, float] | None], Tensor]) -> None:
         self.outputs, self.noises = outputs, noises
@@ -131,36 +133,39 @@ class _Recorder:
         return z.to(like.dtype).expand_as(like).clone()
 
 
-def trace(stranger: Stranger, dtype: torch.dtype = torch.float64) -> Trace:
+def trace(run: Run, prediction: str, dtype: torch.dtype = torch.float64) -> Trace:
     """Run a sampler on basis vectors of a dtype, and once more on random ones.
 
-    Every run must end in the shape and dtype in which it started, on finite values or not. Where one asks or draws
-    otherwise than on zeros, superposition is infinite, and the vectors are those on zeros.
-    Raises SamplingError where a run does not end so, or never asks its model; what the sampler itself raises passes
-    through.
+    prediction: what its model returns. Every run must end in the shape and dtype in which it started, with finite
+    values or not. Where a run evaluates or draws otherwise than on zeros, superposition is infinite, and the vectors
+    are those on zeros.
+    Raises SamplingError where a run ends otherwise or never evaluates its model; the sampler's own pass through.
     """
     generator, start = torch.Generator().manual_seed(0), torch.zeros(*BATCH, 1, dtype=dtype)
     first = _Recorder(None, lambda k, span: torch.randn(1, generator=generator))
-    finish = _go(stranger, start, first)
+    finish = _finished(run, start, first)
     if not first.states:
-        raise SamplingError("it never asks its model: there is no output to read a coefficient of")
+        raise SamplingError("it never evaluates its model: there is no output to read a coefficient of")
     try:
-        found = _image(stranger, len(first.states), first.spans, dtype)
-        return replace(found, superposition=_superposition(stranger, found))
+        found = _image(run, prediction, len(first.states), first.spans, dtype)
+        return replace(found, superposition=_superposition(run, found))
     except DependsError:
-        found = _as_trace(stranger, start, first, finish)
+        found = _as_trace(prediction, start, first, finish)
         return replace(found, superposition=(math.inf,) * len(found.vectors))
 
 
 def image(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ...] | None = None) -> Trace:
-    """The trace of one of our tables, for a model of another prediction too: it is linear, so one run tells all.
+    """The trace of one of our tables, for a model of another prediction too. It is linear: one run suffices.
 
     grid: of the trace, else the points at which the table ends its steps.  Raises InputError as of_tableau's run does.
     """
-    return _image(of_tableau(tableau, prediction, grid), tableau.nfe, [None] * sum(tableau.drawn), torch.float64)
+    run = of_tableau(tableau, prediction, grid)
+    return _image(run, prediction or tableau.prediction, tableau.nfe, [None] * sum(tableau.drawn), torch.float64)
 
 
-def _image(stranger: Stranger, nfe: int, spans: Sequence[tuple[float, float] | None], dtype: torch.dtype) -> Trace:
+def _image(
+    run: Run, prediction: str, nfe: int, spans: Sequence[tuple[float, float] | None], dtype: torch.dtype
+) -> Trace:
     """The trace of a run on basis vectors, from its evaluations and draws; superposition is left at 0."""
     path, draws = noise_basis(spans)
     size = 1 + nfe + draws
@@ -168,21 +173,21 @@ def _image(stranger: Stranger, nfe: int, spans: Sequence[tuple[float, float] | N
     outputs, noises = basis[1 : 1 + nfe], basis[1 + nfe :]
     start = basis[0].expand(*BATCH, size).clone()
     recorder = _Recorder(outputs, _along(noises, path, spans))
-    finish = _go(stranger, start, recorder)
+    finish = _finished(run, start, recorder)
     if len(recorder.states) != nfe or len(recorder.spans) != len(path):
         raise DependsError(f"{len(recorder.states)} evaluations, {nfe} before")
-    found = _as_trace(stranger, basis[0], recorder, finish)
+    found = _as_trace(prediction, basis[0], recorder, finish)
     return found if torch.equal(start, basis[0].expand_as(start)) else replace(found, mutated=("start", *found.mutated))
 
 
-def _as_trace(stranger: Stranger, start: Tensor, recorder: _Recorder, finish: Finish) -> Trace:
-    """What a run from there went through."""
+def _as_trace(prediction: str, start: Tensor, recorder: _Recorder, finish: Finish) -> Trace:
+    """A recorded run as a trace."""
     mutated = tuple(f"output {k + 1}" for k, (now, was) in enumerate(recorder.given) if not torch.equal(now, was))
     first, vectors = start.reshape(-1).double(), [v.reshape(-1).double() for v in (*recorder.states, finish.sample)]
     points, to = [*recorder.points, finish.grid[-1]], [*recorder.to, len(finish.grid) - 1]
     evaluated = [True] * len(recorder.states)
     if evaluated and same_vector(vectors[0], first, start.dtype):
-        vectors[0] = first  # what it is off by is that of the rows made from it
+        vectors[0] = first  # its rounding shows in the rows that use it
     else:
         vectors.insert(0, first)
         points.insert(0, finish.grid[0])
@@ -190,7 +195,7 @@ def _as_trace(stranger: Stranger, start: Tensor, recorder: _Recorder, finish: Fi
         evaluated.insert(0, False)
     stacked = torch.stack(vectors)
     return Trace(
-        stranger.prediction,
+        prediction,
         start.dtype,
         stacked,
         tuple(points),
@@ -200,21 +205,21 @@ def _as_trace(stranger: Stranger, start: Tensor, recorder: _Recorder, finish: Fi
         finish.numbers,
         (0.0,) * len(stacked),
         mutated,
-        finish.told,
+        finish.timesteps,
         finish.remarks,
         spans=tuple(recorder.spans),
     )
 
 
 def same_vector(one: Tensor, other: Tensor, dtype: torch.dtype) -> bool:
-    """Whether two vectors are one but for rounding in a dtype."""
+    """Whether two vectors are equal but for rounding in a dtype."""
     return bool((one - other).abs().max() <= NEAR * torch.finfo(dtype).eps * other.abs().max())
 
 
 def _along(
     vectors: Tensor, path: Tensor, spans: Sequence[tuple[float, float] | None]
 ) -> Callable[[int, tuple[float, float] | None], Tensor]:
-    """Draws made from independent ones; they must be those of the spans, in order."""
+    """Draws made from independent ones; they must be over the spans, in order."""
 
     def noise(k: int, span: tuple[float, float] | None) -> Tensor:
         if k >= len(path) or span != spans[k]:
@@ -224,42 +229,43 @@ def _along(
     return noise
 
 
-def _superposition(stranger: Stranger, image: Trace) -> tuple[float, ...]:
-    """How far every vector of a run on random ones is from what their basis predicts, over the largest entry."""
-    width = image.vectors.shape[1]  # as wide as the run on basis vectors: what a sampler keeps of that still fits
+def _superposition(run: Run, image: Trace) -> tuple[float, ...]:
+    """How far every vector of a run on random inputs is from their image, over the largest entry."""
+    width = image.vectors.shape[1]  # as wide as the run on basis vectors: cached tensors of that run still fit
     random = SCALE * torch.randn(width, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = respond(stranger, image, random.view(width, *BATCH, width)).flatten(1)
+    found = respond(run, image, random.view(width, *BATCH, width)).flatten(1)
     expected = image.vectors @ random
     gaps = (found - expected[-len(found) :]).abs().amax(dim=1) / expected.abs().max()
     return tuple([0.0] * (len(expected) - len(found)) + gaps.tolist())
 
 
-def respond(stranger: Stranger, found: Trace, inputs: Tensor) -> Tensor:
-    """What a run makes of given inputs [1 + nfe + draws, *shape] (start, outputs, noises), in the dtype of its trace:
-    the states at which the model is asked and the sample, [nfe + 1, *shape], float64.
+def respond(run: Run, found: Trace, inputs: Tensor) -> Tensor:
+    """Run on given inputs [1 + nfe + draws, *shape] (start, outputs, noises), in the dtype of the trace.
 
-    Raises DependsError where it asks or draws otherwise than in the trace, SamplingError as trace does.
+    Returns the states at which the model is evaluated and the sample, [nfe + 1, *shape], float64.
+    Raises DependsError where it evaluates or draws otherwise than in the trace, SamplingError as trace does.
     """
     given, nfe = inputs.to(found.dtype), found.nfe
     recorder = _Recorder(given[1 : 1 + nfe], _along(given[1 + nfe :], noise_basis(found.spans)[0], found.spans))
-    finish = _go(stranger, given[0].clone(), recorder)
+    finish = _finished(run, given[0].clone(), recorder)
     if len(recorder.states) != nfe or len(recorder.spans) != len(found.spans):
         raise DependsError(f"{len(recorder.states)} evaluations, {nfe} before")
     return torch.stack([v.double() for v in (*recorder.states, finish.sample)])
 
 
 def of_another_run(x: object, like: Tensor) -> str:
-    """What is added to a message on a wrong shape that comes of a sum with a tensor of another, larger run."""
-    kept = (
+    """Addition to a message on a wrong shape that comes of a sum with a tensor of another, larger run."""
+    cached = (
         isinstance(x, Tensor)
         and x.ndim == like.ndim
         and all(b in (a, 1) for a, b in zip(x.shape, like.shape, strict=True))
     )
-    return ", and something of an earlier run, it seems" if kept else ""
+    return ", probably because it keeps a tensor of an earlier run" if cached else ""
 
 
-def _go(stranger: Stranger, start: Tensor, recorder: _Recorder) -> Finish:
-    finish = stranger.run(start, recorder.model, recorder.draw)
+def _finished(run: Run, start: Tensor, recorder: _Recorder) -> Finish:
+    """The end of a run, with shapes, dtype and device checked."""
+    finish = run(start, recorder.model, recorder.draw)
     x = finish.sample
     if not isinstance(x, Tensor) or x.shape != start.shape:
         shape = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
@@ -272,52 +278,13 @@ def _go(stranger: Stranger, start: Tensor, recorder: _Recorder) -> Finish:
     return finish
 
 
-def table(found: Trace, name: str = "read back") -> Tableau:
-    """The table of a trace: v_i = c v_b + sum_j w_j d_j + sum_l n_l z_l, with v_b the last vector made for an earlier
-    grid point than v_i.
-
-    c is what is left in v_i of the start, over what is left of it in v_b. The noises are those of any run in canonical
-    form: one z for every vector, in the row where it is drawn with a coefficient >= 0; the law is the same.
-    Two samplers of one law have one table, however they compute it.
-    """
-    v, (count, _), nfe = found.vectors, found.vectors.shape, found.nfe
-    rounding = torch.finfo(found.dtype).eps
-    made = torch.tensor([i for i, asked in enumerate(found.evaluated) if asked])
-    row = torch.arange(count - 1)
-    before = torch.tensor([_before(found.step, i) for i in range(1, count)])
-    share = torch.where(v[before, 0] != 0, v[1:, 0] / v[before, 0], 0.0)
-    states = torch.zeros(count - 1, count, dtype=torch.float64)
-    states[row, before] = share
-    kept = share[:, None] * v[before]
-    left = v[1:] - kept
-    residue = 4 * rounding * (v[1:].abs() + kept.abs())  # what cancels leaves nothing but this
-    left[left.abs() <= residue] = 0
-    outputs = torch.zeros(count - 1, count, dtype=torch.float64)
-    outputs[:, made] = left[:, 1 : 1 + nfe]
-    noises = torch.zeros(count - 1, count, dtype=torch.float64)
-    drawn = left[:, 1 + nfe :]
-    if drawn.any():
-        noises[:, 1:] = canonical(drawn, rounding)
-    return Tableau(
-        method=name,
-        prediction=found.prediction,
-        points=found.points,
-        step=found.step,
-        evaluated=found.evaluated,
-        given=1,
-        states=_lags(states, 1),
-        outputs=_lags(outputs, 1),
-        noises=_lags(noises, 0),
-    )
-
-
 def _before(step: Sequence[int], i: int) -> int:
-    """The last vector before i that was made for an earlier grid point."""
+    """The last vector before i that leads to an earlier grid point."""
     return next(j for j in reversed(range(i)) if step[j] < step[i] or j == 0)
 
 
 def _lags(absolute: Tensor, first: int) -> Tensor:
-    """Rows over vectors [R, V] as rows over lags: row i sees vector i + 1 - first at lag 0."""
+    """Rows over vectors [R, V] as rows over lags: row i has vector i + 1 - first at lag 0."""
     rows, count = absolute.shape
     source = torch.arange(rows)[:, None] + 1 - first - torch.arange(count)
     table = torch.where(source >= 0, absolute.gather(1, source.clamp(min=0)), 0.0)
@@ -325,10 +292,10 @@ def _lags(absolute: Tensor, first: int) -> Tensor:
     return table[:, : max(width, 1 if first else width)]
 
 
-def of_tableau(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ...] | None = None) -> Stranger:
-    """One of our tables as a sampler that is known only by running it, asking for a prediction of your choice.
+def of_tableau(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ...] | None = None) -> Run:
+    """One of our tables as a run, for a model that returns a prediction of your choice.
 
-    Raises InputError from the run where a conversion needs what a point does not have.
+    Raises InputError from the run where a conversion needs derivatives that a point does not have.
     """
     asked = prediction or tableau.prediction
     ends = {step: point for step, point in zip(tableau.step, tableau.points, strict=True)}
@@ -342,11 +309,11 @@ def of_tableau(tableau: Tableau, prediction: str | None = None, grid: tuple[Poin
         last = sample(denoise, start, tableau, noise=lambda like, k: draw(like), dtype=start.dtype)
         return Finish(last, grid or tuple(ends[n] for n in sorted(ends)))
 
-    return Stranger(tableau.method, asked, run)
+    return run
 
 
 def _answering(vectors: Tensor) -> Denoiser:
-    """A denoiser that ignores its input and answers with one vector after another."""
+    """A denoiser that ignores its input and returns one vector after another."""
     answers = iter(vectors)
 
     def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
@@ -357,15 +324,15 @@ def _answering(vectors: Tensor) -> Denoiser:
 
 
 def _drawing(vectors: Tensor) -> NoiseSource:
-    """A source of noise that gives one vector after another."""
+    """A noise source that returns one vector after another."""
     return lambda like, draw: vectors[draw]
 
 
 def read_rows(tableau: Tableau) -> tuple[Tensor, Tensor, Tensor]:
     """The coefficients of every row, as the loop applies them: (states [R, K], outputs [R, J], noises [R, L]), float64.
 
-    Each row is run alone on basis vectors: the states, outputs and noises that it can see are orthogonal unit vectors,
-    so the components of the new vector are the row. What comes back must equal the tableau bit for bit.
+    Each row is run by itself on basis vectors: the states, outputs and noises that it uses are orthogonal unit vectors,
+    so the components of the new vector are the row. The result must equal the tableau bit for bit.
     """
     states, outputs = torch.empty_like(tableau.states), torch.empty_like(tableau.outputs)
     noises = torch.zeros_like(tableau.noises)

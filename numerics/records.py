@@ -1,4 +1,4 @@
-"""What generated tables are made of. No torch is imported here: `samplerproof methods` reads records only."""
+"""The types of the generated tables. No torch is imported here: `samplerproof methods` reads records only."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import torch
 from .numerics.errors import InputError
 from .numerics.grids import Grid
 from .numerics.leading.exact_path import along_grid
-from .numerics.leading.leading_error import Prediction, predict
+from .numerics.leading.leading_error import LeadingError, leading_error
 from .numerics.metrics import nodes
 from .numerics.targets.mixture import GaussianMixture
 
@@ -16,7 +16,7 @@ NODES = 1001  # of the start law, in one dimension
 
 def predict_error(
     name: str, mixture: GaussianMixture, grid: Grid, start: str = "exact", samples: int = 1000, seed: int = 0
-) -> Prediction:
+) -> LeadingError:
     """The leading error C / N^p of a method on a mixture and a grid of N steps, from its proof; nothing is fitted.
 
     A step of the method `name` makes the local error h^{p+1} delta, a sum of elementary differentials from the proof of
@@ -43,4 +43,4 @@ def predict_error(
         x = nodes((mixture, first), NODES)
     else:
         x = mixture.sample(samples, first, torch.Generator().manual_seed(seed))
-    return predict(name, along_grid(mixture, grid, x), start)
+    return leading_error(name, along_grid(mixture, grid, x), start)

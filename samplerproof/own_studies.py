@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from .catalogue_method import Method
-from .numerics.catalogue import NAMES
 from .numerics.errors import InputError
 from .numerics.schedules import Schedule
 from .numerics.studies.from_tables import run_tables
-from .numerics.studies.read_function import External, Tabulates
+from .numerics.studies.read_function import External
 from .numerics.studies.study_figure import study_figure
 from .numerics.support.consent import Consent
 from .numerics.support.reading import read_toml
@@ -112,10 +111,10 @@ def study(
         tables["run"] = given | {key: value for key, value in own if value is not None}
     else:
         tables = dict(source) if isinstance(source, Mapping) else _read(Path(source))
-    wanted, external = _named({name: table for name, table in tables.items() if table is not None})
+    wanted = _by_name({name: table for name, table in tables.items() if table is not None})
     folder = None if out is None else Path(out)
     consent = Consent(large=large)
-    answer = run_tables(wanted, folder, draw=folder is not None, external=external, consent=consent)
+    answer = run_tables(wanted, folder, draw=folder is not None, consent=consent)
     return StudyResult(answer["records"], answer["fits"], answer["manifest"])
 
 
@@ -126,30 +125,14 @@ def _read(file: Path) -> dict[str, Any]:
     return tables
 
 
-def _named(tables: dict[str, Any]) -> tuple[dict[str, Any], dict[str, External]]:
-    """The tables with names in place of samplers, and the samplers that are not of the catalogue by these names."""
-    run, external = tables.get("run"), dict[str, External]()
+def _by_name(tables: Settings) -> Settings:
+    """The tables with the names of methods of the catalogue in place of the methods."""
+    run = tables.get("run")
     methods = run.get("methods") if isinstance(run, Mapping) else None
     if not isinstance(run, Mapping) or not isinstance(methods, list | tuple):
-        return tables, external  # which is for the engine to refuse
-    names = []
-    for n, method in enumerate(methods):
-        if isinstance(method, str) or not (callable(method) or isinstance(method, Tabulates)):
-            names.append(method)
-        elif isinstance(method, Method):
-            names.append(method.name)
-        else:
-            name = _own_name(method)
-            if external.setdefault(name, method) is not method:
-                raise InputError(f"run.methods[{n}]", name, "one sampler of this name")
-            names.append(name)
-    return {**tables, "run": {**run, "methods": names}}, external
-
-
-def _own_name(sampler: Any) -> str:
-    """The name of a function or of an object's class, with its module if a method of the catalogue has that name."""
-    name = str(getattr(sampler, "__name__", type(sampler).__name__))
-    return f"{sampler.__module__}:{name}" if name in NAMES else name
+        return tables  # refused by the engine
+    names = [method.name if isinstance(method, Method) else method for method in methods]
+    return {**tables, "run": {**run, "methods": names}}
 
 
 def _target(target: GaussianMixture | Settings | str | None) -> Settings | None:

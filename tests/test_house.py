@@ -72,6 +72,10 @@ def test_the_walls_stand(tmp_path: Path) -> None:
         ("book", "from ..cli import main", "nothing imports cli"),
         ("theory", "from ..book import markup", "neither side imports the book"),
         ("numerics", "from ..book import markup", "neither side imports the book"),
+        ("numerics/conformance/adapters", "from ..process import launch", "the verifier has one direction"),
+        ("numerics/conformance/process", "from ..judge import verdict", "the verifier has one direction"),
+        ("numerics/conformance/judge", "from ..process import probes", "the verifier has one direction"),
+        ("numerics/conformance/judge", "from ..adapters import target", "the judge of a sampler imports no adapter"),
     ],
 )
 def test_a_planted_import_is_caught(tmp_path: Path, package: str, statement: str, broken: str) -> None:
@@ -135,3 +139,43 @@ def test_files_are_short() -> None:
         if "generated" not in path.parts and (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
     }
     assert long == {}
+
+
+WINDOWS = """
+import importlib, os, signal, sys
+import matplotlib.figure, pydantic, rich.progress, scipy.optimize, sympy, torch, typer
+for name in "fcntl grp pty pwd resource syslog termios tty".split():
+    sys.modules[name] = None
+for module, names in {
+    signal: "SIGALRM SIGCHLD SIGHUP SIGKILL SIGPROF SIGQUIT SIGSTOP SIGUSR1 setitimer pthread_kill",
+    os: "fork geteuid getpgid getuid killpg mkfifo setpgid setsid sysconf WNOHANG O_NOFOLLOW O_NONBLOCK",
+}.items():
+    for name in names.split():
+        delattr(module, name)
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except (ImportError, AttributeError):
+        print(name)
+"""
+
+
+def test_every_module_can_be_imported_on_windows(tmp_path: Path) -> None:
+    """Assert that no module needs at its top a module, signal or function that only POSIX has; planted ones fail."""
+    modules = [
+        ".".join(("samplerproof", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "__main__.py"  # importing it runs the command
+    ]
+    planted = {"one": "import resource", "two": "from signal import SIGHUP", "three": "import os\nstart = os.fork"}
+    for name, code in planted.items():
+        (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", WINDOWS, "samplerproof", *modules, *planted],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert len(modules) > 200
+    assert done.stdout.split() == [*planted], done.stderr

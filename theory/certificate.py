@@ -1,10 +1,10 @@
-"""An order proof as plain data that a checker with no share in our code can verify: text and numbers only.
+"""An order proof as plain data, text and numbers only, that a checker without any of our code can verify.
 
 The method, in its frame, advances dz/du = G(z, u) over a step h; every row makes
 
     z(end h) = sum_k states[k] z_{n-k} + sum_j weights[j] w(end) / w(position_j) G_j
 
-with phi(k, x) = sum_i x^i / (i + k)! and the frame's weight w; and the certificate says that the last row is right
+with phi(k, x) = sum_i x^i / (i + k)! and the frame's weight w; and the certificate states that the last row is right
 through h^order, and that its error at h^{order + 1} is sum coefficient D(tree) / sigma(tree) over the leading defects.
 G_j is G on the exact path at position_j h, or at the result of row `stage` of this step (counted from 1). Where
 `predicted`, the outputs of grid points (stage 0) were made at the result of row 1 in the step before them, which
@@ -30,7 +30,7 @@ from .trees import trees
 def certificate(method: Method, free: bool = False) -> dict[str, Any]:
     """What `prove_order(method, free)` proved, for JSON.
 
-    ratios: "free", or "1 + e_k h" where the weights assume equal steps: coefficients then speak of e1, e2, …; likewise
+    ratios: "free", or "1 + e_k h" where the weights assume equal steps: coefficients are then in e1, e2, …; likewise
     middle = 1/2 + e0 h. a1 = (alpha_{n-1} / alpha_n)^2 and two_step_alpha_ratio = alpha_{n-1} / alpha_{n+1}, where
     log alpha(s h) - log alpha_n is any series l1 s h + l2 (s h)^2 + …. Every other name is a parameter, any number.
     next_rho = rho + h, rho any number, and arc(x) = (x - arctan x)/x^3 = 1/3 - x^2/5 + x^4/7 - ….

@@ -9,7 +9,7 @@ and the exact one the integral
     integral over u_child < u_parent < h of  prod_v u_v^{q_v}  prod over lianas vw of V(min(u_v, u_w)).
 
 Split by the order in time in which its nodes come, the integral loses its min and is done from the earliest node to
-the latest, on polynomials: no iterated stochastic integral is met.
+the latest, on polynomials: no iterated stochastic integral is needed.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from .multi_step_rows import Steps
 from .notation import s
 from .series import Series
 
-# A node that is to be put on rows: its parent, its legs, and earlier vertices that it shares lianas with (or itself).
-# Vertices are numbers: first those whose rows are known, then the nodes in their order.
+# A node without a row yet: its parent, its legs, and the earlier vertices (or itself) that share lianas with it.
+# Vertices are numbers: first those with known rows, then the nodes in their order.
 Unplaced = tuple[int, int, tuple[int, ...]]
 # A node inside the exact step: its parent (or the root) and its legs.
 Timed = tuple[int, int]
 
 
 class Weights:
-    """The weights of forests in the given steps; what forests have in common is done once."""
+    """The weights of forests in the given steps; parts that forests share are computed once."""
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
@@ -41,7 +41,7 @@ class Weights:
         self._over_times: dict[tuple[tuple[Timed, ...], tuple[tuple[int, int], ...]], Series] = {}
 
     def residual(self, forest: Forest) -> Series:
-        """What the sampler's weight of a forest is off by."""
+        """The error of the sampler's weight of a forest."""
         return series.add(self.numerical(forest), series.scale(self.exact(forest), -1))
 
     def numerical(self, forest: Forest) -> Series:
@@ -52,14 +52,16 @@ class Weights:
     def exact(self, forest: Forest) -> Series:
         """The weight of a forest in E f when the last step is exact.
 
-        Nodes inside that step, whose parents are there too, come at times of their own. All others lie on earlier
-        rows; what comes later meets their noise, and depends on their outputs, as the row does where the step starts.
+        Nodes inside that step, whose parents are there too, have times of their own. All others lie on earlier rows;
+        later nodes share their noise, and depend on their outputs, in the way of the row where the step starts.
         """
         total = self.steps.zero
+        # Every choice of nodes inside the last step that has all parents of its nodes.
         for size in range(len(forest.nodes) + 1):
             for inside in combinations(forest.nodes, size):
                 if any(forest.parent(v) not in (ROOT, *inside) for v in inside):
                     continue
+                # The nodes outside and all lianas that end there, on rows; the others, integrated over their times.
                 outside = tuple(v for v in forest.nodes if v not in inside)
                 within = [pair for pair in forest.lianas if not set(pair) & set(outside)]
                 others = [pair for pair in forest.lianas if set(pair) & set(outside)]

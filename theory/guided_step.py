@@ -1,7 +1,7 @@
 """One step on a denoiser with a constant gain, exactly: why guidance is stiff, and what a frame changes.
 
-x0hat = g x/alpha on a grid of equal steps h in lambda, seen with alpha = 1: every step is the same linear map, whose
-largest eigenvalue R(h, g) says how y = x/alpha grows. Guidance with scale s makes g = g_u + s (g_c - g_u).
+On x0hat = g x/alpha and a grid of equal steps h in lambda, every step is the same linear map of y = x/alpha, and y
+grows by its largest eigenvalue R(h, g). Guidance with scale s makes g = g_u + s (g_c - g_u).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from .method import Method, settled
 from .notation import hc, zeta
 
 RING = sp.QQ[hc]
-CLOSE = sp.Rational(1, 10**30)  # how closely ends are enclosed; ends that are as close are refused, not confused
+CLOSE = sp.Rational(1, 10**30)  # width of enclosures; ends that are as close are refused
 
 Form: TypeAlias = "list[Any]"  # a vector as a linear form in the past vectors: coefficients in a domain
 Sign: TypeAlias = Callable[[Any], int]
@@ -110,8 +110,8 @@ def crossings(p: sp.Poly) -> list[sp.Expr]:
     the circle, or leave it where two of them meet.
     """
     common = sp.gcd(p, _reciprocal(p))
-    moving = sp.quo(p, common)
-    ends = sp.resultant(moving.as_expr(), _reciprocal(moving).as_expr(), zeta)
+    varying = sp.quo(p, common)
+    ends = sp.resultant(varying.as_expr(), _reciprocal(varying).as_expr(), zeta)
     staying = sp.prod([factor for factor, _ in sp.factor_list(common.as_expr(), zeta, hc)[1]])
     if sp.degree(staying, zeta) > 1:
         ends *= sp.discriminant(staying, zeta)
@@ -127,13 +127,13 @@ def _reciprocal(p: sp.Poly) -> sp.Poly:
 
 
 def between(left: sp.Expr, right: sp.Expr) -> sp.Rational:
-    """A rational point of the open interval.  ArithmeticError where its ends are too close to be told apart."""
+    """A rational point of the open interval.  ArithmeticError where its ends are too close to be distinguished."""
     low = _enclosed(left)
     if right == sp.oo:
         return low + 1
     high = _enclosed(right)
     if high - low <= 4 * CLOSE:
-        raise ArithmeticError(f"stability: {left} and {right} are too close to be told apart")
+        raise ArithmeticError(f"stability: {left} and {right} are too close to be distinguished")
     return (low + high) / 2
 
 

@@ -17,7 +17,7 @@ from .series import Expansion, Series
 class Steps:
     """Row i makes y_0 + sum_j h A_ij F_j + N_i at the place c_i; row 0 is the start, without noise.
 
-    last: the row where the last step starts; the row that it makes is the last one.
+    last: the row where the last step starts; that step's result is the last row.
     places: c_i, in units of the last step h.  drift: h A_ij, zero for j >= i.  covariances: Cov(N_i, N_j).
     """
 
@@ -47,9 +47,9 @@ class Steps:
 
 
 def take(method: Method, before: int, expand: Expansion, terms: int) -> Steps:
-    """That many steps and a last one; those that lack history are taken by the method's start.
+    """The rows of `before` steps and a last one; steps that lack history are taken by the method's start.
 
-    The output at a grid point is that of its last row that is evaluated: in a predictor-corrector, of the prediction.
+    The output at a grid point is that of its last evaluated row: in a predictor-corrector, of the predicted point.
     """
     noise = method.step_noise
     sizes = [sp.S.One, *ratios[:before]]  # of the step k grid points ago, in units of h
@@ -58,6 +58,7 @@ def take(method: Method, before: int, expand: Expansion, terms: int) -> Steps:
     drift: list[dict[int, Series]] = [{}]
     grid, outputs = [0], [0]  # the rows that are grid points, and those where the outputs there were made
     for back in reversed(range(before + 1)):
+        # The method of this step, and its own step and ratios in units of the last step.
         taken = method
         while taken.start is not None and taken.history > before - back:
             taken = taken.start
@@ -65,6 +66,7 @@ def take(method: Method, before: int, expand: Expansion, terms: int) -> Steps:
         begin, first = grid[-1], len(places)
         for row, row_weights in zip(taken.rows, taken.weights, strict=True):
             end = places[begin] + sizes[back] * row.end
+            # z at the row's end: what z at the start of the step holds, and the row's outputs.
             line = dict(drift[begin])
             for node, weight in zip(row.nodes, row_weights, strict=True):
                 j = first + node.stage - 1 if node.stage else outputs[-1 - node.back]

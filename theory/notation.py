@@ -1,4 +1,4 @@
-"""Every symbol of the project, once: what it means, how it is set, what is assumed of it."""
+"""Every shared symbol of the project, once: its meaning, its LaTeX and what sympy may assume of it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ dsigma = declare("dsigma", "derivative of sigma in t", r"\dot\sigma", real=True)
 lam = declare("lam", "half log-SNR, log(alpha/sigma)", r"\lambda", real=True)
 rho = declare("rho", "noise-to-data ratio sigma/alpha = exp(-lambda)", r"\rho", positive=True)
 
-# The noisy vector and what a model says of it.
+# The noisy vector and what a model predicts of it.
 x = declare("x", "noisy vector x_t", real=True)
 x0 = declare("x0", "data prediction E[x_0 | x_t]", r"\hat x_0", real=True)
 eps = declare("eps", "noise prediction E[eps | x_t]", r"\hat\epsilon", real=True)
@@ -95,7 +95,7 @@ NOISED_PLACE = declare(
     nonpositive=True,
 )
 
-# What an exact model says at the start of a step, where y = x/sigma has density p: in one dimension.
+# An exact model at the start of a step, in one dimension: y = x/sigma has density p.
 y = declare("y", "x/sigma at the start of a step, the vector of a noisy frame", real=True)
 SCORE_JET = tuple(
     declare(f"score{k}", f"derivative {k} of the score of y", "s" + "'" * k if k < 4 else f"s^{{({k})}}", real=True)

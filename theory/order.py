@@ -49,7 +49,7 @@ class Defect:
 class OrderProof:
     """The order of a method for every smooth G in any dimension, all step ratios and every value of its parameters.
 
-    conditions: how many coefficients were proved to vanish.  leading_defects: what fails at order p + 1, so that
+    conditions: the number of coefficients proved to vanish.  leading_defects: those that fail at order p + 1;
     the local error is h^{p+1} sum coefficient D(t)/sigma(t).
     """
 
@@ -61,7 +61,7 @@ class OrderProof:
 
 
 class TreeWeights:
-    """The weights of trees in the update of a method, as series in h; what trees have in common is done once."""
+    """The weights of trees in the update of a method, as series in h; parts that trees share are computed once."""
 
     def __init__(self, method: Method, terms: int, expand: Expansion) -> None:
         self.method, self.terms, self.expand = method, terms, expand
@@ -199,7 +199,7 @@ def prove_order(method: Method, free: bool = False) -> OrderProof:
 
 @cache
 def equal_steps_proof(method: Method) -> OrderProof:
-    """The order for equal steps alone, and the defects there: in numbers, where free ratios make functions of them."""
+    """The order and the defects for equal steps: numbers, where for free ratios they are functions."""
     return _proof(method, Expansion(tuple(s for s in method.symbols if s not in ratios), equal=True))
 
 
@@ -211,7 +211,7 @@ def _proof(method: Method, expand: Expansion) -> OrderProof:
 
 
 def _prove(method: Method, terms: int, expand: Expansion) -> OrderProof | None:
-    """The proof, if so many terms of the series decide it."""
+    """The proof, or None where the series have too few terms to decide it."""
     weights = TreeWeights(method, terms, expand)
     residuals: dict[Tree, Series] = {}
     conditions = 0
@@ -231,7 +231,7 @@ def _prove(method: Method, terms: int, expand: Expansion) -> OrderProof | None:
 
 
 def statement(method: Method, order: int, expand: Expansion) -> str:
-    """What was proved, in words."""
+    """The theorem in words."""
     ratios_are = "all step ratios"
     if expand.equal:
         ratios_are = "equal steps"

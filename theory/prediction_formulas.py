@@ -8,9 +8,9 @@ from .notation import alpha, dalpha, dsigma, eps, score, sigma, v, velocity, x, 
 
 SYMBOL: dict[str, sp.Symbol] = {"data": x0, "noise": eps, "score": score, "velocity": velocity, "v": v}
 
-# What each prediction is, in terms of x0 and eps: the definitions, and the only place where they stand.
+# Each prediction in terms of x0 and eps: the definitions, in this place only.
 # "v" is what v-prediction models give (Salimans & Ho 2022): the velocity, in the angle, of the state x over
-# sqrt(alpha^2 + sigma^2), which preserves variance, on whatever process x itself lies.
+# sqrt(alpha^2 + sigma^2), which preserves variance; x itself may be of any process.
 DEFINITION: dict[str, sp.Expr] = {
     "data": x0,
     "noise": eps,

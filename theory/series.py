@@ -137,8 +137,8 @@ def in_factors(polynomial: Any) -> sp.Expr:
 class Expansion:
     """Expressions -> series in h.
 
-    symbols: the generators of the field, as few as the expressions have: arithmetic is the cheaper.
-    smooth: what is 1 (or 1/2) on a uniform grid is so up to O(h); the symbol then stands for (r_k - 1)/h.
+    symbols: the generators of the field, those of the expressions and no more, as arithmetic gets dearer with each.
+    smooth: ratios are 1 (and the middle 1/2) up to O(h); the symbol r_k then stands for (r_k - 1)/h.
     equal: all step ratios are 1.
     """
 
@@ -170,6 +170,7 @@ class Expansion:
     def of(self, expression: sp.Expr, terms: int) -> Series:
         """The series of an expression rational in h, step numbers, parameters and phi atoms of multiples of h."""
         expression = sp.sympify(expression)
+        # Sums, products and powers of series; a_{t+1} may have any exponent.
         if isinstance(expression, sp.Add):
             return self._fold(add, expression.args, self.constant(0, terms))
         if isinstance(expression, sp.Mul):
@@ -182,6 +183,7 @@ class Expansion:
             return powers(inverse(factor) if exponent < 0 else factor, abs(int(exponent)))
         if isinstance(expression, sp.Pow) and exponent.is_Rational:
             return root(self.of(base, terms), self.element(exponent))
+        # The step, and numbers of the grid that are 1 (or 1/2) up to O(h).
         if expression == h:
             return shift(self.constant(1, terms), 1)
         if self.equal and expression in ratios:
@@ -190,10 +192,11 @@ class Expansion:
             uniform = sp.Rational(1, 2) if expression == MIDDLE else sp.S.One
             deviation = shift(self.constant(self.field(expression), terms), 1)
             return add(self.constant(self.element(uniform), terms), deviation)
+        # Integrals of the frame's weight, and functions of the schedule.
         if expression in moments:
             return self._moment(moments.index(expression), terms)
         if isinstance(expression, rate_moment):
-            return self._damped(expression.args[0], terms)
+            return self._rate_moment(expression.args[0], terms)
         if expression == next_rho:  # where rho is the clock
             return add(self.of(rho, terms), self.of(h, terms))
         if isinstance(expression, arc):
@@ -235,7 +238,7 @@ class Expansion:
         series = self.taylor(WEIGHT_TAYLOR, terms)
         return shift(tuple(q / (j + k + 1) for j, q in enumerate(series)), 1)
 
-    def _damped(self, b: sp.Expr, terms: int) -> Series:
+    def _rate_moment(self, b: sp.Expr, terms: int) -> Series:
         """The integral of e^{b (u - u_{n+1})} w du over w(u_n), from the product of the two series in s h."""
         rate = shift(self.of(b, terms), 1)
         product = multiply(exp(rate), self.taylor(WEIGHT_TAYLOR, terms))

@@ -1,8 +1,8 @@
-"""The start-up of a method as one step of a one-step method, so that the order proof speaks of it too.
+"""The start-up of a method as one step of a one-step method, so that the order proof covers it too.
 
 Where history is missing other methods step in: from an exact value the first K steps of size h are one step of size
 K h whose stages are the points at which outputs were made. Its leading defects are what the start-up adds to the
-error. Of a predictor-corrector those steps count as well that use the outputs made at the start-up's predicted points.
+error. For a predictor-corrector the steps that use outputs made at the start-up's predicted points count as well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def startup(method: Method) -> Method:
     state: dict[Node, sp.Expr] = {}  # weights of the state at grid point n, in units of c e^{kappa u} there
     rows: list[Row] = []
     for n in range(count):
-        step, stages = taken(method, n), list[Node]()
+        step, stages = method_of_step(method, n), list[Node]()
         for row, weights in zip(step.rows, step.weights, strict=True):
             ahead = sp.sympify(grid_position(row.to)).subs(equal)
             total = {node: w * decay(method.frame.kappa * ahead * h / count) for node, w in state.items()}
@@ -44,12 +44,12 @@ def startup(method: Method) -> Method:
 
 
 def length(method: Method) -> int:
-    """Steps that the start-up takes, and those that use outputs it made off the path: `history` more after its last."""
+    """How many steps count: the start-up's, and in a predictor-corrector those that use its outputs off the path."""
     return method.history + (1 + method.history if method.corrects else 0)
 
 
-def taken(method: Method, available: int) -> Method:
-    """Who takes a step with so much history: the method, or one it starts with; in another frame the one-node rule."""
+def method_of_step(method: Method, available: int) -> Method:
+    """The method that takes a step after that many: the method itself, or one of its starts (or the one-node rule)."""
     step = method
     while step.history > available:
         assert step.start is not None

@@ -1,15 +1,15 @@
-"""Weak orders of stochastic samplers, decided exactly, in any dimension.
+"""Weak orders of methods with noise, decided exactly, in any dimension.
 
 In its frame a sampler takes a step of dz = G(z, u) du + dM. E f(z) after the step is a sum over forests (forests.py) of
 a weight (forest_weights.py) times an elementary differential. The sampler has weak order p iff its weights and the
 exact ones agree through h^p for every forest of one piece of order at most p, and exactly p iff one of them fails at
-h^{p+1}: both are decided. What is free, the strength of the noise, step ratios or places, stays as a symbol.
+h^{p+1}: both are decided. The strength of the noise, step ratios and places stay free, as symbols.
 
-A sampler with history meets values off the exact path. It takes some steps before its last one, and that one is
-compared with an exact step from the same place, both joint with what went before: nodes may also lie on rows there.
-Its leading residual feels outputs at the history's places, how these were made, and so on back, at a power of h each
-time: history + p - 1 steps before the last are enough, and one more where outputs are made at predicted points; with
-still more of them the residuals stay what they are.
+A sampler with history uses values off the exact path. It takes some steps before its last one, and that one is
+compared with an exact step from the same place, both joint with the steps before: nodes may also lie on rows there. Its
+leading residual depends on the outputs of the history, these on the outputs before them, and so on, with a power of h
+each time: history + p - 1 steps before the last are enough, and one more where outputs are made at predicted points;
+more steps change no residual.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Residual:
 class WeakProof:
     """The weak order of a sampler for every smooth G in any dimension; without noise it may be higher.
 
-    conditions: how many coefficients were proved to vanish.  leading_residuals: what fails at h^{p+1}, so that the
+    conditions: the number of coefficients proved to vanish.  leading_residuals: those that fail at h^{p+1}; the
     error of E f in one step is h^{p+1} times the sum of coefficient D(forest)/symmetry.
     """
 
@@ -56,7 +56,7 @@ class WeakProof:
 def prove_weak_order(method: Method, before: int | None = None) -> WeakProof:
     """The exact weak order, with what was checked and what fails next.
 
-    before: how many steps go before the last one, where it is not as many as the claimed order needs.
+    before: the number of steps before the last one, if not the one that the claimed order needs.
     """
     enough = method.history + method.order - 1 if method.history else 0
     steps_before = enough + method.corrects if before is None else before
@@ -67,14 +67,14 @@ def prove_weak_order(method: Method, before: int | None = None) -> WeakProof:
 
 
 def weights_of(method: Method, before: int, terms: int) -> Weights:
-    """The weights in so many steps and a last one, as series of so many terms."""
+    """The weights after `before` steps and a last one, as series with that many terms."""
     symbols = {*method.symbols, *ratios[:before], s}
     expand = Expansion(tuple(sorted(symbols, key=lambda symbol: symbol.name)))
     return Weights(take(method, before, expand, terms))
 
 
 def _prove(method: Method, weights: Weights) -> WeakProof | None:
-    """The proof, if so many terms of the series decide it."""
+    """The proof, or None where the series have too few terms to decide it."""
     steps = weights.steps
     residuals: dict[Forest, Series] = {}
     conditions = 0
@@ -92,7 +92,7 @@ def _prove(method: Method, weights: Weights) -> WeakProof | None:
 
 
 def statement(method: Method, order: int) -> str:
-    """What was proved, in words: with history a leading residual may vanish at some ratios, but not at equal steps."""
+    """The theorem in words: with history a leading residual may vanish at some ratios, but not at equal steps."""
     every = "".join(f", every {p.name}" + "".join(f" but {value}" for value, _ in p.orders) for p in method.parameters)
     general = "for a smooth G in any dimension"
     if not method.history and not method.corrects:

@@ -1,4 +1,4 @@
-"""The page on networks: the tables of the standard study from its kept results, with its pictures."""
+"""The page on networks: the tables and pictures of the standard study, from its kept results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..records.network_results import FOLDER
 from ..tables.network_tables import markdown, panels
 from .myst import link
 
-PLACE = "networks"  # of the pictures, in the book
+PLACE = "networks"  # folder of the pictures in the book
 FIGURE = "checkpoints"
 
 

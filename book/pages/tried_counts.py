@@ -1,4 +1,4 @@
-"""Counts for the page "What was tried to break it": tests marked `tried`, cases and failures of each kind."""
+"""Counts for the page "Attempts to break it": tests marked `tried`, with cases and failures of each kind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def tried() -> dict[str, Any]:
 
 
 def counts(answer: dict[str, Any]) -> str:
-    """The table and its provenance."""
+    """The table of counts, and where it comes from."""
     kinds, manifest = answer["kinds"], answer["manifest"]
     rows = [(entry["tried"], str(entry["tests"]), str(entry["cases"]), str(entry["failed"])) for entry in kinds]
     cases, failed = (sum(entry[key] for entry in kinds) for key in ("cases", "failed"))

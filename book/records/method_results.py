@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...numerics.catalogue import METHODS
-from ...numerics.leading.of_study import predictions
+from ...numerics.leading.of_study import leading_errors_of
 from ...numerics.records import Record
 from ...numerics.stability import guided_gain, usable_steps
 from ...numerics.studies.config import parse
@@ -106,12 +106,12 @@ def measured(kind: str, record: Record) -> list[Entry]:
     parsed = parse(study(kind, [record.name]))
     with tempfile.TemporaryDirectory() as folder, progress_bar(f"{record.name}, {kind}") as progress:
         answer = run(parsed, Path(folder), progress, Consent(large=True))
-    expected = predictions(parsed) if kind == "exact" else {}
+    expected = leading_errors_of(parsed) if kind == "exact" else {}
     entries = []
     for entry in answer["records"]:
-        prediction = expected.get((entry["method"], entry["steps"]))
-        predicted = None if prediction is None else prediction.at(entry["metric"], entry["steps"])
-        entries.append({"kind": kind, **entry, "predicted": predicted})
+        leading = expected.get((entry["method"], entry["steps"]))
+        value = None if leading is None else leading.at(entry["metric"], entry["steps"])
+        entries.append({"kind": kind, **entry, "predicted": value})
     return entries
 
 

@@ -99,6 +99,7 @@ def distances(
     rows = []
     wanted = [("as good as exact", FINE[0], FINE[1] * resolve(FINE[0]).nfe_per_step)]
     wanted += [(method, method, evaluations) for method in methods for evaluations in EVALUATIONS]
+    # Distances of generated digits, stored once computed.
     for label, method, evaluations in wanted:
         way = grid_for(method, evaluations, noise_schedule, spacing)
         spec = {
@@ -115,6 +116,7 @@ def distances(
             found = Value(evaluations, value).finite
             store.put([(spec, found)])
         rows.append({"method": label, "evaluations": evaluations, "distance": found.value, "samples": count})
+    # Held-out digits for comparison, and the accuracy of the classifier.
     real = frechet(goal, moments(classifier, data.held_out))
     rows.append({"method": "held-out digits", "evaluations": None, "distance": real, "samples": len(data.held_out)})
     rows.append({"method": "classifier's accuracy", "evaluations": None, "distance": right, "samples": None})

@@ -135,7 +135,7 @@ def measure_network(setting: Setting, out: Path, where: torch.device, progress: 
 def measure_common(
     wanted: Sequence[Setting], out: Path, where: torch.device, quick: bool, progress: Progress = silent
 ) -> dict[str, Any]:
-    """Run what is done on set networks with set methods: {"floors", "frechet"}. Pictures are written into `out`."""
+    """Run the parts for all networks together: {"floors", "frechet"}. Figures of samples are written into `out`."""
     precise = next(setting for setting in wanted if setting.name == PRECISE)
     with opened(out) as store:
         progress(0, 1, "precision")

@@ -71,6 +71,7 @@ def draw_pictures(
     for method in methods:
         grids = [grid_for(method, count, noise_schedule, spacing) for count in EVALUATIONS]
         rows.append((method, [samples_of(checkpoint, method, way, ACROSS, device) for way in grids]))
+    # One row of axes a method, one column a number of evaluations; an empty cell where a run failed.
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(9.2, 0.62 * len(rows) + 0.5), layout="constrained")
         FigureCanvasAgg(figure)

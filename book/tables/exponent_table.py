@@ -1,4 +1,4 @@
-"""The table of exponents of `reproduce`: measured against proved orders and against predicted errors."""
+"""The table of exponents of `reproduce`: measured against proved orders and against leading errors."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import Any
 
 from ...numerics import rates
 from ...numerics.catalogue import resolve
-from ...numerics.leading.leading_error import Prediction
-from ...numerics.leading.of_study import left_out, promised
+from ...numerics.leading.leading_error import LeadingError
+from ...numerics.leading.of_study import left_out, tolerance
 from ...numerics.studies.config import Study
 from .. import markup
 
-Predicted = dict[tuple[str, int], Prediction]  # of a study, by method and number of steps
+LeadingErrors = dict[tuple[str, int], LeadingError]  # of a study, by method and number of steps
 
 
 def table(
-    studied: dict[str, Study], answers: dict[str, dict[str, Any]], predicted: dict[str, Predicted]
+    studied: dict[str, Study], answers: dict[str, dict[str, Any]], leading_errors: dict[str, LeadingErrors]
 ) -> list[dict[str, Any]]:
     """One row a study, method and metric: nominal and asymptotic order, and the exponent measured in its window.
 
     predicted: C of the leading error C / N^p, p the order with the start-up of the study (KL: C / N^{2p}); ratio:
-    measured over predicted, both at the most steps of the window; left_out: how much of the leading error is estimated
+    measured error over it, both at the most steps of the window; left_out: how much of the leading error is estimated
     to be missing in it there; leading: whether that is at most a tenth; promise: how far from one the ratio may be;
     fit: whether it is nearer.
 
@@ -48,26 +48,26 @@ def table(
                     "exponent": None if measured is None else measured.exponent,
                     "stderr": None if measured is None else measured.stderr,
                     "window": None if measured is None else list(measured.window),
-                    **comparison(studied[study], predicted[study], method, metric, clean),
+                    **comparison(studied[study], leading_errors[study], method, metric, clean),
                 }
             )
     return rows
 
 
 def comparison(
-    study: Study, predicted: Predicted, method: str, metric: str, clean: list[tuple[int, float]]
+    study: Study, leading_errors: LeadingErrors, method: str, metric: str, clean: list[tuple[int, float]]
 ) -> dict[str, Any]:
-    """The columns of the table that compare the last of the measured values with its prediction."""
+    """The columns of the table that compare the last of the measured values with its leading error."""
     steps, value = clean[-1] if clean else (0, 0.0)
-    prediction = predicted.get((method, steps))
-    expected = None if prediction is None else prediction.at(metric, steps)
-    if prediction is None or expected is None:
+    leading = leading_errors.get((method, steps))
+    expected = None if leading is None else leading.at(metric, steps)
+    if leading is None or expected is None:
         return dict.fromkeys(("predicted", "ratio", "left_out", "leading", "promise", "fit"))
-    ratio, missing = value / expected, left_out(predicted, method, metric, clean)
-    share = promised(study, resolve(method), prediction, metric, steps)
+    ratio, missing = value / expected, left_out(leading_errors, method, metric, clean)
+    share = tolerance(study, resolve(method), leading, metric, steps)
     fit = "no promise" if share is None else "inside" if abs(ratio - 1) <= share else "outside"
     judged = {"left_out": missing, "leading": rates.leads(missing), "promise": share, "fit": fit}
-    return {"predicted": prediction.constants[metric], "ratio": ratio, **judged}
+    return {"predicted": leading.constants[metric], "ratio": ratio, **judged}
 
 
 def curve(answer: dict[str, Any], method: str, metric: str) -> tuple[list[int], list[float | None]]:

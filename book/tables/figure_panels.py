@@ -8,7 +8,7 @@ from typing import Any
 from ...numerics.studies.convergence_figure import Curve, Panel
 from ..studies.bounds import AT_FREQUENCY, AT_SIZE, BOTH, LOW_RANK, PRODUCT, SAMPLERS
 from .bound_tables import FREQUENCY, PUBLISHED, SIZE, STEPS, points
-from .exponent_table import Predicted, curve
+from .exponent_table import LeadingErrors, curve
 from .findings import ALTERNATING, FINDINGS
 
 LINES = "numbers: $a$ in $N^{-a}$; lines: predicted, not fitted"
@@ -16,7 +16,7 @@ TV, TRAJECTORY = "total variation", "trajectory error (rms)"
 
 
 def figures(
-    answers: Mapping[str, dict[str, Any]], rows: Sequence[dict[str, Any]], predicted: Mapping[str, Predicted]
+    answers: Mapping[str, dict[str, Any]], rows: Sequence[dict[str, Any]], leading_errors: Mapping[str, LeadingErrors]
 ) -> dict[str, list[Panel]]:
     """The panels of each figure, by the stem of its files; rows: of exponents, by study, method and metric."""
     found = {(r["study"], r["method"], r["metric"]): r["exponent"] for r in rows}
@@ -25,7 +25,9 @@ def figures(
         lines = []
         for name in names or answers[study]["manifest"]["run"]["methods"]:
             steps, values = curve(answers[study], name, metric)
-            expected = [p.at(metric, n) for n in steps if (p := predicted.get(study, {}).get((name, n))) is not None]
+            expected = [
+                p.at(metric, n) for n in steps if (p := leading_errors.get(study, {}).get((name, n))) is not None
+            ]
             line = [value for value in expected if value is not None]
             whole = line if len(line) == len(steps) else None
             lines.append(Curve(name, steps, values, found[study, name, metric], whole))

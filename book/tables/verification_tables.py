@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ...numerics.conformance.official_code import BESIDE, CORRECTED
+from ...numerics.conformance.official_code import CORRECTIONS, REMARKS
 from ...numerics.support.files import write_text
 from ..markup import code, fenced, number, plain, scientific, table
 from ..studies.verification import fails
@@ -67,7 +67,7 @@ def discrepancies(answer: dict[str, Any]) -> str:
         parts += _entry(entry)
     if not answer["discrepancies"]:
         parts.append("None.")
-    parts += ["## Corrected", *CORRECTED]
+    parts += ["## Corrected", *CORRECTIONS]
     return "\n\n".join(parts) + "\n"
 
 
@@ -92,8 +92,8 @@ def _entry(entry: dict[str, Any]) -> Iterable[str]:
     proofs = dict.fromkeys(name for name in (*entry["matches"][:1], entry["reference"]) if name)
     if proofs:
         yield f"Proof: {code('samplerproof prove ' + ' '.join(proofs))}."
-    if entry["target"] in BESIDE:
-        yield f"Beside it: {BESIDE[entry['target']]}"
+    if entry["target"] in REMARKS:
+        yield f"Beside it: {REMARKS[entry['target']]}"
     repair = entry["repair"]
     if repair is None:
         yield "No repair is given."

@@ -92,21 +92,25 @@ def load_diffusers(folder: Path, data: dict[str, Any] | None = None, consent: Co
     another shape.
     """
     description = validated(Described, data or {"format": 1, "kind": "diffusers"})
+    # The folder of the network, here or from the hub.
     root = folder / description.model
     if "\0" in description.model or not root.is_dir():
         if not is_name(description.model):
             raise InputError(f"{FILE}: model", description.model, "a folder, or owner/name on the hub")
         root = download(description.model, consent)
+    # Configurations of the network and of its scheduler.
     place, config = _configuration(root)
     library = _library()
     scheduler, path = _scheduler(root, place, library)
     prediction, native, span = read_scheduler(scheduler)
     name = OLD_CLASSES.get(config["_class_name"], config["_class_name"])
     shape, condition = _shape(config, description), _condition(folder, description, config, name)
+    # The weights; their size is checked before they are read.
     weights, variant, safe = _weights(place, consent)
     check_size(weights, shape, consent)
     model = _read(getattr(library, name), place, variant, safe, weights)
     use_double_precision(model)
+    # The files that determine the network.
     files = [place / "config.json", path, *weights]
     files += [folder / part for part in (FILE if data else None, description.condition) if part]
     return Checkpoint(
@@ -188,6 +192,7 @@ def _shape(config: dict[str, Any], description: Described) -> tuple[int, ...]:
 
 def _condition(folder: Path, description: Described, config: dict[str, Any], name: str) -> Tensor | None:
     """The condition, or None.  InputError unless label and condition are given exactly where the network takes them."""
+    # The label: needed by networks with classes, and only by these.
     dit = name == "DiTTransformer2DModel"
     classes = config.get("num_embeds_ada_norm" if dit else "num_class_embeds")
     if classes is None and description.label is not None:
@@ -197,6 +202,7 @@ def _condition(folder: Path, description: Described, config: dict[str, Any], nam
         raise InputError(
             f"{FILE}: label", description.label, f"the network needs a class from 0 to {classes - 1}{more}"
         )
+    # Whether a condition is needed and given.
     needed = "condition" in CLASSES[name]
     if description.condition is None or not needed:
         if needed or description.condition:
@@ -207,6 +213,7 @@ def _condition(folder: Path, description: Described, config: dict[str, Any], nam
         return None
     if "\0" in description.condition:
         raise InputError(f"{FILE}: condition", description.condition, "the name of a file")
+    # Its one tensor [tokens, width].
     tensors, _ = read_weights(folder / description.condition)
     found = [list(tensor.shape) for tensor in tensors.values()]
     value = next(iter(tensors.values())).float() if len(tensors) == 1 else torch.empty(0)
@@ -253,6 +260,7 @@ def _read(cls: Any, place: Path, variant: str | None, safe: bool, files: Sequenc
         except Exception as fault:  # a truncated file, a shape that does not fit, a size that the class refuses
             allowed = f"whole weights of the network in config.json ({one_line(fault, 160)})"
             raise InputError("weights", str(file), allowed) from None
+    # Names and values of the weights that were read.
     for key, reason in (("missing_keys", "is missing"), ("unexpected_keys", "is not its")):
         if report[key]:
             allowed = f"weights of the network in config.json; {sorted(report[key])[0]} {reason}"

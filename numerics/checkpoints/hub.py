@@ -41,6 +41,7 @@ def download(name: str, consent: Consent) -> Path:
         raise InputError("checkpoint", name, f"the hub needs diffusers ({fault}); {INSTALL}") from None
     if not sys.stderr.isatty():
         import_module("huggingface_hub.utils").disable_progress_bars()
+    # The configurations, with the first kind of weights that the repository has.
     wanted = [*SMALL, *(f"{place}config.json" for place in PLACES)]
     for kind in KINDS if consent.pickles else KINDS[:2]:
         stems = (STEM, f"{STEM}-*-of-*") if kind == KINDS[0] else (STEM,)

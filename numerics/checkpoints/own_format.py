@@ -113,10 +113,12 @@ def load_own(folder: Path, data: dict[str, Any], consent: Consent = NONE) -> Che
         outline = build(description.shape, description.network)
     path = folder / WEIGHTS
     check_size([path], description.shape, consent)
+    # The weights, as described and as the architecture has them.
     stored, metadata = read_weights(path)
     tensors = _renamed(stored, STORED, "embedding")
     _check_same(description, metadata, path)
     check_fit(outline, tensors, path)
+    # The network with its weights.
     network = build(description.shape, description.network)
     fill(network, tensors, path)
     shift = math.log(description.sigma_data)

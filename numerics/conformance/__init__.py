@@ -1,1 +1,1 @@
-"""Other people's samplers: run them, read their tables, say which formula it is and of which order."""
+"""External samplers: identified by their tables. adapters -> process -> judge -> report, tied together in verify."""

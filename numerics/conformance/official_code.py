@@ -1,46 +1,46 @@
-"""What the code of a method's authors does where a library deviates, read in their repositories: a text a target."""
+"""What the code of a method's authors does where a library deviates, as read in their repositories: a text a target."""
 
 from __future__ import annotations
 
 MULTI = "diffusers:DPMSolverMultistepScheduler"
 THREE_STEPS = (
-    "The authors of DPM-Solver have the same line in their code, and brought it to the library: it is their formula "
-    "that has order 2, and the change is one to it."
+    "The authors of DPM-Solver have the same line in their code, and contributed it to the library: their formula has "
+    "order 2, and the change is a change to that formula."
 )
 ABOVE_ZERO = (
     "UniPC's authors end at a level above 0, where every number is finite; the step to sigma = 0 is the library's."
 )
 
-# What a page says of a discrepancy besides its numbers.
-BESIDE: dict[str, str] = {
+# The remarks on a discrepancy, in addition to its numbers.
+REMARKS: dict[str, str] = {
     "diffusers:DDIMScheduler?clip_sample=false&timestep_spacing=linspace": (
         "DDIM's authors go through a list of timesteps, each step to the next of the list, as the library's own "
-        "`DDPMScheduler` does. With the default spacing both are the same. Known: issues 11347 and 12633 of diffusers"
-        " are open, pull request 14357 proposes this change."
+        "`DDPMScheduler` does. With the default spacing both are the same. This is known: issues 11347 and 12633 of "
+        "diffusers are open, and pull request 14357 proposes this change."
     ),
     "diffusers:IPNDMScheduler": (
         "At its first level alpha is 0, and the noise prediction, sigma x + alpha v, is the sample itself: the first "
-        "step leads to sigma' x, without the share alpha' of the data prediction -v. That is an error of O(1/N), and "
-        "the order observed is 1. From the second level on its rows are iPNDM's."
+        "step leads to sigma' x, without the term alpha' times the data prediction -v. That is an error of O(1/N), and "
+        "the observed order is 1. From the second level on its rows are iPNDM's."
     ),
     f"{MULTI}?solver_order=3": THREE_STEPS,
     f"{MULTI}?use_karras_sigmas=true&solver_order=3": THREE_STEPS,
     f"{MULTI}?algorithm_type=dpmsolver&final_sigmas_type=sigma_min&solver_order=3": THREE_STEPS,
     "diffusers:EDMDPMSolverMultistepScheduler?solver_order=3": THREE_STEPS,
     f"{MULTI}?algorithm_type=sde-dpmsolver++&solver_order=3": (
-        "The authors of DPM-Solver have no three-step sampler of the SDE; k-diffusion's has + 1/2. With - 1/2 the "
-        "weight of the second difference tends to -1 where it should vanish with the step."
+        "The authors of DPM-Solver have no three-step sampler of the SDE; k-diffusion has one, with + 1/2. With - 1/2 "
+        "the weight of the second difference tends to -1 where it should vanish with the step."
     ),
     "diffusers:DPMSolverSinglestepScheduler?solver_order=3": (
-        "The authors of DPM-Solver put the stages at 1/3 and 2/3 of the step in lambda, and make the second by the "
-        "line through two outputs, integrated exactly. The library puts them on its timesteps, and makes the second "
-        "by its two-stage rule, the line taken at the middle. It is another formula, not one of less order: of the "
-        "run as a whole, order 3 is observed."
+        "The authors of DPM-Solver put the stages at 1/3 and 2/3 of the step in lambda, and compute the second by the "
+        "line through two outputs, integrated exactly. The library puts them on its timesteps, and computes the second "
+        "by its two-stage rule, with the line evaluated at the middle. It is another formula, not one of lower order: "
+        "for the run as a whole, order 3 is observed."
     ),
     "diffusers:DPMSolverSinglestepScheduler?algorithm_type=sde-dpmsolver++": (
         "The authors of DPM-Solver have no two-stage sampler of the SDE; one of them approved this one (pull request "
-        "8269 of diffusers). It draws the noise of the end independently of that of the stage: such a sampler is of "
-        "weak order 1. With both from one path it is `sde-dpm-solver++-2s`, of weak order 2."
+        "8269 of diffusers). It draws the noise of the end independently of that of the stage: such a sampler has weak "
+        "order 1. With both from one path it is `sde-dpm-solver++-2s`, of weak order 2."
     ),
     "diffusers:UniPCMultistepScheduler?solver_type=bh1": ABOVE_ZERO,
     "diffusers:UniPCMultistepScheduler?predict_x0=false": ABOVE_ZERO
@@ -49,19 +49,19 @@ BESIDE: dict[str, str] = {
     + " With `final_sigmas_type=sigma_min` this setting is finite as well.",
     "k-diffusion:sample_dpmpp_3m_sde?eta=0.0": (
         "Its second difference is halved as in the three-step method of DPM-Solver's authors. With noise, its "
-        "default, no order is lost: `sa-solver-3`, with the whole of it, has weak order 2 as well."
+        "default, no order is lost: `sa-solver-3`, with the full difference, has weak order 2 as well."
     ),
 }
 
-# What earlier pages had wrong.
-CORRECTED = (
-    "Until 2026-11-28 this page said of diffusers' `SASolverScheduler`, in three settings, that its formula deviates "
+# Errors of earlier versions of the page.
+CORRECTIONS = (
+    "Until 2026-11-28 this page stated of diffusers' `SASolverScheduler`, in three settings, that its formula deviates "
     "from SA-Solver's, and gave a change that would repair it. That was wrong. The scheduler has the formula that "
     "SA-Solver's authors recommend, the mode `few_steps` of their code with the rescaling of their Appendix D; it had"
     " been compared with their mode `more_steps`. The catalogue has had both since: `sa-solver-p2c1-few-steps` and "
-    "its kin, of the same weak order 2. Nothing is to be repaired there.",
-    "Until then it also said that k-diffusion's `sample_heun` with churn and `sample_dpmpp_3m_sde` with noise have "
-    "less order than they promise: the first has order 2 in law where the score is exact, and with noise the second "
-    "has the weak order 2 that `sa-solver-3` has. And it called the three-step method on noise predictions another "
+    "its relatives, of the same weak order 2. No repair is needed there.",
+    "Until then it also stated that k-diffusion's `sample_heun` with churn and `sample_dpmpp_3m_sde` with noise have "
+    "a lower order than they advertise: the first has order 2 in law where the score is exact, and with noise the "
+    "second has the weak order 2 of `sa-solver-3`. And it called the three-step method on noise predictions another "
     "formula; it is its authors'.",
 )

@@ -1,4 +1,4 @@
-"""The smallest changes that repair what deviates in diffusers 0.42.1: applied to a copy of the module, in memory."""
+"""The smallest changes that repair deviations in diffusers 0.42.1, applied to a copy of the module in memory."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from types import ModuleType
 
 from ..errors import InputError
 from .adapters.diffusers import of_class
-from .adapters.target import Target, split
+from .adapters.external_sampler import ExternalSampler
+from .adapters.target import split
 
 PACKAGE = "diffusers.schedulers"
 
 
 @dataclass(frozen=True)
 class Repair:
-    """What is to be read in place of what in the module of a scheduler, and what that mends.
+    """A change to the module of a scheduler.  target: the setting that deviates.
 
-    target: the one that deviates.  changes: (old, new), each at the one place where it applies.
-    against: the record that it is then, if another than the target's reference.
+    changes: (old, new) texts.  what: the fault that they repair.
+    against: the record that the repaired sampler equals, if another than the target's reference.
     """
 
     target: str
@@ -32,12 +33,12 @@ class Repair:
 
 MULTISTEP, UNIPC = "scheduling_dpmsolver_multistep", "scheduling_unipc_multistep"
 SECOND_DIFFERENCE = ("D2 = (1.0 / (r0 + r1)) * (D1_0 - D1_1)", "D2 = (2.0 / (r0 + r1)) * (D1_0 - D1_1)")
-DERIVATIVE = "the second divided difference is half of what it stands for, the second derivative"
+DERIVATIVE = "the second divided difference is half of the second derivative, in place of which it is used"
 STRIDE = (
     "prev_timestep = timestep - self.config.num_train_timesteps // self.num_inference_steps",
     "prev_timestep = next((int(t) for t in self.timesteps if t < timestep), -1)",
 )
-NEXT = "a step leads to where the next one starts, and not a whole number of training steps further"
+NEXT = "a step leads to the start of the next one, not a whole number of training steps further"
 REPAIRS: tuple[Repair, ...] = (
     Repair(
         "diffusers:DPMSolverMultistepScheduler?solver_order=3",
@@ -114,8 +115,8 @@ def repair_of(target: str) -> Repair | None:
     return next((repair for repair in REPAIRS if repair.target == target), None)
 
 
-def repaired(target: str) -> Target:
-    """The target made from the repaired copy of its module.  Raises InputError where there is none for this version."""
+def repaired(target: str) -> ExternalSampler:
+    """The target, from a repaired copy of its module.  Raises InputError where no repair applies to this version."""
     repair = repair_of(target)
     if repair is None:
         raise InputError("target", target, "no repair of it is known")
@@ -132,6 +133,6 @@ def _copy(repair: Repair) -> ModuleType:
         source = source.replace(old, new)
     copy = ModuleType(f"{original.__name__}_repaired")
     copy.__package__, copy.__file__ = PACKAGE, original.__file__
-    sys.modules[copy.__name__] = copy  # a class is looked up there by the adapter
+    sys.modules[copy.__name__] = copy  # the adapter looks up a class there
     exec(compile(source, f"<{repair.module} repaired>", "exec"), vars(copy))
     return copy

@@ -1,15 +1,45 @@
-"""What `samplerproof verify` answers."""
+"""What `samplerproof verify` reports: the verdict, its findings, and the metadata of the target."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+
+@dataclass(frozen=True)
+class TargetInfo:
+    """Metadata of a target.
+
+    name: as typed.  process: "vp", "ve" or "flow", the relation of alpha and sigma.
+    reference: the record that the name refers to, None if the catalogue has none.
+    advertised_order: the order in its name or options, None if there is none.
+    nonlinear: the options that make it nonlinear, such as "clip_sample=true".
+    variants: the target with one option at another of its documented values, for all of them.
+    grids: the other grids that it can be put on, by name.  zero: the name of the one that has a 0 appended.
+    """
+
+    name: str
+    process: str
+    reference: str | None = None
+    advertised_order: int | None = None
+    nonlinear: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    grids: tuple[str, ...] = ()
+    zero: str | None = None
+
+
+class Departure(NamedTuple):
+    """A difference on other inputs.  verdict: to which it leads, or "note".  kind, detail: of its finding."""
+
+    verdict: str
+    kind: str
+    detail: str
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """On these numbers of steps a run failed alike.  kind: "exception" or "non-finite".  what: one line."""
+    """The numbers of steps on which a run fails in one way.  kind: "exception" or "non-finite".  what: one line."""
 
     kind: str
     steps: tuple[int, ...]
@@ -18,7 +48,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Setting:
-    """A target as it is typed, and its troubles.  refused: why it cannot be built so; it says so itself."""
+    """A target as typed, and its troubles.  refused: the message with which it refuses these options."""
 
     target: str
     refused: str | None
@@ -27,11 +57,11 @@ class Setting:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why there is no trace, in one line.  step: where it stood, the grid point it was on the way to, if known.
+    """Why there is no trace, in one line.  step: the grid point that the run was stepping to, if known.
 
-    kind: "input" (no such target, option or grid), "no-table" (it has none), "error" (an exception),
-    "non-finite" (it asks its model at a level that is no number), "memory",
-    "timeout", "exit" (it ended the process), "crash" (a signal did), "start" (Python did not start).
+    kind: "input" (no such target, option or grid), "no-table" (it has none), "error" (an exception), "non-finite" (it
+    evaluates its model at a level that is not finite), "memory", "timeout", "exit" (it ended the process), "crash" (a
+    signal did), "start" (Python did not start).
     """
 
     kind: str
@@ -42,7 +72,7 @@ class Failure:
 @dataclass(frozen=True)
 class Finding:
     """One fact: kind is one of formula, order, grid, roundoff, non-finite, not-linear, exception, state, batch, memory,
-    range.  severity: "error" where it alone makes the answer a no, else "note".
+    range.  severity: "error" where it makes the exit code 1 by itself, else "note".
     """
 
     kind: str
@@ -52,24 +82,11 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What was run: a target's name, process, the record it stands for, the order it speaks of, and what makes it not
-    linear as it is set.
-    """
-
-    name: str
-    process: str
-    reference: str | None
-    promises: int | None
-    nonlinear: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Step:
-    """One row beside the reference's: the errors as shipped and in float64, the worst entry, and whose row it is.
+    """A row against the reference's: the errors as shipped and in float64, the worst entry, the records with this row.
 
-    bound, bound_float64: what rounding explains of the errors; entry, found, expected: as shipped where only that is
-    beyond.
+    bound, bound_float64: the errors that rounding explains.  entry, found, expected: as shipped where only that error
+    exceeds its bound.
     """
 
     step: int
@@ -85,11 +102,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer of `samplerproof verify`; the first eight are those of its contract.
+    """The answer of `samplerproof verify`; the first eight fields are its contract.
 
     nominal_order: of the record it equals.  steps: row by row against the reference.
-    growth: {N: roundoff as shipped}, where it conforms.  errors: {N: error}, whose slope the observed order is.
-    sweep: the settings that were run, if asked for.  versions: of what it was run with.  coverage: what was varied.
+    growth: {N: roundoff as shipped}, where it conforms.  errors: {N: error}, with the observed order as slope.
+    sweep: the settings that were run, if requested.  versions: of the libraries.  coverage: what was varied.
     """
 
     target: str
@@ -102,7 +119,7 @@ class Verdict:
     observed_order: float | None = None
     findings: list[Finding] = field(default_factory=list)
     nominal_order: int | None = None
-    promised_order: int | None = None
+    advertised_order: int | None = None
     steps: list[Step] = field(default_factory=list)
     growth: dict[int, float] = field(default_factory=dict)
     errors: dict[int, float] = field(default_factory=dict)
@@ -120,10 +137,9 @@ class Verdict:
         return int(any(finding.severity == "error" for finding in self.findings))
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it: no infinities."""
-        answer = _finite(asdict(self))
-        assert isinstance(answer, dict)
-        return answer
+        """The answer of `--json`: plain containers, null for what is not finite."""
+        keys = {"advertised_order": "promised_order"}  # as the first release has it
+        return {keys.get(key, key): _finite(value) for key, value in asdict(self).items()}
 
 
 def _finite(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`samplerproof verify`: which formula a sampler is, and of which order, with the sampler in a process of its own."""
+"""`samplerproof verify`: identify the formula and order of a sampler, which runs in a process of its own."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .report import Failure, Finding, Verdict
 
 if TYPE_CHECKING:
     from ..readback import Trace
-    from .judge.case import Beyond
-    from .process.collect import Answer, Outcome
+    from .judge.case import Variations
+    from .process.collect import ChildResults, JobResult
 
-# Multiples of the steps asked for: in float64 orders are read from them, as shipped the growth of roundoff. Of 20 steps
-# all of them divide a thousand timesteps; where the number does not, some grids are uneven and others do not chain.
+# Multiples of the steps asked for: orders are observed in float64, the growth of roundoff as shipped. For 20 steps all
+# of them divide a thousand timesteps; where a number does not, some grids are uneven and others do not chain.
 REFINEMENTS, LONGER = (2, 5, 10), (5, 25)
-WHOLE = (4, 5, 10, 20, 25, 50, 100, 125, 250, 500)  # steps of which one, and half of one, is a whole timestep of 1000
+WHOLE = (4, 5, 10, 20, 25, 50, 100, 125, 250, 500)  # numbers of steps whose steps are whole timesteps of 1000
 DRAWN = range(6, 41)  # numbers of steps on other grids
-OTHERS = 2  # of the grids of a target that are not its own; behind them is the one with a 0 appended
+OTHERS = 2  # other grids of a target; the one after them has a 0 appended
 
 
 def verify(
@@ -42,12 +42,12 @@ def verify(
     stop: Event | None = None,
     zero: bool = True,
 ) -> Verdict:
-    """The verdict on a target; the run in float64 and the finer ones are for it what the shipped one is measured by.
+    """The verdict on a target; the float64 and refined runs serve as the yardstick for the run as shipped.
 
-    sweep: whether it is run on 5 to 60 steps, too, and so with every option at its other values.
-    resolver: "module:function", which makes a Target of its name.  stop: set from another thread to give it up.
-    zero: whether a function is run on levels that end at 0, too.
-    Raises InputError on a target, record, number of steps or time limit that cannot be meant.
+    sweep: whether it is also run on 5 to 60 steps, and with every option at its other values.
+    resolver: "module:function", from a target to an ExternalSampler.  stop: set from another thread to cancel.
+    zero: whether a function is also run on levels that end at 0.
+    Raises InputError for an invalid target, record, number of steps or time limit.
     """
     split(target)
     if against is not None:
@@ -59,83 +59,85 @@ def verify(
     if not 0 < timeout <= longest:
         raise InputError("timeout", timeout, f"a number of seconds > 0, at most {longest:g}")
     with launched(target, jobs(target, steps, zero), resolver, sweep, stop) as child:
-        from .process.collect import answer  # loads torch, while the child does so too
+        from .process.collect import collect  # loads torch, while the child does so too
 
-        found = answer(child, timeout, progress)
-        verdict = _with_state(judged(found, target, steps, against), found, steps)
-        return replace(_with_sweep(verdict, found), versions=versions(target))
+        results = collect(child, timeout, progress)
+        verdict = _with_state(judged(results, target, steps, against), results, steps)
+        return replace(_with_sweep(verdict, results), versions=versions(target))
 
 
 def jobs(target: str, steps: int, zero: bool = True) -> list[Job]:
-    """The runs that a verdict is made from: as asked for, on fewer and more steps, on other grids."""
+    """The runs for a verdict: on the steps asked for, on fewer and more, on other grids."""
     runs = [Job(steps, False), Job(steps, True)]
     for n in others(steps):
-        runs += [Job(n, False, again=False), Job(n, True, again=False)]
+        runs += [Job(n, False, other_inputs=False), Job(n, True, other_inputs=False)]
     for k in range(OTHERS):
         drawn = DRAWN[crc32(f"{target} {steps} {k}".encode()) % len(DRAWN)]  # the same for the same question
-        runs += [Job(drawn, False, again=False, grid=k), Job(drawn, True, again=False, grid=k)]
-    runs += [Job(steps, False, again=False, grid=OTHERS)] if zero else []
-    runs += [Job(steps * k, True, again=False) for k in REFINEMENTS]
-    return [*runs, *(Job(steps * k, False, again=False) for k in LONGER)]
+        runs += [Job(drawn, in_float64, other_inputs=False, grid=k) for in_float64 in (False, True)]
+    runs += [Job(steps, False, other_inputs=False, grid=OTHERS)] if zero else []
+    runs += [Job(steps * k, True, other_inputs=False) for k in REFINEMENTS]
+    return [*runs, *(Job(steps * k, False, other_inputs=False) for k in LONGER)]
 
 
 def others(steps: int) -> list[int]:
-    """The nearest numbers of steps, below and above."""
+    """The nearest numbers of steps in WHOLE, below and above."""
     return [n for n in WHOLE if n < steps][-1:] + [n for n in WHOLE if n > steps][:1]
 
 
-def judged(answer: Answer, target: str, steps: int, against: str | None) -> Verdict:
-    """The verdict on what a child has to say; see judge."""
+def judged(results: ChildResults, target: str, steps: int, against: str | None) -> Verdict:
+    """The verdict on the results of a child; see judge."""
     from .judge.verdict import judge
 
-    if answer.about is None:
-        failure = answer.outcomes[0].failure
+    if results.info is None:
+        failure = results.jobs[0].failure
         assert failure is not None
         if failure.kind == "no-table":
             return Verdict(target, "not-linear", findings=[Finding("not-linear", None, failure.message)])
         return Verdict(target, "error", findings=[Finding("exception", None, failure.message)])
-    runs = {(o.job.steps, o.job.wide): _run(o) for o in answer.outcomes if o.job.grid is None}
-    return judge(answer.about, runs, steps, against, _beyond(answer))
+    runs = {(r.job.steps, r.job.float64): _run(r) for r in results.jobs if r.job.grid is None}
+    return judge(results.info, runs, steps, against, _variations(results))
 
 
-def _beyond(answer: Answer) -> Beyond:
-    """What was seen on other grids and inputs."""
-    from .judge.case import Beyond
+def _variations(results: ChildResults) -> Variations:
+    """The results on other grids and inputs."""
+    from .judge.case import Variations
+    from .process.probes import COVERED
 
-    assert answer.about is not None
-    names = answer.about.grids
-    return Beyond(
-        grids={(names[o.job.grid], o.job.wide): _run(o) for o in answer.outcomes if o.job.grid is not None},
-        zero=answer.about.zero,
-        departures=tuple(d for o in answer.outcomes for d in o.departures),
+    assert results.info is not None
+    names = results.info.grids
+    return Variations(
+        grids={(names[r.job.grid], r.job.float64): _run(r) for r in results.jobs if r.job.grid is not None},
+        zero=results.info.zero,
+        departures=tuple(d for r in results.jobs for d in r.departures),
+        inputs=COVERED,
     )
 
 
-def _run(outcome: Outcome) -> Trace | Failure:
-    run = outcome.trace or outcome.failure
+def _run(result: JobResult) -> Trace | Failure:
+    run = result.trace or result.failure
     assert run is not None
     return run
 
 
-def _with_state(verdict: Verdict, answer: Answer, steps: int) -> Verdict:
-    """The verdict with what the target did beside its work."""
-    said = dict.fromkeys(line for o in answer.outcomes if o.job.steps == steps for line in o.state)
-    said |= dict.fromkeys(answer.around)
-    return replace(verdict, findings=[*verdict.findings, *(Finding("state", None, line) for line in said)])
+def _with_state(verdict: Verdict, results: ChildResults, steps: int) -> Verdict:
+    """The verdict with findings on changes of global state and of the folder."""
+    lines = dict.fromkeys(line for r in results.jobs if r.job.steps == steps for line in r.state)
+    lines |= dict.fromkeys(results.folder_changes)
+    return replace(verdict, findings=[*verdict.findings, *(Finding("state", None, line) for line in lines)])
 
 
-def _with_sweep(verdict: Verdict, answer: Answer) -> Verdict:
-    """The verdict with the settings that were run, and what failed in them."""
+def _with_sweep(verdict: Verdict, results: ChildResults) -> Verdict:
+    """The verdict with the settings of the sweep, and findings on their troubles."""
     findings = [
         Finding(trouble.kind, None, f"{setting.target} on N = {ranges(trouble.steps)}: {trouble.what}")
-        for setting in answer.sweep
+        for setting in results.sweep
         for trouble in setting.troubles
     ]
-    return replace(verdict, sweep=list(answer.sweep), findings=[*verdict.findings, *findings])
+    return replace(verdict, sweep=list(results.sweep), findings=[*verdict.findings, *findings])
 
 
 def versions(target: str) -> dict[str, str]:
-    """Of what it was run with: the library of the target, torch and this package, as far as they are installed."""
+    """The versions of this package, torch and the library of the target, as far as they are installed."""
     library = split(target)[0].partition(".")[0]
     found = {}
     for name in ("samplerproof", "torch", library):
@@ -145,7 +147,7 @@ def versions(target: str) -> dict[str, str]:
 
 
 def ranges(numbers: Sequence[int]) -> str:
-    """5..9, 11 of 5, 6, 7, 8, 9, 11."""
+    """Numbers as ranges: 5..9, 11 for 5, 6, 7, 8, 9, 11."""
     runs: list[list[int]] = []
     for n in sorted(numbers):
         if runs and n == runs[-1][-1] + 1:

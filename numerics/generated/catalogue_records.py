@@ -594,7 +594,7 @@ RECORDS: tuple[Record, ...] = (
         rows=(
             GeneratedRow(1, ((0, 0), (1, 0)), "ipndm_2", ("h",)),
         ),
-        summary="The Adams-Bashforth mixture of 2 noise predictions for equal steps, whatever the steps are.",
+        summary="The Adams-Bashforth mixture of 2 noise predictions for equal steps, used on all grids.",
         cite="zhang2023deis",
         equal_steps=True,
         stability=1.0,
@@ -613,7 +613,7 @@ RECORDS: tuple[Record, ...] = (
         rows=(
             GeneratedRow(1, ((0, 0), (1, 0), (2, 0)), "ipndm_3", ("h",)),
         ),
-        summary="The Adams-Bashforth mixture of 3 noise predictions for equal steps, whatever the steps are.",
+        summary="The Adams-Bashforth mixture of 3 noise predictions for equal steps, used on all grids.",
         cite="zhang2023deis",
         equal_steps=True,
         stability=0.5454545454545454,
@@ -635,7 +635,7 @@ RECORDS: tuple[Record, ...] = (
         rows=(
             GeneratedRow(1, ((0, 0), (1, 0), (2, 0), (3, 0)), "ipndm_4", ("h",)),
         ),
-        summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, whatever the steps are.",
+        summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, used on all grids.",
         cite="zhang2023deis",
         equal_steps=True,
         stability=0.3,
@@ -676,7 +676,7 @@ RECORDS: tuple[Record, ...] = (
         rows=(
             GeneratedRow(1, ((0, 0), (1, 0), (2, 0), (3, 0)), "pndm", ("h",)),
         ),
-        summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, whatever the steps are.",
+        summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, used on all grids.",
         cite="liu2022pndm",
         equal_steps=True,
         stability=0.3,
@@ -695,7 +695,7 @@ RECORDS: tuple[Record, ...] = (
         rows=(
             GeneratedRow(1, ((0, 0), (1, 0)), "s_pndm", ("h",)),
         ),
-        summary="The Adams-Bashforth mixture of 2 noise predictions for equal steps, whatever the steps are.",
+        summary="The Adams-Bashforth mixture of 2 noise predictions for equal steps, used on all grids.",
         cite="liu2022pndm",
         equal_steps=True,
         stability=1.0,
@@ -714,7 +714,7 @@ RECORDS: tuple[Record, ...] = (
         rows=(
             GeneratedRow(1, ((0, 0), (1, 0), (2, 0)), "plms_3", ("h",)),
         ),
-        summary="The Adams-Bashforth mixture of 3 noise predictions for equal steps, whatever the steps are.",
+        summary="The Adams-Bashforth mixture of 3 noise predictions for equal steps, used on all grids.",
         cite="liu2022pndm",
         equal_steps=True,
         stability=0.5454545454545454,
@@ -733,7 +733,7 @@ RECORDS: tuple[Record, ...] = (
         rows=(
             GeneratedRow(1, ((0, 0), (1, 0), (2, 0), (3, 0)), "plms", ("h",)),
         ),
-        summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, whatever the steps are.",
+        summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, used on all grids.",
         cite="liu2022pndm",
         equal_steps=True,
         stability=0.3,

@@ -9,13 +9,13 @@ from ..generated.defects import Terms, Tree
 from ..records import Frame
 from ..targets.mixture import GaussianMixture
 from . import jets
-from .jets import Jet, Place
+from .jets import Exponents, Jet
 
-Derivatives = dict[Place, Tensor]  # partial derivatives of G [m, d], by how often in z_1, …, z_d and u
+Derivatives = dict[Exponents, Tensor]  # partial derivatives of G [m, d], by the orders in z_1, …, z_d and u
 
 
 class Differentials:
-    """D(tree) at m points, and their derivatives in z; each subtree's is computed once."""
+    """D(tree) at m points, and its derivatives in z; each subtree is computed once."""
 
     def __init__(self, derivatives: Derivatives) -> None:
         self.derivatives = derivatives
@@ -24,7 +24,7 @@ class Differentials:
         self._slopes: dict[tuple[Tree, int], Tensor] = {}
 
     def total(self, terms: Terms) -> Tensor:
-        """sum of coefficient D(tree): [m, d]."""
+        """The sum of coefficient D(tree) over the terms: [m, d]."""
         result = torch.zeros(self.shape, dtype=torch.float64)
         for coefficient, tree in terms:
             result += coefficient * self.value(tree)
@@ -57,12 +57,13 @@ class Differentials:
             self._slopes[tree, j] = result
         return self._slopes[tree, j]
 
-    def _axes(self, *once: int) -> Place:
+    def _axes(self, *once: int) -> Exponents:
+        """The orders of a derivative that is taken once in each of these coordinates of z."""
         return tuple(int(j in once) for j in range(self.shape[1]))
 
 
-def contract(derivatives: Derivatives, axes: Place, legs: int, vectors: list[Tensor]) -> Tensor:
-    """The derivative in z along the vectors, beyond that along the axes (counted) and `legs` times in u."""
+def contract(derivatives: Derivatives, axes: Exponents, legs: int, vectors: list[Tensor]) -> Tensor:
+    """The derivative of G in z along each of the vectors, axes[j] times more in z_j, and `legs` times in u: [m, d]."""
     if not vectors:
         return derivatives[(*axes, legs)]
     first, *rest = vectors
@@ -74,9 +75,9 @@ def contract(derivatives: Derivatives, axes: Place, legs: int, vectors: list[Ten
 
 
 def partial_derivatives(mixture: GaussianMixture, frame: Frame, z: Tensor, u: Tensor, degree: int) -> Derivatives:
-    """All derivatives of G up to a total degree, at z [m, d] and u [m].
+    """All partial derivatives of G up to a total degree, at z [m, d] and u [m].
 
-    With y = x/alpha and w = rho^2 every G is made of the score of x0 + rho eps: data e^u (y + w score) at
+    With y = x/alpha and w = rho^2 every G follows from the score of x0 + rho eps. By frame: data e^u (y + w score) at
     y = e^{-u} z, w = e^{-2u}; noise e^{-2u} score; noise in rho -u score; variance -score/2.
     """
     *zj, uj = jets.variables(*z.T, u)
@@ -89,8 +90,8 @@ def partial_derivatives(mixture: GaussianMixture, frame: Frame, z: Tensor, u: Te
         if frame.name == "noise":
             g = [times(w, s) for s in score_jets(mixture, zj, w, degree)]
         else:
-            shrink, growth = jets.exp(jets.scale(uj, -1.0), degree), jets.exp(uj, degree)
-            y = [times(zi, shrink) for zi in zj]
+            decay, growth = jets.exp(jets.scale(uj, -1.0), degree), jets.exp(uj, degree)
+            y = [times(zi, decay) for zi in zj]
             scores = score_jets(mixture, y, w, degree)
             g = [times(growth, jets.add(yi, times(w, s))) for yi, s in zip(y, scores, strict=True)]
     elif frame.name == "noise-rho":
@@ -98,34 +99,41 @@ def partial_derivatives(mixture: GaussianMixture, frame: Frame, z: Tensor, u: Te
     else:
         g = [jets.scale(s, -0.5) for s in score_jets(mixture, zj, uj, degree)]
     parts = [jets.partials(gi) for gi in g]
-    return {place: torch.stack([part[place] for part in parts], dim=1) for place in parts[0]}
+    return {orders: torch.stack([part[orders] for part in parts], dim=1) for orders in parts[0]}
 
 
 def score_jets(mixture: GaussianMixture, y: list[Jet], w: Jet, degree: int) -> list[Jet]:
-    """The score of x0 + sqrt(w) eps: -sum_k r_k (C_k + w)^{-1} (y - mu_k), r_k by a softmax of log densities."""
+    """The score of x0 + sqrt(w) eps: -sum_k r_k (C_k + w)^{-1} (y - mu_k), with responsibilities r_k by a softmax."""
 
-    def along(vectors: list[Jet], weights: Tensor) -> Jet:
+    def combined(vectors: list[Jet], weights: Tensor) -> Jet:
         return jets.add(*(jets.scale(v, c) for v, c in zip(vectors, weights, strict=True)))
+
+    def product(a: Jet, b: Jet) -> Jet:
+        return jets.multiply(a, b, degree)
 
     dim = mixture.dim
     logits: list[Jet] = []
     pulls: list[list[Jet]] = []
     for k in range(mixture.components):
+        # y - mu_k along the principal axes of the component, where C_k + w is diagonal.
         axes = torch.eye(dim, dtype=torch.float64) if mixture.axes is None else mixture.axes[k]
-        spreads = [jets.shift(w, v) for v in mixture.variances[k].expand(dim)]
+        variances = [jets.shift(w, v) for v in mixture.variances[k].expand(dim)]
         away = [jets.shift(yi, -m) for yi, m in zip(y, mixture.means[k], strict=True)]
-        principal = away if mixture.axes is None else [along(away, axis) for axis in axes.T]
-        scaled = [jets.multiply(p, jets.inverse(s, degree), degree) for p, s in zip(principal, spreads, strict=True)]
-        squares = [jets.multiply(p, s, degree) for p, s in zip(principal, scaled, strict=True)]
-        halves = jets.scale(jets.add(*squares, *(jets.log(s, degree) for s in spreads)), -0.5)
-        logits.append(jets.shift(halves, mixture.weights[k].log()))
-        pulls.append(scaled if mixture.axes is None else [along(scaled, row) for row in axes])
-    place = jets.origin(w)
-    top = torch.stack([logit[place] for logit in logits]).amax(dim=0)
+        principal = away if mixture.axes is None else [combined(away, axis) for axis in axes.T]
+        # (C_k + w)^{-1} (y - mu_k), back in the coordinates of y.
+        scaled = [product(p, jets.inverse(v, degree)) for p, v in zip(principal, variances, strict=True)]
+        pulls.append(scaled if mixture.axes is None else [combined(scaled, row) for row in axes])
+        # log w_k - ((y - mu_k)^T (C_k + w)^{-1} (y - mu_k) + log det (C_k + w)) / 2.
+        squares = [product(p, s) for p, s in zip(principal, scaled, strict=True)]
+        log_variances = [jets.log(v, degree) for v in variances]
+        log_normal = jets.scale(jets.add(*squares, *log_variances), -0.5)
+        logits.append(jets.shift(log_normal, mixture.weights[k].log()))
+    # Responsibilities: the softmax of the logits, less their largest value.
+    constant = jets.origin(w)
+    top = torch.stack([logit[constant] for logit in logits]).amax(dim=0)
     masses = [jets.exp(jets.shift(logit, -top), degree) for logit in logits]
-    share = jets.inverse(jets.add(*masses), degree)
-    shares = [jets.multiply(mass, share, degree) for mass in masses]
-    return [
-        jets.scale(jets.add(*(jets.multiply(r, pull[i], degree) for r, pull in zip(shares, pulls, strict=True))), -1.0)
-        for i in range(dim)
-    ]
+    total = jets.inverse(jets.add(*masses), degree)
+    shares = [product(mass, total) for mass in masses]
+    # The mean of the components' scores.
+    mean = [jets.add(*(product(r, pull[i]) for r, pull in zip(shares, pulls, strict=True))) for i in range(dim)]
+    return [jets.scale(component, -1.0) for component in mean]

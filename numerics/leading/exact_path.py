@@ -1,4 +1,4 @@
-"""The exact flow of start samples at places along their way, with what a displacement there becomes at the end."""
+"""The exact flow of start samples at points of a grid, with the derivative of its end in the state at each of them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ..targets.mixture import GaussianMixture
 from ..targets.reference import reference_flow
 
 CLOCKS = ("lam", "rho", "rho2")
-PLACES = 96  # of all grids of a kind: order 4 over ten units of lambda is good to 1e-4; with 48 it is 20 % off
-MOST_PLACES = 200  # of the steps of one grid: so many give the sum over thousands to some parts in ten thousand
-TOLERANCE = 1e-9  # of the flow in d > 1; predictions are good to a few parts in a thousand
+POINTS = 96  # on the path of a kind of grid: order 4 over ten units of lambda is good to 1e-4; with 48, 20 % off
+MOST_POINTS = 200  # on the path of one grid: they give the sum over thousands of steps to a few parts in 10^4
+TOLERANCE = 1e-9  # of the flow in d > 1; leading errors are good to a few parts in a thousand
 
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """Q places on the way of n samples, so that sum_q weights[q] f(q) is the sum over all steps of a grid.
+    """Q points on the exact paths of n samples; sum_q weights[q] f(q) is the sum over all steps of a grid.
 
-    columns: the schedule at the places [Q].  steps: by clock, the step h at each place [Q].  bends: likewise e1, where
-    the step before is (1 + e1 h) h; fades: likewise d log alpha/du.  x [Q, n, d];
-    carry [Q, n, d, d]: dx_end/dx; end [n, d].  The first place is the start; the last begins the last step.
-    count: the number of steps N, or None where f(N) ~ C / N^p is sought: then h is du/di at a fraction i of the way,
-    the step of a grid of one step.
+    columns: the schedule at the points [Q].  steps: the step h at each point, by clock [Q].  ratio_rates: e1, where the
+    step before has the length (1 + e1 h) h, likewise.  alpha_rates: d log alpha/du, likewise.  x [Q, n, d];
+    carry [Q, n, d, d]: dx_end/dx; end [n, d].  The first point is the start; the last begins the last step.
+    count: the number of steps N, or None for all grids of a kind, where f(N) ~ C / N^p: then h is du/di at the fraction
+    i of the path, the step of a grid of one step.
     """
 
     mixture: GaussianMixture
@@ -37,8 +37,8 @@ class Path:
     to: Point
     columns: Columns
     steps: dict[str, Tensor]
-    bends: dict[str, Tensor]
-    fades: dict[str, Tensor]
+    ratio_rates: dict[str, Tensor]
+    alpha_rates: dict[str, Tensor]
     weights: Tensor
     x: Tensor
     carry: Tensor
@@ -47,31 +47,34 @@ class Path:
 
 
 def along_kind(
-    mixture: GaussianMixture, schedule: Schedule, kind: str, x: Tensor, places: int = PLACES, /, **parameters: float
+    mixture: GaussianMixture, schedule: Schedule, kind: str, x: Tensor, count: int = POINTS, /, **parameters: float
 ) -> Path:
-    """The path for all grids of a kind (see grids.spacing): Gauss-Legendre places, and the two ends.
+    """The path for all grids of a kind (see grids.spacing): Gauss-Legendre points, and the two ends.
 
     x [n, d]: samples at the noisy end.
     """
-    fractions, weights = np.polynomial.legendre.leggauss(places)
+    # The schedule at Gauss-Legendre points of the path, as a function of the fraction i.
+    fractions, weights = np.polynomial.legendre.leggauss(count)
     i = torch.tensor([0.0, *((fractions + 1) / 2), 1.0], dtype=torch.float64, requires_grad=True)
     columns = schedule.columns(spacing(schedule, kind, **parameters)(i))
-    fading = _derivative(columns.alpha, i).detach() / columns.alpha.detach()
-    steps, bends, fades = {}, {}, {}
+    # Derivatives in i: du/di, e1 = -u''/u'^2 and d log alpha/du, by clock.
+    log_alpha_rate = _derivative(columns.alpha, i).detach() / columns.alpha.detach()
+    steps, ratio_rates, alpha_rates = {}, {}, {}
     for clock in CLOCKS:
         first = _derivative(getattr(columns, clock), i)
         steps[clock] = first.detach()
-        bends[clock] = -_derivative(first, i).detach() / steps[clock].square()
-        fades[clock] = fading / steps[clock]
+        ratio_rates[clock] = -_derivative(first, i).detach() / steps[clock].square()
+        alpha_rates[clock] = log_alpha_rate / steps[clock]
+    # The samples on the exact flow to every point.
     fixed = Columns(*(getattr(columns, f).detach() for f in Columns.__dataclass_fields__))
     shares = torch.tensor([0.0, *(weights / 2), 0.0], dtype=torch.float64)
     points = fixed.points()
     flow = _flow(mixture, x, points, points[-1])
-    return Path(mixture, points[0], points[-1], fixed, steps, bends, fades, shares, *flow, None)
+    return Path(mixture, points[0], points[-1], fixed, steps, ratio_rates, alpha_rates, shares, *flow, None)
 
 
 def _derivative(f: Tensor, i: Tensor) -> Tensor:
-    """df/di of what each i makes of itself, with a graph of its own; zero where f does not depend on i."""
+    """df_q/di_q for every q, with a graph of its own; zero where f does not depend on i."""
     if not f.requires_grad:
         return torch.zeros_like(i)
     (slope,) = torch.autograd.grad(f.sum(), i, create_graph=True, materialize_grads=True)
@@ -79,29 +82,31 @@ def _derivative(f: Tensor, i: Tensor) -> Tensor:
 
 
 def along_grid(mixture: GaussianMixture, grid: Grid, x: Tensor) -> Path:
-    """The path for one grid: its steps, or some of them that stand for those around (trapezoid rule)."""
-    n = torch.linspace(0, grid.steps - 1, min(grid.steps, MOST_PLACES), dtype=torch.float64).round().long()
+    """The path for one grid: all its steps, or up to MOST_POINTS of them with weights by the trapezoid rule."""
+    n = torch.linspace(0, grid.steps - 1, min(grid.steps, MOST_POINTS), dtype=torch.float64).round().long()
     gaps = n.diff().double()
     shares = torch.ones(len(n), dtype=torch.float64)
     shares[:-1] += (gaps - 1) / 2
     shares[1:] += (gaps - 1) / 2
     here = grid.columns.take(n)
-    slopes = _fades(grid.columns)
-    steps, bends, fades = {}, {}, {}
+    rates = _alpha_rates(grid.columns)
+    steps, ratio_rates, alpha_rates = {}, {}, {}
     for clock in CLOCKS:
         every = getattr(grid.columns, clock).diff()
-        steps[clock], fades[clock] = every[n], slopes[clock][n]
-        bend = (every[:-1] / every[1:] - 1) / every[1:]
-        bends[clock] = torch.cat([bend[:1], bend])[n] if len(bend) else torch.zeros_like(every)
+        steps[clock], alpha_rates[clock] = every[n], rates[clock][n]
+        ratio_rate = (every[:-1] / every[1:] - 1) / every[1:]
+        known = len(ratio_rate) > 0
+        ratio_rates[clock] = torch.cat([ratio_rate[:1], ratio_rate])[n] if known else torch.zeros_like(every)
     points = here.points()
     flow = _flow(mixture, x, points, grid.points[-1])
-    return Path(mixture, points[0], grid.points[-1], here, steps, bends, fades, shares, *flow, grid.steps)
+    return Path(mixture, points[0], grid.points[-1], here, steps, ratio_rates, alpha_rates, shares, *flow, grid.steps)
 
 
-def _fades(columns: Columns) -> dict[str, Tensor]:
-    """d log alpha/du at the start of every step, by clock: known where variance is preserved, else by differences.
+def _alpha_rates(columns: Columns) -> dict[str, Tensor]:
+    """d log alpha/du at the start of every step, by clock.
 
-    From alpha^2 (1 + rho^2) = 1 it is -alpha^2/2 in rho^2. Else to second order from the steps on both sides.
+    Exact where variance is preserved: alpha^2 (1 + rho^2) = 1 gives -alpha^2/2 in rho^2. Elsewhere to second order,
+    from the differences over the steps on both sides.
     """
     alpha2, rho = columns.alpha[:-1].square(), columns.rho[:-1]
     if bool(((columns.alpha.square() + columns.sigma.square() - 1).abs() < 1e-12).all()):

@@ -1,4 +1,4 @@
-"""Truncated Taylor series in several variables: all partial derivatives of a formula at once, exactly."""
+"""Truncated Taylor series in several variables (jets): all partial derivatives of a formula at once, exactly."""
 
 from __future__ import annotations
 
@@ -9,32 +9,34 @@ from math import factorial, prod
 import torch
 from torch import Tensor
 
-Place = tuple[int, ...]  # exponents of the variables
-Jet = dict[Place, Tensor]  # Taylor coefficients; absent ones are zero
+Exponents = tuple[int, ...]  # of the variables in a monomial
+Jet = dict[Exponents, Tensor]  # Taylor coefficients; absent ones are zero
 
 
 def variables(*values: Tensor) -> list[Jet]:
-    """Each value as a variable of its own."""
+    """The jets of independent variables at these values."""
     count = len(values)
     units = [tuple(int(i == j) for i in range(count)) for j in range(count)]
     return [{(0,) * count: v, unit: torch.ones_like(v)} for v, unit in zip(values, units, strict=True)]
 
 
 def partials(jet: Jet) -> Jet:
-    """The partial derivatives, by how often each variable is differentiated."""
-    return {place: value * prod(map(factorial, place)) for place, value in jet.items()}
+    """The partial derivatives, by the order in each variable."""
+    return {exponents: value * prod(map(factorial, exponents)) for exponents, value in jet.items()}
 
 
 def add(*jets: Jet) -> Jet:
+    """The sum."""
     total: Jet = {}
     for jet in jets:
-        for place, value in jet.items():
-            total[place] = total[place] + value if place in total else value
+        for exponents, value in jet.items():
+            total[exponents] = total[exponents] + value if exponents in total else value
     return total
 
 
 def scale(jet: Jet, factor: float | Tensor) -> Jet:
-    return {place: value * factor for place, value in jet.items()}
+    """The product with a constant."""
+    return {exponents: value * factor for exponents, value in jet.items()}
 
 
 def shift(jet: Jet, constant: float | Tensor) -> Jet:
@@ -43,31 +45,32 @@ def shift(jet: Jet, constant: float | Tensor) -> Jet:
     return {**jet, value: jet[value] + constant}
 
 
-def origin(jet: Jet) -> Place:
-    """The place of the value."""
+def origin(jet: Jet) -> Exponents:
+    """The exponents of the constant term."""
     return (0,) * len(next(iter(jet)))
 
 
 def multiply(a: Jet, b: Jet, degree: int) -> Jet:
-    """The product, cut off above the total degree."""
+    """The product, truncated above a total degree."""
     total: Jet = {}
-    orders = [sum(place) for place in b]
+    orders = [sum(exponents) for exponents in b]
     for left, x in a.items():
-        room = degree - sum(left)
+        highest = degree - sum(left)
         for (right, y), order in zip(b.items(), orders, strict=True):
-            if order <= room:
-                place = tuple(map(operator.add, left, right))
-                total[place] = total[place] + x * y if place in total else x * y
+            if order <= highest:
+                exponents = tuple(map(operator.add, left, right))
+                total[exponents] = total[exponents] + x * y if exponents in total else x * y
     return total
 
 
 def compose(jet: Jet, derivative: Callable[[int, Tensor], Tensor], degree: int) -> Jet:
-    """f(jet) from f^(k)(value)/k!, k = 0..degree: a polynomial in what the jet has beside its value.
+    """f(jet) from derivative(k, value) = f^(k)(value)/k!, k = 0..degree: Taylor's polynomial in jet - value.
 
-    By Horner's rule; what is still to be multiplied k times by terms of degree 1 and more is cut off at degree - k.
+    By Horner's rule: a partial result that is still to be multiplied k times by terms of degree 1 and more is truncated
+    at degree - k.
     """
     value = jet[origin(jet)]
-    rest = {place: v for place, v in jet.items() if any(place)}
+    rest = {exponents: v for exponents, v in jet.items() if any(exponents)}
     total: Jet = {origin(jet): derivative(degree, value)}
     for k in range(degree - 1, -1, -1):
         moved = multiply(total, rest, degree - k)

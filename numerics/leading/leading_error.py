@@ -1,11 +1,11 @@
-"""Errors predicted before a run, without a fitted parameter: the leading term of e(N) ~ C / N^p.
+"""The leading term C / N^p of the error e(N) of a method, computed before a run, without a fitted parameter.
 
-A step of size h makes the local error h^{p+1} delta(z, u), a sum of elementary differentials of G that the order
-proof gives (generated/defects.py). The exact flow carries it to the end, and the errors of all steps add up there. On
-grids with u_n = u(n/N) the sum is N^-p times the integral over i in [0, 1] of (du/di)^{p+1} dz_N/dz delta. Every step
-has the method's full order if start values are exact; a start-up of lower order adds its own local error at the
-start, at the same rate or alone at a slower one, and a predictor-corrector that of its last step, which is only
-predicted.
+A step of size h makes the local error h^{p+1} delta(z, u), a sum of elementary differentials of G that follows from the
+order proof (generated/defects.py). The exact flow transports it to the end, where the errors of all steps add up. On
+grids with u_n = u(n/N) the sum is N^-p times the integral over i in [0, 1] of (du/di)^{p+1} dz_N/dz delta. With exact
+start values every step has the full order of the method. A start-up of lower order adds its own local error at the
+start, at the same rate or at a slower one, which then leads. A predictor-corrector ends with its predictor, and the
+local error of that step is added at the end.
 """
 
 from __future__ import annotations
@@ -23,137 +23,141 @@ from ..records import Record
 from .differentials import Differentials, partial_derivatives
 from .exact_path import Path
 
-BLOCK = 1 << 15  # points that are worked on at once
-STEEPEST = 1e6  # steps until which a line is of use: one that is longer than so many average ones spans the whole way
+BLOCK = 1 << 15  # points in one working array
+STEEPEST = 1e6  # largest ratio of du/di to its mean: with fewer steps than this ratio one step spans the whole path
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """Leading errors C / N^p, and C / N^{2p} of KL, by metric.
+class LeadingError:
+    """Leading errors by metric: C / N^p, and C / N^{2p} for KL.
 
-    In one dimension tv, kl, w2 and trajectory (root mean square; the same number as w2) over the start law; in more
-    the root mean square `trajectory` and the `mean` of |e| over the samples of the path.
-    later: where the order is that of the start-up, the leading errors of all steps after it, of a higher order.
+    order: p.  constants: C by metric. In one dimension: tv, kl, w2 and trajectory (root mean square, equal to w2) over
+    the start law. In d > 1: the root mean square `trajectory` and the `mean` of |e| over the samples of the path.
+    later: where p is the order of the start-up, the leading errors of all steps after it, of a higher order.
     """
 
     order: int
     constants: dict[str, float]
-    later: Prediction | None = None
+    later: LeadingError | None = None
 
     def at(self, metric: str, steps: int) -> float | None:
-        """The leading error of a run of so many steps; None for a metric that is not predicted."""
+        """The leading error of a run of N = `steps` steps; None for a metric without a constant."""
         rate = 2 * self.order if metric == "kl" else self.order
         return self.constants[metric] / steps**rate if metric in self.constants else None
 
     def beyond(self, metric: str, steps: int) -> float | None:
-        """How many times its leading error what is known to come later still is, on so many steps."""
+        """The error of `later` on N = `steps` steps, in units of the leading error; None where it is not known."""
         leading, later = self.at(metric, steps), None if self.later is None else self.later.at(metric, steps)
         return later / leading if leading and later is not None else None
 
 
-def predict(name: str, path: Path, start: str = "exact") -> Prediction:
+def leading_error(name: str, path: Path, start: str = "exact") -> LeadingError:
     """The leading errors of a method along a path, from "exact" start values or with the record's "ramp".
 
     In one dimension the samples of the path are equidistant nodes of the start law (metrics.nodes). On the path of one
-    grid (targets.path.along_grid) the constants hold for its own number of steps.
-    Raises InputError on an unknown start, for methods whose frame's G is not known here, for the start-up of one whose
-    error then swings from step to step, and on a path along which the method's steps do not all become short.
+    grid (exact_path.along_grid) the constants hold for the number of steps of that grid.
+    Raises InputError for an unknown method or start, for a method without a known leading error (see
+    has_leading_error), and for a path along which the steps of the method do not become short (see resolved).
     """
     record = resolve(name)
     if start not in ("ramp", "exact"):
         raise InputError("start", start, 'one of "ramp", "exact"')
-    if not predictable(record, "exact"):
+    if not has_leading_error(record, "exact"):
         known = [n for n in DEFECTS if not n.endswith(("-start", "-end"))]
-        raise InputError("method", name, f"no prediction; one of {', '.join(known)}")
-    if not predictable(record, start):
-        raise InputError("start", start, f"{record.name} is predicted from exact start values only")
+        raise InputError("method", name, f"no leading error is known; one of {', '.join(known)}")
+    if not has_leading_error(record, start):
+        raise InputError("start", start, f"the leading error of {record.name} is known for exact start values only")
     if not resolved(record, path):
         raise InputError(
-            "grid", FRAMES[record.frame].clock, f"no prediction of {record.name}: steps stay long at an end"
+            "grid", FRAMES[record.frame].clock, f"no leading error of {record.name}: steps stay long at an end"
         )
     if start == "exact" or record.order_asymptotic == record.order:
-        return _prediction(record, path, start == "ramp")
-    return replace(_prediction(record, path, True), later=_prediction(record, path, False))
+        return _of_order(record, path, start == "ramp")
+    return replace(_of_order(record, path, True), later=_of_order(record, path, False))
 
 
-def _prediction(record: Record, path: Path, ramp: bool) -> Prediction:
+def _of_order(record: Record, path: Path, ramp: bool) -> LeadingError:
+    """The leading errors of the order that the method has with its own start-up, or without."""
     order = record.order_asymptotic if ramp else record.order
-    error, dilution = leading_error(record, path, ramp)
+    error, dilution = leading_terms(record, path, ramp)
     rate = float(path.count or 1) ** order
     if path.mixture.dim == 1:
-        return Prediction(order, _on_the_line(path, error[:, 0] * rate, dilution[:, 0] * rate))
+        return LeadingError(order, _on_the_line(path, error[:, 0] * rate, dilution[:, 0] * rate))
     distance = error.square().sum(dim=1) * rate**2
-    return Prediction(order, {"trajectory": float(distance.mean().sqrt()), "mean": float(distance.sqrt().mean())})
+    return LeadingError(order, {"trajectory": float(distance.mean().sqrt()), "mean": float(distance.sqrt().mean())})
 
 
-def predictable(record: Record, start: str) -> bool:
-    """Whether a method's leading error is known.
+def has_leading_error(record: Record, start: str) -> bool:
+    """Whether the leading error of a method is known.
 
-    The error that a method of two states starts with stays half in a part that changes its sign at every step where its
-    second root is -1, as it is where the order is an exceptional one.
+    It is not where a method of two states has the second root -1 (there its order is exceptional) and a start-up: half
+    of the error of the start-up then changes its sign at every step.
     """
     return _defects(record) in DEFECTS and (start == "exact" or "?" not in _defects(record))
 
 
 def resolved(record: Record, path: Path) -> bool:
-    """Whether the method's steps become short along the path: not where its clock is infinite at an end, or as good as.
+    """Whether the steps of the method become short along the path: its clock is finite and not too steep at the ends.
 
-    A step of h = du/di / N is longer than the whole way until N exceeds the steepest du/di over the average one.
+    A step h = du/di / N is longer than the whole path until N exceeds the ratio of the largest du/di to its mean.
     """
     clock, needed = FRAMES[record.frame].clock, ARGUMENTS.get(_defects(record), ())
     steps = path.steps[clock].abs()
     steepest = float(steps.max() / ((path.weights * steps).sum() / path.weights.sum()))
-    rates = [of[clock] for symbol, of in (("e1", path.bends), ("l1", path.fades)) if symbol in needed]
+    rates = [of[clock] for symbol, of in (("e1", path.ratio_rates), ("l1", path.alpha_rates)) if symbol in needed]
     return steepest <= STEEPEST and all(bool(rate.isfinite().all()) for rate in rates)
 
 
 def _defects(record: Record) -> str:
-    """The name of a record's defects: its own, or those of the record that it gives other values of parameters."""
+    """The key of a record in DEFECTS: its full name, or its name without parameters."""
     return record.name if record.name in DEFECTS else record.name.partition("?")[0]
 
 
-def leading_error(record: Record, path: Path, ramp: bool) -> tuple[Tensor, Tensor]:
-    """Leading terms of x_N - x_end [n, d], and in one dimension of the share of its density lost there [n, 1].
+def leading_terms(record: Record, path: Path, ramp: bool) -> tuple[Tensor, Tensor]:
+    """The leading terms of the error x_N - x_end [n, d] and, in one dimension, of the dilution of the density [n, 1].
 
-    Times N^p on the path of a kind of grid. A displacement e thins a law of score s by the share div e + s . e, and
-    the flow carries that along unchanged.
+    Both times N^p on the path of a kind of grid. A displacement e lowers the density of a law with score s by the
+    relative amount div e + s . e, the dilution, which the flow leaves unchanged.
     """
     order, steps = (record.order_asymptotic if ramp else record.order), torch.arange(len(path.weights))
     own = _defects(record)
-    parts: list[tuple[str, int, Tensor]] = []
+    parts: list[tuple[str, int, Tensor]] = []  # name of the defects, their order, indices on the path
     if order == record.order:
         parts += [(own, order, block) for block in torch.split(steps, max(1, BLOCK // len(path.end)))]
         parts += [(f"{own}-end", order - 1, steps[-1:])]
     if ramp:
         parts += [(f"{own}-start", order - 1, steps[:1])]
     error, dilution = torch.zeros_like(path.end), torch.zeros(len(path.end), 1, dtype=torch.float64)
-    for name, q, places in parts:
+    for name, q, indices in parts:
         if name in DEFECTS:
-            shares = path.weights[places, None, None] if name == own else 1.0
-            moved, thinned = _local_errors(name, q, path, record, places)
-            error += (shares * (path.carry[places] @ moved[..., None])[..., 0]).sum(dim=0)
-            dilution += (shares * thinned).sum(dim=0)
+            shares = path.weights[indices, None, None] if name == own else 1.0
+            moved, diluted = _local_errors(name, q, path, record, indices)
+            at_the_end = (path.carry[indices] @ moved[..., None])[..., 0]
+            error += (shares * at_the_end).sum(dim=0)
+            dilution += (shares * diluted).sum(dim=0)
     return error, dilution
 
 
-def _local_errors(name: str, order: int, path: Path, record: Record, places: Tensor) -> tuple[Tensor, Tensor]:
-    """At some places of the path the local errors h^{order+1} delta in x [q, n, d] and, if d = 1, by how much they
-    thin the density [q, n, 1]."""
-    c, x, frame = path.columns.take(places), path.x[places], FRAMES[record.frame]
+def _local_errors(name: str, order: int, path: Path, record: Record, indices: Tensor) -> tuple[Tensor, Tensor]:
+    """At q points of the path the local errors h^{order+1} delta in x [q, n, d] and, if d = 1, their dilution."""
+    c, x, frame = path.columns.take(indices), path.x[indices], FRAMES[record.frame]
     line = path.mixture.dim == 1
     scale = torch.as_tensor(frame.functions(c.alpha, c.sigma)[0], dtype=torch.float64)[:, None, None]
-    power = path.steps[frame.clock][places, None, None] ** (order + 1)
+    power = path.steps[frame.clock][indices, None, None] ** (order + 1)
 
     def at_every_sample(column: Tensor) -> Tensor:
         return column[:, None].expand(x.shape[:2]).flatten()
 
+    # Elementary differentials of G at every sample and point; one more derivative for the divergence.
     z, u = (x / scale).flatten(0, 1), at_every_sample(getattr(c, frame.clock))
     found = Differentials(partial_derivatives(path.mixture, frame, z, u, order + line))
+    # The coefficients of the defects: parameters of the method, and numbers that change along the path.
     numbers: dict[str, float | Tensor] = {symbol: float(value) for symbol, value in record.numbers.items()}
-    for symbol, of in (("e1", path.bends), ("l1", path.fades)):
-        numbers[symbol] = at_every_sample(of[frame.clock][places])[:, None]
+    for symbol, of in (("e1", path.ratio_rates), ("l1", path.alpha_rates)):
+        numbers[symbol] = at_every_sample(of[frame.clock][indices])[:, None]
     numbers["rho"] = at_every_sample(c.rho)[:, None]
     terms = DEFECTS[name](*(numbers[a] for a in ARGUMENTS.get(name, ())))
+    # Back from z to x, and the dilution div e + s . e.
     moved = power * scale * found.total(terms).view(x.shape)
     if not line:
         return moved, torch.zeros(1, 1, 1, dtype=torch.float64)
@@ -162,10 +166,10 @@ def _local_errors(name: str, order: int, path: Path, record: Record, places: Ten
 
 
 def _on_the_line(path: Path, error: Tensor, dilution: Tensor) -> dict[str, float]:
-    """The metrics of a small displacement [n] of the law at the end; x equidistant nodes of the start law.
+    """The leading terms of the metrics for a displacement `error` [n] of the law at the end.
 
-    The density p becomes p - (error p)' = p - dilution p: TV is half the total variation of error p, KL half the mean
-    of dilution^2, and W2 moves every quantile by its error.
+    x: equidistant nodes of the start law. The density p becomes p - (error p)' = p - dilution p: TV is half the total
+    variation of error p, KL half the mean of dilution^2, and W2 the root mean square of the error of the quantiles.
     """
     x = path.x[0, :, 0]
     density = path.mixture.log_density(path.x[0], path.source).exp()
@@ -180,7 +184,7 @@ def _on_the_line(path: Path, error: Tensor, dilution: Tensor) -> dict[str, float
 
 
 def _variation(f: Tensor) -> float:
-    """Total variation of a function that vanishes at both ends, from equidistant values, its extremes by parabolas."""
+    """Total variation of a function that vanishes at both ends, from equidistant values; extremes by parabolas."""
     rises = f.diff()
     at = torch.nonzero(rises[:-1] * rises[1:] < 0)[:, 0] + 1
     before, here, after = f[at - 1], f[at], f[at + 1]

@@ -1,4 +1,4 @@
-"""What a study will find, predicted: the leading errors of its methods, and how closely these are promised to fit."""
+"""The leading errors of the methods of a study, and the tolerances within which measured errors agree with them."""
 
 from __future__ import annotations
 
@@ -14,67 +14,68 @@ from ..studies.config import Study
 from ..studies.measure import start_samples
 from ..studies.mixture_problem import MixtureProblem, prepare
 from .exact_path import Path, along_grid, along_kind
-from .leading_error import Prediction, predict, predictable, resolved
+from .leading_error import LeadingError, has_leading_error, leading_error, resolved
 
-NODES = 2001  # in 1-D: on M1 the constants are those of 6001 nodes to four digits, and off by 8 % on 501
+NODES = 2001  # in 1-D: on M1 the constants agree with those of 6001 nodes to four digits; 501 nodes are 8 % off
 NODES_ON_ONE_GRID = 401
 
 
 @dataclass(frozen=True)
-class Promise:
-    """Measured over predicted lies within 1 +- share from so many steps on."""
+class Tolerance:
+    """Measured error over leading error lies within 1 +- share from N = `steps` on."""
 
     steps: int
     share: float
 
 
-# On grids uniform in lambda or of Karras et al., in root mean square and TV; KL, a square, has twice the share.
-LINE = (Promise(128, 0.05), Promise(512, 0.01))
-LINE_THIRD_ORDER_MULTISTEP = (Promise(256, 0.06), Promise(2048, 0.01))
-SPACE = (Promise(64, 0.05), Promise(256, 0.011))  # of the mean distance
+# On grids uniform in lambda or of Karras et al., for root mean square and TV; KL, a square, has twice the share.
+LINE = (Tolerance(128, 0.05), Tolerance(512, 0.01))
+LINE_THIRD_ORDER_MULTISTEP = (Tolerance(256, 0.06), Tolerance(2048, 0.01))
+SPACE = (Tolerance(64, 0.05), Tolerance(256, 0.011))  # for the mean distance
 
 
-def predictions(study: Study) -> dict[tuple[str, int], Prediction]:
-    """The leading errors by method (as the study names it) and number of steps, of methods that can be predicted.
+def leading_errors_of(study: Study) -> dict[tuple[str, int], LeadingError]:
+    """The leading errors by method (as the study names it) and number of steps, where they are known.
 
-    Empty where the start law is not the process's own: then errors do not go to zero.
+    Empty where the start law is not the exact marginal: there errors do not go to zero.
     """
     problem, found = prepare(study), {}
     if study.run.init != "exact":
         return {}
     records = [(name, resolve(name)) for name in study.run.methods]
-    methods = [(name, record) for name, record in records if predictable(record, study.run.start)]
+    methods = [(name, record) for name, record in records if has_leading_error(record, study.run.start)]
     for path, numbers in _paths(problem):
         for name, record in methods:
             if not resolved(record, path):
                 continue
-            prediction = predict(record.name, path, study.run.start)
-            found.update({(name, steps): prediction for steps in numbers})
+            leading = leading_error(record.name, path, study.run.start)
+            found.update({(name, steps): leading for steps in numbers})
     return found
 
 
 def left_out(
-    predicted: Mapping[tuple[str, int], Prediction], method: str, metric: str, measured: Sequence[tuple[int, float]]
+    leading_errors: Mapping[tuple[str, int], LeadingError],
+    method: str,
+    metric: str,
+    measured: Sequence[tuple[int, float]],
 ) -> float | None:
-    """How much is missing in the line at the last of these measured errors, in units of the line; None if not known.
+    """The error beyond the leading one at the last of these measured errors, in units of it; None if not known.
 
-    The larger of two estimates: what theory knows to come later, where the line is that of a start-up alone; and the
-    trend of measured over predicted (rates.trend).
+    The larger of two estimates: the known error of the later steps, where the start-up alone leads; and the trend of
+    measured error over leading error (rates.trend).
     """
     ratios, known = [], None
     for steps, value in measured:
-        prediction = predicted.get((method, steps))
-        expected = None if prediction is None else prediction.at(metric, steps)
-        if prediction is not None and expected:
+        leading = leading_errors.get((method, steps))
+        expected = None if leading is None else leading.at(metric, steps)
+        if leading is not None and expected:
             ratios.append((steps, value / expected))
-            known = prediction.beyond(metric, steps)
+            known = leading.beyond(metric, steps)
     return max((e for e in (known, trend(ratios)) if e is not None), default=None)
 
 
 def _paths(problem: MixtureProblem) -> list[tuple[Path, list[int]]]:
-    """One path for all grids of a smooth kind; else, as on Li et al.'s schedule, one for each grid. With the numbers of
-    steps.
-    """
+    """Each path with its numbers of steps: one path for all grids of a smooth kind, else one a grid (Li's schedule)."""
     grids, choice = problem.grids, problem.study.grid
     smooth = choice is not None and choice.kind in SMOOTH and not choice.parameters.get("zero")
     if problem.schedule is None or choice is None or not smooth:
@@ -89,18 +90,18 @@ def _paths(problem: MixtureProblem) -> list[tuple[Path, list[int]]]:
     return [(path, list(grids))]
 
 
-def promised(study: Study, record: Record, prediction: Prediction, metric: str, steps: int) -> float | None:
-    """How far measured over predicted may lie from one, or None: no promise for so few steps or in such a study."""
+def tolerance(study: Study, record: Record, leading: LeadingError, metric: str, steps: int) -> float | None:
+    """The largest distance of measured over leading error from one; None for too few steps or such a study."""
     if study.grid is None or study.grid.kind not in ("uniform-lambda", "karras"):
         return None
-    if study.run.start == "ramp" and record.order >= 3:  # what a start-up leaves shows too late
+    if study.run.start == "ramp" and record.order >= 3:  # the error of the start-up leads only on very many steps
         return None
-    shares = [p.share for p in _promises(record, "mean" in prediction.constants) if steps >= p.steps]
+    shares = [t.share for t in _tolerances(record, "mean" in leading.constants) if steps >= t.steps]
     return min(shares) * (2 if metric == "kl" else 1) if shares else None
 
 
-def _promises(record: Record, space: bool) -> tuple[Promise, ...]:
-    """Of methods that step in lambda, the grids' own clock, with all their outputs on the path; up to order 3."""
+def _tolerances(record: Record, space: bool) -> tuple[Tolerance, ...]:
+    """For methods up to order 3 that step in lambda, the clock of the grids, with all outputs on the path."""
     if record.frame not in ("data", "noise") or record.kind == "predictor-corrector" or record.order > 3:
         return ()
     if record.kind == "multistep" and record.order == 3:

@@ -90,6 +90,7 @@ def _panel(axes: Axes, panel: Panel) -> list[End]:
     """Draw a panel without the names of its lines; returns the ends of the lines with their names."""
     axis = f"{panel.axis} ${panel.symbol}$\n{panel.note}"
     axes.set(xscale="log", yscale="log", title=panel.title, xlabel=axis, ylabel=panel.ylabel)
+    # Curves: points, the line through them or of the leading errors, and the published bound.
     ends = []
     for curve, colour, marker in zip(panel.curves, cycle(COLOURS), cycle(MARKERS), strict=False):
         if curve.points:
@@ -104,6 +105,7 @@ def _panel(axes: Axes, panel: Panel) -> list[End]:
                 axes.plot(steps, bound, ":", color=colour, linewidth=1.0)
             exponent = "" if curve.exponent is None else f"  {curve.exponent:.2f}"
             ends.append((steps[-1], values[-1], curve.label + exponent, colour))
+    # Reference slopes, and ticks at the numbers of steps that occur.
     for slope, index in panel.slopes:
         if panel.curves[index].points:
             _reference(axes, slope, panel.curves[index].points, panel.symbol)

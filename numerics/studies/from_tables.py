@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ..conformance.adapters.callables import name_of
+from ..catalogue import NAMES
 from ..errors import InputError
 from ..support.consent import NONE, Consent
 from ..support.progress import Progress, silent
@@ -31,7 +31,7 @@ def run_tables(
     """Run a study whose tables are those of a study file: target, schedule, grid and run; see run.run for the answer.
 
     Tuples, ranges, arrays and tensors stand for lists.  An entry of run.methods is a name of the catalogue, a name in
-    `external`, or an external sampler (read_function.External), which is then called MODULE:NAME.
+    `external`, or an external sampler (read_function.External), which is named by its function or class.
     draw: also draw convergence.svg and convergence.png into `out`.  Raises InputError.
     """
     if draw and out is None:
@@ -63,10 +63,16 @@ def _named(data: dict[str, Any], external: Mapping[str, External]) -> tuple[dict
     names: list[Any] = []
     for n, entry in enumerate(methods):
         if callable(entry) or hasattr(entry, "tabulate"):
-            name = name_of(entry)
+            name = _own_name(entry)
             if samplers.setdefault(name, entry) is not entry:
-                raise InputError(f"run.methods[{n}]", name, "two samplers of one name; name them by external={NAME: f}")
+                raise InputError(f"run.methods[{n}]", name, "one sampler of this name")
             names.append(name)
         else:
             names.append(entry)
     return {**data, "run": {**table, "methods": names}}, samplers
+
+
+def _own_name(sampler: External) -> str:
+    """The name of a function, or of the class of an object; with its module where the catalogue has that name."""
+    name = str(getattr(sampler, "__name__", type(sampler).__name__))
+    return f"{sampler.__module__}:{name}" if name in NAMES else name

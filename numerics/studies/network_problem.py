@@ -64,6 +64,7 @@ def prepare_network(
     study: NetworkStudy, consent: Consent = NONE, external: Mapping[str, External] = MappingProxyType({})
 ) -> NetworkProblem:
     """The problem of a study of a network, with its checkpoint loaded; see mixture_problem.prepare."""
+    # Fields that need neither grids nor the network, and the cost without its weights.
     run = study.run
     for n, metric in enumerate(run.metrics):
         if metric != "trajectory":
@@ -72,12 +73,14 @@ def prepare_network(
         raise InputError("run.samples", run.samples, "points means samples here; give one of the two")
     count = run.samples or run.points or SAMPLES
     network_cost(study, 0, (1,), count, external).check(consent)
+    # Grids and samplers.
     schedule, grids = grids_of(study)
     samplers = samplers_of(run.methods, external, list(grids.values()))
     for n, sampler in enumerate(samplers):
         if sampler.stochastic:
             allowed = "stochastic, and follows no flow; a network has no other metric"
             raise InputError(f"run.methods[{n}]", sampler.name, allowed)
+    # The network, its cost, and the levels it was trained on.
     try:
         checkpoint = load(study.target.checkpoint, consent)
     except InputError as fault:
@@ -171,6 +174,7 @@ class NetworkMeasurement:
         if len(way) == 1:
             return self.start(piece, way[0])
         rtol = RTOL if rtol is None else rtol
+        # All that determines the flow names its file.
         spec = {
             "checkpoint": self.problem.checkpoint.sha256,
             "seed": self.problem.study.run.seed,
@@ -184,6 +188,7 @@ class NetworkMeasurement:
         stored = read_sealed(path)
         if stored is not None:
             return load_tensors(stored)["flow"]
+        # From the last but one point, whose flow is stored in the same way.
         x = self.reference(piece, *way[:-1], rtol=rtol)
         (end,) = reference_flow(self.denoise, x, way[-2], way[-1:], rtol)
         self._folder.mkdir(exist_ok=True)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from ..conformance.adapters.callables import by_sigma, solver_of
-from ..conformance.adapters.rescaled import placed
-from ..conformance.process.probes import LINEAR
+from ..conformance.adapters.callables import on_levels, solver_of
+from ..conformance.judge.rescaled import placed
 from ..errors import InputError, one_line
 from ..grids import Grid
 from ..points import Point
-from ..readback import Trace, table, trace
+from ..readback import LINEAR, Trace, trace
 from ..tableau import Tableau
 
 SAME = 1e-12  # relative: the ends of a table are those of the grid
@@ -46,14 +46,14 @@ def read_on(grid: Grid, name: str, sampler: External, field: str) -> Tableau:
     if math.inf in levels:
         raise InputError(field, name, "a grid without alpha = 0, where sigma / alpha is infinite")
     try:
-        found = trace(by_sigma(name, solver_of(sampler, {}, name), levels))
+        found = trace(on_levels(name, solver_of(sampler, {}, name), levels), "data")
     except InputError as fault:
         raise InputError(field, name, fault.allowed) from fault
     except Exception as fault:  # the function may raise anything
         raise InputError(field, name, f"a function that runs ({type(fault).__name__}: {one_line(fault)})") from fault
     _check_linear(found, name, field)
     try:
-        return table(placed(found, lambda at: _on(grid, at)), name)
+        return replace(placed(found, lambda at: _on(grid, at)).table, method=name)
     except InputError as fault:  # a level beyond the schedule
         raise InputError(field, name, f"levels of the schedule ({fault})") from fault
 

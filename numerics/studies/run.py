@@ -25,6 +25,7 @@ from ..support.manifest import fingerprint, manifest
 from ..support.progress import Progress, silent
 from ..tableau import Tableau
 from .config import LI, NetworkStudy, Study
+from .invariants import consistent
 from .measure import Measurement
 from .mixture_problem import prepare
 from .network_problem import NetworkMeasurement, prepare_network
@@ -70,9 +71,11 @@ def run(
         with TemporaryDirectory() as folder:
             return run(study, Path(folder), progress, consent, device, external)
     started = datetime.now(UTC)
+    # Validation: no file is written before it has passed.
     measurement = _measurement(study, out, consent, device_of(device), external)
     problem = measurement.problem
     check_writable(out)
+    # Records: from the store, from other processes in this folder, or computed now.
     with opened(out) as store, claiming(out) as claims:
         records, computed = _records(measurement, store, claims, progress)
     fits = [_fit(problem, sampler, metric, records) for sampler in problem.samplers for metric in study.run.metrics]
@@ -113,6 +116,7 @@ def _records(
 ) -> tuple[list[dict[str, Any]], int]:
     """The records in the order of the file, and how many of them this process computed."""
     problem = measurement.problem
+    # A run is one sampler with one number of steps; every metric of it has a key of its own in the store.
     runs = [(sampler, steps) for sampler in problem.samplers for steps in problem.study.run.steps]
     specs: list[dict[str, Any]] = [
         {metric: _spec(problem, sampler, steps, metric) for metric in problem.study.run.metrics}
@@ -139,11 +143,12 @@ def _records(
         except InputError as fault:  # no table on this grid, or not from these start values
             made = none(missing, str(fault))
         fresh = {metric: value.finite for metric, value in made.items()}
-        store.put([(specs[k][metric], value) for metric, value in fresh.items()])
+        values = consistent(earlier | fresh)  # a new value must agree with the reused ones too
+        store.put([(specs[k][metric], value) for metric, value in values.items() if value != earlier.get(metric)])
         computed += len(missing)
-        values = earlier | fresh
         return {metric: values[metric] for metric in specs[k]}
 
+    # The runs in the order of completion, their records in the order of the file.
     for k, values in shared(claims, [key(spec) for spec in specs], finished, compute):
         found[k] = values
     records = [

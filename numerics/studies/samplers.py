@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..catalogue import resolve
+from ..catalogue import NAMES, resolve
 from ..errors import InputError
 from ..grids import Grid
 from ..points import Point
@@ -119,7 +119,7 @@ def records_of(names: list[str], external: Collection[str] = ()) -> tuple[Record
     the name of a method.
     """
     for name in external:
-        if _in_catalogue(name):
+        if name.partition("?")[0] in NAMES:
             raise InputError("external", name, "a name that the catalogue does not have")
     seen: dict[str, str] = {}
     records: list[Record | None] = []
@@ -133,14 +133,6 @@ def records_of(names: list[str], external: Collection[str] = ()) -> tuple[Record
         seen[table] = name
         records.append(record)
     return tuple(records)
-
-
-def _in_catalogue(name: str) -> bool:
-    try:
-        resolve(name)
-    except InputError:
-        return False
-    return True
 
 
 def samplers_of(names: list[str], external: Mapping[str, External], grids: Collection[Grid]) -> tuple[Sampler, ...]:

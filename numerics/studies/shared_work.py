@@ -121,12 +121,14 @@ def shared(
         finally:
             claims.drop(names[k])
 
+    # First all pieces that no other process has claimed.
     postponed: dict[int, None] = {}
     for k in range(len(names)):
         if (found := try_now(k)) is None:
             postponed[k] = None
         else:
             yield k, found
+    # Then the others, as their results appear in the store.
     latest = time.monotonic()
     while postponed:
         for k in tuple(postponed):
@@ -134,6 +136,7 @@ def shared(
                 del postponed[k]
                 yield k, found
                 latest = time.monotonic()
+        # Without results for too long, the last of them is computed here.
         if postponed and time.monotonic() - latest > max(PATIENCE, 4 * longest):
             k, _ = postponed.popitem()
             yield k, timed(k)

@@ -7,6 +7,7 @@ that holds full accuracy out to tail masses of 1e-300 and beyond.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ Array = npt.NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 BLOCK = 1 << 15  # numbers in one working array
 TINY = 1e-300
+LARGEST = 300 * math.log(10)  # log of the largest slope: beyond it the exponential would overflow
 POLISH = 5
 CENTRAL = -23.0  # log of a tail mass of 1e-10
 ROUNDS = 400  # every second step at least halves a bracket; some sixty are ever needed
@@ -79,6 +81,7 @@ def exact_flow(mixture: GaussianMixture, x: Tensor, source: Point, to: Point) ->
 
     mixture: in one dimension.  x [n, 1]: at the point `source` of the process.  Returns y and dy/dx at the point `to`,
     [n, 1] each, float64: flow lines do not cross, so the mass to the left of a point is constant (Song et al. 2021).
+    dy/dx is at most 1e300: it is larger where a point lies far between narrow components.
     Raises InputError for a mixture in d > 1, a singular law, and x that is not finite.
 
     >>> import torch
@@ -95,7 +98,8 @@ def exact_flow(mixture: GaussianMixture, x: Tensor, source: Point, to: Point) ->
         z = start.standardise(flat[part])
         lower, upper = start.log_tail(z, 1.0), start.log_tail(z, -1.0)
         y[part] = _polish(start, end, z, _invert(end, lower, upper), np.minimum(lower, upper))
-        slope[part] = np.exp(start.log_density(z) - end.log_density(end.standardise(y[part])))
+        log_slope = start.log_density(z) - end.log_density(end.standardise(y[part]))
+        slope[part] = np.exp(np.minimum(log_slope, LARGEST))
     return _like(y, x), _like(slope, x)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from samplerproof.book.tables import verification_tables
 from samplerproof.numerics.catalogue import METHODS
-from samplerproof.numerics.conformance.official_code import BESIDE, CORRECTED
+from samplerproof.numerics.conformance.official_code import CORRECTIONS, REMARKS
 from samplerproof.numerics.conformance.repairs import REPAIRS, repair_of
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
@@ -33,10 +33,10 @@ def page(*targets: str) -> str:
     )
 
 
-@pytest.mark.parametrize("target", BESIDE)
+@pytest.mark.parametrize("target", REMARKS)
 def test_an_entry_has_its_text_and_is_a_target_of_the_study(target: str) -> None:
     """Assert that the text stands under its own target alone, and that the study verifies that target."""
-    assert f"Beside it: {BESIDE[target]}" in page(target)
+    assert f"Beside it: {REMARKS[target]}" in page(target)
     assert "Beside it" not in page("mine:another")
     targets = tomllib.loads((BOOK / "verification.toml").read_text(encoding="utf-8"))["verification"]["targets"]
     assert target in targets
@@ -44,18 +44,18 @@ def test_an_entry_has_its_text_and_is_a_target_of_the_study(target: str) -> None
 
 def test_every_repair_has_its_text_and_none_is_of_what_was_right() -> None:
     """Assert that a change to others' code is never shown without what the authors' code does."""
-    assert {repair.target for repair in REPAIRS} <= set(BESIDE)
+    assert {repair.target for repair in REPAIRS} <= set(REMARKS)
     assert not any("SASolver" in repair.target for repair in REPAIRS)
     assert repair_of("diffusers:SASolverScheduler") is None
 
 
 def test_the_page_says_what_was_wrong_and_since_when_it_is_right() -> None:
     """Assert that the correction stands on a page without discrepancies too, and names records that exist."""
-    for text in CORRECTED:
+    for text in CORRECTIONS:
         assert text in page()
-    assert "2026-11-28" in CORRECTED[0]
+    assert "2026-11-28" in CORRECTIONS[0]
     named = [
-        name for text in (*CORRECTED, *BESIDE.values()) for name in re.findall(r"`([a-z+0-9-]+-solver[^`]*)`", text)
+        name for text in (*CORRECTIONS, *REMARKS.values()) for name in re.findall(r"`([a-z+0-9-]+-solver[^`]*)`", text)
     ]
     assert named
     assert set(named) <= set(METHODS)

@@ -8,7 +8,7 @@ import pytest
 
 from samplerproof.book.reproduce import studies
 from samplerproof.book.tables.exponent_table import comparison, markdown
-from samplerproof.numerics.leading.leading_error import Prediction
+from samplerproof.numerics.leading.leading_error import LeadingError
 from samplerproof.numerics.studies.config import parse
 
 STUDY = parse(studies(quick=True)["exponential-adams"])
@@ -29,7 +29,7 @@ C = {"tv": 2.0, "trajectory": 3.0}
 def test_the_last_value_lies_inside_or_outside_of_what_is_promised(
     method: str, order: int, steps: int, off: float, fit: str
 ) -> None:
-    predicted = {(method, steps): Prediction(order, C)}
+    predicted = {(method, steps): LeadingError(order, C)}
     found = comparison(STUDY, predicted, method, "tv", [(10, 5.0), (steps, off * 2.0 / steps**order)])
     assert found["fit"] == fit
     assert found["predicted"] == 2.0
@@ -38,7 +38,7 @@ def test_the_last_value_lies_inside_or_outside_of_what_is_promised(
 
 def test_nothing_is_said_without_a_prediction_or_a_value() -> None:
     nothing = dict.fromkeys(("predicted", "ratio", "left_out", "leading", "promise", "fit"))
-    predicted = {("ddim", 128): Prediction(1, C)}
+    predicted = {("ddim", 128): LeadingError(1, C)}
     assert comparison(STUDY, predicted, "ddim", "kl", [(128, 1.0)]) == nothing
     assert comparison(STUDY, predicted, "ddim", "tv", []) == nothing
     assert comparison(STUDY, {}, "ddim", "tv", [(128, 1.0)]) == nothing
@@ -75,7 +75,7 @@ def test_the_table_has_a_column_for_each() -> None:
 )
 def test_a_leading_error_is_said_to_lead_or_not(ratios: tuple[float, float], left_out: float, leading: bool) -> None:
     """Assert that the trend of measured over predicted decides, and not how near to one it is."""
-    steps, predicted = (64, 128), {("ddim", n): Prediction(1, C) for n in (64, 128)}
+    steps, predicted = (64, 128), {("ddim", n): LeadingError(1, C) for n in (64, 128)}
     found = comparison(STUDY, predicted, "ddim", "tv", [(n, r * 2.0 / n) for n, r in zip(steps, ratios, strict=True)])
     assert found["left_out"] == pytest.approx(left_out)
     assert found["leading"] is leading
@@ -84,8 +84,8 @@ def test_a_leading_error_is_said_to_lead_or_not(ratios: tuple[float, float], lef
 
 def test_what_comes_after_a_start_up_counts_without_a_trend() -> None:
     """Assert that the steps' own later error, where theory knows it, says that a start-up's line does not lead."""
-    later = Prediction(3, {"tv": 500.0, "trajectory": 1.0})
-    predicted = {("deis-rhoab2", n): Prediction(2, C, later) for n in (64, 128)}
+    later = LeadingError(3, {"tv": 500.0, "trajectory": 1.0})
+    predicted = {("deis-rhoab2", n): LeadingError(2, C, later) for n in (64, 128)}
     for measured in ([(128, 2.0 / 128**2)], [(64, 2.0 / 64**2), (128, 2.0 / 128**2)]):
         found = comparison(STUDY, predicted, "deis-rhoab2", "tv", measured)
         assert found["left_out"] == pytest.approx(500 / 2 / 128)

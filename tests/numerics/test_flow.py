@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import oracles
 import pytest
 import torch
@@ -42,6 +43,22 @@ def unit(sigma):
 
 def width(mixture, at):
     return float((at.alpha**2 * mixture.variances + at.sigma**2).sqrt().max())
+
+
+def test_a_tear_between_narrow_components_has_a_finite_slope():
+    """Assert that nothing overflows where the density at the end is far below the smallest number, by any amount."""
+    at, end = Point(1.0, 80.0), Point(1.0, 2e-3)
+    x = torch.linspace(-40, 40, 9, dtype=F64)[:, None]  # the fifth ends midway between the components
+    for apart in (0.2, 1.0, 5.0):
+        narrow = GaussianMixture([0.5, 0.5], [-apart, apart], stds=[1e-3, 1e-3])
+        with np.errstate(over="raise"):
+            y, slope = exact_flow(narrow, x, at, end)
+        assert float(y[4]) == 0
+        assert float(slope[4]) == pytest.approx(1e300)
+        away = [k for k in range(9) if k != 4]
+        assert torch.allclose(y[away].abs(), torch.full((8, 1), apart, dtype=F64), rtol=0.1)
+        assert bool((slope[away] < 1).all())
+        assert bool((slope[away] > 0).all())
 
 
 points = st.builds(

@@ -33,7 +33,7 @@ def test_in_edms_schedule_rho_is_t(g: Grid) -> None:
 @given(g=rough_grids(shortest=1e-3))
 def test_the_zeroth_moment_is_the_change_of_rho(g: Grid) -> None:
     """Which DDIM's coefficient is: the sum of DEIS's weights."""
-    found = moments(g, torch.arange(g.steps), None, {"m0"})["m0"]
+    found = moments(g, torch.arange(g.steps), 0.0, {"m0"})["m0"]
     assert torch.allclose(found, g.columns.rho.diff(), rtol=1e-11, atol=0)
 
 
@@ -41,7 +41,7 @@ def test_the_zeroth_moment_is_the_change_of_rho(g: Grid) -> None:
 def test_by_mpmath(ends: tuple[float, float]) -> None:
     """rho = sqrt(e^I - 1) with I = t/10 + 19.9 t^2/2, down to where it is singular; by parts, with another rule."""
     g = from_times(VP, torch.tensor(ends, dtype=torch.float64))
-    found = moments(g, torch.tensor([0]), None, WANTED - {"rate_moment"})
+    found = moments(g, torch.tensor([0]), 0.0, WANTED - {"rate_moment"})
     with mp.workdps(40):
         start, end = map(mp.mpf, ends)
 
@@ -79,7 +79,7 @@ def test_a_table_that_is_not_finite_is_refused(monkeypatch: pytest.MonkeyPatch) 
 def test_off_by_a_millionth_is_seen() -> None:
     """The same comparison fails for a schedule that differs by 1e-6."""
     other = schedule("vp-linear", beta_min=0.1, beta_max=20.0 * (1 + 1e-6))
-    a, b = (moments(grid(s, "uniform-t", 4, t_min=0.01, t_max=1.0), ALL, None, {"m1"})["m1"] for s in (VP, other))
+    a, b = (moments(grid(s, "uniform-t", 4, t_min=0.01, t_max=1.0), ALL, 0.0, {"m1"})["m1"] for s in (VP, other))
     assert float((a / b - 1).abs().max()) > 1e-8
 
 

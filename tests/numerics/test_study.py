@@ -21,7 +21,7 @@ from samplerproof.numerics.errors import SamplingError
 from samplerproof.numerics.studies import measure
 from samplerproof.numerics.studies import run as studies
 from samplerproof.numerics.studies.config import parse
-from samplerproof.numerics.studies.store import FILE
+from samplerproof.numerics.studies.store import FILE, Value, opened
 from samplerproof.numerics.tableau import Tableau
 
 
@@ -139,6 +139,23 @@ def test_an_alias_is_the_same_record_under_the_name_of_the_file(
     answer = studies.run(study(study_text, methods=["edm-euler"]), tmp_path)
     assert counted == []
     assert {r["method"] for r in answer["records"]} == {f["method"] for f in answer["fits"]} == {"edm-euler"}
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_new_value_must_agree_with_a_reused_one(study_text: str, tmp_path: Path, honest: bool) -> None:
+    """Assert Pinsker's tv^2 <= kl / 2 between a tv of the store and a new kl; where it fails neither is given."""
+    studies.run(study(study_text, methods=["ddim"], steps=[24], metrics=["tv"]), tmp_path)
+    if not honest:
+        with opened(tmp_path) as store:
+            (text,) = store._connection.execute("SELECT spec FROM records").fetchone()
+            store.put([(json.loads(text), Value(24, 0.9, error=1e-6))])
+    both = study(study_text, methods=["ddim"], steps=[24], metrics=["tv", "kl"])
+    first, again = studies.run(both, tmp_path), studies.run(both, tmp_path)
+    assert first["records"] == again["records"]
+    for record in first["records"]:
+        assert (record["value"] is not None) == honest
+        assert honest or "tv^2 <= kl / 2" in record["reason"]
+    assert (first["manifest"]["reused"], again["manifest"]["reused"]) == (1, 2)
 
 
 @pytest.mark.slow

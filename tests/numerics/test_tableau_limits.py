@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
+import mpmath as mp
+import oracles
 import pytest
 import torch
 from hypothesis import given
@@ -15,15 +17,16 @@ from shapes import by_shape
 from strategies import rough_grids
 from torch import Tensor
 
+from samplerproof.numerics import coefficients
 from samplerproof.numerics.catalogue import METHODS
-from samplerproof.numerics.coefficients import MOST_GROWTH, lost
+from samplerproof.numerics.coefficients import MOST_GROWTH, MOST_GROWTH_IN_ALL, frame_columns, lost
 from samplerproof.numerics.generated.frame_functions import FRAMES
 from samplerproof.numerics.grids import Grid, from_times, grid, li_grid
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.readback import read_run
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
-from samplerproof.numerics.tableau import tabulate
+from samplerproof.numerics.tableau import Tableau, tabulate
 from samplerproof.numerics.targets.mixture import GaussianMixture
 
 VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
@@ -219,3 +222,58 @@ def test_li_sampler_is_the_published_update_on_its_own_schedule() -> None:
         assert states == pytest.approx([0, a**-0.5], rel=1e-11)
         expected = [-gain * (a_plus / a) ** 0.5, ((1 - a) / 2 + gain) / a**0.5]
         assert outputs == pytest.approx(expected, rel=1e-9)
+
+
+CLIMB = grid(schedule("cosine"), "uniform-lambda", 20, t_min=1e-3, t_max=1.0)  # alpha grows by 8 a step from 6e-17
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_a_scale_is_lost_where_it_grows_in_many_steps(frame: str) -> None:
+    """Assert that the growth of all steps counts: five points of a climb from cos(pi/2) without a steep step."""
+    scale = frame_columns(FRAMES[frame], CLIMB.columns)[0]
+    assert float((scale[1:] / scale[:-1]).max()) < 10
+    small = int((scale < float(scale[-1]) / MOST_GROWTH_IN_ALL).sum())
+    assert small == (0 if frame in ("data", "velocity") else 5)
+    assert lost(FRAMES[frame], CLIMB) == small
+
+
+def test_a_scale_that_grows_in_short_steps_is_not_lost() -> None:
+    """Assert that runs keep their digits on Li et al.'s schedule, where alpha grows by 2^28 in short steps."""
+    g = li_grid(399, 1.0, 7.0)
+    assert float(g.columns.alpha[-1] / g.columns.alpha[0]) > 2 * MOST_GROWTH
+    assert all(lost(frame, g) == 0 for frame in FRAMES.values())
+    for name in ("li-ddim", "li-accelerated-ode", "exp-adams-noise-4", "plms"):
+        assert rounding_of_a_run(name, g) < 1e-13
+
+
+@pytest.mark.parametrize("name", ["ipndm-4", "pndm", "plms"])
+def test_a_climb_from_a_tiny_scale_leaves_the_digits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that a run in float64 is the run of its table in 50 digits, and that without the rule it is not."""
+    assert rounding_of_a_run(name, CLIMB) < 1e-3
+    monkeypatch.setattr(coefficients, "MOST_GROWTH_IN_ALL", math.inf)
+    assert rounding_of_a_run(name, CLIMB) > 0.1
+
+
+def rounding_of_a_run(name: str, g: Grid) -> float:
+    """By how much a run in float64 differs from one of the same table in 50 digits."""
+    target = oracles.law([0.35, 0.65], [[-1.2], [0.9]], [[[0.25]], [[0.1225]]])
+    mixture = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
+    table = tabulate(name, g)
+    ours = sample(mixture, torch.tensor([[0.7]], dtype=torch.float64), table)
+    return abs(float(ours) - float(at_50_digits(table, target, 0.7)))
+
+
+def at_50_digits(table: Tableau, target: oracles.Law, x: float) -> mp.mpf:
+    """The end of a deterministic run of a table on a mixture, without rounding."""
+    mpf = oracles.mpf
+    vectors, made = [mpf(x)], []
+    for states, outputs in zip(table.states.tolist(), table.outputs.tolist(), strict=True):
+        i = len(vectors) - 1
+        p = table.points[i]
+        score = oracles.score(target, p.alpha, p.sigma, [vectors[i]])[0]
+        noise = -mpf(p.sigma) * score
+        data = (vectors[i] - mpf(p.sigma) * noise) / mpf(p.alpha)
+        made.append({"noise": noise, "data": data, "score": score}[table.asked(i)])
+        kept = sum(mpf(c) * vectors[i - k] for k, c in enumerate(states) if c != 0)
+        vectors.append(kept + sum(mpf(w) * made[i - j] for j, w in enumerate(outputs) if w != 0))
+    return vectors[-1]

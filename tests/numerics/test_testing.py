@@ -1,4 +1,4 @@
-"""Assertions for other people's tests: what is right passes, and a failure says what to do."""
+"""Assertions for external tests: right samplers pass, and a failure shows what to do."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def test_what_is_right_passes() -> None:
     assert assert_order(ancestral, 1, steps=8).observed_order == pytest.approx(1, abs=0.35)
 
 
-def test_another_formula_is_told_by_step_entry_and_name() -> None:
+def test_another_formula_is_found_by_step_entry_and_name() -> None:
     with pytest.raises(AssertionError) as fault:
         assert_conforms(multistep, "exp-adams-2", steps=8)
-    said = str(fault.value)
-    assert "is not exp-adams-2: different-formula" in said
-    assert "step 2: outputs[" in said
-    assert "the whole run is dpm-solver++-2m" in said
+    message = str(fault.value)
+    assert "is not exp-adams-2: different-formula" in message
+    assert "step 2: outputs[" in message
+    assert "the whole run is dpm-solver++-2m" in message
     with pytest.raises(AssertionError, match="step 2"):
         assert_conforms(multistep, "dpm-solver++-2m", steps=8, options={"slip": 1 + 1e-6})
 
 
-def test_an_order_that_is_not_reached_is_told_with_what_was_observed() -> None:
+def test_an_order_that_is_not_reached_fails_with_the_observed_one() -> None:
     with pytest.raises(
         AssertionError, match=r"order 2\.\d\d observed, 3 expected; .*equals dpm-solver\+\+-2m, .* is 2"
     ):
@@ -94,14 +94,14 @@ def test_the_state_of_the_process_is_put_back() -> None:
 
 
 def test_bad_input_is_one_line() -> None:
-    for call, said in [
+    for call, message in [
         (lambda: assert_conforms(multistep, "dpm-2m"), "dpm-2m"),
         (lambda: assert_conforms("nowhere", "ddim"), "nowhere"),
         (lambda: assert_conforms("math:sin", "ddim"), "math:sin"),
         (lambda: assert_conforms(multistep, "ddim", options={"slop": 1}), "slop"),
         (lambda: assert_conforms("math:sin", "ddim", options={"a": math.pi}), "options"),
     ]:
-        with pytest.raises(InputError, match=said) as fault:
+        with pytest.raises(InputError, match=message) as fault:
             call()
         assert "\n" not in str(fault.value)
 

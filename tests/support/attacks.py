@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
-STEPS = 8  # that a verdict is asked for on
+STEPS = 8  # of the grid in a verdict
 WRONG = 0.9  # of a step
 calls: list[int] = []
 last: list[Tensor] = []
 count = [0]
 
 
-class Exploding:
+class VarianceExploding:
     """DDIM where alpha = 1: a state from the start, the data at it, the state after a step, the sample."""
 
     def enter(self, x: Tensor, s: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class Exploding:
         return x
 
 
-class Preserving(Exploding):
+class VariancePreserving(VarianceExploding):
     """Where variance is preserved, by alpha^2."""
 
     def enter(self, x: Tensor, s: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class Preserving(Exploding):
         return x / (1 / (1 + t**2)).sqrt()
 
 
-class Accurate(Preserving):
+class AccurateVariancePreserving(VariancePreserving):
     """Where variance is preserved, without 1 - alpha^2."""
 
     def step(self, x: Tensor, data: Tensor, s: Tensor, t: Tensor, by: float = 1.0) -> Tensor:
@@ -61,7 +61,7 @@ class Accurate(Preserving):
         return b * data + by * t * b * (x - a * data) / (s * a)
 
 
-class Flow(Exploding):
+class Flow(VarianceExploding):
     """On the flow, by its velocity, with the data at time 1."""
 
     def enter(self, x: Tensor, s: Tensor) -> Tensor:
@@ -78,8 +78,8 @@ class Flow(Exploding):
         return x * (1 + t)
 
 
-FORMS = {form.__name__: form() for form in (Exploding, Preserving, Accurate, Flow)}
-form = FORMS["Exploding"]
+FORMS = {form.__name__: form() for form in (VarianceExploding, VariancePreserving, AccurateVariancePreserving, Flow)}
+form = FORMS["VarianceExploding"]
 
 
 def walk(denoise: Denoise, x: Tensor, sigmas: Tensor, by: Callable[[int], float]) -> Tensor:

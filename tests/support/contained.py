@@ -1,4 +1,4 @@
-"""A command in this process, with what it must not do made visible: pass 10 s or 1 GB, or end in a traceback."""
+"""Run a command in this process under limits: 10 s of CPU time, 1 GB of memory, no traceback."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import typer
 
 from samplerproof.cli import main
 
-SECONDS, MEMORY = 10.0, 2**30  # of CPU, and bytes above what is there
+SECONDS, MEMORY = 10.0, 2**30  # of CPU time, and bytes in addition to those in use
 COMMAND = typer.main.get_command(main.app)  # made once; main.run makes it of main.app at every call
-WAITING = 60.0  # seconds in which a command that waits for ever is noticed
+WAITING = 60.0  # seconds after which a command that only waits is stopped
 LINE = 320  # characters of a message
 
 
 class Endless(BaseException):
-    """A command that was stopped; no handler of ours may take it for a fault of its own."""
+    """Raised in a command that is stopped; a BaseException, which no handler of the command catches."""
 
 
 class Answer(NamedTuple):
@@ -39,7 +39,7 @@ def _stop(_number: int, _frame: object) -> None:
 
 @contextlib.contextmanager
 def bounded() -> Iterator[None]:
-    """RLIMIT_AS as limit of memory, and an alarm of CPU time; a longer one for what waits."""
+    """Context with limits: RLIMIT_AS for memory, an alarm of CPU time, and a longer one of wall time."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     taken = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     kept = {number: signal.signal(number, _stop) for number in (signal.SIGPROF, signal.SIGALRM)}
@@ -57,7 +57,7 @@ def bounded() -> Iterator[None]:
 
 
 def typed(folder: Path, *arguments: str) -> Answer:
-    """What the command answers, in that folder."""
+    """The exit code and output of the command in that folder."""
     out, err, before, argv = io.StringIO(), io.StringIO(), Path.cwd(), sys.argv
     os.chdir(folder)
     sys.argv, app = ["samplerproof", *arguments], main.app
@@ -76,7 +76,7 @@ def typed(folder: Path, *arguments: str) -> Answer:
 
 
 def check(answer: Answer, folder: Path) -> None:
-    """Assert that it is an answer, or a refusal: a line on standard error, exit code 2, and nothing written."""
+    """Assert an answer in JSON, or a refusal: one line on standard error, exit code 2, and no file written."""
     assert answer.code in (0, 1, 2), answer.err
     assert "Traceback" not in answer.err
     if answer.code == 2:
@@ -92,4 +92,4 @@ def check(answer: Answer, folder: Path) -> None:
 
 
 def _no_number(text: str) -> None:
-    raise AssertionError(f"{text} is no JSON")
+    raise AssertionError(f"{text} is not JSON")

@@ -1,4 +1,4 @@
-"""Folders of diffusers, written by the library itself, with its real architectures and small widths."""
+"""Pipelines in the format of diffusers, written by the library, with its real architectures at small widths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from samplerproof.numerics.checkpoints.scheduler_levels import alpha_bar
 
-FITTED = Path(__file__).parent / "fitted"  # a pipeline that was fitted: `python tests/support/pipelines.py` makes it
+FITTED = Path(__file__).parent / "fitted"  # a trained pipeline, written by `python tests/support/pipelines.py`
 NARROW = {
     "UNet2DModel": {
         "sample_size": 8,
@@ -51,7 +51,7 @@ NARROW = {
 
 
 def network(name: str, **changes: Any) -> nn.Module:
-    """An untrained network of that class whose output is no small number."""
+    """An untrained network of that class, with outputs that are not small."""
     torch.manual_seed(0)
     return getattr(diffusers, name)(**{**NARROW[name], **changes}).eval()
 
@@ -61,7 +61,7 @@ def scheduler(name: str = "DDPMScheduler", **options: Any) -> Any:
 
 
 def saved(folder: Path, model: Any, made: Any = None, variant: str | None = None, safe: bool = True) -> Path:
-    """A pipeline's folder as save_pretrained lays it out; made: its scheduler."""
+    """The folder of a pipeline, as save_pretrained writes it.  made: its scheduler."""
     place = "transformer" if "Transformer" in type(model).__name__ else "unet"
     model.save_pretrained(folder / place, variant=variant, safe_serialization=safe)
     if made is not False:
@@ -70,14 +70,14 @@ def saved(folder: Path, model: Any, made: Any = None, variant: str | None = None
 
 
 def pictures(count: int, generator: torch.Generator) -> Tensor:
-    """Blobs [count, 1, 8, 8] of unit mean square about, dark on the left or on the right."""
+    """Blobs [count, 1, 8, 8] with a mean square of about one, dark on the left or on the right."""
     side = torch.randint(0, 2, (count, 1, 1, 1), generator=generator) * 2.0 - 1
     slope = torch.linspace(-1.5, 1.5, 8)[None, None, None, :]
     return side * slope + 0.3 * torch.randn((count, 1, 8, 8), generator=generator)
 
 
 def fit(folder: Path, steps: int = 3000) -> None:
-    """Write the pipeline FITTED again: the small U-Net, fitted to `pictures` for a minute, kept in half precision."""
+    """Write the pipeline FITTED: the small U-Net, trained on `pictures` for a minute, stored in half precision."""
     model, made = network("UNet2DModel"), scheduler()
     bar = torch.tensor(alpha_bar(dict(made.config)), dtype=torch.float32)
     generator = torch.Generator().manual_seed(0)

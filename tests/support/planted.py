@@ -7,7 +7,7 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,18 +16,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from samplerproof.numerics.conformance.adapters.callables import by_sigma, function
-from samplerproof.numerics.conformance.adapters.float64 import widened
-from samplerproof.numerics.conformance.adapters.target import Target
+from samplerproof.numerics.conformance.adapters.callables import function, on_levels
+from samplerproof.numerics.conformance.adapters.external_sampler import ExternalSampler
+from samplerproof.numerics.conformance.adapters.in_float64 import in_float64
+from samplerproof.numerics.conformance.forward_processes import point
 from samplerproof.numerics.conformance.judge.references import Reference
-from samplerproof.numerics.conformance.process import child, collect
-from samplerproof.numerics.conformance.process.checked_values import made
-from samplerproof.numerics.conformance.process.collect import About, Answer, Outcome
+from samplerproof.numerics.conformance.process import child
+from samplerproof.numerics.conformance.process.checked_values import checked
+from samplerproof.numerics.conformance.process.collect import ChildResults, JobResult
 from samplerproof.numerics.conformance.process.launch import Job
-from samplerproof.numerics.conformance.processes import point
-from samplerproof.numerics.conformance.report import Step, Verdict
+from samplerproof.numerics.conformance.report import Step, TargetInfo, Verdict
 from samplerproof.numerics.conformance.verify import _with_state, judged
-from samplerproof.numerics.readback import Draw, Finish, Model, Stranger, Trace
+from samplerproof.numerics.external_run import Draw, Finish, Model, Run
+from samplerproof.numerics.readback import Trace
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 STEPS = 8
@@ -176,22 +177,23 @@ def ddpm(model: Callable[[Tensor, int], Tensor], x: Tensor, bars: Tensor, noise:
     return x
 
 
-def exploding(call: Callable[..., Tensor], levels: list[float] | None = None) -> Target:
+def variance_exploding(call: Callable[..., Tensor], levels: list[float] | None = None) -> ExternalSampler:
     """A function of a denoiser and sigmas, on levels of its own where they are given."""
-    target = function(call, {})
+    sampler = function(call, {})
     if levels is None:
-        return target
+        return sampler
 
     def solve(denoise: Any, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
         return call(denoise, x, sigmas)
 
-    return Target(target.name, "ve", lambda steps: by_sigma(target.name, solve, levels), wide=target.wide)
+    info = TargetInfo(sampler.info.name, "ve")
+    return replace(sampler, info=info, on=lambda steps, grid=None: on_levels(info.name, solve, levels))
 
 
-def preserving(call: Callable[..., Tensor]) -> Target:
+def variance_preserving(call: Callable[..., Tensor]) -> ExternalSampler:
     """A function of a model and of alpha^2, at equal steps in lambda from -3 to 3."""
 
-    def on(steps: int) -> Stranger:
+    def on(steps: int, name: str | None = None) -> Run:
         bars = torch.sigmoid(2 * torch.linspace(-3, 3, steps + 1, dtype=torch.float64))
         grid = tuple(point("vp", math.sqrt(a), math.sqrt(1 - a)) for a in bars.tolist())
 
@@ -199,40 +201,38 @@ def preserving(call: Callable[..., Tensor]) -> Target:
             end = call(lambda x, n: model(x, grid[n], n), start, bars.to(start), lambda: draw(start))
             return Finish(end, grid)
 
-        return Stranger(call.__name__, "velocity" if "v = " in inspect.getsource(call) else "noise", run)
+        return run
 
-    return Target(call.__name__, "vp", on, wide=lambda: widened(call.__globals__))
+    prediction = "velocity" if "v = " in inspect.getsource(call) else "noise"
+    return ExternalSampler(TargetInfo(call.__name__, "vp"), prediction, on, lambda: in_float64(call.__globals__))
 
 
 # --- verdicts
 
 
-def verdict_on(target: Target, against: str) -> Verdict:
-    """The verdict of `samplerproof verify`, without orders and without a process for the target."""
+def verdict_on(sampler: ExternalSampler, against: str) -> Verdict:
+    """The verdict of `samplerproof verify`, without orders and without a process for the sampler."""
     jobs = Job(STEPS, False), Job(STEPS, True)
     with TemporaryDirectory() as name:
         (Path(name) / "stdout").touch()
-        found = [child._work(target, job, child._Notes(Path(name), k)) for k, job in enumerate(jobs)]
-    about = About(target.name, target.process, target.reference, target.promises, target.nonlinear, ())
-    left = [made(collect._Left, plain, "answer") for plain in found]
-    outcomes = (
-        Outcome(job, run.trace, run.failure, run.state, run.departures) for job, run in zip(jobs, left, strict=True)
-    )
-    answer = Answer(about, tuple(outcomes))
-    return _with_state(judged(answer, target.name, STEPS, against), answer, STEPS)
+        found = [child._work(sampler, job, child._Notes(Path(name), k)) for k, job in enumerate(jobs)]
+    plain = [{**result, "job": astuple(job)} for job, result in zip(jobs, found, strict=True)]
+    info = replace(sampler.info, grids=(), zero=None)
+    results = ChildResults(info, tuple(checked(JobResult, result, "answer") for result in plain))
+    return _with_state(judged(results, info.name, STEPS, against), results, STEPS)
 
 
 def remembering(candidates: Callable[..., Iterator[Reference]]) -> Callable[..., Iterator[Reference]]:
     """The references on a grid, made once for all faults that are planted on it."""
-    made: dict[Any, list[Reference]] = {}
+    cached: dict[Any, list[Reference]] = {}
 
     def remembered(found: Trace, process: str, names: Sequence[str]) -> Iterator[Reference]:
-        asked = (found.prediction, found.points, found.step, found.evaluated, found.grid, *found.numbers.items())
+        run = (found.prediction, found.points, found.step, found.evaluated, found.grid, *found.numbers.items())
         for name in names:
-            key = name, process, asked
-            if key not in made:
-                made[key] = list(candidates(found, process, (name,)))
-            yield from made[key]
+            key = name, process, run
+            if key not in cached:
+                cached[key] = list(candidates(found, process, (name,)))
+            yield from cached[key]
 
     return remembered
 
@@ -244,7 +244,7 @@ def off(answer: Verdict) -> list[Step]:
 
 @dataclass(frozen=True)
 class Fault:
-    """`old` put right by `new` in a sampler's text, and what must be said of it.
+    """`old` put right by `new` in a sampler's text, and the findings that it must have.
 
     verdict: "different-formula" unless given.  step, entry: of the first row that differs, or the step of the finding.
     kind, words: of one finding; the kind that goes with the verdict unless given, the words as a pattern.
@@ -276,9 +276,9 @@ def check(fault: Fault, answer: Verdict) -> None:
     assert answer.verdict == fault.verdict
     assert answer.exit_code == (EXIT[fault.verdict] if fault.exit is None else fault.exit)
     kind = fault.kind or KIND.get(fault.verdict, "formula")
-    said = [f for f in answer.findings if f.kind == kind and re.search(fault.words, f.detail)]
-    assert said, answer.findings
+    matching = [f for f in answer.findings if f.kind == kind and re.search(fault.words, f.detail)]
+    assert matching, answer.findings
     if fault.entry:
         first = off(answer)[0]
         assert (first.step, first.entry[: len(fault.entry)]) == (fault.step, fault.entry)
-    assert fault.step in [f.step for f in said]
+    assert fault.step in [f.step for f in matching]

@@ -87,7 +87,7 @@ def test_a_defect_off_by_a_millionth_is_refuted(name: str, free: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "alter", "says"),
+    ("name", "alter", "message"),
     [
         ("exp-adams-2", lambda c: c.update(trees=c["trees"] + 1), "number of trees"),
         ("exp-adams-2", lambda c: c.update(conditions=c["conditions"] - 1), "number of trees"),
@@ -104,10 +104,10 @@ def test_a_defect_off_by_a_millionth_is_refuted(name: str, free: bool) -> None:
         ("li-accelerated-ode", lambda c: c["rows"][1]["weights"].reverse(), "not of order"),
     ],
 )
-def test_an_altered_certificate_is_refuted(name: str, alter: Any, says: str) -> None:
+def test_an_altered_certificate_is_refuted(name: str, alter: Any, message: str) -> None:
     altered = fresh(name)
     alter(altered)
-    with pytest.raises(Refuted, match=says):
+    with pytest.raises(Refuted, match=message):
         check(altered)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import mpmath as mp
 import pytest
 import sympy as sp
+from shapes import by_shape
 
 from samplerproof.theory.frames import DATA
 from samplerproof.theory.method import Method
@@ -212,7 +213,7 @@ def error_of_a_step(sampler: Method, law: Law) -> mp.mpf:
     return total * (GRID[1] - GRID[0]) - exact
 
 
-def predicted(residual: sp.Expr, law: Law) -> mp.mpf:
+def integrated(residual: sp.Expr, law: Law) -> mp.mpf:
     """The integral of cos(w y + c) times residual and density."""
     at = sp.lambdify((y, *SCORE_JET), residual.subs(NUMBERS), modules="mpmath")
     total = sum(
@@ -228,14 +229,15 @@ def at_numbers(proof: LawProof) -> sp.Expr:
 
 @pytest.mark.parametrize(
     "sampler",
-    [
-        records.DDIM_ETA,
-        records.SA_SOLVER_1,
-        records.SDE_DPM_SOLVER_PP_2S,
-        records.LI_ACCELERATED_SDE,
-        EDM_CHURN,
-    ],
-    ids=lambda s: s.name,
+    by_shape(
+        [
+            records.DDIM_ETA,
+            records.SA_SOLVER_1,
+            records.SDE_DPM_SOLVER_PP_2S,
+            records.LI_ACCELERATED_SDE,
+            EDM_CHURN,
+        ]
+    ),
 )
 def test_a_step_on_laws_is_off_by_the_residual(sampler: Method) -> None:
     proof = prove_law_order(sampler)
@@ -243,7 +245,7 @@ def test_a_step_on_laws_is_off_by_the_residual(sampler: Method) -> None:
         (MIXTURE, proof.residual, proof.order),
         (GAUSSIAN, at_numbers(proof), proof.gaussian_order),
     ):
-        expected = predicted(residual, law)
+        expected = integrated(residual, law)
         measured = error_of_a_step(sampler, law) / number(h) ** (order + 1)
         assert abs(expected) > 1e-4
         assert abs(measured / expected - 1) < 1e-4

@@ -145,7 +145,7 @@ def test_heun_is_a_trapezoid_in_any_frame_without_a_rate() -> None:
 
 @pytest.mark.parametrize("one", [1, sp.Integer(1), sp.Rational(3, 3), Fraction(1), sp.S.Half * 2, HALF + HALF])
 def test_a_number_that_equals_an_integer_is_a_grid_point(one: sp.Expr) -> None:
-    """Assert that the type of a number says nothing: a row ends where it would by the int, and so of places in it."""
+    """Assert that the type of a number does not matter: a row ends where it would by the int."""
     assert Row((NOW,), exact, to=one) == Row((NOW,), exact)
     assert type(Row((NOW,), exact, to=one).to) is int
     assert Row((NOW,), exact, to=-one) == Row((NOW,), exact, to=-1)

@@ -58,7 +58,7 @@ def test_inside_is_stable_and_outside_is_not(method: Method) -> None:
 def size_after(method: Method, steps: int, x: Fraction) -> float:
     """Largest |z| of the last states on dz/du = c z, in rational arithmetic rounded to 2^-200.
 
-    Stepped as the record says, without a matrix; start values 1, -1, 1, … reach every mode.
+    Stepped as the record message, without a matrix; start values 1, -1, 1, … reach every mode.
     """
     method = settled(method)
     numbers = [[[Fraction(v.p, v.q) for v in part] for part in small_step(method, i)] for i in range(len(method.rows))]

@@ -18,7 +18,7 @@ from samplerproof.theory.methods import ODE_METHODS
 from samplerproof.theory.notation import a1, h, next_rho, r, rho
 from samplerproof.theory.order import prove_order
 from samplerproof.theory.rows import NOW, Row, past
-from samplerproof.theory.startup import length, startup, taken
+from samplerproof.theory.startup import length, method_of_step, startup
 from samplerproof.theory.trees import Tree
 
 BY_NAME = {m.name: m for m in ODE_METHODS}
@@ -74,13 +74,13 @@ def arc(z: Any) -> Any:
 
 
 def run(method: Method, steps: int) -> Any:
-    """z after so many steps of size STEP from HERE, by the records themselves."""
+    """z after that many steps of size STEP from HERE, by the records themselves."""
     g = sp.lambdify((Z, U), G, modules="mpmath")
     kappa, start = method.frame.kappa, mp.mpf(HERE[U].p) / HERE[U].q
     z = mp.mpf(HERE[Z].p) / HERE[Z].q
     outputs = [(start, g(z, start))]  # (place, G there) at every grid point
     for n in range(steps):
-        step, stages = taken(method, n), []
+        step, stages = method_of_step(method, n), []
         for row, weights in zip(step.rows, step.weights, strict=True):
             end = start + (n + (row.to if isinstance(row.to, int) else mp.mpf(row.to.p) / row.to.q)) * STEP
             at = [stages[node.stage - 1] if node.stage else outputs[n - node.back] for node in row.nodes]
@@ -105,7 +105,7 @@ def derivatives() -> list[Any]:
 
 
 def exact(steps: int) -> Any:
-    """The exact z so many steps on, by its Taylor series."""
+    """The exact z that many steps on, by its Taylor series."""
     return sum(value * (steps * STEP) ** k / mp.factorial(k) for k, value in enumerate(derivatives()))
 
 

@@ -28,7 +28,7 @@ def with_noises(method: Method, noises: tuple[Noise, ...]) -> Method:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (lambda: replace(records.DDPM, frame=NOISE_RHO), "frame: noise-rho; one of data, noise"),
         (lambda: with_noises(records.SA_SOLVER_2, (Noise(h),)), "noises: with history .* one path"),
@@ -50,8 +50,8 @@ def with_noises(method: Method, noises: tuple[Noise, ...]) -> Method:
         (lambda: replace(records.DDPM, rows=(Row((NOW, past(1)), exact),)), "start: needed"),
     ],
 )
-def test_what_cannot_be_a_sampler_is_refused_in_one_line(change: object, says: str) -> None:
-    with pytest.raises(ValueError, match=says) as refused:
+def test_what_cannot_be_a_sampler_is_refused_in_one_line(change: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as refused:
         change()  # type: ignore[operator]
     assert "\n" not in str(refused.value)
 

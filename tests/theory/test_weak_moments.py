@@ -111,13 +111,13 @@ def differential(forest: Forest) -> sp.Expr:
 @pytest.mark.parametrize("sampler", [*ORDER_ONE, *ORDER_TWO], ids=lambda s: s.name)
 def test_the_error_of_a_moment_is_the_sum_of_the_leading_residuals(sampler: Method) -> None:
     proof = prove_weak_order(sampler)
-    predicted = sum(
+    expected = sum(
         e.coefficient.subs(NUMBERS) * differential(e.forest) / e.forest.symmetry for e in proof.leading_residuals
     )
     power = proof.order + 1
     error = sp.expand(numerical_moment(sampler, power) - exact_moment(sampler, power))
-    assert predicted
-    assert error == predicted * h**power
+    assert expected
+    assert error == expected * h**power
 
 
 def test_moments_see_a_noise_of_the_stage_that_is_not_shared() -> None:

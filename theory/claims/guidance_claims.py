@@ -1,4 +1,4 @@
-"""What a step bears on the test denoiser x0hat = g x/alpha of guided sampling."""
+"""The gains g at which steps are stable on the test denoiser x0hat = g x/alpha of guided sampling."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def guided_2s() -> Proof:
 
 @claim(
     "guided-2m",
-    "DPM-Solver++(2M) bears half the gain of DDIM: a root reaches -1 at g = -coth(h/2)/2.",
+    "DPM-Solver++(2M) is stable for half the gain of DDIM: a root reaches -1 at g = -coth(h/2)/2.",
     "lu2022dpmsolverpp",
 )
 def guided_2m() -> Proof:

@@ -1,4 +1,4 @@
-"""Samplers that carry z otherwise: BDIA's two states, and the conjugate integrator's linear part."""
+"""Samplers that carry z in another way: BDIA's two states, and the conjugate integrator's linear part."""
 
 from __future__ import annotations
 

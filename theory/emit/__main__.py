@@ -1,4 +1,4 @@
-"""`python -m samplerproof.theory.emit [--check]`: write numerics/generated, or say how it differs."""
+"""`python -m samplerproof.theory.emit [--check]`: write numerics/generated, or show how it differs."""
 
 from __future__ import annotations
 

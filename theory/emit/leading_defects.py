@@ -21,13 +21,13 @@ SMOOTH = {ratio: k * BEND for k, ratio in enumerate(ratios, start=1)}
 
 
 def predictable(method: Method) -> bool:
-    """Leading defects that hold on every smooth grid, in a frame whose G the numeric side knows."""
+    """Whether the leading defects hold on every smooth grid, in a frame whose G numerics can evaluate."""
     return MIDDLE not in method.symbols and method.frame.name in ("data", "noise", "noise-rho", "variance")
 
 
 def render_defects() -> str:
-    about = "Leading local errors, from the proofs, on smooth grids: sums of coefficient D(tree) over h^{p+1}."
-    head = header("theory/order.py and theory/startup.py", about)
+    summary = "Leading local errors, from the proofs, on smooth grids: sums of coefficient D(tree) over h^{p+1}."
+    head = header("theory/order.py and theory/startup.py", summary)
     head += "from collections.abc import Callable\n\nfrom torch import Tensor\n\n"
     head += "# (q, subtrees) stands for D = d_u^q D_z^k G[D(subtree), …], a derivative of G in dz/du = G(z, u).\n"
     head += 'Tree = tuple[int, tuple["Tree", ...]]\n'
@@ -43,7 +43,7 @@ def render_defects() -> str:
 
 
 def variants() -> list[Method]:
-    """The records, and those with parameters once more at values at which their order is another one."""
+    """The records, and again those with parameters at each value that has an order of its own."""
     special = [(m, p.name, value) for m in ODE_METHODS for p in m.parameters for value, _ in p.orders]
     return [*ODE_METHODS, *(m.at({name: value}) for m, name, value in special)]
 
@@ -73,12 +73,12 @@ def leading(method: Method) -> OrderProof:
 
 
 def coefficients(method: Method) -> list[tuple[sp.Expr, Tree]]:
-    """The leading defects, of which the last step ratios are left in e_1."""
+    """The leading defects, step ratios written by e_1."""
     return [(d.coefficient.subs(SMOOTH), d.tree) for d in leading(method).leading_defects]
 
 
 def arguments(method: Method) -> tuple[str, ...]:
-    """What the defects depend on."""
+    """The names of the numbers that the defects depend on."""
     free = set().union(*(c.free_symbols for c, _ in coefficients(method)))
     known = method.names | {symbol: symbol.name for symbol in COLUMNS}
     if free - set(known):

@@ -1,4 +1,4 @@
-"""Exact expression -> torch expression; raises on everything it was not taught.
+"""Exact expression -> torch expression; raises UnknownExpression outside a closed list of functions.
 
 Exponentials minus one must be written expm1 or phi: a sum of exp(...) and a number is refused, because it
 would lose all its digits for small arguments.
@@ -30,7 +30,7 @@ ARITHMETIC = (sp.Symbol, sp.Integer, sp.Rational, Half, One, NegativeOne, Zero, 
 
 
 class UnknownExpression(TypeError):
-    """The printer met something it has no torch word for."""
+    """An expression that has no torch equivalent here."""
 
 
 def _cancels(total: sp.Add) -> bool:

@@ -85,13 +85,13 @@ def roots(variances: tuple[sp.Expr, ...]) -> list[sp.Symbol]:
 def states_function(method: Method, row: int) -> str:
     """The coefficients of the states, where a row carries more than z_n as it is."""
     carried = method.carried(row)
-    about = "z_n" if len(carried) == 1 else "z_n, z_(n-1)"
-    doc = f'"""{method.name}: what is kept of {about}."""'
+    kept = "z_n" if len(carried) == 1 else "z_n, z_(n-1)"
+    doc = f'"""{method.name}: what is kept of {kept}."""'
     return function(method, f"{row_name(method, row)}_states", method.arguments(carried), doc, carried)
 
 
 def noises_function(method: Method, row: int) -> str:
-    """What a row multiplies the noises by that are drawn for this step's rows, up to its own."""
+    """The coefficients of the noises drawn for this step's rows, up to a row's own."""
     variances = tuple(a.variance for a in method.amplitudes(row))
     values = tuple(a.factor * root for a, root in zip(method.amplitudes(row), roots(variances), strict=True))
     doc = f'"""{method.name}: of the noises drawn for this step, over sigma at the end of the row."""'

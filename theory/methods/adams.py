@@ -52,7 +52,7 @@ DPM_SOLVER_PP_2M = Method(
 
 
 def published_3m(exponent: sp.Expr) -> tuple[sp.Expr, ...]:
-    """The multistep 3M of the libraries: its second divided difference D2 is half of what the expansion asks for.
+    """The multistep 3M of the libraries: its second divided difference D2 is half of the one in the expansion.
 
     exponent: that of the weight over the step, h for the flow.
     """

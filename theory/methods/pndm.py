@@ -25,7 +25,7 @@ def pseudo_adams(
         rows=(Row(nodes, published=tuple(sp.Rational(w, over) * h for w in weights)),),
         order=2,
         cite=cite,
-        summary=f"The Adams-Bashforth mixture of {q} noise predictions for equal steps, whatever the steps are.",
+        summary=f"The Adams-Bashforth mixture of {q} noise predictions for equal steps, used on all grids.",
         start=start,
         provenance="published; the classical Adams-Bashforth weights",
         equal_steps=True,

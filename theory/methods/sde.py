@@ -246,7 +246,7 @@ SDE_DPM_SOLVER_PP_2S = Method(
 )
 
 # k-diffusion draws both noises, each normalised, from one path W in sigma: the covariance of the two is
-# sqrt(V(c2) V(1) (1 - e^{-c2 h})/(1 - e^{-h})). Of the end's variance the part that is fresh is
+# sqrt(V(c2) V(1) (1 - e^{-c2 h})/(1 - e^{-h})). The fresh part of the end's variance is
 # (e^{-c2 h} - e^{-h})/(1 - e^{-h}).
 _stage, _end = (2 * c * h * phi(1, -2 * c * h) for c in (c2, sp.S.One))
 _met = phi(1, -c2 * h) / phi(1, -h) * phi(1, -2 * h) / phi(1, -2 * c2 * h)

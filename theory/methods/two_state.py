@@ -1,4 +1,4 @@
-"""Samplers whose step carries z otherwise: BDIA from two states, the conjugate integrator with a linear part kept."""
+"""Samplers that carry z in another way: BDIA from two states, the conjugate integrator with a linear part kept."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -16,17 +15,20 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from ...errors import DependsError, InputError, NonFiniteError, SamplingError, nearest
+from ...external_run import Draw, Finish, Model, Run
 from ...grids import grid
 from ...points import Point
-from ...readback import Draw, Finish, Model, Stranger, of_another_run
+from ...readback import of_another_run
 from ...schedules import schedule
-from ..judge.visited_levels import levels_of, steps_of
-from ..processes import point
-from .float64 import widened
-from .target import Target, typed
+from ..forward_processes import point
+from ..report import TargetInfo
+from .external_sampler import ExternalSampler
+from .in_float64 import in_float64
+from .target import typed
+from .visited_levels import destinations, levels_of
 
-Ask = Callable[[Tensor, Any], Tensor]  # (x, sigma) -> x0hat
-Solver = Callable[[Ask, Tensor, Tensor, Draw], Tensor]  # (denoise, x, sigmas, draw) -> the sample
+Denoise = Callable[[Tensor, Any], Tensor]  # (x, sigma) -> x0hat
+Solver = Callable[[Denoise, Tensor, Tensor, Draw], Tensor]  # (denoise, x, sigmas, draw) -> the sample
 
 
 def karras(steps: int) -> list[float]:
@@ -35,19 +37,19 @@ def karras(steps: int) -> list[float]:
 
 
 def exponential(steps: int) -> list[float]:
-    """steps + 1 levels from 14.6 to 0.03, equal in log sigma."""
+    """steps + 1 levels from 14.6 to 0.03, equally spaced in log sigma."""
     return torch.linspace(math.log(14.6), math.log(0.03), steps + 1, dtype=torch.float64).exp().tolist()
 
 
 def uneven(steps: int) -> list[float]:
-    """steps + 1 levels from 80 to 0.002, steps in log sigma that differ by up to three times."""
+    """steps + 1 levels from 80 to 0.002 whose steps in log sigma differ by a factor of up to three."""
     drawn = 0.5 + torch.rand(steps, generator=torch.Generator().manual_seed(steps), dtype=torch.float64)
     share = torch.cat([torch.zeros(1, dtype=torch.float64), drawn.cumsum(0) / drawn.sum()])
     return (math.log(80.0) + share * math.log(0.002 / 80.0)).exp().tolist()
 
 
 def to_zero(steps: int) -> list[float]:
-    """The levels of karras with a 0 appended, in as many steps."""
+    """steps + 1 levels: those of karras in one step fewer, with a 0 appended."""
     return [*karras(steps - 1), 0.0]
 
 
@@ -59,19 +61,19 @@ GRIDS: dict[str, Callable[[int], list[float]]] = {
 }
 
 
-def by_sigma(name: str, solver: Solver, levels: Sequence[float]) -> Stranger:
-    """A function of (denoise, x, sigmas, draw) on these levels, as a sampler: variance exploding, x = x0 + sigma eps.
+def on_levels(name: str, solver: Solver, levels: Sequence[float]) -> Run:
+    """A function of (denoise, x, sigmas, draw) as a run on these levels: variance exploding, x = x0 + sigma eps.
 
-    The first run goes through the function twice: at first on zeros, to see which step each evaluation belongs to.
-    The run raises SamplingError where the model is asked at what is no state or no level, NoTable as levels_of and
-    steps_of do.
+    The first run of a dtype calls the function twice: first on zeros, to find the step of each evaluation.
+    The run raises SamplingError where the model is evaluated at a tensor of another shape or at more than one level,
+    NoTable as levels_of and destinations do.
     """
 
-    # Listened to once: a run on zeros before each would hide what a run leaves to the next.
+    # Determined once a dtype: a call on zeros before each run would hide what a run leaves to the next.
     known: dict[torch.dtype, tuple[list[int], list[float], str]] = {}
 
-    def heard(start: Tensor, sigmas: Tensor) -> tuple[list[int], list[float], str]:
-        def listen(levels: Sequence[float]) -> list[float]:
+    def grid_on(start: Tensor, sigmas: Tensor) -> tuple[list[int], list[float], str]:
+        def visit(levels: Sequence[float]) -> list[float]:
             visited: list[float] = []
 
             def denoise(x: Tensor, sigma: Any) -> Tensor:
@@ -82,41 +84,42 @@ def by_sigma(name: str, solver: Solver, levels: Sequence[float]) -> Stranger:
             solver(denoise, torch.zeros_like(start), given, lambda like, span=None: torch.zeros_like(like))
             return visited
 
-        visited, ends, said = levels_of(sigmas.tolist(), listen, name)
-        return steps_of(visited, ends, name), ends, said
+        visited, ends, remark = levels_of(sigmas.tolist(), visit, name)
+        return destinations(visited, ends, name), ends, remark
 
     def run(start: Tensor, model: Model, draw: Draw) -> Finish:
         sigmas = torch.tensor(levels, dtype=torch.float64).to(start)
         if start.dtype not in known:
-            known[start.dtype] = heard(start, sigmas)
-        to, ends, said = known[start.dtype]
-        asked = 0
+            known[start.dtype] = grid_on(start, sigmas)
+        to, ends, remark = known[start.dtype]
+        count = 0
 
         def denoise(x: Tensor, sigma: Any) -> Tensor:
-            nonlocal asked
-            level = _level(x, sigma, start, asked)
-            if asked == len(to):
-                raise DependsError(f"evaluation {asked + 1}: one more than before")
-            asked += 1
-            return model(x, _point(level), to[asked - 1])
+            nonlocal count
+            level = _level(x, sigma, start, count)
+            if count == len(to):
+                raise DependsError(f"evaluation {count + 1}: one more than before")
+            count += 1
+            return model(x, _point(level), to[count - 1])
 
         sample = solver(denoise, start, sigmas, draw)
-        return Finish(sample, tuple(_point(s) for s in ends), remarks=(("grid", said),) if said else ())
+        return Finish(sample, tuple(_point(s) for s in ends), remarks=(("grid", remark),) if remark else ())
 
-    return Stranger(name, "data", run)
+    return run
 
 
-def _level(x: Any, sigma: Any, like: Tensor, asked: int) -> float:
-    """The one sigma of a call of the model, whose x is a state."""
+def _level(x: Any, sigma: Any, like: Tensor, count: int) -> float:
+    """The one sigma of a call of the model, whose x must be a state."""
     if not isinstance(x, Tensor) or x.shape != like.shape:
         found = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        said = f"evaluation {asked + 1}: the model is asked at {found}, not at {list(like.shape)}"
-        raise SamplingError(f"{said}{of_another_run(x, like)}")
+        message = f"evaluation {count + 1}: the model is evaluated at {found}, not at {list(like.shape)}"
+        raise SamplingError(f"{message}{of_another_run(x, like)}")
     values = {float(s) for s in torch.as_tensor(sigma).reshape(-1).tolist()}
     if any(not math.isfinite(s) for s in values):
-        raise NonFiniteError(f"evaluation {asked + 1}: the model is asked at sigma = {sorted(values)}")
+        raise NonFiniteError(f"evaluation {count + 1}: the model is evaluated at sigma = {sorted(values)}")
     if len(values) != 1 or not 0 <= min(values) < math.inf:
-        raise SamplingError(f"evaluation {asked + 1}: the model is asked at sigma = {sorted(values)}, not at one level")
+        found = f"evaluation {count + 1}: the model is evaluated at sigma = {sorted(values)}"
+        raise SamplingError(f"{found}, not at one level")
     return values.pop()
 
 
@@ -124,16 +127,16 @@ def _point(sigma: float) -> Point:
     return point("ve", 1.0, sigma)
 
 
-def plain(module: str, name: str, options: dict[str, Any]) -> Target:
-    """A callable of a module: (denoise, x, sigmas, noise) -> the sample, options as keywords; or a class made from a
-    scheduler of diffusers, as of_class has it.
+def plain(module: str, name: str, options: dict[str, Any]) -> ExternalSampler:
+    """A callable of a module, (denoise, x, sigmas, noise) -> the sample, with options as keywords; or a class derived
+    from a scheduler of diffusers, as in of_class.
 
-    denoise(x, sigma) -> x0hat, where x = x0 + sigma eps (variance exploding, alpha = 1; sigma one number).
+    denoise(x, sigma) -> x0hat, where x = x0 + sigma eps (variance exploding, alpha = 1; sigma is one number).
     sigmas [N + 1]: from 80 to 0.002 (karras), of the dtype of x; the last is not 0.
-    noise(x) -> standard normal noise shaped like x, fresh in every call; noise(x, sigma_from, sigma_to): the increment
-    over that interval of sigma of the one Brownian path of the run, over sqrt|sigma_to - sigma_from|. It is passed to
-    the parameter `noise`, or to a fourth one that has no default; a sampler without noise leaves it out. Where there is
-    no such parameter, torch.randn_like and torch.randn draw the noise of a state as noise(x) does.
+    noise(x) -> standard normal noise shaped like x, independent in every call; noise(x, sigma_from, sigma_to): the
+    increment over that interval of sigma of the one Brownian path of the run, over sqrt|sigma_to - sigma_from|. It is
+    passed to the parameter `noise`, or to a fourth one without a default. A function without such a parameter may draw
+    by torch.randn_like and torch.randn, which then return noise(x) for the shape of a state.
     Raises InputError: no such module or callable, other parameters, an unknown option.
     """
     call = _callable(module, name)
@@ -144,18 +147,16 @@ def plain(module: str, name: str, options: dict[str, Any]) -> Target:
     return function(call, options, typed(module, name, options))
 
 
-def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> Target:
-    """The same for a function at hand.  target: what it is called in messages."""
+def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> ExternalSampler:
+    """As `plain`, for a function object.  target: its name in messages."""
     target = target or name_of(call, options)
     solver = solver_of(call, options, target)
     namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
-    return Target(
-        target,
-        "ve",
-        lambda steps: by_sigma(target, solver, karras(steps)),
-        wide=lambda: widened(namespace),
-        grids={what: partial(_on, target, solver, levels) for what, levels in GRIDS.items()},
-        zero=ZERO,
+    return ExternalSampler(
+        TargetInfo(target, "ve", grids=tuple(GRIDS), zero=ZERO),
+        "data",
+        lambda steps, grid=None: on_levels(target, solver, (GRIDS[grid] if grid else karras)(steps)),
+        lambda: in_float64(namespace),
     )
 
 
@@ -166,28 +167,24 @@ def name_of(call: Callable[..., Any], options: Mapping[str, Any] = MappingProxyT
 
 def solver_of(call: Callable[..., Any], options: dict[str, Any], target: str) -> Solver:
     """The function as (denoise, x, sigmas, draw) -> the sample.  Raises InputError as plain does."""
-    takes_noise = _contract(target, call, options)
+    takes_noise = _noise_parameter(target, call, options)
 
-    def solver(denoise: Ask, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
+    def solver(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
         def noise(x: Tensor, sigma_from: Any = None, sigma_to: Any = None) -> Tensor:
             if (sigma_from is None) != (sigma_to is None):
-                raise SamplingError("noise is asked for over half an interval; sigma_from and sigma_to go together")
+                raise SamplingError("noise over half an interval; sigma_from and sigma_to go together")
             return draw(x, None if sigma_from is None else (float(sigma_from), float(sigma_to)))
 
         given = {takes_noise: noise} if takes_noise else {}
-        with nullcontext() if takes_noise else _Drawn(draw, x):
+        with nullcontext() if takes_noise else _DrawMode(draw, x):
             sample: Tensor = call(denoise, x, sigmas, **given, **options)
         return sample
 
     return solver
 
 
-def _on(name: str, solver: Solver, levels: Callable[[int], list[float]], steps: int) -> Stranger:
-    return by_sigma(name, solver, levels(steps))
-
-
-class _Drawn(TorchFunctionMode):
-    """Normal noise shaped like a state, which code draws from torch itself, is drawn from `draw`."""
+class _DrawMode(TorchFunctionMode):
+    """Draws by `draw` the noise shaped like a state that code draws from torch."""
 
     def __init__(self, draw: Draw, like: Tensor) -> None:
         super().__init__()
@@ -208,7 +205,7 @@ def _callable(module: str, name: str) -> Callable[..., Any]:
         found = import_module(module)
     except ModuleNotFoundError as fault:
         if fault.name is None or not f"{module}.".startswith(f"{fault.name}."):
-            raise  # the module is there; what it imports is not
+            raise  # the module exists; one that it imports does not
         raise InputError("target", f"{module}:{name}", f"no module {fault.name}") from None
     if not callable(getattr(found, name, None)):
         known = [key for key, value in vars(found).items() if callable(value) and not key.startswith("_")]
@@ -217,7 +214,7 @@ def _callable(module: str, name: str) -> Callable[..., Any]:
     return function
 
 
-def _contract(target: str, function: Callable[..., Any], options: dict[str, Any]) -> str | None:
+def _noise_parameter(target: str, function: Callable[..., Any], options: dict[str, Any]) -> str | None:
     """The name of the parameter that takes the noise, None if there is none.  Raises InputError as plain does."""
     try:
         parameters = inspect.signature(function).parameters

@@ -1,4 +1,4 @@
-"""Where the schedulers of diffusers ask their model: the points of every evaluation, and those of the grid."""
+"""Layouts of the schedulers of diffusers: the points of every evaluation, and those of the grid."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...points import Point
-from ..processes import point
+from ..forward_processes import point
 
 
 @dataclass(frozen=True)
 class Layout:
-    """evaluations: of every call of `step`, where the model is asked and the grid point on the way to which its state
-    was made; grid: the points between which it steps; calls: the timestep of every call.
+    """The grid of a scheduler, and its evaluations.
+
+    evaluations: for every call of `step`, the point of the evaluation and the grid point that the step leads to in
+    which its state was computed.  grid: the points between which it steps.  calls: the timestep of every call.
     """
 
     process: str
@@ -23,16 +25,16 @@ class Layout:
     calls: list[Any]
 
 
-def by_sigma(scheduler: Any, steps: int) -> Layout:
-    """Variance preserved, from sigma/alpha in `sigmas`; on the flow they are sigma."""
+def vp_from_sigmas(scheduler: Any, steps: int) -> Layout:
+    """Variance preserving, sigma/alpha in `sigmas`; on the flow `sigmas` holds sigma."""
     flow = bool(scheduler.config.get("use_flow_sigmas"))
     grid = tuple(_from_ratio(s, flow) for s in _levels(scheduler))
-    return _one_a_step("flow" if flow else "vp", grid, scheduler)
+    return _one_evaluation_a_step("flow" if flow else "vp", grid, scheduler)
 
 
-def by_blocks(scheduler: Any, steps: int) -> Layout:
-    """As by_sigma, in steps of one to three evaluations: a block ends where the next is of order 1 again."""
-    flat = by_sigma(scheduler, steps)
+def singlestep_blocks(scheduler: Any, steps: int) -> Layout:
+    """As vp_from_sigmas, in steps of one to three evaluations: a step ends where `order_list` returns to 1."""
+    flat = vp_from_sigmas(scheduler, steps)
     orders = scheduler.order_list
     starts = [i for i, order in enumerate(orders) if order == 1]
     grid = tuple(flat.grid[i] for i in (*starts, len(orders)))
@@ -43,18 +45,18 @@ def by_blocks(scheduler: Any, steps: int) -> Layout:
     return Layout(flat.process, evaluations, grid, flat.calls)
 
 
-def exploding(scheduler: Any, steps: int) -> Layout:
-    """Variance exploding: alpha = 1, sigma in `sigmas`."""
-    return _one_a_step("ve", tuple(point("ve", 1.0, s) for s in _levels(scheduler)), scheduler)
+def ve_from_sigmas(scheduler: Any, steps: int) -> Layout:
+    """Variance exploding, alpha = 1, sigma in `sigmas`."""
+    return _one_evaluation_a_step("ve", tuple(point("ve", 1.0, s) for s in _levels(scheduler)), scheduler)
 
 
-def on_flow(scheduler: Any, steps: int) -> Layout:
-    """alpha = 1 - sigma, sigma in `sigmas`."""
-    return _one_a_step("flow", tuple(point("flow", 1 - s, s) for s in _levels(scheduler)), scheduler)
+def flow_from_sigmas(scheduler: Any, steps: int) -> Layout:
+    """On the flow, alpha = 1 - sigma, sigma in `sigmas`."""
+    return _one_evaluation_a_step("flow", tuple(point("flow", 1 - s, s) for s in _levels(scheduler)), scheduler)
 
 
 def trapezoid(process: str) -> Callable[[Any, int], Layout]:
-    """Two evaluations a step, at its start and at its end; one in the last. Levels are doubled inside."""
+    """Two evaluations a step, at its start and at its end; one in the last. Inner levels stand twice in `sigmas`."""
 
     def layout(scheduler: Any, steps: int) -> Layout:
         levels = _levels(scheduler)
@@ -67,7 +69,9 @@ def trapezoid(process: str) -> Callable[[Any, int], Layout]:
 
 
 def midpoint(behind: int) -> Callable[[Any, int], Layout]:
-    """Two evaluations a step, at its start and in its middle, which lies so many places behind; one in the last."""
+    """Two evaluations a step, at its start and in its middle, `behind` places earlier in `sigmas_interpol`; one in the
+    last.
+    """
 
     def layout(scheduler: Any, steps: int) -> Layout:
         ends, middles = _levels(scheduler), _levels(scheduler, "sigmas_interpol")
@@ -79,8 +83,8 @@ def midpoint(behind: int) -> Callable[[Any, int], Layout]:
     return layout
 
 
-def by_doubled(scheduler: Any, steps: int) -> Layout:
-    """Two evaluations a step, at its start and at the geometric middle of sigma, by a doubled `sigmas`."""
+def midpoint_of_doubled_sigmas(scheduler: Any, steps: int) -> Layout:
+    """Two evaluations a step, at its start and at the geometric mean of its sigmas, which stand twice in `sigmas`."""
     ends = _levels(scheduler)
     calls = list(scheduler.timesteps)
     grid = tuple(point("ve", 1.0, s) for s in (ends[0], *ends[1::2]))[: len(calls) // 2 + 2]
@@ -92,9 +96,9 @@ def by_doubled(scheduler: Any, steps: int) -> Layout:
     return Layout("ve", evaluations, grid, calls)
 
 
-def by_product(scheduler: Any, steps: int) -> Layout:
-    """Variance preserved, alpha^2 in `alphas_cumprod` at the timesteps; the last step goes one stride further, or where
-    the class itself says that it leads.
+def vp_from_timesteps(scheduler: Any, steps: int) -> Layout:
+    """Variance preserving, alpha^2 in `alphas_cumprod` at the timesteps; the last step goes to `previous_timestep`, or
+    one stride further where the class has no such method.
     """
     calls = list(scheduler.timesteps)
     if hasattr(scheduler, "previous_timestep"):
@@ -105,37 +109,37 @@ def by_product(scheduler: Any, steps: int) -> Layout:
     return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, calls)
 
 
-def to_data(scheduler: Any, steps: int) -> Layout:
-    """As by_product, the last step going to sigma = 0."""
+def vp_to_zero(scheduler: Any, steps: int) -> Layout:
+    """As vp_from_timesteps, with a last step to sigma = 0."""
     calls = list(scheduler.timesteps)
     grid = (*(_at(scheduler, int(t)) for t in calls), point("vp", 1.0, 0.0))
     return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, calls)
 
 
-def to_first(scheduler: Any, steps: int) -> Layout:
-    """As by_product, the last step going to the first level."""
+def vp_to_first_level(scheduler: Any, steps: int) -> Layout:
+    """As vp_from_timesteps, with a last step to the first level."""
     calls = list(scheduler.timesteps)
     grid = tuple(_at(scheduler, int(t)) for t in (*calls, 0))
     return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, calls)
 
 
-def by_function(scheduler: Any, steps: int) -> Layout:
-    """Variance preserved, alpha^2 by a function of the time; the last of the timesteps is the end."""
+def vp_from_alpha_function(scheduler: Any, steps: int) -> Layout:
+    """Variance preserving, alpha^2 by a function of the time; the last timestep is the end of the grid."""
     times = list(scheduler.timesteps)
     products = [float(scheduler._alpha_cumprod(t.reshape(1), t.device)) for t in times]
     grid = tuple(point("vp", math.sqrt(p), math.sqrt(1 - p)) for p in products)
     return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, times[:-1])
 
 
-def by_time(scheduler: Any, steps: int) -> Layout:
-    """Variance preserved, alpha and sigma the cosine and sine of the timestep; the last of them is the end."""
+def vp_from_angles(scheduler: Any, steps: int) -> Layout:
+    """Variance preserving, alpha and sigma are cosine and sine of the timestep; the last timestep is the end."""
     times = list(scheduler.timesteps)
     grid = tuple(point("vp", math.cos(float(t)), math.sin(float(t))) for t in times)
     return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, times[:-1])
 
 
-def linear_multistep(scheduler: Any, steps: int) -> Layout:
-    """PNDM: the first step is taken twice, or the first three with four evaluations each (skip_prk_steps=false)."""
+def pndm(scheduler: Any, steps: int) -> Layout:
+    """PNDM: the first step is taken twice, or the first three have four evaluations each (skip_prk_steps=false)."""
     calls = list(scheduler.timesteps)
     stride = scheduler.config.num_train_timesteps // steps
     if scheduler.config.skip_prk_steps:
@@ -150,20 +154,20 @@ def linear_multistep(scheduler: Any, steps: int) -> Layout:
     return Layout("vp", [(_at(scheduler, int(t)), n) for t, n in zip(calls, to, strict=True)], grid, calls)
 
 
-def by_angle(scheduler: Any, steps: int) -> Layout:
-    """Variance preserved, alpha in `alphas`, sigma in `betas`."""
+def vp_from_alphas_and_betas(scheduler: Any, steps: int) -> Layout:
+    """Variance preserving, alpha in `alphas`, sigma in `betas`."""
     pairs = zip(_floats(scheduler.alphas), _floats(scheduler.betas), strict=True)
-    return _one_a_step("vp", tuple(point("vp", a, s) for a, s in pairs), scheduler)
+    return _one_evaluation_a_step("vp", tuple(point("vp", a, s) for a, s in pairs), scheduler)
 
 
-def _one_a_step(process: str, grid: tuple[Point, ...], scheduler: Any) -> Layout:
+def _one_evaluation_a_step(process: str, grid: tuple[Point, ...], scheduler: Any) -> Layout:
     calls = list(scheduler.timesteps)
     grid = grid[: len(calls) + 1]
     return Layout(process, [(p, n) for n, p in enumerate(grid[: len(calls)])], grid, calls)
 
 
 def _at(scheduler: Any, timestep: int) -> Point:
-    """The point of a level, or the one beyond the first."""
+    """The point of a timestep; of a negative one, the end of the schedule."""
     last = getattr(scheduler, "final_alpha_cumprod", 1.0)
     product = float(scheduler.alphas_cumprod[timestep] if timestep >= 0 else last)
     return point("vp", math.sqrt(product), math.sqrt(1 - product))
@@ -177,12 +181,12 @@ def _from_ratio(sigma: float, flow: bool) -> Point:
 
 
 def _levels(scheduler: Any, name: str = "sigmas") -> list[float]:
-    """Its sigmas from the one on at which it begins."""
+    """Its sigmas from its first level on."""
     return _floats(getattr(scheduler, name)[begin(scheduler) :])
 
 
 def begin(scheduler: Any) -> int:
-    """The index of the first level: above 0 where a run begins at an image with noise."""
+    """The index of the first level: above 0 where a run starts from a noised image."""
     return getattr(scheduler, "begin_index", None) or 0
 
 

@@ -1,4 +1,4 @@
-"""What a timestep of diffusers means: the level that a model was trained on under it."""
+"""Map a timestep of diffusers to the noise level on which the model was trained."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ...points import Told
+from ...external_run import Timesteps
 
 
-class Clock(NamedTuple):
-    """lam(t): lambda at a timestep.  half: by how much a timestep may be rounded, 1/2 where models know whole ones.
+class TimestepMap(NamedTuple):
+    """lam(t): lambda at a timestep.  half: the largest rounding of a timestep, 1/2 where models take integers.
 
     cleanest: lambda of the level with the least noise in training, infinite where that is not known.
     """
@@ -19,14 +19,22 @@ class Clock(NamedTuple):
     half: float
     cleanest: float
 
+    def __call__(self, timesteps: Sequence[Any]) -> Timesteps:
+        """The timesteps with their lambda, and how far rounding may move it."""
+        times = tuple(float(t) for t in timesteps)
+        lams = tuple(self.lam(t) for t in times)
+        sides = [(self.lam(t - self.half), self.lam(t + self.half)) for t in times]
+        moved = [[abs(side - lam) for side in pair if side != lam] for lam, pair in zip(lams, sides, strict=True)]
+        return Timesteps(times, lams, tuple(max(both, default=0.0) for both in moved), self.cleanest)
 
-def whole(scheduler: Any) -> Clock:
-    """Whole timesteps, alpha^2 in `alphas_cumprod`; between them log(sigma/alpha) is linear, as in `_sigma_to_t`."""
+
+def integer(scheduler: Any) -> TimestepMap:
+    """Integers, alpha^2 in `alphas_cumprod`; between them log(sigma/alpha) is linear, as in `_sigma_to_t`."""
     if scheduler.config.get("use_flow_sigmas"):
-        return flowing(scheduler)._replace(half=0.5)
+        return flow(scheduler)._replace(half=0.5)
     lams = [_of_product(float(a)) for a in scheduler.alphas_cumprod]
     if scheduler.config.get("timestep_type") == "continuous":
-        return quarter(scheduler)._replace(cleanest=lams[0])
+        return quarter_log_sigma(scheduler)._replace(cleanest=lams[0])
 
     def lam(t: float) -> float:
         if math.isnan(t):
@@ -36,42 +44,33 @@ def whole(scheduler: Any) -> Clock:
         w = t - n
         return lams[n] if w == 0 else lams[n + 1] if w == 1 else (1 - w) * lams[n] + w * lams[n + 1]
 
-    return Clock(lam, 0.5, lams[0])
+    return TimestepMap(lam, 0.5, lams[0])
 
 
-def flowing(scheduler: Any) -> Clock:
-    """sigma times the number of timesteps in training, on the flow."""
+def flow(scheduler: Any) -> TimestepMap:
+    """sigma times the number of training timesteps, on the flow."""
     most = float(scheduler.config.num_train_timesteps)
-    return Clock(lambda t: _of_ratio(t / (most - t)) if t < most else -math.inf, 0.0, math.log(most - 1))
+    return TimestepMap(lambda t: _of_ratio(t / (most - t)) if t < most else -math.inf, 0.0, math.log(most - 1))
 
 
-def upwards(scheduler: Any) -> Clock:
+def reversed_flow(scheduler: Any) -> TimestepMap:
     """1 - sigma, on the flow."""
-    return Clock(lambda t: _of_ratio((1 - t) / t) if t > 0 else -math.inf, 0.0, math.inf)
+    return TimestepMap(lambda t: _of_ratio((1 - t) / t) if t > 0 else -math.inf, 0.0, math.inf)
 
 
-def quarter(scheduler: Any) -> Clock:
+def quarter_log_sigma(scheduler: Any) -> TimestepMap:
     """log(sigma)/4 (Karras et al. 2022, table 1)."""
-    return Clock(lambda t: -4 * t, 0.0, _least(scheduler))
+    return TimestepMap(lambda t: -4 * t, 0.0, _least_noise(scheduler))
 
 
-def thousand(scheduler: Any) -> Clock:
+def thousand_quarter_log_sigma(scheduler: Any) -> TimestepMap:
     """1000 log(sigma)/4."""
-    return Clock(lambda t: -t / 250, 0.0, _least(scheduler))
+    return TimestepMap(lambda t: -t / 250, 0.0, _least_noise(scheduler))
 
 
-def angle(scheduler: Any) -> Clock:
-    """The angle of (alpha, sigma) over a right one."""
-    return Clock(lambda t: _of_ratio(math.tan(t * math.pi / 2)), 0.0, _least(scheduler))
-
-
-def tell(clock: Clock, timesteps: Sequence[Any]) -> Told:
-    """What these timesteps mean."""
-    times = tuple(float(t) for t in timesteps)
-    lams = tuple(clock.lam(t) for t in times)
-    sides = [(clock.lam(t - clock.half), clock.lam(t + clock.half)) for t in times]
-    within = [[abs(side - lam) for side in pair if side != lam] for lam, pair in zip(lams, sides, strict=True)]
-    return Told(times, lams, tuple(max(moved, default=0.0) for moved in within), clock.cleanest)
+def angle(scheduler: Any) -> TimestepMap:
+    """The angle of (alpha, sigma) over pi/2."""
+    return TimestepMap(lambda t: _of_ratio(math.tan(t * math.pi / 2)), 0.0, _least_noise(scheduler))
 
 
 def _of_product(product: float) -> float:
@@ -83,6 +82,6 @@ def _of_ratio(ratio: float) -> float:
     return -math.log(ratio) if ratio > 0 else math.inf
 
 
-def _least(scheduler: Any) -> float:
+def _least_noise(scheduler: Any) -> float:
     sigma = scheduler.config.get("sigma_min")
     return -math.log(sigma) if sigma else math.inf

@@ -1,4 +1,4 @@
-"""The samplers of k-diffusion: functions of a denoiser and sigmas, noise by a sampler of their own or torch's."""
+"""The samplers of k-diffusion: functions of a denoiser and sigmas that draw by a noise sampler or from torch."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import math
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -20,15 +20,17 @@ from torch import Tensor
 
 from ...catalogue import resolve
 from ...errors import InputError, nearest
-from ...readback import Draw, Stranger
-from ..process.option_sweep import varied
-from .callables import GRIDS, ZERO, Ask, Solver, by_sigma, check_options, karras
-from .float64 import widened
-from .target import NoTable, Target, typed
+from ...external_run import Draw
+from ..report import TargetInfo
+from .callables import GRIDS, ZERO, Denoise, Solver, check_options, karras, on_levels
+from .external_sampler import ExternalSampler
+from .in_float64 import in_float64
+from .option_values import variants
+from .target import NoTable, typed
 
 GIVEN = ("model", "x", "sigmas", "sigma_min", "sigma_max", "n", "extra_args", "callback", "disable", "noise_sampler")
 INSTALL = "pip install k-diffusion, or without its training part: --no-deps k-diffusion torchdiffeq torchsde trampoline"
-# Known without noise only; found by reading back.
+# Records of the samplers without noise only; found by reading back.
 NOISELESS = {
     "sample_dpm_2": "dpm-solver-2s",
     "sample_dpm_2_ancestral": "dpm-solver-2s",
@@ -41,12 +43,12 @@ NO_TABLE = {
 }
 
 
-def k_diffusion(name: str, options: dict[str, Any]) -> Target:
-    """k_diffusion.sampling's function of that name, options as keywords; variance exploding, asking for x0hat.
+def k_diffusion(name: str, options: dict[str, Any]) -> ExternalSampler:
+    """The function of that name in k_diffusion.sampling, options as keywords; variance exploding, data predictions.
 
-    The levels that are judged are those of karras, all steps those of the method; the library's own grids end with an
-    appended 0, to which every sampler takes a last step of its own: it is among the other grids.
-    steps of sample_dpm_fast: the evaluations that it may spend, between the same ends.
+    Its grid has the levels of karras, where all steps are those of the method. The library's own grids end with an
+    appended 0, to which every sampler takes a special last step: such a grid is among the others.
+    steps of sample_dpm_fast: its budget of evaluations, between the same ends.
     Raises InputError: not installed, no such function, an unknown option; NoTable for those that have no table.
     """
     module, target = sampling(), typed("k-diffusion", name, options)
@@ -59,12 +61,12 @@ def k_diffusion(name: str, options: dict[str, Any]) -> Target:
     parameters = inspect.signature(function).parameters
     defaults = {key: p.default for key, p in parameters.items() if key not in GIVEN}
     check_options(target, options, defaults)
-    promised = re.search(r"(\d)(?:[ms]|$|_)", name)
-    promises = int(promised[1]) if promised else {**defaults, **options}.get("order")
+    number = re.search(r"(\d)(?:[ms]|$|_)", name)
+    order = int(number[1]) if number else {**defaults, **options}.get("order")
     called = inspect.unwrap(function).__code__.co_names
 
     def solver(steps: int) -> Solver:
-        def solve(denoise: Ask, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
+        def solve(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
             def noise(sigma: Any, sigma_next: Any) -> Tensor:
                 tree = "BrownianTreeNoiseSampler" in called  # one path in sigma; else fresh noise in every call
                 return draw(x, (float(sigma), float(sigma_next)) if tree else None)
@@ -74,42 +76,42 @@ def k_diffusion(name: str, options: dict[str, Any]) -> Target:
                 given |= {"sigma_min": float(sigmas[-1]), "sigma_max": float(sigmas[0]), "n": steps}
             else:
                 given["sigmas"] = sigmas
-            with _drawing(module, draw):
+            with _drawing_from(module, draw):
                 sample: Tensor = function(denoise, x, disable=True, **given, **options)
             return sample
 
         return solve
 
-    def on(levels: Callable[[int], list[float]], steps: int) -> Stranger:
-        return by_sigma(target, solver(steps), levels(steps))
-
-    levels, grids = (karras, GRIDS) if "n" not in parameters else (_fast, {"levels from 14.6 to 0.03": _fast_inside})
-
-    return Target(
+    own, others = (karras, GRIDS) if "n" not in parameters else (_fast, {"levels from 14.6 to 0.03": _fast_inside})
+    info = TargetInfo(
         name=target,
         process="ve",
-        on=partial(on, levels),
         reference=_reference(name, {**defaults, **options}),
-        promises=2 if name == "sample_heun" else promises,
-        variants=varied("k-diffusion", name, defaults, options),
-        wide=lambda: widened(vars(module)),
-        grids={what: partial(on, others) for what, others in grids.items()},
-        zero=ZERO if ZERO in grids else None,
+        advertised_order=2 if name == "sample_heun" else order,
+        variants=variants("k-diffusion", name, defaults, options),
+        grids=tuple(others),
+        zero=ZERO if ZERO in others else None,
+    )
+    return ExternalSampler(
+        info,
+        "data",
+        lambda steps, grid=None: on_levels(target, solver(steps), (others[grid] if grid else own)(steps)),
+        lambda: in_float64(vars(module)),
     )
 
 
 def _fast(evaluations: int, high: float = 80.0, low: float = 0.002) -> list[float]:
-    """The levels of sample_dpm_fast: steps of three evaluations, equal in log sigma, and one or two of fewer."""
+    """The levels of sample_dpm_fast, equally spaced in log sigma: steps of three evaluations, one or two of fewer."""
     return torch.linspace(math.log(high), math.log(low), evaluations // 3 + 2, dtype=torch.float64).exp().tolist()
 
 
 def _fast_inside(evaluations: int) -> list[float]:
-    """The same between levels inside of these."""
+    """As _fast, between 14.6 and 0.03."""
     return _fast(evaluations, 14.6, 0.03)
 
 
 def _reference(name: str, values: dict[str, Any]) -> str | None:
-    """The record that the name stands for, at these values of the options; None if the catalogue has none."""
+    """The record of that name at these values of the options; None if the catalogue has none."""
     base, query = f"k-diffusion:{name}", ""
     eta, churn = values.get("eta", 0), values.get("s_churn", 0)
     if values.get("s_noise", 1) != 1:
@@ -122,7 +124,7 @@ def _reference(name: str, values: dict[str, Any]) -> str | None:
         base = "ddim" if values["order"] == 1 else f"deis-rhoab{values['order'] - 1}"
     elif name == "sample_euler_ancestral":
         query = f"?eta={eta}"
-    elif name in ("sample_dpmpp_2m_sde", "sample_dpmpp_3m_sde") and eta >= 0:  # of these, eta is tau^2
+    elif name in ("sample_dpmpp_2m_sde", "sample_dpmpp_3m_sde") and eta >= 0:  # their eta is tau^2
         query = f"?tau={math.sqrt(eta)!r}"
         base = "sde-dpm-solver++-2m-heun" if values.get("solver_type") == "heun" else base
     elif name == "sample_dpmpp_sde":
@@ -137,8 +139,8 @@ def _reference(name: str, values: dict[str, Any]) -> str | None:
 
 
 @contextmanager
-def _drawing(module: ModuleType, draw: Draw) -> Iterator[None]:
-    """While it lasts, torch.randn_like in a module's code draws from `draw`."""
+def _drawing_from(module: ModuleType, draw: Draw) -> Iterator[None]:
+    """Context in which torch.randn_like in the code of a module is `draw`."""
     held = vars(module)["torch"]
 
     class Torch(ModuleType):
@@ -154,9 +156,9 @@ def _drawing(module: ModuleType, draw: Draw) -> Iterator[None]:
 
 @cache
 def sampling() -> ModuleType:
-    """k_diffusion.sampling, without the parts of the package that train models where these cannot be imported.
+    """k_diffusion.sampling; where the parts of the package that train models cannot be imported, without them.
 
-    Raises InputError saying what to install.
+    Raises InputError with the command that installs it.
     """
     if find_spec("k_diffusion") is None:
         raise InputError("target", "k-diffusion", f"not installed; {INSTALL}")
@@ -167,17 +169,16 @@ def sampling() -> ModuleType:
         except ImportError:
             pass
         try:
-            with _bare():
+            with _without_training():
                 return importlib.import_module("k_diffusion.sampling")
         except ImportError as fault:
             raise InputError("target", "k-diffusion", f"cannot be imported ({fault}); {INSTALL}") from None
 
 
 @contextmanager
-def _bare() -> Iterator[None]:
-    """While it lasts, k_diffusion imports nothing by itself, and a torchvision that is missing seems to be there.
-
-    Its sampling needs torchvision nowhere: only a helper for images beside it does.
+def _without_training() -> Iterator[None]:
+    """Context in which `import k_diffusion` runs no code of the package, and an empty module stands for torchvision
+    where it is missing: only a helper for images uses it, sampling does not.
     """
     spec = find_spec("k_diffusion")
     assert spec is not None

@@ -1,14 +1,15 @@
-"""From what a user types to a sampler that can be run."""
+"""Import the external sampler that a target names."""
 
 from __future__ import annotations
 
-from .target import Target, split
+from .external_sampler import ExternalSampler
+from .target import split
 
 
-def resolve(target: str) -> Target:
-    """`diffusers:Class?option=value&…`, `k-diffusion:function?…` or `package.module:callable?…`, imported now.
+def resolve(target: str) -> ExternalSampler:
+    """The sampler of `diffusers:Class?option=value&…`, `k-diffusion:function?…` or `package.module:callable?…`.
 
-    Raises InputError, NoTable where there is no table; what the import of a stranger's module raises passes through.
+    Raises InputError, NoTable where there is no table; exceptions from the import of its module pass through.
     """
     library, name, options = split(target)
     if library == "diffusers":

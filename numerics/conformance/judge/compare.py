@@ -1,4 +1,4 @@
-"""Compare two tables row by row: how far, in which entry."""
+"""Compare two tables row by row: their distance, and the worst entry."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ...tableau import Tableau
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far row `row` of a table is from that of another: over the largest contribution to the row.
+    """The distance of row `row` of two tables, over the largest contribution to the row.
 
-    entry: the worst one by name; ours, theirs: its two values.
+    entry: name of the worst one.  found, expected: its two values.
     """
 
     row: int
@@ -27,14 +27,14 @@ class Deviation:
 
 
 def same_shape(found: Tableau, expected: Tableau) -> bool:
-    """Whether the two ask for as many outputs, in the same steps."""
+    """Whether two tables have the same evaluations, in the same steps."""
     return found.step == expected.step and found.evaluated == expected.evaluated
 
 
 def deviations(found: Tableau, expected: Tableau) -> list[Deviation]:
     """For every row of two tables of one shape: max_j |c_j - c'_j| s_j / max_j |c'_j| s_j.
 
-    s_j is the size of what the coefficient multiplies: sqrt(alpha^2 + sigma^2) of a state, 1 of an output or noise.
+    s_j is the size of the vector that c_j multiplies: sqrt(alpha^2 + sigma^2) of a state, 1 of an output or noise.
     """
     mine, scale, names = _entries(found, expected)
     other, _, _ = _entries(expected, found)
@@ -43,15 +43,15 @@ def deviations(found: Tableau, expected: Tableau) -> list[Deviation]:
     columns = [t.gather(1, worst)[:, 0].tolist() for t in (gap, mine, other)]
     result = []
     lines = zip(worst[:, 0].tolist(), size.tolist(), *columns, strict=True)
-    for i, (k, whole, most, ours, theirs) in enumerate(lines):
+    for i, (k, whole, most, value, target) in enumerate(lines):
         error = most / whole if whole > 0 else (math.inf if most > 0 else 0.0)
         error = math.inf if math.isnan(error) else error
-        result.append(Deviation(i, found.step[i + 1], error, names[k], ours, theirs))
+        result.append(Deviation(i, found.step[i + 1], error, names[k], value, target))
     return result
 
 
 def sizes(table: Tableau) -> Tensor:
-    """The absolute contributions to every row: |c_j| s_j, as of deviations."""
+    """The absolute contributions to every row: |c_j| s_j, as in deviations."""
     entries, scale, _ = _entries(table, table)
     return entries.abs() * scale
 

@@ -1,4 +1,4 @@
-"""What a table says of its grid: where its steps really lead, and whether that is where the next one starts."""
+"""Grid checks: where each step ends, and whether the next one starts there."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ...denoisers import parts
-from ...points import Point, Told
-from ...readback import Trace, table
-from ..processes import lam_of
+from ...external_run import Timesteps
+from ...points import Point
+from ...readback import Trace
 from ..report import Finding
 
-FLOAT32 = 1e-5  # a gap in lambda below it is that of single precision
-MOST = 20.0
-MEANT = 1e-3  # two levels as near in lambda are the same for a model
+FLOAT32 = 1e-5  # a gap in lambda below it is from single precision
+MOST = 20.0  # |lambda| beyond which there is only data, or only noise
+SAME_LEVEL = 1e-3  # two levels this close in lambda are the same for a model
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Step `step` leads to another point than the next one starts from."""
+    """Step `step` leads to another point than the start of the next one."""
 
     step: int
     leads_to: Point
@@ -28,60 +28,60 @@ class Gap:
 
 
 def findings(run: Trace, process: str) -> list[Finding]:
-    """What is odd about the grid; a last step of length zero and noise that is left in the end are errors."""
+    """Findings about the grid; a last step of length zero and noise left at the end are errors."""
     last = len(run.grid) - 1
     found = [
         Finding("grid", n, f"step {n} has length zero", "error" if n == last else "note") for n in zero_length(run.grid)
     ]
     found += [Finding("grid", n, f"step {n} adds noise: lambda does not grow") for n in backward(run.grid)]
-    if run.grid[0].alpha <= 0 and process != "flow":  # where a velocity does
+    if run.grid[0].alpha <= 0 and process != "flow":  # there a velocity does
         found.append(Finding("grid", 0, "it starts at alpha = 0, where no noise prediction gives the data"))
     unchained = gaps(run, process)
     for gap in unchained[:3]:
-        ends, starts = lam_of(gap.leads_to), lam_of(gap.starts_at)
+        ends, starts = gap.leads_to.lam, gap.starts_at.lam
         goes = "the grid ends" if gap.step == len(run.grid) - 1 else "the next starts"
-        said = f"step {gap.step} leads to lambda = {ends:.6g}; {goes} at {starts:.6g}"
-        found.append(Finding("grid", gap.step, said))
+        detail = f"step {gap.step} leads to lambda = {ends:.6g}; {goes} at {starts:.6g}"
+        found.append(Finding("grid", gap.step, detail))
     if len(unchained) > 3:
         found.append(Finding("grid", None, f"{len(unchained)} of {len(run.grid) - 1} steps do not chain"))
-    return [*found, *_told(run, run.told), *_ending(run, run.told)] if run.told else found
+    return [*found, *_timesteps(run, run.timesteps), *_ending(run, run.timesteps)] if run.timesteps else found
 
 
-def _told(run: Trace, told: Told) -> list[Finding]:
-    """Timesteps that mean another level than that of the step, beyond their rounding, or one level twice."""
-    points = [run.points[i] for i, asked in enumerate(run.evaluated) if asked]
-    lams, steps = [lam_of(p) for p in points], steps_of(run)
-    off = [abs(_seen(a) - _seen(b)) for a, b in zip(told.lam, lams, strict=True)]
-    bad = [k for k, gap in enumerate(off) if gap > told.within[k] + MEANT]
+def _timesteps(run: Trace, timesteps: Timesteps) -> list[Finding]:
+    """Timesteps of another level than the step's, beyond rounding, and equal timesteps of different levels."""
+    points = [run.points[i] for i, evaluated in enumerate(run.evaluated) if evaluated]
+    lams, steps = [p.lam for p in points], steps_of(run)
+    off = [abs(_limited(a) - _limited(b)) for a, b in zip(timesteps.lam, lams, strict=True)]
+    bad = [k for k, gap in enumerate(off) if gap > timesteps.rounding[k] + SAME_LEVEL]
     found = []
     if bad:
         k = bad[0]
-        means = f"step {steps[k]}: timestep {told.timesteps[k]:.6g} means lambda = {told.lam[k]:.6g}"
+        means = f"step {steps[k]}: timestep {timesteps.t[k]:.6g} means lambda = {timesteps.lam[k]:.6g}"
         most = max(off[k] for k in bad)
         rest = f"; so in {len(bad)} of {len(off)} evaluations, by up to {most:.2g}, beyond the rounding of a timestep"
         found.append(Finding("grid", steps[k], f"{means}, the step has {lams[k]:.6g}{rest}"))
-    twice = [k for k, (a, b) in enumerate(pairwise(told.timesteps), 1) if a == b and abs(lams[k] - lams[k - 1]) > MEANT]
+    repeated = [k for k, (a, b) in enumerate(pairwise(timesteps.t), 1) if a == b]
+    twice = [k for k in repeated if abs(lams[k] - lams[k - 1]) > SAME_LEVEL]
     for k in twice[:3]:
         at = f"at lambda = {lams[k - 1]:.6g} and {lams[k]:.6g}"
-        found.append(Finding("grid", steps[k], f"step {steps[k]}: timestep {told.timesteps[k]:.6g} as before, {at}"))
+        found.append(Finding("grid", steps[k], f"step {steps[k]}: timestep {timesteps.t[k]:.6g} as before, {at}"))
     if len(twice) > 3:
         found.append(Finding("grid", None, f"{len(twice)} evaluations have the timestep of the one before"))
     return found
 
 
-def _seen(lam: float) -> float:
-    """Beyond this there is nothing but data, or nothing but noise."""
+def _limited(lam: float) -> float:
     return min(max(lam, -MOST), MOST)
 
 
-def _ending(run: Trace, told: Told) -> list[Finding]:
-    """Noise that is left in the end, or taken away in one jump."""
+def _ending(run: Trace, timesteps: Timesteps) -> list[Finding]:
+    """Noise that is left at the end, or removed in one jump."""
     steps = len(run.grid) - 1
-    first, before, last = (lam_of(run.grid[n]) for n in (0, -2, -1))
-    if last < told.cleanest - MEANT and told.cleanest < math.inf:
-        left = f"it ends at lambda = {last:.6g}, with noise left: the model is trained up to {told.cleanest:.6g}"
+    first, before, last = (run.grid[n].lam for n in (0, -2, -1))
+    if last < timesteps.cleanest - SAME_LEVEL and timesteps.cleanest < math.inf:
+        left = f"it ends at lambda = {last:.6g}, with noise left: the model is trained up to {timesteps.cleanest:.6g}"
         return [Finding("grid", steps, left, "error")]
-    end = min(last, told.cleanest)
+    end = min(last, timesteps.cleanest)
     if math.isfinite(end) and end - before > before - first:
         jump = f"step {steps} goes more than half of the way in lambda, from {before:.6g}"
         return [Finding("grid", steps, jump)]
@@ -89,8 +89,8 @@ def _ending(run: Trace, told: Told) -> list[Finding]:
 
 
 def steps_of(run: Trace) -> list[int]:
-    """The step that every evaluation is made for: the last at a grid point starts the step from there."""
-    made = [to for to, asked in zip(run.step, run.evaluated, strict=True) if asked]
+    """The step of every evaluation: the last one at a grid point starts the step from there."""
+    made = [to for to, evaluated in zip(run.step, run.evaluated, strict=True) if evaluated]
     starts = {to: k for k, to in enumerate(made)}
     return [min(to + (starts[to] == k), len(run.grid) - 1) for k, to in enumerate(made)]
 
@@ -102,14 +102,14 @@ def zero_length(grid: Sequence[Point]) -> list[int]:
 
 def backward(grid: Sequence[Point]) -> list[int]:
     """The steps on which noise does not decrease."""
-    return [n for n, (a, b) in enumerate(pairwise(grid), start=1) if lam_of(b) < lam_of(a) or math.isnan(lam_of(b))]
+    return [n for n, (a, b) in enumerate(pairwise(grid), start=1) if b.lam < a.lam or math.isnan(b.lam)]
 
 
 def led_to(found: Trace) -> list[tuple[float, float]]:
     """(alpha, sigma) to which every row leads: its image of the paths x = alpha and x = sigma, on which the data and
-    the noise prediction are constant. A row of order 1 moves along both exactly; sigma is nan where noise is added.
+    the noise prediction are constant. A row of order 1 follows both exactly; sigma is nan where noise is added.
     """
-    tableau, result = table(found), []
+    tableau, result = found.table, []
     for i in range(1, len(found.points)):
         ends = []
         for clean in (True, False):
@@ -125,25 +125,25 @@ def led_to(found: Trace) -> list[tuple[float, float]]:
 
 
 def gaps(found: Trace, process: str) -> list[Gap]:
-    """Steps that do not chain: they lead to a point of the process, but not to that of the grid; by their first row."""
+    """Steps that do not chain: their first row leads to a point of the process that is not the grid's."""
     result: dict[int, Gap] = {}
     for i, (alpha, sigma) in enumerate(led_to(found), start=1):
         at = found.points[i]
         to = _on_process(process, alpha, sigma)
-        if to is None or at.alpha <= 0 or abs(lam_of(to) - lam_of(at)) <= FLOAT32:
+        if to is None or at.alpha <= 0 or abs(to.lam - at.lam) <= FLOAT32:
             continue
-        step = max(found.step[i], 1)  # a second evaluation at the start is made in the first step
+        step = max(found.step[i], 1)  # a second evaluation at the start belongs to the first step
         result.setdefault(step, Gap(step, to, at))
     return list(result.values())
 
 
 def _constant(prediction: str, at: Point, clean: bool) -> float:
-    """The prediction where x0hat = 1, epshat = 0, or the other way round."""
+    """The prediction where x0hat = 1 and epshat = 0 (clean), or x0hat = 0 and epshat = 1."""
     return parts(prediction, at)[0 if clean else 1]
 
 
 def _on_process(process: str, alpha: float, sigma: float) -> Point | None:
-    """The point (alpha, sigma) if it is one of the process; with sigma unknown, the one at alpha."""
+    """The point (alpha, sigma) if it belongs to the process, else None; with sigma unknown, the point at alpha."""
     if process == "ve":
         return Point(1.0, sigma) if abs(alpha - 1) < FLOAT32 and sigma > FLOAT32 else None
     if math.isnan(sigma):

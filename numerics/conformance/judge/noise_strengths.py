@@ -1,26 +1,25 @@
-"""Steps of DDIM's family whose strength of noise differs from step to step: consistency models take such steps."""
+"""Steps of DDIM's family whose noise differs from step to step, as consistency models take."""
 
 from __future__ import annotations
 
 import math
 
 from ...denoisers import parts
-from ...readback import Trace, table
+from ...readback import Trace
 
-NEAR = 1e-4  # of a row: consistency models keep a trifle of the state, so that they are the identity at no noise
+NEAR = 1e-4  # of a row: consistency models keep a small share of the state, to be the identity without noise
 
 
 def strengths(found: Trace) -> tuple[tuple[float, ...], float] | None:
-    """eta of every step, where each leads to the next point by its own output and fresh noise, and by how much they are
-    off; None elsewhere.
+    """(eta of every step, their largest error) where each step uses its own output and new noise only; None elsewhere.
 
     Such a step is x_t = alpha_t x0hat + sqrt(sigma_t^2 - n^2) epshat + n z, n = eta sigma_t sqrt(1 - rho_t^2/rho_s^2)
-    (Song et al. 2021, eq. 12 and 16); with n = sigma_t it forgets epshat. 0 where it leads to sigma = 0.
+    (Song et al. 2021, eq. 12 and 16); with n = sigma_t it does not use epshat. eta is 0 where it leads to sigma = 0.
     """
     steps = len(found.grid) - 1
     if found.step != tuple(range(steps + 1)) or found.evaluated != (True,) * steps + (False,):
         return None
-    rows, result, worst = table(found), [], 0.0
+    rows, result, worst = found.table, [], 0.0
     for n in range(steps):
         at, to = found.points[n], found.points[n + 1]
         kept, output, noise = ([*part[n].tolist(), 0.0] for part in (rows.states, rows.outputs, rows.noises))

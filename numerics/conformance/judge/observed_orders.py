@@ -1,4 +1,4 @@
-"""Orders of a table that was read back: of every step by its moments, of the run on a mixture, in law on a Gaussian."""
+"""Orders of tables that were read back: of every step by its moments, of the run on a mixture, in law on a Gaussian."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from torch import Tensor
 from ...denoisers import parts
 from ...laws.affine import weak_errors
 from ...points import Point
-from ...readback import Trace, table
+from ...readback import Trace
 from ...sample import sample
 from ...tableau import Tableau
 from ...targets.flow import exact_flow
 from ...targets.mixture import GaussianMixture
-from ..processes import lam_of
 from .grid_checks import gaps
 
-HIGHEST = 6  # powers of lambda that a step is tried on
-REFINED = 1.5, 3.0  # a step is compared with one so many times shorter
-EXACT = 1e-12  # a defect below it, over the size of the state, is roundoff
+HIGHEST = 6  # powers of lambda on which a step is tested
+REFINED = 1.5, 3.0  # factor by which a step is longer than the one that it is compared with
+EXACT = 1e-12  # a defect below it, relative to the state, is roundoff
 MIXTURE = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
 GAUSSIAN = GaussianMixture([1.0], [0.7], stds=[0.5])
 QUANTILES = 33
@@ -33,11 +32,11 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)
 
 def local_orders(traces: Mapping[int, Trace], process: str) -> list[float | None]:
     """The order of every step of the shortest run, from the moment conditions on its row, with {N: trace}: p where data
-    predictions 1, lambda, …, lambda^{p-1} are integrated with an error O(h^{p+1}), outputs taken on the exact path.
+    predictions 1, lambda, …, lambda^{p-1} are integrated with an error O(h^{p+1}), outputs on the exact path.
 
-    The slope is that between the two longest runs, at steps that start where this one does and use as many outputs. An
-    upper bound where a step has stages: they are off the exact path. None where noise is drawn, where a step is
-    infinite in lambda or leads elsewhere than to its end, and where longer runs have no such steps. Rounded to 0.1.
+    The slope is between the two longest runs, at steps with the same start and number of outputs. It is an upper bound
+    where a step has stages, which are off the exact path. None where noise is drawn, where a step is infinite in lambda
+    or does not lead to its end, and where longer runs have no such steps. Rounded to 0.1.
     """
     few, *_, more, most = (_steps(traces[n], process) for n in sorted(traces))
     return [None if step is None else _order(step, more, most) for step in few]
@@ -54,7 +53,7 @@ def _order(step: _Step, more: list[_Step | None], most: list[_Step | None]) -> f
 
 
 def _nearest(step: _Step, others: list[_Step | None], shorter: tuple[float, float]) -> _Step | None:
-    """The step of as many outputs, so many times shorter, that starts the nearest."""
+    """The step with the nearest start, of the same number of outputs, shorter by a factor within the limits."""
     low, high = shorter
     like = [s for s in others if s is not None and s.outputs == step.outputs and low < step.h / s.h < high]
     return min(like, key=lambda s: abs(s.start - step.start), default=None)
@@ -63,10 +62,10 @@ def _nearest(step: _Step, others: list[_Step | None], shorter: tuple[float, floa
 def observed_errors(traces: Mapping[int, Trace]) -> dict[int, float]:
     """The error on a 1-D mixture, from {N: trace}, where it is finite and above roundoff.
 
-    The model is exact, and so is the flow map; the error is at the level where the run of fewest steps has two left:
-    up to there every step shrinks with N. For a stochastic sampler it is that of the variance on a Gaussian.
+    The model and the flow map are exact; the error is at the level where the run of fewest steps has two left: up to
+    there every step shrinks with N. For a stochastic sampler it is the error of the variance on a Gaussian.
     """
-    level = lam_of(traces[min(traces)].grid[-3])
+    level = traces[min(traces)].grid[-3].lam
     errors = {n: _error(_until(found, level)) for n, found in sorted(traces.items())}
     return {n: error for n, error in errors.items() if 1e-13 < error < math.inf}
 
@@ -81,8 +80,8 @@ def slope(errors: Mapping[int, float]) -> float | None:
 
 def _until(found: Trace, level: float) -> Tableau:
     """The table up to the last grid point whose lambda is not above the level."""
-    n = max(n for n, p in enumerate(found.grid) if lam_of(p) <= level + EXACT)
-    tableau = table(found)
+    n = max(n for n, p in enumerate(found.grid) if p.lam <= level + EXACT)
+    tableau = found.table
     keep = max(i for i, to in enumerate(found.step) if to <= n) + 1
     return replace(
         tableau,
@@ -107,8 +106,10 @@ def _error(tableau: Tableau) -> float:
 
 
 class _Step(NamedTuple):
-    """A step in lambda; how many outputs its row uses; and how far the row is from exact states, over their size, for
-    data predictions 0 (noise alone) and (lambda - start)^k/k!, added up: one alone may change its sign.
+    """A step in lambda, with the number of outputs that its row uses.
+
+    defect: the distance of the row from exact states, over their size, summed over the data predictions 0 (noise only)
+    and (lambda - start)^k/k!: a single one may change its sign.
     """
 
     start: float
@@ -118,14 +119,16 @@ class _Step(NamedTuple):
 
 
 def _steps(found: Trace, process: str) -> list[_Step | None]:
-    tableau, lam = table(found), [lam_of(p) for p in found.points]
-    ends = {to: i for i, to in enumerate(found.step)}  # the last vector on the way to each grid point
+    lam = [p.lam for p in found.points]
+    ends = {to: i for i, to in enumerate(found.step)}  # the last vector that leads to each grid point
     loose = {gap.step for gap in gaps(found, process)}
-    return [None if n in loose else _step(found, tableau, lam, n, ends.get(n)) for n in range(1, len(found.grid))]
+    return [None if n in loose else _step(found, lam, n, ends.get(n)) for n in range(1, len(found.grid))]
 
 
-def _step(found: Trace, tableau: Tableau, lam: list[float], n: int, i: int | None) -> _Step | None:
-    first, last = lam_of(found.grid[n - 1]), lam_of(found.grid[n])
+def _step(found: Trace, lam: list[float], n: int, i: int | None) -> _Step | None:
+    """Step n, whose row makes vector i; None where it has no order."""
+    tableau = found.table
+    first, last = found.grid[n - 1].lam, found.grid[n].lam
     if i is None or not math.isfinite(first) or not math.isfinite(last) or not last > first:
         return None
     states, outputs = _over_vectors(tableau.states[i - 1], i - 1), _over_vectors(tableau.outputs[i - 1], i - 1)
@@ -133,11 +136,12 @@ def _step(found: Trace, tableau: Tableau, lam: list[float], n: int, i: int | Non
         return None
     if tableau.noises.shape[1] and bool(tableau.noises[i - 1].any()):
         return None
+    # The defect of the row on every exact path.
     size, defect = math.hypot(found.points[i].alpha, found.points[i].sigma), 0.0
     for power in (None, *range(HIGHEST)):
         x, d = _exact(found, [i, *states, *outputs], first, power)
-        made = sum(c * x[j] for j, c in states.items()) + sum(c * d[j] for j, c in outputs.items())
-        defect += abs(x[i] - made) / size / math.factorial(power or 0)
+        computed = sum(c * x[j] for j, c in states.items()) + sum(c * d[j] for j, c in outputs.items())
+        defect += abs(x[i] - computed) / size / math.factorial(power or 0)
     return _Step(first, last - first, len(outputs), defect)
 
 
@@ -151,12 +155,12 @@ def _exact(
     """States and outputs on the exact path with x0hat = (lambda - origin)^power, or x = sigma where x0hat = 0."""
     x, d = {}, {}
     for j in vectors:
-        at, s = found.points[j], lam_of(found.points[j]) - origin
+        at, s = found.points[j], found.points[j].lam - origin
         if power is None:
             data, x[j] = 0.0, at.sigma
         else:
             data, x[j] = s**power, at.sigma * math.exp(origin) * _moment(s, power)
-        d[j] = _predicted(found.prediction, at, x[j], data)
+        d[j] = _prediction(found.prediction, at, x[j], data)
     return x, d
 
 
@@ -166,7 +170,7 @@ def _moment(s: float, k: int) -> float:
     return float(s / 2 * (WEIGHTS * np.exp(u) * u**k).sum())
 
 
-def _predicted(prediction: str, at: Point, x: float, data: float) -> float:
+def _prediction(prediction: str, at: Point, x: float, data: float) -> float:
     noise = (x - at.alpha * data) / at.sigma if at.sigma else 0.0
     p, q = parts(prediction, at)
     return p * data + q * noise

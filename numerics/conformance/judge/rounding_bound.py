@@ -1,4 +1,4 @@
-"""How far rounding may take the rows of a sampler: a bound from sums of absolute terms, and the rows beyond it."""
+"""A bound on the rounding of every row, from sums of absolute terms, and the rows that exceed it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from typing import NamedTuple
 import torch
 
 from ...points import Point
-from ...readback import Trace, table
+from ...readback import Trace
 from ...tableau import Tableau
-from ..processes import lam_of
 from .compare import Deviation, deviations, sizes
 from .references import Reference
 
 IDENTICAL = 1e-14
-ROUNDINGS = 4.0  # that a coefficient is made with, in units of eps of the largest term
-TYPICAL = 1 / 16  # of the bound for roundings: what they take in fact, at most, as samplers show
-VISIBLE = 16.0  # times the bound for roundings: cancellation that can explain so much is seen if there is any
-SHOWN = 4.0  # times the most that other rows have lost to cancellation, a row may lose
-WITNESSES = 3  # rows that must have been able to show it, before one is held to what they show
-GUARD = 1e-9  # what is left by a least variance or the like where a record has nothing at all
+ROUNDINGS = 4.0  # in a coefficient, in units of eps of the largest term
+TYPICAL = 1 / 16  # of the bound for roundings: the largest share observed in samplers
+VISIBLE = 16.0  # times the bound for roundings: above it, cancellation is visible if there is any
+SHOWN = 4.0  # times the largest loss of other rows to cancellation: the loss allowed to a row
+WITNESSES = 3  # rows on which cancellation is visible that are needed before a row is held to their loss
+NEGLIGIBLE = 1e-9  # of an entry that a least variance or the like leaves where a record has none
 
 
 @dataclass(frozen=True)
-class Beside:
-    """A reference beside a run, row by row.  bounds: what rounding in the dtype of the run explains of every row.
+class Comparison:
+    """A run compared with a reference, row by row.  bounds: the error of every row that rounding explains.
 
-    lost: of the rows that can show it, the share of what cancellation explains that they are off by.
+    lost: for rows on which cancellation is visible, their error over the error that cancellation explains.
     """
 
     reference: Reference
@@ -44,19 +43,19 @@ class Beside:
 
     @property
     def off(self) -> list[int]:
-        """The rows that rounding does not explain."""
+        """The rows whose error rounding does not explain."""
         return [i for i, (d, most) in enumerate(zip(self.rows, self.bounds, strict=True)) if unexplained(d, most)]
 
 
-def beside(run: Trace, reference: Reference, process: str, witnesses: Sequence[float] | None = None) -> Beside:
-    """The reference, whose table asks in the same steps as the run, beside it.
+def compared(run: Trace, reference: Reference, process: str, witnesses: Sequence[float] | None = None) -> Comparison:
+    """A run compared with a reference that evaluates in the same steps.
 
-    witnesses: the shares that rows of other runs of the sampler have lost to cancellation. With them a row may lose
-    what they and the other rows show: a sampler that makes its levels without any cancellation has none to explain a
-    fault with. None allows all of it, as is right in float64, where it hides nothing; so does a run whose levels come
-    from a table of alpha^2 for timesteps: there the digits are lost in whichever rows subtract it from one.
+    witnesses: the `lost` of other runs of the sampler. With them a row may lose as much to cancellation as they and the
+    other rows show: a sampler that computes its levels without cancellation has none to explain a fault. None allows
+    all of it, as is right in float64, where it hides nothing; so does a run whose levels come from a table of alpha^2
+    for timesteps: there all rows that subtract alpha^2 from one lose digits.
     """
-    rows = deviations(table(run), reference.table)
+    rows = deviations(run.table, reference.table)
     divided = max(1, reference.record.history, reference.record.nfe_per_step - 1)
     most = bounds(reference.table, process, divided, torch.finfo(run.dtype).eps)
     lost = {
@@ -67,24 +66,25 @@ def beside(run: Trace, reference: Reference, process: str, witnesses: Sequence[f
     allowed = []
     for i, bound in enumerate(most):
         seen = [*(witnesses or ()), *(share for j, share in lost.items() if j != i)]
-        held = witnesses is not None and run.told is None and len(seen) >= WITNESSES
+        held = witnesses is not None and run.timesteps is None and len(seen) >= WITNESSES
         share = min(1.0, SHOWN * max(seen)) if held else 1.0
         allowed.append(max(IDENTICAL, bound.rounded + share * bound.cancelled))
-    return Beside(reference, rows, allowed, lost)
+    return Comparison(reference, rows, allowed, lost)
 
 
 def unexplained(row: Deviation, most: float) -> bool:
-    return row.error > most and not guarded(row)
+    """Whether rounding does not explain the error of a row."""
+    return row.error > most and not negligible(row)
 
 
-def guarded(row: Deviation) -> bool:
-    """Whether it is a trifle where the record has nothing."""
-    return row.expected == 0 and abs(row.found) <= GUARD
+def negligible(row: Deviation) -> bool:
+    """Whether the worst entry is negligible and the record has none."""
+    return row.expected == 0 and abs(row.found) <= NEGLIGIBLE
 
 
 class Bound(NamedTuple):
-    """What explains the deviation of a row: roundings of lambda and of levels, and the cancellation at low noise, which
-    a sampler need not have.
+    """The errors of a row that two causes explain: roundings of lambda and of levels, and cancellation at low noise,
+    which a sampler need not have.
     """
 
     rounded: float
@@ -92,24 +92,27 @@ class Bound(NamedTuple):
 
 
 def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bound]:
-    """For every row what rounding explains of its deviation: eps * 4 * S * L / h^q, in two parts.
+    """The error of every row that rounding explains, eps * 4 * S * L / h^q, in two parts.
 
-    S: the sum of the absolute contributions to the row, over the largest. L: the largest absolute sum of terms that
-    lambda and the levels are made from, at the points that the row uses: 1 + |lambda|, and see cancellation. h: the
-    shortest distance of two of them in lambda, at most 1: coefficients are made from such differences, whose absolute
-    error is eps L. q = divided: by as many of them a difference of outputs is divided, one after another.
+    S: the sum of the absolute contributions to the row, over the largest. L: the largest sum of absolute terms in
+    lambda and the levels, at the points that the row uses: 1 + |lambda|, and see cancellation. h: the shortest distance
+    of two of them in lambda, at most 1: coefficients are computed from such differences, whose absolute error is eps L.
+    q = divided: the number of such divisions in a divided difference of outputs.
     """
-    lam = [lam_of(p) for p in expected.points]
+    lam = [p.lam for p in expected.points]
     contributions = sizes(expected)
     spread = (contributions.sum(dim=1) / contributions.amax(dim=1).clamp(min=1e-300)).tolist()
     states, outputs = expected.states != 0, expected.outputs != 0
     result = []
     for i, s in enumerate(spread):
+        # The points that the row uses: its end, its states, its outputs.
         at = {i + 1, *(i - k for k in states[i].nonzero()[:, 0].tolist())}
         made = [i - k for k in outputs[i].nonzero()[:, 0].tolist()]
         used = [expected.points[j] for j in (*at, *made) if math.isfinite(lam[j])]
-        ends = sorted({lam_of(p) for p in used})
+        # h: their shortest distance.
+        ends = sorted({p.lam for p in used})
         h = min([1.0, *(b - a for a, b in pairwise(ends))])
+        # L: roundings at high noise, cancellation at low noise.
         each = ROUNDINGS * eps * s / h**divided
         high, low = (max((cancellation(p, process)[k] for p in used), default=0.0) for k in (0, 1))
         result.append(Bound(each * (1 + max((abs(x) for x in ends), default=0.0) + high), each * low))
@@ -117,11 +120,12 @@ def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bo
 
 
 def cancellation(at: Point, process: str) -> tuple[float, float]:
-    """What the differences behind a level, over what they leave, add to 1 + |lambda|: at high noise, at low noise.
+    """The relative amplification of rounding by differences in a level, which adds to 1 + |lambda|: at high noise, at
+    low noise.
 
-    Where variance is preserved, 1 - beta of a step adds up to sigma/alpha; 1 - alpha^2 leaves sigma^2, whose root
-    halves the error: (alpha/sigma)^2 / 4, as alpha^2 takes no more than two roundings. On the flow 1 - sigma and
-    1 - alpha add sigma/alpha and alpha/sigma.
+    On vp, 1 - beta of a step adds sigma/alpha; 1 - alpha^2 leaves sigma^2, whose root halves the error:
+    (alpha/sigma)^2 / 4, as alpha^2 has no more than two roundings. On the flow 1 - sigma and 1 - alpha add sigma/alpha
+    and alpha/sigma.
     """
     ratio = at.alpha / at.sigma
     return {"vp": (1 / ratio, ratio**2 / 4), "flow": (1 / ratio, ratio)}.get(process, (0.0, 0.0))

@@ -1,4 +1,4 @@
-"""From traces to a verdict: which formula it is, of which order, and everything that was found on the way."""
+"""The verdict on a sampler, from its traces: a list of checks, of which the first that applies decides."""
 
 from __future__ import annotations
 
@@ -10,110 +10,119 @@ import torch
 
 from ...catalogue import resolve
 from ...generated.frame_functions import FRAMES
-from ...readback import Trace
-from ..adapters.rescaled import SCALED
-from ..process.probes import LINEAR
-from ..process.repeated_evaluations import asked_once
-from ..report import Failure, Finding, Subject, Verdict
+from ...readback import LINEAR, Trace
+from ..report import Failure, Finding, TargetInfo, Verdict
 from . import differences
-from .case import SHORT, Beyond, Case, Runs, changed, depends
+from .case import COMPARED, Case, Runs, Variations, depends, each_trace
 from .coverage import coverage
 from .differences import CANCELLED, Pair
+from .repeated_evaluations import without_repeated_evaluations
+from .rescaled import FACTOR
 from .rounding_bound import IDENTICAL
-from .unchained_steps import each_alone
+from .unchained_steps import matches_step_by_step
 
-ROUNDING = {"float32": 1e-6, "float16": 1e-3, "bfloat16": 1e-2}  # what a few roundings inside deviate by
+ROUNDING = {"float32": 1e-6, "float16": 1e-3, "bfloat16": 1e-2}  # deviations from a few roundings inside
 SHARE = 0.5  # of the proved order: an observed one below it contradicts the proof
 LONGEST = 5  # times the steps, so far rows are compared: beyond, grids of whole timesteps have steps of one
 
 
 def judge(
-    subject: Subject, runs: Runs, steps: int, against: str | None = None, beyond: Beyond | None = None
+    info: TargetInfo, runs: Runs, steps: int, against: str | None = None, variations: Variations | None = None
 ) -> Verdict:
-    """The verdict of a target on `steps` steps, from its traces {(N, in float64): trace or failure}.
+    """The verdict on a target on `steps` steps, from its traces {(N, in float64): trace or failure}.
 
     At least the two on `steps` steps; those on more give orders and the growth of roundoff, and all must be the record.
-    A run on alpha = 1 is looked at on the flow too, where its record is in velocities, which differ with the process,
-    and where variance is preserved, where only rounding may be in its way: 1 - alpha^2 loses digits there that sigma
-    does not. Both where no record is named.
+    A run on alpha = 1 that is not the record there is judged on other processes too; see _on_other_processes.
     Raises InputError on an unknown `against`.
     """
-    named = against or subject.reference
+    named = against or info.reference
+    variations = variations or Variations()
     base = Verdict(
-        subject.name,
+        info.name,
         "error",
         reference=resolve(named, "against").name if named else None,
-        promised_order=subject.promises,
-        coverage=coverage(runs, beyond),
+        advertised_order=info.advertised_order,
+        coverage=coverage(runs, variations),
     )
-    beyond = beyond or Beyond()
-    beyond = replace(beyond, grids=changed(beyond.grids, asked_once))
-    case = Case(subject, changed(runs, asked_once), steps, beyond, base)
-    first = _judged(case)
-    velocity = named is not None and FRAMES[resolve(named, "against").frame].prediction == "velocity"
-    at_zero = first.verdict == "non-finite" and (velocity or named is None)  # where alpha = 1 alone goes
-    if subject.process != "ve" or not (first.verdict == "different-formula" or at_zero):
+    variations = replace(variations, grids=each_trace(variations.grids, without_repeated_evaluations))
+    case = Case(info, each_trace(runs, without_repeated_evaluations), steps, variations, base)
+    return _on_other_processes(case, _first(case))
+
+
+def _first(case: Case) -> Verdict:
+    """The verdict of the first check that applies."""
+    return next(verdict for check in CHECKS if (verdict := check(case)) is not None)
+
+
+def _on_other_processes(case: Case, first: Verdict) -> Verdict:
+    """The verdict on a case of alpha = 1, where `first` is the verdict there.
+
+    It is judged on the flow too where its record is in velocities, which depend on the process; and on vp where the
+    difference may be rounding: 1 - alpha^2 loses digits there that sigma does not. On both where no record is named.
+    """
+    named = case.base.reference
+    velocity = named is not None and FRAMES[resolve(named).frame].prediction == "velocity"
+    at_zero = first.verdict == "non-finite" and (velocity or named is None)  # a step that only alpha = 1 takes
+    if case.info.process != "ve" or not (first.verdict == "different-formula" or at_zero):
         return first
-    if any(isinstance(run, Trace) and run.prediction != "data" for run in runs.values()):
+    if any(isinstance(run, Trace) and run.prediction != "data" for run in case.runs.values()):
         return first
     near = first.max_relative_error_float64 is not None and first.max_relative_error_float64 < CANCELLED
     for process in (["flow"] if velocity or named is None else []) + (["vp"] if near or named is None else []):
-        seen = case.seen_on(process)
-        found = _judged(seen)
-        if found.verdict != "different-formula" or (seen.best is not None and seen.best.conforms):
-            said = Finding("formula", None, f"it is judged on {process}, its states times {SCALED[process]}")
+        there = case.on_process(process)
+        found = _first(there)
+        if found.verdict != "different-formula" or (there.best is not None and there.best.conforms):
+            remark = Finding("formula", None, f"it is judged on {process}, its states times {FACTOR[process]}")
             lost = [replace(f, severity="note") for f in first.findings if at_zero and f.kind == "non-finite"]
-            return replace(found, findings=[*found.findings, said, *lost])
+            return replace(found, findings=[*found.findings, remark, *lost])
         first = found if velocity else first
     return first
 
 
-def _judged(case: Case) -> Verdict:
-    return next(answer for check in CHECKS if (answer := check(case)) is not None)
-
-
 def _failed(case: Case) -> Verdict | None:
-    for wide in (False, True):
-        run = case.runs[case.steps, wide]
+    """A run on the steps asked for has no trace."""
+    for in_float64 in (False, True):
+        run = case.runs[case.steps, in_float64]
         if isinstance(run, Failure):
-            said = f"on {case.steps} steps: {run.message}"
-            gone = run.kind == "non-finite"
-            finding = Finding("non-finite" if gone else "exception", run.step, said, "error")
-            return replace(case.base, verdict="non-finite" if gone else "error", findings=[finding])
+            lost = run.kind == "non-finite"
+            detail = f"on {case.steps} steps: {run.message}"
+            finding = Finding("non-finite" if lost else "exception", run.step, detail, "error")
+            return replace(case.base, verdict="non-finite" if lost else "error", findings=[finding])
     return None
 
 
 def _raises(case: Case) -> Verdict | None:
-    """On other inputs, or on a grid that ends at 0."""
-    found = case.departed("error")
-    end = case.beyond.grids.get((case.beyond.zero or "", False))
+    """It raises on other inputs, or on a grid that ends at 0."""
+    found = case.departures("error")
+    end = case.variations.to_zero
     if isinstance(end, Failure) and end.kind != "non-finite":
-        found.append(Finding("exception", end.step, f"on {case.beyond.zero}: {end.message}", "error"))
-    return replace(case.base, findings=[*found, *case.noted]) if found else None
+        found.append(Finding("exception", end.step, f"on {case.variations.zero}: {end.message}", "error"))
+    return replace(case.base, findings=[*found, *case.notes]) if found else None
 
 
 def _remembers(case: Case) -> Verdict | None:
-    """Before it is asked whether it is linear: what a run before leaves is no image of the inputs."""
-    found = case.departed("different-formula", "memory")
-    return replace(case.base, verdict="different-formula", findings=[*found, *case.noted]) if found else None
+    """A run depends on the run before. Precedes linearity: such a run is not an image of its inputs."""
+    found = case.departures("different-formula", "memory")
+    return replace(case.base, verdict="different-formula", findings=[*found, *case.notes]) if found else None
 
 
 def _not_linear(case: Case) -> Verdict | None:
-    bent = _bent(case.trace(False), case.subject) or _bent(case.trace(True), case.subject)
-    found = [bent] if bent else case.departed("not-linear")
-    return replace(case.base, verdict="not-linear", findings=[*found, *case.noted]) if found else None
+    """It deviates from superposition, on the inputs of its trace or on others."""
+    bent = _nonlinearity(case.trace(False), case.info) or _nonlinearity(case.trace(True), case.info)
+    found = [bent] if bent else case.departures("not-linear")
+    return replace(case.base, verdict="not-linear", findings=[*found, *case.notes]) if found else None
 
 
-def _bent(run: Trace, subject: Subject) -> Finding | None:
+def _nonlinearity(run: Trace, info: TargetInfo) -> Finding | None:
     worst = max((x for x in run.superposition if not math.isnan(x)), default=0.0)
     limit = LINEAR[run.dtype]
     if worst <= limit:
         return None
     if depends(run):
-        said = "how often it asks its model, or draws noise, depends on the values"
-        return Finding("not-linear", None, said, "error")
+        detail = "the number of its evaluations or draws of noise depends on the values"
+        return Finding("not-linear", None, detail, "error")
     first = next(i for i, x in enumerate(run.superposition) if x > limit)
-    why = f"; {', '.join(subject.nonlinear)} does that: switch it off" if subject.nonlinear else ""
+    why = f"; {', '.join(info.nonlinear)} does that: switch it off" if info.nonlinear else ""
     if run.dtype is torch.float64:
         why += next(
             (f"; rounding to {name} inside would do so" for name, most in ROUNDING.items() if worst <= most), ""
@@ -128,14 +137,14 @@ def _bent(run: Trace, subject: Subject) -> Finding | None:
 
 
 def _non_finite(case: Case) -> Verdict | None:
+    """A value is not finite, on the steps asked for or in a last step to sigma = 0."""
     lost = _lost(case.trace(False), "")
-    end = case.beyond.grids.get((case.beyond.zero or "", False))
+    end = case.variations.to_zero
     if lost is None and isinstance(end, Trace):
-        lost = _lost(end, f", the last to sigma = 0, on {case.beyond.zero}")
+        lost = _lost(end, f", the last to sigma = 0, on {case.variations.zero}")
     elif lost is None and isinstance(end, Failure):
-        lost = Finding(
-            "non-finite", end.step, f"in the last step to sigma = 0, on {case.beyond.zero}: {end.message}", "error"
-        )
+        where = f"in the last step to sigma = 0, on {case.variations.zero}"
+        lost = Finding("non-finite", end.step, f"{where}: {end.message}", "error")
     return replace(case.base, verdict="non-finite", findings=[lost, *case.grid]) if lost else None
 
 
@@ -144,43 +153,43 @@ def _lost(run: Trace, where: str) -> Finding | None:
     if not len(bad):
         return None
     step = run.step[int(bad[0])]
-    lost = [str(k) for k, t in enumerate(run.told.timesteps if run.told else (), 1) if math.isnan(t)]
+    lost = [str(k) for k, t in enumerate(run.timesteps.t if run.timesteps else (), 1) if math.isnan(t)]
     times = f"; timestep {', '.join(lost[:5])}{', …' if len(lost) > 5 else ''} is not a number" if lost else ""
-    said = f"step {step} of {len(run.grid) - 1}{where} is not finite on finite inputs{times}"
-    return Finding("non-finite", step, said, "error")
+    detail = f"step {step} of {len(run.grid) - 1}{where} is not finite on finite inputs{times}"
+    return Finding("non-finite", step, detail, "error")
 
 
-def _different(case: Case) -> Verdict | None:
-    """Its rows are not those of the reference, on the grid of so many steps."""
-    best, process, result = case.best, case.subject.process, replace(case.measured, verdict="different-formula")
+def _different_formula(case: Case) -> Verdict | None:
+    """Its rows are not those of the reference, on the steps asked for."""
+    best, process, result = case.best, case.info.process, replace(case.measured, verdict="different-formula")
     if best is None:
-        verdict, missing = differences.no_match(case.wide, process, case.base.reference, case.pairs)
+        verdict, missing = differences.no_match(case.in_float64, process, case.base.reference, case.pairs)
         return replace(result, verdict=verdict, findings=[*result.findings, missing])
     if best.conforms:
         return None
     found = differences.differences(best, case.rows, case.matches)
     name = best.reference.record.name
-    if each_alone(case.wide, process, best.reference.record):
-        alone = f"every step is {name} from where it starts to where it leads; they do not chain"
-        found = [Finding("formula", None, alone), *found]
+    if matches_step_by_step(case.in_float64, process, best.reference.record):
+        each = f"every step is {name} from where it starts to where it leads; they do not chain"
+        found = [Finding("formula", None, each), *found]
     return replace(result, findings=[*result.findings, *found])
 
 
 def _different_elsewhere(case: Case) -> Verdict | None:
-    """On that grid it is the record; on other steps, grids or inputs it is not, or its order is not that proved."""
+    """It is the record there; on other steps, grids or inputs it is not, or its order contradicts the proof."""
     assert case.best is not None
-    record, found = case.best.reference.record, case.departed("different-formula")
-    for (n, wide), near in case.near.items():
-        if n <= (SHORT if wide else LONGEST) * case.steps:
-            found += case.departs(case.moving[n, wide], near, f"on {n} steps")
-    for (name, _), run in case.beyond.grids.items():
-        if name != case.beyond.zero:
-            found += case.departs_on(name, run)
+    record, found = case.best.reference.record, case.departures("different-formula")
+    for (n, in_float64), near in case.nearest.items():
+        if n <= (COMPARED if in_float64 else LONGEST) * case.steps:
+            found += case.difference(case.traces[n, in_float64], near, f"on {n} steps")
+    for (name, _), run in case.variations.grids.items():
+        if name != case.variations.zero:
+            found += case.difference_on(name, run)
     least = SHARE * min(record.order, record.order_asymptotic)
     seen = case.measured.observed_order
     if seen is not None and seen < least:
-        said = f"order {seen:.2f} is observed, where {record.order} is proved for {record.name}"
-        found.append(Finding("order", None, said, "error"))
+        detail = f"order {seen:.2f} is observed, where {record.order} is proved for {record.name}"
+        found.append(Finding("order", None, detail, "error"))
     if not found:
         return None
     here = Finding("formula", None, f"on the {case.steps} steps asked for it is {case.best.reference.name}")
@@ -189,10 +198,11 @@ def _different_elsewhere(case: Case) -> Verdict | None:
 
 
 def _conforms(case: Case) -> Verdict:
+    """It is the record, exactly or up to rounding."""
     best = case.best
     assert best is not None
     identical = best.error <= IDENTICAL
-    noted = [Finding("formula", None, f"it is {best.reference.name}")] if best.reference.ending else []
+    variant = [Finding("formula", None, f"it is {best.reference.name}")] if best.reference.ending else []
     return replace(
         case.measured,
         verdict="identical" if identical else "roundoff",
@@ -200,34 +210,35 @@ def _conforms(case: Case) -> Verdict:
         growth=_growth(case, best),
         findings=[
             *case.measured.findings,
-            *noted,
-            *differences.promise(best.reference, case.subject),
+            *variant,
+            *differences.missing_order(best.reference, case.info),
             *([] if identical else [differences.roundoff(best, case.shipped)]),
-            *differences.guards(best),
-            *_at_zero(case),
+            *differences.negligible_entries(best),
+            *_difference_at_zero(case),
         ],
     )
 
 
+# The order is the contract: the first check that applies decides.
 CHECKS: tuple[Callable[[Case], Verdict | None], ...] = (
     _failed,
     _raises,
     _remembers,
     _not_linear,
     _non_finite,
-    _different,
+    _different_formula,
     _different_elsewhere,
     _conforms,
 )
 
 
-def _at_zero(case: Case) -> list[Finding]:
-    """What is noted of a last step to 0 that is finite, but not the record's."""
-    run = case.beyond.grids.get((case.beyond.zero or "", False))
-    return [replace(f, severity="note") for f in case.departs_on(case.beyond.zero or "", run)] if run else []
+def _difference_at_zero(case: Case) -> list[Finding]:
+    """Notes on a last step to 0 that is finite but not the record's."""
+    run = case.variations.to_zero
+    return [replace(f, severity="note") for f in case.difference_on(case.variations.zero or "", run)] if run else []
 
 
 def _growth(case: Case, best: Pair) -> dict[int, float]:
-    """The largest error as shipped against the same record, over N."""
-    longer = {n: near.error for (n, wide), near in case.near.items() if near and not wide}
+    """The largest error as shipped against the same record, by N."""
+    longer = {n: near.error for (n, in_float64), near in case.nearest.items() if near and not in_float64}
     return dict(sorted({case.steps: best.error, **longer}.items()))

@@ -1,4 +1,4 @@
-"""A last step of length zero that changes nothing is no step: the run before it is judged."""
+"""Drop a final zero-length step before judging."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 
 from ...readback import Trace
 
-ROUNDING = 1e3  # eps, of the last state: what a step that changes nothing may leave
+ROUNDING = 1e3  # eps of the last state: what a step that changes nothing may leave
 
 
-def moving(found: Trace) -> Trace:
-    """The trace without a last step of length zero, if that leaves the state as it was; its output is used nowhere."""
+def without_zero_length_step(found: Trace) -> Trace:
+    """The trace without a last step of length zero, if that step leaves the state unchanged and so uses no output."""
     if len(found.grid) < 3 or found.grid[-1][:2] != found.grid[-2][:2] or found.step[-2] != len(found.grid) - 2:
         return found
     last, before = found.vectors[-1], found.vectors[-2]
@@ -20,7 +20,7 @@ def moving(found: Trace) -> Trace:
         return found
     if float((last - before).abs().max()) > ROUNDING * torch.finfo(found.dtype).eps * float(before.abs().max()):
         return found
-    unused = found.nfe  # the column of the last output: behind the start and the outputs before
+    unused = found.nfe  # the column of the last output, after the start and the outputs before
     return replace(
         found,
         vectors=torch.cat([found.vectors[:-1, :unused], found.vectors[:-1, unused + 1 :]], dim=1),
@@ -30,5 +30,5 @@ def moving(found: Trace) -> Trace:
         grid=found.grid[:-1],
         numbers={name: values[:-1] for name, values in found.numbers.items()},
         superposition=found.superposition[:-1],
-        told=None,
+        timesteps=None,
     )

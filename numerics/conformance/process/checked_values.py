@@ -1,4 +1,4 @@
-"""Plain containers that a stranger may have written, as the values of a type that they claim to be; nothing else."""
+"""Values of given types from plain containers that are not trusted, with every part checked."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any, TypeVar, Union
 
 MANY = 1_000_000  # items of a tuple
 LONG = 10_000  # characters of a text
-Made = TypeVar("Made")
+Value = TypeVar("Value")
 
 
-def made(kind: type[Made], plain: Any, where: str = "it") -> Made:
-    """The value of a type: a dataclass, a named tuple, or what their fields are of.
+def checked(kind: type[Value], plain: Any, where: str = "it") -> Value:
+    """The value of a type: a dataclass, a named tuple, or any type that their fields may have.
 
-    Raises ValueError, in a line that says where, on anything that is not exactly of that type.
+    Raises ValueError, in one line that names the place, on anything that is not exactly of that type.
     """
-    found: Made = _made(kind, plain, where)
+    found: Value = _checked(kind, plain, where)
     return found
 
 
-def _made(kind: Any, plain: Any, where: str) -> Any:
+def _checked(kind: Any, plain: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (Union, UnionType):
         return _any_of(arguments, plain, where)
@@ -30,7 +30,7 @@ def _made(kind: Any, plain: Any, where: str) -> Any:
         return _tuple(arguments, plain, where)
     if origin is not None and issubclass(origin, Mapping):
         return {
-            _made(arguments[0], key, where): _made(arguments[1], value, f"{where}[{str(key)[:20]!r}]")
+            _checked(arguments[0], key, where): _checked(arguments[1], value, f"{where}[{str(key)[:20]!r}]")
             for key, value in _of(dict, plain, where).items()
         }
     if is_dataclass(kind) or hasattr(kind, "_fields"):
@@ -44,7 +44,7 @@ def _made(kind: Any, plain: Any, where: str) -> Any:
 
 
 def _of(kind: type, plain: Any, where: str) -> Any:
-    """It, if its type is that one itself, or of a class of tensors: a bool is no int."""
+    """The value, if its type is `kind` or, unless that is a number, a subclass of it; a bool is not an int."""
     if type(plain) is not kind and not (isinstance(plain, kind) and kind not in (int, float)):
         raise ValueError(f"{where} is {type(plain).__name__}, not {kind.__name__}")
     return plain
@@ -54,7 +54,7 @@ def _any_of(kinds: tuple[Any, ...], plain: Any, where: str) -> Any:
     if NoneType in kinds and plain is None:
         return None
     (kind,) = (k for k in kinds if k is not NoneType)
-    return _made(kind, plain, where)
+    return _checked(kind, plain, where)
 
 
 def _tuple(kinds: tuple[Any, ...], plain: Any, where: str) -> tuple[Any, ...]:
@@ -64,11 +64,11 @@ def _tuple(kinds: tuple[Any, ...], plain: Any, where: str) -> tuple[Any, ...]:
         kinds = (kinds[0],) * len(plain)
     if len(kinds) != len(plain):
         raise ValueError(f"{where} has {len(plain)} items, not {len(kinds)}")
-    return tuple(_made(kind, item, f"{where}[{n}]") for n, (kind, item) in enumerate(zip(kinds, plain, strict=True)))
+    return tuple(_checked(kind, item, f"{where}[{n}]") for n, (kind, item) in enumerate(zip(kinds, plain, strict=True)))
 
 
 def _fields(kind: Any, plain: Any, where: str) -> Any:
-    """From its fields by name, or in their order; those with a default may be missing."""
+    """A dataclass or named tuple from its fields by name, or in order; those with a default may be missing."""
     hints = typing.get_type_hints(kind)
     if is_dataclass(kind):
         names = [field.name for field in fields(kind)]
@@ -80,4 +80,4 @@ def _fields(kind: Any, plain: Any, where: str) -> Any:
     given = _of(dict, plain, where)
     if not needed <= given.keys() <= set(names):
         raise ValueError(f"{where} has the fields {sorted(map(str, given))[:20]}, not {names}"[:300])
-    return kind(**{name: _made(hints[name], value, f"{where}.{name}") for name, value in given.items()})
+    return kind(**{name: _checked(hints[name], value, f"{where}.{name}") for name, value in given.items()})

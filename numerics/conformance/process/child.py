@@ -1,4 +1,4 @@
-"""What the child process of probe does: builds a target, traces it job by job, leaves every answer as it comes."""
+"""Child process: builds the target, traces it once per job and writes each result as soon as it is ready."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -16,51 +16,53 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError, NonFiniteError, SamplingError
+from ...external_run import Draw, Finish, Model, Run
 from ...points import Point
-from ...readback import Draw, Finish, Model, Stranger, Trace, trace
-from ..adapters.target import NoTable, Target
-from .collect import plain_trace
-from .fault_origin import blamed
+from ...readback import Trace, trace
+from ..adapters.external_sampler import ExternalSampler
+from ..adapters.target import NoTable
+from ..report import Departure
+from .fault_origin import with_origin
 from .global_state import guarded
 from .launch import Job
-from .option_sweep import runs
-from .probes import Departure, departures
+from .option_sweep import troubles_of
+from .probes import departures
+from .trace_transfer import plain_trace
 
 GIB = 1 << 30
-MEMORY = 4 * GIB  # address space that a target may take beyond what torch has taken
+MEMORY = 4 * GIB  # address space that a target may take in addition to torch's
 FILES = GIB // 4  # the longest file that it may write: an endless print ends
 LONGEST = 300  # characters of a message
 
 
 def main(folder: Path, request: dict[str, Any]) -> None:
-    """Do what is asked for, and leave in the folder: ready, target, settings, job-0, job-1, …, sweep-0, …, done."""
-    leave = partial(_leave, request["nonce"])
+    """Do all jobs of a request; write the files ready, target, settings, job-0, job-1, …, sweep-0, …, done."""
+    write = partial(_write, request["nonce"])
     _limit()
     (folder / "ready").touch()
-    sys.path.insert(0, os.getcwd())  # as `python -m` has it: the user's own modules
+    sys.path.insert(0, os.getcwd())  # as `python -m` does: the user's own modules
     try:
         module, _, name = request["resolve"].partition(":")
         resolve = getattr(import_module(module), name)
-        target: Target = resolve(request["target"])
+        sampler: ExternalSampler = resolve(request["target"])
     except BaseException as fault:
-        leave(folder / "target", {"failure": _said(fault, None)})
+        write(folder / "target", {"failure": _failure(fault, None)})
     else:
-        names = ("name", "process", "reference", "promises", "nonlinear", "variants", "zero")
-        about = {**{key: getattr(target, key) for key in names}, "grids": tuple(target.grids)}
-        leave(folder / "target", {"about": about})
-        settings = (target.name, *target.variants) if request["sweep"] else ()
+        info = sampler.info
+        write(folder / "target", {"info": asdict(info)})
+        settings = (info.name, *info.variants) if request["sweep"] else ()
         (folder / "settings").write_text(str(len(settings)), encoding="utf-8")
         for k, job in enumerate(Job(*fields) for fields in request["jobs"]):
-            there = job.grid is None or job.grid < len(target.grids)
-            leave(folder / f"job-{k}", _work(target, job, _Notes(folder, k)) if there else {})
+            exists = job.grid is None or job.grid < len(info.grids)
+            write(folder / f"job-{k}", _work(sampler, job, _Notes(folder, k)) if exists else {})
         for k, setting in enumerate(settings):
             notes = _Notes(folder, len(request["jobs"]) + k)
-            leave(folder / f"sweep-{k}", asdict(runs(setting, resolve, notes.note)))
+            write(folder / f"sweep-{k}", asdict(troubles_of(setting, resolve, notes.note)))
     (folder / "done").touch()
 
 
 def _limit() -> None:
-    """Where the system allows it: no more memory than is reasonable, no endless files, no core dumps."""
+    """Limit memory and the length of files and forbid core dumps, where the system allows it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -73,15 +75,18 @@ def _limit() -> None:
             resource.setrlimit(kind, (most, most))
 
 
-def _leave(nonce: str, path: Path, answer: dict[str, Any]) -> None:
-    """Whole or not at all: the process may end at any time.  nonce: tells it from what a target writes by accident."""
+def _write(nonce: str, path: Path, answer: dict[str, Any]) -> None:
+    """Write a file whole or not at all: the process may end at any time.
+
+    nonce: distinguishes it from files that a target writes by accident.
+    """
     part = path.with_suffix(".part")
     torch.save({"nonce": nonce, **answer}, part)
     part.replace(path)
 
 
 class _Notes:
-    """Where a job stands, on a file that outlives the process."""
+    """Progress of a job, written to a file that survives a crash."""
 
     def __init__(self, folder: Path, job: int) -> None:
         self.folder, self.job = folder, job
@@ -94,51 +99,51 @@ class _Notes:
         os.write(self.file, f"{self.job} {step}".ljust(40).encode())
 
 
-def _work(target: Target, job: Job, notes: _Notes) -> dict[str, Any]:
-    """Trace the target on one grid: its answer, and what it does on other inputs where that is asked for."""
-    dtype = torch.float64 if job.wide else torch.float32
+def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
+    """The result of a job in plain containers: the trace on one grid, and departures where the job has other inputs."""
+    dtype = torch.float64 if job.float64 else torch.float32
     found: Trace | None = None
     failure, state = None, []
     departed: tuple[Departure, ...] = ()
     printed = (notes.folder / "stdout").stat().st_size
     try:
-        with target.wide() if job.wide else nullcontext(), guarded() as changed:
+        with sampler.float64() if job.float64 else nullcontext(), guarded() as changed:
             try:
-                on = target.on if job.grid is None else [*target.grids.values()][job.grid]
-                stranger = _watched(on(job.steps), notes.note)
-                found = trace(stranger, dtype)
-                if job.again:
-                    departed = departures(stranger, found)
+                grid = None if job.grid is None else sampler.info.grids[job.grid]
+                run = _noted(sampler.on(job.steps, grid), notes.note)
+                found = trace(run, sampler.prediction, dtype)
+                if job.other_inputs:
+                    departed = departures(run, found)
             except BaseException as fault:
-                failure = _said(fault, notes.step)
+                failure = _failure(fault, notes.step)
         state += changed
-    except BaseException as fault:  # from what surrounds the run: state that cannot be put back
-        failure, found = _said(fault, notes.step), None
-    state += _prints(notes.folder / "stdout", printed)
+    except BaseException as fault:  # from the contexts: state that cannot be restored
+        failure, found = _failure(fault, notes.step), None
+    state += _printed(notes.folder / "stdout", printed)
     plain = plain_trace(found) if found else None
     return {"trace": plain, "failure": failure, "state": state, "departures": [tuple(d) for d in departed]}
 
 
-def _watched(stranger: Stranger, note: Callable[[int], None]) -> Stranger:
-    """The sampler, noting the step of every evaluation."""
+def _noted(run: Run, note: Callable[[int], None]) -> Run:
+    """The run with a note of the step before every evaluation."""
 
-    def run(start: Tensor, model: Model, draw: Draw) -> Finish:
-        def watching(x: Tensor, at: Point, to: int) -> Tensor:
+    def noting(start: Tensor, model: Model, draw: Draw) -> Finish:
+        def evaluated(x: Tensor, at: Point, to: int) -> Tensor:
             note(to)
             return model(x, at, to)
 
-        return stranger.run(start, watching, draw)
+        return run(start, evaluated, draw)
 
-    return replace(stranger, run=run)
+    return noting
 
 
-def _said(fault: BaseException, step: int | None) -> tuple[str, str, int | None]:
-    """A Failure's fields of what was raised."""
+def _failure(fault: BaseException, step: int | None) -> tuple[str, str, int | None]:
+    """The fields of a Failure for an exception."""
     try:
         text = " ".join(str(fault).split())
     except Exception:
         text = "an exception that cannot be shown"
-    kind, message = "error", blamed(fault, text)
+    kind, message = "error", with_origin(fault, text)
     if isinstance(fault, SamplingError):
         kind, message = "non-finite" if isinstance(fault, NonFiniteError) else "error", text
     elif isinstance(fault, NoTable):
@@ -152,8 +157,8 @@ def _said(fault: BaseException, step: int | None) -> tuple[str, str, int | None]
     return kind, message if len(message) <= LONGEST else message[:LONGEST] + "…", step
 
 
-def _prints(path: Path, before: int) -> list[str]:
-    """What is to be said of what went to standard output, a file, since it was that long."""
+def _printed(path: Path, before: int) -> list[str]:
+    """A line on standard output that was written since the file had a length of `before`, if there is any."""
     with suppress(Exception):
         sys.stdout.flush()
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Whose fault an exception is: the sampler's, or that of the adapter around it."""
+"""The origin of an exception: the sampler, or the adapter around it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ NEUTRAL = {"torch", "numpy"} | sys.stdlib_module_names
 PACKAGE = __name__.partition(".")[0]
 
 
-def blamed(fault: BaseException, text: str) -> str:
-    """Its name and text; behind whose they are, where none of the sampler's code ran when it was raised."""
+def with_origin(fault: BaseException, text: str) -> str:
+    """The type and text of an exception, preceded by a remark where it was raised without any code of the sampler."""
     line = f"{type(fault).__name__}: {text}" if text else type(fault).__name__
     modules = {frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(fault.__traceback__)}
-    tops = {str(name).partition(".")[0] for name in modules if name != "__main__"}  # which the child is
+    tops = {str(name).partition(".")[0] for name in modules if name != "__main__"}  # the child is __main__
     adapter = f"the adapter of {PACKAGE} fails on what the sampler holds, not the sampler itself: "
-    theirs = tops - NEUTRAL - {PACKAGE} or isinstance(fault, SyntaxError)  # a module that does not even begin to run
-    return line if theirs else adapter + line
+    external = tops - NEUTRAL - {PACKAGE} or isinstance(fault, SyntaxError)  # such a module does not even start
+    return line if external else adapter + line

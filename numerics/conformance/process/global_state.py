@@ -1,4 +1,4 @@
-"""The global state that other people's code may change: seen, said and put back."""
+"""Detect, report and restore changes to global state."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ import torch
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of global state.  read() answers a value that == compares, write(value) puts it back.
+    """A piece of global state.  read() returns a value that can be compared by ==, write(value) restores it.
 
-    say(before, after): what is said of a change, behind the name.
+    describe(before, after): the description of a change, which follows the name.
     """
 
     name: str
     read: Callable[[], Any]
     write: Callable[[Any], object]
-    say: Callable[[Any, Any], str] = lambda before, after: f": {before} -> {after}"
+    describe: Callable[[Any, Any], str] = lambda before, after: f": {before} -> {after}"
 
 
-def _silent(before: Any, after: Any) -> str:
+def _no_description(before: Any, after: Any) -> str:
     return ""
 
 
 def _keys(before: dict[str, str], after: dict[str, str]) -> str:
-    """The names that were added, removed or given another value, not the values: they may be secrets."""
+    """The names that were added, removed or changed; not the values, which may be secrets."""
     return ": " + ", ".join(sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key)))
 
 
@@ -50,7 +50,7 @@ def _environment(variables: dict[str, str]) -> None:
 
 
 def _numpy() -> Any:
-    state: Any = np.random.get_state(legacy=True)  # noqa: NPY002 (others draw from it)
+    state: Any = np.random.get_state(legacy=True)  # noqa: NPY002 (samplers draw from it)
     kind, keys, *rest = state
     return kind, keys.tobytes(), *rest
 
@@ -74,24 +74,24 @@ PARTS = (
         "torch's random numbers",
         lambda: torch.get_rng_state().numpy().tobytes(),
         lambda state: torch.set_rng_state(torch.frombuffer(bytearray(state), dtype=torch.uint8)),
-        _silent,
+        _no_description,
     ),
-    Part("numpy's random numbers", _numpy, _numpy_back, _silent),
-    Part("Python's random numbers", random.getstate, random.setstate, _silent),
+    Part("numpy's random numbers", _numpy, _numpy_back, _no_description),
+    Part("Python's random numbers", random.getstate, random.setstate, _no_description),
     Part("environment", lambda: dict(os.environ), _environment, _keys),
     Part("current folder", _folder, os.chdir),
     Part("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
-    Part("sys.path", lambda: list(sys.path), lambda path: sys.path.__setitem__(slice(None), path), _silent),
-    Part("sys.stdout", lambda: sys.stdout, lambda stream: setattr(sys, "stdout", stream), _silent),
-    Part("sys.stderr", lambda: sys.stderr, lambda stream: setattr(sys, "stderr", stream), _silent),
+    Part("sys.path", lambda: list(sys.path), lambda path: sys.path.__setitem__(slice(None), path), _no_description),
+    Part("sys.stdout", lambda: sys.stdout, lambda stream: setattr(sys, "stdout", stream), _no_description),
+    Part("sys.stderr", lambda: sys.stderr, lambda stream: setattr(sys, "stderr", stream), _no_description),
 )
 
 
 @contextmanager
 def guarded() -> Iterator[list[str]]:
-    """While it lasts, global state may be changed; on exit it is put back, also where an exception passes through.
+    """Context that restores global state on exit, also where an exception passes through.
 
-    Yields a list that is empty until then, and afterwards says in a line each what was changed.
+    Yields a list, to which the exit adds a line for every change.
     """
     changed: list[str] = []
     before = [part.read() for part in PARTS]
@@ -105,5 +105,5 @@ def guarded() -> Iterator[list[str]]:
             for part, value in zip(PARTS, before, strict=True):
                 after = part.read()
                 if after != value:
-                    changed.append(f"changes {part.name}{part.say(value, after)}")
+                    changed.append(f"changes {part.name}{part.describe(value, after)}")
                     part.write(value)

@@ -1,4 +1,4 @@
-"""The process that other people's samplers run in: started before torch is loaded here, and gone when we are done."""
+"""Start and end the child process of an external sampler; this process need not have loaded torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from threading import Event
 from typing import IO
@@ -23,32 +23,31 @@ from .watchdog import END, FORKS, MARK, end_marked
 from .working_folder import Surroundings
 
 RESOLVE = "samplerproof.numerics.conformance.adapters.resolve:resolve"
-START = 120.0  # seconds that Python and torch may take to start, which are not the target's
-GLANCE = 0.01  # seconds between two looks at the child
-LAST = 5.0  # seconds within which the child and all that it started are gone
+START = 120.0  # seconds for the start of Python and torch, which do not count for the target
+POLL = 0.01  # seconds between two looks at the child
+LAST = 5.0  # seconds for the child and all that it started to end
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run to read back.  steps: of its grid.  wide: in float64, its module too; else as shipped, in float32.
+    """A run to read back.  steps: of its grid.  float64: in float64, its module too; else as shipped, in float32.
 
-    again: whether it is run on other inputs too.  grid: which of the other grids of the target, counted from 0; there
-    may be fewer.
+    other_inputs: whether it is run on other inputs too.  grid: index of another grid of the target, which may not
+    exist; None for its own.
     """
 
     steps: int
-    wide: bool
-    again: bool = True
+    float64: bool
+    other_inputs: bool = True
     grid: int | None = None
 
 
 @dataclass(frozen=True)
 class Child:
-    """A process at work on jobs, and a sweep after them.
+    """A process that runs jobs, and then a sweep.
 
-    process: the one that watches it; see watch.  folder: where it leaves its answers one by one.  nonce: what is in
-    each of them.  log: what the process wrote before the folder was there.  before: the folder it was started in.
-    stop: set to give it up.
+    process: its watchdog.  folder: for its answers, a file each.  nonce: part of each answer.
+    log: standard error of the watchdog.  before: the folder in which it was started.  stop: set to cancel it.
     """
 
     process: subprocess.Popen[bytes]
@@ -62,44 +61,44 @@ class Child:
 
     @property
     def ended(self) -> bool:
-        """Whether it is gone, with all that it started."""
+        """Whether it has ended, with all that it started."""
         return self.process.poll() is not None or (self.folder / "ended").exists()
 
     def over(self, timeout: float, progress: Progress = silent) -> bool:
-        """Wait until it is done; whether the time is over before.
+        """Wait until it is done. Returns whether its time was over before.
 
-        timeout: seconds from when Python and torch have started there; once the jobs are done, for every setting of
-        the sweep.  progress(done, total, label): told whenever an answer has come.
-        Raises KeyboardInterrupt when it is told to stop.
+        timeout: seconds from the moment at which Python and torch have started; once the jobs are done, for every
+        setting of the sweep.  progress(done, total, label): called after every answer.
+        Raises KeyboardInterrupt when `stop` is set.
         """
-        deadline, ready, come = time.monotonic() + START, False, 0
+        deadline, ready, done = time.monotonic() + START, False, 0
         while not self.ended and not (self.folder / "done").exists():
             now = time.monotonic()
             if not ready and (self.folder / "ready").exists():
                 ready, deadline = True, now + timeout
-            if self._has(come):
-                come += 1
-                progress(come, max(come, len(self.jobs) + self._settings()), "")
-                if come >= len(self.jobs):
+            if self._has(done):
+                done += 1
+                progress(done, max(done, len(self.jobs) + self._settings()), "")
+                if done >= len(self.jobs):
                     deadline = now + timeout
             elif now > deadline:
                 return True
-            elif self.stop.wait(GLANCE):
+            elif self.stop.wait(POLL):
                 raise KeyboardInterrupt
         return False
 
     def _has(self, k: int) -> bool:
-        """Whether its answer of that number is there: those to the jobs come first."""
+        """Whether answer k is there: those of the jobs come first."""
         name = f"job-{k}" if k < len(self.jobs) else f"sweep-{k - len(self.jobs)}"
         return (self.folder / name).exists()
 
     def _settings(self) -> int:
-        """How many settings the sweep has."""
-        said = contents(self.folder / "settings", 20) or b""
-        return int(said) if said.isdigit() else 0
+        """The number of settings of the sweep."""
+        written = contents(self.folder / "settings", 20) or b""
+        return int(written) if written.isdigit() else 0
 
     def end(self) -> None:
-        """End the child and what it started; its answers stay until it is closed."""
+        """End the child and all that it started; its answers stay until it is closed."""
         assert self.process.stdin is not None
         if FORKS:
             with suppress(OSError):
@@ -108,10 +107,10 @@ class Child:
             self.process.kill()
         deadline = time.monotonic() + LAST
         while not self.ended and time.monotonic() < deadline:
-            time.sleep(GLANCE)
+            time.sleep(POLL)
 
     def close(self) -> None:
-        """Leave nothing: no process, no folder."""
+        """End all its processes and remove its folder."""
         self.end()
         assert self.process.stdin is not None
         with suppress(OSError):
@@ -121,15 +120,15 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        if self.process.returncode:  # it was ended itself, and could not see to the rest
+        if self.process.returncode:  # the watchdog was ended from outside and could not end the rest
             end_marked(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def contents(path: Path, most: int) -> bytes | None:
-    """What is in a file that a stranger may have made; None where it is none, or is longer.
+    """The content of a file that is not trusted; None where it is not a regular file, or longer than `most`.
 
-    Links are not followed, and nothing is waited for, as opening a pipe would.
+    Links are not followed, and opening a pipe does not block.
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -147,13 +146,13 @@ def contents(path: Path, most: int) -> bytes | None:
 def launched(
     target: str, jobs: Sequence[Job], resolve: str = RESOLVE, sweep: bool = False, stop: Event | None = None
 ) -> Iterator[Child]:
-    """A child process that traces a target, once for every job, the sampler built afresh for each.
+    """Context with a child process that traces a target, once for every job, the sampler built afresh for each.
 
-    resolve: "module:function", from the target's name to a Target.  sweep: whether its variants are run afterwards.
-    stop: set from another thread to end it.
-    Its standard output is kept from ours. What it starts and its folder are gone in the end, also if this process is
-    killed: another one watches (watch.py). It keeps a target from harming this process by accident: it is no sandbox
-    against malice.
+    resolve: "module:function", from a target to an ExternalSampler.  sweep: whether its variants are run afterwards.
+    stop: set from another thread to cancel it.
+    Its standard output does not reach ours. At the end the processes that it started and its folder are gone, also if
+    this process is killed: a watchdog sees to it. The separation protects this process from accidents of the target,
+    not from malice: it is not a sandbox.
     """
     folder, nonce = Path(tempfile.gettempdir()) / f"samplerproof-{secrets.token_hex(8)}", secrets.token_hex(8)
     request = {
@@ -161,13 +160,13 @@ def launched(
         "resolve": resolve,
         "nonce": nonce,
         "sweep": sweep,
-        "jobs": [[j.steps, j.wide, j.again, j.grid] for j in jobs],
+        "jobs": [astuple(job) for job in jobs],
     }
     before = Surroundings.now()
     path = os.pathsep.join(entry for entry in sys.path if entry)
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            # -P: what lies in the current folder must not stand in for what the child itself imports.
+            # -P: modules in the current folder must not replace those that the child itself imports.
             [sys.executable, "-P", "-m", "samplerproof.numerics.conformance.process.watchdog", str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

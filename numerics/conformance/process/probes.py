@@ -1,22 +1,22 @@
-"""What a sampler does with other inputs than those it was read back on: other shapes, sizes and layouts, another run
-before, gradients off. All it does must be what its trace says.
+"""Run a sampler on other inputs than those it was read back on, and compare with its trace: other shapes, sizes and
+memory layouts, after another run, gradients off.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ...errors import DependsError
-from ...readback import BATCH, SCALE, Stranger, Trace, respond
+from ...external_run import Run
+from ...readback import BATCH, LINEAR, SCALE, Trace, respond
+from ..report import Departure
 
 SHAPE = (2, 3, 4)  # samples, channels, rows, before the axis of the trace
-LARGE, SMALL = 1e4, 1e-4  # deviations of random inputs: of the one sample, and of the other
-LINEAR = {torch.float64: 1e-7, torch.float32: 1e-2, torch.bfloat16: 0.3, torch.float16: 0.1}  # of the largest value
-LONGEST = 200  # characters of what is said of an exception
+LARGE, SMALL = 1e4, 1e-4  # standard deviations of random inputs: of one sample, and of the other
+LONGEST = 200  # characters of a message
 COVERED = (
     f"shapes: {[*BATCH, 'w']}, {[*SHAPE, 'w']} with samples that differ, channels last in memory".replace("'", ""),
     f"inputs of standard deviation {SMALL:g}, {SCALE:g} and {LARGE:g}",
@@ -25,17 +25,9 @@ COVERED = (
 )
 
 
-class Departure(NamedTuple):
-    """What other inputs show.  verdict: that it leads to, or "note".  kind, detail: of its finding."""
-
-    verdict: str
-    kind: str
-    detail: str
-
-
 @dataclass(frozen=True)
 class _Inputs:
-    """Random inputs of a shape, its samples of these deviations.  last: channels last in memory."""
+    """Random inputs of a shape.  scales: standard deviations of its samples.  last: channels last in memory."""
 
     shape: tuple[int, ...] = BATCH
     scales: tuple[float, ...] = (SCALE,)
@@ -54,12 +46,12 @@ class _Inputs:
 EVERYTHING = _Inputs(SHAPE, (LARGE, SMALL), last=True, grad=False)
 
 
-def departures(stranger: Stranger, found: Trace) -> tuple[Departure, ...]:
-    """Where runs on other inputs are not what the trace of a run says, by the first cause; nothing if all are.
+def departures(run: Run, found: Trace) -> tuple[Departure, ...]:
+    """Departures of a run from its trace on other inputs, the first cause of each; empty where it has none.
 
-    What the sampler raises is a departure too.
+    An exception of the sampler is a departure too.
     """
-    remembered = _remembers(stranger, found)
+    remembered = _memory(run, found)
     if remembered is not None:
         return (remembered,)
     if max(found.superposition) > LINEAR[found.dtype] or not bool(found.vectors.isfinite().all()):
@@ -67,68 +59,68 @@ def departures(stranger: Stranger, found: Trace) -> tuple[Departure, ...]:
     noted: tuple[Departure, ...] = ()
     for inputs in (EVERYTHING, replace(EVERYTHING, last=False)):
         try:
-            if _agrees(stranger, found, inputs):
+            if _agrees(run, found, inputs):
                 return noted
             other = Departure("not-linear", "batch", "in other shapes and sizes together it is not linear")
         except Exception as fault:
-            said = f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:LONGEST]
-            other = Departure("error", "exception", f"on inputs of shape {[*SHAPE, found.vectors.shape[1]]}: {said}")
-            noted = (Departure("note", "exception", f"it cannot take channels-last memory: {said}"),)
+            raised = f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:LONGEST]
+            other = Departure("error", "exception", f"on inputs of shape {[*SHAPE, found.vectors.shape[1]]}: {raised}")
+            noted = (Departure("note", "exception", f"it cannot take channels-last memory: {raised}"),)
             continue
         break
-    return (_cause(stranger, found) or other,)
+    return (_cause(run, found) or other,)
 
 
-def _agrees(stranger: Stranger, found: Trace, inputs: _Inputs) -> bool:
-    """Whether a run on these inputs is what the trace says, in every sample by its own size."""
+def _agrees(run: Run, found: Trace, inputs: _Inputs) -> bool:
+    """Whether a run on these inputs equals the image of the trace, in every sample relative to its own size."""
     values = inputs.values(found)
     with torch.set_grad_enabled(inputs.grad):
-        made = respond(stranger, found, values)
+        result = respond(run, found, values)
     expected = torch.tensordot(found.vectors, values, dims=1)
-    gap = (made - expected[-len(made) :]).abs().amax(dim=(0, 2, 3, 4))
+    gap = (result - expected[-len(result) :]).abs().amax(dim=(0, 2, 3, 4))
     size = expected.abs().amax(dim=(0, 2, 3, 4))
     return bool((gap <= LINEAR[found.dtype] * size).all())
 
 
-def _cause(stranger: Stranger, found: Trace) -> Departure | None:
-    """What alone makes it depart."""
+def _cause(run: Run, found: Trace) -> Departure | None:
+    """The first single change of the inputs that makes the run depart."""
 
     def holds(inputs: _Inputs) -> bool:
         try:
-            return _agrees(stranger, found, inputs)
+            return _agrees(run, found, inputs)
         except DependsError:
             return False
 
-    def alone(**changed: object) -> bool:
+    def departs(**changed: object) -> bool:
         return not holds(_Inputs(**changed))  # type: ignore[arg-type]
 
     try:
-        if alone(scales=(LARGE,)):
+        if departs(scales=(LARGE,)):
             most = max((s for s in (10.0, 100.0, 1e3) if holds(_Inputs(scales=(s,)))), default=SCALE)
             return Departure(
                 "not-linear", "range", f"inputs of standard deviation {most:g} pass, {LARGE:g} do not: it clips"
             )
-        if alone(scales=(SMALL,)):
+        if departs(scales=(SMALL,)):
             return Departure("not-linear", "range", f"it is not linear on inputs of standard deviation {SMALL:g}")
-        if alone(grad=False):
+        if departs(grad=False):
             return Departure("different-formula", "formula", "it computes something else where gradients are off")
-        if alone(shape=SHAPE, scales=(SCALE, SCALE)):
-            return _mixing(stranger, found)
-        if alone(shape=SHAPE, scales=(SCALE, SCALE), last=True):
+        if departs(shape=SHAPE, scales=(SCALE, SCALE)):
+            return _mixing(run, found)
+        if departs(shape=SHAPE, scales=(SCALE, SCALE), last=True):
             return Departure("different-formula", "formula", "it computes something else on channels-last memory")
-        if alone(shape=SHAPE, scales=(LARGE, SMALL)):
+        if departs(shape=SHAPE, scales=(LARGE, SMALL)):
             return Departure("not-linear", "batch", "a sample depends on the size of another one")
-    except Exception:  # of a stranger: it is said of the run on everything
+    except Exception:  # of the sampler: reported for the run on everything
         return None
     return None
 
 
-def _mixing(stranger: Stranger, found: Trace) -> Departure:
-    """Whether one entry of a batch moves others, or the shape alone makes it another formula."""
+def _mixing(run: Run, found: Trace) -> Departure:
+    """Whether one entry of a batch changes others, or the shape by itself changes the formula."""
     values = _Inputs(SHAPE, (SCALE, SCALE)).values(found)
     changed = values.clone()
     changed[:, 0, 0, 0] *= -2
-    moved = (respond(stranger, found, changed) - respond(stranger, found, values)).abs().amax(dim=(0, 4)) > 0
+    moved = (respond(run, found, changed) - respond(run, found, values)).abs().amax(dim=(0, 4)) > 0
     moved[0, 0, 0] = False
     if moved[1].any():
         return Departure("not-linear", "batch", "it mixes the samples of a batch: one sample moves another")
@@ -140,24 +132,24 @@ def _mixing(stranger: Stranger, found: Trace) -> Departure:
     return Departure("different-formula", "batch", f"on inputs of shape {shape} it computes something else")
 
 
-def _remembers(stranger: Stranger, found: Trace) -> Departure | None:
-    """Whether the same inputs give the same run, bit for bit, after another run."""
+def _memory(run: Run, found: Trace) -> Departure | None:
+    """Differences between two runs on equal inputs with another run between; None if they agree bit for bit."""
     state = torch.get_rng_state()
 
-    def run(seed: int) -> Tensor:
-        torch.set_rng_state(state)  # noise of its own is no memory
-        return respond(stranger, found, _Inputs(seed=seed).values(found))
+    def on_seed(seed: int) -> Tensor:
+        torch.set_rng_state(state)  # noise from torch does not count as memory
+        return respond(run, found, _Inputs(seed=seed).values(found))
 
     try:
-        first = run(1)
-    except DependsError:  # on the values: the trace says so
+        first = on_seed(1)
+    except DependsError:  # on the values: the trace shows it
         return None
     try:
-        run(2)
-        later = run(1), run(1)
+        on_seed(2)
+        later = on_seed(1), on_seed(1)
     except Exception as fault:
-        said = f"after another run it fails: {' '.join(str(fault).split())}"[:LONGEST]
-        return Departure("different-formula", "memory", said)
+        message = f"after another run it fails: {' '.join(str(fault).split())}"[:LONGEST]
+        return Departure("different-formula", "memory", message)
     if all(torch.equal(first.view(torch.int64), again.view(torch.int64)) for again in later):
         return None
     gap = max(float((first - again).abs().max()) for again in later)

@@ -1,14 +1,14 @@
-"""The process between `verify` and a stranger's sampler: whoever ends first, of what the sampler started nothing stays.
+"""The process between `verify` and an external sampler: when either ends, it ends all that the sampler started.
 
     python -m samplerproof.numerics.conformance.process.watchdog FOLDER
 
-Makes the folder, which only this process removes again; reads the request, a line of JSON; starts the child and waits.
-Standard input stays open as long as whoever asked is there. Once the child has ended, by itself or because END was
-read, everything it has started is ended too, sessions of its own included, and the file "ended" holds its exit code,
-minus the signal's number if one ended it. At the end of standard input the folder goes, and this process.
+Creates the folder, which only this process removes; reads the request, a line of JSON; starts the child and waits.
+Standard input stays open as long as the parent runs. Once the child has ended, by itself or because END was read, all
+processes that it started are ended, sessions of their own included, and the file "ended" contains its exit code, or
+minus the number of the signal that ended it. At the end of standard input this process removes the folder and ends.
 
-Where processes cannot be forked (Windows) the child is this process, and nobody watches. Where there is no /proc
-(macOS) what started a session of its own is not found.
+Where processes cannot be forked (Windows) the child is this process, and there is no watchdog. Where there is no /proc
+(macOS) processes in sessions of their own are not found.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-MARK = "SAMPLERPROOF_FOLDER"  # in the environment of everything that the child starts: the name of its folder
+MARK = "SAMPLERPROOF_FOLDER"  # in the environment of all that the child starts: the name of its folder
 END = b"e"
 FORKS = hasattr(os, "fork")
-PAUSE = 0.02  # seconds between two looks
+PAUSE = 0.02  # seconds between two checks
 _PROC = Path("/proc/self/stat")
-PATIENCE = 4.0  # seconds within which what gets the signal to end is gone
+PATIENCE = 4.0  # seconds for a process to end after the signal
 _SUBREAPER, _PARENT_DEATH = 36, 1  # of prctl
 
 
 def main() -> None:
-    """See above."""
+    """Run the watchdog; see the module."""
     folder = Path(sys.argv[1])
     del sys.argv[1:]
     folder.mkdir(mode=0o700)
     line = _line()
-    if not line.endswith(b"\n"):  # who asked is gone already
+    if not line.endswith(b"\n"):  # the parent has ended already
         folder.rmdir()
         return
     request = json.loads(line)
@@ -53,7 +53,7 @@ def main() -> None:
         _control(_PARENT_DEATH, signal.SIGKILL)
         if os.getppid() == me:
             if _PROC.exists():
-                os.setpgid(0, 0)  # so that what ends its own group does not end this process
+                os.setpgid(0, 0)  # a child that ends its own group does not end this process
             _child(folder, request)
         return
     with suppress(OSError):
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def _line() -> bytes:
-    """A line of standard input, and nothing of what follows."""
+    """One line of standard input; the bytes after it stay unread."""
     line = b""
     while not line.endswith(b"\n") and (byte := os.read(0, 1)):
         line += byte
@@ -73,7 +73,7 @@ def _line() -> bytes:
 
 
 def _control(option: int, value: int) -> None:
-    """prctl(2), where there is one."""
+    """prctl(2), where it exists."""
     if sys.platform == "linux":
         import ctypes
 
@@ -82,27 +82,27 @@ def _control(option: int, value: int) -> None:
 
 
 def _child(folder: Path, request: dict[str, Any]) -> None:
-    """Do the work, with standard input empty and the rest kept in the folder."""
+    """Run the child, with empty standard input, its output and errors written to the folder."""
     for number, file in enumerate((os.devnull, str(folder / "stdout"), str(folder / "stderr"))):
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND
         opened = os.open(file, flags, 0o600)
         os.dup2(opened, number)
         os.close(opened)
-    from .child import main as work  # loads torch: not in the process that watches
+    from .child import main as work  # loads torch, which the watchdog does not need
 
     work(folder, request)
 
 
 def _watch(child: int, folder: Path) -> None:
-    """Until the end of standard input."""
+    """Watch the child until the end of standard input."""
     code: int | None = None
     while True:
         ready, _, _ = select.select([0], [], [], PAUSE)
-        said = os.read(0, 1) if ready else None
-        if said == b"":
+        byte = os.read(0, 1) if ready else None
+        if byte == b"":
             return
         if code is None:
-            code = _end_the_rest(child) if said == END else _reaped(child)
+            code = _end_the_rest(child) if byte == END else _reaped(child)
             if code is not None:
                 _end_the_rest(child)
                 part = folder / "ended.part"
@@ -111,7 +111,7 @@ def _watch(child: int, folder: Path) -> None:
 
 
 def _reaped(child: int) -> int | None:
-    """Collect what has ended; the exit code of the child if it is among it."""
+    """Reap the processes that have ended; returns the exit code of the child if it is one of them."""
     code = None
     with suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
@@ -121,7 +121,7 @@ def _reaped(child: int) -> int | None:
 
 
 def _end_the_rest(child: int) -> int | None:
-    """End all that descends from this process, and collect it; the exit code of the child if it is among it."""
+    """End and reap all descendants of this process; returns the exit code of the child if it is one of them."""
     code, deadline = None, time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         left = _descendants(os.getpid()) if _PROC.exists() else [child] * _is_there(child)
@@ -136,12 +136,12 @@ def _end_the_rest(child: int) -> int | None:
 
 
 def _descendants(root: int) -> list[int]:
-    """Processes that descend from one and have not ended, deepest last."""
+    """The descendants of a process that have not ended, deepest last."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             with suppress(OSError, ValueError, IndexError):
-                # pid (name, which may hold anything) state parent …
+                # pid (name, any characters) state parent …
                 text = Path(f"/proc/{name}/stat").read_text(encoding="utf-8", errors="replace")
                 state, parent = text.rpartition(")")[2].split()[:2]
                 if state not in "ZX":
@@ -166,7 +166,7 @@ def _kill(process: int) -> None:
 
 
 def end_marked(folder: Path) -> None:
-    """End what was started in behalf of that folder, when nobody watches any more."""
+    """End the processes that were started for that folder, when the watchdog has ended."""
     mark, deadline = f"{MARK}={folder}".encode(), time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         left = [process for process in _all() if mark in _environment(process).split(b"\0")]
@@ -187,7 +187,7 @@ def _all() -> list[int]:
 def _environment(process: int) -> bytes:
     try:
         return Path(f"/proc/{process}/environ").read_bytes()
-    except OSError:  # of someone else, or gone
+    except OSError:  # of another user, or gone
         return b""
 
 

@@ -1,7 +1,7 @@
-"""The folder that a target is started in: what is changed there while it runs.
+"""Changes in the folder in which a target is started.
 
-The user's own files lie there, and a target finds them by relative paths. Who changed them is not seen, only that it
-happened meanwhile: the user may have done it.
+The user's own files are there, and a target finds them by relative paths. A change is reported, not its origin: the
+user may have made it.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-DEPTH = 3  # levels of folders that are looked at
+DEPTH = 3  # levels of folders that are examined
 MOST = 2000  # entries; those of the upper levels first
-TOLD = 3  # names that a line says
+SHOWN = 3  # names in a line
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """A folder as it was.  entries: what lay there, by its path.  top: the names in the folder itself, if not too many.
+    """A folder at one time.  entries: by path.  top: the names in the folder itself, None where there are too many.
 
-    An entry of a file is its size and the time of its last change, that of anything else its kind.
+    The entry of a file has its size and the time of its last change, any other entry its kind.
     """
 
     folder: Path
@@ -40,22 +40,22 @@ class Surroundings:
         return cls(folder, entries, _names(folder))
 
     def changes(self) -> tuple[str, ...]:
-        """What is different now, in a line each: deleted and changed to DEPTH, made in the folder itself."""
+        """Differences to the folder now, a line each: deleted and changed to DEPTH, made in the folder itself."""
         entries = {name: _entry(self.folder / name) for name in self.entries}
         gone = [name for name, entry in entries.items() if entry is None and self.entries[name] is not None]
         changed = [name for name, entry in entries.items() if entry not in (None, self.entries[name])]
         top = _names(self.folder)
         made = sorted(top - self.top) if top is not None and self.top is not None else []
-        said = (("deleted", _outermost(gone)), ("changed", changed), ("made", made))
+        lists = (("deleted", _outermost(gone)), ("changed", changed), ("made", made))
         return tuple(
             f"while it ran, {_listed(names)} in the folder it was started in {'were' if names[1:] else 'was'} {what}"
-            for what, names in said
+            for what, names in lists
             if names
         )
 
 
 def _found(folder: Path) -> Iterator[Path]:
-    """Breadth first: hidden ones in the folder itself only, and what Python writes beside modules nowhere."""
+    """Paths breadth first: hidden ones in the folder itself only, __pycache__ nowhere."""
     level = [folder]
     for depth in range(DEPTH):
         below: list[Path] = []
@@ -78,12 +78,12 @@ def _entry(path: Path) -> object:
         found = path.lstat()
     except OSError:
         return None
-    kind = stat.S_IFMT(found.st_mode)  # a folder changes with what is in it
+    kind = stat.S_IFMT(found.st_mode)  # a folder changes with its content
     return (kind, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else kind
 
 
 def _names(folder: Path) -> frozenset[str] | None:
-    """But for hidden folders, which tools of all kinds make."""
+    """The names in a folder, without hidden folders, which many tools make; None where there are too many."""
     try:
         names = [name for name in os.listdir(folder) if name != "__pycache__"]
     except OSError:
@@ -94,11 +94,11 @@ def _names(folder: Path) -> frozenset[str] | None:
 
 
 def _outermost(names: list[str]) -> list[str]:
-    """Without what lay in folders that are named themselves."""
+    """The names without those in folders that are named themselves."""
     known = set(names)
     return [name for name in names if known.isdisjoint(map(str, Path(name).parents))]
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
-    return ", ".join(repr(name)[:100] for name in names[:TOLD]) + more
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(repr(name)[:100] for name in names[:SHOWN]) + more

@@ -1,4 +1,4 @@
-"""Samplers that are right on the first probes alone are found out, and honest ones of odd habits are not accused."""
+"""Samplers that are right on the first probes only are detected, and honest ones with odd habits conform."""
 
 from __future__ import annotations
 
@@ -83,7 +83,12 @@ def name(call: Callable[..., Any]) -> str:
     return call.__name__
 
 
-@pytest.fixture(params=["Exploding", *(pytest.param(form, marks=pytest.mark.slow) for form in ("Preserving", "Flow"))])
+@pytest.fixture(
+    params=[
+        "VarianceExploding",
+        *(pytest.param(form, marks=pytest.mark.slow) for form in ("VariancePreserving", "Flow")),
+    ]
+)
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The coordinates in which the samplers compute."""
     monkeypatch.setattr(attacks, "form", attacks.FORMS[request.param])
@@ -119,7 +124,8 @@ def test_without_its_attack_it_conforms() -> None:
 )
 @pytest.mark.parametrize("off", [1e-3, pytest.param(0.01, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
-    "where", ["Accurate", *(pytest.param(f, marks=pytest.mark.slow) for f in ("Exploding", "Flow"))]
+    "where",
+    ["AccurateVariancePreserving", *(pytest.param(f, marks=pytest.mark.slow) for f in ("VarianceExploding", "Flow"))],
 )
 def test_a_row_that_is_off_in_float32_alone_is_found(
     where: str, off: float, row: int, monkeypatch: pytest.MonkeyPatch
@@ -130,7 +136,7 @@ def test_a_row_that_is_off_in_float32_alone_is_found(
     monkeypatch.setattr(attacks, "form", attacks.FORMS[where])
     answer = verdict_of(function(attacks.one_row, {"row": row, "off": off}), STEPS, "ddim")
     assert (answer.verdict, answer.exit_code, answer.matches) == ("different-formula", 1, [])
-    if (where, off, row) == ("Accurate", 1e-3, -1):
+    if (where, off, row) == ("AccurateVariancePreserving", 1e-3, -1):
         (off_by,) = [f.detail for f in answer.findings if f.detail.startswith("step 8: ")]
         assert "as shipped, where rounding explains" in off_by
 
@@ -138,7 +144,7 @@ def test_a_row_that_is_off_in_float32_alone_is_found(
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", [attacks.by_dtype_total, attacks.batch_mix, attacks.output_view], ids=name)
 def test_the_assertion_of_conformity_fails_on_it(attack: Callable[..., Any]) -> None:
-    """Assert that assert_conforms raises with the finding, whatever the verdict."""
+    """Assert that assert_conforms raises with the finding, for every verdict."""
     words = FOUND[attack][3]
     with pytest.raises(AssertionError) as fault:
         assert_conforms(attack, "ddim", STEPS)
@@ -164,7 +170,7 @@ def test_what_is_not_varied_is_not_seen(sampler: Callable[..., Any]) -> None:
 
 
 def test_a_last_step_to_0_can_be_left_out() -> None:
-    """Assert that a sampler that is not finite there conforms without it, and that the coverage says which was run."""
+    """Assert that a sampler that is not finite there conforms without it, and that the coverage shows which was run."""
     answer = assert_conforms(attacks.at_zero, "ddim", STEPS, zero=False)
     assert not any("with a 0 appended" in line for line in answer.coverage)
     with pytest.raises(AssertionError, match="the last to sigma = 0"):
@@ -172,7 +178,7 @@ def test_a_last_step_to_0_can_be_left_out() -> None:
     assert any("with a 0 appended" in line for line in assert_conforms(attacks.ddim, "ddim", STEPS).coverage)
 
 
-def test_what_is_varied_is_said() -> None:
+def test_the_coverage_lists_what_is_varied() -> None:
     """Assert the lines of the coverage, and that more than the steps asked for are run."""
     coverage = assert_conforms(attacks.ddim, "ddim", STEPS).coverage
     for words in ("float32, as shipped: 5, 8, 10", "float64: 5, 8, 10", "[2, 3, 4, w]", "10000", "0 appended"):

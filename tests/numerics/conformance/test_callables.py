@@ -12,14 +12,15 @@ import torch
 from torch import Tensor
 
 from samplerproof.numerics.conformance.adapters import callables
-from samplerproof.numerics.conformance.adapters.callables import by_sigma, karras
+from samplerproof.numerics.conformance.adapters.callables import karras, on_levels
 from samplerproof.numerics.conformance.adapters.resolve import resolve
 from samplerproof.numerics.conformance.adapters.target import NoTable
+from samplerproof.numerics.conformance.adapters.visited_levels import destinations
 from samplerproof.numerics.conformance.judge.compare import deviations, same_shape
 from samplerproof.numerics.conformance.judge.references import candidates
-from samplerproof.numerics.conformance.judge.visited_levels import steps_of
 from samplerproof.numerics.errors import InputError, SamplingError
-from samplerproof.numerics.readback import Stranger, table, trace
+from samplerproof.numerics.external_run import Run
+from samplerproof.numerics.readback import trace
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 
@@ -64,17 +65,17 @@ def exact_noise(denoise: Denoise, x: Tensor, sigmas: Tensor, eta: int, /, *, noi
     return x
 
 
-def stranger(solver: Callable[..., Tensor], steps: int) -> Stranger:
-    """As the adapter has it, for functions of this module."""
-    return by_sigma("mine", lambda denoise, x, sigmas, draw: solver(denoise, x, sigmas), karras(steps))
+def run_of(solver: Callable[..., Tensor], steps: int) -> Run:
+    """The run of a function of this module, as the adapter makes it."""
+    return on_levels("mine", lambda denoise, x, sigmas, draw: solver(denoise, x, sigmas), karras(steps))
 
 
-def equal(found: Stranger, dtype: torch.dtype, within: float) -> set[str]:
+def equal(run: Run, dtype: torch.dtype, within: float) -> set[str]:
     """The records whose table it has."""
-    seen = trace(found, dtype)
+    seen = trace(run, "data", dtype)
     assert max(seen.superposition) < within
     assert seen.mutated == ()
-    mine = table(seen)
+    mine = seen.table
     return {
         ref.name
         for ref in candidates(seen, "ve")
@@ -85,10 +86,10 @@ def equal(found: Stranger, dtype: torch.dtype, within: float) -> set[str]:
 @pytest.mark.parametrize(("dtype", "within"), [(torch.float64, 2e-15), (torch.float32, 1e-6)])
 def test_own_copies_are_found_in_the_catalogue(dtype: torch.dtype, within: float) -> None:
     """Euler, Heun and 2M; a share of 0.5 + 1e-5 is not 2M's."""
-    assert equal(stranger(hostile.euler, 8), dtype, within) == {"ddim", "flow-euler"}
-    assert equal(stranger(heun, 8), dtype, within) == {"edm-heun", "flow-heun"}
-    assert equal(stranger(two_step, 8), dtype, within) == {"dpm-solver++-2m"}
-    assert equal(stranger(lambda *given: two_step(*given, share=0.50001), 8), dtype, within) == set()
+    assert equal(run_of(hostile.euler, 8), dtype, within) == {"ddim", "flow-euler"}
+    assert equal(run_of(heun, 8), dtype, within) == {"edm-heun", "flow-heun"}
+    assert equal(run_of(two_step, 8), dtype, within) == {"dpm-solver++-2m"}
+    assert equal(run_of(lambda *given: two_step(*given, share=0.50001), 8), dtype, within) == set()
 
 
 @pytest.mark.parametrize("name", ["ancestral", "exact_noise"])
@@ -100,7 +101,7 @@ def test_noise_is_fresh_or_of_one_path(name: str, monkeypatch: pytest.MonkeyPatc
             resolve(f"hostile:{name}")
         monkeypatch.setattr(hostile, name, lambda a, x, s, noise: exact_noise(a, x, s, 1, noise=noise))
     target = resolve(f"hostile:{name}")
-    assert target.process == "ve"
+    assert target.info.process == "ve"
     assert {"ddim-eta", "ddpm", "sa-solver-1"} <= equal(target.on(6), torch.float64, 4e-15)
 
 
@@ -108,7 +109,7 @@ def test_half_an_interval_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A level without the other."""
     monkeypatch.setattr(hostile, "half", lambda denoise, x, sigmas, noise: noise(x, sigmas[0]), raising=False)
     with pytest.raises(SamplingError, match="half an interval"):
-        trace(resolve("hostile:half").on(3))
+        trace(resolve("hostile:half").on(3), "data")
 
 
 def test_the_levels_are_karras() -> None:
@@ -118,7 +119,7 @@ def test_the_levels_are_karras() -> None:
     for i, sigma in enumerate(levels):
         root = 80 ** (1 / 7) + i / 10 * (0.002 ** (1 / 7) - 80 ** (1 / 7))
         assert math.isclose(sigma, root**7, rel_tol=1e-13)
-    finish = stranger(hostile.euler, 10).run(torch.zeros(1), lambda x, at, to: x, lambda like, span=None: like)
+    finish = run_of(hostile.euler, 10)(torch.zeros(1), lambda x, at, to: x, lambda like, span=None: like)
     assert [p.sigma for p in finish.grid] == torch.tensor(levels, dtype=torch.float32).tolist()
 
 
@@ -139,14 +140,14 @@ def test_the_levels_are_karras() -> None:
     ],
 )
 def test_the_step_of_an_evaluation(visited: list[float], to: list[int]) -> None:
-    """By the levels alone."""
-    assert steps_of(visited, [4, 2, 1, 0.5], "mine") == to
+    """Assert it from the levels only."""
+    assert destinations(visited, [4, 2, 1, 0.5], "mine") == to
 
 
 def test_evaluations_that_belong_nowhere() -> None:
     """Four away from the levels, in three steps."""
     with pytest.raises(NoTable, match="4 evaluations in 3 steps"):
-        steps_of([4.4, 2.2, 2.1, 1.1], [4, 2, 1, 0.5], "mine")
+        destinations([4.4, 2.2, 2.1, 1.1], [4, 2, 1, 0.5], "mine")
 
 
 @pytest.mark.parametrize(
@@ -156,18 +157,18 @@ def test_evaluations_that_belong_nowhere() -> None:
         ("another_dtype", "ends in torch.float16 on cpu; it was given torch.float64 on cpu"),
         ("another_device", "ends in torch.float64 on meta; it was given torch.float64 on cpu"),
         ("nothing", "ends with NoneType; it was given"),
-        ("another_state", r"evaluation 1: the model is asked at \[1\], not at \[1, 1, 1, 1\]"),
-        ("no_level", r"evaluation 1: the model is asked at sigma = \[nan\]$"),
+        ("another_state", r"evaluation 1: the model is evaluated at \[1\], not at \[1, 1, 1, 1\]"),
+        ("no_level", r"evaluation 1: the model is evaluated at sigma = \[nan\]$"),
     ],
 )
 def test_what_a_sampler_may_not_do(name: str, message: str) -> None:
-    """One line that says what was found and what was expected."""
+    """Assert one line with what was found and what was expected."""
     with pytest.raises(SamplingError, match=message):
-        trace(resolve(f"hostile:{name}").on(3))
+        trace(resolve(f"hostile:{name}").on(3), "data")
 
 
 def test_evaluations_that_depend_on_the_values_are_not_linear() -> None:
-    seen = trace(resolve("hostile:adapts").on(3))
+    seen = trace(resolve("hostile:adapts").on(3), "data")
     assert set(seen.superposition) == {math.inf}
     assert (seen.nfe, len(seen.grid)) == (3, 4)
 
@@ -195,7 +196,7 @@ def test_bad_targets(target: str, message: str) -> None:
 
 def test_options_are_passed_on_by_name() -> None:
     """The whole sample is scaled."""
-    plain, scaled = (trace(resolve(f"hostile:takes_options{query}").on(3)) for query in ("", "?scale=2"))
+    plain, scaled = (trace(resolve(f"hostile:takes_options{query}").on(3), "data") for query in ("", "?scale=2"))
     assert torch.equal(2 * plain.vectors[-1], scaled.vectors[-1])
 
 
@@ -209,6 +210,6 @@ def test_a_callable_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hostile, "rounded", rounded, raising=False)
     target = resolve("hostile:rounded")
     assert equal(target.on(6), torch.float64, 2e-15) == set()
-    with target.wide():
+    with target.float64():
         assert "ddim" in equal(target.on(6), torch.float64, 2e-15)
     assert callables.torch.float32 is torch.float32

@@ -1,4 +1,4 @@
-"""Every record of the catalogue, run like a stranger's sampler, is found by its table and taken for no other."""
+"""Every record of the catalogue, run like an external sampler, is identified by its table, and as no other."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 from kinds import DETERMINISTIC, STOCHASTIC
 from shapes import by_shape
 
+from samplerproof.numerics.conformance.forward_processes import PROCESSES, grid_of, point
 from samplerproof.numerics.conformance.judge.compare import deviations, same_shape
 from samplerproof.numerics.conformance.judge.references import candidates
-from samplerproof.numerics.conformance.processes import PROCESSES, grid_of, point
-from samplerproof.numerics.readback import of_tableau, table, trace
+from samplerproof.numerics.readback import of_tableau, trace
 from samplerproof.numerics.tableau import tabulate
 
 LAMBDA = torch.tensor([-3.0, -2.4, -1.9, -1.2, -0.7, 0.1, 0.5, 1.2, 1.6, 2.3], dtype=torch.float64)
@@ -34,9 +34,10 @@ CHECKED = [
 
 def found_as(name: str) -> dict[str, float]:
     """The records within 1e-9 of a record's table, by name."""
-    seen = trace(of_tableau(tabulate(name, GRID)))
+    tableau = tabulate(name, GRID)
+    seen = trace(of_tableau(tableau), tableau.prediction)
     assert max(seen.superposition) < 1e-14
-    mine = table(seen)
+    mine = seen.table
     near = {}
     for ref in candidates(seen, "vp"):
         if same_shape(mine, ref.table):
@@ -47,7 +48,7 @@ def found_as(name: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("name", by_shape([*DETERMINISTIC, *STOCHASTIC]))
-def test_a_record_is_found_and_taken_for_no_other(name: str) -> None:
+def test_a_record_is_identified_and_as_no_other(name: str) -> None:
     near = found_as(name)
     assert set(near) == SAME.get(name, {name})
     assert max(near.values()) < 2e-14
@@ -57,9 +58,9 @@ def test_a_record_is_found_and_taken_for_no_other(name: str) -> None:
 def test_another_prediction_asks_for_the_same_table_of_the_law(name: str) -> None:
     """Read with outputs of another kind, a record is still found, to the rounding of the conversion."""
     for prediction in ("data", "noise", "velocity"):
-        seen = trace(of_tableau(tabulate(name, GRID), prediction))
+        seen = trace(of_tableau(tabulate(name, GRID), prediction), prediction)
         (ref,) = [r for r in candidates(seen, "vp", (name,)) if not r.ending]
-        assert max(d.error for d in deviations(table(seen), ref.table)) == 0.0
+        assert max(d.error for d in deviations(seen.table, ref.table)) == 0.0
 
 
 @pytest.mark.parametrize("name", CHECKED)
@@ -68,9 +69,9 @@ def test_a_coefficient_off_by_1e_6_is_seen_where_it_is(name: str) -> None:
     row = len(tableau.outputs) // 2
     lag = int((tableau.outputs[row] != 0).nonzero()[0])
     tableau.outputs[row, lag] *= 1 + 1e-6
-    seen = trace(of_tableau(tableau))
+    seen = trace(of_tableau(tableau), tableau.prediction)
     (ref,) = [r for r in candidates(seen, "vp", (name,)) if not r.ending]
-    errors = deviations(table(seen), ref.table)
+    errors = deviations(seen.table, ref.table)
     off = [d.row for d in errors if d.error > 1e-12]
     assert off
     assert min(off) <= row

@@ -16,7 +16,7 @@ from samplerproof.numerics.conformance.judge.differences import nearest_variant
 from samplerproof.numerics.conformance.judge.grid_checks import findings
 from samplerproof.numerics.conformance.judge.references import candidates
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.readback import table, trace
+from samplerproof.numerics.readback import trace
 from samplerproof.numerics.testing import verdict_of
 
 pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
@@ -59,12 +59,12 @@ RIGHT = {
 def errors(target: str) -> dict[str, float]:
     """The deviation in float64 from the reference's variants, by name."""
     _, name, options = split(f"diffusers:{target}")
-    made = scheduler(name, options)
-    with made.wide():
-        seen = trace(made.on(20))
-    assert made.reference is not None
-    mine, result = table(seen), {}
-    for ref in candidates(seen, made.process, (made.reference,)):
+    sampler = scheduler(name, options)
+    with sampler.float64():
+        seen = trace(sampler.on(20), sampler.prediction)
+    assert sampler.info.reference is not None
+    mine, result = seen.table, {}
+    for ref in candidates(seen, sampler.info.process, (sampler.info.reference,)):
         if same_shape(mine, ref.table):
             result[ref.record.name] = min(
                 result.get(ref.record.name, 1.0), max(d.error for d in deviations(mine, ref.table))
@@ -76,11 +76,11 @@ def errors(target: str) -> dict[str, float]:
 def test_right_schedulers_agree_in_both_precisions_within_what_rounding_explains(target: str) -> None:
     """Assert it row by row, of some variant of the record; and that a thousandth is more than rounding in most rows."""
     _, name, options = split(f"diffusers:{target}")
-    made = scheduler(name, options)
-    for wide in (False, True):
-        with made.wide() if wide else nullcontext():
-            seen = trace(made.on(20), torch.float64 if wide else torch.float32)
-        near = nearest_variant(seen, made.process, RIGHT[target])
+    sampler = scheduler(name, options)
+    for float64 in (False, True):
+        with sampler.float64() if float64 else nullcontext():
+            seen = trace(sampler.on(20), sampler.prediction, torch.float64 if float64 else torch.float32)
+        near = nearest_variant(seen, sampler.info.process, RIGHT[target])
         assert near is not None
         assert near.off == []
         assert 2 * sum(bound < 1e-3 for bound in near.bounds) > len(near.bounds)
@@ -89,7 +89,7 @@ def test_right_schedulers_agree_in_both_precisions_within_what_rounding_explains
 @pytest.mark.parametrize("name", CLASSES)
 def test_what_a_class_claims_is_found_by_its_alias(name: str) -> None:
     """Where it claims a record at all, with the options that it has by default."""
-    claimed = scheduler(name, {}).reference
+    claimed = scheduler(name, {}).info.reference
     alias = METHODS.get(resolve(f"diffusers:{name}").name) if claimed else None
     assert claimed is None or (alias is not None and alias.name == claimed)
 
@@ -109,30 +109,30 @@ def test_a_dropped_difference_in_the_third_order_of_the_stochastic_solver_is_see
     assert found["sde-dpm-solver++-3m-published"] > 0.1
 
 
-def test_clipping_bends_it() -> None:
-    made = scheduler("DDIMScheduler", {})
-    assert made.nonlinear == ("clip_sample=true",)
-    assert max(trace(made.on(20)).superposition) > 0.1
+def test_clipping_is_not_linear_there() -> None:
+    sampler = scheduler("DDIMScheduler", {})
+    assert sampler.info.nonlinear == ("clip_sample=true",)
+    assert max(trace(sampler.on(20), sampler.prediction).superposition) > 0.1
     straight = scheduler("DDIMScheduler", {"clip_sample": False})
-    assert straight.nonlinear == ()
-    assert max(trace(straight.on(20), torch.float32).superposition) < 1e-5
+    assert straight.info.nonlinear == ()
+    assert max(trace(straight.on(20), straight.prediction, torch.float32).superposition) < 1e-5
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "expected"),
     [
         ("Nope", {}, "not a scheduler of diffusers"),
         ("DDIMScheduler", {"solver_order": 2}, "DDIMScheduler takes"),
     ],
 )
-def test_bad_input_is_one_line(name: str, options: dict[str, object], said: str) -> None:
-    with pytest.raises(InputError, match=said) as fault:
+def test_bad_input_is_one_line(name: str, options: dict[str, object], expected: str) -> None:
+    with pytest.raises(InputError, match=expected) as fault:
         scheduler(name, options)
     assert "\n" not in str(fault.value)
 
 
 @pytest.mark.parametrize("name", NO_TABLE)
-def test_what_has_no_table_says_why(name: str) -> None:
+def test_a_class_without_a_table_is_refused_with_its_reason(name: str) -> None:
     with pytest.raises(NoTable, match="not a linear sampler of a diffusion: it") as fault:
         scheduler(name, {})
     assert "\n" not in str(fault.value)
@@ -141,32 +141,34 @@ def test_what_has_no_table_says_why(name: str) -> None:
 def test_the_module_is_as_it_was_after_a_run_in_float64() -> None:
     import diffusers.schedulers.scheduling_ddim as module
 
-    made = scheduler("DDIMScheduler", {"clip_sample": False})
+    sampler = scheduler("DDIMScheduler", {"clip_sample": False})
     before = {key: id(value) for key, value in vars(module).items()}, torch.get_default_dtype(), torch.Tensor.float
-    with made.wide():
-        trace(made.on(5))
+    with sampler.float64():
+        trace(sampler.on(5), sampler.prediction)
         assert module.torch is not torch
     assert before == ({k: id(v) for k, v in vars(module).items()}, torch.get_default_dtype(), torch.Tensor.float)
 
 
 def grid_findings(name: str, steps: int = 20, **options: object) -> list[str]:
-    made = scheduler(name, options)
-    with made.wide():
-        return [finding.detail for finding in findings(trace(made.on(steps)), made.process)]
+    sampler = scheduler(name, options)
+    with sampler.float64():
+        return [
+            finding.detail for finding in findings(trace(sampler.on(steps), sampler.prediction), sampler.info.process)
+        ]
 
 
 @pytest.mark.parametrize("name", [name for name in CLASSES if name != "DDPMWuerstchenScheduler"])
-def test_models_are_told_the_levels_of_the_steps(name: str) -> None:
-    """And every step chains; alpha = 0 in the beginning, and PNDM's last step, are as they are."""
-    told = [line for line in grid_findings(name) if "alpha = 0" not in line]
-    assert told == (["step 20 has length zero"] if name == "PNDMScheduler" else [])
+def test_models_receive_the_levels_of_the_steps(name: str) -> None:
+    """Assert it, and that every step chains; except for alpha = 0 at the start, and PNDM's last step."""
+    lines = [line for line in grid_findings(name) if "alpha = 0" not in line]
+    assert lines == (["step 20 has length zero"] if name == "PNDMScheduler" else [])
 
 
 def test_pndm_without_runge_kutta_takes_its_first_step_twice() -> None:
-    """Assert on the way to which grid point each evaluation is made, as in Stable Diffusion, and no other finding."""
-    made = scheduler("PNDMScheduler", {"skip_prk_steps": True})
-    with made.wide():
-        found = trace(made.on(6))
+    """Assert the step of each evaluation, as in Stable Diffusion, and no other finding."""
+    sampler = scheduler("PNDMScheduler", {"skip_prk_steps": True})
+    with sampler.float64():
+        found = trace(sampler.on(6), sampler.prediction)
     assert found.step == (0, 1, 1, 2, 3, 4, 5, 6)
     assert grid_findings("PNDMScheduler", skip_prk_steps=True) == ["step 20 has length zero"]
 
@@ -175,7 +177,7 @@ MULTISTEP = "DPMSolverMultistepScheduler"
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "expected"),
     [
         (MULTISTEP, {"use_karras_sigmas": True}, []),  # rounded to the nearest timestep
         (MULTISTEP, {"use_exponential_sigmas": True}, ["step 3: timestep 892 means .* up to 0.054"]),  # rounded down
@@ -188,13 +190,13 @@ MULTISTEP = "DPMSolverMultistepScheduler"
         ("DDIMScheduler", {"clip_sample": False, "timestep_spacing": "trailing"}, []),
     ],
 )
-def test_timesteps_that_mean_another_level_are_told(name: str, options: dict[str, object], said: list[str]) -> None:
+def test_timesteps_of_another_level_are_found(name: str, options: dict[str, object], expected: list[str]) -> None:
     found = grid_findings(name, **options)
-    assert len(found) == len(said)
-    assert all(re.search(pattern, line) for pattern, line in zip(said, found, strict=True))
+    assert len(found) == len(expected)
+    assert all(re.search(pattern, line) for pattern, line in zip(expected, found, strict=True))
 
 
-def test_one_timestep_for_two_levels_and_a_jump_are_told() -> None:
+def test_one_timestep_for_two_levels_and_a_jump_are_found() -> None:
     found = grid_findings(MULTISTEP, 60, use_lu_lambdas=True)
     assert [line.partition(",")[0] for line in found] == [
         f"step {n}: timestep {t} as before" for n, t in ((58, 1), (60, 0))

@@ -8,34 +8,35 @@ import sys
 import pytest
 import torch
 
+from samplerproof.numerics.conformance.adapters.external_sampler import ExternalSampler
 from samplerproof.numerics.conformance.adapters.resolve import resolve
-from samplerproof.numerics.conformance.adapters.target import NoTable, Target
+from samplerproof.numerics.conformance.adapters.target import NoTable
 from samplerproof.numerics.conformance.judge.compare import deviations, same_shape
-from samplerproof.numerics.conformance.judge.references import SHORT, candidates
+from samplerproof.numerics.conformance.judge.references import FEWER_EVALUATIONS, candidates
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.readback import Trace, table, trace
+from samplerproof.numerics.readback import Trace, trace
 
 MISSING = [name for name in ("k_diffusion", "torchsde", "torchdiffeq") if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
 STEPS = 8
 
 
-def read(target: Target, wide: bool) -> Trace:
-    if not wide:
-        return trace(target.on(STEPS), torch.float32)
-    with target.wide():
-        return trace(target.on(STEPS), torch.float64)
+def read(sampler: ExternalSampler, float64: bool) -> Trace:
+    if not float64:
+        return trace(sampler.on(STEPS), sampler.prediction, torch.float32)
+    with sampler.float64():
+        return trace(sampler.on(STEPS), sampler.prediction, torch.float64)
 
 
 def distance(found: Trace, name: str) -> float:
     """The worst row against a record, infinite where it asks for other evaluations."""
-    mine = table(found)
+    mine = found.table
     reference = next(ref.table for ref in candidates(found, "ve", (name,)) if not ref.ending)
     return max(d.error for d in deviations(mine, reference)) if same_shape(mine, reference) else float("inf")
 
 
 @pytest.mark.parametrize(
-    ("name", "reference", "promises", "order"),
+    ("name", "reference", "advertised", "order"),
     [
         ("sample_euler", "ddim", None, 1),
         ("sample_heun", "edm-heun", 2, 2),
@@ -61,19 +62,19 @@ def distance(found: Trace, name: str) -> float:
         ("sample_dpmpp_3m_sde?eta=0.25", "sde-dpm-solver++-3m-published?tau=1/2", 3, 2),
     ],
 )
-def test_samplers_are_the_records_they_stand_for(name: str, reference: str, promises: int | None, order: int) -> None:
+def test_samplers_are_the_records_they_stand_for(name: str, reference: str, advertised: int | None, order: int) -> None:
     """To roundoff: worst row 2.4e-15 (churn; 9e-16 elsewhere) in float64, 5e-7 in float32.
 
-    What a name speaks of and the order of its record differ in 3m_sde, and in heun with churn.
+    The advertised order and that of the record differ in 3m_sde, and in heun with churn.
     """
     from samplerproof.numerics.catalogue import resolve as record
 
     target = resolve(f"k-diffusion:{name}")
-    assert (target.name, target.process) == (f"k-diffusion:{name}", "ve")
-    assert (target.reference, target.promises) == (reference, promises)
+    assert (target.info.name, target.info.process) == (f"k-diffusion:{name}", "ve")
+    assert (target.info.reference, target.info.advertised_order) == (reference, advertised)
     assert record(reference).order == order
-    for wide, within in ((True, 5e-15), (False, 2e-6)):
-        found = read(target, wide)
+    for float64, within in ((True, 5e-15), (False, 2e-6)):
+        found = read(target, float64)
         assert max(found.superposition) < within
         assert found.mutated == ()
         assert distance(found, reference) < within
@@ -81,17 +82,17 @@ def test_samplers_are_the_records_they_stand_for(name: str, reference: str, prom
 
 def test_eta_is_the_square_of_tau() -> None:
     """And not tau itself."""
-    found = read(resolve("k-diffusion:sample_dpmpp_2m_sde?eta=0.25"), wide=True)
+    found = read(resolve("k-diffusion:sample_dpmpp_2m_sde?eta=0.25"), float64=True)
     assert distance(found, "sde-dpm-solver++-2m?tau=1/2") < 1e-14
     assert distance(found, "sde-dpm-solver++-2m?tau=1/4") > 1e-2
 
 
 def test_3m_sde_without_noise_starts_up_otherwise() -> None:
     """At eta = 0 it is dpm-solver++-3m-published but for its second step."""
-    found = read(resolve("k-diffusion:sample_dpmpp_3m_sde?eta=0"), wide=True)
+    found = read(resolve("k-diffusion:sample_dpmpp_3m_sde?eta=0"), float64=True)
     assert distance(found, "sde-dpm-solver++-3m-published?tau=0") < 1e-14
     reference = next(r.table for r in candidates(found, "ve", ("dpm-solver++-3m-published",)) if not r.ending)
-    assert [d.step for d in deviations(table(found), reference) if d.error > 1e-14] == [2]
+    assert [d.step for d in deviations(found.table, reference) if d.error > 1e-14] == [2]
 
 
 @pytest.mark.parametrize(
@@ -111,10 +112,10 @@ def test_3m_sde_without_noise_starts_up_otherwise() -> None:
 def test_samplers_that_the_catalogue_does_not_have(name: str) -> None:
     """They have a table all the same, and no record has it."""
     target = resolve(f"k-diffusion:{name}")
-    assert target.reference is None
-    found = read(target, wide=True)
+    assert target.info.reference is None
+    found = read(target, float64=True)
     assert max(found.superposition) < 2e-14
-    mine = table(found)
+    mine = found.table
     same = [ref for ref in candidates(found, "ve") if same_shape(mine, ref.table)]
     assert all(max(d.error for d in deviations(mine, ref.table)) > 1e-4 for ref in same)
 
@@ -122,15 +123,15 @@ def test_samplers_that_the_catalogue_does_not_have(name: str) -> None:
 def test_dpm_fast_spends_the_evaluations() -> None:
     """n of them, in steps of three and a rest: DPM-Solver-3, -2 and -1."""
     target = resolve("k-diffusion:sample_dpm_fast")
-    assert (target.reference, target.promises) == ("dpm-solver-3s", None)
+    assert (target.info.reference, target.info.advertised_order) == ("dpm-solver-3s", None)
     for n, to in ((4, [0, 1, 1, 1, 2]), (6, [0, 1, 1, 1, 2, 2, 3]), (5, [0, 1, 1, 1, 2, 2])):
-        with target.wide():
-            found = trace(target.on(n))
+        with target.float64():
+            found = trace(target.on(n), target.prediction)
         assert found.nfe == n
         assert list(found.step) == to
         (reference,) = candidates(found, "ve", ("dpm-solver-3s",))
-        assert reference.ending == SHORT
-        assert max(d.error for d in deviations(table(found), reference.table)) < 1e-13
+        assert reference.ending == FEWER_EVALUATIONS
+        assert max(d.error for d in deviations(found.table, reference.table)) < 1e-13
 
 
 @pytest.mark.parametrize(

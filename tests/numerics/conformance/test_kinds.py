@@ -1,4 +1,4 @@
-"""Samplers of every kind get the verdict that is theirs, or an error that says why there is none; never another's."""
+"""Samplers of every kind get their own verdict, or an error with its reason; never the verdict of another."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from torch import Tensor
 
 from samplerproof.numerics.conformance.adapters import diffusers_timesteps
 from samplerproof.numerics.conformance.adapters.resolve import resolve
-from samplerproof.numerics.conformance.process.fault_origin import blamed
-from samplerproof.numerics.conformance.process.repeated_evaluations import asked_once
-from samplerproof.numerics.conformance.processes import point
+from samplerproof.numerics.conformance.forward_processes import point
+from samplerproof.numerics.conformance.judge.repeated_evaluations import without_repeated_evaluations
+from samplerproof.numerics.conformance.process.fault_origin import with_origin
 from samplerproof.numerics.conformance.report import Verdict
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.readback import Draw, Finish, Model, Stranger, trace
+from samplerproof.numerics.external_run import Draw, Finish, Model, Run
+from samplerproof.numerics.readback import trace
 from samplerproof.numerics.testing import verdict_of
 
 STEPS = 6
@@ -42,16 +43,16 @@ WRONG = {
     "ignores_outputs": "ddim",
 }
 UNJUDGED = {
-    "own_levels": "does not use the sigmas that it was given",
+    "own_levels": "does not use the given sigmas",
     "inverse": "runs from data to noise",
     "every_second": "3 evaluations in 6 steps",
     "consistency": "every step is one of ddim-eta, .* with eta = 1",
-    "never_asks": "never asks its model",
+    "never_asks": "never evaluates its model",
 }
 
 
 def judged(name: str, against: str | None) -> Verdict:
-    return verdict_of(resolve(f"strangers:{name}"), STEPS, against)
+    return verdict_of(resolve(f"external_samplers:{name}"), STEPS, against)
 
 
 @pytest.mark.tried("honest samplers with odd habits")
@@ -59,7 +60,7 @@ def judged(name: str, against: str | None) -> Verdict:
     "name", [n if n in ("preserving", "flow_heun") else pytest.param(n, marks=pytest.mark.slow) for n in RIGHT]
 )
 def test_a_right_sampler_of_another_kind_conforms(name: str) -> None:
-    """Assert that it is the record that it is."""
+    """Assert that it equals its record."""
     answer = judged(name, RIGHT[name])
     assert (answer.verdict, answer.exit_code, answer.matches) == ("roundoff", 0, [RIGHT[name]])
     assert answer.max_relative_error_float64 is not None
@@ -71,7 +72,7 @@ def test_a_right_sampler_of_another_kind_conforms(name: str) -> None:
     "name", [name if name == "asks_once" else pytest.param(name, marks=pytest.mark.slow) for name in WRONG]
 )
 def test_a_wrong_one_does_not(name: str) -> None:
-    """Assert that a coefficient off by 1e-6, a scaled start and other formulas are told."""
+    """Assert that a coefficient off by 1e-6, a scaled start and other formulas are found."""
     answer = judged(name, WRONG[name])
     gone = name == "flow_heun"  # at sigma = 0, where its own process ends, the state over alpha = 1 divides 0 by 0
     assert (answer.verdict, answer.exit_code) == ("non-finite" if gone else "different-formula", 1)
@@ -82,25 +83,25 @@ def test_a_wrong_one_does_not(name: str) -> None:
     "name", [n if n != "consistency" else pytest.param(n, marks=pytest.mark.slow) for n in UNJUDGED]
 )
 def test_what_cannot_be_judged_is_an_error_with_its_reason(name: str) -> None:
-    """Assert that it is no accusation."""
+    """Assert that the exit code is not 1."""
     answer = judged(name, None)
     assert (answer.verdict, answer.exit_code) == ("error", 2)
     (finding,) = [f for f in answer.findings if f.kind in ("exception", "formula")]
     assert re.search(UNJUDGED[name], finding.detail)
 
 
-def test_a_level_that_is_no_number_is_not_finite() -> None:
-    """Assert it of a last step to 0 without a guard, where the model is asked at no number."""
+def test_a_level_of_nan_is_not_finite() -> None:
+    """Assert it of a last step to 0 without a guard, where the model is evaluated at nan."""
     answer = judged("unguarded", "dpm-solver-2s")
     assert (answer.verdict, answer.exit_code) == ("non-finite", 1)
     assert answer.findings[0].detail.startswith("in the last step to sigma = 0, on karras levels with a 0 appended")
 
 
 @pytest.mark.slow
-def test_what_is_unusual_is_said() -> None:
-    """Assert that a start that is scaled, levels that are rounded, a process and repeated questions are named."""
+def test_unusual_habits_are_reported() -> None:
+    """Assert that a scaled start, rounded levels, a process and repeated evaluations are named."""
     for name, against, words in (
-        ("preserving?scale=1.5", "ddim", "first asked at 1.5 times the start"),
+        ("preserving?scale=1.5", "ddim", "first evaluated at 1.5 times the start"),
         ("rounded_levels", "ddim", "rounded to bfloat16"),
         ("flow_heun", "flow-heun", "judged on flow"),
         ("guided", "dpm-solver++-2m", "6 evaluations repeat one at the same state"),
@@ -114,44 +115,44 @@ def test_a_flow_record_is_found_without_its_name() -> None:
     assert judged("flow_heun", None).matches == ["flow-heun"]
 
 
-def asking(move: float) -> Stranger:
-    """DDIM in one step that asks its model twice, at states so many units apart, and takes the mean."""
+def evaluating_twice(move: float) -> Run:
+    """DDIM in one step with the mean of two evaluations, at states with a relative distance of `move`."""
 
     def run(start: Tensor, model: Model, draw: Draw) -> Finish:
         high, low = point("ve", 1.0, 2.0), point("ve", 1.0, 1.0)
         d = (model(start, high, 0) + model(start + move * start, high, 0)) / 2
         return Finish(d + (start - d) / 2, (high, low))
 
-    return Stranger("ours", "data", run)
+    return run
 
 
 def test_evaluations_at_one_state_are_one_and_at_others_are_not() -> None:
     """Assert that their outputs add up where the states differ by rounding, and not beyond."""
-    (once, twice) = (asked_once(trace(asking(move))) for move in (1e-15, 1e-12))
+    (once, twice) = (without_repeated_evaluations(trace(evaluating_twice(move), "data")) for move in (1e-15, 1e-12))
     assert (once.nfe, twice.nfe) == (1, 2)
     assert once.vectors[-1].tolist() == [0.5, 0.5]
     assert len(once.superposition) == len(once.points) == 2
 
 
-def test_a_timestep_that_is_no_number_means_none() -> None:
-    """Assert that nothing is raised where a scheduler holds NaN, and that other timesteps mean what they did."""
+def test_a_timestep_of_nan_has_no_level() -> None:
+    """Assert that nothing is raised where a scheduler holds NaN, and that other timesteps keep their levels."""
     config = {"num_train_timesteps": 3}
-    clock = diffusers_timesteps.whole(SimpleNamespace(config=config, alphas_cumprod=torch.tensor([0.9, 0.5, 0.1])))
-    found = diffusers_timesteps.tell(clock, [2.0, float("nan"), 1.0])
+    levels = diffusers_timesteps.integer(SimpleNamespace(config=config, alphas_cumprod=torch.tensor([0.9, 0.5, 0.1])))
+    found = levels([2.0, float("nan"), 1.0])
     assert [lam == lam for lam in found.lam] == [True, False, True]
     assert found.lam[2] == pytest.approx(0.0)
 
 
 def test_a_class_of_another_kind_is_refused_in_one_line() -> None:
-    """Assert that it is said what to do with it."""
+    """Assert that the message states what to do with it."""
     with pytest.raises(InputError, match="how this class is stepped is not known; wrap it in a function"):
-        resolve("strangers:Solver")
+        resolve("external_samplers:Solver")
 
 
 def test_an_exception_has_an_owner() -> None:
-    """Assert that what is raised without any code of the sampler is said to be the adapter's, and else not."""
+    """Assert that an exception without any code of the sampler is attributed to the adapter, and others are not."""
     with pytest.raises(ValueError, match="float") as caught:
-        diffusers_timesteps.tell(diffusers_timesteps.Clock(lambda t: t, 0.0, 0.0), ["x"])
-    assert blamed(caught.value, "no") == "ValueError: no"  # this test stands for the sampler
+        diffusers_timesteps.TimestepMap(lambda t: t, 0.0, 0.0)(["x"])
+    assert with_origin(caught.value, "no") == "ValueError: no"  # this test stands for the sampler
     ours = caught.value.with_traceback(caught.tb.tb_next)
-    assert blamed(ours, "no").endswith("not the sampler itself: ValueError: no")
+    assert with_origin(ours, "no").endswith("not the sampler itself: ValueError: no")

@@ -81,7 +81,7 @@ def altered(share: float) -> type:
 @pytest.mark.slow
 @pytest.mark.tried("planted faults")
 def test_a_wrong_v_does_not_conform() -> None:
-    """Assert that v off by 1e-6, and v taken for the noise, are other formulas."""
+    """Assert that v off by 1e-6, and v used as the noise, are other formulas."""
     options = {"prediction_type": "v_prediction"}
     assert conforms(verdict_of(of_class(altered(1.0), options), STEPS), "ddim")
     answer = verdict_of(of_class(altered(1 + 1e-6), options), STEPS)
@@ -105,25 +105,22 @@ def test_pndm_mixes_velocities_of_other_states() -> None:
 
 @pytest.mark.parametrize("name", ["DDPMScheduler", pytest.param("DDPMParallelScheduler", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("steps", [6, *(pytest.param(n, marks=pytest.mark.slow) for n in (7, 15, 21, 24, 28, 35, 30))])
-def test_the_last_step_leads_where_the_class_says(name: str, steps: int) -> None:
+def test_the_last_step_leads_to_the_previous_timestep_of_the_class(name: str, steps: int) -> None:
     """Assert that DDPM's leads to the data, whether or not its timestep is a whole stride."""
     assert conforms(verdict_of(scheduler(name, TRAILING), steps), "ddpm")
 
 
 def test_the_last_step_of_ddim_is_one_stride() -> None:
     """Assert that DDIM's leads to the level of a timestep of 0 where the stride does, and there it conforms."""
-    made = scheduler("DDIMScheduler", TRAILING)
-    steps = made.on(28)  # timesteps 964 .. 35, strides of 35
+    run = scheduler("DDIMScheduler", TRAILING).on(28)  # timesteps 964 .. 35, strides of 35
     levels: list[Any] = []
-    finish = steps.run(
-        torch.zeros(1, 1, 1, 1), lambda x, at, to: levels.append(at) or x * 0, lambda like, span=None: like
-    )
+    finish = run(torch.zeros(1, 1, 1, 1), lambda x, at, to: levels.append(at) or x * 0, lambda like, span=None: like)
     assert (len(levels), finish.grid[-1].alpha < 1) == (28, True)
 
 
 @pytest.mark.slow
-def test_noise_that_is_added_after_the_last_step_is_told() -> None:
-    """Assert that DDPM of the larger variance adds noise where its last timestep is not 0, on whatever grid."""
+def test_noise_added_after_the_last_step_is_found() -> None:
+    """Assert that DDPM of the larger variance adds noise where its last timestep is not 0, on every grid."""
     for steps in (6, 8):
         answer = verdict_of(scheduler("DDPMScheduler", {**TRAILING, "variance_type": "fixed_large"}), steps)
         assert answer.exit_code == 1
@@ -169,7 +166,7 @@ class Late(ImageToImage):
 
 
 class Aligned(diffusers.DPMSolverMultistepScheduler):  # type: ignore[misc, name-defined]
-    """Six timesteps, however many are asked for."""
+    """Six timesteps for every number of steps."""
 
     def set_timesteps(self, num_inference_steps: int | None = None, device: Any = None, **others: Any) -> None:
         super().set_timesteps(device=device, timesteps=[999, 736, 455, 233, 124, 24])
@@ -188,8 +185,8 @@ def mine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_class_of_ones_own_is_found_by_its_path() -> None:
     """Assert that it is stepped as what it is made from, claims what that claims, and keeps its name."""
     target = resolve("schedulers_of_mine:Aligned?solver_order=1")
-    assert (target.name, target.reference) == ("schedulers_of_mine:Aligned?solver_order=1", "ddim")
-    assert all(variant.startswith("schedulers_of_mine:Aligned?solver_order=1&") for variant in target.variants)
+    assert (target.info.name, target.info.reference) == ("schedulers_of_mine:Aligned?solver_order=1", "ddim")
+    assert all(variant.startswith("schedulers_of_mine:Aligned?solver_order=1&") for variant in target.info.variants)
     assert conforms(verdict_of(resolve("schedulers_of_mine:Aligned"), STEPS), "dpm-solver++-2m")
 
 
@@ -207,7 +204,7 @@ def test_a_run_that_begins_at_an_image_is_read_from_there() -> None:
 @pytest.mark.slow
 @pytest.mark.tried("honest samplers with odd habits")
 def test_digits_lost_at_high_noise_are_no_other_formula() -> None:
-    """Assert it where one row alone loses them, in 1 - sigma; its grid ends with noise left and fails."""
+    """Assert it where a single row loses them, in 1 - sigma; its grid ends with noise left and fails."""
     options = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
     answer = verdict_of(scheduler("DEISMultistepScheduler", options), 20)
     assert (answer.verdict, answer.exit_code) == ("roundoff", 1)

@@ -1,4 +1,4 @@
-"""Samplers with one fault each: it is found, its step and entry are said, and its name where it has one."""
+"""Samplers with one fault each: it is found, with its step and entry, and its name where it has one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import planted
 import pytest
-from planted import Fault, check, exploding, preserving, spoilt, verdict_on
+from planted import Fault, check, spoilt, variance_exploding, variance_preserving, verdict_on
 from shapes import first_of_each
 
-from samplerproof.numerics.conformance.adapters.target import Target
+from samplerproof.numerics.conformance.adapters.external_sampler import ExternalSampler
 
 pytestmark = pytest.mark.usefixtures("remembered_references")
 RECORD = {
@@ -37,13 +37,13 @@ PRESERVING = ("ddim", "ddim_v", "ddpm")
 FAULTS = [
     # Euler
     Fault("sign of the step", "euler", "x + (t - s) * d", "x - (t - s) * d", 1, "states[0]"),
-    Fault("model asked at the next level", "euler", "denoise(x, s)", "denoise(x, t)", 1, words="lambda"),
+    Fault("model evaluated at the next level", "euler", "denoise(x, s)", "denoise(x, t)", 1, words="lambda"),
     Fault("one step too few", "euler", "pairwise(sigmas)", "pairwise(sigmas[:-1])", 8, words="step 8"),
     Fault("divided by the wrong level", "euler", "/ s", "/ t", 1, "states[0]"),
     Fault("clipped", "euler", "denoise(x, s)", "denoise(x, s).clamp(-1, 1)", 1, "", "superposition", "not-linear"),
     Fault("thresholded", "euler", "denoise(x, s)", "(lambda d: d / d.abs().max().clamp(1))(denoise(x, s))", 1, "",
           "superposition", "not-linear"),
-    Fault("asked again where it is large", "euler", "denoise(x, s)",
+    Fault("evaluated again where it is large", "euler", "denoise(x, s)",
           "denoise(denoise(x, s) if x.abs().max() > 2 else x, s)", None, "", "how often", "not-linear"),
     Fault("output in half", "euler", "denoise(x, s)", "denoise(x, s).half().to(x)", 1, "", "float16", "not-linear"),
     Fault("state in bfloat16", "euler", "(x - denoise(x, s))", "(x.bfloat16().to(x) - denoise(x, s))", 1, "",
@@ -59,7 +59,7 @@ FAULTS = [
     Fault("slope from the old state", "heun", "(there -", "(x -", 1, "states[1]"),
     Fault("sum for the mean", "heun", "(d + e) / 2", "(d + e)", 1, "states[1]"),
     Fault("weights of another mean", "heun", "(d + e) / 2", "(d + 2 * e) / 3", 1, "outputs[0]"),
-    Fault("asked at the old level again", "heun", "denoise(there, t)", "denoise(there, s)", 1, words="lambda"),
+    Fault("evaluated at the old level again", "heun", "denoise(there, t)", "denoise(there, s)", 1, words="lambda"),
     # 2M
     Fault("sign of the difference", "two_m", "d + (", "d - (", 2, "outputs"),
     Fault("ratio inverted", "two_m", "(lam[n] - lam[n - 1]) / h", "h / (lam[n] - lam[n - 1])", 2, "outputs"),
@@ -74,7 +74,7 @@ FAULTS = [
     Fault("history of the run before", "two_m", "-sigmas.log(), []", "-sigmas.log(), kept", None, "",
           "of an earlier run", "error"),
     Fault("written into the output", "two_m", "d = d +", "d +=", 3, "outputs"),
-    Fault("that is told, too", "two_m", "d = d +", "d +=", None, "", "output 2", kind="state"),
+    Fault("that is found, too", "two_m", "d = d +", "d +=", None, "", "output 2", kind="state"),
     Fault("last step of order 1", "two_m", "sigmas[n + 1] > 0", "n < len(sigmas) - 2", None, "",
           "last steps of lower order", "roundoff"),
     Fault("order 1 one step too early", "two_m", "sigmas[n + 1] > 0", "n < len(sigmas) - 3", 7, "outputs", "ddim"),
@@ -109,12 +109,12 @@ FAULTS = [
     Fault("alpha and sigma swapped", "ddim", "following.sqrt() * data + (1 - following).sqrt() * eps",
           "(1 - following).sqrt() * data + following.sqrt() * eps", 1, "outputs[0]"),
     Fault("one step's alpha for the product", "ddim", "/ now.sqrt()", "/ (now / following).sqrt()", 1, "states[0]"),
-    Fault("noise taken for data", "ddim", "data = (x - (1 - now).sqrt() * eps) / now.sqrt()", "data = eps", 1,
+    Fault("noise used as data", "ddim", "data = (x - (1 - now).sqrt() * eps) / now.sqrt()", "data = eps", 1,
           "outputs[0]"),
     Fault("alpha^2 in half", "ddim", "following.sqrt() *", "following.half().to(x).sqrt() *", 1, "states[0]"),
-    Fault("asked a step too late", "ddim", "model(x, n)", "model(x, n + 1)", 1, words="lambda"),
+    Fault("evaluated a step too late", "ddim", "model(x, n)", "model(x, n + 1)", 1, words="lambda"),
     Fault("sign of the velocity", "ddim_v", "now.sqrt() * x -", "now.sqrt() * x +", 1, "outputs[0]"),
-    Fault("velocity taken for noise", "ddim_v", "(1 - now).sqrt() * x + now.sqrt() * v", "v", 1, "states[0]"),
+    Fault("velocity used as noise", "ddim_v", "(1 - now).sqrt() * x + now.sqrt() * v", "v", 1, "states[0]"),
     Fault("posterior variance for its root", "ddpm", "(1 - a)).sqrt() * noise()", "(1 - a)) * noise()", 1,
           "noises[0]"),
     Fault("the larger variance", "ddpm", "((1 - following) / (1 - now) * (1 - a))", "(1 - a)", 1, "noises[0]",
@@ -123,9 +123,11 @@ FAULTS = [
 # fmt: on
 
 
-def target(base: str, plant: Callable[[Callable[..., object]], Callable[..., object]] = lambda call: call) -> Target:
+def target(
+    base: str, plant: Callable[[Callable[..., object]], Callable[..., object]] = lambda call: call
+) -> ExternalSampler:
     call = plant(getattr(planted, base.split()[0]))
-    return preserving(call) if base in PRESERVING else exploding(call, LEVELS.get(base))
+    return variance_preserving(call) if base in PRESERVING else variance_exploding(call, LEVELS.get(base))
 
 
 @pytest.mark.parametrize("base", RECORD)

@@ -9,7 +9,8 @@ import pytest
 from planted import Fault, check, spoilt, verdict_on
 from shapes import first_of_each
 
-from samplerproof.numerics.conformance.adapters.target import Target, split
+from samplerproof.numerics.conformance.adapters.external_sampler import ExternalSampler
+from samplerproof.numerics.conformance.adapters.target import split
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("remembered_references")]
@@ -40,7 +41,7 @@ FAULTS = [
           "not-linear"),
     Fault("alpha and sigma swapped", DDIM, "(sample - beta_prod_t ** (0.5) * model_output) / alpha_prod_t ** (0.5)",
           "(sample - alpha_prod_t ** (0.5) * model_output) / beta_prod_t ** (0.5)", 1, "outputs[0]"),
-    Fault("noise taken for data", DDIM, "(sample - beta_prod_t ** (0.5) * model_output) / alpha_prod_t ** (0.5)",
+    Fault("noise used as data", DDIM, "(sample - beta_prod_t ** (0.5) * model_output) / alpha_prod_t ** (0.5)",
           "model_output", 1, "outputs[0]"),
     Fault("root missing", DDIM, "(sample - beta_prod_t ** (0.5) * model_output) / alpha_prod_t ** (0.5)",
           "(sample - beta_prod_t * model_output) / alpha_prod_t", 1, "states[0]"),
@@ -67,7 +68,7 @@ FAULTS = [
     Fault("root missing", SDE, "torch.sqrt(1.0 - torch.exp(-2 * h))", "(1.0 - torch.exp(-2 * h))", 1, "noises[0]",
           method="dpm_solver_first_order_update"),
     Fault("a half missing", SDE, "+ 0.5 * (alpha_t", "+ (alpha_t", 2, "outputs", method=SECOND),
-    Fault("told the timestep before", TWO_M, "torch.from_numpy(timesteps)", "torch.from_numpy(timesteps - 1)", 1, "",
+    Fault("passes the timestep before", TWO_M, "torch.from_numpy(timesteps)", "torch.from_numpy(timesteps - 1)", 1, "",
           "means lambda", "roundoff", "grid", method="set_timesteps"),
     Fault("levels for their logarithms", KARRAS, "log_sigma = np.log(np.maximum(sigma, 1e-10))", "log_sigma = sigma",
           2, "", "means lambda", "roundoff", "grid", method="_sigma_to_t"),
@@ -99,14 +100,14 @@ FAULTS = [
 # fmt: on
 
 
-def target(base: str, **methods: Callable[..., Any]) -> Target:
+def target(base: str, **methods: Callable[..., Any]) -> ExternalSampler:
     _, name, options = split(f"diffusers:{base}")
     return of_class(type("Mine", (getattr(diffusers, name),), methods), options)
 
 
-def judged(made: Target) -> Any:
-    assert made.reference is not None
-    return verdict_on(made, made.reference)
+def judged(sampler: ExternalSampler) -> Any:
+    assert sampler.info.reference is not None
+    return verdict_on(sampler, sampler.info.reference)
 
 
 @pytest.mark.parametrize("base", dict.fromkeys(fault.base for fault in FAULTS))
@@ -117,7 +118,7 @@ def test_a_right_one_conforms(base: str) -> None:
     assert not [f for f in answer.findings if f.kind == "grid" and "alpha = 0" not in f.detail]
 
 
-def test_history_of_the_run_before_is_told() -> None:
+def test_history_of_the_run_before_is_found() -> None:
     """A list of the class, not of the object."""
     shared: list[Any] = [None, None]
 

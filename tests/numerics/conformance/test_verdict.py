@@ -11,13 +11,14 @@ import torch
 from shapes import first_of_each
 from torch import Tensor
 
-from samplerproof.numerics.conformance.judge.references import asked_elsewhere
+from samplerproof.numerics.conformance.forward_processes import PROCESSES, clock_at, grid_of, point
+from samplerproof.numerics.conformance.judge.references import where_it_evaluates
 from samplerproof.numerics.conformance.judge.verdict import Runs, judge
-from samplerproof.numerics.conformance.processes import PROCESSES, clock_at, grid_of, point
-from samplerproof.numerics.conformance.report import Failure, Subject, Verdict
+from samplerproof.numerics.conformance.report import Failure, TargetInfo, Verdict
+from samplerproof.numerics.external_run import Draw, Finish, Model, Run
 from samplerproof.numerics.grids import Grid
 from samplerproof.numerics.points import Point
-from samplerproof.numerics.readback import Draw, Finish, Model, Stranger, of_tableau, trace
+from samplerproof.numerics.readback import Trace, of_tableau, trace
 from samplerproof.numerics.tableau import Tableau, tabulate
 
 STEPS = 8
@@ -28,28 +29,33 @@ def grid(steps: int) -> Grid:
     return grid_of("vp", [point("vp", math.cos(t), math.sin(t)) for t in PROCESSES["vp"].time(lam).tolist()])
 
 
-def runs_of(make: Callable[[int], Stranger]) -> Runs:
+def read(run: Run, dtype: torch.dtype = torch.float64) -> Trace:
+    """The trace of a run with data predictions."""
+    return trace(run, "data", dtype)
+
+
+def runs_of(make: Callable[[int], Run]) -> Runs:
     runs = {}
     for n in (STEPS, 2 * STEPS, 4 * STEPS, 8 * STEPS):
-        runs[n, False], runs[n, True] = trace(make(n), torch.float32), trace(make(n), torch.float64)
+        runs[n, False], runs[n, True] = read(make(n), torch.float32), read(make(n), torch.float64)
     return runs
 
 
-def verdict(make: Callable[[int], Stranger], reference: str | None, promises: int | None = None) -> Verdict:
-    return judge(Subject("ours", "vp", reference, promises, ()), runs_of(make), STEPS)
+def verdict(make: Callable[[int], Run], reference: str | None, advertised: int | None = None) -> Verdict:
+    return judge(TargetInfo("ours", "vp", reference, advertised), runs_of(make), STEPS)
 
 
-def briefly(make: Callable[[int], Stranger], reference: str) -> Verdict:
+def briefly(make: Callable[[int], Run], reference: str) -> Verdict:
     """The verdict without orders."""
-    runs = {(STEPS, False): trace(make(STEPS), torch.float32), (STEPS, True): trace(make(STEPS), torch.float64)}
-    return judge(Subject("ours", "vp", reference, None, ()), runs, STEPS)
+    runs = {(STEPS, False): read(make(STEPS), torch.float32), (STEPS, True): read(make(STEPS))}
+    return judge(TargetInfo("ours", "vp", reference, None), runs, STEPS)
 
 
-def spoilt(name: str, spoil: Callable[[Tableau], Tableau]) -> Callable[[int], Stranger]:
+def spoilt(name: str, spoil: Callable[[Tableau], Tableau]) -> Callable[[int], Run]:
     return lambda n: of_tableau(spoil(tabulate(name, grid(n))))
 
 
-def plain(name: str) -> Callable[[int], Stranger]:
+def plain(name: str) -> Callable[[int], Run]:
     return spoilt(name, lambda tableau: tableau)
 
 
@@ -71,18 +77,20 @@ def test_a_right_sampler_conforms_and_shows_its_order(name: str, order: int) -> 
 def test_an_order_far_below_the_proved_one_is_no_conformity() -> None:
     """Assert it of DDIM on 8 steps that is 10 % off on more, where rows are not compared; and not where it is right."""
 
-    def wrong(n: int) -> Stranger:
+    def wrong(n: int) -> Run:
         return spoilt("ddim", lambda tableau: replace(tableau, states=tableau.states * 0.9))(n)
 
-    right = {(STEPS, wide): trace(plain("ddim")(STEPS), torch.float64 if wide else torch.float32) for wide in (0, 1)}
+    right = {(STEPS, False): read(plain("ddim")(STEPS), torch.float32), (STEPS, True): read(plain("ddim")(STEPS))}
     for make, verdict in ((wrong, "different-formula"), (plain("ddim"), "roundoff")):
-        longer = {(k * STEPS, True): trace(make(k * STEPS)) for k in (2, 4, 8)}
-        answer = judge(Subject("ours", "vp", "ddim", None, ()), {**right, **longer}, STEPS)
+        longer = {(k * STEPS, True): read(make(k * STEPS)) for k in (2, 4, 8)}
+        answer = judge(TargetInfo("ours", "vp", "ddim", None), {**right, **longer}, STEPS)
         assert answer.verdict == verdict
         assert answer.exit_code == int(make is wrong)
-        said = [f.detail for f in answer.findings if f.kind == "order"]
-        assert [line.startswith("order -0.") and "1 is proved for ddim" in line for line in said] == [True] * len(said)
-        assert len(said) == int(make is wrong)
+        lines = [f.detail for f in answer.findings if f.kind == "order"]
+        assert [line.startswith("order -0.") and "1 is proved for ddim" in line for line in lines] == [True] * len(
+            lines
+        )
+        assert len(lines) == int(make is wrong)
 
 
 def test_a_weak_order_shows_on_a_gaussian() -> None:
@@ -92,16 +100,16 @@ def test_a_weak_order_shows_on_a_gaussian() -> None:
     assert answer.local_orders == [None] * STEPS  # noise is drawn in every step
 
 
-def test_a_promise_that_is_not_kept_is_a_finding() -> None:
-    answer = verdict(plain("dpm-solver++-3m-published"), "dpm-solver++-3m-published", promises=3)
+def test_an_advertised_order_that_is_too_high_is_an_error() -> None:
+    answer = verdict(plain("dpm-solver++-3m-published"), "dpm-solver++-3m-published", advertised=3)
     assert answer.exit_code == 1
     (finding,) = [f for f in answer.findings if f.kind == "order"]
     assert "order 3" in finding.detail
-    assert verdict(plain("exp-adams-3"), "exp-adams-3", promises=3).exit_code == 0
+    assert verdict(plain("exp-adams-3"), "exp-adams-3", advertised=3).exit_code == 0
 
 
 @pytest.mark.check
-def test_another_record_than_the_named_one_is_told_by_name() -> None:
+def test_another_record_than_the_named_one_is_found_by_name() -> None:
     answer = verdict(plain("exp-adams-2"), "dpm-solver++-2m")
     assert answer.verdict == "different-formula"
     assert answer.exit_code == 1
@@ -168,9 +176,9 @@ def test_a_step_of_lower_order_in_the_middle_is_named() -> None:
 
 
 def test_a_step_that_does_not_chain_has_no_order() -> None:
-    """DDIM, whose fifth step goes a little further than it says."""
+    """Assert it of DDIM with a fifth step that leads further than to its grid point."""
 
-    def further(n: int) -> Stranger:
+    def further(n: int) -> Run:
         lam = torch.linspace(-3, 3, n + 1, dtype=torch.float64)
         lam[5] += 0.1 / n
         moved = grid_of("vp", [point("vp", math.cos(t), math.sin(t)) for t in PROCESSES["vp"].time(lam).tolist()])
@@ -183,17 +191,17 @@ def test_a_step_that_does_not_chain_has_no_order() -> None:
     assert None not in verdict(plain("ddim"), "ddim").local_orders
 
 
-def test_an_evaluation_elsewhere_is_told_with_its_step() -> None:
+def test_an_evaluation_elsewhere_is_found_with_its_step() -> None:
     """Assert step and words for Heun's third evaluation, where DDIM begins its third step, and the other way round."""
-    heun = trace(plain("edm-heun")(STEPS))
+    heun = trace(plain("edm-heun")(STEPS), "noise")
     lam = float(grid(STEPS).columns.lam[1])
-    step, said = asked_elsewhere(heun, "vp", "ddim")
+    step, detail = where_it_evaluates(heun, "vp", "ddim")
     assert step == 3
-    assert said == (
-        f"step 3: evaluation 3 is at lambda = {lam:.6g}, on the way to grid point 1; "
-        "that of ddim is on the way to grid point 2"
+    assert detail == (
+        f"step 3: evaluation 3 is at lambda = {lam:.6g}, in the step to grid point 1; "
+        "that of ddim is in the step to grid point 2"
     )
-    assert asked_elsewhere(trace(plain("ddim")(STEPS)), "vp", "edm-heun")[0] == 2
+    assert where_it_evaluates(read(plain("ddim")(STEPS)), "vp", "edm-heun")[0] == 2
 
 
 def test_the_clocks_of_points() -> None:
@@ -205,15 +213,15 @@ def test_the_clocks_of_points() -> None:
 
 
 def test_clipping_is_not_linear() -> None:
-    def make(n: int) -> Stranger:
+    def make(n: int) -> Run:
         inner = of_tableau(tabulate("ddim", grid(n)))
 
         def run(start: Tensor, model: Model, draw: Draw) -> Finish:
-            return inner.run(start, lambda x, at, to: model(x, at, to).clamp(-1, 1), draw)
+            return inner(start, lambda x, at, to: model(x, at, to).clamp(-1, 1), draw)
 
-        return replace(inner, run=run)
+        return run
 
-    answer = judge(Subject("ours", "vp", "ddim", None, ("clip=true",)), runs_of(make), STEPS)
+    answer = judge(TargetInfo("ours", "vp", "ddim", nonlinear=("clip=true",)), runs_of(make), STEPS)
     assert answer.verdict == "not-linear"
     assert answer.exit_code == 2
     assert "clip=true" in answer.findings[0].detail
@@ -223,10 +231,10 @@ def test_longer_runs_that_depend_on_the_values_are_left_out() -> None:
     runs = runs_of(plain("ddim"))
     for key in [key for key in runs if key[0] != STEPS]:
         runs[key] = replace(runs[key], vectors=runs[key].vectors[:, :1], superposition=(math.inf,))
-    answer = judge(Subject("ours", "vp", "ddim", None, ()), runs, STEPS)
+    answer = judge(TargetInfo("ours", "vp", "ddim", None), runs, STEPS)
     assert (answer.verdict, answer.observed_order, list(answer.growth)) == ("roundoff", None, [STEPS])
-    bent = {(STEPS, wide): replace(runs[STEPS, wide], superposition=(math.inf,)) for wide in (False, True)}
-    answer = judge(Subject("ours", "vp", "ddim", None, ()), bent, STEPS)
+    bent = {(STEPS, float64): replace(runs[STEPS, float64], superposition=(math.inf,)) for float64 in (False, True)}
+    answer = judge(TargetInfo("ours", "vp", "ddim", None), bent, STEPS)
     assert (answer.verdict, answer.exit_code) == ("not-linear", 2)
 
 
@@ -236,14 +244,14 @@ def test_values_that_are_not_finite_are_located() -> None:
         outputs[5] = math.nan
         return replace(tableau, outputs=outputs)
 
-    runs = {(STEPS, wide): trace(spoilt("ddim", spoil)(STEPS)) for wide in (False, True)}
-    answer = judge(Subject("ours", "vp", "ddim", None, ()), runs, STEPS)
+    runs = {(STEPS, float64): read(spoilt("ddim", spoil)(STEPS)) for float64 in (False, True)}
+    answer = judge(TargetInfo("ours", "vp", "ddim", None), runs, STEPS)
     assert answer.verdict == "non-finite"
     assert (answer.findings[0].kind, answer.findings[0].step) == ("non-finite", 6)
 
 
 def test_a_run_that_failed_is_an_error() -> None:
-    runs = {(STEPS, False): Failure("error", "ValueError: no", 3), (STEPS, True): trace(plain("ddim")(STEPS))}
-    answer = judge(Subject("ours", "vp", "ddim", None, ()), runs, STEPS)
+    runs = {(STEPS, False): Failure("error", "ValueError: no", 3), (STEPS, True): read(plain("ddim")(STEPS))}
+    answer = judge(TargetInfo("ours", "vp", "ddim", None), runs, STEPS)
     assert (answer.verdict, answer.exit_code) == ("error", 2)
     assert answer.findings[0].step == 3

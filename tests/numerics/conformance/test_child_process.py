@@ -12,14 +12,14 @@ import torch
 from shapes import first_of_each
 
 from samplerproof.numerics.conformance.adapters.resolve import resolve
-from samplerproof.numerics.conformance.process.collect import Answer, Outcome, probe
+from samplerproof.numerics.conformance.process.collect import ChildResults, JobResult, collect
 from samplerproof.numerics.conformance.process.global_state import guarded
-from samplerproof.numerics.conformance.process.launch import Job
+from samplerproof.numerics.conformance.process.launch import Job, launched
 from samplerproof.numerics.conformance.report import Failure
 from samplerproof.numerics.readback import trace
 
 pytestmark = pytest.mark.tried("hostile samplers")
-ONE = (Job(3, wide=True),)
+ONE = (Job(3, float64=True),)
 
 
 def children() -> str:
@@ -33,27 +33,27 @@ def alive(pid: int) -> bool:
         return False
 
 
-def probed(target: str, jobs: tuple[Job, ...] = ONE, timeout: float = 20.0) -> Answer:
-    """Probe, with this process watched: no state changed, no process left, every message one line."""
+def probed(target: str, jobs: tuple[Job, ...] = ONE, timeout: float = 20.0) -> ChildResults:
+    """The results of jobs; asserts that this process is as before and has no child left, and all messages are lines."""
     before = children()
-    with guarded() as changed:
-        answer = probe(target, jobs, timeout)
+    with guarded() as changed, launched(target, jobs) as child:
+        results = collect(child, timeout)
     assert changed == []
     assert children() == before
-    assert len(answer.outcomes) == len(jobs)
-    for outcome in answer.outcomes:
+    assert len(results.jobs) == len(jobs)
+    for outcome in results.jobs:
         assert (outcome.trace is None) != (outcome.failure is None)
         for line in (outcome.failure.message if outcome.failure else "", *outcome.state):
             assert "\n" not in line
             assert "Traceback" not in line
-    return answer
+    return results
 
 
-def only(target: str, timeout: float = 20.0) -> Outcome:
-    answer = probed(target, timeout=timeout)
-    assert answer.about is not None
-    assert (answer.about.name, answer.about.process) == (target, "ve")
-    return answer.outcomes[0]
+def only(target: str, timeout: float = 20.0) -> JobResult:
+    results = probed(target, timeout=timeout)
+    assert results.info is not None
+    assert (results.info.name, results.info.process) == (target, "ve")
+    return results.jobs[0]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_time_is_limited() -> None:
 
 def test_what_came_before_the_end_is_kept() -> None:
     """The second of three jobs hangs: the first has its trace, the third is not run."""
-    first, second, third = probed("hostile:waits", tuple(Job(n, wide=True) for n in (2, 3, 4)), 1.5).outcomes
+    first, second, third = probed("hostile:waits", tuple(Job(n, float64=True) for n in (2, 3, 4)), 1.5).jobs
     assert first.trace is not None
     assert first.trace.nfe == 2
     assert second.failure == Failure("timeout", "still running after 1.5 s", None)
@@ -95,7 +95,7 @@ def test_what_came_before_the_end_is_kept() -> None:
 
 def test_nothing_is_said_of_a_good_one() -> None:
     """And the trace is the one that it has in this process."""
-    outcomes = probed("hostile:euler", (Job(3, wide=True), Job(5, wide=False))).outcomes
+    outcomes = probed("hostile:euler", (Job(3, float64=True), Job(5, float64=False))).jobs
     for outcome, dtype in zip(outcomes, (torch.float64, torch.float32), strict=True):
         assert outcome.failure is None
         assert outcome.state == ()
@@ -118,7 +118,7 @@ def test_global_state_is_named() -> None:
     """Everything that it changes, and what it changes it to; names only of the environment."""
     outcome = only("hostile:meddles")
     assert outcome.trace is not None
-    said = " | ".join(outcome.state)
+    lines = " | ".join(outcome.state)
     for what in (
         "torch's default dtype: torch.float64 -> torch.float16",
         "torch's gradient mode: True -> False",
@@ -133,25 +133,25 @@ def test_global_state_is_named() -> None:
         "sys.path",
         "sys.stdout",
     ):
-        assert f"changes {what}" in said or f"changes the {what}" in said
-    assert "yes" not in said
+        assert f"changes {what}" in lines or f"changes the {what}" in lines
+    assert "yes" not in lines
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "lines"),
     [
         ("prints", ("prints on standard output: step by step",)),
         ("remembers", ()),
         ("rolls_dice", ("changes torch's random numbers",)),
     ],
 )
-def test_what_is_done_beside_the_work_is_said(name: str, said: tuple[str, ...]) -> None:
+def test_side_effects_are_reported(name: str, lines: tuple[str, ...]) -> None:
     """Printing, noise from elsewhere: a trace, and a line each; of memory between runs, a departure."""
     outcome = only(f"hostile:{name}")
     assert outcome.trace is not None
     assert [d.kind for d in outcome.departures] == ["memory"] * (name == "remembers")
-    assert len(outcome.state) == len(said)
-    for line, start in zip(outcome.state, said, strict=True):
+    assert len(outcome.state) == len(lines)
+    for line, start in zip(outcome.state, lines, strict=True):
         assert line.startswith(start)
 
 
@@ -188,15 +188,15 @@ def test_the_process_that_watches_may_be_ended(name: str, tmp_path: Path, monkey
 
 @pytest.mark.slow
 def test_a_forged_answer_is_none() -> None:
-    """Assert that what a target writes where the child leaves its answers is said to be no answer."""
-    first, second = probed("hostile:forges", ONE * 2).outcomes
+    """Assert that a file that a target writes among the answers of the child is reported as malformed."""
+    first, second = probed("hostile:forges", ONE * 2).jobs
     assert first.failure == Failure("crash", "the process was ended by SIGKILL", None)
-    assert second.failure == Failure("error", "its answer job-1 is none: written by the target, it seems", None)
+    assert second.failure == Failure("error", "its answer job-1 is malformed: probably written by the target", None)
 
 
 def test_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert that modules are found there, and do not stand in for what the child imports itself; that a target opens
-    files by relative path; and that what it deletes, changes and makes there is said.
+    files by relative path; and that what it deletes, changes and makes there is reported.
     """
     (tmp_path / "mine.py").write_text("from hostile import tidies_up as sampler", encoding="utf-8")
     (tmp_path / "json.py").write_text("1 / 0", encoding="utf-8")
@@ -205,9 +205,9 @@ def test_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "kept" / "changed.txt").write_text("one", encoding="utf-8")
     (tmp_path / "notes.txt").write_text("dear diary", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    answer = probed("mine:sampler")
-    assert answer.outcomes[0].trace is not None
-    assert answer.around == (
+    results = probed("mine:sampler")
+    assert results.jobs[0].trace is not None
+    assert results.folder_changes == (
         "while it ran, 'notes.txt' in the folder it was started in was deleted",
         "while it ran, 'kept/changed.txt' in the folder it was started in was changed",
         "while it ran, 'written.txt' in the folder it was started in was made",
@@ -240,9 +240,9 @@ def test_a_target_that_cannot_be_built(
     for name, text in modules.items():
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    answer = probed(target, ONE * 2, 1.0 if kind == "timeout" else 20.0)
-    assert answer.about is None
-    for outcome in answer.outcomes:
+    results = probed(target, ONE * 2, 1.0 if kind == "timeout" else 20.0)
+    assert results.info is None
+    for outcome in results.jobs:
         assert outcome.failure is not None
         assert outcome.failure.kind == kind
         assert outcome.failure.message.startswith(message)

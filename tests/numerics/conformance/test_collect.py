@@ -1,4 +1,4 @@
-"""What a child leaves is read as a stranger's: an answer, or a line that says why it is none."""
+"""Files of a child are not trusted: each is a well-formed answer, or a line reports why it is not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
 from threading import Event
@@ -18,16 +19,17 @@ import torch
 from samplerproof.numerics.conformance.adapters.resolve import resolve
 from samplerproof.numerics.conformance.process import child as work
 from samplerproof.numerics.conformance.process import collect
-from samplerproof.numerics.conformance.process.collect import Answer, plain_trace
+from samplerproof.numerics.conformance.process.collect import ChildResults
 from samplerproof.numerics.conformance.process.launch import Child, Job
+from samplerproof.numerics.conformance.process.trace_transfer import plain_trace
 from samplerproof.numerics.conformance.process.working_folder import Surroundings
 from samplerproof.numerics.conformance.report import Failure
 from samplerproof.numerics.conformance.verify import judged
 from samplerproof.numerics.readback import trace
 
 TARGET = resolve("hostile:euler")
-ABOUT = {"name": TARGET.name, "process": "ve", "reference": None, "promises": None, "nonlinear": (), "variants": ()}
-TRACE = plain_trace(trace(TARGET.on(4)))
+INFO = asdict(replace(TARGET.info, grids=(), zero=None))
+TRACE = plain_trace(trace(TARGET.on(4), TARGET.prediction))
 ENDING = Failure("exit", "ended the process with code 0")
 JOBS = (Job(4, False), Job(4, True))
 
@@ -38,7 +40,7 @@ def left(folder: Path, name: str, plain: Any) -> None:
 
 def whole(folder: Path) -> None:
     """The answers of a child that does as it should."""
-    left(folder, "target", {"nonce": "n", "about": ABOUT})
+    left(folder, "target", {"nonce": "n", "info": INFO})
     for k in range(len(JOBS)):
         left(folder, f"job-{k}", {"nonce": "n", "trace": TRACE, "failure": None, "state": ["prints"], "departures": ()})
     (folder / "settings").write_text("0", encoding="utf-8")
@@ -50,23 +52,23 @@ def child(folder: Path) -> Child:
     return Child(process, folder, "n", BytesIO(), JOBS, False, Surroundings(folder, {}, None), Event())
 
 
-def read(folder: Path) -> Answer:
-    return collect._answer(child(folder), ENDING)
+def read(folder: Path) -> ChildResults:
+    return collect._job_results(child(folder), ENDING)
 
 
 def test_an_answer_is_read_as_it_was_left(tmp_path: Path) -> None:
-    """Assert that what is checked below passes where nothing is wrong; a job without an answer has the ending."""
+    """Assert that a well-formed answer passes the checks below; a job without an answer has the ending."""
     whole(tmp_path)
     answer = read(tmp_path)
-    assert answer.about is not None
-    for outcome in answer.outcomes:
+    assert answer.info is not None
+    for outcome in answer.jobs:
         assert outcome.failure is None
         assert outcome.state == ("prints",)
         assert outcome.trace is not None
         assert torch.equal(outcome.trace.vectors, TRACE["vectors"])
-        assert (outcome.trace.points, outcome.trace.told) == (tuple(map(tuple, TRACE["points"])), None)
+        assert (outcome.trace.points, outcome.trace.timesteps) == (tuple(map(tuple, TRACE["points"])), None)
     (tmp_path / "job-1").unlink()
-    assert read(tmp_path).outcomes[1].failure == ENDING
+    assert read(tmp_path).jobs[1].failure == ENDING
 
 
 def changed(**fields: Any) -> Callable[[Path], object]:
@@ -81,8 +83,8 @@ def instead(**fields: Any) -> Callable[[Path], object]:
     return lambda folder: left(folder, "job-0", {key: value for key, value in plain.items() if value != "none"})
 
 
-def about(**fields: Any) -> Callable[[Path], object]:
-    return lambda folder: left(folder, "target", {"nonce": "n", "about": {**ABOUT, **fields}})
+def info(**fields: Any) -> Callable[[Path], object]:
+    return lambda folder: left(folder, "target", {"nonce": "n", "info": {**INFO, **fields}})
 
 
 def replaced(name: str, make: Callable[[Path], object]) -> Callable[[Path], object]:
@@ -118,8 +120,8 @@ GARBLED: dict[str, Callable[[Path], object]] = {
     "another dtype": changed(dtype=torch.int8),
     "a dtype by name": changed(dtype="float32"),
     "mutated by number": changed(mutated=(1,)),
-    "told too little": changed(told=((1.0,), (1.0,), (1.0,), 0.0)),
-    "told in text": changed(told="yes"),
+    "timesteps too few": changed(timesteps=((1.0,), (1.0,), (1.0,), 0.0)),
+    "timesteps of text": changed(timesteps="yes"),
     "an unknown field": changed(extra=1),
     "a missing field": lambda folder: left(
         folder, "job-0", {"nonce": "n", "trace": {}, "failure": None, "state": [], "departures": []}
@@ -146,15 +148,15 @@ GARBLED: dict[str, Callable[[Path], object]] = {
     "a link to itself": replaced("job-0", lambda path: path.symlink_to("job-0")),
     "a pipe": replaced("job-0", os.mkfifo),
     "a folder": replaced("job-0", Path.mkdir),
-    "about: a text": lambda folder: left(folder, "target", {"nonce": "n", "about": "euler"}),
-    "about: a process": about(process="poem"),
-    "about: an order": about(promises="high"),
-    "about: variants": about(variants=(1, 2)),
-    "about: a name": about(name=["x"]),
-    "about: nothing": lambda folder: left(folder, "target", {"nonce": "n"}),
+    "info: a text": lambda folder: left(folder, "target", {"nonce": "n", "info": "euler"}),
+    "info: a process": info(process="poem"),
+    "info: an order": info(advertised_order="high"),
+    "info: variants": info(variants=(1, 2)),
+    "info: a name": info(name=["x"]),
+    "info: nothing": lambda folder: left(folder, "target", {"nonce": "n"}),
     "target: a failure": lambda folder: left(folder, "target", {"nonce": "n", "failure": {"kind": 1}}),
     "target: a pipe": replaced("target", os.mkfifo),
-    "target: no nonce": lambda folder: left(folder, "target", {"about": ABOUT}),
+    "target: no nonce": lambda folder: left(folder, "target", {"info": INFO}),
 }
 
 
@@ -163,22 +165,22 @@ FIELDS = ("an unknown field", "a missing field", "no state", "target: a failure"
 
 @pytest.mark.tried("answers of a child forged or garbled")
 @pytest.mark.parametrize(("name", "garble"), GARBLED.items(), ids=GARBLED)
-def test_what_is_no_answer_is_said_to_be_none(name: str, garble: Callable[[Path], object], tmp_path: Path) -> None:
-    """Assert one line, the verdict error and exit code 2, whatever lies there."""
+def test_a_malformed_answer_is_reported(name: str, garble: Callable[[Path], object], tmp_path: Path) -> None:
+    """Assert one line, the verdict error and exit code 2, for every content."""
     whole(tmp_path)
     garble(tmp_path)
     verdict = judged(read(tmp_path), "hostile:euler", 4, None)
     assert verdict.verdict == "error"
     assert verdict.exit_code == 2
     (finding,) = verdict.findings
-    assert "is none: " in finding.detail
+    assert "is malformed: " in finding.detail
     assert ("has the fields" in finding.detail) == (name in FIELDS)
     assert "\n" not in finding.detail
     assert len(finding.detail) < 500
 
 
 @pytest.mark.parametrize("text", ["", "x", "9" * 10_000, "-1", "\x00", "3 4", "٣"])
-def test_notes_that_say_nothing_are_left_out(text: str, tmp_path: Path) -> None:
+def test_notes_without_a_number_are_ignored(text: str, tmp_path: Path) -> None:
     """Assert that the step, the number of settings and the exit code are read only where they are numbers."""
     for name in ("progress", "settings", "ended", "stderr"):
         (tmp_path / name).write_text(text, encoding="utf-8")

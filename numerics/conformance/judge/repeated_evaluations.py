@@ -1,22 +1,22 @@
-"""Evaluations that a sampler makes twice at one state: guidance asks its model so, once for each condition."""
+"""Merge evaluations that a sampler makes twice at one state, as guidance does for its conditions."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
 
-from ...points import Told
+from ...external_run import Timesteps
 from ...readback import Trace, same_vector
 
 
-def asked_once(found: Trace) -> Trace:
-    """The trace where evaluations at one state and level, for one grid point, are one: a model answers them alike, so
-    their shares add up.
+def without_repeated_evaluations(found: Trace) -> Trace:
+    """The trace with evaluations at one state and level, for one grid point, merged: a model returns the same for them,
+    so their coefficients add up.
     """
     if math.inf in found.superposition:  # its vectors are no image
         return found
     first: dict[int, int] = {}  # evaluation -> the one that it repeats
-    made = [i for i, asked in enumerate(found.evaluated) if asked]
+    made = [i for i, evaluated in enumerate(found.evaluated) if evaluated]
     for k, i in enumerate(made):
         for earlier, j in enumerate(made[:k]):
             alike = found.step[i] == found.step[j] and found.points[i][:2] == found.points[j][:2]
@@ -30,11 +30,11 @@ def asked_once(found: Trace) -> Trace:
         columns[:, 1 + earlier] += columns[:, 1 + k]
     keep = [i for i in range(len(found.points)) if i not in {made[k] for k in first}]
     stay = [c for c in range(columns.shape[1]) if c - 1 not in first]
-    told = found.told
-    if told is not None:
-        times, lam, within = ([x for k, x in enumerate(values) if k not in first] for values in told[:3])
-        told = Told(tuple(times), tuple(lam), tuple(within), told.cleanest)
-    said = f"{len(first)} evaluations repeat one at the same state and level: their answers count as one"
+    timesteps = found.timesteps
+    if timesteps is not None:
+        t, lam, rounding = ([x for k, x in enumerate(values) if k not in first] for values in timesteps[:3])
+        timesteps = Timesteps(tuple(t), tuple(lam), tuple(rounding), timesteps.cleanest)
+    remark = f"{len(first)} evaluations repeat one at the same state and level: their outputs count as one"
     return replace(
         found,
         vectors=columns[keep][:, stay],
@@ -42,6 +42,6 @@ def asked_once(found: Trace) -> Trace:
         step=tuple(found.step[i] for i in keep),
         evaluated=tuple(found.evaluated[i] for i in keep),
         superposition=tuple(found.superposition[i] for i in keep),
-        told=told,
-        remarks=(*found.remarks, ("formula", said)),
+        timesteps=timesteps,
+        remarks=(*found.remarks, ("formula", remark)),
     )

@@ -1,13 +1,13 @@
-"""What a name or an option promises, against what is proved of the record that it equals."""
+"""The order in a name or option, against the order proved for the record that the sampler equals."""
 
 from __future__ import annotations
 
 import pytest
 
 from samplerproof.numerics.catalogue import resolve
-from samplerproof.numerics.conformance.judge.differences import promise
+from samplerproof.numerics.conformance.judge.differences import missing_order
 from samplerproof.numerics.conformance.judge.references import Reference
-from samplerproof.numerics.conformance.report import Subject
+from samplerproof.numerics.conformance.report import TargetInfo
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate
@@ -16,7 +16,7 @@ VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
 
 
 @pytest.mark.parametrize(
-    ("name", "promised", "broken"),
+    ("name", "advertised", "broken"),
     [
         ("dpm-solver++-3m-published", 3, True),
         ("dpm-solver-3m-published", 3, True),
@@ -30,13 +30,13 @@ VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
         ("sde-dpm-solver++-2s", 2, False),
     ],
 )
-def test_less_order_than_promised_is_said_and_no_more_is_asked_than_there_can_be(
-    name: str, promised: int, broken: bool
+def test_a_lower_order_than_advertised_is_an_error_and_no_impossible_order_is_required(
+    name: str, advertised: int, broken: bool
 ) -> None:
-    """Assert that a promise is held against the flow's order, and with noise against 2 at most and the order in law."""
+    """Assert that it is compared with the flow's order, and with noise, limited to 2, with the order in law."""
     table = tabulate(name, grid(VP, "uniform-lambda", 6, t_min=0.01, t_max=1.0))
-    subject = Subject("mine", "vp", name, promised, ())
-    found = promise(Reference(resolve(name), "", table), subject)
+    info = TargetInfo("mine", "vp", name, advertised)
+    found = missing_order(Reference(resolve(name), "", table), info)
     assert bool(found) == broken
     assert all(finding.kind == "order" for finding in found)
-    assert promise(Reference(resolve(name), "", table), Subject("mine", "vp", name, None, ())) == []
+    assert missing_order(Reference(resolve(name), "", table), TargetInfo("mine", "vp", name, None)) == []

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from samplerproof.numerics.catalogue import resolve
-from samplerproof.numerics.leading.leading_error import Prediction
-from samplerproof.numerics.leading.of_study import predictions, promised
+from samplerproof.numerics.leading.leading_error import LeadingError
+from samplerproof.numerics.leading.of_study import leading_errors_of, tolerance
 from samplerproof.numerics.studies.config import Study, parse
 from samplerproof.numerics.studies.run import run
 
@@ -16,7 +16,7 @@ M1 = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
 PLANE = {"weights": [0.5, 0.5], "means": [[1.0, 0.0], [-1.0, 0.5]], "stds": [0.5, 0.4]}
 VP = {"kind": "vp-linear", "beta_min": 0.1, "beta_max": 20.0}
 UNIFORM = {"kind": "uniform-lambda", "t_min": 0.05, "t_max": 0.8}
-LINE, SPACE = Prediction(1, {"trajectory": 1.0, "kl": 1.0}), Prediction(1, {"trajectory": 1.0, "mean": 1.0})
+LINE, SPACE = LeadingError(1, {"trajectory": 1.0, "kl": 1.0}), LeadingError(1, {"trajectory": 1.0, "mean": 1.0})
 
 
 def study(**run_: Any) -> Study:
@@ -37,7 +37,7 @@ def study(**run_: Any) -> Study:
 )
 def test_every_run_of_a_study_is_predicted(settings: dict[str, Any], within: float, tmp_path: Any) -> None:
     wanted = study(**settings)
-    found = predictions(wanted)
+    found = leading_errors_of(wanted)
     assert set(found) == {(m, n) for m in wanted.run.methods for n in wanted.run.steps}
     for r in run(wanted, tmp_path)["records"]:
         expected = found[r["method"], r["steps"]].at(r["metric"], r["steps"])
@@ -49,8 +49,8 @@ def test_every_run_of_a_study_is_predicted(settings: dict[str, Any], within: flo
 def test_what_has_no_prediction_is_left_out() -> None:
     """The frames of tAB and of velocity; and every method where the start law is not the process's own."""
     asked = study(methods=["ddim", "deis-tab1", "flow-euler"], metrics=["tv"])
-    assert {name for name, _ in predictions(asked)} == {"ddim"}
-    assert predictions(study(methods=["ddim"], metrics=["tv"], init="normal")) == {}
+    assert {name for name, _ in leading_errors_of(asked)} == {"ddim"}
+    assert leading_errors_of(study(methods=["ddim"], metrics=["tv"], init="normal")) == {}
 
 
 @pytest.mark.parametrize(
@@ -69,18 +69,18 @@ def test_what_has_no_prediction_is_left_out() -> None:
 )
 def test_promises_on_the_line(name: str, metric: str, steps: int, share: float | None) -> None:
     asked = study(methods=["ddim"], metrics=["tv"], start="exact")
-    assert promised(asked, resolve(name), LINE, metric, steps) == share
+    assert tolerance(asked, resolve(name), LINE, metric, steps) == share
 
 
 def test_promises_elsewhere() -> None:
     exact = study(methods=["ddim"], metrics=["trajectory"], start="exact", target=PLANE)
-    assert promised(exact, resolve("ddim"), SPACE, "trajectory", 64) == 0.05
-    assert promised(exact, resolve("ddim"), SPACE, "trajectory", 256) == 0.011
-    assert promised(exact, resolve("exp-adams-3"), SPACE, "trajectory", 256) is None
+    assert tolerance(exact, resolve("ddim"), SPACE, "trajectory", 64) == 0.05
+    assert tolerance(exact, resolve("ddim"), SPACE, "trajectory", 256) == 0.011
+    assert tolerance(exact, resolve("exp-adams-3"), SPACE, "trajectory", 256) is None
     ramp = study(methods=["ddim"], metrics=["tv"])
-    assert promised(ramp, resolve("dpm-solver++-2m"), LINE, "tv", 128) == 0.05
-    assert promised(ramp, resolve("exp-adams-3"), LINE, "tv", 2048) is None
+    assert tolerance(ramp, resolve("dpm-solver++-2m"), LINE, "tv", 128) == 0.05
+    assert tolerance(ramp, resolve("exp-adams-3"), LINE, "tv", 2048) is None
     own = study(methods=["li-ddim"], metrics=["tv"], grid=None)
-    assert promised(own, resolve("ddim"), LINE, "tv", 4096) is None
+    assert tolerance(own, resolve("ddim"), LINE, "tv", 4096) is None
     in_time = study(methods=["ddim"], metrics=["tv"], grid={"kind": "uniform-t", "t_min": 0.05, "t_max": 0.8})
-    assert promised(in_time, resolve("ddim"), LINE, "tv", 4096) is None
+    assert tolerance(in_time, resolve("ddim"), LINE, "tv", 4096) is None

@@ -1,4 +1,4 @@
-"""A module in float64: what remains of a deviation there is not roundoff."""
+"""Run a module in float64: a deviation that remains is not roundoff."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 
-class _Widening(TorchFunctionMode):
-    """float64 for every float32 that torch is asked for, by whatever module."""
+class _Float64Mode(TorchFunctionMode):
+    """Replaces float32 by float64 in the arguments of every call of torch."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        named = {key: _widest(value) for key, value in (kwargs or {}).items()}
-        return func(*(_widest(value) for value in args), **named)
+        named = {key: _replaced(value) for key, value in (kwargs or {}).items()}
+        return func(*(_replaced(value) for value in args), **named)
 
 
-def _widest(value: Any) -> Any:
+def _replaced(value: Any) -> Any:
     return torch.float64 if value is torch.float32 else value
 
 
-class _Wide(ModuleType):
-    """A module that answers float64 where float32 is asked for."""
+class _Float64Module(ModuleType):
+    """A module whose attribute float32 is float64."""
 
     def __init__(self, module: ModuleType, float64: Any) -> None:
         super().__init__(module.__name__)
@@ -36,19 +36,19 @@ class _Wide(ModuleType):
 
 
 @contextmanager
-def widened(*namespaces: dict[str, Any]) -> Iterator[None]:
-    """While it lasts: float32 is float64 in the code of the namespaces and in every call of torch, a tensor's .float()
-    and torch's default too.
+def in_float64(*namespaces: dict[str, Any]) -> Iterator[None]:
+    """Context in which float32 is float64: in the code of the namespaces, in every call of torch, in Tensor.float() and
+    as torch's default.
     """
     held = [{name: value for name, value in space.items() if value is torch or value is np} for space in namespaces]
     default, method = torch.get_default_dtype(), torch.Tensor.float
     try:
         for space, modules in zip(namespaces, held, strict=True):
             for name, module in modules.items():
-                space[name] = _Wide(module, torch.float64 if module is torch else np.float64)
+                space[name] = _Float64Module(module, torch.float64 if module is torch else np.float64)
         torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
         torch.set_default_dtype(torch.float64)
-        with _Widening():
+        with _Float64Mode():
             yield
     finally:
         torch.set_default_dtype(default)

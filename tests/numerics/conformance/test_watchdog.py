@@ -1,4 +1,4 @@
-"""Whatever ends the process that verifies, five seconds later no process and no folder is left."""
+"""Five seconds after the process that verifies has ended, by any signal, no process and no folder is left."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def ended(tmp_path: Path, program: str, arguments: tuple[str, ...], number: int)
         assert not any(map(alive, started))
         assert marked(temporary, process.pid) == []
         assert list(temporary.iterdir()) == []
-        _, said = process.communicate(timeout=30)  # a busy machine takes its time to unload torch
-        assert "Traceback" not in said
+        _, errors = process.communicate(timeout=30)  # a busy machine takes its time to unload torch
+        assert "Traceback" not in errors
     finally:
         process.kill()
         process.communicate()

@@ -1,4 +1,4 @@
-"""Samplers as people write them elsewhere: each of a kind that is easily taken for another one."""
+"""Samplers as they are written elsewhere, each of a kind that is easily confused with another."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def preserving(denoise: Denoise, x: Tensor, sigmas: Tensor, scale: float = 1.0, 
 
 
 def narrow(denoise: Denoise, x: Tensor, sigmas: Tensor, off: float = 1.0) -> Tensor:
-    """DDIM by a library that computes in float32 whatever comes in."""
+    """DDIM by a library that computes in float32 for every input dtype."""
     for s, t in pairwise(sigmas):
         x = library.step(x, off * (x - denoise(x, s)) / s, s, t)
     return x

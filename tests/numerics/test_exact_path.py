@@ -7,7 +7,7 @@ import torch
 
 from samplerproof.numerics import metrics
 from samplerproof.numerics.grids import grid, li_grid
-from samplerproof.numerics.leading.exact_path import MOST_PLACES, along_grid, along_kind
+from samplerproof.numerics.leading.exact_path import MOST_POINTS, along_grid, along_kind
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.targets.mixture import GaussianMixture
 from samplerproof.numerics.targets.reference import reference_flow
@@ -58,10 +58,10 @@ def test_weights_and_steps_of_a_kind_make_integrals() -> None:
 
 def test_a_grid_of_many_steps_is_summed_over_some_of_them() -> None:
     """Every step where there are few; of many, places whose shares add up to all, and whose sums agree to 5e-4."""
-    for steps in (40, MOST_PLACES, 1000):
+    for steps in (40, MOST_POINTS, 1000):
         g = li_grid(steps, 1.0, 7.0) if steps > 100 else grid(VP, "uniform-t", steps, **MIDDLE)
         path = along_grid(M1, g, metrics.nodes((M1, g.points[0]), 5))
-        assert len(path.weights) == min(steps, MOST_PLACES)
+        assert len(path.weights) == min(steps, MOST_POINTS)
         assert float(path.weights.sum()) == pytest.approx(steps, rel=1e-12)
         assert (path.count, path.source.alpha, path.to.alpha) == (steps, g.points[0].alpha, g.points[-1].alpha)
         h = g.columns.rho2.diff()

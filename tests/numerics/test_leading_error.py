@@ -18,8 +18,8 @@ from samplerproof.numerics import metrics
 from samplerproof.numerics.catalogue import resolve
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import Grid, grid, li_grid
-from samplerproof.numerics.leading.exact_path import PLACES, Path, along_grid, along_kind
-from samplerproof.numerics.leading.leading_error import Prediction, leading_error, predict
+from samplerproof.numerics.leading.exact_path import POINTS, Path, along_grid, along_kind
+from samplerproof.numerics.leading.leading_error import LeadingError, leading_error, leading_terms
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate
@@ -57,7 +57,7 @@ def measured(name: str, g: Grid, x: Tensor, start: str) -> dict[str, float]:
     }
 
 
-def over(found: dict[str, float], prediction: Prediction, steps: int) -> dict[str, float]:
+def over(found: dict[str, float], prediction: LeadingError, steps: int) -> dict[str, float]:
     ratios = {}
     for metric, value in found.items():
         expected = prediction.at(metric, steps)
@@ -72,7 +72,7 @@ def ratios(
     """Measured over predicted, the prediction being that of the method `by`."""
     path = line(kind, **parameters)
     found = measured(name, grid(VP, kind, steps, **parameters), path.x[0], start)
-    return over(found, predict(by or name, path, start), steps)
+    return over(found, leading_error(by or name, path, start), steps)
 
 
 EVERY_KIND = """ddim dpm-solver++-2m exp-adams-2 exp-adams-noise-2 dpm-solver++-2s dpm-solver-2s dpm-solver-3s
@@ -119,14 +119,14 @@ def test_weights_for_equal_steps_on_other_grids(name: str, kind: str, ends: dict
 
 
 @pytest.mark.parametrize(
-    ("name", "field"), [("ipndm-2", "bends"), ("ipndm-4", "bends"), ("bdia-ddim?gamma=1", "fades")]
+    ("name", "field"), [("ipndm-2", "ratio_rates"), ("ipndm-4", "ratio_rates"), ("bdia-ddim?gamma=1", "alpha_rates")]
 )
 def test_weights_for_equal_steps_need_to_know_how_steps_change(name: str, field: str) -> None:
     """As if steps were equal, or alpha constant, the prediction fails."""
     path = line("uniform-lambda", **MIDDLE)
     still = replace(path, **{field: {clock: torch.zeros_like(v) for clock, v in getattr(path, field).items()}})
-    assert predict(name, path).constants["trajectory"] != pytest.approx(
-        predict(name, still).constants["trajectory"], rel=0.1
+    assert leading_error(name, path).constants["trajectory"] != pytest.approx(
+        leading_error(name, still).constants["trajectory"], rel=0.1
     )
 
 
@@ -139,10 +139,10 @@ def test_how_steps_change_on_one_grid_is_that_of_its_kind() -> None:
     """From three grid points, beside the second derivative."""
     kind, g = line("uniform-t", **MIDDLE), grid(VP, "uniform-t", 4000, **MIDDLE)
     one = along_grid(M1, g, kind.x[0][:3])
-    places = kind.columns.t.numpy()[::-1]
+    count = kind.columns.t.numpy()[::-1]
     for clock in ("lam", "rho", "rho2"):
-        for ours, known in ((one.bends, kind.bends), (one.fades, kind.fades)):
-            between = np.interp(places, one.columns.t.numpy()[::-1], ours[clock].numpy()[::-1])
+        for ours, known in ((one.ratio_rates, kind.ratio_rates), (one.alpha_rates, kind.alpha_rates)):
+            between = np.interp(count, one.columns.t.numpy()[::-1], ours[clock].numpy()[::-1])
             assert between[::-1] == pytest.approx(known[clock].numpy(), rel=0.01, abs=0.002)
 
 
@@ -165,7 +165,7 @@ def test_with_its_own_start_up(name: str) -> None:
 def test_a_start_up_of_one_order_less_changes_the_constant(name: str) -> None:
     """The constant from exact start values fails for a run with the ramp."""
     path = line("uniform-lambda", **LATE)
-    exact, ramp = predict(name, path), predict(name, path, "ramp")
+    exact, ramp = leading_error(name, path), leading_error(name, path, "ramp")
     assert exact.order == ramp.order
     found = measured(name, grid(VP, "uniform-lambda", 320, **LATE), path.x[0], "ramp")
     assert abs(over(found, exact, 320)["trajectory"] - 1) > 0.2
@@ -173,12 +173,12 @@ def test_a_start_up_of_one_order_less_changes_the_constant(name: str) -> None:
 
 def test_a_start_up_of_two_orders_less_changes_the_order() -> None:
     path = line("uniform-lambda", **LATE)
-    assert [predict(n, path).order for n in ("exp-adams-3", "exp-adams-4", "unipc-3")] == [3, 4, 4]
-    assert [predict(n, path, "ramp").order for n in ("exp-adams-3", "exp-adams-4", "unipc-3")] == [2, 2, 3]
-    three, four = (predict(name, path, "ramp") for name in ("exp-adams-3", "exp-adams-4"))
+    assert [leading_error(n, path).order for n in ("exp-adams-3", "exp-adams-4", "unipc-3")] == [3, 4, 4]
+    assert [leading_error(n, path, "ramp").order for n in ("exp-adams-3", "exp-adams-4", "unipc-3")] == [2, 2, 3]
+    three, four = (leading_error(name, path, "ramp") for name in ("exp-adams-3", "exp-adams-4"))
     assert three.constants == four.constants  # the same first step
     for name, ramp in (("exp-adams-3", three), ("exp-adams-4", four)):
-        assert ramp.later == predict(name, path)
+        assert ramp.later == leading_error(name, path)
 
 
 def test_on_the_schedule_of_li_et_al() -> None:
@@ -189,8 +189,8 @@ def test_on_the_schedule_of_li_et_al() -> None:
         x = metrics.nodes((M1, g.points[0]), 401)
         path = along_grid(M1, g, x)
         for name, rows in found.items():
-            rows.append(over(measured(name, g, x, "ramp"), predict(name, path, "ramp"), steps))
-        other = over(measured("li-ddim", g, x, "ramp"), predict("ddim", path), steps)
+            rows.append(over(measured(name, g, x, "ramp"), leading_error(name, path, "ramp"), steps))
+        other = over(measured("li-ddim", g, x, "ramp"), leading_error("ddim", path), steps)
         assert abs(other["tv"] - 1) > 0.5  # another first-order method's constant
     for name, within in (("li-ddim", 0.07), ("li-accelerated-ode", 0.015)):
         coarse, fine = found[name]
@@ -245,10 +245,10 @@ def test_on_a_gaussian_the_constants_are_known_in_closed_form(name: str) -> None
     x = metrics.nodes((law, VP.point(0.8)), 2001)
     path = along_kind(law, VP, "uniform-lambda", x, **MIDDLE)
     slope = closed_form(name, float(path.columns.lam[0]), float(path.columns.lam[-1]), 0.6)
-    error, _ = leading_error(resolve(name), path, ramp=False)
+    error, _ = leading_terms(resolve(name), path, ramp=False)
     # far out, at 11 standard deviations, the third derivatives in z are rounding times z^3, and not zero
     assert distance(error, slope * x) < (1e-9 if name == "exp-adams-3" else 1e-12)
-    found = predict(name, path).constants
+    found = leading_error(name, path).constants
     wider = abs(slope) / float(path.carry[0, 0, 0, 0])
     at_start = float(law.marginal(path.source).variance) ** 0.5
     assert found["w2"] == found["trajectory"] == pytest.approx(abs(slope) * at_start, rel=1e-12)
@@ -273,7 +273,7 @@ def test_on_a_correlated_gaussian_each_axis_has_its_own_constant(name: str) -> N
     ends = float(path.columns.lam[0]), float(path.columns.lam[-1])
     slopes = torch.tensor([closed_form(name, *ends, std) for std in STDS.tolist()], dtype=torch.float64)
     away = path.x[0] - path.source.alpha * LEANING.means[0]
-    error, _ = leading_error(resolve(name), path, ramp=False)
+    error, _ = leading_terms(resolve(name), path, ramp=False)
     assert distance(error, (away @ AXES * slopes) @ AXES.T) < 1e-9
     assert distance(error, away * slopes) > 0.1
 
@@ -293,7 +293,7 @@ def errors_in_space(mixture: GaussianMixture, path: Path, name: str, steps: int)
 def test_on_a_correlated_gaussian_richardson_finds_the_same_error(name: str) -> None:
     """N^p e(N) = e + a/N + b/N^2 + O(N^-3): extrapolated from three runs it is the predicted one, sample by sample."""
     path, order = leaning(), resolve(name).order
-    error, _ = leading_error(resolve(name), path, ramp=False)
+    error, _ = leading_terms(resolve(name), path, ramp=False)
     a, b, c = (n**order * errors_in_space(LEANING, path, name, n) for n in (50, 100, 200))
     extrapolated = (8 * c - 6 * b + a) / 3
     assert distance(extrapolated, error) < 2e-4
@@ -309,7 +309,7 @@ def plane() -> Path:
 @pytest.mark.parametrize("name", by_shape(["ddim", "dpm-solver++-2m", "exp-adams-2", "edm-heun"]))
 def test_in_the_plane(name: str) -> None:
     """h is 5/N: the mean of |e|, and here its root mean square too, within 5 % at N = 64 and 1.1 % at 256."""
-    prediction = predict(name, plane())
+    prediction = leading_error(name, plane())
     for steps, within in ((64, 0.05), (256, 0.011)):
         off = errors_in_space(PLANE, plane(), name, steps).norm(dim=1)
         found = {"mean": float(off.mean()), "trajectory": float(off.square().mean().sqrt())}
@@ -321,8 +321,8 @@ def test_there_are_places_enough_for_order_four() -> None:
     """Over the whole range of lambda, -5 to 4.6: half as many more change nothing, half as many do."""
     x = PLANE.sample(200, VP.point(1.0), torch.Generator().manual_seed(0))
     found = [
-        predict("exp-adams-4", along_kind(PLANE, VP, "uniform-lambda", x, places, **WHOLE)).constants["trajectory"]
-        for places in (PLACES // 2, PLACES, PLACES * 3 // 2)
+        leading_error("exp-adams-4", along_kind(PLANE, VP, "uniform-lambda", x, count, **WHOLE)).constants["trajectory"]
+        for count in (POINTS // 2, POINTS, POINTS * 3 // 2)
     ]
     assert found[1] == pytest.approx(found[2], rel=1e-3)
     assert found[0] != pytest.approx(found[2], rel=1e-2)
@@ -331,31 +331,31 @@ def test_there_are_places_enough_for_order_four() -> None:
 def test_in_the_plane_another_method_fails() -> None:
     """The two constants of order 2 in the data frame are apart, and so are their runs."""
     off = errors_in_space(PLANE, plane(), "dpm-solver++-2m", 128).norm(dim=1)
-    other = predict("exp-adams-2", plane()).at("mean", 128)
+    other = leading_error("exp-adams-2", plane()).at("mean", 128)
     assert other is not None
     assert abs(float(off.mean()) / other - 1) > 0.2
 
 
 def test_density_is_predicted_in_one_dimension_only() -> None:
-    assert set(predict("ddim", line("uniform-lambda", **LATE)).constants) == {"tv", "kl", "w2", "trajectory"}
-    assert set(predict("ddim", plane()).constants) == {"trajectory", "mean"}
-    assert predict("ddim", plane()).at("kl", 10) is None
+    assert set(leading_error("ddim", line("uniform-lambda", **LATE)).constants) == {"tv", "kl", "w2", "trajectory"}
+    assert set(leading_error("ddim", plane()).constants) == {"trajectory", "mean"}
+    assert leading_error("ddim", plane()).at("kl", 10) is None
 
 
 @pytest.mark.parametrize("name", ["flow-euler", "lambda-ddim", "deis-tab1"])
 def test_what_cannot_be_predicted_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(InputError) as refused:
-        predict(name, line("uniform-lambda", **LATE))
-    assert "no prediction; one of ddim," in str(refused.value)
+        leading_error(name, line("uniform-lambda", **LATE))
+    assert "no leading error is known; one of ddim," in str(refused.value)
     assert "-start" not in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_start_values_are_exact_or_the_ramps() -> None:
     with pytest.raises(InputError, match="start"):
-        predict("ddim", line("uniform-lambda", **LATE), "other")
+        leading_error("ddim", line("uniform-lambda", **LATE), "other")
 
 
 def test_a_start_whose_error_swings_is_refused() -> None:
     with pytest.raises(InputError, match="exact start values only"):
-        predict("bdia-ddim?gamma=1", line("uniform-lambda", **LATE), "ramp")
+        leading_error("bdia-ddim?gamma=1", line("uniform-lambda", **LATE), "ramp")

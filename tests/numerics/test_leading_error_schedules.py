@@ -17,7 +17,7 @@ from samplerproof.numerics.generated.defects import ARGUMENTS, DEFECTS, Terms
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.leading import leading_error as module
 from samplerproof.numerics.leading.exact_path import Path, along_kind
-from samplerproof.numerics.leading.leading_error import leading_error, predict, predictable
+from samplerproof.numerics.leading.leading_error import has_leading_error, leading_error, leading_terms
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate
@@ -33,8 +33,8 @@ SCHEDULES = {
     "ve": (schedule("ve", sigma_min=0.01, sigma_max=50.0), (0.35, 0.9), (0.35, 0.62)),
 }
 FLOW = [name for name, record in METHODS.items() if not record.stochastic]
-KNOWN = [(name, "exact") for name in [*FLOW, "bdia-ddim?gamma=1"] if predictable(resolve(name), "exact")]
-KNOWN += [(name, "ramp") for name, _ in KNOWN if resolve(name).history and predictable(resolve(name), "ramp")]
+KNOWN = [(name, "exact") for name in [*FLOW, "bdia-ddim?gamma=1"] if has_leading_error(resolve(name), "exact")]
+KNOWN += [(name, "ramp") for name, _ in KNOWN if resolve(name).history and has_leading_error(resolve(name), "ramp")]
 
 
 def ends(kind: str, start: str) -> dict[str, float]:
@@ -66,7 +66,7 @@ def measured(name: str, kind: str, start: str, steps: int) -> Tensor:
 
 
 def expected(name: str, kind: str, start: str) -> Tensor:
-    return leading_error(resolve(name), path(kind, start), start == "ramp")[0]
+    return leading_terms(resolve(name), path(kind, start), start == "ramp")[0]
 
 
 def distance(found: Tensor, wanted: Tensor) -> float:
@@ -167,8 +167,8 @@ def test_alpha_of_another_schedule_fails() -> None:
     """Assert that a_{t+1} expanded as on a variance-preserving schedule is right there, and wrong elsewhere."""
     for kind, right in (("vp-linear", True), ("cosine", True), ("flow", False), ("ve", False)):
         of = path(kind, "exact")
-        preserving = replace(of, fades={**of.fades, "rho2": -of.columns.alpha.square() / 2})
-        found, _ = leading_error(resolve("li-accelerated-ode"), preserving, ramp=False)
+        preserving = replace(of, alpha_rates={**of.alpha_rates, "rho2": -of.columns.alpha.square() / 2})
+        found, _ = leading_terms(resolve("li-accelerated-ode"), preserving, ramp=False)
         off = distance(found, expected("li-accelerated-ode", kind, "exact"))
         assert off < 1e-9 if right else off > 0.2
 
@@ -186,8 +186,8 @@ def test_a_path_without_short_steps_is_refused(kind: str, at: dict[str, float], 
     on = SCHEDULES[kind][0]
     whole = along_kind(M1, on, "uniform-t", metrics.nodes((M1, on.point(at["t_max"])), 101), **at)
     for name in names.split():
-        with pytest.raises(InputError, match=r"no prediction of .*: steps stay long at an end") as refused:
-            predict(name, whole)
+        with pytest.raises(InputError, match=r"no leading error of .*: steps stay long at an end") as refused:
+            leading_error(name, whole)
         assert "\n" not in str(refused.value)
 
 
@@ -196,7 +196,7 @@ def test_a_path_close_to_the_end_is_predicted() -> None:
     on = SCHEDULES["flow"][0]
     for at, name in (({"t_min": 0.001, "t_max": 0.999}, "ddim"), ({"t_min": 0.0, "t_max": 0.9}, "li-ddim")):
         near = along_kind(M1, on, "uniform-t", metrics.nodes((M1, on.point(at["t_max"])), 101), **at)
-        assert all(math.isfinite(v) and v > 0 for v in predict(name, near).constants.values())
+        assert all(math.isfinite(v) and v > 0 for v in leading_error(name, near).constants.values())
 
 
 def test_a_start_up_that_does_not_lead_yet_is_said_to() -> None:
@@ -205,7 +205,7 @@ def test_a_start_up_that_does_not_lead_yet_is_said_to() -> None:
     source = on.point(at["t_max"])
     x = metrics.nodes((M1, source), 401)
     line = along_kind(M1, on, "uniform-lambda", x, **at)
-    found = predict("deis-rhoab2", line, "ramp")
+    found = leading_error("deis-rhoab2", line, "ramp")
     assert (found.order, found.later and found.later.order) == (2, 3)
     beyond, leading = found.beyond("trajectory", 320), found.at("trajectory", 320)
     assert beyond is not None
@@ -217,5 +217,5 @@ def test_a_start_up_that_does_not_lead_yet_is_said_to() -> None:
     density = M1.log_density(x, source).exp().flatten()
     ratio = float(torch.trapezoid(square * density, x[:, 0]).sqrt()) / leading
     assert beyond / 1.5 < ratio < beyond * 1.5
-    assert predict("deis-rhoab2", line).later is None
-    assert predict("exp-adams-2", line, "ramp").beyond("tv", 320) is None
+    assert leading_error("deis-rhoab2", line).later is None
+    assert leading_error("exp-adams-2", line, "ramp").beyond("tv", 320) is None

@@ -1,4 +1,4 @@
-"""Global state: what is changed is named and put back."""
+"""Global state: changes are reported and restored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def stumble(change: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "line_start"),
     [
         (lambda: torch.set_default_dtype(torch.float64), "torch's default dtype: torch.float32 -> torch.float64"),
         (lambda: torch.set_default_device("meta"), "torch's default device: cpu -> meta"),
@@ -44,15 +44,15 @@ def stumble(change: Callable[[], object]) -> None:
         (lambda: setattr(sys, "stdout", sys.stderr), "sys.stdout"),
     ],
 )
-def test_a_change_is_named_and_put_back(
-    change: Callable[[], object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_change_is_reported_and_restored(
+    change: Callable[[], object], line_start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once, and also where an exception passes through; a second look finds nothing."""
+    """Assert it once, and also where an exception passes through; a second look finds nothing."""
     monkeypatch.chdir(tmp_path)
     with guarded() as outer:
         with guarded() as changed:
             change()
-        assert [line.startswith(f"changes {said}") for line in changed] == [True]
+        assert [line.startswith(f"changes {line_start}") for line in changed] == [True]
         assert "hidden" not in changed[0]
         with pytest.raises(KeyError), guarded() as changed:
             stumble(change)
@@ -61,15 +61,15 @@ def test_a_change_is_named_and_put_back(
 
 
 def test_the_random_numbers_go_on_as_before() -> None:
-    """All three generators."""
+    """Assert it for all three generators."""
     draws = (lambda: float(torch.randn(())), lambda: float(np.random.rand()), random.random)  # noqa: NPY002
     with guarded():
         first = [draw() for draw in draws]
     assert [draw() for draw in draws] == first
 
 
-def test_nothing_changed_nothing_said() -> None:
-    """Work that draws from a generator of its own."""
+def test_without_a_change_nothing_is_reported() -> None:
+    """Assert it for work that draws from a generator of its own."""
     with guarded() as changed:
         torch.randn(3, generator=torch.Generator().manual_seed(0))
     assert changed == []

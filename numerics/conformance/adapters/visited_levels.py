@@ -1,4 +1,4 @@
-"""What the levels at which a function asks its model say of the levels that it was given."""
+"""The grid of a function of sigmas, from the levels at which it evaluates its model."""
 
 from __future__ import annotations
 
@@ -7,49 +7,50 @@ from itertools import pairwise
 
 import torch
 
-from ..adapters.target import NoTable
+from .target import NoTable
 
-CLOSE = 2e-4  # relative: sigmas are the same level, rounded in float32 on the way through 1 - alpha or a logarithm
+CLOSE = 2e-4  # relative: sigmas are one level, rounded in float32 on the way through 1 - alpha or a logarithm
 COARSE = (torch.bfloat16, torch.float16)
-Listen = Callable[[Sequence[float]], list[float]]  # levels -> those at which the model is asked, in order
+Visit = Callable[[Sequence[float]], list[float]]  # levels -> those at which the model is evaluated, in order
 
 
 def same(sigma: float, level: float) -> bool:
+    """Whether two sigmas are one level."""
     return abs(sigma - level) <= CLOSE * level
 
 
-def levels_of(levels: Sequence[float], listen: Listen, name: str) -> tuple[list[float], list[float], str]:
-    """The levels visited, those that the run steps over, and what is to be said of them, if anything.
+def levels_of(levels: Sequence[float], visit: Visit, name: str) -> tuple[list[float], list[float], str]:
+    """The levels visited, the levels between which the run steps, and a remark on them, "" if there is none.
 
-    They are the levels given, or these rounded to half precision.  Raises NoTable where the run goes from data to
-    noise, or over levels of its own.
+    The run steps between the given levels, or these rounded to half precision.  Raises NoTable where it goes from data
+    to noise, or uses levels of its own.
     """
-    visited, given = listen(levels), list(levels)
+    visited, given = visit(levels), list(levels)
     if len(visited) > 2 and visited[0] < visited[-1] and all(a <= b for a, b in pairwise(visited)):
         ends = f"from sigma = {visited[0]:.6g} up to {visited[-1]:.6g}"
-        raise NoTable("target", name, f"it runs from data to noise, {ends}: only the other way can be judged")
+        raise NoTable("target", name, f"it runs from data to noise, {ends}: only the other direction can be judged")
     if _all_in(given[:-1], visited):
         return visited, given, ""
     for dtype in COARSE:
         rounded = torch.tensor(given, dtype=torch.float64).to(dtype).double().tolist()
         if len(set(rounded)) == len(rounded) and _all_in(rounded[:-1], visited):
-            return visited, rounded, f"its levels are those that it was given, rounded to {str(dtype)[6:]}"
+            return visited, rounded, f"its levels are the given ones, rounded to {str(dtype)[6:]}"
     elsewhere = not all(any(same(s, level) for level in given) for s in visited)
     if len(given) > 2 and elsewhere and not any(same(s, level) for level in given[1:-1] for s in visited):
         moved = [given[0], *(a + 0.3 * (b - a) for a, b in pairwise(given[1:])), given[-1]]
-        if listen(moved) == visited:
-            own = f"it does not use the sigmas that it was given, but levels of its own, from {visited[0]:.6g} on"
+        if visit(moved) == visited:
+            own = f"it does not use the given sigmas but levels of its own, from {visited[0]:.6g} on"
             raise NoTable("target", name, f"{own}: take the levels from `sigmas`, and it can be judged")
     return visited, given, ""
 
 
-def steps_of(visited: Sequence[float], levels: Sequence[float], name: str) -> list[int]:
-    """For the sigma of every evaluation the grid point on the way to which its state was made.
+def destinations(visited: Sequence[float], levels: Sequence[float], name: str) -> list[int]:
+    """For every evaluation, the grid point that the step leads to in which its state was computed.
 
     Step n starts from the last state at levels[n]; other states, such as Heun's stage there, belong to the step in
-    which they are made. The last steps may have none, where only levels are visited. Where starts are not seen (churn
-    moves them away), every step has equally many evaluations, the last at most as many.
-    Raises NoTable if neither tells.
+    which they are computed. The last steps may have none, where only levels are visited. Where starts are not visited
+    (churn moves them away), every step has equally many evaluations, the last at most that number.
+    Raises NoTable if neither rule applies.
     """
     steps = len(levels) - 1
     last = [max((i for i, s in enumerate(visited) if same(s, level)), default=-1) for level in levels[:-1]]
@@ -61,7 +62,7 @@ def steps_of(visited: Sequence[float], levels: Sequence[float], name: str) -> li
     each = -(-len(visited) // steps)
     if not visited or (steps - 1) * each < len(visited):
         return [i // each + (i % each > 0 or not same(s, levels[i // each])) for i, s in enumerate(visited)]
-    raise NoTable("target", name, f"{len(visited)} evaluations in {steps} steps: which belong to which cannot be told")
+    raise NoTable("target", name, f"{len(visited)} evaluations in {steps} steps: their steps cannot be determined")
 
 
 def _all_in(levels: Sequence[float], visited: Sequence[float]) -> bool:

@@ -1,4 +1,4 @@
-"""The processes that samplers live on: what ties alpha to sigma, so that a point is known by its lambda alone."""
+"""Forward processes (VP, VE, flow) as schedules: on them lambda determines alpha and sigma."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..points import Point
 from ..records import ScheduleRecord
 from ..schedules import Columns, Schedule
 
-# A clock that is finite at both ends: the angle where variance is preserved, sigma elsewhere. In it the velocity is
-# alpha eps - sigma x0, or eps - x0 on the flow.
+# The time is finite at both ends: the angle on vp, sigma elsewhere. The velocity in it is alpha eps - sigma x0 on vp,
+# eps - x0 on the flow.
 PROCESSES = {
     "vp": ScheduleRecord(
         name="vp",
@@ -48,7 +48,7 @@ PROCESSES = {
 
 
 def point(process: str, alpha: float, sigma: float) -> Point:
-    """The point of a process at alpha and sigma as they are held, rounded as they may be."""
+    """The point of a process at alpha and sigma, which may be rounded."""
     if process not in PROCESSES:
         raise InputError("process", process, f"not a known process; {nearest(process, PROCESSES)}")
     if process == "vp":
@@ -57,7 +57,7 @@ def point(process: str, alpha: float, sigma: float) -> Point:
 
 
 def grid_of(process: str, points: Sequence[Point]) -> Grid:
-    """The grid of these points.  Raises InputError unless they move strictly from noise to data."""
+    """The grid of these points.  Raises InputError unless they go strictly from noise to data."""
     alpha, sigma, t, dalpha, dsigma = torch.tensor(points, dtype=torch.float64).T
     lam = alpha.log() - sigma.log()
     return Grid(
@@ -66,15 +66,8 @@ def grid_of(process: str, points: Sequence[Point]) -> Grid:
     )
 
 
-def lam_of(point: Point) -> float:
-    """log(alpha/sigma), infinite at the ends, which rounding may overstep."""
-    if point.sigma <= 0 or point.alpha <= 0:
-        return math.inf if point.sigma <= 0 else -math.inf
-    return math.log(point.alpha) - math.log(point.sigma)
-
-
 def clock_at(clock: str, points: Sequence[Point]) -> Tensor:
-    """lambda, or by name t, rho or rho2, at every point, float64."""
-    lam = torch.tensor([lam_of(p) for p in points], dtype=torch.float64)
+    """The clock t, rho, rho2 or lambda, any other name, at every point, float64."""
+    lam = torch.tensor([p.lam for p in points], dtype=torch.float64)
     t = torch.tensor([p.t for p in points], dtype=torch.float64)
     return {"t": t, "rho": (-lam).exp(), "rho2": (-2 * lam).exp()}.get(clock, lam)

@@ -1,4 +1,4 @@
-"""A function on alpha = 1 as the sampler that it is on another process of the same lambda: its states times alpha."""
+"""A run on alpha = 1 as a run on another process of the same lambda: its states times alpha."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 
 from ...points import Point
 from ...readback import Trace
-from ..processes import point
+from ..forward_processes import point
 
-SCALED = {"flow": "alpha = 1/(1 + sigma)", "vp": "alpha = 1/sqrt(1 + sigma^2)"}
+FACTOR = {"flow": "alpha = 1/(1 + sigma)", "vp": "alpha = 1/sqrt(1 + sigma^2)"}
 
 
-def viewed(found: Trace, process: str) -> Trace:
-    """The trace of a run on alpha = 1 that asks for data predictions, on the process: a state is alpha times as large,
-    the level and the data prediction are the same.
+def rescaled(found: Trace, process: str) -> Trace:
+    """The trace of a run on alpha = 1 with data predictions, on another process: states are multiplied by alpha, levels
+    and data predictions are the same.
     """
 
     def there(at: Point) -> Point:
@@ -28,7 +28,7 @@ def viewed(found: Trace, process: str) -> Trace:
 
 
 def placed(found: Trace, there: Callable[[Point], Point]) -> Trace:
-    """The same with the points of any process.  there(at): its point with the sigma / alpha of `at`."""
+    """As rescaled, for any process.  there(at): its point with the sigma / alpha of `at`."""
     points = tuple(there(p) for p in found.points)
     alphas = torch.tensor([p.alpha for p in points], dtype=torch.float64)
     vectors = found.vectors * alphas[:, None]

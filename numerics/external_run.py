@@ -1,0 +1,63 @@
+"""The contract of a sampler that is known only by running it: run(start, model, draw) -> Finish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from .points import Point
+
+
+class Model(Protocol):
+    """model(x, at, to) -> the prediction at the state x, shaped like x.
+
+    at: the point of the forward process at which x is a state.  to: index of the grid point that the step leads to in
+    which x was computed, 0 for the start.
+    """
+
+    def __call__(self, x: Tensor, at: Point, to: int, /) -> Tensor: ...
+
+
+class Draw(Protocol):
+    """draw(like, span) -> standard normal noise shaped like `like`.
+
+    span: None for independent noise, or an interval (from, to) of Brownian time: the increment over it of the one path
+    of the run, divided by sqrt|to - from|.
+    """
+
+    def __call__(self, like: Tensor, span: tuple[float, float] | None = None, /) -> Tensor: ...
+
+
+class Timesteps(NamedTuple):
+    """The timesteps that a model receives, one an evaluation.
+
+    t: as passed.  lam: the lambda on which the model was trained at t.  rounding: how far rounding of t may move lam.
+    cleanest: lambda of the level with the least noise in training.
+    """
+
+    t: tuple[float, ...]
+    lam: tuple[float, ...]
+    rounding: tuple[float, ...]
+    cleanest: float
+
+
+class Finish(NamedTuple):
+    """The end of a run: the sample, and the points of its grid, [N + 1].
+
+    numbers: parameters of the formula by step, under their symbols in the catalogue.
+    timesteps: None where the model receives the level itself.  remarks: (kind, text) of findings of the adapter.
+    """
+
+    sample: Tensor
+    grid: tuple[Point, ...]
+    numbers: Mapping[str, tuple[float, ...]] = {}
+    timesteps: Timesteps | None = None
+    remarks: tuple[tuple[str, str], ...] = ()
+
+
+class Run(Protocol):
+    """run(start, model, draw) -> Finish: a sampler on one grid. Every call starts afresh."""
+
+    def __call__(self, start: Tensor, model: Model, draw: Draw, /) -> Finish: ...
