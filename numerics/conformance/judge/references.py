@@ -170,8 +170,12 @@ def _one_evaluation(record: Record) -> dict[int, Record]:
 
 
 def _siblings(one: Record, other: Record) -> bool:
-    """Whether two names differ in their number only: dpm-solver++-2s-taylor and -3s-taylor."""
-    return re.sub(r"\d", "", one.name) == re.sub(r"\d", "", other.name) and one.rows[0].to == other.rows[0].to
+    """Whether two records differ in their numbers only: dpm-solver++-2s-taylor and -3s-taylor, with stages r and r1."""
+    return _without_digits(one.name, one.rows[0].to) == _without_digits(other.name, other.rows[0].to)
+
+
+def _without_digits(*parts: object) -> list[object]:
+    return [re.sub(r"\d", "", part) if isinstance(part, str) else part for part in parts]
 
 
 def lower_order_end(record: Record, grid: Grid) -> list[Record | None]:
