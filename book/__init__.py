@@ -1,1 +1,1 @@
-"""The sources of the book: what is written by hand, beside what is made from the catalogue."""
+"""The executable appendix: studies, tables, figures, kept results, and the pages of the book."""

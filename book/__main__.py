@@ -1,4 +1,4 @@
-"""`python -m samplerproof.book FOLDER`: lay out everything that the book is built from in that folder."""
+"""`python -m samplerproof.book FOLDER`: write the sources of the book, generated and by hand, into a folder."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PLACES = {"book": "", "proofs_notebooks": "chapters"}  # folder of the project -
 
 
 def lay_out(folder: Path, pages: Mapping[str, str | bytes]) -> list[Path]:
-    """Write the pages that are made, file -> text, and copy what is written by hand; remove what is no longer there.
+    """Write the generated pages, file -> text, and copy the files written by hand; remove all others from the folder.
 
-    A file whose content has not changed keeps its time, so that a second build is quick.
+    Returns the files written. One whose content has not changed keeps its time, so that a second build is quick.
     """
     made = {name: text.encode() if isinstance(text, str) else text for name, text in pages.items()}
     made["CONTRIBUTING.md"] = (ROOT / "CONTRIBUTING.md").read_bytes()

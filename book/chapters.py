@@ -1,4 +1,4 @@
-"""What the chapters of the book share: a claim proved on the spot, and LaTeX that a notebook typesets."""
+"""Helpers for the chapters of the book: run the proof of a claim, and typeset LaTeX."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Formula(str):
 
 
 def prove(name: str) -> None:
-    """Run a claim of theory/claims and print it: what must vanish vanishes, what must not does not.
+    """Prove a claim of theory/claims and print its statement with the number of expressions that were decided.
 
-    Raises KeyError on a name that no claim has, AssertionError where a claim does not hold.
+    Raises KeyError on an unknown name, AssertionError where the claim does not hold.
     """
     claim = {claim.name: claim for claim in CLAIMS}[name]
     proof = claim.prove()
     assert proof.holds, name
     print(textwrap.fill(f"{name}: {claim.statement}", WIDTH, subsequent_indent="  "))
-    print(f"  Proved to be zero: {len(proof.zero)}." + f" Not to be: {len(proof.nonzero)}." * bool(proof.nonzero))
+    print(f"  Proved to be zero: {len(proof.zero)}." + f" Not zero: {len(proof.nonzero)}." * bool(proof.nonzero))

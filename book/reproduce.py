@@ -22,13 +22,12 @@ from ..numerics.support.progress import Progress, silent
 from .studies.alternating import run_alternating
 from .studies.bounds import FIXED_TIME, M1, VP_LINEAR, run_bounds
 from .studies.stability_figure import draw_stability
-from .tables import bound_tables, exponent_table
+from .tables import bound_tables, exponent_table, findings
 from .tables.figure_panels import bound_panels, figures
-from .tables.findings import ALTERNATING, FINDINGS, findings, methods, proofs
-from .tables.findings import markdown as told
+from .tables.findings import ALTERNATING, FINDINGS
 
 BOUNDS = "bounds"
-OWN = Consent(large=True)  # what these studies cost is known
+OWN = Consent(large=True)  # the cost of these studies is known
 G = {"weights": [1.0], "means": [0.7], "stds": [0.5]}
 PLANE = {"weights": [0.5, 0.3, 0.2], "means": [[1.5, 0.0], [-1.0, 1.0], [0.0, -1.5]], "stds": [0.5, 0.4, 0.6]}
 VP: dict[str, Any] = {"kind": "vp-linear", **VP_LINEAR}
@@ -47,7 +46,7 @@ def doublings(first: int, last: int) -> list[int]:
 
 
 def studies(quick: bool) -> dict[str, dict[str, Any]]:
-    """The studies, as study files hold them. T = N + 1 noise levels double in the studies of Li et al.'s samplers."""
+    """The studies, as parsed study files.  T = N + 1 noise levels double in the studies of Li et al.'s samplers."""
     levels = [level - 1 for level in doublings(25, 400 if quick else 3200)]
     points = 501 if quick else 6001
     return {
@@ -67,7 +66,7 @@ def studies(quick: bool) -> dict[str, dict[str, Any]]:
             "schedule": {"kind": "li", "c0": 1.0, "c1": 7.0},
             "run": {
                 "methods": ["li-ddim", "li-accelerated-ode"],
-                "steps": [n for n in levels if n > 25],  # below 50 levels a b_k would come near 1
+                "steps": [n for n in levels if n > 25],  # with fewer than 50 levels some b_k is near 1
                 "metrics": ["tv"],
                 "points": 501 if quick else 2001,
             },
@@ -133,13 +132,13 @@ def solvers(names: list[str], quick: bool) -> dict[str, Any]:
 
 
 def pointed(study: str, quick: bool) -> dict[str, Any]:
-    """One of the two studies behind the table of findings, from exact start values."""
+    """One of the two studies behind the table of findings, with exact start values."""
     return {
         "target": M1,
         "schedule": VP,
         "grid": {"kind": "uniform-lambda", "t_min": 0.05, "t_max": 1.0},
         "run": {
-            "methods": methods(study),
+            "methods": findings.methods(study),
             "steps": doublings(10, 160 if quick else 640),
             "metrics": ["trajectory"],
             "start": "exact",
@@ -153,10 +152,10 @@ def reproduce(
 ) -> dict[str, Any]:
     """Run every study, draw the figures, write the tables, the records and a manifest into `out`.
 
-    with_checkpoints: those on networks too, which compute on that device.
+    with_checkpoints: run the studies on networks too; the networks compute on `device`.
 
-    Finished runs are kept, study by study, and not computed again.  Returns what records.json holds.
-    Raises InputError where `out` cannot be written, and on a device that is not here.
+    Finished runs are kept, study by study, and not computed again.  Returns the content of records.json.
+    Raises InputError where `out` cannot be written, and on a device that this machine does not have.
     """
     started = datetime.now(UTC)
     if device_of(device).type != "cpu" and not with_checkpoints:
@@ -181,7 +180,7 @@ def reproduce(
     leading = {name: leading_errors_of(study) for name, study in parsed.items()}
     progress(total, total, "proofs, tables and figures")
     rows = exponent_table.table(parsed, answers, leading)
-    found = findings(both, proofs())
+    found = findings.findings(both, findings.proofs())
     compared = bound_tables.bounds(rows, measured)
     panels_of = {**figures(both, [*rows, *found], leading), BOUNDS: bound_panels(both, [*rows, *compared], measured)}
     for stem, panels in panels_of.items():
@@ -197,7 +196,7 @@ def reproduce(
         **on_networks,
     }
     write_text(out / "exponents.md", exponent_table.markdown(rows))
-    write_text(out / "findings.md", told(found))
+    write_text(out / "findings.md", findings.markdown(found))
     write_text(out / "bounds.md", bound_tables.markdown(compared))
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
     write_text(out / "manifest.json", json.dumps(answer["manifest"], indent=1) + "\n")
@@ -205,7 +204,7 @@ def reproduce(
 
 
 def with_networks(out: Path, quick: bool, progress: Progress = silent, device: str = "cpu") -> dict[str, Any]:
-    """The set study on networks, with its tables and figure in `out`: what records.json holds of it."""
+    """Run the standard study on networks, with its tables and figure in `out`; returns its part of records.json."""
     from .studies.network_study import run_checkpoints
     from .tables import network_tables
 
@@ -216,5 +215,5 @@ def with_networks(out: Path, quick: bool, progress: Progress = silent, device: s
 
 
 def _part(progress: Progress, before: int, total: int, study: str) -> Callable[[int, int, str], None]:
-    """The progress of one study as part of the whole."""
+    """The progress of one study as part of that of all."""
     return lambda done, _all, label: progress(before + done, total, f"{study}: {label}" if label else study)

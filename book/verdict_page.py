@@ -1,4 +1,4 @@
-"""`samplerproof verify --html`: the verdict as one page that needs nothing else, readable offline."""
+"""`samplerproof verify --html`: the verdict as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ svg { max-width: 100%; height: auto; background: #fff; }
 
 
 def check(file: Path) -> None:
-    """Raises InputError where the page cannot be written; nothing is left behind, as the target may still be refused.
+    """Raise InputError where the page cannot be written; leaves nothing behind, since the target may still be refused.
 
-    A device is not replaced by a page, as a file of this name would be.
+    An existing file of this name is replaced later; a device is refused.
     """
     if len(str(file)) > PATH or len(file.name) > NAME:
         raise InputError("--html", str(file), f"a file name of at most {NAME} characters, a path of at most {PATH}")
@@ -51,7 +51,7 @@ def write(verdict: Verdict, file: Path) -> None:
 
 
 def page(verdict: Verdict) -> str:
-    """The page as text: what was asked and answered, findings, orders with a plot, and every row."""
+    """The page as HTML: verdict and reference, findings, orders with a plot, and every row."""
     parts = [
         f"<h1>{escape(verdict.target)}</h1>",
         f"<p><span class=verdict>{escape(verdict.verdict)}</span>: {MEANING[verdict.verdict]}.</p>",
@@ -88,7 +88,7 @@ def _summary(verdict: Verdict) -> list[tuple[str, object]]:
         ("largest relative error of a row, as shipped", scientific(verdict.max_relative_error)),
         ("the same in float64", scientific(verdict.max_relative_error_float64)),
         ("order proved for the record it equals", verdict.nominal_order),
-        ("order its name or options speak of", verdict.advertised_order),
+        ("order that its name or options advertise", verdict.advertised_order),
         ("order observed", None if verdict.observed_order is None else f"{verdict.observed_order:.2f}"),
         ("orders of its steps", " ".join("-" if o is None else f"{o:g}" for o in verdict.local_orders) or None),
     ]
@@ -97,8 +97,8 @@ def _summary(verdict: Verdict) -> list[tuple[str, object]]:
 def _sweep(verdict: Verdict) -> list[tuple[str, str]]:
     rows = []
     for setting in verdict.sweep:
-        said = [f"{t.kind} on N = {ranges(t.steps)}: {t.what}" for t in setting.troubles]
-        rows.append((setting.target, f"refused: {setting.refused}" if setting.refused else "; ".join(said) or "runs"))
+        found = [f"{t.kind} on N = {ranges(t.steps)}: {t.what}" for t in setting.troubles]
+        rows.append((setting.target, f"refused: {setting.refused}" if setting.refused else "; ".join(found) or "runs"))
     return rows
 
 

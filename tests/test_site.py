@@ -18,7 +18,7 @@ import pytest
 SITE = Path(__file__).resolve().parents[1] / "_build" / "html"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPENED = [
-    *("index.html", "methods.html", "methods/dpm-solver-pp-2m.html", "notation.html"),
+    *("index.html", "methods.html", "methods/dpm-solver-pp-2m.html", "glossary.html"),
     *("chapters/what_a_sampler_is.html", "chapters/exponential_integrators.html"),
 ]
 FLAGS = [

@@ -1,1 +1,1 @@
-"""The pages of the book that are made from the catalogue and from kept records."""
+"""The pages of the book that are generated from the catalogue and from kept results."""

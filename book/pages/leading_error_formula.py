@@ -1,4 +1,4 @@
-"""The leading error of a sampler as a formula, from the generated code that predicts it: no proof is run here."""
+"""The leading error of a method as a formula, read from the generated leading defects; no proof is run here."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ import sympy as sp
 
 from ...numerics.generated.defects import DEFECTS
 from ...theory.latex import tex
-from ...theory.methods import METHODS
+from ...theory.methods import find
 from ...theory.notation import NOTATION
 from ...theory.trees import Tree
 
-# Names in coefficients: parameters, and what the notation table has.
-SYMBOLS = {p.name: p.shown for method in METHODS for p in method.parameters}
-SYMBOLS |= {name: entry.symbol for name, entry in NOTATION.items()}
 SHOWN = 8  # terms; a method of order 4 has some forty
 
 
+def symbols(name: str) -> dict[str, sp.Symbol]:
+    """What stands in the formulas of a method, by name: its parameters, and the symbols of the notation."""
+    known = {parameter.name: parameter.shown for parameter in find(name).parameters}
+    return known | {key: entry.symbol for key, entry in NOTATION.items()}
+
+
 def leading_error(name: str) -> tuple[str, int] | None:
-    """The local error up to its leading power, in LaTeX, and how many terms were left out; None where it is unknown."""
+    """The local error up to its leading power in LaTeX, and the number of terms left out; None if it is not known."""
     if name not in DEFECTS:
         return None
     source = inspect.getsource(DEFECTS[name])
@@ -30,10 +33,10 @@ def leading_error(name: str) -> tuple[str, int] | None:
     returned = function.body[-1]
     assert isinstance(returned, ast.Return)
     assert isinstance(returned.value, ast.Tuple)
-    terms = []
+    known, terms = symbols(name), []
     for term in returned.value.elts:
         assert isinstance(term, ast.Tuple)
-        coefficient = sp.sympify(ast.unparse(term.elts[0]), locals=SYMBOLS, rational=True)
+        coefficient = sp.sympify(ast.unparse(term.elts[0]), locals=known, rational=True)
         terms.append((coefficient, _tree(ast.literal_eval(term.elts[1]))))
     scale = divisor.removeprefix("((1 + c_1) ").removesuffix(")")
     share = r"\frac{1}{1 + c_1}\," if scale != divisor else ""

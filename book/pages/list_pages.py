@@ -1,4 +1,4 @@
-"""The pages that list: all samplers, all symbols, all verdicts."""
+"""All pages that are generated from the catalogue, and the table of all methods."""
 
 from __future__ import annotations
 
@@ -6,25 +6,18 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import sympy as sp
-
 from ...numerics.catalogue import METHODS
 from ...numerics.records import Record
-from ...theory.frames import FRAMES, Frame
-from ...theory.latex import CLOCKS, PREDICTION, tex
-from ...theory.methods import METHODS as EXACT_METHODS
-from ...theory.notation import NOTATION, u
-from ..markup import plain, table
+from ..markup import table
 from ..tables.verification_tables import discrepancies, overview
+from .glossary_page import glossary
 from .method_page import concerns, page
-from .myst import link, slug, year
+from .myst import ONE_SIDEBAR, link, slug, year
 from .theorems_page import theorems
-
-WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"  # nothing at the right, for a table needs the room
 
 
 def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str, str]:
-    """File -> text of every page that is made from the catalogue.
+    """File -> text of every page that is generated from the catalogue.
 
     answers: the kept results of samplers and claims.  verification: those of the study of verifications.
     """
@@ -32,8 +25,8 @@ def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str
     pages = {
         "theorems.md": theorems(answers),
         "methods.md": catalogue(verified),
-        "notation.md": notation(),
-        "verification.md": WIDE + linked(overview(verification)),
+        "glossary.md": glossary(),
+        "verification.md": ONE_SIDEBAR + linked(overview(verification)),
         "discrepancies.md": linked(discrepancies(verification)),
     }
     for record in METHODS.values():
@@ -43,21 +36,21 @@ def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str
 
 
 def catalogue(verified: Iterable[dict[str, Any]]) -> str:
-    """The table of all samplers; _static/sort.js sorts it by the column that is clicked."""
+    """The table of all methods; _static/sort.js sorts it by the column that is clicked."""
     seen = list(verified)
     head = ("sampler", "family", "frame", "order", "whole run", "NFE a step", "noise", "year", "verified")
     rows = [_row(record, sum(concerns(record, v) for v in seen)) for record in METHODS.values()]
     count = len(rows)
-    about = (
-        f"All {count} samplers of the catalogue, one page each. A click on a head sorts by that column; order is the "
-        "nominal one, the weak one where there is noise, and *whole run* that with its start-up. NFE are evaluations "
-        "of the model, *year* is that of the paper, *verified* counts implementations that were compared with it."
+    columns = (
+        f"All {count} methods of the catalogue, one page each. A click on a column head sorts by it. *Order* is the "
+        "nominal order, of methods with noise the weak order; *whole run* is the order with the start-up. NFE counts "
+        "evaluations of the model, *year* is the year of the paper, *verified* counts the implementations compared."
     )
     find = (
         "A name of a library, such as `k-diffusion:sample_dpmpp_2m`, is an alias: `samplerproof methods` lists them, "
         "and every command takes them."
     )
-    return WIDE + "\n\n".join(["# All samplers", about, table(head, rows), find]) + "\n"
+    return ONE_SIDEBAR + "\n\n".join(["# All samplers", columns, table(head, rows), find]) + "\n"
 
 
 def _row(record: Record, implementations: int) -> tuple[str, ...]:
@@ -71,46 +64,6 @@ def _row(record: Record, implementations: int) -> tuple[str, ...]:
         "yes" if record.stochastic else "no",
         year(record.cite),
         str(implementations or "-"),
-    )
-
-
-def notation() -> str:
-    """Every symbol with its meaning, and the frames."""
-    rows = [(f"${entry.latex}$", f"`{name}`", plain(entry.meaning)) for name, entry in NOTATION.items()]
-    frames = [_frame(frame) for frame in FRAMES.values()]
-    parts = [
-        "# Notation",
-        "Every symbol, as it is written here, as the code calls it, and what it means.",
-        table(("symbol", "in code", "meaning"), rows),
-        "## Parameters of samplers",
-        "What a sampler's name takes behind the question mark, and its symbol in formulas.",
-        table(("symbol", "name", "meaning", "samplers"), _parameters()),
-        "## Frames",
-        r"In a frame the probability flow reads $dz/du = w\,F$ with $z = x/m$: its linear part is gone. "
-        "[The chapter on frames](chapters/schedules_and_frames.md) derives them.",
-        table(("frame", "scale $m$", "clock $u$", "prediction $F$", "weight $w$"), frames),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _parameters() -> list[tuple[str, ...]]:
-    """A line for each parameter: its symbol, name and meaning, and the samplers that have it."""
-    samplers: dict[tuple[str, ...], list[str]] = {}
-    for method in EXACT_METHODS:
-        for p in method.parameters:
-            samplers.setdefault((f"${p.latex}$", f"`{p.name}`", plain(p.meaning)), []).append(f"`{method.name}`")
-    return [(*parameter, ", ".join(names)) for parameter, names in samplers.items()]
-
-
-def _frame(frame: Frame) -> tuple[str, ...]:
-    weight = frame.c * sp.exp(frame.kappa * u) if frame.rate is None else None
-    factor = "" if frame.factor == 1 else tex(frame.factor) + r"\,"
-    return (
-        f"`{frame.name}`",
-        f"${tex(frame.scale)}$",
-        f"${CLOCKS[frame.column]}$",
-        f"${factor}{PREDICTION[frame.prediction]}$",
-        r"$d\rho/dt$" if weight is None else f"${tex(weight)}$",
     )
 
 

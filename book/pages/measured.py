@@ -1,4 +1,4 @@
-"""What was measured of a sampler, in words: the run behind its picture, and where its last points lie."""
+"""The section on measured errors: the study behind the picture, and a summary of the last points."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ MEASURED = {
     "gaussian": "the total variation between the law of the samples and the exact one, computed without Monte Carlo",
 }
 WHY_GAUSSIAN = (
-    "On a mixture the law of its samples is joint with too many earlier outputs to be carried. On a Gaussian the order "
-    "may be a higher one."
+    "On a mixture the joint law of the state and the earlier outputs has too many dimensions to be computed. On a "
+    "Gaussian the order may be higher."
 )
 
 
 def picture_file(record: Record, of: str) -> str:
-    """Where a picture of a sampler lies, seen from the book's folder; of: "error" or "stability"."""
+    """The file of a sampler's picture, relative to the folder of the book; of: "error" or "stability"."""
     return f"pictures/{slug(record.name)}-{of}.html"
 
 
 def picture(record: Record, of: str) -> str:
-    """A picture within the sampler's page."""
+    """The directive that inserts a picture into the sampler's page."""
     return f"```{{raw}} html\n:file: ../{picture_file(record, of)}\n```"
 
 
 def measured(record: Record, entries: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """What was run, the picture of its errors, and where the last of them lie."""
+    """The study, the picture of its errors, and a summary of the last of them."""
     own = [e for e in entries if e["kind"] != "ramp" and e["value"] is not None]
     kind = own[0]["kind"]
     why = f" {WHY_GAUSSIAN}" if kind == "gaussian" else ""
-    yield f"What is measured is {MEASURED[kind]}, on {_setting(study(kind, [record.name]))}.{why}"
+    yield f"The error is {MEASURED[kind]}, on {_setting(study(kind, [record.name]))}.{why}"
     yield picture(record, "error")
     yield f"{_slope(own)}{_against_prediction(own)}."
 
@@ -49,16 +49,16 @@ def _slope(entries: Sequence[dict[str, Any]]) -> str:
 
 
 def _against_prediction(entries: Sequence[dict[str, Any]]) -> str:
-    """The last measured error over the predicted one, and whether that is of use yet."""
+    """The last measured error over its leading term, and the estimated share of the error that this term lacks."""
     if entries[-1]["predicted"] is None:
         return ""
     ratios = [(e["steps"], e["value"] / e["predicted"]) for e in entries]
     leading = "[leading term](../chapters/predicted_errors.md)"
-    text = f", and in the end it is {ratios[-1][1]:.3f} times its {leading}, for which nothing was fitted"
+    text = f", and the last error is {ratios[-1][1]:.3f} times its {leading}, which has no fitted parameter"
     missing = trend(ratios)
     if missing is None or leads(missing):
         return text
-    return f"{text}; that term does not lead yet, as the trend of the ratio leaves about {missing:.0%} of it out"
+    return f"{text}; that term does not dominate yet: by the trend of the ratio about {missing:.0%} is missing"
 
 
 def _setting(of: dict[str, Any]) -> str:

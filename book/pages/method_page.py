@@ -1,4 +1,4 @@
-"""One page a sampler: everything that the catalogue, the formulas and the verifications say of it."""
+"""The page of a method: everything known of it from the catalogue, the proofs, the studies and the verifications."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ KINDS = {
 
 
 def page(record: Record, answers: dict[str, Any], verified: Sequence[dict[str, Any]]) -> str:
-    """The page of a sampler.  answers: the kept record of all samplers; verified: the records of the study of
-    verifications that concern this one."""
+    """The page of a method.
+
+    answers: the kept results of all methods.  verified: the verdicts that concern this one.
+    """
     parts = [
         f"# {record.name}",
         record.summary,
@@ -51,7 +53,7 @@ def page(record: Record, answers: dict[str, Any], verified: Sequence[dict[str, A
         "## Stability",
         *_stability(record),
         "## Code",
-        "Printed from the formula above; it is what runs. `h` and the step ratios are float64 tensors.",
+        "Generated from the formula above; this is the code that runs. `h` and the step ratios are float64 tensors.",
         fenced(weight_functions(find(record.name)).rstrip(), "python"),
         "## Implementations",
         *_implementations(record, verified),
@@ -63,12 +65,12 @@ def page(record: Record, answers: dict[str, Any], verified: Sequence[dict[str, A
 
 
 def concerns(record: Record, verification: dict[str, Any]) -> bool:
-    """Whether a verified implementation was compared with the sampler, or was found to be it."""
+    """Whether a verdict is on an implementation that was compared with the method, or equals it."""
     return record.name in (verification["reference"], *verification["matches"])
 
 
 def frame_sentence(name: str) -> str:
-    """What the frame is, as a sentence with its equation."""
+    """The frame as a sentence with its equation."""
     frame = FRAMES[name]
     clock = CLOCKS[frame.column]
     weight = frame.c * sp.exp(frame.kappa * u) if frame.rate is None else frame.rate
@@ -76,19 +78,19 @@ def frame_sentence(name: str) -> str:
     factor = "" if frame.factor == 1 else tex(frame.factor) + r"\,"
     product = f"{'' if written == '1' else written + chr(92) + ', '}{factor}{PREDICTION[frame.prediction]}"
     scale = "x" if frame.scale == 1 else f"x/{tex(frame.scale)}"
-    return f"Its [frame](../notation.md) is `{name}`: $z = {scale}$ obeys $dz/d{clock} = {product}$."
+    return f"Its [frame](../glossary.md) is `{name}`: $z = {scale}$ obeys $dz/d{clock} = {product}$."
 
 
 def _names(record: Record) -> str:
     own = [f"`{alias}`" for alias in record.aliases if ":" not in alias]
-    return f"Also called {', '.join(own)}." if own else "It has no other name outside the libraries."
+    return f"Also called {', '.join(own)}." if own else "It has no other name in the literature."
 
 
 def _facts(record: Record) -> Iterator[tuple[str, str]]:
     yield "family", record.family
     yield "kind", KINDS[record.kind]
     yield "frame", f"`{record.frame}`"
-    yield "noise", "yes: a sampler of the reverse SDE" if record.stochastic else "none: a sampler of the flow"
+    yield "noise", "yes: it samples the reverse SDE" if record.stochastic else "none: it samples the flow"
     yield "in the catalogue since", record.since
     yield ("weak order" if record.stochastic else "order"), str(record.order)
     yield "model evaluations a step", str(record.nfe_per_step)
@@ -108,11 +110,11 @@ def _domain(p: GeneratedParameter) -> str:
 def _start(record: Record) -> str:
     chain = starts(record)
     if not chain:
-        begin = "It needs no history: the first step is like every other."
+        begin = "It needs no history: the first step is like all others."
     else:
         names = ", then ".join(link(method.name) for method in reversed(chain))
         first = "step is" if record.history == 1 else f"{record.history} steps are"
-        begin = f"For want of history the first {first} taken by {names}."
+        begin = f"Without history, the first {first} taken by {names}."
     whole = f" A whole run, start-up included, is of order {record.order_asymptotic}."
     return f"{begin}{whole} The last step: {record.last_step}."
 
@@ -130,9 +132,9 @@ def _stability(record: Record) -> Iterator[str]:
         )
     yield picture(record, "stability")
     yield (
-        r"Left: the longest step in $\lambda$ that does not grow under guidance of scale $s$, where the condition "
-        "settles the answer; where there is no line every step is stable. Right: where $dz/du = c z$ stays bounded, "
-        "for short steps."
+        r"Left: the longest step in $\lambda$ whose errors do not grow under guidance of scale $s$, if the condition "
+        "determines the sample; without a line every step is stable. Right: the region in which $dz/du = c z$ stays "
+        "bounded, for short steps."
     )
 
 
@@ -148,7 +150,7 @@ def _implementations(record: Record, verified: Sequence[dict[str, Any]]) -> Iter
             "[All verdicts](../verification.md), [what deviates and why](../discrepancies.md)."
         )
     elif not theirs:
-        yield "None is known to the catalogue."
+        yield "The catalogue lists none."
     yield f"Compare yours: `samplerproof verify package.module:callable --against {record.name}`."
 
 

@@ -1,6 +1,6 @@
-"""The picture of a sampler's page: its error over the number of steps, what a step bears, and where it is stable.
+"""The pictures of a method's page: its error over the number of steps, its longest usable step and its stability.
 
-It stands in the page as SVG, not as an image: lines and letters have the colour of the text, in any theme and in print.
+They are inline SVG: lines and letters have the colour of the text, in any theme and in print.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ...numerics.studies.style import COLOURS, GREY, STYLE
 from ..records.method_results import SCALES
 from .measured import picture_file
 
-INK = "#010203"  # what becomes the colour of the text
+INK = "#010203"  # replaced by the colour of the text
 INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
 PAGE: dict[Any, Any] = {**STYLE, **dict.fromkeys(INKED, INK), "grid.color": GREY, "grid.alpha": 0.25}
 SHORT = 1e-6  # a step so short that every frame has the region of the classical method
@@ -34,7 +34,7 @@ Entries = Sequence[dict[str, Any]]
 
 
 def all_pictures(answers: dict[str, Any]) -> dict[str, str]:
-    """File -> HTML of every sampler's pictures, as many drawn at once as there are cores.  answers: the kept record."""
+    """File -> HTML of the pictures of all methods, drawn in parallel.  answers: the kept results of all methods."""
     of: dict[str, list[dict[str, Any]]] = {name: [] for name in METHODS}
     for entry in answers["convergence"]:
         of[entry["method"]].append(entry)
@@ -48,28 +48,28 @@ def all_pictures(answers: dict[str, Any]) -> dict[str, str]:
 
 
 def error_picture(record: Record, measured: Entries) -> str:
-    """The error over the number of steps, as HTML.  measured: the sampler's entries of the kept record."""
+    """The error over the number of steps, as HTML.  measured: the method's kept errors."""
     own = [e for e in measured if e["kind"] != "ramp" and e["value"]]
     first, last = own[0], own[-1]
-    said = (
+    description = (
         f"Error of {record.name} over the number of steps: {first['value']:.1e} at {first['steps']} steps, "
         f"{last['value']:.1e} at {last['steps']}; beside it a slope of order {_order(record, own)}."
     )
-    return _figure(said, _drawn(lambda axes: _errors(axes, record, measured)))
+    return _figure(description, _drawn(lambda axes: _errors(axes, record, measured)))
 
 
 def stability_picture(record: Record, usable: Sequence[float | None], reference: Sequence[float | None]) -> str:
     """The longest usable step under guidance and the region of stability, as HTML.
 
-    usable, reference: what its step and that of DDIM bear at the scales of guidance (records.SCALES).
+    usable, reference: its longest stable step and that of DDIM at the scales of guidance (method_results.SCALES).
     """
-    said = f"The longest usable step of {record.name} over the guidance scale, and its region of stability."
+    description = f"The longest usable step of {record.name} over the guidance scale, and its region of stability."
     panels = [_drawn(lambda axes: _steps(axes, record, usable, reference)), _drawn(lambda axes: _region(axes, record))]
-    return _figure(said, *panels)
+    return _figure(description, *panels)
 
 
 def _figure(text: str, *panels: str) -> str:
-    """Panels side by side where there is room; text: what they say, for those who do not see them."""
+    """Panels side by side where the page is wide enough; text: their description for screen readers."""
     return "\n".join([f'<div class="drawn" role="img" aria-label="{escape(text)}">', *panels, "</div>"])
 
 
@@ -95,7 +95,7 @@ def _errors(axes: Axes, record: Record, measured: Entries) -> None:
         axes.plot(steps, predicted, color=colour, linewidth=1.0, label="predicted, not fitted")
     started = [(e["steps"], e["value"]) for e in measured if e["kind"] == "ramp" and e["value"]]
     if started:
-        axes.plot(*zip(*started, strict=True), "x", color=COLOURS[1], markersize=6, label="as it starts itself")
+        axes.plot(*zip(*started, strict=True), "x", color=COLOURS[1], markersize=6, label="with its own start-up")
     axes.plot(steps, values, "o", color=colour, label="from exact start values" if started else "measured")
     order = _order(record, own)
     line = [values[-1] / 3 * (steps[-1] / n) ** order for n in steps[-4:]]
@@ -106,12 +106,12 @@ def _errors(axes: Axes, record: Record, measured: Entries) -> None:
 
 
 def _order(record: Record, entries: Entries) -> int:
-    """The order that should show in these entries."""
+    """The order that these entries should show."""
     return record.order_in_law(entries[0]["kind"] == "gaussian")
 
 
 def _steps(axes: Axes, record: Record, usable: Sequence[float | None], reference: Sequence[float | None]) -> None:
-    """The longest step in lambda that does not grow, over the guidance scale; DDIM's beside it."""
+    """The longest stable step in lambda over the guidance scale, beside that of DDIM."""
     if record.name != "ddim":
         axes.plot(SCALES, _drawable(reference), "--", color=GREY, label="ddim")
     axes.plot(SCALES, _drawable(usable), color=COLOURS[0], label=record.name)
@@ -122,7 +122,7 @@ def _steps(axes: Axes, record: Record, usable: Sequence[float | None], reference
 
 
 def _region(axes: Axes, record: Record) -> None:
-    """Where no solution of dz/du = c z grows, in the plane of h c, for short steps."""
+    """The region of h c in which no solution of dz/du = c z grows, for short steps."""
     re, im = torch.meshgrid(
         torch.linspace(-5.2, 1.0, 156, dtype=torch.float64),
         torch.linspace(0, 3.6, 91, dtype=torch.float64),

@@ -1,4 +1,4 @@
-"""The page of all theorems: what is claimed, by whom, what its proof consists of, and a label that stays."""
+"""The page of all theorems: statement, source, size of the proof, and a permanent label for each."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ CHAPTERS = ROOT / "proofs_notebooks"
 
 
 def theorems(answers: dict[str, Any]) -> str:
-    """All claims in the order of the book, then the orders of all samplers.  answers: the kept record."""
+    """All claims in the order of the book, then the orders of all methods.  answers: their kept results."""
     parts = [
         "# All theorems",
-        "Every identity that is proved here, then the order of every sampler. A link to one of them stays: it ends in "
-        "the name of the claim, which is that of its proof in `theory/claims`. An identity is decided in exact "
-        "algebra: its proof is a list of expressions that vanish, and of others that must not, so that a statement "
-        "which would hold of anything fails. The tests run every proof, and so do the chapters that are named.",
+        "Every identity that is proved here, then the order of every method. Links to them are permanent: they end in "
+        "the name of the claim, which is also the name of its proof in `theory/claims`. An identity is decided in "
+        "exact algebra: its proof is a list of expressions that vanish, and of others that must not, so that a "
+        "statement that holds for everything fails. The tests run every proof, and so do the chapters named here.",
         "## Identities",
         *_claims(answers["claims"]),
         "## Orders",
-        "Each holds from both sides: the conditions up to the order are met, and one of the next is not.",
+        "Each is proved from both sides: all conditions up to the order hold, and one of the next order fails.",
         table(("sampler", "theorem"), list(_orders(answers["proofs"]))),
     ]
     return "\n\n".join(parts) + "\n"
@@ -33,7 +33,7 @@ def theorems(answers: dict[str, Any]) -> str:
 def _claims(claims: Sequence[dict[str, Any]]) -> Iterator[str]:
     chapters = {file.stem: file.read_text(encoding="utf-8") for file in sorted(CHAPTERS.glob("*.md"))}
     for claim in claims:
-        also = f", and {claim['nonzero']} that must not vanish do not" if claim["nonzero"] else ""
+        also = f", {claim['nonzero']} others do not" if claim["nonzero"] else ""
         proof = f"Proof: {_expressions(claim['zero'])}{also}. {{cite:t}}`{claim['cite']}`"
         yield f"(claim-{claim['name']})=\n### `{claim['name']}`"
         run = [f"[](chapters/{name}.md)" for name, text in chapters.items() if f'"{claim["name"]}"' in text]

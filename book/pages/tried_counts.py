@@ -1,4 +1,4 @@
-"""Counts for the page "What was tried to break it": tests marked `tried`, cases and failures of each kind."""
+"""Counts for the page "Attempts to break it": tests marked `tried`, with cases and failures of each kind."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from ...numerics.errors import InputError
 from ..markup import table
 from ..records.kept_records import RECORDS
+from .myst import origin
 
 TRIED = RECORDS / "tried.json"
 FILE = "tried_counts.txt"  # the page, book/tried.md, includes it
@@ -22,13 +23,12 @@ def tried() -> dict[str, Any]:
 
 
 def counts(answer: dict[str, Any]) -> str:
-    """The table and its provenance."""
+    """The table of counts, and where it comes from."""
     kinds, manifest = answer["kinds"], answer["manifest"]
     rows = [(entry["tried"], str(entry["tests"]), str(entry["cases"]), str(entry["failed"])) for entry in kinds]
     cases, failed = (sum(entry[key] for entry in kinds) for key in ("cases", "failed"))
-    versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
     made = (
-        f"{cases} cases in all, {failed} of the tests failed. Made in {manifest['seconds']:.0f} seconds at commit "
-        f"{manifest['commit'][:12]}, with {versions}."
+        f"{cases} cases in all, {failed} of the tests failed. Made in {manifest['seconds']:.0f} seconds "
+        f"{origin(manifest)}."
     )
     return table(("what was tried", "tests", "cases", "tests that failed"), rows) + f"\n\n{made}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import math
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from samplerproof.book.__main__ import lay_out
 from samplerproof.book.markup import plain, table
 from samplerproof.book.pages import list_pages
+from samplerproof.book.pages.glossary_page import TERMS, _symbols
 from samplerproof.book.pages.list_pages import all_pages, linked
 from samplerproof.book.pages.method_picture import INK, error_picture, stability_picture
 from samplerproof.book.pages.myst import link, slug, year
@@ -68,7 +70,7 @@ def test_every_sampler_has_a_page_with_all_that_is_known(pages: dict[str, str]) 
             assert text in page, (record.name, text)
         assert len(re.findall(r"^def \w+\(", page, flags=re.M)) >= len(record.rows)
         assert ("error of a step" in page) == (record.name in DEFECTS)
-        assert ("What fails at the next order" in page) == (record.name not in DEFECTS)
+        assert ("The terms that fail at the next order" in page) == (record.name not in DEFECTS)
         assert f"(order-{slug(record.name)})=" in page
         assert "in the catalogue since\n  - 0." in page
 
@@ -98,8 +100,27 @@ def test_the_table_has_every_sampler_with_its_numbers(pages: dict[str, str]) -> 
 def test_notation_has_every_symbol_and_every_frame(pages: dict[str, str]) -> None:
     for name, entry in NOTATION.items():
         row = table((f"${entry.latex}$", f"`{name}`", plain(entry.meaning)), []).splitlines()[0]
-        assert row in pages["notation.md"], name
-    assert all(f"| `{name}` |" in pages["notation.md"] for name in FRAMES)
+        assert row in pages["glossary.md"], name
+    assert all(f"| `{name}` |" in pages["glossary.md"] for name in FRAMES)
+
+
+WORDS = """sampler; method; record; table; row; grid; level; step; schedule; frame; clock; prediction; denoiser;
+target law; leading error; leading defect; order, nominal; order, asymptotic; order, observed; order, weak; 
+order in law; NFE; start-up; ramp; history; read-back; external sampler; reference; verdict; finding"""
+
+
+def test_the_glossary_has_every_word_once_and_where_it_is_in_the_code(pages: dict[str, str]) -> None:
+    """Assert that the module and the name that a term gives exist, and that every term has its row."""
+    names = [term.name for term in TERMS]
+    assert {word.strip() for word in WORDS.split(";")} <= {name.partition(" (")[0] for name in names}
+    assert len(names) == len(set(names))
+    for term in TERMS:
+        module, _, attributes = term.code.partition(":")
+        found = importlib.import_module(f"samplerproof.{module}")
+        for attribute in filter(None, attributes.split(".")):
+            found = getattr(found, attribute)
+        assert f"| {plain(term.name)} |" in pages["glossary.md"]
+        assert "$" in _symbols(term.symbol) or not term.symbol
 
 
 def test_every_link_leads_to_a_page(pages: dict[str, str], tmp_path: Path) -> None:
