@@ -78,7 +78,7 @@ def _check_ends(made: Tableau, grid: Grid, name: str, field: str) -> None:
 
 def _process_of(grid: Grid) -> Callable[[Point], Point]:
     """at -> the point of the grid's process where sigma / alpha is at.sigma: a grid point, or one between them."""
-    by_level = dict(zip(grid.columns.rho.tolist(), grid.points, strict=True))
+    by_level: dict[float, Point] = dict(zip(grid.columns.rho.tolist(), grid.points, strict=True))
 
     def there(at: Point) -> Point:
         if at.sigma in by_level:
