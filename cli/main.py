@@ -122,6 +122,29 @@ def methods(json: Json = False) -> None:
 
 
 @app.command()
+def grids(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[KIND]", help="KIND or KIND?parameter=value&…, of which to print the levels."),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Steps of the grid, one less than its levels.")] = 10,
+    schedule: Annotated[str, typer.Option(help="The schedule, NAME or NAME?parameter=value&….")] = "edm",
+    json: Json = False,
+) -> None:
+    """List the kinds of grid, or print the levels of one, noisiest first."""
+    from . import show
+    from .grids_command import kinds, levels
+
+    answer = kinds() if name is None else levels(name, steps, schedule)
+    if json:
+        show.json(answer)
+    elif isinstance(answer, list):
+        show.grids(answer)
+    else:
+        show.levels(answer)
+
+
+@app.command()
 def derive(
     name: Annotated[str, typer.Argument(help="A sampler of the catalogue, by any of its names.")],
     format: Annotated[Format, typer.Option(help="What to write.")] = Format.latex,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as standard_json
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from ..book.proofs import term
 if TYPE_CHECKING:
     from ..numerics.conformance.report import Verdict
 
+LEVELS = ("sigma", "alpha", "t", "lambda")
 PIPE_WIDTH = 200  # for pipes, which have no width; wide enough that no cell is cut
 
 
@@ -33,6 +35,34 @@ def methods(records: list[dict[str, Any]]) -> None:
         stability = "-" if r["stability"] is None else f"{r['stability']:.4g}"
         numbers = (r["order"], r["order_asymptotic"], r["nfe_per_step"], stability)
         table.add_row(r["name"], "\n".join(r["aliases"]), r["frame"], r["kind"], *map(str, numbers), r["cite"])
+    _print(table)
+
+
+def grids(kinds: list[dict[str, Any]]) -> None:
+    """The kinds of grid as a table; names are never cut."""
+    table = Table(Column("name", no_wrap=True), "parameters", "also known as", "cite or source")
+    for kind in kinds:
+        parameters = [p["name"] + _default(p) for p in kind["parameters"]]
+        source = kind["cite"] or kind["source"] or "-"
+        table.add_row(kind["name"], escape(" ".join(parameters)), escape(" ".join(kind["aliases"])), escape(source))
+    _print(table)
+
+
+def _default(parameter: dict[str, Any]) -> str:
+    """The default of a parameter behind its name, as a decimal; nothing where a value is needed."""
+    text = parameter["default"]
+    if text is None:
+        return ""
+    return f"={text}" if parameter["words"] else f"={float(Fraction(text)):g}"
+
+
+def levels(answer: dict[str, Any]) -> None:
+    """The levels of a grid, one line each."""
+    print(f"{answer['name']}, {answer['steps']} steps, schedule {answer['schedule']}")
+    rows = zip(*(answer[key] for key in LEVELS), strict=True)
+    table = Table("n", *LEVELS)
+    for n, row in enumerate(rows):
+        table.add_row(str(n), *(number(value, ".8g") for value in row))
     _print(table)
 
 

@@ -1,4 +1,4 @@
-"""Grids: the points of the forward process between which a sampler steps, from noisy to clean."""
+"""Grids: the points of the forward process that a sampler steps through, from noisy to clean."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,17 +15,22 @@ from torch import Tensor
 from .content import ATOL, RTOL, ByContent, close
 from .errors import InputError, nearest
 from .generated.schedule_functions import li_beta, li_first_beta
+from .grid_kinds.all_kinds import checked
+from .grid_kinds.grid_kind import RATIO, Levels, counted
+from .grid_kinds.placed_levels import times
+from .grid_kinds.read_back_levels import PREFIX, of_function, read_back
 from .points import Point
 from .schedules import Columns, Schedule, schedule
 from .text_table import aligned
 
-KINDS: dict[str, tuple[str, ...]] = {
+# The kinds whose levels are a smooth function of the fraction of the way, as tensors: their ends, and the exponent.
+SMOOTH: dict[str, tuple[str, ...]] = {
     "uniform-t": ("t_min", "t_max"),
     "uniform-lambda": ("t_min", "t_max"),
     "karras": ("sigma_min", "sigma_max", "rho"),
 }
 
-BEYOND = 300.0  # stands for an infinite step in lambda: what fades over a step is nothing then, e^-300
+INFINITE = 300.0  # the length of an infinite step in lambda: e^-300 of the state is left, which is nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,25 +103,28 @@ class Grid(ByContent):
 
     @property
     def steps(self) -> int:
+        """N, one less than the number of points."""
         return len(self.columns.lam) - 1
 
     @cached_property
     def points(self) -> tuple[Point, ...]:
+        """All points, noisy to clean."""
         return self.columns.points()
 
     def point(self, n: int) -> Point:
+        """Point n."""
         return self.points[n]
 
     def lengths(self, steps: Tensor, clock: str) -> Tensor:
-        """How long each of the steps is in a clock; BEYOND where it is infinite, at alpha = 0 or sigma = 0."""
+        """The lengths of steps in a clock, which is the name of a column; INFINITE to alpha = 0 or sigma = 0."""
         u = getattr(self.columns, clock)
         length: Tensor = u[steps + 1] - u[steps]
-        return torch.where(length.isinf(), BEYOND, length)
+        return torch.where(length.isinf(), INFINITE, length)
 
     def places(self, steps: Tensor, to: int | Fraction | Tensor, clock: str) -> Columns:
         """For each of the steps n: the grid point n + to, or the point at the fraction `to` of the step in a clock.
 
-        A fraction below 0 lies before the step, where EDM's churn goes; it may be one a step.
+        to: an offset; one fraction, or one per step; a fraction below 0 lies before the step, as in EDM's churn.
         clock: the name of a column.  Raises InputError for a fraction on a discrete process.
         """
         if isinstance(to, int):
@@ -129,27 +138,27 @@ class Grid(ByContent):
 
 
 def from_times(schedule: Schedule, t: Tensor) -> Grid:
-    """The grid at times t [N + 1], decreasing.  Raises InputError if they repeat, turn back or leave the domain."""
+    """The grid at decreasing times t [N + 1].  Raises InputError where they do not decrease or leave the domain."""
     return Grid(schedule.columns(t.to(torch.float64)), schedule)
 
 
 def spacing(schedule: Schedule, kind: str, /, **parameters: float) -> Callable[[Tensor], Tensor]:
-    """The grids of a kind as one function: the times t at fractions i of the way, 0 the noisy end, 1 the clean one.
+    """The grids of a kind as a function: fractions i of the way, from 0 (noisy) to 1 (clean) -> times t.
 
     uniform-t: t equally spaced in [t_min, t_max].  uniform-lambda: lambda equally spaced between the same ends.
     karras: rho = (rho_max^{1/q} + i (rho_min^{1/q} - rho_max^{1/q}))^q for rho = sigma/alpha, with
     sigma_max, sigma_min its ends and q = `rho` (Karras et al. 2022, eq. 5; no appended zero).
-    Raises InputError on unknown kinds, unknown or missing parameters, and ends out of order or domain.
+    Raises InputError on an unknown kind, unknown or missing parameters, and ends out of order or domain.
     """
-    if kind not in KINDS:
-        raise InputError("grid.kind", kind, f"not a known grid; {nearest(kind, KINDS)}")
+    if kind not in SMOOTH:
+        raise InputError("grid.kind", kind, f"not a known grid; {nearest(kind, SMOOTH)}")
     for name in parameters:
-        if name not in KINDS[kind]:
-            raise InputError(f"grid.{name}", parameters[name], f"not a parameter of {kind}: {', '.join(KINDS[kind])}")
-    for name in KINDS[kind]:
+        if name not in SMOOTH[kind]:
+            raise InputError(f"grid.{name}", parameters[name], f"not a parameter of {kind}: {', '.join(SMOOTH[kind])}")
+    for name in SMOOTH[kind]:
         if name not in parameters:
             raise InputError(f"grid.{name}", None, f"{kind} needs a number")
-    ends = KINDS[kind][:2]
+    ends = SMOOTH[kind][:2]
     low, high = (float(parameters[name]) for name in ends)
     if not low < high:
         raise InputError(f"grid.{ends[0]}", low, f"below {ends[1]} = {high}")
@@ -169,27 +178,46 @@ def spacing(schedule: Schedule, kind: str, /, **parameters: float) -> Callable[[
     return lambda i: schedule.time(-q * _between(high ** (1 / q), low ** (1 / q), i).log())
 
 
-def grid(schedule: Schedule, kind: str, steps: int, **parameters: float) -> Grid:
+def grid(schedule: Schedule, kind: str | Callable[..., Any], steps: int, **parameters: Any) -> Grid:
     """The grid of `steps` steps of a kind on a schedule: N + 1 points from noisy to clean, float64.
 
-        kind              parameters                 points
-        "uniform-t"       t_min, t_max               t equally spaced
-        "uniform-lambda"  t_min, t_max               lambda = log(alpha/sigma) equally spaced between the same ends
-        "karras"          sigma_min, sigma_max, rho  sigma/alpha as in Karras et al. 2022, eq. 5, no zero appended
+        kind              parameters                    points
+        "uniform-t"       t_min, t_max                  t equally spaced
+        "uniform-lambda"  t_min, t_max                  lambda = log(alpha/sigma) equally spaced between the same ends
+        "karras"          sigma_min, sigma_max, rho = 7  sigma/alpha as in Karras et al. 2022, eq. 5
+        "list"            sigmas, or timesteps          levels of your own, noisiest first
 
-    Every parameter is needed.  Raises InputError on an unknown kind, unknown or missing parameters, ends out of order
-    or outside of the schedule's domain, and steps < 1.
+    and all others that `samplerproof grids` lists, by their own names or those of the libraries. With zero=1 the last
+    step leads to sigma = 0; kinds that choose among a model's levels have it unless zero=0.
+    "scheduler:diffusers:Class?option=value" and "scheduler:k-diffusion:function?option=value" take the levels that the
+    library makes; a function (n, …) or (model_sampling, steps, …), as k-diffusion and ComfyUI have them, is called with
+    the parameters.
+    Raises InputError on an unknown kind, unknown or missing parameters, ends out of order or outside of the schedule's
+    domain, levels that the schedule does not have, and steps < 1.
 
     >>> import samplerproof as sp
     >>> sp.grid(sp.schedule("edm"), "karras", 20, sigma_min=0.002, sigma_max=80, rho=7)
     Grid(20 steps, edm, lambda -4.38203 to 6.21461)
+    >>> sp.grid(sp.schedule("flow"), "flow", 4, shift=3).columns.sigma.tolist()
+    [1.0, 0.9, 0.75, 0.5, 0.0]
     """
     if steps < 1:
         raise InputError("steps", steps, "at least 1")
-    t = spacing(schedule, kind, **parameters)(torch.arange(steps + 1, dtype=torch.float64) / steps)
-    if kind == "uniform-lambda":  # its ends are given in t
-        t[0], t[-1] = parameters["t_max"], parameters["t_min"]
-    return from_times(schedule, t)
+    if callable(kind):
+        name = getattr(kind, "__name__", repr(kind))
+        return from_times(schedule, times(schedule, of_function(kind, name, steps, parameters), name))
+    if kind.startswith(PREFIX):
+        for key, value in parameters.items():
+            raise InputError(f"grid.{key}", value, "an option of the library stands behind a ? in the kind")
+        return from_times(schedule, times(schedule, read_back(kind, steps), kind))
+    record, values = checked(kind, parameters)
+    if record.levels is not None:
+        return from_times(schedule, times(schedule, record.levels(steps, values), kind))
+    count = counted(steps, values.pop("zero"))
+    t = spacing(schedule, record.name, **values)(torch.arange(count, dtype=torch.float64) / max(count - 1, 1))
+    if record.name == "uniform-lambda":  # its ends are given in t
+        t[-1], t[0] = values["t_min"], values["t_max"]
+    return from_times(schedule, torch.cat([t, times(schedule, Levels(RATIO, [0.0]), kind)]) if count == steps else t)
 
 
 def _between(first: float, last: float, i: Tensor) -> Tensor:
@@ -198,10 +226,10 @@ def _between(first: float, last: float, i: Tensor) -> Tensor:
 
 
 def li_grid(steps: int, c0: float, c1: float) -> Grid:
-    """Li et al.'s schedule with T = steps + 1 noise levels (arXiv 2403.03852, as restated in 2409.18959, sec. 2).
+    """The grid of Li et al.'s schedule with T = steps + 1 levels (arXiv 2403.03852, as restated in 2409.18959, sec. 2).
 
     b_1 = T^-c0, b_k = (c1 log T / T) min(b_1 (1 + c1 log T / T)^{k-1}, 1), alpha_k^2 = prod_{j <= k} (1 - b_j);
-    t is the level k. Raises InputError where b_k would reach 1.
+    t is the level k.  Raises InputError on numbers that are not positive, and where b_k reaches 1.
     """
     for name, value in (("c0", c0), ("c1", c1)):
         if not 0 < value < float("inf"):
@@ -217,7 +245,7 @@ def li_grid(steps: int, c0: float, c1: float) -> Grid:
         raise InputError(
             "steps", steps, f"too few for c1 = {c1}: b_k reaches {float(beta.max()):.3g}, must stay below 1"
         )
-    energy = -torch.log1p(-beta).cumsum(0).flip(0)  # -log alpha^2, summed before any exponential is taken
+    energy = -torch.log1p(-beta).cumsum(0).flip(0)  # -log alpha^2 as a sum, before any exponential
     rho2 = energy.expm1()
     nan = torch.full_like(energy, torch.nan)
     alpha, sigma = (-energy / 2).exp(), (-(-energy).expm1()).sqrt()

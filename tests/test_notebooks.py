@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
-from shapes import first_of_each
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "proofs_notebooks"
@@ -122,7 +121,8 @@ def test_there_are_chapters() -> None:
     assert len(NOTEBOOKS) >= 9
 
 
-@pytest.mark.parametrize("path", first_of_each(NOTEBOOKS, lambda path: path.parent, lambda path: path.stem))
+@pytest.mark.slow  # `make book` runs them as well
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_chapter_runs(path: Path, tmp_path: Path) -> None:
     """Every cell runs, nothing is written, and the whole takes less than a minute."""
     done = execute(path, tmp_path)

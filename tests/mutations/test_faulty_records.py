@@ -67,6 +67,7 @@ PUBLISHED = {  # the claim, and a part of the names of the records that it is ab
     "bdia-published": "bdia",
     "etd-rk4": "etd-rk4",
     "res-3s": "res-3s",
+    "gradient-estimation-is-ipndm": "gradient-estimation",
 }
 AS_PUBLISHED = tuple(f"claim {name}" for name in PUBLISHED)
 

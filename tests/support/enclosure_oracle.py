@@ -72,7 +72,7 @@ def arc_ball(z: arb) -> arb:
 
 
 def ball(expression: sp.Expr, names: Names) -> arb:
-    """An enclosure of an expression at floats, which are taken as the exact numbers they are."""
+    """An enclosure of an expression at floats, which are exact numbers."""
     if isinstance(expression, sp.Symbol):
         return arb(names[expression.name])
     if isinstance(expression, sp.Rational):

@@ -1,4 +1,4 @@
-"""Samplers that nobody should write: each harms in its own way whoever runs it."""
+"""Hostile samplers: each harms the process that runs it in its own way."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _runs = 0
 
 
 def euler(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """The one that does no harm."""
+    """Euler's method; does no harm."""
     for s, t in pairwise(sigmas):
         x = x + (t - s) * (x - denoise(x, s)) / s
     return x
 
 
 def raises(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """In its third step."""
+    """Raises in its third step."""
     euler(denoise, x, sigmas[:3])
     denoise(x, sigmas[2])
     raise ValueError("no idea\nwhat to do")
@@ -53,7 +53,7 @@ def loops(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def waits(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """On some grids only."""
+    """Hangs on three steps only."""
     if len(sigmas) == 4:
         time.sleep(1000)
     return euler(denoise, x, sigmas)
@@ -84,13 +84,13 @@ def no_level(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def overwrites(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Its start and the model's first output."""
+    """Writes into its start and into the model's first output."""
     first = denoise(x, sigmas[0])
     return euler(lambda x, s: first if s == sigmas[0] else denoise(x, s), x.add_(first.mul_(2)), sigmas)
 
 
 def meddles(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """With everything that is global."""
+    """Changes all global state."""
     torch.set_default_dtype(torch.float16)
     torch.set_grad_enabled(False)
     torch.set_num_threads(torch.get_num_threads() + 1)
@@ -125,7 +125,7 @@ def recurs(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def eats(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Eight GiB, of which nothing is touched."""
+    """Allocates 8 GiB and touches none of it."""
     torch.empty(1 << 33, dtype=torch.uint8)
     return euler(denoise, x, sigmas)
 
@@ -136,26 +136,26 @@ def crashes(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def remembers(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """How often it ran."""
+    """Depends on how often it ran before."""
     global _runs
     _runs += 1
     return euler(denoise, x, sigmas) * (1 + _runs // 6)
 
 
 def rolls_dice(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Noise of its own, which nobody can name."""
+    """Draws noise from the global generator."""
     return euler(denoise, x, sigmas) + torch.rand_like(x)
 
 
 def adapts(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Asks more often where it is larger."""
+    """Evaluates the model more often where the state is larger."""
     if x.abs().max() > 1:
         denoise(x, sigmas[0])
     return euler(denoise, x, sigmas)
 
 
 def _start_some() -> None:
-    """One process as usual, one in a session of its own, one that has no parent any more nor a variable of its own."""
+    """Starts a process as usual, one in a session of its own, and an orphan without the environment of this one."""
     processes = [subprocess.Popen(["sleep", "1000"], start_new_session=own).pid for own in (False, True)]
     orphan = "import os, time\nif os.fork() == 0: os.setsid(); print(os.getpid(), flush=True); time.sleep(1000)"
     with subprocess.Popen([sys.executable, "-c", orphan], stdout=subprocess.PIPE, env={}) as process:
@@ -182,20 +182,20 @@ def breeds_and_hangs(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def multiplies(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Into 64 processes, each in a session of its own."""
-    mother = os.getpid()
+    """Forks into 64 processes, each in a session of its own."""
+    first = os.getpid()
     for _ in range(6):
         os.fork()
     with open(os.environ["HOSTILE_CHILDREN"], "a", encoding="utf-8") as file:
         file.write(f"{os.getpid()}\n")
-    if os.getpid() != mother:
+    if os.getpid() != first:
         os.setsid()
         time.sleep(1000)
     return euler(denoise, x, sigmas)
 
 
 def forges(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Answers to what comes later, and says that it is done."""
+    """Writes the results of later jobs, and marks the work as done."""
     folder = Path(os.environ["SAMPLERPROOF_FOLDER"])
     for k in range(1, 9):
         torch.save({"trace": {}, "failure": None, "state": []}, folder / f"job-{k}")
@@ -206,7 +206,7 @@ def forges(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def kills_parent(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """And would go on for ever."""
+    """Kills its parent, and hangs."""
     process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     with open(os.environ["HOSTILE_CHILDREN"], "a", encoding="utf-8") as file:
         file.write(f"{os.getpid()}\n{process.pid}\n")
@@ -216,7 +216,7 @@ def kills_parent(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def stops_parent(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Who then does nothing any more."""
+    """Stops its parent."""
     os.kill(os.getppid(), signal.SIGSTOP)
     return euler(denoise, x, sigmas)
 

@@ -1,4 +1,4 @@
-"""Networks of others, made of one of ours: what they give is known, and what is said of them may be a lie."""
+"""External networks made from one of our own, so that their outputs are known, and descriptions that may be wrong."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def rings(dtype: torch.dtype) -> Denoiser:
     return load("rings").denoiser(dtype)
 
 
-class Stranger(nn.Module):
-    """The kept network of rings, told t of a schedule of ours, giving one of the four."""
+class External(nn.Module):
+    """The kept network of rings as a function of t on VP, predicting one of data, noise, v and flow."""
 
     def __init__(self, gives: str) -> None:
         super().__init__()
@@ -40,23 +40,23 @@ class Stranger(nn.Module):
 
 
 def noise() -> nn.Module:
-    return Stranger("noise")
+    return External("noise")
 
 
 def data() -> nn.Module:
-    return Stranger("data")
+    return External("data")
 
 
 def v() -> nn.Module:
-    return Stranger("v")
+    return External("v")
 
 
 def flow() -> nn.Module:
-    return Stranger("flow")
+    return External("flow")
 
 
 class Untrained(nn.Module):
-    """What has learnt nothing of its data: the best linear answer for data of size 1, times `gain`, plus a constant."""
+    """An untrained network: the best linear prediction for data of unit variance, times `gain`, plus a constant."""
 
     def __init__(self, gives: str, gain: float = 1.0, constant: float = 0.0) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ def linear_flow() -> nn.Module:
 
 
 def zero() -> nn.Module:
-    return Untrained("v")  # of which the best linear answer is 0
+    return Untrained("v")  # its best linear prediction is 0
 
 
 def constant() -> nn.Module:
@@ -98,16 +98,18 @@ def not_a_module() -> int:
 
 
 def written(folder, made: str = "noise", prediction: str = "noise", size: float = 1.0, **changes):
-    """A folder with a stranger's weights and its description; changes: of the description, None leaves out."""
+    """Write a folder with an external network and its description.  changes: of keys, None leaves one out."""
     folder.mkdir(exist_ok=True)
     save_file({"size": torch.tensor(size)}, folder / "model.safetensors")
-    told = {"format": 1, "kind": "module", "name": "stranger", "prediction": prediction, "shape": [2]}
-    told |= {"network": {"module": f"networks:{made}", "weights": "model.safetensors"}, "schedule": SCHEDULE}
-    told |= changes
-    (folder / "checkpoint.toml").write_text(toml({k: v for k, v in told.items() if v is not None}), encoding="utf-8")
+    description = {"format": 1, "kind": "module", "name": "stranger", "prediction": prediction, "shape": [2]}
+    description |= {"network": {"module": f"networks:{made}", "weights": "model.safetensors"}, "schedule": SCHEDULE}
+    description |= changes
+    (folder / "checkpoint.toml").write_text(
+        toml({k: v for k, v in description.items() if v is not None}), encoding="utf-8"
+    )
     return folder
 
 
 def point(lam: float) -> Point:
-    """A point that preserves variance."""
+    """A variance-preserving point."""
     return VP.point(float(VP.time(torch.tensor(lam, dtype=torch.float64))))

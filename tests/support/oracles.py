@@ -25,7 +25,7 @@ class Law(NamedTuple):
 
 
 def law(weights: Sequence[float], means: Any, covariances: Any) -> Law:
-    """Floats are taken as the exact numbers they are; the weights are normalised exactly."""
+    """A law from floats, which are exact numbers; the weights are normalised exactly."""
     total = sum(mpf(w) for w in weights)
     columns = [mp.matrix([mpf(float(v)) for v in mean]) for mean in means]
     return Law([mpf(w) / total for w in weights], columns, [mp.matrix(c) for c in covariances])

@@ -1,19 +1,22 @@
 """Which cases of a test run in `make test`: one of each sort. The others are marked `slow` and run in `make test-full`.
 
 Records of the catalogue are sorted by shape, which is what the engine distinguishes: the kind, the history and the
-rows of a step, and its noise.
+rows of a step, and its noise. A new sampler, without kept results in the book, is tested everywhere.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import pytest
 
+from samplerproof.book.records.kept_records import RECORDS
 from samplerproof.numerics.catalogue import resolve
 
 Case = TypeVar("Case")
+KEPT = {json.loads(path.read_text("utf-8"))["name"] for path in (RECORDS / "methods").glob("*.json")}
 
 
 def shape(name: str) -> tuple[str, int, int, bool]:
@@ -23,11 +26,11 @@ def shape(name: str) -> tuple[str, int, int, bool]:
 
 
 def one_per_shape(names: Iterable[str]) -> list[str]:
-    """The first name of each shape, and the first of each frame: every branch of the engine is taken."""
+    """The first name of each shape, the first of each frame, and all new ones: every branch of the engine is taken."""
     chosen, shapes, frames = [], set(), set()
     for name in names:
-        frame = resolve(name).frame
-        if shape(name) not in shapes or frame not in frames:
+        frame, new = resolve(name).frame, resolve(name).name.partition("?")[0] not in KEPT
+        if shape(name) not in shapes or frame not in frames or new:
             chosen.append(name)
         shapes.add(shape(name))
         frames.add(frame)

@@ -63,7 +63,7 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
     """Of every row: (coefficient, sum of absolute terms) of every state, of every output, and of every noise, by lag.
 
     The lag of a state or an output is 0 where it is that of the vector made last, that of a noise where it is drawn
-    for the row's own vector: which node has which lag is said here once more, by counting the vectors that were made.
+    for the row's own vector. Lags are found independently of the engine, by counting the vectors.
     Exact inputs: the stored clock, and alpha, sigma of the point where each vector lives.
     """
     frame = method.frame

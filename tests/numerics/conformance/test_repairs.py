@@ -19,7 +19,9 @@ from samplerproof.numerics.errors import InputError  # noqa: E402
 from samplerproof.numerics.testing import verdict_of  # noqa: E402
 
 
-@pytest.mark.parametrize("repair", first_of_each(REPAIRS, lambda repair: repair.module, lambda repair: repair.target))
+@pytest.mark.parametrize(
+    "repair", first_of_each(REPAIRS, lambda repair: "unipc" in repair.module, lambda repair: repair.target)
+)
 def test_it_deviates_before_and_conforms_after(repair: Repair) -> None:
     def judged(target: ExternalSampler) -> Verdict:
         return verdict_of(target, 20, repair.against)
