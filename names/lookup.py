@@ -22,7 +22,11 @@ RANGE = f"0, or 1e-9 to 1e9 in magnitude, in at most {DIGITS} characters"
 
 @dataclass(frozen=True)
 class Domain:
-    """A parameter: its values lie between low and high, ends included if closed, less the excluded ones."""
+    """A parameter: its values lie between low and high, ends included if closed, less the excluded ones.
+
+    words: the values as they are typed, where they are not numbers; a value is then the index of its word.
+    whole: whether values are whole numbers.
+    """
 
     name: str
     default: Fraction
@@ -30,12 +34,35 @@ class Domain:
     high: Fraction | float
     closed: bool
     excluded: tuple[Fraction, ...] = ()
+    words: tuple[str, ...] = ()
+    whole: bool = False
 
     def __contains__(self, value: Fraction) -> bool:
         inside = self.low <= value <= self.high and (self.closed or value not in (self.low, self.high))
-        return inside and value not in self.excluded
+        return inside and value not in self.excluded and (value.denominator == 1 or not self.whole)
+
+    def read(self, text: str) -> Fraction | None:
+        """The value that is written; None if it is no word of a list of words, or no number."""
+        if self.words:
+            return Fraction(self.words.index(text)) if text in self.words else None
+        return number(text)
+
+    def written(self, value: Fraction) -> str:
+        """The value as it is typed."""
+        return self.words[int(value)] if self.words else str(value)
+
+    @property
+    def form(self) -> str:
+        """How a value is written."""
+        if self.words:
+            return f"{self.name} is one of {', '.join(self.words)}"
+        return f"{self.name} is a number such as {self.default}: {RANGE}"
 
     def __str__(self) -> str:
+        if self.words:
+            return self.form
+        if self.whole:
+            return f"{self.name} is a whole number, {self.low} <= {self.name} <= {self.high}"
         sign = "<=" if self.closed else "<"
         but = "".join(f", not {v}" for v in self.excluded)
         return f"{self.low} {sign} {self.name} {sign} {self.high}{but}"
@@ -59,9 +86,10 @@ class Choice:
 
 
 class Names:
-    """All names of some records."""
+    """All names of some records.  called: what one of them is called in a message."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[Entry], called: str = "method") -> None:
+        self._called = called
         self._entries = {name: entry for entry in entries for name in (entry.name, *entry.aliases)}
 
     def __contains__(self, name: str) -> bool:
@@ -76,7 +104,7 @@ class Names:
             raise InputError(field, f"a name of {len(text)} characters", f"at most {LONGEST}")
         base, mark, query = text.partition("?")
         if base not in self._entries:
-            raise InputError(field, text, f"not a known method; {self._hint(base)}")
+            raise InputError(field, text, f"not a known {self._called}; {self._hint(base)}")
         entry = self._entries[base]
         if not mark:
             return Choice(entry.name)
@@ -98,11 +126,11 @@ def _values(entry: Entry, query: str, field: str, text: str) -> tuple[tuple[str,
     for pair in query.split("&"):
         key, _, written = pair.partition("=")
         if key not in known or key in given:
-            example = "&".join(f"{d.name}={d.default}" for d in entry.domains)
+            example = "&".join(f"{d.name}={d.written(d.default)}" for d in entry.domains)
             raise InputError(field, text, f"{entry.name} takes {', '.join(known)}, each once: {entry.name}?{example}")
-        value = number(written)
+        value = known[key].read(written)
         if value is None:
-            raise InputError(field, text, f"{key} is a number such as {known[key].default}: {RANGE}")
+            raise InputError(field, text, known[key].form)
         if value not in known[key]:
             raise InputError(field, text, str(known[key]))
         given[key] = value

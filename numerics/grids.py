@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,11 +15,16 @@ from torch import Tensor
 from .content import ATOL, RTOL, ByContent, close
 from .errors import InputError, nearest
 from .generated.schedule_functions import li_beta, li_first_beta
+from .grid_kinds.all_kinds import checked
+from .grid_kinds.grid_kind import RATIO, Levels, counted
+from .grid_kinds.placed_levels import times
+from .grid_kinds.read_back_levels import PREFIX, of_function, read_back
 from .points import Point
 from .schedules import Columns, Schedule, schedule
 from .text_table import aligned
 
-KINDS: dict[str, tuple[str, ...]] = {
+# The kinds whose levels are a smooth function of the fraction of the way, as tensors: their ends, and the exponent.
+SMOOTH: dict[str, tuple[str, ...]] = {
     "uniform-t": ("t_min", "t_max"),
     "uniform-lambda": ("t_min", "t_max"),
     "karras": ("sigma_min", "sigma_max", "rho"),
@@ -144,15 +150,15 @@ def spacing(schedule: Schedule, kind: str, /, **parameters: float) -> Callable[[
     sigma_max, sigma_min its ends and q = `rho` (Karras et al. 2022, eq. 5; no appended zero).
     Raises InputError on an unknown kind, unknown or missing parameters, and ends out of order or domain.
     """
-    if kind not in KINDS:
-        raise InputError("grid.kind", kind, f"not a known grid; {nearest(kind, KINDS)}")
+    if kind not in SMOOTH:
+        raise InputError("grid.kind", kind, f"not a known grid; {nearest(kind, SMOOTH)}")
     for name in parameters:
-        if name not in KINDS[kind]:
-            raise InputError(f"grid.{name}", parameters[name], f"not a parameter of {kind}: {', '.join(KINDS[kind])}")
-    for name in KINDS[kind]:
+        if name not in SMOOTH[kind]:
+            raise InputError(f"grid.{name}", parameters[name], f"not a parameter of {kind}: {', '.join(SMOOTH[kind])}")
+    for name in SMOOTH[kind]:
         if name not in parameters:
             raise InputError(f"grid.{name}", None, f"{kind} needs a number")
-    ends = KINDS[kind][:2]
+    ends = SMOOTH[kind][:2]
     low, high = (float(parameters[name]) for name in ends)
     if not low < high:
         raise InputError(f"grid.{ends[0]}", low, f"below {ends[1]} = {high}")
@@ -172,27 +178,46 @@ def spacing(schedule: Schedule, kind: str, /, **parameters: float) -> Callable[[
     return lambda i: schedule.time(-q * _between(high ** (1 / q), low ** (1 / q), i).log())
 
 
-def grid(schedule: Schedule, kind: str, steps: int, **parameters: float) -> Grid:
+def grid(schedule: Schedule, kind: str | Callable[..., Any], steps: int, **parameters: Any) -> Grid:
     """The grid of `steps` steps of a kind on a schedule: N + 1 points from noisy to clean, float64.
 
-        kind              parameters                 points
-        "uniform-t"       t_min, t_max               t equally spaced
-        "uniform-lambda"  t_min, t_max               lambda = log(alpha/sigma) equally spaced between the same ends
-        "karras"          sigma_min, sigma_max, rho  sigma/alpha as in Karras et al. 2022, eq. 5, no zero appended
+        kind              parameters                    points
+        "uniform-t"       t_min, t_max                  t equally spaced
+        "uniform-lambda"  t_min, t_max                  lambda = log(alpha/sigma) equally spaced between the same ends
+        "karras"          sigma_min, sigma_max, rho = 7  sigma/alpha as in Karras et al. 2022, eq. 5
+        "list"            sigmas, or timesteps          levels of your own, noisiest first
 
-    Every parameter is needed.  Raises InputError on an unknown kind, unknown or missing parameters, ends out of order
-    or outside of the schedule's domain, and steps < 1.
+    and all others that `samplerproof grids` lists, by their own names or those of the libraries. With zero=1 the last
+    step leads to sigma = 0; kinds that choose among a model's levels have it unless zero=0.
+    "scheduler:diffusers:Class?option=value" and "scheduler:k-diffusion:function?option=value" take the levels that the
+    library makes; a function (n, …) or (model_sampling, steps, …), as k-diffusion and ComfyUI have them, is called with
+    the parameters.
+    Raises InputError on an unknown kind, unknown or missing parameters, ends out of order or outside of the schedule's
+    domain, levels that the schedule does not have, and steps < 1.
 
     >>> import samplerproof as sp
     >>> sp.grid(sp.schedule("edm"), "karras", 20, sigma_min=0.002, sigma_max=80, rho=7)
     Grid(20 steps, edm, lambda -4.38203 to 6.21461)
+    >>> sp.grid(sp.schedule("flow"), "flow", 4, shift=3).columns.sigma.tolist()
+    [1.0, 0.9, 0.75, 0.5, 0.0]
     """
     if steps < 1:
         raise InputError("steps", steps, "at least 1")
-    t = spacing(schedule, kind, **parameters)(torch.arange(steps + 1, dtype=torch.float64) / steps)
-    if kind == "uniform-lambda":  # its ends are given in t
-        t[0], t[-1] = parameters["t_max"], parameters["t_min"]
-    return from_times(schedule, t)
+    if callable(kind):
+        name = getattr(kind, "__name__", repr(kind))
+        return from_times(schedule, times(schedule, of_function(kind, name, steps, parameters), name))
+    if kind.startswith(PREFIX):
+        for key, value in parameters.items():
+            raise InputError(f"grid.{key}", value, "an option of the library stands behind a ? in the kind")
+        return from_times(schedule, times(schedule, read_back(kind, steps), kind))
+    record, values = checked(kind, parameters)
+    if record.levels is not None:
+        return from_times(schedule, times(schedule, record.levels(steps, values), kind))
+    count = counted(steps, values.pop("zero"))
+    t = spacing(schedule, record.name, **values)(torch.arange(count, dtype=torch.float64) / max(count - 1, 1))
+    if record.name == "uniform-lambda":  # its ends are given in t
+        t[-1], t[0] = values["t_min"], values["t_max"]
+    return from_times(schedule, torch.cat([t, times(schedule, Levels(RATIO, [0.0]), kind)]) if count == steps else t)
 
 
 def _between(first: float, last: float, i: Tensor) -> Tensor:

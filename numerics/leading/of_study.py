@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..catalogue import resolve
+from ..grid_kinds.all_kinds import checked
+from ..grids import SMOOTH
 from ..rates import trend
 from ..records import Record
 from ..studies.config import Study
@@ -73,15 +75,18 @@ def left_out(
 
 
 def _paths(problem: MixtureProblem) -> list[tuple[Path, list[int]]]:
-    """Each path with the numbers of steps it is for: one path for all grids of a kind, one a grid on Li's schedule."""
+    """Each path with its numbers of steps: one path for all grids of a smooth kind, else one a grid (Li's schedule)."""
     grids, choice = problem.grids, problem.study.grid
-    if problem.schedule is None or choice is None:
+    smooth = choice is not None and choice.kind in SMOOTH and not choice.parameters.get("zero")
+    if problem.schedule is None or choice is None or not smooth:
         return [
             (along_grid(problem.mixture, g, start_samples(problem, g.point(0), NODES_ON_ONE_GRID)), [steps])
             for steps, g in grids.items()
         ]
     x = start_samples(problem, next(iter(grids.values())).point(0), NODES)
-    path = along_kind(problem.mixture, problem.schedule, choice.kind, x, **choice.parameters)
+    _, parameters = checked(choice.kind, choice.parameters)
+    ends = {name: parameters[name] for name in SMOOTH[choice.kind]}
+    path = along_kind(problem.mixture, problem.schedule, choice.kind, x, **ends)
     return [(path, list(grids))]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -9,6 +10,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import InputError, nearest, one_line
+from ..grid_kinds.all_kinds import WORDS
+from ..grid_kinds.given_kinds import LISTS
 from ..support.limits import LIMITS, NAME, PATH, SEVERAL, numbers
 from ..support.reading import read_toml
 
@@ -34,6 +37,7 @@ Metric = Literal["tv", "kl", "w2", "trajectory", "energy", "sliced-w2", "moments
 LI = "li"  # a discrete schedule, which brings its own grid
 POINTS, SAMPLES = 6001, 1000  # defaults in d = 1 and in d > 1
 FEWEST_POINTS = 101
+LARGEST = sys.float_info.max
 
 
 class _Table(BaseModel):
@@ -62,7 +66,7 @@ class Target(_Table):
 
 
 class Choice(_Table):
-    """A kind with its parameters, all numbers; schedules.py and grids.py check which ones belong to the kind."""
+    """A kind with its parameters, all numbers; schedules.py checks which ones belong to the kind."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, float] = Field(init=False)
@@ -72,6 +76,47 @@ class Choice(_Table):
     @property
     def parameters(self) -> dict[str, float]:
         return dict(self.__pydantic_extra__)
+
+
+class GridChoice(_Table):
+    """A kind of grid with its own parameters: numbers, words and lists of levels; grids.py says which belong to it."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Any] = Field(init=False)
+
+    kind: Name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers(cls, data: Any) -> Any:
+        """Every parameter of its own form, and whole numbers as floats."""
+        if not isinstance(data, dict):
+            return data
+        return {key: value if key == "kind" else _parameter(key, value) for key, value in data.items()}
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__)
+
+
+def _parameter(name: str, value: Any) -> Any:
+    """A word, a list of numbers, or a number, as the parameter of that name has it; InputError on any other value."""
+    field = f"grid.{name}"
+    if name in WORDS:
+        if not isinstance(value, str) or len(value) > NAME:
+            raise InputError(field, value, "must be a word")
+        return value
+    if name in LISTS:
+        most = LIMITS["grid"].high
+        if not isinstance(value, list) or len(value) > LIMITS["run.steps"].high:
+            raise InputError(field, value, "must be a list of levels")
+        numbers(field, value, 0, most)
+        return [float(level) for level in value]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(field, value, "must be a valid number")
+    if not -LARGEST <= value <= LARGEST:
+        raise InputError(field, value, "must be a finite number")
+    return float(value)
 
 
 class Run(_Table):
@@ -99,13 +144,15 @@ class _Whole(_Table):
     """The tables of every study file. The schedule "li" has its own grid; all others need [grid]."""
 
     schedule: Choice
-    grid: Choice | None = None
+    grid: GridChoice | None = None
     run: Run
 
     @model_validator(mode="after")
     def _parameters_within_limits(self) -> Self:
         for table, choice in (("schedule", self.schedule), ("grid", self.grid)):
             for name, value in ({} if choice is None else choice.parameters).items():
+                if table == "grid" and not isinstance(value, float):
+                    continue
                 limit = LIMITS.get(f"{table}.{name}", LIMITS[table])
                 numbers(f"{table}.{name}", value, limit.low, limit.high)
         return self

@@ -11,12 +11,13 @@ from typing import Any
 
 from ..errors import InputError, nearest
 from ..generated.schedule_functions import SCHEDULES
-from ..grids import KINDS as GRIDS
+from ..grid_kinds.all_kinds import parameter_names
+from ..grid_kinds.read_back_levels import PREFIX
 from ..grids import Grid, grid, li_grid
 from ..points import Point
 from ..schedules import Schedule, schedule
 from ..tableau import Tableau
-from .config import LI, NOTHING, Choice, NetworkStudy, Study
+from .config import LI, NOTHING, Choice, GridChoice, NetworkStudy, Study
 from .samplers import Sampler
 
 LI_PARAMETERS = ("c0", "c1")
@@ -115,11 +116,12 @@ def _grid(study: Study | NetworkStudy, made: Schedule | None, steps: int) -> Gri
             if not made.t_min <= t <= made.t_max:
                 allowed = f"{made.kind} is defined for {made.t_min} <= t <= {made.t_max}"
                 raise InputError(f"grid.{name}", t, allowed)
-        _check_keys("grid", study.grid, GRIDS.get(study.grid.kind, tuple(study.grid.parameters)))
+        if not study.grid.kind.startswith(PREFIX):
+            _check_keys("grid", study.grid, parameter_names(study.grid.kind))
         return grid(made, study.grid.kind, steps, **study.grid.parameters)
 
 
-def _check_keys(table: str, choice: Choice, names: Sequence[str]) -> None:
+def _check_keys(table: str, choice: Choice | GridChoice, names: Sequence[str]) -> None:
     for name, value in choice.parameters.items():
         if name not in names:
             raise InputError(f"{table}.{name}", value, f"unknown key of {choice.kind!r}; {nearest(name, names)}")

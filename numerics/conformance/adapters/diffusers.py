@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...errors import InputError, nearest
 from ...external_run import Draw, Finish, Model
+from ...points import Point
 from ..report import TargetInfo
 from .diffusers_classes import CLASSES, NO_TABLE, SchedulerSpec, unchanged
 from .external_sampler import ExternalSampler
@@ -76,6 +77,17 @@ def of_class(cls: type, options: dict[str, Any], library: str = "diffusers") -> 
         lambda steps, grid=None: partial(_run, cls, base, settings, arguments, spec, steps),
         lambda: in_float64(*_namespaces(cls, base)),
     )
+
+
+def levels_of(name: str, options: dict[str, Any], steps: int) -> tuple[Point, ...]:
+    """The points between which a class of diffusers steps, as it makes them.  Raises InputError as scheduler does."""
+    scheduler(name, options)  # refuses what has no table
+    cls = _class(name)
+    spec = CLASSES[next(c.__name__ for c in cls.__mro__ if c.__name__ in CLASSES)]
+    settings, _ = _constructor_and_step(cls, options)
+    scheduled = cls(**settings)
+    spec.prepare(scheduled, steps)
+    return spec.layout(scheduled, steps).grid
 
 
 def _run(

@@ -1,0 +1,86 @@
+"""`samplerproof grids`: the kinds of grid, and the levels of one, as plain data."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from ..names.lookup import Domain, Entry, Names
+from ..numerics.errors import InputError
+from ..numerics.grid_kinds.all_kinds import KINDS, parameter_names, parse
+from ..numerics.grid_kinds.grid_kind import GridKind
+from ..numerics.grid_kinds.read_back_levels import PREFIX
+from ..numerics.support.limits import LIMITS
+
+if TYPE_CHECKING:
+    from ..numerics.schedules import Schedule
+
+MOST = 100_000  # steps whose levels are printed
+ENDS = {
+    "edm": (0.002, 80.0),
+    "ve": (0.0, 1.0),
+    "vp-linear": (1e-3, 1.0),
+    "cosine": (1e-3, 0.999),
+    "flow": (1e-3, 0.999),
+}
+
+
+def kinds() -> list[dict[str, Any]]:
+    """One dictionary a kind, in the catalogue's order."""
+    return [
+        {
+            "name": kind.name,
+            "parameters": [_parameter(kind, name) for name in parameter_names(kind.name)],
+            "aliases": list(kind.names),
+            "cite": kind.cite or None,
+            "about": kind.about,
+            "formula": kind.formula,
+            "source": kind.source or None,
+        }
+        for kind in KINDS.values()
+    ]
+
+
+def _parameter(kind: GridKind, name: str) -> dict[str, Any]:
+    """default: null where a value is needed; low, high: null where there is no end; words: the values, if they are."""
+    domain = next((p for p in kind.parameters if p.name == name), None)
+    if domain is None:
+        return {"name": name, "default": None, "low": None, "high": None, "words": None}
+    default = None if name in kind.required else domain.written(domain.default)
+    low, high = (None if domain.words or abs(end) == math.inf else str(end) for end in (domain.low, domain.high))
+    return {"name": name, "default": default, "low": low, "high": high, "words": list(domain.words) or None}
+
+
+def levels(name: str, steps: int, schedule_name: str) -> dict[str, Any]:
+    """The levels of KIND or KIND?parameter=value&… on a schedule, noisiest first; lambda is null where it is infinite.
+
+    Ends that are not given are those of ENDS, in the schedule's time.  Raises InputError on a name that is not known.
+    """
+    from ..numerics.grids import grid
+
+    limit = LIMITS["run.steps"]
+    if not limit.low <= steps <= MOST:
+        raise InputError("--steps", steps, f"a number from {limit.low:g} to {MOST}")
+    schedule, kind = _schedule(schedule_name), name
+    parameters: dict[str, Any] = {}
+    if not name.startswith(PREFIX):
+        low, high = ENDS[schedule.kind]
+        small, large = (p.sigma / p.alpha for p in map(schedule.point, (low, high)))
+        kind, parameters = parse(name, {"t_min": low, "t_max": high, "sigma_min": small, "sigma_max": large})
+    columns = grid(schedule, kind, steps, **parameters).columns
+    lists = {"sigma": columns.sigma, "alpha": columns.alpha, "t": columns.t, "lambda": columns.lam}
+    found = {key: [v if math.isfinite(v) else None for v in values.tolist()] for key, values in lists.items()}
+    return {"name": name, "steps": steps, "schedule": schedule_name, **found}
+
+
+def _schedule(text: str) -> Schedule:
+    from ..numerics.generated.schedule_functions import SCHEDULES
+    from ..numerics.schedules import schedule
+
+    entries = (
+        Entry(name, (), tuple(Domain(p, Fraction(r.defaults[p]), 0, math.inf, closed=False) for p in r.parameters))
+        for name, r in SCHEDULES.items()
+    )
+    choice = Names(entries, "schedule").parse(text, "--schedule")
+    return schedule(choice.base, **{name: float(value) for name, value in choice.values})

@@ -1,0 +1,129 @@
+"""Kinds whose levels are published lists; for other numbers of steps log sigma is interpolated, as their authors do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from ..errors import InputError
+from . import published_levels as published
+from .grid_kind import FLOW, RATIO, WITH_ZERO, GridKind, Levels, Values, zero
+
+NODES = "comfyanonymous/ComfyUI: comfy_extras"
+HOW_TO = "research.nvidia.com/labs/toronto-ai/AlignYourSteps/howto.html; huggingface/diffusers: AysSchedules"
+INTERPOLATED = r"\log\sigma_n \text{ linear between the published ones, in } n/N"
+
+
+def interpolated(levels: Sequence[float], count: int) -> list[float]:
+    """That many levels from the first to the last, log sigma linear in the index; the list itself at its own length."""
+    if count == len(levels):
+        return list(levels)
+    logs, found = [math.log(s) for s in levels], []
+    for n in range(count):
+        place = n * (len(levels) - 1) / (count - 1)
+        below = min(int(place), len(levels) - 2)
+        w = place - below
+        found.append(math.exp((1 - w) * logs[below] + w * logs[below + 1]))
+    return found
+
+
+def _ended(unit: str, levels: list[float], v: Values) -> Levels:
+    """The levels, the last of which gives way to 0 where the last step leads there."""
+    return Levels(unit, [*levels[:-1], 0.0] if v["zero"] else levels)
+
+
+def _published(unit: str, levels: Sequence[float]) -> Callable[[int, Values], Levels]:
+    return lambda steps, v: _ended(unit, interpolated(levels, steps + 1), v)
+
+
+def _gits(steps: int, v: Values) -> Levels:
+    if steps < 2:
+        raise InputError("steps", steps, "at least 2 on gits")
+    rows = published.GITS
+    return _ended(RATIO, interpolated(rows[min(steps, len(rows) + 1) - 2], steps + 1), v)
+
+
+def _kind(
+    name: str, model: str, cite: str, source: str, levels: Callable[[int, Values], Levels], *aliases: str
+) -> GridKind:
+    stands_for = tuple((alias, WITH_ZERO) for alias in aliases)
+    return GridKind(name, model, INTERPOLATED, (zero(0),), (), levels, cite, source, stands_for)
+
+
+_AYS, _OSS = f"{NODES}/nodes_align_your_steps.py", f"bebebe666/OptimalSteps; {NODES}/nodes_optimalsteps.py"
+
+PUBLISHED_KINDS = (
+    _kind(
+        "ays-sd1",
+        "Align Your Steps, ten steps for Stable Diffusion 1.",
+        "sabour2024ays",
+        HOW_TO,
+        _published(RATIO, published.AYS_SD1),
+        "diffusers:AysSchedules.StableDiffusionSigmas",
+    ),
+    _kind(
+        "ays-sd1-comfyui",
+        "The same in the digits of ComfyUI.",
+        "sabour2024ays",
+        _AYS,
+        _published(RATIO, published.AYS_SD1_COMFYUI),
+        "comfyui:AlignYourStepsScheduler.SD1",
+    ),
+    _kind(
+        "ays-sdxl",
+        "Align Your Steps, ten steps for Stable Diffusion XL.",
+        "sabour2024ays",
+        HOW_TO,
+        _published(RATIO, published.AYS_SDXL),
+        "diffusers:AysSchedules.StableDiffusionXLSigmas",
+    ),
+    _kind(
+        "ays-sdxl-comfyui",
+        "The same in the digits of ComfyUI.",
+        "sabour2024ays",
+        _AYS,
+        _published(RATIO, published.AYS_SDXL_COMFYUI),
+        "comfyui:AlignYourStepsScheduler.SDXL",
+    ),
+    _kind(
+        "ays-svd",
+        "Align Your Steps, ten steps for Stable Video Diffusion.",
+        "sabour2024ays",
+        f"{HOW_TO}; {_AYS}",
+        _published(RATIO, published.AYS_SVD),
+        "diffusers:AysSchedules.StableDiffusionVideoSigmas",
+        "comfyui:AlignYourStepsScheduler.SVD",
+    ),
+    _kind(
+        "oss-flux",
+        "Optimal Stepsize, ten steps for FLUX.",
+        "pei2025oss",
+        _OSS,
+        _published(FLOW, published.OSS_FLUX),
+        "comfyui:OptimalStepsScheduler.FLUX",
+    ),
+    _kind(
+        "oss-wan",
+        "Optimal Stepsize, twenty steps for Wan.",
+        "pei2025oss",
+        _OSS,
+        _published(FLOW, published.OSS_WAN),
+        "comfyui:OptimalStepsScheduler.Wan",
+    ),
+    _kind(
+        "oss-chroma",
+        "Optimal Stepsize, forty steps for Chroma.",
+        "pei2025oss",
+        _OSS,
+        _published(FLOW, published.OSS_CHROMA),
+        "comfyui:OptimalStepsScheduler.Chroma",
+    ),
+    _kind(
+        "gits",
+        "GITS at its default coefficient 1.2, one list each for 2 to 20 steps, for Stable Diffusion 1.",
+        "chen2024gits",
+        f"zju-pi/diff-sampler: gits-main; {NODES}/nodes_gits.py",
+        _gits,
+        "comfyui:GITSScheduler",
+    ),
+)

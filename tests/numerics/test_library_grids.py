@@ -1,0 +1,321 @@
+"""Every kind of grid that a library has gives the library's levels, in float64 to 1e-12."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from importlib import import_module
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from diffusers.schedulers import scheduling_utils
+
+from samplerproof.numerics.conformance.adapters import k_diffusion
+from samplerproof.numerics.conformance.adapters.float64 import widened
+from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.grid_kinds.all_kinds import KINDS, parse
+from samplerproof.numerics.grid_kinds.model_levels import model_levels
+from samplerproof.numerics.grid_kinds.read_back_levels import ModelSampling
+from samplerproof.numerics.grids import grid
+from samplerproof.numerics.schedules import schedule
+
+# diffusers' own arrays of numpy are made from tensors.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
+STEPS = (1, 2, 5, 10, 20, 50)
+EDM, FLOW, VP = schedule("edm"), schedule("flow"), schedule("vp-linear")
+CLOSE = 1e-12
+SD = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+SD_ENDS = {"sigma_min": 0.0291671582, "sigma_max": 14.6146412293}
+
+
+def ours(name: str, steps: int, **parameters: Any) -> list[float]:
+    """The levels of KIND?p=v on the schedule of the library: sigma/alpha, or sigma of the flow."""
+    kind, values = parse(name, {"t_min": 1e-3, "t_max": 1.0, **SD_ENDS})
+    flowing = (
+        name.startswith(("flow", "oss", "diffusers:Flow"))
+        or values.get("betas") == "flow"
+        or parameters.pop("flow", False)
+    )
+    found: list[float] = grid(FLOW if flowing else EDM, kind, steps, **{**values, **parameters}).columns.sigma.tolist()
+    return found
+
+
+def off(found: list[float], expected: Any) -> float:
+    """The largest relative deviation; levels that are 0 must be 0."""
+    theirs = [float(s) for s in expected]
+    assert len(found) == len(theirs)
+    return max(0.0 if a == b else abs(a - b) / abs(b) if b else math.inf for a, b in zip(found, theirs, strict=True))
+
+
+def wide(name: str, steps: int, **options: Any) -> torch.Tensor:
+    """`sigmas` of a class of diffusers whose code computes in float64."""
+    cls = getattr(diffusers, name)
+    module = vars(__import__(cls.__module__, fromlist=["_"]))
+    mu = {"mu": options.pop("mu")} if "mu" in options else {}
+    given = {"sigmas": options.pop("sigmas")(steps)} if "sigmas" in options else {}
+    with widened(module):
+        made = cls(**options)
+        made.set_timesteps(**({} if given else {"num_inference_steps": steps}), **mu, **given)
+        sigmas: torch.Tensor = made.sigmas
+    return sigmas
+
+
+ZERO_SNR = {"rescale_betas_zero_snr": True}
+EULER, DPM, FLOW_EULER = "EulerDiscreteScheduler", "DPMSolverMultistepScheduler", "FlowMatchEulerDiscreteScheduler"
+DIFFUSERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "leading": (EULER, {**SD, "timestep_spacing": "leading"}),
+    "leading?steps_offset=1": (EULER, {**SD, "timestep_spacing": "leading", "steps_offset": 1}),
+    "trailing": (EULER, {**SD, "timestep_spacing": "trailing"}),
+    "linspace": (EULER, {**SD, "timestep_spacing": "linspace"}),
+    "trailing?betas=linear&beta_start=0.0001&beta_end=0.02": (EULER, {"timestep_spacing": "trailing"}),
+    "linspace?betas=squaredcos": (EULER, {"beta_schedule": "squaredcos_cap_v2"}),
+    "trailing?zero_snr=1": (EULER, {**SD, **ZERO_SNR, "timestep_spacing": "trailing"}),
+    "leading?drop=1": (DPM, {**SD, "timestep_spacing": "leading"}),
+    "linspace?drop=1&rounded=1": (DPM, {**SD, "timestep_spacing": "linspace"}),
+    "diffusers:DPMSolverMultistepScheduler": (DPM, SD),
+    "flow?t_min=1/1000&zero=1": (FLOW_EULER, {}),
+    "diffusers:FlowMatchEulerDiscreteScheduler": (FLOW_EULER, {}),
+    "flow?shift=3&t_min=3/1002&zero=1": (FLOW_EULER, {"shift": 3.0}),
+    "flow-dynamic?mu=0.75": (
+        FLOW_EULER,
+        {"use_dynamic_shifting": True, "mu": 0.75, "sigmas": lambda n: np.linspace(1.0, 1 / n, n)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIFFUSERS)
+def test_levels_are_those_of_diffusers(name: str) -> None:
+    """Assert equality to 1e-12 at every number of steps with the code of diffusers in float64, and that one part in a
+    million shows.
+    """
+    cls, options = DIFFUSERS[name]
+    for steps in STEPS:
+        found, theirs = ours(name, steps), wide(cls, steps, **options)
+        assert off(found, theirs) < CLOSE, steps
+        assert off([found[0] * (1 + 1e-6), *found[1:]], theirs) > 5e-7
+
+
+ENDED = {"karras": {}, "exponential": {}, "beta": {}}
+
+
+@pytest.mark.parametrize("kind", ENDED)
+def test_spaced_sigmas_are_those_of_diffusers(kind: str) -> None:
+    """Assert the same where diffusers spaces sigma between two ends: the first and the last of its own levels."""
+    options = {**SD, f"use_{kind}_sigmas": True, "timestep_spacing": "linspace"}
+    for steps in STEPS[1:]:
+        theirs = wide(EULER, steps, **options)
+        ends = {"sigma_max": float(theirs[0]), "sigma_min": float(theirs[-2])}
+        found = ours(f"diffusers:use_{kind}_sigmas", steps, **ends)
+        assert off(found, theirs) < CLOSE, steps
+        assert off(ours(f"diffusers:use_{kind}_sigmas", steps, **{**ends, "sigma_max": ends["sigma_max"] * (1 + 1e-6)}),
+                   theirs) > 5e-7  # fmt: skip
+
+
+def test_float32_levels_as_shipped_are_ours_to_its_roundoff() -> None:
+    """Assert 1e-6 where diffusers rounds once, and 1e-3 where it multiplies 1000 factors out in float32."""
+    for steps in STEPS:
+        flow = diffusers.FlowMatchEulerDiscreteScheduler()
+        flow.set_timesteps(steps)
+        assert off(ours("diffusers:FlowMatchEulerDiscreteScheduler", steps), flow.sigmas) < 1e-6
+        euler = diffusers.EulerDiscreteScheduler(**SD, timestep_spacing="trailing")
+        euler.set_timesteps(steps)
+        assert 1e-9 < off(ours("trailing", steps), euler.sigmas) < 1e-3
+
+
+K = k_diffusion.sampling()
+LOW, HIGH = SD_ENDS["sigma_min"], SD_ENDS["sigma_max"]
+K_DIFFUSION: dict[str, Callable[[int], Any]] = {
+    "k-diffusion:get_sigmas_karras": lambda n: K.get_sigmas_karras(n, LOW, HIGH),
+    "karras?rho=5&zero=1": lambda n: K.get_sigmas_karras(n, LOW, HIGH, rho=5.0),
+    "k-diffusion:get_sigmas_exponential": lambda n: K.get_sigmas_exponential(n, LOW, HIGH),
+    "k-diffusion:get_sigmas_polyexponential": lambda n: K.get_sigmas_polyexponential(n, LOW, HIGH),
+    "polyexponential?rho=2&zero=1": lambda n: K.get_sigmas_polyexponential(n, LOW, HIGH, rho=2.0),
+}
+
+
+@pytest.mark.parametrize("name", K_DIFFUSION)
+def test_levels_are_those_of_k_diffusion(name: str) -> None:
+    """Assert equality to 1e-12 with its functions in float64, and to 1e-6 as shipped."""
+    for steps in STEPS:
+        found = ours(name, steps)
+        with widened(vars(K)):
+            assert off(found, K_DIFFUSION[name](steps)) < CLOSE
+        assert off(found, K_DIFFUSION[name](steps)) < 2e-6
+
+
+def test_uniform_times_of_the_vp_schedule_are_those_of_k_diffusion() -> None:
+    """Assert equality with get_sigmas_vp, whose levels are sigma/alpha."""
+    for steps in STEPS:
+        columns = grid(VP, "k-diffusion:get_sigmas_vp", steps, t_min=1e-3, t_max=1.0).columns
+        with widened(vars(K)):
+            assert off(columns.rho.tolist(), K.get_sigmas_vp(steps)) < CLOSE
+
+
+def test_normal_is_what_k_diffusion_makes_of_a_discrete_model() -> None:
+    """Assert equality with DiscreteSchedule.get_sigmas on the same levels."""
+    levels = model_levels({"betas": "scaled-linear", "beta_start": 0.00085, "beta_end": 0.012, "train": 1000,
+                           "zero_snr": 0, "shift": 1.0})  # fmt: skip
+    with k_diffusion._bare():
+        external = import_module("k_diffusion.external")
+    for steps in STEPS:
+        with widened(vars(external)):
+            model = external.DiscreteSchedule(torch.tensor(levels.sigmas), quantize=False)
+            assert off(ours("k-diffusion:DiscreteSchedule.get_sigmas", steps), model.get_sigmas(steps)) < CLOSE
+
+
+# What ComfyUI's scheduler functions compute, written down once more from their description: (model_sampling, steps).
+def simple(model_sampling: Any, steps: int) -> list[float]:
+    stride = len(model_sampling.sigmas) / steps
+    return [
+        float(model_sampling.sigmas[len(model_sampling.sigmas) - 1 - math.floor(n * stride)]) for n in range(steps)
+    ] + [0.0]
+
+
+def clocked(model_sampling: Any, steps: int, sgm: bool) -> list[float]:
+    ends = model_sampling.timestep(model_sampling.sigma_max), model_sampling.timestep(model_sampling.sigma_min)
+    times = np.linspace(float(ends[0]), float(ends[1]), steps + sgm)[:steps]
+    return [float(model_sampling.sigma(torch.tensor(t, dtype=torch.float64))) for t in times] + [0.0]
+
+
+def normal(model_sampling: Any, steps: int) -> list[float]:
+    return clocked(model_sampling, steps, False)
+
+
+def sgm_uniform(model_sampling: Any, steps: int) -> list[float]:
+    return clocked(model_sampling, steps, True)
+
+
+def ddim_uniform(model_sampling: Any, steps: int) -> list[float]:
+    return [*model_sampling.sigmas.tolist()[1 :: len(model_sampling.sigmas) // steps][::-1], 0.0]
+
+
+def beta(model_sampling: Any, steps: int, a: float = 0.6, b: float = 0.6) -> list[float]:
+    places = np.rint(scipy.stats.beta.ppf(1 - np.arange(steps) / steps, a, b) * (len(model_sampling.sigmas) - 1))
+    return [float(model_sampling.sigmas[int(p)]) for p in dict.fromkeys(places)] + [0.0]
+
+
+def linear_quadratic(model_sampling: Any, steps: int, threshold: float = 0.025) -> list[float]:
+    if steps == 1:
+        return [float(model_sampling.sigma_max), 0.0]
+    linear = steps // 2
+    rest = steps - linear
+    lead = linear - threshold * steps
+    square, slope = lead / (linear * rest**2), threshold / linear - 2 * lead / rest**2
+    amounts = [n * threshold / linear for n in range(linear)]
+    amounts += [square * n**2 + slope * n + square * linear**2 for n in range(linear, steps)]
+    return [(1 - u) * float(model_sampling.sigma_max) for u in [*amounts, 1.0]]
+
+
+def kl_optimal(model_sampling: Any, steps: int) -> list[float]:
+    share = np.arange(steps) / max(steps - 1, 1)
+    return [*np.tan(share * math.atan(LOW) + (1 - share) * math.atan(HIGH)), 0.0]
+
+
+COMFYUI = {f.__name__: f for f in (simple, normal, sgm_uniform, ddim_uniform, beta)}
+
+
+@pytest.mark.parametrize("betas", ["scaled-linear", "flow"])
+@pytest.mark.parametrize("name", COMFYUI)
+def test_levels_are_those_of_comfyui(name: str, betas: str) -> None:
+    """Assert equality with the rule, on a discrete model and on a shifted flow, by the alias and by reading back."""
+    query = f"betas={betas}" + ("&shift=3" if betas == "flow" else "")
+    options = {"betas": betas, **({"shift": 3.0} if betas == "flow" else {})}
+    process = FLOW if betas == "flow" else EDM
+    for steps in STEPS[1:] if betas == "flow" and name == "normal" else STEPS:
+        found = ours(f"comfyui:{name}?{query}", steps)
+        back = grid(process, COMFYUI[name], steps, **options).columns.sigma.tolist()
+        assert off(found, back) < CLOSE, steps
+        assert off([*found[:-2], found[-2] * (1 + 1e-6), 0.0], back) > 5e-7
+
+
+def test_the_formulas_of_comfyui_that_need_only_ends() -> None:
+    """Assert the same of linear_quadratic, on the flow and on sigma_max, and of kl_optimal."""
+    model = ModelSampling(model_levels({"betas": "flow", "beta_start": 0.1, "beta_end": 0.2, "train": 1000,
+                                        "zero_snr": 0, "shift": 1.0}))  # fmt: skip
+    for steps in STEPS:
+        assert off(ours("comfyui:linear_quadratic", steps, flow=True), linear_quadratic(model, steps)) < CLOSE
+        assert off(ours("linear-quadratic?threshold=0.1", steps), linear_quadratic(model, steps, 0.1)) < CLOSE
+        assert off(ours("comfyui:kl_optimal", steps), kl_optimal(model, steps)) < CLOSE
+
+
+def interpolated(levels: list[float], steps: int) -> list[float]:
+    """np.interp of log sigma, which the authors use, with 0 in place of the last."""
+    places = np.linspace(0, 1, steps + 1)
+    logs = np.interp(places, np.linspace(0, 1, len(levels)), np.log(levels[::-1]))
+    return [*np.exp(logs)[::-1][:-1].tolist(), 0.0]
+
+
+def test_published_levels_are_those_of_diffusers() -> None:
+    """Assert the ten steps of Align Your Steps as diffusers keeps them, whose last level is 0."""
+    for key in ("StableDiffusion", "StableDiffusionXL", "StableDiffusionVideo"):
+        theirs = scheduling_utils.AysSchedules[f"{key}Sigmas"]
+        assert ours(f"diffusers:AysSchedules.{key}Sigmas", 10) == theirs
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("ays-sd1", 10), ("ays-sdxl-comfyui", 10), ("ays-svd", 10), ("oss-flux", 10), ("oss-wan", 20), ("oss-chroma", 40)],
+)
+def test_published_levels_are_interpolated_as_their_authors_do(name: str, steps: int) -> None:
+    """Assert log-linear interpolation at other numbers of steps, and the published list at its own."""
+    published = ours(name, steps)
+    for other in STEPS:
+        assert off(ours(f"{name}?zero=1", other), interpolated(published, other)) < 1e-9
+
+
+def test_gits_has_a_list_for_every_number_of_steps_to_20() -> None:
+    """Assert the length of every list, and that more steps are interpolated from the last."""
+    lists = [ours("gits", steps) for steps in range(2, 21)]
+    assert {len(levels) - 1 for levels in lists} == set(range(2, 21))
+    assert {levels[0] for levels in lists} == {14.61464119}
+    assert off(ours("comfyui:GITSScheduler", 50), interpolated(lists[-1], 50)) < 1e-9
+    with pytest.raises(InputError, match="at least 2 on gits"):
+        ours("gits", 1)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "diffusers:EulerDiscreteScheduler?use_karras_sigmas=true",
+        "diffusers:DDIMScheduler?timestep_spacing=trailing&clip_sample=false",
+        "diffusers:FlowMatchEulerDiscreteScheduler?shift=3.0",
+        "diffusers:EDMEulerScheduler",
+        "k-diffusion:get_sigmas_karras?sigma_min=0.03&sigma_max=14.6",
+    ],
+)
+def test_a_grid_is_read_back_from_a_library(target: str) -> None:
+    """Assert the levels that the library itself holds, in its float32."""
+    library, _, name = target.partition(":")
+    process = FLOW if "Flow" in name else EDM
+    found = grid(process, f"scheduler:{target}", 10).columns
+    if library == "k-diffusion":
+        theirs = K.get_sigmas_karras(10, 0.03, 14.6).tolist()
+    elif "DDIM" in name:
+        made = diffusers.DDIMScheduler(timestep_spacing="trailing")
+        made.set_timesteps(10)
+        bar = made.alphas_cumprod[made.timesteps].double()
+        theirs = [*((1 - bar) / bar).sqrt().tolist(), 0.0]  # set_alpha_to_one
+    else:
+        made = getattr(diffusers, name.partition("?")[0])(**({"shift": 3.0} if "shift" in name else {}))
+        if "karras" in name:
+            made = diffusers.EulerDiscreteScheduler(use_karras_sigmas=True)
+        made.set_timesteps(10)
+        theirs = made.sigmas.tolist()
+    assert off(found.sigma.tolist(), theirs) < 1e-6
+
+
+def test_every_kind_has_a_source() -> None:
+    """Assert a paper or a place in code of every kind that others made, and aliases that are no kinds."""
+    own = {"uniform-sigma", "list"}
+    assert {kind.name for kind in KINDS.values() if not kind.cite and not kind.source} == own
+    aliases = [alias for kind in KINDS.values() for alias in kind.names]
+    assert len(aliases) == len(set(aliases))
+    assert not set(aliases) & set(KINDS)
+    assert all(
+        isinstance(value, Fraction) for kind in KINDS.values() for _, values in kind.aliases for _, value in values
+    )
