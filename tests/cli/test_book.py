@@ -14,6 +14,7 @@ import pytest
 from samplerproof.book.__main__ import lay_out
 from samplerproof.book.markup import plain, table
 from samplerproof.book.pages import list_pages
+from samplerproof.book.pages.api_page import api_page
 from samplerproof.book.pages.glossary_page import TERMS, _symbols
 from samplerproof.book.pages.list_pages import all_pages, linked
 from samplerproof.book.pages.method_picture import INK, error_picture, stability_picture
@@ -56,7 +57,7 @@ def verification() -> dict[str, Any]:
 def pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str, str]:
     """All pages, with one verified implementation."""
     row = dict.fromkeys(verification["records"][0]) | {"findings": [], "versions": {"library": "1"}} | DEVIATING
-    return all_pages(answers, {**verification, "records": [row]})
+    return {**all_pages(answers, {**verification, "records": [row]}), **api_page()}
 
 
 def test_every_sampler_has_a_page_with_all_that_is_known(pages: dict[str, str]) -> None:
