@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -170,12 +171,14 @@ def _one_evaluation(record: Record) -> dict[int, Record]:
 
 
 def _siblings(one: Record, other: Record) -> bool:
-    """Whether two records differ in their numbers only: dpm-solver++-2s-taylor and -3s-taylor, with stages r and r1."""
-    return _without_digits(one.name, one.rows[0].to) == _without_digits(other.name, other.rows[0].to)
+    """Whether two names differ in their number only: dpm-solver++-2s-taylor and -3s-taylor."""
+    return re.sub(r"\d", "", one.name) == re.sub(r"\d", "", other.name) and _first_stage(one) == _first_stage(other)
 
 
-def _without_digits(*parts: object) -> list[object]:
-    return [re.sub(r"\d", "", part) if isinstance(part, str) else part for part in parts]
+def _first_stage(record: Record) -> int | Fraction | type[str]:
+    """The end of a record's first row; str where it is a parameter, whose name may differ."""
+    to = record.rows[0].to
+    return str if isinstance(to, str) else to
 
 
 def lower_order_end(record: Record, grid: Grid) -> list[Record | None]:
