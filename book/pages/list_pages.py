@@ -12,10 +12,8 @@ from ..markup import table
 from ..tables.verification_tables import discrepancies, overview
 from .glossary_page import glossary
 from .method_page import concerns, page
-from .myst import link, slug, year
+from .myst import ONE_SIDEBAR, link, slug, year
 from .theorems_page import theorems
-
-ONE_SIDEBAR = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"  # a wide table takes the place of the other
 
 
 def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str, str]:

@@ -146,7 +146,7 @@ def _known(tableau: Tableau, mixture: GaussianMixture, vector: int, values: Arra
     """A vector that has these values on the grid, and the output made there."""
     found = {Symbol("v", vector): Form(values, {})}
     if tableau.evaluated[vector]:
-        output = mixture(torch.from_numpy(values)[:, None], tableau.points[vector], tableau.asked(vector))
+        output = mixture(torch.from_numpy(values)[:, None], tableau.points[vector], tableau.prediction_at(vector))
         found[Symbol("d", vector)] = Form(output[:, 0].numpy(), {})
     return found
 

@@ -193,6 +193,13 @@ def test_values_of_a_function_are_kept_by_its_table(tmp_path: Path) -> None:
     assert [computed(f) for f in (two_m, two_m, the_same, off_by_a_millionth)] == [3, 0, 0, 3]
 
 
+def test_a_long_table_needs_consent() -> None:
+    """Assert that reading a function back on 4,000 steps is refused for its memory, and a method there is not."""
+    with pytest.raises(InputError, match=r"run.steps: got 4000.*allowed without --large"):
+        run_tables(tables(methods=[two_m], steps=[4000]))
+    run_tables(tables(methods=["ddim"], steps=[4000], points=101))
+
+
 def test_content_is_of_all_that_a_run_reads() -> None:
     """Assert that one coefficient and one point change it, and that the name does not."""
     table = tabulate("dpm-solver++-2m", grid(schedule("flow"), "uniform-t", 4, t_min=0.1, t_max=0.9))
