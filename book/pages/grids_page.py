@@ -67,7 +67,7 @@ def _entry(kind: GridKind) -> Iterator[str]:
     yield f"(grid-{kind.name})=\n### `{kind.name}`"
     yield kind.summary
     yield display(kind.formula)
-    own = tuple(p for p in kind.parameters if p not in PARAMETERS)
+    own = tuple(p for p in kind.parameters if kind not in DISCRETE_KINDS or p not in PARAMETERS)
     if own:
         yield _parameters(own, kind.required)
     elif parameter_names(kind.name):

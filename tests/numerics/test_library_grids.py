@@ -80,6 +80,7 @@ DIFFUSERS: dict[str, tuple[str, dict[str, Any]]] = {
     "flow?t_min=1/1000&zero=1": (FLOW_EULER, {}),
     "diffusers:FlowMatchEulerDiscreteScheduler": (FLOW_EULER, {}),
     "flow?shift=3&t_min=3/1002&zero=1": (FLOW_EULER, {"shift": 3.0}),
+    "diffusers:FlowMatchEulerDiscreteScheduler?shift=3": (FLOW_EULER, {"shift": 3.0}),
     "flow-dynamic?mu=0.75": (
         FLOW_EULER,
         {"use_dynamic_shifting": True, "mu": 0.75, "sigmas": lambda n: np.linspace(1.0, 1 / n, n)},
