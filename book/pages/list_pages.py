@@ -12,6 +12,7 @@ from ..markup import table
 from ..tables.verification_tables import discrepancies, overview
 from .api_page import api_page
 from .glossary_page import glossary
+from .grids_page import grids_page
 from .method_page import concerns, page
 from .myst import ONE_SIDEBAR, link, slug, year
 from .theorems_page import theorems
@@ -30,6 +31,7 @@ def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str
         "verification.md": ONE_SIDEBAR + linked(overview(verification)),
         "discrepancies.md": linked(discrepancies(verification)),
         **api_page(),
+        **grids_page(),
     }
     for record in METHODS.values():
         of_it = [v for v in verified if concerns(record, v)]
