@@ -1,4 +1,4 @@
-"""What the loop costs on a device: ours and diffusers' schedulers, on no model and on the same U-Net, in one run.
+"""Cost of the loop on a device: ours and diffusers' schedulers, on no model and on the same U-Net, in one run.
 
     python benchmarks/gpu.py [--device cuda] [--quick] [--out DIR]      needs diffusers (pip install -e '.[peers]')
 
@@ -6,7 +6,7 @@ Microseconds a step, medians of runs taken in turn: by the device's own events o
 solver computes once before its first step, our table and their set_timesteps, is not counted. "unchecked" is our loop
 with checked=False, which never waits for the device; "graph" is that loop replayed as one CUDA graph, which their
 schedulers, reading values on the way, are not made for. A share is the part of a step that is not the U-Net's own time,
-of diffusers and of "unchecked". On CUDA a record is written to book/records/gpu/, elsewhere only where --out says.
+of diffusers and of "unchecked". On CUDA a record is written to book/records/gpu/, elsewhere only with --out.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ def theirs(method: str, x: Tensor, model: Model, steps: int) -> Run:
     def run() -> Tensor:
         y = x
         for t in scheduler.timesteps:
-            told = t.to(y.dtype).expand(len(y)) if isinstance(model, nn.Module) else t
-            y = scheduler.step(model(y, told), t, y, return_dict=False)[0]
+            options = t.to(y.dtype).expand(len(y)) if isinstance(model, nn.Module) else t
+            y = scheduler.step(model(y, options), t, y, return_dict=False)[0]
         return y
 
     return lambda: scheduler.set_timesteps(steps, device=x.device), run
 
 
-def alone(x: Tensor, model: Model, steps: int) -> Run:
+def network_only(x: Tensor, model: Model, steps: int) -> Run:
     t = torch.full((len(x),), 0.5, device=x.device)
     return lambda: None, lambda: [model(x, t) for _ in range(steps)]
 
@@ -141,7 +141,7 @@ def measured(x: Tensor, method: str, network: nn.Module | None, steps: int, roun
     if cuda:
         runs["graph"] = captured(runs["unchecked"])
     if network:
-        runs["model"] = alone(x, model, steps)
+        runs["model"] = network_only(x, model, steps)
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds + 1):  # the first warms up
         for name, run in runs.items():
@@ -188,22 +188,22 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--quick", action="store_true", help="small shapes, few rounds: does it run?")
     parser.add_argument("--out", type=Path, help=f"folder of the record; on CUDA {RECORDS.name}/ of the book's records")
-    told = parser.parse_args(arguments)
-    device, began = device_of(told.device), datetime.now(UTC)
+    options = parser.parse_args(arguments)
+    device, began = device_of(options.device), datetime.now(UTC)
     cuda = device.type == "cuda"
-    out = told.out or (RECORDS if cuda else None)
+    out = options.out or (RECORDS if cuda else None)
     if out:
         check_writable(out)
     torch.manual_seed(0)
-    steps, rounds = (4, 3) if told.quick else (50, 15)
+    steps, rounds = (4, 3) if options.quick else (50, 15)
     rows = []
     print(f"microseconds a step on {_name(device)}, medians of {rounds} runs of {steps} steps, float32")
     print(f"{'':36s} {'diffusers':>10s} {'ours':>10s} {'unchecked':>10s} {'graph':>10s} {'ours':>9s}", end=" ")
     print(f"{'share':>9s} {'share':>9s}  kernels a step")
     with torch.no_grad():
-        for shape in QUICK if told.quick else SHAPES:
+        for shape in QUICK if options.quick else SHAPES:
             x = torch.randn(shape, device=device)
-            models = [None, unet(shape, told.quick, device)] if cuda or x.numel() <= LARGEST_ON_CPU else [None]
+            models = [None, unet(shape, options.quick, device)] if cuda or x.numel() <= LARGEST_ON_CPU else [None]
             for network in models:
                 for method in METHODS:
                     rows.append(measured(x, method, network, steps, rounds))

@@ -1,4 +1,4 @@
-"""What a solver step costs beside its model: our loop, diffusers' scheduler, and the floor of one fused pass.
+"""Cost of a solver step beside its model: our loop, diffusers' scheduler, and the floor of one fused pass.
 
     python benchmarks/step.py            needs diffusers (pip install 'samplerproof[peers]')
 

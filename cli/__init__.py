@@ -1,1 +1,1 @@
-"""The command line: `samplerproof …`. Heavy imports wait until a command needs them."""
+"""The command line `samplerproof`. Heavy imports are made by the command that needs them."""

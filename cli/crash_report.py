@@ -1,4 +1,4 @@
-"""The last net under a command: an exception that nobody expected is a fault of samplerproof, and is said to be one."""
+"""Unexpected exceptions: the line that reports one as a fault of samplerproof, and a file with the details."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ FAULT = 3  # the exit code
 REPORTED = 200_000  # characters of a report
 
 
-def said(fault: Exception) -> tuple[str, int]:
-    """The line of an exception that no command has expected, and the exit code; no line where all was said."""
-    usage = getattr(fault, "format_message", None)  # of click, which typer brings along under another name
+def line_of(fault: Exception) -> tuple[str, int]:
+    """The line for an exception that no command expected, and the exit code; an empty line if all is printed."""
+    usage = getattr(fault, "format_message", None)  # of an exception of click, which typer bundles under another name
     if usage is not None and not str(usage()).startswith("Usage:"):
         return _usage(fault, str(usage())), 2
     if usage is not None:  # the help of a command without arguments
@@ -26,14 +26,14 @@ def said(fault: Exception) -> tuple[str, int]:
     if type(fault).__name__ == "Abort":
         return "interrupted", 130
     if isinstance(fault, MemoryError) or "can't allocate memory" in str(fault):
-        reason = one_line(fault, 150) or "it is used up"
+        reason = one_line(fault, 150) or "no more is available"
         return str(InputError("memory", reason, "smaller sizes, or a machine with more memory")), 2
     what = one_line(f"{type(fault).__name__}: {one_line(fault, 100)}", 130)
     return f"{what}: this is a fault of samplerproof; please report it, with {_report(fault)}", FAULT
 
 
 def _usage(fault: Exception, message: str) -> str:
-    """The line of wrong usage: what is wrong, and where the options and arguments are listed."""
+    """The line for wrong usage: the fault, and the help that lists options and arguments."""
     context = getattr(fault, "ctx", None)
     command = f"{context.info_name} " if context is not None and context.parent is not None else ""
     see = f"see samplerproof {command}--help"
@@ -41,7 +41,7 @@ def _usage(fault: Exception, message: str) -> str:
 
 
 def hold_back_runtime_warnings() -> None:
-    """What numpy says of an overflow on the way is no answer to a command: the value is looked at where it leaves."""
+    """Suppress RuntimeWarnings, such as numpy's of an overflow: every value is checked where it is returned."""
     show = warnings.showwarning
 
     def shown(message, category, *more, **options):  # type: ignore[no-untyped-def]
@@ -52,7 +52,7 @@ def hold_back_runtime_warnings() -> None:
 
 
 def _report(fault: Exception) -> str:
-    """Write down what happened, in a new file that only this user reads; where it is, in words."""
+    """Write the details to a new file that only this user can read; returns its path, or a substitute in words."""
     from importlib.metadata import PackageNotFoundError, version
 
     def known(name: str) -> str:
@@ -74,5 +74,5 @@ def _report(fault: Exception) -> str:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write("\n".join(lines)[:REPORTED])
     except OSError:
-        return "the command that you gave (no report could be written)"
+        return "the command that you ran (no report could be written)"
     return path

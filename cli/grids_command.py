@@ -34,7 +34,7 @@ def kinds() -> list[dict[str, Any]]:
             "parameters": [_parameter(kind, name) for name in parameter_names(kind.name)],
             "aliases": list(kind.names),
             "cite": kind.cite or None,
-            "about": kind.about,
+            "summary": kind.summary,
             "formula": kind.formula,
             "source": kind.source or None,
         }

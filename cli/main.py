@@ -1,4 +1,4 @@
-"""The commands. Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or input, 3 a fault of samplerproof itself."""
+"""The commands. Exit codes: 0 success, 1 the answer is no, 2 wrong usage or input, 3 a fault of samplerproof."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..numerics.support.limits import PATH
 if TYPE_CHECKING:
     from ..numerics.studies.config import Verification
 
-# A study's tensors are small: a second thread gains nothing, and on a busy machine its waiting costs a factor of ten.
+# A study's tensors are small: a second thread gains nothing, and on a busy machine it costs a factor of ten.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 app = typer.Typer(
@@ -32,7 +32,7 @@ Json = Annotated[bool, typer.Option("--json", help="Answer with JSON on standard
 
 
 class Format(StrEnum):
-    """What `derive` can write."""
+    """The formats of `derive`."""
 
     latex = "latex"
     torch = "torch"
@@ -42,7 +42,7 @@ class Format(StrEnum):
 def run() -> None:
     """Entry point: an expected fault is one line on standard error and exit code 2, never a traceback.
 
-    Whatever nobody expected is a fault of samplerproof, exit code 3; an interrupted command ends with 130.
+    An unexpected exception is a fault of samplerproof, exit code 3; an interrupted command ends with 130.
     """
     from . import crash_report, signals
 
@@ -53,23 +53,23 @@ def run() -> None:
     except (InputError, SamplingError, OSError) as fault:
         line, code = one_line(fault, LONGEST), 2
     except Exception as fault:
-        line, code = crash_report.said(fault)
+        line, code = crash_report.line_of(fault)
     if line:
         print(f"samplerproof: {line}", file=sys.stderr)
     sys.exit(code)
 
 
 def _folder(given: str) -> Path:
-    """A folder to write to, as it was typed."""
+    """The folder of --out.  Raises InputError on an invalid name."""
     if not given.strip() or len(given) > PATH:
         raise InputError("--out", given, f"the name of a folder, of 1 to {PATH} characters")
     return Path(given)
 
 
 def _results_of(file: Path) -> Path:
-    """Where the answer to a study file goes, if nothing else is said."""
+    """The default folder for the results of a study file."""
     if not file.stem.strip(". "):
-        raise InputError("FILE", str(file), "a name to call the folder in results/ by; give --out")
+        raise InputError("FILE", str(file), "a file name that can name a folder in results/; or give --out")
     return Path("results") / file.stem
 
 
@@ -93,8 +93,8 @@ def main(
 @app.command()
 def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and steps, for a first look.")] = False,
-    with_checkpoints: Annotated[bool, typer.Option("--with-checkpoints", help="The studies on networks, too.")] = False,
-    device: Annotated[str, typer.Option(help="Where networks compute.")] = "cpu",
+    with_checkpoints: Annotated[bool, typer.Option("--with-checkpoints", help="Networks too.")] = False,
+    device: Annotated[str, typer.Option(help="Device of the networks.")] = "cpu",
     out: Annotated[str, typer.Option(metavar="DIR", help="Folder to write to.")] = "results",
 ) -> None:
     """Write the convergence figures, tables and records, with a manifest."""
@@ -183,9 +183,9 @@ def study(
     out: Annotated[
         str | None, typer.Option(metavar="DIR", help="Folder to write to.  [default: results/<file stem>]")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where a network computes.")] = "cpu",
-    large: Annotated[bool, typer.Option("--large", help="Allow the memory and time that it says it needs.")] = False,
-    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Read a network's pickled weights.")] = False,
+    device: Annotated[str, typer.Option(help="Device of the network.")] = "cpu",
+    large: Annotated[bool, typer.Option("--large", help="Consent to the stated cost in memory and time.")] = False,
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Read pickled weights of a network.")] = False,
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="Run code that a checkpoint names; implies --allow-pickle.")
     ] = False,
@@ -233,17 +233,15 @@ def verify(
         str,
         typer.Argument(help="diffusers:Class?option=value&…, k-diffusion:function or package.module:callable."),
     ],
-    against: Annotated[str | None, typer.Option(help="The sampler that it should be.  [default: by its name]")] = None,
-    steps: Annotated[int, typer.Option(help="Steps of the run that is judged.")] = 20,
-    sweep: Annotated[bool, typer.Option("--sweep", help="Run its options and 5 to 60 steps, too.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds that the target may take.")] = 60.0,
-    no_zero: Annotated[
-        bool, typer.Option("--no-zero", help="Do not run a function on levels that end at 0, too.")
-    ] = False,
+    against: Annotated[str | None, typer.Option(help="The method that it should be.  [default: by its name]")] = None,
+    steps: Annotated[int, typer.Option(help="Number of steps of the run.")] = 20,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Run its options and 5 to 60 steps too.")] = False,
+    timeout: Annotated[float, typer.Option(help="Time limit for the target, in seconds.")] = 60.0,
+    no_zero: Annotated[bool, typer.Option("--no-zero", help="Do not run a function on levels that end at 0.")] = False,
     json: Json = False,
-    html: Annotated[Path | None, typer.Option(help="Write the answer as a page, too.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the answer as a page too.")] = None,
 ) -> None:
-    """Tell which formula a sampler is and of which order; exit code 1 if it does not conform."""
+    """Find out which method a sampler is, and its order; exit code 1 if it does not conform."""
     from ..numerics.conformance.verify import verify
     from ..numerics.support.progress_bar import progress_bar
     from . import show
@@ -282,9 +280,9 @@ def train(
     out: Annotated[
         str | None, typer.Option(metavar="DIR", help="Folder to write to.  [default: results/checkpoints/<NAME>]")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where to train.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device to train on.")] = "cpu",
 ) -> None:
-    """Train one of the project's own networks; a run that was cut short is taken up where it stopped."""
+    """Train one of the project's own networks; an interrupted run is continued."""
     from ..numerics.support.progress_bar import progress_bar
     from ..numerics.training.recipes import recipe_of
     from . import show

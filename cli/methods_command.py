@@ -1,4 +1,4 @@
-"""`samplerproof methods`: the catalogue as plain data."""
+"""`samplerproof methods`: the catalogue as JSON data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KEYS = (
 
 
 def catalogue() -> list[dict[str, Any]]:
-    """One dictionary a sampler, in the catalogue's order; order is the nominal one."""
+    """One dictionary a method, in the order of the catalogue; order is the nominal one."""
     return [{key: _plain(getattr(record, key)) for key in KEYS} for record in METHODS.values()]
 
 
@@ -44,5 +44,5 @@ def _plain(value: Any) -> Any:
 
 
 def _end(bound: Fraction | float) -> str | None:
-    """An end of a parameter's domain; null where there is none."""
+    """An end of a parameter's domain; None if it is infinite."""
     return None if bound in (-inf, inf) else str(bound)

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from ..numerics.conformance.report import Verdict
 
 LEVELS = ("sigma", "alpha", "t", "lambda")
-PIPE_WIDTH = 200  # a pipe has no width of its own; wide enough that no cell is cut
+PIPE_WIDTH = 200  # for pipes, which have no width; wide enough that no cell is cut
 
 
 def json(answer: object) -> None:
-    """The answer as JSON on standard output; ValueError rather than a NaN, which is not JSON."""
+    """Print the answer as JSON.  Raises ValueError on NaN, which JSON does not have."""
     print(standard_json.dumps(answer, indent=1, allow_nan=False))
 
 
@@ -79,7 +79,7 @@ def proofs(answer: list[dict[str, Any]]) -> None:
 
 
 def fits(answer: dict[str, Any]) -> None:
-    """The exponents of a study, and what was computed."""
+    """The exponents of a study, and how many records were computed."""
     compensated = any("log_power" in fit for fit in answer["fits"])
     table = Table("method", "metric", "exponent", "stderr", "N")
     if compensated:
@@ -94,12 +94,12 @@ def fits(answer: dict[str, Any]) -> None:
     for reason, names in _reasons(answer["records"]).items():
         print(f"no value of {', '.join(names)}: {reason}")
     counts = answer["manifest"]
-    again = f" ({counts['recomputed']} of them again: what was kept was damaged)" if counts["recomputed"] else ""
+    again = f" ({counts['recomputed']} of them again: their stored values were damaged)" if counts["recomputed"] else ""
     print(f"{counts['computed']} records computed{again}, {counts['reused']} reused")
 
 
 def _reasons(records: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """For each reason that a value is missing, some of the records that lack it."""
+    """Records without a value, by the reason: at most three each, and the number of the others."""
     found: dict[str, list[str]] = {}
     for r in records:
         if r["value"] is None:
@@ -108,7 +108,7 @@ def _reasons(records: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def exponents(rows: list[dict[str, Any]]) -> None:
-    """The exponents behind the figures, beside the orders they should show."""
+    """The exponents behind the figures, beside the orders that they should show."""
     table = Table("study", "method", "metric", "order", "exponent", "stderr", "N")
     for row in rows:
         window = "-" if row["window"] is None else "{}..{}".format(*row["window"])
@@ -118,7 +118,7 @@ def exponents(rows: list[dict[str, Any]]) -> None:
 
 
 def verdict(answer: Verdict) -> None:
-    """The verdict, the rows that differ, and the findings."""
+    """The verdict, the rows that differ, the findings and the coverage."""
     print(f"{answer.target}: {answer.verdict}")
     print(f"  against {answer.reference or 'nothing: the catalogue has no record of this name'}")
     if answer.matches:
@@ -163,14 +163,14 @@ def verification(answer: dict[str, Any]) -> None:
 
 
 def trained(record: dict[str, Any]) -> None:
-    """What a network has learned, and what that took."""
+    """Size, training time and loss of a trained network."""
     loss, trivial = (record["validation"][key] for key in ("loss", "trivial"))
     print(f"{record['parameters']} parameters, {record['seconds']:.0f} s on {record['device']}")
     print(f"loss on held-out data {loss:.4f}; of the trivial predictor {trivial:.4f}")
 
 
 def written(folder: Path) -> None:
-    """Where the files are."""
+    """The folder of the files."""
     print(f"written to {folder}/")
 
 

@@ -1,4 +1,4 @@
-"""What a signal to end does: temporary files and child processes go, and the exit code is 128 and its number."""
+"""Signals that end a command: temporary files and child processes are removed, the exit code is 128 + the signal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMES = ("SIGTERM", "SIGHUP")  # an interrupt raises KeyboardInterrupt already
 
 @contextmanager
 def by_signals() -> Iterator[None]:
-    """While it lasts, these signals raise SystemExit; a second one, and one that is ignored, as under nohup, do not."""
+    """In this context the signals raise SystemExit, once; one that is ignored, as under nohup, stays ignored."""
     found = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
         found = []

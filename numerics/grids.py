@@ -1,4 +1,4 @@
-"""Grids: the points of the forward process between which a sampler steps, from noisy to clean."""
+"""Grids: the points of the forward process that a sampler steps through, from noisy to clean."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SMOOTH: dict[str, tuple[str, ...]] = {
     "karras": ("sigma_min", "sigma_max", "rho"),
 }
 
-BEYOND = 300.0  # stands for an infinite step in lambda: what fades over a step is nothing then, e^-300
+INFINITE = 300.0  # the length of an infinite step in lambda: e^-300 of the state is left, which is nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,25 +103,28 @@ class Grid(ByContent):
 
     @property
     def steps(self) -> int:
+        """N, one less than the number of points."""
         return len(self.columns.lam) - 1
 
     @cached_property
     def points(self) -> tuple[Point, ...]:
+        """All points, noisy to clean."""
         return self.columns.points()
 
     def point(self, n: int) -> Point:
+        """Point n."""
         return self.points[n]
 
     def lengths(self, steps: Tensor, clock: str) -> Tensor:
-        """How long each of the steps is in a clock; BEYOND where it is infinite, at alpha = 0 or sigma = 0."""
+        """The lengths of steps in a clock, which is the name of a column; INFINITE to alpha = 0 or sigma = 0."""
         u = getattr(self.columns, clock)
         length: Tensor = u[steps + 1] - u[steps]
-        return torch.where(length.isinf(), BEYOND, length)
+        return torch.where(length.isinf(), INFINITE, length)
 
     def places(self, steps: Tensor, to: int | Fraction | Tensor, clock: str) -> Columns:
         """For each of the steps n: the grid point n + to, or the point at the fraction `to` of the step in a clock.
 
-        A fraction below 0 lies before the step, where EDM's churn goes; it may be one a step.
+        to: an offset; one fraction, or one per step; a fraction below 0 lies before the step, as in EDM's churn.
         clock: the name of a column.  Raises InputError for a fraction on a discrete process.
         """
         if isinstance(to, int):
@@ -135,17 +138,17 @@ class Grid(ByContent):
 
 
 def from_times(schedule: Schedule, t: Tensor) -> Grid:
-    """The grid at times t [N + 1], decreasing.  Raises InputError if they repeat, turn back or leave the domain."""
+    """The grid at decreasing times t [N + 1].  Raises InputError where they do not decrease or leave the domain."""
     return Grid(schedule.columns(t.to(torch.float64)), schedule)
 
 
 def spacing(schedule: Schedule, kind: str, /, **parameters: float) -> Callable[[Tensor], Tensor]:
-    """The grids of a kind as one function: the times t at fractions i of the way, 0 the noisy end, 1 the clean one.
+    """The grids of a kind as a function: fractions i of the way, from 0 (noisy) to 1 (clean) -> times t.
 
     uniform-t: t equally spaced in [t_min, t_max].  uniform-lambda: lambda equally spaced between the same ends.
     karras: rho = (rho_max^{1/q} + i (rho_min^{1/q} - rho_max^{1/q}))^q for rho = sigma/alpha, with
     sigma_max, sigma_min its ends and q = `rho` (Karras et al. 2022, eq. 5; no appended zero).
-    Raises InputError on unknown kinds, unknown or missing parameters, and ends out of order or domain.
+    Raises InputError on an unknown kind, unknown or missing parameters, and ends out of order or domain.
     """
     if kind not in SMOOTH:
         raise InputError("grid.kind", kind, f"not a known grid; {nearest(kind, SMOOTH)}")
@@ -223,10 +226,10 @@ def _between(first: float, last: float, i: Tensor) -> Tensor:
 
 
 def li_grid(steps: int, c0: float, c1: float) -> Grid:
-    """Li et al.'s schedule with T = steps + 1 noise levels (arXiv 2403.03852, as restated in 2409.18959, sec. 2).
+    """The grid of Li et al.'s schedule with T = steps + 1 levels (arXiv 2403.03852, as restated in 2409.18959, sec. 2).
 
     b_1 = T^-c0, b_k = (c1 log T / T) min(b_1 (1 + c1 log T / T)^{k-1}, 1), alpha_k^2 = prod_{j <= k} (1 - b_j);
-    t is the level k. Raises InputError where b_k would reach 1.
+    t is the level k.  Raises InputError on numbers that are not positive, and where b_k reaches 1.
     """
     for name, value in (("c0", c0), ("c1", c1)):
         if not 0 < value < float("inf"):
@@ -242,7 +245,7 @@ def li_grid(steps: int, c0: float, c1: float) -> Grid:
         raise InputError(
             "steps", steps, f"too few for c1 = {c1}: b_k reaches {float(beta.max()):.3g}, must stay below 1"
         )
-    energy = -torch.log1p(-beta).cumsum(0).flip(0)  # -log alpha^2, summed before any exponential is taken
+    energy = -torch.log1p(-beta).cumsum(0).flip(0)  # -log alpha^2 as a sum, before any exponential
     rho2 = energy.expm1()
     nan = torch.full_like(energy, torch.nan)
     alpha, sigma = (-energy / 2).exp(), (-(-energy).expm1()).sqrt()

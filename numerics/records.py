@@ -1,4 +1,4 @@
-"""The types of the generated tables. No torch is imported here: `samplerproof methods` reads records only."""
+"""The types of generated records. They import no torch, so that `samplerproof methods` starts quickly."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from .text_table import described
 class GeneratedRow:
     """One new vector of a step: z(to) = z_n + sum_j W_j F(node_j).
 
-    to: where the vector is: the offset of a grid point, a fraction of the step in the frame's clock, or by name: a
-    parameter that is this fraction, or "middle", the middle of the step in t.
-    nodes: (back, stage) of each output used: at the grid point `back` steps ago, or at the result of this step's row
-    `stage` (from 1).
-    weights, arguments: the name of the function in generated/weight_functions.py, and those of what it is called with.
-    evaluated: whether an output is made at the new vector.
-    states, state_arguments: likewise of the coefficients of z_n and z_{n-1}, where it is not z_n as it is.
-    noises, noise_arguments: likewise of the coefficients of the noises drawn for the step's rows up to this one, over
-    sigma at its end, if it has any.
+    to: the place of the vector: the offset of a grid point, a fraction of the step in the clock of the frame, the name
+    of a parameter that is this fraction, or "middle", the middle of the step in t.
+    nodes: (back, stage) of each output: at the grid point `back` steps ago, or at the result of row `stage` (from 1) of
+    this step.  evaluated: whether an output is made at the new vector.
+    weights, arguments: the function in generated/weight_functions.py that returns W, and the names of its arguments.
+    states, state_arguments: the same for the coefficients of z_n and z_{n-1}; None if the vector carries z_n itself.
+    noises, noise_arguments: the same for the coefficients, over sigma at the place, of the noises of this step's rows
+    up to this one; None without noise.
     """
 
     to: int | Fraction | str
@@ -37,7 +36,7 @@ class GeneratedRow:
 
     @property
     def calls(self) -> tuple[str, ...]:
-        """The generated functions that give its coefficients, each with its arguments."""
+        """The generated functions that return its coefficients, each with its arguments."""
         found = [
             (self.weights, self.arguments),
             (self.states, self.state_arguments),
@@ -56,7 +55,7 @@ class GeneratedRow:
 
 
 def _place(to: int | Fraction | str) -> str:
-    """Where a stage is made, as text."""
+    """The place of a stage, as text."""
     if to == "middle":
         return "the middle of the step in t"
     return f"grid point n{to:+d}" if isinstance(to, int) else f"u[n] + {to} h"
@@ -66,8 +65,7 @@ def _place(to: int | Fraction | str) -> str:
 class GeneratedParameter:
     """A free number of a method: its name, as typed behind the `?` and as the weights call it.
 
-    low, high: its domain, ends included if closed, less the excluded values.  orders: values at which the order is
-    another one.
+    low, high: its domain, ends included if closed, less the excluded values.  orders: values that change the order.
     """
 
     name: str
@@ -84,8 +82,8 @@ class Record:
     """One method of the catalogue; see theory.method.Method for the fields.
 
     stability: S of the real stability interval (-S, 0) in the limit of short steps, at the defaults of the parameters
-    (theory/linear_stability.py); None if it is infinite.
-    values: the values of parameters, by name; empty: the defaults.
+    (theory/linear_stability.py); None if it is infinite.  values: those of parameters that are not at their defaults.
+    `print` shows the rows of a step in the frame, z the scaled state and F the scaled prediction.
     """
 
     name: str
@@ -126,13 +124,13 @@ class Record:
         return described(self.name, facts)
 
     def order_in_law(self, gaussian: bool) -> int:
-        """The order that shows with an exact score: on a Gaussian target, or on any."""
+        """The order of the error in law with an exact score, on a Gaussian target or on any."""
         orders = (self.gaussian_order if gaussian else None, self.law_order, self.order)
         return next(order for order in orders if order is not None)
 
     @property
     def last_step(self) -> str:
-        """How the last step of a run is taken: a correction there would cost one evaluation more."""
+        """How the last step of a run differs: a correction there would cost another evaluation."""
         return "predicted, not corrected" if self.kind == "predictor-corrector" else "as every other"
 
     @property
@@ -146,7 +144,7 @@ class Frame:
     """d(x/m)/du = c e^{kappa u} F.  functions(alpha, sigma) -> (m, m c e^{kappa u}, factor of the prediction).
 
     whole(alpha, sigma, next_alpha, next_sigma): the one-node coefficient over a step infinite in the clock.
-    smooth: the weight is drho/dt of the schedule instead; its moments over a step come by quadrature.
+    smooth: the weight is drho/dt of the schedule instead, with moments over a step by quadrature.
     """
 
     name: str

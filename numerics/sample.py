@@ -61,7 +61,7 @@ def sample(
     for i in range(tableau.given - 1 + rows):
         x = states[i % len(states)]
         if tableau.evaluated[i]:
-            d = denoise(x, tableau.points[i], tableau.asked(i))
+            d = denoise(x, tableau.points[i], tableau.prediction_at(i))
             _check_output(d, shape, tableau.step[i], tableau.points[i].t, checked)
             outputs[i % history].copy_(d)
         row = i + 1 - tableau.given

@@ -33,7 +33,7 @@ class Columns(ByContent):
     dsigma: Tensor
 
     def take(self, index: Tensor) -> Columns:
-        """The columns at some of their points."""
+        """The columns at an index."""
         return Columns(*(getattr(self, f.name)[index] for f in fields(self)))
 
     def points(self) -> tuple[Point, ...]:
@@ -68,10 +68,12 @@ class Schedule(ByContent):
 
     @property
     def t_min(self) -> float:
+        """The least time of the domain."""
         return self.record.domain[0]
 
     @property
     def t_max(self) -> float:
+        """The largest time of the domain, infinite if it has no end."""
         return self.record.domain[1]
 
     def _arguments(self) -> list[Tensor]:

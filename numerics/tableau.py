@@ -22,16 +22,16 @@ from .text_table import aligned, number
 
 @dataclass(frozen=True, eq=False)
 class Tableau(ByContent):
-    """Vectors v_0, v_1, …: the first `given` are supplied, each later one is a row,
+    """A sampler on a grid. Vectors v_0, v_1, …: the first `given` are supplied, each later one is a row,
 
         v_i = sum_k states[i - given, k] v_{i-1-k} + sum_j outputs[i - given, j] d_{i-1-j}
               + sum_l noises[i - given, l] z_{i-l},
 
-    where d_i is the prediction of the denoiser at v_i, made at points[i], and z_i fresh standard normal noise, drawn
-    when v_i is made. The last vector is the sample; it is not evaluated, nor is a corrected one (evaluated[i] is
-    False). At a vector in `lost` the data prediction is made instead (see coefficients.lost). states [R, K], outputs
-    [R, J] and noises [R, L] (L = 0 without noise) are float64; step[i] is the grid point on the way to which v_i is
-    made (for messages). method is a label: == compares all the rest exactly, isclose to a tolerance.
+    where d_i is the prediction of the denoiser at v_i and points[i], and z_i fresh standard normal noise, drawn with
+    v_i. The last vector is the sample. evaluated[i]: whether d_i is made; it is not at the sample, nor at a corrected
+    vector. At a vector in `lost` it is the data prediction (see coefficients.lost). states [R, K], outputs [R, J] and
+    noises [R, L] (L = 0 without noise) are float64. step[i]: the grid point where the step ends that makes v_i.
+    method: a label, which comparisons leave out: == compares all else exactly, isclose to a tolerance.
     """
 
     method: str = field(compare=False)
@@ -70,8 +70,8 @@ class Tableau(ByContent):
         """
         return isinstance(other, Tableau) and close(_padded(self, other), _padded(other, self), rtol, atol)
 
-    def asked(self, i: int) -> str:
-        """The prediction that is made at vector i."""
+    def prediction_at(self, i: int) -> str:
+        """The prediction that the denoiser makes at vector i."""
         return "data" if i in self.lost else self.prediction
 
     @property
@@ -81,12 +81,12 @@ class Tableau(ByContent):
 
     @property
     def drawn(self) -> tuple[bool, ...]:
-        """For every vector whether any row asks for the noise that is drawn when it is made."""
-        asked = {self.given + i - lag for i, lag in self.noises.nonzero().tolist()}
-        return tuple(i in asked for i in range(len(self.points)))
+        """For every vector whether a row uses the noise that is drawn with it."""
+        used = {self.given + i - lag for i, lag in self.noises.nonzero().tolist()}
+        return tuple(i in used for i in range(len(self.points)))
 
     def row(self, i: int) -> Tableau:
-        """Row i alone, as a tableau whose given vectors are as many as the row can see."""
+        """Row i as a tableau of one row, whose given vectors are all that its lags reach."""
         seen = max(self.states.shape[1], self.outputs.shape[1], self.noises.shape[1] - 1)
         last = i + self.given
         earlier = [max(j, 0) for j in range(last - seen, last)]
@@ -142,12 +142,13 @@ def assemble(
     given: int = 1,
     numbers: Mapping[str, Tensor] | None = None,
 ) -> Tableau:
-    """Tabulate a run whose every step is taken by a method of its own, or (None) by the one-node rule of the frame.
+    """The table of a run with a method for every step, or None for the one-node rule of the frame.
 
-    record: names the table and gives the frame, which is that of all methods.  numbers: values of parameters that
-    change from step to step, float64 [N], by their symbols.  Raises InputError as tabulate does.
+    record: its name is the label of the table, its frame that of all methods.  numbers: values of parameters that
+    change from step to step, float64 [N], by name.  Raises InputError as tabulate does.
     """
     frame = FRAMES[record.frame]
+    # Rows by the vectors they read: a step's nodes are grid points behind it and its own stages, found as vectors here.
     state_at = {n: n for n in range(given)}  # grid point -> vector that is the state there
     output_at = {n: n for n in range(given)}  # grid point -> vector at which the output there was made
     points = list(grid.points[:given])
@@ -170,18 +171,20 @@ def assemble(
             evaluated.append(row.evaluated)
         state_at[n + 1] = stages[-1]
         output_at[n + 1] = stages[-1] if evaluated[-1] else stages[-2]
+    # Coefficients that overflow over a long step are refused, not stored.
     for line, on in zip(map(_values, states, outputs, noises), step[given:], strict=True):
         if not all(map(math.isfinite, line)):
             lam = grid.columns.lam[on - 1 : on + 1].tolist()
             raise InputError("grid", f"step {on}, lambda {lam[0]:.6g} to {lam[1]:.6g}", _FINITE.format(record.name))
+    # From vectors to lags; a vector whose output no row reads is not evaluated.
     without = lost(frame, grid)
-    asked = {source for line in outputs for source in line}
+    read = {source for line in outputs for source in line}
     return Tableau(
         method=record.name,
         prediction=frame.prediction,
         points=tuple(points),
         step=tuple(step),
-        evaluated=tuple(made and i in asked for i, made in enumerate(evaluated)),
+        evaluated=tuple(made and i in read for i, made in enumerate(evaluated)),
         given=given,
         states=_lay_out(states, given - 1),
         outputs=_lay_out(outputs, given - 1),

@@ -137,7 +137,7 @@ class Method:
             ("kind", f"{record.kind}, {order}, {evaluations} a step"),
             ("formula", "\n".join(plain_formula(self.latex()))),
         ]
-        parameters = ", ".join(f"{p.name} = {dict(record.values).get(p.name, p.default)}" for p in record.parameters)
+        parameters = ", ".join(f"{name} = {value}" for name, value in record.numbers.items())
         if parameters:
             facts.append(("parameters", parameters))
         return described(self.name, facts)

@@ -1,4 +1,4 @@
-"""One parser of names for both sides of the wall: they accept and refuse the same, and mean the same record."""
+"""One parser of names for both sides of the wall: they accept and refuse the same names, for the same records."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_what_is_long_or_large_is_refused_quickly(name: str) -> None:
 
 
 def test_the_longest_name_is_read_and_one_character_more_is_not() -> None:
-    """Assert that the bound on a name is where it is said to be."""
+    """Assert that 200 characters are read and 201 refused."""
     name = "ddim" + "m" * (LONGEST - 4)
     assert "not a known method" in str(answer(catalogue.resolve, name))
     assert "a name of 201 characters" in str(answer(catalogue.resolve, name + "m"))
@@ -141,7 +141,7 @@ def test_the_longest_name_is_read_and_one_character_more_is_not() -> None:
     ],
 )
 def test_numbers(text: str, value: Fraction | None) -> None:
-    """Assert that numbers are read exactly, and bounded where it is said."""
+    """Assert that numbers are read exactly, within the documented bounds."""
     assert number(text) == value
 
 

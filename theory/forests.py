@@ -1,12 +1,12 @@
 """Forests: the elementary differentials of E f(z) for a test function f, dz = G(z, u) du + dM with Gaussian noise M.
 
 They are rooted trees with time legs (trees.py) under a root that stands for f, and lianas: z stands at the vertices,
-so each derivative in z may meet the noise, and noises meet in pairs. A liana is such a pair; its ends are the root or
+so noise may enter each derivative in z, and noises count in pairs. A liana is such a pair; its ends are the root or
 nodes, and may be equal. The order counts nodes, legs and lianas, each worth one power of h. (Laurent and Vilmart 2020
 call trees with lianas exotic.)
 
-What is left when the root is taken away falls into pieces, and weights are products over the pieces: only forests of
-one piece are conditions. There are 2, 4, 16, 68 of order 1, 2, 3, 4.
+Without its root a forest falls into pieces, and weights are products over the pieces: only forests of one piece are
+conditions. There are 2, 4, 16, 68 of order 1, 2, 3, 4.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Forest:
 
     @property
     def in_one_piece(self) -> bool:
-        """Whether the nodes hang together without the root; a liana from root to root is a piece of its own."""
+        """Whether the nodes are connected without the root; a liana from root to root is a piece of its own."""
         if not self.parents or (ROOT, ROOT) in self.lianas:
             return self == Forest(lianas=((ROOT, ROOT),))
         links = [*((v, self.parent(v)) for v in self.nodes), *self.lianas]
@@ -107,7 +107,7 @@ def _relabelled(forest: Forest) -> Iterator[Forest]:
 
 @cache
 def every_forest(order: int) -> tuple[Forest, ...]:
-    """All forests of that order, of however many pieces."""
+    """All forests of that order, of any number of pieces."""
     found = {Forest(lianas=((ROOT, ROOT),) * order)}
     for size in range(1, order + 1):
         pairs = list(combinations_with_replacement(range(size + 1), 2))

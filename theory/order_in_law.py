@@ -78,7 +78,7 @@ def of_density(g: sp.Expr) -> sp.Expr:
 
 
 def heated(expression: sp.Expr) -> sp.Expr:
-    """The derivative in v of what depends on it through the score."""
+    """The derivative in v of an expression that depends on it through the score."""
     change, heat = sp.S.Zero, SCORE * SCORE_JET[1] + SCORE_JET[2] / 2
     for k, derivative in enumerate(SCORE_JET):
         if not expression.has(*SCORE_JET[k:]):

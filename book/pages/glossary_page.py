@@ -1,4 +1,4 @@
-"""The glossary: every term with its symbol, its meaning and its name in the code; every symbol; every frame."""
+"""The glossary: every term with its symbol, its meaning and its name in the code; every symbol, parameter and frame."""
 
 from __future__ import annotations
 
@@ -90,9 +90,7 @@ TERMS = (
         "the law of the data that a sampler should reach: a Gaussian mixture, with exact score and flow",
         "numerics.targets.mixture:GaussianMixture",
     ),
-    Term(
-        "target", "in `verify`, the external sampler that a string names", "numerics.conformance.adapters.target:Target"
-    ),
+    Term("target", "in `verify`, the external sampler that a string names", "numerics.conformance.report:TargetInfo"),
     Term(
         "leading error",
         "the first term C/N^p of the error of a run, computed before the run without a fitted number",
@@ -155,7 +153,7 @@ TERMS = (
 
 
 def glossary() -> str:
-    """Every term, every symbol with its meaning, and the frames."""
+    """Every term, every symbol with its meaning, the parameters and the frames."""
     terms = [(plain(term.name), _symbols(term.symbol), plain(term.meaning), code(_place(term))) for term in TERMS]
     symbols = [(f"${entry.latex}$", code(name), plain(entry.meaning)) for name, entry in NOTATION.items()]
     parts = [
@@ -165,9 +163,9 @@ def glossary() -> str:
         "## Symbols",
         "Every symbol, as it is written here, as the code calls it, and what it means.",
         table(("symbol", "in code", "meaning"), symbols),
-        "## Parameters of samplers",
-        "The parameters that a sampler's name takes behind the question mark, with their symbols in formulas.",
-        table(("symbol", "name", "meaning", "samplers"), _parameters()),
+        "## Parameters of methods",
+        "The names that may stand behind the question mark of a method's name, and their symbols in formulas.",
+        table(("symbol", "name", "meaning", "methods"), _parameters()),
         "## Frames",
         r"In a frame the probability flow reads $dz/du = w\,F$ with $z = x/m$: its linear part is gone. "
         "[The chapter on frames](chapters/schedules_and_frames.md) derives them.",
@@ -177,12 +175,12 @@ def glossary() -> str:
 
 
 def _parameters() -> list[tuple[str, ...]]:
-    """A line for each parameter: its symbol, name and meaning, and the samplers that have it."""
-    samplers: dict[tuple[str, ...], list[str]] = {}
+    """A row for each parameter: its symbol, name and meaning, and the methods that have it."""
+    methods: dict[tuple[str, ...], list[str]] = {}
     for method in METHODS:
         for p in method.parameters:
-            samplers.setdefault((f"${p.latex}$", code(p.name), plain(p.meaning)), []).append(code(method.name))
-    return [(*parameter, ", ".join(names)) for parameter, names in samplers.items()]
+            methods.setdefault((f"${p.latex}$", code(p.name), plain(p.meaning)), []).append(code(method.name))
+    return [(*parameter, ", ".join(names)) for parameter, names in methods.items()]
 
 
 def _place(term: Term) -> str:

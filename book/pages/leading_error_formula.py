@@ -17,9 +17,9 @@ SHOWN = 8  # terms; a method of order 4 has some forty
 
 
 def symbols(name: str) -> dict[str, sp.Symbol]:
-    """What stands in the formulas of a method, by name: the symbols of the notation and the method's parameters."""
-    known = {key: entry.symbol for key, entry in NOTATION.items()}
-    return known | {parameter.name: parameter.shown for parameter in find(name).parameters}
+    """What stands in the formulas of a method, by name: its parameters, and the symbols of the notation."""
+    known = {parameter.name: parameter.shown for parameter in find(name).parameters}
+    return known | {key: entry.symbol for key, entry in NOTATION.items()}
 
 
 def leading_error(name: str) -> tuple[str, int] | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from ...numerics.generated.citations import CITATIONS
+
+ONE_SIDEBAR = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"  # a wide table takes the place of the other
 
 
 def slug(name: str) -> str:
@@ -22,6 +25,12 @@ def facts(rows: Iterable[tuple[str, str]]) -> str:
     """A table of (key, value) without a head."""
     lines = [f"* - {key}\n  - {value}" for key, value in rows]
     return "\n".join([":::{list-table}", ":widths: 35 65", *lines, ":::"])
+
+
+def origin(manifest: dict[str, Any]) -> str:
+    """The commit and the versions that made a result."""
+    versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
+    return f"at commit {manifest['commit'][:12]}, with {versions}"
 
 
 def display(formula: str) -> str:

@@ -11,7 +11,7 @@ from ...numerics.catalogue import METHODS
 from ...numerics.studies.convergence_figure import draw
 from ..records.network_results import FOLDER
 from ..tables.network_tables import markdown, panels
-from .myst import link
+from .myst import ONE_SIDEBAR, link, origin
 
 PLACE = "networks"  # folder of the pictures in the book
 FIGURE = "checkpoints"
@@ -23,7 +23,6 @@ def networks(answer: dict[str, Any]) -> dict[str, str | bytes]:
     drawn = sorted(FOLDER.glob("pictures-*.png"))
     names = list(answer["manifest"]["networks"])
     parts = [
-        "---\nhtml_theme.sidebar_secondary.remove: true\n---",
         title,
         _figure(
             f"{FIGURE}.svg",
@@ -33,10 +32,10 @@ def networks(answer: dict[str, Any]) -> dict[str, str | bytes]:
         ),
         _linked(tables.strip()),
         *(_samples(path) for path in drawn),
-        _made(answer["manifest"]),
+        f"Made on {answer['manifest']['device']}, {origin(answer['manifest'])}.",
     ]
     pictures = {f"{PLACE}/{path.name}": path.read_bytes() for path in drawn}
-    return {f"{PLACE}.md": "\n\n".join(parts) + "\n", f"{PLACE}/{FIGURE}.svg": _rates(answer), **pictures}
+    return {f"{PLACE}.md": ONE_SIDEBAR + "\n\n".join(parts) + "\n", f"{PLACE}/{FIGURE}.svg": _rates(answer), **pictures}
 
 
 def _rates(answer: dict[str, Any]) -> bytes:
@@ -64,8 +63,3 @@ def _samples(path: Path) -> str:
 
 def _figure(file: str, text: str, caption: str) -> str:
     return f"```{{figure}} {PLACE}/{file}\n:alt: {text}\n\n{caption}\n```"
-
-
-def _made(manifest: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
-    return f"Made on {manifest['device']}, at commit {manifest['commit'][:12]}, with {versions}."

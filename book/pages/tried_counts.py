@@ -8,6 +8,7 @@ from typing import Any
 from ...numerics.errors import InputError
 from ..markup import table
 from ..records.kept_records import RECORDS
+from .myst import origin
 
 TRIED = RECORDS / "tried.json"
 FILE = "tried_counts.txt"  # the page, book/tried.md, includes it
@@ -26,9 +27,8 @@ def counts(answer: dict[str, Any]) -> str:
     kinds, manifest = answer["kinds"], answer["manifest"]
     rows = [(entry["tried"], str(entry["tests"]), str(entry["cases"]), str(entry["failed"])) for entry in kinds]
     cases, failed = (sum(entry[key] for entry in kinds) for key in ("cases", "failed"))
-    versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
     made = (
-        f"{cases} cases in all, {failed} of the tests failed. Made in {manifest['seconds']:.0f} seconds at commit "
-        f"{manifest['commit'][:12]}, with {versions}."
+        f"{cases} cases in all, {failed} of the tests failed. Made in {manifest['seconds']:.0f} seconds "
+        f"{origin(manifest)}."
     )
     return table(("what was tried", "tests", "cases", "tests that failed"), rows) + f"\n\n{made}\n"

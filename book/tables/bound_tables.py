@@ -1,4 +1,4 @@
-"""Bounds against truth: the exponents of published bounds beside those measured where the law of a run is known."""
+"""Published bounds against measurement: the exponents of bounds beside those measured where the law is known."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STEPS, SIZE, FREQUENCY = "steps N", "score error eps", "frequency w"
 
 @dataclass(frozen=True)
 class Bound:
-    """TV of a method is bounded by a multiple of a power of the quantity, up to logarithms."""
+    """A published bound: TV of a method is at most a multiple of a power of the quantity, up to logarithms."""
 
     method: str
     quantity: str
@@ -36,9 +36,9 @@ PUBLISHED = (
 
 
 def bounds(exponents: Sequence[dict[str, Any]], records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a method and quantity: the power of it that TV goes with, measured, and as bounds have it.
+    """One row a method and quantity: the power of the quantity that TV follows, as measured and as bounded.
 
-    exponents: the table of `reproduce`, for the powers of N.  records: those of the two studies.
+    exponents: the table of `reproduce`, for the powers of N.  records: of the two studies of bounds.
     """
     rows = []
     for method in SAMPLERS:
@@ -62,7 +62,7 @@ def _at_fixed_time(method: str) -> set[tuple[str, str, str]]:
 
 
 def points(records: Sequence[dict[str, Any]], method: str, quantity: str) -> list[tuple[float, float]]:
-    """The values of a line of the two studies, by what stands on its axis."""
+    """The values of a method in the two studies, against the quantity on the axis."""
     of = [r for r in records if r["method"] == method and r["value"] is not None]
     if quantity in (PRODUCT, LOW_RANK):
         return [(r["dimension"], r["value"]) for r in of if r["study"] == DIMENSION and r["target"] == quantity]
@@ -83,14 +83,14 @@ def _row(method: str, quantity: str, line: Sequence[tuple[float, float]]) -> dic
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The table of bounds and truth."""
+    """The table of bounds and measured powers."""
     lines = [
-        "The power of a quantity that total variation goes with: as published bounds have it, up to logarithms, and as "
-        "measured by least squares over the window. M1 on uniform steps in t with exact scores, without Monte Carlo.",
+        "The power of a quantity that total variation follows: in published bounds, up to logarithms, and as measured "
+        "by least squares over the window. M1 on uniform steps in t with exact scores, without Monte Carlo.",
         "",
         f"{PRODUCT}: independent copies of M1, TV from the law of the log ratio; {LOW_RANK}: data near a line in d "
         f"dimensions. Score error: the score is off by eps sin(w x), eps at w = {AT_FREQUENCY:g} and w at eps = "
-        f"{AT_SIZE:g}. A bound is for any target; a smaller error on this one does not contradict it. Order: the "
+        f"{AT_SIZE:g}. A bound holds for any target; a smaller error on this one does not contradict it. Order: the "
         "proved order in law.",
         "",
     ]

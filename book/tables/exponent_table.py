@@ -77,7 +77,7 @@ def above_noise(answer: dict[str, Any], method: str, metric: str) -> list[tuple[
 
 
 def curve(answer: dict[str, Any], method: str, metric: str) -> tuple[list[int], list[float | None]]:
-    """Steps and values of one line of a study."""
+    """Steps and values of one method and metric of a study."""
     of = [r for r in answer["records"] if (r["method"], r["metric"]) == (method, metric)]
     return [r["steps"] for r in of], [r["value"] for r in of]
 
@@ -87,33 +87,38 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     lines = [
         "Exponent a of N^-a by least squares over the window; where a log power b is given, of (log N)^b N^-a.",
         "",
-        "C: the leading error is C / N^p (of KL C / N^2p) with p the order for these start values, computed from the "
-        "order proof with no fitted parameter; on Li et al.'s schedule C depends on N and is that of the last one. "
-        "Measured / predicted is taken at the last N of the window, and the promise is how far from one it may be. It "
-        "is made for methods up to order 3 that step in lambda, on grids uniform in lambda or of Karras et al., from "
-        "enough steps on; in more than one dimension for the mean distance, and the root mean square is held to it. "
-        "Left out: how much of the leading error is estimated to be missing in it at the last N, from the trend of the "
-        "ratio over the last two N, or from what theory knows to come after a start-up's own; up to 10 % it leads.",
+        "C: the leading error is C / N^p (for KL C / N^2p) with p the order for these start values, computed from the "
+        "order proof with no fitted parameter; on Li et al.'s schedule C depends on N and is given for the last one. "
+        "Measured / leading is the ratio at the last N of the window, and the tolerance is its largest distance from "
+        "one. There is a tolerance for methods up to order 3 that step in lambda, on grids uniform in lambda or of "
+        "Karras et al., from a minimal number of steps on; in more than one dimension it is derived for the mean "
+        "distance and applied to the root mean square. Left out: the estimated share of the error that the leading "
+        "term lacks at the last N, from the trend of the ratio over the last two N, or from the known error that "
+        "follows that of a start-up; up to 10 % the leading term dominates.",
         "",
-        "Of stochastic samplers the order is the weak one, in law with an exact score on the target of the study: "
-        "where that is more than for any model, `samplerproof methods --json` gives both.",
+        "For methods with noise the order is that in law with an exact score, on the target of the study; where it is "
+        "higher than the weak order for any model, `samplerproof methods --json` gives both.",
         "",
     ]
     head = (
         *("study", "method", "metric", "order", "with own start-up", "start values", "log power", "exponent", "±"),
-        *("window", "C", "measured / predicted", "left out", "leading", "promise", "fit"),
+        *("window", "C", "measured / leading", "left out", "dominates", "tolerance", "fit"),
     )
     return "\n".join(lines) + "\n" + markup.table(head, map(_cells, rows)) + "\n"
 
 
+def fit_cells(r: dict[str, Any]) -> list[str]:
+    """Exponent, standard error and window of a row, empty where there is no fit."""
+    if r["exponent"] is None:
+        return ["", "", ""]
+    return [f"{r['exponent']:.3f}", f"{r['stderr']:.3f}", f"{r['window'][0]}..{r['window'][1]}"]
+
+
 def _cells(r: dict[str, Any]) -> tuple[str, ...]:
     shown = [r[k] for k in ("study", "method", "metric", "order", "order_asymptotic", "start", "log_power")]
-    fitted = ["", "", ""]
-    if r["exponent"] is not None:
-        fitted = [f"{r['exponent']:.3f}", f"{r['stderr']:.3f}", f"{r['window'][0]}..{r['window'][1]}"]
     foreseen = [""] * 6
     if r["ratio"] is not None:
         missing, promise = ("" if r[k] is None else f"{r[k]:.1%}" for k in ("left_out", "promise"))
         leading = {None: "", True: "yes", False: "NOT YET"}[r["leading"]]
         foreseen = [f"{r['predicted']:.4g}", f"{r['ratio']:.4f}", missing, leading, promise, r["fit"]]
-    return tuple(map(markup.plain, [*shown, *fitted, *foreseen]))
+    return tuple(map(markup.plain, [*shown, *fit_cells(r), *foreseen]))

@@ -1,4 +1,4 @@
-"""What the figures of `reproduce` show: which lines of which study stand in which panel."""
+"""The panels of the figures of `reproduce`: which lines of which study each shows."""
 
 from __future__ import annotations
 

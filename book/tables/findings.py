@@ -1,4 +1,4 @@
-"""What was found about published samplers: the order claimed, the order proved and the order measured, in one table."""
+"""The table of findings about published samplers: the order claimed, the order proved and the order measured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from ...numerics import rates
 from ..markup import plain, table
-from .exponent_table import curve
+from .exponent_table import curve, fit_cells
 
 FINDINGS, ALTERNATING = "findings", "alternating"  # the two studies: equal steps in lambda, and steps as 1 : 2 : 1 : 2
 STEPS = {FINDINGS: "equal in lambda", ALTERNATING: "1 : 2 : 1 : 2 in lambda"}
@@ -23,7 +23,7 @@ AS_PROVED, DIFFERS, UNSETTLED = "as proved", "differs", "not settled"
 
 @dataclass(frozen=True)
 class Finding:
-    """One method in one study.  claimed: the order that its paper or a library gives it, and where."""
+    """One method in one study.  claimed, where: the order that a paper or a library states, and which."""
 
     method: str
     study: str
@@ -53,8 +53,8 @@ OURS = (
 
 @dataclass(frozen=True)
 class Proved:
-    """What theory says of a method: its order for steps that settle down, for free ratios, and its share of DDIM's
-    error where it is one.
+    """What is proved of a method: its order for step ratios 1 + O(h), its order for free ratios, and the limit of its
+    error over that of DDIM, if there is one.
     """
 
     order: int
@@ -68,7 +68,7 @@ def methods(study: str) -> list[str]:
 
 
 def proofs() -> dict[str, Proved]:
-    """Every method's orders, proved anew; theory is imported here only."""
+    """The orders of every method, proved now; theory is imported only here."""
     from ...theory.methods import find
     from ...theory.order import prove_order
 
@@ -82,9 +82,8 @@ def proofs() -> dict[str, Proved]:
 
 
 def _share(name: str) -> Fraction:
-    """The limit of a BDIA record's error over DDIM's: the ratio of their local errors over one minus the second root.
-
-    That the ratio is the same for all leading defects is the claim bdia-error.
+    """The limit of the error of BDIA-DDIM over that of DDIM: the ratio of their local errors over one minus the second
+    root. The claim bdia-error proves that the ratio is the same for all leading defects.
     """
     from ...theory.methods import find
     from ...theory.order import prove_order
@@ -96,7 +95,7 @@ def _share(name: str) -> Fraction:
 
 
 def findings(answers: Mapping[str, dict[str, Any]], proved: Mapping[str, Proved]) -> list[dict[str, Any]]:
-    """One row a finding: what is claimed, proved and measured in trajectory error, and whether the last two agree.
+    """One row a finding: the orders claimed, proved and measured in trajectory error, and whether the last two agree.
 
     order: the proved one for the steps of the study.  share: of DDIM's error, proved, measured at the most steps, and
     extrapolated from the last two numbers of steps as if off by a multiple of 1/N.
@@ -127,16 +126,16 @@ def findings(answers: Mapping[str, dict[str, Any]], proved: Mapping[str, Proved]
 
 
 def measured(answer: dict[str, Any], method: str) -> list[tuple[int, float]]:
-    """The last values of a line, above rounding."""
+    """The last values of a method in a study, above rounding."""
     steps, values = curve(answer, method, "trajectory")
     return [(n, v) for n, v in zip(steps, values, strict=True) if v is not None and v > 1e-11][-LAST:]
 
 
 def verdict(order: int, points: Sequence[tuple[int, float]], exponent: float | None) -> str:
-    """Whether measured is proved, within 0.1.
+    """Whether the measured exponent is the proved order, within 0.1.
 
-    A line that still turns says nothing against where its slope is on the way there: off by a multiple of 1/N, which
-    two slopes over doublings of N extrapolate away.
+    A slope that has not settled does not contradict the order if it approaches it: its distance is then a multiple of
+    1/N, which two slopes over doublings of N extrapolate away.
     """
     if exponent is None:
         return UNSETTLED
@@ -147,7 +146,7 @@ def verdict(order: int, points: Sequence[tuple[int, float]], exponent: float | N
 
 
 def share(proved: Fraction, answer: dict[str, Any], method: str) -> dict[str, Any] | None:
-    """The proved share of DDIM's error and the measured one; None if fewer than two numbers of steps have both."""
+    """The proved share of DDIM's error, the measured share, and whether they agree; None if fewer than two numbers of steps have both."""
     ours, theirs = dict(measured(answer, method)), dict(measured(answer, "ddim"))
     ratios = [(n, error / theirs[n]) for n, error in ours.items() if n in theirs]
     if len(ratios) < 2:
@@ -165,14 +164,14 @@ def share(proved: Fraction, answer: dict[str, Any], method: str) -> dict[str, An
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The table of findings, and that of BDIA's shares."""
+    """The table of findings, and the table of BDIA's shares."""
     lines = [
         "Orders of samplers as published and as repaired: claimed, proved, and measured as the exponent of the "
         "trajectory error from exact start values, by least squares over the window.",
         "",
-        "Proved: for steps whose ratios are 1 + O(h) / for any ratios; the first is compared where steps are equal in "
-        "lambda, the second where they alternate. Verdict: measured and proved agree within 0.1; they differ; or the "
-        "slope, not settled at so few steps, still turns towards the proved one.",
+        "Proved: the order for step ratios 1 + O(h) / for any ratios; the first is compared where steps are equal in "
+        "lambda, the second where they alternate. Verdict: the measured and the proved order agree within 0.1; they "
+        "differ; or the slope has not settled at these numbers of steps, and approaches the proved order.",
         "",
     ]
     head = ("method", "steps", "claimed", "proved", "measured", "±", "window", "verdict")
@@ -194,8 +193,5 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
 
 def _orders(r: dict[str, Any]) -> tuple[str, ...]:
     claimed = "" if r["claimed"] is None else f"{r['claimed']} ({r['where']})"
-    fitted = ["", "", ""]
-    if r["exponent"] is not None:
-        fitted = [f"{r['exponent']:.3f}", f"{r['stderr']:.3f}", f"{r['window'][0]}..{r['window'][1]}"]
     orders = f"{r['proved_order']} / {r['proved_order_free']}"
-    return tuple(map(plain, (r["method"], STEPS[r["study"]], claimed, orders, *fitted, r["verdict"])))
+    return tuple(map(plain, (r["method"], STEPS[r["study"]], claimed, orders, *fit_cells(r), r["verdict"])))

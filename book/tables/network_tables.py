@@ -1,4 +1,4 @@
-"""What `reproduce --with-checkpoints` says of networks: the tables, and the panels of the figure."""
+"""The tables on networks of `reproduce --with-checkpoints`, and the panels of the figure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def panels(answer: dict[str, Any]) -> list[Panel]:
 
 
 def markdown(answer: dict[str, Any]) -> str:
-    """The tables, and what their columns mean."""
+    """The tables, each with the meaning of its columns."""
     parts = [*_rates(answer), *_floors(answer["floors"]), *_costs(answer["costs"]), *_frechet(answer["frechet"])]
     return "\n\n".join(parts) + "\n"
 
@@ -46,19 +46,19 @@ def markdown(answer: dict[str, Any]) -> str:
 def _rates(answer: dict[str, Any]) -> Iterator[str]:
     yield "# Networks in place of mixtures"
     yield (
-        "Trajectory error of each sampler against a fine reference flow of the same network in float64, on steps "
-        "equal in lambda from -3 to 3.7, from exact start values. Asymptotic from: the first N from which on every "
-        f"local order is within {WITHIN:g} of the proved one; a dash where the last is not, so that these numbers of "
-        "steps do not show the order. Orders are taken where errors are well above that of the reference itself."
+        "Trajectory error of each method against a fine reference flow of the same network in float64, on steps "
+        "equal in lambda from -3 to 3.7, from exact start values. Asymptotic from: the first N from which every "
+        f"local order is within {WITHIN:g} of the proved one; a dash if the last is not, in which case these numbers "
+        "of steps do not show the order. Orders are computed where errors are well above that of the reference."
     )
     lines = []
-    for name, told in answer["manifest"]["networks"].items():
-        reference, samples = told["reference"], told["run"]["points"]
+    for name, network in answer["manifest"]["networks"].items():
+        reference, samples = network["reference"], network["run"]["points"]
         lines.append(
-            f"- {name}: {samples} {'sample' if samples == 1 else 'samples'}; the reference at tolerance "
-            f"{reference['rtol']:g} lies {reference['distance']:.1e} from one at {reference['compared_with']:g}; "
-            f"checkpoint {told['checkpoint']['sha256'][:12]}; {told['samples_per_second']:.3g} samples a second on "
-            f"{answer['manifest']['device']}, in float32 and 20 evaluations"
+            f"- {name}: {samples} {'sample' if samples == 1 else 'samples'}; references at tolerances "
+            f"{reference['rtol']:g} and {reference['compared_with']:g} differ by {reference['distance']:.1e}; "
+            f"checkpoint {network['checkpoint']['sha256'][:12]}; {network['samples_per_second']:.3g} samples a second "
+            f"on {answer['manifest']['device']}, in float32 and 20 evaluations"
         )
     yield "\n".join(lines)
     head = (
@@ -87,10 +87,10 @@ def _rate(r: dict[str, Any]) -> tuple[str, ...]:
 def _floors(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield "## Floors in low precision"
     yield (
-        "How far a run comes from the same run in float64 (root mean square). Causes one at a time, all else in "
-        "float64: weights rounded once (they are kept in float32), lambda as the network is told it, the state. "
-        "`network`: the whole network in the dtype, its arithmetic included; `all`: the state as well. Largest: of the "
-        "first three and what the network's arithmetic adds to weights and lambda."
+        "The distance of a run from the same run in float64 (root mean square). Each cause is tested by itself, all "
+        "else in float64: weights rounded once (they are stored in float32), the lambda passed to the network, the "
+        "state. `network`: the whole network in the dtype, its arithmetic included; `all`: the state as well. Largest: "
+        "the largest of the first three and of what the network's arithmetic adds to weights and lambda."
     )
     keys = {(r["network"], r["method"], r["dtype"], r["steps"]): None for r in rows if r["cause"] == "weights"}
     lines = []
@@ -101,7 +101,7 @@ def _floors(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def largest(apart: dict[str, float | None]) -> str:
-    """The cause that matters most, of the run that `apart` tells of."""
+    """The cause with the largest effect; apart: the distance of a run from float64, by cause."""
     if any(value is None for value in apart.values()):
         return "-"
     known = {cause: value for cause, value in apart.items() if value is not None}
@@ -112,8 +112,8 @@ def largest(apart: dict[str, float | None]) -> str:
 def _costs(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield f"## Evaluations to a relative error of {COST:.0%}"
     yield (
-        "Of samplers with their own start-up: from so many network evaluations on the error stays below, by straight "
-        "lines in log-log between the numbers of steps that were run; a dash where it is not reached."
+        "For methods with their own start-up: the number of network evaluations from which the error stays below, by "
+        "linear interpolation in log-log between the runs; a dash if it is not reached."
     )
     lines = [
         (
@@ -133,9 +133,9 @@ def _frechet(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     last = next(r for r in rows if r["method"] == "classifier's accuracy")
     yield "## A Frechet distance on digits"
     yield (
-        "Between the digits that were trained on and samples of the network, in the features of a small classifier "
-        f"trained here, right on {last['distance']:.1%} of held-out digits. It is not FID, it depends on the number of "
-        "samples, and it compares samplers on this network only."
+        "Between the training digits and samples of the network, in the features of a small classifier trained for "
+        f"this purpose, which is correct on {last['distance']:.1%} of held-out digits. It is not FID, it depends on "
+        "the number of samples, and it compares samplers on this network only."
     )
     lines = [
         (r["method"], str(r["evaluations"] or ""), number(r["distance"], ".3f"), str(r["samples"]))

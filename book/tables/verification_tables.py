@@ -1,4 +1,4 @@
-"""The pages of the study `verification`: the table, and the discrepancies."""
+"""The pages of the study of verifications: the table of verdicts, and the discrepancies."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ TABLE = "verification.md"
 DISCREPANCIES = "discrepancies.md"
 MEANING = {
     "error": "it could not be run",
-    "not-linear": "it has no table: what it computes is not linear in its inputs",
+    "not-linear": "it has no table, because its result is not linear in its inputs",
     "non-finite": "a value is not finite on finite inputs",
-    "different-formula": "its rows are not those of the reference",
+    "different-formula": "its rows differ from those of the reference",
     "identical": "its rows are those of the reference, to 1e-14 as shipped",
-    "roundoff": "its rows are those of the reference in float64; as shipped they differ by what rounding explains",
+    "roundoff": "its rows are those of the reference in float64; as shipped they differ within the bound for rounding",
 }
 
 
@@ -30,19 +30,19 @@ def write(answer: dict[str, Any], folder: Path) -> None:
 
 
 def overview(answer: dict[str, Any]) -> str:
-    """Method x implementation x verdict, and what has no table with the reason."""
+    """Method x implementation x verdict, and the targets without a method to compare with."""
     records = answer["records"]
     judged = [r for r in records if r["reference"] is not None or r["matches"]]
-    head = ("method", "implementation", "verdict", "as shipped", "in float64", "order proved", "promised", "observed")
+    head = ("method", "implementation", "verdict", "as shipped", "in float64", "order proved", "advertised", "observed")
     rows = sorted(((_method(r), _row(r)) for r in judged), key=lambda pair: pair[0])
     others = [(code(r["target"]), plain(r["verdict"]), plain(_first(r))) for r in records if r not in judged]
     parts = [
         "# Verification",
         _made(answer),
         "Every implementation was run on basis vectors, which gives its table row by row, and each row was compared "
-        "with the method's. *As shipped* and *in float64* are the largest relative errors of a row; then come the "
-        "order proved for the method, the one that the name or the options of the implementation promise, and the one "
-        "observed.",
+        "with that of the method. *As shipped* and *in float64* are the largest relative errors of a row; then come "
+        "the order proved for the method, the order that the name or the options of the implementation advertise, and "
+        "the order observed.",
         "\n".join(f"- *{verdict}*: {meaning}." for verdict, meaning in MEANING.items()),
         table(head, [row for _, row in rows]),
         "## Without a method to compare with",
@@ -52,15 +52,15 @@ def overview(answer: dict[str, Any]) -> str:
 
 
 def discrepancies(answer: dict[str, Any]) -> str:
-    """For each: library and version, what was run, the numbers, the proof, the repair and what it leads to."""
+    """For each discrepancy: library and version, command, findings, proof, repair and the verdict after it."""
     parts = ["# Discrepancies", _made(answer)]
     if answer["discrepancies"]:
-        head = ("implementation", "what deviates", "so changed it is")
+        head = ("implementation", "deviation", "after the repair")
         parts += [
-            "What is not the method of its name, is not finite, has less order than it promises, or fails for another "
-            "finding that is an error, such as writing into the tensors of its caller. Each has its "
+            "Implementations that are not the method of their name, are not finite, have a lower order than they "
+            "advertise, or fail with another error, such as writing into the tensors of the caller. Each has its "
             "numbers, the proof, what the code of the method's authors does, and where one is known the smallest "
-            "repair, tried on a copy in memory. Another formula is not always a fault: it is said what is lost by it.",
+            "repair, tried on a copy in memory. A different formula is not always a fault; its cost is stated.",
             table(head, [_line(entry) for entry in answer["discrepancies"]]),
         ]
     for entry in answer["discrepancies"]:
@@ -78,9 +78,9 @@ def _line(entry: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _after(repair: dict[str, Any]) -> str:
-    """What the repaired copy is."""
+    """The method that the repaired copy equals."""
     name = repair["after"]["reference"]
-    return code(name) if name else "finite, and no record of the catalogue"
+    return code(name) if name else "finite, but not a method of the catalogue"
 
 
 def _entry(entry: dict[str, Any]) -> Iterable[str]:
@@ -104,7 +104,7 @@ def _entry(entry: dict[str, Any]) -> Iterable[str]:
     after = repair["after"]
     error = f", {after['max_relative_error_float64']:.1e} in float64" if after["max_relative_error_float64"] else ""
     order = f", observed order {after['observed_order']:.2f}" if after["observed_order"] is not None else ""
-    yield f"So changed in memory it is {_after(repair)}: {plain(after['verdict'])}{error}{order}."
+    yield f"After this change in memory it is {_after(repair)}: {plain(after['verdict'])}{error}{order}."
 
 
 def _signed(sign: str, text: str) -> list[str]:
@@ -114,8 +114,8 @@ def _signed(sign: str, text: str) -> list[str]:
 def _made(answer: dict[str, Any]) -> str:
     run = answer["manifest"]["run"]
     versions = {name: v for record in answer["records"] for name, v in record["versions"].items()}
-    told = ", ".join(plain(f"{name} {version}") for name, version in sorted(versions.items()))
-    return f"Made by `samplerproof study` on {run['steps']} steps, with {told}."
+    used = ", ".join(plain(f"{name} {version}") for name, version in sorted(versions.items()))
+    return f"Made by `samplerproof study` on {run['steps']} steps, with {used}."
 
 
 def _method(record: dict[str, Any]) -> str:
@@ -136,7 +136,7 @@ def _row(record: dict[str, Any]) -> tuple[str, ...]:
 
 
 def outcome(record: dict[str, Any]) -> str:
-    """The verdict; where it conforms but fails, with the kinds of the findings that are errors."""
+    """The verdict; if it conforms but fails, also the kinds of the findings that are errors."""
     kinds = dict.fromkeys(f["kind"] for f in record["findings"] if f["severity"] == "error")
     return f"{record['verdict']}, but fails: {', '.join(kinds)}" if fails(record) else str(record["verdict"])
 

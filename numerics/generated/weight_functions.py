@@ -930,7 +930,7 @@ def bdia_ddim(h: Tensor, r1: Tensor, two_step_alpha_ratio: Tensor, gamma: Tensor
 
 
 def bdia_ddim_states(two_step_alpha_ratio: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
-    """bdia-ddim: what is kept of z_n, z_(n-1)."""
+    """bdia-ddim: coefficients of z_n, z_(n-1)."""
     return (
         -gamma*two_step_alpha_ratio + 1,
         gamma*two_step_alpha_ratio,
@@ -945,7 +945,7 @@ def lambda_ddim(rate_moment: Tensor) -> tuple[Tensor, ...]:
 
 
 def lambda_ddim_states(h: Tensor, b: Tensor) -> tuple[Tensor, ...]:
-    """lambda-ddim: what is kept of z_n."""
+    """lambda-ddim: coefficients of z_n."""
     phi0 = phi(0, -b*h)
     return (
         phi0*(b*h + 1),
@@ -1028,7 +1028,7 @@ def ddpm(h: Tensor) -> tuple[Tensor, ...]:
 
 
 def ddpm_states(h: Tensor) -> tuple[Tensor, ...]:
-    """ddpm: what is kept of z_n."""
+    """ddpm: coefficients of z_n."""
     phi0 = phi(0, -h)
     return (
         phi0,
@@ -1036,7 +1036,7 @@ def ddpm_states(h: Tensor) -> tuple[Tensor, ...]:
 
 
 def ddpm_noises(h: Tensor) -> tuple[Tensor, ...]:
-    """ddpm: of the noises drawn for this step, over sigma at the end of the row."""
+    """ddpm: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h)
     root1 = sqrt(2*h*phi1)
     return (
@@ -1053,7 +1053,7 @@ def ddpm_large(h: Tensor) -> tuple[Tensor, ...]:
 
 
 def ddpm_large_states(h: Tensor) -> tuple[Tensor, ...]:
-    """ddpm-large: what is kept of z_n."""
+    """ddpm-large: coefficients of z_n."""
     phi0 = phi(0, -h)
     return (
         phi0,
@@ -1061,7 +1061,7 @@ def ddpm_large_states(h: Tensor) -> tuple[Tensor, ...]:
 
 
 def ddpm_large_noises(h: Tensor, alpha_ratio: Tensor) -> tuple[Tensor, ...]:
-    """ddpm-large: of the noises drawn for this step, over sigma at the end of the row."""
+    """ddpm-large: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, 2*h)
     root1 = sqrt(2*alpha_ratio**2*h*phi1)
     return (
@@ -1079,7 +1079,7 @@ def ddim_eta(h: Tensor, eta: Tensor) -> tuple[Tensor, ...]:
 
 
 def ddim_eta_noises(h: Tensor, eta: Tensor) -> tuple[Tensor, ...]:
-    """ddim-eta: of the noises drawn for this step, over sigma at the end of the row."""
+    """ddim-eta: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h)
     root1 = sqrt(2*eta**2*h*phi1)
     return (
@@ -1096,7 +1096,7 @@ def sde_dpm_solver_1(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sde_dpm_solver_1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver-1: of the noises drawn for this step, over sigma at the end of the row."""
+    """sde-dpm-solver-1: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, 2*h)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1114,7 +1114,7 @@ def sde_dpm_solver_2m(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sde_dpm_solver_2m_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver-2m: of the noises drawn for this step, over sigma at the end of the row."""
+    """sde-dpm-solver-2m: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, 2*h)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1132,7 +1132,7 @@ def sde_dpm_solver_pp_2m(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ..
 
 
 def sde_dpm_solver_pp_2m_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver++-2m: what is kept of z_n."""
+    """sde-dpm-solver++-2m: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1140,7 +1140,7 @@ def sde_dpm_solver_pp_2m_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sde_dpm_solver_pp_2m_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver++-2m: of the noises drawn for this step, over sigma at the end of the row."""
+    """sde-dpm-solver++-2m: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1157,7 +1157,7 @@ def sde_dpm_solver_pp_2s_row1(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor
 
 
 def sde_dpm_solver_pp_2s_row1_states(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver++-2s: what is kept of z_n."""
+    """sde-dpm-solver++-2s: coefficients of z_n."""
     phi0 = phi(0, -r*h*tau**2)
     return (
         phi0,
@@ -1165,7 +1165,7 @@ def sde_dpm_solver_pp_2s_row1_states(h: Tensor, r: Tensor, tau: Tensor) -> tuple
 
 
 def sde_dpm_solver_pp_2s_row1_noises(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver++-2s: of the noises drawn for this step, over sigma at the end of the row."""
+    """sde-dpm-solver++-2s: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*r*h*tau**2)
     root1 = sqrt(2*r*h*phi1*tau**2)
     return (
@@ -1183,7 +1183,7 @@ def sde_dpm_solver_pp_2s_row2(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor
 
 
 def sde_dpm_solver_pp_2s_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver++-2s: what is kept of z_n."""
+    """sde-dpm-solver++-2s: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1191,7 +1191,7 @@ def sde_dpm_solver_pp_2s_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ..
 
 
 def sde_dpm_solver_pp_2s_row2_noises(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver++-2s: of the noises drawn for this step, over sigma at the end of the row."""
+    """sde-dpm-solver++-2s: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi0 = phi(0, -h*tau**2*(1 - r))
     phi1_1 = phi(1, -2*r*h*tau**2)
     phi1_2 = phi(1, -h*tau**2*(2 - 2*r))
@@ -1218,7 +1218,7 @@ def sde_dpm_solver_pp_3m_published(h: Tensor, r1: Tensor, r2: Tensor, tau: Tenso
 
 
 def sde_dpm_solver_pp_3m_published_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver++-3m-published: what is kept of z_n."""
+    """sde-dpm-solver++-3m-published: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1226,7 +1226,7 @@ def sde_dpm_solver_pp_3m_published_states(h: Tensor, tau: Tensor) -> tuple[Tenso
 
 
 def sde_dpm_solver_pp_3m_published_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sde-dpm-solver++-3m-published: of the noises drawn for this step, over sigma at the end of the row."""
+    """sde-dpm-solver++-3m-published: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1243,7 +1243,7 @@ def dpmpp_sde_row1(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
 
 
 def dpmpp_sde_row1_states(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
-    """dpmpp-sde: what is kept of z_n."""
+    """dpmpp-sde: coefficients of z_n."""
     phi0 = phi(0, -r*h)
     return (
         phi0,
@@ -1251,7 +1251,7 @@ def dpmpp_sde_row1_states(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
 
 
 def dpmpp_sde_row1_noises(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
-    """dpmpp-sde: of the noises drawn for this step, over sigma at the end of the row."""
+    """dpmpp-sde: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*r*h)
     root1 = sqrt(2*r*h*phi1)
     return (
@@ -1269,7 +1269,7 @@ def dpmpp_sde_row2(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
 
 
 def dpmpp_sde_row2_states(h: Tensor) -> tuple[Tensor, ...]:
-    """dpmpp-sde: what is kept of z_n."""
+    """dpmpp-sde: coefficients of z_n."""
     phi0 = phi(0, -h)
     return (
         phi0,
@@ -1277,7 +1277,7 @@ def dpmpp_sde_row2_states(h: Tensor) -> tuple[Tensor, ...]:
 
 
 def dpmpp_sde_row2_noises(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
-    """dpmpp-sde: of the noises drawn for this step, over sigma at the end of the row."""
+    """dpmpp-sde: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi0 = phi(0, -r*h)
     phi1_1 = phi(1, -2*h)
     phi1_2 = phi(1, -h)
@@ -1301,7 +1301,7 @@ def sa_solver_1(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-1: what is kept of z_n."""
+    """sa-solver-1: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1309,7 +1309,7 @@ def sa_solver_1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-1: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-1: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1328,7 +1328,7 @@ def sa_solver_2(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-2: what is kept of z_n."""
+    """sa-solver-2: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1336,7 +1336,7 @@ def sa_solver_2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-2: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-2: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1357,7 +1357,7 @@ def sa_solver_3(h: Tensor, r1: Tensor, r2: Tensor, tau: Tensor) -> tuple[Tensor,
 
 
 def sa_solver_3_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-3: what is kept of z_n."""
+    """sa-solver-3: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1365,7 +1365,7 @@ def sa_solver_3_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_3_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-3: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-3: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1382,7 +1382,7 @@ def sa_solver_p1c1_row1(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_p1c1_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p1c1: what is kept of z_n."""
+    """sa-solver-p1c1: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1390,7 +1390,7 @@ def sa_solver_p1c1_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_p1c1_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p1c1: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p1c1: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1409,7 +1409,7 @@ def sa_solver_p1c1_row2(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_p1c1_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p1c1: what is kept of z_n."""
+    """sa-solver-p1c1: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1417,7 +1417,7 @@ def sa_solver_p1c1_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_p1c1_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p1c1: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p1c1: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1436,7 +1436,7 @@ def sa_solver_p2c1_row1(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...
 
 
 def sa_solver_p2c1_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c1: what is kept of z_n."""
+    """sa-solver-p2c1: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1444,7 +1444,7 @@ def sa_solver_p2c1_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_p2c1_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c1: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p2c1: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1463,7 +1463,7 @@ def sa_solver_p2c1_row2(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_p2c1_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c1: what is kept of z_n."""
+    """sa-solver-p2c1: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1471,7 +1471,7 @@ def sa_solver_p2c1_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_p2c1_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c1: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p2c1: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1490,7 +1490,7 @@ def sa_solver_p2c2_row1(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...
 
 
 def sa_solver_p2c2_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c2: what is kept of z_n."""
+    """sa-solver-p2c2: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1498,7 +1498,7 @@ def sa_solver_p2c2_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_p2c2_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c2: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p2c2: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1519,7 +1519,7 @@ def sa_solver_p2c2_row2(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...
 
 
 def sa_solver_p2c2_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c2: what is kept of z_n."""
+    """sa-solver-p2c2: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1527,7 +1527,7 @@ def sa_solver_p2c2_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_p2c2_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c2: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p2c2: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1548,7 +1548,7 @@ def sa_solver_p3c3_row1(h: Tensor, r1: Tensor, r2: Tensor, tau: Tensor) -> tuple
 
 
 def sa_solver_p3c3_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p3c3: what is kept of z_n."""
+    """sa-solver-p3c3: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1556,7 +1556,7 @@ def sa_solver_p3c3_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_p3c3_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p3c3: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p3c3: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1579,7 +1579,7 @@ def sa_solver_p3c3_row2(h: Tensor, r1: Tensor, r2: Tensor, tau: Tensor) -> tuple
 
 
 def sa_solver_p3c3_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p3c3: what is kept of z_n."""
+    """sa-solver-p3c3: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1587,7 +1587,7 @@ def sa_solver_p3c3_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_p3c3_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p3c3: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p3c3: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1605,7 +1605,7 @@ def sa_solver_2_few_steps(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, .
 
 
 def sa_solver_2_few_steps_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-2-few-steps: what is kept of z_n."""
+    """sa-solver-2-few-steps: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1613,7 +1613,7 @@ def sa_solver_2_few_steps_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_2_few_steps_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-2-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-2-few-steps: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1630,7 +1630,7 @@ def sa_solver_p1c1_few_steps_row1(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_p1c1_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p1c1-few-steps: what is kept of z_n."""
+    """sa-solver-p1c1-few-steps: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1638,7 +1638,7 @@ def sa_solver_p1c1_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor
 
 
 def sa_solver_p1c1_few_steps_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p1c1-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p1c1-few-steps: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1656,7 +1656,7 @@ def sa_solver_p1c1_few_steps_row2(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_p1c1_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p1c1-few-steps: what is kept of z_n."""
+    """sa-solver-p1c1-few-steps: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1664,7 +1664,7 @@ def sa_solver_p1c1_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor
 
 
 def sa_solver_p1c1_few_steps_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p1c1-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p1c1-few-steps: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1682,7 +1682,7 @@ def sa_solver_p2c1_few_steps_row1(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[T
 
 
 def sa_solver_p2c1_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c1-few-steps: what is kept of z_n."""
+    """sa-solver-p2c1-few-steps: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1690,7 +1690,7 @@ def sa_solver_p2c1_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor
 
 
 def sa_solver_p2c1_few_steps_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c1-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p2c1-few-steps: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1708,7 +1708,7 @@ def sa_solver_p2c1_few_steps_row2(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
 
 
 def sa_solver_p2c1_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c1-few-steps: what is kept of z_n."""
+    """sa-solver-p2c1-few-steps: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1716,7 +1716,7 @@ def sa_solver_p2c1_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor
 
 
 def sa_solver_p2c1_few_steps_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c1-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p2c1-few-steps: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1734,7 +1734,7 @@ def sa_solver_p2c2_few_steps_row1(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[T
 
 
 def sa_solver_p2c2_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c2-few-steps: what is kept of z_n."""
+    """sa-solver-p2c2-few-steps: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1742,7 +1742,7 @@ def sa_solver_p2c2_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor
 
 
 def sa_solver_p2c2_few_steps_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c2-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p2c2-few-steps: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1763,7 +1763,7 @@ def sa_solver_p2c2_few_steps_row2(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[T
 
 
 def sa_solver_p2c2_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c2-few-steps: what is kept of z_n."""
+    """sa-solver-p2c2-few-steps: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1771,7 +1771,7 @@ def sa_solver_p2c2_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor
 
 
 def sa_solver_p2c2_few_steps_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p2c2-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p2c2-few-steps: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1792,7 +1792,7 @@ def sa_solver_p3c2_few_steps_row1(h: Tensor, r1: Tensor, r2: Tensor, tau: Tensor
 
 
 def sa_solver_p3c2_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p3c2-few-steps: what is kept of z_n."""
+    """sa-solver-p3c2-few-steps: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1800,7 +1800,7 @@ def sa_solver_p3c2_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor
 
 
 def sa_solver_p3c2_few_steps_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p3c2-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p3c2-few-steps: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1821,7 +1821,7 @@ def sa_solver_p3c2_few_steps_row2(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[T
 
 
 def sa_solver_p3c2_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p3c2-few-steps: what is kept of z_n."""
+    """sa-solver-p3c2-few-steps: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1829,7 +1829,7 @@ def sa_solver_p3c2_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor
 
 
 def sa_solver_p3c2_few_steps_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p3c2-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p3c2-few-steps: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1850,7 +1850,7 @@ def sa_solver_p3c3_few_steps_row1(h: Tensor, r1: Tensor, r2: Tensor, tau: Tensor
 
 
 def sa_solver_p3c3_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p3c3-few-steps: what is kept of z_n."""
+    """sa-solver-p3c3-few-steps: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1858,7 +1858,7 @@ def sa_solver_p3c3_few_steps_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor
 
 
 def sa_solver_p3c3_few_steps_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p3c3-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p3c3-few-steps: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1881,7 +1881,7 @@ def sa_solver_p3c3_few_steps_row2(h: Tensor, r1: Tensor, r2: Tensor, tau: Tensor
 
 
 def sa_solver_p3c3_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p3c3-few-steps: what is kept of z_n."""
+    """sa-solver-p3c3-few-steps: coefficients of z_n."""
     phi0 = phi(0, -h*tau**2)
     return (
         phi0,
@@ -1889,7 +1889,7 @@ def sa_solver_p3c3_few_steps_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor
 
 
 def sa_solver_p3c3_few_steps_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
-    """sa-solver-p3c3-few-steps: of the noises drawn for this step, over sigma at the end of the row."""
+    """sa-solver-p3c3-few-steps: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h*tau**2)
     root1 = sqrt(2*h*phi1*tau**2)
     return (
@@ -1906,7 +1906,7 @@ def seeds_2_row1(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
 
 
 def seeds_2_row1_noises(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
-    """seeds-2: of the noises drawn for this step, over sigma at the end of the row."""
+    """seeds-2: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, 2*c2*h)
     root1 = sqrt(2*c2*h*phi1)
     return (
@@ -1924,7 +1924,7 @@ def seeds_2_row2(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
 
 
 def seeds_2_row2_noises(h: Tensor, c2: Tensor) -> tuple[Tensor, ...]:
-    """seeds-2: of the noises drawn for this step, over sigma at the end of the row."""
+    """seeds-2: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi0 = phi(0, h*(1 - c2))
     phi1_1 = phi(1, 2*c2*h)
     phi1_2 = phi(1, h*(2 - 2*c2))
@@ -1945,7 +1945,7 @@ def seeds_3_row1(h: Tensor) -> tuple[Tensor, ...]:
 
 
 def seeds_3_row1_noises(h: Tensor) -> tuple[Tensor, ...]:
-    """seeds-3: of the noises drawn for this step, over sigma at the end of the row."""
+    """seeds-3: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, 2*h/3)
     root1 = sqrt(2*h*phi1/3)
     return (
@@ -1964,7 +1964,7 @@ def seeds_3_row2(h: Tensor) -> tuple[Tensor, ...]:
 
 
 def seeds_3_row2_noises(h: Tensor) -> tuple[Tensor, ...]:
-    """seeds-3: of the noises drawn for this step, over sigma at the end of the row."""
+    """seeds-3: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi0 = phi(0, h/3)
     phi1 = phi(1, 2*h/3)
     root1 = sqrt(2*h*phi1/3)
@@ -1986,7 +1986,7 @@ def seeds_3_row3(h: Tensor) -> tuple[Tensor, ...]:
 
 
 def seeds_3_row3_noises(h: Tensor) -> tuple[Tensor, ...]:
-    """seeds-3: of the noises drawn for this step, over sigma at the end of the row."""
+    """seeds-3: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi0_1 = phi(0, h/3)
     phi0_2 = phi(0, 2*h/3)
     phi1 = phi(1, 2*h/3)
@@ -2007,7 +2007,7 @@ def edm_churn_row1() -> tuple[Tensor, ...]:
 
 
 def edm_churn_row1_noises(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
-    """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
+    """edm-churn: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, 2*h*noised_place)
     root1 = sqrt(-2*h*noised_place*phi1)
     return (
@@ -2024,7 +2024,7 @@ def edm_churn_row2(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
 
 
 def edm_churn_row2_noises(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
-    """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
+    """edm-churn: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi0 = phi(0, h*(1 - noised_place))
     phi1 = phi(1, 2*h*noised_place)
     root1 = sqrt(-2*h*noised_place*phi1)
@@ -2043,7 +2043,7 @@ def edm_churn_row3(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
 
 
 def edm_churn_row3_noises(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]:
-    """edm-churn: of the noises drawn for this step, over sigma at the end of the row."""
+    """edm-churn: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi0 = phi(0, h*(1 - noised_place))
     phi1 = phi(1, 2*h*noised_place)
     root1 = sqrt(-2*h*noised_place*phi1)
@@ -2062,7 +2062,7 @@ def li_ddpm(h: Tensor) -> tuple[Tensor, ...]:
 
 
 def li_ddpm_noises(h: Tensor) -> tuple[Tensor, ...]:
-    """li-ddpm: of the noises drawn for this step, over sigma at the end of the row."""
+    """li-ddpm: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, 2*h)
     root1 = sqrt(2*h*phi1)
     return (
@@ -2077,7 +2077,7 @@ def li_accelerated_sde_row1() -> tuple[Tensor, ...]:
 
 
 def li_accelerated_sde_row1_noises(h: Tensor) -> tuple[Tensor, ...]:
-    """li-accelerated-sde: of the noises drawn for this step, over sigma at the end of the row."""
+    """li-accelerated-sde: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h)
     root1 = sqrt(h*phi1)
     return (
@@ -2095,7 +2095,7 @@ def li_accelerated_sde_row2(h: Tensor) -> tuple[Tensor, ...]:
 
 
 def li_accelerated_sde_row2_noises(h: Tensor) -> tuple[Tensor, ...]:
-    """li-accelerated-sde: of the noises drawn for this step, over sigma at the end of the row."""
+    """li-accelerated-sde: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi0 = phi(0, h)
     phi1_1 = phi(1, -2*h)
     phi1_2 = phi(1, 2*h)
@@ -2114,7 +2114,7 @@ def li_accelerated_sde_readme_row1() -> tuple[Tensor, ...]:
 
 
 def li_accelerated_sde_readme_row1_noises(h: Tensor) -> tuple[Tensor, ...]:
-    """li-accelerated-sde-readme: of the noises drawn for this step, over sigma at the end of the row."""
+    """li-accelerated-sde-readme: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h)
     root1 = sqrt(h*phi1)
     return (
@@ -2132,7 +2132,7 @@ def li_accelerated_sde_readme_row2(h: Tensor) -> tuple[Tensor, ...]:
 
 
 def li_accelerated_sde_readme_row2_noises(h: Tensor, alpha_ratio: Tensor) -> tuple[Tensor, ...]:
-    """li-accelerated-sde-readme: of the noises drawn for this step, over sigma at the end of the row."""
+    """li-accelerated-sde-readme: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi0 = phi(0, h)
     phi1_1 = phi(1, -2*h)
     phi1_2 = phi(1, 2*h)
@@ -2151,7 +2151,7 @@ def li_code_accelerated_sde_row1() -> tuple[Tensor, ...]:
 
 
 def li_code_accelerated_sde_row1_noises(h: Tensor, alpha_ratio: Tensor) -> tuple[Tensor, ...]:
-    """li-code-accelerated-sde: of the noises drawn for this step, over sigma at the end of the row."""
+    """li-code-accelerated-sde: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi1 = phi(1, -2*h)
     root1 = sqrt(alpha_ratio**2*h*phi1)
     return (
@@ -2169,7 +2169,7 @@ def li_code_accelerated_sde_row2(h: Tensor) -> tuple[Tensor, ...]:
 
 
 def li_code_accelerated_sde_row2_noises(h: Tensor, alpha_ratio: Tensor) -> tuple[Tensor, ...]:
-    """li-code-accelerated-sde: of the noises drawn for this step, over sigma at the end of the row."""
+    """li-code-accelerated-sde: coefficients of the noises drawn for this step, over sigma at the end of the row."""
     phi0 = phi(0, h)
     phi1_1 = phi(1, -2*h)
     phi1_2 = phi(1, 2*h)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from .grid_kind import FLOW, WITH_ZERO, GridKind, Levels, Values, between, positive, spaced, zero
+from .grid_kind import FLOW, WITH_ZERO, GridKind, Levels, Values, between, positive, spaced, whole, zero
 
 DIFFUSERS = "huggingface/diffusers: scheduling_flow_match_euler_discrete.py"
 
@@ -21,7 +21,8 @@ def _flow(steps: int, v: Values, shift: float) -> Levels:
 
 
 def _by_shift(steps: int, v: Values) -> Levels:
-    return _flow(steps, v, v["shift"])
+    shift = v["shift"]
+    return _flow(steps, {**v, "t_min": shifted(v["t_min"], shift)} if v["twice"] else v, shift)
 
 
 def _by_mu(steps: int, v: Values) -> Levels:
@@ -30,20 +31,20 @@ def _by_mu(steps: int, v: Values) -> Levels:
 
 _T_MIN, _T_MAX = between("t_min", Fraction(0), Fraction(0), Fraction(1)), Fraction(1)
 _ENDS = (_T_MIN, between("t_max", _T_MAX, Fraction(0), Fraction(1)))
-_THOUSANDTH = (("t_min", Fraction(1, 1000)), *WITH_ZERO)
+_DIFFUSERS = (("t_min", Fraction(1, 1000)), ("twice", Fraction(1)), *WITH_ZERO)
 
 FLOW_KINDS = (
     GridKind(
         "flow",
-        "Equally spaced levels u, shifted towards noise; `shift` = 1 leaves them, and "
-        "SD3 uses 3. The class of diffusers shifts its least level 1/1000 once more in its constructor.",
+        "Equally spaced levels u, shifted towards noise; `shift` = 1 leaves them, and SD3 uses 3. With `twice` = 1 "
+        "`t_min` is shifted before, too, as the constructor of the class of diffusers does with 1/1000.",
         r"\sigma_n = \frac{s u_n}{1 + (s - 1) u_n}, \quad u_n = t_{\max} + \tfrac{n}{N} (t_{\min} - t_{\max})",
-        (positive("shift", Fraction(1)), *_ENDS, zero(0)),
+        (positive("shift", Fraction(1)), *_ENDS, whole("twice", 0, 0, 1), zero(0)),
         (),
         _by_shift,
         cite="esser2024sd3",
         source=DIFFUSERS,
-        aliases=(("flow-shift", ()), ("diffusers:FlowMatchEulerDiscreteScheduler", _THOUSANDTH)),
+        aliases=(("flow-shift", ()), ("diffusers:FlowMatchEulerDiscreteScheduler", _DIFFUSERS)),
     ),
     GridKind(
         "flow-dynamic",

@@ -25,7 +25,7 @@ def _listed(steps: int, v: Values) -> Levels:
 
 
 def _falling(name: str, given: Sequence[float]) -> list[float]:
-    """The levels; InputError on fewer than two, and on the first that is no number >= 0 below the one before."""
+    """The levels; InputError on fewer than two, and on the first that is not a number >= 0 below the one before."""
     levels = [float(level) for level in given]
     if len(levels) < 2:
         raise InputError(f"grid.{name}", levels, "at least two levels")

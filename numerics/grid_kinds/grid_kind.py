@@ -36,7 +36,7 @@ class GridKind:
     """
 
     name: str
-    about: str
+    summary: str
     formula: str
     parameters: tuple[Domain, ...]
     required: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ def zero(default: int) -> Domain:
 
 
 WITH_ZERO = (("zero", Fraction(1)),)
-# The schedule says which times it has.
+# The schedule checks which times it has.
 T_MIN, T_MAX = (
     Domain(name, Fraction(d), -math.inf, math.inf, closed=False) for name, d in (("t_min", 0), ("t_max", 1))
 )

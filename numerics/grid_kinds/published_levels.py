@@ -1,4 +1,4 @@
-"""Levels as their authors published them, from noisy to clean; published_kinds.py says where each list was read."""
+"""Levels as their authors published them, from noisy to clean; published_kinds.py has the source of each list."""
 
 from __future__ import annotations
 

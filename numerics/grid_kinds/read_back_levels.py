@@ -21,7 +21,7 @@ def read_back(name: str, steps: int) -> Levels:
     """The levels of `scheduler:diffusers:Class?option=value&…` or `scheduler:k-diffusion:function?option=value&…` on
     that many steps.
 
-    Raises InputError on an unknown class, function or option, and where its levels are no grid of so many steps.
+    Raises InputError on an unknown class, function or option, and where its levels are not a grid of that many steps.
     """
     from ..conformance.adapters.target import split
 
@@ -67,7 +67,7 @@ def of_function(function: Callable[..., Any], name: str, steps: int, options: Ma
     """The levels of a function (n, …), as k-diffusion has it, or (model_sampling, steps, …), as ComfyUI has it; the
     second is called with the levels of a model, which the options of model_levels.PARAMETERS choose.
 
-    Raises InputError on a function that raises, and where its levels are no grid of so many steps.
+    Raises InputError on a function that raises, and where its levels are not a grid of that number of steps.
     """
     try:
         first = next(iter(inspect.signature(function).parameters), "")
@@ -80,7 +80,7 @@ def of_function(function: Callable[..., Any], name: str, steps: int, options: Ma
         found = [float(s) for s in sigmas]
     except InputError:
         raise
-    except Exception as fault:  # whatever the function raises
+    except Exception as fault:  # the function may raise anything
         reason = f"{type(fault).__name__}: {one_line(fault)}"
         raise InputError("grid.kind", name, f"a function that returns levels ({reason})") from fault
     return _checked(Levels(unit, found), name, steps)

@@ -146,7 +146,7 @@ def _known(tableau: Tableau, mixture: GaussianMixture, vector: int, values: Arra
     """The forms of a vector with these values on the grid, and of its output."""
     found = {Symbol("v", vector): Form(values, {})}
     if tableau.evaluated[vector]:
-        output = mixture(torch.from_numpy(values)[:, None], tableau.points[vector], tableau.asked(vector))
+        output = mixture(torch.from_numpy(values)[:, None], tableau.points[vector], tableau.prediction_at(vector))
         found[Symbol("d", vector)] = Form(output[:, 0].numpy(), {})
     return found
 

@@ -106,7 +106,9 @@ def run(
         state.forms[Symbol("v", vector)] = form
         if Symbol("d", vector) in used:
             x = torch.from_numpy(form.values)[:, None]
-            state.forms[Symbol("d", vector)] = Form(denoise(x, points[vector], tableau.asked(vector))[:, 0].numpy(), {})
+            state.forms[Symbol("d", vector)] = Form(
+                denoise(x, points[vector], tableau.prediction_at(vector))[:, 0].numpy(), {}
+            )
 
     add_forms(0, Form(state.grid, {}))
     for move, reach in zip(todo, reaches(todo, [mesh.cutoff for mesh in meshes]), strict=True):

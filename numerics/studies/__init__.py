@@ -1,1 +1,1 @@
-"""A study file in, records and exponents out: the same for a user's own question and for the figures."""
+"""Studies: from a study file, a user's or one of the standard figures, to records and exponents."""

@@ -19,7 +19,7 @@ from .samplers import records_of
 
 MEMORY, SECONDS = 1e9, 600.0  # allowed without consent
 OF_STEP = 3e3  # bytes: a grid point with its row in the table
-SQUARES = 10  # float64 matrices [N, N] while a table of N steps is read back
+SQUARES = 20  # float64 matrices [N, N] allocated to read a table of N steps back
 OF_ROW = 4e-4  # seconds: one row of a table applied
 OF_NUMBER = 5e-8  # seconds: one number of one component, evaluated
 OF_LAW = 5e-3  # seconds: one row of a stochastic sampler, by the law of its output

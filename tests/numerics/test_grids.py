@@ -11,7 +11,7 @@ import torch
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grid_kinds.all_kinds import KINDS, parse
 from samplerproof.numerics.grid_kinds.grid_kind import GridKind
-from samplerproof.numerics.grids import Grid, from_times, grid, li_grid
+from samplerproof.numerics.grids import SMOOTH, Grid, from_times, grid, li_grid, spacing
 from samplerproof.numerics.schedules import Schedule, schedule
 
 VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
@@ -164,9 +164,6 @@ def rising(n: int) -> list[float]:
         (lambda: grid(EDM, "beta", 5, sigma_min=2, sigma_max=1), "grid.sigma_min: got 2.0; below sigma_max = 1.0"),
         (lambda: grid(EDM, "linear-quadratic", 5, linear_steps=9), "below the number of parts, 5"),
         (lambda: grid(EDM, "scheduler:numpy:zeros", 5), "scheduler:diffusers:Class"),
-        (lambda: grid(EDM, "scheduler:k-diffusion:to_d", 5), "a function get_sigmas_…"),
-        (lambda: grid(EDM, "scheduler:diffusers:Euler", 5), "not a scheduler of diffusers; nearest"),
-        (lambda: grid(EDM, "scheduler:k-diffusion:get_sigmas_vp", 5, zero=1), "grid.zero"),
         (lambda: grid(EDM, falling, 5), "steps: got 5; another number: falling makes 2 steps of it"),
         (lambda: grid(EDM, rising, 5), "levels that fall; level 1 is 1, before it 0"),
         (lambda: grid(EDM, lambda n: 1 / 0, 5), "ZeroDivisionError"),
@@ -178,3 +175,16 @@ def test_bad_levels_are_one_line(call: Callable[[], Grid], says: str) -> None:
         call()
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("steps", [1, 7, 40])
+@pytest.mark.parametrize("name", SMOOTH)
+def test_a_smooth_kind_is_its_spacing_to_the_last_bit(name: str, steps: int) -> None:
+    """Assert that levels are spacing at n/N, as leading errors take it, and with zero=1 at n/(N - 1), then 0."""
+    given = {**ENDS, "sigma_min": 0.05, "sigma_max": 20.0, "rho": 7.0}
+    values = {key: given[key] for key in SMOOTH[name]}
+    at = spacing(VP, name, **values)(torch.arange(steps + 1, dtype=torch.float64) / steps)
+    if name == "uniform-lambda":
+        at[0], at[-1] = ENDS["t_max"], ENDS["t_min"]
+    assert grid(VP, name, steps, **values) == from_times(VP, at)
+    assert grid(VP, name, steps + 1, **values, zero=1) == from_times(VP, torch.cat([at, torch.zeros(1)]))

@@ -8,15 +8,13 @@ from fractions import Fraction
 from importlib import import_module
 from typing import Any
 
-import diffusers
 import numpy as np
 import pytest
 import scipy.stats
 import torch
-from diffusers.schedulers import scheduling_utils
 
 from samplerproof.numerics.conformance.adapters import k_diffusion
-from samplerproof.numerics.conformance.adapters.float64 import widened
+from samplerproof.numerics.conformance.adapters.in_float64 import in_float64
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grid_kinds.all_kinds import KINDS, parse
 from samplerproof.numerics.grid_kinds.model_levels import model_levels
@@ -24,6 +22,7 @@ from samplerproof.numerics.grid_kinds.read_back_levels import ModelSampling
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.schedules import schedule
 
+diffusers = pytest.importorskip("diffusers")
 # diffusers' own arrays of numpy are made from tensors.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 STEPS = (1, 2, 5, 10, 20, 50)
@@ -52,13 +51,13 @@ def off(found: list[float], expected: Any) -> float:
     return max(0.0 if a == b else abs(a - b) / abs(b) if b else math.inf for a, b in zip(found, theirs, strict=True))
 
 
-def wide(name: str, steps: int, **options: Any) -> torch.Tensor:
+def of_diffusers(name: str, steps: int, **options: Any) -> torch.Tensor:
     """`sigmas` of a class of diffusers whose code computes in float64."""
     cls = getattr(diffusers, name)
     module = vars(__import__(cls.__module__, fromlist=["_"]))
     mu = {"mu": options.pop("mu")} if "mu" in options else {}
     given = {"sigmas": options.pop("sigmas")(steps)} if "sigmas" in options else {}
-    with widened(module):
+    with in_float64(module):
         made = cls(**options)
         made.set_timesteps(**({} if given else {"num_inference_steps": steps}), **mu, **given)
         sigmas: torch.Tensor = made.sigmas
@@ -81,6 +80,7 @@ DIFFUSERS: dict[str, tuple[str, dict[str, Any]]] = {
     "flow?t_min=1/1000&zero=1": (FLOW_EULER, {}),
     "diffusers:FlowMatchEulerDiscreteScheduler": (FLOW_EULER, {}),
     "flow?shift=3&t_min=3/1002&zero=1": (FLOW_EULER, {"shift": 3.0}),
+    "diffusers:FlowMatchEulerDiscreteScheduler?shift=3": (FLOW_EULER, {"shift": 3.0}),
     "flow-dynamic?mu=0.75": (
         FLOW_EULER,
         {"use_dynamic_shifting": True, "mu": 0.75, "sigmas": lambda n: np.linspace(1.0, 1 / n, n)},
@@ -95,7 +95,7 @@ def test_levels_are_those_of_diffusers(name: str) -> None:
     """
     cls, options = DIFFUSERS[name]
     for steps in STEPS:
-        found, theirs = ours(name, steps), wide(cls, steps, **options)
+        found, theirs = ours(name, steps), of_diffusers(cls, steps, **options)
         assert off(found, theirs) < CLOSE, steps
         assert off([found[0] * (1 + 1e-6), *found[1:]], theirs) > 5e-7
 
@@ -108,7 +108,7 @@ def test_spaced_sigmas_are_those_of_diffusers(kind: str) -> None:
     """Assert the same where diffusers spaces sigma between two ends: the first and the last of its own levels."""
     options = {**SD, f"use_{kind}_sigmas": True, "timestep_spacing": "linspace"}
     for steps in STEPS[1:]:
-        theirs = wide(EULER, steps, **options)
+        theirs = of_diffusers(EULER, steps, **options)
         ends = {"sigma_max": float(theirs[0]), "sigma_min": float(theirs[-2])}
         found = ours(f"diffusers:use_{kind}_sigmas", steps, **ends)
         assert off(found, theirs) < CLOSE, steps
@@ -143,7 +143,7 @@ def test_levels_are_those_of_k_diffusion(name: str) -> None:
     """Assert equality to 1e-12 with its functions in float64, and to 1e-6 as shipped."""
     for steps in STEPS:
         found = ours(name, steps)
-        with widened(vars(K)):
+        with in_float64(vars(K)):
             assert off(found, K_DIFFUSION[name](steps)) < CLOSE
         assert off(found, K_DIFFUSION[name](steps)) < 2e-6
 
@@ -152,7 +152,7 @@ def test_uniform_times_of_the_vp_schedule_are_those_of_k_diffusion() -> None:
     """Assert equality with get_sigmas_vp, whose levels are sigma/alpha."""
     for steps in STEPS:
         columns = grid(VP, "k-diffusion:get_sigmas_vp", steps, t_min=1e-3, t_max=1.0).columns
-        with widened(vars(K)):
+        with in_float64(vars(K)):
             assert off(columns.rho.tolist(), K.get_sigmas_vp(steps)) < CLOSE
 
 
@@ -160,10 +160,10 @@ def test_normal_is_what_k_diffusion_makes_of_a_discrete_model() -> None:
     """Assert equality with DiscreteSchedule.get_sigmas on the same levels."""
     levels = model_levels({"betas": "scaled-linear", "beta_start": 0.00085, "beta_end": 0.012, "train": 1000,
                            "zero_snr": 0, "shift": 1.0})  # fmt: skip
-    with k_diffusion._bare():
+    with k_diffusion._without_training():
         external = import_module("k_diffusion.external")
     for steps in STEPS:
-        with widened(vars(external)):
+        with in_float64(vars(external)):
             model = external.DiscreteSchedule(torch.tensor(levels.sigmas), quantize=False)
             assert off(ours("k-diffusion:DiscreteSchedule.get_sigmas", steps), model.get_sigmas(steps)) < CLOSE
 
@@ -253,7 +253,7 @@ def interpolated(levels: list[float], steps: int) -> list[float]:
 def test_published_levels_are_those_of_diffusers() -> None:
     """Assert the ten steps of Align Your Steps as diffusers keeps them, whose last level is 0."""
     for key in ("StableDiffusion", "StableDiffusionXL", "StableDiffusionVideo"):
-        theirs = scheduling_utils.AysSchedules[f"{key}Sigmas"]
+        theirs = diffusers.schedulers.scheduling_utils.AysSchedules[f"{key}Sigmas"]
         assert ours(f"diffusers:AysSchedules.{key}Sigmas", 10) == theirs
 
 
@@ -307,6 +307,24 @@ def test_a_grid_is_read_back_from_a_library(target: str) -> None:
         made.set_timesteps(10)
         theirs = made.sigmas.tolist()
     assert off(found.sigma.tolist(), theirs) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("scheduler:k-diffusion:to_d", {}, "a function get_sigmas_…"),
+        ("scheduler:diffusers:Euler", {}, "not a scheduler of diffusers; nearest"),
+        ("scheduler:diffusers:EulerDiscreteScheduler?rho=7", {}, "target option rho"),
+        ("scheduler:k-diffusion:get_sigmas_karras", {}, "TypeError"),
+        ("scheduler:k-diffusion:get_sigmas_vp", {"zero": 1}, "grid.zero: got 1; an option of the library"),
+    ],
+)
+def test_what_a_library_does_not_have_is_one_line(kind: str, options: dict[str, Any], message: str) -> None:
+    """Assert that an unknown class, function or option is refused by name."""
+    with pytest.raises(InputError) as refused:
+        grid(EDM, kind, 5, **options)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_every_kind_has_a_source() -> None:

@@ -177,7 +177,7 @@ def test_start_at_alpha_zero(name: str) -> None:
         first = frame.name not in ("data", "velocity") or (frame.name == "data" and kind == "flow")
         assert lost(frame, g) == int(first)
         assert tableau.lost == (frozenset({0}) if first else frozenset())
-        assert tableau.asked(0) == ("data" if first else frame.prediction)
+        assert tableau.prediction_at(0) == ("data" if first else frame.prediction)
         if first:
             # x' = alpha' x0hat + sigma' epshat with epshat = x.
             assert float(tableau.states[0, 0]) == pytest.approx(g.points[1].sigma / g.points[0].sigma, rel=1e-15)
@@ -273,7 +273,7 @@ def at_50_digits(table: Tableau, target: oracles.Law, x: float) -> mp.mpf:
         score = oracles.score(target, p.alpha, p.sigma, [vectors[i]])[0]
         noise = -mpf(p.sigma) * score
         data = (vectors[i] - mpf(p.sigma) * noise) / mpf(p.alpha)
-        made.append({"noise": noise, "data": data, "score": score}[table.asked(i)])
+        made.append({"noise": noise, "data": data, "score": score}[table.prediction_at(i)])
         kept = sum(mpf(c) * vectors[i - k] for k, c in enumerate(states) if c != 0)
         vectors.append(kept + sum(mpf(w) * made[i - j] for j, w in enumerate(outputs) if w != 0))
     return vectors[-1]

@@ -27,7 +27,7 @@ Field = Mapping[tuple[int, ...], Vector]
 
 
 class Refuted(Exception):
-    """What the certificate says is not so."""
+    """The certificate is wrong."""
 
 
 # --- power series in h

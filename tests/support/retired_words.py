@@ -26,6 +26,8 @@ IDENTIFIERS = {
     "wide": "float64",
     "widened": "in_float64",
     "blame": "origin",
+    "blamed": "with_origin",
+    "heard": "visited",
     "foretold": "leading_error",
     "predicted": "leading_error; a prediction is what a model returns",
     "whose": "owner",
@@ -53,4 +55,7 @@ PROSE = {
     r"taken for": "classified as, treated as",
     r"to be meant|be meant": "valid",
     r"gone wrong": "failed",
+    r"puts? back": "restores",
+    r"as it is set": "with its options",
+    r"at hand": "given",
 }

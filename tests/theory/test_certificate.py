@@ -52,7 +52,7 @@ def test_every_certificate_is_verified_again(name: str, free: bool) -> None:
 @pytest.mark.parametrize("by", [-1, 1])
 @pytest.mark.parametrize(("name", "free"), BY_SHAPE)
 def test_an_order_one_off_is_refuted(name: str, free: bool, by: int) -> None:
-    """With the counts of the wrong order, so that only the step itself can refute it."""
+    """Assert that the step itself refutes a wrong order, given with the counts of that order."""
     altered = fresh(name, free)
     altered["order"] += by
     counts = [sum(map(count_trees, range(n + 1))) for n in range(altered["order"] + 1)]
@@ -77,7 +77,7 @@ def test_a_weight_off_by_a_millionth_is_refuted(name: str, free: bool) -> None:
 
 @pytest.mark.parametrize(("name", "free"), BY_SHAPE)
 def test_a_defect_off_by_a_millionth_is_refuted(name: str, free: bool) -> None:
-    """Every defect contributes to the local error, so that none can be off; and one that is off is refuted."""
+    """Assert that every defect contributes to the local error, and that one that is off is refuted."""
     altered = fresh(name, free)
     assert all(any(part) for part in random_run(altered, random.Random(0)).defects())
     last = altered["leading_defects"][-1]
@@ -147,7 +147,7 @@ def rank(rows: list[list[int]]) -> int:
 
 
 def test_two_components_tell_all_trees_apart_and_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong certificate cannot hide behind the small dimension of the random fields, up to trees of order 6."""
+    """Assert that fields in two dimensions distinguish all trees up to order 6, and that one dimension does not."""
     chance = random.Random(1)
 
     def independent(order: int) -> int:

@@ -35,7 +35,7 @@ def test_claims_have_one_name_each() -> None:
 
 
 def test_a_claim_keeps_name_statement_and_citation_apart() -> None:
-    """Assert each in its place, of one made here and of all: a name is a word, a statement a sentence."""
+    """Assert that a name is a word and a statement a sentence, in a claim made here and in all."""
     made = claim("a-name", "A statement.", "cited2026")(lambda: Proof((h - h,)))
     assert (made.name, made.statement, made.cite, made.prove().holds) == ("a-name", "A statement.", "cited2026", True)
     for one in CLAIMS:

@@ -13,7 +13,7 @@ from samplerproof.theory.methods import ODE_METHODS, find
 
 
 def test_2m_is_the_formula_of_the_paper() -> None:
-    """Lu et al. 2022 (DPM-Solver++), algorithm 2, with the step ratio r_1."""
+    """Assert that it is algorithm 2 of Lu et al. 2022 (DPM-Solver++), with the step ratio r_1."""
     text = " ".join(latex(find("dpm-solver++-2m")).split())
     assert r"x_{n+1} &= \frac{\sigma_{n+1}}{\sigma_{n}} x_n -\alpha_{n+1} \left(e^{-h} - 1\right)" in text
     assert r"\left(1 + \frac{1}{2 r_{1}}\right) \hat x_0(x_{n}) - \frac{1}{2 r_{1}} \hat x_0(x_{n-1})" in text

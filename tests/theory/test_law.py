@@ -49,14 +49,14 @@ def test_an_exact_model_gains_an_order_for_two_samplers() -> None:
 
 
 def test_residuals_of_li_et_al() -> None:
-    """In e = 2 h, the step in rho^2: -(e^2/2)(s' p)'' and -(e^2/4)(s'' p)'."""
+    """Assert that they are -(e^2/2)(s' p)'' and -(e^2/4)(s'' p)' in e = 2 h, the step in rho^2."""
     assert sp.expand(prove_law_order(records.LI_DDPM).residual + 2 * of_density(of_density(D1))) == 0
     assert sp.expand(prove_law_order(records.LI_ACCELERATED_SDE).residual + of_density(D2)) == 0
     assert prove_law_order(records.LI_ACCELERATED_SDE_README).flux == D2 + ALPHA_TAYLOR[0] * SCORE
 
 
 def test_names_of_one_sampler_have_one_residual() -> None:
-    """DDIM(eta = 1) and SA-Solver with tau = 1 are DDPM; their frames are not the same."""
+    """Assert that DDIM(eta = 1) and SA-Solver with tau = 1 have the flux of DDPM, in two frames."""
     ddpm = prove_law_order(records.DDPM).flux
     assert ddpm == 2 * (SCORE * D1 + SCORE + D2).expand()
     for sampler, symbol in ((records.DDIM_ETA, eta), (records.SA_SOLVER_1, tau)):
@@ -64,12 +64,12 @@ def test_names_of_one_sampler_have_one_residual() -> None:
 
 
 def test_the_barrier_of_three_stages_stands_in_law_too() -> None:
-    """SEEDS-3 fails one condition of order 3, f_zz(G_z(e_a), G_z(e_a)): the density is off by h^3 (s'^2 p)''/6."""
+    """Assert that SEEDS-3, where f_zz(G_z(e_a), G_z(e_a)) fails, has a density off by h^3 (s'^2 p)''/6."""
     assert sp.expand(prove_law_order(records.SEEDS_3).flux + of_density(D1**2) / 6) == 0
 
 
 def test_in_law_churn_is_the_flow_over_a_longer_step() -> None:
-    """From tau^2 h back to h: the error of Euler and of Heun, with (1 + tau^2) h for h."""
+    """Assert that the error is that of Euler or Heun with (1 + tau^2) h for h: from tau^2 h back to h."""
     for sampler, order in ((CHURN_EULER, 1), (EDM_CHURN, 2)):
         proof = prove_law_order(sampler)
         assert (prove_weak_order(sampler).order, proof.order, proof.gaussian_order) == (1, order, order)

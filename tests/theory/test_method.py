@@ -1,4 +1,4 @@
-"""Records say no to what cannot be a method, and derive what follows from their fields."""
+"""Records refuse what cannot be a method, and derive what follows from their fields."""
 
 from __future__ import annotations
 
@@ -116,12 +116,12 @@ def test_lagrange_polynomials_are_one_at_their_node_and_zero_at_the_others() -> 
 
 
 def test_two_states_that_are_right_are_taken() -> None:
-    """Beside those that are refused: the second root is -1/2, inside the circle."""
+    """Assert that a second root inside the circle, -1/2, is accepted."""
     assert two_states(HALF, HALF, h * 3 / 2).second_root == -HALF
 
 
 def test_values_of_parameters() -> None:
-    """A value goes into weights, places and states; the order is that of the value."""
+    """Assert that a value goes into weights, places and states, and that the order is that of the value."""
     half = settled(find("bdia-ddim?gamma=1/2"))
     assert half.name == "bdia-ddim?gamma=1/2"
     assert not half.parameters
@@ -132,7 +132,7 @@ def test_values_of_parameters() -> None:
 
 
 def test_the_family_continues() -> None:
-    """Exponential Adams of any q is one line; its weights sum to the one-node weight."""
+    """Assert that exponential Adams 5 takes one line, and that its weights sum to the one-node weight."""
     five = exponential_adams(5, DATA, "exp-adams", find("exp-adams-4"))
     assert is_zero(sum(five.weights[0]) - h * phi(1, -h))
 

@@ -72,7 +72,7 @@ def test_trees_with_their_densities_and_symmetries(order: int) -> None:
 
 @pytest.mark.parametrize("name", EXPLICIT)
 def test_orders_of_runge_kutta_methods(name: str) -> None:
-    """Assert the exact order, that the next fails, and that a millionth in the weights is seen."""
+    """Assert that the order is exact, and that a change of a millionth in the weights loses it."""
     method = catalogue()[name]
     assert all(sum(method.A[i, :]) == method.c[i] for i in range(len(method)))
     proof = prove_order(ours(name))
@@ -85,7 +85,7 @@ def test_orders_of_runge_kutta_methods(name: str) -> None:
 
 @pytest.mark.parametrize("name", EXPLICIT)
 def test_stability_functions_and_real_intervals(name: str) -> None:
-    """Assert R(x) exactly, and the end of the interval to the accuracy of their bisection."""
+    """Assert that R(x) is equal, and the end of the interval to the accuracy of nodepy's bisection."""
     numerator, denominator = catalogue()[name].stability_function()
     assert list(denominator.coeffs) == [1]
     r = sum(c * hc**k for k, c in enumerate(reversed(numerator.coeffs)))

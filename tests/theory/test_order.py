@@ -44,8 +44,9 @@ def test_2m_collapsed_elsewhere_loses_an_order() -> None:
 
 
 def test_what_the_accelerated_ode_needs_for_order_two() -> None:
-    """Not the a_{t+1} = 1 + O(h) of its steps, but the right length of the backward step and sqrt(a_{t+1}) before the
-    past score: without that root the past output is F/sqrt(a_{t+1}), and the method is of order 1.
+    """Assert that order 2 needs the right length of the backward step, and sqrt(a_{t+1}) before the past score.
+
+    It does not need the a_{t+1} = 1 + O(h) of the steps; without the root the past output is F/sqrt(a_{t+1}).
     """
     method = find("li-accelerated-ode")
     back, step = method.rows
@@ -78,7 +79,7 @@ def test_a_corrector_raises_the_order_of_its_predictor_by_one(p: int) -> None:
 
 
 def test_leading_defects_of_multistep_methods_are_the_known_constants() -> None:
-    """On a grid of equal steps: DDIM -1/2, exponential Adams 2 -5/12, 3 -3/8, 4 -251/720 (of the classical Adams)."""
+    """Assert that on equal steps they are those of the classical Adams methods: -1/2, -5/12, -3/8, -251/720."""
     known = {"ddim": -sp.Rational(1, 2), "exp-adams-2": -sp.Rational(5, 12)}
     known |= {"exp-adams-3": -sp.Rational(3, 8), "exp-adams-4": -sp.Rational(251, 720)}
     for name, constant in known.items():
@@ -92,7 +93,7 @@ def test_leading_defects_of_multistep_methods_are_the_known_constants() -> None:
 
 
 def test_numbers_of_trees() -> None:
-    """A tree whose legs are leaves of a second kind without children: 1, 2, 5, 13, 37, 108."""
+    """Assert that trees with leaves of a second kind, the legs, number 1, 2, 5, 13, 37, 108."""
     assert [len(trees(n)) for n in range(1, 7)] == [1, 2, 5, 13, 37, 108]
     without_legs = [sum(not has_legs(t) for t in trees(n)) for n in range(1, 7)]
     assert without_legs == [1, 1, 2, 4, 9, 20]  # rooted trees, Hairer, Norsett and Wanner, table II.2.1

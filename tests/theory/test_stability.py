@@ -85,7 +85,7 @@ def test_recursions_decay_inside_and_grow_outside(method: Method) -> None:
 
 @pytest.mark.parametrize("p", [1, 2, 3])
 def test_a_corrector_leaves_the_stability_of_one_more_past_output(p: int) -> None:
-    """UniPC-p's predicted points are, for small steps, an Adams-Bashforth sequence of order p + 1."""
+    """Assert that UniPC-p's predicted points are, for small steps, an Adams-Bashforth sequence of order p + 1."""
     adams = characteristic(find(f"deis-rhoab{p}"))
     assert characteristic(find(f"unipc-{p}")) == adams
     assert characteristic(find(f"unipc-{p}").start or find("ddim")) != adams
@@ -93,7 +93,7 @@ def test_a_corrector_leaves_the_stability_of_one_more_past_output(p: int) -> Non
 
 @pytest.mark.parametrize("share", [sp.Rational(1, 4), sp.Rational(1, 2), sp.Rational(9, 10)])
 def test_two_states_cost_stability(share: sp.Rational) -> None:
-    """BDIA: zeta^2 - (1 - g + (1 + g) x) zeta - g reaches -1 at x = -2 (1 - g)/(1 + g)."""
+    """Assert that BDIA's zeta^2 - (1 - g + (1 + g) x) zeta - g reaches -1 at x = -2 (1 - g)/(1 + g)."""
     bdia = find("bdia-ddim").at({"gamma": share})
     assert real_interval(bdia) == 2 * (1 - share) / (1 + share)
     assert real_interval(find("bdia-ddim").at({"gamma": sp.S.One})) == 0  # the leapfrog method

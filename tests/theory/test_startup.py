@@ -39,7 +39,7 @@ def digits() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", STARTED)
 def test_its_order_makes_the_asymptotic_order(name: str) -> None:
-    """The first steps have exactly the order that order_asymptotic is one more than, or more where it is not theirs."""
+    """Assert that the first steps have order order_asymptotic - 1 exactly, or more where they do not set it."""
     method = BY_NAME[name]
     order = prove_order(startup(method)).order
     assert order == method.order_asymptotic - 1 if name in LIMITED else order >= method.order_asymptotic
@@ -111,7 +111,7 @@ def exact(steps: int) -> Any:
 
 @pytest.mark.parametrize("name", [n for n in LIMITED if n[-1] in "24e" or n.startswith("unipc")])
 def test_its_leading_defects_are_what_a_run_leaves(name: str) -> None:
-    """Here G is one function of z and u, run step by step; two steps more change nothing at this order."""
+    """Assert so for one function G of z and u, run step by step; two steps more change nothing at this order."""
     method = BY_NAME[name]
     steps = length(method) if method.frame.name == "variance" else length(method) + 2  # Li et al.'s a_{t+1} is not 1
     error = (run(method, steps) - exact(steps)) / STEP**method.order_asymptotic
@@ -119,14 +119,14 @@ def test_its_leading_defects_are_what_a_run_leaves(name: str) -> None:
 
 
 def test_a_predictor_corrector_left_too_early_has_other_defects() -> None:
-    """The outputs made at the start-up's predicted points are used after its last step as well."""
+    """Assert that the outputs at the start-up's predicted points count after its last step as well."""
     method = BY_NAME["unipc-2"]
     early = (run(method, length(method) - 1) - exact(length(method) - 1)) / STEP**method.order_asymptotic
     assert abs(early / leading(method) - 1) > 1e-3
 
 
 def test_a_start_up_of_full_order_is_not_counted() -> None:
-    """exp-adams-2 started by its own order, were that possible in one step, would leave nothing at order 2."""
+    """Assert that a start of exp-adams-2 by a step of order 2 would leave nothing at order 2."""
     names = [name for name, _, _ in entries(replace(BY_NAME["exp-adams-2"], start=BY_NAME["dpm-solver++-2s"]))]
     assert names == ["exp-adams-2"]
     assert [name for name, _, _ in entries(BY_NAME["exp-adams-2"])] == ["exp-adams-2", "exp-adams-2-start"]

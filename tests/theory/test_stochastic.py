@@ -1,4 +1,4 @@
-"""Stochastic samplers' records say no to what cannot be one, and write their noises out."""
+"""Records with noise refuse what cannot be one, and write their noises out."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_what_cannot_be_a_sampler_is_refused_in_one_line(change: object, message
 
 @pytest.mark.parametrize("sampler", [s for s in SDE_METHODS if s.step_noise.model.rows is None], ids=lambda s: s.name)
 def test_the_noise_of_a_path_is_written_out(sampler: Method) -> None:
-    """Amplitudes of the rows make V at the earlier row's end, and over sigma the growth of the path to its own."""
+    """Assert that two rows share V at the earlier one's end, and that the step's end has that of the whole path."""
     ends = [sp.sympify(row.to) for row in sampler.rows]
     for i in range(len(ends)):
         for j in range(i + 1):
@@ -70,7 +70,7 @@ def test_the_noise_of_a_path_is_written_out(sampler: Method) -> None:
 
 
 def test_a_predictor_and_its_corrector_have_one_noise() -> None:
-    """Two rows that end at one place: nothing fresh in the second, and both have all of the first."""
+    """Assert that of two rows that end at one place the second has the noise of the first and nothing fresh."""
     both = records.SA_SOLVER_P2C2
     assert both.step_noise.row(1).variance == 0
     assert both.amplitudes(0) == both.amplitudes(1)
@@ -124,7 +124,7 @@ def test_at_the_default_a_parameter_changes_nothing() -> None:
 
 
 def test_ddim_eta_at_one_is_ddpm_seen_from_the_noise_prediction() -> None:
-    """The same noise, and of the noise in x both keep e^{-h}."""
+    """Assert that both draw the same noise, and keep e^{-h} of the noise in x."""
     one = find("ddim-eta").at({"eta": sp.S.One})
     assert is_zero((one.amplitudes(0)[0].variance - records.DDPM.amplitudes(0)[0].variance).rewrite(sp.exp))
     kept = phi(0, h) - one.applied[0][0]

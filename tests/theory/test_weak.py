@@ -125,7 +125,7 @@ def test_a_share_off_by_a_millionth_loses_the_order(sampler: Method) -> None:
 
 @pytest.mark.parametrize("sampler", [records.SDE_DPM_SOLVER_PP_2S, records.SEEDS_2], ids=lambda s: s.name)
 def test_a_noise_outside_the_scale_loses_an_order(sampler: Method) -> None:
-    """The fresh noise of the end in units of the start: off by a factor 1 + O(h)."""
+    """Assert so for the fresh noise of the end in units of the start, off by a factor 1 + O(h)."""
     fresh = sampler.step_noise.row(1)
     assert prove_weak_order(with_noise(sampler, 1, replace(fresh, variance=fresh.variance * phi(0, 2 * h)))).order == 1
 
@@ -141,12 +141,12 @@ def test_the_noise_of_a_stage_must_be_shared_with_the_end(sampler: Method) -> No
 
 @pytest.mark.parametrize(("place", "order"), [("1/10", 1), ("1/5", 1), ("9/25", 1), ("1/2", 2), ("4/5", 1)])
 def test_exchanged_shares_of_the_noise_lose_an_order_but_in_the_middle(place: str, order: int) -> None:
-    """As the paper prints them: the end has the right variance, but not the right covariance with the stage."""
+    """Assert so for the paper's shares: the right variance at the end, a wrong covariance with the stage."""
     assert prove_weak_order(SEEDS_2_PUBLISHED.at({"c2": sp.Rational(place)})).order == order
 
 
 def test_a_path_run_in_sigma_keeps_order_two() -> None:
-    """k-diffusion's noises have not the covariance of one path; what fails at order 3 is another sum."""
+    """Assert that k-diffusion's noises, which are not those of one path, keep order 2 with other residuals."""
     for place in (HALF, sp.Rational(1, 3)):
         ours = prove_weak_order(records.SDE_DPM_SOLVER_PP_2S.at({"r": place, "tau": sp.S.One}))
         theirs = prove_weak_order(records.DPMPP_SDE.at({"r": place}))
@@ -165,7 +165,7 @@ def test_more_steps_before_change_no_residual(sampler: Method) -> None:
 
 
 def test_three_outputs_meet_one_obstruction() -> None:
-    """SA-Solver's predictor 3: with noise one condition of order 3 fails, f_zz(G_z(e_a), G_z(e_a)), by tau^2/6."""
+    """Assert that SA-Solver's predictor 3 fails one condition of order 3, f_zz(G_z(e_a), G_z(e_a)), by tau^2/6."""
     proof = prove_weak_order(records.SA_SOLVER_3.at({"tau": HALF}), 3)
     (residual,) = proof.leading_residuals
     assert (proof.order, str(residual.forest)) == (2, "[[a] [a]]")
@@ -222,7 +222,7 @@ STILL = {  # a sampler without noise, and the method of the flow that it is
 
 @pytest.mark.parametrize(("name", "flow"), STILL.items())
 def test_a_strength_of_zero_is_a_method_of_the_flow(name: str, flow: str) -> None:
-    """The same rows, nothing faded, no noise, and its order: proved of the latter by trees, up to 4."""
+    """Assert that rows, states and order are those of the flow's method, which trees prove up to 4, without noise."""
     still, method = methods.find(name), methods.find(flow)
     for i, (ours, theirs) in enumerate(zip(still.applied, method.applied, strict=True)):
         assert all(is_zero(a - b) for a, b in zip(ours, theirs, strict=True))
@@ -234,11 +234,13 @@ def test_a_strength_of_zero_is_a_method_of_the_flow(name: str, flow: str) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    [
-        *("ddim-eta?eta=0", "sa-solver-1?tau=0", "sa-solver-2?tau=0", "sa-solver-3?tau=0", "sa-solver-p1c1?tau=0"),
-        *("sa-solver-2-few-steps?tau=0", "sa-solver-p2c1-few-steps?tau=0", "sa-solver-p2c2-few-steps?tau=0"),
-        *("sde-dpm-solver-2m?tau=0", "sde-dpm-solver++-2m?tau=0", "sde-dpm-solver++-2s?tau=0"),
-    ],
+    by_shape(
+        [
+            *("ddim-eta?eta=0", "sa-solver-1?tau=0", "sa-solver-2?tau=0", "sa-solver-3?tau=0", "sa-solver-p1c1?tau=0"),
+            *("sa-solver-2-few-steps?tau=0", "sa-solver-p2c1-few-steps?tau=0", "sa-solver-p2c2-few-steps?tau=0"),
+            *("sde-dpm-solver-2m?tau=0", "sde-dpm-solver++-2m?tau=0", "sde-dpm-solver++-2s?tau=0"),
+        ]
+    ),
 )
 def test_without_strength_the_order_is_that_of_the_parameter(name: str) -> None:
     still = methods.find(name)
@@ -247,8 +249,8 @@ def test_without_strength_the_order_is_that_of_the_parameter(name: str) -> None:
     assert not any(residual.forest.lianas for residual in proof.leading_residuals)
 
 
-def test_the_barrier_is_what_the_forests_say() -> None:
-    """Off by 2 tau^2 times the squared distance of B from 1 - s, and the two-stage sampler has n = 1 jump."""
+def test_the_barrier_is_the_residual_of_the_forests() -> None:
+    """Assert that the residual is 2 tau^2 times the squared distance of B from 1 - s, for n = 1 jump."""
     residuals = {str(e.forest): e.coefficient for e in prove_weak_order(records.SDE_DPM_SOLVER_PP_2S).leading_residuals}
     distance = residuals["[[a] [a]]"] / (2 * tau**2) + residuals["[[2]]"]
     s, share = sp.Symbol("s"), 1 / (2 * c2)

@@ -86,7 +86,7 @@ def states_function(method: Method, row: int) -> str:
     """The coefficients of the states, where a row carries more than z_n as it is."""
     carried = method.carried(row)
     kept = "z_n" if len(carried) == 1 else "z_n, z_(n-1)"
-    doc = f'"""{method.name}: what is kept of {kept}."""'
+    doc = f'"""{method.name}: coefficients of {kept}."""'
     return function(method, f"{row_name(method, row)}_states", method.arguments(carried), doc, carried)
 
 
@@ -94,7 +94,7 @@ def noises_function(method: Method, row: int) -> str:
     """The coefficients of the noises drawn for this step's rows, up to a row's own."""
     variances = tuple(a.variance for a in method.amplitudes(row))
     values = tuple(a.factor * root for a, root in zip(method.amplitudes(row), roots(variances), strict=True))
-    doc = f'"""{method.name}: of the noises drawn for this step, over sigma at the end of the row."""'
+    doc = f'"""{method.name}: coefficients of the noises drawn for this step, over sigma at the end of the row."""'
     return function(method, f"{row_name(method, row)}_noises", noise_arguments(method, row), doc, values, variances)
 
 

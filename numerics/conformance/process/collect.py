@@ -16,6 +16,7 @@ import torch
 
 from ...readback import Trace
 from ...support.progress import Progress, silent
+from ..forward_processes import PROCESSES
 from ..report import Departure, Failure, Setting, TargetInfo, Trouble
 from . import watchdog
 from .checked_values import checked
@@ -25,7 +26,6 @@ from .trace_transfer import check_shapes
 LONGEST_ANSWER = 1 << 28  # bytes: the longest file that the child may write
 MESSAGES = 1 << 16  # bytes of standard error that are read
 MESSAGE = 400  # characters of a failure
-PROCESSES = ("vp", "ve", "flow")
 
 
 @dataclass(frozen=True)

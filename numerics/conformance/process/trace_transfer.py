@@ -8,9 +8,7 @@ from typing import Any
 import torch
 
 from ...generated.prediction_functions import PREDICTIONS
-from ...readback import Trace
-
-DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+from ...readback import LINEAR, Trace
 
 
 def plain_trace(found: Trace) -> dict[str, Any]:
@@ -26,7 +24,7 @@ def check_shapes(found: Trace) -> None:
     vectors, count = found.vectors, len(found.points)
     if vectors.dtype != torch.float64 or vectors.ndim != 2 or vectors.layout != torch.strided:
         raise ValueError(f"vectors are {list(vectors.shape)} in {vectors.dtype}, not [V, columns] in float64")
-    if found.dtype not in DTYPES or found.prediction not in PREDICTIONS:
+    if found.dtype not in LINEAR or found.prediction not in PREDICTIONS:
         raise ValueError("its dtype or its prediction is unknown")
     lengths = {len(vectors), count, len(found.step), len(found.evaluated), len(found.superposition)}
     if lengths != {count} or count < 2:

@@ -1,0 +1,171 @@
+"""`samplerproof grids`: the kinds, and the levels of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from samplerproof.book.pages.grids_page import grids_page
+from samplerproof.cli import show
+from samplerproof.cli.grids_command import kinds, levels
+from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.generated.citations import CITATIONS
+from samplerproof.numerics.generated.schedule_functions import SCHEDULES
+from samplerproof.numerics.grid_kinds.all_kinds import KINDS
+from samplerproof.numerics.grids import grid
+from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.studies.config import Study, read
+from samplerproof.numerics.studies.problem import grids_of
+from samplerproof.numerics.studies.run import run
+
+Command = Callable[..., "CompletedProcess[str]"]
+
+
+def test_kinds_have_the_promised_keys() -> None:
+    """Assert one entry a kind, in JSON, with defaults as they are typed."""
+    answer = json.loads(json.dumps(kinds(), allow_nan=False))
+    assert [kind["name"] for kind in answer] == list(KINDS)
+    assert all(list(kind)[:4] == ["name", "parameters", "aliases", "cite"] for kind in answer)
+    assert {kind["cite"] for kind in answer} - {None} <= set(CITATIONS)
+    by_name = {kind["name"]: kind for kind in answer}
+    assert [p["default"] for p in by_name["karras"]["parameters"]] == [None, None, "7", "0"]
+    assert by_name["simple"]["parameters"][0]["words"] == ["scaled-linear", "linear", "squaredcos", "flow"]
+
+
+def test_levels_are_those_of_the_grid_noisiest_first(samplerproof: Command) -> None:
+    """Assert the columns of sp.grid between 0.002 and 80 on the default schedule, and null for an infinite lambda."""
+    answer = json.loads(samplerproof("grids", "karras?rho=5&zero=1", "--steps", "4", "--json").stdout)
+    columns = grid(schedule("edm"), "karras", 4, sigma_min=0.002, sigma_max=80, rho=5, zero=1).columns
+    assert list(answer) == ["name", "steps", "schedule", "sigma", "alpha", "t", "lambda"]
+    assert answer["sigma"] == answer["t"] == columns.sigma.tolist()
+    assert answer["lambda"] == [*columns.lam.tolist()[:-1], None]
+    assert (answer["name"], answer["steps"], answer["alpha"]) == ("karras?rho=5&zero=1", 4, [1.0] * 5)
+
+
+def test_a_person_reads_whole_names_and_every_level(samplerproof: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    """Assert that no name is cut, and a line for each level."""
+    listed = samplerproof("grids").stdout
+    assert all(name in listed for name in KINDS)
+    show.levels(levels("comfyui:simple", 30, "vp-linear?beta_max=30"))
+    shown = capsys.readouterr().out
+    assert "comfyui:simple, 30 steps, schedule vp-linear?beta_max=30" in shown
+    assert all(f" {n} " in shown for n in range(31))
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_default_ends_lie_on_every_schedule(name: str) -> None:
+    """Assert that kinds between ends have levels wherever no end is given, down to the schedule's."""
+    for kind in ("uniform-t", "uniform-lambda", "karras"):
+        assert len(levels(kind, 5, name)["t"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "process", "message"),
+    [
+        ("carras", 10, "edm", "grid: got 'carras'; not a known kind of grid; nearest: karras"),
+        ("karras?rho=0", 10, "edm", "0 < rho < inf"),
+        ("karras?ro=7", 10, "edm", "karras takes sigma_min, sigma_max, rho, zero"),
+        ("flow?shift=-1", 10, "flow", "0 < shift < inf"),
+        ("flow", 10, "edm", "sigma of the flow = 1 is not on edm"),
+        ("simple?betas=cosine", 10, "edm", "betas is one of scaled-linear, linear, squaredcos, flow"),
+        ("simple?train=10.5", 10, "edm", "train is a whole number, 2 <= train <= 100000"),
+        ("karras", 0, "edm", "--steps: got 0; a number from 1 to 100000"),
+        ("karras", 10, "edn", "not a known schedule; nearest: edm"),
+        ("list", 10, "edm", "a list of levels, or of timesteps, from Python or a study file"),
+    ],
+)
+def test_bad_input_is_refused(name: str, steps: int, process: str, message: str) -> None:
+    """Assert that a bad kind, parameter, number of steps or schedule is refused with what is allowed."""
+    with pytest.raises(InputError) as refused:
+        levels(name, steps, process)
+    assert message in str(refused.value)
+
+
+def test_a_refusal_is_one_line(samplerproof: Command) -> None:
+    """Assert exit code 2, and one line on standard error alone."""
+    done = samplerproof("grids", "karas", "--json")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("samplerproof: grid: got 'karas'; not a known kind of grid; nearest: karras")
+
+
+STUDY = """
+[target]
+weights = [0.35, 0.65]
+means = [-1.2, 0.9]
+stds = [0.5, 0.35]
+[schedule]
+kind = "edm"
+[grid]
+kind = "list"
+sigmas = [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029]
+[run]
+methods = ["dpm-solver++-2m", "ddim"]
+steps = [10]
+metrics = ["w2"]
+points = 501
+"""
+
+
+def test_a_study_runs_on_a_list_of_levels(tmp_path: Path) -> None:
+    """Assert that the published levels of AYS, as a list and by name, give the same errors, 2M the smaller one."""
+    found = []
+    for text in (STUDY, STUDY.replace('"list"', '"ays-sd1"').replace("sigmas", "# ")):
+        file = tmp_path / "study.toml"
+        file.write_text(text, encoding="utf-8")
+        study = read(file)
+        assert isinstance(study, Study)
+        found.append([record["value"] for record in run(study, None)["records"]])
+    assert found[0] == found[1]
+    assert 0 < found[0][0] < found[0][1] < 0.1
+
+
+def study_of(file: Path) -> None:
+    """Read the file and make its grids."""
+    study = read(file)
+    assert isinstance(study, Study)
+    grids_of(study)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("6.475", "16.475", "grid.sigmas[1]: got 16.475; a finite number >= 0, below the level before"),
+        ("6.475", "nan", "grid.sigmas[1]: got nan; every entry must be finite"),
+        ("6.475", "14.615", "grid.sigmas[1]: got 14.615; a finite number >= 0, below the level before"),
+        ("sigmas = [14.615, ", "sigmas = [0.5]  # ", "grid.sigmas: got [0.5]; at least two levels"),
+        ("sigmas = [", "sigmas = 3 # [", "grid.sigmas: got 3; must be a list of levels"),
+        ("[10]", "[10, 20]", "run.steps: got 20; 10: sigmas has 11 levels"),
+        ('"list"', '"lst"', "grid.kind: got 'lst'; not a known grid; nearest: list"),
+        ('"edm"', '"flow"', "grid.kind: got 'list'; levels that the schedule has; sigma = 14.615 is not on flow"),
+        ('"list"\n', '"flow"\nshift = 0 # ', "grid.shift: got 0.0; a number > 0"),
+        ('"list"\n', '"flow"\nshift = [1.0] # ', "grid.shift: got [1.0]; must be a valid number"),
+        ('"list"\n', '"flow"\nshift = true # ', "grid.shift: got True; must be a valid number"),
+        ('"list"\n', '"simple"\nbetas = 3 # ', "grid.betas: got 3; must be a word"),
+    ],
+)
+def test_bad_grids_of_a_study_are_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """Assert that a file with a bad grid is refused before anything runs, by its field."""
+    text = STUDY.replace(old, new)
+    if '"list"' in old and '"lst"' not in new:
+        text = text.replace("\nsigmas", "\n# ")
+    file = tmp_path / "bad.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as refused:
+        study_of(file)
+    assert message in str(refused.value)
+
+
+def test_the_page_of_the_book_has_every_kind() -> None:
+    """Assert a heading, the formula, the source and the aliases of every kind, and paired dollar signs."""
+    (page,) = grids_page().values()
+    for kind in KINDS.values():
+        assert f"### `{kind.name}`" in page
+        assert f"$$\n{kind.formula}\n$$" in page
+        assert not kind.cite or f"{{cite:t}}`{kind.cite}`" in page
+        assert all(f"`{alias}`" in page for alias in kind.names)
+    assert page.count("$") % 2 == 0
+    assert len(kinds()) == len(KINDS)
