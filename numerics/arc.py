@@ -1,4 +1,4 @@
-"""arc(z) = (z - arctan z)/z^3 = 1/3 - z^2/5 + z^4/7 - …, what is left of arctan beyond its tangent."""
+"""arc(z) = (z - arctan z)/z^3 = 1/3 - z^2/5 + z^4/7 - …, the remainder of arctan after its linear term."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ TERMS = 26  # of the series: the last is below an ulp at |z| = 1/2
 
 
 def arc(z: Tensor) -> Tensor:
-    """At every element of z (float64, any shape), differentiable; 4 eps on the whole line.
+    """arc at every element of z (float64, any shape), differentiable; accurate to 4 eps.
 
     The series for |z| < 1/2, where the definition cancels.  Raises TypeError for another dtype.
     """
     if z.dtype != torch.float64:
         raise TypeError(f"arc: dtype {z.dtype}; torch.float64")
-    # Each form sees only arguments that it can take: a NaN behind torch.where would poison gradients.
+    # Each form gets only arguments in its domain: a NaN behind torch.where would make gradients NaN.
     small = z.abs() < 0.5
     near, far = torch.where(small, z, 0.0).square(), torch.where(small, 1.0, z)
     series = torch.zeros_like(z)

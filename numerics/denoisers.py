@@ -68,7 +68,7 @@ def adapt(network: Callable[[Tensor, Point], Tensor], prediction: str, dtype: to
 
 @dataclass
 class Counting:
-    """A denoiser that counts its evaluations and remembers where they were made."""
+    """A denoiser that counts its evaluations and stores their points."""
 
     denoise: Denoiser
     points: list[Point] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What may go wrong: bad input, in names/input_error.py, and a run that cannot go on."""
+"""Exceptions: bad input (names/input_error.py), and runs that cannot be completed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ __all__ = ["LONGEST", "DependsError", "InputError", "NonFiniteError", "SamplingE
 
 
 class SamplingError(ArithmeticError):
-    """A run that cannot go on: a denoiser answered with a wrong shape or a non-finite value."""
+    """A run that cannot be completed: a denoiser returned a wrong shape or a non-finite value."""
 
 
 class DependsError(SamplingError):
-    """A sampler that asks its model, or draws noise, otherwise in one run than in another: it depends on the values."""
+    """A sampler whose evaluations or noises differ between runs: they depend on the values of the state."""
 
 
 class NonFiniteError(SamplingError):
-    """A sampler that asks its model at a level that is no number."""
+    """A sampler that evaluates its model at a noise level that is not finite."""

@@ -28,20 +28,20 @@ from .targets.flow import exact_flow, log_tails, quantile
 from .targets.mixture import GaussianMixture
 
 Law = tuple[GaussianMixture, Point]
-REACH = math.log(1e-30)  # nodes run between the quantiles with this tail mass, some 11.5 standard deviations:
-# a sampler may make its law half as wide as the target's before the KL misses 1e-7
-ROUNDING = 2.0**-40
-NEAR = 0.05
-AGAINST = 1e-15
+REACH = math.log(1e-30)  # tail mass beyond the nodes, at about 11.5 standard deviations:
+# the law of a sampler may be half as wide as the target before KL is off by 1e-7
+ROUNDING = 2.0**-40  # relative: a smaller step back of Y is rounding
+NEAR = 0.05  # relative distance of slopes to steps up to which an interpolant is used
+AGAINST = 1e-15  # a step of D against its slopes that is larger is a tear
 OF_START = ("start", "optimal", "flow")  # columns that are the same for every sampler on the same nodes
-CARRIES = math.log(1e-14)  # beyond this tail mass a fold of the map is invisible
+VISIBLE = math.log(1e-14)  # a fold of the map where the tail mass is smaller does not matter
 
 
 def nodes(start: Law, points: int) -> Tensor:
     """[points, 1] equidistant nodes over all but 2e-30 of the start law: ascending, float64.
 
     On a smooth law the trapezoid rule over them converges faster than any power.  The spacing must resolve the
-    start law and the map: a few nodes for each standard deviation, and across each gap that the map tears open.
+    start law and the map: a few nodes per standard deviation, and across each gap that the map opens.
     """
     if points < 3:
         raise InputError("run.points", points, "at least 3 nodes")
@@ -54,7 +54,7 @@ def nodes(start: Law, points: int) -> Tensor:
 class Levels(NamedTuple):
     """The law of a folding map and the target at its values, ascending: those at the nodes and where it turns [m].
 
-    law, goal: log p, log F and log(1 - F), [m, 3] each.  rank: where the values at the nodes are [n].
+    law, goal: log p, log F and log(1 - F), [m, 3] each.  rank: the indices of the values at the nodes [n].
     """
 
     y: Tensor
@@ -67,8 +67,8 @@ class Levels(NamedTuple):
 class Pushforward:
     """A sampler as a map of one variable: y = Y(nodes) and dydx = Y'(nodes), all [n, 1] float64, nodes ascending.
 
-    start: the law of the start sample; target: the law the sampler aims at.  source: where the process starts, if that
-    is not the start law's own point.  columns: what is known at the nodes by name, [n, k] each; filled when asked for.
+    start: the law of the start sample; target: the exact law at the end.  source: the first point of the process, if
+    it differs from the point of the start law.  columns: values at the nodes by name, [n, k] each, computed on demand.
     """
 
     nodes: Tensor
@@ -89,9 +89,9 @@ class Pushforward:
             raise InputError("nodes", "not ascending", "strictly ascending nodes")
 
     def coarser(self) -> Pushforward:
-        """The same map on every second node: how far a metric moves tells whether the nodes resolve the map."""
-        kept = {name: column[::2] for name, column in self.columns.items() if name != "folded"}
-        return replace(self, nodes=self.nodes[::2], y=self.y[::2], dydx=self.dydx[::2], columns=kept)
+        """The same map on every second node; the change of a metric estimates its quadrature error."""
+        every_second = {name: column[::2] for name, column in self.columns.items() if name != "folded"}
+        return replace(self, nodes=self.nodes[::2], y=self.y[::2], dydx=self.dydx[::2], columns=every_second)
 
     def merged(self, x: Tensor, y: Tensor, dydx: Tensor) -> Pushforward:
         """The same map with more nodes [m, 1]."""
@@ -123,14 +123,14 @@ class Pushforward:
         return [self.target[0].log_density(self.y, self.target[1]), *(tail[:, 0] for tail in tails)]
 
     def _optimal(self) -> list[Tensor]:
-        """The increasing map that makes the target of the start law, and its slope."""
+        """The increasing map from the start law to the target, and its slope."""
         log_start, lower, upper = self.column("start").T
         goal = quantile(self.target[0], lower[:, None], upper[:, None], self.target[1])
         slope = (log_start - self.target[0].log_density(goal, self.target[1])).exp()
         return [goal[:, 0], slope]
 
     def _flow(self) -> list[Tensor]:
-        """The exact flow of the process to the target's point, and its slope."""
+        """The exact flow of the process to the point of the target, and its slope."""
         source = self.start[1] if self.source is None else self.source
         return [v[:, 0] for v in exact_flow(self.target[0], self.nodes, source, self.target[1])]
 
@@ -141,12 +141,12 @@ class Pushforward:
 
     @cached_property
     def inside(self) -> Tensor | None:
-        """Which nodes to integrate over: all, or those inside of a fold in the far tails; None if Y folds before."""
+        """Mask of the nodes to integrate over: all, or those between folds in the tails; None if Y folds elsewhere."""
         rising = _rising(self.y, self.dydx)
         every = torch.ones(len(self.y), dtype=torch.bool)
         if bool(rising.all()):
             return every
-        inside = self.column("start")[:, 1:].amin(dim=1) > CARRIES
+        inside = self.column("start")[:, 1:].amin(dim=1) > VISIBLE
         return inside if bool(inside.any()) and bool(_rising(self.y[inside], self.dydx[inside]).all()) else None
 
     @cached_property
@@ -174,7 +174,7 @@ class Pushforward:
 
     @cached_property
     def goal(self) -> Tensor:
-        """F_target^{-1}(F_Y(y)) [n]: where the increasing rearrangement moves y to."""
+        """F_target^{-1}(F_Y(y)) [n], the optimal map from the law of Y to the target."""
         if self.inside is not None:
             return self.column("optimal")[:, 0]
         n = len(self.y)
@@ -185,8 +185,8 @@ class Pushforward:
 def tv(p: Pushforward) -> float:
     """Total variation, half the integral of |p_Y - p_target|.
 
-    It is half the total variation of D = F_Y - F_target, that is of its values where it turns; there D is read off its
-    cubic Hermite interpolant: fourth order. As a function of x D' = p_start - p_target(Y) Y', if Y does not fold.
+    It is half the variation of D = F_Y - F_target, hence of its values at turning points, which are read off its cubic
+    Hermite interpolant: fourth order. As a function of x, D' = p_start - p_target(Y) Y' if Y does not fold.
     """
     if p.inside is None:
         return _folded_tv(p)
@@ -194,11 +194,13 @@ def tv(p: Pushforward) -> float:
     log_goal, goal_below, goal_above = p.column("target")[p.inside].T
     gap = _gap(below, above, goal_below, goal_above)
     rate = log_start.exp() - log_goal.exp() * p.dydx[p.inside, 0]
+    # Values of D at its turning points, in order of x.
     rises = rate >= 0
     turning = torch.nonzero(rises[:-1] != rises[1:])[:, 0]
     ends = gap.new_zeros(1)
     s, values = turns(gap, rate, p.nodes[p.inside, 0].diff(), turning)
-    steps = gap.diff()  # in a tear D moves against the slopes at both ends
+    # And at the ends of tears, where D moves against its slopes at both nodes.
+    steps = gap.diff()
     torn = torch.nonzero((rises[:-1] == rises[1:]) & (torch.where(rises[:-1], -steps, steps) > AGAINST))[:, 0]
     order = torch.cat([turning + s, torn.double(), torn + 1.0]).argsort(stable=True)
     values = torch.cat([values, gap[torn], gap[torn + 1]])[order]
@@ -206,10 +208,10 @@ def tv(p: Pushforward) -> float:
 
 
 def _folded_tv(p: Pushforward) -> float:
-    """D on the sorted values of the nodes and of the turning points.
+    """TV of a map that folds: half the variation of D over the sorted values of the nodes and of the turning points.
 
-    Its interpolant counts only where its slopes are near to its steps: beside a turning point the density of Y rises as
-    the root of the distance falls.
+    The interpolant of D is used only where its slopes agree with its steps: at a turning point of Y the density of Y
+    is infinite, like the inverse root of the distance.
     """
     y, (log_law, below, above), (log_goal, goal_below, goal_above) = p.levels.y, p.levels.law.T, p.levels.goal.T
     gap = _gap(below, above, goal_below, goal_above)
@@ -225,8 +227,8 @@ def _folded_tv(p: Pushforward) -> float:
 def kl(p: Pushforward) -> float:
     """KL(target || sampler) = integral of p_target log(p_target / p_Y).
 
-    With l = log p_target - log p_Y it is the integral of p_target (exp(-l) - 1 + l) dy, whose integrand is never
-    negative, so that a small value does not drown in the cancellation of large ones.
+    With l = log p_target - log p_Y it is the integral of p_target (exp(-l) - 1 + l) dy. This integrand is never
+    negative, so that small values are not lost in cancellation.
     """
     return _integral(kl_integrand(p), p.nodes)
 
@@ -237,9 +239,9 @@ def kl_integrand(p: Pushforward) -> Tensor:
 
 
 def divergence(log_law: Tensor, ratio: Tensor) -> Tensor:
-    """p (e^l l - e^l + 1) with l = log p_target - log p_Y, and p = p_Y or the asked share of it."""
+    """p (e^l l - e^l + 1) with l = `ratio` = log p_target - log p_Y and log p = `log_law`."""
     near = (log_law + ratio).exp() * exp_remainder(-ratio.clamp(min=-1))
-    low = ratio.clamp(max=-1)  # the same by p, for where exp(-l) could overflow
+    low = ratio.clamp(max=-1)  # a form without exp(-l), which could overflow here
     far = log_law.exp() * (1 + ((low - 1) * low.exp()).nan_to_num(0.0))
     return torch.where(ratio > -1, near, far)
 
@@ -273,7 +275,7 @@ def trajectory(y: Tensor, reference: Tensor, weights: Tensor | None = None) -> f
 
 
 def _gap(below: Tensor, above: Tensor, goal_below: Tensor, goal_above: Tensor) -> Tensor:
-    """F_Y - F_target from the logs of both tails: the smaller ones are subtracted."""
+    """F_Y - F_target from the logs of both tails, by the difference of the smaller tails."""
     return torch.where(below < above, below.exp() - goal_below.exp(), goal_above.exp() - above.exp())
 
 
@@ -286,7 +288,7 @@ def _integral(values: Tensor, x: Tensor) -> float:
 
 
 def _rising(y: Tensor, slope: Tensor) -> Tensor:
-    """Where Y increases, with a finite value, to its node and from it [n]; a step back by rounding is none."""
+    """Mask of the nodes where Y is finite and increasing [n]; a step back within rounding counts as increasing."""
     rises = torch.isfinite(y[:, 0]) & torch.isfinite(slope[:, 0]) & (slope[:, 0] > 0)
     rises[1:] &= y[:, 0].diff() > -ROUNDING * y[1:, 0].abs()
     return rises

@@ -1,4 +1,4 @@
-"""Sources of noise for stochastic samplers: one contract, and the plain one."""
+"""Sources of noise for stochastic samplers: the contract, and sources from a generator."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 # noise(like, draw) -> fresh standard normal numbers of the shape, dtype and device of `like`; draw counts from 0 in a
-# run. A source must not repeat itself: draws that are to be joint are combined by the sampler's table.
+# run. Draws must be independent: correlated noises are combined by the table of the sampler.
 NoiseSource = Callable[[Tensor, int], Tensor]
 
 
@@ -31,7 +31,7 @@ def seeded(seed: int, device: str = "cpu") -> NoiseSource:
 
 
 def from_generator(generator: torch.Generator) -> NoiseSource:
-    """Draw from a generator on its own device, and move to that of the state."""
+    """Noise from a generator, drawn on its device and moved to that of the state."""
 
     def draw(like: Tensor, index: int) -> Tensor:
         z = torch.randn(like.shape, generator=generator, dtype=like.dtype, device=generator.device)

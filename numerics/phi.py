@@ -16,8 +16,8 @@ K_MAX = 6
 def phi(k: int, z: Tensor) -> Tensor:
     """phi_k at every element of z (float64, any shape), k = 0..6, differentiable; 4 ulp for |z| <= 30.
 
-    Taylor's series for -1.2 k <= z <= 1.5 k, where it does not cancel; outside, the definition: step by step
-    for negative z (each division damps what was lost before), in one subtraction for positive z (fewer roundings).
+    Taylor series for -1.2 k <= z <= 1.5 k, where it does not cancel; outside, the definition: step by step for
+    negative z (each division reduces earlier errors), in one subtraction for positive z (fewer roundings).
     Raises ValueError for another k, TypeError for another dtype.
     """
     if not 0 <= k <= K_MAX:
@@ -27,13 +27,13 @@ def phi(k: int, z: Tensor) -> Tensor:
     if k == 0:
         return torch.exp(z)
     low, high = -1.2 * k, 1.5 * k
-    # Each form sees only arguments that it can take: a NaN behind torch.where would poison gradients.
+    # Each form gets only arguments in its domain: a NaN behind torch.where would make gradients NaN.
     below, above = _recursion(k, z.clamp(max=low)), _subtraction(k, z.clamp(min=high))
     return torch.where(z < low, below, torch.where(z > high, above, _series(k, z.clamp(low, high))))
 
 
 def _series(k: int, z: Tensor) -> Tensor:
-    """Horner's rule; so many terms that the last is below half an ulp at |z| = 1.5 k."""
+    """Taylor series by Horner's rule; the last term is below half an ulp at |z| = 1.5 k."""
     last = 18 + 5 * k
     total = torch.full_like(z, 1 / factorial(last + k))
     for j in range(last - 1, -1, -1):

@@ -26,7 +26,7 @@ def fit(
 ) -> Fit | None:
     """The slope of log(error / log(N+1)^log_power) on log N, for N in the window; None below three points.
 
-    log_power: the power of log T, T = N + 1 noise levels, that theory predicts and the fit must not see.
+    log_power: the power of log T, T = N + 1 noise levels, that is divided out before the fit.
     Errors that are zero or not finite are left out.  stderr = sqrt(RSS / (n - 2) / sum (log N - mean)^2).
     """
     points = [(n, e) for n, e in _usable(steps, errors) if window is None or window[0] <= n <= window[1]]
@@ -48,14 +48,14 @@ def local_exponents(steps: Sequence[int], errors: Sequence[float]) -> list[float
     return [math.log(e / later) / math.log(m / n) for (n, e), (m, later) in pairwise(points) if m > n]
 
 
-LEADING = 0.1  # of a leading error may be missing where it is said to lead
+LEADING = 0.1  # largest share of later terms up to which a leading error leads
 
 
 def trend(ratios: Sequence[tuple[int, float]]) -> float | None:
-    """How far measured over predicted is from where it tends to, from its last two values; None below two.
+    """The distance of measured over leading error from its limit, from its last two values; None below two.
 
-    ratios: (N, measured / predicted).  The ratio is b + a/N + …, b = 1 where the prediction is right: a/N at the last N
-    follows from two values, whatever b is, so that a wrong prediction does not pass for one that does not lead yet.
+    ratios: (N, measured error / leading error).  The ratio is b + a/N + …, with b = 1 if the leading error is right.
+    The result, a/N at the last N, does not depend on b: a wrong leading error is not taken for one that leads later.
     """
     if len(ratios) < 2:
         return None
@@ -64,7 +64,7 @@ def trend(ratios: Sequence[tuple[int, float]]) -> float | None:
 
 
 def leads(missing: float | None) -> bool | None:
-    """Whether a leading error of which so large a share is missing leads."""
+    """Whether a leading error leads, given the share of later terms."""
     return None if missing is None else missing <= LEADING
 
 

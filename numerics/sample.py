@@ -1,4 +1,4 @@
-"""The one loop: it applies any tableau and knows no coefficient."""
+"""The loop that applies a tableau; it contains no coefficient."""
 
 from __future__ import annotations
 
@@ -82,15 +82,15 @@ def sample(
 
 
 def _drawing(tableau: Tableau, noise: NoiseSource | None, like: Tensor, checked: bool) -> Callable[[int], Tensor]:
-    """z_i by the number i of its vector, drawn when it is asked for first and kept as long as rows can see it."""
+    """A function that returns z_i, drawn on the first request and cached while rows can still use it."""
     reach = tableau.noises.shape[1]
     if reach and noise is None:
         raise InputError("noise", None, f"{tableau.method} is stochastic: a source of noise, such as noise.seeded(0)")
-    kept = torch.empty((reach + 1, *like.shape), dtype=like.dtype, device=like.device)
+    cached = torch.empty((reach + 1, *like.shape), dtype=like.dtype, device=like.device)
     held: list[int] = []  # the vectors whose noise was drawn, in the order of drawing
 
     def draw(i: int) -> Tensor:
-        slot = kept[i % (reach + 1)]
+        slot = cached[i % (reach + 1)]
         if i in held[-reach:]:
             return slot
         assert noise is not None
@@ -107,7 +107,7 @@ def _drawing(tableau: Tableau, noise: NoiseSource | None, like: Tensor, checked:
         step = tableau.step[i]
         if not math.isfinite(z.sum().item()):
             raise SamplingError(f"step {step}: the noise is not finite")
-        if held and held[-1] > i - reach - 1 and like.numel() and torch.equal(z, kept[held[-1] % (reach + 1)].to(z)):
+        if held and held[-1] > i - reach - 1 and like.numel() and torch.equal(z, cached[held[-1] % (reach + 1)].to(z)):
             raise SamplingError(
                 f"step {step}: the noise repeats that of step {tableau.step[held[-1]]}; draws are fresh"
             )
@@ -128,8 +128,8 @@ def _check_start(given: list[Tensor], tableau: Tableau, checked: bool) -> None:
 def _check_output(d: Tensor, shape: torch.Size, step: int, t: float, checked: bool) -> None:
     if d.shape != shape:
         raise SamplingError(
-            f"step {step} (t = {t:g}): the denoiser answered with shape {tuple(d.shape)}, not {tuple(shape)}"
+            f"step {step} (t = {t:g}): the denoiser returned shape {tuple(d.shape)}, not {tuple(shape)}"
         )
     # A sum is finite unless a term is not, or it overflows: only then look closely.
     if checked and not math.isfinite(d.sum().item()) and not bool(torch.isfinite(d).all()):
-        raise SamplingError(f"step {step} (t = {t:g}): the denoiser answered with a non-finite value")
+        raise SamplingError(f"step {step} (t = {t:g}): the denoiser returned a non-finite value")

@@ -1,9 +1,9 @@
 """Stability of guided sampling: one step of a real table on a denoiser with a constant gain.
 
-Test denoiser: x0hat = g y, with y = x/alpha. On it x/sigma solves dz/dlambda = g z, and y decays like
+Test denoiser: x0hat = g y, with y = x/alpha. With it x/sigma solves dz/dlambda = g z, and y decays like
 e^{-(1-g) lambda}. g = 1 is a vector that is clean already, 0 < g < 1 a Gaussian. Guidance with scale s between a
 conditional gain g_c and an unconditional g_u makes g = g_u + s (g_c - g_u), which grows without bound in s: where the
-condition narrows the answer (g_c < g_u) the equation becomes stiff, and the usable step shrinks like 1/s.
+condition narrows the posterior (g_c < g_u) the equation becomes stiff, and the usable step decreases like 1/s.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from .points import Point
 from .schedules import schedule
 from .tableau import tabulate
 
-LONGEST = 16.0  # in lambda: a step over more than the whole noise range of any sampler
+LONGEST = 16.0  # in lambda: more than the whole noise range of common samplers
 SCANNED = [LONGEST * 1.15**-k for k in range(52, -1, -1)]  # from 0.011
 SHORTEST = 1e-8
 ROUNDING = 1e-9  # a growth of 1 is computed a little above 1
 
 
 class StepMap(NamedTuple):
-    """The rows of one interior step: states, outputs [R, L] over lags, and where the seen vectors are [R][L]."""
+    """The rows of one interior step: states, outputs [R, L] over lags, and the points of the vectors used [R][L]."""
 
     prediction: str
     states: Tensor
@@ -54,8 +54,8 @@ class StepMap(NamedTuple):
 def step_map(method: str, h: float) -> StepMap:
     """A late interior step of a method's table, on a grid uniform in lambda with step h > 0, alpha = 1.
 
-    Late: every vector that it sees was made by the same rows. On such a grid all these steps are the same map of y,
-    but for a method whose weights depend on t or on alpha (lambda-ddim, li-code-accelerated-ode): its steps differ.
+    Late: every vector that it uses was made by the same rows. On such a grid all these steps are the same map of y,
+    except for methods whose weights depend on t or alpha (lambda-ddim, li-code-accelerated-ode).
     Raises InputError on an unknown method and on h that is not positive and finite.
     """
     record = resolve(method)
@@ -75,7 +75,7 @@ def step_map(method: str, h: float) -> StepMap:
 
 
 def growth(method: str, h: float, gains: Sequence[complex] | Tensor) -> Tensor:
-    """R(h, g): by how much y = x/alpha grows at most over a step h in lambda, in the long run; [G] -> [G] float64.
+    """R(h, g): the asymptotic growth of y = x/alpha over a step h in lambda; [G] -> [G] float64.
 
     The spectral radius of the step map.  gains may be complex.  Raises InputError as step_map does.
     """
@@ -90,8 +90,8 @@ def _radius(step: StepMap, gains: Tensor) -> Tensor:
 def usable_steps(method: str, gains: Sequence[float]) -> list[float]:
     """For every real gain g <= 1 the largest H such that R(h, g) <= 1 for h <= H: [G] -> [G].
 
-    inf where no step up to 16 grows, 0 where steps of 1e-8 do; the first crossing is looked for among steps 15 % apart,
-    and solved for to 1e-8.  Raises InputError on an unknown method and on gains that are above 1 or not finite.
+    inf if no step up to 16 grows, 0 if steps of 1e-8 do; the first crossing is located among steps 15 % apart and
+    solved for to 1e-8.  Raises InputError on an unknown method and on gains that are above 1 or not finite.
     """
     for g in gains:
         if not -math.inf < g <= 1:

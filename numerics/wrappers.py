@@ -1,4 +1,4 @@
-"""Denoisers made of denoisers: guidance, thresholding, clipping. Visible choices, and never part of a sampler."""
+"""Denoisers made from denoisers: guidance, thresholding, clipping, score errors. They are never part of a sampler."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def clipped(denoise: Denoiser, low: float, high: float) -> Denoiser:
 
 
 def with_score_error(denoise: Denoiser, size: float, frequency: float) -> Denoiser:
-    """A model whose score is off: s + size sin(frequency x), for every entry of x; other predictions accordingly.
+    """A denoiser with a score error: s + size sin(frequency x), entry by entry; other predictions accordingly.
 
     x of any shape.  Raises InputError on numbers that are not finite.
     """
@@ -97,12 +97,12 @@ def with_score_error(denoise: Denoiser, size: float, frequency: float) -> Denois
 
 
 def score_share(at: Point, prediction: str) -> float:
-    """What a prediction is off by where the score is off by one."""
+    """The error of a prediction for an error of one in the score."""
     return 1.0 if prediction == "score" else CONVERT["score", prediction](*at[:2], *at[3:])[1]
 
 
 def _on_data(denoise: Denoiser, change: Callable[[Tensor], Tensor]) -> Denoiser:
-    """The denoiser whose data prediction is changed, whatever prediction is asked for."""
+    """A denoiser with a changed data prediction, from which all other predictions are recomputed."""
 
     def changed(x: Tensor, at: Point, prediction: str) -> Tensor:
         return convert(x, change(denoise(x, at, "data")), at, "data", prediction)

@@ -32,8 +32,7 @@ def table(
         for fit in answer["fits"]:
             method, metric = fit["method"], fit["metric"]
             record = resolve(method)
-            steps, values = curve(answer, method, metric)
-            clean = [(n, v) for n, v in zip(steps, values, strict=True) if v is not None and v > 1e-11][-4:]
+            clean = above_noise(answer, method, metric)[-4:]
             power = fit.get("log_power", 0)
             measured = rates.fit([n for n, _ in clean], [v for _, v in clean], log_power=power)
             rows.append(
@@ -68,6 +67,13 @@ def comparison(
     fit = "no promise" if share is None else "inside" if abs(ratio - 1) <= share else "outside"
     judged = {"left_out": missing, "leading": rates.leads(missing), "promise": share, "fit": fit}
     return {"predicted": leading.constants[metric], "ratio": ratio, **judged}
+
+
+def above_noise(answer: dict[str, Any], method: str, metric: str) -> list[tuple[int, float]]:
+    """Steps and values of a line that are above rounding and, for estimates, have an interval above zero."""
+    of = [r for r in answer["records"] if (r["method"], r["metric"]) == (method, metric)]
+    seen = [r for r in of if r["value"] is not None and r["value"] > 1e-11]
+    return [(r["steps"], r["value"]) for r in seen if r.get("low") is None or r["low"] > 0]
 
 
 def curve(answer: dict[str, Any], method: str, metric: str) -> tuple[list[int], list[float | None]]:

@@ -145,10 +145,13 @@ def verdict(order: int, points: Sequence[tuple[int, float]], exponent: float | N
     return UNSETTLED if abs(2 * last - before - order) <= WITHIN else DIFFERS
 
 
-def share(proved: Fraction, answer: dict[str, Any], method: str) -> dict[str, Any]:
-    """The proved share of DDIM's error, the measured share, and whether they agree."""
-    ours, theirs = measured(answer, method), measured(answer, "ddim")
-    (n, before), (m, last) = [(n, a / b) for (n, a), (_, b) in zip(ours, theirs, strict=True)][-2:]
+def share(proved: Fraction, answer: dict[str, Any], method: str) -> dict[str, Any] | None:
+    """The proved share of DDIM's error, the measured share, and whether they agree; None if fewer than two numbers of steps have both."""
+    ours, theirs = dict(measured(answer, method)), dict(measured(answer, "ddim"))
+    ratios = [(n, error / theirs[n]) for n, error in ours.items() if n in theirs]
+    if len(ratios) < 2:
+        return None
+    (n, before), (m, last) = ratios[-2:]
     limit = (m * last - n * before) / (m - n)
     agrees = abs(limit - proved) <= SHARE_WITHIN * proved
     return {

@@ -1,1 +1,1 @@
-"""The law of a sampler's output: exactly where it is Gaussian, and estimated from samples where it is not known."""
+"""Laws of the output of samplers, and their distances from a target: exact, by quadrature, or from samples."""

@@ -1,7 +1,7 @@
 """On a Gaussian target every sampler is linear: its iterates are affine forms in (1, start, fresh noises).
 
-The loop runs once on their coefficients instead of on samples, and the law of the last form is exact: mean and
-covariance without Monte Carlo, for any table.
+The loop runs once on the coefficients of these forms instead of on samples. The law of the last form is exact: mean
+and covariance without Monte Carlo, for any table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .gaussian import Gaussian, moments, standardised
 
 
 class WeakErrors(NamedTuple):
-    """Seen from the target: |L^-1 (m' - m)|, and the Frobenius norm of L^-1 (C' - C) L^-T, L L^T = C."""
+    """Errors relative to the target: |L^-1 (m' - m)|, and the Frobenius norm of L^-1 (C' - C) L^-T, L L^T = C."""
 
     mean: float
     covariance: float
@@ -34,7 +34,7 @@ def gaussian_law(tableau: Tableau, mixture: GaussianMixture, start_law: Law) -> 
     Along each principal axis of the target the output is f_0 + s (x - m) + sum_k c_k z_k, for the start sample x ~
     N(m, C) and standard normal z_k; so it is N(f_0, diag(s) C diag(s) + diag(sum_k c_k^2)) in these axes.
     start_law: a mixture of one component and a point.  Start values beyond the first are on the exact flow.
-    Time N^2 d / 4e9 s or so for N draws; memory N d.
+    Takes about N^2 d / 4e9 s for N draws, and memory for N d numbers.
     Raises InputError for a target or a start law that is not Gaussian, for dimensions that disagree, and for exact
     start values of a stochastic sampler; SamplingError where the coefficients overflow.
     """
@@ -55,8 +55,8 @@ def gaussian_law(tableau: Tableau, mixture: GaussianMixture, start_law: Law) -> 
 def weak_errors(tableau: Tableau, mixture: GaussianMixture, start_law: Law | None = None) -> WeakErrors:
     """How far the sampler's mean and covariance are from the target's at the last point of the table.
 
-    start_law: the exact marginal at the first point unless it is given; then by symmetry the mean is off by rounding
-    alone, and the weak order of a sampler shows in its covariance.  Raises as gaussian_law.
+    start_law: by default the exact marginal at the first point; then by symmetry the error of the mean is only
+    rounding, and the weak order of a sampler shows in its covariance.  Raises as gaussian_law.
     """
     law = gaussian_law(tableau, mixture, start_law or (mixture, tableau.points[0]))
     b, e = standardised(moments(mixture, tableau.points[-1]), law)
@@ -101,15 +101,15 @@ def _on_coefficients(aligned: GaussianMixture) -> Denoiser:
 
     def denoise(rows: Tensor, at: Point, prediction: str) -> Tensor:
         value, gain = aligned.tangent(rows[:1], torch.ones_like(rows[:1]), at, prediction)
-        predicted = rows * gain
-        predicted[:1] = value
-        return predicted
+        output = rows * gain
+        output[:1] = value
+        return output
 
     return denoise
 
 
 def _unit_vectors(like: Tensor, draw: int) -> Tensor:
-    """A source of noise: the coefficients of z_draw itself."""
+    """A source of noise for the loop on coefficients: the unit vector of z_draw."""
     z = torch.zeros_like(like)
     z[2 + draw] = 1.0
     return z

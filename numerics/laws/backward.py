@@ -1,12 +1,12 @@
 """Means of test functions at the end of a run, by backward recursion: no samples, no density.
 
-A run is rewritten as moves (laws/moves.py): v' = f(v) + sum_s b_s q_s + c z with fresh noise z, joint with the numbers
-q'_1, q'_2, … that later moves need, each a function of v and a sum of the numbers q carried before. So
+A run is rewritten as moves (laws/elimination.py): v' = f(v) + sum_s b_s q_s + c z with fresh noise z, jointly with the
+numbers q'_1, q'_2, … that later moves need, each a function of v plus a sum of earlier numbers q. So
 
     u(v, q_1, q_2, …) = E_z u'(v', q'_1, q'_2, …),        u' = f at the end,
 
-and the mean is that of u over the start law. u is held on an even grid in v and on Chebyshev nodes in each q: as many
-as the wave exp(-i k v) needs for the finest k, with the v that q leads to.
+and the result is the mean of u over the start law. u is stored on a regular grid in v and on Chebyshev nodes in each
+q: enough of them to interpolate the wave exp(-i k v) for the largest k, as a function of q.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from .forms import Form, Range, span, total
 from .regular_grid import blurred, reading
 
 TestFunction = Callable[[Array], Array]
-REACH = 6.0  # standard deviations about every component that a grid spans: all but 2e-9 of the mass
-LEFT = 1e-4  # a probability; the means are off by some tenths of it
+REACH = 6.0  # standard deviations around every component that a grid covers: all but 2e-9 of the mass
+LEFT = 1e-4  # largest probability outside of the grids; the error of the means is a few tenths of it
 LARGEST = 1 << 20  # numbers in one array
 
 
 class Resolution(NamedTuple):
-    """How finely u is held.
+    """Resolution of u.
 
-    spacing: of the grids, and 1/wave that of the finest wave, both in units of the target's narrowest width there.
-    tolerance: of a Chebyshev moment of that wave.
+    spacing: of the grids, in units of the narrowest width of the target at the point.  wave: the largest wavenumber, in
+    units of the inverse of that width.  tolerance: for a Chebyshev moment of that wave.
     """
 
     spacing: float = 0.15
@@ -51,7 +51,7 @@ DEFAULT = Resolution()
 
 
 class Carried(NamedTuple):
-    """A carried number: as a form before the move that first carries it so, its range and its number of nodes."""
+    """A carried number: its form before the move that starts to carry it, its range and its number of nodes."""
 
     form: Form
     range: Range
@@ -63,7 +63,7 @@ class Carried(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A move as forms on the grid where it starts: v' = to + noise * z on the grid `on`, and what is carried there."""
+    """A move as forms on its first grid: v' = to + noise * z on the grid `on`, and the numbers carried there."""
 
     to: Form
     noise: float
@@ -78,12 +78,12 @@ def means(
     functions: Sequence[TestFunction],
     resolution: Resolution = DEFAULT,
 ) -> list[float]:
-    """E f(v) of the last vector v of a run, for every f; about 1e-7 for f of size 1, 1e-5 where steps are few.
+    """E f(v) of the last vector v of a run, for every f: to about 1e-7 for f of size 1, to 1e-5 for few steps.
 
-    A step of a sampler that carries up to two numbers takes 2-10 ms, of one of three 10-150 ms, most where it is long.
-    Raises InputError for more than one dimension or start vector and for noises that rows use in a way that fresh ones
-    cannot replace (laws/moves.py); SamplingError where the carried numbers need too many nodes, and where the run's law
-    is much wider than the target's: for steps that are too few.
+    A step takes 2-10 ms for samplers that carry up to two numbers, 10-150 ms for three.
+    Raises InputError for more than one dimension or start vector, and for noises that fresh ones cannot replace
+    (laws/elimination.py); SamplingError where the carried numbers need too many nodes, and where the law of the run is
+    much wider than the target, as for too few steps.
     """
     if mixture.dim != 1:
         raise InputError("mixture", f"d = {mixture.dim}", "a mixture in one dimension")
@@ -92,7 +92,7 @@ def means(
     u = np.stack([*(f(end) for f in functions), np.zeros_like(end)], axis=-1)
     while links:
         link = links.pop()
-        u[[0, -1], -1] = 1  # the last function becomes the probability of ever coming to an end of a grid
+        u[[0, -1], -1] = 1  # the last function becomes the probability of reaching the end of a grid
         u = _earlier(u, link, links[-1].carried if links else {})
     density = start[0].log_density(torch.from_numpy(x)[:, None], start[1]).exp().numpy() * (x[1] - x[0])
     found: list[float] = (density @ u).tolist()
@@ -103,7 +103,7 @@ def means(
 
 
 def _links(tableau: Tableau, mixture: GaussianMixture, resolution: Resolution) -> tuple[Array, list[Link]]:
-    """The grid where the run starts, and the moves that the law is moved by, in order."""
+    """The grid where the run starts, and the moves of the law, in order."""
     todo, found = moves(tableau), list[Link]()
     carried: dict[Symbol, Carried] = {}
     x = start = _grid(mixture, tableau.points[0], resolution.spacing)
@@ -116,7 +116,7 @@ def _links(tableau: Tableau, mixture: GaussianMixture, resolution: Resolution) -
             continue
         ranges = {symbol: number.range for symbol, number in carried.items()}
         carried = {}
-        for symbol, terms in move.kept.items():
+        for symbol, terms in move.carried.items():
             form = total(terms, forms)
             low, high = span(form, ranges)
             needed = importance(reach[symbol] * (high - low) / 2) > resolution.tolerance
@@ -143,7 +143,7 @@ def _grid(mixture: GaussianMixture, at: Point, spacing: float) -> Array:
 
 
 def _known(tableau: Tableau, mixture: GaussianMixture, vector: int, values: Array) -> dict[Symbol, Form]:
-    """A vector that has these values on the grid, and the output made there."""
+    """The forms of a vector with these values on the grid, and of its output."""
     found = {Symbol("v", vector): Form(values, {})}
     if tableau.evaluated[vector]:
         output = mixture(torch.from_numpy(values)[:, None], tableau.points[vector], tableau.prediction_at(vector))
@@ -156,22 +156,20 @@ def _earlier(u: Array, link: Link, before: dict[Symbol, Carried]) -> Array:
     smooth = blurred(u, link.noise / (link.on[1] - link.on[0]))
     at_once = LARGEST // (u[0].size * math.prod(number.size for s, number in before.items() if s in link.to.shares))
     if at_once == 0:
-        raise SamplingError("means by backward recursion: more numbers are carried, or further, than nodes suffice for")
+        raise SamplingError("means by backward recursion: the carried numbers need too many nodes")
     firsts = range(0, len(link.to.values), at_once)
     return np.concatenate([_block(smooth, link, before, slice(first, first + at_once)) for first in firsts])
 
 
 def _block(smooth: Array, link: Link, before: dict[Symbol, Carried], block: slice) -> Array:
-    """u before a move at some of the grid's points.
-
-    E_z u' is read at v', and then the polynomial in every q' at its value.
-    """
+    """u before a move at a block of the grid points: E_z u' at v', as a polynomial in every q' at its value."""
+    # E_z u' at v', on the nodes of the numbers carried after the move.
     axes, places = _spread(link.to, before, block)
     read = reading(places.ravel(), link.on) @ smooth.reshape(len(smooth), -1)
     found = torch.from_numpy(read).reshape(*places.shape, *smooth.shape[1:])
     new = ascii_lowercase[::-1][: len(link.carried)]
     axes += "F" + new
-    # The last number leads furthest on and depends on the fewest before it: its axis goes first.
+    # Every q' as a function of v and the numbers carried before; the last one depends on the fewest.
     for letter, number in reversed([*zip(new, link.carried.values(), strict=True)]):
         own, values = _spread(number.form, before, block)
         polynomials = torch.from_numpy(lagrange(*number.range, number.size, values))
@@ -182,7 +180,7 @@ def _block(smooth: Array, link: Link, before: dict[Symbol, Carried], block: slic
 
 
 def _spread(form: Form, before: dict[Symbol, Carried], block: slice) -> tuple[str, Array]:
-    """A form on some of the grid and the nodes of the numbers it depends on, and the letters of these axes."""
+    """The letters of the axes of a form (grid, carried numbers), and its values on a block of the grid."""
     axes, values = "X", form.values[block]
     for letter, (symbol, number) in zip(ascii_lowercase, before.items(), strict=False):
         if symbol in form.shares:

@@ -1,4 +1,4 @@
-"""Interpolation in a carried number: Chebyshev nodes, and what an oscillation needs of them."""
+"""Interpolation in a carried number: Chebyshev nodes, and the number of them that a wave needs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def lagrange(low: float, high: float, count: int, at: Array) -> Array:
 
 
 def importance(phase: float) -> Array:
-    """How much of T_m is in exp(-i y x), |x| <= 1, |y| <= phase: bounds of 2 |J_m(y)|, as far as they are not rounding.
+    """Bounds 2 |J_m(y)| on the coefficients of T_m in exp(-i y x), |x| <= 1, |y| <= phase, up to the level of rounding.
 
-    As many nodes as there are bounds integrate these functions to rounding.
+    len(bounds) nodes integrate these functions to rounding.
     """
     orders = np.arange(math.ceil(phase + 10 * phase ** (1 / 3)) + 30)
     sizes = np.maximum.accumulate(2 * np.abs(jv(orders, phase))[::-1])[::-1]

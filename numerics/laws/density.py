@@ -20,18 +20,18 @@ from .elimination import Move, Symbol, moves, reaches
 from .forms import Form
 from .transported_law import REACH, Mesh, Misses, State
 
-GAUSSIAN, POLES = 12.0, 30.0  # exponents: a normal law's modes are 3e-18 at wavenumber 9/v
+GAUSSIAN, POLES = 12.0, 30.0  # exponents: the modes of a normal law are 3e-18 at wavenumber 9/v
 TOLERANCE = 1e-10
-GONE = 1e-17
+NEGLIGIBLE = 1e-17  # size of modes that need not be kept
 REFINEMENTS = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Density:
-    """A density with all but a rounding of its mass in [low, high): a trigonometric polynomial.
+    """A density whose mass lies in [low, high) up to rounding, as a trigonometric polynomial.
 
-    values: p [n] float64 at low + g (high - low)/n.  error: estimate of what is missing, as mass: modes cut off,
-    quadrature and tails, of all rows together.
+    values: p [n] float64 at low + g (high - low)/n.  error: estimated error as mass: truncated modes, quadrature and
+    tails, over all rows.
     """
 
     low: float
@@ -41,7 +41,7 @@ class Density:
 
     @property
     def grid(self) -> Tensor:
-        """Where the values are [n]."""
+        """The points of the values [n]."""
         n = len(self.values)
         return self.low + (self.high - self.low) / n * torch.arange(n, dtype=torch.float64)
 
@@ -59,11 +59,11 @@ class Density:
 def propagate(tableau: Tableau, mixture: GaussianMixture, start: Law, denoise: Denoiser | None = None) -> Density:
     """The law of the last vector of a run from a start law; float64.
 
-    denoise: in place of the mixture's exact predictions.  The meshes follow the widths of the mixture at the tableau's
-    points, and are made finer where something is missed until the estimated error is below 1e-10.
-    Raises InputError for more than one dimension or start vector and for noises that rows use in a way that fresh ones
-    cannot replace (laws/moves.py); SamplingError where no resolution suffices: for a law that has no density, or folds,
-    and where more outputs are carried than few: three-step methods (laws/backward.py has their means).
+    denoise: replaces the exact predictions of the mixture.  The meshes follow the widths of the mixture at the points
+    of the tableau, and are refined until the estimated error is below 1e-10.
+    Raises InputError for more than one dimension or start vector, and for noises that fresh ones cannot replace
+    (laws/elimination.py); SamplingError where no mesh suffices: for a law without a density, for long steps, and for
+    three-step methods, which carry too many outputs (laws/backward.py computes their means).
     """
     for name, law in (("mixture", mixture), ("start", start[0])):
         if law.dim != 1:
@@ -80,11 +80,11 @@ def propagate(tableau: Tableau, mixture: GaussianMixture, start: Law, denoise: D
 
 
 def _finer(meshes: list[Mesh], misses: dict[int, Misses]) -> list[Mesh]:
-    """More modes where they were too few, and more points where the quadrature to the next vector missed something."""
+    """Meshes with more modes where they were too few, and with more points where the quadrature was not accurate."""
     finer, share, source = list(meshes), TOLERANCE / len(misses) / 4, 0
     for vector, missed in misses.items():
         if missed.tail > share:
-            more = min(max(math.log(GONE) / math.log(min(missed.tail, 0.5)), 1.2), 2.0)
+            more = min(max(math.log(NEGLIGIBLE) / math.log(min(missed.tail, 0.5)), 1.2), 2.0)
             finer[vector] = finer[vector]._replace(cutoff=more * meshes[vector].cutoff)
         if missed.rule > share:
             finer[source] = finer[source]._replace(points=2 * meshes[source].points)
@@ -95,13 +95,14 @@ def _finer(meshes: list[Mesh], misses: dict[int, Misses]) -> list[Mesh]:
 def run(
     tableau: Tableau, todo: list[Move], denoise: Denoiser, start: Law, meshes: list[Mesh]
 ) -> tuple[Density, dict[int, Misses]]:
-    """The law on given meshes, one for each vector, and what was missed on the way to each that it was moved to."""
+    """The law on given meshes, one for each vector, and the estimated errors of every move by its vector."""
     points = tableau.points
-    used = {symbol for move in todo for terms in (move.terms, *move.kept.values()) for symbol in terms}
+    used = {symbol for move in todo for terms in (move.terms, *move.carried.values()) for symbol in terms}
     state = _start(start, meshes[0]).trimmed()
     misses: dict[int, Misses] = {}
 
-    def learn(vector: int, form: Form) -> None:
+    def add_forms(vector: int, form: Form) -> None:
+        """Make a vector and, if it is used, its output known to the state."""
         state.forms[Symbol("v", vector)] = form
         if Symbol("d", vector) in used:
             x = torch.from_numpy(form.values)[:, None]
@@ -109,17 +110,17 @@ def run(
                 denoise(x, points[vector], tableau.prediction_at(vector))[:, 0].numpy(), {}
             )
 
-    learn(0, Form(state.grid, {}))
+    add_forms(0, Form(state.grid, {}))
     for move, reach in zip(todo, reaches(todo, [mesh.cutoff for mesh in meshes]), strict=True):
         form = state.total(move.terms)
         if not move.remade:
-            learn(move.vector, form)
+            add_forms(move.vector, form)
             continue
-        keep = {symbol: (state.total(terms), reach[symbol]) for symbol, terms in move.kept.items()}
-        whole = state.moved(form, move.noise, keep, meshes[move.vector])
+        carry = {symbol: (state.total(terms), reach[symbol]) for symbol, terms in move.carried.items()}
+        whole = state.moved(form, move.noise, carry, meshes[move.vector])
         state = whole.trimmed()
         misses[move.vector] = state.misses
-        learn(move.vector, Form(state.grid, {}))
+        add_forms(move.vector, Form(state.grid, {}))
     spacing = whole.grid[1] - whole.grid[0]
     high = float(whole.grid[-1] + spacing)
     error = sum(sum(missed) for missed in misses.values())
@@ -129,8 +130,8 @@ def run(
 def _cutoff(mixture: GaussianMixture, at: Point) -> float:
     """A first guess of the wavenumber beyond which a law near that of alpha x0 + sigma eps has no modes.
 
-    A normal law's fall as exp(-v^2 k^2/2).  A sampler's fall more slowly: its outputs have poles where the density
-    vanishes, for means that are d apart some pi v^2/d off the real line, which leaves exp(-pi v^2 k/d), and that times
+    The modes of a normal law decay as exp(-v^2 k^2/2), those of a sampler more slowly: its outputs have poles where
+    the density vanishes, for means at a distance d about pi v^2/d off the real line. That gives exp(-pi v^2 k/d), times
     the density there, exp(-d^2/(8 v^2)).
     """
     v = math.sqrt(at.alpha**2 * float(mixture.variances.min()) + at.sigma**2)
@@ -139,7 +140,7 @@ def _cutoff(mixture: GaussianMixture, at: Point) -> float:
 
 
 def _start(start: Law, mesh: Mesh) -> State:
-    """The start law on a grid as fine as every other."""
+    """The start law on a grid with the resolution of the mesh."""
     law = start[0].marginal(start[1])
     reach = REACH * law.variance.sqrt()
     low, high = float((law.high - reach).min()), float((law.high + reach).max())

@@ -1,6 +1,6 @@
-"""How far a density is from a target law: total variation, Kullback-Leibler, W2, and expectations.
+"""Distances of a density from a target law: total variation, Kullback-Leibler, W2, and expectations.
 
-On a grid so fine that a cubic between its points is exact to rounding, where the trapezoid rule is too.
+On a grid so fine that cubic interpolation and the trapezoid rule are exact to rounding.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from .density import Density
 from .hermite import turns
 
 FINER = 8
-FLOOR = 1e-13  # smaller tails and densities (beside the largest) are rounding
+FLOOR = 1e-13  # smaller tails and densities (relative to the largest) are rounding
 
 
 def tv(density: Density, target: Law, finer: int = FINER) -> float:
-    """Half the integral of |p - p_target|, to 1e-12 beside the density's own error.
+    """Half the integral of |p - p_target|, to 1e-12 plus the error of the density.
 
     F - F_target turns where p = p_target: TV is half its total variation, read off its extremes and the ends.
     """
@@ -40,8 +40,8 @@ def tv(density: Density, target: Law, finer: int = FINER) -> float:
 def kl(density: Density, target: Law, finer: int = FINER, floor: float = FLOOR) -> float:
     """KL(target || sampler) = integral of p_target (exp(-l) - 1 + l), l = log(p_target / p).
 
-    Densities below the floor, in units of the largest, count as that: good to 1e-13 while the sampler's tails are not
-    much thinner than the target's, and a lower bound otherwise.
+    Densities below the floor, relative to the largest, are replaced by it: accurate to 1e-13 while the tails of the
+    sampler are not much thinner than those of the target, and a lower bound otherwise.
     """
     p = density.finer(finer)
     goal = _goal(target, p.grid)

@@ -1,7 +1,7 @@
-"""A tableau rewritten for densities: every vector from the one before it, few carried numbers and fresh noise.
+"""A tableau as moves of a density: every vector from the one before it, a few carried numbers and fresh noise.
 
-A density can be moved over v -> f(v) + c z with z fresh. A row that repeats an earlier noise, as the end of a step does
-that shares its path with a stage, is therefore solved for it: the row of v_j gives
+A density can be moved over v -> f(v) + c z with fresh z. A noise that was used before, as at the end of a step whose
+stage shares its path, is therefore eliminated: the row of v_j gives
 
     z_j = (v_j - sum_k s_k v_k - sum_k o_k d_k) / c_j,
 
@@ -18,11 +18,11 @@ from typing import NamedTuple
 from ..errors import InputError
 from ..tableau import Tableau
 
-ROUNDING = 1e-13  # a coefficient this small beside the terms that it is the sum of has cancelled
+ROUNDING = 1e-13  # a sum that is smaller relative to its terms has cancelled
 
 
 class Symbol(NamedTuple):
-    """A number of a run: "v" a vector, "d" the output made there, "z" the noise drawn there, "w" a combination."""
+    """A number of a run: "v" a vector, "d" its output, "z" the noise drawn there, "w" a combination."""
 
     kind: str
     number: int
@@ -33,25 +33,25 @@ Terms = dict[Symbol, float]
 
 @dataclass
 class Move:
-    """v_vector = sum of terms + noise * z, with z fresh.
+    """v_vector = sum of terms + noise * z, with fresh z.
 
-    remade: the law is moved to the new vector, and everything before it but `kept` is forgotten; otherwise the vector
-    is a function of the one that the law stands at.  kept: the numbers that later rows still need, each as a sum of
-    what is known before the move.
+    remade: the law is moved to the new vector, and everything before it except `carried` is forgotten; otherwise the
+    vector is a function of the vector of the law.  carried: the numbers that later rows still need, each as a sum of
+    numbers known before the move.
     """
 
     vector: int
     terms: Terms
     noise: float
     remade: bool
-    kept: dict[Symbol, Terms] = field(default_factory=dict)
+    carried: dict[Symbol, Terms] = field(default_factory=dict)
 
 
 def moves(tableau: Tableau) -> list[Move]:
     """The moves of a run, in order; the last one makes the sample.
 
-    Raises InputError for more than one given vector (their joint law is not known), and for a noise that is drawn
-    before the first row that uses it: it cannot be solved for.
+    Raises InputError for more than one given vector (their joint law is not known), and for a noise that the row of its
+    own vector does not use: it cannot be eliminated.
     """
     if tableau.given != 1:
         raise InputError("tableau.given", tableau.given, "one start vector: the joint law of several is not known")
@@ -61,7 +61,7 @@ def moves(tableau: Tableau) -> list[Move]:
 
 
 def uses(later: list[Move]) -> dict[Symbol, list[Move]]:
-    """Of every symbol the moves that have it as a term, in order."""
+    """For every symbol the moves that have it as a term, in order."""
     found: dict[Symbol, list[Move]] = defaultdict(list)
     for move in later:
         for symbol in move.terms:
@@ -70,14 +70,13 @@ def uses(later: list[Move]) -> dict[Symbol, list[Move]]:
 
 
 def reaches(todo: list[Move], cutoffs: list[float]) -> list[Terms]:
-    """After every move, for the numbers needed later: sum of |coefficient| times the cutoff of the vector over
-    their uses."""
+    """After every move, for the numbers needed later: the sum over their uses of |coefficient| times the cutoff."""
     found: list[Terms] = []
     need: Terms = defaultdict(float)
     for move in reversed(todo):
         found.append(dict(need))
         before: Terms = defaultdict(float) if move.remade else need
-        for symbol, terms in move.kept.items():
+        for symbol, terms in move.carried.items():
             for s, c in terms.items():
                 before[s] += abs(c) * need[symbol]
         for s, c in move.terms.items():
@@ -87,11 +86,10 @@ def reaches(todo: list[Move], cutoffs: list[float]) -> list[Terms]:
 
 
 def _solved_for_noises(tableau: Tableau) -> list[Move]:
-    """Every row without earlier noises.
+    """The rows as moves without earlier noises.
 
-    A law of several variables cannot be evaluated at a vector that depends on a carried number, unless it is moved
-    there: then the vector where it stood is solved for instead. A corrected vector, which is not evaluated, is a sum
-    that stands for itself.
+    An output at a vector that depends on a carried number is known only if the law is moved there; then the vector of
+    the law before is eliminated instead. A corrected vector, which is not evaluated, stays a sum of symbols.
     """
     found: list[Move] = []
     solved: dict[Symbol, Terms] = {}
@@ -140,7 +138,7 @@ def _solve(i: int, rest: Terms, coefficient: float) -> Terms:
 
 
 def _expand(line: Terms, solved: Mapping[Symbol, Terms]) -> Terms:
-    """The sum with every solved symbol replaced, without the terms that cancel."""
+    """The sum with every solved symbol replaced, without terms that cancel."""
     total: dict[Symbol, float] = defaultdict(float)
     size: dict[Symbol, float] = defaultdict(float)
     open_terms = list(line.items())
@@ -155,10 +153,11 @@ def _expand(line: Terms, solved: Mapping[Symbol, Terms]) -> Terms:
 
 
 def _forget(found: list[Move]) -> None:
-    """Say at every move what is kept; a vector that leaves nothing to keep is always moved to.
+    """Set at every move the numbers to carry; the law is always moved to a vector after which nothing is needed.
 
-    Where fewer moves than numbers are left that need them, each of these moves gets its own sum, made early.
+    Where fewer moves than numbers remain, a sum for each of these moves is carried instead of the numbers.
     """
+    # Numbers known at the vector of the law; those still used by later moves are live.
     using = uses(found)
     known = {Symbol("v", 0), Symbol("d", 0)}
     sums = 0
@@ -174,9 +173,9 @@ def _forget(found: list[Move]) -> None:
             for user in needing.values():
                 symbol = Symbol("w", sums)
                 sums += 1
-                move.kept[symbol] = {s: user.terms.pop(s) for s in live if s in user.terms}
+                move.carried[symbol] = {s: user.terms.pop(s) for s in live if s in user.terms}
                 user.terms[symbol] = 1.0
                 using[symbol] = [user]
         else:
-            move.kept = {s: {s: 1.0} for s in live}
-        known = {*move.kept, *own}
+            move.carried = {s: {s: 1.0} for s in live}
+        known = {*move.carried, *own}

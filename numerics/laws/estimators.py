@@ -1,23 +1,25 @@
-"""How far samples are from a law in d > 1, estimated, with intervals: energy distance, sliced W2 and moments.
+"""Estimated distances of samples from a law in d > 1, with intervals: energy distance, sliced W2 and moments.
 
 Each is, or is the root of, a square |delta|^2 in a Hilbert space: of mean embeddings (energy), of quantile functions
 along directions (sliced W2), of means and covariances (moments).  Means over pairs of different samples estimate the
 square without bias, so that an estimate may be negative where the laws agree; a root is then 0.  With S the covariance
-of one sample's share in delta (Hoeffding 1948)
+of the contribution of one sample to delta (Hoeffding 1948)
 
     var = 4 <delta, S delta> / n + 2 tr S^2 / n^2,
 
-the first term normal, the second the noise itself squared, which is all there is where the laws agree.
+where the first term is normal and the second, the square of the noise, is the only one if the laws agree.
 
-Intervals, 95 %, invert a test of every value t >= 0: they hold those from which the estimate is not too far, with the
-variance that it would have at t, delta shrunk to that size.  The quantile for the lower end is that of a gamma law of
-the skewness there.  The upper end takes the normal one, which is safe: an estimate that is too low has its variance
-underestimated too, and with the skewness 5 to 7 intervals of 100 would end below the exact value.  An interval that
-starts at 0 says that noise may be all.
+The 95 % intervals invert a test of every value t >= 0: they contain the values that the estimate does not reject, with
+the variance that it would have at t, for delta scaled to that size.  The lower end uses the quantile of a gamma law
+with the skewness there.  The upper end uses the normal quantile, which is conservative: the variance of an estimate
+that is too low is underestimated too, and with the skewness 5 to 7 intervals of 100 would end below the exact value.
+An interval that starts at 0 does not exclude that the laws agree.
 
-Ideal is the width 2 * 1.96 * (standard deviation of the square over repeats) of squares low^2..high^2 (of low..high for
-the energy), as the normal approximation would have it if it knew that deviation. The mean width is at most 1.3 times as
-much, and 95 intervals of 100 hold the exact value, or up to 98 near 0: tests/numerics/test_intervals.py.
+The ideal width is 2 * 1.96 standard deviations (over repeats) of the square low^2..high^2 (of low..high for the
+energy), that of a normal approximation with a known deviation.  tests/numerics/test_intervals.py checks normal laws
+that differ by a shift, over 2,000 repeats of n = 400 samples at (d, shift) = (2, 0.15), (5, 0.3) and (10, 0.3): the
+coverage is not below 95 % at the level 1e-4, and the mean width at most 1.3 times the ideal.  Where the laws agree
+(d = 5, n = 200) 96 to 98 of 100 intervals contain 0, and their mean width is 1.0 to 1.4 times the ideal.
 """
 
 from __future__ import annotations
@@ -41,19 +43,19 @@ Whole = npt.NDArray[np.int64]
 
 FEWEST = 100
 TAIL = 0.025  # on either side
-DIRECTIONS = 64  # of sliced W2, drawn once from a seed of their own: the same in every study
+DIRECTIONS = 64  # of sliced W2, drawn once from a separate seed: the same in every study
 DIRECTION_SEED = 0
 GROUPS = 8  # of samples, which make GROUPS - 1 balanced halvings
 CHUNK = 128  # samples in memory at a time, against as many
-LEAD = 4 * CHUNK  # first samples, whose pairs tell tr S^2
-CUBED = 200  # first samples, whose triples tell tr S^3
+LEAD = 4 * CHUNK  # first samples, from whose pairs tr S^2 is estimated
+CUBED = 200  # first samples, from whose triples tr S^3 is estimated
 SKEWEST = math.sqrt(8)  # the skewness of one squared normal number, the largest of their sums
 
 
 class Estimate(NamedTuple):
     """A value estimated from samples, and the 95 % confidence interval [low, high] around it.
 
-    low <= 0 where noise may be all; below 0 if the value is.
+    low <= 0 where the estimate may be noise; below 0 if the value is.
     """
 
     value: float
@@ -62,10 +64,10 @@ class Estimate(NamedTuple):
 
 
 class Square(NamedTuple):
-    """An unbiased estimate of |delta|^2 from n samples, and of what its variance and skewness are made of.
+    """An unbiased estimate of |delta|^2 from n samples, with estimates of the terms of its variance and skewness.
 
-    along: <delta, S delta>.  along2: <delta, S^2 delta>.  third: the third moment of a sample's share in <delta, .>.
-    trace2, trace3: tr S^2, tr S^3.  pairs: the loss where not all pairs are used, as a factor of the trace2 term.
+    along: <delta, S delta>.  along2: <delta, S^2 delta>.  third: the third moment of a sample's contribution to
+    <delta, .>.  trace2, trace3: tr S^2, tr S^3.  pairs: the factor of the trace2 term where not all pairs are used.
     """
 
     value: float
@@ -110,9 +112,9 @@ def sliced_w2(x: Tensor, y: Tensor) -> Estimate:
 
     Along each of 64 fixed random directions W2 between samples is exact, by sorting, but not zero for samples of one
     law: the differences of order statistics of one half of the samples times those of the other half have no such
-    bias. The mean over 7 halvings, by a Hadamard matrix as in balanced repeated replication (McCarthy 1969), takes
-    part in 8 of 7 times the variance of all pairs; up to 7 samples at the end are left out.  What remains is what n/2
-    order statistics do not see of a difference in shape.  Raises InputError as `energy`.
+    bias. The mean over 7 halvings, by a Hadamard matrix as in balanced repeated replication (McCarthy 1969), has 8/7 of
+    the variance of all pairs; up to 7 samples at the end are left out.  A bias remains from differences in shape that
+    n/2 order statistics do not resolve.  Raises InputError as `energy`.
     """
     _check(x, y)
     n = len(x) // GROUPS * GROUPS
@@ -130,7 +132,7 @@ def sliced_w2(x: Tensor, y: Tensor) -> Estimate:
     order = [values.argsort(axis=1) for values in along]
     ascending = [np.take_along_axis(values, by, axis=1) for values, by in zip(along, order, strict=True)]
     share = _potential(ascending[0], ascending[1], order[0]) + _potential(ascending[1], ascending[0], order[1])
-    size = math.isqrt(n)  # of blocks of samples, whose order statistics tell the traces
+    size = math.isqrt(n)  # of blocks of samples, from whose order statistics the traces are estimated
     blocks = torch.from_numpy(_by_block(along[0], size) - _by_block(along[1], size))
     found = _square(square, torch.from_numpy(share), blocks @ blocks.T, size)
     return _root(found._replace(pairs=GROUPS / (GROUPS - 1)))
@@ -153,7 +155,7 @@ def moment_error(x: Tensor, target: Gaussian) -> Estimate:
     fourth = float(size.square().sum()) / (n - 1)
     unbiased = (n - 1) / (n * (n - 2) * (n - 3)) * ((n - 1) * (n - 2) * squares + trace**2 - n * fourth)
     square = float(mean.square().sum()) - trace / n + unbiased - 2 * trace + d
-    # Of a pair: w_i . w_j + <c_i c_i' - I, c_j c_j' - I>, c centred; in a mean over j != i without the own term.
+    # A pair contributes w_i . w_j + <c_i c_i' - I, c_j c_j' - I>, c centred; means over j != i leave out j = i.
     excess = covariance - torch.eye(d, dtype=torch.float64)
     share = white @ mean + ((centred @ excess) * centred).sum(dim=1)
     own = white.square().sum(dim=1) + size.square() - size
@@ -163,7 +165,7 @@ def moment_error(x: Tensor, target: Gaussian) -> Estimate:
 
 
 def interval(of: Square) -> tuple[float, float]:
-    """The values t >= 0 of |delta|^2 that the estimate does not contradict at 95 %: the lowest and the highest.
+    """The lowest and the highest value t >= 0 of |delta|^2 that the estimate does not reject at 95 %.
 
     In units of (tr S^2)^{1/2}.  A negative estimate has the highest value of 0 (Mandelkern and Schultz 2000).
     """
@@ -173,15 +175,15 @@ def interval(of: Square) -> tuple[float, float]:
         return least, least
     n, value, least = of.n, of.value / unit, least / unit
     trace3 = min(max(of.trace3 / unit**3, 0.0), 1.0)
-    alone = 2 * of.pairs / n**2  # the variance at t = 0
-    # Per unit of t, at the estimate; where that is no more than noise, those of noise itself.
-    noise = math.sqrt(alone)
+    at_zero = 2 * of.pairs / n**2  # the variance at t = 0
+    # Slopes of the terms in t, from their values at the estimate; near t = 0 from those of the noise.
+    noise = math.sqrt(at_zero)
     slope = (max(of.along / unit**2, 0.0) + noise * trace3) / (least + noise)
     slope2 = (max(of.along2 / unit**3, 0.0) + noise * trace3**2) / (least + noise)
     third = of.third / unit**3 / math.pow(least + noise, 1.5)
 
     def variance(t: float) -> float:
-        return alone + 4 * slope * t / n
+        return at_zero + 4 * slope * t / n
 
     def skewness(t: float) -> float:
         cumulant = 8 * trace3 * math.pow(of.pairs, 1.5) / n**3 + (24 * slope2 * t + 8 * third * math.pow(t, 1.5)) / n**2
@@ -197,7 +199,7 @@ def interval(of: Square) -> tuple[float, float]:
 
 
 def _quantile(skewness: float, p: float) -> float:
-    """Of the gamma law (Pearson's type III) of mean 0, variance 1 and this skewness."""
+    """The p-quantile of the gamma law (Pearson's type III) with mean 0, variance 1 and this skewness."""
     if abs(skewness) < 1e-3:
         return float(ndtri(p))
     if skewness < 0:
@@ -212,10 +214,10 @@ def _root(of: Square) -> Estimate:
 
 
 def _square(value: float, share: Tensor, products: Tensor, size: int = 1) -> Square:
-    """With what |delta|^2 owes each sample, share [n], and the products <delta_i, delta_j> [k, k] of the first k.
+    """A Square from the contributions of samples, share [n], and the products <delta_i, delta_j> [k, k] of the first k.
 
-    size: of blocks of samples, each with one delta_i, that stand for samples in the products.  U-centred (Szekely and
-    Rizzo 2014) they are those of noise alone, and the mean of their squares over pairs is tr S^2 without bias.
+    size: of the blocks of samples that have one delta_i each.  U-centred (Szekely and Rizzo 2014), the products are
+    those of noise, and the mean of their squares over pairs estimates tr S^2 without bias.
     """
     n, k = len(share), len(products)
     products = products.clone().fill_diagonal_(0)
@@ -234,14 +236,14 @@ def _square(value: float, share: Tensor, products: Tensor, size: int = 1) -> Squ
 
 def _energies(a: Tensor, b: Tensor) -> Tensor:
     """|x_i - y_j| + |y_i - x_j| - |x_i - x_j| - |y_i - y_j| of pairs a [n, 2, d], b [m, 2, d]: [n, m]."""
-    # The fast mode, |x|^2 + |y|^2 - 2 x.y, loses half the digits of short distances.
+    # The fast mode, |x|^2 + |y|^2 - 2 x.y, loses half of the digits of short distances.
     apart = torch.cdist(a.flatten(0, 1), b.flatten(0, 1), compute_mode="donot_use_mm_for_euclid_dist")
     apart = apart.view(len(a), 2, len(b), 2)
     return apart[:, 0, :, 1] + apart[:, 1, :, 0] - apart[:, 0, :, 0] - apart[:, 1, :, 1]
 
 
 def _potential(values: Array, others: Array, order: Whole) -> Array:
-    """What each sample owes mean W2^2 / 2: Kantorovich's potential, the integral of x - T(x), mean over directions."""
+    """The contribution of each sample to mean W2^2 / 2: Kantorovich's potential, the integral of x - T(x)."""
     moved = values - others
     rising = np.zeros_like(values)
     np.cumsum((moved[:, 1:] + moved[:, :-1]) / 2 * np.diff(values, axis=1), axis=1, out=rising[:, 1:])
@@ -252,7 +254,7 @@ def _potential(values: Array, others: Array, order: Whole) -> Array:
 
 
 def _by_block(along: Array, size: int) -> Array:
-    """The order statistics of blocks of `size` samples, all directions in a row, with the norm of a mean square."""
+    """The order statistics of blocks of `size` samples, all directions in a row, in the norm of a mean square."""
     count = along.shape[1] // size
     blocks: Array = np.sort(along[:, : count * size].reshape(DIRECTIONS, count, size), axis=2)
     return blocks.transpose(1, 0, 2).reshape(count, -1) / math.sqrt(DIRECTIONS * size)

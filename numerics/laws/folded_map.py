@@ -1,4 +1,4 @@
-"""The law of a map of the line that folds: its density is a sum over branches, its CDF a sum over crossings.
+"""The law of a map Y of the line that folds: its density is a sum over branches, its CDF a sum over crossings.
 
 Between turning points Y is monotone. A level y is crossed at most once in each of these branches, at x_c, and
 
@@ -22,12 +22,12 @@ from ..targets.mixture import GaussianMixture
 from .hermite import turns
 
 MOST_TURNS = 60
-INSIDE = 1e-9  # of a step between nodes: a turning point keeps so far from both
-NEWTON = 60  # a step that leaves the bracket halves it instead
+INSIDE = 1e-9  # least distance of a turning point from both nodes, in units of their distance
+NEWTON = 60  # iterations; a step that would leave the bracket bisects it instead
 
 
 class FoldedLaw(NamedTuple):
-    """At the nodes and then at the turning values, [n + turns] each: the value y, log p_Y, log F_Y, log(1 - F_Y)."""
+    """y at the nodes and then at the turning points, with log p_Y, log F_Y and log(1 - F_Y): [n + turns] each."""
 
     y: Tensor
     log_density: Tensor
@@ -36,24 +36,25 @@ class FoldedLaw(NamedTuple):
 
 
 class _Branch(NamedTuple):
-    """Nodes of one branch, with its ends: x ascending, y monotone, slopes; rises: +1 or -1."""
+    """The nodes and ends of a branch: x ascending, y monotone, slopes; rises: +1 or -1; first, last: of its nodes."""
 
     x: Tensor
     y: Tensor
     slope: Tensor
     rises: float
-    first: int  # of its nodes in the map
+    first: int
     last: int
 
 
 def folded_law(x: Tensor, y: Tensor, slope: Tensor, start: tuple[GaussianMixture, Point]) -> FoldedLaw:
     """The law of Y from its nodes: x ascending, y and slope, [n] each.
 
-    Raises SamplingError for a map that turns more often than any sampler does but by rounding.
+    Raises SamplingError for a map that turns more than 60 times: it is rounding.
     """
     turns_back = int(((slope[1:] > 0) != (slope[:-1] > 0)).sum())
     if turns_back > MOST_TURNS:
         raise SamplingError(f"the sampler's map turns back {turns_back} times: it is lost in rounding")
+    # The levels: values at the nodes, then at the turning points. F starts at 1 if the rightmost branch falls.
     branches = _branches(x, y, slope)
     levels = torch.cat([y, *(b.y[-1:] for b in branches[:-1])])
     own = torch.arange(len(levels))
@@ -61,6 +62,7 @@ def folded_law(x: Tensor, y: Tensor, slope: Tensor, start: tuple[GaussianMixture
     above = torch.full_like(levels, float(branches[0].rises < 0))
     log_density, crossings = torch.full_like(levels, -math.inf), torch.zeros_like(levels)
     single_lower, single_upper = torch.zeros_like(levels), torch.zeros_like(levels)
+    # Add the crossings of every branch; at the own node of a level x and slope are known exactly.
     for n, branch in enumerate(branches):
         crossed, at, steepness = _crossings(branch, levels, n == 0, n == len(branches) - 1)
         mine = (own >= branch.first) & (own <= branch.last)
@@ -76,13 +78,15 @@ def folded_law(x: Tensor, y: Tensor, slope: Tensor, start: tuple[GaussianMixture
             log_density[where], start[0].log_density(at[:, None], start[1]) - steepness.log()
         )
         crossings[where] += 1
-    alone = (crossings == 1) & (branches[0].rises > 0) & (branches[-1].rises > 0)  # then the tails keep their digits
+    # A level that is crossed once has the tails of its start sample, to all digits.
+    single = (crossings == 1) & (branches[0].rises > 0) & (branches[-1].rises > 0)
     log_lower, log_upper = (v.clamp(1e-300, 1.0).log() for v in (below, above))
-    log_lower, log_upper = torch.where(alone, single_lower, log_lower), torch.where(alone, single_upper, log_upper)
+    log_lower, log_upper = torch.where(single, single_lower, log_lower), torch.where(single, single_upper, log_upper)
     return FoldedLaw(levels, log_density, log_lower, log_upper)
 
 
 def _branches(x: Tensor, y: Tensor, slope: Tensor) -> list[_Branch]:
+    """The monotone branches of Y, cut at its turning points."""
     up = slope > 0
     found: list[_Branch] = []
     head: tuple[Tensor, Tensor] | None = None
@@ -103,7 +107,8 @@ def _branches(x: Tensor, y: Tensor, slope: Tensor) -> list[_Branch]:
 
 
 def _crossings(branch: _Branch, levels: Tensor, leftmost: bool, rightmost: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Which levels are crossed, and of these x_c and |Y'(x_c)|; the outer branches go on beyond their last node."""
+    """Mask of the levels crossed, and their x_c and |Y'(x_c)|; outer branches extend beyond their last node."""
+    # The levels within the range of the branch.
     rising = (branch.rises * branch.y).cummax(dim=0).values
     goal = branch.rises * levels
     crossed = torch.ones_like(goal, dtype=torch.bool)
@@ -114,12 +119,14 @@ def _crossings(branch: _Branch, levels: Tensor, leftmost: bool, rightmost: bool)
     goal = goal[crossed]
     if len(rising) == 1:
         return crossed, branch.x.expand_as(goal), branch.slope.abs().expand_as(goal)
+    # The interval of each level, and the cubic of Y there.
     left = (torch.searchsorted(rising, goal, right=True) - 1).clamp(0, len(rising) - 2)
     h = branch.x[left + 1] - branch.x[left]
     a, b = (branch.rises * branch.slope[left + k] * h for k in (0, 1))
     value = branch.rises * branch.y[left]
     bend = 6 * (branch.rises * branch.y[left + 1] - value) - 4 * a - 2 * b
     curve = b - a - bend
+    # Newton's method within a bracket.
     low, high = torch.zeros_like(goal), torch.ones_like(goal)
     s = torch.full_like(goal, 0.5)
     for _ in range(NEWTON):

@@ -1,4 +1,4 @@
-"""A number of a run as a function of the vector where the run stands, and of the numbers it carries."""
+"""Numbers of a run as functions of the vector of the law and of the carried numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Form(NamedTuple):
 
 
 def total(terms: Terms, forms: Mapping[Symbol, Form]) -> Form:
-    """The sum of terms, each with its form."""
+    """The form of a sum of terms."""
     values: Array = np.sum([c * forms[symbol].values for symbol, c in terms.items()], axis=0)
     shares: Terms = defaultdict(float)
     for symbol, c in terms.items():
@@ -32,7 +32,7 @@ def total(terms: Terms, forms: Mapping[Symbol, Form]) -> Form:
 
 
 def span(form: Form, ranges: Mapping[Symbol, Range]) -> Range:
-    """A range that a number does not leave while each carried one keeps to its own."""
+    """A range of the values of a form, given the ranges of the carried numbers."""
     low, high = float(form.values.min()), float(form.values.max())
     for s, share in form.shares.items():
         ends = [share * end for end in ranges[s]]

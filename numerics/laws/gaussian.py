@@ -1,7 +1,7 @@
-"""Gaussian laws, and how far one is from another: without cancellation, however near they are.
+"""Gaussian laws and their distances, without cancellation even if they nearly agree.
 
-Seen from the target every pair is N(0, I) and N(b, diag(1 + e)) along the right axes; b and e come from the differences
-of means and covariances, so that laws that agree to ten digits still differ by six good ones.
+In suitable coordinates every pair is N(0, I) and N(b, diag(1 + e)); b and e are computed from differences of means and
+covariances, so that the distance of laws that agree to ten digits still has six digits.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def w2(target: Gaussian, law: Gaussian) -> float:
     diag(a)^{1/2})^{1/2}: the trace is sum_ij X_ij^2 / a_i. S^2 - diag(a)^2 is known from the difference of
     covariances, and equals S X + X diag(a): solved for X, nothing cancels.  Raises InputError as `standardised`.
     """
-    standardised(target, law)  # refuses what has no answer
+    standardised(target, law)  # raises for invalid laws
     (a, axes), (v, own) = torch.linalg.eigh(target.covariance), torch.linalg.eigh(law.covariance)
     root = a.sqrt()[:, None]
     turn, s, _ = torch.linalg.svd(root * (axes.mT @ own) * v.clamp(min=0).sqrt())

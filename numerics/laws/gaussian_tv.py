@@ -1,13 +1,13 @@
 """Total variation between two Gaussians: the law of a quadratic form, without Monte Carlo and without cancellation.
 
-In one dimension the densities cross at the roots of a quadratic, and the answer is made of error functions. In more the
-log density ratio l = log p - log q is a quadratic form in a Gaussian with M(z) = E_p e^{zl} in closed form, and
+In one dimension the densities cross at the roots of a quadratic, and TV is a sum of error functions. In d > 1 the log
+density ratio l = log p - log q is a quadratic form in a Gaussian with M(z) = E_p e^{zl} in closed form, and
 
     TV = E_p (1 - e^{-l})_+ = 1/(2 pi i) int_{Re z = c > 0} M(z) / (z (z + 1)) dz
 
-(Gil-Pelaez for P_p(l > 0) - P_q(l > 0), both on one line as E_q e^{zl} = M(z - 1)). For c at the minimum of the
-integrand on the real axis its values around c are the size of the answer, so a TV of 1e-12 has as many digits as one of
-0.1 (Rice 1980 for tail probabilities). The line may be bent: that costs nothing, and makes the integrand decay.
+(Gil-Pelaez for P_p(l > 0) - P_q(l > 0), on one line since E_q e^{zl} = M(z - 1)). With c at the minimum of the
+integrand on the real axis, its values near c have the size of TV, so that a TV of 1e-12 has as many digits as one of
+0.1 (Rice 1980 for tail probabilities). Bending the line makes the integrand decay.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .gaussian import Gaussian, standardised
 Array = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
 ABSCISSAE, SHARES = np.polynomial.legendre.leggauss(24)
-BENDS = (-0.6, 0.0, 0.6)  # how far the line leans at its ends, to the left or the right: 31 degrees
-NEGLIGIBLE = 38.0  # e^-38 is beyond float64
+BENDS = (-0.6, 0.0, 0.6)  # slopes of the line at its ends: 31 degrees to the left or the right
+NEGLIGIBLE = 38.0  # e^-38 is below the precision of float64
 SETTLED = 1e-12
 MOST_NODES = 1 << 17
 
@@ -119,9 +119,10 @@ def _log_integrand(b: Array, e: Array) -> Callable[[Complex], Complex]:
 
 
 def _saddle(b: Array, e: Array) -> tuple[float, float]:
-    """Where the integrand is least on the real axis, and the width over which it changes there.
+    """The minimum of the integrand on the real axis, and its width there.
 
-    Its logarithm is convex between 0 and the first singularity of M, where it is infinite: the root of its slope.
+    The logarithm of the integrand is convex between 0 and the first singularity of M: the minimum is the root of its
+    slope, found by bisection.
     """
     w, g, c = np.log1p(e), e / (1 + e), b / (1 + e)
     end = float(1 / -g.min()) if g.min() < 0 else math.inf
@@ -132,7 +133,7 @@ def _saddle(b: Array, e: Array) -> tuple[float, float]:
         return float(own) - 1 / z - 1 / (z + 1)
 
     def place(s: float) -> float:
-        """e^s in units of the end where there is one, and short of it."""
+        """z at the parameter s: e^s, or mapped to (0, end) if M has a singularity."""
         return math.exp(s) if math.isinf(end) else end / (1 + math.exp(-s))
 
     low, high = -80.0, 80.0
@@ -149,7 +150,7 @@ def _saddle(b: Array, e: Array) -> tuple[float, float]:
 def _reach(
     log_integrand: Callable[[Complex], Complex], middle: float, scale: float, bend: float
 ) -> tuple[float, float]:
-    """(u beyond which the integrand is negligible, bend); u is inf where a bent line runs uphill."""
+    """(u beyond which the integrand is negligible, bend); u is inf where the integrand grows along the line."""
     u = np.linspace(0, 48, 385)
     z = middle + scale * (1j * np.sinh(u) + bend * (np.cosh(u) - 1))
     height = np.real(log_integrand(z)) + np.log(np.cosh(u))

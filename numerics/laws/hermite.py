@@ -1,4 +1,4 @@
-"""Cubic Hermite interpolants of a function known with its slope: where they turn, and their values there."""
+"""Turning points of cubic Hermite interpolants, and their values there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import where as choose
 def turns(value: Tensor, rate: Tensor, step: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
     """(s in [0, 1], value) of the turning points on the intervals `at`, where the rate changes its sign.
 
-    The interpolant's rate at s is a + bend s + curve s^2; its one root there, without cancellation.
+    The derivative of the interpolant at s is a + bend s + curve s^2; its root in [0, 1], without cancellation.
     """
     h, a, b = step[at], rate[at], rate[at + 1]
     bend = 6 * (value[at + 1] - value[at]) / h - 4 * a - 2 * b

@@ -1,12 +1,12 @@
-"""The metrics of a map of the line with their quadrature errors: nodes are added where they are missing.
+"""The metrics of a map of the line with their quadrature errors, on nodes that are refined adaptively.
 
 Nodes come in panels of five that share their ends. On the first, equidistant nodes the trapezoid rule converges faster
-than any power where it resolves the map, and moves by its own error against the rule on every second node. Where it
-does not, the panels are split: Boole's rule on each, with the difference of the two Simpson rules inside for its error.
-New nodes go through the sampler and leave the old ones in place.
+than any power where it resolves the map; its error is estimated by the rule on every second node. Elsewhere panels are
+split, with Boole's rule on each and the difference of the two Simpson rules inside as its error. New nodes are pushed
+through the sampler; old ones stay.
 
-Nodes alone cannot show what lies between them; masses can, which are known exactly at each node: a panel's part of the
-start law and of the target bounds what its part of a metric may be. A difference from the rule counts as error.
+Nodes do not show what lies between them, but masses do, which are known exactly at each node: the masses of the start
+law and of the target in a panel bound its part of a metric. A difference from the rule counts as error.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from ..metrics import (
 
 Push = Callable[[Tensor], tuple[Tensor, Tensor]]  # nodes [m, 1] -> y and dy/dx [m, 1]
 
-AIM, SHARE = 1e-3, 1e-2  # of a value: the error that is aimed at, and the largest that one leaves with
-FLOOR = {"tv": 1e-12, "kl": 1e-14, "w2": 1e-10, "trajectory": 1e-10}  # rounding: an error below it is none
-MOST = 50_001  # nodes that are added, and those of the last attempt
+AIM, SHARE = 1e-3, 1e-2  # relative errors: the one refinement stops at, and the largest of an accepted value
+FLOOR = {"tv": 1e-12, "kl": 1e-14, "w2": 1e-10, "trajectory": 1e-10}  # smaller errors are rounding
+MOST = 50_001  # nodes that are added, and nodes of the second attempt
 ROUNDS, PATIENCE = 60, 4
-PARTS, FEW = 8, 2000  # a panel is split in so many parts while they bring few nodes, otherwise in two
-WIDEST = 2.0**14  # of the first range of nodes, the largest
+PARTS, FEW = 8, 2000  # a panel is split into PARTS while that adds at most FEW nodes, otherwise into two
+WIDEST = 2.0**14  # largest range of nodes, in units of the first
 BEYOND = 16  # panels on each side by which the range of nodes is doubled
-FALL = 1 / 16  # of an error, what a round leaves as it is: a tear is followed before what it hides
-LEAST, LARGEST = 1e-300, 1e300  # a smaller mass counts as this, a larger error as that
-TORN = 0.1  # slopes that miss so much of a step of Y do not resolve it
+FALL = 1 / 16  # share of the error whose panels are not split in a round, so that a tear is resolved first
+LEAST, LARGEST = 1e-300, 1e300  # bounds that replace smaller masses and larger errors
+TORN = 0.1  # share of a step of Y that slopes may miss: beyond, they do not resolve it
 
 
 class Measured(NamedTuple):
-    """A metric, a bound on its error by quadrature, and why there is none where it is None."""
+    """A metric and a bound on its quadrature error, or None with the reason."""
 
     value: float | None
     error: float | None
@@ -55,12 +55,12 @@ class Measured(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """A value, its error, and each panel's part of it: in the units of the integral (w2 and trajectory: squared)."""
+    """A value, its error, and the part of each panel in it, in units of the integral (w2 and trajectory: squared)."""
 
     value: float
     error: float
     panels: Tensor
-    beyond: float = 0.0  # what lies outside of the range of nodes
+    beyond: float = 0.0  # the part of the error outside of the range of nodes
     nodes: int = 0
 
 
@@ -70,7 +70,7 @@ WHOLE: dict[str, Callable[[Pushforward], float]] = {"tv": tv, "kl": kl, "w2": w2
 def measured(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, Measured]:
     """The metrics wanted of a map that is known on 4 k + 1 equidistant nodes, and by `push` on any others.
 
-    What is not resolved from few nodes is tried once more from many: a null is one that these do not resolve either.
+    Metrics that are not resolved from the nodes given are computed once more from 50,001 nodes.
     """
     found = _refined(p, push, wanted)
     missing = [m for m, f in found.items() if math.isfinite(f.value) and _answer(m, f).value is None]
@@ -82,7 +82,7 @@ def measured(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, Mea
 
 
 def _refined(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, _Found]:
-    """The metrics as far as new nodes resolve them."""
+    """The metrics after adaptive refinement of the nodes."""
     found = {metric: _found(p, metric, True) for metric in wanted}
     tries: list[tuple[int, dict[str, float]]] = []
     most, widest = len(p.nodes) + MOST, WIDEST * float(p.nodes[-1] - p.nodes[0])
@@ -106,7 +106,7 @@ def _refined(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, _Fo
 def _stalled(tries: list[tuple[int, dict[str, float]]]) -> bool:
     """Whether no error has fallen in several rounds with twice the nodes, as where Y is lost in rounding.
 
-    A tear takes more rounds, of few nodes each, until it is found.
+    A tear takes more rounds, of few nodes each, until it is resolved.
     """
     if len(tries) <= PATIENCE or tries[-1][0] < 2 * tries[-1 - PATIENCE][0]:
         return False
@@ -121,7 +121,7 @@ def _answer(metric: str, f: _Found) -> Measured:
 
 
 def accepted(metric: str, value: float, error: float, by: str) -> Measured:
-    """A value that leaves: finite, with an error of no more than a hundredth of it or rounding."""
+    """The value if it is finite and its error at most a hundredth of it, or rounding; else None with the reason."""
     if not math.isfinite(value):
         return Measured(None, None, "infinite: the density of the sampler vanishes where the target has mass")
     if not error <= max(SHARE * abs(value), FLOOR[metric]):
@@ -130,11 +130,13 @@ def accepted(metric: str, value: float, error: float, by: str) -> Measured:
 
 
 def _found(p: Pushforward, metric: str, equidistant: bool) -> _Found:
-    """A metric by the rules of its kind.  equidistant: then the trapezoid rule, if it is the better one."""
+    """A metric and its error.  equidistant: the trapezoid rule is tried as well, and used if its error is smaller."""
+    # Boole's rule in every panel, and what the panels may hide.
     whole = WHOLE[metric]
     integrand, missed = _INSIDE[metric](p)
     panels, boole = _simpson(integrand, p.nodes[:, 0])
     beyond = 0.0
+    # TV is not an integral over panels: its error is that of the values at turning points.
     if metric == "tv":
         value = tv(p)
         error = abs(value - tv(p.coarser())) + float(missed.sum())
@@ -148,11 +150,13 @@ def _found(p: Pushforward, metric: str, equidistant: bool) -> _Found:
         beyond = _beyond(p)
     if p.inside is None:
         panels = panels + _by_model(p, metric, integrand)
+    # The integral, its root for w2 and trajectory.
     total, error = float(boole.sum()), float((panels + missed).sum()) + beyond
     power = 1 if metric == "kl" else 2
     if power == 2:
         total = math.sqrt(max(total, 0.0))
         error = of_root(error, total)
+    # The trapezoid rule against itself on every second node.
     if equidistant:
         fine = whole(p)
         extra = float(missed.sum()) + beyond
@@ -163,7 +167,7 @@ def _found(p: Pushforward, metric: str, equidistant: bool) -> _Found:
 
 
 def _by_model(p: Pushforward, metric: str, integrand: Tensor) -> Tensor:
-    """By how much each panel changes if the law of a folding map is found on every second node [L]."""
+    """The change of each panel if the law of a folding map is computed on every second node [L]."""
     coarse, x = p.coarser(), p.nodes[::2, 0]
     moved = _INSIDE[metric](coarse)[0] - integrand[::2] if coarse.inside is None else integrand[::2]
     return ((x[2::2] - x[:-2:2]) / 6 * (moved[:-2:2] + 4 * moved[1::2] + moved[2::2])).abs()
@@ -175,7 +179,7 @@ def of_root(error: float, root: float) -> float:
 
 
 def _simpson(f: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """For each panel |S2 - S1| of the Simpson rules on five nodes and on three, and Boole's rule [L]."""
+    """|S2 - S1| of the Simpson rules on five and on three nodes, and Boole's rule, for each panel [L]."""
     a, b, c, d, e = (f[k : len(f) - 4 + k : 4] for k in range(5))
     span = x[4::4] - x[:-4:4]
     coarse, fine = span / 6 * (a + 4 * c + e), span / 12 * (a + 4 * b + 2 * c + 4 * d + e)
@@ -183,7 +187,7 @@ def _simpson(f: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _panel(values: Tensor) -> Tensor:
-    """Of numbers between nodes [4 L], the sums over panels [L]."""
+    """Sums over panels [L] of numbers between nodes [4 L]."""
     return values[: len(values) // 4 * 4].reshape(-1, 4).sum(dim=1)
 
 
@@ -199,7 +203,7 @@ def _between_tails(lower: Tensor, upper: Tensor) -> Tensor:
 
 
 def _defect(p: Pushforward, value: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
-    """By how much the slopes at two nodes miss the step of a function between them, and where that is too much."""
+    """The difference of the step of a function between two nodes from its slopes, and a mask of too large ones."""
     h = p.nodes[:, 0].diff()
     step, guess = value.diff(), h * (slope[1:] + slope[:-1]) / 2
     missed = (step - guess).abs()
@@ -253,9 +257,9 @@ def _kl_density(log_law: Tensor, log_goal: Tensor) -> Tensor:
 def _unseen(
     p: Pushforward, density: Callable[[Tensor, Tensor], Tensor], least: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:
-    """For a map that folds, between nodes [n - 1]: what a metric has at least by the masses between the values there.
+    """For a map that folds, between nodes [n - 1]: the part of a metric that masses require and its density misses.
 
-    It counts where the metric's density at these values shows less than half of it.
+    It counts where the density at the values there gives less than half of what the masses between them require.
     """
     levels = p.levels
     at = density(levels.law[:, 0], levels.goal[:, 0]).nan_to_num(math.inf)
@@ -270,7 +274,7 @@ def _unseen(
 
 
 def _least_kl(p: Pushforward) -> Tensor:
-    """What KL is at least between the ends of each panel: sum of G log(G/F) - G + F over its masses [L]."""
+    """A lower bound on KL in each panel: the sum of G log(G/F) - G + F over its masses [L]."""
     if p.inside is None:
         return torch.zeros(len(p.nodes) // 4, dtype=p.nodes.dtype)
     least = _least(_mass(p, "start"), _mass(p, "target"))
@@ -278,8 +282,10 @@ def _least_kl(p: Pushforward) -> Tensor:
 
 
 def _least(ours: Tensor, goals: Tensor) -> Tensor:
-    """What KL is at least where these are the masses of the law and of the target."""
-    goals = torch.where(goals > 4 * math.ulp(0.5), goals, torch.minimum(goals, ours))  # a mass of rounding is none
+    """A lower bound on KL from masses of the law and of the target."""
+    goals = torch.where(
+        goals > 4 * math.ulp(0.5), goals, torch.minimum(goals, ours)
+    )  # masses at the level of rounding are zero
     ratio = (goals / ours.clamp(min=LEAST)).log()
     low = ratio.clamp(max=-1)
     far = torch.where(goals > 0, ours * (1 + (low - 1) * low.exp()), ours)
@@ -287,7 +293,7 @@ def _least(ours: Tensor, goals: Tensor) -> Tensor:
 
 
 def _beyond(p: Pushforward) -> float:
-    """What KL may have where the target has mass and no node leads that counts."""
+    """An estimate of KL beyond the values of Y at all nodes that count."""
     total, y = 0.0, p.y[:, 0]
     counts = torch.ones_like(y, dtype=torch.bool) if p.inside is None else p.inside
     low, high = torch.where(counts, y, math.inf), torch.where(counts, y, -math.inf)
@@ -299,7 +305,7 @@ def _beyond(p: Pushforward) -> float:
 
 
 def _in_distance(p: Pushforward, f: Tensor, goal: Tensor, slope: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Between nodes |Y - goal| may be larger than at both by what their slopes do not resolve."""
+    """An integrand of W2 or trajectory, and a bound on what its panels hide, from the steps that slopes miss."""
     own, torn = _torn(p)
     away = p.y[:, 0] - goal
     if slope is None:
@@ -342,9 +348,9 @@ def _wider(p: Pushforward) -> Tensor:
 
 
 def _between(p: Pushforward, unresolved: dict[str, _Found]) -> Tensor:
-    """New nodes in the panels of every metric that hold all but a part of its error, or half of what is aimed at.
+    """New nodes in the panels of every metric that have all its error except FALL of it, or half of the error allowed.
 
-    In TV the panels may hold less than the error, which then shrinks with the largest of them.
+    For TV the sum over panels may be less than the error, which then decreases with the largest of them.
     """
     x = p.nodes[:, 0]
     chosen = torch.zeros(len(x) // 4, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""Functions on an even grid: read between its points by polynomials of degree 11, and averaged over normal noise."""
+"""Functions on a regular grid: interpolation by polynomials of degree 11, and averages over normal noise."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from scipy.sparse import csr_array
 from .chebyshev import Array
 
 STENCIL = np.arange(-5, 7)
-# A polynomial of degree 11 from its values at the stencil; its values between 0 and 1 are found to rounding.
+# Coefficients of the polynomial of degree 11 from its values at the stencil; it is used between 0 and 1.
 FROM_VALUES = np.linalg.inv(np.vander(STENCIL.astype(np.float64)))
 NOISE = np.linspace(-7.2, 7.2, 25)  # waves exp(-i k z) up to k = 4 are averaged to 1e-9
 
 
 def reading(places: Array, x: Array) -> Any:
-    """The sparse matrix [places, grid] that takes values on the grid x to those at `places`, beyond it to the ends'."""
+    """The sparse matrix [places, grid] that interpolates values on the grid x at `places`; constant beyond its ends."""
     at = (np.clip(places, x[0], x[-1]) - x[0]) / (x[1] - x[0])
     first = np.clip(np.floor(at).astype(int), -STENCIL[0], len(x) - 1 - STENCIL[-1])
     weights, columns = np.vander(at - first, len(STENCIL)) @ FROM_VALUES, first[:, None] + STENCIL

@@ -1,13 +1,13 @@
-"""The law of a run in mid-flight, and how it moves over one row.
+"""The law of a run at one of its vectors, and its transport over a row.
 
-It stands at one vector v, on an equidistant grid, joint with the numbers q that are carried: the measures
+It is the law of a vector v on an equidistant grid, joint with the carried numbers q, as the measures
 mu_j(v) = integral of p(v, q) l_j(q) dq with the Lagrange polynomials l_j of Chebyshev nodes q_j, which give
-E[g(q) | v] p(v) = sum_j g(q_j) mu_j(v) for every polynomial g of their degree.  For v' = f(v) + b q + c z with z fresh
+E[g(q) | v] p(v) = sum_j g(q_j) mu_j(v) for polynomials g of their degree.  For v' = f(v) + b q + c z with z fresh
 
     phi'(k) = exp(-c^2 k^2 / 2) integral of sum_j exp(-i k (f(v) + b q_j)) mu_j(v) dv
 
-is the characteristic function of v', and with l'_i(q'(v)) in the integrand that of mu'_i.  The trapezoid rule finds
-it to rounding, because p is analytic and decays.
+is the characteristic function of v', and with l'_i(q'(v)) in the integrand that of mu'_i.  The trapezoid rule is
+accurate to rounding, because p is analytic and decays.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from .elimination import Symbol, Terms
 from .forms import Form, Range, span, total
 
 Complex = npt.NDArray[np.complex128]
-REACH = 9.5  # standard deviations that all but nothing of a normal law lies within
-NOTHING = 1e-15  # a density beside its largest value
-LAST = 4  # modes by which it is judged whether those beyond are small
+REACH = 9.5  # standard deviations: a normal law has mass 2e-21 beyond
+NEGLIGIBLE = 1e-15  # a density, relative to its largest value
+LAST = 4  # modes from which the size of the truncated ones is estimated
 LARGEST = 1 << 23  # numbers in one array
-OPERATIONS = 24  # for each of so many numbers, at most, in one move
+OPERATIONS = 24  # for each number of the largest array, in one move
 
 
 class Carried(NamedTuple):
-    """A carried number: its range, its nodes in it, and the importance of each Chebyshev moment in what comes later."""
+    """A carried number: its range, its nodes, and the importance of each Chebyshev moment for later moves."""
 
     low: float
     high: float
@@ -45,14 +45,14 @@ class Carried(NamedTuple):
 
 
 class Mesh(NamedTuple):
-    """How finely a law is held: its modes up to the wavenumber `cutoff`, on so many points for each of them."""
+    """The resolution of a law: modes up to the wavenumber `cutoff`, and the number of grid points per mode."""
 
     cutoff: float
     points: int
 
 
 class Misses(NamedTuple):
-    """What a move missed, estimated, as mass: modes beyond the cutoff, the quadrature's error, ends of the grid."""
+    """Estimated errors of a move, as mass: modes beyond the cutoff, quadrature, ends of the grid."""
 
     tail: float
     rule: float
@@ -63,8 +63,8 @@ class Misses(NamedTuple):
 class State:
     """weights [n, m_1, m_2, …]: mu times the grid's spacing, an axis for each carried number; grid [n].
 
-    misses, ripple: what the move to here missed, and how much of it one weight may have.
-    forms: everything known, as functions of the grid and the carried numbers.
+    misses: the errors of the move to this vector.  ripple: their share in one weight.
+    forms: the known numbers as functions of the grid and the carried numbers.
     """
 
     grid: Array
@@ -79,10 +79,10 @@ class State:
             self.forms[symbol] = Form(np.zeros_like(self.grid), {symbol: 1.0})
 
     def trimmed(self) -> State:
-        """Without the ends of the grid where there is nothing, so that they do not widen what comes next."""
+        """The law without the ends of the grid where its density is negligible, so that later grids stay narrow."""
         density = np.abs(self.weights.reshape(len(self.grid), -1).sum(axis=1))
         inside = np.flatnonzero(
-            density > float(density.max()) * min(max(NOTHING, self.ripple / float(density.max())), 1e-3)
+            density > float(density.max()) * min(max(NEGLIGIBLE, self.ripple / float(density.max())), 1e-3)
         )
         part = slice(int(inside[0]), int(inside[-1]) + 1)
         misses = self.misses._replace(ends=float(density.sum() - density[part].sum()))
@@ -93,25 +93,27 @@ class State:
         return total(terms, self.forms)
 
     def span(self, form: Form) -> Range:
-        """A range that a known number does not leave."""
+        """A range of the values of a known number."""
         return span(form, {symbol: (number.low, number.high) for symbol, number in self.carried.items()})
 
-    def moved(self, to: Form, noise: float, keep: dict[Symbol, tuple[Form, float]], mesh: Mesh) -> State:
-        """The law at to + noise * z, joint with the numbers to keep.
+    def moved(self, to: Form, noise: float, carry: dict[Symbol, tuple[Form, float]], mesh: Mesh) -> State:
+        """The law at to + noise * z, joint with the numbers to carry.
 
-        keep: each with the sum of |coefficient| * wavenumber over its later uses, which says how many nodes it needs.
-        Raises SamplingError where that takes too much memory.
+        carry: their forms, each with the sum of |coefficient| * wavenumber over later uses, from which the number of
+        its nodes follows.  Raises SamplingError where that takes too much memory.
         """
+        # The new grid and its modes; the carried numbers and their nodes.
         low, high = self.span(to)
         low, high = low - REACH * abs(noise), high + REACH * abs(noise)
         modes = max(math.ceil(mesh.cutoff * (high - low) / (2 * math.pi)), 2 * LAST)
-        carried = {symbol: _carried(self.span(form), reach) for symbol, (form, reach) in keep.items()}
+        carried = {symbol: _carried(self.span(form), reach) for symbol, (form, reach) in carry.items()}
         points = mesh.points * modes
         new = math.prod(len(number.nodes) for number in carried.values())
         _check(points * new)
         _check(modes * len(self.grid) * max(self.weights[0].size, new) / OPERATIONS)
-        polynomials = [self._polynomials(form, carried[symbol]) for symbol, (form, _) in keep.items()]
+        polynomials = [self._polynomials(form, carried[symbol]) for symbol, (form, _) in carry.items()]
 
+        # The characteristic function of the new vector, in blocks of modes.
         k = 2 * math.pi / (high - low)
         phases = [("x", k * (to.values - low))]
         phases += [(self._axis(s), k * share * self.carried[s].nodes) for s, share in to.shares.items()]
@@ -122,13 +124,15 @@ class State:
                 for first in range(0, modes + 1, block)
             ]
         )
+        # Errors, from the last modes: the sum over every second point, whose error is the root of that of all points
+        # (the trapezoid rule converges like exp(-c n) in the number of points); and what is left after damping by z.
         last = range(modes + 1 - LAST, modes + 1)
         coarse = self._sum(last, phases, polynomials, every=2)
-        damping = np.exp(-((noise * k * np.arange(modes + 1)) ** 2) / 2).reshape(-1, *[1] * len(keep))
-        # The rule on all points is as good as the square of what it is on every second point.
+        damping = np.exp(-((noise * k * np.arange(modes + 1)) ** 2) / 2).reshape(-1, *[1] * len(carry))
         rule = _size(damping[-LAST:] * (coarse - found[-LAST:]), carried.values()) ** 2
         found *= damping
         tail = _size(found[-LAST:], carried.values())
+        # Back to the grid.
         weights = np.fft.irfft(found, points, axis=0)
         grid: Array = np.linspace(low, high, points, endpoint=False, dtype=np.float64)
         return State(grid, weights, carried, Misses(tail, rule, 0.0), (rule + tail) / modes)
@@ -151,7 +155,7 @@ class State:
         polynomials: list[tuple[str, Array]],
         every: int = 1,
     ) -> Complex:
-        """The sum over the grid, or some of its points, and the carried numbers: [modes, m'_1, m'_2, …]."""
+        """The sum over the grid, or every n-th of its points, and the carried numbers: [modes, m'_1, m'_2, …]."""
         part, new = slice(None, None, every), ascii_uppercase[::-1][: len(polynomials)]
         inputs = ["x" + ascii_uppercase[: len(self.carried)]]
         operands: list[npt.NDArray[Any]] = [every * self.weights[part]]
@@ -174,7 +178,7 @@ def _carried(span: tuple[float, float], reach: float) -> Carried:
 
 
 def _size(modes: Complex, carried: Iterable[Carried]) -> float:
-    """What these modes amount to: the sum of all their moments, each by its importance."""
+    """The size of these modes: the sum of all their moments, weighted by importance."""
     for number in carried:
         modes = np.tensordot(modes, number.importance[:, None] * chebyshev(len(number.nodes)), axes=(1, 1))
     return float(np.abs(modes).sum())
@@ -199,7 +203,7 @@ def _waves(phase: Array, modes: range) -> Complex:
 
 @cache
 def _order(subscripts: str) -> list[str | tuple[int, ...]]:
-    """In which order a product is best summed, judged once at typical sizes."""
+    """The best order of summation of a product, found once for typical sizes."""
     sizes = {"k": 50, "x": 150}
     operands = [np.broadcast_to(0.0, [sizes.get(s, 15) for s in axes]) for axes in subscripts.split("->")[0].split(",")]
     path: list[str | tuple[int, ...]] = np.einsum_path(subscripts, *operands, optimize=("optimal", 1 << 40))[0]

@@ -1,4 +1,4 @@
-"""What a user types for a mixture, checked: weights, means and variances along principal axes."""
+"""Validation of the parameters of a mixture: weights, means, and variances along principal axes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..errors import InputError
 
 Extended = npt.NDArray[np.longdouble]
 WEIGHT_TOLERANCE = 1e-9
-COVARIANCE_TOLERANCE = 1e-12  # an asymmetry or a negative eigenvalue this small, relatively, is rounding
-NEGLIGIBLE = 2.0**-60  # beside float64's 2^-53
+COVARIANCE_TOLERANCE = 1e-12  # relative: a smaller asymmetry or negative eigenvalue is rounding
+NEGLIGIBLE = 2.0**-60  # relative, against 2^-53 of float64
 
 
 class Components(NamedTuple):
@@ -32,7 +32,7 @@ class Components(NamedTuple):
 
 
 def check_components(weights: object, means: object, stds: object, covariances: object) -> Components:
-    """The components as float64 tensors; InputError names the field of the study file that is wrong."""
+    """The components as float64 tensors.  Raises InputError with the field of the study file that is wrong."""
     w = _weights(weights)
     mu = _finite("target.means", means)
     if mu.ndim == 1:
@@ -95,7 +95,7 @@ def _from_covariances(covariances: object, means: Tensor) -> tuple[Tensor, Tenso
 def _eigen(covariances: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues [K, d] and eigenvectors [K, d, d], LAPACK's polished by Jacobi rotations in extended precision.
 
-    LAPACK is exact to a few eps |C|; beside a direction of large variance that spoils one of small variance.
+    LAPACK's errors are a few eps |C|, which is too much for a small variance beside a large one.
     """
     c, q = (t.numpy().astype(np.longdouble) for t in (covariances, torch.linalg.eigh(covariances).eigenvectors))
     q = q + q @ (np.eye(c.shape[-1]) - q.mT @ q) / 2  # orthogonal to eps^2
@@ -107,7 +107,7 @@ def _eigen(covariances: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _rotate(m: Extended, q: Extended, i: int, j: int) -> None:
-    """The Jacobi rotation of axes i and j that makes m_ij zero, for every component, in place."""
+    """Rotate axes i and j of every component, in place, so that m_ij becomes zero (Jacobi)."""
     off, gap = m[:, i, j], m[:, j, j] - m[:, i, i]
     if bool((off * off <= NEGLIGIBLE**2 * np.abs(m[:, i, i] * m[:, j, j])).all()):
         return
@@ -123,7 +123,7 @@ def _rotate(m: Extended, q: Extended, i: int, j: int) -> None:
 
 def _finite(field: str, value: object) -> Tensor:
     if _holds_bool(value):
-        raise InputError(field, value, "numbers; a boolean is none")
+        raise InputError(field, value, "numbers, not booleans")
     try:
         tensor = torch.as_tensor(value, dtype=torch.float64).detach().cpu().clone()
     except (TypeError, ValueError, RuntimeError) as error:

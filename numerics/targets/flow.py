@@ -1,8 +1,8 @@
 """The probability-flow ODE of a one-dimensional mixture, solved exactly: it keeps the values of the CDF.
 
 In one dimension flow lines do not cross, so the mass to the left of a point is constant along its line and
-y = F_to^{-1}(F_from(x)).  Levels are kept as log F and log(1 - F), and the smaller tail is the one inverted:
-that holds full accuracy out to tail masses of 1e-300 and beyond.
+y = F_to^{-1}(F_from(x)).  Levels are stored as log F and log(1 - F), and the smaller tail is inverted: accurate for
+tail masses down to 1e-300 and less.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TINY = 1e-300
 LARGEST = 300 * math.log(10)  # log of the largest slope: beyond it the exponential would overflow
 POLISH = 5
 CENTRAL = -23.0  # log of a tail mass of 1e-10
-ROUNDS = 400  # every second step at least halves a bracket; some sixty are ever needed
+ROUNDS = 400  # every second step at least halves a bracket; about sixty are needed at most
 
 
 class _Line(NamedTuple):
@@ -106,16 +106,18 @@ def exact_flow(mixture: GaussianMixture, x: Tensor, source: Point, to: Point) ->
 def _invert(line: _Line, lower: Array, upper: Array) -> Array:
     """Newton on the log of the smaller tail, kept in a bracket.
 
-    The quantile of a mixture lies between those of its components at the same level.  A Newton step is taken only
-    when it stays inside and is less than half the step before (else it could walk in a cycle for ever); otherwise
-    the bracket is halved.  Done when the residual is rounding: then one last step is the best there is.
+    The quantile of a mixture lies between those of its components at the same level.  A Newton step is taken only if
+    it stays inside the bracket and is less than half of the step before, so that it cannot cycle; otherwise the
+    bracket is halved.  The iteration ends with one last step when the residual is at the level of rounding.
     """
+    # The bracket, from the quantiles of the components.
     side, level = np.where(lower < upper, 1.0, -1.0), np.minimum(lower, upper)
     own = line.high + line.low + line.deviation * (side * ndtri_exp(level))
     low, high = own.min(axis=0), own.max(axis=0)
     margin = 4 * EPS * np.maximum(np.abs(low), np.abs(high))
     low, high = low - margin, high + margin
     answer: Array = (low + high) / 2
+    # Newton's method or bisection for the levels that are not yet solved.
     y, last, active = answer.copy(), high - low, np.arange(len(level))
     for _ in range(ROUNDS):
         z = line.standardise(y)
@@ -141,9 +143,9 @@ def _invert(line: _Line, lower: Array, upper: Array) -> Array:
 def _polish(start: _Line, end: _Line, z: Array, y: Array, level: Array) -> Array:
     """Newton on sum_k w_k (Phi(z_k to) - Phi(z_k from)) = 0, each difference by its smaller tails.
 
-    Between modes F itself is a plateau plus little: there it must not be formed.  In the tails the logs are exact
-    enough, and a large step means that rounding decides (p_to nearly zero, slope huge): neither is taken.
-    One step is enough but on a plateau.
+    Between modes F is nearly constant, and differences of its values would cancel.  In the tails the logs are accurate
+    enough, and a large step is rounding (p_to is nearly zero, the slope huge): neither is corrected.
+    One step suffices except between modes.
     """
     if len(z) == 1:
         return y

@@ -2,8 +2,8 @@
 
 The law of x = alpha x0 + sigma eps is a mixture again, with components N(alpha mu_k, alpha^2 C_k + sigma^2 I)
 and responsibilities r_k(x).  A component's prediction is affine in x, the mixture's is their mean under r_k.
-Everything runs on blocks of b points, as [K, d, b] along the components' principal axes, in the same few arrays:
-fresh ones would cost a page fault every 4 KB, more than the arithmetic.
+Everything is computed on blocks of b points, [K, d, b] along the principal axes of the components, in the same few
+arrays: new ones would cost a page fault every 4 KB, more than the arithmetic.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ..errors import InputError
 from ..points import Point
 from .components import check_components
 
-BLOCK = 1 << 16  # numbers in one working array (512 KB): a few of them fit a core's cache
+BLOCK = 1 << 16  # numbers in one working array (512 KB): a few of them fit the cache of a core
 Number = TypeVar("Number", float, Tensor)
 SPLITTER = float(2**27 + 1)
 
 
 class Marginal(NamedTuple):
-    """The K components of the law of alpha x0 + sigma eps, shaped to meet blocks [K, d, b].
+    """The K components of the law of alpha x0 + sigma eps, shaped to broadcast with blocks [K, d, b].
 
     high + low [K, d, 1]: alpha mu to twice the precision; variance v and precision 1/v [K, d | 1, 1];
     log_weight [K, 1]: log of w_k (2 pi)^{-d/2} det(V_k)^{-1/2}.
@@ -42,17 +42,17 @@ class Marginal(NamedTuple):
 class _Affine(NamedTuple):
     """A prediction of every component: offset_k + gain_k (x - alpha mu_k) / v_k along each axis.
 
-    Values sum r_k offset_k as it is, to a few eps of sum r_k |offset_k|: a mean far away takes no digit from a near one
-    as long as its own r_k is small.  What only differences of offsets enter counts them from the mean of the mixture.
+    Values sum r_k offset_k, to a few eps of sum r_k |offset_k|: a distant mean with a small r_k costs no digits.
+    Derivatives and covariances, which depend on differences of offsets only, use `centred`.
     """
 
     offset: Tensor | None  # [K, d]
-    centred: Tensor | None  # [K, d], offset_k less the mean of the offsets
+    centred: Tensor | None  # [K, d], offset_k minus the mean of the offsets
     gain: Tensor  # [K | 1, d | 1, 1]
 
 
-class _Room(NamedTuple):
-    """The arrays of one block, used again by the next."""
+class _Workspace(NamedTuple):
+    """The arrays of one block of points, reused for the next block."""
 
     spare: Tensor  # [K, d, b]
     scaled: Tensor  # [K, d, b]
@@ -97,10 +97,10 @@ class GaussianMixture:
         """
         law, image = self.marginal(at, x.device), self._affine(at, prediction, x.device)
 
-        def value(room: _Room, block: Tensor) -> Tensor:
-            self._whiten(room, block, law)
-            _softmax_(room.logits)
-            return self._combine(room, image)
+        def value(space: _Workspace, block: Tensor) -> Tensor:
+            self._whiten(space, block, law)
+            _softmax_(space.logits)
+            return self._combine(space, image)
 
         return self._blocks(value, [x])[0]
 
@@ -112,18 +112,18 @@ class GaussianMixture:
         """
         law, image = self.marginal(at, x.device), self._affine(at, prediction, x.device)
 
-        def both(room: _Room, block: Tensor, along: Tensor) -> Tensor:
-            self._whiten(room, block, law)
-            weights, scaled = _softmax_(room.logits), room.scaled
+        def both(space: _Workspace, block: Tensor, along: Tensor) -> Tensor:
+            self._whiten(space, block, law)
+            weights, scaled = _softmax_(space.logits), space.scaled
             along_axes = self._rotate(along.expand_as(scaled))
-            rate = torch.mul(scaled, along_axes, out=room.spare).sum(dim=1).neg_()  # s_k . dx
+            rate = torch.mul(scaled, along_axes, out=space.spare).sum(dim=1).neg_()  # s_k . dx
             rate.sub_((weights * rate).sum(dim=0)).mul_(weights)
-            moved = torch.mul(along_axes, law.precision, out=room.spare)
+            moved = torch.mul(along_axes, law.precision, out=space.spare)
             moved.mul_(weights[:, None]).addcmul_(scaled, rate[:, None]).mul_(image.gain)
             derivative = self._gather(moved)
             if image.centred is not None:
                 derivative.add_(image.centred.T @ rate)
-            return torch.cat([self._combine(room, image), derivative])
+            return torch.cat([self._combine(space, image), derivative])
 
         if x.shape != dx.shape:
             raise InputError("dx", list(dx.shape), f"the shape {list(x.shape)} of x")
@@ -134,9 +134,9 @@ class GaussianMixture:
         """log sum_k w_k N(x; alpha mu_k, alpha^2 C_k + sigma^2 I); x [..., d] -> [...]."""
         law = self.marginal(at, x.device)
 
-        def value(room: _Room, block: Tensor) -> Tensor:
-            self._whiten(room, block, law)
-            return torch.logsumexp(room.logits, dim=0, keepdim=True)
+        def value(space: _Workspace, block: Tensor) -> Tensor:
+            self._whiten(space, block, law)
+            return torch.logsumexp(space.logits, dim=0, keepdim=True)
 
         return self._blocks(value, [x], rows=1)[0][..., 0]
 
@@ -154,11 +154,11 @@ class GaussianMixture:
         assert image.centred is not None
         offset, centred = image.offset, image.centred[:, :, None]
 
-        def moments(room: _Room, block: Tensor) -> Tensor:
-            self._whiten(room, block, law)
-            weights = _softmax_(room.logits)
-            part = self._rotate(room.scaled.mul_(image.gain), back=True)
-            own = part + centred  # m_k less the mean of the mixture
+        def moments(space: _Workspace, block: Tensor) -> Tensor:
+            self._whiten(space, block, law)
+            weights = _softmax_(space.logits)
+            part = self._rotate(space.scaled.mul_(image.gain), back=True)
+            own = part + centred  # m_k minus the mean of the mixture
             spread = (own - (own * weights[:, None]).sum(dim=0)) * weights.sqrt()[:, None]
             spread = spread.permute(2, 1, 0)  # [b, d, K]
             mean = (part * weights[:, None]).sum(dim=0) + offset.T @ weights
@@ -215,19 +215,19 @@ class GaussianMixture:
         offset, centred = data * self.means, data * self._centred
         return _Affine(offset.to(device), centred.to(device), gain[:, :, None].to(device))
 
-    def _whiten(self, room: _Room, block: Tensor, law: Marginal) -> None:
-        """Points [d, b] -> room.scaled (x - alpha mu) / v along the axes, room.logits log w_k N_k(x)."""
-        difference = self._rotate(torch.sub(block, law.high, out=room.spare).sub_(law.low))
-        torch.mul(difference, law.precision, out=room.scaled)
-        torch.sum(difference.mul_(room.scaled), dim=1, out=room.logits)
-        room.logits.mul_(-0.5).add_(law.log_weight)
+    def _whiten(self, space: _Workspace, block: Tensor, law: Marginal) -> None:
+        """For points [d, b]: space.scaled = (x - alpha mu) / v along the axes, space.logits = log w_k N_k(x)."""
+        difference = self._rotate(torch.sub(block, law.high, out=space.spare).sub_(law.low))
+        torch.mul(difference, law.precision, out=space.scaled)
+        torch.sum(difference.mul_(space.scaled), dim=1, out=space.logits)
+        space.logits.mul_(-0.5).add_(law.log_weight)
 
-    def _combine(self, room: _Room, image: _Affine) -> Tensor:
-        """sum_k r_k p_k [d, b], the r_k in room.logits; overwrites room.scaled."""
-        share = torch.mul(room.logits[:, None], image.gain, out=room.spare[:, : image.gain.shape[1]])
-        value = self._gather(room.scaled.mul_(share))
+    def _combine(self, space: _Workspace, image: _Affine) -> Tensor:
+        """sum_k r_k p_k [d, b], the r_k in space.logits; overwrites space.scaled."""
+        share = torch.mul(space.logits[:, None], image.gain, out=space.spare[:, : image.gain.shape[1]])
+        value = self._gather(space.scaled.mul_(share))
         if image.offset is not None:
-            value.add_(image.offset.T @ room.logits)
+            value.add_(image.offset.T @ space.logits)
         return value
 
     def _gather(self, parts: Tensor) -> Tensor:
@@ -243,7 +243,7 @@ class GaussianMixture:
         return torch.bmm(axes if back else axes.mT, parts)
 
     def _blocks(self, work: Callable[..., Tensor], inputs: list[Tensor], rows: int = 0) -> list[Tensor]:
-        """Apply work to blocks [d, b] of the inputs [..., d]; its rows, `rows` (d) at a time, are answers."""
+        """Apply work to blocks [d, b] of the inputs [..., d]; it returns `rows` (default d) rows for every answer."""
         x = inputs[0]
         if x.ndim == 0 or x.shape[-1] != self.dim or not x.is_floating_point():
             got = (list(x.shape), x.dtype)
@@ -252,19 +252,19 @@ class GaussianMixture:
         n, width = len(flat[0]), rows or self.dim
         answers = [x.new_empty((n, width)) for _ in inputs]
         size = min(n, max(1, BLOCK // (self.components * self.dim)))
-        room = _room(self.components, self.dim, size, x.device)
+        space = _workspace(self.components, self.dim, size, x.device)
         for start in range(0, n, max(size, 1)):
             part = slice(start, start + size)
             if n - start < size:
-                room = _room(self.components, self.dim, n - start, x.device)
-            result = work(room, *(tensor[part].T.to(torch.float64) for tensor in flat))
+                space = _workspace(self.components, self.dim, n - start, x.device)
+            result = work(space, *(tensor[part].T.to(torch.float64) for tensor in flat))
             for i, answer in enumerate(answers):
                 answer[part] = result[i * width : (i + 1) * width].T
         return [answer.reshape(*x.shape[:-1], width) for answer in answers]
 
 
 def with_tangent(mixture: GaussianMixture) -> Callable[[Tensor, Point, str], Tensor]:
-    """A denoiser for stacked (x, dx) [2, ..., d]: with it a linear loop carries dx_n/dx_start beside x_n."""
+    """A denoiser for stacked (x, dx) [2, ..., d], with which a linear loop computes dx_n/dx_start along with x_n."""
 
     def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
         if len(x) != 2:
@@ -281,7 +281,7 @@ def _remainder(factor: float, split: tuple[Tensor, Tensor], product: Tensor) -> 
 
 
 def _split(values: Number) -> tuple[Number, Number]:
-    """The upper and the lower half of the digits: products of halves are exact."""
+    """The upper and the lower half of the digits of every value; products of halves are exact."""
     shifted = SPLITTER * values
     top = shifted - (shifted - values)
     return top, values - top
@@ -293,8 +293,8 @@ def _softmax_(logits: Tensor) -> Tensor:
     return logits.div_(logits.sum(dim=0))
 
 
-def _room(components: int, dim: int, width: int, device: torch.device) -> _Room:
+def _workspace(components: int, dim: int, width: int, device: torch.device) -> _Workspace:
     def empty(*shape: int) -> Tensor:
         return torch.empty(shape, dtype=torch.float64, device=device)
 
-    return _Room(empty(components, dim, width), empty(components, dim, width), empty(components, width))
+    return _Workspace(empty(components, dim, width), empty(components, dim, width), empty(components, width))

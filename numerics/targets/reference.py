@@ -1,6 +1,6 @@
 """A reference flow in any dimension: the probability-flow ODE by DOP853, all points in one solve.
 
-In xhat = x / sqrt(alpha^2 + sigma^2) and lambda = log(alpha / sigma) the ODE forgets the schedule:
+In xhat = x / sqrt(alpha^2 + sigma^2) and lambda = log(alpha / sigma) the ODE does not depend on the schedule:
 
     d xhat / d lambda = -ahat shat (ahat epshat - shat x0hat),   ahat = alpha / sqrt(alpha^2 + sigma^2),
 
@@ -25,7 +25,7 @@ from ..errors import InputError, SamplingError
 from ..points import Point
 
 Array = npt.NDArray[np.float64]
-MOST = 20_000  # evaluations; smooth targets and networks take hundreds to thousands, a stiff one never ends
+MOST = 20_000  # evaluations; smooth targets and networks take hundreds to thousands
 
 
 def reference_flow(
@@ -33,7 +33,7 @@ def reference_flow(
 ) -> list[Tensor]:
     """The flow of x [n, d] from source to each point of `to`, in this order: a list of [n, d], float64.
 
-    denoise: a mixture, or any denoiser that reads alpha and sigma alone; it is called with alpha^2 + sigma^2 = 1.
+    denoise: a mixture, or any denoiser that uses only alpha and sigma; it is called with alpha^2 + sigma^2 = 1.
     rtol bounds the estimated error of a step in every coordinate of every point (Hairer, Norsett and Wanner,
     Solving Ordinary Differential Equations I, section II.5).
     InputError at alpha = 0 or sigma = 0, where lambda is infinite; SamplingError on a value that is not finite
@@ -62,7 +62,7 @@ def reference_flow(
 
 
 class _EveryPoint(DOP853):  # type: ignore[misc]  # scipy ships no types
-    """DOP853 whose error norm is the largest coordinate's: a root mean square would let one point in a batch go."""
+    """DOP853 with the maximum over coordinates as error norm: a root mean square would hide one point of a batch."""
 
     def _estimate_error_norm(self, K: Array, h: float, scale: Array) -> float:
         fifth, third = np.dot(K.T, self.E5) / scale, np.dot(K.T, self.E3) / scale

@@ -175,7 +175,7 @@ def test_a_run_that_diverges_has_no_estimate(
     study: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def overflowing(*arguments: Any, **noise: Any) -> torch.Tensor:
-        raise SamplingError("step 3 (t = 0.5): the denoiser answered with a non-finite value")
+        raise SamplingError("step 3 (t = 0.5): the denoiser returned a non-finite value")
 
     monkeypatch.setattr(measure, "sample", overflowing)
     for record in studies.run(study(MIXTURE, metrics=ESTIMATED, steps=[5]), tmp_path)["records"]:

@@ -229,7 +229,7 @@ def test_a_run_that_diverges_is_null(study_text: str, tmp_path: Path, monkeypatc
 
     def overflowing(denoise: Any, start: Any, tableau: Any) -> torch.Tensor:
         if tableau.method == "li-ddim":
-            raise SamplingError("step 3 (t = 0.5): the denoiser answered with a non-finite value")
+            raise SamplingError("step 3 (t = 0.5): the denoiser returned a non-finite value")
         return original(denoise, start, tableau)
 
     monkeypatch.setattr(measure, "sample", overflowing)
