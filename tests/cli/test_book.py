@@ -85,7 +85,7 @@ def test_the_error_of_ddim_is_the_one_derived_by_hand(pages: dict[str, str]) -> 
 
 
 def test_an_implementation_is_on_the_page_of_what_it_should_be_and_of_what_it_is(pages: dict[str, str]) -> None:
-    """Assert that a deviating implementation is on the pages of its reference and of the method that it equals, alone."""
+    """Assert that an implementation that deviates is on the pages of its reference and of the method that it equals."""
     should, is_ = pages["methods/dpm-solver-pp-3m-published.md"], pages["methods/dpm-solver-pp-2m.md"]
     cells = r"| `library:Sampler?order=3\|4` | different-formula | 2.5e-01 | - | 2.00 |"
     assert f"{cells} [`dpm-solver++-2m`](dpm-solver-pp-2m.md) |" in should
