@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..numerics.errors import InputError
-from .pages.api_page import api_page
-from .pages.grids_page import grids_page
 from .pages.list_pages import all_pages
 from .pages.method_picture import all_pictures
 from .pages.networks_page import networks
@@ -47,8 +45,7 @@ def main(folder: Path) -> int:
     except InputError as fault:
         print(fault, file=sys.stderr)
         return 2
-    pages = {**all_pages(answers, verification), **api_page(), **grids_page()}
-    laid_out = lay_out(folder, {**pages, **all_pictures(answers), **made})
+    laid_out = lay_out(folder, {**all_pages(answers, verification), **all_pictures(answers), **made})
     print(f"{len(laid_out)} files laid out in {folder}")
     return 0
 

@@ -61,7 +61,7 @@ def study(
     *,
     target: GaussianMixture | Settings | str | None = None,
     schedule: Schedule | Settings | str | None = None,
-    grid: Settings | None = None,
+    grid: Settings | str | None = None,
     methods: Sequence[Named] = (),
     steps: Sequence[int] = (),
     metrics: Sequence[str] = ("trajectory",),
@@ -77,7 +77,7 @@ def study(
         source   a TOML file, or the same tables as a dict; or leave it out and give the rest by name
         target   a GaussianMixture, a dict of its arguments, or the name of a checkpoint
         schedule a kind, what `sp.schedule` returns, or a dict of kind and parameters
-        grid     a dict of kind and parameters, as `sp.grid` takes them
+        grid     a kind, or a dict of kind and parameters, as `sp.grid` takes them
         methods  names of the catalogue; functions (denoise, x, sigmas) -> x as `sp.read_back` takes them, studied under
                  their own names; objects with `tabulate(grid)`
         steps    numbers of steps N
@@ -107,7 +107,7 @@ def study(
     if source is None:
         own = (("init", init), ("points", points))
         given = {"methods": methods, "steps": steps, "metrics": metrics, "start": start, "seed": seed}
-        tables = {"target": _target(target), "schedule": _choice(schedule), "grid": grid}
+        tables = {"target": _target(target), "schedule": _choice(schedule), "grid": _choice(grid)}
         tables["run"] = given | {key: value for key, value in own if value is not None}
     else:
         tables = dict(source) if isinstance(source, Mapping) else _read(Path(source))

@@ -17,7 +17,8 @@ import pytest
 import torch
 
 import samplerproof as sp
-from samplerproof.book.pages.api_page import api_page
+from samplerproof.book.pages.api_page import RETURNED, api_page
+from samplerproof.cli.main import app
 from samplerproof.plain_formula import plain_formula
 from samplerproof.theory.latex import latex
 from samplerproof.theory.methods import find
@@ -109,8 +110,8 @@ def test_the_page_of_the_book_lists_the_whole_surface(monkeypatch: pytest.Monkey
     assert all(">>> import samplerproof as sp" in text for text in sections.values())
     assert all(f"```python\nsp.{name}(" in sections[name.replace("_", r"\_")] for name in FUNCTIONS)
     labels = re.findall(r"^\(([\w-]+)\)=$", page, flags=re.M)
-    assert len(labels) == len(set(labels)) == len(NAMES)
-    assert set(labels) == set(re.findall(r"\]\((api-[\w-]+)\)", page))
+    assert len(labels) == len(set(labels)) == len(NAMES) + len(RETURNED)
+    assert set(labels[: len(NAMES)]) == set(re.findall(r"\]\((api-[\w-]+)\)", page))
     monkeypatch.setattr(sp, "__all__", [*sp.__all__, "planted"])
     with pytest.raises(ValueError, match="planted"):
         api_page()
@@ -193,9 +194,24 @@ def test_the_example_measures_what_is_proved() -> None:
     for order, line in enumerate(lines, start=1):
         assert int(line[2]) == order
         assert abs(float(line[5]) - order) < 0.1
-    text = file.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 25
-    assert text.split('"""\n', 1)[1].strip() in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 25
+
+
+def test_the_readme_is_short_and_what_it_shows_runs() -> None:
+    """Assert that README opens with example.py, that its other code runs, and that its commands and links exist."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(readme.splitlines()) <= 150
+    example, own = re.findall(r"^```python\n(.*?)^```", readme, flags=re.M | re.S)
+    assert example.strip() == (ROOT / "example.py").read_text(encoding="utf-8").split('"""\n', 1)[1].strip()
+    done = subprocess.run([sys.executable, "-c", own], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert "8 evaluations" in done.stdout
+    assert re.search(r"^mine +trajectory .* 2\.\d+$", done.stdout, flags=re.M)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert all(f"\n{rule}:" in makefile for rule in re.findall(r"^    make ([\w-]+)", readme, flags=re.M))
+    commands = {info.name or info.callback.__name__ for info in app.registered_commands if info.callback}
+    assert set(re.findall(r"^    samplerproof ([\w-]+)", readme, flags=re.M)) == commands
+    links = re.findall(r"\]\(([^)#]+)\)", readme)
+    assert [link for link in links if not link.startswith("http") and not (ROOT / link).exists()] == []
 
 
 @pytest.mark.parametrize("name", sp.methods())

@@ -97,8 +97,9 @@ class Method:
         if self.corrects and (len(self.rows) != 2 or self.rows[0].to != 1):
             raise ValueError(f"{self.name}: rows: a corrector follows one predictor of the next grid point")
         self.arguments(self._numbers())
-        # Only a step with noise as a whole has to: on the way noise may be added that a later row takes away.
-        for i in range(len(self.rows)) if self.noise is None else (-1,):
+        # With noise only the last row has to: a row before it may add noise that a later row takes away.
+        every = range(len(self.rows))
+        for i in every if self.noise is None else every[-1:]:
             self._check_sums(i)
 
     def _check_noise(self) -> None:
@@ -116,7 +117,7 @@ class Method:
         for i, noise in enumerate(self.noise.rows):
             if noise.shares is not None and len(noise.shares) != i:
                 raise ValueError(f"{self.name}: noises: row {i + 1} has {len(noise.shares)} shares, not {i}")
-        # Their outputs depend on the noises of steps before: a proof takes those by the path.
+        # Their outputs depend on the noises of earlier steps, which a proof takes from one path.
         if self.history or self.corrects:
             raise ValueError(f"{self.name}: noises: with history or a corrector they are increments of one path")
 
@@ -131,8 +132,7 @@ class Method:
             excess = series.expression(carried)
             raise ValueError(f"{self.name}: states: the coefficients of row {i + 1} sum to 1 + ({excess}), not 1")
         if moved - end:
-            which = len(self.rows) if i < 0 else i + 1
-            raise ValueError(f"{self.name}: weights: those of row {which} do not sum to the length of their interval")
+            raise ValueError(f"{self.name}: weights: those of row {i + 1} do not sum to the length of their interval")
         if len(states) == 2 and not all(abs(v) <= 1 != v for v in self._extremes(-series.expression(states[1]))):
             raise ValueError(
                 f"{self.name}: states: the second root {self.shown(self.second_root)} is outside the unit circle or 1"
@@ -165,13 +165,13 @@ class Method:
             found.add(ratios[0])
         if self.frame.rate is not None:
             found |= set(WEIGHT_TAYLOR)
-        if self.corrects:  # what went before: the predictors of the steps that made the history
+        if self.corrects:  # the predictors of the steps that made the history have ratios of their own
             found |= set(ratios[: 2 * self.history + 1])
         expanded = {h, a1, TWO_STEP_ALPHA_RATIO, ALPHA_RATIO, next_rho, *moments}  # series in the symbols that are left
         return tuple(sorted(found - expanded, key=lambda symbol: symbol.name))
 
     def _numbers(self) -> Iterable[sp.Expr]:
-        """All weights and coefficients, and what describes the noises."""
+        """All weights and coefficients, and the expressions of the noises."""
         numbers = [w for row in self.weights for w in row] + [c for row in self.rows for c in row.states]
         return numbers if self.noise is None else [*numbers, *self.step_noise.expressions()]
 
@@ -182,7 +182,7 @@ class Method:
     def at(self, values: Mapping[str, sp.Rational]) -> Self:
         """The method with values for its parameters, named NAME?name=value&…; the others keep their defaults.
 
-        Raises ValueError on a parameter that it has not, and on a value outside of its domain.
+        Raises ValueError on an unknown parameter, and on a value outside of its domain.
         """
         known = {p.name: p.bounds for p in self.parameters}
         for name, value in values.items():
@@ -205,7 +205,8 @@ class Method:
             parameters=(),
             rows=tuple(row.with_values(given) for row in self.rows),
             noise=self.noise and self.noise.with_values(given),
-            start=self.start and self.start.at({p.name: given[p.symbol] for p in self.start.parameters}),
+            start=self.start
+            and self.start.at({p.name: given[p.symbol] for p in self.start.parameters if p.symbol in given}),
         )
 
     @property

@@ -9,6 +9,14 @@ from typing import Any
 
 import samplerproof
 
+from ...catalogue_method import Method, OrderProof
+from ...numerics.checkpoints.checkpoint import Checkpoint
+from ...numerics.conformance.report import Verdict
+from ...numerics.denoisers import Denoiser
+from ...numerics.leading.leading_error import LeadingError
+from ...numerics.schedules import Schedule
+from ...numerics.tableau import Tableau
+from ...own_studies import StudyResult
 from ..markup import code, fenced, plain
 
 FILE = "api.md"
@@ -21,6 +29,7 @@ GROUPS = {
     "Samplers of your own": ("read_back", "verify", "testing", "study"),
     "Faults": ("InputError",),
 }
+RETURNED = (Method, OrderProof, Schedule, Tableau, Denoiser, Checkpoint, LeadingError, Verdict, StudyResult)
 TOP = """# The Python interface
 
 ```python
@@ -42,6 +51,7 @@ def api_page() -> dict[str, str]:
     parts = [TOP, links + "."]
     for title, group in GROUPS.items():
         parts += [f"## {title}", *(_entry(name, items[name]) for name in group)]
+    parts += ["## What they return", *map(_returned, RETURNED)]
     return {FILE: "\n\n".join(parts) + "\n"}
 
 
@@ -59,6 +69,21 @@ def _entry(name: str, item: Any) -> str:
         made = [key for key, value in vars(item).items() if isinstance(value, classmethod)]
         blocks += [fenced(f"sp.{name}.{key}{_signature(getattr(item, key))}", "python") for key in made]
     return "\n\n".join([*blocks, *markdown(inspect.getdoc(item) or "")])
+
+
+def _returned(item: type) -> str:
+    """A class that the functions return: its docstring and its public members, a line each."""
+    members = {key: value for key, value in vars(item).items() if not key.startswith("_")}
+    lines = []
+    for key, value in members.items():
+        text = (inspect.getdoc(value) or "").partition("\n\n")[0].replace("\n", " ")
+        if isinstance(value, property) or inspect.isfunction(value):
+            call = (
+                "" if isinstance(value, property) else _signature(value).replace("(self, ", "(").replace("(self)", "()")
+            )
+            lines.append(f"- {code(key + ' '.join(call.split()))}: {_text(text)}")
+    blocks = [f"({_label(item.__name__, item)})=\n### {item.__name__}", *markdown(inspect.getdoc(item) or "")]
+    return "\n\n".join([*blocks, *(["\n".join(lines)] if lines else [])])
 
 
 def _signature(item: Any) -> str:

@@ -90,9 +90,7 @@ TERMS = (
         "the law of the data that a sampler should reach: a Gaussian mixture, with exact score and flow",
         "numerics.targets.mixture:GaussianMixture",
     ),
-    Term(
-        "target", "in `verify`, the external sampler that a string names", "numerics.conformance.adapters.target:Target"
-    ),
+    Term("target", "in `verify`, the external sampler that a string names", "numerics.conformance.report:TargetInfo"),
     Term(
         "leading error",
         "the first term C/N^p of the error of a run, computed before the run without a fitted number",

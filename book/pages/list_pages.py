@@ -10,14 +10,16 @@ from ...numerics.catalogue import METHODS
 from ...numerics.records import Record
 from ..markup import table
 from ..tables.verification_tables import discrepancies, overview
+from .api_page import api_page
 from .glossary_page import glossary
+from .grids_page import grids_page
 from .method_page import concerns, page
 from .myst import ONE_SIDEBAR, link, slug, year
 from .theorems_page import theorems
 
 
 def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str, str]:
-    """File -> text of every page that is generated from the catalogue.
+    """File -> text of every page that is generated from the catalogue and the interface.
 
     answers: the kept results of samplers and claims.  verification: those of the study of verifications.
     """
@@ -28,6 +30,8 @@ def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str
         "glossary.md": glossary(),
         "verification.md": ONE_SIDEBAR + linked(overview(verification)),
         "discrepancies.md": linked(discrepancies(verification)),
+        **api_page(),
+        **grids_page(),
     }
     for record in METHODS.values():
         of_it = [v for v in verified if concerns(record, v)]

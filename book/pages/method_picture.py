@@ -90,9 +90,9 @@ def _errors(axes: Axes, record: Record, measured: Entries) -> None:
     own = [e for e in measured if e["kind"] != "ramp" and e["value"]]
     steps, values = [e["steps"] for e in own], [e["value"] for e in own]
     colour = COLOURS[0]
-    predicted = [e["predicted"] for e in own]
-    if all(predicted):
-        axes.plot(steps, predicted, color=colour, linewidth=1.0, label="predicted, not fitted")
+    leading = [e["predicted"] for e in own]
+    if all(leading):
+        axes.plot(steps, leading, color=colour, linewidth=1.0, label="leading error, not fitted")
     started = [(e["steps"], e["value"]) for e in measured if e["kind"] == "ramp" and e["value"]]
     if started:
         axes.plot(*zip(*started, strict=True), "x", color=COLOURS[1], markersize=6, label="with its own start-up")

@@ -127,6 +127,10 @@ class Verdict:
     versions: dict[str, str] = field(default_factory=dict)
     coverage: list[str] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        found = f"matches {', '.join(self.matches)}" if self.matches else "matches no record"
+        return f"Verdict({self.target!r}: {self.verdict}, {found}, exit code {self.exit_code})"
+
     @property
     def exit_code(self) -> int:
         """0 it conforms; 1 it does not; 2 the question cannot be answered."""

@@ -79,7 +79,7 @@ class Choice(_Table):
 
 
 class GridChoice(_Table):
-    """A kind of grid with its own parameters: numbers, words and lists of levels; grids.py says which belong to it."""
+    """A kind of grid with its parameters: numbers, words, lists of levels; grids.py checks which ones it takes."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Any] = Field(init=False)

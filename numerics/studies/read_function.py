@@ -53,7 +53,7 @@ def read_on(grid: Grid, name: str, sampler: External, field: str) -> Tableau:
         raise InputError(field, name, f"a function that runs ({type(fault).__name__}: {one_line(fault)})") from fault
     _check_linear(found, name, field)
     try:
-        return replace(placed(found, lambda at: _on(grid, at)).table, method=name)
+        return replace(placed(found, _process_of(grid)).table, method=name)
     except InputError as fault:  # a level beyond the schedule
         raise InputError(field, name, f"levels of the schedule ({fault})") from fault
 
@@ -76,12 +76,16 @@ def _check_ends(made: Tableau, grid: Grid, name: str, field: str) -> None:
             raise InputError(field, name, f"a table from the first point of the grid to the last, not at {found[:2]}")
 
 
-def _on(grid: Grid, at: Point) -> Point:
-    """The point of the grid's process where sigma / alpha is at.sigma: a grid point, or one between them."""
-    same = (n for n, rho in enumerate(grid.columns.rho.tolist()) if rho == at.sigma)
-    if (n := next(same, None)) is not None:
-        return grid.point(n)
-    if grid.schedule is None:  # Li et al.'s levels, which preserve the variance
-        return Point(1 / math.hypot(1, at.sigma), at.sigma / math.hypot(1, at.sigma))
-    lam = -torch.tensor(at.sigma, dtype=torch.float64).log()
-    return grid.schedule.point(float(grid.schedule.time(lam)))
+def _process_of(grid: Grid) -> Callable[[Point], Point]:
+    """at -> the point of the grid's process where sigma / alpha is at.sigma: a grid point, or one between them."""
+    by_level: dict[float, Point] = dict(zip(grid.columns.rho.tolist(), grid.points, strict=True))
+
+    def there(at: Point) -> Point:
+        if at.sigma in by_level:
+            return by_level[at.sigma]
+        if grid.schedule is None:  # Li et al.'s levels, which preserve the variance
+            return Point(1 / math.hypot(1, at.sigma), at.sigma / math.hypot(1, at.sigma))
+        lam = -torch.tensor(at.sigma, dtype=torch.float64).log()
+        return grid.schedule.point(float(grid.schedule.time(lam)))
+
+    return there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -177,6 +178,7 @@ def _spec(problem: Problem, sampler: Sampler, steps: int, metric: str) -> dict[s
         "target": problem.target,
         "schedule": {"kind": study.schedule.kind, **schedule},
         "grid": None if study.grid is None else study.grid.model_dump(),
+        "points": _digest(problem.grids[steps]),  # a kind may name a scheduler, whose code is not in the key
         "method": sampler.identity(problem.grids[steps]),
         "steps": steps,
         "metric": metric,
@@ -186,6 +188,11 @@ def _spec(problem: Problem, sampler: Sampler, steps: int, metric: str) -> dict[s
         "seed": study.run.seed,
         "code": fingerprint(sampler.methods),
     }
+
+
+def _digest(grid: Grid) -> str:
+    """SHA-256 of the points of a grid, in hexadecimal."""
+    return hashlib.sha256(repr(grid.points).encode()).hexdigest()
 
 
 def _fit(problem: Problem, sampler: Sampler, metric: str, records: list[dict[str, Any]]) -> dict[str, Any]:

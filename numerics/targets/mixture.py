@@ -86,6 +86,9 @@ class GaussianMixture:
         self._means_split = _split(self.means)
         self._log_mass = self.weights.log() - self.dim / 2 * math.log(2 * math.pi)
 
+    def __repr__(self) -> str:
+        return f"GaussianMixture({self.components} components, d = {self.dim})"
+
     def __call__(self, x: Tensor, at: Point, prediction: str) -> Tensor:
         """E[F | x] for F = "data" x0, "noise" eps, "score" grad log p, "velocity" alpha' x0 + sigma' eps, "v" of parts.
 

@@ -13,6 +13,7 @@ import pytest
 def test_exponents_of_li_et_al_at_fixed_time(
     steps: list[int], study_file: Callable[..., Path], in_process: Callable[..., tuple[int, str, str]]
 ) -> None:
+    """Assert exponents of TV near 1 and 2, exponents of KL twice as large, and their windows."""
     path = study_file(
         ("steps = [24, 49, 99]", f"steps = {steps}"),
         ('metrics = ["tv", "kl", "w2", "trajectory"]', 'metrics = ["tv", "kl"]'),
@@ -77,6 +78,7 @@ def test_exponents_and_constants_of_stochastic_samplers_at_fixed_time(
 def test_order_two_on_a_gaussian_needs_the_noise_inside(
     study_file: Callable[..., Path], in_process: Callable[..., tuple[int, str, str]]
 ) -> None:
+    """Assert order two of the accelerated SDE sampler on a Gaussian, and order one with the noise outside."""
     path = study_file(
         (STOCHASTIC[1], 'methods = ["li-accelerated-sde", "li-accelerated-sde-readme"]'),
         ("weights = [0.35, 0.65]", "weights = [1.0]"),

@@ -14,6 +14,7 @@ import pytest
 from samplerproof.book.__main__ import lay_out
 from samplerproof.book.markup import plain, table
 from samplerproof.book.pages import list_pages
+from samplerproof.book.pages.api_page import api_page
 from samplerproof.book.pages.glossary_page import TERMS, _symbols
 from samplerproof.book.pages.list_pages import all_pages, linked
 from samplerproof.book.pages.method_picture import INK, error_picture, stability_picture
@@ -56,10 +57,11 @@ def verification() -> dict[str, Any]:
 def pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str, str]:
     """All pages, with one verified implementation."""
     row = dict.fromkeys(verification["records"][0]) | {"findings": [], "versions": {"library": "1"}} | DEVIATING
-    return all_pages(answers, {**verification, "records": [row]})
+    return {**all_pages(answers, {**verification, "records": [row]}), **api_page()}
 
 
 def test_every_sampler_has_a_page_with_all_that_is_known(pages: dict[str, str]) -> None:
+    """Assert the sections, names, citation, formula and code on the page of every method."""
     for record in METHODS.values():
         page = pages[f"methods/{slug(record.name)}.md"]
         titles = re.findall(r"^## (.+)$", page, flags=re.M)
@@ -76,12 +78,14 @@ def test_every_sampler_has_a_page_with_all_that_is_known(pages: dict[str, str]) 
 
 
 def test_the_error_of_ddim_is_the_one_derived_by_hand(pages: dict[str, str]) -> None:
+    """Assert the leading error of DDIM term by term."""
     (formula,) = re.findall(r"error of a step.*", pages["methods/ddim.md"])
     terms = r"\frac{1}{2}\, G - \frac{1}{2}\, G_{z}\left(G\right) \\ & - \frac{1}{2}\, G_{u}"
     assert formula == rf"error of a step}} = h^{{2}} & \Big({terms}\Big) + O(h^{{3}}) \end{{aligned}}"
 
 
 def test_an_implementation_is_on_the_page_of_what_it_should_be_and_of_what_it_is(pages: dict[str, str]) -> None:
+    """Assert that a deviating implementation is on the pages of its reference and of its equal, alone."""
     should, is_ = pages["methods/dpm-solver-pp-3m-published.md"], pages["methods/dpm-solver-pp-2m.md"]
     cells = r"| `library:Sampler?order=3\|4` | different-formula | 2.5e-01 | - | 2.00 |"
     assert f"{cells} [`dpm-solver++-2m`](dpm-solver-pp-2m.md) |" in should
@@ -90,6 +94,7 @@ def test_an_implementation_is_on_the_page_of_what_it_should_be_and_of_what_it_is
 
 
 def test_the_table_has_every_sampler_with_its_numbers(pages: dict[str, str]) -> None:
+    """Assert the methods of the table in their order, and the numbers of two of them."""
     rows = re.findall(r"^\| \[`(.+)`\]\(methods/(.+)\.md\) \| (.+) \|$", pages["methods.md"], flags=re.M)
     assert [name for name, _, _ in rows] == list(METHODS)
     by_name = {name: cells for name, _, cells in rows}
@@ -98,6 +103,7 @@ def test_the_table_has_every_sampler_with_its_numbers(pages: dict[str, str]) -> 
 
 
 def test_notation_has_every_symbol_and_every_frame(pages: dict[str, str]) -> None:
+    """Assert a row for every symbol of the notation and for every frame."""
     for name, entry in NOTATION.items():
         row = table((f"${entry.latex}$", f"`{name}`", plain(entry.meaning)), []).splitlines()[0]
         assert row in pages["glossary.md"], name
@@ -124,6 +130,7 @@ def test_the_glossary_has_every_word_once_and_where_it_is_in_the_code(pages: dic
 
 
 def test_every_link_leads_to_a_page(pages: dict[str, str], tmp_path: Path) -> None:
+    """Assert that the target of every relative link is laid out."""
     files = {path.relative_to(tmp_path).as_posix() for path in lay_out(tmp_path, pages)}
     for file in sorted(files):
         text = pages.get(file) or ((tmp_path / file).read_text(encoding="utf-8") if file.endswith(".md") else "")
@@ -142,6 +149,7 @@ def test_the_contents_list_what_is_laid_out(pages: dict[str, str], tmp_path: Pat
 
 
 def test_a_second_lay_out_touches_nothing_and_removes_what_is_gone(pages: dict[str, str], tmp_path: Path) -> None:
+    """Assert that unchanged files keep their time, and that a file which is no longer generated is removed."""
     first = {path: path.stat().st_mtime_ns for path in lay_out(tmp_path, pages)}
     (tmp_path / "methods" / "gone.md").write_text("# gone\n", encoding="utf-8")
     assert {path: path.stat().st_mtime_ns for path in lay_out(tmp_path, pages)} == first
@@ -156,6 +164,7 @@ def test_pages_of_verifications_link_to_samplers(pages: dict[str, str]) -> None:
 
 
 def test_every_theorem_has_a_label_that_is_its_name(pages: dict[str, str], answers: dict[str, Any]) -> None:
+    """Assert the labels and statements of all claims, and that the link of every order leads to a label."""
     page = pages["theorems.md"]
     assert re.findall(r"^\(claim-(.+)\)=$", page, flags=re.M) == [claim.name for claim in CLAIMS]
     assert [claim["statement"] for claim in answers["claims"]] == [claim.statement for claim in CLAIMS]
@@ -166,6 +175,7 @@ def test_every_theorem_has_a_label_that_is_its_name(pages: dict[str, str], answe
 
 
 def test_the_kept_record_confirms_every_order(answers: dict[str, Any]) -> None:
+    """Assert the proved order of every method, and the slope of its kept errors."""
     assert set(answers["proofs"]) == set(METHODS)
     for name, record in METHODS.items():
         proof = answers["proofs"][name]
@@ -179,12 +189,14 @@ def test_the_kept_record_confirms_every_order(answers: dict[str, Any]) -> None:
 
 
 def test_what_is_predicted_is_measured(answers: dict[str, Any]) -> None:
+    """Assert that the last kept error of every method is its leading error, within a tenth."""
     ratios = {e["method"]: e["value"] / e["predicted"] for e in answers["convergence"] if e["predicted"] and e["value"]}
     assert len(ratios) > 40
     assert all(0.9 < ratio < 1.1 for ratio in ratios.values()), ratios
 
 
 def test_a_picture_is_drawn_in_the_colour_of_the_text_and_said_in_words(answers: dict[str, Any]) -> None:
+    """Assert inline SVG without a colour of its own, and a description with the last error."""
     entries = [e for e in answers["convergence"] if e["method"] == "exp-adams-3"]
     errors = error_picture(METHODS["exp-adams-3"], entries)
     usable = answers["stability"]
@@ -226,9 +238,11 @@ def test_no_result_is_typed_by_hand() -> None:
 
 
 def test_the_year_of_a_paper_is_in_its_entry() -> None:
+    """Assert the year of one citation, and a plausible one for all others."""
     assert year("hochbruck2010exponential") == "2010"
     assert all(year(key).startswith("20") for key in CITATIONS)
 
 
 def test_signs_that_mean_something_are_escaped() -> None:
+    """Assert that Markdown in a text is escaped."""
     assert plain("E[x_0 | x_t], e^{-h} < 1") == r"E\[x\_0 | x\_t\], e\^\{-h\} \< 1"

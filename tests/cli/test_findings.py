@@ -70,6 +70,7 @@ def test_orders_are_those_of_the_catalogue_and_shares_those_of_the_claim() -> No
 
 
 def test_what_agrees_is_as_proved() -> None:
+    """Assert the verdict on orders and shares that agree with the proof."""
     rows = findings(answers(), proved())
     assert {r["verdict"] for r in rows} == {"as proved"}
     assert {r["share"]["verdict"] for r in rows if r["share"]} == {"as proved"}
@@ -89,6 +90,7 @@ def test_an_order_planted_wrong_differs(finding: Any) -> None:
 
 @pytest.mark.parametrize("share", [Fraction(1, 2), Fraction(34, 100)])
 def test_a_share_planted_wrong_differs(share: Fraction) -> None:
+    """Assert that a wrong share of the error of DDIM is found."""
     rows = findings(answers(), proved() | {"bdia-ddim": replace(proved()["bdia-ddim"], share=share)})
     assert [r["method"] for r in rows if r["share"] and r["share"]["verdict"] == "differs"] == ["bdia-ddim"]
 
@@ -107,11 +109,13 @@ def test_a_share_planted_wrong_differs(share: Fraction) -> None:
     ],
 )
 def test_a_line_that_turns_towards_its_order_says_nothing_against(slopes: tuple[float, float], said: str) -> None:
+    """Assert that a slope which approaches the proved order is not settled, and one that does not differs."""
     points = [(160, 1.0), (320, 2.0 ** -slopes[0]), (640, 2.0 ** -sum(slopes))]
     assert verdict(2, points, sum(slopes) / 2) == said
 
 
 def test_without_enough_values_nothing_is_settled() -> None:
+    """Assert that fewer values than a fit needs give no verdict."""
     assert verdict(2, [(160, 1.0)], None) == "not settled"
 
 

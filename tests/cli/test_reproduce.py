@@ -29,6 +29,7 @@ C = {"tv": 2.0, "trajectory": 3.0}
 def test_the_last_value_lies_inside_or_outside_of_what_is_promised(
     method: str, order: int, steps: int, off: float, fit: str
 ) -> None:
+    """Assert whether the ratio of measured to leading error is within its tolerance."""
     predicted = {(method, steps): LeadingError(order, C)}
     found = comparison(STUDY, predicted, method, "tv", [(10, 5.0), (steps, off * 2.0 / steps**order)])
     assert found["fit"] == fit
@@ -37,6 +38,7 @@ def test_the_last_value_lies_inside_or_outside_of_what_is_promised(
 
 
 def test_nothing_is_said_without_a_prediction_or_a_value() -> None:
+    """Assert empty columns where there is no leading error or no value."""
     nothing = dict.fromkeys(("predicted", "ratio", "left_out", "leading", "promise", "fit"))
     predicted = {("ddim", 128): LeadingError(1, C)}
     assert comparison(STUDY, predicted, "ddim", "kl", [(128, 1.0)]) == nothing
@@ -45,6 +47,7 @@ def test_nothing_is_said_without_a_prediction_or_a_value() -> None:
 
 
 def test_the_table_has_a_column_for_each() -> None:
+    """Assert the columns of the table of exponents."""
     row: dict[str, Any] = {"study": "s", "method": "ddim", "metric": "tv", "order": 1, "order_asymptotic": 1}
     row |= {"start": "exact", "log_power": 0, "exponent": 1.0, "stderr": 0.001, "window": [20, 160]}
     told = row | {

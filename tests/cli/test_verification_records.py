@@ -18,6 +18,7 @@ def kept_answer() -> dict[str, Any]:
 
 
 def test_every_class_of_the_adapters_and_every_target_of_the_list_has_its_row(kept_answer: dict[str, Any]) -> None:
+    """Assert that the kept verdicts are those of the list, and that the list has all classes of diffusers."""
     targets = listed().targets
     assert [record["target"] for record in kept_answer["records"]] == targets
     seen = {target.partition(":")[2].partition("?")[0] for target in targets}
@@ -26,6 +27,7 @@ def test_every_class_of_the_adapters_and_every_target_of_the_list_has_its_row(ke
 
 
 def test_every_deviation_has_its_entry_and_no_other(kept_answer: dict[str, Any]) -> None:
+    """Assert that the discrepancies are the verdicts that deviate."""
     deviating = [record["target"] for record in kept_answer["records"] if deviates(record)]
     assert [entry["target"] for entry in kept_answer["discrepancies"]] == deviating
 

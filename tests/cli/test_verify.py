@@ -71,6 +71,7 @@ KEYS = {
 
 
 def test_a_sampler_that_is_the_named_record(verify: Command, tmp_path: Path) -> None:
+    """Assert the verdict on a function that equals its reference."""
     code, out, err = verify("mine:euler", "--against", "ddim", "--steps", 8, "--json", "--html", "new/page.html")
     assert (code, err) == (0, "")
     answer = json.loads(out)
@@ -89,6 +90,7 @@ def test_a_sampler_that_is_the_named_record(verify: Command, tmp_path: Path) -> 
 
 
 def test_the_answer_on_a_terminal(verify: Command) -> None:
+    """Assert the lines that are printed for a verdict."""
     code, out, err = verify("mine:euler", "--against", "ddim", "--steps", 8)
     assert (code, err) == (0, "")
     lines = out.splitlines()
@@ -101,6 +103,7 @@ def test_the_answer_on_a_terminal(verify: Command) -> None:
 
 
 def test_a_sampler_that_is_not_located_and_named(verify: Command) -> None:
+    """Assert the verdict and the step of a row that deviates, in one finding."""
     code, out, err = verify("mine:slipped", "--against", "ddim", "--steps", 8)
     assert (code, err) == (1, "")
     assert "mine:slipped: different-formula" in out
@@ -118,6 +121,7 @@ def test_a_sampler_that_is_not_located_and_named(verify: Command) -> None:
     ],
 )
 def test_what_has_no_answer_answers_json_all_the_same(verify: Command, target: str, verdict: str, said: str) -> None:
+    """Assert JSON and exit code 2 for a target that cannot be run."""
     code, out, err = verify(target, "--steps", 5, "--json")
     assert (code, err) == (2, "")
     answer = json.loads(out)
@@ -127,6 +131,7 @@ def test_what_has_no_answer_answers_json_all_the_same(verify: Command, target: s
 
 
 def test_a_sampler_that_loops_is_ended(verify: Command) -> None:
+    """Assert that a target which does not return ends at the time limit."""
     code, out, err = verify("mine:loops", "--timeout", 2, "--json")
     assert (code, err) == (2, "")
     answer = json.loads(out)
@@ -135,6 +140,7 @@ def test_a_sampler_that_loops_is_ended(verify: Command) -> None:
 
 
 def test_a_sweep_finds_the_numbers_of_steps_that_fail(verify: Command) -> None:
+    """Assert that the sweep reports the numbers of steps on which a target fails."""
     code, out, err = verify("mine:picky", "--against", "ddim", "--steps", 12, "--sweep", "--json")
     assert (code, err) == (0, "")
     answer = json.loads(out)
@@ -160,6 +166,7 @@ def test_a_sweep_finds_the_numbers_of_steps_that_fail(verify: Command) -> None:
     ],
 )
 def test_bad_input_is_one_line(verify: Command, arguments: tuple[object, ...], said: str) -> None:
+    """Assert one line on standard error and exit code 2."""
     code, out, err = verify(*arguments)
     assert (code, out) == (2, "")
     assert err.startswith("samplerproof: ")
@@ -168,11 +175,13 @@ def test_bad_input_is_one_line(verify: Command, arguments: tuple[object, ...], s
 
 
 def test_ranges() -> None:
+    """Assert how lists of numbers are shortened."""
     assert ranges([5, 6, 7, 9, 11, 12]) == "5..7, 9, 11..12"
 
 
 @pytest.mark.slow  # a quarter of a minute: every refinement of the observed order
 def test_third_order_of_diffusers_multistep_solver(verify: Command) -> None:
+    """Assert that solver_order=3 is the published 3M, which has order 2."""
     pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
     code, out, _ = verify("diffusers:DPMSolverMultistepScheduler?solver_order=3", "--json")
     answer = json.loads(out)
@@ -184,6 +193,7 @@ def test_third_order_of_diffusers_multistep_solver(verify: Command) -> None:
 
 
 def test_clipping_in_diffusers_ddim_is_explained(verify: Command) -> None:
+    """Assert that the finding names the option which makes the scheduler not linear."""
     pytest.importorskip("diffusers", reason="diffusers is in the extra `peers`")
     code, out, _ = verify("diffusers:DDIMScheduler", "--json")
     answer = json.loads(out)

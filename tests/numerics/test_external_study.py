@@ -14,9 +14,12 @@ from torch import Tensor
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import Grid, grid
 from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.studies.config import parse
+from samplerproof.numerics.studies.cost import study_cost
 from samplerproof.numerics.studies.from_tables import run_tables
 from samplerproof.numerics.studies.read_function import read_on
 from samplerproof.numerics.studies.samplers import content
+from samplerproof.numerics.support.consent import Consent
 from samplerproof.numerics.tableau import Tableau, tabulate
 
 LINE = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
@@ -197,7 +200,8 @@ def test_a_long_table_needs_consent() -> None:
     """Assert that reading a function back on 4,000 steps is refused for its memory, and a method there is not."""
     with pytest.raises(InputError, match=r"run.steps: got 4000.*allowed without --large"):
         run_tables(tables(methods=[two_m], steps=[4000]))
-    run_tables(tables(methods=["ddim"], steps=[4000], points=101))
+    target = {**tables(), "run": {"methods": ["ddim"], "steps": [4000], "metrics": ["tv"], "points": 401}}
+    study_cost(parse(target)).check(Consent())
 
 
 def test_content_is_of_all_that_a_run_reads() -> None:

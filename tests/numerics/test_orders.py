@@ -109,7 +109,7 @@ def test_measured_order_in_the_plane(name: str) -> None:
     assert slope(measured) == pytest.approx(order, abs=0.1)
 
 
-@pytest.mark.parametrize("q", [1, 2, 3, 4])
+@pytest.mark.parametrize("q", [1, 2, *(pytest.param(q, marks=pytest.mark.slow) for q in (3, 4))])
 def test_exponential_adams_at_a_large_number_of_steps(q: int) -> None:
     """q +- 0.1 on the last pair of N = 640, 1280, 2560."""
     assert slope(errors(f"exp-adams-{q}", [1280, 2560])) == pytest.approx(q, abs=0.1)

@@ -18,6 +18,7 @@ import torch
 from shapes import first_of_each
 
 from samplerproof.numerics.errors import SamplingError
+from samplerproof.numerics.grids import Grid
 from samplerproof.numerics.studies import measure
 from samplerproof.numerics.studies import run as studies
 from samplerproof.numerics.studies.config import parse
@@ -127,6 +128,20 @@ def test_another_source_means_other_records(
     studies.run(one, tmp_path)
     monkeypatch.setattr(studies, "fingerprint", lambda *_: "another source")
     studies.run(one, tmp_path)
+    assert len(counted) == 2
+
+
+def test_another_grid_under_the_same_name_means_other_records(
+    study_text: str, tmp_path: Path, counted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Assert that the points are part of the key, as a kind that names a scheduler does not determine them."""
+    one, other = (Grid.from_sigmas([10.0, level, 0.1]) for level in (1.0, 1.0 + 2**-52))
+    assert studies._digest(one) != studies._digest(other)
+    assert studies._digest(one) == studies._digest(Grid.from_sigmas([10.0, 1.0, 0.1]))
+    asked = study(study_text, steps=[24], methods=["li-ddim"])
+    studies.run(asked, tmp_path)
+    monkeypatch.setattr(studies, "_digest", lambda grid: "other points")
+    studies.run(asked, tmp_path)
     assert len(counted) == 2
 
 

@@ -27,15 +27,15 @@ def rings(dtype: torch.dtype) -> Denoiser:
 class External(nn.Module):
     """The kept network of rings as a function of t on VP, predicting one of data, noise, v and flow."""
 
-    def __init__(self, gives: str) -> None:
+    def __init__(self, prediction: str) -> None:
         super().__init__()
         self.size = nn.Parameter(torch.ones(()))
-        self.gives = gives
+        self.prediction = prediction
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         at = VP.point(min(max(float(t[0].double()), 0.0), 1.0))
         denoise = rings(x.dtype)
-        p, q = OUTPUTS[self.gives](at)
+        p, q = OUTPUTS[self.prediction](at)
         return self.size.to(x.dtype) * (p * denoise(x, at, "data") + q * denoise(x, at, "noise"))
 
 
@@ -58,14 +58,14 @@ def flow() -> nn.Module:
 class Untrained(nn.Module):
     """An untrained network: the best linear prediction for data of unit variance, times `gain`, plus a constant."""
 
-    def __init__(self, gives: str, gain: float = 1.0, constant: float = 0.0) -> None:
+    def __init__(self, prediction: str, gain: float = 1.0, constant: float = 0.0) -> None:
         super().__init__()
         self.size = nn.Parameter(torch.ones(()))
-        self.gives, self.gain, self.constant = gives, gain, constant
+        self.prediction, self.gain, self.constant = prediction, gain, constant
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         at = VP.point(min(max(float(t[0].double()), 0.0), 1.0))
-        p, q = OUTPUTS[self.gives](at)
+        p, q = OUTPUTS[self.prediction](at)
         return self.gain * (p * at.alpha + q * at.sigma) * x + self.constant * torch.ones_like(x)
 
 
@@ -101,7 +101,7 @@ def written(folder, made: str = "noise", prediction: str = "noise", size: float 
     """Write a folder with an external network and its description.  changes: of keys, None leaves one out."""
     folder.mkdir(exist_ok=True)
     save_file({"size": torch.tensor(size)}, folder / "model.safetensors")
-    description = {"format": 1, "kind": "module", "name": "stranger", "prediction": prediction, "shape": [2]}
+    description = {"format": 1, "kind": "module", "name": "external", "prediction": prediction, "shape": [2]}
     description |= {"network": {"module": f"networks:{made}", "weights": "model.safetensors"}, "schedule": SCHEDULE}
     description |= changes
     (folder / "checkpoint.toml").write_text(

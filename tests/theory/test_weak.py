@@ -234,11 +234,13 @@ def test_a_strength_of_zero_is_a_method_of_the_flow(name: str, flow: str) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    [
-        *("ddim-eta?eta=0", "sa-solver-1?tau=0", "sa-solver-2?tau=0", "sa-solver-3?tau=0", "sa-solver-p1c1?tau=0"),
-        *("sa-solver-2-few-steps?tau=0", "sa-solver-p2c1-few-steps?tau=0", "sa-solver-p2c2-few-steps?tau=0"),
-        *("sde-dpm-solver-2m?tau=0", "sde-dpm-solver++-2m?tau=0", "sde-dpm-solver++-2s?tau=0"),
-    ],
+    by_shape(
+        [
+            *("ddim-eta?eta=0", "sa-solver-1?tau=0", "sa-solver-2?tau=0", "sa-solver-3?tau=0", "sa-solver-p1c1?tau=0"),
+            *("sa-solver-2-few-steps?tau=0", "sa-solver-p2c1-few-steps?tau=0", "sa-solver-p2c2-few-steps?tau=0"),
+            *("sde-dpm-solver-2m?tau=0", "sde-dpm-solver++-2m?tau=0", "sde-dpm-solver++-2s?tau=0"),
+        ]
+    ),
 )
 def test_without_strength_the_order_is_that_of_the_parameter(name: str) -> None:
     still = methods.find(name)

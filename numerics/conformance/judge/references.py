@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -171,7 +172,13 @@ def _one_evaluation(record: Record) -> dict[int, Record]:
 
 def _siblings(one: Record, other: Record) -> bool:
     """Whether two names differ in their number only: dpm-solver++-2s-taylor and -3s-taylor."""
-    return re.sub(r"\d", "", one.name) == re.sub(r"\d", "", other.name) and one.rows[0].to == other.rows[0].to
+    return re.sub(r"\d", "", one.name) == re.sub(r"\d", "", other.name) and _first_stage(one) == _first_stage(other)
+
+
+def _first_stage(record: Record) -> int | Fraction | type[str]:
+    """The end of a record's first row; str where it is a parameter, whose name may differ."""
+    to = record.rows[0].to
+    return str if isinstance(to, str) else to
 
 
 def lower_order_end(record: Record, grid: Grid) -> list[Record | None]:

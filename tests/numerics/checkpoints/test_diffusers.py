@@ -48,14 +48,14 @@ OTHERS = {
 }
 
 
-def described(folder, **told):
-    text = toml({"format": 1, "kind": "diffusers", **told})
+def described(folder, **keys):
+    text = toml({"format": 1, "kind": "diffusers", **keys})
     (folder / "checkpoint.toml").write_text(text, encoding="utf-8")
     return folder
 
 
 def written(folder, name, made=None, **changes):
-    """A folder with an untrained network of that class and all that it is told."""
+    """A folder with an untrained network of that class and all its inputs."""
     pipelines.saved(folder, pipelines.network(name, **changes), made)
     if TOLD[name]:
         described(folder, **TOLD[name])
@@ -135,7 +135,7 @@ def test_every_kind_of_prediction_is_converted(prediction, tmp_path):
 
 
 def test_flow_matching(tmp_path):
-    """Assert that a scheduler of flow matching means (1 - s) x0 + s eps, told 1000 s, giving eps - x0."""
+    """Assert that a scheduler of flow matching means (1 - s) x0 + s eps, with time 1000 s and prediction eps - x0."""
     made = pipelines.scheduler("FlowMatchEulerDiscreteScheduler", shift=3.0)
     checkpoint = load_diffusers(written(tmp_path, "UNet2DModel", made))
     denoise, x = checkpoint.denoiser(F32), noises(checkpoint.shape)
@@ -145,8 +145,8 @@ def test_flow_matching(tmp_path):
         assert (value - by_hand(tmp_path, "UNet2DModel", F32, x, 1000 * s)).abs().max() < 2e-6
 
 
-def test_levels_in_between_are_told_as_they_are(tmp_path):
-    """Assert that at half a level the network is told half a level, which is neither of its neighbours."""
+def test_levels_in_between_are_not_rounded(tmp_path):
+    """Assert that at half a level the network receives half a level, which is neither of its neighbours."""
     checkpoint = load_diffusers(written(tmp_path, "UNet2DModel"))
     x = noises(checkpoint.shape)
     lams = [np.log(at.alpha / at.sigma) for at in (at_level(pipelines.scheduler(), level) for level in (300, 301))]
@@ -164,15 +164,15 @@ def pipelines_point(lam):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_is_told_whole_levels(dtype):
+def test_half_precision_receives_exact_levels(dtype):
     """Assert that a level that bfloat16 and float16 do not hold reaches the network as it is."""
     checkpoint = load_diffusers(pipelines.FITTED)
-    told = []
-    checkpoint.network.register_forward_pre_hook(lambda module, inputs: told.append((inputs[0].dtype, inputs[1])))
+    received = []
+    checkpoint.network.register_forward_pre_hook(lambda module, inputs: received.append((inputs[0].dtype, inputs[1])))
     x, at = noises(checkpoint.shape), at_level(pipelines.scheduler(), 999)
     half = checkpoint.denoiser(dtype)(x, at, "noise")
-    assert told[0][0] == dtype
-    assert told[0][1].tolist() == [pytest.approx(999, abs=1e-4)] * 2
+    assert received[0][0] == dtype
+    assert received[0][1].tolist() == [pytest.approx(999, abs=1e-4)] * 2
     assert 0 < (half - checkpoint.denoiser()(x, at, "noise")).abs().max() < 0.2
 
 
@@ -209,7 +209,7 @@ def on_levels(bar, levels):
     return Grid(Columns(torch.cat([levels.double(), -torch.ones(1)]), alpha, sigma, -rho.log(), rho, rho**2, nan, nan))
 
 
-def test_a_fitted_network_is_looked_over():
+def test_a_fitted_network_is_checked():
     """Assert that the fitted network passes as what its scheduler says, and as nothing else."""
     checkpoint = load(pipelines.FITTED)
     assert (checkpoint.prediction, checkpoint.shape, checkpoint.name) == ("noise", (1, 8, 8), "fitted")
@@ -255,7 +255,7 @@ def levels(folder):
     return folder / "scheduler" / "scheduler_config.json"
 
 
-# what is wrong -> how the folder is made wrong, what is said
+# fault -> (change of the folder, words of the message)
 FAULTS = {
     "no network": (lambda f: shutil.rmtree(f / "unet"), ["checkpoint.toml, or a pipeline or network of diffusers"]),
     "no scheduler": (lambda f: shutil.rmtree(f / "scheduler"), ["scheduler: got", "scheduler_config.json"]),
@@ -283,7 +283,7 @@ FAULTS = {
         ["'Transformer2DModel'", "DiTTransformer2DModel"],
     ),
     "waves of log sigma": (lambda f: configured(unet(f), time_embedding_type="fourier"), ["time_embedding_type"]),
-    "more to be told": (lambda f: configured(unet(f), class_embed_type="timestep"), ["class_embed_type"]),
+    "an unsupported input": (lambda f: configured(unet(f), class_embed_type="timestep"), ["class_embed_type"]),
     "no JSON": (lambda f: unet(f).write_text("{", encoding="utf-8"), ["config.json", "JSON"]),
     "an open size": (lambda f: configured(unet(f), sample_size=None), ["size", "[height, width]"]),
     "another number of channels": (lambda f: configured(unet(f), out_channels=3), ["channels: got [1, 3]"]),
@@ -347,7 +347,7 @@ def test_a_fault_is_one_line(name, fitted):
     refused(fitted, *said)
 
 
-def test_what_a_network_is_told_is_looked_over(tmp_path):
+def test_the_inputs_of_a_network_are_checked(tmp_path):
     """Assert that a label and a condition are there, and fit."""
     dit = written(tmp_path / "dit", "DiTTransformer2DModel")
     load_diffusers(*read(described(dit, label=10)))  # the class of none

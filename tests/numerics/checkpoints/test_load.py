@@ -54,14 +54,14 @@ def edited(folder, *changes):
     return folder
 
 
-def rewritten(folder, change=lambda tensors: None, **said):
+def rewritten(folder, change=lambda tensors: None, **changes):
     """The weights with some of them changed, and with another description inside."""
     path = folder / "model.safetensors"
     with safe_open(path, "pt") as file:
-        told = json.loads(file.metadata()["samplerproof"])
+        description = json.loads(file.metadata()["samplerproof"])
     tensors = load_file(path)
     change(tensors)
-    save_file(tensors, path, {"samplerproof": json.dumps(told | said)})
+    save_file(tensors, path, {"samplerproof": json.dumps(description | changes)})
     return folder
 
 
@@ -82,7 +82,7 @@ def refused(given, *said, **allowed):
 
 
 @pytest.mark.parametrize("name", ["digits", "photos", "rings"])
-def test_every_kept_checkpoint_loads_and_says_what_it_is(name):
+def test_every_checkpoint_of_the_project_loads(name):
     """Assert that the three are there, small together, with their training records, and better than trivial."""
     checkpoint = load(name)
     assert checkpoint.name == name
@@ -132,8 +132,8 @@ def test_ends_are_those_of_a_posterior_mean():
     assert (denoise(x, noisy, "noise") - x).abs().max() < 0.05
 
 
-def test_a_wheel_takes_every_kept_file_along():
-    """Assert that what lies in kept is what the pattern in pyproject.toml names, no deeper and no higher."""
+def test_a_wheel_has_every_file_of_the_checkpoints():
+    """Assert that the files in trained/ are those that the pattern in pyproject.toml names."""
     pattern = 'checkpoints" = ["trained/*/*"]'
     assert pattern in (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
     assert {len(path.relative_to(OWN_CHECKPOINTS).parts) for path in OWN_CHECKPOINTS.rglob("*") if path.is_file()} == {
@@ -141,7 +141,7 @@ def test_a_wheel_takes_every_kept_file_along():
     }
 
 
-# what is wrong with the files -> how the folder is made wrong, what is said
+# fault -> (change of the folder, words of the message)
 FAULTS = {
     "cut short": (
         lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:-100]),
@@ -171,12 +171,12 @@ FAULTS = {
         lambda f: rewritten(f, lambda t: t.update({"leave.bias": torch.ones(3)})),
         ["leave.bias is [3], not [2]"],
     ),
-    "weights of somebody else": (
+    "weights without a description": (
         lambda f: save_file(load_file(f / "model.safetensors"), f / "model.safetensors"),
         ["with their description"],
     ),
-    # both files say the same, and are wrong: the network's own answers tell
-    "a lie told twice": (
+    # both files agree and are wrong: the outputs of the network show it
+    "the same wrong prediction in both files": (
         lambda f: rewritten(edited(f, ('prediction = "v"', 'prediction = "noise"')), prediction="noise"),
         ["prediction: got 'noise'", "predicts 'v'"],
     ),
@@ -186,13 +186,13 @@ FAULTS = {
         for key, old, new in (
             ("shape", "shape = [2]", "shape = [1000000000]"),
             ("widths", "[96, 96", "[1000000000, 96"),
-            ("told", "told = ", "told = 1000000000"),
+            ("network.told", "told = ", "told = 1000000000"),
             ("sigma_data", "= 0.485", f"= {'9' * 400}"),
             ("span", "span = [", f"span = [-{'9' * 400}, "),
         )
     },
     "nested without end": (lambda f: edited(f, ('"v"', "[" * 3000)), ["nested at most"]),
-    "weights that say too much": (lambda f: rewritten(f, **{"name": nested(500)}), ["nested at most"]),
+    "metadata nested too deep": (lambda f: rewritten(f, **{"name": nested(500)}), ["nested at most"]),
     "larger than its weights": (
         lambda f: rewritten(edited(f, ("[96, 96", "[4096, 4096")), lambda t: None),
         ["weights beside it were written with"],
@@ -233,11 +233,11 @@ def test_a_lie_about_the_prediction_is_found_and_the_truth_named(true, tmp_path)
 UNTRAINED = {"zero": "v", "constant": "v", "scaled": "v", "linear_noise": "noise", "linear_data": "data"}
 
 
-@pytest.mark.parametrize(("made", "said"), [*UNTRAINED.items(), ("linear_flow", "flow"), ("zero", "data")])
-def test_a_network_that_has_learnt_nothing_is_refused(made, said, tmp_path):
-    """Assert so of outputs that are zero, constant, or the input times a number, whatever they are said to be."""
-    size = 0.5  # not used, but what was looked over once, by its weights, is not looked over again
-    refused(networks.written(tmp_path / "net", made, said, size=size), "checkpoint: ", code=True)
+@pytest.mark.parametrize(("made", "described"), [*UNTRAINED.items(), ("linear_flow", "flow"), ("zero", "data")])
+def test_a_network_that_has_learnt_nothing_is_refused(made, described, tmp_path):
+    """Assert so of outputs that are zero, constant, or the input times a number, under every described prediction."""
+    size = 0.5  # not used, but weights that were checked once are not checked again
+    refused(networks.written(tmp_path / "net", made, described, size=size), "checkpoint: ", code=True)
 
 
 @pytest.mark.parametrize("name", ["digits", "photos"])
@@ -249,11 +249,11 @@ def test_a_lie_about_a_picture_network(name):
             check(replace(checkpoint, prediction=lie))
 
 
-@pytest.mark.parametrize("gives", ["noise", "data", "v", "flow"])
-def test_a_stranger_behind_the_contract_is_the_network_it_was_made_of(gives, tmp_path):
+@pytest.mark.parametrize("kind", ["noise", "data", "v", "flow"])
+def test_an_external_network_behind_the_contract_is_the_network_it_was_made_of(kind, tmp_path):
     """Assert that t is recovered from lambda, on points of another schedule, for every kind of prediction."""
     ours = load("rings").denoiser()
-    theirs = load(networks.written(tmp_path / "net", gives, gives), Consent(code=True)).denoiser()
+    theirs = load(networks.written(tmp_path / "net", kind, kind), Consent(code=True)).denoiser()
     x = torch.randn(6, 2, dtype=F64, generator=torch.Generator().manual_seed(1))
     for at in (Point(1.0, 20.0), Point(0.5, 0.5), Point(1.0, 0.05)):
         for prediction in ("data", "noise"):
@@ -261,7 +261,7 @@ def test_a_stranger_behind_the_contract_is_the_network_it_was_made_of(gives, tmp
             assert torch.allclose(a, b, rtol=1e-9, atol=1e-9)
 
 
-STRANGERS = {
+MODULES = {
     "a schedule of 400 digits": (
         {"schedule": networks.SCHEDULE | {"beta_max": 10**400}},
         "schedule.beta_max: got an integer of 1329 bits",
@@ -286,9 +286,9 @@ STRANGERS = {
 }
 
 
-@pytest.mark.parametrize("name", STRANGERS)
+@pytest.mark.parametrize("name", MODULES)
 def test_a_faulty_description_of_a_module_is_one_line(name, tmp_path):
-    changes, said = STRANGERS[name]
+    changes, said = MODULES[name]
     refused(networks.written(tmp_path / "net", **changes), said, code=True)
 
 
@@ -312,7 +312,7 @@ def test_weights_of_eight_bits_are_read(tmp_path):
     refused(folder, "real numbers only", code=True)
 
 
-def test_levels_are_told_smoothly():
+def test_levels_are_interpolated_smoothly():
     """Assert that between levels t(lambda) is the process's own, where a broken line is off."""
     bar = linear_betas(1e-4, 0.02, 1000)
     native, (low, high) = discrete(bar)
@@ -339,12 +339,12 @@ def test_levels_are_told_smoothly():
 
 @pytest.mark.parametrize(("smooth", "order"), [(True, 3.0), (False, 2.0)])
 def test_a_kink_at_every_level_takes_the_third_order(smooth, order):
-    """Assert that a sampler of order 3 has it on a network told its level by the spline, and not by a broken line."""
+    """Assert that a sampler of order 3 has it with levels by the spline, and not with linear interpolation."""
     lam = networks.VP.columns((torch.arange(1, 21, dtype=F64)) / 20).lam  # of 20 levels, falling
     spline, _ = discrete((2 * lam).sigmoid().tolist())
     level = torch.arange(20, dtype=F64).numpy()
 
-    def told(at: float) -> Point:
+    def native(at: float) -> Point:
         t = spline(at).t if smooth else float(numpy.interp(at, lam.flip(0).numpy(), level[::-1]))
         return unit_point(at)._replace(t=t)
 
@@ -352,7 +352,7 @@ def test_a_kink_at_every_level_takes_the_third_order(smooth, order):
         def forward(self, x, t):
             return networks.rings(x.dtype)(x, networks.VP.point((float(t[0]) + 1) / 20), "noise")
 
-    checkpoint = replace(load("rings"), network=ByLevel(), prediction="noise", native=told, unit=1.0)
+    checkpoint = replace(load("rings"), network=ByLevel(), prediction="noise", native=native, unit=1.0)
     denoise = checkpoint.denoiser()
     start = torch.randn(3, 2, dtype=F64, generator=torch.Generator().manual_seed(0))
     errors = []

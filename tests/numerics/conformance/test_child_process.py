@@ -93,14 +93,14 @@ def test_what_came_before_the_end_is_kept() -> None:
     assert third.failure == Failure("timeout", "not run; the job before: still running after 1.5 s", None)
 
 
-def test_nothing_is_said_of_a_good_one() -> None:
-    """And the trace is the one that it has in this process."""
+def test_a_good_sampler_has_the_trace_of_this_process_and_no_failure() -> None:
+    """Assert it in both dtypes."""
     outcomes = probed("hostile:euler", (Job(3, float64=True), Job(5, float64=False))).jobs
     for outcome, dtype in zip(outcomes, (torch.float64, torch.float32), strict=True):
         assert outcome.failure is None
         assert outcome.state == ()
         assert outcome.trace is not None
-        own = trace(resolve("hostile:euler").on(outcome.job.steps), dtype)
+        own = trace(resolve("hostile:euler").on(outcome.job.steps), "data", dtype)
         assert torch.equal(outcome.trace.vectors, own.vectors)
         assert (outcome.trace.points, outcome.trace.grid, outcome.trace.step) == (own.points, own.grid, own.step)
         assert outcome.trace.evaluated == own.evaluated
