@@ -40,7 +40,8 @@ def methods(records: list[dict[str, Any]]) -> None:
 
 def grids(kinds: list[dict[str, Any]]) -> None:
     """The kinds of grid as a table; names are never cut."""
-    table = Table(Column("name", no_wrap=True), "parameters", "also known as", "cite or source")
+    folded = (Column(head, overflow="fold") for head in ("parameters", "also known as", "cite or source"))
+    table = Table(Column("name", no_wrap=True), *folded)
     for kind in kinds:
         parameters = [p["name"] + _default(p) for p in kind["parameters"]]
         source = kind["cite"] or kind["source"] or "-"

@@ -10,7 +10,7 @@ from . import published_levels as published
 from .grid_kind import FLOW, RATIO, WITH_ZERO, GridKind, Levels, Values, zero
 
 NODES = "comfyanonymous/ComfyUI: comfy_extras"
-HOW_TO = "research.nvidia.com/labs/toronto-ai/AlignYourSteps/howto.html; huggingface/diffusers: AysSchedules"
+AYS = "huggingface/diffusers: AysSchedules, which ends at 0; the last level is ComfyUI's"
 INTERPOLATED = r"\log\sigma_n \text{ linear between the published ones, in } n/N"
 
 
@@ -50,14 +50,14 @@ def _kind(
     return GridKind(name, model, INTERPOLATED, (zero(0),), (), levels, cite, source, stands_for)
 
 
-_AYS, _OSS = f"{NODES}/nodes_align_your_steps.py", f"bebebe666/OptimalSteps; {NODES}/nodes_optimalsteps.py"
+_AYS, _OSS = f"{NODES}/nodes_align_your_steps.py", f"{NODES}/nodes_optimalsteps.py, from bebebe666/OptimalSteps"
 
 PUBLISHED_KINDS = (
     _kind(
         "ays-sd1",
         "Align Your Steps, ten steps for Stable Diffusion 1.",
         "sabour2024ays",
-        HOW_TO,
+        AYS,
         _published(RATIO, published.AYS_SD1),
         "diffusers:AysSchedules.StableDiffusionSigmas",
     ),
@@ -73,7 +73,7 @@ PUBLISHED_KINDS = (
         "ays-sdxl",
         "Align Your Steps, ten steps for Stable Diffusion XL.",
         "sabour2024ays",
-        HOW_TO,
+        AYS,
         _published(RATIO, published.AYS_SDXL),
         "diffusers:AysSchedules.StableDiffusionXLSigmas",
     ),
@@ -89,7 +89,7 @@ PUBLISHED_KINDS = (
         "ays-svd",
         "Align Your Steps, ten steps for Stable Video Diffusion.",
         "sabour2024ays",
-        f"{HOW_TO}; {_AYS}",
+        AYS,
         _published(RATIO, published.AYS_SVD),
         "diffusers:AysSchedules.StableDiffusionVideoSigmas",
         "comfyui:AlignYourStepsScheduler.SVD",
@@ -122,7 +122,7 @@ PUBLISHED_KINDS = (
         "gits",
         "GITS at its default coefficient 1.2, one list each for 2 to 20 steps, for Stable Diffusion 1.",
         "chen2024gits",
-        f"zju-pi/diff-sampler: gits-main; {NODES}/nodes_gits.py",
+        f"{NODES}/nodes_gits.py, from zju-pi/diff-sampler: gits-main",
         _gits,
         "comfyui:GITSScheduler",
     ),
