@@ -55,7 +55,7 @@ def trend(ratios: Sequence[tuple[int, float]]) -> float | None:
     """The distance of measured over leading error from its limit, from its last two values; None below two.
 
     ratios: (N, measured error / leading error).  The ratio is b + a/N + …, with b = 1 if the leading error is right.
-    The result, a/N at the last N, does not depend on b: a wrong leading error is not taken for one that leads later.
+    The result, a/N at the last N, does not depend on b: a wrong leading error is not read as one that leads later.
     """
     if len(ratios) < 2:
         return None

@@ -13,6 +13,7 @@ import pytest
 
 from samplerproof.book import reproduce as whole
 from samplerproof.book.tables.bound_tables import markdown as bounds_told
+from samplerproof.book.tables.exponent_table import above_noise
 from samplerproof.book.tables.findings import (
     ALTERNATING,
     FINDINGS,
@@ -144,3 +145,23 @@ def small(study: dict[str, Any]) -> dict[str, Any]:
     few = {"samples": 10} if isinstance(study["target"]["means"][0], list) else {"points": 101}
     steps = study["run"]["steps"][:3]
     return {**study, "run": {**study["run"], **few, "steps": steps}}
+
+
+def test_null_values_leave_the_tables_standing() -> None:
+    """Assert that a null leaves its point out, and that a line without values has no exponent and no share."""
+    some, none = answers(), answers()
+    bdia = [r for r in none[FINDINGS]["records"] if r["method"].startswith("bdia-ddim")]
+    for record in bdia:
+        record["value"] = None
+    some[FINDINGS]["records"][0]["value"] = None
+    assert len(findings(some, proved())) == len(findings(answers(), proved()))
+    rows = [r for r in findings(none, proved()) if r["study"] == FINDINGS and r["method"].startswith("bdia-ddim")]
+    assert all(r["exponent"] is None and r["share"] is None for r in rows)
+    assert markdown(rows)
+
+
+def test_an_estimate_that_noise_may_have_made_is_no_point_of_a_fit() -> None:
+    """Assert that a value whose interval holds zero, a null and a value of rounding are left out of a line."""
+    points = [(8, 0.5, 0.4), (16, 0.2, -0.1), (32, None, None), (64, 1e-12, None), (128, 0.1, None)]
+    records = [{"method": "m", "metric": "e", "steps": n, "value": v, "low": low} for n, v, low in points]
+    assert above_noise({"records": records}, "m", "e") == [(8, 0.5), (128, 0.1)]
