@@ -36,11 +36,11 @@ level.
 
 Where a formula has $\sigma$ alone, it is $\sigma$ on the schedule `flow` and $\sigma/\alpha$ on every other, as in the
 libraries. A level that a schedule does not have is refused. A name of a library stands for the kind with the parameters
-that the library uses; the tests compare the levels with diffusers 0.42.1 and k-diffusion, in float64 to 1e-12.
+that the library uses; the tests compare the levels with those of diffusers and k-diffusion, in float64 to twelve digits.
 
 A grid may also be read back from the library itself: `scheduler:diffusers:Class?option=value` and
-`scheduler:k-diffusion:get_sigmas_karras?sigma_min=0.03&sigma_max=14.6` are kinds as well, and in Python a function
-`(n, ...)` or, as ComfyUI has it, `(model_sampling, steps, ...)`."""
+`scheduler:k-diffusion:get_sigmas_karras?parameter=value` are kinds as well, and in Python a function `(n, ...)` or, as
+ComfyUI has it, `(model_sampling, steps, ...)`."""
 MODEL = r"""The levels of a model, $\sigma(k)$ for $k = 0, \dots, T - 1$ from clean to noisy, follow from its betas:
 $\bar\alpha_k = \prod_{j \le k} (1 - \beta_j)$ and $\sigma(k) = \sqrt{(1 - \bar\alpha_k)/\bar\alpha_k}$. `betas` is
 `scaled-linear` (the roots equally spaced), `linear`, `squaredcos` ({cite:t}`nichol2021improved`) or `flow`, where

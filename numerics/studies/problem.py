@@ -124,4 +124,6 @@ def _grid(study: Study | NetworkStudy, made: Schedule | None, steps: int) -> Gri
 def _check_keys(table: str, choice: Choice | GridChoice, names: Sequence[str]) -> None:
     for name, value in choice.parameters.items():
         if name not in names:
-            raise InputError(f"{table}.{name}", value, f"unknown key of {choice.kind!r}; {nearest(name, names)}")
+            raise InputError(
+                f"{table}.{name}", value, f"unknown key of {choice.kind!r}; its keys: {', '.join(sorted(names))}"
+            )
