@@ -146,7 +146,10 @@ def verdict(order: int, points: Sequence[tuple[int, float]], exponent: float | N
 
 
 def share(proved: Fraction, answer: dict[str, Any], method: str) -> dict[str, Any] | None:
-    """The proved share of DDIM's error, the measured share, and whether they agree; None if fewer than two numbers of steps have both."""
+    """The proved share of DDIM's error, the measured share, and whether they agree.
+
+    None where fewer than two numbers of steps have both errors.
+    """
     ours, theirs = dict(measured(answer, method)), dict(measured(answer, "ddim"))
     ratios = [(n, error / theirs[n]) for n, error in ours.items() if n in theirs]
     if len(ratios) < 2:
