@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .content import ATOL, RTOL, ByContent, close
-from .errors import InputError, nearest
+from .errors import InputError, nearest, number, of_type
 from .generated.schedule_functions import SCHEDULES
 from .points import Point
 from .records import ScheduleRecord
@@ -109,6 +109,9 @@ def _float64(value: float) -> Tensor:
     return torch.tensor(float(value), dtype=torch.float64)
 
 
+MEANT = {"vp": "vp-linear", "linear": "vp-linear", "ddpm": "vp-linear", "karras": "edm", "rectified-flow": "flow"}
+
+
 def schedule(kind: str, **parameters: float) -> Schedule:
     """The noise schedule of that kind: alpha(t), sigma(t) of the forward process x = alpha x0 + sigma eps.
 
@@ -131,8 +134,9 @@ def schedule(kind: str, **parameters: float) -> Schedule:
     >>> sp.schedule("edm").point(2.0).sigma
     2.0
     """
+    of_type("schedule.kind", kind, str, f"the name of a schedule: {', '.join(SCHEDULES)}")
     if kind not in SCHEDULES:
-        raise InputError("schedule.kind", kind, f"not a known schedule; {nearest(kind, SCHEDULES)}")
+        raise InputError("schedule.kind", kind, f"not a known schedule; {nearest(kind, SCHEDULES, MEANT)}")
     record = SCHEDULES[kind]
     for name in parameters:
         if name not in record.parameters:
@@ -142,7 +146,9 @@ def schedule(kind: str, **parameters: float) -> Schedule:
             )
     values = {}
     for name in record.parameters:
-        values[name] = float(parameters.get(name, record.defaults[name]))
+        given = parameters.get(name, record.defaults[name])
+        number(f"schedule.{name}", given, "a number > 0")
+        values[name] = float(given)
         if not 0 < values[name] < float("inf"):
             raise InputError(f"schedule.{name}", values[name], "a number > 0")
     for low, high in (("beta_min", "beta_max"), ("sigma_min", "sigma_max")):

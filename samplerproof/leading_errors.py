@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .numerics.errors import InputError
+from .numerics.errors import InputError, of_type, whole
 from .numerics.grids import Grid
 from .numerics.leading.exact_path import along_grid
 from .numerics.leading.leading_error import LeadingError, leading_error
@@ -36,6 +36,9 @@ def predict_error(
     >>> leading.order, round(leading.at("trajectory", 100), 4)
     (1, 0.0202)
     """
+    of_type("mixture", mixture, GaussianMixture, "a GaussianMixture")
+    of_type("grid", grid, Grid, "a grid, as sp.grid or sp.Grid.from_sigmas makes it")
+    whole("samples", samples)
     if samples < 1:
         raise InputError("samples", samples, "at least 1")
     first = grid.points[0]
