@@ -27,6 +27,8 @@ from .points import Point
 from .targets.flow import exact_flow, log_tails, quantile
 from .targets.mixture import GaussianMixture
 
+__all__ = ["Pushforward", "kl", "trajectory", "tv", "w2"]
+
 Law = tuple[GaussianMixture, Point]
 REACH = math.log(1e-30)  # tail mass beyond the nodes, at about 11.5 standard deviations:
 # the law of a sampler may be half as wide as the target before KL is off by 1e-7

@@ -263,6 +263,12 @@ START, TABLE = torch.zeros(2, 1), sp.tabulate("ddim", GRID)
         (lambda: sp.grid(sp.schedule("edm"), None, 4), "grid.kind: got None; the name of a kind"),
         (lambda: sp.grid(sp.schedule("edm"), "karras", 2.5), "steps: got 2.5; a whole number"),
         (lambda: sp.grid(sp.schedule("edm"), "karras", True), "steps: got True; a whole number"),
+        (
+            lambda: sp.grid(sp.schedule("edm"), "list", 2, sigmas=[3, "a", 1]),
+            "grid.sigmas[1]: got 'a'; a finite number",
+        ),
+        (lambda: sp.schedule("edm").columns(0.5), "t: got 0.5; a tensor of times; point(t) takes a number"),
+        (lambda: sp.schedule("edm").point("a"), "t: got 'a'; a number"),
         (lambda: sp.Grid([3, 2, 1]), "grid: got [3, 2, 1]; columns; Grid.from_sigmas makes"),
         (lambda: sp.Grid.from_sigmas(None), "sigmas: got None; a list of numbers"),
         (lambda: sp.Grid.from_sigmas([]), "sigmas: got []; a list of at least two levels"),
