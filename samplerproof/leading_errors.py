@@ -23,7 +23,7 @@ def predict_error(
     its order; the exact flow carries it to the end, where the errors of all steps add up. The result has `order` p and
     `at(metric, steps)`: in one dimension for the metrics "tv", "kl", "w2" and "trajectory" (root mean square), over
     equidistant nodes of the start law; in more dimensions for "trajectory" and "mean", over random samples.
-    The constants hold for the number of steps of the grid.
+    The constants hold for the number of steps of the grid; `print` shows them.
     start: "exact" start values, or the start-up "ramp" of the method.
     samples, seed: of the start, in more dimensions.
     Raises InputError on an unknown method or start, on samples < 1, and for methods, start-ups and grids without a

@@ -69,7 +69,7 @@ def verify(
         timeout  seconds, for a string
 
     The verdict has `verdict` ("identical", "roundoff", "different-formula", "non-finite", "not-linear" or "error"),
-    `matches`, `observed_order`, `findings` and `exit_code` (0: it conforms).
+    `matches`, `observed_order`, `findings` and `exit_code` (0: it conforms); `print` shows the findings.
     Raises InputError on a target, method, number of steps or time limit that is not valid.
 
     >>> import samplerproof as sp
