@@ -37,6 +37,7 @@ def _usage(fault: Exception, message: str) -> str:
     context = getattr(fault, "ctx", None)
     command = f"{context.info_name} " if context is not None and context.parent is not None else ""
     see = f"see samplerproof {command}--help"
+    message = message.replace("Value error, ", "").replace("Input should be", "must be")
     return f"{one_line(message, LONGEST - len(see) - 2).rstrip('.')}; {see}"
 
 

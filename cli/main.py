@@ -90,7 +90,7 @@ def main(
     """An executable appendix to the theory of diffusion samplers."""
 
 
-@app.command()
+@app.command(short_help="Write figures, tables and records, with a manifest.")
 def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and steps, for a first look.")] = False,
     with_checkpoints: Annotated[bool, typer.Option("--with-checkpoints", help="Networks too.")] = False,
@@ -121,7 +121,7 @@ def methods(json: Json = False) -> None:
         show.methods(catalogue())
 
 
-@app.command()
+@app.command(short_help="List the kinds of grid, or print the levels of one.")
 def grids(
     name: Annotated[
         str | None,
@@ -155,7 +155,7 @@ def derive(
     print(derive(name, format.value))
 
 
-@app.command()
+@app.command(short_help="Decide the order of samplers in exact algebra.")
 def prove(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Samplers, by any of their names.")
@@ -176,7 +176,7 @@ def prove(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(short_help="Measure your methods on your target and your grid.")
 def study(
     file: Annotated[Path, typer.Argument(help="A study file, in TOML.")],
     json: Json = False,
@@ -227,7 +227,7 @@ def _verification(wanted: Verification, folder: Path, json: bool) -> None:
         show.written(folder)
 
 
-@app.command()
+@app.command(short_help="Find out which method a sampler is, and its order.")
 def verify(
     target: Annotated[
         str,
@@ -262,7 +262,7 @@ def verify(
         raise typer.Exit(verdict.exit_code)
 
 
-@app.command()
+@app.command(short_help="Print BibTeX of samplers, and of this appendix.")
 def cite(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Samplers, by any of their names.")
@@ -274,7 +274,7 @@ def cite(
     print(cite(names or []))
 
 
-@app.command()
+@app.command(short_help="Train one of the project's own networks.")
 def train(
     name: Annotated[str, typer.Argument(help="rings, digits, photos, digits-large or photos-large.")],
     out: Annotated[

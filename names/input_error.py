@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Iterable, Mapping
+from numbers import Integral
 
 LONGEST = 300  # characters of a message
 ECHOED = 80  # of a value in it, and of a field
@@ -61,6 +62,30 @@ class InputError(ValueError):
         got = shortened(_REPR.repr(value))
         start = f"{one_line(field, ECHOED)}: got {got}; "
         super().__init__(start + one_line(allowed, LONGEST - len(start)))
+
+
+def of_type(field: str, value: object, kinds: type | tuple[type, ...], allowed: str) -> None:
+    """Raises InputError, with what is allowed, on a value of another type."""
+    if not isinstance(value, kinds):
+        raise InputError(field, value, allowed)
+
+
+def whole(field: str, value: object) -> None:
+    """Raises InputError on what is not a whole number, truth values included."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InputError(field, value, "a whole number")
+
+
+def number(field: str, value: object, allowed: str = "a number") -> None:
+    """Raises InputError on what is not a number, text included."""
+    if not hasattr(value, "__float__"):
+        raise InputError(field, value, allowed)
+
+
+def runnable(field: str, value: object, allowed: str) -> None:
+    """Raises InputError on what cannot be called."""
+    if not callable(value):
+        raise InputError(field, value, allowed)
 
 
 def nearest(name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .input_error import InputError, nearest
+from .input_error import InputError, nearest, of_type
 
 LONGEST = 200  # characters of a name with its parameters
 # A number is bounded by its text, before it is made: a Fraction of "1e99999999" would have 10^8 digits.
@@ -52,11 +52,17 @@ class Domain:
         return self.words[int(value)] if self.words else str(value)
 
     @property
+    def example(self) -> str:
+        """The default as it may be typed, rounded where its fraction is long."""
+        exact = self.written(self.default)
+        return exact if len(exact) <= 12 else f"{float(self.default):g}"
+
+    @property
     def form(self) -> str:
         """How a value is written."""
         if self.words:
             return f"{self.name} is one of {', '.join(self.words)}"
-        return f"{self.name} is a number such as {self.default}: {RANGE}"
+        return f"{self.name} is a number such as {self.example}: {RANGE}"
 
     def __str__(self) -> str:
         if self.words:
@@ -100,6 +106,7 @@ class Names:
 
         Raises InputError on an unknown name (with the nearest ones), parameter or value.
         """
+        of_type(field, text, str, f"the name of a {self._called}, a string")
         if len(text) > LONGEST:
             raise InputError(field, f"a name of {len(text)} characters", f"at most {LONGEST}")
         base, mark, query = text.partition("?")
@@ -126,7 +133,7 @@ def _values(entry: Entry, query: str, field: str, text: str) -> tuple[tuple[str,
     for pair in query.split("&"):
         key, _, written = pair.partition("=")
         if key not in known or key in given:
-            example = "&".join(f"{d.name}={d.written(d.default)}" for d in entry.domains)
+            example = "&".join(f"{d.name}={d.example}" for d in entry.domains)
             raise InputError(field, text, f"{entry.name} takes {', '.join(known)}, each once: {entry.name}?{example}")
         value = known[key].read(written)
         if value is None:

@@ -9,9 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .errors import InputError, nearest
+from .errors import InputError, nearest, of_type, runnable
 from .generated.prediction_functions import CONVERT, PARTS, PREDICTIONS
 from .points import Point
+
+DENOISER = "a denoiser: a function (x, at, prediction), such as a mixture"
 
 
 class Denoiser(Protocol):
@@ -56,6 +58,10 @@ def adapt(network: Callable[[Tensor, Point], Tensor], prediction: str, dtype: to
     >>> denoise(torch.ones(5, 2, dtype=torch.float64), sp.schedule("edm").point(1.0), "data").shape
     torch.Size([5, 2])
     """
+    runnable("network", network, "a function (x, at)")
+    of_type("prediction", prediction, str, f"one of {', '.join(PREDICTIONS)}")
+    if dtype is not None:
+        of_type("dtype", dtype, torch.dtype, "a dtype, such as torch.float32, or None")
     if prediction not in PREDICTIONS:
         raise InputError("prediction", prediction, f"not a prediction; {nearest(prediction, PREDICTIONS)}")
 

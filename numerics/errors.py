@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from ..names.input_error import LONGEST, InputError, nearest, one_line
+from ..names.input_error import LONGEST, InputError, nearest, number, of_type, one_line, runnable, whole
 
-__all__ = ["LONGEST", "DependsError", "InputError", "NonFiniteError", "SamplingError", "nearest", "one_line"]
+__all__ = [
+    "LONGEST",
+    "DependsError",
+    "InputError",
+    "NonFiniteError",
+    "SamplingError",
+    "nearest",
+    "number",
+    "of_type",
+    "one_line",
+    "runnable",
+    "whole",
+]
 
 
 class SamplingError(ArithmeticError):

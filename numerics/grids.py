@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .content import ATOL, RTOL, ByContent, close
-from .errors import InputError, nearest
+from .errors import InputError, nearest, of_type, whole
 from .generated.schedule_functions import li_beta, li_first_beta
 from .grid_kinds.all_kinds import checked
 from .grid_kinds.grid_kind import RATIO, Levels, counted
@@ -63,9 +63,12 @@ class Grid(ByContent):
 
         Raises InputError on levels that are negative, infinite, NaN or not decreasing.
         """
-        levels = torch.as_tensor(sigmas, dtype=torch.float64)
+        try:
+            levels = torch.as_tensor(sigmas, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError) as fault:
+            raise InputError("sigmas", sigmas, "a list of numbers") from fault
         if levels.ndim != 1 or len(levels) < 2:
-            raise InputError("sigmas", list(levels.shape), "at least two levels in one dimension")
+            raise InputError("sigmas", levels.tolist(), "a list of at least two levels")
         falling = torch.isfinite(levels) & (levels >= 0)
         falling[1:] &= levels[1:] < levels[:-1]
         if not bool(falling.all()):
@@ -84,7 +87,7 @@ class Grid(ByContent):
 
     def _summary(self) -> str:
         process = "discrete process" if self.schedule is None else self.schedule.kind
-        first, last = float(self.columns.lam[0]), float(self.columns.lam[-1])
+        first, last = float(self.columns.lam[0]) + 0, float(self.columns.lam[-1]) + 0  # never -0
         return f"{self.steps} steps, {process}, lambda {first:.6g} to {last:.6g}"
 
     def isclose(self, other: Grid, *, rtol: float = RTOL, atol: float = ATOL) -> bool:
@@ -92,6 +95,7 @@ class Grid(ByContent):
         return isinstance(other, Grid) and close(self, other, rtol, atol)
 
     def __post_init__(self) -> None:
+        of_type("grid", self.columns, Columns, "columns; Grid.from_sigmas makes a grid of a list of levels")
         lam, t = self.columns.lam, self.columns.t
         if lam.ndim != 1 or len(lam) < 2:
             raise InputError("grid", list(lam.shape), "at least two points in one dimension")
@@ -201,11 +205,14 @@ def grid(schedule: Schedule, kind: str | Callable[..., Any], steps: int, **param
     >>> sp.grid(sp.schedule("flow"), "flow", 4, shift=3).columns.sigma.tolist()
     [1.0, 0.9, 0.75, 0.5, 0.0]
     """
+    of_type("schedule", schedule, Schedule, 'a schedule, such as sp.schedule("edm")')
+    whole("steps", steps)
     if steps < 1:
         raise InputError("steps", steps, "at least 1")
     if callable(kind):
         name = getattr(kind, "__name__", repr(kind))
         return from_times(schedule, times(schedule, of_function(kind, name, steps, parameters), name))
+    of_type("grid.kind", kind, str, 'the name of a kind, such as "karras", or a function')
     if kind.startswith(PREFIX):
         for key, value in parameters.items():
             raise InputError(f"grid.{key}", value, "an option of the library stands behind a ? in the kind")

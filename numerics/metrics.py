@@ -20,12 +20,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .errors import InputError
+from .errors import InputError, of_type
 from .laws.folded_map import FoldedLaw, folded_law
 from .laws.hermite import turns
 from .points import Point
 from .targets.flow import exact_flow, log_tails, quantile
 from .targets.mixture import GaussianMixture
+
+__all__ = ["Pushforward", "kl", "trajectory", "tv", "w2"]
 
 Law = tuple[GaussianMixture, Point]
 REACH = math.log(1e-30)  # tail mass beyond the nodes, at about 11.5 standard deviations:
@@ -268,6 +270,8 @@ def trajectory_integrand(p: Pushforward) -> Tensor:
 
 def trajectory(y: Tensor, reference: Tensor, weights: Tensor | None = None) -> float:
     """Root mean square over points of the Euclidean distance |y - reference|; y [n, d], weights [n] sum to 1."""
+    of_type("y", y, Tensor, "a tensor [n, d]")
+    of_type("reference", reference, Tensor, "a tensor [n, d]")
     if y.shape != reference.shape:
         raise InputError("reference", list(reference.shape), f"the shape {list(y.shape)} of the samples")
     square = (y.double() - reference.double()).square().flatten(1).sum(dim=1)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .errors import whole
+
 # noise(like, draw) -> fresh standard normal numbers of the shape, dtype and device of `like`; draw counts from 0 in a
 # run. Draws must be independent: correlated noises are combined by the table of the sampler.
 NoiseSource = Callable[[Tensor, int], Tensor]
@@ -17,7 +19,7 @@ def seeded(seed: int, device: str = "cpu") -> NoiseSource:
 
     Returns noise(like, draw) -> fresh numbers of the shape, dtype and device of `like`; draw counts from 0 in a run.
     device: of the generator; on the CPU it produces the same numbers for every device of the state.
-    Raises RuntimeError on a device that torch does not have.
+    Raises InputError on a seed that is not a whole number, RuntimeError on a device that torch does not have.
 
     >>> import torch
     >>> import samplerproof as sp
@@ -27,6 +29,7 @@ def seeded(seed: int, device: str = "cpu") -> NoiseSource:
     >>> sp.sample(mixture, x, sp.tabulate("ddpm", grid), noise=sp.seeded(0)).shape
     torch.Size([100, 1])
     """
+    whole("seed", seed)
     return from_generator(torch.Generator(device).manual_seed(seed))
 
 

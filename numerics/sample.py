@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .denoisers import Denoiser
-from .errors import InputError, SamplingError
+from .errors import InputError, SamplingError, of_type, runnable
 from .noise import NoiseSource
 from .tableau import Tableau
 
@@ -46,6 +46,9 @@ def sample(
     >>> round(float((y > 0).double().mean()), 1)
     0.6
     """
+    runnable("denoise", denoise, "a function (x, at, prediction), such as a mixture, or checkpoint.denoiser()")
+    of_type("tableau", tableau, Tableau, "a table, as sp.tabulate(name, grid) makes it")
+    of_type("start", start, (Tensor, list, tuple), "a tensor, or a sequence of tensors")
     given = [start] if isinstance(start, Tensor) else list(start)
     _check_start(given, tableau, checked)
     shape, rows = given[0].shape, len(tableau.states)
@@ -85,7 +88,7 @@ def _drawing(tableau: Tableau, noise: NoiseSource | None, like: Tensor, checked:
     """A function that returns z_i, drawn on the first request and cached while rows can still use it."""
     reach = tableau.noises.shape[1]
     if reach and noise is None:
-        raise InputError("noise", None, f"{tableau.method} is stochastic: a source of noise, such as noise.seeded(0)")
+        raise InputError("noise", None, f"{tableau.method} is stochastic: a source of noise, such as sp.seeded(0)")
     cached = torch.empty((reach + 1, *like.shape), dtype=like.dtype, device=like.device)
     held: list[int] = []  # the vectors whose noise was drawn, in the order of drawing
 
@@ -119,6 +122,7 @@ def _check_start(given: list[Tensor], tableau: Tableau, checked: bool) -> None:
     if len(given) != tableau.given:
         raise InputError("start", f"{len(given)} vectors", f"{tableau.method} takes {tableau.given} here")
     for i, vector in enumerate(given):
+        of_type(f"start[{i}]", vector, Tensor, "a tensor")
         if vector.shape != given[0].shape:
             raise InputError(f"start[{i}]", tuple(vector.shape), f"the shape of start[0], {tuple(given[0].shape)}")
         if checked and not bool(torch.isfinite(vector).all()):
@@ -126,6 +130,8 @@ def _check_start(given: list[Tensor], tableau: Tableau, checked: bool) -> None:
 
 
 def _check_output(d: Tensor, shape: torch.Size, step: int, t: float, checked: bool) -> None:
+    if not isinstance(d, Tensor):
+        raise SamplingError(f"step {step} (t = {t:g}): the denoiser returned {type(d).__name__}, not a tensor")
     if d.shape != shape:
         raise SamplingError(
             f"step {step} (t = {t:g}): the denoiser returned shape {tuple(d.shape)}, not {tuple(shape)}"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .content import ATOL, RTOL, ByContent, close
-from .errors import InputError, nearest
+from .errors import InputError, nearest, number, of_type
 from .generated.schedule_functions import SCHEDULES
 from .points import Point
 from .records import ScheduleRecord
@@ -81,6 +81,7 @@ class Schedule(ByContent):
 
     def columns(self, t: Tensor) -> Columns:
         """alpha, sigma and the clocks at times t (float64, any shape).  Raises InputError outside the domain."""
+        of_type("t", t, Tensor, "a tensor of times; point(t) takes a number")
         outside = ~((t >= self.t_min) & (t <= self.t_max))
         if bool(outside.any()):
             bad = float(t[outside].flatten()[0])
@@ -91,12 +92,14 @@ class Schedule(ByContent):
 
     def time(self, lam: Tensor) -> Tensor:
         """t at which log(alpha/sigma) = lam (float64, any shape)."""
+        of_type("lam", lam, Tensor, "a tensor of log(alpha/sigma)")
         time = self.record.time(lam, *self._arguments())
         assert isinstance(time, Tensor)
         return time
 
     def point(self, t: float) -> Point:
         """The point of the forward process at time t."""
+        number("t", t)
         c = self.columns(_float64(t))
         return Point(float(c.alpha), float(c.sigma), float(t), float(c.dalpha), float(c.dsigma))
 
@@ -107,6 +110,10 @@ class Schedule(ByContent):
 
 def _float64(value: float) -> Tensor:
     return torch.tensor(float(value), dtype=torch.float64)
+
+
+# What a schedule is also called, for the hint at an unknown name.
+MEANT = {"vp": "vp-linear", "linear": "vp-linear", "ddpm": "vp-linear", "karras": "edm", "rectified-flow": "flow"}
 
 
 def schedule(kind: str, **parameters: float) -> Schedule:
@@ -121,7 +128,7 @@ def schedule(kind: str, **parameters: float) -> Schedule:
 
     with beta(t) = beta_min + (beta_max - beta_min) t. The defaults are those of Song et al. 2021 (vp-linear and ve) and
     Nichol and Dhariwal 2021 (cosine); "edm" is of Karras et al. 2022, "flow" of Lipman et al. 2023.
-    `columns(t)` has alpha, sigma, lambda = log(alpha/sigma) and rho = sigma/alpha at times t, float64; `time(lam)` is
+    `columns(t)` has alpha, sigma, lambda = log(alpha/sigma) and rho = sigma/alpha at a tensor of times; `time(lam)` is
     the inverse of lambda(t), `point(t)` one point.
     Raises InputError on an unknown kind, and on unknown or bad parameters.
 
@@ -131,8 +138,9 @@ def schedule(kind: str, **parameters: float) -> Schedule:
     >>> sp.schedule("edm").point(2.0).sigma
     2.0
     """
+    of_type("schedule.kind", kind, str, f"the name of a schedule: {', '.join(SCHEDULES)}")
     if kind not in SCHEDULES:
-        raise InputError("schedule.kind", kind, f"not a known schedule; {nearest(kind, SCHEDULES)}")
+        raise InputError("schedule.kind", kind, f"not a known schedule; {nearest(kind, SCHEDULES, MEANT)}")
     record = SCHEDULES[kind]
     for name in parameters:
         if name not in record.parameters:
@@ -142,7 +150,9 @@ def schedule(kind: str, **parameters: float) -> Schedule:
             )
     values = {}
     for name in record.parameters:
-        values[name] = float(parameters.get(name, record.defaults[name]))
+        given = parameters.get(name, record.defaults[name])
+        number(f"schedule.{name}", given, "a number > 0")
+        values[name] = float(given)
         if not 0 < values[name] < float("inf"):
             raise InputError(f"schedule.{name}", values[name], "a number > 0")
     for low, high in (("beta_min", "beta_max"), ("sigma_min", "sigma_max")):

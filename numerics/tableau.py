@@ -12,7 +12,7 @@ from torch import Tensor
 from .catalogue import resolve
 from .coefficients import lost, plan, steps_of
 from .content import ATOL, RTOL, ByContent, close
-from .errors import InputError
+from .errors import InputError, of_type
 from .generated.frame_functions import FRAMES
 from .grids import Grid
 from .points import Point
@@ -66,7 +66,8 @@ class Tableau(ByContent):
     def isclose(self, other: Tableau, *, rtol: float = RTOL, atol: float = ATOL) -> bool:
         """Whether both make the same vectors at the same points, with coefficients to |a - b| <= atol + rtol |b|.
 
-        A lag that only one of them has counts as a coefficient of 0 in the other.
+        A lag that only one of them has counts as a coefficient of 0 in the other. Tables in different predictions
+        differ, also where the samplers are the same.
         """
         return isinstance(other, Tableau) and close(_padded(self, other), _padded(other, self), rtol, atol)
 
@@ -128,6 +129,7 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
     True
     """
     record = resolve(name)
+    of_type("grid", grid, Grid, "a grid, as sp.grid or sp.Grid.from_sigmas makes it")
     if start not in ("ramp", "exact"):
         raise InputError("start", start, 'one of "ramp", "exact"')
     if record.history >= grid.steps and record.history > 0:

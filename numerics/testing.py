@@ -38,8 +38,8 @@ from .conformance.process.global_state import guarded
 from .conformance.process.launch import Job
 from .conformance.process.probes import COVERED, departures
 from .conformance.report import Departure, Failure, Finding, Verdict
-from .conformance.verify import LONGER, REFINEMENTS, jobs
-from .errors import InputError, NonFiniteError, SamplingError
+from .conformance.verify import LONGER, REFINEMENTS, check_steps, jobs
+from .errors import InputError, NonFiniteError, SamplingError, of_type, runnable, whole
 from .readback import Trace, trace
 
 Sampler = str | type | Callable[..., Any]
@@ -74,6 +74,7 @@ def assert_order(
     Returns the verdict.
     Raises AssertionError with the observed order and the local orders; InputError as assert_conforms.
     """
+    whole("order", order)
     external = _external(sampler, options)
     refined = [Job(steps * k, True, other_inputs=False) for k in REFINEMENTS]
     verdict = _judged(external, steps, None, zero, refined)
@@ -110,6 +111,7 @@ def verdict_of(external: ExternalSampler, steps: int, against: str | None = None
 
 def _judged(external: ExternalSampler, steps: int, against: str | None, zero: bool, refined: list[Job]) -> Verdict:
     """The verdict from the runs of `samplerproof verify` without its refinements, and from those given."""
+    check_steps(steps)
     info, multiples = external.info, {steps * k for k in (*REFINEMENTS, *LONGER)}
     few = [job for job in jobs(info.name, steps, zero) if job.steps not in multiples]
     runs: dict[tuple[int, bool], Trace | Failure] = {}
@@ -126,6 +128,8 @@ def _judged(external: ExternalSampler, steps: int, against: str | None, zero: bo
 
 
 def _external(sampler: Sampler, options: Mapping[str, Any] | None) -> ExternalSampler:
+    if options is not None:
+        of_type("options", options, Mapping, "a dict of options by name")
     if isinstance(sampler, str):
         if options:
             raise InputError("options", dict(options), "none beside a target, which has them after its `?`")
@@ -136,6 +140,7 @@ def _external(sampler: Sampler, options: Mapping[str, Any] | None) -> ExternalSa
         return of_class(sampler, dict(options or {}))
     from .conformance.adapters.callables import function
 
+    runnable("sampler", sampler, "a target, a scheduler class, or a function (denoise, x, sigmas) -> x")
     return function(sampler, dict(options or {}))
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser, convert
-from .errors import InputError
+from .denoisers import DENOISER, Denoiser, convert
+from .errors import InputError, number, runnable
 from .generated.prediction_functions import CONVERT
 from .points import Point
 
@@ -29,6 +29,9 @@ def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Deno
     >>> denoise(torch.zeros(1, 1), sp.schedule("edm").point(100.0), "data").round(decimals=3)
     tensor([[6.]])
     """
+    runnable("conditional", conditional, DENOISER)
+    runnable("unconditional", unconditional, DENOISER)
+    number("scale", scale, "a finite number")
     if not math.isfinite(scale):
         raise InputError("scale", scale, "a finite number")
 
@@ -56,6 +59,9 @@ def thresholded(denoise: Denoiser, quantile: float = 0.995, ceiling: float = 1.0
     >>> denoise(torch.zeros(1, 2), sp.schedule("edm").point(1.0), "data")
     tensor([[1.0000, 0.1667]])
     """
+    runnable("denoise", denoise, DENOISER)
+    number("quantile", quantile, "a number in [0, 1]")
+    number("ceiling", ceiling, "positive and finite")
     if not 0 <= quantile <= 1:
         raise InputError("quantile", quantile, "a number in [0, 1]")
     if not 0 < ceiling < math.inf:

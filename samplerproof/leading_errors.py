@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .numerics.errors import InputError
+from .numerics.errors import InputError, of_type, whole
 from .numerics.grids import Grid
 from .numerics.leading.exact_path import along_grid
 from .numerics.leading.leading_error import LeadingError, leading_error
@@ -23,7 +23,7 @@ def predict_error(
     its order; the exact flow carries it to the end, where the errors of all steps add up. The result has `order` p and
     `at(metric, steps)`: in one dimension for the metrics "tv", "kl", "w2" and "trajectory" (root mean square), over
     equidistant nodes of the start law; in more dimensions for "trajectory" and "mean", over random samples.
-    The constants hold for the number of steps of the grid.
+    The constants hold for the number of steps of the grid; `print` shows them.
     start: "exact" start values, or the start-up "ramp" of the method.
     samples, seed: of the start, in more dimensions.
     Raises InputError on an unknown method or start, on samples < 1, and for methods, start-ups and grids without a
@@ -36,6 +36,9 @@ def predict_error(
     >>> leading.order, round(leading.at("trajectory", 100), 4)
     (1, 0.0202)
     """
+    of_type("mixture", mixture, GaussianMixture, "a GaussianMixture")
+    of_type("grid", grid, Grid, "a grid, as sp.grid or sp.Grid.from_sigmas makes it")
+    whole("samples", samples)
     if samples < 1:
         raise InputError("samples", samples, "at least 1")
     first = grid.points[0]

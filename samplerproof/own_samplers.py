@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .numerics.conformance.report import Verdict
-from .numerics.errors import InputError
+from .numerics.errors import InputError, of_type, runnable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,8 @@ def read_back(sampler: Callable[..., Tensor], grid: Grid) -> Tableau:
     x = x0 + sigma eps. A fourth parameter without default, or one of the name `noise`, is passed noise(x) -> standard
     normal noise shaped like x. The sampler runs on basis vectors in float64, on the levels sigma/alpha of the grid, and
     its states are then scaled by alpha. The table holds the coefficients that the code applies, to rounding:
-    `read_back(f, grid).isclose(tabulate(name, grid))` compares them with a method of the catalogue.
+    `read_back(f, grid).isclose(tabulate(name, grid))` compares them with a method of the catalogue whose table is in
+    the data prediction too; `verify` compares with all methods, in any prediction.
     Raises InputError on other parameters, on a grid that starts at alpha = 0, and on a sampler that raises or is not
     linear in its start, outputs and noises, and therefore has no table.
 
@@ -37,8 +38,12 @@ def read_back(sampler: Callable[..., Tensor], grid: Grid) -> Tableau:
     True
     """
     from .numerics.conformance.adapters.callables import name_of
+    from .numerics.grids import Grid
     from .numerics.studies.read_function import read_on
 
+    if not hasattr(sampler, "tabulate"):
+        runnable("sampler", sampler, "a function (denoise, x, sigmas) -> x")
+    of_type("grid", grid, Grid, "a grid, as sp.grid or sp.Grid.from_sigmas makes it")
     return read_on(grid, name_of(sampler), sampler, "sampler")
 
 
@@ -64,7 +69,7 @@ def verify(
         timeout  seconds, for a string
 
     The verdict has `verdict` ("identical", "roundoff", "different-formula", "non-finite", "not-linear" or "error"),
-    `matches`, `observed_order`, `findings` and `exit_code` (0: it conforms).
+    `matches`, `observed_order`, `findings` and `exit_code` (0: it conforms); `print` shows the findings.
     Raises InputError on a target, method, number of steps or time limit that is not valid.
 
     >>> import samplerproof as sp
@@ -84,4 +89,5 @@ def verify(
         return verify_in_a_process(target, against, steps, timeout, zero=zero)
     from .numerics.testing import verdict_here
 
+    runnable("target", target, "a string, a scheduler class, or a function (denoise, x, sigmas) -> x")
     return verdict_here(target, against, steps, options, zero)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .catalogue_method import Method
-from .numerics.errors import InputError
+from .numerics.errors import InputError, of_type
 from .numerics.schedules import Schedule
 from .numerics.studies.from_tables import run_tables
 from .numerics.studies.read_function import External
@@ -110,8 +110,11 @@ def study(
         tables = {"target": _target(target), "schedule": _choice(schedule), "grid": _choice(grid)}
         tables["run"] = given | {key: value for key, value in own if value is not None}
     else:
+        of_type("source", source, (str, Path, Mapping), "the path of a TOML file, or a dict of its tables")
         tables = dict(source) if isinstance(source, Mapping) else _read(Path(source))
     wanted = _by_name({name: table for name, table in tables.items() if table is not None})
+    if out is not None:
+        of_type("out", out, (str, Path), "the path of a folder, or None")
     folder = None if out is None else Path(out)
     consent = Consent(large=large)
     answer = run_tables(wanted, folder, draw=folder is not None, consent=consent)

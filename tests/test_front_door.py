@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -243,3 +244,78 @@ def test_a_method_prints_its_formula(name: str) -> None:
 def test_latex_becomes_plain_text(source: str, plain: str) -> None:
     """Assert that fractions, powers, indices and signs read as a person writes them."""
     assert plain_formula(f"\\begin{{aligned}}\n{source}.\n\\end{{aligned}}") == [plain]
+
+
+GRID = sp.Grid.from_sigmas([3.0, 1.0, 0.3])
+MIXTURE = sp.GaussianMixture([0.5, 0.5], [-1.0, 1.0], stds=[0.1, 0.1])
+START, TABLE = torch.zeros(2, 1), sp.tabulate("ddim", GRID)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: sp.method(None), "method: got None; the name of a method, a string"),
+        (lambda: sp.tabulate(sp.method("ddim"), GRID), "method: got method('ddim'); the name of a method, a string"),
+        (lambda: sp.schedule(None), "schedule.kind: got None; the name of a schedule: vp-linear, "),
+        (lambda: sp.schedule("vp"), "schedule.kind: got 'vp'; not a known schedule; nearest: vp-linear"),
+        (lambda: sp.schedule("ve", sigma_min="a"), "schedule.sigma_min: got 'a'; a number > 0"),
+        (lambda: sp.grid("edm", "karras", 4), "schedule: got 'edm'; a schedule, such as sp.schedule("),
+        (lambda: sp.grid(sp.schedule("edm"), None, 4), "grid.kind: got None; the name of a kind"),
+        (lambda: sp.grid(sp.schedule("edm"), "karras", 2.5), "steps: got 2.5; a whole number"),
+        (lambda: sp.grid(sp.schedule("edm"), "karras", True), "steps: got True; a whole number"),
+        (
+            lambda: sp.grid(sp.schedule("edm"), "list", 2, sigmas=[3, "a", 1]),
+            "grid.sigmas[1]: got 'a'; a finite number",
+        ),
+        (lambda: sp.schedule("edm").columns(0.5), "t: got 0.5; a tensor of times; point(t) takes a number"),
+        (lambda: sp.schedule("edm").point("a"), "t: got 'a'; a number"),
+        (lambda: sp.Grid([3, 2, 1]), "grid: got [3, 2, 1]; columns; Grid.from_sigmas makes"),
+        (lambda: sp.Grid.from_sigmas(None), "sigmas: got None; a list of numbers"),
+        (lambda: sp.Grid.from_sigmas([]), "sigmas: got []; a list of at least two levels"),
+        (lambda: sp.tabulate("ddim", [3, 2, 1]), "grid: got [3, 2, 1]; a grid, as sp.grid"),
+        (lambda: sp.sample(MIXTURE, START, "ddim"), "tableau: got 'ddim'; a table, as sp.tabulate"),
+        (lambda: sp.sample(None, START, TABLE), "denoise: got None; a function (x, at, prediction)"),
+        (lambda: sp.sample(MIXTURE, [[1.0]], TABLE), "start[0]: got [1.0]; a tensor"),
+        (lambda: sp.seeded("a"), "seed: got 'a'; a whole number"),
+        (lambda: sp.exact_flow(None, START, *GRID.points[:2]), "mixture: got None; a GaussianMixture"),
+        (lambda: sp.exact_flow(MIXTURE, START, 3.0, 1.0), "at: got 3.0; a point of a process"),
+        (lambda: MIXTURE.sample(0, GRID.points[0], torch.Generator()), "n: got 0; at least 1"),
+        (lambda: MIXTURE.sample(1, GRID.points[0], 0), "generator: got 0; a generator"),
+        (lambda: sp.metrics.trajectory(START, None), "reference: got None; a tensor [n, d]"),
+        (lambda: sp.predict_error("ddim", GRID, MIXTURE), "mixture: got Grid("),
+        (lambda: sp.adapt(None, "noise"), "network: got None; a function (x, at)"),
+        (lambda: sp.adapt(lambda x, at: x, None), "prediction: got None; one of "),
+        (lambda: sp.guided(MIXTURE, MIXTURE, "3"), "scale: got '3'; a finite number"),
+        (lambda: sp.thresholded(MIXTURE, "a"), "quantile: got 'a'; a number in [0, 1]"),
+        (lambda: sp.read_back("ddim", GRID), "sampler: got 'ddim'; a function (denoise, x, sigmas) -> x"),
+        (lambda: sp.read_back(lambda denoise, x, sigmas: x, None), "grid: got None; a grid"),
+        (lambda: sp.verify(None), "target: got None; a string, a scheduler class, or a function"),
+        (lambda: sp.verify(lambda denoise, x, sigmas: x, steps=0), "steps: got 0; at least 4"),
+        (lambda: sp.load_checkpoint(None), "checkpoint: got None; a folder, or one of digits, photos, rings"),
+        (lambda: sp.study(3), "source: got 3; the path of a TOML file, or a dict"),
+    ],
+)
+def test_a_value_of_another_type_is_answered_in_one_line(call: Callable[[], object], message: str) -> None:
+    """Assert that what a newcomer may pass by mistake is named with its field and what is allowed."""
+    with pytest.raises(sp.InputError) as caught:
+        call()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_results_print_what_they_found() -> None:
+    """Assert that a verdict prints its findings, a leading error its constants, and a checkpoint one line."""
+
+    def wrong(denoise, x, sigmas):  # type: ignore[no-untyped-def]
+        for s, t in pairwise(sigmas):
+            x = x + 1.01 * (t - s) / s * (x - denoise(x, s))
+        return x
+
+    verdict = sp.verify(wrong, steps=4)
+    assert str(verdict).splitlines()[0] == repr(verdict)
+    assert "the next starts at" in str(verdict)
+    grid = sp.grid(sp.schedule("vp-linear"), "uniform-lambda", 100, t_min=1e-3, t_max=1.0)
+    lines = str(sp.predict_error("ddim", MIXTURE, grid)).splitlines()
+    assert [line.split()[0] for line in lines] == ["tv", "kl", "w2", "trajectory"]
+    assert [line.split("/ ")[1] for line in lines] == ["N^1", "N^2", "N^1", "N^1"]
+    assert repr(sp.load_checkpoint("rings")) == "Checkpoint('rings', v prediction, [2], lambda -6.27639 to 8.72361)"

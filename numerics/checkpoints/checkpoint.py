@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..denoisers import Denoiser, convert, parts
-from ..errors import InputError
+from ..errors import InputError, of_type
 from ..points import Point
 
 # By prediction, (p, q): the output of the network is p x0 + q eps at its own point (alpha, sigma).
@@ -47,6 +47,11 @@ class Checkpoint:
     unit: float = 1.0
     integer_levels: bool = False
 
+    def __repr__(self) -> str:
+        noise, data = self.span
+        shape = ", ".join(map(str, self.shape))
+        return f"Checkpoint({self.name!r}, {self.prediction} prediction, [{shape}], lambda {noise:.6g} to {data:.6g})"
+
     def denoiser(self, dtype: torch.dtype = torch.float64, device: str | torch.device = "cpu") -> Denoiser:
         """The network, copied to a dtype and a device, behind the denoiser contract.
 
@@ -54,6 +59,7 @@ class Checkpoint:
         every schedule, as a mixture does. x may be of any dtype and on any device, and so is the answer; all casts are
         made here.
         """
+        of_type("dtype", dtype, torch.dtype, "a dtype, such as torch.float64")
         network = copy.deepcopy(self.network).to(device=device, dtype=dtype).eval().requires_grad_(False)
         time_dtype = torch.promote_types(dtype, torch.float32) if self.integer_levels else dtype
         layout = torch.channels_last if len(self.shape) == 3 else torch.preserve_format  # twice as fast in float64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import InputError, nearest
+from ..errors import InputError, nearest, of_type
 from ..support.consent import NONE, Consent
 from .checkpoint import Checkpoint
 from .checkpoint_checks import check
@@ -36,6 +36,7 @@ def load(path_or_id: str | Path, consent: Consent = NONE) -> Checkpoint:
     >>> denoise(torch.zeros(4, *rings.shape), sp.schedule("edm").point(1.0), "noise").shape
     torch.Size([4, 2])
     """
+    of_type("checkpoint", path_or_id, (str, Path), f"a folder, or one of {', '.join(own_names())}")
     checkpoint = _read(_folder(str(path_or_id), consent), consent)
     if checkpoint.sha256 not in _CHECKED:  # the same files are checked once in a process
         check(checkpoint)

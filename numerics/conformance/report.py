@@ -131,6 +131,9 @@ class Verdict:
         found = f"matches {', '.join(self.matches)}" if self.matches else "matches no record"
         return f"Verdict({self.target!r}: {self.verdict}, {found}, exit code {self.exit_code})"
 
+    def __str__(self) -> str:
+        return "\n  ".join([repr(self), *(f"{finding.kind}: {finding.detail}" for finding in self.findings)])
+
     @property
     def exit_code(self) -> int:
         """0 it conforms; 1 it does not; 2 the question cannot be answered."""

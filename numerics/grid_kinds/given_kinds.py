@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..errors import InputError
+from ..errors import InputError, number
 from .grid_kind import OWN, TIME, GridKind, Levels, Values
 
 LISTS = ("sigmas", "timesteps")
@@ -26,6 +26,8 @@ def _listed(steps: int, v: Values) -> Levels:
 
 def _falling(name: str, given: Sequence[float]) -> list[float]:
     """The levels; InputError on fewer than two, and on the first that is not a number >= 0 below the one before."""
+    for n, level in enumerate(given):
+        number(f"grid.{name}[{n}]", level, "a finite number >= 0, below the level before")
     levels = [float(level) for level in given]
     if len(levels) < 2:
         raise InputError(f"grid.{name}", levels, "at least two levels")

@@ -40,6 +40,10 @@ class LeadingError:
     constants: dict[str, float]
     later: LeadingError | None = None
 
+    def __str__(self) -> str:
+        power = {metric: 2 * self.order if metric == "kl" else self.order for metric in self.constants}
+        return "\n".join(f"{metric:<10}  {value:.4g} / N^{power[metric]}" for metric, value in self.constants.items())
+
     def at(self, metric: str, steps: int) -> float | None:
         """The leading error of a run of N = `steps` steps; None for a metric without a constant."""
         rate = 2 * self.order if metric == "kl" else self.order

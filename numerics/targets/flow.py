@@ -16,7 +16,7 @@ import torch
 from scipy.special import log_ndtr, ndtr, ndtri_exp
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, of_type
 from ..points import Point
 from .mixture import GaussianMixture
 
@@ -169,6 +169,7 @@ def _ndtr(z: Array) -> Array:
 
 
 def _line(mixture: GaussianMixture, at: Point) -> _Line:
+    of_type("mixture", mixture, GaussianMixture, "a GaussianMixture")
     if mixture.dim != 1:
         raise InputError("target.means", f"d = {mixture.dim}", "the exact flow needs one dimension")
     law = mixture.marginal(at)
@@ -183,6 +184,7 @@ def _logsumexp(terms: Array) -> Array:
 
 
 def _flat(x: Tensor, name: str) -> Array:
+    of_type(name, x, Tensor, "a tensor [n, 1]")
     values = x.detach().to("cpu", torch.float64)
     if values.ndim == 0 or values.shape[-1] != 1:
         raise InputError(name, list(values.shape), "shape [n, 1]")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..denoisers import parts
-from ..errors import InputError
+from ..errors import InputError, of_type, whole
 from ..points import Point
 from .components import check_components
 
@@ -59,6 +59,9 @@ class _Workspace(NamedTuple):
     logits: Tensor  # [K, b]
 
 
+POINT = "a point of a process, such as grid.points[0] or schedule.point(0.5)"
+
+
 class GaussianMixture:
     """p(x0) = sum_k w_k N(x0; mu_k, C_k), and its laws under x = alpha x0 + sigma eps.
 
@@ -95,6 +98,7 @@ class GaussianMixture:
         x [..., d] -> [..., d]; with v = alpha^2 s^2 + sigma^2 and y = (x - alpha mu) / v of a component:
         x0 = mu + alpha s^2 y, eps = sigma y, score = -y.  InputError for an unknown prediction or a wrong shape.
         """
+        of_type("x", x, Tensor, "a tensor [..., d]")
         law, image = self.marginal(at, x.device), self._affine(at, prediction, x.device)
 
         def value(space: _Workspace, block: Tensor) -> Tensor:
@@ -170,6 +174,11 @@ class GaussianMixture:
 
     def sample(self, n: int, at: Point, generator: torch.Generator) -> Tensor:
         """n draws of alpha x0 + sigma eps: [n, d] float64, on the generator's device."""
+        whole("n", n)
+        if n < 1:
+            raise InputError("n", n, "at least 1")
+        of_type("at", at, Point, POINT)
+        of_type("generator", generator, torch.Generator, "a generator, such as torch.Generator().manual_seed(0)")
         device = generator.device
         which = torch.multinomial(self.weights.to(device), n, replacement=True, generator=generator)
         x = torch.randn(n, self.dim, generator=generator, device=device, dtype=torch.float64)
@@ -183,6 +192,7 @@ class GaussianMixture:
 
     def marginal(self, at: Point, device: torch.device | None = None) -> Marginal:
         """The components of the law of alpha x0 + sigma eps.  InputError where one of them is singular."""
+        of_type("at", at, Point, POINT)
         variance = at.alpha**2 * self.variances + at.sigma**2
         if not 0 < float(variance.min()) < math.inf:
             allowed = "alpha^2 C + sigma^2 must be finite and positive for every component"

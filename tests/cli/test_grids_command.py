@@ -69,6 +69,8 @@ def test_the_default_ends_lie_on_every_schedule(name: str) -> None:
         ("carras", 10, "edm", "grid: got 'carras'; not a known kind of grid; nearest: karras"),
         ("karras?rho=0", 10, "edm", "0 < rho < inf"),
         ("karras?ro=7", 10, "edm", "karras takes sigma_min, sigma_max, rho, zero"),
+        ("karras?ro=7", 10, "edm", "each once: karras?sigma_min=0.002&sigma_max=80&rho=7&zero=0"),
+        ("karras?sigma_min=a", 10, "edm", "sigma_min is a number such as 0.002: "),
         ("flow?shift=-1", 10, "flow", "0 < shift < inf"),
         ("flow", 10, "edm", "sigma of the flow = 1 is not on edm"),
         ("simple?betas=cosine", 10, "edm", "betas is one of scaled-linear, linear, squaredcos, flow"),
@@ -90,6 +92,9 @@ def test_a_refusal_is_one_line(samplerproof: Command) -> None:
     done = samplerproof("grids", "karas", "--json")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("samplerproof: grid: got 'karas'; not a known kind of grid; nearest: karras")
+    done = samplerproof("grids", "karras", "--steps", "x")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("samplerproof: Invalid value for '--steps': must be a valid integer")
 
 
 STUDY = """
