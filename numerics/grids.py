@@ -30,6 +30,7 @@ SMOOTH: dict[str, tuple[str, ...]] = {
     "karras": ("sigma_min", "sigma_max", "rho"),
 }
 
+MOST_LOG = 700.0  # of a power in float64
 INFINITE = 300.0  # the length of an infinite step in lambda: e^-300 of the state is left, which is nothing
 
 
@@ -175,6 +176,8 @@ def spacing(schedule: Schedule, kind: str, /, **parameters: float) -> Callable[[
     q = float(parameters["rho"])
     if not 0 < q < float("inf"):
         raise InputError("grid.rho", q, "a number > 0")
+    if not max(abs(math.log(low)), abs(math.log(high))) < MOST_LOG * q:
+        raise InputError("grid.rho", q, "so large that sigma^(1/rho) is a number at both ends")
     return lambda i: schedule.time(-q * _between(high ** (1 / q), low ** (1 / q), i).log())
 
 
