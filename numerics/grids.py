@@ -204,6 +204,9 @@ def grid(schedule: Schedule, kind: str | Callable[..., Any], steps: int, **param
     >>> sp.grid(sp.schedule("flow"), "flow", 4, shift=3).columns.sigma.tolist()
     [1.0, 0.9, 0.75, 0.5, 0.0]
     """
+    if isinstance(steps, bool) or not hasattr(steps, "__index__"):
+        raise InputError("steps", steps, "a whole number, at least 1")
+    steps = steps.__index__()
     if steps < 1:
         raise InputError("steps", steps, "at least 1")
     if callable(kind):

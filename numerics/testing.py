@@ -38,7 +38,7 @@ from .conformance.process.global_state import guarded
 from .conformance.process.launch import Job
 from .conformance.process.probes import COVERED, departures
 from .conformance.report import Departure, Failure, Finding, Verdict
-from .conformance.verify import LONGER, REFINEMENTS, jobs
+from .conformance.verify import LONGER, REFINEMENTS, check_steps, jobs
 from .errors import InputError, NonFiniteError, SamplingError
 from .readback import Trace, trace
 
@@ -97,8 +97,10 @@ def verdict_here(
 ) -> Verdict:
     """The verdict on a sampler that runs in this process, orders included.
 
-    against: the record to compare with; None: the one of its name, or any.  Raises InputError as assert_conforms.
+    against: the record to compare with; None: the one of its name, or any.  Raises InputError as assert_conforms,
+    and on a number of steps that cannot be judged.
     """
+    check_steps(steps)
     refined = [Job(steps * k, True, other_inputs=False) for k in REFINEMENTS]
     return _judged(_external(sampler, options), steps, against, zero, refined)
 

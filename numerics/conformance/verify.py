@@ -52,9 +52,7 @@ def verify(
     split(target)
     if against is not None:
         resolve(against, "against")
-    most = LIMITS["verification.steps"].high
-    if not 4 <= steps <= most:
-        raise InputError("steps", steps, f"at least 4: two to start, two to end; at most {most:g}")
+    check_steps(steps)
     longest = LIMITS["verification.timeout"].high
     if not 0 < timeout <= longest:
         raise InputError("timeout", timeout, f"a number of seconds > 0, at most {longest:g}")
@@ -64,6 +62,13 @@ def verify(
         results = collect(child, timeout, progress)
         verdict = _with_state(judged(results, target, steps, against), results, steps)
         return replace(_with_sweep(verdict, results), versions=versions(target))
+
+
+def check_steps(steps: int) -> None:
+    """InputError on a number of steps that cannot be judged."""
+    most = LIMITS["verification.steps"].high
+    if not (hasattr(steps, "__index__") and 4 <= steps <= most):
+        raise InputError("steps", steps, f"at least 4: two to start, two to end; at most {most:g}")
 
 
 def jobs(target: str, steps: int, zero: bool = True) -> list[Job]:
