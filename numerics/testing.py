@@ -154,6 +154,8 @@ def _run(external: ExternalSampler, job: Job, grid: str | None) -> tuple[Trace |
         return Failure("non-finite", str(fault)), ()
     except SamplingError as fault:
         return Failure("error", str(fault)), ()
+    except SystemExit as fault:
+        return Failure("error", f"it ends the process: SystemExit({fault})"), ()
     except Exception as fault:
         return Failure("error", with_origin(fault, str(fault))), ()
 

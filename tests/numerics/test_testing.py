@@ -146,3 +146,13 @@ def test_what_cannot_be_called_is_one_line(sampler: Any) -> None:
     """Assert that a sampler that is no function is refused by its field."""
     with pytest.raises(InputError, match=r"sampler: got .*; a function"):
         testing.verdict_here(sampler, steps=5)
+
+
+def test_a_sampler_that_leaves_python_is_an_error() -> None:
+    """Assert that the process of the caller goes on."""
+
+    def leaves(denoise: Any, x: Tensor, sigmas: Tensor) -> Tensor:
+        raise SystemExit(0)
+
+    verdict = testing.verdict_here(leaves, steps=5)
+    assert (verdict.verdict, verdict.exit_code) == ("error", 2)
