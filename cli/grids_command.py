@@ -66,7 +66,9 @@ def levels(name: str, steps: int, schedule_name: str) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
     if not name.startswith(PREFIX):
         low, high = ENDS[schedule.kind]
-        small, large = (p.sigma / p.alpha for p in map(schedule.point, (low, high)))
+        small, large = (p.sigma / p.alpha if p.alpha else math.inf for p in map(schedule.point, (low, high)))
+        if not math.isfinite(large):
+            raise InputError("--schedule", schedule_name, f"parameters with alpha > 0 at t = {high:g}")
         kind, parameters = parse(name, {"t_min": low, "t_max": high, "sigma_min": small, "sigma_max": large})
     columns = grid(schedule, kind, steps, **parameters).columns
     lists = {"sigma": columns.sigma, "alpha": columns.alpha, "t": columns.t, "lambda": columns.lam}

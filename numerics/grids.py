@@ -30,6 +30,7 @@ SMOOTH: dict[str, tuple[str, ...]] = {
     "karras": ("sigma_min", "sigma_max", "rho"),
 }
 
+MOST_LOG = 700.0  # of a power in float64
 INFINITE = 300.0  # the length of an infinite step in lambda: e^-300 of the state is left, which is nothing
 
 
@@ -179,6 +180,8 @@ def spacing(schedule: Schedule, kind: str, /, **parameters: float) -> Callable[[
     q = float(parameters["rho"])
     if not 0 < q < float("inf"):
         raise InputError("grid.rho", q, "a number > 0")
+    if not max(abs(math.log(low)), abs(math.log(high))) < MOST_LOG * q:
+        raise InputError("grid.rho", q, "so large that sigma^(1/rho) is a number at both ends")
     return lambda i: schedule.time(-q * _between(high ** (1 / q), low ** (1 / q), i).log())
 
 
@@ -207,6 +210,7 @@ def grid(schedule: Schedule, kind: str | Callable[..., Any], steps: int, **param
     """
     of_type("schedule", schedule, Schedule, 'a schedule, such as sp.schedule("edm")')
     whole("steps", steps)
+    steps = steps.__index__()
     if steps < 1:
         raise InputError("steps", steps, "at least 1")
     if callable(kind):

@@ -148,7 +148,7 @@ def trace(run: Run, prediction: str, dtype: torch.dtype = torch.float64) -> Trac
         raise SamplingError("it never evaluates its model: there is no output to read a coefficient of")
     try:
         found = _image(run, prediction, len(first.states), first.spans, dtype)
-        return replace(found, superposition=_superposition(run, found))
+        return replace(found, superposition=superposition(run, found))
     except DependsError:
         found = _as_trace(prediction, start, first, finish)
         return replace(found, superposition=(math.inf,) * len(found.vectors))
@@ -229,10 +229,13 @@ def _along(
     return noise
 
 
-def _superposition(run: Run, image: Trace) -> tuple[float, ...]:
-    """How far every vector of a run on random inputs is from their image, over the largest entry."""
+def superposition(run: Run, image: Trace, scale: float = SCALE) -> tuple[float, ...]:
+    """How far every vector of a run on random inputs is from their image, over the largest entry.
+
+    scale: the standard deviation of the inputs.  Raises DependsError and SamplingError as respond does.
+    """
     width = image.vectors.shape[1]  # as wide as the run on basis vectors: cached tensors of that run still fit
-    random = SCALE * torch.randn(width, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    random = scale * torch.randn(width, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     found = respond(run, image, random.view(width, *BATCH, width)).flatten(1)
     expected = image.vectors @ random
     gaps = (found - expected[-len(found) :]).abs().amax(dim=1) / expected.abs().max()

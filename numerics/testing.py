@@ -98,8 +98,10 @@ def verdict_here(
 ) -> Verdict:
     """The verdict on a sampler that runs in this process, orders included.
 
-    against: the record to compare with; None: the one of its name, or any.  Raises InputError as assert_conforms.
+    against: the record to compare with; None: the one of its name, or any.  Raises InputError as assert_conforms,
+    and on a number of steps that cannot be judged.
     """
+    check_steps(steps)
     refined = [Job(steps * k, True, other_inputs=False) for k in REFINEMENTS]
     return _judged(_external(sampler, options), steps, against, zero, refined)
 
@@ -157,6 +159,8 @@ def _run(external: ExternalSampler, job: Job, grid: str | None) -> tuple[Trace |
         return Failure("non-finite", str(fault)), ()
     except SamplingError as fault:
         return Failure("error", str(fault)), ()
+    except SystemExit as fault:
+        return Failure("error", f"it ends the process: SystemExit({fault})"), ()
     except Exception as fault:
         return Failure("error", with_origin(fault, str(fault))), ()
 

@@ -10,6 +10,7 @@ from itertools import accumulate, pairwise
 from operator import mul
 
 from ...names.lookup import Domain
+from ..errors import InputError
 from .flow_kinds import shifted
 from .grid_kind import FLOW, RATIO, Values, between, positive, whole
 
@@ -37,6 +38,8 @@ class ModelLevels:
 
     @cached_property
     def _logs(self) -> list[float]:
+        if self.sigmas[0] == 0:
+            raise InputError("grid.beta_start", 0.0, "a number > 0, between levels equal in log sigma")
         return [math.log(s) for s in self.sigmas]
 
     def linearly(self, index: float) -> float:
@@ -77,8 +80,12 @@ def _made(betas: str, start: float, end: float, count: int, zero_snr: bool, shif
     if betas == "flow":
         return ModelLevels(FLOW, [shifted((k + 1) / count, shift) for k in range(count)], shift)
     bar = list(accumulate((1 - b for b in _betas(betas, start, end, count)), mul))
+    if bar[0] == bar[-1]:
+        raise InputError("grid.beta_end", end, "so large that the levels differ")
     if zero_snr:
         bar = _without_signal_at_the_end(bar)
+    if not all(bar):
+        raise InputError("grid.beta_end", end, f"so small that alpha > 0 at each of {count} levels")
     return ModelLevels(RATIO, [math.sqrt((1 - a) / a) for a in bar], 1.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,10 @@ def test_the_default_ends_lie_on_every_schedule(name: str) -> None:
         ("flow", 10, "edm", "sigma of the flow = 1 is not on edm"),
         ("simple?betas=cosine", 10, "edm", "betas is one of scaled-linear, linear, squaredcos, flow"),
         ("simple?train=10.5", 10, "edm", "train is a whole number, 2 <= train <= 100000"),
+        ("karras?rho=1e-8", 10, "edm", "grid.rho: got 1e-08; so large that"),
+        ("sgm-uniform?beta_start=0", 10, "edm", "grid.beta_start: got 0.0; a number > 0"),
+        ("simple?beta_end=1&train=100000", 10, "edm", "grid.beta_end: got 1.0; so small that alpha > 0"),
+        ("karras", 10, "vp-linear?beta_max=1e9", "--schedule: got 'vp-linear?beta_max=1e9'; parameters with alpha > 0"),
         ("karras", 0, "edm", "--steps: got 0; a number from 1 to 100000"),
         ("karras", 10, "edn", "not a known schedule; nearest: edm"),
         ("list", 10, "edm", "a list of levels, or of timesteps, from Python or a study file"),
@@ -85,6 +90,13 @@ def test_bad_input_is_refused(name: str, steps: int, process: str, message: str)
     with pytest.raises(InputError) as refused:
         levels(name, steps, process)
     assert message in str(refused.value)
+
+
+def test_extreme_parameters_that_have_levels_are_taken() -> None:
+    """Assert falling levels next to those that are refused."""
+    for name in ("karras?rho=0.02", "sgm-uniform?beta_start=1e-9", "simple?beta_start=0&zero=0", "simple?beta_end=1/2"):
+        sigma = levels(name, 10, "edm")["sigma"]
+        assert all(later < earlier for earlier, later in itertools.pairwise(sigma))
 
 
 def test_a_refusal_is_one_line(samplerproof: Command) -> None:

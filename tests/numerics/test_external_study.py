@@ -298,3 +298,65 @@ def test_a_function_read_back_has_the_record_s_table() -> None:
     assert found.points == expected.points
     assert found.evaluated == expected.evaluated
     assert torch.allclose(found.outputs, expected.outputs, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("bound", [30.0, 1e3])
+def test_a_function_that_clips_far_out_has_no_table(bound: float) -> None:
+    """Assert that clipping beyond the size of the first random inputs is seen; the same function without it is read."""
+    made = grid(schedule("edm"), "karras", 6, sigma_min=0.01, sigma_max=80.0, rho=7.0)
+
+    def clips(denoise: Any, x: Tensor, sigmas: Tensor) -> Tensor:
+        return two_m(lambda x, sigma: denoise(x.clamp(-bound, bound), sigma), x, sigmas).clamp(-bound, bound)
+
+    with pytest.raises(InputError, match=r"linear in its start.*standard deviation 10000"):
+        read_on(made, "clips", clips, "method")
+    assert read_on(made, "mine", two_m, "method").isclose(tabulate("dpm-solver++-2m", made))
+
+
+def test_a_function_that_adds_a_constant_has_no_table() -> None:
+    """Assert that a constant below the rounding of the first random inputs is seen in small ones."""
+    made = grid(schedule("edm"), "karras", 6, sigma_min=0.01, sigma_max=80.0, rho=7.0)
+    with pytest.raises(InputError, match=r"standard deviation 0.0001"):
+        read_on(made, "adds", lambda denoise, x, sigmas: two_m(denoise, x, sigmas) + 1e-8, "method")
+
+
+class Tabulating:
+    """An object that answers with what it is given, or raises it."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def tabulate(self, grid: Grid) -> Any:
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer(tabulate("ddim", grid))
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (RuntimeError("no\ntable"), r"an object whose tabulate runs \(RuntimeError: no table\)"),
+        (lambda table: None, "returns a Tableau, not NoneType"),
+        (lambda table: replace(table, outputs=table.outputs[:-1]), "a row for each"),
+        (lambda table: replace(table, step=table.step[:-1]), "a row for each"),
+        (lambda table: replace(table, outputs=table.outputs.float()), "finite coefficients in float64"),
+        (lambda table: replace(table, states=table.states * torch.nan), "finite coefficients in float64"),
+    ],
+)
+def test_an_object_without_a_good_table_is_one_line(answer: Any, message: str) -> None:
+    """Assert that what tabulate returns is checked before it is run."""
+    made = grid(schedule("edm"), "karras", 6, sigma_min=0.01, sigma_max=80.0, rho=7.0)
+    with pytest.raises(InputError, match=message) as refused:
+        read_on(made, "mine", Tabulating(answer), "method")
+    assert "\n" not in str(refused.value)
+    assert read_on(made, "mine", Tabulating(lambda table: table), "method") == tabulate("ddim", made)
+
+
+def test_a_function_that_leaves_python_is_one_line() -> None:
+    """Assert that a function cannot end the process."""
+
+    def leaves(denoise: Any, x: Tensor, sigmas: Tensor) -> Tensor:
+        raise SystemExit(0)
+
+    with pytest.raises(InputError, match=r"a function that runs \(SystemExit: 0\)"):
+        run_tables(tables(methods=["mine"]), external={"mine": leaves})

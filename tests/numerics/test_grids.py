@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -188,3 +189,11 @@ def test_a_smooth_kind_is_its_spacing_to_the_last_bit(name: str, steps: int) -> 
         at[0], at[-1] = ENDS["t_max"], ENDS["t_min"]
     assert grid(VP, name, steps, **values) == from_times(VP, at)
     assert grid(VP, name, steps + 1, **values, zero=1) == from_times(VP, torch.cat([at, torch.zeros(1)]))
+
+
+@pytest.mark.parametrize("steps", [2.5, float("nan"), "5", None, True])
+def test_a_number_of_steps_is_whole(steps: Any) -> None:
+    """Assert that steps between whole numbers, which would pass the end, are refused; integers are taken."""
+    with pytest.raises(InputError, match=r"steps: got .*; a whole number, at least 1"):
+        grid(schedule("edm"), "karras", steps, sigma_min=1.0, sigma_max=2.0)
+    assert grid(schedule("edm"), "karras", torch.tensor(2), sigma_min=1.0, sigma_max=2.0).steps == 2  # type: ignore[arg-type]

@@ -327,6 +327,15 @@ def test_what_a_library_does_not_have_is_one_line(kind: str, options: dict[str, 
     assert "\n" not in str(refused.value)
 
 
+def test_more_steps_than_a_library_takes_are_one_line() -> None:
+    """Assert that a class that raises on a number of steps is refused there, and taken below."""
+    kind = "scheduler:diffusers:DDIMScheduler?timestep_spacing=trailing"
+    with pytest.raises(InputError, match="steps: got 1001; a number of steps that DDIMScheduler takes") as refused:
+        grid(EDM, kind, 1001)
+    assert "\n" not in str(refused.value)
+    assert grid(EDM, kind, 50).steps == 50
+
+
 def test_every_kind_has_a_source() -> None:
     """Assert a paper or a place in code of every kind that others made, and aliases that are no kinds."""
     own = {"uniform-sigma", "list"}

@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -131,3 +132,27 @@ def test_a_class_made_from_one_of_diffusers() -> None:
     assert assert_conforms(Mine, "ddim", steps=8).reference == "ddim"
     with pytest.raises(AssertionError, match="different-formula"):
         assert_conforms(Mine, "dpm-solver++-2m", steps=8)
+
+
+@pytest.mark.parametrize("steps", [0, 3, 10**9, float("nan")])
+def test_a_number_of_steps_that_cannot_be_judged_is_one_line(steps: Any) -> None:
+    """Assert that sp.verify has the limits of the command, for a function too."""
+    with pytest.raises(InputError, match=r"steps: got .*; at least 4"):
+        testing.verdict_here(lambda denoise, x, sigmas: x, steps=steps)
+
+
+@pytest.mark.parametrize("sampler", [5, None])
+def test_what_cannot_be_called_is_one_line(sampler: Any) -> None:
+    """Assert that a sampler that is no function is refused by its field."""
+    with pytest.raises(InputError, match=r"sampler: got .*; a function"):
+        testing.verdict_here(sampler, steps=5)
+
+
+def test_a_sampler_that_leaves_python_is_an_error() -> None:
+    """Assert that the process of the caller goes on."""
+
+    def leaves(denoise: Any, x: Tensor, sigmas: Tensor) -> Tensor:
+        raise SystemExit(0)
+
+    verdict = testing.verdict_here(leaves, steps=5)
+    assert (verdict.verdict, verdict.exit_code) == ("error", 2)

@@ -161,7 +161,9 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
 
 
 def name_of(call: Callable[..., Any], options: Mapping[str, Any] = MappingProxyType({})) -> str:
-    """The name of a function as a target: MODULE:NAME?option=value."""
+    """The name of a function as a target: MODULE:NAME?option=value.  Raises InputError on what cannot be called."""
+    if not callable(call):
+        raise InputError("sampler", call, "a function (denoise, x, sigmas) -> x")
     return typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
 
 

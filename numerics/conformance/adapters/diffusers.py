@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...errors import InputError, nearest
+from ...errors import InputError, nearest, one_line
 from ...external_run import Draw, Finish, Model
 from ...points import Point
 from ..report import TargetInfo
@@ -80,14 +80,23 @@ def of_class(cls: type, options: dict[str, Any], library: str = "diffusers") -> 
 
 
 def levels_of(name: str, options: dict[str, Any], steps: int) -> tuple[Point, ...]:
-    """The points between which a class of diffusers steps, as it makes them.  Raises InputError as scheduler does."""
+    """The points between which a class of diffusers steps, as it makes them.
+
+    Raises InputError as scheduler does, and on a number of steps that the class does not take.
+    """
     scheduler(name, options)  # refuses what has no table
     cls = _class(name)
     spec = CLASSES[next(c.__name__ for c in cls.__mro__ if c.__name__ in CLASSES)]
     settings, _ = _constructor_and_step(cls, options)
     scheduled = cls(**settings)
-    spec.prepare(scheduled, steps)
-    return spec.layout(scheduled, steps).grid
+    try:
+        spec.prepare(scheduled, steps)
+        return spec.layout(scheduled, steps).grid
+    except InputError:
+        raise
+    except Exception as fault:  # the class may raise anything, such as on more steps than it has levels
+        reason = f"{type(fault).__name__}: {one_line(fault)}"
+        raise InputError("steps", steps, f"a number of steps that {name} takes ({reason})") from fault
 
 
 def _run(
