@@ -127,15 +127,21 @@ def grids(
         str | None,
         typer.Argument(metavar="[KIND]", help="KIND or KIND?parameter=value&…, of which to print the levels."),
     ] = None,
-    steps: Annotated[int, typer.Option(help="Steps of the grid, one less than its levels.")] = 10,
-    schedule: Annotated[str, typer.Option(help="The schedule, NAME or NAME?parameter=value&….")] = "edm",
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of the grid, one less than its levels.  [default: 10]")
+    ] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="The schedule, NAME or NAME?parameter=value&….  [default: edm]")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the kinds of grid, or print the levels of one, noisiest first."""
     from . import show
     from .grids_command import kinds, levels
 
-    answer = kinds() if name is None else levels(name, steps, schedule)
+    if name is None and (steps, schedule) != (None, None):
+        raise InputError("KIND", "nothing", "a kind of grid, whose levels --steps and --schedule choose")
+    answer = kinds() if name is None else levels(name, 10 if steps is None else steps, schedule or "edm")
     if json:
         show.json(answer)
     elif isinstance(answer, list):

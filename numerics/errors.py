@@ -20,7 +20,20 @@ __all__ = [
 
 
 class SamplingError(ArithmeticError):
-    """A run that cannot be completed: a denoiser returned a wrong shape or a non-finite value."""
+    """A run that cannot be completed: a denoiser returned a wrong shape or a non-finite value.
+
+    >>> import torch
+    >>> import samplerproof as sp
+    >>> table = sp.tabulate("ddim", sp.Grid.from_sigmas([2.0, 1.0, 0.5]))
+    >>> try:
+    ...     sp.sample(lambda x, point, prediction: x * torch.nan, torch.zeros(4, 1), table)
+    ... except sp.SamplingError as fault:
+    ...     print("not completed:", "nan" in str(fault).lower() or "finite" in str(fault))
+    not completed: True
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
 
 
 class DependsError(SamplingError):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .numerics import metrics, testing
     from .numerics.checkpoints.load import load as load_checkpoint
     from .numerics.denoisers import adapt
+    from .numerics.errors import SamplingError
     from .numerics.grids import Grid, grid
     from .numerics.noise import seeded
     from .numerics.sample import sample
@@ -34,6 +35,7 @@ __all__ = [
     "GaussianMixture",
     "Grid",
     "InputError",
+    "SamplingError",
     "__version__",
     "adapt",
     "exact_flow",
@@ -60,6 +62,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "GaussianMixture": ("numerics.targets.mixture", "GaussianMixture"),
     "Grid": ("numerics.grids", "Grid"),
     "InputError": ("names.input_error", "InputError"),
+    "SamplingError": ("numerics.errors", "SamplingError"),
     "adapt": ("numerics.denoisers", "adapt"),
     "exact_flow": ("numerics.targets.flow", "exact_flow"),
     "grid": ("numerics.grids", "grid"),

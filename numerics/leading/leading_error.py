@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..catalogue import resolve
-from ..errors import InputError
+from ..errors import InputError, whole
 from ..generated.defects import ARGUMENTS, DEFECTS
 from ..generated.frame_functions import FRAMES
 from ..records import Record
@@ -45,7 +45,13 @@ class LeadingError:
         return "\n".join(f"{metric:<10}  {value:.4g} / N^{power[metric]}" for metric, value in self.constants.items())
 
     def at(self, metric: str, steps: int) -> float | None:
-        """The leading error of a run of N = `steps` steps; None for a metric without a constant."""
+        """The leading error of a run of N = `steps` steps; None for a metric without a constant.
+
+        Raises InputError where `steps` is not a whole number of at least 1.
+        """
+        whole("steps", steps)
+        if steps < 1:
+            raise InputError("steps", steps, "at least 1")
         rate = 2 * self.order if metric == "kl" else self.order
         return self.constants[metric] / steps**rate if metric in self.constants else None
 

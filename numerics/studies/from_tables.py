@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..catalogue import NAMES
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..support.consent import NONE, Consent
 from ..support.progress import Progress, silent
 from .config import parse_study
@@ -74,5 +74,5 @@ def _named(data: dict[str, Any], external: Mapping[str, External]) -> tuple[dict
 
 def _own_name(sampler: External) -> str:
     """The name of a function, or of the class of an object; with its module where the catalogue has that name."""
-    name = str(getattr(sampler, "__name__", type(sampler).__name__))
+    name = one_line(getattr(sampler, "__name__", "")) or type(sampler).__name__
     return f"{sampler.__module__}:{name}" if name in NAMES else name

@@ -12,7 +12,10 @@ def study_figure(answer: dict[str, Any], stem: Path) -> list[Path]:
     """Draw the answer of a study into stem.svg and stem.png; returns the paths.  No file if no value is positive."""
     panels = [_panel(answer, metric) for metric in answer["manifest"]["run"]["metrics"]]
     shown = [panel for panel in panels if any(curve.points for curve in panel.curves)]
-    return draw(shown, stem) if shown else []
+    if not shown:
+        return []
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    return draw(shown, stem)
 
 
 def _panel(answer: dict[str, Any], metric: str) -> Panel:

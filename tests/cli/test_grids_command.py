@@ -37,6 +37,16 @@ def test_kinds_have_the_promised_keys() -> None:
     assert by_name["simple"]["parameters"][0]["words"] == ["scaled-linear", "linear", "squaredcos", "flow"]
 
 
+@pytest.mark.parametrize("option", [("--steps", "4"), ("--schedule", "flow")])
+def test_options_of_levels_need_a_kind(samplerproof: Command, option: tuple[str, str]) -> None:
+    """Assert that steps or a schedule without a kind are refused, and not left aside."""
+    done = samplerproof("grids", *option)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr == "samplerproof: KIND: got 'nothing'; a kind of grid, whose levels --steps and --schedule choose\n"
+    )
+
+
 def test_levels_are_those_of_the_grid_noisiest_first(samplerproof: Command) -> None:
     """Assert the columns of sp.grid between 0.002 and 80 on the default schedule, and null for an infinite lambda."""
     answer = json.loads(samplerproof("grids", "karras?rho=5&zero=1", "--steps", "4", "--json").stdout)
