@@ -18,8 +18,9 @@ help:  ## this list
 reproduce: $(READY)  ## the figures, tables and records, into results/
 	@$(BIN)/samplerproof reproduce
 
-# A file of tests stays on one core: what it computes once is not computed twice.
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile --peers=required
+# A file of tests stays in one process: what it computes once is not computed twice. Three processes fill two cores,
+# for tests of processes wait now and then.
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile --peers=required
 
 check: lint  ## lint, and a test or two of every part: a minute, for every change
 	@echo "a small set of tests"
