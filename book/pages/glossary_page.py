@@ -35,7 +35,7 @@ TERMS = (
     ),
     Term(
         "method",
-        "a sampler that is a record of the catalogue; `samplerproof methods` lists them",
+        "a sampler that is a record of the catalogue; samplerproof methods lists them",
         "theory.method:Method",
     ),
     Term(
@@ -90,7 +90,7 @@ TERMS = (
         "the law of the data that a sampler should reach: a Gaussian mixture, with exact score and flow",
         "numerics.targets.mixture:GaussianMixture",
     ),
-    Term("target", "in `verify`, the external sampler that a string names", "numerics.conformance.report:TargetInfo"),
+    Term("target", "in verify, the external sampler that a string names", "numerics.conformance.report:TargetInfo"),
     Term(
         "leading error",
         "the first term C/N^p of the error of a run, computed before the run without a fitted number",
@@ -127,18 +127,18 @@ TERMS = (
     Term("start-up", "how the first steps are made, where a method has history", "numerics.catalogue:starts"),
     Term(
         "ramp",
-        'a start-up by methods of lower order; `start = "ramp"` in a study, against exact start values',
+        'a start-up by methods of lower order; start = "ramp" in a study, against exact start values',
         "numerics.catalogue:starts",
     ),
     Term("read-back", "the table of any sampler, from runs on basis vectors", "numerics.readback"),
     Term(
         "reference",
-        "what something is compared with: in `verify` the record of a target, on a network a flow of fine steps",
+        "what something is compared with: in verify the record of a target, on a network a flow of fine steps",
         "numerics.conformance.judge.references:Reference",
     ),
     Term(
         "verdict",
-        "the result of `verify`: identical, roundoff, different-formula, …",
+        "the result of verify: identical, roundoff, different-formula, …",
         "numerics.conformance.report:Verdict",
     ),
     Term(
