@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Iterable, Mapping
-from numbers import Integral
+from operator import index
 
 LONGEST = 300  # characters of a message
 ECHOED = 80  # of a value in it, and of a field
@@ -70,10 +70,15 @@ def of_type(field: str, value: object, kinds: type | tuple[type, ...], allowed: 
         raise InputError(field, value, allowed)
 
 
-def whole(field: str, value: object) -> None:
-    """Raises InputError on what is not a whole number, truth values included."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
+def whole(field: str, value: object) -> int:
+    """The whole number that a value is.  Raises InputError on anything else, truth values included."""
+    try:
+        found = None if isinstance(value, bool) else index(value)  # type: ignore[arg-type]  # TypeError if it has none
+    except TypeError:
+        found = None
+    if found is None:
         raise InputError(field, value, "a whole number")
+    return found
 
 
 def number(field: str, value: object, allowed: str = "a number") -> None:

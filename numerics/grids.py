@@ -209,8 +209,7 @@ def grid(schedule: Schedule, kind: str | Callable[..., Any], steps: int, **param
     [1.0, 0.9, 0.75, 0.5, 0.0]
     """
     of_type("schedule", schedule, Schedule, 'a schedule, such as sp.schedule("edm")')
-    whole("steps", steps)
-    steps = steps.__index__()
+    steps = whole("steps", steps)
     if steps < 1:
         raise InputError("steps", steps, "at least 1")
     if callable(kind):

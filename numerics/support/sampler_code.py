@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 from ..catalogue import resolve, starts
@@ -17,6 +18,7 @@ from ..records import Record
 GENERATED = Path(__file__).resolve().parents[1] / "generated"
 WORDS = ("aliases", "summary", "cite", "since")  # fields of a record on which no value depends
 RULES = {"one_node", "one_node_smooth"}  # what any sampler may do at an end; see numerics/coefficients.py
+_PARSER = Lock()  # CPython 3.11 counts the depth of its parser for all threads together
 PARTS = ("", "-start", "-end")  # leading defects of the steps, of the start-up and of the last step
 
 
@@ -30,13 +32,13 @@ class Definition(NamedTuple):
 @cache
 def code(text: str) -> str:
     """A Python module without its comments, docstrings and layout."""
-    return ast.unparse(_bare(ast.parse(text)))
+    return ast.unparse(_bare(text))
 
 
 def definitions(text: str) -> dict[str, Definition]:
     """What a module defines at its top level, by name."""
     found = {}
-    for node in _bare(ast.parse(text)).body:
+    for node in _bare(text).body:
         used = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
         for name in _defined(node):
             found[name] = Definition(ast.unparse(node), used)
@@ -114,8 +116,10 @@ def _defined(node: ast.stmt) -> Iterator[str]:
         yield node.target.id
 
 
-def _bare(module: ast.Module) -> ast.Module:
-    """The same module, its docstrings removed."""
+def _bare(text: str) -> ast.Module:
+    """A module without its docstrings."""
+    with _PARSER:
+        module = ast.parse(text)
     for node in ast.walk(module):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None

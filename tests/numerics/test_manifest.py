@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from samplerproof.book.studies import STUDIES
 from samplerproof.numerics.support import manifest
 from samplerproof.numerics.support.manifest import CONFORMANCE, NO_VALUES, SOURCES, fingerprint
+from samplerproof.numerics.support.sampler_code import code
 
 METHOD = ("ddim",)
 
@@ -130,3 +135,22 @@ def test_kept_results_do_not_make_a_commit_dirty(tmp_path: Path, monkeypatch: py
     assert manifest.source()["dirty"] is False
     source.write_text("2\n", encoding="utf-8")
     assert manifest.source()["dirty"] is True
+
+
+def test_one_thread_parses_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert it of eight threads: the parser of CPython 3.11 fails, now and then, where two of them use it together."""
+    parse, inside, most = ast.parse, [0], [0]
+
+    def watched(*arguments: Any, **options: Any) -> ast.AST:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        time.sleep(0.002)
+        inside[0] -= 1
+        return parse(*arguments, **options)
+
+    monkeypatch.setattr(ast, "parse", watched)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(code, [f"x = {n}" for n in range(40)]))
+    monkeypatch.undo()
+    assert found == [f"x = {n}" for n in range(40)]
+    assert most == [1]

@@ -44,7 +44,7 @@ FAULTS = [
     Fault("thresholded", "euler", "denoise(x, s)", "(lambda d: d / d.abs().max().clamp(1))(denoise(x, s))", 1, "",
           "superposition", "not-linear"),
     Fault("evaluated again where it is large", "euler", "denoise(x, s)",
-          "denoise(denoise(x, s) if x.abs().max() > 2 else x, s)", None, "", "how often", "not-linear"),
+          "denoise(denoise(x, s) if x.abs().max() > 2 else x, s)", None, "", "number of its evaluations", "not-linear"),
     Fault("output in half", "euler", "denoise(x, s)", "denoise(x, s).half().to(x)", 1, "", "float16", "not-linear"),
     Fault("state in bfloat16", "euler", "(x - denoise(x, s))", "(x.bfloat16().to(x) - denoise(x, s))", 1, "",
           "bfloat16", "not-linear"),
