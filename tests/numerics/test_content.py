@@ -130,7 +130,7 @@ def test_levels_make_a_grid_that_may_end_at_zero() -> None:
         ([1.0, -1.0], "sigmas[1]: got -1.0; a finite number >= 0, below the level before"),
         ([float("inf"), 1.0], "sigmas[0]: got inf; a finite number >= 0, below the level before"),
         ([1.0, float("nan")], "sigmas[1]: got nan; a finite number >= 0, below the level before"),
-        ([1.0], "sigmas: got [1]; at least two levels in one dimension"),
+        ([1.0], "sigmas: got [1.0]; a list of at least two levels"),
     ):
         with pytest.raises(InputError) as fault:
             Grid.from_sigmas(bad)
