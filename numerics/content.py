@@ -1,7 +1,8 @@
-"""Comparison of frozen classes that hold tensors: exactly, to a tolerance, and by a hash of their content."""
+"""Comparison of frozen classes that hold tensors: exactly, to a tolerance, and by a digest of their content."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import fields, is_dataclass
@@ -39,11 +40,18 @@ def content(value: Any) -> Hashable:
     if is_dataclass(value) and not isinstance(value, type):
         return type(value), *(content(part) for part in _parts(value))
     if isinstance(value, Mapping):
-        return frozenset((key, content(part)) for key, part in value.items())
+        return tuple((key, content(value[key])) for key in sorted(value))
+    if isinstance(value, frozenset):
+        return tuple(sorted(value))
     if isinstance(value, tuple | list):
         return tuple(map(content, value))
     assert isinstance(value, Hashable)
     return value
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the content of a value, in hexadecimal: the same in every process."""
+    return hashlib.sha256(repr(content(value)).encode()).hexdigest()
 
 
 def close(one: Any, other: Any, rtol: float, atol: float) -> bool:

@@ -19,16 +19,13 @@ from .grid_kinds.all_kinds import checked
 from .grid_kinds.grid_kind import RATIO, Levels, counted
 from .grid_kinds.placed_levels import times
 from .grid_kinds.read_back_levels import PREFIX, of_function, read_back
+from .grid_kinds.smooth_kinds import SMOOTH_KINDS
 from .points import Point
 from .schedules import Columns, Schedule, schedule
 from .text_table import aligned
 
 # The kinds whose levels are a smooth function of the fraction of the way, as tensors: their ends, and the exponent.
-SMOOTH: dict[str, tuple[str, ...]] = {
-    "uniform-t": ("t_min", "t_max"),
-    "uniform-lambda": ("t_min", "t_max"),
-    "karras": ("sigma_min", "sigma_max", "rho"),
-}
+SMOOTH = {kind.name: tuple(p.name for p in kind.parameters if p.name != "zero") for kind in SMOOTH_KINDS}
 
 MOST_LOG = 700.0  # of a power in float64
 INFINITE = 300.0  # the length of an infinite step in lambda: e^-300 of the state is left, which is nothing

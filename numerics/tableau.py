@@ -17,7 +17,7 @@ from .generated.frame_functions import FRAMES
 from .grids import Grid
 from .points import Point
 from .records import Record
-from .text_table import aligned, number
+from .text_table import aligned, cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class Tableau(ByContent):
             for lag in (coefficients != 0).any(dim=0).nonzero().flatten().tolist():
                 heads.append(f"{letter}[{-lag - first}]")
                 for row, value in zip(rows, coefficients[:, lag].tolist(), strict=True):
-                    row.append(number(value))
+                    row.append(cell(value))
         return self._summary() + "\n" + aligned(heads, rows)
 
     def _summary(self) -> str:

@@ -35,6 +35,6 @@ def described(title: str, facts: Iterable[tuple[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def number(value: float) -> str:
+def cell(value: float) -> str:
     """A number in six digits; nothing for zero, so that the pattern of a table shows."""
     return "" if value == 0 else f"{value:.6g}"

@@ -39,7 +39,9 @@ class OrderProof:
     def __str__(self) -> str:
         verdict = "proved" if self.holds else f"the claim {self.claimed} FAILS"
         facts = [("order", f"{self.order} ({verdict}; {self.conditions} conditions)"), ("statement", self.statement)]
-        terms = [f"({d['coefficient']}) h^{d['power']} {d['tree']}" for d in self.leading_defects]
+        from .book.proofs import term
+
+        terms = [term(defect) for defect in self.leading_defects]
         return described(self.method, [*facts, ("next term", "\n".join(terms[:3]) or "none")])
 
     def __repr__(self) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 
 from ..errors import InputError
-from .grid_kind import GridKind, Levels, Values, closed, counted, positive, whole, zero
+from .grid_kind import GridKind, Levels, Values, closed, counted, integer, positive, zero
 from .model_levels import PARAMETERS, model_levels
 from .sigma_kinds import COMFYUI, quantile
 
 DIFFUSERS = "huggingface/diffusers: scheduling_euler_discrete.py and scheduling_dpmsolver_multistep.py, set_timesteps"
-_DROP = whole("drop", 0, 0, 1)
+_DROP = integer("drop", 0, 0, 1)
 
 
 def _at(indices: list[float], v: Values) -> Levels:
@@ -93,7 +93,7 @@ DISCRETE_KINDS = (
         "Multiples of a whole stride, from the clean end, and `steps_offset`. With `drop` = 1 the stride is that of "
         "one step more, and the cleanest is left out, as in DPMSolverMultistepScheduler.",
         r"k_n = (N - 1 - n) \lfloor T/N \rfloor + \text{offset}, \quad \sigma_n = \sigma(k_n)",
-        (whole("steps_offset", 0, 0, 1000), _DROP, *PARAMETERS, zero(1)),
+        (integer("steps_offset", 0, 0, 1000), _DROP, *PARAMETERS, zero(1)),
         (),
         _leading,
         cite="lin2024zerosnr",
@@ -117,7 +117,7 @@ DISCRETE_KINDS = (
         "`rounded` = 1 rounds to whole ones, `drop` = 1 leaves the cleanest of N + 1 out. One step begins at the "
         "cleanest level, as in diffusers.",
         r"k_n = (T - 1) (1 - \tfrac{n}{N - 1}), \quad \sigma_n = \sigma(k_n)",
-        (whole("rounded", 0, 0, 1), _DROP, *PARAMETERS, zero(1)),
+        (integer("rounded", 0, 0, 1), _DROP, *PARAMETERS, zero(1)),
         (),
         _linspace,
         cite="lin2024zerosnr",

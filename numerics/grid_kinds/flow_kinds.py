@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from .grid_kind import FLOW, WITH_ZERO, GridKind, Levels, Values, between, positive, spaced, whole, zero
+from .grid_kind import FLOW, WITH_ZERO, GridKind, Levels, Values, between, integer, positive, spaced, zero
 
 DIFFUSERS = "huggingface/diffusers: scheduling_flow_match_euler_discrete.py"
 
@@ -39,7 +39,7 @@ FLOW_KINDS = (
         "Equally spaced levels u, shifted towards noise; `shift` = 1 leaves them, and SD3 uses 3. With `twice` = 1 "
         "`t_min` is shifted before, too, as the constructor of the class of diffusers does with 1/1000.",
         r"\sigma_n = \frac{s u_n}{1 + (s - 1) u_n}, \quad u_n = t_{\max} + \tfrac{n}{N} (t_{\min} - t_{\max})",
-        (positive("shift", Fraction(1)), *_ENDS, whole("twice", 0, 0, 1), zero(0)),
+        (positive("shift", Fraction(1)), *_ENDS, integer("twice", 0, 0, 1), zero(0)),
         (),
         _by_shift,
         cite="esser2024sd3",

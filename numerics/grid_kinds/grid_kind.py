@@ -61,14 +61,14 @@ def between(name: str, default: Fraction, low: Fraction, high: Fraction) -> Doma
     return Domain(name, default, low, high, closed=True)
 
 
-def whole(name: str, default: int, low: int, high: int) -> Domain:
-    """A parameter that counts."""
+def integer(name: str, default: int, low: int, high: int) -> Domain:
+    """A parameter that is a whole number between both ends."""
     return Domain(name, Fraction(default), Fraction(low), Fraction(high), closed=True, whole=True)
 
 
 def zero(default: int) -> Domain:
     """Whether the last step leads to sigma = 0."""
-    return whole("zero", default, 0, 1)
+    return integer("zero", default, 0, 1)
 
 
 WITH_ZERO = (("zero", Fraction(1)),)

@@ -12,7 +12,7 @@ from operator import mul
 from ...names.lookup import Domain
 from ..errors import InputError
 from .flow_kinds import shifted
-from .grid_kind import FLOW, RATIO, Values, between, positive, whole
+from .grid_kind import FLOW, RATIO, Values, between, integer, positive
 
 BETAS = ("scaled-linear", "linear", "squaredcos", "flow")
 LAST_OF_ZERO_SNR = 2.0**-24  # alpha^2 of the last level in diffusers, where it would be 0
@@ -22,8 +22,8 @@ PARAMETERS = (
     Domain("betas", Fraction(0), Fraction(0), Fraction(len(BETAS) - 1), closed=True, words=BETAS),
     between("beta_start", Fraction(17, 20000), Fraction(0), Fraction(1)),
     between("beta_end", Fraction(3, 250), Fraction(0), Fraction(1)),
-    whole("train", 1000, 2, 100_000),
-    whole("zero_snr", 0, 0, 1),
+    integer("train", 1000, 2, 100_000),
+    integer("zero_snr", 0, 0, 1),
     positive("shift", Fraction(1)),
 )
 

@@ -19,9 +19,9 @@ from .grid_kind import (
     Values,
     closed,
     counted,
+    integer,
     positive,
     spaced,
-    whole,
     zero,
 )
 
@@ -150,7 +150,7 @@ SIGMA_KINDS = (
         (
             positive("sigma_max", Fraction(1)),
             Domain("threshold", Fraction(1, 40), Fraction(0), Fraction(1), closed=False),
-            whole("linear_steps", 0, 0, 10**7),
+            integer("linear_steps", 0, 0, 10**7),
             zero(1),
         ),
         (),

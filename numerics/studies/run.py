@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import math
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 import torch
 
 from .. import rates
+from ..content import digest
 from ..errors import InputError
 from ..grids import Grid
 from ..support.consent import NONE, Consent
@@ -119,9 +119,9 @@ def _records(
     problem = measurement.problem
     # A run is one sampler with one number of steps; every metric of it has a key of its own in the store.
     runs = [(sampler, steps) for sampler in problem.samplers for steps in problem.study.run.steps]
+    common = [_spec(problem, sampler, steps) for sampler, steps in runs]
     specs: list[dict[str, Any]] = [
-        {metric: _spec(problem, sampler, steps, metric) for metric in problem.study.run.metrics}
-        for sampler, steps in runs
+        {metric: {**spec, "metric": metric} for metric in problem.study.run.metrics} for spec in common
     ]
     found: dict[int, dict[str, Value]] = {}
     computed = 0
@@ -170,29 +170,23 @@ def _entry(method: str, steps: int, metric: str, value: Value) -> dict[str, Any]
     return entry if value.value is not None else entry | {"reason": value.reason}
 
 
-def _spec(problem: Problem, sampler: Sampler, steps: int, metric: str) -> dict[str, Any]:
-    """All that determines one value, with defaults and the source code: its key in the store."""
+def _spec(problem: Problem, sampler: Sampler, steps: int) -> dict[str, Any]:
+    """All that determines the values of a run, with defaults and the source code; with the metric the key of one."""
     study = problem.study
     schedule = study.schedule.parameters if problem.schedule is None else problem.schedule.parameters
     return {
         "target": problem.target,
         "schedule": {"kind": study.schedule.kind, **schedule},
         "grid": None if study.grid is None else study.grid.model_dump(),
-        "points": _digest(problem.grids[steps]),  # a kind may name a scheduler, whose code is not in the key
+        "points": digest(problem.grids[steps].points),  # a kind may name a scheduler, whose code is not in the key
         "method": sampler.identity(problem.grids[steps]),
         "steps": steps,
-        "metric": metric,
         "init": study.run.init,
         "start": study.run.start,
         "count": problem.count,
         "seed": study.run.seed,
         "code": fingerprint(sampler.methods),
     }
-
-
-def _digest(grid: Grid) -> str:
-    """SHA-256 of the points of a grid, in hexadecimal."""
-    return hashlib.sha256(repr(grid.points).encode()).hexdigest()
 
 
 def _fit(problem: Problem, sampler: Sampler, metric: str, records: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..catalogue import NAMES, resolve
+from ..content import digest
 from ..errors import InputError
 from ..grids import Grid
 from ..points import Point
@@ -97,19 +97,10 @@ class ExternalSampler:
         """The hash of its table, as the name of a function does not determine its code."""
         if grid.points in self.faults:
             return {"fault": str(self.faults[grid.points])}
-        return {"table": content(self.tables[grid.points])}
+        return {"table": digest(self.tables[grid.points])}
 
     def order_in_law(self, gaussian: bool) -> None:
         return None
-
-
-def content(table: Tableau) -> str:
-    """SHA-256 of all entries of a table that a run uses, in hexadecimal."""
-    layout = (table.prediction, table.points, table.step, table.evaluated, table.given, sorted(table.lost))
-    digest = hashlib.sha256(repr(layout).encode())
-    for matrix in (table.states, table.outputs, table.noises):
-        digest.update(repr(tuple(matrix.shape)).encode() + matrix.contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def records_of(names: list[str], external: Collection[str] = ()) -> tuple[Record | None, ...]:

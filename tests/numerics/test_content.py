@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from samplerproof.numerics.catalogue import METHODS, resolve
+from samplerproof.numerics.content import digest
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import Grid, grid, li_grid
 from samplerproof.numerics.schedules import schedule
@@ -189,3 +190,10 @@ def test_text_is_aligned() -> None:
     assert aligned(("a", "bb"), [["1", "x"], ["23", "y"]]) == " a  bb\n 1   x\n23   y"
     assert aligned(("a", "bb"), [["1", "x"], ["23", "y"]], left=1) == "a   bb\n1    x\n23   y"
     assert described("t", [("one", "1\n2"), ("three", "3")]) == "t\n  one    1\n         2\n  three  3"
+
+
+def test_a_digest_is_of_the_content_alone() -> None:
+    """Assert that neither the order of a mapping nor the label of a table changes it, and that one coefficient does."""
+    table = tabulate("ddim", Grid.from_sigmas([2.0, 1.0, 0.5]))
+    assert digest({"a": 1.0, "b": table}) == digest({"b": replace(table, method="x"), "a": 1.0})
+    assert digest(table) != digest(replace(table, states=table.states * (1 + 1e-15)))

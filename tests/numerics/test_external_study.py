@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from samplerproof.numerics.content import digest
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import Grid, grid
 from samplerproof.numerics.schedules import schedule
@@ -18,7 +19,6 @@ from samplerproof.numerics.studies.config import parse
 from samplerproof.numerics.studies.cost import study_cost
 from samplerproof.numerics.studies.from_tables import run_tables
 from samplerproof.numerics.studies.read_function import read_on
-from samplerproof.numerics.studies.samplers import content
 from samplerproof.numerics.support.consent import Consent
 from samplerproof.numerics.tableau import Tableau, tabulate
 
@@ -211,8 +211,8 @@ def test_content_is_of_all_that_a_run_reads() -> None:
     nudged[1, 0] = torch.nextafter(nudged[1, 0], nudged[1, 0] + 1)
     moved = (*table.points[:-1], table.points[-1]._replace(t=0.2))
     others = [replace(table, outputs=nudged), replace(table, points=moved), replace(table, prediction="noise")]
-    assert len({content(one) for one in (table, *others)}) == 4
-    assert content(replace(table, method="another")) == content(table)
+    assert len({digest(one) for one in (table, *others)}) == 4
+    assert digest(replace(table, method="another")) == digest(table)
 
 
 class ByHand:

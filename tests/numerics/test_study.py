@@ -136,11 +136,11 @@ def test_another_grid_under_the_same_name_means_other_records(
 ) -> None:
     """Assert that the points are part of the key, as a kind that names a scheduler does not determine them."""
     one, other = (Grid.from_sigmas([10.0, level, 0.1]) for level in (1.0, 1.0 + 2**-52))
-    assert studies._digest(one) != studies._digest(other)
-    assert studies._digest(one) == studies._digest(Grid.from_sigmas([10.0, 1.0, 0.1]))
+    assert studies.digest(one.points) != studies.digest(other.points)
+    assert studies.digest(one.points) == studies.digest(Grid.from_sigmas([10.0, 1.0, 0.1]).points)
     asked = study(study_text, steps=[24], methods=["li-ddim"])
     studies.run(asked, tmp_path)
-    monkeypatch.setattr(studies, "_digest", lambda grid: "other points")
+    monkeypatch.setattr(studies, "digest", lambda points: "other points")
     studies.run(asked, tmp_path)
     assert len(counted) == 2
 
