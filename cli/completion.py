@@ -5,10 +5,15 @@ The names come from records that import no torch, so that a key press is answere
 
 from __future__ import annotations
 
+import gc
 import glob
 import os
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
 
 PROGRAM = "samplerproof"
 VARIABLE = f"_{PROGRAM.upper()}_COMPLETE"  # set by the scripts; typer then prints what may follow, and no command runs
@@ -49,12 +54,18 @@ def script(shell: Shell) -> str:
     return str(get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell.value))
 
 
-def enable() -> None:
-    """Let typer answer the scripts, where one of them asks."""
-    if VARIABLE in os.environ:
-        from typer.completion import completion_init  # type: ignore[attr-defined]
+def enable(app: typer.Typer) -> None:
+    """Let typer answer the scripts, where one of them asks; only the command on the line is then made."""
+    if VARIABLE not in os.environ:
+        return
+    from typer.completion import completion_init  # type: ignore[attr-defined]
 
-        completion_init()
+    gc.disable()
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # typer reads values by pydantic, which looks for plugins
+    words = os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
+    named = [c for c in app.registered_commands if c.callback is not None and c.callback.__name__ in words[1:2]]
+    app.registered_commands = named or app.registered_commands
+    completion_init()
 
 
 def methods(incomplete: str) -> list[str]:

@@ -51,7 +51,7 @@ def run() -> None:
     crash_report.hold_back_runtime_warnings()
     try:
         with signals.by_signals():
-            completion.enable()
+            completion.enable(app)
             sys.exit(app(prog_name=completion.PROGRAM, standalone_mode=False))
     except (InputError, SamplingError, OSError) as fault:
         line, code = one_line(fault, LONGEST), 2
