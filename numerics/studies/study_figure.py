@@ -20,11 +20,13 @@ def study_figure(answer: dict[str, Any], stem: Path) -> list[Path]:
 
 def _panel(answer: dict[str, Any], metric: str) -> Panel:
     """The curves of one metric, each with its fitted exponent."""
-    curves = []
+    curves, several = [], len({fit["grid"] for fit in answer["fits"]}) > 1
     for fit in answer["fits"]:
         if fit["metric"] == metric:
-            curve = [r for r in answer["records"] if (r["method"], r["metric"]) == (fit["method"], metric)]
+            of = (fit["method"], fit["grid"], metric)
+            curve = [r for r in answer["records"] if (r["method"], r["grid"], r["metric"]) == of]
             curve.sort(key=lambda record: record["steps"])
+            label = f"{fit['method']}, {fit['grid']}" if several else fit["method"]
             steps, values = [r["steps"] for r in curve], [r["value"] for r in curve]
-            curves.append(Curve(fit["method"], steps, values, fit["exponent"]))
+            curves.append(Curve(label, steps, values, fit["exponent"]))
     return Panel(metric, f"error in {metric}", curves)
