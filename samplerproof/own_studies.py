@@ -69,7 +69,7 @@ def study(
     schedule: Schedule | Settings | str | None = None,
     grid: OneGrid | Sequence[OneGrid] | None = None,
     methods: Sequence[Named] = (),
-    steps: Sequence[int] = (),
+    steps: Sequence[int] | None = None,
     metrics: Sequence[str] = ("trajectory",),
     init: str | None = None,
     start: str = "ramp",
@@ -112,13 +112,11 @@ def study(
     [1.0, 2.0]
     """
     if source is None:
-        own = (("init", init), ("points", points))
-        given = {"methods": methods, "steps": steps, "metrics": metrics, "start": start, "seed": seed}
+        own = (("init", init), ("points", points), ("steps", steps))
+        given = {"methods": methods, "metrics": metrics, "start": start, "seed": seed}
         tables = {"target": _target(target), "schedule": _choice(schedule)}
         tables["grid"] = _grids(grid, tables["schedule"])
         tables["run"] = given | {key: value for key, value in own if value is not None}
-        if not tuple(steps):
-            del tables["run"]["steps"]
     else:
         of_type("source", source, (str, Path, Mapping), "the path of a TOML file, or a dict of its tables")
         tables = dict(source) if isinstance(source, Mapping) else _read(Path(source))

@@ -34,7 +34,7 @@ def check_lists(parameters: Mapping[str, Any]) -> None:
 
 def _lists(given: Sequence[Any]) -> list[Sequence[float]]:
     """The lists that a parameter has; a list of numbers is one."""
-    several = any(isinstance(entry, Sequence) for entry in given)
+    several = all(isinstance(entry, list | tuple) for entry in given)
     return list(given) if several else [given]
 
 
