@@ -38,8 +38,8 @@ class Curve:
 
     method: what colour and marker stand for.  label: its name as people write it.  x, values: N or another quantity,
     and the errors, None where there is none.  nfe: the evaluations at each x.  note: what is known of its exponent.
-    leading_error: the computed one at each x.  low, high: the interval of each value.  noise: whether noise alone may
-    explain a value.  bound: the power of x in a published bound.  line: the style of its lines.
+    leading_error: the computed one at each x.  low, high: the interval of each value.  noise: whether a value may be noise,
+    bias or rounding.  bound: the power of x in a published bound.  line: the style of its lines.
     """
 
     method: str
@@ -233,7 +233,7 @@ def entries(panel: Panel, styles: Mapping[str, MethodStyle]) -> list[tuple[Artis
             found.append((Line2D([], [], color=GREY, alpha=PALE), "joins measured points"))
     if any(any(curve.noise or ()) for curve in drawn):
         hollow = Line2D([], [], color=GREY, marker="o", markerfacecolor=HOLLOW, linestyle="none")
-        found.append((hollow, "hollow: may be sampling noise"))
+        found.append((hollow, "hollow: may be noise, bias or rounding"))
     if any(curve.bound is not None for curve in drawn):
         found.append((Line2D([], [], color=GREY, linestyle=":"), "published bound, its constant the smallest that holds"))
     if panel.slopes:

@@ -6,6 +6,7 @@ curves, and else every grid has a panel of its own.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,15 @@ from matplotlib.figure import Figure
 
 from ..catalogue import resolve
 from ..errors import InputError
+from ..rates import FLOOR, TURNING, UNDEFINED
 from ..records import Record
 from ..support.files import write_text
+from .config import LI
 from .convergence_figure import draw, draw_each, figure_of, styles_of
 from .figure_panel import Curve, Panel, power
+from .fits import Curve as RecordCurve
+from .fits import curve_of, curves, points
+from .samplers import EXACT
 from .style import LINES
 
 Axis = Literal["nfe", "steps"]
@@ -34,10 +40,9 @@ METRICS = {
     "sliced-w2": "sliced Wasserstein distance",
     "moments": "error of the moments",
 }
-SQUARES = ("kl", "energy")  # metrics that are squares of a small error: their exponent is twice the order
-EVALUATIONS = "evaluations of the model (NFE)"
-ONE_PANEL = 6  # curves up to which all grids are in one panel
-STATUS = {"turning": "still turning", "floor": "at its floor", "undefined": "not defined"}
+STEPS, LEVELS, EVALUATIONS = "steps N", "steps N = T - 1", "evaluations of the model (NFE)"
+ONE_PANEL = 6  # curves up to which all grids are in one panel, each with a style of line
+WORDS = {TURNING: "still turning", FLOOR: "at its floor", UNDEFINED: "not defined"}
 
 
 def draw_study(answer: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -88,69 +93,64 @@ def captions(panels: Iterable[Panel]) -> str:
 
 def panels_of(answer: Mapping[str, Any], metric: str, against: Axis) -> list[Panel]:
     """The panels of one metric against steps or evaluations: one for all grids, or one a grid."""
-    records = [r for r in answer["records"] if r["metric"] == metric]
-    methods = list(dict.fromkeys(r["method"] for r in records))
-    grids = list(dict.fromkeys(r.get("grid") for r in records))
-    together = len(grids) == 1 or len(grids) * len(methods) <= min(ONE_PANEL, len(LINES) * len(methods))
-    return [_panel(answer, metric, against, methods, chosen) for chosen in ([grids] if together else [[g] for g in grids])]
+    found = {curve: of for curve, of in curves(answer["records"]).items() if curve.metric == metric}
+    grids = list(dict.fromkeys(curve.grid for curve in found))
+    together = len(grids) == 1 or len(found) <= ONE_PANEL and len(grids) <= len(LINES)
+    return [_panel(answer, found, against, chosen) for chosen in ([grids] if together else [[g] for g in grids])]
 
 
 def _panel(
-    answer: Mapping[str, Any], metric: str, against: Axis, methods: Sequence[str], grids: Sequence[str | None]
+    answer: Mapping[str, Any],
+    records: Mapping[RecordCurve, Sequence[Mapping[str, Any]]],
+    against: Axis,
+    grids: Sequence[str | None],
 ) -> Panel:
-    run, schedule = answer["manifest"]["run"], answer["manifest"]["schedule"]
-    known = {name: _record(name) for name in methods}
-    curves, slopes = [], {}
-    for grid, line in zip(grids, LINES, strict=False):
-        for method in methods:
-            curve = _curve(answer, metric, against, method, grid, line if len(grids) > 1 else "-")
-            curves.append(replace(curve, label=f"{curve.label}, {grid}") if len(grids) > 1 else curve)
-            record = known[method]
-            if against == "steps" and record is not None and curve.points:
-                slope = _order(record, answer["manifest"]) * (2 if metric in SQUARES else 1)
-                slopes.setdefault(slope, []).append((curve.points[-1][1], len(curves) - 1))
-    where = f"{schedule['kind']} schedule" if grids == [None] else ""
-    grid = answer["manifest"].get("grid")
-    kind = grids[0] if len(grids) == 1 and grids[0] is not None else grid["kind"] if isinstance(grid, dict) else ""
-    exact = run["start"] == "exact" and any(r is not None and r.start is not None for r in known.values())
-    levels = schedule["kind"] == "li" or any(r is not None and r.family == "li" for r in known.values())
-    steps = "steps N = T - 1" if levels else "steps N"
-    place = ", ".join(part for part in (schedule["kind"], kind) if part)
-    subtitle = "from exact start values" if exact else ""
-    numbers = f"exponent a of {power('N', '-a')}, and its status" if any(curve.note for curve in curves) else ""
-    name = f"{AXES[against]}-{metric}" + (f"-{kind}" if len(grids) == 1 and grids[0] is not None else "")
+    """The curves on these grids: of several, each has a style of line."""
+    every = list(dict.fromkeys(curve.grid for curve in records))
+    fits = {curve_of(fit): fit for fit in answer["fits"]}
+    lines = dict(zip(grids, LINES, strict=False))
+    drawn, slopes = [], defaultdict[int, list[tuple[float, int]]](list)
+    for key in (key for key in records if key.grid in grids):
+        fit = fits.get(key, {})
+        curve = _curve(records[key], fit, against, lines[key.grid])
+        if len(grids) > 1:
+            curve = replace(curve, label=f"{curve.label}, {_grid_label(key.grid, every)}")
+        known = fit.get("predicted")
+        if against == "steps" and known is not None and curve.points:
+            slopes[known["start_up"]].append((curve.points[-1][1], len(drawn)))
+        drawn.append(curve)
+    methods = [_record(key.method) for key in records]
+    of_li = answer["manifest"]["schedule"]["kind"] == LI or any(r is not None and r.family == LI for r in methods)
+    exact = answer["manifest"]["run"]["start"] == EXACT and any(r is not None and r.start is not None for r in methods)
+    metric, grid = next(iter(records)).metric, _grid_label(grids[0], every) if len(grids) == 1 else ""
     panel = Panel(
-        name=_file_name(name),
-        title=place,
-        xlabel=steps if against == "steps" else EVALUATIONS,
+        name=_file_name("-".join([AXES[against], metric, *([grid] if len(every) > len(grids) else [])])),
+        title=", ".join(part for part in (answer["manifest"]["schedule"]["kind"], grid) if part),
+        xlabel=EVALUATIONS if against == "nfe" else LEVELS if of_li else STEPS,
         ylabel=METRICS[metric],
-        curves=curves,
+        curves=drawn,
         slopes=[(slope, min(ends)[1]) for slope, ends in sorted(slopes.items())],
-        subtitle=subtitle,
-        numbers=numbers,
+        subtitle="from exact start values" if exact else "",
+        numbers=f"exponent a of {power('N', '-a')}, and its status" if any(curve.note for curve in drawn) else "",
     )
-    return replace(panel, caption=_caption(panel, levels and against == "steps"))
+    return replace(panel, caption=caption(panel))
 
 
-def _curve(
-    answer: Mapping[str, Any], metric: str, against: Axis, method: str, grid: str | None, line: str
-) -> Curve:
+def _curve(records: Sequence[Mapping[str, Any]], fit: Mapping[str, Any], against: Axis, line: str) -> Curve:
     """The records of one method on one grid, in the order of N."""
-    of = [r for r in answer["records"] if (r["method"], r["metric"], r.get("grid")) == (method, metric, grid)]
-    of = sorted((r for r in of if against == "steps" or r["nfe"]), key=lambda r: r["steps"])
-    fits = [f for f in answer["fits"] if (f["method"], f["metric"], f.get("grid", grid)) == (method, metric, grid)]
-    expected = [r.get("leading_error") for r in of]
+    of = sorted((r for r in records if against == "steps" or r["nfe"]), key=lambda r: r["steps"])
+    expected = [r.get("predicted") for r in of]
     intervals = any(r.get("low") is not None for r in of)
     return Curve(
-        method=method,
-        label=label_of(method),
+        method=records[0]["method"],
+        label=label_of(records[0]["method"]),
         x=[r[against] for r in of],
         values=[r["value"] for r in of],
-        note=note_of(fits[0]) if fits else "",
+        note=note_of(fit),
         leading_error=expected if any(e is not None for e in expected) else None,
         low=[r.get("low") for r in of] if intervals else None,
         high=[r.get("high") for r in of] if intervals else None,
-        noise=[_noise(r) for r in of] if intervals else None,
+        noise=[p.value is not None and not p.usable for p in points(of)],
         line=line,
     )
 
@@ -160,14 +160,15 @@ def note_of(fit: Mapping[str, Any]) -> str:
     status = fit.get("status")
     if not status:
         return ""
-    word = STATUS.get(status, status)
+    word = WORDS.get(status, status)
     return word if fit["exponent"] is None else f"{fit['exponent']:.2f}, {word}"
 
 
-def _noise(record: Mapping[str, Any]) -> bool:
-    """Whether noise alone may explain an estimate."""
-    value, low, floor = record["value"], record.get("low"), record.get("floor")
-    return value is not None and ((low is not None and low <= 0) or (floor is not None and value <= floor))
+def _grid_label(grid: str | None, every: Sequence[str | None]) -> str:
+    """The kind of a grid, or its whole name where another grid of the study has the same kind."""
+    kinds = [name.partition("?")[0] for name in every if name]
+    kind = (grid or "").partition("?")[0]
+    return kind if kinds.count(kind) <= 1 else (grid or "")
 
 
 def label_of(method: str) -> str:
@@ -183,27 +184,24 @@ def _record(method: str) -> Record | None:
         return None
 
 
-def _order(record: Record, manifest: Mapping[str, Any]) -> int:
-    """The order that a study shows: with the start values of its runs, with noise in law."""
-    if record.stochastic:
-        return record.order_in_law(len(manifest["target"].get("weights", ())) == 1)
-    return record.order if manifest["run"]["start"] == "exact" else record.order_asymptotic
-
-
-def _caption(panel: Panel, levels: bool) -> str:
+def caption(panel: Panel) -> str:
     """What the panel shows, in sentences."""
-    parts = [f"{panel.ylabel[0].upper()}{panel.ylabel[1:]} against {panel.xlabel}, {panel.title}."]
+    against = panel.xlabel if panel.xlabel == EVALUATIONS else "number of steps N"
+    parts = [f"{panel.ylabel[0].upper()}{panel.ylabel[1:]} against {against}: {panel.title}."]
     if panel.subtitle:
         parts.append(f"Runs are {panel.subtitle}.")
-    if levels:
+    if panel.xlabel == LEVELS:
         parts.append("N steps lead through T = N + 1 noise levels.")
     if any(curve.leading_error is not None for curve in panel.curves):
         parts.append("Lines are leading errors, computed before the runs and not fitted.")
     if panel.slopes:
         parts.append("Dashed lines have the slopes of the proved orders; their heights mean nothing.")
-    noted = [f"{curve.label} {curve.note}" for curve in panel.curves if curve.note]
+    noted = [f"{curve.label} {curve.note}" for curve in panel.curves if curve.note and curve.points]
     if noted:
         parts.append(f"Exponents a of N^-a: {'; '.join(noted)}.")
+    empty = [curve.label for curve in panel.curves if not curve.points]
+    if empty:
+        parts.append(f"No value of {', '.join(empty)}.")
     return " ".join(parts)
 
 
