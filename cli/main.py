@@ -253,9 +253,9 @@ def verify(
     from . import show
 
     if html is not None:
-        from ..book import verdict_page
+        from ..book import offline_page, verdict_page
 
-        verdict_page.check(html)
+        offline_page.check(html)
     with progress_bar("verify") as progress:
         verdict = verify(target, against, steps, timeout, sweep, progress, zero=not no_zero)
     if html is not None:
