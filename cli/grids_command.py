@@ -56,6 +56,7 @@ def levels(name: str, steps: int, schedule_name: str) -> dict[str, Any]:
 
     Ends that are not given are those of ENDS, in the schedule's time.  Raises InputError on a name that is not known.
     """
+    from ..numerics.grid_kinds.read_back_levels import PREFIX
     from ..numerics.grids import grid
 
     limit = LIMITS["run.steps"]

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from ..book.markup import number, scientific
 from ..book.proofs import term
+from ..numerics.text_table import described
 from .fitted_tables import print_table
 
 if TYPE_CHECKING:
@@ -35,6 +36,38 @@ def methods(records: list[dict[str, Any]]) -> None:
         stability = "-" if r["stability"] is None else f"{r['stability']:.4g}"
         table.add_row(r["name"], *numbers, *texts, stability, r["cite"], " ".join(r["aliases"]))
     print_table(table, ("also known as", "cite", "stability", "family", "frame", "kind", "with start-up", "stochastic"))
+
+
+def method(record: dict[str, Any]) -> None:
+    """All of one method, a fact a line."""
+    name, start = record["name"], record["start"]
+    order = f"{record['order']}, proved{', in the weak sense' if record['stochastic'] else ''}"
+    order += " for step ratios 1 + O(h)" if record["equal_steps"] else ""
+    stability = "not bounded" if record["stability"] is None else f"stable while h |c| < {record['stability']:.4g}"
+    facts = [
+        ("also known as", "\n".join(record["aliases"]) or "-"),
+        ("family", f"{record['family']}, {record['kind']}, frame {record['frame']}"),
+        ("order", f"{order}; samplerproof prove '{name}'"),
+        ("with start-up", f"{record['order_asymptotic']}{'' if start is None else f', first steps by {start}'}"),
+        ("NFE per step", str(record["nfe_per_step"])),
+        ("noise", "stochastic" if record["stochastic"] else "none"),
+        ("parameters", "\n".join(map(_parameter, record["parameters"])) or "-"),
+        ("stability", stability),
+        ("last step", record["last_step"]),
+        ("a step", "\n".join(record["rows"])),
+        ("formula", f"samplerproof derive '{name}'"),
+        ("page", f"{record['page']} in the book (make book)"),
+        ("since", record["since"]),
+        ("cite", record["bibtex"]),
+    ]
+    print(described(f"{name}: {record['summary']}", facts))
+
+
+def _parameter(parameter: dict[str, Any]) -> str:
+    """A parameter with its domain, an end that is infinite left out."""
+    low = "" if parameter["low"] is None else f"{parameter['low']} <= "
+    high = "" if parameter["high"] is None else f" <= {parameter['high']}"
+    return f"{low}{parameter['name']}{high}, {parameter['default']} by default"
 
 
 def grids(kinds: list[dict[str, Any]]) -> None:
