@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json as standard_json
-import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
 from ..book.markup import number, scientific
 from ..book.proofs import term
+from .fitted_tables import print_table
 
 if TYPE_CHECKING:
     from ..numerics.conformance.report import Verdict
 
 LEVELS = ("sigma", "alpha", "t", "lambda")
-PIPE_WIDTH = 200  # for pipes, which have no width; wide enough that no cell is cut
 
 
 def json(answer: object) -> None:
@@ -28,25 +26,28 @@ def json(answer: object) -> None:
 
 
 def methods(records: list[dict[str, Any]]) -> None:
-    """The catalogue as a table."""
-    columns = ("frame", "kind", "order", "with start-up", "evaluations/step", "stability", "cite")
-    table = Table("name", Column("also known as", no_wrap=True), *columns)
+    """The catalogue as a table; a narrow terminal leaves out what `methods NAME` shows."""
+    columns = ("order", "with start-up", "NFE per step", "stochastic", "kind", "frame", "family", "stability", "cite")
+    table = Table("name", *columns, Column("also known as", overflow="fold"))
     for r in records:
+        numbers = (str(r["order"]), str(r["order_asymptotic"]), str(r["nfe_per_step"]))
+        texts = ("yes" if r["stochastic"] else "no", r["kind"], r["frame"], r["family"])
         stability = "-" if r["stability"] is None else f"{r['stability']:.4g}"
-        numbers = (r["order"], r["order_asymptotic"], r["nfe_per_step"], stability)
-        table.add_row(r["name"], "\n".join(r["aliases"]), r["frame"], r["kind"], *map(str, numbers), r["cite"])
-    _print(table)
+        table.add_row(r["name"], *numbers, *texts, stability, r["cite"], " ".join(r["aliases"]))
+    print_table(
+        table, ("also known as", "cite", "stability", "family", "frame", "kind", "with start-up", "stochastic")
+    )
 
 
 def grids(kinds: list[dict[str, Any]]) -> None:
-    """The kinds of grid as a table; names are never cut."""
+    """The kinds of grid as a table."""
     folded = (Column(head, overflow="fold") for head in ("parameters", "also known as", "cite or source"))
-    table = Table(Column("name", no_wrap=True), *folded)
+    table = Table("name", *folded)
     for kind in kinds:
         parameters = [p["name"] + _default(p) for p in kind["parameters"]]
         source = kind["cite"] or kind["source"] or "-"
         table.add_row(kind["name"], escape(" ".join(parameters)), escape(" ".join(kind["aliases"])), escape(source))
-    _print(table)
+    print_table(table, ("also known as", "cite or source"))
 
 
 def _default(parameter: dict[str, Any]) -> str:
@@ -64,19 +65,19 @@ def levels(answer: dict[str, Any]) -> None:
     table = Table("n", *LEVELS)
     for n, row in enumerate(rows):
         table.add_row(str(n), *(number(value, ".8g") for value in row))
-    _print(table)
+    print_table(table)
 
 
 def proofs(answer: list[dict[str, Any]]) -> None:
     """Claimed and proved orders, with the shortest of the leading defects: one line each."""
-    defect_column = Column("a leading defect", no_wrap=True, max_width=72)
+    defect_column = Column("a leading defect", overflow="fold")
     table = Table("name", "claimed", "proved", "free ratios", "with start-up", "holds", defect_column, "seconds")
     for entry in answer:
         shortest = min(entry["leading_defects"], key=lambda d: len(d["coefficient"]))
         orders = [entry[key] for key in ("claimed_order", "proved_order", "proved_order_free", "order_asymptotic")]
         holds = "yes" if entry["proved"] else "NO"
         table.add_row(entry["name"], *map(str, orders), holds, escape(term(shortest)), f"{entry['seconds']:.2f}")
-    _print(table)
+    print_table(table, ("seconds", "with start-up", "claimed"))
 
 
 def fits(answer: dict[str, Any]) -> None:
@@ -91,7 +92,7 @@ def fits(answer: dict[str, Any]) -> None:
         if compensated:
             cells.append(f"{number(fit['compensated_exponent'], '.3f')}  (log T)^{fit['log_power']}")
         table.add_row(*cells)
-    _print(table)
+    print_table(table)
     for reason, names in _reasons(answer["records"]).items():
         print(f"no value of {', '.join(names)}: {reason}")
     counts = answer["manifest"]
@@ -115,7 +116,7 @@ def exponents(rows: list[dict[str, Any]]) -> None:
         window = "-" if row["window"] is None else "{}..{}".format(*row["window"])
         cells = (row["study"], row["method"], row["metric"], str(row["order"]))
         table.add_row(*cells, number(row["exponent"], ".3f"), number(row["stderr"], ".4f"), window)
-    _print(table)
+    print_table(table, ("stderr", "N"))
 
 
 def verdict(answer: Verdict) -> None:
@@ -143,7 +144,7 @@ def verdict(answer: Verdict) -> None:
                 scientific(row.error_float64),
             )
             table.add_row(str(row.step), row.entry, *numbers, ", ".join(row.equals[:2]))
-        _print(table)
+        print_table(table, ("as shipped", "in float64", "the row is that of"))
     for finding in answer.findings:
         print(f"  {finding.kind}{'' if finding.severity == 'note' else ' (error)'}: {finding.detail}")
     for line in answer.coverage:
@@ -160,7 +161,7 @@ def verification(answer: dict[str, Any]) -> None:
         name = ", ".join(record["matches"][:1]) or record["reference"] or "-"
         orders = (str(record["nominal_order"] or "-"), number(record["observed_order"], ".2f"))
         table.add_row(record["target"], outcome(record), name, *numbers, *orders)
-    _print(table)
+    print_table(table, ("as shipped", "in float64", "observed"))
 
 
 def trained(record: dict[str, Any]) -> None:
@@ -173,7 +174,3 @@ def trained(record: dict[str, Any]) -> None:
 def written(folder: Path) -> None:
     """The folder of the files."""
     print(f"written to {folder}/")
-
-
-def _print(table: Table) -> None:
-    (Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)).print(table)

@@ -1,4 +1,15 @@
-"""Observed orders: the exponent a in error ~ N^-a, with its uncertainty and the window it was fitted on."""
+"""Observed orders: the exponent a in error ~ N^-a, the window it was fitted on, and whether it may be read as an order.
+
+A curve of errors has one status, by the first rule that applies, with local orders as slopes between neighbours:
+
+    diverged   the run on the most steps is not finite, or its error is the largest and still grows
+    undefined  fewer than three usable errors: finite, above their floor, with an interval above zero
+    floor      the error on the most steps is not usable, or no longer falls, or the intervals of the last errors
+               leave the distance of the local order from its limit uncertain by more than TOLERANCE
+    settled    the last local orders agree: the last is within TOLERANCE of its limit, which they approach like 1/N,
+               or as slowly as the last two differences show
+    turning    otherwise
+"""
 
 from __future__ import annotations
 
@@ -8,6 +19,50 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from .errors import InputError
+
+TOLERANCE = 0.05  # of a settled local order
+SLOWEST = 0.1  # power of 1/N in the approach of local orders to their limit
+ROUNDING = 1e-11  # values below are rounding
+WINDOW = 4  # usable errors, those on the most steps, to which an exponent is fitted
+SETTLED, TURNING, FLOOR, DIVERGED, UNDEFINED = "settled", "turning", "floor", "diverged", "undefined"
+
+
+class CurvePoint(NamedTuple):
+    """An error measured on N = `steps` steps, and an interval [low, high] that contains the exact one.
+
+    value: None where there is none, for this reason.  floor: values up to it may be noise, bias or rounding.
+    finite: whether the run stayed finite.
+    """
+
+    steps: int
+    value: float | None
+    low: float = math.nan
+    high: float = math.nan
+    floor: float = 0.0
+    reason: str = ""
+    finite: bool = True
+
+    @property
+    def usable(self) -> bool:
+        """Whether the error may be fitted."""
+        if self.value is None or not math.isfinite(self.value):
+            return False
+        return self.value > max(self.floor, ROUNDING) and not self.low <= 0
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """How far the logarithm of the exact error may lie below and above that of the value; zero if not known."""
+        assert self.value is not None
+        below = math.log(self.value / self.low) if 0 < self.low <= self.value else 0.0
+        return below, math.log(self.high / self.value) if self.high >= self.value else 0.0
+
+
+class Judgement(NamedTuple):
+    """The status of a curve, why it is not settled, and the local orders in its window."""
+
+    status: str
+    reason: str | None
+    local_orders: list[float]
 
 
 class Fit(NamedTuple):
@@ -46,6 +101,97 @@ def local_exponents(steps: Sequence[int], errors: Sequence[float]) -> list[float
     """-log(e_2 / e_1) / log(N_2 / N_1) between neighbours in N, over the usable errors."""
     points = _usable(steps, errors)
     return [math.log(e / later) / math.log(m / n) for (n, e), (m, later) in pairwise(points) if m > n]
+
+
+def window(points: Sequence[CurvePoint]) -> list[CurvePoint]:
+    """The usable errors on the most steps, at most WINDOW of them."""
+    return sorted((p for p in points if p.usable), key=lambda p: p.steps)[-WINDOW:]
+
+
+def exponent_interval(points: Sequence[CurvePoint], exponent: float) -> tuple[float, float]:
+    """An interval of the exponent fitted to the exact errors, from the intervals of these.
+
+    The exponent is a sum of c_i log e_i.  Its deviation is at most the sum of those of its terms, however the errors
+    depend on each other: all runs start from the same samples.
+    """
+    x = [math.log(p.steps) for p in points]
+    middle = math.fsum(x) / len(x)
+    total = math.fsum((u - middle) ** 2 for u in x)
+    low = high = exponent
+    for u, p in zip(x, points, strict=True):
+        c, (below, above) = (middle - u) / total, p.spread
+        low -= c * below if c > 0 else -c * above
+        high += c * above if c > 0 else -c * below
+    return low, high
+
+
+def judge(points: Sequence[CurvePoint], log_power: float = 0.0) -> Judgement:
+    """The status of a curve by the rules above, with its power of log(N + 1) divided out."""
+    curve, used = sorted(points, key=lambda p: p.steps), window(points)
+    slopes = [_local(a, b, log_power) for a, b in pairwise(used)]
+    orders = [order for order, _ in slopes]
+    if curve and not curve[-1].finite:
+        return Judgement(DIVERGED, f"on {curve[-1].steps} steps: {curve[-1].reason}", orders)
+    values = [p.value for p in curve if p.value is not None]
+    if slopes and used[-1].value == max(values) and sum(slopes[-1]) < -TOLERANCE:
+        return Judgement(DIVERGED, f"the error grows, to {max(values):.3g} on {used[-1].steps} steps", orders)
+    if len({p.steps for p in used}) < 3:
+        return Judgement(UNDEFINED, _too_few(curve), orders)
+    if curve[-1].value is not None and not curve[-1].usable:
+        return Judgement(FLOOR, f"on {curve[-1].steps} steps the value may be noise, bias or rounding", orders)
+    if abs(orders[-1]) <= TOLERANCE:
+        if max(values) > 2 * values[-1]:
+            return Judgement(FLOOR, f"the error no longer falls: {values[-1]:.3g} on {used[-1].steps} steps", orders)
+        return Judgement(TURNING, "the error does not fall yet", orders)
+    # The distance of the last local order from its limit, and how uncertain the intervals leave it.
+    away, unsure = _distance(used, slopes)
+    if unsure > TOLERANCE and away - unsure <= TOLERANCE:
+        return Judgement(FLOOR, f"the intervals leave the last local order uncertain by {unsure:.2g}", orders)
+    if away > TOLERANCE:
+        return Judgement(TURNING, "the local orders still move: " + ", ".join(f"{s:.2f}" for s in orders), orders)
+    return Judgement(SETTLED, None, orders)
+
+
+def _local(one: CurvePoint, other: CurvePoint, log_power: float) -> tuple[float, float]:
+    """The local order between two errors, and how far it may be off by their intervals."""
+    assert one.value is not None
+    assert other.value is not None
+    length = math.log(other.steps / one.steps)
+    logarithms = math.log(math.log(other.steps + 1) / math.log(one.steps + 1))
+    fall = math.log(one.value / other.value) + log_power * logarithms
+    return fall / length, (max(one.spread) + max(other.spread)) / length
+
+
+def _distance(points: Sequence[CurvePoint], slopes: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The distance of the last local order from the limit p of p + c/m^q, and how uncertain it is.
+
+    Each local order belongs to the geometric mean m of its two N.  q = 1, or where the last two differences of local
+    orders have one sign the slower q that they show, but at least SLOWEST.
+    """
+    m = [math.log(a.steps * b.steps) / 2 for a, b in pairwise(points)]
+    s = [order for order, _ in slopes]
+    drifts = [(b - a) / (v - u) for (u, a), (v, b) in pairwise(zip(m, s, strict=True))]  # dp/dlog m
+    last, gap = abs(drifts[-1]), m[-1] - m[-2]
+    q, before = 1.0, 0.0
+    if len(drifts) > 1:
+        if drifts[-2] * drifts[-1] > 0:
+            q = 2 * math.log(drifts[-2] / drifts[-1]) / (m[-1] - m[-3])
+            q = min(max(q, SLOWEST), 1.0)
+        else:
+            before = abs(drifts[-2]) * math.exp(-(m[-1] - (m[-2] + m[-3]) / 2))
+    factor = math.exp(-q * gap / 2) / q
+    return max(last * factor, before), (slopes[-2][1] + slopes[-1][1]) / gap * factor
+
+
+def _too_few(curve: Sequence[CurvePoint]) -> str:
+    """Why fewer than three errors are usable."""
+    if len(curve) < 3:
+        return "fewer than three numbers of steps"
+    missing = [p for p in curve if p.value is None]
+    low = [p for p in curve if p.value is not None and not p.usable]
+    parts = [f"{len(low)} of {len(curve)} values may be noise, bias or rounding"] if low else []
+    parts += [f"{len(missing)} of {len(curve)} values are missing: {missing[-1].reason}"] if missing else []
+    return "; ".join(parts)
 
 
 LEADING = 0.1  # largest share of later terms up to which a leading error leads

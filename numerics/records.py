@@ -81,12 +81,14 @@ class GeneratedParameter:
 class Record:
     """One method of the catalogue; see theory.method.Method for the fields.
 
+    label: the name as people write it, in figures and titles.
     stability: S of the real stability interval (-S, 0) in the limit of short steps, at the defaults of the parameters
     (theory/linear_stability.py); None if it is infinite.  values: those of parameters that are not at their defaults.
     `print` shows the rows of a step in the frame, z the scaled state and F the scaled prediction.
     """
 
     name: str
+    label: str
     aliases: tuple[str, ...]
     family: str
     kind: str

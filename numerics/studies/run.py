@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +12,6 @@ from typing import Any, Protocol
 
 import torch
 
-from .. import rates
 from ..content import digest
 from ..errors import InputError
 from ..grids import Grid
@@ -25,7 +21,8 @@ from ..support.files import check_writable, write_text
 from ..support.manifest import fingerprint, manifest
 from ..support.progress import Progress, silent
 from ..tableau import Tableau
-from .config import LI, NetworkStudy, Study
+from .config import NetworkStudy, Study
+from .fits import fits_of, table_csv
 from .invariants import consistent
 from .measure import Measurement
 from .mixture_problem import prepare
@@ -79,7 +76,7 @@ def run(
     # Records: from the store, from other processes in this folder, or computed now.
     with opened(out) as store, claiming(out) as claims:
         records, computed = _records(measurement, store, claims, progress)
-    fits = [_fit(problem, sampler, metric, records) for sampler in problem.samplers for metric in study.run.metrics]
+    fits = fits_of(problem, records)
     answer = {
         "records": records,
         "fits": fits,
@@ -96,7 +93,7 @@ def run(
         },
     }
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
-    write_text(out / "exponents.csv", _table(fits))
+    write_text(out / "exponents.csv", table_csv(fits))
     return answer
 
 
@@ -187,51 +184,3 @@ def _spec(problem: Problem, sampler: Sampler, steps: int) -> dict[str, Any]:
         "seed": study.run.seed,
         "code": fingerprint(sampler.methods),
     }
-
-
-def _fit(problem: Problem, sampler: Sampler, metric: str, records: list[dict[str, Any]]) -> dict[str, Any]:
-    """The exponent a in N^-a of one sampler in one metric; null with fewer than three values.
-
-    On Li et al.'s schedule with T = N + 1 levels a step is ~ log T / T: order p appears as (log T)^{p+1} / T^p, or as
-    (log T / T)^p where noise damps the early errors. There a second exponent is fitted with that power of the logarithm
-    divided out (twice the power for KL, a square).  Estimates that do not exceed their noise floor, or whose interval
-    contains zero, are left out.
-    """
-    curve = [r for r in records if (r["method"], r["metric"]) == (sampler.name, metric)]
-    steps, values = [r["steps"] for r in curve], [_above_noise(r) for r in curve]
-    fit = rates.fit(steps, values)
-    entry: dict[str, Any] = {
-        "method": sampler.name,
-        "metric": metric,
-        "exponent": None if fit is None else fit.exponent,
-        "stderr": None if fit is None else fit.stderr,
-        "window": None if fit is None else list(fit.window),
-    }
-    if problem.study.schedule.kind == LI:
-        order = sampler.order_in_law(problem.gaussian)
-        power = None if order is None else (order + (not sampler.stochastic)) * (2 if metric == "kl" else 1)
-        compensated = None if power is None else rates.fit(steps, values, log_power=power)
-        entry["compensated_exponent"] = None if compensated is None else compensated.exponent
-        entry["log_power"] = power
-    return entry
-
-
-def _above_noise(record: dict[str, Any]) -> float:
-    """The value of a record; NaN where there is none, or where noise alone may explain the estimate.
-
-    A root above that limit has a relative bias of at most 1/32: its square is unbiased and at least two standard
-    deviations from zero, so the root is low by (deviation / square)^2 / 8 of itself.
-    """
-    value, low, floor = record["value"], record.get("low"), record.get("floor")
-    noise = (low is not None and low <= 0) or (floor is not None and value is not None and value <= floor)
-    return math.nan if value is None or noise else value
-
-
-def _table(fits: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(fits[0]), lineterminator="\n")
-    writer.writeheader()
-    for fit in fits:
-        window = fit["window"]
-        writer.writerow({**fit, "window": "" if window is None else f"{window[0]}..{window[1]}"})
-    return text.getvalue()

@@ -1,0 +1,149 @@
+"""The fits of a study: for every curve its exponent, its local orders and its status, beside the proved orders."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .. import rates
+from ..rates import CurvePoint
+from .config import LI
+from .problem import Problem
+from .samplers import CatalogueMethod, Sampler
+
+SQUARES = ("kl", "energy")  # metrics that fall like the square of the error of a sample
+DEVIATIONS = 2 * 1.959964  # of an estimate in the width of its interval
+OVERFLOW = ("not finite", "non-finite")  # in the reason of a run whose state overflowed
+
+
+class Curve(NamedTuple):
+    """The errors of one method on one grid in one metric; grid: None in a study that does not name its grid."""
+
+    method: str
+    grid: str | None
+    metric: str
+
+
+def curve_of(record: Mapping[str, Any]) -> Curve:
+    """The curve that a record or a fit belongs to."""
+    return Curve(record["method"], record.get("grid"), record["metric"])
+
+
+def curves(records: Iterable[Mapping[str, Any]]) -> dict[Curve, list[Mapping[str, Any]]]:
+    """The records of every curve, in the order of the records."""
+    found: dict[Curve, list[Mapping[str, Any]]] = {}
+    for record in records:
+        found.setdefault(curve_of(record), []).append(record)
+    return found
+
+
+def fits_of(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One fit a curve: {"method", "grid" where the records have one, "metric", "exponent", …}; see fit."""
+    samplers = {sampler.name: sampler for sampler in problem.samplers}
+    found = []
+    for curve, of in curves(records).items():
+        sampler = samplers[curve.method]
+        names = curve._asdict() if "grid" in of[0] else {"method": curve.method, "metric": curve.metric}
+        known = proved(sampler, problem.study.run.start, curve.metric, problem.gaussian)
+        entry = names | fit(of, log_power(problem, sampler, curve.metric)) | {"predicted": known}
+        if problem.study.schedule.kind != LI:
+            del entry["compensated_exponent"], entry["log_power"]
+        found.append(entry)
+    return found
+
+
+def fit(records: Sequence[Mapping[str, Any]], log_power: int | None = None) -> dict[str, Any]:
+    """The exponent a in N^-a of a curve over its window, and whether it may be read as an order (rates.judge).
+
+    exponent, window: over the usable errors on the most steps, at most four; null below three.  low, high: an interval
+    of the exponent of estimates, else null.  stderr: the scatter around the line.  log_power: on Li et
+    al.'s schedule with T = N + 1 levels a step is ~ log T / T: order p appears as (log T)^{p+1} / T^p, or as
+    (log T / T)^p where noise damps the early errors. With that power of the logarithm divided out (twice the power for
+    KL, a square) a second exponent is fitted, and the local orders and the status are those of its errors.
+    """
+    curve = points(records)
+    used = rates.window(curve)
+    judgement = rates.judge(curve, log_power or 0)
+    steps, values = [p.steps for p in used], [p.value or math.nan for p in used]
+    plain = rates.fit(steps, values)
+    low, high = None, None
+    if plain is not None and all(record.get("low") is not None for record in records if record["value"] is not None):
+        low, high = rates.exponent_interval(used, plain.exponent)
+    without = None if log_power is None else rates.fit(steps, values, log_power=log_power)
+    return {
+        "exponent": None if plain is None else plain.exponent,
+        "stderr": None if plain is None else plain.stderr,
+        "low": low,
+        "high": high,
+        "window": None if plain is None else list(plain.window),
+        "local_orders": judgement.local_orders,
+        "status": judgement.status,
+        "reason": judgement.reason,
+        "compensated_exponent": None if without is None else without.exponent,
+        "log_power": log_power,
+    }
+
+
+def points(records: Iterable[Mapping[str, Any]]) -> list[CurvePoint]:
+    """The errors of a curve with their intervals and floors."""
+    return [_point(record) for record in records]
+
+
+def _point(record: Mapping[str, Any]) -> CurvePoint:
+    """The error of a record.
+
+    Values are at their floor up to twice the error of their quadrature; estimates also up to the floor of exact samples
+    and up to twice the bias of a root: its square is unbiased, so that it is low by (deviation / square)^2 / 8 of
+    itself.
+    """
+    value, reason = record["value"], record.get("reason") or ""
+    overflown = any(words in reason for words in OVERFLOW)
+    if value is None:
+        return CurvePoint(record["steps"], None, reason=reason, finite=not overflown)
+    error = record.get("error") or 0.0
+    low, high = (value if record.get(end) is None else record[end] for end in ("low", "high"))
+    floor = max(2 * error, record.get("floor") or 0.0)
+    if record["metric"] not in SQUARES and low > 0 and value > 0:
+        deviation = (high**2 - low**2) / DEVIATIONS
+        floor = max(floor, 2 * value * (deviation / value**2) ** 2 / 8)
+    return CurvePoint(record["steps"], value, low - error, high + error, floor)
+
+
+def log_power(problem: Problem, sampler: Sampler, metric: str) -> int | None:
+    """The power of log T in the error on Li et al.'s schedule; None on others, and for a method of unknown order."""
+    order = sampler.order_in_law(problem.gaussian)
+    if problem.study.schedule.kind != LI or order is None:
+        return None
+    return (order + (not sampler.stochastic)) * (2 if metric == "kl" else 1)
+
+
+def proved(sampler: Sampler, start: str, metric: str, gaussian: bool) -> dict[str, int] | None:
+    """The proved exponents of a method of the catalogue in a metric: twice its order for a metric that is a square.
+
+    steady: for steps whose ratios tend to one.  start_up: with the start values of the study.
+    """
+    if not isinstance(sampler, CatalogueMethod):
+        return None
+    record, factor = sampler.record, 2 if metric in SQUARES else 1
+    order = record.order_in_law(gaussian)
+    own = min(order, record.order_asymptotic) if record.start and start == "ramp" else order
+    return {"steady": factor * order, "start_up": factor * own}
+
+
+def table_csv(fits: Sequence[Mapping[str, Any]]) -> str:
+    """The fits as exponents.csv."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(fits[0]), lineterminator="\n")
+    writer.writeheader()
+    for found in fits:
+        window, known = found["window"], found["predicted"]
+        cells = {
+            "window": "" if window is None else f"{window[0]}..{window[1]}",
+            "local_orders": " ".join(f"{order:.6g}" for order in found["local_orders"]),
+            "predicted": "" if known is None else " ".join(f"{key}={order}" for key, order in known.items()),
+        }
+        writer.writerow({**found, **cells})
+    return text.getvalue()
