@@ -268,7 +268,8 @@ def needed(of: Square, low: float) -> int | None:
     if low > 0 or of.trace2 <= 0:
         return None
     noise = math.sqrt(2 * of.pairs * of.trace2) / of.n
-    return math.ceil(of.n * (_quantile(SKEWEST, 1 - TAIL) + 1) * noise / max(of.value, noise))
+    count = of.n * (_quantile(SKEWEST, 1 - TAIL) + 1) * noise / max(of.value, noise)
+    return int(float(f"{count:.2g}"))
 
 
 def _root(of: Square) -> Estimate:
