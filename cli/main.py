@@ -313,9 +313,9 @@ def verify(
     from .interruption import interruptible
 
     if html is not None:
-        from ..book import verdict_page
+        from ..book import offline_page, verdict_page
 
-        verdict_page.check(html)
+        offline_page.check(html)
     with interruptible("verify") as progress:
         verdict = verify(target, against, steps, timeout, sweep, progress, zero=not no_zero)
     if html is not None:

@@ -113,29 +113,39 @@ def proofs(answer: list[dict[str, Any]]) -> None:
 def fits(answer: dict[str, Any]) -> None:
     """The exponents of a study, and how many records were computed."""
     compensated = any("log_power" in fit for fit in answer["fits"])
-    table = Table("method", "metric", "exponent", "stderr", "N")
+    several = len({fit["grid"] for fit in answer["fits"]}) > 1
+    table = Table("method", *(["grid"] if several else []), "metric", "exponent", "stderr", "N")
     if compensated:
         table.add_column("without its logarithm")
     for fit in answer["fits"]:
         window = "fewer than 3 points" if fit["window"] is None else "{}..{}".format(*fit["window"])
-        cells = [fit["method"], fit["metric"], number(fit["exponent"], ".3f"), number(fit["stderr"], ".4f"), window]
+        grid = [escape(fit["grid"])] if several else []
+        cells = [
+            fit["method"],
+            *grid,
+            fit["metric"],
+            number(fit["exponent"], ".3f"),
+            number(fit["stderr"], ".4f"),
+            window,
+        ]
         if compensated:
             cells.append(f"{number(fit['compensated_exponent'], '.3f')}  (log T)^{fit['log_power']}")
         table.add_row(*cells)
     print_table(table)
-    for reason, names in _reasons(answer["records"]).items():
+    for reason, names in _reasons(answer["records"], several).items():
         print(f"no value of {', '.join(names)}: {reason}")
     counts = answer["manifest"]
     again = f" ({counts['recomputed']} of them again: their stored values were damaged)" if counts["recomputed"] else ""
     print(f"{counts['computed']} records computed{again}, {counts['reused']} reused")
 
 
-def _reasons(records: list[dict[str, Any]]) -> dict[str, list[str]]:
+def _reasons(records: list[dict[str, Any]], several: bool) -> dict[str, list[str]]:
     """Records without a value, by the reason: at most three each, and the number of the others."""
     found: dict[str, list[str]] = {}
     for r in records:
         if r["value"] is None:
-            found.setdefault(r["reason"], []).append(f"{r['method']} (N = {r['steps']}, {r['metric']})")
+            grid = f"{r['grid']}, " if several else ""
+            found.setdefault(r["reason"], []).append(f"{r['method']} ({grid}N = {r['steps']}, {r['metric']})")
     return {why: names if len(names) <= 3 else [*names[:3], f"{len(names) - 3} more"] for why, names in found.items()}
 
 
