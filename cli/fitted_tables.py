@@ -40,9 +40,9 @@ def print_table(table: Table, drop: Sequence[str] = ()) -> None:
         print("\n".join(_blocks(heads, rows, width)))
         return
     fitted = Table()
-    for k, wide in widths.items():
-        head = "\n".join(textwrap.wrap(heads[k], wide, break_long_words=False, break_on_hyphens=False))
-        fitted.add_column(Text(head), width=wide, overflow="fold", no_wrap=not folds[k])
+    for k, width_of in widths.items():
+        head = "\n".join(textwrap.wrap(heads[k], width_of, break_long_words=False, break_on_hyphens=False))
+        fitted.add_column(Text(head), width=width_of, overflow="fold", no_wrap=not folds[k])
     for row in rows:
         fitted.add_row(*(Text(row[k]) for k in widths))
     Console(width=width).print(fitted)
@@ -67,7 +67,7 @@ def _fit(
         shown = [k for k in shown if heads[k] != head]
         spare = width - 1 - FRAME * len(shown) - sum(least[k] for k in shown)
         if spare >= 0:
-            widths = _widened([least[k] for k in shown], [full[k] for k in shown], spare)
+            widths = _expanded([least[k] for k in shown], [full[k] for k in shown], spare)
             return dict(zip(shown, widths, strict=True))
     return {}
 
@@ -81,7 +81,7 @@ def _lengths(cells: list[str]) -> list[int]:
     return [0, *(cell_len(word) for cell in cells for word in cell.split())]
 
 
-def _widened(least: list[int], full: list[int], spare: int) -> list[int]:
+def _expanded(least: list[int], full: list[int], spare: int) -> list[int]:
     """The widths, where the spare characters go to the folded columns in turn."""
     widths = list(least)
     while spare and widths != full:

@@ -119,7 +119,7 @@ def fits(answer: dict[str, Any]) -> None:
         table.add_column("without its logarithm")
     for fit in answer["fits"]:
         window = "fewer than 3 points" if fit["window"] is None else "{}..{}".format(*fit["window"])
-        grid = [escape(fit["grid"])] if several else []
+        grid = [fit["grid"]] if several else []
         cells = [
             fit["method"],
             *grid,

@@ -35,7 +35,7 @@ WRONG = Verdict("my_module:my_sampler", "different-formula", steps=STEPS, findin
 
 def fit(method: str, metric: str, window: list[int] | None) -> dict[str, Any]:
     found = {"exponent": 1.9876, "stderr": 0.0123, "window": window, "log_power": 4, "compensated_exponent": 2.0123}
-    return {"method": method, "metric": metric, **found}
+    return {"method": method, "grid": "karras", "metric": metric, **found}
 
 
 def exponent(study: str, method: str) -> dict[str, Any]:
