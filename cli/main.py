@@ -39,6 +39,12 @@ class Format(StrEnum):
     json = "json"
 
 
+class ExportFormat(StrEnum):
+    """The formats of `export`."""
+
+    json = "json"
+
+
 def run() -> None:
     """Entry point: an expected fault is one line on standard error and exit code 2, never a traceback.
 
@@ -266,6 +272,23 @@ def verify(
         show.verdict(verdict)
     if verdict.exit_code:
         raise typer.Exit(verdict.exit_code)
+
+
+@app.command(short_help="Write tables and golden vectors for ports to other languages.")
+def export(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Samplers, by any of their names.")],
+    grid: Annotated[str, typer.Option(metavar="KIND", help="KIND or KIND?parameter=value&…, as in `grids`.")],
+    steps: Annotated[int, typer.Option(help="Steps of the grid.")],
+    schedule: Annotated[str, typer.Option(help="The schedule, NAME or NAME?parameter=value&….")] = "edm",
+    vectors: Annotated[bool, typer.Option("--vectors", help="Runs too, whose inputs a port must reproduce.")] = False,
+    format: Annotated[ExportFormat, typer.Option(help="Of the files.")] = ExportFormat.json,
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder to write to.")] = "results/export",
+) -> None:
+    """Write the tables of samplers on a grid, and golden vectors, for ports to other languages."""
+    from .export_command import export
+
+    for path in export(names, grid, steps, schedule, vectors, _folder(out)):
+        print(path)
 
 
 @app.command(short_help="Print BibTeX of samplers, and of this appendix.")
