@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-
 from importlib.metadata import version
 from typing import Any
 

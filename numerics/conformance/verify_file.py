@@ -72,7 +72,7 @@ def _on_run(target: str, run: RecordedRun, against: str | None, process: str | N
 
     process = process or process_of([*run.points, *run.grid], "run.evaluations")
     if run.components < run.coefficients and against is not None:
-        from .judge.replayed import replayed
+        from .replayed import replayed
 
         return replayed(target, run, process, against)
     verdicts = []

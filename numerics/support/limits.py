@@ -25,6 +25,7 @@ LIMITS: dict[str, Limit] = {
     "schedule": Limit("every parameter", -1e12, 1e12),
     "grid": Limit("every parameter", -1e12, 1e12),
     "grid.rho": Limit("the exponent of karras", 0.1, 1000),
+    "grids": Limit("how many", 1, 100),
     "run.methods": Limit("how many", 1, 200),
     "run.steps": Limit("every number", 1, 10_000_000),
     "run.points": Limit("nodes or samples", 1, 10_000_000),

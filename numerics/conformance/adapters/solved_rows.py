@@ -136,7 +136,10 @@ def _fit(target: Tensor, columns: Tensor, model: list[int], eps: float) -> _Fit:
     rms = float(left.square().sum() / max(free, 1)) ** 0.5
     rounding = EXPLAINED * eps * float(size.square().mean().sqrt())
     spread = (vh.T * inverse).norm(dim=1) / norms
-    coefficients, errors = torch.zeros(len(columns), dtype=torch.float64), torch.zeros(len(columns), dtype=torch.float64)
+    coefficients, errors = (
+        torch.zeros(len(columns), dtype=torch.float64),
+        torch.zeros(len(columns), dtype=torch.float64),
+    )
     coefficients[model] = solution
     # A residual by chance below the rounding of one operation bounds nothing.
     errors[model] = SURE * spread * max(rms if free >= FREE else 0.0, rounding / (4 * EXPLAINED))

@@ -74,16 +74,21 @@ def steps_of(run: RecordedRun, grid: Sequence[Point]) -> list[int]:
     return destinations([level(p) for p in run.points], ends, "the run")
 
 
-def solved(run: RecordedRun, process: str, grid: Sequence[Point]) -> Trace:
-    """The trace of the run, by solving its rows in order.  Raises NoTable where its steps cannot be found."""
+def outline(run: RecordedRun, grid: Sequence[Point]) -> tuple[Tensor, list[Point], list[int], list[bool]]:
+    """The vectors of a run on a grid, [V, d]: the start, the inputs that are other than it, the end; and the point, the
+    step and whether the model is evaluated there, of each.  Raises NoTable where its steps cannot be found.
+    """
     to = steps_of(run, grid)
     states, points, step = run.states, [*run.points, grid[-1]], [*to, len(grid) - 1]
     evaluated = [True] * len(run.points) + [False]
     if same_vector(run.inputs[0], run.start, run.dtype):
-        states = torch.cat([run.start[None], states[1:]])
-    else:
-        states, points = torch.cat([run.start[None], states]), [grid[0], *points]
-        step, evaluated = [0, *step], [False, *evaluated]
+        return torch.cat([run.start[None], states[1:]]), points, step, evaluated
+    return torch.cat([run.start[None], states]), [grid[0], *points], [0, *step], [False, *evaluated]
+
+
+def solved(run: RecordedRun, process: str, grid: Sequence[Point]) -> Trace:
+    """The trace of the run, by solving its rows in order.  Raises NoTable where its steps cannot be found."""
+    states, points, step, evaluated = outline(run, grid)
     rows = _rows(run, states, step, evaluated)
     ends = grid if run.grid else [*grid[:-1], _led_to(rows[-1], points, run.prediction, process)]
     points[-1] = ends[-1]
