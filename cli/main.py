@@ -41,6 +41,12 @@ class Format(StrEnum):
     json = "json"
 
 
+class ExportFormat(StrEnum):
+    """The formats of `export`."""
+
+    json = "json"
+
+
 def run() -> None:
     """Entry point: an expected fault is one line on standard error and exit code 2, never a traceback.
 
@@ -292,7 +298,8 @@ def verify(
     target: Annotated[
         str,
         typer.Argument(
-            help="diffusers:Class?option=value&…, k-diffusion:function, FILE.py:name or package.module:name.",
+            help="diffusers:Class?option=value&…, k-diffusion:function, FILE.py:name, package.module:name; or "
+            "table.json or run.json, of a port.",
             autocompletion=completion.targets,
         ),
     ],
@@ -326,6 +333,32 @@ def verify(
         show.verdict(verdict)
     if verdict.exit_code:
         raise typer.Exit(verdict.exit_code)
+
+
+@app.command(short_help="Write tables and golden vectors for ports.", epilog=epilog("export"))
+def export(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", help="Methods, by any of their names.", autocompletion=completion.methods),
+    ],
+    grid: Annotated[
+        str,
+        typer.Option(metavar="KIND", help="KIND or KIND?parameter=value&….", autocompletion=completion.grids),
+    ],
+    steps: Annotated[int, typer.Option(help="Steps of the grid, one less than its levels.")],
+    schedule: Annotated[
+        str,
+        typer.Option(help="The schedule, NAME or NAME?parameter=value&….", autocompletion=completion.schedules),
+    ] = "edm",
+    vectors: Annotated[bool, typer.Option("--vectors", help="Golden vectors too: a run to reproduce.")] = False,
+    format: Annotated[ExportFormat, typer.Option(help="The format of the files.")] = ExportFormat.json,
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder to write to.")] = "results/export",
+) -> None:
+    """Write the tables of methods on a grid, and golden vectors, for ports to other languages."""
+    from .export_command import export
+
+    for path in export(names, grid, steps, schedule, vectors, _folder(out)):
+        print(path)
 
 
 @app.command(short_help="Print BibTeX of samplers, and of this appendix.", epilog=epilog("cite"))
