@@ -55,7 +55,7 @@ def check(done: subprocess.CompletedProcess[str], right: bool) -> None:
     assert done.returncode == (0 if right else 1)
     assert (VERDICT in done.stdout) is not right
     assert ("step 2: outputs[" in done.stdout) is not right
-    assert "numerics/testing.py" not in done.stdout
+    assert "numerics/testing.py:" not in done.stdout
 
 
 @pytest.mark.slow
@@ -111,25 +111,34 @@ def euler(denoise, x, sigmas, factor=1.0):
 """
 
 
+def run_inside(pytester: pytest.Pytester, code: str) -> pytest.RunResult:
+    pytester.makepyfile(f"{EULER}\nimport pytest\nmark = pytest.mark.samplerproof\n{code}")
+    done = pytester.runpytest_inprocess("-m", "samplerproof", "-p", "no:cacheprovider", "--strict-markers")
+    assert "numerics/testing.py:" not in done.stdout.str()
+    assert "pytest_plugin.py:" not in done.stdout.str()
+    return done
+
+
+def shows(done: pytest.RunResult, *lines: str) -> None:
+    for line in lines:
+        done.stdout.fnmatch_lines([line.replace("[", "[[]")])
+
+
 def test_the_marker_and_the_fixture(pytester: pytest.Pytester) -> None:
-    """Assert that right samplers pass, and that each wrong one fails with its own line and no traceback of ours."""
-    pytester.makepyfile(
-        EULER
-        + """
-import pytest
-
-few = {"steps": 4, "zero": False}
-mark = pytest.mark.samplerproof
-
-@mark(euler, conforms="ddim", **few)
+    """Assert that right levels pass, and that each wrong use fails with its own line and no traceback of ours."""
+    done = run_inside(
+        pytester,
+        """
 @mark([10.0, 1.0, 0.1], grid="uniform-log-sigma")
-def test_right(): pass
-
-@mark(euler, conforms="ddim", options={"factor": 1 + 1e-6}, **few)
-def test_planted(): raise RuntimeError("the body comes after the assertions")
+def test_right(samplerproof): samplerproof.assert_grid([3.0, 1.0], "uniform-sigma")
 
 @mark([10.0, 1.0, 0.2], grid="uniform-log-sigma")
-def test_grid(): pass
+def test_wrong(): raise RuntimeError("the body comes after the assertions")
+
+@mark([10.0, 1.0, 0.1], grid="uniform-log-sigma")
+def test_body(): assert 1 == 2
+
+def test_fixture(samplerproof): samplerproof.assert_grid([3.0, 1.5, 1.0], "uniform-sigma")
 
 @mark(euler, conforms="DDIM")
 def test_name(): pass
@@ -137,31 +146,46 @@ def test_name(): pass
 @mark(euler, conform="ddim")
 def test_argument(): pass
 
-@mark(euler, conforms="ddim", **few)
-def test_body(): assert 1 == 2
-
-def test_fixture(samplerproof):
-    samplerproof.assert_conforms(euler, "ddpm", **few)
-
 def test_other(): pass
-"""
+""",
     )
-    done = pytester.runpytest_inprocess("-m", "samplerproof", "-p", "no:cacheprovider", "--strict-markers")
-    done.assert_outcomes(passed=1, failed=6, deselected=1)
-    shown = done.stdout.str()
-    for line in (
-        "*euler is not ddim: different-formula",
+    done.assert_outcomes(passed=1, failed=5, deselected=1)
+    shows(
+        done,
         "the levels: not the levels of uniform-log-sigma",
         "  level 1 is sigma/alpha = 1, uniform-log-sigma has 1.41421356",
-        "method: got 'DDIM'; not a known method; nearest: ddim, *",
-        "marker samplerproof: got ['conform']; takes a sampler and conforms=, order=, grid=, *",
         "*assert 1 == 2",
+        "E*AssertionError: the levels: not the levels of uniform-sigma",
+        "*got 'DDIM'; not a known method; nearest: ddim, *",
+        "marker samplerproof: got ['conform']; takes a sampler and conforms=, order=, grid=, *",
+    )
+    assert "RuntimeError" not in done.stdout.str()
+
+
+@pytest.mark.slow
+def test_samplers_are_asserted_from_both_sides(pytester: pytest.Pytester) -> None:
+    """Assert that Euler's method is DDIM, and that it is not with a factor off by a millionth, nor another method."""
+    done = run_inside(
+        pytester,
+        """
+few = {"steps": 4, "zero": False}
+
+@mark(euler, conforms="ddim", **few)
+def test_right(): pass
+
+@mark(euler, conforms="ddim", options={"factor": 1 + 1e-6}, **few)
+def test_planted(): pass
+
+def test_fixture(samplerproof): samplerproof.assert_conforms(euler, "ddpm", **few)
+""",
+    )
+    done.assert_outcomes(passed=1, failed=2)
+    shows(
+        done,
+        "*euler?factor=1.000001 is not ddim: different-formula",
+        "  formula: step 1: states[0] is *, ddim has *; the row is off by *",
         "E*AssertionError: *euler is not ddpm: different-formula",
-    ):
-        done.stdout.fnmatch_lines([line.replace("[", "[[]")])
-    assert "RuntimeError" not in shown
-    assert "numerics/testing.py" not in shown
-    assert "pytest_plugin.py" not in shown
+    )
 
 
 def test_the_plugin_imports_no_torch(pytester: pytest.Pytester) -> None:
