@@ -95,7 +95,9 @@ def _aligned(heads: list[str], rows: list[list[str]]) -> list[str]:
     """Lines of plain text, the columns aligned."""
     lines = [[" ".join(cell.split()) for cell in row] for row in [heads, *rows]]
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
-    padded = ((cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    padded = (
+        (cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)) for line in lines
+    )
     return [(" " * GAP).join(line).rstrip() for line in padded]
 
 

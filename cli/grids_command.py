@@ -52,11 +52,13 @@ def _parameter(kind: GridKind, name: str) -> dict[str, Any]:
 
 
 def levels(name: str, steps: int, schedule_name: str) -> dict[str, Any]:
-    """The levels of KIND or KIND?parameter=value&… on a schedule, noisiest first; lambda is null where it is infinite.
+    """The levels of KIND or KIND?parameter=value&… on a schedule, noisiest first, and the findings about them.
 
+    lambda is null where it is infinite.
     Ends that are not given are those of ENDS, in the schedule's time.  Raises InputError on a name that is not known.
     """
     from ..numerics.grids import grid
+    from ..numerics.kind_checks import kind_findings
 
     limit = LIMITS["run.steps"]
     if not limit.low <= steps <= MOST:
@@ -69,10 +71,12 @@ def levels(name: str, steps: int, schedule_name: str) -> dict[str, Any]:
         if not math.isfinite(large):
             raise InputError("--schedule", schedule_name, f"parameters with alpha > 0 at t = {high:g}")
         kind, parameters = parse(name, {"t_min": low, "t_max": high, "sigma_min": small, "sigma_max": large})
-    columns = grid(schedule, kind, steps, **parameters).columns
+    made = grid(schedule, kind, steps, **parameters)
+    columns = made.columns
     lists = {"sigma": columns.sigma, "alpha": columns.alpha, "t": columns.t, "lambda": columns.lam}
     found = {key: [v if math.isfinite(v) else None for v in values.tolist()] for key, values in lists.items()}
-    return {"name": name, "steps": steps, "schedule": schedule_name, **found}
+    lines = [vars(finding) for finding in kind_findings(schedule, kind, parameters, made)]
+    return {"name": name, "steps": steps, "schedule": schedule_name, **found, "findings": lines}
 
 
 def _schedule(text: str) -> Schedule:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,13 @@ class StudyResult:
     records: {"method", "steps", "nfe", "metric", "value", "error", ...} of every run.
     fits: {"method", "metric", "exponent", "stderr", "window"}, with the exponent a in N^-a, None below three points.
     manifest: the settings and versions.
+    grids: {"name", "steps", "findings"} of every grid; a finding is a level that is not what it should be.
     """
 
     records: list[dict[str, Any]]
     fits: list[dict[str, Any]]
     manifest: dict[str, Any]
+    grids: list[dict[str, Any]] = field(default_factory=list)
 
     def draw(self, stem: str | Path) -> list[Path]:
         """Draw error against number of steps, a panel a metric, into files of that stem; returns their paths."""
@@ -126,7 +128,7 @@ def study(
     folder = None if out is None else Path(out)
     consent = Consent(large=large)
     answer = run_tables(wanted, folder, draw=folder is not None, consent=consent)
-    return StudyResult(answer["records"], answer["fits"], answer["manifest"])
+    return StudyResult(answer["records"], answer["fits"], answer["manifest"], answer["grids"])
 
 
 def _grids(given: OneGrid | Sequence[OneGrid] | None, schedule: Settings | None) -> Any:
