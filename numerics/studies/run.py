@@ -174,7 +174,9 @@ def _entry(method: str, on: Key, metric: str, value: Value) -> dict[str, Any]:
     grid, steps = on
     entry = {"method": method, "grid": grid, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
     if metric in ESTIMATED:
-        entry |= {"low": value.low, "high": value.high, "floor": value.floor}
+        entry |= {"low": value.low, "high": value.high, "floor": value.floor, "needed": value.needed}
+    elif value.low is not None:
+        entry |= {"low": value.low, "high": value.high}
     entry |= {"error": value.error}
     return entry if value.value is not None else entry | {"reason": value.reason}
 
