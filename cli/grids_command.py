@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..names.lookup import Domain, Entry, Names
 from ..numerics.errors import InputError
-from ..numerics.grid_kinds.all_kinds import KINDS, parameter_names, parse
+from ..numerics.grid_kinds.all_kinds import KINDS, PREFIX, parameter_names, parse
 from ..numerics.grid_kinds.grid_kind import GridKind
 from ..numerics.support.limits import LIMITS
 
@@ -65,7 +65,6 @@ def levels(name: str, steps: int, schedule_name: str) -> dict[str, Any]:
 
 def grid_of(name: str, steps: int, schedule_name: str) -> Grid:
     """The grid of a kind and a schedule as they are typed.  Raises InputError as levels does."""
-    from ..numerics.grid_kinds.read_back_levels import PREFIX
     from ..numerics.grids import grid
 
     limit = LIMITS["run.steps"]

@@ -256,6 +256,7 @@ def study(
         bool, typer.Option("--allow-code", help="Run code that a checkpoint names; implies --allow-pickle.")
     ] = False,
     hub: Annotated[bool, typer.Option("--hub", help="Fetch a checkpoint owner/name from the hub.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write tables and figures as a page too.")] = None,
 ) -> None:
     """Measure your target, on your grid, with your methods; or, by [verification], verify a list of samplers."""
     from ..numerics.studies.config import Verification, read
@@ -265,11 +266,24 @@ def study(
 
     wanted = read(file)
     folder = _results_of(file) if out is None else _folder(out)
+    if html is not None:
+        from ..book import offline_page
+
+        if isinstance(wanted, Verification):
+            raise InputError("--html", str(html), "a study; `verify --html` writes the page of one sampler")
+        offline_page.check(html)
     if isinstance(wanted, Verification):
         _verification(wanted, folder, json)
         return
     with interruptible("study", kept("runs", f"{folder}/")) as progress:
         answer = run(wanted, folder, progress, Consent(allow_pickle, allow_code, hub, large), device)
+    from ..numerics.studies.study_figure import draw_study  # matplotlib is slow to import
+
+    draw_study(answer, folder)
+    if html is not None:
+        from ..book import study_page
+
+        offline_page.write(study_page.page(answer, file.stem), html)
     if json:
         show.json(answer)
     else:
