@@ -7,7 +7,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Column, Table
 
 from ..book.markup import number, scientific
@@ -77,7 +76,7 @@ def grids(kinds: list[dict[str, Any]]) -> None:
     for kind in kinds:
         parameters = [p["name"] + _default(p) for p in kind["parameters"]]
         source = kind["cite"] or kind["source"] or "-"
-        table.add_row(kind["name"], escape(" ".join(parameters)), escape(" ".join(kind["aliases"])), escape(source))
+        table.add_row(kind["name"], " ".join(parameters), " ".join(kind["aliases"]), source)
     print_table(table, ("also known as", "cite or source"))
 
 
@@ -107,8 +106,8 @@ def proofs(answer: list[dict[str, Any]]) -> None:
         shortest = min(entry["leading_defects"], key=lambda d: len(d["coefficient"]))
         orders = [entry[key] for key in ("claimed_order", "proved_order", "proved_order_free", "order_asymptotic")]
         holds = "yes" if entry["proved"] else "NO"
-        table.add_row(entry["name"], *map(str, orders), holds, escape(term(shortest)), f"{entry['seconds']:.2f}")
-    print_table(table, ("seconds", "with start-up", "claimed"))
+        table.add_row(entry["name"], *map(str, orders), holds, term(shortest), f"{entry['seconds']:.2f}")
+    print_table(table, ("seconds", "with start-up", "claimed", "a leading defect"))
 
 
 def fits(answer: dict[str, Any]) -> None:
@@ -120,7 +119,7 @@ def fits(answer: dict[str, Any]) -> None:
         table.add_column("without its logarithm")
     for fit in answer["fits"]:
         window = "fewer than 3 points" if fit["window"] is None else "{}..{}".format(*fit["window"])
-        grid = [escape(fit["grid"])] if several else []
+        grid = [fit["grid"]] if several else []
         cells = [
             fit["method"],
             *grid,

@@ -44,8 +44,8 @@ def figure_of(
 ) -> Figure:
     """A figure of these panels, in rows of up to `columns` side by side.
 
-    styles: of a whole run; by default of these panels.  look: parameters of matplotlib.  The names of a panel whose neighbour has no legend of its own
-    are written below both.
+    styles: of a whole run; by default of these panels.  look: parameters of matplotlib.  The names of a panel whose
+    neighbour has no legend of its own are written below both.
     """
     styles = styles_of(panels) if styles is None else styles
     rows = [panels[k : k + columns] for k in range(0, len(panels), columns)]
@@ -89,7 +89,7 @@ def _names(
 
 def _write_around(axes: Axes, panel: Panel, room: float, names: list[tuple[Artist, str]], across: int) -> None:
     """Write the title into the room above a panel, and its names below it."""
-    place = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
     axes.annotate(panel.title, (0, 1), (0, room - 16), fontsize=10, **place)
     axes.annotate(panel.subtitle, (0, 1), (0, 4), fontsize=8.5, **place)
     if not names:
@@ -119,7 +119,7 @@ def _write_around(axes: Axes, panel: Panel, room: float, names: list[tuple[Artis
 def _offset(axes: Axes) -> Transform:
     """Points from the lower left corner of the axes."""
     points = Affine2D().scale(1 / 72) + axes.figure.dpi_scale_trans
-    return points + ScaledTranslation(0, 0, axes.transAxes)
+    return points + ScaledTranslation(0, 0, axes.transAxes)  # type: ignore[arg-type]  # any transform will do
 
 
 def draw(
