@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from .numerics.text_table import aligned
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KEYS = ("records", "fits", "manifest")
+KEYS = ("records", "fits", "manifest", "grids")
 Named = str | Method | External
 Settings = Mapping[str, Any]
 OneGrid = str | Settings | Grid
@@ -36,12 +36,14 @@ class StudyResult(Mapping[str, Any]):
     records: {"method", "steps", "nfe", "metric", "value", "error", ...} of every run.
     fits: {"method", "metric", "exponent", "stderr", "window", "status", ...}, with the exponent a in N^-a, None below
     three points.  manifest: the settings and versions.
-    A mapping of these three names, as records.json has it; in a notebook it is shown as a table.
+    grids: {"name", "steps", "findings"} of every grid; a finding is a level that is not what it should be.
+    A mapping of these four names, as records.json has it; in a notebook it is shown as a table.
     """
 
     records: list[dict[str, Any]]
     fits: list[dict[str, Any]]
     manifest: dict[str, Any]
+    grids: list[dict[str, Any]] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> Any:
         if name not in KEYS:
@@ -163,7 +165,7 @@ def study(
     folder = None if out is None else Path(out)
     consent = Consent(large=large)
     answer = run_tables(wanted, folder, draw=folder is not None, consent=consent)
-    return StudyResult(answer["records"], answer["fits"], answer["manifest"])
+    return StudyResult(answer["records"], answer["fits"], answer["manifest"], answer["grids"])
 
 
 def _grids(given: OneGrid | Sequence[OneGrid] | None, schedule: Settings | None) -> Any:

@@ -23,6 +23,7 @@ from ..support.progress import Progress, silent
 from ..tableau import Tableau
 from .config import NetworkStudy, Study
 from .fits import fits_of, table_csv
+from .grid_findings import findings_of
 from .invariants import consistent
 from .measure import Measurement
 from .mixture_problem import prepare
@@ -61,9 +62,9 @@ def run(
 ) -> dict[str, Any]:
     """Run a study in the folder `out`, which is made if it is not there; None: nothing is kept.
 
-    Returns {"records", "fits", "manifest"} as JSON will hold them, and writes the same to records.json, the fits to
-    exponents.csv; records.sqlite keeps each finished run at once.  consent: to what a network's files ask for, and
-    to a large cost.  device: where a network computes.  external: samplers that are not of the catalogue, by their
+    Returns {"records", "fits", "grids", "manifest"} as JSON will hold them, and writes the same to records.json, the
+    fits to exponents.csv; records.sqlite keeps each finished run at once.  consent: to what a network's files ask for,
+    and to a large cost.  device: where a network computes.  external: samplers that are not of the catalogue, by their
     names in run.methods (read_function.External).  Raises InputError before anything is computed.
     """
     if out is None:
@@ -81,6 +82,7 @@ def run(
     answer = {
         "records": records,
         "fits": fits,
+        "grids": findings_of(problem),
         "manifest": {
             **manifest(study.run.seed, started),
             "target": study.target.model_dump(exclude_none=True),
@@ -175,6 +177,8 @@ def _entry(method: str, on: Key, metric: str, value: Value) -> dict[str, Any]:
         entry |= {"low": value.low, "high": value.high, "floor": value.floor, "needed": value.needed}
     elif value.low is not None:
         entry |= {"low": value.low, "high": value.high}
+    if value.groups:
+        entry |= {"groups": list(value.groups)}
     entry |= {"error": value.error}
     return entry if value.value is not None else entry | {"reason": value.reason}
 
