@@ -209,7 +209,8 @@ def study(
         _verification(wanted, folder, json)
         return
     with progress_bar("study") as progress:
-        answer = run(wanted, folder, progress, Consent(allow_pickle, allow_code, hub, large), device)
+        consent = Consent(allow_pickle, allow_code, hub, large)
+        answer = run(wanted, folder, progress, consent, device, base=file.parent)
     if json:
         show.json(answer)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class StudyResult:
     """The records of a study, the exponents fitted to them, and the manifest; `print` shows them as a table.
 
     records: {"method", "steps", "nfe", "metric", "value", "error", ...} of every run.
+    external: {"method", "steps", "linear", "equals", "nearest", "difference", "kept", "note"} of every sampler that is
+    not of the catalogue: the record whose table it has, or the nearest.
     fits: {"method", "metric", "exponent", "stderr", "window"}, with the exponent a in N^-a, None below three points.
     manifest: the settings and versions.
     """
@@ -34,6 +36,7 @@ class StudyResult:
     records: list[dict[str, Any]]
     fits: list[dict[str, Any]]
     manifest: dict[str, Any]
+    external: list[dict[str, Any]] = field(default_factory=list)
 
     def draw(self, stem: str | Path) -> list[Path]:
         """Draw error against number of steps, a panel a metric, into files of that stem; returns their paths."""
@@ -78,8 +81,10 @@ def study(
         target   a GaussianMixture, a dict of its arguments, or the name of a checkpoint
         schedule a kind, what `sp.schedule` returns, or a dict of kind and parameters
         grid     a kind, or a dict of kind and parameters, as `sp.grid` takes them
-        methods  names of the catalogue; functions (denoise, x, sigmas) -> x as `sp.read_back` takes them, studied under
-                 their own names; objects with `tabulate(grid)`
+        methods  names of the catalogue; samplers of your own, studied under their own names: functions (denoise, x,
+                 sigmas) -> x as `sp.read_back` takes them, schedulers of diffusers or derived from these, an
+                 `sp.Adapter`, tables and objects with `tabulate(grid)`; or what `sp.verify` takes, as text:
+                 "my_file.py:name", "diffusers:Class?option=value", "k-diffusion:function", and table files "table.json"
         steps    numbers of steps N
         metrics  "tv", "kl", "w2", "trajectory" (root mean square distance from the exact flow, not with noise);
                  in d > 1 also "energy", "sliced-w2" and "moments"
@@ -117,8 +122,9 @@ def study(
         of_type("out", out, (str, Path), "the path of a folder, or None")
     folder = None if out is None else Path(out)
     consent = Consent(large=large)
-    answer = run_tables(wanted, folder, draw=folder is not None, consent=consent)
-    return StudyResult(answer["records"], answer["fits"], answer["manifest"])
+    base = Path(source).parent if isinstance(source, str | Path) else Path()
+    answer = run_tables(wanted, folder, draw=folder is not None, consent=consent, base=base)
+    return StudyResult(answer["records"], answer["fits"], answer["manifest"], answer["external"])
 
 
 def _read(file: Path) -> dict[str, Any]:

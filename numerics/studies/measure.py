@@ -14,7 +14,7 @@ from ..errors import SamplingError
 from ..grids import Grid
 from ..laws.estimators import Estimate, energy, moment_error, sliced_w2
 from ..laws.gaussian import moments
-from ..laws.map_quadrature import Measured, measured
+from ..laws.map_quadrature import Measured, accepted, measured
 from ..points import Point
 from ..sample import sample
 from ..tableau import Tableau
@@ -23,7 +23,8 @@ from ..targets.mixture import with_tangent
 from ..targets.reference import reference_flow
 from .invariants import consistent
 from .mixture_problem import MixtureProblem
-from .routes import OF_LAWS, distances
+from .read_function import AsItIs
+from .routes import ESTIMATED, OF_LAWS, distances
 from .store import Value, none
 
 USES = ("noise", "target", "floor")  # of a study's seed, besides the start samples
@@ -51,6 +52,35 @@ class Measurement:
         except SamplingError as fault:  # the state overflowed, or its law cannot be propagated (laws/density.py)
             found = none(wanted, str(fault))
         return {metric: value._replace(nfe=tableau.nfe) for metric, value in consistent(found).items()}
+
+    def measure_as_it_is(self, sampler: AsItIs, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
+        """Run a sampler that has no table: trajectory, unless it draws noise, and in d > 1 the metrics of samples."""
+        source, to = grid.point(0), grid.point(grid.steps)
+        start, seed = self._start(source), self._seed("noise") >> 1  # of a signed 64-bit generator
+        try:
+            ran = sampler.run(self.problem.target, start, seed)
+            _check_finite(ran.sample)
+        except SamplingError as fault:
+            return none(wanted, str(fault))
+        found = none(wanted, f"it has no table: {sampler.reason}")
+        for metric in wanted:
+            if metric == "trajectory" and ran.draws:
+                found |= none([metric], "it draws noise, and follows no flow")
+            elif metric == "trajectory":
+                found |= self._trajectory_as_it_is(ran.sample, source, to)
+            elif metric in ESTIMATED:
+                found[metric] = Value(0, *self._estimate(metric, ran.sample, to), self._floor(metric, to))
+        return {metric: value._replace(nfe=ran.nfe) for metric, value in consistent(found).items()}
+
+    def _trajectory_as_it_is(self, y: Tensor, source: Point, to: Point) -> dict[str, Value]:
+        """In d = 1 by the trapezoid rule over the nodes, with the change on every second node as its error."""
+        mixture, x = self.problem.mixture, self._start(source)
+        if mixture.dim > 1:
+            return self._trajectory(y, source, to)
+        pushed = metrics.Pushforward(x, self.problem.start_law(source), y, torch.ones_like(y), (mixture, to), source)
+        value = metrics.trajectory_1d(pushed)
+        found = accepted("trajectory", value, abs(value - metrics.trajectory_1d(pushed.coarser())), f"on {len(x)} nodes")
+        return {"trajectory": Value(0, found.value, error=found.error, reason=found.reason)}
 
     def echo(self) -> dict[str, Any]:
         """Entries of the manifest beside those of the study: none."""

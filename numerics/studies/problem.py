@@ -64,12 +64,14 @@ class Problem(ABC):
         return tableau
 
     def check_tables(self) -> None:
-        """Raises InputError of the first sampler, on the shortest grid, if no sampler has a table on any grid."""
+        """Raises InputError of the first sampler, on the shortest grid, if no sampler has a table or can be run as it is on any grid.
+        """
         faults = []
         for sampler in self.samplers:
             for steps in sorted(self.grids):
                 try:
-                    self.tableau(sampler, steps)
+                    if sampler.as_it_is(self.grids[steps]) is None:
+                        self.tableau(sampler, steps)
                 except InputError as fault:
                     faults.append(fault)
                 else:

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -92,7 +93,7 @@ def of_object(found: Any, options: dict[str, Any], target: str | None = None) ->
         return of_instance(found, options, name)
     called = with_options(name, options)
     if isinstance(found, Tableau):
-        return _of_tabulating(lambda: _Fixed(found), called)
+        return _of_tabulating(lambda: FixedTable(found), called)
     of_function = not isinstance(found, type) and callable(found)
     steps = any(hasattr(kind, part) for part in ("levels", "step"))
     if hasattr(kind, "tabulate") or hasattr(found, "tabulate"):
@@ -127,13 +128,17 @@ def _made(found: Any, options: dict[str, Any], target: str) -> Callable[[], Any]
     return maker(found, options)
 
 
-class _Fixed:
-    """A table as an object that has it on its own grid only."""
+@dataclass(frozen=True)
+class FixedTable:
+    """A table as an object that has it on the grid that it was made for."""
 
-    def __init__(self, table: Tableau) -> None:
-        self.table = table
+    table: Tableau
 
     def tabulate(self, grid: Grid) -> Tableau:
+        """The table.  Raises InputError unless it has as many steps as the grid."""
+        steps = max(self.table.step)
+        if steps != grid.steps:
+            raise InputError("grid", f"{grid.steps} steps", f"{steps} steps, for which {self.table.method} was made")
         return self.table
 
 

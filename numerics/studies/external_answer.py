@@ -1,0 +1,44 @@
+"""What a study says of each external sampler on each of its grids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import InputError
+from .problem import Problem
+from .samplers import ExternalSampler
+
+
+def external_answer(problem: Problem) -> list[dict[str, Any]]:
+    """An entry for every external sampler and number of steps, as JSON.
+
+        linear       whether it has a table; one that is not linear is run as it is; None where it is neither
+        equals       the record whose rows it has, up to rounding, or None
+        nearest      the nearest record, or None where none evaluates its model in the same steps
+        difference   the largest relative difference of a row from the nearest
+        kept         whether its values are stored, to be reused by the next run
+        note         how it is put on the grid, or why it has no table
+    """
+    return [
+        _entry(sampler, problem, steps)
+        for sampler in problem.samplers
+        if isinstance(sampler, ExternalSampler)
+        for steps in problem.study.run.steps
+    ]
+
+
+def _entry(sampler: ExternalSampler, problem: Problem, steps: int) -> dict[str, Any]:
+    grid = problem.grids[steps]
+    found, near = sampler.readings[grid.points], sampler.likeness[grid.points]
+    unread = sampler.as_it_is(grid)
+    note = unread.reason if unread is not None else str(found) if isinstance(found, InputError) else sampler.note
+    return {
+        "method": sampler.name,
+        "steps": steps,
+        "linear": None if isinstance(found, InputError) else unread is None,
+        "equals": near.name if near is not None and near.equal else None,
+        "nearest": None if near is None else near.name,
+        "difference": None if near is None else near.difference,
+        "kept": sampler.kept(grid),
+        "note": note or None,
+    }
