@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from ..denoisers import Denoiser, convert
-from ..errors import DependsError, InputError, SamplingError
+from ..errors import DependsError, SamplingError
 from ..external_run import Model, Run
 from ..grids import Grid
 from ..points import Point
 from ..readback import LINEAR, SCALE, Trace, superposition, trace
 from .adapters.external_sampler import ExternalSampler
+from .adapters.target import NoTable
 from .adapters.visited_levels import CLOSE
 from .forward_processes import on_process
 
@@ -28,7 +29,7 @@ def read(external: ExternalSampler, grid: Grid) -> tuple[Trace, str]:
     """The trace on the levels of a grid, in float64, and why it is not linear, "" where it is.
 
     States are those of the sampler's own process, predictions data or noise.
-    Raises InputError where it cannot take the levels, and what the sampler raises.
+    Raises NoTable where it cannot take the levels, and what the sampler raises.
     """
     run, prediction = _in_scaled(_made(external, external.on_yours, grid), external.prediction)
     with external.float64():
@@ -38,19 +39,19 @@ def read(external: ExternalSampler, grid: Grid) -> tuple[Trace, str]:
 
 
 def check_levels(name: str, found: Sequence[Point], grid: Grid) -> None:
-    """Raises InputError unless a run stepped between the levels of the grid, up to the rounding of float32."""
+    """Raises NoTable unless a run stepped between the levels of the grid, up to the rounding of float32."""
     if len(found) != grid.steps + 1:
-        raise InputError("grid", name, f"a sampler of {grid.steps} steps; it takes {len(found) - 1} on this grid")
+        raise NoTable("grid", name, f"a sampler of {grid.steps} steps; it takes {len(found) - 1} on this grid")
     for n, (own, wanted) in enumerate(zip(found, grid.points, strict=True)):
         if abs(own.sigma * wanted.alpha - wanted.sigma * own.alpha) > CLOSE * own.alpha * wanted.sigma:
             ratios = [p.sigma / p.alpha if p.alpha else math.inf for p in (own, wanted)]
             level = f"its level {n} is sigma / alpha = {ratios[0]:.6g}, that of the grid {ratios[1]:.6g}"
-            raise InputError("grid", name, f"a sampler that steps between the levels of the grid: {level}")
+            raise NoTable("grid", name, f"a sampler that steps between the levels of the grid: {level}")
 
 
 def _made(external: ExternalSampler, make: Callable[[Grid], Run] | None, grid: Grid) -> Run:
     if make is None:
-        raise InputError("grid", external.info.name, "a sampler that takes its levels; it makes them itself")
+        raise NoTable("grid", external.info.name, "a sampler that takes its levels; it makes them itself")
     return make(grid)
 
 
@@ -116,7 +117,7 @@ def run_as_it_is(external: ExternalSampler, grid: Grid, denoise: Denoiser, start
     """Run a sampler on a model, linear or not, in float64, from start samples [n, d] at the grid's first point.
 
     The sampler is passed states [n, 1, 1, d] of its own process.
-    Raises SamplingError where it draws increments of a path over intervals that overlap, InputError where it cannot
+    Raises SamplingError where it draws increments of a path over intervals that overlap, NoTable where it cannot
     take the levels, and what the sampler raises.
     """
     run = _made(external, external.unread or external.on_yours, grid)

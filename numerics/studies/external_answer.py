@@ -12,12 +12,12 @@ from .samplers import ExternalSampler
 def external_answer(problem: Problem) -> list[dict[str, Any]]:
     """An entry for every external sampler and number of steps, as JSON.
 
-        linear       whether it has a table; one that is not linear is run as it is; None where it is neither
-        equals       the record whose rows it has, up to rounding, or None
-        nearest      the nearest record, or None where none evaluates its model in the same steps
-        difference   the largest relative difference of a row from the nearest
-        kept         whether its values are stored, to be reused by the next run
-        note         how it is put on the grid, or why it has no table
+    linear       whether it has a table; one that is not linear is run as it is; None where it is neither
+    equals       the record whose rows it has, up to rounding, or None
+    nearest      the nearest record, or None where none evaluates its model in the same steps
+    difference   the largest relative difference of a row from the nearest
+    kept         whether its values are stored, to be reused by the next run
+    note         how it is put on the grid, or why it has no table
     """
     return [
         _entry(sampler, problem, steps)
@@ -31,7 +31,11 @@ def _entry(sampler: ExternalSampler, problem: Problem, steps: int) -> dict[str, 
     grid = problem.grids[steps]
     found, near = sampler.readings[grid.points], sampler.likeness[grid.points]
     unread = sampler.as_it_is(grid)
-    note = unread.reason if unread is not None else str(found) if isinstance(found, InputError) else sampler.note
+    note = sampler.note
+    if unread is not None:
+        note = f"run as it is, since it is not linear: {unread.reason}"
+    elif isinstance(found, InputError):
+        note = f"no table: {found.allowed}"
     return {
         "method": sampler.name,
         "steps": steps,

@@ -78,7 +78,7 @@ def _named(data: dict[str, Any], external: Mapping[str, External]) -> tuple[dict
 
 
 def _own_name(sampler: Any) -> str:
-    """The name of a table or function, or of the class of an object; with its module where the catalogue has that name."""
+    """The name of a function, of the class of an object, or of a table's method; another where the catalogue has it."""
     if isinstance(sampler, Tableau):
         return sampler.method if sampler.method not in NAMES else f"table:{sampler.method}"
     name = one_line(getattr(sampler, "__name__", "")) or type(sampler).__name__

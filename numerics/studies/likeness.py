@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from torch.nn.functional import pad
+
 from ..catalogue import resolve
 from ..conformance.judge.compare import deviations, same_shape
 from ..conformance.judge.references import Reference, similar, variants
@@ -58,21 +60,31 @@ def likenesses(tables: Mapping[Grid, Tableau]) -> dict[tuple[Point, ...], Likene
 
 
 def nearest(table: Tableau, grid: Grid, names: Sequence[str] | None = None) -> Likeness | None:
-    """The nearest of the records of these names, or of all, by the mean over rows of what differs, at most 1 a row."""
+    """The nearest of the records of these names, or of all: the one with most rows equal; of these, with most rows that
+    read the same vectors; of these, the one with the least mean difference of a row.
+    """
     try:
         trace = image(table, grid=grid.points)
         found = trace.table
     except (InputError, SamplingError):  # a conversion that its points do not have
         return None
-    best: tuple[float, Likeness] | None = None
+    best: tuple[tuple[int, int, float], Likeness] | None = None
     for reference in _references(trace, grid, names):
         if not same_shape(found, reference.table):
             continue
         errors = [row.error for row in deviations(found, reference.table)]
-        mean = sum(min(error, 1.0) for error in errors) / len(errors)
-        if best is None or mean < best[0]:
-            best = mean, Likeness(reference.record, reference.ending, max(errors))
+        equal, mean = sum(error <= EQUAL for error in errors), sum(min(error, 1.0) for error in errors)
+        key = -equal, -_alike(found, reference.table), mean
+        if best is None or key < best[0]:
+            best = key, Likeness(reference.record, reference.ending, max(errors))
     return None if best is None else best[1]
+
+
+def _alike(one: Tableau, other: Tableau) -> int:
+    """The number of rows that read the same outputs."""
+    width = max(one.outputs.shape[1], other.outputs.shape[1])
+    read = [pad(table.outputs, (0, width - table.outputs.shape[1])) != 0 for table in (one, other)]
+    return int((read[0] == read[1]).all(dim=1).sum())
 
 
 def _references(trace: Trace, grid: Grid, names: Sequence[str] | None) -> list[Reference]:

@@ -62,7 +62,7 @@ class Measurement:
             _check_finite(ran.sample)
         except SamplingError as fault:
             return none(wanted, str(fault))
-        found = none(wanted, f"it has no table: {sampler.reason}")
+        found = none(wanted, f"a sampler that is not linear has no table: {sampler.reason}")
         for metric in wanted:
             if metric == "trajectory" and ran.draws:
                 found |= none([metric], "it draws noise, and follows no flow")
@@ -79,7 +79,9 @@ class Measurement:
             return self._trajectory(y, source, to)
         pushed = metrics.Pushforward(x, self.problem.start_law(source), y, torch.ones_like(y), (mixture, to), source)
         value = metrics.trajectory_1d(pushed)
-        found = accepted("trajectory", value, abs(value - metrics.trajectory_1d(pushed.coarser())), f"on {len(x)} nodes")
+        found = accepted(
+            "trajectory", value, abs(value - metrics.trajectory_1d(pushed.coarser())), f"on {len(x)} nodes"
+        )
         return {"trajectory": Value(0, found.value, error=found.error, reason=found.reason)}
 
     def echo(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..conformance.adapters.diffusers_levels import OWN_LEVELS, takes_levels
 from ..conformance.adapters.objects import FixedTable
 from ..conformance.adapters.target import is_file, parted, split
 from ..conformance.on_yours import Ran
@@ -47,6 +48,12 @@ class Target:
         except PackageNotFoundError:
             return None
 
+    @property
+    def note(self) -> str:
+        """How a scheduler of diffusers is put on a grid; "" for other targets."""
+        library, name, _ = split(self.absolute)
+        return OWN_LEVELS if library == "diffusers" and takes_levels(name) else ""
+
 
 Named = Target | FixedTable
 
@@ -54,7 +61,8 @@ Named = Target | FixedTable
 def named_of(names: Collection[str], folder: Path) -> dict[str, Named]:
     """The samplers among the names in run.methods that are targets or table files.
 
-    folder: to which the paths of files are relative.  Raises InputError on a target that cannot be parsed, and a file that is no table.
+    folder: to which the paths of files are relative.  Raises InputError on a target that cannot be parsed, and on a
+    file that is no table.
     """
     found: dict[str, Named] = {}
     for name in names:
@@ -100,7 +108,9 @@ def _reading(target: Target, grid: Grid, result: JobResult, field: str) -> Table
     assert result.failure is not None
     if result.failure.kind == "no-steps":
         return AsItIs(result.failure.message, run)
-    raise InputError(field, target.typed, f"a sampler that can be read back here ({result.failure.message})")
+    why = result.failure.message
+    allowed = why if result.failure.kind == "no-table" else f"a sampler that can be read back here ({why})"
+    raise InputError(field, target.typed, allowed)
 
 
 def _ran(target: Target, given: Given) -> Ran:
@@ -109,7 +119,8 @@ def _ran(target: Target, given: Given) -> Ran:
         (result,) = collect(child, TIMEOUT).jobs
     if result.failure is not None:
         raise SamplingError(result.failure.message)
-    assert result.sample is not None and given.start is not None
+    assert result.sample is not None
+    assert given.start is not None
     if result.sample.shape != given.start.shape or result.sample.dtype != torch.float64:
         raise SamplingError("the answer of its process is malformed")
     return Ran(result.sample, *result.counts)

@@ -126,7 +126,7 @@ class NetworkMeasurement:
 
     def measure_as_it_is(self, sampler: AsItIs, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
         """No value: a sampler without a table is run on mixtures only."""
-        return none(wanted, f"{sampler.reason}; one without a table runs on mixtures only")
+        return none(wanted, f"a sampler that is not linear has no table, and runs on mixtures only: {sampler.reason}")
 
     def echo(self) -> dict[str, Any]:
         """Entries of the manifest beside those of the study: checkpoint, error of the reference, device."""

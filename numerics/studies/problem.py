@@ -64,7 +64,8 @@ class Problem(ABC):
         return tableau
 
     def check_tables(self) -> None:
-        """Raises InputError of the first sampler, on the shortest grid, if no sampler has a table or can be run as it is on any grid.
+        """Raises InputError of the first sampler, on the shortest grid, if no sampler has a table or can be run as it
+        is on any grid.
         """
         faults = []
         for sampler in self.samplers:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ..conformance.adapters.diffusers import scheduler_base
 from ..conformance.adapters.diffusers_levels import OWN_LEVELS, takes_levels
-from ..conformance.adapters.external_sampler import ExternalSampler
 from ..conformance.adapters.objects import Tabulates, of_object
 from ..conformance.adapters.step_protocol import Adapter
 from ..conformance.adapters.target import NoSteps
@@ -34,7 +33,7 @@ RunOnMixture = Callable[[Mapping[str, Any], Tensor, int], Ran]
 
 @dataclass(frozen=True)
 class AsItIs:
-    """A sampler on a grid that has no table, for the reason given, and is run as it is.
+    """A sampler on a grid that is not linear, for the reason given, has no table, and is run as it is.
 
     run(law, start, seed) -> the sample of a mixture with these arguments; see on_yours.run_as_it_is.
     """
@@ -53,7 +52,8 @@ def read_on(grid: Grid, name: str, sampler: External, field: str) -> Tableau:
     """
     found = reading(grid, name, sampler, field)
     if isinstance(found, AsItIs):
-        raise InputError(field, name, found.reason)
+        allowed = f"a sampler that is linear in its start, outputs and noises ({found.reason})"
+        raise InputError(field, name, allowed)
     return found
 
 
@@ -87,14 +87,11 @@ def reading(grid: Grid, name: str, sampler: External, field: str) -> Tableau | A
 
 def note_of(sampler: object) -> str:
     """How a scheduler of diffusers, class or instance, is put on a grid; "" for other samplers."""
-    kind = sampler if isinstance(sampler, type) else type(sampler)
-    base = scheduler_base(kind)
+    base = scheduler_base(sampler if isinstance(sampler, type) else type(sampler))
     return OWN_LEVELS if base is not None and takes_levels(base) else ""
 
 
-def table_of(
-    found: Trace, bent: str, grid: Grid, name: str, field: str, run: RunOnMixture
-) -> Tableau | AsItIs:
+def table_of(found: Trace, bent: str, grid: Grid, name: str, field: str, run: RunOnMixture) -> Tableau | AsItIs:
     """The table of a trace on a grid.  bent: why it is not linear.  run: as in AsItIs.
 
     Raises InputError on states that are not finite, and on levels beyond the schedule.
@@ -102,7 +99,7 @@ def table_of(
     if not bool(found.vectors.isfinite().all()):
         raise InputError(field, name, "a sampler whose states are finite")
     if bent:
-        return AsItIs(f"a sampler that is linear in its start, outputs and noises ({bent})", run)
+        return AsItIs(bent, run)
     try:
         return replace(placed(found, placing(grid)).table, method=name)
     except InputError as fault:  # a level beyond the schedule

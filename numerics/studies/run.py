@@ -67,9 +67,9 @@ def run(
 ) -> dict[str, Any]:
     """Run a study in the folder `out`, which is made if it is not there; None: nothing is kept.
 
-    Returns {"records", "fits", "external", "manifest"} as JSON will hold them, and writes the same to records.json, the fits to
-    exponents.csv; records.sqlite keeps each finished run at once.  consent: to what a network's files ask for, and
-    to a large cost.  device: where a network computes.  external: samplers that are not of the catalogue, by their
+    Returns {"records", "fits", "external", "manifest"} as JSON will hold them, and writes the same to records.json, the
+    fits to exponents.csv; records.sqlite keeps each finished run at once.  consent: to what a network's files ask for,
+    and to a large cost.  device: where a network computes.  external: samplers that are not of the catalogue, by their
     names in run.methods (read_function.External).  base: the folder to which paths in run.methods are relative.
     Raises InputError before anything is computed.
     """
@@ -109,7 +109,11 @@ def run(
 
 
 def _measurement(
-    study: Study | NetworkStudy, out: Path, consent: Consent, device: torch.device, external: Mapping[str, External | Named]
+    study: Study | NetworkStudy,
+    out: Path,
+    consent: Consent,
+    device: torch.device,
+    external: Mapping[str, External | Named],
 ) -> Measures:
     match study:
         case Study():

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from secrets import token_hex
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from ..catalogue import NAMES, resolve
 from ..content import digest
@@ -19,7 +19,7 @@ from .likeness import Likeness, likenesses
 from .named_samplers import Named, Target, readings_of
 from .read_function import AsItIs, External, note_of, reading
 
-Reading = Tableau | AsItIs | InputError
+Reading: TypeAlias = Tableau | AsItIs | InputError
 EXACT = "exact"  # of `start`: the states at the first grid points are given
 
 
@@ -124,7 +124,7 @@ class ExternalSampler:
         if isinstance(found, InputError):
             raise found
         if isinstance(found, AsItIs):
-            raise InputError("run.methods", self.name, found.reason)
+            raise InputError("run.methods", self.name, f"a sampler that is linear ({found.reason})")
         if start == EXACT:
             raise InputError("start", start, f"{self.name!r} is external and makes its own start; give ramp")
         return found
@@ -187,7 +187,9 @@ def records_of(names: list[str], external: Collection[str] = ()) -> tuple[Record
     return tuple(records)
 
 
-def samplers_of(names: list[str], external: Mapping[str, External | Named], grids: Collection[Grid]) -> tuple[Sampler, ...]:
+def samplers_of(
+    names: list[str], external: Mapping[str, External | Named], grids: Collection[Grid]
+) -> tuple[Sampler, ...]:
     """The samplers of these names; the external ones are read back on every grid.  Raises InputError as records_of."""
     return tuple(
         _read(name, f"run.methods[{n}]", external[name], grids) if record is None else CatalogueMethod(name, record)
@@ -198,13 +200,11 @@ def samplers_of(names: list[str], external: Mapping[str, External | Named], grid
 def _read(name: str, field: str, sampler: External | Named, grids: Collection[Grid]) -> ExternalSampler:
     each = tuple(grids)
     if isinstance(sampler, Target):
-        found: list[Reading] = [*readings_of(sampler, each, field)]
-        determined = sampler.kept
+        found, determined, note = readings_of(sampler, each, field), sampler.kept, sampler.note
     else:
-        found, determined = [_reading(grid, name, sampler, field) for grid in each], None
-    return ExternalSampler(
-        name, each, {grid.points: made for grid, made in zip(each, found, strict=True)}, determined, note_of(sampler)
-    )
+        found, determined, note = [_reading(grid, name, sampler, field) for grid in each], None, note_of(sampler)
+    readings = {grid.points: made for grid, made in zip(each, found, strict=True)}
+    return ExternalSampler(name, each, readings, determined, note)
 
 
 def _reading(grid: Grid, name: str, sampler: External, field: str) -> Reading:

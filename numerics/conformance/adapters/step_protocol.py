@@ -16,7 +16,6 @@ from torch import Tensor
 from ...errors import InputError, SamplingError
 from ...external_run import Draw, Finish, Model, Run
 from ...generated.prediction_functions import PREDICTIONS
-from ...grids import Grid
 from ...points import Point
 from ..forward_processes import PROCESSES, on_process, point
 from ..report import TargetInfo
@@ -36,8 +35,8 @@ class Adapter(Protocol):
 
         process      "vp": alpha^2 + sigma^2 = 1, "ve": alpha = 1, "flow": alpha + sigma = 1
         prediction   what its model returns: "data", "noise", "v", "velocity" or "score"
-        levels(levels) -> the levels between which it steps, noisiest first, at the start of every run. It is given
-                     those asked for, each with `alpha` and `sigma`, and returns these, or pairs (alpha, sigma) of its own
+        levels(levels) -> the levels between which it steps, noisiest first; called at the start of every run with
+                     those asked for, each with `alpha` and `sigma`; it returns these, or its own pairs (alpha, sigma)
         step(n, x, model, noise) -> the state at level n + 1, from x at level n; model(x, level) -> the prediction;
                      noise(x) -> standard normal noise shaped like x
 

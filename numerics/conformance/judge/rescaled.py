@@ -33,7 +33,9 @@ def placed(found: Trace, there: Callable[[Point], Point]) -> Trace:
     """
     points = tuple(there(p) for p in found.points)
     pairs = zip(points, found.points, strict=True)
-    factors = torch.tensor([1.0 if new.alpha == p.alpha else new.alpha / p.alpha for new, p in pairs], dtype=torch.float64)
+    factors = torch.tensor(
+        [1.0 if new.alpha == p.alpha else new.alpha / p.alpha for new, p in pairs], dtype=torch.float64
+    )
     vectors = found.vectors * factors[:, None]
     vectors[:, 0] /= factors[0]
     return replace(found, vectors=vectors, points=points, grid=tuple(there(p) for p in found.grid))
