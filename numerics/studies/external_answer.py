@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import InputError
-from .problem import Problem
+from .problem import Key, Problem
 from .samplers import ExternalSampler
 
 
 def external_answer(problem: Problem) -> list[dict[str, Any]]:
-    """An entry for every external sampler and number of steps, as JSON.
+    """An entry for every external sampler and grid, as JSON.
 
     linear       whether it has a table; one that is not linear is run as it is; None where it is neither
     equals       the record whose rows it has, up to rounding, or None
@@ -20,15 +20,16 @@ def external_answer(problem: Problem) -> list[dict[str, Any]]:
     note         how it is put on the grid, or why it has no table
     """
     return [
-        _entry(sampler, problem, steps)
+        _entry(sampler, problem, key)
         for sampler in problem.samplers
         if isinstance(sampler, ExternalSampler)
-        for steps in problem.study.run.steps
+        for key in problem.study.crossed
+        if key in problem.grids
     ]
 
 
-def _entry(sampler: ExternalSampler, problem: Problem, steps: int) -> dict[str, Any]:
-    grid = problem.grids[steps]
+def _entry(sampler: ExternalSampler, problem: Problem, key: Key) -> dict[str, Any]:
+    grid, (name, steps) = problem.grids[key], key
     found, near = sampler.readings[grid.points], sampler.likeness[grid.points]
     unread = sampler.as_it_is(grid)
     note = sampler.note
@@ -38,6 +39,7 @@ def _entry(sampler: ExternalSampler, problem: Problem, steps: int) -> dict[str, 
         note = f"no table: {found.allowed}"
     return {
         "method": sampler.name,
+        "grid": name,
         "steps": steps,
         "linear": None if isinstance(found, InputError) else unread is None,
         "equals": near.name if near is not None and near.equal else None,
