@@ -96,6 +96,13 @@ def levels(answer: dict[str, Any]) -> None:
     for n, row in enumerate(rows):
         table.add_row(str(n), *(number(value, ".8g") for value in row))
     print_table(table)
+    for finding in answer["findings"]:
+        print(_finding("grid", finding))
+
+
+def _finding(subject: str, finding: dict[str, Any]) -> str:
+    """A finding about a grid in a line."""
+    return f"{subject}{'' if finding['severity'] == 'note' else ' (error)'}: {finding['detail']}"
 
 
 def proofs(answer: list[dict[str, Any]]) -> None:
@@ -134,6 +141,9 @@ def fits(answer: dict[str, Any]) -> None:
     print_table(table)
     for reason, names in _reasons(answer["records"], several).items():
         print(f"no value of {', '.join(names)}: {reason}")
+    for made in answer["grids"]:
+        for finding in made["findings"]:
+            print(_finding(f"grid {made['name']}, N = {finding['steps']}", finding))
     counts = answer["manifest"]
     again = f" ({counts['recomputed']} of them again: their stored values were damaged)" if counts["recomputed"] else ""
     print(f"{counts['computed']} records computed{again}, {counts['reused']} reused")

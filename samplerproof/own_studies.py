@@ -23,7 +23,7 @@ from .numerics.text_table import aligned
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KEYS = ("records", "fits", "external", "manifest")
+KEYS = ("records", "fits", "manifest", "grids", "external")
 Named = str | Method | External
 Settings = Mapping[str, Any]
 OneGrid = str | Settings | Grid
@@ -36,14 +36,16 @@ class StudyResult(Mapping[str, Any]):
     records: {"method", "steps", "nfe", "metric", "value", "error", ...} of every run.
     fits: {"method", "metric", "exponent", "stderr", "window", "status", ...}, with the exponent a in N^-a, None below
     three points.  manifest: the settings and versions.
+    grids: {"name", "steps", "findings"} of every grid; a finding is a level that is not what it should be.
     external: {"method", "grid", "steps", "linear", "equals", "nearest", "difference", "kept", "note"} of every sampler
     that is not of the catalogue: the record whose table it has, or the nearest.
-    A mapping of these names, as records.json has it; in a notebook it is shown as a table.
+    A mapping of these five names, as records.json has it; in a notebook it is shown as a table.
     """
 
     records: list[dict[str, Any]]
     fits: list[dict[str, Any]]
     manifest: dict[str, Any]
+    grids: list[dict[str, Any]] = field(default_factory=list)
     external: list[dict[str, Any]] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> Any:
@@ -169,7 +171,7 @@ def study(
     consent = Consent(large=large)
     base = Path(source).parent if isinstance(source, str | Path) else Path()
     answer = run_tables(wanted, folder, draw=folder is not None, consent=consent, base=base)
-    return StudyResult(answer["records"], answer["fits"], answer["manifest"], answer["external"])
+    return StudyResult(*(answer[key] for key in KEYS))
 
 
 def _grids(given: OneGrid | Sequence[OneGrid] | None, schedule: Settings | None) -> Any:

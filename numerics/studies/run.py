@@ -24,6 +24,7 @@ from ..tableau import Tableau
 from .config import NetworkStudy, Study
 from .external_answer import external_answer
 from .fits import fits_of, table_csv
+from .grid_findings import findings_of
 from .invariants import consistent
 from .measure import Measurement
 from .mixture_problem import prepare
@@ -68,11 +69,11 @@ def run(
 ) -> dict[str, Any]:
     """Run a study in the folder `out`, which is made if it is not there; None: nothing is kept.
 
-    Returns {"records", "fits", "external", "manifest"} as JSON will hold them, and writes the same to records.json, the
-    fits to exponents.csv; records.sqlite keeps each finished run at once.  consent: to what a network's files ask for,
-    and to a large cost.  device: where a network computes.  external: samplers that are not of the catalogue, by their
-    names in run.methods (read_function.External).  base: the folder to which paths in run.methods are relative.
-    Raises InputError before anything is computed.
+    Returns {"records", "fits", "external", "grids", "manifest"} as JSON will hold them, and writes the same to
+    records.json, the fits to exponents.csv; records.sqlite keeps each finished run at once.  consent: to what a
+    network's files ask for, and to a large cost.  device: where a network computes.  external: samplers that are not of
+    the catalogue, by their names in run.methods (read_function.External).  base: the folder to which paths in
+    run.methods are relative.  Raises InputError before anything is computed.
     """
     if out is None:
         with TemporaryDirectory() as folder:
@@ -92,6 +93,7 @@ def run(
         "records": records,
         "fits": fits,
         "external": external_answer(problem),
+        "grids": findings_of(problem),
         "manifest": {
             **manifest(study.run.seed, started),
             "target": study.target.model_dump(exclude_none=True),
@@ -196,6 +198,8 @@ def _entry(method: str, on: Key, metric: str, value: Value) -> dict[str, Any]:
         entry |= {"low": value.low, "high": value.high, "floor": value.floor, "needed": value.needed}
     elif value.low is not None:
         entry |= {"low": value.low, "high": value.high}
+    if value.groups:
+        entry |= {"groups": list(value.groups)}
     entry |= {"error": value.error}
     return entry if value.value is not None else entry | {"reason": value.reason}
 
