@@ -246,8 +246,9 @@ def study(
     if isinstance(wanted, Verification):
         _verification(wanted, folder, json)
         return
+    consent = Consent(allow_pickle, allow_code, hub, large)
     with interruptible("study", kept("runs", f"{folder}/")) as progress:
-        answer = run(wanted, folder, progress, Consent(allow_pickle, allow_code, hub, large), device)
+        answer = run(wanted, folder, progress, consent, device, base=file.parent)
     from ..numerics.studies.study_figure import draw_study  # matplotlib is slow to import
 
     draw_study(answer, folder)

@@ -17,7 +17,7 @@ from ..laws.coupled_samples import StepNoise, exact_samples, exact_start, flow_t
 from ..laws.estimators import Estimate, coupled_moment_error, energy, moment_error, sliced_w2
 from ..laws.gaussian import moments
 from ..laws.jacobian_law import log_ratios
-from ..laws.map_quadrature import Measured, measured
+from ..laws.map_quadrature import Measured, accepted, measured
 from ..points import Point
 from ..sample import sample
 from ..tableau import Tableau
@@ -25,6 +25,7 @@ from ..targets.flow import exact_flow
 from ..targets.mixture import with_tangent
 from .invariants import consistent
 from .mixture_problem import MixtureProblem
+from .read_function import AsItIs
 from .routes import ESTIMATED, OF_DENSITY, distances, exact_metrics
 from .store import Value, none
 
@@ -57,6 +58,35 @@ class Measurement:
         except SamplingError as fault:  # the state overflowed, or its law cannot be propagated (laws/density.py)
             found = none(wanted, str(fault))
         return {metric: value._replace(nfe=tableau.nfe) for metric, value in consistent(found).items()}
+
+    def measure_as_it_is(self, sampler: AsItIs, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
+        """Run a sampler that has no table: trajectory, unless it draws noise, and in d > 1 the metrics of samples."""
+        source, to = grid.point(0), grid.point(grid.steps)
+        start, seed = self._start(source), self._seed("noise") >> 1  # of a signed 64-bit generator
+        try:
+            ran = sampler.run(self.problem.target, start, seed)
+            _check_finite(ran.sample)
+        except SamplingError as fault:
+            return none(wanted, str(fault))
+        found = none(wanted, f"a sampler that is not linear has no table: {sampler.reason}")
+        if "trajectory" in wanted:
+            drawn = none(["trajectory"], "it draws noise, and follows no flow")
+            found |= drawn if ran.draws else self._trajectory_as_it_is(ran.sample, source, to)
+        if self.problem.mixture.dim > 1:
+            found |= self._estimates(grid, None, ran.sample, [metric for metric in wanted if metric in ESTIMATED])
+        return {metric: value._replace(nfe=ran.nfe) for metric, value in consistent(found).items()}
+
+    def _trajectory_as_it_is(self, y: Tensor, source: Point, to: Point) -> dict[str, Value]:
+        """In d = 1 by the trapezoid rule over the nodes, with the change on every second node as its error."""
+        mixture, x = self.problem.mixture, self._start(source)
+        if mixture.dim > 1:
+            return self._trajectory(y, source, to)
+        pushed = metrics.Pushforward(x, self.problem.start_law(source), y, torch.ones_like(y), (mixture, to), source)
+        value = metrics.trajectory_1d(pushed)
+        found = accepted(
+            "trajectory", value, abs(value - metrics.trajectory_1d(pushed.coarser())), f"on {len(x)} nodes"
+        )
+        return {"trajectory": Value(0, found.value, error=found.error, reason=found.reason)}
 
     def echo(self) -> dict[str, Any]:
         """Entries of the manifest beside those of the study: none."""
@@ -135,8 +165,11 @@ class Measurement:
                 found |= none([metric], str(fault))
         return found
 
-    def _estimates(self, grid: Grid, tableau: Tableau, y: Tensor, wanted: Sequence[str]) -> dict[str, Value]:
-        """Metrics between samples y and exact samples coupled with them; independent ones where there is no flow."""
+    def _estimates(self, grid: Grid, tableau: Tableau | None, y: Tensor, wanted: Sequence[str]) -> dict[str, Value]:
+        """Metrics between samples y and exact samples coupled with them; independent ones where there is no flow.
+
+        tableau: whose noises the exact samples follow too; None: of no table.
+        """
         to, found = grid.point(grid.steps), dict[str, Value]()
         goal = moments(self.problem.mixture, to)
         if not wanted:
@@ -153,10 +186,10 @@ class Measurement:
             found[metric] = _value(of, None)
         return found
 
-    def _near(self, grid: Grid, tableau: Tableau) -> Tensor:
+    def _near(self, grid: Grid, tableau: Tableau | None) -> Tensor:
         """Exact samples of the target [n, d] near those of a sampler; the latest ones are kept for other samplers."""
         problem, points = self.problem, grid.points
-        noises = noise_of_steps(tableau, points, problem.mixture)
+        noises = () if tableau is None else noise_of_steps(tableau, points, problem.mixture)
         if not noises and problem.study.run.init == "exact":
             return self._reference(points[0], points[-1])
         known = points[0], points[-1], noises

@@ -34,8 +34,9 @@ from ..targets.reference import reference_flow
 from .config import NetworkStudy
 from .cost import PIECE, network_cost
 from .measure import USES
+from .named_samplers import Named
 from .problem import Problem, grids_of
-from .read_function import External
+from .read_function import AsItIs, External
 from .samplers import samplers_of
 from .store import Value, key, none
 
@@ -66,7 +67,7 @@ class NetworkProblem(Problem):
 
 
 def prepare_network(
-    study: NetworkStudy, consent: Consent = NONE, external: Mapping[str, External] = MappingProxyType({})
+    study: NetworkStudy, consent: Consent = NONE, external: Mapping[str, External | Named] = MappingProxyType({})
 ) -> NetworkProblem:
     """The problem of a study of a network, with its checkpoint loaded; see mixture_problem.prepare."""
     # Fields that need neither grids nor the network, and the cost without its weights.
@@ -129,6 +130,10 @@ class NetworkMeasurement:
                 return none(wanted, str(fault), tableau.nfe)
             squares += off.square().flatten(1).sum(1).tolist()
         return dict.fromkeys(wanted, Value(tableau.nfe, math.sqrt(math.fsum(squares) / len(squares))))
+
+    def measure_as_it_is(self, sampler: AsItIs, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
+        """No value: a sampler without a table is run on mixtures only."""
+        return none(wanted, f"a sampler that is not linear has no table, and runs on mixtures only: {sampler.reason}")
 
     def echo(self) -> dict[str, Any]:
         """Entries of the manifest beside those of the study: checkpoint, error of the reference, device."""
