@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import rates
+from ..leading.of_study import LeadingErrors
 from ..rates import CurvePoint
 from .config import LI
 from .problem import Problem
@@ -40,8 +41,11 @@ def curves(records: Iterable[Mapping[str, Any]]) -> dict[Curve, list[Mapping[str
     return found
 
 
-def fits_of(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One fit a curve: {"method", "grid" where the records have one, "metric", "exponent", …}; see fit."""
+def fits_of(problem: Problem, records: Sequence[Mapping[str, Any]], leading: LeadingErrors) -> list[dict[str, Any]]:
+    """One fit a curve: {"method", "grid" where the records have one, "metric", "exponent", …}; see fit.
+
+    predicted: the proved exponents (see proved).  unpredicted: why its records have no leading error.
+    """
     samplers = {sampler.name: sampler for sampler in problem.samplers}
     found = []
     for curve, of in curves(records).items():
@@ -49,6 +53,8 @@ def fits_of(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[dict
         names = curve._asdict() if "grid" in of[0] else {"method": curve.method, "metric": curve.metric}
         known = proved(sampler, problem.study.run.start, curve.metric, problem.gaussian)
         entry = names | fit(of, log_power(problem, sampler, curve.metric)) | {"predicted": known}
+        missing = [r for r in of if r["predicted"] is None]
+        entry["unpredicted"] = leading.why_not(missing[0]) if len(missing) == len(of) else None
         if problem.study.schedule.kind != LI:
             del entry["compensated_exponent"], entry["log_power"]
         found.append(entry)

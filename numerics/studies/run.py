@@ -15,6 +15,7 @@ import torch
 from ..content import digest
 from ..errors import InputError
 from ..grids import Grid
+from ..leading.of_study import beside, leading_errors
 from ..support.consent import NONE, Consent
 from ..support.devices import device_of
 from ..support.files import check_writable, write_text
@@ -76,7 +77,9 @@ def run(
     # Records: from the store, from other processes in this folder, or computed now.
     with opened(out) as store, claiming(out) as claims:
         records, computed = _records(measurement, store, claims, progress)
-    fits = fits_of(problem, records)
+    leading = leading_errors(problem)
+    records = beside(records, leading)
+    fits = fits_of(problem, records, leading)
     answer = {
         "records": records,
         "fits": fits,
