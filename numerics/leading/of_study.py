@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
+from ..content import digest
 from ..errors import InputError, SamplingError, one_line
 from ..grid_kinds.all_kinds import checked
 from ..grids import SMOOTH, Grid
@@ -19,6 +20,7 @@ from ..studies.measure import start_samples
 from ..studies.mixture_problem import MixtureProblem, prepare
 from ..studies.problem import Problem
 from ..studies.samplers import EXACT, CatalogueMethod
+from ..studies.store import canonical
 from .exact_path import Path, along_grid, along_kind
 from .leading_error import LeadingError, has_leading_error, leading_error, resolved
 
@@ -85,10 +87,10 @@ def leading_errors(problem: Problem) -> LeadingErrors:
     if not methods or not isinstance(problem, MixtureProblem):
         return LeadingErrors(found, missing)
     methods.sort(key=lambda entry: (entry[1].frame, -entry[1].order))  # those of a frame share its differentials
-    for numbers, path in _paths(problem):
+    for place in _places(problem):
         for name, record in methods:
-            leading = path if isinstance(path, str) else _on_path(record, path, problem.study.run.start)
-            for steps in numbers:
+            leading = _known(problem, place, record)
+            for steps in place.steps:
                 if isinstance(leading, str):
                     missing[name, steps] = leading
                 else:
@@ -96,8 +98,20 @@ def leading_errors(problem: Problem) -> LeadingErrors:
     return LeadingErrors(found, {run: why for run, why in missing.items() if run not in found})
 
 
+def _known(problem: MixtureProblem, place: Place, record: Record) -> LeadingError | str:
+    """The leading error of a method along a path, or why it has none; computed once in a process."""
+    start = problem.study.run.start
+    spec = {**place.identity, "method": record.name, "start": start}
+    if (key := canonical(spec)) not in _KEPT:
+        path = place.path
+        _KEPT[key] = path if isinstance(path, str) else _on_path(record, path, start)
+    return _KEPT[key]
+
+
+_KEPT: dict[str, LeadingError | str] = {}  # by all that determines it: a path costs more than most runs
+
+
 def _on_path(record: Record, path: Path, start: str) -> LeadingError | str:
-    """The leading error of a method along a path, or why it has none."""
     if not resolved(record, path):
         return "its steps stay long at an end of the grid"
     leading = leading_error(record.name, path, start)
@@ -162,22 +176,36 @@ def left_out(
     return max((e for e in (known, trend(ratios)) if e is not None), default=None)
 
 
-def _paths(problem: MixtureProblem) -> list[tuple[list[int], Path | str]]:
-    """Numbers of steps and their path, or why they have none: one path for all grids of a smooth kind, else one a grid
-    (Li's schedule).
-    """
-    grids, choice = problem.grids, problem.study.grid
-    smooth = choice is not None and choice.kind in SMOOTH and not choice.parameters.get("zero")
-    if problem.schedule is None or choice is None or not smooth:
-        return [([steps], _path(partial(_along_grid, problem, grid))) for steps, grid in grids.items()]
-    return [(list(grids), _path(partial(_along_kind, problem, problem.schedule, choice)))]
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Numbers of steps that share a path.  identity: all that determines the path.  make: computes it."""
+
+    steps: list[int]
+    identity: dict[str, Any]
+    make: Callable[[], Path]
+
+    @cached_property
+    def path(self) -> Path | str:
+        """The path, or why there is none."""
+        try:
+            return self.make()
+        except (InputError, SamplingError) as fault:  # no exact flow, as from alpha = 0 or to sigma = 0
+            return one_line(fault)
 
 
-def _path(make: Callable[[], Path]) -> Path | str:
-    try:
-        return make()
-    except (InputError, SamplingError) as fault:  # no exact flow, as from alpha = 0 or to sigma = 0
-        return one_line(fault)
+def _places(problem: MixtureProblem) -> list[Place]:
+    """One path for all grids of a smooth kind, else one a grid (Li's schedule)."""
+    grids, choice, schedule = problem.grids, problem.study.grid, problem.schedule
+    law: dict[str, Any] = {"target": problem.target, "schedule": problem.study.schedule.model_dump()}
+    if problem.mixture.dim > 1:
+        law |= {"count": problem.count, "seed": problem.study.run.seed}
+    if schedule is not None and choice is not None and choice.kind in SMOOTH and not choice.parameters.get("zero"):
+        identity = law | {"grid": choice.model_dump()}
+        return [Place(list(grids), identity, partial(_along_kind, problem, schedule, choice))]
+    return [
+        Place([steps], law | {"points": digest(grid.points)}, partial(_along_grid, problem, grid))
+        for steps, grid in grids.items()
+    ]
 
 
 def _along_grid(problem: MixtureProblem, grid: Grid) -> Path:
