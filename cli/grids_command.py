@@ -10,7 +10,6 @@ from ..names.lookup import Domain, Entry, Names
 from ..numerics.errors import InputError
 from ..numerics.grid_kinds.all_kinds import KINDS, parameter_names, parse
 from ..numerics.grid_kinds.grid_kind import GridKind
-from ..numerics.grid_kinds.read_back_levels import PREFIX
 from ..numerics.support.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -57,6 +56,7 @@ def levels(name: str, steps: int, schedule_name: str) -> dict[str, Any]:
 
     Ends that are not given are those of ENDS, in the schedule's time.  Raises InputError on a name that is not known.
     """
+    from ..numerics.grid_kinds.read_back_levels import PREFIX
     from ..numerics.grids import grid
 
     limit = LIMITS["run.steps"]

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json as standard_json
-import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
 from ..book.markup import number, scientific
 from ..book.proofs import term
+from ..numerics.text_table import described
+from .fitted_tables import print_table
 
 if TYPE_CHECKING:
     from ..numerics.conformance.report import Verdict
 
 LEVELS = ("sigma", "alpha", "t", "lambda")
-PIPE_WIDTH = 200  # for pipes, which have no width; wide enough that no cell is cut
 
 
 def json(answer: object) -> None:
@@ -28,25 +27,58 @@ def json(answer: object) -> None:
 
 
 def methods(records: list[dict[str, Any]]) -> None:
-    """The catalogue as a table."""
-    columns = ("frame", "kind", "order", "with start-up", "evaluations/step", "stability", "cite")
-    table = Table("name", Column("also known as", no_wrap=True), *columns)
+    """The catalogue as a table; a narrow terminal leaves out what `methods NAME` shows."""
+    columns = ("order", "with start-up", "NFE per step", "stochastic", "kind", "frame", "family", "stability", "cite")
+    table = Table("name", *columns, Column("also known as", overflow="fold"))
     for r in records:
+        numbers = (str(r["order"]), str(r["order_asymptotic"]), str(r["nfe_per_step"]))
+        texts = ("yes" if r["stochastic"] else "no", r["kind"], r["frame"], r["family"])
         stability = "-" if r["stability"] is None else f"{r['stability']:.4g}"
-        numbers = (r["order"], r["order_asymptotic"], r["nfe_per_step"], stability)
-        table.add_row(r["name"], "\n".join(r["aliases"]), r["frame"], r["kind"], *map(str, numbers), r["cite"])
-    _print(table)
+        table.add_row(r["name"], *numbers, *texts, stability, r["cite"], " ".join(r["aliases"]))
+    print_table(table, ("also known as", "cite", "stability", "family", "frame", "kind", "with start-up", "stochastic"))
+
+
+def method(record: dict[str, Any]) -> None:
+    """All of one method, a fact a line."""
+    name, start = record["name"], record["start"]
+    order = f"{record['order']}, proved{', in the weak sense' if record['stochastic'] else ''}"
+    order += " for step ratios 1 + O(h)" if record["equal_steps"] else ""
+    stability = "not bounded" if record["stability"] is None else f"stable while h |c| < {record['stability']:.4g}"
+    facts = [
+        ("also known as", "\n".join(record["aliases"]) or "-"),
+        ("family", f"{record['family']}, {record['kind']}, frame {record['frame']}"),
+        ("order", f"{order}; samplerproof prove '{name}'"),
+        ("with start-up", f"{record['order_asymptotic']}{'' if start is None else f', first steps by {start}'}"),
+        ("NFE per step", str(record["nfe_per_step"])),
+        ("noise", "stochastic" if record["stochastic"] else "none"),
+        ("parameters", "\n".join(map(_parameter, record["parameters"])) or "-"),
+        ("stability", stability),
+        ("last step", record["last_step"]),
+        ("a step", "\n".join(record["rows"])),
+        ("formula", f"samplerproof derive '{name}'"),
+        ("page", f"{record['page']} in the book (make book)"),
+        ("since", record["since"]),
+        ("cite", record["bibtex"]),
+    ]
+    print(described(f"{name}: {record['summary']}", facts))
+
+
+def _parameter(parameter: dict[str, Any]) -> str:
+    """A parameter with its domain, an end that is infinite left out."""
+    low = "" if parameter["low"] is None else f"{parameter['low']} <= "
+    high = "" if parameter["high"] is None else f" <= {parameter['high']}"
+    return f"{low}{parameter['name']}{high}, {parameter['default']} by default"
 
 
 def grids(kinds: list[dict[str, Any]]) -> None:
-    """The kinds of grid as a table; names are never cut."""
+    """The kinds of grid as a table."""
     folded = (Column(head, overflow="fold") for head in ("parameters", "also known as", "cite or source"))
-    table = Table(Column("name", no_wrap=True), *folded)
+    table = Table("name", *folded)
     for kind in kinds:
         parameters = [p["name"] + _default(p) for p in kind["parameters"]]
         source = kind["cite"] or kind["source"] or "-"
         table.add_row(kind["name"], escape(" ".join(parameters)), escape(" ".join(kind["aliases"])), escape(source))
-    _print(table)
+    print_table(table, ("also known as", "cite or source"))
 
 
 def _default(parameter: dict[str, Any]) -> str:
@@ -64,47 +96,57 @@ def levels(answer: dict[str, Any]) -> None:
     table = Table("n", *LEVELS)
     for n, row in enumerate(rows):
         table.add_row(str(n), *(number(value, ".8g") for value in row))
-    _print(table)
+    print_table(table)
 
 
 def proofs(answer: list[dict[str, Any]]) -> None:
     """Claimed and proved orders, with the shortest of the leading defects: one line each."""
-    defect_column = Column("a leading defect", no_wrap=True, max_width=72)
+    defect_column = Column("a leading defect", overflow="fold")
     table = Table("name", "claimed", "proved", "free ratios", "with start-up", "holds", defect_column, "seconds")
     for entry in answer:
         shortest = min(entry["leading_defects"], key=lambda d: len(d["coefficient"]))
         orders = [entry[key] for key in ("claimed_order", "proved_order", "proved_order_free", "order_asymptotic")]
         holds = "yes" if entry["proved"] else "NO"
         table.add_row(entry["name"], *map(str, orders), holds, escape(term(shortest)), f"{entry['seconds']:.2f}")
-    _print(table)
+    print_table(table, ("seconds", "with start-up", "claimed"))
 
 
 def fits(answer: dict[str, Any]) -> None:
     """The exponents of a study, and how many records were computed."""
     compensated = any("log_power" in fit for fit in answer["fits"])
-    table = Table("method", "metric", "exponent", "stderr", "N")
+    several = len({fit["grid"] for fit in answer["fits"]}) > 1
+    table = Table("method", *(["grid"] if several else []), "metric", "exponent", "stderr", "N")
     if compensated:
         table.add_column("without its logarithm")
     for fit in answer["fits"]:
         window = "fewer than 3 points" if fit["window"] is None else "{}..{}".format(*fit["window"])
-        cells = [fit["method"], fit["metric"], number(fit["exponent"], ".3f"), number(fit["stderr"], ".4f"), window]
+        grid = [escape(fit["grid"])] if several else []
+        cells = [
+            fit["method"],
+            *grid,
+            fit["metric"],
+            number(fit["exponent"], ".3f"),
+            number(fit["stderr"], ".4f"),
+            window,
+        ]
         if compensated:
             cells.append(f"{number(fit['compensated_exponent'], '.3f')}  (log T)^{fit['log_power']}")
         table.add_row(*cells)
-    _print(table)
-    for reason, names in _reasons(answer["records"]).items():
+    print_table(table)
+    for reason, names in _reasons(answer["records"], several).items():
         print(f"no value of {', '.join(names)}: {reason}")
     counts = answer["manifest"]
     again = f" ({counts['recomputed']} of them again: their stored values were damaged)" if counts["recomputed"] else ""
     print(f"{counts['computed']} records computed{again}, {counts['reused']} reused")
 
 
-def _reasons(records: list[dict[str, Any]]) -> dict[str, list[str]]:
+def _reasons(records: list[dict[str, Any]], several: bool) -> dict[str, list[str]]:
     """Records without a value, by the reason: at most three each, and the number of the others."""
     found: dict[str, list[str]] = {}
     for r in records:
         if r["value"] is None:
-            found.setdefault(r["reason"], []).append(f"{r['method']} (N = {r['steps']}, {r['metric']})")
+            grid = f"{r['grid']}, " if several else ""
+            found.setdefault(r["reason"], []).append(f"{r['method']} ({grid}N = {r['steps']}, {r['metric']})")
     return {why: names if len(names) <= 3 else [*names[:3], f"{len(names) - 3} more"] for why, names in found.items()}
 
 
@@ -115,7 +157,7 @@ def exponents(rows: list[dict[str, Any]]) -> None:
         window = "-" if row["window"] is None else "{}..{}".format(*row["window"])
         cells = (row["study"], row["method"], row["metric"], str(row["order"]))
         table.add_row(*cells, number(row["exponent"], ".3f"), number(row["stderr"], ".4f"), window)
-    _print(table)
+    print_table(table, ("stderr", "N"))
 
 
 def verdict(answer: Verdict) -> None:
@@ -143,7 +185,7 @@ def verdict(answer: Verdict) -> None:
                 scientific(row.error_float64),
             )
             table.add_row(str(row.step), row.entry, *numbers, ", ".join(row.equals[:2]))
-        _print(table)
+        print_table(table, ("as shipped", "in float64", "the row is that of"))
     for finding in answer.findings:
         print(f"  {finding.kind}{'' if finding.severity == 'note' else ' (error)'}: {finding.detail}")
     for line in answer.coverage:
@@ -160,7 +202,7 @@ def verification(answer: dict[str, Any]) -> None:
         name = ", ".join(record["matches"][:1]) or record["reference"] or "-"
         orders = (str(record["nominal_order"] or "-"), number(record["observed_order"], ".2f"))
         table.add_row(record["target"], outcome(record), name, *numbers, *orders)
-    _print(table)
+    print_table(table, ("as shipped", "in float64", "observed"))
 
 
 def trained(record: dict[str, Any]) -> None:
@@ -173,7 +215,3 @@ def trained(record: dict[str, Any]) -> None:
 def written(folder: Path) -> None:
     """The folder of the files."""
     print(f"written to {folder}/")
-
-
-def _print(table: Table) -> None:
-    (Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)).print(table)

@@ -11,6 +11,8 @@ LONGEST = 300  # characters of a message
 ECHOED = 80  # of a value in it, and of a field
 LONG = 100  # characters of a name that are compared with the known ones
 SHOWN = 12  # known names that fit in a line
+NEAREST = 5  # known names in the answer to an unknown one
+ALIKE = 0.5  # similarity, by difflib, from which a name is near
 
 
 class _Repr(reprlib.Repr):
@@ -54,7 +56,7 @@ class InputError(ValueError):
     ...     sp.method("ddmi")
     ... except sp.InputError as error:
     ...     print(error)
-    method: got 'ddmi'; not a known method; nearest: ddpm, ddim, li-ddpm
+    method: got 'ddmi'; not a known method; nearest: ddpm, ddim, li-ddpm, li-ddim, pndm
     """
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
@@ -94,14 +96,16 @@ def runnable(field: str, value: object, allowed: str) -> None:
 
 
 def nearest(name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:
-    """A hint for an unknown name: the nearest known ones, ignoring case, or the first of all if none is near.
+    """A hint for an unknown name: the five nearest known ones, ignoring case, or the first of all if none is near.
 
     meant: other texts that the name may resemble, each with the known name that the hint then gives.
     """
     names = sorted(known)
     alike = {text.lower(): name for text, name in (meant or {}).items()} | {text.lower(): text for text in names}
-    close = difflib.get_close_matches(name[:LONG].lower(), alike, n=3, cutoff=0.5)
-    if close:
-        return "nearest: " + ", ".join(dict.fromkeys(alike[text] for text in close))
+    typed = name[:LONG].lower()
+    if difflib.get_close_matches(typed, alike, n=1, cutoff=ALIKE):
+        # Several texts may stand for one name: more are compared than are shown.
+        ranked = difflib.get_close_matches(typed, alike, n=4 * NEAREST, cutoff=0.0)
+        return "nearest: " + ", ".join(list(dict.fromkeys(alike[text] for text in ranked))[:NEAREST])
     more = f", … ({len(names)} in all)" if len(names) > SHOWN else ""
     return "known: " + ", ".join(names[:SHOWN]) + more

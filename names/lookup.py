@@ -6,7 +6,7 @@ Both sides of the wall read names by this parser, from their own records: a proo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -154,3 +154,8 @@ def number(text: str) -> Fraction | None:
     except ZeroDivisionError:
         return None
     return value if value == 0 or SMALLEST <= abs(value) <= LARGEST else None
+
+
+def with_values(label: str, values: Mapping[str, object]) -> str:
+    """A method's label with the values of its parameters: "BDIA-DDIM, gamma = 9/10"."""
+    return ", ".join([label, *(f"{name} = {value}" for name, value in values.items())])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from ..names.lookup import Domain, Entry, Names
+from ..names.lookup import Domain, Entry, Names, with_values
 from .generated.catalogue_records import RECORDS
 from .records import Record
 
@@ -37,6 +37,7 @@ def resolve(name: str, field: str = "method") -> Record:
     given = replace(
         record,
         name=f"{record.name}?" + "&".join(f"{key}={v}" for key, v in choice.values),
+        label=with_values(record.label, dict(choice.values)),
         aliases=(),
         order=orders[0] if orders else record.order,
         values=choice.values,

@@ -81,12 +81,14 @@ class GeneratedParameter:
 class Record:
     """One method of the catalogue; see theory.method.Method for the fields.
 
+    label: the name as people write it, in figures and titles.
     stability: S of the real stability interval (-S, 0) in the limit of short steps, at the defaults of the parameters
     (theory/linear_stability.py); None if it is infinite.  values: those of parameters that are not at their defaults.
     `print` shows the rows of a step in the frame, z the scaled state and F the scaled prediction.
     """
 
     name: str
+    label: str
     aliases: tuple[str, ...]
     family: str
     kind: str
@@ -113,15 +115,20 @@ class Record:
 
     def __str__(self) -> str:
         start = "" if self.start is None else f", {self.order_asymptotic} with its start-up {self.start}"
-        carried = "c z[n]" if self.stochastic else "c0 z[n] + c1 z[n-1]"
         used = dict.fromkeys(call for row in self.rows for call in row.calls)
         facts = [
             ("summary", self.summary),
             ("kind", f"{self.kind}, frame {self.frame}, {'weak ' if self.stochastic else ''}order {self.order}{start}"),
-            ("step", "\n".join(row.formula(k, carried) for k, row in enumerate(self.rows, 1))),
+            ("step", "\n".join(self.formulas)),
             ("weights", "\n".join(used) or "none"),
         ]
         return described(self.name, facts)
+
+    @property
+    def formulas(self) -> tuple[str, ...]:
+        """The rows of a step as text, in the frame: z is the scaled state, F the scaled prediction."""
+        carried = "c z[n]" if self.stochastic else "c0 z[n] + c1 z[n-1]"
+        return tuple(row.formula(k, carried) for k, row in enumerate(self.rows, 1))
 
     def order_in_law(self, gaussian: bool) -> int:
         """The order of the error in law with an exact score, on a Gaussian target or on any."""

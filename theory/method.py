@@ -9,6 +9,7 @@ from typing import Self
 
 import sympy as sp
 
+from ..names.lookup import with_values
 from .exponential import exact, weights
 from .frames import Frame
 from .noise_model import NOISY, Amplitude, NoiseModel, StepNoise
@@ -58,6 +59,7 @@ class Method:
     provenance: "derived", or for published weights where they were read.
     parameters: its free numbers; they stand as symbols in rows and proofs.
     since: the version of this project that first had it.
+    label: the name as people write it, in figures and titles; a method of the catalogue has one of its own.
     noise: None for a method of the flow. With noise, published weights are the literature's, B of alpha' B x0hat or of
     -sigma' B epshat, and a rule gives (1 + tau^2) times the exponential weights of its nodes.
     law_order: with noise, the order in law where F is the exact prediction, if it is higher, and gaussian_order that
@@ -77,6 +79,7 @@ class Method:
     equal_steps: bool = False
     parameters: tuple[Parameter, ...] = ()
     since: str = FIRST
+    label: str = ""
     noise: NoiseModel | None = None
     law_order: int | None = None
     gaussian_order: int | None = None
@@ -200,6 +203,7 @@ class Method:
         return replace(
             self,
             name=f"{self.name}?{named}",
+            label=with_values(self.label, values),
             aliases=(),
             order=order,
             parameters=(),

@@ -11,6 +11,7 @@ from ..records import GeneratedParameter, GeneratedRow, Record
 RECORDS: tuple[Record, ...] = (
     Record(
         name="ddim",
+        label="DDIM",
         aliases=(
             "edm-euler",
             "exp-adams-1",
@@ -46,6 +47,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="exp-adams-2",
+        label="Exponential Adams 2",
         aliases=("comfyui:res_multistep",),
         family="exponential-adams",
         kind="multistep",
@@ -64,6 +66,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="exp-adams-3",
+        label="Exponential Adams 3",
         aliases=(
             "dpm-solver++-3m",
             "unip-3",
@@ -85,6 +88,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="exp-adams-4",
+        label="Exponential Adams 4",
         aliases=(),
         family="exponential-adams",
         kind="multistep",
@@ -103,6 +107,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="exp-adams-noise-2",
+        label="Exponential Adams 2, noise",
         aliases=("diffusers:DEISMultistepScheduler",),
         family="exponential-adams",
         kind="multistep",
@@ -121,6 +126,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="exp-adams-noise-3",
+        label="Exponential Adams 3, noise",
         aliases=(),
         family="exponential-adams",
         kind="multistep",
@@ -139,6 +145,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="exp-adams-noise-4",
+        label="Exponential Adams 4, noise",
         aliases=(),
         family="exponential-adams",
         kind="multistep",
@@ -157,6 +164,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="dpm-solver++-2m",
+        label="DPM-Solver++(2M)",
         aliases=(
             "unip-2",
             "diffusers:DPMSolverMultistepScheduler",
@@ -181,6 +189,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="dpm-solver++-3m-published",
+        label="DPM-Solver++(3M), published",
         aliases=(),
         family="dpm-solver++",
         kind="multistep",
@@ -199,6 +208,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="dpm-solver-3m-published",
+        label="DPM-Solver(3M), published",
         aliases=(),
         family="dpm-solver",
         kind="multistep",
@@ -217,6 +227,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="dpm-solver-2s",
+        label="DPM-Solver-2",
         aliases=(
             "diffusers:KDPM2DiscreteScheduler",
             "k-diffusion:sample_dpm_2",
@@ -241,6 +252,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="dpm-solver-2s-taylor",
+        label="DPM-Solver-2 (Taylor)",
         aliases=(),
         family="dpm-solver",
         kind="multistage",
@@ -261,6 +273,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="dpm-solver-3s",
+        label="DPM-Solver-3",
         aliases=(),
         family="dpm-solver",
         kind="multistage",
@@ -282,6 +295,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="dpm-solver-3s-taylor",
+        label="DPM-Solver-3 (Taylor)",
         aliases=(),
         family="dpm-solver",
         kind="multistage",
@@ -303,6 +317,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="dpm-solver++-2s",
+        label="DPM-Solver++(2S)",
         aliases=("diffusers:DPMSolverSinglestepScheduler",),
         family="dpm-solver++",
         kind="multistage",
@@ -323,6 +338,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="dpm-solver++-2s-taylor",
+        label="DPM-Solver++(2S, Taylor)",
         aliases=(
             "res-2s",
             "res4lyf:res_2s",
@@ -346,6 +362,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="dpm-solver++-3s",
+        label="DPM-Solver++(3S)",
         aliases=(),
         family="dpm-solver++",
         kind="multistage",
@@ -367,6 +384,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="dpm-solver++-3s-taylor",
+        label="DPM-Solver++(3S, Taylor)",
         aliases=(),
         family="dpm-solver++",
         kind="multistage",
@@ -388,6 +406,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="res-3s",
+        label="RES-3S",
         aliases=(),
         family="exponential-runge-kutta",
         kind="multistage",
@@ -408,6 +427,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="etd-rk4",
+        label="ETD-RK4",
         aliases=(),
         family="exponential-runge-kutta",
         kind="multistage",
@@ -429,6 +449,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="deis-tab1",
+        label="DEIS-tAB1",
         aliases=(),
         family="deis",
         kind="multistep",
@@ -447,6 +468,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="deis-tab2",
+        label="DEIS-tAB2",
         aliases=(),
         family="deis",
         kind="multistep",
@@ -465,6 +487,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="deis-tab3",
+        label="DEIS-tAB3",
         aliases=(),
         family="deis",
         kind="multistep",
@@ -483,6 +506,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="deis-rhoab1",
+        label="DEIS-rhoAB1",
         aliases=(),
         family="deis",
         kind="multistep",
@@ -501,6 +525,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="deis-rhoab2",
+        label="DEIS-rhoAB2",
         aliases=(),
         family="deis",
         kind="multistep",
@@ -519,6 +544,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="deis-rhoab3",
+        label="DEIS-rhoAB3",
         aliases=(
             "diffusers:LMSDiscreteScheduler",
             "k-diffusion:sample_lms",
@@ -541,6 +567,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="deis-rho-kutta3",
+        label="DEIS-rho3Kutta",
         aliases=(),
         family="deis",
         kind="multistage",
@@ -561,6 +588,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="deis-rho-rk4",
+        label="DEIS-rho4RK",
         aliases=(),
         family="deis",
         kind="multistage",
@@ -582,6 +610,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="ipndm-2",
+        label="iPNDM-2",
         aliases=(),
         family="pndm",
         kind="multistep",
@@ -601,6 +630,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="ipndm-3",
+        label="iPNDM-3",
         aliases=(),
         family="pndm",
         kind="multistep",
@@ -620,6 +650,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="ipndm-4",
+        label="iPNDM-4",
         aliases=(
             "diffusers:IPNDMScheduler",
             "comfyui:ipndm",
@@ -642,6 +673,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="pndm-start",
+        label="PNDM start-up",
         aliases=(),
         family="pndm",
         kind="multistage",
@@ -664,6 +696,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="pndm",
+        label="PNDM",
         aliases=("diffusers:PNDMScheduler",),
         family="pndm",
         kind="multistep",
@@ -683,6 +716,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="s-pndm",
+        label="S-PNDM",
         aliases=(),
         family="pndm",
         kind="multistep",
@@ -702,6 +736,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="plms-3",
+        label="PLMS-3",
         aliases=(),
         family="pndm",
         kind="multistep",
@@ -721,6 +756,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="plms",
+        label="PLMS",
         aliases=(),
         family="pndm",
         kind="multistep",
@@ -740,6 +776,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="gradient-estimation",
+        label="Gradient estimation",
         aliases=("comfyui:gradient_estimation",),
         family="gradient-estimation",
         kind="multistep",
@@ -760,6 +797,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="unipc-1",
+        label="UniPC-1",
         aliases=(),
         family="unipc",
         kind="predictor-corrector",
@@ -782,6 +820,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="unipc-2",
+        label="UniPC-2",
         aliases=("diffusers:UniPCMultistepScheduler",),
         family="unipc",
         kind="predictor-corrector",
@@ -804,6 +843,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="unipc-3",
+        label="UniPC-3",
         aliases=(),
         family="unipc",
         kind="predictor-corrector",
@@ -826,6 +866,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="unipc-1-bh1",
+        label="UniPC-1 (bh1)",
         aliases=(),
         family="unipc",
         kind="predictor-corrector",
@@ -848,6 +889,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="unipc-2-bh1",
+        label="UniPC-2 (bh1)",
         aliases=(),
         family="unipc",
         kind="predictor-corrector",
@@ -870,6 +912,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="unipc-3-bh1",
+        label="UniPC-3 (bh1)",
         aliases=(),
         family="unipc",
         kind="predictor-corrector",
@@ -892,6 +935,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="unipc-1-vary",
+        label="UniPC-1 (vary_coeff)",
         aliases=(),
         family="unipc",
         kind="predictor-corrector",
@@ -914,6 +958,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="unipc-2-vary",
+        label="UniPC-2 (vary_coeff)",
         aliases=(),
         family="unipc",
         kind="predictor-corrector",
@@ -936,6 +981,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="unipc-3-vary",
+        label="UniPC-3 (vary_coeff)",
         aliases=(),
         family="unipc",
         kind="predictor-corrector",
@@ -958,6 +1004,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="unipc-2-vary-published",
+        label="UniPC-2 (vary_coeff), published",
         aliases=(),
         family="unipc",
         kind="predictor-corrector",
@@ -980,6 +1027,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="unipc-3-vary-published",
+        label="UniPC-3 (vary_coeff), published",
         aliases=(),
         family="unipc",
         kind="predictor-corrector",
@@ -1002,6 +1050,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="edm-heun",
+        label="Heun (EDM)",
         aliases=(
             "deis-rho-heun",
             "diffusers:HeunDiscreteScheduler",
@@ -1026,6 +1075,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="bdia-ddim",
+        label="BDIA-DDIM",
         aliases=(),
         family="bdia",
         kind="multistep",
@@ -1050,6 +1100,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="lambda-ddim",
+        label="lambda-DDIM",
         aliases=(),
         family="conjugate",
         kind="one-step",
@@ -1073,6 +1124,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="li-ddim",
+        label="DDIM (Li et al.)",
         aliases=(),
         family="li",
         kind="one-step",
@@ -1091,6 +1143,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="li-accelerated-ode",
+        label="Accelerated ODE (Li et al.)",
         aliases=(),
         family="li",
         kind="general-linear",
@@ -1110,6 +1163,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="li-code-accelerated-ode",
+        label="Accelerated ODE (Li et al., code)",
         aliases=(),
         family="li",
         kind="multistep",
@@ -1128,6 +1182,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="flow-euler",
+        label="Euler (flow matching)",
         aliases=(
             "diffusers:FlowMatchEulerDiscreteScheduler",
             "diffusers:FlowMapEulerDiscreteScheduler",
@@ -1150,6 +1205,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="flow-heun",
+        label="Heun (flow matching)",
         aliases=("diffusers:FlowMatchHeunDiscreteScheduler",),
         family="flow",
         kind="multistage",
@@ -1169,6 +1225,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="flow-midpoint",
+        label="Midpoint (flow matching)",
         aliases=(),
         family="flow",
         kind="multistage",
@@ -1188,6 +1245,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="ddpm",
+        label="DDPM",
         aliases=(
             "sde-dpm-solver++-1",
             "diffusers:DDPMScheduler",
@@ -1219,6 +1277,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="ddpm-large",
+        label="DDPM (larger variance)",
         aliases=(),
         family="ddim",
         kind="one-step",
@@ -1243,6 +1302,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="ddim-eta",
+        label="DDIM(eta)",
         aliases=(
             "euler-ancestral",
             "k-diffusion:sample_euler_ancestral",
@@ -1271,6 +1331,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sde-dpm-solver-1",
+        label="SDE-DPM-Solver-1",
         aliases=("seeds-1",),
         family="sde-dpm-solver",
         kind="one-step",
@@ -1294,6 +1355,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sde-dpm-solver-2m",
+        label="SDE-DPM-Solver(2M)",
         aliases=(),
         family="sde-dpm-solver",
         kind="multistep",
@@ -1317,6 +1379,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sde-dpm-solver++-2m",
+        label="SDE-DPM-Solver++(2M)",
         aliases=(
             "sde-dpm-solver++-2m-midpoint",
             "k-diffusion:sample_dpmpp_2m_sde",
@@ -1348,6 +1411,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sde-dpm-solver++-2s",
+        label="SDE-DPM-Solver++(2S)",
         aliases=(),
         family="sde-dpm-solver++",
         kind="multistage",
@@ -1380,6 +1444,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sde-dpm-solver++-3m-published",
+        label="SDE-DPM-Solver++(3M), published",
         aliases=(
             "k-diffusion:sample_dpmpp_3m_sde",
             "comfyui:dpmpp_3m_sde",
@@ -1408,6 +1473,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="dpmpp-sde",
+        label="DPM++ SDE",
         aliases=(
             "k-diffusion:sample_dpmpp_sde",
             "comfyui:dpmpp_sde",
@@ -1444,6 +1510,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sa-solver-1",
+        label="SA-Solver (P1)",
         aliases=(),
         family="sa-solver",
         kind="one-step",
@@ -1469,6 +1536,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sa-solver-2",
+        label="SA-Solver (P2)",
         aliases=(
             "sde-dpm-solver++-2m-heun",
             "comfyui:dpmpp_2m_sde_heun",
@@ -1497,6 +1565,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sa-solver-3",
+        label="SA-Solver (P3)",
         aliases=("sde-dpm-solver++-3m",),
         family="sa-solver",
         kind="multistep",
@@ -1522,6 +1591,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sa-solver-p1c1",
+        label="SA-Solver (P1C1)",
         aliases=(),
         family="sa-solver",
         kind="predictor-corrector",
@@ -1555,6 +1625,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sa-solver-p2c1",
+        label="SA-Solver (P2C1)",
         aliases=(),
         family="sa-solver",
         kind="predictor-corrector",
@@ -1588,6 +1659,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sa-solver-p2c2",
+        label="SA-Solver (P2C2)",
         aliases=(),
         family="sa-solver",
         kind="predictor-corrector",
@@ -1621,6 +1693,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sa-solver-p3c3",
+        label="SA-Solver (P3C3)",
         aliases=(),
         family="sa-solver",
         kind="predictor-corrector",
@@ -1654,6 +1727,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sa-solver-2-few-steps",
+        label="SA-Solver (P2, few steps)",
         aliases=(),
         family="sa-solver",
         kind="multistep",
@@ -1679,6 +1753,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sa-solver-p1c1-few-steps",
+        label="SA-Solver (P1C1, few steps)",
         aliases=(),
         family="sa-solver",
         kind="predictor-corrector",
@@ -1712,6 +1787,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sa-solver-p2c1-few-steps",
+        label="SA-Solver (P2C1, few steps)",
         aliases=("diffusers:SASolverScheduler",),
         family="sa-solver",
         kind="predictor-corrector",
@@ -1745,6 +1821,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sa-solver-p2c2-few-steps",
+        label="SA-Solver (P2C2, few steps)",
         aliases=(),
         family="sa-solver",
         kind="predictor-corrector",
@@ -1778,6 +1855,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sa-solver-p3c2-few-steps",
+        label="SA-Solver (P3C2, few steps)",
         aliases=(),
         family="sa-solver",
         kind="predictor-corrector",
@@ -1811,6 +1889,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="sa-solver-p3c3-few-steps",
+        label="SA-Solver (P3C3, few steps)",
         aliases=(),
         family="sa-solver",
         kind="predictor-corrector",
@@ -1844,6 +1923,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="seeds-2",
+        label="SEEDS-2",
         aliases=(),
         family="seeds",
         kind="multistage",
@@ -1872,6 +1952,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="seeds-3",
+        label="SEEDS-3",
         aliases=(),
         family="seeds",
         kind="multistage",
@@ -1904,6 +1985,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="edm-churn",
+        label="EDM with churn",
         aliases=(),
         family="edm",
         kind="multistage",
@@ -1939,6 +2021,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="li-ddpm",
+        label="DDPM (Li et al.)",
         aliases=(),
         family="li",
         kind="one-step",
@@ -1961,6 +2044,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="li-accelerated-sde",
+        label="Accelerated SDE (Li et al.)",
         aliases=(),
         family="li",
         kind="multistage",
@@ -1989,6 +2073,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="li-accelerated-sde-readme",
+        label="Accelerated SDE (Li et al., README)",
         aliases=(),
         family="li",
         kind="multistage",
@@ -2016,6 +2101,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="li-code-accelerated-sde",
+        label="Accelerated SDE (Li et al., code)",
         aliases=(),
         family="li",
         kind="multistage",

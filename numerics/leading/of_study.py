@@ -12,13 +12,14 @@ from ..content import digest
 from ..errors import InputError, SamplingError, one_line
 from ..grid_kinds.all_kinds import checked
 from ..grids import SMOOTH, Grid
+from ..points import Point
 from ..rates import trend
 from ..records import Record
 from ..schedules import Schedule
 from ..studies.config import GridChoice, Study
 from ..studies.measure import start_samples
 from ..studies.mixture_problem import MixtureProblem, prepare
-from ..studies.problem import Problem
+from ..studies.problem import Key, Problem
 from ..studies.samplers import EXACT, CatalogueMethod
 from ..studies.store import canonical
 from .exact_path import Path, along_grid, along_kind
@@ -43,7 +44,7 @@ LINE_THIRD_ORDER_MULTISTEP = (Tolerance(256, 0.06), Tolerance(2048, 0.01))
 SPACE = (Tolerance(64, 0.05), Tolerance(256, 0.011))  # for the mean distance
 
 
-Run = tuple[str, int]  # a method, as the study names it, and a number of steps
+Run = tuple[str, str, int]  # a method and a grid, as the study names them, and a number of steps
 
 
 @dataclass(frozen=True)
@@ -55,17 +56,18 @@ class LeadingErrors:
 
     def at(self, record: Mapping[str, Any]) -> float | None:
         """The leading error of a record of the study."""
-        leading = self.found.get((record["method"], record["steps"]))
+        leading = self.found.get((record["method"], record["grid"], record["steps"]))
         return None if leading is None else leading.at(record["metric"], record["steps"])
 
     def why_not(self, record: Mapping[str, Any]) -> str:
         """Why a record has no leading error."""
-        return self.missing.get((record["method"], record["steps"]), f"no leading error in {record['metric']}")
+        run = record["method"], record["grid"], record["steps"]
+        return self.missing.get(run, f"no leading error in {record['metric']}")
 
 
-def leading_errors_of(study: Study) -> dict[Run, LeadingError]:
-    """The leading errors by method (as the study names it) and number of steps, where they are known."""
-    return leading_errors(prepare(study)).found
+def leading_errors_of(study: Study) -> dict[tuple[str, int], LeadingError]:
+    """The leading errors of a study of one grid by method (as the study names it) and number of steps, where known."""
+    return {(name, steps): leading for (name, _, steps), leading in leading_errors(prepare(study)).found.items()}
 
 
 def leading_errors(problem: Problem) -> LeadingErrors:
@@ -83,18 +85,18 @@ def leading_errors(problem: Problem) -> LeadingErrors:
         why = whole or _why_not(record, problem.study.run.start)
         if why is None and record is not None:
             methods.append((sampler.name, record))
-        missing |= {(sampler.name, steps): why or "" for steps in problem.grids}
+        missing |= {(sampler.name, *key): why or str(problem.faults.get(key, "")) for key in problem.study.crossed}
     if not methods or not isinstance(problem, MixtureProblem):
         return LeadingErrors(found, missing)
     methods.sort(key=lambda entry: (entry[1].frame, -entry[1].order))  # those of a frame share its differentials
     for place in _places(problem):
         for name, record in methods:
             leading = _known(problem, place, record)
-            for steps in place.steps:
+            for key in place.grids:
                 if isinstance(leading, str):
-                    missing[name, steps] = leading
+                    missing[name, *key] = leading
                 else:
-                    found[name, steps] = leading
+                    found[name, *key] = leading
     return LeadingErrors(found, {run: why for run, why in missing.items() if run not in found})
 
 
@@ -178,9 +180,9 @@ def left_out(
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Numbers of steps that share a path.  identity: all that determines the path.  make: computes it."""
+    """Grids that share a path.  identity: all that determines the path.  make: computes it."""
 
-    steps: list[int]
+    grids: list[Key]
     identity: dict[str, Any]
     make: Callable[[], Path]
 
@@ -194,26 +196,32 @@ class Place:
 
 
 def _places(problem: MixtureProblem) -> list[Place]:
-    """One path for all grids of a smooth kind, else one a grid (Li's schedule)."""
-    grids, choice, schedule = problem.grids, problem.study.grid, problem.schedule
+    """One path for all grids of a smooth kind, one a grid for every other (and for Li's schedule)."""
+    schedule, choices = problem.schedule, {choice.called: choice for choice in problem.study.grids}
     law: dict[str, Any] = {"target": problem.target, "schedule": problem.study.schedule.model_dump()}
     if problem.mixture.dim > 1:
         law |= {"count": problem.count, "seed": problem.study.run.seed}
-    if schedule is not None and choice is not None and choice.kind in SMOOTH and not choice.parameters.get("zero"):
-        identity = law | {"grid": choice.model_dump()}
-        return [Place(list(grids), identity, partial(_along_kind, problem, schedule, choice))]
-    return [
-        Place([steps], law | {"points": digest(grid.points)}, partial(_along_grid, problem, grid))
-        for steps, grid in grids.items()
-    ]
+    places = []
+    for name in dict.fromkeys(name for name, _ in problem.grids):
+        grids = [key for key in problem.grids if key[0] == name]
+        choice = choices.get(name)
+        if schedule is not None and choice is not None and choice.kind in SMOOTH and not choice.parameters.get("zero"):
+            identity = law | {"grid": {"kind": choice.kind, **choice.parameters}}
+            make = partial(_along_kind, problem, schedule, choice, problem.grids[grids[0]].point(0))
+            places.append(Place(grids, identity, make))
+            continue
+        for key in grids:
+            identity = law | {"points": digest(problem.grids[key].points)}
+            places.append(Place([key], identity, partial(_along_grid, problem, problem.grids[key])))
+    return places
 
 
 def _along_grid(problem: MixtureProblem, grid: Grid) -> Path:
     return along_grid(problem.mixture, grid, start_samples(problem, grid.point(0), NODES_ON_ONE_GRID))
 
 
-def _along_kind(problem: MixtureProblem, schedule: Schedule, choice: GridChoice) -> Path:
-    x = start_samples(problem, next(iter(problem.grids.values())).point(0), NODES)
+def _along_kind(problem: MixtureProblem, schedule: Schedule, choice: GridChoice, source: Point) -> Path:
+    x = start_samples(problem, source, NODES)
     _, parameters = checked(choice.kind, choice.parameters)
     ends = {name: parameters[name] for name in SMOOTH[choice.kind]}
     return along_kind(problem.mixture, schedule, choice.kind, x, **ends)
@@ -221,7 +229,7 @@ def _along_kind(problem: MixtureProblem, schedule: Schedule, choice: GridChoice)
 
 def tolerance(study: Study, record: Record, leading: LeadingError, metric: str, steps: int) -> float | None:
     """The largest distance of measured over leading error from one; None for too few steps or such a study."""
-    if study.grid is None or study.grid.kind not in ("uniform-lambda", "karras"):
+    if not all(choice.kind in ("uniform-lambda", "karras") for choice in study.grids) or not study.grids:
         return None
     if study.run.start == "ramp" and record.order >= 3:  # the error of the start-up leads only on very many steps
         return None

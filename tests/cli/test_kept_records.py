@@ -175,7 +175,7 @@ def test_one_result_is_renewed_and_no_other_touched(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ddim.json", "ddpm.json", "dpm-solver-pp-2m.json"]
     capsys.readouterr()
     run_command(monkeypatch, "methods", "--only", "ddimm", code=2)
-    assert capsys.readouterr().err == "--only: got 'ddimm'; one of the methods; nearest: ddim, ddpm\n"
+    assert capsys.readouterr().err == "--only: got 'ddimm'; one of the methods; nearest: ddim, ddpm, dpm-solver++-2m\n"
 
 
 def run_command(monkeypatch: pytest.MonkeyPatch, *arguments: str, code: int = 0) -> None:

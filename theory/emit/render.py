@@ -190,6 +190,7 @@ def record(method: Method) -> str:
     start = f'"{method.start.name}"' if method.start else None
     fields = [
         f'    name="{method.name}",',
+        f'    label="{method.label}",',
         *(f"    {line}" for line in aliases(method)),
         f'    family="{method.family}",',
         f'    kind="{method.kind}",',

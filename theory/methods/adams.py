@@ -17,6 +17,7 @@ def exponential_adams(q: int, frame: Frame, prefix: str, start: Method, aliases:
     """The q-node method of order q, started by the method with one node less."""
     return Method(
         name=f"{prefix}-{q}",
+        label=f"Exponential Adams {q}" + ("" if frame is DATA else ", noise"),
         family="exponential-adams",
         frame=frame,
         rows=(Row(nodes=(NOW, *(past(k) for k in range(1, q))), rule=exact),),
@@ -37,6 +38,7 @@ EXP_ADAMS_NOISE_4 = exponential_adams(4, NOISE, "exp-adams-noise", EXP_ADAMS_NOI
 
 DPM_SOLVER_PP_2M = Method(
     name="dpm-solver++-2m",
+    label="DPM-Solver++(2M)",
     family="dpm-solver++",
     frame=DATA,
     rows=(Row(nodes=(NOW, past(1)), rule=collapsed(at=sp.Rational(1, 2))),),
@@ -66,6 +68,7 @@ def published_3m(exponent: sp.Expr) -> tuple[sp.Expr, ...]:
 
 DPM_SOLVER_PP_3M_PUBLISHED = Method(
     name="dpm-solver++-3m-published",
+    label="DPM-Solver++(3M), published",
     family="dpm-solver++",
     frame=DATA,
     rows=(Row(nodes=(NOW, past(1), past(2)), published=published_3m(h)),),
@@ -78,6 +81,7 @@ DPM_SOLVER_PP_3M_PUBLISHED = Method(
 
 DPM_SOLVER_3M_PUBLISHED = Method(
     name="dpm-solver-3m-published",
+    label="DPM-Solver(3M), published",
     family="dpm-solver",
     frame=NOISE,
     rows=(Row(nodes=(NOW, past(1), past(2)), published=tuple(-w for w in published_3m(-h))),),

@@ -9,6 +9,7 @@ from ..rows import NOW, Row
 
 DDIM = Method(
     name="ddim",
+    label="DDIM",
     family="ddim",
     frame=DATA,
     rows=(Row(nodes=(NOW,), rule=exact),),

@@ -14,6 +14,7 @@ def adams_bashforth(degree: int, frame: Frame, name: str, start: Method, aliases
     clock = "rho" if frame is NOISE_RHO else "t"
     return Method(
         name=f"{name}{degree}",
+        label=f"DEIS-{clock}AB{degree}",
         family="deis",
         frame=frame,
         rows=(Row(nodes=(NOW, *(past(k) for k in range(1, degree + 1))), rule=exact),),

@@ -9,6 +9,7 @@ from ..rows import NOW, Row, stage
 
 EDM_HEUN = Method(
     name="edm-heun",
+    label="Heun (EDM)",
     family="edm",
     frame=NOISE_RHO,
     rows=(

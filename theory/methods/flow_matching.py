@@ -14,6 +14,7 @@ from .runge_kutta import HALF, runge_kutta
 
 FLOW_EULER = Method(
     name="flow-euler",
+    label="Euler (flow matching)",
     family="flow",
     frame=VELOCITY,
     rows=(Row(nodes=(NOW,), rule=exact),),
@@ -29,6 +30,7 @@ FLOW_EULER = Method(
 FLOW_HEUN = replace(
     runge_kutta(
         "flow-heun",
+        "Heun (flow matching)",
         VELOCITY,
         (1,),
         ((sp.S.One,), (HALF, HALF)),
@@ -40,6 +42,7 @@ FLOW_HEUN = replace(
 )
 FLOW_MIDPOINT = runge_kutta(
     "flow-midpoint",
+    "Midpoint (flow matching)",
     VELOCITY,
     (HALF,),
     ((HALF,), (sp.S.Zero, sp.S.One)),

@@ -23,6 +23,7 @@ gamma = GAMMA.symbol
 
 GRADIENT_ESTIMATION = Method(
     name="gradient-estimation",
+    label="Gradient estimation",
     family="gradient-estimation",
     frame=NOISE_RHO,
     rows=(Row((NOW, past(1)), published=(gamma * h, (1 - gamma) * h)),),

@@ -12,6 +12,7 @@ from .ddim import DDIM
 
 LI_DDIM = Method(
     name="li-ddim",
+    label="DDIM (Li et al.)",
     family="li",
     frame=VARIANCE,
     rows=(Row(nodes=(NOW,), rule=exact),),
@@ -26,6 +27,7 @@ _correction = h / (2 * r[0] * a1)
 
 LI_ACCELERATED_ODE = Method(
     name="li-accelerated-ode",
+    label="Accelerated ODE (Li et al.)",
     family="li",
     frame=VARIANCE,
     rows=(
@@ -49,6 +51,7 @@ _past = -h * _slope * (rho * _share / (1 + rho**2) + h * _share**3 * arc(h * _sh
 
 LI_CODE_ACCELERATED_ODE = Method(
     name="li-code-accelerated-ode",
+    label="Accelerated ODE (Li et al., code)",
     family="li",
     frame=NOISE_RHO,
     rows=(Row(nodes=(NOW, past(1)), published=(h - _past, _past)),),

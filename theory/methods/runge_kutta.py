@@ -29,6 +29,7 @@ def tableau_rows(places: Sequence[Place], matrix: Sequence[Sequence[sp.Expr]]) -
 
 def runge_kutta(
     name: str,
+    label: str,
     frame: Frame,
     places: Sequence[int | sp.Rational],
     matrix: Sequence[Sequence[sp.Expr]],
@@ -39,6 +40,7 @@ def runge_kutta(
     """A Butcher tableau as a method in the frame; see tableau_rows."""
     return Method(
         name=name,
+        label=label,
         family="flow" if frame is VELOCITY else "deis",
         frame=frame,
         rows=tableau_rows(places, matrix),
@@ -51,6 +53,7 @@ def runge_kutta(
 
 DEIS_RHO_KUTTA3 = runge_kutta(
     "deis-rho-kutta3",
+    "DEIS-rho3Kutta",
     NOISE_RHO,
     (HALF, 1),
     ((HALF,), (-sp.S.One, sp.Integer(2)), (SIXTH, 4 * SIXTH, SIXTH)),
@@ -60,6 +63,7 @@ DEIS_RHO_KUTTA3 = runge_kutta(
 )
 DEIS_RHO_RK4 = runge_kutta(
     "deis-rho-rk4",
+    "DEIS-rho4RK",
     NOISE_RHO,
     (HALF, HALF, 1),
     ((HALF,), (sp.S.Zero, HALF), (sp.S.Zero, sp.S.Zero, sp.S.One), (SIXTH, THIRD, THIRD, SIXTH)),

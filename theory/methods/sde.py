@@ -48,6 +48,7 @@ _decayed = 2 * h * phi(1, -2 * h)  # 1 - e^{-2h}
 
 DDPM = Method(
     name="ddpm",
+    label="DDPM",
     family="ddim",
     frame=DATA,
     noise=OF_STRENGTH_1,
@@ -66,6 +67,7 @@ DDPM = Method(
 DDPM_LARGE = replace(
     DDPM,
     name="ddpm-large",
+    label="DDPM (larger variance)",
     summary="DDPM with the larger of its variances, that of the chain's own step.",
     aliases=(),
     noise=NoiseModel(rows=(Noise(ALPHA_RATIO**2 * 2 * h * phi(1, 2 * h)),)),
@@ -78,6 +80,7 @@ _kept = sp.sqrt(1 - _fresh)
 
 DDIM_ETA = Method(
     name="ddim-eta",
+    label="DDIM(eta)",
     family="ddim",
     frame=NOISE,
     rows=(Row((NOW,), published=(h * phi(1, h) + _fresh / (1 + _kept),)),),
@@ -97,6 +100,7 @@ DDIM_ETA = Method(
 
 SA_SOLVER_1 = Method(
     name="sa-solver-1",
+    label="SA-Solver (P1)",
     family="sa-solver",
     frame=DATA,
     noise=OF_STRENGTH_TAU,
@@ -110,6 +114,7 @@ SA_SOLVER_1 = Method(
 SDE_DPM_SOLVER_1 = replace(
     SA_SOLVER_1,
     name="sde-dpm-solver-1",
+    label="SDE-DPM-Solver-1",
     family="sde-dpm-solver",
     frame=NOISE,
     cite="lu2022dpmsolverpp",
@@ -120,6 +125,7 @@ SDE_DPM_SOLVER_1 = replace(
 SDE_DPM_SOLVER_2M = replace(
     SDE_DPM_SOLVER_1,
     name="sde-dpm-solver-2m",
+    label="SDE-DPM-Solver(2M)",
     rows=(Row((NOW, past(1)), MIDDLE_VALUE),),
     order=2,
     summary="The line through two noise predictions, taken at the middle of the step; the noise is exact.",
@@ -129,6 +135,7 @@ SDE_DPM_SOLVER_2M = replace(
 
 SDE_DPM_SOLVER_PP_2M = Method(
     name="sde-dpm-solver++-2m",
+    label="SDE-DPM-Solver++(2M)",
     family="sde-dpm-solver++",
     frame=DATA,
     noise=OF_STRENGTH_TAU,
@@ -147,6 +154,7 @@ SDE_DPM_SOLVER_PP_2M = Method(
 SA_SOLVER_2 = replace(
     SA_SOLVER_1,
     name="sa-solver-2",
+    label="SA-Solver (P2)",
     rows=(Row((NOW, past(1)), exact),),
     order=2,
     summary="The line through two data predictions, integrated exactly; the noise is exact.",
@@ -157,6 +165,7 @@ SA_SOLVER_2 = replace(
 SA_SOLVER_3 = replace(
     SA_SOLVER_1,
     name="sa-solver-3",
+    label="SA-Solver (P3)",
     rows=(Row((NOW, past(1), past(2)), exact),),
     order=2,
     summary="The parabola through three data predictions: of order 3 without noise, of weak order 2 with any.",
@@ -168,6 +177,7 @@ SA_SOLVER_3 = replace(
 SDE_DPM_SOLVER_PP_3M_PUBLISHED = replace(
     SDE_DPM_SOLVER_PP_2M,
     name="sde-dpm-solver++-3m-published",
+    label="SDE-DPM-Solver++(3M), published",
     rows=(Row((NOW, past(1), past(2)), published=published_3m((1 + tau**2) * h)),),
     summary="The three-step method as k-diffusion has it, with half the second divided difference.",
     aliases=("k-diffusion:sample_dpmpp_3m_sde", "comfyui:dpmpp_3m_sde"),
@@ -182,6 +192,7 @@ def corrected(p: int, s: int, order: int, flow: int, start: Method | None) -> Me
     return replace(
         SA_SOLVER_1,
         name=f"sa-solver-p{p}c{s}",
+        label=f"SA-Solver (P{p}C{s})",
         rows=(Row(known[:p], exact), Row((*known[:s], stage(1)), exact, evaluated=False)),
         order=order,
         summary=f"SA-Solver's {p}-step predictor and {s}-step corrector, which has the predictor's noise and one "
@@ -207,6 +218,7 @@ def few_steps(exactly: Method, start: Method | None, lines: str, aliases: tuple[
     return replace(
         exactly,
         name=f"{exactly.name}-few-steps",
+        label=exactly.label.replace(")", ", few steps)"),
         rows=rows,
         summary=f"As {exactly.name}, rescaled as its authors recommend for few steps: {lines} has its slope at the "
         "middle of the step.",
@@ -226,6 +238,7 @@ SA_SOLVER_P2C2_FEW_STEPS = few_steps(SA_SOLVER_P2C2, SA_SOLVER_P1C1_FEW_STEPS, "
 SA_SOLVER_P3C2_FEW_STEPS = replace(
     corrected(3, 2, 2, 3, SA_SOLVER_P2C2_FEW_STEPS),
     name="sa-solver-p3c2-few-steps",
+    label="SA-Solver (P3C2, few steps)",
     summary="SA-Solver's 3-step predictor and 2-step corrector, started as its authors recommend for few steps.",
     provenance=_READ,
 )
@@ -235,6 +248,7 @@ SA_SOLVER_P3C3_FEW_STEPS = few_steps(SA_SOLVER_P3C3, SA_SOLVER_P2C2_FEW_STEPS, "
 
 SDE_DPM_SOLVER_PP_2S = Method(
     name="sde-dpm-solver++-2s",
+    label="SDE-DPM-Solver++(2S)",
     family="sde-dpm-solver++",
     frame=DATA,
     noise=OF_STRENGTH_TAU,
@@ -254,6 +268,7 @@ _left = (1 - c2) * phi(0, -c2 * h) * phi(1, -(1 - c2) * h) / phi(1, -h)
 
 DPMPP_SDE = Method(
     name="dpmpp-sde",
+    label="DPM++ SDE",
     family="sde-dpm-solver++",
     frame=DATA,
     rows=SDE_DPM_SOLVER_PP_2S.rows,
@@ -276,6 +291,7 @@ def _seeds_stage(c: sp.Expr) -> sp.Expr:
 
 SEEDS_2 = Method(
     name="seeds-2",
+    label="SEEDS-2",
     family="seeds",
     frame=NOISE,
     noise=OF_STRENGTH_1,
@@ -296,6 +312,7 @@ _third = 3 * h * phi(2, h)
 SEEDS_3 = replace(
     SEEDS_2,
     name="seeds-3",
+    label="SEEDS-3",
     rows=(
         Row((NOW,), published=(_seeds_stage(THIRD),), to=THIRD),
         Row((NOW, stage(1)), published=(_seeds_stage(2 * THIRD) - _second, _second), to=2 * THIRD),
@@ -311,6 +328,7 @@ _whole = (1 - NOISED_PLACE) * h * phi(1, (1 - NOISED_PLACE) * h)  # rho_hat/rho'
 
 EDM_CHURN = Method(
     name="edm-churn",
+    label="EDM with churn",
     family="edm",
     frame=NOISE,
     rows=(
@@ -332,6 +350,7 @@ EDM_CHURN = Method(
 
 LI_DDPM = Method(
     name="li-ddpm",
+    label="DDPM (Li et al.)",
     family="li",
     frame=NOISE,
     rows=(Row((NOW,), published=(phi(0, h) * _decayed,)),),
@@ -345,6 +364,7 @@ LI_DDPM = Method(
 LI_ACCELERATED_SDE = replace(
     LI_DDPM,
     name="li-accelerated-sde",
+    label="Accelerated SDE (Li et al.)",
     rows=(Row((), to=0, published=()), Row((stage(1),), published=LI_DDPM.rows[0].published)),
     noise=NoiseModel(rows=(Noise(_decayed / 2), Noise(h * phi(1, 2 * h)))),
     gaussian_order=2,
@@ -354,6 +374,7 @@ LI_ACCELERATED_SDE = replace(
 LI_ACCELERATED_SDE_README = replace(
     LI_ACCELERATED_SDE,
     name="li-accelerated-sde-readme",
+    label="Accelerated SDE (Li et al., README)",
     noise=NoiseModel(rows=(Noise(_decayed / 2), Noise(ALPHA_RATIO**2 * h * phi(1, 2 * h)))),
     gaussian_order=None,
     summary="As li-accelerated-sde, its last noise outside 1/sqrt(a) as in the authors' README: order 1 throughout.",
@@ -363,6 +384,7 @@ LI_ACCELERATED_SDE_README = replace(
 LI_CODE_ACCELERATED_SDE = replace(
     LI_ACCELERATED_SDE_README,
     name="li-code-accelerated-sde",
+    label="Accelerated SDE (Li et al., code)",
     noise=NoiseModel(rows=(Noise(ALPHA_RATIO**2 * _decayed / 2), Noise(ALPHA_RATIO**2 * h * phi(1, 2 * h)))),
     summary="What the authors' code for CIFAR runs: the first noise times sqrt(a), the last one outside 1/sqrt(a).",
     provenance="published; read in the authors' code for CIFAR",

@@ -25,6 +25,7 @@ def first_stage(name: str, default: sp.Rational, excluded: tuple[sp.Rational, ..
 
 def singlestep(
     name: str,
+    label: str,
     frame: Frame,
     places: tuple[Place, ...],
     final: tuple[tuple[Node, ...], Rule],
@@ -39,6 +40,7 @@ def singlestep(
     nodes, rule = final
     return Method(
         name=name,
+        label=label,
         family="dpm-solver++" if plusplus else "dpm-solver",
         frame=frame,
         rows=(*rows, Row(nodes, rule)),
@@ -50,50 +52,61 @@ def singlestep(
     )
 
 
-def second_order(name: str, frame: Frame, aliases: tuple[str, ...] = ()) -> Method:
+def second_order(name: str, label: str, frame: Frame, aliases: tuple[str, ...] = ()) -> Method:
     """Stage at r; the line through both outputs at the middle of the step, for the whole step: weights 1/(2r)."""
     text = f"A DDIM step to r, then the line through both {frame.prediction} predictions, taken at the middle."
     r = first_stage("r", HALF)
-    return singlestep(name, frame, (c2,), ((NOW, stage(1)), MIDDLE_VALUE), (r,), text, aliases)
+    return singlestep(name, label, frame, (c2,), ((NOW, stage(1)), MIDDLE_VALUE), (r,), text, aliases)
 
 
-def second_order_taylor(name: str, frame: Frame, aliases: tuple[str, ...] = ()) -> Method:
+def second_order_taylor(name: str, label: str, frame: Frame, aliases: tuple[str, ...] = ()) -> Method:
     """Stage at r, the line through both outputs integrated exactly."""
     text = f"A DDIM step to r, then the line through both {frame.prediction} predictions integrated exactly."
     r = first_stage("r", HALF)
-    return singlestep(name, frame, (c2,), ((NOW, stage(1)), exact), (r,), text, aliases)
+    return singlestep(name, label, frame, (c2,), ((NOW, stage(1)), exact), (r,), text, aliases)
 
 
-def third_order(name: str, frame: Frame) -> Method:
+def third_order(name: str, label: str, frame: Frame) -> Method:
     """Stages at r1 and 2/3; the final row integrates the line through the first and the last output."""
     text = "Stages at r1 and 2/3, then the line through the base and the last output integrated exactly."
     r1 = first_stage("r1", THIRD)
-    return singlestep(name, frame, (c2, 2 * THIRD), ((NOW, stage(2)), exact), (r1,), text)
+    return singlestep(name, label, frame, (c2, 2 * THIRD), ((NOW, stage(2)), exact), (r1,), text)
 
 
-def third_order_taylor(name: str, frame: Frame) -> Method:
+def third_order_taylor(name: str, label: str, frame: Frame) -> Method:
     """Stages at r1 and 2/3 (elsewhere it is of order 2); the final row integrates the parabola through all outputs."""
     text = "Stages at r1 and 2/3, then the parabola through all three outputs integrated exactly."
     r1 = first_stage("r1", THIRD, excluded=(2 * THIRD,))
-    return singlestep(name, frame, (c2, 2 * THIRD), ((NOW, stage(1), stage(2)), exact), (r1,), text)
+    return singlestep(name, label, frame, (c2, 2 * THIRD), ((NOW, stage(1), stage(2)), exact), (r1,), text)
 
 
 DPM_SOLVER_2S = second_order(
     "dpm-solver-2s",
+    "DPM-Solver-2",
     NOISE,
     aliases=("diffusers:KDPM2DiscreteScheduler", "k-diffusion:sample_dpm_2", "comfyui:dpm_2"),
 )
-DPM_SOLVER_2S_TAYLOR = second_order_taylor("dpm-solver-2s-taylor", NOISE)
-DPM_SOLVER_3S = third_order("dpm-solver-3s", NOISE)
-DPM_SOLVER_3S_TAYLOR = third_order_taylor("dpm-solver-3s-taylor", NOISE)
-DPM_SOLVER_PP_2S = second_order("dpm-solver++-2s", DATA, aliases=("diffusers:DPMSolverSinglestepScheduler",))
-DPM_SOLVER_PP_2S_TAYLOR = second_order_taylor("dpm-solver++-2s-taylor", DATA, aliases=("res-2s", "res4lyf:res_2s"))
-DPM_SOLVER_PP_3S = third_order("dpm-solver++-3s", DATA)
-DPM_SOLVER_PP_3S_TAYLOR = third_order_taylor("dpm-solver++-3s-taylor", DATA)
+DPM_SOLVER_2S_TAYLOR = second_order_taylor("dpm-solver-2s-taylor", "DPM-Solver-2 (Taylor)", NOISE)
+DPM_SOLVER_3S = third_order("dpm-solver-3s", "DPM-Solver-3", NOISE)
+DPM_SOLVER_3S_TAYLOR = third_order_taylor("dpm-solver-3s-taylor", "DPM-Solver-3 (Taylor)", NOISE)
+DPM_SOLVER_PP_2S = second_order(
+    "dpm-solver++-2s", "DPM-Solver++(2S)", DATA, aliases=("diffusers:DPMSolverSinglestepScheduler",)
+)
+DPM_SOLVER_PP_2S_TAYLOR = second_order_taylor(
+    "dpm-solver++-2s-taylor", "DPM-Solver++(2S, Taylor)", DATA, aliases=("res-2s", "res4lyf:res_2s")
+)
+DPM_SOLVER_PP_3S = third_order("dpm-solver++-3s", "DPM-Solver++(3S)", DATA)
+DPM_SOLVER_PP_3S_TAYLOR = third_order_taylor("dpm-solver++-3s-taylor", "DPM-Solver++(3S, Taylor)", DATA)
 
 
 def exponential_runge_kutta(
-    name: str, places: tuple[Place, ...], matrix: tuple[tuple[sp.Expr, ...], ...], order: int, cite: str, summary: str
+    name: str,
+    label: str,
+    places: tuple[Place, ...],
+    matrix: tuple[tuple[sp.Expr, ...], ...],
+    order: int,
+    cite: str,
+    summary: str,
 ) -> Method:
     """Weights over h of the outputs at the stages; that of the base point makes each row sum to the one-node weight."""
     ends = map(sp.sympify, (*places, 1))
@@ -102,6 +115,7 @@ def exponential_runge_kutta(
     ]
     return Method(
         name=name,
+        label=label,
         family="exponential-runge-kutta",
         frame=DATA,
         rows=tableau_rows(places, lines),
@@ -116,6 +130,7 @@ def exponential_runge_kutta(
 _G = sp.Integer(4)
 RES_3S = exponential_runge_kutta(
     "res-3s",
+    "RES-3S",
     (HALF, 1),
     (
         (),
@@ -128,6 +143,7 @@ RES_3S = exponential_runge_kutta(
 )
 ETD_RK4 = exponential_runge_kutta(
     "etd-rk4",
+    "ETD-RK4",
     (HALF, HALF, 1),
     (
         (),

@@ -31,6 +31,7 @@ gamma, b = GAMMA.symbol, B.symbol
 _share = gamma * TWO_STEP_ALPHA_RATIO
 BDIA_DDIM = Method(
     name="bdia-ddim",
+    label="BDIA-DDIM",
     family="bdia",
     frame=NOISE_RHO,
     rows=(Row((NOW,), published=(h * (1 + _share * r[0]),), states=(1 - _share, _share)),),
@@ -46,6 +47,7 @@ BDIA_DDIM = Method(
 # Euler's step for e^{b t} x/alpha, whose linear part b is kept and whose weight is integrated exactly.
 LAMBDA_DDIM = Method(
     name="lambda-ddim",
+    label="lambda-DDIM",
     family="conjugate",
     frame=NOISE_T,
     rows=(Row((NOW,), published=(rate_moment(b),), states=((1 + b * h) * phi(0, -b * h),)),),

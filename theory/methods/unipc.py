@@ -27,7 +27,7 @@ def middle_bh1(coefficients: Sequence[sp.Expr], moment: Moment) -> sp.Expr:
 
 
 def unipc(
-    name: str, p: int, predict: Rule, correct: Rule, start: Method | None, aliases: tuple[str, ...] = ()
+    name: str, label: str, p: int, predict: Rule, correct: Rule, start: Method | None, aliases: tuple[str, ...] = ()
 ) -> Method:
     """UniPC-p, of order p + 1: interpolants of p outputs, and of those and the one at the predicted point.
 
@@ -37,6 +37,7 @@ def unipc(
     known = (NOW, *(past(k) for k in range(1, p)))
     return Method(
         name=name,
+        label=label,
         family="unipc",
         frame=DATA,
         rows=(Row(known, predict), Row((*known, stage(1)), correct, evaluated=False)),
@@ -48,16 +49,16 @@ def unipc(
     )
 
 
-UNIPC_1 = unipc("unipc-1", 1, exact, MIDDLE, None)
-UNIPC_2 = unipc("unipc-2", 2, MIDDLE, exact, UNIPC_1, aliases=("diffusers:UniPCMultistepScheduler",))
-UNIPC_3 = unipc("unipc-3", 3, exact, exact, UNIPC_2)
-UNIPC_1_BH1 = unipc("unipc-1-bh1", 1, exact, middle_bh1, None)
-UNIPC_2_BH1 = unipc("unipc-2-bh1", 2, middle_bh1, exact, UNIPC_1_BH1)
-UNIPC_3_BH1 = unipc("unipc-3-bh1", 3, exact, exact, UNIPC_2_BH1)
+UNIPC_1 = unipc("unipc-1", "UniPC-1", 1, exact, MIDDLE, None)
+UNIPC_2 = unipc("unipc-2", "UniPC-2", 2, MIDDLE, exact, UNIPC_1, aliases=("diffusers:UniPCMultistepScheduler",))
+UNIPC_3 = unipc("unipc-3", "UniPC-3", 3, exact, exact, UNIPC_2)
+UNIPC_1_BH1 = unipc("unipc-1-bh1", "UniPC-1 (bh1)", 1, exact, middle_bh1, None)
+UNIPC_2_BH1 = unipc("unipc-2-bh1", "UniPC-2 (bh1)", 2, middle_bh1, exact, UNIPC_1_BH1)
+UNIPC_3_BH1 = unipc("unipc-3-bh1", "UniPC-3 (bh1)", 3, exact, exact, UNIPC_2_BH1)
 # vary_coeff: no shortcuts, every coefficient from the step ratios.
-UNIPC_1_VARY = unipc("unipc-1-vary", 1, exact, exact, None)
-UNIPC_2_VARY = unipc("unipc-2-vary", 2, exact, exact, UNIPC_1_VARY)
-UNIPC_3_VARY = unipc("unipc-3-vary", 3, exact, exact, UNIPC_2_VARY)
+UNIPC_1_VARY = unipc("unipc-1-vary", "UniPC-1 (vary_coeff)", 1, exact, exact, None)
+UNIPC_2_VARY = unipc("unipc-2-vary", "UniPC-2 (vary_coeff)", 2, exact, exact, UNIPC_1_VARY)
+UNIPC_3_VARY = unipc("unipc-3-vary", "UniPC-3 (vary_coeff)", 3, exact, exact, UNIPC_2_VARY)
 
 
 def published_corrector(p: int) -> tuple[sp.Expr, ...]:
@@ -76,7 +77,7 @@ def published_corrector(p: int) -> tuple[sp.Expr, ...]:
 
 def vary_published(p: int, start: Method) -> Method:
     """UniPC-p with vary_coeff, its corrector as published: of first order."""
-    repaired = unipc(f"unipc-{p}-vary-published", p, exact, exact, start)
+    repaired = unipc(f"unipc-{p}-vary-published", f"UniPC-{p} (vary_coeff), published", p, exact, exact, start)
     predict, correct = repaired.rows
     return replace(
         repaired,

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from ...errors import DependsError, InputError, NonFiniteError, SamplingError, nearest
+from ...errors import DependsError, InputError, NonFiniteError, SamplingError
 from ...external_run import Draw, Finish, Model, Run
-from ...grids import grid
+from ...grids import Grid, grid
 from ...points import Point
 from ...readback import of_another_run
 from ...schedules import schedule
@@ -127,9 +127,8 @@ def _point(sigma: float) -> Point:
     return point("ve", 1.0, sigma)
 
 
-def plain(module: str, name: str, options: dict[str, Any]) -> ExternalSampler:
-    """A callable of a module, (denoise, x, sigmas, noise) -> the sample, with options as keywords; or a class derived
-    from a scheduler of diffusers, as in of_class.
+def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> ExternalSampler:
+    """A function (denoise, x, sigmas, noise) -> the sample, with options as keywords.  target: its name in messages.
 
     denoise(x, sigma) -> x0hat, where x = x0 + sigma eps (variance exploding, alpha = 1; sigma is one number).
     sigmas [N + 1]: from 80 to 0.002 (karras), of the dtype of x; the last is not 0.
@@ -137,18 +136,8 @@ def plain(module: str, name: str, options: dict[str, Any]) -> ExternalSampler:
     increment over that interval of sigma of the one Brownian path of the run, over sqrt|sigma_to - sigma_from|. It is
     passed to the parameter `noise`, or to a fourth one without a default. A function without such a parameter may draw
     by torch.randn_like and torch.randn, which then return noise(x) for the shape of a state.
-    Raises InputError: no such module or callable, other parameters, an unknown option.
+    Raises InputError on other parameters, and on an unknown option.
     """
-    call = _callable(module, name)
-    if inspect.isclass(call):
-        from .diffusers import of_class
-
-        return of_class(call, options, module)
-    return function(call, options, typed(module, name, options))
-
-
-def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> ExternalSampler:
-    """As `plain`, for a function object.  target: its name in messages."""
     target = target or name_of(call, options)
     solver = solver_of(call, options, target)
     namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
@@ -157,7 +146,30 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
         "data",
         lambda steps, grid=None: on_levels(target, solver, (GRIDS[grid] if grid else karras)(steps)),
         lambda: in_float64(namespace),
+        lambda grid: on_levels(target, solver, ratios(grid, target)),
+        lambda grid: unjudged(solver, ratios(grid, target)),
     )
+
+
+def ratios(grid: Grid, target: str) -> list[float]:
+    """The levels sigma / alpha of a grid.  Raises InputError where one is infinite."""
+    levels: list[float] = grid.columns.rho.tolist()
+    if math.inf in levels:
+        raise InputError("target", target, "a grid without alpha = 0, where sigma / alpha is infinite")
+    return levels
+
+
+def unjudged(solver: Solver, levels: Sequence[float]) -> Run:
+    """As on_levels, for a run on a model only: evaluations may depend on the values, and belong to no step."""
+
+    def run(start: Tensor, model: Model, draw: Draw) -> Finish:
+        def denoise(x: Tensor, sigma: Any) -> Tensor:
+            return model(x, _point(_level(x, sigma, start, 0)), 0)
+
+        sample = solver(denoise, start, torch.tensor(levels, dtype=torch.float64).to(start), draw)
+        return Finish(sample, tuple(_point(s) for s in levels))
+
+    return run
 
 
 def name_of(call: Callable[..., Any], options: Mapping[str, Any] = MappingProxyType({})) -> str:
@@ -168,24 +180,30 @@ def name_of(call: Callable[..., Any], options: Mapping[str, Any] = MappingProxyT
 
 
 def solver_of(call: Callable[..., Any], options: dict[str, Any], target: str) -> Solver:
-    """The function as (denoise, x, sigmas, draw) -> the sample.  Raises InputError as plain does."""
+    """The function as (denoise, x, sigmas, draw) -> the sample.  Raises InputError as `function` does."""
     takes_noise = _noise_parameter(target, call, options)
 
     def solver(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
-        def noise(x: Tensor, sigma_from: Any = None, sigma_to: Any = None) -> Tensor:
-            if (sigma_from is None) != (sigma_to is None):
-                raise SamplingError("noise over half an interval; sigma_from and sigma_to go together")
-            return draw(x, None if sigma_from is None else (float(sigma_from), float(sigma_to)))
-
-        given = {takes_noise: noise} if takes_noise else {}
-        with nullcontext() if takes_noise else _DrawMode(draw, x):
+        given = {takes_noise: noise_from(draw)} if takes_noise else {}
+        with nullcontext() if takes_noise else DrawMode(draw, x):
             sample: Tensor = call(denoise, x, sigmas, **given, **options)
         return sample
 
     return solver
 
 
-class _DrawMode(TorchFunctionMode):
+def noise_from(draw: Draw) -> Callable[..., Tensor]:
+    """noise(x) and noise(x, sigma_from, sigma_to), as `function` describes them."""
+
+    def noise(x: Tensor, sigma_from: Any = None, sigma_to: Any = None) -> Tensor:
+        if (sigma_from is None) != (sigma_to is None):
+            raise SamplingError("noise over half an interval; sigma_from and sigma_to go together")
+        return draw(x, None if sigma_from is None else (float(sigma_from), float(sigma_to)))
+
+    return noise
+
+
+class DrawMode(TorchFunctionMode):
     """Draws by `draw` the noise shaped like a state that code draws from torch."""
 
     def __init__(self, draw: Draw, like: Tensor) -> None:
@@ -202,22 +220,8 @@ class _DrawMode(TorchFunctionMode):
         return func(*args, **named)
 
 
-def _callable(module: str, name: str) -> Callable[..., Any]:
-    try:
-        found = import_module(module)
-    except ModuleNotFoundError as fault:
-        if fault.name is None or not f"{module}.".startswith(f"{fault.name}."):
-            raise  # the module exists; one that it imports does not
-        raise InputError("target", f"{module}:{name}", f"no module {fault.name}") from None
-    if not callable(getattr(found, name, None)):
-        known = [key for key, value in vars(found).items() if callable(value) and not key.startswith("_")]
-        raise InputError("target", f"{module}:{name}", f"no callable in {module}; {nearest(name, known)}")
-    function: Callable[..., Any] = getattr(found, name)
-    return function
-
-
 def _noise_parameter(target: str, function: Callable[..., Any], options: dict[str, Any]) -> str | None:
-    """The name of the parameter that takes the noise, None if there is none.  Raises InputError as plain does."""
+    """The name of the parameter that takes the noise, None if there is none.  Raises InputError as `function` does."""
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):

@@ -11,6 +11,7 @@ from ..report import TargetInfo
 
 if TYPE_CHECKING:
     from ...external_run import Run
+    from ...grids import Grid
 
 
 class OnGrid(Protocol):
@@ -24,9 +25,17 @@ class ExternalSampler:
     """A sampler known only by running it, with its metadata.
 
     prediction: what its model returns.  on: see OnGrid.  float64(): its code with float64 in place of float32.
+    on_yours(grid) -> the sampler on the levels of a given grid, in its own process (InputError where it cannot take
+    them); None where it makes its own.  unread(grid): the same, only to be run on a model; None: on_yours serves.
+    kept: what determines it besides its name, such as the version of its library; None where that is not known.
+    note: how it is put on a given grid, "" where that needs no word.
     """
 
     info: TargetInfo
     prediction: str
     on: OnGrid
     float64: Callable[[], AbstractContextManager[None]] = field(default=nullcontext)
+    on_yours: Callable[[Grid], Run] | None = None
+    unread: Callable[[Grid], Run] | None = None
+    kept: str | None = None
+    note: str = ""
