@@ -267,7 +267,7 @@ def study(
     if json:
         show.json(answer)
     else:
-        show.fits(answer)
+        show.study(answer)
         show.written(folder)
 
 

@@ -54,6 +54,11 @@ class LeadingError:
         rate = 2 * self.order if metric == "kl" else self.order
         return self.constants[metric] / steps**rate if metric in self.constants else None
 
+    def larger(self, metric: str, steps: int) -> float | None:
+        """The larger of the leading error and that of `later`: with few steps the latter may lead."""
+        found = [of.at(metric, steps) for of in (self, self.later) if of is not None]
+        return max((error for error in found if error is not None), default=None)
+
     def beyond(self, metric: str, steps: int) -> float | None:
         """The error of `later` on N = `steps` steps, in units of the leading error; None where it is not known."""
         leading, later = self.at(metric, steps), None if self.later is None else self.later.at(metric, steps)

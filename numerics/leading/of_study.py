@@ -55,9 +55,9 @@ class LeadingErrors:
     missing: dict[Run, str]
 
     def at(self, record: Mapping[str, Any]) -> float | None:
-        """The leading error of a record of the study."""
+        """The error that leads in a record of the study: of the steps, or of a start-up of lower order."""
         leading = self.found.get((record["method"], record["grid"], record["steps"]))
-        return None if leading is None else leading.at(record["metric"], record["steps"])
+        return None if leading is None else leading.larger(record["metric"], record["steps"])
 
     def why_not(self, record: Mapping[str, Any]) -> str:
         """Why a record has no leading error."""
@@ -140,7 +140,7 @@ def _why_not(record: Record | None, start: str) -> str | None:
     if record is None:
         return "an external sampler has no order proof"
     if record.stochastic:
-        return "leading errors are known of deterministic methods"
+        return "leading errors are those of deterministic methods"
     if has_leading_error(record, start):
         return None
     exact = " from these start values" if has_leading_error(record, EXACT) else ""

@@ -25,12 +25,11 @@ from ..targets.flow import exact_flow
 from ..targets.mixture import with_tangent
 from .invariants import consistent
 from .mixture_problem import MixtureProblem
-from .routes import ESTIMATED, OF_DENSITY, OF_MAPS, distances, exact_metrics
+from .routes import ESTIMATED, OF_DENSITY, distances, exact_metrics, without_map
 from .store import Value, none
 
 USES = ("noise", "target", "floor", "start")  # of a study's seed, besides the start samples
 COUPLED = 2  # sets of exact samples that are kept, for each grid
-OF_NO_MAP = "is stochastic: it follows no flow, and the density of its samples is not known in d > 1"
 
 
 class Measurement:
@@ -96,10 +95,10 @@ class Measurement:
     def _in_space(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:
         """d > 1: samples, compared with their flow or with exact samples near them, or the density at the samples."""
         source, to = grid.point(0), grid.point(grid.steps)
-        deterministic = not any(tableau.drawn)
         found: dict[str, Value] = {}
-        if not deterministic:
-            found |= none([metric for metric in wanted if metric in OF_MAPS], f"{tableau.method} {OF_NO_MAP}")
+        for metric in wanted:
+            if why := without_map(any(tableau.drawn), metric, self.problem.mixture):
+                found |= none([metric], why)
         if of_density := [metric for metric in wanted if metric in OF_DENSITY and metric not in found]:
             found |= self._by_density(tableau, source, of_density)
         if rest := [metric for metric in wanted if metric not in found]:

@@ -32,23 +32,31 @@ ESTIMATED: tuple[Metric, ...] = ("energy", "sliced-w2", "moments")
 
 
 def check_metrics(metrics: Sequence[Metric], mixture: GaussianMixture, samplers: Sequence[Sampler]) -> None:
-    """Raises InputError for the first metric that the target, or one of the samplers on it, does not have.
+    """Raises InputError for the first metric that the target does not have, and if no sampler has any of the metrics.
 
     d = 1: tv, kl, w2, and trajectory of deterministic samplers.  d > 1: energy, sliced-w2, moments, and trajectory, tv
     and kl of deterministic samplers; on a Gaussian tv, kl and w2 of all.
     """
+    allowed = _of_target(mixture)
     for n, metric in enumerate(metrics):
-        field = f"run.metrics[{n}]"
-        allowed = _of_target(mixture)
         if metric not in allowed:
             gaussian = "; w2 on a single Gaussian" if metric == "w2" else ""
-            raise InputError(field, metric, f"in d = {mixture.dim} allowed: {', '.join(allowed)}{gaussian}")
-        for sampler in samplers:
-            if sampler.stochastic and metric == "trajectory":
-                others = ", ".join(m for m in allowed if m != metric)
-                raise InputError(
-                    field, metric, f"{sampler.name!r} is stochastic and follows no flow; allowed: {others}"
-                )
+            raise InputError(
+                f"run.metrics[{n}]", metric, f"in d = {mixture.dim} allowed: {', '.join(allowed)}{gaussian}"
+            )
+    if all(without_map(sampler.stochastic, metric, mixture) for sampler in samplers for metric in metrics):
+        others = ", ".join(m for m in allowed if not without_map(True, m, mixture))
+        names = ", ".join(repr(sampler.name) for sampler in samplers)
+        raise InputError("run.metrics[0]", metrics[0], f"{names}: stochastic, which follows no flow; allowed: {others}")
+
+
+def without_map(stochastic: bool, metric: str, mixture: GaussianMixture) -> str | None:
+    """Why a stochastic sampler does not have a metric on this target; None where it has it."""
+    if not stochastic or metric not in OF_MAPS or metric in exact_metrics(mixture):
+        return None
+    if metric == "trajectory":
+        return "a stochastic sampler follows no flow"
+    return "the density of the samples of a stochastic sampler is not known in d > 1"
 
 
 def _of_target(mixture: GaussianMixture) -> tuple[Metric, ...]:

@@ -35,6 +35,7 @@ from .samplers import Sampler
 from .shared_work import Claims, claiming, shared
 from .store import Store, Value, none, opened
 from .store import key as key_of
+from .study_table import study_csv, study_markdown
 
 
 class Measures(Protocol):
@@ -63,7 +64,7 @@ def run(
     """Run a study in the folder `out`, which is made if it is not there; None: nothing is kept.
 
     Returns {"records", "fits", "manifest"} as JSON will hold them, and writes the same to records.json, the fits to
-    exponents.csv; records.sqlite keeps each finished run at once.  consent: to what a network's files ask for, and
+    exponents.csv, and tables of both to table.csv and table.md; records.sqlite keeps each finished run at once.  consent: to what a network's files ask for, and
     to a large cost.  device: where a network computes.  external: samplers that are not of the catalogue, by their
     names in run.methods (read_function.External).  Raises InputError before anything is computed.
     """
@@ -81,7 +82,7 @@ def run(
     leading = leading_errors(problem)
     records = beside(records, leading)
     fits = fits_of(problem, records, leading)
-    answer = {
+    answer: dict[str, Any] = {
         "records": records,
         "fits": fits,
         "manifest": {
@@ -98,6 +99,8 @@ def run(
     }
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
     write_text(out / "exponents.csv", table_csv(fits))
+    write_text(out / "table.csv", study_csv(answer))
+    write_text(out / "table.md", study_markdown(answer))
     return answer
 
 

@@ -95,7 +95,7 @@ def panels_of(answer: Mapping[str, Any], metric: str, against: Axis) -> list[Pan
     """The panels of one metric against steps or evaluations: one for all grids, or one a grid."""
     found = {curve: of for curve, of in curves(answer["records"]).items() if curve.metric == metric}
     grids = list(dict.fromkeys(curve.grid for curve in found))
-    together = len(grids) == 1 or len(found) <= ONE_PANEL and len(grids) <= len(LINES)
+    together = len(grids) == 1 or (len(found) <= ONE_PANEL and len(grids) <= len(LINES))
     return [_panel(answer, found, against, chosen) for chosen in ([grids] if together else [[g] for g in grids])]
 
 
