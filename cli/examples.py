@@ -42,6 +42,11 @@ EXAMPLES = {
         "samplerproof verify diffusers:DPMSolverMultistepScheduler",
         "samplerproof verify 'diffusers:DPMSolverMultistepScheduler?solver_order=3'",
         "samplerproof verify my_sampler.py:sample --against dpm-solver++-2m",
+        "samplerproof verify my_port.json",
+    ),
+    "export": (
+        "samplerproof export dpm-solver++-2m --grid karras --steps 8",
+        "samplerproof export ddim ddpm --grid 'karras?zero=1' --steps 8 --vectors --out results/vectors",
     ),
     "cite": (
         "samplerproof cite",
@@ -56,7 +61,11 @@ NOTES = {
         "The file has the tables [target], [schedule], [grid] and [run]. Metrics: tv, kl, w2, trajectory; in d > 1 "
         "also energy, sliced-w2, moments. Grids: `samplerproof grids` lists them. Methods: `samplerproof methods`."
     ),
-    "verify": "FILE.py:name and package.module:name are a function (denoise, x, sigmas), a scheduler or its class.",
+    "verify": (
+        "FILE.py:name and package.module:name are a function (denoise, x, sigmas), a scheduler or its class. "
+        "FILE.json is a table, or a run that was recorded in any language."
+    ),
+    "export": "The chapter on ports has both formats, and readers in C, Rust, Swift, JavaScript and Python.",
     "methods": "NAME is a name or an alias; a value of a parameter follows a question mark: 'ddim-eta?eta=1/2'.",
 }
 

@@ -41,6 +41,12 @@ class Format(StrEnum):
     json = "json"
 
 
+class ExportFormat(StrEnum):
+    """The formats of `export`."""
+
+    json = "json"
+
+
 def run() -> None:
     """Entry point: an expected fault is one line on standard error and exit code 2, never a traceback.
 
@@ -250,6 +256,7 @@ def study(
         bool, typer.Option("--allow-code", help="Run code that a checkpoint names; implies --allow-pickle.")
     ] = False,
     hub: Annotated[bool, typer.Option("--hub", help="Fetch a checkpoint owner/name from the hub.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write tables and figures as a page too.")] = None,
 ) -> None:
     """Measure your target, on your grid, with your methods; or, by [verification], verify a list of samplers."""
     from ..numerics.studies.config import Verification, read
@@ -259,11 +266,24 @@ def study(
 
     wanted = read(file)
     folder = _results_of(file) if out is None else _folder(out)
+    if html is not None:
+        from ..book import offline_page
+
+        if isinstance(wanted, Verification):
+            raise InputError("--html", str(html), "a study; `verify --html` writes the page of one sampler")
+        offline_page.check(html)
     if isinstance(wanted, Verification):
         _verification(wanted, folder, json)
         return
     with interruptible("study", kept("runs", f"{folder}/")) as progress:
         answer = run(wanted, folder, progress, Consent(allow_pickle, allow_code, hub, large), device)
+    from ..numerics.studies.study_figure import draw_study  # matplotlib is slow to import
+
+    draw_study(answer, folder)
+    if html is not None:
+        from ..book import study_page
+
+        offline_page.write(study_page.page(answer, file.stem), html)
     if json:
         show.json(answer)
     else:
@@ -292,7 +312,8 @@ def verify(
     target: Annotated[
         str,
         typer.Argument(
-            help="diffusers:Class?option=value&…, k-diffusion:function, FILE.py:name or package.module:name.",
+            help="diffusers:Class?option=value&…, k-diffusion:function, FILE.py:name, package.module:name; or "
+            "table.json or run.json, of a port.",
             autocompletion=completion.targets,
         ),
     ],
@@ -326,6 +347,32 @@ def verify(
         show.verdict(verdict)
     if verdict.exit_code:
         raise typer.Exit(verdict.exit_code)
+
+
+@app.command(short_help="Write tables and golden vectors for ports.", epilog=epilog("export"))
+def export(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME", help="Methods, by any of their names.", autocompletion=completion.methods),
+    ],
+    grid: Annotated[
+        str,
+        typer.Option(metavar="KIND", help="KIND or KIND?parameter=value&….", autocompletion=completion.grids),
+    ],
+    steps: Annotated[int, typer.Option(help="Steps of the grid, one less than its levels.")],
+    schedule: Annotated[
+        str,
+        typer.Option(help="The schedule, NAME or NAME?parameter=value&….", autocompletion=completion.schedules),
+    ] = "edm",
+    vectors: Annotated[bool, typer.Option("--vectors", help="Golden vectors too: a run to reproduce.")] = False,
+    format: Annotated[ExportFormat, typer.Option(help="The format of the files.")] = ExportFormat.json,
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder to write to.")] = "results/export",
+) -> None:
+    """Write the tables of methods on a grid, and golden vectors, for ports to other languages."""
+    from .export_command import export
+
+    for path in export(names, grid, steps, schedule, vectors, _folder(out)):
+        print(path)
 
 
 @app.command(short_help="Print BibTeX of samplers, and of this appendix.", epilog=epilog("cite"))

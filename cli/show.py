@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Column, Table
 
 from ..book.markup import number, scientific
@@ -79,7 +78,7 @@ def grids(kinds: list[dict[str, Any]]) -> None:
     for kind in kinds:
         parameters = [p["name"] + _default(p) for p in kind["parameters"]]
         source = kind["cite"] or kind["source"] or "-"
-        table.add_row(kind["name"], escape(" ".join(parameters)), escape(" ".join(kind["aliases"])), escape(source))
+        table.add_row(kind["name"], " ".join(parameters), " ".join(kind["aliases"]), source)
     print_table(table, ("also known as", "cite or source"))
 
 
@@ -99,6 +98,13 @@ def levels(answer: dict[str, Any]) -> None:
     for n, row in enumerate(rows):
         table.add_row(str(n), *(number(value, ".8g") for value in row))
     print_table(table)
+    for finding in answer["findings"]:
+        print(_finding("grid", finding))
+
+
+def _finding(subject: str, finding: dict[str, Any]) -> str:
+    """A finding about a grid in a line."""
+    return f"{subject}{'' if finding['severity'] == 'note' else ' (error)'}: {finding['detail']}"
 
 
 def proofs(answer: list[dict[str, Any]]) -> None:
@@ -109,8 +115,8 @@ def proofs(answer: list[dict[str, Any]]) -> None:
         shortest = min(entry["leading_defects"], key=lambda d: len(d["coefficient"]))
         orders = [entry[key] for key in ("claimed_order", "proved_order", "proved_order_free", "order_asymptotic")]
         holds = "yes" if entry["proved"] else "NO"
-        table.add_row(entry["name"], *map(str, orders), holds, escape(term(shortest)), f"{entry['seconds']:.2f}")
-    print_table(table, ("seconds", "with start-up", "claimed"))
+        table.add_row(entry["name"], *map(str, orders), holds, term(shortest), f"{entry['seconds']:.2f}")
+    print_table(table, ("seconds", "with start-up", "claimed", "a leading defect"))
 
 
 def study(answer: dict[str, Any]) -> None:
@@ -118,6 +124,9 @@ def study(answer: dict[str, Any]) -> None:
     from ..numerics.studies.study_table import study_text
 
     print(study_text(answer, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+    for made in answer["grids"]:
+        for finding in made["findings"]:
+            print(_finding(f"grid {made['name']}, N = {finding['steps']}", finding))
     counts = answer["manifest"]
     again = f" ({counts['recomputed']} of them again: their stored values were damaged)" if counts["recomputed"] else ""
     print(f"{counts['computed']} records computed{again}, {counts['reused']} reused")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .catalogue_method import Method
 from .numerics.errors import InputError, of_type
@@ -15,34 +15,73 @@ from .numerics.schedules import Schedule
 from .numerics.schedules import schedule as make_schedule
 from .numerics.studies.from_tables import run_tables
 from .numerics.studies.read_function import External
-from .numerics.studies.study_figure import study_figure
 from .numerics.support.consent import Consent
 from .numerics.support.reading import read_toml
 from .numerics.targets.mixture import GaussianMixture
 from .numerics.text_table import aligned
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+KEYS = ("records", "fits", "manifest", "grids")
 Named = str | Method | External
 Settings = Mapping[str, Any]
 OneGrid = str | Settings | Grid
 
 
 @dataclass(frozen=True, eq=False)
-class StudyResult:
+class StudyResult(Mapping[str, Any]):
     """The records of a study, the exponents fitted to them, and the manifest; `print` shows them as a table.
 
     records: {"method", "steps", "nfe", "metric", "value", "error", ...} of every run.
-    fits: {"method", "metric", "exponent", "stderr", "window"}, with the exponent a in N^-a, None below three points.
-    manifest: the settings and versions.
+    fits: {"method", "metric", "exponent", "stderr", "window", "status", ...}, with the exponent a in N^-a, None below
+    three points.  manifest: the settings and versions.
+    grids: {"name", "steps", "findings"} of every grid; a finding is a level that is not what it should be.
+    A mapping of these four names, as records.json has it; in a notebook it is shown as a table.
     """
 
     records: list[dict[str, Any]]
     fits: list[dict[str, Any]]
     manifest: dict[str, Any]
+    grids: list[dict[str, Any]] = field(default_factory=list)
 
-    def draw(self, stem: str | Path) -> list[Path]:
-        """Draw error against number of steps, a panel a metric, into files of that stem; returns their paths."""
-        answer = {"records": self.records, "fits": self.fits, "manifest": self.manifest}
-        return study_figure(answer, Path(stem))
+    def __getitem__(self, name: str) -> Any:
+        if name not in KEYS:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(KEYS)
+
+    def __len__(self) -> int:
+        return len(KEYS)
+
+    def plot(self, metric: str | None = None, against: str = "nfe") -> Figure:
+        """A figure of matplotlib: the error of one metric, or of all, against "nfe" or "steps".
+
+        Colours and markers stand for methods, in all figures of a study.  Raises InputError on a metric that the study
+        does not have, and where no value is positive.
+
+        >>> result.plot("tv").savefig("tv.pdf")  # doctest: +SKIP
+        """
+        from .numerics.studies.study_figure import plot_study  # matplotlib is slow to import
+
+        return plot_study(self, metric, against)
+
+    def draw(self, folder: str | Path) -> list[Path]:
+        """Draw every figure into a folder, as SVG, PNG and PDF, with captions; returns the paths.
+
+        work-precision-METRIC and convergence-METRIC, and study with all panels.
+        """
+        from .numerics.studies.study_figure import draw_study
+
+        return draw_study(self, Path(folder))
+
+    def _repr_html_(self) -> str:
+        """The tables as a notebook shows them."""
+        from .book.study_page import tables
+
+        return tables(self)
 
     def __repr__(self) -> str:
         methods = dict.fromkeys(fit["method"] for fit in self.fits)
@@ -94,7 +133,7 @@ def study(
         start    the start-up of multistep methods: "ramp", their own, or "exact" start values
         points   quadrature points in one dimension, samples in more
         seed     of samples and noise
-        out      a folder to keep the records in and to draw `convergence.svg` and `.png` into; None keeps nothing
+        out      a folder to keep the records in and to draw the figures into; None keeps nothing
         large    allow more memory or time than 1 GB or ten minutes
 
     Raises InputError, naming the field as in a study file, before anything is computed.
@@ -126,7 +165,7 @@ def study(
     folder = None if out is None else Path(out)
     consent = Consent(large=large)
     answer = run_tables(wanted, folder, draw=folder is not None, consent=consent)
-    return StudyResult(answer["records"], answer["fits"], answer["manifest"])
+    return StudyResult(answer["records"], answer["fits"], answer["manifest"], answer["grids"])
 
 
 def _grids(given: OneGrid | Sequence[OneGrid] | None, schedule: Settings | None) -> Any:

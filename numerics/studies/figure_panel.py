@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -17,12 +17,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
 
-from .style import GREY, HOLLOW, MethodStyle
+from .style import GREY, HOLLOW, LineStyle, MethodStyle
 
 Values = Sequence[float | None]
-NAME_WIDTH = 48  # characters of a line below the axes
 PALE = 0.4  # opacity of lines that only join measured points, beside leading errors
 SUPERSCRIPTS = str.maketrans("-0123456789a", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u1d43")
+EVALUATIONS = "evaluations of the model (NFE)"
 FEW_DECADES = 300.0  # heights within this ratio have too few powers of ten for ticks
 
 
@@ -38,8 +38,8 @@ class Curve:
 
     method: what colour and marker stand for.  label: its name as people write it.  x, values: N or another quantity,
     and the errors, None where there is none.  nfe: the evaluations at each x.  note: what is known of its exponent.
-    leading_error: the computed one at each x.  low, high: the interval of each value.  noise: whether a value may be noise,
-    bias or rounding.  bound: the power of x in a published bound.  line: the style of its lines.
+    leading_error: the computed one at each x.  low, high: the interval of each value.  noise: whether a value may be
+    noise, bias or rounding.  bound: the power of x in a published bound.  line: the style of its lines.
     """
 
     method: str
@@ -47,18 +47,20 @@ class Curve:
     x: Sequence[float]
     values: Values
     note: str = ""
-    nfe: Sequence[int] | None = None
+    nfe: Sequence[int | None] | None = None
     leading_error: Values | None = None
     low: Values | None = None
     high: Values | None = None
     noise: Sequence[bool] | None = None
     bound: float | None = None
-    line: str = "-"
+    line: LineStyle = "-"
 
     @property
     def points(self) -> list[tuple[float, float]]:
         """The points that logarithmic axes can show."""
-        return [(x, v) for x, v in zip(self.x, self.values, strict=True) if v is not None and v > 0 and math.isfinite(v)]
+        return [
+            (x, v) for x, v in zip(self.x, self.values, strict=True) if v is not None and v > 0 and math.isfinite(v)
+        ]
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class Panel:
 
     name: its part of a file name.  title, subtitle: above the axes.  xlabel, ylabel: with their symbols.
     slopes: powers of x that are drawn as reference, each with the index of the curve that it is drawn below.
-    symbol: the letter of the horizontal axis in the label of a slope.  numbers: the meaning of the numbers in the notes.
-    slope_name: what the reference slopes are.  caption: what the panel shows, for a text beside it.
+    symbol: the letter of the horizontal axis in the label of a slope.  numbers: the meaning of the numbers in the
+    notes.  slope_name: what the reference slopes are.  caption: what the panel shows, for a text beside it.
     legend: whether the names are drawn below this panel, or below the one before it.
     """
 
@@ -90,8 +92,24 @@ class Panel:
         return any(curve.points for curve in self.curves)
 
 
+def against_evaluations(panel: Panel, name: str) -> Panel:
+    """The panel with evaluations in place of steps, without slopes and bounds.  name: its own."""
+    curves = []
+    for curve in panel.curves:
+        kept = [k for k, n in enumerate(curve.nfe or ()) if n]
+        columns: dict[str, Any] = {
+            key: None if (values := getattr(curve, key)) is None else [values[k] for k in kept]
+            for key in ("values", "nfe", "leading_error", "low", "high", "noise")
+        }
+        curves.append(replace(curve, x=columns["nfe"] or (), bound=None, **columns))
+    return replace(panel, name=name, xlabel=EVALUATIONS, curves=curves, slopes=())
+
+
 def draw_panel(axes: Axes, panel: Panel, styles: Mapping[str, MethodStyle], beside: Axes | None = None) -> None:
-    """Draw a panel without the names of its curves.  The size of the axes is known.  beside: axes of the same height."""
+    """Draw a panel without the names of its curves.  The size of the axes is known.
+
+    beside: axes whose vertical range it takes.
+    """
     axes.set(xscale="log", yscale="log", xlabel=panel.xlabel, ylabel=panel.ylabel)
     mixed = any(curve.leading_error is not None for curve in panel.curves)
     for curve in panel.curves:
@@ -188,9 +206,7 @@ def _name_slopes(axes: Axes, names: Sequence[tuple[float, str]]) -> None:
     for value, text in sorted(names):
         place = height * math.log(value / low) / math.log(high / low)
         lowest = max(place, lowest)
-        axes.annotate(
-            text, (1, 0), (4, lowest), xycoords="axes fraction", textcoords="offset points", va="center"
-        )
+        axes.annotate(text, (1, 0), (4, lowest), xycoords="axes fraction", textcoords="offset points", va="center")
         lowest += apart
 
 
@@ -211,21 +227,23 @@ def _ticks(axes: Axes, shown: Sequence[float]) -> None:
     if high / low > FEW_DECADES:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power("10", round(math.log10(value)))))
     else:
-        places = [m * 10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1) for m in (1, 2, 5)]
+        places = [
+            m * 10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1) for m in (1, 2, 5)
+        ]
         inside = [p for p in places if low <= p <= high]
         axes.yaxis.set_major_locator(FixedLocator(inside))
         axes.yaxis.set_major_formatter(FixedFormatter([f"{p:g}" for p in inside]))
 
 
-def entries(panel: Panel, styles: Mapping[str, MethodStyle]) -> list[tuple[Artist, str]]:
-    """A handle and a text for every curve, then for what the lines mean."""
+def entries(panel: Panel, styles: Mapping[str, MethodStyle], letters: int) -> list[tuple[Artist, str]]:
+    """A handle and a text for every curve, then for what the lines mean.  letters: the most in a line of text."""
     found: list[tuple[Artist, str]] = []
     for curve in panel.curves:
         note = curve.note if curve.points else "no value"
         text = f"{curve.label}: {note}" if note else curve.label
         colour, marker = styles[curve.method]
         handle = Line2D([], [], color=colour, marker=marker, linestyle=curve.line, linewidth=1.0)
-        found.append((handle, textwrap.fill(text, NAME_WIDTH, subsequent_indent="  ")))
+        found.append((handle, textwrap.fill(text, letters, subsequent_indent="  ")))
     drawn = [curve for curve in panel.curves if curve.points]
     if any(curve.leading_error is not None for curve in drawn):
         found.append((Line2D([], [], color=GREY), "leading error, computed before the run"))
@@ -235,7 +253,7 @@ def entries(panel: Panel, styles: Mapping[str, MethodStyle]) -> list[tuple[Artis
         hollow = Line2D([], [], color=GREY, marker="o", markerfacecolor=HOLLOW, linestyle="none")
         found.append((hollow, "hollow: may be noise, bias or rounding"))
     if any(curve.bound is not None for curve in drawn):
-        found.append((Line2D([], [], color=GREY, linestyle=":"), "published bound, its constant the smallest that holds"))
+        found.append((Line2D([], [], color=GREY, linestyle=":"), "published bound, with the smallest constant"))
     if panel.slopes:
         found.append((Line2D([], [], color=GREY, linestyle="--"), panel.slope_name))
     return found

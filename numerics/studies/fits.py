@@ -18,6 +18,7 @@ from .samplers import CatalogueMethod, Sampler
 SQUARES = ("kl", "energy")  # metrics that fall like the square of the error of a sample
 DEVIATIONS = 2 * 1.959964  # of an estimate in the width of its interval
 NEAR = 0.15  # distance of a settled local order from a proved one
+ACCOUNTED = 0.5  # least share of an interval that the groups of samples account for
 OVERFLOW = ("not finite", "non-finite")  # in the reason of a run whose state overflowed
 
 
@@ -138,7 +139,15 @@ def _point(record: Mapping[str, Any], samples: int) -> CurvePoint:
         floor,
         samples=samples if estimated else 0,
         needed=record.get("needed") or 0,
+        groups=_groups(record, low, high),
     )
+
+
+def _groups(record: Mapping[str, Any], low: float, high: float) -> tuple[float, ...]:
+    """The groups of an estimate; none where they do not account for its interval, as of one that is mostly noise."""
+    groups = tuple(record.get("groups") or ())
+    scatter = math.sqrt(math.fsum(part**2 for part in groups))
+    return groups if low > 0 and scatter >= ACCOUNTED * math.log(high / low) / DEVIATIONS else ()
 
 
 def log_power(problem: Problem, sampler: Sampler, metric: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Figures as SVG inside of a page: lines and letters have the colour of the text around them, in any theme and print."""
+"""Figures as SVG in a page: lines and letters have the colour of the text around them, in any theme and in print."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.load import load
 from ..errors import InputError, SamplingError
 from ..grids import Grid
+from ..level_checks import Trained
 from ..points import Point
 from ..sample import sample
 from ..support.consent import NONE, Consent
@@ -59,6 +60,10 @@ class NetworkProblem(Problem):
     @property
     def gaussian(self) -> bool:
         return False
+
+    @property
+    def trained(self) -> Trained:
+        return Trained(*self.checkpoint.span)
 
 
 def prepare_network(

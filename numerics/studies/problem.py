@@ -13,6 +13,7 @@ from ..errors import InputError, nearest
 from ..generated.schedule_functions import SCHEDULES
 from ..grid_kinds.all_kinds import PREFIX, checked, parameter_names
 from ..grids import Grid, grid, li_grid
+from ..level_checks import Trained
 from ..points import Point
 from ..schedules import Schedule, schedule
 from ..tableau import Tableau
@@ -47,6 +48,11 @@ class Problem(ABC):
     @abstractmethod
     def gaussian(self) -> bool:
         """Whether the law is known to be a single Gaussian."""
+
+    @property
+    def trained(self) -> Trained | None:
+        """The ends of the levels that a network was trained on; None for a law, which has all levels."""
+        return None
 
     def prior_std(self, at: Point) -> float:
         """The standard deviation of the schedule's start law."""

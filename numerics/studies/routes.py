@@ -27,7 +27,7 @@ OF_DENSITIES: dict[str, Callable[..., float]] = {
 ROUNDING = 1e-13
 OF_LAWS: tuple[Metric, ...] = ("tv", "kl", "w2")
 OF_DENSITY: tuple[Metric, ...] = ("tv", "kl")  # in d > 1 also of deterministic samplers, by the Jacobians of their maps
-OF_MAPS: tuple[Metric, ...] = (*OF_DENSITY, "trajectory")  # of deterministic samplers only, on a mixture in d > 1
+OF_MAPS: tuple[Metric, ...] = (*OF_DENSITY, "trajectory")  # without a law from exact_metrics, of deterministic samplers
 ESTIMATED: tuple[Metric, ...] = ("energy", "sliced-w2", "moments")
 
 
@@ -44,19 +44,21 @@ def check_metrics(metrics: Sequence[Metric], mixture: GaussianMixture, samplers:
             raise InputError(
                 f"run.metrics[{n}]", metric, f"in d = {mixture.dim} allowed: {', '.join(allowed)}{gaussian}"
             )
-    if all(without_map(sampler.stochastic, metric, mixture) for sampler in samplers for metric in metrics):
-        others = ", ".join(m for m in allowed if not without_map(True, m, mixture))
-        names = ", ".join(repr(sampler.name) for sampler in samplers)
-        raise InputError("run.metrics[0]", metrics[0], f"{names}: stochastic, which follows no flow; allowed: {others}")
+    if any(
+        not sampler.stochastic or without_flow(metric, mixture) is None for sampler in samplers for metric in metrics
+    ):
+        return
+    others = ", ".join(metric for metric in allowed if without_flow(metric, mixture) is None)
+    why = without_flow(metrics[0], mixture)
+    raise InputError("run.metrics[0]", metrics[0], f"{samplers[0].name!r} {why}; allowed: {others}")
 
 
-def without_map(stochastic: bool, metric: str, mixture: GaussianMixture) -> str | None:
+def without_flow(metric: str, mixture: GaussianMixture) -> str | None:
     """Why a stochastic sampler does not have a metric on this target; None where it has it."""
-    if not stochastic or metric not in OF_MAPS or metric in exact_metrics(mixture):
+    if metric not in OF_MAPS or metric in exact_metrics(mixture):
         return None
-    if metric == "trajectory":
-        return "a stochastic sampler follows no flow"
-    return "the density of the samples of a stochastic sampler is not known in d > 1"
+    what = "follows no flow" if metric == "trajectory" else f"has no known density in d = {mixture.dim}"
+    return f"is stochastic and {what}"
 
 
 def _of_target(mixture: GaussianMixture) -> tuple[Metric, ...]:

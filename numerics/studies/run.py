@@ -24,6 +24,7 @@ from ..support.progress import Progress, silent
 from ..tableau import Tableau
 from .config import NetworkStudy, Study
 from .fits import fits_of, table_csv
+from .grid_findings import findings_of
 from .invariants import consistent
 from .measure import Measurement
 from .mixture_problem import prepare
@@ -63,9 +64,10 @@ def run(
 ) -> dict[str, Any]:
     """Run a study in the folder `out`, which is made if it is not there; None: nothing is kept.
 
-    Returns {"records", "fits", "manifest"} as JSON will hold them, and writes the same to records.json, the fits to
-    exponents.csv, and tables of both to table.csv and table.md; records.sqlite keeps each finished run at once.  consent: to what a network's files ask for, and
-    to a large cost.  device: where a network computes.  external: samplers that are not of the catalogue, by their
+    Returns {"records", "fits", "grids", "manifest"} as JSON will hold them, and writes the same to records.json, the
+    fits to exponents.csv, and tables of both to table.csv and table.md; records.sqlite keeps each finished run at once.
+    consent: to what a network's files ask for, and to a large cost.  device: where a network computes.  external:
+    samplers that are not of the catalogue, by their
     names in run.methods (read_function.External).  Raises InputError before anything is computed.
     """
     if out is None:
@@ -85,6 +87,7 @@ def run(
     answer: dict[str, Any] = {
         "records": records,
         "fits": fits,
+        "grids": findings_of(problem),
         "manifest": {
             **manifest(study.run.seed, started),
             "target": study.target.model_dump(exclude_none=True),
@@ -181,6 +184,8 @@ def _entry(method: str, on: Key, metric: str, value: Value) -> dict[str, Any]:
         entry |= {"low": value.low, "high": value.high, "floor": value.floor, "needed": value.needed}
     elif value.low is not None:
         entry |= {"low": value.low, "high": value.high}
+    if value.groups:
+        entry |= {"groups": list(value.groups)}
     entry |= {"error": value.error}
     return entry if value.value is not None else entry | {"reason": value.reason}
 

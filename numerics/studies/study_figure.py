@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -21,14 +21,13 @@ from ..records import Record
 from ..support.files import write_text
 from .config import LI
 from .convergence_figure import draw, draw_each, figure_of, styles_of
-from .figure_panel import Curve, Panel, power
+from .figure_panel import EVALUATIONS, Curve, Panel, against_evaluations, power
 from .fits import Curve as RecordCurve
 from .fits import curve_of, curves, points
 from .samplers import EXACT
 from .style import LINES
 
-Axis = Literal["nfe", "steps"]
-AXES: dict[str, str] = {"nfe": "work-precision", "steps": "convergence"}  # the name of a figure, by its horizontal axis
+AXES = {"nfe": "work-precision", "steps": "convergence"}  # the name of a figure, by its horizontal axis
 WHOLE = "study"  # the stem of the figure of all panels
 CAPTIONS = "captions.md"
 METRICS = {
@@ -40,7 +39,8 @@ METRICS = {
     "sliced-w2": "sliced Wasserstein distance",
     "moments": "error of the moments",
 }
-STEPS, LEVELS, EVALUATIONS = "steps N", "steps N = T - 1", "evaluations of the model (NFE)"
+STEPS, LEVELS = "steps N", "steps N = T - 1"
+EXACT_START = "from exact start values"
 ONE_PANEL = 6  # curves up to which all grids are in one panel, each with a style of line
 WORDS = {TURNING: "still turning", FLOOR: "at its floor", UNDEFINED: "not defined"}
 
@@ -68,7 +68,7 @@ def draw_study(answer: Mapping[str, Any], folder: Path) -> list[Path]:
     return [*paths, folder / CAPTIONS]
 
 
-def plot_study(answer: Mapping[str, Any], metric: str | None = None, against: Axis = "nfe") -> Figure:
+def plot_study(answer: Mapping[str, Any], metric: str | None = None, against: str = "nfe") -> Figure:
     """A figure of one metric of a study, or of all of them.
 
     Raises InputError on a metric that the study does not have, on another axis, and where no value is positive.
@@ -91,68 +91,81 @@ def captions(panels: Iterable[Panel]) -> str:
     return "\n\n".join(f"**{panel.name}**. {panel.caption}" for panel in panels) + "\n"
 
 
-def panels_of(answer: Mapping[str, Any], metric: str, against: Axis) -> list[Panel]:
+def panels_of(answer: Mapping[str, Any], metric: str, against: str) -> list[Panel]:
     """The panels of one metric against steps or evaluations: one for all grids, or one a grid."""
     found = {curve: of for curve, of in curves(answer["records"]).items() if curve.metric == metric}
     grids = list(dict.fromkeys(curve.grid for curve in found))
     together = len(grids) == 1 or (len(found) <= ONE_PANEL and len(grids) <= len(LINES))
-    return [_panel(answer, found, against, chosen) for chosen in ([grids] if together else [[g] for g in grids])]
+    panels = [_panel(answer, found, chosen) for chosen in ([grids] if together else [[g] for g in grids])]
+    if against == "nfe":
+        panels = [against_evaluations(p, p.name.replace(AXES["steps"], AXES["nfe"], 1)) for p in panels]
+    return [replace(panel, caption=caption(panel)) for panel in panels]
 
 
 def _panel(
     answer: Mapping[str, Any],
     records: Mapping[RecordCurve, Sequence[Mapping[str, Any]]],
-    against: Axis,
     grids: Sequence[str | None],
 ) -> Panel:
-    """The curves on these grids: of several, each has a style of line."""
+    """The curves on these grids against steps: of several grids, each has a style of line."""
     every = list(dict.fromkeys(curve.grid for curve in records))
     fits = {curve_of(fit): fit for fit in answer["fits"]}
     lines = dict(zip(grids, LINES, strict=False))
-    drawn, slopes = [], defaultdict[int, list[tuple[float, int]]](list)
+    drawn: list[Curve] = []
+    slopes = defaultdict[int, list[tuple[float, int]]](list)
     for key in (key for key in records if key.grid in grids):
         fit = fits.get(key, {})
-        curve = _curve(records[key], fit, against, lines[key.grid])
+        curve = replace(curve_from(records[key], fit), line=lines[key.grid])
         if len(grids) > 1:
             curve = replace(curve, label=f"{curve.label}, {_grid_label(key.grid, every)}")
         known = fit.get("predicted")
-        if against == "steps" and known is not None and curve.points:
+        if known is not None and curve.points:
             slopes[known["start_up"]].append((curve.points[-1][1], len(drawn)))
         drawn.append(curve)
     methods = [_record(key.method) for key in records]
-    of_li = answer["manifest"]["schedule"]["kind"] == LI or any(r is not None and r.family == LI for r in methods)
     exact = answer["manifest"]["run"]["start"] == EXACT and any(r is not None and r.start is not None for r in methods)
     metric, grid = next(iter(records)).metric, _grid_label(grids[0], every) if len(grids) == 1 else ""
-    panel = Panel(
-        name=_file_name("-".join([AXES[against], metric, *([grid] if len(every) > len(grids) else [])])),
+    return Panel(
+        name=_file_name("-".join([AXES["steps"], metric, *([grid] if len(every) > len(grids) else [])])),
         title=", ".join(part for part in (answer["manifest"]["schedule"]["kind"], grid) if part),
-        xlabel=EVALUATIONS if against == "nfe" else LEVELS if of_li else STEPS,
+        xlabel=steps_label(drawn, answer["manifest"]["schedule"]["kind"]),
         ylabel=METRICS[metric],
         curves=drawn,
         slopes=[(slope, min(ends)[1]) for slope, ends in sorted(slopes.items())],
-        subtitle="from exact start values" if exact else "",
-        numbers=f"exponent a of {power('N', '-a')}, and its status" if any(curve.note for curve in drawn) else "",
+        subtitle=EXACT_START if exact else "",
+        numbers=numbers_of(list(fits.values())) if any(curve.note for curve in drawn) else "",
     )
-    return replace(panel, caption=caption(panel))
 
 
-def _curve(records: Sequence[Mapping[str, Any]], fit: Mapping[str, Any], against: Axis, line: str) -> Curve:
-    """The records of one method on one grid, in the order of N."""
-    of = sorted((r for r in records if against == "steps" or r["nfe"]), key=lambda r: r["steps"])
+def steps_label(curves: Sequence[Curve], schedule: str) -> str:
+    """The name of the axis of N: with T, where numbers of levels T = N + 1 are given, as they are round or on "li"."""
+    steps = [x for curve in curves for x in curve.x]
+    return LEVELS if schedule == LI or all((n + 1) % 5 == 0 for n in steps) else STEPS
+
+
+def curve_from(records: Sequence[Mapping[str, Any]], fit: Mapping[str, Any]) -> Curve:
+    """The records of one method, in the order of N, with the note of their fit."""
+    of = sorted(records, key=lambda r: r["steps"])
     expected = [r.get("predicted") for r in of]
     intervals = any(r.get("low") is not None for r in of)
     return Curve(
         method=records[0]["method"],
         label=label_of(records[0]["method"]),
-        x=[r[against] for r in of],
+        x=[r["steps"] for r in of],
         values=[r["value"] for r in of],
         note=note_of(fit),
+        nfe=[r.get("nfe") for r in of],
         leading_error=expected if any(e is not None for e in expected) else None,
         low=[r.get("low") for r in of] if intervals else None,
         high=[r.get("high") for r in of] if intervals else None,
         noise=[p.value is not None and not p.usable for p in points(of)],
-        line=line,
     )
+
+
+def numbers_of(fits: Sequence[Mapping[str, Any]]) -> str:
+    """What the numbers in the notes of these fits are."""
+    logarithm = "(log N)\u1d47 " if any(fit.get("log_power") for fit in fits) else ""
+    return f"exponent a of {logarithm}{power('N', '-a')}, and its status"
 
 
 def note_of(fit: Mapping[str, Any]) -> str:
@@ -161,7 +174,8 @@ def note_of(fit: Mapping[str, Any]) -> str:
     if not status:
         return ""
     word = WORDS.get(status, status)
-    return word if fit["exponent"] is None else f"{fit['exponent']:.2f}, {word}"
+    exponent = fit["compensated_exponent" if fit.get("log_power") else "exponent"]
+    return word if exponent is None else f"{exponent:.2f}, {word}"
 
 
 def _grid_label(grid: str | None, every: Sequence[str | None]) -> str:
@@ -187,7 +201,7 @@ def _record(method: str) -> Record | None:
 def caption(panel: Panel) -> str:
     """What the panel shows, in sentences."""
     against = panel.xlabel if panel.xlabel == EVALUATIONS else "number of steps N"
-    parts = [f"{panel.ylabel[0].upper()}{panel.ylabel[1:]} against {against}: {panel.title}."]
+    parts = [f"{panel.ylabel[0].upper()}{panel.ylabel[1:]} against {against}; {panel.title}."]
     if panel.subtitle:
         parts.append(f"Runs are {panel.subtitle}.")
     if panel.xlabel == LEVELS:

@@ -29,9 +29,9 @@ def study_text(answer: Mapping[str, Sequence[Row]], width: int | None = None) ->
     parts = []
     for (metric, grid), lines in _tables(answer).items():
         rows = [_cells(records, fit) for records, fit in lines]
-        wide = _aligned([_heads(lines), *rows])
-        if width is None or max(map(len, wide)) <= width:
-            parts.append("\n".join([_title(metric, grid), *wide]))
+        table = _aligned([_heads(lines), *rows])
+        if width is None or max(map(len, table)) <= width:
+            parts.append("\n".join([_title(metric, grid), *table]))
         else:
             blocks = ["\n".join(_block(records, fit, width)) for records, fit in lines]
             parts.append("\n\n".join([_title(metric, grid), *blocks]))

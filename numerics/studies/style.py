@@ -7,12 +7,15 @@ without colour. A method has one colour and one marker in all figures of a run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+LineStyle: TypeAlias = Literal["-", "--", ":", "-."]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "os^Dv<>PXph*"
-LINES = ("-", "--", ":", "-.")  # of grids
+LINES: tuple[LineStyle, ...] = ("-", "--", ":", "-.")  # of grids
 GREY = "#8A8A8A"
 HOLLOW = "#fefefe"  # of markers, as the paper below them
 STYLE: dict[Any, Any] = {
@@ -41,6 +44,9 @@ class MethodStyle(NamedTuple):
     marker: str
 
 
+PAIRS = [MethodStyle(colour, marker) for marker, colour in product(MARKERS, COLOURS)]
+
+
 def method_styles(panels: Iterable[Sequence[str]]) -> dict[str, MethodStyle]:
     """A colour and a marker for every method, given the methods of every panel of a run.
 
@@ -52,16 +58,14 @@ def method_styles(panels: Iterable[Sequence[str]]) -> dict[str, MethodStyle]:
         for method in panel:
             together.setdefault(method, {}).update(dict.fromkeys(panel))
     found: dict[str, MethodStyle] = {}
-    pairs = [MethodStyle(colour, marker) for colour, marker in product(COLOURS, MARKERS)]
     for method, others in together.items():
         beside = [found[other] for other in others if other in found]
-        colours, markers = [s.colour for s in beside], [s.marker for s in beside]
-        taken = list(found.values())
-
-        def cost(style: MethodStyle) -> tuple[int, ...]:
-            own = COLOURS.index(style.colour), MARKERS.index(style.marker)
-            again = colours.count(style.colour), markers.count(style.marker)
-            return (taken.count(style), *again, sum(s.colour == style.colour for s in taken), *own)
-
-        found[method] = min(pairs, key=cost)
+        found[method] = min(PAIRS, key=partial(_repeated, beside, list(found.values())))
     return found
+
+
+def _repeated(beside: Sequence[MethodStyle], taken: Sequence[MethodStyle], style: MethodStyle) -> tuple[int, ...]:
+    """How often a style, its colour and its marker occur: in the whole run, in the same panels, in the whole run."""
+    colour = sum(other.colour == style.colour for other in beside)
+    marker = sum(other.marker == style.marker for other in beside)
+    return taken.count(style), colour, marker, sum(other.colour == style.colour for other in taken)

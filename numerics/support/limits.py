@@ -41,6 +41,7 @@ LIMITS: dict[str, Limit] = {
     "span": Limit("lambda, both ends", -100, 100),
     "schedule.levels": Limit("levels of a network", 1, 100_000),
     "table.points": Limit("vectors of a table file", 2, 20_001),
+    "run.numbers": Limit("numbers of a recorded run", 1, 4_000_000),
     "table.coefficients": Limit("numbers of a matrix of it", 1, 4_000_000),
 }
 SEVERAL = 1000  # entries of a list of runs, unless the table has another number

@@ -68,4 +68,6 @@ class Given:
             if len(own) != len(points) or apart > CLOSE * given.sigma * max(mine.alpha, given.alpha):
                 level, wanted = (p.sigma / p.alpha if p.alpha else float("inf") for p in (mine, given))
                 where = f"its level {n} is sigma / alpha = {level:.6g}, that of the grid {wanted:.6g}"
-                raise InputError("grid", base, f"a scheduler that can be put on a grid; it has levels of its own: {where}")
+                raise InputError(
+                    "grid", base, f"a scheduler that can be put on a grid; it has levels of its own: {where}"
+                )

@@ -121,7 +121,9 @@ def _made(found: Any, options: dict[str, Any], target: str) -> Callable[[], Any]
     except (TypeError, ValueError):
         parameters = {}  # type: ignore[assignment]
     check_options(target, options, {name: p.default for name, p in parameters.items()})
-    needed = [n for n, p in parameters.items() if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    needed = [
+        n for n, p in parameters.items() if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
     if lacking := [name for name in needed if name not in options]:
         raise InputError("target", target, f"options {', '.join(lacking)}: the class cannot be made without")
     return maker(found, options)

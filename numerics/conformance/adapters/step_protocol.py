@@ -16,7 +16,6 @@ from torch import Tensor
 from ...errors import InputError, SamplingError
 from ...external_run import Draw, Finish, Model, Run
 from ...generated.prediction_functions import PREDICTIONS
-from ...grids import Grid
 from ...points import Point
 from ..forward_processes import PROCESSES, on_process, point
 from ..report import TargetInfo

@@ -42,6 +42,7 @@ def without_repeated_evaluations(found: Trace) -> Trace:
         step=tuple(found.step[i] for i in keep),
         evaluated=tuple(found.evaluated[i] for i in keep),
         superposition=tuple(found.superposition[i] for i in keep),
+        uncertainty=tuple(found.uncertainty[i] for i in keep if found.uncertainty),
         timesteps=timesteps,
         remarks=(*found.remarks, ("formula", remark)),
     )
