@@ -259,7 +259,7 @@ def study(
     if json:
         show.json(answer)
     else:
-        show.fits(answer)
+        show.study(answer)
         show.written(folder)
 
 
