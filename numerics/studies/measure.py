@@ -23,6 +23,7 @@ from ..sample import sample
 from ..tableau import Tableau
 from ..targets.flow import exact_flow
 from ..targets.mixture import with_tangent
+from .cost import COUPLED
 from .invariants import consistent
 from .mixture_problem import MixtureProblem
 from .read_function import AsItIs
@@ -30,7 +31,8 @@ from .routes import ESTIMATED, OF_DENSITY, distances, exact_metrics, without_flo
 from .store import Value, none
 
 USES = ("noise", "target", "floor", "start")  # of a study's seed, besides the start samples
-COUPLED = 2  # sets of exact samples that are kept, for each grid
+NO_FLOW = "{} is stochastic and follows no flow"
+NO_DENSITY = "{} is stochastic: the density of its samples is not known in d > 1"
 
 
 class Measurement:
