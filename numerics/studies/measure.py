@@ -31,7 +31,6 @@ from .routes import ESTIMATED, OF_DENSITY, distances, exact_metrics, without_flo
 from .store import Value, none
 
 USES = ("noise", "target", "floor", "start")  # of a study's seed, besides the start samples
-NO_FLOW = "{} is stochastic and follows no flow"
 NO_DENSITY = "{} is stochastic: the density of its samples is not known in d > 1"
 
 
