@@ -353,7 +353,7 @@ def verify(
 def export(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="Methods, by any of their names.", autocompletion=completion.methods),
+        typer.Argument(metavar="NAME", help="Methods, by any of their names.", autocompletion=completion.methods),
     ],
     grid: Annotated[
         str,

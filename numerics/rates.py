@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from scipy.stats import t as student
+
 from .errors import InputError
 
 TOLERANCE = 0.05  # of a settled local order
@@ -31,7 +33,8 @@ class CurvePoint(NamedTuple):
     """An error measured on N = `steps` steps, and an interval [low, high] that contains the exact one.
 
     value: None where there is none, for this reason.  floor: values up to it may be noise, bias or rounding.
-    finite: whether the run stayed finite.
+    finite: whether the run stayed finite.  groups: of an estimate the contributions of groups of samples to its
+    relative error, with the same samples in the groups of all errors of a curve.
     """
 
     steps: int
@@ -41,6 +44,7 @@ class CurvePoint(NamedTuple):
     floor: float = 0.0
     reason: str = ""
     finite: bool = True
+    groups: tuple[float, ...] = ()
 
     @property
     def usable(self) -> bool:
@@ -111,18 +115,33 @@ def window(points: Sequence[CurvePoint]) -> list[CurvePoint]:
 def exponent_interval(points: Sequence[CurvePoint], exponent: float) -> tuple[float, float]:
     """An interval of the exponent fitted to the exact errors, from the intervals of these.
 
-    The exponent is a sum of c_i log e_i.  Its deviation is at most the sum of those of its terms, however the errors
-    depend on each other: all runs start from the same samples.
+    The exponent is a sum of c_i log e_i; see combined.
     """
     x = [math.log(p.steps) for p in points]
     middle = math.fsum(x) / len(x)
     total = math.fsum((u - middle) ** 2 for u in x)
-    low = high = exponent
-    for u, p in zip(x, points, strict=True):
-        c, (below, above) = (middle - u) / total, p.spread
-        low -= c * below if c > 0 else -c * above
-        high += c * above if c > 0 else -c * below
-    return low, high
+    below, above = combined([((middle - u) / total, p) for u, p in zip(x, points, strict=True)])
+    return exponent - below, exponent + above
+
+
+def combined(terms: Sequence[tuple[float, CurvePoint]]) -> tuple[float, float]:
+    """How far sum c_i log e_i of the exact errors may lie below and above that of the values.
+
+    Where all errors have groups, by the scatter of the groups of the sum, at 95 %: errors from common samples cancel.
+    Else at most the sum of the terms' own deviations, however the errors depend on each other.
+    """
+    groups = [p.groups for _, p in terms]
+    if all(groups):
+        count = len(groups[0])
+        sums = [math.fsum(c * p.groups[g] for c, p in terms) for g in range(count)]
+        half = float(student.ppf(0.975, count - 1)) * math.sqrt(math.fsum(s * s for s in sums) * count / (count - 1))
+        return half, half
+    below = above = 0.0
+    for c, p in terms:
+        down, up = p.spread
+        below += c * down if c > 0 else -c * up
+        above += c * up if c > 0 else -c * down
+    return below, above
 
 
 def judge(points: Sequence[CurvePoint], log_power: float = 0.0) -> Judgement:
@@ -159,7 +178,7 @@ def _local(one: CurvePoint, other: CurvePoint, log_power: float) -> tuple[float,
     length = math.log(other.steps / one.steps)
     logarithms = math.log(math.log(other.steps + 1) / math.log(one.steps + 1))
     fall = math.log(one.value / other.value) + log_power * logarithms
-    return fall / length, (max(one.spread) + max(other.spread)) / length
+    return fall / length, max(combined([(1 / length, one), (-1 / length, other)]))
 
 
 def _distance(points: Sequence[CurvePoint], slopes: Sequence[tuple[float, float]]) -> tuple[float, float]:
@@ -180,7 +199,14 @@ def _distance(points: Sequence[CurvePoint], slopes: Sequence[tuple[float, float]
         else:
             before = abs(drifts[-2]) * math.exp(-(m[-1] - (m[-2] + m[-3]) / 2))
     factor = math.exp(-q * gap / 2) / q
-    return max(last * factor, before), (slopes[-2][1] + slopes[-1][1]) / gap * factor
+    return max(last * factor, before), max(combined(_change(points))) / gap * factor
+
+
+def _change(points: Sequence[CurvePoint]) -> list[tuple[float, CurvePoint]]:
+    """The difference of the last two local orders as a sum of c log e over the last three errors."""
+    one, two, three = points[-3:]
+    first, second = 1 / math.log(two.steps / one.steps), 1 / math.log(three.steps / two.steps)
+    return [(-first, one), (first + second, two), (-second, three)]
 
 
 def _too_few(curve: Sequence[CurvePoint]) -> str:

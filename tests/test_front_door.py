@@ -168,7 +168,7 @@ def test_a_study_takes_a_function_and_draws(tmp_path: Path) -> None:
     assert [fit["method"] for fit in result.fits] == ["ddim", "euler"]
     values = {name: [r["value"] for r in result.records if r["method"] == name] for name in ("ddim", "euler")}
     assert values["euler"] == pytest.approx(values["ddim"], rel=1e-9)
-    assert (tmp_path / "out" / "convergence.svg").exists()
+    assert (tmp_path / "out" / "study.svg").exists()
     assert str(result).splitlines()[0].split("  ")[0] == "method"
     assert len(str(result).splitlines()) == 3
     tables = {"target": target, "schedule": {"kind": "vp-linear"}, "grid": grid}

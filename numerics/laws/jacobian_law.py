@@ -27,7 +27,7 @@ from ..points import Point
 from ..sample import sample
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
-from ..targets.reference import reference_flow
+from .coupled_samples import flow_to
 
 NUMBERS = 1 << 20  # in one state with its Jacobian: 8 MB, of which a run holds a few
 
@@ -70,4 +70,4 @@ def _given(tableau: Tableau, mixture: GaussianMixture, x: Tensor, source: Point)
     unit = torch.eye(mixture.dim, dtype=torch.float64).expand(len(x), -1, -1)
     first = torch.cat([x[:, None], unit], dim=1)
     earlier = tableau.points[1 : tableau.given]
-    return [first, *(reference_flow(with_jacobian(mixture), first, source, earlier) if earlier else [])]
+    return [first, *flow_to(mixture, first, source, earlier, denoise=with_jacobian(mixture))]

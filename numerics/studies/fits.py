@@ -16,6 +16,7 @@ from .samplers import CatalogueMethod, Sampler
 
 SQUARES = ("kl", "energy")  # metrics that fall like the square of the error of a sample
 DEVIATIONS = 2 * 1.959964  # of an estimate in the width of its interval
+ACCOUNTED = 0.5  # least share of an interval that the groups of samples account for
 OVERFLOW = ("not finite", "non-finite")  # in the reason of a run whose state overflowed
 
 
@@ -109,7 +110,14 @@ def _point(record: Mapping[str, Any]) -> CurvePoint:
     if record["metric"] not in SQUARES and low > 0 and value > 0:
         deviation = (high**2 - low**2) / DEVIATIONS
         floor = max(floor, 2 * value * (deviation / value**2) ** 2 / 8)
-    return CurvePoint(record["steps"], value, low - error, high + error, floor)
+    return CurvePoint(record["steps"], value, low - error, high + error, floor, groups=_groups(record, low, high))
+
+
+def _groups(record: Mapping[str, Any], low: float, high: float) -> tuple[float, ...]:
+    """The groups of an estimate; none where they do not account for its interval, as of one that is mostly noise."""
+    groups = tuple(record.get("groups") or ())
+    scatter = math.sqrt(math.fsum(part**2 for part in groups))
+    return groups if low > 0 and scatter >= ACCOUNTED * math.log(high / low) / DEVIATIONS else ()
 
 
 def log_power(problem: Problem, sampler: Sampler, metric: str) -> int | None:

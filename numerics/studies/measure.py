@@ -25,12 +25,13 @@ from ..targets.flow import exact_flow
 from ..targets.mixture import with_tangent
 from .invariants import consistent
 from .mixture_problem import MixtureProblem
-from .routes import ESTIMATED, OF_DENSITY, OF_MAPS, distances, exact_metrics
+from .routes import ESTIMATED, OF_DENSITY, distances, exact_metrics
 from .store import Value, none
 
 USES = ("noise", "target", "floor", "start")  # of a study's seed, besides the start samples
 COUPLED = 2  # sets of exact samples that are kept, for each grid
-OF_NO_MAP = "is stochastic: it follows no flow, and the density of its samples is not known in d > 1"
+NO_FLOW = "{} is stochastic and follows no flow"
+NO_DENSITY = "{} is stochastic: the density of its samples is not known in d > 1"
 
 
 class Measurement:
@@ -99,7 +100,8 @@ class Measurement:
         deterministic = not any(tableau.drawn)
         found: dict[str, Value] = {}
         if not deterministic:
-            found |= none([metric for metric in wanted if metric in OF_MAPS], f"{tableau.method} {OF_NO_MAP}")
+            found |= none([metric for metric in wanted if metric == "trajectory"], NO_FLOW.format(tableau.method))
+            found |= none([metric for metric in wanted if metric in OF_DENSITY], NO_DENSITY.format(tableau.method))
         if of_density := [metric for metric in wanted if metric in OF_DENSITY and metric not in found]:
             found |= self._by_density(tableau, source, of_density)
         if rest := [metric for metric in wanted if metric not in found]:
@@ -112,9 +114,8 @@ class Measurement:
     def _run(self, grid: Grid, tableau: Tableau) -> Tensor:
         """The samples [n, d] of a sampler."""
         source, earlier = grid.point(0), [grid.point(n) for n in range(1, tableau.given)]
-        start = [self._start(source)]
-        for point in earlier:
-            start.append(flow_to(self.problem.mixture, start[0], source, point))
+        first = self._start(source)
+        start = [first, *(flow_to(self.problem.mixture, first, source, earlier) if earlier else [])]
         y = sample(self.problem.mixture, start, tableau, noise=noise.seeded(self._seed("noise")))
         _check_finite(y)
         return y
@@ -129,8 +130,7 @@ class Measurement:
         found: dict[str, Value] = {}
         for metric in wanted:
             try:
-                value, low, high, _ = {"tv": importance.tv, "kl": importance.kl}[metric](ratios)
-                found[metric] = Value(0, value, low, high)
+                found[metric] = _value({"tv": importance.tv, "kl": importance.kl}[metric](ratios), None)
             except SamplingError as fault:
                 found |= none([metric], str(fault))
         return found
@@ -205,7 +205,7 @@ class Measurement:
         """The reference flow of the start samples in d > 1."""
         if (source, to) not in self._references:
             start = self._start(source)
-            self._references[source, to] = flow_to(self.problem.mixture, start, source, to)
+            (self._references[source, to],) = flow_to(self.problem.mixture, start, source, [to])
         return self._references[source, to]
 
     def _trajectory(self, y: Tensor, source: Point, to: Point) -> dict[str, Value]:
@@ -228,7 +228,7 @@ def start_samples(problem: MixtureProblem, source: Point, nodes: int | None = No
 
 
 def _value(of: Estimate, floor: float | None) -> Value:
-    return Value(0, of.value, of.low, of.high, floor, needed=of.needed)
+    return Value(0, of.value, of.low, of.high, floor, needed=of.needed, groups=of.groups)
 
 
 def _check_finite(*tensors: Tensor) -> None:

@@ -27,12 +27,12 @@ OF_DENSITIES: dict[str, Callable[..., float]] = {
 ROUNDING = 1e-13
 OF_LAWS: tuple[Metric, ...] = ("tv", "kl", "w2")
 OF_DENSITY: tuple[Metric, ...] = ("tv", "kl")  # in d > 1 also of deterministic samplers, by the Jacobians of their maps
-OF_MAPS: tuple[Metric, ...] = (*OF_DENSITY, "trajectory")  # of deterministic samplers only, on a mixture in d > 1
+OF_MAPS: tuple[Metric, ...] = (*OF_DENSITY, "trajectory")  # without a law from exact_metrics, of deterministic samplers
 ESTIMATED: tuple[Metric, ...] = ("energy", "sliced-w2", "moments")
 
 
 def check_metrics(metrics: Sequence[Metric], mixture: GaussianMixture, samplers: Sequence[Sampler]) -> None:
-    """Raises InputError for the first metric that the target, or one of the samplers on it, does not have.
+    """Raises InputError for the first metric that the target, or every one of the samplers on it, does not have.
 
     d = 1: tv, kl, w2, and trajectory of deterministic samplers.  d > 1: energy, sliced-w2, moments, and trajectory, tv
     and kl of deterministic samplers; on a Gaussian tv, kl and w2 of all.
@@ -43,12 +43,15 @@ def check_metrics(metrics: Sequence[Metric], mixture: GaussianMixture, samplers:
         if metric not in allowed:
             gaussian = "; w2 on a single Gaussian" if metric == "w2" else ""
             raise InputError(field, metric, f"in d = {mixture.dim} allowed: {', '.join(allowed)}{gaussian}")
-        for sampler in samplers:
-            if sampler.stochastic and metric == "trajectory":
-                others = ", ".join(m for m in allowed if m != metric)
-                raise InputError(
-                    field, metric, f"{sampler.name!r} is stochastic and follows no flow; allowed: {others}"
-                )
+        if metric in _of_maps(mixture) and all(sampler.stochastic for sampler in samplers):
+            others = ", ".join(m for m in allowed if m not in _of_maps(mixture))
+            why = "follows no flow" if metric == "trajectory" else f"has no known density in d = {mixture.dim}"
+            raise InputError(field, metric, f"{samplers[0].name!r} is stochastic and {why}; allowed: {others}")
+
+
+def _of_maps(mixture: GaussianMixture) -> tuple[Metric, ...]:
+    """The metrics of deterministic samplers only."""
+    return tuple(metric for metric in OF_MAPS if metric not in exact_metrics(mixture))
 
 
 def _of_target(mixture: GaussianMixture) -> tuple[Metric, ...]:

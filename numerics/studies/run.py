@@ -177,6 +177,8 @@ def _entry(method: str, on: Key, metric: str, value: Value) -> dict[str, Any]:
         entry |= {"low": value.low, "high": value.high, "floor": value.floor, "needed": value.needed}
     elif value.low is not None:
         entry |= {"low": value.low, "high": value.high}
+    if value.groups:
+        entry |= {"groups": list(value.groups)}
     entry |= {"error": value.error}
     return entry if value.value is not None else entry | {"reason": value.reason}
 
