@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError, one_line
@@ -26,6 +27,7 @@ def levels_in(path: Path, field: str) -> list[float]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(field, str(path), "a file of text in UTF-8") from None
+    entries: Sequence[object]
     match path.suffix.lower():
         case ".json":
             entries = _of_json(text, path, name, field)
