@@ -51,7 +51,7 @@ def test_levels_are_those_of_the_grid_noisiest_first(samplerproof: Command) -> N
     """Assert the columns of sp.grid between 0.002 and 80 on the default schedule, and null for an infinite lambda."""
     answer = json.loads(samplerproof("grids", "karras?rho=5&zero=1", "--steps", "4", "--json").stdout)
     columns = grid(schedule("edm"), "karras", 4, sigma_min=0.002, sigma_max=80, rho=5, zero=1).columns
-    assert list(answer) == ["name", "steps", "schedule", "sigma", "alpha", "t", "lambda"]
+    assert list(answer) == ["name", "steps", "schedule", "sigma", "alpha", "t", "lambda", "findings"]
     assert answer["sigma"] == answer["t"] == columns.sigma.tolist()
     assert answer["lambda"] == [*columns.lam.tolist()[:-1], None]
     assert (answer["name"], answer["steps"], answer["alpha"]) == ("karras?rho=5&zero=1", 4, [1.0] * 5)

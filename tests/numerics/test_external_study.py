@@ -140,8 +140,7 @@ def test_a_function_runs_in_the_plane_and_on_a_network() -> None:
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        (clipped, "linear in its start, outputs and noises (random inputs deviate"),
-        (raising, "a function that runs (LookupError: no such level)"),
+        (raising, "a sampler that runs (LookupError: no such level)"),
         (of_other_parameters, "takes model; called with (denoise, x, sigmas, noise)"),
     ],
 )
@@ -359,5 +358,5 @@ def test_a_function_that_leaves_python_is_one_line() -> None:
     def leaves(denoise: Any, x: Tensor, sigmas: Tensor) -> Tensor:
         raise SystemExit(0)
 
-    with pytest.raises(InputError, match=r"a function that runs \(SystemExit: 0\)"):
+    with pytest.raises(InputError, match=r"a sampler that runs \(SystemExit: 0\)"):
         run_tables(tables(methods=["mine"]), external={"mine": leaves})

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from ... import level_checks
 from ...readback import Trace
 from ..report import Finding, Step, TargetInfo
-from . import grid_checks
 from .compare import deviations, same_shape
 from .noise_strengths import strengths
 from .references import STARTED, Reference, candidates, similar, where_it_evaluates
@@ -152,7 +152,7 @@ def no_match(run: Trace, process: str, reference: str | None, found: Sequence[Pa
         detail = f"every step is one of ddim-eta, within {off:.0e}, with eta = {spread}"
         return "error", _differs(None, f"{detail}; the target names no record with this eta")
     step, where = where_it_evaluates(run, process, reference)
-    if step is None and not grid_checks.zero_length(run.grid) and not grid_checks.backward(run.grid):
+    if step is None and not level_checks.zero_length(run.grid) and not level_checks.backward(run.grid):
         return "error", _differs(None, f"{where}: it cannot be compared")
     equal = "".join(f"; the run is {p.reference.name}" for p in found if p.conforms)
     return "different-formula", _differs(step, f"{where}{equal}")
