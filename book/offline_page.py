@@ -19,7 +19,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 caption { text-align: left; padding-bottom: 0.3rem; }
 th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.7rem; text-align: left; vertical-align: top; }
 tr.off { background: var(--off); } .verdict { font-weight: 600; }
-figure { margin: 1rem 0; } figcaption { font-size: 0.9rem; max-width: 42rem; }
+figure { margin: 0; flex: 1 1 19rem; max-width: 30rem; } figcaption { font-size: 0.9rem; }
 div.panels { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
 svg { max-width: 100%; height: auto; }
 """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..names.lookup import Domain, Entry, Names
 from ..numerics.errors import InputError
-from ..numerics.grid_kinds.all_kinds import KINDS, PREFIX, parameter_names, parse
+from ..numerics.grid_kinds.all_kinds import KINDS, parameter_names, parse
 from ..numerics.grid_kinds.grid_kind import GridKind
 from ..numerics.support.limits import LIMITS
 
