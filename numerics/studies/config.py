@@ -146,7 +146,7 @@ def _parameter(name: str, value: Any) -> Any:
 class Run(_Table):
     """The runs and their metrics; book/manual.md explains every field under `study`."""
 
-    methods: Annotated[list[Name], Field(min_length=1, max_length=int(LIMITS["run.methods"].high))]
+    methods: Annotated[list[Place], Field(min_length=1, max_length=int(LIMITS["run.methods"].high))]
     steps: Annotated[
         list[Annotated[int, _within("run.steps")]], Field(min_length=1, max_length=SEVERAL), AfterValidator(_distinct)
     ] = Field(default_factory=list)  # left out where every grid has its own numbers of steps

@@ -82,12 +82,15 @@ class Problem(ABC):
         return tableau
 
     def check_tables(self) -> None:
-        """Raises InputError of the first sampler, on the shortest grid, if no sampler has a table on any grid."""
+        """Raises InputError of the first sampler, on the shortest grid, if no sampler has a table or can be run as it
+        is on any grid.
+        """
         faults = []
         for sampler in self.samplers:
             for key in sorted(self.grids, key=lambda found: found[1]):
                 try:
-                    self.tableau(sampler, key)
+                    if sampler.as_it_is(self.grids[key]) is None:
+                        self.tableau(sampler, key)
                 except InputError as fault:
                     faults.append(fault)
                 else:

@@ -140,8 +140,7 @@ def test_a_function_runs_in_the_plane_and_on_a_network() -> None:
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        (clipped, "linear in its start, outputs and noises (random inputs deviate"),
-        (raising, "a function that runs (LookupError: no such level)"),
+        (raising, "a sampler that runs (LookupError: no such level)"),
         (of_other_parameters, "takes model; called with (denoise, x, sigmas, noise)"),
     ],
 )
@@ -266,7 +265,7 @@ def test_arrays_tuples_and_ranges_stand_for_lists() -> None:
 def test_a_study_is_drawn_into_its_folder(tmp_path: Path) -> None:
     """Assert every method with its note in the SVG, under its label, and that drawing needs a folder."""
     answer = run_tables(tables(), tmp_path, draw=True)
-    text = (tmp_path / "convergence-tv.svg").read_text(encoding="utf-8")
+    text = (tmp_path / "convergence-trajectory.svg").read_text(encoding="utf-8")
     assert (tmp_path / "study.png").stat().st_size > 10_000
     for fit in answer["fits"]:
         assert f"<!-- {label_of(fit['method'])}: {note_of(fit)} -->" in text
@@ -359,5 +358,5 @@ def test_a_function_that_leaves_python_is_one_line() -> None:
     def leaves(denoise: Any, x: Tensor, sigmas: Tensor) -> Tensor:
         raise SystemExit(0)
 
-    with pytest.raises(InputError, match=r"a function that runs \(SystemExit: 0\)"):
+    with pytest.raises(InputError, match=r"a sampler that runs \(SystemExit: 0\)"):
         run_tables(tables(methods=["mine"]), external={"mine": leaves})
