@@ -214,7 +214,7 @@ def caption(panel: Panel) -> str:
         parts.append("Dashed lines have the slopes of the proved orders; their heights mean nothing.")
     noted = [f"{curve.label} {curve.note}" for curve in panel.curves if curve.note and curve.points]
     if noted:
-        parts.append(f"Exponents a of N^-a: {'; '.join(noted)}.")
+        parts.append(f"Exponents a of {power('N', '-a')}: {'; '.join(noted)}.")
     empty = [curve.label for curve in panel.curves if not curve.points]
     if empty:
         parts.append(f"No value of {', '.join(empty)}.")
