@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..names.lookup import Domain, Entry, Names
 from ..numerics.errors import InputError
 from ..numerics.grid_kinds.all_kinds import KINDS, PREFIX, parameter_names, parse
+from ..numerics.grid_kinds.given_kinds import lengths
 from ..numerics.grid_kinds.grid_kind import GridKind
 from ..numerics.support.limits import LIMITS
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..numerics.grids import Grid
     from ..numerics.schedules import Schedule
 
+STEPS = 10
 MOST = 100_000  # steps whose levels are printed
 ENDS = {
     "edm": (0.002, 80.0),
@@ -52,16 +54,17 @@ def _parameter(kind: GridKind, name: str) -> dict[str, Any]:
     return {"name": name, "default": default, "low": low, "high": high, "words": list(domain.words) or None}
 
 
-def levels(name: str, steps: int, schedule_name: str) -> dict[str, Any]:
+def levels(name: str, steps: int | None, schedule_name: str) -> dict[str, Any]:
     """The levels of KIND or KIND?parameter=value&… on a schedule, noisiest first, and the findings about them.
 
-    lambda is null where it is infinite.
+    steps: by default those of a list, else STEPS.  lambda is null where it is infinite.
     Ends that are not given are those of ENDS, in the schedule's time.  Raises InputError on a name that is not known.
     """
     from ..numerics.grids import grid
     from ..numerics.kind_checks import kind_findings
 
-    schedule, kind, parameters = _chosen(name, steps, schedule_name)
+    schedule, kind, parameters = _chosen(name, STEPS if steps is None else steps, schedule_name)
+    steps = (next(iter(lengths(parameters)), 0) or STEPS) if steps is None else steps
     made = grid(schedule, kind, steps, **parameters)
     columns = made.columns
     lists = {"sigma": columns.sigma, "alpha": columns.alpha, "t": columns.t, "lambda": columns.lam}

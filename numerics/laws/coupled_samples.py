@@ -33,7 +33,7 @@ from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
 from ..targets.reference import reference_flow
 
-RTOL = 1e-9  # of the flow between noises, far below the errors that samples show
+RTOL = 1e-8  # of the flow between noises, far below the errors that samples show
 DIGITS = 9  # of delta and of the shares: samplers with the same noise have the same exact samples
 LARGEST = 0.999  # of rho_s^2, for delta
 END = 1e-10  # alpha and sigma that stand for 0, in units of the largest and the smallest deviation of the target
@@ -122,7 +122,7 @@ def flow_to(
     rtol: float = 1e-12,
     denoise: Denoiser | None = None,
 ) -> list[Tensor]:
-    """The flow of x [n, d] to each of some points; from alpha = 0 and to sigma = 0 that from, or to, a point next to it.
+    """The flow of x [n, d] to each of some points; a point near by stands for alpha = 0 or sigma = 0.
 
     denoise: that of the mixture with more, such as Jacobians.  Raises InputError and SamplingError as reference_flow.
     """

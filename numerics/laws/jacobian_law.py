@@ -43,9 +43,11 @@ def log_ratios(tableau: Tableau, mixture: GaussianMixture, start: tuple[Tensor, 
     to = tableau.points[-1]
     size = max(1, NUMBERS // (mixture.dim * (mixture.dim + 1)))
     found, folded = [], 0
-    for part in x.split(size):
+    for first in range(0, len(x), size):
+        part = x[first : first + size]
         end = sample(with_jacobian(mixture), _given(tableau, mixture, part, source), tableau)
-        y, sign, log_det = end[:, 0], *torch.linalg.slogdet(end[:, 1:])
+        y = end[:, 0]
+        sign, log_det = torch.linalg.slogdet(end[:, 1:])
         if not bool(torch.isfinite(y).all() and torch.isfinite(sign * log_det).all()):
             raise SamplingError("the sample, or the determinant of its Jacobian, is zero or not finite")
         folded += int((sign <= 0).sum())

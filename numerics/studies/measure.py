@@ -23,15 +23,14 @@ from ..sample import sample
 from ..tableau import Tableau
 from ..targets.flow import exact_flow
 from ..targets.mixture import with_tangent
+from .cost import COUPLED
 from .invariants import consistent
 from .mixture_problem import MixtureProblem
 from .read_function import AsItIs
-from .routes import ESTIMATED, OF_DENSITY, distances, exact_metrics
+from .routes import ESTIMATED, OF_DENSITY, distances, exact_metrics, without_flow
 from .store import Value, none
 
 USES = ("noise", "target", "floor", "start")  # of a study's seed, besides the start samples
-COUPLED = 2  # sets of exact samples that are kept, for each grid
-NO_FLOW = "{} is stochastic and follows no flow"
 NO_DENSITY = "{} is stochastic: the density of its samples is not known in d > 1"
 
 
@@ -127,11 +126,10 @@ class Measurement:
     def _in_space(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:
         """d > 1: samples, compared with their flow or with exact samples near them, or the density at the samples."""
         source, to = grid.point(0), grid.point(grid.steps)
-        deterministic = not any(tableau.drawn)
         found: dict[str, Value] = {}
-        if not deterministic:
-            found |= none([metric for metric in wanted if metric == "trajectory"], NO_FLOW.format(tableau.method))
-            found |= none([metric for metric in wanted if metric in OF_DENSITY], NO_DENSITY.format(tableau.method))
+        for metric in wanted:
+            if any(tableau.drawn) and (why := without_flow(metric, self.problem.mixture)):
+                found |= none([metric], f"{tableau.method} {why}")
         if of_density := [metric for metric in wanted if metric in OF_DENSITY and metric not in found]:
             found |= self._by_density(tableau, source, of_density)
         if rest := [metric for metric in wanted if metric not in found]:

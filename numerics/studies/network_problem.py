@@ -43,6 +43,7 @@ from .store import Value, key, none
 SAMPLES = 8
 RTOL = 1e-10  # of the reference
 LOOSE = 1e-8  # of a second reference, whose distance estimates the error
+OF_NO_FLOW = "a stochastic sampler follows no flow"
 REFERENCES = "references"  # the folder of stored references
 
 
@@ -82,10 +83,10 @@ def prepare_network(
     # Grids and samplers.
     found = grids_of(study)
     samplers = samplers_of(run.methods, external, list(found.made.values()))
-    for n, sampler in enumerate(samplers):
-        if sampler.stochastic:
-            allowed = "stochastic, and follows no flow; a network has no other metric"
-            raise InputError(f"run.methods[{n}]", sampler.name, allowed)
+    if all(sampler.stochastic for sampler in samplers):
+        raise InputError(
+            "run.methods[0]", samplers[0].name, "stochastic, and follows no flow; a network has no other metric"
+        )
     # The network, its cost, and the levels it was trained on.
     try:
         checkpoint = load(study.target.checkpoint, consent)
@@ -121,6 +122,8 @@ class NetworkMeasurement:
 
     def measure(self, tableau: Tableau, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
         """Run a sampler: its trajectory error, None with a reason where it diverged."""
+        if any(tableau.drawn):
+            return none(wanted, OF_NO_FLOW, tableau.nfe)
         squares: list[float] = []
         for piece in self.pieces():
             end = self.reference(piece, grid.point(0), grid.point(grid.steps))

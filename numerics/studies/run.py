@@ -15,6 +15,7 @@ import torch
 from ..content import digest
 from ..errors import InputError
 from ..grids import Grid
+from ..leading.of_study import beside, leading_errors
 from ..support.consent import NONE, Consent
 from ..support.devices import device_of
 from ..support.files import check_writable, write_text
@@ -37,6 +38,7 @@ from .samplers import Sampler
 from .shared_work import Claims, claiming, shared
 from .store import Store, Value, none, opened
 from .store import key as key_of
+from .study_table import study_csv, study_markdown
 
 
 class Measures(Protocol):
@@ -70,10 +72,10 @@ def run(
     """Run a study in the folder `out`, which is made if it is not there; None: nothing is kept.
 
     Returns {"records", "fits", "external", "grids", "manifest"} as JSON will hold them, and writes the same to
-    records.json, the fits to exponents.csv; records.sqlite keeps each finished run at once.  consent: to what a
-    network's files ask for, and to a large cost.  device: where a network computes.  external: samplers that are not of
-    the catalogue, by their names in run.methods (read_function.External).  base: the folder to which paths in
-    run.methods are relative.  Raises InputError before anything is computed.
+    records.json, the fits to exponents.csv, and tables of both to table.csv and table.md; records.sqlite keeps each
+    finished run at once.  consent: to what a network's files ask for, and to a large cost.  device: where a network
+    computes.  external: samplers that are not of the catalogue, by their names in run.methods (read_function.External).
+    base: the folder to which paths in run.methods are relative.  Raises InputError before anything is computed.
     """
     if out is None:
         with TemporaryDirectory() as folder:
@@ -88,8 +90,10 @@ def run(
     # Records: from the store, from other processes in this folder, or computed now.
     with opened(out) as store, claiming(out) as claims:
         records, computed = _records(measurement, store, claims, progress)
-    fits = fits_of(problem, records)
-    answer = {
+    leading = leading_errors(problem)
+    records = beside(records, leading)
+    fits = fits_of(problem, records, leading)
+    answer: dict[str, Any] = {
         "records": records,
         "fits": fits,
         "external": external_answer(problem),
@@ -108,6 +112,8 @@ def run(
     }
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
     write_text(out / "exponents.csv", table_csv(fits))
+    write_text(out / "table.csv", study_csv(answer))
+    write_text(out / "table.md", study_markdown(answer))
     return answer
 
 

@@ -98,7 +98,7 @@ class Store:
             self.damaged.add(key(spec))
             return None
         *rest, groups = numbers
-        return Value(*rest, groups=tuple(json.loads(groups)))
+        return Value(*rest, tuple(json.loads(groups)))
 
     def put(self, finished: Iterable[tuple[Mapping[str, Any], Value]]) -> None:
         """Store the records of one run, all or none; values that are not finite are stored as None."""

@@ -125,6 +125,8 @@ def _panel(
     methods = [_record(key.method) for key in records]
     exact = answer["manifest"]["run"]["start"] == EXACT and any(r is not None and r.start is not None for r in methods)
     metric, grid = next(iter(records)).metric, _grid_label(grids[0], every) if len(grids) == 1 else ""
+    if grids == [None] and answer["manifest"]["grid"]:
+        grid = answer["manifest"]["grid"]["kind"]
     return Panel(
         name=_file_name("-".join([AXES["steps"], metric, *([grid] if len(every) > len(grids) else [])])),
         title=", ".join(part for part in (answer["manifest"]["schedule"]["kind"], grid) if part),
@@ -212,7 +214,7 @@ def caption(panel: Panel) -> str:
         parts.append("Dashed lines have the slopes of the proved orders; their heights mean nothing.")
     noted = [f"{curve.label} {curve.note}" for curve in panel.curves if curve.note and curve.points]
     if noted:
-        parts.append(f"Exponents a of N^-a: {'; '.join(noted)}.")
+        parts.append(f"Exponents a of {power('N', '-a')}: {'; '.join(noted)}.")
     empty = [curve.label for curve in panel.curves if not curve.points]
     if empty:
         parts.append(f"No value of {', '.join(empty)}.")

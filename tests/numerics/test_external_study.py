@@ -265,7 +265,7 @@ def test_arrays_tuples_and_ranges_stand_for_lists() -> None:
 def test_a_study_is_drawn_into_its_folder(tmp_path: Path) -> None:
     """Assert every method with its note in the SVG, under its label, and that drawing needs a folder."""
     answer = run_tables(tables(), tmp_path, draw=True)
-    text = (tmp_path / "convergence-tv.svg").read_text(encoding="utf-8")
+    text = (tmp_path / "convergence-trajectory.svg").read_text(encoding="utf-8")
     assert (tmp_path / "study.png").stat().st_size > 10_000
     for fit in answer["fits"]:
         assert f"<!-- {label_of(fit['method'])}: {note_of(fit)} -->" in text
