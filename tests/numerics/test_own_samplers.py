@@ -18,6 +18,7 @@ import samplerproof.numerics
 from samplerproof.numerics.conformance.adapters.resolve import resolve
 from samplerproof.numerics.conformance.adapters.target import split, typed
 from samplerproof.numerics.errors import InputError, SamplingError
+from samplerproof.numerics.studies.external_answer import external_lines
 from samplerproof.numerics.studies.from_tables import run_tables
 from samplerproof.numerics.studies.likeness import nearest
 from samplerproof.numerics.studies.read_function import AsItIs, read_on, reading
@@ -34,7 +35,8 @@ TWO_M = "dpm-solver++-2m"
 
 def tables(methods: Any, **run: Any) -> dict[str, Any]:
     """A study of methods on the line, on the process that preserves the variance."""
-    run = {"methods": methods, "steps": [6, 12, 24], "metrics": ["trajectory"], "points": 401, **run}
+    few = {"steps": [6, 12], "metrics": ["trajectory"], "points": 401, "init": "normal"}  # which has no leading errors
+    run = {"methods": methods, **few, **run}
     return {"target": LINE, "schedule": {"kind": "vp-linear"}, "grid": UNIFORM, "run": run}
 
 
@@ -51,44 +53,87 @@ def grid(kind: str = "vp-linear", steps: int = 12) -> sp.Grid:
     return sp.grid(sp.schedule(kind), "uniform-lambda", steps, t_min=1e-2, t_max=0.99)
 
 
+def off_by_a_millionth(denoise: Any, x: Tensor, sigmas: Tensor) -> Tensor:
+    return own_samplers.two_m(denoise, x, sigmas, 1 + 1e-6)
+
+
+@pytest.fixture(scope="module")
+def as_objects() -> dict[str, Any]:
+    """A study of functions beside methods."""
+    own = [own_samplers.two_m, off_by_a_millionth, own_samplers.reversed_two_m, own_samplers.clipped]
+    return run_tables(tables([TWO_M, *own], steps=[12, 24, 48], init="exact"))
+
+
 @pytest.fixture(scope="module")
 def by_path() -> dict[str, Any]:
-    """A study of targets by the path of a file."""
+    """The same by the path of a file, with options."""
     names = ["two_m", "two_m?factor=1.000001", "reversed_two_m", "clipped"]
-    study = tables([TWO_M, "ddim", *(f"own_samplers.py:{n}" for n in names)], steps=[12, 24, 48])
+    study = tables([TWO_M, *(f"own_samplers.py:{n}" for n in names)], steps=[12, 24, 48], init="exact")
     return run_tables(study, base=Path(FILE).parent)
 
 
-def test_a_function_by_path_has_the_values_of_the_record_that_it_is(by_path: dict[str, Any]) -> None:
-    """Assert 1e-12, under the text that was typed, and that a weight off by a millionth shows and equals nothing."""
-    ours = values(by_path, TWO_M)
-    assert values(by_path, "own_samplers.py:two_m") == pytest.approx(ours, rel=1e-12, abs=0)
-    assert {e["equals"] for e in external(by_path, "own_samplers.py:two_m")} == {TWO_M}
-    off = values(by_path, "own_samplers.py:two_m?factor=1.000001")
+def test_a_function_has_the_values_of_the_record_that_it_is(as_objects: dict[str, Any]) -> None:
+    """Assert 1e-12 and the leading error, and that a weight off by a millionth shows and equals nothing."""
+    ours = values(as_objects, TWO_M)
+    assert values(as_objects, "two_m") == pytest.approx(ours, rel=1e-12, abs=0)
+    assert {e["equals"] for e in external(as_objects, "two_m")} == {TWO_M}
+    off = values(as_objects, "off_by_a_millionth")
     assert all(1e-8 < abs(a / b - 1) < 1e-4 for a, b in zip(off, ours, strict=True))
-    for entry in external(by_path, "own_samplers.py:two_m?factor=1.000001"):
+    for entry in external(as_objects, "off_by_a_millionth"):
         assert (entry["equals"], entry["nearest"]) == (None, TWO_M)
         assert 1e-8 < entry["difference"] < 1e-5
+    predicted: dict[str, list[Any]] = {}
+    for record in as_objects["records"]:
+        predicted.setdefault(record["method"], []).append(record["predicted"])
+    assert predicted["two_m"] == predicted[TWO_M]
+    assert None not in predicted["two_m"]
+    assert predicted["off_by_a_millionth"] == [None] * 3
 
 
-def test_history_reversed_is_of_order_one_beside_the_nearest_record(by_path: dict[str, Any]) -> None:
-    """Assert order 1, where 2M has 2, and that no record is said to be equal."""
-    orders = {fit["method"]: fit["exponent"] for fit in by_path["fits"]}
-    assert orders["own_samplers.py:reversed_two_m"] == pytest.approx(1, abs=0.15)
+def test_history_reversed_is_of_order_one_beside_the_nearest_record(as_objects: dict[str, Any]) -> None:
+    """Assert order 1, where 2M has 2, and that no record is said to be equal, in the lines of the terminal too."""
+    orders = {fit["method"]: fit["exponent"] for fit in as_objects["fits"]}
+    assert orders["reversed_two_m"] == pytest.approx(1, abs=0.15)
     assert orders[TWO_M] == pytest.approx(2, abs=0.1)
-    for entry in external(by_path, "own_samplers.py:reversed_two_m"):
+    for entry in external(as_objects, "reversed_two_m"):
         assert entry["linear"]
         assert entry["equals"] is None
         assert entry["nearest"] is not None
         assert entry["difference"] > 0.05
+    lines = external_lines(as_objects["external"])
+    assert f"two_m: equals {TWO_M}" in lines
+    assert any(line.startswith("reversed_two_m: equals no method; the nearest is ") for line in lines)
 
 
-def test_a_function_that_is_not_linear_is_run_as_it_is(by_path: dict[str, Any]) -> None:
+def test_a_function_that_is_not_linear_is_run_as_it_is(as_objects: dict[str, Any]) -> None:
     """Assert an error that stays, values that are not kept, and the reason."""
-    assert all(0.2 < value < 0.5 for value in values(by_path, "own_samplers.py:clipped"))
-    for entry in external(by_path, "own_samplers.py:clipped"):
+    assert all(0.2 < value < 0.5 for value in values(as_objects, "clipped"))
+    for entry in external(as_objects, "clipped"):
         assert (entry["linear"], entry["equals"], entry["kept"]) == (False, None, False)
         assert "run as it is, since it is not linear: random inputs deviate" in entry["note"]
+
+
+@pytest.mark.slow
+def test_a_target_by_path_has_the_values_of_the_object(as_objects: dict[str, Any], by_path: dict[str, Any]) -> None:
+    """Assert that a process of its own changes no value and no answer, under the text that was typed."""
+    pairs = {
+        "two_m": "two_m",
+        "two_m?factor=1.000001": "off_by_a_millionth",
+        "reversed_two_m": "reversed_two_m",
+        "clipped": "clipped",
+    }
+    for typed_name, name in pairs.items():
+        target = f"own_samplers.py:{typed_name}"
+        assert values(by_path, target) == pytest.approx(values(as_objects, name), rel=1e-12, abs=0)
+        for one, other in zip(external(by_path, target), external(as_objects, name), strict=True):
+            assert {**one, "method": "", "difference": 0} == {**other, "method": "", "difference": 0}
+
+
+def test_one_target_by_path() -> None:
+    """Assert 2M's value and record of a file beside the study."""
+    answer = run_tables(tables([TWO_M, "own_samplers.py:two_m"], steps=[12]), base=Path(FILE).parent)
+    assert values(answer, "own_samplers.py:two_m") == pytest.approx(values(answer, TWO_M), rel=1e-12, abs=0)
+    assert external(answer, "own_samplers.py:two_m")[0]["equals"] == TWO_M
 
 
 def test_what_is_run_as_it_is_has_the_values_of_its_table() -> None:
@@ -246,20 +291,24 @@ def test_an_object_that_is_no_sampler_is_one_line(name: str, message: str) -> No
     assert "\n" not in str(refused.value)
 
 
-def test_targets_that_cannot_be_read_are_one_line_and_nothing_is_written(tmp_path: Path) -> None:
-    """Assert a file that is missing, a name that is, a module that raises, and a good one beside."""
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing.py:f", "no such file"),
+        ("none.json", "none.json"),
+        pytest.param(f"{FILE}:nothing", "no object of this name", marks=pytest.mark.slow),
+        pytest.param("broken.py:f", "No module named 'no_such_module_at_all'", marks=pytest.mark.slow),
+    ],
+)
+def test_a_target_that_cannot_be_read_is_one_line_and_nothing_is_written(
+    tmp_path: Path, name: str, message: str
+) -> None:
+    """Assert the reason: a file that is missing, a name that is, a module that raises."""
     (tmp_path / "broken.py").write_text("import no_such_module_at_all\n", encoding="utf-8")
-    out = tmp_path / "out"
-    cases = {
-        "missing.py:f": "no such file",
-        f"{FILE}:nothing": "no object of this name",
-        "broken.py:f": "ModuleNotFoundError: No module named 'no_such_module_at_all'",
-        "none.json": "none.json",
-    }
-    for name, message in cases.items():
-        with pytest.raises(InputError, match=re.escape(message)):
-            run_tables(tables([name], steps=[6]), out, base=tmp_path)
-        assert not out.exists()
+    with pytest.raises(InputError, match=re.escape(message)) as refused:
+        run_tables(tables([name], steps=[6]), tmp_path / "out", base=tmp_path)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("text", ["a/b.py:f", "b.py:f?x=1", "C:\\a\\b.py:f"])
