@@ -121,9 +121,12 @@ def proofs(answer: list[dict[str, Any]]) -> None:
 
 def study(answer: dict[str, Any]) -> None:
     """The errors of a study, their orders and leading errors, and how many records were computed."""
+    from ..numerics.studies.external_answer import external_lines
     from ..numerics.studies.study_table import study_text
 
     print(study_text(answer, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+    for line in external_lines(answer["external"]):
+        print(line)
     for made in answer["grids"]:
         for finding in made["findings"]:
             print(_finding(f"grid {made['name']}, N = {finding['steps']}", finding))
