@@ -17,7 +17,7 @@ from ..laws.coupled_samples import StepNoise, exact_samples, exact_start, flow_t
 from ..laws.estimators import Estimate, coupled_moment_error, energy, moment_error, sliced_w2
 from ..laws.gaussian import moments
 from ..laws.jacobian_law import ratios_of
-from ..laws.map_quadrature import Measured, measured
+from ..laws.map_quadrature import Measured, accepted, measured
 from ..points import Point
 from ..sample import sample
 from ..tableau import Tableau
@@ -26,12 +26,11 @@ from ..targets.mixture import with_tangent
 from .cost import COUPLED
 from .invariants import consistent
 from .mixture_problem import MixtureProblem
-from .routes import ESTIMATED, OF_DENSITY, distances, exact_metrics
+from .read_function import AsItIs
+from .routes import ESTIMATED, OF_DENSITY, distances, exact_metrics, without_flow
 from .store import Value, none
 
 USES = ("noise", "target", "floor", "start", "wide")  # of a study's seed, besides the start samples
-NO_FLOW = "{} is stochastic and follows no flow"
-NO_DENSITY = "{} is stochastic: the density of its samples is not known in d > 1"
 
 
 class Measurement:
@@ -57,6 +56,35 @@ class Measurement:
         except SamplingError as fault:  # the state overflowed, or its law cannot be propagated (laws/density.py)
             found = none(wanted, str(fault))
         return {metric: value._replace(nfe=tableau.nfe) for metric, value in consistent(found).items()}
+
+    def measure_as_it_is(self, sampler: AsItIs, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
+        """Run a sampler that has no table: trajectory, unless it draws noise, and in d > 1 the metrics of samples."""
+        source, to = grid.point(0), grid.point(grid.steps)
+        start, seed = self._start(source), self._seed("noise") >> 1  # of a signed 64-bit generator
+        try:
+            ran = sampler.run(self.problem.target, start, seed)
+            _check_finite(ran.sample)
+        except SamplingError as fault:
+            return none(wanted, str(fault))
+        found = none(wanted, f"a sampler that is not linear has no table: {sampler.reason}")
+        if "trajectory" in wanted:
+            drawn = none(["trajectory"], "it draws noise, and follows no flow")
+            found |= drawn if ran.draws else self._trajectory_as_it_is(ran.sample, source, to)
+        if self.problem.mixture.dim > 1:
+            found |= self._estimates(grid, None, ran.sample, [metric for metric in wanted if metric in ESTIMATED])
+        return {metric: value._replace(nfe=ran.nfe) for metric, value in consistent(found).items()}
+
+    def _trajectory_as_it_is(self, y: Tensor, source: Point, to: Point) -> dict[str, Value]:
+        """In d = 1 by the trapezoid rule over the nodes, with the change on every second node as its error."""
+        mixture, x = self.problem.mixture, self._start(source)
+        if mixture.dim > 1:
+            return self._trajectory(y, source, to)
+        pushed = metrics.Pushforward(x, self.problem.start_law(source), y, torch.ones_like(y), (mixture, to), source)
+        value = metrics.trajectory_1d(pushed)
+        found = accepted(
+            "trajectory", value, abs(value - metrics.trajectory_1d(pushed.coarser())), f"on {len(x)} nodes"
+        )
+        return {"trajectory": Value(0, found.value, error=found.error, reason=found.reason)}
 
     def echo(self) -> dict[str, Any]:
         """Entries of the manifest beside those of the study: none."""
@@ -97,11 +125,10 @@ class Measurement:
     def _in_space(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:
         """d > 1: samples, compared with their flow or with exact samples near them, or the density at the samples."""
         source, to = grid.point(0), grid.point(grid.steps)
-        deterministic = not any(tableau.drawn)
         found: dict[str, Value] = {}
-        if not deterministic:
-            found |= none([metric for metric in wanted if metric == "trajectory"], NO_FLOW.format(tableau.method))
-            found |= none([metric for metric in wanted if metric in OF_DENSITY], NO_DENSITY.format(tableau.method))
+        for metric in wanted:
+            if any(tableau.drawn) and (why := without_flow(metric, self.problem.mixture)):
+                found |= none([metric], f"{tableau.method} {why}")
         if of_density := [metric for metric in wanted if metric in OF_DENSITY and metric not in found]:
             found |= self._by_density(tableau, source, of_density)
         if rest := [metric for metric in wanted if metric not in found]:
@@ -136,8 +163,11 @@ class Measurement:
                 found |= none([metric], str(fault))
         return found
 
-    def _estimates(self, grid: Grid, tableau: Tableau, y: Tensor, wanted: Sequence[str]) -> dict[str, Value]:
-        """Metrics between samples y and exact samples coupled with them; independent ones where there is no flow."""
+    def _estimates(self, grid: Grid, tableau: Tableau | None, y: Tensor, wanted: Sequence[str]) -> dict[str, Value]:
+        """Metrics between samples y and exact samples coupled with them; independent ones where there is no flow.
+
+        tableau: whose noises the exact samples follow too; None: of no table.
+        """
         to, found = grid.point(grid.steps), dict[str, Value]()
         goal = moments(self.problem.mixture, to)
         if not wanted:
@@ -154,10 +184,10 @@ class Measurement:
             found[metric] = _value(of, None)
         return found
 
-    def _near(self, grid: Grid, tableau: Tableau) -> Tensor:
+    def _near(self, grid: Grid, tableau: Tableau | None) -> Tensor:
         """Exact samples of the target [n, d] near those of a sampler; the latest ones are kept for other samplers."""
         problem, points = self.problem, grid.points
-        noises = noise_of_steps(tableau, points, problem.mixture)
+        noises = () if tableau is None else noise_of_steps(tableau, points, problem.mixture)
         if not noises and problem.study.run.init == "exact":
             return self._reference(points[0], points[-1])
         known = points[0], points[-1], noises

@@ -97,7 +97,8 @@ class Store:
         if text != canonical(spec) or checksum != _checksum(text, numbers):
             self.damaged.add(key(spec))
             return None
-        return Value(*numbers[:-1])._replace(groups=tuple(json.loads(numbers[-1])))
+        *rest, groups = numbers
+        return Value(*rest, tuple(json.loads(groups)))
 
     def put(self, finished: Iterable[tuple[Mapping[str, Any], Value]]) -> None:
         """Store the records of one run, all or none; values that are not finite are stored as None."""

@@ -74,7 +74,7 @@ def test_the_jacobian_of_a_run_is_its_derivative(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "start"), [("ddim", "ramp"), ("dpm-solver++-2m", "ramp"), ("exp-adams-2", "exact")])
 def test_on_the_line_it_is_the_quadrature(name: str, start: str) -> None:
-    """Assert the log ratio at the nodes against the density of the pushforward, and that its interval holds TV and KL."""
+    """Assert the log ratio at the nodes against the density of the pushforward, and TV and KL within their intervals."""
     mixture, on = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35]), levels(20)
     law, tableau = (mixture, on.point(0)), tabulate(name, on, start)
     x = metrics.nodes(law, 2001)
@@ -139,7 +139,7 @@ def test_a_map_that_folds_or_covers_twice_has_no_density() -> None:
 
 
 def test_uneven_weights_leave_tv_and_no_kl() -> None:
-    """Assert that p far from q gives TV near 1, as q's samples show it, and that KL has a reason instead of a value."""
+    """Assert that p far from q gives TV near 1, as q's samples show it, and KL a reason instead of a value."""
     x = torch.randn(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     far = 4 * x - 8  # N(4, 1) over N(0, 1)
     one = Ratios(far, torch.zeros_like(far), 1000)

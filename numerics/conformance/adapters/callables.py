@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from importlib import import_module
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -138,7 +137,7 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
     by torch.randn_like and torch.randn, which then return noise(x) for the shape of a state.
     Raises InputError on other parameters, and on an unknown option.
     """
-    target = target or name_of(call, options)
+    target = target or typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
     solver = solver_of(call, options, target)
     namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
     return ExternalSampler(
@@ -170,13 +169,6 @@ def unjudged(solver: Solver, levels: Sequence[float]) -> Run:
         return Finish(sample, tuple(_point(s) for s in levels))
 
     return run
-
-
-def name_of(call: Callable[..., Any], options: Mapping[str, Any] = MappingProxyType({})) -> str:
-    """The name of a function as a target: MODULE:NAME?option=value.  Raises InputError on what cannot be called."""
-    if not callable(call):
-        raise InputError("sampler", call, "a function (denoise, x, sigmas) -> x")
-    return typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
 
 
 def solver_of(call: Callable[..., Any], options: dict[str, Any], target: str) -> Solver:
