@@ -74,7 +74,7 @@ def test_the_jacobian_of_a_run_is_its_derivative(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "start"), [("ddim", "ramp"), ("dpm-solver++-2m", "ramp"), ("exp-adams-2", "exact")])
 def test_on_the_line_it_is_the_quadrature(name: str, start: str) -> None:
-    """Assert the log ratio at the nodes against the density of the pushforward, and TV and KL within their intervals."""
+    """Assert the log ratio at the nodes against the density of the pushforward, and TV and KL in their intervals."""
     mixture, on = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35]), levels(20)
     law, tableau = (mixture, on.point(0)), tabulate(name, on, start)
     x = metrics.nodes(law, 2001)
