@@ -1,6 +1,6 @@
 """Exact samples of the target that stay near those of a sampler: the same start and the same noise.
 
-Between points of a grid the exact sample is moved by steps that keep its law exact whatever their length: the flow of
+Between points of a grid the exact sample is moved by steps that keep its law exact for any length: the flow of
 the probability-flow ODE, and noise up to a noisier level.  In z = x / alpha and rho = sigma / alpha, with w standard
 normal,
 

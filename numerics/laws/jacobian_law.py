@@ -46,16 +46,16 @@ def ratios_of(
     """
     x, (law, at) = start
     deviation = at.alpha**2 * float(law.variances.mean()) + at.sigma**2
-    wide = at._replace(sigma=math.sqrt(at.sigma**2 + deviation * ((1 + mixture.dim**-0.5) ** 2 - 1)))
+    noisier = at._replace(sigma=math.sqrt(at.sigma**2 + deviation * ((1 + mixture.dim**-0.5) ** 2 - 1)))
     own, more = len(x), len(x) // 2
-    x = torch.cat([x, law.sample(more, wide, generator)])
+    x = torch.cat([x, law.sample(more, noisier, generator)])
     ratio, sign = log_ratios(tableau, mixture, (x, (law, at)), source)
     if folded := int((sign[:own] <= 0).sum()):
         why = "the map of the sampler folds, so that its density is not known from one branch"
         raise SamplingError(f"the determinant of the Jacobian is not positive at {folded} of {own} samples: {why}")
     shares = [math.log(own / (own + more)), math.log(more / (own + more))]
     log_start = law.log_density(x, at)
-    together = torch.logsumexp(torch.stack([log_start + shares[0], law.log_density(x, wide) + shares[1]]), dim=0)
+    together = torch.logsumexp(torch.stack([log_start + shares[0], law.log_density(x, noisier) + shares[1]]), dim=0)
     return Ratios(ratio, log_start - together, own)
 
 

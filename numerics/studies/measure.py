@@ -30,7 +30,7 @@ from .read_function import AsItIs
 from .routes import ESTIMATED, OF_DENSITY, distances, exact_metrics, without_flow
 from .store import Value, none
 
-USES = ("noise", "target", "floor", "start", "wide")  # of a study's seed, besides the start samples
+USES = ("noise", "target", "floor", "start", "noisier")  # of a study's seed, besides the start samples
 
 
 class Measurement:
@@ -151,7 +151,7 @@ class Measurement:
         """tv and kl of a deterministic sampler in d > 1, from the Jacobians of its map at the samples."""
         start = self._start(source), self.problem.start_law(source)
         try:
-            generator = torch.Generator().manual_seed(self._seed("wide"))
+            generator = torch.Generator().manual_seed(self._seed("noisier"))
             ratios = ratios_of(tableau, self.problem.mixture, start, source, generator)
         except SamplingError as fault:
             return none(wanted, str(fault))

@@ -155,13 +155,13 @@ def held(d: int, size: float, n: int, repeats: int, narrower: float = 1.0) -> li
     generator, normal = torch.Generator().manual_seed(1), torch.distributions.MultivariateNormal
     zero, unit = torch.zeros(d, dtype=torch.float64), torch.eye(d, dtype=torch.float64)
     wider = size * (1 + d**-0.5)
-    p, q, wide = (normal(zero, s**2 * unit) for s in (1.0, size, wider))
+    p, q, noisier = (normal(zero, s**2 * unit) for s in (1.0, size, wider))
     goal, law = Gaussian(zero, unit), Gaussian(zero, size**2 * unit)
     exact, counts = (tv(goal, law), kl(goal, law)), [0, 0]
     for _ in range(repeats):
         z = torch.randn(n + n // 2, d, generator=generator, dtype=torch.float64)
         y = torch.cat([size * z[:n], wider * z[n:]])
-        own, other = q.log_prob(y), wide.log_prob(y)
+        own, other = q.log_prob(y), noisier.log_prob(y)
         together = torch.logsumexp(torch.stack([own + math.log(2 / 3), other - math.log(3)]), dim=0)
         of = Ratios(p.log_prob(y) - own, own - together, n)
         for k, estimate in enumerate((importance.tv, importance.kl)):
@@ -172,7 +172,7 @@ def held(d: int, size: float, n: int, repeats: int, narrower: float = 1.0) -> li
 
 
 def test_few_intervals_hold() -> None:
-    """Assert coverage over 150 repeats, of a law that is narrower than the target; half as wide they fail."""
+    """Assert coverage over 150 repeats, of a law that is narrower than the target; half as noisier they fail."""
     assert min(held(2, 0.8, 400, 150)) >= binom.ppf(1e-4, 150, 0.95)
     assert max(held(2, 0.8, 400, 150, narrower=0.5)) < binom.ppf(1e-4, 150, 0.95)
 
