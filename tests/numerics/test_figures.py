@@ -82,16 +82,15 @@ def _drawn(axis: Axis) -> list[Text]:
 
 def over_a_line(figure: Figure) -> list[str]:
     """The texts whose box a line crosses; lines end at their axes."""
-    figure.draw_without_rendering()
-    crossed: dict[str, None] = {}
+    found = boxes(figure)
+    points = [np.zeros((0, 2))]
     for axes in figure.axes:
         for line in axes.lines:
             path = line.get_transform().transform(np.asarray(line.get_xydata(), dtype=float))
             parts = [np.linspace(a, b, 200) for a, b in pairwise(path) if np.isfinite([*a, *b]).all()]
-            points = np.concatenate([np.zeros((0, 2)), *parts])
-            inside = points[[bool(axes.bbox.contains(*point)) for point in points]]
-            crossed |= dict.fromkeys(text for text, box in boxes(figure) if box.count_contains(inside))
-    return list(crossed)
+            points += [part[np.all((part >= axes.bbox.min) & (part <= axes.bbox.max), axis=1)] for part in parts]
+    drawn = np.concatenate(points)
+    return [text for text, box in found if box.count_contains(drawn)]
 
 
 def over_a_text(figure: Figure) -> list[tuple[str, str]]:
