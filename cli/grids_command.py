@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from ..names.lookup import Domain, Entry, Names
 from ..numerics.errors import InputError
-from ..numerics.grid_kinds.all_kinds import KINDS, parameter_names, parse
+from ..numerics.grid_kinds.all_kinds import KINDS, PREFIX, parameter_names, parse
+from ..numerics.grid_kinds.given_kinds import lengths
 from ..numerics.grid_kinds.grid_kind import GridKind
 from ..numerics.support.limits import LIMITS
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from ..numerics.grids import Grid
     from ..numerics.schedules import Schedule
 
+STEPS = 10
 MOST = 100_000  # steps whose levels are printed
 ENDS = {
     "edm": (0.002, 80.0),
@@ -52,16 +52,17 @@ def _parameter(kind: GridKind, name: str) -> dict[str, Any]:
     return {"name": name, "default": default, "low": low, "high": high, "words": list(domain.words) or None}
 
 
-def levels(name: str, steps: int, schedule_name: str) -> dict[str, Any]:
+def levels(name: str, steps: int | None, schedule_name: str) -> dict[str, Any]:
     """The levels of KIND or KIND?parameter=value&… on a schedule, noisiest first, and the findings about them.
 
-    lambda is null where it is infinite.
+    steps: by default those of a list, else STEPS.  lambda is null where it is infinite.
     Ends that are not given are those of ENDS, in the schedule's time.  Raises InputError on a name that is not known.
     """
     from ..numerics.grids import grid
     from ..numerics.kind_checks import kind_findings
 
-    schedule, kind, parameters = _chosen(name, steps, schedule_name)
+    schedule, kind, parameters = _chosen(name, STEPS if steps is None else steps, schedule_name)
+    steps = (next(iter(lengths(parameters)), 0) or STEPS) if steps is None else steps
     made = grid(schedule, kind, steps, **parameters)
     columns = made.columns
     lists = {"sigma": columns.sigma, "alpha": columns.alpha, "t": columns.t, "lambda": columns.lam}
@@ -80,10 +81,13 @@ def grid_of(name: str, steps: int, schedule_name: str) -> Grid:
 
 def _chosen(name: str, steps: int, schedule_name: str) -> tuple[Schedule, str, dict[str, Any]]:
     """The schedule, the kind of grid and its parameters."""
+    from ..numerics.grid_kinds.read_back_levels import PREFIX
+    from ..numerics.schedules import named
+
     limit = LIMITS["run.steps"]
     if not limit.low <= steps <= MOST:
         raise InputError("--steps", steps, f"a number from {limit.low:g} to {MOST}")
-    schedule = _schedule(schedule_name)
+    schedule = named(schedule_name, "--schedule")
     if name.startswith(PREFIX):
         return schedule, name, {}
     low, high = ENDS[schedule.kind]
@@ -92,15 +96,3 @@ def _chosen(name: str, steps: int, schedule_name: str) -> tuple[Schedule, str, d
         raise InputError("--schedule", schedule_name, f"parameters with alpha > 0 at t = {high:g}")
     ends = {"t_min": low, "t_max": high, "sigma_min": small, "sigma_max": large}
     return schedule, *parse(name, ends)
-
-
-def _schedule(text: str) -> Schedule:
-    from ..numerics.generated.schedule_functions import SCHEDULES
-    from ..numerics.schedules import schedule
-
-    entries = (
-        Entry(name, (), tuple(Domain(p, Fraction(r.defaults[p]), 0, math.inf, closed=False) for p in r.parameters))
-        for name, r in SCHEDULES.items()
-    )
-    choice = Names(entries, "schedule").parse(text, "--schedule")
-    return schedule(choice.base, **{name: float(value) for name, value in choice.values})

@@ -163,7 +163,7 @@ def methods(
 def grids(
     name: OneKind = None,
     steps: Annotated[
-        int | None, typer.Option(help="Steps of the grid, one less than its levels.  [default: 10]")
+        int | None, typer.Option(help="Steps of the grid, one less than its levels.  [default: 10, of a list its own]")
     ] = None,
     schedule: OneSchedule = None,
     json: Json = False,
@@ -174,7 +174,7 @@ def grids(
 
     if name is None and (steps, schedule) != (None, None):
         raise InputError("KIND", "nothing", "a kind of grid, whose levels --steps and --schedule choose")
-    answer = kinds() if name is None else levels(name, 10 if steps is None else steps, schedule or "edm")
+    answer = kinds() if name is None else levels(name, steps, schedule or "edm")
     if json:
         show.json(answer)
     elif isinstance(answer, list):

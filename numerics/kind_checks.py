@@ -18,12 +18,12 @@ from .schedules import Schedule
 
 
 def kind_findings(schedule: Schedule, kind: str, parameters: Mapping[str, Any], made: Grid) -> list[Finding]:
-    """The findings about a grid of a kind on a schedule, which is compared with that of twice as many steps."""
+    """The findings about a grid of a kind on a schedule, which is compared with that of half as many steps."""
     found = level_findings(schedule.kind, kind, parameters, made.points)
-    more = 2 * made.steps
+    other = made.steps // 2 or 2
     try:
-        firsts = {more: grid(schedule, kind, more, **parameters).points[:1], made.steps: made.points}
-    except InputError:  # the kind has no grid of so many steps
+        firsts = {other: grid(schedule, kind, other, **parameters).points[:1], made.steps: made.points}
+    except InputError:  # the kind has no such grid
         return found
     return [*found, *first_of_each(firsts, schedule.kind)]
 

@@ -17,7 +17,7 @@ GRID = "grid"  # the kind of all findings here
 SAME_LEVEL = 1e-3  # two levels this close in lambda are the same for a model
 MOST = 20.0  # |lambda| beyond which there is only data, or only noise
 LINEAR = 1e-4  # of the largest: equal steps, up to single precision
-FEWEST = 4  # levels that are compared with a rounding
+FEWEST, FEWEST_WHOLE = 4, 8  # levels that are compared with a rounding, and with whole numbers
 # Bits of a mantissa: a level that needs all but one of them is no short decimal.
 ROUNDINGS = {"bfloat16": (torch.bfloat16, 8), "float16": (torch.float16, 11)}
 
@@ -173,15 +173,14 @@ def rounded(levels: Sequence[float], written: Written, exact: Sequence[float] | 
     if len(positive) < FEWEST or _equal_steps(levels, 0.0):
         return []
     for name, (dtype, bits) in ROUNDINGS.items():
-        lengths = [_bits(level) for level in positive]
-        if torch.tensor(positive, dtype=torch.float64).to(dtype).double().tolist() != positive:
+        representable = torch.tensor(positive, dtype=torch.float64).to(dtype).double().tolist() == positive
+        long = sum(_bits(level) >= bits - 1 for level in positive)
+        if not representable or 4 * long < len(positive):
             continue
-        if 4 * sum(length >= bits - 1 for length in lengths) < len(positive):
-            return []
         n = next(n for n, level in enumerate(levels) if 0 < level < math.inf and _bits(level) >= bits - 1)
         all_of = f"as all of them rounded to {name}; it should be in float32 or float64"
         return [Finding(GRID, n, f"level {n} is {written.name} = {levels[n]:.6g}, {all_of}")]
-    if len(positive) > FEWEST and all(level == round(level) for level in positive) and max(positive) > len(positive):
+    if len(positive) >= FEWEST_WHOLE and all(level == round(level) for level in positive):
         return [Finding(GRID, 0, f"level 0 is {written.name} = {levels[0]:g}: all are whole numbers, perhaps rounded")]
     return []
 

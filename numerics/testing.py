@@ -14,6 +14,7 @@
 The markers and fixtures of the pytest plugin, samplerproof/pytest_plugin.py, call the same functions.
 A sampler is a target as in `samplerproof verify`, or an object: a function (denoise, x, sigmas, noise) -> x, a
 scheduler of diffusers or one derived from it, class or instance, an `sp.Adapter`, or an object with `tabulate(grid)`.
+`assert_conforms` also takes FILE.json, the table or a recorded run of a port, on the steps that it has.
 It runs in this process, whose global state is restored.
 
 >>> import samplerproof as sp
@@ -46,6 +47,7 @@ from .conformance.process.launch import Job
 from .conformance.process.probes import COVERED, departures
 from .conformance.report import Departure, Failure, Finding, Verdict
 from .conformance.verify import LONGER, REFINEMENTS, check_steps, jobs
+from .conformance.verify_file import is_file, verify_file
 from .errors import InputError, NonFiniteError, SamplingError, of_type, whole
 from .grid_assertion import difference, only_flow
 from .grid_kinds.falling import check_falling
@@ -67,11 +69,13 @@ def assert_conforms(
     errors except an advertised order that is too high; InputError for an invalid sampler or name.
     """
     __tracebackhide__ = True
-    external = _external(sampler, options)
-    verdict = verdict_of(external, steps, name, zero)
+    if isinstance(sampler, str) and is_file(sampler):
+        verdict = verify_file(sampler, name)
+    else:
+        verdict = verdict_of(_external(sampler, options), steps, name, zero)
     wrong = [f for f in verdict.findings if f.severity == "error" and f.kind != "order"]
     if verdict.verdict not in ("identical", "roundoff") or wrong:
-        raise AssertionError(_message(f"{external.info.name} is not {name}: {verdict.verdict}", verdict.findings))
+        raise AssertionError(_message(f"{verdict.target} is not {name}: {verdict.verdict}", verdict.findings))
     return verdict
 
 

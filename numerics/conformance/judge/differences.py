@@ -115,7 +115,7 @@ def differences(best: Pair, steps: Sequence[Step], matches: Sequence[Pair]) -> l
     findings = []
     for row in off[:3]:
         equals = f"; its row is that of {', '.join(row.equals[:3])}" if row.equals else ""
-        by = f"{row.error_float64:.1e} in float64"
+        by = f"{row.error_float64:.1e} in {best.in_float64.dtype}"
         if row.error_float64 <= row.bound_float64:
             by = f"{row.error:.1e} as shipped, where rounding explains {row.bound:.0e}, and by {by}"
         findings.append(
@@ -201,11 +201,12 @@ def roundoff(best: Pair, run: Trace) -> Finding:
     """The largest deviation as shipped."""
     eps = torch.finfo(run.dtype).eps
     worst = max(best.shipped.rows, key=lambda d: d.error)
+    both = f", {best.error_float64:.1e} in float64" if best.in_float64.dtype != best.shipped.dtype else ""
     return Finding(
         "roundoff",
         worst.step,
         f"{worst.error:.1e} as shipped ({worst.error / eps:.0f} ulp of {str(run.dtype)[6:]}, step {worst.step}, "
-        f"{worst.entry}), {best.error_float64:.1e} in float64",
+        f"{worst.entry}){both}",
     )
 
 
