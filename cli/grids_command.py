@@ -81,7 +81,6 @@ def grid_of(name: str, steps: int, schedule_name: str) -> Grid:
 
 def _chosen(name: str, steps: int, schedule_name: str) -> tuple[Schedule, str, dict[str, Any]]:
     """The schedule, the kind of grid and its parameters."""
-    from ..numerics.grid_kinds.read_back_levels import PREFIX
     from ..numerics.schedules import named
 
     limit = LIMITS["run.steps"]
