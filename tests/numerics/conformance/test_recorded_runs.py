@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import torch
 from ports import ported
-from shapes import by_shape
 
 from samplerproof.numerics import testing
 from samplerproof.numerics.catalogue import METHODS, resolve
@@ -56,7 +55,12 @@ def _tables(name: str) -> Iterator[tuple[Grid, Tableau]]:
             yield on, table
 
 
-@pytest.mark.parametrize("name", by_shape(METHODS))
+QUICK = ("dpm-solver++-2m", "ddpm")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else (pytest.mark.slow,)) for name in METHODS]
+)
 def test_exports_of_every_record_conform(name: str, judged: Any) -> None:
     """Assert that its table and its golden vector, in float64 and by a port in float32, are judged to be the record, on
     a variance-exploding, a variance-preserving and a flow grid.
@@ -100,6 +104,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_found_where_it_is(fault: str, judged: Any) -> None:
     """Assert a different formula, exit code 1, and the step; that the record is named as the nearest in words is for
@@ -116,6 +121,17 @@ def test_a_fault_is_found_where_it_is(fault: str, judged: Any) -> None:
         assert first.step == step or against is None
 
 
+def test_one_weight_that_is_off_is_found_in_both_precisions(judged: Any) -> None:
+    """Assert the step of a fault of 1e-6 in float64 and of 1e-3 in float32 in a one-step sampler."""
+    table = tabulate("ddim", KARRAS)
+    data = golden_run(table, KARRAS)
+    for dtype, by in (("float64", 1e-6), ("float32", 1e-3)):
+        assert judged(ported(table, data, dtype), "ddim").exit_code == 0
+        found = judged(_cut(ported(_off(table, 3, 0, by), data, dtype), 4), "ddim")
+        assert (found.exit_code, found.findings[0].step) == (1, 4)
+
+
+@pytest.mark.slow
 def test_a_grid_that_is_off_is_found(judged: Any) -> None:
     """Assert that a run on other levels than it states differs, by one level and by all."""
     table = tabulate("dpm-solver++-2m", KARRAS)
@@ -130,6 +146,7 @@ def test_a_grid_that_is_off_is_found(judged: Any) -> None:
         assert next(f.step for f in found.findings if f.severity == "error") == n
 
 
+@pytest.mark.slow
 def test_a_table_file_with_one_weight_off_differs(tmp_path: Path) -> None:
     """Assert both sides for tables: the file of 2M conforms to 2M, and one off by 1e-6 does not."""
     table = tabulate("dpm-solver++-2m", KARRAS)
@@ -142,6 +159,7 @@ def test_a_table_file_with_one_weight_off_differs(tmp_path: Path) -> None:
     assert testing.assert_conforms(str(tmp_path / "table.json"), "dpm-solver++-2m").verdict == "identical"
 
 
+@pytest.mark.slow
 def test_a_run_needs_no_grid_no_steps_and_no_name(judged: Any) -> None:
     """Assert that levels of the evaluations suffice, for one evaluation a step and for two, and the record is found."""
     for name in ("dpm-solver++-2m", "edm-heun", "dpm-solver-2s"):
@@ -176,6 +194,7 @@ def _cut(data: dict[str, Any], size: int) -> dict[str, Any]:
     return cut
 
 
+@pytest.mark.slow
 def test_outputs_that_are_nearly_dependent_determine_nothing(judged: Any) -> None:
     """Assert that equal outputs in float32 end in an error with the remedy, and that --against decides it."""
     table = tabulate("dpm-solver++-2m", KARRAS)
@@ -198,6 +217,7 @@ def test_a_clipping_port_is_not_linear(judged: Any) -> None:
     assert judged(data, "ddim").verdict == "not-linear"
 
 
+@pytest.mark.slow
 def test_one_grid_shows_no_order(judged: Any) -> None:
     """Assert that no order is claimed, and that the answer states why."""
     found = judged(golden_run(tabulate("ddim", KARRAS), KARRAS))
