@@ -259,7 +259,7 @@ def test_levels_are_read_back_from_a_function_in_a_file(tmp_path: Path) -> None:
     )
     assert levels(f"scheduler:{file}:plain?top=4.0", 4, "edm")["sigma"] == [4.0, 3.0, 2.0, 1.0, 0.0]
     assert levels(f"scheduler:{file}:simple", 7, "edm")["sigma"] == levels("simple", 7, "edm")["sigma"]
-    with pytest.raises(InputError, match="of this name in"):
+    with pytest.raises(InputError, match="no object of this name in"):
         levels(f"scheduler:{file}:plane", 4, "edm")
 
 
