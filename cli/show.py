@@ -102,9 +102,9 @@ def levels(answer: dict[str, Any]) -> None:
         print(_finding("grid", finding))
 
 
-def _finding(subject: str, finding: dict[str, Any]) -> str:
+def _finding(of: str, finding: dict[str, Any]) -> str:
     """A finding about a grid in a line."""
-    return f"{subject}{'' if finding['severity'] == 'note' else ' (error)'}: {finding['detail']}"
+    return f"{of}{'' if finding['severity'] == 'note' else ' (error)'}: {finding['detail']}"
 
 
 def proofs(answer: list[dict[str, Any]]) -> None:

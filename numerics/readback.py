@@ -17,6 +17,7 @@ from .noise import NoiseSource
 from .noise_draws import canonical, noise_basis
 from .points import Point
 from .sample import sample
+from .schedules import Schedule
 from .tableau import Tableau
 
 SCALE = 3.0  # of the random vectors of the superposition test: well beyond the range to which samplers clip
@@ -39,6 +40,7 @@ class Trace:
     mutated: tensors that the run wrote into: "start", "output 3", …  spans: of every draw, as in Draw.
     uncertainty [V]: the error of every row, over its largest contribution, where the rows were solved from a recorded
     run; empty where they were read on basis vectors.
+    schedule: the one whose time the points have, where a file states it; None: the time is that of the process.
     """
 
     prediction: str
@@ -55,6 +57,7 @@ class Trace:
     remarks: tuple[tuple[str, str], ...] = ()
     spans: tuple[tuple[float, float] | None, ...] = ()
     uncertainty: tuple[float, ...] = ()
+    schedule: Schedule | None = None
 
     @property
     def nfe(self) -> int:
