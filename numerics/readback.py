@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .denoisers import Denoiser, convert
 from .errors import DependsError, SamplingError
-from .external_run import Draw, Finish, Model, Run, Timesteps
+from .external_run import Draw, Finish, Model, Remark, Run, Timesteps
 from .noise import NoiseSource
 from .noise_draws import canonical, noise_basis
 from .points import Point
@@ -50,7 +50,7 @@ class Trace:
     superposition: tuple[float, ...]
     mutated: tuple[str, ...]
     timesteps: Timesteps | None = None
-    remarks: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[Remark, ...] = ()
     spans: tuple[tuple[float, float] | None, ...] = ()
 
     @property

@@ -29,6 +29,7 @@ from typing import Any
 import torch
 
 from .conformance.adapters.external_sampler import ExternalSampler
+from .conformance.adapters.placed import placed
 from .conformance.adapters.resolve import resolve
 from .conformance.adapters.target import NoTable
 from .conformance.judge.case import Variations
@@ -38,7 +39,8 @@ from .conformance.process.global_state import guarded
 from .conformance.process.launch import Job
 from .conformance.process.probes import COVERED, departures
 from .conformance.report import Departure, Failure, Finding, Verdict
-from .conformance.verify import LONGER, REFINEMENTS, check_steps, jobs
+from .conformance.placement import Placement
+from .conformance.verify import LONGER, OWN, REFINEMENTS, jobs, on_steps, refined
 from .errors import InputError, NonFiniteError, SamplingError, of_type, runnable, whole
 from .readback import Trace, trace
 
@@ -76,8 +78,7 @@ def assert_order(
     """
     whole("order", order)
     external = _external(sampler, options)
-    refined = [Job(steps * k, True, other_inputs=False) for k in REFINEMENTS]
-    verdict = _judged(external, steps, None, zero, refined)
+    verdict = _judged(external, steps, None, zero, _refined(steps))
     name, seen = external.info.name, verdict.observed_order
     if seen is None:
         raise AssertionError(_message(f"{name}: no order can be observed: {verdict.verdict}", verdict.findings))
@@ -95,15 +96,15 @@ def verdict_here(
     steps: int = 20,
     options: Mapping[str, Any] | None = None,
     zero: bool = True,
+    where: Placement = OWN,
 ) -> Verdict:
     """The verdict on a sampler that runs in this process, orders included.
 
-    against: the record to compare with; None: the one of its name, or any.  Raises InputError as assert_conforms,
+    against: the record to compare with; None: the one of its name, or any.  where: how it is placed.  Raises InputError as assert_conforms,
     and on a number of steps that cannot be judged.
     """
-    check_steps(steps)
-    refined = [Job(steps * k, True, other_inputs=False) for k in REFINEMENTS]
-    return _judged(_external(sampler, options), steps, against, zero, refined)
+    external = placed(_external(sampler, options), on_steps(where, steps))
+    return _judged(external, steps, against, zero, _refined(steps))
 
 
 def verdict_of(external: ExternalSampler, steps: int, against: str | None = None, zero: bool = True) -> Verdict:
@@ -111,15 +112,15 @@ def verdict_of(external: ExternalSampler, steps: int, against: str | None = None
     return _judged(external, steps, against, zero, [])
 
 
-def _judged(external: ExternalSampler, steps: int, against: str | None, zero: bool, refined: list[Job]) -> Verdict:
+def _judged(external: ExternalSampler, steps: int, against: str | None, zero: bool, more: list[Job]) -> Verdict:
     """The verdict from the runs of `samplerproof verify` without its refinements, and from those given."""
-    check_steps(steps)
-    info, multiples = external.info, {steps * k for k in (*REFINEMENTS, *LONGER)}
+    on_steps(OWN, steps)
+    info, multiples = external.info, {steps * k for k in (*REFINEMENTS, *LONGER)} | {*refined(steps)} - {steps}
     few = [job for job in jobs(info.name, steps, zero) if job.steps not in multiples]
     runs: dict[tuple[int, bool], Trace | Failure] = {}
     grids: dict[tuple[str, bool], Trace | Failure] = {}
     departed: list[Departure] = []
-    for job in [*few, *refined]:
+    for job in [*few, *more]:
         if job.grid is None:
             runs[job.steps, job.float64], seen = _run(external, job, None)
             departed += seen
@@ -127,6 +128,10 @@ def _judged(external: ExternalSampler, steps: int, against: str | None, zero: bo
             name = info.grids[job.grid]
             grids[name, job.float64], _ = _run(external, job, name)
     return judge(info, runs, steps, against, Variations(grids, info.zero, tuple(departed), COVERED))
+
+
+def _refined(steps: int) -> list[Job]:
+    return [Job(n, True, other_inputs=False) for n in refined(steps) if n != steps]
 
 
 def _external(sampler: Sampler, options: Mapping[str, Any] | None) -> ExternalSampler:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -56,11 +57,24 @@ def point(process: str, alpha: float, sigma: float) -> Point:
     return Point(alpha, sigma, sigma, 0.0 if process == "ve" else -1.0, 1.0)
 
 
+class BackwardGrid(Grid):
+    """The points of a run from data to noise, as inversion goes."""
+
+    def __post_init__(self) -> None:
+        if not goes_backward(self.points):
+            raise InputError("grid", "points", "lambda moves strictly from data to noise")
+
+
+def goes_backward(points: Sequence[Point]) -> bool:
+    """Whether points go strictly from data to noise."""
+    return all(later.lam < at.lam for at, later in pairwise(points))
+
+
 def grid_of(process: str, points: Sequence[Point]) -> Grid:
-    """The grid of these points.  Raises InputError unless they go strictly from noise to data."""
+    """The grid of these points.  Raises InputError unless they go strictly in one direction."""
     alpha, sigma, t, dalpha, dsigma = torch.tensor(points, dtype=torch.float64).T
     lam = alpha.log() - sigma.log()
-    return Grid(
+    return (BackwardGrid if goes_backward(points) else Grid)(
         Columns(t, alpha, sigma, lam, sigma / alpha, (sigma / alpha) ** 2, dalpha, dsigma),
         Schedule(process, {}, PROCESSES[process]),
     )

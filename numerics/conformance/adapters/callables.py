@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -16,96 +17,77 @@ from torch.overrides import TorchFunctionMode
 
 from ...errors import DependsError, InputError, NonFiniteError, SamplingError, nearest
 from ...external_run import Draw, Finish, Model, Run
-from ...grids import grid
-from ...points import Point
 from ...readback import of_another_run
-from ...schedules import schedule
-from ..forward_processes import point
 from ..report import TargetInfo
 from .external_sampler import ExternalSampler
 from .in_float64 import in_float64
+from .process_levels import GRIDS, ZERO, at_sigma, karras, other_levels, own_levels, ratio_of
 from .target import typed
-from .visited_levels import destinations, levels_of
+from .visited_levels import Visit, Visited, destinations, levels_of
 
 Denoise = Callable[[Tensor, Any], Tensor]  # (x, sigma) -> x0hat
 Solver = Callable[[Denoise, Tensor, Tensor, Draw], Tensor]  # (denoise, x, sigmas, draw) -> the sample
 
 
-def karras(steps: int) -> list[float]:
-    """steps + 1 levels from 80 to 0.002 with rho = 7 (Karras et al. 2022, eq. 5), nothing appended."""
-    return grid(schedule("edm"), "karras", steps, sigma_min=0.002, sigma_max=80.0, rho=7.0).columns.rho.tolist()
+def on_levels(name: str, solver: Solver, levels: Sequence[float], process: str = "ve") -> Run:
+    """A function of (denoise, x, sigmas, draw) as a run on these levels sigma of a process, x = alpha x0 + sigma eps.
 
-
-def exponential(steps: int) -> list[float]:
-    """steps + 1 levels from 14.6 to 0.03, equally spaced in log sigma."""
-    return torch.linspace(math.log(14.6), math.log(0.03), steps + 1, dtype=torch.float64).exp().tolist()
-
-
-def uneven(steps: int) -> list[float]:
-    """steps + 1 levels from 80 to 0.002 whose steps in log sigma differ by a factor of up to three."""
-    drawn = 0.5 + torch.rand(steps, generator=torch.Generator().manual_seed(steps), dtype=torch.float64)
-    share = torch.cat([torch.zeros(1, dtype=torch.float64), drawn.cumsum(0) / drawn.sum()])
-    return (math.log(80.0) + share * math.log(0.002 / 80.0)).exp().tolist()
-
-
-def to_zero(steps: int) -> list[float]:
-    """steps + 1 levels: those of karras in one step fewer, with a 0 appended."""
-    return [*karras(steps - 1), 0.0]
-
-
-ZERO = "karras levels with a 0 appended"
-GRIDS: dict[str, Callable[[int], list[float]]] = {
-    "levels from 14.6 to 0.03 equal in log sigma": exponential,
-    "uneven levels from 80 to 0.002": uneven,
-    ZERO: to_zero,
-}
-
-
-def on_levels(name: str, solver: Solver, levels: Sequence[float]) -> Run:
-    """A function of (denoise, x, sigmas, draw) as a run on these levels: variance exploding, x = x0 + sigma eps.
-
-    The first run of a dtype calls the function twice: first on zeros, to find the step of each evaluation.
+    The first run of a dtype calls the function twice: first with outputs of 0, to find the step of each evaluation.
     The run raises SamplingError where the model is evaluated at a tensor of another shape or at more than one level,
     NoTable as levels_of and destinations do.
     """
 
+    ratio = partial(ratio_of, process)
     # Determined once a dtype: a call on zeros before each run would hide what a run leaves to the next.
-    known: dict[torch.dtype, tuple[list[int], list[float], str]] = {}
+    known: dict[torch.dtype, tuple[list[int], Visited]] = {}
 
-    def grid_on(start: Tensor, sigmas: Tensor) -> tuple[list[int], list[float], str]:
-        def visit(levels: Sequence[float]) -> list[float]:
+    def grid_on(start: Tensor, sigmas: Tensor) -> tuple[list[int], Visited]:
+        def visit(levels: Sequence[float], size: float = 0.0) -> Visit:
             visited: list[float] = []
+            states: list[Tensor] = []
 
             def denoise(x: Tensor, sigma: Any) -> Tensor:
                 visited.append(_level(x, sigma, start, len(visited)))
+                states.append(x.detach().clone())
                 return torch.zeros_like(x)
 
             given = torch.tensor(levels, dtype=torch.float64).to(start)
-            solver(denoise, torch.zeros_like(start), given, lambda like, span=None: torch.zeros_like(like))
-            return visited
+            begun = torch.full_like(start, size)
+            sample = solver(denoise, begun, given, lambda like, span=None: torch.zeros_like(like))
+            return _visit(visited, states, sample, process)
 
-        visited, ends, remark = levels_of(sigmas.tolist(), visit, name)
-        return destinations(visited, ends, name), ends, remark
+        found = levels_of(sigmas.tolist(), visit, name, ratio)
+        return destinations([ratio(s) for s in found.levels], [ratio(s) for s in found.ends], name), found
 
     def run(start: Tensor, model: Model, draw: Draw) -> Finish:
         sigmas = torch.tensor(levels, dtype=torch.float64).to(start)
         if start.dtype not in known:
             known[start.dtype] = grid_on(start, sigmas)
-        to, ends, remark = known[start.dtype]
+        to, visited = known[start.dtype]
         count = 0
 
         def denoise(x: Tensor, sigma: Any) -> Tensor:
             nonlocal count
-            level = _level(x, sigma, start, count)
+            _level(x, sigma, start, count)
             if count == len(to):
                 raise DependsError(f"evaluation {count + 1}: one more than before")
             count += 1
-            return model(x, _point(level), to[count - 1])
+            return model(x, at_sigma(process, visited.levels[count - 1]), to[count - 1])
 
-        sample = solver(denoise, start, sigmas, draw)
-        return Finish(sample, tuple(_point(s) for s in ends), remarks=(("grid", remark),) if remark else ())
+        begun = start if visited.scale == 1 else start * visited.scale
+        sample = solver(denoise, begun, sigmas, draw)
+        return Finish(sample, tuple(at_sigma(process, s) for s in visited.ends), remarks=visited.remarks)
 
     return run
+
+
+def _visit(visited: list[float], states: list[Tensor], sample: Any, process: str) -> Visit:
+    """The visit of a call with outputs of 0, whose states are noise: their size is sigma, times that of the start."""
+    if not visited or not isinstance(sample, Tensor) or sample.numel() == 0:
+        return Visit(visited)
+    before, first = float(states[-1].reshape(-1)[0]), float(states[0].reshape(-1)[0])
+    end = float(sample.reshape(-1)[0]) / before * visited[-1] if before else 0.0
+    return Visit(visited, end, first)
 
 
 def _level(x: Any, sigma: Any, like: Tensor, count: int) -> float:
@@ -121,10 +103,6 @@ def _level(x: Any, sigma: Any, like: Tensor, count: int) -> float:
         found = f"evaluation {count + 1}: the model is evaluated at sigma = {sorted(values)}"
         raise SamplingError(f"{found}, not at one level")
     return values.pop()
-
-
-def _point(sigma: float) -> Point:
-    return point("ve", 1.0, sigma)
 
 
 def plain(module: str, name: str, options: dict[str, Any]) -> ExternalSampler:
@@ -152,12 +130,19 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
     target = target or name_of(call, options)
     solver = solver_of(call, options, target)
     namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
-    return ExternalSampler(
-        TargetInfo(target, "ve", grids=tuple(GRIDS), zero=ZERO),
-        "data",
-        lambda steps, grid=None: on_levels(target, solver, (GRIDS[grid] if grid else karras)(steps)),
-        lambda: in_float64(namespace),
-    )
+
+    def on(process: str, prediction: str, chosen: bool) -> ExternalSampler:
+        own, others = own_levels(process), other_levels(process)
+        return ExternalSampler(
+            TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen),
+            prediction,
+            lambda steps, grid=None: on_levels(target, solver, (others[grid] if grid else own)(steps), process),
+            lambda: in_float64(namespace),
+            on_yours=lambda grid: on_levels(target, solver, [p.sigma for p in grid.points], process),
+            in_process=lambda process, prediction: on(process, prediction, True),
+        )
+
+    return on("ve", "data", False)
 
 
 def name_of(call: Callable[..., Any], options: Mapping[str, Any] = MappingProxyType({})) -> str:

@@ -11,6 +11,7 @@ from ..report import TargetInfo
 
 if TYPE_CHECKING:
     from ...external_run import Run
+    from ...grids import Grid
 
 
 class OnGrid(Protocol):
@@ -24,9 +25,15 @@ class ExternalSampler:
     """A sampler known only by running it, with its metadata.
 
     prediction: what its model returns.  on: see OnGrid.  float64(): its code with float64 in place of float32.
+    on_yours(grid) -> the sampler on the levels of a given grid, in its own process; None where it makes its own.
+    in_process(process, prediction) -> the same in another process, None where it has one of its own.
+    from_level(steps, begin) -> the sampler on a grid of its own from a later level on.
     """
 
     info: TargetInfo
     prediction: str
     on: OnGrid
     float64: Callable[[], AbstractContextManager[None]] = field(default=nullcontext)
+    on_yours: Callable[[Grid], Run] | None = None
+    in_process: Callable[[str, str], ExternalSampler] | None = None
+    from_level: Callable[[int, int], Run] | None = None

@@ -11,6 +11,7 @@ from ...denoisers import parts
 from ...external_run import Timesteps
 from ...points import Point
 from ...readback import Trace
+from ..forward_processes import goes_backward
 from ..report import Finding
 
 FLOAT32 = 1e-5  # a gap in lambda below it is from single precision
@@ -33,7 +34,8 @@ def findings(run: Trace, process: str) -> list[Finding]:
     found = [
         Finding("grid", n, f"step {n} has length zero", "error" if n == last else "note") for n in zero_length(run.grid)
     ]
-    found += [Finding("grid", n, f"step {n} adds noise: lambda does not grow") for n in backward(run.grid)]
+    if not goes_backward(run.grid):
+        found += [Finding("grid", n, f"step {n} adds noise: lambda does not grow") for n in backward(run.grid)]
     if run.grid[0].alpha <= 0 and process != "flow":  # there a velocity does
         found.append(Finding("grid", 0, "it starts at alpha = 0, where no noise prediction gives the data"))
     unchained = gaps(run, process)

@@ -95,7 +95,7 @@ def _raises(case: Case) -> Verdict | None:
     """It raises on other inputs, or on a grid that ends at 0."""
     found = case.departures("error")
     end = case.variations.to_zero
-    if isinstance(end, Failure) and end.kind != "non-finite":
+    if isinstance(end, Failure) and end.kind != "non-finite" and case.needs_zero:
         found.append(Finding("exception", end.step, f"on {case.variations.zero}: {end.message}", "error"))
     return replace(case.base, findings=[*found, *case.notes]) if found else None
 
@@ -138,14 +138,17 @@ def _nonlinearity(run: Trace, info: TargetInfo) -> Finding | None:
 
 def _non_finite(case: Case) -> Verdict | None:
     """A value is not finite, on the steps asked for or in a last step to sigma = 0."""
-    lost = _lost(case.trace(False), "")
-    end = case.variations.to_zero
-    if lost is None and isinstance(end, Trace):
-        lost = _lost(end, f", the last to sigma = 0, on {case.variations.zero}")
-    elif lost is None and isinstance(end, Failure):
-        where = f"in the last step to sigma = 0, on {case.variations.zero}"
-        lost = Finding("non-finite", end.step, f"{where}: {end.message}", "error")
+    lost = _lost(case.trace(False), "") or (_lost_at_zero(case) if case.needs_zero else None)
     return replace(case.base, verdict="non-finite", findings=[lost, *case.grid]) if lost else None
+
+
+def _lost_at_zero(case: Case) -> Finding | None:
+    """A value that is not finite in a last step to sigma = 0."""
+    end = case.variations.to_zero
+    if isinstance(end, Trace):
+        return _lost(end, f", the last to sigma = 0, on {case.variations.zero}")
+    where = f"in the last step to sigma = 0, on {case.variations.zero}"
+    return Finding("non-finite", end.step, f"{where}: {end.message}", "error") if end else None
 
 
 def _lost(run: Trace, where: str) -> Finding | None:
@@ -233,9 +236,11 @@ CHECKS: tuple[Callable[[Case], Verdict | None], ...] = (
 
 
 def _difference_at_zero(case: Case) -> list[Finding]:
-    """Notes on a last step to 0 that is finite but not the record's."""
-    run = case.variations.to_zero
-    return [replace(f, severity="note") for f in case.difference_on(case.variations.zero or "", run)] if run else []
+    """Notes on a last step to 0 that is not finite, where nobody takes one, or finite but not the record's."""
+    run = None if case.backward else case.variations.to_zero
+    lost = _lost_at_zero(case) if run else None
+    found = [lost] if lost else case.difference_on(case.variations.zero or "", run) if run else []
+    return [replace(f, severity="note") for f in found]
 
 
 def _growth(case: Case, best: Pair) -> dict[int, float]:

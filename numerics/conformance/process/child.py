@@ -20,7 +20,9 @@ from ...external_run import Draw, Finish, Model, Run
 from ...points import Point
 from ...readback import Trace, trace
 from ..adapters.external_sampler import ExternalSampler
+from ..adapters.placed import placed
 from ..adapters.target import NoTable
+from ..placement import Placement
 from ..report import Departure
 from .fault_origin import with_origin
 from .global_state import guarded
@@ -44,7 +46,7 @@ def main(folder: Path, request: dict[str, Any]) -> None:
     try:
         module, _, name = request["resolve"].partition(":")
         resolve = getattr(import_module(module), name)
-        sampler: ExternalSampler = resolve(request["target"])
+        sampler: ExternalSampler = placed(resolve(request["target"]), _where(request["where"]))
     except BaseException as fault:
         write(folder / "target", {"failure": _failure(fault, None)})
     else:
@@ -59,6 +61,12 @@ def main(folder: Path, request: dict[str, Any]) -> None:
             notes = _Notes(folder, len(request["jobs"]) + k)
             write(folder / f"sweep-{k}", asdict(troubles_of(setting, resolve, notes.note)))
     (folder / "done").touch()
+
+
+def _where(plain: dict[str, Any]) -> Placement:
+    """The placement in a request, whose tuples JSON has made lists."""
+    given = plain["grid"]
+    return Placement(**{**plain, "grid": tuple(given) if isinstance(given, list) else given})
 
 
 def _limit() -> None:
