@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,12 @@ from typing import Any
 from ..numerics.errors import InputError
 from ..numerics.leading.of_study import leading_errors_of
 from ..numerics.studies.config import parse
-from ..numerics.studies.convergence_figure import draw
+from ..numerics.studies.convergence_figure import draw, draw_each, styles_of
+from ..numerics.studies.figure_panel import Panel
 from ..numerics.studies.run import run
 from ..numerics.studies.store import opened
+from ..numerics.studies.study_figure import CAPTIONS, captions
+from ..numerics.studies.style import method_styles
 from ..numerics.support.consent import Consent
 from ..numerics.support.devices import device_of
 from ..numerics.support.files import check_writable, write_text
@@ -21,12 +24,13 @@ from ..numerics.support.manifest import manifest
 from ..numerics.support.progress import Progress, silent
 from .studies.alternating import run_alternating
 from .studies.bounds import FIXED_TIME, M1, VP_LINEAR, run_bounds
-from .studies.stability_figure import draw_stability
+from .studies.stability_figure import GROUPS, draw_stability
 from .tables import bound_tables, exponent_table, findings
-from .tables.figure_panels import bound_panels, figures
+from .tables.figure_panels import bound_panels, figures, pairs
 from .tables.findings import ALTERNATING, FINDINGS
 
 BOUNDS = "bounds"
+PANELS = "panels"  # the folder of the figures of one panel
 OWN = Consent(large=True)  # the cost of these studies is known
 G = {"weights": [1.0], "means": [0.7], "stds": [0.5]}
 PLANE = {"weights": [0.5, 0.3, 0.2], "means": [[1.5, 0.0], [-1.0, 1.0], [0.0, -1.5]], "stds": [0.5, 0.4, 0.6]}
@@ -182,10 +186,7 @@ def reproduce(
     rows = exponent_table.table(parsed, answers, leading)
     found = findings.findings(both, findings.proofs())
     compared = bound_tables.bounds(rows, measured)
-    panels_of = {**figures(both, [*rows, *found], leading), BOUNDS: bound_panels(both, [*rows, *compared], measured)}
-    for stem, panels in panels_of.items():
-        draw(panels, out / stem)
-    draw_stability(out / "stability")
+    draw_figures(figures(both, leading), bound_panels(both, measured), out)
     on_networks = with_networks(out, quick, progress, device) if with_checkpoints else {}
     answer = {
         "records": [{"study": name, **r} for name, a in both.items() for r in a["records"]],
@@ -203,13 +204,33 @@ def reproduce(
     return answer
 
 
+def draw_figures(by_steps: Mapping[str, Sequence[Panel]], bounds: Sequence[Panel], out: Path) -> None:
+    """Draw every figure, in `out`, and every panel of them into a file of its own, in its folder `panels`.
+
+    A method has one colour and one marker in all of them.  by_steps: panels against N, by the stem of their figure;
+    beside each is drawn the same against evaluations.
+    """
+    rows = {stem: pairs(panels) for stem, panels in by_steps.items()} | {BOUNDS: list(bounds)}
+    every = [panel for panels in rows.values() for panel in panels]
+    styles = method_styles([*([curve.method for curve in panel.curves] for panel in every), *GROUPS])
+    (out / PANELS).mkdir(exist_ok=True)
+    for stem, panels in rows.items():
+        draw(panels, out / stem, styles)
+    draw_each(every, out / PANELS, styles)
+    draw_stability(out / "stability", styles, out / PANELS)
+    write_text(out / CAPTIONS, captions(every))
+
+
 def with_networks(out: Path, quick: bool, progress: Progress = silent, device: str = "cpu") -> dict[str, Any]:
     """Run the standard study on networks, with its tables and figure in `out`; returns its part of records.json."""
     from .studies.network_study import run_checkpoints
     from .tables import network_tables
 
     found = run_checkpoints(out / "checkpoints", quick, progress, device)
-    draw(network_tables.panels(found), out / "checkpoints")
+    panels = network_tables.panels(found)
+    draw(panels, out / "checkpoints")
+    (out / PANELS).mkdir(exist_ok=True)
+    draw_each(panels, out / PANELS, styles_of(panels))
     write_text(out / "checkpoints.md", network_tables.markdown(found))
     return {"checkpoints": found}
 

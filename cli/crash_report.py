@@ -10,6 +10,7 @@ import traceback
 import warnings
 
 from ..numerics.errors import LONGEST, InputError, one_line
+from .interruption import CODE
 
 FAULT = 3  # the exit code
 REPORTED = 200_000  # characters of a report
@@ -24,7 +25,7 @@ def line_of(fault: Exception) -> tuple[str, int]:
         print(usage(), file=sys.stderr)
         return "", 2
     if type(fault).__name__ == "Abort":
-        return "interrupted", 130
+        return "interrupted", CODE
     if isinstance(fault, MemoryError) or "can't allocate memory" in str(fault):
         reason = one_line(fault, 150) or "no more is available"
         return str(InputError("memory", reason, "smaller sizes, or a machine with more memory")), 2

@@ -21,14 +21,14 @@ LEAST = 16  # characters of a column whose text is folded, unless it is shorter
 
 
 def print_table(table: Table, drop: Sequence[str] = ()) -> None:
-    """Print a table of strings to standard output, in the width that it has.
+    """Print a table of strings, which are no markup, to standard output, in the width that it has.
 
     drop: the heads of columns that a narrow terminal may leave out, the first to go first; a line below names them.
     A column with overflow="fold" may continue on further lines, between words.  A table that still is too wide is
     printed as a block of lines for each row, with every column.
     """
     heads = [str(column.header) for column in table.columns]
-    columns = [[Text.from_markup(str(cell)).plain for cell in column.cells] for column in table.columns]
+    columns = [[str(cell) for cell in column.cells] for column in table.columns]
     rows = [list(row) for row in zip(*columns, strict=True)]
     if not sys.stdout.isatty():
         print("\n".join(_aligned(heads, rows)))
@@ -37,12 +37,12 @@ def print_table(table: Table, drop: Sequence[str] = ()) -> None:
     folds = [column.overflow == "fold" for column in table.columns]
     widths = _fit(heads, columns, folds, drop, width)
     if not widths:
-        print("\n".join(_blocks(heads, rows)))
+        print("\n".join(_blocks(heads, rows, width)))
         return
     fitted = Table()
-    for k, wide in widths.items():
-        head = "\n".join(textwrap.wrap(heads[k], wide, break_long_words=False))
-        fitted.add_column(Text(head), width=wide, overflow="fold", no_wrap=not folds[k])
+    for k, width_of in widths.items():
+        head = "\n".join(textwrap.wrap(heads[k], width_of, break_long_words=False, break_on_hyphens=False))
+        fitted.add_column(Text(head), width=width_of, overflow="fold", no_wrap=not folds[k])
     for row in rows:
         fitted.add_row(*(Text(row[k]) for k in widths))
     Console(width=width).print(fitted)
@@ -67,7 +67,7 @@ def _fit(
         shown = [k for k in shown if heads[k] != head]
         spare = width - 1 - FRAME * len(shown) - sum(least[k] for k in shown)
         if spare >= 0:
-            widths = _widened([least[k] for k in shown], [full[k] for k in shown], spare)
+            widths = _expanded([least[k] for k in shown], [full[k] for k in shown], spare)
             return dict(zip(shown, widths, strict=True))
     return {}
 
@@ -81,7 +81,7 @@ def _lengths(cells: list[str]) -> list[int]:
     return [0, *(cell_len(word) for cell in cells for word in cell.split())]
 
 
-def _widened(least: list[int], full: list[int], spare: int) -> list[int]:
+def _expanded(least: list[int], full: list[int], spare: int) -> list[int]:
     """The widths, where the spare characters go to the folded columns in turn."""
     widths = list(least)
     while spare and widths != full:
@@ -95,14 +95,25 @@ def _aligned(heads: list[str], rows: list[list[str]]) -> list[str]:
     """Lines of plain text, the columns aligned."""
     lines = [[" ".join(cell.split()) for cell in row] for row in [heads, *rows]]
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
-    padded = ((cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    padded = (
+        (cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)) for line in lines
+    )
     return [(" " * GAP).join(line).rstrip() for line in padded]
 
 
-def _blocks(heads: list[str], rows: list[list[str]]) -> list[str]:
-    """A block of lines for each row: its first cell, then the others that are not empty, each behind its head."""
+def _blocks(heads: list[str], rows: list[list[str]], width: int) -> list[str]:
+    """A block of lines for each row: its first cell, then the others that have something, each behind its head."""
     lines = []
-    for row in rows:
-        lines.append(f"{row[0]}")
-        lines += [f"  {head}: {' '.join(cell.split())}" for head, cell in zip(heads[1:], row[1:], strict=True) if cell]
+    for first, *others in rows:
+        lines.append(first)
+        line = ""
+        for head, cell in zip(heads[1:], others, strict=True):
+            text = f"  {head}: {' '.join(cell.split())}"
+            if cell in ("", "-"):
+                continue
+            if line and cell_len(line + text) > width:
+                lines.append(line)
+                line = ""
+            line += text
+        lines += [line] if line else []
     return lines

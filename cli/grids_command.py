@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..names.lookup import Domain, Entry, Names
 from ..numerics.errors import InputError
-from ..numerics.grid_kinds.all_kinds import KINDS, parameter_names, parse
+from ..numerics.grid_kinds.all_kinds import KINDS, PREFIX, parameter_names, parse
 from ..numerics.grid_kinds.grid_kind import GridKind
-from ..numerics.grid_kinds.read_back_levels import PREFIX
 from ..numerics.support.limits import LIMITS
 
 if TYPE_CHECKING:
+    from ..numerics.grids import Grid
     from ..numerics.schedules import Schedule
 
 MOST = 100_000  # steps whose levels are printed
@@ -57,6 +57,14 @@ def levels(name: str, steps: int, schedule_name: str) -> dict[str, Any]:
 
     Ends that are not given are those of ENDS, in the schedule's time.  Raises InputError on a name that is not known.
     """
+    columns = grid_of(name, steps, schedule_name).columns
+    lists = {"sigma": columns.sigma, "alpha": columns.alpha, "t": columns.t, "lambda": columns.lam}
+    found = {key: [v if math.isfinite(v) else None for v in values.tolist()] for key, values in lists.items()}
+    return {"name": name, "steps": steps, "schedule": schedule_name, **found}
+
+
+def grid_of(name: str, steps: int, schedule_name: str) -> Grid:
+    """The grid of a kind and a schedule as they are typed.  Raises InputError as levels does."""
     from ..numerics.grids import grid
 
     limit = LIMITS["run.steps"]
@@ -70,10 +78,7 @@ def levels(name: str, steps: int, schedule_name: str) -> dict[str, Any]:
         if not math.isfinite(large):
             raise InputError("--schedule", schedule_name, f"parameters with alpha > 0 at t = {high:g}")
         kind, parameters = parse(name, {"t_min": low, "t_max": high, "sigma_min": small, "sigma_max": large})
-    columns = grid(schedule, kind, steps, **parameters).columns
-    lists = {"sigma": columns.sigma, "alpha": columns.alpha, "t": columns.t, "lambda": columns.lam}
-    found = {key: [v if math.isfinite(v) else None for v in values.tolist()] for key, values in lists.items()}
-    return {"name": name, "steps": steps, "schedule": schedule_name, **found}
+    return grid(schedule, kind, steps, **parameters)
 
 
 def _schedule(text: str) -> Schedule:

@@ -13,6 +13,8 @@ import typer
 from ..numerics.errors import LONGEST, InputError, SamplingError, one_line
 from ..numerics.support.consent import Consent
 from ..numerics.support.limits import PATH
+from . import completion
+from .examples import epilog
 
 if TYPE_CHECKING:
     from ..numerics.studies.config import Verification
@@ -39,19 +41,28 @@ class Format(StrEnum):
     json = "json"
 
 
+class ExportFormat(StrEnum):
+    """The formats of `export`."""
+
+    json = "json"
+
+
 def run() -> None:
     """Entry point: an expected fault is one line on standard error and exit code 2, never a traceback.
 
     An unexpected exception is a fault of samplerproof, exit code 3; an interrupted command ends with 130.
     """
-    from . import crash_report, signals
+    from . import crash_report, interruption, signals
 
     crash_report.hold_back_runtime_warnings()
     try:
         with signals.by_signals():
-            sys.exit(app(standalone_mode=False))
+            completion.enable(app)
+            sys.exit(app(prog_name=completion.PROGRAM, standalone_mode=False))
     except (InputError, SamplingError, OSError) as fault:
         line, code = one_line(fault, LONGEST), 2
+    except interruption.Interrupted as ended:
+        line, code = str(ended), interruption.CODE
     except Exception as fault:
         line, code = crash_report.line_of(fault)
     if line:
@@ -81,16 +92,31 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+def _completion(shell: completion.Shell | None) -> None:
+    if shell is not None:
+        print(completion.script(shell))
+        raise typer.Exit
+
+
+@app.callback(epilog=epilog("samplerproof"))
 def main(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    shell: Annotated[
+        completion.Shell | None,
+        typer.Option(
+            "--completion",
+            callback=_completion,
+            is_eager=True,
+            help='Print the completion of a shell, for its start file: eval "$(samplerproof --completion bash)"',
+        ),
+    ] = None,
 ) -> None:
     """An executable appendix to the theory of diffusion samplers."""
 
 
-@app.command(short_help="Write figures, tables and records, with a manifest.")
+@app.command(short_help="Write figures, tables and records, with a manifest.", epilog=epilog("reproduce"))
 def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and steps, for a first look.")] = False,
     with_checkpoints: Annotated[bool, typer.Option("--with-checkpoints", help="Networks too.")] = False,
@@ -99,39 +125,69 @@ def reproduce(
 ) -> None:
     """Write the convergence figures, tables and records, with a manifest."""
     from ..book.reproduce import reproduce
-    from ..numerics.support.progress_bar import progress_bar
     from . import show
+    from .interruption import interruptible, kept
 
     folder = _folder(out)
-    with progress_bar("reproduce") as progress:
+    with interruptible("reproduce", kept("runs", f"{folder}/")) as progress:
         answer = reproduce(folder, quick, progress, with_checkpoints, device)
     show.exponents(answer["exponents"])
     show.written(folder)
 
 
-@app.command()
-def methods(json: Json = False) -> None:
-    """List the catalogue of samplers."""
+@app.command(short_help="List the catalogue of samplers, or all of one.", epilog=epilog("methods"))
+def methods(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", help="The method to describe, by any of its names.", autocompletion=completion.methods
+        ),
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option(help="Only methods of this family.", autocompletion=completion.families)
+    ] = None,
+    stochastic: Annotated[bool, typer.Option("--stochastic", help="Only methods that draw noise.")] = False,
+    order: Annotated[int | None, typer.Option(help="Only methods of this order.")] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(metavar="WORD", help="Only methods with this in a name, alias, family, summary or paper."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the catalogue of samplers, or describe one: its names, order, formula, paper and page in the book."""
     from . import show
-    from .methods_command import catalogue
+    from .methods_command import catalogue, described
 
+    if name is not None and (family, stochastic, order, search) != (None, False, None, None):
+        raise InputError("NAME", name, "a name without --family, --stochastic, --order and --search")
+    answer = catalogue(family, stochastic, order, search) if name is None else [described(name)]
     if json:
-        show.json(catalogue())
+        show.json(answer)
+    elif name is not None:
+        show.method(answer[0])
     else:
-        show.methods(catalogue())
+        show.methods(answer)
 
 
-@app.command(short_help="List the kinds of grid, or print the levels of one.")
+@app.command(short_help="List the kinds of grid, or print the levels of one.", epilog=epilog("grids"))
 def grids(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help="KIND or KIND?parameter=value&…, of which to print the levels."),
+        typer.Argument(
+            metavar="[KIND]",
+            help="KIND or KIND?parameter=value&…, of which to print the levels.",
+            autocompletion=completion.grids,
+        ),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(help="Steps of the grid, one less than its levels.  [default: 10]")
     ] = None,
     schedule: Annotated[
-        str | None, typer.Option(help="The schedule, NAME or NAME?parameter=value&….  [default: edm]")
+        str | None,
+        typer.Option(
+            help="The schedule, NAME or NAME?parameter=value&….  [default: edm]",
+            autocompletion=completion.schedules,
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -150,9 +206,12 @@ def grids(
         show.levels(answer)
 
 
-@app.command()
+@app.command(epilog=epilog("derive"))
 def derive(
-    name: Annotated[str, typer.Argument(help="A sampler of the catalogue, by any of its names.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="A method of the catalogue, by any of its names.", autocompletion=completion.methods),
+    ],
     format: Annotated[Format, typer.Option(help="What to write.")] = Format.latex,
 ) -> None:
     """Show where a sampler's weights come from."""
@@ -161,10 +220,11 @@ def derive(
     print(derive(name, format.value))
 
 
-@app.command(short_help="Decide the order of samplers in exact algebra.")
+@app.command(short_help="Decide the order of samplers in exact algebra.", epilog=epilog("prove"))
 def prove(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Samplers, by any of their names.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Methods, by any of their names.", autocompletion=completion.methods),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every sampler of the catalogue.")] = False,
     json: Json = False,
@@ -182,7 +242,7 @@ def prove(
         raise typer.Exit(1)
 
 
-@app.command(short_help="Measure your methods on your target and your grid.")
+@app.command(short_help="Measure your methods on your target and your grid.", epilog=epilog("study"))
 def study(
     file: Annotated[Path, typer.Argument(help="A study file, in TOML.")],
     json: Json = False,
@@ -196,20 +256,34 @@ def study(
         bool, typer.Option("--allow-code", help="Run code that a checkpoint names; implies --allow-pickle.")
     ] = False,
     hub: Annotated[bool, typer.Option("--hub", help="Fetch a checkpoint owner/name from the hub.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write tables and figures as a page too.")] = None,
 ) -> None:
     """Measure your target, on your grid, with your methods; or, by [verification], verify a list of samplers."""
     from ..numerics.studies.config import Verification, read
     from ..numerics.studies.run import run
-    from ..numerics.support.progress_bar import progress_bar
     from . import show
+    from .interruption import interruptible, kept
 
     wanted = read(file)
     folder = _results_of(file) if out is None else _folder(out)
+    if html is not None:
+        from ..book import offline_page
+
+        if isinstance(wanted, Verification):
+            raise InputError("--html", str(html), "a study; `verify --html` writes the page of one sampler")
+        offline_page.check(html)
     if isinstance(wanted, Verification):
         _verification(wanted, folder, json)
         return
-    with progress_bar("study") as progress:
+    with interruptible("study", kept("runs", f"{folder}/")) as progress:
         answer = run(wanted, folder, progress, Consent(allow_pickle, allow_code, hub, large), device)
+    from ..numerics.studies.study_figure import draw_study  # matplotlib is slow to import
+
+    draw_study(answer, folder)
+    if html is not None:
+        from ..book import study_page
+
+        offline_page.write(study_page.page(answer, file.stem), html)
     if json:
         show.json(answer)
     else:
@@ -220,10 +294,10 @@ def study(
 def _verification(wanted: Verification, folder: Path, json: bool) -> None:
     from ..book.studies.verification import run_verification
     from ..book.tables import verification_tables
-    from ..numerics.support.progress_bar import progress_bar
     from . import show
+    from .interruption import interruptible, kept
 
-    with progress_bar("study") as progress:
+    with interruptible("study", kept("verdicts", f"{folder}/")) as progress:
         answer = run_verification(wanted, folder, progress)
     verification_tables.write(answer, folder)
     if json:
@@ -242,13 +316,20 @@ def _code(record: dict[str, Any]) -> int:
     return exit_code(record["verdict"], [finding["severity"] for finding in record["findings"]])
 
 
-@app.command(short_help="Find out which method a sampler is, and its order.")
+@app.command(short_help="Find out which method a sampler is, and its order.", epilog=epilog("verify"))
 def verify(
     target: Annotated[
         str,
-        typer.Argument(help="diffusers:Class?option=value&…, k-diffusion:function or package.module:callable."),
+        typer.Argument(
+            help="diffusers:Class?option=value&…, k-diffusion:function, FILE.py:name, package.module:name; or "
+            "table.json or run.json, of a port.",
+            autocompletion=completion.targets,
+        ),
     ],
-    against: Annotated[str | None, typer.Option(help="The method that it should be.  [default: by its name]")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="The method that it should be.  [default: by its name]", autocompletion=completion.methods),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(help="Number of steps of the run.  [default: 20, or as the levels of --grid]")
     ] = None,
@@ -271,16 +352,16 @@ def verify(
     """Find out which method a sampler is, and its order; exit code 1 if it does not conform."""
     from ..numerics.conformance.placement import placement
     from ..numerics.conformance.verify import verify
-    from ..numerics.support.progress_bar import progress_bar
     from . import show
+    from .interruption import interruptible
 
     where = placement(process, prediction, grid, begin)
     steps = (where.steps or 20) if steps is None else steps
     if html is not None:
-        from ..book import verdict_page
+        from ..book import offline_page, verdict_page
 
-        verdict_page.check(html)
-    with progress_bar("verify") as progress:
+        offline_page.check(html)
+    with interruptible("verify") as progress:
         verdict = verify(target, against, steps, timeout, sweep, progress, zero=not no_zero, where=where)
     if html is not None:
         verdict_page.write(verdict, html)
@@ -292,10 +373,37 @@ def verify(
         raise typer.Exit(verdict.exit_code)
 
 
-@app.command(short_help="Print BibTeX of samplers, and of this appendix.")
+@app.command(short_help="Write tables and golden vectors for ports.", epilog=epilog("export"))
+def export(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", help="Methods, by any of their names.", autocompletion=completion.methods),
+    ],
+    grid: Annotated[
+        str,
+        typer.Option(metavar="KIND", help="KIND or KIND?parameter=value&….", autocompletion=completion.grids),
+    ],
+    steps: Annotated[int, typer.Option(help="Steps of the grid, one less than its levels.")],
+    schedule: Annotated[
+        str,
+        typer.Option(help="The schedule, NAME or NAME?parameter=value&….", autocompletion=completion.schedules),
+    ] = "edm",
+    vectors: Annotated[bool, typer.Option("--vectors", help="Golden vectors too: a run to reproduce.")] = False,
+    format: Annotated[ExportFormat, typer.Option(help="The format of the files.")] = ExportFormat.json,
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder to write to.")] = "results/export",
+) -> None:
+    """Write the tables of methods on a grid, and golden vectors, for ports to other languages."""
+    from .export_command import export
+
+    for path in export(names, grid, steps, schedule, vectors, _folder(out)):
+        print(path)
+
+
+@app.command(short_help="Print BibTeX of samplers, and of this appendix.", epilog=epilog("cite"))
 def cite(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Samplers, by any of their names.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Methods, by any of their names.", autocompletion=completion.methods),
     ] = None,
 ) -> None:
     """Print BibTeX: the papers of the samplers you name, and this appendix at its version."""
@@ -304,25 +412,31 @@ def cite(
     print(cite(names or []))
 
 
-@app.command(short_help="Train one of the project's own networks.")
+@app.command(short_help="Train one of the project's own networks.", epilog=epilog("train"))
 def train(
-    name: Annotated[str, typer.Argument(help="rings, digits, photos, digits-large or photos-large.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="rings, digits, photos, digits-large or photos-large.", autocompletion=completion.checkpoints
+        ),
+    ],
     out: Annotated[
         str | None, typer.Option(metavar="DIR", help="Folder to write to.  [default: results/checkpoints/<NAME>]")
     ] = None,
     device: Annotated[str, typer.Option(help="Device to train on.")] = "cpu",
 ) -> None:
     """Train one of the project's own networks; an interrupted run is continued."""
-    from ..numerics.support.progress_bar import progress_bar
     from ..numerics.training.recipes import recipe_of
     from . import show
+    from .interruption import interruptible, kept
 
     recipe = recipe_of(name)
     folder = Path("results") / "checkpoints" / name if out is None else _folder(out)
 
-    from ..numerics.training.training_loop import train
+    from ..numerics.training.training_loop import SAVE_EVERY, train
 
-    with progress_bar("train") as progress:
+    keeps = kept("steps", f"{folder}/")
+    with interruptible("train", lambda done, total: keeps(done - done % SAVE_EVERY, total)) as progress:
         record = train(recipe, folder, device, progress)
     show.trained(record)
     show.written(folder)

@@ -1,4 +1,4 @@
-"""`samplerproof methods`: the catalogue as JSON data."""
+"""`samplerproof methods`: the catalogue, what filters leave of it, and all of one method, as plain data."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from fractions import Fraction
 from math import inf
 from typing import Any
 
-from ..numerics.catalogue import METHODS
-from ..numerics.records import GeneratedParameter
+from ..book.pages.myst import slug
+from ..numerics.catalogue import METHODS, resolve
+from ..numerics.errors import InputError, nearest
+from ..numerics.generated.citations import CITATIONS
+from ..numerics.records import GeneratedParameter, Record
 
 KEYS = (
     "name",
@@ -30,9 +33,69 @@ KEYS = (
 )
 
 
-def catalogue() -> list[dict[str, Any]]:
-    """One dictionary a method, in the order of the catalogue; order is the nominal one."""
-    return [{key: _plain(getattr(record, key)) for key in KEYS} for record in METHODS.values()]
+def catalogue(
+    family: str | None = None, stochastic: bool = False, order: int | None = None, search: str | None = None
+) -> list[dict[str, Any]]:
+    """One dictionary a method, in the order of the catalogue; order is the nominal one.
+
+    family, order: only methods of that family, of that order.  stochastic: only those that draw noise.  search: only
+    those with each of its words, in any case, in a name, an alias, the family, the summary, or the authors, title or
+    year of the paper.  Raises InputError on an unknown family, and where no method is left.
+    """
+    families = dict.fromkeys(record.family for record in METHODS.values())
+    if family is not None and family not in families:
+        raise InputError("--family", family, f"not a family of methods; {nearest(family, families)}")
+    words = (search or "").lower().split()
+    if search is not None and not words:
+        raise InputError("--search", search, "a word, or several")
+    found = [
+        record
+        for record in METHODS.values()
+        if family in (None, record.family)
+        and order in (None, record.order)
+        and (record.stochastic or not stochastic)
+        and all(word in _searched(record) for word in words)
+    ]
+    if not found:
+        raise _none(family, stochastic, order, search)
+    return [_entry(record) for record in found]
+
+
+def described(name: str) -> dict[str, Any]:
+    """All of one method: as in the catalogue, with its summary, the rows of a step, its paper and its page.
+
+    equal_steps: whether the order is proved for step ratios 1 + O(h) only.  page: the file in the book, below
+    _build/html.  Raises InputError on an unknown name, parameter or value.
+    """
+    record = resolve(name, "NAME")
+    return {
+        **_entry(record),
+        "summary": record.summary,
+        "equal_steps": record.equal_steps,
+        "rows": list(record.formulas),
+        "page": f"methods/{slug(record.name.partition('?')[0])}.html",
+        "bibtex": CITATIONS[record.cite],
+    }
+
+
+def _entry(record: Record) -> dict[str, Any]:
+    return {key: _plain(getattr(record, key)) for key in KEYS}
+
+
+def _searched(record: Record) -> str:
+    """The text that --search looks in, in lower case."""
+    # BibTeX protects capitals by braces, inside of words too.
+    paper = CITATIONS[record.cite].replace("{", "").replace("}", "")
+    return " ".join([record.name, *record.aliases, record.family, record.summary, paper]).lower()
+
+
+def _none(family: str | None, stochastic: bool, order: int | None, search: str | None) -> InputError:
+    """The fault of filters that leave nothing: they are named together."""
+    given = {"--family": family, "--order": order, "--search": search}
+    chosen = [f"{option} {value}" for option, value in given.items() if value is not None]
+    orders = ", ".join(map(str, sorted({record.order for record in METHODS.values()})))
+    hint = f"methods have the orders {orders}" if order is not None else "`samplerproof methods` lists all"
+    return InputError("methods", " ".join([*chosen, *(["--stochastic"] if stochastic else [])]), f"none left; {hint}")
 
 
 def _plain(value: Any) -> Any:

@@ -7,11 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Column, Table
 
 from ..book.markup import number, scientific
 from ..book.proofs import term
+from ..numerics.text_table import described
 from .fitted_tables import print_table
 
 if TYPE_CHECKING:
@@ -34,9 +34,39 @@ def methods(records: list[dict[str, Any]]) -> None:
         texts = ("yes" if r["stochastic"] else "no", r["kind"], r["frame"], r["family"])
         stability = "-" if r["stability"] is None else f"{r['stability']:.4g}"
         table.add_row(r["name"], *numbers, *texts, stability, r["cite"], " ".join(r["aliases"]))
-    print_table(
-        table, ("also known as", "cite", "stability", "family", "frame", "kind", "with start-up", "stochastic")
-    )
+    print_table(table, ("also known as", "cite", "stability", "family", "frame", "kind", "with start-up", "stochastic"))
+
+
+def method(record: dict[str, Any]) -> None:
+    """All of one method, a fact a line."""
+    name, start = record["name"], record["start"]
+    order = f"{record['order']}, proved{', in the weak sense' if record['stochastic'] else ''}"
+    order += " for step ratios 1 + O(h)" if record["equal_steps"] else ""
+    stability = "not bounded" if record["stability"] is None else f"stable while h |c| < {record['stability']:.4g}"
+    facts = [
+        ("also known as", "\n".join(record["aliases"]) or "-"),
+        ("family", f"{record['family']}, {record['kind']}, frame {record['frame']}"),
+        ("order", f"{order}; samplerproof prove '{name}'"),
+        ("with start-up", f"{record['order_asymptotic']}{'' if start is None else f', first steps by {start}'}"),
+        ("NFE per step", str(record["nfe_per_step"])),
+        ("noise", "stochastic" if record["stochastic"] else "none"),
+        ("parameters", "\n".join(map(_parameter, record["parameters"])) or "-"),
+        ("stability", stability),
+        ("last step", record["last_step"]),
+        ("a step", "\n".join(record["rows"])),
+        ("formula", f"samplerproof derive '{name}'"),
+        ("page", f"{record['page']} in the book (make book)"),
+        ("since", record["since"]),
+        ("cite", record["bibtex"]),
+    ]
+    print(described(f"{name}: {record['summary']}", facts))
+
+
+def _parameter(parameter: dict[str, Any]) -> str:
+    """A parameter with its domain, an end that is infinite left out."""
+    low = "" if parameter["low"] is None else f"{parameter['low']} <= "
+    high = "" if parameter["high"] is None else f" <= {parameter['high']}"
+    return f"{low}{parameter['name']}{high}, {parameter['default']} by default"
 
 
 def grids(kinds: list[dict[str, Any]]) -> None:
@@ -46,7 +76,7 @@ def grids(kinds: list[dict[str, Any]]) -> None:
     for kind in kinds:
         parameters = [p["name"] + _default(p) for p in kind["parameters"]]
         source = kind["cite"] or kind["source"] or "-"
-        table.add_row(kind["name"], escape(" ".join(parameters)), escape(" ".join(kind["aliases"])), escape(source))
+        table.add_row(kind["name"], " ".join(parameters), " ".join(kind["aliases"]), source)
     print_table(table, ("also known as", "cite or source"))
 
 
@@ -76,36 +106,46 @@ def proofs(answer: list[dict[str, Any]]) -> None:
         shortest = min(entry["leading_defects"], key=lambda d: len(d["coefficient"]))
         orders = [entry[key] for key in ("claimed_order", "proved_order", "proved_order_free", "order_asymptotic")]
         holds = "yes" if entry["proved"] else "NO"
-        table.add_row(entry["name"], *map(str, orders), holds, escape(term(shortest)), f"{entry['seconds']:.2f}")
-    print_table(table, ("seconds", "with start-up", "claimed"))
+        table.add_row(entry["name"], *map(str, orders), holds, term(shortest), f"{entry['seconds']:.2f}")
+    print_table(table, ("seconds", "with start-up", "claimed", "a leading defect"))
 
 
 def fits(answer: dict[str, Any]) -> None:
     """The exponents of a study, and how many records were computed."""
     compensated = any("log_power" in fit for fit in answer["fits"])
-    table = Table("method", "metric", "exponent", "stderr", "N")
+    several = len({fit["grid"] for fit in answer["fits"]}) > 1
+    table = Table("method", *(["grid"] if several else []), "metric", "exponent", "stderr", "N")
     if compensated:
         table.add_column("without its logarithm")
     for fit in answer["fits"]:
         window = "fewer than 3 points" if fit["window"] is None else "{}..{}".format(*fit["window"])
-        cells = [fit["method"], fit["metric"], number(fit["exponent"], ".3f"), number(fit["stderr"], ".4f"), window]
+        grid = [fit["grid"]] if several else []
+        cells = [
+            fit["method"],
+            *grid,
+            fit["metric"],
+            number(fit["exponent"], ".3f"),
+            number(fit["stderr"], ".4f"),
+            window,
+        ]
         if compensated:
             cells.append(f"{number(fit['compensated_exponent'], '.3f')}  (log T)^{fit['log_power']}")
         table.add_row(*cells)
     print_table(table)
-    for reason, names in _reasons(answer["records"]).items():
+    for reason, names in _reasons(answer["records"], several).items():
         print(f"no value of {', '.join(names)}: {reason}")
     counts = answer["manifest"]
     again = f" ({counts['recomputed']} of them again: their stored values were damaged)" if counts["recomputed"] else ""
     print(f"{counts['computed']} records computed{again}, {counts['reused']} reused")
 
 
-def _reasons(records: list[dict[str, Any]]) -> dict[str, list[str]]:
+def _reasons(records: list[dict[str, Any]], several: bool) -> dict[str, list[str]]:
     """Records without a value, by the reason: at most three each, and the number of the others."""
     found: dict[str, list[str]] = {}
     for r in records:
         if r["value"] is None:
-            found.setdefault(r["reason"], []).append(f"{r['method']} (N = {r['steps']}, {r['metric']})")
+            grid = f"{r['grid']}, " if several else ""
+            found.setdefault(r["reason"], []).append(f"{r['method']} ({grid}N = {r['steps']}, {r['metric']})")
     return {why: names if len(names) <= 3 else [*names[:3], f"{len(names) - 3} more"] for why, names in found.items()}
 
 

@@ -15,10 +15,11 @@ from torch import Tensor
 from .content import ATOL, RTOL, ByContent, close
 from .errors import InputError, nearest, of_type, whole
 from .generated.schedule_functions import li_beta, li_first_beta
-from .grid_kinds.all_kinds import checked
+from .grid_kinds.all_kinds import PREFIX, checked
+from .grid_kinds.falling import check_falling
 from .grid_kinds.grid_kind import RATIO, Levels, counted
 from .grid_kinds.placed_levels import times
-from .grid_kinds.read_back_levels import PREFIX, of_function, read_back
+from .grid_kinds.read_back_levels import of_function, read_back
 from .grid_kinds.smooth_kinds import SMOOTH_KINDS
 from .points import Point
 from .schedules import Columns, Schedule, schedule
@@ -65,13 +66,9 @@ class Grid(ByContent):
             levels = torch.as_tensor(sigmas, dtype=torch.float64)
         except (TypeError, ValueError, RuntimeError) as fault:
             raise InputError("sigmas", sigmas, "a list of numbers") from fault
-        if levels.ndim != 1 or len(levels) < 2:
+        if levels.ndim != 1:
             raise InputError("sigmas", levels.tolist(), "a list of at least two levels")
-        falling = torch.isfinite(levels) & (levels >= 0)
-        falling[1:] &= levels[1:] < levels[:-1]
-        if not bool(falling.all()):
-            n = int((~falling).nonzero()[0])
-            raise InputError(f"sigmas[{n}]", float(levels[n]), "a finite number >= 0, below the level before")
+        check_falling("sigmas", levels.tolist())
         return from_times(schedule("edm"), levels)
 
     def __repr__(self) -> str:

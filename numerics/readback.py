@@ -37,6 +37,8 @@ class Trace:
     grid, numbers, timesteps, remarks: as in Finish.
     superposition [V]: how far every vector of a run on random inputs is from this image, over the largest entry.
     mutated: tensors that the run wrote into: "start", "output 3", …  spans: of every draw, as in Draw.
+    uncertainty [V]: the error of every row, over its largest contribution, where the rows were solved from a recorded
+    run; empty where they were read on basis vectors.
     """
 
     prediction: str
@@ -52,6 +54,7 @@ class Trace:
     timesteps: Timesteps | None = None
     remarks: tuple[Remark, ...] = ()
     spans: tuple[tuple[float, float] | None, ...] = ()
+    uncertainty: tuple[float, ...] = ()
 
     @property
     def nfe(self) -> int:
@@ -71,7 +74,7 @@ class Trace:
         rounding = torch.finfo(self.dtype).eps
         row = torch.arange(count - 1)
         # States: the share of the start that v_b passes on.
-        before = torch.tensor([_before(self.step, i) for i in range(1, count)])
+        before = torch.tensor([vector_before(self.step, i) for i in range(1, count)])
         share = torch.where(v[before, 0] != 0, v[1:, 0] / v[before, 0], 0.0)
         states = torch.zeros(count - 1, count, dtype=torch.float64)
         states[row, before] = share
@@ -281,7 +284,7 @@ def _finished(run: Run, start: Tensor, recorder: _Recorder) -> Finish:
     return finish
 
 
-def _before(step: Sequence[int], i: int) -> int:
+def vector_before(step: Sequence[int], i: int) -> int:
     """The last vector before i that leads to an earlier grid point."""
     return next(j for j in reversed(range(i)) if step[j] < step[i] or j == 0)
 

@@ -115,15 +115,20 @@ class Record:
 
     def __str__(self) -> str:
         start = "" if self.start is None else f", {self.order_asymptotic} with its start-up {self.start}"
-        carried = "c z[n]" if self.stochastic else "c0 z[n] + c1 z[n-1]"
         used = dict.fromkeys(call for row in self.rows for call in row.calls)
         facts = [
             ("summary", self.summary),
             ("kind", f"{self.kind}, frame {self.frame}, {'weak ' if self.stochastic else ''}order {self.order}{start}"),
-            ("step", "\n".join(row.formula(k, carried) for k, row in enumerate(self.rows, 1))),
+            ("step", "\n".join(self.formulas)),
             ("weights", "\n".join(used) or "none"),
         ]
         return described(self.name, facts)
+
+    @property
+    def formulas(self) -> tuple[str, ...]:
+        """The rows of a step as text, in the frame: z is the scaled state, F the scaled prediction."""
+        carried = "c z[n]" if self.stochastic else "c0 z[n] + c1 z[n-1]"
+        return tuple(row.formula(k, carried) for k, row in enumerate(self.rows, 1))
 
     def order_in_law(self, gaussian: bool) -> int:
         """The order of the error in law with an exact score, on a Gaussian target or on any."""

@@ -8,8 +8,9 @@
     def test_it_is_of_order_two():
         sp.testing.assert_order("diffusers:DPMSolverMultistepScheduler", 2)
 
-A sampler is a target as in `samplerproof verify`, a scheduler class derived from one of diffusers, or a function
-(denoise, x, sigmas, noise) -> x. It runs in this process, whose global state is restored.
+A sampler is a target as in `samplerproof verify`, or an object: a function (denoise, x, sigmas, noise) -> x, a
+scheduler of diffusers or one derived from it, class or instance, an `sp.Adapter`, or an object with `tabulate(grid)`.
+It runs in this process, whose global state is restored.
 
 >>> import samplerproof as sp
 >>> def euler(denoise, x, sigmas):
@@ -22,7 +23,7 @@ A sampler is a target as in `samplerproof verify`, a scheduler class derived fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -34,17 +35,17 @@ from .conformance.adapters.resolve import resolve
 from .conformance.adapters.target import NoTable
 from .conformance.judge.case import Variations
 from .conformance.judge.verdict import judge
+from .conformance.placement import Placement
 from .conformance.process.fault_origin import with_origin
 from .conformance.process.global_state import guarded
 from .conformance.process.launch import Job
 from .conformance.process.probes import COVERED, departures
 from .conformance.report import Departure, Failure, Finding, Verdict
-from .conformance.placement import Placement
 from .conformance.verify import LONGER, OWN, REFINEMENTS, jobs, on_steps, refined
-from .errors import InputError, NonFiniteError, SamplingError, of_type, runnable, whole
+from .errors import InputError, NonFiniteError, SamplingError, of_type, whole
 from .readback import Trace, trace
 
-Sampler = str | type | Callable[..., Any]
+Sampler = Any  # a target, or an object as conformance.adapters.objects.KINDS lists them
 TOLERANCE = 0.35  # of an observed order: one grid, and steps that may be rounded to whole timesteps
 
 
@@ -100,8 +101,8 @@ def verdict_here(
 ) -> Verdict:
     """The verdict on a sampler that runs in this process, orders included.
 
-    against: the record to compare with; None: the one of its name, or any.  where: how it is placed.  Raises InputError as assert_conforms,
-    and on a number of steps that cannot be judged.
+    against: the record to compare with; None: the one of its name, or any.  where: how it is placed.
+    Raises InputError as assert_conforms, and on a number of steps that cannot be judged.
     """
     external = placed(_external(sampler, options), on_steps(where, steps))
     return _judged(external, steps, against, zero, _refined(steps))
@@ -141,14 +142,9 @@ def _external(sampler: Sampler, options: Mapping[str, Any] | None) -> ExternalSa
         if options:
             raise InputError("options", dict(options), "none beside a target, which has them after its `?`")
         return resolve(sampler)
-    if isinstance(sampler, type):
-        from .conformance.adapters.diffusers import of_class
+    from .conformance.adapters.objects import of_object
 
-        return of_class(sampler, dict(options or {}))
-    from .conformance.adapters.callables import function
-
-    runnable("sampler", sampler, "a target, a scheduler class, or a function (denoise, x, sigmas) -> x")
-    return function(sampler, dict(options or {}))
+    return of_object(sampler, dict(options or {}))
 
 
 def _run(external: ExternalSampler, job: Job, grid: str | None) -> tuple[Trace | Failure, tuple[Departure, ...]]:

@@ -2,43 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .catalogue_method import Method
 from .numerics.errors import InputError, of_type
+from .numerics.generated.schedule_functions import SCHEDULES
+from .numerics.grids import Grid
 from .numerics.schedules import Schedule
+from .numerics.schedules import schedule as make_schedule
 from .numerics.studies.from_tables import run_tables
 from .numerics.studies.read_function import External
-from .numerics.studies.study_figure import study_figure
 from .numerics.support.consent import Consent
 from .numerics.support.reading import read_toml
 from .numerics.targets.mixture import GaussianMixture
 from .numerics.text_table import aligned
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+KEYS = ("records", "fits", "manifest")
 Named = str | Method | External
 Settings = Mapping[str, Any]
+OneGrid = str | Settings | Grid
 
 
 @dataclass(frozen=True, eq=False)
-class StudyResult:
+class StudyResult(Mapping[str, Any]):
     """The records of a study, the exponents fitted to them, and the manifest; `print` shows them as a table.
 
     records: {"method", "steps", "nfe", "metric", "value", "error", ...} of every run.
-    fits: {"method", "metric", "exponent", "stderr", "window"}, with the exponent a in N^-a, None below three points.
-    manifest: the settings and versions.
+    fits: {"method", "metric", "exponent", "stderr", "window", "status", ...}, with the exponent a in N^-a, None below
+    three points.  manifest: the settings and versions.
+    A mapping of these three names, as records.json has it; in a notebook it is shown as a table.
     """
 
     records: list[dict[str, Any]]
     fits: list[dict[str, Any]]
     manifest: dict[str, Any]
 
-    def draw(self, stem: str | Path) -> list[Path]:
-        """Draw error against number of steps, a panel a metric, into files of that stem; returns their paths."""
-        answer = {"records": self.records, "fits": self.fits, "manifest": self.manifest}
-        return study_figure(answer, Path(stem))
+    def __getitem__(self, name: str) -> Any:
+        if name not in KEYS:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(KEYS)
+
+    def __len__(self) -> int:
+        return len(KEYS)
+
+    def plot(self, metric: str | None = None, against: str = "nfe") -> Figure:
+        """A figure of matplotlib: the error of one metric, or of all, against "nfe" or "steps".
+
+        Colours and markers stand for methods, in all figures of a study.  Raises InputError on a metric that the study
+        does not have, and where no value is positive.
+
+        >>> result.plot("tv").savefig("tv.pdf")  # doctest: +SKIP
+        """
+        from .numerics.studies.study_figure import plot_study  # matplotlib is slow to import
+
+        return plot_study(self, metric, against)
+
+    def draw(self, folder: str | Path) -> list[Path]:
+        """Draw every figure into a folder, as SVG, PNG and PDF, with captions; returns the paths.
+
+        work-precision-METRIC and convergence-METRIC, and study with all panels.
+        """
+        from .numerics.studies.study_figure import draw_study
+
+        return draw_study(self, Path(folder))
+
+    def _repr_html_(self) -> str:
+        """The tables as a notebook shows them."""
+        from .book.study_page import tables
+
+        return tables(self)
 
     def __repr__(self) -> str:
         methods = dict.fromkeys(fit["method"] for fit in self.fits)
@@ -46,14 +87,16 @@ class StudyResult:
 
     def __str__(self) -> str:
         steps = sorted({record["steps"] for record in self.records})
-        values = {(r["method"], r["metric"], r["steps"]): r["value"] for r in self.records}
-        rows = []
+        values = {(r["method"], r["grid"], r["metric"], r["steps"]): r["value"] for r in self.records}
+        several, rows = len({fit["grid"] for fit in self.fits}) > 1, []
         for fit in self.fits:
-            found = [values.get((fit["method"], fit["metric"], n)) for n in steps]
+            found = [values.get((fit["method"], fit["grid"], fit["metric"], n)) for n in steps]
             errors = ["-" if value is None else f"{value:.3e}" for value in found]
             exponent = "-" if fit["exponent"] is None else f"{fit['exponent']:.3f}"
-            rows.append([fit["method"], fit["metric"], *errors, exponent])
-        return aligned(["method", "metric", *(f"N = {n}" for n in steps), "exponent"], rows, left=2)
+            grid = [fit["grid"]] if several else []
+            rows.append([fit["method"], *grid, fit["metric"], *errors, exponent])
+        head = ["method", *(["grid"] if several else []), "metric"]
+        return aligned([*head, *(f"N = {n}" for n in steps), "exponent"], rows, left=len(head))
 
 
 def study(
@@ -61,9 +104,9 @@ def study(
     *,
     target: GaussianMixture | Settings | str | None = None,
     schedule: Schedule | Settings | str | None = None,
-    grid: Settings | str | None = None,
+    grid: OneGrid | Sequence[OneGrid] | None = None,
     methods: Sequence[Named] = (),
-    steps: Sequence[int] = (),
+    steps: Sequence[int] | None = None,
     metrics: Sequence[str] = ("trajectory",),
     init: str | None = None,
     start: str = "ramp",
@@ -77,17 +120,18 @@ def study(
         source   a TOML file, or the same tables as a dict; or leave it out and give the rest by name
         target   a GaussianMixture, a dict of its arguments, or the name of a checkpoint
         schedule a kind, what `sp.schedule` returns, or a dict of kind and parameters
-        grid     a kind, or a dict of kind and parameters, as `sp.grid` takes them
+        grid     a kind, KIND?parameter=value&…, a dict of kind and parameters as `sp.grid` takes them and perhaps of a
+                 `name`, or a Grid on the schedule; or several, with which the methods are crossed
         methods  names of the catalogue; functions (denoise, x, sigmas) -> x as `sp.read_back` takes them, studied under
                  their own names; objects with `tabulate(grid)`
-        steps    numbers of steps N
+        steps    numbers of steps N; a Grid and a list of levels have their own
         metrics  "tv", "kl", "w2", "trajectory" (root mean square distance from the exact flow, not with noise);
                  in d > 1 also "energy", "sliced-w2" and "moments"
         init     the start law: "exact", the marginal at the noisy end, or "normal"
         start    the start-up of multistep methods: "ramp", their own, or "exact" start values
         points   quadrature points in one dimension, samples in more
         seed     of samples and noise
-        out      a folder to keep the records in and to draw `convergence.svg` and `.png` into; None keeps nothing
+        out      a folder to keep the records in and to draw the figures into; None keeps nothing
         large    allow more memory or time than 1 GB or ten minutes
 
     Raises InputError, naming the field as in a study file, before anything is computed.
@@ -105,9 +149,10 @@ def study(
     [1.0, 2.0]
     """
     if source is None:
-        own = (("init", init), ("points", points))
-        given = {"methods": methods, "steps": steps, "metrics": metrics, "start": start, "seed": seed}
-        tables = {"target": _target(target), "schedule": _choice(schedule), "grid": _choice(grid)}
+        own = (("init", init), ("points", points), ("steps", steps))
+        given = {"methods": methods, "metrics": metrics, "start": start, "seed": seed}
+        tables = {"target": _target(target), "schedule": _choice(schedule)}
+        tables["grid"] = _grids(grid, tables["schedule"])
         tables["run"] = given | {key: value for key, value in own if value is not None}
     else:
         of_type("source", source, (str, Path, Mapping), "the path of a TOML file, or a dict of its tables")
@@ -119,6 +164,23 @@ def study(
     consent = Consent(large=large)
     answer = run_tables(wanted, folder, draw=folder is not None, consent=consent)
     return StudyResult(answer["records"], answer["fits"], answer["manifest"])
+
+
+def _grids(given: OneGrid | Sequence[OneGrid] | None, schedule: Settings | None) -> Any:
+    """One grid, or several, as a study file has them."""
+    if given is None or isinstance(given, str | Mapping | Grid):
+        return _grid(given, schedule, "grid")
+    of_type("grid", given, Sequence, "a grid, or a list of grids")
+    return [_grid(one, schedule, f"grid[{n}]") for n, one in enumerate(given)]
+
+
+def _grid(given: OneGrid | None, schedule: Settings | None, field: str) -> Any:
+    """A grid as a study file has it: a Grid by its times on the schedule of the study, which must be its own."""
+    if not isinstance(given, Grid):
+        return given
+    if schedule is None or schedule.get("kind") not in SCHEDULES or make_schedule(**schedule) != given.schedule:
+        raise InputError(field, given, "a Grid on the schedule of the study")
+    return {"kind": "list", "timesteps": given.columns.t.tolist()}
 
 
 def _read(file: Path) -> dict[str, Any]:

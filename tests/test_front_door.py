@@ -271,7 +271,7 @@ START, TABLE = torch.zeros(2, 1), sp.tabulate("ddim", GRID)
         (lambda: sp.schedule("edm").point("a"), "t: got 'a'; a number"),
         (lambda: sp.Grid([3, 2, 1]), "grid: got [3, 2, 1]; columns; Grid.from_sigmas makes"),
         (lambda: sp.Grid.from_sigmas(None), "sigmas: got None; a list of numbers"),
-        (lambda: sp.Grid.from_sigmas([]), "sigmas: got []; a list of at least two levels"),
+        (lambda: sp.Grid.from_sigmas([]), "sigmas: got []; at least two levels"),
         (lambda: sp.tabulate("ddim", [3, 2, 1]), "grid: got [3, 2, 1]; a grid, as sp.grid"),
         (lambda: sp.sample(MIXTURE, START, "ddim"), "tableau: got 'ddim'; a table, as sp.tabulate"),
         (lambda: sp.sample(None, START, TABLE), "denoise: got None; a function (x, at, prediction)"),

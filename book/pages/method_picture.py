@@ -5,7 +5,6 @@ They are inline SVG: lines and letters have the colour of the text, in any theme
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from html import escape
@@ -20,13 +19,11 @@ from matplotlib.ticker import NullLocator
 from ...numerics.catalogue import METHODS
 from ...numerics.records import Record
 from ...numerics.stability import growth
-from ...numerics.studies.style import COLOURS, GREY, STYLE
+from ...numerics.studies.inline_svg import INK, PAGE, inline_svg
+from ...numerics.studies.style import COLOURS, GREY
 from ..records.method_results import SCALES
 from .measured import picture_file
 
-INK = "#010203"  # replaced by the colour of the text
-INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
-PAGE: dict[Any, Any] = {**STYLE, **dict.fromkeys(INKED, INK), "grid.color": GREY, "grid.alpha": 0.25}
 SHORT = 1e-6  # a step so short that every frame has the region of the classical method
 METRIC = {"trajectory": "trajectory error (rms)", "tv": "total variation"}
 
@@ -52,7 +49,7 @@ def error_picture(record: Record, measured: Entries) -> str:
     own = [e for e in measured if e["kind"] != "ramp" and e["value"]]
     first, last = own[0], own[-1]
     description = (
-        f"Error of {record.name} over the number of steps: {first['value']:.1e} at {first['steps']} steps, "
+        f"Error of {record.label} over the number of steps: {first['value']:.1e} at {first['steps']} steps, "
         f"{last['value']:.1e} at {last['steps']}; beside it a slope of order {_order(record, own)}."
     )
     return _figure(description, _drawn(lambda axes: _errors(axes, record, measured)))
@@ -63,7 +60,7 @@ def stability_picture(record: Record, usable: Sequence[float | None], reference:
 
     usable, reference: its longest stable step and that of DDIM at the scales of guidance (method_results.SCALES).
     """
-    description = f"The longest usable step of {record.name} over the guidance scale, and its region of stability."
+    description = f"The longest usable step of {record.label} over the guidance scale, and its region of stability."
     panels = [_drawn(lambda axes: _steps(axes, record, usable, reference)), _drawn(lambda axes: _region(axes, record))]
     return _figure(description, *panels)
 
@@ -76,13 +73,10 @@ def _figure(text: str, *panels: str) -> str:
 def _drawn(draw: Callable[[Axes], None]) -> str:
     """One panel as SVG, in the colour of the text around it."""
     with mpl.rc_context(PAGE):
-        figure = Figure(figsize=(3.4, 2.8), facecolor="none")
-        axes = figure.add_axes((0.2, 0.17, 0.78, 0.8), facecolor="none")
+        figure = Figure(figsize=(3.4, 2.8))
+        axes = figure.add_axes((0.2, 0.17, 0.78, 0.8))
         draw(axes)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :].replace(INK, "currentColor").strip()
+    return inline_svg(figure)
 
 
 def _errors(axes: Axes, record: Record, measured: Entries) -> None:
@@ -113,8 +107,8 @@ def _order(record: Record, entries: Entries) -> int:
 def _steps(axes: Axes, record: Record, usable: Sequence[float | None], reference: Sequence[float | None]) -> None:
     """The longest stable step in lambda over the guidance scale, beside that of DDIM."""
     if record.name != "ddim":
-        axes.plot(SCALES, _drawable(reference), "--", color=GREY, label="ddim")
-    axes.plot(SCALES, _drawable(usable), color=COLOURS[0], label=record.name)
+        axes.plot(SCALES, _drawable(reference), "--", color=GREY, label="DDIM")
+    axes.plot(SCALES, _drawable(usable), color=COLOURS[0], label=record.label)
     axes.set(xscale="log", yscale="log", xlim=(SCALES[0] / 1.05, SCALES[-1] * 1.05))
     axes.set(xlabel="guidance scale $s$", ylabel=r"longest usable step in $\lambda$")
     _ticks(axes, [1.5, 3, 7.5, 15, 30])

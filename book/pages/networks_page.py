@@ -41,7 +41,7 @@ def networks(answer: dict[str, Any]) -> dict[str, str | bytes]:
 def _rates(answer: dict[str, Any]) -> bytes:
     """The figure of rates and floors, as SVG."""
     with tempfile.TemporaryDirectory() as folder:
-        draw(panels(answer), Path(folder) / FIGURE)
+        draw(panels(answer), Path(folder) / FIGURE, suffixes=[".svg"])
         return (Path(folder) / f"{FIGURE}.svg").read_bytes()
 
 

@@ -30,9 +30,9 @@ def run_alternating(study: Study) -> list[dict[str, Any]]:
     """The records of a study in one dimension, with alternating grids in place of its grids uniform in lambda."""
     problem = prepare(study)
     assert problem.schedule is not None
-    assert study.grid is not None
-    assert study.grid.kind == "uniform-lambda"
-    grids = {n: alternating(problem.schedule, n, **study.grid.parameters) for n in study.run.steps}
+    (choice,) = study.grids
+    assert choice.kind == "uniform-lambda"
+    grids = {n: alternating(problem.schedule, n, **choice.parameters) for n in study.run.steps}
     measurement, records = Measurement(problem), []
     for name in study.run.methods:
         for steps, grid in grids.items():

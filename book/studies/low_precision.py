@@ -91,7 +91,8 @@ def _distances(
 
     exact: the runs in float64 by number of steps, added when they are needed.
     """
-    grid, piece = measurement.problem.grids[steps], next(measurement.pieces())
+    problem = measurement.problem
+    grid, piece = problem.grids[problem.on(steps)], next(measurement.pieces())
     tableau = tabulate(METHOD, grid, measurement.problem.study.run.start)
     end = measurement.reference(piece, grid.point(0), grid.point(steps))
     if steps not in exact:

@@ -20,6 +20,7 @@ from ...numerics.grids import Grid, grid
 from ...numerics.sample import sample
 from ...numerics.schedules import schedule
 from ...numerics.studies.convergence_figure import save
+from ...numerics.studies.study_figure import label_of
 from ...numerics.studies.style import STYLE
 from ...numerics.tableau import tabulate
 
@@ -64,19 +65,19 @@ def draw_pictures(
     stem: Path,
     device: torch.device,
 ) -> list[Path]:
-    """Draw stem.svg and stem.png: samples of each method at EVALUATIONS, on a schedule and a grid."""
+    """Draw stem.svg, stem.png and stem.pdf: samples of each method at EVALUATIONS, on a schedule and a grid."""
     checkpoint = load(name)
     fine = grid_for(FINE[0], FINE[1] * resolve(FINE[0]).nfe_per_step, noise_schedule, spacing)
     rows = [("as good as exact", [samples_of(checkpoint, FINE[0], fine, ACROSS, device)] * len(EVALUATIONS))]
     for method in methods:
         grids = [grid_for(method, count, noise_schedule, spacing) for count in EVALUATIONS]
-        rows.append((method, [samples_of(checkpoint, method, way, ACROSS, device) for way in grids]))
+        rows.append((label_of(method), [samples_of(checkpoint, method, way, ACROSS, device) for way in grids]))
     # One row of axes a method, one column a number of evaluations; an empty cell where a run failed.
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(9.2, 0.62 * len(rows) + 0.5), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(len(rows), len(EVALUATIONS), squeeze=False)
-        for row, (line, (method, cells)) in enumerate(zip(axes, rows, strict=True)):
+        for row, (line, (name, cells)) in enumerate(zip(axes, rows, strict=True)):
             for place, cell, count in zip(line, cells, EVALUATIONS, strict=True):
                 if cell is not None:
                     place.imshow(_strip(cell), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -86,7 +87,7 @@ def draw_pictures(
                     spine.set_visible(False)
                 if row == 0:
                     place.set_title(f"{count} evaluations")
-            line[0].set_ylabel(method, rotation=0, ha="right", va="center")
+            line[0].set_ylabel(name, rotation=0, ha="right", va="center")
         return save(figure, stem)
 
 

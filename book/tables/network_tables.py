@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ...numerics.studies.convergence_figure import Curve, Panel
+from ...numerics.studies.figure_panel import Curve, Panel
+from ...numerics.studies.study_figure import EXACT_START, METRICS, STEPS, caption, label_of
 from ..markup import number, scientific, table
 from ..studies.network_study import COST, WITHIN
 
 SHOWN = ("ddim", "dpm-solver++-2m", "edm-heun", "exp-adams-3", "unipc-2", "dpm-solver++-3s")
-ERROR = "trajectory error (rms)"
-NOTE = "numbers: last local order"
+ERROR = METRICS["trajectory"]
 CAUSES = ("weights", "lambda", "state", "network", "all")
 
 
@@ -20,20 +21,23 @@ def panels(answer: dict[str, Any]) -> list[Panel]:
     found = []
     for network in answer["manifest"]["networks"]:
         rows = {r["method"]: r for r in answer["rates"] if r["network"] == network}
-        curves = [Curve(m, rows[m]["steps"], rows[m]["values"], rows[m]["last"]) for m in SHOWN if m in rows]
+        curves = [Curve(m, label_of(m), rows[m]["steps"], rows[m]["values"]) for m in SHOWN if m in rows]
         slopes = [
-            (order, curves.index(c)) for m, order in (("ddim", 1), ("exp-adams-3", 3)) for c in curves if c.label == m
+            (order, curves.index(c)) for m, order in (("ddim", 1), ("exp-adams-3", 3)) for c in curves if c.method == m
         ]
-        found.append(Panel(network, ERROR, curves, slopes, note=NOTE))
+        panel = Panel(f"checkpoints-{network}", network, STEPS, ERROR, curves, slopes, subtitle=EXACT_START)
+        found.append(replace(panel, caption=caption(panel)))
     floors = [r for r in answer["floors"] if r["cause"] == "all"]
     if floors:
         network, method = floors[0]["network"], floors[0]["method"]
         exact = next(r for r in answer["rates"] if (r["network"], r["method"]) == (network, method))
-        curves = [Curve("float64", exact["steps"], exact["values"])]
+        curves = [Curve(method, "float64", exact["steps"], exact["values"])]
         for dtype in dict.fromkeys(r["dtype"] for r in floors):
             of = [r for r in floors if r["dtype"] == dtype]
-            curves.append(Curve(dtype, [r["steps"] for r in of], [r["error"] for r in of]))
-        found.append(Panel(f"{method} on {network}, in low precision", ERROR, curves, note="network and state rounded"))
+            curves.append(Curve(dtype, dtype, [r["steps"] for r in of], [r["error"] for r in of]))
+        title, what = f"{label_of(method)} on {network}, in low precision", "network and state rounded"
+        panel = Panel("checkpoints-precision", title, STEPS, ERROR, curves, subtitle=what)
+        found.append(replace(panel, caption=f"{title}: {what}."))
     return found
 
 

@@ -48,6 +48,9 @@ PROCESSES = {
 }
 
 
+ROUNDED = 1e-14  # how far alpha and sigma of a grid are from the relation of its process
+
+
 def point(process: str, alpha: float, sigma: float) -> Point:
     """The point of a process at alpha and sigma, which may be rounded."""
     if process not in PROCESSES:
@@ -68,6 +71,23 @@ class BackwardGrid(Grid):
 def goes_backward(points: Sequence[Point]) -> bool:
     """Whether points go strictly from data to noise."""
     return all(later.lam < at.lam for at, later in pairwise(points))
+
+
+def on_process(grid: Grid, process: str) -> tuple[Point, ...]:
+    """The points of a process with the sigma / alpha of a grid; those of the grid where it is of that process.
+
+    Raises InputError for alpha = 1 where sigma / alpha is infinite.
+    """
+    c = grid.columns
+    size = {"vp": torch.hypot(c.alpha, c.sigma), "ve": c.alpha, "flow": c.alpha + c.sigma}[process]
+    if bool(((size - 1).abs() <= ROUNDED).all()):
+        return tuple(point(process, *p[:2]) for p in grid.points)
+    if process == "ve" and bool(c.rho.isinf().any()):
+        raise InputError("grid", "alpha = 0", "a grid where sigma / alpha is finite")
+    one = torch.ones_like(c.rho)
+    alpha = {"vp": 1 / torch.hypot(one, c.rho), "ve": one, "flow": 1 / (1 + c.rho)}[process]
+    sigma = torch.where(c.rho.isinf(), one, c.rho * alpha)
+    return tuple(point(process, a, s) for a, s in zip(alpha.tolist(), sigma.tolist(), strict=True))
 
 
 def grid_of(process: str, points: Sequence[Point]) -> Grid:

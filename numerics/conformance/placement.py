@@ -49,9 +49,7 @@ class Placement:
         return len(self.grid) - 1 if isinstance(self.grid, tuple) else None
 
 
-def placement(
-    process: str | None = None, prediction: str | None = None, grid: Any = None, begin: int = 0
-) -> Placement:
+def placement(process: str | None = None, prediction: str | None = None, grid: Any = None, begin: int = 0) -> Placement:
     """A placement, checked.  grid: also the path of a file of levels, or a list of them.
 
     Raises InputError on an unknown process, prediction or kind of grid, and on levels that do not decrease.

@@ -121,7 +121,7 @@ def repaired(target: str) -> ExternalSampler:
     if repair is None:
         raise InputError("target", target, "no repair of it is known")
     _, name, options = split(target)
-    return of_class(getattr(_copy(repair), name), options)
+    return of_class(getattr(_copy(repair), name), options, f"diffusers:{name}")
 
 
 def _copy(repair: Repair) -> ModuleType:

@@ -110,8 +110,8 @@ class Verdict:
     nominal_order: of the record it equals.  steps: row by row against the reference.
     growth: {N: roundoff as shipped}, where it conforms.  errors: {N: error}, with the observed order as slope.
     sweep: the settings that were run, if requested.  versions: of the libraries.  coverage: what was varied.
-    nearest: what it is, in words, where it equals no record.  repair: the smallest change that mends it, a unified diff,
-    where one is known.
+    nearest: what it is, in words, where it equals no record.  repair: the smallest change that mends it, a unified
+    diff, where one is known.
     """
 
     target: str

@@ -18,6 +18,7 @@ from .adapters.target import split
 from .placement import Placement
 from .process.launch import RESOLVE, Job, launched
 from .report import Failure, Finding, Verdict
+from .verify_file import is_file, verify_file
 
 if TYPE_CHECKING:
     from ..readback import Trace
@@ -48,11 +49,14 @@ def verify(
 ) -> Verdict:
     """The verdict on a target; the float64 and refined runs serve as the yardstick for the run as shipped.
 
+    target: as split reads it, or a file with a table or a recorded run, which has its own steps; see verify_file.
     sweep: whether it is also run on 5 to 60 steps, and with every option at its other values.
     resolver: "module:function", from a target to an ExternalSampler.  stop: set from another thread to cancel.
     zero: whether a function is also run on levels that end at 0.  where: its process, grid and beginning.
     Raises InputError for an invalid target, record, number of steps or time limit.
     """
+    if is_file(target):
+        return replace(verify_file(target, against), versions=versions(target))
     split(target)
     if against is not None:
         resolve(against, "against")
@@ -165,7 +169,7 @@ def _with_sweep(verdict: Verdict, results: ChildResults) -> Verdict:
 
 def versions(target: str) -> dict[str, str]:
     """The versions of this package, torch and the library of the target, as far as they are installed."""
-    library = split(target)[0].partition(".")[0]
+    library = "" if is_file(target) else split(target)[0].partition(".")[0]
     found = {}
     for name in ("samplerproof", "torch", library):
         with suppress(PackageNotFoundError, ValueError):  # a name that no library can have

@@ -12,7 +12,7 @@ from ...names.lookup import Domain, Entry, Names
 from ..errors import InputError, nearest
 from .discrete_kinds import DISCRETE_KINDS
 from .flow_kinds import FLOW_KINDS
-from .given_kinds import LIST, LISTS
+from .given_kinds import LIST, LISTS, check_lists, lengths
 from .grid_kind import GridKind
 from .published_kinds import PUBLISHED_KINDS
 from .sigma_kinds import SIGMA_KINDS
@@ -22,6 +22,8 @@ KINDS: dict[str, GridKind] = {
     kind.name: kind for kind in (*SMOOTH_KINDS, *SIGMA_KINDS, *FLOW_KINDS, *DISCRETE_KINDS, *PUBLISHED_KINDS, LIST)
 }
 _ALIASES = {alias: (kind, values) for kind in KINDS.values() for alias, values in kind.aliases}
+PREFIX = "scheduler:"  # of scheduler:diffusers:Class?option=value&… and scheduler:k-diffusion:function?…
+EXAMPLES = {"t_min": 0.001, "t_max": 1.0, "sigma_min": 0.002, "sigma_max": 80.0}  # of parameters without a default
 ENDS = (("t_min", "t_max"), ("sigma_min", "sigma_max"), ("beta_start", "beta_end"))
 WORDS = frozenset(p.name for kind in KINDS.values() for p in kind.parameters if p.words)
 
@@ -43,6 +45,7 @@ def checked(name: str, parameters: Mapping[str, Any]) -> tuple[GridKind, dict[st
         if key not in allowed:
             raise InputError(f"grid.{key}", value, f"not a parameter of {kind.name}: {', '.join(allowed)}")
     if kind is LIST:
+        check_lists(parameters)
         return kind, dict(parameters)
     given = {p.name: _value(p, parameters[p.name]) for p in kind.parameters if p.name in parameters}
     for required in kind.required:
@@ -61,11 +64,33 @@ def parse(text: str, ends: Mapping[str, float], field: str = "grid") -> tuple[st
 
     ends: values of the parameters that have no default.  Raises InputError as names/lookup.py does.
     """
+    base, given = _read(text, ends, field)
+    return base, {name: ends[name] for name in _kind(base).required} | given
+
+
+def typed(text: str) -> dict[str, Any]:
+    """A kind as it is typed, KIND or KIND?parameter=value&…, as a table of a study file; InputError as parse."""
+    if "?" not in text or text.startswith(PREFIX):
+        return {"kind": text}
+    base, given = _read(text, EXAMPLES, "grid")
+    defaults = {domain.name: _plain(domain, domain.default) for domain in _entry(base, EXAMPLES).domains}
+    names = [pair.partition("=")[0] for pair in text.partition("?")[2].split("&")]
+    return {"kind": base, **{name: given.get(name, defaults[name]) for name in names}}
+
+
+def spelled(kind: str, parameters: Mapping[str, Any]) -> str:
+    """A kind with its parameters as it is typed; a list, which is not typed, with its numbers of steps: list-10-20."""
+    if own := lengths(parameters):
+        return "-".join([kind, *map(str, own)])
+    pairs = [f"{name}={str(value).removesuffix('.0')}" for name, value in parameters.items()]
+    return kind + ("?" if pairs else "") + "&".join(pairs)
+
+
+def _read(text: str, ends: Mapping[str, float], field: str) -> tuple[str, dict[str, Any]]:
+    """The name of a kind, and the values of the parameters that differ from their defaults."""
     choice = Names((_entry(name, ends) for name in (*KINDS, *_ALIASES)), "kind of grid").parse(text, field)
-    kind = _kind(choice.base)
-    domains = {p.name: p for p in kind.parameters}
-    given = {name: _plain(domains[name], value) for name, value in choice.values}
-    return choice.base, {name: ends[name] for name in kind.required} | given
+    domains = {p.name: p for p in _kind(choice.base).parameters}
+    return choice.base, {name: _plain(domains[name], value) for name, value in choice.values}
 
 
 def _entry(name: str, ends: Mapping[str, float]) -> Entry:

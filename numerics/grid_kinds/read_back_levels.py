@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, one_line
+from .all_kinds import PREFIX, checked
+from .falling import check_falling
 from .grid_kind import FLOW, RATIO, Levels, Values
-from .model_levels import ModelLevels, model_levels
-
-PREFIX = "scheduler:"  # of scheduler:diffusers:Class?option=value&… and scheduler:k-diffusion:function?…
+from .model_levels import PARAMETERS, ModelLevels, model_levels
 
 
 def read_back(name: str, steps: int) -> Levels:
@@ -88,9 +88,6 @@ def of_function(function: Callable[..., Any], name: str, steps: int, options: Ma
 
 def _model(options: Mapping[str, Any]) -> tuple[Values, dict[str, Any]]:
     """The options that choose the model, and the others."""
-    from .all_kinds import checked
-    from .model_levels import PARAMETERS
-
     names = {p.name for p in PARAMETERS}
     _, values = checked("simple", {key: value for key, value in options.items() if key in names})
     return values, {key: value for key, value in options.items() if key not in names}
@@ -101,9 +98,4 @@ def _checked(levels: Levels, name: str, steps: int) -> Levels:
     values = levels.values
     if len(values) != steps + 1:
         raise InputError("steps", steps, f"another number: {name} makes {len(values) - 1} steps of it")
-    for n, level in enumerate(values):
-        if math.isnan(level) or level < 0 or (n > 0 and level >= values[n - 1]):
-            raise InputError(
-                "grid.kind", name, f"levels that fall; level {n} is {level:g}, before it {values[n - 1]:g}"
-            )
-    return levels
+    return levels._replace(values=check_falling(name, values, start_infinite=True))

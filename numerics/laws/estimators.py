@@ -55,12 +55,14 @@ SKEWEST = math.sqrt(8)  # the skewness of one squared normal number, the largest
 class Estimate(NamedTuple):
     """A value estimated from samples, and the 95 % confidence interval [low, high] around it.
 
-    low <= 0 where the estimate may be noise; below 0 if the value is.
+    low <= 0 where the estimate may be noise; below 0 if the value is.  needed: there, about as many samples as the
+    interval needs to exclude 0, if the value is the estimate, or the noise of one that is less.
     """
 
     value: float
     low: float
     high: float
+    needed: int | None = None
 
 
 class Square(NamedTuple):
@@ -104,7 +106,7 @@ def energy(x: Tensor, y: Tensor) -> Estimate:
                 lead[rows, columns], lead[columns, rows] = part, part.T
     found = _square(float(sums.sum()) / (n * (n - 1)), sums / (n - 1), lead)
     low, high = interval(found)
-    return Estimate(found.value, min(low, found.value), high)
+    return Estimate(found.value, min(low, found.value), high, needed(found, low))
 
 
 def sliced_w2(x: Tensor, y: Tensor) -> Estimate:
@@ -164,6 +166,55 @@ def moment_error(x: Tensor, target: Gaussian) -> Estimate:
     return _root(_square(square, (n * share - own) / (n - 1), lead))
 
 
+def coupled_moment_error(x: Tensor, y: Tensor, target: Gaussian) -> Estimate:
+    """The same as moment_error(x, target), with samples y [n, d] of the target as control variates.
+
+    x_i and y_i may depend on each other, and the estimate has the less noise the closer they are: with a = x - y and
+    s = x + y, whitened, m = E a and C - I = E (s_c a_c' + a_c s_c')/2, c for centred. Both squares are means over
+    different samples, without bias: of pairs for |m|^2, of fours for |C - I|^2.
+    Raises InputError as moment_error.
+    """
+    _check(x, y)
+    factor = torch.linalg.cholesky(target.covariance)
+    apart, total = (torch.linalg.solve_triangular(factor, v.double().T, upper=False).T for v in (x - y, x + y))
+    n, mean = len(x), apart.mean(dim=0)
+    a, s = apart - mean, total - total.mean(dim=0)
+    mixed = s.T @ a / (n - 1)
+    excess = (mixed + mixed.T) / 2  # C - I
+    square = float(mean.square().sum() - a.square().sum() / (n * (n - 1))) + _fours(a, s, mixed)
+    # A pair contributes a_i . a_j + <g_i, g_j> with g = (s a' + a s')/2; means over j != i leave out j = i.
+    share = apart @ mean + ((s @ excess) * a).sum(dim=1)
+    own = apart.square().sum(dim=1) + _sizes(a, s)
+    b, c, d = (v[: min(n, LEAD)] for v in (a, s, apart))
+    lead = d @ d.T + ((c @ c.T) * (b @ b.T) + (c @ b.T) * (b @ c.T)) / 2
+    return _root(_square(square, (n * share - own) / (n - 1), lead))
+
+
+def _sizes(a: Tensor, s: Tensor) -> Tensor:
+    """|(s a' + a s')/2|_F^2 of each sample [n]."""
+    return (a.square().sum(dim=1) * s.square().sum(dim=1) + (a * s).sum(dim=1).square()) / 2
+
+
+def _fours(a: Tensor, s: Tensor, mixed: Tensor) -> float:
+    """|(M + M')/2|_F^2, M the covariance of s and a, without bias: the mean of <D_ij, D_kl> over different i, j, k, l.
+
+    D_ij = (s_ij a_ij' + a_ij s_ij')/4 with s_ij = s_i - s_j. From centred a, s [n, d], and their sample covariance M:
+    products with one index in common, and with both, are subtracted from the square of the mean of D_ij.
+    """
+    n = len(a)
+    symmetric = (mixed + mixed.T) / 2
+    whole, sizes = float(symmetric.square().sum()), _sizes(a, s)
+    # Sums over i of |sum_j D_ij|^2, and over i and j of |D_ij|^2.
+    rows = (n * n * float(sizes.sum()) + 3 * n * (n - 1) ** 2 * whole) / 4
+    p, q, r = s.square().sum(dim=1), a.square().sum(dim=1), (s * a).sum(dim=1)
+    lengths = 2 * n * float(p @ q) + 2 * float(p.sum() * q.sum()) + 4 * (n - 1) ** 2 * float(mixed.square().sum())
+    across = float(((s.T @ s) * (a.T @ a)).sum()) + (n - 1) ** 2 * float((mixed * mixed.T).sum())
+    products = 2 * n * float(r @ r) + 2 * float(r.sum()) ** 2 + 2 * across
+    both = (lengths + products) / 8
+    different = (n * (n - 1)) ** 2 * whole - 4 * (rows - both) - 2 * both
+    return different / (n * (n - 1) * (n - 2) * (n - 3))
+
+
 def interval(of: Square) -> tuple[float, float]:
     """The lowest and the highest value t >= 0 of |delta|^2 that the estimate does not reject at 95 %.
 
@@ -208,9 +259,22 @@ def _quantile(skewness: float, p: float) -> float:
     return (float(gammaincinv(shape, p)) - shape) / math.sqrt(shape)
 
 
+def needed(of: Square, low: float) -> int | None:
+    """About how many samples put the lower end of the interval above 0; None where it is.
+
+    It is above 0 where the value exceeds a quantile of the noise, which falls like 1/n; a margin of one standard
+    deviation is added.
+    """
+    if low > 0 or of.trace2 <= 0:
+        return None
+    noise = math.sqrt(2 * of.pairs * of.trace2) / of.n
+    count = of.n * (_quantile(SKEWEST, 1 - TAIL) + 1) * noise / max(of.value, noise)
+    return int(float(f"{count:.2g}"))
+
+
 def _root(of: Square) -> Estimate:
     low, high = interval(of)
-    return Estimate(math.sqrt(max(of.value, 0.0)), math.sqrt(low), math.sqrt(high))
+    return Estimate(math.sqrt(max(of.value, 0.0)), math.sqrt(low), math.sqrt(high), needed(of, low))
 
 
 def _square(value: float, share: Tensor, products: Tensor, size: int = 1) -> Square:

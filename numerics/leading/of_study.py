@@ -75,8 +75,13 @@ def left_out(
 
 
 def _paths(problem: MixtureProblem) -> list[tuple[Path, list[int]]]:
-    """Each path with its numbers of steps: one path for all grids of a smooth kind, else one a grid (Li's schedule)."""
-    grids, choice = problem.grids, problem.study.grid
+    """Each path with its numbers of steps: one path for all grids of a smooth kind, else one a grid (Li's schedule).
+
+    Of the first grid of the study.
+    """
+    first = next(iter(problem.grids))[0]
+    grids = {steps: made for (name, steps), made in problem.grids.items() if name == first}
+    choice = next((choice for choice in problem.study.grids if choice.called == first), None)
     smooth = choice is not None and choice.kind in SMOOTH and not choice.parameters.get("zero")
     if problem.schedule is None or choice is None or not smooth:
         return [
@@ -92,7 +97,7 @@ def _paths(problem: MixtureProblem) -> list[tuple[Path, list[int]]]:
 
 def tolerance(study: Study, record: Record, leading: LeadingError, metric: str, steps: int) -> float | None:
     """The largest distance of measured over leading error from one; None for too few steps or such a study."""
-    if study.grid is None or study.grid.kind not in ("uniform-lambda", "karras"):
+    if not all(choice.kind in ("uniform-lambda", "karras") for choice in study.grids) or not study.grids:
         return None
     if study.run.start == "ramp" and record.order >= 3:  # the error of the start-up leads only on very many steps
         return None

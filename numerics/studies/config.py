@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..errors import InputError, nearest, one_line
-from ..grid_kinds.all_kinds import WORDS
-from ..grid_kinds.given_kinds import LISTS
+from ..grid_kinds.all_kinds import WORDS, spelled, typed
+from ..grid_kinds.given_kinds import LISTS, lengths
 from ..support.limits import LIMITS, NAME, PATH, SEVERAL, numbers
 from ..support.reading import read_toml
 
@@ -79,24 +79,44 @@ class Choice(_Table):
 
 
 class GridChoice(_Table):
-    """A kind of grid with its parameters: numbers, words, lists of levels; grids.py checks which ones it takes."""
+    """A kind of grid with its parameters: numbers, words, lists of levels; grids.py checks which ones it takes.
+
+    name: what records call it; its spelling KIND?parameter=value&… if None.
+    """
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Any] = Field(init=False)
 
     kind: Name
+    name: Annotated[str, Field(min_length=1, max_length=NAME)] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _numbers(cls, data: Any) -> Any:
         """Every parameter of its own form, and whole numbers as floats."""
+        if isinstance(data, str):
+            data = typed(data)
         if not isinstance(data, dict):
             return data
-        return {key: value if key == "kind" else _parameter(key, value) for key, value in data.items()}
+        return {key: value if key in ("kind", "name") else _parameter(key, value) for key, value in data.items()}
 
     @property
     def parameters(self) -> dict[str, Any]:
         return dict(self.__pydantic_extra__)
+
+    @property
+    def called(self) -> str:
+        """The name of the grid in records."""
+        return self.name or spelled(self.kind, self.parameters)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The numbers of steps of a list, which has its own; empty for every other kind."""
+        return lengths(self.parameters)
+
+    def plain(self) -> dict[str, Any]:
+        """The table as the file has it."""
+        return self.model_dump(exclude_none=True)
 
 
 def _parameter(name: str, value: Any) -> Any:
@@ -111,6 +131,8 @@ def _parameter(name: str, value: Any) -> Any:
         if not isinstance(value, list) or len(value) > LIMITS["run.steps"].high:
             raise InputError(field, value, "must be a list of levels")
         numbers(field, value, 0, most)
+        if any(isinstance(entry, list) for entry in value):  # lists of different lengths
+            return [_parameter(name, entry) for entry in value]
         return [float(level) for level in value]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(field, value, "must be a valid number")
@@ -125,7 +147,7 @@ class Run(_Table):
     methods: Annotated[list[Name], Field(min_length=1, max_length=int(LIMITS["run.methods"].high))]
     steps: Annotated[
         list[Annotated[int, _within("run.steps")]], Field(min_length=1, max_length=SEVERAL), AfterValidator(_distinct)
-    ]
+    ] = Field(default_factory=list)  # left out where every grid has its own numbers of steps
     metrics: Annotated[list[Metric], Field(min_length=1), AfterValidator(_distinct)]
     init: Literal["exact", "normal"] = "exact"
     start: Literal["ramp", "exact"] = "ramp"
@@ -141,29 +163,61 @@ class Network(_Table):
 
 
 class _Whole(_Table):
-    """The tables of every study file. The schedule "li" has its own grid; all others need [grid]."""
+    """The tables of every study file: [grid], or several [[grid]], which its methods are crossed with. The schedule
+    "li" has its own grid; all others need one.
+    """
 
     schedule: Choice
-    grid: GridChoice | None = None
+    grids: Annotated[tuple[GridChoice, ...], Field(max_length=int(LIMITS["grids"].high), strict=False)] = Field(
+        default=(), alias="grid"
+    )
     run: Run
+
+    @field_validator("grids", mode="before")
+    @classmethod
+    def _one_is_a_list_of_one(cls, given: Any) -> Any:
+        return given if isinstance(given, list | tuple) else (given,)
 
     @model_validator(mode="after")
     def _parameters_within_limits(self) -> Self:
-        for table, choice in (("schedule", self.schedule), ("grid", self.grid)):
-            for name, value in ({} if choice is None else choice.parameters).items():
+        tables = [("schedule", "schedule", self.schedule.parameters)]
+        tables += [("grid", self.field(n), choice.parameters) for n, choice in enumerate(self.grids)]
+        for table, field, parameters in tables:
+            for name, value in parameters.items():
                 if table == "grid" and not isinstance(value, float):
                     continue
                 limit = LIMITS.get(f"{table}.{name}", LIMITS[table])
-                numbers(f"{table}.{name}", value, limit.low, limit.high)
+                numbers(f"{field}.{name}", value, limit.low, limit.high)
         return self
 
     @model_validator(mode="after")
-    def _one_grid(self) -> Self:
-        if self.schedule.kind == LI and self.grid is not None:
-            raise InputError("grid.kind", self.grid.kind, 'schedule "li" has its own grid; leave [grid] out')
-        if self.schedule.kind != LI and self.grid is None:
+    def _grids_of_the_schedule(self) -> Self:
+        if self.schedule.kind == LI and self.grids:
+            raise InputError("grid.kind", self.grids[0].kind, 'schedule "li" has its own grid; leave [grid] out')
+        if self.schedule.kind != LI and not self.grids:
             raise InputError("grid", NOTHING, f"schedule {self.schedule.kind!r} needs a [grid]")
+        names = [choice.called for choice in self.grids]
+        for n, name in enumerate(names):
+            if name in names[:n]:
+                raise InputError(f"grid[{n}].name", name, f"a name of its own: grid[{names.index(name)}] has it")
         return self
+
+    @model_validator(mode="after")
+    def _steps_of_the_grids(self) -> Self:
+        if not self.run.steps and not all(choice.lengths for choice in self.grids or (None,) if choice is not None):
+            raise InputError("run.steps", NOTHING, "required")
+        return self
+
+    def field(self, n: int) -> str:
+        """The table of grid n as it is named in messages."""
+        return "grid" if len(self.grids) == 1 else f"grid[{n}]"
+
+    @property
+    def crossed(self) -> list[tuple[str, int]]:
+        """The grids that every method is run on, by name and number of steps: each of run.steps, of a list its own."""
+        if not self.grids:
+            return [(LI, steps) for steps in self.run.steps]
+        return [(choice.called, steps) for choice in self.grids for steps in choice.lengths or self.run.steps]
 
 
 class Study(_Whole):
@@ -210,6 +264,13 @@ class VerificationFile(_Table):
     verification: Verification
 
 
+def renamed(fault: InputError, table: str, name: str) -> InputError:
+    """The fault of a field of a table, under another name of the table."""
+    inside = fault.field == table or fault.field.startswith((f"{table}.", f"{table}["))
+    field = name + fault.field.removeprefix(table) if inside else fault.field
+    return InputError(field, fault.value, fault.allowed)
+
+
 _AnyModel = TypeVar("_AnyModel", bound=BaseModel)
 
 
@@ -249,13 +310,20 @@ def _validated(model: type[_AnyModel], data: dict[str, Any]) -> _AnyModel:
     try:
         return model.model_validate(data)
     except ValidationError as faults:
-        raise _input_error(faults, model) from None
+        several = isinstance(data.get("grid"), list | tuple) and len(data["grid"]) > 1
+        raise _input_error(faults, model, several) from None
 
 
-def _input_error(faults: ValidationError, model: type[BaseModel]) -> InputError:
-    """The first fault: the field as it is written in the file, its value, what is allowed."""
+def _input_error(faults: ValidationError, model: type[BaseModel], several: bool) -> InputError:
+    """The first fault: the field as it is written in the file, its value, what is allowed.
+
+    several: whether the file has more than one grid, whose fields have a number.
+    """
     fault = faults.errors(include_url=False)[0]
     where, value, kind = fault["loc"], fault["input"], fault["type"]
+    numbered = where[:1] == ("grid",) and len(where) > 1
+    if numbered and not several:
+        where = ("grid", *where[2:])
     if kind == "missing":
         return InputError(_field(where), NOTHING, "required")
     if kind == "extra_forbidden":
@@ -268,7 +336,7 @@ def _input_error(faults: ValidationError, model: type[BaseModel]) -> InputError:
         return InputError(_field(where), f"{len(value)} entries", f"at most {fault['ctx']['max_length']}")
     own = fault.get("ctx", {}).get("error")
     if isinstance(own, InputError):
-        return own
+        return renamed(own, "grid", f"grid[{where[1]}]") if numbered and several else own
     return InputError(_field(where), value, one_line(own or fault["msg"].replace("Input should", "must")))
 
 
@@ -279,4 +347,5 @@ def _field(where: Sequence[int | str]) -> str:
 
 def _keys(where: Sequence[int | str], model: type[BaseModel]) -> list[str]:
     tables: dict[str, type[BaseModel]] = {"target": Target, "run": Run, "verification": Verification}
-    return list((tables.get(str(where[0]), model) if where else model).model_fields)
+    fields = (tables.get(str(where[0]), model) if where else model).model_fields
+    return [field.alias or name for name, field in fields.items()]

@@ -1,150 +1,151 @@
-"""Convergence figures: error against number of steps, each line named at its end, with reference slopes."""
+"""Figures of panels: error against number of steps or of evaluations, the names of the curves below each panel.
+
+All lengths are fixed in points, so that the axes of one run have one size, and only the names take more or less room.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import cycle
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Affine2D, ScaledTranslation, Transform
 
 from ..support.files import whole
-from .style import COLOURS, GREY, MARKERS, STYLE
+from .figure_panel import Panel, draw_panel, entries
+from .style import STYLE, MethodStyle, method_styles
 
-End = tuple[float, float, str, str]  # where a line ends, its name and its colour
+SUFFIXES = (".svg", ".png", ".pdf")
+# In points. A panel alone has the width of a column, two beside each other that of a page.
+ALONE, BESIDE = 310.0, 245.0
+LEFT, RIGHT, HEIGHT = 52.0, 32.0, 172.0  # around the axes, and their height
+TITLE, SUBTITLE, XLABEL = 22.0, 13.0, 38.0
+LINE, HANDLE, FOOT = 11.3, 34.0, 8.0  # of the names: a line of text, the handle before it, the room below
+LETTER = 4.6  # width of a letter of a name, on average
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One line: its name, steps N, errors (None where a run failed), and its fitted exponent, if there is one.
+def styles_of(panels: Sequence[Panel]) -> dict[str, MethodStyle]:
+    """The colours and markers of the methods in all panels of a run."""
+    return method_styles([[curve.method for curve in panel.curves] for panel in panels])
 
-    steps: the values on the horizontal axis.  leading_error: the leading errors at these steps, if they are known.
-    bound: the exponent of a published bound, drawn dotted from the first point.
+
+def figure_of(
+    panels: Sequence[Panel],
+    styles: Mapping[str, MethodStyle] | None = None,
+    columns: int = 2,
+    look: Mapping[Any, Any] = STYLE,
+) -> Figure:
+    """A figure of these panels, in rows of up to `columns` side by side.
+
+    styles: of a whole run; by default of these panels.  look: parameters of matplotlib.  The names of a panel whose
+    neighbour has no legend of its own are written below both.
     """
-
-    label: str
-    steps: Sequence[float]
-    values: Sequence[float | None]
-    exponent: float | None = None
-    leading_error: Sequence[float] | None = None
-    bound: float | None = None
-
-    @property
-    def points(self) -> list[tuple[float, float]]:
-        return [(n, v) for n, v in zip(self.steps, self.values, strict=True) if v is not None and v > 0]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One pair of axes.
-
-    slopes: reference lines N^-p, each with the index of the curve it is drawn below.
-    note: the meaning of the numbers beside the names.  axis, symbol: name and letter of the horizontal axis.
-    """
-
-    title: str
-    ylabel: str
-    curves: Sequence[Curve]
-    slopes: Sequence[tuple[float, int]] = ()
-    note: str = "numbers: $a$ in $N^{-a}$"
-    axis: str = "steps"
-    symbol: str = "N"
-
-
-def draw(panels: Sequence[Panel], stem: Path) -> list[Path]:
-    """Draw the panels, up to three side by side, into stem.svg and stem.png (200 dpi); returns the two paths."""
-    columns = len(panels) if len(panels) <= 3 else 2
-    lines = -(-len(panels) // columns)
-    with mpl.rc_context(STYLE):
-        width = 3.9 if lines == 1 else 4.6
-        figure = Figure(figsize=(0.6 + width * columns, 3.5 * lines), layout="constrained")
+    styles = styles_of(panels) if styles is None else styles
+    rows = [panels[k : k + columns] for k in range(0, len(panels), columns)]
+    width = ALONE if columns == 1 or len(panels) == 1 else BESIDE
+    with mpl.rc_context(dict(look)):
+        names = [[_names(row, k, width, styles) for k in range(len(row))] for row in rows]
+        below = [max(lines for _, _, lines in row) * LINE + FOOT for row in names]
+        above = [TITLE + (SUBTITLE if any(panel.subtitle for panel in row) else 0) for row in rows]
+        heights = [title + HEIGHT + XLABEL + extra for title, extra in zip(above, below, strict=True)]
+        size = (width * max(map(len, rows)), sum(heights))
+        figure = Figure(figsize=(size[0] / 72, size[1] / 72))
         FigureCanvasAgg(figure)
-        ends = [
-            (axes, _panel(axes, panel))
-            for axes, panel in zip(figure.subplots(lines, columns, squeeze=False).flat, panels, strict=False)
-        ]
-        figure.draw_without_rendering()  # computes the layout, and with it the heights at which the lines end
-        for axes, names in ends:
-            _write_names(axes, names)
-        return save(figure, stem)
+        top = size[1]
+        for row, row_names, title, height in zip(rows, names, above, heights, strict=True):
+            drawn: Axes | None = None
+            for k, (panel, (found, across, _)) in enumerate(zip(row, row_names, strict=True)):
+                left, bottom, wide = k * width + LEFT, top - title - HEIGHT, width - LEFT - RIGHT
+                axes = figure.add_axes((left / size[0], bottom / size[1], wide / size[0], HEIGHT / size[1]))
+                draw_panel(axes, panel, styles, None if panel.legend else drawn)
+                _write_around(axes, panel, title, found, across)
+                drawn = axes
+            top -= height
+    return figure
 
 
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write stem.svg and stem.png (200 dpi), each whole or not at all; returns the two paths."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # the layout is computed once, for both files
-    paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png")]
+def _names(
+    row: Sequence[Panel], k: int, width: float, styles: Mapping[str, MethodStyle]
+) -> tuple[list[tuple[Artist, str]], int, int]:
+    """The names below panel k of a row, in how many columns, and how many lines that takes."""
+    if not row[k].legend:
+        return [], 1, 0
+    panels = next((n for n in range(k + 1, len(row)) if row[n].legend), len(row)) - k
+    found = entries(row[k], styles)
+    longest = max(len(line) for _, text in found for line in text.split("\n"))
+    across = max(1, min(len(found), int((width * panels - LEFT / 2) / (HANDLE + LETTER * longest))))
+    deep = math.ceil(len(found) / across)
+    columns = [found[c * deep : (c + 1) * deep] for c in range(across)]
+    lines = max(sum(text.count("\n") + 1 for _, text in column) for column in columns)
+    return found, across, lines + (1 if row[k].numbers else 0)
+
+
+def _write_around(axes: Axes, panel: Panel, room: float, names: list[tuple[Artist, str]], across: int) -> None:
+    """Write the title into the room above a panel, and its names below it."""
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    axes.annotate(panel.title, (0, 1), (0, room - 16), fontsize=10, **place)
+    axes.annotate(panel.subtitle, (0, 1), (0, 4), fontsize=8.5, **place)
+    if not names:
+        return
+    handles, texts = zip(*names, strict=True)
+    legend = axes.legend(
+        handles,
+        texts,
+        title=panel.numbers or None,
+        ncols=across,
+        loc="upper left",
+        bbox_to_anchor=(-LEFT / 2, -XLABEL + 4),
+        bbox_transform=_offset(axes),
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+        handlelength=2.0,
+        handletextpad=0.6,
+        columnspacing=1.2,
+        labelspacing=0.28,
+        title_fontsize=8.5,
+        alignment="left",
+    )
+    legend.set_in_layout(False)
+
+
+def _offset(axes: Axes) -> Transform:
+    """Points from the lower left corner of the axes."""
+    points = Affine2D().scale(1 / 72) + axes.figure.dpi_scale_trans
+    return points + ScaledTranslation(0, 0, axes.transAxes)  # type: ignore[arg-type]  # any transform will do
+
+
+def draw(
+    panels: Sequence[Panel],
+    stem: Path,
+    styles: Mapping[str, MethodStyle] | None = None,
+    suffixes: Sequence[str] = SUFFIXES,
+    columns: int = 2,
+) -> list[Path]:
+    """Draw the panels into one figure in stem.svg, stem.png (200 dpi) and stem.pdf; returns the paths."""
+    return save(figure_of(panels, styles, columns), stem, suffixes)
+
+
+def draw_each(panels: Sequence[Panel], folder: Path, styles: Mapping[str, MethodStyle]) -> list[Path]:
+    """Draw every panel into files of its own, by its name, for one column of a paper."""
+    return [path for panel in panels for path in draw([replace(panel, legend=True)], folder / panel.name, styles)]
+
+
+def save(figure: Figure, stem: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
+    """Write the figure as SVG, PNG (200 dpi) and PDF, each whole or not at all, without a date; returns the paths."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # the layout is computed once, for all files
+    paths = [stem.with_name(stem.name + suffix) for suffix in suffixes]
+    no_date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     for path in paths:
-        metadata = {"Date": None} if path.suffix == ".svg" else {}
-        with whole(path) as temporary:
-            figure.savefig(temporary, format=path.suffix[1:], dpi=200, metadata=metadata)
+        with mpl.rc_context(STYLE), whole(path) as temporary:
+            figure.savefig(temporary, format=path.suffix[1:], dpi=200, metadata=no_date.get(path.suffix, {}))
     return paths
-
-
-def _panel(axes: Axes, panel: Panel) -> list[End]:
-    """Draw a panel without the names of its lines; returns the ends of the lines with their names."""
-    axis = f"{panel.axis} ${panel.symbol}$\n{panel.note}"
-    axes.set(xscale="log", yscale="log", title=panel.title, xlabel=axis, ylabel=panel.ylabel)
-    # Curves: points, the line through them or of the leading errors, and the published bound.
-    ends = []
-    for curve, colour, marker in zip(panel.curves, cycle(COLOURS), cycle(MARKERS), strict=False):
-        if curve.points:
-            steps, values = zip(*curve.points, strict=True)
-            if curve.leading_error is None:
-                axes.plot(steps, values, marker=marker, color=colour)
-            else:  # points: measured errors; line: leading errors
-                axes.plot(steps, values, marker, color=colour)
-                axes.plot(curve.steps, curve.leading_error, color=colour, linewidth=1.0)
-            if curve.bound is not None:
-                bound = [values[0] * (n / steps[0]) ** -curve.bound for n in steps]
-                axes.plot(steps, bound, ":", color=colour, linewidth=1.0)
-            exponent = "" if curve.exponent is None else f"  {curve.exponent:.2f}"
-            ends.append((steps[-1], values[-1], curve.label + exponent, colour))
-    # Reference slopes, and ticks at the numbers of steps that occur.
-    for slope, index in panel.slopes:
-        if panel.curves[index].points:
-            _reference(axes, slope, panel.curves[index].points, panel.symbol)
-    shown = sorted({n for curve in panel.curves for n, _ in curve.points})
-    axes.set_xlim(shown[0] / 1.25, shown[-1] * 1.12)
-    axes.minorticks_off()
-    ticks = shown[:: 1 + len(shown) // 6]
-    axes.set_xticks(ticks, [f"{n:g}" for n in ticks])
-    return ends
-
-
-def _reference(axes: Axes, slope: float, points: list[tuple[float, float]], symbol: str) -> None:
-    """A dashed line of the given slope below the second half of a curve, apart from it."""
-    part = points[-max(3, len(points) // 2) :]
-    steps = [n for n, _ in part]
-    level = min(v * n**slope for n, v in part) / 2
-    axes.plot(
-        [steps[0], steps[-1]], [level * n**-slope for n in (steps[0], steps[-1])], "--", color=GREY, linewidth=0.9
-    )
-    middle = math.sqrt(steps[0] * steps[-1])
-    anchor = (middle, level * middle**-slope)
-    axes.annotate(
-        f"${symbol}^{{{-slope:g}}}$", anchor, (-3, -3), textcoords="offset points", color=GREY, ha="right", va="top"
-    )
-
-
-def name_ends(axes: Axes, ends: Sequence[End]) -> None:
-    """Write the names to the right of the last points, without overlaps."""
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # the layout determines the height of the axes
-    _write_names(axes, ends)
-
-
-def _write_names(axes: Axes, ends: Sequence[End], line: float = 9.0) -> None:
-    """Write the names to the right of the last points, at least `line` points apart; the layout is known."""
-    scale = 72 / axes.figure.dpi
-    heights = sorted((axes.transData.transform((n, v))[1] * scale, n, v, text, c) for n, v, text, c in ends)
-    lowest = -math.inf
-    for height, n, value, text, colour in heights:
-        shifted = max(height, lowest + line)
-        lowest = shifted
-        offset = (6, shifted - height)
-        axes.annotate(text, (n, value), offset, textcoords="offset points", color=colour, va="center", fontsize=8)

@@ -63,13 +63,14 @@ def study_cost(study: Study, external: Collection[str] = ()) -> Cost:
     rows, noisy = _rows(study, records), _rows(study, [record for record in records if record and record.stochastic])
     seconds = rows * evaluation + (noisy * OF_LAW if dim == 1 else 0.0) + FLOW * evaluation
     if "energy" in run.metrics:
-        seconds += 3 * OF_PAIR * dim * float(count) ** 2 * len(records) * len(run.steps)
+        seconds += 3 * OF_PAIR * dim * float(count) ** 2 * len(records) * len(study.crossed)
     if target.covariances is not None:
         seconds += dim * dim * (6e-5 + 2e-8 * components * dim)  # the rotations to principal axes
     vectors = 8.0 * ARRAYS * count * dim
     table, mixture = _tables(study, records), 8.0 * ARRAYS * components * full
-    largest = max((table, "run.steps", max(run.steps)), (vectors, "run.points", count), (mixture, "target", components))
-    slow = "run.steps", max(run.steps)
+    longest = max(steps for _, steps in study.crossed)
+    largest = max((table, "run.steps", longest), (vectors, "run.points", count), (mixture, "target", components))
+    slow = "run.steps", longest
     by_points = OF_NUMBER * count * components * full > OF_ROW
     field, value = largest[1:] if table + vectors + mixture > MEMORY else ("run.points", count) if by_points else slow
     return Cost(table + vectors + mixture, seconds, field, value)
@@ -84,22 +85,25 @@ def network_cost(
     """
     pixels = math.prod(shape[1:]) / 3
     records = records_of(study.run.methods, external)
-    calls = _rows(study, records) + FLOW * len(study.run.steps)
+    calls = _rows(study, records) + FLOW * len(study.crossed)
     pieces = count / max(1.0, PIECE / math.prod(shape))
     seconds = calls * (pieces * OF_CALL + count * 2.0 * weights * max(1.0, pixels) / FLOPS)
     table = _tables(study, records)
-    by_count = ("run.points", count) if count > max(study.run.steps) else ("run.steps", max(study.run.steps))
+    longest = max(steps for _, steps in study.crossed)
+    by_count = ("run.points", count) if count > longest else ("run.steps", longest)
     return Cost(table + 8.0 * ARRAYS * min(count * math.prod(shape), PIECE), seconds, *by_count)
 
 
 def _rows(study: Study | NetworkStudy, records: Sequence[Record | None]) -> int:
     """Evaluations of all runs; an external sampler counts as one a step."""
-    return sum(study.run.steps) * sum(1 if record is None else record.nfe_per_step for record in records)
+    return sum(steps for _, steps in study.crossed) * sum(
+        1 if record is None else record.nfe_per_step for record in records
+    )
 
 
 def _tables(study: Study | NetworkStudy, records: Sequence[Record | None]) -> float:
     """Bytes of the grids and the largest table; one that is read back takes some square matrices."""
-    steps = study.run.steps
+    steps = [number for _, number in study.crossed]
     widest = max(1 if record is None else record.nfe_per_step for record in records)
     read = 8.0 * SQUARES * max(steps) ** 2 if None in records else 0.0
     return OF_STEP * (sum(steps) + max(steps) * widest) + read

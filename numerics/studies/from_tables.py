@@ -15,8 +15,6 @@ from .config import parse_study
 from .read_function import External
 from .run import run
 
-FIGURE = "convergence"
-
 
 def run_tables(
     tables: Mapping[str, Any],
@@ -32,16 +30,16 @@ def run_tables(
 
     Tuples, ranges, arrays and tensors stand for lists.  An entry of run.methods is a name of the catalogue, a name in
     `external`, or an external sampler (read_function.External), which is named by its function or class.
-    draw: also draw convergence.svg and convergence.png into `out`.  Raises InputError.
+    draw: also draw its figures into `out`, see study_figure.draw_study.  Raises InputError.
     """
     if draw and out is None:
         raise InputError("draw", draw, "a folder to draw into: give out")
     data, samplers = _named(_plain(tables), external)
     answer = run(parse_study(data), out, progress, consent, device, samplers)
     if draw and out is not None:
-        from .study_figure import study_figure  # matplotlib is slow to import
+        from .study_figure import draw_study  # matplotlib is slow to import
 
-        study_figure(answer, out / FIGURE)
+        draw_study(answer, out)
     return answer
 
 

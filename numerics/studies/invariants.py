@@ -38,4 +38,6 @@ def _none(value: Value, reason: str) -> Value:
 
 
 def _error(value: Value) -> float:
-    return ROUNDING + (value.error or 0.0)
+    """A bound on the error, or where the value is an estimate the width of its interval."""
+    width = 0.0 if value.low is None or value.high is None else value.high - value.low
+    return ROUNDING + (value.error or 0.0) + width

@@ -12,21 +12,25 @@ from torch import Tensor
 from .. import metrics, noise
 from ..errors import SamplingError
 from ..grids import Grid
-from ..laws.estimators import Estimate, energy, moment_error, sliced_w2
+from ..laws import importance
+from ..laws.coupled_samples import StepNoise, exact_samples, exact_start, flow_to, noise_of_steps
+from ..laws.estimators import Estimate, coupled_moment_error, energy, moment_error, sliced_w2
 from ..laws.gaussian import moments
+from ..laws.jacobian_law import log_ratios
 from ..laws.map_quadrature import Measured, measured
 from ..points import Point
 from ..sample import sample
 from ..tableau import Tableau
 from ..targets.flow import exact_flow
 from ..targets.mixture import with_tangent
-from ..targets.reference import reference_flow
 from .invariants import consistent
 from .mixture_problem import MixtureProblem
-from .routes import OF_LAWS, distances
+from .routes import ESTIMATED, OF_DENSITY, OF_MAPS, distances, exact_metrics
 from .store import Value, none
 
-USES = ("noise", "target", "floor")  # of a study's seed, besides the start samples
+USES = ("noise", "target", "floor", "start")  # of a study's seed, besides the start samples
+COUPLED = 2  # sets of exact samples that are kept, for each grid
+OF_NO_MAP = "is stochastic: it follows no flow, and the density of its samples is not known in d > 1"
 
 
 class Measurement:
@@ -43,6 +47,7 @@ class Measurement:
         self._known: dict[tuple[Point, Point], dict[str, Tensor]] = {}
         self._floors: dict[tuple[str, Point], float] = {}
         self._samples: dict[tuple[str, Point], Tensor] = {}
+        self._coupled: dict[tuple[Point, Point, tuple[StepNoise, ...]], Tensor] = {}
 
     def measure(self, tableau: Tableau, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
         """Run a sampler: a value for each metric wanted, None with a reason where it is not known."""
@@ -62,11 +67,11 @@ class Measurement:
             on_line = self._on_the_line(grid, tableau, wanted)
             return {metric: Value(0, m.value, error=m.error, reason=m.reason) for metric, m in on_line.items()}
         found: dict[str, Value] = {}
-        if of_law := [metric for metric in wanted if metric in OF_LAWS]:
-            source, to = grid.point(0), grid.point(grid.steps)
-            by_law = distances(tableau, self.problem.mixture, self.problem.start_law(source), to, of_law)
+        mixture, source, to = self.problem.mixture, grid.point(0), grid.point(grid.steps)
+        if of_law := [metric for metric in wanted if metric in exact_metrics(mixture)]:
+            by_law = distances(tableau, mixture, self.problem.start_law(source), to, of_law)
             found |= {metric: Value(0, m.value, error=m.error, reason=m.reason) for metric, m in by_law.items()}
-        if of_samples := [metric for metric in wanted if metric not in OF_LAWS]:
+        if of_samples := [metric for metric in wanted if metric not in found]:
             found |= self._in_space(grid, tableau, of_samples)
         return found
 
@@ -89,24 +94,85 @@ class Measurement:
         return found
 
     def _in_space(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:
-        """d > 1: samples of the start law, compared with their fine reference flow, or with exact samples."""
-        mixture, source, to = self.problem.mixture, grid.point(0), grid.point(grid.steps)
-        earlier = [grid.point(n) for n in range(1, tableau.given)]
-        start = [self._start(source)]
-        if earlier:
-            start += self._flow(start[0], source, earlier)
-        y = sample(mixture, start, tableau, noise=noise.seeded(self._seed("noise")))
-        _check_finite(y)
+        """d > 1: samples, compared with their flow or with exact samples near them, or the density at the samples."""
+        source, to = grid.point(0), grid.point(grid.steps)
+        deterministic = not any(tableau.drawn)
         found: dict[str, Value] = {}
-        for metric in wanted:
-            if metric == "trajectory":
+        if not deterministic:
+            found |= none([metric for metric in wanted if metric in OF_MAPS], f"{tableau.method} {OF_NO_MAP}")
+        if of_density := [metric for metric in wanted if metric in OF_DENSITY and metric not in found]:
+            found |= self._by_density(tableau, source, of_density)
+        if rest := [metric for metric in wanted if metric not in found]:
+            y = self._run(grid, tableau)
+            if "trajectory" in rest:
                 found |= self._trajectory(y, source, to)
-            else:
-                found[metric] = Value(0, *self._estimate(metric, y, to), self._floor(metric, to))
+            found |= self._estimates(grid, tableau, y, [metric for metric in rest if metric in ESTIMATED])
         return found
 
-    def _estimate(self, metric: str, y: Tensor, to: Point) -> Estimate:
-        """A metric between samples and exact samples of the target, or its moments."""
+    def _run(self, grid: Grid, tableau: Tableau) -> Tensor:
+        """The samples [n, d] of a sampler."""
+        source, earlier = grid.point(0), [grid.point(n) for n in range(1, tableau.given)]
+        start = [self._start(source)]
+        for point in earlier:
+            start.append(flow_to(self.problem.mixture, start[0], source, point))
+        y = sample(self.problem.mixture, start, tableau, noise=noise.seeded(self._seed("noise")))
+        _check_finite(y)
+        return y
+
+    def _by_density(self, tableau: Tableau, source: Point, wanted: Sequence[str]) -> dict[str, Value]:
+        """tv and kl of a deterministic sampler in d > 1, from the Jacobians of its map at the samples."""
+        start = self._start(source), self.problem.start_law(source)
+        try:
+            ratios = log_ratios(tableau, self.problem.mixture, start, source)
+        except SamplingError as fault:
+            return none(wanted, str(fault))
+        found: dict[str, Value] = {}
+        for metric in wanted:
+            try:
+                value, low, high, _ = {"tv": importance.tv, "kl": importance.kl}[metric](ratios)
+                found[metric] = Value(0, value, low, high)
+            except SamplingError as fault:
+                found |= none([metric], str(fault))
+        return found
+
+    def _estimates(self, grid: Grid, tableau: Tableau, y: Tensor, wanted: Sequence[str]) -> dict[str, Value]:
+        """Metrics between samples y and exact samples coupled with them; independent ones where there is no flow."""
+        to, found = grid.point(grid.steps), dict[str, Value]()
+        goal = moments(self.problem.mixture, to)
+        if not wanted:
+            return found
+        try:
+            x = self._near(grid, tableau)
+        except SamplingError:
+            for metric in wanted:
+                found[metric] = _value(self._apart(metric, y, to), self._floor(metric, to))
+            return found
+        for metric in wanted:
+            by_pairs = {"energy": energy, "sliced-w2": sliced_w2}
+            of = coupled_moment_error(y, x, goal) if metric == "moments" else by_pairs[metric](y, x)
+            found[metric] = _value(of, None)
+        return found
+
+    def _near(self, grid: Grid, tableau: Tableau) -> Tensor:
+        """Exact samples of the target [n, d] near those of a sampler; the latest ones are kept for other samplers."""
+        problem, points = self.problem, grid.points
+        noises = noise_of_steps(tableau, points, problem.mixture)
+        if not noises and problem.study.run.init == "exact":
+            return self._reference(points[0], points[-1])
+        known = points[0], points[-1], noises
+        if known not in self._coupled:
+            x = self._start(points[0])
+            if problem.study.run.init != "exact":
+                generator = torch.Generator().manual_seed(self._seed("start"))
+                x = exact_start(problem.mixture, x / problem.prior_std(points[0]), points[0], generator)
+            source = noise.seeded(self._seed("noise"))
+            while len(self._coupled) >= COUPLED * len(problem.grids):
+                del self._coupled[next(iter(self._coupled))]
+            self._coupled[known] = exact_samples(problem.mixture, x, points, noises, source)
+        return self._coupled[known]
+
+    def _apart(self, metric: str, y: Tensor, to: Point) -> Estimate:
+        """A metric between samples and independent exact samples of the target, or its moments."""
         if metric == "moments":
             return moment_error(y, moments(self.problem.mixture, to))
         return {"energy": energy, "sliced-w2": sliced_w2}[metric](y, self._exact("target", to))
@@ -114,7 +180,7 @@ class Measurement:
     def _floor(self, metric: str, to: Point) -> float:
         """The noise floor of a metric: the upper end of its interval between two sets of exact samples."""
         if (metric, to) not in self._floors:
-            self._floors[metric, to] = self._estimate(metric, self._exact("floor", to), to).high
+            self._floors[metric, to] = self._apart(metric, self._exact("floor", to), to).high
         return self._floors[metric, to]
 
     def _exact(self, use: str, to: Point) -> Tensor:
@@ -138,7 +204,8 @@ class Measurement:
     def _reference(self, source: Point, to: Point) -> Tensor:
         """The reference flow of the start samples in d > 1."""
         if (source, to) not in self._references:
-            (self._references[source, to],) = self._flow(self._start(source), source, [to])
+            start = self._start(source)
+            self._references[source, to] = flow_to(self.problem.mixture, start, source, to)
         return self._references[source, to]
 
     def _trajectory(self, y: Tensor, source: Point, to: Point) -> dict[str, Value]:
@@ -146,12 +213,6 @@ class Measurement:
             return {"trajectory": Value(0, metrics.trajectory(y, self._reference(source, to)))}
         except SamplingError as fault:
             return none(["trajectory"], str(fault))
-
-    def _flow(self, x: Tensor, source: Point, to: Sequence[Point]) -> list[Tensor]:
-        """The reference flow in d > 1; SamplingError where its clock lambda is infinite."""
-        if not (source.alpha > 0 and all(point.sigma > 0 for point in to)):
-            raise SamplingError("no reference flow from alpha = 0 or to sigma = 0, where lambda is infinite")
-        return reference_flow(self.problem.mixture, x, source, to)
 
 
 def start_samples(problem: MixtureProblem, source: Point, nodes: int | None = None) -> Tensor:
@@ -164,6 +225,10 @@ def start_samples(problem: MixtureProblem, source: Point, nodes: int | None = No
         points = nodes or problem.count
         return metrics.nodes(law, points + (1 - points) % 4)
     return law[0].sample(problem.count, law[1], torch.Generator().manual_seed(problem.study.run.seed))
+
+
+def _value(of: Estimate, floor: float | None) -> Value:
+    return Value(0, of.value, of.low, of.high, floor, needed=of.needed)
 
 
 def _check_finite(*tensors: Tensor) -> None:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import InputError
+from ..grids import Grid
 from ..laws.estimators import FEWEST
 from ..points import Point
 from ..support.consent import NONE, Consent
@@ -54,14 +55,16 @@ def prepare(
     run, target = study.run, study.target
     study_cost(study, external).check(consent)
     mixture = GaussianMixture(target.weights, target.means, target.stds, target.covariances)
-    schedule, grids = grids_of(study)
-    samplers = samplers_of(run.methods, external, list(grids.values()))
-    check_metrics(run.metrics, mixture, samplers)
-    for made_grid in grids.values():
-        for end in (made_grid.point(0), made_grid.point(made_grid.steps)):
+
+    def check_ends(made: Grid) -> None:
+        for end in (made.point(0), made.point(made.steps)):
             with fields({"at": "target, at (alpha, sigma)"}):
                 mixture.marginal(end)
-    problem = MixtureProblem(study, schedule, grids, samplers, _count(study, mixture.dim), mixture)
+
+    schedule, grids, faults = grids_of(study).check(check_ends)
+    samplers = samplers_of(run.methods, external, list(grids.values()))
+    check_metrics(run.metrics, mixture, samplers)
+    problem = MixtureProblem(study, schedule, grids, faults, samplers, _count(study, mixture.dim), mixture)
     problem.check_tables()
     return problem
 

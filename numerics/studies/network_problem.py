@@ -74,8 +74,8 @@ def prepare_network(
     count = run.samples or run.points or SAMPLES
     network_cost(study, 0, (1,), count, external).check(consent)
     # Grids and samplers.
-    schedule, grids = grids_of(study)
-    samplers = samplers_of(run.methods, external, list(grids.values()))
+    found = grids_of(study)
+    samplers = samplers_of(run.methods, external, list(found.made.values()))
     for n, sampler in enumerate(samplers):
         if sampler.stochastic:
             allowed = "stochastic, and follows no flow; a network has no other metric"
@@ -88,12 +88,14 @@ def prepare_network(
     weights = sum(value.numel() for value in checkpoint.network.parameters())
     network_cost(study, weights, checkpoint.shape, count, external).check(consent)
     low, high = checkpoint.span
-    for grid in grids.values():
+
+    def check_ends(grid: Grid) -> None:
         ends = [float(grid.columns.lam[n]) for n in (0, -1)]
         if not (low - 1e-9 <= ends[0] and ends[1] <= high + 1e-9):
             known = f"the network was trained on lambda from {low:.4g} to {high:.4g}"
             raise InputError("grid: lambda from noise to data", [round(end, 4) for end in ends], known)
-    problem = NetworkProblem(study, schedule, grids, samplers, count, checkpoint)
+
+    problem = NetworkProblem(study, *found.check(check_ends), samplers, count, checkpoint)
     problem.check_tables()
     return problem
 
@@ -197,14 +199,14 @@ class NetworkMeasurement:
 
     def size(self) -> float:
         """The root mean square of the reference's end, the unit of relative errors."""
-        grid = self.problem.grids[max(self.problem.grids)]
+        grid = self.problem.longest
         ends = (grid.point(0), grid.point(grid.steps))
         squares = [self.reference(piece, *ends).square().flatten(1).sum(1) for piece in self.pieces()]
         return math.sqrt(float(torch.cat(squares).mean()))
 
     def reference_error(self) -> dict[str, float]:
         """The distance of the reference from a looser one: root mean square over a piece, on the longest grid."""
-        grid = self.problem.grids[max(self.problem.grids)]
+        grid = self.problem.longest
         ends, piece = (grid.point(0), grid.point(grid.steps)), next(self.pieces())
         off = self.reference(piece, *ends) - self.reference(piece, *ends, rtol=LOOSE)
         return {

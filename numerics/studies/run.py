@@ -27,12 +27,13 @@ from .invariants import consistent
 from .measure import Measurement
 from .mixture_problem import prepare
 from .network_problem import NetworkMeasurement, prepare_network
-from .problem import Problem
+from .problem import Key, Problem
 from .read_function import External
 from .routes import ESTIMATED
 from .samplers import Sampler
 from .shared_work import Claims, claiming, shared
-from .store import Store, Value, key, none, opened
+from .store import Store, Value, none, opened
+from .store import key as key_of
 
 
 class Measures(Protocol):
@@ -84,7 +85,7 @@ def run(
             **manifest(study.run.seed, started),
             "target": study.target.model_dump(exclude_none=True),
             "schedule": study.schedule.model_dump(),
-            "grid": None if study.grid is None else study.grid.model_dump(),
+            "grid": _echoed([choice.plain() for choice in study.grids]),
             "run": {**study.run.model_dump(exclude={"samples"}), "points": problem.count},
             **measurement.echo(),
             "computed": computed,
@@ -95,6 +96,11 @@ def run(
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
     write_text(out / "exponents.csv", table_csv(fits))
     return answer
+
+
+def _echoed(grids: list[dict[str, Any]]) -> Any:
+    """The grids as the file has them: nothing, one table, or a list."""
+    return grids if len(grids) > 1 else grids[0] if grids else None
 
 
 def _measurement(
@@ -114,12 +120,13 @@ def _records(
 ) -> tuple[list[dict[str, Any]], int]:
     """The records in the order of the file, and how many of them this process computed."""
     problem = measurement.problem
-    # A run is one sampler with one number of steps; every metric of it has a key of its own in the store.
-    runs = [(sampler, steps) for sampler in problem.samplers for steps in problem.study.run.steps]
-    common = [_spec(problem, sampler, steps) for sampler, steps in runs]
-    specs: list[dict[str, Any]] = [
-        {metric: {**spec, "metric": metric} for metric in problem.study.run.metrics} for spec in common
-    ]
+    # A run is one sampler on one grid; every metric of it has a key of its own in the store.
+    crossed = [(sampler, key) for sampler in problem.samplers for key in problem.study.crossed]
+    runs = [(sampler, key) for sampler, key in crossed if key in problem.grids]
+    specs: list[dict[str, Any]] = []
+    for sampler, key in runs:
+        common = _spec(problem, sampler, key)
+        specs.append({metric: {**common, "metric": metric} for metric in problem.study.run.metrics})
     found: dict[int, dict[str, Value]] = {}
     computed = 0
 
@@ -132,12 +139,13 @@ def _records(
 
     def compute(k: int) -> dict[str, Value]:
         nonlocal computed
-        sampler, steps = runs[k]
-        progress(len(found), len(runs), f"{sampler.name}, N = {steps}")
+        sampler, (name, steps) = runs[k]
+        where = f", {name}" if len(problem.study.grids) > 1 else ""
+        progress(len(found), len(runs), f"{sampler.name}{where}, N = {steps}")
         earlier = stored(k)
         missing = [metric for metric in specs[k] if metric not in earlier]
         try:
-            made = measurement.measure(problem.tableau(sampler, steps), problem.grids[steps], missing)
+            made = measurement.measure(problem.tableau(*runs[k]), problem.grids[name, steps], missing)
         except InputError as fault:  # no table on this grid, or not from these start values
             made = none(missing, str(fault))
         fresh = {metric: value.finite for metric, value in made.items()}
@@ -147,37 +155,42 @@ def _records(
         return {metric: values[metric] for metric in specs[k]}
 
     # The runs in the order of completion, their records in the order of the file.
-    for k, values in shared(claims, [key(spec) for spec in specs], finished, compute):
+    for k, values in shared(claims, [key_of(spec) for spec in specs], finished, compute):
         found[k] = values
-    records = [
-        _entry(sampler.name, steps, metric, value)
-        for k, (sampler, steps) in enumerate(runs)
-        for metric, value in found[k].items()
-    ]
     progress(len(runs), len(runs), "")
+    made_of = {(sampler.name, key): found[k] for k, (sampler, key) in enumerate(runs)}
+    records = []
+    for sampler, key in crossed:
+        without = none(problem.study.run.metrics, str(problem.faults.get(key)))
+        for metric, value in made_of.get((sampler.name, key), without).items():
+            records.append(_entry(sampler.name, key, metric, value))
     return records, computed
 
 
-def _entry(method: str, steps: int, metric: str, value: Value) -> dict[str, Any]:
+def _entry(method: str, on: Key, metric: str, value: Value) -> dict[str, Any]:
     """A record of the answer."""
-    entry = {"method": method, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
+    grid, steps = on
+    entry = {"method": method, "grid": grid, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
     if metric in ESTIMATED:
-        entry |= {"low": value.low, "high": value.high, "floor": value.floor}
+        entry |= {"low": value.low, "high": value.high, "floor": value.floor, "needed": value.needed}
+    elif value.low is not None:
+        entry |= {"low": value.low, "high": value.high}
     entry |= {"error": value.error}
     return entry if value.value is not None else entry | {"reason": value.reason}
 
 
-def _spec(problem: Problem, sampler: Sampler, steps: int) -> dict[str, Any]:
+def _spec(problem: Problem, sampler: Sampler, on: Key) -> dict[str, Any]:
     """All that determines the values of a run, with defaults and the source code; with the metric the key of one."""
-    study = problem.study
+    study, grid = problem.study, problem.grids[on]
+    chosen = {choice.called: choice for choice in study.grids}.get(on[0])
     schedule = study.schedule.parameters if problem.schedule is None else problem.schedule.parameters
     return {
         "target": problem.target,
         "schedule": {"kind": study.schedule.kind, **schedule},
-        "grid": None if study.grid is None else study.grid.model_dump(),
-        "points": digest(problem.grids[steps].points),  # a kind may name a scheduler, whose code is not in the key
-        "method": sampler.identity(problem.grids[steps]),
-        "steps": steps,
+        "grid": None if chosen is None else {"kind": chosen.kind, **chosen.parameters},
+        "points": digest(grid.points),  # a kind may name a scheduler, whose code is not in the key
+        "method": sampler.identity(grid),
+        "steps": grid.steps,
         "init": study.run.init,
         "start": study.run.start,
         "count": problem.count,

@@ -19,26 +19,30 @@ from ..errors import InputError
 
 FILE = "records.sqlite"
 APPLICATION_ID = 0x73706C70  # "splp": marks the files of samplerproof
-VERSION = 3  # 1: no intervals, no floors; 2: no errors, reasons or checksums
+VERSION = 4  # 1: no intervals, no floors; 2: no errors, reasons or checksums; 3: no needed
 _MAGIC = b"SQLite format 3\x00"
 _ADDED = {  # columns, after each version
     1: ("low REAL", "high REAL", "floor REAL"),
     2: ("error REAL", "reason TEXT", "checksum TEXT"),
+    3: ("needed INTEGER",),
 }
 MESSAGE = 200  # characters of a message of SQLite, which may be pages for a damaged file
 _DISK_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _TABLE = """CREATE TABLE IF NOT EXISTS records (
     key TEXT PRIMARY KEY, spec TEXT NOT NULL, nfe INTEGER NOT NULL, value REAL, low REAL, high REAL, floor REAL,
-    error REAL, reason TEXT, checksum TEXT
+    error REAL, reason TEXT, checksum TEXT, needed INTEGER
 ) WITHOUT ROWID"""
+_COLUMNS = "key, spec, nfe, value, low, high, floor, error, reason, needed, checksum"
+_PLACES = ", ".join("?" * len(_COLUMNS.split(", ")))
 
 
 class Value(NamedTuple):
     """A finished record: evaluations of the run, and value of the metric, None where it is not finite.
 
     low, high, floor: of an estimate its 95 % confidence interval and its noise floor, else None.  error: a bound on the
-    error of the value itself (of its quadrature), where one is known.  reason: why the value is None.
+    error of the value itself (of its quadrature), where one is known.  reason: why the value is None.  needed: of an
+    estimate that may be noise, about how many samples show a value of this size.
     """
 
     nfe: int
@@ -48,6 +52,7 @@ class Value(NamedTuple):
     floor: float | None = None
     error: float | None = None
     reason: str | None = None
+    needed: int | None = None
 
     @property
     def finite(self) -> Value:
@@ -55,7 +60,7 @@ class Value(NamedTuple):
         numbers = (self.value, self.low, self.high, self.floor, self.error)
         value, low, high, floor, error = (float(v) if v is not None and math.isfinite(v) else None for v in numbers)
         reason = None if value is not None else self.reason or "the value is not finite"
-        return Value(int(self.nfe), value, low, high, floor, error, reason)
+        return Value(int(self.nfe), value, low, high, floor, error, reason, self.needed)
 
 
 def none(wanted: Iterable[str], reason: str, nfe: int = 0) -> dict[str, Value]:
@@ -82,7 +87,7 @@ class Store:
 
     def get(self, spec: Mapping[str, Any]) -> Value | None:
         """The record of that specification; None if it is missing or was changed since it was written."""
-        query = "SELECT spec, nfe, value, low, high, floor, error, reason, checksum FROM records WHERE key = ?"
+        query = "SELECT spec, nfe, value, low, high, floor, error, reason, needed, checksum FROM records WHERE key = ?"
         row = self._connection.execute(query, (key(spec),)).fetchone()
         if row is None:
             return None
@@ -99,7 +104,7 @@ class Store:
             text, numbers = canonical(spec), value.finite
             rows.append((key(spec), text, *numbers, _checksum(text, numbers)))
         with self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._connection.executemany(f"INSERT OR REPLACE INTO records ({_COLUMNS}) VALUES ({_PLACES})", rows)
 
 
 def _checksum(text: str, numbers: Sequence[object]) -> str:

@@ -1,30 +1,219 @@
-"""The figure of a study: the error of each method over the number of steps, a panel for each metric."""
+"""The figures of a study: error against evaluations (work-precision) and against steps (convergence), a panel a metric.
+
+Colours and markers stand for methods, in all figures of a study; the style of a line for a grid, where a study has few
+curves, and else every grid has a panel of its own.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .convergence_figure import Curve, Panel, draw
+from matplotlib.figure import Figure
+
+from ..catalogue import resolve
+from ..errors import InputError
+from ..rates import FLOOR, TURNING, UNDEFINED
+from ..records import Record
+from ..support.files import write_text
+from .config import LI
+from .convergence_figure import draw, draw_each, figure_of, styles_of
+from .figure_panel import EVALUATIONS, Curve, Panel, against_evaluations, power
+from .fits import Curve as RecordCurve
+from .fits import curve_of, curves, points
+from .samplers import EXACT
+from .style import LINES
+
+AXES = {"nfe": "work-precision", "steps": "convergence"}  # the name of a figure, by its horizontal axis
+WHOLE = "study"  # the stem of the figure of all panels
+CAPTIONS = "captions.md"
+METRICS = {
+    "tv": "total variation",
+    "kl": "KL divergence",
+    "w2": "Wasserstein distance",
+    "trajectory": "trajectory error (rms)",
+    "energy": "energy distance",
+    "sliced-w2": "sliced Wasserstein distance",
+    "moments": "error of the moments",
+}
+STEPS, LEVELS = "steps N", "steps N = T - 1"
+EXACT_START = "from exact start values"
+ONE_PANEL = 6  # curves up to which all grids are in one panel, each with a style of line
+WORDS = {TURNING: "still turning", FLOOR: "at its floor", UNDEFINED: "not defined"}
 
 
-def study_figure(answer: dict[str, Any], stem: Path) -> list[Path]:
-    """Draw the answer of a study into stem.svg and stem.png; returns the paths.  No file if no value is positive."""
-    panels = [_panel(answer, metric) for metric in answer["manifest"]["run"]["metrics"]]
-    shown = [panel for panel in panels if any(curve.points for curve in panel.curves)]
-    if not shown:
+def draw_study(answer: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Draw the figures of a study into a folder, as SVG, PNG and PDF; returns the paths.
+
+    A file for every panel, work-precision-METRIC and convergence-METRIC, one for all of them, study, and the captions.
+    No file if no value is positive.
+    """
+    pairs = [
+        pair
+        for metric in answer["manifest"]["run"]["metrics"]
+        for pair in zip(panels_of(answer, metric, "steps"), panels_of(answer, metric, "nfe"), strict=True)
+        if pair[0].drawable
+    ]
+    if not pairs:
         return []
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    return draw(shown, stem)
+    folder.mkdir(parents=True, exist_ok=True)
+    panels = [panel for pair in pairs for panel in pair]
+    styles = styles_of(panels)
+    beside = [panel for left, right in pairs for panel in (left, replace(right, legend=False))]
+    paths = [*draw(beside, folder / WHOLE, styles), *draw_each(panels, folder, styles)]
+    write_text(folder / CAPTIONS, captions(panels))
+    return [*paths, folder / CAPTIONS]
 
 
-def _panel(answer: dict[str, Any], metric: str) -> Panel:
-    """The curves of one metric, each with its fitted exponent."""
-    curves = []
-    for fit in answer["fits"]:
-        if fit["metric"] == metric:
-            curve = [r for r in answer["records"] if (r["method"], r["metric"]) == (fit["method"], metric)]
-            curve.sort(key=lambda record: record["steps"])
-            steps, values = [r["steps"] for r in curve], [r["value"] for r in curve]
-            curves.append(Curve(fit["method"], steps, values, fit["exponent"]))
-    return Panel(metric, f"error in {metric}", curves)
+def plot_study(answer: Mapping[str, Any], metric: str | None = None, against: str = "nfe") -> Figure:
+    """A figure of one metric of a study, or of all of them.
+
+    Raises InputError on a metric that the study does not have, on another axis, and where no value is positive.
+    """
+    metrics = answer["manifest"]["run"]["metrics"]
+    if metric is not None and metric not in metrics:
+        raise InputError("metric", metric, f"one of {', '.join(metrics)}, or None for all")
+    if against not in AXES:
+        raise InputError("against", against, "nfe or steps")
+    wanted = metrics if metric is None else [metric]
+    every = {name: panels_of(answer, name, against) for name in metrics}
+    panels = [panel for name in wanted for panel in every[name] if panel.drawable]
+    if not panels:
+        raise InputError("metric", metric, "a metric with a positive value; the records have the reasons")
+    return figure_of(panels, styles_of([panel for found in every.values() for panel in found]))
+
+
+def captions(panels: Iterable[Panel]) -> str:
+    """The captions of the panels, each under the name of its files."""
+    return "\n\n".join(f"**{panel.name}**. {panel.caption}" for panel in panels) + "\n"
+
+
+def panels_of(answer: Mapping[str, Any], metric: str, against: str) -> list[Panel]:
+    """The panels of one metric against steps or evaluations: one for all grids, or one a grid."""
+    found = {curve: of for curve, of in curves(answer["records"]).items() if curve.metric == metric}
+    grids = list(dict.fromkeys(curve.grid for curve in found))
+    together = len(grids) == 1 or (len(found) <= ONE_PANEL and len(grids) <= len(LINES))
+    panels = [_panel(answer, found, chosen) for chosen in ([grids] if together else [[g] for g in grids])]
+    if against == "nfe":
+        panels = [against_evaluations(p, p.name.replace(AXES["steps"], AXES["nfe"], 1)) for p in panels]
+    return [replace(panel, caption=caption(panel)) for panel in panels]
+
+
+def _panel(
+    answer: Mapping[str, Any],
+    records: Mapping[RecordCurve, Sequence[Mapping[str, Any]]],
+    grids: Sequence[str | None],
+) -> Panel:
+    """The curves on these grids against steps: of several grids, each has a style of line."""
+    every = list(dict.fromkeys(curve.grid for curve in records))
+    fits = {curve_of(fit): fit for fit in answer["fits"]}
+    lines = dict(zip(grids, LINES, strict=False))
+    drawn: list[Curve] = []
+    slopes = defaultdict[int, list[tuple[float, int]]](list)
+    for key in (key for key in records if key.grid in grids):
+        fit = fits.get(key, {})
+        curve = replace(curve_from(records[key], fit), line=lines[key.grid])
+        if len(grids) > 1:
+            curve = replace(curve, label=f"{curve.label}, {_grid_label(key.grid, every)}")
+        known = fit.get("predicted")
+        if known is not None and curve.points:
+            slopes[known["start_up"]].append((curve.points[-1][1], len(drawn)))
+        drawn.append(curve)
+    methods = [_record(key.method) for key in records]
+    of_li = answer["manifest"]["schedule"]["kind"] == LI or any(r is not None and r.family == LI for r in methods)
+    exact = answer["manifest"]["run"]["start"] == EXACT and any(r is not None and r.start is not None for r in methods)
+    metric, grid = next(iter(records)).metric, _grid_label(grids[0], every) if len(grids) == 1 else ""
+    return Panel(
+        name=_file_name("-".join([AXES["steps"], metric, *([grid] if len(every) > len(grids) else [])])),
+        title=", ".join(part for part in (answer["manifest"]["schedule"]["kind"], grid) if part),
+        xlabel=LEVELS if of_li else STEPS,
+        ylabel=METRICS[metric],
+        curves=drawn,
+        slopes=[(slope, min(ends)[1]) for slope, ends in sorted(slopes.items())],
+        subtitle=EXACT_START if exact else "",
+        numbers=numbers_of(list(fits.values())) if any(curve.note for curve in drawn) else "",
+    )
+
+
+def curve_from(records: Sequence[Mapping[str, Any]], fit: Mapping[str, Any]) -> Curve:
+    """The records of one method, in the order of N, with the note of their fit."""
+    of = sorted(records, key=lambda r: r["steps"])
+    expected = [r.get("predicted") for r in of]
+    intervals = any(r.get("low") is not None for r in of)
+    return Curve(
+        method=records[0]["method"],
+        label=label_of(records[0]["method"]),
+        x=[r["steps"] for r in of],
+        values=[r["value"] for r in of],
+        note=note_of(fit),
+        nfe=[r.get("nfe") for r in of],
+        leading_error=expected if any(e is not None for e in expected) else None,
+        low=[r.get("low") for r in of] if intervals else None,
+        high=[r.get("high") for r in of] if intervals else None,
+        noise=[p.value is not None and not p.usable for p in points(of)],
+    )
+
+
+def numbers_of(fits: Sequence[Mapping[str, Any]]) -> str:
+    """What the numbers in the notes of these fits are."""
+    logarithm = "(log N)\u1d47 " if any(fit.get("log_power") for fit in fits) else ""
+    return f"exponent a of {logarithm}{power('N', '-a')}, and its status"
+
+
+def note_of(fit: Mapping[str, Any]) -> str:
+    """The exponent of a fit with the word that says what it is worth; nothing without that word."""
+    status = fit.get("status")
+    if not status:
+        return ""
+    word = WORDS.get(status, status)
+    exponent = fit["compensated_exponent" if fit.get("log_power") else "exponent"]
+    return word if exponent is None else f"{exponent:.2f}, {word}"
+
+
+def _grid_label(grid: str | None, every: Sequence[str | None]) -> str:
+    """The kind of a grid, or its whole name where another grid of the study has the same kind."""
+    kinds = [name.partition("?")[0] for name in every if name]
+    kind = (grid or "").partition("?")[0]
+    return kind if kinds.count(kind) <= 1 else (grid or "")
+
+
+def label_of(method: str) -> str:
+    """The label of a method's record; of an external sampler its name, with no sign that matplotlib reads as math."""
+    record = _record(method)
+    return method.replace("$", r"\$") if record is None else record.label
+
+
+def _record(method: str) -> Record | None:
+    try:
+        return resolve(method)
+    except InputError:  # an external sampler
+        return None
+
+
+def caption(panel: Panel) -> str:
+    """What the panel shows, in sentences."""
+    against = panel.xlabel if panel.xlabel == EVALUATIONS else "number of steps N"
+    parts = [f"{panel.ylabel[0].upper()}{panel.ylabel[1:]} against {against}; {panel.title}."]
+    if panel.subtitle:
+        parts.append(f"Runs are {panel.subtitle}.")
+    if panel.xlabel == LEVELS:
+        parts.append("N steps lead through T = N + 1 noise levels.")
+    if any(curve.leading_error is not None for curve in panel.curves):
+        parts.append("Lines are leading errors, computed before the runs and not fitted.")
+    if panel.slopes:
+        parts.append("Dashed lines have the slopes of the proved orders; their heights mean nothing.")
+    noted = [f"{curve.label} {curve.note}" for curve in panel.curves if curve.note and curve.points]
+    if noted:
+        parts.append(f"Exponents a of N^-a: {'; '.join(noted)}.")
+    empty = [curve.label for curve in panel.curves if not curve.points]
+    if empty:
+        parts.append(f"No value of {', '.join(empty)}.")
+    return " ".join(parts)
+
+
+def _file_name(name: str) -> str:
+    """The name with letters that every file system takes."""
+    return "".join(c if c.isalnum() or c in "-+._" else "-" for c in name)[:120]

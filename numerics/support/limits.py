@@ -25,6 +25,7 @@ LIMITS: dict[str, Limit] = {
     "schedule": Limit("every parameter", -1e12, 1e12),
     "grid": Limit("every parameter", -1e12, 1e12),
     "grid.rho": Limit("the exponent of karras", 0.1, 1000),
+    "grids": Limit("how many", 1, 100),
     "run.methods": Limit("how many", 1, 200),
     "run.steps": Limit("every number", 1, 10_000_000),
     "run.points": Limit("nodes or samples", 1, 10_000_000),
@@ -40,6 +41,7 @@ LIMITS: dict[str, Limit] = {
     "span": Limit("lambda, both ends", -100, 100),
     "schedule.levels": Limit("levels of a network", 1, 100_000),
     "table.points": Limit("vectors of a table file", 2, 20_001),
+    "run.numbers": Limit("numbers of a recorded run", 1, 4_000_000),
     "table.coefficients": Limit("numbers of a matrix of it", 1, 4_000_000),
 }
 SEVERAL = 1000  # entries of a list of runs, unless the table has another number

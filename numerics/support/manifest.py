@@ -21,7 +21,8 @@ NOT_RUN = "citations.py"  # of the generated files the one from which no number 
 # No value of a study depends on these; the code generated for a sampler counts where that sampler is used.
 NO_VALUES = (
     *(CONFORMANCE, TRAINING, SOURCES / "rates.py", SOURCES / "support", SOURCES / "checkpoints" / "hub.py"),
-    *(SOURCES / "studies" / name for name in ("convergence_figure.py", "study_figure.py", "style.py", "fits.py")),
+    *(SOURCES / "studies" / f"{name}.py" for name in ("convergence_figure", "figure_panel", "inline_svg", "fits")),
+    *(SOURCES / "studies" / f"{name}.py" for name in ("study_figure", "style")),
     *(GENERATED / name for name in (NOT_RUN, "catalogue_records.py", "weight_functions.py", "defects.py")),
 )
 KEPT_RESULTS = ("book/records/*.json", "book/records/*.png")  # in all folders below

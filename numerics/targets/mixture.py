@@ -134,6 +134,33 @@ class GaussianMixture:
         value, derivative = self._blocks(both, [x, dx])
         return value, derivative
 
+    def jacobian(self, x: Tensor, at: Point, prediction: str) -> tuple[Tensor, Tensor]:
+        """The prediction at x [..., d] and its Jacobian [..., d, d], a symmetric matrix.
+
+        sum_k r_k p_k has the Jacobian sum_k r_k p_k' + sum_k r_k (p_k - p) (s_k - s)^T, with the scores s_k of the
+        components and s of the mixture: the derivative of `tangent` along all axes at once.
+        """
+        law, image = self.marginal(at, x.device), self._affine(at, prediction, x.device)
+        axes = None if self.axes is None else self.axes.to(x.device)
+        slope = (image.gain * law.precision)[..., 0].expand(self.components, self.dim)
+        within = torch.diag_embed(slope) if axes is None else (axes * slope[:, None]) @ axes.mT
+
+        def both(space: _Workspace, block: Tensor) -> Tensor:
+            self._whiten(space, block, law)
+            weights = _softmax_(space.logits)
+            part = self._rotate(space.scaled * image.gain, back=True)
+            if image.centred is not None:
+                part = part + image.centred[:, :, None]  # p_k minus the mean of the offsets
+            score = self._rotate(space.scaled.neg(), back=True)
+            share = weights[:, None]
+            part, score = part - (part * share).sum(dim=0), score - (score * share).sum(dim=0)
+            between = (part * share).permute(2, 1, 0) @ score.permute(2, 0, 1)  # [b, d, d]
+            jacobian = between + (weights.T @ within.flatten(1)).view(-1, self.dim, self.dim)
+            return torch.cat([self._combine(space, image), jacobian.flatten(1).T])
+
+        out = self._blocks(both, [x], rows=self.dim * (1 + self.dim))[0]
+        return out[..., : self.dim], out[..., self.dim :].reshape(*x.shape, self.dim)
+
     def log_density(self, x: Tensor, at: Point) -> Tensor:
         """log sum_k w_k N(x; alpha mu_k, alpha^2 C_k + sigma^2 I); x [..., d] -> [...]."""
         law = self.marginal(at, x.device)

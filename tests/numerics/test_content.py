@@ -126,12 +126,12 @@ def test_levels_make_a_grid_that_may_end_at_zero() -> None:
     assert {p.alpha for p in made.points} == {1.0}
     assert float(tabulate("dpm-solver++-2m", made).outputs[-1, 0]) == 1.0
     for bad, line in (
-        ([1.0, 2.0], "sigmas[1]: got 2.0; a finite number >= 0, below the level before"),
-        ([1.0, 1.0], "sigmas[1]: got 1.0; a finite number >= 0, below the level before"),
-        ([1.0, -1.0], "sigmas[1]: got -1.0; a finite number >= 0, below the level before"),
+        ([1.0, 2.0], "sigmas[1]: got 2.0; a finite number >= 0, below the level before, 1.0"),
+        ([1.0, 1.0], "sigmas[1]: got 1.0; a finite number >= 0, below the level before, 1.0"),
+        ([1.0, -1.0], "sigmas[1]: got -1.0; a finite number >= 0, below the level before, 1.0"),
         ([float("inf"), 1.0], "sigmas[0]: got inf; a finite number >= 0, below the level before"),
-        ([1.0, float("nan")], "sigmas[1]: got nan; a finite number >= 0, below the level before"),
-        ([1.0], "sigmas: got [1.0]; a list of at least two levels"),
+        ([1.0, float("nan")], "sigmas[1]: got nan; a finite number >= 0, below the level before, 1.0"),
+        ([1.0], "sigmas: got [1.0]; at least two levels"),
     ):
         with pytest.raises(InputError) as fault:
             Grid.from_sigmas(bad)

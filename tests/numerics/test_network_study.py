@@ -46,8 +46,8 @@ def values(answer):
 def measured_at(steps, measurement, sampler=None):
     """A sampler of the problem, by default its first one, run with that many steps."""
     problem = measurement.problem
-    table = problem.tableau(sampler or problem.samplers[0], steps)
-    return measurement.measure(table, problem.grids[steps], ["trajectory"])
+    table = problem.tableau(sampler or problem.samplers[0], problem.on(steps))
+    return measurement.measure(table, problem.grids[problem.on(steps)], ["trajectory"])
 
 
 def test_a_study_of_a_network_has_the_records_of_a_study(tmp_path):
@@ -132,7 +132,7 @@ def test_memory_does_not_grow_with_the_samples(tmp_path, monkeypatch):
 def test_samples_of_the_start_do_not_depend_on_their_company():
     problem = prepare_network(study(points=6))
     measurement = NetworkMeasurement(problem, Path("unused"), CPU)
-    source = problem.grids[4].point(0)
+    source = problem.grids[problem.on(4)].point(0)
     together = measurement.start(range(6), source)
     assert torch.equal(measurement.start(range(2, 4), source), together[2:4])
     assert len(together.unique(dim=0)) == 6
@@ -173,7 +173,9 @@ def test_a_network_that_fails_on_the_way_is_a_null(tmp_path):
     assert failed.value is None
     assert failed.reason
     with pytest.raises(SamplingError, match="not finite"):
-        NetworkMeasurement.reference(measurement, range(1), problem.grids[4].point(0), problem.grids[4].point(1))
+        NetworkMeasurement.reference(
+            measurement, range(1), problem.grids[problem.on(4)].point(0), problem.grids[problem.on(4)].point(1)
+        )
 
 
 FAULTS = {

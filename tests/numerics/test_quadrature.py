@@ -190,7 +190,7 @@ def nulls_of(target: str, schedule: str, names: list[str], steps: list[int]) -> 
     study, fine, null, count = study_of(target, schedule, names, steps, 301), None, 0, 0
     for name in names:
         for n in steps:
-            grid = study.problem.grids[n]
+            grid = study.problem.grids[study.problem.on(n)]
             found = study.measure(tabulate(name, grid), grid, LAWS)
             count += len(found)
             missing = [metric for metric, value in found.items() if value.value is None]
@@ -237,7 +237,7 @@ def test_a_fold_that_jumps_over_a_narrow_target_is_seen() -> None:
     grid = {"kind": "karras", "sigma_min": 0.002, "sigma_max": 80.0, "rho": 7.0}
     run = {"methods": ["dpm-solver++-2m"], "steps": [8], "metrics": ["tv", "kl"], "points": 301}
     study = Measurement(prepare(parse({"target": target, "schedule": {"kind": "flow"}, "grid": grid, "run": run})))
-    made = study.problem.grids[8]
+    made = study.problem.grids[study.problem.on(8)]
     table = tabulate("dpm-solver++-2m", made)
     law, end = study.problem.start_law(made.point(0)), (study.problem.mixture, made.point(8))
     x = nodes(law, 300_001)
@@ -264,7 +264,7 @@ def test_no_reference_flow_starts_at_alpha_zero() -> None:
     for end in (1.0, 0.99):
         grid = {"kind": "uniform-t", "t_min": 1e-2, "t_max": end}
         study = Measurement(prepare(parse({"target": target, "schedule": {"kind": "flow"}, "grid": grid, "run": run})))
-        made = study.problem.grids[4]
+        made = study.problem.grids[study.problem.on(4)]
         found = study.measure(tabulate("ddim", made), made, ["trajectory", "energy"])
         assert (found["trajectory"].value is None) == ("alpha = 0" in str(found["trajectory"].reason)) == (end == 1)
         assert found["energy"].value is not None

@@ -80,7 +80,7 @@ def test_on_a_gaussian_laws_are_exact(
     ready = mixture_problem.prepare(one)
     got = values(studies.run(one, tmp_path / "a"))
     for name, make in TABLES.items():
-        for steps, g in ready.grids.items():
+        for (_, steps), g in ready.grids.items():
             law = gaussian_law(make(g), ready.mixture, ready.start_law(g.point(0)))
             goal = moments(ready.mixture, g.point(steps))
             for metric, distance in (("tv", tv), ("kl", kl), ("w2", w2)):
@@ -138,7 +138,7 @@ def test_the_seed_decides_noise_and_samples(study: Callable[..., Any], tmp_path:
 def test_noise_start_and_target_are_independent(study: Callable[..., Any]) -> None:
     """Assert that no stream of a study repeats another: starts, noise, the target's samples and the floor's."""
     ready = mixture_problem.prepare(study(MIXTURE, metrics=["energy"], samples=4000, steps=[3]))
-    measurement, at = measure.Measurement(ready), ready.grids[3].point(0)
+    measurement, at = measure.Measurement(ready), ready.grids[ready.on(3)].point(0)
     start = measure.start_samples(ready, at)
     drawn = measure.noise.seeded(measurement._seed("noise"))(torch.empty_like(start), 0)
     columns = torch.cat([start, drawn, measurement._exact("target", at), measurement._exact("floor", at)], dim=1)

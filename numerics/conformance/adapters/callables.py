@@ -15,22 +15,26 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from ...errors import DependsError, InputError, NonFiniteError, SamplingError, nearest
+from ...errors import DependsError, InputError, NonFiniteError, SamplingError
 from ...external_run import Draw, Finish, Model, Run
+from ...grids import Grid
 from ...readback import of_another_run
+from ..forward_processes import on_process
 from ..report import TargetInfo
 from .external_sampler import ExternalSampler
 from .in_float64 import in_float64
-from .process_levels import GRIDS, ZERO, at_sigma, karras, other_levels, own_levels, ratio_of
-from .target import typed
-from .visited_levels import Visit, Visited, destinations, levels_of
+from .process_levels import ZERO, at_sigma, other_levels, own_levels, ratio_of
+from .target import NoTable, typed
+from .visited_levels import Visit, Visited, destinations, levels_of, same
 
 Denoise = Callable[[Tensor, Any], Tensor]  # (x, sigma) -> x0hat
 Solver = Callable[[Denoise, Tensor, Tensor, Draw], Tensor]  # (denoise, x, sigmas, draw) -> the sample
 
 
-def on_levels(name: str, solver: Solver, levels: Sequence[float], process: str = "ve") -> Run:
+def on_levels(name: str, solver: Solver, levels: Sequence[float], process: str = "ve", *, bound: bool = False) -> Run:
     """A function of (denoise, x, sigmas, draw) as a run on these levels sigma of a process, x = alpha x0 + sigma eps.
+
+    bound: whether it must run from the first to the last of them; NoTable where it does not.
 
     The first run of a dtype calls the function twice: first with outputs of 0, to find the step of each evaluation.
     The run raises SamplingError where the model is evaluated at a tensor of another shape or at more than one level,
@@ -56,7 +60,11 @@ def on_levels(name: str, solver: Solver, levels: Sequence[float], process: str =
             sample = solver(denoise, begun, given, lambda like, span=None: torch.zeros_like(like))
             return _visit(visited, states, sample, process)
 
-        found = levels_of(sigmas.tolist(), visit, name, ratio)
+        given = sigmas.tolist()
+        found = levels_of(given, visit, name, ratio)
+        if bound and not (same(found.ends[0], given[0]) and same(found.ends[-1], given[-1])):
+            ends = f"from sigma = {found.ends[0]:.6g} to {found.ends[-1]:.6g}"
+            raise NoTable("target", name, f"it runs {ends}, not from {given[0]:.6g} to {given[-1]:.6g} as asked")
         return destinations([ratio(s) for s in found.levels], [ratio(s) for s in found.ends], name), found
 
     def run(start: Tensor, model: Model, draw: Draw) -> Finish:
@@ -105,9 +113,8 @@ def _level(x: Any, sigma: Any, like: Tensor, count: int) -> float:
     return values.pop()
 
 
-def plain(module: str, name: str, options: dict[str, Any]) -> ExternalSampler:
-    """A callable of a module, (denoise, x, sigmas, noise) -> the sample, with options as keywords; or a class derived
-    from a scheduler of diffusers, as in of_class.
+def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> ExternalSampler:
+    """A function (denoise, x, sigmas, noise) -> the sample, with options as keywords.  target: its name in messages.
 
     denoise(x, sigma) -> x0hat, where x = x0 + sigma eps (variance exploding, alpha = 1; sigma is one number).
     sigmas [N + 1]: from 80 to 0.002 (karras), of the dtype of x; the last is not 0.
@@ -115,34 +122,50 @@ def plain(module: str, name: str, options: dict[str, Any]) -> ExternalSampler:
     increment over that interval of sigma of the one Brownian path of the run, over sqrt|sigma_to - sigma_from|. It is
     passed to the parameter `noise`, or to a fourth one without a default. A function without such a parameter may draw
     by torch.randn_like and torch.randn, which then return noise(x) for the shape of a state.
-    Raises InputError: no such module or callable, other parameters, an unknown option.
+    Raises InputError on other parameters, and on an unknown option.
     """
-    call = _callable(module, name)
-    if inspect.isclass(call):
-        from .diffusers import of_class
-
-        return of_class(call, options, module)
-    return function(call, options, typed(module, name, options))
-
-
-def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> ExternalSampler:
-    """As `plain`, for a function object.  target: its name in messages."""
     target = target or name_of(call, options)
     solver = solver_of(call, options, target)
     namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
 
     def on(process: str, prediction: str, chosen: bool) -> ExternalSampler:
         own, others = own_levels(process), other_levels(process)
+
+        def levels(grid: Grid) -> list[float]:
+            return [p.sigma for p in on_process(grid, process)] if chosen else ratios(grid, target)
+
         return ExternalSampler(
             TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen),
             prediction,
             lambda steps, grid=None: on_levels(target, solver, (others[grid] if grid else own)(steps), process),
             lambda: in_float64(namespace),
-            on_yours=lambda grid: on_levels(target, solver, [p.sigma for p in grid.points], process),
+            lambda grid: on_levels(target, solver, levels(grid), process, bound=True),
+            lambda grid: unjudged(solver, levels(grid), process),
             in_process=lambda process, prediction: on(process, prediction, True),
         )
 
     return on("ve", "data", False)
+
+
+def ratios(grid: Grid, target: str) -> list[float]:
+    """The levels sigma / alpha of a grid.  Raises InputError where one is infinite."""
+    levels: list[float] = grid.columns.rho.tolist()
+    if math.inf in levels:
+        raise InputError("target", target, "a grid without alpha = 0, where sigma / alpha is infinite")
+    return levels
+
+
+def unjudged(solver: Solver, levels: Sequence[float], process: str) -> Run:
+    """As on_levels, for a run on a model only: evaluations may depend on the values, and belong to no step."""
+
+    def run(start: Tensor, model: Model, draw: Draw) -> Finish:
+        def denoise(x: Tensor, sigma: Any) -> Tensor:
+            return model(x, at_sigma(process, _level(x, sigma, start, 0)), 0)
+
+        sample = solver(denoise, start, torch.tensor(levels, dtype=torch.float64).to(start), draw)
+        return Finish(sample, tuple(at_sigma(process, s) for s in levels))
+
+    return run
 
 
 def name_of(call: Callable[..., Any], options: Mapping[str, Any] = MappingProxyType({})) -> str:
@@ -153,24 +176,30 @@ def name_of(call: Callable[..., Any], options: Mapping[str, Any] = MappingProxyT
 
 
 def solver_of(call: Callable[..., Any], options: dict[str, Any], target: str) -> Solver:
-    """The function as (denoise, x, sigmas, draw) -> the sample.  Raises InputError as plain does."""
+    """The function as (denoise, x, sigmas, draw) -> the sample.  Raises InputError as `function` does."""
     takes_noise = _noise_parameter(target, call, options)
 
     def solver(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
-        def noise(x: Tensor, sigma_from: Any = None, sigma_to: Any = None) -> Tensor:
-            if (sigma_from is None) != (sigma_to is None):
-                raise SamplingError("noise over half an interval; sigma_from and sigma_to go together")
-            return draw(x, None if sigma_from is None else (float(sigma_from), float(sigma_to)))
-
-        given = {takes_noise: noise} if takes_noise else {}
-        with nullcontext() if takes_noise else _DrawMode(draw, x):
+        given = {takes_noise: noise_from(draw)} if takes_noise else {}
+        with nullcontext() if takes_noise else DrawMode(draw, x):
             sample: Tensor = call(denoise, x, sigmas, **given, **options)
         return sample
 
     return solver
 
 
-class _DrawMode(TorchFunctionMode):
+def noise_from(draw: Draw) -> Callable[..., Tensor]:
+    """noise(x) and noise(x, sigma_from, sigma_to), as `function` describes them."""
+
+    def noise(x: Tensor, sigma_from: Any = None, sigma_to: Any = None) -> Tensor:
+        if (sigma_from is None) != (sigma_to is None):
+            raise SamplingError("noise over half an interval; sigma_from and sigma_to go together")
+        return draw(x, None if sigma_from is None else (float(sigma_from), float(sigma_to)))
+
+    return noise
+
+
+class DrawMode(TorchFunctionMode):
     """Draws by `draw` the noise shaped like a state that code draws from torch."""
 
     def __init__(self, draw: Draw, like: Tensor) -> None:
@@ -187,22 +216,8 @@ class _DrawMode(TorchFunctionMode):
         return func(*args, **named)
 
 
-def _callable(module: str, name: str) -> Callable[..., Any]:
-    try:
-        found = import_module(module)
-    except ModuleNotFoundError as fault:
-        if fault.name is None or not f"{module}.".startswith(f"{fault.name}."):
-            raise  # the module exists; one that it imports does not
-        raise InputError("target", f"{module}:{name}", f"no module {fault.name}") from None
-    if not callable(getattr(found, name, None)):
-        known = [key for key, value in vars(found).items() if callable(value) and not key.startswith("_")]
-        raise InputError("target", f"{module}:{name}", f"no callable in {module}; {nearest(name, known)}")
-    function: Callable[..., Any] = getattr(found, name)
-    return function
-
-
 def _noise_parameter(target: str, function: Callable[..., Any], options: dict[str, Any]) -> str | None:
-    """The name of the parameter that takes the noise, None if there is none.  Raises InputError as plain does."""
+    """The name of the parameter that takes the noise, None if there is none.  Raises InputError as `function` does."""
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):

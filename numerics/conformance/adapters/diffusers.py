@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -16,10 +19,11 @@ from ...external_run import Draw, Finish, Model
 from ...points import Point
 from ..report import TargetInfo
 from .diffusers_classes import CLASSES, NO_TABLE, SchedulerSpec, unchanged
+from .diffusers_levels import OWN_LEVELS, Given, takes_levels
 from .external_sampler import ExternalSampler
 from .in_float64 import in_float64
 from .option_values import variants
-from .target import NoTable, loaded, typed
+from .target import NoTable, loaded, parted, with_options
 
 INSTALL = "pip install 'samplerproof[peers]'"
 PREDICTIONS = {"epsilon": "noise", "sample": "data", "v_prediction": "v", "flow_prediction": "velocity"}
@@ -35,48 +39,90 @@ def scheduler(name: str, options: dict[str, Any]) -> ExternalSampler:
     loaded("diffusers.schedulers", INSTALL)
     if name in NO_TABLE:  # the library itself no longer shows some of them
         raise NoTable("target", f"diffusers:{name}", f"not a linear sampler of a diffusion: {NO_TABLE[name]}")
-    return of_class(_class(name), options)
+    return of_class(_class(name), options, f"diffusers:{name}")
 
 
-def of_class(cls: type, options: dict[str, Any], library: str = "diffusers") -> ExternalSampler:
+def scheduler_base(cls: type) -> str | None:
+    """The class of diffusers, among those that are known, from which a class is derived; None if there is none."""
+    return next((c.__name__ for c in cls.__mro__ if c.__name__ in CLASSES or c.__name__ in NO_TABLE), None)
+
+
+def of_class(cls: type, options: dict[str, Any], target: str | None = None) -> ExternalSampler:
     """As `scheduler`, for a class object, of diffusers or derived from one.  Raises InputError and NoTable likewise.
 
-    library: precedes the colon of its name; a module from which it can be imported.
+    target: its name in messages, by default that of its module.
     """
-    name = cls.__name__
-    target = f"{library}:{name}"
-    base = next((c.__name__ for c in cls.__mro__ if c.__name__ in CLASSES or c.__name__ in NO_TABLE), None)
-    if base is None:
-        allowed = "a function (denoise, x, sigmas, noise), or a class derived from a scheduler of diffusers"
-        raise InputError("target", target, f"{allowed}: how this class is stepped is not known; wrap it in a function")
-    if base in NO_TABLE:
-        raise NoTable("target", target, f"not a linear sampler of a diffusion: {NO_TABLE[base]}")
-    spec = CLASSES[base]
+    base, spec, target = _known(cls, target)
     settings, arguments = _constructor_and_step(cls, options)
     known = inspect.signature(cls).parameters
     natural = {"noise": "epsilon", "data": "sample"}.get(spec.natural(settings))
     if "prediction_type" in known and natural and spec.output is unchanged:
         settings.setdefault("prediction_type", natural)
-    configuration = dict(cls(**settings).config)
-    prediction = spec.formula
-    if spec.output is unchanged:
-        prediction = PREDICTIONS.get(configuration.get("prediction_type", ""), spec.formula)
-    values = {**configuration, **arguments}
-    reference, order = spec.claim(values)
-    info = TargetInfo(
-        name=typed(library, name, options),
-        process=spec.process_for(values),
-        reference=reference,
-        advertised_order=order,
-        nonlinear=tuple(f"{key}=true" for key in spec.nonlinear if configuration.get(key)),
-        variants=variants(library, name, _defaults(cls), options),
-    )
-    return ExternalSampler(
-        info,
-        prediction,
-        lambda steps, grid=None: partial(_run, cls, base, settings, arguments, spec, steps),
-        lambda: in_float64(*_namespaces(cls, base)),
-    )
+    library, _, name = parted(target)
+    others = variants(library, name, _defaults(cls), options)
+    made = _Scheduled(cls, base, spec, lambda: cls(**settings), arguments)
+    return made.external(with_options(target, options), others)
+
+
+def of_instance(scheduled: Any, options: dict[str, Any], target: str | None = None) -> ExternalSampler:
+    """As `of_class`, for a scheduler object, which is copied for every run; its options are those of `step`."""
+    cls = type(scheduled)
+    base, spec, target = _known(cls, target)
+    settings, arguments = _constructor_and_step(cls, options)
+    for key, value in settings.items():
+        raise InputError(f"target option {key}", value, f"{cls.__name__} is made already; set it where it is made")
+    made = _Scheduled(cls, base, spec, lambda: copy.deepcopy(scheduled), arguments)
+    return made.external(with_options(target, options), ())
+
+
+def _known(cls: type, target: str | None) -> tuple[str, SchedulerSpec, str]:
+    """The class of diffusers from which a class is derived, how it is stepped, and the target's name."""
+    own = "diffusers" if cls.__module__.partition(".")[0] == "diffusers" else cls.__module__
+    target, base = target or f"{own}:{cls.__name__}", scheduler_base(cls)
+    if base is None:
+        allowed = "a function (denoise, x, sigmas, noise), or a class derived from a scheduler of diffusers"
+        raise InputError("target", target, f"{allowed}: how this class is stepped is not known; wrap it in a function")
+    if base in NO_TABLE:
+        raise NoTable("target", target, f"not a linear sampler of a diffusion: {NO_TABLE[base]}")
+    return base, CLASSES[base], target
+
+
+@dataclass(frozen=True)
+class _Scheduled:
+    """A scheduler to be stepped.  make() -> a new one.  arguments: of `step`."""
+
+    cls: type
+    base: str
+    spec: SchedulerSpec
+    make: Callable[[], Any]
+    arguments: dict[str, Any]
+
+    def external(self, target: str, others: tuple[str, ...]) -> ExternalSampler:
+        """The external sampler of that name, with its variants."""
+        spec, configuration = self.spec, dict(self.make().config)
+        prediction = spec.formula
+        if spec.output is unchanged:
+            prediction = PREDICTIONS.get(configuration.get("prediction_type", ""), spec.formula)
+        values = {**configuration, **self.arguments}
+        reference, order = spec.claim(values)
+        info = TargetInfo(
+            name=target,
+            process=spec.process_for(values),
+            reference=reference,
+            advertised_order=order,
+            nonlinear=tuple(f"{key}=true" for key in spec.nonlinear if configuration.get(key)),
+            variants=others,
+        )
+        ours = self.cls.__module__.partition(".")[0] == "diffusers"
+        return ExternalSampler(
+            info,
+            prediction,
+            lambda steps, grid=None: partial(_run, self, steps, None),
+            lambda: in_float64(*_namespaces(self.cls, self.base)),
+            lambda grid: partial(_run, self, grid.steps, Given(grid, info.process)),
+            kept=f"diffusers {version('diffusers')}" if ours else None,
+            note=OWN_LEVELS if takes_levels(self.base) else "",
+        )
 
 
 def levels_of(name: str, options: dict[str, Any], steps: int) -> tuple[Point, ...]:
@@ -99,28 +145,21 @@ def levels_of(name: str, options: dict[str, Any], steps: int) -> tuple[Point, ..
         raise InputError("steps", steps, f"a number of steps that {name} takes ({reason})") from fault
 
 
-def _run(
-    cls: type,
-    base: str,
-    settings: dict[str, Any],
-    arguments: dict[str, Any],
-    spec: SchedulerSpec,
-    steps: int,
-    start: Tensor,
-    model: Model,
-    draw: Draw,
-) -> Finish:
-    scheduler = cls(**settings)
+def _run(made: _Scheduled, steps: int, given: Given | None, start: Tensor, model: Model, draw: Draw) -> Finish:
+    """given: the levels to step between; None for its own."""
+    scheduler, spec = made.make(), made.spec
     spec.prepare(scheduler, steps)
+    if given is not None:
+        given.put(scheduler, made.base, spec, steps)
     layout = spec.layout(scheduler, steps)
-    with _noise_from(_namespaces(cls, base), draw):
+    with _noise_from(_namespaces(made.cls, made.base), draw):
         x = start
         for i, (timestep, (at, to)) in enumerate(zip(layout.calls, layout.evaluations, strict=True)):
             if hasattr(scheduler, "scale_model_input"):
                 scheduler.scale_model_input(x, timestep)  # some classes find their first index in it
             output = spec.output(scheduler, x, model(x, at, to), i)
-            x = spec.step(scheduler, output, timestep, x, arguments, layout, i)
-    timesteps = spec.timestep_map(scheduler)(layout.calls) if spec.timestep_map else None
+            x = spec.step(scheduler, output, timestep, x, made.arguments, layout, i)
+    timesteps = spec.timestep_map(scheduler)(layout.calls) if spec.timestep_map and given is None else None
     return Finish(x, layout.grid, spec.numbers(scheduler, layout), timesteps)
 
 

@@ -25,7 +25,10 @@ class ExternalSampler:
     """A sampler known only by running it, with its metadata.
 
     prediction: what its model returns.  on: see OnGrid.  float64(): its code with float64 in place of float32.
-    on_yours(grid) -> the sampler on the levels of a given grid, in its own process; None where it makes its own.
+    on_yours(grid) -> the sampler on the levels of a given grid, in its own process (InputError where it cannot take
+    them); None where it makes its own.  unread(grid): the same, only to be run on a model; None: on_yours serves.
+    kept: what determines it besides its name, such as the version of its library; None where that is not known.
+    note: how it is put on a given grid, "" where that needs no word.
     in_process(process, prediction) -> the same in another process, None where it has one of its own.
     from_level(steps, begin) -> the sampler on a grid of its own from a later level on.
     """
@@ -35,5 +38,8 @@ class ExternalSampler:
     on: OnGrid
     float64: Callable[[], AbstractContextManager[None]] = field(default=nullcontext)
     on_yours: Callable[[Grid], Run] | None = None
+    unread: Callable[[Grid], Run] | None = None
+    kept: str | None = None
+    note: str = ""
     in_process: Callable[[str, str], ExternalSampler] | None = None
     from_level: Callable[[int, int], Run] | None = None

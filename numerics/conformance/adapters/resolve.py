@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from .external_sampler import ExternalSampler
-from .target import split
+from .target import split, typed
 
 
 def resolve(target: str) -> ExternalSampler:
-    """The sampler of `diffusers:Class?option=value&…`, `k-diffusion:function?…` or `package.module:callable?…`.
+    """The sampler of `diffusers:Class?option=value&…`, `k-diffusion:function?…`, or of an object by its path:
+    `FILE.py:name?…`, relative to the current folder, or `package.module:name?…`.
 
     Raises InputError, NoTable where there is no table; exceptions from the import of its module pass through.
     """
@@ -20,6 +21,6 @@ def resolve(target: str) -> ExternalSampler:
         from .k_diffusion import k_diffusion
 
         return k_diffusion(name, options)
-    from .callables import plain
+    from .objects import object_at, of_object
 
-    return plain(library, name, options)
+    return of_object(object_at(library, name), options, typed(library, name, {}))

@@ -22,10 +22,10 @@ def split(target: str) -> tuple[str, str, dict[str, Any]]:
     if len(target) > PATH:
         raise InputError("target", target, f"at most {PATH} characters")
     head, mark, query = target.partition("?")
-    library, colon, name = head.partition(":")
-    relative = library.startswith(".") and not library.endswith(".py")  # relative to which package?
+    library, colon, name = parted(head)
+    relative = library.startswith(".") and not is_file(library)  # relative to which package?
     if not colon or not library or not name or relative:
-        allowed = "diffusers:Class?option=value&…, k-diffusion:function or package.module:callable"
+        allowed = "diffusers:Class?option=value&…, k-diffusion:function, FILE.py:name or package.module:name"
         raise InputError("target", target, allowed)
     options: dict[str, Any] = {}
     for pair in query.split("&") if mark else []:
@@ -36,10 +36,26 @@ def split(target: str) -> tuple[str, str, dict[str, Any]]:
     return library, name, options
 
 
+def is_file(library: str) -> bool:
+    """Whether a library is a file of Python."""
+    return library.endswith(".py")
+
+
+def parted(head: str) -> tuple[str, str, str]:
+    """Library, colon and name of a target without options; the path of a file may have a colon too."""
+    path, mark, name = head.rpartition(".py:")
+    return (f"{path}.py", ":", name) if mark else head.partition(":")
+
+
 def typed(library: str, name: str, options: Mapping[str, Any]) -> str:
     """The target as a user types it."""
+    return with_options(f"{library}:{name}", options)
+
+
+def with_options(target: str, options: Mapping[str, Any]) -> str:
+    """A target without options, and these."""
     pairs = "&".join(f"{key}={_text(value)}" for key, value in options.items())
-    return f"{library}:{name}?{pairs}" if pairs else f"{library}:{name}"
+    return f"{target}?{pairs}" if pairs else target
 
 
 def _text(value: Any) -> str:

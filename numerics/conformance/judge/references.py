@@ -117,6 +117,8 @@ def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
 def _plans(record: Record, grid: Grid, counts: list[int]) -> dict[str, list[Record | None]]:
     """The record of each step, by the name of the variant.  counts: the evaluations in each step of the trace."""
     plans = {"": plan(record, grid)}
+    if record.history >= grid.steps:  # only its start-up is left
+        return plans
     if record.history:
         plans[LOWER_ORDER_END] = lower_order_end(record, grid)
     if plans[""][-1] is None and record.frame == "noise-rho":  # its clock is finite at sigma = 0

@@ -45,12 +45,13 @@ def without_repeated_evaluations(found: Trace) -> Trace:
         step=tuple(found.step[i] for i in keep),
         evaluated=tuple(found.evaluated[i] for i in keep),
         superposition=tuple(found.superposition[i] for i in keep),
+        uncertainty=tuple(found.uncertainty[i] for i in keep if found.uncertainty),
         timesteps=timesteps,
         remarks=(*found.remarks, Remark("formula", remark)),
     )
 
 
 def _one_state(one: Tensor, other: Tensor, dtype: torch.dtype) -> bool:
-    """Whether two states are equal but for rounding in every share: in a run that grows, new outputs have small ones."""
+    """Whether two states are equal but for rounding in every share; in a run that grows, new outputs have small ones."""
     eps = torch.finfo(dtype).eps
     return bool(((one - other).abs() <= NEAR * eps * other.abs() + 4 * eps * other.abs().max()).all())

@@ -68,7 +68,8 @@ def compared(run: Trace, reference: Reference, process: str, witnesses: Sequence
         seen = [*(witnesses or ()), *(share for j, share in lost.items() if j != i)]
         held = witnesses is not None and run.timesteps is None and len(seen) >= WITNESSES
         share = min(1.0, SHOWN * max(seen)) if held else 1.0
-        allowed.append(max(IDENTICAL, bound.rounded + share * bound.cancelled))
+        solved = run.uncertainty[i + 1] if run.uncertainty else 0.0
+        allowed.append(max(IDENTICAL, bound.rounded + share * bound.cancelled) + solved)
     return Comparison(reference, rows, allowed, lost)
 
 

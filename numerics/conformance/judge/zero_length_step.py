@@ -30,5 +30,6 @@ def without_zero_length_step(found: Trace) -> Trace:
         grid=found.grid[:-1],
         numbers={name: values[:-1] for name, values in found.numbers.items()},
         superposition=found.superposition[:-1],
+        uncertainty=found.uncertainty[:-1],
         timesteps=None,
     )

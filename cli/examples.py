@@ -1,0 +1,76 @@
+"""The examples at the end of every help text; tests run each one, or its command line where the work is long."""
+
+from __future__ import annotations
+
+BOOK = "`make book` builds the book; its manual describes every command and the limits of every field."
+
+EXAMPLES = {
+    "samplerproof": (
+        "samplerproof reproduce --quick",
+        "samplerproof methods --search heun",
+        "samplerproof study my_study.toml",
+        "samplerproof verify diffusers:DPMSolverMultistepScheduler",
+    ),
+    "reproduce": (
+        "samplerproof reproduce --quick",
+        "samplerproof reproduce --out results/full",
+    ),
+    "methods": (
+        "samplerproof methods",
+        "samplerproof methods dpm-solver++-2m",
+        "samplerproof methods --family deis --order 2",
+        "samplerproof methods --search karras --json",
+    ),
+    "grids": (
+        "samplerproof grids",
+        "samplerproof grids karras --steps 10",
+        "samplerproof grids 'flow?shift=3' --steps 4 --schedule flow",
+    ),
+    "derive": (
+        "samplerproof derive dpm-solver++-2m",
+        "samplerproof derive ddim --format torch",
+    ),
+    "prove": (
+        "samplerproof prove dpm-solver++-2m unipc-2",
+        "samplerproof prove 'bdia-ddim?gamma=1' --json",
+    ),
+    "study": (
+        "samplerproof study my_study.toml",
+        "samplerproof study my_study.toml --out results/second --json",
+    ),
+    "verify": (
+        "samplerproof verify diffusers:DPMSolverMultistepScheduler",
+        "samplerproof verify 'diffusers:DPMSolverMultistepScheduler?solver_order=3'",
+        "samplerproof verify my_sampler.py:sample --against dpm-solver++-2m",
+        "samplerproof verify my_port.json",
+    ),
+    "export": (
+        "samplerproof export dpm-solver++-2m --grid karras --steps 8",
+        "samplerproof export ddim ddpm --grid 'karras?zero=1' --steps 8 --vectors --out results/vectors",
+    ),
+    "cite": (
+        "samplerproof cite",
+        "samplerproof cite dpm-solver++-2m edm-heun",
+    ),
+    "train": ("samplerproof train rings --out results/rings",),
+}
+
+NOTES = {
+    "samplerproof": "`samplerproof COMMAND --help` has the options and examples of a command.",
+    "study": (
+        "The file has the tables [target], [schedule], [grid] and [run]. Metrics: tv, kl, w2, trajectory; in d > 1 "
+        "also energy, sliced-w2, moments. Grids: `samplerproof grids` lists them. Methods: `samplerproof methods`."
+    ),
+    "verify": (
+        "FILE.py:name and package.module:name are a function (denoise, x, sigmas), a scheduler or its class. "
+        "FILE.json is a table, or a run that was recorded in any language."
+    ),
+    "export": "The chapter on ports has both formats, and readers in C, Rust, Swift, JavaScript and Python.",
+    "methods": "NAME is a name or an alias; a value of a parameter follows a question mark: 'ddim-eta?eta=1/2'.",
+}
+
+
+def epilog(command: str) -> str:
+    """The end of a help text: examples on lines of their own, then what else to know, and where to read more."""
+    lines = "\n".join(f"  {line}" for line in EXAMPLES[command])
+    return "\n\n".join(["\b\nExamples:\n" + lines, *([NOTES[command]] if command in NOTES else []), BOOK])

@@ -1,0 +1,73 @@
+"""The levels of a given grid in a scheduler of diffusers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ...errors import InputError
+from ...grids import Grid
+from ..forward_processes import on_process
+from .diffusers_classes import SchedulerSpec
+from .visited_levels import CLOSE
+
+OWN_LEVELS = "its levels are those of the grid, put into its attribute `sigmas`; its timesteps stay its own"
+# The classes whose steps follow from their sigmas alone, and those in which every inner level stands twice.
+ONCE = {
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "DEISMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "EDMEulerScheduler",
+    "EDMDPMSolverMultistepScheduler",
+    "CosineDPMSolverMultistepScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "FlowMatchEulerDiscreteScheduler",
+    "FlowMatchLCMScheduler",
+    "LTXEulerAncestralRFScheduler",
+}
+TWICE = {"HeunDiscreteScheduler", "FlowMatchHeunDiscreteScheduler"}
+
+
+def takes_levels(base: str) -> bool:
+    """Whether a class can be put on any levels."""
+    return base in ONCE or base in TWICE
+
+
+@dataclass(frozen=True)
+class Given:
+    """The levels of a grid, for a scheduler of a process."""
+
+    grid: Grid
+    process: str
+
+    def put(self, scheduler: Any, base: str, spec: SchedulerSpec, steps: int) -> None:
+        """Put the levels into a scheduler that is prepared for that many steps.
+
+        Raises InputError where its levels follow from its timesteps, unless they are those of the grid.
+        """
+        points = on_process(self.grid, self.process)
+        if takes_levels(base):
+            ratio = self.process == "vp"  # sigma / alpha in `sigmas`, else sigma
+            levels = [p.sigma / p.alpha if ratio else p.sigma for p in points]
+            if base in TWICE:
+                levels = [levels[0], *(level for level in levels[1:-1] for _ in range(2)), levels[-1]]
+            found = len(scheduler.sigmas)
+            if found != len(levels):
+                allowed = f"a number of steps that {base} takes as it is: it makes {found - 1} levels of it"
+                raise InputError("steps", steps, allowed)
+            scheduler.sigmas = torch.tensor(levels, dtype=torch.float64)
+            return
+        own = spec.layout(scheduler, steps).grid
+        for n, (mine, given) in enumerate(zip(own, points, strict=False)):
+            apart = abs(mine.sigma * given.alpha - given.sigma * mine.alpha)
+            if len(own) != len(points) or apart > CLOSE * given.sigma * max(mine.alpha, given.alpha):
+                level, wanted = (p.sigma / p.alpha if p.alpha else float("inf") for p in (mine, given))
+                where = f"its level {n} is sigma / alpha = {level:.6g}, that of the grid {wanted:.6g}"
+                raise InputError(
+                    "grid", base, f"a scheduler that can be put on a grid; it has levels of its own: {where}"
+                )

@@ -1,0 +1,122 @@
+"""`samplerproof verify FILE.json`: a table or a recorded run of a sampler in any language, judged as all others are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..catalogue import resolve
+from ..errors import InputError
+from ..support.strict_json import read_object
+from .report import Finding, TargetInfo, Verdict
+
+if TYPE_CHECKING:
+    from ..readback import Trace
+    from ..tableau import Tableau
+    from .adapters.recorded_run import RecordedRun
+
+ENDING = ".json"
+UNSURE = 1e-2  # errors of rows above it: the components of a run do not determine its formula
+ONE_GRID = "one grid is recorded, so that no order is observed"
+
+
+def is_file(target: str) -> bool:
+    """Whether a target names a file with a table or a run."""
+    return target.endswith(ENDING)
+
+
+def verify_file(target: str, against: str | None = None, process: str | None = None) -> Verdict:
+    """The verdict on the table or the recorded run in a file; see table_file.py and adapters/recorded_run.py.
+
+    process: "vp", "ve" or "flow"; None: the one on which its points lie.
+    Raises InputError on a file that is neither, and on an unknown record.
+    """
+    if against is not None:
+        resolve(against, "against")
+    data = read_object(Path(target), "target")
+    if "evaluations" in data:
+        from .adapters.recorded_run import run_of
+
+        return _on_run(target, run_of(data, "run"), against, process)
+    if "states" in data:
+        from ..table_file import table_of
+
+        return _on_table(target, table_of(data), against, process)
+    allowed = 'a table, with "states", "outputs" and "noises", or a run, with "evaluations"'
+    raise InputError("target", f"{target}, an object with {', '.join(map(str, data)) or 'no keys'}", allowed)
+
+
+def _on_table(target: str, table: Tableau, against: str | None, process: str | None) -> Verdict:
+    """The verdict on a table."""
+    from .adapters.solved_trace import process_of
+    from .forward_processes import point
+
+    if table.given > 1:
+        raise InputError("table.given", table.given, "1: a run from one start is judged, with its start-up")
+    process = process or process_of(table.points, "table.points")
+    on = replace(table, points=tuple(point(process, p.alpha, p.sigma) for p in table.points))
+    from ..readback import image
+
+    # With steps at alpha = 0 the model returns the data prediction there, and then everywhere.
+    found = image(on, "data" if table.lost else None)
+    verdict = _judged(target, process, found, against)
+    covered = [f"the table as it stands, float64: {len(found.grid) - 1} steps"]
+    return replace(verdict, coverage=covered)
+
+
+def _on_run(target: str, run: RecordedRun, against: str | None, process: str | None) -> Verdict:
+    """The verdict on a recorded run: of the first of its possible grids on which it conforms, else of the first."""
+    from .adapters.solved_trace import process_of, traces
+
+    process = process or process_of([*run.points, *run.grid], "run.evaluations")
+    if run.components < run.coefficients and against is not None:
+        from .replayed import replayed
+
+        return replayed(target, run, process, against)
+    verdicts = []
+    for found in traces(run, process):
+        verdict = _judged(target, process, found, against)
+        verdicts.append(_with_precision(verdict, run, found))
+        if verdict.exit_code == 0:
+            return verdicts[-1]
+    if not verdicts:
+        raise InputError("run.grid", "nothing", "the points of its steps: they do not follow from its evaluations")
+    return verdicts[0]
+
+
+def _judged(target: str, process: str, found: Trace, against: str | None) -> Verdict:
+    """The verdict on one trace."""
+    from .judge.verdict import judge
+
+    steps = len(found.grid) - 1
+    verdict = judge(TargetInfo(target, process), {(steps, False): found, (steps, True): found}, steps, against)
+    known = verdict.matches[:1] or ([verdict.reference] if verdict.reference else [])
+    proved = f"; samplerproof prove {known[0].partition(' (')[0]}" if verdict.exit_code == 0 and known else ""
+    return replace(verdict, findings=[*verdict.findings, Finding("order", None, ONE_GRID + proved)])
+
+
+def _with_precision(verdict: Verdict, run: RecordedRun, found: Trace) -> Verdict:
+    """The verdict with the precision of the run, and with what its components determine."""
+    import torch
+
+    dtype, worst = str(run.dtype)[6:], max(found.uncertainty)
+    sizes = f"{run.components} components, {run.coefficients} coefficients"
+    solved = f"rows solved from {sizes}: each to {worst:.0e} of its largest term or better"
+    result = replace(verdict, coverage=[f"one recorded run, {dtype}: {len(found.grid) - 1} steps", solved])
+    if run.dtype is not torch.float64:
+        result = replace(result, max_relative_error_float64=None)
+    if worst > UNSURE:
+        return replace(result, verdict="error", findings=_unsure(found, worst))
+    return result
+
+
+def _unsure(found: Trace, worst: float) -> Sequence[Finding]:
+    n = found.uncertainty.index(worst)
+    detail = (
+        f"step {found.step[n]}: the recorded outputs are nearly dependent, so that the row is determined to {worst:.0e} "
+        "of its largest term only: record more components, or a run whose outputs are drawn at random, as those of "
+        "samplerproof export --vectors"
+    )
+    return [Finding("exception", found.step[n], detail, "error")]
