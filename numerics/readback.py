@@ -37,6 +37,7 @@ class Trace:
     grid, numbers, timesteps, remarks: as in Finish.
     superposition [V]: how far every vector of a run on random inputs is from this image, over the largest entry.
     mutated: tensors that the run wrote into: "start", "output 3", …  spans: of every draw, as in Draw.
+    inside: a narrower dtype in which the code computes; None where there is none, or none was looked for.
     uncertainty [V]: the error of every row, over its largest contribution, where the rows were solved from a recorded
     run; empty where they were read on basis vectors.
     """
@@ -55,6 +56,12 @@ class Trace:
     remarks: tuple[Remark, ...] = ()
     spans: tuple[tuple[float, float] | None, ...] = ()
     uncertainty: tuple[float, ...] = ()
+    inside: torch.dtype | None = None
+
+    @property
+    def precision(self) -> torch.dtype:
+        """The dtype whose rounding its vectors show."""
+        return self.inside or self.dtype
 
     @property
     def nfe(self) -> int:
@@ -71,7 +78,7 @@ class Trace:
         Two samplers of one law have one table, however they compute it.
         """
         v, count, nfe = self.vectors, len(self.vectors), self.nfe
-        rounding = torch.finfo(self.dtype).eps
+        rounding = torch.finfo(self.precision).eps
         row = torch.arange(count - 1)
         # States: the share of the start that v_b passes on.
         before = torch.tensor([vector_before(self.step, i) for i in range(1, count)])

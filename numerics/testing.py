@@ -24,12 +24,12 @@ It runs in this process, whose global state is restored.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 
 from .conformance.adapters.external_sampler import ExternalSampler
+from .conformance.adapters.in_float64 import Precision, with_precision
 from .conformance.adapters.placed import placed
 from .conformance.adapters.resolve import resolve
 from .conformance.adapters.target import NoTable
@@ -150,9 +150,10 @@ def _external(sampler: Sampler, options: Mapping[str, Any] | None) -> ExternalSa
 def _run(external: ExternalSampler, job: Job, grid: str | None) -> tuple[Trace | Failure, tuple[Departure, ...]]:
     """The trace and the departures on other inputs; an exception of the sampler becomes a failure."""
     try:
-        with external.float64() if job.float64 else nullcontext(), guarded():
+        dtype = torch.float64 if job.float64 else torch.float32
+        with external.float64() if job.float64 else Precision(dtype) as precision, guarded():
             run = external.on(job.steps, grid)
-            found = trace(run, external.prediction, torch.float64 if job.float64 else torch.float32)
+            found = with_precision(trace(run, external.prediction, dtype), precision)
             return found, departures(run, found) if job.other_inputs else ()
     except NoTable as fault:
         return Failure("no-table", fault.allowed), ()

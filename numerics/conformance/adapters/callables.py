@@ -22,7 +22,7 @@ from ...readback import of_another_run
 from ..forward_processes import on_process
 from ..report import TargetInfo
 from .external_sampler import ExternalSampler
-from .in_float64 import in_float64
+from .in_float64 import entered, in_float64
 from .process_levels import ZERO, at_sigma, other_levels, own_levels, ratio_of
 from .target import NoTable, typed
 from .visited_levels import Visit, Visited, destinations, levels_of, same
@@ -138,7 +138,7 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
             TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen),
             prediction,
             lambda steps, grid=None: on_levels(target, solver, (others[grid] if grid else own)(steps), process),
-            lambda: in_float64(namespace),
+            lambda: in_float64(*entered(namespace)),
             lambda grid: on_levels(target, solver, levels(grid), process, bound=True),
             lambda grid: unjudged(solver, levels(grid), process),
             in_process=lambda process, prediction: on(process, prediction, True),

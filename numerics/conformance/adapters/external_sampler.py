@@ -12,6 +12,7 @@ from ..report import TargetInfo
 if TYPE_CHECKING:
     from ...external_run import Run
     from ...grids import Grid
+    from .in_float64 import Precision
 
 
 class OnGrid(Protocol):
@@ -36,7 +37,7 @@ class ExternalSampler:
     info: TargetInfo
     prediction: str
     on: OnGrid
-    float64: Callable[[], AbstractContextManager[None]] = field(default=nullcontext)
+    float64: Callable[[], AbstractContextManager[Precision | None]] = field(default=nullcontext)
     on_yours: Callable[[Grid], Run] | None = None
     unread: Callable[[Grid], Run] | None = None
     kept: str | None = None

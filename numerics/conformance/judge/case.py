@@ -72,6 +72,11 @@ class Case:
         info = replace(self.info, process=process)
         return replace(self, info=info, runs=each_trace(self.runs, there), variations=variations)
 
+    def each(self, change: Callable[[Trace], Trace]) -> Case:
+        """The case with every trace changed."""
+        variations = replace(self.variations, grids=each_trace(self.variations.grids, change))
+        return replace(self, runs=each_trace(self.runs, change), variations=variations)
+
     def trace(self, in_float64: bool) -> Trace:
         """The run on the steps asked for."""
         run = self.runs[self.steps, in_float64]

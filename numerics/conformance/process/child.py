@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from importlib import import_module
@@ -20,6 +20,7 @@ from ...external_run import Draw, Finish, Model, Run
 from ...points import Point
 from ...readback import Trace, trace
 from ..adapters.external_sampler import ExternalSampler
+from ..adapters.in_float64 import Precision, with_precision
 from ..adapters.placed import placed
 from ..adapters.target import NoTable
 from ..placement import Placement
@@ -115,11 +116,11 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
     departed: tuple[Departure, ...] = ()
     printed = (notes.folder / "stdout").stat().st_size
     try:
-        with sampler.float64() if job.float64 else nullcontext(), guarded() as changed:
+        with sampler.float64() if job.float64 else Precision(dtype) as precision, guarded() as changed:
             try:
                 grid = None if job.grid is None else sampler.info.grids[job.grid]
                 run = _noted(sampler.on(job.steps, grid), notes.note)
-                found = trace(run, sampler.prediction, dtype)
+                found = with_precision(trace(run, sampler.prediction, dtype), precision)
                 if job.other_inputs:
                     departed = departures(run, found)
             except BaseException as fault:
