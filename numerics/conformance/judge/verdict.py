@@ -87,6 +87,11 @@ def _regular(rows: Sequence[Step], rounding: float) -> bool:
     )
 
 
+def _first(case: Case) -> Verdict:
+    """The verdict of the first check that applies."""
+    return next(verdict for check in CHECKS if (verdict := check(case)) is not None)
+
+
 def _on_other_processes(case: Case, first: Verdict) -> Verdict:
     """The verdict on a case of alpha = 1, where `first` is the verdict there.
 
