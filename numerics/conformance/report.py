@@ -18,7 +18,7 @@ class TargetInfo:
     nonlinear: the options that make it nonlinear, such as "clip_sample=true".
     variants: the target with one option at another of its documented values, for all of them.
     grids: the other grids that it can be put on, by name.  zero: the name of the one that has a 0 appended.
-    process_chosen: whether the user has chosen the process.
+    process_chosen: whether the user has chosen the process.  may_draw: whether noise is not passed to it, but could be.
     """
 
     name: str
@@ -30,6 +30,7 @@ class TargetInfo:
     grids: tuple[str, ...] = ()
     zero: str | None = None
     process_chosen: bool = False
+    may_draw: bool = False
 
 
 class Departure(NamedTuple):

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from ...errors import DependsError, InputError, NonFiniteError, SamplingError
 from ...external_run import Draw, Finish, Model, Run
@@ -23,6 +22,7 @@ from ..forward_processes import on_process
 from ..report import TargetInfo
 from .external_sampler import ExternalSampler
 from .in_float64 import entered, in_float64
+from .own_draws import drawing_from
 from .process_levels import ZERO, at_sigma, other_levels, own_levels, ratio_of
 from .target import NoTable, typed
 from .visited_levels import Visit, Visited, destinations, levels_of, same
@@ -120,12 +120,13 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
     sigmas [N + 1]: from 80 to 0.002 (karras), of the dtype of x; the last is not 0.
     noise(x) -> standard normal noise shaped like x, independent in every call; noise(x, sigma_from, sigma_to): the
     increment over that interval of sigma of the one Brownian path of the run, over sqrt|sigma_to - sigma_from|. It is
-    passed to the parameter `noise`, or to a fourth one without a default. A function without such a parameter may draw
-    by torch.randn_like and torch.randn, which then return noise(x) for the shape of a state.
+    passed to the parameter `noise`, or to a fourth one without a default. The normal draws of torch and numpy in a
+    function without such a parameter are noise(x) where they have the shape of a state; see own_draws.
     Raises InputError on other parameters, and on an unknown option.
     """
     target = target or name_of(call, options)
     solver = solver_of(call, options, target)
+    draws = _noise_parameter(target, call, options) is None
     namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
 
     def on(process: str, prediction: str, chosen: bool) -> ExternalSampler:
@@ -135,7 +136,9 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
             return [p.sigma for p in on_process(grid, process)] if chosen else ratios(grid, target)
 
         return ExternalSampler(
-            TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen),
+            TargetInfo(
+                target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen, may_draw=draws
+            ),
             prediction,
             lambda steps, grid=None: on_levels(target, solver, (others[grid] if grid else own)(steps), process),
             lambda: in_float64(*entered(namespace)),
@@ -181,7 +184,7 @@ def solver_of(call: Callable[..., Any], options: dict[str, Any], target: str) ->
 
     def solver(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
         given = {takes_noise: noise_from(draw)} if takes_noise else {}
-        with nullcontext() if takes_noise else DrawMode(draw, x):
+        with nullcontext() if takes_noise else drawing_from(draw, x):
             sample: Tensor = call(denoise, x, sigmas, **given, **options)
         return sample
 
@@ -197,23 +200,6 @@ def noise_from(draw: Draw) -> Callable[..., Tensor]:
         return draw(x, None if sigma_from is None else (float(sigma_from), float(sigma_to)))
 
     return noise
-
-
-class DrawMode(TorchFunctionMode):
-    """Draws by `draw` the noise shaped like a state that code draws from torch."""
-
-    def __init__(self, draw: Draw, like: Tensor) -> None:
-        super().__init__()
-        self.draw, self.like = draw, like
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        named = kwargs or {}
-        if func in (torch.randn_like, torch.randn):
-            shape = args[0].shape if func is torch.randn_like else named.get("size", args)
-            shape = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else tuple(shape)
-            if shape == self.like.shape:
-                return self.draw(self.like.to(named.get("dtype") or self.like.dtype))
-        return func(*args, **named)
 
 
 def _noise_parameter(target: str, function: Callable[..., Any], options: dict[str, Any]) -> str | None:

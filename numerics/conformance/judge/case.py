@@ -106,6 +106,12 @@ class Case:
     def in_float64(self) -> Trace:
         return self.traces[self.steps, True]
 
+    @property
+    def longest(self) -> Trace | None:
+        """The run in float64 on the most steps, if there is one on more steps than asked for."""
+        more = [n for n, in_float64 in self.traces if in_float64 and n > self.steps]
+        return self.traces[max(more), True] if more else None
+
     @cached_property
     def notes(self) -> list[Finding]:
         """Findings of every verdict: tensors of the caller that it writes into, remarks, inputs that it cannot take."""

@@ -16,6 +16,7 @@ from . import differences
 from .case import COMPARED, Case, Runs, Variations, depends, each_trace
 from .coverage import coverage
 from .differences import CANCELLED, Pair
+from .nearest import nearest
 from .repeated_evaluations import without_repeated_evaluations
 from .rescaled import FACTOR
 from .rounding_bound import IDENTICAL
@@ -23,6 +24,8 @@ from .unchained_steps import matches_step_by_step
 
 ROUNDING = {"float32": 1e-6, "float16": 1e-3, "bfloat16": 1e-2}  # deviations from a few roundings inside
 SHARE = 0.5  # of the proved order: an observed one below it contradicts the proof
+WILD = 0.1  # a deviation from superposition that random numbers make
+CONVERGES = 0.25  # an observed order below it is none
 LONGEST = 5  # times the steps, so far rows are compared: beyond, grids of whole timesteps have steps of one
 
 
@@ -141,14 +144,26 @@ def _raises(case: Case) -> Verdict | None:
 def _remembers(case: Case) -> Verdict | None:
     """A run depends on the run before. Precedes linearity: such a run is not an image of its inputs."""
     found = case.departures("different-formula", "memory")
-    return replace(case.base, verdict="different-formula", findings=[*found, *case.notes]) if found else None
+    notes = [*_advice(case), *case.notes]
+    return replace(case.base, verdict="different-formula", findings=[*found, *notes]) if found else None
 
 
 def _not_linear(case: Case) -> Verdict | None:
     """It deviates from superposition, on the inputs of its trace or on others."""
     bent = _nonlinearity(case.trace(False), case.info) or _nonlinearity(case.trace(True), case.info)
     found = [bent] if bent else case.departures("not-linear")
-    return replace(case.base, verdict="not-linear", findings=[*found, *case.notes]) if found else None
+    wild = max((x for x in case.trace(True).superposition if not math.isnan(x)), default=0.0) > WILD
+    notes = [*(_advice(case) if wild else []), *case.notes]
+    return replace(case.base, verdict="not-linear", findings=[*found, *notes]) if found else None
+
+
+def _advice(case: Case) -> list[Finding]:
+    """What to do about noise that is not seen."""
+    if not case.info.may_draw:
+        return []
+    drawn = "if it draws noise by itself, let it take the noise from a parameter `noise`: noise(x) is standard normal and "
+    detail = f"{drawn}shaped like x, noise(x, sigma_from, sigma_to) the increment of one path over that interval"
+    return [Finding("not-linear", None, detail)]
 
 
 def _nonlinearity(run: Trace, info: TargetInfo) -> Finding | None:
@@ -205,7 +220,11 @@ def _different_formula(case: Case) -> Verdict | None:
     best, process, result = case.best, case.info.process, replace(case.measured, verdict="different-formula")
     if best is None:
         verdict, missing = differences.no_match(case.in_float64, process, case.base.reference, case.pairs)
-        return replace(result, verdict=verdict, findings=[*result.findings, missing])
+        near, means = nearest(case.pairs, case.base.reference), _diverging(result)
+        family = differences.law_of_strengths(case.in_float64, case.longest)
+        if family is not None and verdict == "error":
+            near, means = family[0], [family[1]]
+        return replace(result, verdict=verdict, nearest=near, findings=[*result.findings, missing, *means])
     if best.conforms:
         return None
     found = differences.differences(best, case.rows, case.matches)
@@ -213,7 +232,16 @@ def _different_formula(case: Case) -> Verdict | None:
     if matches_step_by_step(case.in_float64, process, best.reference.record):
         each = f"every step is {name} from where it starts to where it leads; they do not chain"
         found = [Finding("formula", None, each), *found]
-    return replace(result, findings=[*result.findings, *found])
+    near = nearest(case.pairs, case.base.reference)
+    return replace(result, nearest=near, findings=[*result.findings, *found, *_diverging(result)])
+
+
+def _diverging(result: Verdict) -> list[Finding]:
+    """A note where the error does not fall."""
+    seen = result.observed_order
+    if seen is None or seen > CONVERGES:
+        return []
+    return [Finding("order", None, f"it does not converge: with more steps N its error goes like N^{-seen:.2f}")]
 
 
 def _different_elsewhere(case: Case) -> Verdict | None:
@@ -248,6 +276,7 @@ def _conforms(case: Case) -> Verdict:
         case.measured,
         verdict="identical" if identical else "roundoff",
         nominal_order=best.reference.record.order,
+        nearest=best.reference.name,
         growth=_growth(case, best),
         findings=[
             *case.measured.findings,
