@@ -18,9 +18,10 @@ div.wide { overflow-x: auto; } div.wide:focus-visible { outline: 2px solid Highl
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
 caption { text-align: left; padding-bottom: 0.3rem; }
 th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.7rem; text-align: left; vertical-align: top; }
+table.numbers th, table.numbers td { white-space: nowrap; }
 tr.off { background: var(--off); } .verdict { font-weight: 600; }
-figure { margin: 1rem 0; } figcaption { font-size: 0.9rem; max-width: 42rem; }
-div.panels { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
+figure { margin: 0; flex: 1 1 19rem; max-width: 30rem; } figcaption { font-size: 0.9rem; }
+div.panels { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; margin-bottom: 1.5rem; }
 svg { max-width: 100%; height: auto; }
 """
 
@@ -54,11 +55,14 @@ def document(title: str, parts: Sequence[str]) -> str:
     )
 
 
-def table(head: Sequence[object], rows: Sequence[Sequence[object]], name: str = "table") -> str:
-    """A table that scrolls sideways, by the keyboard too.  Cells are text; name: what a screen reader calls it."""
+def table(head: Sequence[object], rows: Sequence[Sequence[object]], name: str, numbers: bool = False) -> str:
+    """A table that scrolls sideways, by the keyboard too.
+
+    Cells are text.  name: what a screen reader calls it.  numbers: no cell is broken into lines.
+    """
     body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
     top = f"<tr>{cells('th scope=col', head)}</tr>" if any(head) else ""
-    return scrolling(f"<table>{top}{body}</table>", name)
+    return scrolling(f"<table{' class=numbers' if numbers else ''}>{top}{body}</table>", name)
 
 
 def scrolling(content: str, name: str) -> str:

@@ -83,7 +83,7 @@ def _tables(answer: Answer, metric: str) -> list[str]:
         rows.append([*names, *(cells.get(n) for n in numbers), _evaluations(of), *_orders(fits.get(curve, {}))])
     head = ["method", *(["grid"] if several else []), *(f"N = {n}" for n in numbers)]
     head += [f"NFE at N = {numbers[-1]}", "exponent", "status", "proved"]
-    made = table(head, rows, f"{METRICS[metric]} by number of steps")
+    made = table(head, rows, f"{METRICS[metric]} by number of steps", numbers=True)
     return [made, f"<p>{NOISE} may be noise, bias or rounding.</p>"] if noisy else [made]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..names.lookup import Domain, Entry, Names
 from ..numerics.errors import InputError
 from ..numerics.grid_kinds.all_kinds import KINDS, PREFIX, parameter_names, parse
+from ..numerics.grid_kinds.given_kinds import lengths
 from ..numerics.grid_kinds.grid_kind import GridKind
 from ..numerics.support.limits import LIMITS
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..numerics.grids import Grid
     from ..numerics.schedules import Schedule
 
+STEPS = 10
 MOST = 100_000  # steps whose levels are printed
 ENDS = {
     "edm": (0.002, 80.0),
@@ -52,33 +54,47 @@ def _parameter(kind: GridKind, name: str) -> dict[str, Any]:
     return {"name": name, "default": default, "low": low, "high": high, "words": list(domain.words) or None}
 
 
-def levels(name: str, steps: int, schedule_name: str) -> dict[str, Any]:
-    """The levels of KIND or KIND?parameter=value&… on a schedule, noisiest first; lambda is null where it is infinite.
+def levels(name: str, steps: int | None, schedule_name: str) -> dict[str, Any]:
+    """The levels of KIND or KIND?parameter=value&… on a schedule, noisiest first, and the findings about them.
 
+    steps: by default those of a list, else STEPS.  lambda is null where it is infinite.
     Ends that are not given are those of ENDS, in the schedule's time.  Raises InputError on a name that is not known.
     """
-    columns = grid_of(name, steps, schedule_name).columns
+    from ..numerics.grids import grid
+    from ..numerics.kind_checks import kind_findings
+
+    schedule, kind, parameters = _chosen(name, STEPS if steps is None else steps, schedule_name)
+    steps = (next(iter(lengths(parameters)), 0) or STEPS) if steps is None else steps
+    made = grid(schedule, kind, steps, **parameters)
+    columns = made.columns
     lists = {"sigma": columns.sigma, "alpha": columns.alpha, "t": columns.t, "lambda": columns.lam}
     found = {key: [v if math.isfinite(v) else None for v in values.tolist()] for key, values in lists.items()}
-    return {"name": name, "steps": steps, "schedule": schedule_name, **found}
+    lines = [vars(finding) for finding in kind_findings(schedule, kind, parameters, made)]
+    return {"name": name, "steps": steps, "schedule": schedule_name, **found, "findings": lines}
 
 
 def grid_of(name: str, steps: int, schedule_name: str) -> Grid:
     """The grid of a kind and a schedule as they are typed.  Raises InputError as levels does."""
     from ..numerics.grids import grid
 
+    schedule, kind, parameters = _chosen(name, steps, schedule_name)
+    return grid(schedule, kind, steps, **parameters)
+
+
+def _chosen(name: str, steps: int, schedule_name: str) -> tuple[Schedule, str, dict[str, Any]]:
+    """The schedule, the kind of grid and its parameters."""
     limit = LIMITS["run.steps"]
     if not limit.low <= steps <= MOST:
         raise InputError("--steps", steps, f"a number from {limit.low:g} to {MOST}")
-    schedule, kind = _schedule(schedule_name), name
-    parameters: dict[str, Any] = {}
-    if not name.startswith(PREFIX):
-        low, high = ENDS[schedule.kind]
-        small, large = (p.sigma / p.alpha if p.alpha else math.inf for p in map(schedule.point, (low, high)))
-        if not math.isfinite(large):
-            raise InputError("--schedule", schedule_name, f"parameters with alpha > 0 at t = {high:g}")
-        kind, parameters = parse(name, {"t_min": low, "t_max": high, "sigma_min": small, "sigma_max": large})
-    return grid(schedule, kind, steps, **parameters)
+    schedule = _schedule(schedule_name)
+    if name.startswith(PREFIX):
+        return schedule, name, {}
+    low, high = ENDS[schedule.kind]
+    small, large = (p.sigma / p.alpha if p.alpha else math.inf for p in map(schedule.point, (low, high)))
+    if not math.isfinite(large):
+        raise InputError("--schedule", schedule_name, f"parameters with alpha > 0 at t = {high:g}")
+    ends = {"t_min": low, "t_max": high, "sigma_min": small, "sigma_max": large}
+    return schedule, *parse(name, ends)
 
 
 def _schedule(text: str) -> Schedule:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +14,23 @@ from ..numerics.support.consent import Consent
 from ..numerics.support.limits import PATH
 from . import completion
 from .examples import epilog
+from .parameters import (
+    AnyMethods,
+    Checkpoint,
+    ExportFormat,
+    Family,
+    Format,
+    Json,
+    Kind,
+    Method,
+    OneKind,
+    OneMethod,
+    OneSchedule,
+    Out,
+    Schedule,
+    Search,
+    SomeMethods,
+)
 
 if TYPE_CHECKING:
     from ..numerics.studies.config import Verification
@@ -29,22 +45,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Answer with JSON on standard output, and nothing else there.")]
-
-
-class Format(StrEnum):
-    """The formats of `derive`."""
-
-    latex = "latex"
-    torch = "torch"
-    json = "json"
-
-
-class ExportFormat(StrEnum):
-    """The formats of `export`."""
-
-    json = "json"
 
 
 def run() -> None:
@@ -121,7 +121,7 @@ def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and steps, for a first look.")] = False,
     with_checkpoints: Annotated[bool, typer.Option("--with-checkpoints", help="Networks too.")] = False,
     device: Annotated[str, typer.Option(help="Device of the networks.")] = "cpu",
-    out: Annotated[str, typer.Option(metavar="DIR", help="Folder to write to.")] = "results",
+    out: Out = "results",
 ) -> None:
     """Write the convergence figures, tables and records, with a manifest."""
     from ..book.reproduce import reproduce
@@ -137,21 +137,11 @@ def reproduce(
 
 @app.command(short_help="List the catalogue of samplers, or all of one.", epilog=epilog("methods"))
 def methods(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[NAME]", help="The method to describe, by any of its names.", autocompletion=completion.methods
-        ),
-    ] = None,
-    family: Annotated[
-        str | None, typer.Option(help="Only methods of this family.", autocompletion=completion.families)
-    ] = None,
+    name: OneMethod = None,
+    family: Family = None,
     stochastic: Annotated[bool, typer.Option("--stochastic", help="Only methods that draw noise.")] = False,
     order: Annotated[int | None, typer.Option(help="Only methods of this order.")] = None,
-    search: Annotated[
-        str | None,
-        typer.Option(metavar="WORD", help="Only methods with this in a name, alias, family, summary or paper."),
-    ] = None,
+    search: Search = None,
     json: Json = False,
 ) -> None:
     """List the catalogue of samplers, or describe one: its names, order, formula, paper and page in the book."""
@@ -171,24 +161,11 @@ def methods(
 
 @app.command(short_help="List the kinds of grid, or print the levels of one.", epilog=epilog("grids"))
 def grids(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[KIND]",
-            help="KIND or KIND?parameter=value&…, of which to print the levels.",
-            autocompletion=completion.grids,
-        ),
-    ] = None,
+    name: OneKind = None,
     steps: Annotated[
-        int | None, typer.Option(help="Steps of the grid, one less than its levels.  [default: 10]")
+        int | None, typer.Option(help="Steps of the grid, one less than its levels.  [default: 10, of a list its own]")
     ] = None,
-    schedule: Annotated[
-        str | None,
-        typer.Option(
-            help="The schedule, NAME or NAME?parameter=value&….  [default: edm]",
-            autocompletion=completion.schedules,
-        ),
-    ] = None,
+    schedule: OneSchedule = None,
     json: Json = False,
 ) -> None:
     """List the kinds of grid, or print the levels of one, noisiest first."""
@@ -197,7 +174,7 @@ def grids(
 
     if name is None and (steps, schedule) != (None, None):
         raise InputError("KIND", "nothing", "a kind of grid, whose levels --steps and --schedule choose")
-    answer = kinds() if name is None else levels(name, 10 if steps is None else steps, schedule or "edm")
+    answer = kinds() if name is None else levels(name, steps, schedule or "edm")
     if json:
         show.json(answer)
     elif isinstance(answer, list):
@@ -208,10 +185,7 @@ def grids(
 
 @app.command(epilog=epilog("derive"))
 def derive(
-    name: Annotated[
-        str,
-        typer.Argument(help="A method of the catalogue, by any of its names.", autocompletion=completion.methods),
-    ],
+    name: Method,
     format: Annotated[Format, typer.Option(help="What to write.")] = Format.latex,
 ) -> None:
     """Show where a sampler's weights come from."""
@@ -222,10 +196,7 @@ def derive(
 
 @app.command(short_help="Decide the order of samplers in exact algebra.", epilog=epilog("prove"))
 def prove(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Methods, by any of their names.", autocompletion=completion.methods),
-    ] = None,
+    names: AnyMethods = None,
     everything: Annotated[bool, typer.Option("--all", help="Every sampler of the catalogue.")] = False,
     json: Json = False,
 ) -> None:
@@ -275,8 +246,9 @@ def study(
     if isinstance(wanted, Verification):
         _verification(wanted, folder, json)
         return
+    consent = Consent(allow_pickle, allow_code, hub, large)
     with interruptible("study", kept("runs", f"{folder}/")) as progress:
-        answer = run(wanted, folder, progress, Consent(allow_pickle, allow_code, hub, large), device)
+        answer = run(wanted, folder, progress, consent, device, base=file.parent)
     from ..numerics.studies.study_figure import draw_study  # matplotlib is slow to import
 
     draw_study(answer, folder)
@@ -287,7 +259,7 @@ def study(
     if json:
         show.json(answer)
     else:
-        show.fits(answer)
+        show.study(answer)
         show.written(folder)
 
 
@@ -375,22 +347,13 @@ def verify(
 
 @app.command(short_help="Write tables and golden vectors for ports.", epilog=epilog("export"))
 def export(
-    names: Annotated[
-        list[str],
-        typer.Argument(metavar="NAME...", help="Methods, by any of their names.", autocompletion=completion.methods),
-    ],
-    grid: Annotated[
-        str,
-        typer.Option(metavar="KIND", help="KIND or KIND?parameter=value&….", autocompletion=completion.grids),
-    ],
+    names: SomeMethods,
+    grid: Kind,
     steps: Annotated[int, typer.Option(help="Steps of the grid, one less than its levels.")],
-    schedule: Annotated[
-        str,
-        typer.Option(help="The schedule, NAME or NAME?parameter=value&….", autocompletion=completion.schedules),
-    ] = "edm",
+    schedule: Schedule = "edm",
     vectors: Annotated[bool, typer.Option("--vectors", help="Golden vectors too: a run to reproduce.")] = False,
     format: Annotated[ExportFormat, typer.Option(help="The format of the files.")] = ExportFormat.json,
-    out: Annotated[str, typer.Option(metavar="DIR", help="Folder to write to.")] = "results/export",
+    out: Out = "results/export",
 ) -> None:
     """Write the tables of methods on a grid, and golden vectors, for ports to other languages."""
     from .export_command import export
@@ -401,10 +364,7 @@ def export(
 
 @app.command(short_help="Print BibTeX of samplers, and of this appendix.", epilog=epilog("cite"))
 def cite(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Methods, by any of their names.", autocompletion=completion.methods),
-    ] = None,
+    names: AnyMethods = None,
 ) -> None:
     """Print BibTeX: the papers of the samplers you name, and this appendix at its version."""
     from ..book.bibtex import cite
@@ -414,12 +374,7 @@ def cite(
 
 @app.command(short_help="Train one of the project's own networks.", epilog=epilog("train"))
 def train(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="rings, digits, photos, digits-large or photos-large.", autocompletion=completion.checkpoints
-        ),
-    ],
+    name: Checkpoint,
     out: Annotated[
         str | None, typer.Option(metavar="DIR", help="Folder to write to.  [default: results/checkpoints/<NAME>]")
     ] = None,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json as standard_json
+import shutil
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +98,13 @@ def levels(answer: dict[str, Any]) -> None:
     for n, row in enumerate(rows):
         table.add_row(str(n), *(number(value, ".8g") for value in row))
     print_table(table)
+    for finding in answer["findings"]:
+        print(_finding("grid", finding))
+
+
+def _finding(subject: str, finding: dict[str, Any]) -> str:
+    """A finding about a grid in a line."""
+    return f"{subject}{'' if finding['severity'] == 'note' else ' (error)'}: {finding['detail']}"
 
 
 def proofs(answer: list[dict[str, Any]]) -> None:
@@ -110,43 +119,17 @@ def proofs(answer: list[dict[str, Any]]) -> None:
     print_table(table, ("seconds", "with start-up", "claimed", "a leading defect"))
 
 
-def fits(answer: dict[str, Any]) -> None:
-    """The exponents of a study, and how many records were computed."""
-    compensated = any("log_power" in fit for fit in answer["fits"])
-    several = len({fit["grid"] for fit in answer["fits"]}) > 1
-    table = Table("method", *(["grid"] if several else []), "metric", "exponent", "stderr", "N")
-    if compensated:
-        table.add_column("without its logarithm")
-    for fit in answer["fits"]:
-        window = "fewer than 3 points" if fit["window"] is None else "{}..{}".format(*fit["window"])
-        grid = [fit["grid"]] if several else []
-        cells = [
-            fit["method"],
-            *grid,
-            fit["metric"],
-            number(fit["exponent"], ".3f"),
-            number(fit["stderr"], ".4f"),
-            window,
-        ]
-        if compensated:
-            cells.append(f"{number(fit['compensated_exponent'], '.3f')}  (log T)^{fit['log_power']}")
-        table.add_row(*cells)
-    print_table(table)
-    for reason, names in _reasons(answer["records"], several).items():
-        print(f"no value of {', '.join(names)}: {reason}")
+def study(answer: dict[str, Any]) -> None:
+    """The errors of a study, their orders and leading errors, and how many records were computed."""
+    from ..numerics.studies.study_table import study_text
+
+    print(study_text(answer, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+    for made in answer["grids"]:
+        for finding in made["findings"]:
+            print(_finding(f"grid {made['name']}, N = {finding['steps']}", finding))
     counts = answer["manifest"]
     again = f" ({counts['recomputed']} of them again: their stored values were damaged)" if counts["recomputed"] else ""
     print(f"{counts['computed']} records computed{again}, {counts['reused']} reused")
-
-
-def _reasons(records: list[dict[str, Any]], several: bool) -> dict[str, list[str]]:
-    """Records without a value, by the reason: at most three each, and the number of the others."""
-    found: dict[str, list[str]] = {}
-    for r in records:
-        if r["value"] is None:
-            grid = f"{r['grid']}, " if several else ""
-            found.setdefault(r["reason"], []).append(f"{r['method']} ({grid}N = {r['steps']}, {r['metric']})")
-    return {why: names if len(names) <= 3 else [*names[:3], f"{len(names) - 3} more"] for why, names in found.items()}
 
 
 def exponents(rows: list[dict[str, Any]]) -> None:

@@ -66,15 +66,16 @@ def golden_run(tableau: Tableau, grid: Grid, seed: int = SEED) -> dict[str, Any]
         raise InputError("steps", grid.steps, f"a run of at most {most} numbers; vectors need {width} components")
     drawn = torch.randn(1 + nfe + draws, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     drawn = (drawn / STEP).round().mul(STEP).clamp(-LARGEST, LARGEST)
-    # The start is as large as a state there, by a power of 2.
+    # Start and outputs are as large as a state and a prediction there, by powers of 2.
     first = tableau.points[0]
-    start = drawn[0] * 2.0 ** round(math.log2(math.hypot(first.alpha, first.sigma)))
+    start = drawn[0] * _power(math.hypot(first.alpha, first.sigma))
     outputs, noises = iter(drawn[1 : 1 + nfe]), drawn[1 + nfe :]
+    steps = iter([step for step, made in zip(tableau.step, tableau.evaluated, strict=True) if made])
     evaluations: list[dict[str, Any]] = []
 
     def model(x: Tensor, at: Point, prediction: str) -> Tensor:
-        output = next(outputs)
-        found = {"point": plain_point(at), "input": _plain(x), "output": _plain(output)}
+        output: Tensor = next(outputs) * _size(prediction, at)
+        found = {"point": plain_point(at), "step": next(steps), "input": _plain(x), "output": _plain(output)}
         evaluations.append(found if prediction == tableau.prediction else found | {"prediction": prediction})
         return output
 
@@ -88,6 +89,15 @@ def golden_run(tableau: Tableau, grid: Grid, seed: int = SEED) -> dict[str, Any]
         "evaluations": evaluations,
         "end": _plain(end),
     }
+
+
+def _size(prediction: str, at: Point) -> float:
+    """The size of a prediction, as a power of 2: a score grows like 1/sigma."""
+    return _power(1 / at.sigma) if prediction == "score" and at.sigma > 0 else 1.0
+
+
+def _power(size: float) -> float:
+    return math.ldexp(1.0, round(math.log2(size)))
 
 
 def _plain(vector: Tensor) -> list[str | int]:

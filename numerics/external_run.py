@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
@@ -34,13 +35,16 @@ class Timesteps(NamedTuple):
     """The timesteps that a model receives, one an evaluation.
 
     t: as passed.  lam: the lambda on which the model was trained at t.  rounding: how far rounding of t may move lam.
-    cleanest: lambda of the level with the least noise in training.
+    cleanest, noisiest: lambda of the levels with the least and the most noise in training; infinite where it is not
+    known.  shift: of the levels of the flow, 1 for none.
     """
 
     t: tuple[float, ...]
     lam: tuple[float, ...]
     rounding: tuple[float, ...]
     cleanest: float
+    noisiest: float = -math.inf
+    shift: float = 1.0
 
 
 class Remark(NamedTuple):

@@ -151,29 +151,17 @@ def spacing(schedule: Schedule, kind: str, /, **parameters: float) -> Callable[[
     """
     if kind not in SMOOTH:
         raise InputError("grid.kind", kind, f"not a known grid; {nearest(kind, SMOOTH)}")
-    for name in parameters:
-        if name not in SMOOTH[kind]:
-            raise InputError(f"grid.{name}", parameters[name], f"not a parameter of {kind}: {', '.join(SMOOTH[kind])}")
-    for name in SMOOTH[kind]:
-        if name not in parameters:
-            raise InputError(f"grid.{name}", None, f"{kind} needs a number")
-    ends = SMOOTH[kind][:2]
-    low, high = (float(parameters[name]) for name in ends)
-    if not low < high:
-        raise InputError(f"grid.{ends[0]}", low, f"below {ends[1]} = {high}")
+    _, values = checked(kind, parameters)
+    low, high = (float(values[name]) for name in SMOOTH[kind][:2])
     if kind == "uniform-t":
         return lambda i: _between(high, low, i)
     if kind == "uniform-lambda":
         first, last = (float(schedule.columns(torch.tensor(v, dtype=torch.float64)).lam) for v in (high, low))
-        for name, end, lam in ((ends[1], high, first), (ends[0], low, last)):
+        for name, end, lam in (("t_max", high, first), ("t_min", low, last)):
             if not math.isfinite(lam):
                 raise InputError(f"grid.{name}", end, "lambda is infinite there; stay inside the schedule's ends")
         return lambda i: schedule.time(_between(first, last, i))
-    if low <= 0:
-        raise InputError("grid.sigma_min", low, "a number > 0")
-    q = float(parameters["rho"])
-    if not 0 < q < float("inf"):
-        raise InputError("grid.rho", q, "a number > 0")
+    q = float(values["rho"])
     if not max(abs(math.log(low)), abs(math.log(high))) < MOST_LOG * q:
         raise InputError("grid.rho", q, "so large that sigma^(1/rho) is a number at both ends")
     return lambda i: schedule.time(-q * _between(high ** (1 / q), low ** (1 / q), i).log())

@@ -6,8 +6,8 @@ A curve of errors has one status, by the first rule that applies, with local ord
     undefined  fewer than three usable errors: finite, above their floor, with an interval above zero
     floor      the error on the most steps is not usable, or no longer falls, or the intervals of the last errors
                leave the distance of the local order from its limit uncertain by more than TOLERANCE
-    settled    the last local orders agree: the last is within TOLERANCE of its limit, which they approach like 1/N,
-               or as slowly as the last two differences show
+    settled    the local orders in the window agree within TOLERANCE; or within SPREAD, and the last is within TOLERANCE
+               of its limit, if they approach it like 1/N or as slowly as the last two differences show
     turning    otherwise
 """
 
@@ -18,10 +18,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from scipy.stats import t as student
+
 from .errors import InputError
 
 TOLERANCE = 0.05  # of a settled local order
-SLOWEST = 0.1  # power of 1/N in the approach of local orders to their limit
+SPREAD = 0.25  # largest of the local orders in the window of a settled curve
+SLOWEST = 0.25  # power of 1/N in the approach of local orders to their limit
 ROUNDING = 1e-11  # values below are rounding
 WINDOW = 4  # usable errors, those on the most steps, to which an exponent is fitted
 SETTLED, TURNING, FLOOR, DIVERGED, UNDEFINED = "settled", "turning", "floor", "diverged", "undefined"
@@ -31,7 +34,9 @@ class CurvePoint(NamedTuple):
     """An error measured on N = `steps` steps, and an interval [low, high] that contains the exact one.
 
     value: None where there is none, for this reason.  floor: values up to it may be noise, bias or rounding.
-    finite: whether the run stayed finite.
+    finite: whether the run stayed finite.  samples: behind an estimate, and needed: about how many would bring it above
+    its floor; 0 for other values.  groups: of an estimate the contributions of groups of samples to its relative error,
+    with the same samples in the groups of all errors of a curve.
     """
 
     steps: int
@@ -41,6 +46,9 @@ class CurvePoint(NamedTuple):
     floor: float = 0.0
     reason: str = ""
     finite: bool = True
+    samples: int = 0
+    needed: int = 0
+    groups: tuple[float, ...] = ()
 
     @property
     def usable(self) -> bool:
@@ -58,11 +66,12 @@ class CurvePoint(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """The status of a curve, why it is not settled, and the local orders in its window."""
+    """The status of a curve, why it is not settled, and the local orders in its window, each up to its N."""
 
     status: str
     reason: str | None
     local_orders: list[float]
+    local_steps: list[int]
 
 
 class Fit(NamedTuple):
@@ -111,45 +120,71 @@ def window(points: Sequence[CurvePoint]) -> list[CurvePoint]:
 def exponent_interval(points: Sequence[CurvePoint], exponent: float) -> tuple[float, float]:
     """An interval of the exponent fitted to the exact errors, from the intervals of these.
 
-    The exponent is a sum of c_i log e_i.  Its deviation is at most the sum of those of its terms, however the errors
-    depend on each other: all runs start from the same samples.
+    The exponent is a sum of c_i log e_i; see combined.
     """
     x = [math.log(p.steps) for p in points]
     middle = math.fsum(x) / len(x)
     total = math.fsum((u - middle) ** 2 for u in x)
-    low = high = exponent
-    for u, p in zip(x, points, strict=True):
-        c, (below, above) = (middle - u) / total, p.spread
-        low -= c * below if c > 0 else -c * above
-        high += c * above if c > 0 else -c * below
-    return low, high
+    below, above = combined([((middle - u) / total, p) for u, p in zip(x, points, strict=True)])
+    return exponent - below, exponent + above
+
+
+def combined(terms: Sequence[tuple[float, CurvePoint]]) -> tuple[float, float]:
+    """How far sum c_i log e_i of the exact errors may lie below and above that of the values.
+
+    Where all errors have groups, by the scatter of the groups of the sum, at 95 %: errors from common samples cancel.
+    Else at most the sum of the terms' own deviations, however the errors depend on each other.
+    """
+    groups = [p.groups for _, p in terms]
+    if all(groups):
+        count = len(groups[0])
+        sums = [math.fsum(c * p.groups[g] for c, p in terms) for g in range(count)]
+        half = float(student.ppf(0.975, count - 1)) * math.sqrt(math.fsum(s * s for s in sums) * count / (count - 1))
+        return half, half
+    below = above = 0.0
+    for c, p in terms:
+        down, up = p.spread
+        below += c * down if c > 0 else -c * up
+        above += c * up if c > 0 else -c * down
+    return below, above
 
 
 def judge(points: Sequence[CurvePoint], log_power: float = 0.0) -> Judgement:
     """The status of a curve by the rules above, with its power of log(N + 1) divided out."""
-    curve, used = sorted(points, key=lambda p: p.steps), window(points)
+    used = window(points)
     slopes = [_local(a, b, log_power) for a, b in pairwise(used)]
-    orders = [order for order, _ in slopes]
+    status, reason = _status(sorted(points, key=lambda p: p.steps), used, slopes)
+    return Judgement(status, reason, [order for order, _ in slopes], [p.steps for p in used[1:]])
+
+
+def _status(
+    curve: Sequence[CurvePoint], used: Sequence[CurvePoint], slopes: Sequence[tuple[float, float]]
+) -> tuple[str, str | None]:
+    """The status of a curve in the order of N, and why it is not settled."""
     if curve and not curve[-1].finite:
-        return Judgement(DIVERGED, f"on {curve[-1].steps} steps: {curve[-1].reason}", orders)
+        return DIVERGED, f"on {curve[-1].steps} steps: {curve[-1].reason}"
     values = [p.value for p in curve if p.value is not None]
     if slopes and used[-1].value == max(values) and sum(slopes[-1]) < -TOLERANCE:
-        return Judgement(DIVERGED, f"the error grows, to {max(values):.3g} on {used[-1].steps} steps", orders)
+        return DIVERGED, f"the error grows, to {max(values):.3g} on {used[-1].steps} steps"
     if len({p.steps for p in used}) < 3:
-        return Judgement(UNDEFINED, _too_few(curve), orders)
+        return UNDEFINED, _too_few(curve)
     if curve[-1].value is not None and not curve[-1].usable:
-        return Judgement(FLOOR, f"on {curve[-1].steps} steps the value may be noise, bias or rounding", orders)
-    if abs(orders[-1]) <= TOLERANCE:
+        return FLOOR, f"{_at_floor(curve[-1:])} on {curve[-1].steps} steps"
+    last = slopes[-1][0]
+    if abs(last) <= TOLERANCE:
         if max(values) > 2 * values[-1]:
-            return Judgement(FLOOR, f"the error no longer falls: {values[-1]:.3g} on {used[-1].steps} steps", orders)
-        return Judgement(TURNING, "the error does not fall yet", orders)
+            return FLOOR, f"the error no longer falls: {values[-1]:.3g} on {used[-1].steps} steps"
+        return TURNING, "the error does not fall yet"
     # The distance of the last local order from its limit, and how uncertain the intervals leave it.
     away, unsure = _distance(used, slopes)
     if unsure > TOLERANCE and away - unsure <= TOLERANCE:
-        return Judgement(FLOOR, f"the intervals leave the last local order uncertain by {unsure:.2g}", orders)
-    if away > TOLERANCE:
-        return Judgement(TURNING, "the local orders still move: " + ", ".join(f"{s:.2f}" for s in orders), orders)
-    return Judgement(SETTLED, None, orders)
+        more = f"; about {_samples(used[-1].samples * (unsure / TOLERANCE) ** 2)} samples" if used[-1].samples else ""
+        return FLOOR, f"the intervals leave the last local order uncertain by {unsure:.2g}{more}"
+    orders = [order for order, _ in slopes]
+    spread = max(orders) - min(orders)
+    if spread > TOLERANCE and (away > TOLERANCE or spread > SPREAD):
+        return TURNING, "the local orders still move: " + ", ".join(f"{order:.2f}" for order, _ in slopes)
+    return SETTLED, None
 
 
 def _local(one: CurvePoint, other: CurvePoint, log_power: float) -> tuple[float, float]:
@@ -159,14 +194,15 @@ def _local(one: CurvePoint, other: CurvePoint, log_power: float) -> tuple[float,
     length = math.log(other.steps / one.steps)
     logarithms = math.log(math.log(other.steps + 1) / math.log(one.steps + 1))
     fall = math.log(one.value / other.value) + log_power * logarithms
-    return fall / length, (max(one.spread) + max(other.spread)) / length
+    return fall / length, max(combined([(1 / length, one), (-1 / length, other)]))
 
 
 def _distance(points: Sequence[CurvePoint], slopes: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """The distance of the last local order from the limit p of p + c/m^q, and how uncertain it is.
 
     Each local order belongs to the geometric mean m of its two N.  q = 1, or where the last two differences of local
-    orders have one sign the slower q that they show, but at least SLOWEST.
+    orders have one sign the slower q that they show, but at least SLOWEST. Where the signs differ, the earlier
+    difference counts as well, with q = 2.
     """
     m = [math.log(a.steps * b.steps) / 2 for a, b in pairwise(points)]
     s = [order for order, _ in slopes]
@@ -178,9 +214,16 @@ def _distance(points: Sequence[CurvePoint], slopes: Sequence[tuple[float, float]
             q = 2 * math.log(drifts[-2] / drifts[-1]) / (m[-1] - m[-3])
             q = min(max(q, SLOWEST), 1.0)
         else:
-            before = abs(drifts[-2]) * math.exp(-(m[-1] - (m[-2] + m[-3]) / 2))
+            before = abs(drifts[-2]) * math.exp(-2 * (m[-1] - (m[-2] + m[-3]) / 2))
     factor = math.exp(-q * gap / 2) / q
-    return max(last * factor, before), (slopes[-2][1] + slopes[-1][1]) / gap * factor
+    return max(last * factor, before), max(combined(_change(points))) / gap * factor
+
+
+def _change(points: Sequence[CurvePoint]) -> list[tuple[float, CurvePoint]]:
+    """The difference of the last two local orders as a sum of c log e over the last three errors."""
+    one, two, three = points[-3:]
+    first, second = 1 / math.log(two.steps / one.steps), 1 / math.log(three.steps / two.steps)
+    return [(-first, one), (first + second, two), (-second, three)]
 
 
 def _too_few(curve: Sequence[CurvePoint]) -> str:
@@ -189,9 +232,21 @@ def _too_few(curve: Sequence[CurvePoint]) -> str:
         return "fewer than three numbers of steps"
     missing = [p for p in curve if p.value is None]
     low = [p for p in curve if p.value is not None and not p.usable]
-    parts = [f"{len(low)} of {len(curve)} values may be noise, bias or rounding"] if low else []
-    parts += [f"{len(missing)} of {len(curve)} values are missing: {missing[-1].reason}"] if missing else []
+    parts = [f"{_at_floor(low)} on {len(low)} of {len(curve)} numbers of steps"] if low else []
+    parts += [f"no value on {len(missing)} of {len(curve)} numbers of steps: {missing[-1].reason}"] if missing else []
     return "; ".join(parts)
+
+
+def _at_floor(points: Sequence[CurvePoint]) -> str:
+    """What the values at their floor may be, and about how many samples bring them above it."""
+    if needed := max((p.needed for p in points), default=0):
+        return f"noise, which takes about {_samples(needed)} samples to exceed,"
+    return "the value is within the error of its computation" if len(points) == 1 else "values within their errors"
+
+
+def _samples(count: float) -> str:
+    """A number of samples in two digits."""
+    return f"{float(f'{count:.1e}'):,.0f}"
 
 
 LEADING = 0.1  # largest share of later terms up to which a leading error leads

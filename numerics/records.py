@@ -83,7 +83,8 @@ class Record:
 
     label: the name as people write it, in figures and titles.
     stability: S of the real stability interval (-S, 0) in the limit of short steps, at the defaults of the parameters
-    (theory/linear_stability.py); None if it is infinite.  values: those of parameters that are not at their defaults.
+    (theory/linear_stability.py); None if it is infinite.  order_free: the order for free step ratios, where the weights
+    assume equal steps.  values: those of parameters that are not at their defaults.
     `print` shows the rows of a step in the frame, z the scaled state and F the scaled prediction.
     """
 
@@ -102,6 +103,7 @@ class Record:
     summary: str
     cite: str
     equal_steps: bool = False
+    order_free: int | None = None
     stochastic: bool = False
     law_order: int | None = None
     gaussian_order: int | None = None

@@ -38,9 +38,9 @@ ON_FLOW = 1e-6  # |alpha + sigma - 1| of a point of the linear flow, whose deriv
 def read_table(path: str | Path, field: str = "table") -> Tableau:
     """The table in a file.
 
-    field: the start of the name of an entry in messages.  Raises InputError, with the entry, on anything that is no table: a
-    shape, a number that is not finite, levels out of order, a coefficient of a vector that does not exist yet, or of
-    an output that is not made, another key, another format, a size beyond the limits.
+    field: the start of the name of an entry in messages.  Raises InputError, with the entry, on anything that is no
+    table: a shape, a number that is not finite, levels out of order, a coefficient of a vector that does not exist yet
+    or of an output that is not made, another key, another format, a size beyond the limits.
     """
     return table_of(read_object(Path(path), field), field)
 

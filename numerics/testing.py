@@ -1,4 +1,4 @@
-"""Assertions for the tests of a library of samplers: that a sampler is a given method, and that it has a given order.
+"""Assertions for the tests of a library of samplers: which method a sampler is, of which order, and on which levels.
 
     import samplerproof as sp
 
@@ -8,8 +8,13 @@
     def test_it_is_of_order_two():
         sp.testing.assert_order("diffusers:DPMSolverMultistepScheduler", 2)
 
+    def test_it_takes_the_levels_of_karras():
+        sp.testing.assert_grid("diffusers:DPMSolverMultistepScheduler?use_karras_sigmas=true", "karras")
+
+The markers and fixtures of the pytest plugin, samplerproof/pytest_plugin.py, call the same functions.
 A sampler is a target as in `samplerproof verify`, or an object: a function (denoise, x, sigmas, noise) -> x, a
 scheduler of diffusers or one derived from it, class or instance, an `sp.Adapter`, or an object with `tabulate(grid)`.
+`assert_conforms` also takes FILE.json, the table or a recorded run of a port, on the steps that it has.
 It runs in this process, whose global state is restored.
 
 >>> import samplerproof as sp
@@ -23,7 +28,8 @@ It runs in this process, whose global state is restored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -33,6 +39,7 @@ from .conformance.adapters.in_float64 import Precision, with_precision
 from .conformance.adapters.placed import placed
 from .conformance.adapters.resolve import resolve
 from .conformance.adapters.target import NoTable
+from .conformance.judge import grid_checks
 from .conformance.judge.case import Variations
 from .conformance.judge.verdict import judge
 from .conformance.placement import Placement
@@ -42,7 +49,10 @@ from .conformance.process.launch import Job
 from .conformance.process.probes import COVERED, departures
 from .conformance.report import Departure, Failure, Finding, Verdict
 from .conformance.verify import LONGER, OWN, REFINEMENTS, jobs, on_steps, refined
+from .conformance.verify_file import is_file, verify_file
 from .errors import InputError, NonFiniteError, SamplingError, of_type, whole
+from .grid_assertion import difference, only_flow
+from .grid_kinds.falling import check_falling
 from .readback import Trace, trace
 
 Sampler = Any  # a target, or an object as conformance.adapters.objects.KINDS lists them
@@ -60,11 +70,14 @@ def assert_conforms(
     Raises AssertionError with the steps, entries and values that differ, the records with those rows, and all other
     errors except an advertised order that is too high; InputError for an invalid sampler or name.
     """
-    external = _external(sampler, options)
-    verdict = verdict_of(external, steps, name, zero)
+    __tracebackhide__ = True
+    if isinstance(sampler, str) and is_file(sampler):
+        verdict = verify_file(sampler, name)
+    else:
+        verdict = verdict_of(_external(sampler, options), steps, name, zero)
     wrong = [f for f in verdict.findings if f.severity == "error" and f.kind != "order"]
     if verdict.verdict not in ("identical", "roundoff") or wrong:
-        raise AssertionError(_message(f"{external.info.name} is not {name}: {verdict.verdict}", verdict.findings))
+        raise AssertionError(_message(f"{verdict.target} is not {name}: {verdict.verdict}", verdict.findings))
     return verdict
 
 
@@ -77,6 +90,7 @@ def assert_order(
     Returns the verdict.
     Raises AssertionError with the observed order and the local orders; InputError as assert_conforms.
     """
+    __tracebackhide__ = True
     whole("order", order)
     external = _external(sampler, options)
     verdict = _judged(external, steps, None, zero, _refined(steps))
@@ -89,6 +103,45 @@ def assert_order(
         equals = f"; it equals {verdict.matches[0]}, whose order is {verdict.nominal_order}" if verdict.matches else ""
         raise AssertionError(f"{name}: order {seen:.2f} observed, {order} expected{spread}{equals}")
     return verdict
+
+
+def assert_grid(
+    sampler: Sampler,
+    grid: str | None = None,
+    steps: int = 20,
+    options: Mapping[str, Any] | None = None,
+) -> tuple[float, ...]:
+    """Assert that the levels of a sampler on `steps` steps have no fault, and are those of a grid.
+
+    sampler: as for assert_conforms, or the levels themselves, from noisy to clean: sigma of x = x0 + sigma eps, for a
+    kind of grid that only a flow has sigma of x = (1 - sigma) x0 + sigma eps.
+    grid: KIND or KIND?parameter=value&… of `samplerproof grids`; ends that are not given are those of the levels, which
+    agree to 1e-5 in lambda = log(alpha/sigma).  Returns the levels as sigma/alpha.
+    Raises AssertionError with the faults, such as a last step of length zero, and with the first level that differs and
+    what it should be, and for levels that do not fall; InputError for an invalid sampler or grid.
+    """
+    __tracebackhide__ = True
+    if isinstance(sampler, str) or not isinstance(sampler, Sequence | torch.Tensor):
+        on_steps(OWN, steps)
+        external = _external(sampler, options)
+        name, flow = external.info.name, external.info.process == "flow"
+        run, _ = _run(external, Job(steps, False, other_inputs=False), None)
+        if isinstance(run, Failure):
+            raise AssertionError(f"{name}: no levels can be read: {run.message}")
+        wrong = [f for f in grid_checks.findings(run, external.info.process) if f.severity == "error"]
+        levels = tuple(p.sigma / p.alpha if p.alpha > 0 else math.inf for p in run.grid)
+    else:
+        name, flow, wrong = "the levels", grid is not None and only_flow(grid), []
+        try:
+            given = check_falling("levels", list(sampler))
+        except InputError as fault:
+            raise AssertionError(str(fault)) from None
+        levels = tuple((s / (1 - s) if s < 1 else math.inf) if flow else s for s in given)
+    found = difference(levels, grid, flow) if grid is not None else ""
+    lines = [*(f"{f.kind}: {f.detail}" for f in wrong), *([found] if found else [])]
+    if lines:
+        raise AssertionError("\n  ".join([f"{name}: not the levels of {grid or 'a sound grid'}", *lines]))
+    return levels
 
 
 def verdict_here(

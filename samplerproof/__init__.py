@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .names.input_error import InputError
     from .numerics import metrics, testing
     from .numerics.checkpoints.load import load as load_checkpoint
+    from .numerics.conformance.adapters.step_protocol import Adapter
     from .numerics.denoisers import adapt
     from .numerics.errors import SamplingError
     from .numerics.grids import Grid, grid
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Adapter",
     "GaussianMixture",
     "Grid",
     "InputError",
@@ -59,6 +61,7 @@ __all__ = [
 
 # Name -> the module that has it, below this package, and its name there; a module itself has none.
 _HOMES: dict[str, tuple[str, str | None]] = {
+    "Adapter": ("numerics.conformance.adapters.step_protocol", "Adapter"),
     "GaussianMixture": ("numerics.targets.mixture", "GaussianMixture"),
     "Grid": ("numerics.grids", "Grid"),
     "InputError": ("names.input_error", "InputError"),

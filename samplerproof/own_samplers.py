@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .numerics.conformance.report import Verdict
-from .numerics.errors import InputError, of_type, runnable
+from .numerics.errors import InputError, of_type
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from .numerics.grids import Grid
     from .numerics.tableau import Tableau
 
 
-def read_back(sampler: Callable[..., Tensor], grid: Grid) -> Tableau:
+def read_back(sampler: Any, grid: Grid) -> Tableau:
     """The table of a sampler of your own on a grid: every vector as v_i = c v_b + sum_j w_j d_j + sum_l n_l z_l.
 
     sampler(denoise, x, sigmas) -> the sample, shaped like x; denoise(x, sigma) -> the data prediction at
@@ -24,8 +22,11 @@ def read_back(sampler: Callable[..., Tensor], grid: Grid) -> Tableau:
     its states are then scaled by alpha. The table holds the coefficients that the code applies, to rounding:
     `read_back(f, grid).isclose(tabulate(name, grid))` compares them with a method of the catalogue whose table is in
     the data prediction too; `verify` compares with all methods, in any prediction.
-    Raises InputError on other parameters, on a grid that starts at alpha = 0, and on a sampler that raises or is not
-    linear in its start, outputs and noises, and therefore has no table.
+    Instead of a function: a scheduler of diffusers, class or instance, whose levels are set to those of the grid, or an
+    `sp.Adapter`, which both run in their own process.
+    Raises InputError on other parameters and objects, on a function where the grid starts at alpha = 0, on a scheduler
+    that does not take the levels, and on a sampler that raises or is not linear in its start, outputs and noises, and
+    therefore has no table.
 
     >>> import samplerproof as sp
     >>> def euler(denoise, x, sigmas):
@@ -37,18 +38,16 @@ def read_back(sampler: Callable[..., Tensor], grid: Grid) -> Tableau:
     >>> table.isclose(sp.tabulate("ddim", grid))
     True
     """
-    from .numerics.conformance.adapters.callables import name_of
+    from .numerics.conformance.adapters.objects import name_of
     from .numerics.grids import Grid
     from .numerics.studies.read_function import read_on
 
-    if not hasattr(sampler, "tabulate"):
-        runnable("sampler", sampler, "a function (denoise, x, sigmas) -> x")
     of_type("grid", grid, Grid, "a grid, as sp.grid or sp.Grid.from_sigmas makes it")
     return read_on(grid, name_of(sampler), sampler, "sampler")
 
 
 def verify(
-    target: str | type | Callable[..., Any],
+    target: Any,
     against: str | None = None,
     steps: int | None = None,
     *,
@@ -63,9 +62,9 @@ def verify(
     """Which method of the catalogue a sampler is, row by row, and of which order.
 
         target   a string as `samplerproof verify` takes it, such as "diffusers:DDIMScheduler?clip_sample=false",
-                 "k-diffusion:sample_lms" or "package.module:callable", which runs in a process of its own; or a
-                 function (denoise, x, sigmas) -> x as in `read_back`, or a subclass of a scheduler of diffusers,
-                 which run in this process
+                 "k-diffusion:sample_lms", "my_file.py:name" or "package.module:name", which runs in a process of its
+                 own; or an object, which runs in this process: a function (denoise, x, sigmas) -> x as in
+                 `read_back`, a scheduler of diffusers or one derived from it, class or instance, an `sp.Adapter`
         against  the method that it should be; None: the one of its name, or any
         steps    of the run that is judged; None: 20, or as many as the levels that are given
         options  of a function or class, by name
@@ -103,5 +102,4 @@ def verify(
         return verify_in_a_process(target, against, steps, timeout, zero=zero, where=where)
     from .numerics.testing import verdict_here
 
-    runnable("target", target, "a string, a scheduler class, or a function (denoise, x, sigmas) -> x")
     return verdict_here(target, against, steps, options, zero, where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from .numerics.text_table import aligned
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KEYS = ("records", "fits", "manifest")
+KEYS = ("records", "fits", "manifest", "grids", "external")
 Named = str | Method | External
 Settings = Mapping[str, Any]
 OneGrid = str | Settings | Grid
@@ -36,12 +36,17 @@ class StudyResult(Mapping[str, Any]):
     records: {"method", "steps", "nfe", "metric", "value", "error", ...} of every run.
     fits: {"method", "metric", "exponent", "stderr", "window", "status", ...}, with the exponent a in N^-a, None below
     three points.  manifest: the settings and versions.
-    A mapping of these three names, as records.json has it; in a notebook it is shown as a table.
+    grids: {"name", "steps", "findings"} of every grid; a finding is a level that is not what it should be.
+    external: {"method", "grid", "steps", "linear", "equals", "nearest", "difference", "kept", "note"} of every sampler
+    that is not of the catalogue: the record whose table it has, or the nearest.
+    A mapping of these five names, as records.json has it; in a notebook it is shown as a table.
     """
 
     records: list[dict[str, Any]]
     fits: list[dict[str, Any]]
     manifest: dict[str, Any]
+    grids: list[dict[str, Any]] = field(default_factory=list)
+    external: list[dict[str, Any]] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> Any:
         if name not in KEYS:
@@ -122,8 +127,10 @@ def study(
         schedule a kind, what `sp.schedule` returns, or a dict of kind and parameters
         grid     a kind, KIND?parameter=value&…, a dict of kind and parameters as `sp.grid` takes them and perhaps of a
                  `name`, or a Grid on the schedule; or several, with which the methods are crossed
-        methods  names of the catalogue; functions (denoise, x, sigmas) -> x as `sp.read_back` takes them, studied under
-                 their own names; objects with `tabulate(grid)`
+        methods  names of the catalogue; samplers of your own, studied under their own names: functions (denoise, x,
+                 sigmas) -> x as `sp.read_back` takes them, schedulers of diffusers or derived from these, an
+                 `sp.Adapter`, tables and objects with `tabulate(grid)`; or what `sp.verify` takes, as text:
+                 "my_file.py:name", "diffusers:Class?option=value", "k-diffusion:function", and table files "table.json"
         steps    numbers of steps N; a Grid and a list of levels have their own
         metrics  "tv", "kl", "w2", "trajectory" (root mean square distance from the exact flow, not with noise);
                  in d > 1 also "energy", "sliced-w2" and "moments"
@@ -162,8 +169,9 @@ def study(
         of_type("out", out, (str, Path), "the path of a folder, or None")
     folder = None if out is None else Path(out)
     consent = Consent(large=large)
-    answer = run_tables(wanted, folder, draw=folder is not None, consent=consent)
-    return StudyResult(answer["records"], answer["fits"], answer["manifest"])
+    base = Path(source).parent if isinstance(source, str | Path) else Path()
+    answer = run_tables(wanted, folder, draw=folder is not None, consent=consent, base=base)
+    return StudyResult(*(answer[key] for key in KEYS))
 
 
 def _grids(given: OneGrid | Sequence[OneGrid] | None, schedule: Settings | None) -> Any:

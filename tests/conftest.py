@@ -19,6 +19,9 @@ from samplerproof.cli.main import run
 from samplerproof.numerics.support.files import write_text
 from samplerproof.numerics.support.manifest import manifest
 
+pytest_plugins = ["pytester"]
+collect_ignore = ["example_repository"]  # the tests of another library, run by test_ci.py
+
 ROOT = Path(__file__).resolve().parents[1]
 
 STUDY = """

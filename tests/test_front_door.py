@@ -168,7 +168,7 @@ def test_a_study_takes_a_function_and_draws(tmp_path: Path) -> None:
     assert [fit["method"] for fit in result.fits] == ["ddim", "euler"]
     values = {name: [r["value"] for r in result.records if r["method"] == name] for name in ("ddim", "euler")}
     assert values["euler"] == pytest.approx(values["ddim"], rel=1e-9)
-    assert (tmp_path / "out" / "convergence.svg").exists()
+    assert (tmp_path / "out" / "study.svg").exists()
     assert str(result).splitlines()[0].split("  ")[0] == "method"
     assert len(str(result).splitlines()) == 3
     tables = {"target": target, "schedule": {"kind": "vp-linear"}, "grid": grid}
@@ -287,9 +287,9 @@ START, TABLE = torch.zeros(2, 1), sp.tabulate("ddim", GRID)
         (lambda: sp.adapt(lambda x, at: x, None), "prediction: got None; one of "),
         (lambda: sp.guided(MIXTURE, MIXTURE, "3"), "scale: got '3'; a finite number"),
         (lambda: sp.thresholded(MIXTURE, "a"), "quantile: got 'a'; a number in [0, 1]"),
-        (lambda: sp.read_back("ddim", GRID), "sampler: got 'ddim'; a function (denoise, x, sigmas) -> x"),
+        (lambda: sp.read_back("ddim", GRID), "sampler: got 'builtins:str'; a function (denoise, x, sigmas) -> x"),
         (lambda: sp.read_back(lambda denoise, x, sigmas: x, None), "grid: got None; a grid"),
-        (lambda: sp.verify(None), "target: got None; a string, a scheduler class, or a function"),
+        (lambda: sp.verify(None), "target: got None; a function (denoise, x, sigmas) -> x, a scheduler"),
         (lambda: sp.verify(lambda denoise, x, sigmas: x, steps=0), "steps: got 0; a number from 1"),
         (lambda: sp.load_checkpoint(None), "checkpoint: got None; a folder, or one of digits, photos, rings"),
         (lambda: sp.study(3), "source: got 3; the path of a TOML file, or a dict"),

@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ...numerics.studies.config import LI
 from ...numerics.studies.figure_panel import Curve, Panel, against_evaluations
 from ...numerics.studies.fits import curve_of, fit
 from ...numerics.studies.study_figure import (
     EXACT_START,
     LEVELS,
     METRICS,
-    STEPS,
     caption,
     curve_from,
     label_of,
     numbers_of,
+    steps_label,
 )
 from ..studies.bounds import AT_FREQUENCY, AT_SIZE, BOTH, LOW_RANK, PRODUCT, SAMPLERS
 from .bound_tables import FREQUENCY, PUBLISHED, SIZE, points
@@ -104,11 +105,10 @@ def _panel(
         leading = [known.get((drawn.method, int(n))) for n in drawn.x]
         line = [None if p is None else p.at(run["metrics"][0], int(n)) for p, n in zip(leading, drawn.x, strict=True)]
         curves[k] = replace(drawn, leading_error=None if None in line else line)
-    of_li = any(drawn.method.startswith("li-") for drawn in curves)
     return Panel(
         name,
         title,
-        LEVELS if of_li and study != ALTERNATING else STEPS,
+        steps_label(curves, LI if study == OWN_SCHEDULE else ""),
         METRICS[run["metrics"][0]],
         curves,
         slopes,

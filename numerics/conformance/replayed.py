@@ -84,13 +84,12 @@ def replayed(target: str, run: RecordedRun, process: str, against: str) -> Verdi
         )
         for i in best.off[:3]
     ]
-    many = Finding(
-        "formula", None, f"{len(best.off)} of {len(best.errors)} rows differ from {best.reference.name}", "error"
-    )
+    count = f"{len(best.off)} of {len(best.errors)} rows differ from {best.reference.name}"
+    many = Finding("formula", None, count, "error")
     return _verdict(base, "different-formula", [*findings, many], [], worst)
 
 
-FEW = "its components are fewer than its coefficients: only the rows of the named record are compared"
+FEW = "its components do not determine its coefficients: only the rows of the named record are compared"
 
 
 def _verdict(

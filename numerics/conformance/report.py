@@ -63,9 +63,9 @@ class Setting:
 class Failure:
     """Why there is no trace, in one line.  step: the grid point that the run was stepping to, if known.
 
-    kind: "input" (no such target, option or grid), "no-table" (it has none), "error" (an exception), "non-finite" (it
-    evaluates its model at a level that is not finite), "memory", "timeout", "exit" (it ended the process), "crash" (a
-    signal did), "start" (Python did not start).
+    kind: "input" (no such target, option or grid), "no-table" (it has none), "no-steps" (its evaluations belong to no
+    steps), "error" (an exception), "non-finite" (it evaluates its model at a level that is not finite), "memory",
+    "timeout", "exit" (it ended the process), "crash" (a signal did), "start" (Python did not start).
     """
 
     kind: str

@@ -122,7 +122,7 @@ def judged(results: ChildResults, target: str, steps: int, against: str | None) 
     if results.info is None:
         failure = results.jobs[0].failure
         assert failure is not None
-        if failure.kind == "no-table":
+        if failure.kind in ("no-table", "no-steps"):
             return Verdict(target, "not-linear", findings=[Finding("not-linear", None, failure.message)])
         return Verdict(target, "error", findings=[Finding("exception", None, failure.message)])
     runs = {(r.job.steps, r.job.float64): _run(r) for r in results.jobs if r.job.grid is None}

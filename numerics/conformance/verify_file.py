@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,19 +70,24 @@ def _on_run(target: str, run: RecordedRun, against: str | None, process: str | N
     from .adapters.solved_trace import process_of, traces
 
     process = process or process_of([*run.points, *run.grid], "run.evaluations")
-    if run.components < run.coefficients and against is not None:
-        from .replayed import replayed
-
-        return replayed(target, run, process, against)
+    if against is not None and run.components < run.coefficients:
+        return _replayed(target, run, process, against)
     verdicts = []
     for found in traces(run, process):
-        verdict = _judged(target, process, found, against)
-        verdicts.append(_with_precision(verdict, run, found))
-        if verdict.exit_code == 0:
+        if max(found.uncertainty) > UNSURE and against is not None and run.grid:
+            return _replayed(target, run, process, against)
+        verdicts.append(_with_precision(_judged(target, process, found, against), run, found))
+        if verdicts[-1].exit_code == 0:
             return verdicts[-1]
     if not verdicts:
         raise InputError("run.grid", "nothing", "the points of its steps: they do not follow from its evaluations")
     return verdicts[0]
+
+
+def _replayed(target: str, run: RecordedRun, process: str, against: str) -> Verdict:
+    from .replayed import replayed
+
+    return replayed(target, run, process, against)
 
 
 def _judged(target: str, process: str, found: Trace, against: str | None) -> Verdict:
@@ -112,11 +116,11 @@ def _with_precision(verdict: Verdict, run: RecordedRun, found: Trace) -> Verdict
     return result
 
 
-def _unsure(found: Trace, worst: float) -> Sequence[Finding]:
+def _unsure(found: Trace, worst: float) -> list[Finding]:
     n = found.uncertainty.index(worst)
     detail = (
-        f"step {found.step[n]}: the recorded outputs are nearly dependent, so that the row is determined to {worst:.0e} "
-        "of its largest term only: record more components, or a run whose outputs are drawn at random, as those of "
-        "samplerproof export --vectors"
+        f"step {found.step[n]}: the recorded vectors are nearly dependent: the row is determined to {worst:.0e} of its "
+        "largest term only; record more components, or a run with outputs drawn at random, as those of samplerproof "
+        "export --vectors"
     )
     return [Finding("exception", found.step[n], detail, "error")]

@@ -626,6 +626,7 @@ RECORDS: tuple[Record, ...] = (
         summary="The Adams-Bashforth mixture of 2 noise predictions for equal steps, used on all grids.",
         cite="zhang2023deis",
         equal_steps=True,
+        order_free=1,
         stability=1.0,
     ),
     Record(
@@ -646,6 +647,7 @@ RECORDS: tuple[Record, ...] = (
         summary="The Adams-Bashforth mixture of 3 noise predictions for equal steps, used on all grids.",
         cite="zhang2023deis",
         equal_steps=True,
+        order_free=1,
         stability=0.5454545454545454,
     ),
     Record(
@@ -669,6 +671,7 @@ RECORDS: tuple[Record, ...] = (
         summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, used on all grids.",
         cite="zhang2023deis",
         equal_steps=True,
+        order_free=1,
         stability=0.3,
     ),
     Record(
@@ -692,6 +695,7 @@ RECORDS: tuple[Record, ...] = (
         summary="PNDM's start: the Runge-Kutta mixture of noise predictions, its stages at the middle of the step in t.",
         cite="liu2022pndm",
         equal_steps=True,
+        order_free=1,
         stability=2.785293563405282,
     ),
     Record(
@@ -712,6 +716,7 @@ RECORDS: tuple[Record, ...] = (
         summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, used on all grids.",
         cite="liu2022pndm",
         equal_steps=True,
+        order_free=1,
         stability=0.3,
     ),
     Record(
@@ -732,6 +737,7 @@ RECORDS: tuple[Record, ...] = (
         summary="The Adams-Bashforth mixture of 2 noise predictions for equal steps, used on all grids.",
         cite="liu2022pndm",
         equal_steps=True,
+        order_free=1,
         stability=1.0,
     ),
     Record(
@@ -752,6 +758,7 @@ RECORDS: tuple[Record, ...] = (
         summary="The Adams-Bashforth mixture of 3 noise predictions for equal steps, used on all grids.",
         cite="liu2022pndm",
         equal_steps=True,
+        order_free=1,
         stability=0.5454545454545454,
     ),
     Record(
@@ -772,6 +779,7 @@ RECORDS: tuple[Record, ...] = (
         summary="The Adams-Bashforth mixture of 4 noise predictions for equal steps, used on all grids.",
         cite="liu2022pndm",
         equal_steps=True,
+        order_free=1,
         stability=0.3,
     ),
     Record(
@@ -792,6 +800,7 @@ RECORDS: tuple[Record, ...] = (
         summary="DDIM's step on gamma times the last noise prediction and 1 - gamma times the one before.",
         cite="permenter2024interpreting",
         equal_steps=True,
+        order_free=1,
         stability=0.6666666666666666,
         parameters=(GeneratedParameter("gamma", 2, -inf, inf, False, orders=((Fraction(3, 2), 2),)),),
     ),
@@ -1095,6 +1104,7 @@ RECORDS: tuple[Record, ...] = (
         summary="DDIM's step from the state before last, a share gamma of the backward step undone: exactly invertible.",
         cite="zhang2024bdia",
         equal_steps=True,
+        order_free=1,
         stability=0.6666666666666666,
         parameters=(GeneratedParameter("gamma", Fraction(1, 2), 0, 1, True, orders=((1, 2),)),),
     ),

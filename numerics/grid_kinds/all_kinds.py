@@ -12,7 +12,7 @@ from ...names.lookup import Domain, Entry, Names
 from ..errors import InputError, nearest
 from .discrete_kinds import DISCRETE_KINDS
 from .flow_kinds import FLOW_KINDS
-from .given_kinds import LIST, LISTS, check_lists, lengths
+from .given_kinds import LIST, LISTS, check_lists, lengths, opened
 from .grid_kind import GridKind
 from .published_kinds import PUBLISHED_KINDS
 from .sigma_kinds import SIGMA_KINDS
@@ -45,8 +45,9 @@ def checked(name: str, parameters: Mapping[str, Any]) -> tuple[GridKind, dict[st
         if key not in allowed:
             raise InputError(f"grid.{key}", value, f"not a parameter of {kind.name}: {', '.join(allowed)}")
     if kind is LIST:
-        check_lists(parameters)
-        return kind, dict(parameters)
+        lists = opened(parameters)
+        check_lists(lists)
+        return kind, lists
     given = {p.name: _value(p, parameters[p.name]) for p in kind.parameters if p.name in parameters}
     for required in kind.required:
         if required not in given:
@@ -64,6 +65,8 @@ def parse(text: str, ends: Mapping[str, float], field: str = "grid") -> tuple[st
 
     ends: values of the parameters that have no default.  Raises InputError as names/lookup.py does.
     """
+    if text.startswith(f"{LIST.name}?"):
+        return LIST.name, opened(_files(text))
     base, given = _read(text, ends, field)
     return base, {name: ends[name] for name in _kind(base).required} | given
 
@@ -72,6 +75,8 @@ def typed(text: str) -> dict[str, Any]:
     """A kind as it is typed, KIND or KIND?parameter=value&…, as a table of a study file; InputError as parse."""
     if "?" not in text or text.startswith(PREFIX):
         return {"kind": text}
+    if text.startswith(f"{LIST.name}?"):
+        return {"kind": LIST.name, **_files(text)}
     base, given = _read(text, EXAMPLES, "grid")
     defaults = {domain.name: _plain(domain, domain.default) for domain in _entry(base, EXAMPLES).domains}
     names = [pair.partition("=")[0] for pair in text.partition("?")[2].split("&")]
@@ -84,6 +89,14 @@ def spelled(kind: str, parameters: Mapping[str, Any]) -> str:
         return "-".join([kind, *map(str, own)])
     pairs = [f"{name}={str(value).removesuffix('.0')}" for name, value in parameters.items()]
     return kind + ("?" if pairs else "") + "&".join(pairs)
+
+
+def _files(text: str) -> dict[str, Any]:
+    """list?sigmas=FILE or list?timesteps=FILE."""
+    name, _, file = text.partition("?")[2].partition("=")
+    if name not in LISTS or not file:
+        raise InputError("grid", text, f"{LIST.name}?sigmas=FILE or {LIST.name}?timesteps=FILE")
+    return {name: file}
 
 
 def _read(text: str, ends: Mapping[str, float], field: str) -> tuple[str, dict[str, Any]]:

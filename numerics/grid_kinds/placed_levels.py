@@ -20,11 +20,11 @@ def times(schedule: Schedule, levels: Levels, kind: str) -> Tensor:
     Raises InputError on a level that the schedule does not have.
     """
     flowing = levels.unit == FLOW or (levels.unit == OWN and schedule.kind == "flow")
+    values = torch.tensor(levels.values, dtype=torch.float64)
     if levels.unit == TIME or (flowing and schedule.kind == "flow"):
-        t = torch.tensor(levels.values, dtype=torch.float64)
+        t = values
     else:
-        ratios = [_ratio_on_flow(s) for s in levels.values] if flowing else levels.values
-        t = torch.cat([_time(schedule, ratio) for ratio in ratios])
+        t = _times(schedule, torch.where(values < 1, values / (1 - values), math.inf) if flowing else values)
     for value, level in zip(t.tolist(), levels.values, strict=True):
         if not schedule.t_min <= value <= schedule.t_max:
             where = f"{schedule.kind}, {schedule.t_min:g} <= t <= {schedule.t_max:g}"
@@ -34,21 +34,22 @@ def times(schedule: Schedule, levels: Levels, kind: str) -> Tensor:
     return t
 
 
-def _ratio_on_flow(sigma: float) -> float:
-    return sigma / (1 - sigma) if sigma < 1 else math.inf
-
-
-def _time(schedule: Schedule, ratio: float) -> Tensor:
-    """The time [1] at which sigma/alpha is the ratio; NaN where the schedule never has it."""
+def _times(schedule: Schedule, ratios: Tensor) -> Tensor:
+    """The times [N + 1] at which sigma/alpha is a ratio; NaN where the schedule never has it."""
     if schedule.kind == "edm":  # t is the ratio: to the last bit, not by its logarithm
-        return torch.tensor([ratio if math.isfinite(ratio) else math.nan], dtype=torch.float64)
-    if ratio == 0 or ratio == math.inf:
-        end = torch.tensor([schedule.t_max if ratio else schedule.t_min], dtype=torch.float64)
-        at = schedule.columns(end) if bool(end.isfinite()) else None
-        reached = at is not None and float((at.alpha if ratio else at.sigma)[0]) == 0
-        return end if reached else torch.full_like(end, math.nan)
-    t = schedule.time(-torch.tensor([ratio], dtype=torch.float64).log())
+        return torch.where(ratios.isfinite(), ratios, math.nan)
+    t = schedule.time(-ratios.log())
     for last in (schedule.t_min, schedule.t_max):  # an end whose ratio was computed is met to roundoff only
-        if math.isfinite(last) and abs(float(t[0]) - last) <= ROUNDOFF * max(abs(last), 1.0):
-            return torch.tensor([last], dtype=torch.float64)
+        if math.isfinite(last):
+            t = torch.where((t - last).abs() <= ROUNDOFF * max(abs(last), 1.0), last, t)
+    for ratio, end in ((0.0, schedule.t_min), (math.inf, schedule.t_max)):
+        t = torch.where(ratios == ratio, _end(schedule, end, ratio), t)
     return t
+
+
+def _end(schedule: Schedule, end: float, ratio: float) -> float:
+    """The end of the schedule if sigma/alpha is 0, or infinite, there; else NaN."""
+    if not math.isfinite(end):
+        return math.nan
+    at = schedule.columns(torch.tensor([end], dtype=torch.float64))
+    return end if float((at.alpha if ratio else at.sigma)[0]) == 0 else math.nan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -18,8 +18,8 @@ from .model_levels import PARAMETERS, ModelLevels, model_levels
 
 
 def read_back(name: str, steps: int) -> Levels:
-    """The levels of `scheduler:diffusers:Class?option=value&…` or `scheduler:k-diffusion:function?option=value&…` on
-    that many steps.
+    """The levels of `scheduler:diffusers:Class?option=value&…`, or of a function `scheduler:k-diffusion:function?…`,
+    `scheduler:FILE.py:function?…` or `scheduler:package.module:function?…`, on that many steps.
 
     Raises InputError on an unknown class, function or option, and where its levels are not a grid of that many steps.
     """
@@ -41,7 +41,25 @@ def read_back(name: str, steps: int) -> Levels:
         if not inner.startswith("get_sigmas") or not callable(function):
             raise InputError("grid.kind", name, "a function get_sigmas_… of k_diffusion.sampling")
         return of_function(function, name, steps, options)
-    raise InputError("grid.kind", name, f"{PREFIX}diffusers:Class?… or {PREFIX}k-diffusion:function?…")
+    return of_function(_object(library, inner, name), name, steps, options)
+
+
+def _object(library: str, inner: str, name: str) -> Callable[..., Any]:
+    """The function in a file FILE.py or a module, which is run."""
+    from ..conformance.adapters.objects import object_at
+
+    try:
+        found = object_at(library, inner)
+    except InputError as fault:
+        raise InputError("grid.kind", name, fault.allowed) from None
+    except (Exception, SystemExit) as fault:  # a module may raise anything
+        reason = f"{type(fault).__name__}: {one_line(fault)}"
+        raise InputError("grid.kind", name, f"a module that can be imported ({reason})") from fault
+    if not callable(found):
+        raise InputError(
+            "grid.kind", name, f"a function (n, …) or (model_sampling, steps, …), not {type(found).__name__}"
+        )
+    return cast(Callable[..., Any], found)
 
 
 class ModelSampling:

@@ -26,14 +26,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..denoisers import parts
+from ..denoisers import Denoiser, parts
 from ..noise import NoiseSource
 from ..points import Point
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
 from ..targets.reference import reference_flow
 
-RTOL = 1e-9  # of the flow between noises, far below the errors that samples show
+RTOL = 1e-8  # of the flow between noises, far below the errors that samples show
 DIGITS = 9  # of delta and of the shares: samplers with the same noise have the same exact samples
 LARGEST = 0.999  # of rho_s^2, for delta
 END = 1e-10  # alpha and sigma that stand for 0, in units of the largest and the smallest deviation of the target
@@ -93,13 +93,13 @@ def exact_samples(
             w.add_(drawn.pop(k), alpha=share)
         # Its exact step.
         if step.before:
-            x, rho = flow_to(mixture, x, at, here, RTOL), here.sigma / here.alpha
+            x, rho = _moved(mixture, x, at, here), here.sigma / here.alpha
             x, at = x / here.alpha + math.sqrt(step.delta) * w, Point(1.0, math.hypot(rho, math.sqrt(step.delta)), 0.0)
         else:
             rho = to.sigma / to.alpha
-            x = flow_to(mixture, x, at, Point(1.0, math.sqrt(rho**2 - step.delta), to.t), RTOL)
+            x = _moved(mixture, x, at, Point(1.0, math.sqrt(rho**2 - step.delta), to.t))
             x, at = (x + math.sqrt(step.delta) * w) * to.alpha, to
-    return flow_to(mixture, x, at, points[-1], RTOL)
+    return _moved(mixture, x, at, points[-1])
 
 
 def exact_start(mixture: GaussianMixture, noise: Tensor, at: Point, generator: torch.Generator) -> Tensor:
@@ -114,18 +114,28 @@ def exact_start(mixture: GaussianMixture, noise: Tensor, at: Point, generator: t
     return x
 
 
-def flow_to(mixture: GaussianMixture, x: Tensor, at: Point, to: Point, rtol: float = 1e-12) -> Tensor:
-    """The flow of x [n, d]; from alpha = 0 and to sigma = 0 it is that from, or to, a point next to it.
+def flow_to(
+    mixture: GaussianMixture,
+    x: Tensor,
+    at: Point,
+    to: Sequence[Point],
+    rtol: float = 1e-12,
+    denoise: Denoiser | None = None,
+) -> list[Tensor]:
+    """The flow of x [n, d] to each of some points; a point near by stands for alpha = 0 or sigma = 0.
 
-    Raises InputError and SamplingError as reference_flow.
+    denoise: that of the mixture with more, such as Jacobians.  Raises InputError and SamplingError as reference_flow.
     """
-    if (at.alpha, at.sigma) == (to.alpha, to.sigma):
-        return x
-    spread = mixture.variances.max().sqrt() + mixture.means.abs().max()
-    first = at if at.alpha > 0 else at._replace(alpha=END * at.sigma / float(spread))
-    last = to if to.sigma > 0 else to._replace(sigma=END * to.alpha * float(mixture.variances.min().sqrt()))
-    (moved,) = reference_flow(mixture, x, first, [last], rtol)
-    return moved
+    spread = float(mixture.variances.max().sqrt() + mixture.means.abs().max())
+    least = float(mixture.variances.min().sqrt())
+    first = at if at.alpha > 0 else at._replace(alpha=END * at.sigma / spread)
+    last = [point if point.sigma > 0 else point._replace(sigma=END * point.alpha * least) for point in to]
+    return reference_flow(denoise or mixture, x, first, last, rtol)
+
+
+def _moved(mixture: GaussianMixture, x: Tensor, at: Point, to: Point) -> Tensor:
+    """The flow between noises."""
+    return x if (at.alpha, at.sigma) == (to.alpha, to.sigma) else flow_to(mixture, x, at, [to], RTOL)[0]
 
 
 def _order(tableau: Tableau) -> list[int]:

@@ -49,6 +49,7 @@ GROUPS = 8  # of samples, which make GROUPS - 1 balanced halvings
 CHUNK = 128  # samples in memory at a time, against as many
 LEAD = 4 * CHUNK  # first samples, from whose pairs tr S^2 is estimated
 CUBED = 200  # first samples, from whose triples tr S^3 is estimated
+PARTS = 16  # groups of samples, for the uncertainty of ratios of estimates
 SKEWEST = math.sqrt(8)  # the skewness of one squared normal number, the largest of their sums
 
 
@@ -57,12 +58,15 @@ class Estimate(NamedTuple):
 
     low <= 0 where the estimate may be noise; below 0 if the value is.  needed: there, about as many samples as the
     interval needs to exclude 0, if the value is the estimate, or the noise of one that is less.
+    groups: the contributions of PARTS groups of samples, i modulo PARTS, to the relative error of the value, to first
+    order.  Estimates from common samples err together: the uncertainty of their ratio is that of differences of groups.
     """
 
     value: float
     low: float
     high: float
     needed: int | None = None
+    groups: tuple[float, ...] = ()
 
 
 class Square(NamedTuple):
@@ -70,6 +74,7 @@ class Square(NamedTuple):
 
     along: <delta, S delta>.  along2: <delta, S^2 delta>.  third: the third moment of a sample's contribution to
     <delta, .>.  trace2, trace3: tr S^2, tr S^3.  pairs: the factor of the trace2 term where not all pairs are used.
+    groups: of the contributions of samples to its error.
     """
 
     value: float
@@ -80,6 +85,7 @@ class Square(NamedTuple):
     trace2: float
     trace3: float
     pairs: float = 1.0
+    groups: tuple[float, ...] = ()
 
 
 def energy(x: Tensor, y: Tensor) -> Estimate:
@@ -106,7 +112,7 @@ def energy(x: Tensor, y: Tensor) -> Estimate:
                 lead[rows, columns], lead[columns, rows] = part, part.T
     found = _square(float(sums.sum()) / (n * (n - 1)), sums / (n - 1), lead)
     low, high = interval(found)
-    return Estimate(found.value, min(low, found.value), high, needed(found, low))
+    return Estimate(found.value, min(low, found.value), high, needed(found, low), relative(found.groups, found.value))
 
 
 def sliced_w2(x: Tensor, y: Tensor) -> Estimate:
@@ -274,7 +280,19 @@ def needed(of: Square, low: float) -> int | None:
 
 def _root(of: Square) -> Estimate:
     low, high = interval(of)
-    return Estimate(math.sqrt(max(of.value, 0.0)), math.sqrt(low), math.sqrt(high), needed(of, low))
+    value, groups = math.sqrt(max(of.value, 0.0)), relative(of.groups, 2 * of.value)
+    return Estimate(value, math.sqrt(low), math.sqrt(high), needed(of, low), groups)
+
+
+def in_groups(contributions: Tensor) -> tuple[float, ...]:
+    """The sums of contributions [n] over the groups of samples."""
+    which = torch.arange(len(contributions)) % PARTS
+    return tuple(torch.zeros(PARTS, dtype=torch.float64).index_add_(0, which, contributions).tolist())
+
+
+def relative(groups: tuple[float, ...], size: float) -> tuple[float, ...]:
+    """Contributions over a size, to 6 digits; none where it is not positive."""
+    return tuple(float(f"{part / size:.6g}") for part in groups) if size > 0 else ()
 
 
 def _square(value: float, share: Tensor, products: Tensor, size: int = 1) -> Square:
@@ -295,7 +313,7 @@ def _square(value: float, share: Tensor, products: Tensor, size: int = 1) -> Squ
     around = share - share.mean()
     along = float(around.square().sum()) / (n - 1) - trace2 / n
     along2 = size**2 * float(own @ centred @ own) / (k * (k - 1))
-    return Square(value, n, along, along2, float(around.pow(3).mean()), trace2, trace3)
+    return Square(value, n, along, along2, float(around.pow(3).mean()), trace2, trace3, 1.0, in_groups(2 * around / n))
 
 
 def _energies(a: Tensor, b: Tensor) -> Tensor:

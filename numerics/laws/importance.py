@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..errors import SamplingError
 from ..metrics import divergence
-from .estimators import TAIL, Estimate
+from .estimators import TAIL, Estimate, in_groups, relative
 
 FEWEST_EFFECTIVE = 100.0  # samples
 SURE = 6.0  # standard deviations beyond which the mean of r is not 1 by chance
@@ -74,4 +74,5 @@ def _mean(values: Tensor, control: Tensor) -> Estimate:
     third = float(centred.pow(3).mean())
     half = float(student.ppf(1 - TAIL, n - 2)) * math.sqrt(variance / n)
     shift = third / (6 * variance * n) * (1 + 2 * half**2 * n / variance)
-    return Estimate(mean, min(mean + shift - half, mean), max(mean + shift + half, mean))
+    groups = relative(in_groups(centred / n), mean)
+    return Estimate(mean, min(mean + shift - half, mean), max(mean + shift + half, mean), None, groups)

@@ -27,7 +27,7 @@ from ..points import Point
 from ..sample import sample
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
-from ..targets.reference import reference_flow
+from .coupled_samples import flow_to
 
 NUMBERS = 1 << 20  # in one state with its Jacobian: 8 MB, of which a run holds a few
 
@@ -43,9 +43,11 @@ def log_ratios(tableau: Tableau, mixture: GaussianMixture, start: tuple[Tensor, 
     to = tableau.points[-1]
     size = max(1, NUMBERS // (mixture.dim * (mixture.dim + 1)))
     found, folded = [], 0
-    for part in x.split(size):
+    for first in range(0, len(x), size):
+        part = x[first : first + size]
         end = sample(with_jacobian(mixture), _given(tableau, mixture, part, source), tableau)
-        y, sign, log_det = end[:, 0], *torch.linalg.slogdet(end[:, 1:])
+        y = end[:, 0]
+        sign, log_det = torch.linalg.slogdet(end[:, 1:])
         if not bool(torch.isfinite(y).all() and torch.isfinite(sign * log_det).all()):
             raise SamplingError("the sample, or the determinant of its Jacobian, is zero or not finite")
         folded += int((sign <= 0).sum())
@@ -70,4 +72,4 @@ def _given(tableau: Tableau, mixture: GaussianMixture, x: Tensor, source: Point)
     unit = torch.eye(mixture.dim, dtype=torch.float64).expand(len(x), -1, -1)
     first = torch.cat([x[:, None], unit], dim=1)
     earlier = tableau.points[1 : tableau.given]
-    return [first, *(reference_flow(with_jacobian(mixture), first, source, earlier) if earlier else [])]
+    return [first, *flow_to(mixture, first, source, earlier, denoise=with_jacobian(mixture))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,12 @@ from ..targets.mixture import GaussianMixture
 from . import jets
 from .jets import Exponents, Jet
 
-Derivatives = dict[Exponents, Tensor]  # partial derivatives of G [m, d], by the orders in z_1, …, z_d and u
+if TYPE_CHECKING:
+    from .exact_path import Path
+
+KEPT = 1 << 19  # numbers of a path up to which its differentials are kept
+
+Derivatives = dict[Exponents, Tensor]  # partial derivatives of G at m points [m, d], by the orders in z_1, …, z_d and u
 
 
 class Differentials:
@@ -19,6 +26,7 @@ class Differentials:
 
     def __init__(self, derivatives: Derivatives) -> None:
         self.derivatives = derivatives
+        self.degree = max(map(sum, derivatives))
         self.shape = next(iter(derivatives.values())).shape
         self._values: dict[Tree, Tensor] = {}
         self._slopes: dict[tuple[Tree, int], Tensor] = {}
@@ -62,6 +70,32 @@ class Differentials:
         return tuple(int(j in once) for j in range(self.shape[1]))
 
 
+class PathDifferentials:
+    """The differentials along a path; those of one frame at a time are kept, for all methods in it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._frame = ""
+        self._kept: dict[tuple[int, int], Differentials] = {}
+
+    def at(self, indices: Tensor, frame: Frame, degree: int) -> Differentials:
+        """Those at all samples and consecutive points of the path, at least up to a total degree."""
+        if frame.name != self._frame:
+            self._frame = frame.name
+            self._kept.clear()
+        place = (int(indices[0]), len(indices))
+        found = self._kept.get(place)
+        if found is None or found.degree < degree:
+            columns, x = self._path.columns.take(indices), self._path.x[indices]
+            scale = torch.as_tensor(frame.functions(columns.alpha, columns.sigma)[0], dtype=torch.float64)
+            u = getattr(columns, frame.clock)[:, None]
+            derivatives = partial_derivatives(self._path.mixture, frame, x / scale[:, None, None], u, degree)
+            found = Differentials(derivatives)
+            if self._path.x.numel() <= KEPT:
+                self._kept[place] = found
+        return found
+
+
 def contract(derivatives: Derivatives, axes: Exponents, legs: int, vectors: list[Tensor]) -> Tensor:
     """The derivative of G in z along each of the vectors, axes[j] times more in z_j, and `legs` times in u: [m, d]."""
     if not vectors:
@@ -75,12 +109,12 @@ def contract(derivatives: Derivatives, axes: Exponents, legs: int, vectors: list
 
 
 def partial_derivatives(mixture: GaussianMixture, frame: Frame, z: Tensor, u: Tensor, degree: int) -> Derivatives:
-    """All partial derivatives of G up to a total degree, at z [m, d] and u [m].
+    """All partial derivatives of G up to a total degree, at z [..., d] and u, whose shape expands to [...].
 
     With y = x/alpha and w = rho^2 every G follows from the score of x0 + rho eps. By frame: data e^u (y + w score) at
     y = e^{-u} z, w = e^{-2u}; noise e^{-2u} score; noise in rho -u score; variance -score/2.
     """
-    *zj, uj = jets.variables(*z.T, u)
+    *zj, uj = jets.variables(*z.unbind(-1), u)
 
     def times(a: Jet, b: Jet) -> Jet:
         return jets.multiply(a, b, degree)
@@ -99,7 +133,11 @@ def partial_derivatives(mixture: GaussianMixture, frame: Frame, z: Tensor, u: Te
     else:
         g = [jets.scale(s, -0.5) for s in score_jets(mixture, zj, uj, degree)]
     parts = [jets.partials(gi) for gi in g]
-    return {orders: torch.stack([part[orders] for part in parts], dim=1) for orders in parts[0]}
+
+    def column(part: Jet, orders: Exponents) -> Tensor:
+        return part[orders].expand(z.shape[:-1]).flatten()
+
+    return {orders: torch.stack([column(part, orders) for part in parts], dim=1) for orders in parts[0]}
 
 
 def score_jets(mixture: GaussianMixture, y: list[Jet], w: Jet, degree: int) -> list[Jet]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from ..schedules import Columns, Schedule
 from ..targets.flow import exact_flow
 from ..targets.mixture import GaussianMixture
 from ..targets.reference import reference_flow
+from .differentials import PathDifferentials
 
 CLOCKS = ("lam", "rho", "rho2")
 POINTS = 96  # on the path of a kind of grid: order 4 over ten units of lambda is good to 1e-4; with 48, 20 % off
@@ -44,6 +46,16 @@ class Path:
     carry: Tensor
     end: Tensor
     count: int | None
+
+    @cached_property
+    def differentials(self) -> PathDifferentials:
+        """The elementary differentials along the path, shared by methods."""
+        return PathDifferentials(self)
+
+    @cached_property
+    def scores(self) -> Tensor:
+        """The score at every sample and point [Q, n, d]."""
+        return torch.stack([self.mixture(x, at, "score") for x, at in zip(self.x, self.columns.points(), strict=True)])
 
 
 def along_kind(

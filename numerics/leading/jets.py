@@ -79,7 +79,8 @@ def compose(jet: Jet, derivative: Callable[[int, Tensor], Tensor], degree: int) 
 
 
 def exp(jet: Jet, degree: int) -> Jet:
-    return compose(jet, lambda k, v: v.exp() / factorial(k), degree)
+    value = jet[origin(jet)].exp()
+    return compose(jet, lambda k, _: value / factorial(k), degree)
 
 
 def log(jet: Jet, degree: int) -> Jet:

@@ -20,7 +20,6 @@ from ..errors import InputError, whole
 from ..generated.defects import ARGUMENTS, DEFECTS
 from ..generated.frame_functions import FRAMES
 from ..records import Record
-from .differentials import Differentials, partial_derivatives
 from .exact_path import Path
 
 BLOCK = 1 << 15  # points in one working array
@@ -54,6 +53,11 @@ class LeadingError:
             raise InputError("steps", steps, "at least 1")
         rate = 2 * self.order if metric == "kl" else self.order
         return self.constants[metric] / steps**rate if metric in self.constants else None
+
+    def larger(self, metric: str, steps: int) -> float | None:
+        """The larger of the leading error and that of `later`: with few steps the latter may lead."""
+        found = [of.at(metric, steps) for of in (self, self.later) if of is not None]
+        return max((error for error in found if error is not None), default=None)
 
     def beyond(self, metric: str, steps: int) -> float | None:
         """The error of `later` on N = `steps` steps, in units of the leading error; None where it is not known."""
@@ -159,8 +163,7 @@ def _local_errors(name: str, order: int, path: Path, record: Record, indices: Te
         return column[:, None].expand(x.shape[:2]).flatten()
 
     # Elementary differentials of G at every sample and point; one more derivative for the divergence.
-    z, u = (x / scale).flatten(0, 1), at_every_sample(getattr(c, frame.clock))
-    found = Differentials(partial_derivatives(path.mixture, frame, z, u, order + line))
+    found = path.differentials.at(indices, frame, order + line)
     # The coefficients of the defects: parameters of the method, and numbers that change along the path.
     numbers: dict[str, float | Tensor] = {symbol: float(value) for symbol, value in record.numbers.items()}
     for symbol, of in (("e1", path.ratio_rates), ("l1", path.alpha_rates)):
@@ -171,8 +174,7 @@ def _local_errors(name: str, order: int, path: Path, record: Record, indices: Te
     moved = power * scale * found.total(terms).view(x.shape)
     if not line:
         return moved, torch.zeros(1, 1, 1, dtype=torch.float64)
-    score = torch.stack([path.mixture(xi, at, "score") for xi, at in zip(x, c.points(), strict=True)])
-    return moved, power * found.divergence(terms).view(x.shape) + score * moved
+    return moved, power * found.divergence(terms).view(x.shape) + path.scores[indices] * moved
 
 
 def _on_the_line(path: Path, error: Tensor, dilution: Tensor) -> dict[str, float]:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
 
-from ..catalogue import resolve
+from ..content import digest
+from ..errors import InputError, SamplingError, one_line
 from ..grid_kinds.all_kinds import checked
-from ..grids import SMOOTH
+from ..grids import SMOOTH, Grid
+from ..points import Point
 from ..rates import trend
 from ..records import Record
-from ..studies.config import Study
+from ..schedules import Schedule
+from ..studies.config import GridChoice, Study
 from ..studies.measure import start_samples
 from ..studies.mixture_problem import MixtureProblem, prepare
+from ..studies.problem import Key, Problem
+from ..studies.samplers import EXACT, CatalogueMethod
+from ..studies.store import canonical
 from .exact_path import Path, along_grid, along_kind
 from .leading_error import LeadingError, has_leading_error, leading_error, resolved
 
 NODES = 2001  # in 1-D: on M1 the constants agree with those of 6001 nodes to four digits; 501 nodes are 8 % off
 NODES_ON_ONE_GRID = 401
+MOST_DIMENSIONS, MOST_NUMBERS = 4, 1 << 16  # derivatives of a path are fewer than a study can afford
 
 
 @dataclass(frozen=True)
@@ -34,22 +44,116 @@ LINE_THIRD_ORDER_MULTISTEP = (Tolerance(256, 0.06), Tolerance(2048, 0.01))
 SPACE = (Tolerance(64, 0.05), Tolerance(256, 0.011))  # for the mean distance
 
 
-def leading_errors_of(study: Study) -> dict[tuple[str, int], LeadingError]:
-    """The leading errors by method (as the study names it) and number of steps, where they are known.
+Run = tuple[str, str, int]  # a method and a grid, as the study names them, and a number of steps
 
-    Empty where the start law is not the exact marginal: there errors do not go to zero.
+
+@dataclass(frozen=True)
+class LeadingErrors:
+    """The leading errors of the runs of a study, and why the others have none."""
+
+    found: dict[Run, LeadingError]
+    missing: dict[Run, str]
+
+    def at(self, record: Mapping[str, Any]) -> float | None:
+        """The error that leads in a record of the study: of the steps, or of a start-up of lower order."""
+        leading = self.found.get((record["method"], record["grid"], record["steps"]))
+        return None if leading is None else leading.larger(record["metric"], record["steps"])
+
+    def why_not(self, record: Mapping[str, Any]) -> str:
+        """Why a record has no leading error."""
+        run = record["method"], record["grid"], record["steps"]
+        return self.missing.get(run, f"no leading error in {record['metric']}")
+
+
+def leading_errors_of(study: Study) -> dict[tuple[str, int], LeadingError]:
+    """The leading errors of a study of one grid by method (as the study names it) and number of steps, where known."""
+    return {(name, steps): leading for (name, _, steps), leading in leading_errors(prepare(study)).found.items()}
+
+
+def leading_errors(problem: Problem) -> LeadingErrors:
+    """The leading errors of the deterministic methods of the catalogue in a study of a mixture.
+
+    None where the start law is not the exact marginal, as errors do not go to zero there, and in more dimensions or of
+    more samples than their derivatives can be afforded for.
     """
-    problem, found = prepare(study), {}
-    if study.run.init != "exact":
-        return {}
-    records = [(name, resolve(name)) for name in study.run.methods]
-    methods = [(name, record) for name, record in records if has_leading_error(record, study.run.start)]
-    for path, numbers in _paths(problem):
+    found: dict[Run, LeadingError] = {}
+    missing: dict[Run, str] = {}
+    methods: list[tuple[str, Record]] = []
+    whole = _why_none(problem)
+    for sampler in problem.samplers:
+        record = sampler.record if isinstance(sampler, CatalogueMethod) else None
+        why = whole or _why_not(record, problem.study.run.start)
+        if why is None and record is not None:
+            methods.append((sampler.name, record))
+        missing |= {(sampler.name, *key): why or str(problem.faults.get(key, "")) for key in problem.study.crossed}
+    if not methods or not isinstance(problem, MixtureProblem):
+        return LeadingErrors(found, missing)
+    methods.sort(key=lambda entry: (entry[1].frame, -entry[1].order))  # those of a frame share its differentials
+    for place in _places(problem):
         for name, record in methods:
-            if not resolved(record, path):
-                continue
-            leading = leading_error(record.name, path, study.run.start)
-            found.update({(name, steps): leading for steps in numbers})
+            leading = _known(problem, place, record)
+            for key in place.grids:
+                if isinstance(leading, str):
+                    missing[name, *key] = leading
+                else:
+                    found[name, *key] = leading
+    return LeadingErrors(found, {run: why for run, why in missing.items() if run not in found})
+
+
+def _known(problem: MixtureProblem, place: Place, record: Record) -> LeadingError | str:
+    """The leading error of a method along a path, or why it has none; computed once in a process."""
+    start = problem.study.run.start
+    spec = {**place.identity, "method": record.name, "start": start}
+    if (key := canonical(spec)) not in _KEPT:
+        path = place.path
+        _KEPT[key] = path if isinstance(path, str) else _on_path(record, path, start)
+    return _KEPT[key]
+
+
+_KEPT: dict[str, LeadingError | str] = {}  # by all that determines it: a path costs more than most runs
+
+
+def _on_path(record: Record, path: Path, start: str) -> LeadingError | str:
+    if not resolved(record, path):
+        return "its steps stay long at an end of the grid"
+    leading = leading_error(record.name, path, start)
+    finite = all(map(math.isfinite, leading.constants.values()))
+    return leading if finite else "the sum over the steps of this grid is not finite"
+
+
+def _why_none(problem: Problem) -> str | None:
+    """Why no method of a study has a leading error."""
+    if not isinstance(problem, MixtureProblem):
+        return "the law of a network is not known"
+    if problem.study.run.init != "exact":
+        return "the start law is not the exact marginal, so that errors do not go to zero"
+    dim, numbers = problem.mixture.dim, problem.count * problem.mixture.dim
+    if dim > MOST_DIMENSIONS:
+        return f"its derivatives are computed in at most {MOST_DIMENSIONS} dimensions"
+    if dim > 1 and numbers > MOST_NUMBERS:
+        return f"its derivatives are computed for at most {MOST_NUMBERS // dim} samples in d = {dim}"
+    return None
+
+
+def _why_not(record: Record | None, start: str) -> str | None:
+    """Why a method has no leading error in any study."""
+    if record is None:
+        return "an external sampler has no order proof"
+    if record.stochastic:
+        return "leading errors are those of deterministic methods"
+    if has_leading_error(record, start):
+        return None
+    exact = " from these start values" if has_leading_error(record, EXACT) else ""
+    return f"no leading error of {record.name} is known{exact}"
+
+
+def beside(records: Iterable[dict[str, Any]], leading: LeadingErrors) -> list[dict[str, Any]]:
+    """The records, each with its leading error, `predicted`, and the ratio of the measured error to it."""
+    found = []
+    for record in records:
+        expected, value = leading.at(record), record["value"]
+        ratio = value / expected if value is not None and expected else None
+        found.append({**record, "predicted": expected, "ratio": ratio})
     return found
 
 
@@ -74,25 +178,53 @@ def left_out(
     return max((e for e in (known, trend(ratios)) if e is not None), default=None)
 
 
-def _paths(problem: MixtureProblem) -> list[tuple[Path, list[int]]]:
-    """Each path with its numbers of steps: one path for all grids of a smooth kind, else one a grid (Li's schedule).
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Grids that share a path.  identity: all that determines the path.  make: computes it."""
 
-    Of the first grid of the study.
-    """
-    first = next(iter(problem.grids))[0]
-    grids = {steps: made for (name, steps), made in problem.grids.items() if name == first}
-    choice = next((choice for choice in problem.study.grids if choice.called == first), None)
-    smooth = choice is not None and choice.kind in SMOOTH and not choice.parameters.get("zero")
-    if problem.schedule is None or choice is None or not smooth:
-        return [
-            (along_grid(problem.mixture, g, start_samples(problem, g.point(0), NODES_ON_ONE_GRID)), [steps])
-            for steps, g in grids.items()
-        ]
-    x = start_samples(problem, next(iter(grids.values())).point(0), NODES)
+    grids: list[Key]
+    identity: dict[str, Any]
+    make: Callable[[], Path]
+
+    @cached_property
+    def path(self) -> Path | str:
+        """The path, or why there is none."""
+        try:
+            return self.make()
+        except (InputError, SamplingError) as fault:  # no exact flow, as from alpha = 0 or to sigma = 0
+            return one_line(fault)
+
+
+def _places(problem: MixtureProblem) -> list[Place]:
+    """One path for all grids of a smooth kind, one a grid for every other (and for Li's schedule)."""
+    schedule, choices = problem.schedule, {choice.called: choice for choice in problem.study.grids}
+    law: dict[str, Any] = {"target": problem.target, "schedule": problem.study.schedule.model_dump()}
+    if problem.mixture.dim > 1:
+        law |= {"count": problem.count, "seed": problem.study.run.seed}
+    places = []
+    for name in dict.fromkeys(name for name, _ in problem.grids):
+        grids = [key for key in problem.grids if key[0] == name]
+        choice = choices.get(name)
+        if schedule is not None and choice is not None and choice.kind in SMOOTH and not choice.parameters.get("zero"):
+            identity = law | {"grid": {"kind": choice.kind, **choice.parameters}}
+            make = partial(_along_kind, problem, schedule, choice, problem.grids[grids[0]].point(0))
+            places.append(Place(grids, identity, make))
+            continue
+        for key in grids:
+            identity = law | {"points": digest(problem.grids[key].points)}
+            places.append(Place([key], identity, partial(_along_grid, problem, problem.grids[key])))
+    return places
+
+
+def _along_grid(problem: MixtureProblem, grid: Grid) -> Path:
+    return along_grid(problem.mixture, grid, start_samples(problem, grid.point(0), NODES_ON_ONE_GRID))
+
+
+def _along_kind(problem: MixtureProblem, schedule: Schedule, choice: GridChoice, source: Point) -> Path:
+    x = start_samples(problem, source, NODES)
     _, parameters = checked(choice.kind, choice.parameters)
     ends = {name: parameters[name] for name in SMOOTH[choice.kind]}
-    path = along_kind(problem.mixture, problem.schedule, choice.kind, x, **ends)
-    return [(path, list(grids))]
+    return along_kind(problem.mixture, schedule, choice.kind, x, **ends)
 
 
 def tolerance(study: Study, record: Record, leading: LeadingError, metric: str, steps: int) -> float | None:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ..errors import InputError, nearest, one_line
 from ..grid_kinds.all_kinds import WORDS, spelled, typed
-from ..grid_kinds.given_kinds import LISTS, lengths
+from ..grid_kinds.given_kinds import LISTS, lengths, opened
 from ..support.limits import LIMITS, NAME, PATH, SEVERAL, numbers
 from ..support.reading import read_toml
 
@@ -126,6 +126,8 @@ def _parameter(name: str, value: Any) -> Any:
         if not isinstance(value, str) or len(value) > NAME:
             raise InputError(field, value, "must be a word")
         return value
+    if name in LISTS and isinstance(value, str):  # a file
+        return _parameter(name, opened({name: value})[name])
     if name in LISTS:
         most = LIMITS["grid"].high
         if not isinstance(value, list) or len(value) > LIMITS["run.steps"].high:
@@ -144,7 +146,7 @@ def _parameter(name: str, value: Any) -> Any:
 class Run(_Table):
     """The runs and their metrics; book/manual.md explains every field under `study`."""
 
-    methods: Annotated[list[Name], Field(min_length=1, max_length=int(LIMITS["run.methods"].high))]
+    methods: Annotated[list[Place], Field(min_length=1, max_length=int(LIMITS["run.methods"].high))]
     steps: Annotated[
         list[Annotated[int, _within("run.steps")]], Field(min_length=1, max_length=SEVERAL), AfterValidator(_distinct)
     ] = Field(default_factory=list)  # left out where every grid has its own numbers of steps
@@ -287,7 +289,20 @@ def read(path: Path) -> Study | NetworkStudy | Verification:
     data = read_toml(path, "FILE")
     if "verification" in data:
         return _validated(VerificationFile, data).verification
-    return parse_study(data)
+    return parse_study(_with_files(data, path.parent))
+
+
+def _with_files(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The tables of a study file with the levels of files, whose names are relative to its folder."""
+    given = data.get("grid")
+    tables = given if isinstance(given, list) else [given]
+    found: list[Any] = []
+    for n, table in enumerate(tables):
+        try:
+            found.append(opened(table, folder) if isinstance(table, dict) else table)
+        except InputError as fault:
+            raise renamed(fault, "grid", f"grid[{n}]" if len(tables) > 1 else "grid") from None
+    return {**data, "grid": found if isinstance(given, list) else found[0]} if given is not None else data
 
 
 def parse_study(data: dict[str, Any]) -> Study | NetworkStudy:

@@ -6,6 +6,7 @@ All lengths are fixed in points, so that the axes of one run have one size, and 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Affine2D, ScaledTranslation, Transform
 
 from ..support.files import whole
@@ -26,9 +29,11 @@ SUFFIXES = (".svg", ".png", ".pdf")
 # In points. A panel alone has the width of a column, two beside each other that of a page.
 ALONE, BESIDE = 310.0, 245.0
 LEFT, RIGHT, HEIGHT = 52.0, 32.0, 172.0  # around the axes, and their height
-TITLE, SUBTITLE, XLABEL = 22.0, 13.0, 38.0
+TITLE, SUBTITLE, XLABEL = 10.0, 13.0, 38.0
+TITLE_LINE = 12.5
 LINE, HANDLE, FOOT = 11.3, 34.0, 8.0  # of the names: a line of text, the handle before it, the room below
-LETTER = 4.6  # width of a letter of a name, on average
+TITLE_LETTER, LETTER = 5.4, 4.1  # width of a letter of a title and of a name, on average
+FONT = FontProperties(family="sans-serif", size=STYLE["legend.fontsize"])
 
 
 def styles_of(panels: Sequence[Panel]) -> dict[str, MethodStyle]:
@@ -53,7 +58,7 @@ def figure_of(
     with mpl.rc_context(dict(look)):
         names = [[_names(row, k, width, styles) for k in range(len(row))] for row in rows]
         below = [max(lines for _, _, lines in row) * LINE + FOOT for row in names]
-        above = [TITLE + (SUBTITLE if any(panel.subtitle for panel in row) else 0) for row in rows]
+        above = [max(_above(panel, width) for panel in row) for row in rows]
         heights = [title + HEIGHT + XLABEL + extra for title, extra in zip(above, below, strict=True)]
         size = (width * max(map(len, rows)), sum(heights))
         figure = Figure(figsize=(size[0] / 72, size[1] / 72))
@@ -65,7 +70,7 @@ def figure_of(
                 left, bottom, wide = k * width + LEFT, top - title - HEIGHT, width - LEFT - RIGHT
                 axes = figure.add_axes((left / size[0], bottom / size[1], wide / size[0], HEIGHT / size[1]))
                 draw_panel(axes, panel, styles, None if panel.legend else drawn)
-                _write_around(axes, panel, title, found, across)
+                _write_around(axes, panel, width, found, across)
                 drawn = axes
             top -= height
     return figure
@@ -78,19 +83,37 @@ def _names(
     if not row[k].legend:
         return [], 1, 0
     panels = next((n for n in range(k + 1, len(row)) if row[n].legend), len(row)) - k
-    found = entries(row[k], styles)
-    longest = max(len(line) for _, text in found for line in text.split("\n"))
-    across = max(1, min(len(found), int((width * panels - LEFT / 2) / (HANDLE + LETTER * longest))))
+    found = entries(row[k], styles, int((width - LEFT / 2 - HANDLE) / LETTER))
+    longest = max(_width(line) for _, text in found for line in text.split("\n"))
+    across = max(1, min(len(found), int((width * panels - LEFT / 2) / (HANDLE + longest))))
     deep = math.ceil(len(found) / across)
     columns = [found[c * deep : (c + 1) * deep] for c in range(across)]
     lines = max(sum(text.count("\n") + 1 for _, text in column) for column in columns)
     return found, across, lines + (1 if row[k].numbers else 0)
 
 
-def _write_around(axes: Axes, panel: Panel, room: float, names: list[tuple[Artist, str]], across: int) -> None:
-    """Write the title into the room above a panel, and its names below it."""
+def _width(text: str) -> float:
+    """The width of a name in points."""
+    width: float = text_to_path.get_text_width_height_descent(text, FONT, ismath=False)[0]
+    return width
+
+
+def _title(panel: Panel, width: float) -> str:
+    """The title in lines that fit."""
+    return textwrap.fill(panel.title, int((width - LEFT) / TITLE_LETTER))
+
+
+def _above(panel: Panel, width: float) -> float:
+    """The room of the title and the subtitle."""
+    lines = _title(panel, width).count("\n") + 1
+    return TITLE + lines * TITLE_LINE + (SUBTITLE if panel.subtitle else 0)
+
+
+def _write_around(axes: Axes, panel: Panel, width: float, names: list[tuple[Artist, str]], across: int) -> None:
+    """Write the title above a panel, and its names below it."""
     place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
-    axes.annotate(panel.title, (0, 1), (0, room - 16), fontsize=10, **place)
+    under = SUBTITLE if panel.subtitle else 0
+    axes.annotate(_title(panel, width), (0, 1), (0, under + 5), fontsize=10, va="bottom", **place)
     axes.annotate(panel.subtitle, (0, 1), (0, 4), fontsize=8.5, **place)
     if not names:
         return

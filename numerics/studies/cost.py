@@ -15,6 +15,7 @@ from ..records import Record
 from ..support.consent import Consent
 from ..support.reading import size
 from .config import POINTS, SAMPLES, NetworkStudy, Study
+from .routes import ESTIMATED, OF_DENSITY
 from .samplers import records_of
 
 MEMORY, SECONDS = 1e9, 600.0  # allowed without consent
@@ -24,6 +25,12 @@ OF_ROW = 4e-4  # seconds: one row of a table applied
 OF_NUMBER = 5e-8  # seconds: one number of one component, evaluated
 OF_LAW = 5e-3  # seconds: one row of a stochastic sampler, by the law of its output
 OF_PAIR = 4e-9  # seconds: one distance between two samples in one dimension
+OF_PRODUCT, OF_CUBE = (
+    1e-8,
+    5e-10,
+)  # seconds: one entry of one component's Jacobian, one product of two Jacobians' entries
+COUPLED = 2  # sets of exact samples that are kept, for each grid
+PER_STEP, PER_RUN = 25, 600  # evaluations of exact samples near those of a stochastic sampler, in d > 1
 ARRAYS = 60  # float64 arrays over all points, and over all components of the target
 FLOW = 300  # evaluations of the exact flow, or of its reference
 PIECE = 2**12  # numbers in the samples that a network evaluates at a time
@@ -62,11 +69,13 @@ def study_cost(study: Study, external: Collection[str] = ()) -> Cost:
     records = records_of(run.methods, external)
     rows, noisy = _rows(study, records), _rows(study, [record for record in records if record and record.stochastic])
     seconds = rows * evaluation + (noisy * OF_LAW if dim == 1 else 0.0) + FLOW * evaluation
+    if dim > 1:
+        seconds += _in_space(study, records, evaluation, count * (OF_PRODUCT * components * dim**2 + OF_CUBE * dim**3))
     if "energy" in run.metrics:
         seconds += 3 * OF_PAIR * dim * float(count) ** 2 * len(records) * len(study.crossed)
     if target.covariances is not None:
         seconds += dim * dim * (6e-5 + 2e-8 * components * dim)  # the rotations to principal axes
-    vectors = 8.0 * ARRAYS * count * dim
+    vectors = 8.0 * (ARRAYS + COUPLED * len(study.crossed)) * count * dim
     table, mixture = _tables(study, records), 8.0 * ARRAYS * components * full
     longest = max(steps for _, steps in study.crossed)
     largest = max((table, "run.steps", longest), (vectors, "run.points", count), (mixture, "target", components))
@@ -74,6 +83,18 @@ def study_cost(study: Study, external: Collection[str] = ()) -> Cost:
     by_points = OF_NUMBER * count * components * full > OF_ROW
     field, value = largest[1:] if table + vectors + mixture > MEMORY else ("run.points", count) if by_points else slow
     return Cost(table + vectors + mixture, seconds, field, value)
+
+
+def _in_space(study: Study, records: Sequence[Record | None], evaluation: float, jacobian: float) -> float:
+    """Seconds in d > 1 of exact samples near those of stochastic samplers, and of Jacobians of deterministic ones."""
+    run, noisy = study.run, [record for record in records if record and record.stochastic]
+    seconds = 0.0
+    if any(metric in ESTIMATED for metric in run.metrics):
+        runs = len(noisy) * len(study.crossed)
+        seconds += (PER_STEP * _rows(study, noisy) + PER_RUN * runs) * evaluation
+    if any(metric in OF_DENSITY for metric in run.metrics) and len(study.target.weights) > 1:
+        seconds += (_rows(study, records) - _rows(study, noisy)) * (OF_ROW + jacobian)
+    return seconds
 
 
 def network_cost(

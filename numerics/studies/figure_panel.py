@@ -20,7 +20,6 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
 from .style import GREY, HOLLOW, LineStyle, MethodStyle
 
 Values = Sequence[float | None]
-NAME_WIDTH = 48  # characters of a line below the axes
 PALE = 0.4  # opacity of lines that only join measured points, beside leading errors
 SUPERSCRIPTS = str.maketrans("-0123456789a", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u1d43")
 EVALUATIONS = "evaluations of the model (NFE)"
@@ -236,15 +235,15 @@ def _ticks(axes: Axes, shown: Sequence[float]) -> None:
         axes.yaxis.set_major_formatter(FixedFormatter([f"{p:g}" for p in inside]))
 
 
-def entries(panel: Panel, styles: Mapping[str, MethodStyle]) -> list[tuple[Artist, str]]:
-    """A handle and a text for every curve, then for what the lines mean."""
+def entries(panel: Panel, styles: Mapping[str, MethodStyle], letters: int) -> list[tuple[Artist, str]]:
+    """A handle and a text for every curve, then for what the lines mean.  letters: the most in a line of text."""
     found: list[tuple[Artist, str]] = []
     for curve in panel.curves:
         note = curve.note if curve.points else "no value"
         text = f"{curve.label}: {note}" if note else curve.label
         colour, marker = styles[curve.method]
         handle = Line2D([], [], color=colour, marker=marker, linestyle=curve.line, linewidth=1.0)
-        found.append((handle, textwrap.fill(text, NAME_WIDTH, subsequent_indent="  ")))
+        found.append((handle, textwrap.fill(text, letters, subsequent_indent="  ")))
     drawn = [curve for curve in panel.curves if curve.points]
     if any(curve.leading_error is not None for curve in drawn):
         found.append((Line2D([], [], color=GREY), "leading error, computed before the run"))
@@ -254,7 +253,7 @@ def entries(panel: Panel, styles: Mapping[str, MethodStyle]) -> list[tuple[Artis
         hollow = Line2D([], [], color=GREY, marker="o", markerfacecolor=HOLLOW, linestyle="none")
         found.append((hollow, "hollow: may be noise, bias or rounding"))
     if any(curve.bound is not None for curve in drawn):
-        found.append((Line2D([], [], color=GREY, linestyle=":"), "published bound, the smallest that holds here"))
+        found.append((Line2D([], [], color=GREY, linestyle=":"), "published bound, with the smallest constant"))
     if panel.slopes:
         found.append((Line2D([], [], color=GREY, linestyle="--"), panel.slope_name))
     return found

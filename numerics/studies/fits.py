@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import rates
+from ..leading.of_study import LeadingErrors
 from ..rates import CurvePoint
 from .config import LI
 from .problem import Problem
@@ -16,6 +17,8 @@ from .samplers import CatalogueMethod, Sampler
 
 SQUARES = ("kl", "energy")  # metrics that fall like the square of the error of a sample
 DEVIATIONS = 2 * 1.959964  # of an estimate in the width of its interval
+NEAR = 0.15  # distance of a settled local order from a proved one
+ACCOUNTED = 0.5  # least share of an interval that the groups of samples account for
 OVERFLOW = ("not finite", "non-finite")  # in the reason of a run whose state overflowed
 
 
@@ -40,22 +43,28 @@ def curves(records: Iterable[Mapping[str, Any]]) -> dict[Curve, list[Mapping[str
     return found
 
 
-def fits_of(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One fit a curve: {"method", "grid" where the records have one, "metric", "exponent", …}; see fit."""
+def fits_of(problem: Problem, records: Sequence[Mapping[str, Any]], leading: LeadingErrors) -> list[dict[str, Any]]:
+    """One fit a curve: {"method", "grid" where the records have one, "metric", "exponent", …}; see fit.
+
+    predicted: the proved exponents (see proved).  unpredicted: why its records have no leading error.
+    """
     samplers = {sampler.name: sampler for sampler in problem.samplers}
     found = []
     for curve, of in curves(records).items():
         sampler = samplers[curve.method]
         names = curve._asdict() if "grid" in of[0] else {"method": curve.method, "metric": curve.metric}
         known = proved(sampler, problem.study.run.start, curve.metric, problem.gaussian)
-        entry = names | fit(of, log_power(problem, sampler, curve.metric)) | {"predicted": known}
+        entry = names | fit(of, log_power(problem, sampler, curve.metric), problem.count) | {"predicted": known}
+        entry |= _against_proof(entry, known)
+        missing = [r for r in of if r["predicted"] is None]
+        entry["unpredicted"] = leading.why_not(missing[0]) if len(missing) == len(of) else None
         if problem.study.schedule.kind != LI:
             del entry["compensated_exponent"], entry["log_power"]
         found.append(entry)
     return found
 
 
-def fit(records: Sequence[Mapping[str, Any]], log_power: int | None = None) -> dict[str, Any]:
+def fit(records: Sequence[Mapping[str, Any]], log_power: int | None = None, samples: int = 0) -> dict[str, Any]:
     """The exponent a in N^-a of a curve over its window, and whether it may be read as an order (rates.judge).
 
     exponent, window: over the usable errors on the most steps, at most four; null below three.  low, high: an interval
@@ -64,7 +73,7 @@ def fit(records: Sequence[Mapping[str, Any]], log_power: int | None = None) -> d
     (log T / T)^p where noise damps the early errors. With that power of the logarithm divided out (twice the power for
     KL, a square) a second exponent is fitted, and the local orders and the status are those of its errors.
     """
-    curve = points(records)
+    curve = points(records, samples)
     used = rates.window(curve)
     judgement = rates.judge(curve, log_power or 0)
     steps, values = [p.steps for p in used], [p.value or math.nan for p in used]
@@ -80,6 +89,7 @@ def fit(records: Sequence[Mapping[str, Any]], log_power: int | None = None) -> d
         "high": high,
         "window": None if plain is None else list(plain.window),
         "local_orders": judgement.local_orders,
+        "local_steps": judgement.local_steps,
         "status": judgement.status,
         "reason": judgement.reason,
         "compensated_exponent": None if without is None else without.exponent,
@@ -87,12 +97,23 @@ def fit(records: Sequence[Mapping[str, Any]], log_power: int | None = None) -> d
     }
 
 
-def points(records: Iterable[Mapping[str, Any]]) -> list[CurvePoint]:
-    """The errors of a curve with their intervals and floors."""
-    return [_point(record) for record in records]
+def _against_proof(fit: Mapping[str, Any], known: Mapping[str, int] | None) -> dict[str, Any]:
+    """The status turning for local orders that agree with each other, but with no order that is proved."""
+    if fit["status"] != rates.SETTLED or known is None:
+        return {}
+    last = fit["local_orders"][-1]
+    if any(abs(last - order) <= NEAR for order in known.values()):
+        return {}
+    proved = " or ".join(map(str, dict.fromkeys(known.values())))
+    return {"status": rates.TURNING, "reason": f"the local orders agree near {last:.2f}, not at {proved}, as is proved"}
 
 
-def _point(record: Mapping[str, Any]) -> CurvePoint:
+def points(records: Iterable[Mapping[str, Any]], samples: int = 0) -> list[CurvePoint]:
+    """The errors of a curve with their intervals and floors; samples: behind estimates."""
+    return [_point(record, samples) for record in records]
+
+
+def _point(record: Mapping[str, Any], samples: int) -> CurvePoint:
     """The error of a record.
 
     Values are at their floor up to twice the error of their quadrature; estimates also up to the floor of exact samples
@@ -109,7 +130,24 @@ def _point(record: Mapping[str, Any]) -> CurvePoint:
     if record["metric"] not in SQUARES and low > 0 and value > 0:
         deviation = (high**2 - low**2) / DEVIATIONS
         floor = max(floor, 2 * value * (deviation / value**2) ** 2 / 8)
-    return CurvePoint(record["steps"], value, low - error, high + error, floor)
+    estimated = record.get("low") is not None
+    return CurvePoint(
+        record["steps"],
+        value,
+        low - error,
+        high + error,
+        floor,
+        samples=samples if estimated else 0,
+        needed=record.get("needed") or 0,
+        groups=_groups(record, low, high),
+    )
+
+
+def _groups(record: Mapping[str, Any], low: float, high: float) -> tuple[float, ...]:
+    """The groups of an estimate; none where they do not account for its interval, as of one that is mostly noise."""
+    groups = tuple(record.get("groups") or ())
+    scatter = math.sqrt(math.fsum(part**2 for part in groups))
+    return groups if low > 0 and scatter >= ACCOUNTED * math.log(high / low) / DEVIATIONS else ()
 
 
 def log_power(problem: Problem, sampler: Sampler, metric: str) -> int | None:
@@ -123,14 +161,16 @@ def log_power(problem: Problem, sampler: Sampler, metric: str) -> int | None:
 def proved(sampler: Sampler, start: str, metric: str, gaussian: bool) -> dict[str, int] | None:
     """The proved exponents of a method of the catalogue in a metric: twice its order for a metric that is a square.
 
-    steady: for steps whose ratios tend to one.  start_up: with the start values of the study.
+    steady: for steps whose ratios tend to one.  free: for any ratios.  start_up: steady, with the start values of the
+    study.
     """
     if not isinstance(sampler, CatalogueMethod):
         return None
     record, factor = sampler.record, 2 if metric in SQUARES else 1
     order = record.order_in_law(gaussian)
     own = min(order, record.order_asymptotic) if record.start and start == "ramp" else order
-    return {"steady": factor * order, "start_up": factor * own}
+    free = order if record.order_free is None else min(order, record.order_free)
+    return {"steady": factor * order, "free": factor * free, "start_up": factor * own}
 
 
 def table_csv(fits: Sequence[Mapping[str, Any]]) -> str:

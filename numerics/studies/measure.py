@@ -17,20 +17,21 @@ from ..laws.coupled_samples import StepNoise, exact_samples, exact_start, flow_t
 from ..laws.estimators import Estimate, coupled_moment_error, energy, moment_error, sliced_w2
 from ..laws.gaussian import moments
 from ..laws.jacobian_law import log_ratios
-from ..laws.map_quadrature import Measured, measured
+from ..laws.map_quadrature import Measured, accepted, measured
 from ..points import Point
 from ..sample import sample
 from ..tableau import Tableau
 from ..targets.flow import exact_flow
 from ..targets.mixture import with_tangent
+from .cost import COUPLED
 from .invariants import consistent
 from .mixture_problem import MixtureProblem
-from .routes import ESTIMATED, OF_DENSITY, OF_MAPS, distances, exact_metrics
+from .read_function import AsItIs
+from .routes import ESTIMATED, OF_DENSITY, distances, exact_metrics, without_flow
 from .store import Value, none
 
 USES = ("noise", "target", "floor", "start")  # of a study's seed, besides the start samples
-COUPLED = 2  # sets of exact samples that are kept, for each grid
-OF_NO_MAP = "is stochastic: it follows no flow, and the density of its samples is not known in d > 1"
+NO_DENSITY = "{} is stochastic: the density of its samples is not known in d > 1"
 
 
 class Measurement:
@@ -56,6 +57,35 @@ class Measurement:
         except SamplingError as fault:  # the state overflowed, or its law cannot be propagated (laws/density.py)
             found = none(wanted, str(fault))
         return {metric: value._replace(nfe=tableau.nfe) for metric, value in consistent(found).items()}
+
+    def measure_as_it_is(self, sampler: AsItIs, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
+        """Run a sampler that has no table: trajectory, unless it draws noise, and in d > 1 the metrics of samples."""
+        source, to = grid.point(0), grid.point(grid.steps)
+        start, seed = self._start(source), self._seed("noise") >> 1  # of a signed 64-bit generator
+        try:
+            ran = sampler.run(self.problem.target, start, seed)
+            _check_finite(ran.sample)
+        except SamplingError as fault:
+            return none(wanted, str(fault))
+        found = none(wanted, f"a sampler that is not linear has no table: {sampler.reason}")
+        if "trajectory" in wanted:
+            drawn = none(["trajectory"], "it draws noise, and follows no flow")
+            found |= drawn if ran.draws else self._trajectory_as_it_is(ran.sample, source, to)
+        if self.problem.mixture.dim > 1:
+            found |= self._estimates(grid, None, ran.sample, [metric for metric in wanted if metric in ESTIMATED])
+        return {metric: value._replace(nfe=ran.nfe) for metric, value in consistent(found).items()}
+
+    def _trajectory_as_it_is(self, y: Tensor, source: Point, to: Point) -> dict[str, Value]:
+        """In d = 1 by the trapezoid rule over the nodes, with the change on every second node as its error."""
+        mixture, x = self.problem.mixture, self._start(source)
+        if mixture.dim > 1:
+            return self._trajectory(y, source, to)
+        pushed = metrics.Pushforward(x, self.problem.start_law(source), y, torch.ones_like(y), (mixture, to), source)
+        value = metrics.trajectory_1d(pushed)
+        found = accepted(
+            "trajectory", value, abs(value - metrics.trajectory_1d(pushed.coarser())), f"on {len(x)} nodes"
+        )
+        return {"trajectory": Value(0, found.value, error=found.error, reason=found.reason)}
 
     def echo(self) -> dict[str, Any]:
         """Entries of the manifest beside those of the study: none."""
@@ -96,10 +126,10 @@ class Measurement:
     def _in_space(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:
         """d > 1: samples, compared with their flow or with exact samples near them, or the density at the samples."""
         source, to = grid.point(0), grid.point(grid.steps)
-        deterministic = not any(tableau.drawn)
         found: dict[str, Value] = {}
-        if not deterministic:
-            found |= none([metric for metric in wanted if metric in OF_MAPS], f"{tableau.method} {OF_NO_MAP}")
+        for metric in wanted:
+            if any(tableau.drawn) and (why := without_flow(metric, self.problem.mixture)):
+                found |= none([metric], f"{tableau.method} {why}")
         if of_density := [metric for metric in wanted if metric in OF_DENSITY and metric not in found]:
             found |= self._by_density(tableau, source, of_density)
         if rest := [metric for metric in wanted if metric not in found]:
@@ -112,9 +142,8 @@ class Measurement:
     def _run(self, grid: Grid, tableau: Tableau) -> Tensor:
         """The samples [n, d] of a sampler."""
         source, earlier = grid.point(0), [grid.point(n) for n in range(1, tableau.given)]
-        start = [self._start(source)]
-        for point in earlier:
-            start.append(flow_to(self.problem.mixture, start[0], source, point))
+        first = self._start(source)
+        start = [first, *(flow_to(self.problem.mixture, first, source, earlier) if earlier else [])]
         y = sample(self.problem.mixture, start, tableau, noise=noise.seeded(self._seed("noise")))
         _check_finite(y)
         return y
@@ -129,14 +158,16 @@ class Measurement:
         found: dict[str, Value] = {}
         for metric in wanted:
             try:
-                value, low, high, _ = {"tv": importance.tv, "kl": importance.kl}[metric](ratios)
-                found[metric] = Value(0, value, low, high)
+                found[metric] = _value({"tv": importance.tv, "kl": importance.kl}[metric](ratios), None)
             except SamplingError as fault:
                 found |= none([metric], str(fault))
         return found
 
-    def _estimates(self, grid: Grid, tableau: Tableau, y: Tensor, wanted: Sequence[str]) -> dict[str, Value]:
-        """Metrics between samples y and exact samples coupled with them; independent ones where there is no flow."""
+    def _estimates(self, grid: Grid, tableau: Tableau | None, y: Tensor, wanted: Sequence[str]) -> dict[str, Value]:
+        """Metrics between samples y and exact samples coupled with them; independent ones where there is no flow.
+
+        tableau: whose noises the exact samples follow too; None: of no table.
+        """
         to, found = grid.point(grid.steps), dict[str, Value]()
         goal = moments(self.problem.mixture, to)
         if not wanted:
@@ -153,10 +184,10 @@ class Measurement:
             found[metric] = _value(of, None)
         return found
 
-    def _near(self, grid: Grid, tableau: Tableau) -> Tensor:
+    def _near(self, grid: Grid, tableau: Tableau | None) -> Tensor:
         """Exact samples of the target [n, d] near those of a sampler; the latest ones are kept for other samplers."""
         problem, points = self.problem, grid.points
-        noises = noise_of_steps(tableau, points, problem.mixture)
+        noises = () if tableau is None else noise_of_steps(tableau, points, problem.mixture)
         if not noises and problem.study.run.init == "exact":
             return self._reference(points[0], points[-1])
         known = points[0], points[-1], noises
@@ -205,7 +236,7 @@ class Measurement:
         """The reference flow of the start samples in d > 1."""
         if (source, to) not in self._references:
             start = self._start(source)
-            self._references[source, to] = flow_to(self.problem.mixture, start, source, to)
+            (self._references[source, to],) = flow_to(self.problem.mixture, start, source, [to])
         return self._references[source, to]
 
     def _trajectory(self, y: Tensor, source: Point, to: Point) -> dict[str, Value]:
@@ -228,7 +259,7 @@ def start_samples(problem: MixtureProblem, source: Point, nodes: int | None = No
 
 
 def _value(of: Estimate, floor: float | None) -> Value:
-    return Value(0, of.value, of.low, of.high, floor, needed=of.needed)
+    return Value(0, of.value, of.low, of.high, floor, needed=of.needed, groups=of.groups)
 
 
 def _check_finite(*tensors: Tensor) -> None:

@@ -15,6 +15,7 @@ from ..support.consent import NONE, Consent
 from ..targets.mixture import GaussianMixture
 from .config import FEWEST_POINTS, POINTS, SAMPLES, Study
 from .cost import study_cost
+from .named_samplers import Named
 from .problem import Problem, fields, grids_of
 from .read_function import External
 from .routes import ESTIMATED, check_metrics
@@ -45,7 +46,7 @@ class MixtureProblem(Problem):
 
 
 def prepare(
-    study: Study, consent: Consent = NONE, external: Mapping[str, External] = MappingProxyType({})
+    study: Study, consent: Consent = NONE, external: Mapping[str, External | Named] = MappingProxyType({})
 ) -> MixtureProblem:
     """The problem of a study.
 

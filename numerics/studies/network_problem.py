@@ -23,6 +23,7 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.load import load
 from ..errors import InputError, SamplingError
 from ..grids import Grid
+from ..level_checks import Trained
 from ..points import Point
 from ..sample import sample
 from ..support.consent import NONE, Consent
@@ -33,14 +34,16 @@ from ..targets.reference import reference_flow
 from .config import NetworkStudy
 from .cost import PIECE, network_cost
 from .measure import USES
+from .named_samplers import Named
 from .problem import Problem, grids_of
-from .read_function import External
+from .read_function import AsItIs, External
 from .samplers import samplers_of
 from .store import Value, key, none
 
 SAMPLES = 8
 RTOL = 1e-10  # of the reference
 LOOSE = 1e-8  # of a second reference, whose distance estimates the error
+OF_NO_FLOW = "a stochastic sampler follows no flow"
 REFERENCES = "references"  # the folder of stored references
 
 
@@ -59,9 +62,13 @@ class NetworkProblem(Problem):
     def gaussian(self) -> bool:
         return False
 
+    @property
+    def trained(self) -> Trained:
+        return Trained(*self.checkpoint.span)
+
 
 def prepare_network(
-    study: NetworkStudy, consent: Consent = NONE, external: Mapping[str, External] = MappingProxyType({})
+    study: NetworkStudy, consent: Consent = NONE, external: Mapping[str, External | Named] = MappingProxyType({})
 ) -> NetworkProblem:
     """The problem of a study of a network, with its checkpoint loaded; see mixture_problem.prepare."""
     # Fields that need neither grids nor the network, and the cost without its weights.
@@ -76,10 +83,10 @@ def prepare_network(
     # Grids and samplers.
     found = grids_of(study)
     samplers = samplers_of(run.methods, external, list(found.made.values()))
-    for n, sampler in enumerate(samplers):
-        if sampler.stochastic:
-            allowed = "stochastic, and follows no flow; a network has no other metric"
-            raise InputError(f"run.methods[{n}]", sampler.name, allowed)
+    if all(sampler.stochastic for sampler in samplers):
+        raise InputError(
+            "run.methods[0]", samplers[0].name, "stochastic, and follows no flow; a network has no other metric"
+        )
     # The network, its cost, and the levels it was trained on.
     try:
         checkpoint = load(study.target.checkpoint, consent)
@@ -115,6 +122,8 @@ class NetworkMeasurement:
 
     def measure(self, tableau: Tableau, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
         """Run a sampler: its trajectory error, None with a reason where it diverged."""
+        if any(tableau.drawn):
+            return none(wanted, OF_NO_FLOW, tableau.nfe)
         squares: list[float] = []
         for piece in self.pieces():
             end = self.reference(piece, grid.point(0), grid.point(grid.steps))
@@ -124,6 +133,10 @@ class NetworkMeasurement:
                 return none(wanted, str(fault), tableau.nfe)
             squares += off.square().flatten(1).sum(1).tolist()
         return dict.fromkeys(wanted, Value(tableau.nfe, math.sqrt(math.fsum(squares) / len(squares))))
+
+    def measure_as_it_is(self, sampler: AsItIs, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
+        """No value: a sampler without a table is run on mixtures only."""
+        return none(wanted, f"a sampler that is not linear has no table, and runs on mixtures only: {sampler.reason}")
 
     def echo(self) -> dict[str, Any]:
         """Entries of the manifest beside those of the study: checkpoint, error of the reference, device."""

@@ -13,6 +13,7 @@ from ..errors import InputError, nearest
 from ..generated.schedule_functions import SCHEDULES
 from ..grid_kinds.all_kinds import PREFIX, checked, parameter_names
 from ..grids import Grid, grid, li_grid
+from ..level_checks import Trained
 from ..points import Point
 from ..schedules import Schedule, schedule
 from ..tableau import Tableau
@@ -48,6 +49,11 @@ class Problem(ABC):
     def gaussian(self) -> bool:
         """Whether the law is known to be a single Gaussian."""
 
+    @property
+    def trained(self) -> Trained | None:
+        """The ends of the levels that a network was trained on; None for a law, which has all levels."""
+        return None
+
     def prior_std(self, at: Point) -> float:
         """The standard deviation of the schedule's start law."""
         return 1.0 if self.schedule is None else self.schedule.prior_std(at)
@@ -76,12 +82,15 @@ class Problem(ABC):
         return tableau
 
     def check_tables(self) -> None:
-        """Raises InputError of the first sampler, on the shortest grid, if no sampler has a table on any grid."""
+        """Raises InputError of the first sampler, on the shortest grid, if no sampler has a table or can be run as it
+        is on any grid.
+        """
         faults = []
         for sampler in self.samplers:
             for key in sorted(self.grids, key=lambda found: found[1]):
                 try:
-                    self.tableau(sampler, key)
+                    if sampler.as_it_is(self.grids[key]) is None:
+                        self.tableau(sampler, key)
                 except InputError as fault:
                     faults.append(fault)
                 else:

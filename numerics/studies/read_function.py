@@ -1,94 +1,121 @@
-"""The table of an external sampler on a grid of a study."""
+"""The table of an external sampler on a grid of a study, or why it is run as it is."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from ..conformance.adapters.callables import on_levels, solver_of
+from ..conformance.adapters.diffusers import scheduler_base
+from ..conformance.adapters.diffusers_levels import OWN_LEVELS, takes_levels
+from ..conformance.adapters.objects import Tabulates, of_object
+from ..conformance.adapters.step_protocol import Adapter
+from ..conformance.adapters.target import NoSteps
 from ..conformance.judge.rescaled import placed
-from ..errors import DependsError, InputError, one_line
-from ..external_run import Run
+from ..conformance.on_yours import Ran, placing, read, run_as_it_is
+from ..conformance.process.global_state import guarded
+from ..errors import InputError, SamplingError, one_line
 from ..grids import Grid
-from ..points import Point
-from ..readback import LINEAR, SCALE, Trace, superposition, trace
+from ..readback import Trace
 from ..tableau import Tableau
+from ..targets.mixture import GaussianMixture
 
-SCALES = (1e4, 1e-4)  # standard deviations of further random inputs: what clips large values, or adds a constant
 SAME = 1e-12  # relative: the ends of a table are those of the grid
 
-
-@runtime_checkable
-class Tabulates(Protocol):
-    """A sampler that gives its own table on a grid."""
-
-    def tabulate(self, grid: Grid, /) -> Tableau: ...
+# A function (denoise, x, sigmas) -> the sample, a scheduler of diffusers, an Adapter, or an object with tabulate.
+External = Callable[..., Any] | Tabulates | Adapter
+RunOnMixture = Callable[[Mapping[str, Any], Tensor, int], Ran]
 
 
-# A function (denoise, x, sigmas) -> the sample: denoise(x, sigma) -> data prediction, on x = x0 + sigma eps.
-External = Callable[..., Any] | Tabulates
+@dataclass(frozen=True)
+class AsItIs:
+    """A sampler on a grid that is not linear, for the reason given, has no table, and is run as it is.
+
+    run(law, start, seed) -> the sample of a mixture with these arguments; see on_yours.run_as_it_is.
+    """
+
+    reason: str
+    run: RunOnMixture
 
 
 def read_on(grid: Grid, name: str, sampler: External, field: str) -> Tableau:
     """The table of an external sampler on a grid.
 
-    A function is run on the levels sigma / alpha of the grid, with alpha = 1, and its states are scaled by alpha.
-    Raises InputError on `field`: a function of other parameters, one that raises or is not linear (it has no table), a
+    A function is run on the levels sigma / alpha of the grid, with alpha = 1, any other sampler in its own process; its
+    states are then scaled to those of the grid.
+    Raises InputError on `field`: an object that is no sampler, one that raises or is not linear (it has no table), a
     table that does not lead from the first point of the grid to the last.
     """
-    if isinstance(sampler, Tabulates):
-        try:
-            made = sampler.tabulate(grid)
-        except InputError:  # it has no table on this grid
-            raise
-        except (Exception, SystemExit) as fault:
-            reason = f"{type(fault).__name__}: {one_line(fault)}"
-            raise InputError(field, name, f"an object whose tabulate runs ({reason})") from fault
-        _check_table(made, grid, name, field)
-        return made
-    levels = grid.columns.rho.tolist()
-    if math.inf in levels:
-        raise InputError(field, name, "a grid without alpha = 0, where sigma / alpha is infinite")
+    found = reading(grid, name, sampler, field)
+    if isinstance(found, AsItIs):
+        allowed = f"a sampler that is linear in its start, outputs and noises ({found.reason})"
+        raise InputError(field, name, allowed)
+    return found
+
+
+def reading(grid: Grid, name: str, sampler: External, field: str) -> Tableau | AsItIs:
+    """As read_on; a sampler that is not linear, or whose evaluations belong to no steps, is one to be run as it is."""
+    if isinstance(sampler, Tabulates) and not isinstance(sampler, type):
+        return _tabulated(grid, name, sampler, field)
     try:
-        run = on_levels(name, solver_of(sampler, {}, name), levels)
-        found = trace(run, "data")
-        deviations = {SCALE: max(found.superposition)}
-        if bool(found.vectors.isfinite().all()) and deviations[SCALE] <= LINEAR[torch.float64]:
-            deviations |= {scale: _deviation(run, found, scale) for scale in SCALES}
+        external = of_object(sampler, {}, name)
     except InputError as fault:
         raise InputError(field, name, fault.allowed) from fault
-    except (Exception, SystemExit) as fault:  # the function may raise anything
-        raise InputError(field, name, f"a function that runs ({type(fault).__name__}: {one_line(fault)})") from fault
-    _check_linear(found, deviations, name, field)
+
+    def run(law: Mapping[str, Any], start: Tensor, seed: int) -> Ran:
+        try:
+            with guarded():
+                return run_as_it_is(external, grid, GaussianMixture(**law), start, seed)
+        except (Exception, SystemExit) as fault:  # the sampler may raise anything
+            raise SamplingError(f"{type(fault).__name__}: {one_line(fault)}") from fault
+
     try:
-        return replace(placed(found, _process_of(grid)).table, method=name)
+        with guarded():
+            found, bent = read(external, grid)
+    except NoSteps as fault:
+        return AsItIs(fault.allowed, run)
+    except InputError as fault:
+        raise InputError(field, name, fault.allowed) from fault
+    except (Exception, SystemExit) as fault:  # the sampler may raise anything
+        raise InputError(field, name, f"a sampler that runs ({type(fault).__name__}: {one_line(fault)})") from fault
+    return table_of(found, bent, grid, name, field, run)
+
+
+def note_of(sampler: object) -> str:
+    """How a scheduler of diffusers, class or instance, is put on a grid; "" for other samplers."""
+    base = scheduler_base(sampler if isinstance(sampler, type) else type(sampler))
+    return OWN_LEVELS if base is not None and takes_levels(base) else ""
+
+
+def table_of(found: Trace, bent: str, grid: Grid, name: str, field: str, run: RunOnMixture) -> Tableau | AsItIs:
+    """The table of a trace on a grid.  bent: why it is not linear.  run: as in AsItIs.
+
+    Raises InputError on states that are not finite, and on levels beyond the schedule.
+    """
+    if not bool(found.vectors.isfinite().all()):
+        raise InputError(field, name, "a sampler whose states are finite")
+    if bent:
+        return AsItIs(bent, run)
+    try:
+        return replace(placed(found, placing(grid)).table, method=name)
     except InputError as fault:  # a level beyond the schedule
         raise InputError(field, name, f"levels of the schedule ({fault})") from fault
 
 
-def _deviation(run: Run, found: Trace, scale: float) -> float:
+def _tabulated(grid: Grid, name: str, sampler: Tabulates, field: str) -> Tableau:
     try:
-        return max(superposition(run, found, scale))
-    except DependsError:
-        return math.inf
-
-
-def _check_linear(found: Trace, deviations: Mapping[float, float], name: str, field: str) -> None:
-    """deviations: from superposition, by the standard deviation of the random inputs."""
-    if not bool(found.vectors.isfinite().all()):
-        raise InputError(field, name, "a function whose states are finite")
-    for scale, worst in deviations.items():
-        if worst <= LINEAR[torch.float64]:
-            continue
-        if worst == math.inf:
-            reason = "its evaluations or draws depend on the values"
-        else:
-            reason = f"random inputs deviate from superposition by {worst:.1e}, at standard deviation {scale:g}"
-        raise InputError(field, name, f"a sampler that is linear in its start, outputs and noises ({reason})")
+        made = sampler.tabulate(grid)
+    except InputError:  # it has no table on this grid
+        raise
+    except (Exception, SystemExit) as fault:
+        reason = f"{type(fault).__name__}: {one_line(fault)}"
+        raise InputError(field, name, f"an object whose tabulate runs ({reason})") from fault
+    _check_table(made, grid, name, field)
+    return made
 
 
 def _check_table(made: object, grid: Grid, name: str, field: str) -> None:
@@ -114,18 +141,3 @@ def _check_ends(made: Tableau, grid: Grid, name: str, field: str) -> None:
     for found, end in ((made.points[0], grid.point(0)), (made.points[-1], grid.point(grid.steps))):
         if not all(math.isclose(a, b, rel_tol=SAME) for a, b in zip(found[:2], end[:2], strict=True)):
             raise InputError(field, name, f"a table from the first point of the grid to the last, not at {found[:2]}")
-
-
-def _process_of(grid: Grid) -> Callable[[Point], Point]:
-    """at -> the point of the grid's process where sigma / alpha is at.sigma: a grid point, or one between them."""
-    by_level: dict[float, Point] = dict(zip(grid.columns.rho.tolist(), grid.points, strict=True))
-
-    def there(at: Point) -> Point:
-        if at.sigma in by_level:
-            return by_level[at.sigma]
-        if grid.schedule is None:  # Li et al.'s levels, which preserve the variance
-            return Point(1 / math.hypot(1, at.sigma), at.sigma / math.hypot(1, at.sigma))
-        lam = -torch.tensor(at.sigma, dtype=torch.float64).log()
-        return grid.schedule.point(float(grid.schedule.time(lam)))
-
-    return there

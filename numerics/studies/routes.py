@@ -27,28 +27,38 @@ OF_DENSITIES: dict[str, Callable[..., float]] = {
 ROUNDING = 1e-13
 OF_LAWS: tuple[Metric, ...] = ("tv", "kl", "w2")
 OF_DENSITY: tuple[Metric, ...] = ("tv", "kl")  # in d > 1 also of deterministic samplers, by the Jacobians of their maps
-OF_MAPS: tuple[Metric, ...] = (*OF_DENSITY, "trajectory")  # of deterministic samplers only, on a mixture in d > 1
+OF_MAPS: tuple[Metric, ...] = (*OF_DENSITY, "trajectory")  # without a law from exact_metrics, of deterministic samplers
 ESTIMATED: tuple[Metric, ...] = ("energy", "sliced-w2", "moments")
 
 
 def check_metrics(metrics: Sequence[Metric], mixture: GaussianMixture, samplers: Sequence[Sampler]) -> None:
-    """Raises InputError for the first metric that the target, or one of the samplers on it, does not have.
+    """Raises InputError for the first metric that the target does not have, and if no sampler has any of the metrics.
 
     d = 1: tv, kl, w2, and trajectory of deterministic samplers.  d > 1: energy, sliced-w2, moments, and trajectory, tv
     and kl of deterministic samplers; on a Gaussian tv, kl and w2 of all.
     """
+    allowed = _of_target(mixture)
     for n, metric in enumerate(metrics):
-        field = f"run.metrics[{n}]"
-        allowed = _of_target(mixture)
         if metric not in allowed:
             gaussian = "; w2 on a single Gaussian" if metric == "w2" else ""
-            raise InputError(field, metric, f"in d = {mixture.dim} allowed: {', '.join(allowed)}{gaussian}")
-        for sampler in samplers:
-            if sampler.stochastic and metric == "trajectory":
-                others = ", ".join(m for m in allowed if m != metric)
-                raise InputError(
-                    field, metric, f"{sampler.name!r} is stochastic and follows no flow; allowed: {others}"
-                )
+            raise InputError(
+                f"run.metrics[{n}]", metric, f"in d = {mixture.dim} allowed: {', '.join(allowed)}{gaussian}"
+            )
+    if any(
+        not sampler.stochastic or without_flow(metric, mixture) is None for sampler in samplers for metric in metrics
+    ):
+        return
+    others = ", ".join(metric for metric in allowed if without_flow(metric, mixture) is None)
+    why = without_flow(metrics[0], mixture)
+    raise InputError("run.metrics[0]", metrics[0], f"{samplers[0].name!r} {why}; allowed: {others}")
+
+
+def without_flow(metric: str, mixture: GaussianMixture) -> str | None:
+    """Why a stochastic sampler does not have a metric on this target; None where it has it."""
+    if metric not in OF_MAPS or metric in exact_metrics(mixture):
+        return None
+    what = "follows no flow" if metric == "trajectory" else f"has no known density in d = {mixture.dim}"
+    return f"is stochastic and {what}"
 
 
 def _of_target(mixture: GaussianMixture) -> tuple[Metric, ...]:

@@ -15,6 +15,7 @@ import torch
 from ..content import digest
 from ..errors import InputError
 from ..grids import Grid
+from ..leading.of_study import beside, leading_errors
 from ..support.consent import NONE, Consent
 from ..support.devices import device_of
 from ..support.files import check_writable, write_text
@@ -22,18 +23,22 @@ from ..support.manifest import fingerprint, manifest
 from ..support.progress import Progress, silent
 from ..tableau import Tableau
 from .config import NetworkStudy, Study
+from .external_answer import external_answer
 from .fits import fits_of, table_csv
+from .grid_findings import findings_of
 from .invariants import consistent
 from .measure import Measurement
 from .mixture_problem import prepare
+from .named_samplers import Named, named_of
 from .network_problem import NetworkMeasurement, prepare_network
 from .problem import Key, Problem
-from .read_function import External
+from .read_function import AsItIs, External
 from .routes import ESTIMATED
 from .samplers import Sampler
 from .shared_work import Claims, claiming, shared
 from .store import Store, Value, none, opened
 from .store import key as key_of
+from .study_table import study_csv, study_markdown
 
 
 class Measures(Protocol):
@@ -44,6 +49,10 @@ class Measures(Protocol):
 
     def measure(self, tableau: Tableau, grid: Grid, wanted: Sequence[str], /) -> dict[str, Value]:
         """A value for every metric wanted."""
+        ...
+
+    def measure_as_it_is(self, sampler: AsItIs, grid: Grid, wanted: Sequence[str], /) -> dict[str, Value]:
+        """The same for a sampler that has no table."""
         ...
 
     def echo(self) -> dict[str, Any]:
@@ -57,19 +66,23 @@ def run(
     progress: Progress = silent,
     consent: Consent = NONE,
     device: str = "cpu",
-    external: Mapping[str, External] = MappingProxyType({}),
+    external: Mapping[str, External | Named] = MappingProxyType({}),
+    base: Path = Path(),
 ) -> dict[str, Any]:
     """Run a study in the folder `out`, which is made if it is not there; None: nothing is kept.
 
-    Returns {"records", "fits", "manifest"} as JSON will hold them, and writes the same to records.json, the fits to
-    exponents.csv; records.sqlite keeps each finished run at once.  consent: to what a network's files ask for, and
-    to a large cost.  device: where a network computes.  external: samplers that are not of the catalogue, by their
-    names in run.methods (read_function.External).  Raises InputError before anything is computed.
+    Returns {"records", "fits", "external", "grids", "manifest"} as JSON will hold them, and writes the same to
+    records.json, the fits to exponents.csv, and tables of both to table.csv and table.md; records.sqlite keeps each
+    finished run at once.  consent: to what a network's files ask for, and to a large cost.  device: where a network
+    computes.  external: samplers that are not of the catalogue, by their names in run.methods (read_function.External).
+    base: the folder to which paths in run.methods are relative.  Raises InputError before anything is computed.
     """
     if out is None:
         with TemporaryDirectory() as folder:
-            return run(study, Path(folder), progress, consent, device, external)
+            return run(study, Path(folder), progress, consent, device, external, base)
     started = datetime.now(UTC)
+    others = [name for name in study.run.methods if name not in external]
+    external = {**named_of(others, base), **external}
     # Validation: no file is written before it has passed.
     measurement = _measurement(study, out, consent, device_of(device), external)
     problem = measurement.problem
@@ -77,10 +90,14 @@ def run(
     # Records: from the store, from other processes in this folder, or computed now.
     with opened(out) as store, claiming(out) as claims:
         records, computed = _records(measurement, store, claims, progress)
-    fits = fits_of(problem, records)
-    answer = {
+    leading = leading_errors(problem)
+    records = beside(records, leading)
+    fits = fits_of(problem, records, leading)
+    answer: dict[str, Any] = {
         "records": records,
         "fits": fits,
+        "external": external_answer(problem),
+        "grids": findings_of(problem),
         "manifest": {
             **manifest(study.run.seed, started),
             "target": study.target.model_dump(exclude_none=True),
@@ -95,6 +112,8 @@ def run(
     }
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
     write_text(out / "exponents.csv", table_csv(fits))
+    write_text(out / "table.csv", study_csv(answer))
+    write_text(out / "table.md", study_markdown(answer))
     return answer
 
 
@@ -104,7 +123,11 @@ def _echoed(grids: list[dict[str, Any]]) -> Any:
 
 
 def _measurement(
-    study: Study | NetworkStudy, out: Path, consent: Consent, device: torch.device, external: Mapping[str, External]
+    study: Study | NetworkStudy,
+    out: Path,
+    consent: Consent,
+    device: torch.device,
+    external: Mapping[str, External | Named],
 ) -> Measures:
     match study:
         case Study():
@@ -144,13 +167,19 @@ def _records(
         progress(len(found), len(runs), f"{sampler.name}{where}, N = {steps}")
         earlier = stored(k)
         missing = [metric for metric in specs[k] if metric not in earlier]
+        grid = problem.grids[name, steps]
         try:
-            made = measurement.measure(problem.tableau(*runs[k]), problem.grids[name, steps], missing)
+            unread = sampler.as_it_is(grid)
+            if unread is not None:
+                made = measurement.measure_as_it_is(unread, grid, missing)
+            else:
+                made = measurement.measure(problem.tableau(*runs[k]), grid, missing)
         except InputError as fault:  # no table on this grid, or not from these start values
             made = none(missing, str(fault))
         fresh = {metric: value.finite for metric, value in made.items()}
         values = consistent(earlier | fresh)  # a new value must agree with the reused ones too
-        store.put([(specs[k][metric], value) for metric, value in values.items() if value != earlier.get(metric)])
+        changed = [(specs[k][metric], value) for metric, value in values.items() if value != earlier.get(metric)]
+        store.put(changed if sampler.kept(grid) else [])
         computed += len(missing)
         return {metric: values[metric] for metric in specs[k]}
 
@@ -175,6 +204,8 @@ def _entry(method: str, on: Key, metric: str, value: Value) -> dict[str, Any]:
         entry |= {"low": value.low, "high": value.high, "floor": value.floor, "needed": value.needed}
     elif value.low is not None:
         entry |= {"low": value.low, "high": value.high}
+    if value.groups:
+        entry |= {"groups": list(value.groups)}
     entry |= {"error": value.error}
     return entry if value.value is not None else entry | {"reason": value.reason}
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from secrets import token_hex
+from typing import Any, Protocol, TypeAlias
 
 from ..catalogue import NAMES, resolve
 from ..content import digest
@@ -13,8 +15,11 @@ from ..grids import Grid
 from ..points import Point
 from ..records import Record
 from ..tableau import Tableau, tabulate
-from .read_function import External, read_on
+from .likeness import Likeness, likenesses
+from .named_samplers import Named, Target, readings_of
+from .read_function import AsItIs, External, note_of, reading
 
+Reading: TypeAlias = Tableau | AsItIs | InputError
 EXACT = "exact"  # of `start`: the states at the first grid points are given
 
 
@@ -44,6 +49,18 @@ class Sampler(Protocol):
         """The order that shows with an exact score, on a Gaussian target or on any; None if it is not known."""
         ...
 
+    def record_on(self, grid: Grid, /) -> Record | None:
+        """The method of the catalogue whose table it has on a grid, its rows equal up to rounding; None if none."""
+        ...
+
+    def as_it_is(self, grid: Grid, /) -> AsItIs | None:
+        """The sampler to be run as it is, where it has no table because it is not linear."""
+        ...
+
+    def kept(self, grid: Grid, /) -> bool:
+        """Whether `identity` determines its values, so that they may be stored."""
+        ...
+
 
 @dataclass(frozen=True)
 class CatalogueMethod:
@@ -69,38 +86,82 @@ class CatalogueMethod:
     def order_in_law(self, gaussian: bool) -> int:
         return self.record.order_in_law(gaussian)
 
+    def record_on(self, grid: Grid) -> Record:
+        return self.record
+
+    def as_it_is(self, grid: Grid) -> None:
+        return None
+
+    def kept(self, grid: Grid) -> bool:
+        return True
+
 
 @dataclass(frozen=True)
 class ExternalSampler:
-    """A sampler read back on each grid of a study: by the grid's points its table, or why it has none."""
+    """A sampler read back on each grid of a study.
+
+    readings: by the grid's points its table, the sampler to be run as it is, or why it is neither.
+    determined: what determines a run of it as it is, besides the grid; None where that is not known.
+    note: how it is put on the grids, "" where that needs no word.
+    """
 
     name: str
-    tables: Mapping[tuple[Point, ...], Tableau]
-    faults: Mapping[tuple[Point, ...], InputError]
+    grids: tuple[Grid, ...]
+    readings: Mapping[tuple[Point, ...], Reading]
+    determined: str | None = None
+    note: str = ""
 
     @property
     def stochastic(self) -> bool:
-        return any(any(table.drawn) for table in self.tables.values())
+        return any(isinstance(table, Tableau) and any(table.drawn) for table in self.readings.values())
 
     @property
     def methods(self) -> tuple[str, ...]:
         return ()
 
     def tableau(self, grid: Grid, start: str) -> Tableau:
-        if grid.points in self.faults:
-            raise self.faults[grid.points]
+        found = self.readings[grid.points]
+        if isinstance(found, InputError):
+            raise found
+        if isinstance(found, AsItIs):
+            raise InputError("run.methods", self.name, f"a sampler that is linear ({found.reason})")
         if start == EXACT:
             raise InputError("start", start, f"{self.name!r} is external and makes its own start; give ramp")
-        return self.tables[grid.points]
+        return found
 
     def identity(self, grid: Grid) -> dict[str, str]:
         """The hash of its table, as the name of a function does not determine its code."""
-        if grid.points in self.faults:
-            return {"fault": str(self.faults[grid.points])}
-        return {"table": digest(self.tables[grid.points])}
+        found = self.readings[grid.points]
+        if isinstance(found, InputError):
+            return {"fault": str(found)}
+        if isinstance(found, AsItIs):
+            return {"as it is": self.determined or f"run {self._unlike}"}
+        return {"table": digest(found)}
+
+    @cached_property
+    def _unlike(self) -> str:
+        """A text that no other run has."""
+        return token_hex(16)
 
     def order_in_law(self, gaussian: bool) -> None:
         return None
+
+    def record_on(self, grid: Grid) -> Record | None:
+        found = self.likeness[grid.points]
+        return found.record if found is not None and found.equal and not found.ending else None
+
+    def as_it_is(self, grid: Grid) -> AsItIs | None:
+        found = self.readings[grid.points]
+        return found if isinstance(found, AsItIs) else None
+
+    def kept(self, grid: Grid) -> bool:
+        return self.as_it_is(grid) is None or self.determined is not None
+
+    @cached_property
+    def likeness(self) -> dict[tuple[Point, ...], Likeness | None]:
+        """The nearest record on every grid."""
+        tables = {grid: found for grid in self.grids if isinstance(found := self.readings[grid.points], Tableau)}
+        return {**dict.fromkeys(self.readings), **likenesses(tables)}
 
 
 def records_of(names: list[str], external: Collection[str] = ()) -> tuple[Record | None, ...]:
@@ -110,7 +171,7 @@ def records_of(names: list[str], external: Collection[str] = ()) -> tuple[Record
     the name of a method.
     """
     for name in external:
-        if name.partition("?")[0] in NAMES:
+        if name.partition("?")[0] in NAMES and ":" not in name:  # a target may also be the alias of a record
             raise InputError("external", name, "a name that the catalogue does not have")
     seen: dict[str, str] = {}
     records: list[Record | None] = []
@@ -126,7 +187,9 @@ def records_of(names: list[str], external: Collection[str] = ()) -> tuple[Record
     return tuple(records)
 
 
-def samplers_of(names: list[str], external: Mapping[str, External], grids: Collection[Grid]) -> tuple[Sampler, ...]:
+def samplers_of(
+    names: list[str], external: Mapping[str, External | Named], grids: Collection[Grid]
+) -> tuple[Sampler, ...]:
     """The samplers of these names; the external ones are read back on every grid.  Raises InputError as records_of."""
     return tuple(
         _read(name, f"run.methods[{n}]", external[name], grids) if record is None else CatalogueMethod(name, record)
@@ -134,12 +197,18 @@ def samplers_of(names: list[str], external: Mapping[str, External], grids: Colle
     )
 
 
-def _read(name: str, field: str, sampler: External, grids: Collection[Grid]) -> ExternalSampler:
-    tables: dict[tuple[Point, ...], Tableau] = {}
-    faults: dict[tuple[Point, ...], InputError] = {}
-    for grid in grids:
-        try:
-            tables[grid.points] = read_on(grid, name, sampler, field)
-        except InputError as fault:
-            faults[grid.points] = fault
-    return ExternalSampler(name, tables, faults)
+def _read(name: str, field: str, sampler: External | Named, grids: Collection[Grid]) -> ExternalSampler:
+    each = tuple(grids)
+    if isinstance(sampler, Target):
+        found, determined, note = readings_of(sampler, each, field), sampler.kept, sampler.note
+    else:
+        found, determined, note = [_reading(grid, name, sampler, field) for grid in each], None, note_of(sampler)
+    readings = {grid.points: made for grid, made in zip(each, found, strict=True)}
+    return ExternalSampler(name, each, readings, determined, note)
+
+
+def _reading(grid: Grid, name: str, sampler: External, field: str) -> Reading:
+    try:
+        return reading(grid, name, sampler, field)
+    except InputError as fault:
+        return fault

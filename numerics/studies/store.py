@@ -19,21 +19,21 @@ from ..errors import InputError
 
 FILE = "records.sqlite"
 APPLICATION_ID = 0x73706C70  # "splp": marks the files of samplerproof
-VERSION = 4  # 1: no intervals, no floors; 2: no errors, reasons or checksums; 3: no needed
+VERSION = 4  # 1: no intervals, no floors; 2: no errors, reasons or checksums; 3: no needed, no groups
 _MAGIC = b"SQLite format 3\x00"
 _ADDED = {  # columns, after each version
     1: ("low REAL", "high REAL", "floor REAL"),
     2: ("error REAL", "reason TEXT", "checksum TEXT"),
-    3: ("needed INTEGER",),
+    3: ("needed INTEGER", "groups TEXT"),
 }
 MESSAGE = 200  # characters of a message of SQLite, which may be pages for a damaged file
 _DISK_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _TABLE = """CREATE TABLE IF NOT EXISTS records (
     key TEXT PRIMARY KEY, spec TEXT NOT NULL, nfe INTEGER NOT NULL, value REAL, low REAL, high REAL, floor REAL,
-    error REAL, reason TEXT, checksum TEXT, needed INTEGER
+    error REAL, reason TEXT, checksum TEXT, needed INTEGER, groups TEXT
 ) WITHOUT ROWID"""
-_COLUMNS = "key, spec, nfe, value, low, high, floor, error, reason, needed, checksum"
+_COLUMNS = "key, spec, nfe, value, low, high, floor, error, reason, needed, groups, checksum"
 _PLACES = ", ".join("?" * len(_COLUMNS.split(", ")))
 
 
@@ -42,7 +42,8 @@ class Value(NamedTuple):
 
     low, high, floor: of an estimate its 95 % confidence interval and its noise floor, else None.  error: a bound on the
     error of the value itself (of its quadrature), where one is known.  reason: why the value is None.  needed: of an
-    estimate that may be noise, about how many samples show a value of this size.
+    estimate that may be noise, about how many samples show a value of this size.  groups: of an estimate the
+    contributions of groups of samples to its relative error (laws/estimators.py).
     """
 
     nfe: int
@@ -53,6 +54,7 @@ class Value(NamedTuple):
     error: float | None = None
     reason: str | None = None
     needed: int | None = None
+    groups: tuple[float, ...] = ()
 
     @property
     def finite(self) -> Value:
@@ -60,7 +62,7 @@ class Value(NamedTuple):
         numbers = (self.value, self.low, self.high, self.floor, self.error)
         value, low, high, floor, error = (float(v) if v is not None and math.isfinite(v) else None for v in numbers)
         reason = None if value is not None else self.reason or "the value is not finite"
-        return Value(int(self.nfe), value, low, high, floor, error, reason, self.needed)
+        return Value(int(self.nfe), value, low, high, floor, error, reason, self.needed, self.groups)
 
 
 def none(wanted: Iterable[str], reason: str, nfe: int = 0) -> dict[str, Value]:
@@ -87,21 +89,22 @@ class Store:
 
     def get(self, spec: Mapping[str, Any]) -> Value | None:
         """The record of that specification; None if it is missing or was changed since it was written."""
-        query = "SELECT spec, nfe, value, low, high, floor, error, reason, needed, checksum FROM records WHERE key = ?"
+        query = f"SELECT {_COLUMNS} FROM records WHERE key = ?"
         row = self._connection.execute(query, (key(spec),)).fetchone()
         if row is None:
             return None
-        text, *numbers, checksum = row
+        _, text, *numbers, checksum = row
         if text != canonical(spec) or checksum != _checksum(text, numbers):
             self.damaged.add(key(spec))
             return None
-        return Value(*numbers)
+        *rest, groups = numbers
+        return Value(*rest, tuple(json.loads(groups)))
 
     def put(self, finished: Iterable[tuple[Mapping[str, Any], Value]]) -> None:
         """Store the records of one run, all or none; values that are not finite are stored as None."""
         rows = []
         for spec, value in finished:
-            text, numbers = canonical(spec), value.finite
+            text, numbers = canonical(spec), (*value.finite[:-1], json.dumps(value.groups))
             rows.append((key(spec), text, *numbers, _checksum(text, numbers)))
         with self._connection:
             self._connection.executemany(f"INSERT OR REPLACE INTO records ({_COLUMNS}) VALUES ({_PLACES})", rows)

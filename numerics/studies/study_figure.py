@@ -123,19 +123,26 @@ def _panel(
             slopes[known["start_up"]].append((curve.points[-1][1], len(drawn)))
         drawn.append(curve)
     methods = [_record(key.method) for key in records]
-    of_li = answer["manifest"]["schedule"]["kind"] == LI or any(r is not None and r.family == LI for r in methods)
     exact = answer["manifest"]["run"]["start"] == EXACT and any(r is not None and r.start is not None for r in methods)
     metric, grid = next(iter(records)).metric, _grid_label(grids[0], every) if len(grids) == 1 else ""
+    if grids == [None] and answer["manifest"]["grid"]:
+        grid = answer["manifest"]["grid"]["kind"]
     return Panel(
         name=_file_name("-".join([AXES["steps"], metric, *([grid] if len(every) > len(grids) else [])])),
         title=", ".join(part for part in (answer["manifest"]["schedule"]["kind"], grid) if part),
-        xlabel=LEVELS if of_li else STEPS,
+        xlabel=steps_label(drawn, answer["manifest"]["schedule"]["kind"]),
         ylabel=METRICS[metric],
         curves=drawn,
         slopes=[(slope, min(ends)[1]) for slope, ends in sorted(slopes.items())],
         subtitle=EXACT_START if exact else "",
         numbers=numbers_of(list(fits.values())) if any(curve.note for curve in drawn) else "",
     )
+
+
+def steps_label(curves: Sequence[Curve], schedule: str) -> str:
+    """The name of the axis of N: with T, where numbers of levels T = N + 1 are given, as they are round or on "li"."""
+    steps = [x for curve in curves for x in curve.x]
+    return LEVELS if schedule == LI or all((n + 1) % 5 == 0 for n in steps) else STEPS
 
 
 def curve_from(records: Sequence[Mapping[str, Any]], fit: Mapping[str, Any]) -> Curve:
@@ -207,7 +214,7 @@ def caption(panel: Panel) -> str:
         parts.append("Dashed lines have the slopes of the proved orders; their heights mean nothing.")
     noted = [f"{curve.label} {curve.note}" for curve in panel.curves if curve.note and curve.points]
     if noted:
-        parts.append(f"Exponents a of N^-a: {'; '.join(noted)}.")
+        parts.append(f"Exponents a of {power('N', '-a')}: {'; '.join(noted)}.")
     empty = [curve.label for curve in panel.curves if not curve.points]
     if empty:
         parts.append(f"No value of {', '.join(empty)}.")

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 LineStyle: TypeAlias = Literal["-", "--", ":", "-."]
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0A0A0A")
 MARKERS = "os^Dv<>PXph*"
 LINES: tuple[LineStyle, ...] = ("-", "--", ":", "-.")  # of grids
 GREY = "#8A8A8A"

@@ -22,7 +22,7 @@ NOT_RUN = "citations.py"  # of the generated files the one from which no number 
 NO_VALUES = (
     *(CONFORMANCE, TRAINING, SOURCES / "rates.py", SOURCES / "support", SOURCES / "checkpoints" / "hub.py"),
     *(SOURCES / "studies" / f"{name}.py" for name in ("convergence_figure", "figure_panel", "inline_svg", "fits")),
-    *(SOURCES / "studies" / f"{name}.py" for name in ("study_figure", "style")),
+    *(SOURCES / "studies" / f"{name}.py" for name in ("study_figure", "study_table", "style")),
     *(GENERATED / name for name in (NOT_RUN, "catalogue_records.py", "weight_functions.py", "defects.py")),
 )
 KEPT_RESULTS = ("book/records/*.json", "book/records/*.png")  # in all folders below

@@ -125,7 +125,7 @@ def test_reproduce_writes_figure_table_and_records(tmp_path: Path, monkeypatch: 
     """Assert the files of a whole run, kept small, and that JSON and table say the same."""
     monkeypatch.setattr(whole, "studies", lambda quick: {n: small(s) for n, s in studies(quick).items()})
     monkeypatch.setattr(whole, "pointed", lambda study, quick: small(pointed(study, quick)))
-    monkeypatch.setattr(whole, "draw_stability", lambda stem: None)
+    monkeypatch.setattr(whole, "draw_stability", lambda *arguments: None)
     whole.reproduce(tmp_path, quick=True)
     assert all((tmp_path / f"findings.{suffix}").stat().st_size > 0 for suffix in ("svg", "png", "md"))
     answer = json.loads((tmp_path / "records.json").read_text(encoding="utf-8"))

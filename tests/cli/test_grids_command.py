@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -51,7 +52,7 @@ def test_levels_are_those_of_the_grid_noisiest_first(samplerproof: Command) -> N
     """Assert the columns of sp.grid between 0.002 and 80 on the default schedule, and null for an infinite lambda."""
     answer = json.loads(samplerproof("grids", "karras?rho=5&zero=1", "--steps", "4", "--json").stdout)
     columns = grid(schedule("edm"), "karras", 4, sigma_min=0.002, sigma_max=80, rho=5, zero=1).columns
-    assert list(answer) == ["name", "steps", "schedule", "sigma", "alpha", "t", "lambda"]
+    assert list(answer) == ["name", "steps", "schedule", "sigma", "alpha", "t", "lambda", "findings"]
     assert answer["sigma"] == answer["t"] == columns.sigma.tolist()
     assert answer["lambda"] == [*columns.lam.tolist()[:-1], None]
     assert (answer["name"], answer["steps"], answer["alpha"]) == ("karras?rho=5&zero=1", 4, [1.0] * 5)
@@ -92,7 +93,7 @@ def test_the_default_ends_lie_on_every_schedule(name: str) -> None:
         ("karras", 10, "vp-linear?beta_max=1e9", "--schedule: got 'vp-linear?beta_max=1e9'; parameters with alpha > 0"),
         ("karras", 0, "edm", "--steps: got 0; a number from 1 to 100000"),
         ("karras", 10, "edn", "not a known schedule; nearest: edm"),
-        ("list", 10, "edm", "a list of levels, or of timesteps, from Python or a study file"),
+        ("list", 10, "edm", "a list of levels, or of timesteps, or a file that has one"),
     ],
 )
 def test_bad_input_is_refused(name: str, steps: int, process: str, message: str) -> None:
@@ -196,3 +197,84 @@ def test_the_page_of_the_book_has_every_kind() -> None:
         assert all(f"`{alias}`" in page for alias in kind.names)
     assert page.count("$") % 2 == 0
     assert len(kinds()) == len(KINDS)
+
+
+LEVELS = [14.615, 6.475, 0.029]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", "# of a model card\n14.615 6.475,\n0.029\n"),
+        ("a.csv", "n,sigma\n0,14.615\n1,6.475\n2,0.029\n"),
+        ("a.csv", "14.615\n6.475\n0.029\n"),
+        ("a.json", "[14.615, 6.475, 0.029]"),
+        ("a.json", '{"model": "sd1", "sigmas": [14.615, 6.475, 0.029]}'),
+    ],
+)
+def test_levels_are_read_from_a_file(tmp_path: Path, name: str, text: str) -> None:
+    """Assert that the command, Python and a study file, relative to its folder, take the levels of a file."""
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8")
+    assert levels(f"list?sigmas={file}", None, "edm")["sigma"] == LEVELS
+    assert grid(schedule("edm"), "list", 2, sigmas=str(file)).columns.sigma.tolist() == LEVELS
+    lines = STUDY.replace("sigmas = [", f'sigmas = "{name}"\n# ').replace("steps = [10]", "")
+    (tmp_path / "study.toml").write_text(lines, encoding="utf-8")
+    study = read(tmp_path / "study.toml")
+    assert isinstance(study, Study)
+    assert [(choice.parameters, choice.called) for choice in study.grids] == [({"sigmas": LEVELS}, "list-2")]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.txt", "3 1 two", "grid.sigmas[2]: got 'two'; a finite number"),
+        ("a.txt", "3 nan 1", "grid.sigmas[1]: got 'nan'; a finite number"),
+        ("a.txt", "1 3", "grid.sigmas[1]: got 3.0; a finite number >= 0, below the level before, 1.0"),
+        ("a.txt", "3", "grid.sigmas: got [3.0]; at least two levels"),
+        ("a.csv", "a,b\n3,2\n1,0\n", "one column, or a column that is named sigmas"),
+        ("a.json", "{}", "a list of numbers, or an object that has one under 'sigmas'"),
+        ("a.json", "[3", "valid JSON"),
+        ("a.dat", "3 1", "a file that ends in .txt, .csv or .json"),
+        ("b.txt", None, "a file that can be read"),
+    ],
+)
+def test_a_bad_file_of_levels_is_one_line(tmp_path: Path, name: str, text: str | None, message: str) -> None:
+    """Assert the entry, or the file, and what is allowed."""
+    if text is not None:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as refused:
+        levels(f"list?sigmas={tmp_path / name}", None, "edm")
+    assert message in str(refused.value)
+
+
+def test_levels_are_read_back_from_a_function_in_a_file(tmp_path: Path) -> None:
+    """Assert it of a function (n, …) and of one (model_sampling, steps) as ComfyUI's; a missing one is refused."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "def plain(n, top=10.0):\n    return [top * (1 - i / n) for i in range(n + 1)]\n"
+        "def simple(model_sampling, steps):\n    s = model_sampling.sigmas\n"
+        "    return [float(s[-(1 + int(k * len(s) / steps))]) for k in range(steps)] + [0.0]\n",
+        encoding="utf-8",
+    )
+    assert levels(f"scheduler:{file}:plain?top=4.0", 4, "edm")["sigma"] == [4.0, 3.0, 2.0, 1.0, 0.0]
+    assert levels(f"scheduler:{file}:simple", 7, "edm")["sigma"] == levels("simple", 7, "edm")["sigma"]
+    with pytest.raises(InputError, match="nothing of this name in"):
+        levels(f"scheduler:{file}:plane", 4, "edm")
+
+
+def test_the_findings_stand_beside_the_levels(samplerproof: Command) -> None:
+    """Assert the notes on a kind that begins below its model's noisiest level, in JSON and print; none on another."""
+    answer = json.loads(samplerproof("grids", "leading", "--steps", "10", "--json").stdout)
+    assert [(f["kind"], f["step"], f["severity"]) for f in answer["findings"]] == 2 * [("grid", 0, "note")]
+    shown = samplerproof("grids", "leading", "--steps", "10").stdout
+    assert "grid: level 0 is sigma = 8.3466; it should be the noisiest that the model was trained on" in shown
+    assert levels("trailing", 10, "edm")["findings"] == []
+
+
+@pytest.mark.slow
+def test_many_levels_take_seconds() -> None:
+    """Assert a hundred thousand steps of a kind of a discrete model on a schedule that inverts its levels."""
+    started = time.process_time()
+    assert len(levels("normal", 100_000, "vp-linear")["sigma"]) == 100_001
+    assert time.process_time() - started < 20

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import samplerproof as sp
 from samplerproof.numerics.errors import InputError
@@ -134,3 +135,15 @@ def test_several_grids_in_a_file(tmp_path: Path) -> None:
         file = tmp_path / "study.toml"
         file.write_text(head + text + tail, encoding="utf-8")
         assert [choice.called for choice in read(file).grids] == names  # type: ignore[union-attr]
+
+
+def test_findings_about_grids_stand_in_the_answer() -> None:
+    """Assert a list rounded to bfloat16 and a first level that depends on N, by grid and steps, and none on others."""
+    low = [float(level) for level in torch.tensor(AYS).to(torch.bfloat16)]
+    answer = run(parse(tables({"kind": "list", "sigmas": low, "name": "low"}, "leading?train=100", KARRAS)), None)
+    rounded, leading, karras = answer["grids"]
+    assert (rounded["name"], rounded["steps"]) == ("low", [10])
+    assert [(f["kind"], f["steps"], f["severity"]) for f in rounded["findings"]] == [("grid", 10, "note")]
+    assert "rounded to bfloat16" in rounded["findings"][0]["detail"]
+    assert "it should not depend on the number of steps" in leading["findings"][-1]["detail"]
+    assert karras == {"name": "karras?sigma_min=0.03&sigma_max=14", "steps": [6, 12], "findings": []}

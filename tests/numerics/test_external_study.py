@@ -19,6 +19,7 @@ from samplerproof.numerics.studies.config import parse
 from samplerproof.numerics.studies.cost import study_cost
 from samplerproof.numerics.studies.from_tables import run_tables
 from samplerproof.numerics.studies.read_function import read_on
+from samplerproof.numerics.studies.study_figure import label_of, note_of
 from samplerproof.numerics.support.consent import Consent
 from samplerproof.numerics.tableau import Tableau, tabulate
 
@@ -139,8 +140,7 @@ def test_a_function_runs_in_the_plane_and_on_a_network() -> None:
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        (clipped, "linear in its start, outputs and noises (random inputs deviate"),
-        (raising, "a function that runs (LookupError: no such level)"),
+        (raising, "a sampler that runs (LookupError: no such level)"),
         (of_other_parameters, "takes model; called with (denoise, x, sigmas, noise)"),
     ],
 )
@@ -263,12 +263,12 @@ def test_arrays_tuples_and_ranges_stand_for_lists() -> None:
 
 
 def test_a_study_is_drawn_into_its_folder(tmp_path: Path) -> None:
-    """Assert a line and an exponent for every method in the SVG, and that drawing needs a folder."""
+    """Assert every method with its note in the SVG, under its label, and that drawing needs a folder."""
     answer = run_tables(tables(), tmp_path, draw=True)
-    text = (tmp_path / "convergence.svg").read_text(encoding="utf-8")
-    assert (tmp_path / "convergence.png").stat().st_size > 10_000
+    text = (tmp_path / "convergence-trajectory.svg").read_text(encoding="utf-8")
+    assert (tmp_path / "study.png").stat().st_size > 10_000
     for fit in answer["fits"]:
-        assert f"{fit['method']}  {fit['exponent']:.2f}" in text
+        assert f"<!-- {label_of(fit['method'])}: {note_of(fit)} -->" in text
     with pytest.raises(InputError, match="draw: got True"):
         run_tables(tables(), draw=True)
 
@@ -287,8 +287,8 @@ def test_more_curves_than_colours_are_all_drawn(tmp_path: Path) -> None:
         "li-ddim",
     ]
     run_tables(tables(methods=names, steps=[5, 6]), tmp_path, draw=True)
-    text = (tmp_path / "convergence.svg").read_text(encoding="utf-8")
-    assert all(f"<!-- {name} -->" in text for name in names)
+    text = (tmp_path / "study.svg").read_text(encoding="utf-8")
+    assert all(f"<!-- {label_of(name)}: not defined -->" in text for name in names)
 
 
 def test_a_function_read_back_has_the_record_s_table() -> None:
@@ -358,5 +358,5 @@ def test_a_function_that_leaves_python_is_one_line() -> None:
     def leaves(denoise: Any, x: Tensor, sigmas: Tensor) -> Tensor:
         raise SystemExit(0)
 
-    with pytest.raises(InputError, match=r"a function that runs \(SystemExit: 0\)"):
+    with pytest.raises(InputError, match=r"a sampler that runs \(SystemExit: 0\)"):
         run_tables(tables(methods=["mine"]), external={"mine": leaves})

@@ -164,7 +164,7 @@ def rising(n: int) -> list[float]:
         (lambda: grid(EDM, "beta-levels", 300), "beta-levels gives"),
         (lambda: grid(EDM, "beta", 5, sigma_min=2, sigma_max=1), "grid.sigma_min: got 2.0; below sigma_max = 1.0"),
         (lambda: grid(EDM, "linear-quadratic", 5, linear_steps=9), "below the number of parts, 5"),
-        (lambda: grid(EDM, "scheduler:numpy:zeros", 5), "scheduler:diffusers:Class"),
+        (lambda: grid(EDM, "scheduler:numpy:zeros", 5), "another number: scheduler:numpy:zeros makes 4 steps"),
         (lambda: grid(EDM, falling, 5), "steps: got 5; another number: falling makes 2 steps of it"),
         (lambda: grid(EDM, rising, 5), "rising[1]: got 1.0; a finite number >= 0, below the level before, 0.0"),
         (lambda: grid(EDM, lambda n: 1 / 0, 5), "ZeroDivisionError"),

@@ -14,7 +14,7 @@ from kinds import DETERMINISTIC
 from shapes import by_shape
 from torch import Tensor
 
-from samplerproof.book.studies.stability_figure import draw_stability
+from samplerproof.book.studies.stability_figure import GROUPS, draw_stability
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.denoisers import convert
 from samplerproof.numerics.errors import InputError
@@ -23,6 +23,7 @@ from samplerproof.numerics.points import Point
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.stability import growth, guided_gain, usable_steps
+from samplerproof.numerics.studies.style import method_styles
 from samplerproof.numerics.tableau import Tableau, tabulate
 from samplerproof.numerics.targets.mixture import GaussianMixture
 from samplerproof.numerics.wrappers import guided
@@ -166,11 +167,12 @@ def test_guidance_divides_the_usable_step() -> None:
 
 @pytest.mark.slow
 def test_the_figure_is_drawn_and_names_its_lines(tmp_path: Path) -> None:
-    svg, png = draw_stability(tmp_path / "stability")
-    assert png.stat().st_size > 20_000
-    text = svg.read_text(encoding="utf-8")
-    assert all(f"<!-- {name} -->" in text for name in ("ddim", "dpm-solver++-2s", "data frame", "multistep"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["stability.png", "stability.svg"]
+    """Assert the names of methods and frames, and a file of every panel in three formats."""
+    paths = draw_stability(tmp_path / "stability", method_styles(GROUPS), tmp_path)
+    assert sorted(paths) == sorted(tmp_path.iterdir())
+    assert len(paths) == 3 * (1 + len(GROUPS))
+    text = (tmp_path / "stability.svg").read_text(encoding="utf-8")
+    assert all(f"<!-- {name} -->" in text for name in ("DDIM", "DPM-Solver++(2S)", "data frame", "multistep"))
 
 
 @pytest.mark.parametrize(

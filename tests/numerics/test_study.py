@@ -287,13 +287,13 @@ def test_in_the_plane_the_reference_is_computed_once(
 ) -> None:
     """Assert orders 1 and 2 in trajectory error, from one reference flow for all methods and steps."""
     calls = []
-    original = measure.reference_flow
+    original = measure.flow_to
 
     def counting(*arguments: Any) -> Any:
         calls.append(arguments)
         return original(*arguments)
 
-    monkeypatch.setattr(measure, "reference_flow", counting)
+    monkeypatch.setattr(measure, "flow_to", counting)
     answer = studies.run(in_the_plane(study_text, steps=[80, 160, 320]), tmp_path)
     assert len(calls) == 1
     for fit, order in zip(answer["fits"], (1, 2), strict=True):

@@ -14,6 +14,7 @@ from ..linear_stability import real_interval
 from ..method import FIRST, Method, named
 from ..methods import METHODS, ODE_METHODS
 from ..notation import alpha, dalpha, dsigma, eps, kappa, moments, next_alpha, next_sigma, sigma, x0
+from ..order import prove_order
 from ..parameter import Parameter
 from ..phi_functions import phi
 from ..prediction_formulas import DEFINITION, convert
@@ -205,12 +206,17 @@ def record(method: Method) -> str:
         "    ),",
         f'    summary="{method.summary}",',
         f'    cite="{method.cite}",',
-        *(["    equal_steps=True,"] if method.equal_steps else []),
+        *(equal_steps(method) if method.equal_steps else []),
         *(stability(method) if method.noise is None else of_noise(method)),
         *([f"    parameters={tuple_of(map(parameter, method.parameters))},"] if method.parameters else []),
         *([f'    since="{method.since}",'] if method.since != FIRST else []),
     ]
     return "Record(\n" + "\n".join(fields) + "\n)"
+
+
+def equal_steps(method: Method) -> list[str]:
+    """What only methods for equal steps have: the mark, and the order for free step ratios, proved."""
+    return ["    equal_steps=True,", f"    order_free={prove_order(method, free=True).order},"]
 
 
 def of_noise(method: Method) -> list[str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -24,17 +23,15 @@ from .external_sampler import ExternalSampler
 from .in_float64 import entered, in_float64
 from .own_draws import drawing_from
 from .process_levels import ZERO, at_sigma, other_levels, own_levels, ratio_of
-from .target import NoTable, typed
-from .visited_levels import Visit, Visited, destinations, levels_of, same
+from .target import typed
+from .visited_levels import Visit, Visited, destinations, levels_of
 
 Denoise = Callable[[Tensor, Any], Tensor]  # (x, sigma) -> x0hat
 Solver = Callable[[Denoise, Tensor, Tensor, Draw], Tensor]  # (denoise, x, sigmas, draw) -> the sample
 
 
-def on_levels(name: str, solver: Solver, levels: Sequence[float], process: str = "ve", *, bound: bool = False) -> Run:
+def on_levels(name: str, solver: Solver, levels: Sequence[float], process: str = "ve") -> Run:
     """A function of (denoise, x, sigmas, draw) as a run on these levels sigma of a process, x = alpha x0 + sigma eps.
-
-    bound: whether it must run from the first to the last of them; NoTable where it does not.
 
     The first run of a dtype calls the function twice: first with outputs of 0, to find the step of each evaluation.
     The run raises SamplingError where the model is evaluated at a tensor of another shape or at more than one level,
@@ -62,9 +59,6 @@ def on_levels(name: str, solver: Solver, levels: Sequence[float], process: str =
 
         given = sigmas.tolist()
         found = levels_of(given, visit, name, ratio)
-        if bound and not (same(found.ends[0], given[0]) and same(found.ends[-1], given[-1])):
-            ends = f"from sigma = {found.ends[0]:.6g} to {found.ends[-1]:.6g}"
-            raise NoTable("target", name, f"it runs {ends}, not from {given[0]:.6g} to {given[-1]:.6g} as asked")
         return destinations([ratio(s) for s in found.levels], [ratio(s) for s in found.ends], name), found
 
     def run(start: Tensor, model: Model, draw: Draw) -> Finish:
@@ -124,7 +118,7 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
     function without such a parameter are noise(x) where they have the shape of a state; see own_draws.
     Raises InputError on other parameters, and on an unknown option.
     """
-    target = target or name_of(call, options)
+    target = target or typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
     solver = solver_of(call, options, target)
     draws = _noise_parameter(target, call, options) is None
     namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
@@ -136,13 +130,11 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
             return [p.sigma for p in on_process(grid, process)] if chosen else ratios(grid, target)
 
         return ExternalSampler(
-            TargetInfo(
-                target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen, may_draw=draws
-            ),
+            TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen, may_draw=draws),
             prediction,
             lambda steps, grid=None: on_levels(target, solver, (others[grid] if grid else own)(steps), process),
             lambda: in_float64(*entered(namespace)),
-            lambda grid: on_levels(target, solver, levels(grid), process, bound=True),
+            lambda grid: on_levels(target, solver, levels(grid), process),
             lambda grid: unjudged(solver, levels(grid), process),
             in_process=lambda process, prediction: on(process, prediction, True),
         )
@@ -169,13 +161,6 @@ def unjudged(solver: Solver, levels: Sequence[float], process: str) -> Run:
         return Finish(sample, tuple(at_sigma(process, s) for s in levels))
 
     return run
-
-
-def name_of(call: Callable[..., Any], options: Mapping[str, Any] = MappingProxyType({})) -> str:
-    """The name of a function as a target: MODULE:NAME?option=value.  Raises InputError on what cannot be called."""
-    if not callable(call):
-        raise InputError("sampler", call, "a function (denoise, x, sigmas) -> x")
-    return typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
 
 
 def solver_of(call: Callable[..., Any], options: dict[str, Any], target: str) -> Solver:

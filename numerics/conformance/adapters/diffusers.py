@@ -122,6 +122,7 @@ class _Scheduled:
             lambda grid: partial(_run, self, grid.steps, Given(grid, info.process)),
             kept=f"diffusers {version('diffusers')}" if ours else None,
             note=OWN_LEVELS if takes_levels(self.base) else "",
+            from_level=lambda steps, begin: partial(_run, self, steps, begin),
         )
 
 
@@ -145,11 +146,13 @@ def levels_of(name: str, options: dict[str, Any], steps: int) -> tuple[Point, ..
         raise InputError("steps", steps, f"a number of steps that {name} takes ({reason})") from fault
 
 
-def _run(made: _Scheduled, steps: int, given: Given | None, start: Tensor, model: Model, draw: Draw) -> Finish:
-    """given: the levels to step between; None for its own."""
+def _run(made: _Scheduled, steps: int, given: Given | int | None, start: Tensor, model: Model, draw: Draw) -> Finish:
+    """given: the levels to step between, or the index of its own at which it begins; None for all of its own."""
     scheduler, spec = made.make(), made.spec
     spec.prepare(scheduler, steps)
-    if given is not None:
+    if isinstance(given, int):
+        _begin(scheduler, given)
+    elif given is not None:
         given.put(scheduler, made.base, spec, steps)
     layout = spec.layout(scheduler, steps)
     with _noise_from(_namespaces(made.cls, made.base), draw):
@@ -159,8 +162,18 @@ def _run(made: _Scheduled, steps: int, given: Given | None, start: Tensor, model
                 scheduler.scale_model_input(x, timestep)  # some classes find their first index in it
             output = spec.output(scheduler, x, model(x, at, to), i)
             x = spec.step(scheduler, output, timestep, x, made.arguments, layout, i)
-    timesteps = spec.timestep_map(scheduler)(layout.calls) if spec.timestep_map and given is None else None
+    timesteps = (
+        spec.timestep_map(scheduler)(layout.calls) if spec.timestep_map and not isinstance(given, Given) else None
+    )
     return Finish(x, layout.grid, spec.numbers(scheduler, layout), timesteps)
+
+
+def _begin(scheduler: Any, index: int) -> None:
+    """Begin at a later level, as pipelines from image to image do; a class counts its evaluations."""
+    first = index * getattr(scheduler, "order", 1)
+    scheduler.timesteps = scheduler.timesteps[first:]
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(first)
 
 
 @contextlib.contextmanager

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from ...errors import InputError
 from ...grids import Grid
 from ..forward_processes import on_process
 from .diffusers_classes import SchedulerSpec
+from .target import NoTable
 from .visited_levels import CLOSE
 
 OWN_LEVELS = "its levels are those of the grid, put into its attribute `sigmas`; its timesteps stay its own"
@@ -48,7 +48,7 @@ class Given:
     def put(self, scheduler: Any, base: str, spec: SchedulerSpec, steps: int) -> None:
         """Put the levels into a scheduler that is prepared for that many steps.
 
-        Raises InputError where its levels follow from its timesteps, unless they are those of the grid.
+        Raises NoTable where its levels follow from its timesteps, unless they are those of the grid.
         """
         points = on_process(self.grid, self.process)
         if takes_levels(base):
@@ -59,7 +59,7 @@ class Given:
             found = len(scheduler.sigmas)
             if found != len(levels):
                 allowed = f"a number of steps that {base} takes as it is: it makes {found - 1} levels of it"
-                raise InputError("steps", steps, allowed)
+                raise NoTable("steps", steps, allowed)
             scheduler.sigmas = torch.tensor(levels, dtype=torch.float64)
             return
         own = spec.layout(scheduler, steps).grid
@@ -68,6 +68,4 @@ class Given:
             if len(own) != len(points) or apart > CLOSE * given.sigma * max(mine.alpha, given.alpha):
                 level, wanted = (p.sigma / p.alpha if p.alpha else float("inf") for p in (mine, given))
                 where = f"its level {n} is sigma / alpha = {level:.6g}, that of the grid {wanted:.6g}"
-                raise InputError(
-                    "grid", base, f"a scheduler that can be put on a grid; it has levels of its own: {where}"
-                )
+                raise NoTable("grid", base, f"a scheduler that takes the levels of a grid; it has its own: {where}")

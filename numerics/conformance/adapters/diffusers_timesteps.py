@@ -12,12 +12,15 @@ from ...external_run import Timesteps
 class TimestepMap(NamedTuple):
     """lam(t): lambda at a timestep.  half: the largest rounding of a timestep, 1/2 where models take integers.
 
-    cleanest: lambda of the level with the least noise in training, infinite where that is not known.
+    cleanest, noisiest: lambda of the levels with the least and the most noise in training, infinite where that is not
+    known.  shift: of the levels of the flow, 1 for none.
     """
 
     lam: Callable[[float], float]
     half: float
     cleanest: float
+    noisiest: float = -math.inf
+    shift: float = 1.0
 
     def __call__(self, timesteps: Sequence[Any]) -> Timesteps:
         """The timesteps with their lambda, and how far rounding may move it."""
@@ -25,7 +28,8 @@ class TimestepMap(NamedTuple):
         lams = tuple(self.lam(t) for t in times)
         sides = [(self.lam(t - self.half), self.lam(t + self.half)) for t in times]
         moved = [[abs(side - lam) for side in pair if side != lam] for lam, pair in zip(lams, sides, strict=True)]
-        return Timesteps(times, lams, tuple(max(both, default=0.0) for both in moved), self.cleanest)
+        rounding = tuple(max(both, default=0.0) for both in moved)
+        return Timesteps(times, lams, rounding, self.cleanest, self.noisiest, self.shift)
 
 
 def integer(scheduler: Any) -> TimestepMap:
@@ -34,7 +38,7 @@ def integer(scheduler: Any) -> TimestepMap:
         return flow(scheduler)._replace(half=0.5)
     lams = [_of_product(float(a)) for a in scheduler.alphas_cumprod]
     if scheduler.config.get("timestep_type") == "continuous":
-        return quarter_log_sigma(scheduler)._replace(cleanest=lams[0])
+        return quarter_log_sigma(scheduler)._replace(cleanest=lams[0], noisiest=lams[-1])
 
     def lam(t: float) -> float:
         if math.isnan(t):
@@ -44,13 +48,16 @@ def integer(scheduler: Any) -> TimestepMap:
         w = t - n
         return lams[n] if w == 0 else lams[n + 1] if w == 1 else (1 - w) * lams[n] + w * lams[n + 1]
 
-    return TimestepMap(lam, 0.5, lams[0])
+    return TimestepMap(lam, 0.5, lams[0], lams[-1])
 
 
 def flow(scheduler: Any) -> TimestepMap:
     """sigma times the number of training timesteps, on the flow."""
     most = float(scheduler.config.num_train_timesteps)
-    return TimestepMap(lambda t: _of_ratio(t / (most - t)) if t < most else -math.inf, 0.0, math.log(most - 1))
+    one = math.log(most - 1)  # one level from either end
+    config = scheduler.config
+    shift = 1.0 if config.get("use_dynamic_shifting") else config.get("shift", config.get("flow_shift")) or 1.0
+    return TimestepMap(lambda t: _of_ratio(t / (most - t)) if t < most else -math.inf, 0.0, one, -one, float(shift))
 
 
 def reversed_flow(scheduler: Any) -> TimestepMap:
@@ -60,17 +67,17 @@ def reversed_flow(scheduler: Any) -> TimestepMap:
 
 def quarter_log_sigma(scheduler: Any) -> TimestepMap:
     """log(sigma)/4 (Karras et al. 2022, table 1)."""
-    return TimestepMap(lambda t: -4 * t, 0.0, _least_noise(scheduler))
+    return TimestepMap(lambda t: -4 * t, 0.0, *_ends(scheduler))
 
 
 def thousand_quarter_log_sigma(scheduler: Any) -> TimestepMap:
     """1000 log(sigma)/4."""
-    return TimestepMap(lambda t: -t / 250, 0.0, _least_noise(scheduler))
+    return TimestepMap(lambda t: -t / 250, 0.0, *_ends(scheduler))
 
 
 def angle(scheduler: Any) -> TimestepMap:
     """The angle of (alpha, sigma) over pi/2."""
-    return TimestepMap(lambda t: _of_ratio(math.tan(t * math.pi / 2)), 0.0, _least_noise(scheduler))
+    return TimestepMap(lambda t: _of_ratio(math.tan(t * math.pi / 2)), 0.0, *_ends(scheduler))
 
 
 def _of_product(product: float) -> float:
@@ -82,6 +89,7 @@ def _of_ratio(ratio: float) -> float:
     return -math.log(ratio) if ratio > 0 else math.inf
 
 
-def _least_noise(scheduler: Any) -> float:
-    sigma = scheduler.config.get("sigma_min")
-    return -math.log(sigma) if sigma else math.inf
+def _ends(scheduler: Any) -> tuple[float, float]:
+    """Lambda of the cleanest and of the noisiest level, infinite where the scheduler does not have it."""
+    low, high = (scheduler.config.get(name) for name in ("sigma_min", "sigma_max"))
+    return -math.log(low) if low else math.inf, -math.log(high) if high else -math.inf

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -26,7 +27,7 @@ from .step_protocol import CALLED, NEEDED, maker, missing, of_adapter
 from .target import is_file, typed, with_options
 
 KINDS = (
-    "a function (denoise, x, sigmas, noise), a scheduler of diffusers, an object with tabulate(grid), or one with "
+    "a function (denoise, x, sigmas) -> x, a scheduler of diffusers, an object with tabulate(grid), or one with "
     "process, prediction, levels(levels) and step(n, x, model, noise)"
 )
 
@@ -48,7 +49,7 @@ def object_at(library: str, name: str) -> Any:
     for part in name.split("."):
         if not hasattr(found, part):
             known = [key for key, value in vars(found).items() if callable(value) and not key.startswith("_")]
-            raise InputError("target", target, f"nothing of this name in {library}; {nearest(part, known)}")
+            raise InputError("target", target, f"no object of this name in {library}; {nearest(part, known)}")
         found = getattr(found, part)
     return found
 
@@ -86,14 +87,14 @@ def of_object(found: Any, options: dict[str, Any], target: str | None = None) ->
     schedulers of diffusers that are not linear samplers of a diffusion.
     """
     kind = found if isinstance(found, type) else type(found)
-    name = typed(str(getattr(found, "__module__", kind.__module__)), _name(found), {}) if target is None else target
+    name = name_of(found) if target is None else target
     if scheduler_base(kind) is not None:
         if isinstance(found, type):
             return of_class(found, options, name)
         return of_instance(found, options, name)
     called = with_options(name, options)
     if isinstance(found, Tableau):
-        return _of_tabulating(lambda: _Fixed(found), called)
+        return _of_tabulating(lambda: FixedTable(found), called)
     of_function = not isinstance(found, type) and callable(found)
     steps = any(hasattr(kind, part) for part in ("levels", "step"))
     if hasattr(kind, "tabulate") or hasattr(found, "tabulate"):
@@ -103,13 +104,16 @@ def of_object(found: Any, options: dict[str, Any], target: str | None = None) ->
     if of_function:
         return function(found, options, called)
     if not isinstance(found, type):
-        raise InputError("target", called, f"{KINDS}, not {one_line(kind.__name__)}")
+        raise InputError("target", called if target else found, KINDS)
     lacks = [*(text for text in NEEDED.values()), *(f"{n}({', '.join(p)})" for n, p in CALLED.items())]
     raise InputError("target", called, f"{KINDS}; how this class is stepped is not known: give it {', '.join(lacks)}")
 
 
-def _name(found: Any) -> str:
-    return one_line(getattr(found, "__qualname__", type(found).__qualname__))
+def name_of(found: Any) -> str:
+    """The name of an object as a target: MODULE:NAME, of an instance that of its class."""
+    module = str(getattr(found, "__module__", type(found).__module__))
+    module = "diffusers" if module.partition(".")[0] == "diffusers" else module
+    return typed(module, one_line(getattr(found, "__qualname__", type(found).__qualname__)), {})
 
 
 def _made(found: Any, options: dict[str, Any], target: str) -> Callable[[], Any]:
@@ -130,13 +134,17 @@ def _made(found: Any, options: dict[str, Any], target: str) -> Callable[[], Any]
     return maker(found, options)
 
 
-class _Fixed:
-    """A table as an object that has it on its own grid only."""
+@dataclass(frozen=True)
+class FixedTable:
+    """A table as an object that has it on the grid that it was made for."""
 
-    def __init__(self, table: Tableau) -> None:
-        self.table = table
+    table: Tableau
 
     def tabulate(self, grid: Grid) -> Tableau:
+        """The table.  Raises InputError unless it has as many steps as the grid."""
+        steps = max(self.table.step)
+        if steps != grid.steps:
+            raise InputError("grid", f"{grid.steps} steps", f"{steps} steps, for which {self.table.method} was made")
         return self.table
 
 

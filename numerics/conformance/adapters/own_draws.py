@@ -97,4 +97,3 @@ def drawing_from(draw: Draw, like: Tensor) -> Iterator[None]:
     finally:
         for name, value in held.items():
             setattr(random, name, value)
-

@@ -7,8 +7,9 @@
      "end": […]}
 
 Numbers as in table files. Optional: "grid", the points between which the run steps, from its start to its end; in an
-evaluation "prediction", where it differs from the run's; "dtype", else it is found from the numbers; "name"; and
-"provenance", an object for readers.
+evaluation "prediction", where it differs from the run's, and "step", the point of the grid that the step leads to in
+which the input was computed, 0 for the start; "dtype", else it is found from the numbers; "name"; and "provenance", an
+object for readers.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ...denoisers import convert
 from ...errors import InputError
 from ...points import Point
 from ...support.limits import LIMITS
-from ...support.strict_json import check_format, check_keys, entries, numbers, read_object, text
+from ...support.strict_json import check_format, check_keys, entries, integer, numbers, read_object, text
 from ...table_file import point_of, prediction_of
 
 KEYS = ("format", "prediction", "start", "noises", "evaluations", "end")
@@ -39,13 +40,14 @@ FEW_DIGITS = 7  # below them not even a float32 is determined
 class RecordedRun:
     """A run: at inputs[k], a state at points[k], the model returned outputs[k].
 
-    inputs, outputs [nfe, d], noises [draws, d], start, end [d], float64.  grid: empty where it is not recorded.
-    dtype: in which it was computed.
+    inputs, outputs [nfe, d], noises [draws, d], start, end [d], float64.  grid, step: empty where they are not
+    recorded.  dtype: in which it was computed.
     """
 
     prediction: str
     points: tuple[Point, ...]
     grid: tuple[Point, ...]
+    step: tuple[int, ...]
     start: Tensor
     noises: Tensor
     inputs: Tensor
@@ -106,6 +108,7 @@ def run_of(data: object, field: str = "run") -> RecordedRun:
     run = RecordedRun(
         prediction=prediction,
         points=tuple(at for at, _, _, _ in made),
+        step=_steps(f"{field}.evaluations", listed, len(grid)),
         grid=tuple(point_of(f"{field}.grid[{n}]", entry, prediction) for n, entry in enumerate(grid)),
         start=_rounded(torch.tensor(start, dtype=torch.float64), dtype),
         noises=_rounded(torch.tensor(noises, dtype=torch.float64).reshape(len(noises), size), dtype),
@@ -121,10 +124,22 @@ def _evaluation(
     name: str, field: str, entry: object, prediction: str, vector: Callable[[str, object], list[float]]
 ) -> tuple[Point, list[float], list[float], str]:
     """The point, input, output and prediction of an evaluation."""
-    found = check_keys(f"{field}.{name}", entry, ("point", "input", "output"), ("prediction",))
+    found = check_keys(f"{field}.{name}", entry, ("point", "input", "output"), ("prediction", "step"))
     kind = prediction_of(f"{field}.{name}.prediction", found.get("prediction", prediction))
     at = point_of(f"{field}.{name}.point", found["point"], kind)
     return at, vector(f"{name}.input", found["input"]), vector(f"{name}.output", found["output"]), kind
+
+
+def _steps(field: str, listed: list[Any], points: int) -> tuple[int, ...]:
+    """The steps of all evaluations, which never go back; empty where none is recorded."""
+    if not any("step" in entry for entry in listed):
+        return ()
+    if not points:
+        raise InputError(f"{field}[0].step", listed[0].get("step"), "a step of the points in grid, which is not there")
+    steps = [0]
+    for k, entry in enumerate(listed):
+        steps.append(integer(f"{field}[{k}].step", entry.get("step"), steps[-1], points - 1))
+    return tuple(steps[1:])
 
 
 def _in_one_prediction(run: RecordedRun, kinds: list[str]) -> RecordedRun:

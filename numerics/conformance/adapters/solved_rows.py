@@ -27,7 +27,7 @@ SINGULAR = 1e-13  # of the largest singular value
 class SolvedRow:
     """coefficients, errors: by column of the design; zero for those that are not in the model.
 
-    residual: the largest, over the largest entry of the state; None where as many coefficients as components leave none.
+    residual: the largest, over the largest entry of the state; None where there are as many coefficients as components.
     """
 
     coefficients: Tensor
@@ -136,10 +136,7 @@ def _fit(target: Tensor, columns: Tensor, model: list[int], eps: float) -> _Fit:
     rms = float(left.square().sum() / max(free, 1)) ** 0.5
     rounding = EXPLAINED * eps * float(size.square().mean().sqrt())
     spread = (vh.T * inverse).norm(dim=1) / norms
-    coefficients, errors = (
-        torch.zeros(len(columns), dtype=torch.float64),
-        torch.zeros(len(columns), dtype=torch.float64),
-    )
+    coefficients, errors = torch.zeros(2, len(columns), dtype=torch.float64)
     coefficients[model] = solution
     # A residual by chance below the rounding of one operation bounds nothing.
     errors[model] = SURE * spread * max(rms if free >= FREE else 0.0, rounding / (4 * EXPLAINED))
@@ -148,10 +145,10 @@ def _fit(target: Tensor, columns: Tensor, model: list[int], eps: float) -> _Fit:
 
 
 def _pruned(target: Tensor, columns: Tensor, fit: _Fit, eps: float) -> SolvedRow:
-    """The row without coefficients that are zero to their errors."""
-    model = [j for j in fit.columns if float(fit.coefficients[j].abs()) > float(fit.errors[j])]
+    """The row without coefficients that are zero to their errors, which stay errors of the row."""
+    model, errors = [j for j in fit.columns if float(fit.coefficients[j].abs()) > float(fit.errors[j])], fit.errors
     if model and len(model) < len(fit.columns):
         smaller = _fit(target, columns, model, eps)
         if smaller.rms <= max(AS_GOOD * fit.rms, smaller.rounding):
-            fit = smaller
-    return SolvedRow(fit.coefficients, fit.errors, fit.largest if fit.free >= 1 else None)
+            fit, errors = smaller, torch.maximum(errors, smaller.errors)
+    return SolvedRow(fit.coefficients, errors, fit.largest if fit.free >= 1 else None)

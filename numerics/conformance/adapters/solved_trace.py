@@ -66,6 +66,8 @@ def grids(run: RecordedRun) -> list[tuple[Point, ...]]:
 
 def steps_of(run: RecordedRun, grid: Sequence[Point]) -> list[int]:
     """For every evaluation the grid point that the step leads to in which its input was computed."""
+    if run.step:
+        return list(run.step)
 
     def level(p: Point) -> float:
         return p.sigma / p.alpha if p.alpha > 0 else INFINITE

@@ -36,8 +36,8 @@ class Adapter(Protocol):
 
         process      "vp": alpha^2 + sigma^2 = 1, "ve": alpha = 1, "flow": alpha + sigma = 1
         prediction   what its model returns: "data", "noise", "v", "velocity" or "score"
-        levels(levels) -> the levels between which it steps, noisiest first, at the start of every run. It is given
-                     those asked for, each with `alpha` and `sigma`, and returns these, or pairs (alpha, sigma) of its own
+        levels(levels) -> the levels between which it steps, noisiest first; called at the start of every run with
+                     those asked for, each with `alpha` and `sigma`; it returns these, or its own pairs (alpha, sigma)
         step(n, x, model, noise) -> the state at level n + 1, from x at level n; model(x, level) -> the prediction;
                      noise(x) -> standard normal noise shaped like x
 

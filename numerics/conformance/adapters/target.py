@@ -14,6 +14,10 @@ class NoTable(InputError):
     """A target without a table: not a linear sampler of a diffusion, for the reason in `allowed`."""
 
 
+class NoSteps(NoTable):
+    """A target whose evaluations belong to no steps of its grid: it may still be run on a model."""
+
+
 def split(target: str) -> tuple[str, str, dict[str, Any]]:
     """The library, name and options of a target; values as Python literals where they read as such.
 

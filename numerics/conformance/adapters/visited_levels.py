@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from ...external_run import Remark
-from .target import NoTable
+from .target import NoSteps, NoTable
 
 CLOSE = 2e-4  # relative: sigmas are one level, rounded in float32 on the way through 1 - alpha or a logarithm
 COARSE = (torch.bfloat16, torch.float16)
@@ -129,7 +129,7 @@ def destinations(visited: Sequence[float], levels: Sequence[float], name: str) -
     Step n starts from the last state at levels[n]; other states, such as Heun's stage there, belong to the step in
     which they are computed. The last steps may have none, where only levels are visited. Where starts are not visited
     (churn moves them away), every step has equally many evaluations, the last at most that number.
-    Raises NoTable if neither rule applies.
+    Raises NoSteps if neither rule applies.
     """
     steps = len(levels) - 1
     last = [max((i for i, s in enumerate(visited) if same(s, level)), default=-1) for level in levels[:-1]]
@@ -141,4 +141,4 @@ def destinations(visited: Sequence[float], levels: Sequence[float], name: str) -
     each = -(-len(visited) // steps)
     if not visited or (steps - 1) * each < len(visited):
         return [i // each + (i % each > 0 or not same(s, levels[i // each])) for i, s in enumerate(visited)]
-    raise NoTable("target", name, f"{len(visited)} evaluations in {steps} steps: their steps cannot be determined")
+    raise NoSteps("target", name, f"{len(visited)} evaluations in {steps} steps: their steps cannot be determined")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from ... import level_checks
 from ...readback import Trace
 from ...tableau import Tableau
 from ..report import Finding, Step, TargetInfo
-from . import grid_checks
 from .compare import deviations, same_shape
 from .noise_strengths import strengths
 from .parameters import fitted
@@ -124,14 +124,14 @@ def differences(best: Pair, steps: Sequence[Step], matches: Sequence[Pair]) -> l
     findings = []
     for row in off[:3]:
         equals = f"; its row is that of {', '.join(row.equals[:3])}" if row.equals else ""
-        by = f"{row.error_float64:.1e} in float64"
+        by = f"{row.error_float64:.1e} in {best.in_float64.dtype}"
         if row.error_float64 <= row.bound_float64:
             by = f"{row.error:.1e} as shipped, where rounding explains {row.bound:.0e}, and by {by}"
         findings.append(
             _differs(
                 row.step,
                 f"step {row.step}: {row.entry} is {row.found:.9g}, {name} has {row.expected:.9g}; the row is off by "
-                f"{by}{equals}; {row.entry} is the coefficient of {in_words(row.entry)}",
+                f"{by}{equals}{'' if findings else f'; {row.entry} multiplies {in_words(row.entry)}'}",
             )
         )
     if len(off) > 3:
@@ -160,7 +160,7 @@ def no_match(run: Trace, process: str, reference: str | None, found: Sequence[Pa
         detail = f"every step is one of ddim-eta, within {off:.0e}, with eta = {_listed(eta)}"
         return "error", _differs(None, f"{detail}; the target names no record with this eta")
     step, where = where_it_evaluates(run, process, reference)
-    if step is None and not grid_checks.zero_length(run.grid) and not grid_checks.backward(run.grid):
+    if step is None and not level_checks.zero_length(run.grid) and not level_checks.backward(run.grid):
         return "error", _differs(None, f"{where}: it cannot be compared")
     equal = "".join(f"; the run is {p.reference.name}" for p in found if p.conforms)
     return "different-formula", _differs(step, f"{where}{equal}")
@@ -236,11 +236,12 @@ def roundoff(best: Pair, run: Trace) -> Finding:
     """The largest deviation as shipped."""
     eps = torch.finfo(run.dtype).eps
     worst = max(best.shipped.rows, key=lambda d: d.error)
+    both = f", {best.error_float64:.1e} in float64" if best.in_float64.dtype != best.shipped.dtype else ""
     return Finding(
         "roundoff",
         worst.step,
         f"{worst.error:.1e} as shipped ({worst.error / eps:.0f} ulp of {str(run.dtype)[6:]}, step {worst.step}, "
-        f"{worst.entry}), {best.error_float64:.1e} in float64",
+        f"{worst.entry}){both}",
     )
 
 

@@ -1,22 +1,20 @@
-"""Grid checks: where each step ends, and whether the next one starts there."""
+"""Grid checks of a run: its levels (level_checks.py), the timesteps of its model, and whether its steps chain."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from ...denoisers import parts
 from ...external_run import Timesteps
+from ...level_checks import MOST, SAME_LEVEL, Trained, Written, beyond, first, repeated, rising, rounded, shifted_twice
 from ...points import Point
 from ...readback import Trace
 from ..forward_processes import goes_backward
 from ..report import Finding
 
 FLOAT32 = 1e-5  # a gap in lambda below it is from single precision
-MOST = 20.0  # |lambda| beyond which there is only data, or only noise
-SAME_LEVEL = 1e-3  # two levels this close in lambda are the same for a model
 
 
 @dataclass(frozen=True)
@@ -30,12 +28,10 @@ class Gap:
 
 def findings(run: Trace, process: str) -> list[Finding]:
     """Findings about the grid; a last step of length zero and noise left at the end are errors."""
-    last = len(run.grid) - 1
-    found = [
-        Finding("grid", n, f"step {n} has length zero", "error" if n == last else "note") for n in zero_length(run.grid)
-    ]
+    written = Written(process)
+    found = repeated(run.grid, written)
     if not goes_backward(run.grid):
-        found += [Finding("grid", n, f"step {n} adds noise: lambda does not grow") for n in backward(run.grid)]
+        found = [*found, *rising(run.grid, written)]
     if run.grid[0].alpha <= 0 and process != "flow":  # there a velocity does
         found.append(Finding("grid", 0, "it starts at alpha = 0, where no noise prediction gives the data"))
     unchained = gaps(run, process)
@@ -46,7 +42,26 @@ def findings(run: Trace, process: str) -> list[Finding]:
         found.append(Finding("grid", gap.step, detail))
     if len(unchained) > 3:
         found.append(Finding("grid", None, f"{len(unchained)} of {len(run.grid) - 1} steps do not chain"))
-    return [*found, *_timesteps(run, run.timesteps), *_ending(run, run.timesteps)] if run.timesteps else found
+    found += _rounded(run, written)
+    if run.timesteps is None:
+        return found
+    told = run.timesteps
+    trained = Trained(told.noisiest, told.cleanest)
+    found += first(run.grid, trained, written, told.rounding[0])
+    found += beyond(run.grid, trained, written)
+    found += shifted_twice(written.of(run.grid) if process == "flow" else [], told.shift)
+    return [*found, *_timesteps(run, told), *_ending(run, told)]
+
+
+def _rounded(run: Trace, written: Written) -> list[Finding]:
+    """Levels at which a step evaluates that are roundings of those of the grid, or of what these were before."""
+    starts: dict[int, Point] = {}
+    evaluated = [point for point, at in zip(run.points, run.evaluated, strict=True) if at]
+    for step, point in zip(steps_of(run), evaluated, strict=True):
+        starts.setdefault(step, point)
+    grid = [run.grid[step - 1] for step in starts]
+    found = rounded(written.of(starts.values()), written, exact=written.of(grid))
+    return found or rounded(written.of(run.grid), written)
 
 
 def _timesteps(run: Trace, timesteps: Timesteps) -> list[Finding]:
@@ -95,16 +110,6 @@ def steps_of(run: Trace) -> list[int]:
     made = [to for to, evaluated in zip(run.step, run.evaluated, strict=True) if evaluated]
     starts = {to: k for k, to in enumerate(made)}
     return [min(to + (starts[to] == k), len(run.grid) - 1) for k, to in enumerate(made)]
-
-
-def zero_length(grid: Sequence[Point]) -> list[int]:
-    """The steps that end where they start."""
-    return [n for n, (a, b) in enumerate(pairwise(grid), start=1) if a[:2] == b[:2]]
-
-
-def backward(grid: Sequence[Point]) -> list[int]:
-    """The steps on which noise does not decrease."""
-    return [n for n, (a, b) in enumerate(pairwise(grid), start=1) if b.lam < a.lam or math.isnan(b.lam)]
 
 
 def led_to(found: Trace) -> list[tuple[float, float]]:

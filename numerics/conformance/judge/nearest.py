@@ -114,4 +114,4 @@ def _scaled(pair: Pair, rows: Sequence[int]) -> str | None:
 
 def _one_number(values: Sequence[float]) -> bool:
     low, high = min(values), max(values)
-    return high < float("inf") and high - low <= CONSTANT * abs(high)
+    return high < float("inf") and 0 not in (low, high) and high - low <= CONSTANT * abs(high)

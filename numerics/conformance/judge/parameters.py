@@ -65,9 +65,7 @@ def _first(table: Tableau, steps: int) -> Tableau:
     )
 
 
-def _value(
-    record: Record, parameter: str, default: float, grid: Grid, rows: Tableau, prediction: str
-) -> float | None:
+def _value(record: Record, parameter: str, default: float, grid: Grid, rows: Tableau, prediction: str) -> float | None:
     """The value with these rows, by Gauss-Newton steps from two starts; None where there is none."""
 
     def gap(value: float) -> Tensor | None:

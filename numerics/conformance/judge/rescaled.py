@@ -28,9 +28,14 @@ def rescaled(found: Trace, process: str) -> Trace:
 
 
 def placed(found: Trace, there: Callable[[Point], Point]) -> Trace:
-    """As rescaled, for any process.  there(at): its point with the sigma / alpha of `at`."""
+    """As rescaled, from any process to any, with data or noise predictions.  there(at): the point with the
+    sigma / alpha of `at`.
+    """
     points = tuple(there(p) for p in found.points)
-    alphas = torch.tensor([p.alpha for p in points], dtype=torch.float64)
-    vectors = found.vectors * alphas[:, None]
-    vectors[:, 0] /= alphas[0]
+    pairs = zip(points, found.points, strict=True)
+    factors = torch.tensor(
+        [1.0 if new.alpha == p.alpha else new.alpha / p.alpha for new, p in pairs], dtype=torch.float64
+    )
+    vectors = found.vectors * factors[:, None]
+    vectors[:, 0] /= factors[0]
     return replace(found, vectors=vectors, points=points, grid=tuple(there(p) for p in found.grid))

@@ -28,6 +28,7 @@ NEGLIGIBLE = 1e-9  # of an entry that a least variance or the like leaves where 
 @dataclass(frozen=True)
 class Comparison:
     """A run compared with a reference, row by row.  bounds: the error of every row that rounding explains.
+    dtype: of the run.
 
     lost: for rows on which cancellation is visible, their error over the error that cancellation explains.
     """
@@ -36,6 +37,7 @@ class Comparison:
     rows: list[Deviation]
     bounds: list[float]
     lost: Mapping[int, float]
+    dtype: str
 
     @property
     def error(self) -> float:
@@ -70,7 +72,7 @@ def compared(run: Trace, reference: Reference, process: str, witnesses: Sequence
         share = min(1.0, SHOWN * max(seen)) if held else 1.0
         solved = run.uncertainty[i + 1] if run.uncertainty else 0.0
         allowed.append(max(IDENTICAL, bound.rounded + share * bound.cancelled) + solved)
-    return Comparison(reference, rows, allowed, lost)
+    return Comparison(reference, rows, allowed, lost, str(run.dtype)[6:])
 
 
 def unexplained(row: Deviation, most: float) -> bool:

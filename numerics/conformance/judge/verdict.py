@@ -75,7 +75,9 @@ def _in_the_precision_inside(case: Case, first: Verdict) -> Verdict:
     return replace(found, verdict="roundoff", findings=[*found.findings, *lines])
 
 
-_INSIDE = "it computes in {} inside: {} deviates by {:.1e}, which rounding there explains; a smaller fault would not show"
+_INSIDE = (
+    "it computes in {} inside: {} deviates by {:.1e}, which rounding there explains; a smaller fault would not show"
+)
 
 
 def _regular(rows: Sequence[Step], rounding: float) -> bool:
@@ -161,7 +163,9 @@ def _advice(case: Case) -> list[Finding]:
     """What to do about noise that is not seen."""
     if not case.info.may_draw:
         return []
-    drawn = "if it draws noise by itself, let it take the noise from a parameter `noise`: noise(x) is standard normal and "
+    drawn = (
+        "if it draws noise by itself, let it take the noise from a parameter `noise`: noise(x) is standard normal and "
+    )
     detail = f"{drawn}shaped like x, noise(x, sigma_from, sigma_to) the increment of one path over that interval"
     return [Finding("not-linear", None, detail)]
 

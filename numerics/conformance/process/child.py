@@ -22,9 +22,11 @@ from ...readback import Trace, trace
 from ..adapters.external_sampler import ExternalSampler
 from ..adapters.in_float64 import Precision, with_precision
 from ..adapters.placed import placed
-from ..adapters.target import NoTable
+from ..adapters.target import NoSteps, NoTable
+from ..on_yours import read, run_as_it_is
 from ..placement import Placement
 from ..report import Departure
+from . import given_grid
 from .fault_origin import with_origin
 from .global_state import guarded
 from .launch import Job
@@ -57,7 +59,8 @@ def main(folder: Path, request: dict[str, Any]) -> None:
         (folder / "settings").write_text(str(len(settings)), encoding="utf-8")
         for k, job in enumerate(Job(*fields) for fields in request["jobs"]):
             exists = job.grid is None or job.grid < len(info.grids)
-            write(folder / f"job-{k}", _work(sampler, job, _Notes(folder, k)) if exists else {})
+            work = _work if job.given is None else _work_on_given
+            write(folder / f"job-{k}", work(sampler, job, _Notes(folder, k)) if exists else {})
         for k, setting in enumerate(settings):
             notes = _Notes(folder, len(request["jobs"]) + k)
             write(folder / f"sweep-{k}", asdict(troubles_of(setting, resolve, notes.note)))
@@ -133,6 +136,29 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
     return {"trace": plain, "failure": failure, "state": state, "departures": [tuple(d) for d in departed]}
 
 
+def _work_on_given(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
+    """The result of a job on a grid of yours: the trace there and why it is not linear, or the sample of a run."""
+    assert job.given is not None
+    found, sample, bent, failure = None, None, "", None
+    try:
+        given = given_grid.load(Path(job.given))
+        with guarded():
+            if given.start is None:
+                found, bent = read(sampler, given.grid)
+            else:
+                sample = run_as_it_is(sampler, given.grid, given.denoiser(), given.start, given.seed)
+    except BaseException as fault:
+        failure = _failure(fault, notes.step)
+    return {
+        "trace": plain_trace(found) if found else None,
+        "failure": failure,
+        "state": [],
+        "bent": bent,
+        "sample": None if sample is None else sample.sample,
+        "counts": (0, 0) if sample is None else (sample.nfe, sample.draws),
+    }
+
+
 def _noted(run: Run, note: Callable[[int], None]) -> Run:
     """The run with a note of the step before every evaluation."""
 
@@ -156,7 +182,8 @@ def _failure(fault: BaseException, step: int | None) -> tuple[str, str, int | No
     if isinstance(fault, SamplingError):
         kind, message = "non-finite" if isinstance(fault, NonFiniteError) else "error", text
     elif isinstance(fault, NoTable):
-        kind, message = "no-table", " ".join(fault.allowed.split())
+        kind = "no-steps" if isinstance(fault, NoSteps) else "no-table"
+        message = " ".join(fault.allowed.split())
     elif isinstance(fault, InputError):
         kind, message = "input", text
     elif isinstance(fault, SystemExit):

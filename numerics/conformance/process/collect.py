@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ...readback import Trace
 from ...support.progress import Progress, silent
@@ -34,6 +35,8 @@ class JobResult:
 
     state: changes of global state and output, a line each; see guarded.
     departures: differences on other inputs, where the job has any.
+    bent: of a job on a given grid, why it is not linear.  sample, counts: of a run there on a model, with its calls and
+    draws, in place of a trace.
     """
 
     job: Job
@@ -41,6 +44,9 @@ class JobResult:
     failure: Failure | None
     state: tuple[str, ...]
     departures: tuple[Departure, ...] = ()
+    bent: str = ""
+    sample: Tensor | None = None
+    counts: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -155,8 +161,8 @@ def _job_result(child: Child, k: int, job: Job) -> JobResult | None:
         if "job" in plain:
             raise ValueError("it has a job of its own")
         found = checked(JobResult, {**plain, "job": astuple(job)}, "answer")
-        if (found.trace is None) == (found.failure is None):
-            raise ValueError("neither a trace nor a failure, or both")
+        if [found.trace, found.failure, found.sample].count(None) != 2:
+            raise ValueError("not one of a trace, a sample and a failure")
         if found.trace is not None:
             check_shapes(found.trace)
     except ValueError as fault:

@@ -34,13 +34,14 @@ class Job:
     """A run to read back.  steps: of its grid.  float64: in float64, its module too; else as shipped, in float32.
 
     other_inputs: whether it is run on other inputs too.  grid: index of another grid of the target, which may not
-    exist; None for its own.
+    exist; None for its own.  given: a file with a grid of yours, and what to run the target on there; see given_grid.
     """
 
     steps: int
     float64: bool
     other_inputs: bool = True
     grid: int | None = None
+    given: str | None = None
 
 
 @dataclass(frozen=True)

@@ -149,19 +149,25 @@ def test_the_module_is_as_it_was_after_a_run_in_float64() -> None:
     assert before == ({k: id(v) for k, v in vars(module).items()}, torch.get_default_dtype(), torch.Tensor.float)
 
 
+NOT_NOISIEST = "it should be the noisiest"  # where a class puts its first level by default
+
+
 def grid_findings(name: str, steps: int = 20, **options: object) -> list[str]:
+    """The findings, without that about the first level of a class that has `leading` timesteps."""
     sampler = scheduler(name, options)
     with sampler.float64():
-        return [
-            finding.detail for finding in findings(trace(sampler.on(steps), sampler.prediction), sampler.info.process)
-        ]
+        found = findings(trace(sampler.on(steps), sampler.prediction), sampler.info.process)
+        return [finding.detail for finding in found if NOT_NOISIEST not in finding.detail]
 
 
 @pytest.mark.parametrize("name", [name for name in CLASSES if name != "DDPMWuerstchenScheduler"])
 def test_models_receive_the_levels_of_the_steps(name: str) -> None:
     """Assert it, and that every step chains; except for alpha = 0 at the start, and PNDM's last step."""
     lines = [line for line in grid_findings(name) if "alpha = 0" not in line]
-    assert lines == (["step 20 has length zero"] if name == "PNDMScheduler" else [])
+    assert [line.partition(":")[0] for line in lines] == (PNDM if name == "PNDMScheduler" else [])
+
+
+PNDM = ["step 20 has length zero"]
 
 
 def test_pndm_without_runge_kutta_takes_its_first_step_twice() -> None:
@@ -170,7 +176,8 @@ def test_pndm_without_runge_kutta_takes_its_first_step_twice() -> None:
     with sampler.float64():
         found = trace(sampler.on(6), sampler.prediction)
     assert found.step == (0, 1, 1, 2, 3, 4, 5, 6)
-    assert grid_findings("PNDMScheduler", skip_prk_steps=True) == ["step 20 has length zero"]
+    (found,) = grid_findings("PNDMScheduler", skip_prk_steps=True)
+    assert found == f"{PNDM[0]}: level 20 is sigma/alpha = 0.0100005, as level 19; it should be below"
 
 
 MULTISTEP = "DPMSolverMultistepScheduler"

@@ -1,0 +1,50 @@
+"""What a study says of each external sampler on each of its grids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import InputError
+from .problem import Key, Problem
+from .samplers import ExternalSampler
+
+
+def external_answer(problem: Problem) -> list[dict[str, Any]]:
+    """An entry for every external sampler and grid, as JSON.
+
+    linear       whether it has a table; one that is not linear is run as it is; None where it is neither
+    equals       the record whose rows it has, up to rounding, or None
+    nearest      the nearest record, or None where none evaluates its model in the same steps
+    difference   the largest relative difference of a row from the nearest
+    kept         whether its values are stored, to be reused by the next run
+    note         how it is put on the grid, or why it has no table
+    """
+    return [
+        _entry(sampler, problem, key)
+        for sampler in problem.samplers
+        if isinstance(sampler, ExternalSampler)
+        for key in problem.study.crossed
+        if key in problem.grids
+    ]
+
+
+def _entry(sampler: ExternalSampler, problem: Problem, key: Key) -> dict[str, Any]:
+    grid, (name, steps) = problem.grids[key], key
+    found, near = sampler.readings[grid.points], sampler.likeness[grid.points]
+    unread = sampler.as_it_is(grid)
+    note = sampler.note
+    if unread is not None:
+        note = f"run as it is, since it is not linear: {unread.reason}"
+    elif isinstance(found, InputError):
+        note = f"no table: {found.allowed}"
+    return {
+        "method": sampler.name,
+        "grid": name,
+        "steps": steps,
+        "linear": None if isinstance(found, InputError) else unread is None,
+        "equals": near.name if near is not None and near.equal else None,
+        "nearest": None if near is None else near.name,
+        "difference": None if near is None else near.difference,
+        "kept": sampler.kept(grid),
+        "note": note or None,
+    }
