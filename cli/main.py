@@ -324,7 +324,7 @@ def verify(
     """Find out which method a sampler is, and its order; exit code 1 if it does not conform."""
     from ..numerics.conformance.placement import placement
     from ..numerics.conformance.verify import verify
-    from . import show
+    from . import show, show_verdict
     from .interruption import interruptible
 
     where = placement(process, prediction, grid, begin)
@@ -340,7 +340,7 @@ def verify(
     if json:
         show.json(verdict.plain())
     else:
-        show.verdict(verdict)
+        show_verdict.verdict(verdict)
     if verdict.exit_code:
         raise typer.Exit(verdict.exit_code)
 

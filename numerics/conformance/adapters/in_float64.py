@@ -1,4 +1,4 @@
-"""The precision in which code computes: watched in a run as shipped, raised to float64 to tell roundoff from a fault."""
+"""The precision in which code computes: noted in a run as shipped, raised to float64 to tell roundoff from a fault."""
 
 from __future__ import annotations
 

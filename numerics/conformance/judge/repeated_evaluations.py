@@ -52,6 +52,6 @@ def without_repeated_evaluations(found: Trace) -> Trace:
 
 
 def _one_state(one: Tensor, other: Tensor, dtype: torch.dtype) -> bool:
-    """Whether two states are equal but for rounding in every share; in a run that grows, new outputs have small ones."""
+    """Whether two states are equal but for rounding in every share: where a run grows, those of outputs are small."""
     eps = torch.finfo(dtype).eps
     return bool(((one - other).abs() <= NEAR * eps * other.abs() + 4 * eps * other.abs().max()).all())

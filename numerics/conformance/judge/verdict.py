@@ -54,7 +54,7 @@ def judge(
 
 
 def _in_the_precision_inside(case: Case, first: Verdict) -> Verdict:
-    """The verdict on runs whose code computes in a narrower dtype, where that explains why `first` is none of the record.
+    """The verdict on runs whose code computes in a narrower dtype, where that explains why `first` is not the record's.
 
     A deviation of an entry in one direction in all rows, beyond two roundings, is no rounding.
     """
