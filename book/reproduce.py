@@ -159,12 +159,15 @@ def reproduce(
     with_checkpoints: run the studies on networks too; the networks compute on `device`.
 
     Finished runs are kept, study by study, and not computed again.  Returns the content of records.json.
-    Raises InputError where `out` cannot be written, and on a device that this machine does not have.
+    Raises InputError where `out` cannot be written or has a full run that a quick one would overwrite, and on a device
+    that this machine does not have.
     """
     started = datetime.now(UTC)
     if device_of(device).type != "cpu" and not with_checkpoints:
         raise InputError("--device", device, "cpu; only networks compute elsewhere, --with-checkpoints runs them")
     wanted = studies(quick)
+    if quick and _has_full_run(out):
+        raise InputError("--out", str(out), "another folder: this one has a full run, which --quick does not overwrite")
     check_writable(out)
     total = sum(len(s["run"]["methods"]) * len(s["run"]["steps"]) for s in wanted.values())
     answers: dict[str, dict[str, Any]] = {}
@@ -202,6 +205,15 @@ def reproduce(
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
     write_text(out / "manifest.json", json.dumps(answer["manifest"], indent=1) + "\n")
     return answer
+
+
+def _has_full_run(out: Path) -> bool:
+    """Whether the manifest in a folder is that of a full run, or of none that can be read."""
+    file = out / "manifest.json"
+    try:
+        return file.exists() and json.loads(file.read_text("utf-8")).get("quick") is not True
+    except (OSError, ValueError, AttributeError):
+        return True
 
 
 def draw_figures(by_steps: Mapping[str, Sequence[Panel]], bounds: Sequence[Panel], out: Path) -> None:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
 from ..numerics.studies.convergence_figure import figure_of, styles_of
 from ..numerics.studies.figure_panel import Panel
-from ..numerics.studies.fits import Curve, curve_of, curves, points
 from ..numerics.studies.inline_svg import PAGE, inline_svg
-from ..numerics.studies.study_figure import METRICS, label_of, note_of, panels_of
+from ..numerics.studies.study_figure import METRICS, label_of, panels_of
+from ..numerics.studies.study_table import study_notes, study_rows
+from .markup import scientific
 from .offline_page import document, table
 
 Answer = Mapping[str, Any]
-NOISE = "*"  # marks a value that may be noise, bias or rounding
 
 
 def page(answer: Answer, title: str) -> str:
-    """The page as HTML: settings, and for every metric its figures and its table; then what has no value, and why."""
+    """The page as HTML: settings, and for every metric its figures and tables; then notes, grids, external samplers."""
     metrics = answer["manifest"]["run"]["metrics"]
     panels = {m: [p for against in ("nfe", "steps") for p in panels_of(answer, m, against)] for m in metrics}
     styles = styles_of([panel for of in panels.values() for panel in of])
@@ -30,9 +30,11 @@ def page(answer: Answer, title: str) -> str:
         drawn = [_figure(panel, inline_svg(figure_of([panel], styles, look=PAGE), f"{panel.name}-")) for panel in shown]
         parts.append(f"<div class=panels>{''.join(drawn)}</div>" if drawn else "<p>No value can be drawn.</p>")
         parts += _tables(answer, metric)
-    reasons = list(_reasons(answer))
-    if reasons:
-        parts += ["<h2>Without a value</h2>", table(("method", "metric", "N", "reason"), reasons, "without a value")]
+    parts += _section("Notes", ("",), [(note,) for note in study_notes(answer)])
+    parts += _section("Grids", ("grid", "N", "severity", "finding"), list(_findings(answer)))
+    parts += _section(
+        "External samplers", ("sampler", "grid", "N", "equals", "nearest", "note"), list(_external(answer))
+    )
     versions = ", ".join(f"{name} {version}" for name, version in answer["manifest"]["versions"].items())
     parts.append(f"<p>Made by samplerproof study, with {escape(versions)}.</p>")
     return document(title, parts)
@@ -40,7 +42,36 @@ def page(answer: Answer, title: str) -> str:
 
 def tables(answer: Answer) -> str:
     """The tables of all metrics as HTML."""
-    return "\n".join(part for metric in answer["manifest"]["run"]["metrics"] for part in _tables(answer, metric))
+    parts = []
+    for metric in dict.fromkeys(metric for metric, _ in study_rows(answer)):
+        parts += [f"<h3>{escape(METRICS[metric])}</h3>", *_tables(answer, metric)]
+    return "\n".join(parts)
+
+
+def _tables(answer: Answer, metric: str) -> Iterator[str]:
+    """The tables of a metric, one for each grid, with the labels of methods."""
+    for (of, grid), (heads, *rows) in study_rows(answer).items():
+        if of == metric:
+            named = [[label_of(name), *cells] for name, *cells in rows]
+            yield f"<h3>{escape(grid)}</h3>" if grid else ""
+            yield table(heads, named, f"{METRICS[metric]} {grid}".strip(), numbers=True)
+
+
+def _section(title: str, heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
+    """A table under a title; nothing without rows."""
+    return [f"<h2>{title}</h2>", table(heads, rows, title.lower())] if rows else []
+
+
+def _findings(answer: Answer) -> Iterator[tuple[Any, ...]]:
+    for grid in answer.get("grids", ()):
+        for found in grid["findings"]:
+            yield grid["name"], found["steps"], found["severity"], found["detail"]
+
+
+def _external(answer: Answer) -> Iterator[tuple[Any, ...]]:
+    for found in answer.get("external", ()):
+        near = None if found["nearest"] is None else f"{found['nearest']} ({scientific(found['difference'])} off)"
+        yield found["method"], found["grid"], found["steps"], found["equals"], near, found["note"]
 
 
 def _figure(panel: Panel, svg: str) -> str:
@@ -67,49 +98,3 @@ def _plain(choice: Mapping[str, Any]) -> str:
         shown = f"{len(value)} entries" if isinstance(value, list) and len(text) > 120 else text
         parts.append(shown if key == "kind" else f"{key} {shown}")
     return ", ".join(parts)
-
-
-def _tables(answer: Answer, metric: str) -> list[str]:
-    """Error by N of every curve of a metric, the number of evaluations on the last N, the exponent and its status."""
-    found = {curve: of for curve, of in curves(answer["records"]).items() if curve.metric == metric}
-    fits = {curve_of(fit): fit for fit in answer["fits"]}
-    several = len({curve.grid for curve in found}) > 1
-    numbers = sorted({record["steps"] for of in found.values() for record in of})
-    rows, noisy = [], False
-    for curve, of in found.items():
-        cells = {p.steps: _cell(p.value, p.value is not None and not p.usable) for p in points(of)}
-        noisy = noisy or any(cell.endswith(NOISE) for cell in cells.values())
-        names = [label_of(curve.method), *([curve.grid] if several else [])]
-        rows.append([*names, *(cells.get(n) for n in numbers), _evaluations(of), *_orders(fits.get(curve, {}))])
-    head = ["method", *(["grid"] if several else []), *(f"N = {n}" for n in numbers)]
-    head += [f"NFE at N = {numbers[-1]}", "exponent", "status", "proved"]
-    made = table(head, rows, f"{METRICS[metric]} by number of steps", numbers=True)
-    return [made, f"<p>{NOISE} may be noise, bias or rounding.</p>"] if noisy else [made]
-
-
-def _cell(value: float | None, noise: bool) -> str:
-    return "-" if value is None else f"{value:.3g}{NOISE if noise else ''}"
-
-
-def _evaluations(records: Sequence[Mapping[str, Any]]) -> int | None:
-    """The evaluations on the most steps."""
-    last: int | None = max(records, key=lambda record: record["steps"])["nfe"]
-    return last
-
-
-def _orders(fit: Mapping[str, Any]) -> list[str | None]:
-    """Exponent, status and proved exponent of a fit: no exponent without its status."""
-    exponent, _, status = note_of(fit).rpartition(", ")
-    known = fit.get("predicted")
-    return [exponent or None, status or None, None if known is None else str(known["start_up"])]
-
-
-def _reasons(answer: Answer) -> Iterator[tuple[str, str, str, str]]:
-    """Method, metric, numbers of steps and reason of the records without a value."""
-    found: dict[tuple[Curve, str], list[int]] = {}
-    for record in answer["records"]:
-        if record["value"] is None:
-            found.setdefault((curve_of(record), record.get("reason") or "not known"), []).append(record["steps"])
-    for (curve, reason), steps in found.items():
-        where = f", {curve.grid}" if curve.grid else ""
-        yield label_of(curve.method) + where, METRICS[curve.metric], ", ".join(map(str, steps)), reason

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from ..names.lookup import Domain, Entry, Names
 from ..numerics.errors import InputError
 from ..numerics.grid_kinds.all_kinds import KINDS, PREFIX, parameter_names, parse
 from ..numerics.grid_kinds.given_kinds import lengths
@@ -83,10 +81,12 @@ def grid_of(name: str, steps: int, schedule_name: str) -> Grid:
 
 def _chosen(name: str, steps: int, schedule_name: str) -> tuple[Schedule, str, dict[str, Any]]:
     """The schedule, the kind of grid and its parameters."""
+    from ..numerics.schedules import named
+
     limit = LIMITS["run.steps"]
     if not limit.low <= steps <= MOST:
         raise InputError("--steps", steps, f"a number from {limit.low:g} to {MOST}")
-    schedule = _schedule(schedule_name)
+    schedule = named(schedule_name, "--schedule")
     if name.startswith(PREFIX):
         return schedule, name, {}
     low, high = ENDS[schedule.kind]
@@ -95,15 +95,3 @@ def _chosen(name: str, steps: int, schedule_name: str) -> tuple[Schedule, str, d
         raise InputError("--schedule", schedule_name, f"parameters with alpha > 0 at t = {high:g}")
     ends = {"t_min": low, "t_max": high, "sigma_min": small, "sigma_max": large}
     return schedule, *parse(name, ends)
-
-
-def _schedule(text: str) -> Schedule:
-    from ..numerics.generated.schedule_functions import SCHEDULES
-    from ..numerics.schedules import schedule
-
-    entries = (
-        Entry(name, (), tuple(Domain(p, Fraction(r.defaults[p]), 0, math.inf, closed=False) for p in r.parameters))
-        for name, r in SCHEDULES.items()
-    )
-    choice = Names(entries, "schedule").parse(text, "--schedule")
-    return schedule(choice.base, **{name: float(value) for name, value in choice.values})

@@ -102,9 +102,9 @@ def levels(answer: dict[str, Any]) -> None:
         print(_finding("grid", finding))
 
 
-def _finding(subject: str, finding: dict[str, Any]) -> str:
+def _finding(of: str, finding: dict[str, Any]) -> str:
     """A finding about a grid in a line."""
-    return f"{subject}{'' if finding['severity'] == 'note' else ' (error)'}: {finding['detail']}"
+    return f"{of}{'' if finding['severity'] == 'note' else ' (error)'}: {finding['detail']}"
 
 
 def proofs(answer: list[dict[str, Any]]) -> None:
@@ -121,9 +121,12 @@ def proofs(answer: list[dict[str, Any]]) -> None:
 
 def study(answer: dict[str, Any]) -> None:
     """The errors of a study, their orders and leading errors, and how many records were computed."""
+    from ..numerics.studies.external_answer import external_lines
     from ..numerics.studies.study_table import study_text
 
     print(study_text(answer, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+    for line in external_lines(answer["external"]):
+        print(line)
     for made in answer["grids"]:
         for finding in made["findings"]:
             print(_finding(f"grid {made['name']}, N = {finding['steps']}", finding))

@@ -23,7 +23,7 @@ def kind_findings(schedule: Schedule, kind: str, parameters: Mapping[str, Any], 
     other = made.steps // 2 or 2
     try:
         firsts = {other: grid(schedule, kind, other, **parameters).points[:1], made.steps: made.points}
-    except InputError:  # the kind has no grid of so many steps
+    except InputError:  # the kind has no such grid
         return found
     return [*found, *first_of_each(firsts, schedule.kind)]
 

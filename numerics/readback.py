@@ -17,6 +17,7 @@ from .noise import NoiseSource
 from .noise_draws import canonical, noise_basis
 from .points import Point
 from .sample import sample
+from .schedules import Schedule
 from .tableau import Tableau
 
 SCALE = 3.0  # of the random vectors of the superposition test: well beyond the range to which samplers clip
@@ -40,6 +41,7 @@ class Trace:
     inside: a narrower dtype in which the code computes; None where there is none, or none was looked for.
     uncertainty [V]: the error of every row, over its largest contribution, where the rows were solved from a recorded
     run; empty where they were read on basis vectors.
+    schedule: the one whose time the points have, where a file states it; None: the time is that of the process.
     """
 
     prediction: str
@@ -57,6 +59,7 @@ class Trace:
     spans: tuple[tuple[float, float] | None, ...] = ()
     uncertainty: tuple[float, ...] = ()
     inside: torch.dtype | None = None
+    schedule: Schedule | None = None
 
     @property
     def precision(self) -> torch.dtype:

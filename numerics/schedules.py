@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from fractions import Fraction
 
 import torch
 from torch import Tensor
 
+from ..names.lookup import Domain, Entry, Names
 from .content import ATOL, RTOL, ByContent, close
 from .errors import InputError, nearest, number, of_type
 from .generated.schedule_functions import SCHEDULES
@@ -159,3 +161,13 @@ def schedule(kind: str, **parameters: float) -> Schedule:
         if low in values and values[low] >= values[high]:
             raise InputError(f"schedule.{low}", values[low], f"below {high} = {values[high]}")
     return Schedule(kind, values, record)
+
+
+def named(text: str, field: str = "schedule") -> Schedule:
+    """The schedule of NAME or NAME?parameter=value&….  Raises InputError as names/lookup.py does."""
+    entries = (
+        Entry(name, (), tuple(Domain(p, Fraction(r.defaults[p]), 0, math.inf, closed=False) for p in r.parameters))
+        for name, r in SCHEDULES.items()
+    )
+    choice = Names(entries, "schedule").parse(text, field)
+    return schedule(choice.base, **{name: float(value) for name, value in choice.values})

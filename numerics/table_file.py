@@ -7,7 +7,7 @@
 
 with the meaning of these fields in Tableau. Numbers are decimal, or texts of hexadecimal floats ("0x1.8p+1"). Optional:
 "step", the grid point to which each vector leads, "lost", the vectors where the output is the data prediction,
-and "provenance", an object for readers, which is not evaluated.
+and "provenance", an object for readers, of which `verify` uses "schedule": the schedule whose time the points have.
 """
 
 from __future__ import annotations

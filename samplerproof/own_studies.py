@@ -15,10 +15,10 @@ from .numerics.schedules import Schedule
 from .numerics.schedules import schedule as make_schedule
 from .numerics.studies.from_tables import run_tables
 from .numerics.studies.read_function import External
+from .numerics.studies.study_table import study_csv, study_markdown, study_text
 from .numerics.support.consent import Consent
 from .numerics.support.reading import read_toml
 from .numerics.targets.mixture import GaussianMixture
-from .numerics.text_table import aligned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,17 +91,17 @@ class StudyResult(Mapping[str, Any]):
         return f"StudyResult({', '.join(methods)}: {len(self.records)} records)"
 
     def __str__(self) -> str:
-        steps = sorted({record["steps"] for record in self.records})
-        values = {(r["method"], r["grid"], r["metric"], r["steps"]): r["value"] for r in self.records}
-        several, rows = len({fit["grid"] for fit in self.fits}) > 1, []
-        for fit in self.fits:
-            found = [values.get((fit["method"], fit["grid"], fit["metric"], n)) for n in steps]
-            errors = ["-" if value is None else f"{value:.3e}" for value in found]
-            exponent = "-" if fit["exponent"] is None else f"{fit['exponent']:.3f}"
-            grid = [fit["grid"]] if several else []
-            rows.append([fit["method"], *grid, fit["metric"], *errors, exponent])
-        head = ["method", *(["grid"] if several else []), "metric"]
-        return aligned([*head, *(f"N = {n}" for n in steps), "exponent"], rows, left=len(head))
+        return study_text(self)
+
+    def table(self, form: str = "text") -> str:
+        """The table of every metric and grid: errors by N, exponent, proved order, status, leading error.
+
+        form: "text", "markdown", or "csv" with a line a record.
+        """
+        forms = {"text": study_text, "markdown": study_markdown, "csv": study_csv}
+        if form not in forms:
+            raise InputError("form", form, f"one of {', '.join(forms)}")
+        return forms[form](self)
 
 
 def study(

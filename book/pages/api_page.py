@@ -26,7 +26,7 @@ GROUPS = {
     "Running a sampler": ("tabulate", "sample", "seeded"),
     "Denoisers": ("adapt", "guided", "thresholded", "load_checkpoint"),
     "Targets and errors": ("GaussianMixture", "exact_flow", "metrics", "predict_error"),
-    "Samplers of your own": ("read_back", "verify", "testing", "study"),
+    "Samplers of your own": ("read_back", "verify", "testing", "study", "Adapter"),
     "Faults": ("InputError", "SamplingError"),
 }
 RETURNED = (Method, OrderProof, Schedule, Tableau, Denoiser, Checkpoint, LeadingError, Verdict, StudyResult)

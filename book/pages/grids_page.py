@@ -39,12 +39,12 @@ libraries. A level that a schedule does not have is refused. A name of a library
 that the library uses; the tests compare the levels with diffusers and k-diffusion, in float64 to twelve digits.
 
 A grid may also be read back from the library itself: `scheduler:diffusers:Class?option=value` and
-`scheduler:k-diffusion:get_sigmas_karras?parameter=value` are kinds as well, and so is a function `(n, ...)` or, as ComfyUI
-has it, `(model_sampling, steps, ...)`: `scheduler:FILE.py:function`, or in Python the function itself.
+`scheduler:k-diffusion:get_sigmas_karras?parameter=value` are kinds as well, and so is a function `(n, ...)` or, as
+ComfyUI has it, `(model_sampling, steps, ...)`: `scheduler:FILE.py:function`, or in Python the function itself.
 
 Levels that are not what they should be are reported as findings, each with the level, what it is and what it should be:
-levels that are there twice or rise, a first one that is not the noisiest of the model or depends on N, levels outside of
-the model's, levels rounded to a low precision, a shift that is applied twice."""
+levels that are there twice or rise, a first one that is not the noisiest of the model or depends on N, levels outside
+of the model's, levels rounded to a low precision, a shift that is applied twice."""
 MODEL = r"""The levels of a model, $\sigma(k)$ for $k = 0, \dots, T - 1$ from clean to noisy, follow from its betas:
 $\bar\alpha_k = \prod_{j \le k} (1 - \beta_j)$ and $\sigma(k) = \sqrt{(1 - \bar\alpha_k)/\bar\alpha_k}$. `betas` is
 `scaled-linear` (the roots equally spaced), `linear`, `squaredcos` ({cite:t}`nichol2021improved`) or `flow`, where

@@ -90,13 +90,16 @@ def on_process(grid: Grid, process: str) -> tuple[Point, ...]:
     return tuple(point(process, a, s) for a, s in zip(alpha.tolist(), sigma.tolist(), strict=True))
 
 
-def grid_of(process: str, points: Sequence[Point]) -> Grid:
-    """The grid of these points.  Raises InputError unless they go strictly in one direction."""
+def grid_of(process: str, points: Sequence[Point], schedule: Schedule | None = None) -> Grid:
+    """The grid of these points.  Raises InputError unless they go strictly in one direction.
+
+    schedule: the one whose time they have; None: the process itself.
+    """
     alpha, sigma, t, dalpha, dsigma = torch.tensor(points, dtype=torch.float64).T
     lam = alpha.log() - sigma.log()
     return (BackwardGrid if goes_backward(points) else Grid)(
         Columns(t, alpha, sigma, lam, sigma / alpha, (sigma / alpha) ** 2, dalpha, dsigma),
-        Schedule(process, {}, PROCESSES[process]),
+        schedule or Schedule(process, {}, PROCESSES[process]),
     )
 
 

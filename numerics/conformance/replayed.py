@@ -14,9 +14,8 @@ from ..errors import InputError
 from ..readback import Trace
 from ..tableau import Tableau
 from .adapters.recorded_run import RecordedRun
-from .adapters.solved_trace import outline
+from .adapters.solved_trace import outline, placing
 from .adapters.target import NoTable
-from .forward_processes import point
 from .judge.compare import same_shape, sizes
 from .judge.references import Reference, candidates, where_it_evaluates
 from .judge.rounding_bound import bounds
@@ -50,17 +49,19 @@ def replayed(target: str, run: RecordedRun, process: str, against: str) -> Verdi
     except NoTable as fault:
         raise InputError("run.evaluations", "points", fault.allowed) from fault
     blank = torch.zeros(len(vectors), 1 + len(run.outputs) + len(run.noises), dtype=torch.float64)
+    there = placing(process, run.schedule)
     found = Trace(
         prediction=run.prediction,
         dtype=run.dtype,
         vectors=blank,
-        points=tuple(point(process, p.alpha, p.sigma) for p in points),
+        points=tuple(map(there, points)),
         step=tuple(step),
         evaluated=tuple(evaluated),
-        grid=tuple(point(process, p.alpha, p.sigma) for p in run.grid),
+        grid=tuple(map(there, run.grid)),
         numbers={},
         superposition=(0.0,) * len(vectors),
         mutated=(),
+        schedule=run.schedule,
     )
     base = Verdict(target, "error", reference=name, coverage=[f"one recorded run: {len(run.grid) - 1} steps", FEW])
     likes = [r for r in candidates(found, process, [name]) if same_shape(found.table, r.table)]

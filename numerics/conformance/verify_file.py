@@ -13,6 +13,7 @@ from .report import Finding, TargetInfo, Verdict
 
 if TYPE_CHECKING:
     from ..readback import Trace
+    from ..schedules import Schedule
     from ..tableau import Tableau
     from .adapters.recorded_run import RecordedRun
 
@@ -41,25 +42,27 @@ def verify_file(target: str, against: str | None = None, process: str | None = N
         return _on_run(target, run_of(data, "run"), against, process)
     if "states" in data:
         from ..table_file import table_of
+        from .adapters.recorded_run import schedule_of
 
-        return _on_table(target, table_of(data), against, process)
+        return _on_table(target, table_of(data), against, process, schedule_of(data, "table"))
     allowed = 'a table, with "states", "outputs" and "noises", or a run, with "evaluations"'
     raise InputError("target", f"{target}, an object with {', '.join(map(str, data)) or 'no keys'}", allowed)
 
 
-def _on_table(target: str, table: Tableau, against: str | None, process: str | None) -> Verdict:
+def _on_table(
+    target: str, table: Tableau, against: str | None, process: str | None, schedule: Schedule | None
+) -> Verdict:
     """The verdict on a table."""
-    from .adapters.solved_trace import process_of
-    from .forward_processes import point
+    from .adapters.solved_trace import placing, process_of
 
     if table.given > 1:
         raise InputError("table.given", table.given, "1: a run from one start is judged, with its start-up")
     process = process or process_of(table.points, "table.points")
-    on = replace(table, points=tuple(point(process, p.alpha, p.sigma) for p in table.points))
+    on = replace(table, points=tuple(map(placing(process, schedule), table.points)))
     from ..readback import image
 
     # With steps at alpha = 0 the model returns the data prediction there, and then everywhere.
-    found = image(on, "data" if table.lost else None)
+    found = replace(image(on, "data" if table.lost else None), schedule=schedule)
     verdict = _judged(target, process, found, against)
     covered = [f"the table as it stands, float64: {len(found.grid) - 1} steps"]
     return replace(verdict, coverage=covered)

@@ -19,7 +19,7 @@ def levels_in(path: Path, field: str) -> list[float]:
     """The numbers in a file, in order: in .txt between white space or commas, after # is a comment; in .csv the column
     whose name is `field`'s or its singular, or the only one; in .json a list, or the list under that name.
 
-    Raises InputError on a file that cannot be read, and on the first entry that is no number.
+    Raises InputError on a file that cannot be read, and on the first entry that is not a number.
     """
     check_regular(path, field, LARGEST)
     name = field.rpartition(".")[2]

@@ -20,7 +20,7 @@ from ..studies.config import GridChoice, Study
 from ..studies.measure import start_samples
 from ..studies.mixture_problem import MixtureProblem, prepare
 from ..studies.problem import Key, Problem
-from ..studies.samplers import EXACT, CatalogueMethod
+from ..studies.samplers import EXACT, Sampler
 from ..studies.store import canonical
 from .exact_path import Path, along_grid, along_kind
 from .leading_error import LeadingError, has_leading_error, leading_error, resolved
@@ -71,32 +71,35 @@ def leading_errors_of(study: Study) -> dict[tuple[str, int], LeadingError]:
 
 
 def leading_errors(problem: Problem) -> LeadingErrors:
-    """The leading errors of the deterministic methods of the catalogue in a study of a mixture.
+    """The leading errors of the deterministic methods of a study of a mixture, and of the external samplers that have
+    the rows of such a method on a grid.
 
     None where the start law is not the exact marginal, as errors do not go to zero there, and in more dimensions or of
     more samples than their derivatives can be afforded for.
     """
     found: dict[Run, LeadingError] = {}
     missing: dict[Run, str] = {}
-    methods: list[tuple[str, Record]] = []
+    methods: list[tuple[Sampler, Record]] = []
     whole = _why_none(problem)
     for sampler in problem.samplers:
-        record = sampler.record if isinstance(sampler, CatalogueMethod) else None
-        why = whole or _why_not(record, problem.study.run.start)
-        if why is None and record is not None:
-            methods.append((sampler.name, record))
-        missing |= {(sampler.name, *key): why or str(problem.faults.get(key, "")) for key in problem.study.crossed}
+        for key in problem.study.crossed:
+            record = None if whole or key in problem.faults else sampler.record_on(problem.grids[key])
+            why = whole or _why_not(record, problem.study.run.start)
+            if why is None and record is not None and (sampler, record) not in methods:
+                methods.append((sampler, record))
+            missing[sampler.name, *key] = str(problem.faults.get(key, why or ""))
     if not methods or not isinstance(problem, MixtureProblem):
         return LeadingErrors(found, missing)
     methods.sort(key=lambda entry: (entry[1].frame, -entry[1].order))  # those of a frame share its differentials
     for place in _places(problem):
-        for name, record in methods:
-            leading = _known(problem, place, record)
-            for key in place.grids:
+        for sampler, record in methods:
+            keys = [key for key in place.grids if sampler.record_on(problem.grids[key]) == record]
+            leading = _known(problem, place, record) if keys else ""
+            for key in keys:
                 if isinstance(leading, str):
-                    missing[name, *key] = leading
+                    missing[sampler.name, *key] = leading
                 else:
-                    found[name, *key] = leading
+                    found[sampler.name, *key] = leading
     return LeadingErrors(found, {run: why for run, why in missing.items() if run not in found})
 
 
@@ -138,7 +141,7 @@ def _why_none(problem: Problem) -> str | None:
 def _why_not(record: Record | None, start: str) -> str | None:
     """Why a method has no leading error in any study."""
     if record is None:
-        return "an external sampler has no order proof"
+        return "its rows are those of no method, and a leading error is that of a method"
     if record.stochastic:
         return "leading errors are those of deterministic methods"
     if has_leading_error(record, start):

@@ -83,7 +83,7 @@ def _names(
     if not row[k].legend:
         return [], 1, 0
     panels = next((n for n in range(k + 1, len(row)) if row[n].legend), len(row)) - k
-    found = entries(row[k], styles, int((width - LEFT / 2 - HANDLE) / LETTER))
+    found = [(handle, _fitted(text, width - LEFT / 2 - HANDLE)) for handle, text in entries(row[k], styles)]
     longest = max(_width(line) for _, text in found for line in text.split("\n"))
     across = max(1, min(len(found), int((width * panels - LEFT / 2) / (HANDLE + longest))))
     deep = math.ceil(len(found) / across)
@@ -96,6 +96,15 @@ def _width(text: str) -> float:
     """The width of a name in points."""
     width: float = text_to_path.get_text_width_height_descent(text, FONT, ismath=False)[0]
     return width
+
+
+def _fitted(text: str, width: float) -> str:
+    """A name in lines of at most this width in points."""
+    for letters in range(max(12, int(width / LETTER)), 11, -2):
+        lines = textwrap.fill(text, letters, subsequent_indent="  ")
+        if max(map(_width, lines.split("\n"))) <= width:
+            break
+    return lines
 
 
 def _title(panel: Panel, width: float) -> str:
@@ -111,7 +120,7 @@ def _above(panel: Panel, width: float) -> float:
 
 def _write_around(axes: Axes, panel: Panel, width: float, names: list[tuple[Artist, str]], across: int) -> None:
     """Write the title above a panel, and its names below it."""
-    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "parse_math": False}
     under = SUBTITLE if panel.subtitle else 0
     axes.annotate(_title(panel, width), (0, 1), (0, under + 5), fontsize=10, va="bottom", **place)
     axes.annotate(panel.subtitle, (0, 1), (0, 4), fontsize=8.5, **place)
@@ -136,7 +145,8 @@ def _write_around(axes: Axes, panel: Panel, width: float, names: list[tuple[Arti
         title_fontsize=8.5,
         alignment="left",
     )
-    legend.set_in_layout(False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a name may have any sign
 
 
 def _offset(axes: Axes) -> Transform:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import InputError
@@ -48,3 +49,29 @@ def _entry(sampler: ExternalSampler, problem: Problem, key: Key) -> dict[str, An
         "kept": sampler.kept(grid),
         "note": note or None,
     }
+
+
+def external_lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for every external sampler of an answer, and one for every note on it."""
+    by_method: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        by_method.setdefault(entry["method"], []).append(entry)
+    lines = []
+    for name, own in by_method.items():
+        lines += [
+            f"{name}: {text}" for text in dict.fromkeys([*_likeness(own), *(e["note"] for e in own if e["note"])])
+        ]
+    return lines
+
+
+def _likeness(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the table of a sampler equals, or is nearest to."""
+    texts = [f"equals {name}" for name in dict.fromkeys(e["equals"] for e in entries if e["equals"])]
+    other = [e for e in entries if e["linear"] and not e["equals"]]
+    if not other:
+        return texts
+    worst = max(other, key=lambda e: e["difference"] or 0)
+    if worst["nearest"] is None:
+        return [*texts, "equals no method, and none calls its model in the same steps"]
+    where = f"a row differs by up to {worst['difference']:.1e}, at N = {worst['steps']}"
+    return [*texts, f"equals no method; the nearest is {worst['nearest']}: {where}"]

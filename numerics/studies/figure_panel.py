@@ -7,7 +7,6 @@ lies over a line.
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -235,15 +234,15 @@ def _ticks(axes: Axes, shown: Sequence[float]) -> None:
         axes.yaxis.set_major_formatter(FixedFormatter([f"{p:g}" for p in inside]))
 
 
-def entries(panel: Panel, styles: Mapping[str, MethodStyle], letters: int) -> list[tuple[Artist, str]]:
-    """A handle and a text for every curve, then for what the lines mean.  letters: the most in a line of text."""
+def entries(panel: Panel, styles: Mapping[str, MethodStyle]) -> list[tuple[Artist, str]]:
+    """A handle and a text for every curve, then for what the lines mean."""
     found: list[tuple[Artist, str]] = []
     for curve in panel.curves:
         note = curve.note if curve.points else "no value"
         text = f"{curve.label}: {note}" if note else curve.label
         colour, marker = styles[curve.method]
         handle = Line2D([], [], color=colour, marker=marker, linestyle=curve.line, linewidth=1.0)
-        found.append((handle, textwrap.fill(text, letters, subsequent_indent="  ")))
+        found.append((handle, text))
     drawn = [curve for curve in panel.curves if curve.points]
     if any(curve.leading_error is not None for curve in drawn):
         found.append((Line2D([], [], color=GREY), "leading error, computed before the run"))

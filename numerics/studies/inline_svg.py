@@ -13,6 +13,7 @@ from .style import COLOURS, GREY, HOLLOW, STYLE
 
 INK = "#010203"  # replaced by the colour of the text
 INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+NOTHING = ("Date", "Creator", "Format", "Type")  # of the metadata of a file
 PAGE: dict[Any, Any] = {
     **STYLE,
     **dict.fromkeys(INKED, INK),
@@ -27,7 +28,7 @@ def inline_svg(figure: Figure, prefix: str = "") -> str:
     """The figure, made under the style PAGE, as an element <svg>.  prefix: of its ids, which differ in one page."""
     text = io.StringIO()
     with mpl.rc_context(PAGE):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(text, format="svg", metadata=dict.fromkeys(NOTHING))
     drawn = text.getvalue()
     svg = drawn[drawn.index("<svg") :].strip()
     for ink in (INK, COLOURS[-1].lower()):

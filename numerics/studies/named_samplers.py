@@ -72,7 +72,9 @@ def named_of(names: Collection[str], folder: Path) -> dict[str, Named]:
             found[name] = FixedTable(read_table(folder / name, name))
         elif library in LIBRARIES or (library and not _alias(name)):
             split(name)
-            absolute = name if not is_file(library) else str(folder / library) + name[len(library) :]
+            if is_file(library) and not (folder / library).is_file():
+                raise InputError("run.methods", name, f"no such file: {folder / library}")
+            absolute = name if not is_file(library) else str((folder / library).absolute()) + name[len(library) :]
             found[name] = Target(name, absolute)
     return found
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,13 +70,13 @@ def reading(grid: Grid, name: str, sampler: External, field: str) -> Tableau | A
 
     def run(law: Mapping[str, Any], start: Tensor, seed: int) -> Ran:
         try:
-            with guarded():
+            with _apart():
                 return run_as_it_is(external, grid, GaussianMixture(**law), start, seed)
         except (Exception, SystemExit) as fault:  # the sampler may raise anything
             raise SamplingError(f"{type(fault).__name__}: {one_line(fault)}") from fault
 
     try:
-        with guarded():
+        with _apart():
             found, bent = read(external, grid)
     except NoSteps as fault:
         return AsItIs(fault.allowed, run)
@@ -83,6 +85,14 @@ def reading(grid: Grid, name: str, sampler: External, field: str) -> Tableau | A
     except (Exception, SystemExit) as fault:  # the sampler may raise anything
         raise InputError(field, name, f"a sampler that runs ({type(fault).__name__}: {one_line(fault)})") from fault
     return table_of(found, bent, grid, name, field, run)
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Context that restores global state, in which warnings of a library are no exceptions."""
+    with guarded(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def note_of(sampler: object) -> str:

@@ -97,8 +97,7 @@ class Store:
         if text != canonical(spec) or checksum != _checksum(text, numbers):
             self.damaged.add(key(spec))
             return None
-        *rest, groups = numbers
-        return Value(*rest, tuple(json.loads(groups)))
+        return Value(*numbers[:-1])._replace(groups=tuple(json.loads(numbers[-1])))
 
     def put(self, finished: Iterable[tuple[Mapping[str, Any], Value]]) -> None:
         """Store the records of one run, all or none; values that are not finite are stored as None."""

@@ -188,9 +188,9 @@ def _grid_label(grid: str | None, every: Sequence[str | None]) -> str:
 
 
 def label_of(method: str) -> str:
-    """The label of a method's record; of an external sampler its name, with no sign that matplotlib reads as math."""
+    """The label of a method's record; of an external sampler its name."""
     record = _record(method)
-    return method.replace("$", r"\$") if record is None else record.label
+    return method if record is None else record.label
 
 
 def _record(method: str) -> Record | None:

@@ -225,3 +225,15 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
         lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
     return lines
+
+
+def study_rows(answer: Mapping[str, Sequence[Row]]) -> dict[tuple[str, str], list[list[str]]]:
+    """The tables as cells, the heads first, by metric and grid; grid "" in a study of one."""
+    return {
+        place: [_heads(of), *(_cells(records, fit) for records, fit in of)] for place, of in _tables(answer).items()
+    }
+
+
+def study_notes(answer: Mapping[str, Sequence[Row]]) -> list[str]:
+    """Why curves are not settled, why values are missing, and why there are no leading errors."""
+    return _notes(answer, None)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from .progress import Progress
 
-EVERY = 10.0  # seconds between two lines of a log, at the least; shorter work writes none
+EVERY = 20.0  # seconds between two lines of a log, at the least; shorter work writes none
 
 
 @contextmanager

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -177,6 +180,17 @@ LONG = ("steps = [24, 49, 99]", "steps = [100, 200, 400, 50000]")
 PROGRAM = "from samplerproof.cli.main import run; run()"
 
 
+def kept_in(store: Path) -> int:
+    """The number of records in a store, 0 if it does not exist."""
+    if not store.exists():
+        return 0
+    with closing(sqlite3.connect(store)) as connection:
+        try:
+            return int(connection.execute("SELECT COUNT(*) FROM records").fetchone()[0])
+        except sqlite3.OperationalError:  # without a table, or locked
+            return 0
+
+
 def test_interrupting_is_clean_and_keeps_what_is_finished(study_file: Callable[..., Path], tmp_path: Path) -> None:
     """Assert that Ctrl-C ends a study with 130, without a traceback and without half a file."""
     process = subprocess.Popen(
@@ -189,14 +203,17 @@ def test_interrupting_is_clean_and_keeps_what_is_finished(study_file: Callable[.
     )
     store = tmp_path / "out" / "records.sqlite"
     deadline = time.monotonic() + 60
-    while not store.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(1)
+    while kept_in(store) == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert out == ""
-    assert "Traceback" not in err
+    done, total, folder = re.fullmatch(
+        r"samplerproof: interrupted; (\d+) of (\d+) runs are kept in (.*)/; run again to go on\n", err
+    ).groups()  # type: ignore[union-attr]
+    assert (int(total), folder) == (8, str(tmp_path / "out"))
+    assert 0 < int(done) < 8
     assert {path.name for path in (tmp_path / "out").iterdir()} <= {"records.sqlite", "records.sqlite-journal"}
 
 

@@ -33,13 +33,9 @@ STEPS = [
 WRONG = Verdict("my_module:my_sampler", "different-formula", steps=STEPS, findings=[Finding("formula", 2, "detail")])
 
 
-def fit(method: str, metric: str, window: list[int] | None) -> dict[str, Any]:
-    found = {"exponent": 1.9876, "stderr": 0.0123, "window": window, "log_power": 4, "compensated_exponent": 2.0123}
-    return {"method": method, "grid": "karras", "metric": metric, **found}
-
-
 def exponent(study: str, method: str) -> dict[str, Any]:
-    return {"study": study, "metric": "sliced-w2", "order": 2, **fit(method, "trajectory", [24, 3199])}
+    measured = {"metric": "trajectory", "order": 2, "exponent": 1.9876, "stderr": 0.0123, "window": [24, 3199]}
+    return {"study": study, "method": method, **measured}
 
 
 def proof(name: str) -> dict[str, Any]:
@@ -58,16 +54,13 @@ def printers() -> dict[str, Callable[[], None]]:
     verified = [json.loads(path.read_text(encoding="utf-8"))["record"] for path in sorted(RECORDS.glob("*.json"))[:40]]
     records, grids = catalogue(), kinds()
     columns = {key: [8e1 / 7**k for k in range(9)] for key in ("sigma", "alpha", "t")} | {"lambda": [None, *range(8)]}
-    points = {"name": "karras", "steps": 8, "schedule": "edm", **columns}
+    points = {"name": "karras", "steps": 8, "schedule": "edm", "findings": [], **columns}
     proofs = [proof(name) for name in ("sa-solver-p2c1-few-steps", "unipc-3-vary-published", "ddim")]
-    fits = [fit(name, "sliced-w2", window) for name, window in zip(LONG, ([10, 640], None, [24, 3199]), strict=True)]
-    answer = {"fits": fits, "records": [], "manifest": {"recomputed": 0, "computed": 1, "reused": 2}}
     return {
         "methods": lambda: show.methods(records),
         "grids": lambda: show.grids(grids),
         "levels": lambda: show.levels(points),
         "proofs": lambda: show.proofs(proofs),
-        "fits": lambda: show.fits(answer),
         "exponents": lambda: show.exponents([exponent("exponential-adams", name) for name in LONG]),
         "verdict": lambda: show.verdict(WRONG),
         "verification": lambda: show.verification({"records": verified}),
@@ -123,9 +116,7 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Table, tuple[str, ...
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120, 200, None])
-@pytest.mark.parametrize(
-    "name", ["methods", "grids", "levels", "proofs", "fits", "exponents", "verdict", "verification"]
-)
+@pytest.mark.parametrize("name", ["methods", "grids", "levels", "proofs", "exponents", "verdict", "verification"])
 def test_no_name_and_no_number_is_cut(name, columns, printers, printed, capsys) -> None:  # type: ignore[no-untyped-def]
     """Assert that each word of each cell is whole, that no line is longer than a table may be, and that a column
     which is left out is one that may be, and is named.

@@ -158,9 +158,12 @@ def test_a_function_without_a_table_is_null_with_its_reason(function: Any, reaso
 
 
 def test_a_stochastic_function_follows_no_flow() -> None:
-    """Assert that its trajectory error is refused as that of a stochastic record."""
+    """Assert that its trajectory error is null as that of a stochastic record, and refused where it stands alone."""
+    answer = run_tables(tables(methods=["ddim", ancestral]))
+    assert [r["value"] is None for r in answer["records"]] == [False] * 3 + [True] * 3
+    assert "is stochastic and follows no flow" in answer["records"][-1]["reason"]
     with pytest.raises(InputError, match="ancestral' is stochastic and follows no flow"):
-        run_tables(tables(methods=["ddim", ancestral]))
+        run_tables(tables(methods=[ancestral]))
 
 
 def test_a_function_makes_its_own_start() -> None:

@@ -23,6 +23,7 @@ from samplerproof.numerics.laws.gaussian_tv import tv
 from samplerproof.numerics.studies import measure, mixture_problem, samplers
 from samplerproof.numerics.studies import run as studies
 from samplerproof.numerics.studies.config import parse
+from samplerproof.numerics.studies.study_table import study_text
 from samplerproof.numerics.tableau import Tableau, tabulate
 
 TABLES: dict[str, Callable[[Grid], Tableau]] = {"by-hand-ddpm": ddpm, "by-hand-sde": li_accelerated_sde}
@@ -221,7 +222,7 @@ def test_a_law_that_overflows_is_null(
 @pytest.mark.parametrize(
     ("target", "run", "said"),
     [
-        (MIXTURE, {"metrics": ["energy", "trajectory"]}, "run.metrics[1]: got 'trajectory'; 'by-hand-ddpm' is stoch"),
+        (MIXTURE, {"metrics": ["trajectory", "tv"]}, "run.metrics[0]: got 'trajectory'; 'by-hand-ddpm' is stochastic"),
         (GAUSSIAN, {"metrics": ["trajectory"]}, "follows no flow; allowed: tv, kl, w2"),
         (MIXTURE, {"metrics": ["tv"]}, "run.metrics[0]: got 'tv'; 'by-hand-ddpm' is stochastic and has no"),
         (MIXTURE, {"metrics": ["w2"]}, "run.metrics[0]: got 'w2'; in d = 2 allowed: trajectory, tv, kl, energy"),
@@ -249,3 +250,23 @@ def test_deterministic_samplers_keep_their_trajectories(study: Callable[..., Any
         assert record["value"] is not None
     got = values(answer)
     assert got["ddim", 99, "trajectory"]["value"] == pytest.approx(got["ddim", 99, "w2"]["value"], rel=0.2)
+
+
+@pytest.mark.parametrize("target", [GAUSSIAN, MIXTURE], ids=["line", "plane"])
+def test_a_method_that_lacks_a_metric_has_a_reason(
+    study: Callable[..., Any], tmp_path: Path, target: dict[str, Any]
+) -> None:
+    """Assert a null with its reason for the trajectory of a stochastic sampler, in records, fits and tables, beside the
+    values of a deterministic one.
+    """
+    other = "tv" if target is GAUSSIAN else "energy"
+    asked = study(target, methods=["by-hand-ddpm", "ddim"], metrics=["trajectory", other], steps=[10, 20, 40])
+    answer = studies.run(asked, tmp_path)
+    missing = [(r["method"], r["metric"]) for r in answer["records"] if r["value"] is None]
+    assert missing == [("by-hand-ddpm", "trajectory")] * 3
+    (undefined,) = (f for f in answer["fits"] if f["status"] == "undefined")
+    why = "is stochastic and follows no flow"
+    assert why in undefined["reason"]
+    assert why in (tmp_path / "exponents.csv").read_text()
+    assert (tmp_path / "table.csv").read_text().count(why) == 3
+    assert why in study_text(answer)

@@ -70,7 +70,8 @@ def test_records_follow_the_file_and_one_run_serves_all_metrics(
     }
     assert json.loads((tmp_path / "out" / "records.json").read_text()) == answer
     assert (tmp_path / "out" / "exponents.csv").read_text().count("\n") == 1 + 8
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["exponents.csv", "records.json", FILE]
+    files = ["exponents.csv", "records.json", FILE, "table.csv", "table.md"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == files
 
 
 def test_values_are_those_of_the_reference(study_text: str, tmp_path: Path) -> None:

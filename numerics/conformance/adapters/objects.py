@@ -23,12 +23,12 @@ from .callables import check_options, function
 from .diffusers import of_class, of_instance, scheduler_base
 from .external_sampler import ExternalSampler
 from .process_levels import GRIDS, ZERO, karras
-from .step_protocol import CALLED, NEEDED, maker, missing, of_adapter
+from .step_protocol import MEMBERS, maker, missing, of_adapter
 from .target import is_file, typed, with_options
 
 KINDS = (
     "a function (denoise, x, sigmas) -> x, a scheduler of diffusers, an object with tabulate(grid), or one with "
-    "process, prediction, levels(levels) and step(n, x, model, noise)"
+    + MEMBERS
 )
 
 
@@ -105,8 +105,7 @@ def of_object(found: Any, options: dict[str, Any], target: str | None = None) ->
         return function(found, options, called)
     if not isinstance(found, type):
         raise InputError("target", called if target else found, KINDS)
-    lacks = [*(text for text in NEEDED.values()), *(f"{n}({', '.join(p)})" for n, p in CALLED.items())]
-    raise InputError("target", called, f"{KINDS}; how this class is stepped is not known: give it {', '.join(lacks)}")
+    raise InputError("target", called, f"how this class is stepped is not known; give it {MEMBERS}")
 
 
 def name_of(found: Any) -> str:

@@ -143,4 +143,4 @@ def resampled(ratios: tuple[float, ...], steps: int) -> list[float]:
         n = min(int(place), len(finite) - 2)
         a, b = math.log(finite[n]), math.log(finite[n + 1])
         found.append(math.exp(a + (place - n) * (b - a)))
-    return found
+    return [finite[0], *found[1:-1], finite[-1]]

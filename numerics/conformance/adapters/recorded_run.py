@@ -9,7 +9,7 @@
 Numbers as in table files. Optional: "grid", the points between which the run steps, from its start to its end; in an
 evaluation "prediction", where it differs from the run's, and "step", the point of the grid that the step leads to in
 which the input was computed, 0 for the start; "dtype", else it is found from the numbers; "name"; and "provenance", an
-object for readers.
+object for readers, of which only "schedule" is used: the schedule whose time the points have.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from torch import Tensor
 from ...denoisers import convert
 from ...errors import InputError
 from ...points import Point
+from ...schedules import Schedule, named
 from ...support.limits import LIMITS
 from ...support.strict_json import check_format, check_keys, entries, integer, numbers, read_object, text
 from ...table_file import point_of, prediction_of
@@ -41,7 +42,7 @@ class RecordedRun:
     """A run: at inputs[k], a state at points[k], the model returned outputs[k].
 
     inputs, outputs [nfe, d], noises [draws, d], start, end [d], float64.  grid, step: empty where they are not
-    recorded.  dtype: in which it was computed.
+    recorded.  dtype: in which it was computed.  schedule: as in schedule_of.
     """
 
     prediction: str
@@ -54,6 +55,7 @@ class RecordedRun:
     outputs: Tensor
     end: Tensor
     dtype: torch.dtype
+    schedule: Schedule | None = None
 
     @property
     def components(self) -> int:
@@ -85,8 +87,7 @@ def run_of(data: object, field: str = "run") -> RecordedRun:
     prediction = prediction_of(f"{field}.prediction", found["prediction"])
     if "name" in found:
         text(f"{field}.name", found["name"])
-    if not isinstance(found.get("provenance", {}), Mapping):
-        raise InputError(f"{field}.provenance", found["provenance"], "an object")
+    schedule = schedule_of(found, field)
     # Vectors, all of the size of the start.
     most = int(LIMITS["run.numbers"].high)
     start = numbers(f"{field}.start", found["start"], 1, most, "numbers, the components of the state")
@@ -116,8 +117,17 @@ def run_of(data: object, field: str = "run") -> RecordedRun:
         outputs=_rounded(torch.tensor([answer for _, _, answer, _ in made], dtype=torch.float64), dtype),
         end=_rounded(states[-1], dtype),
         dtype=dtype,
+        schedule=schedule,
     )
     return _in_one_prediction(run, [kind for _, _, _, kind in made])
+
+
+def schedule_of(data: Mapping[str, Any], field: str) -> Schedule | None:
+    """The schedule whose time the points of a table or run have, from its provenance; None where it states none."""
+    made = data.get("provenance", {})
+    if not isinstance(made, Mapping):
+        raise InputError(f"{field}.provenance", made, "an object")
+    return named(made["schedule"], f"{field}.provenance.schedule") if "schedule" in made else None
 
 
 def _evaluation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from ...denoisers import parts
 from ...errors import InputError
 from ...points import Point
 from ...readback import Trace, same_vector, vector_before
+from ...schedules import Schedule
 from ..forward_processes import point
 from .recorded_run import RecordedRun
 from .solved_rows import Design, solve
@@ -37,6 +38,20 @@ def process_of(points: Sequence[Point], field: str) -> str:
         allowed = "points of one process: alpha = 1 (ve), alpha + sigma = 1 (flow), or alpha^2 + sigma^2 = 1 (vp)"
         raise InputError(field, [list(p[:2]) for p in points[:2]], allowed)
     return found
+
+
+def placing(process: str, schedule: Schedule | None) -> Callable[[Point], Point]:
+    """p -> the point of alpha and sigma of p, with the time and the derivatives of the schedule, or of the process."""
+
+    def there(p: Point) -> Point:
+        if schedule is None:
+            return point(process, p.alpha, p.sigma)
+        t = p.t if not math.isnan(p.t) else float(schedule.time(torch.tensor(p.lam, dtype=torch.float64)))
+        own = schedule.point(t)
+        known = not math.isnan(p.dalpha)
+        return Point(p.alpha, p.sigma, t, p.dalpha if known else own.dalpha, p.dsigma if known else own.dsigma)
+
+    return there
 
 
 def traces(run: RecordedRun, process: str) -> Iterator[Trace]:
@@ -95,18 +110,20 @@ def solved(run: RecordedRun, process: str, grid: Sequence[Point]) -> Trace:
     ends = grid if run.grid else [*grid[:-1], _led_to(rows[-1], points, run.prediction, process)]
     points[-1] = ends[-1]
     vectors, errors = _composed(rows, points)
+    there = placing(process, run.schedule)
     return Trace(
         prediction=run.prediction,
         dtype=run.dtype,
         vectors=vectors,
-        points=tuple(point(process, p.alpha, p.sigma) for p in points),
+        points=tuple(map(there, points)),
         step=tuple(step),
         evaluated=tuple(evaluated),
-        grid=tuple(point(process, p.alpha, p.sigma) for p in ends),
+        grid=tuple(map(there, ends)),
         numbers={},
         superposition=(0.0, *(row.residual or 0.0 for row in rows)),
         mutated=(),
         uncertainty=(0.0, *errors),
+        schedule=run.schedule,
     )
 
 

@@ -25,8 +25,9 @@ from .own_draws import drawing_from
 from .process_levels import GRIDS, ZERO, karras
 
 Level = tuple[float, ...]  # its first two entries are alpha and sigma
-NEEDED = {"process": 'process = "vp", "ve" or "flow"', "prediction": 'prediction = "data", "noise", "v" or "velocity"'}
+NEEDED = ("process", "prediction")
 CALLED = {"levels": ("levels",), "step": ("n", "x", "model", "noise")}
+MEMBERS = "process, prediction, levels(levels) and step(n, x, model, noise)"
 OFF = 1e-3  # relative: how far alpha and sigma may be from the relation of the process
 
 
@@ -67,19 +68,16 @@ class Adapter(Protocol):
 
 def missing(found: Any) -> list[str]:
     """What an object lacks of an Adapter, a phrase each; [] where it has all."""
-    lacks = [f"no {text}" for name, text in NEEDED.items() if not hasattr(found, name)]
+    lacks = [f"no {name}" for name in (*NEEDED, *CALLED) if not hasattr(found, name)]
     for name, parameters in CALLED.items():
         call = getattr(found, name, None)
-        wanted = f"{name}({', '.join(parameters)})"
-        if not callable(call):
-            lacks.append(f"no {wanted}")
+        if call is None:
             continue
         try:
             inspect.signature(call).bind(*parameters)
-        except TypeError:
-            lacks.append(f"{name}{inspect.signature(call)} for {wanted}")
-        except ValueError:  # a built-in without a signature
-            lacks.append(f"a signature of {name}")
+        except (TypeError, ValueError):  # not callable, other parameters, or a built-in without a signature
+            taken = ", ".join(inspect.signature(call).parameters) if inspect.isroutine(call) else ""
+            lacks.append(f"{name}({taken})")
     return lacks
 
 
@@ -90,7 +88,7 @@ def of_adapter(make: Callable[[], Any], target: str) -> ExternalSampler:
     """
     sampler = make()
     if lacks := missing(sampler):
-        allowed = f"a sampler with process, prediction, levels and step; it has {', '.join(lacks)}"
+        allowed = f"{MEMBERS}; it has {', '.join(lacks)}"
         raise InputError("target", target, allowed)
     for name, known in (("process", PROCESSES), ("prediction", PREDICTIONS)):
         if getattr(sampler, name) not in known:

@@ -45,12 +45,12 @@ def findings(run: Trace, process: str) -> list[Finding]:
     found += _rounded(run, written)
     if run.timesteps is None:
         return found
-    told = run.timesteps
-    trained = Trained(told.noisiest, told.cleanest)
-    found += first(run.grid, trained, written, told.rounding[0])
+    received = run.timesteps
+    trained = Trained(received.noisiest, received.cleanest)
+    found += first(run.grid, trained, written, received.rounding[0])
     found += beyond(run.grid, trained, written)
-    found += shifted_twice(written.of(run.grid) if process == "flow" else [], told.shift)
-    return [*found, *_timesteps(run, told), *_ending(run, told)]
+    found += shifted_twice(written.of(run.grid) if process == "flow" else [], received.shift)
+    return [*found, *_timesteps(run, received), *_ending(run, received)]
 
 
 def _rounded(run: Trace, written: Written) -> list[Finding]:

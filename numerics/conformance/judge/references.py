@@ -51,7 +51,7 @@ def candidates(found: Trace, process: str, names: Sequence[str] | None = None) -
     names: None for all records that draw noise as the trace does, or does not.
     Raises InputError where the points of the trace are no grid.
     """
-    grid = grid_of(process, found.grid)
+    grid = grid_of(process, found.grid, found.schedule)
     for name in similar(found) if names is None else names:
         yield from variants(found, grid, resolve(name))
 
@@ -66,7 +66,7 @@ def where_it_evaluates(found: Trace, process: str, name: str) -> tuple[int | Non
     """The step of the first evaluation that a record makes elsewhere than the trace, in order, and its description."""
     record, steps = resolve(name), len(found.grid) - 1
     try:
-        each = [1 if m is None else m.nfe_per_step for m in plan(record, grid_of(process, found.grid))]
+        each = [1 if m is None else m.nfe_per_step for m in plan(record, grid_of(process, found.grid, found.schedule))]
     except InputError:
         return None, f"{name} does not exist on this grid"
     expected = [(n, n + (k > 0)) for n, count in enumerate(each) for k in range(count)]

@@ -1,0 +1,297 @@
+"""Figures: no label over a line, one style per method, labels and status, bounds above what they bound."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+import samplerproof as sp
+from samplerproof.book import study_page
+from samplerproof.book.reproduce import reproduce
+from samplerproof.numerics.catalogue import METHODS, resolve
+from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.studies.convergence_figure import draw, styles_of
+from samplerproof.numerics.studies.figure_panel import Curve, Panel, against_evaluations, bound_line
+from samplerproof.numerics.studies.study_figure import (
+    EXACT_START,
+    LEVELS,
+    STEPS,
+    draw_study,
+    label_of,
+    note_of,
+    panels_of,
+    plot_study,
+)
+from samplerproof.numerics.studies.style import COLOURS, MARKERS, method_styles
+
+LONG = ("unipc-2-vary-published", "sde-dpm-solver++-3m-published", "li-accelerated-sde-readme", "bdia-ddim?gamma=9/10")
+MANY = ("ddim", "dpm-solver++-2m", "exp-adams-3", "edm-heun", "ddpm", "sa-solver-2", "seeds-2", "li-ddim", *LONG)
+
+
+def answer(
+    methods: tuple[str, ...] = ("ddim", "dpm-solver++-2m", "edm-heun"),
+    steps: tuple[int, ...] = (10, 20, 40, 80),
+    grids: tuple[str | None, ...] = ("karras?rho=7",),
+    start: str = "ramp",
+    **record: Any,
+) -> dict[str, Any]:
+    """The answer of a study in which the error of a method is its place in the list over N to its order."""
+    records, fits = [], []
+    for k, method in enumerate(methods, start=1):
+        order = resolve(method).order if method.partition("?")[0] in METHODS else 1
+        for grid in grids:
+            name = {"method": method, "grid": grid, "metric": "tv"}
+            for n in steps:
+                value = k / n**order
+                records.append({**name, "steps": n, "nfe": n * (1 + (method == "edm-heun")), "value": value, **record})
+            fits.append({**name, "exponent": order, "status": "settled", "predicted": {"start_up": order}})
+    run = {"metrics": ["tv"], "start": start}
+    where = {"schedule": {"kind": "edm"}, "grid": {"kind": "karras"}, "versions": {}, "target": {}}
+    return {"records": records, "fits": fits, "manifest": {"run": run, **where}}
+
+
+def boxes(figure: Figure) -> list[tuple[str, Bbox]]:
+    """The text of a drawn figure, each with its box in pixels."""
+    figure.draw_without_rendering()
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    ticks = [t for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for t in axis.get_ticklabels(which="both")]
+    drawn = [t for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for t in _drawn(axis)]
+    shown = [text for text in texts if text not in ticks or text in drawn]
+    return [(text.get_text(), text.get_window_extent()) for text in shown]
+
+
+def _drawn(axis: Axis) -> list[Text]:
+    """The tick labels of an axis within its range: the others are not drawn."""
+    low, high = sorted(axis.get_view_interval())
+    return [
+        label
+        for tick, label in zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=True)
+        if low <= tick <= high
+    ]
+
+
+def over_a_line(figure: Figure) -> list[str]:
+    """The texts whose box a line crosses; lines end at their axes."""
+    figure.draw_without_rendering()
+    crossed: dict[str, None] = {}
+    for axes in figure.axes:
+        for line in axes.lines:
+            path = line.get_transform().transform(np.asarray(line.get_xydata(), dtype=float))
+            parts = [np.linspace(a, b, 200) for a, b in pairwise(path) if np.isfinite([*a, *b]).all()]
+            points = np.concatenate([np.zeros((0, 2)), *parts])
+            inside = points[[bool(axes.bbox.contains(*point)) for point in points]]
+            crossed |= dict.fromkeys(text for text, box in boxes(figure) if box.count_contains(inside))
+    return list(crossed)
+
+
+def over_a_text(figure: Figure) -> list[tuple[str, str]]:
+    """The pairs of texts whose boxes overlap."""
+    found = boxes(figure)
+    return [(one, other) for (one, a), (other, b) in combinations(found, 2) if _smaller(a).overlaps(_smaller(b))]
+
+
+def _smaller(box: Bbox) -> Bbox:
+    """The box without its edge, where a font leaves room."""
+    return box.padded(-2)
+
+
+FIGURES = {
+    "three methods": lambda: plot_study(answer(), against="steps"),
+    "many methods with long names": lambda: plot_study(answer(MANY), against="steps"),
+    "evaluations": lambda: plot_study(answer(MANY), against="nfe"),
+    "exact start values and levels": lambda: plot_study(answer(steps=(24, 49, 99), start="exact"), against="steps"),
+    "intervals": lambda: plot_study(answer(low=-1.0, high=0.5, floor=0.2), against="steps"),
+    "leading errors": lambda: plot_study(answer(predicted=0.05), against="steps"),
+    "grids in one panel": lambda: plot_study(answer(grids=("karras?rho=7", "uniform-lambda")), against="steps"),
+    "a grid a panel": lambda: plot_study(answer(MANY, grids=("karras?rho=7", "karras?rho=3"), start="exact")),
+    "a long name": lambda: plot_study(answer(("ddim", "a_folder/" + "long_" * 20 + "name.py:f$x$"))),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_label_lies_over_a_line_or_over_another(name: str) -> None:
+    """Assert by geometry that text boxes and lines are apart, and that all text is inside of the figure."""
+    figure = FIGURES[name]()
+    assert over_a_line(figure) == []
+    assert over_a_text(figure) == []
+    whole = figure.bbox
+    assert [text for text, box in boxes(figure) if box.x0 < whole.x0 - 1 or box.x1 > whole.x1 + 1] == []
+    assert [text for text, box in boxes(figure) if box.y0 < whole.y0 - 1 or box.y1 > whole.y1 + 1] == []
+
+
+def test_the_geometry_finds_a_label_over_a_line() -> None:
+    """Assert that a text written onto a point of a curve is found, and a text onto a title."""
+    figure = plot_study(answer(), against="steps")
+    axes = figure.axes[0]
+    axes.text(20, 1 / 20, "planted")
+    axes.annotate("on the title", (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points")
+    assert over_a_line(figure) == ["planted"]
+    assert [pair for pair in over_a_text(figure) if "on the title" in pair]
+
+
+def test_a_method_has_one_style_in_all_panels_of_a_run() -> None:
+    """Assert different colours and markers within a panel, different pairs over a run, and none like a reference."""
+    names = list(METHODS)
+    panels = [names[k : k + 7] for k in range(0, 56, 5)]
+    styles = method_styles(panels)
+    assert method_styles(panels) == styles
+    assert len(set(styles.values())) == len(styles)
+    for panel in panels[:4]:
+        assert len({styles[name].colour for name in panel}) == len(panel)
+        assert len({styles[name].marker for name in panel}) == len(panel)
+    everything = method_styles([names])
+    assert len(set(everything.values())) == min(len(names), len(COLOURS) * len(MARKERS))
+    figures = [plot_study(answer(), against=axis) for axis in ("nfe", "steps")]
+    seen = [{str(line.get_label()): line.get_color() for line in figure.axes[0].lines} for figure in figures]
+    shared = set(seen[0]) & {"ddim", "dpm-solver++-2m", "edm-heun"}
+    assert len(shared) == 3
+    assert all(seen[0][name] == seen[1][name] for name in shared)
+
+
+def test_every_method_has_a_label_of_its_own() -> None:
+    """Assert labels that differ, as people write them, with values of parameters behind them."""
+    labels = [record.label for record in METHODS.values()]
+    assert len(set(labels)) == len(labels)
+    assert all(labels)
+    assert label_of("k-diffusion:sample_dpmpp_2m") == "DPM-Solver++(2M)"
+    assert label_of("bdia-ddim?gamma=0.9") == "BDIA-DDIM, gamma = 9/10"
+    assert label_of("my_file.py:f") == "my_file.py:f"
+
+
+def test_no_exponent_without_its_status() -> None:
+    """Assert that a note has the exponent only beside its word, and the captions likewise."""
+    assert note_of({"exponent": 1.004, "status": "settled"}) == "1.00, settled"
+    assert note_of({"exponent": None, "status": "undefined"}) == "not defined"
+    assert note_of({"exponent": 1.004}) == ""
+    on_li = {"exponent": 1.2, "compensated_exponent": 1.01, "log_power": 2, "status": "turning"}
+    assert note_of(on_li) == "1.01, still turning"
+    without = answer()
+    for fit in without["fits"]:
+        del fit["status"]
+    (panel,) = panels_of(without, "tv", "steps")
+    assert "Exponent" not in panel.caption
+    assert panel.numbers == ""
+
+
+def test_what_is_said_of_a_run_is_true_of_it() -> None:
+    """Assert that exact start values and T = N + 1 are named where they are used, and not elsewhere."""
+    (plain,), (exact,) = (panels_of(answer(start=start), "tv", "steps") for start in ("ramp", "exact"))
+    assert (plain.subtitle, exact.subtitle) == ("", EXACT_START)
+    (one_step,) = panels_of(answer(("ddim", "edm-heun"), start="exact"), "tv", "steps")
+    assert one_step.subtitle == ""  # no history, no start values
+    labels = [panels_of(answer(steps=steps), "tv", "steps")[0].xlabel for steps in ((10, 20), (24, 49), (24, 48))]
+    assert labels == [STEPS, LEVELS, STEPS]
+
+
+def test_evaluations_are_the_other_axis() -> None:
+    """Assert that a method with two evaluations a step is drawn at them, without slopes of N."""
+    (panel,) = panels_of(answer(), "tv", "nfe")
+    assert {curve.method: tuple(curve.x) for curve in panel.curves}["edm-heun"] == (20, 40, 80, 160)
+    assert panel.slopes == ()
+    missing = Panel("p", "", STEPS, "", [Curve("ddim", "DDIM", [1, 2], [0.1, 0.2], nfe=[None, 4])])
+    assert against_evaluations(missing, "q").curves[0].points == [(4, 0.2)]
+
+
+def test_a_bound_is_never_below_what_it_bounds() -> None:
+    """Assert that a bound holds at every point, and with equality at one: a smaller constant would not."""
+    points = [(10, 0.5), (20, 0.1), (40, 0.09)]
+    for power in (-2, -1, -0.5, 1):
+        bound = bound_line(points, power)
+        gaps = [height / value for (_, height), (_, value) in zip(bound, points, strict=True)]
+        assert min(gaps) == pytest.approx(1)
+        assert [height / bound[0][1] for _, height in bound] == pytest.approx([(x / 10) ** power for x, _ in points])
+
+
+def test_a_study_with_nothing_to_draw_draws_nothing(tmp_path: Path) -> None:
+    """Assert no file without a positive value, a method without one as such, and one line for bad arguments."""
+    empty = answer(value=None, reason="not finite")
+    assert draw_study(empty, tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+    some = answer()
+    for record in some["records"]:
+        record["value"] = None if record["method"] == "ddim" else record["value"]
+    legend = plot_study(some).axes[0].get_legend()
+    assert isinstance(legend, Legend)
+    assert next(text.get_text() for text in legend.get_texts()) == "DDIM: no value"
+    for arguments, says in (({"metric": "kl"}, "metric: got 'kl'"), ({"against": "time"}, "against: got 'time'")):
+        with pytest.raises(InputError, match=says):
+            plot_study(some, **arguments)
+    with pytest.raises(InputError, match="metric: got None"):
+        plot_study(empty)
+
+
+def test_the_files_are_the_same_each_time_and_without_a_date(tmp_path: Path) -> None:
+    """Assert byte-equal files of two runs in all three formats."""
+    panels = panels_of(answer(), "tv", "steps")
+    first, second = (draw(panels, tmp_path / name, styles_of(panels)) for name in "ab")
+    assert [path.suffix for path in first] == [".svg", ".png", ".pdf"]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    assert not re.search(rb"dc:date|CreationDate", b"".join(path.read_bytes() for path in first))
+
+
+def test_a_page_has_everything_and_loads_nothing() -> None:
+    """Assert tables and figures in one page, its text escaped, its ids unique, nothing from a network."""
+    named = answer(("ddim", "<b>&$.py:f"))
+    named["manifest"]["versions"] = {"python": "3"}
+    for record, fit in ((r, f) for r in named["records"] for f in named["fits"]):
+        record |= {"predicted": None, "ratio": None}
+        fit |= {"local_orders": [], "reason": None, "unpredicted": None, "low": None, "high": None}
+        fit["predicted"] = {"start_up": 1, "steady": 1, "free": None}
+    page = study_page.page(named, "<title>")
+    assert "<b>" not in page
+    assert page.count("<svg") == 2
+    assert page.count("<figcaption>") == 2
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    used = re.findall(r'(?:href="#|url\(#)([^")]+)', page)
+    assert set(used) <= set(ids)
+    assert not re.search(r"<script|<link|<img|@import|src=", page)
+    assert set(re.findall(r'(?:href|xmlns[:\w]*)="(http[^"]+)"', page)) <= {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }
+    assert "color-scheme: light dark" in page
+    assert "currentColor" in page
+    assert page.count("tabindex=0") == page.count("<table")
+
+
+def test_a_quick_run_does_not_overwrite_a_full_one(tmp_path: Path) -> None:
+    """Assert that a folder with the manifest of a full run is refused, and nothing in it is touched."""
+    (tmp_path / "manifest.json").write_text('{"quick": false}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"--out: got .*full run"):
+        reproduce(tmp_path, quick=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_a_study_from_python_is_a_mapping_and_a_plot() -> None:
+    """Assert dictionary access, the table in its forms, a figure of matplotlib, and HTML for a notebook."""
+    result = sp.study(
+        target={"weights": [1.0], "means": [0.0], "stds": [0.5]},
+        schedule="edm",
+        grid={"kind": "karras", "sigma_min": 0.1, "sigma_max": 10.0, "rho": 7.0},
+        methods=["ddim", "edm-heun"],
+        steps=[4, 8, 16],
+        metrics=["tv"],
+        points=101,
+    )
+    assert set(result) >= {"records", "fits", "manifest"}
+    assert result["records"] is result.records
+    assert dict(result)["fits"] is result.fits
+    with pytest.raises(KeyError):
+        result["figures"]
+    assert isinstance(result.plot("tv", against="steps"), Figure)
+    assert str(result) == result.table()
+    assert result.table("csv").count("\n") == 1 + len(result.records)
+    assert "DDIM" in result._repr_html_()
+    with pytest.raises(InputError, match="form: got 'latex'"):
+        result.table("latex")
