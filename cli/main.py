@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -277,6 +277,15 @@ def _verification(wanted: Verification, folder: Path, json: bool) -> None:
     else:
         show.verification(answer)
         show.written(folder)
+    if any(_code(record) == 1 for record in answer["records"]):
+        raise typer.Exit(1)
+
+
+def _code(record: dict[str, Any]) -> int:
+    """The exit code of the verdict in a record."""
+    from ..numerics.conformance.report import exit_code
+
+    return exit_code(record["verdict"], [finding["severity"] for finding in record["findings"]])
 
 
 @app.command(short_help="Find out which method a sampler is, and its order.", epilog=epilog("verify"))
@@ -293,30 +302,45 @@ def verify(
         str | None,
         typer.Option(help="The method that it should be.  [default: by its name]", autocompletion=completion.methods),
     ] = None,
-    steps: Annotated[int, typer.Option(help="Number of steps of the run.")] = 20,
-    sweep: Annotated[bool, typer.Option("--sweep", help="Run its options and 5 to 60 steps too.")] = False,
+    steps: Annotated[
+        int | None, typer.Option(help="Number of steps of the run.  [default: 20, or as the levels of --grid]")
+    ] = None,
+    process: Annotated[
+        str | None, typer.Option(help="ve, vp or flow, in whose coordinates a function is written.")
+    ] = None,
+    prediction: Annotated[
+        str | None, typer.Option(help="What the model of a function returns.  [default: data]")
+    ] = None,
+    grid: Annotated[
+        str | None, typer.Option(metavar="KIND|FILE", help="KIND?parameter=value&…, or a file of levels.")
+    ] = None,
+    begin: Annotated[int, typer.Option(metavar="K", help="Index of the level at which it begins (img2img).")] = 0,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Run its options and 1 to 60 steps too.")] = False,
     timeout: Annotated[float, typer.Option(help="Time limit for the target, in seconds.")] = 60.0,
     no_zero: Annotated[bool, typer.Option("--no-zero", help="Do not run a function on levels that end at 0.")] = False,
     json: Json = False,
     html: Annotated[Path | None, typer.Option(help="Write the answer as a page too.")] = None,
 ) -> None:
     """Find out which method a sampler is, and its order; exit code 1 if it does not conform."""
+    from ..numerics.conformance.placement import placement
     from ..numerics.conformance.verify import verify
-    from . import show
+    from . import show, show_verdict
     from .interruption import interruptible
 
+    where = placement(process, prediction, grid, begin)
+    steps = (where.steps or 20) if steps is None else steps
     if html is not None:
         from ..book import offline_page, verdict_page
 
         offline_page.check(html)
     with interruptible("verify") as progress:
-        verdict = verify(target, against, steps, timeout, sweep, progress, zero=not no_zero)
+        verdict = verify(target, against, steps, timeout, sweep, progress, zero=not no_zero, where=where)
     if html is not None:
         verdict_page.write(verdict, html)
     if json:
         show.json(verdict.plain())
     else:
-        show.verdict(verdict)
+        show_verdict.verdict(verdict)
     if verdict.exit_code:
         raise typer.Exit(verdict.exit_code)
 

@@ -115,6 +115,20 @@ def repair_of(target: str) -> Repair | None:
     return next((repair for repair in REPAIRS if repair.target == target), None)
 
 
+def diff_of(target: str) -> str | None:
+    """The repair of a target as a unified diff; None where none is known."""
+    repair = repair_of(target)
+    if repair is None:
+        return None
+    path = f"src/{PACKAGE.replace('.', '/')}/{repair.module}.py"
+    changed = [
+        line
+        for old, new in repair.changes
+        for line in ("@@", *(f"-{text}" for text in old.splitlines()), *(f"+{text}" for text in new.splitlines()))
+    ]
+    return "\n".join([f"--- a/{path}", f"+++ b/{path}", *changed])
+
+
 def repaired(target: str) -> ExternalSampler:
     """The target, from a repaired copy of its module.  Raises InputError where no repair applies to this version."""
     repair = repair_of(target)
