@@ -335,6 +335,10 @@ def verify(
         offline_page.check(html)
     with interruptible("verify") as progress:
         verdict = verify(target, against, steps, timeout, sweep, progress, zero=not no_zero, where=where)
+    if verdict.exit_code == 1:
+        from ..numerics.conformance.repairs import with_repair
+
+        verdict = with_repair(verdict)
     if html is not None:
         verdict_page.write(verdict, html)
     if json:
