@@ -20,7 +20,7 @@ caption { text-align: left; padding-bottom: 0.3rem; }
 th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.7rem; text-align: left; vertical-align: top; }
 table.numbers th, table.numbers td { white-space: nowrap; }
 tr.off { background: var(--off); } .verdict { font-weight: 600; }
-figure { margin: 0; flex: 1 1 19rem; max-width: 30rem; } figcaption { font-size: 0.9rem; }
+figure { margin: 0; flex: 1 1 24rem; max-width: 30rem; } figcaption { font-size: 0.9rem; }
 div.panels { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; margin-bottom: 1.5rem; }
 svg { max-width: 100%; height: auto; }
 """

@@ -20,7 +20,7 @@ Answer = Mapping[str, Any]
 def page(answer: Answer, title: str) -> str:
     """The page as HTML: settings, and for every metric its figures and tables; then notes, grids, external samplers."""
     metrics = answer["manifest"]["run"]["metrics"]
-    panels = {m: [p for against in ("nfe", "steps") for p in panels_of(answer, m, against)] for m in metrics}
+    panels = {m: [panel for pair in _pairs(answer, m) for panel in pair] for m in metrics}
     styles = styles_of([panel for of in panels.values() for panel in of])
     parts = [f"<h1>{escape(title)}</h1>", table(("", ""), list(_settings(answer)), "settings")]
     for metric, of in panels.items():
@@ -38,6 +38,11 @@ def page(answer: Answer, title: str) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in answer["manifest"]["versions"].items())
     parts.append(f"<p>Made by samplerproof study, with {escape(versions)}.</p>")
     return document(title, parts)
+
+
+def _pairs(answer: Answer, metric: str) -> Iterator[tuple[Panel, Panel]]:
+    """Each panel of a metric against evaluations, and the same against steps."""
+    return zip(*(panels_of(answer, metric, against) for against in ("nfe", "steps")), strict=True)
 
 
 def tables(answer: Answer) -> str:

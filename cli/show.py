@@ -137,12 +137,13 @@ def study(answer: dict[str, Any]) -> None:
 
 def exponents(rows: list[dict[str, Any]]) -> None:
     """The exponents behind the figures, beside the orders that they should show."""
-    table = Table("study", "method", "metric", "order", "exponent", "stderr", "N")
+    table = Table("study", "method", "metric", "order", "exponent", "status", "local orders", "N")
     for row in rows:
         window = "-" if row["window"] is None else "{}..{}".format(*row["window"])
         cells = (row["study"], row["method"], row["metric"], str(row["order"]))
-        table.add_row(*cells, number(row["exponent"], ".3f"), number(row["stderr"], ".4f"), window)
-    print_table(table, ("stderr", "N"))
+        orders = " ".join(f"{order:.2f}" for order in row["local_orders"]) or "-"
+        table.add_row(*cells, number(row["exponent"], ".3f"), row["status"], orders, window)
+    print_table(table, ("local orders", "N"))
 
 
 def verification(answer: dict[str, Any]) -> None:

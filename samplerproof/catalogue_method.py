@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +125,20 @@ class Method:
 
         return tabulate(self.name, grid, start)
 
+    def export(self, grid: Grid, folder: str | Path, vectors: bool = False) -> list[Path]:
+        """Write its table on a grid into a folder, and with `vectors` a golden vector; see `samplerproof export`.
+
+        Returns the files.  Raises InputError as tabulate does, and on a folder that cannot be written.
+        """
+        from .numerics.exports import exported
+        from .numerics.support.files import check_writable, write_text
+
+        files = exported(self.name, grid, vectors=vectors)
+        check_writable(Path(folder), "folder")
+        for name, text in files.items():
+            write_text(Path(folder) / name, text)
+        return [Path(folder) / name for name in files]
+
     def __repr__(self) -> str:
         return f"method({self.name!r})"
 
@@ -149,7 +164,8 @@ def method(name: str) -> Method:
     """The method of that name or alias: NAME, or NAME?parameter=value&... for one with parameters.
 
     It has `name`, `aliases`, `order`, `order_asymptotic`, `stochastic` and `nfe_per_step`; `prove()` proves the order,
-    `latex()` returns the formula, `torch()` the generated code, `cite()` BibTeX, `tabulate(grid)` the table on a grid.
+    `latex()` returns the formula, `torch()` the generated code, `cite()` BibTeX, `tabulate(grid)` the table on a grid,
+    `export(grid, folder)` its files for ports.
     `print` shows the formula: x̂0 is the data prediction, ε̂ the noise prediction, h the step in the clock of the method,
     r1 the length of the step before over h.
     Raises InputError on an unknown name, parameter or value, with the nearest names.

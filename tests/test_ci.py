@@ -103,6 +103,22 @@ def test_the_action(repository: tuple[Path, bool], tmp_path: Path) -> None:
     assert done.stdout.strip() in summary.read_text(encoding="utf-8")
 
 
+def test_the_page_shows_the_example() -> None:
+    """Assert that what others copy from the page is what these tests run: but for a comment, line by line."""
+    page = (ROOT / "book" / "ci.md").read_text(encoding="utf-8")
+    hook, workflow = EXAMPLE / ".pre-commit-config.yaml", EXAMPLE / ".github" / "workflows" / "samplers.yml"
+    for file in (hook, workflow):
+        assert f"```yaml\n{file.read_text(encoding='utf-8')}```" in page
+    tests = (
+        (EXAMPLE / "tests" / "test_samplers.py")
+        .read_text(encoding="utf-8")
+        .replace("  # type: ignore[no-untyped-def]", "")
+    )
+    shown = page.split("```python\n")[1].split("```")[0]
+    assert shown.strip() in tests
+    assert f"`{read(ROOT / '.pre-commit-hooks.yaml')[0]['entry']}`" in page
+
+
 EULER = """
 def euler(denoise, x, sigmas, factor=1.0):
     for s, t in zip(sigmas, sigmas[1:]):

@@ -16,6 +16,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 import samplerproof as sp
 from samplerproof.book.pages.api_page import RETURNED, api_page
@@ -169,8 +170,8 @@ def test_a_study_takes_a_function_and_draws(tmp_path: Path) -> None:
     values = {name: [r["value"] for r in result.records if r["method"] == name] for name in ("ddim", "euler")}
     assert values["euler"] == pytest.approx(values["ddim"], rel=1e-9)
     assert (tmp_path / "out" / "study.svg").exists()
-    assert str(result).splitlines()[0].split("  ")[0] == "method"
-    assert len(str(result).splitlines()) == 3
+    assert [line.split()[0] for line in str(result).splitlines()[:4]] == ["tv", "method", "ddim", "euler"]
+    assert isinstance(result.plot("tv"), Figure)
     tables = {"target": target, "schedule": {"kind": "vp-linear"}, "grid": grid}
     run = {"methods": [euler], "steps": [10], "metrics": ["tv"], "points": 301}
     again = sp.study({**tables, "run": run})
@@ -206,7 +207,7 @@ def test_the_readme_is_short_and_what_it_shows_runs() -> None:
     assert example.strip() == (ROOT / "example.py").read_text(encoding="utf-8").split('"""\n', 1)[1].strip()
     done = subprocess.run([sys.executable, "-c", own], capture_output=True, text=True, cwd=ROOT, check=True)
     assert "8 evaluations" in done.stdout
-    assert re.search(r"^mine +trajectory .* 2\.\d+$", done.stdout, flags=re.M)
+    assert re.search(r"^mine .* 2 N .* 2\.\d+ +(?:settled|turning)", done.stdout, flags=re.M)
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(f"\n{rule}:" in makefile for rule in re.findall(r"^    make ([\w-]+)", readme, flags=re.M))
     commands = {info.name or info.callback.__name__ for info in app.registered_commands if info.callback}

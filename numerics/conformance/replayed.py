@@ -68,7 +68,11 @@ def replayed(target: str, run: RecordedRun, process: str, against: str) -> Verdi
     if not likes:
         at, where = where_it_evaluates(found, process, name)
         return _verdict(base, "different-formula", [Finding("formula", at, where, "error")])
-    replays = [_replay(run, vectors, found, like, process) for like in likes]
+    draws = [sum(like.table.drawn) for like in likes]
+    if len(run.noises) not in draws:
+        raise InputError("run.noises", f"{len(run.noises)} vectors", f"{draws[0]}, as the record draws on this grid")
+    fitting = [like for like, count in zip(likes, draws, strict=True) if count == len(run.noises)]
+    replays = [_replay(run, vectors, found, like, process) for like in fitting]
     best = min(replays, key=lambda r: (len(r.off), max(r.errors)))
     worst = max(best.errors)
     if not best.off:
@@ -133,6 +137,4 @@ def _size(found: Trace, i: int) -> float:
 def _drawn(table: Tableau, run: RecordedRun) -> dict[int, Tensor]:
     """The recorded noises by the vectors with which a table draws them."""
     at = [i for i, used in enumerate(table.drawn) if used]
-    if len(at) != len(run.noises):
-        raise InputError("run.noises", f"{len(run.noises)} vectors", f"{len(at)}, as the record draws on this grid")
     return dict(zip(at, run.noises, strict=True))

@@ -77,7 +77,7 @@ def _on_run(target: str, run: RecordedRun, against: str | None, process: str | N
         return _replayed(target, run, process, against)
     verdicts = []
     for found in traces(run, process):
-        if max(found.uncertainty) > UNSURE and against is not None and run.grid:
+        if _unsure(found) and against is not None and run.grid:
             return _replayed(target, run, process, against)
         verdicts.append(_with_precision(_judged(target, process, found, against), run, found))
         if verdicts[-1].exit_code == 0:
@@ -114,12 +114,17 @@ def _with_precision(verdict: Verdict, run: RecordedRun, found: Trace) -> Verdict
     result = replace(verdict, coverage=[f"one recorded run, {dtype}: {len(found.grid) - 1} steps", solved])
     if run.dtype is not torch.float64:
         result = replace(result, max_relative_error_float64=None)
-    if worst > UNSURE:
-        return replace(result, verdict="error", findings=_unsure(found, worst))
-    return result
+    return replace(result, verdict="error", findings=_undetermined(found, worst)) if _unsure(found) else result
 
 
-def _unsure(found: Trace, worst: float) -> list[Finding]:
+def _unsure(found: Trace) -> bool:
+    """Whether a linear run does not determine its rows."""
+    from ..readback import LINEAR
+
+    return max(found.uncertainty) > UNSURE and max(found.superposition) <= LINEAR[found.dtype]
+
+
+def _undetermined(found: Trace, worst: float) -> list[Finding]:
     n = found.uncertainty.index(worst)
     detail = (
         f"step {found.step[n]}: the recorded vectors are nearly dependent: the row is determined to {worst:.0e} of its "

@@ -1,6 +1,6 @@
 """Exact samples of the target that stay near those of a sampler: the same start and the same noise.
 
-Between points of a grid the exact sample is moved by steps that keep its law exact whatever their length: the flow of
+Between points of a grid the exact sample is moved by steps that keep its law exact for any length: the flow of
 the probability-flow ODE, and noise up to a noisier level.  In z = x / alpha and rho = sigma / alpha, with w standard
 normal,
 
@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from ..denoisers import Denoiser, parts
+from ..errors import SamplingError
 from ..noise import NoiseSource
 from ..points import Point
 from ..tableau import Tableau
@@ -128,6 +129,8 @@ def flow_to(
     """
     spread = float(mixture.variances.max().sqrt() + mixture.means.abs().max())
     least = float(mixture.variances.min().sqrt())
+    if least == 0 and any(point.sigma == 0 for point in to):
+        raise SamplingError("no flow to sigma = 0 where a component of the target has no spread")
     first = at if at.alpha > 0 else at._replace(alpha=END * at.sigma / spread)
     last = [point if point.sigma > 0 else point._replace(sigma=END * point.alpha * least) for point in to]
     return reference_flow(denoise or mixture, x, first, last, rtol)

@@ -15,6 +15,7 @@ alone, and the mean of p/q over samples is the mean number of branches rather th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -28,34 +29,53 @@ from ..sample import sample
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
 from .coupled_samples import flow_to
+from .importance import Ratios
 
 NUMBERS = 1 << 20  # in one state with its Jacobian: 8 MB, of which a run holds a few
 
 
-def log_ratios(tableau: Tableau, mixture: GaussianMixture, start: tuple[Tensor, Law], source: Point) -> Tensor:
-    """log p/q [n] at the samples of a deterministic sampler, p the target law at the last point of its table.
+def ratios_of(
+    tableau: Tableau, mixture: GaussianMixture, start: tuple[Tensor, Law], source: Point, generator: torch.Generator
+) -> Ratios:
+    """log p/q at the samples of a deterministic sampler and at half as many from a wider start law.
 
-    start: samples [n, d] and their law.  source: the first point of the grid; start values beyond the first are on the
-    exact flow.  O(n N (K d^2 + d^3)) time; memory does not grow with n.
-    Raises SamplingError where the run or a determinant is not finite, or a determinant is not positive.
+    p is the target law at the last point of the table.  start: samples [n, d] and their law, which is made wider by
+    noise, 1 + d^{-1/2} times its mean deviation.  source: the first point of the grid; start values beyond the first
+    are on the exact flow.  O(n N (K d^2 + d^3)) time; memory for the Jacobians does not grow with n.
+    Raises SamplingError where the run or a determinant is not finite, or a determinant at the first n is not positive.
     """
-    x, law = start
-    to = tableau.points[-1]
+    x, (law, at) = start
+    deviation = at.alpha**2 * float(law.variances.mean()) + at.sigma**2
+    noisier = at._replace(sigma=math.sqrt(at.sigma**2 + deviation * ((1 + mixture.dim**-0.5) ** 2 - 1)))
+    own, more = len(x), len(x) // 2
+    x = torch.cat([x, law.sample(more, noisier, generator)])
+    ratio, sign = log_ratios(tableau, mixture, (x, (law, at)), source)
+    if folded := int((sign[:own] <= 0).sum()):
+        why = "the map of the sampler folds, so that its density is not known from one branch"
+        raise SamplingError(f"the determinant of the Jacobian is not positive at {folded} of {own} samples: {why}")
+    shares = [math.log(own / (own + more)), math.log(more / (own + more))]
+    log_start = law.log_density(x, at)
+    together = torch.logsumexp(torch.stack([log_start + shares[0], law.log_density(x, noisier) + shares[1]]), dim=0)
+    return Ratios(ratio, log_start - together, own)
+
+
+def log_ratios(
+    tableau: Tableau, mixture: GaussianMixture, start: tuple[Tensor, Law], source: Point
+) -> tuple[Tensor, Tensor]:
+    """log p/q and the signs of the determinants [n], at the images of start samples; see ratios_of."""
+    x, (law, at) = start
     size = max(1, NUMBERS // (mixture.dim * (mixture.dim + 1)))
-    found, folded = [], 0
+    ratios, signs = [], []
     for first in range(0, len(x), size):
         part = x[first : first + size]
         end = sample(with_jacobian(mixture), _given(tableau, mixture, part, source), tableau)
         y = end[:, 0]
         sign, log_det = torch.linalg.slogdet(end[:, 1:])
-        if not bool(torch.isfinite(y).all() and torch.isfinite(sign * log_det).all()):
+        if not bool(torch.isfinite(y).all() and torch.isfinite(log_det).all()):
             raise SamplingError("the sample, or the determinant of its Jacobian, is zero or not finite")
-        folded += int((sign <= 0).sum())
-        found.append(mixture.log_density(y, to) - law[0].log_density(part, law[1]) + log_det)
-    if folded:
-        allowed = "the map of the sampler folds, so that its density is not known from one branch"
-        raise SamplingError(f"the determinant of the Jacobian is negative at {folded} of {len(x)} samples: {allowed}")
-    return torch.cat(found)
+        ratios.append(mixture.log_density(y, tableau.points[-1]) - law.log_density(part, at) + log_det)
+        signs.append(sign)
+    return torch.cat(ratios), torch.cat(signs)
 
 
 def with_jacobian(mixture: GaussianMixture) -> Denoiser:

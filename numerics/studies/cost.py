@@ -93,7 +93,7 @@ def _in_space(study: Study, records: Sequence[Record | None], evaluation: float,
         runs = len(noisy) * len(study.crossed)
         seconds += (PER_STEP * _rows(study, noisy) + PER_RUN * runs) * evaluation
     if any(metric in OF_DENSITY for metric in run.metrics) and len(study.target.weights) > 1:
-        seconds += (_rows(study, records) - _rows(study, noisy)) * (OF_ROW + jacobian)
+        seconds += 1.5 * (_rows(study, records) - _rows(study, noisy)) * (OF_ROW + jacobian)
     return seconds
 
 

@@ -1,4 +1,4 @@
-"""What a study says of each external sampler on each of its grids."""
+"""The answer of a study on each external sampler, by grid."""
 
 from __future__ import annotations
 

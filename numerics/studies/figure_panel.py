@@ -130,7 +130,7 @@ def draw_panel(axes: Axes, panel: Panel, styles: Mapping[str, MethodStyle], besi
 
 
 def _draw_curve(axes: Axes, curve: Curve, style: MethodStyle, joined: float) -> None:
-    """Points, the line of the leading errors or one that joins the points, intervals, and the published bound.
+    """Points and a line that joins them, the line of the leading errors, intervals, and the published bound.
 
     joined: the opacity of a line that only joins points.
     """
@@ -139,9 +139,8 @@ def _draw_curve(axes: Axes, curve: Curve, style: MethodStyle, joined: float) -> 
     colour, marker = style
     line: dict[str, Any] = {"color": colour, "linestyle": curve.line}
     values = [v if v is not None and v > 0 else math.nan for v in curve.values]
-    if curve.leading_error is None:
-        axes.plot(curve.x, values, alpha=joined, **line)
-    else:
+    axes.plot(curve.x, values, alpha=joined, **line)
+    if curve.leading_error is not None:
         expected = [math.nan if e is None else e for e in curve.leading_error]
         axes.plot(curve.x, expected, linewidth=1.0, **line)
     if curve.low is not None and curve.high is not None:
@@ -246,8 +245,7 @@ def entries(panel: Panel, styles: Mapping[str, MethodStyle]) -> list[tuple[Artis
     drawn = [curve for curve in panel.curves if curve.points]
     if any(curve.leading_error is not None for curve in drawn):
         found.append((Line2D([], [], color=GREY), "leading error, computed before the run"))
-        if any(curve.leading_error is None for curve in drawn):
-            found.append((Line2D([], [], color=GREY, alpha=PALE), "joins measured points"))
+        found.append((Line2D([], [], color=GREY, alpha=PALE), "joins measured points"))
     if any(any(curve.noise or ()) for curve in drawn):
         hollow = Line2D([], [], color=GREY, marker="o", markerfacecolor=HOLLOW, linestyle="none")
         found.append((hollow, "hollow: may be noise, bias or rounding"))

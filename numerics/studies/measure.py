@@ -16,7 +16,7 @@ from ..laws import importance
 from ..laws.coupled_samples import StepNoise, exact_samples, exact_start, flow_to, noise_of_steps
 from ..laws.estimators import Estimate, coupled_moment_error, energy, moment_error, sliced_w2
 from ..laws.gaussian import moments
-from ..laws.jacobian_law import log_ratios
+from ..laws.jacobian_law import ratios_of
 from ..laws.map_quadrature import Measured, accepted, measured
 from ..points import Point
 from ..sample import sample
@@ -30,8 +30,7 @@ from .read_function import AsItIs
 from .routes import ESTIMATED, OF_DENSITY, distances, exact_metrics, without_flow
 from .store import Value, none
 
-USES = ("noise", "target", "floor", "start")  # of a study's seed, besides the start samples
-NO_DENSITY = "{} is stochastic: the density of its samples is not known in d > 1"
+USES = ("noise", "target", "floor", "start", "noisier")  # of a study's seed, besides the start samples
 
 
 class Measurement:
@@ -152,7 +151,8 @@ class Measurement:
         """tv and kl of a deterministic sampler in d > 1, from the Jacobians of its map at the samples."""
         start = self._start(source), self.problem.start_law(source)
         try:
-            ratios = log_ratios(tableau, self.problem.mixture, start, source)
+            generator = torch.Generator().manual_seed(self._seed("noisier"))
+            ratios = ratios_of(tableau, self.problem.mixture, start, source, generator)
         except SamplingError as fault:
             return none(wanted, str(fault))
         found: dict[str, Value] = {}

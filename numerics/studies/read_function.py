@@ -49,7 +49,7 @@ def read_on(grid: Grid, name: str, sampler: External, field: str) -> Tableau:
 
     A function is run on the levels sigma / alpha of the grid, with alpha = 1, any other sampler in its own process; its
     states are then scaled to those of the grid.
-    Raises InputError on `field`: an object that is no sampler, one that raises or is not linear (it has no table), a
+    Raises InputError on `field`: an object of another kind, one that raises or is not linear (it has no table), a
     table that does not lead from the first point of the grid to the last.
     """
     found = reading(grid, name, sampler, field)

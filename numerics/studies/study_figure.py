@@ -209,7 +209,9 @@ def caption(panel: Panel) -> str:
     if panel.xlabel == LEVELS:
         parts.append("N steps lead through T = N + 1 noise levels.")
     if any(curve.leading_error is not None for curve in panel.curves):
-        parts.append("Lines are leading errors, computed before the runs and not fitted.")
+        parts.append(
+            "Full lines are leading errors, computed before the runs and not fitted; pale lines join measured points."
+        )
     if panel.slopes:
         parts.append("Dashed lines have the slopes of the proved orders; their heights mean nothing.")
     noted = [f"{curve.label} {curve.note}" for curve in panel.curves if curve.note and curve.points]

@@ -15,7 +15,6 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-import samplerproof as sp
 from samplerproof.book import study_page
 from samplerproof.book.reproduce import reproduce
 from samplerproof.numerics.catalogue import METHODS, resolve
@@ -33,6 +32,7 @@ from samplerproof.numerics.studies.study_figure import (
     plot_study,
 )
 from samplerproof.numerics.studies.style import COLOURS, MARKERS, method_styles
+from samplerproof.own_studies import StudyResult
 
 LONG = ("unipc-2-vary-published", "sde-dpm-solver++-3m-published", "li-accelerated-sde-readme", "bdia-ddim?gamma=9/10")
 MANY = ("ddim", "dpm-solver++-2m", "exp-adams-3", "edm-heun", "ddpm", "sa-solver-2", "seeds-2", "li-ddim", *LONG)
@@ -53,8 +53,13 @@ def answer(
             name = {"method": method, "grid": grid, "metric": "tv"}
             for n in steps:
                 value = k / n**order
-                records.append({**name, "steps": n, "nfe": n * (1 + (method == "edm-heun")), "value": value, **record})
-            fits.append({**name, "exponent": order, "status": "settled", "predicted": {"start_up": order}})
+                nfe = n * (1 + (method == "edm-heun"))
+                known = {"predicted": None, "ratio": None, "low": None, "high": None}
+                records.append({**name, "steps": n, "nfe": nfe, "value": value, **known, **record})
+            proved = {"steady": order, "start_up": order, "free": order}
+            fit = {"exponent": float(order), "status": "settled", "predicted": proved, "local_orders": []}
+            without = dict.fromkeys(("low", "high", "reason", "unpredicted"))
+            fits.append({**name, **fit, **without, "local_steps": []})
     run = {"metrics": ["tv"], "start": start}
     where = {"schedule": {"kind": "edm"}, "grid": {"kind": "karras"}, "versions": {}, "target": {}}
     return {"records": records, "fits": fits, "manifest": {"run": run, **where}}
@@ -82,16 +87,15 @@ def _drawn(axis: Axis) -> list[Text]:
 
 def over_a_line(figure: Figure) -> list[str]:
     """The texts whose box a line crosses; lines end at their axes."""
-    figure.draw_without_rendering()
-    crossed: dict[str, None] = {}
+    found = boxes(figure)
+    points = [np.zeros((0, 2))]
     for axes in figure.axes:
         for line in axes.lines:
             path = line.get_transform().transform(np.asarray(line.get_xydata(), dtype=float))
             parts = [np.linspace(a, b, 200) for a, b in pairwise(path) if np.isfinite([*a, *b]).all()]
-            points = np.concatenate([np.zeros((0, 2)), *parts])
-            inside = points[[bool(axes.bbox.contains(*point)) for point in points]]
-            crossed |= dict.fromkeys(text for text, box in boxes(figure) if box.count_contains(inside))
-    return list(crossed)
+            points += [part[np.all((part >= axes.bbox.min) & (part <= axes.bbox.max), axis=1)] for part in parts]
+    drawn = np.concatenate(points)
+    return [text for text, box in found if box.count_contains(drawn)]
 
 
 def over_a_text(figure: Figure) -> list[tuple[str, str]]:
@@ -243,10 +247,6 @@ def test_a_page_has_everything_and_loads_nothing() -> None:
     """Assert tables and figures in one page, its text escaped, its ids unique, nothing from a network."""
     named = answer(("ddim", "<b>&$.py:f"))
     named["manifest"]["versions"] = {"python": "3"}
-    for record, fit in ((r, f) for r in named["records"] for f in named["fits"]):
-        record |= {"predicted": None, "ratio": None}
-        fit |= {"local_orders": [], "reason": None, "unpredicted": None, "low": None, "high": None}
-        fit["predicted"] = {"start_up": 1, "steady": 1, "free": None}
     page = study_page.page(named, "<title>")
     assert "<b>" not in page
     assert page.count("<svg") == 2
@@ -275,15 +275,7 @@ def test_a_quick_run_does_not_overwrite_a_full_one(tmp_path: Path) -> None:
 
 def test_a_study_from_python_is_a_mapping_and_a_plot() -> None:
     """Assert dictionary access, the table in its forms, a figure of matplotlib, and HTML for a notebook."""
-    result = sp.study(
-        target={"weights": [1.0], "means": [0.0], "stds": [0.5]},
-        schedule="edm",
-        grid={"kind": "karras", "sigma_min": 0.1, "sigma_max": 10.0, "rho": 7.0},
-        methods=["ddim", "edm-heun"],
-        steps=[4, 8, 16],
-        metrics=["tv"],
-        points=101,
-    )
+    result = StudyResult(**answer())
     assert set(result) >= {"records", "fits", "manifest"}
     assert result["records"] is result.records
     assert dict(result)["fits"] is result.fits

@@ -231,7 +231,7 @@ def manual(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("name", "record", "steps"),
     [("Ddim", "ddim", 8), ("FlowHeun", "flow-heun", 8), ("solver", TWO_M, 8), ("Multistep?order=1", "ddim", 6)],
 )
-def test_the_classes_of_the_manual_are_what_it_says(manual: Path, name: str, record: str, steps: int) -> None:
+def test_the_classes_of_the_manual_are_these_methods(manual: Path, name: str, record: str, steps: int) -> None:
     """Assert their verdicts by path."""
     verdict = sp.testing.assert_conforms(f"{manual}:{name}", record, steps=steps, zero=False)
     assert verdict.verdict in ("identical", "roundoff")

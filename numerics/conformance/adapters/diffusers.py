@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,7 @@ from ...points import Point
 from ..report import TargetInfo
 from .diffusers_batches import batch_remarks
 from .diffusers_classes import CLASSES, NO_TABLE, SchedulerSpec, unchanged
-from .diffusers_layouts import Layout
+from .diffusers_layouts import Layout, begin
 from .diffusers_levels import OWN_LEVELS, Given, takes_levels
 from .external_sampler import ExternalSampler
 from .in_float64 import in_float64
@@ -167,6 +168,8 @@ def _run(made: _Scheduled, steps: int, given: Given | int | None, start: Tensor,
     timesteps = (
         spec.timestep_map(scheduler)(layout.calls) if spec.timestep_map and not isinstance(given, Given) else None
     )
+    if timesteps is not None and begin(scheduler):  # at an image, not at the noisiest level
+        timesteps = timesteps._replace(noisiest=-math.inf)
     return Finish(x, layout.grid, spec.numbers(scheduler, layout), timesteps, remarks)
 
 

@@ -8,7 +8,7 @@ fit is the rounding of the run, and with the conditioning of the fit it bounds t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -59,7 +59,8 @@ def solve(target: Tensor, design: Design, eps: float) -> SolvedRow:
     if len(everything) <= len(target):
         fits.append(_fit(target, design.columns, everything, eps))
     best = _explained(fits, fits) or fits[-1]
-    return _pruned(target, design.columns, best, eps)
+    row = _pruned(target, design.columns, best, eps)
+    return replace(row, errors=_with_others(row, target, design, eps))
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,26 @@ def _fit(target: Tensor, columns: Tensor, model: list[int], eps: float) -> _Fit:
     errors[model] = SURE * spread * max(rms if free >= FREE else 0.0, rounding / (4 * EXPLAINED))
     largest = float(left.abs().max()) / max(float(target.abs().max()), 1e-300)
     return _Fit(model, coefficients, errors, free, rms, rounding, largest)
+
+
+def _with_others(row: SolvedRow, target: Tensor, design: Design, eps: float) -> Tensor:
+    """The errors of the row, with those of columns that are not in it: a column that nearly depends on those of the row
+    could be in it as well.
+    """
+    inside = row.coefficients.nonzero()[:, 0].tolist()
+    others = [j for j in (*design.outputs, *design.noises) if j not in inside]
+    if not others or not inside:
+        return row.errors
+    chosen = design.columns[inside]
+    basis = torch.linalg.qr((chosen / chosen.norm(dim=1, keepdim=True).clamp(min=1e-300)).T)[0]
+    left = target - row.coefficients @ design.columns
+    rounding = eps * max(float(target.square().mean().sqrt()), 1e-300)
+    rms = max(float(left.square().mean().sqrt()), rounding / 4)
+    columns = design.columns[others].T
+    apart = (columns - basis @ (basis.T @ columns)).norm(dim=0)
+    errors = row.errors.clone()
+    errors[others] = torch.maximum(errors[others], SURE * rms / apart.clamp(min=1e-300))
+    return errors
 
 
 def _pruned(target: Tensor, columns: Tensor, fit: _Fit, eps: float) -> SolvedRow:

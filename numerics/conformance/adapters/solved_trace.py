@@ -72,11 +72,15 @@ def traces(run: RecordedRun, process: str) -> Iterator[Trace]:
 
 
 def grids(run: RecordedRun) -> list[tuple[Point, ...]]:
-    """The grid of the run, or those that are possible: the last point is then where its last row leads."""
+    """The grid of the run, or those that are possible: the last point is then where its last row leads.
+
+    Two evaluations at a level are a corrector's: the last level may then be that of the end.
+    """
     if run.grid:
         return [run.grid]
     apart = [p for k, p in enumerate(run.points) if k == 0 or p[:2] != run.points[k - 1][:2]]
-    return [(*apart[::count], apart[-1]) for count in STAGES if count == 1 or len(apart) > count]
+    found = [(*apart[::count], apart[-1]) for count in STAGES if count == 1 or len(apart) > count]
+    return [tuple(apart), *found] if 2 < len(apart) < len(run.points) else found
 
 
 def steps_of(run: RecordedRun, grid: Sequence[Point]) -> list[int]:

@@ -115,7 +115,8 @@ def test_a_right_one_conforms(base: str) -> None:
     answer = judged(target(base))
     assert answer.verdict in ("identical", "roundoff")  # which of the two depends on the processor
     assert answer.exit_code == 0
-    assert not [f for f in answer.findings if f.kind == "grid" and "alpha = 0" not in f.detail]
+    known = ("starts at alpha = 0", "it should be the noisiest")  # where a class begins by default
+    assert not [f for f in answer.findings if f.kind == "grid" and not any(words in f.detail for words in known)]
 
 
 def test_history_of_the_run_before_is_found() -> None:
