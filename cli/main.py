@@ -283,12 +283,8 @@ def verify(
     steps: Annotated[
         int | None, typer.Option(help="Number of steps of the run.  [default: 20, or as the levels of --grid]")
     ] = None,
-    process: Annotated[
-        str | None, typer.Option(help="ve, vp or flow, in whose coordinates a function is written.")
-    ] = None,
-    prediction: Annotated[
-        str | None, typer.Option(help="What the model of a function returns.  [default: data]")
-    ] = None,
+    process: Annotated[str | None, typer.Option(help="ve, vp or flow: the coordinates of a function.")] = None,
+    prediction: Annotated[str | None, typer.Option(help="What its model returns.  [default: data]")] = None,
     grid: Annotated[
         str | None, typer.Option(metavar="KIND|FILE", help="KIND?parameter=value&…, or a file of levels.")
     ] = None,

@@ -12,8 +12,8 @@ from ...readback import Trace
 from ...tableau import Tableau
 from ..report import Finding, Step, TargetInfo
 from .compare import deviations, same_shape
+from .fitted_parameters import fitted
 from .noise_strengths import strengths
-from .parameters import fitted
 from .references import STARTED, Reference, candidates, similar, where_it_evaluates
 from .rounding_bound import IDENTICAL, NEGLIGIBLE, Comparison, compared, negligible, unexplained
 
