@@ -14,7 +14,7 @@ from ..numerics.support.consent import Consent
 from ..numerics.support.limits import PATH
 from . import completion
 from .examples import epilog
-from .parameters import (
+from .shared_parameters import (
     AnyMethods,
     Checkpoint,
     ExportFormat,
@@ -33,7 +33,7 @@ from .parameters import (
 )
 
 if TYPE_CHECKING:
-    from ..numerics.studies.config import Verification
+    pass
 
 # A study's tensors are small: a second thread gains nothing, and on a busy machine it costs a factor of ten.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -244,7 +244,10 @@ def study(
             raise InputError("--html", str(html), "a study; `verify --html` writes the page of one sampler")
         offline_page.check(html)
     if isinstance(wanted, Verification):
-        _verification(wanted, folder, json)
+        from .verification_command import verification
+
+        if not verification(wanted, folder, json):
+            raise typer.Exit(1)
         return
     consent = Consent(allow_pickle, allow_code, hub, large)
     with interruptible("study", kept("runs", f"{folder}/")) as progress:
@@ -263,22 +266,6 @@ def study(
         show.written(folder)
 
 
-def _verification(wanted: Verification, folder: Path, json: bool) -> None:
-    from ..book.studies.verification import run_verification
-    from ..book.tables import verification_tables
-    from . import show
-    from .interruption import interruptible, kept
-
-    with interruptible("study", kept("verdicts", f"{folder}/")) as progress:
-        answer = run_verification(wanted, folder, progress)
-    verification_tables.write(answer, folder)
-    if json:
-        show.json(answer)
-    else:
-        show.verification(answer)
-        show.written(folder)
-
-
 @app.command(short_help="Find out which method a sampler is, and its order.", epilog=epilog("verify"))
 def verify(
     target: Annotated[
@@ -293,30 +280,45 @@ def verify(
         str | None,
         typer.Option(help="The method that it should be.  [default: by its name]", autocompletion=completion.methods),
     ] = None,
-    steps: Annotated[int, typer.Option(help="Number of steps of the run.")] = 20,
-    sweep: Annotated[bool, typer.Option("--sweep", help="Run its options and 5 to 60 steps too.")] = False,
+    steps: Annotated[
+        int | None, typer.Option(help="Number of steps of the run.  [default: 20, or as the levels of --grid]")
+    ] = None,
+    process: Annotated[str | None, typer.Option(help="ve, vp or flow: the coordinates of a function.")] = None,
+    prediction: Annotated[str | None, typer.Option(help="What its model returns.  [default: data]")] = None,
+    grid: Annotated[
+        str | None, typer.Option(metavar="KIND|FILE", help="KIND?parameter=value&…, or a file of levels.")
+    ] = None,
+    begin: Annotated[int, typer.Option(metavar="K", help="Index of the level at which it begins (img2img).")] = 0,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Run its options and 1 to 60 steps too.")] = False,
     timeout: Annotated[float, typer.Option(help="Time limit for the target, in seconds.")] = 60.0,
     no_zero: Annotated[bool, typer.Option("--no-zero", help="Do not run a function on levels that end at 0.")] = False,
     json: Json = False,
     html: Annotated[Path | None, typer.Option(help="Write the answer as a page too.")] = None,
 ) -> None:
     """Find out which method a sampler is, and its order; exit code 1 if it does not conform."""
+    from ..numerics.conformance.placement import placement
     from ..numerics.conformance.verify import verify
-    from . import show
+    from . import show, show_verdict
     from .interruption import interruptible
 
+    where = placement(process, prediction, grid, begin)
+    steps = (where.steps or 20) if steps is None else steps
     if html is not None:
         from ..book import offline_page, verdict_page
 
         offline_page.check(html)
     with interruptible("verify") as progress:
-        verdict = verify(target, against, steps, timeout, sweep, progress, zero=not no_zero)
+        verdict = verify(target, against, steps, timeout, sweep, progress, zero=not no_zero, where=where)
+    if verdict.exit_code == 1:
+        from ..numerics.conformance.repairs import with_repair
+
+        verdict = with_repair(verdict)
     if html is not None:
         verdict_page.write(verdict, html)
     if json:
         show.json(verdict.plain())
     else:
-        show.verdict(verdict)
+        show_verdict.verdict(verdict)
     if verdict.exit_code:
         raise typer.Exit(verdict.exit_code)
 

@@ -17,7 +17,7 @@ from ..numerics.text_table import described
 from .fitted_tables import print_table
 
 if TYPE_CHECKING:
-    from ..numerics.conformance.report import Verdict
+    pass
 
 LEVELS = ("sigma", "alpha", "t", "lambda")
 
@@ -137,44 +137,13 @@ def study(answer: dict[str, Any]) -> None:
 
 def exponents(rows: list[dict[str, Any]]) -> None:
     """The exponents behind the figures, beside the orders that they should show."""
-    table = Table("study", "method", "metric", "order", "exponent", "stderr", "N")
+    table = Table("study", "method", "metric", "order", "exponent", "status", "local orders", "N")
     for row in rows:
         window = "-" if row["window"] is None else "{}..{}".format(*row["window"])
         cells = (row["study"], row["method"], row["metric"], str(row["order"]))
-        table.add_row(*cells, number(row["exponent"], ".3f"), number(row["stderr"], ".4f"), window)
-    print_table(table, ("stderr", "N"))
-
-
-def verdict(answer: Verdict) -> None:
-    """The verdict, the rows that differ, the findings and the coverage."""
-    print(f"{answer.target}: {answer.verdict}")
-    print(f"  against {answer.reference or 'nothing: the catalogue has no record of this name'}")
-    if answer.matches:
-        print(f"  equals {', '.join(answer.matches)}")
-    errors = [scientific(e) for e in (answer.max_relative_error, answer.max_relative_error_float64)]
-    print(f"  largest relative error of a row: {errors[0]} as shipped, {errors[1]} in float64")
-    orders = [order for order in answer.local_orders if order is not None]
-    local = f"{min(orders)} to {max(orders)}" if orders else "-"
-    observed = number(answer.observed_order, ".2f")
-    print(f"  order: proved {answer.nominal_order or '-'}, of steps {local}, observed {observed}")
-    if answer.growth:
-        grown = ", ".join(f"{scientific(error)} on {n}" for n, error in sorted(answer.growth.items()))
-        print(f"  roundoff as shipped: {grown} steps")
-    if answer.verdict == "different-formula" and answer.steps:
-        table = Table("step", "entry", "found", "expected", "as shipped", "in float64", "the row is that of")
-        for row in answer.steps:
-            numbers = (
-                f"{row.found:.8g}",
-                f"{row.expected:.8g}",
-                scientific(row.error),
-                scientific(row.error_float64),
-            )
-            table.add_row(str(row.step), row.entry, *numbers, ", ".join(row.equals[:2]))
-        print_table(table, ("as shipped", "in float64", "the row is that of"))
-    for finding in answer.findings:
-        print(f"  {finding.kind}{'' if finding.severity == 'note' else ' (error)'}: {finding.detail}")
-    for line in answer.coverage:
-        print(f"  covered: {line}")
+        orders = " ".join(f"{order:.2f}" for order in row["local_orders"]) or "-"
+        table.add_row(*cells, number(row["exponent"], ".3f"), row["status"], orders, window)
+    print_table(table, ("local orders", "N"))
 
 
 def verification(answer: dict[str, Any]) -> None:

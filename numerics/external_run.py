@@ -47,18 +47,26 @@ class Timesteps(NamedTuple):
     shift: float = 1.0
 
 
+class Remark(NamedTuple):
+    """A finding of an adapter.  severity: "note", or "error" where it makes the exit code 1."""
+
+    kind: str
+    text: str
+    severity: str = "note"
+
+
 class Finish(NamedTuple):
     """The end of a run: the sample, and the points of its grid, [N + 1].
 
     numbers: parameters of the formula by step, under their symbols in the catalogue.
-    timesteps: None where the model receives the level itself.  remarks: (kind, text) of findings of the adapter.
+    timesteps: None where the model receives the level itself.  remarks: findings of the adapter.
     """
 
     sample: Tensor
     grid: tuple[Point, ...]
     numbers: Mapping[str, tuple[float, ...]] = {}
     timesteps: Timesteps | None = None
-    remarks: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 class Run(Protocol):

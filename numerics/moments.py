@@ -35,7 +35,7 @@ def moments(grid: Grid, steps: Tensor, b: Tensor | float, wanted: set[str]) -> d
         return found
     # Panels of equal width in lambda, their edges in t.
     first, last, t, end = (v[finite, None] for v in (first, last, t, end))
-    panels = ceil(float((last - first).max()) / PANEL)
+    panels = ceil(float((last - first).abs().max()) / PANEL)
     inner = schedule.time(first + (last - first) * torch.arange(1, panels, dtype=torch.float64) / panels)
     edges = torch.cat([t, inner, end], dim=1)  # in t: as fractions of a long step the last ones would be rounded to 1
     # Gauss-Legendre nodes in every panel, and the measure drho = rate dt at them.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .denoisers import Denoiser, convert
 from .errors import DependsError, SamplingError
-from .external_run import Draw, Finish, Model, Run, Timesteps
+from .external_run import Draw, Finish, Model, Remark, Run, Timesteps
 from .noise import NoiseSource
 from .noise_draws import canonical, noise_basis
 from .points import Point
@@ -38,6 +38,7 @@ class Trace:
     grid, numbers, timesteps, remarks: as in Finish.
     superposition [V]: how far every vector of a run on random inputs is from this image, over the largest entry.
     mutated: tensors that the run wrote into: "start", "output 3", …  spans: of every draw, as in Draw.
+    inside: a narrower dtype in which the code computes; None where there is none, or none was looked for.
     uncertainty [V]: the error of every row, over its largest contribution, where the rows were solved from a recorded
     run; empty where they were read on basis vectors.
     schedule: the one whose time the points have, where a file states it; None: the time is that of the process.
@@ -54,10 +55,16 @@ class Trace:
     superposition: tuple[float, ...]
     mutated: tuple[str, ...]
     timesteps: Timesteps | None = None
-    remarks: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[Remark, ...] = ()
     spans: tuple[tuple[float, float] | None, ...] = ()
     uncertainty: tuple[float, ...] = ()
+    inside: torch.dtype | None = None
     schedule: Schedule | None = None
+
+    @property
+    def precision(self) -> torch.dtype:
+        """The dtype whose rounding its vectors show."""
+        return self.inside or self.dtype
 
     @property
     def nfe(self) -> int:
@@ -74,7 +81,7 @@ class Trace:
         Two samplers of one law have one table, however they compute it.
         """
         v, count, nfe = self.vectors, len(self.vectors), self.nfe
-        rounding = torch.finfo(self.dtype).eps
+        rounding = torch.finfo(self.precision).eps
         row = torch.arange(count - 1)
         # States: the share of the start that v_b passes on.
         before = torch.tensor([vector_before(self.step, i) for i in range(1, count)])

@@ -30,23 +30,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 
 from .conformance.adapters.external_sampler import ExternalSampler
+from .conformance.adapters.in_float64 import Precision, with_precision
+from .conformance.adapters.placed import placed
 from .conformance.adapters.resolve import resolve
 from .conformance.adapters.target import NoTable
 from .conformance.judge import grid_checks
 from .conformance.judge.case import Variations
 from .conformance.judge.verdict import judge
+from .conformance.placement import Placement
 from .conformance.process.fault_origin import with_origin
 from .conformance.process.global_state import guarded
 from .conformance.process.launch import Job
 from .conformance.process.probes import COVERED, departures
 from .conformance.report import Departure, Failure, Finding, Verdict
-from .conformance.verify import LONGER, REFINEMENTS, check_steps, jobs
+from .conformance.verify import LONGER, OWN, REFINEMENTS, jobs, on_steps, refined
 from .conformance.verify_file import is_file, verify_file
 from .errors import InputError, NonFiniteError, SamplingError, of_type, whole
 from .grid_assertion import difference, only_flow
@@ -91,8 +93,7 @@ def assert_order(
     __tracebackhide__ = True
     whole("order", order)
     external = _external(sampler, options)
-    refined = [Job(steps * k, True, other_inputs=False) for k in REFINEMENTS]
-    verdict = _judged(external, steps, None, zero, refined)
+    verdict = _judged(external, steps, None, zero, _refined(steps))
     name, seen = external.info.name, verdict.observed_order
     if seen is None:
         raise AssertionError(_message(f"{name}: no order can be observed: {verdict.verdict}", verdict.findings))
@@ -121,7 +122,7 @@ def assert_grid(
     """
     __tracebackhide__ = True
     if isinstance(sampler, str) or not isinstance(sampler, Sequence | torch.Tensor):
-        check_steps(steps)
+        on_steps(OWN, steps)
         external = _external(sampler, options)
         name, flow = external.info.name, external.info.process == "flow"
         run, _ = _run(external, Job(steps, False, other_inputs=False), None)
@@ -149,15 +150,15 @@ def verdict_here(
     steps: int = 20,
     options: Mapping[str, Any] | None = None,
     zero: bool = True,
+    where: Placement = OWN,
 ) -> Verdict:
     """The verdict on a sampler that runs in this process, orders included.
 
-    against: the record to compare with; None: the one of its name, or any.  Raises InputError as assert_conforms,
-    and on a number of steps that cannot be judged.
+    against: the record to compare with; None: the one of its name, or any.  where: how it is placed.
+    Raises InputError as assert_conforms, and on a number of steps that cannot be judged.
     """
-    check_steps(steps)
-    refined = [Job(steps * k, True, other_inputs=False) for k in REFINEMENTS]
-    return _judged(_external(sampler, options), steps, against, zero, refined)
+    external = placed(_external(sampler, options), on_steps(where, steps))
+    return _judged(external, steps, against, zero, _refined(steps))
 
 
 def verdict_of(external: ExternalSampler, steps: int, against: str | None = None, zero: bool = True) -> Verdict:
@@ -165,15 +166,15 @@ def verdict_of(external: ExternalSampler, steps: int, against: str | None = None
     return _judged(external, steps, against, zero, [])
 
 
-def _judged(external: ExternalSampler, steps: int, against: str | None, zero: bool, refined: list[Job]) -> Verdict:
+def _judged(external: ExternalSampler, steps: int, against: str | None, zero: bool, more: list[Job]) -> Verdict:
     """The verdict from the runs of `samplerproof verify` without its refinements, and from those given."""
-    check_steps(steps)
-    info, multiples = external.info, {steps * k for k in (*REFINEMENTS, *LONGER)}
+    on_steps(OWN, steps)
+    info, multiples = external.info, {steps * k for k in (*REFINEMENTS, *LONGER)} | {*refined(steps)} - {steps}
     few = [job for job in jobs(info.name, steps, zero) if job.steps not in multiples]
     runs: dict[tuple[int, bool], Trace | Failure] = {}
     grids: dict[tuple[str, bool], Trace | Failure] = {}
     departed: list[Departure] = []
-    for job in [*few, *refined]:
+    for job in [*few, *more]:
         if job.grid is None:
             runs[job.steps, job.float64], seen = _run(external, job, None)
             departed += seen
@@ -181,6 +182,10 @@ def _judged(external: ExternalSampler, steps: int, against: str | None, zero: bo
             name = info.grids[job.grid]
             grids[name, job.float64], _ = _run(external, job, name)
     return judge(info, runs, steps, against, Variations(grids, info.zero, tuple(departed), COVERED))
+
+
+def _refined(steps: int) -> list[Job]:
+    return [Job(n, True, other_inputs=False) for n in refined(steps) if n != steps]
 
 
 def _external(sampler: Sampler, options: Mapping[str, Any] | None) -> ExternalSampler:
@@ -198,9 +203,10 @@ def _external(sampler: Sampler, options: Mapping[str, Any] | None) -> ExternalSa
 def _run(external: ExternalSampler, job: Job, grid: str | None) -> tuple[Trace | Failure, tuple[Departure, ...]]:
     """The trace and the departures on other inputs; an exception of the sampler becomes a failure."""
     try:
-        with external.float64() if job.float64 else nullcontext(), guarded():
+        dtype = torch.float64 if job.float64 else torch.float32
+        with external.float64() if job.float64 else Precision(dtype) as precision, guarded():
             run = external.on(job.steps, grid)
-            found = trace(run, external.prediction, torch.float64 if job.float64 else torch.float32)
+            found = with_precision(trace(run, external.prediction, dtype), precision)
             return found, departures(run, found) if job.other_inputs else ()
     except NoTable as fault:
         return Failure("no-table", fault.allowed), ()

@@ -49,11 +49,15 @@ def read_back(sampler: Any, grid: Grid) -> Tableau:
 def verify(
     target: Any,
     against: str | None = None,
-    steps: int = 20,
+    steps: int | None = None,
     *,
     options: Mapping[str, Any] | None = None,
     zero: bool = True,
     timeout: float = 60.0,
+    process: str | None = None,
+    prediction: str | None = None,
+    grid: object = None,
+    begin: int = 0,
 ) -> Verdict:
     """Which method of the catalogue a sampler is, row by row, and of which order.
 
@@ -62,10 +66,16 @@ def verify(
                  own; or an object, which runs in this process: a function (denoise, x, sigmas) -> x as in
                  `read_back`, a scheduler of diffusers or one derived from it, class or instance, an `sp.Adapter`
         against  the method that it should be; None: the one of its name, or any
-        steps    of the run that is judged
+        steps    of the run that is judged; None: 20, or as many as the levels that are given
         options  of a function or class, by name
         zero     whether a function is also run on levels that end at 0, where it must be finite
         timeout  seconds, for a string
+        process  of a function that is written in the coordinates of "vp" (alpha^2 + sigma^2 = 1) or "flow"
+                 (alpha = 1 - sigma): x = alpha x0 + sigma eps, and sigmas and the level of the model are sigma; "ve":
+                 alpha = 1. None: alpha = 1, and where that is not a record, the same on vp and flow
+        prediction  what the model of the function returns: "data", "noise", "velocity", "v" or "score"; None: data
+        grid     "KIND?parameter=value&…" as `samplerproof grids` lists them, or levels: a list or the path of a file
+        begin    the index of the level at which the run begins, as from a noised image
 
     The verdict has `verdict` ("identical", "roundoff", "different-formula", "non-finite", "not-linear" or "error"),
     `matches`, `observed_order`, `findings` and `exit_code` (0: it conforms); `print` shows the findings.
@@ -80,12 +90,16 @@ def verify(
     >>> verdict.verdict, verdict.matches[0], verdict.exit_code
     ('roundoff', 'ddim', 0)
     """
+    from .numerics.conformance.placement import placement
+
+    where = placement(process, prediction, grid, begin)
+    steps = (where.steps or 20) if steps is None else steps
     if isinstance(target, str):
         if options:
             raise InputError("options", dict(options), "none beside a string, which has them behind its `?`")
         from .numerics.conformance.verify import verify as verify_in_a_process
 
-        return verify_in_a_process(target, against, steps, timeout, zero=zero)
+        return verify_in_a_process(target, against, steps, timeout, zero=zero, where=where)
     from .numerics.testing import verdict_here
 
-    return verdict_here(target, against, steps, options, zero)
+    return verdict_here(target, against, steps, options, zero, where)

@@ -291,7 +291,7 @@ START, TABLE = torch.zeros(2, 1), sp.tabulate("ddim", GRID)
         (lambda: sp.read_back("ddim", GRID), "sampler: got 'builtins:str'; a function (denoise, x, sigmas) -> x"),
         (lambda: sp.read_back(lambda denoise, x, sigmas: x, None), "grid: got None; a grid"),
         (lambda: sp.verify(None), "target: got None; a function (denoise, x, sigmas) -> x, a scheduler"),
-        (lambda: sp.verify(lambda denoise, x, sigmas: x, steps=0), "steps: got 0; at least 4"),
+        (lambda: sp.verify(lambda denoise, x, sigmas: x, steps=0), "steps: got 0; a number from 1"),
         (lambda: sp.load_checkpoint(None), "checkpoint: got None; a folder, or one of digits, photos, rings"),
         (lambda: sp.study(3), "source: got 3; the path of a TOML file, or a dict"),
     ],

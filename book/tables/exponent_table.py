@@ -9,6 +9,7 @@ from ...numerics.catalogue import resolve
 from ...numerics.leading.leading_error import LeadingError
 from ...numerics.leading.of_study import left_out, tolerance
 from ...numerics.studies.config import Study
+from ...numerics.studies.fits import points
 from .. import markup
 
 LeadingErrors = dict[tuple[str, int], LeadingError]  # of a study, by method and number of steps
@@ -24,17 +25,16 @@ def table(
     to be missing in it there; leading: whether that is at most a tenth; promise: how far from one the ratio may be;
     fit: whether it is nearer.
 
-    Window: the last four numbers of steps whose value lies above 1e-11, where rounding does not show yet; on Li et
-    al.'s schedule the power of log N that the order implies is divided out (see rates.fit).
+    Exponent, window, local orders and status are those of the study's fit (numerics/studies/fits.py); on Li et al.'s
+    schedule with the power of log T divided out.
     """
     rows = []
     for study, answer in answers.items():
         for fit in answer["fits"]:
             method, metric = fit["method"], fit["metric"]
             record = resolve(method)
-            clean = above_noise(answer, method, metric)[-4:]
+            clean = above_noise(answer, method, metric)
             power = fit.get("log_power", 0)
-            measured = rates.fit([n for n, _ in clean], [v for _, v in clean], log_power=power)
             rows.append(
                 {
                     "study": study,
@@ -44,9 +44,8 @@ def table(
                     "order_asymptotic": min(order, record.order_asymptotic) if record.start else order,
                     "start": answer["manifest"]["run"]["start"],
                     "log_power": power,
-                    "exponent": None if measured is None else measured.exponent,
-                    "stderr": None if measured is None else measured.stderr,
-                    "window": None if measured is None else list(measured.window),
+                    "exponent": fit["compensated_exponent"] if power else fit["exponent"],
+                    **{key: fit[key] for key in ("stderr", "window", "local_orders", "status", "reason")},
                     **comparison(studied[study], leading_errors[study], method, metric, clean),
                 }
             )
@@ -70,22 +69,18 @@ def comparison(
 
 
 def above_noise(answer: dict[str, Any], method: str, metric: str) -> list[tuple[int, float]]:
-    """Steps and values of a line that are above rounding and, for estimates, have an interval above zero."""
+    """Steps and values of a line in the window of its fit."""
     of = [r for r in answer["records"] if (r["method"], r["metric"]) == (method, metric)]
-    seen = [r for r in of if r["value"] is not None and r["value"] > 1e-11]
-    return [(r["steps"], r["value"]) for r in seen if r.get("low") is None or r["low"] > 0]
-
-
-def curve(answer: dict[str, Any], method: str, metric: str) -> tuple[list[int], list[float | None]]:
-    """Steps and values of one method and metric of a study."""
-    of = [r for r in answer["records"] if (r["method"], r["metric"]) == (method, metric)]
-    return [r["steps"] for r in of], [r["value"] for r in of]
+    return [(p.steps, p.value) for p in rates.window(points(of)) if p.value is not None]
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     """The table of exponents."""
     lines = [
-        "Exponent a of N^-a by least squares over the window; where a log power b is given, of (log N)^b N^-a.",
+        "Exponent a of N^-a by least squares over the window; where a log power b is given, of (log T)^b N^-a, with "
+        "T = N + 1. Local orders are the slopes between neighbours in the window. Status: settled, if they agree with "
+        "each other and with a proved order; turning, if they still move; floor, if the last errors are noise or "
+        "rounding, or no longer fall; diverged; undefined, with fewer than three errors.",
         "",
         "C: the leading error is C / N^p (for KL C / N^2p) with p the order for these start values, computed from the "
         "order proof with no fitted parameter; on Li et al.'s schedule C depends on N and is given for the last one. "
@@ -101,17 +96,29 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         "",
     ]
     head = (
-        *("study", "method", "metric", "order", "with own start-up", "start values", "log power", "exponent", "±"),
-        *("window", "C", "measured / leading", "left out", "dominates", "tolerance", "fit"),
+        *("study", "method", "metric", "order", "with own start-up", "start values", "log power"),
+        *(
+            "exponent",
+            "status",
+            "local orders",
+            "window",
+            "C",
+            "measured / leading",
+            "left out",
+            "dominates",
+            "tolerance",
+            "fit",
+        ),
     )
     return "\n".join(lines) + "\n" + markup.table(head, map(_cells, rows)) + "\n"
 
 
 def fit_cells(r: dict[str, Any]) -> list[str]:
-    """Exponent, standard error and window of a row, empty where there is no fit."""
+    """Exponent, status, local orders and window of a row; without an exponent the status alone."""
     if r["exponent"] is None:
-        return ["", "", ""]
-    return [f"{r['exponent']:.3f}", f"{r['stderr']:.3f}", f"{r['window'][0]}..{r['window'][1]}"]
+        return ["", r["status"], "", ""]
+    orders = " ".join(f"{order:.2f}" for order in r["local_orders"])
+    return [f"{r['exponent']:.3f}", r["status"], orders, f"{r['window'][0]}..{r['window'][1]}"]
 
 
 def _cells(r: dict[str, Any]) -> tuple[str, ...]:

@@ -9,15 +9,14 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from ...numerics import rates
+from ...numerics.studies.fits import fit
 from ..markup import plain, table
-from .exponent_table import curve, fit_cells
+from .exponent_table import above_noise, fit_cells
 
 FINDINGS, ALTERNATING = "findings", "alternating"  # the two studies: equal steps in lambda, and steps as 1 : 2 : 1 : 2
 STEPS = {FINDINGS: "equal in lambda", ALTERNATING: "1 : 2 : 1 : 2 in lambda"}
 WITHIN = 0.1  # of a proved order
 SHARE_WITHIN = 0.01  # of a proved share of another method's error, relatively
-LAST = 3  # numbers of steps that an exponent is fitted to
 AS_PROVED, DIFFERS, UNSETTLED = "as proved", "differs", "not settled"
 
 
@@ -102,9 +101,9 @@ def findings(answers: Mapping[str, dict[str, Any]], proved: Mapping[str, Proved]
     """
     rows = []
     for f in OURS:
-        known, points = proved[f.method], measured(answers[f.study], f.method)
+        known, points = proved[f.method], above_noise(answers[f.study], f.method, "trajectory")
         order = known.order if f.study == FINDINGS else known.order_free
-        fit = rates.fit([n for n, _ in points], [v for _, v in points])
+        found = fit([r for r in answers[f.study]["records"] if r["method"] == f.method and r["metric"] == "trajectory"])
         rows.append(
             {
                 "study": f.study,
@@ -115,20 +114,12 @@ def findings(answers: Mapping[str, dict[str, Any]], proved: Mapping[str, Proved]
                 "proved_order": known.order,
                 "proved_order_free": known.order_free,
                 "order": order,
-                "exponent": None if fit is None else fit.exponent,
-                "stderr": None if fit is None else fit.stderr,
-                "window": None if fit is None else list(fit.window),
-                "verdict": verdict(order, points, None if fit is None else fit.exponent),
+                **{key: found[key] for key in ("exponent", "stderr", "window", "local_orders", "status", "reason")},
+                "verdict": verdict(order, points, found["exponent"]),
                 "share": None if known.share is None else share(known.share, answers[f.study], f.method),
             }
         )
     return rows
-
-
-def measured(answer: dict[str, Any], method: str) -> list[tuple[int, float]]:
-    """The last values of a method in a study, above rounding."""
-    steps, values = curve(answer, method, "trajectory")
-    return [(n, v) for n, v in zip(steps, values, strict=True) if v is not None and v > 1e-11][-LAST:]
 
 
 def verdict(order: int, points: Sequence[tuple[int, float]], exponent: float | None) -> str:
@@ -150,7 +141,7 @@ def share(proved: Fraction, answer: dict[str, Any], method: str) -> dict[str, An
 
     None where fewer than two numbers of steps have both errors.
     """
-    ours, theirs = dict(measured(answer, method)), dict(measured(answer, "ddim"))
+    ours, theirs = (dict(above_noise(answer, name, "trajectory")) for name in (method, "ddim"))
     ratios = [(n, error / theirs[n]) for n, error in ours.items() if n in theirs]
     if len(ratios) < 2:
         return None
@@ -177,7 +168,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         "differ; or the slope has not settled at these numbers of steps, and approaches the proved order.",
         "",
     ]
-    head = ("method", "steps", "claimed", "proved", "measured", "±", "window", "verdict")
+    head = ("method", "steps", "claimed", "proved", "measured", "status", "local orders", "window", "verdict")
     shares = [
         (r["method"], s["proved"], f"{s['measured']:.5f}", s["steps"], f"{s['extrapolated']:.5f}", s["verdict"])
         for r in rows

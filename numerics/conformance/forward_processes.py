@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -59,6 +60,19 @@ def point(process: str, alpha: float, sigma: float) -> Point:
     return Point(alpha, sigma, sigma, 0.0 if process == "ve" else -1.0, 1.0)
 
 
+class BackwardGrid(Grid):
+    """The points of a run from data to noise, as inversion goes."""
+
+    def __post_init__(self) -> None:
+        if not goes_backward(self.points):
+            raise InputError("grid", "points", "lambda moves strictly from data to noise")
+
+
+def goes_backward(points: Sequence[Point]) -> bool:
+    """Whether points go strictly from data to noise."""
+    return all(later.lam < at.lam for at, later in pairwise(points))
+
+
 def on_process(grid: Grid, process: str) -> tuple[Point, ...]:
     """The points of a process with the sigma / alpha of a grid; those of the grid where it is of that process.
 
@@ -77,13 +91,13 @@ def on_process(grid: Grid, process: str) -> tuple[Point, ...]:
 
 
 def grid_of(process: str, points: Sequence[Point], schedule: Schedule | None = None) -> Grid:
-    """The grid of these points.  Raises InputError unless they go strictly from noise to data.
+    """The grid of these points.  Raises InputError unless they go strictly in one direction.
 
     schedule: the one whose time they have; None: the process itself.
     """
     alpha, sigma, t, dalpha, dsigma = torch.tensor(points, dtype=torch.float64).T
     lam = alpha.log() - sigma.log()
-    return Grid(
+    return (BackwardGrid if goes_backward(points) else Grid)(
         Columns(t, alpha, sigma, lam, sigma / alpha, (sigma / alpha) ** 2, dalpha, dsigma),
         schedule or Schedule(process, {}, PROCESSES[process]),
     )

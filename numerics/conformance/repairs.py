@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
 
@@ -12,6 +12,7 @@ from ..errors import InputError
 from .adapters.diffusers import of_class
 from .adapters.external_sampler import ExternalSampler
 from .adapters.target import split
+from .report import Verdict
 
 PACKAGE = "diffusers.schedulers"
 
@@ -113,6 +114,25 @@ REPAIRS: tuple[Repair, ...] = (
 def repair_of(target: str) -> Repair | None:
     """The repair of that target, if one is known."""
     return next((repair for repair in REPAIRS if repair.target == target), None)
+
+
+def with_repair(verdict: Verdict) -> Verdict:
+    """A verdict that fails, with the repair of its target where one is known."""
+    return replace(verdict, repair=diff_of(verdict.target)) if verdict.exit_code == 1 else verdict
+
+
+def diff_of(target: str) -> str | None:
+    """The repair of a target as a unified diff; None where none is known."""
+    repair = repair_of(target)
+    if repair is None:
+        return None
+    path = f"src/{PACKAGE.replace('.', '/')}/{repair.module}.py"
+    changed = [
+        line
+        for old, new in repair.changes
+        for line in ("@@", *(f"-{text}" for text in old.splitlines()), *(f"+{text}" for text in new.splitlines()))
+    ]
+    return "\n".join([f"--- a/{path}", f"+++ b/{path}", *changed])
 
 
 def repaired(target: str) -> ExternalSampler:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ class TargetInfo:
     nonlinear: the options that make it nonlinear, such as "clip_sample=true".
     variants: the target with one option at another of its documented values, for all of them.
     grids: the other grids that it can be put on, by name.  zero: the name of the one that has a 0 appended.
+    process_chosen: whether the user has chosen the process.  may_draw: whether noise is not passed to it, but could be.
     """
 
     name: str
@@ -27,6 +29,8 @@ class TargetInfo:
     variants: tuple[str, ...] = ()
     grids: tuple[str, ...] = ()
     zero: str | None = None
+    process_chosen: bool = False
+    may_draw: bool = False
 
 
 class Departure(NamedTuple):
@@ -107,6 +111,8 @@ class Verdict:
     nominal_order: of the record it equals.  steps: row by row against the reference.
     growth: {N: roundoff as shipped}, where it conforms.  errors: {N: error}, with the observed order as slope.
     sweep: the settings that were run, if requested.  versions: of the libraries.  coverage: what was varied.
+    nearest: what it is, in words, where it equals no record.  repair: the smallest change that mends it, a unified
+    diff, where one is known.
     """
 
     target: str
@@ -126,6 +132,8 @@ class Verdict:
     sweep: list[Setting] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     coverage: list[str] = field(default_factory=list)
+    nearest: str | None = None
+    repair: str | None = None
 
     def __repr__(self) -> str:
         found = f"matches {', '.join(self.matches)}" if self.matches else "matches no record"
@@ -137,16 +145,19 @@ class Verdict:
     @property
     def exit_code(self) -> int:
         """0 it conforms; 1 it does not; 2 the question cannot be answered."""
-        if self.verdict in ("error", "not-linear"):
-            return 2
-        if self.verdict in ("different-formula", "non-finite"):
-            return 1
-        return int(any(finding.severity == "error" for finding in self.findings))
+        return exit_code(self.verdict, [finding.severity for finding in self.findings])
 
     def plain(self) -> dict[str, Any]:
         """The answer of `--json`: plain containers, null for what is not finite."""
         keys = {"advertised_order": "promised_order"}  # as the first release has it
         return {keys.get(key, key): _finite(value) for key, value in asdict(self).items()}
+
+
+def exit_code(verdict: str, severities: Sequence[str]) -> int:
+    """The exit code of a verdict with findings of these severities."""
+    if verdict in ("error", "not-linear"):
+        return 2
+    return int(verdict in ("different-formula", "non-finite") or "error" in severities)
 
 
 def _finite(value: Any) -> Any:

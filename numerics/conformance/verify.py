@@ -15,6 +15,7 @@ from ..errors import InputError, whole
 from ..support.limits import LIMITS
 from ..support.progress import Progress, silent
 from .adapters.target import split
+from .placement import Placement
 from .process.launch import RESOLVE, Job, launched
 from .report import Failure, Finding, Verdict
 from .verify_file import is_file, verify_file
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 # of them divide a thousand timesteps; where a number does not, some grids are uneven and others do not chain.
 REFINEMENTS, LONGER = (2, 5, 10), (5, 25)
 WHOLE = (4, 5, 10, 20, 25, 50, 100, 125, 250, 500)  # numbers of steps whose steps are whole timesteps of 1000
+LEAST = 4  # steps with which an order can be observed: two to start, two to end
 DRAWN = range(6, 41)  # numbers of steps on other grids
 OTHERS = 2  # other grids of a target; the one after them has a 0 appended
+OWN = Placement()  # everything as the sampler has it
 
 
 def verify(
@@ -42,13 +45,14 @@ def verify(
     resolver: str = RESOLVE,
     stop: Event | None = None,
     zero: bool = True,
+    where: Placement = OWN,
 ) -> Verdict:
     """The verdict on a target; the float64 and refined runs serve as the yardstick for the run as shipped.
 
     target: as split reads it, or a file with a table or a recorded run, which has its own steps; see verify_file.
     sweep: whether it is also run on 5 to 60 steps, and with every option at its other values.
     resolver: "module:function", from a target to an ExternalSampler.  stop: set from another thread to cancel.
-    zero: whether a function is also run on levels that end at 0.
+    zero: whether a function is also run on levels that end at 0.  where: its process, grid and beginning.
     Raises InputError for an invalid target, record, number of steps or time limit.
     """
     if is_file(target):
@@ -56,11 +60,11 @@ def verify(
     split(target)
     if against is not None:
         resolve(against, "against")
-    check_steps(steps)
+    where = on_steps(where, steps)
     longest = LIMITS["verification.timeout"].high
     if not 0 < timeout <= longest:
         raise InputError("timeout", timeout, f"a number of seconds > 0, at most {longest:g}")
-    with launched(target, jobs(target, steps, zero), resolver, sweep, stop) as child:
+    with launched(target, jobs(target, steps, zero), resolver, sweep, stop, where) as child:
         from .process.collect import collect  # loads torch, while the child does so too
 
         results = collect(child, timeout, progress)
@@ -68,12 +72,29 @@ def verify(
         return replace(_with_sweep(verdict, results), versions=versions(target))
 
 
-def check_steps(steps: int) -> None:
-    """Raises InputError on a number of steps that no verdict can be given on."""
+def on_steps(where: Placement, steps: int) -> Placement:
+    """The placement of a run on that many steps.
+
+    Raises InputError on a number of steps that no verdict can be given on, that its levels do not have, or that are
+    over where it begins.
+    """
     whole("steps", steps)
     most = LIMITS["verification.steps"].high
-    if not 4 <= steps <= most:
-        raise InputError("steps", steps, f"at least 4: two to start, two to end; at most {most:g}")
+    if not 1 <= steps <= most:
+        raise InputError("steps", steps, f"a number from 1 to {most:g}")
+    if where.steps not in (None, steps):
+        raise InputError("steps", steps, f"{where.steps}, as the levels given are {where.steps + 1}")
+    if where.begin >= steps:
+        raise InputError("begin", where.begin, f"below the number of steps, {steps}")
+    return replace(where, of=steps)
+
+
+def refined(steps: int) -> list[int]:
+    """The numbers of steps on which an order is observed: multiples of the steps asked for, from the first that has two
+    steps to start and two to end.
+    """
+    first = steps * -(-LEAST // steps)
+    return [first, *(first * k for k in REFINEMENTS)]
 
 
 def jobs(target: str, steps: int, zero: bool = True) -> list[Job]:
@@ -85,7 +106,7 @@ def jobs(target: str, steps: int, zero: bool = True) -> list[Job]:
         drawn = DRAWN[crc32(f"{target} {steps} {k}".encode()) % len(DRAWN)]  # the same for the same question
         runs += [Job(drawn, in_float64, other_inputs=False, grid=k) for in_float64 in (False, True)]
     runs += [Job(steps, False, other_inputs=False, grid=OTHERS)] if zero else []
-    runs += [Job(steps * k, True, other_inputs=False) for k in REFINEMENTS]
+    runs += [Job(n, True, other_inputs=False) for n in refined(steps) if n != steps]
     return [*runs, *(Job(steps * k, False, other_inputs=False) for k in LONGER)]
 
 

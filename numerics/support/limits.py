@@ -31,7 +31,7 @@ LIMITS: dict[str, Limit] = {
     "run.points": Limit("nodes or samples", 1, 10_000_000),
     "run.samples": Limit("samples", 1, 10_000_000),
     "verification.targets": Limit("how many", 1, 1000),
-    "verification.steps": Limit("steps", 4, 1000),
+    "verification.steps": Limit("steps", 1, 1000),
     "verification.timeout": Limit("seconds, above 0", 0, 86_400),
     "shape": Limit("every side of a checkpoint", 1, 4096),
     "network.widths": Limit("every width", 1, 4096),

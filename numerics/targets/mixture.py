@@ -22,6 +22,7 @@ from .components import check_components
 
 BLOCK = 1 << 16  # numbers in one working array (512 KB): a few of them fit the cache of a core
 Number = TypeVar("Number", float, Tensor)
+KEPT = 2048  # points whose marginals a mixture keeps: methods on the same grids share them
 SPLITTER = float(2**27 + 1)
 
 
@@ -88,6 +89,7 @@ class GaussianMixture:
         self._centred = self.means - self.weights @ self.means
         self._means_split = _split(self.means)
         self._log_mass = self.weights.log() - self.dim / 2 * math.log(2 * math.pi)
+        self._marginals: dict[tuple[float, float, torch.device | None], Marginal] = {}
 
     def __repr__(self) -> str:
         return f"GaussianMixture({self.components} components, d = {self.dim})"
@@ -220,6 +222,14 @@ class GaussianMixture:
     def marginal(self, at: Point, device: torch.device | None = None) -> Marginal:
         """The components of the law of alpha x0 + sigma eps.  InputError where one of them is singular."""
         of_type("at", at, Point, POINT)
+        place = at.alpha, at.sigma, device
+        if place not in self._marginals:
+            if len(self._marginals) >= KEPT:
+                self._marginals.clear()
+            self._marginals[place] = self._marginal(at, device)
+        return self._marginals[place]
+
+    def _marginal(self, at: Point, device: torch.device | None) -> Marginal:
         variance = at.alpha**2 * self.variances + at.sigma**2
         if not 0 < float(variance.min()) < math.inf:
             allowed = "alpha^2 C + sigma^2 must be finite and positive for every component"

@@ -34,8 +34,8 @@ WRONG = Verdict("my_module:my_sampler", "different-formula", steps=STEPS, findin
 
 
 def exponent(study: str, method: str) -> dict[str, Any]:
-    measured = {"metric": "trajectory", "order": 2, "exponent": 1.9876, "stderr": 0.0123, "window": [24, 3199]}
-    return {"study": study, "method": method, **measured}
+    measured = {"metric": "trajectory", "order": 2, "exponent": 1.9876, "window": [24, 3199], "status": "settled"}
+    return {"study": study, "method": method, "local_orders": [1.97, 1.99], **measured}
 
 
 def proof(name: str) -> dict[str, Any]:

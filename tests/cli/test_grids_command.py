@@ -264,7 +264,7 @@ def test_levels_are_read_back_from_a_function_in_a_file(tmp_path: Path) -> None:
 
 
 def test_the_findings_stand_beside_the_levels(capsys: pytest.CaptureFixture[str]) -> None:
-    """Assert the notes on a kind that begins below its model's noisiest level, as data and in print; none on another."""
+    """Assert the notes on a kind that begins below its model's noisiest level, as data and in print; none elsewhere."""
     answer = levels("leading", 10, "edm")
     assert [(f["kind"], f["step"], f["severity"]) for f in answer["findings"]] == 2 * [("grid", 0, "note")]
     show.levels(answer)

@@ -49,7 +49,8 @@ def test_nothing_is_said_without_a_prediction_or_a_value() -> None:
 def test_the_table_has_a_column_for_each() -> None:
     """Assert the columns of the table of exponents."""
     row: dict[str, Any] = {"study": "s", "method": "ddim", "metric": "tv", "order": 1, "order_asymptotic": 1}
-    row |= {"start": "exact", "log_power": 0, "exponent": 1.0, "stderr": 0.001, "window": [20, 160]}
+    row |= {"start": "exact", "log_power": 0, "exponent": 1.0, "window": [20, 160], "status": "settled"}
+    row |= {"local_orders": [1.01, 1.0]}
     told = row | {
         "predicted": 2.0,
         "ratio": 1.0123,

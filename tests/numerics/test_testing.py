@@ -134,10 +134,10 @@ def test_a_class_made_from_one_of_diffusers() -> None:
         assert_conforms(Mine, "dpm-solver++-2m", steps=8)
 
 
-@pytest.mark.parametrize("steps", [0, 3, 10**9, float("nan")])
+@pytest.mark.parametrize("steps", [0, -1, 10**9, float("nan")])
 def test_a_number_of_steps_that_cannot_be_judged_is_one_line(steps: Any) -> None:
     """Assert that sp.verify has the limits of the command, for a function too."""
-    with pytest.raises(InputError, match=r"steps: got .*; (at least 4|a whole number)"):
+    with pytest.raises(InputError, match=r"steps: got .*; a (whole )?number"):
         testing.verdict_here(lambda denoise, x, sigmas: x, steps=steps)
 
 

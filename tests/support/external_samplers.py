@@ -51,21 +51,21 @@ def guided(denoise: Denoise, x: Tensor, sigmas: Tensor, scale: float = 7.5, off:
     return x
 
 
-def every_second(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+def every_second(denoise: Denoise, x: Tensor, sigmas: Tensor, off: float = 1.0) -> Tensor:
     """DDIM that takes the last output again in every second step."""
     d = x
     for i, (s, t) in enumerate(pairwise(sigmas)):
         d = denoise(x, s) if i % 2 == 0 else d
-        x = d + t / s * (x - d)
+        x = d + off * t / s * (x - d)
     return x
 
 
-def own_levels(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+def own_levels(denoise: Denoise, x: Tensor, sigmas: Tensor, off: float = 1.0) -> Tensor:
     """DDIM on levels of its own, as many as are given."""
     own = torch.linspace(4.0, -4.0, len(sigmas)).exp().to(x)
     for s, t in pairwise(own):
         d = denoise(x, s)
-        x = d + t / s * (x - d)
+        x = off * d + t / s * (x - d)
     return x
 
 
@@ -90,11 +90,11 @@ def consistency(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Noise, off: 
     return x
 
 
-def inverse(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """DDIM from data to noise."""
+def inverse(denoise: Denoise, x: Tensor, sigmas: Tensor, told: int = 0, off: float = 1.0) -> Tensor:
+    """DDIM from data to noise.  told: 1 where the model is told the level that is reached."""
     for s, t in pairwise(sigmas.flip(0)):
-        d = denoise(x, s)
-        x = d + t / s * (x - d)
+        d = denoise(x, t if told else s)
+        x = off * d + t / s * (x - d)
     return x
 
 

@@ -6,105 +6,90 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from ...errors import DependsError, InputError, NonFiniteError, SamplingError
 from ...external_run import Draw, Finish, Model, Run
-from ...grids import Grid, grid
-from ...points import Point
+from ...grids import Grid
 from ...readback import of_another_run
-from ...schedules import schedule
-from ..forward_processes import point
+from ..forward_processes import on_process
 from ..report import TargetInfo
 from .external_sampler import ExternalSampler
-from .in_float64 import in_float64
+from .in_float64 import entered, in_float64
+from .own_draws import drawing_from
+from .process_levels import ZERO, at_sigma, other_levels, own_levels, ratio_of
 from .target import typed
-from .visited_levels import destinations, levels_of
+from .visited_levels import Visit, Visited, destinations, levels_of
 
 Denoise = Callable[[Tensor, Any], Tensor]  # (x, sigma) -> x0hat
 Solver = Callable[[Denoise, Tensor, Tensor, Draw], Tensor]  # (denoise, x, sigmas, draw) -> the sample
 
 
-def karras(steps: int) -> list[float]:
-    """steps + 1 levels from 80 to 0.002 with rho = 7 (Karras et al. 2022, eq. 5), nothing appended."""
-    return grid(schedule("edm"), "karras", steps, sigma_min=0.002, sigma_max=80.0, rho=7.0).columns.rho.tolist()
+def on_levels(name: str, solver: Solver, levels: Sequence[float], process: str = "ve") -> Run:
+    """A function of (denoise, x, sigmas, draw) as a run on these levels sigma of a process, x = alpha x0 + sigma eps.
 
-
-def exponential(steps: int) -> list[float]:
-    """steps + 1 levels from 14.6 to 0.03, equally spaced in log sigma."""
-    return torch.linspace(math.log(14.6), math.log(0.03), steps + 1, dtype=torch.float64).exp().tolist()
-
-
-def uneven(steps: int) -> list[float]:
-    """steps + 1 levels from 80 to 0.002 whose steps in log sigma differ by a factor of up to three."""
-    drawn = 0.5 + torch.rand(steps, generator=torch.Generator().manual_seed(steps), dtype=torch.float64)
-    share = torch.cat([torch.zeros(1, dtype=torch.float64), drawn.cumsum(0) / drawn.sum()])
-    return (math.log(80.0) + share * math.log(0.002 / 80.0)).exp().tolist()
-
-
-def to_zero(steps: int) -> list[float]:
-    """steps + 1 levels: those of karras in one step fewer, with a 0 appended."""
-    return [*karras(steps - 1), 0.0]
-
-
-ZERO = "karras levels with a 0 appended"
-GRIDS: dict[str, Callable[[int], list[float]]] = {
-    "levels from 14.6 to 0.03 equal in log sigma": exponential,
-    "uneven levels from 80 to 0.002": uneven,
-    ZERO: to_zero,
-}
-
-
-def on_levels(name: str, solver: Solver, levels: Sequence[float]) -> Run:
-    """A function of (denoise, x, sigmas, draw) as a run on these levels: variance exploding, x = x0 + sigma eps.
-
-    The first run of a dtype calls the function twice: first on zeros, to find the step of each evaluation.
+    The first run of a dtype calls the function twice: first with outputs of 0, to find the step of each evaluation.
     The run raises SamplingError where the model is evaluated at a tensor of another shape or at more than one level,
     NoTable as levels_of and destinations do.
     """
 
+    ratio = partial(ratio_of, process)
     # Determined once a dtype: a call on zeros before each run would hide what a run leaves to the next.
-    known: dict[torch.dtype, tuple[list[int], list[float], str]] = {}
+    known: dict[torch.dtype, tuple[list[int], Visited]] = {}
 
-    def grid_on(start: Tensor, sigmas: Tensor) -> tuple[list[int], list[float], str]:
-        def visit(levels: Sequence[float]) -> list[float]:
+    def grid_on(start: Tensor, sigmas: Tensor) -> tuple[list[int], Visited]:
+        def visit(levels: Sequence[float], size: float = 0.0) -> Visit:
             visited: list[float] = []
+            states: list[Tensor] = []
 
             def denoise(x: Tensor, sigma: Any) -> Tensor:
                 visited.append(_level(x, sigma, start, len(visited)))
+                states.append(x.detach().clone())
                 return torch.zeros_like(x)
 
             given = torch.tensor(levels, dtype=torch.float64).to(start)
-            solver(denoise, torch.zeros_like(start), given, lambda like, span=None: torch.zeros_like(like))
-            return visited
+            begun = torch.full_like(start, size)
+            sample = solver(denoise, begun, given, lambda like, span=None: torch.zeros_like(like))
+            return _visit(visited, states, sample, process)
 
-        visited, ends, remark = levels_of(sigmas.tolist(), visit, name)
-        return destinations(visited, ends, name), ends, remark
+        given = sigmas.tolist()
+        found = levels_of(given, visit, name, ratio)
+        return destinations([ratio(s) for s in found.levels], [ratio(s) for s in found.ends], name), found
 
     def run(start: Tensor, model: Model, draw: Draw) -> Finish:
         sigmas = torch.tensor(levels, dtype=torch.float64).to(start)
         if start.dtype not in known:
             known[start.dtype] = grid_on(start, sigmas)
-        to, ends, remark = known[start.dtype]
+        to, visited = known[start.dtype]
         count = 0
 
         def denoise(x: Tensor, sigma: Any) -> Tensor:
             nonlocal count
-            level = _level(x, sigma, start, count)
+            _level(x, sigma, start, count)
             if count == len(to):
                 raise DependsError(f"evaluation {count + 1}: one more than before")
             count += 1
-            return model(x, _point(level), to[count - 1])
+            return model(x, at_sigma(process, visited.levels[count - 1]), to[count - 1])
 
-        sample = solver(denoise, start, sigmas, draw)
-        return Finish(sample, tuple(_point(s) for s in ends), remarks=(("grid", remark),) if remark else ())
+        begun = start if visited.scale == 1 else start * visited.scale
+        sample = solver(denoise, begun, sigmas, draw)
+        return Finish(sample, tuple(at_sigma(process, s) for s in visited.ends), remarks=visited.remarks)
 
     return run
+
+
+def _visit(visited: list[float], states: list[Tensor], sample: Any, process: str) -> Visit:
+    """The visit of a call with outputs of 0, whose states are noise: their size is sigma, times that of the start."""
+    if not visited or not isinstance(sample, Tensor) or sample.numel() == 0:
+        return Visit(visited)
+    before, first = float(states[-1].reshape(-1)[0]), float(states[0].reshape(-1)[0])
+    end = float(sample.reshape(-1)[0]) / before * visited[-1] if before else 0.0
+    return Visit(visited, end, first)
 
 
 def _level(x: Any, sigma: Any, like: Tensor, count: int) -> float:
@@ -122,10 +107,6 @@ def _level(x: Any, sigma: Any, like: Tensor, count: int) -> float:
     return values.pop()
 
 
-def _point(sigma: float) -> Point:
-    return point("ve", 1.0, sigma)
-
-
 def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> ExternalSampler:
     """A function (denoise, x, sigmas, noise) -> the sample, with options as keywords.  target: its name in messages.
 
@@ -133,21 +114,32 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
     sigmas [N + 1]: from 80 to 0.002 (karras), of the dtype of x; the last is not 0.
     noise(x) -> standard normal noise shaped like x, independent in every call; noise(x, sigma_from, sigma_to): the
     increment over that interval of sigma of the one Brownian path of the run, over sqrt|sigma_to - sigma_from|. It is
-    passed to the parameter `noise`, or to a fourth one without a default. A function without such a parameter may draw
-    by torch.randn_like and torch.randn, which then return noise(x) for the shape of a state.
+    passed to the parameter `noise`, or to a fourth one without a default. The normal draws of torch and numpy in a
+    function without such a parameter are noise(x) where they have the shape of a state; see own_draws.
     Raises InputError on other parameters, and on an unknown option.
     """
     target = target or typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
     solver = solver_of(call, options, target)
+    draws = _noise_parameter(target, call, options) is None
     namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
-    return ExternalSampler(
-        TargetInfo(target, "ve", grids=tuple(GRIDS), zero=ZERO),
-        "data",
-        lambda steps, grid=None: on_levels(target, solver, (GRIDS[grid] if grid else karras)(steps)),
-        lambda: in_float64(namespace),
-        lambda grid: on_levels(target, solver, ratios(grid, target)),
-        lambda grid: unjudged(solver, ratios(grid, target)),
-    )
+
+    def on(process: str, prediction: str, chosen: bool) -> ExternalSampler:
+        own, others = own_levels(process), other_levels(process)
+
+        def levels(grid: Grid) -> list[float]:
+            return [p.sigma for p in on_process(grid, process)] if chosen else ratios(grid, target)
+
+        return ExternalSampler(
+            TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen, may_draw=draws),
+            prediction,
+            lambda steps, grid=None: on_levels(target, solver, (others[grid] if grid else own)(steps), process),
+            lambda: in_float64(*entered(namespace)),
+            lambda grid: on_levels(target, solver, levels(grid), process),
+            lambda grid: unjudged(solver, levels(grid), process),
+            in_process=lambda process, prediction: on(process, prediction, True),
+        )
+
+    return on("ve", "data", False)
 
 
 def ratios(grid: Grid, target: str) -> list[float]:
@@ -158,15 +150,15 @@ def ratios(grid: Grid, target: str) -> list[float]:
     return levels
 
 
-def unjudged(solver: Solver, levels: Sequence[float]) -> Run:
+def unjudged(solver: Solver, levels: Sequence[float], process: str) -> Run:
     """As on_levels, for a run on a model only: evaluations may depend on the values, and belong to no step."""
 
     def run(start: Tensor, model: Model, draw: Draw) -> Finish:
         def denoise(x: Tensor, sigma: Any) -> Tensor:
-            return model(x, _point(_level(x, sigma, start, 0)), 0)
+            return model(x, at_sigma(process, _level(x, sigma, start, 0)), 0)
 
         sample = solver(denoise, start, torch.tensor(levels, dtype=torch.float64).to(start), draw)
-        return Finish(sample, tuple(_point(s) for s in levels))
+        return Finish(sample, tuple(at_sigma(process, s) for s in levels))
 
     return run
 
@@ -177,7 +169,7 @@ def solver_of(call: Callable[..., Any], options: dict[str, Any], target: str) ->
 
     def solver(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
         given = {takes_noise: noise_from(draw)} if takes_noise else {}
-        with nullcontext() if takes_noise else DrawMode(draw, x):
+        with nullcontext() if takes_noise else drawing_from(draw, x):
             sample: Tensor = call(denoise, x, sigmas, **given, **options)
         return sample
 
@@ -193,23 +185,6 @@ def noise_from(draw: Draw) -> Callable[..., Tensor]:
         return draw(x, None if sigma_from is None else (float(sigma_from), float(sigma_to)))
 
     return noise
-
-
-class DrawMode(TorchFunctionMode):
-    """Draws by `draw` the noise shaped like a state that code draws from torch."""
-
-    def __init__(self, draw: Draw, like: Tensor) -> None:
-        super().__init__()
-        self.draw, self.like = draw, like
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        named = kwargs or {}
-        if func in (torch.randn_like, torch.randn):
-            shape = args[0].shape if func is torch.randn_like else named.get("size", args)
-            shape = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else tuple(shape)
-            if shape == self.like.shape:
-                return self.draw(self.like.to(named.get("dtype") or self.like.dtype))
-        return func(*args, **named)
 
 
 def _noise_parameter(target: str, function: Callable[..., Any], options: dict[str, Any]) -> str | None:

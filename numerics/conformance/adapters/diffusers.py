@@ -19,8 +19,9 @@ from ...errors import InputError, nearest, one_line
 from ...external_run import Draw, Finish, Model
 from ...points import Point
 from ..report import TargetInfo
+from .diffusers_batches import batch_remarks
 from .diffusers_classes import CLASSES, NO_TABLE, SchedulerSpec, unchanged
-from .diffusers_layouts import begin
+from .diffusers_layouts import Layout, begin
 from .diffusers_levels import OWN_LEVELS, Given, takes_levels
 from .external_sampler import ExternalSampler
 from .in_float64 import in_float64
@@ -124,6 +125,7 @@ class _Scheduled:
             lambda grid: partial(_run, self, grid.steps, Given(grid, info.process)),
             kept=f"diffusers {version('diffusers')}" if ours else None,
             note=OWN_LEVELS if takes_levels(self.base) else "",
+            from_level=lambda steps, begin: partial(_run, self, steps, begin),
         )
 
 
@@ -147,13 +149,13 @@ def levels_of(name: str, options: dict[str, Any], steps: int) -> tuple[Point, ..
         raise InputError("steps", steps, f"a number of steps that {name} takes ({reason})") from fault
 
 
-def _run(made: _Scheduled, steps: int, given: Given | None, start: Tensor, model: Model, draw: Draw) -> Finish:
-    """given: the levels to step between; None for its own."""
+def _run(made: _Scheduled, steps: int, given: Given | int | None, start: Tensor, model: Model, draw: Draw) -> Finish:
+    """given: the levels to step between, or the index of its own at which it begins; None for all of its own."""
     scheduler, spec = made.make(), made.spec
     spec.prepare(scheduler, steps)
-    if given is not None:
+    if isinstance(given, Given):
         given.put(scheduler, made.base, spec, steps)
-    layout = spec.layout(scheduler, steps)
+    layout = _from_level(scheduler, spec, steps, given) if isinstance(given, int) else spec.layout(scheduler, steps)
     with _noise_from(_namespaces(made.cls, made.base), draw):
         x = start
         for i, (timestep, (at, to)) in enumerate(zip(layout.calls, layout.evaluations, strict=True)):
@@ -161,10 +163,28 @@ def _run(made: _Scheduled, steps: int, given: Given | None, start: Tensor, model
                 scheduler.scale_model_input(x, timestep)  # some classes find their first index in it
             output = spec.output(scheduler, x, model(x, at, to), i)
             x = spec.step(scheduler, output, timestep, x, made.arguments, layout, i)
-    timesteps = spec.timestep_map(scheduler)(layout.calls) if spec.timestep_map and given is None else None
+    with _noise_from(_namespaces(made.cls, made.base), lambda like, span=None: torch.zeros_like(like)):
+        remarks = batch_remarks(scheduler, layout.calls, made.arguments, start)
+    timesteps = (
+        spec.timestep_map(scheduler)(layout.calls) if spec.timestep_map and not isinstance(given, Given) else None
+    )
     if timesteps is not None and begin(scheduler):  # at an image, not at the noisiest level
         timesteps = timesteps._replace(noisiest=-math.inf)
-    return Finish(x, layout.grid, spec.numbers(scheduler, layout), timesteps)
+    return Finish(x, layout.grid, spec.numbers(scheduler, layout), timesteps, remarks)
+
+
+def _from_level(scheduler: Any, spec: SchedulerSpec, steps: int, index: int) -> Layout:
+    """The layout from a later level on, as pipelines from image to image run: they tell the scheduler where they begin,
+    and pass it the timesteps from there on, of which it holds all. A class counts its evaluations.
+    """
+    whole, first = scheduler.timesteps, index * getattr(scheduler, "order", 1)
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(first)
+    scheduler.timesteps = whole[first:]
+    try:
+        return spec.layout(scheduler, steps)
+    finally:
+        scheduler.timesteps = whole
 
 
 @contextlib.contextmanager

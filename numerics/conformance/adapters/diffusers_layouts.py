@@ -35,7 +35,7 @@ def vp_from_sigmas(scheduler: Any, steps: int) -> Layout:
 def singlestep_blocks(scheduler: Any, steps: int) -> Layout:
     """As vp_from_sigmas, in steps of one to three evaluations: a step ends where `order_list` returns to 1."""
     flat = vp_from_sigmas(scheduler, steps)
-    orders = scheduler.order_list
+    orders = scheduler.order_list[begin(scheduler) :]
     starts = [i for i, order in enumerate(orders) if order == 1]
     grid = tuple(flat.grid[i] for i in (*starts, len(orders)))
     evaluations = []

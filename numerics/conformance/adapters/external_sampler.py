@@ -12,6 +12,7 @@ from ..report import TargetInfo
 if TYPE_CHECKING:
     from ...external_run import Run
     from ...grids import Grid
+    from .in_float64 import Precision
 
 
 class OnGrid(Protocol):
@@ -29,13 +30,17 @@ class ExternalSampler:
     them); None where it makes its own.  unread(grid): the same, only to be run on a model; None: on_yours serves.
     kept: what determines it besides its name, such as the version of its library; None where that is not known.
     note: how it is put on a given grid, "" where that needs no word.
+    in_process(process, prediction) -> the same in another process, None where it has one of its own.
+    from_level(steps, begin) -> the sampler on a grid of its own from a later level on.
     """
 
     info: TargetInfo
     prediction: str
     on: OnGrid
-    float64: Callable[[], AbstractContextManager[None]] = field(default=nullcontext)
+    float64: Callable[[], AbstractContextManager[Precision | None]] = field(default=nullcontext)
     on_yours: Callable[[Grid], Run] | None = None
     unread: Callable[[Grid], Run] | None = None
     kept: str | None = None
     note: str = ""
+    in_process: Callable[[str, str], ExternalSampler] | None = None
+    from_level: Callable[[int, int], Run] | None = None

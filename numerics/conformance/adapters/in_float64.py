@@ -1,57 +1,175 @@
-"""Run a module in float64: a deviation that remains is not roundoff."""
+"""The precision in which code computes: noted in a run as shipped, raised to float64 to tell roundoff from a fault."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from dataclasses import replace
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from ...readback import Trace
 
-class _Float64Mode(TorchFunctionMode):
-    """Replaces float32 by float64 in the arguments of every call of torch."""
+NARROW = (torch.bfloat16, torch.float16, torch.float32)  # the coarsest first
+CASTS = {torch.Tensor.float, torch.Tensor.half, torch.Tensor.bfloat16}
+OF_NUMPY = {np.float32: torch.float32, np.float16: torch.float16}
+NEUTRAL = {"torch", "numpy", "samplerproof"} | sys.stdlib_module_names
+ROUNDED = 1e-10, 1e-6  # deviations from superposition by rounding to float32
+MOST = 500  # modules whose names are looked at
+Namespace = dict[str, Any]
+
+
+class Precision(TorchFunctionMode):
+    """Notes the coarsest floating dtype, narrower than that of a run, with which torch is called; `inside`.
+
+    raised: whether narrow dtypes in the arguments of every call become float64, and so do narrow tensors.
+    """
+
+    def __init__(self, dtype: torch.dtype, raised: bool = False) -> None:
+        super().__init__()
+        self.raised, self.inside = raised, None
+        self.narrow = [d for d in NARROW if torch.finfo(d).eps > torch.finfo(dtype).eps]
+
+    inside: torch.dtype | None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        named = {key: _replaced(value) for key, value in (kwargs or {}).items()}
-        return func(*(_replaced(value) for value in args), **named)
+        named = kwargs or {}
+        if not self.raised:
+            return self._noted(func(*args, **named))
+        if func in CASTS:
+            return args[0].double()
+        name = str(getattr(func, "__name__", ""))
+        writes = "out" in named or (name.endswith("_") and not name.endswith("__")) or name == "__setitem__"
+        kept = args[:1] if writes else ()
+        changed = (*kept, *(self._raised(value) for value in args[len(kept) :]))
+        found = func(*changed, **{k: v if k == "out" else self._raised(v) for k, v in named.items()})
+        return found if writes else self._raised(self._noted(found))
 
+    def _noted(self, found: Any) -> Any:
+        """The result, whose dtype is noted."""
+        for value in found if isinstance(found, tuple | list) else (found,):
+            if isinstance(value, Tensor) and value.dtype in self.narrow:
+                self._note(value.dtype)
+        return found
 
-def _replaced(value: Any) -> Any:
-    return torch.float64 if value is torch.float32 else value
+    def _note(self, dtype: torch.dtype) -> None:
+        if self.inside is None or torch.finfo(dtype).eps > torch.finfo(self.inside).eps:
+            self.inside = dtype
+
+    def _raised(self, value: Any) -> Any:
+        """A value with float64 in place of a narrower dtype."""
+        if isinstance(value, torch.dtype):
+            return torch.float64 if value in self.narrow else value
+        if isinstance(value, Tensor) and value.dtype in self.narrow:
+            self._note(value.dtype)
+            return value.double()
+        kind = value.dtype.type if isinstance(value, np.ndarray) else type(value)
+        if kind in OF_NUMPY:
+            self._note(OF_NUMPY[kind])
+        elif isinstance(value, list | tuple) and type(value) in (list, tuple) and len(value) <= MOST:
+            return type(value)(self._raised(item) for item in value)
+        return value
 
 
 class _Float64Module(ModuleType):
-    """A module whose attribute float32 is float64."""
+    """A module whose narrow types are float64."""
 
-    def __init__(self, module: ModuleType, float64: Any) -> None:
+    NAMES = frozenset(("float32", "float", "single", "half", "float16", "bfloat16", "FloatTensor", "HalfTensor"))
+
+    def __init__(self, module: ModuleType) -> None:
         super().__init__(module.__name__)
-        self._module, self._float64 = module, float64
+        self._module = module
 
     def __getattr__(self, name: str) -> Any:
-        return self._float64 if name in ("float32", "float", "single") else getattr(self._module, name)
+        if name not in self.NAMES:
+            return getattr(self._module, name)
+        if self._module is not torch:
+            return np.float64
+        return torch.DoubleTensor if name.endswith("Tensor") else torch.float64
+
+
+def _in_float64(value: Any) -> Any:
+    """What stands for a value of a namespace: a module, a type or a constant in float64; None where it stays."""
+    if value is torch or value is np:
+        return _Float64Module(value)
+    if isinstance(value, torch.dtype) and value in NARROW:
+        return torch.float64
+    return np.float64 if any(value is narrow for narrow in OF_NUMPY) else None
 
 
 @contextmanager
-def in_float64(*namespaces: dict[str, Any]) -> Iterator[None]:
-    """Context in which float32 is float64: in the code of the namespaces, in every call of torch, in Tensor.float() and
-    as torch's default.
+def in_float64(*namespaces: Namespace) -> Iterator[Precision]:
+    """Context in which narrower floating dtypes are float64: in the code of the namespaces, in every call of torch, in
+    casts, and as torch's default. Yields what notes the ones that are left, such as constants.
     """
-    held = [{name: value for name, value in space.items() if value is torch or value is np} for space in namespaces]
-    default, method = torch.get_default_dtype(), torch.Tensor.float
+    default, held = torch.get_default_dtype(), []
+    for space in namespaces:
+        replaced = {name: raised for name, value in list(space.items()) if (raised := _in_float64(value)) is not None}
+        held.append({name: space[name] for name in replaced})
+        space.update(replaced)
     try:
-        for space, modules in zip(namespaces, held, strict=True):
-            for name, module in modules.items():
-                space[name] = _Float64Module(module, torch.float64 if module is torch else np.float64)
-        torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
         torch.set_default_dtype(torch.float64)
-        with _Float64Mode():
-            yield
+        with Precision(torch.float64, raised=True) as mode:
+            yield mode
     finally:
         torch.set_default_dtype(default)
-        torch.Tensor.float = method  # type: ignore[method-assign]
-        for space, modules in zip(namespaces, held, strict=True):
-            space.update(modules)
+        for space, values in zip(namespaces, held, strict=True):
+            space.update(values)
+
+
+def with_precision(found: Trace, seen: Precision | None) -> Trace:
+    """The trace with the dtype that was noted, or whose rounding shows in a run in float64: a state that passes through
+    numpy in float32 is no linear image, by that rounding.
+    """
+    inside = seen.inside if seen is not None else None
+    if inside is None and found.dtype is torch.float64 and ROUNDED[0] < max(found.superposition) < ROUNDED[1]:
+        inside = torch.float32
+    return found if inside is None else replace(found, inside=inside)
+
+
+def entered(namespace: Namespace) -> list[Namespace]:
+    """The namespace of a function and those of the modules that its code can enter: the modules, functions and classes
+    in it, and modules imported in its functions; without torch, numpy, the standard library and this package.
+    """
+    found, left = {id(namespace): namespace}, [namespace]
+    while left and len(found) < MOST:
+        for module in _named(left.pop()):
+            if id(module) not in found:
+                found[id(module)] = module
+                left.append(module)
+    return list(found.values())
+
+
+def _named(namespace: Namespace) -> Iterator[Namespace]:
+    """The namespaces of what a namespace names."""
+    for value in list(namespace.values()):
+        if isinstance(value, ModuleType):
+            names: Iterable[str] = (value.__name__,)
+            if value.__name__ not in sys.modules and value.__name__.partition(".")[0] not in NEUTRAL:
+                yield vars(value)
+        elif inspect.isclass(value):
+            names = (base.__module__ for base in value.__mro__)
+        elif isinstance(value, FunctionType):
+            if str(value.__globals__.get("__name__", "")).partition(".")[0] not in NEUTRAL:
+                yield value.__globals__
+            names = _imported(value.__code__)
+        else:
+            names = (type(value).__module__,)
+        for name in names:
+            if isinstance(name, str) and name.partition(".")[0] not in NEUTRAL and name in sys.modules:
+                yield vars(sys.modules[name])
+
+
+def _imported(code: CodeType) -> Iterator[str]:
+    """The names in the code of a function, and of those inside, that may be imported modules."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _imported(constant)

@@ -23,10 +23,11 @@ from ...catalogue import resolve
 from ...errors import InputError, nearest
 from ...external_run import Draw
 from ..report import TargetInfo
-from .callables import GRIDS, ZERO, Denoise, Solver, check_options, karras, on_levels, ratios, unjudged
+from .callables import Denoise, Solver, check_options, on_levels, ratios, unjudged
 from .external_sampler import ExternalSampler
 from .in_float64 import in_float64
 from .option_values import variants
+from .process_levels import GRIDS, ZERO, karras
 from .target import NoTable, typed
 
 GIVEN = ("model", "x", "sigmas", "sigma_min", "sigma_max", "n", "extra_args", "callback", "disable", "noise_sampler")
@@ -99,7 +100,7 @@ def k_diffusion(name: str, options: dict[str, Any]) -> ExternalSampler:
         lambda steps, grid=None: on_levels(target, solver(steps), (others[grid] if grid else own)(steps)),
         lambda: in_float64(vars(module)),
         None if "n" in parameters else lambda grid: on_levels(target, solver(grid.steps), ratios(grid, target)),
-        None if "n" in parameters else lambda grid: unjudged(solver(grid.steps), ratios(grid, target)),
+        None if "n" in parameters else lambda grid: unjudged(solver(grid.steps), ratios(grid, target), "ve"),
         kept=f"k-diffusion {version('k-diffusion')}",
     )
 

@@ -19,9 +19,10 @@ from ...grids import Grid
 from ...readback import of_tableau
 from ...tableau import Tableau
 from ..report import TargetInfo
-from .callables import GRIDS, ZERO, check_options, function, karras
+from .callables import check_options, function
 from .diffusers import of_class, of_instance, scheduler_base
 from .external_sampler import ExternalSampler
+from .process_levels import GRIDS, ZERO, karras
 from .step_protocol import MEMBERS, maker, missing, of_adapter
 from .target import is_file, typed, with_options
 

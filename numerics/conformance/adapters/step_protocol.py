@@ -6,7 +6,6 @@ import copy
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,9 +18,11 @@ from ...generated.prediction_functions import PREDICTIONS
 from ...points import Point
 from ..forward_processes import PROCESSES, on_process, point
 from ..report import TargetInfo
-from .callables import GRIDS, ZERO, DrawMode, karras, noise_from
+from .callables import noise_from
 from .external_sampler import ExternalSampler
 from .in_float64 import in_float64
+from .own_draws import drawing_from
+from .process_levels import GRIDS, ZERO, karras
 
 Level = tuple[float, ...]  # its first two entries are alpha and sigma
 NEEDED = ("process", "prediction")
@@ -140,7 +141,7 @@ def _run_on(make: Callable[[], Any], target: str, process: str, asked: Sequence[
                 start_of_step = where[:2] == at[:2] and torch.equal(state, given)
                 return model(state, where, n if start_of_step else n + 1)
 
-            with DrawMode(draw, start) if torch.is_tensor(start) else nullcontext():
+            with drawing_from(draw, start):
                 x = sampler.step(n, x, evaluated, noise)
             if not isinstance(x, Tensor) or x.shape != start.shape:
                 found = list(x.shape) if isinstance(x, Tensor) else type(x).__name__

@@ -3,45 +3,124 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 
+from ...external_run import Remark
 from .target import NoSteps, NoTable
 
 CLOSE = 2e-4  # relative: sigmas are one level, rounded in float32 on the way through 1 - alpha or a logarithm
 COARSE = (torch.bfloat16, torch.float16)
-Visit = Callable[[Sequence[float]], list[float]]  # levels -> those at which the model is evaluated, in order
+NTH = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
+SHIFTED = (
+    "the model is evaluated at the level to which each step leads, with the state at the level before: "
+    "sigma = {:.6g} with a state at {:.6g} in step 1"
+)
+
+
+class Visit(NamedTuple):
+    """A call of a function with outputs of 0: the levels at which its model is evaluated, in order.
+
+    end: the level of the sample, and first: the first state over the start, where that is not 0.
+    """
+
+    levels: list[float]
+    end: float = 0.0
+    first: float = 1.0
+
+
+@dataclass(frozen=True)
+class Visited:
+    """The levels at which the model is evaluated, and those between which the run steps, in its own order.
+
+    scale: of the start, with which the first state is the start.
+    """
+
+    levels: list[float]
+    ends: list[float]
+    remarks: tuple[Remark, ...] = ()
+    scale: float = 1.0
 
 
 def same(sigma: float, level: float) -> bool:
     """Whether two sigmas are one level."""
-    return abs(sigma - level) <= CLOSE * level
+    return sigma == level or abs(sigma - level) <= CLOSE * abs(level)
 
 
-def levels_of(levels: Sequence[float], visit: Visit, name: str) -> tuple[list[float], list[float], str]:
-    """The levels visited, the levels between which the run steps, and a remark on them, "" if there is none.
+def levels_of(
+    levels: Sequence[float],
+    visit: Callable[..., Visit],
+    name: str,
+    ratio: Callable[[float], float] = float,
+) -> Visited:
+    """The levels of a function that is given `levels`.  visit(levels, start): its call on a start of that size.
+    ratio(sigma): sigma / alpha, in which levels are compared.
 
-    The run steps between the given levels, or these rounded to half precision.  Raises NoTable where it goes from data
-    to noise, or uses levels of its own.
+    It steps between the given levels, these rounded to half precision, those of them that it visits, the same from data
+    to noise, or levels of its own.
     """
-    visited, given = visit(levels), list(levels)
+    seen, given = visit(levels), list(levels)
+    visited = seen.levels
+
+    def among(some: Sequence[float], others: Sequence[float]) -> bool:
+        return all(any(same(ratio(s), ratio(level)) for level in others) for s in some)
+
     if len(visited) > 2 and visited[0] < visited[-1] and all(a <= b for a, b in pairwise(visited)):
-        ends = f"from sigma = {visited[0]:.6g} up to {visited[-1]:.6g}"
-        raise NoTable("target", name, f"it runs from data to noise, {ends}: only the other direction can be judged")
-    if _all_in(given[:-1], visited):
-        return visited, given, ""
+        return _backward(visited, given[::-1], among)
+    if among(given[:-1], visited):
+        return Visited(visited, given)
     for dtype in COARSE:
         rounded = torch.tensor(given, dtype=torch.float64).to(dtype).double().tolist()
-        if len(set(rounded)) == len(rounded) and _all_in(rounded[:-1], visited):
-            return visited, rounded, f"its levels are the given ones, rounded to {str(dtype)[6:]}"
-    elsewhere = not all(any(same(s, level) for level in given) for s in visited)
-    if len(given) > 2 and elsewhere and not any(same(s, level) for level in given[1:-1] for s in visited):
+        if len(set(rounded)) == len(rounded) and among(rounded[:-1], visited):
+            remark = Remark("grid", f"its levels are the given ones, rounded to {str(dtype)[6:]}")
+            return Visited(visited, rounded, (remark,))
+    if not visited or len(given) < 3:
+        return Visited(visited, given)
+    if among(visited, given) and among(given[:1], visited) and all(a >= b for a, b in pairwise(visited)):
+        return _skipping(visited, given, among)
+    if not among(visited, given) and not among(given[1:-1], visited):
         moved = [given[0], *(a + 0.3 * (b - a) for a, b in pairwise(given[1:])), given[-1]]
-        if visit(moved) == visited:
-            own = f"it does not use the given sigmas but levels of its own, from {visited[0]:.6g} on"
-            raise NoTable("target", name, f"{own}: take the levels from `sigmas`, and it can be judged")
-    return visited, given, ""
+        if visit(moved).levels == visited:
+            return _own(visit(given, 1.0), given, name)
+    return Visited(visited, given)
+
+
+def _backward(visited: list[float], ends: list[float], among: Callable[..., bool]) -> Visited:
+    """A run from data to noise."""
+    remark = Remark("grid", f"it runs from data to noise, from sigma = {ends[0]:.6g} up to {ends[-1]:.6g}")
+    if len(visited) == len(ends) - 1 and not among(ends[:1], visited) and among(ends[1:], visited):
+        asked = Remark("grid", SHIFTED.format(visited[0], ends[0]))
+        return Visited(ends[:-1], ends, (remark, asked))
+    return Visited(visited, ends, (remark,))
+
+
+def _skipping(visited: list[float], given: list[float], among: Callable[..., bool]) -> Visited:
+    """A run that evaluates its model at some of the given levels, and takes earlier outputs at the others."""
+    index = [n for n, level in enumerate(given[:-1]) if among([level], visited)]
+    ends = [*(given[n] for n in index), given[-1]]
+    apart = {b - a for a, b in pairwise(index)}
+    every = f", every {NTH.get(next(iter(apart)), f'{next(iter(apart))}th')} one" if len(apart) == 1 else ""
+    few = f"its model is evaluated at {len(index)} of the {len(given) - 1} given levels{every}"
+    detail = f"{few}: earlier outputs stand in for the others, and the run is judged on the levels of its evaluations"
+    return Visited(visited, ends, (Remark("grid", detail, "error"),))
+
+
+def _own(seen: Visit, given: list[float], name: str) -> Visited:
+    """A run on levels that do not depend on the given ones."""
+    visited, steps = seen.levels, len(given) - 1
+    distinct = [s for n, s in enumerate(visited) if n == 0 or not same(s, visited[n - 1])]
+    each = len(visited) // steps
+    if len(distinct) != steps and each > 1 and len(visited) == each * steps:
+        distinct = visited[::each]
+    if any(b >= a for a, b in pairwise([*distinct, seen.end])) or not seen.first:
+        own = f"it does not use the given sigmas but levels of its own, from {visited[0]:.6g} on"
+        raise NoTable("target", name, f"{own}: take the levels from `sigmas`, and it can be judged")
+    detail = f"it does not use the given sigmas but levels of its own, {visited[0]:.6g} to {seen.end:.6g}"
+    remark = Remark("grid", f"{detail}: it is judged on these")
+    return Visited(visited, [*distinct, seen.end], (remark,), 1 / seen.first)
 
 
 def destinations(visited: Sequence[float], levels: Sequence[float], name: str) -> list[int]:
@@ -63,7 +142,3 @@ def destinations(visited: Sequence[float], levels: Sequence[float], name: str) -
     if not visited or (steps - 1) * each < len(visited):
         return [i // each + (i % each > 0 or not same(s, levels[i // each])) for i, s in enumerate(visited)]
     raise NoSteps("target", name, f"{len(visited)} evaluations in {steps} steps: their steps cannot be determined")
-
-
-def _all_in(levels: Sequence[float], visited: Sequence[float]) -> bool:
-    return all(any(same(s, level) for s in visited) for level in levels)

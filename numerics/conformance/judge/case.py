@@ -13,7 +13,7 @@ import torch
 
 from ...errors import InputError
 from ...readback import Trace
-from ..forward_processes import grid_of
+from ..forward_processes import goes_backward, grid_of
 from ..report import Departure, Failure, Finding, Step, TargetInfo, Verdict
 from . import differences, grid_checks
 from .differences import Pair
@@ -22,6 +22,7 @@ from .rescaled import rescaled
 from .rounding_bound import Comparison
 from .zero_length_step import without_zero_length_step
 
+LEAST = 4  # steps with which an order can be observed: two to start, two to end
 COMPARED = 2  # times the steps: the longest runs whose rows are compared in float64 too
 
 Key = TypeVar("Key")
@@ -71,6 +72,11 @@ class Case:
         info = replace(self.info, process=process)
         return replace(self, info=info, runs=each_trace(self.runs, there), variations=variations)
 
+    def each(self, change: Callable[[Trace], Trace]) -> Case:
+        """The case with every trace changed."""
+        variations = replace(self.variations, grids=each_trace(self.variations.grids, change))
+        return replace(self, runs=each_trace(self.runs, change), variations=variations)
+
     def trace(self, in_float64: bool) -> Trace:
         """The run on the steps asked for."""
         run = self.runs[self.steps, in_float64]
@@ -83,6 +89,16 @@ class Case:
         return {job: without_zero_length_step(run) for job, run in self.runs.items() if isinstance(run, Trace)}
 
     @property
+    def backward(self) -> bool:
+        """Whether it runs from data to noise."""
+        return goes_backward(self.trace(False).grid)
+
+    @property
+    def needs_zero(self) -> bool:
+        """Whether it must take a last step to sigma = 0: on alpha = 1, where everyone runs it so."""
+        return self.info.process == "ve" and not self.backward
+
+    @property
     def shipped(self) -> Trace:
         return self.traces[self.steps, False]
 
@@ -90,12 +106,18 @@ class Case:
     def in_float64(self) -> Trace:
         return self.traces[self.steps, True]
 
+    @property
+    def longest(self) -> Trace | None:
+        """The run in float64 on the most steps, if there is one on more steps than asked for."""
+        more = [n for n, in_float64 in self.traces if in_float64 and n > self.steps]
+        return self.traces[max(more), True] if more else None
+
     @cached_property
     def notes(self) -> list[Finding]:
         """Findings of every verdict: tensors of the caller that it writes into, remarks, inputs that it cannot take."""
         message = "it writes into {}, which belongs to its caller"
         written = [Finding("state", None, message.format(what), "error") for what in self.trace(False).mutated[:3]]
-        remarks = [Finding(kind, None, text) for kind, text in self.trace(False).remarks]
+        remarks = [Finding(r.kind, None, r.text, r.severity) for r in self.trace(False).remarks]
         return [*written, *remarks, *(replace(f, severity="note") for f in self.departures("note"))]
 
     def departures(self, verdict: str, kind: str | None = None) -> list[Finding]:
@@ -202,7 +224,9 @@ def depends(run: Trace | Failure) -> bool:
 
 def _with_orders(result: Verdict, case: Case) -> Verdict:
     traces = {
-        n: run for (n, in_float64), run in case.traces.items() if in_float64 and not n % case.steps and not depends(run)
+        n: run
+        for (n, in_float64), run in case.traces.items()
+        if in_float64 and n >= LEAST and not n % case.steps and not depends(run)
     }
     if len(traces) < 3 or not all(bool(run.vectors.isfinite().all()) for run in traces.values()):
         return result
@@ -214,8 +238,7 @@ def _with_orders(result: Verdict, case: Case) -> Verdict:
     used = {n: traces[n] for n in fewest}
     try:
         errors = observed_errors(used)
-        return replace(
-            result, local_orders=local_orders(used, case.info.process), observed_order=slope(errors), errors=errors
-        )
+        local = local_orders(used, case.info.process) if case.steps in used else []
+        return replace(result, local_orders=local, observed_order=slope(errors), errors=errors)
     except InputError as fault:
         return replace(result, findings=[*result.findings, Finding("grid", None, f"no order can be observed: {fault}")])

@@ -9,13 +9,16 @@ import torch
 
 from ... import level_checks
 from ...readback import Trace
+from ...tableau import Tableau
 from ..report import Finding, Step, TargetInfo
 from .compare import deviations, same_shape
+from .fitted_parameters import fitted
 from .noise_strengths import strengths
 from .references import STARTED, Reference, candidates, similar, where_it_evaluates
 from .rounding_bound import IDENTICAL, NEGLIGIBLE, Comparison, compared, negligible, unexplained
 
 CANCELLED = 1e-8  # of a row in float64: the loss of 1 - alpha^2 at the levels of image models
+GROWS = 1.3  # times the strength on fewer steps, above which it grows with their number
 NEAR = 1e-4  # relative distance of a row below which it may be a record's
 
 
@@ -26,6 +29,7 @@ class Pair:
     reference: Reference
     shipped: Comparison
     in_float64: Comparison
+    found: Tableau  # in float64
 
     @property
     def error(self) -> float:
@@ -52,21 +56,25 @@ class Pair:
 
 
 def pairs(shipped: Trace, in_float64: Trace, process: str, named: str | None) -> list[Pair]:
-    """The named record compared with the two runs, in every variant; unless it is near in float64, the whole catalogue.
+    """The named record compared with the two runs, in every variant; unless it is near in float64, the whole catalogue,
+    and where none of it conforms, its records at other values of a parameter.
 
     Raises InputError where the points of a run are no grid.
     """
     own = _compared(shipped, in_float64, process, [named]) if named else []
     if any(not p.in_float64.off or p.error_float64 < CANCELLED for p in own):
         return own
-    return own + _compared(shipped, in_float64, process, [name for name in similar(in_float64) if name != named])
+    own += _compared(shipped, in_float64, process, [name for name in similar(in_float64) if name != named])
+    if any(p.conforms for p in own):
+        return own
+    return own + _compared(shipped, in_float64, process, [*fitted(in_float64, process)])
 
 
 def _compared(shipped: Trace, in_float64: Trace, process: str, names: list[str]) -> list[Pair]:
     """Those of the records that evaluate their model in the same steps and, if there are several, have a row that is
     near in float64: the others differ in any case.
     """
-    near = {}
+    near: dict[str, Reference] = {}
     for reference in candidates(in_float64, process, names):
         if same_shape(in_float64.table, reference.table):
             errors = deviations(in_float64.table, reference.table)
@@ -77,7 +85,8 @@ def _compared(shipped: Trace, in_float64: Trace, process: str, names: list[str])
         if twin.name in near and same_shape(shipped.table, twin.table):
             reference = near[twin.name]
             exact = compared(in_float64, reference, process)
-            result.append(Pair(reference, compared(shipped, twin, process, [*exact.lost.values()]), exact))
+            near_shipped = compared(shipped, twin, process, [*exact.lost.values()])
+            result.append(Pair(reference, near_shipped, exact, in_float64.table))
     return result
 
 
@@ -112,7 +121,7 @@ def differences(best: Pair, steps: Sequence[Step], matches: Sequence[Pair]) -> l
     """Findings on the first three rows that differ, and on their number."""
     name = best.reference.name
     off = [steps[i] for i in sorted({*best.shipped.off, *best.in_float64.off})]
-    findings = []
+    findings: list[Finding] = []
     for row in off[:3]:
         equals = f"; its row is that of {', '.join(row.equals[:3])}" if row.equals else ""
         by = f"{row.error_float64:.1e} in {best.in_float64.dtype}"
@@ -122,7 +131,7 @@ def differences(best: Pair, steps: Sequence[Step], matches: Sequence[Pair]) -> l
             _differs(
                 row.step,
                 f"step {row.step}: {row.entry} is {row.found:.9g}, {name} has {row.expected:.9g}; the row is off by "
-                f"{by}{equals}",
+                f"{by}{equals}{'' if findings else f'; {row.entry} multiplies {in_words(row.entry)}'}",
             )
         )
     if len(off) > 3:
@@ -148,14 +157,40 @@ def no_match(run: Trace, process: str, reference: str | None, found: Sequence[Pa
             missing = "the catalogue has no record of this name, and none of its records has these rows"
             return "different-formula", _differs(None, missing)
         eta, off = family
-        spread = f"{eta[0]:.6g}, {eta[1]:.6g}, …" if max(eta) - min(eta) > NEAR else f"{eta[0]:.6g} in all of them"
-        detail = f"every step is one of ddim-eta, within {off:.0e}, with eta = {spread}"
+        detail = f"every step is one of ddim-eta, within {off:.0e}, with eta = {_listed(eta)}"
         return "error", _differs(None, f"{detail}; the target names no record with this eta")
     step, where = where_it_evaluates(run, process, reference)
     if step is None and not level_checks.zero_length(run.grid) and not level_checks.backward(run.grid):
         return "error", _differs(None, f"{where}: it cannot be compared")
     equal = "".join(f"; the run is {p.reference.name}" for p in found if p.conforms)
     return "different-formula", _differs(step, f"{where}{equal}")
+
+
+def _listed(eta: Sequence[float]) -> str:
+    if max(eta) - min(eta) <= NEAR:
+        return f"{eta[0]:.6g} in all of them"
+    return f"{eta[0]:.6g}, {eta[1]:.6g}, … {eta[-1]:.6g}"
+
+
+def law_of_strengths(run: Trace, longer: Trace | None) -> tuple[str, Finding] | None:
+    """(the family, what its strengths mean for the law) of a run that is ddim-eta with its own eta in every step.
+
+    Such a step leads from the law of a state to that of the next one where the data prediction is exact; with a learnt
+    one the law of the sample converges at order 1 if eta stays bounded as the steps shrink (Song et al. 2021).
+    """
+    here, there = strengths(run), None if longer is None else strengths(longer)
+    if here is None:
+        return None
+    family, most = f"ddim-eta with eta_i = {_listed(here[0])}", max(here[0])
+    if there is None or longer is None:
+        return family, Finding("order", None, f"{family}, by step")
+    n, more, last = len(run.grid) - 1, len(longer.grid) - 1, max(there[0])
+    grows = f"the largest eta is {most:.4g} on {n} steps and {last:.4g} on {more}"
+    if most > 0 and last > GROWS * most:
+        law = f"{grows}: eta grows with N, so the law of the sample does not converge to that of the data"
+    else:
+        law = f"{grows}: eta is bounded, so the law of the sample converges with order 1"
+    return family, Finding("order", None, law)
 
 
 def difference(run: Trace, near: Comparison | None, process: str, name: str, where: str) -> Finding | None:
@@ -215,3 +250,14 @@ def negligible_entries(best: Pair) -> list[Finding]:
     left = [d for d in best.in_float64.rows if negligible(d) and d.error > IDENTICAL]
     why = f"where {best.reference.name} has nothing: below {NEGLIGIBLE:g} it counts as rounding"
     return [Finding("roundoff", d.step, f"step {d.step}: {d.entry} is {d.found:.1e} {why}") for d in left[:1]]
+
+
+def in_words(entry: str) -> str:
+    """An entry of a row in words: states[0], outputs[1], noises[0]."""
+    part, _, lag = entry.rstrip("]").partition("[")
+    k = int(lag)
+    if part == "states":
+        return "the state before" if k == 0 else f"the state {k} rows before that"
+    if part == "outputs":
+        return "the newest output" if k == 0 else f"the output {'one evaluation' if k == 1 else f'{k} evaluations'} ago"
+    return "its own noise" if k == 0 else f"the noise drawn {'a row' if k == 1 else f'{k} rows'} before"

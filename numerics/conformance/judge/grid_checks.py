@@ -11,6 +11,7 @@ from ...external_run import Timesteps
 from ...level_checks import MOST, SAME_LEVEL, Trained, Written, beyond, first, repeated, rising, rounded, shifted_twice
 from ...points import Point
 from ...readback import Trace
+from ..forward_processes import goes_backward
 from ..report import Finding
 
 FLOAT32 = 1e-5  # a gap in lambda below it is from single precision
@@ -28,7 +29,9 @@ class Gap:
 def findings(run: Trace, process: str) -> list[Finding]:
     """Findings about the grid; a last step of length zero and noise left at the end are errors."""
     written = Written(process)
-    found = [*repeated(run.grid, written), *rising(run.grid, written)]
+    found = repeated(run.grid, written)
+    if not goes_backward(run.grid):
+        found = [*found, *rising(run.grid, written)]
     if run.grid[0].alpha <= 0 and process != "flow":  # there a velocity does
         found.append(Finding("grid", 0, "it starts at alpha = 0, where no noise prediction gives the data"))
     unchained = gaps(run, process)

@@ -19,6 +19,7 @@ from ...sample import sample
 from ...tableau import Tableau
 from ...targets.flow import exact_flow
 from ...targets.mixture import GaussianMixture
+from ..forward_processes import goes_backward
 from .grid_checks import gaps
 
 HIGHEST = 6  # powers of lambda on which a step is tested
@@ -65,7 +66,8 @@ def observed_errors(traces: Mapping[int, Trace]) -> dict[int, float]:
     The model and the flow map are exact; the error is at the level where the run of fewest steps has two left: up to
     there every step shrinks with N. For a stochastic sampler it is the error of the variance on a Gaussian.
     """
-    level = traces[min(traces)].grid[-3].lam
+    coarsest = traces[min(traces)].grid
+    level = coarsest[max(len(coarsest) - 3, 1)].lam
     errors = {n: _error(_until(found, level)) for n, found in sorted(traces.items())}
     return {n: error for n, error in errors.items() if 1e-13 < error < math.inf}
 
@@ -79,8 +81,9 @@ def slope(errors: Mapping[int, float]) -> float | None:
 
 
 def _until(found: Trace, level: float) -> Tableau:
-    """The table up to the last grid point whose lambda is not above the level."""
-    n = max(n for n, p in enumerate(found.grid) if p.lam <= level + EXACT)
+    """The table up to the last grid point whose lambda is not beyond the level, in the direction of the run."""
+    way = -1 if goes_backward(found.grid) else 1
+    n = max(n for n, p in enumerate(found.grid) if way * (p.lam - level) <= EXACT)
     tableau = found.table
     keep = max(i for i, to in enumerate(found.step) if to <= n) + 1
     return replace(
@@ -129,7 +132,7 @@ def _step(found: Trace, lam: list[float], n: int, i: int | None) -> _Step | None
     """Step n, whose row makes vector i; None where it has no order."""
     tableau = found.table
     first, last = found.grid[n - 1].lam, found.grid[n].lam
-    if i is None or not math.isfinite(first) or not math.isfinite(last) or not last > first:
+    if i is None or not math.isfinite(first) or not math.isfinite(last) or last == first:
         return None
     states, outputs = _over_vectors(tableau.states[i - 1], i - 1), _over_vectors(tableau.outputs[i - 1], i - 1)
     if any(not math.isfinite(lam[j]) for j in (*states, *outputs)):

@@ -92,8 +92,6 @@ def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
 
     Other starts are tried where most rows are the record's.
     """
-    if record.history >= grid.steps:
-        return
     tables: list[Tableau] = []
     for ending, methods in _plans(record, grid, _evaluations(found)).items():
         if STARTED in ending and not any(_most_rows_equal(found.table, t) for t in tables):
@@ -119,6 +117,8 @@ def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
 def _plans(record: Record, grid: Grid, counts: list[int]) -> dict[str, list[Record | None]]:
     """The record of each step, by the name of the variant.  counts: the evaluations in each step of the trace."""
     plans = {"": plan(record, grid)}
+    if record.history >= grid.steps:  # only its start-up is left
+        return plans
     if record.history:
         plans[LOWER_ORDER_END] = lower_order_end(record, grid)
     if plans[""][-1] is None and record.frame == "noise-rho":  # its clock is finite at sigma = 0
@@ -184,7 +184,7 @@ def _first_stage(record: Record) -> int | Fraction | type[str]:
 def lower_order_end(record: Record, grid: Grid) -> list[Record | None]:
     """The record's plan, in which step N - 1 - j uses no more than j steps before it."""
     full = plan(record, grid)
-    for j in range(record.history):
+    for j in range(min(record.history, grid.steps)):
         n = grid.steps - 1 - j
         had = full[n]
         if had is not None and had.history > j:

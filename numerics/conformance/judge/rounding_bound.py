@@ -59,7 +59,7 @@ def compared(run: Trace, reference: Reference, process: str, witnesses: Sequence
     """
     rows = deviations(run.table, reference.table)
     divided = max(1, reference.record.history, reference.record.nfe_per_step - 1)
-    most = bounds(reference.table, process, divided, torch.finfo(run.dtype).eps)
+    most = bounds(reference.table, process, divided, torch.finfo(run.precision).eps)
     lost = {
         i: max(0.0, row.error - TYPICAL * bound.rounded) / bound.cancelled
         for i, (row, bound) in enumerate(zip(rows, most, strict=True))

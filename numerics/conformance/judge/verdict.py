@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -11,11 +11,12 @@ import torch
 from ...catalogue import resolve
 from ...generated.frame_functions import FRAMES
 from ...readback import LINEAR, Trace
-from ..report import Failure, Finding, TargetInfo, Verdict
+from ..report import Failure, Finding, Step, TargetInfo, Verdict
 from . import differences
 from .case import COMPARED, Case, Runs, Variations, depends, each_trace
 from .coverage import coverage
 from .differences import CANCELLED, Pair
+from .nearest import nearest
 from .repeated_evaluations import without_repeated_evaluations
 from .rescaled import FACTOR
 from .rounding_bound import IDENTICAL
@@ -23,6 +24,8 @@ from .unchained_steps import matches_step_by_step
 
 ROUNDING = {"float32": 1e-6, "float16": 1e-3, "bfloat16": 1e-2}  # deviations from a few roundings inside
 SHARE = 0.5  # of the proved order: an observed one below it contradicts the proof
+WILD = 0.1  # a deviation from superposition that random numbers make
+CONVERGES = 0.25  # an observed order below it is none
 LONGEST = 5  # times the steps, so far rows are compared: beyond, grids of whole timesteps have steps of one
 
 
@@ -46,7 +49,47 @@ def judge(
     )
     variations = replace(variations, grids=each_trace(variations.grids, without_repeated_evaluations))
     case = Case(info, each_trace(runs, without_repeated_evaluations), steps, variations, base)
-    return _on_other_processes(case, _first(case))
+    exact = case.each(lambda run: replace(run, inside=None))
+    return _in_the_precision_inside(case, _on_other_processes(exact, _first(exact)))
+
+
+def _in_the_precision_inside(case: Case, first: Verdict) -> Verdict:
+    """The verdict on runs whose code computes in a narrower dtype, where that explains why `first` is not the record's.
+
+    A deviation of an entry in one direction in all rows, beyond two roundings, is no rounding.
+    """
+    inside = {run.dtype: run.inside for run in case.traces.values() if run.inside is not None}
+    if not inside or first.verdict not in ("different-formula", "not-linear"):
+        return first
+    found = _on_other_processes(case, _first(case))
+    if found.verdict not in ("identical", "roundoff"):
+        return first
+    left = case.in_float64.inside
+    if left is not None and _regular(found.steps, 2 * torch.finfo(left).eps):
+        return first
+    lines = []
+    for dtype, narrow in inside.items():
+        off = found.max_relative_error_float64 if dtype is torch.float64 else found.max_relative_error
+        run = "the run in float64" if dtype is torch.float64 else "the run as shipped"
+        lines.append(Finding("roundoff", None, _INSIDE.format(str(narrow)[6:], run, off or 0.0)))
+    return replace(found, verdict="roundoff", findings=[*found.findings, *lines])
+
+
+_INSIDE = (
+    "it computes in {} inside: {} deviates by {:.1e}, which rounding there explains; a smaller fault would not show"
+)
+
+
+def _regular(rows: Sequence[Step], rounding: float) -> bool:
+    """Whether one entry is off in one direction, by more than rounding, in all rows where it is the worst."""
+    signed: dict[str, list[float]] = {}
+    for row in rows:
+        if row.error_float64 > IDENTICAL:
+            signed.setdefault(row.entry, []).append(math.copysign(row.error_float64, row.found - row.expected))
+    return any(
+        len(values) >= 4 and len({v > 0 for v in values}) == 1 and sorted(map(abs, values))[len(values) // 2] > rounding
+        for values in signed.values()
+    )
 
 
 def _first(case: Case) -> Verdict:
@@ -95,7 +138,7 @@ def _raises(case: Case) -> Verdict | None:
     """It raises on other inputs, or on a grid that ends at 0."""
     found = case.departures("error")
     end = case.variations.to_zero
-    if isinstance(end, Failure) and end.kind != "non-finite":
+    if isinstance(end, Failure) and end.kind != "non-finite" and case.needs_zero:
         found.append(Finding("exception", end.step, f"on {case.variations.zero}: {end.message}", "error"))
     return replace(case.base, findings=[*found, *case.notes]) if found else None
 
@@ -103,19 +146,33 @@ def _raises(case: Case) -> Verdict | None:
 def _remembers(case: Case) -> Verdict | None:
     """A run depends on the run before. Precedes linearity: such a run is not an image of its inputs."""
     found = case.departures("different-formula", "memory")
-    return replace(case.base, verdict="different-formula", findings=[*found, *case.notes]) if found else None
+    notes = [*_advice(case), *case.notes]
+    return replace(case.base, verdict="different-formula", findings=[*found, *notes]) if found else None
 
 
 def _not_linear(case: Case) -> Verdict | None:
     """It deviates from superposition, on the inputs of its trace or on others."""
     bent = _nonlinearity(case.trace(False), case.info) or _nonlinearity(case.trace(True), case.info)
     found = [bent] if bent else case.departures("not-linear")
-    return replace(case.base, verdict="not-linear", findings=[*found, *case.notes]) if found else None
+    wild = max((x for x in case.trace(True).superposition if not math.isnan(x)), default=0.0) > WILD
+    notes = [*(_advice(case) if wild else []), *case.notes]
+    return replace(case.base, verdict="not-linear", findings=[*found, *notes]) if found else None
+
+
+def _advice(case: Case) -> list[Finding]:
+    """What to do about noise that is not seen."""
+    if not case.info.may_draw:
+        return []
+    drawn = (
+        "if it draws noise by itself, let it take the noise from a parameter `noise`: noise(x) is standard normal and "
+    )
+    detail = f"{drawn}shaped like x, noise(x, sigma_from, sigma_to) the increment of one path over that interval"
+    return [Finding("not-linear", None, detail)]
 
 
 def _nonlinearity(run: Trace, info: TargetInfo) -> Finding | None:
     worst = max((x for x in run.superposition if not math.isnan(x)), default=0.0)
-    limit = LINEAR[run.dtype]
+    limit = LINEAR[run.precision]
     if worst <= limit:
         return None
     if depends(run):
@@ -138,14 +195,17 @@ def _nonlinearity(run: Trace, info: TargetInfo) -> Finding | None:
 
 def _non_finite(case: Case) -> Verdict | None:
     """A value is not finite, on the steps asked for or in a last step to sigma = 0."""
-    lost = _lost(case.trace(False), "")
-    end = case.variations.to_zero
-    if lost is None and isinstance(end, Trace):
-        lost = _lost(end, f", the last to sigma = 0, on {case.variations.zero}")
-    elif lost is None and isinstance(end, Failure):
-        where = f"in the last step to sigma = 0, on {case.variations.zero}"
-        lost = Finding("non-finite", end.step, f"{where}: {end.message}", "error")
+    lost = _lost(case.trace(False), "") or (_lost_at_zero(case) if case.needs_zero else None)
     return replace(case.base, verdict="non-finite", findings=[lost, *case.grid]) if lost else None
+
+
+def _lost_at_zero(case: Case) -> Finding | None:
+    """A value that is not finite in a last step to sigma = 0."""
+    end = case.variations.to_zero
+    if isinstance(end, Trace):
+        return _lost(end, f", the last to sigma = 0, on {case.variations.zero}")
+    where = f"in the last step to sigma = 0, on {case.variations.zero}"
+    return Finding("non-finite", end.step, f"{where}: {end.message}", "error") if end else None
 
 
 def _lost(run: Trace, where: str) -> Finding | None:
@@ -164,7 +224,11 @@ def _different_formula(case: Case) -> Verdict | None:
     best, process, result = case.best, case.info.process, replace(case.measured, verdict="different-formula")
     if best is None:
         verdict, missing = differences.no_match(case.in_float64, process, case.base.reference, case.pairs)
-        return replace(result, verdict=verdict, findings=[*result.findings, missing])
+        near, means = nearest(case.pairs, case.base.reference), _diverging(result)
+        family = differences.law_of_strengths(case.in_float64, case.longest)
+        if family is not None and verdict == "error":
+            near, means = family[0], [family[1]]
+        return replace(result, verdict=verdict, nearest=near, findings=[*result.findings, missing, *means])
     if best.conforms:
         return None
     found = differences.differences(best, case.rows, case.matches)
@@ -172,7 +236,16 @@ def _different_formula(case: Case) -> Verdict | None:
     if matches_step_by_step(case.in_float64, process, best.reference.record):
         each = f"every step is {name} from where it starts to where it leads; they do not chain"
         found = [Finding("formula", None, each), *found]
-    return replace(result, findings=[*result.findings, *found])
+    near = nearest(case.pairs, case.base.reference)
+    return replace(result, nearest=near, findings=[*result.findings, *found, *_diverging(result)])
+
+
+def _diverging(result: Verdict) -> list[Finding]:
+    """A note where the error does not fall."""
+    seen = result.observed_order
+    if seen is None or seen > CONVERGES:
+        return []
+    return [Finding("order", None, f"it does not converge: with more steps N its error goes like N^{-seen:.2f}")]
 
 
 def _different_elsewhere(case: Case) -> Verdict | None:
@@ -207,6 +280,7 @@ def _conforms(case: Case) -> Verdict:
         case.measured,
         verdict="identical" if identical else "roundoff",
         nominal_order=best.reference.record.order,
+        nearest=best.reference.name,
         growth=_growth(case, best),
         findings=[
             *case.measured.findings,
@@ -233,9 +307,11 @@ CHECKS: tuple[Callable[[Case], Verdict | None], ...] = (
 
 
 def _difference_at_zero(case: Case) -> list[Finding]:
-    """Notes on a last step to 0 that is finite but not the record's."""
-    run = case.variations.to_zero
-    return [replace(f, severity="note") for f in case.difference_on(case.variations.zero or "", run)] if run else []
+    """Notes on a last step to 0 that is not finite, where none is needed, or finite but not the record's."""
+    run = None if case.backward else case.variations.to_zero
+    lost = _lost_at_zero(case) if run else None
+    found = [lost] if lost else case.difference_on(case.variations.zero or "", run) if run else []
+    return [replace(f, severity="note") for f in found]
 
 
 def _growth(case: Case, best: Pair) -> dict[int, float]:

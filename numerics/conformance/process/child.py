@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from importlib import import_module
@@ -20,8 +20,11 @@ from ...external_run import Draw, Finish, Model, Run
 from ...points import Point
 from ...readback import Trace, trace
 from ..adapters.external_sampler import ExternalSampler
+from ..adapters.in_float64 import Precision, with_precision
+from ..adapters.placed import placed
 from ..adapters.target import NoSteps, NoTable
 from ..on_yours import read, run_as_it_is
+from ..placement import Placement
 from ..report import Departure
 from . import given_grid
 from .fault_origin import with_origin
@@ -46,7 +49,7 @@ def main(folder: Path, request: dict[str, Any]) -> None:
     try:
         module, _, name = request["resolve"].partition(":")
         resolve = getattr(import_module(module), name)
-        sampler: ExternalSampler = resolve(request["target"])
+        sampler: ExternalSampler = placed(resolve(request["target"]), _where(request["where"]))
     except BaseException as fault:
         write(folder / "target", {"failure": _failure(fault, None)})
     else:
@@ -62,6 +65,12 @@ def main(folder: Path, request: dict[str, Any]) -> None:
             notes = _Notes(folder, len(request["jobs"]) + k)
             write(folder / f"sweep-{k}", asdict(troubles_of(setting, resolve, notes.note)))
     (folder / "done").touch()
+
+
+def _where(plain: dict[str, Any]) -> Placement:
+    """The placement in a request, whose tuples JSON has made lists."""
+    given = plain["grid"]
+    return Placement(**{**plain, "grid": tuple(given) if isinstance(given, list) else given})
 
 
 def _limit() -> None:
@@ -110,11 +119,11 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
     departed: tuple[Departure, ...] = ()
     printed = (notes.folder / "stdout").stat().st_size
     try:
-        with sampler.float64() if job.float64 else nullcontext(), guarded() as changed:
+        with sampler.float64() if job.float64 else Precision(dtype) as precision, guarded() as changed:
             try:
                 grid = None if job.grid is None else sampler.info.grids[job.grid]
                 run = _noted(sampler.on(job.steps, grid), notes.note)
-                found = trace(run, sampler.prediction, dtype)
+                found = with_precision(trace(run, sampler.prediction, dtype), precision)
                 if job.other_inputs:
                     departed = departures(run, found)
             except BaseException as fault:

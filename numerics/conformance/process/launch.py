@@ -13,12 +13,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from threading import Event
 from typing import IO
 
 from ...support.progress import Progress, silent
+from ..placement import Placement
 from .watchdog import END, FORKS, MARK, end_marked
 from .working_folder import Surroundings
 
@@ -145,12 +146,17 @@ def contents(path: Path, most: int) -> bytes | None:
 
 @contextmanager
 def launched(
-    target: str, jobs: Sequence[Job], resolve: str = RESOLVE, sweep: bool = False, stop: Event | None = None
+    target: str,
+    jobs: Sequence[Job],
+    resolve: str = RESOLVE,
+    sweep: bool = False,
+    stop: Event | None = None,
+    where: Placement | None = None,
 ) -> Iterator[Child]:
     """Context with a child process that traces a target, once for every job, the sampler built afresh for each.
 
     resolve: "module:function", from a target to an ExternalSampler.  sweep: whether its variants are run afterwards.
-    stop: set from another thread to cancel it.
+    stop: set from another thread to cancel it.  where: how the sampler is placed.
     Its standard output does not reach ours. At the end the processes that it started and its folder are gone, also if
     this process is killed: a watchdog sees to it. The separation protects this process from accidents of the target,
     not from malice: it is not a sandbox.
@@ -162,6 +168,7 @@ def launched(
         "nonce": nonce,
         "sweep": sweep,
         "jobs": [astuple(job) for job in jobs],
+        "where": asdict(where or Placement()),
     }
     before = Surroundings.now()
     path = os.pathsep.join(entry for entry in sys.path if entry)

@@ -13,7 +13,7 @@ from ..adapters.external_sampler import ExternalSampler
 from ..report import Setting, Trouble
 from .global_state import guarded
 
-STEPS = range(5, 61)
+STEPS = range(1, 61)
 SHAPE = (2, 3, 8, 8)
 
 

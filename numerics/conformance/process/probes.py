@@ -54,7 +54,7 @@ def departures(run: Run, found: Trace) -> tuple[Departure, ...]:
     remembered = _memory(run, found)
     if remembered is not None:
         return (remembered,)
-    if max(found.superposition) > LINEAR[found.dtype] or not bool(found.vectors.isfinite().all()):
+    if max(found.superposition) > LINEAR[found.precision] or not bool(found.vectors.isfinite().all()):
         return ()  # there is no image to compare with
     noted: tuple[Departure, ...] = ()
     for inputs in (EVERYTHING, replace(EVERYTHING, last=False)):
@@ -79,7 +79,7 @@ def _agrees(run: Run, found: Trace, inputs: _Inputs) -> bool:
     expected = torch.tensordot(found.vectors, values, dims=1)
     gap = (result - expected[-len(result) :]).abs().amax(dim=(0, 2, 3, 4))
     size = expected.abs().amax(dim=(0, 2, 3, 4))
-    return bool((gap <= LINEAR[found.dtype] * size).all())
+    return bool((gap <= LINEAR[found.precision] * size).all())
 
 
 def _cause(run: Run, found: Trace) -> Departure | None:

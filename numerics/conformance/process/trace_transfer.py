@@ -16,7 +16,8 @@ def plain_trace(found: Trace) -> dict[str, Any]:
     values = {field.name: getattr(found, field.name) for field in fields(found)}
     points = {name: [tuple(p) for p in values[name]] for name in ("points", "grid")}
     timesteps = tuple(found.timesteps) if found.timesteps else None
-    return {**values, **points, "numbers": dict(found.numbers), "timesteps": timesteps}
+    remarks = tuple(tuple(remark) for remark in found.remarks)
+    return {**values, **points, "numbers": dict(found.numbers), "timesteps": timesteps, "remarks": remarks}
 
 
 def check_shapes(found: Trace) -> None:

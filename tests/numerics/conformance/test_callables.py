@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from samplerproof.numerics.conformance.adapters import callables
-from samplerproof.numerics.conformance.adapters.callables import karras, on_levels
+from samplerproof.numerics.conformance.adapters.callables import on_levels
+from samplerproof.numerics.conformance.adapters.process_levels import karras
 from samplerproof.numerics.conformance.adapters.resolve import resolve
 from samplerproof.numerics.conformance.adapters.target import NoTable
 from samplerproof.numerics.conformance.adapters.visited_levels import destinations

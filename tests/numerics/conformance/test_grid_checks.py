@@ -13,7 +13,7 @@ from samplerproof.numerics.conformance.forward_processes import PROCESSES, grid_
 from samplerproof.numerics.conformance.judge import grid_checks
 from samplerproof.numerics.conformance.process.checked_values import checked
 from samplerproof.numerics.conformance.process.trace_transfer import plain_trace
-from samplerproof.numerics.external_run import Timesteps
+from samplerproof.numerics.external_run import Remark, Timesteps
 from samplerproof.numerics.grids import Grid
 from samplerproof.numerics.readback import Trace, of_tableau, trace
 from samplerproof.numerics.tableau import Tableau, tabulate
@@ -97,9 +97,9 @@ def test_steps_to_other_points_than_the_grid_has_do_not_chain(ends: tuple[float,
 
 def test_timesteps_pass_between_processes() -> None:
     timesteps = HUNDRED(TIMES)
-    found = replace(run(timesteps), remarks=(("grid", "odd"),))
+    found = replace(run(timesteps), remarks=(Remark("grid", "odd", "error"),))
     passed = checked(Trace, plain_trace(found), "trace")
-    assert (passed.timesteps, passed.remarks) == (timesteps, (("grid", "odd"),))
+    assert (passed.timesteps, passed.remarks) == (timesteps, (Remark("grid", "odd", "error"),))
     assert checked(Trace, plain_trace(run(None)), "trace").timesteps is None
     assert point("vp", -1e-9, 1.0).lam == -math.inf  # the angle of noise alone, rounded up
 

@@ -28,6 +28,9 @@ RIGHT = {
     "flow_heun": "flow-heun",
     "rounded_levels": "ddim",
     "own_noise": "ddim-eta",
+    "own_levels": "ddim",
+    "inverse": "ddim",
+    "inverse?told=1": "ddim",
 }
 WRONG = {
     "preserving?off=1.000001": "ddim",
@@ -39,13 +42,13 @@ WRONG = {
     "rounded_levels?off=1.000001": "ddim",
     "own_noise?off=1.000001": "ddim-eta",
     "consistency": "ddim-eta",
+    "own_levels?off=1.000001": "ddim",
+    "inverse?off=1.000001": "ddim",
+    "every_second?off=1.000001": "ddim",
     "asks_once": "ddim",
     "ignores_outputs": "ddim",
 }
 UNJUDGED = {
-    "own_levels": "does not use the given sigmas",
-    "inverse": "runs from data to noise",
-    "every_second": "3 evaluations in 6 steps",
     "consistency": "every step is one of ddim-eta, .* with eta = 1",
     "never_asks": "never evaluates its model",
 }
@@ -90,6 +93,14 @@ def test_what_cannot_be_judged_is_an_error_with_its_reason(name: str) -> None:
     assert re.search(UNJUDGED[name], finding.detail)
 
 
+def test_skipped_evaluations_are_ddim_on_fewer_levels() -> None:
+    """Assert that a sampler that takes each output twice is ddim on every second level, and fails for that alone."""
+    answer = judged("every_second", "ddim")
+    assert (answer.verdict, answer.matches, answer.exit_code) == ("roundoff", ["ddim"], 1)
+    (wrong,) = [f for f in answer.findings if f.severity == "error"]
+    assert "evaluated at 3 of the 6 given levels, every second one" in wrong.detail
+
+
 def test_a_level_of_nan_is_not_finite() -> None:
     """Assert it of a last step to 0 without a guard, where the model is evaluated at nan."""
     answer = judged("unguarded", "dpm-solver-2s")
@@ -104,6 +115,9 @@ def test_unusual_habits_are_reported() -> None:
         ("preserving?scale=1.5", "ddim", "first evaluated at 1.5 times the start"),
         ("rounded_levels", "ddim", "rounded to bfloat16"),
         ("flow_heun", "flow-heun", "judged on flow"),
+        ("own_levels", "ddim", "levels of its own, 54.5982 to 0.0183156"),
+        ("inverse", "ddim", "runs from data to noise"),
+        ("inverse?told=1", "ddim", "the model is evaluated at the level to which each step leads"),
         ("guided", "dpm-solver++-2m", "6 evaluations repeat one at the same state"),
     ):
         assert any(words in finding.detail for finding in judged(name, against).findings), name

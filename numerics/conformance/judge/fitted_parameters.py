@@ -1,0 +1,109 @@
+"""The value of a record's parameter at which its rows are those of a run, and its name as a rational number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from ...catalogue import METHODS, resolve
+from ...coefficients import plan
+from ...errors import InputError, SamplingError
+from ...grids import Grid
+from ...readback import Trace, image
+from ...records import Record
+from ...tableau import Tableau, assemble
+from ..forward_processes import grid_of
+from .compare import same_shape
+
+STEPS = 4  # the first ones, on which a value is sought
+STARTS = 0.6, 1.7  # times the default, where it is sought from
+ROUNDS = 8
+FOUND = 1e-9  # of a row: what is left at the value
+RATIONAL = 1e-10  # relative, from a fraction of a denominator of at most DENOMINATOR
+DENOMINATOR = 200
+
+
+def fitted(run: Trace, process: str) -> Iterator[str]:
+    """The names NAME?parameter=value of the records whose first rows are those of a run in float64.
+
+    Of records with one parameter besides the places of stages, which the evaluations show. Raises InputError where the
+    points of the run are no grid.
+    """
+    if len(run.grid) - 1 < STEPS:
+        return
+    grid, rows = grid_of(process, run.grid[: STEPS + 1]), _first(run.table, STEPS)
+    draws = bool(run.vectors[:, 1 + run.nfe :].any())
+    for record in METHODS.values():
+        places = {row.to for row in record.rows if isinstance(row.to, str)}
+        free = [p for p in record.parameters if p.name not in places]
+        if len(free) != 1 or record.stochastic != draws or record.history >= STEPS:
+            continue
+        value = _value(record, free[0].name, float(free[0].default), grid, rows, run.prediction)
+        if value is not None:
+            name = f"{record.name}?{free[0].name}={_written(value)}"
+            try:
+                yield resolve(name).name
+            except InputError:  # outside of its domain
+                continue
+
+
+def _first(table: Tableau, steps: int) -> Tableau:
+    """The rows of the first steps."""
+    keep = max(i for i, to in enumerate(table.step) if to <= steps) + 1
+    return replace(
+        table,
+        points=table.points[:keep],
+        step=table.step[:keep],
+        evaluated=(*table.evaluated[: keep - 1], False),
+        states=table.states[: keep - 1],
+        outputs=table.outputs[: keep - 1],
+        noises=table.noises[: keep - 1],
+    )
+
+
+def _value(record: Record, parameter: str, default: float, grid: Grid, rows: Tableau, prediction: str) -> float | None:
+    """The value with these rows, by Gauss-Newton steps from two starts; None where there is none."""
+
+    def gap(value: float) -> Tensor | None:
+        given = replace(record, values=((parameter, value),))  # type: ignore[arg-type]
+        try:
+            table = image(assemble(given, plan(given, grid), grid), prediction, grid.points).table
+        except (InputError, SamplingError, ValueError, TypeError):
+            return None
+        return _entries(table) - _entries(rows) if same_shape(table, rows) else None
+
+    for start in STARTS:
+        value, least = start * default, float("inf")
+        for _ in range(ROUNDS):
+            here = gap(value)
+            left = float("inf") if here is None else float(here.abs().nan_to_num(nan=float("inf")).max())
+            if left < FOUND:
+                return value
+            if here is None or not left < least / 2:
+                break
+            least, there = left, gap(value + 1e-6 * max(1.0, abs(value)))
+            if there is None:
+                break
+            slope = (there - here) / (1e-6 * max(1.0, abs(value)))
+            size = float(slope @ slope)
+            if size == 0:
+                break
+            value -= float(slope @ here) / size
+    return None
+
+
+def _entries(table: Tableau) -> Tensor:
+    """All coefficients of a few rows in one vector, with zeros up to the widest lag that there can be."""
+    width = len(table.points)
+    parts = (table.states, table.outputs, table.noises)
+    return torch.cat([torch.nn.functional.pad(part, (0, width - part.shape[1])).flatten() for part in parts])
+
+
+def _written(value: float) -> str:
+    """A value as a fraction where it is one, else in twelve digits."""
+    near = Fraction(value).limit_denominator(DENOMINATOR)
+    return str(near) if abs(float(near) - value) <= RATIONAL * max(1.0, abs(value)) else f"{value:.12g}"

@@ -1,0 +1,117 @@
+"""What a run is that equals no record: the nearest one, where they agree, and how they differ, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...tableau import Tableau
+from .differences import Pair, in_words
+from .rounding_bound import IDENTICAL
+
+CONSTANT = 1e-5  # relative spread of a factor that is one number
+COPIED = 1e-6  # of a row: an entry that stands at another place
+FEW = 3  # rows that show a rule
+
+
+def nearest(pairs: Sequence[Pair], named: str | None) -> str | None:
+    """The nearest record in words, of those that evaluate their model as the run does; None where none is near.
+
+    A record with a rule for the difference comes first, then the named one, then the one that has most rows.
+    """
+    rules = [(pair, _rule(pair)) for pair in pairs]
+
+    def rank(item: tuple[Pair, str | None]) -> tuple[bool, bool, int]:
+        pair, rule = item
+        return rule is not None, pair.reference.record.name == named, len(_equal(pair))
+
+    for pair, rule in sorted(rules, key=rank, reverse=True):
+        equal, name = _equal(pair), pair.reference.name
+        if pair.conforms:
+            return name
+        if rule is not None:
+            return f"{name}, but {rule}" if not equal else f"{name} on {_steps(pair, equal)}; {rule}"
+        if len(equal) >= 2:
+            off = next(d for d in pair.in_float64.rows if d.row not in equal)
+            return f"{name} on {_steps(pair, equal)}; it differs from step {off.step} on"
+    return None
+
+
+def _equal(pair: Pair) -> list[int]:
+    """The rows that are equal in float64."""
+    off = {*pair.in_float64.off}
+    return [d.row for d in pair.in_float64.rows if d.row not in off]
+
+
+def _steps(pair: Pair, rows: Sequence[int]) -> str:
+    """The steps of rows as ranges: steps 1 to 5 and 7."""
+    numbers = sorted({pair.in_float64.rows[row].step for row in rows})
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    words = [
+        str(run[0]) if len(run) == 1 else f"{run[0]} {'and' if len(run) == 2 else 'to'} {run[-1]}" for run in runs[:3]
+    ]
+    more = ", …" if len(runs) > 3 else ""
+    return f"step {words[0]}" if len(numbers) == 1 else f"steps {', '.join(words)}{more}"
+
+
+def _rule(pair: Pair) -> str | None:
+    """The rule by which all rows that differ do so: one output read for ever, or one entry times a factor."""
+    rows = [pair.in_float64.rows[i] for i in pair.in_float64.off]
+    if len(rows) < FEW:
+        return None
+    return _stale(pair, [d.row for d in rows]) or _scaled(pair, [d.row for d in rows])
+
+
+def _stale(pair: Pair, rows: Sequence[int]) -> str | None:
+    """Rows that read one and the same output where the record reads a later one, with its coefficient."""
+    found, expected = pair.found, pair.reference.table
+    read: set[tuple[int, int]] = set()
+    for row in rows:
+        mine, theirs = _outputs(found, row), _outputs(expected, row)
+        new = [j for j in mine if abs(mine[j]) > COPIED and abs(theirs.get(j, 0.0)) <= COPIED]
+        gone = [j for j in theirs if abs(theirs[j]) > COPIED and abs(mine.get(j, 0.0)) <= COPIED]
+        if not gone and not new:
+            continue
+        if len(new) != 1 or len(gone) != 1 or abs(mine[new[0]] - theirs[gone[0]]) > COPIED * abs(theirs[gone[0]]):
+            return None
+        read.add((new[0], row))
+    sources = {source for source, _ in read}
+    if len(sources) != 1 or len(read) < FEW:
+        return None
+    return f"then it reads the output of step {found.step[sources.pop()] + 1} for ever"
+
+
+def _outputs(table: Tableau, row: int) -> dict[int, float]:
+    """The coefficients of a row by the vector at which their output was made."""
+    return {row - lag: c for lag, c in enumerate(table.outputs[row].tolist()) if c != 0}
+
+
+def _scaled(pair: Pair, rows: Sequence[int]) -> str | None:
+    """One entry that is the same number of times what it should be; others may make up for it."""
+    factors: dict[str, list[float]] = {}
+    for row in rows:
+        tables = [getattr(pair.reference.table, part)[row] for part in ("states", "outputs", "noises")]
+        least = IDENTICAL * 1e3 * max(float(values.abs().max()) for values in tables if len(values))
+        for part in ("states", "outputs", "noises"):
+            mine, theirs = (getattr(t, part)[row].tolist() for t in (pair.found, pair.reference.table))
+            width = max(len(mine), len(theirs))
+            for lag in range(width):
+                a, b = (x[lag] if lag < len(x) else 0.0 for x in (mine, theirs))
+                if abs(a - b) > least:
+                    factors.setdefault(f"{part}[{lag}]", []).append(a / b if b else float("inf"))
+    constant = {entry: v for entry, v in factors.items() if len(v) >= FEW and _one_number(v)}
+    if len(constant) != 1:
+        return None
+    ((entry, values),) = constant.items()
+    total = len(pair.in_float64.rows)
+    where = "every row" if len(values) >= total - 1 else f"{len(values)} of {total} rows"
+    return f"{entry}, {in_words(entry)}, is {sum(values) / len(values):.6g} times what it should be in {where}"
+
+
+def _one_number(values: Sequence[float]) -> bool:
+    low, high = min(values), max(values)
+    return high < float("inf") and 0 not in (low, high) and high - low <= CONSTANT * abs(high)

@@ -1,0 +1,101 @@
+"""What a sampler is that is no record: the nearest one in words, values of parameters, strengths by step, own draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from samplerproof.numerics.testing import verdict_here
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+generator = np.random.default_rng(0)
+
+
+def two_step(denoise: Denoise, x: Tensor, sigmas: Tensor, half: float = 0.5, stale: bool = False) -> Tensor:
+    """DPM-Solver++(2M); stale: the first output is never replaced."""
+    lam, before = -sigmas.log(), None
+    for n, s in enumerate(sigmas[:-1]):
+        h, now = lam[n + 1] - lam[n], denoise(x, s)
+        both = now if before is None else now + half * h / (lam[n] - lam[n - 1]) * (now - before)
+        x = sigmas[n + 1] / s * x - torch.expm1(-h) * both
+        before = now if before is None or not stale else before
+    return x
+
+
+def ancestral(
+    denoise: Denoise, x: Tensor, sigmas: Tensor, eta: float = 0.5, times: float = 1.0, source: str = "like"
+) -> Tensor:
+    """Euler's ancestral sampler that draws by itself."""
+    for s, t in pairwise(sigmas):
+        up = eta * t * (1 - t * t / (s * s)).sqrt()
+        x = x + ((t * t - up * up).sqrt() - s) * (x - denoise(x, s)) / s + times * up * DRAWS[source](x)
+    return x
+
+
+DRAWS: dict[str, Callable[[Tensor], Tensor]] = {
+    "like": torch.randn_like,
+    "in_place": lambda x: torch.empty_like(x).normal_(),
+    "normal": lambda x: torch.normal(0.0, 1.0, size=x.shape, dtype=x.dtype),
+    "numpy": lambda x: torch.as_tensor(np.random.randn(*x.shape)).to(x.dtype),  # noqa: NPY002 (as samplers do)
+    "generator": lambda x: torch.as_tensor(np.random.default_rng(0).normal(size=x.shape)).to(x.dtype),
+    "made_before": lambda x: torch.as_tensor(generator.standard_normal(x.shape)).to(x.dtype),
+}
+
+
+def judged(sampler: Any, against: str | None = None, **options: Any) -> Any:
+    return verdict_here(sampler, against, 8, options, zero=False)
+
+
+def test_a_stale_output_is_named() -> None:
+    """Assert the record, the steps on which they agree, the rule, and that it does not converge."""
+    answer = judged(two_step, stale=True)
+    assert answer.nearest == "dpm-solver++-2m on steps 1 and 2; then it reads the output of step 1 for ever"
+    assert any("it does not converge" in finding.detail for finding in answer.findings)
+
+
+@pytest.mark.slow
+def test_a_wrong_factor_is_named() -> None:
+    """Assert the entry in words and the factor; and nothing of the kind where the sampler is right."""
+    answer = judged(two_step, "dpm-solver++-2m", half=0.6)
+    assert "outputs[1], the output one evaluation ago, is 1.2 times what it should be in every row" in answer.nearest
+    assert judged(two_step, "dpm-solver++-2m").nearest == "dpm-solver++-2m"
+
+
+def test_a_value_of_a_parameter_is_found() -> None:
+    """Assert the rational value of the record, and that another strength of noise has none."""
+    assert judged(ancestral).matches == ["ddim-eta?eta=1/2"]
+    assert judged(ancestral, times=1.000001).matches == []
+
+
+def consistency(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Callable[..., Tensor]) -> Tensor:
+    """To the data, then fresh noise."""
+    for s, t in pairwise(sigmas):
+        x = denoise(x, s) + t * noise(x)
+    return x
+
+
+@pytest.mark.slow
+def test_the_strengths_of_noise_and_their_law_are_named() -> None:
+    """Assert the family, its eta by step, and that it does not converge in law."""
+    answer = judged(consistency)
+    assert answer.nearest.startswith("ddim-eta with eta_i = ")
+    assert any("eta grows with N, so the law of the sample does not converge" in f.detail for f in answer.findings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", DRAWS)
+def test_own_draws_are_intercepted(source: str) -> None:
+    """Assert it of every source but a generator made before, where the parameter `noise` is named."""
+    answer = judged(ancestral, "ddim-eta?eta=1/2", source=source)
+    if source == "made_before":
+        assert answer.exit_code != 0
+        assert any("noise(x, sigma_from, sigma_to)" in finding.detail for finding in answer.findings)
+        return
+    assert (answer.verdict, answer.exit_code) == ("roundoff", 0)
+    assert judged(ancestral, "ddim-eta?eta=1/2", source=source, times=1.000001).exit_code == 1
