@@ -176,6 +176,16 @@ def test_every_method_has_a_label_of_its_own() -> None:
     assert label_of("my_file.py:f") == "my_file.py:f"
 
 
+def test_an_external_sampler_has_the_name_that_was_typed() -> None:
+    """Assert that a name which is the alias of a record has its own label, beside that record."""
+    alias = "diffusers:DPMSolverMultistepScheduler"
+    study = answer(("dpm-solver++-2m", alias))
+    (panel,) = panels_of(study | {"external": [{"method": alias}]}, "tv", "steps")
+    assert [curve.label for curve in panel.curves] == ["DPM-Solver++(2M)", alias]
+    (panel,) = panels_of(study, "tv", "steps")
+    assert [curve.label for curve in panel.curves] == ["DPM-Solver++(2M)"] * 2
+
+
 def test_no_exponent_without_its_status() -> None:
     """Assert that a note has the exponent only beside its word, and the captions likewise."""
     assert note_of({"exponent": 1.004, "status": "settled"}) == "1.00, settled"
