@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from ..book.markup import scientific
-from .show import print_table
+from .fitted_tables import print_table
 
 if TYPE_CHECKING:
     from ..numerics.conformance.report import Verdict

@@ -73,7 +73,7 @@ def verify(
         timeout  seconds, for a string
         process  of a function that is written in the coordinates of "vp" (alpha^2 + sigma^2 = 1) or "flow"
                  (alpha = 1 - sigma): x = alpha x0 + sigma eps, and sigmas and the level of the model are sigma; "ve":
-                 alpha = 1. None: alpha = 1, and where that is no record, the same on vp and flow
+                 alpha = 1. None: alpha = 1, and where that is not a record, the same on vp and flow
         prediction  what the model of the function returns: "data", "noise", "velocity", "v" or "score"; None: data
         grid     "KIND?parameter=value&…" as `samplerproof grids` lists them, or levels: a list or the path of a file
         begin    the index of the level at which the run begins, as from a noised image

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
 
@@ -12,6 +12,7 @@ from ..errors import InputError
 from .adapters.diffusers import of_class
 from .adapters.external_sampler import ExternalSampler
 from .adapters.target import split
+from .report import Verdict
 
 PACKAGE = "diffusers.schedulers"
 
@@ -113,6 +114,11 @@ REPAIRS: tuple[Repair, ...] = (
 def repair_of(target: str) -> Repair | None:
     """The repair of that target, if one is known."""
     return next((repair for repair in REPAIRS if repair.target == target), None)
+
+
+def with_repair(verdict: Verdict) -> Verdict:
+    """A verdict that fails, with the repair of its target where one is known."""
+    return replace(verdict, repair=diff_of(verdict.target)) if verdict.exit_code == 1 else verdict
 
 
 def diff_of(target: str) -> str | None:

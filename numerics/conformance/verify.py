@@ -74,10 +74,6 @@ def verify(
 
         results = collect(child, timeout, progress)
         verdict = _with_state(judged(results, target, steps, against), results, steps)
-        if verdict.exit_code == 1:
-            from .repairs import diff_of
-
-            verdict = replace(verdict, repair=diff_of(target))
         return replace(_with_sweep(verdict, results), versions=versions(target))
 
 

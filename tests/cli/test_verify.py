@@ -97,7 +97,9 @@ def test_the_answer_on_a_terminal(verify: Command) -> None:
     assert lines[0] == "mine:euler: roundoff"
     assert "  against ddim" in lines
     assert "  equals ddim" in lines
-    assert any(re.fullmatch(r"  order: proved 1, of steps [\d.]+ to [\d.]+, observed [\d.]+", line) for line in lines)
+    assert any(
+        re.fullmatch(r"  order: proved 1, of single steps [\d.]+ to [\d.]+, observed [\d.]+", line) for line in lines
+    )
     grown = ", ".join(rf"\S+ on {n}" for n in (5, 8, 10, 40, 200))
     assert any(re.fullmatch(rf"  roundoff as shipped: {grown} steps", line) for line in lines)
 
@@ -115,7 +117,7 @@ def test_a_sampler_that_is_not_located_and_named(verify: Command) -> None:
     ("target", "verdict", "said"),
     [
         ("mine:clipped", "not-linear", "superposition"),
-        ("mine:nothing", "error", "no callable in mine"),
+        ("mine:nothing", "error", "no object of this name in mine"),
         pytest.param("diffusers:NopeScheduler", "error", "diffusers", marks=pytest.mark.slow),
         pytest.param("nowhere:at_all", "error", "no module nowhere", marks=pytest.mark.slow),
     ],

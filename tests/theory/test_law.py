@@ -16,6 +16,7 @@ from shapes import by_shape
 
 from samplerproof.theory.frames import DATA
 from samplerproof.theory.method import Method
+from samplerproof.theory.methods import li_sde
 from samplerproof.theory.methods import sde as records
 from samplerproof.theory.methods.sde import EDM_CHURN, eta, tau
 from samplerproof.theory.noise_model import NO_NOISE, Noise, NoiseModel
@@ -50,9 +51,9 @@ def test_an_exact_model_gains_an_order_for_two_samplers() -> None:
 
 def test_residuals_of_li_et_al() -> None:
     """Assert that they are -(e^2/2)(s' p)'' and -(e^2/4)(s'' p)' in e = 2 h, the step in rho^2."""
-    assert sp.expand(prove_law_order(records.LI_DDPM).residual + 2 * of_density(of_density(D1))) == 0
-    assert sp.expand(prove_law_order(records.LI_ACCELERATED_SDE).residual + of_density(D2)) == 0
-    assert prove_law_order(records.LI_ACCELERATED_SDE_README).flux == D2 + ALPHA_TAYLOR[0] * SCORE
+    assert sp.expand(prove_law_order(li_sde.LI_DDPM).residual + 2 * of_density(of_density(D1))) == 0
+    assert sp.expand(prove_law_order(li_sde.LI_ACCELERATED_SDE).residual + of_density(D2)) == 0
+    assert prove_law_order(li_sde.LI_ACCELERATED_SDE_README).flux == D2 + ALPHA_TAYLOR[0] * SCORE
 
 
 def test_names_of_one_sampler_have_one_residual() -> None:
@@ -98,7 +99,7 @@ def test_outputs_of_earlier_steps_are_refused(sampler: Method) -> None:
 
 def test_what_is_left_undecided_is_refused() -> None:
     with pytest.raises(ValueError, match="highest"):
-        prove_law_order(records.LI_ACCELERATED_SDE, 2)
+        prove_law_order(li_sde.LI_ACCELERATED_SDE, 2)
     with pytest.raises(ValueError, match="names"):
         along(SCORE_JET[-1])
 
@@ -234,7 +235,7 @@ def at_numbers(proof: LawProof) -> sp.Expr:
             records.DDIM_ETA,
             records.SA_SOLVER_1,
             records.SDE_DPM_SOLVER_PP_2S,
-            records.LI_ACCELERATED_SDE,
+            li_sde.LI_ACCELERATED_SDE,
             EDM_CHURN,
         ]
     ),

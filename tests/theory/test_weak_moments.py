@@ -13,6 +13,7 @@ import sympy as sp
 
 from samplerproof.theory.forests import ROOT, Forest
 from samplerproof.theory.method import Method
+from samplerproof.theory.methods import li_sde
 from samplerproof.theory.methods import sde as records
 from samplerproof.theory.methods.sde import tau
 from samplerproof.theory.noise_model import Noise, NoiseModel
@@ -26,7 +27,7 @@ F = z**4 - z**3 + 2 * z**2 + z
 NUMBERS = {tau: sp.Rational(1, 2), c2: sp.Rational(2, 5)}
 
 ORDER_ONE, ORDER_TWO = (
-    [records.SA_SOLVER_1, records.LI_ACCELERATED_SDE],
+    [records.SA_SOLVER_1, li_sde.LI_ACCELERATED_SDE],
     [records.SDE_DPM_SOLVER_PP_2S, records.SEEDS_2],
 )
 

@@ -5,18 +5,8 @@ from __future__ import annotations
 import sympy as sp
 
 from ..method import Method
-from ..methods.sde import (
-    DPMPP_SDE,
-    EDM_CHURN,
-    LI_ACCELERATED_SDE,
-    LI_ACCELERATED_SDE_README,
-    LI_CODE_ACCELERATED_SDE,
-    LI_DDPM,
-    SDE_DPM_SOLVER_PP_2S,
-    SEEDS_2,
-    SEEDS_3,
-    tau,
-)
+from ..methods.li_sde import LI_ACCELERATED_SDE, LI_ACCELERATED_SDE_README, LI_CODE_ACCELERATED_SDE, LI_DDPM
+from ..methods.sde import DPMPP_SDE, EDM_CHURN, SDE_DPM_SOLVER_PP_2S, SEEDS_2, SEEDS_3, tau
 from ..notation import ALPHA_RATIO, NOISED_PLACE, alpha, c2, eps, h, next_alpha, next_sigma, rho, score, sigma, x, x0
 from .claim import Claim, Proof, claim
 from .li_claims import a_t

@@ -14,6 +14,7 @@ from . import (
     flow_matching,
     gradient_estimation,
     li,
+    li_sde,
     pndm,
     runge_kutta,
     sde,
@@ -39,7 +40,7 @@ ODE_METHODS: tuple[Method, ...] = (
     *li.ALL,
     *flow_matching.ALL,
 )
-SDE_METHODS: tuple[Method, ...] = sde.ALL  # those with noise, of the reverse SDE
+SDE_METHODS: tuple[Method, ...] = (*sde.ALL, *li_sde.ALL)  # those with noise, of the reverse SDE
 METHODS = (*ODE_METHODS, *SDE_METHODS)
 
 

@@ -30,8 +30,8 @@ def batch_remarks(scheduler: Any, calls: Sequence[Any], arguments: dict[str, Any
         return (Remark("batch", text[:200], "error"),)
     worst, at = 0.0, 0
     for n, t in enumerate(calls):
-        alone = scheduler.step(outputs[n : n + 1], t, states[n : n + 1], **arguments)[0][0]
-        gap = float((alone - together[n]).abs().max() / alone.abs().max())
+        single = scheduler.step(outputs[n : n + 1], t, states[n : n + 1], **arguments)[0][0]
+        gap = float((single - together[n]).abs().max() / single.abs().max())
         worst, at = max((worst, at), (gap, n))
     if worst <= ROUNDED:
         return ()

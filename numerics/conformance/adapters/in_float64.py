@@ -29,28 +29,28 @@ Namespace = dict[str, Any]
 class Precision(TorchFunctionMode):
     """Notes the coarsest floating dtype, narrower than that of a run, with which torch is called; `inside`.
 
-    wide: whether narrow dtypes in the arguments of every call become float64, and so do narrow tensors.
+    raised: whether narrow dtypes in the arguments of every call become float64, and so do narrow tensors.
     """
 
-    def __init__(self, dtype: torch.dtype, wide: bool = False) -> None:
+    def __init__(self, dtype: torch.dtype, raised: bool = False) -> None:
         super().__init__()
-        self.wide, self.inside = wide, None
+        self.raised, self.inside = raised, None
         self.narrow = [d for d in NARROW if torch.finfo(d).eps > torch.finfo(dtype).eps]
 
     inside: torch.dtype | None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         named = kwargs or {}
-        if not self.wide:
+        if not self.raised:
             return self._noted(func(*args, **named))
         if func in CASTS:
             return args[0].double()
         name = str(getattr(func, "__name__", ""))
         writes = "out" in named or (name.endswith("_") and not name.endswith("__")) or name == "__setitem__"
         kept = args[:1] if writes else ()
-        changed = (*kept, *(self._widened(value) for value in args[len(kept) :]))
-        found = func(*changed, **{k: v if k == "out" else self._widened(v) for k, v in named.items()})
-        return found if writes else self._widened(self._noted(found))
+        changed = (*kept, *(self._raised(value) for value in args[len(kept) :]))
+        found = func(*changed, **{k: v if k == "out" else self._raised(v) for k, v in named.items()})
+        return found if writes else self._raised(self._noted(found))
 
     def _noted(self, found: Any) -> Any:
         """The result, whose dtype is noted."""
@@ -63,7 +63,7 @@ class Precision(TorchFunctionMode):
         if self.inside is None or torch.finfo(dtype).eps > torch.finfo(self.inside).eps:
             self.inside = dtype
 
-    def _widened(self, value: Any) -> Any:
+    def _raised(self, value: Any) -> Any:
         """A value with float64 in place of a narrower dtype."""
         if isinstance(value, torch.dtype):
             return torch.float64 if value in self.narrow else value
@@ -74,7 +74,7 @@ class Precision(TorchFunctionMode):
         if kind in OF_NUMPY:
             self._note(OF_NUMPY[kind])
         elif isinstance(value, list | tuple) and type(value) in (list, tuple) and len(value) <= MOST:
-            return type(value)(self._widened(item) for item in value)
+            return type(value)(self._raised(item) for item in value)
         return value
 
 
@@ -111,12 +111,12 @@ def in_float64(*namespaces: Namespace) -> Iterator[Precision]:
     """
     default, held = torch.get_default_dtype(), []
     for space in namespaces:
-        replaced = {name: wide for name, value in list(space.items()) if (wide := _in_float64(value)) is not None}
+        replaced = {name: raised for name, value in list(space.items()) if (raised := _in_float64(value)) is not None}
         held.append({name: space[name] for name in replaced})
         space.update(replaced)
     try:
         torch.set_default_dtype(torch.float64)
-        with Precision(torch.float64, wide=True) as mode:
+        with Precision(torch.float64, raised=True) as mode:
             yield mode
     finally:
         torch.set_default_dtype(default)

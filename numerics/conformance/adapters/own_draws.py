@@ -30,8 +30,8 @@ class DrawMode(TorchFunctionMode):
             if shape == self.like.shape:
                 return self.drawn(named.get("dtype"))
         elif func is torch.Tensor.normal_ and args[0].shape == self.like.shape:
-            mean, std = (*args[1:3], *(0.0, 1.0)[len(args) - 1 :])
-            return args[0].copy_(named.get("mean", mean) + named.get("std", std) * self.drawn(args[0].dtype))
+            given = {"mean": 0.0, "std": 1.0} | dict(zip(("mean", "std"), args[1:3], strict=False)) | named
+            return args[0].copy_(given["mean"] + given["std"] * self.drawn(args[0].dtype))
         elif func is torch.normal:
             return self._normal(func, args, named)
         return func(*args, **named)
@@ -44,7 +44,7 @@ class DrawMode(TorchFunctionMode):
         """torch.normal(mean, std) or (mean, std, size)."""
         given = dict(zip(("mean", "std", "size"), args, strict=False)) | named
         mean, std = given.get("mean", 0.0), given.get("std", 1.0)
-        shape = given.get("size") or torch.broadcast_shapes(*(v.shape for v in (mean, std) if isinstance(v, Tensor)))
+        shape = given.get("size") or (torch.as_tensor(mean) + torch.as_tensor(std)).shape
         if tuple(shape) != tuple(self.like.shape):
             return func(*args, **named)
         return mean + std * self.drawn(given.get("dtype"))
@@ -91,7 +91,7 @@ def drawing_from(draw: Draw, like: Tensor) -> Iterator[None]:
     try:
         for name in names[:3]:
             setattr(random, name, getattr(own, name))
-        random.default_rng = lambda *given: _Generator(held["default_rng"](*given), drawn)
+        random.default_rng = lambda *given: _Generator(held["default_rng"](*given), drawn)  # type: ignore[assignment]
         with mode:
             yield
     finally:

@@ -92,8 +92,8 @@ def _backward(visited: list[float], ends: list[float], among: Callable[..., bool
     """A run from data to noise."""
     remark = Remark("grid", f"it runs from data to noise, from sigma = {ends[0]:.6g} up to {ends[-1]:.6g}")
     if len(visited) == len(ends) - 1 and not among(ends[:1], visited) and among(ends[1:], visited):
-        told = Remark("grid", SHIFTED.format(visited[0], ends[0]))
-        return Visited(ends[:-1], ends, (remark, told))
+        asked = Remark("grid", SHIFTED.format(visited[0], ends[0]))
+        return Visited(ends[:-1], ends, (remark, asked))
     return Visited(visited, ends, (remark,))
 
 

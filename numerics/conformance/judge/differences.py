@@ -12,8 +12,8 @@ from ...readback import Trace
 from ...tableau import Tableau
 from ..report import Finding, Step, TargetInfo
 from .compare import deviations, same_shape
+from .fitted_parameters import fitted
 from .noise_strengths import strengths
-from .parameters import fitted
 from .references import STARTED, Reference, candidates, similar, where_it_evaluates
 from .rounding_bound import IDENTICAL, NEGLIGIBLE, Comparison, compared, negligible, unexplained
 
@@ -121,7 +121,7 @@ def differences(best: Pair, steps: Sequence[Step], matches: Sequence[Pair]) -> l
     """Findings on the first three rows that differ, and on their number."""
     name = best.reference.name
     off = [steps[i] for i in sorted({*best.shipped.off, *best.in_float64.off})]
-    findings = []
+    findings: list[Finding] = []
     for row in off[:3]:
         equals = f"; its row is that of {', '.join(row.equals[:3])}" if row.equals else ""
         by = f"{row.error_float64:.1e} in {best.in_float64.dtype}"

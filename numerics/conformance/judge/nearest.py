@@ -18,13 +18,13 @@ def nearest(pairs: Sequence[Pair], named: str | None) -> str | None:
 
     A record with a rule for the difference comes first, then the named one, then the one that has most rows.
     """
-    told = [(pair, _rule(pair)) for pair in pairs]
+    rules = [(pair, _rule(pair)) for pair in pairs]
 
     def rank(item: tuple[Pair, str | None]) -> tuple[bool, bool, int]:
         pair, rule = item
         return rule is not None, pair.reference.record.name == named, len(_equal(pair))
 
-    for pair, rule in sorted(told, key=rank, reverse=True):
+    for pair, rule in sorted(rules, key=rank, reverse=True):
         equal, name = _equal(pair), pair.reference.name
         if pair.conforms:
             return name
@@ -98,8 +98,8 @@ def _scaled(pair: Pair, rows: Sequence[int]) -> str | None:
         least = IDENTICAL * 1e3 * max(float(values.abs().max()) for values in tables if len(values))
         for part in ("states", "outputs", "noises"):
             mine, theirs = (getattr(t, part)[row].tolist() for t in (pair.found, pair.reference.table))
-            wide = max(len(mine), len(theirs))
-            for lag in range(wide):
+            width = max(len(mine), len(theirs))
+            for lag in range(width):
                 a, b = (x[lag] if lag < len(x) else 0.0 for x in (mine, theirs))
                 if abs(a - b) > least:
                     factors.setdefault(f"{part}[{lag}]", []).append(a / b if b else float("inf"))

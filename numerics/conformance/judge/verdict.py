@@ -64,8 +64,8 @@ def _in_the_precision_inside(case: Case, first: Verdict) -> Verdict:
     found = _on_other_processes(case, _first(case))
     if found.verdict not in ("identical", "roundoff"):
         return first
-    wide = case.in_float64.inside
-    if wide is not None and _regular(found.steps, 2 * torch.finfo(wide).eps):
+    left = case.in_float64.inside
+    if left is not None and _regular(found.steps, 2 * torch.finfo(left).eps):
         return first
     lines = []
     for dtype, narrow in inside.items():
@@ -307,7 +307,7 @@ CHECKS: tuple[Callable[[Case], Verdict | None], ...] = (
 
 
 def _difference_at_zero(case: Case) -> list[Finding]:
-    """Notes on a last step to 0 that is not finite, where nobody takes one, or finite but not the record's."""
+    """Notes on a last step to 0 that is not finite, where none is needed, or finite but not the record's."""
     run = None if case.backward else case.variations.to_zero
     lost = _lost_at_zero(case) if run else None
     found = [lost] if lost else case.difference_on(case.variations.zero or "", run) if run else []

@@ -98,9 +98,9 @@ def _value(record: Record, parameter: str, default: float, grid: Grid, rows: Tab
 
 def _entries(table: Tableau) -> Tensor:
     """All coefficients of a few rows in one vector, with zeros up to the widest lag that there can be."""
-    wide = len(table.points)
+    width = len(table.points)
     parts = (table.states, table.outputs, table.noises)
-    return torch.cat([torch.nn.functional.pad(part, (0, wide - part.shape[1])).flatten() for part in parts])
+    return torch.cat([torch.nn.functional.pad(part, (0, width - part.shape[1])).flatten() for part in parts])
 
 
 def _written(value: float) -> str:
