@@ -173,7 +173,7 @@ def numbers_of(fits: Sequence[Mapping[str, Any]]) -> str:
 
 
 def note_of(fit: Mapping[str, Any]) -> str:
-    """The exponent of a fit with the word that says what it is worth; nothing without that word."""
+    """The exponent of a fit with its status as a word; nothing without a status."""
     status = fit.get("status")
     if not status:
         return ""

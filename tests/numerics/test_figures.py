@@ -122,7 +122,11 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("name", FIGURES)
+FAST = ("many methods with long names", "leading errors", "a long name")
+CASES = [pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow]) for name in FIGURES]
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_no_label_lies_over_a_line_or_over_another(name: str) -> None:
     """Assert by geometry that text boxes and lines are apart, and that all text is inside of the figure."""
     figure = FIGURES[name]()
