@@ -19,7 +19,7 @@ def levels_in(path: Path, field: str) -> list[float]:
     """The numbers in a file, in order: in .txt between white space or commas, after # is a comment; in .csv the column
     whose name is `field`'s or its singular, or the only one; in .json a list, or the list under that name.
 
-    Raises InputError on a file that cannot be read, and on the first entry that is not a number.
+    Raises InputError on a file that cannot be read or has no entries, and on the first entry that is not a number.
     """
     check_regular(path, field, LARGEST)
     name = field.rpartition(".")[2]
@@ -38,6 +38,8 @@ def levels_in(path: Path, field: str) -> list[float]:
             entries = [word for line in lines for word in re.split(r"[\s,;]+", line.strip()) if word]
         case _:
             raise InputError(field, str(path), f"a file that ends in {KINDS}")
+    if not entries:
+        raise InputError(field, str(path), "a file with at least two levels")
     return [_number(entry, f"{field}[{n}]") for n, entry in enumerate(entries)]
 
 

@@ -6,6 +6,7 @@ All lengths are fixed in points, so that the axes of one run have one size, and 
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -101,15 +102,21 @@ def _width(text: str) -> float:
 def _fitted(text: str, width: float) -> str:
     """A name in lines of at most this width in points."""
     for letters in range(max(12, int(width / LETTER)), 11, -2):
-        lines = textwrap.fill(text, letters, subsequent_indent="  ")
+        lines = wrapped(text, letters, "  ")
         if max(map(_width, lines.split("\n"))) <= width:
             break
     return lines
 
 
+def wrapped(text: str, letters: int, indent: str = "") -> str:
+    """The text in lines of at most that many letters; a spelling such as karras?rho=7&zero=1 between its parameters."""
+    lines = textwrap.fill(re.sub("([?&])", r"\1 ", text), letters, subsequent_indent=indent)
+    return re.sub("([?&]) ", r"\1", lines)
+
+
 def _title(panel: Panel, width: float) -> str:
     """The title in lines that fit."""
-    return textwrap.fill(panel.title, int((width - LEFT) / TITLE_LETTER))
+    return wrapped(panel.title, int((width - LEFT) / TITLE_LETTER))
 
 
 def _above(panel: Panel, width: float) -> float:

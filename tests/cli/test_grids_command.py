@@ -236,6 +236,7 @@ def test_levels_are_read_from_a_file(tmp_path: Path, name: str, text: str) -> No
         ("a.json", "{}", "a list of numbers, or an object that has one under 'sigmas'"),
         ("a.json", "[3", "valid JSON"),
         ("a.dat", "3 1", "a file that ends in .txt, .csv or .json"),
+        ("a.txt", "# no levels", "a file with at least two levels"),
         ("b.txt", None, "a file that can be read"),
     ],
 )

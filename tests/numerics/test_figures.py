@@ -19,7 +19,7 @@ from samplerproof.book import study_page
 from samplerproof.book.reproduce import reproduce
 from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.studies.convergence_figure import draw, styles_of
+from samplerproof.numerics.studies.convergence_figure import draw, styles_of, wrapped
 from samplerproof.numerics.studies.figure_panel import Curve, Panel, against_evaluations, bound_line
 from samplerproof.numerics.studies.study_figure import (
     EXACT_START,
@@ -184,6 +184,14 @@ def test_an_external_sampler_has_the_name_that_was_typed() -> None:
     assert [curve.label for curve in panel.curves] == ["DPM-Solver++(2M)", alias]
     (panel,) = panels_of(study, "tv", "steps")
     assert [curve.label for curve in panel.curves] == ["DPM-Solver++(2M)"] * 2
+
+
+def test_a_long_title_breaks_between_parameters() -> None:
+    """Assert no line that ends within a name or a number, and the text without its line ends."""
+    title = "edm, karras?sigma_min=0.03&sigma_max=14.6"
+    lines = wrapped(title, 30).split("\n")
+    assert lines == ["edm, karras?sigma_min=0.03&", "sigma_max=14.6"]
+    assert wrapped(title, 60) == title
 
 
 def test_no_exponent_without_its_status() -> None:
