@@ -72,7 +72,8 @@ class LeadingErrors:
         run = record["method"], record["grid"], record["steps"]
         expected = self._unbounded(record)
         if expected is not None:
-            return f"the leading term in {record['metric']} is {expected:.2g}, larger than an error can be: it leads on more steps only"
+            term = f"the leading term in {record['metric']} is {expected:.2g}"
+            return f"{term}, larger than an error can be: it leads on more steps only"
         return self.missing.get(run, f"no leading error in {record['metric']}")
 
     def _unbounded(self, record: Mapping[str, Any]) -> float | None:
