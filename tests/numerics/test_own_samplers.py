@@ -333,7 +333,7 @@ def test_a_target_that_cannot_be_read_is_one_line_and_nothing_is_written(
     """Assert the reason: a file that is missing, a name that is, a module that raises."""
     (tmp_path / "broken.py").write_text("import no_such_module_at_all\n", encoding="utf-8")
     with pytest.raises(InputError, match=re.escape(message)) as refused:
-        run_tables(tables([name], steps=[6]), tmp_path / "out", base=tmp_path)
+        run_tables(tables(["ddim", name], steps=[6]), tmp_path / "out", base=tmp_path)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "out").exists()
 
