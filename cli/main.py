@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,7 @@ from ..numerics.support.consent import Consent
 from ..numerics.support.limits import PATH
 from . import completion
 from .examples import epilog
-from .parameters import (
+from .shared_parameters import (
     AnyMethods,
     Checkpoint,
     ExportFormat,
@@ -33,7 +33,7 @@ from .parameters import (
 )
 
 if TYPE_CHECKING:
-    from ..numerics.studies.config import Verification
+    pass
 
 # A study's tensors are small: a second thread gains nothing, and on a busy machine it costs a factor of ten.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -244,7 +244,10 @@ def study(
             raise InputError("--html", str(html), "a study; `verify --html` writes the page of one sampler")
         offline_page.check(html)
     if isinstance(wanted, Verification):
-        _verification(wanted, folder, json)
+        from .verification_command import verification
+
+        if not verification(wanted, folder, json):
+            raise typer.Exit(1)
         return
     consent = Consent(allow_pickle, allow_code, hub, large)
     with interruptible("study", kept("runs", f"{folder}/")) as progress:
@@ -263,38 +266,13 @@ def study(
         show.written(folder)
 
 
-def _verification(wanted: Verification, folder: Path, json: bool) -> None:
-    from ..book.studies.verification import run_verification
-    from ..book.tables import verification_tables
-    from . import show
-    from .interruption import interruptible, kept
-
-    with interruptible("study", kept("verdicts", f"{folder}/")) as progress:
-        answer = run_verification(wanted, folder, progress)
-    verification_tables.write(answer, folder)
-    if json:
-        show.json(answer)
-    else:
-        show.verification(answer)
-        show.written(folder)
-    if any(_code(record) == 1 for record in answer["records"]):
-        raise typer.Exit(1)
-
-
-def _code(record: dict[str, Any]) -> int:
-    """The exit code of the verdict in a record."""
-    from ..numerics.conformance.report import exit_code
-
-    return exit_code(record["verdict"], [finding["severity"] for finding in record["findings"]])
-
-
 @app.command(short_help="Find out which method a sampler is, and its order.", epilog=epilog("verify"))
 def verify(
     target: Annotated[
         str,
         typer.Argument(
-            help="diffusers:Class?option=value&…, k-diffusion:function, FILE.py:name, package.module:name; or "
-            "table.json or run.json, of a port.",
+            help="LIBRARY:NAME?option=value&…, FILE.py:name, package.module:name; or table.json or run.json, of a "
+            "port.",
             autocompletion=completion.targets,
         ),
     ],
@@ -314,6 +292,9 @@ def verify(
     sweep: Annotated[bool, typer.Option("--sweep", help="Run its options and 1 to 60 steps too.")] = False,
     timeout: Annotated[float, typer.Option(help="Time limit for the target, in seconds.")] = 60.0,
     no_zero: Annotated[bool, typer.Option("--no-zero", help="Do not run a function on levels that end at 0.")] = False,
+    path: Annotated[
+        str | None, typer.Option(metavar="DIR", help="The folder with the library, such as a checkout of ComfyUI.")
+    ] = None,
     json: Json = False,
     html: Annotated[Path | None, typer.Option(help="Write the answer as a page too.")] = None,
 ) -> None:
@@ -330,7 +311,7 @@ def verify(
 
         offline_page.check(html)
     with interruptible("verify") as progress:
-        verdict = verify(target, against, steps, timeout, sweep, progress, zero=not no_zero, where=where)
+        verdict = verify(target, against, steps, timeout, sweep, progress, zero=not no_zero, where=where, path=path)
     if verdict.exit_code == 1:
         from ..numerics.conformance.repairs import with_repair
 

@@ -84,7 +84,9 @@ def leading_errors(problem: Problem) -> LeadingErrors:
     for sampler in problem.samplers:
         for key in problem.study.crossed:
             record = None if whole or key in problem.faults else sampler.record_on(problem.grids[key])
-            why = whole or _why_not(record, problem.study.run.start)
+            why = whole
+            if not whole and key not in problem.faults:
+                why = _why_not(record, problem.study.run.start) if record else _of_another(sampler, problem.grids[key])
             if why is None and record is not None and (sampler, record) not in methods:
                 methods.append((sampler, record))
             missing[sampler.name, *key] = str(problem.faults.get(key, why or ""))
@@ -138,10 +140,13 @@ def _why_none(problem: Problem) -> str | None:
     return None
 
 
-def _why_not(record: Record | None, start: str) -> str | None:
+def _of_another(sampler: Sampler, grid: Grid) -> str:
+    """Why a sampler that has the table of no method has no leading error."""
+    return f"{sampler.why_no_record(grid)}, and a leading error is that of a method as it is in the catalogue"
+
+
+def _why_not(record: Record, start: str) -> str | None:
     """Why a method has no leading error in any study."""
-    if record is None:
-        return "its rows are those of no method, and a leading error is that of a method"
     if record.stochastic:
         return "leading errors are those of deterministic methods"
     if has_leading_error(record, start):

@@ -53,6 +53,10 @@ class Sampler(Protocol):
         """The method of the catalogue whose table it has on a grid, its rows equal up to rounding; None if none."""
         ...
 
+    def why_no_record(self, grid: Grid, /) -> str:
+        """Why it has the table of no method on a grid, where record_on is None."""
+        ...
+
     def as_it_is(self, grid: Grid, /) -> AsItIs | None:
         """The sampler to be run as it is, where it has no table because it is not linear."""
         ...
@@ -88,6 +92,9 @@ class CatalogueMethod:
 
     def record_on(self, grid: Grid) -> Record:
         return self.record
+
+    def why_no_record(self, grid: Grid) -> str:
+        return ""
 
     def as_it_is(self, grid: Grid) -> None:
         return None
@@ -149,6 +156,12 @@ class ExternalSampler:
     def record_on(self, grid: Grid) -> Record | None:
         found = self.likeness[grid.points]
         return found.record if found is not None and found.equal and not found.ending else None
+
+    def why_no_record(self, grid: Grid) -> str:
+        if not isinstance(self.readings[grid.points], Tableau):
+            return "it has no table here"
+        found = self.likeness[grid.points]
+        return "its table is that of no method" if found is None or not found.equal else f"it equals {found.name}"
 
     def as_it_is(self, grid: Grid) -> AsItIs | None:
         found = self.readings[grid.points]

@@ -1,0 +1,33 @@
+"""`samplerproof study` of a file with [verification]: verdicts on a list of samplers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..book.studies.verification import run_verification
+from ..book.tables import verification_tables
+from ..numerics.conformance.report import exit_code
+from . import show
+from .interruption import interruptible, kept
+
+if TYPE_CHECKING:
+    from ..numerics.studies.config import Verification
+
+
+def verification(wanted: Verification, folder: Path, json: bool) -> bool:
+    """Verify a list of samplers, write the answer into the folder and print it; whether no verdict is a failure."""
+    with interruptible("study", kept("verdicts", f"{folder}/")) as progress:
+        answer = run_verification(wanted, folder, progress)
+    verification_tables.write(answer, folder)
+    if json:
+        show.json(answer)
+    else:
+        show.verification(answer)
+        show.written(folder)
+    return all(_code(record) != 1 for record in answer["records"])
+
+
+def _code(record: dict[str, Any]) -> int:
+    """The exit code of the verdict in a record."""
+    return exit_code(record["verdict"], [finding["severity"] for finding in record["findings"]])
