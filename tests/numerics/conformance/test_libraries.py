@@ -116,8 +116,98 @@ class FlowUniPCMultistepScheduler:
         self.n += 1
         return (sample + FACTOR * (self.sigmas[self.n] - self.sigmas[self.n - 1]) * output,)
 """
+SKRAMPLE = """
+import math
+from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+import types
+
+class Step(NamedTuple):
+    time_from: float
+    time_to: float
+    @staticmethod
+    def from_int(position, amount):
+        return Step(position / amount, (position + 1) / amount)
+
+@dataclass(frozen=True)
+class SampleInput:
+    sample: Any
+    prediction: Any
+    step: Step
+    noise: Any
+
+@dataclass(frozen=True)
+class SKSamples(SampleInput):
+    final: Any
+
+@dataclass(frozen=True)
+class SkrampleSchedule(ABC):
+    @property
+    @abstractmethod
+    def space(self): ...
+    @abstractmethod
+    def _points(self, t): ...
+    def ipoints(self, t):
+        import numpy as np
+        return [tuple(p) for p in self._points(1 - np.asarray(t)).tolist()]
+
+models = types.SimpleNamespace(DataModel=lambda: "data", NoiseModel=lambda: "noise")
+
+@dataclass(frozen=True)
+class StructuredSampler(ABC):
+    @property
+    def require_noise(self): return False
+    @property
+    def require_previous(self): return 0
+    @abstractmethod
+    def sample_packed(self, packed, model_transform, schedule, previous=()): ...
+
+@dataclass(frozen=True)
+class Euler(StructuredSampler):
+    stochasticity: float = 0
+    @property
+    def require_noise(self): return self.stochasticity > 0
+    def sample_packed(self, packed, model_transform, schedule, previous=()):
+        assert model_transform == "data"
+        (_, s, a), (_, t, b) = schedule.ipoints(packed.step)
+        share = self.stochasticity * (1 - (a / b * t / s) ** 2)
+        x, d = packed.sample, packed.prediction
+        final = b * d + FACTOR * t * math.sqrt(1 - share) / s * (x - a * d)
+        if self.require_noise:
+            final = final + t * math.sqrt(share) * packed.noise
+        return SKSamples(x, d, packed.step, packed.noise, final)
+"""
+AZULA = """
+import torch
+__all__ = ["Sampler", "DDIMSampler"]
+
+class Sampler:
+    def __init__(self, start=1.0, stop=0.0, steps=64, silent=False, dtype=None, device=None):
+        self.silent = silent
+    @property
+    def timesteps(self):
+        return torch.linspace(1, 0, 65)
+    def __call__(self, x):
+        for t, s in self.timesteps.unfold(0, 2, 1):
+            x = self.step(x, t, s)
+        return x
+
+class DDIMSampler(Sampler):
+    def __init__(self, denoiser, eta=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.denoiser, self.eta = denoiser, eta
+    def step(self, x, t, s):
+        (a, sigma), (b, to) = self.denoiser.schedule(t), self.denoiser.schedule(s)
+        share = self.eta * (1 - (a / b * to / sigma) ** 2)
+        mean = self.denoiser(x, t).mean
+        x = b * mean + FACTOR * to * torch.sqrt(1 - share) / sigma * (x - a * mean)
+        return x + to * torch.sqrt(share) * torch.randn_like(x)
+"""
 FILES = {
+    "azula": ("azula/sample.py", AZULA),
     "comfyui": ("comfy/k_diffusion/sampling.py", COMFYUI),
+    "skrample": ("skrample/sampling/structured.py", SKRAMPLE),
     "unipc": ("uni_pc.py", UNIPC),
     "edm": ("generate.py", EDM),
     "wan": ("wan/utils/fm_solvers_unipc.py", WAN),
@@ -129,6 +219,8 @@ def checkout(folder: Path, library: str, factor: float = 1.0) -> str:
     name, text = FILES[library]
     file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
+    if library in ("azula", "skrample"):  # packages; `comfy` and `wan` are folders
+        (folder / library / "__init__.py").touch()
     file.write_text(f"FACTOR = {factor}\n{text}", encoding="utf-8")
     return str(folder)
 
@@ -154,6 +246,9 @@ def distance(sampler: ExternalSampler, name: str) -> float:
         ("comfyui:euler", "ddim"),
         ("comfyui:sample_euler", "ddim"),
         ("comfyui:ddim", "ddim"),
+        ("azula:DDIMSampler?eta=1", "ddpm"),
+        ("skrample:Euler", "ddim"),
+        ("skrample:Euler?stochasticity=1", "ddpm"),
         ("unipc:UniPC?order=1", "ddim"),
         ("edm:edm_sampler", "edm-heun"),
         ("wan:FlowUniPCMultistepScheduler", "ddim"),
@@ -202,12 +297,12 @@ def test_what_is_lacking_is_named(tmp_path: Path) -> None:
         verify("comfyui:euler", path=str(tmp_path / "nowhere"))
 
 
-AZULA = pytest.mark.skipif(
+INSTALLED = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("azula", "einops")), reason="not installed: azula, einops"
 )
 
 
-@AZULA
+@INSTALLED
 @pytest.mark.parametrize(
     ("target", "record"),
     [

@@ -35,7 +35,15 @@ REASONS = {
     "sample_ar_video": "it samples a video frame by frame with the cache of its model",
 }
 SEEDS = ("noise_sampler", "noise", "tau_func", "noise_scaler")  # options that are functions
-IPNDM, DEIS = "ipndm", "deis"
+BY_DEFAULT: dict[str, tuple[str, dict[str, Any]]] = {  # records of other names, where these options are as they are
+    "uni_pc": ("unipc-3-bh1", {}),
+    "uni_pc_bh2": ("unipc-3", {}),
+    "seeds_2": ("sde-dpm-solver++-2s", {"eta": 1.0, "r": 0.5, "solver_type": "phi_1"}),
+    "res_multistep_ancestral": ("sa-solver-2", {"eta": 1.0}),
+    "res_multistep_ancestral_cfg_pp": ("sa-solver-2", {"eta": 1.0}),
+    "res_multistep_cfg_pp": ("exp-adams-2", {}),
+    "gradient_estimation_cfg_pp": ("gradient-estimation", {"ge_gamma": 2.0}),
+}
 
 
 def comfyui(name: str, options: dict[str, Any], path: str | None = None) -> ExternalSampler:
@@ -185,9 +193,11 @@ def _reference(menu: str, called: str, values: dict[str, Any]) -> str | None:
     """The record of that name at these values of the options; None if the catalogue has none."""
     if values.get("s_noise", 1) != 1:
         return None
-    base = called.removesuffix("_gpu")
-    if base == "sample_dpmpp_2m_sde_heun":
-        base = "sample_dpmpp_2m_sde"
-    if menu == IPNDM and values["max_order"] != 4:
-        return record({1: "ddim"}.get(values["max_order"], ""))
+    base, menu = called.removesuffix("_gpu"), menu.removesuffix("_gpu")
+    if menu in BY_DEFAULT:
+        name, settings = BY_DEFAULT[menu]
+        return record(name) if all(values.get(key) == value for key, value in settings.items()) else None
+    if menu == "ipndm" and values["max_order"] != 4:
+        return record(f"ipndm-{values['max_order']}")
+    base = base.removesuffix("_cfg_pp").removesuffix("_heun") if base != "sample_heun" else base
     return reference_of(base, values) or (record(f"comfyui:{menu}") if "eta" not in values else None)

@@ -54,9 +54,17 @@ class Library:
             try:
                 if "/" not in self.file:
                     return module_of_file(folder / self.file)
-                return importlib.import_module(self.file.removesuffix(".py").replace("/", "."))
+                name = self.file.removesuffix(".py").replace("/", ".")
+                _forget(name, folder / self.file)
+                found = importlib.import_module(name)
             except ImportError as fault:
                 raise InputError("target", self.name, f"{self.file} with what it imports ({one_line(fault)})") from None
+            except SyntaxError as fault:
+                newer = f"another version of Python: this one cannot read {fault.filename}, line {fault.lineno}"
+                raise InputError("target", self.name, newer) from None
+        if Path(found.__file__ or "").resolve() != (folder / self.file).resolve():
+            raise InputError("path", path, f"a folder whose {self.file} is imported; {found.__file__} comes before it")
+        return found
 
     def file_module(self, path: str | None) -> ModuleType:
         """As `module`, without its package, whose other modules it does not need."""
@@ -85,6 +93,14 @@ def _first(folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = held
+
+
+def _forget(name: str, file: Path) -> None:
+    """Forget a package that is loaded from another folder."""
+    loaded, top = sys.modules.get(name), name.partition(".")[0]
+    if loaded is not None and Path(loaded.__file__ or "").resolve() != file.resolve():
+        for key in [key for key in sys.modules if key.partition(".")[0] == top]:
+            del sys.modules[key]
 
 
 @contextmanager

@@ -86,8 +86,14 @@ def _of_lu(
             return denoise(state, one_level(t))
 
         solver = cls(noise, Ratios(), **{key: values[key] for key in settings})
-        solver.get_time_steps = lambda *_, **__: sigmas  # its own depend on a schedule in time
-        steps = len(sigmas) - 1
+        steps, within = len(sigmas) - 1, solver.get_time_steps
+
+        def times(skip_type: str, t_T: float, t_0: float, N: int, device: Any) -> Tensor:
+            whole = steps == N and t_T == float(sigmas[0]) and t_0 == float(sigmas[-1])
+            found: Tensor = sigmas if whole else within(skip_type, t_T, t_0, N, device)
+            return found  # the given ones; those of the stages inside a step are its own
+
+        solver.get_time_steps = times
         evaluations = steps if method == "multistep" else order * steps
         if method == "singlestep" and order == 3:
             evaluations -= 3  # its last two steps have two stages and one

@@ -21,10 +21,7 @@ FILES = {  # of a class: its file, and the class of diffusers after which it is 
     "FlowDPMSolverMultistepScheduler": ("wan/utils/fm_solvers.py", "DPMSolverMultistepScheduler"),
     "FlowUniPCMultistepScheduler": ("wan/utils/fm_solvers_unipc.py", "UniPCMultistepScheduler"),
 }
-OPTIONS = (
-    *("solver_order", "algorithm_type", "solver_type", "lower_order_final", "euler_at_final", "predict_x0"),
-    *("disable_corrector",),
-)
+OPTIONS = ("solver_order", "algorithm_type", "solver_type", "lower_order_final", "euler_at_final", "predict_x0")
 
 
 def wan(name: str, options: dict[str, Any], path: str | None = None) -> ExternalSampler:
