@@ -9,7 +9,7 @@ from typing import Any
 from ..numerics.studies.convergence_figure import figure_of, styles_of
 from ..numerics.studies.figure_panel import Panel
 from ..numerics.studies.inline_svg import PAGE, inline_svg
-from ..numerics.studies.study_figure import METRICS, label_of, panels_of
+from ..numerics.studies.study_figure import METRICS, external_names, label_of, panels_of
 from ..numerics.studies.study_table import study_notes, study_rows
 from .markup import scientific
 from .offline_page import document, table
@@ -57,7 +57,7 @@ def _tables(answer: Answer, metric: str) -> Iterator[str]:
     """The tables of a metric, one for each grid, with the labels of methods."""
     for (of, grid), (heads, *rows) in study_rows(answer).items():
         if of == metric:
-            named = [[label_of(name), *cells] for name, *cells in rows]
+            named = [[label_of(name, external_names(answer)), *cells] for name, *cells in rows]
             yield f"<h3>{escape(grid)}</h3>" if grid else ""
             yield table(heads, named, f"{METRICS[metric]} {grid}".strip(), numbers=True)
 

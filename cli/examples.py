@@ -42,6 +42,7 @@ EXAMPLES = {
         "samplerproof verify diffusers:DPMSolverMultistepScheduler",
         "samplerproof verify 'diffusers:DPMSolverMultistepScheduler?solver_order=3'",
         "samplerproof verify my_sampler.py:sample --against dpm-solver++-2m",
+        "samplerproof verify comfyui:dpmpp_2m --path ComfyUI",
         "samplerproof verify my_port.json",
     ),
     "export": (
@@ -62,8 +63,10 @@ NOTES = {
         "also energy, sliced-w2, moments. Grids: `samplerproof grids` lists them. Methods: `samplerproof methods`."
     ),
     "verify": (
-        "FILE.py:name and package.module:name are a function (denoise, x, sigmas), a scheduler or its class. "
-        "FILE.json is a table, or a run that was recorded in any language."
+        "LIBRARY:NAME is diffusers:Class, k-diffusion:function, azula:Class, comfyui:NAME of its menu, "
+        "dpm-solver:DPM_Solver, unipc:UniPC, edm:edm_sampler or wan:Class; --path DIR is a checkout of a library that "
+        "is not installed. FILE.py:name and package.module:name are a function (denoise, x, sigmas), a scheduler or "
+        "its class. FILE.json is a table, or a run that was recorded in any language."
     ),
     "export": "The chapter on ports has both formats, and readers in C, Rust, Swift, JavaScript and Python.",
     "methods": "NAME is a name or an alias; a value of a parameter follows a question mark: 'ddim-eta?eta=1/2'.",

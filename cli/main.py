@@ -271,8 +271,8 @@ def verify(
     target: Annotated[
         str,
         typer.Argument(
-            help="diffusers:Class?option=value&…, k-diffusion:function, FILE.py:name, package.module:name; or "
-            "table.json or run.json, of a port.",
+            help="LIBRARY:NAME?option=value&…, FILE.py:name, package.module:name; or table.json or run.json, of a "
+            "port.",
             autocompletion=completion.targets,
         ),
     ],
@@ -292,6 +292,9 @@ def verify(
     sweep: Annotated[bool, typer.Option("--sweep", help="Run its options and 1 to 60 steps too.")] = False,
     timeout: Annotated[float, typer.Option(help="Time limit for the target, in seconds.")] = 60.0,
     no_zero: Annotated[bool, typer.Option("--no-zero", help="Do not run a function on levels that end at 0.")] = False,
+    path: Annotated[
+        str | None, typer.Option(metavar="DIR", help="The folder with the library, such as a checkout of ComfyUI.")
+    ] = None,
     json: Json = False,
     html: Annotated[Path | None, typer.Option(help="Write the answer as a page too.")] = None,
 ) -> None:
@@ -308,7 +311,7 @@ def verify(
 
         offline_page.check(html)
     with interruptible("verify") as progress:
-        verdict = verify(target, against, steps, timeout, sweep, progress, zero=not no_zero, where=where)
+        verdict = verify(target, against, steps, timeout, sweep, progress, zero=not no_zero, where=where, path=path)
     if verdict.exit_code == 1:
         from ..numerics.conformance.repairs import with_repair
 

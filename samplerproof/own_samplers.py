@@ -58,6 +58,7 @@ def verify(
     prediction: str | None = None,
     grid: object = None,
     begin: int = 0,
+    path: str | None = None,
 ) -> Verdict:
     """Which method of the catalogue a sampler is, row by row, and of which order.
 
@@ -76,6 +77,7 @@ def verify(
         prediction  what the model of the function returns: "data", "noise", "velocity", "v" or "score"; None: data
         grid     "KIND?parameter=value&…" as `samplerproof grids` lists them, or levels: a list or the path of a file
         begin    the index of the level at which the run begins, as from a noised image
+        path     the folder with the library of a string, such as a checkout of ComfyUI for "comfyui:dpmpp_2m"
 
     The verdict has `verdict` ("identical", "roundoff", "different-formula", "non-finite", "not-linear" or "error"),
     `matches`, `observed_order`, `findings` and `exit_code` (0: it conforms); `print` shows the findings.
@@ -99,7 +101,9 @@ def verify(
             raise InputError("options", dict(options), "none beside a string, which has them behind its `?`")
         from .numerics.conformance.verify import verify as verify_in_a_process
 
-        return verify_in_a_process(target, against, steps, timeout, zero=zero, where=where)
+        return verify_in_a_process(target, against, steps, timeout, zero=zero, where=where, path=path)
+    if path is not None:
+        raise InputError("path", path, "nothing beside an object, which is loaded already")
     from .numerics.testing import verdict_here
 
     return verdict_here(target, against, steps, options, zero, where)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -46,6 +47,7 @@ def verify(
     stop: Event | None = None,
     zero: bool = True,
     where: Placement = OWN,
+    path: str | None = None,
 ) -> Verdict:
     """The verdict on a target; the float64 and refined runs serve as the yardstick for the run as shipped.
 
@@ -53,18 +55,21 @@ def verify(
     sweep: whether it is also run on 5 to 60 steps, and with every option at its other values.
     resolver: "module:function", from a target to an ExternalSampler.  stop: set from another thread to cancel.
     zero: whether a function is also run on levels that end at 0.  where: its process, grid and beginning.
+    path: the folder with the library of the target.
     Raises InputError for an invalid target, record, number of steps or time limit.
     """
     if is_file(target):
         return replace(verify_file(target, against), versions=versions(target))
     split(target)
+    if path is not None and not Path(path).exists():
+        raise InputError("path", path, "the folder with the library of the target; there is none of this name")
     if against is not None:
         resolve(against, "against")
     where = on_steps(where, steps)
     longest = LIMITS["verification.timeout"].high
     if not 0 < timeout <= longest:
         raise InputError("timeout", timeout, f"a number of seconds > 0, at most {longest:g}")
-    with launched(target, jobs(target, steps, zero), resolver, sweep, stop, where) as child:
+    with launched(target, jobs(target, steps, zero), resolver, sweep, stop, where, path) as child:
         from .process.collect import collect  # loads torch, while the child does so too
 
         results = collect(child, timeout, progress)

@@ -44,7 +44,7 @@ def check_lists(parameters: Mapping[str, Any]) -> None:
 
 def _lists(given: Sequence[Any]) -> list[Sequence[float]]:
     """The lists that a parameter has; a list of numbers is one."""
-    several = all(isinstance(entry, list | tuple) for entry in given)
+    several = bool(given) and all(isinstance(entry, list | tuple) for entry in given)
     return list(given) if several else [given]
 
 

@@ -12,6 +12,7 @@ from ..content import digest
 from ..errors import InputError, SamplingError, one_line
 from ..grid_kinds.all_kinds import checked
 from ..grids import SMOOTH, Grid
+from ..laws.gaussian import moments
 from ..points import Point
 from ..rates import trend
 from ..records import Record
@@ -49,20 +50,39 @@ Run = tuple[str, str, int]  # a method and a grid, as the study names them, and 
 
 @dataclass(frozen=True)
 class LeadingErrors:
-    """The leading errors of the runs of a study, and why the others have none."""
+    """The leading errors of the runs of a study, and why the others have none.
+
+    spread: the root mean square distance of the target law from its mean.
+    """
 
     found: dict[Run, LeadingError]
     missing: dict[Run, str]
+    spread: float = math.inf
 
     def at(self, record: Mapping[str, Any]) -> float | None:
-        """The error that leads in a record of the study: of the steps, or of a start-up of lower order."""
-        leading = self.found.get((record["method"], record["grid"], record["steps"]))
-        return None if leading is None else leading.larger(record["metric"], record["steps"])
+        """The error that leads in a record of the study: of the steps, or of a start-up of lower order.
+
+        None where it is larger than an error in this metric can be, as it does not lead there.
+        """
+        expected = self._unbounded(record)
+        return None if expected is None or expected > self._largest(record["metric"]) else expected
 
     def why_not(self, record: Mapping[str, Any]) -> str:
         """Why a record has no leading error."""
         run = record["method"], record["grid"], record["steps"]
+        expected = self._unbounded(record)
+        if expected is not None:
+            term = f"the leading term in {record['metric']} is {expected:.2g}"
+            return f"{term}, larger than an error can be: it leads on more steps only"
         return self.missing.get(run, f"no leading error in {record['metric']}")
+
+    def _unbounded(self, record: Mapping[str, Any]) -> float | None:
+        leading = self.found.get((record["method"], record["grid"], record["steps"]))
+        return None if leading is None else leading.larger(record["metric"], record["steps"])
+
+    def _largest(self, metric: str) -> float:
+        """1 in total variation; of distances twice the spread. KL, near half a chi-squared distance, leads below 1."""
+        return 1.0 if metric in ("tv", "kl") else 2 * self.spread
 
 
 def leading_errors_of(study: Study) -> dict[tuple[str, int], LeadingError]:
@@ -84,7 +104,9 @@ def leading_errors(problem: Problem) -> LeadingErrors:
     for sampler in problem.samplers:
         for key in problem.study.crossed:
             record = None if whole or key in problem.faults else sampler.record_on(problem.grids[key])
-            why = whole or _why_not(record, problem.study.run.start)
+            why = whole
+            if not whole and key not in problem.faults:
+                why = _why_not(record, problem.study.run.start) if record else _of_another(sampler, problem.grids[key])
             if why is None and record is not None and (sampler, record) not in methods:
                 methods.append((sampler, record))
             missing[sampler.name, *key] = str(problem.faults.get(key, why or ""))
@@ -100,7 +122,8 @@ def leading_errors(problem: Problem) -> LeadingErrors:
                     missing[sampler.name, *key] = leading
                 else:
                     found[sampler.name, *key] = leading
-    return LeadingErrors(found, {run: why for run, why in missing.items() if run not in found})
+    spread = math.sqrt(float(moments(problem.mixture, Point(1.0, 0.0)).covariance.trace()))
+    return LeadingErrors(found, {run: why for run, why in missing.items() if run not in found}, spread)
 
 
 def _known(problem: MixtureProblem, place: Place, record: Record) -> LeadingError | str:
@@ -138,10 +161,13 @@ def _why_none(problem: Problem) -> str | None:
     return None
 
 
-def _why_not(record: Record | None, start: str) -> str | None:
+def _of_another(sampler: Sampler, grid: Grid) -> str:
+    """Why a sampler that has the table of no method has no leading error."""
+    return f"{sampler.why_no_record(grid)}, and a leading error is that of a method as it is in the catalogue"
+
+
+def _why_not(record: Record, start: str) -> str | None:
     """Why a method has no leading error in any study."""
-    if record is None:
-        return "its rows are those of no method, and a leading error is that of a method"
     if record.stochastic:
         return "leading errors are those of deterministic methods"
     if has_leading_error(record, start):

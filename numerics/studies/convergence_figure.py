@@ -27,7 +27,7 @@ from .style import STYLE, MethodStyle, method_styles
 
 SUFFIXES = (".svg", ".png", ".pdf")
 # In points. A panel alone has the width of a column, two beside each other that of a page.
-ALONE, BESIDE = 310.0, 245.0
+COLUMN, HALF_PAGE = 310.0, 245.0
 LEFT, RIGHT, HEIGHT = 52.0, 32.0, 172.0  # around the axes, and their height
 TITLE, SUBTITLE, XLABEL = 10.0, 13.0, 38.0
 TITLE_LINE = 12.5
@@ -54,7 +54,7 @@ def figure_of(
     """
     styles = styles_of(panels) if styles is None else styles
     rows = [panels[k : k + columns] for k in range(0, len(panels), columns)]
-    width = ALONE if columns == 1 or len(panels) == 1 else BESIDE
+    width = COLUMN if columns == 1 or len(panels) == 1 else HALF_PAGE
     with mpl.rc_context(dict(look)):
         names = [[_names(row, k, width, styles) for k in range(len(row))] for row in rows]
         below = [max(lines for _, _, lines in row) * LINE + FOOT for row in names]
@@ -67,8 +67,8 @@ def figure_of(
         for row, row_names, title, height in zip(rows, names, above, heights, strict=True):
             drawn: Axes | None = None
             for k, (panel, (found, across, _)) in enumerate(zip(row, row_names, strict=True)):
-                left, bottom, wide = k * width + LEFT, top - title - HEIGHT, width - LEFT - RIGHT
-                axes = figure.add_axes((left / size[0], bottom / size[1], wide / size[0], HEIGHT / size[1]))
+                left, bottom, axes_width = k * width + LEFT, top - title - HEIGHT, width - LEFT - RIGHT
+                axes = figure.add_axes((left / size[0], bottom / size[1], axes_width / size[0], HEIGHT / size[1]))
                 draw_panel(axes, panel, styles, None if panel.legend else drawn)
                 _write_around(axes, panel, width, found, across)
                 drawn = axes

@@ -58,10 +58,14 @@ def external_lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
         by_method.setdefault(entry["method"], []).append(entry)
     lines = []
     for name, own in by_method.items():
-        lines += [
-            f"{name}: {text}" for text in dict.fromkeys([*_likeness(own), *(e["note"] for e in own if e["note"])])
-        ]
+        lines += [f"{name}: {text}" for text in dict.fromkeys([*_likeness(own), *_notes(own)])]
     return lines
+
+
+def _notes(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The notes on a sampler, that it is not linear once: the deviation differs on every grid."""
+    runs = [e["note"] for e in entries if e["linear"] is False]
+    return [*runs[:1], *(e["note"] for e in entries if e["note"] and e["linear"] is not False)]
 
 
 def _likeness(entries: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -114,7 +114,7 @@ def draw_panel(axes: Axes, panel: Panel, styles: Mapping[str, MethodStyle], besi
     for curve in panel.curves:
         _draw_curve(axes, curve, styles[curve.method], PALE if mixed else 1.0)
     shown = sorted({x for curve in panel.curves for x, _ in curve.points})
-    # Axes: every point within, ticks at the values that occur, as many as there is room for.
+    # Axes: every point within, ticks at the values that occur, as many as fit.
     margin = 1.12 if len(shown) > 1 else 2.0
     axes.set_xlim(shown[0] / margin, shown[-1] * margin)
     bottom, top = _limits(panel.curves)
@@ -174,8 +174,8 @@ def _limits(curves: Iterable[Curve]) -> tuple[float, float]:
         expected += [v for v in curve.high or () if v is not None and v > 0]
         if expected:
             low, high = max(low / 10, min(low, *expected)), min(high * 10, max(high, *expected))
-    room = (high / low) ** 0.05 if high > low else 2.0
-    return low / max(room, 1.15), high * max(room, 1.15)
+    margin = (high / low) ** 0.05 if high > low else 2.0
+    return low / max(margin, 1.15), high * max(margin, 1.15)
 
 
 def _draw_slope(

@@ -23,7 +23,7 @@ from ..errors import InputError, SamplingError
 from ..grids import Grid
 from ..table_file import read_table
 from ..tableau import Tableau
-from .read_function import AsItIs, table_of
+from .read_function import AsItIs, SamplerFault, table_of
 
 TIMEOUT = 120.0  # seconds for all grids of a study
 LIBRARIES = {"diffusers": "diffusers", "k-diffusion": "k-diffusion"}  # targets whose package determines them
@@ -111,8 +111,9 @@ def _reading(target: Target, grid: Grid, result: JobResult, field: str) -> Table
     if result.failure.kind == "no-steps":
         return AsItIs(result.failure.message, run)
     why = result.failure.message
-    allowed = why if result.failure.kind == "no-table" else f"a sampler that can be read back here ({why})"
-    raise InputError(field, target.typed, allowed)
+    if result.failure.kind == "no-table":
+        raise InputError(field, target.typed, why)
+    raise SamplerFault(field, target.typed, f"a sampler that can be read back here ({why})")
 
 
 def _ran(target: Target, given: Given) -> Ran:

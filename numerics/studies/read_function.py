@@ -16,7 +16,7 @@ from ..conformance.adapters.diffusers import scheduler_base
 from ..conformance.adapters.diffusers_levels import OWN_LEVELS, takes_levels
 from ..conformance.adapters.objects import Tabulates, of_object
 from ..conformance.adapters.step_protocol import Adapter
-from ..conformance.adapters.target import NoSteps
+from ..conformance.adapters.target import NoSteps, NoTable
 from ..conformance.judge.rescaled import placed
 from ..conformance.on_yours import Ran, placing, read, run_as_it_is
 from ..conformance.process.global_state import guarded
@@ -31,6 +31,10 @@ SAME = 1e-12  # relative: the ends of a table are those of the grid
 # A function (denoise, x, sigmas) -> the sample, a scheduler of diffusers, an Adapter, or an object with tabulate.
 External = Callable[..., Any] | Tabulates | Adapter
 RunOnMixture = Callable[[Mapping[str, Any], Tensor, int], Ran]
+
+
+class SamplerFault(InputError):
+    """A sampler that cannot be imported, raises, or returns another shape: a fault of its own, not of a grid."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def reading(grid: Grid, name: str, sampler: External, field: str) -> Tableau | A
     try:
         external = of_object(sampler, {}, name)
     except InputError as fault:
-        raise InputError(field, name, fault.allowed) from fault
+        raise SamplerFault(field, name, fault.allowed) from fault
 
     def run(law: Mapping[str, Any], start: Tensor, seed: int) -> Ran:
         try:
@@ -80,10 +84,12 @@ def reading(grid: Grid, name: str, sampler: External, field: str) -> Tableau | A
             found, bent = read(external, grid)
     except NoSteps as fault:
         return AsItIs(fault.allowed, run)
-    except InputError as fault:
+    except NoTable as fault:  # on this grid
         raise InputError(field, name, fault.allowed) from fault
+    except InputError as fault:
+        raise SamplerFault(field, name, fault.allowed) from fault
     except (Exception, SystemExit) as fault:  # the sampler may raise anything
-        raise InputError(field, name, f"a sampler that runs ({type(fault).__name__}: {one_line(fault)})") from fault
+        raise SamplerFault(field, name, f"a sampler that runs ({type(fault).__name__}: {one_line(fault)})") from fault
     return table_of(found, bent, grid, name, field, run)
 
 

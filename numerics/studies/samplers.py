@@ -17,7 +17,7 @@ from ..records import Record
 from ..tableau import Tableau, tabulate
 from .likeness import Likeness, likenesses
 from .named_samplers import Named, Target, readings_of
-from .read_function import AsItIs, External, note_of, reading
+from .read_function import AsItIs, External, SamplerFault, note_of, reading
 
 Reading: TypeAlias = Tableau | AsItIs | InputError
 EXACT = "exact"  # of `start`: the states at the first grid points are given
@@ -51,6 +51,10 @@ class Sampler(Protocol):
 
     def record_on(self, grid: Grid, /) -> Record | None:
         """The method of the catalogue whose table it has on a grid, its rows equal up to rounding; None if none."""
+        ...
+
+    def why_no_record(self, grid: Grid, /) -> str:
+        """Why it has the table of no method on a grid, where record_on is None."""
         ...
 
     def as_it_is(self, grid: Grid, /) -> AsItIs | None:
@@ -88,6 +92,9 @@ class CatalogueMethod:
 
     def record_on(self, grid: Grid) -> Record:
         return self.record
+
+    def why_no_record(self, grid: Grid) -> str:
+        return ""
 
     def as_it_is(self, grid: Grid) -> None:
         return None
@@ -150,6 +157,12 @@ class ExternalSampler:
         found = self.likeness[grid.points]
         return found.record if found is not None and found.equal and not found.ending else None
 
+    def why_no_record(self, grid: Grid) -> str:
+        if not isinstance(self.readings[grid.points], Tableau):
+            return "it has no table here"
+        found = self.likeness[grid.points]
+        return "its table is that of no method" if found is None or not found.equal else f"it equals {found.name}"
+
     def as_it_is(self, grid: Grid) -> AsItIs | None:
         found = self.readings[grid.points]
         return found if isinstance(found, AsItIs) else None
@@ -190,7 +203,10 @@ def records_of(names: list[str], external: Collection[str] = ()) -> tuple[Record
 def samplers_of(
     names: list[str], external: Mapping[str, External | Named], grids: Collection[Grid]
 ) -> tuple[Sampler, ...]:
-    """The samplers of these names; the external ones are read back on every grid.  Raises InputError as records_of."""
+    """The samplers of these names; the external ones are read back on every grid.
+
+    Raises InputError as records_of, and on a sampler that has a fault of its own on every grid.
+    """
     return tuple(
         _read(name, f"run.methods[{n}]", external[name], grids) if record is None else CatalogueMethod(name, record)
         for n, (name, record) in enumerate(zip(names, records_of(names, external), strict=True))
@@ -203,6 +219,9 @@ def _read(name: str, field: str, sampler: External | Named, grids: Collection[Gr
         found, determined, note = readings_of(sampler, each, field), sampler.kept, sampler.note
     else:
         found, determined, note = [_reading(grid, name, sampler, field) for grid in each], None, note_of(sampler)
+    faults = [one for one in found if isinstance(one, SamplerFault)]
+    if faults and len(faults) == len(found):
+        raise faults[0]
     readings = {grid.points: made for grid, made in zip(each, found, strict=True)}
     return ExternalSampler(name, each, readings, determined, note)
 

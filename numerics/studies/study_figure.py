@@ -7,7 +7,7 @@ curves, and else every grid has a panel of its own.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,19 +110,21 @@ def _panel(
     """The curves on these grids against steps: of several grids, each has a style of line."""
     every = list(dict.fromkeys(curve.grid for curve in records))
     fits = {curve_of(fit): fit for fit in answer["fits"]}
+    external = external_names(answer)
     lines = dict(zip(grids, LINES, strict=False))
     drawn: list[Curve] = []
     slopes = defaultdict[int, list[tuple[float, int]]](list)
     for key in (key for key in records if key.grid in grids):
         fit = fits.get(key, {})
-        curve = replace(curve_from(records[key], fit), line=lines[key.grid])
+        curve = curve_from(records[key], fit)
+        curve = replace(curve, label=label_of(key.method, external), line=lines[key.grid])
         if len(grids) > 1:
             curve = replace(curve, label=f"{curve.label}, {_grid_label(key.grid, every)}")
         known = fit.get("predicted")
         if known is not None and curve.points:
             slopes[known["start_up"]].append((curve.points[-1][1], len(drawn)))
         drawn.append(curve)
-    methods = [_record(key.method) for key in records]
+    methods = [_record(key.method) for key in records if key.method not in external]
     exact = answer["manifest"]["run"]["start"] == EXACT and any(r is not None and r.start is not None for r in methods)
     metric, grid = next(iter(records)).metric, _grid_label(grids[0], every) if len(grids) == 1 else ""
     if grids == [None] and answer["manifest"]["grid"]:
@@ -171,7 +173,7 @@ def numbers_of(fits: Sequence[Mapping[str, Any]]) -> str:
 
 
 def note_of(fit: Mapping[str, Any]) -> str:
-    """The exponent of a fit with the word that says what it is worth; nothing without that word."""
+    """The exponent of a fit with its status as a word; nothing without a status."""
     status = fit.get("status")
     if not status:
         return ""
@@ -187,16 +189,21 @@ def _grid_label(grid: str | None, every: Sequence[str | None]) -> str:
     return kind if kinds.count(kind) <= 1 else (grid or "")
 
 
-def label_of(method: str) -> str:
+def external_names(answer: Mapping[str, Any]) -> set[str]:
+    """The names of a study's external samplers: such a name may also be the alias of a record."""
+    return {entry["method"] for entry in answer.get("external", ())}
+
+
+def label_of(method: str, external: Collection[str] = ()) -> str:
     """The label of a method's record; of an external sampler its name."""
-    record = _record(method)
+    record = None if method in external else _record(method)
     return method if record is None else record.label
 
 
 def _record(method: str) -> Record | None:
     try:
         return resolve(method)
-    except InputError:  # an external sampler
+    except InputError:
         return None
 
 

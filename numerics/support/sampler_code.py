@@ -16,7 +16,7 @@ from ..generated.frame_functions import FRAMES
 from ..records import Record
 
 GENERATED = Path(__file__).resolve().parents[1] / "generated"
-WORDS = ("aliases", "summary", "cite", "since")  # fields of a record on which no value depends
+WORDS = ("aliases", "label", "summary", "cite", "since")  # fields of a record on which no value depends
 RULES = {"one_node", "one_node_smooth"}  # what any sampler may do at an end; see numerics/coefficients.py
 _PARSER = Lock()  # CPython 3.11 counts the depth of its parser for all threads together
 PARTS = ("", "-start", "-end")  # leading defects of the steps, of the start-up and of the last step

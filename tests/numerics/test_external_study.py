@@ -144,17 +144,27 @@ def test_a_function_runs_in_the_plane_and_on_a_network() -> None:
         (of_other_parameters, "takes model; called with (denoise, x, sigmas, noise)"),
     ],
 )
-def test_a_function_without_a_table_is_null_with_its_reason(function: Any, reason: str) -> None:
-    """Assert null values beside those of a method, and a refusal where no sampler has a table."""
-    answer = run_tables(tables(methods=["ddim", function]))
-    assert all(value is not None for value in curves(answer)["ddim"])
-    for record in answer["records"][3:]:
+def test_a_function_with_a_fault_of_its_own_is_refused(function: Any, reason: str) -> None:
+    """Assert the field and the reason, alone and beside a method that has values."""
+    for methods in ([function], ["ddim", function]):
+        with pytest.raises(InputError, match=rf"run.methods\[{len(methods) - 1}\]") as refused:
+            run_tables(tables(methods=methods))
+        assert reason in str(refused.value)
+
+
+def test_a_function_that_raises_on_some_grids_is_null_there() -> None:
+    """Assert values on the other grids, and the reason."""
+
+    def few(denoise: Any, x: Tensor, sigmas: Tensor) -> Tensor:
+        return two_m(denoise, x, sigmas) if len(sigmas) == shortest + 1 else raising(denoise, x, sigmas)
+
+    shortest = tables()["run"]["steps"][0]
+    first, *others = run_tables(tables(methods=[few]))["records"]
+    assert first["value"] is not None
+    for record in others:
         assert record["value"] is None
-        assert reason in record["reason"]
-        assert record["reason"].startswith("run.methods[1]")
-    with pytest.raises(InputError, match=r"run.methods\[0\]") as refused:
-        run_tables(tables(methods=[function]))
-    assert reason in str(refused.value)
+        assert record["reason"].startswith("run.methods[0]")
+        assert "a sampler that runs (LookupError: no such level)" in record["reason"]
 
 
 def test_a_stochastic_function_follows_no_flow() -> None:

@@ -122,7 +122,11 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("name", FIGURES)
+FAST = ("many methods with long names", "leading errors", "a long name")
+CASES = [pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow]) for name in FIGURES]
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_no_label_lies_over_a_line_or_over_another(name: str) -> None:
     """Assert by geometry that text boxes and lines are apart, and that all text is inside of the figure."""
     figure = FIGURES[name]()
@@ -170,6 +174,16 @@ def test_every_method_has_a_label_of_its_own() -> None:
     assert label_of("k-diffusion:sample_dpmpp_2m") == "DPM-Solver++(2M)"
     assert label_of("bdia-ddim?gamma=0.9") == "BDIA-DDIM, gamma = 9/10"
     assert label_of("my_file.py:f") == "my_file.py:f"
+
+
+def test_an_external_sampler_has_the_name_that_was_typed() -> None:
+    """Assert that a name which is the alias of a record has its own label, beside that record."""
+    alias = "diffusers:DPMSolverMultistepScheduler"
+    study = answer(("dpm-solver++-2m", alias))
+    (panel,) = panels_of(study | {"external": [{"method": alias}]}, "tv", "steps")
+    assert [curve.label for curve in panel.curves] == ["DPM-Solver++(2M)", alias]
+    (panel,) = panels_of(study, "tv", "steps")
+    assert [curve.label for curve in panel.curves] == ["DPM-Solver++(2M)"] * 2
 
 
 def test_no_exponent_without_its_status() -> None:

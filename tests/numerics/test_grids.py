@@ -144,6 +144,7 @@ def rising(n: int) -> list[float]:
         (lambda: grid(EDM, "list", 2, sigmas=[1.0, float("nan"), 0.1]), "grid.sigmas[1]: got nan"),
         (lambda: grid(EDM, "list", 2, sigmas=[1.0, 0.5, 0.5]), "grid.sigmas[2]: got 0.5"),
         (lambda: grid(EDM, "list", 1, sigmas=[1.0]), "grid.sigmas: got [1.0]; at least two levels"),
+        (lambda: grid(EDM, "list", 1, sigmas=[]), "grid.sigmas: got []; at least two levels"),
         (lambda: grid(EDM, "list", 3, sigmas=[1.0, 0.5]), "steps: got 3; 1: sigmas has 2 levels"),
         (lambda: grid(EDM, "list", 1), "grid.sigmas: got None"),
         (lambda: grid(FLOW, "list", 1, sigmas=[1.5, 1.0]), "levels that the schedule has; sigma = 1.5 is not on flow"),

@@ -8,8 +8,9 @@ import pytest
 
 from samplerproof.numerics.catalogue import resolve
 from samplerproof.numerics.leading.leading_error import LeadingError
-from samplerproof.numerics.leading.of_study import leading_errors_of, tolerance
+from samplerproof.numerics.leading.of_study import leading_errors, leading_errors_of, tolerance
 from samplerproof.numerics.studies.config import Study, parse
+from samplerproof.numerics.studies.mixture_problem import prepare
 from samplerproof.numerics.studies.run import run
 
 M1 = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
@@ -84,3 +85,16 @@ def test_promises_elsewhere() -> None:
     assert tolerance(own, resolve("ddim"), LINE, "tv", 4096) is None
     in_time = study(methods=["ddim"], metrics=["tv"], grid={"kind": "uniform-t", "t_min": 0.05, "t_max": 0.8})
     assert tolerance(in_time, resolve("ddim"), LINE, "tv", 4096) is None
+
+
+def test_a_term_that_does_not_lead_is_not_given() -> None:
+    """Assert it of distances between far modes, where it is larger than they can be, and not of total variation."""
+    far = {"weights": [0.5, 0.5], "means": [-3.0, 3.0], "stds": [0.25, 0.25]}
+    grid = {**UNIFORM, "t_min": 1e-3, "t_max": 1.0}
+    made = study(target=far, grid=grid, methods=["ddim"], steps=[20], metrics=["tv", "trajectory"])
+    leading = leading_errors(prepare(made))
+    (run_,) = leading.found
+    tv, distance = ({"method": run_[0], "grid": run_[1], "steps": run_[2], "metric": m} for m in ("tv", "trajectory"))
+    assert leading.at(distance) is None
+    assert "larger than an error can be" in leading.why_not(distance)
+    assert leading.at(tv) == leading.found[run_].at("tv", 20)

@@ -90,6 +90,33 @@ def test_a_function_has_the_values_of_the_record_that_it_is(as_objects: dict[str
     assert predicted["off_by_a_millionth"] == [None] * 3
 
 
+def reasons(answer: dict[str, Any]) -> dict[str, Any]:
+    """Why methods have no leading error, up to the comma."""
+    return {fit["method"]: (fit["unpredicted"] or "").partition(", and")[0] for fit in answer["fits"]}
+
+
+def test_why_there_is_no_leading_error(as_objects: dict[str, Any]) -> None:
+    """Assert the reason of a sampler of another formula, and of one that has no table."""
+    why = reasons(as_objects)
+    assert (why["reversed_two_m"], why["clipped"]) == ("its table is that of no method", "it has no table here")
+    assert why["two_m"] == ""
+
+
+@pytest.mark.slow
+def test_why_there_is_no_leading_error_of_another_last_step() -> None:
+    """Assert that the reason agrees with what the sampler equals."""
+
+    def ends_lower(denoise: Any, x: Tensor, sigmas: Tensor) -> Tensor:
+        x = own_samplers.two_m(denoise, x, sigmas[:-1])
+        last = sigmas[-1] / sigmas[-2]
+        return last * x + (1 - last) * denoise(x, sigmas[-2])
+
+    answer = run_tables(tables([ends_lower], steps=[8], init="exact"))
+    (entry,) = external(answer, "ends_lower")
+    assert entry["equals"] == f"{TWO_M} (last steps of lower order)"
+    assert reasons(answer)["ends_lower"] == f"it equals {entry['equals']}"
+
+
 def test_history_reversed_is_of_order_one_beside_the_nearest_record(as_objects: dict[str, Any]) -> None:
     """Assert order 1, where 2M has 2, and that no record is said to be equal, in the lines of the terminal too."""
     orders = {fit["method"]: fit["exponent"] for fit in as_objects["fits"]}
@@ -306,7 +333,7 @@ def test_a_target_that_cannot_be_read_is_one_line_and_nothing_is_written(
     """Assert the reason: a file that is missing, a name that is, a module that raises."""
     (tmp_path / "broken.py").write_text("import no_such_module_at_all\n", encoding="utf-8")
     with pytest.raises(InputError, match=re.escape(message)) as refused:
-        run_tables(tables([name], steps=[6]), tmp_path / "out", base=tmp_path)
+        run_tables(tables(["ddim", name], steps=[6]), tmp_path / "out", base=tmp_path)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "out").exists()
 

@@ -88,7 +88,7 @@ def k_diffusion(name: str, options: dict[str, Any]) -> ExternalSampler:
     info = TargetInfo(
         name=target,
         process="ve",
-        reference=_reference(name, {**defaults, **options}),
+        reference=reference_of(name, {**defaults, **options}),
         advertised_order=2 if name == "sample_heun" else order,
         variants=variants("k-diffusion", name, defaults, options),
         grids=tuple(others),
@@ -115,7 +115,7 @@ def _fast_inside(evaluations: int) -> list[float]:
     return _fast(evaluations, 14.6, 0.03)
 
 
-def _reference(name: str, values: dict[str, Any]) -> str | None:
+def reference_of(name: str, values: dict[str, Any]) -> str | None:
     """The record of that name at these values of the options; None if the catalogue has none."""
     base, query = f"k-diffusion:{name}", ""
     eta, churn = values.get("eta", 0), values.get("s_churn", 0)

@@ -45,7 +45,7 @@ def object_at(library: str, name: str) -> Any:
     Raises InputError where there is no such file, module or name; what the module raises passes through.
     """
     target = f"{library}:{name}"
-    found: Any = _of_file(library) if is_file(library) else _of_module(library, target)
+    found: Any = module_of_file(library) if is_file(library) else _of_module(library, target)
     for part in name.split("."):
         if not hasattr(found, part):
             known = [key for key, value in vars(found).items() if callable(value) and not key.startswith("_")]
@@ -63,15 +63,15 @@ def _of_module(library: str, target: str) -> ModuleType:
         raise InputError("target", target, f"no module {fault.name}") from None
 
 
-def _of_file(library: str) -> ModuleType:
+def module_of_file(file: str | Path) -> ModuleType:
     """The module of a file; its folder is searched for modules that it imports, as in `python FILE.py`."""
-    path = Path(library).resolve()
+    path = Path(file).resolve()
     if not path.is_file():
-        raise InputError("target", library, "no such file")
+        raise InputError("target", str(file), "no such file")
     name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"  # apart from a module of that name
     spec = spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise InputError("target", library, "a file of Python")
+        raise InputError("target", str(file), "a file of Python")
     module = module_from_spec(spec)
     sys.modules[name] = module  # where classes look their module up
     if str(path.parent) not in sys.path:

@@ -29,7 +29,7 @@ def split(target: str) -> tuple[str, str, dict[str, Any]]:
     library, colon, name = parted(head)
     relative = library.startswith(".") and not is_file(library)  # relative to which package?
     if not colon or not library or not name or relative:
-        allowed = "diffusers:Class?option=value&…, k-diffusion:function, FILE.py:name or package.module:name"
+        allowed = "LIBRARY:NAME?option=value&…, FILE.py:name or package.module:name; `verify --help` has the libraries"
         raise InputError("target", target, allowed)
     options: dict[str, Any] = {}
     for pair in query.split("&") if mark else []:

@@ -73,7 +73,8 @@ def levels_of(
     if among(given[:-1], visited):
         return Visited(visited, given)
     for dtype in COARSE:
-        rounded = torch.tensor(given, dtype=torch.float64).to(dtype).double().tolist()
+        with torch._C.DisableTorchFunction():  # of a run in float64, in which nothing is rounded
+            rounded = torch.tensor(given, dtype=torch.float64).to(dtype).double().tolist()
         if len(set(rounded)) == len(rounded) and among(rounded[:-1], visited):
             remark = Remark("grid", f"its levels are the given ones, rounded to {str(dtype)[6:]}")
             return Visited(visited, rounded, (remark,))

@@ -30,6 +30,8 @@ def nearest(pairs: Sequence[Pair], named: str | None) -> str | None:
             return name
         if rule is not None:
             return f"{name}, but {rule}" if not equal else f"{name} on {_steps(pair, equal)}; {rule}"
+        if len(equal) == len(pair.in_float64.rows):
+            return f"{name} in float64; it differs from it as shipped"
         if len(equal) >= 2:
             off = next(d for d in pair.in_float64.rows if d.row not in equal)
             return f"{name} on {_steps(pair, equal)}; it differs from step {off.step} on"

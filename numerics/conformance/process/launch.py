@@ -152,11 +152,13 @@ def launched(
     sweep: bool = False,
     stop: Event | None = None,
     where: Placement | None = None,
+    path: str | None = None,
 ) -> Iterator[Child]:
     """Context with a child process that traces a target, once for every job, the sampler built afresh for each.
 
     resolve: "module:function", from a target to an ExternalSampler.  sweep: whether its variants are run afterwards.
-    stop: set from another thread to cancel it.  where: how the sampler is placed.
+    stop: set from another thread to cancel it.  where: how the sampler is placed.  path: the folder
+    with its library.
     Its standard output does not reach ours. At the end the processes that it started and its folder are gone, also if
     this process is killed: a watchdog sees to it. The separation protects this process from accidents of the target,
     not from malice: it is not a sandbox.
@@ -165,6 +167,7 @@ def launched(
     request = {
         "target": target,
         "resolve": resolve,
+        "path": path,
         "nonce": nonce,
         "sweep": sweep,
         "jobs": [astuple(job) for job in jobs],

@@ -156,8 +156,9 @@ def grid_findings(name: str, steps: int = 20, **options: object) -> list[str]:
     """The findings, without that about the first level of a class that has `leading` timesteps."""
     sampler = scheduler(name, options)
     with sampler.float64():
-        found = findings(trace(sampler.on(steps), sampler.prediction), sampler.info.process)
-        return [finding.detail for finding in found if NOT_NOISIEST not in finding.detail]
+        run = trace(sampler.on(steps), sampler.prediction)
+    found = findings(run, sampler.info.process)
+    return [finding.detail for finding in found if NOT_NOISIEST not in finding.detail]
 
 
 @pytest.mark.parametrize("name", [name for name in CLASSES if name != "DDPMWuerstchenScheduler"])

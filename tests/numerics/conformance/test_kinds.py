@@ -159,7 +159,7 @@ def test_a_timestep_of_nan_has_no_level() -> None:
 
 def test_a_class_of_another_kind_is_refused_in_one_line() -> None:
     """Assert that the message states what to do with it."""
-    with pytest.raises(InputError, match="how this class is stepped is not known; wrap it in a function"):
+    with pytest.raises(InputError, match="how this class is stepped is not known; give it process"):
         resolve("external_samplers:Solver")
 
 
