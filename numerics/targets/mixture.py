@@ -128,7 +128,7 @@ class GaussianMixture:
 
         if self.dim == 1 and self.axes is None and x.shape[-1:] == (1,) and x.dtype == dx.dtype == torch.float64:
             size = max(1, BLOCK // (4 * self.components))
-            pairs = zip(x.reshape(1, -1).split(size, dim=1), dx.reshape(1, -1).split(size, dim=1), strict=True)
+            pairs = zip(*(torch.split(v.reshape(1, -1), size, dim=1) for v in (x, dx)), strict=True)
             return torch.cat([_line_tangent(law, image, *pair) for pair in pairs], dim=1).reshape(2, *x.shape)
 
         def both(space: _Workspace, block: Tensor, along: Tensor) -> Tensor:
