@@ -22,7 +22,7 @@ from ..generated.frame_functions import FRAMES
 from ..records import Record
 from .exact_path import Path
 
-BLOCK = 1 << 15  # points in one working array
+BLOCK = 1 << 14  # points in one working array: those of a jet fit the cache of a core
 STEEPEST = 1e6  # largest ratio of du/di to its mean: with fewer steps than this ratio one step spans the whole path
 
 
