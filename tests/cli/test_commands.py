@@ -43,7 +43,7 @@ def test_study_answers_json_and_writes_the_same(
     assert (done.returncode, done.stderr) == (0, "")
     answer = strictly(done.stdout)
     assert isinstance(answer, dict)
-    assert set(answer) == {"records", "fits", "manifest"}
+    assert set(answer) == {"records", "fits", "external", "grids", "manifest"}
     assert all({"method", "steps", "nfe", "metric", "value"} <= set(record) for record in answer["records"])
     assert all({"method", "metric", "exponent", "stderr", "window"} <= set(fit) for fit in answer["fits"])
     assert len(answer["records"]) == 24
