@@ -74,7 +74,10 @@ class LeadingErrors:
         if expected is not None:
             term = f"the leading term in {record['metric']} is {expected:.2g}"
             return f"{term}, larger than an error can be: it leads on more steps only"
-        return self.missing.get(run, f"no leading error in {record['metric']}")
+        known = (
+            ", ".join(metric for metric in self.found[run].constants if metric != "mean") if run in self.found else ""
+        )
+        return self.missing.get(run, f"it is known in {known} only")
 
     def _unbounded(self, record: Mapping[str, Any]) -> float | None:
         leading = self.found.get((record["method"], record["grid"], record["steps"]))
