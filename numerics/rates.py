@@ -28,7 +28,7 @@ SLOWEST = 0.25  # power of 1/N in the approach of local orders to their limit
 ROUNDING = 1e-11  # values below are rounding
 WINDOW = 4  # usable errors, those on the most steps, to which an exponent is fitted
 SETTLED, TURNING, FLOOR, DIVERGED, UNDEFINED = "settled", "turning", "floor", "diverged", "undefined"
-MOVING = "the local orders still move"
+UNSTEADY = "the local orders still move"
 
 
 class CurvePoint(NamedTuple):
@@ -184,7 +184,7 @@ def _status(
     orders = [order for order, _ in slopes]
     spread = max(orders) - min(orders)
     if spread > TOLERANCE and (away > TOLERANCE or spread > SPREAD):
-        return TURNING, f"{MOVING}: " + ", ".join(f"{order:.2f}" for order, _ in slopes)
+        return TURNING, f"{UNSTEADY}: " + ", ".join(f"{order:.2f}" for order, _ in slopes)
     return SETTLED, None
 
 

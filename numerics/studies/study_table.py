@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from ..rates import MOVING
+from ..rates import UNSTEADY
 from .fits import Curve, curve_of, curves
 
 Row = Mapping[str, Any]  # a record or a fit
@@ -138,7 +138,7 @@ def _notes(answer: Mapping[str, Sequence[Row]], width: int | None) -> list[str]:
             where = f"N = {record['steps']}"
             nulls.setdefault(record["reason"], []).append(f"{_named(curve_of(record), several)}, {where}")
     for fit in answer["fits"]:
-        if fit["reason"] and not fit["reason"].startswith(MOVING):  # the table has the local orders
+        if fit["reason"] and not fit["reason"].startswith(UNSTEADY):  # the table has the local orders
             fits.setdefault(f"{fit['status']}: {fit['reason']}", []).append(_named(curve_of(fit), several))
         if fit["unpredicted"]:
             leading.setdefault(fit["unpredicted"], []).append(fit["method"])

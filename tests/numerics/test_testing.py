@@ -117,7 +117,7 @@ def test_the_documented_example_runs_against_diffusers() -> None:
     space: dict[str, Callable[[], None]] = {}
     exec(example, space)
     tests = [name for name in space if name.startswith("test_")]
-    assert len(tests) == 2
+    assert len(tests) == 3
     for name in tests:
         space[name]()
 
