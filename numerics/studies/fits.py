@@ -176,7 +176,7 @@ def proved(sampler: Sampler, start: str, metric: str, gaussian: bool) -> dict[st
 def table_csv(fits: Sequence[Mapping[str, Any]]) -> str:
     """The fits as exponents.csv."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(fits[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, list(fits[0]) if fits else [], lineterminator="\n")
     writer.writeheader()
     for found in fits:
         window, known = found["window"], found["predicted"]

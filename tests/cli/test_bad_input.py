@@ -120,7 +120,7 @@ def test_more_history_than_steps_is_refused_before_anything_runs(study, study_fi
 def test_metrics_of_a_law_are_refused_in_two_dimensions(study, study_file) -> None:  # type: ignore[no-untyped-def]
     """Assert that what is allowed is said."""
     file = study_file(("means = [-1.2, 0.9]", "means = [[0, 0], [1, 1]]"))
-    refused(study(file), "run.metrics[0]: got 'tv'", "trajectory")
+    refused(study(file), "run.metrics[2]: got 'w2'", "trajectory")
 
 
 def test_li_needs_its_parameters(study, study_file) -> None:  # type: ignore[no-untyped-def]

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from rich.table import Column, Table
 
-from samplerproof.cli import fitted_tables, show
+from samplerproof.cli import fitted_tables, show, show_verdict
 from samplerproof.cli.grids_command import kinds
 from samplerproof.cli.methods_command import catalogue
 from samplerproof.numerics.conformance.report import Finding, Step, Verdict
@@ -62,7 +62,7 @@ def printers() -> dict[str, Callable[[], None]]:
         "levels": lambda: show.levels(points),
         "proofs": lambda: show.proofs(proofs),
         "exponents": lambda: show.exponents([exponent("exponential-adams", name) for name in LONG]),
-        "verdict": lambda: show.verdict(WRONG),
+        "verdict": lambda: show_verdict.verdict(WRONG),
         "verification": lambda: show.verification({"records": verified}),
     }
 

@@ -137,7 +137,7 @@ def test_consent_to_a_large_cost(empty: Path) -> None:
     """Assert that --large lets pass what is refused without it, and no more than the limits of the fields."""
     file = empty.parent / "study.toml"
     file.write_text(malformed.changed(run__points=3_000_000), encoding="utf-8")
-    refused(contained.typed(empty, "study", "../study.toml"), empty, "this study needs about 1.44 GB")
+    refused(contained.typed(empty, "study", "../study.toml"), empty, "this study needs about 1.54 GB")
     assert contained.typed(empty, "study", "../study.toml", "--large").code == 0
     shutil.rmtree(empty / "results")
     file.write_text(malformed.changed(run__points=10_000_001), encoding="utf-8")

@@ -94,7 +94,7 @@ def test_a_list_of_samplers(study: Callable[[str], tuple[int, str, str]], tmp_pa
         ),
         ('"mine:slipped" = "ddim"', '"mine:slipped" = "dimm"', "dimm"),
         ('"mine:slipped" = "ddim"', '"mine:other" = "ddim"', "mine:other"),
-        ("steps = 6", "steps = 3", "verification.steps"),
+        ("steps = 6", "steps = 0", "verification.steps"),
         ("steps = 6", "step = 6", "nearest: steps"),
         ("steps = 6", "timeout = 0", "verification.timeout"),
         ("steps = 6", "[run]\nsteps = [3]", "run"),

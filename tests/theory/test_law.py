@@ -16,7 +16,7 @@ from shapes import by_shape
 
 from samplerproof.theory.frames import DATA
 from samplerproof.theory.method import Method
-from samplerproof.theory.methods import li_sde
+from samplerproof.theory.methods import SDE_METHODS, li_sde
 from samplerproof.theory.methods import sde as records
 from samplerproof.theory.methods.sde import EDM_CHURN, eta, tau
 from samplerproof.theory.noise_model import NO_NOISE, Noise, NoiseModel
@@ -25,7 +25,7 @@ from samplerproof.theory.order_in_law import LawProof, along, of_density, prove_
 from samplerproof.theory.weak_order import prove_weak_order
 
 SCORE, D1, D2, *_ = SCORE_JET
-DECIDED = [s for s in records.ALL if not s.history and not s.corrects]
+DECIDED = [s for s in SDE_METHODS if not s.history and not s.corrects]
 BACK, EULER, HEUN = EDM_CHURN.rows
 FRESH = EDM_CHURN.step_noise.row(0).variance
 CHURN_EULER = replace(

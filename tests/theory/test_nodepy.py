@@ -52,7 +52,7 @@ def ours(name: str, tilt: sp.Rational = sp.S.Zero) -> Method:
     b[-1] -= tilt
     lines = [[sp.Rational(v) for v in method.A[i, :i]] for i in range(1, stages)]
     places = [1 if c == 1 else sp.Rational(c) for c in method.c[1:]]
-    return runge_kutta(name, NOISE_RHO, places, [*lines, b], order=method.order(), cite="-", summary="")
+    return runge_kutta(name, name, NOISE_RHO, places, [*lines, b], order=method.order(), cite="-", summary="")
 
 
 def test_the_classical_methods_are_among_those_compared() -> None:
