@@ -28,7 +28,7 @@ SLOWEST = 0.25  # power of 1/N in the approach of local orders to their limit
 ROUNDING = 1e-11  # values below are rounding
 WINDOW = 4  # usable errors, those on the most steps, to which an exponent is fitted
 SETTLED, TURNING, FLOOR, DIVERGED, UNDEFINED = "settled", "turning", "floor", "diverged", "undefined"
-UNSTEADY = "the local orders still move"
+UNSTEADY, NO_VALUE = "the local orders still move", "no value"
 
 
 class CurvePoint(NamedTuple):
@@ -234,7 +234,7 @@ def _too_few(curve: Sequence[CurvePoint]) -> str:
     missing = [p for p in curve if p.value is None]
     low = [p for p in curve if p.value is not None and not p.usable]
     parts = [f"{_at_floor(low)} on {len(low)} of {len(curve)} numbers of steps"] if low else []
-    parts += [f"no value on {len(missing)} of {len(curve)} numbers of steps: {missing[-1].reason}"] if missing else []
+    parts += [f"{NO_VALUE} on {len(missing)} of {len(curve)} numbers of steps: {missing[-1].reason}"] if missing else []
     return "; ".join(parts)
 
 

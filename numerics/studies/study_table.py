@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from ..rates import UNSTEADY
+from ..rates import NO_VALUE, UNSTEADY
 from .fits import Curve, curve_of, curves
 
 Row = Mapping[str, Any]  # a record or a fit
@@ -132,7 +132,7 @@ def _notes(answer: Mapping[str, Sequence[Row]], width: int | None) -> list[str]:
     """Why curves are not settled, why values are missing, and why there are no leading errors, each reason once."""
     several = len({curve_of(r).grid for r in answer["records"]}) > 1
     fits, nulls, leading = (dict[str, list[str]]() for _ in range(3))
-    whole = {curve_of(fit) for fit in answer["fits"] if fit["exponent"] is None and fit["reason"]}
+    whole = {curve_of(fit) for fit in answer["fits"] if fit["exponent"] is None and NO_VALUE in (fit["reason"] or "")}
     for record in answer["records"]:
         if record["value"] is None and curve_of(record) not in whole:
             where = f"N = {record['steps']}"

@@ -114,7 +114,7 @@ def test_more_history_than_steps_is_refused_before_anything_runs(study, study_fi
         assert not null or record["reason"].startswith("run.steps: got 3")
     _, out, _ = study(file)
     assert out.count("run.steps: got 3") == 1  # once for four metrics
-    assert "no value of exp-adams-4 (N = 3, tv), exp-adams-4 (N = 3, kl), " in out
+    assert "no value of exp-adams-4 (tv), N = 3, exp-adams-4 (kl), N = 3, " in out
 
 
 def test_metrics_of_a_law_are_refused_in_two_dimensions(study, study_file) -> None:  # type: ignore[no-untyped-def]

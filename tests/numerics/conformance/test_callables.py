@@ -177,7 +177,7 @@ def test_evaluations_that_depend_on_the_values_are_not_linear() -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("hostile", r"diffusers:Class\?option=value"),
+        ("hostile", r"LIBRARY:NAME\?option=value"),
         ("nowhere:euler", "no module nowhere"),
         ("hostile.deeper:euler", "no module hostile.deeper"),
         ("hostile:oiler", "no object of this name in hostile; nearest: euler"),
