@@ -19,7 +19,7 @@ from ...theory.claims import Claim
 
 # Raise the number of a kind by one whenever a change of the code that computes changes a kept value of that kind:
 # tests/cli/test_kept_records.py computes some values again and compares them.
-ENGINE = {"methods": 2, "claims": 1, "networks": 2, "verification": 2}
+ENGINE = {"methods": 2, "claims": 1, "networks": 1, "verification": 2}
 
 
 def method_key(name: str) -> str:

@@ -33,7 +33,6 @@ from ..tableau import Tableau
 from ..targets.reference import reference_flow
 from .config import NetworkStudy
 from .cost import PIECE, network_cost
-from .measure import USES
 from .named_samplers import Named
 from .problem import Problem, grids_of
 from .read_function import AsItIs, External
@@ -44,6 +43,7 @@ SAMPLES = 8
 RTOL = 1e-10  # of the reference
 LOOSE = 1e-8  # of a second reference, whose distance estimates the error
 OF_NO_FLOW = "a stochastic sampler follows no flow"
+STREAM = 3  # of a study's seed, from which every start sample has a stream of its own
 REFERENCES = "references"  # the folder of stored references
 
 
@@ -159,7 +159,7 @@ class NetworkMeasurement:
         std = self.problem.prior_std(source)
         drawn = []
         for number in piece:
-            spawned = np.random.SeedSequence(seed, spawn_key=(len(USES), number)).generate_state(1, np.uint64)[0]
+            spawned = np.random.SeedSequence(seed, spawn_key=(STREAM, number)).generate_state(1, np.uint64)[0]
             generator = torch.Generator().manual_seed(int(spawned))
             drawn.append(std * torch.randn(shape, generator=generator, dtype=torch.float64))
         return torch.stack(drawn)
