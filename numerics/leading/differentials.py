@@ -166,10 +166,12 @@ def score_jets(mixture: GaussianMixture, y: list[Jet], w: Jet, degree: int) -> l
         log_variances = [jets.log(v, degree) for v in variances]
         log_normal = jets.scale(jets.add(*squares, *log_variances), -0.5)
         logits.append(jets.shift(log_normal, mixture.weights[k].log()))
-    # The mean of the components' scores under the softmax of the logits, less their largest value.
+    # Responsibilities: the softmax of the logits, less their largest value.
     constant = jets.origin(w)
     top = torch.stack([logit[constant] for logit in logits]).amax(dim=0)
     masses = [jets.exp(jets.shift(logit, -top), degree) for logit in logits]
-    total = jets.scale(jets.inverse(jets.add(*masses), degree), -1.0)
-    sums = [jets.add(*(product(mass, pull[i]) for mass, pull in zip(masses, pulls, strict=True))) for i in range(dim)]
-    return [product(of, total) for of in sums]
+    total = jets.inverse(jets.add(*masses), degree)
+    shares = [product(mass, total) for mass in masses]
+    # The mean of the components' scores.
+    mean = [jets.add(*(product(r, pull[i]) for r, pull in zip(shares, pulls, strict=True))) for i in range(dim)]
+    return [jets.scale(component, -1.0) for component in mean]

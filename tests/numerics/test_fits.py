@@ -136,7 +136,8 @@ def test_the_accelerated_ode_is_turning(answer: dict[str, Any]) -> None:
 def test_records_have_leading_errors(answer: dict[str, Any]) -> None:
     """Assert predicted and ratio of methods with an order proof in a smooth frame, and the reason of the other."""
     for record in answer["records"]:
-        known = record["method"] != "deis-tab1"
+        over_1 = (record["method"], record["steps"]) == ("exp-adams-3", 25)  # its leading term, in total variation
+        known = record["method"] != "deis-tab1" and not over_1
         assert (record["predicted"] is not None) == known
         if known:
             assert record["ratio"] == record["value"] / record["predicted"]
