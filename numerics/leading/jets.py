@@ -59,11 +59,7 @@ def multiply(a: Jet, b: Jet, degree: int) -> Jet:
         for (right, y), order in zip(b.items(), orders, strict=True):
             if order <= highest:
                 exponents = tuple(map(operator.add, left, right))
-                known = total.get(exponents)
-                if known is not None and known.shape == x.shape == y.shape:
-                    known.addcmul_(x, y)  # it was made here
-                else:
-                    total[exponents] = x * y if known is None else torch.addcmul(known, x, y)
+                total[exponents] = total[exponents] + x * y if exponents in total else x * y
     return total
 
 
