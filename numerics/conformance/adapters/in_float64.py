@@ -45,9 +45,9 @@ class Precision(TorchFunctionMode):
             return self._noted(func(*args, **named))
         if func in CASTS:
             return args[0].double()
-        if func is torch.Tensor.__deepcopy__:  # its memo knows tensors by their id, so those given must live on
-            return self._raised(func(*args, **named))
         name = str(getattr(func, "__name__", ""))
+        if name == "__deepcopy__":  # its memo knows tensors by their id, so those given must live on
+            return self._raised(func(*args, **named))
         writes = "out" in named or (name.endswith("_") and not name.endswith("__")) or name == "__setitem__"
         kept = args[:1] if writes else ()
         changed = (*kept, *(self._raised(value) for value in args[len(kept) :]))
