@@ -75,7 +75,8 @@ def study_cost(study: Study, external: Collection[str] = ()) -> Cost:
         seconds += 3 * OF_PAIR * dim * float(count) ** 2 * len(records) * len(study.crossed)
     if target.covariances is not None:
         seconds += dim * dim * (6e-5 + 2e-8 * components * dim)  # the rotations to principal axes
-    vectors = 8.0 * (ARRAYS + COUPLED * len(study.crossed)) * count * dim
+    kept = COUPLED * len(study.crossed) if dim > 1 and any(metric in ESTIMATED for metric in run.metrics) else 0
+    vectors = 8.0 * (ARRAYS + kept) * count * dim
     table, mixture = _tables(study, records), 8.0 * ARRAYS * components * full
     longest = max(steps for _, steps in study.crossed)
     largest = max((table, "run.steps", longest), (vectors, "run.points", count), (mixture, "target", components))

@@ -95,6 +95,8 @@ def panels_of(answer: Mapping[str, Any], metric: str, against: str) -> list[Pane
     """The panels of one metric against steps or evaluations: one for all grids, or one a grid."""
     found = {curve: of for curve, of in curves(answer["records"]).items() if curve.metric == metric}
     grids = list(dict.fromkeys(curve.grid for curve in found))
+    if not found:
+        return []
     together = len(grids) == 1 or (len(found) <= ONE_PANEL and len(grids) <= len(LINES))
     panels = [_panel(answer, found, chosen) for chosen in ([grids] if together else [[g] for g in grids])]
     if against == "nfe":

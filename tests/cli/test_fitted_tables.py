@@ -111,7 +111,8 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Table, tuple[str, ...
         found.append((table, drop))
         real(table, drop)
 
-    monkeypatch.setattr(show, "print_table", noted)
+    for module in (show, show_verdict):
+        monkeypatch.setattr(module, "print_table", noted)
     return found
 
 
