@@ -206,7 +206,7 @@ class _Whole(_Table):
 
     @model_validator(mode="after")
     def _steps_of_the_grids(self) -> Self:
-        if not self.run.steps and not all(choice.lengths for choice in self.grids or (None,) if choice is not None):
+        if not self.run.steps and not (self.grids and all(choice.lengths for choice in self.grids)):
             raise InputError("run.steps", NOTHING, "required")
         return self
 
