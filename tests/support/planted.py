@@ -273,7 +273,7 @@ KIND = {"non-finite": "non-finite", "not-linear": "not-linear", "error": "except
 
 def check(fault: Fault, answer: Verdict) -> None:
     """The verdict, its exit code, the step, the entry and the words."""
-    assert answer.verdict == fault.verdict
+    assert answer.verdict == fault.verdict, answer.findings
     assert answer.exit_code == (EXIT[fault.verdict] if fault.exit is None else fault.exit)
     kind = fault.kind or KIND.get(fault.verdict, "formula")
     matching = [f for f in answer.findings if f.kind == kind and re.search(fault.words, f.detail)]
