@@ -12,23 +12,14 @@ import pipelines
 import pytest
 import torch
 from diffusers_folders import WEIGHTS, described, noises, read, written
+from refused_checkpoints import refused
 from safetensors.torch import load_file, save_file
 
 from samplerproof.numerics.checkpoints import hub
 from samplerproof.numerics.checkpoints.diffusers_checkpoint import load_diffusers
 from samplerproof.numerics.checkpoints.load import load
-from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.support.consent import Consent
-
-
-def refused(folder, *said, **allowed):
-    with pytest.raises(InputError) as fault:
-        load(folder, Consent(**allowed))
-    message = str(fault.value)
-    assert "\n" not in message
-    for words in said:
-        assert words in message, message
 
 
 @pytest.fixture

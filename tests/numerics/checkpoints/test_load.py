@@ -12,6 +12,7 @@ import networks
 import numpy
 import pytest
 import torch
+from refused_checkpoints import refused
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -70,15 +71,6 @@ def nested(depth):
     for _ in range(depth):
         value = [value]
     return value
-
-
-def refused(given, *said, **allowed):
-    with pytest.raises(InputError) as fault:
-        load(given, Consent(**allowed))
-    message = str(fault.value)
-    assert "\n" not in message
-    for words in said:
-        assert words in message, message
 
 
 @pytest.mark.parametrize("name", ["digits", "photos", "rings"])
