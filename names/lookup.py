@@ -16,6 +16,7 @@ LONGEST = 200  # characters of a name with its parameters
 # A number is bounded by its text, before it is made: a Fraction of "1e99999999" would have 10^8 digits.
 NUMBER = re.compile(r"[+-]?(?:[0-9]+/[0-9]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)")
 DIGITS = 30  # characters of a number
+AS_FRACTION = 90  # of a fraction: the longest that a decimal of DIGITS in RANGE reduces to is shorter
 SMALLEST, LARGEST = Fraction(1, 10**9), Fraction(10**9)  # magnitudes of a number that is not 0
 RANGE = f"0, or 1e-9 to 1e9 in magnitude, in at most {DIGITS} characters"
 
@@ -147,7 +148,7 @@ def _values(entry: Entry, query: str, field: str, text: str) -> tuple[tuple[str,
 
 def number(text: str) -> Fraction | None:
     """The number that an ASCII text is; None for other text, and outside of RANGE."""
-    if len(text) > DIGITS or not NUMBER.fullmatch(text):
+    if len(text) > (AS_FRACTION if "/" in text else DIGITS) or not NUMBER.fullmatch(text):
         return None
     try:
         value = Fraction(text)

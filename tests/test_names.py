@@ -138,11 +138,14 @@ def test_the_longest_name_is_read_and_one_character_more_is_not() -> None:
         ("", None),
         ("0." + "1" * 28, Fraction("0." + "1" * 28)),
         ("0." + "1" * 29, None),
+        ("-" + "1." + "1" * 24 + "e-9", Fraction("-" + "1." + "1" * 24 + "e-9")),
+        ("1/" + "3" * 88, None),
     ],
 )
 def test_numbers(text: str, value: Fraction | None) -> None:
-    """Assert that numbers are read exactly, within the documented bounds."""
+    """Assert that numbers are read exactly, within the documented bounds, and as the fraction that names them."""
     assert number(text) == value
+    assert value is None or number(str(value)) == value
 
 
 @pytest.mark.parametrize(
