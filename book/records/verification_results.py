@@ -1,10 +1,16 @@
-"""The verdicts on the samplers of other libraries that book/verification.toml lists: kept, and renewed here."""
+"""The verdicts on the samplers of other libraries that two lists have: kept, and renewed here.
+
+book/verification.toml has libraries that are installed. book/checkouts.toml has those that come as a checkout: whoever
+has none keeps their verdicts as they are, with the repository and the commit that they are of.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from ...numerics.studies.checkouts import library_of
 from ...numerics.studies.config import Verification, read
 from ...numerics.support.progress_bar import progress_bar
 from ..studies.verification import run_verification
@@ -12,12 +18,13 @@ from .kept_records import RECORDS, ROOT, Clock, Entry, Kept
 from .record_keys import verification_key
 
 FILE = ROOT / "book" / "verification.toml"
+CHECKOUTS = ROOT / "book" / "checkouts.toml"
 UNFINISHED = ROOT / "_build" / "verification"  # verdicts of a renewal that was interrupted
 
 
-def listed() -> Verification:
+def listed(file: Path = FILE) -> Verification:
     """The study of verifications, as its file has it."""
-    study = read(FILE)
+    study = read(file)
     assert isinstance(study, Verification)
     return study
 
@@ -25,16 +32,20 @@ def listed() -> Verification:
 def of_targets(study: Verification) -> Kept:
     """The kept verdicts of a study.
 
-    The key of one is of its target and of the records that it, or its repaired copy, was compared with.
+    The key of one is of its target, of the commit of its checkout, and of the records that it, or its repaired copy,
+    was compared with.
     """
+    kind = "checkouts" if study.checkouts else "verification"
 
     def key(target: str, entry: Entry) -> str:
         record, repair = entry["record"], (entry["discrepancy"] or {}).get("repair")
         names = [record["reference"], *record["matches"], *([repair["after"]["reference"]] if repair else [])]
         references = dict.fromkeys(name.partition(" (")[0] for name in names if name)  # "ddpm (no noise in …)"
-        return verification_key(target, study.steps, study.against.get(target), references)
+        checkout = study.checkouts.get(library_of(target))
+        of_commit = () if checkout is None else (checkout.repository, checkout.commit)
+        return verification_key(kind, target, study.steps, study.against.get(target), references, *of_commit)
 
-    return Kept("verification", RECORDS / "verification", study.targets, key)
+    return Kept(kind, RECORDS / kind, study.targets, key)
 
 
 def answer() -> dict[str, Any]:
@@ -43,25 +54,37 @@ def answer() -> dict[str, Any]:
 
     Raises InputError where some are missing or stale.
     """
-    study = listed()
-    entries = of_targets(study).load().values()
+    studies = [listed(), listed(CHECKOUTS)]
+    entries = [entry for study in studies for entry in of_targets(study).load().values()]
     return {
         "records": [entry["record"] for entry in entries],
         "discrepancies": [entry["discrepancy"] for entry in entries if entry["discrepancy"] is not None],
-        "manifest": {"run": {"steps": study.steps}},
+        "manifest": {"run": {"steps": [study.steps for study in studies]}},
     }
 
 
 def renew_verification(only: Iterable[str] = ()) -> None:
-    """Renew the verdicts on the targets named, or else the stale ones."""
-    clock, study = Clock(), listed()
+    """Renew the verdicts on the targets named, or else the stale ones, of the libraries that are installed."""
+    _renew(FILE, only)
+
+
+def renew_checkouts(only: Iterable[str] = ()) -> None:
+    """The same for those that are at hand as a checkout, in the folders that book/checkouts.toml names."""
+    _renew(CHECKOUTS, only)
+
+
+def _renew(file: Path, only: Iterable[str]) -> None:
+    clock, study = Clock(), listed(file)
     kept = of_targets(study)
     targets = kept.chosen(only)
     if targets:
         against = {target: name for target, name in study.against.items() if target in targets}
-        with progress_bar("verification") as progress:
+        with progress_bar(kept.kind) as progress:
             some = study.model_copy(update={"targets": targets, "against": against})
-            found = run_verification(some, UNFINISHED, progress)
+            found = run_verification(some, UNFINISHED, progress, file.parent)
+        for missing in found["not_at_hand"]:
+            print(f"not at hand: {missing['target']}; {missing['checkout']}", flush=True)
+        targets = [record["target"] for record in found["records"]]
         made = clock.manifest()
         made["seconds"] = round(made["seconds"] / len(targets), 1)  # several run at a time
         discrepancies = {entry["target"]: entry for entry in found["discrepancies"]}

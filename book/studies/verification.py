@@ -18,6 +18,7 @@ from ...numerics.conformance.adapters.target import split
 from ...numerics.conformance.process.launch import RESOLVE
 from ...numerics.conformance.verify import verify, versions
 from ...numerics.errors import InputError, nearest
+from ...numerics.studies.checkouts import at_hand, library_of
 from ...numerics.studies.config import Verification
 from ...numerics.studies.shared_work import Claims, claiming, shared
 from ...numerics.studies.store import key
@@ -31,11 +32,15 @@ CONFORMS = ("identical", "roundoff")
 LEFT_OUT = ("steps", "sweep")  # of a verdict: they are long, and its findings repeat what differs
 
 
-def run_verification(study: Verification, out: Path, progress: Progress = silent) -> dict[str, Any]:
+def run_verification(
+    study: Verification, out: Path, progress: Progress = silent, base: Path = Path(), threads: int | None = None
+) -> dict[str, Any]:
     """Verify all targets, one for each processor at a time; those that deviate are verified again with their repair.
 
-    Returns {"records", "discrepancies", "manifest"}, and writes the same to records.json; the folder "finished" has
-    every verdict as soon as it is computed.  Raises InputError for an invalid target, before any is run.
+    base: the folder to which the paths of checkouts are relative.  threads: targets at a time, if not one a processor.
+    Returns {"records", "discrepancies", "not_at_hand", "manifest"}, and writes the same to records.json; the folder
+    "finished" has every verdict as soon as it is computed.  Targets of checkouts that are missing are not at hand.
+    Raises InputError for an invalid target, before any is run, and where none is at hand.
     """
     started = datetime.now(UTC)
     for target in study.targets:
@@ -44,15 +49,26 @@ def run_verification(study: Verification, out: Path, progress: Progress = silent
         if target not in study.targets:
             raise InputError("verification.against", target, f"not among the targets; {nearest(target, study.targets)}")
         resolve(name, f"verification.against.{target}")
+    folders = at_hand(study.checkouts, base)
+    missing = [name for name in map(library_of, study.targets) if name in study.checkouts and name not in folders]
+    there = [target for target in study.targets if library_of(target) not in missing]
+    if not there:
+        allowed = f"at hand: {study.checkouts[missing[0]].fetched_by}"
+        raise InputError("verification.checkouts", ", ".join(dict.fromkeys(missing)), allowed)
     check_writable(out / "finished")
     with claiming(out / "finished") as claims:
-        verdicts = _Verdicts(study, out / "finished", claims, Event())
-        records = verdicts.all(verdicts.record, study.targets, progress, "targets")
+        verdicts = _Verdicts(study, out / "finished", claims, Event(), folders, threads or os.cpu_count() or 1)
+        records = verdicts.all(verdicts.record, there, progress, "targets")
         found = [record for record in records if deviates(record)]
         repaired = verdicts.all(verdicts.repaired, found, progress, "repairs")
     answer = {
         "records": records,
         "discrepancies": repaired,
+        "not_at_hand": [
+            {"target": target, "checkout": study.checkouts[library_of(target)].fetched_by}
+            for target in study.targets
+            if target not in there
+        ],
         "manifest": {**manifest(0, started), "run": study.model_dump()},
     }
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
@@ -64,7 +80,8 @@ def deviates(record: dict[str, Any]) -> bool:
     findings, such as a lower order than advertised.
     """
     if record["verdict"] == "different-formula":
-        return record["reference"] is not None
+        short = any(f["kind"] == "order" and f["severity"] == "error" for f in record["findings"])
+        return record["reference"] is not None or short
     return record["verdict"] == "non-finite" or fails(record)
 
 
@@ -77,13 +94,15 @@ def fails(record: dict[str, Any]) -> bool:
 class _Verdicts:
     """The verdicts of a study, read from its folder or computed now, by this process or another one in that folder.
 
-    stop: set when the study is interrupted.  at_work: the threads that compute a verdict.
+    stop: set when the study is interrupted.  folders: of libraries.  at_work: the threads that compute a verdict.
     """
 
     study: Verification
     folder: Path
     claims: Claims
     stop: Event
+    folders: dict[str, Path]
+    threads: int
     at_work: set[int] = field(default_factory=set)
 
     def all(self, work: Callable[[Any], Any], given: Sequence[Any], progress: Progress, label: str) -> list[Any]:
@@ -97,7 +116,7 @@ class _Verdicts:
                 self.at_work.discard(get_ident())
 
         answers = []
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(self.threads) as threads:
             try:
                 for answer in threads.map(noted, given):
                     answers.append(answer)
@@ -146,6 +165,7 @@ class _Verdicts:
             "steps": self.study.steps,
             "sources": fingerprint(others=(STUDIES, CONFORMANCE)),
             "versions": versions(asked["target"]),
+            **self._checkout(asked["target"]),
         }
         file = self.folder / f"{key(spec)[:32]}.verdict"
 
@@ -159,12 +179,20 @@ class _Verdicts:
         ((_, record),) = shared(self.claims, [file.name], finished, lambda _: self._computed(asked, file))
         return record
 
+    def _checkout(self, target: str) -> dict[str, Any]:
+        """The provenance of the library of a target that comes from a checkout."""
+        checkout = self.study.checkouts.get(library_of(target))
+        return {} if checkout is None else {"checkout": checkout.provenance}
+
     def _computed(self, asked: dict[str, Any], file: Path) -> dict[str, Any]:
-        study = self.study
+        study, target = self.study, asked["target"]
         resolver = REPAIRED if asked["repaired"] else RESOLVE
+        folder = self.folders.get(library_of(target))
+        path = None if folder is None else str(folder.resolve())
         verdict = verify(
-            asked["target"], asked["against"], study.steps, study.timeout, resolver=resolver, stop=self.stop
+            target, asked["against"], study.steps, study.timeout, resolver=resolver, stop=self.stop, path=path
         )
         record = {name: value for name, value in verdict.plain().items() if name not in LEFT_OUT}
+        record |= self._checkout(target)
         write_sealed(file, json.dumps(record, allow_nan=False).encode())
         return record
