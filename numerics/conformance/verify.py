@@ -71,7 +71,10 @@ def verify(
     if not 0 < timeout <= longest:
         raise InputError("timeout", timeout, f"a number of seconds > 0, at most {longest:g}")
     stop = stop or Event()
-    with warm_parent() as warm, launched(target, jobs(target, steps, zero), resolver, sweep, stop, where, path) as child:
+    with (
+        warm_parent() as warm,
+        launched(target, jobs(target, steps, zero), resolver, sweep, stop, where, path) as child,
+    ):
         asked = (child.outcome(timeout, progress), target, steps, against)
         verdict = None if warm is None else warm.call(_verdict, *asked, stop=stop)  # this process need not load torch
         return replace(verdict or _verdict(*asked), versions=versions(target))

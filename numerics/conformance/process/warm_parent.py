@@ -84,11 +84,12 @@ class Watchdog:
 class WarmParent:
     """A warm parent, started when it is first asked; its methods return None where it cannot do what is asked.
 
-    log: its standard error.
+    log: its standard error.  owner: the process that has it.
     """
 
     def __init__(self) -> None:
-        self.log: IO[bytes] = TemporaryFile("a+b")
+        self.log: IO[bytes] = TemporaryFile("a+b")  # noqa: SIM115 (closed with it)
+        self.owner = os.getpid()
         self._process: subprocess.Popen[bytes] | None = None
         self._sockets: dict[str, socket.socket] = {}  # by library; "" is the first
         self._watchdogs: set[Watchdog] = set()
@@ -158,7 +159,8 @@ class WarmParent:
             os.close(control[1])
             os.close(status[0])
             return None
-        found = Watchdog(int(line), open(control[1], "wb", buffering=0), status[0], self)
+        stdin = open(control[1], "wb", buffering=0)  # noqa: SIM115 (closed by its child)
+        found = Watchdog(int(line), stdin, status[0], self)
         self._watchdogs.add(found)
         return found
 
@@ -193,7 +195,7 @@ class WarmParent:
         self._process = subprocess.Popen(
             # -P: modules in the current folder must not replace those that it imports itself.
             [sys.executable, "-P", "-m", "samplerproof.numerics.conformance.process.fork_server"],
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=self.log,
             env=environment(self._mark),
@@ -207,10 +209,13 @@ _shared: list[WarmParent] = []
 @contextmanager
 def warm_parent() -> Iterator[WarmParent | None]:
     """Context with a warm parent, which those inside it share; None where the system has none."""
-    if not WARM or _shared:
-        yield _shared[0] if _shared else None
+    if not WARM:
+        yield None
         return
-    _shared.append(WarmParent())
+    if _shared and _shared[0].owner == os.getpid():  # a fork of this process needs one of its own
+        yield _shared[0]
+        return
+    _shared[:] = [WarmParent()]
     try:
         yield _shared[0]
     finally:
