@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -115,6 +117,13 @@ class Trace:
         )
 
 
+class Calls(NamedTuple):
+    """The calls of a run: evaluations of its model, and draws over spans, as in Draw."""
+
+    nfe: int
+    spans: tuple[tuple[float, float] | None, ...]
+
+
 class _Recorder:
     """Answers one run with given outputs and noises, and records its evaluations and draws."""
 
@@ -146,25 +155,32 @@ class _Recorder:
         return z.to(like.dtype).expand_as(like).clone()
 
 
-def trace(run: Run, prediction: str, dtype: torch.dtype = torch.float64) -> Trace:
+def trace(run: Run, prediction: str, dtype: torch.dtype = torch.float64, expected: Calls | None = None) -> Trace:
     """Run a sampler on basis vectors of a dtype, and once more on random ones.
 
-    prediction: what its model returns. Every run must end in the shape and dtype in which it started, with finite
-    values or not. Where a run evaluates or draws otherwise than on zeros, superposition is infinite, and the vectors
-    are those on zeros.
+    prediction: what its model returns.  expected: the calls that it will make; where it is None, or the run makes
+    others, they are counted in a run on zeros before. Every run must end in the shape and dtype in which it started,
+    with finite values or not. Where a run evaluates or draws otherwise than on zeros, superposition is infinite, and
+    the vectors are those on zeros.
     Raises SamplingError where a run ends otherwise or never evaluates its model; the sampler's own pass through.
     """
+    if expected is not None:
+        with suppress(DependsError):
+            return _with_superposition(run, _image(run, prediction, *expected, dtype))
     generator, start = torch.Generator().manual_seed(0), torch.zeros(*BATCH, 1, dtype=dtype)
     first = _Recorder(None, lambda k, span: torch.randn(1, generator=generator))
     finish = _finished(run, start, first)
     if not first.states:
         raise SamplingError("it never evaluates its model: there is no output to read a coefficient of")
     try:
-        found = _image(run, prediction, len(first.states), first.spans, dtype)
-        return replace(found, superposition=superposition(run, found))
+        return _with_superposition(run, _image(run, prediction, len(first.states), first.spans, dtype))
     except DependsError:
         found = _as_trace(prediction, start, first, finish)
         return replace(found, superposition=(math.inf,) * len(found.vectors))
+
+
+def _with_superposition(run: Run, found: Trace) -> Trace:
+    return replace(found, superposition=superposition(run, found))
 
 
 def image(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ...] | None = None) -> Trace:

@@ -16,6 +16,7 @@ from typing import Any
 from ...numerics.catalogue import resolve
 from ...numerics.conformance.adapters.target import split
 from ...numerics.conformance.process.launch import RESOLVE
+from ...numerics.conformance.process.warm_parent import warm_parent
 from ...numerics.conformance.verify import verify, versions
 from ...numerics.errors import InputError, nearest
 from ...numerics.studies.checkouts import at_hand, library_of
@@ -32,6 +33,7 @@ CONFORMS = ("identical", "roundoff")
 LEFT_OUT = ("steps", "sweep")  # of a verdict: they are long, and its findings repeat what differs
 
 
+@warm_parent()
 def run_verification(
     study: Verification, out: Path, progress: Progress = silent, base: Path = Path(), threads: int | None = None
 ) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def _start_some() -> None:
         assert process.stdout is not None
         processes.append(int(process.stdout.readline()))
         process.stdout.close()
-    with open(os.environ["HOSTILE_CHILDREN"], "a", encoding="utf-8") as file:
+    with open(os.environ.get("HOSTILE_CHILDREN", "children"), "a", encoding="utf-8") as file:
         file.write("".join(f"{pid}\n" for pid in (os.getpid(), *processes)))
 
 
@@ -186,7 +186,7 @@ def multiplies(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     first = os.getpid()
     for _ in range(6):
         os.fork()
-    with open(os.environ["HOSTILE_CHILDREN"], "a", encoding="utf-8") as file:
+    with open(os.environ.get("HOSTILE_CHILDREN", "children"), "a", encoding="utf-8") as file:
         file.write(f"{os.getpid()}\n")
     if os.getpid() != first:
         os.setsid()
@@ -208,7 +208,7 @@ def forges(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 def kills_parent(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     """Kills its parent, and hangs."""
     process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
-    with open(os.environ["HOSTILE_CHILDREN"], "a", encoding="utf-8") as file:
+    with open(os.environ.get("HOSTILE_CHILDREN", "children"), "a", encoding="utf-8") as file:
         file.write(f"{os.getpid()}\n{process.pid}\n")
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(1000)

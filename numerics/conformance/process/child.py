@@ -27,6 +27,7 @@ from ..on_yours import read, run_as_it_is
 from ..placement import Placement
 from ..report import Departure
 from . import given_grid
+from .expected_calls import ExpectedCalls
 from .fault_origin import with_origin
 from .global_state import guarded
 from .launch import Job
@@ -59,10 +60,12 @@ def main(folder: Path, request: dict[str, Any]) -> None:
         write(folder / "target", {"info": asdict(info)})
         settings = (info.name, *info.variants) if request["sweep"] else ()
         (folder / "settings").write_text(str(len(settings)), encoding="utf-8")
+        expected = ExpectedCalls()
         for k, job in enumerate(Job(*fields) for fields in request["jobs"]):
             exists = job.grid is None or job.grid < len(info.grids)
-            work = _work if job.given is None else _work_on_given
-            write(folder / f"job-{k}", work(sampler, job, _Notes(folder, k)) if exists else {})
+            notes, of_own = _Notes(folder, k), job.given is None
+            work = partial(_work, expected=expected) if of_own else _work_on_given
+            write(folder / f"job-{k}", work(sampler, job, notes) if exists else {})
         for k, setting in enumerate(settings):
             notes = _Notes(folder, len(request["jobs"]) + k)
             write(folder / f"sweep-{k}", asdict(troubles_of(setting, resolve, notes.note)))
@@ -113,7 +116,7 @@ class _Notes:
         os.write(self.file, f"{self.job} {step}".ljust(40).encode())
 
 
-def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
+def _work(sampler: ExternalSampler, job: Job, notes: _Notes, expected: ExpectedCalls) -> dict[str, Any]:
     """The result of a job in plain containers: the trace on one grid, and departures where the job has other inputs."""
     dtype = torch.float64 if job.float64 else torch.float32
     found: Trace | None = None
@@ -125,7 +128,9 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
             try:
                 grid = None if job.grid is None else sampler.info.grids[job.grid]
                 run = _noted(sampler.on(job.steps, grid), notes.note)
-                found = with_precision(trace(run, sampler.prediction, dtype), precision)
+                read = trace(run, sampler.prediction, dtype, expected.on(job.steps, job.grid))
+                expected.note(job.steps, job.grid, read)
+                found = with_precision(read, precision)
                 if job.other_inputs:
                     departed = departures(run, found)
             except BaseException as fault:

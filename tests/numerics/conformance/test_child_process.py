@@ -15,6 +15,7 @@ from samplerproof.numerics.conformance.adapters.resolve import resolve
 from samplerproof.numerics.conformance.process.collect import ChildResults, JobResult, collect
 from samplerproof.numerics.conformance.process.global_state import guarded
 from samplerproof.numerics.conformance.process.launch import Job, launched
+from samplerproof.numerics.conformance.process.warm_parent import warm_parent
 from samplerproof.numerics.conformance.report import Failure
 from samplerproof.numerics.readback import trace
 
@@ -22,8 +23,11 @@ pytestmark = pytest.mark.tried("hostile samplers")
 ONE = (Job(3, float64=True),)
 
 
-def children() -> str:
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="utf-8")
+def children() -> set[str]:
+    """The children of this process, but for the warm parent."""
+    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="utf-8").split()
+    with warm_parent() as warm:
+        return set(found) - {str(warm.process if warm else None)}
 
 
 def alive(pid: int) -> bool:
@@ -161,7 +165,7 @@ def test_what_it_starts_does_not_outlive_it(
 ) -> None:
     """Processes, in sessions of their own and without a parent, too; and a thread that never ends."""
     pids = tmp_path / "children"
-    monkeypatch.setenv("HOSTILE_CHILDREN", str(pids))
+    monkeypatch.chdir(tmp_path)
     assert only(f"hostile:{name}").trace is not None
     started = [int(pid) for pid in pids.read_text(encoding="utf-8").split()]
     assert len(started) >= least
@@ -173,7 +177,7 @@ def test_the_process_that_watches_may_be_ended(name: str, tmp_path: Path, monkey
     """Assert a line, and nothing left, when the target ends or stops its parent."""
     pids = tmp_path / "children"
     pids.touch()
-    monkeypatch.setenv("HOSTILE_CHILDREN", str(pids))
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     outcome = only(f"hostile:{name}")
     if name == "kills_parent":
