@@ -35,11 +35,11 @@ LEFT_OUT = ("steps", "sweep")  # of a verdict: they are long, and its findings r
 
 @warm_parent()
 def run_verification(
-    study: Verification, out: Path, progress: Progress = silent, base: Path = Path(), threads: int | None = None
+    study: Verification, out: Path, progress: Progress = silent, base: Path = Path()
 ) -> dict[str, Any]:
     """Verify all targets, one for each processor at a time; those that deviate are verified again with their repair.
 
-    base: the folder to which the paths of checkouts are relative.  threads: targets at a time, if not one a processor.
+    base: the folder to which the paths of checkouts are relative.
     Returns {"records", "discrepancies", "not_at_hand", "manifest"}, and writes the same to records.json; the folder
     "finished" has every verdict as soon as it is computed.  Targets of checkouts that are missing are not at hand.
     Raises InputError for an invalid target, before any is run, and where none is at hand.
@@ -59,7 +59,7 @@ def run_verification(
         raise InputError("verification.checkouts", ", ".join(dict.fromkeys(missing)), allowed)
     check_writable(out / "finished")
     with claiming(out / "finished") as claims:
-        verdicts = _Verdicts(study, out / "finished", claims, Event(), folders, threads or os.cpu_count() or 1)
+        verdicts = _Verdicts(study, out / "finished", claims, Event(), folders)
         records = verdicts.all(verdicts.record, there, progress, "targets")
         found = [record for record in records if deviates(record)]
         repaired = verdicts.all(verdicts.repaired, found, progress, "repairs")
@@ -104,7 +104,6 @@ class _Verdicts:
     claims: Claims
     stop: Event
     folders: dict[str, Path]
-    threads: int
     at_work: set[int] = field(default_factory=set)
 
     def all(self, work: Callable[[Any], Any], given: Sequence[Any], progress: Progress, label: str) -> list[Any]:
@@ -118,7 +117,7 @@ class _Verdicts:
                 self.at_work.discard(get_ident())
 
         answers = []
-        with ThreadPoolExecutor(self.threads) as threads:
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
             try:
                 for answer in threads.map(noted, given):
                     answers.append(answer)
