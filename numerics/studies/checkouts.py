@@ -14,11 +14,14 @@ from ..support.limits import NAME, PATH
 
 
 class Checkout(BaseModel):
-    """A library at a commit.  path: its folder, relative to the file of the list.  version: of a release."""
+    """A library at a commit.  path: the folder of the checkout, relative to the file of the list; inside: the folder in
+    it that has the library.  version: of a release.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     path: Annotated[str, Field(min_length=1, max_length=PATH)]
+    inside: Annotated[str, Field(max_length=PATH)] = ""
     repository: Annotated[str, Field(pattern="^https://", max_length=PATH)] | None = None
     commit: Annotated[str, Field(pattern="^[0-9a-f]{7,40}$")] | None = None
     version: Annotated[str, Field(max_length=NAME)] | None = None
@@ -55,7 +58,7 @@ def at_hand(checkouts: dict[str, Checkout], base: Path) -> dict[str, Path]:
         if wanted is not None and head is not None and not head.startswith(wanted):
             allowed = f"{wanted}, by git -C {checkouts[name].path} checkout {wanted}; or another commit in the list"
             raise InputError(f"verification.checkouts.{name}.commit", head, allowed)
-    return found
+    return {name: folder / checkouts[name].inside for name, folder in found.items()}
 
 
 def _head(folder: Path) -> str | None:
