@@ -18,8 +18,8 @@ from ...numerics.support.sampler_code import definitions, needed, sampler_code
 from ...theory.claims import Claim
 
 # Raise the number of a kind by one whenever a change of the code that computes changes a kept value of that kind:
-# tests/cli/test_kept_records.py computes some values again and compares them. That of checkouts is raised by whoever has
-# them.
+# tests/cli/test_kept_records.py computes some values again and compares them. That of
+# checkouts is raised by whoever has them.
 ENGINE = {"methods": 2, "claims": 1, "networks": 1, "verification": 2, "checkouts": 1}
 
 

@@ -52,14 +52,18 @@ def answer() -> dict[str, Any]:
     """All kept verdicts, in the form of `samplerproof study book/verification.toml`: {"records", "discrepancies",
     "manifest"}.
 
-    Raises InputError where some are missing or stale.
+    "unverified" has the targets of checkouts without a kept verdict; those that have one keep it.
+    Raises InputError where some of the libraries that are installed are missing or stale.
     """
-    studies = [listed(), listed(CHECKOUTS)]
-    entries = [entry for study in studies for entry in of_targets(study).load().values()]
+    study, brought = listed(), listed(CHECKOUTS)
+    kept = of_targets(brought)
+    there = [entry for entry in map(kept.read, brought.targets) if entry is not None]
+    entries = [*of_targets(study).load().values(), *there]
     return {
         "records": [entry["record"] for entry in entries],
         "discrepancies": [entry["discrepancy"] for entry in entries if entry["discrepancy"] is not None],
-        "manifest": {"run": {"steps": [study.steps for study in studies]}},
+        "unverified": [target for target in brought.targets if kept.read(target) is None],
+        "manifest": {"run": {"steps": study.steps}},
     }
 
 

@@ -143,6 +143,7 @@ class _Verdicts:
 
         target = record["target"]
         entry = {name: record[name] for name in ("target", "verdict", "reference", "matches", "findings", "versions")}
+        entry |= {name: record[name] for name in ("checkout",) if name in record}
         repair = repair_of(target)
         if repair is None:
             return {**entry, "repair": None}

@@ -269,9 +269,7 @@ def _has_history(run: Trace) -> bool:
     starts = {step: i for i, step in enumerate(table.step)}  # the last vector of a step starts the next one
     rows = enumerate(table.outputs, start=table.given)
     return any(
-        i - 1 - lag < starts.get(table.step[i] - 1, 0)
-        for i, row in rows
-        for lag in row.nonzero().flatten().tolist()
+        i - 1 - lag < starts.get(table.step[i] - 1, 0) for i, row in rows for lag in row.nonzero().flatten().tolist()
     )
 
 

@@ -26,7 +26,14 @@ from .of_solver import external, record
 
 LIBRARY = Library("res4lyf", "beta/rk_sampler_beta.py", "a checkout of ClownsharkBatwing/RES4LYF")
 PACKAGE = "_res4lyf"  # its folder is a package whatever its name is
-OPTIONS = {"c2": 0.5, "c3": 1.0, "noise_anchor": 1.0, "implicit_steps_full": 0, "implicit_steps_diag": 0, "BONGMATH": False}
+OPTIONS = {
+    "c2": 0.5,
+    "c3": 1.0,
+    "noise_anchor": 1.0,
+    "implicit_steps_full": 0,
+    "implicit_steps_diag": 0,
+    "BONGMATH": False,
+}
 NO_NOISE = {"eta": 0.0, "eta_substep": 0.0}  # its noise is divided by its own deviation: with it nothing is linear
 NOT_NEEDED = ("comfy.utils", "comfy.samplers", "comfy.supported_models", "comfy.model_patcher", "comfy.nested_tensor")
 KNOWN = {"ddim": "ddim", "euler": "ddim", "dpmpp_2s": "dpm-solver++-2s", "heun_2s": "edm-heun"}  # records of its names
