@@ -80,8 +80,8 @@ def _libraries(records: Sequence[dict[str, Any]]) -> Iterable[str]:
     counts = {library: len(samplers(of_it)) for library, of_it in rows.items()}
     yield "## Libraries"
     yield (
-        f"{sum(counts.values())} samplers of {len(rows)} libraries or official files, in {len(records)} settings. A class "
-        "or function counts once: its options, and other names of it, do not."
+        f"{sum(counts.values())} samplers of {len(rows)} libraries or official files, in {len(records)} settings. A "
+        "class or function counts once: its options, and other names of it, do not."
     )
     lines = [(code(name), _source(name, of_it), str(counts[name]), str(len(of_it))) for name, of_it in rows.items()]
     yield table(("library", "version", "samplers", "settings"), lines)
