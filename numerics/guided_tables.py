@@ -74,7 +74,7 @@ def guided_table(table: Tableau, rule: Rule) -> Tableau:
         return 1.0 if wanted == "data" else CONVERT[wanted, "data"](at.alpha, at.sigma, at.dalpha, at.dsigma)[1]
 
     def share(j: int, output: str) -> float:
-        """s of the prediction (1 - s) g + s u that is read: 0 of g, 1 of u, a alpha (x0_g - x0_u) more when renoised."""
+        """s of the prediction (1 - s) g + s u that is read: 0 for g, 1 for u, between or beyond when renoised."""
         wanted, at = table.prediction_at(j), table.points[j]
         if output != RENOISED or wanted == "data":
             return float(output == UNCONDITIONAL)

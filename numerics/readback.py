@@ -16,6 +16,7 @@ from .external_run import Draw, Finish, Model, Remark, Run, Timesteps
 from .noise import NoiseSource
 from .noise_draws import canonical, noise_basis
 from .points import Point
+from .row_lags import equally_wide, lags
 from .sample import sample
 from .schedules import Schedule
 from .tableau import Tableau
@@ -107,11 +108,11 @@ class Trace:
             made = torch.tensor([i for i, evaluated in enumerate(self.evaluated) if evaluated])
             outputs = torch.zeros(count - 1, count, dtype=torch.float64)
             outputs[:, made] = columns
-            return _lags(outputs, 1)
+            return lags(outputs, 1)
 
         # The rest is of outputs and noises.
         left = rest(v)
-        outputs, *channels = _equally_wide(
+        outputs, *channels = equally_wide(
             [of_outputs(left[:, 1 : 1 + nfe]), *(of_outputs(rest(columns)) for columns in self.apart.values())]
         )
         # Noises: the Cholesky factor of their covariance.
@@ -126,9 +127,9 @@ class Trace:
             step=self.step,
             evaluated=self.evaluated,
             given=1,
-            states=_lags(states, 1),
+            states=lags(states, 1),
             outputs=outputs,
-            noises=_lags(noises, 0),
+            noises=lags(noises, 0),
             channels=dict(zip(self.apart, channels, strict=True)),
         )
 
@@ -326,21 +327,6 @@ def _finished(run: Run, start: Tensor, recorder: _Recorder) -> Finish:
 def vector_before(step: Sequence[int], i: int) -> int:
     """The last vector before i that leads to an earlier grid point."""
     return next(j for j in reversed(range(i)) if step[j] < step[i] or j == 0)
-
-
-def _lags(absolute: Tensor, first: int) -> Tensor:
-    """Rows over vectors [R, V] as rows over lags: row i has vector i + 1 - first at lag 0."""
-    rows, count = absolute.shape
-    source = torch.arange(rows)[:, None] + 1 - first - torch.arange(count)
-    table = torch.where(source >= 0, absolute.gather(1, source.clamp(min=0)), 0.0)
-    width = int((table != 0).any(dim=0).nonzero().max()) + 1 if bool(table.any()) else 0
-    return table[:, : max(width, 1 if first else width)]
-
-
-def _equally_wide(tables: Sequence[Tensor]) -> list[Tensor]:
-    """Tables over lags, with zeros for the lags that only others have."""
-    width = max(table.shape[1] for table in tables)
-    return [torch.nn.functional.pad(table, (0, width - table.shape[1])) for table in tables]
 
 
 def of_tableau(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ...] | None = None) -> Run:

@@ -1,4 +1,4 @@
-"""Merge evaluations that a sampler makes at one state, as guidance does for its conditions: columns by output channel."""
+"""Merge evaluations that a sampler makes at one state, as guidance does for its conditions: columns by channel."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ def sample(
     """Run a sampler: v_i = sum_k states[k] v_{i-1-k} + sum_j outputs[j] d_{i-1-j} + sum_l noises[l] z_{i-l}.
 
     denoise(x, at, prediction) -> d, shaped like x (any shape, device and dtype; d is cast to `dtype`): a mixture, or
-    what `adapt` returns; of a table with `channels` [channels, *shape of x], in their order.  start: the sample at the noisy end, or a sequence of tableau.given tensors.
+    what `adapt` returns; where the table has `channels`, [channels, *shape of x], in their order.
+    start: the sample at the noisy end, or a sequence of tableau.given tensors.
     tableau: the table of the sampler on a grid.  noise: the source that a stochastic sampler draws every z_i from, such
     as `seeded(0)`.  dtype: of states and history, whose buffers are allocated once; no gradient is recorded. The x that
     denoise is passed is a view into them, valid until it returns.

@@ -75,7 +75,9 @@ def on_levels(name: str, solver: Solver, levels: Sequence[float], process: str =
             if count == len(to):
                 raise DependsError(f"evaluation {count + 1}: one more than before")
             count += 1
-            return model(x, at_sigma(process, visited.levels[count - 1]), to[count - 1], *([channel] if channel else []))
+            return model(
+                x, at_sigma(process, visited.levels[count - 1]), to[count - 1], *([channel] if channel else [])
+            )
 
         begun = start if visited.scale == 1 else start * visited.scale
         sample = solver(with_conditions(ask, start), begun, sigmas, draw)
@@ -117,8 +119,8 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
     increment over that interval of sigma of the one Brownian path of the run, over sqrt|sigma_to - sigma_from|. It is
     passed to the parameter `noise`, or to a fourth one without a default. The normal draws of torch and numpy in a
     function without such a parameter are noise(x) where they have the shape of a state; see own_draws.
-    A function with guidance inside has two parameters `cond` and `uncond` (or a pair of PAIRS in conditions.py), which it
-    passes on: denoise(x, sigma, cond), denoise(cat([x, x]), sigma, cat([uncond, cond])); see with_conditions.
+    A function with guidance inside has two parameters `cond` and `uncond` (or another of PAIRS in conditions.py), which
+    it passes on: denoise(x, sigma, cond), denoise(cat([x, x]), sigma, cat([uncond, cond])); see with_conditions.
     Raises InputError on other parameters, and on an unknown option.
     """
     target = target or typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)

@@ -44,7 +44,7 @@ def with_conditions(ask: Ask, like: Tensor) -> Callable[..., Tensor]:
 
     x: a state, or two or three copies of it in one batch, one for every condition; the outputs are batched alike.
     A condition is passed by position or by any keyword: one of `conditions`, a batch of them, a text, or None. With
-    both by keyword and a `cond_scale` w, the answer is uncond + w (cond - uncond), as CFGDenoiser of k-diffusion has it.
+    both by keyword and a `cond_scale` w, the answer is uncond + w (cond - uncond), as k-diffusion's CFGDenoiser.
     Raises SamplingError on other shapes and conditions.
     """
 
@@ -54,7 +54,8 @@ def with_conditions(ask: Ask, like: Tensor) -> Callable[..., Tensor]:
         copies = _copies(x, like)
         if len(given) == 2 and len(weights) == 1 and copies == 1:
             with_, without = (ask(x, sigma, name) for name in _in_order([_names(c, 1)[0] for c in given], named))
-            return without + weights[0] * (with_ - without)
+            guided: Tensor = without + weights[0] * (with_ - without)
+            return guided
         if len(given) > 1 or weights:
             raise SamplingError(f"the model takes one condition, or cond, uncond and cond_scale; it got {len(given)}")
         names = _names(given[0], copies) if given else _unnamed(copies)

@@ -17,8 +17,8 @@ from ..forward_processes import goes_backward, grid_of
 from ..report import Departure, Failure, Finding, Step, TargetInfo, Verdict
 from . import differences, grid_checks
 from .differences import Pair
-from .output_channels import guidance
 from .observed_orders import local_orders, observed_errors, slope
+from .output_channels import guidance
 from .rescaled import rescaled
 from .rounding_bound import Comparison
 from .zero_length_step import without_zero_length_step
