@@ -10,7 +10,7 @@ from .generated.prediction_functions import CONVERT
 from .readback import vector_before
 from .tableau import Tableau
 
-GUIDED, UNCONDITIONAL = "guided", "unconditional"
+GUIDED, CONDITIONAL, UNCONDITIONAL = "guided", "conditional", "unconditional"  # names of outputs
 RENOISED = "renoised"  # the guided data at the state whose noise is that of the unconditional output
 START, END = "start", "end"
 
@@ -109,4 +109,4 @@ def guided_table(table: Tableau, rule: Rule) -> Tableau:
 def with_conditions(table: Tableau, weight: float) -> Tableau:
     """A table in "guided" and "unconditional" as one in "conditional" and "unconditional", with g = u + w (c - u)."""
     guided, without = table.channels[GUIDED], table.channels[UNCONDITIONAL]
-    return replace(table, channels={"conditional": weight * guided, UNCONDITIONAL: without + (1 - weight) * guided})
+    return replace(table, channels={CONDITIONAL: weight * guided, UNCONDITIONAL: without + (1 - weight) * guided})

@@ -16,7 +16,7 @@ from .external_run import Draw, Finish, Model, Remark, Run, Timesteps
 from .noise import NoiseSource
 from .noise_draws import canonical, noise_basis
 from .points import Point
-from .row_lags import equally_wide, lags
+from .row_lags import lags, padded_to_one
 from .sample import sample
 from .schedules import Schedule
 from .tableau import Tableau
@@ -112,7 +112,7 @@ class Trace:
 
         # The rest is of outputs and noises.
         left = rest(v)
-        outputs, *channels = equally_wide(
+        outputs, *channels = padded_to_one(
             [of_outputs(left[:, 1 : 1 + nfe]), *(of_outputs(rest(columns)) for columns in self.apart.values())]
         )
         # Noises: the Cholesky factor of their covariance.

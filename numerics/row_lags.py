@@ -17,7 +17,7 @@ def lags(absolute: Tensor, first: int) -> Tensor:
     return table[:, : max(width, 1 if first else width)]
 
 
-def equally_wide(tables: Sequence[Tensor]) -> list[Tensor]:
+def padded_to_one(tables: Sequence[Tensor]) -> list[Tensor]:
     """Tables over lags, with zeros for the lags that only others have."""
     width = max(table.shape[1] for table in tables)
     return [torch.nn.functional.pad(table, (0, width - table.shape[1])) for table in tables]

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ...errors import SamplingError
+from ...guided_tables import CONDITIONAL, UNCONDITIONAL
 from ...readback import of_another_run
 
-CONDITIONAL, UNCONDITIONAL, GUIDED = "conditional", "unconditional", "guided"
 PAIRS = (  # names of two parameters that take the conditions
     ("cond", "uncond"),
     ("conditional", "unconditional"),

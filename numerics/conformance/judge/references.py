@@ -117,8 +117,8 @@ def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
             noises[-1] = 0
             own = tableau.noises.clone()
             own[-1] = 0
-            quiet = replace(tableau, noises=own)
-            yield Reference(record, NOISELESS_END, replace(read, noises=noises), quiet)
+            noiseless = replace(tableau, noises=own)
+            yield Reference(record, NOISELESS_END, replace(read, noises=noises), noiseless)
 
 
 def _plans(record: Record, grid: Grid, counts: list[int]) -> dict[str, list[Record | None]]:

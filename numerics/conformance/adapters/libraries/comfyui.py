@@ -15,8 +15,8 @@ from torch import Tensor
 
 from ....errors import InputError
 from ....external_run import Draw
+from ....guided_tables import GUIDED, UNCONDITIONAL
 from ..callables import Denoise, Solver, check_options
-from ..conditions import GUIDED, UNCONDITIONAL
 from ..external_sampler import ExternalSampler
 from ..k_diffusion import GIVEN, NO_TABLE, reference_of
 from ..own_draws import drawing_from
