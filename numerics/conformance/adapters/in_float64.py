@@ -46,7 +46,7 @@ class Precision(TorchFunctionMode):
         if func is torch.Tensor.float:
             return args[0].double()
         name = str(getattr(func, "__name__", ""))
-        if name == "__deepcopy__":  # its memo knows tensors by their id, so those given must live on
+        if name == "__deepcopy__":  # its memo knows tensors by their id, so those given are kept
             return self._raised(func(*args, **named))
         writes = "out" in named or (name.endswith("_") and not name.endswith("__")) or name == "__setitem__"
         kept = args[:1] if writes else ()
