@@ -34,10 +34,12 @@ from .launch import Job
 from .option_sweep import troubles_of
 from .probes import departures
 from .trace_transfer import plain_trace
+from .watchdog import tasks_of_user
 
 GIB = 1 << 30
 MEMORY = 4 * GIB  # address space that a target may take in addition to torch's
 FILES = GIB // 4  # the longest file that it may write: an endless print ends
+TASKS = 1000  # processes and threads that it may start beyond those of the user; a superuser has no such limit
 LONGEST = 300  # characters of a message
 
 
@@ -79,7 +81,7 @@ def _where(plain: dict[str, Any]) -> Placement:
 
 
 def _limit() -> None:
-    """Limit memory and the length of files and forbid core dumps, where the system allows it."""
+    """Limit memory, processes and the length of files and forbid core dumps, where the system allows it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -87,7 +89,10 @@ def _limit() -> None:
     with suppress(OSError, ValueError):
         taken = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
-    for kind, most in ((resource.RLIMIT_FSIZE, FILES), (resource.RLIMIT_CORE, 0)):
+    limits = [(resource.RLIMIT_FSIZE, FILES), (resource.RLIMIT_CORE, 0)]
+    if tasks := tasks_of_user():
+        limits.append((resource.RLIMIT_NPROC, tasks + TASKS))
+    for kind, most in limits:
         with suppress(OSError, ValueError):
             resource.setrlimit(kind, (most, most))
 
