@@ -133,9 +133,9 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes, expected: ExpectedC
             try:
                 grid = None if job.grid is None else sampler.info.grids[job.grid]
                 run = _noted(sampler.on(job.steps, grid), notes.note)
-                read = trace(run, sampler.prediction, dtype, expected.on(job.steps, job.grid))
-                expected.note(job.steps, job.grid, read)
-                found = with_precision(read, precision)
+                traced = trace(run, sampler.prediction, dtype, expected.on(job.steps, job.grid))
+                expected.note(job.steps, job.grid, traced)
+                found = with_precision(traced, precision)
                 if job.other_inputs:
                     departed = departures(run, found)
             except BaseException as fault:
@@ -175,9 +175,9 @@ def _noted(run: Run, note: Callable[[int], None]) -> Run:
     """The run with a note of the step before every evaluation."""
 
     def noting(start: Tensor, model: Model, draw: Draw) -> Finish:
-        def evaluated(x: Tensor, at: Point, to: int) -> Tensor:
+        def evaluated(x: Tensor, at: Point, to: int, channel: str = "") -> Tensor:
             note(to)
-            return model(x, at, to)
+            return model(x, at, to, channel)
 
         return run(start, evaluated, draw)
 

@@ -37,7 +37,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def probed(target: str, jobs: tuple[Job, ...] = ONE, timeout: float = 20.0) -> ChildResults:
+def probed(target: str, jobs: tuple[Job, ...] = ONE, timeout: float = 60.0) -> ChildResults:
     """The results of jobs; asserts that this process is as before and has no child left, and all messages are lines."""
     before = children()
     with guarded() as changed, launched(target, jobs) as child:
@@ -53,7 +53,7 @@ def probed(target: str, jobs: tuple[Job, ...] = ONE, timeout: float = 20.0) -> C
     return results
 
 
-def only(target: str, timeout: float = 20.0) -> JobResult:
+def only(target: str, timeout: float = 60.0) -> JobResult:
     results = probed(target, timeout=timeout)
     assert results.info is not None
     assert (results.info.name, results.info.process) == (target, "ve")
@@ -262,7 +262,7 @@ def test_a_target_that_cannot_be_built(
     for name, text in modules.items():
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    results = probed(target, ONE * 2, 1.0 if kind == "timeout" else 20.0)
+    results = probed(target, ONE * 2, 1.0 if kind == "timeout" else 60.0)
     assert results.info is None
     for outcome in results.jobs:
         assert outcome.failure is not None
