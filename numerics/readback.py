@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .denoisers import Denoiser, convert
 from .errors import DependsError, SamplingError
-from .external_run import Draw, Finish, Model, Remark, Run, Timesteps
+from .external_run import Calls, Draw, Finish, Model, Remark, Run, Timesteps
 from .noise import NoiseSource
 from .noise_draws import canonical, noise_basis
 from .points import Point
@@ -71,8 +70,8 @@ class Trace:
 
     @property
     def precision(self) -> torch.dtype:
-        """The dtype whose rounding its vectors show."""
-        return self.inside or self.dtype
+        """The dtype whose rounding its vectors may show: float32 inside counts, a half does not."""
+        return torch.float32 if self.inside is torch.float32 else self.dtype
 
     @property
     def nfe(self) -> int:
@@ -136,13 +135,6 @@ class Trace:
         )
 
 
-class Calls(NamedTuple):
-    """The calls of a run: evaluations of its model, and draws over spans, as in Draw."""
-
-    nfe: int
-    spans: tuple[tuple[float, float] | None, ...]
-
-
 class _Recorder:
     """Answers one run with given outputs and noises, and records its evaluations and draws."""
 
@@ -192,21 +184,19 @@ def trace(run: Run, prediction: str, dtype: torch.dtype = torch.float64, expecte
     """
     if expected is not None:
         with suppress(DependsError):
-            return _with_superposition(run, _image(run, prediction, *expected, dtype))
+            found = _image(run, prediction, *expected, dtype)
+            return replace(found, superposition=superposition(run, found))
     generator, start = torch.Generator().manual_seed(0), torch.zeros(*BATCH, 1, dtype=dtype)
     first = _Recorder(None, lambda k, span: torch.randn(1, generator=generator))
     finish = _finished(run, start, first)
     if not first.states:
         raise SamplingError("it never evaluates its model: there is no output to read a coefficient of")
     try:
-        return _with_superposition(run, _image(run, prediction, len(first.states), first.spans, dtype))
+        found = _image(run, prediction, len(first.states), first.spans, dtype)
+        return replace(found, superposition=superposition(run, found))
     except DependsError:
         found = _as_trace(prediction, start, first, finish)
         return replace(found, superposition=(math.inf,) * len(found.vectors))
-
-
-def _with_superposition(run: Run, found: Trace) -> Trace:
-    return replace(found, superposition=superposition(run, found))
 
 
 def image(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ...] | None = None) -> Trace:

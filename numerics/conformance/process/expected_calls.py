@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ...readback import Calls, Trace
+from ...external_run import Calls
+from ...readback import Trace
 
 Key = tuple[int, int | None]  # steps, and the index of another grid
 

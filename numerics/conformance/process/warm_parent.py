@@ -232,7 +232,7 @@ def environment(mark: object) -> dict[str, str]:
 
 def surroundings() -> dict[str, Any]:
     """What a child takes over from this process beside its environment."""
-    return {"here": os.getcwd(), "path": _path()}
+    return {"here": os.getcwd(), "modules": _path()}
 
 
 def _path() -> list[str]:
