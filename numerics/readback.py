@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from .denoisers import Denoiser, convert
 from .errors import DependsError, SamplingError
-from .external_run import Calls, Draw, Finish, Model, Remark, Run, Timesteps
+from .external_run import Draw, Finish, Model, Remark, Run, Timesteps
 from .noise import NoiseSource
 from .noise_draws import canonical, noise_basis
 from .points import Point
@@ -173,19 +172,14 @@ class _Recorder:
         return z.to(like.dtype).expand_as(like).clone()
 
 
-def trace(run: Run, prediction: str, dtype: torch.dtype = torch.float64, expected: Calls | None = None) -> Trace:
+def trace(run: Run, prediction: str, dtype: torch.dtype = torch.float64) -> Trace:
     """Run a sampler on basis vectors of a dtype, and once more on random ones.
 
-    prediction: what its model returns.  expected: the calls that it will make; where it is None, or the run makes
-    others, they are counted in a run on zeros before. Every run must end in the shape and dtype in which it started,
-    with finite values or not. Where a run evaluates or draws otherwise than on zeros, superposition is infinite, and
-    the vectors are those on zeros.
+    prediction: what its model returns. Every run must end in the shape and dtype in which it started, with finite
+    values or not. Where a run evaluates or draws otherwise than on zeros, superposition is infinite, and the vectors
+    are those on zeros.
     Raises SamplingError where a run ends otherwise or never evaluates its model; the sampler's own pass through.
     """
-    if expected is not None:
-        with suppress(DependsError):
-            found = _image(run, prediction, *expected, dtype)
-            return replace(found, superposition=superposition(run, found))
     generator, start = torch.Generator().manual_seed(0), torch.zeros(*BATCH, 1, dtype=dtype)
     first = _Recorder(None, lambda k, span: torch.randn(1, generator=generator))
     finish = _finished(run, start, first)

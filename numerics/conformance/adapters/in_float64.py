@@ -18,11 +18,7 @@ from torch.overrides import TorchFunctionMode
 from ...readback import Trace
 
 NARROW = (torch.bfloat16, torch.float16, torch.float32)  # the coarsest first
-<<<<<<< HEAD
-CASTS = {torch.Tensor.float, torch.Tensor.half, torch.Tensor.bfloat16}
 PLAIN = frozenset((int, float, bool, str, slice, type(None), torch.Size, torch.device))  # they have no dtype
-=======
->>>>>>> moves
 OF_NUMPY = {np.float32: torch.float32, np.float16: torch.float16}
 NEUTRAL = {"torch", "numpy", "samplerproof"} | sys.stdlib_module_names
 ROUNDED = 1e-10, 1e-6  # deviations from superposition by rounding to float32
