@@ -4,8 +4,8 @@
 
 Standard input is a socket. A message is an object in JSON with file descriptors:
 - {"do": "watch", "folder", "library", "name", "here", "modules"} with (control, status): forks a watchdog, whose
-  standard input is `control`. Lines on `status`: its process number, then its exit code; "no" where it has to be started anew,
-  since modules that are loaded here come from elsewhere there.
+  standard input is `control`. Lines on `status`: its process number, then its exit code; "no" where it has to be
+  started anew, since modules that are loaded here come from elsewhere there.
 - {"do": "call"} with (request, answer): forks a process that reads a pickled function and its arguments from `request`
   and writes the pickled result to `answer`; nothing where the function raises.
 - {"do": "load"} with (socket,): forks another such process, which is to load a library.
