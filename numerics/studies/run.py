@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
+from ..conformance.process.warm_parent import warm_parent
 from ..content import digest
 from ..errors import InputError
 from ..grids import Grid
@@ -60,6 +61,7 @@ class Measures(Protocol):
         ...
 
 
+@warm_parent()
 def run(
     study: Study | NetworkStudy,
     out: Path | None,

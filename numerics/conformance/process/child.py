@@ -18,7 +18,7 @@ from torch import Tensor
 from ...errors import InputError, NonFiniteError, SamplingError
 from ...external_run import Draw, Finish, Model, Run
 from ...points import Point
-from ...readback import Trace, trace
+from ...readback import Trace
 from ..adapters.external_sampler import ExternalSampler
 from ..adapters.in_float64 import Precision, with_precision
 from ..adapters.placed import placed
@@ -27,16 +27,19 @@ from ..on_yours import read, run_as_it_is
 from ..placement import Placement
 from ..report import Departure
 from . import given_grid
+from .expected_calls import ExpectedCalls, expected_trace
 from .fault_origin import with_origin
 from .global_state import guarded
 from .launch import Job
 from .option_sweep import troubles_of
 from .probes import departures
 from .trace_transfer import plain_trace
+from .watchdog import tasks_of_user
 
 GIB = 1 << 30
 MEMORY = 4 * GIB  # address space that a target may take in addition to torch's
 FILES = GIB // 4  # the longest file that it may write: an endless print ends
+TASKS = 1000  # processes and threads that it may start beyond those of the user; a superuser has no such limit
 LONGEST = 300  # characters of a message
 
 
@@ -59,10 +62,12 @@ def main(folder: Path, request: dict[str, Any]) -> None:
         write(folder / "target", {"info": asdict(info)})
         settings = (info.name, *info.variants) if request["sweep"] else ()
         (folder / "settings").write_text(str(len(settings)), encoding="utf-8")
+        expected = ExpectedCalls()
         for k, job in enumerate(Job(*fields) for fields in request["jobs"]):
             exists = job.grid is None or job.grid < len(info.grids)
-            work = _work if job.given is None else _work_on_given
-            write(folder / f"job-{k}", work(sampler, job, _Notes(folder, k)) if exists else {})
+            notes, of_own = _Notes(folder, k), job.given is None
+            work = partial(_work, expected=expected) if of_own else _work_on_given
+            write(folder / f"job-{k}", work(sampler, job, notes) if exists else {})
         for k, setting in enumerate(settings):
             notes = _Notes(folder, len(request["jobs"]) + k)
             write(folder / f"sweep-{k}", asdict(troubles_of(setting, resolve, notes.note)))
@@ -76,7 +81,7 @@ def _where(plain: dict[str, Any]) -> Placement:
 
 
 def _limit() -> None:
-    """Limit memory and the length of files and forbid core dumps, where the system allows it."""
+    """Limit memory, processes and the length of files and forbid core dumps, where the system allows it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -84,7 +89,10 @@ def _limit() -> None:
     with suppress(OSError, ValueError):
         taken = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
-    for kind, most in ((resource.RLIMIT_FSIZE, FILES), (resource.RLIMIT_CORE, 0)):
+    limits = [(resource.RLIMIT_FSIZE, FILES), (resource.RLIMIT_CORE, 0)]
+    if tasks := tasks_of_user():
+        limits.append((resource.RLIMIT_NPROC, tasks + TASKS))
+    for kind, most in limits:
         with suppress(OSError, ValueError):
             resource.setrlimit(kind, (most, most))
 
@@ -113,7 +121,7 @@ class _Notes:
         os.write(self.file, f"{self.job} {step}".ljust(40).encode())
 
 
-def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
+def _work(sampler: ExternalSampler, job: Job, notes: _Notes, expected: ExpectedCalls) -> dict[str, Any]:
     """The result of a job in plain containers: the trace on one grid, and departures where the job has other inputs."""
     dtype = torch.float64 if job.float64 else torch.float32
     found: Trace | None = None
@@ -125,7 +133,9 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
             try:
                 grid = None if job.grid is None else sampler.info.grids[job.grid]
                 run = _noted(sampler.on(job.steps, grid), notes.note)
-                found = with_precision(trace(run, sampler.prediction, dtype), precision)
+                traced = expected_trace(run, sampler.prediction, dtype, expected.on(job.steps, job.grid))
+                expected.note(job.steps, job.grid, traced)
+                found = with_precision(traced, precision)
                 if job.other_inputs:
                     departed = departures(run, found)
             except BaseException as fault:
