@@ -165,7 +165,8 @@ BDIA = Technique(
     title="BDIA: exact diffusion inversion via bi-directional integration approximation",
     cite="zhang2024bdia",
     claimed="An update from two states that averages the forward and the backward integration approximation inverts "
-    "exactly, at one evaluation a step over DDIM, and gives better images than DDIM and EDM at the same number of steps.",
+    "exactly, at one evaluation a step over DDIM, and gives better images than DDIM and EDM at the same "
+    "number of steps.",
     verdict="inversion exact, rounding grows as gamma^-(N-1); better than DDIM in its constant; over Heun nothing is "
     "gained in the leading error, at 3 evaluations for 2",
     quantity="error of BDIA-EDM over Heun's, gamma = 1/2, 320 steps",
@@ -178,15 +179,15 @@ $$z_{i-1} = z_{i+1} - (1-\gamma)(z_{i+1} - z_i) - \gamma\,\Delta(t_i \to t_{i+1}
 
 which is solved for $z_{i+1}$ as it stands where $\gamma > 0$. The last sample alone is not enough: two states are
 carried, and code for editing makes the second by one step of DDIM inversion.""",
-    provenance="the update for any increment and that of DDIM read in the README and the code of BDIA (in the README as "
-    "it is now, gamma and 1 - gamma have changed places); Heun backwards for BDIA-EDM is our reading.",
+    provenance="the update for any increment and that of DDIM read in the README and the code of BDIA (in the README "
+    "as it is now, gamma and 1 - gamma have changed places); Heun backwards for BDIA-EDM is our reading.",
     proved=("bdia-published", "bdia-error", "bdia-any-base", "bdia-edm-error", "table-inverse"),
     methods=("bdia-ddim", "bdia-edm"),
     measure=measure_bdia,
-    known="The round trip from exact start values on M1, uniform t, is at rounding for gamma = 1, and follows "
-    "2.2e-16 gamma^-(N-1) below: gamma = 1/2 loses all digits after 50 steps. Over DDIM the error is "
-    "(1 - gamma)/(1 + gamma) times DDIM's; over Heun the ratio tends to 1. An advantage of BDIA-EDM on networks, as the "
-    "paper reports in FID, is therefore not one of order or of the leading constant with exact scores: it would come "
+    known="The round trip from exact start values on M1, uniform t, is at rounding for gamma = 1, and follows 2.2e-16"
+    " gamma^-(N-1) below: gamma = 1/2 loses all digits after 50 steps. Over DDIM the error is (1 - gamma)/(1 + "
+    "gamma) times DDIM's; over Heun the ratio tends to 1. An advantage of BDIA-EDM on networks, as the paper "
+    "reports in FID, is therefore not one of order or of the leading constant with exact scores: it would come "
     "from few steps or from the network.",
     unknown="FID on networks; the released code of BDIA-EDM was not found, so that its backward increment may differ.",
     code="""
@@ -208,7 +209,8 @@ EDICT = Technique(
     cite="wallace2023edict",
     claimed="Two coupled noise vectors that invert each other in an alternating fashion give mathematically exact "
     "inversion, where DDIM inversion drifts.",
-    verdict="inversion exact; as a sampler DDIM's order and constant at twice the evaluations, and worse with few steps",
+    verdict="inversion exact; as a sampler DDIM's order and constant at twice the evaluations, and worse with few "
+    "steps",
     quantity="error of EDICT's first chain over DDIM's, p = 0.93, 640 steps, uniform t",
     within=(0.957, 0.977),
     covered=EXACT_SCORES,
@@ -245,25 +247,28 @@ AIDI = Technique(
     cite="pan2023aidi",
     claimed="Each step of DDIM is inverted as a fixed point, with Anderson acceleration or an average of two iterates; "
     "the reconstruction is near exact at small cost.",
-    verdict="confirmed: Anderson reaches rounding in at most 20 evaluations a step, also where plain iteration diverges",
+    verdict="confirmed: Anderson reaches rounding in at most 20 evaluations a step, also where plain iteration "
+    "diverges",
     quantity="most evaluations of Anderson's method for a step, 16 cases, to 1e-13",
     within=(1, 20),
     covered=EXACT_SCORES,
     formula=r"""DDIM's step $x_t = a x_s + b\,\hat\epsilon(x_s, s)$ is solved for the noisier $x_s$,
 
-$$x_s = \frac{x_t - b\,\hat\epsilon(x_s, s)}{a}, \qquad
-\frac{\partial \hat\epsilon}{\partial x} = \frac1\sigma\Big(1 - \frac{\alpha^2}{\sigma^2}\operatorname{Var}(x_0 \mid x)\Big),$$
+$$x_s = \frac{x_t - b\,\hat\epsilon(x_s, s)}{a}, \qquad \frac{\partial \hat\epsilon}{\partial x}
+= \frac1\sigma\Big(1 - \frac{\alpha^2}{\sigma^2}\operatorname{Var}(x_0 \mid x)\Big),$$
 
 from the first guess $x_t$: by itself, by the mean of the last two values, or by Anderson's combination of the last
 $m + 1$ values, here $m = 2$, each sample by itself.""",
     provenance="the fixed point and its first guess read in another's implementation of AIDI; no released code was "
-    "found, and the two accelerations are our reading of their names. Blended guidance needs attention maps and is not here.",
+    "found, and the two accelerations are our reading of their names. Blended guidance needs attention "
+    "maps and is not here.",
     proved=("noise-slope", "anderson-affine", "table-inverse"),
     measure=measure_aidi,
     known="The slope of the map is large where the posterior is wide, between modes at the clean end: there the plain "
     "iteration diverges (M1 at 10 steps, the plane at 5 and 10). The average helps where the slope is negative and "
     "costs where it is near 1. The round trip is below 1e-12 in every case.",
-    unknown="Networks with guidance above the scales tried; the iteration budget that an image needs in half precision.",
+    unknown="Networks with guidance above the scales tried; the iteration budget that an image needs in half "
+    "precision.",
     methods=("ddim",),
     code="""
 import torch, samplerproof as sp
@@ -287,15 +292,15 @@ DPM_INVERSION = Technique(
     quantity="error of DDIM's latent over 2M's, 20 steps, uniform lambda",
     within=(20, 60),
     covered=EXACT_SCORES,
-    formula=r"""DPM-Solver++(2M) is run on the grid backwards: its formula as it stands, with $h < 0$, and its history on
-the clean side. No equation is solved, and the inverse is not exact: it would need the outputs at two unknown points.""",
+    formula=r"""DPM-Solver++(2M) is run on the grid backwards: its formula as it stands, with $h < 0$, and its history
+on the clean side. No equation is solved, and the inverse is not exact: it would need outputs at two unknown points.""",
     provenance="derived; of the paper only the abstract was read, and there is no released code.",
     proved=("round-trip-order",),
     methods=("dpm-solver++-2m", "ddim"),
     measure=measure_dpm_inversion,
-    known="From z to a sample and back, on M1. The errors of the two runs of DDIM add; those of 2M cancel but for the "
-    "first steps, which are DDIM's. `sp.predict_error` gives the leading error of the way back on the reversed grid. On "
-    "a grid uniform in t both lose an order of magnitude, and 2M is irregular below 160 steps.",
+    known="From z to a sample and back, on M1. The errors of the two runs of DDIM add; those of 2M cancel but for the"
+    " first steps, which are DDIM's. `sp.predict_error` gives the leading error of the way back on the reversed"
+    " grid. On a grid uniform in t both lose an order of magnitude, and 2M is irregular below 160 steps.",
     unknown="Transformers and their editing by attention, the subject of the paper.",
     code="""
 import torch, samplerproof as sp

@@ -144,9 +144,9 @@ def noise_slope() -> Proof:
 
 @claim(
     "anderson-affine",
-    "On an affine map in d dimensions Anderson's method with a memory of d ends in the fixed point after d + 1 values "
-    "of the map, also where a slope is above 1 and the plain iteration diverges; after d values it does not. Proved for "
-    "any slope in d = 1, and for any slope beside one of 3 in d = 2.",
+    "On an affine map in d dimensions Anderson's method with a memory of d ends in the fixed point after d + 1 values"
+    " of the map, also where a slope is above 1 and the plain iteration diverges; after d values it does not. Proved "
+    "for any slope in d = 1, and for any slope beside one of 3 in d = 2.",
     "pan2023aidi",
 )
 def anderson_affine() -> Proof:
