@@ -121,9 +121,7 @@ def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and steps, for a first look.")] = False,
     with_checkpoints: Annotated[bool, typer.Option("--with-checkpoints", help="Networks too.")] = False,
     device: Annotated[str, typer.Option(help="Device of the networks.")] = "cpu",
-    seeds: Annotated[
-        bool, typer.Option("--seeds", help="Only the table of techniques: claim, verdict, number.")
-    ] = False,
+    seeds: Annotated[bool, typer.Option("--seeds", help="Only the table of techniques.")] = False,
     out: Out = "results",
 ) -> None:
     """Write the convergence figures, tables and records, with a manifest."""

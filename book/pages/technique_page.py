@@ -83,10 +83,11 @@ def figure(technique: Technique, measured: Measured) -> str:
         axes = drawn.add_axes((0.16, 0.15, 0.82, 0.82))
         for n, (label, points) in enumerate(measured.curves.items()):
             x, y = zip(*points, strict=True)
-            style = (
-                {"linestyle": "--", "color": GREY} if label in measured.dashed else {"marker": MARKS[n % len(MARKS)]}
-            )
-            axes.plot(x, y, label=label, markersize=4, linewidth=1, **{"color": COLOURS[n % len(COLOURS)], **style})
+            if label in measured.dashed:
+                axes.plot(x, y, "--", label=label, linewidth=1, color=GREY)
+            else:
+                mark, colour = MARKS[n % len(MARKS)], COLOURS[n % len(COLOURS)]
+                axes.plot(x, y, f"{mark}-", label=label, markersize=4, linewidth=1, color=colour)
         axes.set(xscale="log", yscale="log", xlabel=measured.x, ylabel=measured.y)
         axes.legend(frameon=False, fontsize=7.5)
     text = f"{technique.system}: {measured.y} against {measured.x}, of {', '.join(measured.curves)}"

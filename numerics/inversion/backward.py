@@ -91,7 +91,7 @@ def _step(row: Row, known: set[int]) -> Backward | None:
         return Backward(row, row.vector, "forward") if not states and not outputs else None
     if len(states) != 1 or outputs - states:
         return None
-    return Backward(row, *states, "implicit" if outputs else "exact")
+    return Backward(row, states.pop(), "implicit" if outputs else "exact")
 
 
 def _refused(tableau: Tableau, waiting: list[Row], known: set[int]) -> InputError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -69,7 +70,8 @@ def _next(solver: str, points: list[Tensor], residuals: list[Tensor]) -> Tensor:
         return points[-1]
     if solver == "average":
         return (points[-1] + points[-2]) / 2
-    changes = torch.stack([new - old for old, new in zip(residuals, residuals[1:], strict=False)], dim=2)  # [n, D, m]
-    moves = torch.stack([new - old for old, new in zip(points, points[1:], strict=False)], dim=2)
+    changes = torch.stack([new - old for old, new in itertools.pairwise(residuals)], dim=2)  # [n, D, m]
+    moves = torch.stack([new - old for old, new in itertools.pairwise(points)], dim=2)
     share = torch.linalg.pinv(changes) @ residuals[-1][:, :, None]
-    return points[-1] - (moves @ share)[:, :, 0]
+    moved: Tensor = points[-1] - (moves @ share)[:, :, 0]
+    return moved

@@ -161,9 +161,7 @@ class _Run:
         self.evaluations += 1
         d = self.denoise(x, self.tableau.points[j], prediction)
         if not isinstance(d, Tensor) or d.shape != x.shape or not bool(torch.isfinite(d).all()):
-            raise SamplingError(
-                f"step {self.tableau.step[j]}: the denoiser returned another shape, or no finite values"
-            )
+            raise SamplingError(f"step {self.tableau.step[j]}: another shape from the denoiser, or values not finite")
         return d.to(x.dtype)
 
 

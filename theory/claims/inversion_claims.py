@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import sympy as sp
 
 from ..methods import find
@@ -161,8 +163,8 @@ def anderson_affine() -> Proof:
             gaps = [value - z for value, z in zip(values, points, strict=True)]
             moved = values[-1]
             if count > 1:
-                changes = sp.Matrix.hstack(*(b - a for a, b in zip(gaps, gaps[1:], strict=False)))
-                moves = sp.Matrix.hstack(*(b - a for a, b in zip(values, values[1:], strict=False)))
+                changes = sp.Matrix.hstack(*(b - a for a, b in itertools.pairwise(gaps)))
+                moves = sp.Matrix.hstack(*(b - a for a, b in itertools.pairwise(values)))
                 inverse = changes.inv() if changes.rows == changes.cols else (changes.T * changes).inv() * changes.T
                 moved = values[-1] - moves * inverse * gaps[-1]
             points.append(moved.applyfunc(sp.together))
