@@ -165,8 +165,8 @@ BDIA = Technique(
     title="BDIA: exact diffusion inversion via bi-directional integration approximation",
     cite="zhang2024bdia",
     claimed="An update from two states that averages the forward and the backward integration approximation inverts "
-    "exactly, at one evaluation a step over DDIM, and gives better images than DDIM and EDM at the same "
-    "number of steps.",
+    "exactly, with one evaluation a step as DDIM has, and gives better images than DDIM and EDM at the same number of "
+    "steps.",
     verdict="inversion exact, rounding grows as gamma^-(N-1); better than DDIM in its constant; over Heun nothing is "
     "gained in the leading error, at 3 evaluations for 2",
     quantity="error of BDIA-EDM over Heun's, gamma = 1/2, 320 steps",

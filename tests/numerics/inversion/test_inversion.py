@@ -147,10 +147,10 @@ def test_inversion_on_the_reversed_grid_has_the_orders_of_its_methods() -> None:
     assert inversion.measure_dpm_inversion().number >= 20
 
 
-@pytest.mark.parametrize(
-    ("name", "steps"),
-    [("ddim", 20), *(pytest.param(m, 80, marks=pytest.mark.slow) for m in ("ddim", "dpm-solver++-2m"))],
-)
+SLOW = [pytest.param(name, 80, marks=pytest.mark.slow) for name in ("ddim", "dpm-solver++-2m")]
+
+
+@pytest.mark.parametrize(("name", "steps"), [("ddim", 20), *SLOW])
 def test_the_error_on_a_reversed_grid_is_predicted(name: str, steps: int) -> None:
     at, back = uniform_lambda(steps), reversed_grid(uniform_lambda(steps))
     z = M1.sample(400, at.points[0], torch.Generator().manual_seed(0))
