@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import inversion
+from . import inversion, stitching
 from .technique import Technique
 
-TECHNIQUES: tuple[Technique, ...] = (*inversion.TECHNIQUES,)
+TECHNIQUES: tuple[Technique, ...] = (*inversion.TECHNIQUES, *stitching.TECHNIQUES)
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}
