@@ -73,6 +73,9 @@ def backward_steps(tableau: Tableau) -> list[Backward]:
     if tableau.noises.count_nonzero():
         row = int(tableau.noises.nonzero()[0, 0])
         raise InputError("tableau", f"row {row}", f"{tableau.method} has no inverse: the row draws noise")
+    if tableau.channels:
+        given = " and ".join(tableau.channels)
+        raise InputError("tableau", given, f"no inverse of {tableau.method}: it reads the model under two conditions")
     waiting, known, found = rows_of(tableau), set(ends(tableau)), []
     while not known.issuperset(range(tableau.given)):
         step = next((s for s in map(lambda row: _step(row, known), reversed(waiting)) if s is not None), None)
