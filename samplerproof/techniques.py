@@ -3,8 +3,6 @@
 Inversion: `edict(grid, p)` is the table of EDICT, `reversed_grid(grid)` a grid from clean to noisy for DDIM inversion
 and DPM-Solver inversion, `round_trip(denoise, start, tableau)` a run and its inverse with the measured error and the
 one that rounding predicts; `sp.invert` is the inverse of any table that has one.
-Models: `stitched(denoisers, levels)` is T-Stitch, a model for each range of lambda, and `displacement(mixture, denoise,
-grid)` is how far the error of a model moves the end, to first order.
 
 >>> import torch
 >>> import samplerproof as sp
@@ -21,7 +19,5 @@ from __future__ import annotations
 from .numerics.inversion.edict import edict
 from .numerics.inversion.invert import round_trip
 from .numerics.inversion.reversed_grid import ReversedGrid, reversed_grid
-from .numerics.leading.displacement import Displacement, displacement
-from .numerics.stitching import stitched
 
-__all__ = ["Displacement", "ReversedGrid", "displacement", "edict", "reversed_grid", "round_trip", "stitched"]
+__all__ = ["ReversedGrid", "edict", "reversed_grid", "round_trip"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import inversion, stitching
+from . import inversion
 from .technique import Technique
 
-TECHNIQUES: tuple[Technique, ...] = (*inversion.TECHNIQUES, *stitching.TECHNIQUES)
+TECHNIQUES: tuple[Technique, ...] = (*inversion.TECHNIQUES,)
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}
