@@ -42,7 +42,7 @@ def overview(results: dict[str, Entry]) -> str:
         for technique in TECHNIQUES
     ]
     text = (
-        "Techniques around samplers, as their papers have them: inversion, learned solvers, two models in one run. A "
+        "Techniques around samplers, as their papers have them, such as inversion. A "
         "page says what is claimed, what is proved, what is measured with exact scores, and what is not known. "
         "`samplerproof reproduce --seeds` measures every number anew."
     )

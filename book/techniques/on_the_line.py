@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from ...numerics.denoisers import Denoiser
 from ...numerics.grids import Grid, grid
-from ...numerics.metrics import Pushforward, nodes, tv
+from ...numerics.metrics import nodes
 from ...numerics.sample import sample
 from ...numerics.schedules import schedule
 from ...numerics.tableau import Tableau
 from ...numerics.targets.flow import exact_flow
-from ...numerics.targets.mixture import GaussianMixture, with_tangent
+from ...numerics.targets.mixture import GaussianMixture
 
 M1 = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
-M2 = GaussianMixture([0.2, 0.5, 0.3], [-2.0, 0.3, 1.6], stds=[0.3, 0.6, 0.25])
 PLANE = GaussianMixture([0.5, 0.3, 0.2], [[1.5, 0.0], [-1.0, 1.0], [0.0, -1.5]], stds=[0.5, 0.4, 0.6])
 POINTS = 1001
 
@@ -52,19 +49,3 @@ def trajectory(
     x = nodes((mixture, at.points[0]), points)
     y = sample(denoise or mixture, exact_starts(mixture, table, x), table)
     return root_mean_square(mixture, at, x, y - exact_flow(mixture, x, at.points[0], at.points[-1])[0])
-
-
-def total_variation(
-    table: Tableau,
-    mixture: GaussianMixture,
-    at: Grid,
-    stitch: Callable[[Denoiser], Denoiser] = lambda denoise: denoise,
-    points: int = POINTS,
-) -> float:
-    """Total variation distance of a run from one given vector.
-
-    stitch: changes the model, a denoiser of states [2, n, 1] with their tangents.
-    """
-    x = nodes((mixture, at.points[0]), points)
-    y, slope = sample(stitch(with_tangent(mixture)), torch.stack([x, torch.ones_like(x)]), table)
-    return tv(Pushforward(x, (mixture, at.points[0]), y, slope, (mixture, at.points[-1])))
