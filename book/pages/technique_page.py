@@ -43,7 +43,7 @@ def overview(results: dict[str, Entry]) -> str:
     ]
     text = (
         "Techniques around samplers, as their papers have them, such as inversion. A "
-        "page says what is claimed, what is proved, what is measured with exact scores, and what is not known. "
+        "page has what is claimed, what is proved, what is measured with exact scores, and what is not known. "
         "`samplerproof reproduce --seeds` measures every number anew."
     )
     return ONE_SIDEBAR + "\n\n".join(["# All techniques", text, table(("technique", "paper", "here", "number"), rows)])

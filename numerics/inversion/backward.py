@@ -1,7 +1,7 @@
 """A table read backwards: which vector follows from which row, once the last vectors are known.
 
 Row i makes v_i = sum_k c_k v_k + sum_j w_j d_j. Where v_i is known, and of its sources one state v_u alone is not, with
-c_u not zero and all outputs made at known vectors, v_u = (v_i - the other terms)/c_u: an exact step, whatever the
+c_u not zero and all outputs made at known vectors, v_u = (v_i - the other terms)/c_u: an exact step for any
 model. Where besides d_u is read, v_u solves an equation in the model: an implicit step. A vector whose sources are all
 known, as a stage of a step from a known state, is made by its row anew. A table has an inverse if these steps reach all
 given vectors from the last ones; it is exact if no step is implicit. Every other row has a model for which it loses

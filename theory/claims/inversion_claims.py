@@ -25,7 +25,7 @@ def mixed(u: sp.Expr, v: sp.Expr, p: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
 
 @claim(
     "edict-inverse",
-    "A step of EDICT is undone exactly, whatever the model: u and v follow from the mixed pair if p is not 0, each "
+    "A step of EDICT is undone exactly for any model: u and v follow from the mixed pair if p is not 0, each "
     "chain's step from the output at the other, which is known by then. The mixing has the roots 1 and p^2, so that a "
     "rounding of the difference of the chains grows by 1/p^2 a step on the way back; with p = 1 and equal outputs each "
     "chain takes DDIM's step.",
