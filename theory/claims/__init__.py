@@ -5,13 +5,18 @@ from __future__ import annotations
 from . import (
     adams_claims,
     ddim_claims,
+    distillation_claims,
+    elbo_claims,
     foundation_claims,
+    given_level_claims,
     guidance_claims,
     li_claims,
     noise_claims,
     pndm_claims,
+    policy_gradient_claims,
     singlestep_claims,
     stochastic_claims,
+    transport_claims,
     two_state_claims,
     weight_claims,
 )
@@ -29,6 +34,11 @@ CLAIMS: tuple[Claim, ...] = (
     *guidance_claims.CLAIMS,
     *stochastic_claims.CLAIMS,
     *noise_claims.CLAIMS,
+    *elbo_claims.CLAIMS,
+    *given_level_claims.CLAIMS,
+    *distillation_claims.CLAIMS,
+    *transport_claims.CLAIMS,
+    *policy_gradient_claims.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Proof"]
