@@ -17,7 +17,7 @@ from ..targets.mixture import GaussianMixture
 
 Residual = Callable[[int, Tensor, Tensor], Tensor]
 BOUNDS = (0.4, 1.2)  # of a ratio
-ROUNDOFF = 1e-6  # of a ratio, relative to 1
+TOLERANCE = 1e-4  # of a ratio
 
 
 def fit_ratios(
@@ -91,7 +91,7 @@ def released(denoise: Denoiser, grid: Grid) -> Residual:
 def _least(loss: Callable[[float], float], low: float, high: float) -> float:
     """The ratio with the least loss between bounds, its neighbourhoods of both ends and of 1 compared as well."""
     inner = [
-        minimize_scalar(loss, bounds=pair, method="bounded", options={"xatol": ROUNDOFF})
+        minimize_scalar(loss, bounds=pair, method="bounded", options={"xatol": TOLERANCE})
         for pair in ((low, min(1.0, high)), (min(1.0, high), high))
         if pair[0] < pair[1]
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -30,7 +30,7 @@ def time_shifted(
     *,
     window: int,
     cutoff: int = 0,
-    constant: int | None = None,
+    constant: Mapping[int, int] | None = None,
     shifts: Shifts | None = None,
 ) -> Tensor:
     """DDIM over the levels `visited`, each sample continuing from its own level t_s near the one that it has reached.
@@ -40,8 +40,8 @@ def time_shifted(
     levels: a grid of all T + 1 levels, of which level k is k steps from the clean end.  visited: levels, from noisy to
     clean, as multiples of a stride.  start [n, ...]: samples at the first of them.  window: its width w; 0 is DDIM.
     cutoff: t_c; only levels n > t_c are shifted, and the last one never. var(x) is that of the entries of one sample,
-    by their number less one.  constant: the same shift for every sample in place of the rule.  shifts: is filled with
-    the shifts of the run.
+    by their number less one.  constant: level n -> the shift there, the same for every sample, in place of the rule.
+    shifts: is filled with the shifts of the run.
     Raises InputError on levels out of order or not in the grid, a window or cutoff below 0, samples of one entry.
     Li et al. 2024 (arXiv 2305.15583), algorithm 3 as recalled; the released code takes the variance before the step.
     """
@@ -61,7 +61,7 @@ def time_shifted(
         x = _step(denoise, x, at, points, points[n])
         at = torch.full((len(x),), n)
         if n > cutoff and number < len(path) - 1:
-            at = _nearest(x, n, points, window) if constant is None else (at + constant).clamp(0, top)
+            at = _nearest(x, n, points, window) if constant is None else (at + constant.get(n, 0)).clamp(0, top)
         if shifts is not None:
             shifts.mean.append(float((at - n).double().mean()))
     return x
