@@ -78,7 +78,7 @@ def _nearest(x: Tensor, n: int, points: tuple[Point, ...], window: int) -> Tenso
 def _step(denoise: Denoiser, x: Tensor, at: Tensor, points: tuple[Point, ...], to: Point) -> Tensor:
     """A step of DDIM from the level of every sample: one evaluation for each level that occurs."""
     new = torch.empty_like(x)
-    for k in at.unique().tolist():
+    for k in sorted(set(at.tolist())):
         here, place = at == k, points[k]
         noise = denoise(x[here], place, "noise")
         new[here] = to.alpha * ((x[here] - place.sigma * noise) / place.alpha) + to.sigma * noise

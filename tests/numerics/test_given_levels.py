@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from samplerproof.book.techniques.on_the_line import M1, M2, line_errors, start_law
+from samplerproof.book.techniques.line_errors import M1, M2, line_errors, start_law
 from samplerproof.numerics.denoisers import Denoiser
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.given_levels.aligner import fit_ratios, released, to_the_flow
@@ -145,7 +145,7 @@ def shifted(
 
 
 def test_the_rule_finds_the_level_of_pure_noise_only() -> None:
-    """Assert that a window of 0 is DDIM, and the level chosen: the true one for data without variance, else the edge."""
+    """Assert that a window of 0 is DDIM, and the level chosen: the true one for data without variance, or the edge."""
     unit, point = standardised(1.0), GaussianMixture([1.0], [0.0], stds=[0.01])
     x = torch.randn(8, 4096, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     plain = Grid(LEVELS.columns.take(torch.tensor([1000 - k for k in HUNDREDS])), LEVELS.schedule)
