@@ -16,6 +16,7 @@ from . import (
     policy_gradient_claims,
     singlestep_claims,
     stochastic_claims,
+    tilted_claims,
     transport_claims,
     two_state_claims,
     weight_claims,
@@ -39,6 +40,7 @@ CLAIMS: tuple[Claim, ...] = (
     *distillation_claims.CLAIMS,
     *transport_claims.CLAIMS,
     *policy_gradient_claims.CLAIMS,
+    *tilted_claims.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Proof"]
