@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from . import techniques
     from .catalogue_method import method, methods
     from .leading_errors import predict_error
     from .names.input_error import InputError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .numerics.errors import SamplingError
     from .numerics.given_levels.with_level import with_level
     from .numerics.grids import Grid, grid
+    from .numerics.inversion.invert import invert
     from .numerics.noise import seeded
     from .numerics.optimal_grids.cheapest_path import optimal_grid
     from .numerics.sample import sample
@@ -45,6 +47,7 @@ __all__ = [
     "exact_flow",
     "grid",
     "guided",
+    "invert",
     "load_checkpoint",
     "method",
     "methods",
@@ -57,6 +60,7 @@ __all__ = [
     "seeded",
     "study",
     "tabulate",
+    "techniques",
     "testing",
     "thresholded",
     "verify",
@@ -74,6 +78,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "exact_flow": ("numerics.targets.flow", "exact_flow"),
     "grid": ("numerics.grids", "grid"),
     "guided": ("numerics.wrappers", "guided"),
+    "invert": ("numerics.inversion.invert", "invert"),
     "load_checkpoint": ("numerics.checkpoints.load", "load"),
     "method": ("catalogue_method", "method"),
     "methods": ("catalogue_method", "methods"),
@@ -86,6 +91,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "seeded": ("numerics.noise", "seeded"),
     "study": ("own_studies", "study"),
     "tabulate": ("numerics.tableau", "tabulate"),
+    "techniques": ("techniques", None),
     "testing": ("numerics.testing", None),
     "thresholded": ("numerics.wrappers", "thresholded"),
     "verify": ("own_samplers", "verify"),

@@ -52,11 +52,11 @@ def test_the_import_is_light() -> None:
 
 
 def test_the_surface_is_small_and_every_name_loads() -> None:
-    """Assert that `__all__` has at most thirty names, that all load and appear in `dir`, and that two are modules."""
+    """Assert that `__all__` has at most thirty names, that all load and appear in `dir`, and that three are modules."""
     assert len(sp.__all__) == len(set(sp.__all__)) <= MOST
     assert set(sp.__all__) <= set(dir(sp))
     assert sp.__version__ == sp.__dict__["__version__"]  # loaded once
-    assert [name for name in NAMES if isinstance(getattr(sp, name), ModuleType)] == ["metrics", "testing"]
+    assert [name for name in NAMES if isinstance(getattr(sp, name), ModuleType)] == ["metrics", "techniques", "testing"]
     with pytest.raises(AttributeError, match="no attribute 'metod'"):
         _ = sp.metod  # type: ignore[attr-defined]
 

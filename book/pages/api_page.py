@@ -27,6 +27,7 @@ GROUPS = {
     "Denoisers": ("adapt", "guided", "thresholded", "with_level", "load_checkpoint"),
     "Targets and errors": ("GaussianMixture", "exact_flow", "metrics", "predict_error"),
     "Samplers of your own": ("read_back", "verify", "testing", "study", "Adapter"),
+    "Techniques": ("invert", "techniques"),
     "Faults": ("InputError", "SamplingError"),
 }
 RETURNED = (Method, OrderProof, Schedule, Tableau, Denoiser, Checkpoint, LeadingError, Verdict, StudyResult)
