@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from .numerics.conformance.adapters.step_protocol import Adapter
     from .numerics.denoisers import adapt
     from .numerics.errors import SamplingError
+    from .numerics.given_levels.with_level import with_level
     from .numerics.grids import Grid, grid
     from .numerics.inversion.invert import invert
     from .numerics.noise import seeded
+    from .numerics.optimal_grids.cheapest_path import optimal_grid
     from .numerics.sample import sample
     from .numerics.schedules import schedule
     from .numerics.tableau import tabulate
@@ -50,6 +52,7 @@ __all__ = [
     "method",
     "methods",
     "metrics",
+    "optimal_grid",
     "predict_error",
     "read_back",
     "sample",
@@ -61,6 +64,7 @@ __all__ = [
     "testing",
     "thresholded",
     "verify",
+    "with_level",
 ]
 
 # Name -> the module that has it, below this package, and its name there; a module itself has none.
@@ -79,6 +83,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "method": ("catalogue_method", "method"),
     "methods": ("catalogue_method", "methods"),
     "metrics": ("numerics.metrics", None),
+    "optimal_grid": ("numerics.optimal_grids.cheapest_path", "optimal_grid"),
     "predict_error": ("leading_errors", "predict_error"),
     "read_back": ("own_samplers", "read_back"),
     "sample": ("numerics.sample", "sample"),
@@ -90,6 +95,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "testing": ("numerics.testing", None),
     "thresholded": ("numerics.wrappers", "thresholded"),
     "verify": ("own_samplers", "verify"),
+    "with_level": ("numerics.given_levels.with_level", "with_level"),
 }
 
 

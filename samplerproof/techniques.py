@@ -16,8 +16,44 @@ one that rounding predicts; `sp.invert` is the inverse of any table that has one
 
 from __future__ import annotations
 
+from .numerics.distillation.distilled import distilled
+from .numerics.distillation.noise_finders import cached_noise, fixed_noise, fresh_noise, inverted_noise
+from .numerics.given_levels.aligner import fit_ratios, released, to_the_flow
+from .numerics.given_levels.time_shift import time_shifted
+from .numerics.given_levels.with_level import times_ratio
 from .numerics.inversion.edict import edict
 from .numerics.inversion.invert import round_trip
 from .numerics.inversion.reversed_grid import ReversedGrid, reversed_grid
+from .numerics.optimal_grids.elbo_costs import elbo_costs
+from .numerics.optimal_grids.local_error_costs import local_error_costs
+from .numerics.policy_gradient import GaussianChain, exact_gradient, policy_gradient, shortcut
+from .numerics.restoration import restored
+from .numerics.semi_discrete_transport import cell_masses, heights
+from .numerics.targets.tilted_process import TiltedProcess
 
-__all__ = ["ReversedGrid", "edict", "reversed_grid", "round_trip"]
+__all__ = [
+    "GaussianChain",
+    "ReversedGrid",
+    "TiltedProcess",
+    "cached_noise",
+    "cell_masses",
+    "distilled",
+    "edict",
+    "elbo_costs",
+    "exact_gradient",
+    "fit_ratios",
+    "fixed_noise",
+    "fresh_noise",
+    "heights",
+    "inverted_noise",
+    "local_error_costs",
+    "policy_gradient",
+    "released",
+    "restored",
+    "reversed_grid",
+    "round_trip",
+    "shortcut",
+    "time_shifted",
+    "times_ratio",
+    "to_the_flow",
+]

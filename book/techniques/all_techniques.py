@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from . import inversion
+from . import (
+    inversion,
+    look_back,
+    programmed_grids,
+    score_distillation,
+    shifted_levels,
+    shortcut_tuning,
+    stored_starts,
+)
 from .technique import Technique
 
-TECHNIQUES: tuple[Technique, ...] = (*inversion.TECHNIQUES,)
+TECHNIQUES: tuple[Technique, ...] = (
+    *inversion.TECHNIQUES,
+    *programmed_grids.TECHNIQUES,
+    *look_back.TECHNIQUES,
+    *shifted_levels.TECHNIQUES,
+    *score_distillation.TECHNIQUES,
+    *stored_starts.TECHNIQUES,
+    *shortcut_tuning.TECHNIQUES,
+)
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}
