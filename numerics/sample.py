@@ -54,8 +54,8 @@ def sample(
     shape, rows = given[0].shape, len(tableau.states)
     depth, history = tableau.states.shape[1], tableau.outputs.shape[1]
     # One slot more than the rows can see: a new vector never overwrites one that it is made from.
-    states = torch.empty((max(depth, tableau.given) + 1, *shape), dtype=dtype, device=given[0].device)
-    outputs = torch.empty((history, *shape), dtype=dtype, device=given[0].device)
+    states = torch.empty((max(depth, tableau.given) + 1, *shape), dtype=dtype, device=given[0].device).unbind()
+    outputs = torch.empty((history, *shape), dtype=dtype, device=given[0].device).unbind()
     carry, weight, spread = tableau.states.tolist(), tableau.outputs.tolist(), tableau.noises.tolist()
     draw = _drawing(tableau, noise, states[0], checked)
     for i, vector in enumerate(given):
