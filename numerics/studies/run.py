@@ -83,6 +83,8 @@ def run(
     started = datetime.now(UTC)
     others = [name for name in study.run.methods if name not in external]
     external = {**named_of(others, base), **external}
+    if external:
+        progress(0, len(study.run.methods) * len(study.crossed), f"reading back {', '.join(external)}")
     # Validation: no file is written before it has passed.
     measurement = _measurement(study, out, consent, device_of(device), external)
     problem = measurement.problem
