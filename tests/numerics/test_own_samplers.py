@@ -129,7 +129,10 @@ def test_history_reversed_is_of_order_one_beside_the_nearest_record(as_objects: 
         assert entry["difference"] > 0.05
     lines = external_lines(as_objects["external"])
     assert f"two_m: equals {TWO_M}" in lines
-    assert any(line.startswith("reversed_two_m: equals no method; the nearest is ") for line in lines)
+    (line,) = (line for line in lines if line.startswith("reversed_two_m: equals no method; the nearest is "))
+    agreeing = re.search(r"it agrees on (\d+) of (\d+) rows, and others differ by up to", line)
+    assert agreeing is not None
+    assert int(agreeing[1]) < int(agreeing[2])
 
 
 def test_a_function_that_is_not_linear_is_run_as_it_is(as_objects: dict[str, Any]) -> None:
