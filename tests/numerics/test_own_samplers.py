@@ -259,7 +259,12 @@ def manual(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "record", "steps"),
-    [("Ddim", "ddim", 8), ("FlowHeun", "flow-heun", 8), ("solver", TWO_M, 8), ("Multistep?order=1", "ddim", 6)],
+    [
+        ("Ddim", "ddim", 8),
+        ("FlowHeun", "flow-heun", 8),
+        pytest.param("solver", TWO_M, 8, marks=pytest.mark.slow),
+        pytest.param("Multistep?order=1", "ddim", 6, marks=pytest.mark.slow),
+    ],
 )
 def test_the_classes_of_the_manual_are_these_methods(manual: Path, name: str, record: str, steps: int) -> None:
     """Assert their verdicts by path."""
