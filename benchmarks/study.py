@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 LAW = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
 IN_TIME, IN_LEVELS = {"t_min": 1e-3, "t_max": 1.0}, {"sigma_min": 0.02, "sigma_max": 80.0}
@@ -56,7 +57,7 @@ def main(out: Path) -> None:
     torch.set_num_threads(1)
     study = parse({"target": LAW, "schedule": {"kind": "vp-linear"}, "grid": GRIDS, "run": RUN})
     found["leading errors"] = seconds(lambda: leading_errors(prepare(study)))  # which are kept for the run
-    answer = {}
+    answer: dict[str, Any] = {}
     found["runs"] = seconds(lambda: answer.update(run(study, out)))
     paths: list[Path] = []
     found["figures"] = seconds(lambda: paths.extend(draw_study(answer, out)))
