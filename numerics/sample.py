@@ -70,7 +70,7 @@ def run_table(
     shape, rows = given[0].shape, len(tableau.states)
     depth, history = tableau.states.shape[1], tableau.outputs.shape[1]
     # One slot more than the rows can see: a new vector never overwrites one that it is made from.
-    states = torch.empty((max(depth, tableau.given) + 1, *shape), dtype=dtype, device=given[0].device)
+    states = torch.empty((max(depth, tableau.given) + 1, *shape), dtype=dtype, device=given[0].device).unbind()
     several = (len(tableau.channels),) if tableau.channels else ()
     outputs = torch.empty((history, *several, *shape), dtype=dtype, device=given[0].device)
     columns = list(zip(tableau.channels.values(), outputs.unbind(1), strict=True)) if several else []

@@ -169,7 +169,7 @@ def test_a_study_takes_a_function_and_draws(tmp_path: Path) -> None:
     assert [fit["method"] for fit in result.fits] == ["ddim", "euler"]
     values = {name: [r["value"] for r in result.records if r["method"] == name] for name in ("ddim", "euler")}
     assert values["euler"] == pytest.approx(values["ddim"], rel=1e-9)
-    assert (tmp_path / "out" / "study.svg").exists()
+    assert (tmp_path / "out" / "convergence-tv.svg").exists()
     assert [line.split()[0] for line in str(result).splitlines()[:4]] == ["tv", "method", "ddim", "euler"]
     assert isinstance(result.plot("tv"), Figure)
     tables = {"target": target, "schedule": {"kind": "vp-linear"}, "grid": grid}
