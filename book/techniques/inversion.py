@@ -68,7 +68,7 @@ def measure_bdia() -> Measured:
         curves[f"gamma = {share}"] = list(zip(steps, errors[share], strict=True))
         if share != "1":
             label = f"2.2e-16 gamma^-(N-1), {share}"
-            curves[label] = list(zip(steps, [trip.predicted for trip in trips], strict=True))
+            curves[label] = list(zip(steps, [trip.roundoff for trip in trips], strict=True))
     ratios = {(n, share): heun_ratio(n, share) for n in (20, 80, 320) for share in ("1/2", "1")}
     rows = [(f"round trip, N = {n}", *(f"{errors[s][i]:.1e}" for s in SHARES)) for i, n in enumerate(steps)]
     rows += [
@@ -92,7 +92,7 @@ def measure_edict() -> Measured:
     for p in (0.93, 0.7):
         trips[p] = [edict_round_trip(n, p) for n in (10, 20, 40, 100)]
     curves = {f"p = {p}": [(n, t.error) for n, t in zip((10, 20, 40, 100), trips[p], strict=True)] for p in trips}
-    bound = [(n, t.predicted) for n, t in zip((10, 20, 40, 100), trips[0.7], strict=True)]
+    bound = [(n, t.roundoff) for n, t in zip((10, 20, 40, 100), trips[0.7], strict=True)]
     return Measured(
         number=errors[640][0] / ddim[640],
         head=("N", "EDICT, first chain, p = 0.93", "second chain", "DDIM"),
@@ -198,7 +198,7 @@ table = sp.tabulate("bdia-ddim?gamma=9/10", grid, start="exact")
 first = mixture.sample(100, grid.points[0], torch.Generator().manual_seed(0))
 second, _ = sp.exact_flow(mixture, first, grid.points[0], grid.points[1])
 trip = sp.techniques.round_trip(mixture, [first, second], table)
-print(trip.error, trip.predicted, trip.inversion.amplification)
+print(trip.error, trip.roundoff, trip.inversion.amplification)
 """,
 )
 

@@ -169,13 +169,13 @@ class _Run:
 class RoundTrip:
     """A run and its inverse.  x0: the last vectors of the run.  error: max |start found - start|.
 
-    predicted: eps of the dtype times the amplification: of exact inverses, where it exceeds a few roundings.
+    roundoff: eps of the dtype times the amplification: of exact inverses, where it exceeds a few roundings.
     """
 
     x0: tuple[Tensor, ...]
     inversion: Inversion
     error: float
-    predicted: float
+    roundoff: float
 
 
 @torch.no_grad()

@@ -52,7 +52,7 @@ def test_rounding_grows_by_the_inverse_share(share: str, steps: int) -> None:
     trip = inversion.bdia_round_trip(steps, share)
     growth = {"1/2": 2.0, "9/10": 10 / 9}[share]
     assert trip.inversion.amplification == pytest.approx(growth ** (steps - 1))
-    assert trip.predicted / 3 < trip.error < 3 * trip.predicted
+    assert trip.roundoff / 3 < trip.error < 3 * trip.roundoff
 
 
 def test_edict_has_its_published_round_trip_and_amplification() -> None:
@@ -60,7 +60,7 @@ def test_edict_has_its_published_round_trip_and_amplification() -> None:
     assert amplification(edict(at, 0.7)) == pytest.approx(0.7 ** (-2 * STEPS))
     assert inversion.edict_round_trip(100, 0.93).error < 1e-13
     lost = inversion.edict_round_trip(100, 0.7)
-    assert 1 < lost.error < lost.predicted
+    assert 1 < lost.error < lost.roundoff
 
 
 def test_edict_is_ddim_in_its_constant() -> None:
