@@ -18,6 +18,7 @@ from ...external_run import Draw, Finish, Model, Run
 from ...grids import Grid
 from ...readback import of_another_run
 from ..forward_processes import on_process
+from ..process.unobserved import alone
 from ..report import TargetInfo
 from .external_sampler import ExternalSampler
 from .in_float64 import entered, in_float64
@@ -120,7 +121,7 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
     """
     target = target or typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
     solver = solver_of(call, options, target)
-    draws = _noise_parameter(target, call, options) is None
+    takes = _noise_parameter(target, call, options)
     namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
 
     def on(process: str, prediction: str, chosen: bool) -> ExternalSampler:
@@ -130,13 +131,14 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
             return [p.sigma for p in on_process(grid, process)] if chosen else ratios(grid, target)
 
         return ExternalSampler(
-            TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen, may_draw=draws),
+            TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen, may_draw=takes is None),
             prediction,
             lambda steps, grid=None: on_levels(target, solver, (others[grid] if grid else own)(steps), process),
             lambda: in_float64(*entered(namespace)),
             lambda grid: on_levels(target, solver, levels(grid), process),
             lambda grid: unjudged(solver, levels(grid), process),
             in_process=lambda process, prediction: on(process, prediction, True),
+            alone=lambda steps: alone(call, own(steps), takes, options),
         )
 
     return on("ve", "data", False)

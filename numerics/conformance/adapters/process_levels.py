@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from random import SystemRandom
 
 import torch
 
@@ -18,6 +19,7 @@ from ..placement import ENDS, PREFIX, SCHEDULES, Placement
 Levels = Callable[[int], list[float]]  # steps -> steps + 1 levels sigma, noisiest first
 
 ZERO = "karras levels with a 0 appended"
+ANEW = "levels drawn anew for every answer"  # in every run: the sampler cannot know them
 NOISIEST = 20.0  # sigma / alpha on vp of a function: beyond it 1 - sigma^2 has few digits in float32
 
 
@@ -60,10 +62,19 @@ def to_zero(steps: int, high: float = 80.0, low: float = 0.002) -> list[float]:
     return [*(karras(steps - 1, high, low) if steps > 1 else [high]), 0.0]
 
 
+def anew(steps: int, high: tuple[float, float] = (5.0, 160.0), low: tuple[float, float] = (0.002, 0.05)) -> list[float]:
+    """steps + 1 levels whose ends and steps in log sigma, which differ by a factor of up to six, are drawn by the system."""
+    random = SystemRandom()
+    first, last = (math.log(a) + random.random() * math.log(b / a) for a, b in (high, low))
+    shares = [random.uniform(0.5, 3.0) for _ in range(steps)]
+    return [math.exp(first + sum(shares[:n]) / sum(shares) * (last - first)) for n in range(steps + 1)]
+
+
 GRIDS: dict[str, Levels] = {
     "levels from 14.6 to 0.03 equal in log sigma": exponential,
     "uneven levels from 80 to 0.002": uneven,
     ZERO: to_zero,
+    ANEW: anew,
 }
 
 
@@ -83,6 +94,7 @@ def other_levels(process: str) -> dict[str, Levels]:
         "levels from 14.6 to 0.03 equal in log sigma / alpha": exponential,
         "levels uneven in log sigma / alpha": partial(uneven, high=ends[0], low=ends[1]),
         ZERO: partial(to_zero, high=ends[0], low=ends[1]),
+        ANEW: partial(anew, high=(5.0, 14.0), low=(0.03, 0.1)) if process == "vp" else anew,
     }
     return {name: _on(process, ratios) for name, ratios in named.items()}
 

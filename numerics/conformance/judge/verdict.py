@@ -110,6 +110,8 @@ def _on_other_processes(case: Case, first: Verdict) -> Verdict:
         return first
     if any(isinstance(run, Trace) and run.prediction != "data" for run in case.runs.values()):
         return first
+    if case.best is not None and case.best.conforms and case.differences_at_zero:
+        return first
     near = first.max_relative_error_float64 is not None and first.max_relative_error_float64 < CANCELLED
     for process in (["flow"] if velocity or named is None else []) + (["vp"] if near or named is None else []):
         there = case.on_process(process)
@@ -258,6 +260,7 @@ def _different_elsewhere(case: Case) -> Verdict | None:
     for (name, _), run in case.variations.grids.items():
         if name != case.variations.zero:
             found += case.difference_on(name, run)
+    found += case.differences_at_zero if case.needs_zero else []
     least = SHARE * min(record.order, record.order_asymptotic)
     seen = case.measured.observed_order
     if seen is not None and seen < least:
@@ -307,11 +310,11 @@ CHECKS: tuple[Callable[[Case], Verdict | None], ...] = (
 
 
 def _difference_at_zero(case: Case) -> list[Finding]:
-    """Notes on a last step to 0 that is not finite, where none is needed, or finite but not the record's."""
-    run = None if case.backward else case.variations.to_zero
-    lost = _lost_at_zero(case) if run else None
-    found = [lost] if lost else case.difference_on(case.variations.zero or "", run) if run else []
-    return [replace(f, severity="note") for f in found]
+    """Notes on a last step to 0, where none is needed, that is not finite, or finite but not the record's."""
+    if case.backward or case.needs_zero:
+        return []
+    lost = _lost_at_zero(case) if case.variations.to_zero else None
+    return [replace(f, severity="note") for f in ([lost] if lost else case.differences_at_zero)]
 
 
 def _growth(case: Case, best: Pair) -> dict[int, float]:

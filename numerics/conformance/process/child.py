@@ -127,7 +127,8 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
                 run = _noted(sampler.on(job.steps, grid), notes.note)
                 found = with_precision(trace(run, sampler.prediction, dtype), precision)
                 if job.other_inputs:
-                    departed = departures(run, found)
+                    alone = sampler.alone(job.steps) if sampler.alone is not None and job.grid is None else None
+                    departed = departures(run, found, alone)
             except BaseException as fault:
                 failure = _failure(fault, notes.step)
         state += changed
