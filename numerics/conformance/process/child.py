@@ -32,6 +32,7 @@ from .global_state import guarded
 from .launch import Job
 from .option_sweep import troubles_of
 from .probes import departures
+from .replaced_code import Code, replaced_message
 from .trace_transfer import plain_trace
 
 GIB = 1 << 30
@@ -44,6 +45,7 @@ def main(folder: Path, request: dict[str, Any]) -> None:
     """Do all jobs of a request; write the files ready, target, settings, job-0, job-1, …, sweep-0, …, done."""
     write = partial(_write, request["nonce"])
     _limit()
+    code = Code()
     (folder / "ready").touch()
     sys.path.insert(0, os.getcwd())  # as `python -m` does: the user's own modules
     try:
@@ -55,14 +57,16 @@ def main(folder: Path, request: dict[str, Any]) -> None:
     except BaseException as fault:
         write(folder / "target", {"failure": _failure(fault, None)})
     else:
-        info = sampler.info
+        info, changed = sampler.info, code.replaced()
         write(folder / "target", {"info": asdict(info)})
         settings = (info.name, *info.variants) if request["sweep"] else ()
         (folder / "settings").write_text(str(len(settings)), encoding="utf-8")
         for k, job in enumerate(Job(*fields) for fields in request["jobs"]):
             exists = job.grid is None or job.grid < len(info.grids)
             work = _work if job.given is None else _work_on_given
-            write(folder / f"job-{k}", work(sampler, job, _Notes(folder, k)) if exists else {})
+            answer = work(sampler, job, _Notes(folder, k)) if exists else {}
+            changed += code.replaced()
+            write(folder / f"job-{k}", _unread(answer, changed) if answer and changed else answer)
         for k, setting in enumerate(settings):
             notes = _Notes(folder, len(request["jobs"]) + k)
             write(folder / f"sweep-{k}", asdict(troubles_of(setting, resolve, notes.note)))
@@ -137,6 +141,12 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
     state += _printed(notes.folder / "stdout", printed)
     plain = plain_trace(found) if found else None
     return {"trace": plain, "failure": failure, "state": state, "departures": [tuple(d) for d in departed]}
+
+
+def _unread(answer: dict[str, Any], changed: list[str]) -> dict[str, Any]:
+    """The result of a job after functions were replaced: none."""
+    none = {"trace": None, "failure": ("error", replaced_message(changed), None)}
+    return answer | none | ({"departures": []} if "departures" in answer else {"sample": None, "counts": (0, 0)})
 
 
 def _work_on_given(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional
 
 PACKAGE = __name__.partition(".numerics.")[0] + ".numerics"
+TORCH = Path(torch.__file__).parent
 MOST = 3  # names in a message
 
 
@@ -26,7 +28,7 @@ class Code:
         found = []
         for owner, name, value, body in self.held.values():
             now = vars(owner).get(name)
-            if now is value and _body(value) is body:
+            if (now is value and _body(value) is body) or _of_torch(now):
                 continue
             found.append(f"{getattr(owner, '__name__', owner)}.{name}")
             if now is not value:
@@ -55,6 +57,12 @@ def _functions() -> Iterator[tuple[Any, str, Any]]:
                 for inner, method in list(vars(value).items()):
                     if inspect.isfunction(method):
                         yield value, inner, method
+
+
+def _of_torch(value: Any) -> bool:
+    """Whether a function is code of torch, which replaces its own when parts of it are loaded later."""
+    body = _body(value)
+    return body is not None and Path(body.co_filename).is_relative_to(TORCH)
 
 
 def _body(value: Any) -> Any:
