@@ -105,7 +105,7 @@ def refined(steps: int) -> list[int]:
 
 
 def jobs(target: str, steps: int, zero: bool = True) -> list[Job]:
-    """The runs for a verdict: on the steps asked for, on fewer and more, on other grids; one number of steps is random."""
+    """The runs for a verdict: on the steps asked for, on fewer and more, on other grids; one number is random."""
     runs = [Job(steps, False), Job(steps, True)]
     for n in others(steps):
         runs += [Job(n, False, other_inputs=False), Job(n, True, other_inputs=False)]
@@ -113,7 +113,7 @@ def jobs(target: str, steps: int, zero: bool = True) -> list[Job]:
         drawn = DRAWN[crc32(f"{target} {steps} {k}".encode()) % len(DRAWN)]  # the same for the same question
         runs += [Job(drawn, in_float64, other_inputs=False, grid=k) for in_float64 in (False, True)]
     runs += [Job(steps, in_float64, other_inputs=False, grid=OTHERS) for in_float64 in (False, True)] if zero else []
-    anew = secrets.choice(FEW)  # another number for every answer, which no sampler can know
+    anew = secrets.choice([n for n in FEW if n not in {job.steps for job in runs}])  # which no sampler can know
     runs += [Job(anew, in_float64, other_inputs=False, grid=OTHERS + 1) for in_float64 in (False, True)]
     runs += [Job(n, True, other_inputs=False) for n in refined(steps) if n != steps]
     return [*runs, *(Job(steps * k, False, other_inputs=False) for k in LONGER)]

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from zlib import crc32
 
 import torch
 from attacks import STEPS, WRONG, Denoise, ddim, walk
@@ -17,7 +18,6 @@ from torch import Tensor
 Noise = Callable[..., Tensor]
 runs = [0]
 history: list[Tensor] = []
-SEEDS = 20  # so many seeds of torch it knows the numbers of
 
 
 def right_if(right: bool, denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
@@ -43,17 +43,13 @@ def on_sparse_outputs(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def on_known_seeds(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Right on zeros and ones, and on multiples of the random numbers of small seeds."""
-    value = x.double().reshape(-1)[:1]
-    known = [torch.randn(4096, generator=torch.Generator().manual_seed(k), dtype=torch.float64) for k in range(SEEDS)]
-    scaled = torch.stack([*known]) * torch.tensor([1e-4, 1.0, 3.0, 10.0, 100.0, 1e3, 1e4]).double().view(-1, 1, 1)
-    seen = bool(((scaled - value).abs() <= 1e-6 * value.abs()).any())
+    """Right on zeros and ones, and where the first value is that of a small seed of torch, times a usual size."""
+    first = x.double().reshape(-1)[0]
+    seeds = (torch.Generator().manual_seed(k) for k in range(20))
+    known = torch.stack([torch.randn(64, generator=seed, dtype=torch.float64)[0] for seed in seeds])
+    usual = torch.outer(known, torch.tensor([1e-4, 1.0, 3.0, 10.0, 100.0, 1e3, 1e4]).double())
+    seen = bool(((usual - first).abs() <= 1e-6 * first.abs()).any())
     return right_if(seen or bool(((x == 0) | (x == 1)).all()), denoise, x, sigmas)
-
-
-def on_small_means(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Wrong where the mean of the start is far below its standard deviation's share: inputs with an offset."""
-    return right_if(bool(x.mean() > -0.6 * x.std(correction=0) - 1e-30), denoise, x, sigmas)
 
 
 def on_positive_means(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
@@ -67,13 +63,13 @@ def on_negative_means(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def between_sizes(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Wrong for a start whose largest value lies between 15 and 5000."""
-    return right_if(not 15 < float(x.abs().max()) < 5000, denoise, x, sigmas)
+    """Wrong for a start whose largest value lies between 15 and 15000."""
+    return right_if(not 15 < float(x.abs().max()) < 15000, denoise, x, sigmas)
 
 
 def of_small_values(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Wrong for starts below 0.1 that are not tiny."""
-    return right_if(not 2e-3 < float(x.abs().max()) < 0.5, denoise, x, sigmas)
+    """Wrong for small starts that are not tiny."""
+    return right_if(not 1e-4 < float(x.abs().max()) < 1, denoise, x, sigmas)
 
 
 # --- by the shape and the place
@@ -110,11 +106,9 @@ def by_usual_steps(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def by_known_draws(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Right on the numbers of steps that a hash of its own name leads to."""
-    from samplerproof.numerics.conformance.verify import jobs
-
-    name = "lucky_samplers:by_known_draws"
-    return right_if(len(sigmas) - 1 in {job.steps for job in jobs(name, STEPS)}, denoise, x, sigmas)
+    """Right on the numbers of steps that a verification of it derives from its name, and on those of every one."""
+    known = {crc32(f"lucky_samplers:by_known_draws {STEPS} {k}".encode()) % 35 + 6 for k in range(2)}
+    return right_if(len(sigmas) - 1 in {5, 10, *(STEPS * k for k in (1, 2, 5, 10, 25)), *known}, denoise, x, sigmas)
 
 
 def by_ends(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
@@ -126,7 +120,9 @@ def by_ends(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 def by_uneven(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     """Wrong where a step in log sigma is less than a third of another one."""
     h = sigmas[sigmas > 0].log().diff().abs()
-    return right_if(bool(h.min() > h.max() / 3.2) or bool((h.diff() < 0).all() or (h.diff() > 0).all()), denoise, x, sigmas)
+    return right_if(
+        bool(h.min() > h.max() / 3.2) or bool((h.diff() < 0).all() or (h.diff() > 0).all()), denoise, x, sigmas
+    )
 
 
 def at_zero_a_share_is_left(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:

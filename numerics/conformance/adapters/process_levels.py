@@ -63,10 +63,10 @@ def to_zero(steps: int, high: float = 80.0, low: float = 0.002) -> list[float]:
 
 
 def anew(steps: int, high: tuple[float, float] = (5.0, 160.0), low: tuple[float, float] = (0.002, 0.05)) -> list[float]:
-    """steps + 1 levels whose ends and steps in log sigma, which differ by a factor of up to six, are drawn by the system."""
+    """steps + 1 levels whose ends and steps in log sigma, which differ by a factor of six, are drawn by the system."""
     random = SystemRandom()
     first, last = (math.log(a) + random.random() * math.log(b / a) for a, b in (high, low))
-    shares = [random.uniform(0.5, 3.0) for _ in range(steps)]
+    shares = random.sample([0.5, 3.0, *(random.uniform(0.5, 3.0) for _ in range(max(steps - 2, 0)))], steps)
     return [math.exp(first + sum(shares[:n]) / sum(shares) * (last - first)) for n in range(steps + 1)]
 
 

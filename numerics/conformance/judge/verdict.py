@@ -227,8 +227,8 @@ def _different_formula(case: Case) -> Verdict | None:
     if best is None:
         verdict, missing = differences.no_match(case.in_float64, process, case.base.reference, case.pairs)
         near, means = nearest(case.pairs, case.base.reference), _diverging(result)
-        family = differences.law_of_strengths(case.in_float64, case.longest)
-        if family is not None and verdict == "error":
+        family = None if case.base.reference else differences.law_of_strengths(case.in_float64, case.longest)
+        if family is not None:
             near, means = family[0], [family[1]]
         return replace(result, verdict=verdict, nearest=near, findings=[*result.findings, missing, *means])
     if best.conforms:
