@@ -18,6 +18,7 @@ from ..report import Departure
 
 PACKAGE = "samplerproof"
 MARKS = ("SAMPLERPROOF_", "PYTEST_")  # of environment variables
+UNGIVEN = object()
 ROUNDED = 64.0  # eps: the same operations in another thread
 ALONE = "called by other code, in another thread and without this package among the modules, "
 # Compiled under another name, so that neither the model nor a frame of the stack belongs to this package.
@@ -48,9 +49,14 @@ Alone = Callable[[Tensor, Sequence[Tensor], Sequence[Tensor], bool], Any]  # sta
 def alone(
     sampler: Callable[..., Any], levels: Sequence[float], takes_noise: str | None, options: Mapping[str, Any]
 ) -> Alone:
-    """The function itself on these levels, with what its model and its noise return in order."""
+    """The function itself on these levels, with what its model and its noise return in order.
+
+    Its call returns the sample or an exception; UNGIVEN where it draws noise that it is not given.
+    """
 
     def called(start: Tensor, outputs: Sequence[Tensor], noises: Sequence[Tensor], in_thread: bool) -> Any:
+        if len(noises) and not takes_noise:
+            return UNGIVEN
         found: list[Any] = []
         sigmas = torch.tensor(levels, dtype=torch.float64).to(start)
         work = _code["calling"](sampler, start.clone(), sigmas, outputs, noises, takes_noise, dict(options), found)
@@ -78,6 +84,8 @@ def departure_alone(call: Alone, found: Trace, inputs: Tensor, expected: Tensor)
     else:
         raised = f"{type(sample).__name__}: {' '.join(str(sample).split())}"[:200]
         return Departure("error", "exception", f"{ALONE}it raises {raised}")
+    if sample is UNGIVEN:
+        return None
     if isinstance(sample, Tensor) and sample.shape == expected.shape:
         most = ROUNDED * torch.finfo(found.precision).eps * float(expected.abs().max())
         if float((sample.detach().double() - expected).abs().max()) <= most:
