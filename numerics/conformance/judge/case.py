@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,12 +19,14 @@ from ..report import Departure, Failure, Finding, Step, TargetInfo, Verdict
 from . import differences, grid_checks
 from .differences import Pair
 from .observed_orders import local_orders, observed_errors, slope
+from .output_channels import guidance
 from .rescaled import rescaled
 from .rounding_bound import Comparison
 from .zero_length_step import without_zero_length_step
 
 LEAST = 4  # steps with which an order can be observed: two to start, two to end
 COMPARED = 2  # times the steps: the longest runs whose rows are compared in float64 too
+LONGEST = 5  # times the steps, so far rows are compared: beyond, grids of whole timesteps have steps of one
 
 Key = TypeVar("Key")
 Runs = Mapping[tuple[int, bool], Trace | Failure]
@@ -179,6 +181,26 @@ class Case:
             with suppress(InputError):
                 result[job] = self._nearest(self.traces[job])
         return result
+
+    @cached_property
+    def guidance(self) -> tuple[str | None, list[str]]:
+        """How the run reads two outputs, and what is wrong with it."""
+        return guidance(self)
+
+    @property
+    def near(self) -> Iterator[tuple[str, Trace, Comparison]]:
+        """Where else the run is compared with a variant of the record, in words: other steps and grids, as shipped."""
+        assert self.best is not None
+        yield "as shipped", self.shipped, self.best.shipped
+        for (n, in_float64), comparison in self.nearest.items():
+            if comparison is not None and n <= (COMPARED if in_float64 else LONGEST) * self.steps:
+                yield f"on {n} steps", self.traces[n, in_float64], comparison
+        for (name, _), run in self.variations.grids.items():
+            if isinstance(run, Trace) and name != self.variations.zero and not depends(run):
+                trimmed = without_zero_length_step(run)
+                with suppress(InputError):
+                    if (found := self._nearest(trimmed)) is not None:
+                        yield f"on {name}", trimmed, found
 
     def _nearest(self, run: Trace) -> Comparison | None:
         assert self.best is not None

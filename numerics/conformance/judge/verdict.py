@@ -11,13 +11,13 @@ import torch
 from ...catalogue import resolve
 from ...generated.frame_functions import FRAMES
 from ...readback import LINEAR, Trace
+from ...repeated_evaluations import without_repeated_evaluations
 from ..report import Failure, Finding, Step, TargetInfo, Verdict
 from . import differences
-from .case import COMPARED, Case, Runs, Variations, depends, each_trace
+from .case import COMPARED, LONGEST, Case, Runs, Variations, depends, each_trace
 from .coverage import coverage
 from .differences import CANCELLED, Pair
 from .nearest import nearest
-from .repeated_evaluations import without_repeated_evaluations
 from .rescaled import FACTOR
 from .rounding_bound import IDENTICAL
 from .unchained_steps import matches_step_by_step
@@ -26,7 +26,6 @@ ROUNDING = {"float32": 1e-6, "float16": 1e-3, "bfloat16": 1e-2}  # deviations fr
 SHARE = 0.5  # of the proved order: an observed one below it contradicts the proof
 WILD = 0.1  # a deviation from superposition that random numbers make
 CONVERGES = 0.25  # an observed order below it is none
-LONGEST = 5  # times the steps, so far rows are compared: beyond, grids of whole timesteps have steps of one
 
 
 def judge(
@@ -112,6 +111,8 @@ def _on_other_processes(case: Case, first: Verdict) -> Verdict:
         return first
     if case.best is not None and case.best.conforms and case.differences_at_zero:
         return first
+    if first.verdict == "different-formula" and case.in_float64.apart and case.matches:
+        return first  # it is a record, where its outputs are equal
     near = first.max_relative_error_float64 is not None and first.max_relative_error_float64 < CANCELLED
     for process in (["flow"] if velocity or named is None else []) + (["vp"] if near or named is None else []):
         there = case.on_process(process)
@@ -239,7 +240,9 @@ def _different_formula(case: Case) -> Verdict | None:
         each = f"every step is {name} from where it starts to where it leads; they do not chain"
         found = [Finding("formula", None, each), *found]
     near = nearest(case.pairs, case.base.reference)
-    return replace(result, nearest=near, findings=[*result.findings, *found, *_diverging(result)])
+    words, faults = case.guidance
+    found += [Finding("formula", None, fault, "error") for fault in faults]
+    return replace(result, nearest=near, guidance=words, findings=[*result.findings, *found, *_diverging(result)])
 
 
 def _diverging(result: Verdict) -> list[Finding]:
@@ -273,6 +276,20 @@ def _different_elsewhere(case: Case) -> Verdict | None:
     return replace(case.measured, verdict="different-formula", matches=[], findings=findings)
 
 
+def _different_outputs(case: Case) -> Verdict | None:
+    """It is the record where the outputs of its model are equal, and reads them wrongly where they differ."""
+    words, faults = case.guidance
+    if not faults or case.best is None:
+        return None
+    found = [Finding("formula", None, fault, "error") for fault in faults]
+    equal = Finding("formula", None, f"where its outputs are equal it is {case.best.reference.name}")
+    findings = [*case.measured.findings, *found, equal]
+    near = case.best.reference.name
+    return replace(
+        case.measured, verdict="different-formula", matches=[], nearest=near, guidance=words, findings=findings
+    )
+
+
 def _conforms(case: Case) -> Verdict:
     """It is the record, exactly or up to rounding."""
     best = case.best
@@ -284,6 +301,7 @@ def _conforms(case: Case) -> Verdict:
         verdict="identical" if identical else "roundoff",
         nominal_order=best.reference.record.order,
         nearest=best.reference.name,
+        guidance=case.guidance[0],
         growth=_growth(case, best),
         findings=[
             *case.measured.findings,
@@ -305,6 +323,7 @@ CHECKS: tuple[Callable[[Case], Verdict | None], ...] = (
     _non_finite,
     _different_formula,
     _different_elsewhere,
+    _different_outputs,
     _conforms,
 )
 

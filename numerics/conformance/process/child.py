@@ -176,9 +176,9 @@ def _noted(run: Run, note: Callable[[int], None]) -> Run:
     """The run with a note of the step before every evaluation."""
 
     def noting(start: Tensor, model: Model, draw: Draw) -> Finish:
-        def evaluated(x: Tensor, at: Point, to: int) -> Tensor:
+        def evaluated(x: Tensor, at: Point, to: int, channel: str = "") -> Tensor:
             note(to)
-            return model(x, at, to)
+            return model(x, at, to, channel)
 
         return run(start, evaluated, draw)
 

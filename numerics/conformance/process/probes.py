@@ -89,8 +89,10 @@ def _on_drawn(run: Run, found: Trace) -> tuple[Departure, ...]:
 
 
 def _unobserved(run: Run, found: Trace, call: Alone | None) -> tuple[Departure, ...]:
-    """Its departure where it is called alone, as shipped; empty where it has none, or draws noise by itself."""
-    if call is None or found.dtype is not torch.float32 or found.remarks:
+    """Its departure where it is called alone, as shipped, with one output at a time; empty where it has none, or draws
+    noise by itself.
+    """
+    if call is None or found.dtype is not torch.float32 or found.remarks or any(found.channel):
         return ()
     inputs = _Inputs().values(found)
     seen = departure_alone(call, found, inputs, respond(run, found, inputs)[-1])

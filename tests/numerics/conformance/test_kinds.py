@@ -12,12 +12,12 @@ from torch import Tensor
 from samplerproof.numerics.conformance.adapters import diffusers_timesteps
 from samplerproof.numerics.conformance.adapters.resolve import resolve
 from samplerproof.numerics.conformance.forward_processes import point
-from samplerproof.numerics.conformance.judge.repeated_evaluations import without_repeated_evaluations
 from samplerproof.numerics.conformance.process.fault_origin import with_origin
 from samplerproof.numerics.conformance.report import Verdict
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.external_run import Draw, Finish, Model, Run
 from samplerproof.numerics.readback import trace
+from samplerproof.numerics.repeated_evaluations import without_repeated_evaluations
 from samplerproof.numerics.testing import verdict_of
 
 STEPS = 6
