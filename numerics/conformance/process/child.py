@@ -145,8 +145,9 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
 
 def _unread(answer: dict[str, Any], changed: list[str]) -> dict[str, Any]:
     """The result of a job after functions were replaced: none."""
-    none = {"trace": None, "failure": ("error", replaced_message(changed), None)}
-    return answer | none | ({"departures": []} if "departures" in answer else {"sample": None, "counts": (0, 0)})
+    none: dict[str, Any] = {"trace": None, "failure": ("error", replaced_message(changed), None)}
+    none |= {"departures": []} if "departures" in answer else {"sample": None, "counts": (0, 0)}
+    return answer | none
 
 
 def _work_on_given(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
