@@ -69,8 +69,8 @@ class Trace:
 
     @property
     def precision(self) -> torch.dtype:
-        """The dtype whose rounding its vectors show."""
-        return self.inside or self.dtype
+        """The dtype whose rounding its vectors may show: float32 inside counts, a half does not."""
+        return torch.float32 if self.inside is torch.float32 else self.dtype
 
     @property
     def nfe(self) -> int:

@@ -55,11 +55,16 @@ def judge(
 def _in_the_precision_inside(case: Case, first: Verdict) -> Verdict:
     """The verdict on runs whose code computes in a narrower dtype, where that explains why `first` is not the record's.
 
-    A deviation of an entry in one direction in all rows, beyond two roundings, is no rounding.
+    A deviation of an entry in one direction in all rows, beyond two roundings, is no rounding. Computing in a half is a
+    fault of a sampler whose states are wider.
     """
     inside = {run.dtype: run.inside for run in case.traces.values() if run.inside is not None}
     if not inside or first.verdict not in ("different-formula", "not-linear"):
         return first
+    halves = [d for d in inside.values() if torch.finfo(d).eps > torch.finfo(torch.float32).eps]
+    if halves:
+        said = Finding("roundoff", None, f"it computes in {str(halves[0])[6:]} inside", "error")
+        return replace(first, findings=[*first.findings, said])
     found = _on_other_processes(case, _first(case))
     if found.verdict not in ("identical", "roundoff"):
         return first
