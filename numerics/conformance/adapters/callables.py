@@ -18,7 +18,6 @@ from ...external_run import Draw, Finish, Model, Run
 from ...grids import Grid
 from ...readback import of_another_run
 from ..forward_processes import on_process
-from ..process.unobserved import alone
 from ..report import TargetInfo
 from .conditions import conditions, parameters_of, with_conditions
 from .external_sampler import ExternalSampler
@@ -26,6 +25,7 @@ from .in_float64 import entered, in_float64
 from .own_draws import drawing_from
 from .process_levels import ZERO, at_sigma, other_levels, own_levels, ratio_of
 from .target import typed
+from .unobserved import direct
 from .visited_levels import Visit, Visited, destinations, levels_of
 
 Denoise = Callable[..., Tensor]  # (x, sigma) -> x0hat; (x, sigma, condition), see with_conditions
@@ -144,7 +144,7 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
             lambda grid: on_levels(target, solver, levels(grid), process),
             lambda grid: unjudged(solver, levels(grid), process),
             in_process=lambda process, prediction: on(process, prediction, True),
-            alone=None if guided else lambda steps: alone(call, own(steps), takes, options),
+            direct=None if guided else lambda steps: direct(call, own(steps), takes, options),
         )
 
     return on("ve", "data", False)

@@ -15,11 +15,11 @@ from ...points import Point
 from ...schedules import schedule
 from ..forward_processes import point
 from ..placement import ENDS, PREFIX, SCHEDULES, Placement
+from ..report import ANEW
 
 Levels = Callable[[int], list[float]]  # steps -> steps + 1 levels sigma, noisiest first
 
 ZERO = "karras levels with a 0 appended"
-ANEW = "levels drawn anew for every answer"  # in every run: the sampler cannot know them
 NOISIEST = 20.0  # sigma / alpha on vp of a function: beyond it 1 - sigma^2 has few digits in float32
 
 

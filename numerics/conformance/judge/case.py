@@ -13,9 +13,8 @@ import torch
 
 from ...errors import InputError
 from ...readback import Trace
-from ..adapters.process_levels import ANEW
 from ..forward_processes import goes_backward, grid_of
-from ..report import Departure, Failure, Finding, Step, TargetInfo, Verdict
+from ..report import ANEW, Departure, Failure, Finding, Step, TargetInfo, Verdict
 from . import differences, grid_checks
 from .differences import Pair
 from .observed_orders import local_orders, observed_errors, slope

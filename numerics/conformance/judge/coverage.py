@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...readback import Trace
-from ..adapters.process_levels import ANEW
+from ..report import ANEW
 from .case import Runs, Variations
 
 

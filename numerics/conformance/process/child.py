@@ -131,8 +131,8 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
                 run = _noted(sampler.on(job.steps, grid), notes.note)
                 found = with_precision(trace(run, sampler.prediction, dtype), precision)
                 if job.other_inputs:
-                    alone = sampler.alone(job.steps) if sampler.alone is not None and job.grid is None else None
-                    departed = departures(run, found, alone)
+                    direct = sampler.direct(job.steps) if sampler.direct is not None and job.grid is None else None
+                    departed = departures(run, found, direct)
             except BaseException as fault:
                 failure = _failure(fault, notes.step)
         state += changed
@@ -146,8 +146,8 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
 def _unread(answer: dict[str, Any], changed: list[str]) -> dict[str, Any]:
     """The result of a job after functions were replaced: none."""
     none: dict[str, Any] = {"trace": None, "failure": ("error", replaced_message(changed), None)}
-    none |= {"departures": []} if "departures" in answer else {"sample": None, "counts": (0, 0)}
-    return answer | none
+    of_kind: dict[str, Any] = {"departures": []} if "departures" in answer else {}
+    return answer | none | (of_kind or {"sample": None, "counts": (0, 0)})
 
 
 def _work_on_given(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:

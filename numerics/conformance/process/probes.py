@@ -13,9 +13,9 @@ from torch import Tensor
 from ...errors import DependsError
 from ...external_run import Run
 from ...readback import BATCH, LINEAR, SCALE, Trace, respond
+from ..adapters.unobserved import DirectCall, departure_called_directly
 from ..report import Departure
 from .drawn_inputs import DRAWN, departure_on_drawn
-from .unobserved import Alone, departure_alone
 
 SHAPE = (2, 3, 4)  # samples, channels, rows, before the axis of the trace
 LARGE, SMALL = 1e4, 1e-4  # standard deviations of random inputs: of one sample, and of the other
@@ -50,7 +50,7 @@ class _Inputs:
 EVERYTHING = _Inputs(SHAPE, (LARGE, SMALL), last=True, grad=False)
 
 
-def departures(run: Run, found: Trace, call: Alone | None = None) -> tuple[Departure, ...]:
+def departures(run: Run, found: Trace, call: DirectCall | None = None) -> tuple[Departure, ...]:
     """Departures of a run from its trace on other inputs, the first cause of each; empty where it has none.
 
     call: the sampler without the run around it, where it has one.  An exception of the sampler is a departure too.
@@ -88,14 +88,14 @@ def _on_drawn(run: Run, found: Trace) -> tuple[Departure, ...]:
     return () if seen is None else (seen,)
 
 
-def _unobserved(run: Run, found: Trace, call: Alone | None) -> tuple[Departure, ...]:
-    """Its departure where it is called alone, as shipped, with one output at a time; empty where it has none, or draws
-    noise by itself.
+def _unobserved(run: Run, found: Trace, call: DirectCall | None) -> tuple[Departure, ...]:
+    """Its departure where it is called directly, as shipped, with one output at a time; empty where it has none
+    or draws noise by itself.
     """
     if call is None or found.dtype is not torch.float32 or found.remarks or any(found.channel):
         return ()
     inputs = _Inputs().values(found)
-    seen = departure_alone(call, found, inputs, respond(run, found, inputs)[-1])
+    seen = departure_called_directly(call, found, inputs, respond(run, found, inputs)[-1])
     return () if seen is None else (seen,)
 
 

@@ -20,7 +20,7 @@ PACKAGE = "samplerproof"
 MARKS = ("SAMPLERPROOF_", "PYTEST_")  # of environment variables
 UNGIVEN = object()
 ROUNDED = 64.0  # eps: the same operations in another thread
-ALONE = "called by other code, in another thread and without this package among the modules, "
+DIRECTLY = "called by other code, in another thread and without this package among the modules, "
 # Compiled under another name, so that neither the model nor a frame of the stack belongs to this package.
 _SOURCE = """
 def calling(sampler, x, sigmas, outputs, noises, takes_noise, options, found):
@@ -43,12 +43,12 @@ def calling(sampler, x, sigmas, outputs, noises, takes_noise, options, found):
 _code: dict[str, Any] = {"__name__": "__main__"}
 exec(compile(_SOURCE, "<string>", "exec"), _code)
 
-Alone = Callable[[Tensor, Sequence[Tensor], Sequence[Tensor], bool], Any]  # start, outputs, noises, in a thread
+DirectCall = Callable[[Tensor, Sequence[Tensor], Sequence[Tensor], bool], Any]  # start, outputs, noises, in a thread
 
 
-def alone(
+def direct(
     sampler: Callable[..., Any], levels: Sequence[float], takes_noise: str | None, options: Mapping[str, Any]
-) -> Alone:
+) -> DirectCall:
     """The function itself on these levels, with what its model and its noise return in order.
 
     Its call returns the sample or an exception; UNGIVEN where it draws noise that it is not given.
@@ -70,7 +70,7 @@ def alone(
     return called
 
 
-def departure_alone(call: Alone, found: Trace, inputs: Tensor, expected: Tensor) -> Departure | None:
+def departure_called_directly(call: DirectCall, found: Trace, inputs: Tensor, expected: Tensor) -> Departure | None:
     """The departure of the function by itself from `expected`, its sample on `inputs` in a run; None where it has none.
 
     inputs [1 + nfe + draws, *shape].  An exception counts unless the function needs the main thread.
@@ -83,14 +83,14 @@ def departure_alone(call: Alone, found: Trace, inputs: Tensor, expected: Tensor)
             break
     else:
         raised = f"{type(sample).__name__}: {' '.join(str(sample).split())}"[:200]
-        return Departure("error", "exception", f"{ALONE}it raises {raised}")
+        return Departure("error", "exception", f"{DIRECTLY}it raises {raised}")
     if sample is UNGIVEN:
         return None
     if isinstance(sample, Tensor) and sample.shape == expected.shape:
         most = ROUNDED * torch.finfo(found.precision).eps * float(expected.abs().max())
         if float((sample.detach().double() - expected).abs().max()) <= most:
             return None
-    return Departure("different-formula", "formula", f"{ALONE}it computes something else")
+    return Departure("different-formula", "formula", f"{DIRECTLY}it computes something else")
 
 
 def _uses_this_package(sampler: Callable[..., Any]) -> bool:
@@ -104,7 +104,7 @@ def _uses_this_package(sampler: Callable[..., Any]) -> bool:
 @contextmanager
 def _hidden(used: bool) -> Iterator[None]:
     """Context without this package in sys.modules, unless it is used or another thread may import it, and without the
-    environment variables by which its child process and a test can be told.
+    environment variables by which its child process and a test can be recognised.
     """
     hide = not used and threading.active_count() == 1
     modules = {name: m for name, m in sys.modules.items() if hide and name.partition(".")[0] == PACKAGE}
