@@ -14,6 +14,7 @@ EXAMPLES = {
     "reproduce": (
         "samplerproof reproduce --quick",
         "samplerproof reproduce --out results/full",
+        "samplerproof reproduce --seeds",
     ),
     "methods": (
         "samplerproof methods",

@@ -74,3 +74,10 @@ class Run(Protocol):
     """run(start, model, draw) -> Finish: a sampler on one grid. Every call starts afresh."""
 
     def __call__(self, start: Tensor, model: Model, draw: Draw, /) -> Finish: ...
+
+
+class Calls(NamedTuple):
+    """The calls of a run: evaluations of its model, and draws over spans, as in Draw."""
+
+    nfe: int
+    spans: tuple[tuple[float, float] | None, ...]

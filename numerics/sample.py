@@ -47,6 +47,21 @@ def sample(
     >>> round(float((y > 0).double().mean()), 1)
     0.6
     """
+    return run_table(denoise, start, tableau, noise, dtype, checked)(len(tableau.points) - 1).clone()
+
+
+def run_table(
+    denoise: Denoiser,
+    start: Tensor | Sequence[Tensor],
+    tableau: Tableau,
+    noise: NoiseSource | None = None,
+    dtype: torch.dtype = torch.float64,
+    checked: bool = True,
+) -> Callable[[int], Tensor]:
+    """Run a sampler as `sample` does; returns a function of an index that is a view of this vector at the end.
+
+    A row after the last one could read these: the last vectors, as far back as the states of a row reach.
+    """
     runnable("denoise", denoise, "a function (x, at, prediction), such as a mixture, or checkpoint.denoiser()")
     of_type("tableau", tableau, Tableau, "a table, as sp.tabulate(name, grid) makes it")
     of_type("start", start, (Tensor, list, tuple), "a tensor, or a sequence of tensors")
@@ -55,7 +70,7 @@ def sample(
     shape, rows = given[0].shape, len(tableau.states)
     depth, history = tableau.states.shape[1], tableau.outputs.shape[1]
     # One slot more than the rows can see: a new vector never overwrites one that it is made from.
-    states = torch.empty((max(depth, tableau.given) + 1, *shape), dtype=dtype, device=given[0].device)
+    states = torch.empty((max(depth, tableau.given) + 1, *shape), dtype=dtype, device=given[0].device).unbind()
     several = (len(tableau.channels),) if tableau.channels else ()
     outputs = torch.empty((history, *several, *shape), dtype=dtype, device=given[0].device)
     columns = list(zip(tableau.channels.values(), outputs.unbind(1), strict=True)) if several else []
@@ -86,7 +101,7 @@ def sample(
         for lag, c in reversed(list(enumerate(spread[row]))):
             if c != 0:
                 new.add_(draw(i + 1 - lag), alpha=c)
-    return states[(tableau.given - 1 + rows) % len(states)].clone()
+    return lambda i: states[i % len(states)]
 
 
 def _drawing(tableau: Tableau, noise: NoiseSource | None, like: Tensor, checked: bool) -> Callable[[int], Tensor]:

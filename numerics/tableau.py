@@ -227,8 +227,8 @@ def _values(*lines: dict[int, float]) -> list[float]:
 def _lay_out(lines: list[dict[int, float]], latest: int) -> Tensor:
     """Rows {vector: coefficient} as a matrix [R, width] over lags; row i sees vectors up to latest + i, lag 0."""
     width = max((latest + i - source + 1 for i, line in enumerate(lines) for source in line), default=0)
-    table = torch.zeros(len(lines), width, dtype=torch.float64)
+    table = [[0.0] * width for _ in lines]
     for i, line in enumerate(lines):
         for source, value in line.items():
-            table[i, latest + i - source] = value
-    return table
+            table[i][latest + i - source] = value
+    return torch.tensor(table, dtype=torch.float64).reshape(len(lines), width)

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from samplerproof.cli.main import run
+from samplerproof.numerics.conformance.process.warm_parent import WarmParent, warm_parent
 from samplerproof.numerics.support.files import write_text
 from samplerproof.numerics.support.manifest import manifest
 
@@ -114,6 +115,13 @@ class Tried:
         kinds = [{"tried": kind, **self.kinds[kind]} for kind in sorted(self.kinds)]
         answer = {"kinds": kinds, "manifest": manifest(0, self.started)}
         write_text(self.file, json.dumps(answer, indent=1) + "\n")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_warm_parent() -> Iterator[WarmParent | None]:
+    """One warm parent for all targets that this session verifies; it is started for the first of them."""
+    with warm_parent() as warm:
+        yield warm
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import Any
 from ...numerics.catalogue import resolve
 from ...numerics.conformance.adapters.target import split
 from ...numerics.conformance.process.launch import RESOLVE
+from ...numerics.conformance.process.warm_parent import warm_parent
 from ...numerics.conformance.verify import verify, versions
 from ...numerics.errors import InputError, nearest
 from ...numerics.studies.config import Verification
@@ -31,6 +32,7 @@ CONFORMS = ("identical", "roundoff")
 LEFT_OUT = ("steps", "sweep")  # of a verdict: they are long, and its findings repeat what differs
 
 
+@warm_parent()
 def run_verification(study: Verification, out: Path, progress: Progress = silent) -> dict[str, Any]:
     """Verify all targets, one for each processor at a time; those that deviate are verified again with their repair.
 

@@ -18,7 +18,8 @@ from ..support.limits import LIMITS
 from ..support.progress import Progress, silent
 from .adapters.target import split
 from .placement import Placement
-from .process.launch import RESOLVE, Job, launched
+from .process.launch import RESOLVE, Job, Outcome, launched
+from .process.warm_parent import warm_parent
 from .report import Failure, Finding, Verdict
 from .verify_file import is_file, verify_file
 
@@ -71,12 +72,22 @@ def verify(
     longest = LIMITS["verification.timeout"].high
     if not 0 < timeout <= longest:
         raise InputError("timeout", timeout, f"a number of seconds > 0, at most {longest:g}")
-    with launched(target, jobs(target, steps, zero), resolver, sweep, stop, where, path) as child:
-        from .process.collect import collect  # loads torch, while the child does so too
+    stop = stop or Event()
+    with (
+        warm_parent() as warm,
+        launched(target, jobs(target, steps, zero), resolver, sweep, stop, where, path) as child,
+    ):
+        asked = (child.outcome(timeout, progress), target, steps, against)
+        verdict = None if warm is None else warm.call(_verdict, *asked, stop=stop)  # this process need not load torch
+        return replace(verdict or _verdict(*asked), versions=versions(target))
 
-        results = collect(child, timeout, progress)
-        verdict = _with_state(judged(results, target, steps, against), results, steps)
-        return replace(_with_sweep(verdict, results), versions=versions(target))
+
+def _verdict(outcome: Outcome, target: str, steps: int, against: str | None) -> Verdict:
+    """The verdict on what a child has left."""
+    from .process.collect import results_of
+
+    results = results_of(outcome)
+    return _with_sweep(_with_state(judged(results, target, steps, against), results, steps), results)
 
 
 def on_steps(where: Placement, steps: int) -> Placement:

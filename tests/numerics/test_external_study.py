@@ -279,7 +279,7 @@ def test_a_study_is_drawn_into_its_folder(tmp_path: Path) -> None:
     """Assert every method with its note in the SVG, under its label, and that drawing needs a folder."""
     answer = run_tables(tables(), tmp_path, draw=True)
     text = (tmp_path / "convergence-trajectory.svg").read_text(encoding="utf-8")
-    assert (tmp_path / "study.png").stat().st_size > 10_000
+    assert (tmp_path / "work-precision-trajectory.png").stat().st_size > 10_000
     for fit in answer["fits"]:
         assert f"<!-- {label_of(fit['method'])}: {note_of(fit)} -->" in text
     with pytest.raises(InputError, match="draw: got True"):
@@ -300,8 +300,8 @@ def test_more_curves_than_colours_are_all_drawn(tmp_path: Path) -> None:
         "li-ddim",
     ]
     run_tables(tables(methods=names, steps=[5, 6]), tmp_path, draw=True)
-    text = (tmp_path / "study.svg").read_text(encoding="utf-8")
-    assert all(f"<!-- {label_of(name)}: not defined -->" in text for name in names)
+    text = (tmp_path / "convergence-trajectory.svg").read_text(encoding="utf-8")
+    assert all(f"<!-- {label_of(name)} -->" in text for name in names)
 
 
 def test_a_function_read_back_has_the_record_s_table() -> None:

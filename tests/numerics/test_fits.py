@@ -11,6 +11,7 @@ import torch
 from scipy.stats import binom
 from torch import Tensor
 
+from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.laws.estimators import energy, moment_error
 from samplerproof.numerics.laws.gaussian import Gaussian
 from samplerproof.numerics.studies.config import parse
@@ -107,9 +108,29 @@ def test_an_exponent_of_estimates_has_an_interval() -> None:
     assert found["high"] - found["low"] < 0.02
     assert found["status"] == "settled"
     unsure = fit([{**r, "low": r["value"] * 0.8, "high": r["value"] * 1.25} for r in curve(*values)], samples=1000)
-    assert unsure["status"] == "floor"
+    assert unsure["status"] == "undefined"
     assert "samples" in unsure["reason"]
     assert (fit(curve(*values))["low"], fit(curve(*values))["high"]) == (None, None)
+
+
+def test_too_few_numbers_of_steps_have_no_columns_of_exponents() -> None:
+    """Assert a table without status and exponent for one N, with the errors and no note; with them for three."""
+    for values, shown in (((0.4,), False), ((0.4, 0.2, 0.1), True)):
+        records = [
+            {**record, "grid": None, "nfe": record["steps"], "predicted": None, "ratio": None}
+            for record in curve(*values)
+        ]
+        names = {"method": "m", "grid": None, "metric": records[0]["metric"]}
+        fits = [{**names, **fit(records), "predicted": None, "unpredicted": None}]
+        text = study_text({"records": records, "fits": fits})
+        assert "4.00e-01" in text
+        assert ("status" in text, "fewer than three" in text) == (shown, False)
+
+
+def test_a_method_that_is_no_name_is_one_line() -> None:
+    """Assert the field, the value and what is allowed."""
+    with pytest.raises(InputError, match=r"^run\.methods\[1\]: got 42; the name of a method, a target such as"):
+        study(run={"methods": ["ddim", 42]})
 
 
 def study(**given: Any) -> Any:
@@ -162,7 +183,7 @@ def test_tables_have_every_name_in_any_width(answer: dict[str, Any]) -> None:
         assert width is None or max(map(len, text.splitlines())) <= width
         for line in text.splitlines():
             if "exponent " in line and ";" in line:
-                assert any(word in line for word in ("settled", "turning", "floor", "diverged"))
+                assert any(word in line for word in ("settled", "turning", "floor", "diverged", "undefined"))
     assert "2 N - 1" in study_text(answer)
     assert "3 (2 with its start-up)" in study_text(answer)
     assert "2 (1 for free ratios)" in study_text(answer)

@@ -24,6 +24,7 @@ from samplerproof.numerics.conformance.judge.references import Reference
 from samplerproof.numerics.conformance.process import child
 from samplerproof.numerics.conformance.process.checked_values import checked
 from samplerproof.numerics.conformance.process.collect import ChildResults, JobResult
+from samplerproof.numerics.conformance.process.expected_calls import ExpectedCalls
 from samplerproof.numerics.conformance.process.launch import Job
 from samplerproof.numerics.conformance.report import Step, TargetInfo, Verdict
 from samplerproof.numerics.conformance.verify import _with_state, judged
@@ -215,7 +216,7 @@ def verdict_on(sampler: ExternalSampler, against: str) -> Verdict:
     jobs = Job(STEPS, False), Job(STEPS, True)
     with TemporaryDirectory() as name:
         (Path(name) / "stdout").touch()
-        found = [child._work(sampler, job, child._Notes(Path(name), k)) for k, job in enumerate(jobs)]
+        found = [child._work(sampler, job, child._Notes(Path(name), k), ExpectedCalls()) for k, job in enumerate(jobs)]
     plain = [{**result, "job": astuple(job)} for job, result in zip(jobs, found, strict=True)]
     info = replace(sampler.info, grids=(), zero=None)
     results = ChildResults(info, tuple(checked(JobResult, result, "answer") for result in plain))

@@ -36,7 +36,7 @@ def integer(scheduler: Any) -> TimestepMap:
     """Integers, alpha^2 in `alphas_cumprod`; between them log(sigma/alpha) is linear, as in `_sigma_to_t`."""
     if scheduler.config.get("use_flow_sigmas"):
         return flow(scheduler)._replace(half=0.5)
-    lams = [_of_product(float(a)) for a in scheduler.alphas_cumprod]
+    lams = [_of_product(a) for a in scheduler.alphas_cumprod.tolist()]
     if scheduler.config.get("timestep_type") == "continuous":
         return quarter_log_sigma(scheduler)._replace(cleanest=lams[0], noisiest=lams[-1])
 

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from ...readback import Trace
 
 NARROW = (torch.bfloat16, torch.float16, torch.float32)  # the coarsest first
+PLAIN = frozenset((int, float, bool, str, slice, type(None), torch.Size, torch.device))  # they have no dtype
 OF_NUMPY = {np.float32: torch.float32, np.float16: torch.float16}
 NEUTRAL = {"torch", "numpy", "samplerproof"} | sys.stdlib_module_names
 ROUNDED = 1e-10, 1e-6  # deviations from superposition by rounding to float32
@@ -35,27 +36,29 @@ class Precision(TorchFunctionMode):
     def __init__(self, dtype: torch.dtype, raised: bool = False) -> None:
         super().__init__()
         self.raised, self.inside = raised, None
-        self.narrow = [d for d in NARROW if torch.finfo(d).eps > torch.finfo(dtype).eps]
+        self.narrow = frozenset(d for d in NARROW if torch.finfo(d).eps > torch.finfo(dtype).eps)
 
     inside: torch.dtype | None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        # A run makes a million calls: what has the dtype of the run, or none, is passed on at once.
         named = kwargs or {}
         if not self.raised:
             return self._noted(func(*args, **named))
         if func is torch.Tensor.float:
             return args[0].double()
-        name = str(getattr(func, "__name__", ""))
-        if name == "__deepcopy__":  # its memo knows tensors by their id, so those given must live on
-            return self._raised(func(*args, **named))
-        writes = "out" in named or (name.endswith("_") and not name.endswith("__")) or name == "__setitem__"
-        kept = args[:1] if writes else ()
-        changed = (*kept, *(self._raised(value) for value in args[len(kept) :]))
-        found = func(*changed, **{k: v if k == "out" else self._raised(v) for k, v in named.items()})
-        return found if writes else self._raised(self._noted(found))
+        name, raised = getattr(func, "__name__", ""), self._raised
+        if name == "__deepcopy__":  # its memo knows tensors by their id, so those given are kept
+            return raised(func(*args, **named))
+        writes = "out" in named or (name[-1:] == "_" and name[-2:] != "__") or name == "__setitem__"
+        changed = [value if writes and not k else raised(value) for k, value in enumerate(args)]
+        found = func(*changed, **{k: v if k == "out" else raised(v) for k, v in named.items()} if named else named)
+        return found if writes else raised(self._noted(found))
 
     def _noted(self, found: Any) -> Any:
         """The result, whose dtype is noted."""
+        if type(found) in PLAIN or (type(found) is Tensor and found.dtype not in self.narrow):
+            return found
         for value in found if isinstance(found, tuple | list) else (found,):
             if isinstance(value, Tensor) and value.dtype in self.narrow:
                 self._note(value.dtype)
@@ -67,6 +70,8 @@ class Precision(TorchFunctionMode):
 
     def _raised(self, value: Any) -> Any:
         """A value with float64 in place of a narrower dtype."""
+        if type(value) in PLAIN or (type(value) is Tensor and value.dtype not in self.narrow):
+            return value
         if isinstance(value, torch.dtype):
             return torch.float64 if value is torch.float32 else value
         if isinstance(value, Tensor) and value.dtype in self.narrow:

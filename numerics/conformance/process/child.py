@@ -18,7 +18,7 @@ from torch import Tensor
 from ...errors import InputError, NonFiniteError, SamplingError
 from ...external_run import Draw, Finish, Model, Run
 from ...points import Point
-from ...readback import Trace, trace
+from ...readback import Trace
 from ..adapters.external_sampler import ExternalSampler
 from ..adapters.in_float64 import Precision, with_precision
 from ..adapters.placed import placed
@@ -27,6 +27,7 @@ from ..on_yours import read, run_as_it_is
 from ..placement import Placement
 from ..report import Departure
 from . import given_grid
+from .expected_calls import ExpectedCalls, expected_trace
 from .fault_origin import with_origin
 from .global_state import guarded
 from .launch import Job
@@ -34,10 +35,12 @@ from .option_sweep import troubles_of
 from .probes import departures
 from .replaced_code import Code, replaced_message
 from .trace_transfer import plain_trace
+from .watchdog import tasks_of_user
 
 GIB = 1 << 30
 MEMORY = 4 * GIB  # address space that a target may take in addition to torch's
 FILES = GIB // 4  # the longest file that it may write: an endless print ends
+TASKS = 1000  # processes and threads that it may start beyond those of the user; a superuser has no such limit
 LONGEST = 300  # characters of a message
 
 
@@ -61,10 +64,12 @@ def main(folder: Path, request: dict[str, Any]) -> None:
         write(folder / "target", {"info": asdict(info)})
         settings = (info.name, *info.variants) if request["sweep"] else ()
         (folder / "settings").write_text(str(len(settings)), encoding="utf-8")
+        expected = ExpectedCalls()
         for k, job in enumerate(Job(*fields) for fields in request["jobs"]):
             exists = job.grid is None or job.grid < len(info.grids)
-            work = _work if job.given is None else _work_on_given
-            answer = work(sampler, job, _Notes(folder, k)) if exists else {}
+            notes, of_own = _Notes(folder, k), job.given is None
+            work = partial(_work, expected=expected) if of_own else _work_on_given
+            answer = work(sampler, job, notes) if exists else {}
             changed += code.replaced()
             write(folder / f"job-{k}", _unread(answer, changed) if answer and changed else answer)
         for k, setting in enumerate(settings):
@@ -80,7 +85,7 @@ def _where(plain: dict[str, Any]) -> Placement:
 
 
 def _limit() -> None:
-    """Limit memory and the length of files and forbid core dumps, where the system allows it."""
+    """Limit memory, processes and the length of files and forbid core dumps, where the system allows it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -88,7 +93,10 @@ def _limit() -> None:
     with suppress(OSError, ValueError):
         taken = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
-    for kind, most in ((resource.RLIMIT_FSIZE, FILES), (resource.RLIMIT_CORE, 0)):
+    limits = [(resource.RLIMIT_FSIZE, FILES), (resource.RLIMIT_CORE, 0)]
+    if tasks := tasks_of_user():
+        limits.append((resource.RLIMIT_NPROC, tasks + TASKS))
+    for kind, most in limits:
         with suppress(OSError, ValueError):
             resource.setrlimit(kind, (most, most))
 
@@ -117,7 +125,7 @@ class _Notes:
         os.write(self.file, f"{self.job} {step}".ljust(40).encode())
 
 
-def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
+def _work(sampler: ExternalSampler, job: Job, notes: _Notes, expected: ExpectedCalls) -> dict[str, Any]:
     """The result of a job in plain containers: the trace on one grid, and departures where the job has other inputs."""
     dtype = torch.float64 if job.float64 else torch.float32
     found: Trace | None = None
@@ -129,7 +137,9 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
             try:
                 grid = None if job.grid is None else sampler.info.grids[job.grid]
                 run = _noted(sampler.on(job.steps, grid), notes.note)
-                found = with_precision(trace(run, sampler.prediction, dtype), precision)
+                traced = expected_trace(run, sampler.prediction, dtype, expected.on(job.steps, job.grid))
+                expected.note(job.steps, job.grid, traced)
+                found = with_precision(traced, precision)
                 if job.other_inputs:
                     direct = sampler.direct(job.steps) if sampler.direct is not None and job.grid is None else None
                     departed = departures(run, found, direct)

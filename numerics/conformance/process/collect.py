@@ -21,11 +21,10 @@ from ..forward_processes import PROCESSES
 from ..report import Departure, Failure, Setting, TargetInfo, Trouble
 from . import watchdog
 from .checked_values import checked
-from .launch import Child, Job, contents
+from .launch import MESSAGES, Child, Job, Outcome, contents
 from .trace_transfer import check_shapes
 
 LONGEST_ANSWER = 1 << 28  # bytes: the longest file that the child may write
-MESSAGES = 1 << 16  # bytes of standard error that are read
 MESSAGE = 400  # characters of a failure
 
 
@@ -65,28 +64,27 @@ class ChildResults:
 
 
 def collect(child: Child, timeout: float, progress: Progress = silent) -> ChildResults:
-    """The results of a child, once it is done or its time is over; ends the child.
-
-    timeout: seconds for all jobs, which include the import of the target but not the start of Python and torch; and as
-    many again for every setting of a sweep. Results that are there by then are kept.
-    """
-    over = child.over(timeout, progress)
-    child.end()
-    ending = Failure("timeout", f"still running after {timeout:g} s") if over else _ending(child)
-    found = replace(_job_results(child, ending), folder_changes=child.before.changes())
-    return replace(found, sweep=_sweep(child, found.info, ending)) if child.sweep and found.info else found
+    """The results of a child, once it is done or its time is over; ends the child.  timeout: as in Child.outcome."""
+    return results_of(child.outcome(timeout, progress))
 
 
-def _ending(child: Child) -> Failure:
+def results_of(outcome: Outcome) -> ChildResults:
+    """The results in what a child has left."""
+    over = outcome.limit is not None
+    ending = Failure("timeout", f"still running after {outcome.limit:g} s") if over else _ending(outcome)
+    found = replace(_job_results(outcome, ending), folder_changes=outcome.changes)
+    return replace(found, sweep=_sweep(outcome, found.info, ending)) if outcome.sweep and found.info else found
+
+
+def _ending(child: Outcome) -> Failure:
     """Failure reported for an unfinished job, from the child's exit status."""
     written = contents(child.folder / "ended", 20)
     try:
-        code = child.process.poll() if written is None else int(written)
+        code = child.code if written is None else int(written)
     except ValueError:
         code = None
     if not (child.folder / "ready").exists():
-        child.log.seek(0)
-        text = contents(child.folder / "stderr", MESSAGES) or child.log.read(MESSAGES)
+        text = contents(child.folder / "stderr", MESSAGES) or child.log
         lines = text.decode(errors="replace").splitlines()
         return Failure("start", f"the child process did not start: {lines[-1] if lines else f'exit code {code}'}")
     if written is None and watchdog.FORKS:
@@ -103,7 +101,7 @@ def _by(code: int) -> str:
         return f" with code {code}"
 
 
-def _job_results(child: Child, ending: Failure) -> ChildResults:
+def _job_results(child: Outcome, ending: Failure) -> ChildResults:
     """The results that the child left; the first job without one is the job in which it ended."""
     try:
         built = _load(child, "target")
@@ -133,7 +131,7 @@ def _malformed(path: Path, fault: Exception) -> Failure:
     return Failure("error", f"its answer {path.name} is malformed: {' '.join(str(fault).split())}"[:MESSAGE])
 
 
-def _load(child: Child, name: str) -> dict[str, Any] | None:
+def _load(child: Outcome, name: str) -> dict[str, Any] | None:
     """An answer in plain containers and tensors; no code in it is executed. None where there is no such answer.
 
     Raises ValueError on anything else, and on files that this child did not write.
@@ -153,7 +151,7 @@ def _load(child: Child, name: str) -> dict[str, Any] | None:
     return found
 
 
-def _job_result(child: Child, k: int, job: Job) -> JobResult | None:
+def _job_result(child: Outcome, k: int, job: Job) -> JobResult | None:
     try:
         plain = _load(child, f"job-{k}")
         if plain is None:
@@ -170,7 +168,7 @@ def _job_result(child: Child, k: int, job: Job) -> JobResult | None:
     return found
 
 
-def _sweep(child: Child, info: TargetInfo, ending: Failure) -> tuple[Setting, ...]:
+def _sweep(child: Outcome, info: TargetInfo, ending: Failure) -> tuple[Setting, ...]:
     """The settings that were run; one in which the process or the time ended is the last."""
     found: list[Setting] = []
     for k, target in enumerate((info.name, *info.variants)):

@@ -20,12 +20,14 @@ from typing import IO
 
 from ...support.progress import Progress, silent
 from ..placement import Placement
-from .watchdog import END, FORKS, MARK, end_marked
+from .warm_parent import UNKNOWN, Watchdog, environment, surroundings, warm_parent
+from .watchdog import END, FORKS, end_marked
 from .working_folder import Surroundings
 
 RESOLVE = "samplerproof.numerics.conformance.adapters.resolve:resolve"
 START = 120.0  # seconds for the start of Python and torch, which do not count for the target
 POLL = 0.01  # seconds between two looks at the child
+MESSAGES = 1 << 16  # bytes of standard error that are read
 LAST = 5.0  # seconds for the child and all that it started to end
 
 
@@ -45,14 +47,32 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a child has left.  folder, nonce, jobs, sweep: as in Child.
+
+    limit: its time limit, if that was over.  code: the exit code of its watchdog, if that has ended and is known.
+    log: standard error of what started it.  changes: in the folder in which it was started, a line each.
+    """
+
+    folder: Path
+    nonce: str
+    jobs: tuple[Job, ...]
+    sweep: bool
+    limit: float | None
+    code: int | None
+    log: bytes
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Child:
     """A process that runs jobs, and then a sweep.
 
-    process: its watchdog.  folder: for its answers, a file each.  nonce: part of each answer.
-    log: standard error of the watchdog.  before: the folder in which it was started.  stop: set to cancel it.
+    process: its watchdog, started or forked.  folder: for its answers, a file each.  nonce: part of each answer.
+    log: standard error of what started it.  before: the folder in which it was started.  stop: set to cancel it.
     """
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Watchdog
     folder: Path
     nonce: str
     log: IO[bytes]
@@ -65,6 +85,27 @@ class Child:
     def ended(self) -> bool:
         """Whether it has ended, with all that it started."""
         return self.process.poll() is not None or (self.folder / "ended").exists()
+
+    def outcome(self, timeout: float, progress: Progress = silent) -> Outcome:
+        """What it has left, once it is done or its time is over; ends it.
+
+        timeout: seconds for all jobs, which include the import of the target but not the start of Python and torch; and
+        as many again for every setting of a sweep. Answers that are there by then are kept.
+        """
+        over = self.over(timeout, progress)
+        self.end()
+        code = self.process.poll()
+        self.log.seek(0)
+        return Outcome(
+            self.folder,
+            self.nonce,
+            self.jobs,
+            self.sweep,
+            timeout if over else None,
+            None if code == UNKNOWN else code,
+            self.log.read(MESSAGES),
+            self.before.changes(),
+        )
 
     def over(self, timeout: float, progress: Progress = silent) -> bool:
         """Wait until it is done. Returns whether its time was over before.
@@ -80,7 +121,7 @@ class Child:
                 ready, deadline = True, now + timeout
             if self._has(done):
                 done += 1
-                progress(done, max(done, len(self.jobs) + self._settings()), "")
+                progress(done, max(done, len(self.jobs) + settings(self.folder)), "")
                 if done >= len(self.jobs):
                     deadline = now + timeout
             elif now > deadline:
@@ -93,11 +134,6 @@ class Child:
         """Whether answer k is there: those of the jobs come first."""
         name = f"job-{k}" if k < len(self.jobs) else f"sweep-{k - len(self.jobs)}"
         return (self.folder / name).exists()
-
-    def _settings(self) -> int:
-        """The number of settings of the sweep."""
-        written = contents(self.folder / "settings", 20) or b""
-        return int(written) if written.isdigit() else 0
 
     def end(self) -> None:
         """End the child and all that it started; its answers stay until it is closed."""
@@ -120,11 +156,20 @@ class Child:
         try:
             self.process.wait(LAST)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            if isinstance(self.process, Watchdog):
+                self.process.give_up()
+            else:
+                self.process.kill()
+                self.process.wait()
         if self.process.returncode:  # the watchdog was ended from outside and could not end the rest
-            end_marked(self.folder)
+            end_marked(str(self.folder))
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def settings(folder: Path) -> int:
+    """The number of settings of the sweep that a child has noted."""
+    written = contents(folder / "settings", 20) or b""
+    return int(written) if written.isdigit() else 0
 
 
 def contents(path: Path, most: int) -> bytes | None:
@@ -173,24 +218,33 @@ def launched(
         "jobs": [astuple(job) for job in jobs],
         "where": asdict(where or Placement()),
     }
-    before = Surroundings.now()
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            # -P: modules in the current folder must not replace those that the child itself imports.
-            [sys.executable, "-P", "-m", "samplerproof.numerics.conformance.process.watchdog", str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            bufsize=0,
-            env={**os.environ, "PYTHONPATH": path, MARK: str(folder)},
-            start_new_session=True,
-        )
-        child = Child(process, folder, nonce, log, tuple(jobs), sweep, before, stop or Event())
+    with warm_parent() as warm, tempfile.TemporaryFile() as log:
+        before = Surroundings.now()
+        process = None if warm is None else warm.watchdog(folder, target)
+        if warm is not None and process is not None:
+            child = Child(process, folder, nonce, warm.log, tuple(jobs), sweep, before, stop or Event())
+            request |= {"environment": environment(folder), **surroundings()}
+        else:
+            started = _started(folder, log)
+            child = Child(started, folder, nonce, log, tuple(jobs), sweep, before, stop or Event())
         try:
             with suppress(BrokenPipeError):
-                assert process.stdin is not None
-                process.stdin.write(json.dumps(request).encode() + b"\n")
+                assert child.process.stdin is not None
+                child.process.stdin.write(json.dumps(request).encode() + b"\n")
             yield child
         finally:
             child.close()
+
+
+def _started(folder: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """A watchdog that is started."""
+    return subprocess.Popen(
+        # -P: modules in the current folder must not replace those that the child itself imports.
+        [sys.executable, "-P", "-m", "samplerproof.numerics.conformance.process.watchdog", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=log,
+        bufsize=0,
+        env=environment(folder),
+        start_new_session=True,
+    )

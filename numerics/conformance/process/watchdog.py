@@ -2,7 +2,8 @@
 
     python -m samplerproof.numerics.conformance.process.watchdog FOLDER
 
-Creates the folder, which only this process removes; reads the request, a line of JSON; starts the child and waits.
+It is started so, or forked from a warm parent. It creates the folder, which only this process removes; reads the
+request, a line of JSON; starts the child and waits.
 Standard input stays open as long as the parent runs. Once the child has ended, by itself or because END was read, all
 processes that it started are ended, sessions of their own included, and the file "ended" contains its exit code, or
 minus the number of the signal that ended it. At the end of standard input this process removes the folder and ends.
@@ -20,6 +21,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,14 @@ def main() -> None:
     """Run the watchdog; see the module."""
     folder = Path(sys.argv[1])
     del sys.argv[1:]
+    watch(folder)
+
+
+def watch(folder: Path, prepare: Callable[[dict[str, Any]], None] | None = None) -> None:
+    """Watch a child; returns in both processes, once the work of each is done.
+
+    prepare: called with the request in the child, before its work.
+    """
     folder.mkdir(mode=0o700)
     line = _line()
     if not line.endswith(b"\n"):  # the parent has ended already
@@ -46,7 +56,7 @@ def main() -> None:
     if not FORKS:
         _child(folder, request)
         return
-    _control(_SUBREAPER, 1)  # orphans of the child become children of this process
+    adopt_orphans()
     me = os.getpid()
     child = os.fork()
     if child == 0:
@@ -54,6 +64,8 @@ def main() -> None:
         if os.getppid() == me:
             if _PROC.exists():
                 os.setpgid(0, 0)  # a child that ends its own group does not end this process
+            if prepare is not None:
+                prepare(request)
             _child(folder, request)
         return
     with suppress(OSError):
@@ -70,6 +82,11 @@ def _line() -> bytes:
     while not line.endswith(b"\n") and (byte := os.read(0, 1)):
         line += byte
     return line
+
+
+def adopt_orphans() -> None:
+    """Make orphaned descendants children of this process, where the system can."""
+    _control(_SUBREAPER, 1)
 
 
 def _control(option: int, value: int) -> None:
@@ -124,9 +141,9 @@ def _end_the_rest(child: int) -> int | None:
     """End and reap all descendants of this process; returns the exit code of the child if it is one of them."""
     code, deadline = None, time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        left = _descendants(os.getpid()) if _PROC.exists() else [child] * _is_there(child)
+        left = descendants(os.getpid()) if _PROC.exists() else [child] * _is_there(child)
         for process in left:
-            _kill(process)
+            kill(process)
         reaped = _reaped(child)
         code = code if reaped is None else reaped
         if not left:
@@ -135,8 +152,8 @@ def _end_the_rest(child: int) -> int | None:
     return code
 
 
-def _descendants(root: int) -> list[int]:
-    """The descendants of a process that have not ended, deepest last."""
+def descendants(root: int, but: Collection[int] = ()) -> list[int]:
+    """The descendants of a process that have not ended, deepest last; without those in `but` and their descendants."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -144,12 +161,22 @@ def _descendants(root: int) -> list[int]:
                 # pid (name, any characters) state parent …
                 text = Path(f"/proc/{name}/stat").read_text(encoding="utf-8", errors="replace")
                 state, parent = text.rpartition(")")[2].split()[:2]
-                if state not in "ZX":
+                if state not in "ZX" and int(name) not in but:
                     children.setdefault(int(parent), []).append(int(name))
     found = [root]
     for process in found:
         found += children.get(process, [])
     return found[1:]
+
+
+def tasks_of_user() -> int:
+    """The number of processes and threads of this user; 0 where there is no /proc."""
+    count = 0
+    for process in _all():
+        with suppress(OSError, ValueError, IndexError):
+            if os.stat(f"/proc/{process}").st_uid == os.getuid():
+                count += len(os.listdir(f"/proc/{process}/task"))
+    return count
 
 
 def _is_there(process: int) -> bool:
@@ -160,18 +187,19 @@ def _is_there(process: int) -> bool:
     return True
 
 
-def _kill(process: int) -> None:
+def kill(process: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.kill(process, signal.SIGKILL)
 
 
-def end_marked(folder: Path) -> None:
-    """End the processes that were started for that folder, when the watchdog has ended."""
-    mark, deadline = f"{MARK}={folder}".encode(), time.monotonic() + PATIENCE
+def end_marked(mark: str, but: Sequence[int] = ()) -> None:
+    """End the processes that were started with a mark, when their watchdog has ended; not those in `but` and theirs."""
+    sought, deadline = f"{MARK}={mark}".encode(), time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        left = [process for process in _all() if mark in _environment(process).split(b"\0")]
+        spared = {process for root in but for process in (root, *descendants(root))}
+        left = [p for p in _all() if p not in spared and sought in _environment(p).split(b"\0")]
         for process in left:
-            _kill(process)
+            kill(process)
         if not left:
             return
         time.sleep(PAUSE)

@@ -15,6 +15,7 @@ from samplerproof.numerics.conformance.adapters.resolve import resolve
 from samplerproof.numerics.conformance.process.collect import ChildResults, JobResult, collect
 from samplerproof.numerics.conformance.process.global_state import guarded
 from samplerproof.numerics.conformance.process.launch import Job, launched
+from samplerproof.numerics.conformance.process.warm_parent import warm_parent
 from samplerproof.numerics.conformance.report import Failure
 from samplerproof.numerics.readback import trace
 
@@ -22,8 +23,11 @@ pytestmark = pytest.mark.tried("hostile samplers")
 ONE = (Job(3, float64=True),)
 
 
-def children() -> str:
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="utf-8")
+def children() -> set[str]:
+    """The children of this process, but for the warm parent."""
+    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="utf-8").split()
+    with warm_parent() as warm:
+        return set(found) - {str(warm.process if warm else None)}
 
 
 def alive(pid: int) -> bool:
@@ -33,7 +37,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def probed(target: str, jobs: tuple[Job, ...] = ONE, timeout: float = 20.0) -> ChildResults:
+def probed(target: str, jobs: tuple[Job, ...] = ONE, timeout: float = 60.0) -> ChildResults:
     """The results of jobs; asserts that this process is as before and has no child left, and all messages are lines."""
     before = children()
     with guarded() as changed, launched(target, jobs) as child:
@@ -49,7 +53,7 @@ def probed(target: str, jobs: tuple[Job, ...] = ONE, timeout: float = 20.0) -> C
     return results
 
 
-def only(target: str, timeout: float = 20.0) -> JobResult:
+def only(target: str, timeout: float = 60.0) -> JobResult:
     results = probed(target, timeout=timeout)
     assert results.info is not None
     assert (results.info.name, results.info.process) == (target, "ve")
@@ -161,29 +165,47 @@ def test_what_it_starts_does_not_outlive_it(
 ) -> None:
     """Processes, in sessions of their own and without a parent, too; and a thread that never ends."""
     pids = tmp_path / "children"
-    monkeypatch.setenv("HOSTILE_CHILDREN", str(pids))
+    monkeypatch.chdir(tmp_path)
     assert only(f"hostile:{name}").trace is not None
     started = [int(pid) for pid in pids.read_text(encoding="utf-8").split()]
     assert len(started) >= least
     assert not any(alive(pid) for pid in started)
 
 
-@pytest.mark.parametrize("name", ["kills_parent", pytest.param("stops_parent", marks=pytest.mark.slow)])
-def test_the_process_that_watches_may_be_ended(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Assert a line, and nothing left, when the target ends or stops its parent."""
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kills_parent",
+        "kills_all_above",
+        pytest.param("kills_warm_parent", marks=pytest.mark.slow),
+        pytest.param("stops_parent", marks=pytest.mark.slow),
+    ],
+)
+def test_the_processes_that_watch_may_be_ended(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert a line, and nothing left, when the target ends or stops its parent and those above; and that the next
+    target is verified as before.
+    """
     pids = tmp_path / "children"
     pids.touch()
-    monkeypatch.setenv("HOSTILE_CHILDREN", str(pids))
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     outcome = only(f"hostile:{name}")
     if name == "kills_parent":
         assert outcome.failure == Failure("crash", "the process that watches it was ended by SIGKILL", None)
+    elif name == "kills_all_above":
+        assert outcome.failure == Failure("crash", "the process that watches it was ended", None)
     else:
         assert outcome.trace is not None
     deadline = time.monotonic() + 5  # its end follows that of the process that watches, at once but not before us
     while any(alive(int(pid)) for pid in pids.read_text(encoding="utf-8").split()):
         assert time.monotonic() < deadline
     assert list(tmp_path.iterdir()) == [pids]
+    assert only("hostile:euler").failure is None
+
+
+def test_what_watches_cannot_be_written_to() -> None:
+    """Assert that a sampler that writes to every open file is read as any other."""
+    assert only("hostile:scribbles").trace is not None
 
 
 @pytest.mark.slow
@@ -240,7 +262,7 @@ def test_a_target_that_cannot_be_built(
     for name, text in modules.items():
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    results = probed(target, ONE * 2, 1.0 if kind == "timeout" else 20.0)
+    results = probed(target, ONE * 2, 1.0 if kind == "timeout" else 60.0)
     assert results.info is None
     for outcome in results.jobs:
         assert outcome.failure is not None

@@ -7,10 +7,7 @@ import resource
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from io import BytesIO
 from pathlib import Path
-from threading import Event
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,9 +17,8 @@ from samplerproof.numerics.conformance.adapters.resolve import resolve
 from samplerproof.numerics.conformance.process import child as work
 from samplerproof.numerics.conformance.process import collect
 from samplerproof.numerics.conformance.process.collect import ChildResults
-from samplerproof.numerics.conformance.process.launch import Child, Job
+from samplerproof.numerics.conformance.process.launch import Job, Outcome, settings
 from samplerproof.numerics.conformance.process.trace_transfer import plain_trace
-from samplerproof.numerics.conformance.process.working_folder import Surroundings
 from samplerproof.numerics.conformance.report import Failure
 from samplerproof.numerics.conformance.verify import judged
 from samplerproof.numerics.readback import trace
@@ -46,10 +42,9 @@ def whole(folder: Path) -> None:
     (folder / "settings").write_text("0", encoding="utf-8")
 
 
-def child(folder: Path) -> Child:
+def child(folder: Path) -> Outcome:
     """One that is over."""
-    process: Any = SimpleNamespace(poll=lambda: 0)
-    return Child(process, folder, "n", BytesIO(), JOBS, False, Surroundings(folder, {}, None), Event())
+    return Outcome(folder, "n", JOBS, False, None, 0, b"", ())
 
 
 def read(folder: Path) -> ChildResults:
@@ -186,7 +181,7 @@ def test_notes_without_a_number_are_ignored(text: str, tmp_path: Path) -> None:
         (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "ready").touch()
     assert collect._progress(tmp_path, 3) == (4 if text == "3 4" else None)
-    assert child(tmp_path)._settings() == 0
+    assert settings(tmp_path) == 0
     assert collect._ending(child(tmp_path)).kind in ("exit", "crash")
 
 
