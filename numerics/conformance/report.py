@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+ANEW = "levels drawn anew for every answer"  # the name of a grid that a sampler cannot know
+
 
 @dataclass(frozen=True)
 class TargetInfo:

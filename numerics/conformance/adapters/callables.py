@@ -25,6 +25,7 @@ from .in_float64 import entered, in_float64
 from .own_draws import drawing_from
 from .process_levels import ZERO, at_sigma, other_levels, own_levels, ratio_of
 from .target import typed
+from .unobserved import direct
 from .visited_levels import Visit, Visited, destinations, levels_of
 
 Denoise = Callable[..., Tensor]  # (x, sigma) -> x0hat; (x, sigma, condition), see with_conditions
@@ -125,7 +126,8 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
     """
     target = target or typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
     solver = solver_of(call, options, target)
-    draws = _noise_parameter(target, call, options) is None
+    takes = _noise_parameter(target, call, options)
+    guided = parameters_of([*inspect.signature(call).parameters]) is not None
     namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
 
     def on(process: str, prediction: str, chosen: bool) -> ExternalSampler:
@@ -135,13 +137,14 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
             return [p.sigma for p in on_process(grid, process)] if chosen else ratios(grid, target)
 
         return ExternalSampler(
-            TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen, may_draw=draws),
+            TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen, may_draw=takes is None),
             prediction,
             lambda steps, grid=None: on_levels(target, solver, (others[grid] if grid else own)(steps), process),
             lambda: in_float64(*entered(namespace)),
             lambda grid: on_levels(target, solver, levels(grid), process),
             lambda grid: unjudged(solver, levels(grid), process),
             in_process=lambda process, prediction: on(process, prediction, True),
+            direct=None if guided else lambda steps: direct(call, own(steps), takes, options),
         )
 
     return on("ve", "data", False)

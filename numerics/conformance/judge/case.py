@@ -14,7 +14,7 @@ import torch
 from ...errors import InputError
 from ...readback import Trace
 from ..forward_processes import goes_backward, grid_of
-from ..report import Departure, Failure, Finding, Step, TargetInfo, Verdict
+from ..report import ANEW, Departure, Failure, Finding, Step, TargetInfo, Verdict
 from . import differences, grid_checks
 from .differences import Pair
 from .observed_orders import local_orders, observed_errors, slope
@@ -217,10 +217,29 @@ class Case:
         if isinstance(run, Failure) or depends(run):
             return []
         trimmed = without_zero_length_step(run)
+        levels = [p.sigma / p.alpha if p.alpha > 0 else math.inf for p in run.grid]
+        where = f"on levels {', '.join(f'{s:.6g}' for s in levels)}" if grid == ANEW else f"on {grid}"
         try:
-            return self.difference(trimmed, self._nearest(trimmed), f"on {grid}")
+            return self.difference(trimmed, self._nearest(trimmed), where)
         except InputError:
             return []
+
+    @cached_property
+    def differences_at_zero(self) -> list[Finding]:
+        """How the run in float64 with a last step to 0 differs from the record, by more than cancellation explains: at
+        low noise alpha = 1 may be computed by way of 1 - alpha^2.
+        """
+        run = self.variations.grids.get((self.variations.zero or "", True))
+        if not isinstance(run, Trace) or depends(run) or self.best is None:
+            return []
+        trimmed = without_zero_length_step(run)
+        try:
+            near = self._nearest(trimmed)
+        except InputError:
+            return []
+        if near is not None and near.error <= differences.CANCELLED:
+            return []
+        return self.difference(trimmed, near, f"on {self.variations.zero}")
 
     @cached_property
     def measured(self) -> Verdict:

@@ -114,6 +114,8 @@ def _on_other_processes(case: Case, first: Verdict) -> Verdict:
         return first
     if any(isinstance(run, Trace) and run.prediction != "data" for run in case.runs.values()):
         return first
+    if case.best is not None and case.best.conforms and case.differences_at_zero:
+        return first
     if first.verdict == "different-formula" and case.in_float64.apart and case.matches:
         return first  # it is a record, where its outputs are equal
     near = first.max_relative_error_float64 is not None and first.max_relative_error_float64 < CANCELLED
@@ -231,8 +233,8 @@ def _different_formula(case: Case) -> Verdict | None:
     if best is None:
         verdict, missing = differences.no_match(case.in_float64, process, case.base.reference, case.pairs)
         near, means = nearest(case.pairs, case.base.reference), _diverging(result)
-        family = differences.law_of_strengths(case.in_float64, case.longest)
-        if family is not None and verdict == "error":
+        family = None if case.base.reference else differences.law_of_strengths(case.in_float64, case.longest)
+        if family is not None:
             near, means = family[0], [family[1]]
         return replace(result, verdict=verdict, nearest=near, findings=[*result.findings, missing, *means])
     if best.conforms:
@@ -266,6 +268,7 @@ def _different_elsewhere(case: Case) -> Verdict | None:
     for (name, _), run in case.variations.grids.items():
         if name != case.variations.zero:
             found += case.difference_on(name, run)
+    found += case.differences_at_zero if case.needs_zero else []
     least = SHARE * min(record.order, record.order_asymptotic)
     seen = case.measured.observed_order
     if seen is not None and seen < least:
@@ -331,11 +334,11 @@ CHECKS: tuple[Callable[[Case], Verdict | None], ...] = (
 
 
 def _difference_at_zero(case: Case) -> list[Finding]:
-    """Notes on a last step to 0 that is not finite, where none is needed, or finite but not the record's."""
-    run = None if case.backward else case.variations.to_zero
-    lost = _lost_at_zero(case) if run else None
-    found = [lost] if lost else case.difference_on(case.variations.zero or "", run) if run else []
-    return [replace(f, severity="note") for f in found]
+    """Notes on a last step to 0, where none is needed, that is not finite, or finite but not the record's."""
+    if case.backward or case.needs_zero:
+        return []
+    lost = _lost_at_zero(case) if case.variations.to_zero else None
+    return [replace(f, severity="note") for f in ([lost] if lost else case.differences_at_zero)]
 
 
 def _growth(case: Case, best: Pair) -> dict[int, float]:

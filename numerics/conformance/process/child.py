@@ -33,6 +33,7 @@ from .global_state import guarded
 from .launch import Job
 from .option_sweep import troubles_of
 from .probes import departures
+from .replaced_code import Code, replaced_message
 from .trace_transfer import plain_trace
 from .watchdog import tasks_of_user
 
@@ -47,6 +48,7 @@ def main(folder: Path, request: dict[str, Any]) -> None:
     """Do all jobs of a request; write the files ready, target, settings, job-0, job-1, …, sweep-0, …, done."""
     write = partial(_write, request["nonce"])
     _limit()
+    code = Code()
     (folder / "ready").touch()
     sys.path.insert(0, os.getcwd())  # as `python -m` does: the user's own modules
     try:
@@ -58,7 +60,7 @@ def main(folder: Path, request: dict[str, Any]) -> None:
     except BaseException as fault:
         write(folder / "target", {"failure": _failure(fault, None)})
     else:
-        info = sampler.info
+        info, changed = sampler.info, code.replaced()
         write(folder / "target", {"info": asdict(info)})
         settings = (info.name, *info.variants) if request["sweep"] else ()
         (folder / "settings").write_text(str(len(settings)), encoding="utf-8")
@@ -67,7 +69,9 @@ def main(folder: Path, request: dict[str, Any]) -> None:
             exists = job.grid is None or job.grid < len(info.grids)
             notes, of_own = _Notes(folder, k), job.given is None
             work = partial(_work, expected=expected) if of_own else _work_on_given
-            write(folder / f"job-{k}", work(sampler, job, notes) if exists else {})
+            answer = work(sampler, job, notes) if exists else {}
+            changed += code.replaced()
+            write(folder / f"job-{k}", _unread(answer, changed) if answer and changed else answer)
         for k, setting in enumerate(settings):
             notes = _Notes(folder, len(request["jobs"]) + k)
             write(folder / f"sweep-{k}", asdict(troubles_of(setting, resolve, notes.note)))
@@ -137,7 +141,8 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes, expected: ExpectedC
                 expected.note(job.steps, job.grid, traced)
                 found = with_precision(traced, precision)
                 if job.other_inputs:
-                    departed = departures(run, found)
+                    direct = sampler.direct(job.steps) if sampler.direct is not None and job.grid is None else None
+                    departed = departures(run, found, direct)
             except BaseException as fault:
                 failure = _failure(fault, notes.step)
         state += changed
@@ -146,6 +151,13 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes, expected: ExpectedC
     state += _printed(notes.folder / "stdout", printed)
     plain = plain_trace(found) if found else None
     return {"trace": plain, "failure": failure, "state": state, "departures": [tuple(d) for d in departed]}
+
+
+def _unread(answer: dict[str, Any], changed: list[str]) -> dict[str, Any]:
+    """The result of a job after functions were replaced: none."""
+    none: dict[str, Any] = {"trace": None, "failure": ("error", replaced_message(changed), None)}
+    of_kind: dict[str, Any] = {"departures": []} if "departures" in answer else {}
+    return answer | none | (of_kind or {"sample": None, "counts": (0, 0)})
 
 
 def _work_on_given(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
