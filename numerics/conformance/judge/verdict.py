@@ -63,8 +63,8 @@ def _in_the_precision_inside(case: Case, first: Verdict) -> Verdict:
         return first
     halves = [d for d in inside.values() if torch.finfo(d).eps > torch.finfo(torch.float32).eps]
     if halves:
-        narrow = Finding("roundoff", None, f"it computes in {str(halves[0])[6:]} inside", "error")
-        return replace(first, findings=[*first.findings, narrow])
+        half = Finding("roundoff", None, f"it computes in {str(halves[0])[6:]} inside", "error")
+        return replace(first, findings=[*first.findings, half])
     found = _on_other_processes(case, _first(case))
     if found.verdict not in ("identical", "roundoff"):
         return first
