@@ -212,8 +212,7 @@ def _run(external: ExternalSampler, job: Job, grid: str | None) -> tuple[Trace |
         with external.float64() if job.float64 else Precision(dtype) as precision, guarded():
             run = external.on(job.steps, grid)
             found = with_precision(trace(run, external.prediction, dtype), precision)
-            direct = external.direct(job.steps) if external.direct is not None and grid is None else None
-            return found, departures(run, found, direct) if job.other_inputs else ()
+            return found, departures(run, found, external.direct) if job.other_inputs else ()
     except NoTable as fault:
         return Failure("no-table", fault.allowed), ()
     except NonFiniteError as fault:

@@ -144,7 +144,7 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
             lambda grid: on_levels(target, solver, levels(grid), process),
             lambda grid: unjudged(solver, levels(grid), process),
             in_process=lambda process, prediction: on(process, prediction, True),
-            direct=None if guided else lambda steps: direct(call, own(steps), takes, options),
+            direct=None if guided else lambda levels: direct(call, levels, takes, options),
         )
 
     return on("ve", "data", False)

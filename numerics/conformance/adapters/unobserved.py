@@ -44,6 +44,7 @@ _code: dict[str, Any] = {"__name__": "__main__"}
 exec(compile(_SOURCE, "<string>", "exec"), _code)
 
 DirectCall = Callable[[Tensor, Sequence[Tensor], Sequence[Tensor], bool], Any]  # start, outputs, noises, in a thread
+OnLevels = Callable[[Sequence[float]], DirectCall]
 
 
 def direct(

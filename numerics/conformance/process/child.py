@@ -141,8 +141,7 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes, expected: ExpectedC
                 expected.note(job.steps, job.grid, traced)
                 found = with_precision(traced, precision)
                 if job.other_inputs:
-                    direct = sampler.direct(job.steps) if sampler.direct is not None and job.grid is None else None
-                    departed = departures(run, found, direct)
+                    departed = departures(run, found, sampler.direct)
             except BaseException as fault:
                 failure = _failure(fault, notes.step)
         state += changed

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...errors import DependsError
 from ...external_run import Run
 from ...readback import BATCH, LINEAR, SCALE, Trace, respond
-from ..adapters.unobserved import DirectCall, departure_called_directly
+from ..adapters.unobserved import OnLevels, departure_called_directly
 from ..report import Departure
 from .drawn_inputs import DRAWN, departure_on_drawn
 
@@ -50,10 +50,10 @@ class _Inputs:
 EVERYTHING = _Inputs(SHAPE, (LARGE, SMALL), last=True, grad=False)
 
 
-def departures(run: Run, found: Trace, call: DirectCall | None = None) -> tuple[Departure, ...]:
+def departures(run: Run, found: Trace, call: OnLevels | None = None) -> tuple[Departure, ...]:
     """Departures of a run from its trace on other inputs, the first cause of each; empty where it has none.
 
-    call: the sampler without the run around it, where it has one.  An exception of the sampler is a departure too.
+    call: levels -> the sampler on them without the run around it, where it has one.  An exception of the sampler is a departure too.
     """
     remembered = _memory(run, found)
     if remembered is not None:
@@ -88,14 +88,15 @@ def _on_drawn(run: Run, found: Trace) -> tuple[Departure, ...]:
     return () if seen is None else (seen,)
 
 
-def _unobserved(run: Run, found: Trace, call: DirectCall | None) -> tuple[Departure, ...]:
+def _unobserved(run: Run, found: Trace, call: OnLevels | None) -> tuple[Departure, ...]:
     """Its departure where it is called directly, as shipped, with one output at a time; empty where it has none
     or draws noise by itself.
     """
     if call is None or found.dtype is not torch.float32 or found.remarks or any(found.channel):
         return ()
     inputs = _Inputs().values(found)
-    seen = departure_called_directly(call, found, inputs, respond(run, found, inputs)[-1])
+    directly = call([p.sigma for p in found.grid])
+    seen = departure_called_directly(directly, found, inputs, respond(run, found, inputs)[-1])
     return () if seen is None else (seen,)
 
 
