@@ -6,7 +6,7 @@ import torch
 
 from ...numerics.errors import SamplingError
 from ...numerics.grids import Grid, grid
-from ...numerics.inversion.backward import ends
+from ...numerics.inversion.backward_steps import ends
 from ...numerics.inversion.edict import edict
 from ...numerics.inversion.invert import RoundTrip, invert, round_trip
 from ...numerics.inversion.reversed_grid import reversed_grid

@@ -13,7 +13,7 @@ from ..errors import InputError, SamplingError, of_type, runnable
 from ..generated.prediction_functions import CONVERT
 from ..sample import run_table
 from ..tableau import Tableau
-from .backward import Backward, amplification, backward_steps, ends
+from .backward_steps import Backward, amplification, backward_steps, ends
 from .fixed_point import LIMIT, FixedPoint, fixed_point
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock
-from types import CodeType
 from typing import Any
 
 from ..catalogue import resolve, starts
@@ -42,28 +41,8 @@ class Definition:
 
 @cache
 def code(text: str) -> str:
-    """What a Python module computes: its instructions, without comments, docstrings, assertions and layout."""
-    with _PARSER:
-        compiled = compile(text, "", "exec", dont_inherit=True, optimize=2)
-    return repr(_instructions(compiled))
-
-
-def _instructions(of: CodeType) -> list[Any]:
-    arguments = (of.co_argcount, of.co_posonlyargcount, of.co_kwonlyargcount, of.co_flags)
-    names = (of.co_name, of.co_names, of.co_varnames, of.co_freevars, of.co_cellvars)
-    return [of.co_code, arguments, names, *map(_constant, of.co_consts)]
-
-
-def _constant(value: Any) -> Any:
-    match value:
-        case CodeType():
-            return _instructions(value)
-        case tuple():
-            return tuple(map(_constant, value))
-        case frozenset():  # its order differs between processes
-            return sorted(map(repr, value))
-        case _:
-            return value
+    """A Python module without its comments, docstrings and layout."""
+    return ast.unparse(_bare(text))
 
 
 def definitions(text: str) -> dict[str, Definition]:

@@ -11,7 +11,7 @@ import torch
 import samplerproof as sp
 from samplerproof.book.techniques import inversion
 from samplerproof.book.techniques.on_the_line import M1, PLANE, exact_starts, trajectory, uniform_lambda, uniform_t
-from samplerproof.numerics.inversion.backward import amplification, backward_steps, ends
+from samplerproof.numerics.inversion.backward_steps import amplification, backward_steps, ends
 from samplerproof.numerics.inversion.edict import edict
 from samplerproof.numerics.inversion.fixed_point import fixed_point
 from samplerproof.numerics.inversion.invert import invert, round_trip
