@@ -53,7 +53,8 @@ EVERYTHING = _Inputs(SHAPE, (LARGE, SMALL), last=True, grad=False)
 def departures(run: Run, found: Trace, call: OnLevels | None = None) -> tuple[Departure, ...]:
     """Departures of a run from its trace on other inputs, the first cause of each; empty where it has none.
 
-    call: levels -> the sampler on them without the run around it, where it has one.  An exception of the sampler is a departure too.
+    call: levels -> the sampler on them without the run around it, where it has one.  An exception of the sampler is a
+    departure too.
     """
     remembered = _memory(run, found)
     if remembered is not None:
