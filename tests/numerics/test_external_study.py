@@ -100,7 +100,7 @@ def curves(answer: dict[str, Any]) -> dict[str, list[Any]]:
     return found
 
 
-@pytest.mark.parametrize("process", PROCESSES)
+@pytest.mark.parametrize("process", [p if p == "vp" else pytest.param(p, marks=pytest.mark.slow) for p in PROCESSES])
 def test_a_function_measures_as_the_record_that_it_is(process: str) -> None:
     """Assert the record's values and exponents within roundoff on every process, and that a weight off by a millionth
     shows.
@@ -115,6 +115,7 @@ def test_a_function_measures_as_the_record_that_it_is(process: str) -> None:
         assert other["method"] == "two_m"
 
 
+@pytest.mark.slow
 def test_a_function_of_two_stages_and_one_of_noise_measure_as_their_records() -> None:
     """Assert values of edm-heun, and of ddpm by the law of its output."""
     answer = run_tables(tables("edm", ["edm-heun", heun]))
@@ -125,6 +126,7 @@ def test_a_function_of_two_stages_and_one_of_noise_measure_as_their_records() ->
     assert theirs == pytest.approx(ours, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_function_runs_in_the_plane_and_on_a_network() -> None:
     """Assert the record's values where samples are run, and where a network is."""
     plane = {**tables(steps=[4], metrics=["trajectory", "moments"]), "target": PLANE}
@@ -286,6 +288,7 @@ def test_a_study_is_drawn_into_its_folder(tmp_path: Path) -> None:
         run_tables(tables(), draw=True)
 
 
+@pytest.mark.slow
 def test_more_curves_than_colours_are_all_drawn(tmp_path: Path) -> None:
     """Assert that the ninth method of a study has its line."""
     names = [

@@ -72,6 +72,7 @@ def by_path() -> dict[str, Any]:
     return run_tables(study, base=Path(FILE).parent)
 
 
+@pytest.mark.slow
 def test_a_function_has_the_values_of_the_record_that_it_is(as_objects: dict[str, Any]) -> None:
     """Assert 1e-12 and the leading error, and that a weight off by a millionth shows and equals nothing."""
     ours = values(as_objects, TWO_M)
