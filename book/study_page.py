@@ -32,9 +32,7 @@ def page(answer: Answer, title: str) -> str:
         parts += _tables(answer, metric)
     parts += _section("Notes", ("",), [(note,) for note in study_notes(answer)])
     parts += _section("Grids", ("grid", "N", "severity", "finding"), list(_findings(answer)))
-    parts += _section(
-        "External samplers", ("sampler", "grid", "N", "equals", "nearest", "note"), list(_external(answer))
-    )
+    parts += _section("External samplers", ("sampler", "grids", "equals", "nearest", "note"), list(_external(answer)))
     versions = ", ".join(f"{name} {version}" for name, version in answer["manifest"]["versions"].items())
     parts.append(f"<p>Made by samplerproof study, with {escape(versions)}.</p>")
     return document(title, parts)
@@ -74,9 +72,22 @@ def _findings(answer: Answer) -> Iterator[tuple[Any, ...]]:
 
 
 def _external(answer: Answer) -> Iterator[tuple[Any, ...]]:
-    for found in answer.get("external", ()):
-        near = None if found["nearest"] is None else f"{found['nearest']} ({scientific(found['difference'])} off)"
-        yield found["method"], found["grid"], found["steps"], found["equals"], near, found["note"]
+    """A row for each sampler and what it equals or is nearest to, with its grids, and the largest difference there."""
+    found: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for entry in answer.get("external", ()):
+        note = "run as it is" if entry["linear"] is False else entry["note"]  # the deviation differs on every grid
+        found.setdefault((entry["method"], entry["equals"], entry["nearest"], note), []).append(entry)
+    for (method, equals, nearest, _), entries in found.items():
+        steps: dict[str, list[str]] = {}
+        for entry in entries:
+            steps.setdefault(entry["grid"] or "", []).append(str(entry["steps"]))
+        grids = "; ".join(f"{grid} N = {', '.join(of)}".strip() for grid, of in steps.items())
+        worst = max(entries, key=lambda entry: entry["difference"] or 0)
+        near = None
+        if nearest is not None and equals is None:
+            agrees = f"agrees on {worst['rows_equal']} of {worst['rows']} rows"
+            near = f"{nearest} ({agrees}, {scientific(worst['difference'])} off)"
+        yield method, grids, equals, near, worst["note"]
 
 
 def _figure(panel: Panel, svg: str) -> str:

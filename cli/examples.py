@@ -14,6 +14,7 @@ EXAMPLES = {
     "reproduce": (
         "samplerproof reproduce --quick",
         "samplerproof reproduce --out results/full",
+        "samplerproof reproduce --seeds",
     ),
     "methods": (
         "samplerproof methods",
@@ -42,7 +43,8 @@ EXAMPLES = {
         "samplerproof verify diffusers:DPMSolverMultistepScheduler",
         "samplerproof verify 'diffusers:DPMSolverMultistepScheduler?solver_order=3'",
         "samplerproof verify my_sampler.py:sample --against dpm-solver++-2m",
-        "samplerproof verify comfyui:dpmpp_2m --path ComfyUI",
+        "samplerproof verify 'my_guided.py:sample?w=4' --against ddim",
+        "samplerproof verify comfyui:euler_cfg_pp --path ComfyUI",
         "samplerproof verify my_port.json",
     ),
     "export": (
@@ -65,8 +67,9 @@ NOTES = {
     "verify": (
         "LIBRARY:NAME is diffusers:Class, k-diffusion:function, azula:Class, comfyui:NAME of its menu, "
         "dpm-solver:DPM_Solver, unipc:UniPC, edm:edm_sampler, wan:Class or skrample:Class; --path DIR is a checkout of "
-        "a library that is not installed. FILE.py:name and package.module:name are a function (denoise, x, sigmas), a "
-        "scheduler or its class. FILE.json is a table, or a run that was recorded in any language."
+        "a library that is not installed. FILE.py:name and package.module:name are a function (denoise, x, sigmas), "
+        "with guidance inside (denoise, x, sigmas, cond, uncond), a scheduler or its class. FILE.json is a table, or a "
+        "run that was recorded in any language."
     ),
     "export": "The chapter on ports has both formats, and readers in C, Rust, Swift, JavaScript and Python.",
     "methods": "NAME is a name or an alias; a value of a parameter follows a question mark: 'ddim-eta?eta=1/2'.",

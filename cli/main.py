@@ -121,6 +121,7 @@ def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and steps, for a first look.")] = False,
     with_checkpoints: Annotated[bool, typer.Option("--with-checkpoints", help="Networks too.")] = False,
     device: Annotated[str, typer.Option(help="Device of the networks.")] = "cpu",
+    seeds: Annotated[bool, typer.Option("--seeds", help="Only the table of techniques.")] = False,
     out: Out = "results",
 ) -> None:
     """Write the convergence figures, tables and records, with a manifest."""
@@ -129,6 +130,16 @@ def reproduce(
     from .interruption import interruptible, kept
 
     folder = _folder(out)
+    if seeds:
+        if quick or with_checkpoints or device != "cpu":
+            raise InputError("--seeds", "with another option", "alone, or with --out")
+        from ..book.seeds import reproduce_seeds
+
+        with interruptible("reproduce") as progress:
+            rows = reproduce_seeds(folder, progress)
+        show.seeds(rows)
+        show.written(folder)
+        return
     with interruptible("reproduce", kept("runs", f"{folder}/")) as progress:
         answer = reproduce(folder, quick, progress, with_checkpoints, device)
     show.exponents(answer["exponents"])

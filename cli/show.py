@@ -146,6 +146,14 @@ def exponents(rows: list[dict[str, Any]]) -> None:
     print_table(table, ("local orders", "N"))
 
 
+def seeds(rows: list[dict[str, Any]]) -> None:
+    """The techniques: the verdict on the claim of each, and the number that it rests on."""
+    table = Table("technique", "verdict here", "number", "page")
+    for row in rows:
+        table.add_row(row["system"], row["verdict"], f"{row['number']:.4g}", row["page"])
+    print_table(table, ("page",))
+
+
 def verification(answer: dict[str, Any]) -> None:
     """A line a target."""
     from ..book.tables.verification_tables import outcome

@@ -43,6 +43,8 @@ def lines(answer: Verdict) -> Iterator[str]:
         yield f"  equals {', '.join(answer.matches)}"
     elif answer.nearest:
         yield f"  nearest: {answer.nearest}"
+    if answer.guidance:
+        yield f"  with two outputs of its model: {answer.guidance}"
     both = (("as shipped", answer.max_relative_error), ("in float64", answer.max_relative_error_float64))
     if errors := [f"{scientific(error)} {run}" for run, error in both if error is not None]:
         yield f"  largest relative error of a row: {', '.join(errors)}"

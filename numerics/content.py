@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Hashable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+OPTIONAL = {"optional": True}  # metadata of a field that is no content while it is empty
 RTOL, ATOL = 1e-9, 1e-12  # of isclose: |a - b| <= ATOL + RTOL |b|, entry by entry
 
 
@@ -64,7 +66,8 @@ def close(one: Any, other: Any, rtol: float, atol: float) -> bool:
     if type(one) is not type(other):
         return False
     if is_dataclass(one) and not isinstance(one, type):
-        return all(close(a, b, rtol, atol) for a, b in zip(_parts(one), _parts(other), strict=True))
+        mine, others = _parts(one), _parts(other)
+        return len(mine) == len(others) and all(map(partial(close, rtol=rtol, atol=atol), mine, others))
     if isinstance(one, Mapping):
         return one.keys() == other.keys() and all(close(one[key], other[key], rtol, atol) for key in one)
     if isinstance(one, tuple | list):
@@ -74,4 +77,8 @@ def close(one: Any, other: Any, rtol: float, atol: float) -> bool:
 
 def _parts(value: Any) -> list[Any]:
     """The fields of a dataclass that a comparison goes by."""
-    return [getattr(value, f.name) for f in fields(value) if f.compare]
+    return [getattr(value, f.name) for f in fields(value) if f.compare and not _left_out(value, f)]
+
+
+def _left_out(value: Any, part: Field[Any]) -> bool:
+    return bool(part.metadata.get("optional")) and not getattr(value, part.name)

@@ -12,13 +12,14 @@ from .points import Point
 
 
 class Model(Protocol):
-    """model(x, at, to) -> the prediction at the state x, shaped like x.
+    """model(x, at, to, channel) -> the prediction at the state x, shaped like x.
 
     at: the point of the forward process at which x is a state.  to: index of the grid point that the step leads to in
-    which x was computed, 0 for the start.
+    which x was computed, 0 for the start.  channel: the output asked for, where a model has several at one state, such
+    as "conditional" and "unconditional"; "" where it has one.
     """
 
-    def __call__(self, x: Tensor, at: Point, to: int, /) -> Tensor: ...
+    def __call__(self, x: Tensor, at: Point, to: int, channel: str = "", /) -> Tensor: ...
 
 
 class Draw(Protocol):
@@ -73,3 +74,10 @@ class Run(Protocol):
     """run(start, model, draw) -> Finish: a sampler on one grid. Every call starts afresh."""
 
     def __call__(self, start: Tensor, model: Model, draw: Draw, /) -> Finish: ...
+
+
+class Calls(NamedTuple):
+    """The calls of a run: evaluations of its model, and draws over spans, as in Draw."""
+
+    nfe: int
+    spans: tuple[tuple[float, float] | None, ...]

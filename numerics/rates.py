@@ -4,8 +4,9 @@ A curve of errors has one status, by the first rule that applies, with local ord
 
     diverged   the run on the most steps is not finite, or its error is the largest and still grows
     undefined  fewer than three usable errors: finite, above their floor, with an interval above zero
-    floor      the error on the most steps is not usable, or no longer falls, or the intervals of the last errors
-               leave the distance of the local order from its limit uncertain by more than TOLERANCE
+    floor      the error on the most steps is not usable, or no longer falls
+    undefined  the intervals of the last errors leave the distance of the local order from its limit uncertain by more
+               than TOLERANCE
     settled    the local orders in the window agree within TOLERANCE; or within SPREAD, and the last is within TOLERANCE
                of its limit, if they approach it like 1/N or as slowly as the last two differences show
     turning    otherwise
@@ -29,6 +30,7 @@ ROUNDING = 1e-11  # values below are rounding
 WINDOW = 4  # usable errors, those on the most steps, to which an exponent is fitted
 SETTLED, TURNING, FLOOR, DIVERGED, UNDEFINED = "settled", "turning", "floor", "diverged", "undefined"
 UNSTEADY, NO_VALUE = "the local orders still move", "no value"
+FEW = "fewer than three numbers of steps"
 
 
 class CurvePoint(NamedTuple):
@@ -180,7 +182,7 @@ def _status(
     away, unsure = _distance(used, slopes)
     if unsure > TOLERANCE and away - unsure <= TOLERANCE:
         more = f"; about {_samples(used[-1].samples * (unsure / TOLERANCE) ** 2)} samples" if used[-1].samples else ""
-        return FLOOR, f"the intervals leave the last local order uncertain by {unsure:.2g}{more}"
+        return UNDEFINED, f"the intervals leave the last local order uncertain by {unsure:.2g}{more}"
     orders = [order for order, _ in slopes]
     spread = max(orders) - min(orders)
     if spread > TOLERANCE and (away > TOLERANCE or spread > SPREAD):
@@ -230,7 +232,7 @@ def _change(points: Sequence[CurvePoint]) -> list[tuple[float, CurvePoint]]:
 def _too_few(curve: Sequence[CurvePoint]) -> str:
     """Why fewer than three errors are usable."""
     if len(curve) < 3:
-        return "fewer than three numbers of steps"
+        return FEW
     missing = [p for p in curve if p.value is None]
     low = [p for p in curve if p.value is not None and not p.usable]
     parts = [f"{_at_floor(low)} on {len(low)} of {len(curve)} numbers of steps"] if low else []

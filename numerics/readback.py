@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +16,7 @@ from .external_run import Draw, Finish, Model, Remark, Run, Timesteps
 from .noise import NoiseSource
 from .noise_draws import canonical, noise_basis
 from .points import Point
+from .row_lags import lags, padded_to_one
 from .sample import sample
 from .schedules import Schedule
 from .tableau import Tableau
@@ -44,6 +43,9 @@ class Trace:
     uncertainty [V]: the error of every row, over its largest contribution, where the rows were solved from a recorded
     run; empty where they were read on basis vectors.
     schedule: the one whose time the points have, where a file states it; None: the time is that of the process.
+    channel: the output that each evaluation asks for, where the model has several at one state; () where it has one.
+    apart: the columns of the outputs by channel, {name: [V, nfe]}, where evaluations at one state are merged; their sum
+    stands in `vectors`, for equal outputs. See repeated_evaluations.py.
     """
 
     prediction: str
@@ -62,11 +64,13 @@ class Trace:
     uncertainty: tuple[float, ...] = ()
     inside: torch.dtype | None = None
     schedule: Schedule | None = None
+    channel: tuple[str, ...] = ()
+    apart: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def precision(self) -> torch.dtype:
-        """The dtype whose rounding its vectors show."""
-        return self.inside or self.dtype
+        """The dtype whose rounding its vectors may show: float32 inside counts, a half does not."""
+        return torch.float32 if self.inside is torch.float32 else self.dtype
 
     @property
     def nfe(self) -> int:
@@ -80,7 +84,8 @@ class Trace:
 
         c is the share of the start in v_i over its share in v_b. The noises are in canonical form: one z a vector, in
         the row where it is drawn with a coefficient >= 0; the law is the same.
-        Two samplers of one law have one table, however they compute it.
+        Two samplers of one law have one table, however they compute it. With outputs by channel, in `apart`, it has
+        a column for each of them.
         """
         v, count, nfe = self.vectors, len(self.vectors), self.nfe
         rounding = torch.finfo(self.precision).eps
@@ -90,15 +95,26 @@ class Trace:
         share = torch.where(v[before, 0] != 0, v[1:, 0] / v[before, 0], 0.0)
         states = torch.zeros(count - 1, count, dtype=torch.float64)
         states[row, before] = share
-        # The rest is of outputs and noises; what cancels leaves rounding only.
-        kept = share[:, None] * v[before]
-        left = v[1:] - kept
-        residue = 4 * rounding * (v[1:].abs() + kept.abs())
-        left[left.abs() <= residue] = 0
-        # Outputs: in the columns of the vectors at which they were evaluated.
-        made = torch.tensor([i for i, evaluated in enumerate(self.evaluated) if evaluated])
-        outputs = torch.zeros(count - 1, count, dtype=torch.float64)
-        outputs[:, made] = left[:, 1 : 1 + nfe]
+
+        def rest(columns: Tensor) -> Tensor:
+            """What a row adds to the shares that it keeps; what cancels leaves rounding only."""
+            kept = share[:, None] * columns[before]
+            left = columns[1:] - kept
+            left[left.abs() <= 4 * rounding * (columns[1:].abs() + kept.abs())] = 0
+            return left
+
+        def of_outputs(columns: Tensor) -> Tensor:
+            """Outputs in the columns of the vectors at which they were evaluated."""
+            made = torch.tensor([i for i, evaluated in enumerate(self.evaluated) if evaluated])
+            outputs = torch.zeros(count - 1, count, dtype=torch.float64)
+            outputs[:, made] = columns
+            return lags(outputs, 1)
+
+        # The rest is of outputs and noises.
+        left = rest(v)
+        outputs, *channels = padded_to_one(
+            [of_outputs(left[:, 1 : 1 + nfe]), *(of_outputs(rest(columns)) for columns in self.apart.values())]
+        )
         # Noises: the Cholesky factor of their covariance.
         noises = torch.zeros(count - 1, count, dtype=torch.float64)
         drawn = left[:, 1 + nfe :]
@@ -111,17 +127,11 @@ class Trace:
             step=self.step,
             evaluated=self.evaluated,
             given=1,
-            states=_lags(states, 1),
-            outputs=_lags(outputs, 1),
-            noises=_lags(noises, 0),
+            states=lags(states, 1),
+            outputs=outputs,
+            noises=lags(noises, 0),
+            channels=dict(zip(self.apart, channels, strict=True)),
         )
-
-
-class Calls(NamedTuple):
-    """The calls of a run: evaluations of its model, and draws over spans, as in Draw."""
-
-    nfe: int
-    spans: tuple[tuple[float, float] | None, ...]
 
 
 class _Recorder:
@@ -132,11 +142,18 @@ class _Recorder:
         self.states: list[Tensor] = []
         self.points: list[Point] = []
         self.to: list[int] = []
+        self.channels: list[str] = []
         self.spans: list[tuple[float, float] | None] = []
         self.given: list[tuple[Tensor, Tensor]] = []
 
-    def model(self, x: Tensor, at: Point, to: int) -> Tensor:
+    @property
+    def channel(self) -> tuple[str, ...]:
+        """As in Trace."""
+        return tuple(self.channels) if any(self.channels) else ()
+
+    def model(self, x: Tensor, at: Point, to: int, channel: str = "") -> Tensor:
         k = len(self.states)
+        self.channels.append(channel)
         self.states.append(x.detach().clone())
         self.points.append(at)
         self.to.append(to)
@@ -155,32 +172,25 @@ class _Recorder:
         return z.to(like.dtype).expand_as(like).clone()
 
 
-def trace(run: Run, prediction: str, dtype: torch.dtype = torch.float64, expected: Calls | None = None) -> Trace:
+def trace(run: Run, prediction: str, dtype: torch.dtype = torch.float64) -> Trace:
     """Run a sampler on basis vectors of a dtype, and once more on random ones.
 
-    prediction: what its model returns.  expected: the calls that it will make; where it is None, or the run makes
-    others, they are counted in a run on zeros before. Every run must end in the shape and dtype in which it started,
-    with finite values or not. Where a run evaluates or draws otherwise than on zeros, superposition is infinite, and
-    the vectors are those on zeros.
+    prediction: what its model returns. Every run must end in the shape and dtype in which it started, with finite
+    values or not. Where a run evaluates or draws otherwise than on zeros, superposition is infinite, and the vectors
+    are those on zeros.
     Raises SamplingError where a run ends otherwise or never evaluates its model; the sampler's own pass through.
     """
-    if expected is not None:
-        with suppress(DependsError):
-            return _with_superposition(run, _image(run, prediction, *expected, dtype))
     generator, start = torch.Generator().manual_seed(0), torch.zeros(*BATCH, 1, dtype=dtype)
     first = _Recorder(None, lambda k, span: torch.randn(1, generator=generator))
     finish = _finished(run, start, first)
     if not first.states:
         raise SamplingError("it never evaluates its model: there is no output to read a coefficient of")
     try:
-        return _with_superposition(run, _image(run, prediction, len(first.states), first.spans, dtype))
+        found = _image(run, prediction, len(first.states), first.spans, dtype)
+        return replace(found, superposition=superposition(run, found))
     except DependsError:
         found = _as_trace(prediction, start, first, finish)
         return replace(found, superposition=(math.inf,) * len(found.vectors))
-
-
-def _with_superposition(run: Run, found: Trace) -> Trace:
-    return replace(found, superposition=superposition(run, found))
 
 
 def image(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ...] | None = None) -> Trace:
@@ -189,7 +199,8 @@ def image(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ..
     grid: of the trace, else the points at which the table ends its steps.  Raises InputError as of_tableau's run does.
     """
     run = of_tableau(tableau, prediction, grid)
-    return _image(run, prediction or tableau.prediction, tableau.nfe, [None] * sum(tableau.drawn), torch.float64)
+    nfe = tableau.nfe * max(1, len(tableau.channels))
+    return _image(run, prediction or tableau.prediction, nfe, [None] * sum(tableau.drawn), torch.float64)
 
 
 def _image(
@@ -237,6 +248,7 @@ def _as_trace(prediction: str, start: Tensor, recorder: _Recorder, finish: Finis
         finish.timesteps,
         finish.remarks,
         spans=tuple(recorder.spans),
+        channel=recorder.channel,
     )
 
 
@@ -282,6 +294,8 @@ def respond(run: Run, found: Trace, inputs: Tensor) -> Tensor:
     finish = _finished(run, given[0].clone(), recorder)
     if len(recorder.states) != nfe or len(recorder.spans) != len(found.spans):
         raise DependsError(f"{len(recorder.states)} evaluations, {nfe} before")
+    if recorder.channel != found.channel:
+        raise DependsError("evaluations of other outputs than before")
     return torch.stack([v.double() for v in (*recorder.states, finish.sample)])
 
 
@@ -315,15 +329,6 @@ def vector_before(step: Sequence[int], i: int) -> int:
     return next(j for j in reversed(range(i)) if step[j] < step[i] or j == 0)
 
 
-def _lags(absolute: Tensor, first: int) -> Tensor:
-    """Rows over vectors [R, V] as rows over lags: row i has vector i + 1 - first at lag 0."""
-    rows, count = absolute.shape
-    source = torch.arange(rows)[:, None] + 1 - first - torch.arange(count)
-    table = torch.where(source >= 0, absolute.gather(1, source.clamp(min=0)), 0.0)
-    width = int((table != 0).any(dim=0).nonzero().max()) + 1 if bool(table.any()) else 0
-    return table[:, : max(width, 1 if first else width)]
-
-
 def of_tableau(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ...] | None = None) -> Run:
     """One of our tables as a run, for a model that returns a prediction of your choice.
 
@@ -336,7 +341,10 @@ def of_tableau(tableau: Tableau, prediction: str | None = None, grid: tuple[Poin
         evaluated = iter([i for i, made in enumerate(tableau.evaluated) if made])
 
         def denoise(x: Tensor, at: Point, wanted: str) -> Tensor:
-            return convert(x, model(x, at, tableau.step[next(evaluated)]), at, asked, wanted)
+            to = tableau.step[next(evaluated)]
+            if not tableau.channels:
+                return convert(x, model(x, at, to), at, asked, wanted)
+            return torch.stack([convert(x, model(x, at, to, name), at, asked, wanted) for name in tableau.channels])
 
         last = sample(denoise, start, tableau, noise=lambda like, k: draw(like), dtype=start.dtype)
         return Finish(last, grid or tuple(ends[n] for n in sorted(ends)))

@@ -27,7 +27,8 @@ def sample(
     """Run a sampler: v_i = sum_k states[k] v_{i-1-k} + sum_j outputs[j] d_{i-1-j} + sum_l noises[l] z_{i-l}.
 
     denoise(x, at, prediction) -> d, shaped like x (any shape, device and dtype; d is cast to `dtype`): a mixture, or
-    what `adapt` returns.  start: the sample at the noisy end, or a sequence of tableau.given tensors.
+    what `adapt` returns; where the table has `channels`, [channels, *shape of x], in their order.
+    start: the sample at the noisy end, or a sequence of tableau.given tensors.
     tableau: the table of the sampler on a grid.  noise: the source that a stochastic sampler draws every z_i from, such
     as `seeded(0)`.  dtype: of states and history, whose buffers are allocated once; no gradient is recorded. The x that
     denoise is passed is a view into them, valid until it returns.
@@ -46,6 +47,21 @@ def sample(
     >>> round(float((y > 0).double().mean()), 1)
     0.6
     """
+    return run_table(denoise, start, tableau, noise, dtype, checked)(len(tableau.points) - 1).clone()
+
+
+def run_table(
+    denoise: Denoiser,
+    start: Tensor | Sequence[Tensor],
+    tableau: Tableau,
+    noise: NoiseSource | None = None,
+    dtype: torch.dtype = torch.float64,
+    checked: bool = True,
+) -> Callable[[int], Tensor]:
+    """Run a sampler as `sample` does; returns a function of an index that is a view of this vector at the end.
+
+    A row after the last one could read these: the last vectors, as far back as the states of a row reach.
+    """
     runnable("denoise", denoise, "a function (x, at, prediction), such as a mixture, or checkpoint.denoiser()")
     of_type("tableau", tableau, Tableau, "a table, as sp.tabulate(name, grid) makes it")
     of_type("start", start, (Tensor, list, tuple), "a tensor, or a sequence of tensors")
@@ -54,9 +70,12 @@ def sample(
     shape, rows = given[0].shape, len(tableau.states)
     depth, history = tableau.states.shape[1], tableau.outputs.shape[1]
     # One slot more than the rows can see: a new vector never overwrites one that it is made from.
-    states = torch.empty((max(depth, tableau.given) + 1, *shape), dtype=dtype, device=given[0].device)
-    outputs = torch.empty((history, *shape), dtype=dtype, device=given[0].device)
-    carry, weight, spread = tableau.states.tolist(), tableau.outputs.tolist(), tableau.noises.tolist()
+    states = torch.empty((max(depth, tableau.given) + 1, *shape), dtype=dtype, device=given[0].device).unbind()
+    several = (len(tableau.channels),) if tableau.channels else ()
+    outputs = torch.empty((history, *several, *shape), dtype=dtype, device=given[0].device)
+    columns = list(zip(tableau.channels.values(), outputs.unbind(1), strict=True)) if several else []
+    read = [(weight.tolist(), made) for weight, made in columns or [(tableau.outputs, outputs)]]
+    carry, spread = tableau.states.tolist(), tableau.noises.tolist()
     draw = _drawing(tableau, noise, states[0], checked)
     for i, vector in enumerate(given):
         states[i].copy_(vector)
@@ -65,7 +84,7 @@ def sample(
         x = states[i % len(states)]
         if tableau.evaluated[i]:
             d = denoise(x, tableau.points[i], tableau.prediction_at(i))
-            _check_output(d, shape, tableau.step[i], tableau.points[i].t, checked)
+            _check_output(d, torch.Size((*several, *shape)), tableau.step[i], tableau.points[i].t, checked)
             outputs[i % history].copy_(d)
         row = i + 1 - tableau.given
         if row < 0:
@@ -75,13 +94,14 @@ def sample(
         for k, c in enumerate(carry[row][1:], start=1):
             if c != 0:
                 new.add_(states[(i - k) % len(states)], alpha=c)
-        for j, w in enumerate(weight[row]):
-            if w != 0:
-                new.add_(outputs[(i - j) % history], alpha=w)
+        for weight, made in read:
+            for j, w in enumerate(weight[row]):
+                if w != 0:
+                    new.add_(made[(i - j) % history], alpha=w)
         for lag, c in reversed(list(enumerate(spread[row]))):
             if c != 0:
                 new.add_(draw(i + 1 - lag), alpha=c)
-    return states[(tableau.given - 1 + rows) % len(states)].clone()
+    return lambda i: states[i % len(states)]
 
 
 def _drawing(tableau: Tableau, noise: NoiseSource | None, like: Tensor, checked: bool) -> Callable[[int], Tensor]:

@@ -26,7 +26,9 @@ from .schedules import schedule
 from .tableau import tabulate
 
 LONGEST = 16.0  # in lambda: more than the whole noise range of common samplers
-SCANNED = [LONGEST * 1.15**-k for k in range(52, -1, -1)]  # from 0.011
+APART = 1.15
+SCANNED = [LONGEST * APART**-k for k in range(52, -1, -1)]  # from 0.011
+WITHOUT = 6  # scanned steps in a row without growth: a factor of 2.3
 SHORTEST = 1e-8
 ROUNDING = 1e-9  # a growth of 1 is computed a little above 1
 
@@ -109,12 +111,18 @@ def _crossing(method: str, gain: float, radii: Tensor) -> float:
         return float(growth(method, h, [gain])) - 1 - ROUNDING
 
     first = int(grows[0])
-    below = SCANNED[max(first - 1, 0)]
-    while excess(below) > 0:  # only below the first of the scanned steps
-        below /= 2
-        if below < SHORTEST:
-            return 0.0
-    return float(brentq(excess, below, SCANNED[first], xtol=1e-12, rtol=1e-8))
+    if first > 0:
+        below, above = SCANNED[first - 1], SCANNED[first]
+    else:  # at shorter steps than those scanned; a few that do not grow may be between two that do
+        below, above, shorter = SCANNED[0] / APART, SCANNED[0], 0
+        while shorter < WITHOUT:
+            if below < SHORTEST:
+                return 0.0
+            grown = excess(below) > 0
+            above, shorter = (below, 0) if grown else (above, shorter + 1)
+            below /= APART
+        below = above / APART
+    return float(brentq(excess, below, above, xtol=1e-12, rtol=1e-8))
 
 
 def guided_gain(conditional: float, unconditional: float, scale: float) -> float:

@@ -7,7 +7,9 @@
 
 with the meaning of these fields in Tableau. Numbers are decimal, or texts of hexadecimal floats ("0x1.8p+1"). Optional:
 "step", the grid point to which each vector leads, "lost", the vectors where the output is the data prediction,
-and "provenance", an object for readers, of which `verify` uses "schedule": the schedule whose time the points have.
+"channels", of a model with several outputs at a vector, {"conditional": [[…], …], "unconditional": [[…], …]}, each as
+wide as "outputs", which is their sum, and "provenance", an object for readers, of which `verify` uses "schedule": the
+schedule whose time the points have.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ from .support.strict_json import check_format, check_keys, entries, integer, num
 from .tableau import Tableau
 
 KEYS = ("format", "name", "prediction", "points", "evaluated", "given", "states", "outputs", "noises")
-MORE = ("step", "lost", "provenance")
+MORE = ("step", "lost", "channels", "provenance")
+ADDED = 1e-12  # of the largest term: how far the sum of the channels may be from outputs
+CHANNELS = 8  # at most
 ON_FLOW = 1e-6  # |alpha + sigma - 1| of a point of the linear flow, whose derivatives are known
 
 
@@ -86,6 +90,8 @@ def plain_table(tableau: Tableau, provenance: Mapping[str, Any] | None = None) -
     }
     if tableau.lost:
         data["lost"] = sorted(tableau.lost)
+    if tableau.channels:
+        data["channels"] = {name: _plain(column) for name, column in tableau.channels.items()}
     return {**data, "provenance": dict(provenance)} if provenance else data
 
 
@@ -130,6 +136,7 @@ def table_of(data: object, field: str = "table") -> Tableau:
     _check_causal(f"{field}.states", states, given - 1, 0)
     _check_causal(f"{field}.outputs", outputs, given - 1, 0, evaluated)
     _check_causal(f"{field}.noises", noises, given, given)
+    channels = _channels(f"{field}.channels", found.get("channels", {}), outputs, given, evaluated)
     # Steps: given, or found from the rows.
     step = _steps(f"{field}.step", found.get("step"), count, states, given)
     _check_levels(field, points, step)
@@ -145,6 +152,7 @@ def table_of(data: object, field: str = "table") -> Tableau:
         outputs=outputs,
         noises=noises,
         lost=frozenset(integer(f"{field}.lost[{n}]", i, 0, count - 1) for n, i in enumerate(lost)),
+        channels=channels,
     )
 
 
@@ -193,6 +201,29 @@ def _matrix(field: str, value: object, rows: int, least: int) -> Tensor:
     high = max(width, least)
     lines = [numbers(f"{field}[{i}]", row, high, high, "numbers, as many as in row 0") for i, row in enumerate(found)]
     return torch.tensor(lines, dtype=torch.float64).reshape(rows, high)
+
+
+def _channels(field: str, value: object, outputs: Tensor, given: int, evaluated: Sequence[bool]) -> dict[str, Tensor]:
+    """The matrices of the output channels, which add up to outputs."""
+    if not isinstance(value, Mapping) or not len(value) <= CHANNELS or not all(map(str.isprintable, value)):
+        raise InputError(field, value, f"an object of at most {CHANNELS} matrices, by the names of the outputs")
+    found = {name: _matrix(f"{field}.{name}", entry, *outputs.shape) for name, entry in value.items()}
+    for name, matrix in found.items():
+        if matrix.shape != outputs.shape:
+            raise InputError(
+                f"{field}.{name}", f"rows of {matrix.shape[1]} numbers", "rows as wide as those of outputs"
+            )
+        _check_causal(f"{field}.{name}", matrix, given - 1, 0, evaluated)
+    if found:
+        each = torch.stack([*found.values()])
+        off = (each.sum(dim=0) - outputs).abs() > ADDED * each.abs().amax(dim=0).clamp(min=1)
+        if bool(off.any()):
+            i, lag = off.nonzero()[0].tolist()
+            total = float(each[:, i, lag].sum())
+            raise InputError(
+                field, f"a sum of {total:.9g} in row {i}, lag {lag}", f"{float(outputs[i, lag]):.9g}, as outputs"
+            )
+    return found
 
 
 def _check_causal(field: str, matrix: Tensor, latest: int, first: int, made: Sequence[bool] | None = None) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .catalogue import resolve
 from .coefficients import lost, plan, steps_of
-from .content import ATOL, RTOL, ByContent, close
+from .content import ATOL, OPTIONAL, RTOL, ByContent, close
 from .errors import InputError, of_type
 from .generated.frame_functions import FRAMES
 from .grids import Grid
@@ -31,6 +31,9 @@ class Tableau(ByContent):
     v_i. The last vector is the sample. evaluated[i]: whether d_i is made; it is not at the sample, nor at a corrected
     vector. At a vector in `lost` it is the data prediction (see coefficients.lost). states [R, K], outputs [R, J] and
     noises [R, L] (L = 0 without noise) are float64. step[i]: the grid point where the step ends that makes v_i.
+    channels: for a model that has several outputs at a vector, as with and without a prompt, the coefficients [R, J] of
+    each, {name: outputs}: sum_c sum_j channels[c][i - given, j] d_{i-1-j}[c] stands in place of the sum over outputs.
+    They add up to `outputs`, the table for equal outputs. Empty for a model that has one.
     method: a label, which comparisons leave out: == compares all else exactly, isclose to a tolerance.
     """
 
@@ -44,6 +47,7 @@ class Tableau(ByContent):
     outputs: Tensor
     noises: Tensor
     lost: frozenset[int] = frozenset()
+    channels: Mapping[str, Tensor] = field(default_factory=dict, metadata=OPTIONAL)
 
     def __repr__(self) -> str:
         return f"Tableau({self._summary()})"
@@ -53,7 +57,8 @@ class Tableau(ByContent):
         heads, rows = ["step", "sigma" if in_sigma else "lambda"], []
         for i, point in enumerate(self.points[self.given :], start=self.given):
             rows.append([str(self.step[i]), f"{point.sigma if in_sigma else point.lam:.6g}"])
-        for letter, first, coefficients in (("v", 1, self.states), ("d", 1, self.outputs), ("z", 0, self.noises)):
+        made = [(name, 1, column) for name, column in self.channels.items()] or [("d", 1, self.outputs)]
+        for letter, first, coefficients in (("v", 1, self.states), *made, ("z", 0, self.noises)):
             for lag in (coefficients != 0).any(dim=0).nonzero().flatten().tolist():
                 heads.append(f"{letter}[{-lag - first}]")
                 for row, value in zip(rows, coefficients[:, lag].tolist(), strict=True):
@@ -102,6 +107,7 @@ class Tableau(ByContent):
             outputs=self.outputs[i : i + 1],
             noises=self.noises[i : i + 1],
             lost=frozenset(new for new, j in enumerate(keep) if j in self.lost),
+            channels={name: column[i : i + 1] for name, column in self.channels.items()},
         )
 
 
@@ -206,6 +212,7 @@ def _padded(tableau: Tableau, other: Tableau) -> Tableau:
         states=pad(tableau.states, other.states),
         outputs=pad(tableau.outputs, other.outputs),
         noises=pad(tableau.noises, other.noises),
+        channels={name: pad(column, other.outputs) for name, column in tableau.channels.items()},
     )
 
 
@@ -220,8 +227,8 @@ def _values(*lines: dict[int, float]) -> list[float]:
 def _lay_out(lines: list[dict[int, float]], latest: int) -> Tensor:
     """Rows {vector: coefficient} as a matrix [R, width] over lags; row i sees vectors up to latest + i, lag 0."""
     width = max((latest + i - source + 1 for i, line in enumerate(lines) for source in line), default=0)
-    table = torch.zeros(len(lines), width, dtype=torch.float64)
+    table = [[0.0] * width for _ in lines]
     for i, line in enumerate(lines):
         for source, value in line.items():
-            table[i, latest + i - source] = value
-    return table
+            table[i][latest + i - source] = value
+    return torch.tensor(table, dtype=torch.float64).reshape(len(lines), width)

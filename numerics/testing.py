@@ -47,6 +47,7 @@ from .conformance.process.fault_origin import with_origin
 from .conformance.process.global_state import guarded
 from .conformance.process.launch import Job
 from .conformance.process.probes import COVERED, departures
+from .conformance.process.replaced_code import Code, replaced_message
 from .conformance.report import Departure, Failure, Finding, Verdict
 from .conformance.verify import LONGER, OWN, REFINEMENTS, jobs, on_steps, refined
 from .conformance.verify_file import is_file, verify_file
@@ -174,6 +175,7 @@ def _judged(external: ExternalSampler, steps: int, against: str | None, zero: bo
     runs: dict[tuple[int, bool], Trace | Failure] = {}
     grids: dict[tuple[str, bool], Trace | Failure] = {}
     departed: list[Departure] = []
+    code = Code()
     for job in [*few, *more]:
         if job.grid is None:
             runs[job.steps, job.float64], seen = _run(external, job, None)
@@ -181,6 +183,9 @@ def _judged(external: ExternalSampler, steps: int, against: str | None, zero: bo
         elif job.grid < len(info.grids):
             name = info.grids[job.grid]
             grids[name, job.float64], _ = _run(external, job, name)
+        if changed := code.replaced():
+            runs[steps, False] = Failure("error", replaced_message(changed))
+            break
     return judge(info, runs, steps, against, Variations(grids, info.zero, tuple(departed), COVERED))
 
 
@@ -207,7 +212,7 @@ def _run(external: ExternalSampler, job: Job, grid: str | None) -> tuple[Trace |
         with external.float64() if job.float64 else Precision(dtype) as precision, guarded():
             run = external.on(job.steps, grid)
             found = with_precision(trace(run, external.prediction, dtype), precision)
-            return found, departures(run, found) if job.other_inputs else ()
+            return found, departures(run, found, external.direct) if job.other_inputs else ()
     except NoTable as fault:
         return Failure("no-table", fault.allowed), ()
     except NonFiniteError as fault:

@@ -102,6 +102,36 @@ def with_score_error(denoise: Denoiser, size: float, frequency: float) -> Denois
     return off
 
 
+def with_error(denoise: Denoiser, error: Callable[[Tensor, Point], Tensor], prediction: str = "noise") -> Denoiser:
+    """A denoiser with error(x, at) added to one of its predictions; the others follow from it.
+
+    x of any shape, error(x, at) shaped like it.  Raises InputError on what cannot be called.
+    """
+    runnable("denoise", denoise, DENOISER)
+    runnable("error", error, "a function (x, at) that returns a tensor like x")
+
+    def off(x: Tensor, at: Point, wanted: str) -> Tensor:
+        return convert(x, denoise(x, at, prediction) + error(x, at), at, prediction, wanted)
+
+    return off
+
+
+def with_noise_scaled(denoise: Denoiser, factor: float) -> Denoiser:
+    """A denoiser whose noise prediction is factor * epshat, and so its score factor * s; others accordingly.
+
+    x of any shape.  Raises InputError on a factor that is not finite.
+    """
+    runnable("denoise", denoise, DENOISER)
+    number("factor", factor, "a finite number")
+    if not math.isfinite(factor):
+        raise InputError("factor", factor, "a finite number")
+
+    def scaled(x: Tensor, at: Point, prediction: str) -> Tensor:
+        return convert(x, factor * denoise(x, at, "noise"), at, "noise", prediction)
+
+    return scaled
+
+
 def score_share(at: Point, prediction: str) -> float:
     """The error of a prediction for an error of one in the score."""
     return 1.0 if prediction == "score" else CONVERT["score", prediction](*at[:2], *at[3:])[1]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from . import techniques
     from .catalogue_method import method, methods
     from .leading_errors import predict_error
     from .names.input_error import InputError
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
     from .numerics.conformance.adapters.step_protocol import Adapter
     from .numerics.denoisers import adapt
     from .numerics.errors import SamplingError
+    from .numerics.given_levels.with_level import with_level
     from .numerics.grids import Grid, grid
+    from .numerics.inversion.invert import invert
     from .numerics.noise import seeded
+    from .numerics.optimal_grids.cheapest_path import optimal_grid
     from .numerics.sample import sample
     from .numerics.schedules import schedule
     from .numerics.tableau import tabulate
@@ -43,10 +47,12 @@ __all__ = [
     "exact_flow",
     "grid",
     "guided",
+    "invert",
     "load_checkpoint",
     "method",
     "methods",
     "metrics",
+    "optimal_grid",
     "predict_error",
     "read_back",
     "sample",
@@ -54,9 +60,11 @@ __all__ = [
     "seeded",
     "study",
     "tabulate",
+    "techniques",
     "testing",
     "thresholded",
     "verify",
+    "with_level",
 ]
 
 # Name -> the module that has it, below this package, and its name there; a module itself has none.
@@ -70,10 +78,12 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "exact_flow": ("numerics.targets.flow", "exact_flow"),
     "grid": ("numerics.grids", "grid"),
     "guided": ("numerics.wrappers", "guided"),
+    "invert": ("numerics.inversion.invert", "invert"),
     "load_checkpoint": ("numerics.checkpoints.load", "load"),
     "method": ("catalogue_method", "method"),
     "methods": ("catalogue_method", "methods"),
     "metrics": ("numerics.metrics", None),
+    "optimal_grid": ("numerics.optimal_grids.cheapest_path", "optimal_grid"),
     "predict_error": ("leading_errors", "predict_error"),
     "read_back": ("own_samplers", "read_back"),
     "sample": ("numerics.sample", "sample"),
@@ -81,9 +91,11 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "seeded": ("numerics.noise", "seeded"),
     "study": ("own_studies", "study"),
     "tabulate": ("numerics.tableau", "tabulate"),
+    "techniques": ("techniques", None),
     "testing": ("numerics.testing", None),
     "thresholded": ("numerics.wrappers", "thresholded"),
     "verify": ("own_samplers", "verify"),
+    "with_level": ("numerics.given_levels.with_level", "with_level"),
 }
 
 

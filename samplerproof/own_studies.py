@@ -59,22 +59,22 @@ class StudyResult(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(KEYS)
 
-    def plot(self, metric: str | None = None, against: str = "nfe") -> Figure:
-        """A figure of matplotlib: the error of one metric, or of all, against "nfe" or "steps".
+    def plot(self, metric: str | None = None, against: str = "nfe", grid: str | None = None) -> Figure:
+        """A figure of matplotlib: the error of one metric, or of all, against "nfe" or "steps", on one grid or on all.
 
-        Colours and markers stand for methods, in all figures of a study.  Raises InputError on a metric that the study
-        does not have, and where no value is positive.
+        Colours and markers stand for methods, in all figures of a study.  Raises InputError on a metric or a grid that
+        the study does not have, and where no value is positive.
 
         >>> result.plot("tv").savefig("tv.pdf")  # doctest: +SKIP
         """
         from .numerics.studies.study_figure import plot_study  # matplotlib is slow to import
 
-        return plot_study(self, metric, against)
+        return plot_study(self, metric, against, grid)
 
     def draw(self, folder: str | Path) -> list[Path]:
         """Draw every figure into a folder, as SVG, PNG and PDF, with captions; returns the paths.
 
-        work-precision-METRIC and convergence-METRIC, and study with all panels.
+        work-precision-METRIC and convergence-METRIC, as wide as a column, the panels of several grids below each other.
         """
         from .numerics.studies.study_figure import draw_study
 

@@ -52,11 +52,11 @@ def test_the_import_is_light() -> None:
 
 
 def test_the_surface_is_small_and_every_name_loads() -> None:
-    """Assert that `__all__` has at most thirty names, that all load and appear in `dir`, and that two are modules."""
+    """Assert that `__all__` has at most thirty names, that all load and appear in `dir`, and that three are modules."""
     assert len(sp.__all__) == len(set(sp.__all__)) <= MOST
     assert set(sp.__all__) <= set(dir(sp))
     assert sp.__version__ == sp.__dict__["__version__"]  # loaded once
-    assert [name for name in NAMES if isinstance(getattr(sp, name), ModuleType)] == ["metrics", "testing"]
+    assert [name for name in NAMES if isinstance(getattr(sp, name), ModuleType)] == ["metrics", "techniques", "testing"]
     with pytest.raises(AttributeError, match="no attribute 'metod'"):
         _ = sp.metod  # type: ignore[attr-defined]
 
@@ -169,7 +169,7 @@ def test_a_study_takes_a_function_and_draws(tmp_path: Path) -> None:
     assert [fit["method"] for fit in result.fits] == ["ddim", "euler"]
     values = {name: [r["value"] for r in result.records if r["method"] == name] for name in ("ddim", "euler")}
     assert values["euler"] == pytest.approx(values["ddim"], rel=1e-9)
-    assert (tmp_path / "out" / "study.svg").exists()
+    assert (tmp_path / "out" / "convergence-tv.svg").exists()
     assert [line.split()[0] for line in str(result).splitlines()[:4]] == ["tv", "method", "ddim", "euler"]
     assert isinstance(result.plot("tv"), Figure)
     tables = {"target": target, "schedule": {"kind": "vp-linear"}, "grid": grid}

@@ -160,6 +160,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_every_module_can_be_imported_on_windows(tmp_path: Path) -> None:
     """Assert that no module needs at its top a module, signal or function that only POSIX has; planted ones fail."""
     modules = [

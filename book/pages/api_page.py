@@ -22,11 +22,12 @@ from ..markup import code, fenced, plain
 FILE = "api.md"
 GROUPS = {
     "The catalogue": ("methods", "method"),
-    "Schedules and grids": ("schedule", "grid", "Grid"),
+    "Schedules and grids": ("schedule", "grid", "Grid", "optimal_grid"),
     "Running a sampler": ("tabulate", "sample", "seeded"),
-    "Denoisers": ("adapt", "guided", "thresholded", "load_checkpoint"),
+    "Denoisers": ("adapt", "guided", "thresholded", "with_level", "load_checkpoint"),
     "Targets and errors": ("GaussianMixture", "exact_flow", "metrics", "predict_error"),
     "Samplers of your own": ("read_back", "verify", "testing", "study", "Adapter"),
+    "Techniques": ("invert", "techniques"),
     "Faults": ("InputError", "SamplingError"),
 }
 RETURNED = (Method, OrderProof, Schedule, Tableau, Denoiser, Checkpoint, LeadingError, Verdict, StudyResult)

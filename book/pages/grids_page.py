@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ...names.lookup import Domain
 from ...numerics.grid_kinds.all_kinds import KINDS, parameter_names
 from ...numerics.grid_kinds.discrete_kinds import DISCRETE_KINDS
+from ...numerics.grid_kinds.elbo_kind import ELBO_KINDS
 from ...numerics.grid_kinds.flow_kinds import FLOW_KINDS
 from ...numerics.grid_kinds.given_kinds import LIST
 from ...numerics.grid_kinds.grid_kind import GridKind
@@ -20,7 +21,7 @@ from .myst import display
 
 FILE = "grids.md"
 GROUPS = {
-    "Times and noise levels by a formula": (*SMOOTH_KINDS, *SIGMA_KINDS),
+    "Times and noise levels by a formula": (*SMOOTH_KINDS, *SIGMA_KINDS, *ELBO_KINDS),
     "Levels of the linear flow": FLOW_KINDS,
     "Levels of a discrete model": DISCRETE_KINDS,
     "Published levels": PUBLISHED_KINDS,

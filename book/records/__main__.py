@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from ...numerics.errors import InputError
 from .method_results import renew_claims, renew_methods
 from .network_results import renew_networks
+from .technique_results import renew_techniques
 from .verification_results import renew_checkouts, renew_verification
 
 KINDS: dict[str, Callable[[Iterable[str]], None]] = {
@@ -20,13 +21,14 @@ KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "networks": renew_networks,
     "verification": renew_verification,
     "checkouts": renew_checkouts,
+    "techniques": renew_techniques,
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m samplerproof.book.records", description=__doc__)
     parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="samplers, claims or targets")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="samplers, claims, techniques or targets")
     given = parser.parse_args()
     try:
         KINDS[given.kind](given.only)

@@ -16,11 +16,12 @@ from typing import Any
 from ...numerics.checkpoints.load import load
 from ...numerics.support.sampler_code import definitions, needed, sampler_code
 from ...theory.claims import Claim
+from ..techniques.technique import Technique
 
 # Raise the number of a kind by one whenever a change of the code that computes changes a kept value of that kind:
 # tests/cli/test_kept_records.py computes some values again and compares them. That of
 # checkouts is raised by whoever has them.
-ENGINE = {"methods": 2, "claims": 1, "networks": 1, "verification": 2, "checkouts": 1}
+ENGINE = {"methods": 2, "claims": 1, "networks": 1, "verification": 3, "techniques": 1, "checkouts": 1}
 
 
 def method_key(name: str) -> str:
@@ -45,6 +46,12 @@ def verification_key(
 ) -> str:
     """The key of a verdict: the target as it is run, the records that it was compared with, and where it comes from."""
     return _key(kind, target, steps, against, *map(sampler_code, references), *commit)
+
+
+def technique_key(technique: Technique) -> str:
+    """The key of a technique's measurement: its source, with the helpers that it uses in its module."""
+    module = Path(inspect.getfile(technique.measure)).read_text(encoding="utf-8")
+    return _key("techniques", needed(_definitions(module), [technique.measure.__name__]))
 
 
 def _key(kind: str, *parts: Any) -> str:

@@ -69,8 +69,8 @@ def _in_scaled(run: Run, prediction: str) -> tuple[Run, str]:
         return run, prediction
 
     def of_data(start: Tensor, model: Model, draw: object) -> object:
-        def asked(x: Tensor, at: Point, to: int) -> Tensor:
-            return convert(x, model(x, at, to), at, "data", prediction)
+        def asked(x: Tensor, at: Point, to: int, channel: str = "") -> Tensor:
+            return convert(x, model(x, at, to, channel), at, "data", prediction)
 
         return run(start, asked, draw)  # type: ignore[arg-type]
 
@@ -135,7 +135,7 @@ def run_as_it_is(external: ExternalSampler, grid: Grid, denoise: Denoiser, start
     spans: list[tuple[float, float]] = []
     calls = draws = 0
 
-    def model(x: Tensor, at: Point, to: int) -> Tensor:
+    def model(x: Tensor, at: Point, to: int, channel: str = "") -> Tensor:
         nonlocal calls
         calls += 1
         place = there(at)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+ANEW = "levels drawn anew for every answer"  # the name of a grid that a sampler cannot know
+
 
 @dataclass(frozen=True)
 class TargetInfo:
@@ -113,6 +115,7 @@ class Verdict:
     sweep: the settings that were run, if requested.  versions: of the libraries.  coverage: what was varied.
     nearest: what it is, in words, where it equals no record.  repair: the smallest change that mends it, a unified
     diff, where one is known.
+    guidance: how it reads the outputs of a model that has two at a state, in words; None where it reads one.
     """
 
     target: str
@@ -134,6 +137,7 @@ class Verdict:
     coverage: list[str] = field(default_factory=list)
     nearest: str | None = None
     repair: str | None = None
+    guidance: str | None = None
 
     def __repr__(self) -> str:
         found = f"matches {', '.join(self.matches)}" if self.matches else "matches no record"

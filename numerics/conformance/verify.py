@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -33,7 +34,8 @@ REFINEMENTS, LONGER = (2, 5, 10), (5, 25)
 WHOLE = (4, 5, 10, 20, 25, 50, 100, 125, 250, 500)  # numbers of steps whose steps are whole timesteps of 1000
 LEAST = 4  # steps with which an order can be observed: two to start, two to end
 DRAWN = 6, 2  # other grids have from 6 steps to twice those asked for
-OTHERS = 2  # other grids of a target; the one after them has a 0 appended
+FEW = range(6, 13)  # numbers of steps on levels drawn anew, few so that a finding can list them
+OTHERS = 2  # other grids of a target; of those after them one has a 0 appended, and one is drawn anew
 OWN = Placement()  # everything as the sampler has it
 
 
@@ -114,7 +116,7 @@ def refined(steps: int) -> list[int]:
 
 
 def jobs(target: str, steps: int, zero: bool = True) -> list[Job]:
-    """The runs for a verdict: on the steps asked for, on fewer and more, on other grids."""
+    """The runs for a verdict: on the steps asked for, on fewer and more, on other grids; one number is random."""
     runs = [Job(steps, False), Job(steps, True)]
     for n in others(steps):
         runs += [Job(n, False, other_inputs=False), Job(n, True, other_inputs=False)]
@@ -122,7 +124,9 @@ def jobs(target: str, steps: int, zero: bool = True) -> list[Job]:
     for k in range(OTHERS):
         drawn = drawn_from[crc32(f"{target} {steps} {k}".encode()) % len(drawn_from)]  # the same for the same question
         runs += [Job(drawn, in_float64, other_inputs=False, grid=k) for in_float64 in (False, True)]
-    runs += [Job(steps, False, other_inputs=False, grid=OTHERS)] if zero else []
+    runs += [Job(steps, in_float64, other_inputs=False, grid=OTHERS) for in_float64 in (False, True)] if zero else []
+    anew = secrets.choice([n for n in FEW if n not in {job.steps for job in runs}])  # which no sampler can know
+    runs += [Job(anew, in_float64, other_inputs=False, grid=OTHERS + 1) for in_float64 in (False, True)]
     runs += [Job(n, True, other_inputs=False) for n in refined(steps) if n != steps]
     return [*runs, *(Job(steps * k, False, other_inputs=False) for k in LONGER)]
 

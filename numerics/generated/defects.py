@@ -1419,6 +1419,17 @@ def bdia_ddim(gamma: float) -> Terms:
     )
 
 
+def bdia_edm(gamma: float) -> Terms:
+    """bdia-edm: local error / ((1 + c_1) h^3)."""
+    return (
+        (1/12, (0, ((0, ()), (0, ())))),
+        (-1/6, (0, ((0, ((0, ()),)),))),
+        (-1/6, (0, ((1, ()),))),
+        (1/6, (1, ((0, ()),))),
+        (1/12, (2, ())),
+    )
+
+
 def li_ddim() -> Terms:
     """li-ddim: local error / h^2."""
     return (
@@ -1579,6 +1590,7 @@ DEFECTS: dict[str, Callable[..., Terms]] = {
     "unipc-3-vary-published": unipc_3_vary_published,
     "edm-heun": edm_heun,
     "bdia-ddim": bdia_ddim,
+    "bdia-edm": bdia_edm,
     "li-ddim": li_ddim,
     "li-accelerated-ode": li_accelerated_ode,
     "li-accelerated-ode-start": li_accelerated_ode_start,
@@ -1608,6 +1620,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "plms": ('e1',),
     "gradient-estimation": ('gamma',),
     "bdia-ddim": ('gamma',),
+    "bdia-edm": ('gamma',),
     "li-accelerated-ode": ('l1',),
     "li-code-accelerated-ode": ('rho',),
     "gradient-estimation?gamma=3/2": ('e1',),

@@ -937,6 +937,37 @@ def bdia_ddim_states(two_step_alpha_ratio: Tensor, gamma: Tensor) -> tuple[Tenso
     )
 
 
+def bdia_edm_row1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """bdia-edm, row 1 of 3: zhang2024bdia; order 2."""
+    return (
+        -h*r1,
+    )
+
+
+def bdia_edm_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """bdia-edm, row 2 of 3: zhang2024bdia; order 2."""
+    return (
+        h,
+    )
+
+
+def bdia_edm_row3(h: Tensor, r1: Tensor, two_step_alpha_ratio: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
+    """bdia-edm, row 3 of 3: zhang2024bdia; order 2."""
+    return (
+        h*(gamma*r1*two_step_alpha_ratio + 1)/2,
+        gamma*h*r1*two_step_alpha_ratio/2,
+        h/2,
+    )
+
+
+def bdia_edm_row3_states(two_step_alpha_ratio: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
+    """bdia-edm: coefficients of z_n, z_(n-1)."""
+    return (
+        -gamma*two_step_alpha_ratio + 1,
+        gamma*two_step_alpha_ratio,
+    )
+
+
 def lambda_ddim(rate_moment: Tensor) -> tuple[Tensor, ...]:
     """lambda-ddim: pandey2024efficient; order 1."""
     return (

@@ -11,6 +11,7 @@ from typing import Any
 from ...names.lookup import Domain, Entry, Names
 from ..errors import InputError, nearest
 from .discrete_kinds import DISCRETE_KINDS
+from .elbo_kind import ELBO_KINDS
 from .flow_kinds import FLOW_KINDS
 from .given_kinds import LIST, LISTS, check_lists, lengths, opened
 from .grid_kind import GridKind
@@ -19,7 +20,8 @@ from .sigma_kinds import SIGMA_KINDS
 from .smooth_kinds import SMOOTH_KINDS
 
 KINDS: dict[str, GridKind] = {
-    kind.name: kind for kind in (*SMOOTH_KINDS, *SIGMA_KINDS, *FLOW_KINDS, *DISCRETE_KINDS, *PUBLISHED_KINDS, LIST)
+    kind.name: kind
+    for kind in (*SMOOTH_KINDS, *SIGMA_KINDS, *ELBO_KINDS, *FLOW_KINDS, *DISCRETE_KINDS, *PUBLISHED_KINDS, LIST)
 }
 _ALIASES = {alias: (kind, values) for kind in KINDS.values() for alias, values in kind.aliases}
 PREFIX = "scheduler:"  # of scheduler:diffusers:Class?option=value&… and scheduler:k-diffusion:function?…

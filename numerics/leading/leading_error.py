@@ -107,7 +107,7 @@ def has_leading_error(record: Record, start: str) -> bool:
     It is not where a method of two states has the second root -1 (there its order is exceptional) and a start-up: half
     of the error of the start-up then changes its sign at every step.
     """
-    return _defects(record) in DEFECTS and (start == "exact" or "?" not in _defects(record))
+    return defects_of(record) in DEFECTS and (start == "exact" or "?" not in defects_of(record))
 
 
 def resolved(record: Record, path: Path) -> bool:
@@ -115,14 +115,14 @@ def resolved(record: Record, path: Path) -> bool:
 
     A step h = du/di / N is longer than the whole path until N exceeds the ratio of the largest du/di to its mean.
     """
-    clock, needed = FRAMES[record.frame].clock, ARGUMENTS.get(_defects(record), ())
+    clock, needed = FRAMES[record.frame].clock, ARGUMENTS.get(defects_of(record), ())
     steps = path.steps[clock].abs()
     steepest = float(steps.max() / ((path.weights * steps).sum() / path.weights.sum()))
     rates = [of[clock] for symbol, of in (("e1", path.ratio_rates), ("l1", path.alpha_rates)) if symbol in needed]
     return steepest <= STEEPEST and all(bool(rate.isfinite().all()) for rate in rates)
 
 
-def _defects(record: Record) -> str:
+def defects_of(record: Record) -> str:
     """The key of a record in DEFECTS: its full name, or its name without parameters."""
     return record.name if record.name in DEFECTS else record.name.partition("?")[0]
 
@@ -134,7 +134,7 @@ def leading_terms(record: Record, path: Path, ramp: bool) -> tuple[Tensor, Tenso
     relative amount div e + s . e, the dilution, which the flow leaves unchanged.
     """
     order, steps = (record.order_asymptotic if ramp else record.order), torch.arange(len(path.weights))
-    own = _defects(record)
+    own = defects_of(record)
     parts: list[tuple[str, int, Tensor]] = []  # name of the defects, their order, indices on the path
     if order == record.order:
         parts += [(own, order, block) for block in torch.split(steps, max(1, BLOCK // len(path.end)))]
@@ -145,14 +145,14 @@ def leading_terms(record: Record, path: Path, ramp: bool) -> tuple[Tensor, Tenso
     for name, q, indices in parts:
         if name in DEFECTS:
             shares = path.weights[indices, None, None] if name == own else 1.0
-            moved, diluted = _local_errors(name, q, path, record, indices)
+            moved, diluted = local_errors(name, q, path, record, indices)
             at_the_end = (path.carry[indices] @ moved[..., None])[..., 0]
             error += (shares * at_the_end).sum(dim=0)
             dilution += (shares * diluted).sum(dim=0)
     return error, dilution
 
 
-def _local_errors(name: str, order: int, path: Path, record: Record, indices: Tensor) -> tuple[Tensor, Tensor]:
+def local_errors(name: str, order: int, path: Path, record: Record, indices: Tensor) -> tuple[Tensor, Tensor]:
     """At q points of the path the local errors h^{order+1} delta in x [q, n, d] and, if d = 1, their dilution."""
     c, x, frame = path.columns.take(indices), path.x[indices], FRAMES[record.frame]
     line = path.mixture.dim == 1

@@ -36,6 +36,7 @@ Metric = Literal["tv", "kl", "w2", "trajectory", "energy", "sliced-w2", "moments
 
 
 LI = "li"  # a discrete schedule, which brings its own grid
+METHOD = "the name of a method, a target such as FILE.py:name or a table file; in Python also a sampler or a table"
 POINTS, SAMPLES = 6001, 1000  # defaults in d = 1 and in d > 1
 FEWEST_POINTS = 101
 LARGEST = sys.float_info.max
@@ -354,6 +355,8 @@ def _input_error(faults: ValidationError, model: type[BaseModel], several: bool)
         return InputError(_field(where), value, "must have at least one entry")
     if kind == "too_long":
         return InputError(_field(where), f"{len(value)} entries", f"at most {fault['ctx']['max_length']}")
+    if where[:2] == ("run", "methods") and kind == "string_type":
+        return InputError(_field(where), value, METHOD)
     own = fault.get("ctx", {}).get("error")
     if isinstance(own, InputError):
         return renamed(own, "grid", f"grid[{where[1]}]") if numbered and several else own

@@ -17,6 +17,7 @@ def external_answer(problem: Problem) -> list[dict[str, Any]]:
     equals       the record whose rows it has, up to rounding, or None
     nearest      the nearest record, or None where none evaluates its model in the same steps
     difference   the largest relative difference of a row from the nearest
+    rows, rows_equal  the number of rows, and of those that agree with the nearest up to rounding
     kept         whether its values are stored, to be reused by the next run
     note         how it is put on the grid, or why it has no table
     """
@@ -46,6 +47,8 @@ def _entry(sampler: ExternalSampler, problem: Problem, key: Key) -> dict[str, An
         "equals": near.name if near is not None and near.equal else None,
         "nearest": None if near is None else near.name,
         "difference": None if near is None else near.difference,
+        "rows": None if near is None else near.rows,
+        "rows_equal": None if near is None else near.agreeing,
         "kept": sampler.kept(grid),
         "note": note or None,
     }
@@ -77,5 +80,6 @@ def _likeness(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     worst = max(other, key=lambda e: e["difference"] or 0)
     if worst["nearest"] is None:
         return [*texts, "equals no method, and none calls its model in the same steps"]
-    where = f"a row differs by up to {worst['difference']:.1e}, at N = {worst['steps']}"
-    return [*texts, f"equals no method; the nearest is {worst['nearest']}: {where}"]
+    where = f"it agrees on {worst['rows_equal']} of {worst['rows']} rows, and others differ by up to"
+    found = f"equals no method; the nearest is {worst['nearest']}: {where} {worst['difference']:.1e}"
+    return [*texts, f"{found}, at N = {worst['steps']}"]

@@ -25,12 +25,15 @@ SEARCHED = 24  # steps: the whole catalogue is compared on the longest grid of a
 class Likeness:
     """The nearest record on a grid.  ending: as in Reference, "" for the record as it is.
 
-    difference: the largest of a row, over the largest contribution to the row.
+    difference: the largest of a row, over the largest contribution to the row.  agreeing: rows that are equal up to
+    rounding, of `rows`.
     """
 
     record: Record
     ending: str
     difference: float
+    agreeing: int
+    rows: int
 
     @property
     def equal(self) -> bool:
@@ -76,7 +79,7 @@ def nearest(table: Tableau, grid: Grid, names: Sequence[str] | None = None) -> L
         equal, mean = sum(error <= EQUAL for error in errors), sum(min(error, 1.0) for error in errors)
         key = -equal, -_alike(found, reference.table), mean
         if best is None or key < best[0]:
-            best = key, Likeness(reference.record, reference.ending, max(errors))
+            best = key, Likeness(reference.record, reference.ending, max(errors), equal, len(errors))
     return None if best is None else best[1]
 
 

@@ -23,7 +23,7 @@ from ..errors import InputError, SamplingError
 from ..grids import Grid
 from ..table_file import read_table
 from ..tableau import Tableau
-from .read_function import AsItIs, SamplerFault, table_of
+from .read_function import AsItIs, SamplerFault, for_one_output, table_of
 
 TIMEOUT = 120.0  # seconds for all grids of a study
 LIBRARIES = {"diffusers": "diffusers", "k-diffusion": "k-diffusion"}  # targets whose package determines them
@@ -106,7 +106,7 @@ def _reading(target: Target, grid: Grid, result: JobResult, field: str) -> Table
         return _ran(target, Given(grid, start, dict(law), seed))
 
     if result.trace is not None:
-        return table_of(result.trace, result.bent, grid, target.typed, field, run)
+        return for_one_output(table_of(result.trace, result.bent, grid, target.typed, field, run))
     assert result.failure is not None
     if result.failure.kind == "no-steps":
         return AsItIs(result.failure.message, run)

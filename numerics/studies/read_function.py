@@ -23,6 +23,7 @@ from ..conformance.process.global_state import guarded
 from ..errors import InputError, SamplingError, one_line
 from ..grids import Grid
 from ..readback import Trace
+from ..repeated_evaluations import without_repeated_evaluations
 from ..tableau import Tableau
 from ..targets.mixture import GaussianMixture
 
@@ -61,6 +62,11 @@ def read_on(grid: Grid, name: str, sampler: External, field: str) -> Tableau:
         allowed = f"a sampler that is linear in its start, outputs and noises ({found.reason})"
         raise InputError(field, name, allowed)
     return found
+
+
+def for_one_output(found: Tableau | AsItIs) -> Tableau | AsItIs:
+    """The table for a model whose outputs at a vector are equal, as those of a mixture."""
+    return replace(found, channels={}) if isinstance(found, Tableau) else found
 
 
 def reading(grid: Grid, name: str, sampler: External, field: str) -> Tableau | AsItIs:
@@ -116,8 +122,9 @@ def table_of(found: Trace, bent: str, grid: Grid, name: str, field: str, run: Ru
         raise InputError(field, name, "a sampler whose states are finite")
     if bent:
         return AsItIs(bent, run)
+    merged = without_repeated_evaluations(found) if found.channel else found
     try:
-        return replace(placed(found, placing(grid)).table, method=name)
+        return replace(placed(merged, placing(grid)).table, method=name)
     except InputError as fault:  # a level beyond the schedule
         raise InputError(field, name, f"levels of the schedule ({fault})") from fault
 

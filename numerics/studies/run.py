@@ -85,6 +85,8 @@ def run(
     started = datetime.now(UTC)
     others = [name for name in study.run.methods if name not in external]
     external = {**named_of(others, base), **external}
+    if external:
+        progress(0, len(study.run.methods) * len(study.crossed), f"reading back {', '.join(external)}")
     # Validation: no file is written before it has passed.
     measurement = _measurement(study, out, consent, device_of(device), external)
     problem = measurement.problem
@@ -145,9 +147,10 @@ def _records(
 ) -> tuple[list[dict[str, Any]], int]:
     """The records in the order of the file, and how many of them this process computed."""
     problem = measurement.problem
-    # A run is one sampler on one grid; every metric of it has a key of its own in the store.
+    # A run is one sampler on one grid; every metric of it has a key of its own in the store. The samplers of a grid run
+    # one after another: they share what is kept of its points.
     crossed = [(sampler, key) for sampler in problem.samplers for key in problem.study.crossed]
-    runs = [(sampler, key) for sampler, key in crossed if key in problem.grids]
+    runs = [(sampler, key) for key in problem.study.crossed if key in problem.grids for sampler in problem.samplers]
     specs: list[dict[str, Any]] = []
     for sampler, key in runs:
         common = _spec(problem, sampler, key)

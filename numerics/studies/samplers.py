@@ -17,7 +17,7 @@ from ..records import Record
 from ..tableau import Tableau, tabulate
 from .likeness import Likeness, likenesses
 from .named_samplers import Named, Target, readings_of
-from .read_function import AsItIs, External, SamplerFault, note_of, reading
+from .read_function import AsItIs, External, SamplerFault, for_one_output, note_of, reading
 
 Reading: TypeAlias = Tableau | AsItIs | InputError
 EXACT = "exact"  # of `start`: the states at the first grid points are given
@@ -228,6 +228,6 @@ def _read(name: str, field: str, sampler: External | Named, grids: Collection[Gr
 
 def _reading(grid: Grid, name: str, sampler: External, field: str) -> Reading:
     try:
-        return reading(grid, name, sampler, field)
+        return for_one_output(reading(grid, name, sampler, field))
     except InputError as fault:
         return fault

@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 
 from ..catalogue import resolve
 from ..errors import InputError
-from ..rates import FLOOR, TURNING, UNDEFINED
+from ..rates import FEW, FLOOR, TURNING, UNDEFINED
 from ..records import Record
 from ..support.files import write_text
 from .config import LI
-from .convergence_figure import draw, draw_each, figure_of, styles_of
+from .convergence_figure import draw, figure_of, styles_of
 from .figure_panel import EVALUATIONS, Curve, Panel, against_evaluations, power
 from .fits import Curve as RecordCurve
 from .fits import curve_of, curves, points
@@ -28,7 +28,6 @@ from .samplers import EXACT
 from .style import LINES
 
 AXES = {"nfe": "work-precision", "steps": "convergence"}  # the name of a figure, by its horizontal axis
-WHOLE = "study"  # the stem of the figure of all panels
 CAPTIONS = "captions.md"
 METRICS = {
     "tv": "total variation",
@@ -48,38 +47,44 @@ WORDS = {TURNING: "still turning", FLOOR: "at its floor", UNDEFINED: "not define
 def draw_study(answer: Mapping[str, Any], folder: Path) -> list[Path]:
     """Draw the figures of a study into a folder, as SVG, PNG and PDF; returns the paths.
 
-    A file for every panel, work-precision-METRIC and convergence-METRIC, one for all of them, study, and the captions.
-    No file if no value is positive.
+    A figure for every metric and axis, work-precision-METRIC and convergence-METRIC, as wide as a column: its panels
+    are below each other. And the captions. No file if no value is positive.
     """
-    pairs = [
-        pair
+    figures = {
+        f"{name}-{metric}": panels
         for metric in answer["manifest"]["run"]["metrics"]
-        for pair in zip(panels_of(answer, metric, "steps"), panels_of(answer, metric, "nfe"), strict=True)
-        if pair[0].drawable
-    ]
-    if not pairs:
+        for against, name in AXES.items()
+        if (panels := [panel for panel in panels_of(answer, metric, against) if panel.drawable])
+    }
+    if not figures:
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    panels = [panel for pair in pairs for panel in pair]
-    styles = styles_of(panels)
-    beside = [panel for left, right in pairs for panel in (left, replace(right, legend=False))]
-    paths = [*draw(beside, folder / WHOLE, styles), *draw_each(panels, folder, styles)]
-    write_text(folder / CAPTIONS, captions(panels))
+    every = [panel for panels in figures.values() for panel in panels]
+    styles = styles_of(every)
+    paths = [path for stem, panels in figures.items() for path in draw(panels, folder / stem, styles, columns=1)]
+    write_text(folder / CAPTIONS, captions(every))
     return [*paths, folder / CAPTIONS]
 
 
-def plot_study(answer: Mapping[str, Any], metric: str | None = None, against: str = "nfe") -> Figure:
-    """A figure of one metric of a study, or of all of them.
+def plot_study(
+    answer: Mapping[str, Any], metric: str | None = None, against: str = "nfe", grid: str | None = None
+) -> Figure:
+    """A figure of one metric of a study, or of all of them, on one of its grids, or on all.
 
-    Raises InputError on a metric that the study does not have, on another axis, and where no value is positive.
+    Raises InputError on a metric or a grid that the study does not have, on another axis, and where no value is
+    positive.
     """
     metrics = answer["manifest"]["run"]["metrics"]
     if metric is not None and metric not in metrics:
         raise InputError("metric", metric, f"one of {', '.join(metrics)}, or None for all")
     if against not in AXES:
         raise InputError("against", against, "nfe or steps")
+    grids = list(dict.fromkeys(record["grid"] for record in answer["records"] if record["grid"]))
+    if grid is not None and grid not in grids:
+        raise InputError("grid", grid, f"one of {', '.join(grids)}, or None for all" if grids else "None")
+    records = [record for record in answer["records"] if grid in (None, record["grid"])]
     wanted = metrics if metric is None else [metric]
-    every = {name: panels_of(answer, name, against) for name in metrics}
+    every = {name: panels_of({**answer, "records": records}, name, against) for name in metrics}
     panels = [panel for name in wanted for panel in every[name] if panel.drawable]
     if not panels:
         raise InputError("metric", metric, "a metric with a positive value; the records have the reasons")
@@ -177,7 +182,7 @@ def numbers_of(fits: Sequence[Mapping[str, Any]]) -> str:
 def note_of(fit: Mapping[str, Any]) -> str:
     """The exponent of a fit with its status as a word; nothing without a status."""
     status = fit.get("status")
-    if not status:
+    if not status or fit.get("reason") == FEW:
         return ""
     word = WORDS.get(status, status)
     exponent = fit["compensated_exponent" if fit.get("log_power") else "exponent"]

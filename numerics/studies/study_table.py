@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from ..rates import NO_VALUE, UNSTEADY
+from ..rates import FEW, NO_VALUE, UNSTEADY
 from .fits import Curve, curve_of, curves
 
 Row = Mapping[str, Any]  # a record or a fit
@@ -29,8 +29,7 @@ def study_text(answer: Mapping[str, Sequence[Row]], width: int | None = None) ->
     """
     parts = []
     for (metric, grid), lines in _tables(answer).items():
-        rows = [_cells(records, fit) for records, fit in lines]
-        table = _aligned([_heads(lines), *rows])
+        table = _aligned(_rows(lines))
         if width is None or max(map(len, table)) <= width:
             parts.append("\n".join([_title(metric, grid), *table]))
         else:
@@ -43,7 +42,7 @@ def study_markdown(answer: Mapping[str, Sequence[Row]]) -> str:
     """The same tables in Markdown, each under a heading."""
     parts = []
     for (metric, grid), lines in _tables(answer).items():
-        rows = [_heads(lines), *(_cells(records, fit) for records, fit in lines)]
+        rows = _rows(lines)
         head, *body = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
         rule = "|" + " --- |" * len(rows[0])
         parts.append("\n".join([f"## {_title(metric, grid)}", "", head, rule, *body]))
@@ -82,6 +81,15 @@ def _title(metric: str, grid: str) -> str:
     return f"{metric} on {grid}" if grid else metric
 
 
+def _rows(lines: Sequence[tuple[list[Row], Row]]) -> list[list[str]]:
+    """The heads and the lines of a table; without exponents and their status where there are too few N for any."""
+    heads, *rows = [_heads(lines), *(_cells(records, fit) for records, fit in lines)]
+    if any(fit["reason"] != FEW for _, fit in lines):
+        return [heads, *rows]
+    kept = [k for k, head in enumerate(heads) if head not in ("local orders", "exponent", "status")]
+    return [[row[k] for k in kept] for row in (heads, *rows)]
+
+
 def _heads(lines: Sequence[tuple[list[Row], Row]]) -> list[str]:
     steps = [f"N = {record['steps']}" for record in lines[0][0]]
     return [
@@ -108,8 +116,9 @@ def _cells(records: Sequence[Row], fit: Row) -> list[str]:
 
 def _block(records: Sequence[Row], fit: Row, width: int) -> list[str]:
     """A method in a narrow terminal: its fit, and below N the quantities, in as many parts as it takes."""
+    fitted = f"{fit['status']}" + (f", exponent {_printed(fit)}" if _exponent(fit) is not None else "")
     facts = [
-        f"{fit['status']}" + (f", exponent {_printed(fit)}" if _exponent(fit) is not None else ""),
+        *([fitted] if fit["reason"] != FEW else []),
         f"proved {_proved(fit)}",
         f"NFE {_evaluations(records)}",
     ]
@@ -138,7 +147,7 @@ def _notes(answer: Mapping[str, Sequence[Row]], width: int | None) -> list[str]:
             where = f"N = {record['steps']}"
             nulls.setdefault(record["reason"], []).append(f"{_named(curve_of(record), several)}, {where}")
     for fit in answer["fits"]:
-        if fit["reason"] and not fit["reason"].startswith(UNSTEADY):  # the table has the local orders
+        if fit["reason"] and fit["reason"] != FEW and not fit["reason"].startswith(UNSTEADY):  # they are in the table
             fits.setdefault(f"{fit['status']}: {fit['reason']}", []).append(_named(curve_of(fit), several))
         if fit["unpredicted"]:
             leading.setdefault(fit["unpredicted"], []).append(fit["method"])
@@ -230,9 +239,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def study_rows(answer: Mapping[str, Sequence[Row]]) -> dict[tuple[str, str], list[list[str]]]:
     """The tables as cells, the heads first, by metric and grid; grid "" in a study of one."""
-    return {
-        place: [_heads(of), *(_cells(records, fit) for records, fit in of)] for place, of in _tables(answer).items()
-    }
+    return {place: _rows(of) for place, of in _tables(answer).items()}
 
 
 def study_notes(answer: Mapping[str, Sequence[Row]]) -> list[str]:

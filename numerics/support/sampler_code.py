@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
-from functools import cache
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..catalogue import resolve, starts
 from ..generated.defects import DEFECTS
@@ -22,11 +22,21 @@ _PARSER = Lock()  # CPython 3.11 counts the depth of its parser for all threads 
 PARTS = ("", "-start", "-end")  # leading defects of the steps, of the start-up and of the last step
 
 
-class Definition(NamedTuple):
-    """A function, class or constant of a module, and the names that it uses."""
+@dataclass(frozen=True, eq=False)
+class Definition:
+    """A function, class or constant of a module."""
 
-    code: str
-    names: frozenset[str]
+    node: ast.stmt
+
+    @cached_property
+    def code(self) -> str:
+        """Its text without comments, docstrings and layout."""
+        return ast.unparse(self.node)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names that it uses."""
+        return frozenset(n.id for n in ast.walk(self.node) if isinstance(n, ast.Name))
 
 
 @cache
@@ -37,12 +47,7 @@ def code(text: str) -> str:
 
 def definitions(text: str) -> dict[str, Definition]:
     """What a module defines at its top level, by name."""
-    found = {}
-    for node in _bare(text).body:
-        used = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
-        for name in _defined(node):
-            found[name] = Definition(ast.unparse(node), used)
-    return found
+    return {name: Definition(node) for node in _bare(text).body for name in _defined(node)}
 
 
 def needed(known: Mapping[str, Definition], names: Iterable[str]) -> dict[str, str]:
@@ -120,7 +125,7 @@ def _bare(text: str) -> ast.Module:
     """A module without its docstrings."""
     with _PARSER:
         module = ast.parse(text)
-    for node in ast.walk(module):
+    for node in _statements(module):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if (
@@ -130,3 +135,11 @@ def _bare(text: str) -> ast.Module:
             ):
                 node.body = node.body[1:] or ([] if isinstance(node, ast.Module) else [ast.Pass()])
     return module
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """The node and the statements in it, without their expressions, which are many more."""
+    yield node
+    for blocks in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, blocks, ()):
+            yield from _statements(child)

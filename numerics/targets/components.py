@@ -1,4 +1,4 @@
-"""Validation of the parameters of a mixture: weights, means, and variances along principal axes."""
+"""The components of a mixture: weights, means, and variances along principal axes; their validation."""
 
 from __future__ import annotations
 
@@ -29,6 +29,20 @@ class Components(NamedTuple):
     means: Tensor
     variances: Tensor
     axes: Tensor | None
+
+
+class Marginal(NamedTuple):
+    """The K components of the law of alpha x0 + sigma eps, shaped to broadcast with blocks [K, d, b].
+
+    high + low [K, d, 1]: alpha mu to twice the precision; variance v and precision 1/v [K, d | 1, 1];
+    log_weight [K, 1]: log of w_k (2 pi)^{-d/2} det(V_k)^{-1/2}.
+    """
+
+    high: Tensor
+    low: Tensor
+    variance: Tensor
+    precision: Tensor
+    log_weight: Tensor
 
 
 def check_components(weights: object, means: object, stds: object, covariances: object) -> Components:

@@ -18,26 +18,13 @@ from torch import Tensor
 from ..denoisers import parts
 from ..errors import InputError, of_type, whole
 from ..points import Point
-from .components import check_components
+from .components import Marginal, check_components
+from .line_tangent import factors, line_tangent, softmax_
 
 BLOCK = 1 << 16  # numbers in one working array (512 KB): a few of them fit the cache of a core
 Number = TypeVar("Number", float, Tensor)
 KEPT = 2048  # points whose marginals a mixture keeps: methods on the same grids share them
 SPLITTER = float(2**27 + 1)
-
-
-class Marginal(NamedTuple):
-    """The K components of the law of alpha x0 + sigma eps, shaped to broadcast with blocks [K, d, b].
-
-    high + low [K, d, 1]: alpha mu to twice the precision; variance v and precision 1/v [K, d | 1, 1];
-    log_weight [K, 1]: log of w_k (2 pi)^{-d/2} det(V_k)^{-1/2}.
-    """
-
-    high: Tensor
-    low: Tensor
-    variance: Tensor
-    precision: Tensor
-    log_weight: Tensor
 
 
 class _Affine(NamedTuple):
@@ -50,6 +37,7 @@ class _Affine(NamedTuple):
     offset: Tensor | None  # [K, d]
     centred: Tensor | None  # [K, d], offset_k minus the mean of the offsets
     gain: Tensor  # [K | 1, d | 1, 1]
+    factors: tuple[Tensor, Tensor] | None = None  # in one dimension: of the sums over components (line_tangent.py)
 
 
 class _Workspace(NamedTuple):
@@ -90,7 +78,7 @@ class GaussianMixture:
         self._means_split = _split(self.means)
         self._log_mass = self.weights.log() - self.dim / 2 * math.log(2 * math.pi)
         self._marginals: dict[tuple[float, float, torch.device | None], Marginal] = {}
-        self._images: dict[tuple[Point, str, torch.device], _Affine] = {}
+        self._images: dict[tuple[Point, str, torch.device], tuple[Marginal, _Affine]] = {}
 
     def __repr__(self) -> str:
         return f"GaussianMixture({self.components} components, d = {self.dim})"
@@ -102,11 +90,11 @@ class GaussianMixture:
         x0 = mu + alpha s^2 y, eps = sigma y, score = -y.  InputError for an unknown prediction or a wrong shape.
         """
         of_type("x", x, Tensor, "a tensor [..., d]")
-        law, image = self.marginal(at, x.device), self._affine(at, prediction, x.device)
+        law, image = self._images_at(at, prediction, x.device)
 
         def value(space: _Workspace, block: Tensor) -> Tensor:
             self._whiten(space, block, law)
-            _softmax_(space.logits)
+            softmax_(space.logits)
             return self._combine(space, image)
 
         return self._blocks(value, [x])[0]
@@ -124,16 +112,18 @@ class GaussianMixture:
         """The same in one tensor [2, ..., d]."""
         if x.shape != dx.shape:
             raise InputError("dx", list(dx.shape), f"the shape {list(x.shape)} of x")
-        law, image = self.marginal(at, x.device), self._affine(at, prediction, x.device)
+        law, image = self._images_at(at, prediction, x.device)
 
-        if self.dim == 1 and self.axes is None and x.shape[-1:] == (1,) and x.dtype == dx.dtype == torch.float64:
+        if image.factors is not None and x.shape[-1:] == (1,) and x.dtype == dx.dtype == torch.float64:
             size = max(1, BLOCK // (4 * self.components))
+            if x.numel() <= size:
+                return line_tangent(law, image.factors, x.reshape(1, -1), dx.reshape(1, -1)).view(2, *x.shape)
             pairs = zip(*(torch.split(v.reshape(1, -1), size, dim=1) for v in (x, dx)), strict=True)
-            return torch.cat([_line_tangent(law, image, *pair) for pair in pairs], dim=1).reshape(2, *x.shape)
+            return torch.cat([line_tangent(law, image.factors, *pair) for pair in pairs], dim=1).view(2, *x.shape)
 
         def both(space: _Workspace, block: Tensor, along: Tensor) -> Tensor:
             self._whiten(space, block, law)
-            weights, scaled = _softmax_(space.logits), space.scaled
+            weights, scaled = softmax_(space.logits), space.scaled
             along_axes = self._rotate(along.expand_as(scaled))
             rate = torch.mul(scaled, along_axes, out=space.spare).sum(dim=1).neg_()  # s_k . dx
             rate.sub_((weights * rate).sum(dim=0)).mul_(weights)
@@ -152,14 +142,14 @@ class GaussianMixture:
         sum_k r_k p_k has the Jacobian sum_k r_k p_k' + sum_k r_k (p_k - p) (s_k - s)^T, with the scores s_k of the
         components and s of the mixture: the derivative of `tangent` along all axes at once.
         """
-        law, image = self.marginal(at, x.device), self._affine(at, prediction, x.device)
+        law, image = self._images_at(at, prediction, x.device)
         axes = None if self.axes is None else self.axes.to(x.device)
         slope = (image.gain * law.precision)[..., 0].expand(self.components, self.dim)
         within = torch.diag_embed(slope) if axes is None else (axes * slope[:, None]) @ axes.mT
 
         def both(space: _Workspace, block: Tensor) -> Tensor:
             self._whiten(space, block, law)
-            weights = _softmax_(space.logits)
+            weights = softmax_(space.logits)
             part = self._rotate(space.scaled * image.gain, back=True)
             if image.centred is not None:
                 part = part + image.centred[:, :, None]  # p_k minus the mean of the offsets
@@ -188,7 +178,7 @@ class GaussianMixture:
 
         Cov = sum_k r_k (sigma^2 C_k V_k^-1 + (m_k - m)(m_k - m)^T) with the components' posterior means m_k.
         """
-        law, image = self.marginal(at, x.device), self._affine(at, "data", x.device)
+        law, image = self._images_at(at, "data", x.device)
         variances = self.variances.to(x.device)
         inner = (at.sigma**2 * variances / law.variance[..., 0]).expand(-1, self.dim)
         axes = None if self.axes is None else self.axes.to(x.device)
@@ -199,7 +189,7 @@ class GaussianMixture:
 
         def moments(space: _Workspace, block: Tensor) -> Tensor:
             self._whiten(space, block, law)
-            weights = _softmax_(space.logits)
+            weights = softmax_(space.logits)
             part = self._rotate(space.scaled.mul_(image.gain), back=True)
             own = part + centred  # m_k minus the mean of the mixture
             spread = (own - (own * weights[:, None]).sum(dim=0)) * weights.sqrt()[:, None]
@@ -251,12 +241,17 @@ class GaussianMixture:
         moments = (part[:, :, None] for part in (high, low, variance, 1 / variance))
         return Marginal(*(part.to(device) for part in (*moments, log_weight[:, None])))
 
-    def _affine(self, at: Point, prediction: str, device: torch.device) -> _Affine:
+    def _images_at(self, at: Point, prediction: str, device: torch.device) -> tuple[Marginal, _Affine]:
+        """The components of the law at a point, and of the prediction there."""
+        of_type("at", at, Point, POINT)
         place = at, prediction, device
         if place not in self._images:
             if len(self._images) >= KEPT:
                 self._images.clear()
-            self._images[place] = self._image(at, prediction, device)
+            law, image = self.marginal(at, device), self._image(at, prediction, device)
+            if self.dim == 1:
+                image = image._replace(factors=factors(law, image.gain, image.offset, image.centred))
+            self._images[place] = law, image
         return self._images[place]
 
     def _image(self, at: Point, prediction: str, device: torch.device) -> _Affine:
@@ -334,41 +329,10 @@ def with_tangent(mixture: GaussianMixture) -> Callable[[Tensor, Point, str], Ten
     def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
         if len(x) != 2:
             raise InputError("x", list(x.shape), "shape [2, ..., d]: a value and a tangent")
-        return mixture.with_derivative(x[0], x[1], at, prediction)
+        value, along = x.unbind()
+        return mixture.with_derivative(value, along, at, prediction)
 
     return denoise
-
-
-def _line_tangent(law: Marginal, image: _Affine, x: Tensor, dx: Tensor) -> Tensor:
-    """`tangent` in one dimension, in a third of the operations: x and dx [1, b] -> the value and the derivative [2, b].
-
-    With y_k = (x - alpha mu_k) / v_k the score of a component is -y_k, and dr_k = -r_k (y_k - sum_j r_j y_j) dx.
-    """
-    components = len(law.high)
-    parts = x.new_empty((4, components, x.shape[1]))
-    pulls, shares, rates, products = parts
-    # y_k, the responsibilities r_k, and r_k y_k.
-    scaled = torch.sub(x, law.high[:, 0], out=rates).sub_(law.low[:, 0])
-    away = products.copy_(scaled)
-    scaled.mul_(law.precision[:, 0])
-    _softmax_(torch.addcmul(law.log_weight, away, scaled, value=-0.5, out=shares))
-    torch.mul(shares, scaled, out=pulls)
-    # -dr_k/dx and y_k times it.
-    torch.addcmul(pulls, shares, pulls.sum(dim=0), value=-1, out=products)
-    rates = torch.mul(scaled, products, out=scaled)
-    # Sums over the components.
-    gain = image.gain[:, 0, 0].expand(components)
-    slope = gain * law.precision[:, 0, 0]
-    answer = x.new_empty((2, x.shape[1]))
-    if image.offset is None or image.centred is None:
-        torch.mm(gain[None], pulls, out=answer[:1])
-        torch.mm(torch.cat([slope, -gain])[None], parts[1:3].flatten(0, 1), out=answer[1:])
-    else:
-        torch.mm(torch.cat([gain, image.offset[:, 0]])[None], parts[:2].flatten(0, 1), out=answer[:1])
-        factors = torch.cat([slope, -gain, -image.centred[:, 0]])
-        torch.mm(factors[None], parts[1:].flatten(0, 1), out=answer[1:])
-    answer[1].mul_(dx[0])
-    return answer
 
 
 def _remainder(factor: float, split: tuple[Tensor, Tensor], product: Tensor) -> Tensor:
@@ -382,12 +346,6 @@ def _split(values: Number) -> tuple[Number, Number]:
     shifted = SPLITTER * values
     top = shifted - (shifted - values)
     return top, values - top
-
-
-def _softmax_(logits: Tensor) -> Tensor:
-    """exp(logits) / sum over components, in place."""
-    logits.sub_(logits.amax(dim=0)).exp_()
-    return logits.div_(logits.sum(dim=0))
 
 
 def _workspace(components: int, dim: int, width: int, device: torch.device) -> _Workspace:

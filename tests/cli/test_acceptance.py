@@ -53,6 +53,7 @@ def test_exponents_on_the_schedule_of_li_et_al(
 STOCHASTIC = ('methods = ["li-ddpm", "li-accelerated-sde"]', 'methods = ["li-ddim", "li-accelerated-ode"]')
 
 
+@pytest.mark.slow
 def test_exponents_and_constants_of_stochastic_samplers_at_fixed_time(
     study_file: Callable[..., Path], in_process: Callable[..., tuple[int, str, str]]
 ) -> None:

@@ -20,7 +20,8 @@ from samplerproof.book.pages.list_pages import all_pages, linked
 from samplerproof.book.pages.method_picture import INK, error_picture, stability_picture
 from samplerproof.book.pages.myst import link, slug, year
 from samplerproof.book.pages.networks_page import networks
-from samplerproof.book.records import method_results, network_results, verification_results
+from samplerproof.book.pages.technique_page import technique_pages
+from samplerproof.book.records import method_results, network_results, technique_results, verification_results
 from samplerproof.book.records.kept_records import ROOT
 from samplerproof.book.tables.network_tables import markdown
 from samplerproof.numerics.catalogue import METHODS
@@ -57,7 +58,8 @@ def verification() -> dict[str, Any]:
 def pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str, str]:
     """All pages, with one verified implementation."""
     row = dict.fromkeys(verification["records"][0]) | {"findings": [], "versions": {"library": "1"}} | DEVIATING
-    return {**all_pages(answers, {**verification, "records": [row]}), **api_page()}
+    techniques = technique_pages(technique_results.technique_results())
+    return {**all_pages(answers, {**verification, "records": [row]}), **api_page(), **techniques}
 
 
 def test_every_sampler_has_a_page_with_all_that_is_known(pages: dict[str, str]) -> None:

@@ -116,7 +116,7 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Table, tuple[str, ...
     return found
 
 
-@pytest.mark.parametrize("columns", [60, 80, 120, 200, None])
+@pytest.mark.parametrize("columns", [60, 120, None, *(pytest.param(n, marks=pytest.mark.slow) for n in (80, 200))])
 @pytest.mark.parametrize("name", ["methods", "grids", "levels", "proofs", "exponents", "verdict", "verification"])
 def test_no_name_and_no_number_is_cut(name, columns, printers, printed, capsys) -> None:  # type: ignore[no-untyped-def]
     """Assert that each word of each cell is whole, that no line is longer than a table may be, and that a column

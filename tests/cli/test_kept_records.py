@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ def changed_code(monkeypatch: pytest.MonkeyPatch) -> Any:
     def change(module: str, function: str, old: str, new: str) -> None:
         known = read(module)
         assert old in known[function].code
-        changed = known[function]._replace(code=known[function].code.replace(old, new))
+        changed = SimpleNamespace(code=known[function].code.replace(old, new), names=known[function].names)
         given = {**known, function: changed}
         monkeypatch.setattr(sampler_code, "_generated", lambda name: given if name == module else read(name))
 

@@ -146,7 +146,8 @@ def test_the_whole_in_small_and_nothing_twice(tmp_path, monkeypatch):
         widths = {line.count("|") for line in table.splitlines() if line.startswith("|")}
         assert len(widths) <= 1
     assert "| rings | ddim | 1 |" in text
-    assert {p.name for p in tmp_path.iterdir()} == {"checkpoints", *(f"checkpoints.{s}" for s in ("md", "svg", "png"))}
+    drawn = (f"checkpoints.{s}" for s in ("md", "svg", "png", "pdf"))
+    assert {p.name for p in tmp_path.iterdir()} == {"checkpoints", "panels", *drawn}
     assert {"pictures-digits.png", "records.sqlite"} <= {p.name for p in (tmp_path / "checkpoints").iterdir()}
 
     def computed(*arguments, **options):

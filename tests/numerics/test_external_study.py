@@ -100,7 +100,7 @@ def curves(answer: dict[str, Any]) -> dict[str, list[Any]]:
     return found
 
 
-@pytest.mark.parametrize("process", PROCESSES)
+@pytest.mark.parametrize("process", [p if p == "vp" else pytest.param(p, marks=pytest.mark.slow) for p in PROCESSES])
 def test_a_function_measures_as_the_record_that_it_is(process: str) -> None:
     """Assert the record's values and exponents within roundoff on every process, and that a weight off by a millionth
     shows.
@@ -115,6 +115,7 @@ def test_a_function_measures_as_the_record_that_it_is(process: str) -> None:
         assert other["method"] == "two_m"
 
 
+@pytest.mark.slow
 def test_a_function_of_two_stages_and_one_of_noise_measure_as_their_records() -> None:
     """Assert values of edm-heun, and of ddpm by the law of its output."""
     answer = run_tables(tables("edm", ["edm-heun", heun]))
@@ -125,6 +126,7 @@ def test_a_function_of_two_stages_and_one_of_noise_measure_as_their_records() ->
     assert theirs == pytest.approx(ours, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_function_runs_in_the_plane_and_on_a_network() -> None:
     """Assert the record's values where samples are run, and where a network is."""
     plane = {**tables(steps=[4], metrics=["trajectory", "moments"]), "target": PLANE}
@@ -279,13 +281,14 @@ def test_a_study_is_drawn_into_its_folder(tmp_path: Path) -> None:
     """Assert every method with its note in the SVG, under its label, and that drawing needs a folder."""
     answer = run_tables(tables(), tmp_path, draw=True)
     text = (tmp_path / "convergence-trajectory.svg").read_text(encoding="utf-8")
-    assert (tmp_path / "study.png").stat().st_size > 10_000
+    assert (tmp_path / "work-precision-trajectory.png").stat().st_size > 10_000
     for fit in answer["fits"]:
         assert f"<!-- {label_of(fit['method'])}: {note_of(fit)} -->" in text
     with pytest.raises(InputError, match="draw: got True"):
         run_tables(tables(), draw=True)
 
 
+@pytest.mark.slow
 def test_more_curves_than_colours_are_all_drawn(tmp_path: Path) -> None:
     """Assert that the ninth method of a study has its line."""
     names = [
@@ -300,8 +303,8 @@ def test_more_curves_than_colours_are_all_drawn(tmp_path: Path) -> None:
         "li-ddim",
     ]
     run_tables(tables(methods=names, steps=[5, 6]), tmp_path, draw=True)
-    text = (tmp_path / "study.svg").read_text(encoding="utf-8")
-    assert all(f"<!-- {label_of(name)}: not defined -->" in text for name in names)
+    text = (tmp_path / "convergence-trajectory.svg").read_text(encoding="utf-8")
+    assert all(f"<!-- {label_of(name)} -->" in text for name in names)
 
 
 def test_a_function_read_back_has_the_record_s_table() -> None:

@@ -72,7 +72,14 @@ def test_the_jacobian_of_a_run_is_its_derivative(name: str) -> None:
         torch.testing.assert_close(end[:, 1 + k], slope, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize(("name", "start"), [("ddim", "ramp"), ("dpm-solver++-2m", "ramp"), ("exp-adams-2", "exact")])
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("exp-adams-2", "exact"),
+        pytest.param("ddim", "ramp", marks=pytest.mark.slow),
+        pytest.param("dpm-solver++-2m", "ramp", marks=pytest.mark.slow),
+    ],
+)
 def test_on_the_line_it_is_the_quadrature(name: str, start: str) -> None:
     """Assert the log ratio at the nodes against the density of the pushforward, and TV and KL in their intervals."""
     mixture, on = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35]), levels(20)
@@ -95,7 +102,7 @@ def test_on_the_line_it_is_the_quadrature(name: str, start: str) -> None:
         assert value == pytest.approx(exact, rel=0.15)
 
 
-@pytest.mark.parametrize("d", [2, 8])
+@pytest.mark.parametrize("d", [2, pytest.param(8, marks=pytest.mark.slow)])
 def test_on_a_gaussian_it_is_the_affine_law(d: int) -> None:
     """Assert the log ratio at every sample against the two Gaussian densities, and TV and KL within their intervals."""
     mixture, on = GaussianMixture([1.0], [[0.3] * d], stds=[0.5]), levels(20)

@@ -92,4 +92,10 @@ def test_kills_and_company_leave_the_answer_as_it_is(
     assert last["manifest"]["reused"] == told["kept"][-1]
     assert sum(answer["manifest"]["computed"] for answer in answers["shared"]) == len(whole["records"])
     for name in ("killed", "shared"):
-        assert {p.name for p in (tmp_path / name).iterdir()} == {"exponents.csv", "records.json", "records.sqlite"}
+        assert {p.name for p in (tmp_path / name).iterdir()} == {
+            "exponents.csv",
+            "records.json",
+            "records.sqlite",
+            "table.csv",
+            "table.md",
+        }

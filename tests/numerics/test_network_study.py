@@ -88,7 +88,7 @@ def test_another_checkpoint_is_another_record_and_a_moved_one_is_the_same(tmp_pa
     assert run(study(moved), tmp_path / "out")["manifest"]["computed"] == 4
 
 
-@pytest.mark.parametrize("name", ["rings", "digits"])
+@pytest.mark.parametrize("name", ["rings", pytest.param("digits", marks=pytest.mark.slow)])
 def test_two_runs_are_equal_bit_for_bit(name, tmp_path):
     one, two = (run(study(name, points=2, methods=["dpm-solver++-2m"]), tmp_path / place) for place in ("one", "two"))
     assert values(one) == values(two)

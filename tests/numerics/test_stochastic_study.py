@@ -106,6 +106,7 @@ def test_deterministic_samplers_have_the_same_law_by_both_routes(study: Callable
         assert plane[key]["value"] == pytest.approx(factor * record["value"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_estimates_of_coupled_samples_have_no_floor(study: Callable[..., Any], tmp_path: Path) -> None:
     """Assert that a deterministic sampler shows its order at errors far below those that separate samples show."""
     one = study(MIXTURE, methods=["by-hand-ddpm", "ddim"], metrics=[*ESTIMATED], steps=[8, 16, 80], samples=500)
@@ -252,7 +253,7 @@ def test_deterministic_samplers_keep_their_trajectories(study: Callable[..., Any
     assert got["ddim", 99, "trajectory"]["value"] == pytest.approx(got["ddim", 99, "w2"]["value"], rel=0.2)
 
 
-@pytest.mark.parametrize("target", [GAUSSIAN, MIXTURE], ids=["line", "plane"])
+@pytest.mark.parametrize("target", [GAUSSIAN, pytest.param(MIXTURE, marks=pytest.mark.slow)], ids=["line", "plane"])
 def test_a_method_that_lacks_a_metric_has_a_reason(
     study: Callable[..., Any], tmp_path: Path, target: dict[str, Any]
 ) -> None:
@@ -264,9 +265,9 @@ def test_a_method_that_lacks_a_metric_has_a_reason(
     answer = studies.run(asked, tmp_path)
     missing = [(r["method"], r["metric"]) for r in answer["records"] if r["value"] is None]
     assert missing == [("by-hand-ddpm", "trajectory")] * 3
-    (undefined,) = (f for f in answer["fits"] if f["status"] == "undefined")
     why = "is stochastic and follows no flow"
-    assert why in undefined["reason"]
+    (undefined,) = (f for f in answer["fits"] if why in (f["reason"] or ""))
+    assert undefined["status"] == "undefined"
     assert why in (tmp_path / "exponents.csv").read_text()
     assert (tmp_path / "table.csv").read_text().count(why) == 3
     assert why in study_text(answer)

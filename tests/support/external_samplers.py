@@ -51,6 +51,14 @@ def guided(denoise: Denoise, x: Tensor, sigmas: Tensor, scale: float = 7.5, off:
     return x
 
 
+def guided_by_one(denoise: Denoise, x: Tensor, sigmas: Tensor, off: float = 1.0) -> Tensor:
+    """Euler's method that leads to one of two outputs and takes the direction from the other (CFG++)."""
+    for s, t in pairwise(sigmas):
+        c, u = denoise(x, s), denoise(x, s)
+        x = c + off * t / s * (x - u)
+    return x
+
+
 def every_second(denoise: Denoise, x: Tensor, sigmas: Tensor, off: float = 1.0) -> Tensor:
     """DDIM that takes the last output again in every second step."""
     d = x
@@ -87,6 +95,14 @@ def consistency(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Noise, off: 
     """To the data, then fresh noise."""
     for s, t in pairwise(sigmas):
         x = denoise(x, s) + off * t * noise(x)
+    return x
+
+
+def trajectory(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Noise, gamma: float = 0.3) -> Tensor:
+    """Past the next level by a share gamma of it, then noise up to it."""
+    for s, t in pairwise(sigmas):
+        d, low = denoise(x, s), t * (1 - gamma)
+        x = d + low / s * (x - d) + (t * t - low * low).sqrt() * noise(x)
     return x
 
 

@@ -182,8 +182,10 @@ def breeds_and_hangs(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def multiplies(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Forks into 64 processes, each in a session of its own."""
+    """Forks into 64 processes, each in a session of its own, in its first run."""
     first = os.getpid()
+    if Path(os.environ.get("HOSTILE_CHILDREN", "children")).exists():
+        return euler(denoise, x, sigmas)
     for _ in range(6):
         os.fork()
     with open(os.environ.get("HOSTILE_CHILDREN", "children"), "a", encoding="utf-8") as file:
@@ -206,13 +208,49 @@ def forges(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def kills_parent(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Kills its parent, and hangs."""
-    process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
-    with open(os.environ.get("HOSTILE_CHILDREN", "children"), "a", encoding="utf-8") as file:
-        file.write(f"{os.getpid()}\n{process.pid}\n")
+    """Starts processes, kills its parent, and hangs."""
+    _start_some()
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(1000)
     return x
+
+
+def _ancestors() -> list[int]:
+    """The processes above this one, the nearest first, up to the one that runs the tests."""
+    found = [os.getppid()]
+    while "fork_server" in Path(f"/proc/{found[-1]}/cmdline").read_text(encoding="utf-8"):
+        found.append(int(Path(f"/proc/{found[-1]}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1]))
+    return found[:-1]
+
+
+def kills_warm_parent(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Kills the processes that its process was forked from, but for its parent."""
+    for process in _ancestors()[1:]:
+        os.kill(process, signal.SIGKILL)
+    return euler(denoise, x, sigmas)
+
+
+def kills_all_above(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Starts a process and forks one, in sessions of their own, and kills all that it was forked from."""
+    started = [subprocess.Popen(["sleep", "1000"], start_new_session=True).pid, os.fork()]
+    if started[1] == 0:
+        os.setsid()
+        time.sleep(1000)
+    Path("children").write_text("".join(f"{process}\n" for process in (os.getpid(), *started)), encoding="utf-8")
+    for process in reversed(_ancestors()):
+        os.kill(process, signal.SIGKILL)
+    time.sleep(1000)
+    return x
+
+
+def scribbles(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Writes what looks like an answer to all that is open."""
+    for number in range(3, 256):
+        try:
+            os.write(number, b"0\ndone\n")
+        except OSError:
+            continue
+    return euler(denoise, x, sigmas)
 
 
 def stops_parent(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ def test_committed_code_is_current() -> None:
     assert differences(GENERATED) == []
 
 
+@pytest.mark.slow
 def test_the_command_exits_0_when_current() -> None:
     """Assert that another process, with another order of sets, emits the same text."""
     done = subprocess.run(

@@ -80,8 +80,8 @@ def test_forests_are_readable_and_know_their_symmetry() -> None:
     )
 
 
-# Proofs of three outputs take seconds, and these two share their rows with one or have fewer: run with the slow tests.
-LONG = (records.SA_SOLVER_P3C2_FEW_STEPS, records.SA_SOLVER_P3C3_FEW_STEPS)
+# Proofs of three outputs take seconds, so these run with the slow tests.
+LONG = (records.SA_SOLVER_P3C2_FEW_STEPS, records.SA_SOLVER_P3C3, records.SA_SOLVER_P3C3_FEW_STEPS)
 EVERY = [pytest.param(s, marks=pytest.mark.slow) if s in LONG else s for s in records.ALL]
 
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 from . import (
     adams_claims,
     ddim_claims,
+    distillation_claims,
+    elbo_claims,
     foundation_claims,
+    given_level_claims,
     guidance_claims,
+    inversion_claims,
     li_claims,
     noise_claims,
     pndm_claims,
+    policy_gradient_claims,
     singlestep_claims,
     stochastic_claims,
+    tilted_claims,
+    transport_claims,
     two_state_claims,
     weight_claims,
 )
@@ -25,10 +32,17 @@ CLAIMS: tuple[Claim, ...] = (
     *singlestep_claims.CLAIMS,
     *pndm_claims.CLAIMS,
     *two_state_claims.CLAIMS,
+    *inversion_claims.CLAIMS,
     *li_claims.CLAIMS,
     *guidance_claims.CLAIMS,
     *stochastic_claims.CLAIMS,
     *noise_claims.CLAIMS,
+    *elbo_claims.CLAIMS,
+    *given_level_claims.CLAIMS,
+    *distillation_claims.CLAIMS,
+    *transport_claims.CLAIMS,
+    *policy_gradient_claims.CLAIMS,
+    *tilted_claims.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Proof"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sympy as sp
 
 from ..frames import NOISE_RHO, NOISE_T
@@ -9,8 +11,9 @@ from ..method import Method
 from ..notation import TWO_STEP_ALPHA_RATIO, h, r
 from ..parameter import Parameter
 from ..phi_functions import phi, rate_moment
-from ..rows import NOW, Row
+from ..rows import NOW, Row, stage
 from .ddim import DDIM
+from .edm import EDM_HEUN
 
 GAMMA = Parameter(
     "gamma",
@@ -19,6 +22,7 @@ GAMMA = Parameter(
     domain=sp.Interval(0, 1),
     orders=((sp.S.One, 2),),
 )
+GAMMA_OVER_HEUN = replace(GAMMA, orders=())
 B = Parameter(
     "b",
     "rate of the linear part that a conjugate integrator keeps",
@@ -44,6 +48,29 @@ BDIA_DDIM = Method(
     parameters=(GAMMA,),
 )
 
+# The same over Heun's step: both increments by Heun from x_n, three evaluations a step, two of them at stages.
+BDIA_EDM = Method(
+    name="bdia-edm",
+    label="BDIA-EDM",
+    family="bdia",
+    frame=NOISE_RHO,
+    rows=(
+        Row((NOW,), published=(-r[0] * h,), to=-1),
+        Row((NOW,), published=(h,)),
+        Row(
+            (NOW, stage(1), stage(2)),
+            published=(h * (1 + _share * r[0]) / 2, h * _share * r[0] / 2, h / 2),
+            states=(1 - _share, _share),
+        ),
+    ),
+    order=2,
+    cite="zhang2024bdia",
+    summary="Heun's step from the state before last, a share gamma of Heun's backward step undone: exactly invertible.",
+    start=EDM_HEUN,
+    provenance="published; its formula over any increment read in the README of BDIA, Heun backwards our reading",
+    parameters=(GAMMA_OVER_HEUN,),
+)
+
 # Euler's step for e^{b t} x/alpha, whose linear part b is kept and whose weight is integrated exactly.
 LAMBDA_DDIM = Method(
     name="lambda-ddim",
@@ -58,4 +85,4 @@ LAMBDA_DDIM = Method(
     parameters=(B,),
 )
 
-ALL = (BDIA_DDIM, LAMBDA_DDIM)
+ALL = (BDIA_DDIM, BDIA_EDM, LAMBDA_DDIM)

@@ -19,14 +19,16 @@ from ...grids import Grid
 from ...readback import of_another_run
 from ..forward_processes import on_process
 from ..report import TargetInfo
+from .conditions import conditions, parameters_of, with_conditions
 from .external_sampler import ExternalSampler
 from .in_float64 import entered, in_float64
 from .own_draws import drawing_from
 from .process_levels import ZERO, at_sigma, other_levels, own_levels, ratio_of
 from .target import typed
+from .unobserved import direct
 from .visited_levels import Visit, Visited, destinations, levels_of
 
-Denoise = Callable[[Tensor, Any], Tensor]  # (x, sigma) -> x0hat
+Denoise = Callable[..., Tensor]  # (x, sigma) -> x0hat; (x, sigma, condition), see with_conditions
 Solver = Callable[[Denoise, Tensor, Tensor, Draw], Tensor]  # (denoise, x, sigmas, draw) -> the sample
 
 
@@ -47,14 +49,14 @@ def on_levels(name: str, solver: Solver, levels: Sequence[float], process: str =
             visited: list[float] = []
             states: list[Tensor] = []
 
-            def denoise(x: Tensor, sigma: Any) -> Tensor:
+            def ask(x: Tensor, sigma: Any, channel: str) -> Tensor:
                 visited.append(_level(x, sigma, start, len(visited)))
                 states.append(x.detach().clone())
                 return torch.zeros_like(x)
 
             given = torch.tensor(levels, dtype=torch.float64).to(start)
             begun = torch.full_like(start, size)
-            sample = solver(denoise, begun, given, lambda like, span=None: torch.zeros_like(like))
+            sample = solver(with_conditions(ask, start), begun, given, lambda like, span=None: torch.zeros_like(like))
             return _visit(visited, states, sample, process)
 
         given = sigmas.tolist()
@@ -68,16 +70,18 @@ def on_levels(name: str, solver: Solver, levels: Sequence[float], process: str =
         to, visited = known[start.dtype]
         count = 0
 
-        def denoise(x: Tensor, sigma: Any) -> Tensor:
+        def ask(x: Tensor, sigma: Any, channel: str) -> Tensor:
             nonlocal count
             _level(x, sigma, start, count)
             if count == len(to):
                 raise DependsError(f"evaluation {count + 1}: one more than before")
             count += 1
-            return model(x, at_sigma(process, visited.levels[count - 1]), to[count - 1])
+            return model(
+                x, at_sigma(process, visited.levels[count - 1]), to[count - 1], *([channel] if channel else [])
+            )
 
         begun = start if visited.scale == 1 else start * visited.scale
-        sample = solver(denoise, begun, sigmas, draw)
+        sample = solver(with_conditions(ask, start), begun, sigmas, draw)
         return Finish(sample, tuple(at_sigma(process, s) for s in visited.ends), remarks=visited.remarks)
 
     return run
@@ -116,11 +120,14 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
     increment over that interval of sigma of the one Brownian path of the run, over sqrt|sigma_to - sigma_from|. It is
     passed to the parameter `noise`, or to a fourth one without a default. The normal draws of torch and numpy in a
     function without such a parameter are noise(x) where they have the shape of a state; see own_draws.
+    A function with guidance inside has two parameters `cond` and `uncond` (or another of PAIRS in conditions.py), which
+    it passes on: denoise(x, sigma, cond), denoise(cat([x, x]), sigma, cat([uncond, cond])); see with_conditions.
     Raises InputError on other parameters, and on an unknown option.
     """
     target = target or typed(str(call.__module__), getattr(call, "__qualname__", type(call).__name__), options)
     solver = solver_of(call, options, target)
-    draws = _noise_parameter(target, call, options) is None
+    takes = _noise_parameter(target, call, options)
+    guided = parameters_of([*inspect.signature(call).parameters]) is not None
     namespace = getattr(inspect.unwrap(call), "__globals__", None) or vars(import_module(call.__module__))
 
     def on(process: str, prediction: str, chosen: bool) -> ExternalSampler:
@@ -130,13 +137,14 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
             return [p.sigma for p in on_process(grid, process)] if chosen else ratios(grid, target)
 
         return ExternalSampler(
-            TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen, may_draw=draws),
+            TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen, may_draw=takes is None),
             prediction,
             lambda steps, grid=None: on_levels(target, solver, (others[grid] if grid else own)(steps), process),
             lambda: in_float64(*entered(namespace)),
             lambda grid: on_levels(target, solver, levels(grid), process),
             lambda grid: unjudged(solver, levels(grid), process),
             in_process=lambda process, prediction: on(process, prediction, True),
+            direct=None if guided else lambda levels: direct(call, levels, takes, options),
         )
 
     return on("ve", "data", False)
@@ -154,10 +162,10 @@ def unjudged(solver: Solver, levels: Sequence[float], process: str) -> Run:
     """As on_levels, for a run on a model only: evaluations may depend on the values, and belong to no step."""
 
     def run(start: Tensor, model: Model, draw: Draw) -> Finish:
-        def denoise(x: Tensor, sigma: Any) -> Tensor:
+        def ask(x: Tensor, sigma: Any, channel: str) -> Tensor:
             return model(x, at_sigma(process, _level(x, sigma, start, 0)), 0)
 
-        sample = solver(denoise, start, torch.tensor(levels, dtype=torch.float64).to(start), draw)
+        sample = solver(with_conditions(ask, start), start, torch.tensor(levels, dtype=torch.float64).to(start), draw)
         return Finish(sample, tuple(at_sigma(process, s) for s in levels))
 
     return run
@@ -168,7 +176,8 @@ def solver_of(call: Callable[..., Any], options: dict[str, Any], target: str) ->
     takes_noise = _noise_parameter(target, call, options)
 
     def solver(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
-        given = {takes_noise: noise_from(draw)} if takes_noise else {}
+        given: dict[str, Any] = {takes_noise: noise_from(draw)} if takes_noise else {}
+        given |= conditions(call, x)
         with nullcontext() if takes_noise else drawing_from(draw, x):
             sample: Tensor = call(denoise, x, sigmas, **given, **options)
         return sample
@@ -197,8 +206,11 @@ def _noise_parameter(target: str, function: Callable[..., Any], options: dict[st
     others = [
         p for p in parameters.values() if p not in positional[:3] and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
+    two = parameters_of([p.name for p in others if p.kind is not p.POSITIONAL_ONLY]) or ()
+    others = [p for p in others if p.name not in two]
     by_name = [p for p in others if p.kind is not p.POSITIONAL_ONLY]
-    fourth = [p.name for p in positional[3:4] if p in by_name and p.default is p.empty]
+    free = [p for p in positional[3:] if p.name not in two]
+    fourth = [p.name for p in free[:1] if p in by_name and p.default is p.empty]
     noise = "noise" if any(p.name == "noise" for p in by_name) else next(iter(fourth), None)
     allowed = {p.name: p.default for p in by_name if p.name != noise}
     missing = [p.name for p in others if p.default is p.empty and p.name not in (noise, *options)]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ...external_run import Run
     from ...grids import Grid
     from .in_float64 import Precision
+    from .unobserved import OnLevels
 
 
 class OnGrid(Protocol):
@@ -32,6 +33,7 @@ class ExternalSampler:
     note: how it is put on a given grid, "" where that needs no word.
     in_process(process, prediction) -> the same in another process, None where it has one of its own.
     from_level(steps, begin) -> the sampler on a grid of its own from a later level on.
+    direct(levels) -> its code on these levels, without a run around it, where it is a function.
     """
 
     info: TargetInfo
@@ -44,3 +46,4 @@ class ExternalSampler:
     note: str = ""
     in_process: Callable[[str, str], ExternalSampler] | None = None
     from_level: Callable[[int, int], Run] | None = None
+    direct: OnLevels | None = None

@@ -18,7 +18,6 @@ from torch.overrides import TorchFunctionMode
 from ...readback import Trace
 
 NARROW = (torch.bfloat16, torch.float16, torch.float32)  # the coarsest first
-CASTS = {torch.Tensor.float, torch.Tensor.half, torch.Tensor.bfloat16}
 PLAIN = frozenset((int, float, bool, str, slice, type(None), torch.Size, torch.device))  # they have no dtype
 OF_NUMPY = {np.float32: torch.float32, np.float16: torch.float16}
 NEUTRAL = {"torch", "numpy", "samplerproof"} | sys.stdlib_module_names
@@ -30,7 +29,8 @@ Namespace = dict[str, Any]
 class Precision(TorchFunctionMode):
     """Notes the coarsest floating dtype, narrower than that of a run, with which torch is called; `inside`.
 
-    raised: whether narrow dtypes in the arguments of every call become float64, and so do narrow tensors.
+    raised: whether float32 in the arguments of every call becomes float64, and so do narrow tensors. A half as an
+    argument stays: a default of a library is float32, a half is the choice of who wrote it.
     """
 
     def __init__(self, dtype: torch.dtype, raised: bool = False) -> None:
@@ -45,10 +45,10 @@ class Precision(TorchFunctionMode):
         named = kwargs or {}
         if not self.raised:
             return self._noted(func(*args, **named))
-        if func in CASTS:
+        if func is torch.Tensor.float:
             return args[0].double()
         name, raised = getattr(func, "__name__", ""), self._raised
-        if name == "__deepcopy__":  # its memo knows tensors by their id, so those given must live on
+        if name == "__deepcopy__":  # its memo knows tensors by their id, so those given are kept
             return raised(func(*args, **named))
         writes = "out" in named or (name[-1:] == "_" and name[-2:] != "__") or name == "__setitem__"
         changed = [value if writes and not k else raised(value) for k, value in enumerate(args)]
@@ -73,7 +73,7 @@ class Precision(TorchFunctionMode):
         if type(value) in PLAIN or (type(value) is Tensor and value.dtype not in self.narrow):
             return value
         if isinstance(value, torch.dtype):
-            return torch.float64 if value in self.narrow else value
+            return torch.float64 if value is torch.float32 else value
         if isinstance(value, Tensor) and value.dtype in self.narrow:
             self._note(value.dtype)
             return value.double()
@@ -86,9 +86,9 @@ class Precision(TorchFunctionMode):
 
 
 class _Float64Module(ModuleType):
-    """A module whose narrow types are float64."""
+    """A module whose types in single precision are float64."""
 
-    NAMES = frozenset(("float32", "float", "single", "half", "float16", "bfloat16", "FloatTensor", "HalfTensor"))
+    NAMES = frozenset(("float32", "float", "single", "FloatTensor"))
 
     def __init__(self, module: ModuleType) -> None:
         super().__init__(module.__name__)
@@ -106,15 +106,15 @@ def _in_float64(value: Any) -> Any:
     """What stands for a value of a namespace: a module, a type or a constant in float64; None where it stays."""
     if value is torch or value is np:
         return _Float64Module(value)
-    if isinstance(value, torch.dtype) and value in NARROW:
+    if value is torch.float32:
         return torch.float64
-    return np.float64 if any(value is narrow for narrow in OF_NUMPY) else None
+    return np.float64 if value is np.float32 else None
 
 
 @contextmanager
 def in_float64(*namespaces: Namespace) -> Iterator[Precision]:
-    """Context in which narrower floating dtypes are float64: in the code of the namespaces, in every call of torch, in
-    casts, and as torch's default. Yields what notes the ones that are left, such as constants.
+    """Context in which float32 is float64: in the code of the namespaces, in every call of torch, in casts, and as
+    torch's default. Yields what notes the narrow dtypes that are left: constants, and halves.
     """
     default, held = torch.get_default_dtype(), []
     for space in namespaces:

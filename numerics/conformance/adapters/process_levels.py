@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from random import SystemRandom
 
 import torch
 
@@ -14,6 +15,7 @@ from ...points import Point
 from ...schedules import schedule
 from ..forward_processes import point
 from ..placement import ENDS, PREFIX, SCHEDULES, Placement
+from ..report import ANEW
 
 Levels = Callable[[int], list[float]]  # steps -> steps + 1 levels sigma, noisiest first
 
@@ -60,10 +62,19 @@ def to_zero(steps: int, high: float = 80.0, low: float = 0.002) -> list[float]:
     return [*(karras(steps - 1, high, low) if steps > 1 else [high]), 0.0]
 
 
+def anew(steps: int, high: tuple[float, float] = (5.0, 160.0), low: tuple[float, float] = (0.002, 0.05)) -> list[float]:
+    """steps + 1 levels whose ends and steps in log sigma, which differ by a factor of six, are drawn by the system."""
+    random = SystemRandom()
+    first, last = (math.log(a) + random.random() * math.log(b / a) for a, b in (high, low))
+    shares = random.sample([0.5, 3.0, *(random.uniform(0.5, 3.0) for _ in range(max(steps - 2, 0)))], steps)
+    return [math.exp(first + sum(shares[:n]) / sum(shares) * (last - first)) for n in range(steps + 1)]
+
+
 GRIDS: dict[str, Levels] = {
     "levels from 14.6 to 0.03 equal in log sigma": exponential,
     "uneven levels from 80 to 0.002": uneven,
     ZERO: to_zero,
+    ANEW: anew,
 }
 
 
@@ -83,6 +94,7 @@ def other_levels(process: str) -> dict[str, Levels]:
         "levels from 14.6 to 0.03 equal in log sigma / alpha": exponential,
         "levels uneven in log sigma / alpha": partial(uneven, high=ends[0], low=ends[1]),
         ZERO: partial(to_zero, high=ends[0], low=ends[1]),
+        ANEW: partial(anew, high=(5.0, 14.0), low=(0.03, 0.1)) if process == "vp" else anew,
     }
     return {name: _on(process, ratios) for name, ratios in named.items()}
 

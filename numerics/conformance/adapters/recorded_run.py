@@ -8,7 +8,8 @@
 
 Numbers as in table files. Optional: "grid", the points between which the run steps, from its start to its end; in an
 evaluation "prediction", where it differs from the run's, and "step", the point of the grid that the step leads to in
-which the input was computed, 0 for the start; "dtype", else it is found from the numbers; "name"; and "provenance", an
+which the input was computed, 0 for the start, and "channel", such as "conditional" or "unconditional", where a model is
+evaluated for several outputs at one state; "dtype", else it is found from the numbers; "name"; and "provenance", an
 object for readers, of which only "schedule" is used: the schedule whose time the points have.
 """
 
@@ -42,7 +43,7 @@ class RecordedRun:
     """A run: at inputs[k], a state at points[k], the model returned outputs[k].
 
     inputs, outputs [nfe, d], noises [draws, d], start, end [d], float64.  grid, step: empty where they are not
-    recorded.  dtype: in which it was computed.  schedule: as in schedule_of.
+    recorded.  dtype: in which it was computed.  schedule: as in schedule_of.  channel: of every evaluation, or empty.
     """
 
     prediction: str
@@ -56,6 +57,7 @@ class RecordedRun:
     end: Tensor
     dtype: torch.dtype
     schedule: Schedule | None = None
+    channel: tuple[str, ...] = ()
 
     @property
     def components(self) -> int:
@@ -118,6 +120,7 @@ def run_of(data: object, field: str = "run") -> RecordedRun:
         end=_rounded(states[-1], dtype),
         dtype=dtype,
         schedule=schedule,
+        channel=_channel(f"{field}.evaluations", listed),
     )
     return _in_one_prediction(run, [kind for _, _, _, kind in made])
 
@@ -134,7 +137,7 @@ def _evaluation(
     name: str, field: str, entry: object, prediction: str, vector: Callable[[str, object], list[float]]
 ) -> tuple[Point, list[float], list[float], str]:
     """The point, input, output and prediction of an evaluation."""
-    found = check_keys(f"{field}.{name}", entry, ("point", "input", "output"), ("prediction", "step"))
+    found = check_keys(f"{field}.{name}", entry, ("point", "input", "output"), ("prediction", "step", "channel"))
     kind = prediction_of(f"{field}.{name}.prediction", found.get("prediction", prediction))
     at = point_of(f"{field}.{name}.point", found["point"], kind)
     return at, vector(f"{name}.input", found["input"]), vector(f"{name}.output", found["output"]), kind
@@ -150,6 +153,15 @@ def _steps(field: str, listed: list[Any], points: int) -> tuple[int, ...]:
     for k, entry in enumerate(listed):
         steps.append(integer(f"{field}[{k}].step", entry.get("step"), steps[-1], points - 1))
     return tuple(steps[1:])
+
+
+def _channel(field: str, listed: list[Any]) -> tuple[str, ...]:
+    """The channel of every evaluation, "" where it has none; empty where none is recorded."""
+    if not any("channel" in entry for entry in listed):
+        return ()
+    return tuple(
+        text(f"{field}[{k}].channel", entry["channel"]) if "channel" in entry else "" for k, entry in enumerate(listed)
+    )
 
 
 def _in_one_prediction(run: RecordedRun, kinds: list[str]) -> RecordedRun:

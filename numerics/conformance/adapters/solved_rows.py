@@ -18,6 +18,7 @@ NOISES = 2  # noises before and after the last one that a row before has used
 TERMS = 12  # that are added one at a time
 FREE = 4  # components beyond the coefficients of a fit, below which its residual shows nothing
 EXPLAINED = 4.0  # eps of the sum of absolute terms: residuals that rounding explains in any case
+CANCELLED = 1e4  # times the state: larger sums of absolute terms explain no residual, for they fit anything
 AS_GOOD = 3.0  # times the smallest residual of all models: as good a fit
 SURE = 8.0  # standard errors: the bound on the error of a coefficient
 SINGULAR = 1e-13  # of the largest singular value
@@ -135,7 +136,8 @@ def _fit(target: Tensor, columns: Tensor, model: list[int], eps: float) -> _Fit:
     size = torch.maximum(terms.abs().sum(dim=0), target.abs())
     free = len(target) - int(kept.sum())
     rms = float(left.square().sum() / max(free, 1)) ** 0.5
-    rounding = EXPLAINED * eps * float(size.square().mean().sqrt())
+    whole, own = (float(t.square().mean().sqrt()) for t in (size, target))
+    rounding = EXPLAINED * eps * min(whole, CANCELLED * own)
     spread = (vh.T * inverse).norm(dim=1) / norms
     coefficients, errors = torch.zeros(2, len(columns), dtype=torch.float64)
     coefficients[model] = solution

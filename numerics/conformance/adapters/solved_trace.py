@@ -128,6 +128,7 @@ def solved(run: RecordedRun, process: str, grid: Sequence[Point]) -> Trace:
         mutated=(),
         uncertainty=(0.0, *errors),
         schedule=run.schedule,
+        channel=run.channel,
     )
 
 

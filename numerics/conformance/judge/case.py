@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,16 +14,18 @@ import torch
 from ...errors import InputError
 from ...readback import Trace
 from ..forward_processes import goes_backward, grid_of
-from ..report import Departure, Failure, Finding, Step, TargetInfo, Verdict
+from ..report import ANEW, Departure, Failure, Finding, Step, TargetInfo, Verdict
 from . import differences, grid_checks
 from .differences import Pair
 from .observed_orders import local_orders, observed_errors, slope
+from .output_channels import guidance
 from .rescaled import rescaled
 from .rounding_bound import Comparison
 from .zero_length_step import without_zero_length_step
 
 LEAST = 4  # steps with which an order can be observed: two to start, two to end
 COMPARED = 2  # times the steps: the longest runs whose rows are compared in float64 too
+LONGEST = 5  # times the steps, so far rows are compared: beyond, grids of whole timesteps have steps of one
 
 Key = TypeVar("Key")
 Runs = Mapping[tuple[int, bool], Trace | Failure]
@@ -179,6 +181,26 @@ class Case:
                 result[job] = self._nearest(self.traces[job])
         return result
 
+    @cached_property
+    def guidance(self) -> tuple[str | None, list[str]]:
+        """How the run reads two outputs, and what is wrong with it."""
+        return guidance(self)
+
+    @property
+    def near(self) -> Iterator[tuple[str, Trace, Comparison]]:
+        """Where else the run is compared with a variant of the record, in words: other steps and grids, as shipped."""
+        assert self.best is not None
+        yield "as shipped", self.shipped, self.best.shipped
+        for (n, in_float64), comparison in self.nearest.items():
+            if comparison is not None and n <= (COMPARED if in_float64 else LONGEST) * self.steps:
+                yield f"on {n} steps", self.traces[n, in_float64], comparison
+        for (name, _), run in self.variations.grids.items():
+            if isinstance(run, Trace) and name != self.variations.zero and not depends(run):
+                trimmed = without_zero_length_step(run)
+                with suppress(InputError):
+                    if (found := self._nearest(trimmed)) is not None:
+                        yield f"on {name}", trimmed, found
+
     def _nearest(self, run: Trace) -> Comparison | None:
         assert self.best is not None
         witnesses = self.best.lost if run.dtype is not torch.float64 else None
@@ -195,10 +217,29 @@ class Case:
         if isinstance(run, Failure) or depends(run):
             return []
         trimmed = without_zero_length_step(run)
+        levels = [p.sigma / p.alpha if p.alpha > 0 else math.inf for p in run.grid]
+        where = f"on levels {', '.join(f'{s:.6g}' for s in levels)}" if grid == ANEW else f"on {grid}"
         try:
-            return self.difference(trimmed, self._nearest(trimmed), f"on {grid}")
+            return self.difference(trimmed, self._nearest(trimmed), where)
         except InputError:
             return []
+
+    @cached_property
+    def differences_at_zero(self) -> list[Finding]:
+        """How the run in float64 with a last step to 0 differs from the record, by more than cancellation explains: at
+        low noise alpha = 1 may be computed by way of 1 - alpha^2.
+        """
+        run = self.variations.grids.get((self.variations.zero or "", True))
+        if not isinstance(run, Trace) or depends(run) or self.best is None:
+            return []
+        trimmed = without_zero_length_step(run)
+        try:
+            near = self._nearest(trimmed)
+        except InputError:
+            return []
+        if near is not None and near.error <= differences.CANCELLED:
+            return []
+        return self.difference(trimmed, near, f"on {self.variations.zero}")
 
     @cached_property
     def measured(self) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...readback import Trace
+from ..report import ANEW
 from .case import Runs, Variations
 
 
@@ -14,4 +15,5 @@ def coverage(runs: Runs, variations: Variations) -> list[str]:
         steps = sorted(n for n, job_in_float64 in done if job_in_float64 == in_float64)
         found += [f"{name}: {', '.join(map(str, steps))} steps"] if steps else []
     grids = {name: len(run.grid) - 1 for (name, _), run in variations.grids.items() if isinstance(run, Trace)}
-    return [*found, *(f"other grid: {name}, {steps} steps" for name, steps in grids.items()), *variations.inputs]
+    lines = [name if name == ANEW else f"{name}, {steps} steps" for name, steps in grids.items()]
+    return [*found, *(f"other grid: {line}" for line in lines), *variations.inputs]

@@ -18,7 +18,7 @@ from .references import STARTED, Reference, candidates, similar, where_it_evalua
 from .rounding_bound import IDENTICAL, NEGLIGIBLE, Comparison, compared, negligible, unexplained
 
 CANCELLED = 1e-8  # of a row in float64: the loss of 1 - alpha^2 at the levels of image models
-GROWS = 1.3  # times the strength on fewer steps, above which it grows with their number
+GROWS = 0.2  # power of N with which a strength grows: to the data, then noise of all of sigma, takes 1/2
 NEAR = 1e-4  # relative distance of a row below which it may be a record's
 
 
@@ -148,8 +148,7 @@ def _differs(step: int | None, detail: str) -> Finding:
 def no_match(run: Trace, process: str, reference: str | None, found: Sequence[Pair]) -> tuple[str, Finding]:
     """The verdict where no record evaluates its model as the run does, and the reason.
 
-    The verdict is an error where no comparison is possible: the record does not exist on the grid, or the run belongs
-    to a family whose parameter changes with the step.
+    The verdict is an error where no comparison is possible: the record does not exist on the grid.
     """
     if reference is None:
         family = strengths(run)
@@ -158,7 +157,7 @@ def no_match(run: Trace, process: str, reference: str | None, found: Sequence[Pa
             return "different-formula", _differs(None, missing)
         eta, off = family
         detail = f"every step is one of ddim-eta, within {off:.0e}, with eta = {_listed(eta)}"
-        return "error", _differs(None, f"{detail}; the target names no record with this eta")
+        return "different-formula", _differs(None, f"{detail}; the catalogue has no record with this eta")
     step, where = where_it_evaluates(run, process, reference)
     if step is None and not level_checks.zero_length(run.grid) and not level_checks.backward(run.grid):
         return "error", _differs(None, f"{where}: it cannot be compared")
@@ -182,11 +181,11 @@ def law_of_strengths(run: Trace, longer: Trace | None) -> tuple[str, Finding] | 
     if here is None:
         return None
     family, most = f"ddim-eta with eta_i = {_listed(here[0])}", max(here[0])
-    if there is None or longer is None:
+    if there is None or longer is None or len(longer.grid) < 2 * len(run.grid) - 1:
         return family, Finding("order", None, f"{family}, by step")
     n, more, last = len(run.grid) - 1, len(longer.grid) - 1, max(there[0])
     grows = f"the largest eta is {most:.4g} on {n} steps and {last:.4g} on {more}"
-    if most > 0 and last > GROWS * most:
+    if most > 0 and last > most * (more / n) ** GROWS:
         law = f"{grows}: eta grows with N, so the law of the sample does not converge to that of the data"
     else:
         law = f"{grows}: eta is bounded, so the law of the sample converges with order 1"

@@ -25,11 +25,15 @@ from .compare import deviations, same_shape
 
 @dataclass(frozen=True)
 class Reference:
-    """A table of the catalogue on the grid of a trace.  ending: "" or how the variant differs from the record."""
+    """A table of the catalogue on the grid of a trace.  ending: "" or how the variant differs from the record.
+
+    own: the table in the prediction of the record.
+    """
 
     record: Record
     ending: str
     table: Tableau
+    own: Tableau | None = None
 
     @property
     def name(self) -> str:
@@ -106,12 +110,15 @@ def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
         if any(same_shape(read, t) and max(d.error for d in deviations(read, t)) < SAME for t in tables):
             continue
         tables.append(read)
-        yield Reference(record, ending, read)
+        yield Reference(record, ending, read, tableau)
         last = read.noises[-1] if read.noises.shape[1] else None
         if last is not None and bool(last.any()):
             noises = read.noises.clone()
             noises[-1] = 0
-            yield Reference(record, NOISELESS_END, replace(read, noises=noises))
+            own = tableau.noises.clone()
+            own[-1] = 0
+            noiseless = replace(tableau, noises=own)
+            yield Reference(record, NOISELESS_END, replace(read, noises=noises), noiseless)
 
 
 def _plans(record: Record, grid: Grid, counts: list[int]) -> dict[str, list[Record | None]]:

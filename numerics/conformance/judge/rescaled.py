@@ -38,4 +38,5 @@ def placed(found: Trace, there: Callable[[Point], Point]) -> Trace:
     )
     vectors = found.vectors * factors[:, None]
     vectors[:, 0] /= factors[0]
-    return replace(found, vectors=vectors, points=points, grid=tuple(there(p) for p in found.grid))
+    apart = {name: columns * factors[:, None] for name, columns in found.apart.items()}
+    return replace(found, vectors=vectors, points=points, grid=tuple(there(p) for p in found.grid), apart=apart)

@@ -11,13 +11,13 @@ import torch
 from ...catalogue import resolve
 from ...generated.frame_functions import FRAMES
 from ...readback import LINEAR, Trace
+from ...repeated_evaluations import without_repeated_evaluations
 from ..report import Failure, Finding, Step, TargetInfo, Verdict
 from . import differences
-from .case import COMPARED, Case, Runs, Variations, depends, each_trace
+from .case import COMPARED, LONGEST, Case, Runs, Variations, depends, each_trace
 from .coverage import coverage
 from .differences import CANCELLED, Pair
 from .nearest import nearest
-from .repeated_evaluations import without_repeated_evaluations
 from .rescaled import FACTOR
 from .rounding_bound import IDENTICAL
 from .unchained_steps import matches_step_by_step
@@ -27,7 +27,6 @@ SHARE = 0.5  # of the proved order: an observed one below it contradicts the pro
 SHARE_PROMISED, STARTED = 0.7, 2  # of a promised order, where no record is equal; a start-up may cap it at 2
 WILD = 0.1  # a deviation from superposition that random numbers make
 CONVERGES = 0.25  # an observed order below it is none
-LONGEST = 5  # times the steps, so far rows are compared: beyond, grids of whole timesteps have steps of one
 
 
 def judge(
@@ -57,11 +56,16 @@ def judge(
 def _in_the_precision_inside(case: Case, first: Verdict) -> Verdict:
     """The verdict on runs whose code computes in a narrower dtype, where that explains why `first` is not the record's.
 
-    A deviation of an entry in one direction in all rows, beyond two roundings, is no rounding.
+    A deviation of an entry in one direction in all rows, beyond two roundings, is no rounding. Computing in a half is a
+    fault of a sampler whose states are wider.
     """
     inside = {run.dtype: run.inside for run in case.traces.values() if run.inside is not None}
     if not inside or first.verdict not in ("different-formula", "not-linear"):
         return first
+    halves = [d for d in inside.values() if torch.finfo(d).eps > torch.finfo(torch.float32).eps]
+    if halves:
+        half = Finding("roundoff", None, f"it computes in {str(halves[0])[6:]} inside", "error")
+        return replace(first, findings=[*first.findings, half])
     found = _on_other_processes(case, _first(case))
     if found.verdict not in ("identical", "roundoff"):
         return first
@@ -111,6 +115,10 @@ def _on_other_processes(case: Case, first: Verdict) -> Verdict:
         return first
     if any(isinstance(run, Trace) and run.prediction != "data" for run in case.runs.values()):
         return first
+    if case.best is not None and case.best.conforms and case.differences_at_zero:
+        return first
+    if first.verdict == "different-formula" and case.in_float64.apart and case.matches:
+        return first  # it is a record, where its outputs are equal
     near = first.max_relative_error_float64 is not None and first.max_relative_error_float64 < CANCELLED
     for process in (["flow"] if velocity or named is None else []) + (["vp"] if near or named is None else []):
         there = case.on_process(process)
@@ -226,8 +234,8 @@ def _different_formula(case: Case) -> Verdict | None:
     if best is None:
         verdict, missing = differences.no_match(case.in_float64, process, case.base.reference, case.pairs)
         near, means = nearest(case.pairs, case.base.reference), _diverging(result)
-        family = differences.law_of_strengths(case.in_float64, case.longest)
-        if family is not None and verdict == "error":
+        family = None if case.base.reference else differences.law_of_strengths(case.in_float64, case.longest)
+        if family is not None:
             near, means = family[0], [family[1]]
         short = _below_its_name(result, case.in_float64)
         return replace(result, verdict=verdict, nearest=near, findings=[*result.findings, missing, *means, *short])
@@ -239,7 +247,9 @@ def _different_formula(case: Case) -> Verdict | None:
         each = f"every step is {name} from where it starts to where it leads; they do not chain"
         found = [Finding("formula", None, each), *found]
     near = nearest(case.pairs, case.base.reference)
-    return replace(result, nearest=near, findings=[*result.findings, *found, *_diverging(result)])
+    words, faults = case.guidance
+    found += [Finding("formula", None, fault, "error") for fault in faults]
+    return replace(result, nearest=near, guidance=words, findings=[*result.findings, *found, *_diverging(result)])
 
 
 def _diverging(result: Verdict) -> list[Finding]:
@@ -283,6 +293,7 @@ def _different_elsewhere(case: Case) -> Verdict | None:
     for (name, _), run in case.variations.grids.items():
         if name != case.variations.zero:
             found += case.difference_on(name, run)
+    found += case.differences_at_zero if case.needs_zero else []
     least = SHARE * min(record.order, record.order_asymptotic)
     seen = case.measured.observed_order
     if seen is not None and seen < least:
@@ -293,6 +304,20 @@ def _different_elsewhere(case: Case) -> Verdict | None:
     here = Finding("formula", None, f"on the {case.steps} steps asked for it is {case.best.reference.name}")
     findings = [*case.measured.findings, *found, here]
     return replace(case.measured, verdict="different-formula", matches=[], findings=findings)
+
+
+def _different_outputs(case: Case) -> Verdict | None:
+    """It is the record where the outputs of its model are equal, and reads them wrongly where they differ."""
+    words, faults = case.guidance
+    if not faults or case.best is None:
+        return None
+    found = [Finding("formula", None, fault, "error") for fault in faults]
+    equal = Finding("formula", None, f"where its outputs are equal it is {case.best.reference.name}")
+    findings = [*case.measured.findings, *found, equal]
+    near = case.best.reference.name
+    return replace(
+        case.measured, verdict="different-formula", matches=[], nearest=near, guidance=words, findings=findings
+    )
 
 
 def _conforms(case: Case) -> Verdict:
@@ -306,6 +331,7 @@ def _conforms(case: Case) -> Verdict:
         verdict="identical" if identical else "roundoff",
         nominal_order=best.reference.record.order,
         nearest=best.reference.name,
+        guidance=case.guidance[0],
         growth=_growth(case, best),
         findings=[
             *case.measured.findings,
@@ -327,16 +353,17 @@ CHECKS: tuple[Callable[[Case], Verdict | None], ...] = (
     _non_finite,
     _different_formula,
     _different_elsewhere,
+    _different_outputs,
     _conforms,
 )
 
 
 def _difference_at_zero(case: Case) -> list[Finding]:
-    """Notes on a last step to 0 that is not finite, where none is needed, or finite but not the record's."""
-    run = None if case.backward else case.variations.to_zero
-    lost = _lost_at_zero(case) if run else None
-    found = [lost] if lost else case.difference_on(case.variations.zero or "", run) if run else []
-    return [replace(f, severity="note") for f in found]
+    """Notes on a last step to 0, where none is needed, that is not finite, or finite but not the record's."""
+    if case.backward or case.needs_zero:
+        return []
+    lost = _lost_at_zero(case) if case.variations.to_zero else None
+    return [replace(f, severity="note") for f in ([lost] if lost else case.differences_at_zero)]
 
 
 def _growth(case: Case, best: Pair) -> dict[int, float]:

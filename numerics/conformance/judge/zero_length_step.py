@@ -32,4 +32,5 @@ def without_zero_length_step(found: Trace) -> Trace:
         superposition=found.superposition[:-1],
         uncertainty=found.uncertainty[:-1],
         timesteps=None,
+        apart={name: columns[:-1, :-1] for name, columns in found.apart.items()},
     )

@@ -18,7 +18,7 @@ from torch import Tensor
 from ...errors import InputError, NonFiniteError, SamplingError
 from ...external_run import Draw, Finish, Model, Run
 from ...points import Point
-from ...readback import Trace, trace
+from ...readback import Trace
 from ..adapters.external_sampler import ExternalSampler
 from ..adapters.in_float64 import Precision, with_precision
 from ..adapters.placed import placed
@@ -27,17 +27,20 @@ from ..on_yours import read, run_as_it_is
 from ..placement import Placement
 from ..report import Departure
 from . import given_grid
-from .expected_calls import ExpectedCalls
+from .expected_calls import ExpectedCalls, expected_trace
 from .fault_origin import with_origin
 from .global_state import guarded
 from .launch import Job
 from .option_sweep import troubles_of
 from .probes import departures
+from .replaced_code import Code, replaced_message
 from .trace_transfer import plain_trace
+from .watchdog import tasks_of_user
 
 GIB = 1 << 30
 MEMORY = 4 * GIB  # address space that a target may take in addition to torch's
 FILES = GIB // 4  # the longest file that it may write: an endless print ends
+TASKS = 1000  # processes and threads that it may start beyond those of the user; a superuser has no such limit
 LONGEST = 300  # characters of a message
 
 
@@ -45,6 +48,7 @@ def main(folder: Path, request: dict[str, Any]) -> None:
     """Do all jobs of a request; write the files ready, target, settings, job-0, job-1, …, sweep-0, …, done."""
     write = partial(_write, request["nonce"])
     _limit()
+    code = Code()
     (folder / "ready").touch()
     sys.path.insert(0, os.getcwd())  # as `python -m` does: the user's own modules
     try:
@@ -56,7 +60,7 @@ def main(folder: Path, request: dict[str, Any]) -> None:
     except BaseException as fault:
         write(folder / "target", {"failure": _failure(fault, None)})
     else:
-        info = sampler.info
+        info, changed = sampler.info, code.replaced()
         write(folder / "target", {"info": asdict(info)})
         settings = (info.name, *info.variants) if request["sweep"] else ()
         (folder / "settings").write_text(str(len(settings)), encoding="utf-8")
@@ -65,7 +69,9 @@ def main(folder: Path, request: dict[str, Any]) -> None:
             exists = job.grid is None or job.grid < len(info.grids)
             notes, of_own = _Notes(folder, k), job.given is None
             work = partial(_work, expected=expected) if of_own else _work_on_given
-            write(folder / f"job-{k}", work(sampler, job, notes) if exists else {})
+            answer = work(sampler, job, notes) if exists else {}
+            changed += code.replaced()
+            write(folder / f"job-{k}", _unread(answer, changed) if answer and changed else answer)
         for k, setting in enumerate(settings):
             notes = _Notes(folder, len(request["jobs"]) + k)
             write(folder / f"sweep-{k}", asdict(troubles_of(setting, resolve, notes.note)))
@@ -79,7 +85,7 @@ def _where(plain: dict[str, Any]) -> Placement:
 
 
 def _limit() -> None:
-    """Limit memory and the length of files and forbid core dumps, where the system allows it."""
+    """Limit memory, processes and the length of files and forbid core dumps, where the system allows it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -87,7 +93,10 @@ def _limit() -> None:
     with suppress(OSError, ValueError):
         taken = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
-    for kind, most in ((resource.RLIMIT_FSIZE, FILES), (resource.RLIMIT_CORE, 0)):
+    limits = [(resource.RLIMIT_FSIZE, FILES), (resource.RLIMIT_CORE, 0)]
+    if tasks := tasks_of_user():
+        limits.append((resource.RLIMIT_NPROC, tasks + TASKS))
+    for kind, most in limits:
         with suppress(OSError, ValueError):
             resource.setrlimit(kind, (most, most))
 
@@ -128,11 +137,11 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes, expected: ExpectedC
             try:
                 grid = None if job.grid is None else sampler.info.grids[job.grid]
                 run = _noted(sampler.on(job.steps, grid), notes.note)
-                read = trace(run, sampler.prediction, dtype, expected.on(job.steps, job.grid))
-                expected.note(job.steps, job.grid, read)
-                found = with_precision(read, precision)
+                traced = expected_trace(run, sampler.prediction, dtype, expected.on(job.steps, job.grid))
+                expected.note(job.steps, job.grid, traced)
+                found = with_precision(traced, precision)
                 if job.other_inputs:
-                    departed = departures(run, found)
+                    departed = departures(run, found, sampler.direct)
             except BaseException as fault:
                 failure = _failure(fault, notes.step)
         state += changed
@@ -141,6 +150,13 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes, expected: ExpectedC
     state += _printed(notes.folder / "stdout", printed)
     plain = plain_trace(found) if found else None
     return {"trace": plain, "failure": failure, "state": state, "departures": [tuple(d) for d in departed]}
+
+
+def _unread(answer: dict[str, Any], changed: list[str]) -> dict[str, Any]:
+    """The result of a job after functions were replaced: none."""
+    none: dict[str, Any] = {"trace": None, "failure": ("error", replaced_message(changed), None)}
+    of_kind: dict[str, Any] = {"departures": []} if "departures" in answer else {}
+    return answer | none | (of_kind or {"sample": None, "counts": (0, 0)})
 
 
 def _work_on_given(sampler: ExternalSampler, job: Job, notes: _Notes) -> dict[str, Any]:
@@ -170,9 +186,9 @@ def _noted(run: Run, note: Callable[[int], None]) -> Run:
     """The run with a note of the step before every evaluation."""
 
     def noting(start: Tensor, model: Model, draw: Draw) -> Finish:
-        def evaluated(x: Tensor, at: Point, to: int) -> Tensor:
+        def evaluated(x: Tensor, at: Point, to: int, channel: str = "") -> Tensor:
             note(to)
-            return model(x, at, to)
+            return model(x, at, to, channel)
 
         return run(start, evaluated, draw)
 

@@ -3,9 +3,9 @@
     python -m samplerproof.numerics.conformance.process.fork_server
 
 Standard input is a socket. A message is an object in JSON with file descriptors:
-- {"do": "watch", "folder", "library", "name", "here", "path"} with (control, status): forks a watchdog, whose standard
-  input is `control`. Lines on `status`: its process number, then its exit code; "no" where it has to be started anew,
-  since modules that are loaded here come from elsewhere there.
+- {"do": "watch", "folder", "library", "name", "here", "modules"} with (control, status): forks a watchdog, whose
+  standard input is `control`. Lines on `status`: its process number, then its exit code; "no" where it has to be
+  started anew, since modules that are loaded here come from elsewhere there.
 - {"do": "call"} with (request, answer): forks a process that reads a pickled function and its arguments from `request`
   and writes the pickled result to `answer`; nothing where the function raises.
 - {"do": "load"} with (socket,): forks another such process, which is to load a library.
@@ -95,7 +95,7 @@ class _Server:
         assert self.own is not None
         with suppress(Exception):  # the sampler's own process raises it
             getattr(import_module(LIBRARIES[request["library"]]), request["name"], None)
-        return not _found(request["here"], request["path"]) & (_packages() - self.own)
+        return not _found(request["here"], request["modules"]) & (_packages() - self.own)
 
     def _fork(self, work: Callable[[], object], status: int | None) -> int:
         """Fork a process that does some work and ends; status: where its end is to be written."""
@@ -163,7 +163,7 @@ def _as_there(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["here"])
-    sys.path[:] = [*request["path"], *(entry for entry in _OWN_PATH if entry not in request["path"])]
+    sys.path[:] = [*request["modules"], *(entry for entry in _OWN_PATH if entry not in request["modules"])]
     importlib.invalidate_caches()
     import numpy as np
 

@@ -20,7 +20,7 @@ from typing import IO
 
 from ...support.progress import Progress, silent
 from ..placement import Placement
-from .warm_parent import Watchdog, environment, surroundings, warm_parent
+from .warm_parent import UNKNOWN, Watchdog, environment, surroundings, warm_parent
 from .watchdog import END, FORKS, end_marked
 from .working_folder import Surroundings
 
@@ -50,7 +50,7 @@ class Job:
 class Outcome:
     """What a child has left.  folder, nonce, jobs, sweep: as in Child.
 
-    limit: its time limit, if that was over.  code: the exit code of its watchdog, if that has ended.
+    limit: its time limit, if that was over.  code: the exit code of its watchdog, if that has ended and is known.
     log: standard error of what started it.  changes: in the folder in which it was started, a line each.
     """
 
@@ -94,6 +94,7 @@ class Child:
         """
         over = self.over(timeout, progress)
         self.end()
+        code = self.process.poll()
         self.log.seek(0)
         return Outcome(
             self.folder,
@@ -101,7 +102,7 @@ class Child:
             self.jobs,
             self.sweep,
             timeout if over else None,
-            self.process.poll(),
+            None if code == UNKNOWN else code,
             self.log.read(MESSAGES),
             self.before.changes(),
         )

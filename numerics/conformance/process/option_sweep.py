@@ -50,7 +50,7 @@ def _random_run(sampler: ExternalSampler, steps: int) -> tuple[str, str] | None:
     def normal(like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=generator, dtype=like.dtype)
 
-    def model(x: Tensor, at: Point, to: int) -> Tensor:
+    def model(x: Tensor, at: Point, to: int, channel: str = "") -> Tensor:
         finite.append(bool(x.isfinite().all()))
         return normal(x)
 

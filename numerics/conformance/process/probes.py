@@ -1,10 +1,11 @@
 """Run a sampler on other inputs than those it was read back on, and compare with its trace: other shapes, sizes and
-memory layouts, after another run, gradients off.
+memory layouts, after another run, gradients off, unobserved.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,7 +13,9 @@ from torch import Tensor
 from ...errors import DependsError
 from ...external_run import Run
 from ...readback import BATCH, LINEAR, SCALE, Trace, respond
+from ..adapters.unobserved import OnLevels, departure_called_directly
 from ..report import Departure
+from .drawn_inputs import DRAWN, departure_on_drawn
 
 SHAPE = (2, 3, 4)  # samples, channels, rows, before the axis of the trace
 LARGE, SMALL = 1e4, 1e-4  # standard deviations of random inputs: of one sample, and of the other
@@ -20,6 +23,7 @@ LONGEST = 200  # characters of a message
 COVERED = (
     f"shapes: {[*BATCH, 'w']}, {[*SHAPE, 'w']} with samples that differ, channels last in memory".replace("'", ""),
     f"inputs of standard deviation {SMALL:g}, {SCALE:g} and {LARGE:g}",
+    DRAWN,
     "runs one after another, without a reset between them",
     "gradient mode on and off",
 )
@@ -46,10 +50,11 @@ class _Inputs:
 EVERYTHING = _Inputs(SHAPE, (LARGE, SMALL), last=True, grad=False)
 
 
-def departures(run: Run, found: Trace) -> tuple[Departure, ...]:
+def departures(run: Run, found: Trace, call: OnLevels | None = None) -> tuple[Departure, ...]:
     """Departures of a run from its trace on other inputs, the first cause of each; empty where it has none.
 
-    An exception of the sampler is a departure too.
+    call: levels -> the sampler on them without the run around it, where it has one.  An exception of the sampler is a
+    departure too.
     """
     remembered = _memory(run, found)
     if remembered is not None:
@@ -60,15 +65,40 @@ def departures(run: Run, found: Trace) -> tuple[Departure, ...]:
     for inputs in (EVERYTHING, replace(EVERYTHING, last=False)):
         try:
             if _agrees(run, found, inputs):
-                return noted
+                return (*noted, *(_on_drawn(run, found) or _unobserved(run, found, call)))
             other = Departure("not-linear", "batch", "in other shapes and sizes together it is not linear")
         except Exception as fault:
-            raised = f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:LONGEST]
+            raised = _raised(fault)
             other = Departure("error", "exception", f"on inputs of shape {[*SHAPE, found.vectors.shape[1]]}: {raised}")
             noted = (Departure("note", "exception", f"it cannot take channels-last memory: {raised}"),)
             continue
         break
     return (_cause(run, found) or other,)
+
+
+def _raised(fault: Exception) -> str:
+    return f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:LONGEST]
+
+
+def _on_drawn(run: Run, found: Trace) -> tuple[Departure, ...]:
+    """Its departure on inputs that are drawn anew, an exception too; empty where it has none."""
+    try:
+        seen = departure_on_drawn(partial(respond, run, found), found)
+    except Exception as fault:
+        return (Departure("error", "exception", f"on inputs of a shape that is drawn anew: {_raised(fault)}"),)
+    return () if seen is None else (seen,)
+
+
+def _unobserved(run: Run, found: Trace, call: OnLevels | None) -> tuple[Departure, ...]:
+    """Its departure where it is called directly, as shipped, with one output at a time; empty where it has none
+    or draws noise by itself.
+    """
+    if call is None or found.dtype is not torch.float32 or found.remarks or any(found.channel):
+        return ()
+    inputs = _Inputs().values(found)
+    directly = call([p.sigma for p in found.grid])
+    seen = departure_called_directly(directly, found, inputs, respond(run, found, inputs)[-1])
+    return () if seen is None else (seen,)
 
 
 def _agrees(run: Run, found: Trace, inputs: _Inputs) -> bool:

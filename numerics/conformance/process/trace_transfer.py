@@ -30,6 +30,8 @@ def check_shapes(found: Trace) -> None:
     lengths = {len(vectors), count, len(found.step), len(found.evaluated), len(found.superposition)}
     if lengths != {count} or count < 2:
         raise ValueError(f"vectors, points, steps and the like have the lengths {sorted(lengths)}")
+    if len(found.channel) not in (0, found.nfe) or found.apart:
+        raise ValueError("its output channels are not one for every evaluation")
     if found.nfe < 1:
         raise ValueError("it never evaluates its model")
     if vectors.shape[1] < 1 + found.nfe:

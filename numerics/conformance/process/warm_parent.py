@@ -97,10 +97,13 @@ class WarmParent:
         self._mark = f"samplerproof-warm-{secrets.token_hex(8)}"
         self._environment = _environment()
 
+    @property
+    def process(self) -> int | None:
+        """Its process number, once it is started."""
+        return None if self._process is None else self._process.pid
+
     def watchdog(self, folder: Path, target: str) -> Watchdog | None:
         """A watchdog for a target, in a fork that has its library where it can be loaded."""
-        if _environment() != self._environment:
-            return None
         library, name, _ = split(target)
         asked = {"do": "watch", "folder": str(folder), "library": library, "name": name, **surroundings()}
         for of in (library, "") if library in LIBRARIES else ("",):
@@ -108,11 +111,6 @@ class WarmParent:
             if found is not None:
                 return found
         return None
-
-    @property
-    def process(self) -> int | None:
-        """Its process number, once it is started."""
-        return None if self._process is None else self._process.pid
 
     def call(self, function: Callable[..., Result], *arguments: Any, stop: Event) -> Result | None:
         """The result of a function in a fork that has run no sampler; None where it raises.
@@ -151,21 +149,26 @@ class WarmParent:
 
     def _forked(self, library: str, asked: dict[str, Any]) -> Watchdog | None:
         control, status = os.pipe(), os.pipe()
-        sent = self._send(library, asked, control[0], status[1])
-        os.close(control[0])
-        os.close(status[1])
-        line = _line(status[0]) if sent and _ready(status[0], START) else b""
-        if not line.strip().isdigit():
-            os.close(control[1])
-            os.close(status[0])
-            return None
-        stdin = open(control[1], "wb", buffering=0)  # noqa: SIM115 (closed by its child)
-        found = Watchdog(int(line), stdin, status[0], self)
-        self._watchdogs.add(found)
+        found: Watchdog | None = None
+        try:
+            sent = self._send(library, asked, control[0], status[1])
+            os.close(status[1])
+            line = _line(status[0]) if sent and _ready(status[0], START) else b""
+            if line.strip().isdigit():
+                stdin = open(control[1], "wb", buffering=0)  # noqa: SIM115 (closed by Child.close)
+                found = Watchdog(int(line), stdin, status[0], self)
+                self._watchdogs.add(found)
+        finally:
+            os.close(control[0])
+            if found is None:  # without its control a watchdog ends
+                os.close(control[1])
+                os.close(status[0])
         return found
 
     def _send(self, library: str, message: dict[str, Any], *numbers: int) -> bool:
-        """Send a message; whether the warm parent is there to read it."""
+        """Send a message; whether the warm parent is there to read it, with the environment of this process."""
+        if _environment() != self._environment:
+            return False
         with self._lock:
             try:
                 socket.send_fds(self._socket(library), [json.dumps(message).encode()], numbers)
@@ -229,7 +232,7 @@ def environment(mark: object) -> dict[str, str]:
 
 def surroundings() -> dict[str, Any]:
     """What a child takes over from this process beside its environment."""
-    return {"here": os.getcwd(), "path": _path()}
+    return {"here": os.getcwd(), "modules": _path()}
 
 
 def _path() -> list[str]:

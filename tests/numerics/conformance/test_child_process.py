@@ -37,7 +37,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def probed(target: str, jobs: tuple[Job, ...] = ONE, timeout: float = 20.0) -> ChildResults:
+def probed(target: str, jobs: tuple[Job, ...] = ONE, timeout: float = 60.0) -> ChildResults:
     """The results of jobs; asserts that this process is as before and has no child left, and all messages are lines."""
     before = children()
     with guarded() as changed, launched(target, jobs) as child:
@@ -53,7 +53,7 @@ def probed(target: str, jobs: tuple[Job, ...] = ONE, timeout: float = 20.0) -> C
     return results
 
 
-def only(target: str, timeout: float = 20.0) -> JobResult:
+def only(target: str, timeout: float = 60.0) -> JobResult:
     results = probed(target, timeout=timeout)
     assert results.info is not None
     assert (results.info.name, results.info.process) == (target, "ve")
@@ -172,9 +172,19 @@ def test_what_it_starts_does_not_outlive_it(
     assert not any(alive(pid) for pid in started)
 
 
-@pytest.mark.parametrize("name", ["kills_parent", pytest.param("stops_parent", marks=pytest.mark.slow)])
-def test_the_process_that_watches_may_be_ended(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Assert a line, and nothing left, when the target ends or stops its parent."""
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kills_parent",
+        "kills_all_above",
+        pytest.param("kills_warm_parent", marks=pytest.mark.slow),
+        pytest.param("stops_parent", marks=pytest.mark.slow),
+    ],
+)
+def test_the_processes_that_watch_may_be_ended(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert a line, and nothing left, when the target ends or stops its parent and those above; and that the next
+    target is verified as before.
+    """
     pids = tmp_path / "children"
     pids.touch()
     monkeypatch.chdir(tmp_path)
@@ -182,12 +192,20 @@ def test_the_process_that_watches_may_be_ended(name: str, tmp_path: Path, monkey
     outcome = only(f"hostile:{name}")
     if name == "kills_parent":
         assert outcome.failure == Failure("crash", "the process that watches it was ended by SIGKILL", None)
+    elif name == "kills_all_above":
+        assert outcome.failure == Failure("crash", "the process that watches it was ended", None)
     else:
         assert outcome.trace is not None
     deadline = time.monotonic() + 5  # its end follows that of the process that watches, at once but not before us
     while any(alive(int(pid)) for pid in pids.read_text(encoding="utf-8").split()):
         assert time.monotonic() < deadline
     assert list(tmp_path.iterdir()) == [pids]
+    assert only("hostile:euler").failure is None
+
+
+def test_what_watches_cannot_be_written_to() -> None:
+    """Assert that a sampler that writes to every open file is read as any other."""
+    assert only("hostile:scribbles").trace is not None
 
 
 @pytest.mark.slow
@@ -244,7 +262,7 @@ def test_a_target_that_cannot_be_built(
     for name, text in modules.items():
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    results = probed(target, ONE * 2, 1.0 if kind == "timeout" else 20.0)
+    results = probed(target, ONE * 2, 1.0 if kind == "timeout" else 60.0)
     assert results.info is None
     for outcome in results.jobs:
         assert outcome.failure is not None

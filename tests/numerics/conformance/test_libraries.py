@@ -16,6 +16,7 @@ from samplerproof.numerics.conformance.judge.references import candidates
 from samplerproof.numerics.conformance.verify import verify
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.readback import trace
+from samplerproof.numerics.repeated_evaluations import without_repeated_evaluations
 
 STEPS = 6
 EQUAL = 1e-13
@@ -228,7 +229,7 @@ def checkout(folder: Path, library: str, factor: float = 1.0) -> str:
 def distance(sampler: ExternalSampler, name: str) -> float:
     """The worst row against a record, in float64."""
     with sampler.float64():
-        found = trace(sampler.on(STEPS), sampler.prediction, torch.float64)
+        found = without_repeated_evaluations(trace(sampler.on(STEPS), sampler.prediction, torch.float64))
     references = [ref.table for ref in candidates(found, sampler.info.process, (name,))]
     return min(
         (

@@ -67,6 +67,7 @@ def test_a_wrong_factor_is_named() -> None:
     assert judged(two_step, "dpm-solver++-2m").nearest == "dpm-solver++-2m"
 
 
+@pytest.mark.slow
 def test_a_value_of_a_parameter_is_found() -> None:
     """Assert the rational value of the record, and that another strength of noise has none."""
     assert judged(ancestral).matches == ["ddim-eta?eta=1/2"]

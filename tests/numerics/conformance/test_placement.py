@@ -83,6 +83,7 @@ def test_levels_from_a_file_a_kind_and_a_later_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of diffusers
 @pytest.mark.parametrize("name", ["EulerDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler"])
 def test_a_scheduler_begins_later(name: str) -> None:
     """Assert that a class is what it is from a later level on, as from a noised image."""

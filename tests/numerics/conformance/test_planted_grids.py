@@ -32,7 +32,8 @@ Levels = torch.Tensor
 
 def findings_of(sampler: ExternalSampler, steps: int) -> list[Finding]:
     with sampler.float64():
-        return grid_checks.findings(trace(sampler.on(steps), sampler.prediction), sampler.info.process)
+        run = trace(sampler.on(steps), sampler.prediction)
+    return grid_checks.findings(run, sampler.info.process)
 
 
 @dataclass(frozen=True)

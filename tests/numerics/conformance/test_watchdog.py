@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -50,6 +49,12 @@ def marked(folder: Path, command: int) -> list[int]:
     return found
 
 
+def _receptive() -> None:
+    """Signals that whoever started the tests ignores, as nohup does, have their effect again."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def ended(tmp_path: Path, program: str, arguments: tuple[str, ...], number: int) -> int:
     """The exit code after a signal in the middle, when it was seen that nothing was left within five seconds."""
     temporary, pids, here = (tmp_path / name for name in ("temporary", "children", "here"))
@@ -64,7 +69,7 @@ def ended(tmp_path: Path, program: str, arguments: tuple[str, ...], number: int)
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=_receptive,
     )
     try:
         deadline = time.monotonic() + 120

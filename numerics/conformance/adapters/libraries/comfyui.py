@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ....errors import InputError
 from ....external_run import Draw
+from ....guided_tables import GUIDED, UNCONDITIONAL
 from ..callables import Denoise, Solver, check_options
 from ..external_sampler import ExternalSampler
 from ..k_diffusion import GIVEN, NO_TABLE, reference_of
@@ -34,6 +35,7 @@ REASONS = {
     "sample_dpm_fast": "it makes its own levels from two ends and a budget; `k-diffusion:sample_dpm_fast` is the same",
     "sample_ar_video": "it samples a video frame by frame with the cache of its model",
 }
+SCALE = 2.0  # of the guidance, by which the output with a prompt follows from the guided one
 SEEDS = ("noise_sampler", "noise", "tau_func", "noise_scaler")  # options that are functions
 BY_DEFAULT: dict[str, tuple[str, dict[str, Any]]] = {  # records of other names, where these options are as they are
     "uni_pc": ("unipc-3-bh1", {}),
@@ -49,8 +51,8 @@ BY_DEFAULT: dict[str, tuple[str, dict[str, Any]]] = {  # records of other names,
 def comfyui(name: str, options: dict[str, Any], path: str | None = None) -> ExternalSampler:
     """The sampler of that name in ComfyUI's menu, such as dpmpp_2m, or of its function, sample_dpmpp_2m.
 
-    Its model returns data predictions; on alpha = 1, or with --process flow as its flow models have it. The outputs
-    with and without a prompt are equal, so CFG++ is judged without guidance.
+    Its model returns data predictions; on alpha = 1, or with --process flow as its flow models have it. A sampler that
+    is called back with the output without a prompt, as CFG++, reads two outputs of it: the guided and that one.
     Raises InputError: not found, no such function, an unknown option; NoTable for those without a table.
     """
     menu = name.removeprefix("sample_")
@@ -106,9 +108,13 @@ class _Model:
         self.model_patcher = patcher
 
     def __call__(self, x: Tensor, sigma: Any, **extra: Any) -> Tensor:
-        found = self.denoise(x, sigma)
-        for after in extra.get("model_options", {}).get("sampler_post_cfg_function", []):
-            both = {"cond_denoised": found, "uncond_denoised": found, "cond_scale": 1.0, "model_options": {}}
+        hooks = extra.get("model_options", {}).get("sampler_post_cfg_function", [])
+        if not hooks:
+            return self.denoise(x, sigma)
+        found, without = self.denoise(x, sigma, GUIDED), self.denoise(x, sigma, UNCONDITIONAL)
+        with_ = without + (found - without) / SCALE
+        for after in hooks:
+            both = {"cond_denoised": with_, "uncond_denoised": without, "cond_scale": SCALE, "model_options": {}}
             found = after({"denoised": found, "input": x, "sigma": sigma, "model": self, **both})
         return found
 

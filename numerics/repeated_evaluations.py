@@ -1,20 +1,26 @@
-"""Merge evaluations that a sampler makes twice at one state, as guidance does for its conditions."""
+"""Merge evaluations that a sampler makes at one state, as guidance does for its conditions: columns by channel."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from ...external_run import Remark, Timesteps
-from ...readback import NEAR, Trace
+from .external_run import Remark, Timesteps
+from .readback import NEAR, Trace
+
+ORDER = ("first", "second", "third", "fourth", "fifth")
+CALL = "{} call"  # the name of an output whose condition is not known
 
 
 def without_repeated_evaluations(found: Trace) -> Trace:
-    """The trace with evaluations at one state and level, for one grid point, merged: a model returns the same for them,
-    so their coefficients add up.
+    """The trace with evaluations at one state and level, for one grid point, merged: a model returns the same for them
+    where its conditions are equal, so their coefficients add up. The columns by channel are in `apart`.
+
+    Channels without a name are called by their order where every state has as many of them; elsewhere none are apart.
     """
     if math.inf in found.superposition:  # its vectors are no image
         return found
@@ -26,7 +32,7 @@ def without_repeated_evaluations(found: Trace) -> Trace:
             if alike and earlier not in first and _one_state(found.vectors[i], found.vectors[j], found.dtype):
                 first[k] = earlier
                 break
-    if not first:
+    if not first and not found.channel:
         return found
     columns = found.vectors.clone()
     for k, earlier in first.items():
@@ -38,6 +44,7 @@ def without_repeated_evaluations(found: Trace) -> Trace:
         t, lam, rounding = ([x for k, x in enumerate(values) if k not in first] for values in timesteps[:3])
         timesteps = Timesteps(tuple(t), tuple(lam), tuple(rounding), timesteps.cleanest)
     remark = f"{len(first)} evaluations repeat one at the same state and level: their outputs count as one"
+    sources = [first.get(k, k) for k in range(len(made))]
     return replace(
         found,
         vectors=columns[keep][:, stay],
@@ -47,8 +54,27 @@ def without_repeated_evaluations(found: Trace) -> Trace:
         superposition=tuple(found.superposition[i] for i in keep),
         uncertainty=tuple(found.uncertainty[i] for i in keep if found.uncertainty),
         timesteps=timesteps,
-        remarks=(*found.remarks, Remark("formula", remark)),
+        remarks=found.remarks if found.channel else (*found.remarks, Remark("formula", remark)),
+        channel=(),
+        apart=_apart(found.vectors[keep, 1 : 1 + len(made)], sources, found.channel or _by_order(sources)),
     )
+
+
+def _apart(columns: Tensor, sources: Sequence[int], names: Sequence[str]) -> dict[str, Tensor]:
+    """The columns of evaluations by channel, [V, states] each.  sources: the first evaluation at the state of each."""
+    at = {source: n for n, source in enumerate(sorted(set(sources)))}
+    found = {name: torch.zeros(len(columns), len(at), dtype=torch.float64) for name in dict.fromkeys(names)}
+    for k, name in enumerate(names):
+        found[name][:, at[sources[k]]] += columns[:, k]
+    return found
+
+
+def _by_order(sources: Sequence[int]) -> list[str]:
+    """The names of evaluations by their order at each state, where every state has as many; else none."""
+    counts = [sources[:k].count(source) for k, source in enumerate(sources)]
+    each = max(counts) + 1
+    even = each <= len(ORDER) and all(sources.count(source) == each for source in sources)
+    return [CALL.format(ORDER[n]) for n in counts] if even else []
 
 
 def _one_state(one: Tensor, other: Tensor, dtype: torch.dtype) -> bool:

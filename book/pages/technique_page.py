@@ -1,0 +1,95 @@
+"""The pages of techniques: claimed, proved, measured, not known; and the table of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from ...numerics.studies.inline_svg import PAGE, inline_svg
+from ...numerics.studies.style import COLOURS, GREY
+from ..markup import fenced, table
+from ..records.kept_records import Entry
+from ..records.technique_results import measured_of
+from ..techniques.all_techniques import TECHNIQUES
+from ..techniques.technique import Measured, Technique
+from .myst import ONE_SIDEBAR, link, origin
+
+PLACE = "techniques"  # folder of the pages in the book
+MARKS = "osD^vP"
+
+
+def technique_pages(results: dict[str, Entry]) -> dict[str, str]:
+    """File -> text of the page of every technique, its figure, and of the table of all.  results: what is kept."""
+    pages = {f"{PLACE}.md": overview(results)}
+    for technique in TECHNIQUES:
+        entry = results[technique.name]
+        pages[f"{PLACE}/{technique.name}.md"] = page(technique, measured_of(entry), origin(entry["manifest"]))
+    return pages
+
+
+def overview(results: dict[str, Entry]) -> str:
+    """The table of all techniques."""
+    rows = [
+        (
+            f"[{technique.system}]({PLACE}/{technique.name}.md)",
+            f"{{cite:t}}`{technique.cite}`",
+            technique.verdict,
+            f"{results[technique.name]['number']:.4g}, {technique.quantity}",
+        )
+        for technique in TECHNIQUES
+    ]
+    text = (
+        "Techniques around samplers, as their papers have them, such as inversion. A "
+        "page has what is claimed, what is proved, what is measured with exact scores, and what is not known. "
+        "`samplerproof reproduce --seeds` measures every number anew."
+    )
+    return ONE_SIDEBAR + "\n\n".join(["# All techniques", text, table(("technique", "paper", "here", "number"), rows)])
+
+
+def page(technique: Technique, measured: Measured, made: str) -> str:
+    """One page.  made: the commit and the versions that made its numbers."""
+    parts = [
+        f"# {technique.title}",
+        f"{{cite:t}}`{technique.cite}`. Verdict with exact scores: {technique.verdict}.",
+        f"## Claimed\n\n{technique.claimed}",
+        f"## Formula\n\n{technique.formula}\n\nProvenance: {technique.provenance}",
+        *_proved(technique),
+        f"## Measured\n\n{technique.known}",
+        f"{technique.quantity[0].upper() + technique.quantity[1:]}: **{measured.number:.4g}**.",
+        *([figure(technique, measured)] if measured.curves else []),
+        table(measured.head, measured.rows),
+        f"Made {made}; `python -m samplerproof.book.records techniques --only {technique.name}` makes it anew.",
+        f"## Not known\n\n{technique.unknown}",
+        f"## In code\n\n{fenced(technique.code.strip(), 'python')}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _proved(technique: Technique) -> Iterator[str]:
+    """The claims with links to their statements, and the records of the catalogue."""
+    yield "## Proved"
+    yield "\n".join(f"- [`{name}`](#claim-{name})" for name in technique.proved)
+    if technique.methods:
+        yield f"In the catalogue: {', '.join(link(name, '../methods/') for name in technique.methods)}."
+
+
+def figure(technique: Technique, measured: Measured) -> str:
+    """The curves on logarithmic axes, as HTML in the colours of the text."""
+    with mpl.rc_context(PAGE):
+        drawn = Figure(figsize=(4.6, 3.2))
+        axes = drawn.add_axes((0.16, 0.15, 0.82, 0.82))
+        for n, (label, points) in enumerate(measured.curves.items()):
+            x, y = zip(*points, strict=True)
+            if label in measured.dashed:
+                axes.plot(x, y, "--", label=label, linewidth=1, color=GREY)
+            else:
+                mark, colour = MARKS[n % len(MARKS)], COLOURS[n % len(COLOURS)]
+                axes.plot(x, y, f"{mark}-", label=label, markersize=4, linewidth=1, color=colour)
+        axes.set(xscale="log", yscale="log", xlabel=measured.x, ylabel=measured.y)
+        axes.legend(frameon=False, fontsize=7.5)
+    text = f"{technique.system}: {measured.y} against {measured.x}, of {', '.join(measured.curves)}"
+    svg = inline_svg(drawn, f"{technique.name}-")
+    return f'<div class="drawn" role="img" aria-label="{escape(text)}">\n{svg}\n</div>'

@@ -1,0 +1,42 @@
+"""`samplerproof reproduce --seeds`: every technique measured anew, one row each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..numerics.support.files import check_writable, write_text
+from ..numerics.support.progress import Progress, silent
+from .markup import plain, table
+from .techniques.all_techniques import TECHNIQUES
+
+FILE = "seeds.json"
+HEAD = ("system", "claim", "verdict here", "number", "page")
+
+
+def reproduce_seeds(out: Path, progress: Progress = silent) -> list[dict[str, Any]]:
+    """Measure every technique and write seeds.json and seeds.md into `out`; returns the rows.
+
+    A row has the system, its paper's claim, the verdict with exact scores, the number that the verdict rests on and
+    what it is, on what it was tried, and its page in the book.  Raises InputError where `out` cannot be written.
+    """
+    check_writable(out)
+    rows = []
+    for done, technique in enumerate(TECHNIQUES):
+        progress(done, len(TECHNIQUES), technique.system)
+        rows.append(technique.row(technique.measure().number))
+    progress(len(TECHNIQUES), len(TECHNIQUES), "")
+    write_text(out / FILE, json.dumps(rows, indent=1, allow_nan=False) + "\n")
+    write_text(out / "seeds.md", markdown(rows))
+    return rows
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as a table in Markdown."""
+    lines = [
+        (plain(row["system"]), row["claim"], row["verdict"], f"{row['number']:.4g}, {row['quantity']}", row["page"])
+        for row in rows
+    ]
+    return "# Techniques: what is claimed, and what holds here\n\n" + table(HEAD, lines) + "\n"

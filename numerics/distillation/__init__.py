@@ -1,0 +1,1 @@
+"""Score distillation as a sampler of predicted data, after SDI."""

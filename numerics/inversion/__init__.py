@@ -1,0 +1,1 @@
+"""Inversion: from a sample back to the vectors that a run starts from."""

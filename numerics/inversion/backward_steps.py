@@ -1,0 +1,127 @@
+"""A table read backwards: which vector follows from which row, once the last vectors are known.
+
+Row i makes v_i = sum_k c_k v_k + sum_j w_j d_j. Where v_i is known, and of its sources one state v_u alone is not, with
+c_u not zero and all outputs made at known vectors, v_u = (v_i - the other terms)/c_u: an exact step for any
+model. Where besides d_u is read, v_u solves an equation in the model: an implicit step. A vector whose sources are all
+known, as a stage of a step from a known state, is made by its row anew. A table has an inverse if these steps reach all
+given vectors from the last ones; it is exact if no step is implicit. Every other row has a model for which it loses
+v_u (theory/claims/inversion_claims.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+
+from ..errors import InputError
+from ..tableau import Tableau
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table as {vector: coefficient}, without zeros; vector: the one that it makes."""
+
+    number: int
+    vector: int
+    states: dict[int, float]
+    outputs: dict[int, float]
+
+
+@dataclass(frozen=True)
+class Backward:
+    """One step backwards: `finds` follows from `row`, "forward" (as it stands), "exact" or "implicit"."""
+
+    row: Row
+    finds: int
+    kind: str
+
+
+def rows_of(tableau: Tableau) -> list[Row]:
+    """The rows of a table, with vectors in place of lags."""
+    found = []
+    for number, (states, outputs) in enumerate(zip(tableau.states.tolist(), tableau.outputs.tolist(), strict=True)):
+        i = tableau.given + number
+        columns = [{i - 1 - lag: c for lag, c in enumerate(line) if c != 0} for line in (states, outputs)]
+        found.append(Row(number, i, *columns))
+    return found
+
+
+def ends(tableau: Tableau) -> list[int]:
+    """The vectors that an inversion starts from: those that a further step would read, as the last step read its own.
+
+    As many as are given. Where the last step reads others, as a one-node step to sigma = 0, the last vectors.
+    """
+    last, step = tableau.step[-1], tableau.step
+    before = {j for row in rows_of(tableau) if step[row.vector] == last for j in (*row.states, *row.outputs)}
+    of_step: dict[int, list[int]] = defaultdict(list)
+    for i, n in enumerate(step):
+        of_step[n].append(i)
+    shifted = []
+    for j in sorted(j for j in before if step[j] < last):
+        place = len(of_step[step[j]]) - of_step[step[j]].index(j)  # from the end of its step
+        if place <= len(of_step[step[j] + 1]):
+            shifted.append(of_step[step[j] + 1][-place])
+    return shifted if len(shifted) == tableau.given else list(range(len(step) - tableau.given, len(step)))
+
+
+def backward_steps(tableau: Tableau) -> list[Backward]:
+    """The steps from the last vectors to the given ones, in order.
+
+    Raises InputError, naming the row that has no inverse and why.
+    """
+    if tableau.noises.count_nonzero():
+        row = int(tableau.noises.nonzero()[0, 0])
+        raise InputError("tableau", f"row {row}", f"{tableau.method} has no inverse: the row draws noise")
+    if tableau.channels:
+        given = " and ".join(tableau.channels)
+        raise InputError("tableau", given, f"no inverse of {tableau.method}: it reads the model under two conditions")
+    waiting, known, found = rows_of(tableau), set(ends(tableau)), []
+    while not known.issuperset(range(tableau.given)):
+        step = next((s for s in map(lambda row: _step(row, known), reversed(waiting)) if s is not None), None)
+        if step is None:
+            raise _refused(tableau, waiting, known)
+        waiting.remove(step.row)
+        known.add(step.finds)
+        found.append(step)
+    return found
+
+
+def _step(row: Row, known: set[int]) -> Backward | None:
+    """What a row adds to the known vectors; None if nothing."""
+    states, outputs = row.states.keys() - known, row.outputs.keys() - known
+    if row.vector not in known:
+        return Backward(row, row.vector, "forward") if not states and not outputs else None
+    if len(states) != 1 or outputs - states:
+        return None
+    return Backward(row, states.pop(), "implicit" if outputs else "exact")
+
+
+def _refused(tableau: Tableau, waiting: list[Row], known: set[int]) -> InputError:
+    """The last row whose vector is known, and why nothing follows from it."""
+    stuck = [row for row in waiting if row.vector in known]
+    if not stuck:
+        return InputError("tableau", "its last vectors", f"{tableau.method} has no inverse: no row makes them")
+    row = stuck[-1]
+    states, outputs = sorted(row.states.keys() - known), sorted(row.outputs.keys() - known)
+    if len(states) > 1:
+        why = f"it is made from {len(states)} unknown vectors, {_vectors(states)}"
+    elif not states:
+        why = f"it carries no unknown state, though it reads the model at {_vectors(outputs) or 'known vectors only'}"
+    else:
+        why = f"it reads the model at {_vectors([j for j in outputs if j not in states])}, which is not known then"
+    where = f"row {row.number} (step {tableau.step[row.vector]})"
+    return InputError("tableau", where, f"{tableau.method} has no inverse: {why}")
+
+
+def _vectors(indices: list[int]) -> str:
+    return " and ".join(f"v_{i}" for i in indices)
+
+
+def amplification(tableau: Tableau) -> float:
+    """What an exact inverse multiplies a rounding by: the product of 1/|c_u| over its steps, where |c_u| < 1.
+
+    gamma^{-(N-1)} for BDIA, where it is the growth of the second root, and p^{-2N} for EDICT, an upper bound.
+    """
+    shares = (abs(step.row.states[step.finds]) for step in backward_steps(tableau) if step.kind == "exact")
+    return math.prod(max(1.0, 1 / share) for share in shares)

@@ -1,0 +1,73 @@
+"""Semi-discrete optimal transport in one dimension, and sampling that starts from n stored points, as in DPM-OT.
+
+The map from a law to n atoms y_i of masses nu_i that costs least is x -> y_argmax(x y_i + h_i). Its cells are the
+intervals between the quantiles of the cumulated masses, so that its heights h are known in closed form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .errors import InputError, of_type
+from .points import Point
+from .targets.flow import quantile
+from .targets.mixture import GaussianMixture
+
+Distribution = Callable[[Tensor], Tensor]
+
+
+def heights(atoms: Tensor, masses: Tensor, inverse: Distribution) -> Tensor:
+    """The heights [n] of the map to atoms y_i with masses nu_i: h_{i+1} - h_i = -b_i (y_{i+1} - y_i), with mean 0.
+
+    b_i = inverse(nu_1 + … + nu_i) are the boundaries of the cells; inverse: the quantile function of the source.
+    atoms [n]: ascending.  Raises InputError on atoms out of order, and masses that are not positive or do not sum to 1.
+    Li et al. 2023 (arXiv 2307.11308) find h by Adam on the gradient w(h) - nu of the convex energy.
+    """
+    _check(atoms, masses)
+    boundaries = inverse(masses.cumsum(0)[:-1])
+    steps = torch.cat([torch.zeros(1, dtype=torch.float64), (-boundaries * atoms.diff()).cumsum(0)])
+    return steps - steps.mean()
+
+
+def transported(x: Tensor, atoms: Tensor, height: Tensor) -> Tensor:
+    """T(x) = y_argmax(x y_i + h_i) for points [m]: [m]."""
+    return atoms[(x[:, None] * atoms + height).argmax(dim=1)]
+
+
+def cell_masses(atoms: Tensor, height: Tensor, distribution: Distribution) -> Tensor:
+    """w(h) [n]: the mass of the source in the cell of every atom, zero where a cell is empty.
+
+    distribution: F of the source.  w(h) - nu is the gradient of E max_i(x y_i + h_i) - nu . h, which is convex.
+    """
+    below = torch.full_like(atoms, -torch.inf)
+    above = torch.full_like(atoms, torch.inf)
+    for i in range(len(atoms)):
+        crossing = (height - height[i]) / (atoms[i] - atoms)  # where the lines i and j meet
+        if i:
+            below[i] = crossing[:i].max()
+        if i + 1 < len(atoms):
+            above[i] = crossing[i + 1 :].min()
+    return (distribution(above) - distribution(below)).clamp(min=0)
+
+
+def wasserstein_to_atoms(mixture: GaussianMixture, at: Point, values: Tensor, nodes: int = 64) -> float:
+    """W2 between n equal masses at `values` [n] and the law of a mixture at a point, in one dimension.
+
+    The quantile of the law at `nodes` midpoints of each of the n intervals of levels, against the sorted values.
+    """
+    of_type("mixture", mixture, GaussianMixture, "a GaussianMixture")
+    ordered = values.flatten().sort().values
+    count = len(ordered)
+    level = (torch.arange(count * nodes, dtype=torch.float64)[:, None] + 0.5) / (count * nodes)
+    exact = quantile(mixture, level.log(), torch.log1p(-level), at)[:, 0]
+    return float((exact - ordered.repeat_interleave(nodes)).square().mean().sqrt())
+
+
+def _check(atoms: Tensor, masses: Tensor) -> None:
+    if atoms.ndim != 1 or len(atoms) < 2 or not bool((atoms.diff() > 0).all()):
+        raise InputError("atoms", atoms.tolist(), "at least two numbers, strictly ascending")
+    if masses.shape != atoms.shape or not bool((masses > 0).all()) or abs(float(masses.sum()) - 1) > 1e-12:
+        raise InputError("masses", masses.tolist(), "a positive mass for every atom, with the sum 1")

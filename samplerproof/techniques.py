@@ -1,0 +1,59 @@
+"""Techniques around samplers, by the names of their papers; `samplerproof reproduce --seeds` has the verdicts.
+
+Inversion: `edict(grid, p)` is the table of EDICT, `reversed_grid(grid)` a grid from clean to noisy for DDIM inversion
+and DPM-Solver inversion, `round_trip(denoise, start, tableau)` a run and its inverse with the measured error and the
+one that rounding predicts; `sp.invert` is the inverse of any table that has one.
+
+>>> import torch
+>>> import samplerproof as sp
+>>> mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
+>>> grid = sp.grid(sp.schedule("vp-linear"), "uniform-t", 20, t_min=1e-3, t_max=1.0)
+>>> z = torch.tensor([[-1.0], [0.5]], dtype=torch.float64)
+>>> trip = sp.techniques.round_trip(mixture, [z, z], sp.techniques.edict(grid, p=0.93))
+>>> trip.error < 1e-12, trip.inversion.exact
+(True, True)
+"""
+
+from __future__ import annotations
+
+from .numerics.distillation.distilled import distilled
+from .numerics.distillation.noise_finders import cached_noise, fixed_noise, fresh_noise, inverted_noise
+from .numerics.given_levels.aligner import fit_ratios, released, to_the_flow
+from .numerics.given_levels.time_shift import time_shifted
+from .numerics.given_levels.with_level import times_ratio
+from .numerics.inversion.edict import edict
+from .numerics.inversion.invert import round_trip
+from .numerics.inversion.reversed_grid import ReversedGrid, reversed_grid
+from .numerics.optimal_grids.elbo_costs import elbo_costs
+from .numerics.optimal_grids.local_error_costs import local_error_costs
+from .numerics.policy_gradient import GaussianChain, exact_gradient, policy_gradient, shortcut
+from .numerics.restoration import restored
+from .numerics.semi_discrete_transport import cell_masses, heights
+from .numerics.targets.tilted_process import TiltedProcess
+
+__all__ = [
+    "GaussianChain",
+    "ReversedGrid",
+    "TiltedProcess",
+    "cached_noise",
+    "cell_masses",
+    "distilled",
+    "edict",
+    "elbo_costs",
+    "exact_gradient",
+    "fit_ratios",
+    "fixed_noise",
+    "fresh_noise",
+    "heights",
+    "inverted_noise",
+    "local_error_costs",
+    "policy_gradient",
+    "released",
+    "restored",
+    "reversed_grid",
+    "round_trip",
+    "shortcut",
+    "time_shifted",
+    "times_ratio",
+    "to_the_flow",
+]

@@ -1,0 +1,202 @@
+"""Tables read backwards: what is exact, what is solved, what is refused, and the figures of the papers' methods."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+import torch
+
+import samplerproof as sp
+from samplerproof.book.techniques import inversion
+from samplerproof.book.techniques.on_the_line import M1, PLANE, exact_starts, trajectory, uniform_lambda, uniform_t
+from samplerproof.numerics.inversion.backward_steps import amplification, backward_steps, ends
+from samplerproof.numerics.inversion.edict import edict
+from samplerproof.numerics.inversion.fixed_point import fixed_point
+from samplerproof.numerics.inversion.invert import invert, round_trip
+from samplerproof.numerics.inversion.reversed_grid import reversed_grid
+from samplerproof.numerics.tableau import Tableau
+
+STEPS = 12
+
+
+def start(table: Tableau, mixture: sp.GaussianMixture = M1, count: int = 50) -> list[torch.Tensor]:
+    x = mixture.sample(count, table.points[0], torch.Generator().manual_seed(0))
+    return exact_starts(mixture, table, x)
+
+
+@pytest.mark.parametrize("name", ["bdia-ddim?gamma=1", "bdia-ddim?gamma=9/10", "bdia-edm?gamma=1", "edict"])
+def test_two_states_are_inverted_exactly_for_any_model(name: str) -> None:
+    """Assert that a round trip is at rounding without a solved equation, also for a model that is no score."""
+    at = uniform_t(STEPS)
+    table = edict(at) if name == "edict" else sp.tabulate(name, at, "exact")
+    trip = round_trip(M1, start(table), table)
+    assert trip.inversion.exact
+    assert trip.error < 1e-13
+
+    def model(x: torch.Tensor, at: object, prediction: str) -> torch.Tensor:
+        return torch.sin(x / 9)
+
+    assert round_trip(model, start(table), table).error < 1e-11
+    # Planted: the table that is inverted differs from the one that was run by 1e-6 in its last row.
+    states = table.states.clone()
+    states[-1] *= 1 + 1e-6
+    back = invert(M1, trip.x0, replace(table, states=states))
+    assert max(float((a - b).abs().max()) for a, b in zip(back.start, start(table), strict=True)) > 1e-8
+
+
+@pytest.mark.parametrize(("share", "steps"), [("1/2", 20), ("1/2", 40), ("9/10", 60)])
+def test_rounding_grows_by_the_inverse_share(share: str, steps: int) -> None:
+    """Assert that BDIA's round trip is 2.2e-16 gamma^-(N-1) within a factor 3, from either side."""
+    trip = inversion.bdia_round_trip(steps, share)
+    growth = {"1/2": 2.0, "9/10": 10 / 9}[share]
+    assert trip.inversion.amplification == pytest.approx(growth ** (steps - 1))
+    assert trip.roundoff / 3 < trip.error < 3 * trip.roundoff
+
+
+def test_edict_has_its_published_round_trip_and_amplification() -> None:
+    at = uniform_t(STEPS)
+    assert amplification(edict(at, 0.7)) == pytest.approx(0.7 ** (-2 * STEPS))
+    assert inversion.edict_round_trip(100, 0.93).error < 1e-13
+    lost = inversion.edict_round_trip(100, 0.7)
+    assert 1 < lost.error < lost.roundoff
+
+
+def test_edict_is_ddim_in_its_constant() -> None:
+    """Assert the ratio of its error to DDIM's at 160 steps, and the errors at 10 and 20 steps."""
+    ddim = trajectory(sp.tabulate("ddim", uniform_t(160)), M1, uniform_t(160))
+    assert inversion.edict_errors(160, 0.93)[0] / ddim == pytest.approx(0.961, abs=0.01)
+    assert inversion.edict_errors(10, 0.93)[0] == pytest.approx(0.859, rel=0.02)
+    assert inversion.edict_errors(20, 0.93)[0] == pytest.approx(0.109, rel=0.02)
+    # Planted: the second chain told the new level is another method, already at 20 steps.
+    at = uniform_t(20)
+    table = edict(at)
+    told = [
+        i for i in range(2, len(table.points)) if table.evaluated[i] and table.points[i] != at.points[table.step[i]]
+    ]
+    points = [at.points[table.step[i]] if i in told else point for i, point in enumerate(table.points)]
+    wrong = replace(table, points=tuple(points))
+    assert abs(trajectory(wrong, M1, at) / trajectory(table, M1, at) - 1) > 0.1
+
+
+@pytest.mark.slow
+def test_bdia_over_heun_gains_nothing_and_over_euler_a_third() -> None:
+    assert inversion.heun_ratio(320, "1/2") == pytest.approx(0.9965, abs=0.002)
+    assert inversion.heun_ratio(320, "1") == pytest.approx(0.994, abs=0.003)
+    at = sp.grid(sp.schedule("edm"), "uniform-lambda", 320, t_min=0.05, t_max=20.0)
+    ratio = trajectory(sp.tabulate("bdia-ddim", at), M1, at) / trajectory(sp.tabulate("ddim", at), M1, at)
+    assert ratio == pytest.approx(0.3262, abs=0.005)
+
+
+CASES = [("M1", M1, make, n) for make in (uniform_t, uniform_lambda) for n in (5, 10, 20, 50)]
+CASES += [("plane", PLANE, make, n) for make in (uniform_t, uniform_lambda) for n in (5, 10, 20, 50)]
+
+
+@pytest.mark.parametrize(
+    ("mixture", "make", "steps"),
+    [
+        pytest.param(*case, id=f"{name}-{case[1].__name__}-{case[2]}", marks=() if case[2] == 10 else pytest.mark.slow)
+        for name, *case in CASES
+    ],
+)
+def test_anderson_converges_in_twenty_evaluations(mixture: sp.GaussianMixture, make: object, steps: int) -> None:
+    """Assert that every step of DDIM is inverted to 1e-13, and the sample is returned to."""
+    at = make(steps)  # type: ignore[operator]
+    table = sp.tabulate("ddim", at)
+    x0 = sp.sample(mixture, start(table, mixture, 200), table)
+    found = sp.invert(mixture, x0, table, tolerance=1e-13)
+    assert max(found.iterations) <= 20
+    assert not found.exact
+    assert float((sp.sample(mixture, found.start, table) - x0).abs().max()) < 1e-12
+
+
+@pytest.mark.parametrize(("mixture", "steps"), [(M1, 10), (PLANE, 5), (PLANE, 10)])
+def test_plain_iteration_fails_where_the_slope_is_above_one(mixture: sp.GaussianMixture, steps: int) -> None:
+    table = sp.tabulate("ddim", uniform_t(steps))
+    x0 = sp.sample(mixture, start(table, mixture, 200), table)
+    step = rf"step {steps}: the inverse did not converge in 200 evaluations by plain: residual \S+, above 1e-13"
+    with pytest.raises(sp.SamplingError, match=step):
+        sp.invert(mixture, x0, table, solver="plain", tolerance=1e-13)
+
+
+def test_guided_models_are_inverted_too() -> None:
+    """Assert that guidance of scale 7.5 keeps Anderson below nine evaluations at 20 steps."""
+    one = sp.GaussianMixture([1.0], [0.9], stds=[0.35])
+    denoise, table = sp.guided(one, M1, 7.5), sp.tabulate("ddim", uniform_t(20))
+    x0 = sp.sample(denoise, start(table), table)
+    assert max(sp.invert(denoise, x0, table).iterations) <= 8
+
+
+def test_anderson_ends_on_an_affine_map_after_d_plus_one_values() -> None:
+    slope = torch.tensor([[3.0, 1.0], [0.0, -2.0]], dtype=torch.float64)
+    z = torch.randn(7, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = fixed_point(lambda x: x @ slope + 1, z, memory=2, tolerance=1e-12)
+    assert found.converged
+    assert found.evaluations == 4  # the third value gives the fixed point, the fourth confirms it
+    assert not fixed_point(lambda x: x @ slope + 1, z, "plain", limit=50).converged
+
+
+@pytest.mark.slow
+def test_inversion_on_the_reversed_grid_has_the_orders_of_its_methods() -> None:
+    """Assert slopes 2 and 1 and the factor between 2M and DDIM, and that the leading error is known beforehand."""
+    for name, order, within in (("dpm-solver++-2m", 2, 0.15), ("ddim", 1, 0.1)):
+        errors = [inversion.latent_error(name, n) for n in (40, 80, 160)]
+        for coarse, fine in itertools.pairwise(errors):
+            assert torch.tensor(coarse / fine).log2().item() == pytest.approx(order, abs=within)
+    assert inversion.measure_dpm_inversion().number >= 20
+
+
+SLOW = [pytest.param(name, 80, marks=pytest.mark.slow) for name in ("ddim", "dpm-solver++-2m")]
+
+
+@pytest.mark.parametrize(("name", "steps"), [("ddim", 20), *SLOW])
+def test_the_error_on_a_reversed_grid_is_predicted(name: str, steps: int) -> None:
+    at, back = uniform_lambda(steps), reversed_grid(uniform_lambda(steps))
+    z = M1.sample(400, at.points[0], torch.Generator().manual_seed(0))
+    x0, _ = sp.exact_flow(M1, z, at.points[0], at.points[-1])
+    measured = sp.metrics.trajectory(sp.sample(M1, x0, sp.tabulate(name, back)), z)
+    assert measured == pytest.approx(sp.predict_error(name, M1, back, start="ramp").at("trajectory", steps), rel=0.05)
+
+
+def test_the_end_vectors_are_those_of_a_further_step() -> None:
+    at = uniform_t(5)
+    assert ends(sp.tabulate("bdia-ddim", at, "exact")) == [4, 5]
+    assert ends(edict(at)) == [20, 21]
+    table = sp.tabulate("bdia-edm", at, "exact")
+    assert [table.points[i] for i in ends(table)] == list(at.points[4:])
+    assert [step.kind for step in backward_steps(sp.tabulate("ddim", at))] == ["implicit"] * 5
+
+
+REFUSED = {
+    "dpm-solver++-2m": r"'row 3 \(step 5\)'; .* it carries no unknown state, though it reads the model at v_3",
+    "edm-heun": r"'row 9 \(step 5\)'; edm-heun has no inverse: it reads the model at v_\d+",
+    "ddpm": r"'row 0'; ddpm has no inverse: the row draws noise",
+    "bdia-ddim?gamma=0": r"bdia-ddim\?gamma=0 has no inverse: it carries no unknown state",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_table_without_an_inverse_is_refused_by_its_row(name: str) -> None:
+    start = "exact" if name.startswith(("bdia", "dpm")) else "ramp"
+    table = sp.tabulate(name, uniform_t(5), start)
+    x = torch.zeros(2, 1, dtype=torch.float64)
+    with pytest.raises(sp.InputError, match=REFUSED[name]):
+        sp.invert(M1, [x] * table.given, table)
+
+
+def test_bad_input_is_one_line() -> None:
+    at, x = uniform_t(5), torch.zeros(2, 1, dtype=torch.float64)
+    table = sp.tabulate("ddim", at)
+    with pytest.raises(sp.InputError, match=r"^p: got 0; a number in \(0, 1\]"):
+        edict(at, 0)
+    with pytest.raises(sp.InputError, match=r"^x0: got '1 vectors'; 2, those that a further step would read"):
+        sp.invert(M1, x, edict(at))
+    with pytest.raises(sp.InputError, match=r"^solver: got 'newton'; one of anderson, average, plain"):
+        sp.invert(M1, x, table, solver="newton")
+    with pytest.raises(sp.InputError, match=r"^memory: got 0; at least 1"):
+        sp.invert(M1, x, table, memory=0)
+    with pytest.raises(sp.InputError, match=r"^grid: got 'sigma = 0 at an end'"):
+        reversed_grid(sp.Grid.from_sigmas([1.0, 0.5, 0.0]))
+    with pytest.raises(sp.InputError, match=r"^gamma: got|^method: got"):
+        sp.tabulate("bdia-edm?gamma=2", at)

@@ -1,0 +1,102 @@
+"""The pages of techniques: every example runs, every verdict has a number behind it, and every page its parts."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from samplerproof.book import seeds
+from samplerproof.book.pages.technique_page import overview, page
+from samplerproof.book.records.technique_results import OF_TECHNIQUES, measured_of, renew_techniques
+from samplerproof.book.techniques.all_techniques import BY_NAME, TECHNIQUES
+from samplerproof.book.techniques.technique import Measured, Technique
+from samplerproof.names.input_error import InputError
+from samplerproof.theory.claims import CLAIMS
+from samplerproof.theory.methods import find
+
+EACH = pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
+FOUND = Measured(
+    1.0, ("a", "b"), (("1", "2"),), {"one": [(1.0, 2.0), (2.0, 1.0)], "two": [(1.0, 1.0)]}, "x", "y", ("two",)
+)
+
+
+@EACH
+def test_an_example_runs_in_ten_lines(technique: Technique, capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(technique.code.strip().splitlines()) <= 10
+    exec(compile(technique.code, technique.name, "exec"), {})
+    assert capsys.readouterr().out.strip()
+
+
+@EACH
+def test_a_technique_names_what_exists(technique: Technique) -> None:
+    """Assert that its claims and records exist, and that its kept number is inside the bounds of its verdict."""
+    assert set(technique.proved) <= {claim.name for claim in CLAIMS}
+    assert all(find(name) for name in technique.methods)
+    kept = OF_TECHNIQUES.read(technique.name)
+    assert kept is not None
+    assert technique.stands(kept["number"])
+    assert {technique.cite} <= set(_keys())
+
+
+@EACH
+def test_a_page_has_its_parts(technique: Technique) -> None:
+    text = page(technique, FOUND, "here")
+    for part in ("Claimed", "Formula", "Proved", "Measured", "Not known", "In code"):
+        assert f"\n## {part}\n" in text
+    assert f"{{cite:t}}`{technique.cite}`" in text
+    assert technique.title in text.splitlines()[0]
+    assert text.count("<svg") == 1
+
+
+def test_a_verdict_falls_with_its_number() -> None:
+    """Assert that a number outside the bounds, or none, is reported, and is not kept."""
+    technique = TECHNIQUES[0]
+    low, high = technique.within
+    assert technique.row(low)["verdict"] == technique.row(high)["verdict"] == technique.verdict
+    for number in (low - 1e-6, high + 1e-6, math.nan):
+        assert str(technique.row(number)["verdict"]).startswith("not confirmed")
+
+
+def test_a_measurement_against_its_verdict_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    technique = replace(TECHNIQUES[0], measure=lambda: replace(FOUND, number=-1.0))
+    monkeypatch.setitem(BY_NAME, technique.name, technique)
+    with pytest.raises(AssertionError, match=technique.name):
+        renew_techniques([technique.name])
+
+
+def test_the_table_of_techniques_has_a_row_each(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quick = [replace(t, measure=lambda t=t: replace(FOUND, number=t.within[0])) for t in TECHNIQUES]
+    monkeypatch.setattr(seeds, "TECHNIQUES", quick)
+    rows = seeds.reproduce_seeds(tmp_path)
+    assert json.loads((tmp_path / "seeds.json").read_text()) == rows
+    assert [row["system"] for row in rows] == [t.system for t in TECHNIQUES]
+    for row in rows:
+        assert {"system", "claim", "verdict", "number", "covered", "page"} <= row.keys()
+    assert (tmp_path / "seeds.md").read_text().count("\n|") == len(rows) + 2
+    with pytest.raises(InputError):
+        seeds.reproduce_seeds(Path("/proc/none"))
+
+
+def test_kept_results_make_the_table_of_all_and_stay_as_they_are() -> None:
+    kept = {name: OF_TECHNIQUES.read(name) or {} for name in BY_NAME}
+    text = overview(kept)
+    assert all(f"(techniques/{name}.md)" in text for name in BY_NAME)
+    assert all(measured_of(entry).number == entry["number"] for entry in kept.values())
+
+
+@pytest.mark.slow
+@EACH
+def test_a_kept_number_is_measured_again(technique: Technique) -> None:
+    kept = OF_TECHNIQUES.read(technique.name)
+    assert kept is not None
+    assert technique.measure().number == pytest.approx(kept["number"], rel=1e-6)
+
+
+def _keys() -> list[str]:
+    from samplerproof.numerics.generated.citations import CITATIONS
+
+    return list(CITATIONS)
