@@ -82,7 +82,7 @@ times $K$ tends to
 $$C = \tfrac12 I^2, \qquad I = \int \sqrt{\tfrac12 \operatorname{E} \lVert\operatorname{Cov}(x_0 \mid x)\rVert^2}\;
 d\mathrm{SNR},$$
 
-and for Gaussian data the best grid is known for every $K$: it is the kind [`elbo`](../grids.md#grid-elbo). The local
+and for Gaussian data the best grid is known for every $K$: it is the kind [`elbo`](#grid-elbo). The local
 error of a method of order p is another cost: $\bigl(\int e^{1/(p+1)} |du|\bigr)^{p+1}$ with the density $e$ of its
 leading error, carried to the end. Its best grids have steps of equal integrals.""",
     provenance="the recursion read in the code of Analytic-DPM (`dp_vb.py`), which has it as a baseline; of the "

@@ -94,6 +94,7 @@ def _until(found: Trace, level: float) -> Tableau:
         states=tableau.states[: keep - 1],
         outputs=tableau.outputs[: keep - 1],
         noises=tableau.noises[: keep - 1],
+        channels={},  # the outputs of a mixture at a state are equal
     )
 
 

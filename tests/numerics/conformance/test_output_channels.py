@@ -288,3 +288,26 @@ def test_read_back_has_a_column_for_each_output() -> None:
     assert found.isclose(expected)
     assert not found.isclose(sp.tabulate("ddim", GRID))
     assert "conditional[-1]  unconditional[-1]" in str(found)
+
+
+GUIDED = """
+def guided(denoise, x, sigmas, cond, uncond, swap=False):
+    for s, t in zip(sigmas[:-1], sigmas[1:]):
+        c, u = denoise(x, s, cond), denoise(x, s, uncond)
+        c, u = (u, c) if swap else (c, u)
+        d = u + 3 * (c - u)
+        x = d + t / s * (x - d)
+    return x
+"""
+
+
+@pytest.mark.parametrize(("options", "code"), [("", 0), pytest.param("?swap=true", 1, marks=pytest.mark.slow)])
+def test_the_command_judges_two_outputs(options: str, code: int, tmp_path: Path) -> None:
+    """Assert it of a function in a process of its own, with its order observed where both outputs are equal."""
+    file = tmp_path / "mine.py"
+    file.write_text(GUIDED, encoding="utf-8")
+    answer = verify(f"{file}:guided{options}", "ddim", 8)
+    assert answer.exit_code == code, answer.findings
+    assert answer.observed_order == pytest.approx(1, abs=0.1)
+    assert answer.guidance is not None
+    assert ("w = 3" in answer.guidance, "w = -2" in answer.guidance) == (code == 0, code == 1)
