@@ -84,7 +84,7 @@ def run_table(
         x = states[i % len(states)]
         if tableau.evaluated[i]:
             d = denoise(x, tableau.points[i], tableau.prediction_at(i))
-            _check_output(d, torch.Size((*several, *shape)), tableau.step[i], tableau.points[i].t, checked)
+            check_output(d, torch.Size((*several, *shape)), tableau.step[i], tableau.points[i].t, checked)
             outputs[i % history].copy_(d)
         row = i + 1 - tableau.given
         if row < 0:
@@ -149,7 +149,8 @@ def _check_start(given: list[Tensor], tableau: Tableau, checked: bool) -> None:
             raise InputError(f"start[{i}]", "a non-finite value", "finite values only")
 
 
-def _check_output(d: Tensor, shape: torch.Size, step: int, t: float, checked: bool) -> None:
+def check_output(d: Tensor, shape: torch.Size, step: int, t: float, checked: bool) -> None:
+    """Raise SamplingError, naming the step, where an output of a model has another shape or is not finite."""
     if not isinstance(d, Tensor):
         raise SamplingError(f"step {step} (t = {t:g}): the denoiser returned {type(d).__name__}, not a tensor")
     if d.shape != shape:

@@ -114,13 +114,12 @@ def _crossing(method: str, gain: float, radii: Tensor) -> float:
     if first > 0:
         below, above = SCANNED[first - 1], SCANNED[first]
     else:  # at shorter steps than those scanned; a few that do not grow may be between two that do
-        below, above, shorter = SCANNED[0] / APART, SCANNED[0], 0
+        above, shorter, h = SCANNED[0], 0, SCANNED[0]
         while shorter < WITHOUT:
-            if below < SHORTEST:
+            h /= APART
+            if h < SHORTEST:
                 return 0.0
-            grown = excess(below) > 0
-            above, shorter = (below, 0) if grown else (above, shorter + 1)
-            below /= APART
+            above, shorter = (h, 0) if excess(h) > 0 else (above, shorter + 1)
         below = above / APART
     return float(brentq(excess, below, above, xtol=1e-12, rtol=1e-8))
 

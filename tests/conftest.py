@@ -119,7 +119,7 @@ class Tried:
 
 @pytest.fixture(scope="session", autouse=True)
 def shared_warm_parent() -> Iterator[WarmParent | None]:
-    """One warm parent for all targets that this session verifies; it is started for the first of them."""
+    """One warm parent for all targets that a run of the tests verifies; it is started for the first of them."""
     with warm_parent() as warm:
         yield warm
 

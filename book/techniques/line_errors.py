@@ -15,7 +15,6 @@ from ...numerics.tableau import Tableau, tabulate
 from ...numerics.targets.flow import exact_flow
 from ...numerics.targets.mixture import GaussianMixture, with_tangent
 
-M1 = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
 M2 = GaussianMixture([0.2, 0.5, 0.3], [-2.0, 0.3, 1.6], stds=[0.3, 0.6, 0.25])
 
 

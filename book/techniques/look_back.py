@@ -9,7 +9,7 @@ from torch import Tensor
 from ...numerics.metrics import nodes
 from ...numerics.restoration import euler, leading_parts, restored
 from ...numerics.targets.tilted_process import CLEAN, TiltedProcess
-from .line_errors import M1
+from .on_the_line import M1
 from .technique import Measured, Technique
 
 PROCESS = TiltedProcess(M1, 1.0)

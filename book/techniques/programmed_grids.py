@@ -10,7 +10,8 @@ from ...numerics.optimal_grids.elbo_costs import costs_of, excess_constant
 from ...numerics.optimal_grids.local_error_costs import local_error_costs
 from ...numerics.optimal_grids.posterior_spread import posterior_spread
 from ...numerics.schedules import schedule
-from .line_errors import M1, line_errors
+from .line_errors import line_errors
+from .on_the_line import M1
 from .technique import Measured, Technique
 
 VP = schedule("vp-linear")

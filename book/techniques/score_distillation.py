@@ -18,7 +18,7 @@ from ...numerics.noise import seeded
 from ...numerics.sample import sample
 from ...numerics.schedules import schedule
 from ...numerics.tableau import tabulate
-from .line_errors import M1
+from .on_the_line import M1
 from .technique import Measured, Technique
 
 VP = schedule("vp-linear")

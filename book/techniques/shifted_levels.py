@@ -15,7 +15,8 @@ from ...numerics.schedules import schedule
 from ...numerics.targets.flow import quantile
 from ...numerics.targets.mixture import GaussianMixture
 from ...numerics.wrappers import with_error, with_noise_scaled
-from .line_errors import M1, M2, line_errors, start_law
+from .line_errors import M2, line_errors, start_law
+from .on_the_line import M1
 from .technique import Measured, Technique
 
 VP = schedule("vp-linear")

@@ -10,7 +10,8 @@ from ...numerics.schedules import schedule
 from ...numerics.semi_discrete_transport import wasserstein_to_atoms
 from ...numerics.tableau import tabulate
 from ...numerics.targets.mixture import GaussianMixture
-from .line_errors import M1, line_errors
+from .line_errors import line_errors
+from .on_the_line import M1
 from .technique import Measured, Technique
 
 VP = schedule("vp-linear")

@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from ..ddim_step import ddim_step
 from ..denoisers import Denoiser
 from ..errors import InputError, SamplingError, whole
 from ..grids import Grid
@@ -52,8 +53,7 @@ def inverted_noise(denoise: Denoiser, grid: Grid, steps: int) -> NoiseFinder:
         at = grid.points[n]
         x, points = y, [schedule.point(t) for t in torch.linspace(first, at.t, steps + 1, dtype=torch.float64).tolist()]
         for here, to in pairwise(points):
-            noise = denoise(x, here, "noise")
-            x = to.alpha * ((x - here.sigma * noise) / here.alpha) + to.sigma * noise
+            x = ddim_step(x, denoise(x, here, "noise"), here, to)
         return (x - at.alpha * y) / at.sigma
 
     return find

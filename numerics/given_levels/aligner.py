@@ -8,6 +8,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from ..ddim_step import ddim_step
 from ..denoisers import Denoiser
 from ..errors import InputError
 from ..grids import Grid
@@ -71,8 +72,7 @@ def aligned_step(denoise: Denoiser, grid: Grid, n: int, x: Tensor, ratio: float)
     at, to = grid.points[n], grid.points[n + 1]
     assert grid.schedule is not None
     place = at if ratio == 1 else grid.schedule.point(ratio * at.t)
-    noise = denoise(x, place, "noise")
-    return to.alpha * ((x - at.sigma * noise) / at.alpha) + to.sigma * noise
+    return ddim_step(x, denoise(x, place, "noise"), at, to)
 
 
 def to_the_flow(mixture: GaussianMixture, grid: Grid, start: Tensor) -> Residual:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ..ddim_step import ddim_step
 from ..denoisers import DENOISER, Denoiser
 from ..errors import InputError, of_type, runnable, whole
 from ..grids import Grid
@@ -80,6 +81,5 @@ def _step(denoise: Denoiser, x: Tensor, at: Tensor, points: tuple[Point, ...], t
     new = torch.empty_like(x)
     for k in sorted(set(at.tolist())):
         here, place = at == k, points[k]
-        noise = denoise(x[here], place, "noise")
-        new[here] = to.alpha * ((x[here] - place.sigma * noise) / place.alpha) + to.sigma * noise
+        new[here] = ddim_step(x[here], denoise(x[here], place, "noise"), place, to)
     return new

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import InputError
@@ -118,10 +119,10 @@ def _vectors(indices: list[int]) -> str:
     return " and ".join(f"v_{i}" for i in indices)
 
 
-def amplification(tableau: Tableau) -> float:
+def amplification(steps: Iterable[Backward]) -> float:
     """What an exact inverse multiplies a rounding by: the product of 1/|c_u| over its steps, where |c_u| < 1.
 
     gamma^{-(N-1)} for BDIA, where it is the growth of the second root, and p^{-2N} for EDICT, an upper bound.
     """
-    shares = (abs(step.row.states[step.finds]) for step in backward_steps(tableau) if step.kind == "exact")
+    shares = (abs(step.row.states[step.finds]) for step in steps if step.kind == "exact")
     return math.prod(max(1.0, 1 / share) for share in shares)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..denoisers import Denoiser
 from ..errors import InputError, SamplingError, of_type, runnable
 from ..generated.prediction_functions import CONVERT
-from ..sample import run_table
+from ..sample import check_output, run_table
 from ..tableau import Tableau
 from .backward_steps import Backward, amplification, backward_steps, ends
 from .fixed_point import LIMIT, FixedPoint, fixed_point
@@ -23,8 +23,8 @@ class Inversion:
 
     start: the vectors that `sample` takes to return to the sample, as many as the table is given.
     evaluations: of the model.  iterations: evaluations of every implicit step, in the order in which they were solved;
-    an exact inverse has none.  residual: the largest of
-    |g(z) - z| that a solver left.  amplification: what an exact inverse multiplies a rounding by (see backward).
+    an exact inverse has none.  residual: the largest of |g(z) - z| that a solver left.
+    amplification: what an exact inverse multiplies a rounding by (see backward_steps.py).
     """
 
     start: tuple[Tensor, ...]
@@ -100,7 +100,7 @@ def invert(
         evaluations=run.evaluations,
         iterations=tuple(s.evaluations for s in solved),
         residual=max((s.residual for s in solved), default=0.0),
-        amplification=amplification(tableau),
+        amplification=amplification(steps),
     )
 
 
@@ -159,9 +159,9 @@ class _Run:
 
     def _evaluated(self, x: Tensor, j: int, prediction: str) -> Tensor:
         self.evaluations += 1
-        d = self.denoise(x, self.tableau.points[j], prediction)
-        if not isinstance(d, Tensor) or d.shape != x.shape or not bool(torch.isfinite(d).all()):
-            raise SamplingError(f"step {self.tableau.step[j]}: another shape from the denoiser, or values not finite")
+        at = self.tableau.points[j]
+        d = self.denoise(x, at, prediction)
+        check_output(d, x.shape, self.tableau.step[j], at.t, checked=True)
         return d.to(x.dtype)
 
 

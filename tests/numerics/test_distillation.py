@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from samplerproof.book.techniques.line_errors import M1
+from samplerproof.book.techniques.on_the_line import M1
 from samplerproof.numerics.distillation.distilled import distilled
 from samplerproof.numerics.distillation.noise_finders import (
     NoiseFinder,

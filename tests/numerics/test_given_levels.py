@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from samplerproof.book.techniques.line_errors import M1, M2, line_errors, start_law
+from samplerproof.book.techniques.line_errors import M2, line_errors, start_law
+from samplerproof.book.techniques.on_the_line import M1
 from samplerproof.numerics.denoisers import Denoiser
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.given_levels.aligner import fit_ratios, released, to_the_flow

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from samplerproof.book.techniques.line_errors import M1, M2, line_errors
+from samplerproof.book.techniques.line_errors import M2, line_errors
+from samplerproof.book.techniques.on_the_line import M1
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import Grid, grid
 from samplerproof.numerics.optimal_grids.cheapest_path import cheapest_path, cheapest_paths, optimal_grid, path_cost

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from samplerproof.book.techniques.line_errors import M1
+from samplerproof.book.techniques.on_the_line import M1
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.metrics import nodes
 from samplerproof.numerics.restoration import euler, leading_parts, restored

@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from samplerproof.book.techniques.line_errors import M1, line_errors
+from samplerproof.book.techniques.line_errors import line_errors
+from samplerproof.book.techniques.on_the_line import M1
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.policy_gradient import (
