@@ -41,6 +41,7 @@ class Reference:
 
 
 LOWER_ORDER_END = "last steps of lower order"
+FIRST_ORDER_END = "last step of first order"
 LAST_AS_OTHERS = "last step as every other"
 NOISELESS_END = "no noise in the last step"
 STARTED = "started by"
@@ -128,6 +129,8 @@ def _plans(record: Record, grid: Grid, counts: list[int]) -> dict[str, list[Reco
         return plans
     if record.history:
         plans[LOWER_ORDER_END] = lower_order_end(record, grid)
+    if record.history > 1 and plans[""][-1] is not None:
+        plans[FIRST_ORDER_END] = [*plans[""][:-1], with_history(record, 0)]
     if plans[""][-1] is None and record.frame == "noise-rho":  # its clock is finite at sigma = 0
         plans[LAST_AS_OTHERS] = [*plans[""][:-1], record]
     if record.nfe_per_step == max(counts) > min(counts) and not record.history:

@@ -100,6 +100,8 @@ def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bo
     S: the sum of the absolute contributions to the row, over the largest. L: the largest sum of absolute terms in
     lambda and the levels, at the points that the row uses: 1 + |lambda|, and see cancellation. h: the shortest distance
     of two of them in lambda, at most 1: coefficients are computed from such differences, whose absolute error is eps L.
+    On ve a row with noise may step to sqrt(b^2 - u^2), of its end b and u^2 = b^2 (1 - b^2 / a^2) of its start a: that
+    amplifies rounding by (a / b)^2 / 2.
     q = divided: the number of such divisions in a divided difference of outputs.
     """
     lam = [p.lam for p in expected.points]
@@ -118,6 +120,9 @@ def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bo
         # L: roundings at high noise, cancellation at low noise.
         each = ROUNDINGS * eps * s / h**divided
         high, low = (max((cancellation(p, process)[k] for p in used), default=0.0) for k in (0, 1))
+        if process == "ve" and bool(expected.noises[i].any()):
+            start = min([ends[-1], *(lam[i - k] for k in states[i].nonzero()[:, 0].tolist())])
+            low = max(low, math.exp(2 * (ends[-1] - start)) / 2)
         result.append(Bound(each * (1 + max((abs(x) for x in ends), default=0.0) + high), each * low))
     return result
 

@@ -33,6 +33,7 @@ OPTIONS = {
     "implicit_steps_full": 0,
     "implicit_steps_diag": 0,
     "BONGMATH": False,
+    "extra_options": "",
 }
 NO_NOISE = {"eta": 0.0, "eta_substep": 0.0}  # its noise is divided by its own deviation: with it nothing is linear
 NOT_NEEDED = ("comfy.utils", "comfy.samplers", "comfy.supported_models", "comfy.model_patcher", "comfy.nested_tensor")
@@ -52,7 +53,8 @@ ORDERS = {  # of the methods of these names in the literature; the number before
 def res4lyf(name: str, options: dict[str, Any], path: str | None = None) -> ExternalSampler:
     """The sampler of that name in its menu, such as res_2m, without noise; on alpha = 1.
 
-    BONGMATH iterates the state of a step until it fits its stages; without noise it fits them from the start.
+    BONGMATH iterates the state of a step until it fits its stages; without noise it fits them from the start. A last
+    step to 0 makes no evaluation, unless extra_options is enable_final_model_call: it repeats the output before it.
 
     Raises InputError: not found, no such sampler, an unknown option.
     """
@@ -71,6 +73,7 @@ def res4lyf(name: str, options: dict[str, Any], path: str | None = None) -> Exte
     check_options(target, options, OPTIONS)
     rule = "implicit_sampler_name" if name in rules.IRK_SAMPLER_NAMES_BETA_NO_FOLDERS else "rk_type"
     settings = {**OPTIONS, **options, **NO_NOISE, rule: name}
+    lines = [str(settings.pop("extra_options"))]
 
     def solve(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
         def model(state: Tensor, sigma: Tensor, **_: Any) -> Tensor:
@@ -81,10 +84,10 @@ def res4lyf(name: str, options: dict[str, Any], path: str | None = None) -> Exte
         inner = SimpleNamespace(model_sampling=process, device=x.device, diffusion_model=SimpleNamespace())
         vars(model).update(inner_model=SimpleNamespace(inner_model=inner))
         given: dict[str, Any] = {"model_options": {"transformer_options": {}}}
-        precise = "work_dtype=float64" if x.dtype == torch.float64 else ""  # its own option; by default float32
+        precise = ["work_dtype=float64"] if x.dtype == torch.float64 else []  # its own option; by default float32
         with drawing_from(draw, x):
             sample: Tensor = sampling.sample_rk_beta(
-                model, x, sigmas, extra_args=given, disable=True, extra_options=precise, **settings
+                model, x, sigmas, extra_args=given, disable=True, extra_options="\n".join([*lines, *precise]), **settings
             )
         return sample.to(x.dtype)
 
