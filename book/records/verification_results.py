@@ -7,11 +7,14 @@ has none keeps their verdicts as they are, with the repository and the commit th
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...numerics.studies.checkouts import library_of
+from ...numerics.conformance.process.warm_parent import warm_parent
+from ...numerics.studies.checkouts import at_hand, library_of
 from ...numerics.studies.config import Verification, read
+from ...numerics.support.progress import Progress
 from ...numerics.support.progress_bar import progress_bar
 from ..studies.verification import run_verification
 from .kept_records import RECORDS, ROOT, Clock, Entry, Kept
@@ -19,6 +22,7 @@ from .record_keys import verification_key
 
 FILE = ROOT / "book" / "verification.toml"
 CHECKOUTS = ROOT / "book" / "checkouts.toml"
+TOGETHER = 4  # verdicts that are computed before these are kept
 UNFINISHED = ROOT / "_build" / "verification"  # verdicts of a renewal that was interrupted
 
 
@@ -78,21 +82,41 @@ def renew_checkouts(only: Iterable[str] = ()) -> None:
 
 
 def _renew(file: Path, only: Iterable[str]) -> None:
+    """Renew verdicts, a few at a time, each of which is kept as soon as they are there."""
     clock, study = Clock(), listed(file)
     kept = of_targets(study)
-    targets = kept.chosen(only)
-    if targets:
-        against = {target: name for target, name in study.against.items() if target in targets}
-        with progress_bar(kept.kind) as progress:
-            some = study.model_copy(update={"targets": targets, "against": against})
-            found = run_verification(some, UNFINISHED, progress, file.parent)
-        for missing in found["not_at_hand"]:
-            print(f"not at hand: {missing['target']}; {missing['checkout']}", flush=True)
-        targets = [record["target"] for record in found["records"]]
-        made = clock.manifest()
-        made["seconds"] = round(made["seconds"] / len(targets), 1)  # several run at a time
-        discrepancies = {entry["target"]: entry for entry in found["discrepancies"]}
-        for record in found["records"]:
-            target = record["target"]
-            kept.write(target, {"record": record, "discrepancy": discrepancies.get(target)}, made)
+    chosen = kept.chosen(only)
+    missing = _not_at_hand(study, chosen, file.parent)
+    there = [target for target in chosen if target not in missing]
+    with warm_parent(), progress_bar(kept.kind) as progress:
+        for first in range(0, len(there), TOGETHER):
+            some = there[first : first + TOGETHER]
+            against = {target: name for target, name in study.against.items() if target in some}
+            shown = partial(_shown, progress, first, len(there))
+            asked = study.model_copy(update={"targets": some, "against": against})
+            _keep(kept, run_verification(asked, UNFINISHED, shown, file.parent), clock)
     kept.remove_others()
+
+
+def _not_at_hand(study: Verification, targets: Iterable[str], base: Path) -> set[str]:
+    """The targets whose checkout is missing; each library is printed with the command that brings it."""
+    folders = at_hand(study.checkouts, base)
+    missing = {name: checkout for name, checkout in study.checkouts.items() if name not in folders}
+    found = {target for target in targets if library_of(target) in missing}
+    for name in dict.fromkeys(map(library_of, sorted(found))):
+        print(f"not at hand: {name}; {missing[name].fetched_by}", flush=True)
+    return found
+
+
+def _shown(progress: Progress, before: int, of: int, done: int, _: int, label: str) -> None:
+    progress(before + done, of, label)
+
+
+def _keep(kept: Kept, found: dict[str, Any], clock: Clock) -> None:
+    """Keep the verdicts of a study, each with its discrepancy."""
+    made = clock.manifest()
+    made["seconds"] = round(made["seconds"] / len(found["records"]), 1)  # several run at a time
+    discrepancies = {entry["target"]: entry for entry in found["discrepancies"]}
+    for record in found["records"]:
+        target = record["target"]
+        kept.write(target, {"record": record, "discrepancy": discrepancies.get(target)}, made)

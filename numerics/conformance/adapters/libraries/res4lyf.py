@@ -85,9 +85,10 @@ def res4lyf(name: str, options: dict[str, Any], path: str | None = None) -> Exte
         vars(model).update(inner_model=SimpleNamespace(inner_model=inner))
         given: dict[str, Any] = {"model_options": {"transformer_options": {}}}
         precise = ["work_dtype=float64"] if x.dtype == torch.float64 else []  # its own option; by default float32
+        extra = "\n".join([*lines, *precise])
         with drawing_from(draw, x):
             sample: Tensor = sampling.sample_rk_beta(
-                model, x, sigmas, extra_args=given, disable=True, extra_options="\n".join([*lines, *precise]), **settings
+                model, x, sigmas, extra_args=given, disable=True, extra_options=extra, **settings
             )
         return sample.to(x.dtype)
 
