@@ -65,13 +65,15 @@ def compared(run: Trace, reference: Reference, process: str, witnesses: Sequence
         for i, (row, bound) in enumerate(zip(rows, most, strict=True))
         if bound.cancelled > VISIBLE * bound.rounded
     }
+    whole = sizes(reference.table).amax(dim=1).clamp(min=1e-300).tolist()
     allowed = []
     for i, bound in enumerate(most):
         seen = [*(witnesses or ()), *(share for j, share in lost.items() if j != i)]
         held = witnesses is not None and run.timesteps is None and len(seen) >= WITNESSES
         share = min(1.0, SHOWN * max(seen)) if held else 1.0
         solved = run.uncertainty[i + 1] if run.uncertainty else 0.0
-        allowed.append(max(IDENTICAL, bound.rounded + share * bound.cancelled) + solved)
+        cut = run.cut[i] / whole[i] if rows[i].found == 0 else 0.0  # its entry was taken for rounding
+        allowed.append(max(IDENTICAL, bound.rounded + share * bound.cancelled) + solved + cut)
     return Comparison(reference, rows, allowed, lost, str(run.dtype)[6:])
 
 

@@ -19,7 +19,6 @@ from ....errors import InputError, nearest, one_line
 from ....external_run import Draw
 from ..callables import Denoise, check_options
 from ..external_sampler import ExternalSampler
-from ..own_draws import drawing_from
 from ..target import typed
 from .found import Library
 from .of_solver import external, record
@@ -86,10 +85,9 @@ def res4lyf(name: str, options: dict[str, Any], path: str | None = None) -> Exte
         given: dict[str, Any] = {"model_options": {"transformer_options": {}}}
         precise = ["work_dtype=float64"] if x.dtype == torch.float64 else []  # its own option; by default float32
         extra = "\n".join([*lines, *precise])
-        with drawing_from(draw, x):
-            sample: Tensor = sampling.sample_rk_beta(
-                model, x, sigmas, extra_args=given, disable=True, extra_options=extra, **settings
-            )
+        sample: Tensor = sampling.sample_rk_beta(
+            model, x, sigmas, extra_args=given, disable=True, extra_options=extra, **settings
+        )
         return sample.to(x.dtype)
 
     claim = record(KNOWN.get(name, ""))
