@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ctypes import c_ulong, py_object, pythonapi
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event, get_ident
 from typing import Any
@@ -139,7 +140,7 @@ class _Verdicts:
 
     def repaired(self, record: dict[str, Any]) -> dict[str, Any]:
         """The discrepancy, its repair and the verdict on the repaired sampler."""
-        from ...numerics.conformance.repairs import repair_of
+        from ...numerics.conformance.repairs import patch_of, repair_of
 
         target = record["target"]
         entry = {name: record[name] for name in ("target", "verdict", "reference", "matches", "findings", "versions")}
@@ -158,6 +159,7 @@ class _Verdicts:
             "findings",
         )
         change = {"what": repair.what, "module": repair.module, "changes": [list(change) for change in repair.changes]}
+        change["diff"] = patch_of(repair, self._path(target))
         return {**entry, "repair": {**change, "after": {name: after[name] for name in shown}}}
 
     def _verdict(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -186,14 +188,16 @@ class _Verdicts:
         checkout = self.study.checkouts.get(library_of(target))
         return {} if checkout is None else {"checkout": checkout.provenance}
 
+    def _path(self, target: str) -> str | None:
+        """The folder of its library, where it comes from a checkout."""
+        folder = self.folders.get(library_of(target))
+        return None if folder is None else str(folder.resolve())
+
     def _computed(self, asked: dict[str, Any], file: Path) -> dict[str, Any]:
         study, target = self.study, asked["target"]
         resolver = REPAIRED if asked["repaired"] else RESOLVE
-        folder = self.folders.get(library_of(target))
-        path = None if folder is None else str(folder.resolve())
-        verdict = verify(
-            target, asked["against"], study.steps, study.timeout, resolver=resolver, stop=self.stop, path=path
-        )
+        ask = partial(verify, resolver=resolver, stop=self.stop, path=self._path(target))
+        verdict = ask(target, asked["against"], study.steps, study.timeout)
         record = {name: value for name, value in verdict.plain().items() if name not in LEFT_OUT}
         record |= self._checkout(target)
         write_sealed(file, json.dumps(record, allow_nan=False).encode())

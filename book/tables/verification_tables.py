@@ -154,7 +154,7 @@ def _entry(entry: dict[str, Any]) -> Iterable[str]:
         return
     yield f"Repair, {plain(repair['what'])}; in {code(repair['module'])}:"
     lines = [line for old, new in repair["changes"] for line in (*_signed("-", old), *_signed("+", new))]
-    yield fenced("\n".join(lines), "diff")
+    yield fenced(repair.get("diff", "\n".join(lines)).rstrip(), "diff")
     after = repair["after"]
     error = f", {after['max_relative_error_float64']:.1e} in float64" if after["max_relative_error_float64"] else ""
     order = f", observed order {after['observed_order']:.2f}" if after["observed_order"] is not None else ""

@@ -11,8 +11,9 @@ import pytest
 
 from samplerproof.book.tables import verification_tables
 from samplerproof.numerics.catalogue import METHODS
+from samplerproof.numerics.conformance.known_repairs import REPAIRS
 from samplerproof.numerics.conformance.official_code import CORRECTIONS, REMARKS
-from samplerproof.numerics.conformance.repairs import REPAIRS, repair_of
+from samplerproof.numerics.conformance.repairs import repair_of
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 

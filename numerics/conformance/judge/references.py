@@ -58,7 +58,7 @@ def candidates(found: Trace, process: str, names: Sequence[str] | None = None) -
     """
     grid = grid_of(process, found.grid, found.schedule)
     for name in similar(found) if names is None else names:
-        yield from variants(found, grid, resolve(name))
+        yield from variants(found, grid, resolve(name), names is not None)
 
 
 def similar(found: Trace) -> list[str]:
@@ -92,14 +92,15 @@ def where_it_evaluates(found: Trace, process: str, name: str) -> tuple[int | Non
     return None, f"{name} does not exist on this grid"
 
 
-def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
+def variants(found: Trace, grid: Grid, record: Record, named: bool = False) -> Iterator[Reference]:
     """The record as it is, and with other last steps or another start, each table once.
 
-    Other starts are tried where most rows are the record's.
+    Other starts are tried where most rows are the record's, or where it is named: in another prediction than its own a
+    start changes the rows after it as well.
     """
     tables: list[Tableau] = []
     for ending, methods in _plans(record, grid, _evaluations(found)).items():
-        if STARTED in ending and not any(_most_rows_equal(found.table, t) for t in tables):
+        if STARTED in ending and not named and not any(_most_rows_equal(found.table, t) for t in tables):
             continue
         if sum(1 if m is None else m.nfe_per_step for m in methods) != found.nfe:
             continue
@@ -140,9 +141,10 @@ def _plans(record: Record, grid: Grid, counts: list[int]) -> dict[str, list[Reco
         own = next((m for m in plans[""] if m is not None and m.history == 1), None)
         if own is not None:
             for other in _starts(own):
-                lower = plans[LOWER_ORDER_END]
-                for ending, methods in ((STARTED, plans[""]), (f"{LOWER_ORDER_END}, {STARTED}", lower)):
-                    plans[f"{ending} {other.name}"] = [_instead(m, own, other) for m in methods]
+                for ending in ("", LOWER_ORDER_END, FIRST_ORDER_END):
+                    if ending in plans:
+                        words = f"{ending}, {STARTED} {other.name}" if ending else f"{STARTED} {other.name}"
+                        plans[words] = [_instead(m, own, other) for m in plans[ending]]
     return plans
 
 

@@ -13,7 +13,8 @@ pytestmark = [
 
 from samplerproof.numerics.conformance.adapters.external_sampler import ExternalSampler  # noqa: E402
 from samplerproof.numerics.conformance.adapters.resolve import resolve  # noqa: E402
-from samplerproof.numerics.conformance.repairs import REPAIRS, Repair, repaired  # noqa: E402
+from samplerproof.numerics.conformance.known_repairs import REPAIRS, Repair  # noqa: E402
+from samplerproof.numerics.conformance.repairs import repaired  # noqa: E402
 from samplerproof.numerics.conformance.report import Verdict  # noqa: E402
 from samplerproof.numerics.errors import InputError  # noqa: E402
 from samplerproof.numerics.testing import verdict_of  # noqa: E402
