@@ -58,7 +58,7 @@ def candidates(found: Trace, process: str, names: Sequence[str] | None = None) -
     """
     grid = grid_of(process, found.grid, found.schedule)
     for name in similar(found) if names is None else names:
-        yield from variants(found, grid, resolve(name), names is not None)
+        yield from variants(found, grid, resolve(name), names is not None and len(names) == 1)
 
 
 def similar(found: Trace) -> list[str]:
