@@ -22,6 +22,9 @@ REPRODUCERS = {  # of a discrepancy: a file in book/reproducers
     "diffusers:DDIMScheduler?clip_sample=false&timestep_spacing=linspace": "linspace_steps",
     "diffusers:DDIMScheduler?clip_sample=false&set_alpha_to_one=false": "repeated_level",
     "diffusers:PNDMScheduler": "repeated_level",
+    "comfyui:ipndm_v": "four_steps",
+    "dpm-solver:DPM_Solver?order=3": "second_difference_of_authors",
+    "unipc:UniPC?variant=vary_coeff": "every_derivative",
 }
 TABLE = "verification.md"
 DISCREPANCIES = "discrepancies.md"
