@@ -134,7 +134,7 @@ def _line(entry: dict[str, Any]) -> tuple[str, ...]:
 def _after(repair: dict[str, Any]) -> str:
     """The method that the repaired copy equals."""
     name = repair["after"]["reference"]
-    return code(name) if name else "finite, but not a method of the catalogue"
+    return code(name) if name else "not a method of the catalogue"
 
 
 def _entry(entry: dict[str, Any]) -> Iterable[str]:

@@ -165,4 +165,10 @@ REPAIRS: tuple[Repair, ...] = (
     ),
     Repair("unipc:UniPC?variant=vary_coeff", "uni_pc.py", (ALL_TERMS,), EVERY_DERIVATIVE, "unipc-2-vary"),
     Repair("unipc:UniPC?variant=vary_coeff&order=3", "uni_pc.py", (ALL_TERMS,), EVERY_DERIVATIVE, "unipc-3-vary"),
+    Repair(
+        "res4lyf:rk5_7s?noise_anchor=0.0&extra_options=enable_final_model_call",
+        "beta/rk_coefficients_beta.py",
+        (("64448/6561, 212/729]", "64448/6561, -212/729]"), ("[-9017/3168,", "[9017/3168,")),
+        "the signs of Dormand and Prince's rows, without which a stage is not at its place",
+    ),
 )

@@ -73,6 +73,11 @@ REMARKS: dict[str, str] = {
     "unipc:UniPC?variant=vary_coeff&order=3": VARY,
     "res4lyf:rk4_4s?extra_options=enable_final_model_call": FROZEN,
     "res4lyf:heun_2s?extra_options=enable_final_model_call": FROZEN,
+    "res4lyf:rk5_7s?noise_anchor=0.0&extra_options=enable_final_model_call": (
+        "Its rows are those of Dormand and Prince's pair of 1980 with two signs turned: the entries of two rows do not "
+        "add up to the places of their stages, and order 1 is observed. Its weights are those of the pair's order 4, "
+        "not 5, which `dormand-prince_6s` has. No thread about it was found."
+    ),
     "k-diffusion:sample_dpmpp_3m_sde?eta=0.0": (
         "Its second difference is halved as in the three-step method of DPM-Solver's authors. With noise, its "
         "default, no order is lost: `sa-solver-3`, with the full difference, has weak order 2 as well."
