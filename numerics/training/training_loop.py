@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ..checkpoints import own_format
 from ..checkpoints.description import FILE
 from ..errors import InputError, SamplingError
-from ..support.devices import device_of
+from ..support.devices import device_of, kind_of_cpu
 from ..support.files import check_writable, whole, write_text
 from ..support.manifest import source
 from ..support.progress import Progress, silent
@@ -128,6 +128,7 @@ def _record(
         "recipe": {own_format.STORED if key == "embedding" else key: value for key, value in asdict(recipe).items()},
         "parameters": sum(p.numel() for p in network.parameters()),
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type}, {platform.machine()}",
+        **({"cpu": kind_of_cpu()} if where.type == "cpu" else {}),
         "threads": torch.get_num_threads(),
         "seconds": round(state.seconds, 1),
         **outcome,
