@@ -86,7 +86,8 @@ def shortcut(levels: Sequence[float], samples: Tensor, batch: int) -> Loss:
         n = torch.randint(steps, (batch - made,), generator=generator)
         x, noise = _drawn(samples, len(n), generator)
         th = angle(lam[n])
-        shortest = _square(network(_turned_to(x, noise, th), lam[n].to(y), lam[n + 1].float()), _v(x, noise, th))
+        y = _turned_to(x, noise, th)
+        shortest = _square(network(y, lam[n].to(y), lam[n + 1].to(y)), _v(x, noise, th))
         return torch.cat([longer, shortest]).mean()
 
     return loss

@@ -59,6 +59,11 @@ class Student:
     def __repr__(self) -> str:
         return f"Student({self.name!r}, {self.objective}, {len(self.levels)} levels, of {self.teacher!r})"
 
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """Its levels as points with alpha^2 + sigma^2 = 1; it jumps as well between others of equal lambda."""
+        return tuple(unit_point(lam) for lam in self.levels)
+
     def jump(self, dtype: torch.dtype = torch.float64) -> Jump:
         """The jumps of a copy of the network in a dtype; x [n, *shape] of any dtype, and so is what is returned.
 
@@ -140,10 +145,8 @@ def load_student(name: str | Path) -> Student:
 
     >>> import torch
     >>> import samplerproof as sp
-    >>> from samplerproof.numerics.few_step.student import load_student
-    >>> student = load_student("rings-consistency")
-    >>> noisy, clean = (sp.schedule("edm").point(torch.tensor(-lam).exp().item()) for lam in student.levels[::16])
-    >>> student.jump()(torch.zeros(4, 2), noisy, clean).shape
+    >>> student = sp.techniques.load_student("rings-consistency")
+    >>> student.jump()(torch.zeros(4, 2), student.points[0], student.points[-1]).shape
     torch.Size([4, 2])
     """
     of_type("student", name, (str, Path), f"a folder, or one of {', '.join(own_students())}")
