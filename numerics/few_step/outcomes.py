@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from ..metrics import trajectory
 from ..points import Point
 from ..semi_discrete_transport import w1_to_atoms
 from ..targets.mixture import GaussianMixture
-from ..training.data import RINGS
+from ..training.data import RINGS, ring_samples
 from .objectives import at_level
 from .student import Student, angle, jumped, turned
 
@@ -43,12 +44,9 @@ def outcomes(student: Student) -> dict[str, dict[str, float]]:
     The names are "student, 1", "ddim, 1" and so on; "teacher" and "flow" are DDIM in TEACHER and FLOW steps. With
     "shortest, 1" a student of shortcuts is given the end of its shortest jump, at jumps of every length.
     """
-    base = load("rings")
-    unit = torch.tensor(student.unit, dtype=torch.float64).log().item()
-    levels = [lam + unit for lam in student.levels]
-    start = starts(student, levels[0])
-    teacher = run(base.network, start, spaced(levels[0], levels[-1], TEACHER))
-    flow = run(base.network, start, spaced(levels[0], levels[-1], FLOW))
+    levels = unit_levels(student)
+    ends = levels[0], levels[-1]
+    start, teacher, flow = starts(levels[0]), ddim(*ends, TEACHER), ddim(*ends, FLOW)
 
     def measured(y: Tensor) -> dict[str, float]:
         return distances(y * student.unit, teacher * student.unit, flow * student.unit)._asdict()
@@ -56,7 +54,7 @@ def outcomes(student: Student) -> dict[str, dict[str, float]]:
     found = {"teacher": measured(teacher), "flow": measured(flow)}
     for jumps in counts(student):
         found[f"student, {jumps}"] = measured(run(student.network, start, chosen(student, levels, jumps)))
-        found[f"ddim, {jumps}"] = measured(run(base.network, start, spaced(levels[0], levels[-1], jumps)))
+        found[f"ddim, {jumps}"] = measured(ddim(*ends, jumps))
         if student.objective == "shortcut":
             found[f"shortest, {jumps}"] = measured(_as_shortest(student, start, levels, jumps))
     return found
@@ -90,12 +88,31 @@ def chosen(student: Student, levels: Sequence[float], jumps: int) -> list[float]
     return list(levels[:: (len(levels) - 1) // jumps])
 
 
-def starts(student: Student, lam: float) -> Tensor:
-    """Samples at the first level, of the network's data: held-out rings, in unit size."""
-    from ..training.data import ring_samples
+@torch.no_grad()
+def to_teacher(student: Student) -> float:
+    """The first distance of a student in its fewest jumps, alone: it takes no fine run of the network."""
+    levels = unit_levels(student)
+    y = run(student.network, starts(levels[0]), chosen(student, levels, counts(student)[0]))
+    return trajectory(y, ddim(levels[0], levels[-1], TEACHER)) * student.unit
 
+
+def unit_levels(student: Student) -> list[float]:
+    """The levels of a student for data of unit size."""
+    unit = torch.tensor(student.unit, dtype=torch.float64).log().item()
+    return [lam + unit for lam in student.levels]
+
+
+@cache
+def starts(lam: float) -> Tensor:
+    """Samples at a level of the data of rings, in unit size."""
     generator = torch.Generator().manual_seed(1)
-    return at_level(ring_samples(COUNT, generator) / student.unit, lam, generator)
+    return at_level(ring_samples(COUNT, generator) / load("rings").unit, lam, generator)
+
+
+@cache
+def ddim(first: float, last: float, steps: int) -> Tensor:
+    """Where DDIM takes them with the network of rings, at equal angles; students of the same ends share it."""
+    return run(load("rings").network, starts(first), spaced(first, last, steps))
 
 
 def spaced(first: float, last: float, steps: int) -> list[float]:
