@@ -130,7 +130,7 @@ class Trace:
 
     @cached_property
     def cut(self) -> list[float]:
-        """For every row, the largest entry of an output that would be taken for rounding, where one was."""
+        """For every row, the largest entry of an output that would be treated as rounding, where one was."""
         rounding = torch.finfo(self.precision).eps
         left, noise = added(self.vectors[:, 1 : 1 + self.nfe], *self._passed_on, rounding)
         taken = (left != 0) & (left.abs() <= noise)

@@ -20,7 +20,7 @@ from ..techniques.technique import Technique
 
 # Raise the number of a kind by one whenever a change of the code that computes changes a kept value of that kind:
 # tests/cli/test_kept_records.py computes some values again and compares them. That of
-# checkouts is raised by whoever has them.
+# checkouts is raised by those who have them.
 ENGINE = {"methods": 2, "claims": 1, "networks": 1, "verification": 3, "techniques": 1, "checkouts": 1}
 
 

@@ -1,7 +1,7 @@
 """The verdicts on the samplers of other libraries that two lists have: kept, and renewed here.
 
-book/verification.toml has libraries that are installed. book/checkouts.toml has those that come as a checkout: whoever
-has none keeps their verdicts as they are, with the repository and the commit that they are of.
+book/verification.toml has libraries that are installed. book/checkouts.toml has those that come as a checkout: without
+one their verdicts stay as they are, with the repository and the commit that they are of.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...numerics.conformance.process.warm_parent import warm_parent
-from ...numerics.studies.checkouts import at_hand, library_of
+from ...numerics.studies.checkouts import library_of, present
 from ...numerics.studies.config import Verification, read
 from ...numerics.support.progress import Progress
 from ...numerics.support.progress_bar import progress_bar
@@ -77,7 +77,7 @@ def renew_verification(only: Iterable[str] = ()) -> None:
 
 
 def renew_checkouts(only: Iterable[str] = ()) -> None:
-    """The same for those that are at hand as a checkout, in the folders that book/checkouts.toml names."""
+    """The same for those that are there as a checkout, in the folders that book/checkouts.toml names."""
     _renew(CHECKOUTS, only)
 
 
@@ -86,7 +86,7 @@ def _renew(file: Path, only: Iterable[str]) -> None:
     clock, study = Clock(), listed(file)
     kept = of_targets(study)
     chosen = kept.chosen(only)
-    missing = _not_at_hand(study, chosen, file.parent)
+    missing = _missing(study, chosen, file.parent)
     there = [target for target in chosen if target not in missing]
     with warm_parent(), progress_bar(kept.kind) as progress:
         for first in range(0, len(there), TOGETHER):
@@ -98,13 +98,13 @@ def _renew(file: Path, only: Iterable[str]) -> None:
     kept.remove_others()
 
 
-def _not_at_hand(study: Verification, targets: Iterable[str], base: Path) -> set[str]:
+def _missing(study: Verification, targets: Iterable[str], base: Path) -> set[str]:
     """The targets whose checkout is missing; each library is printed with the command that brings it."""
-    folders = at_hand(study.checkouts, base)
+    folders = present(study.checkouts, base)
     missing = {name: checkout for name, checkout in study.checkouts.items() if name not in folders}
     found = {target for target in targets if library_of(target) in missing}
     for name in dict.fromkeys(map(library_of, sorted(found))):
-        print(f"not at hand: {name}; {missing[name].fetched_by}", flush=True)
+        print(f"missing: {name}; {missing[name].fetched_by}", flush=True)
     return found
 
 

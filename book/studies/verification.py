@@ -20,7 +20,7 @@ from ...numerics.conformance.process.launch import RESOLVE
 from ...numerics.conformance.process.warm_parent import warm_parent
 from ...numerics.conformance.verify import verify, versions
 from ...numerics.errors import InputError, nearest
-from ...numerics.studies.checkouts import at_hand, library_of
+from ...numerics.studies.checkouts import library_of, present
 from ...numerics.studies.config import Verification
 from ...numerics.studies.shared_work import Claims, claiming, shared
 from ...numerics.studies.store import key
@@ -41,9 +41,9 @@ def run_verification(
     """Verify all targets, one for each processor at a time; those that deviate are verified again with their repair.
 
     base: the folder to which the paths of checkouts are relative.
-    Returns {"records", "discrepancies", "not_at_hand", "manifest"}, and writes the same to records.json; the folder
-    "finished" has every verdict as soon as it is computed.  Targets of checkouts that are missing are not at hand.
-    Raises InputError for an invalid target, before any is run, and where none is at hand.
+    Returns {"records", "discrepancies", "missing", "manifest"}, and writes the same to records.json; the folder
+    "finished" has every verdict as soon as it is computed.  Targets whose checkout is not there are missing.
+    Raises InputError for an invalid target, before any is run, and where all are missing.
     """
     started = datetime.now(UTC)
     for target in study.targets:
@@ -52,11 +52,11 @@ def run_verification(
         if target not in study.targets:
             raise InputError("verification.against", target, f"not among the targets; {nearest(target, study.targets)}")
         resolve(name, f"verification.against.{target}")
-    folders = at_hand(study.checkouts, base)
+    folders = present(study.checkouts, base)
     missing = [name for name in map(library_of, study.targets) if name in study.checkouts and name not in folders]
     there = [target for target in study.targets if library_of(target) not in missing]
     if not there:
-        allowed = f"at hand: {study.checkouts[missing[0]].fetched_by}"
+        allowed = f"brought by {study.checkouts[missing[0]].fetched_by}"
         raise InputError("verification.checkouts", ", ".join(dict.fromkeys(missing)), allowed)
     check_writable(out / "finished")
     with claiming(out / "finished") as claims:
@@ -67,7 +67,7 @@ def run_verification(
     answer = {
         "records": records,
         "discrepancies": repaired,
-        "not_at_hand": [
+        "missing": [
             {"target": target, "checkout": study.checkouts[library_of(target)].fetched_by}
             for target in study.targets
             if target not in there

@@ -52,17 +52,17 @@ RATIO = "(h_n * (h_n + h_n_1)) / (h_n_1 * (h_n_1 + h_n_2))"
 SHARE = f"(1 - h_n / (3 * (h_n + h_n_1)) * {RATIO}) / 2"
 SHARE_OF_THREE = f"(1 - h_n / (3 * (h_n + h_n_1))) * {RATIO} / 2"
 TERM = "x_t = x_t - alpha_t * h_phi_ks[{}] * {}"
-PAST, PREDICTED = "torch.einsum('bkchw,k->bchw', D1s, A_c[k][:-1])", "(D1_t * A_c[k][-1])"
+PAST, NEWEST = "torch.einsum('bkchw,k->bchw', D1s, A_c[k][:-1])", "(D1_t * A_c[k][-1])"
 ALL_TERMS = (
     f"""\
                 for k in range(K - 1):
                     {TERM.format("k + 1", PAST)}
-                {TERM.format("K", PREDICTED)}""",
+                {TERM.format("K", NEWEST)}""",
     f"""\
                 for k in range(K):
                     if len(D1s) > 0:
                         {TERM.format("k + 1", PAST)}
-                    {TERM.format("k + 1", PREDICTED)}""",
+                    {TERM.format("k + 1", NEWEST)}""",
 )
 EVERY_DERIVATIVE = "the corrector has the weights of every derivative, also in the predicted output and of the last one"
 REPAIRS: tuple[Repair, ...] = (

@@ -46,7 +46,7 @@ def library_of(target: str) -> str:
     return split(target)[0]
 
 
-def at_hand(checkouts: dict[str, Checkout], base: Path) -> dict[str, Path]:
+def present(checkouts: dict[str, Checkout], base: Path) -> dict[str, Path]:
     """The folders that exist, by library.
 
     Raises InputError on a checkout at another commit than the list has; a folder without history is taken as it is.

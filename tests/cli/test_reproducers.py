@@ -45,7 +45,7 @@ def test_a_reproducer_shows_it(file: Path) -> None:
     """Assert what it prints with the library, where that is installed or on the path."""
     text = file.read_text(encoding="utf-8")
     if any(importlib.util.find_spec(name) is None for name in imported(text)):
-        pytest.skip("its library is not at hand")
+        pytest.skip("its library is not there")
     with contextlib.redirect_stdout(io.StringIO()) as out:
         exec(compile(text, file.name, "exec"), {})
     assert SHOWN[file.stem] in out.getvalue()

@@ -72,7 +72,7 @@ def compared(run: Trace, reference: Reference, process: str, witnesses: Sequence
         held = witnesses is not None and run.timesteps is None and len(seen) >= WITNESSES
         share = min(1.0, SHOWN * max(seen)) if held else 1.0
         solved = run.uncertainty[i + 1] if run.uncertainty else 0.0
-        cut = run.cut[i] / whole[i] if rows[i].found == 0 else 0.0  # its entry was taken for rounding
+        cut = run.cut[i] / whole[i] if rows[i].found == 0 else 0.0  # its entry was treated as rounding
         allowed.append(max(IDENTICAL, bound.rounded + share * bound.cancelled) + solved + cut)
     return Comparison(reference, rows, allowed, lost, str(run.dtype)[6:])
 

@@ -24,7 +24,7 @@ from .unchained_steps import matches_step_by_step
 
 ROUNDING = {"float32": 1e-6, "float16": 1e-3, "bfloat16": 1e-2}  # deviations from a few roundings inside
 SHARE = 0.5  # of the proved order: an observed one below it contradicts the proof
-SHARE_PROMISED, STARTED = 0.7, 2  # of a promised order, where no record is equal; a start-up may cap it at 2
+SHARE_ADVERTISED, STARTED = 0.7, 2  # of an advertised order, where no record is equal; a start-up may cap it at 2
 WILD = 0.1  # a deviation from superposition that random numbers make
 CONVERGES = 0.25  # an observed order below it is none
 
@@ -265,11 +265,11 @@ def _below_its_name(result: Verdict, run: Trace) -> list[Finding]:
 
     A method with history has the order of its start-up, which may be 2.
     """
-    seen, promised = result.observed_order, result.advertised_order
-    if seen is None or promised is None:
+    seen, advertised = result.observed_order, result.advertised_order
+    if seen is None or advertised is None:
         return []
-    least = SHARE_PROMISED * (min(promised, STARTED) if _has_history(run) else promised)
-    detail = f"order {seen:.2f} is observed, where its name or options promise {promised}"
+    least = SHARE_ADVERTISED * (min(advertised, STARTED) if _has_history(run) else advertised)
+    detail = f"order {seen:.2f} is observed, where its name or options promise {advertised}"
     return [Finding("order", None, detail, "error")] if seen < least else []
 
 

@@ -24,7 +24,7 @@ from .found import Library
 from .of_solver import external, record
 
 LIBRARY = Library("res4lyf", "beta/rk_sampler_beta.py", "a checkout of ClownsharkBatwing/RES4LYF")
-PACKAGE = "_res4lyf"  # its folder is a package whatever its name is
+PACKAGE = "_res4lyf"  # its folder is a package of any name
 OPTIONS = {
     "c2": 0.5,
     "c3": 1.0,
@@ -119,9 +119,9 @@ def _outside(folder: Path, noise: type) -> Iterator[None]:
         package = ModuleType(PACKAGE + name)
         package.__path__ = [str(folder / inside)]
         names[PACKAGE + name] = package
-    said = ModuleType(f"{PACKAGE}.res4lyf")
-    vars(said).update(RESplain=_ignored, is_debug_logging_enabled=_ignored, get_display_sampler_category=_ignored)
-    names[said.__name__] = said
+    log = ModuleType(f"{PACKAGE}.res4lyf")
+    vars(log).update(RESplain=_ignored, is_debug_logging_enabled=_ignored, get_display_sampler_category=_ignored)
+    names[log.__name__] = log
     names |= {f"{PACKAGE}.{name}": _Unused(name) for name in ("sigmas", "style_transfer")}
     held = {key: sys.modules.pop(key) for key in list(sys.modules) if key.partition(".")[0] in ("comfy", PACKAGE)}
     held |= {key: sys.modules[key] for key in names if key in sys.modules}
