@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -53,11 +54,13 @@ def exponential_table(
         raise InputError("nodes", nodes, f"from 1 to {MOST}")
     if prediction not in PREDICTIONS:
         raise InputError("prediction", prediction, f"one of {', '.join(PREDICTIONS)}")
+    if prediction == "noise" and levels[-1] == 0:
+        raise InputError("clock", 0.0, "b > 0 for a prediction of the noise")
     number("rate", rate)
     if rate and most > 1:
         raise InputError("rate", rate, "0 for more than one node")
     scales, weights = [], torch.zeros(len(levels) - 1, most, 2, 2, dtype=torch.float64)
-    for n, (b, to) in enumerate(zip(levels, levels[1:], strict=False)):
+    for n, (b, to) in enumerate(pairwise(levels)):
         past = levels[max(0, n - most + 1) : n + 1][::-1]
         scales.append((1 - rate * (b - to)) * np.exp(rate * (b - to)) * space.scale(to - b))
         for place, weight in zip(*(part.tolist() for part in QUADRATURE), strict=True):
@@ -86,8 +89,6 @@ def _factor(space: PhaseSpace, b: float, prediction: str) -> Tensor:
     """C with s = C F: [2, 2]."""
     if prediction == "score":
         return torch.eye(2, dtype=torch.float64)
-    if b == 0:
-        raise InputError("clock", b, "b > 0 for a prediction of the noise")
     return -torch.linalg.inv(torch.linalg.cholesky(space.perturbation(b))).T
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -67,7 +68,7 @@ def split_moments(law: PhaseMixture, clock: Grid | Iterable[float], name: str | 
     parts = parts_of(law.space, chosen.stochastic)
     draws = sum(bool(parts[substep.part].noise.any()) for substep in chosen.substeps)
     found = exact_moments(law, levels[0])
-    for b, to in zip(levels, levels[1:], strict=False):
+    for b, to in pairwise(levels):
 
         def step(z: Tensor, noise: NoiseSource, over: tuple[float, float] = (b, to)) -> Tensor:
             return split(law.space, law, z, over, chosen, noise)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -106,7 +107,7 @@ def clock_of(levels: Grid | Iterable[float]) -> tuple[float, ...]:
         levels = [-2 * math.log(alpha) for alpha in c.alpha.tolist()]
     of_type("clock", levels, Iterable, "a grid, or falling values of b")
     values = tuple(float(b) for b in levels)
-    if len(values) < 2 or not all(math.inf > high > low >= 0 for high, low in zip(values, values[1:], strict=False)):
+    if len(values) < 2 or not all(math.inf > high > low >= 0 for high, low in pairwise(values)):
         raise InputError("clock", list(values), "at least two falling values of b >= 0, the integral of beta")
     return values
 

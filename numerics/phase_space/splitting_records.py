@@ -15,7 +15,7 @@ from .phase_process import PhaseSpace
 
 
 class Part(NamedTuple):
-    """A part of the reversed equation dz = (K z + L s) db + dW, b falling: K, L and the covariance rate of W, [2, 2]."""
+    """A part of dz = (K z + L s) db + dW, as b falls: K, L and the covariance of W in a unit of b, [2, 2] each."""
 
     linear: Tensor
     score: Tensor

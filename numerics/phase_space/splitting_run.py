@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -44,7 +45,7 @@ def split(
     if chosen.stochastic and noise is None:
         raise InputError("noise", noise, f"a source of noise, such as sp.seeded(0): {chosen.name} is stochastic")
     parts, draws = parts_of(space, chosen.stochastic), 0
-    for b, to in zip(levels, levels[1:], strict=False):
+    for b, to in pairwise(levels):
         kept = torch.zeros_like(z)
         for substep in chosen.substeps:
             part, length = parts[substep.part], substep.share * (b - to)

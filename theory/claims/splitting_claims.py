@@ -118,7 +118,7 @@ def splitting_order_2() -> Proof:
     return Proof(tuple(zero), nonzero=(*defect(early, 2), *(entry.subs(only) for entry in defect(strang, 3))))
 
 
-# On Gaussian data the score is -Q z, with a precision Q that changes with the clock: a step is affine, z -> J z + noise.
+# On Gaussian data the score is -Q z, with a precision Q that changes with the clock: a step is z -> J z + noise.
 PRECISIONS = [sp.Matrix([[q, c], [c, w]]) for q, c, w in (sp.symbols(f"q{k} c{k} w{k}", real=True) for k in (0, 1))]
 WEIGHTS = sp.symbols("y0:8")
 Series = list[sp.Matrix]  # coefficients of the powers of h
@@ -165,7 +165,9 @@ def law_defect(splitting: Splitting, power: int) -> sp.Expr:
     change = -whole.score * PRECISIONS[1]  # of the first, in a unit of the clock
     due = ((sp.eye(2), sp.zeros(2, 2)), (first, whole.noise))
     second = (first**2 + change) / 2, (first * whole.noise + whole.noise * first.T) / 2
-    entries = [e for got, want in zip(in_law(splitting, power), (*due, second)[power], strict=True) for e in got[power] - want]
+    entries = [
+        e for got, want in zip(in_law(splitting, power), (*due, second)[power], strict=True) for e in got[power] - want
+    ]
     return sp.expand(sum(weight * entry for weight, entry in zip(WEIGHTS, entries, strict=True)))
 
 

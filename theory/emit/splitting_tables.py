@@ -30,7 +30,9 @@ def _substep(step: Substep) -> str:
 
 def _parts(name: str, stochastic: bool) -> str:
     """A function with the matrices K, L and the covariance rate of every part."""
-    rows = "".join(f"        {part!r}: ({', '.join(map(_matrix, three))}),\n" for part, three in parts(stochastic).items())
+    rows = "".join(
+        f"        {part!r}: ({', '.join(map(_matrix, three))}),\n" for part, three in parts(stochastic).items()
+    )
     return (
         f"def {name}(gamma: float, nu: float, mass: float) -> dict[str, tuple[Matrix, Matrix, Matrix]]:\n"
         f"    return {{\n{rows}    }}\n\n\n"
