@@ -91,17 +91,18 @@ $$\Psi(b) = e^{-(\nu + \gamma)b/4} \begin{pmatrix} 1 + \delta b/4 & \delta^2 b/8
 The reversed equation in parts, $c = 1$ for the flow and $2$ for the stochastic equation:
 $A: x' = \tfrac c2\gamma(x + s_x) - \tfrac{m}{2M}$, $B: m' = \tfrac x2 + \tfrac c2\nu(m + M s_m)$, and
 $O: x' = -\tfrac\gamma2 x$, $m' = -\tfrac\nu2 m$ with the noises. Symplectic Euler is $BA$, velocity Verlet $BAB$ with
-half steps of $B$, the stochastic ones $OBA$, $BAO$, $OBAB$, with Euler's step in every part. Reduced: $A$ takes the
-score of $B$, and a last half step asks it at the end of the step. With fresh scores the $h^2$ defects of $(x, m)$ are
+half steps of $B$, the stochastic ones $OBA$, $BAO$, $OBAB$, with Euler's step in every part that has a score.
+Reduced: $A$ takes the score of $B$, and a last half step asks it at the end of the step. With fresh scores the $h^2$
+defects of $(x, m)$ are
 $-\tfrac12(A A_x - A_m B), -\tfrac12(A B_x + B B_m)$ for $BA$ and $-\tfrac12 A A_x, -\tfrac14 B B_m$ for $BAB$.
 
 The exponential rules are $z' = \Psi(b' - b) z + \sum_k W_k F(z_k, b_k)$ with $2 \times 2$ weights
-$W_k = \int \Psi(b' - \tau)(-\tfrac12 D) C(\tau) L_k(\tau)\,d\tau$ for $s = C F$, $D = \mathrm{diag}(\gamma, M\nu)$: with
-one node the conjugate integrator with $B = 0$, and DDIM where there is no momentum.""",
+$W_k = \int \Psi(b' - \tau)(-\tfrac12 D) C(\tau) L_k(\tau)\,d\tau$ for $s = C F$, $D = \mathrm{diag}(\gamma, M\nu)$:
+with one node the conjugate integrator with $B = 0$, and DDIM where there is no momentum.""",
     provenance="read in the released code of PSLD (`psld.py`, `sde.py`): the process, its mean and covariance, whose "
-    "coefficients the closed form here reproduces, Euler-Maruyama and SSCS. The repository has no splitting integrator, "
-    "and of the paper the opening was read: the order of the updates and the sharing of scores follow from their names, "
-    "and the points at which the scores are asked are our reading.",
+    "coefficients the closed form here reproduces, Euler-Maruyama and SSCS. The code has no other splitting "
+    "integrator, and of the paper the opening was read: the updates follow from their names, and how scores are shared "
+    "and at which points they are asked is our reading.",
     proved=(
         "phase-space-scale",
         "phase-space-covariance",
@@ -117,12 +118,12 @@ one node the conjugate integrator with $B = 0$, and DDIM where there is no momen
     measure=measure_splitting,
     known="The defects vanish only if x is absent from the drift of x, and m from that of m, which gamma, nu and the "
     "score prevent; they are small where gamma is, which is where velocity Verlet gains. Root mean squares over draws "
-    "differ by 15 % from draw to draw, as few points between the modes carry them. In law, from the exact recursion of "
-    "the covariance of Gaussian data, OBA and BAO are worse than Euler-Maruyama (errors of the variance -0.0159 and "
-    "0.0035 at 400 steps), OBAB and SSCS better by 2, and naive and reduced forms alike: the gain of sharing is the "
-    "evaluations. SSCS with the midpoint rule, at two evaluations, has 1.8e-5. The conjugate integrator with the matrix "
-    "lambda I changes its constant with lambda, sign included, and never its order: tuning it cancels the leading error "
-    "of one target.",
+    "differ by 15 % from draw to draw, as few points between the modes carry them. In law, from the exact recursion "
+    "of the covariance of Gaussian data, OBA and BAO are worse than Euler-Maruyama (errors of the variance -0.0159 and "
+    "0.0035 at 400 steps), OBAB and SSCS better by 2, and naive and reduced forms alike: what sharing gains is "
+    "evaluations. SSCS with the midpoint rule, at two evaluations, has 1.8e-5. The conjugate integrator with the "
+    "matrix lambda I changes its constant with lambda, sign included, and never its order: tuning it cancels the "
+    "leading error of one target.",
     unknown="FID; the paper's own update formulas, the strength of the noise in position, and conjugate splitting.",
     code="""
 import torch, samplerproof as sp
