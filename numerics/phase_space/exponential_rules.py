@@ -89,7 +89,8 @@ def _factor(space: PhaseSpace, b: float, prediction: str) -> Tensor:
     """C with s = C F: [2, 2]."""
     if prediction == "score":
         return torch.eye(2, dtype=torch.float64)
-    return -torch.linalg.inv(torch.linalg.cholesky(space.perturbation(b))).T
+    factor: Tensor = -torch.linalg.inv(torch.linalg.cholesky(space.perturbation(b))).T
+    return factor
 
 
 def _lagrange(nodes: tuple[float, ...], at: float) -> list[float]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import InputError, number, of_type
 from ..points import Point
 from ..targets.mixture import GaussianMixture
-from ..targets.reference import solve
+from ..targets.reference import Array, solve
 from .phase_process import PhaseSpace, acted
 
 AS_IT_IS = Point(alpha=1.0, sigma=0.0)
@@ -59,9 +59,10 @@ class PhaseMixture:
         drift, half = self.space.drift, self.space.diffusion / 2
         shape = z.shape
 
-        def slope(b: float, flat: object) -> object:
-            y = torch.as_tensor(flat).reshape(shape)
-            return (acted(drift, y) - acted(half, self(y, b))).numpy().ravel()
+        def slope(b: float, flat: Array) -> Array:
+            y = torch.from_numpy(flat).reshape(shape)
+            rate: Array = (acted(drift, y) - acted(half, self(y, b))).numpy().ravel()
+            return rate
 
         return torch.from_numpy(solve(slope, source, to, z.double().numpy().ravel(), rtol, "b")).reshape(shape)
 

@@ -114,7 +114,7 @@ def clock_of(levels: Grid | Iterable[float]) -> tuple[float, ...]:
 
 def acted(matrix: Tensor, z: Tensor) -> Tensor:
     """A matrix [2, 2] on states [..., 2 d], x before m: every coordinate of x with its momentum."""
-    return torch.einsum("ij,...jd->...id", matrix.to(z), z.unflatten(-1, (2, -1))).flatten(-2)
+    return torch.einsum("ij,...jd->...id", matrix.to(z), z.reshape(*z.shape[:-1], 2, -1)).flatten(-2)
 
 
 def _matrix(rows: list[list[float]]) -> Tensor:
