@@ -141,7 +141,7 @@ def in_law(splitting: Splitting, order: int) -> tuple[Series, Series]:
         else:
             precision = _series(order, PRECISIONS[0], step.at * PRECISIONS[1])
             fresh = [-term for term in _product(precision, state)]
-            kept = [_wide(term, state[0].cols) for term in kept] if step.kept else fresh
+            kept = [_with_columns(term, state[0].cols) for term in kept] if step.kept else fresh
             rate = [part.linear * term + part.score * asked for term, asked in zip(state, kept, strict=True)]
             if step.midpoint:
                 middle = _sum(state, [term / 2 for term in _product(length, rate)])
@@ -186,7 +186,7 @@ def _product(one: Series, other: Series) -> Series:
     return [sum((one[i] * other[k - i] for i in range(k + 1)), shape) for k in range(len(one))]
 
 
-def _wide(kept: sp.Matrix, columns: int) -> sp.Matrix:
+def _with_columns(kept: sp.Matrix, columns: int) -> sp.Matrix:
     """A kept score on as many noises as the state has by now."""
     return kept.row_join(sp.zeros(2, columns - kept.cols))
 
