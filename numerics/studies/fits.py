@@ -19,7 +19,6 @@ from .samplers import CatalogueMethod, Sampler
 SQUARES = ("kl", "energy")  # metrics that fall like the square of the error of a sample
 DEVIATIONS = 2 * 1.959964  # of an estimate in the width of its interval
 NEAR = 0.15  # distance of a settled local order from a proved one
-OWNED = 0.5  # share of a mean square in one group of samples from which it is reported
 ACCOUNTED = 0.5  # least share of an interval that the groups of samples account for
 OVERFLOW = ("not finite", "non-finite")  # in the reason of a run whose state overflowed
 
@@ -59,7 +58,7 @@ def fits_of(problem: Problem, records: Sequence[Mapping[str, Any]], leading: Lea
         known = None if record is None else proved(record, problem.study.run.start, curve.metric, problem.gaussian)
         entry = names | fit(of, log_power(problem, sampler, curve.metric), problem.count) | {"predicted": known}
         entry |= _against_proof(entry, known)
-        entry |= _owned(entry, of)
+        entry |= _of_samples(entry, of)
         missing = [r for r in of if r["predicted"] is None]
         entry["unpredicted"] = leading.why_not(missing[0]) if len(missing) == len(of) else None
         if problem.study.schedule.kind != LI:
@@ -112,17 +111,20 @@ def _against_proof(fit: Mapping[str, Any], known: Mapping[str, int] | None) -> d
     return {"status": rates.TURNING, "reason": f"the local orders agree near {last:.2f}, not at {proved}, as is proved"}
 
 
-def _owned(fit: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """That few samples have most of a mean square, as the reason of a trajectory error that is not settled yet."""
-    last = max(records, key=lambda record: record["steps"])
-    if fit["status"] != rates.TURNING or last["metric"] != "trajectory" or not last.get("groups"):
+def _of_samples(fit: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How much the last local order of a trajectory error depends on the samples, in the reason of a curve that turns:
+    few of them, near the border of two modes, may have most of the mean square.
+    """
+    used = [r for r in sorted(records, key=lambda r: r["steps"])[-2:] if r["value"] is not None and r.get("groups")]
+    if fit["status"] != rates.TURNING or len(used) < 2 or used[0]["metric"] != "trajectory":
         return {}
-    part = 1 / len(last["groups"])
-    share = part + 2 * max(last["groups"])
-    if share < OWNED:
+    length = math.log(used[1]["steps"] / used[0]["steps"])
+    one, other = (CurvePoint(r["steps"], r["value"], groups=tuple(r["groups"])) for r in used)
+    terms = [(1 / length, one), (-1 / length, other)]
+    differs = max(rates.combined(terms))
+    if differs <= rates.TOLERANCE:
         return {}
-    few = f"{min(share, 1):.0%} of the mean square on {last['steps']} steps is that of {part:.2g} of the samples"
-    return {"reason": f"{fit['reason']}; {few}"}
+    return {"reason": f"{fit['reason']}; with other samples the last one may differ by {differs:.2g}"}
 
 
 def points(records: Iterable[Mapping[str, Any]], samples: int = 0) -> list[CurvePoint]:

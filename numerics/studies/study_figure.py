@@ -215,7 +215,7 @@ def external_names(answer: Mapping[str, Any]) -> set[str]:
 
 def _equal(answer: Mapping[str, Any], curve: RecordCurve) -> str | None:
     """The method that an external sampler equals on all numbers of steps of a grid."""
-    own = [e for e in answer.get("external", ()) if (e["method"], e["grid"]) == (curve.method, curve.grid)]
+    own = [e for e in answer.get("external", ()) if (e["method"], e.get("grid")) == (curve.method, curve.grid)]
     names = {entry["equals"] for entry in own}
     return names.pop() if len(names) == 1 else None
 

@@ -82,11 +82,14 @@ def _title(metric: str, grid: str) -> str:
 
 
 def _rows(lines: Sequence[tuple[list[Row], Row]]) -> list[list[str]]:
-    """The heads and the lines of a table; without exponents and their status where there are too few N for any."""
+    """The heads and the lines of a table; without exponents and their status where there are too few N for any, and
+    without leading errors where there is none.
+    """
     heads, *rows = [_heads(lines), *(_cells(records, fit) for records, fit in lines)]
-    if any(fit["reason"] != FEW for _, fit in lines):
-        return [heads, *rows]
-    kept = [k for k, head in enumerate(heads) if head not in ("local orders", "exponent", "status")]
+    without = {"local orders", "exponent", "status"} if all(fit["reason"] == FEW for _, fit in lines) else set()
+    if all(cell == NONE for row in rows for cell in row[-2:]):
+        without |= set(heads[-2:])
+    kept = [k for k, head in enumerate(heads) if head not in without]
     return [[row[k] for k in kept] for row in (heads, *rows)]
 
 
