@@ -150,8 +150,8 @@ def _draw_curve(axes: Axes, curve: Curve, style: MethodStyle, joined: float) -> 
     line: dict[str, Any] = {"color": colour, "linestyle": curve.line}
     limits = dict(curve.limits)
     # Arrows from the upper ends of intervals that contain zero, instead of their values.
-    for x, high in limits.items():
-        axes.plot([x], [high], marker=UPPER_END, color=colour, markerfacecolor="none", markersize=9, linestyle="none")
+    for x, end in limits.items():
+        axes.plot([x], [end], marker=UPPER_END, color=colour, markerfacecolor="none", markersize=9, linestyle="none")
     if not curve.points:
         return
     noise = curve.noise or [False] * len(curve.values)
