@@ -3,6 +3,8 @@
 Inversion: `edict(grid, p)` is the table of EDICT, `reversed_grid(grid)` a grid from clean to noisy for DDIM inversion
 and DPM-Solver inversion, `round_trip(denoise, start, tableau)` a run and its inverse with the measured error and the
 one that rounding predicts; `sp.invert` is the inverse of any table that has one.
+Models: `stitched(denoisers, levels)` is T-Stitch, a model for each range of lambda, and `displacement(mixture, denoise,
+grid)` is how far the error of a model moves the end, to first order.
 
 >>> import torch
 >>> import samplerproof as sp
@@ -24,19 +26,23 @@ from .numerics.given_levels.with_level import times_ratio
 from .numerics.inversion.edict import edict
 from .numerics.inversion.invert import round_trip
 from .numerics.inversion.reversed_grid import ReversedGrid, reversed_grid
+from .numerics.leading.displacement import Displacement, displacement
 from .numerics.optimal_grids.elbo_costs import elbo_costs
 from .numerics.optimal_grids.local_error_costs import local_error_costs
 from .numerics.policy_gradient import GaussianChain, exact_gradient, policy_gradient, shortcut
 from .numerics.restoration import restored
 from .numerics.semi_discrete_transport import cell_masses, heights
+from .numerics.stitching import stitched
 from .numerics.targets.tilted_process import TiltedProcess
 
 __all__ = [
+    "Displacement",
     "GaussianChain",
     "ReversedGrid",
     "TiltedProcess",
     "cached_noise",
     "cell_masses",
+    "displacement",
     "distilled",
     "edict",
     "elbo_costs",
@@ -53,6 +59,7 @@ __all__ = [
     "reversed_grid",
     "round_trip",
     "shortcut",
+    "stitched",
     "time_shifted",
     "times_ratio",
     "to_the_flow",

@@ -9,6 +9,7 @@ from . import (
     score_distillation,
     shifted_levels,
     shortcut_tuning,
+    stitching,
     stored_starts,
 )
 from .technique import Technique
@@ -17,6 +18,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     *inversion.TECHNIQUES,
     *programmed_grids.TECHNIQUES,
     *look_back.TECHNIQUES,
+    *stitching.TECHNIQUES,
     *shifted_levels.TECHNIQUES,
     *score_distillation.TECHNIQUES,
     *stored_starts.TECHNIQUES,
