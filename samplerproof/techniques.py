@@ -3,6 +3,8 @@
 Inversion: `edict(grid, p)` is the table of EDICT, `reversed_grid(grid)` a grid from clean to noisy for DDIM inversion
 and DPM-Solver inversion, `round_trip(denoise, start, tableau)` a run and its inverse with the measured error and the
 one that rounding predicts; `sp.invert` is the inverse of any table that has one.
+Solvers: `sp.fit_one_parameter` fits the parameter of a method to a teacher, a number a step, `d_ode(table, denoise,
+start, target)` a D-ODE solver over any table; `exact_target` and `teacher_target` are what they are fitted to.
 Models: `stitched(denoisers, levels)` is T-Stitch, a model for each range of lambda, and `displacement(mixture, denoise,
 grid)` is how far the error of a model moves the end, to first order.
 
@@ -20,6 +22,8 @@ from __future__ import annotations
 
 from .numerics.distillation.distilled import distilled
 from .numerics.distillation.noise_finders import cached_noise, fixed_noise, fresh_noise, inverted_noise
+from .numerics.fitted_solvers.fit import FittedSolver, d_ode
+from .numerics.fitted_solvers.teacher_targets import exact_target, teacher_target
 from .numerics.given_levels.aligner import fit_ratios, released, to_the_flow
 from .numerics.given_levels.time_shift import time_shifted
 from .numerics.given_levels.with_level import times_ratio
@@ -37,16 +41,19 @@ from .numerics.targets.tilted_process import TiltedProcess
 
 __all__ = [
     "Displacement",
+    "FittedSolver",
     "GaussianChain",
     "ReversedGrid",
     "TiltedProcess",
     "cached_noise",
     "cell_masses",
+    "d_ode",
     "displacement",
     "distilled",
     "edict",
     "elbo_costs",
     "exact_gradient",
+    "exact_target",
     "fit_ratios",
     "fixed_noise",
     "fresh_noise",
@@ -60,6 +67,7 @@ __all__ = [
     "round_trip",
     "shortcut",
     "stitched",
+    "teacher_target",
     "time_shifted",
     "times_ratio",
     "to_the_flow",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    distilled_solvers,
     inversion,
     look_back,
     programmed_grids,
@@ -16,6 +17,7 @@ from .technique import Technique
 
 TECHNIQUES: tuple[Technique, ...] = (
     *inversion.TECHNIQUES,
+    *distilled_solvers.TECHNIQUES,
     *programmed_grids.TECHNIQUES,
     *look_back.TECHNIQUES,
     *stitching.TECHNIQUES,
