@@ -59,8 +59,8 @@ def fit_one_parameter(
     of_type("grid", grid, Grid, "a grid, as sp.grid or sp.Grid.from_sigmas makes it")
     checked(denoise, start)
     if len(record.parameters) != 1 or record.stochastic:
-        found = ", ".join(p.name for p in record.parameters) or "none"
-        raise InputError("name", name, f"a method without noise that has one parameter; its parameters: {found}")
+        named = ", ".join(p.name for p in record.parameters) or "none"
+        raise InputError("name", name, f"a method without noise that has one parameter; its parameters: {named}")
     (parameter,) = record.parameters
     low, high = span(parameter)
     base, unit, middle = (_table(record, parameter, grid, [v] * grid.steps) for v in (low, high, (low + high) / 2))
