@@ -22,6 +22,9 @@ from __future__ import annotations
 
 from .numerics.distillation.distilled import distilled
 from .numerics.distillation.noise_finders import cached_noise, fixed_noise, fresh_noise, inverted_noise
+from .numerics.few_step.jump import ddim_jump, run_jumps, semigroup_residual, through
+from .numerics.few_step.merged_steps import merged
+from .numerics.few_step.student import load_student
 from .numerics.fitted_solvers.fit import FittedSolver, d_ode
 from .numerics.fitted_solvers.teacher_targets import exact_target, teacher_target
 from .numerics.given_levels.aligner import fit_ratios, released, to_the_flow
@@ -38,6 +41,7 @@ from .numerics.restoration import restored
 from .numerics.semi_discrete_transport import cell_masses, heights
 from .numerics.stitching import stitched
 from .numerics.targets.tilted_process import TiltedProcess
+from .numerics.unrolled import unrolled
 
 __all__ = [
     "Displacement",
@@ -48,6 +52,7 @@ __all__ = [
     "cached_noise",
     "cell_masses",
     "d_ode",
+    "ddim_jump",
     "displacement",
     "distilled",
     "edict",
@@ -59,16 +64,22 @@ __all__ = [
     "fresh_noise",
     "heights",
     "inverted_noise",
+    "load_student",
     "local_error_costs",
+    "merged",
     "policy_gradient",
     "released",
     "restored",
     "reversed_grid",
     "round_trip",
+    "run_jumps",
+    "semigroup_residual",
     "shortcut",
     "stitched",
     "teacher_target",
+    "through",
     "time_shifted",
     "times_ratio",
     "to_the_flow",
+    "unrolled",
 ]
