@@ -72,8 +72,8 @@ $$E = \alpha_\text{end} \int \frac{\partial z_\text{end}}{\partial z}\, \delta\h
 z = x/\alpha, \quad \rho = \sigma/\alpha,$$
 
 where the slope of the exact flow is a ratio of densities in one dimension.""",
-    provenance="the rule by t read in the released code for transformers, where the floating point number 1 - r gives a "
-    "step more or less (r = 0.7 is 69 of 100 steps); the displacement is derived.",
+    provenance="the rule by t read in the released code for transformers, where the floating point number 1 - r gives "
+    "a step more or less (r = 0.7 is 69 of 100 steps); the displacement is derived.",
     proved=("stitch-gap",),
     measure=measure_stitch,
     known="Both models know the mean and the variance, so that their noise predictions differ by (alpha/sigma)^3 times "
