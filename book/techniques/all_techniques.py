@@ -11,7 +11,7 @@ from . import (
     score_distillation,
     shifted_levels,
     shortcut_tuning,
-    stitching,
+    stitched_models,
     stored_starts,
 )
 from .technique import Technique
@@ -21,7 +21,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     *distilled_solvers.TECHNIQUES,
     *programmed_grids.TECHNIQUES,
     *look_back.TECHNIQUES,
-    *stitching.TECHNIQUES,
+    *stitched_models.TECHNIQUES,
     *shifted_levels.TECHNIQUES,
     *score_distillation.TECHNIQUES,
     *stored_starts.TECHNIQUES,

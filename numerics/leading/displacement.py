@@ -42,7 +42,7 @@ def displacement(mixture: GaussianMixture, denoise: Denoiser, grid: Grid, points
 
     de_n = eps_model - eps_mixture at the exact flow and the point n, on the steps of DDIM; J = dz_end/dz there, from
     the exact slopes of the flow.  mixture: in one dimension.  denoise: the other model.  points: nodes.
-    Whatever the solver, this is the error of its model; the error of the solver comes beside it.
+    This is the error of the model, the same for every solver; the error of the solver comes beside it.
     Raises InputError for a mixture in d > 1, fewer than 3 points, and a grid from alpha = 0.
 
     >>> import samplerproof as sp

@@ -7,7 +7,7 @@ import torch
 
 import samplerproof as sp
 from samplerproof.book.techniques.on_the_line import M1, PLANE, uniform_t
-from samplerproof.book.techniques.stitching import matched, stitch_distances
+from samplerproof.book.techniques.stitched_models import matched, stitch_distances
 from samplerproof.numerics.leading.displacement import displacement
 from samplerproof.numerics.stitching import stitched
 
