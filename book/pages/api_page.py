@@ -32,16 +32,8 @@ GROUPS = {
     "Faults": ("InputError", "SamplingError"),
 }
 RETURNED = (
-    Method,
-    OrderProof,
-    Schedule,
-    Tableau,
-    Denoiser,
-    Checkpoint,
-    LeadingError,
-    FittedSolver,
-    Verdict,
-    StudyResult,
+    *(Method, OrderProof, Schedule, Tableau, Denoiser, Checkpoint),
+    *(LeadingError, FittedSolver, Verdict, StudyResult),
 )
 TOP = """# The Python interface
 

@@ -41,7 +41,8 @@ def fit_one_parameter(
     a linear least squares, as x_{n+1} is affine in the number.
     name: of a method with one parameter: `d-ddim`, whose gamma is 1 + lambda of the paper on D-ODE solvers.
     denoise: the model.  grid: of the run.  start [n, ...]: samples at the noisy end.
-    target: a function of a point, as `techniques.exact_target` and `techniques.teacher_target` make it.  weights: of the samples [n], equal if None. A number stays in the domain.
+    target: a function of a point, as `techniques.exact_target` and `techniques.teacher_target` make it.
+    weights: of the samples [n], equal if None. A number stays in its domain.
     Raises InputError on a method with another number of parameters, one in which a step is not affine, one with noise,
     and where the difference that the number multiplies vanishes.  Kim et al. 2024 (arXiv 2309.16421).
 
