@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    distilled_solvers,
     few_step_students,
     inversion,
     look_back,
@@ -11,14 +12,17 @@ from . import (
     shifted_levels,
     shortcut_tuning,
     splitting_integrators,
+    stitched_models,
     stored_starts,
 )
 from .technique import Technique
 
 TECHNIQUES: tuple[Technique, ...] = (
     *inversion.TECHNIQUES,
+    *distilled_solvers.TECHNIQUES,
     *programmed_grids.TECHNIQUES,
     *look_back.TECHNIQUES,
+    *stitched_models.TECHNIQUES,
     *shifted_levels.TECHNIQUES,
     *score_distillation.TECHNIQUES,
     *splitting_integrators.TECHNIQUES,
