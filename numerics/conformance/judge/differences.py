@@ -91,13 +91,18 @@ def _compared(shipped: Trace, in_float64: Trace, process: str, names: list[str])
 
 
 def nearest_variant(run: Trace, process: str, name: str, witnesses: Sequence[float] | None = None) -> Comparison | None:
-    """Of the variants of a record that evaluate as the run does, the one with the fewest rows off; None without any.
+    """Of the variants of a record that evaluate as the run does, the first with no row off, else the one with the
+    fewest; None without any.
 
     witnesses: as in compared.  Raises InputError where the points of the run are no grid.
     """
-    variants = [r for r in candidates(run, process, (name,)) if same_shape(run.table, r.table)]
-    comparisons = [compared(run, variant, process, witnesses) for variant in variants]
-    return min(comparisons, key=lambda c: (len(c.off), c.error), default=None)
+    seen = []
+    for variant in candidates(run, process, (name,)):
+        if same_shape(run.table, variant.table):
+            seen.append(compared(run, variant, process, witnesses))
+            if not seen[-1].off:
+                return seen[-1]
+    return min(seen, key=lambda c: (len(c.off), c.error), default=None)
 
 
 def rows(best: Pair, others: Sequence[Pair]) -> list[Step]:

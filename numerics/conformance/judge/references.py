@@ -214,10 +214,13 @@ def _numbers(record: Record, methods: Sequence[Record | None], found: Trace, gri
     given = {s: torch.tensor(v, dtype=torch.float64) for s, v in found.numbers.items() if s in record.numbers}
     clock = FRAMES[record.frame].clock
     ends, at = getattr(grid.columns, clock), clock_at(clock, found.points)
+    inside: dict[int, list[int]] = {}  # the evaluations in every step
+    for i, end in enumerate(found.step):
+        if found.evaluated[i]:
+            inside.setdefault(end, []).append(i)
     for n, method in enumerate(methods):
         to = [row.to for row in method.rows if isinstance(row.to, str)] if method else []
-        inside = [i for i, end in enumerate(found.step) if end == n + 1 and found.evaluated[i]]
-        seen = [float((at[i] - ends[n]) / (ends[n + 1] - ends[n])) for i in inside[: len(to)]]
+        seen = [float((at[i] - ends[n]) / (ends[n + 1] - ends[n])) for i in inside.get(n + 1, [])[: len(to)]]
         if method is None or len(seen) < len(to) or not all(0 < fraction < 1 for fraction in seen):
             continue
         for name, fraction in zip(to, seen, strict=True):
