@@ -97,8 +97,9 @@ def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
     Other starts are tried where most rows are the record's.
     """
     tables: list[Tableau] = []
+    close = False  # whether most rows of one of them are the trace's
     for ending, methods in _plans(record, grid, _evaluations(found)).items():
-        if STARTED in ending and not any(_most_rows_equal(found.table, t) for t in tables):
+        if STARTED in ending and not close:
             continue
         if sum(1 if m is None else m.nfe_per_step for m in methods) != found.nfe:
             continue
@@ -110,6 +111,7 @@ def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
         if any(same_shape(read, t) and max(d.error for d in deviations(read, t)) < SAME for t in tables):
             continue
         tables.append(read)
+        close = close or _most_rows_equal(found.table, read)
         yield Reference(record, ending, read, tableau)
         last = read.noises[-1] if read.noises.shape[1] else None
         if last is not None and bool(last.any()):
