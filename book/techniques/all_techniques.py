@@ -10,6 +10,7 @@ from . import (
     score_distillation,
     shifted_levels,
     shortcut_tuning,
+    splitting_integrators,
     stored_starts,
 )
 from .technique import Technique
@@ -20,6 +21,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     *look_back.TECHNIQUES,
     *shifted_levels.TECHNIQUES,
     *score_distillation.TECHNIQUES,
+    *splitting_integrators.TECHNIQUES,
     *stored_starts.TECHNIQUES,
     *shortcut_tuning.TECHNIQUES,
     *few_step_students.TECHNIQUES,
