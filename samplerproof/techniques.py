@@ -29,9 +29,12 @@ from .numerics.optimal_grids.local_error_costs import local_error_costs
 from .numerics.policy_gradient import GaussianChain, exact_gradient, policy_gradient, shortcut
 from .numerics.restoration import restored
 from .numerics.semi_discrete_transport import cell_masses, heights
+from .numerics.surgery.break_even import BreakEven
+from .numerics.surgery.stale_mixture import stale_mixture
 from .numerics.targets.tilted_process import TiltedProcess
 
 __all__ = [
+    "BreakEven",
     "GaussianChain",
     "ReversedGrid",
     "TiltedProcess",
@@ -53,6 +56,7 @@ __all__ = [
     "reversed_grid",
     "round_trip",
     "shortcut",
+    "stale_mixture",
     "time_shifted",
     "times_ratio",
     "to_the_flow",

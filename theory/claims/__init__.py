@@ -17,6 +17,7 @@ from . import (
     policy_gradient_claims,
     singlestep_claims,
     stochastic_claims,
+    surgery_claims,
     tilted_claims,
     transport_claims,
     two_state_claims,
@@ -43,6 +44,7 @@ CLAIMS: tuple[Claim, ...] = (
     *transport_claims.CLAIMS,
     *policy_gradient_claims.CLAIMS,
     *tilted_claims.CLAIMS,
+    *surgery_claims.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Proof"]
