@@ -30,7 +30,11 @@ from .numerics.policy_gradient import GaussianChain, exact_gradient, policy_grad
 from .numerics.restoration import restored
 from .numerics.semi_discrete_transport import cell_masses, heights
 from .numerics.surgery.break_even import BreakEven
+from .numerics.surgery.low_rank import input_moments, low_rank, ranks_of
+from .numerics.surgery.macs import counted_macs
+from .numerics.surgery.scaled_skips import skips
 from .numerics.surgery.stale_mixture import stale_mixture
+from .numerics.surgery.stale_unet import decoded_together, inherited, propagated
 from .numerics.targets.tilted_process import TiltedProcess
 
 __all__ = [
@@ -40,6 +44,8 @@ __all__ = [
     "TiltedProcess",
     "cached_noise",
     "cell_masses",
+    "counted_macs",
+    "decoded_together",
     "distilled",
     "edict",
     "elbo_costs",
@@ -48,14 +54,20 @@ __all__ = [
     "fixed_noise",
     "fresh_noise",
     "heights",
+    "inherited",
+    "input_moments",
     "inverted_noise",
     "local_error_costs",
+    "low_rank",
     "policy_gradient",
+    "propagated",
+    "ranks_of",
     "released",
     "restored",
     "reversed_grid",
     "round_trip",
     "shortcut",
+    "skips",
     "stale_mixture",
     "time_shifted",
     "times_ratio",

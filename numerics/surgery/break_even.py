@@ -35,7 +35,7 @@ class BreakEven:
     @property
     def ratio(self) -> float:
         """c K^p."""
-        return self.error * self.cost**self.order
+        return self.error * math.pow(self.cost, self.order)
 
     @property
     def worth(self) -> bool:

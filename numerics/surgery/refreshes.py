@@ -41,7 +41,9 @@ class Refreshes:
         batch than the evaluation before.
         """
         if not lam > self._last:
-            allowed = "lambda rising strictly: a method that evaluates in that order, and a fresh denoiser for every run"
+            allowed = (
+                "lambda rising strictly: a method that evaluates in that order, and a fresh denoiser for every run"
+            )
             raise InputError("at", f"lambda = {lam:.6g} after {self._last:.6g}", allowed)
         due, self._last = self.due(), lam
         self.calls += 1
