@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from . import (
+    changed_weights,
     inversion,
     look_back,
     programmed_grids,
     score_distillation,
     shifted_levels,
     shortcut_tuning,
+    stale_runs,
     stored_starts,
 )
 from .technique import Technique
@@ -21,5 +23,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     *score_distillation.TECHNIQUES,
     *stored_starts.TECHNIQUES,
     *shortcut_tuning.TECHNIQUES,
+    *stale_runs.TECHNIQUES,
+    *changed_weights.TECHNIQUES,
 )
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}

@@ -125,10 +125,12 @@ def _root(moment: Tensor) -> Tensor:
 
 def _two(layer: nn.Conv2d, left: Tensor) -> nn.Sequential:
     """U (U^T W) as two convolutions."""
-    first, rank = copy.deepcopy(layer), left.shape[1]
+    trained, rank = layer.weight.requires_grad, left.shape[1]
+    rows = (left.T @ layer.weight.detach().flatten(1)).reshape(rank, *layer.weight.shape[1:])
+    first = copy.deepcopy(layer)
     first.out_channels, first.bias = rank, None
-    first.weight = nn.Parameter((left.T @ layer.weight.detach().flatten(1)).reshape(rank, *layer.weight.shape[1:]))
-    second = nn.Conv2d(rank, layer.out_channels, 1, bias=False).to(layer.weight)
-    second.weight = nn.Parameter(left[:, :, None, None].clone())
+    first.weight = nn.Parameter(rows, requires_grad=trained)
+    second = nn.Conv2d(rank, layer.out_channels, 1, bias=False)
+    second.weight = nn.Parameter(left[:, :, None, None].clone(), requires_grad=trained)
     second.bias = copy.deepcopy(layer.bias)
     return nn.Sequential(first, second)
