@@ -18,6 +18,9 @@ from __future__ import annotations
 
 from .numerics.distillation.distilled import distilled
 from .numerics.distillation.noise_finders import cached_noise, fixed_noise, fresh_noise, inverted_noise
+from .numerics.few_step.jump import ddim_jump, run_jumps, semigroup_residual, through
+from .numerics.few_step.merged_steps import merged
+from .numerics.few_step.student import load_student
 from .numerics.given_levels.aligner import fit_ratios, released, to_the_flow
 from .numerics.given_levels.time_shift import time_shifted
 from .numerics.given_levels.with_level import times_ratio
@@ -36,6 +39,7 @@ from .numerics.surgery.scaled_skips import skips
 from .numerics.surgery.stale_mixture import stale_mixture
 from .numerics.surgery.stale_unet import decoded_together, inherited, propagated
 from .numerics.targets.tilted_process import TiltedProcess
+from .numerics.unrolled import unrolled
 
 __all__ = [
     "BreakEven",
@@ -45,6 +49,7 @@ __all__ = [
     "cached_noise",
     "cell_masses",
     "counted_macs",
+    "ddim_jump",
     "decoded_together",
     "distilled",
     "edict",
@@ -57,8 +62,10 @@ __all__ = [
     "inherited",
     "input_moments",
     "inverted_noise",
+    "load_student",
     "local_error_costs",
     "low_rank",
+    "merged",
     "policy_gradient",
     "propagated",
     "ranks_of",
@@ -66,10 +73,14 @@ __all__ = [
     "restored",
     "reversed_grid",
     "round_trip",
+    "run_jumps",
+    "semigroup_residual",
     "shortcut",
     "skips",
     "stale_mixture",
+    "through",
     "time_shifted",
     "times_ratio",
     "to_the_flow",
+    "unrolled",
 ]

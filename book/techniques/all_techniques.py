@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     changed_weights,
+    few_step_students,
     inversion,
     look_back,
     programmed_grids,
@@ -25,5 +26,6 @@ TECHNIQUES: tuple[Technique, ...] = (
     *shortcut_tuning.TECHNIQUES,
     *stale_runs.TECHNIQUES,
     *changed_weights.TECHNIQUES,
+    *few_step_students.TECHNIQUES,
 )
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}

@@ -208,8 +208,8 @@ the last $m$ refreshes. Switching is one model below a level of $\lambda$, anoth
     measure=measure_inheritance,
     needs="sklearn",
     known="The table is that of Faster Diffusion for the other cut: here 0.51 of the multiply-accumulates are below "
-    "it. The figure has a member of the network of low rank, as the weighted one of [PLRD](plrd.md) at 0.35 and without "
-    "training, in 20 steps of 2M: distances to the samples of the full network, from eight common starts.",
+    "it. The figure has a member of the network of low rank, as the weighted one of [PLRD](plrd.md) at 0.35 and "
+    "without training, in 20 steps of 2M: distances to the samples of the full network, from eight common starts.",
     unknown="Not reproduced: the speed-ups, which are those of Stable Diffusion on a GPU, FID; model assembly, which "
     "needs training (blocks distilled to zero loss compose to the full network).",
     code="""
