@@ -10,7 +10,7 @@ from torch import nn
 from ...numerics.surgery.low_rank import input_moments, low_rank, ranks_of
 from ...numerics.surgery.scaled_skips import skips
 from ...numerics.training.recipes import recipe_of
-from ...numerics.training.training_loop import losses, validation
+from ...numerics.training.denoiser_task import losses, validation
 from ..studies.frechet import frechet, moments, reference
 from . import on_digits
 from .technique import Measured, Technique
