@@ -173,8 +173,8 @@ def measure_mixed_kernels() -> Measured:
     off = float((once - mixed).abs().max() / mixed.abs().max())
     ones = torch.eye(5, dtype=torch.float64)[[2, 0, 4]]  # a sample with one expert
     inherited = torch.einsum("ne,eoihw->noihw", ones, kernels).flatten(0, 1)
-    alone = nn.functional.conv2d(x.reshape(1, 12, 8, 8), inherited, padding=1, groups=3).reshape(3, 6, 8, 8)
-    same = float((alone - each[[0, 1, 2], [2, 0, 4]]).abs().max() / mixed.abs().max())
+    single = nn.functional.conv2d(x.reshape(1, 12, 8, 8), inherited, padding=1, groups=3).reshape(3, 6, 8, 8)
+    same = float((single - each[[0, 1, 2], [2, 0, 4]]).abs().max() / mixed.abs().max())
     rows = (
         ("mixture of kernels, once, against each", f"{off:.1e}"),
         ("one expert: its own convolution", f"{same:.1e}"),

@@ -55,8 +55,8 @@ def unet_error(method: str, steps: int, network: torch.nn.Module) -> float:
 
 def line_rows() -> tuple[list[Row], float]:
     """Rows of the mixture, and the largest distance of an order from min(p, m).  Here no evaluation has a cost."""
-    rows, largest = [], 0.0
-    plain = {method: line_error(method, ON_LINE[1]) for method in METHODS}
+    rows: list[Row] = []
+    largest, plain = 0.0, {method: line_error(method, ON_LINE[1]) for method in METHODS}
     for method, p, q, m in CASES:
         coarse, fine = (line_error(method, steps, (q, m)) for steps in ON_LINE)
         order = math.log2(coarse / fine)
@@ -68,7 +68,8 @@ def line_rows() -> tuple[list[Row], float]:
 
 def unet_rows(wrap: Wrap) -> tuple[list[Row], float]:
     """Rows of the network of digits, and the largest distance of an order from min(p, m)."""
-    rows, largest, network = [], 0.0, on_digits.digits().network
+    rows: list[Row] = []
+    largest, network = 0.0, on_digits.digits().network
     plain = {method: unet_error(method, ON_DIGITS[1], network) for method in METHODS}
     for method, p, q, m in CASES:
         coarse, fine = (unet_error(method, steps, wrap(network, q, m)) for steps in ON_DIGITS)
@@ -169,7 +170,8 @@ def measure_inheritance() -> Measured:
     member = low_rank(network, ranks_of(network, MEMBER), patch_moments())
     full, small = map(on_digits.changed, (network, member))
     goal, points = on_digits.end(full, "dpm-solver++-2m", STEPS, x), on_digits.lambda_grid(STEPS).points
-    early, late = [], []
+    early: list[tuple[float, float]] = []
+    late: list[tuple[float, float]] = []
     for part in (0.2, 0.4, 0.6):
         for found, denoise in (
             (early, switched(small, full, points[round(part * STEPS)].lam)),
