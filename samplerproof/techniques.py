@@ -42,10 +42,17 @@ from .numerics.policy_gradient import GaussianChain, exact_gradient, policy_grad
 from .numerics.restoration import restored
 from .numerics.semi_discrete_transport import cell_masses, heights
 from .numerics.stitching import stitched
+from .numerics.surgery.break_even import BreakEven
+from .numerics.surgery.low_rank import input_moments, low_rank, ranks_of
+from .numerics.surgery.macs import counted_macs
+from .numerics.surgery.scaled_skips import skips
+from .numerics.surgery.stale_mixture import stale_mixture
+from .numerics.surgery.stale_unet import decoded_together, inherited, propagated
 from .numerics.targets.tilted_process import TiltedProcess
 from .numerics.unrolled import unrolled
 
 __all__ = [
+    "BreakEven",
     "Displacement",
     "FittedSolver",
     "GaussianChain",
@@ -53,8 +60,10 @@ __all__ = [
     "TiltedProcess",
     "cached_noise",
     "cell_masses",
+    "counted_macs",
     "d_ode",
     "ddim_jump",
+    "decoded_together",
     "displacement",
     "distilled",
     "edict",
@@ -65,12 +74,17 @@ __all__ = [
     "fixed_noise",
     "fresh_noise",
     "heights",
+    "inherited",
+    "input_moments",
     "inverted_noise",
     "load_student",
     "local_error_costs",
+    "low_rank",
     "merged",
     "phase_space",
     "policy_gradient",
+    "propagated",
+    "ranks_of",
     "released",
     "restored",
     "reversed_grid",
@@ -78,6 +92,8 @@ __all__ = [
     "run_jumps",
     "semigroup_residual",
     "shortcut",
+    "skips",
+    "stale_mixture",
     "stitched",
     "teacher_target",
     "through",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    changed_weights,
     distilled_solvers,
     few_step_students,
     inversion,
@@ -12,6 +13,7 @@ from . import (
     shifted_levels,
     shortcut_tuning,
     splitting_integrators,
+    stale_runs,
     stitched_models,
     stored_starts,
 )
@@ -28,6 +30,8 @@ TECHNIQUES: tuple[Technique, ...] = (
     *splitting_integrators.TECHNIQUES,
     *stored_starts.TECHNIQUES,
     *shortcut_tuning.TECHNIQUES,
+    *stale_runs.TECHNIQUES,
+    *changed_weights.TECHNIQUES,
     *few_step_students.TECHNIQUES,
 )
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}

@@ -21,6 +21,7 @@ from . import (
     splitting_claims,
     stitching_claims,
     stochastic_claims,
+    surgery_claims,
     tilted_claims,
     transport_claims,
     two_state_claims,
@@ -51,6 +52,7 @@ CLAIMS: tuple[Claim, ...] = (
     *tilted_claims.CLAIMS,
     *phase_space_claims.CLAIMS,
     *splitting_claims.CLAIMS,
+    *surgery_claims.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Proof"]
