@@ -464,6 +464,7 @@ CITATIONS: dict[str, str] = {
   journal = {Psychometrika},
   volume = {1},
   pages = {211--218},
-  year = {1936}
+  year = {1936},
+  doi = {10.1007/BF02288367}
 }""",
 }
