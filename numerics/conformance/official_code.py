@@ -90,8 +90,8 @@ CHANGES = (
     "repository and the commit that it is of.",
     "2026-11-29: an order far below the one that a name or option promises is an error too where no method is equal.",
     "2026-11-29: a last step of first order, and another start of the method that a sampler names, are recognised; "
-    "they were another formula before. Two bounds for rounding are wider where the arithmetic needs it: for a step that "
-    "its noise shortens, and for an entry that vanishes in rounding.",
+    "they were another formula before. Two bounds for rounding are wider where the arithmetic needs it: for a step "
+    "that its noise shortens, and for an entry that vanishes in rounding.",
 )
 
 # Errors of earlier versions of the page.
