@@ -74,7 +74,8 @@ def run_table(
     several = (len(tableau.channels),) if tableau.channels else ()
     outputs = torch.empty((history, *several, *shape), dtype=dtype, device=given[0].device)
     columns = list(zip(tableau.channels.values(), outputs.unbind(1), strict=True)) if several else []
-    read = [(weight.tolist(), made) for weight, made in columns or [(tableau.outputs, outputs)]]
+    read = [(weight.tolist(), made.unbind()) for weight, made in columns or [(tableau.outputs, outputs)]]
+    slots, full = outputs.unbind(), outputs.shape[1:]
     carry, spread = tableau.states.tolist(), tableau.noises.tolist()
     draw = _drawing(tableau, noise, states[0], checked)
     for i, vector in enumerate(given):
@@ -84,8 +85,8 @@ def run_table(
         x = states[i % len(states)]
         if tableau.evaluated[i]:
             d = denoise(x, tableau.points[i], tableau.prediction_at(i))
-            check_output(d, torch.Size((*several, *shape)), tableau.step[i], tableau.points[i].t, checked)
-            outputs[i % history].copy_(d)
+            check_output(d, full, tableau.step[i], tableau.points[i].t, checked)
+            slots[i % history].copy_(d)
         row = i + 1 - tableau.given
         if row < 0:
             continue
