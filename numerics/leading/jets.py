@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import factorial, prod
 
 import torch
@@ -59,7 +59,26 @@ def multiply(a: Jet, b: Jet, degree: int) -> Jet:
         for (right, y), order in zip(b.items(), orders, strict=True):
             if order <= highest:
                 exponents = tuple(map(operator.add, left, right))
-                total[exponents] = total[exponents] + x * y if exponents in total else x * y
+                total[exponents] = torch.addcmul(total[exponents], x, y) if exponents in total else x * y
+    return total
+
+
+def substitute(jet: Jet, inner: Sequence[Jet], degree: int) -> Jet:
+    """f(v_1, ...) from f's Taylor coefficients at the values of v_1, ..., the jets `inner`; truncated above a degree.
+
+    By Horner's rule in one variable after the other; the values themselves are not read.
+    """
+    if not inner:
+        return {(): jet[()]}
+    first, *others = inner
+    zero = origin(first)
+    moved = {exponents: v for exponents, v in first.items() if exponents != zero}
+    total: Jet = {}
+    for k in range(degree, -1, -1):
+        rest = {exponents[1:]: v for exponents, v in jet.items() if exponents[0] == k}
+        constant = substitute(rest, others, degree - k) if rest else {}
+        constant = {exponents or zero: v for exponents, v in constant.items()}
+        total = add(multiply(total, moved, degree - k), constant)
     return total
 
 
