@@ -97,9 +97,7 @@ def exact_flow(mixture: GaussianMixture, x: Tensor, source: Point, to: Point) ->
     return flow
 
 
-def exact_flows(
-    mixture: GaussianMixture, x: Tensor, source: Point, to: Sequence[Point]
-) -> list[tuple[Tensor, Tensor]]:
+def exact_flows(mixture: GaussianMixture, x: Tensor, source: Point, to: Sequence[Point]) -> list[tuple[Tensor, Tensor]]:
     """The same to several points, with the masses at the source computed once."""
     start, ends, flat = _line(mixture, source), [_line(mixture, point) for point in to], _flat(x, "x")
     y, slope = (np.empty((len(ends), len(flat))) for _ in range(2))

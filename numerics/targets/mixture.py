@@ -323,10 +323,9 @@ def with_tangent(mixture: GaussianMixture) -> Callable[[Tensor, Point, str], Ten
     """A denoiser for stacked (x, dx) [2, ..., d], with which a linear loop computes dx_n/dx_start along with x_n."""
 
     def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
-        if len(x) != 2:
+        if x.shape[0] != 2:
             raise InputError("x", list(x.shape), "shape [2, ..., d]: a value and a tangent")
-        value, along = x.unbind()
-        return mixture.with_derivative(value, along, at, prediction)
+        return mixture.with_derivative(*x.unbind(), at, prediction)
 
     return denoise
 
