@@ -325,7 +325,8 @@ def with_tangent(mixture: GaussianMixture) -> Callable[[Tensor, Point, str], Ten
     def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
         if x.shape[0] != 2:
             raise InputError("x", list(x.shape), "shape [2, ..., d]: a value and a tangent")
-        return mixture.with_derivative(*x.unbind(), at, prediction)
+        value, along = x.unbind()
+        return mixture.with_derivative(value, along, at, prediction)
 
     return denoise
 
