@@ -115,8 +115,9 @@ class GaussianMixture:
             raise InputError("dx", list(dx.shape), f"the shape {list(x.shape)} of x")
         law, image = self._images_at(at, prediction, x.device)
 
-        if image.line is not None and x.shape[-1:] == (1,) and x.dtype == dx.dtype == torch.float64:
-            flat, along_flat = (v.detach().numpy().reshape(-1) for v in (x, dx))
+        plain = x.dtype == dx.dtype == torch.float64 and not (x.requires_grad or dx.requires_grad)
+        if image.line is not None and plain and x.shape[-1:] == (1,):
+            flat, along_flat = (v.numpy().reshape(-1) for v in (x, dx))
             size = max(1, BLOCK // (4 * self.components))
             starts = range(0, max(1, len(flat)), size)
             parts = [line_tangent(image.line, flat[k : k + size], along_flat[k : k + size]) for k in starts]
