@@ -71,15 +71,15 @@ class Differentials:
 
 
 class PathDifferentials:
-    """The differentials along a path: those of one frame at a time are kept for all methods in it, and for all frames
-    the derivatives of the score, from which they follow.
+    """The differentials along a path: those of one frame at a time are kept for all methods in it, and the derivatives
+    of the score, from which they follow, for all frames but that of the data.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._frame = ""
         self._kept: dict[tuple[int, int], Differentials] = {}
-        self._scores: dict[tuple[int, int], tuple[int, list[Jet]]] = {}
+        self._scores: dict[tuple[int, int], tuple[int, list[Jet] | None]] = {}
 
     def at(self, indices: Tensor, frame: Frame, degree: int) -> Differentials:
         """Those at all samples and consecutive points of the path, at least up to a total degree."""
@@ -90,10 +90,10 @@ class PathDifferentials:
         found = self._kept.get(place)
         if found is None or found.degree < degree:
             columns, x, mixture = self._path.columns.take(indices), self._path.x[indices], self._path.mixture
-            known, scores = self._scores.get(place, (-1, []))
-            if known < degree:
-                y, w = x / columns.alpha[:, None, None], columns.rho2[:, None]
-                known, scores = degree, score_in_variance(mixture, y, w, degree)
+            known, scores = self._scores.get(place, (-1, None))
+            if frame.name != "data" and known < degree:
+                y, log_w = x / columns.alpha[:, None, None], -2 * columns.lam[:, None]
+                known, scores = degree, score_in_log_variance(mixture, y, log_w, degree)
             scale = torch.as_tensor(frame.functions(columns.alpha, columns.sigma)[0], dtype=torch.float64)
             u = getattr(columns, frame.clock)[:, None]
             found = Differentials(partial_derivatives(mixture, frame, x / scale[:, None, None], u, degree, scores))
@@ -121,37 +121,35 @@ def partial_derivatives(
 
     With y = x/alpha and w = rho^2 every G follows from the score of x0 + rho eps. By frame: data e^u (y + w score) at
     y = e^{-u} z, w = e^{-2u}; noise e^{-2u} score; noise in rho -u score; variance -score/2.
-    scores: the score in (y, w) at these points, at least to this degree (score_in_variance).
+    scores: the score in (y, log w) at these points, at least to this degree (score_in_log_variance); in the data frame,
+    where y depends on u, it is computed from z and u.
     """
     *zj, uj = jets.variables(*z.unbind(-1), u)
 
     def times(a: Jet, b: Jet) -> Jet:
         return jets.multiply(a, b, degree)
 
-    # y and w as functions of z and u, and the score.
-    y, w = zj, uj
-    if frame.name in ("data", "noise"):
-        w = jets.exp(jets.scale(uj, -2.0), degree)
-    elif frame.name == "noise-rho":
-        w = times(uj, uj)
     if frame.name == "data":
+        w, growth = jets.exp(jets.scale(uj, -2.0), degree), jets.exp(uj, degree)
         decay = jets.exp(jets.scale(uj, -1.0), degree)
         y = [times(zi, decay) for zi in zj]
-    zero = jets.origin(uj)
-    if scores is None:
-        scores = score_in_variance(mixture, torch.stack([yi[zero] for yi in y], dim=-1), w[zero], degree)
-    score = scores if frame.name == "variance" else [jets.substitute(s, [*y, w], degree) for s in scores]
-    # G.
-    match frame.name:
-        case "data":
-            growth = jets.exp(uj, degree)
-            g = [times(growth, jets.add(yi, times(w, s))) for yi, s in zip(y, score, strict=True)]
-        case "noise":
-            g = [times(w, s) for s in score]
-        case "noise-rho":
-            g = [jets.scale(times(uj, s), -1.0) for s in score]
-        case _:
-            g = [jets.scale(s, -0.5) for s in score]
+        score = score_jets(mixture, y, w, degree)
+        g = [times(growth, jets.add(yi, times(w, s))) for yi, s in zip(y, score, strict=True)]
+    else:
+        log_w = jets.scale(uj, -2.0)
+        if frame.clock != "lam":
+            log_w = jets.scale(jets.log(uj, degree), 2.0 if frame.clock == "rho" else 1.0)
+        if scores is None:
+            scores = score_in_log_variance(mixture, z, log_w[jets.origin(uj)], degree)
+        score = [jets.substitute(s, [*zj, log_w], degree) for s in scores]
+        match frame.name:
+            case "noise":
+                w = jets.exp(log_w, degree)
+                g = [times(w, s) for s in score]
+            case "noise-rho":
+                g = [jets.scale(times(uj, s), -1.0) for s in score]
+            case _:
+                g = [jets.scale(s, -0.5) for s in score]
     parts = [jets.partials(gi) for gi in g]
 
     def column(part: Jet, orders: Exponents) -> Tensor:
@@ -161,10 +159,13 @@ def partial_derivatives(
     return {orders: torch.stack([column(part, orders) for part in parts], dim=1) for orders in wanted}
 
 
-def score_in_variance(mixture: GaussianMixture, y: Tensor, w: Tensor, degree: int) -> list[Jet]:
-    """The score of x0 + sqrt(w) eps at y [..., d] and w as functions of y and w, up to a total degree."""
-    *yj, wj = jets.variables(*y.unbind(-1), w)
-    return score_jets(mixture, yj, wj, degree)
+def score_in_log_variance(mixture: GaussianMixture, y: Tensor, log_w: Tensor, degree: int) -> list[Jet]:
+    """The score of x0 + sqrt(w) eps at y [..., d] as a function of y and log w, up to a total degree.
+
+    A series in log w loses no digits where w is large or small, as one in w would.
+    """
+    *yj, qj = jets.variables(*y.unbind(-1), log_w)
+    return score_jets(mixture, yj, jets.exp(qj, degree), degree)
 
 
 def score_jets(mixture: GaussianMixture, y: list[Jet], w: Jet, degree: int) -> list[Jet]:

@@ -51,7 +51,10 @@ def origin(jet: Jet) -> Exponents:
 
 
 def multiply(a: Jet, b: Jet, degree: int) -> Jet:
-    """The product, truncated above a total degree."""
+    """The product, truncated above a total degree.
+
+    Products are rounded before they are added: terms that cancel, as those of a share r = e / e, leave exactly zero.
+    """
     total: Jet = {}
     orders = [sum(exponents) for exponents in b]
     for left, x in a.items():
@@ -59,7 +62,7 @@ def multiply(a: Jet, b: Jet, degree: int) -> Jet:
         for (right, y), order in zip(b.items(), orders, strict=True):
             if order <= highest:
                 exponents = tuple(map(operator.add, left, right))
-                total[exponents] = torch.addcmul(total[exponents], x, y) if exponents in total else x * y
+                total[exponents] = total[exponents] + x * y if exponents in total else x * y
     return total
 
 
