@@ -155,7 +155,7 @@ def _write_names(axes: Axes, numbers: str, names: list[tuple[Line2D, str]], acro
             middle = height + RAISED
             handle.set_data([left, left + LONG / 2, left + LONG], [middle] * 3)
             handle.set(transform=where, clip_on=False, markevery=[1])
-            axes.add_artist(handle)
+            axes.figure.add_artist(handle)
             for line in text.split("\n"):
                 axes.text(
                     left + LONG + GAP,
