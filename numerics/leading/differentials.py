@@ -92,8 +92,8 @@ class PathDifferentials:
             columns, x, mixture = self._path.columns.take(indices), self._path.x[indices], self._path.mixture
             known, scores = self._scores.get(place, (-1, None))
             if frame.name != "data" and known < degree:
-                y, log_w = x / columns.alpha[:, None, None], -2 * columns.lam[:, None]
-                known, scores = degree, score_in_log_variance(mixture, y, log_w, degree)
+                y, w = x / columns.alpha[:, None, None], columns.rho2[:, None]
+                known, scores = degree, score_in_variance(mixture, y, w, degree)
             scale = torch.as_tensor(frame.functions(columns.alpha, columns.sigma)[0], dtype=torch.float64)
             u = getattr(columns, frame.clock)[:, None]
             found = Differentials(partial_derivatives(mixture, frame, x / scale[:, None, None], u, degree, scores))
@@ -121,7 +121,7 @@ def partial_derivatives(
 
     With y = x/alpha and w = rho^2 every G follows from the score of x0 + rho eps. By frame: data e^u (y + w score) at
     y = e^{-u} z, w = e^{-2u}; noise e^{-2u} score; noise in rho -u score; variance -score/2.
-    scores: the score in (y, log w) at these points, at least to this degree (score_in_log_variance); in the data frame,
+    scores: the score in (y, w) at these points, at least to this degree (score_in_variance); in the data frame,
     where y depends on u, it is computed from z and u.
     """
     *zj, uj = jets.variables(*z.unbind(-1), u)
@@ -136,15 +136,18 @@ def partial_derivatives(
         score = score_jets(mixture, y, w, degree)
         g = [times(growth, jets.add(yi, times(w, s))) for yi, s in zip(y, score, strict=True)]
     else:
-        log_w = jets.scale(uj, -2.0)
-        if frame.clock != "lam":
-            log_w = jets.scale(jets.log(uj, degree), 2.0 if frame.clock == "rho" else 1.0)
+        match frame.clock:
+            case "lam":
+                w = jets.exp(jets.scale(uj, -2.0), degree)
+            case "rho":
+                w = times(uj, uj)
+            case _:
+                w = uj
         if scores is None:
-            scores = score_in_log_variance(mixture, z, log_w[jets.origin(uj)], degree)
-        score = [jets.substitute(s, [*zj, log_w], degree) for s in scores]
+            scores = score_in_variance(mixture, z, w[jets.origin(uj)], degree)
+        score = [jets.substitute(s, [*zj, w], degree) for s in scores]
         match frame.name:
             case "noise":
-                w = jets.exp(log_w, degree)
                 g = [times(w, s) for s in score]
             case "noise-rho":
                 g = [jets.scale(times(uj, s), -1.0) for s in score]
@@ -159,13 +162,10 @@ def partial_derivatives(
     return {orders: torch.stack([column(part, orders) for part in parts], dim=1) for orders in wanted}
 
 
-def score_in_log_variance(mixture: GaussianMixture, y: Tensor, log_w: Tensor, degree: int) -> list[Jet]:
-    """The score of x0 + sqrt(w) eps at y [..., d] as a function of y and log w, up to a total degree.
-
-    A series in log w loses no digits where w is large or small, as one in w would.
-    """
-    *yj, qj = jets.variables(*y.unbind(-1), log_w)
-    return score_jets(mixture, yj, jets.exp(qj, degree), degree)
+def score_in_variance(mixture: GaussianMixture, y: Tensor, w: Tensor, degree: int) -> list[Jet]:
+    """The score of x0 + sqrt(w) eps at y [..., d] as a function of y and w, up to a total degree."""
+    *yj, wj = jets.variables(*y.unbind(-1), w)
+    return score_jets(mixture, yj, wj, degree)
 
 
 def score_jets(mixture: GaussianMixture, y: list[Jet], w: Jet, degree: int) -> list[Jet]:
