@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,10 +20,10 @@ from ..denoisers import parts
 from ..errors import InputError, of_type, whole
 from ..points import Point
 from .components import Marginal, check_components
-from .line_tangent import factors, line_tangent, softmax_
+from .line_tangent import Array, Line, line_of, line_tangent
 
 BLOCK = 1 << 16  # numbers in one working array (512 KB): a few of them fit the cache of a core
-Number = TypeVar("Number", float, Tensor)
+Number = TypeVar("Number", float, Array)
 KEPT = 2048  # points whose marginals a mixture keeps: methods on the same grids share them
 SPLITTER = float(2**27 + 1)
 
@@ -37,7 +38,7 @@ class _Affine(NamedTuple):
     offset: Tensor | None  # [K, d]
     centred: Tensor | None  # [K, d], offset_k minus the mean of the offsets
     gain: Tensor  # [K | 1, d | 1, 1]
-    factors: tuple[Tensor, Tensor] | None = None  # in one dimension: of the sums over components (line_tangent.py)
+    line: Line | None = None  # in one dimension, on a CPU
 
 
 class _Workspace(NamedTuple):
@@ -75,8 +76,8 @@ class GaussianMixture:
         self.weights, self.means, self.variances, self.axes = check_components(weights, means, stds, covariances)
         self.components, self.dim = self.means.shape
         self._centred = self.means - self.weights @ self.means
-        self._means_split = _split(self.means)
-        self._log_mass = self.weights.log() - self.dim / 2 * math.log(2 * math.pi)
+        self._means_split = _split(self.means.numpy())
+        self._log_mass = (self.weights.log() - self.dim / 2 * math.log(2 * math.pi)).numpy()
         self._marginals: dict[tuple[float, float, torch.device | None], Marginal] = {}
         self._images: dict[tuple[Point, str, torch.device], tuple[Marginal, _Affine]] = {}
 
@@ -114,12 +115,14 @@ class GaussianMixture:
             raise InputError("dx", list(dx.shape), f"the shape {list(x.shape)} of x")
         law, image = self._images_at(at, prediction, x.device)
 
-        if image.factors is not None and x.shape[-1:] == (1,) and x.dtype == dx.dtype == torch.float64:
+        plain = x.dtype == dx.dtype == torch.float64 and not (x.requires_grad or dx.requires_grad)
+        if image.line is not None and plain and x.shape[-1:] == (1,):
+            flat, along_flat = (v.numpy().reshape(-1) for v in (x, dx))
             size = max(1, BLOCK // (4 * self.components))
-            if x.numel() <= size:
-                return line_tangent(law, image.factors, x.reshape(1, -1), dx.reshape(1, -1)).view(2, *x.shape)
-            pairs = zip(*(torch.split(v.reshape(1, -1), size, dim=1) for v in (x, dx)), strict=True)
-            return torch.cat([line_tangent(law, image.factors, *pair) for pair in pairs], dim=1).view(2, *x.shape)
+            starts = range(0, max(1, len(flat)), size)
+            parts = [line_tangent(image.line, flat[k : k + size], along_flat[k : k + size]) for k in starts]
+            answer = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+            return torch.from_numpy(answer).view(2, *x.shape)
 
         def both(space: _Workspace, block: Tensor, along: Tensor) -> Tensor:
             self._whiten(space, block, law)
@@ -230,16 +233,16 @@ class GaussianMixture:
         return self._marginals[place]
 
     def _marginal(self, at: Point, device: torch.device | None) -> Marginal:
-        variance = at.alpha**2 * self.variances + at.sigma**2
-        if not 0 < float(variance.min()) < math.inf:
+        variance = at.alpha**2 * self.variances.numpy() + at.sigma**2
+        if not 0 < variance.min() < math.inf:
             allowed = "alpha^2 C + sigma^2 must be finite and positive for every component"
             raise InputError("at", (at.alpha, at.sigma), allowed)
-        high = at.alpha * self.means
+        high = at.alpha * self.means.numpy()
         low = _remainder(at.alpha, self._means_split, high)
-        log_det = variance.log().sum(dim=1) * (self.dim // variance.shape[1])
+        log_det = np.log(variance).sum(axis=1) * (self.dim // variance.shape[1])
         log_weight = self._log_mass - log_det / 2
         moments = (part[:, :, None] for part in (high, low, variance, 1 / variance))
-        return Marginal(*(part.to(device) for part in (*moments, log_weight[:, None])))
+        return Marginal(*(torch.from_numpy(part).to(device) for part in (*moments, log_weight[:, None])))
 
     def _images_at(self, at: Point, prediction: str, device: torch.device) -> tuple[Marginal, _Affine]:
         """The components of the law at a point, and of the prediction there."""
@@ -248,32 +251,26 @@ class GaussianMixture:
         if place not in self._images:
             if len(self._images) >= KEPT:
                 self._images.clear()
-            law, image = self.marginal(at, device), self._image(at, prediction, device)
-            if self.dim == 1:
-                image = image._replace(factors=factors(law, image.gain, image.offset, image.centred))
-            self._images[place] = law, image
+            law = self.marginal(at, device)
+            self._images[place] = law, self._image(at, prediction, law, device)
         return self._images[place]
 
-    def _image(self, at: Point, prediction: str, device: torch.device) -> _Affine:
-        def constant(gain: float) -> Tensor:
-            return torch.full((1, 1, 1), gain, dtype=torch.float64, device=device)
-
+    def _image(self, at: Point, prediction: str, law: Marginal, device: torch.device) -> _Affine:
         match prediction:
-            case "score":
-                return _Affine(None, None, constant(-1.0))
-            case "noise":
-                return _Affine(None, None, constant(at.sigma))
-            case "data" | "v":
-                data, noise = parts(prediction, at)
-            case "velocity":
+            case "score" | "noise":
+                gain = np.full((1, 1), -1.0 if prediction == "score" else at.sigma)
+                offset = centred = None
+            case "data" | "v" | "velocity":
                 data, noise = parts(prediction, at)
                 if math.isnan(data) or math.isnan(noise):
                     raise InputError("at", at, "velocity needs the derivatives dalpha and dsigma")
+                gain = data * at.alpha * self.variances.numpy() + noise * at.sigma
+                offset, centred = data * self.means.numpy(), data * self._centred.numpy()
             case _:
                 raise InputError("prediction", prediction, "data, noise, score, velocity or v")
-        gain = data * at.alpha * self.variances + noise * at.sigma
-        offset, centred = data * self.means, data * self._centred
-        return _Affine(offset.to(device), centred.to(device), gain[:, :, None].to(device))
+        line = line_of(law, gain, offset, centred) if self.dim == 1 and device.type == "cpu" else None
+        made = [None if part is None else torch.from_numpy(part).to(device) for part in (offset, centred)]
+        return _Affine(made[0], made[1], torch.from_numpy(gain)[:, :, None].to(device), line)
 
     def _whiten(self, space: _Workspace, block: Tensor, law: Marginal) -> None:
         """For points [d, b]: space.scaled = (x - alpha mu) / v along the axes, space.logits = log w_k N_k(x)."""
@@ -327,7 +324,7 @@ def with_tangent(mixture: GaussianMixture) -> Callable[[Tensor, Point, str], Ten
     """A denoiser for stacked (x, dx) [2, ..., d], with which a linear loop computes dx_n/dx_start along with x_n."""
 
     def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
-        if len(x) != 2:
+        if x.shape[0] != 2:
             raise InputError("x", list(x.shape), "shape [2, ..., d]: a value and a tangent")
         value, along = x.unbind()
         return mixture.with_derivative(value, along, at, prediction)
@@ -335,7 +332,7 @@ def with_tangent(mixture: GaussianMixture) -> Callable[[Tensor, Point, str], Ten
     return denoise
 
 
-def _remainder(factor: float, split: tuple[Tensor, Tensor], product: Tensor) -> Tensor:
+def _remainder(factor: float, split: tuple[Array, Array], product: Array) -> Array:
     """factor * values - product, exactly, for the rounded product (Dekker, Numer. Math. 18, 1971)."""
     (a, a_low), (b, b_low) = _split(factor), split
     return a_low * b_low - (((product - a * b) - a_low * b) - a * b_low)
@@ -346,6 +343,12 @@ def _split(values: Number) -> tuple[Number, Number]:
     shifted = SPLITTER * values
     top = shifted - (shifted - values)
     return top, values - top
+
+
+def softmax_(logits: Tensor) -> Tensor:
+    """exp(logits) / sum over components, in place."""
+    logits.sub_(logits.amax(dim=0)).exp_()
+    return logits.div_(logits.sum(dim=0))
 
 
 def _workspace(components: int, dim: int, width: int, device: torch.device) -> _Workspace:
