@@ -9,18 +9,20 @@ from torch import nn
 
 from ...numerics.surgery.low_rank import input_moments, low_rank, ranks_of
 from ...numerics.surgery.scaled_skips import skips
+from ...numerics.training.data import digits
 from ...numerics.training.denoiser_task import losses, validation
 from ...numerics.training.recipes import recipe_of
 from ..studies.frechet import frechet, moments, reference
 from . import on_digits
 from .technique import Measured, Technique
 
+pictures = cache(digits)
 FACTOR, SEEDS, STEPS, COUNT = 0.7, 5, 5, 1024
 
 
 def pixel_loss(network: nn.Module) -> float:
     """The mean loss of v on held-out digits over the levels of training."""
-    levels = validation(network.eval(), recipe_of("digits"), reference()[0].held_out)
+    levels = validation(network.eval(), recipe_of("digits"), pictures().held_out)
     return sum(loss for _, loss, _ in levels) / len(levels)
 
 
@@ -84,7 +86,7 @@ SAMPLED, LEVELS, HELD_OUT = (-3.0, 3.7), 8, 256  # lambda in units of the data: 
 @cache
 def patch_moments() -> dict[str, torch.Tensor]:
     """Second moments of the inputs of all 3 x 3 convolutions, on training digits at the levels that samplers visit."""
-    network, data = on_digits.digits().network, reference()[0]
+    network, data = on_digits.digits().network, pictures()
     found: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     class Called(nn.Module):
@@ -101,7 +103,7 @@ def patch_moments() -> dict[str, torch.Tensor]:
 @torch.no_grad()
 def sampled_loss(network: nn.Module) -> float:
     """The mean loss of v on held-out digits over the levels that samplers visit."""
-    samples = reference()[0].held_out[:HELD_OUT] / recipe_of("digits").sigma_data
+    samples = pictures().held_out[:HELD_OUT] / recipe_of("digits").sigma_data
     generator, total = torch.Generator().manual_seed(1), 0.0
     for level in torch.linspace(*SAMPLED, LEVELS).tolist():
         noise = torch.randn(samples.shape, generator=generator)
@@ -210,4 +212,4 @@ print(float((once - each).abs().max()))
 """,
 )
 
-TECHNIQUES = (KERNELS,)
+TECHNIQUES = (SKIPS, LOW_RANK, KERNELS)

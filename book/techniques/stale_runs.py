@@ -226,4 +226,4 @@ print(float((ends[1] - ends[0]).square().mean().sqrt()))
 """,
 )
 
-TECHNIQUES = (PROPAGATION,)
+TECHNIQUES = (PROPAGATION, INHERITANCE)
