@@ -3,6 +3,7 @@
 Inversion: `edict(grid, p)` is the table of EDICT, `reversed_grid(grid)` a grid from clean to noisy for DDIM inversion
 and DPM-Solver inversion, `round_trip(denoise, start, tableau)` a run and its inverse with the measured error and the
 one that rounding predicts; `sp.invert` is the inverse of any table that has one.
+A state with a momentum: `phase_space`, a module of its own.
 
 >>> import torch
 >>> import samplerproof as sp
@@ -16,6 +17,7 @@ one that rounding predicts; `sp.invert` is the inverse of any table that has one
 
 from __future__ import annotations
 
+from . import phase_space
 from .numerics.distillation.distilled import distilled
 from .numerics.distillation.noise_finders import cached_noise, fixed_noise, fresh_noise, inverted_noise
 from .numerics.few_step.jump import ddim_jump, run_jumps, semigroup_residual, through
@@ -66,6 +68,7 @@ __all__ = [
     "local_error_costs",
     "low_rank",
     "merged",
+    "phase_space",
     "policy_gradient",
     "propagated",
     "ranks_of",

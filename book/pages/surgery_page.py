@@ -12,9 +12,9 @@ FILE = "surgery.md"
 PAGE = """# Surgery
 
 A network can be changed after its training: its features taken from an earlier step, its skips scaled, its matrices
-lowered in rank, a smaller network put in its place at some steps. Each change is a module with the network's own call,
-so that a checkpoint has a denoiser as before. All numbers here are of the kept network of digits, or of a mixture, whose
-features are its responsibilities.
+lowered in rank, a smaller network put in its place at some steps. Each change is a module with the network's own
+call, so that a checkpoint has a denoiser as before. All numbers here are of the kept network of digits, or of a
+mixture, whose features are its responsibilities.
 
 ```python
 from dataclasses import replace
@@ -28,13 +28,13 @@ denoise = faster.denoiser()  # one for every run: it has the state of the run
 
 ## Stale features
 
-Features are evaluated at every $q$-th step, and extrapolated in $\\lambda$ through their last $m$ evaluations between;
-$m = 1$ is reuse. A multistep sampler of order $p$ has then the order $\\min(p, m)$
-([`stale-features`](#claim-stale-features)): proved for every pattern of evaluations with rooted trees in which a subtree
-of the features has a lag. Reuse makes every sampler first-order, and multiplies by $q$ the part of DDIM's leading error
-that comes through the features ([`stale-features-leading`](#claim-stale-features-leading)). With $c$ times the error and
-$K$ times the cost of the plain sampler it is worth it iff $c K^p < 1$ ([`break-even`](#claim-break-even)); where $m < p$,
-$c$ grows with the number of steps.
+Features are evaluated at every $q$-th step, and extrapolated in $\\lambda$ through their last $m$ evaluations
+between; $m = 1$ is reuse. A multistep sampler of order $p$ has then the order $\\min(p, m)$
+([`stale-features`](#claim-stale-features)): proved for every pattern of evaluations with rooted trees in which a
+subtree of the features has a lag. Reuse makes every sampler first-order, and multiplies by $q$ the part of DDIM's
+leading error that comes through the features ([`stale-features-leading`](#claim-stale-features-leading)). With $c$
+times the error and $K$ times the cost of the plain sampler it is worth it iff $c K^p < 1$
+([`break-even`](#claim-break-even)); where $m < p$, $c$ grows with the number of steps.
 
 The encoder and the middle block stale, as in Faster Diffusion; first a mixture:
 
@@ -45,21 +45,21 @@ All below the finest level stale, one of A-SDM's inheritances:
 {inherited}
 
 On this network no row is worth it: the plain sampler with fewer steps is better at the same cost. A network whose
-features change less, or whose encoder has a larger share of the cost, can have another verdict: at $q = 2$ DDIM gains
-iff the share of its leading error that comes through the features is below $s/(2 - s)$, $s$ the encoder's share of the
-cost.
+features change less, or whose encoder has a larger share of the cost, can have another verdict: at $q = 2$ DDIM
+gains iff the share of its leading error that comes through the features is below $s/(2 - s)$, $s$ the encoder's
+share of the cost.
 
 ## Scaled skips
 
-In a block that normalises skip and backbone in separate groups of channels a factor of the skip acts through the 1 x 1
-shortcut alone ([`skip-scale`](#claim-skip-scale)).
+In a block that normalises skip and backbone in separate groups of channels a factor of the skip acts through the 1
+x 1 shortcut alone ([`skip-scale`](#claim-skip-scale)).
 
 {skips}
 
 ## Low rank
 
-The nearest matrix of a rank is the truncated singular value decomposition; the nearest in its outputs is another one
-([`low-rank-weighted`](#claim-low-rank-weighted)). Excess losses of both:
+The nearest matrix of a rank is the truncated singular value decomposition; the nearest in its outputs is another
+one ([`low-rank-weighted`](#claim-low-rank-weighted)). Excess losses of both:
 
 {low_rank}
 
@@ -71,8 +71,8 @@ A member of low rank in the last 40 % of the steps moves the samples {late} time
 ## Limits
 
 Published speed-ups are of large networks on a GPU, and published distances are FID of their images: neither is
-reproduced here. Costs are multiply-accumulates of convolutions and linear layers. Samplers that evaluate the model twice
-at one level, or turn back, are refused. No network was trained after its surgery.
+reproduced here. Costs are multiply-accumulates of convolutions and linear layers. Samplers that evaluate the model
+twice at one level, or turn back, are refused. No network was trained after its surgery.
 """
 
 

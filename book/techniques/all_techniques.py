@@ -11,7 +11,11 @@ from . import (
     score_distillation,
     shifted_levels,
     shortcut_tuning,
+<<<<<<< HEAD
     stale_runs,
+=======
+    splitting_integrators,
+>>>>>>> moves
     stored_starts,
 )
 from .technique import Technique
@@ -22,6 +26,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     *look_back.TECHNIQUES,
     *shifted_levels.TECHNIQUES,
     *score_distillation.TECHNIQUES,
+    *splitting_integrators.TECHNIQUES,
     *stored_starts.TECHNIQUES,
     *shortcut_tuning.TECHNIQUES,
     *stale_runs.TECHNIQUES,

@@ -133,6 +133,22 @@ CITATIONS: dict[str, str] = {
   eprint = {2307.10829},
   archiveprefix = {arXiv}
 }""",
+    "pandey2023psld": r"""@inproceedings{pandey2023psld,
+  title = {A Complete Recipe for Diffusion Generative Models},
+  author = {Pandey, Kushagra and Mandt, Stephan},
+  booktitle = {International Conference on Computer Vision},
+  year = {2023},
+  eprint = {2303.01748},
+  archiveprefix = {arXiv}
+}""",
+    "dockhorn2022critically": r"""@inproceedings{dockhorn2022critically,
+  title = {Score-Based Generative Modeling with Critically-Damped Langevin Diffusion},
+  author = {Dockhorn, Tim and Vahdat, Arash and Kreis, Karsten},
+  booktitle = {International Conference on Learning Representations},
+  year = {2022},
+  eprint = {2112.07068},
+  archiveprefix = {arXiv}
+}""",
     "pandey2024efficient": r"""@inproceedings{pandey2024efficient,
   title = {Efficient Integrators for Diffusion Generative Models},
   author = {Pandey, Kushagra and Rudolph, Maja and Mandt, Stephan},

@@ -13,9 +13,11 @@ from . import (
     inversion_claims,
     li_claims,
     noise_claims,
+    phase_space_claims,
     pndm_claims,
     policy_gradient_claims,
     singlestep_claims,
+    splitting_claims,
     stochastic_claims,
     surgery_claims,
     tilted_claims,
@@ -45,6 +47,8 @@ CLAIMS: tuple[Claim, ...] = (
     *policy_gradient_claims.CLAIMS,
     *tilted_claims.CLAIMS,
     *surgery_claims.CLAIMS,
+    *phase_space_claims.CLAIMS,
+    *splitting_claims.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Proof"]
