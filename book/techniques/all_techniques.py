@@ -11,11 +11,8 @@ from . import (
     score_distillation,
     shifted_levels,
     shortcut_tuning,
-<<<<<<< HEAD
-    stale_runs,
-=======
     splitting_integrators,
->>>>>>> moves
+    stale_runs,
     stored_starts,
 )
 from .technique import Technique
