@@ -5,6 +5,9 @@ and DPM-Solver inversion, `round_trip(denoise, start, tableau)` a run and its in
 one that rounding predicts; `sp.invert` is the inverse of any table that has one.
 A state with a momentum: `phase_space`, a module of its own.
 
+Changed networks: `propagated`, `inherited` (features from earlier evaluations), `skips` and `low_rank` wrap a network
+of a checkpoint, `stale_mixture` is the first on a mixture; `counted_macs` and `BreakEven` are whether it is worth it.
+
 >>> import torch
 >>> import samplerproof as sp
 >>> mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])

@@ -65,8 +65,9 @@ one ([`low-rank-weighted`](#claim-low-rank-weighted)). Excess losses of both:
 
 ## A smaller network for some steps
 
-A member of low rank in the last 40 % of the steps moves the samples {late} times as far as in the first 40 %;
-[A-SDM's page](techniques/a-sdm.md) has the figure.
+In steps equal in t a member of low rank in the last 40 % of them moves the samples {late} times as far as in the
+first 40 %; in steps equal in $\\lambda$, which begin later, nearly as far. [A-SDM's page](techniques/a-sdm.md) has
+the figure.
 
 ## Limits
 

@@ -29,11 +29,12 @@ def pixel_loss(network: nn.Module) -> float:
 def measure_skips() -> Measured:
     network, (data, classifier, _) = on_digits.digits().network, reference()
     changed, goal = skips(network, [1.0, FACTOR]), moments(classifier, data.train)
+    at = on_digits.lambda_grid(STEPS)
     rows, fallen = [], 0
     for seed in range(SEEDS):
         x = on_digits.starts(COUNT, seed)
         plain, tuned = (
-            frechet(goal, moments(classifier, on_digits.end(on_digits.changed(n, torch.float32), "ddim", STEPS, x)))
+            frechet(goal, moments(classifier, on_digits.end(on_digits.changed(n, torch.float32), "ddim", at, x)))
             for n in (network, changed)
         )
         fallen += tuned < plain
