@@ -124,7 +124,7 @@ def measure_low_rank() -> Measured:
         all_levels = (f"{pixel_loss(member) - everywhere:.3f}" for member in members)
         rows.append((f"{share}", f"{left:.2f}", f"{plain:.4f}", f"{weighted:.4f}", *all_levels))
     head = ("share of the rank", "weights left", "plain", "weighted", "plain, all levels", "weighted, all levels")
-    return Measured(number=max(ratios), head=head, rows=tuple(rows))
+    return Measured(number=round(max(ratios), 3), head=head, rows=tuple(rows))  # losses of single precision
 
 
 LOW_RANK = Technique(

@@ -186,7 +186,7 @@ def measure_inheritance() -> Measured:
     early, late = switching(on_digits.time_grid(STEPS), member)
     early_lambda, late_lambda = switching(on_digits.lambda_grid(STEPS), member)
     return Measured(
-        number=late[1][1] / early[1][1],
+        number=round(late[1][1] / early[1][1], 1),  # the member's weights are of single precision
         head=HEAD,
         rows=tuple(unet_rows(inherited)[0]),
         curves={
