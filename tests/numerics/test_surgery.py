@@ -24,8 +24,6 @@ from samplerproof.numerics.surgery.refreshes import Refreshes, extrapolation
 from samplerproof.numerics.surgery.scaled_skips import skips
 from samplerproof.numerics.surgery.stale_mixture import components, stale_mixture
 from samplerproof.numerics.surgery.stale_unet import decoded_together, inherited, propagated
-from samplerproof.theory.methods import find
-from samplerproof.theory.stale_features import exchanged, stale_order
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -66,23 +64,6 @@ def test_every_order_is_the_lesser_of_two(method: str, p: int) -> None:
     """Assert min(p, m) for m = 1, 2, 3, to 0.05 at 640 steps."""
     for m in (1, 2, 3):
         assert order(method, 3, m, steps=640) == pytest.approx(min(p, m), abs=0.05)
-
-
-@pytest.mark.slow
-def test_the_theorem_holds_for_all_small_multistep_records() -> None:
-    """Assert min(p, m) in exact algebra, and order 1 with the weights of two refreshes exchanged."""
-    for name in ("ddim", "dpm-solver++-2m", "exp-adams-2", "exp-adams-noise-2", "exp-adams-3", "exp-adams-noise-3"):
-        method = find(name)
-        assert [stale_order(method, m) for m in (1, 2, 3)] == [min(method.order, m) for m in (1, 2, 3)]
-        assert stale_order(method, 2, exchanged) == 1
-
-
-def test_what_is_not_a_multistep_method_is_refused_by_the_theorem() -> None:
-    for name in ("edm-heun", "unipc-2", "ddpm", "bdia-ddim"):
-        with pytest.raises(ValueError, match=f"^{name}.*: not a multistep method of one row and one state"):
-            stale_order(find(name), 1)
-    with pytest.raises(ValueError, match="^m: got 0; one refresh at least"):
-        stale_order(find("ddim"), 0)
 
 
 def test_exchanged_weights_fall_to_order_one(monkeypatch: pytest.MonkeyPatch) -> None:
