@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     changed_weights,
+    distilled_solvers,
     few_step_students,
     inversion,
     look_back,
@@ -13,14 +14,17 @@ from . import (
     shortcut_tuning,
     splitting_integrators,
     stale_runs,
+    stitched_models,
     stored_starts,
 )
 from .technique import Technique
 
 TECHNIQUES: tuple[Technique, ...] = (
     *inversion.TECHNIQUES,
+    *distilled_solvers.TECHNIQUES,
     *programmed_grids.TECHNIQUES,
     *look_back.TECHNIQUES,
+    *stitched_models.TECHNIQUES,
     *shifted_levels.TECHNIQUES,
     *score_distillation.TECHNIQUES,
     *splitting_integrators.TECHNIQUES,

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from ...numerics.denoisers import Denoiser
 from ...numerics.grids import Grid
-from ...numerics.points import Point
+from ...numerics.stitching import stitched
 from ...numerics.surgery.break_even import BreakEven
 from ...numerics.surgery.low_rank import low_rank, ranks_of
 from ...numerics.surgery.macs import counted_macs
@@ -156,15 +155,6 @@ Curve = list[tuple[float, float]]
 STEPS, MEMBER, TOGETHER, PARTS = 20, 0.35, 8, (0.2, 0.4, 0.6)
 
 
-def switched(first: Denoiser, second: Denoiser, level: float) -> Denoiser:
-    """The first model below a level of lambda, the second from there on."""
-
-    def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
-        return (first if at.lam < level else second)(x, at, prediction)
-
-    return denoise
-
-
 def switching(at: Grid, member: torch.nn.Module) -> tuple[Curve, Curve]:
     """By the share of steps that a member takes in place of the network, first or last, how far the samples move."""
     x = on_digits.starts(TOGETHER, at=at)
@@ -172,7 +162,7 @@ def switching(at: Grid, member: torch.nn.Module) -> tuple[Curve, Curve]:
     goal = on_digits.end(full, "dpm-solver++-2m", at, x)
 
     def moved(first: Denoiser, second: Denoiser, steps: int) -> float:
-        denoise = switched(first, second, at.points[steps].lam)
+        denoise = stitched([first, second], [at.points[steps].lam])
         return on_digits.distance(on_digits.end(denoise, "dpm-solver++-2m", at, x), goal)
 
     early = [(part, moved(small, full, round(part * at.steps))) for part in PARTS]
@@ -214,7 +204,7 @@ INHERITANCE = Technique(
     covered="mechanism: inheritance below the finest level, switching to a member of low rank, on the U-Net of digits",
     formula=r"""As in [Faster Diffusion](faster-diffusion.md), with another cut: the finest level of encoder and decoder
 is evaluated at every step, and what the levels below it pass to it at every $q$-th, extrapolated in $\lambda$ through
-the last $m$ refreshes. Switching is one model below a level of $\lambda$, another above it.""",
+the last $m$ refreshes. Switching is [T-Stitch](t-stitch.md)'s.""",
     provenance="abstracts only; no code was found. Which blocks and units the paper inherits, and its patterns of "
     "steps, are not known here: the cut is this project's.",
     proved=("stale-features", "stale-features-leading", "break-even"),

@@ -250,6 +250,13 @@ CITATIONS: dict[str, str] = {
   eprint = {2404.14507},
   archiveprefix = {arXiv}
 }""",
+    "sun2026scheduling": r"""@misc{sun2026scheduling,
+  title = {An Elementary Approach to Scheduling in Generative Diffusion Models},
+  author = {Sun, Qiang and Poor, H. Vincent and Zhang, Wenyi},
+  year = {2026},
+  eprint = {2601.13602},
+  archiveprefix = {arXiv}
+}""",
     "lin2024zerosnr": r"""@inproceedings{lin2024zerosnr,
   title = {Common Diffusion Noise Schedules and Sample Steps are Flawed},
   author = {Lin, Shanchuan and Liu, Bingchen and Li, Jiashi and Yang, Xiao},
@@ -457,6 +464,7 @@ CITATIONS: dict[str, str] = {
   journal = {Psychometrika},
   volume = {1},
   pages = {211--218},
-  year = {1936}
+  year = {1936},
+  doi = {10.1007/BF02288367}
 }""",
 }

@@ -44,7 +44,7 @@ def unet() -> UNet:
 Y, LAM = noise(2, 1, 8, 8), torch.full((2,), 0.3, dtype=torch.float64)
 
 
-def order(method: str, q: int, m: int, steps: int = 40) -> float:
+def order(method: str, q: int, m: int, steps: int = 80) -> float:
     """The local order of a method on the first mixture with stale responsibilities."""
     errors = []
     for n in (steps, 2 * steps):

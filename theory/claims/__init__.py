@@ -7,6 +7,7 @@ from . import (
     ddim_claims,
     distillation_claims,
     elbo_claims,
+    fitted_claims,
     foundation_claims,
     given_level_claims,
     guidance_claims,
@@ -18,6 +19,7 @@ from . import (
     policy_gradient_claims,
     singlestep_claims,
     splitting_claims,
+    stitching_claims,
     stochastic_claims,
     surgery_claims,
     tilted_claims,
@@ -36,6 +38,8 @@ CLAIMS: tuple[Claim, ...] = (
     *pndm_claims.CLAIMS,
     *two_state_claims.CLAIMS,
     *inversion_claims.CLAIMS,
+    *fitted_claims.CLAIMS,
+    *stitching_claims.CLAIMS,
     *li_claims.CLAIMS,
     *guidance_claims.CLAIMS,
     *stochastic_claims.CLAIMS,
@@ -46,9 +50,9 @@ CLAIMS: tuple[Claim, ...] = (
     *transport_claims.CLAIMS,
     *policy_gradient_claims.CLAIMS,
     *tilted_claims.CLAIMS,
-    *surgery_claims.CLAIMS,
     *phase_space_claims.CLAIMS,
     *splitting_claims.CLAIMS,
+    *surgery_claims.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Proof"]
