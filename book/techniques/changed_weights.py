@@ -64,10 +64,10 @@ the $\epsilon$ of the normalisation: scaling the skip is scaling the skip's colu
     methods=("ddim",),
     measure=measure_skips,
     needs="sklearn",
-    known="DDIM in 5 steps equal in lambda, from common starts, with a factor that was chosen on other starts; the "
+    known="DDIM in 5 steps equal in lambda, from common starts, with a factor chosen beforehand; the "
     "Frechet distance is in 16 features of a small classifier of digits, from the training digits.",
-    unknown="Not reproduced: FID, ImageNet, other factors by level and by step. That feature losses fall was not seen: "
-    "they move by less than their error here. More steps: the sign of the change depends on the starts.",
+    unknown="Not reproduced: FID, ImageNet, other factors by level and by step. Not measured here: losses in feature "
+    "spaces, which the paper found to fall, and more steps.",
     code="""
 from dataclasses import replace
 import torch, samplerproof as sp
@@ -150,7 +150,7 @@ A convolution becomes $r$ filters and a 1 x 1 convolution.""",
     needs="sklearn",
     known="All 3 x 3 convolutions of the U-Net, without training after it. Excess losses of v on 256 held-out digits: "
     "at lambda from -3 to 3.7, where samplers work and where the moments were taken, and over all levels of training. "
-    "Weighting wins at every rank on the levels that it was made for; over all levels it loses at some.",
+    "Weighting wins at every rank on the levels that it was made for; over all levels it loses at one.",
     unknown="Not reproduced: language models, training between stages, which is the paper's point; whether samples "
     "gain as the loss does.",
     code="""
