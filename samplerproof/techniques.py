@@ -9,6 +9,9 @@ start, target)` a D-ODE solver over any table; `exact_target` and `teacher_targe
 Models: `stitched(denoisers, levels)` is T-Stitch, a model for each range of lambda, and `displacement(mixture, denoise,
 grid)` is how far the error of a model moves the end, to first order.
 
+Changed networks: `propagated`, `inherited` (features from earlier evaluations), `skips` and `low_rank` wrap a network
+of a checkpoint, `stale_mixture` is the first on a mixture; `counted_macs` and `BreakEven` are whether it is worth it.
+
 >>> import torch
 >>> import samplerproof as sp
 >>> mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])

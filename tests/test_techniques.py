@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from samplerproof.book import seeds
+from samplerproof.book.pages.surgery_page import surgery_page
 from samplerproof.book.pages.technique_page import overview, page
 from samplerproof.book.records.technique_results import OF_TECHNIQUES, measured_of, renew_techniques
 from samplerproof.book.techniques.all_techniques import BY_NAME, TECHNIQUES
@@ -81,11 +82,25 @@ def test_the_table_of_techniques_has_a_row_each(monkeypatch: pytest.MonkeyPatch,
         seeds.reproduce_seeds(Path("/proc/none"))
 
 
+def test_a_technique_without_its_package_has_a_row_without_number(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lacking = replace(TECHNIQUES[0], needs="no_such_package", measure=lambda: pytest.fail("measured"))
+    monkeypatch.setattr(seeds, "TECHNIQUES", [lacking])
+    (row,) = seeds.reproduce_seeds(tmp_path)
+    assert row["number"] is None
+    assert "no_such_package is not installed" in row["verdict"]
+    assert "| not measured," in (tmp_path / "seeds.md").read_text()
+
+
 def test_kept_results_make_the_table_of_all_and_stay_as_they_are() -> None:
     kept = {name: OF_TECHNIQUES.read(name) or {} for name in BY_NAME}
     text = overview(kept)
     assert all(f"(techniques/{name}.md)" in text for name in BY_NAME)
     assert all(measured_of(entry).number == entry["number"] for entry in kept.values())
+    rows = [row for name in ("faster-diffusion", "a-sdm", "skip-tuning", "plrd") for row in kept[name]["rows"]]
+    text = surgery_page(kept)["surgery.md"]
+    assert all(" | ".join(row).strip() in text for row in rows)
 
 
 @pytest.mark.slow

@@ -16,14 +16,15 @@ from ..records.technique_results import measured_of
 from ..techniques.all_techniques import TECHNIQUES
 from ..techniques.technique import Measured, Technique
 from .myst import ONE_SIDEBAR, link, origin
+from .surgery_page import surgery_page
 
 PLACE = "techniques"  # folder of the pages in the book
 MARKS = "osD^vP"
 
 
 def technique_pages(results: dict[str, Entry]) -> dict[str, str]:
-    """File -> text of the page of every technique, its figure, and of the table of all.  results: what is kept."""
-    pages = {f"{PLACE}.md": overview(results)}
+    """File -> text of the page of every technique, of the table of all, and of surgery.  results: what is kept."""
+    pages = {f"{PLACE}.md": overview(results), **surgery_page(results)}
     for technique in TECHNIQUES:
         entry = results[technique.name]
         pages[f"{PLACE}/{technique.name}.md"] = page(technique, measured_of(entry), origin(entry["manifest"]))
