@@ -217,7 +217,7 @@ def external_names(answer: Mapping[str, Any]) -> set[str]:
 def _equal(answer: Mapping[str, Any], curve: RecordCurve) -> str | None:
     """The label of the method that an external sampler equals on all numbers of steps of a grid."""
     own = [e for e in answer.get("external", ()) if (e["method"], e.get("grid")) == (curve.method, curve.grid)]
-    names = {entry["equals"] for entry in own}
+    names: set[str | None] = {entry["equals"] for entry in own}
     if len(names) != 1 or (name := names.pop()) is None:
         return None
     method, bracket, ending = name.partition(" (")
