@@ -161,7 +161,7 @@ def _draw_curve(axes: Axes, curve: Curve, style: MethodStyle, joined: float) -> 
     axes.plot(curve.x, [math.nan if n else v for v, n in zip(values, noise, strict=True)], alpha=joined, **line)
     if curve.leading_error is not None:
         expected = [math.nan if e is None else e for e in curve.leading_error]
-        axes.plot(curve.x, expected, linewidth=1.0, **line)
+        axes.plot(curve.x, expected, linewidth=1.0, marker="_" if len(expected) == 1 else "", **line)
     if curve.low is not None and curve.high is not None:
         for x, value, low, high in zip(curve.x, values, curve.low, curve.high, strict=True):
             if low is not None and high is not None and high > 0 and value > 0:
@@ -263,7 +263,8 @@ def entries(panel: Panel, styles: Mapping[str, MethodStyle]) -> list[tuple[Line2
     drawn = [curve for curve in panel.curves if curve.points]
     if any(curve.leading_error is not None for curve in drawn):
         found.append((Line2D([], [], color=GREY), "leading error, computed before the run"))
-        found.append((Line2D([], [], color=GREY, alpha=PALE), "joins measured points"))
+        if any(len(curve.points) > 1 for curve in drawn):
+            found.append((Line2D([], [], color=GREY, alpha=PALE), "joins measured points"))
     if any(_hollow(curve) for curve in drawn):
         hollow = Line2D([], [], color=GREY, marker="o", markerfacecolor=HOLLOW, linestyle="none")
         found.append((hollow, "hollow: may be noise, bias or rounding"))

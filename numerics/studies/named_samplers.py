@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -58,14 +58,14 @@ class Target:
 Named = Target | FixedTable
 
 
-def named_of(names: Collection[str], folder: Path) -> dict[str, Named]:
-    """The samplers among the names in run.methods that are targets or table files.
+def named_of(names: Mapping[int, str], folder: Path) -> dict[str, Named]:
+    """The samplers among the names in run.methods, by their places, that are targets or table files.
 
     folder: to which the paths of files are relative.  Raises InputError on a target that cannot be parsed, and on a
     file that is no table.
     """
     found: dict[str, Named] = {}
-    for name in names:
+    for place, name in names.items():
         head = name.partition("?")[0]
         library = parted(head)[0] if ":" in head else ""
         if name.endswith(TABLE) and not library:
@@ -73,7 +73,7 @@ def named_of(names: Collection[str], folder: Path) -> dict[str, Named]:
         elif library in LIBRARIES or (library and not _alias(name)):
             split(name)
             if is_file(library) and not (folder / library).is_file():
-                raise InputError("run.methods", name, f"no such file: {folder / library}")
+                raise InputError(f"run.methods[{place}]", name, f"no such file: {folder / library}")
             absolute = name if not is_file(library) else str((folder / library).absolute()) + name[len(library) :]
             found[name] = Target(name, absolute)
     return found
@@ -111,6 +111,8 @@ def _reading(target: Target, grid: Grid, result: JobResult, field: str) -> Table
     if result.failure.kind == "no-steps":
         return AsItIs(result.failure.message, run)
     why = result.failure.message
+    if why.startswith("target: got "):  # the study's own field and the text as it was typed stand before it
+        why = why.partition("; ")[2]
     if result.failure.kind == "no-table":
         raise InputError(field, target.typed, why)
     raise SamplerFault(field, target.typed, f"a sampler that can be read back here ({why})")

@@ -83,7 +83,7 @@ def run(
         with TemporaryDirectory() as folder:
             return run(study, Path(folder), progress, consent, device, external, base)
     started = datetime.now(UTC)
-    others = [name for name in study.run.methods if name not in external]
+    others = {place: name for place, name in enumerate(study.run.methods) if name not in external}
     external = {**named_of(others, base), **external}
     if external:
         progress(0, len(study.run.methods) * len(study.crossed), f"reading back {', '.join(external)}")

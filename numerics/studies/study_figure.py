@@ -122,12 +122,13 @@ def _panel(
     lines = dict(zip(grids, LINES, strict=False))
     drawn: list[Curve] = []
     slopes = defaultdict[int, list[tuple[float, int]]](list)
-    for key in (key for key in records if key.grid in grids):
+    shown = [key for key in records if key.grid in grids]
+    for key in shown:
         fit = fits.get(key, {})
         curve = curve_from(records[key], fit)
         curve = replace(curve, label=label_of(key.method, external), line=lines[key.grid])
         if equal := _equal(answer, key):
-            curve = replace(curve, note="; ".join(filter(None, [curve.note, f"equals {label_of(equal)}"])))
+            curve = replace(curve, note="; ".join(filter(None, [curve.note, f"equals {equal}"])))
         if len(grids) > 1:
             curve = replace(curve, label=f"{curve.label}, {_grid_label(key.grid, every)}")
         known = fit.get("predicted")
@@ -147,7 +148,7 @@ def _panel(
         curves=drawn,
         slopes=[(slope, min(ends)[1]) for slope, ends in sorted(slopes.items())],
         subtitle=EXACT_START if exact else "",
-        numbers=numbers_of(list(fits.values())) if any(curve.note for curve in drawn) else "",
+        numbers=numbers_of(list(fits.values())) if any(note_of(fits.get(k, {})) for k in shown) else "",
     )
 
 
@@ -214,10 +215,13 @@ def external_names(answer: Mapping[str, Any]) -> set[str]:
 
 
 def _equal(answer: Mapping[str, Any], curve: RecordCurve) -> str | None:
-    """The method that an external sampler equals on all numbers of steps of a grid."""
+    """The label of the method that an external sampler equals on all numbers of steps of a grid."""
     own = [e for e in answer.get("external", ()) if (e["method"], e.get("grid")) == (curve.method, curve.grid)]
-    names = {entry["equals"] for entry in own}
-    return names.pop() if len(names) == 1 else None
+    names: set[str | None] = {entry["equals"] for entry in own}
+    if len(names) != 1 or (name := names.pop()) is None:
+        return None
+    method, bracket, ending = name.partition(" (")
+    return label_of(method) + bracket + ending
 
 
 def label_of(method: str, external: Collection[str] = ()) -> str:

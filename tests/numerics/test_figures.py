@@ -145,6 +145,14 @@ def test_an_external_sampler_names_the_method_that_it_equals() -> None:
         entries = [{**names, "equals": "dpm-solver++-2m"}, {**names, "equals": last}]
         (panel,) = panels_of(both | {"external": entries}, "tv", "steps")
         assert panel.curves[1].note == text
+    ending = "dpm-solver++-2m (last steps of lower order)"
+    (panel,) = panels_of(both | {"external": [{**names, "equals": ending}]}, "tv", "steps")
+    assert panel.curves[1].note.endswith("equals DPM-Solver++(2M) (last steps of lower order)")
+    one = answer(("my.py:f",), steps=(12,))
+    for fit in one["fits"]:
+        fit |= {"exponent": None, "status": "undefined", "reason": "fewer than three numbers of steps"}
+    (panel,) = panels_of(one | {"external": [{**names, "equals": "ddim"}]}, "tv", "steps")
+    assert (panel.curves[0].note, panel.numbers) == ("equals DDIM", "")
 
 
 def test_the_proved_slope_is_the_one_that_a_curve_has() -> None:
