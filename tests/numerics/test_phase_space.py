@@ -15,7 +15,7 @@ from torch import Tensor
 
 from samplerproof import phase_space
 from samplerproof.book.techniques.on_the_line import M1, PLANE
-from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.errors import InputError, SamplingError
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.noise import NoiseSource, seeded
 from samplerproof.numerics.phase_space import phase_mixture, phase_process
@@ -104,8 +104,8 @@ def test_the_score_is_the_gradient_of_a_density_that_solves_its_equation() -> No
 def test_the_flow_carries_the_law() -> None:
     """Assert that the flow of Gaussian data is a linear map that takes the covariance at one b to that at another."""
     units = torch.eye(2, dtype=torch.float64)
-    jacobian = GAUSSIAN.flow(units, 8.0, 0.16, rtol=1e-10).T
-    start, end = exact_moments(GAUSSIAN, 8.0), exact_moments(GAUSSIAN, 0.16)
+    jacobian = GAUSSIAN.flow(units, 2.0, 0.16, rtol=1e-10).T
+    start, end = exact_moments(GAUSSIAN, 2.0), exact_moments(GAUSSIAN, 0.16)
     assert torch.allclose(jacobian @ start.covariance @ jacobian.T, end.covariance, atol=1e-8)
     assert not torch.allclose(jacobian @ start.covariance @ jacobian.T * (1 + 1e-6), end.covariance, rtol=0, atol=1e-7)
 
@@ -270,6 +270,13 @@ def test_bad_phase_space_is_refused() -> None:
         split(CIFAR, GAUSSIAN, z, (2.0, 1.0), "sscs")
     with pytest.raises(InputError, match=r"z: got \[1, 3\]; states \[n, 2 d\]"):
         split(CIFAR, GAUSSIAN, torch.zeros(1, 3), (2.0, 1.0), "euler")
+    for table in ("abc", torch.ones(2, 2), 3.0):
+        with pytest.raises(InputError, match=r"clock: got .*; a grid, or falling values of b"):
+            split(CIFAR, GAUSSIAN, z, table, "euler")  # type: ignore[arg-type]
+    with pytest.raises(SamplingError, match=r"the score at b = 2 has the shape \[1\], the states have \[1, 2\]"):
+        split(CIFAR, lambda z, b: z[:, 0], z, (2.0, 1.0), "euler")
+    with pytest.raises(SamplingError, match="the score at b = 2 is not finite"):
+        run_exponential(lambda z, b: z / 0, z, exponential_table(CIFAR, (2.0, 1.0)))
     with pytest.raises(InputError, match="law: got '2 components'; one"):
         split_moments(PhaseMixture(M1, CIFAR), (2.0, 1.0), "euler")
     with pytest.raises(InputError, match=r"clock: got 0\.0; b > 0 for a prediction of the noise"):
