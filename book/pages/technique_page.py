@@ -20,6 +20,8 @@ from .surgery_page import surgery_page
 
 PLACE = "techniques"  # folder of the pages in the book
 MARKS = "osD^vP"
+MOST_INSIDE = 5  # curves whose legend fits between them
+MOST_TICKS = 5  # places on the horizontal axis that are labelled one by one
 
 
 def technique_pages(results: dict[str, Entry]) -> dict[str, str]:
@@ -80,8 +82,10 @@ def _proved(technique: Technique) -> Iterator[str]:
 def figure(technique: Technique, measured: Measured) -> str:
     """The curves on logarithmic axes, as HTML in the colours of the text."""
     with mpl.rc_context(PAGE):
-        drawn = Figure(figsize=(4.6, 3.2))
-        axes = drawn.add_axes((0.16, 0.15, 0.82, 0.82))
+        below = 0.2 * ((len(measured.curves) + 1) // 2) if len(measured.curves) > MOST_INSIDE else 0.0  # inches
+        height = 3.2 + below
+        drawn = Figure(figsize=(4.6, height))
+        axes = drawn.add_axes((0.16, (0.48 + below) / height, 0.82, 2.62 / height))
         for n, (label, points) in enumerate(measured.curves.items()):
             x, y = zip(*points, strict=True)
             if label in measured.dashed:
@@ -90,7 +94,14 @@ def figure(technique: Technique, measured: Measured) -> str:
                 mark, colour = MARKS[n % len(MARKS)], COLOURS[n % len(COLOURS)]
                 axes.plot(x, y, f"{mark}-", label=label, markersize=4, linewidth=1, color=colour)
         axes.set(xscale="log", yscale="log", xlabel=measured.x, ylabel=measured.y)
-        axes.legend(frameon=False, fontsize=7.5)
+        places = sorted({x for points in measured.curves.values() for x, _ in points})
+        if len(places) <= MOST_TICKS:
+            axes.set_xticks(places, [f"{x:g}" for x in places])
+            axes.set_xticks([], minor=True)
+        if below:
+            drawn.legend(loc="lower center", ncols=2, frameon=False, fontsize=7.5)
+        else:
+            axes.legend(frameon=False, fontsize=7.5)
     text = f"{technique.system}: {measured.y} against {measured.x}, of {', '.join(measured.curves)}"
     svg = inline_svg(drawn, f"{technique.name}-")
     return f'<div class="drawn" role="img" aria-label="{escape(text)}">\n{svg}\n</div>'
