@@ -385,4 +385,21 @@ CITATIONS: dict[str, str] = {
   eprint = {2402.14167},
   archiveprefix = {arXiv}
 }""",
+    "song2023consistency": r"""@inproceedings{song2023consistency,
+  title = {Consistency Models},
+  author = {Song, Yang and Dhariwal, Prafulla and Chen, Mark and Sutskever, Ilya},
+  booktitle = {International Conference on Machine Learning},
+  year = {2023},
+  eprint = {2303.01469},
+  archiveprefix = {arXiv}
+}""",
+    "zheng2024tcd": r"""@misc{zheng2024tcd,
+  title = {Trajectory Consistency Distillation: Improved Latent Consistency Distillation by Semi-Linear Consistency
+    Function with Trajectory Mapping},
+  author = {Zheng, Jianbin and Hu, Minghui and Fan, Zhongyi and Wang, Chaoyue and Ding, Changxing and Tao, Dacheng and
+    Cham, Tat-Jen},
+  year = {2024},
+  eprint = {2402.19159},
+  archiveprefix = {arXiv}
+}""",
 }

@@ -62,8 +62,10 @@ class SchedulerSpec:
     layout(scheduler, steps): after prepare(scheduler, steps).  formula: the prediction that its formula uses.
     claim(options): the record that it names, and the order in its options.
     nonlinear: boolean options that make it nonlinear.  output: converts the prediction to what `step` takes.
+    network: converts that to what a network returns whose boundary condition the class adds.
     data_frame(options): whether the algorithm that an option chooses uses data predictions; None where no option does.
-    numbers: parameters of the record that change from step to step.  process: unless options choose another.
+    numbers(scheduler, layout, arguments of `step`): parameters of the record that change from step to step.
+    process: unless options choose another.
     timestep_map: from timesteps to levels, None where the levels are functions of them.
     """
 
@@ -74,8 +76,9 @@ class SchedulerSpec:
     prepare: Callable[[Any, int], None] = set_timesteps
     step: Callable[..., Tensor] = plain_step
     output: Callable[[Any, Tensor, Tensor, int], Tensor] = unchanged
+    network: Callable[[Any, Tensor, Tensor, int], Tensor] = unchanged
     data_frame: Callable[[Options], bool] | None = None
-    numbers: Callable[[Any, Layout], dict[str, tuple[float, ...]]] = lambda scheduler, layout: {}
+    numbers: Callable[[Any, Layout, Options], dict[str, tuple[float, ...]]] = lambda scheduler, layout, arguments: {}
     process: str = "vp"
     timestep_map: Callable[[Any], TimestepMap] | None = timesteps.integer
 
@@ -87,6 +90,9 @@ class SchedulerSpec:
 
     def process_for(self, options: Options) -> str:
         return "flow" if options.get("use_flow_sigmas") else self.process
+
+
+TCD_ETA = 0.3  # the default of its `step`
 
 
 def always(name: str | None, order: int | None = None) -> Callable[[Options], Claim]:
@@ -155,8 +161,22 @@ def adams(options: Options) -> Claim:
     return f"sa-solver-{known[predictor, corrector]}-few-steps", predictor
 
 
-def taus(scheduler: Any, layout: Layout) -> dict[str, tuple[float, ...]]:
+def taus(scheduler: Any, layout: Layout, arguments: Options) -> dict[str, tuple[float, ...]]:
     return {"tau": tuple(float(scheduler.tau_func(t)) for t in layout.calls)}
+
+
+def gammas(scheduler: Any, layout: Layout, arguments: Options) -> dict[str, tuple[float, ...]]:
+    """gamma of every step: it leads to the timestep (1 - eta) t', rounded down, and from there back to t'."""
+    eta = arguments.get("eta", TCD_ETA)
+    following = torch.tensor([*map(int, layout.calls[1:]), 0])
+    below = torch.floor((1 - eta) * following).long()
+    there, here = (scheduler.alphas_cumprod[t].double() for t in (below, following))
+    return {"gamma": tuple((1 - ((1 / there - 1) / (1 / here - 1)).sqrt()).tolist())}
+
+
+def trajectory(options: Options) -> Claim:
+    """DDIM without noise; the name of TCD promises no order."""
+    return ("ddim", 1) if options.get("eta", TCD_ETA) == 0 else ("trajectory-consistency", None)
 
 
 def eta_of(default: float) -> Callable[[Options], Claim]:
@@ -181,12 +201,31 @@ def adams_bashforth(options: Options) -> Claim:
 
 
 def flow_euler(options: Options) -> Claim:
-    return None if options.get("stochastic_sampling") else "flow-euler", 1
+    return ("consistency", None) if options.get("stochastic_sampling") else ("flow-euler", 1)
 
 
 def pndm(options: Options) -> Claim:
     """A mixture of four outputs, of order 2; on equal steps it may look like 4, but its name advertises none."""
     return ("plms" if options["skip_prk_steps"] else "pndm"), 2
+
+
+def before_boundary_condition(scheduler: Any, x: Tensor, output: Tensor, i: int) -> Tensor:
+    """The output with whose data prediction F the class has the given one, as c_skip x + c_out F.
+
+    c_skip and c_out belong to the function that a consistency model learns, not to the sampler. The data prediction is
+    kept x + taken output, by the type of the output.
+    """
+    timestep = scheduler.timesteps[layouts.begin(scheduler) + i]
+    c_skip, c_out = scheduler.get_scalings_for_boundary_condition_discrete(timestep.double())
+    squared = scheduler.alphas_cumprod[timestep].double()
+    alpha, sigma = squared.sqrt(), (1 - squared).sqrt()
+    kept, taken = {
+        "epsilon": (1 / alpha, -sigma / alpha),
+        "v_prediction": (alpha, -sigma),
+        "sample": (torch.zeros(()), torch.ones(())),
+    }[scheduler.config.prediction_type]
+    before: Tensor = output / c_out + ((kept - c_skip) / c_out - kept) / taken * x
+    return before.to(output.dtype)
 
 
 def raw_of_boundary_condition(scheduler: Any, x: Tensor, data: Tensor, i: int) -> Tensor:
@@ -259,9 +298,15 @@ CLASSES: dict[str, SchedulerSpec] = {
     "IPNDMScheduler": SchedulerSpec(
         layouts.vp_from_alphas_and_betas, "velocity", always("ipndm-4", 4), (), timestep_map=timesteps.angle
     ),
-    "LCMScheduler": SchedulerSpec(layouts.vp_to_zero, "data", nonlinear=("thresholding", "clip_sample")),
+    "LCMScheduler": SchedulerSpec(
+        layouts.vp_to_zero,
+        "data",
+        always("consistency"),
+        ("thresholding", "clip_sample"),
+        network=before_boundary_condition,
+    ),
     "TCDScheduler": SchedulerSpec(
-        layouts.vp_to_first_level, claim=always(None, 1), nonlinear=("thresholding", "clip_sample")
+        layouts.vp_to_first_level, claim=trajectory, nonlinear=("thresholding", "clip_sample"), numbers=gammas
     ),
     "DPMSolverMultistepScheduler": SchedulerSpec(
         layouts.vp_from_sigmas,
@@ -368,7 +413,7 @@ CLASSES: dict[str, SchedulerSpec] = {
         timestep_map=timesteps.flow,
     ),
     "FlowMatchLCMScheduler": SchedulerSpec(
-        layouts.flow_from_sigmas, "velocity", always(None, 1), (), process="flow", timestep_map=timesteps.flow
+        layouts.flow_from_sigmas, "velocity", always("consistency"), (), process="flow", timestep_map=timesteps.flow
     ),
     "LTXEulerAncestralRFScheduler": SchedulerSpec(
         layouts.flow_from_sigmas, "velocity", always(None, 1), (), process="flow", timestep_map=timesteps.flow
