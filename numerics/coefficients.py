@@ -91,7 +91,11 @@ def plan(record: Record, grid: Grid) -> list[Record | None]:
     """
     sigma, first = grid.columns.sigma.tolist(), lost(FRAMES[record.frame], grid)
     return [
-        (record if any_length(record) else None) if n < first else _last_step(record) if sigma[n + 1] == 0 else with_history(record, n - first)
+        (record if any_length(record) else None)
+        if n < first
+        else _last_step(record)
+        if sigma[n + 1] == 0
+        else with_history(record, n - first)
         for n in range(grid.steps)
     ]
 
@@ -207,9 +211,7 @@ def _data_step(grid: Grid, n: int, method: Record | None, given: Mapping[str, Te
     if method is None:
         return StepRow(grid.point(n + 1), (float(state),), (float(coefficient),), ((0, 0),), True)
     (row,), steps = method.rows, torch.tensor([n])
-    taken = _Steps(
-        grid, FRAMES["data"], steps, step_numbers(method, method.rows, FRAMES["data"], grid, steps, given)
-    )
+    taken = _Steps(grid, FRAMES["data"], steps, step_numbers(method, method.rows, FRAMES["data"], grid, steps, given))
     (share,) = (1.0,) if row.states is None else taken.weights(row.states, row.state_arguments)
     (added,) = taken.weights(row.noises or "", row.noise_arguments)
     coefficient = end.alpha - share * start.alpha * state

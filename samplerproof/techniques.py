@@ -29,12 +29,14 @@ from .numerics.optimal_grids.local_error_costs import local_error_costs
 from .numerics.policy_gradient import GaussianChain, exact_gradient, policy_gradient, shortcut
 from .numerics.restoration import restored
 from .numerics.semi_discrete_transport import cell_masses, heights
+from .numerics.targets.from_data import bank, fitted
 from .numerics.targets.tilted_process import TiltedProcess
 
 __all__ = [
     "GaussianChain",
     "ReversedGrid",
     "TiltedProcess",
+    "bank",
     "cached_noise",
     "cell_masses",
     "distilled",
@@ -42,6 +44,7 @@ __all__ = [
     "elbo_costs",
     "exact_gradient",
     "fit_ratios",
+    "fitted",
     "fixed_noise",
     "fresh_noise",
     "heights",

@@ -174,8 +174,8 @@ class _Formula:
         for drawn, amplitude in enumerate(self.method.amplitudes(k - 1), start=1):
             root = rf"\sqrt{{{self.tex(plain(amplitude.variance))}}}"
             factor = plain(amplitude.factor)
-            body = root if factor == 1 else rf"{self.tex(factor)} {root}"
-            text += rf" + {_at(sigma, index)} {body}\, z_{{{drawn}}}"
+            body = "" if amplitude.value == 1 else rf" {root}" if factor == 1 else rf" {self.tex(factor)} {root}"
+            text += rf" + {_at(sigma, index)}{body}\, z_{{{drawn}}}"
         return text
 
     def carried(self, index: str, back: int, c: sp.Expr) -> tuple[sp.Expr, str]:

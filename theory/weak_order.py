@@ -27,7 +27,6 @@ from .notation import r as ratios
 from .notation import s
 from .series import Expansion, Series
 
-
 OUTPUT, NOISE_PAIR = Forest((ROOT,), (0,)), Forest(lianas=((ROOT, ROOT),))
 
 

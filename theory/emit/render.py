@@ -77,8 +77,7 @@ def function(
     names = {atom: sp.Symbol(phi_name(atom, atoms)) for atom in atoms}
     body = [f"{names[atom]} = {to_torch(atom, method.names)}" for atom in atoms]
     body += [
-        f"{root} = sqrt({in_torch(v.subs(names), method)})"
-        for root, v in zip(roots(variances), variances, strict=True)
+        f"{root} = sqrt({in_torch(v.subs(names), method)})" for root, v in zip(roots(variances), variances, strict=True)
     ]
     body += ["return (", *(line for w in values for line in entry(sp.sympify(w).subs(names), method)), ")"]
     typed = ", ".join(f"{a}: Tensor" for a in arguments)
