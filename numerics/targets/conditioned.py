@@ -49,7 +49,7 @@ def given_parts(of: Components, matrix: object, value: object) -> Parts:
     return torch.softmax(logits, dim=0), means, (spread + spread.mT) / 2
 
 
-def tilted_parts(of: Components, matrix: object, centre: object, beta: object) -> Parts:
+def tilted_parts(of: Components, matrix: object, centre: object, beta: float) -> Parts:
     """The law p(x) exp(r(x)/beta)/Z with r = -(x - c)^T Q (x - c)/2, H = Q/beta.
 
     Covariances (I + C H)^-1 C, means (I + C H)^-1 (mu + C H c), weights times det(I + C H)^{-1/2}
@@ -58,14 +58,14 @@ def tilted_parts(of: Components, matrix: object, centre: object, beta: object) -
     """
     dim = of.means.shape[1]
     q, c = finite("Q", matrix), finite("c", centre)
-    strength = number("beta", beta, "a number > 0")
+    number("beta", beta, "a number > 0")
     if tuple(q.shape) != (dim, dim) or not torch.equal(q, q.mT) or float(torch.linalg.eigvalsh(q)[0]) < -1e-12:
         raise InputError("Q", q.tolist(), f"a symmetric positive semi-definite matrix [{dim}, {dim}]")
     if tuple(c.shape) != (dim,):
         raise InputError("c", list(c.shape), f"a vector [{dim}]")
-    if not 0 < strength < math.inf:
+    if not 0 < beta < math.inf:
         raise InputError("beta", beta, "a number > 0")
-    h, full = q / strength, covariances(of)
+    h, full = q / beta, covariances(of)
     more = torch.eye(dim, dtype=torch.float64) + full @ h
     spread = torch.linalg.solve(more, full)
     means = torch.linalg.solve(more, (of.means + (full @ h @ c))[:, :, None])[..., 0]

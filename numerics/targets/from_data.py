@@ -38,7 +38,8 @@ def fitted(data: object, components: int, ridge: float = 0.0, seed: int = 0) -> 
     whole("components", components)
     if not 1 <= components <= len(points):
         raise InputError("components", components, f"from 1 to {len(points)}, the number of points")
-    if not 0 <= number("ridge", ridge, "a number >= 0") < float("inf"):
+    number("ridge", ridge, "a number >= 0")
+    if not 0 <= ridge < float("inf"):
         raise InputError("ridge", ridge, "a number >= 0")
     try:
         from sklearn.mixture import GaussianMixture as Fit

@@ -214,15 +214,15 @@ class GaussianMixture:
         """A draw of x0 given each x [..., d], float64: of component k by its responsibility, then of its posterior."""
         shares = self.responsibilities(x.to(torch.float64), at).reshape(-1, self.components)
         flat = x.reshape(-1, self.dim).to(torch.float64)
-        return posterior_draws(self._parts, flat, at.alpha, at.sigma, shares, generator).reshape(x.shape)
+        return posterior_draws(self.parts, flat, at.alpha, at.sigma, shares, generator).reshape(x.shape)
 
     def given(self, H: object, z: object) -> GaussianMixture:
         """The law of x0 given H x0 = z, for H [k, d] and z [k]: a mixture.  InputError as conditioned.given_parts."""
-        return _of(given_parts(self._parts, H, z))
+        return _of(given_parts(self.parts, H, z))
 
     def tilted(self, Q: object, c: object, beta: float) -> GaussianMixture:
         """p(x) exp(-(x - c)^T Q (x - c)/(2 beta))/Z: a mixture.  InputError as conditioned.tilted_parts."""
-        return _of(tilted_parts(self._parts, Q, c, beta))
+        return _of(tilted_parts(self.parts, Q, c, beta))
 
     def sample(self, n: int, at: Point, generator: torch.Generator) -> Tensor:
         """n draws of alpha x0 + sigma eps: [n, d] float64, on the generator's device."""
@@ -253,7 +253,8 @@ class GaussianMixture:
         return self._marginals[place]
 
     @property
-    def _parts(self) -> Components:
+    def parts(self) -> Components:
+        """Weights, means, and variances along principal axes."""
         return Components(self.weights, self.means, self.variances, self.axes)
 
     def _marginal(self, at: Point, device: torch.device | None) -> Marginal:

@@ -1,4 +1,4 @@
-"""Laws given a part of what they depend on: conditions, coarser conditions, memories, posterior draws, stale outputs."""
+"""Laws given a part of what they depend on: conditions, memories, posterior draws, stale features."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def tower() -> Proof:
 @claim(
     "memory-attention",
     "The exact denoiser of a bank of points is one layer of attention: its weights are the softmax of alpha <x, m>/"
-    "sigma^2 - alpha^2 |m|^2/(2 sigma^2) over the bank. With a part of the bank left out it errs by (weight left out) x "
-    "(the difference of the two means), at most the diameter.",
+    "sigma^2 - alpha^2 |m|^2/(2 sigma^2) over the bank. With a part of the bank left out it errs by the weight left out "
+    "times the difference of the two means, which is at most the diameter.",
     "tang2024gmem",
 )
 def memory_attention() -> Proof:

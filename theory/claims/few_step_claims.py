@@ -95,8 +95,8 @@ def cosine_rule() -> Proof:
 @claim(
     "ddim-gradient",
     "A DDIM step has the Jacobian (s'/s) I + (a' - a s'/s)(a/s^2) Cov(x0 | x), symmetric and at least s'/s: it is the "
-    "gradient of a strongly convex function, and in one dimension increasing, in any number of steps (here atoms of any "
-    "masses and places).",
+    "gradient of a strongly convex function, and in one dimension increasing in any number of steps (here for a few "
+    "atoms).",
     "song2021ddim",
 )
 def ddim_gradient() -> Proof:

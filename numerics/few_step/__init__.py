@@ -1,0 +1,1 @@
+"""What few-step students and their targets are on laws that are known exactly."""
