@@ -64,7 +64,8 @@ def run() -> None:
     except interruption.Interrupted as ended:
         line, code = str(ended), interruption.CODE
     except Exception as fault:
-        line, code = crash_report.line_of(fault)
+        ended_by = signals.ending(fault)
+        line, code = crash_report.line_of(fault) if ended_by is None else ("", ended_by)
     if line:
         print(f"samplerproof: {line}", file=sys.stderr)
     sys.exit(code)

@@ -61,6 +61,8 @@ OneSchedule = Annotated[
 
 Checkpoint = Annotated[
     str,
-    typer.Argument(help="rings, digits, photos, digits-large or photos-large.", autocompletion=completion.checkpoints),
+    typer.Argument(
+        help="A network, such as rings, or a student, such as rings-consistency.", autocompletion=completion.checkpoints
+    ),
 ]
 Out = Annotated[str, typer.Option(metavar="DIR", help="Folder to write to.")]

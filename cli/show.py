@@ -13,7 +13,7 @@ from rich.table import Column, Table
 
 from ..book.markup import number, scientific
 from ..book.proofs import term
-from ..numerics.text_table import described
+from ..numerics.text_table import aligned, described
 from .fitted_tables import print_table
 
 if TYPE_CHECKING:
@@ -169,9 +169,14 @@ def verification(answer: dict[str, Any]) -> None:
 
 
 def trained(record: dict[str, Any]) -> None:
-    """Size, training time and loss of a trained network."""
-    loss, trivial = (record["validation"][key] for key in ("loss", "trivial"))
+    """Size, training time and loss of a trained network, or the distances of a student."""
     print(f"{record['parameters']} parameters, {record['seconds']:.0f} s on {record['device']}")
+    if "outcomes" in record:
+        rows = [[name, *(f"{value:.4g}" for value in found.values())] for name, found in record["outcomes"].items()]
+        heads = ("sampler, steps", "to teacher", "to flow", "W1 of radius", "share off")
+        print(aligned(heads, rows))
+        return
+    loss, trivial = (record["validation"][key] for key in ("loss", "trivial"))
     print(f"loss on held-out data {loss:.4f}; of the trivial predictor {trivial:.4f}")
 
 

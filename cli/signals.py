@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from .interruption import CODE
+
 NAMES = ("SIGTERM", "SIGHUP")  # an interrupt raises KeyboardInterrupt already
 
 
@@ -30,3 +32,18 @@ def by_signals() -> Iterator[None]:
 def _end(number: int, frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_DFL)
     raise SystemExit(128 + number)
+
+
+def ending(fault: BaseException) -> int | None:
+    """The exit code of a signal or an interrupt in whose handling an exception was raised; None where there was none.
+
+    What is cleaned up while a signal ends a command may fail in turn; the command was ended all the same.
+    """
+    before = fault.__context__
+    while before is not None:
+        if isinstance(before, KeyboardInterrupt):
+            return CODE
+        if isinstance(before, SystemExit) and isinstance(before.code, int) and before.code > 128:
+            return before.code
+        before = before.__context__
+    return None

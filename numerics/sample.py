@@ -57,10 +57,12 @@ def run_table(
     noise: NoiseSource | None = None,
     dtype: torch.dtype = torch.float64,
     checked: bool = True,
+    recorded: bool = False,
 ) -> Callable[[int], Tensor]:
     """Run a sampler as `sample` does; returns a function of an index that is a view of this vector at the end.
 
     A row after the last one could read these: the last vectors, as far back as the states of a row reach.
+    recorded: every vector and output is a tensor of its own, and no buffer, so that gradients can be recorded.
     """
     runnable("denoise", denoise, "a function (x, at, prediction), such as a mixture, or checkpoint.denoiser()")
     of_type("tableau", tableau, Tableau, "a table, as sp.tabulate(name, grid) makes it")
@@ -70,31 +72,34 @@ def run_table(
     shape, rows = given[0].shape, len(tableau.states)
     depth, history = tableau.states.shape[1], tableau.outputs.shape[1]
     # One slot more than the rows can see: a new vector never overwrites one that it is made from.
-    states = torch.empty((max(depth, tableau.given) + 1, *shape), dtype=dtype, device=given[0].device).unbind()
+    states = list(torch.empty((max(depth, tableau.given) + 1, *shape), dtype=dtype, device=given[0].device).unbind())
     several = (len(tableau.channels),) if tableau.channels else ()
     outputs = torch.empty((history, *several, *shape), dtype=dtype, device=given[0].device)
-    columns = list(zip(tableau.channels.values(), outputs.unbind(1), strict=True)) if several else []
-    read = [(weight.tolist(), made) for weight, made in columns or [(tableau.outputs, outputs)]]
+    columns = [list(column.unbind()) for column in (outputs.unbind(1) if several else [outputs])]
+    weights = [weight.tolist() for weight in tableau.channels.values()] or [tableau.outputs.tolist()]
     carry, spread = tableau.states.tolist(), tableau.noises.tolist()
     draw = _drawing(tableau, noise, states[0], checked)
     for i, vector in enumerate(given):
-        states[i].copy_(vector)
+        states[i] = vector.to(dtype) if recorded else states[i].copy_(vector)
 
     for i in range(tableau.given - 1 + rows):
         x = states[i % len(states)]
         if tableau.evaluated[i]:
             d = denoise(x, tableau.points[i], tableau.prediction_at(i))
             check_output(d, torch.Size((*several, *shape)), tableau.step[i], tableau.points[i].t, checked)
-            outputs[i % history].copy_(d)
-        row = i + 1 - tableau.given
+            if recorded:
+                for column, part in zip(columns, d if several else [d], strict=True):
+                    column[i % history] = part.to(dtype)
+            else:
+                outputs[i % history].copy_(d)
+        row, slot = i + 1 - tableau.given, (i + 1) % len(states)
         if row < 0:
             continue
-        new = states[(i + 1) % len(states)]
-        torch.mul(x, carry[row][0], out=new)
+        new = states[slot] = torch.mul(x, carry[row][0], out=None if recorded else states[slot])
         for k, c in enumerate(carry[row][1:], start=1):
             if c != 0:
                 new.add_(states[(i - k) % len(states)], alpha=c)
-        for weight, made in read:
+        for weight, made in zip(weights, columns, strict=True):
             for j, w in enumerate(weight[row]):
                 if w != 0:
                     new.add_(made[(i - j) % history], alpha=w)

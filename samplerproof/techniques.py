@@ -18,6 +18,9 @@ from __future__ import annotations
 
 from .numerics.distillation.distilled import distilled
 from .numerics.distillation.noise_finders import cached_noise, fixed_noise, fresh_noise, inverted_noise
+from .numerics.few_step.jump import ddim_jump, run_jumps, semigroup_residual, through
+from .numerics.few_step.merged_steps import merged
+from .numerics.few_step.student import load_student
 from .numerics.given_levels.aligner import fit_ratios, released, to_the_flow
 from .numerics.given_levels.time_shift import time_shifted
 from .numerics.given_levels.with_level import times_ratio
@@ -31,6 +34,7 @@ from .numerics.restoration import restored
 from .numerics.semi_discrete_transport import cell_masses, heights
 from .numerics.targets.from_data import bank, fitted
 from .numerics.targets.tilted_process import TiltedProcess
+from .numerics.unrolled import unrolled
 
 __all__ = [
     "GaussianChain",
@@ -39,6 +43,7 @@ __all__ = [
     "bank",
     "cached_noise",
     "cell_masses",
+    "ddim_jump",
     "distilled",
     "edict",
     "elbo_costs",
@@ -49,14 +54,20 @@ __all__ = [
     "fresh_noise",
     "heights",
     "inverted_noise",
+    "load_student",
     "local_error_costs",
+    "merged",
     "policy_gradient",
     "released",
     "restored",
     "reversed_grid",
     "round_trip",
+    "run_jumps",
+    "semigroup_residual",
     "shortcut",
+    "through",
     "time_shifted",
     "times_ratio",
     "to_the_flow",
+    "unrolled",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections import Counter
@@ -17,6 +18,7 @@ from hypothesis import settings
 
 from samplerproof.cli.main import run
 from samplerproof.numerics.conformance.process.warm_parent import WarmParent, warm_parent
+from samplerproof.numerics.support import progress_bar
 from samplerproof.numerics.support.files import write_text
 from samplerproof.numerics.support.manifest import manifest
 
@@ -174,9 +176,13 @@ def samplerproof(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[st
 def in_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
-    """Run the command in this process, in the folder `here`: exit code, standard output and error."""
+    """Run the command in this process, in the folder `here`: exit code, standard output and error.
+
+    Without progress: on a slow machine a command that is fast elsewhere writes a line of it.
+    """
     folder = tmp_path / "here"
     folder.mkdir()
+    monkeypatch.setattr(progress_bar, "EVERY", math.inf)
 
     def command(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.chdir(folder)

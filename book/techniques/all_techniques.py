@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    few_step_students,
     inversion,
     look_back,
     programmed_grids,
@@ -21,5 +22,6 @@ TECHNIQUES: tuple[Technique, ...] = (
     *score_distillation.TECHNIQUES,
     *stored_starts.TECHNIQUES,
     *shortcut_tuning.TECHNIQUES,
+    *few_step_students.TECHNIQUES,
 )
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}

@@ -76,6 +76,8 @@ def _read(folder: Path, consent: Consent) -> Checkpoint:
                 return load_module(folder, data, consent)
             case "diffusers":
                 return load_diffusers(folder, data, consent)
+            case "student":
+                raise InputError("checkpoint", str(folder), "a denoiser; numerics.few_step loads a few-step student")
         raise InputError(f"{FILE}: kind", data.get("kind"), 'one of "network", "module", "diffusers"')
     if any((folder / name / "config.json").exists() for name in FOLDERS):
         return load_diffusers(folder, None, consent)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -50,18 +50,23 @@ class Network(Table):
     patch: Annotated[int, _within("network.patch")] = 1
 
 
-class Described(Table):
-    """checkpoint.toml of one of the project's networks.  span: the lambda it was trained on; sigma_data: d above."""
+class OfNetwork(Table):
+    """The part of checkpoint.toml that all of the project's networks have.  sigma_data: d above."""
 
     format: int
-    kind: Literal["network"]
     name: Annotated[str, Field(max_length=NAME)]
-    prediction: Prediction
     shape: Sides
     sigma_data: Annotated[float, _within("sigma_data")]
-    span: Annotated[list[Annotated[float, _within("span")]], Field(min_length=2, max_length=2)]
     network: Network
     provenance: dict[str, str] = Field(default_factory=dict)
+
+
+class Described(OfNetwork):
+    """checkpoint.toml of one of the project's denoisers.  span: the lambda it was trained on."""
+
+    kind: Literal["network"]
+    prediction: Prediction
+    span: Annotated[list[Annotated[float, _within("span")]], Field(min_length=2, max_length=2)]
 
 
 def described(name: str, shape: Sequence[int], sigma_data: float, span: Sequence[float], network: Network) -> Described:
@@ -95,7 +100,7 @@ def build(shape: Sequence[int], sizes: Network) -> nn.Module:
     return UNet(shape, sizes.widths, sizes.embedding, sizes.patch)
 
 
-def save(folder: Path, network: nn.Module, description: Described) -> None:
+def save(folder: Path, network: nn.Module, description: Table) -> None:
     """Write the checkpoint into an existing folder, every file whole or not at all; checkpoint.toml is the last."""
     tensors = {name: value.detach().cpu().float().contiguous() for name, value in network.state_dict().items()}
     with whole(folder / WEIGHTS) as temporary:
@@ -104,23 +109,10 @@ def save(folder: Path, network: nn.Module, description: Described) -> None:
 
 
 def load_own(folder: Path, data: dict[str, Any], consent: Consent = NONE) -> Checkpoint:
-    """The checkpoint of a folder whose checkpoint.toml has kind = "network".  Raises InputError.
-
-    No memory is allocated for the network before its weights are known to have the sizes described.
-    """
+    """The checkpoint of a folder whose checkpoint.toml has kind = "network".  Raises InputError."""
     description = validated(Described, data)
-    with torch.device("meta"):  # shapes without memory
-        outline = build(description.shape, description.network)
-    path = folder / WEIGHTS
-    check_size([path], description.shape, consent)
-    # The weights, as described and as the architecture has them.
-    stored, metadata = read_weights(path)
-    tensors = _renamed(stored, STORED, "embedding")
-    _check_same(description, metadata, path)
-    check_fit(outline, tensors, path)
-    # The network with its weights.
-    network = build(description.shape, description.network)
-    fill(network, tensors, path)
+    sizes = description.network
+    network, sha256 = load_network(folder, description, lambda: build(description.shape, sizes), consent)
     shift = math.log(description.sigma_data)
     return Checkpoint(
         name=description.name,
@@ -129,10 +121,33 @@ def load_own(folder: Path, data: dict[str, Any], consent: Consent = NONE) -> Che
         native=lambda lam: unit_point(lam + shift),
         shape=tuple(description.shape),
         span=(description.span[0], description.span[1]),
-        sha256=digest(folder / FILE, path),
+        sha256=sha256,
         folder=folder,
         unit=description.sigma_data,
     )
+
+
+def load_network(
+    folder: Path, description: OfNetwork, made: Callable[[], nn.Module], consent: Consent = NONE
+) -> tuple[nn.Module, str]:
+    """The network of a folder with its weights, and the SHA-256 of both files.  made: builds it untrained.
+
+    No memory is allocated for the network before its weights are known to have the sizes described.
+    Raises InputError where the weights are not as described.
+    """
+    with torch.device("meta"):  # shapes without memory
+        outline = made()
+    path = folder / WEIGHTS
+    check_size([path], description.shape, consent)
+    # The weights, as described and as the architecture has them.
+    stored, metadata = read_weights(path)
+    tensors = _renamed(stored, STORED, "embedding")
+    _check_same(description, metadata, path)
+    check_fit(outline, tensors, path)
+    # The network with its weights.
+    network = made()
+    fill(network, tensors, path)
+    return network, digest(folder / FILE, path)
 
 
 def _renamed(tensors: dict[str, Tensor], old: str, new: str) -> dict[str, Tensor]:
@@ -140,12 +155,12 @@ def _renamed(tensors: dict[str, Tensor], old: str, new: str) -> dict[str, Tensor
     return {".".join(new if part == old else part for part in name.split(".")): t for name, t in tensors.items()}
 
 
-def _fingerprint(description: Described) -> str:
+def _fingerprint(description: Table) -> str:
     """What the file of the weights repeats of the description, so that a mismatch is found."""
     return json.dumps(description.model_dump(exclude={"provenance"}, by_alias=True), sort_keys=True)
 
 
-def _check_same(description: Described, metadata: dict[str, str], path: Path) -> None:
+def _check_same(description: Table, metadata: dict[str, str], path: Path) -> None:
     """InputError where the description is not the one that the weights were written with."""
     if DESCRIPTION not in metadata:
         raise InputError("weights", str(path), "weights written by samplerproof, with their description")

@@ -103,7 +103,11 @@ class Perceptron(nn.Module):
         self.leave = _zero_initialised(nn.Linear(widths[-1], shape[0]))
 
     def forward(self, y: Tensor, lam: Tensor) -> Tensor:
-        level, h = self.clock(lam), y
+        return self.at_level(y, self.clock(lam))
+
+    def at_level(self, y: Tensor, level: Tensor) -> Tensor:
+        """The output with an embedding of the level [n, embedding]."""
+        h = y
         for layer, shift in zip(self.layers, self.embedding, strict=True):
             new = F.silu(layer(h) + shift(level))
             h = h + new if h.shape == new.shape else new

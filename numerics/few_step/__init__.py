@@ -1,1 +1,1 @@
-"""What few-step students and their targets are on laws that are known exactly."""
+"""Samplers of few steps: jumps between two levels, and networks that were trained to make them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ def posterior_chain(guess: Guess, start: Tensor, grid: Grid, generator: torch.Ge
     the chain is DDPM (claim posterior-chain).  Raises InputError where a guess has another shape.
     """
     x = start
-    for here, there in zip(grid.points, grid.points[1:], strict=False):
+    for here, there in pairwise(grid.points):
         data = guess(x, here)
         if data.shape != x.shape:
             raise InputError("guess", list(data.shape), f"the shape {list(x.shape)} of the states")

@@ -402,14 +402,6 @@ CITATIONS: dict[str, str] = {
   eprint = {2402.19159},
   archiveprefix = {arXiv}
 }""",
-    "salimans2022progressive": r"""@inproceedings{salimans2022progressive,
-  title = {Progressive Distillation for Fast Sampling of Diffusion Models},
-  author = {Salimans, Tim and Ho, Jonathan},
-  booktitle = {International Conference on Learning Representations},
-  year = {2022},
-  eprint = {2202.00512},
-  archiveprefix = {arXiv}
-}""",
     "huang2022prodiff": r"""@inproceedings{huang2022prodiff,
   title = {{ProDiff}: Progressive Fast Diffusion Model for High-Quality Text-to-Speech},
   author = {Huang, Rongjie and Zhao, Zhou and Liu, Huadai and Liu, Jinglin and Cui, Chenye and Ren, Yi},

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import platform
+from pathlib import Path
+
 import torch
 
 from ..errors import InputError
+
+PROCESSOR = Path("/proc/cpuinfo")  # of Linux
 
 
 def device_of(name: str) -> torch.device:
@@ -18,3 +23,16 @@ def device_of(name: str) -> torch.device:
         here = "cpu, cuda" if torch.cuda.is_available() else "cpu"
         raise InputError("--device", name, f"a device of this machine: {here} ({str(fault).splitlines()[0]})") from None
     return device
+
+
+def kind_of_cpu() -> str:
+    """Name, family and model of the processor and the instructions that torch uses: equal kinds compute equal bits."""
+    keys = ("model name", "cpu family", "model")
+    try:
+        lines = [line.partition(":") for line in PROCESSOR.read_text(encoding="utf-8").split("\n\n")[0].splitlines()]
+        known = {key.strip(): value.strip() for key, _, value in lines}
+    except OSError:
+        known = {}
+    return ", ".join(
+        [platform.machine(), *(known[key] for key in keys if key in known), torch.backends.cpu.get_cpu_capability()]
+    )

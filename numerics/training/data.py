@@ -55,10 +55,11 @@ def photos() -> Data:
 def rings() -> Data:
     """Two rings in the plane, [2]; made here."""
     generator = torch.Generator().manual_seed(0)
-    return Data(_rings(20000, generator), _rings(2000, generator))
+    return Data(ring_samples(20000, generator), ring_samples(2000, generator))
 
 
-def _rings(count: int, generator: torch.Generator) -> Tensor:
+def ring_samples(count: int, generator: torch.Generator) -> Tensor:
+    """Points [count, 2] of the two rings, each as often: normal across a ring, uniform along it."""
     ring = torch.randint(len(RINGS), (count,), generator=generator)
     radius, spread = torch.tensor(RINGS)[ring].T
     radius = radius + spread * torch.randn(count, generator=generator)

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -23,21 +22,18 @@ from torch import Tensor, nn
 from ..checkpoints import own_format
 from ..checkpoints.description import FILE
 from ..errors import InputError, SamplingError
-from ..support.devices import device_of
+from ..support.devices import device_of, kind_of_cpu
 from ..support.files import check_writable, whole, write_text
 from ..support.manifest import source
 from ..support.progress import Progress, silent
 from .data import DATA
-from .recipes import Recipe
+from .denoiser_task import denoiser_task
+from .recipes import Recipe, StudentRecipe
+from .task import Task
 
 STATE = "state.safetensors"
 SAVE_EVERY = 200  # steps between two saved states
 CURVE_EVERY = 100  # steps between two points of the loss curve
-RANGE = (-7.0, 8.0)  # of lambda in training, in units of the data
-CENTRE, SPREAD = 1.0, 2.0  # mean and deviation of the levels that form images
-DECAY = 0.999  # of the exponential average of the weights
-LEVELS = 16  # of the validation
-VALIDATED = 256  # held-out samples in the validation
 
 
 @dataclass
@@ -60,21 +56,20 @@ def train(recipe: Recipe, out: Path, device: str = "cpu", progress: Progress = s
     if (out / FILE).exists():
         raise InputError("--out", str(out), "a folder without a checkpoint; choose another one")
     # Networks, optimiser and state: fresh, or those of an unfinished run.
-    data = DATA[recipe.data]()
+    task = _task(recipe, where)
     check_writable(out)
     torch.manual_seed(recipe.seed)
-    network = build(recipe).to(where)
-    average = build(recipe).to(where)
+    network = task.build().to(where)
+    average = task.build().to(where)
     average.load_state_dict(network.state_dict())
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
     state = _restored(out / STATE, recipe, network, average, optimiser)
-    samples = data.train.to(where) / recipe.sigma_data
     recent: list[Tensor] = []
     begun = time.monotonic() - state.seconds
     # Steps of Adam, with points of the loss curve and saved states in between.
     while state.step < recipe.steps:
         progress(state.step, recipe.steps, f"loss {state.curve[-1][1]:.4f}" if state.curve else "")
-        recent.append(_step(recipe, state.step, samples, network, average, optimiser))
+        recent.append(_step(recipe, task, state.step, network, average, optimiser))
         state.step += 1
         if state.step % CURVE_EVERY == 0:
             mean = float(torch.stack(recent).mean())
@@ -88,93 +83,44 @@ def train(recipe: Recipe, out: Path, device: str = "cpu", progress: Progress = s
     # The averaged weights are the checkpoint; its file checkpoint.toml is written last, and makes the folder complete.
     progress(recipe.steps, recipe.steps, "")
     state.seconds = time.monotonic() - begun
-    record = _record(recipe, where, average, data.held_out, state)
-    low, high = (bound - math.log(recipe.sigma_data) for bound in RANGE)
-    description = own_format.described(recipe.name, recipe.shape, recipe.sigma_data, (low, high), _sizes(recipe))
+    record = _record(recipe, where, average, task.outcome(average), state)
     provenance = {key: str(record[key]) for key in ("command", "commit", "data", "device")}
     write_text(out / "training.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
-    own_format.save(out, average, description.model_copy(update={"provenance": provenance}))
+    task.save(out, average, provenance)
     (out / STATE).unlink(missing_ok=True)
     return record
 
 
-def build(recipe: Recipe) -> nn.Module:
-    """The untrained network."""
-    return own_format.build(recipe.shape, _sizes(recipe))
+def _task(recipe: Recipe, where: torch.device) -> Task:
+    if isinstance(recipe, StudentRecipe):
+        from .student_task import student_task  # loads samplers, which a denoiser's training does not need
 
-
-def _sizes(recipe: Recipe) -> own_format.Network:
-    return own_format.Network(
-        architecture=recipe.architecture, widths=list(recipe.widths), embedding=recipe.embedding, patch=recipe.patch
-    )
-
-
-def losses(network: nn.Module, samples: Tensor, noise: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
-    """For each sample [n] the mean square error of the network's v, and of v = 0, the best answer for Gaussian data.
-
-    samples: x0 in units of the data; v = a eps - s x0, with a^2 + s^2 = 1 and log(a/s) = lam [n].
-    """
-    a, s = ((sign * 2 * lam).sigmoid().sqrt().reshape(-1, *[1] * (samples.ndim - 1)) for sign in (1, -1))
-    v = a * noise - s * samples
-    output: Tensor = network(a * samples + s * noise, lam)
-    return (output.float() - v).square().flatten(1).mean(1), v.square().flatten(1).mean(1)
+        return student_task(recipe, where)
+    return denoiser_task(recipe, where)
 
 
 def _step(
-    recipe: Recipe, step: int, samples: Tensor, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
+    recipe: Recipe, task: Task, step: int, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
 ) -> Tensor:
     """One step of Adam, its rate warmed up, then decreased along a cosine; returns the loss."""
-    where = samples.device
-    # The batch: samples, noise and levels.
-    generator = _generator(recipe.seed, step)
-    chosen = torch.randint(len(samples), (recipe.batch,), generator=generator)
-    noise = torch.randn((recipe.batch, *recipe.shape), generator=generator)
-    anywhere = RANGE[0] + (RANGE[1] - RANGE[0]) * torch.rand(recipe.batch, generator=generator)
-    middle = CENTRE + SPREAD * torch.randn(recipe.batch, generator=generator)
-    lam = torch.where(torch.arange(recipe.batch) % recipe.every == 0, anywhere, middle)
-    # Learning rate, loss and gradient step.
     for group in optimiser.param_groups:
         group["lr"] = recipe.rate * min(1, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
-    half = recipe.half and where.type == "cuda"
-    with torch.autocast(where.type, dtype=torch.bfloat16, enabled=half):
-        loss = losses(network, samples[chosen.to(where)], noise.to(where), lam.to(where))[0].mean()
+    loss = task.loss(network, average, step)
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimiser.step()
     # The exponential average of the weights, with a shorter memory in the first steps.
-    decay = min(DECAY, (1 + step) / (10 + step))
+    decay = min(task.decay, (1 + step) / (10 + step))
     with torch.no_grad():
         for mean, now in zip(average.parameters(), network.parameters(), strict=True):
             mean.lerp_(now, 1 - decay)
     return loss.detach()
 
 
-def _generator(seed: int, *place: int) -> torch.Generator:
-    spawned = np.random.SeedSequence(seed, spawn_key=place).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(spawned))
-
-
-@torch.no_grad()
-def validation(network: nn.Module, recipe: Recipe, held_out: Tensor) -> list[list[float]]:
-    """The loss on held-out samples by level: [lambda, loss, loss of the trivial answer v = 0], LEVELS over RANGE.
-
-    At both ends v cannot be predicted, and the two losses agree.
-    """
-    where = next(network.parameters()).device
-    generator = _generator(recipe.seed, 0, 0)
-    samples = held_out[:VALIDATED].to(where) / recipe.sigma_data
-    found = []
-    for level in torch.linspace(*RANGE, LEVELS).tolist():
-        noise = torch.randn(samples.shape, generator=generator).to(where)
-        both = losses(network, samples, noise, torch.full((len(samples),), level, device=where))
-        found.append([level, *(float(part.mean()) for part in both)])
-    return found
-
-
-def _record(recipe: Recipe, where: torch.device, network: nn.Module, held_out: Tensor, state: State) -> dict[str, Any]:
-    levels = validation(network, recipe, held_out)
-    loss, trivial = (sum(level[k] for level in levels) / len(levels) for k in (1, 2))
+def _record(
+    recipe: Recipe, where: torch.device, network: nn.Module, outcome: dict[str, Any], state: State
+) -> dict[str, Any]:
     return {
         "command": f"samplerproof train {recipe.name}",
         **source(),
@@ -182,9 +128,10 @@ def _record(recipe: Recipe, where: torch.device, network: nn.Module, held_out: T
         "recipe": {own_format.STORED if key == "embedding" else key: value for key, value in asdict(recipe).items()},
         "parameters": sum(p.numel() for p in network.parameters()),
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type}, {platform.machine()}",
+        **({"cpu": kind_of_cpu()} if where.type == "cpu" else {}),
         "threads": torch.get_num_threads(),
         "seconds": round(state.seconds, 1),
-        "validation": {"loss": loss, "trivial": trivial, "levels": levels},
+        **outcome,
         "curve": state.curve,
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from samplerproof.cli import interruption
+from samplerproof.cli import interruption, main
 from samplerproof.numerics.support import progress_bar
 
 
@@ -54,3 +54,23 @@ def test_another_fault_passes() -> None:
     """Assert that only an interruption is turned into its line."""
     with pytest.raises(ZeroDivisionError), interruption.interruptible("x"):
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("first", "code"),
+    [(SystemExit(143), 143), (KeyboardInterrupt(), 130), (SystemExit(2), 3), (ValueError("a fault"), 3)],
+    ids=["a signal", "an interrupt", "an exit", "a fault"],
+)
+def test_a_failure_while_a_command_is_ended(first: BaseException, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert the exit code of the signal where what is cleaned up after it fails; without a signal, that of a fault."""
+
+    def app(**_: object) -> None:
+        try:
+            raise first
+        finally:
+            raise RuntimeError("release unlocked lock")
+
+    monkeypatch.setattr(main, "app", app)
+    with pytest.raises(SystemExit) as stop:
+        main.run()
+    assert stop.value.code == code

@@ -68,7 +68,7 @@ def tower() -> Proof:
 @claim(
     "memory-attention",
     "The exact denoiser of a bank of points is one layer of attention: its weights are the softmax of alpha <x, m>/"
-    "sigma^2 - alpha^2 |m|^2/(2 sigma^2) over the bank. With a part of the bank left out it errs by the weight left out "
+    "sigma^2 - alpha^2 |m|^2/(2 sigma^2) over the bank. With a part left out it errs by the weight left out "
     "times the difference of the two means, which is at most the diameter.",
     "tang2024gmem",
 )

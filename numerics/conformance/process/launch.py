@@ -126,8 +126,10 @@ class Child:
                     deadline = now + timeout
             elif now > deadline:
                 return True
-            elif self.stop.wait(POLL):
+            elif self.stop.is_set():
                 raise KeyboardInterrupt
+            else:  # not stop.wait: an exception that a signal raises inside its lock comes out as RuntimeError
+                time.sleep(POLL)
         return False
 
     def _has(self, k: int) -> bool:

@@ -10,7 +10,7 @@ import torch
 
 from samplerproof.numerics.checkpoints.own_networks import ARCHITECTURES, Perceptron, UNet
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.training import training_loop
+from samplerproof.numerics.training import denoiser_task, training_loop
 from samplerproof.numerics.training.data import DATA
 from samplerproof.numerics.training.recipes import RECIPES
 
@@ -152,4 +152,4 @@ def test_the_record_is_json_without_nan(tmp_path):
     training_loop.train(SMALL, tmp_path)
     record = json.loads((tmp_path / "training.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert record["parameters"] > 0
-    assert len(record["validation"]["levels"]) == training_loop.LEVELS
+    assert len(record["validation"]["levels"]) == denoiser_task.LEVELS

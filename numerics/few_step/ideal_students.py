@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from torch import Tensor
 
@@ -34,7 +35,7 @@ def deviation_factor(grid: Grid, variance: float, first: int = 0) -> float:
     if not 0 <= whole("first", first) <= grid.steps:
         raise InputError("first", first, f"a grid point, 0 to {grid.steps}")
     angles = [angle(point, variance) for point in grid.points[first:]]
-    return math.prod(math.cos(a - b) for a, b in zip(angles, angles[1:], strict=False))
+    return math.prod(math.cos(a - b) for a, b in pairwise(angles))
 
 
 def second_step_factor(grid: Grid, variance: float, node: int) -> float:

@@ -10,9 +10,9 @@ import torch
 from samplerproof.book.techniques.on_the_line import M1, PLANE, trajectory, uniform_lambda
 from samplerproof.numerics.denoisers import parts
 from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.few_step.ideal_students import angle, deviation_factor, distilled_target, second_step_factor
 from samplerproof.numerics.few_step.posterior_chain import posterior_chain
 from samplerproof.numerics.few_step.stale_features import StaleFeatures, component_means
-from samplerproof.numerics.few_step.students import angle, deviation_factor, distilled_target, second_step_factor
 from samplerproof.numerics.grids import from_times, grid
 from samplerproof.numerics.laws.affine import gaussian_law
 from samplerproof.numerics.points import Point
@@ -59,7 +59,7 @@ def test_the_deviation_of_ddim_is_a_product_of_cosines(variance: float) -> None:
 
 def test_equal_angles_are_best() -> None:
     """Assert the notes' values on the linear path, and cos(Theta/N)^N for levels at equal angles."""
-    levels = [torch.linspace(1, 0, n + 1, dtype=torch.float64) for n in (1, 2, 4, 8, 16)]
+    levels = [torch.linspace(0.999, 0.001, n + 1, dtype=torch.float64) for n in (1, 2, 4, 8, 16)]
     whole, *grids = (from_times(FLOW, t) for t in levels)
     found = [deviation_factor(at, 1.7) for at in grids]
     assert found == pytest.approx([0.4840, 0.7152, 0.8482, 0.9213], abs=6e-5)

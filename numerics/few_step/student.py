@@ -1,0 +1,181 @@
+"""A student: a network that was trained to make jumps between levels, with what is known of its training."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ..checkpoints.checkpoint import finite_lambda, unit_point
+from ..checkpoints.description import read_toml, validated
+from ..checkpoints.own_format import Network, OfNetwork, build, load_network
+from ..errors import InputError, nearest, of_type
+from ..points import Point
+from ..support.limits import NAME
+from .jump import Jump
+from .jump_network import JumpPerceptron
+
+OWN_STUDENTS = Path(__file__).parent / "trained"  # part of the installation
+Objective = Literal["progressive", "consistency", "shortcut", "reflow"]
+SAME = 1e-9  # distance of two lambda up to which they are one level
+TWO_LEVELS = "jump-perceptron"  # the architecture that takes the end of a jump, too
+
+
+class DescribedStudent(OfNetwork):
+    """checkpoint.toml of a student.  levels: lambda, from noise to data.  teacher: the name of a network, or "data"."""
+
+    kind: Literal["student"]
+    objective: Objective
+    teacher: Annotated[str, Field(max_length=NAME)]
+    levels: Annotated[list[float], Field(min_length=2, max_length=1000)]
+
+
+@dataclass(frozen=True, eq=False)
+class Student:
+    """network(y, lam) or, for shortcuts, network(y, lam, end): v at y of unit size, as in checkpoints/own_format.py.
+
+    The jump in angles th = atan(sigma/alpha) of data of unit size is y' = cos(th - th') y - sin(th - th') v: the step
+    of DDIM if v is that of the exact score, and y itself for th' = th, for any network.
+    objective: what it was trained by.  levels: lambda between which it jumps, from noise to data.  unit: the root mean
+    square of the data.  teacher: the name of the network that it was trained on.
+    """
+
+    name: str
+    network: nn.Module
+    objective: str
+    levels: tuple[float, ...]
+    shape: tuple[int, ...]
+    unit: float
+    teacher: str
+    sha256: str
+
+    def __repr__(self) -> str:
+        return f"Student({self.name!r}, {self.objective}, {len(self.levels)} levels, of {self.teacher!r})"
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """Its levels as points with alpha^2 + sigma^2 = 1; it jumps as well between others of equal lambda."""
+        return tuple(unit_point(lam) for lam in self.levels)
+
+    def jump(self, dtype: torch.dtype = torch.float64) -> Jump:
+        """The jumps of a copy of the network in a dtype; x [n, *shape] of any dtype, and so is what is returned.
+
+        Raises InputError, when it is called, for a jump that the student was not trained for: `progressive`, from a
+        level to the next one; `consistency`, from a level to the last one; `shortcut`, over a power of two of steps;
+        `reflow`, between any two levels from the first to the last.
+        """
+        of_type("dtype", dtype, torch.dtype, "a dtype, such as torch.float64")
+        network = copy.deepcopy(self.network).to(dtype).eval().requires_grad_(False)
+
+        def jump(x: Tensor, start: Point, end: Point) -> Tensor:
+            self._check(start, end)
+            at, to = (unit_point(finite_lambda(point) + math.log(self.unit)) for point in (start, end))
+            y = x * (at.sigma / start.sigma)
+            new = jumped(network, y.to(dtype), at.t, to.t).to(x.dtype)
+            return new * (end.sigma / to.sigma)
+
+        return jump
+
+    def _check(self, start: Point, end: Point) -> None:
+        """InputError for a jump that it was not trained for."""
+        if self.objective == "reflow":
+            noisy, clean = self.levels[0] - SAME, self.levels[-1] + SAME
+            if not noisy <= finite_lambda(start) < finite_lambda(end) <= clean:
+                between = f"from lambda = {self.levels[0]:.6g} to {self.levels[-1]:.6g}"
+                raise InputError("end", f"lambda = {end.lam:.6g}", f"a level after the start, {between}")
+            return
+        n, m = self._place("start", start), self._place("end", end)
+        last = len(self.levels) - 1
+        allowed = {
+            "progressive": [n + 1],
+            "consistency": [last],
+            "shortcut": [n + 2**k for k in range(10) if n % 2**k == 0],
+        }[self.objective]
+        allowed = [k for k in allowed if n < k <= last]
+        if m not in allowed:
+            known = ", ".join(f"{self.levels[k]:.6g}" for k in allowed) or "none"
+            raise InputError("end", f"lambda = {end.lam:.6g}", f"an end that {self.name} was trained for: {known}")
+
+    def _place(self, name: str, point: Point) -> int:
+        lam = finite_lambda(point)
+        near = min(range(len(self.levels)), key=lambda n: abs(self.levels[n] - lam))
+        if abs(self.levels[near] - lam) > SAME:
+            allowed = f"a level that {self.name} was trained on; the nearest is {self.levels[near]:.6g}"
+            raise InputError(name, f"lambda = {lam:.6g}", allowed)
+        return near
+
+
+def angle(lam: float | Tensor) -> Tensor:
+    """th = atan(sigma/alpha), float64."""
+    return (-torch.as_tensor(lam, dtype=torch.float64)).exp().atan()
+
+
+def jumped(network: nn.Module, y: Tensor, lam: float | Tensor, end: float | Tensor) -> Tensor:
+    """The jump of y [n, ...] of unit size from the levels lam to the levels end, numbers or [n]."""
+    lam, end = (torch.as_tensor(level, dtype=torch.float64).expand(len(y)) for level in (lam, end))
+    levels = (lam, end) if isinstance(network, JumpPerceptron) else (lam,)
+    v: Tensor = network(y, *(level.to(y) for level in levels))
+    return turned(y, v, angle(lam) - angle(end))
+
+
+def turned(y: Tensor, v: Tensor, by: Tensor) -> Tensor:
+    """cos(by) y - sin(by) v: the point at an angle `by` [n] nearer to the data on the circle through y and v."""
+    by = by.reshape(-1, *[1] * (y.ndim - 1))
+    return by.cos().to(y) * y - by.sin().to(y) * v
+
+
+def built(shape: Sequence[int], sizes: Network) -> nn.Module:
+    """The untrained network of a student."""
+    if sizes.architecture == TWO_LEVELS:
+        return JumpPerceptron(shape, sizes.widths, sizes.embedding)
+    return build(shape, sizes)
+
+
+def load_student(name: str | Path) -> Student:
+    """A student of the project by its name, or of a folder that `samplerproof train` has written.
+
+    Raises InputError on an unknown name, and on a folder without a student or whose files do not match.
+
+    >>> import torch
+    >>> import samplerproof as sp
+    >>> student = sp.techniques.load_student("rings-consistency")
+    >>> student.jump()(torch.zeros(4, 2), student.points[0], student.points[-1]).shape
+    torch.Size([4, 2])
+    """
+    of_type("student", name, (str, Path), f"a folder, or one of {', '.join(own_students())}")
+    folder = OWN_STUDENTS / str(name) if str(name) in own_students() else Path(name)
+    if not folder.is_dir():
+        raise InputError("student", str(name), f"a folder or a student of ours; {nearest(str(name), own_students())}")
+    data = read_toml(folder)
+    if data.get("kind") != "student":
+        raise InputError("checkpoint.toml: kind", data.get("kind"), '"student"')
+    return _loaded(folder, data)
+
+
+def _loaded(folder: Path, data: dict[str, Any]) -> Student:
+    description = validated(DescribedStudent, data)
+    if any(later <= lam for lam, later in zip(description.levels, description.levels[1:], strict=False)):
+        raise InputError("checkpoint.toml: levels", description.levels, "lambda that rises from noise to data")
+    network, sha256 = load_network(folder, description, lambda: built(description.shape, description.network))
+    return Student(
+        name=description.name,
+        network=network,
+        objective=description.objective,
+        levels=tuple(description.levels),
+        shape=tuple(description.shape),
+        unit=description.sigma_data,
+        teacher=description.teacher,
+        sha256=sha256,
+    )
+
+
+def own_students() -> list[str]:
+    """The names of the project's own students."""
+    return sorted(path.name for path in OWN_STUDENTS.glob("*") if path.is_dir())
