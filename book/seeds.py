@@ -13,14 +13,15 @@ from .markup import plain, table
 from .techniques.all_techniques import TECHNIQUES
 
 FILE = "seeds.json"
-HEAD = ("system", "claim", "verdict here", "number", "page")
+HEAD = ("system", "claim", "verdict here", "covered", "number", "page")
 
 
 def reproduce_seeds(out: Path, progress: Progress = silent) -> list[dict[str, Any]]:
     """Measure every technique and write seeds.json and seeds.md into `out`; returns the rows.
 
     A row has the system, its paper's claim, the verdict with exact scores, the number that the verdict rests on and
-    what it is, on what it was tried, and its page in the book.  Raises InputError where `out` cannot be written.
+    what it is, how far and on what it was tried, and its page in the book.  Raises InputError where `out` cannot be
+    written.
     """
     check_writable(out)
     rows = []
@@ -36,7 +37,14 @@ def reproduce_seeds(out: Path, progress: Progress = silent) -> list[dict[str, An
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as a table in Markdown."""
     lines = [
-        (plain(row["system"]), row["claim"], row["verdict"], f"{row['number']:.4g}, {row['quantity']}", row["page"])
+        (
+            plain(row["system"]),
+            row["claim"],
+            row["verdict"],
+            row["covered"],
+            f"{row['number']:.4g}, {row['quantity']}",
+            row["page"],
+        )
         for row in rows
     ]
     return "# Techniques: what is claimed, and what holds here\n\n" + table(HEAD, lines) + "\n"

@@ -18,8 +18,11 @@ from __future__ import annotations
 
 from .numerics.distillation.distilled import distilled
 from .numerics.distillation.noise_finders import cached_noise, fixed_noise, fresh_noise, inverted_noise
+from .numerics.few_step.ideal_students import deviation_factor, distilled_target, second_step_factor
 from .numerics.few_step.jump import ddim_jump, run_jumps, semigroup_residual, through
 from .numerics.few_step.merged_steps import merged
+from .numerics.few_step.posterior_chain import posterior_chain
+from .numerics.few_step.stale_features import StaleFeatures
 from .numerics.few_step.student import load_student
 from .numerics.given_levels.aligner import fit_ratios, released, to_the_flow
 from .numerics.given_levels.time_shift import time_shifted
@@ -39,12 +42,15 @@ from .numerics.unrolled import unrolled
 __all__ = [
     "GaussianChain",
     "ReversedGrid",
+    "StaleFeatures",
     "TiltedProcess",
     "bank",
     "cached_noise",
     "cell_masses",
     "ddim_jump",
+    "deviation_factor",
     "distilled",
+    "distilled_target",
     "edict",
     "elbo_costs",
     "exact_gradient",
@@ -58,11 +64,13 @@ __all__ = [
     "local_error_costs",
     "merged",
     "policy_gradient",
+    "posterior_chain",
     "released",
     "restored",
     "reversed_grid",
     "round_trip",
     "run_jumps",
+    "second_step_factor",
     "semigroup_residual",
     "shortcut",
     "through",

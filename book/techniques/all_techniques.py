@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from . import (
+    conditions,
     few_step_students,
     inversion,
     look_back,
     programmed_grids,
+    rewards_and_chains,
     score_distillation,
     shifted_levels,
     shortcut_tuning,
     stored_starts,
+    undistilled,
 )
 from .technique import Technique
 
@@ -23,5 +26,8 @@ TECHNIQUES: tuple[Technique, ...] = (
     *stored_starts.TECHNIQUES,
     *shortcut_tuning.TECHNIQUES,
     *few_step_students.TECHNIQUES,
+    *undistilled.TECHNIQUES,
+    *rewards_and_chains.TECHNIQUES,
+    *conditions.TECHNIQUES,
 )
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}

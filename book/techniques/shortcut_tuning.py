@@ -42,6 +42,7 @@ POLICY = Technique(
     quantity="largest of 24 deviations, in standard errors",
     within=(0.0, 4.0),
     covered="chains of Gaussian steps in one dimension",
+    extent="identity",
     formula=r"""For steps $x_{k+1} = A_k x_k + b_k + s_k z_k$ and any $f$,
 
 $$\frac{\partial}{\partial\theta} \operatorname{E} f(x_\text{end}) = \operatorname{E}\Bigl[\bigl(f(x_\text{end}) -

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+EXTENTS = {
+    "system": "the method itself runs and its claim is tested",
+    "mechanism": "a part of it runs, on laws that are known exactly",
+    "identity": "a formula of it is proved and checked",
+}
 Curves = Mapping[str, Sequence[tuple[float, float]]]
 
 
@@ -32,8 +37,9 @@ class Technique:
     name: of the page's file.  system, title, cite: its name, the title of the page with the paper's name, and the key
     of the paper.  claimed, known, unknown: paragraphs, in the paper's own terms.  verdict: of its claim with exact
     scores, in a few words; it stands while the measured number, which is `quantity`, lies `within` two bounds.
-    covered: on what it was tried.  formula, provenance: in Markdown; where the formula was read.  proved: names of
-    claims in theory/claims.  methods: records of the catalogue.  code: an example that runs.
+    covered: on what it was tried.  extent: how far that covers the technique, a key of EXTENTS.
+    formula, provenance: in Markdown; where the formula was read.  proved: names of claims in theory/claims.
+    methods: records of the catalogue.  code: an example that runs.
     """
 
     name: str
@@ -53,6 +59,11 @@ class Technique:
     unknown: str
     code: str
     methods: tuple[str, ...] = ()
+    extent: str = "mechanism"
+
+    def __post_init__(self) -> None:
+        if self.extent not in EXTENTS:
+            raise ValueError(f"{self.name}: extent: got {self.extent!r}; one of {', '.join(EXTENTS)}")
 
     def stands(self, number: float) -> bool:
         """Whether the verdict stands with this number; it does not with NaN."""
@@ -66,6 +77,7 @@ class Technique:
             "verdict": self.verdict if self.stands(number) else f"not confirmed: the number left {self.within}",
             "number": number,
             "quantity": self.quantity,
-            "covered": self.covered,
+            "covered": f"{self.extent}: {self.covered}",
+            "extent": self.extent,
             "page": f"techniques/{self.name}.html",
         }
