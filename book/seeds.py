@@ -20,14 +20,13 @@ def reproduce_seeds(out: Path, progress: Progress = silent) -> list[dict[str, An
     """Measure every technique and write seeds.json and seeds.md into `out`; returns the rows.
 
     A row has the system, its paper's claim, the verdict with exact scores, the number that the verdict rests on and
-    what it is, how far and on what it was tried, and its page in the book.  Raises InputError where `out` cannot be
-    written.
+    what it is, on what it was tried, and its page in the book.  Raises InputError where `out` cannot be written.
     """
     check_writable(out)
     rows = []
     for done, technique in enumerate(TECHNIQUES):
         progress(done, len(TECHNIQUES), technique.system)
-        rows.append(technique.row(technique.measure().number))
+        rows.append(technique.row(technique.measure().number if technique.measurable else None))
     progress(len(TECHNIQUES), len(TECHNIQUES), "")
     write_text(out / FILE, json.dumps(rows, indent=1, allow_nan=False) + "\n")
     write_text(out / "seeds.md", markdown(rows))
@@ -42,9 +41,13 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
             row["claim"],
             row["verdict"],
             row["covered"],
-            f"{row['number']:.4g}, {row['quantity']}",
+            f"{_shown(row['number'])}, {row['quantity']}",
             row["page"],
         )
         for row in rows
     ]
     return "# Techniques: what is claimed, and what holds here\n\n" + table(HEAD, lines) + "\n"
+
+
+def _shown(number: float | None) -> str:
+    return "not measured" if number is None else f"{number:.4g}"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .denoisers import Denoiser, convert
 from .errors import DependsError, SamplingError
-from .external_run import Draw, Finish, Model, Remark, Run, Timesteps
+from .external_run import Draw, Finish, Model, Remark, Run, Timesteps, of_another_run
 from .noise import NoiseSource
 from .noise_draws import canonical, noise_basis
 from .points import Point
@@ -276,8 +276,17 @@ def superposition(run: Run, image: Trace, scale: float = SCALE) -> tuple[float, 
     scale: the standard deviation of the inputs.  Raises DependsError and SamplingError as respond does.
     """
     width = image.vectors.shape[1]  # as wide as the run on basis vectors: cached tensors of that run still fit
-    random = scale * torch.randn(width, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = respond(run, image, random.view(width, *BATCH, width)).flatten(1)
+    random = random_inputs(width, scale)
+    return _gaps(respond(run, image, random.view(width, *BATCH, width)).flatten(1), image, random)
+
+
+def random_inputs(width: int, scale: float = SCALE) -> Tensor:
+    """Normal inputs of a run, [width, width] float64, the same in every run."""
+    return scale * torch.randn(width, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def _gaps(found: Tensor, image: Trace, random: Tensor) -> tuple[float, ...]:
+    """How far every vector of a run on random inputs is from its image, over the largest entry."""
     expected = image.vectors @ random
     gaps = (found - expected[-len(found) :]).abs().amax(dim=1) / expected.abs().max()
     return tuple([0.0] * (len(expected) - len(found)) + gaps.tolist())
@@ -297,16 +306,6 @@ def respond(run: Run, found: Trace, inputs: Tensor) -> Tensor:
     if recorder.channel != found.channel:
         raise DependsError("evaluations of other outputs than before")
     return torch.stack([v.double() for v in (*recorder.states, finish.sample)])
-
-
-def of_another_run(x: object, like: Tensor) -> str:
-    """Addition to a message on a wrong shape that comes of a sum with a tensor of another, larger run."""
-    cached = (
-        isinstance(x, Tensor)
-        and x.ndim == like.ndim
-        and all(b in (a, 1) for a, b in zip(x.shape, like.shape, strict=True))
-    )
-    return ", probably because it keeps a tensor of an earlier run" if cached else ""
 
 
 def _finished(run: Run, start: Tensor, recorder: _Recorder) -> Finish:

@@ -59,7 +59,7 @@ def page(technique: Technique, measured: Measured, made: str) -> str:
     parts = [
         f"# {technique.title}",
         f"{{cite:t}}`{technique.cite}`. Verdict with exact scores: {technique.verdict}. "
-        f"Covered: **{technique.extent}**, {EXTENTS[technique.extent]}; {technique.covered}.",
+        f"Covered: **{technique.extent}**, {EXTENTS[technique.extent]}; {technique.covered.partition(': ')[2]}.",
         f"## Claimed\n\n{technique.claimed}",
         f"## Formula\n\n{technique.formula}\n\nProvenance: {technique.provenance}",
         *_proved(technique),

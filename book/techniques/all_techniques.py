@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from . import (
+    changed_weights,
     conditions,
+    distilled_solvers,
     few_step_students,
     inversion,
     look_back,
@@ -12,6 +14,9 @@ from . import (
     score_distillation,
     shifted_levels,
     shortcut_tuning,
+    splitting_integrators,
+    stale_runs,
+    stitched_models,
     stored_starts,
     undistilled,
 )
@@ -19,12 +24,17 @@ from .technique import Technique
 
 TECHNIQUES: tuple[Technique, ...] = (
     *inversion.TECHNIQUES,
+    *distilled_solvers.TECHNIQUES,
     *programmed_grids.TECHNIQUES,
     *look_back.TECHNIQUES,
+    *stitched_models.TECHNIQUES,
     *shifted_levels.TECHNIQUES,
     *score_distillation.TECHNIQUES,
+    *splitting_integrators.TECHNIQUES,
     *stored_starts.TECHNIQUES,
     *shortcut_tuning.TECHNIQUES,
+    *stale_runs.TECHNIQUES,
+    *changed_weights.TECHNIQUES,
     *few_step_students.TECHNIQUES,
     *undistilled.TECHNIQUES,
     *rewards_and_chains.TECHNIQUES,

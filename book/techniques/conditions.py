@@ -58,7 +58,7 @@ CONDITION = Technique(
     "acts on that alone",
     quantity="squared Frechet distance with the condition over that without, 10 steps",
     within=(0.0, 0.5),
-    covered="Gaussian data of eight directions; the autoencoder is principal components, its latent exact",
+    covered="mechanism: Gaussian data of eight directions; the autoencoder is principal components, its latent exact",
     formula=r"""Formulation 2 adds the reconstruction unscaled, $x_t = \sqrt{\bar a}\, x_0 + \hat x + \sqrt{1 -
 \bar a}\, \epsilon$; its posterior mean is $c_1 x_0 + c_2 x_t + (1 - c_2) \hat x$. On a Gaussian direction of variance
 $\lambda$ of which the condition leaves $r$, N steps of DDIM have the variance $\lambda - r + r\, C(r)^2$.""",
@@ -139,8 +139,7 @@ TOWER = Technique(
     "finer observation leaves",
     quantity="largest difference of the mean over fine observations from the mean given the coarse one",
     within=(0.0, 1e-9),
-    covered="a mixture in four dimensions, means of pairs and of all as observations",
-    extent="identity",
+    covered="identity: a mixture in four dimensions, means of pairs and of all as observations",
     formula=r"""$$\operatorname{E}\bigl[\operatorname{E}[x_0 \mid x_t, y_\text{fine}] \mid x_t, y_\text{coarse}\bigr] =
 \operatorname{E}[x_0 \mid x_t, y_\text{coarse}]$$
 
@@ -211,8 +210,7 @@ MEMORY = Technique(
     "where the noise is small, and leaving others out errs by their weight times the diameter at most",
     quantity="largest difference of the mixture and the attention",
     within=(0.0, 1e-10),
-    covered="500 points in the plane",
-    extent="identity",
+    covered="identity: 500 points in the plane",
     formula=r"""$$\hat x_0 = \sum_i m_i \operatorname{softmax}_i\Bigl(-\frac{|x - \alpha m_i|^2}{2\sigma^2}\Bigr),
 \qquad
 |\hat x_0 - \hat x_0^\text{kept}| \le (\text{weight left out}) \cdot \text{diameter}.$$""",
@@ -266,8 +264,7 @@ FEATURE = Technique(
     "alignment does for training is not decided here",
     quantity="largest mean cosine with the component of a mixture, t = 0.8 of the linear path",
     within=(0.7545, 0.7555),
-    covered="the components of a mixture of two as features",
-    extent="identity",
+    covered="identity: the components of a mixture of two as features",
     formula=r"""For features of length one, $\max_u \operatorname{E} \cos(u(x), \phi) = \operatorname{E}
 |\operatorname{E}[\phi \mid x]|$; for the component of a mixture that is $\operatorname{E} |r(x)|_2$, r the
 responsibilities.""",

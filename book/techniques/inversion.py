@@ -22,7 +22,7 @@ from .technique import Measured, Technique
 
 SAMPLES = 200
 SHARES = ("1", "9/10", "1/2")
-EXACT_SCORES = "exact scores of mixtures in one and two dimensions"
+EXACT_SCORES = "system: exact scores of mixtures in one and two dimensions"
 
 
 def _start(at: Grid) -> torch.Tensor:
@@ -172,7 +172,6 @@ BDIA = Technique(
     quantity="error of BDIA-EDM over Heun's, gamma = 1/2, 320 steps",
     within=(0.985, 1.005),
     covered=EXACT_SCORES,
-    extent="system",
     formula=r"""With the increment $\Delta(t_i \to t \mid z_i)$ of any base,
 
 $$z_{i-1} = z_{i+1} - (1-\gamma)(z_{i+1} - z_i) - \gamma\,\Delta(t_i \to t_{i+1} \mid z_i)
@@ -215,7 +214,6 @@ EDICT = Technique(
     quantity="error of EDICT's first chain over DDIM's, p = 0.93, 640 steps, uniform t",
     within=(0.957, 0.977),
     covered=EXACT_SCORES,
-    extent="system",
     formula=r"""With DDIM's coefficients $a = \alpha'/\alpha$, $b = \sigma' - a\sigma$ and the old level $s$,
 
 $$u \leftarrow a u + b\,\hat\epsilon(v, s), \quad v \leftarrow a v + b\,\hat\epsilon(u, s), \quad
@@ -254,7 +252,6 @@ AIDI = Technique(
     quantity="most evaluations of Anderson's method for a step, 16 cases, to 1e-13",
     within=(1, 20),
     covered=EXACT_SCORES,
-    extent="system",
     formula=r"""DDIM's step $x_t = a x_s + b\,\hat\epsilon(x_s, s)$ is solved for the noisier $x_s$,
 
 $$x_s = \frac{x_t - b\,\hat\epsilon(x_s, s)}{a}, \qquad \frac{\partial \hat\epsilon}{\partial x}
@@ -295,7 +292,6 @@ DPM_INVERSION = Technique(
     quantity="error of DDIM's latent over 2M's, 20 steps, uniform lambda",
     within=(20, 60),
     covered=EXACT_SCORES,
-    extent="system",
     formula=r"""DPM-Solver++(2M) is run on the grid backwards: its formula as it stands, with $h < 0$, and its history
 on the clean side. No equation is solved, and the inverse is not exact: it would need outputs at two unknown points.""",
     provenance="derived; of the paper only the abstract was read, and there is no released code.",

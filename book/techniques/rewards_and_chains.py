@@ -1,4 +1,4 @@
-"""RG-LCD and T2V-Turbo: rewards; EMDM: draws of the posterior; Faster Diffusion: features that are reused."""
+"""RG-LCD and T2V-Turbo: rewards; EMDM: draws of the posterior."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import torch
 from torch import Tensor
 
 from ...numerics.few_step.posterior_chain import Guess, posterior_chain
-from ...numerics.few_step.stale_features import StaleFeatures
 from ...numerics.points import Point
-from ...numerics.tableau import tabulate
 from ...numerics.targets.flow import quantile
 from ...numerics.targets.mixture import GaussianMixture
-from .on_the_line import M1, trajectory, uniform_lambda, uniform_t
+from .on_the_line import M1, uniform_t
 from .technique import Measured, Technique
 
 CLEAN = Point(alpha=1.0, sigma=0.0)
@@ -76,7 +74,7 @@ REWARDS = Technique(
     "their weights; it climbs the reward at least cost in transport, and does not sample p exp(r/beta)",
     quantity="least gain in reward of the transport over the tilt, at equal W2, of five",
     within=(1e-4, 1.0),
-    covered="a mixture on the line and a quadratic reward",
+    covered="mechanism: a mixture on the line and a quadratic reward",
     formula=r"""For $r = -\tfrac q2 (y - c)^2$ with weight b a level takes $y$ to $c + \kappa (y - c)$, $\kappa =
 2/(2 + b
 q)$, and N levels contract by $\kappa^N$. The tilt $p\, e^{r/\beta}$ is a mixture with $S' = 1/(1/S + H)$, $\mu' =
@@ -142,7 +140,7 @@ CHAIN = Technique(
     "with its mean it has not; that a generator learns those draws is not shown here",
     quantity="largest W1 of chains of 1, 2, 4 and 8 steps with draws of the posterior",
     within=(0.0, 0.012),
-    covered="a mixture on the line, 100,000 states",
+    covered="mechanism: a mixture on the line, 100,000 states",
     formula=r"""$x' = c_1 x_0' + c_2 x + \sigma' \sqrt{1 - r^2}\, z$ with $c_1 = \alpha'(1 - r^2)$, $c_2 = r^2
 \alpha'/\alpha$, $r = \sigma' \alpha/(\sigma \alpha')$, and $x_0' \sim q(x_0 \mid x)$. With the mean in place of the
 draw the
@@ -168,75 +166,4 @@ for guess in (draw, mean):
     methods=("ddpm",),
 )
 
-SAMPLERS = (("ddim", 1), ("dpm-solver++-2m", 2))
-
-
-def feature_order(name: str, every: int, refreshes: int) -> tuple[float, float]:
-    """The error on 160 steps over that of fresh responsibilities, and the local order from 80 steps."""
-    errors = []
-    for steps in (80, 160):
-        at = uniform_lambda(steps)
-        errors.append(trajectory(tabulate(name, at, "exact"), M1, at, StaleFeatures(M1, every, refreshes), points=51))
-    at = uniform_lambda(160)
-    fresh = trajectory(tabulate(name, at, "exact"), M1, at, points=51)
-    return errors[-1] / fresh, math.log2(errors[0] / errors[1])
-
-
-def measure_features() -> Measured:
-    rows, number = [], math.nan
-    for name, order in SAMPLERS:
-        for every, refreshes in ((1, 1), (2, 1), (2, 2), (4, 1), (4, 2)):
-            factor, found = feature_order(name, every, refreshes)
-            kept = order if every == 1 else min(order, refreshes)
-            rows.append((name, str(every), str(refreshes), str(kept), f"{found:.2f}", f"{factor:.3g}"))
-            if (name, every, refreshes) == ("dpm-solver++-2m", 2, 1):
-                number = found
-    return Measured(
-        number=number,
-        head=(
-            "sampler",
-            "q: fresh every",
-            "m: through the last",
-            "min(p, m)",
-            "local order",
-            "error over that of fresh ones",
-        ),
-        rows=tuple(rows),
-    )
-
-
-FEATURES = Technique(
-    name="faster-diffusion",
-    system="Faster Diffusion",
-    title="Faster Diffusion: rethinking the role of the encoder for diffusion model inference",
-    cite="li2024fasterdiffusion",
-    claimed="Features of the encoder change little from step to step: reused between key steps they save 41 % of the "
-    "time of Stable Diffusion, at similar quality.",
-    verdict="reuse makes every sampler one of order 1; extrapolation through the last m refreshes keeps min(p, m)",
-    quantity="local order of DPM-Solver++(2M) with features reused in every second step",
-    within=(0.9, 1.1),
-    covered="a mixture on the line, its responsibilities as features",
-    formula=r"""$\hat x_0 = \sum_k r_k\, m_k(x)$ with r from key evaluations: between them $r(\lambda)$ is the
-polynomial
-through the last m keys. If a step keeps both predictions of its key the run is DDIM on the keys.""",
-    provenance="read in the released code (`utils_sd.py`): keys 0, 1, 2, 3, 5, 10, 15, 25, 35 of 50 steps, or every "
-    "q-th; decoders of the steps between run in one batch. A-SDM inherits features likewise, as its abstract says.",
-    proved=("stale-features", "telescoping"),
-    measure=measure_features,
-    known="At q = 1 the run is the plain one. A saving pays for a sampler of order p iff c K^p < 1, with the factor c "
-    "of the error and K of the cost.",
-    unknown="Networks, where most of a step is spent elsewhere; the injection of the first noise; the 41 %: not "
-    "reproduced.",
-    code="""
-import samplerproof as sp
-mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
-grid = sp.grid(sp.schedule("vp-linear"), "uniform-lambda", 40, t_min=0.05, t_max=1.0)
-start = mixture.sample(200, grid.points[0], __import__("torch").Generator().manual_seed(0))
-exact = sp.exact_flow(mixture, start, grid.points[0], grid.points[-1])[0]
-for denoise in (mixture, sp.techniques.StaleFeatures(mixture, 2, 1), sp.techniques.StaleFeatures(mixture, 2, 2)):
-    print(sp.metrics.trajectory(sp.sample(denoise, start, sp.tabulate("dpm-solver++-2m", grid)), exact))
-""",
-    methods=("ddim", "dpm-solver++-2m"),
-)
-
-TECHNIQUES = (REWARDS, CHAIN, FEATURES)
+TECHNIQUES = (REWARDS, CHAIN)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 EXTENTS = {
     "system": "the method itself runs and its claim is tested",
-    "mechanism": "a part of it runs, on laws that are known exactly",
+    "mechanism": "a part of it runs, on laws that are known exactly or on a small network",
     "identity": "a formula of it is proved and checked",
 }
 Curves = Mapping[str, Sequence[tuple[float, float]]]
@@ -37,9 +38,9 @@ class Technique:
     name: of the page's file.  system, title, cite: its name, the title of the page with the paper's name, and the key
     of the paper.  claimed, known, unknown: paragraphs, in the paper's own terms.  verdict: of its claim with exact
     scores, in a few words; it stands while the measured number, which is `quantity`, lies `within` two bounds.
-    covered: on what it was tried.  extent: how far that covers the technique, a key of EXTENTS.
-    formula, provenance: in Markdown; where the formula was read.  proved: names of claims in theory/claims.
-    methods: records of the catalogue.  code: an example that runs.
+    covered: how far and on what it was tried, a word of EXTENTS and a colon first.  formula, provenance: in Markdown;
+    where the formula was read.  proved: names of claims in theory/claims.  methods: records of the catalogue.  code: an
+    example that runs.  needs: a package that the measurement imports and an installation may lack.
     """
 
     name: str
@@ -59,25 +60,38 @@ class Technique:
     unknown: str
     code: str
     methods: tuple[str, ...] = ()
-    extent: str = "mechanism"
+    needs: str = ""
 
     def __post_init__(self) -> None:
         if self.extent not in EXTENTS:
-            raise ValueError(f"{self.name}: extent: got {self.extent!r}; one of {', '.join(EXTENTS)}")
+            raise ValueError(f"{self.name}: covered: got {self.covered!r}; {', '.join(EXTENTS)} and a colon first")
+
+    @property
+    def extent(self) -> str:
+        """How far the technique is covered, a key of EXTENTS."""
+        return self.covered.partition(":")[0]
 
     def stands(self, number: float) -> bool:
         """Whether the verdict stands with this number; it does not with NaN."""
         return self.within[0] <= number <= self.within[1]
 
-    def row(self, number: float) -> dict[str, object]:
-        """The row of the table of all techniques, with a number that was measured."""
+    @property
+    def measurable(self) -> bool:
+        """Whether this installation has what the measurement needs."""
+        return not self.needs or find_spec(self.needs) is not None
+
+    def row(self, number: float | None) -> dict[str, object]:
+        """The row of the table of all techniques, with a number that was measured, or None where it could not be."""
+        if number is None:
+            verdict = f"not measured: {self.needs} is not installed: pip install 'samplerproof[training]'"
+        else:
+            verdict = self.verdict if self.stands(number) else f"not confirmed: the number left {self.within}"
         return {
             "system": self.system,
             "claim": self.claimed,
-            "verdict": self.verdict if self.stands(number) else f"not confirmed: the number left {self.within}",
+            "verdict": verdict,
             "number": number,
             "quantity": self.quantity,
-            "covered": f"{self.extent}: {self.covered}",
-            "extent": self.extent,
+            "covered": self.covered,
             "page": f"techniques/{self.name}.html",
         }

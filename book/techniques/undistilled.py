@@ -60,7 +60,7 @@ CONSISTENCY = Technique(
     "teacher's error; the same rows with a plain network lose half of the variance, and with gamma the share gamma/2",
     quantity="standard deviation of 128 undistilled steps over the exact one, on N(m, 1.7)",
     within=(0.69, math.sqrt(0.5)),
-    covered="exact predictions of Gaussian laws; the schedulers of diffusers are recognised by `verify`",
+    covered="mechanism: exact predictions of Gaussian laws; the schedulers of diffusers are recognised by `verify`",
     formula=r"""Consistency: $x' = \alpha' f(x) + \sigma' z$. Trajectory consistency leads to the ratio
 $(1 - \gamma)\rho'$ of noise and signal and back,
 $x' = \alpha' f + \sigma' \bigl((1 - \gamma)\hat\epsilon + \sqrt{\gamma (2 - \gamma)}\, z\bigr)$: DDIM for $\gamma = 0$,
@@ -125,7 +125,7 @@ TARGET = Technique(
     "given the state; the student keeps the law, and the bias, of its teacher",
     quantity="largest difference of 8 steps with distilled targets from 16 of DDIM",
     within=(0.0, 1e-11),
-    covered="the exact score of a mixture on the line",
+    covered="mechanism: the exact score of a mixture on the line",
     formula=r"""$$\tilde x_0 = w\, d_1 + (1 - w)\, d_2, \qquad
 w = \frac{\rho_u (\rho_t - \rho_1)}{\rho_1 (\rho_t - \rho_u)}, \quad 0 < w < 1,$$
 

@@ -1,4 +1,4 @@
-"""Laws given a part of what they depend on: conditions, memories, posterior draws, stale features."""
+"""Laws given a part of what they depend on: conditions, memories, posterior draws, features."""
 
 from __future__ import annotations
 
@@ -114,51 +114,4 @@ def feature_bound() -> Proof:
     return Proof((gap - squares, gap.subs(dict(zip(u, m, strict=True)))), nonzero=(gap,))
 
 
-@claim(
-    "stale-features",
-    "Features that are refreshed now and then and extrapolated in lambda through the last m refreshes, h apart, are "
-    "exact where they are polynomials of degree m - 1, and off by a multiple of h^m where they are of degree m; with "
-    "the weights of two refreshes exchanged they are off by a multiple of h. Reuse is m = 1.",
-    "li2024fasterdiffusion",
-)
-def stale_features() -> Proof:
-    step, place = sp.symbols("h s", positive=True)
-
-    def off(degree: int, count: int, swapped: bool = False) -> sp.Expr:
-        """The error at lambda = s of the power `degree`, from refreshes at 0, -h, …, (1 - count) h."""
-        nodes = [-k * step for k in range(count)]
-        weights = [sp.prod([(place - other) / (node - other) for other in nodes if other != node]) for node in nodes]
-        weights = weights[::-1] if swapped else weights
-        return sum(w * (node**degree if degree else 1) for w, node in zip(weights, nodes, strict=True)) - place**degree
-
-    exact = [off(degree, count) for count in (1, 2, 3) for degree in range(count)]
-    scaled = [off(count, count).subs(place, place * step) / step**count for count in (1, 2, 3)]
-    return Proof(
-        (*exact, *(sp.diff(e, step) for e in scaled)),
-        nonzero=(*scaled, off(1, 2, swapped=True), off(1, 3, swapped=True)),
-    )
-
-
-@claim(
-    "telescoping",
-    "Steps of DDIM with one noise prediction are one step of DDIM: x/alpha is linear in sigma/alpha. Where the steps "
-    "between keys keep both predictions of their key, a run is DDIM on the keys.",
-    "li2024fasterdiffusion",
-)
-def telescoping() -> Proof:
-    noise, other = sp.symbols("noise other", real=True)
-    middle = sp.symbols("a_1 s_1", positive=True)
-
-    def step(state: sp.Expr, start: tuple[sp.Expr, ...], end: tuple[sp.Expr, ...], held: sp.Expr) -> sp.Expr:
-        return end[0] / start[0] * state + (end[1] - end[0] * start[1] / start[0]) * held
-
-    here, there = (alpha, sigma), (next_alpha, next_sigma)
-    two = step(step(x, here, middle, noise), middle, there, noise)
-    fresh = step(step(x, here, middle, noise), middle, there, other)
-    whole = step(x, here, there, noise)
-    return Proof((two - whole,), nonzero=(fresh - whole,))
-
-
-CLAIMS: tuple[Claim, ...] = (
-    *(formulation_2, tower, memory_attention, posterior_chain, feature_bound, stale_features, telescoping),
-)
+CLAIMS: tuple[Claim, ...] = (formulation_2, tower, memory_attention, posterior_chain, feature_bound)

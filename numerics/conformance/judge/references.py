@@ -97,8 +97,9 @@ def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
     Other starts are tried where most rows are the record's.
     """
     tables: list[Tableau] = []
+    close = False  # whether most rows of one of them are the trace's
     for ending, methods in _plans(record, grid, _evaluations(found)).items():
-        if STARTED in ending and not any(_most_rows_equal(found.table, t) for t in tables):
+        if STARTED in ending and not close:
             continue
         if sum(1 if m is None else m.nfe_per_step for m in methods) != found.nfe:
             continue
@@ -110,6 +111,7 @@ def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
         if any(same_shape(read, t) and max(d.error for d in deviations(read, t)) < SAME for t in tables):
             continue
         tables.append(read)
+        close = close or _most_rows_equal(found.table, read)
         yield Reference(record, ending, read, tableau)
         last = read.noises[-1] if read.noises.shape[1] else None
         if last is not None and bool(last.any()):
@@ -214,10 +216,13 @@ def _numbers(record: Record, methods: Sequence[Record | None], found: Trace, gri
     given = {s: torch.tensor(v, dtype=torch.float64) for s, v in found.numbers.items() if s in record.numbers}
     clock = FRAMES[record.frame].clock
     ends, at = getattr(grid.columns, clock), clock_at(clock, found.points)
+    inside: dict[int, list[int]] = {}  # the evaluations in every step
+    for i, end in enumerate(found.step):
+        if found.evaluated[i]:
+            inside.setdefault(end, []).append(i)
     for n, method in enumerate(methods):
         to = [row.to for row in method.rows if isinstance(row.to, str)] if method else []
-        inside = [i for i, end in enumerate(found.step) if end == n + 1 and found.evaluated[i]]
-        seen = [float((at[i] - ends[n]) / (ends[n + 1] - ends[n])) for i in inside[: len(to)]]
+        seen = [float((at[i] - ends[n]) / (ends[n + 1] - ends[n])) for i in inside.get(n + 1, [])[: len(to)]]
         if method is None or len(seen) < len(to) or not all(0 < fraction < 1 for fraction in seen):
             continue
         for name, fraction in zip(to, seen, strict=True):

@@ -22,6 +22,7 @@ TYPICAL = 1 / 16  # of the bound for roundings: the largest share observed in sa
 VISIBLE = 16.0  # times the bound for roundings: above it, cancellation is visible if there is any
 SHOWN = 4.0  # times the largest loss of other rows to cancellation: the loss allowed to a row
 WITNESSES = 3  # rows on which cancellation is visible that are needed before a row is held to their loss
+REPEATED = 16.0  # times the share of its bound that the run in float64 takes: what the run as shipped may take
 NEGLIGIBLE = 1e-9  # of an entry that a least variance or the like leaves where a record has none
 
 
@@ -31,12 +32,14 @@ class Comparison:
     dtype: of the run.
 
     lost: for rows on which cancellation is visible, their error over the error that cancellation explains.
+    share: the largest error of a row over the bound for it.
     """
 
     reference: Reference
     rows: list[Deviation]
     bounds: list[float]
     lost: Mapping[int, float]
+    share: float
     dtype: str
 
     @property
@@ -49,13 +52,21 @@ class Comparison:
         return [i for i, (d, most) in enumerate(zip(self.rows, self.bounds, strict=True)) if unexplained(d, most)]
 
 
-def compared(run: Trace, reference: Reference, process: str, witnesses: Sequence[float] | None = None) -> Comparison:
+class Witness(NamedTuple):
+    """Other runs of a sampler, which show how it rounds.  lost: of Comparison.  share: of the run in float64."""
+
+    lost: Sequence[float]
+    share: float
+
+
+def compared(run: Trace, reference: Reference, process: str, witness: Witness | None = None) -> Comparison:
     """A run compared with a reference that evaluates in the same steps.
 
-    witnesses: the `lost` of other runs of the sampler. With them a row may lose as much to cancellation as they and the
-    other rows show: a sampler that computes its levels without cancellation has none to explain a fault. None allows
-    all of it, as is right in float64, where it hides nothing; so does a run whose levels come from a table of alpha^2
-    for timesteps: there all rows that subtract alpha^2 from one lose digits.
+    With a witness a row may lose as much to cancellation as it and the other rows show: a sampler that computes its
+    levels without cancellation has none to explain a fault. So with repeated divisions by h: the same code loses the
+    same share of its bound in float64. None allows all of both, as is right in float64, where they hide nothing; a run
+    whose levels come from a table of alpha^2 for timesteps may lose all that cancellation explains: there all rows that
+    subtract alpha^2 from one lose digits.
     """
     rows = deviations(run.table, reference.table)
     divided = max(1, reference.record.history, reference.record.nfe_per_step - 1)
@@ -67,12 +78,16 @@ def compared(run: Trace, reference: Reference, process: str, witnesses: Sequence
     }
     allowed = []
     for i, bound in enumerate(most):
-        seen = [*(witnesses or ()), *(share for j, share in lost.items() if j != i)]
-        held = witnesses is not None and run.timesteps is None and len(seen) >= WITNESSES
+        seen = [*(witness.lost if witness else ()), *(share for j, share in lost.items() if j != i)]
+        held = witness is not None and run.timesteps is None and len(seen) >= WITNESSES
         share = min(1.0, SHOWN * max(seen)) if held else 1.0
+        rounded = bound.rounded
+        if witness is not None:
+            rounded = min(rounded, max(bound.once, REPEATED * witness.share * rounded))
         solved = run.uncertainty[i + 1] if run.uncertainty else 0.0
-        allowed.append(max(IDENTICAL, bound.rounded + share * bound.cancelled) + solved)
-    return Comparison(reference, rows, allowed, lost, str(run.dtype)[6:])
+        allowed.append(max(IDENTICAL, rounded + share * bound.cancelled) + solved)
+    taken = max((row.error / (b.rounded + b.cancelled) for row, b in zip(rows, most, strict=True)), default=0.0)
+    return Comparison(reference, rows, allowed, lost, taken, str(run.dtype)[6:])
 
 
 def unexplained(row: Deviation, most: float) -> bool:
@@ -87,11 +102,12 @@ def negligible(row: Deviation) -> bool:
 
 class Bound(NamedTuple):
     """The errors of a row that two causes explain: roundings of lambda and of levels, and cancellation at low noise,
-    which a sampler need not have.
+    which a sampler need not have.  once: as rounded, where one difference at most is divided by h.
     """
 
     rounded: float
     cancelled: float
+    once: float
 
 
 def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bound]:
@@ -118,7 +134,8 @@ def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bo
         # L: roundings at high noise, cancellation at low noise.
         each = ROUNDINGS * eps * s / h**divided
         high, low = (max((cancellation(p, process)[k] for p in used), default=0.0) for k in (0, 1))
-        result.append(Bound(each * (1 + max((abs(x) for x in ends), default=0.0) + high), each * low))
+        rounded = each * (1 + max((abs(x) for x in ends), default=0.0) + high)
+        result.append(Bound(rounded, each * low, rounded * h ** (divided - 1)))
     return result
 
 

@@ -1,4 +1,4 @@
-"""Few-step students, their targets and stale features on laws that are known exactly."""
+"""Few-step students, their targets and posterior chains on laws that are known exactly."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import math
 import pytest
 import torch
 
-from samplerproof.book.techniques.on_the_line import M1, PLANE, trajectory, uniform_lambda
+from samplerproof.book.techniques.on_the_line import M1
 from samplerproof.numerics.denoisers import parts
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.few_step.ideal_students import angle, deviation_factor, distilled_target, second_step_factor
 from samplerproof.numerics.few_step.posterior_chain import posterior_chain
-from samplerproof.numerics.few_step.stale_features import StaleFeatures, component_means
 from samplerproof.numerics.grids import from_times, grid
 from samplerproof.numerics.laws.affine import gaussian_law
 from samplerproof.numerics.points import Point
-from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import Schedule, schedule
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.mixture import GaussianMixture
@@ -137,44 +135,3 @@ def test_draws_of_the_posterior_keep_the_law_and_means_do_not() -> None:
         assert float(mean.var()) < 0.7 * float(exact.var())
     with pytest.raises(InputError, match="guess"):
         posterior_chain(lambda x, p: x[:, 0], start, at, chance)
-
-
-@pytest.mark.parametrize(
-    ("name", "refreshes", "order"),
-    [
-        pytest.param(name, m, min(p, m), marks=pytest.mark.slow)
-        for name, p in (("ddim", 1), ("dpm-solver++-2m", 2), ("exp-adams-3", 3))
-        for m in (1, 2, 3)
-    ],
-)
-def test_extrapolated_features_keep_the_lower_of_two_orders(name: str, refreshes: int, order: int) -> None:
-    errors = []
-    for steps in (320, 640):
-        at = uniform_lambda(steps)
-        table = tabulate(name, at, "exact")
-        errors.append(trajectory(table, M1, at, StaleFeatures(M1, 2, refreshes), points=101))
-    assert math.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.06)
-
-
-def test_features_that_are_always_fresh_are_the_mixture() -> None:
-    at = uniform_lambda(8)
-    for law in (M1, PLANE):
-        x = law.sample(5, at.points[0], torch.Generator().manual_seed(0))
-        table = tabulate("dpm-solver++-2m", at)
-        assert torch.allclose(sample(StaleFeatures(law, 1, 1), x, table), sample(law, x, table), rtol=0, atol=1e-13)
-        held = StaleFeatures(law, 4, 1)
-        assert not torch.allclose(sample(held, x, table), sample(law, x, table), atol=1e-6)
-        assert torch.equal(sample(held, x, table), sample(held, x, table))  # each run begins anew
-    with pytest.raises(InputError, match="every: got 0; at least 1"):
-        StaleFeatures(M1, 0)
-
-
-def test_means_of_components_are_those_of_single_gaussians() -> None:
-    at = VP.point(0.4)
-    law = GaussianMixture(
-        [0.4, 0.6], [[0.0, 1.0], [2.0, -1.0]], covariances=[[[1.0, 0.4], [0.4, 0.5]], [[0.3, 0.0], [0.0, 2.0]]]
-    )
-    x = law.sample(6, at, torch.Generator().manual_seed(0))
-    for k, covariance in enumerate([[[1.0, 0.4], [0.4, 0.5]], [[0.3, 0.0], [0.0, 2.0]]]):
-        alone = GaussianMixture([1.0], law.means[k : k + 1], covariances=[covariance])
-        assert torch.allclose(component_means(law, x, at)[:, k], alone(x, at, "data"), atol=1e-13)
