@@ -101,7 +101,7 @@ def plan(record: Record, grid: Grid) -> list[Record | None]:
 
 
 def any_length(record: Record) -> bool:
-    """Whether it adds noise, as much and with as much of the state kept whatever the length of a step."""
+    """Whether it adds noise, and its noise and what it keeps of the state do not depend on the length of a step."""
     (row, *more) = record.rows
     return not more and row.noises is not None and "h" not in (*row.state_arguments, *row.noise_arguments)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import (
     changed_weights,
-    conditions,
+    conditioned_laws,
     distilled_solvers,
     few_step_students,
     inversion,
@@ -38,6 +38,6 @@ TECHNIQUES: tuple[Technique, ...] = (
     *few_step_students.TECHNIQUES,
     *undistilled.TECHNIQUES,
     *rewards_and_chains.TECHNIQUES,
-    *conditions.TECHNIQUES,
+    *conditioned_laws.TECHNIQUES,
 )
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}

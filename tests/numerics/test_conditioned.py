@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 import torch
 
-from samplerproof.book.techniques.conditions import tower
+from samplerproof.book.techniques.conditioned_laws import tower
 from samplerproof.book.techniques.on_the_line import M1
 from samplerproof.names.input_error import InputError
 from samplerproof.numerics.points import Point

@@ -2,7 +2,7 @@
 
 With the function that a consistency model learns, the end of the flow, every step leads from one marginal to the next
 one. With a prediction of the data they do not converge: the records are of order 0, and the claim
-consistency-rows-undistilled says what is lost.
+consistency-rows-undistilled has what is lost.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from . import diffusers_layouts as layouts
 from . import diffusers_timesteps as timesteps
+from .diffusers_consistency import TCD_ETA, before_boundary_condition, gammas, raw_of_boundary_condition
 from .diffusers_layouts import Layout
 from .diffusers_timesteps import TimestepMap
 
@@ -92,9 +93,6 @@ class SchedulerSpec:
         return "flow" if options.get("use_flow_sigmas") else self.process
 
 
-TCD_ETA = 0.3  # the default of its `step`
-
-
 def always(name: str | None, order: int | None = None) -> Callable[[Options], Claim]:
     """One record for all options."""
     return lambda options: (name, order)
@@ -165,20 +163,6 @@ def taus(scheduler: Any, layout: Layout, arguments: Options) -> dict[str, tuple[
     return {"tau": tuple(float(scheduler.tau_func(t)) for t in layout.calls)}
 
 
-def gammas(scheduler: Any, layout: Layout, arguments: Options) -> dict[str, tuple[float, ...]]:
-    """gamma of every step: it leads to the timestep (1 - eta) t', rounded down, and from there back to t'."""
-    eta = arguments.get("eta", TCD_ETA)
-    following = torch.tensor([*map(int, layout.calls[1:]), 0])
-    below = torch.floor((1 - eta) * following).long()
-    there, here = (scheduler.alphas_cumprod[t].double() for t in (below, following))
-    return {"gamma": tuple((1 - ((1 / there - 1) / (1 / here - 1)).sqrt()).tolist())}
-
-
-def trajectory(options: Options) -> Claim:
-    """DDIM without noise; the name of TCD promises no order."""
-    return ("ddim", 1) if options.get("eta", TCD_ETA) == 0 else ("trajectory-consistency", None)
-
-
 def eta_of(default: float) -> Callable[[Options], Claim]:
     """DDIM with noise of strength eta."""
 
@@ -207,32 +191,6 @@ def flow_euler(options: Options) -> Claim:
 def pndm(options: Options) -> Claim:
     """A mixture of four outputs, of order 2; on equal steps it may look like 4, but its name advertises none."""
     return ("plms" if options["skip_prk_steps"] else "pndm"), 2
-
-
-def before_boundary_condition(scheduler: Any, x: Tensor, output: Tensor, i: int) -> Tensor:
-    """The output with whose data prediction F the class has the given one, as c_skip x + c_out F.
-
-    c_skip and c_out belong to the function that a consistency model learns, not to the sampler. The data prediction is
-    kept x + taken output, by the type of the output.
-    """
-    timestep = scheduler.timesteps[layouts.begin(scheduler) + i]
-    c_skip, c_out = scheduler.get_scalings_for_boundary_condition_discrete(timestep.double())
-    squared = scheduler.alphas_cumprod[timestep].double()
-    alpha, sigma = squared.sqrt(), (1 - squared).sqrt()
-    kept, taken = {
-        "epsilon": (1 / alpha, -sigma / alpha),
-        "v_prediction": (alpha, -sigma),
-        "sample": (torch.zeros(()), torch.ones(())),
-    }[scheduler.config.prediction_type]
-    before: Tensor = output / c_out + ((kept - c_skip) / c_out - kept) / taken * x
-    return before.to(output.dtype)
-
-
-def raw_of_boundary_condition(scheduler: Any, x: Tensor, data: Tensor, i: int) -> Tensor:
-    """The raw output F with c_skip x + c_out F = data prediction, from `get_scalings_for_boundary_condition`."""
-    c_skip, c_out = scheduler.get_scalings_for_boundary_condition(scheduler.sigmas[layouts.begin(scheduler) + i])
-    raw: Tensor = (data - c_skip * x) / c_out
-    return raw
 
 
 def negated(scheduler: Any, x: Tensor, output: Tensor, i: int) -> Tensor:
@@ -306,7 +264,10 @@ CLASSES: dict[str, SchedulerSpec] = {
         network=before_boundary_condition,
     ),
     "TCDScheduler": SchedulerSpec(
-        layouts.vp_to_first_level, claim=trajectory, nonlinear=("thresholding", "clip_sample"), numbers=gammas
+        layouts.vp_to_first_level,
+        claim=lambda options: ("trajectory-consistency", None) if options.get("eta", TCD_ETA) else ("ddim", 1),
+        nonlinear=("thresholding", "clip_sample"),
+        numbers=gammas,
     ),
     "DPMSolverMultistepScheduler": SchedulerSpec(
         layouts.vp_from_sigmas,
