@@ -11,7 +11,7 @@ from torch import Tensor
 
 from . import diffusers_layouts as layouts
 from . import diffusers_timesteps as timesteps
-from .diffusers_consistency import TCD_ETA, before_boundary_condition, gammas, raw_of_boundary_condition
+from .diffusers_consistency import before_boundary_condition, gammas, raw_of_boundary_condition, trajectory
 from .diffusers_layouts import Layout
 from .diffusers_timesteps import TimestepMap
 
@@ -264,10 +264,7 @@ CLASSES: dict[str, SchedulerSpec] = {
         network=before_boundary_condition,
     ),
     "TCDScheduler": SchedulerSpec(
-        layouts.vp_to_first_level,
-        claim=lambda options: ("trajectory-consistency", None) if options.get("eta", TCD_ETA) else ("ddim", 1),
-        nonlinear=("thresholding", "clip_sample"),
-        numbers=gammas,
+        layouts.vp_to_first_level, claim=trajectory, nonlinear=("thresholding", "clip_sample"), numbers=gammas
     ),
     "DPMSolverMultistepScheduler": SchedulerSpec(
         layouts.vp_from_sigmas,

@@ -23,6 +23,11 @@ def gammas(scheduler: Any, layout: Layout, arguments: Mapping[str, Any]) -> dict
     return {"gamma": tuple((1 - ((1 / there - 1) / (1 / here - 1)).sqrt()).tolist())}
 
 
+def trajectory(options: Mapping[str, Any]) -> tuple[str, int | None]:
+    """The record, DDIM's without noise, and the order that the name promises: TCD's is none."""
+    return ("trajectory-consistency", None) if options.get("eta", TCD_ETA) else ("ddim", 1)
+
+
 def before_boundary_condition(scheduler: Any, x: Tensor, output: Tensor, i: int) -> Tensor:
     """The output with whose data prediction F the class has the given one, as c_skip x + c_out F.
 
