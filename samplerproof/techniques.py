@@ -27,8 +27,10 @@ from __future__ import annotations
 from . import phase_space
 from .numerics.distillation.distilled import distilled
 from .numerics.distillation.noise_finders import cached_noise, fixed_noise, fresh_noise, inverted_noise
+from .numerics.few_step.ideal_students import deviation_factor, distilled_target, second_step_factor
 from .numerics.few_step.jump import ddim_jump, run_jumps, semigroup_residual, through
 from .numerics.few_step.merged_steps import merged
+from .numerics.few_step.posterior_chain import posterior_chain
 from .numerics.few_step.student import load_student
 from .numerics.fitted_solvers.fit import FittedSolver, d_ode
 from .numerics.fitted_solvers.teacher_targets import exact_target, teacher_target
@@ -51,6 +53,7 @@ from .numerics.surgery.macs import counted_macs
 from .numerics.surgery.scaled_skips import skips
 from .numerics.surgery.stale_mixture import stale_mixture
 from .numerics.surgery.stale_unet import decoded_together, inherited, propagated
+from .numerics.targets.from_data import bank, fitted
 from .numerics.targets.tilted_process import TiltedProcess
 from .numerics.unrolled import unrolled
 
@@ -61,19 +64,23 @@ __all__ = [
     "GaussianChain",
     "ReversedGrid",
     "TiltedProcess",
+    "bank",
     "cached_noise",
     "cell_masses",
     "counted_macs",
     "d_ode",
     "ddim_jump",
     "decoded_together",
+    "deviation_factor",
     "displacement",
     "distilled",
+    "distilled_target",
     "edict",
     "elbo_costs",
     "exact_gradient",
     "exact_target",
     "fit_ratios",
+    "fitted",
     "fixed_noise",
     "fresh_noise",
     "heights",
@@ -86,6 +93,7 @@ __all__ = [
     "merged",
     "phase_space",
     "policy_gradient",
+    "posterior_chain",
     "propagated",
     "ranks_of",
     "released",
@@ -93,6 +101,7 @@ __all__ = [
     "reversed_grid",
     "round_trip",
     "run_jumps",
+    "second_step_factor",
     "semigroup_residual",
     "shortcut",
     "skips",

@@ -14,7 +14,7 @@ from ..markup import fenced, table
 from ..records.kept_records import Entry
 from ..records.technique_results import measured_of
 from ..techniques.all_techniques import TECHNIQUES
-from ..techniques.technique import Measured, Technique
+from ..techniques.technique import EXTENTS, Measured, Technique
 from .myst import ONE_SIDEBAR, link, origin
 from .surgery_page import surgery_page
 
@@ -40,6 +40,7 @@ def overview(results: dict[str, Entry]) -> str:
             f"[{technique.system}]({PLACE}/{technique.name}.md)",
             f"{{cite:t}}`{technique.cite}`",
             technique.verdict,
+            technique.extent,
             f"{results[technique.name]['number']:.4g}, {technique.quantity}",
         )
         for technique in TECHNIQUES
@@ -47,16 +48,21 @@ def overview(results: dict[str, Entry]) -> str:
     text = (
         "Techniques around samplers, as their papers have them, such as inversion. A "
         "page has what is claimed, what is proved, what is measured with exact scores, and what is not known. "
-        "`samplerproof reproduce --seeds` measures every number anew."
+        "`samplerproof reproduce --seeds` measures every number anew. Covered is how much of a technique was tried: "
+        + "; ".join(f"*{extent}*, {meaning}" for extent, meaning in EXTENTS.items())
+        + "."
     )
-    return ONE_SIDEBAR + "\n\n".join(["# All techniques", text, table(("technique", "paper", "here", "number"), rows)])
+    return ONE_SIDEBAR + "\n\n".join(
+        ["# All techniques", text, table(("technique", "paper", "here", "covered", "number"), rows)]
+    )
 
 
 def page(technique: Technique, measured: Measured, made: str) -> str:
     """One page.  made: the commit and the versions that made its numbers."""
     parts = [
         f"# {technique.title}",
-        f"{{cite:t}}`{technique.cite}`. Verdict with exact scores: {technique.verdict}.",
+        f"{{cite:t}}`{technique.cite}`. Verdict with exact scores: {technique.verdict}. "
+        f"Covered: **{technique.extent}**, {EXTENTS[technique.extent]}; {technique.covered.partition(': ')[2]}.",
         f"## Claimed\n\n{technique.claimed}",
         f"## Formula\n\n{technique.formula}\n\nProvenance: {technique.provenance}",
         *_proved(technique),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,13 +19,12 @@ from torch import Tensor
 from ..denoisers import parts
 from ..errors import InputError, of_type, whole
 from ..points import Point
-from .components import Marginal, check_components
-from .line_tangent import Array, Line, line_of, line_tangent
+from .components import Components, Marginal, check_components, remainder, split
+from .conditioned import Parts, given_parts, posterior_draws, tilted_parts
+from .line_tangent import Line, line_of, line_tangent
 
 BLOCK = 1 << 16  # numbers in one working array (512 KB): a few of them fit the cache of a core
-Number = TypeVar("Number", float, Array)
 KEPT = 2048  # points whose marginals a mixture keeps: methods on the same grids share them
-SPLITTER = float(2**27 + 1)
 
 
 class _Affine(NamedTuple):
@@ -76,7 +75,7 @@ class GaussianMixture:
         self.weights, self.means, self.variances, self.axes = check_components(weights, means, stds, covariances)
         self.components, self.dim = self.means.shape
         self._centred = self.means - self.weights @ self.means
-        self._means_split = _split(self.means.numpy())
+        self._means_split = split(self.means.numpy())
         self._log_mass = (self.weights.log() - self.dim / 2 * math.log(2 * math.pi)).numpy()
         self._marginals: dict[tuple[float, float, torch.device | None], Marginal] = {}
         self._images: dict[tuple[Point, str, torch.device], tuple[Marginal, _Affine]] = {}
@@ -204,6 +203,30 @@ class GaussianMixture:
         out = self._blocks(moments, [x], rows=self.dim * (1 + self.dim))[0]
         return out[..., : self.dim], out[..., self.dim :].reshape(*x.shape, self.dim)
 
+    def responsibilities(self, x: Tensor, at: Point) -> Tensor:
+        """P(component k | x), w_k N_k(x) over its sum: x [..., d] -> [..., K]."""
+        law = self.marginal(at, x.device)
+
+        def value(space: _Workspace, block: Tensor) -> Tensor:
+            self._whiten(space, block, law)
+            return softmax_(space.logits)
+
+        return self._blocks(value, [x], rows=self.components)[0]
+
+    def posterior_sample(self, x: Tensor, at: Point, generator: torch.Generator) -> Tensor:
+        """A draw of x0 given each x [..., d], float64: of component k by its responsibility, then of its posterior."""
+        shares = self.responsibilities(x.to(torch.float64), at).reshape(-1, self.components)
+        flat = x.reshape(-1, self.dim).to(torch.float64)
+        return posterior_draws(self.parts, flat, at.alpha, at.sigma, shares, generator).reshape(x.shape)
+
+    def given(self, H: object, z: object) -> GaussianMixture:
+        """The law of x0 given H x0 = z, for H [k, d] and z [k]: a mixture.  InputError as conditioned.given_parts."""
+        return _of(given_parts(self.parts, H, z))
+
+    def tilted(self, Q: object, c: object, beta: float) -> GaussianMixture:
+        """p(x) exp(-(x - c)^T Q (x - c)/(2 beta))/Z: a mixture.  InputError as conditioned.tilted_parts."""
+        return _of(tilted_parts(self.parts, Q, c, beta))
+
     def sample(self, n: int, at: Point, generator: torch.Generator) -> Tensor:
         """n draws of alpha x0 + sigma eps: [n, d] float64, on the generator's device."""
         whole("n", n)
@@ -232,13 +255,18 @@ class GaussianMixture:
             self._marginals[place] = self._marginal(at, device)
         return self._marginals[place]
 
+    @property
+    def parts(self) -> Components:
+        """Weights, means, and variances along principal axes."""
+        return Components(self.weights, self.means, self.variances, self.axes)
+
     def _marginal(self, at: Point, device: torch.device | None) -> Marginal:
         variance = at.alpha**2 * self.variances.numpy() + at.sigma**2
         if not 0 < variance.min() < math.inf:
             allowed = "alpha^2 C + sigma^2 must be finite and positive for every component"
             raise InputError("at", (at.alpha, at.sigma), allowed)
         high = at.alpha * self.means.numpy()
-        low = _remainder(at.alpha, self._means_split, high)
+        low = remainder(at.alpha, self._means_split, high)
         log_det = np.log(variance).sum(axis=1) * (self.dim // variance.shape[1])
         log_weight = self._log_mass - log_det / 2
         moments = (part[:, :, None] for part in (high, low, variance, 1 / variance))
@@ -320,6 +348,11 @@ class GaussianMixture:
         return [answer.reshape(*x.shape[:-1], width) for answer in answers]
 
 
+def _of(parts: Parts) -> GaussianMixture:
+    weights, means, covariances = parts
+    return GaussianMixture(weights, means, covariances=covariances)
+
+
 def with_tangent(mixture: GaussianMixture) -> Callable[[Tensor, Point, str], Tensor]:
     """A denoiser for stacked (x, dx) [2, ..., d], with which a linear loop computes dx_n/dx_start along with x_n."""
 
@@ -330,19 +363,6 @@ def with_tangent(mixture: GaussianMixture) -> Callable[[Tensor, Point, str], Ten
         return mixture.with_derivative(value, along, at, prediction)
 
     return denoise
-
-
-def _remainder(factor: float, split: tuple[Array, Array], product: Array) -> Array:
-    """factor * values - product, exactly, for the rounded product (Dekker, Numer. Math. 18, 1971)."""
-    (a, a_low), (b, b_low) = _split(factor), split
-    return a_low * b_low - (((product - a * b) - a_low * b) - a * b_low)
-
-
-def _split(values: Number) -> tuple[Number, Number]:
-    """The upper and the lower half of the digits of every value; products of halves are exact."""
-    shifted = SPLITTER * values
-    top = shifted - (shifted - values)
-    return top, values - top
 
 
 def softmax_(logits: Tensor) -> Tensor:
