@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from ...numerics.errors import InputError
 from .method_results import renew_claims, renew_methods
 from .network_results import renew_networks
-from .technique_results import renew_techniques
+from .technique_results import renew_techniques, renew_trials
 from .verification_results import renew_verification
 
 KINDS: dict[str, Callable[[Iterable[str]], None]] = {
@@ -21,6 +21,7 @@ KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "networks": renew_networks,
     "verification": renew_verification,
     "techniques": renew_techniques,
+    "trials": renew_trials,
 }
 
 
