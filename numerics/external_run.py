@@ -81,3 +81,13 @@ class Calls(NamedTuple):
 
     nfe: int
     spans: tuple[tuple[float, float] | None, ...]
+
+
+def of_another_run(x: object, like: Tensor) -> str:
+    """Addition to a message on a wrong shape that comes of a sum with a tensor of another, larger run."""
+    cached = (
+        isinstance(x, Tensor)
+        and x.ndim == like.ndim
+        and all(b in (a, 1) for a, b in zip(x.shape, like.shape, strict=True))
+    )
+    return ", probably because it keeps a tensor of an earlier run" if cached else ""

@@ -53,6 +53,13 @@ def nodes(start: Law, points: int) -> Tensor:
     return torch.linspace(float(low), float(high), points, dtype=torch.float64)[:, None]
 
 
+def node_weights(start: Law, x: Tensor) -> Tensor:
+    """Weights [n] of equidistant nodes x [n, 1] for means over the start law: its density there, with the sum 1."""
+    mixture, at = start
+    density = mixture.log_density(x, at).exp()
+    return density / density.sum()
+
+
 class Levels(NamedTuple):
     """The law of a folding map and the target at its values, ascending: those at the nodes and where it turns [m].
 

@@ -25,13 +25,16 @@ def without_repeated_evaluations(found: Trace) -> Trace:
     if math.inf in found.superposition:  # its vectors are no image
         return found
     first: dict[int, int] = {}  # evaluation -> the one that it repeats
+    places: dict[tuple[float, ...], list[int]] = {}  # step and level -> the evaluations there, each at another state
     made = [i for i, evaluated in enumerate(found.evaluated) if evaluated]
     for k, i in enumerate(made):
-        for earlier, j in enumerate(made[:k]):
-            alike = found.step[i] == found.step[j] and found.points[i][:2] == found.points[j][:2]
-            if alike and earlier not in first and _one_state(found.vectors[i], found.vectors[j], found.dtype):
+        alike = places.setdefault((found.step[i], *found.points[i][:2]), [])
+        for earlier in alike:
+            if _one_state(found.vectors[i], found.vectors[made[earlier]], found.dtype):
                 first[k] = earlier
                 break
+        else:
+            alike.append(k)
     if not first and not found.channel:
         return found
     columns = found.vectors.clone()

@@ -3,6 +3,7 @@
 Inversion: `edict(grid, p)` is the table of EDICT, `reversed_grid(grid)` a grid from clean to noisy for DDIM inversion
 and DPM-Solver inversion, `round_trip(denoise, start, tableau)` a run and its inverse with the measured error and the
 one that rounding predicts; `sp.invert` is the inverse of any table that has one.
+A state with a momentum: `phase_space`, a module of its own.
 Solvers: `sp.fit_one_parameter` fits the parameter of a method to a teacher, a number a step, `d_ode(table, denoise,
 start, target)` a D-ODE solver over any table; `exact_target` and `teacher_target` are what they are fitted to.
 Models: `stitched(denoisers, levels)` is T-Stitch, a model for each range of lambda, and `displacement(mixture, denoise,
@@ -20,6 +21,7 @@ grid)` is how far the error of a model moves the end, to first order.
 
 from __future__ import annotations
 
+from . import phase_space
 from .numerics.distillation.distilled import distilled
 from .numerics.distillation.noise_finders import cached_noise, fixed_noise, fresh_noise, inverted_noise
 from .numerics.few_step.jump import ddim_jump, run_jumps, semigroup_residual, through
@@ -40,10 +42,17 @@ from .numerics.policy_gradient import GaussianChain, exact_gradient, policy_grad
 from .numerics.restoration import restored
 from .numerics.semi_discrete_transport import cell_masses, heights
 from .numerics.stitching import stitched
+from .numerics.surgery.break_even import BreakEven
+from .numerics.surgery.low_rank import input_moments, low_rank, ranks_of
+from .numerics.surgery.macs import counted_macs
+from .numerics.surgery.scaled_skips import skips
+from .numerics.surgery.stale_mixture import stale_mixture
+from .numerics.surgery.stale_unet import decoded_together, inherited, propagated
 from .numerics.targets.tilted_process import TiltedProcess
 from .numerics.unrolled import unrolled
 
 __all__ = [
+    "BreakEven",
     "Displacement",
     "FittedSolver",
     "GaussianChain",
@@ -51,8 +60,10 @@ __all__ = [
     "TiltedProcess",
     "cached_noise",
     "cell_masses",
+    "counted_macs",
     "d_ode",
     "ddim_jump",
+    "decoded_together",
     "displacement",
     "distilled",
     "edict",
@@ -63,11 +74,17 @@ __all__ = [
     "fixed_noise",
     "fresh_noise",
     "heights",
+    "inherited",
+    "input_moments",
     "inverted_noise",
     "load_student",
     "local_error_costs",
+    "low_rank",
     "merged",
+    "phase_space",
     "policy_gradient",
+    "propagated",
+    "ranks_of",
     "released",
     "restored",
     "reversed_grid",
@@ -75,6 +92,8 @@ __all__ = [
     "run_jumps",
     "semigroup_residual",
     "shortcut",
+    "skips",
+    "stale_mixture",
     "stitched",
     "teacher_target",
     "through",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    changed_weights,
     distilled_solvers,
     few_step_students,
     inversion,
@@ -11,6 +12,8 @@ from . import (
     score_distillation,
     shifted_levels,
     shortcut_tuning,
+    splitting_integrators,
+    stale_runs,
     stitched_models,
     stored_starts,
 )
@@ -24,8 +27,11 @@ TECHNIQUES: tuple[Technique, ...] = (
     *stitched_models.TECHNIQUES,
     *shifted_levels.TECHNIQUES,
     *score_distillation.TECHNIQUES,
+    *splitting_integrators.TECHNIQUES,
     *stored_starts.TECHNIQUES,
     *shortcut_tuning.TECHNIQUES,
+    *stale_runs.TECHNIQUES,
+    *changed_weights.TECHNIQUES,
     *few_step_students.TECHNIQUES,
 )
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...numerics.denoisers import Denoiser
 from ...numerics.grids import Grid
-from ...numerics.metrics import Pushforward, nodes, tv
+from ...numerics.metrics import Pushforward, node_weights, nodes, tv
 from ...numerics.sample import sample
 from ...numerics.tableau import Tableau, tabulate
 from ...numerics.targets.flow import exact_flow
@@ -21,8 +21,7 @@ M2 = GaussianMixture([0.2, 0.5, 0.3], [-2.0, 0.3, 1.6], stds=[0.3, 0.6, 0.25])
 def start_law(mixture: GaussianMixture, grid: Grid, points: int) -> tuple[Tensor, Tensor]:
     """Nodes [points, 1] of the law at the noisy end, and their weights [points], with the sum 1."""
     x = nodes((mixture, grid.points[0]), points)
-    weights = mixture.log_density(x, grid.points[0]).exp()
-    return x, weights / weights.sum()
+    return x, node_weights((mixture, grid.points[0]), x)
 
 
 def line_errors(

@@ -167,16 +167,16 @@ def measure_time_shift() -> Measured:
 
 TRIALS = {
     "bdia": Trial(
-        "From exact scores to a network nothing changes in the inversion: it is at rounding in float64 for gamma = 1, and "
-        "gamma = 1/2 loses most digits of float32 in 20 steps. As a sampler of 10 steps gamma = 1/2 is the best of three "
-        "on the digits and gamma = 1 on the photos: no share is best for both. 16 digits, 4 photos; distances per entry, "
-        "to exponential Adams 3 of 80 steps.",
+        "From exact scores to a network nothing changes in the inversion: it is at rounding in float64 for gamma = 1, "
+        "and gamma = 1/2 loses most digits of float32 in 20 steps. As a sampler of 10 steps gamma = 1/2 is the best "
+        "of three on the digits and gamma = 1 on the photos: no share is best for both. 16 digits, 4 photos; "
+        "distances per entry, to exponential Adams 3 of 80 steps.",
         measure_bdia,
     ),
     "aidi": Trial(
         "Evaluations for the worst step of an inverse of DDIM to 1e-10 in float64, of 8 digits and of one photo. "
-        "Anderson's method needs more of them than in one dimension, and converges also where plain iteration does not in "
-        "40 evaluations.",
+        "Anderson's method needs more of them than in one dimension, and converges also where plain iteration does "
+        "not in 40 evaluations.",
         measure_aidi,
     ),
     "d-ode": Trial(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from ...numerics.denoisers import Denoiser
 from ...numerics.grids import Grid, grid
-from ...numerics.metrics import nodes
+from ...numerics.metrics import node_weights, nodes
 from ...numerics.sample import sample
 from ...numerics.schedules import schedule
 from ...numerics.tableau import Tableau
@@ -39,8 +38,7 @@ def exact_starts(mixture: GaussianMixture, table: Tableau, x: Tensor) -> list[Te
 
 def root_mean_square(mixture: GaussianMixture, at: Grid, x: Tensor, error: Tensor) -> float:
     """Root mean square of an error [n, 1] over the start law, at equidistant nodes x."""
-    density = mixture.log_density(x, at.points[0]).exp()
-    return math.sqrt(float(torch.trapezoid(error[:, 0].square() * density, x[:, 0])))
+    return math.sqrt(float(error[:, 0].square() @ node_weights((mixture, at.points[0]), x)))
 
 
 def trajectory(

@@ -86,10 +86,11 @@ d\mathrm{SNR},$$
 and for Gaussian data the best grid is known for every $K$: it is the kind [`elbo`](#grid-elbo). The local
 error of a method of order p is another cost: $\bigl(\int e^{1/(p+1)} |du|\bigr)^{p+1}$ with the density $e$ of its
 leading error, carried to the end. Its best grids have steps of equal integrals.""",
-    provenance="the recursion read in the code of Analytic-DPM (`dp_vb.py`), which has it as a baseline; of the "
-    "paper the abstract was read. The bound is that of Ho et al. and Kingma et al.; the decoder of a "
-    "last step to sigma = 0, a normal law of the posterior's mean variance, is our own choice. The "
-    "constant C and the local errors as a cost are derived here.",
+    provenance="read in the text of the abstract and the introduction, and the recursion in the code of Analytic-DPM "
+    "(`cifar_imagenet_codes/dp_vb.py`), a baseline there with the variance of the forward step: the costs are found on "
+    "training data, the bound is reported on test data. No code of the paper was found. The bound is that of Ho et al. "
+    "and Kingma et al.; the decoder of a last step to sigma = 0, a normal law of the posterior's mean variance, is our "
+    "own choice. The constant C and the local errors as a cost are derived here.",
     proved=("elbo-step-cost", "elbo-step-excess", "elbo-gaussian-grid", "equal-local-errors"),
     measure=measure_programming,
     known="The recursion equals the best of all paths of 4 steps among 11 levels, for the bound and for "

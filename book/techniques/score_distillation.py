@@ -77,10 +77,11 @@ $$y' = y - \rho'\bigl(\hat\epsilon(\alpha' y + \sigma' \kappa, t') - \kappa\bigr
 \kappa = \hat\epsilon(\alpha y + \sigma \kappa, t).$$
 
 SDS takes fresh Gaussian noise for $\kappa$, SDI the noise of a DDIM inversion of $y$ to $t$.""",
-    provenance="sections 3 to 6 of the paper read (eqs. 5 to 10), and the released fork of threestudio: it "
-    "inverts in 10 steps with guidance -7.5, adds noise of strength 0.3 a step, overshoots t at "
-    "random and passes the network t; its scale 7.5 is 8.5 in the usual convention. The released "
-    "notebook in two dimensions uses the cached noise.",
+    provenance="read in the text (sections 3 to 6, eqs. 5 to 10) and in the code, `stable_diffusion_sdi_guidance.py` "
+    "of threestudio: it inverts with guidance -7.5 along those of 10 steps of the whole schedule that are below t, "
+    "adds noise of strength 0.3 a step, and ends beyond t, by a random part of a step; the state there is given to the "
+    "network as if it were at t, and the noise that is computed for t is not used. Its scale 7.5 is 8.5 in the usual "
+    "convention. The released notebook in two dimensions uses the cached noise.",
     proved=("sdi-identity", "sdi-kappa-unique", "sdi-plain-iteration"),
     measure=measure_sdi,
     known="With the cached noise, or with kappa found from y alone, distillation is DDIM to rounding. kappa "

@@ -50,9 +50,10 @@ V(x_k)\bigr) \textstyle\sum_k \partial_\theta \log p_\theta(x_{k+1} \mid x_k)\Bi
 With a fixed finite family of f the metric's derivative is that at the maximal f, by the envelope theorem; it does not
 exist where two are maximal, as at the optimum. Two steps with given noises reach $N(m, v)$ exactly iff
 $s_2^2 \le v$.""",
-    provenance="read in the released code, for images and for the toy: the critic minimises f(data) - "
-    "f(generated), the last step has a forced standard deviation of 0.001, and the code for images "
-    "averages log p over the pixels, which scales the gradient by their number.",
+    provenance="read in the released code, for images (`finetune.py`) and for the toy (`toy_exp/train.py`): the loss "
+    "is the mean of (f(x_end) - V(x_k)) log p, with V fitted to f(x_end) by least squares, and the critic minimises "
+    "f(data) - f(generated). The code for images averages log p over the pixels, which divides the gradient by their "
+    "number, and forces a standard deviation of 0.001 on the last step, which has none; the toy does neither.",
     proved=("policy-gradient-identity", "policy-gradient-baseline", "shortcut-exists"),
     measure=measure_policy_gradient,
     known="The estimate agrees with the exact gradient for x^2 and cos 2x; with the exact value as the "

@@ -72,9 +72,10 @@ The output has the law of the points $y_i$ with masses $\nu_i$, by any map that 
 
 $$W_2(\text{end}) \le \mathrm{Lip}\, W_2\Bigl(\textstyle\sum_i \nu_i \delta_{y_i}, p_{t^*}\Bigr) 
 + \text{error of the last steps}.$$""",
-    provenance="the map, the energy and Adam on the heights read in the released code "
-    "(`ot_utils/optimal_transport.py`); as released the source is uniform on [0, 1]^d. The bound of "
-    "the paper was not read; the one above is ours.",
+    provenance="read in the released code (`ot_utils/optimal_transport.py`, `runners/ncsn_runner.py`): the map, Adam "
+    "on w - nu, the gradient, with w from samples of the source, and heights of mean 0. As released, for NCSN, the "
+    "source is uniform on [0, 1]^d, in the fit and in the sampler. The bound of the paper was not read; the one above "
+    "is ours.",
     proved=("transport-heights", "transport-gradient"),
     measure=measure_stored,
     known="The closed form gives the masses to rounding. Heights that are fitted to a uniform source and "

@@ -13,7 +13,7 @@ from ..generated.frame_functions import FRAMES
 from ..grids import Grid
 from ..leading.exact_path import MOST_POINTS, along_grid
 from ..leading.leading_error import defects_of, has_leading_error, local_errors
-from ..metrics import nodes
+from ..metrics import node_weights, nodes
 from ..targets.mixture import GaussianMixture
 
 NODES = 401  # of the start law, in one dimension
@@ -43,8 +43,7 @@ def local_error_costs(name: str, mixture: GaussianMixture, levels: Grid, seed: i
     first = levels.points[0]
     if mixture.dim == 1:
         x = nodes((mixture, first), NODES)
-        share = mixture.log_density(x, first).exp()
-        share = share / share.sum()
+        share = node_weights((mixture, first), x)
     else:
         x = mixture.sample(SAMPLES, first, torch.Generator().manual_seed(seed))
         share = torch.full((SAMPLES,), 1 / SAMPLES, dtype=torch.float64)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..grids import Grid
+from ..metrics import node_weights
 from ..points import Point
 from ..targets.mixture import GaussianMixture
 
@@ -37,8 +38,7 @@ def _at(mixture: GaussianMixture, at: Point, count: int | None, seed: int) -> tu
     if mixture.dim == 1:
         x = _line(mixture, at, count or NODES)
         variance = _variance(mixture, x, at)
-        share = mixture.log_density(x, at).exp()
-        share = share / share.sum()
+        share = node_weights((mixture, at), x)
         return (share * variance).sum(), (share * variance.square()).sum()
     x = mixture.sample(count or SAMPLES, at, torch.Generator().manual_seed(seed))
     covariance = mixture.posterior(x, at)[1]

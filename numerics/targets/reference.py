@@ -56,7 +56,7 @@ def reference_flow(
 
     for i, point in enumerate(to):
         end = _clock(f"to[{i}]", point)
-        y, clock = _solve(slope, clock, end, y, rtol), end
+        y, clock = solve(slope, clock, end, y, rtol), end
         answers.append(torch.from_numpy(y * math.hypot(point.alpha, point.sigma)).reshape(shape).to(x.device))
     return answers
 
@@ -71,14 +71,17 @@ class _EveryPoint(DOP853):  # type: ignore[misc]  # scipy ships no types
             return float(np.nan_to_num(abs(h) * fifth**2 / weight).max(initial=0.0))
 
 
-def _solve(slope: Callable[[float, Array], Array], start: float, end: float, y: Array, rtol: float) -> Array:
+def solve(
+    slope: Callable[[float, Array], Array], start: float, end: float, y: Array, rtol: float, clock: str = "lambda"
+) -> Array:
+    """y at the end of a clock where dy/dclock = slope(clock, y).  Raises SamplingError where the steps vanish."""
     if start == end or y.size == 0:
         return y
     solver = _EveryPoint(slope, start, y, end, rtol=rtol, atol=rtol)
     while solver.status == "running":
         message = solver.step()
         if solver.status == "failed":
-            raise SamplingError(f"the reference stopped at lambda = {solver.t:.6g}: {message}")
+            raise SamplingError(f"the reference stopped at {clock} = {solver.t:.6g}: {message}")
     result: Array = solver.y
     return result
 

@@ -384,3 +384,24 @@ def noise_unused(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Callable[..
 
 
 Sampler = Callable[..., Any]
+
+
+def three_s(denoise: Denoise, x: Tensor, sigmas: Tensor, off: float = 0.0, in_float64: int = 0) -> Tensor:
+    """Three evaluations a step, from phi functions as differences; off in one coefficient, as shipped or in float64."""
+    factor = 1 + off if (x.dtype is torch.float64) == bool(in_float64) else 1.0
+    for s, t in pairwise(sigmas):
+        h, data = (s / t).log(), denoise(x, s)
+        if t == 0:
+            return data
+
+        def state(r: float, h: Tensor = h, s: Tensor = s, x: Tensor = x, data: Tensor = data) -> tuple[Tensor, Tensor]:
+            return (-r * h).exp() * x - (-r * h).expm1() * data, s * (-r * h).exp()
+
+        def second(r: float, h: Tensor = h) -> Tensor:
+            return (-r * h).expm1() / (r * h) + 1
+
+        first = denoise(*state(1 / 3))
+        there, level = state(2 / 3)
+        last = denoise(there + 2 * second(2 / 3) * (first - data), level)
+        x = state(1)[0] + 1.5 * factor * second(1) * (last - data)
+    return x

@@ -14,11 +14,14 @@ from . import (
     inversion_claims,
     li_claims,
     noise_claims,
+    phase_space_claims,
     pndm_claims,
     policy_gradient_claims,
     singlestep_claims,
+    splitting_claims,
     stitching_claims,
     stochastic_claims,
+    surgery_claims,
     tilted_claims,
     transport_claims,
     two_state_claims,
@@ -47,6 +50,9 @@ CLAIMS: tuple[Claim, ...] = (
     *transport_claims.CLAIMS,
     *policy_gradient_claims.CLAIMS,
     *tilted_claims.CLAIMS,
+    *phase_space_claims.CLAIMS,
+    *splitting_claims.CLAIMS,
+    *surgery_claims.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Proof"]

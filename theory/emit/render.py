@@ -24,6 +24,7 @@ from .bibliography import render_citations
 from .leading_defects import render_defects
 from .printer import to_torch
 from .source_text import header, identifier, lines
+from .splitting_tables import render_splittings
 
 PLAIN = (sp.S.One,)  # z_n, carried as it is
 
@@ -384,5 +385,6 @@ def render_all() -> dict[str, str]:
         "prediction_functions.py": render_predictions(),
         "defects.py": render_defects(),
         "schedule_functions.py": render_schedules(),
+        "phase_splittings.py": render_splittings(),
         "citations.py": render_citations(),
     }

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from ...errors import DependsError, InputError, NonFiniteError, SamplingError
-from ...external_run import Draw, Finish, Model, Run
+from ...external_run import Draw, Finish, Model, Run, of_another_run
 from ...grids import Grid
-from ...readback import of_another_run
 from ..forward_processes import on_process
 from ..report import TargetInfo
 from .conditions import conditions, parameters_of, with_conditions

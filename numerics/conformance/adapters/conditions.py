@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ...errors import SamplingError
+from ...external_run import of_another_run
 from ...guided_tables import CONDITIONAL, UNCONDITIONAL
-from ...readback import of_another_run
 
 PAIRS = (  # names of two parameters that take the conditions
     ("cond", "uncond"),

@@ -15,7 +15,7 @@ from .compare import deviations, same_shape
 from .fitted_parameters import fitted
 from .noise_strengths import strengths
 from .references import STARTED, Reference, candidates, similar, where_it_evaluates
-from .rounding_bound import IDENTICAL, NEGLIGIBLE, Comparison, compared, negligible, unexplained
+from .rounding_bound import IDENTICAL, NEGLIGIBLE, Comparison, Witness, compared, negligible, unexplained
 
 CANCELLED = 1e-8  # of a row in float64: the loss of 1 - alpha^2 at the levels of image models
 GROWS = 0.2  # power of N with which a strength grows: to the data, then noise of all of sigma, takes 1/2
@@ -45,9 +45,9 @@ class Pair:
         return 2 * len(self.in_float64.off) < len(self.in_float64.rows)
 
     @property
-    def lost(self) -> list[float]:
-        """The shares of cancellation that rows of both runs show."""
-        return [*self.shipped.lost.values(), *self.in_float64.lost.values()]
+    def witness(self) -> Witness:
+        """How the sampler rounds, on the steps asked for."""
+        return Witness([*self.shipped.lost.values(), *self.in_float64.lost.values()], self.in_float64.share)
 
     @property
     def conforms(self) -> bool:
@@ -85,19 +85,24 @@ def _compared(shipped: Trace, in_float64: Trace, process: str, names: list[str])
         if twin.name in near and same_shape(shipped.table, twin.table):
             reference = near[twin.name]
             exact = compared(in_float64, reference, process)
-            near_shipped = compared(shipped, twin, process, [*exact.lost.values()])
+            near_shipped = compared(shipped, twin, process, Witness([*exact.lost.values()], exact.share))
             result.append(Pair(reference, near_shipped, exact, in_float64.table))
     return result
 
 
-def nearest_variant(run: Trace, process: str, name: str, witnesses: Sequence[float] | None = None) -> Comparison | None:
-    """Of the variants of a record that evaluate as the run does, the one with the fewest rows off; None without any.
+def nearest_variant(run: Trace, process: str, name: str, witness: Witness | None = None) -> Comparison | None:
+    """Of the variants of a record that evaluate as the run does, the first with no row off, else the one with the
+    fewest; None without any.
 
-    witnesses: as in compared.  Raises InputError where the points of the run are no grid.
+    witness: as in compared.  Raises InputError where the points of the run are no grid.
     """
-    variants = [r for r in candidates(run, process, (name,)) if same_shape(run.table, r.table)]
-    comparisons = [compared(run, variant, process, witnesses) for variant in variants]
-    return min(comparisons, key=lambda c: (len(c.off), c.error), default=None)
+    seen = []
+    for variant in candidates(run, process, (name,)):
+        if same_shape(run.table, variant.table):
+            seen.append(compared(run, variant, process, witness))
+            if not seen[-1].off:
+                return seen[-1]
+    return min(seen, key=lambda c: (len(c.off), c.error), default=None)
 
 
 def rows(best: Pair, others: Sequence[Pair]) -> list[Step]:

@@ -39,7 +39,8 @@ def local_orders(traces: Mapping[int, Trace], process: str) -> list[float | None
     where a step has stages, which are off the exact path. None where noise is drawn, where a step is infinite in lambda
     or does not lead to its end, and where longer runs have no such steps. Rounded to 0.1.
     """
-    few, *_, more, most = (_steps(traces[n], process) for n in sorted(traces))
+    fewest, *_, next_most, longest = sorted(traces)
+    few, more, most = (_steps(traces[n], process) for n in (fewest, next_most, longest))
     return [None if step is None else _order(step, more, most) for step in few]
 
 

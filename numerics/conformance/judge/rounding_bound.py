@@ -22,6 +22,7 @@ TYPICAL = 1 / 16  # of the bound for roundings: the largest share observed in sa
 VISIBLE = 16.0  # times the bound for roundings: above it, cancellation is visible if there is any
 SHOWN = 4.0  # times the largest loss of other rows to cancellation: the loss allowed to a row
 WITNESSES = 3  # rows on which cancellation is visible that are needed before a row is held to their loss
+REPEATED = 16.0  # times the share of its bound that the run in float64 takes: what the run as shipped may take
 NEGLIGIBLE = 1e-9  # of an entry that a least variance or the like leaves where a record has none
 
 
@@ -31,12 +32,14 @@ class Comparison:
     dtype: of the run.
 
     lost: for rows on which cancellation is visible, their error over the error that cancellation explains.
+    share: the largest error of a row over the bound for it.
     """
 
     reference: Reference
     rows: list[Deviation]
     bounds: list[float]
     lost: Mapping[int, float]
+    share: float
     dtype: str
 
     @property
@@ -49,13 +52,21 @@ class Comparison:
         return [i for i, (d, most) in enumerate(zip(self.rows, self.bounds, strict=True)) if unexplained(d, most)]
 
 
-def compared(run: Trace, reference: Reference, process: str, witnesses: Sequence[float] | None = None) -> Comparison:
+class Witness(NamedTuple):
+    """Other runs of a sampler, which show how it rounds.  lost: of Comparison.  share: of the run in float64."""
+
+    lost: Sequence[float]
+    share: float
+
+
+def compared(run: Trace, reference: Reference, process: str, witness: Witness | None = None) -> Comparison:
     """A run compared with a reference that evaluates in the same steps.
 
-    witnesses: the `lost` of other runs of the sampler. With them a row may lose as much to cancellation as they and the
-    other rows show: a sampler that computes its levels without cancellation has none to explain a fault. None allows
-    all of it, as is right in float64, where it hides nothing; so does a run whose levels come from a table of alpha^2
-    for timesteps: there all rows that subtract alpha^2 from one lose digits.
+    With a witness a row may lose as much to cancellation as it and the other rows show: a sampler that computes its
+    levels without cancellation has none to explain a fault. So with repeated divisions by h: the same code loses the
+    same share of its bound in float64. None allows all of both, as is right in float64, where they hide nothing; a run
+    whose levels come from a table of alpha^2 for timesteps may lose all that cancellation explains: there all rows that
+    subtract alpha^2 from one lose digits.
     """
     rows = deviations(run.table, reference.table)
     divided = max(1, reference.record.history, reference.record.nfe_per_step - 1)
@@ -65,14 +76,20 @@ def compared(run: Trace, reference: Reference, process: str, witnesses: Sequence
         for i, (row, bound) in enumerate(zip(rows, most, strict=True))
         if bound.cancelled > VISIBLE * bound.rounded
     }
+    whole = sizes(reference.table).amax(dim=1).clamp(min=1e-300).tolist()
     allowed = []
     for i, bound in enumerate(most):
-        seen = [*(witnesses or ()), *(share for j, share in lost.items() if j != i)]
-        held = witnesses is not None and run.timesteps is None and len(seen) >= WITNESSES
+        seen = [*(witness.lost if witness else ()), *(share for j, share in lost.items() if j != i)]
+        held = witness is not None and run.timesteps is None and len(seen) >= WITNESSES
         share = min(1.0, SHOWN * max(seen)) if held else 1.0
+        rounded = bound.rounded
+        if witness is not None:
+            rounded = min(rounded, max(bound.once, REPEATED * witness.share * rounded))
         solved = run.uncertainty[i + 1] if run.uncertainty else 0.0
-        allowed.append(max(IDENTICAL, bound.rounded + share * bound.cancelled) + solved)
-    return Comparison(reference, rows, allowed, lost, str(run.dtype)[6:])
+        cut = run.cut[i] / whole[i] if rows[i].found == 0 else 0.0  # its entry was treated as rounding
+        allowed.append(max(IDENTICAL, rounded + share * bound.cancelled) + solved + cut)
+    taken = max((row.error / (b.rounded + b.cancelled) for row, b in zip(rows, most, strict=True)), default=0.0)
+    return Comparison(reference, rows, allowed, lost, taken, str(run.dtype)[6:])
 
 
 def unexplained(row: Deviation, most: float) -> bool:
@@ -87,11 +104,12 @@ def negligible(row: Deviation) -> bool:
 
 class Bound(NamedTuple):
     """The errors of a row that two causes explain: roundings of lambda and of levels, and cancellation at low noise,
-    which a sampler need not have.
+    which a sampler need not have.  once: as rounded, where one difference at most is divided by h.
     """
 
     rounded: float
     cancelled: float
+    once: float
 
 
 def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bound]:
@@ -100,6 +118,8 @@ def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bo
     S: the sum of the absolute contributions to the row, over the largest. L: the largest sum of absolute terms in
     lambda and the levels, at the points that the row uses: 1 + |lambda|, and see cancellation. h: the shortest distance
     of two of them in lambda, at most 1: coefficients are computed from such differences, whose absolute error is eps L.
+    On ve a row with noise may step to sqrt(b^2 - u^2), of its end b and u^2 = b^2 (1 - b^2 / a^2) of its start a: that
+    amplifies rounding by (a / b)^2 / 2.
     q = divided: the number of such divisions in a divided difference of outputs.
     """
     lam = [p.lam for p in expected.points]
@@ -118,7 +138,11 @@ def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bo
         # L: roundings at high noise, cancellation at low noise.
         each = ROUNDINGS * eps * s / h**divided
         high, low = (max((cancellation(p, process)[k] for p in used), default=0.0) for k in (0, 1))
-        result.append(Bound(each * (1 + max((abs(x) for x in ends), default=0.0) + high), each * low))
+        if process == "ve" and bool(expected.noises[i].any()):
+            start = min([ends[-1], *(lam[i - k] for k in states[i].nonzero()[:, 0].tolist())])
+            low = max(low, math.exp(2 * (ends[-1] - start)) / 2)
+        rounded = each * (1 + max((abs(x) for x in ends), default=0.0) + high)
+        result.append(Bound(rounded, each * low, rounded * h ** (divided - 1)))
     return result
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union
 
 MANY = 1_000_000  # items of a tuple
 LONG = 10_000  # characters of a text
+NUMBERS = (float, int, bool)
 Value = TypeVar("Value")
 
 
@@ -64,20 +66,34 @@ def _tuple(kinds: tuple[Any, ...], plain: Any, where: str) -> tuple[Any, ...]:
         kinds = (kinds[0],) * len(plain)
     if len(kinds) != len(plain):
         raise ValueError(f"{where} has {len(plain)} items, not {len(kinds)}")
+    if _numbers(kinds, plain):
+        return tuple(plain)
     return tuple(_checked(kind, item, f"{where}[{n}]") for n, (kind, item) in enumerate(zip(kinds, plain, strict=True)))
 
 
 def _fields(kind: Any, plain: Any, where: str) -> Any:
     """A dataclass or named tuple from its fields by name, or in order; those with a default may be missing."""
-    hints = typing.get_type_hints(kind)
-    if is_dataclass(kind):
-        names = [field.name for field in fields(kind)]
-        needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
-    else:
-        names, needed = list(kind._fields), set(kind._fields) - set(kind._field_defaults)
+    names, needed, hints = _declared(kind)
     if isinstance(plain, tuple | list) and len(plain) <= len(names):
         plain = dict(zip(names, plain, strict=False))
     given = _of(dict, plain, where)
     if not needed <= given.keys() <= set(names):
         raise ValueError(f"{where} has the fields {sorted(map(str, given))[:20]}, not {names}"[:300])
+    if _numbers([hints[name] for name in given], given.values()):
+        return kind(**given)
     return kind(**{name: _checked(hints[name], value, f"{where}.{name}") for name, value in given.items()})
+
+
+def _numbers(kinds: Iterable[Any], values: Iterable[Any]) -> bool:
+    """Whether every value is a number of its kind: a trace has thousands, and no other check applies to them."""
+    return all(kind in NUMBERS and type(value) is kind for kind, value in zip(kinds, values, strict=True))
+
+
+@cache
+def _declared(kind: Any) -> tuple[list[str], set[str], dict[str, Any]]:
+    """The fields of a dataclass or named tuple, those without a default, and the types of all."""
+    hints = typing.get_type_hints(kind)
+    if is_dataclass(kind):
+        needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+        return [field.name for field in fields(kind)], needed, hints
+    return list(kind._fields), set(kind._fields) - set(kind._field_defaults), hints

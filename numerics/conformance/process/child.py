@@ -54,8 +54,8 @@ def main(folder: Path, request: dict[str, Any]) -> None:
     try:
         module, _, name = request["resolve"].partition(":")
         resolve = getattr(import_module(module), name)
-        if request["path"] is not None:
-            resolve = partial(resolve, path=request["path"])
+        if request["library_path"] is not None:
+            resolve = partial(resolve, path=request["library_path"])
         sampler: ExternalSampler = placed(resolve(request["target"]), _where(request["where"]))
     except BaseException as fault:
         write(folder / "target", {"failure": _failure(fault, None)})
@@ -137,7 +137,8 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes, expected: ExpectedC
             try:
                 grid = None if job.grid is None else sampler.info.grids[job.grid]
                 run = _noted(sampler.on(job.steps, grid), notes.note)
-                traced = expected_trace(run, sampler.prediction, dtype, expected.on(job.steps, job.grid))
+                calls = expected.on(job.steps, job.grid)
+                traced = expected_trace(run, sampler.prediction, dtype, calls, at_once=not job.other_inputs)
                 expected.note(job.steps, job.grid, traced)
                 found = with_precision(traced, precision)
                 if job.other_inputs:

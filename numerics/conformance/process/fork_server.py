@@ -38,9 +38,20 @@ PRELOADED = (
     "samplerproof.numerics.conformance.process.collect",
     "samplerproof.numerics.conformance.judge.verdict",
 )
-# Of libraries that are loaded here: the module that has their samplers. Its other modules are loaded by their names.
-LIBRARIES = {"diffusers": "diffusers.schedulers"}
 LONGEST = 1 << 20  # bytes of a message
+
+
+def _diffusers(name: str) -> None:
+    getattr(import_module("diffusers.schedulers"), name, None)  # loads the module of that class
+
+
+def _k_diffusion(name: str) -> None:
+    from ..adapters.k_diffusion import sampling
+
+    sampling()
+
+
+LIBRARIES = {"diffusers": _diffusers, "k-diffusion": _k_diffusion}  # what loads the module of a sampler, by its name
 
 
 class _Server:
@@ -94,7 +105,7 @@ class _Server:
         """Load the module of a sampler; whether what is loaded here is what it would import in its own folder."""
         assert self.own is not None
         with suppress(Exception):  # the sampler's own process raises it
-            getattr(import_module(LIBRARIES[request["library"]]), request["name"], None)
+            LIBRARIES[request["library"]](request["name"])
         return not _found(request["here"], request["modules"]) & (_packages() - self.own)
 
     def _fork(self, work: Callable[[], object], status: int | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 from typing import Any
 
@@ -34,7 +35,7 @@ def check_shapes(found: Trace) -> None:
         raise ValueError("its output channels are not one for every evaluation")
     if found.nfe < 1:
         raise ValueError("it never evaluates its model")
-    if vectors.shape[1] < 1 + found.nfe:
+    if vectors.shape[1] < 1 + found.nfe and math.inf not in found.superposition:  # on zeros, it has one column
         raise ValueError(f"{vectors.shape[1]} columns, {found.nfe} evaluations")
     last = len(found.grid) - 1
     if last < 1 or not all(0 <= n <= last for n in found.step):

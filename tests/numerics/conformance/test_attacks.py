@@ -80,6 +80,12 @@ HONEST = tuple(
 )
 
 
+def test_there_are_twenty_of_each() -> None:
+    """Assert it of attacks and of honest samplers with odd habits: each is tried below."""
+    assert len(FOUND) >= 20
+    assert len(HONEST) >= 20
+
+
 def name(call: Callable[..., Any]) -> str:
     return call.__name__
 
@@ -140,6 +146,25 @@ def test_a_row_that_is_off_in_float32_alone_is_found(
     if (where, off, row) == ("AccurateVariancePreserving", 1e-3, -1):
         (off_by,) = [f.detail for f in answer.findings if f.detail.startswith("step 8: ")]
         assert "as shipped, where rounding explains" in off_by
+
+
+@pytest.mark.parametrize(
+    ("options", "verdict"),
+    [
+        ({"off": 3e-4}, "different-formula"),
+        pytest.param({}, "roundoff", marks=pytest.mark.slow),
+        pytest.param({"off": 1e-6, "in_float64": 1}, "different-formula", marks=pytest.mark.slow),
+    ],
+)
+def test_divisions_by_short_steps_hide_no_fault(options: dict[str, Any], verdict: str) -> None:
+    """Assert that the bound for float32 of a sampler of three evaluations is what its run in float64 shows: the bound
+    for divisions by h^2 would explain a fault of 0.03 %.
+    """
+    answer = verdict_of(function(attacks.three_s, options), 40, "dpm-solver++-3s")
+    assert answer.verdict == verdict, answer.findings
+    if "in_float64" not in options:
+        here = [f for f in answer.findings if "as shipped, where rounding explains" in f.detail]
+        assert bool(here) == bool(options)
 
 
 @pytest.mark.slow

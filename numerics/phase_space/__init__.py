@@ -1,0 +1,1 @@
+"""Diffusions of a state and its momentum: their laws, splitting integrators and exponential rules."""
