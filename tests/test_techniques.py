@@ -11,9 +11,10 @@ import pytest
 
 from samplerproof.book import seeds
 from samplerproof.book.pages.surgery_page import surgery_page
-from samplerproof.book.pages.technique_page import overview, page
-from samplerproof.book.records.technique_results import OF_TECHNIQUES, measured_of, renew_techniques
+from samplerproof.book.pages.technique_page import overview, page, with_trial
+from samplerproof.book.records.technique_results import OF_TECHNIQUES, measured_of, renew_techniques, trial_results
 from samplerproof.book.techniques.all_techniques import BY_NAME, TECHNIQUES
+from samplerproof.book.techniques.network_trials import TRIALS
 from samplerproof.book.techniques.technique import Measured, Technique
 from samplerproof.names.input_error import InputError
 from samplerproof.theory.claims import CLAIMS
@@ -41,6 +42,17 @@ def test_a_technique_names_what_exists(technique: Technique) -> None:
     assert kept is not None
     assert technique.stands(kept["number"])
     assert {technique.cite} <= set(_keys())
+
+
+def test_trials_on_networks_are_kept_and_shown() -> None:
+    """Assert that every trial is of a technique, that its kept figures are current, and that its page has them."""
+    kept = trial_results()
+    assert set(kept) == set(TRIALS) <= set(BY_NAME)
+    technique = BY_NAME["d-ode"]
+    text = with_trial(page(technique, FOUND, "here"), technique.name, kept[technique.name])
+    assert text.index("## Measured") < text.index("## On networks") < text.index("## Not known")
+    for row in kept[technique.name]["rows"]:
+        assert f"| {' | '.join(row)} |" in text
 
 
 @EACH

@@ -14,6 +14,7 @@ from ..markup import fenced, table
 from ..records.kept_records import Entry
 from ..records.technique_results import measured_of
 from ..techniques.all_techniques import TECHNIQUES
+from ..techniques.network_trials import TRIALS
 from ..techniques.technique import EXTENTS, Measured, Technique
 from .myst import ONE_SIDEBAR, link, origin
 from .surgery_page import surgery_page
@@ -24,12 +25,18 @@ MOST_INSIDE = 5  # curves whose legend fits between them
 MOST_TICKS = 5  # places on the horizontal axis that are labelled one by one
 
 
-def technique_pages(results: dict[str, Entry]) -> dict[str, str]:
-    """File -> text of the page of every technique, of the table of all, and of surgery.  results: what is kept."""
+def technique_pages(results: dict[str, Entry], trials: dict[str, Entry]) -> dict[str, str]:
+    """File -> text of the page of every technique, of the table of all, and of surgery.
+
+    results, trials: what is kept of techniques, and of those that were tried on networks.
+    """
     pages = {f"{PLACE}.md": overview(results), **surgery_page(results)}
     for technique in TECHNIQUES:
         entry = results[technique.name]
-        pages[f"{PLACE}/{technique.name}.md"] = page(technique, measured_of(entry), origin(entry["manifest"]))
+        text = page(technique, measured_of(entry), origin(entry["manifest"]))
+        if technique.name in trials:
+            text = with_trial(text, technique.name, trials[technique.name])
+        pages[f"{PLACE}/{technique.name}.md"] = text
     return pages
 
 
@@ -75,6 +82,15 @@ def page(technique: Technique, measured: Measured, made: str) -> str:
         f"## In code\n\n{fenced(technique.code.strip(), 'python')}",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def with_trial(text: str, name: str, entry: Entry) -> str:
+    """A page with what the technique does on networks, before what is not known."""
+    measured, made = measured_of(entry), origin(entry["manifest"])
+    again = f"Made {made}; `python -m samplerproof.book.records trials --only {name}` makes it anew."
+    parts = ["## On networks", TRIALS[name].text, table(measured.head, measured.rows), again]
+    before, mark, after = text.partition("## Not known")
+    return before + "\n\n".join(parts) + "\n\n" + mark + after
 
 
 def _proved(technique: Technique) -> Iterator[str]:

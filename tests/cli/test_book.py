@@ -58,7 +58,7 @@ def verification() -> dict[str, Any]:
 def pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str, str]:
     """All pages, with one verified implementation."""
     row = dict.fromkeys(verification["records"][0]) | {"findings": [], "versions": {"library": "1"}} | DEVIATING
-    techniques = technique_pages(technique_results.technique_results())
+    techniques = technique_pages(technique_results.technique_results(), technique_results.trial_results())
     return {**all_pages(answers, {**verification, "records": [row]}), **api_page(), **techniques}
 
 
