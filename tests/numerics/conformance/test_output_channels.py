@@ -311,7 +311,7 @@ def test_a_recorded_run_says_which_output_it_asked_for(tmp_path: Path) -> None:
     path.write_text(json.dumps(recorded(1 + 1e-6)), encoding="utf-8")
     off = verify(str(path), "ddim")
     assert off.exit_code == 1
-    assert any(f.detail.startswith("step 4: outputs[0] of the conditional") for f in off.findings)
+    assert any(f.detail.startswith("step 4: outputs[0] of the unconditional output") for f in off.findings)
 
 
 def test_read_back_has_a_column_for_each_output() -> None:
