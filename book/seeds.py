@@ -26,7 +26,7 @@ def reproduce_seeds(out: Path, progress: Progress = silent) -> list[dict[str, An
     rows = []
     for done, technique in enumerate(TECHNIQUES):
         progress(done, len(TECHNIQUES), technique.system)
-        rows.append(technique.row(technique.measure().number))
+        rows.append(technique.row(technique.measure().number if technique.measurable else None))
     progress(len(TECHNIQUES), len(TECHNIQUES), "")
     write_text(out / FILE, json.dumps(rows, indent=1, allow_nan=False) + "\n")
     write_text(out / "seeds.md", markdown(rows))
@@ -36,7 +36,11 @@ def reproduce_seeds(out: Path, progress: Progress = silent) -> list[dict[str, An
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as a table in Markdown."""
     lines = [
-        (plain(row["system"]), row["claim"], row["verdict"], f"{row['number']:.4g}, {row['quantity']}", row["page"])
+        (plain(row["system"]), row["claim"], row["verdict"], f"{_shown(row['number'])}, {row['quantity']}", row["page"])
         for row in rows
     ]
     return "# Techniques: what is claimed, and what holds here\n\n" + table(HEAD, lines) + "\n"
+
+
+def _shown(number: float | None) -> str:
+    return "not measured" if number is None else f"{number:.4g}"

@@ -66,10 +66,10 @@ NOTES = {
     ),
     "verify": (
         "LIBRARY:NAME is diffusers:Class, k-diffusion:function, azula:Class, comfyui:NAME of its menu, "
-        "dpm-solver:DPM_Solver, unipc:UniPC, edm:edm_sampler, wan:Class or skrample:Class; --path DIR is a checkout of "
-        "a library that is not installed. FILE.py:name and package.module:name are a function (denoise, x, sigmas), "
-        "with guidance inside (denoise, x, sigmas, cond, uncond), a scheduler or its class. FILE.json is a table, or a "
-        "run that was recorded in any language."
+        "res4lyf:NAME, dpm-solver:DPM_Solver, unipc:UniPC, edm:edm_sampler, wan:Class or skrample:Class; --path DIR is "
+        "a checkout of a library that is not installed. FILE.py:name and package.module:name are a function "
+        "(denoise, x, sigmas), with guidance inside (denoise, x, sigmas, cond, uncond), a scheduler or its class. "
+        "FILE.json is a table, or a run that was recorded in any language."
     ),
     "export": "The chapter on ports has both formats, and readers in C, Rust, Swift, JavaScript and Python.",
     "methods": "NAME is a name or an alias; a value of a parameter follows a question mark: 'ddim-eta?eta=1/2'.",

@@ -258,7 +258,7 @@ def study(
     if isinstance(wanted, Verification):
         from .verification_command import verification
 
-        if not verification(wanted, folder, json):
+        if not verification(wanted, folder, json, file.parent):
             raise typer.Exit(1)
         return
     consent = Consent(allow_pickle, allow_code, hub, large)

@@ -165,6 +165,8 @@ def verification(answer: dict[str, Any]) -> None:
         orders = (str(record["nominal_order"] or "-"), number(record["observed_order"], ".2f"))
         table.add_row(record["target"], outcome(record), name, *numbers, *orders)
     print_table(table, ("as shipped", "in float64", "observed"))
+    for missing in answer["missing"]:
+        print(f"missing: {missing['target']}; {missing['checkout']}")
 
 
 def trained(record: dict[str, Any]) -> None:

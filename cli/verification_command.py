@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from ..numerics.studies.config import Verification
 
 
-def verification(wanted: Verification, folder: Path, json: bool) -> bool:
+def verification(wanted: Verification, folder: Path, json: bool, base: Path) -> bool:
     """Verify a list of samplers, write the answer into the folder and print it; whether no verdict is a failure."""
     with interruptible("study", kept("verdicts", f"{folder}/")) as progress:
-        answer = run_verification(wanted, folder, progress)
+        answer = run_verification(wanted, folder, progress, base)
     verification_tables.write(answer, folder)
     if json:
         show.json(answer)

@@ -56,7 +56,7 @@ class InputError(ValueError):
     ...     sp.method("ddmi")
     ... except sp.InputError as error:
     ...     print(error)
-    method: got 'ddmi'; not a known method; nearest: ddpm, ddim, li-ddpm, li-ddim, pndm
+    method: got 'ddmi'; not a known method; nearest: ddpm, ddim, d-ddim, li-ddpm, li-ddim
     """
 
     def __init__(self, field: str, value: object, allowed: str) -> None:

@@ -17,7 +17,7 @@ from .errors import InputError, nearest, of_type, whole
 from .generated.schedule_functions import li_beta, li_first_beta
 from .grid_kinds.all_kinds import PREFIX, checked
 from .grid_kinds.falling import check_falling
-from .grid_kinds.grid_kind import RATIO, Levels, counted
+from .grid_kinds.grid_kind import MOST_LOG, RATIO, Levels, counted
 from .grid_kinds.placed_levels import times
 from .grid_kinds.read_back_levels import of_function, read_back
 from .grid_kinds.smooth_kinds import SMOOTH_KINDS
@@ -28,7 +28,6 @@ from .text_table import aligned
 # The kinds whose levels are a smooth function of the fraction of the way, as tensors: their ends, and the exponent.
 SMOOTH = {kind.name: tuple(p.name for p in kind.parameters if p.name != "zero") for kind in SMOOTH_KINDS}
 
-MOST_LOG = 700.0  # of a power in float64
 INFINITE = 300.0  # the length of an infinite step in lambda: e^-300 of the state is left, which is nothing
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from .generated.prediction_functions import CONVERT
-from .readback import vector_before
+from .row_lags import vector_before
 from .tableau import Tableau
 
 GUIDED, CONDITIONAL, UNCONDITIONAL = "guided", "conditional", "unconditional"  # names of outputs

@@ -19,9 +19,10 @@ PANEL = 0.5  # width in lambda: the nearest singularity of t(lambda) is three ti
 def moments(grid: Grid, steps: Tensor, b: Tensor | float, wanted: set[str]) -> dict[str, Tensor]:
     """The moments of drho/dt over every given step, by name: float64 [n], 1e-13 relative.
 
-    m_k: the integral of s^k drho, s = (t - t_n)/(t_{n+1} - t_n).  rate_moment, with a rate b: the integral of
-    e^{b (t - t_{n+1})} drho.  Gauss-Legendre quadrature in t on panels of equal width in lambda. A step that ends at
-    infinite lambda has m_0 alone, and NaN for the others.  Raises InputError on a discrete process.
+    m_k: the integral of s^k drho, s = (t - t_n)/(t_{n+1} - t_n).  rate_moment, with a rate b, of all steps or
+    of each: the integral of e^{b (t - t_{n+1})} drho.  Gauss-Legendre quadrature in t on panels of equal width in
+    lambda. A step that ends at infinite lambda has m_0 alone, and NaN for the others.  Raises InputError on a discrete
+    process.
     """
     if grid.schedule is None:
         raise InputError("grid", "a discrete process", "no points between its levels, which this method needs")
@@ -47,7 +48,8 @@ def moments(grid: Grid, steps: Tensor, b: Tensor | float, wanted: set[str]) -> d
     rate = ((at.alpha * at.dsigma - at.sigma * at.dalpha) / at.alpha**2).view_as(s)
     measure = rate * width * w / 2
     # The integrals, panels and nodes summed.
+    rates = torch.as_tensor(b, dtype=torch.float64).expand(len(steps))[finite, None, None]
     for name in found:
-        factor = s ** POWERS[name] if name in POWERS else (b * (end - t)[..., None] * (s - 1)).exp()
+        factor = s ** POWERS[name] if name in POWERS else (rates * (end - t)[..., None] * (s - 1)).exp()
         found[name][finite] = (factor * measure).sum(dim=(1, 2))
     return found

@@ -6,7 +6,7 @@ A curve of errors has one status, by the first rule that applies, with local ord
     undefined  fewer than three usable errors: finite, above their floor, with an interval above zero
     floor      the error on the most steps is not usable, or no longer falls
     undefined  the intervals of the last errors leave the distance of the local order from its limit uncertain by more
-               than TOLERANCE
+               than TOLERANCE; the exponent is then known within its own interval only
     settled    the local orders in the window agree within TOLERANCE; or within SPREAD, and the last is within TOLERANCE
                of its limit, if they approach it like 1/N or as slowly as the last two differences show
     turning    otherwise
@@ -182,7 +182,7 @@ def _status(
     away, unsure = _distance(used, slopes)
     if unsure > TOLERANCE and away - unsure <= TOLERANCE:
         more = f"; about {_samples(used[-1].samples * (unsure / TOLERANCE) ** 2)} samples" if used[-1].samples else ""
-        return UNDEFINED, f"the intervals leave the last local order uncertain by {unsure:.2g}{more}"
+        return UNDEFINED, f"the intervals leave the limit of the local orders uncertain by {unsure:.2g}{more}"
     orders = [order for order, _ in slopes]
     spread = max(orders) - min(orders)
     if spread > TOLERANCE and (away > TOLERANCE or spread > SPREAD):
@@ -204,22 +204,23 @@ def _distance(points: Sequence[CurvePoint], slopes: Sequence[tuple[float, float]
     """The distance of the last local order from the limit p of p + c/m^q, and how uncertain it is.
 
     Each local order belongs to the geometric mean m of its two N.  q = 1, or where the last two differences of local
-    orders have one sign the slower q that they show, but at least SLOWEST. Where the signs differ, the earlier
-    difference counts as well, with q = 2.
+    orders have one sign and are not within their intervals of zero the slower q that they show, but at least SLOWEST.
+    Where the signs differ, the earlier difference counts as well, with q = 2.
     """
     m = [math.log(a.steps * b.steps) / 2 for a, b in pairwise(points)]
     s = [order for order, _ in slopes]
     drifts = [(b - a) / (v - u) for (u, a), (v, b) in pairwise(zip(m, s, strict=True))]  # dp/dlog m
     last, gap = abs(drifts[-1]), m[-1] - m[-2]
+    unsure = max(combined(_change(points))) / gap  # of the last difference
     q, before = 1.0, 0.0
     if len(drifts) > 1:
-        if drifts[-2] * drifts[-1] > 0:
+        if drifts[-2] * drifts[-1] > 0 and last > unsure:
             q = 2 * math.log(drifts[-2] / drifts[-1]) / (m[-1] - m[-3])
             q = min(max(q, SLOWEST), 1.0)
-        else:
+        elif drifts[-2] * drifts[-1] <= 0:
             before = abs(drifts[-2]) * math.exp(-2 * (m[-1] - (m[-2] + m[-3]) / 2))
     factor = math.exp(-q * gap / 2) / q
-    return max(last * factor, before), max(combined(_change(points))) / gap * factor
+    return max(last * factor, before), unsure * factor
 
 
 def _change(points: Sequence[CurvePoint]) -> list[tuple[float, CurvePoint]]:
@@ -243,7 +244,7 @@ def _too_few(curve: Sequence[CurvePoint]) -> str:
 def _at_floor(points: Sequence[CurvePoint]) -> str:
     """What the values at their floor may be, and about how many samples bring them above it."""
     if needed := max((p.needed for p in points), default=0):
-        return f"noise, which takes about {_samples(needed)} samples to exceed,"
+        return f"noise, which takes {_samples(needed)} samples or more to exceed,"
     return "the value is within the error of its computation" if len(points) == 1 else "values within their errors"
 
 

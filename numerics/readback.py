@@ -16,7 +16,7 @@ from .external_run import Draw, Finish, Model, Remark, Run, Timesteps, of_anothe
 from .noise import NoiseSource
 from .noise_draws import canonical, noise_basis
 from .points import Point
-from .row_lags import lags, padded_to_one
+from .row_lags import added, lags, padded_to_one, passed_on
 from .sample import sample
 from .schedules import Schedule
 from .tableau import Tableau
@@ -89,19 +89,14 @@ class Trace:
         """
         v, count, nfe = self.vectors, len(self.vectors), self.nfe
         rounding = torch.finfo(self.precision).eps
-        row = torch.arange(count - 1)
-        # States: the share of the start that v_b passes on.
-        before = torch.tensor([vector_before(self.step, i) for i in range(1, count)])
-        share = torch.where(v[before, 0] != 0, v[1:, 0] / v[before, 0], 0.0)
+        before, share = self._passed_on
         states = torch.zeros(count - 1, count, dtype=torch.float64)
-        states[row, before] = share
+        states[torch.arange(count - 1), before] = share
 
         def rest(columns: Tensor) -> Tensor:
             """What a row adds to the shares that it keeps; what cancels leaves rounding only."""
-            kept = share[:, None] * columns[before]
-            left = columns[1:] - kept
-            left[left.abs() <= 4 * rounding * (columns[1:].abs() + kept.abs())] = 0
-            return left
+            left, noise = added(columns, *self._passed_on, rounding)
+            return torch.where(left.abs() <= noise, 0.0, left)
 
         def of_outputs(columns: Tensor) -> Tensor:
             """Outputs in the columns of the vectors at which they were evaluated."""
@@ -132,6 +127,18 @@ class Trace:
             noises=lags(noises, 0),
             channels=dict(zip(self.apart, channels, strict=True)),
         )
+
+    @cached_property
+    def cut(self) -> list[float]:
+        """For every row, the largest entry of an output that would be treated as rounding, where one was."""
+        rounding = torch.finfo(self.precision).eps
+        left, noise = added(self.vectors[:, 1 : 1 + self.nfe], *self._passed_on, rounding)
+        taken = (left != 0) & (left.abs() <= noise)
+        return list(map(float, torch.where(taken, noise, 0.0).amax(1)))
+
+    @cached_property
+    def _passed_on(self) -> tuple[Tensor, Tensor]:
+        return passed_on(self.vectors[:, 0], self.step)
 
 
 class _Recorder:
@@ -321,11 +328,6 @@ def _finished(run: Run, start: Tensor, recorder: _Recorder) -> Finish:
         if state.shape != start.shape:
             raise SamplingError(f"evaluation {k + 1}: a state of shape {list(state.shape)}, not {list(start.shape)}")
     return finish
-
-
-def vector_before(step: Sequence[int], i: int) -> int:
-    """The last vector before i that leads to an earlier grid point."""
-    return next(j for j in reversed(range(i)) if step[j] < step[i] or j == 0)
 
 
 def of_tableau(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ...] | None = None) -> Run:

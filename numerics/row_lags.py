@@ -1,4 +1,4 @@
-"""Rows over vectors as rows over lags, as a Tableau has them."""
+"""From the vectors of a run to rows over lags, as a Tableau has them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,26 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+
+def vector_before(step: Sequence[int], i: int) -> int:
+    """The last vector before i that leads to an earlier grid point."""
+    return next(j for j in reversed(range(i)) if step[j] < step[i] or j == 0)
+
+
+def passed_on(starts: Tensor, step: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """For every row, the index of the vector v_b before its step, and the share of the start that it passes on.
+
+    starts [V]: the share of the start in every vector.
+    """
+    before = torch.tensor([vector_before(step, i) for i in range(1, len(starts))])
+    return before, torch.where(starts[before] != 0, starts[1:] / starts[before], 0.0)
+
+
+def added(columns: Tensor, before: Tensor, share: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
+    """What every row adds to the shares that it passes on, and the rounding of that difference."""
+    kept = share[:, None] * columns[before]
+    return columns[1:] - kept, 4 * rounding * (columns[1:].abs() + kept.abs())
 
 
 def lags(absolute: Tensor, first: int) -> Tensor:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .numerics.conformance.adapters.step_protocol import Adapter
     from .numerics.denoisers import adapt
     from .numerics.errors import SamplingError
+    from .numerics.fitted_solvers.fit import fit_one_parameter
     from .numerics.given_levels.with_level import with_level
     from .numerics.grids import Grid, grid
     from .numerics.inversion.invert import invert
@@ -45,6 +46,7 @@ __all__ = [
     "__version__",
     "adapt",
     "exact_flow",
+    "fit_one_parameter",
     "grid",
     "guided",
     "invert",
@@ -76,6 +78,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "SamplingError": ("numerics.errors", "SamplingError"),
     "adapt": ("numerics.denoisers", "adapt"),
     "exact_flow": ("numerics.targets.flow", "exact_flow"),
+    "fit_one_parameter": ("numerics.fitted_solvers.fit", "fit_one_parameter"),
     "grid": ("numerics.grids", "grid"),
     "guided": ("numerics.wrappers", "guided"),
     "invert": ("numerics.inversion.invert", "invert"),

@@ -4,6 +4,10 @@ Inversion: `edict(grid, p)` is the table of EDICT, `reversed_grid(grid)` a grid 
 and DPM-Solver inversion, `round_trip(denoise, start, tableau)` a run and its inverse with the measured error and the
 one that rounding predicts; `sp.invert` is the inverse of any table that has one.
 A state with a momentum: `phase_space`, a module of its own.
+Solvers: `sp.fit_one_parameter` fits the parameter of a method to a teacher, a number a step, `d_ode(table, denoise,
+start, target)` a D-ODE solver over any table; `exact_target` and `teacher_target` are what they are fitted to.
+Models: `stitched(denoisers, levels)` is T-Stitch, a model for each range of lambda, and `displacement(mixture, denoise,
+grid)` is how far the error of a model moves the end, to first order.
 
 >>> import torch
 >>> import samplerproof as sp
@@ -23,41 +27,64 @@ from .numerics.distillation.noise_finders import cached_noise, fixed_noise, fres
 from .numerics.few_step.jump import ddim_jump, run_jumps, semigroup_residual, through
 from .numerics.few_step.merged_steps import merged
 from .numerics.few_step.student import load_student
+from .numerics.fitted_solvers.fit import FittedSolver, d_ode
+from .numerics.fitted_solvers.teacher_targets import exact_target, teacher_target
 from .numerics.given_levels.aligner import fit_ratios, released, to_the_flow
 from .numerics.given_levels.time_shift import time_shifted
 from .numerics.given_levels.with_level import times_ratio
 from .numerics.inversion.edict import edict
 from .numerics.inversion.invert import round_trip
 from .numerics.inversion.reversed_grid import ReversedGrid, reversed_grid
+from .numerics.leading.displacement import Displacement, displacement
 from .numerics.optimal_grids.elbo_costs import elbo_costs
 from .numerics.optimal_grids.local_error_costs import local_error_costs
 from .numerics.policy_gradient import GaussianChain, exact_gradient, policy_gradient, shortcut
 from .numerics.restoration import restored
 from .numerics.semi_discrete_transport import cell_masses, heights
+from .numerics.stitching import stitched
+from .numerics.surgery.break_even import BreakEven
+from .numerics.surgery.low_rank import input_moments, low_rank, ranks_of
+from .numerics.surgery.macs import counted_macs
+from .numerics.surgery.scaled_skips import skips
+from .numerics.surgery.stale_mixture import stale_mixture
+from .numerics.surgery.stale_unet import decoded_together, inherited, propagated
 from .numerics.targets.tilted_process import TiltedProcess
 from .numerics.unrolled import unrolled
 
 __all__ = [
+    "BreakEven",
+    "Displacement",
+    "FittedSolver",
     "GaussianChain",
     "ReversedGrid",
     "TiltedProcess",
     "cached_noise",
     "cell_masses",
+    "counted_macs",
+    "d_ode",
     "ddim_jump",
+    "decoded_together",
+    "displacement",
     "distilled",
     "edict",
     "elbo_costs",
     "exact_gradient",
+    "exact_target",
     "fit_ratios",
     "fixed_noise",
     "fresh_noise",
     "heights",
+    "inherited",
+    "input_moments",
     "inverted_noise",
     "load_student",
     "local_error_costs",
+    "low_rank",
     "merged",
     "phase_space",
     "policy_gradient",
+    "propagated",
+    "ranks_of",
     "released",
     "restored",
     "reversed_grid",
@@ -65,6 +92,10 @@ __all__ = [
     "run_jumps",
     "semigroup_residual",
     "shortcut",
+    "skips",
+    "stale_mixture",
+    "stitched",
+    "teacher_target",
     "through",
     "time_shifted",
     "times_ratio",

@@ -95,7 +95,7 @@ class TreeWeights:
             there = series.multiply(self._of(c), self._power(past(back), tree.order))[:keep]
             total = series.add(total, series.scale(there, self.expand.field(1) / tree.gamma))
         # Outputs at stages, and how far off the path earlier predicted points were.
-        for node, a in zip(made.nodes, self._coefficients[row], strict=True):
+        for node, a in zip(made.nodes, self.coefficients[row], strict=True):
             if node.stage:
                 total = series.add(total, series.multiply(a[:keep], self._at_stage(node.stage, tree)))
             elif method.corrects and not tree.legs and len(tree.children) == 1:
@@ -116,7 +116,7 @@ class TreeWeights:
         """sum_j a_j c_j^exponent over the outputs made at grid points, as if these were on the exact path."""
         if (row, exponent) not in self._on_path:
             total = self.expand.constant(0, self.terms)
-            for node, a in zip(self.method.rows[row].nodes, self._coefficients[row], strict=True):
+            for node, a in zip(self.method.rows[row].nodes, self.coefficients[row], strict=True):
                 if not node.stage:
                     total = series.add(total, series.multiply(a, self._power(node, exponent)))
             self._on_path[row, exponent] = total
@@ -148,7 +148,7 @@ class TreeWeights:
         return found
 
     @cached_property
-    def _coefficients(self) -> list[list[Series]]:
+    def coefficients(self) -> list[list[Series]]:
         """a_j(h)/h of every row."""
         return [
             [self._coefficient(row.end, node, w) for node, w in zip(row.nodes, weights, strict=True)]

@@ -13,6 +13,7 @@ from ...catalogue_method import Method, OrderProof
 from ...numerics.checkpoints.checkpoint import Checkpoint
 from ...numerics.conformance.report import Verdict
 from ...numerics.denoisers import Denoiser
+from ...numerics.fitted_solvers.fit import FittedSolver
 from ...numerics.leading.leading_error import LeadingError
 from ...numerics.schedules import Schedule
 from ...numerics.tableau import Tableau
@@ -27,10 +28,13 @@ GROUPS = {
     "Denoisers": ("adapt", "guided", "thresholded", "with_level", "load_checkpoint"),
     "Targets and errors": ("GaussianMixture", "exact_flow", "metrics", "predict_error"),
     "Samplers of your own": ("read_back", "verify", "testing", "study", "Adapter"),
-    "Techniques": ("invert", "techniques"),
+    "Techniques": ("invert", "fit_one_parameter", "techniques"),
     "Faults": ("InputError", "SamplingError"),
 }
-RETURNED = (Method, OrderProof, Schedule, Tableau, Denoiser, Checkpoint, LeadingError, Verdict, StudyResult)
+RETURNED = (
+    *(Method, OrderProof, Schedule, Tableau, Denoiser, Checkpoint),
+    *(LeadingError, FittedSolver, Verdict, StudyResult),
+)
 TOP = """# The Python interface
 
 ```python

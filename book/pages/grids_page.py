@@ -37,7 +37,8 @@ level.
 
 Where a formula has $\sigma$ alone, it is $\sigma$ on the schedule `flow` and $\sigma/\alpha$ on every other, as in the
 libraries. A level that a schedule does not have is refused. A name of a library stands for the kind with the parameters
-that the library uses; the tests compare the levels with diffusers and k-diffusion, in float64 to twelve digits.
+that the library uses; the tests compare the levels with diffusers, k-diffusion and kept numbers of ComfyUI, in float64
+to twelve digits.
 
 A grid may also be read back from the library itself: `scheduler:diffusers:Class?option=value` and
 `scheduler:k-diffusion:get_sigmas_karras?parameter=value` are kinds as well, and so is a function `(n, ...)` or, as

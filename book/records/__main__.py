@@ -13,13 +13,14 @@ from ...numerics.errors import InputError
 from .method_results import renew_claims, renew_methods
 from .network_results import renew_networks
 from .technique_results import renew_techniques
-from .verification_results import renew_verification
+from .verification_results import renew_checkouts, renew_verification
 
 KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "methods": renew_methods,
     "claims": renew_claims,
     "networks": renew_networks,
     "verification": renew_verification,
+    "checkouts": renew_checkouts,
     "techniques": renew_techniques,
 }
 

@@ -19,8 +19,9 @@ from ...theory.claims import Claim
 from ..techniques.technique import Technique
 
 # Raise the number of a kind by one whenever a change of the code that computes changes a kept value of that kind:
-# tests/cli/test_kept_records.py computes some values again and compares them.
-ENGINE = {"methods": 2, "claims": 1, "networks": 1, "verification": 3, "techniques": 1}
+# tests/cli/test_kept_records.py computes some values again and compares them. That of
+# checkouts is raised by those who have them.
+ENGINE = {"methods": 2, "claims": 1, "networks": 1, "verification": 3, "techniques": 1, "checkouts": 1}
 
 
 def method_key(name: str) -> str:
@@ -40,9 +41,11 @@ def network_key(networks: Iterable[str], methods: Iterable[str]) -> str:
     return _key("networks", *map(_sha256, networks), *map(sampler_code, methods))
 
 
-def verification_key(target: str, steps: int, against: str | None, references: Iterable[str]) -> str:
-    """The key of a verdict: the target as it is run, and the records that it was compared with."""
-    return _key("verification", target, steps, against, *map(sampler_code, references))
+def verification_key(
+    kind: str, target: str, steps: int, against: str | None, references: Iterable[str], *commit: str | None
+) -> str:
+    """The key of a verdict: the target as it is run, the records that it was compared with, and where it comes from."""
+    return _key(kind, target, steps, against, *map(sampler_code, references), *commit)
 
 
 def technique_key(technique: Technique) -> str:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ctypes import c_ulong, py_object, pythonapi
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event, get_ident
 from typing import Any
@@ -19,6 +20,7 @@ from ...numerics.conformance.process.launch import RESOLVE
 from ...numerics.conformance.process.warm_parent import warm_parent
 from ...numerics.conformance.verify import verify, versions
 from ...numerics.errors import InputError, nearest
+from ...numerics.studies.checkouts import library_of, present
 from ...numerics.studies.config import Verification
 from ...numerics.studies.shared_work import Claims, claiming, shared
 from ...numerics.studies.store import key
@@ -33,11 +35,15 @@ LEFT_OUT = ("steps", "sweep")  # of a verdict: they are long, and its findings r
 
 
 @warm_parent()
-def run_verification(study: Verification, out: Path, progress: Progress = silent) -> dict[str, Any]:
+def run_verification(
+    study: Verification, out: Path, progress: Progress = silent, base: Path = Path()
+) -> dict[str, Any]:
     """Verify all targets, one for each processor at a time; those that deviate are verified again with their repair.
 
-    Returns {"records", "discrepancies", "manifest"}, and writes the same to records.json; the folder "finished" has
-    every verdict as soon as it is computed.  Raises InputError for an invalid target, before any is run.
+    base: the folder to which the paths of checkouts are relative.
+    Returns {"records", "discrepancies", "missing", "manifest"}, and writes the same to records.json; the folder
+    "finished" has every verdict as soon as it is computed.  Targets whose checkout is not there are missing.
+    Raises InputError for an invalid target, before any is run, and where all are missing.
     """
     started = datetime.now(UTC)
     for target in study.targets:
@@ -46,15 +52,26 @@ def run_verification(study: Verification, out: Path, progress: Progress = silent
         if target not in study.targets:
             raise InputError("verification.against", target, f"not among the targets; {nearest(target, study.targets)}")
         resolve(name, f"verification.against.{target}")
+    folders = present(study.checkouts, base)
+    missing = [name for name in map(library_of, study.targets) if name in study.checkouts and name not in folders]
+    there = [target for target in study.targets if library_of(target) not in missing]
+    if not there:
+        allowed = f"brought by {study.checkouts[missing[0]].fetched_by}"
+        raise InputError("verification.checkouts", ", ".join(dict.fromkeys(missing)), allowed)
     check_writable(out / "finished")
     with claiming(out / "finished") as claims:
-        verdicts = _Verdicts(study, out / "finished", claims, Event())
-        records = verdicts.all(verdicts.record, study.targets, progress, "targets")
+        verdicts = _Verdicts(study, out / "finished", claims, Event(), folders)
+        records = verdicts.all(verdicts.record, there, progress, "targets")
         found = [record for record in records if deviates(record)]
         repaired = verdicts.all(verdicts.repaired, found, progress, "repairs")
     answer = {
         "records": records,
         "discrepancies": repaired,
+        "missing": [
+            {"target": target, "checkout": study.checkouts[library_of(target)].fetched_by}
+            for target in study.targets
+            if target not in there
+        ],
         "manifest": {**manifest(0, started), "run": study.model_dump()},
     }
     write_text(out / "records.json", json.dumps(answer, indent=1, allow_nan=False) + "\n")
@@ -66,7 +83,8 @@ def deviates(record: dict[str, Any]) -> bool:
     findings, such as a lower order than advertised.
     """
     if record["verdict"] == "different-formula":
-        return record["reference"] is not None
+        short = any(f["kind"] == "order" and f["severity"] == "error" for f in record["findings"])
+        return record["reference"] is not None or short
     return record["verdict"] == "non-finite" or fails(record)
 
 
@@ -79,13 +97,14 @@ def fails(record: dict[str, Any]) -> bool:
 class _Verdicts:
     """The verdicts of a study, read from its folder or computed now, by this process or another one in that folder.
 
-    stop: set when the study is interrupted.  at_work: the threads that compute a verdict.
+    stop: set when the study is interrupted.  folders: of libraries.  at_work: the threads that compute a verdict.
     """
 
     study: Verification
     folder: Path
     claims: Claims
     stop: Event
+    folders: dict[str, Path]
     at_work: set[int] = field(default_factory=set)
 
     def all(self, work: Callable[[Any], Any], given: Sequence[Any], progress: Progress, label: str) -> list[Any]:
@@ -121,10 +140,11 @@ class _Verdicts:
 
     def repaired(self, record: dict[str, Any]) -> dict[str, Any]:
         """The discrepancy, its repair and the verdict on the repaired sampler."""
-        from ...numerics.conformance.repairs import repair_of
+        from ...numerics.conformance.repairs import patch_of, repair_of
 
         target = record["target"]
         entry = {name: record[name] for name in ("target", "verdict", "reference", "matches", "findings", "versions")}
+        entry |= {name: record[name] for name in ("checkout",) if name in record}
         repair = repair_of(target)
         if repair is None:
             return {**entry, "repair": None}
@@ -139,6 +159,7 @@ class _Verdicts:
             "findings",
         )
         change = {"what": repair.what, "module": repair.module, "changes": [list(change) for change in repair.changes]}
+        change["diff"] = patch_of(repair, self._path(target))
         return {**entry, "repair": {**change, "after": {name: after[name] for name in shown}}}
 
     def _verdict(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -148,6 +169,7 @@ class _Verdicts:
             "steps": self.study.steps,
             "sources": fingerprint(others=(STUDIES, CONFORMANCE)),
             "versions": versions(asked["target"]),
+            **self._checkout(asked["target"]),
         }
         file = self.folder / f"{key(spec)[:32]}.verdict"
 
@@ -161,12 +183,22 @@ class _Verdicts:
         ((_, record),) = shared(self.claims, [file.name], finished, lambda _: self._computed(asked, file))
         return record
 
+    def _checkout(self, target: str) -> dict[str, Any]:
+        """The provenance of the library of a target that comes from a checkout."""
+        checkout = self.study.checkouts.get(library_of(target))
+        return {} if checkout is None else {"checkout": checkout.provenance}
+
+    def _path(self, target: str) -> str | None:
+        """The folder of its library, where it comes from a checkout."""
+        folder = self.folders.get(library_of(target))
+        return None if folder is None else str(folder.resolve())
+
     def _computed(self, asked: dict[str, Any], file: Path) -> dict[str, Any]:
-        study = self.study
+        study, target = self.study, asked["target"]
         resolver = REPAIRED if asked["repaired"] else RESOLVE
-        verdict = verify(
-            asked["target"], asked["against"], study.steps, study.timeout, resolver=resolver, stop=self.stop
-        )
+        ask = partial(verify, resolver=resolver, stop=self.stop, path=self._path(target))
+        verdict = ask(target, asked["against"], study.steps, study.timeout)
         record = {name: value for name, value in verdict.plain().items() if name not in LEFT_OUT}
+        record |= self._checkout(target)
         write_sealed(file, json.dumps(record, allow_nan=False).encode())
         return record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,21 @@ from ...numerics.support.files import write_text
 from ..markup import code, fenced, number, plain, scientific, table
 from ..studies.verification import fails
 
+MULTISTEP, UNIPC = "diffusers:DPMSolverMultistepScheduler", "diffusers:UniPCMultistepScheduler"
+REPRODUCERS = {  # of a discrepancy: a file in book/reproducers
+    f"{MULTISTEP}?solver_order=3": "second_difference",
+    f"{MULTISTEP}?use_karras_sigmas=true&solver_order=3": "second_difference",
+    f"{MULTISTEP}?algorithm_type=sde-dpmsolver++&solver_order=3": "third_order_sde",
+    f"{UNIPC}?solver_type=bh1": "last_step",
+    f"{UNIPC}?predict_x0=false": "last_step",
+    f"{UNIPC}?lower_order_final=false": "last_step",
+    "diffusers:DDIMScheduler?clip_sample=false&timestep_spacing=linspace": "linspace_steps",
+    "diffusers:DDIMScheduler?clip_sample=false&set_alpha_to_one=false": "repeated_level",
+    "diffusers:PNDMScheduler": "repeated_level",
+    "comfyui:ipndm_v": "four_steps",
+    "dpm-solver:DPM_Solver?order=3": "second_difference_of_authors",
+    "unipc:UniPC?variant=vary_coeff": "every_derivative",
+}
 TABLE = "verification.md"
 DISCREPANCIES = "discrepancies.md"
 MEANING = {
@@ -35,7 +50,12 @@ def overview(answer: dict[str, Any]) -> str:
     judged = [r for r in records if r["reference"] is not None or r["matches"]]
     head = ("method", "implementation", "verdict", "as shipped", "in float64", "order proved", "advertised", "observed")
     rows = sorted(((_method(r), _row(r)) for r in judged), key=lambda pair: pair[0])
-    others = [(code(r["target"]), plain(r["verdict"]), plain(_first(r))) for r in records if r not in judged]
+    others = [
+        (code(r["target"]), plain(r["verdict"]), number(r["observed_order"], ".2f"), plain(r.get("nearest") or "-"),
+         plain(_first(r)))
+        for r in records
+        if r not in judged
+    ]  # fmt: skip
     parts = [
         "# Verification",
         _made(answer),
@@ -46,9 +66,43 @@ def overview(answer: dict[str, Any]) -> str:
         "\n".join(f"- *{verdict}*: {meaning}." for verdict, meaning in MEANING.items()),
         table(head, [row for _, row in rows]),
         "## Without a method to compare with",
-        table(("implementation", "verdict", "why"), others) if others else "None.",
+        table(("implementation", "verdict", "order observed", "nearest", "why"), others) if others else "None.",
+        *_libraries(records),
     ]
+    unverified = answer.get("unverified", [])
+    if unverified:
+        parts += ["## Listed, not yet verified", ", ".join(map(code, unverified)) + "."]
     return "\n\n".join(parts) + "\n"
+
+
+def _libraries(records: Sequence[dict[str, Any]]) -> Iterable[str]:
+    """How many samplers there are by library, and which version or commit of it."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        rows.setdefault(record["target"].partition(":")[0], []).append(record)
+    counts = {library: len(samplers(of_it)) for library, of_it in rows.items()}
+    yield "## Libraries"
+    yield (
+        f"{sum(counts.values())} samplers of {len(rows)} libraries or official files, in {len(records)} settings. A "
+        "class or function counts once: its options, and other names of it, do not."
+    )
+    lines = [(code(name), _source(name, of_it), str(counts[name]), str(len(of_it))) for name, of_it in rows.items()]
+    yield table(("library", "version", "samplers", "settings"), lines)
+
+
+def samplers(records: Iterable[dict[str, Any]]) -> set[str]:
+    """The classes and functions of these records; ComfyUI's NAME_gpu calls NAME."""
+    return {record["target"].partition("?")[0].removesuffix("_gpu") for record in records}
+
+
+def _source(library: str, records: Sequence[dict[str, Any]]) -> str:
+    """The version of a library that is installed, or the repository and commit of its checkout."""
+    checkout = records[-1].get("checkout")
+    if checkout is None:
+        return plain(records[-1]["versions"].get(library, "-"))
+    repository, commit = checkout.get("repository", ""), checkout.get("commit", "")
+    link = f"[{plain(repository.rpartition('github.com/')[2])}, {commit[:12]}]({repository}/tree/{commit})"
+    return f"{plain(checkout['version'])}: {link}" if "version" in checkout else link
 
 
 def discrepancies(answer: dict[str, Any]) -> str:
@@ -80,31 +134,40 @@ def _line(entry: dict[str, Any]) -> tuple[str, ...]:
 def _after(repair: dict[str, Any]) -> str:
     """The method that the repaired copy equals."""
     name = repair["after"]["reference"]
-    return code(name) if name else "finite, but not a method of the catalogue"
+    return code(name) if name else "not a method of the catalogue"
 
 
 def _entry(entry: dict[str, Any]) -> Iterable[str]:
     yield f"## {code(entry['target'])}"
-    library = next(name for name in reversed(entry["versions"]))
-    command = code(f"samplerproof verify '{entry['target']}'")
-    yield f"{plain(library)} {plain(entry['versions'][library])}; {command}: {plain(entry['verdict'])}."
+    library = entry["target"].partition(":")[0] if "checkout" in entry else next(reversed(entry["versions"]))
+    command = code(f"samplerproof verify '{entry['target']}'" + (" --path DIR" if "checkout" in entry else ""))
+    yield f"{plain(library)} {_source(library, [entry])}; {command}: {plain(entry['verdict'])}."
     yield "\n".join(f"- {plain(finding['kind'])}: {plain(finding['detail'])}" for finding in entry["findings"])
     proofs = dict.fromkeys(name for name in (*entry["matches"][:1], entry["reference"]) if name)
     if proofs:
         yield f"Proof: {code('samplerproof prove ' + ' '.join(proofs))}."
     if entry["target"] in REMARKS:
         yield f"Beside it: {REMARKS[entry['target']]}"
+    if entry["target"] in REPRODUCERS:
+        yield "A reproducer, of torch and the library alone:"
+        yield fenced(reproducer(entry["target"]), "python")
     repair = entry["repair"]
     if repair is None:
         yield "No repair is given."
         return
     yield f"Repair, {plain(repair['what'])}; in {code(repair['module'])}:"
     lines = [line for old, new in repair["changes"] for line in (*_signed("-", old), *_signed("+", new))]
-    yield fenced("\n".join(lines), "diff")
+    yield fenced(repair.get("diff", "\n".join(lines)).rstrip(), "diff")
     after = repair["after"]
     error = f", {after['max_relative_error_float64']:.1e} in float64" if after["max_relative_error_float64"] else ""
     order = f", observed order {after['observed_order']:.2f}" if after["observed_order"] is not None else ""
     yield f"After this change in memory it is {_after(repair)}: {plain(after['verdict'])}{error}{order}."
+
+
+def reproducer(target: str) -> str:
+    """The text of the reproducer of a discrepancy."""
+    file = Path(__file__).parents[1] / "reproducers" / f"{REPRODUCERS[target]}.txt"
+    return file.read_text(encoding="utf-8").rstrip()
 
 
 def _signed(sign: str, text: str) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from . import (
+    changed_weights,
+    distilled_solvers,
     few_step_students,
     inversion,
     look_back,
@@ -11,19 +13,25 @@ from . import (
     shifted_levels,
     shortcut_tuning,
     splitting_integrators,
+    stale_runs,
+    stitched_models,
     stored_starts,
 )
 from .technique import Technique
 
 TECHNIQUES: tuple[Technique, ...] = (
     *inversion.TECHNIQUES,
+    *distilled_solvers.TECHNIQUES,
     *programmed_grids.TECHNIQUES,
     *look_back.TECHNIQUES,
+    *stitched_models.TECHNIQUES,
     *shifted_levels.TECHNIQUES,
     *score_distillation.TECHNIQUES,
     *splitting_integrators.TECHNIQUES,
     *stored_starts.TECHNIQUES,
     *shortcut_tuning.TECHNIQUES,
+    *stale_runs.TECHNIQUES,
+    *changed_weights.TECHNIQUES,
     *few_step_students.TECHNIQUES,
 )
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 Curves = Mapping[str, Sequence[tuple[float, float]]]
 
@@ -33,7 +34,8 @@ class Technique:
     of the paper.  claimed, known, unknown: paragraphs, in the paper's own terms.  verdict: of its claim with exact
     scores, in a few words; it stands while the measured number, which is `quantity`, lies `within` two bounds.
     covered: on what it was tried.  formula, provenance: in Markdown; where the formula was read.  proved: names of
-    claims in theory/claims.  methods: records of the catalogue.  code: an example that runs.
+    claims in theory/claims.  methods: records of the catalogue.  code: an example that runs.  needs: a package
+    that the measurement imports and an installation may lack.
     """
 
     name: str
@@ -53,17 +55,27 @@ class Technique:
     unknown: str
     code: str
     methods: tuple[str, ...] = ()
+    needs: str = ""
 
     def stands(self, number: float) -> bool:
         """Whether the verdict stands with this number; it does not with NaN."""
         return self.within[0] <= number <= self.within[1]
 
-    def row(self, number: float) -> dict[str, object]:
-        """The row of the table of all techniques, with a number that was measured."""
+    @property
+    def measurable(self) -> bool:
+        """Whether this installation has what the measurement needs."""
+        return not self.needs or find_spec(self.needs) is not None
+
+    def row(self, number: float | None) -> dict[str, object]:
+        """The row of the table of all techniques, with a number that was measured, or None where it could not be."""
+        if number is None:
+            verdict = f"not measured: {self.needs} is not installed: pip install 'samplerproof[training]'"
+        else:
+            verdict = self.verdict if self.stands(number) else f"not confirmed: the number left {self.within}"
         return {
             "system": self.system,
             "claim": self.claimed,
-            "verdict": self.verdict if self.stands(number) else f"not confirmed: the number left {self.within}",
+            "verdict": verdict,
             "number": number,
             "quantity": self.quantity,
             "covered": self.covered,

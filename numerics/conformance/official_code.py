@@ -11,6 +11,17 @@ ABOVE_ZERO = (
     "UniPC's authors end at a level above 0, where every number is finite; the step to sigma = 0 is the library's."
 )
 
+VARY = (
+    "This is the file of UniPC's authors. The corrector has every product of a derivative's weight and an entry "
+    "of the inverse; the file leaves out all but one of the predicted output's, and the last one of the others' "
+    "(the claim `unipc-vary-published`). The variants bh1 and bh2 have all of them. No thread about it was found."
+)
+FROZEN = (
+    "As long as noise_anchor is 1, its default, the noise prediction of a stage is (x - D) / sigma with the x and "
+    "sigma of the start of the step: no such rule has an order above 2. With noise_anchor=0 they are those of the "
+    "stage, and the rule has its own order. No thread about it was found."
+)
+
 # The remarks on a discrepancy, in addition to its numbers.
 REMARKS: dict[str, str] = {
     "diffusers:DDIMScheduler?clip_sample=false&timestep_spacing=linspace": (
@@ -47,6 +58,26 @@ REMARKS: dict[str, str] = {
     + " `DPMSolverMultistepScheduler` refuses noise predictions there.",
     "diffusers:UniPCMultistepScheduler?lower_order_final=false": ABOVE_ZERO
     + " With `final_sigmas_type=sigma_min` this setting is finite as well.",
+    "comfyui:ipndm_v": (
+        "It is the method of Adams and Bashforth in sigma for steps that are not equal, which is `deis-rhoab3` "
+        "and, integrated numerically, ComfyUI's own `lms`. Its weights have three slips. One shows on equal steps "
+        "too, where they are 57, -65, 43, -11 in place of 55, -59, 37, -9 over 24; another leaves their sum "
+        "unequal to 1 where the ratios of steps differ. Other public copies of the function have the same lines; "
+        "no thread about them was found."
+    ),
+    "dpm-solver:DPM_Solver?order=3": "This is the file of DPM-Solver's authors. " + THREE_STEPS,
+    "dpm-solver:DPM_Solver?order=3&algorithm_type=dpmsolver": "This is the file of DPM-Solver's authors. "
+    + THREE_STEPS,
+    "wan:FlowDPMSolverMultistepScheduler?solver_order=3": "It is made after diffusers' class. " + THREE_STEPS,
+    "unipc:UniPC?variant=vary_coeff": VARY,
+    "unipc:UniPC?variant=vary_coeff&order=3": VARY,
+    "res4lyf:rk4_4s?extra_options=enable_final_model_call": FROZEN,
+    "res4lyf:heun_2s?extra_options=enable_final_model_call": FROZEN,
+    "res4lyf:rk5_7s?noise_anchor=0.0&extra_options=enable_final_model_call": (
+        "Its rows are those of Dormand and Prince's pair of 1980 with two signs turned: the entries of two rows do not "
+        "add up to the places of their stages, and order 1 is observed. Its weights are those of the pair's order 4, "
+        "not 5, which `dormand-prince_6s` has. No thread about it was found."
+    ),
     "k-diffusion:sample_dpmpp_3m_sde?eta=0.0": (
         "Its second difference is halved as in the three-step method of DPM-Solver's authors. With noise, its "
         "default, no order is lost: `sa-solver-3`, with the full difference, has weak order 2 as well."

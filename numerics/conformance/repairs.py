@@ -1,114 +1,26 @@
-"""The smallest changes that repair deviations in diffusers 0.42.1, applied to a copy of the module in memory."""
+"""Repairs, applied to a copy of a module in memory, and as the patch that a library would take."""
 
 from __future__ import annotations
 
 import inspect
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from difflib import unified_diff
 from importlib import import_module
-from types import ModuleType
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
 
 from ..errors import InputError
 from .adapters.diffusers import of_class
 from .adapters.external_sampler import ExternalSampler
+from .adapters.libraries.found import Library
+from .adapters.resolve import resolve
 from .adapters.target import split
+from .known_repairs import PACKAGE, REPAIRS, Repair
 from .report import Verdict
-
-PACKAGE = "diffusers.schedulers"
-
-
-@dataclass(frozen=True)
-class Repair:
-    """A change to the module of a scheduler.  target: the setting that deviates.
-
-    changes: (old, new) texts.  what: the fault that they repair.
-    against: the record that the repaired sampler equals, if another than the target's reference.
-    """
-
-    target: str
-    module: str
-    changes: tuple[tuple[str, str], ...]
-    what: str
-    against: str | None = None
-
-
-MULTISTEP, UNIPC = "scheduling_dpmsolver_multistep", "scheduling_unipc_multistep"
-SECOND_DIFFERENCE = ("D2 = (1.0 / (r0 + r1)) * (D1_0 - D1_1)", "D2 = (2.0 / (r0 + r1)) * (D1_0 - D1_1)")
-DERIVATIVE = "the second divided difference is half of the second derivative, in place of which it is used"
-STRIDE = (
-    "prev_timestep = timestep - self.config.num_train_timesteps // self.num_inference_steps",
-    "prev_timestep = next((int(t) for t in self.timesteps if t < timestep), -1)",
-)
-NEXT = "a step leads to the start of the next one, not a whole number of training steps further"
-REPAIRS: tuple[Repair, ...] = (
-    Repair(
-        "diffusers:DPMSolverMultistepScheduler?solver_order=3",
-        MULTISTEP,
-        (SECOND_DIFFERENCE,),
-        DERIVATIVE,
-        "exp-adams-3",
-    ),
-    Repair(
-        "diffusers:DPMSolverMultistepScheduler?use_karras_sigmas=true&solver_order=3",
-        MULTISTEP,
-        (SECOND_DIFFERENCE,),
-        DERIVATIVE,
-        "exp-adams-3",
-    ),
-    Repair(
-        "diffusers:DPMSolverMultistepScheduler?algorithm_type=dpmsolver&final_sigmas_type=sigma_min&solver_order=3",
-        MULTISTEP,
-        (SECOND_DIFFERENCE,),
-        DERIVATIVE,
-        "exp-adams-noise-3",
-    ),
-    Repair(
-        "diffusers:EDMDPMSolverMultistepScheduler?solver_order=3",
-        "scheduling_edm_dpmsolver_multistep",
-        (SECOND_DIFFERENCE,),
-        DERIVATIVE,
-        "exp-adams-3",
-    ),
-    Repair(
-        "diffusers:DPMSolverMultistepScheduler?algorithm_type=sde-dpmsolver++&solver_order=3",
-        MULTISTEP,
-        (("(2.0 * h) ** 2 - 0.5)) * D2", "(2.0 * h) ** 2 + 0.5)) * D2"),),
-        "the sign of 1/2 in the weight of the second difference, which does not vanish with the step otherwise",
-    ),
-    Repair(
-        "diffusers:DDIMScheduler?clip_sample=false&timestep_spacing=linspace",
-        "scheduling_ddim",
-        (STRIDE,),
-        NEXT,
-    ),
-    Repair(
-        "diffusers:UniPCMultistepScheduler?solver_type=bh1",
-        UNIPC,
-        (("x_t = x_t_ - alpha_t * B_h * pred_res", "x_t = x_t_ if D1s is None else x_t_ - alpha_t * B_h * pred_res"),),
-        "B(h) is infinite in the last step, where nothing is added",
-    ),
-    Repair(
-        "diffusers:UniPCMultistepScheduler?predict_x0=false",
-        UNIPC,
-        (
-            ("sigma_t * h_phi_1 * m0", "(alpha_t * sigma_s0 / alpha_s0 - sigma_t) * m0"),
-            ("x_t = x_t_ - sigma_t * B_h * pred_res", "x_t = x_t_ if D1s is None else x_t_ - sigma_t * B_h * pred_res"),
-        ),
-        "sigma_t (e^h - 1) in closed form: in the last step sigma_t is 0 and e^h infinite",
-    ),
-    Repair(
-        "diffusers:UniPCMultistepScheduler?lower_order_final=false",
-        UNIPC,
-        (
-            (
-                "        if self.config.lower_order_final:",
-                "        last = self.step_index == len(self.timesteps) - 1 and self.sigmas[-1] == 0\n"
-                "        if self.config.lower_order_final or last:",
-            ),
-        ),
-        "a step to sigma = 0 is one of order 1, as DPMSolverMultistepScheduler takes it",
-    ),
-)
 
 
 def repair_of(target: str) -> Repair | None:
@@ -122,37 +34,76 @@ def with_repair(verdict: Verdict) -> Verdict:
 
 
 def diff_of(target: str) -> str | None:
-    """The repair of a target as a unified diff; None where none is known."""
+    """The repair of a target as a unified diff without context; None where none is known."""
     repair = repair_of(target)
     if repair is None:
         return None
-    path = f"src/{PACKAGE.replace('.', '/')}/{repair.module}.py"
     changed = [
         line
         for old, new in repair.changes
         for line in ("@@", *(f"-{text}" for text in old.splitlines()), *(f"+{text}" for text in new.splitlines()))
     ]
-    return "\n".join([f"--- a/{path}", f"+++ b/{path}", *changed])
+    return "\n".join([f"--- a/{repair.file}", f"+++ b/{repair.file}", *changed])
 
 
-def repaired(target: str) -> ExternalSampler:
+def patch_of(repair: Repair, path: str | None = None) -> str:
+    """A repair as a unified diff that `patch -p1` and `git apply` take, of the library that is there.
+
+    path: its checkout.  Raises InputError where no repair applies to this version.
+    """
+    before = _source(repair, path)
+    after = repair.applied(before)
+    lines = unified_diff(before.splitlines(True), after.splitlines(True), f"a/{repair.file}", f"b/{repair.file}")
+    return "".join(lines)
+
+
+def repaired(target: str, path: str | None = None) -> ExternalSampler:
     """The target, from a repaired copy of its module.  Raises InputError where no repair applies to this version."""
     repair = repair_of(target)
     if repair is None:
         raise InputError("target", target, "no repair of it is known")
-    _, name, options = split(target)
-    return of_class(getattr(_copy(repair), name), options, f"diffusers:{name}")
+    library, name, options = split(target)
+    if library == "diffusers":
+        return of_class(getattr(_copy(repair), name), options, f"diffusers:{name}")
+    with _read_as(_file(repair, path), repair.applied(_source(repair, path))):
+        return resolve(target, path)
+
+
+def _source(repair: Repair, path: str | None) -> str:
+    """The module as the library has it."""
+    if repair.target.startswith("diffusers:"):
+        return inspect.getsource(import_module(f"{PACKAGE}.{repair.module}"))
+    return _file(repair, path).read_text(encoding="utf-8")
+
+
+def _file(repair: Repair, path: str | None) -> Path:
+    library = repair.target.partition(":")[0]
+    return Library(library, repair.module, f"the checkout of {library}").folder(path) / repair.module
 
 
 def _copy(repair: Repair) -> ModuleType:
     original = import_module(f"{PACKAGE}.{repair.module}")
-    source = inspect.getsource(original)
-    for old, new in repair.changes:
-        if old not in source:
-            raise InputError("target", repair.target, f"{old!r} is not in {repair.module} of this version")
-        source = source.replace(old, new)
+    source = repair.applied(inspect.getsource(original))
     copy = ModuleType(f"{original.__name__}_repaired")
     copy.__package__, copy.__file__ = PACKAGE, original.__file__
     sys.modules[copy.__name__] = copy  # the adapter looks up a class there
     exec(compile(source, f"<{repair.module} repaired>", "exec"), vars(copy))
     return copy
+
+
+@contextmanager
+def _read_as(file: Path, source: str) -> Iterator[None]:
+    """Context in which a file is imported as if it had another text."""
+    load = SourceFileLoader.get_code
+
+    def get_code(self: SourceFileLoader, name: str) -> CodeType | None:
+        if Path(self.path).resolve() == file.resolve():
+            found: CodeType = compile(source, self.path, "exec")
+            return found
+        return load(self, name)
+
+    SourceFileLoader.get_code = get_code  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        SourceFileLoader.get_code = load  # type: ignore[method-assign]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 REFINEMENTS, LONGER = (2, 5, 10), (5, 25)
 WHOLE = (4, 5, 10, 20, 25, 50, 100, 125, 250, 500)  # numbers of steps whose steps are whole timesteps of 1000
 LEAST = 4  # steps with which an order can be observed: two to start, two to end
-DRAWN = range(6, 41)  # numbers of steps on other grids
+DRAWN = 6, 2  # other grids have from 6 steps to twice those asked for
 FEW = range(6, 13)  # numbers of steps on levels drawn anew, few so that a finding can list them
 OTHERS = 2  # other grids of a target; of those after them one has a 0 appended, and one is drawn anew
 OWN = Placement()  # everything as the sampler has it
@@ -120,8 +120,9 @@ def jobs(target: str, steps: int, zero: bool = True) -> list[Job]:
     runs = [Job(steps, False), Job(steps, True)]
     for n in others(steps):
         runs += [Job(n, False, other_inputs=False), Job(n, True, other_inputs=False)]
+    drawn_from = range(DRAWN[0], max(DRAWN[0], DRAWN[1] * steps) + 1)
     for k in range(OTHERS):
-        drawn = DRAWN[crc32(f"{target} {steps} {k}".encode()) % len(DRAWN)]  # the same for the same question
+        drawn = drawn_from[crc32(f"{target} {steps} {k}".encode()) % len(drawn_from)]  # the same for the same question
         runs += [Job(drawn, in_float64, other_inputs=False, grid=k) for in_float64 in (False, True)]
     runs += [Job(steps, in_float64, other_inputs=False, grid=OTHERS) for in_float64 in (False, True)] if zero else []
     anew = secrets.choice([n for n in FEW if n not in {job.steps for job in runs}])  # which no sampler can know

@@ -785,7 +785,10 @@ RECORDS: tuple[Record, ...] = (
     Record(
         name="gradient-estimation",
         label="Gradient estimation",
-        aliases=("comfyui:gradient_estimation",),
+        aliases=(
+            "comfyui:gradient_estimation",
+            "d-ddim",
+        ),
         family="gradient-estimation",
         kind="multistep",
         frame="noise-rho",

@@ -15,6 +15,7 @@ Values = Mapping[str, Any]
 TIME = "t"  # times of the schedule
 RATIO = "sigma/alpha"
 FLOW = "sigma of the flow"  # where alpha = 1 - sigma
+MOST_LOG = 700.0  # of a power in float64
 OWN = "sigma"  # sigma of the flow on the schedule "flow", sigma/alpha on every other
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
+from ...names.lookup import Domain
 from ..errors import InputError
 from . import published_levels as published
-from .grid_kind import FLOW, RATIO, WITH_ZERO, GridKind, Levels, Values, zero
+from .gits_levels import COEFFICIENTS, gits_levels
+from .grid_kind import FLOW, RATIO, WITH_ZERO, GridKind, Levels, Values, between, zero
 
 NODES = "comfyanonymous/ComfyUI: comfy_extras"
 AYS = "huggingface/diffusers: AysSchedules, which ends at 0; the last level is ComfyUI's"
@@ -39,15 +42,25 @@ def _published(unit: str, levels: Sequence[float]) -> Callable[[int, Values], Le
 def _gits(steps: int, v: Values) -> Levels:
     if steps < 2:
         raise InputError("steps", steps, "at least 2 on gits")
-    rows = published.GITS
+    hundredths = round(100 * v["coeff"])
+    if hundredths not in COEFFICIENTS or not math.isclose(100 * v["coeff"], hundredths):
+        known = ", ".join(f"{c / 100:g}" for c in COEFFICIENTS)
+        raise InputError("grid.coeff", v["coeff"], f"a coefficient with published lists: {known}")
+    rows = gits_levels(hundredths)
     return _ended(RATIO, interpolated(rows[min(steps, len(rows) + 1) - 2], steps + 1), v)
 
 
 def _kind(
-    name: str, model: str, cite: str, source: str, levels: Callable[[int, Values], Levels], *aliases: str
+    name: str,
+    model: str,
+    cite: str,
+    source: str,
+    levels: Callable[[int, Values], Levels],
+    *aliases: str,
+    parameters: tuple[Domain, ...] = (),
 ) -> GridKind:
     stands_for = tuple((alias, WITH_ZERO) for alias in aliases)
-    return GridKind(name, model, INTERPOLATED, (zero(0),), (), levels, cite, source, stands_for)
+    return GridKind(name, model, INTERPOLATED, (*parameters, zero(0)), (), levels, cite, source, stands_for)
 
 
 _AYS, _OSS = f"{NODES}/nodes_align_your_steps.py", f"{NODES}/nodes_optimalsteps.py, from bebebe666/OptimalSteps"
@@ -120,10 +133,12 @@ PUBLISHED_KINDS = (
     ),
     _kind(
         "gits",
-        "GITS at its default coefficient 1.2, one list each for 2 to 20 steps, for Stable Diffusion 1.",
+        "GITS for Stable Diffusion 1, one list each for 2 to 20 steps at every coefficient from 0.8 to 1.5 in steps of "
+        "0.05: a larger one has more of its levels at the clean end.",
         "chen2024gits",
         f"{NODES}/nodes_gits.py, from zju-pi/diff-sampler: gits-main",
         _gits,
         "comfyui:GITSScheduler",
+        parameters=(between("coeff", Fraction(6, 5), Fraction(4, 5), Fraction(3, 2)),),
     ),
 )

@@ -9,7 +9,9 @@ from fractions import Fraction
 from ...names.lookup import Domain
 from ..errors import InputError
 from .grid_kind import (
+    MOST_LOG,
     OWN,
+    RATIO,
     SIGMA_MAX,
     SIGMA_MIN,
     SIGMAS,
@@ -29,11 +31,11 @@ K_DIFFUSION = "crowsonkb/k-diffusion: k_diffusion/sampling.py"
 COMFYUI = "comfyanonymous/ComfyUI: comfy/samplers.py"
 
 
-def _by(level: Callable[[float, float, float, Values], float]) -> Callable[[int, Values], Levels]:
+def _by(level: Callable[[float, float, float, Values], float], unit: str = OWN) -> Callable[[int, Values], Levels]:
     """Levels from a formula level(i, sigma_min, sigma_max, values) at the fraction i of the way."""
 
     def levels(steps: int, v: Values) -> Levels:
-        return Levels(OWN, spaced(lambda i: level(i, v["sigma_min"], v["sigma_max"], v), steps, v["zero"]))
+        return Levels(unit, spaced(lambda i: level(i, v["sigma_min"], v["sigma_max"], v), steps, v["zero"]))
 
     return levels
 
@@ -52,6 +54,20 @@ def _polyexponential(i: float, low: float, high: float, v: Values) -> float:
 
 def _beta(i: float, low: float, high: float, v: Values) -> float:
     return low + quantile(1 - i, v["a"], v["b"]) * (high - low)
+
+
+def _karras(i: float, low: float, high: float, v: Values) -> float:
+    rho = v["rho"]
+    if not max(abs(math.log(low)), abs(math.log(high))) < MOST_LOG * rho:
+        raise InputError("grid.rho", rho, "so large that sigma^(1/rho) is a number at both ends")
+    return low if i == 1 else high if i == 0 else float((high ** (1 / rho) * (1 - i) + low ** (1 / rho) * i) ** rho)
+
+
+def _tangent(i: float, low: float, high: float, v: Values) -> float:
+    if i in (0, 1):
+        return low if i else high
+    scale = v["scale"]
+    return float(scale * math.tan(i * math.atan(low / scale) + (1 - i) * math.atan(high / scale)))
 
 
 def _kl_optimal(i: float, low: float, high: float, v: Values) -> float:
@@ -108,6 +124,22 @@ SIGMA_KINDS = (
         ),
     ),
     GridKind(
+        "karras-sigma",
+        r"The root of $\sigma$ of order `rho`, equally spaced: `karras`, except on the flow.",
+        r"\sigma_n = \bigl(\sigma_{\max}^{1/\rho} + \tfrac{n}{N} (\sigma_{\min}^{1/\rho} - \sigma_{\max}^{1/\rho})"
+        r"\bigr)^{\rho}",
+        (SIGMA_MIN, SIGMA_MAX, positive("rho", Fraction(7)), zero(0)),
+        SIGMAS,
+        _by(_karras),
+        cite="karras2022edm",
+        source=K_DIFFUSION,
+        aliases=(
+            ("k-diffusion:get_sigmas_karras", WITH_ZERO),
+            ("diffusers:use_karras_sigmas", WITH_ZERO),
+            ("comfyui:karras", WITH_ZERO),
+        ),
+    ),
+    GridKind(
         "polyexponential",
         r"A power of $\log\sigma$'s fraction, equally spaced; `rho` = 1 is `uniform-log-sigma`.",
         r"\log\sigma_n = \log\sigma_{\min} + \bigl(1 - \tfrac{n}{N}\bigr)^{\rho} "
@@ -139,6 +171,19 @@ SIGMA_KINDS = (
         cite="sabour2024ays",
         source=f"{COMFYUI}, kl_optimal_scheduler",
         aliases=(("comfyui:kl_optimal", WITH_ZERO),),
+    ),
+    GridKind(
+        "tangent",
+        r"$\arctan$ of $\sigma/\alpha$ over `scale`, equally spaced: the steps on which DDIM has the least error on a "
+        r"Gaussian with that standard deviation, where its last state is the exact one times $\prod_n \cos(\theta_n - "
+        r"\theta_{n+1})$. Of the paper only the abstract was readable: its coefficient for a Gaussian with several "
+        "variances is not built.",
+        r"\theta_n = \tfrac{n}{N} \arctan\tfrac{\sigma_{\min}}{c} + \bigl(1 - \tfrac{n}{N}\bigr) "
+        r"\arctan\tfrac{\sigma_{\max}}{c}, \quad \frac{\sigma_n}{\alpha_n} = c \tan\theta_n",
+        (SIGMA_MIN, SIGMA_MAX, positive("scale", Fraction(1)), zero(0)),
+        SIGMAS,
+        _by(_tangent, RATIO),
+        cite="sun2026scheduling",
     ),
     GridKind(
         "linear-quadratic",

@@ -29,16 +29,12 @@ SMOOTH_KINDS = (
     ),
     GridKind(
         "karras",
-        r"The root of $\sigma/\alpha$ of order `rho`, equally spaced, on every schedule.",
+        r"The root of $\sigma/\alpha$ of order `rho`, equally spaced, on every schedule; `karras-sigma` has "
+        r"$\sigma$ of the flow there.",
         r"\frac{\sigma_n}{\alpha_n} = \bigl(\sigma_{\max}^{1/\rho} + \tfrac{n}{N} "
         r"(\sigma_{\min}^{1/\rho} - \sigma_{\max}^{1/\rho})\bigr)^{\rho}",
         (SIGMA_MIN, SIGMA_MAX, positive("rho", Fraction(7)), zero(0)),
         required=SIGMAS,
         cite="karras2022edm",
-        aliases=(
-            ("k-diffusion:get_sigmas_karras", WITH_ZERO),
-            ("diffusers:use_karras_sigmas", WITH_ZERO),
-            ("comfyui:karras", WITH_ZERO),
-        ),
     ),
 )

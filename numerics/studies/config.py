@@ -14,6 +14,7 @@ from ..grid_kinds.all_kinds import WORDS, spelled, typed
 from ..grid_kinds.given_kinds import LISTS, lengths, opened
 from ..support.limits import LIMITS, NAME, PATH, SEVERAL, numbers
 from ..support.reading import read_toml
+from .checkouts import Checkout
 
 
 def _distinct(values: list[Any]) -> list[Any]:
@@ -249,7 +250,10 @@ class NetworkStudy(_Whole):
 
 
 class Verification(_Table):
-    """Samplers of other libraries to verify.  against: the reference of a target, by default the record of its name."""
+    """Samplers of other libraries to verify.  against: the reference of a target, by default the record of its name.
+
+    checkouts: folders of libraries, by the name before the colon of a target; those that are missing are not verified.
+    """
 
     targets: Annotated[
         list[Place],
@@ -257,6 +261,7 @@ class Verification(_Table):
         AfterValidator(_distinct),
     ]
     against: dict[Place, Name] = {}
+    checkouts: dict[Name, Checkout] = {}
     steps: Annotated[int, _within("verification.steps")] = 20
     timeout: Annotated[float, Field(gt=0, le=LIMITS["verification.timeout"].high)] = 60.0
 

@@ -14,6 +14,7 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.path import Path
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
 
 from .style import GREY, HOLLOW, LineStyle, MethodStyle
@@ -22,6 +23,8 @@ Values = Sequence[float | None]
 PALE = 0.4  # opacity of lines that only join measured points, beside leading errors
 SUPERSCRIPTS = str.maketrans("-0123456789a", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u1d43")
 EVALUATIONS = "evaluations of the model (NFE)"
+# A bar with an arrow below it: an upper end, unlike the markers of methods.
+UPPER_END = Path([(-1, 0), (1, 0), (0, 0), (0, -1.6), (-0.5, -1), (0, -1.6), (0.5, -1)], [1, 2, 1, 2, 1, 2, 2])
 FEW_DECADES = 300.0  # heights within this ratio have too few powers of ten for ticks
 
 
@@ -38,7 +41,8 @@ class Curve:
     method: what colour and marker stand for.  label: its name as people write it.  x, values: N or another quantity,
     and the errors, None where there is none.  nfe: the evaluations at each x.  note: what is known of its exponent.
     leading_error: the computed one at each x.  low, high: the interval of each value.  noise: whether a value may be
-    noise, bias or rounding.  bound: the power of x in a published bound.  line: the style of its lines.
+    noise, bias or rounding: no line leads there, and one whose interval contains zero is drawn as its upper end.
+    bound: the power of x in a published bound.  line: the style of its lines.
     """
 
     method: str
@@ -60,6 +64,14 @@ class Curve:
         return [
             (x, v) for x, v in zip(self.x, self.values, strict=True) if v is not None and v > 0 and math.isfinite(v)
         ]
+
+    @property
+    def limits(self) -> list[tuple[float, float]]:
+        """The upper ends of the intervals that contain zero."""
+        if self.low is None or self.high is None:
+            return []
+        ends = zip(self.x, self.low, self.high, strict=True)
+        return [(x, high) for x, low, high in ends if low is not None and high is not None and low <= 0 < high]
 
 
 @dataclass(frozen=True)
@@ -113,7 +125,7 @@ def draw_panel(axes: Axes, panel: Panel, styles: Mapping[str, MethodStyle], besi
     mixed = any(curve.leading_error is not None for curve in panel.curves)
     for curve in panel.curves:
         _draw_curve(axes, curve, styles[curve.method], PALE if mixed else 1.0)
-    shown = sorted({x for curve in panel.curves for x, _ in curve.points})
+    shown = sorted({x for curve in panel.curves for x, _ in (*curve.points, *curve.limits)})
     # Axes: every point within, ticks at the values that occur, as many as fit.
     margin = 1.12 if len(shown) > 1 else 2.0
     axes.set_xlim(shown[0] / margin, shown[-1] * margin)
@@ -134,12 +146,20 @@ def _draw_curve(axes: Axes, curve: Curve, style: MethodStyle, joined: float) -> 
 
     joined: the opacity of a line that only joins points.
     """
-    if not curve.points:
-        return
     colour, marker = style
     line: dict[str, Any] = {"color": colour, "linestyle": curve.line}
-    values = [v if v is not None and v > 0 else math.nan for v in curve.values]
-    axes.plot(curve.x, values, alpha=joined, **line)
+    limits = dict(curve.limits)
+    # Arrows from the upper ends of intervals that contain zero, instead of their values.
+    for x, end in limits.items():
+        axes.plot([x], [end], marker=UPPER_END, color=colour, markerfacecolor="none", markersize=9, linestyle="none")
+    if not curve.points:
+        return
+    noise = curve.noise or [False] * len(curve.values)
+    values = [
+        v if v is not None and v > 0 and x not in limits else math.nan
+        for x, v in zip(curve.x, curve.values, strict=True)
+    ]
+    axes.plot(curve.x, [math.nan if n else v for v, n in zip(values, noise, strict=True)], alpha=joined, **line)
     if curve.leading_error is not None:
         expected = [math.nan if e is None else e for e in curve.leading_error]
         axes.plot(curve.x, expected, linewidth=1.0, **line)
@@ -147,7 +167,6 @@ def _draw_curve(axes: Axes, curve: Curve, style: MethodStyle, joined: float) -> 
         for x, value, low, high in zip(curve.x, values, curve.low, curve.high, strict=True):
             if low is not None and high is not None and high > 0 and value > 0:
                 axes.plot([x, x], [max(low, value / 1e3), high], color=colour, linewidth=0.8, alpha=PALE)
-    noise = curve.noise or [False] * len(values)
     for hollow in (False, True):
         chosen = [(x, v) for x, v, n in zip(curve.x, values, noise, strict=True) if n is hollow and v > 0]
         if chosen:
@@ -246,11 +265,20 @@ def entries(panel: Panel, styles: Mapping[str, MethodStyle]) -> list[tuple[Artis
     if any(curve.leading_error is not None for curve in drawn):
         found.append((Line2D([], [], color=GREY), "leading error, computed before the run"))
         found.append((Line2D([], [], color=GREY, alpha=PALE), "joins measured points"))
-    if any(any(curve.noise or ()) for curve in drawn):
+    if any(_hollow(curve) for curve in drawn):
         hollow = Line2D([], [], color=GREY, marker="o", markerfacecolor=HOLLOW, linestyle="none")
         found.append((hollow, "hollow: may be noise, bias or rounding"))
+    if any(curve.limits for curve in panel.curves):
+        arrow = Line2D([], [], color=GREY, marker=UPPER_END, markerfacecolor="none", markersize=9, linestyle="none")
+        found.append((arrow, "less than this, at 95 %: the interval contains 0"))
     if any(curve.bound is not None for curve in drawn):
         found.append((Line2D([], [], color=GREY, linestyle=":"), "published bound, with the smallest constant"))
     if panel.slopes:
         found.append((Line2D([], [], color=GREY, linestyle="--"), panel.slope_name))
     return found
+
+
+def _hollow(curve: Curve) -> bool:
+    """Whether a point of the curve is drawn hollow."""
+    limits = dict(curve.limits)
+    return any(n and x not in limits for x, n in zip(curve.x, curve.noise or (), strict=False))

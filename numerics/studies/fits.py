@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from .. import rates
 from ..leading.of_study import LeadingErrors
 from ..rates import CurvePoint
+from ..records import Record
 from .config import LI
 from .problem import Problem
 from .samplers import CatalogueMethod, Sampler
@@ -53,9 +54,11 @@ def fits_of(problem: Problem, records: Sequence[Mapping[str, Any]], leading: Lea
     for curve, of in curves(records).items():
         sampler = samplers[curve.method]
         names = curve._asdict() if "grid" in of[0] else {"method": curve.method, "metric": curve.metric}
-        known = proved(sampler, problem.study.run.start, curve.metric, problem.gaussian)
+        record = _record_of(problem, sampler, curve.grid)
+        known = None if record is None else proved(record, problem.study.run.start, curve.metric, problem.gaussian)
         entry = names | fit(of, log_power(problem, sampler, curve.metric), problem.count) | {"predicted": known}
         entry |= _against_proof(entry, known)
+        entry |= _of_samples(entry, of)
         missing = [r for r in of if r["predicted"] is None]
         entry["unpredicted"] = leading.why_not(missing[0]) if len(missing) == len(of) else None
         if problem.study.schedule.kind != LI:
@@ -108,6 +111,22 @@ def _against_proof(fit: Mapping[str, Any], known: Mapping[str, int] | None) -> d
     return {"status": rates.TURNING, "reason": f"the local orders agree near {last:.2f}, not at {proved}, as is proved"}
 
 
+def _of_samples(fit: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How much the last local order of a trajectory error depends on the samples, in the reason of a curve that turns:
+    few of them, near the border of two modes, may have most of the mean square.
+    """
+    used = [r for r in sorted(records, key=lambda r: r["steps"])[-2:] if r["value"] is not None and r.get("groups")]
+    if fit["status"] != rates.TURNING or len(used) < 2 or used[0]["metric"] != "trajectory":
+        return {}
+    length = math.log(used[1]["steps"] / used[0]["steps"])
+    one, other = (CurvePoint(r["steps"], r["value"], groups=tuple(r["groups"])) for r in used)
+    terms = [(1 / length, one), (-1 / length, other)]
+    differs = max(rates.combined(terms))
+    if differs <= rates.TOLERANCE:
+        return {}
+    return {"reason": f"{fit['reason']}; with other samples the last one may differ by {differs:.2g}"}
+
+
 def points(records: Iterable[Mapping[str, Any]], samples: int = 0) -> list[CurvePoint]:
     """The errors of a curve with their intervals and floors; samples: behind estimates."""
     return [_point(record, samples) for record in records]
@@ -145,7 +164,7 @@ def _point(record: Mapping[str, Any], samples: int) -> CurvePoint:
 
 def _groups(record: Mapping[str, Any], low: float, high: float) -> tuple[float, ...]:
     """The groups of an estimate; none where they do not account for its interval, as of one that is mostly noise."""
-    groups = tuple(record.get("groups") or ())
+    groups = tuple(record.get("groups") or ()) if record.get("low") is not None else ()
     scatter = math.sqrt(math.fsum(part**2 for part in groups))
     return groups if low > 0 and scatter >= ACCOUNTED * math.log(high / low) / DEVIATIONS else ()
 
@@ -158,15 +177,22 @@ def log_power(problem: Problem, sampler: Sampler, metric: str) -> int | None:
     return (order + (not sampler.stochastic)) * (2 if metric == "kl" else 1)
 
 
-def proved(sampler: Sampler, start: str, metric: str, gaussian: bool) -> dict[str, int] | None:
+def _record_of(problem: Problem, sampler: Sampler, grid: str | None) -> Record | None:
+    """The method of the catalogue, or the one whose table an external sampler has on all numbers of steps of a grid."""
+    if isinstance(sampler, CatalogueMethod):
+        return sampler.record
+    found = [sampler.record_on(problem.grids[key]) for key in problem.grids if grid in (None, key[0])]
+    same = bool(found) and found[0] is not None and all(record == found[0] for record in found)
+    return found[0] if same else None
+
+
+def proved(record: Record, start: str, metric: str, gaussian: bool) -> dict[str, int]:
     """The proved exponents of a method of the catalogue in a metric: twice its order for a metric that is a square.
 
     steady: for steps whose ratios tend to one.  free: for any ratios.  start_up: steady, with the start values of the
     study.
     """
-    if not isinstance(sampler, CatalogueMethod):
-        return None
-    record, factor = sampler.record, 2 if metric in SQUARES else 1
+    factor = 2 if metric in SQUARES else 1
     order = record.order_in_law(gaussian)
     own = min(order, record.order_asymptotic) if record.start and start == "ramp" else order
     free = order if record.order_free is None else min(order, record.order_free)

@@ -14,7 +14,7 @@ from ..errors import SamplingError
 from ..grids import Grid
 from ..laws import importance
 from ..laws.coupled_samples import StepNoise, exact_samples, exact_start, flow_to, noise_of_steps
-from ..laws.estimators import Estimate, coupled_moment_error, energy, moment_error, sliced_w2
+from ..laws.estimators import Estimate, coupled_moment_error, energy, in_groups, moment_error, relative, sliced_w2
 from ..laws.gaussian import moments
 from ..laws.jacobian_law import ratios_of
 from ..laws.map_quadrature import Measured, accepted, measured
@@ -128,7 +128,7 @@ class Measurement:
         found: dict[str, Value] = {}
         for metric in wanted:
             if any(tableau.drawn) and (why := without_flow(metric, self.problem.mixture)):
-                found |= none([metric], f"{tableau.method} {why}")
+                found |= none([metric], f"the sampler {why}")
         if of_density := [metric for metric in wanted if metric in OF_DENSITY and metric not in found]:
             found |= self._by_density(tableau, source, of_density)
         if rest := [metric for metric in wanted if metric not in found]:
@@ -241,9 +241,13 @@ class Measurement:
 
     def _trajectory(self, y: Tensor, source: Point, to: Point) -> dict[str, Value]:
         try:
-            return {"trajectory": Value(0, metrics.trajectory(y, self._reference(source, to)))}
+            reference = self._reference(source, to)
         except SamplingError as fault:
             return none(["trajectory"], str(fault))
+        square = (y - reference).square().sum(dim=1)
+        mean = float(square.mean())
+        groups = relative(in_groups((square - mean) / len(square)), 2 * mean)
+        return {"trajectory": Value(0, metrics.trajectory(y, reference), groups=groups)}
 
 
 def start_samples(problem: MixtureProblem, source: Point, nodes: int | None = None) -> Tensor:

@@ -42,6 +42,7 @@ STEPS, LEVELS = "steps N", "steps N = T - 1"
 EXACT_START = "from exact start values"
 ONE_PANEL = 6  # curves up to which all grids are in one panel, each with a style of line
 WORDS = {TURNING: "still turning", FLOOR: "at its floor", UNDEFINED: "not defined"}
+UNCERTAIN = "uncertain"  # of an exponent whose curve has no other status
 
 
 def draw_study(answer: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -125,11 +126,13 @@ def _panel(
         fit = fits.get(key, {})
         curve = curve_from(records[key], fit)
         curve = replace(curve, label=label_of(key.method, external), line=lines[key.grid])
+        if equal := _equal(answer, key):
+            curve = replace(curve, note="; ".join(filter(None, [curve.note, f"equals {label_of(equal)}"])))
         if len(grids) > 1:
             curve = replace(curve, label=f"{curve.label}, {_grid_label(key.grid, every)}")
         known = fit.get("predicted")
         if known is not None and curve.points:
-            slopes[known["start_up"]].append((curve.points[-1][1], len(drawn)))
+            slopes[_slope(fit)].append((curve.points[-1][1], len(drawn)))
         drawn.append(curve)
     methods = [_record(key.method) for key in records if key.method not in external]
     exact = answer["manifest"]["run"]["start"] == EXACT and any(r is not None and r.start is not None for r in methods)
@@ -186,7 +189,16 @@ def note_of(fit: Mapping[str, Any]) -> str:
         return ""
     word = WORDS.get(status, status)
     exponent = fit["compensated_exponent" if fit.get("log_power") else "exponent"]
-    return word if exponent is None else f"{exponent:.2f}, {word}"
+    return word if exponent is None else f"{exponent:.2f}, {UNCERTAIN if status == UNDEFINED else word}"
+
+
+def _slope(fit: Mapping[str, Any]) -> int:
+    """The proved exponent that is drawn: with the start-up of the study, or steady where the last local order is nearer
+    to that.
+    """
+    known, local = fit["predicted"], fit["local_orders"][-1:]
+    orders: tuple[int, int] = known["start_up"], known["steady"]
+    return min(orders, key=lambda order: abs(order - local[0])) if local else orders[0]
 
 
 def _grid_label(grid: str | None, every: Sequence[str | None]) -> str:
@@ -201,10 +213,23 @@ def external_names(answer: Mapping[str, Any]) -> set[str]:
     return {entry["method"] for entry in answer.get("external", ())}
 
 
+def _equal(answer: Mapping[str, Any], curve: RecordCurve) -> str | None:
+    """The method that an external sampler equals on all numbers of steps of a grid."""
+    own = [e for e in answer.get("external", ()) if (e["method"], e.get("grid")) == (curve.method, curve.grid)]
+    names = {entry["equals"] for entry in own}
+    return names.pop() if len(names) == 1 else None
+
+
 def label_of(method: str, external: Collection[str] = ()) -> str:
-    """The label of a method's record; of an external sampler its name."""
+    """The label of a method's record, with the name of another method where it was called so; of an external sampler
+    its name.
+    """
     record = None if method in external else _record(method)
-    return method if record is None else record.label
+    if record is None:
+        return method
+    base = method.partition("?")[0]
+    other = base in record.aliases and ":" not in base
+    return f"{record.label} ({base})" if other else record.label
 
 
 def _record(method: str) -> Record | None:

@@ -82,11 +82,14 @@ def _title(metric: str, grid: str) -> str:
 
 
 def _rows(lines: Sequence[tuple[list[Row], Row]]) -> list[list[str]]:
-    """The heads and the lines of a table; without exponents and their status where there are too few N for any."""
+    """The heads and the lines of a table; without exponents and their status where there are too few N for any, and
+    without leading errors where there is none.
+    """
     heads, *rows = [_heads(lines), *(_cells(records, fit) for records, fit in lines)]
-    if any(fit["reason"] != FEW for _, fit in lines):
-        return [heads, *rows]
-    kept = [k for k, head in enumerate(heads) if head not in ("local orders", "exponent", "status")]
+    without = {"local orders", "exponent", "status"} if all(fit["reason"] == FEW for _, fit in lines) else set()
+    if all(cell == NONE for row in rows for cell in row[-2:]):
+        without |= set(heads[-2:])
+    kept = [k for k, head in enumerate(heads) if head not in without]
     return [[row[k] for k in kept] for row in (heads, *rows)]
 
 
@@ -147,10 +150,15 @@ def _notes(answer: Mapping[str, Sequence[Row]], width: int | None) -> list[str]:
             where = f"N = {record['steps']}"
             nulls.setdefault(record["reason"], []).append(f"{_named(curve_of(record), several)}, {where}")
     for fit in answer["fits"]:
-        if fit["reason"] and fit["reason"] != FEW and not fit["reason"].startswith(UNSTEADY):  # they are in the table
-            fits.setdefault(f"{fit['status']}: {fit['reason']}", []).append(_named(curve_of(fit), several))
+        why = fit["reason"] or ""
+        if why.startswith(UNSTEADY):  # the local orders are in the table
+            why = why.partition("; ")[2]
+        if why and why != FEW:
+            fits.setdefault(f"{fit['status']}: {why}", []).append(_named(curve_of(fit), several))
         if fit["unpredicted"]:
-            leading.setdefault(fit["unpredicted"], []).append(fit["method"])
+            everywhere = all(other["unpredicted"] for other in answer["fits"] if other["method"] == fit["method"])
+            name = fit["method"] if everywhere else f"{fit['method']} ({fit['metric']})"
+            leading.setdefault(fit["unpredicted"], []).append(name)
     notes = [f"{_listed(names)}: {why}" for why, names in fits.items()]
     notes += [f"no value of {_listed(names)}: {why}" for why, names in nulls.items()]
     notes += [f"no leading error of {_listed(dict.fromkeys(names))}: {why}" for why, names in leading.items()]

@@ -113,6 +113,8 @@ def test_a_function_measures_as_the_record_that_it_is(process: str) -> None:
     for one, other in zip(answer["fits"][:4], answer["fits"][4:8], strict=True):
         assert other["exponent"] == pytest.approx(one["exponent"], rel=1e-9)
         assert other["method"] == "two_m"
+        assert other["predicted"] == one["predicted"] is not None
+    assert {fit["predicted"] for fit in answer["fits"][8:]} == {None}
 
 
 @pytest.mark.slow
@@ -283,7 +285,8 @@ def test_a_study_is_drawn_into_its_folder(tmp_path: Path) -> None:
     text = (tmp_path / "convergence-trajectory.svg").read_text(encoding="utf-8")
     assert (tmp_path / "work-precision-trajectory.png").stat().st_size > 10_000
     for fit in answer["fits"]:
-        assert f"<!-- {label_of(fit['method'])}: {note_of(fit)} -->" in text
+        assert f"<!-- {label_of(fit['method'])}: {note_of(fit)}" in text
+    assert "still turning; equals DPM-Solver++(2M) -->" in text
     with pytest.raises(InputError, match="draw: got True"):
         run_tables(tables(), draw=True)
 

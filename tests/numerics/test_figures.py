@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.axis import Axis
+from figure_geometry import outside, over_a_line, over_a_text
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
-from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 
 from samplerproof.book import study_page
 from samplerproof.book.reproduce import reproduce
 from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.studies.convergence_figure import draw, styles_of, wrapped
-from samplerproof.numerics.studies.figure_panel import Curve, Panel, against_evaluations, bound_line
+from samplerproof.numerics.studies.figure_panel import UPPER_END, Curve, Panel, against_evaluations, bound_line
 from samplerproof.numerics.studies.study_figure import (
     EXACT_START,
     LEVELS,
@@ -65,50 +62,6 @@ def answer(
     return {"records": records, "fits": fits, "manifest": {"run": run, **where}}
 
 
-def boxes(figure: Figure) -> list[tuple[str, Bbox]]:
-    """The text of a drawn figure, each with its box in pixels."""
-    figure.draw_without_rendering()
-    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    ticks = [t for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for t in axis.get_ticklabels(which="both")]
-    drawn = [t for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for t in _drawn(axis)]
-    shown = [text for text in texts if text not in ticks or text in drawn]
-    return [(text.get_text(), text.get_window_extent()) for text in shown]
-
-
-def _drawn(axis: Axis) -> list[Text]:
-    """The tick labels of an axis within its range: the others are not drawn."""
-    low, high = sorted(axis.get_view_interval())
-    return [
-        label
-        for tick, label in zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=True)
-        if low <= tick <= high
-    ]
-
-
-def over_a_line(figure: Figure) -> list[str]:
-    """The texts whose box a line crosses; lines end at their axes."""
-    found = boxes(figure)
-    points = [np.zeros((0, 2))]
-    for axes in figure.axes:
-        for line in axes.lines:
-            path = line.get_transform().transform(np.asarray(line.get_xydata(), dtype=float))
-            parts = [np.linspace(a, b, 200) for a, b in pairwise(path) if np.isfinite([*a, *b]).all()]
-            points += [part[np.all((part >= axes.bbox.min) & (part <= axes.bbox.max), axis=1)] for part in parts]
-    drawn = np.concatenate(points)
-    return [text for text, box in found if box.count_contains(drawn)]
-
-
-def over_a_text(figure: Figure) -> list[tuple[str, str]]:
-    """The pairs of texts whose boxes overlap."""
-    found = boxes(figure)
-    return [(one, other) for (one, a), (other, b) in combinations(found, 2) if _smaller(a).overlaps(_smaller(b))]
-
-
-def _smaller(box: Bbox) -> Bbox:
-    """The box without its edge, where a font leaves room."""
-    return box.padded(-2)
-
-
 FIGURES = {
     "three methods": lambda: plot_study(answer(), against="steps"),
     "many methods with long names": lambda: plot_study(answer(MANY), against="steps"),
@@ -132,9 +85,7 @@ def test_no_label_lies_over_a_line_or_over_another(name: str) -> None:
     figure = FIGURES[name]()
     assert over_a_line(figure) == []
     assert over_a_text(figure) == []
-    whole = figure.bbox
-    assert [text for text, box in boxes(figure) if box.x0 < whole.x0 - 1 or box.x1 > whole.x1 + 1] == []
-    assert [text for text, box in boxes(figure) if box.y0 < whole.y0 - 1 or box.y1 > whole.y1 + 1] == []
+    assert outside(figure) == []
 
 
 def test_the_geometry_finds_a_label_over_a_line() -> None:
@@ -174,6 +125,7 @@ def test_every_method_has_a_label_of_its_own() -> None:
     assert label_of("k-diffusion:sample_dpmpp_2m") == "DPM-Solver++(2M)"
     assert label_of("bdia-ddim?gamma=0.9") == "BDIA-DDIM, gamma = 9/10"
     assert label_of("my_file.py:f") == "my_file.py:f"
+    assert label_of("dpm-solver++-3m") == "Exponential Adams 3 (dpm-solver++-3m)"  # called by the name of another
 
 
 def test_an_external_sampler_has_the_name_that_was_typed() -> None:
@@ -184,6 +136,45 @@ def test_an_external_sampler_has_the_name_that_was_typed() -> None:
     assert [curve.label for curve in panel.curves] == ["DPM-Solver++(2M)", alias]
     (panel,) = panels_of(study, "tv", "steps")
     assert [curve.label for curve in panel.curves] == ["DPM-Solver++(2M)"] * 2
+
+
+def test_an_external_sampler_names_the_method_that_it_equals() -> None:
+    """Assert the name behind the exponent where it is the same on all numbers of steps, and else none."""
+    names = {"method": "my.py:f", "grid": "karras?rho=7"}
+    both = answer(("dpm-solver++-2m", "my.py:f"))
+    for last, text in (("dpm-solver++-2m", "1.00, settled; equals DPM-Solver++(2M)"), (None, "1.00, settled")):
+        entries = [{**names, "equals": "dpm-solver++-2m"}, {**names, "equals": last}]
+        (panel,) = panels_of(both | {"external": entries}, "tv", "steps")
+        assert panel.curves[1].note == text
+
+
+def test_the_proved_slope_is_the_one_that_a_curve_has() -> None:
+    """Assert for a start-up of lower order the slope nearest to the last local order, one a curve."""
+    for local, slope in (([2.2, 2.1], 2), ([2.6, 2.8], 3), ([], 2)):
+        study = answer(("exp-adams-3",))
+        study["fits"][0] |= {"predicted": {"steady": 3, "start_up": 2, "free": 3}, "local_orders": local}
+        (panel,) = panels_of(study, "tv", "steps")
+        assert list(panel.slopes) == [(slope, 0)]
+
+
+def test_a_value_within_its_noise_is_drawn_as_its_upper_end() -> None:
+    """Assert an arrow at the upper end of an interval that contains zero, for a negative value too, and that no line
+    leads there; beside it a value above its noise as a point.
+    """
+    study = answer(("ddim",))
+    records = study["records"]
+    for record, low, high in zip(records, (0.05, 0.02, -0.01, -0.03), (0.2, 0.1, 0.06, 0.04), strict=True):
+        record |= {"low": low, "high": high}
+    records[-1]["value"] = -0.001
+    figure = plot_study(study, against="steps")
+    lines = figure.axes[0].lines
+    ends = [tuple(map(float, line.get_xydata()[0])) for line in lines if line.get_marker() is UPPER_END]
+    assert ends == [(40, 0.06), (80, 0.04)]
+    (joined,) = (line for line in lines if line.get_linestyle() == "-" and len(line.get_xdata()) == len(records))
+    assert np.isfinite(np.asarray(joined.get_ydata(), dtype=float)).tolist() == [True, True, False, False]
+    legend = figure.axes[0].get_legend()
+    assert isinstance(legend, Legend)
+    assert "less than this, at 95 %: the interval contains 0" in [text.get_text() for text in legend.get_texts()]
 
 
 def test_a_long_title_breaks_between_parameters() -> None:
@@ -198,6 +189,7 @@ def test_no_exponent_without_its_status() -> None:
     """Assert that a note has the exponent only beside its word, and the captions likewise."""
     assert note_of({"exponent": 1.004, "status": "settled"}) == "1.00, settled"
     assert note_of({"exponent": None, "status": "undefined"}) == "not defined"
+    assert note_of({"exponent": 3.97, "status": "undefined"}) == "3.97, uncertain"
     assert note_of({"exponent": 1.004}) == ""
     on_li = {"exponent": 1.2, "compensated_exponent": 1.01, "log_power": 2, "status": "turning"}
     assert note_of(on_li) == "1.01, still turning"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ import torch
 from scipy.stats import binom
 from torch import Tensor
 
+from samplerproof.numerics import rates
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.laws.estimators import energy, moment_error
 from samplerproof.numerics.laws.gaussian import Gaussian
+from samplerproof.numerics.rates import CurvePoint
 from samplerproof.numerics.studies.config import parse
-from samplerproof.numerics.studies.fits import curve_of, fit
+from samplerproof.numerics.studies.fits import _of_samples, curve_of, fit
 from samplerproof.numerics.studies.run import run
 from samplerproof.numerics.studies.study_table import study_csv, study_markdown, study_text
 
@@ -97,7 +100,7 @@ def test_values_within_twice_their_bias_are_not_fitted() -> None:
     found = fit(noisy)
     assert (found["window"], found["status"]) == ([20, 80], "floor")
     needed = [{**r, "low": -0.1, "needed": 12345} for r in noisy]
-    assert "about 12,000 samples" in fit(needed)["reason"]
+    assert "12,000 samples or more" in fit(needed)["reason"]
 
 
 def test_an_exponent_of_estimates_has_an_interval() -> None:
@@ -111,6 +114,35 @@ def test_an_exponent_of_estimates_has_an_interval() -> None:
     assert unsure["status"] == "undefined"
     assert "samples" in unsure["reason"]
     assert (fit(curve(*values))["low"], fit(curve(*values))["high"]) == (None, None)
+
+
+@pytest.mark.parametrize(("scatter", "distance"), [(2e-2, 0.0102), (5e-4, 0.0529)])
+def test_noise_is_not_read_as_a_slow_approach(scatter: float, distance: float) -> None:
+    """Assert that local orders which move by less than the groups of their errors scatter are taken to approach their
+    limit like 1/N, and others as slowly as they show.
+    """
+    curve = [
+        CurvePoint(r["steps"], r["value"], groups=tuple(scatter / 4 * (-1) ** (k + n) for k in range(16)))
+        for n, r in enumerate(orders(1.0, 1.01, 1.02))
+    ]
+    slopes = [rates._local(a, b, 0.0) for a, b in pairwise(curve)]
+    assert rates._distance(curve, slopes)[0] == pytest.approx(distance, rel=1e-2)
+
+
+def test_a_local_order_that_depends_on_the_samples_is_reported() -> None:
+    """Assert by how much other samples may change the last local order of a trajectory error that turns, where that is
+    more than its tolerance; nothing where the errors of the groups move together, and of a settled curve.
+    """
+    for scatter, apart in ((0.1, True), (0.001, True), (0.1, False)):
+        records = orders(0.85, 0.86, 0.38)
+        for n, record in enumerate(records):
+            record["groups"] = [scatter / 4 * (-1) ** (k + n * apart) for k in range(16)]
+        found = fit(records)
+        assert (found["status"], found["low"]) == ("turning", None)
+        reason = str(_of_samples(found, records))
+        # 16 parts of scatter / 4 in both errors, Student's t and log 2
+        assert ("with other samples the last one may differ by 0.64" in reason) is (scatter == 0.1 and apart)
+    assert _of_samples({**found, "status": "settled"}, records) == {}
 
 
 def test_too_few_numbers_of_steps_have_no_columns_of_exponents() -> None:

@@ -104,10 +104,10 @@ def test_every_kind_has_as_many_levels_as_asked_for(name: str) -> None:
 @pytest.mark.parametrize("process", [VP, FLOW, schedule("cosine"), schedule("ve", sigma_min=0.01, sigma_max=50.0)])
 def test_a_level_is_the_same_on_every_schedule(process: Schedule) -> None:
     """Assert sigma/alpha of the levels to roundoff, and on the flow of those that are called sigma, sigma."""
-    for name in ("uniform-log-sigma", "beta", "kl-optimal", "karras"):
+    for name in ("uniform-log-sigma", "beta", "kl-optimal", "karras-sigma", "karras", "tangent"):
         made = grid(process, name, 8, sigma_min=0.05, sigma_max=0.9).columns
         expected = grid(EDM, name, 8, sigma_min=0.05, sigma_max=0.9).columns.sigma
-        found = made.sigma if process is FLOW and name != "karras" else made.rho
+        found = made.sigma if process is FLOW and name not in ("karras", "tangent") else made.rho
         assert torch.allclose(found, expected, rtol=1e-13), name
 
 
@@ -123,8 +123,8 @@ def test_a_parameter_that_is_not_given_is_the_default_of_the_name() -> None:
     ends = {"sigma_min": 0.05, "sigma_max": 20.0}
     every = {**ends, **ENDS}
     assert grid(EDM, "karras", 5, **ends) == grid(EDM, "karras", 5, **ends, rho=7.0)
-    assert grid(EDM, "comfyui:karras", 5, **ends) == grid(EDM, "karras", 5, **ends, zero=1)
-    assert grid(EDM, "comfyui:karras", 5, **ends, zero=0) == grid(EDM, "karras", 5, **ends)
+    assert grid(EDM, "comfyui:karras", 5, **ends) == grid(EDM, "karras-sigma", 5, **ends, zero=1)
+    assert grid(EDM, "comfyui:karras", 5, **ends, zero=0).isclose(grid(EDM, "karras", 5, **ends))
     assert parse("comfyui:karras?zero=0", every) == ("comfyui:karras", {**ends, "zero": 0.0})
     assert parse("karras?zero=0&rho=5", every) == ("karras", {**ends, "rho": 5.0})
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from fractions import Fraction
 from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +19,15 @@ import torch
 from samplerproof.numerics.conformance.adapters import k_diffusion
 from samplerproof.numerics.conformance.adapters.in_float64 import in_float64
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.grid_kinds.all_kinds import KINDS, parse
+from samplerproof.numerics.grid_kinds.all_kinds import KINDS, parameter_names, parse
+from samplerproof.numerics.grid_kinds.gits_levels import COEFFICIENTS
 from samplerproof.numerics.grid_kinds.model_levels import model_levels
 from samplerproof.numerics.grid_kinds.read_back_levels import ModelSampling
-from samplerproof.numerics.grids import grid
+from samplerproof.numerics.grids import Grid, from_times, grid
+from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.tableau import tabulate
+from samplerproof.numerics.targets.mixture import GaussianMixture
 
 diffusers = pytest.importorskip("diffusers")
 # diffusers' own arrays of numpy are made from tensors.
@@ -168,7 +175,7 @@ def test_normal_is_what_k_diffusion_makes_of_a_discrete_model() -> None:
             assert off(ours("k-diffusion:DiscreteSchedule.get_sigmas", steps), model.get_sigmas(steps)) < CLOSE
 
 
-# What ComfyUI's scheduler functions compute, written down once more from their description: (model_sampling, steps).
+# Functions such as ComfyUI has, for reading back, written down from their description: (model_sampling, steps).
 def simple(model_sampling: Any, steps: int) -> list[float]:
     stride = len(model_sampling.sigmas) / steps
     return [
@@ -243,6 +250,42 @@ def test_the_formulas_of_comfyui_that_need_only_ends() -> None:
         assert off(ours("comfyui:kl_optimal", steps), kl_optimal(model, steps)) < CLOSE
 
 
+# What its functions returned, with the repository and its commit.
+GOLDEN = json.loads((Path(__file__).parents[1] / "support" / "levels" / "comfyui.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("model", GOLDEN["models"])
+@pytest.mark.parametrize("name", GOLDEN["levels"])
+def test_levels_are_those_that_comfyui_returned(name: str, model: str) -> None:
+    """Assert equality to 1e-12 with levels that its own functions made in float64, at every number of steps, and that
+    one part in a million shows.
+    """
+    ends = {"sigma_min": GOLDEN["models"][model]["sigma_min"], "sigma_max": GOLDEN["models"][model]["sigma_max"]}
+    of_ends = {key: ends[key] for key in ends if key in parameter_names(f"comfyui:{name}")}
+    of_model = {"betas": "flow", "shift": 3.0} if model == "flow" else {}
+    assert set(map(int, GOLDEN["levels"][name][model])) == set(STEPS)
+    for steps, golden in GOLDEN["levels"][name][model].items():
+        process = FLOW if model == "flow" else EDM
+        made = grid(process, f"comfyui:{name}", int(steps), **(of_ends or of_model)).columns.sigma.tolist()
+        assert len(made) == golden["count"]
+        found, theirs = [made[int(n)] for n in golden["at"]], list(golden["at"].values())
+        if None in theirs:  # kl_optimal divides 0 by 0 on one step
+            assert (name, steps, found[1:]) == ("kl_optimal", "1", theirs[1:])
+            continue
+        assert off(found, theirs) < CLOSE, steps
+        assert off([found[0] * (1 + 1e-6), *found[1:]], theirs) > 5e-7
+
+
+def test_the_root_of_sigma_is_of_the_flow_where_a_library_has_one() -> None:
+    """Assert the levels of diffusers' flow with Karras' spacing, which `karras` spaces in sigma/alpha."""
+    for steps in STEPS[1:]:
+        theirs = of_diffusers(FLOW_EULER, steps, use_karras_sigmas=True)
+        ends = {"sigma_max": float(theirs[0]), "sigma_min": float(theirs[-2])}
+        assert off(ours("diffusers:use_karras_sigmas", steps, flow=True, **ends), theirs) < CLOSE
+        ends["sigma_max"] = 0.999  # sigma/alpha of 1 is infinite
+        assert off(ours("karras?zero=1", steps, flow=True, **ends), theirs) > 1e-3
+
+
 def interpolated(levels: list[float], steps: int) -> list[float]:
     """np.interp of log sigma, which the authors use, with 0 in place of the last."""
     places = np.linspace(0, 1, steps + 1)
@@ -269,13 +312,45 @@ def test_published_levels_are_interpolated_as_their_authors_do(name: str, steps:
 
 
 def test_gits_has_a_list_for_every_number_of_steps_to_20() -> None:
-    """Assert the length of every list, and that more steps are interpolated from the last."""
-    lists = [ours("gits", steps) for steps in range(2, 21)]
-    assert {len(levels) - 1 for levels in lists} == set(range(2, 21))
-    assert {levels[0] for levels in lists} == {14.61464119}
-    assert off(ours("comfyui:GITSScheduler", 50), interpolated(lists[-1], 50)) < 1e-9
-    with pytest.raises(InputError, match="at least 2 on gits"):
-        ours("gits", 1)
+    """Assert the lists of every coefficient, lists that its file has, and that more steps are interpolated."""
+    for coefficient in COEFFICIENTS:
+        lists = [ours("gits", steps, coeff=coefficient / 100) for steps in range(2, 21)]
+        assert [len(levels) - 1 for levels in lists] == list(range(2, 21))
+        assert {(levels[0], levels[-1]) for levels in lists} == {(14.61464119, 0.02916753)}
+        assert off(ours("comfyui:GITSScheduler", 50, coeff=coefficient / 100), interpolated(lists[-1], 50)) < 1e-9
+    assert ours("gits", 3) == [14.61464119, 1.56271636, 0.52423614, 0.02916753]
+    assert ours("gits?coeff=0.8", 4) == [14.61464119, 11.54541874, 7.49001646, 3.07277966, 0.02916753]
+    assert ours("gits?coeff=3/2", 20)[1:4] == [2.45070267, 1.41535246, 0.95350921]
+    for steps, coefficient, message in ((1, 1.2, "at least 2 on gits"), (5, 1.22, "published lists: 0.8, 0.85")):
+        with pytest.raises(InputError, match=message):
+            ours("gits", steps, coeff=coefficient)
+
+
+def test_the_tangent_law_is_best_on_a_gaussian() -> None:
+    """Assert the error of DDIM on N(0, c^2) by its factor prod cos(theta_n - theta_{n+1}) and by the sampler's own law,
+    that no level can be moved for the better, and that c = 1 is kl-optimal.
+    """
+    ends, c = {"sigma_min": 0.02, "sigma_max": 20.0}, 0.7
+    assert off(ours("tangent", 8, **ends), ours("kl-optimal", 8, **ends)) < CLOSE
+    made = grid(VP, "tangent", 8, scale=c, **ends)
+    mixture = GaussianMixture([1.0], [0.0], [c])
+
+    def factor(found: Grid) -> float:
+        """Standard deviation at the end, over the exact one; the start is exact."""
+        first, last = found.points[0], found.points[-1]
+        exact = [math.sqrt(p.alpha**2 * c**2 + p.sigma**2) for p in (first, last)]
+        return (
+            float(sample(mixture, torch.tensor([[exact[0]]], dtype=torch.float64), tabulate("ddim", found))) / exact[1]
+        )
+
+    theta = [math.atan(p.sigma / p.alpha / c) for p in made.points]
+    product = math.prod(math.cos(a - b) for a, b in pairwise(theta))
+    assert factor(made) == pytest.approx(product, rel=1e-12)
+    for n in range(1, 8):
+        for change in (-1e-3, 1e-3):
+            t = made.columns.t.clone()
+            t[n] *= 1 + change
+            assert factor(from_times(VP, t)) < product
 
 
 @pytest.mark.parametrize(

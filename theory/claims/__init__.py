@@ -7,6 +7,7 @@ from . import (
     ddim_claims,
     distillation_claims,
     elbo_claims,
+    fitted_claims,
     foundation_claims,
     given_level_claims,
     guidance_claims,
@@ -18,7 +19,9 @@ from . import (
     policy_gradient_claims,
     singlestep_claims,
     splitting_claims,
+    stitching_claims,
     stochastic_claims,
+    surgery_claims,
     tilted_claims,
     transport_claims,
     two_state_claims,
@@ -35,6 +38,8 @@ CLAIMS: tuple[Claim, ...] = (
     *pndm_claims.CLAIMS,
     *two_state_claims.CLAIMS,
     *inversion_claims.CLAIMS,
+    *fitted_claims.CLAIMS,
+    *stitching_claims.CLAIMS,
     *li_claims.CLAIMS,
     *guidance_claims.CLAIMS,
     *stochastic_claims.CLAIMS,
@@ -47,6 +52,7 @@ CLAIMS: tuple[Claim, ...] = (
     *tilted_claims.CLAIMS,
     *phase_space_claims.CLAIMS,
     *splitting_claims.CLAIMS,
+    *surgery_claims.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Proof"]

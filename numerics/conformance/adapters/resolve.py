@@ -13,6 +13,7 @@ LIBRARIES = {
     "comfyui": ("comfyui", "comfyui"),
     "dpm-solver": ("official_files", "dpm_solver"),
     "edm": ("official_files", "edm"),
+    "res4lyf": ("res4lyf", "res4lyf"),
     "skrample": ("skrample", "skrample"),
     "unipc": ("official_files", "unipc"),
     "wan": ("wan", "wan"),

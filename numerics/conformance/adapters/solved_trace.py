@@ -12,7 +12,8 @@ from torch import Tensor
 from ...denoisers import parts
 from ...errors import InputError
 from ...points import Point
-from ...readback import Trace, same_vector, vector_before
+from ...readback import Trace, same_vector
+from ...row_lags import vector_before
 from ...schedules import Schedule
 from ..forward_processes import point
 from .recorded_run import RecordedRun

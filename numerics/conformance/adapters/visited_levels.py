@@ -130,14 +130,19 @@ def destinations(visited: Sequence[float], levels: Sequence[float], name: str) -
     """For every evaluation, the grid point that the step leads to in which its state was computed.
 
     Step n starts from the last state at levels[n]; other states, such as Heun's stage there, belong to the step in
-    which they are computed. The last steps may have none, where only levels are visited. Where starts are not visited
-    (churn moves them away), every step has equally many evaluations, the last at most that number.
+    which they are computed. The last steps may have none, where only levels are visited; the last one, to 0, may have
+    none wherever no step has more than the others. Where starts are not visited (churn moves them away), every step has
+    equally many evaluations, the last at most that number.
     Raises NoSteps if neither rule applies.
     """
     steps = len(levels) - 1
     last = [max((i for i, s in enumerate(visited) if same(s, level)), default=-1) for level in levels[:-1]]
     if all(any(same(s, level) for level in levels) for s in visited):
         while last and last[-1] < 0:
+            last.pop()
+    if len(last) > 2 and last[-1] < 0 == levels[-1]:
+        most = max(b - a for a, b in pairwise(last[:-1]))
+        if len(visited) - last[-2] <= most:  # its evaluations are those of the step before
             last.pop()
     if last and last[0] >= 0 and all(a < b for a, b in pairwise(last)):
         return [last.index(i) if i in last else sum(j < i for j in last) for i in range(len(visited))]

@@ -41,6 +41,7 @@ class Reference:
 
 
 LOWER_ORDER_END = "last steps of lower order"
+FIRST_ORDER_END = "last step of first order"
 LAST_AS_OTHERS = "last step as every other"
 NOISELESS_END = "no noise in the last step"
 STARTED = "started by"
@@ -57,7 +58,7 @@ def candidates(found: Trace, process: str, names: Sequence[str] | None = None) -
     """
     grid = grid_of(process, found.grid, found.schedule)
     for name in similar(found) if names is None else names:
-        yield from variants(found, grid, resolve(name))
+        yield from variants(found, grid, resolve(name), names is not None and len(names) == 1)
 
 
 def similar(found: Trace) -> list[str]:
@@ -91,15 +92,16 @@ def where_it_evaluates(found: Trace, process: str, name: str) -> tuple[int | Non
     return None, f"{name} does not exist on this grid"
 
 
-def variants(found: Trace, grid: Grid, record: Record) -> Iterator[Reference]:
+def variants(found: Trace, grid: Grid, record: Record, named: bool = False) -> Iterator[Reference]:
     """The record as it is, and with other last steps or another start, each table once.
 
-    Other starts are tried where most rows are the record's.
+    Other starts are tried where most rows are the record's, or where it is named: in another prediction than its own a
+    start changes the rows after it as well.
     """
     tables: list[Tableau] = []
     close = False  # whether most rows of one of them are the trace's
     for ending, methods in _plans(record, grid, _evaluations(found)).items():
-        if STARTED in ending and not close:
+        if STARTED in ending and not named and not close:
             continue
         if sum(1 if m is None else m.nfe_per_step for m in methods) != found.nfe:
             continue
@@ -130,6 +132,8 @@ def _plans(record: Record, grid: Grid, counts: list[int]) -> dict[str, list[Reco
         return plans
     if record.history:
         plans[LOWER_ORDER_END] = lower_order_end(record, grid)
+    if record.history > 1 and plans[""][-1] is not None:
+        plans[FIRST_ORDER_END] = [*plans[""][:-1], with_history(record, 0)]
     if plans[""][-1] is None and record.frame == "noise-rho":  # its clock is finite at sigma = 0
         plans[LAST_AS_OTHERS] = [*plans[""][:-1], record]
     if record.nfe_per_step == max(counts) > min(counts) and not record.history:
@@ -139,9 +143,10 @@ def _plans(record: Record, grid: Grid, counts: list[int]) -> dict[str, list[Reco
         own = next((m for m in plans[""] if m is not None and m.history == 1), None)
         if own is not None:
             for other in _starts(own):
-                lower = plans[LOWER_ORDER_END]
-                for ending, methods in ((STARTED, plans[""]), (f"{LOWER_ORDER_END}, {STARTED}", lower)):
-                    plans[f"{ending} {other.name}"] = [_instead(m, own, other) for m in methods]
+                for ending in ("", LOWER_ORDER_END, FIRST_ORDER_END):
+                    if ending in plans:
+                        words = f"{ending}, {STARTED} {other.name}" if ending else f"{STARTED} {other.name}"
+                        plans[words] = [_instead(m, own, other) for m in plans[ending]]
     return plans
 
 

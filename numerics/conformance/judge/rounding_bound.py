@@ -76,6 +76,7 @@ def compared(run: Trace, reference: Reference, process: str, witness: Witness | 
         for i, (row, bound) in enumerate(zip(rows, most, strict=True))
         if bound.cancelled > VISIBLE * bound.rounded
     }
+    whole = sizes(reference.table).amax(dim=1).clamp(min=1e-300).tolist()
     allowed = []
     for i, bound in enumerate(most):
         seen = [*(witness.lost if witness else ()), *(share for j, share in lost.items() if j != i)]
@@ -85,7 +86,8 @@ def compared(run: Trace, reference: Reference, process: str, witness: Witness | 
         if witness is not None:
             rounded = min(rounded, max(bound.once, REPEATED * witness.share * rounded))
         solved = run.uncertainty[i + 1] if run.uncertainty else 0.0
-        allowed.append(max(IDENTICAL, rounded + share * bound.cancelled) + solved)
+        cut = run.cut[i] / whole[i] if rows[i].found == 0 else 0.0  # its entry was treated as rounding
+        allowed.append(max(IDENTICAL, rounded + share * bound.cancelled) + solved + cut)
     taken = max((row.error / (b.rounded + b.cancelled) for row, b in zip(rows, most, strict=True)), default=0.0)
     return Comparison(reference, rows, allowed, lost, taken, str(run.dtype)[6:])
 
@@ -116,6 +118,8 @@ def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bo
     S: the sum of the absolute contributions to the row, over the largest. L: the largest sum of absolute terms in
     lambda and the levels, at the points that the row uses: 1 + |lambda|, and see cancellation. h: the shortest distance
     of two of them in lambda, at most 1: coefficients are computed from such differences, whose absolute error is eps L.
+    On ve a row with noise may step to sqrt(b^2 - u^2), of its end b and u^2 = b^2 (1 - b^2 / a^2) of its start a: that
+    amplifies rounding by (a / b)^2 / 2.
     q = divided: the number of such divisions in a divided difference of outputs.
     """
     lam = [p.lam for p in expected.points]
@@ -134,6 +138,9 @@ def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bo
         # L: roundings at high noise, cancellation at low noise.
         each = ROUNDINGS * eps * s / h**divided
         high, low = (max((cancellation(p, process)[k] for p in used), default=0.0) for k in (0, 1))
+        if process == "ve" and bool(expected.noises[i].any()):
+            start = min([ends[-1], *(lam[i - k] for k in states[i].nonzero()[:, 0].tolist())])
+            low = max(low, math.exp(2 * (ends[-1] - start)) / 2)
         rounded = each * (1 + max((abs(x) for x in ends), default=0.0) + high)
         result.append(Bound(rounded, each * low, rounded * h ** (divided - 1)))
     return result

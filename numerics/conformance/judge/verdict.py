@@ -24,6 +24,7 @@ from .unchained_steps import matches_step_by_step
 
 ROUNDING = {"float32": 1e-6, "float16": 1e-3, "bfloat16": 1e-2}  # deviations from a few roundings inside
 SHARE = 0.5  # of the proved order: an observed one below it contradicts the proof
+SHARE_ADVERTISED, STARTED = 0.7, 2  # of an advertised order, where no record is equal; a start-up may cap it at 2
 WILD = 0.1  # a deviation from superposition that random numbers make
 CONVERGES = 0.25  # an observed order below it is none
 
@@ -236,7 +237,8 @@ def _different_formula(case: Case) -> Verdict | None:
         family = None if case.base.reference else differences.law_of_strengths(case.in_float64, case.longest)
         if family is not None:
             near, means = family[0], [family[1]]
-        return replace(result, verdict=verdict, nearest=near, findings=[*result.findings, missing, *means])
+        short = _below_its_name(result, case.in_float64)
+        return replace(result, verdict=verdict, nearest=near, findings=[*result.findings, missing, *means, *short])
     if best.conforms:
         return None
     found = differences.differences(best, case.rows, case.matches)
@@ -256,6 +258,29 @@ def _diverging(result: Verdict) -> list[Finding]:
     if seen is None or seen > CONVERGES:
         return []
     return [Finding("order", None, f"it does not converge: with more steps N its error goes like N^{-seen:.2f}")]
+
+
+def _below_its_name(result: Verdict, run: Trace) -> list[Finding]:
+    """A finding where the order observed is far below the one that the name or the options promise.
+
+    A method with history has the order of its start-up, which may be 2.
+    """
+    seen, advertised = result.observed_order, result.advertised_order
+    if seen is None or advertised is None:
+        return []
+    least = SHARE_ADVERTISED * (min(advertised, STARTED) if _has_history(run) else advertised)
+    detail = f"order {seen:.2f} is observed, where its name or options promise {advertised}"
+    return [Finding("order", None, detail, "error")] if seen < least else []
+
+
+def _has_history(run: Trace) -> bool:
+    """Whether a row has an output from before the start of its step."""
+    table = run.table
+    starts = {step: i for i, step in enumerate(table.step)}  # the last vector of a step starts the next one
+    rows = enumerate(table.outputs, start=table.given)
+    return any(
+        i - 1 - lag < starts.get(table.step[i] - 1, 0) for i, row in rows for lag in row.nonzero().flatten().tolist()
+    )
 
 
 def _different_elsewhere(case: Case) -> Verdict | None:

@@ -54,8 +54,8 @@ def main(folder: Path, request: dict[str, Any]) -> None:
     try:
         module, _, name = request["resolve"].partition(":")
         resolve = getattr(import_module(module), name)
-        if request["path"] is not None:
-            resolve = partial(resolve, path=request["path"])
+        if request["library_path"] is not None:
+            resolve = partial(resolve, path=request["library_path"])
         sampler: ExternalSampler = placed(resolve(request["target"]), _where(request["where"]))
     except BaseException as fault:
         write(folder / "target", {"failure": _failure(fault, None)})

@@ -214,7 +214,7 @@ def launched(
     request = {
         "target": target,
         "resolve": resolve,
-        "path": path,
+        "library_path": path,
         "nonce": nonce,
         "sweep": sweep,
         "jobs": [astuple(job) for job in jobs],

@@ -145,6 +145,19 @@ def test_the_step_of_an_evaluation(visited: list[float], to: list[int]) -> None:
     assert destinations(visited, [4, 2, 1, 0.5], "mine") == to
 
 
+@pytest.mark.parametrize(
+    ("visited", "to"),
+    [
+        ([4, 3, 2, 1.5], [0, 1, 1, 2]),  # two stages; the step to 0 has none
+        ([4, 2.5, 2, 1.9], [0, 1, 1, 2]),
+        ([4, 2, 1.1], [0, 1, 3]),  # churned once, in the last step
+    ],
+)
+def test_the_step_to_0_may_have_no_evaluation(visited: list[float], to: list[int]) -> None:
+    """Assert it where the evaluations before it are those of one step."""
+    assert destinations(visited, [4, 2, 1, 0], "mine") == to
+
+
 def test_evaluations_that_belong_nowhere() -> None:
     """Four away from the levels, in three steps."""
     with pytest.raises(NoTable, match="4 evaluations in 3 steps"):

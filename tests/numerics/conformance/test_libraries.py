@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 
+from samplerproof.numerics.conformance import repairs
 from samplerproof.numerics.conformance.adapters.external_sampler import ExternalSampler
 from samplerproof.numerics.conformance.adapters.resolve import resolve
 from samplerproof.numerics.conformance.adapters.target import NoTable
 from samplerproof.numerics.conformance.judge.compare import deviations, same_shape
 from samplerproof.numerics.conformance.judge.references import candidates
+from samplerproof.numerics.conformance.known_repairs import Repair
 from samplerproof.numerics.conformance.verify import verify
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.readback import trace
@@ -296,6 +299,24 @@ def test_what_is_lacking_is_named(tmp_path: Path) -> None:
         resolve("edm:edm_sampler", str(tmp_path))
     with pytest.raises(InputError, match="there is none of this name"):
         verify("comfyui:euler", path=str(tmp_path / "nowhere"))
+
+
+def test_a_file_of_a_checkout_is_repaired_in_memory_and_by_its_patch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Assert that a repair leaves the file as it is, that its patch applies, and that other lines are refused."""
+    path = checkout(tmp_path, "comfyui", 1.25)
+    repair = Repair("comfyui:euler", FILES["comfyui"][0], (("FACTOR = 1.25", "FACTOR = 1.0"),), "a factor")
+    monkeypatch.setattr(repairs, "REPAIRS", (repair,))
+    assert distance(repairs.repaired("comfyui:euler", path), "ddim") < EQUAL
+    assert distance(resolve("comfyui:euler", path), "ddim") > 0.1
+    patch = repairs.patch_of(repair, path)
+    subprocess.run(["git", "apply", "-"], cwd=path, input=patch.encode(), check=True)
+    assert distance(resolve("comfyui:euler", path), "ddim") < EQUAL
+    with pytest.raises(
+        InputError, match=r"'FACTOR = 1.25' in comfy/k_diffusion/sampling.py, which this version does not"
+    ):
+        repairs.repaired("comfyui:euler", path)
 
 
 INSTALLED = pytest.mark.skipif(

@@ -153,6 +153,7 @@ SOUND = (
 )
 KINDS = (
     *("karras", "karras?rho=3&zero=1", "uniform-log-sigma", "polyexponential?rho=2", "beta?zero=1", "kl-optimal"),
+    *("karras-sigma?rho=5", "tangent?scale=1/2", "gits?coeff=0.8"),
     *("uniform-sigma", "trailing", "linspace", "simple", "normal", "sgm-uniform", "ays-sd1", "ays-sdxl", "gits"),
     *("scheduler:k-diffusion:get_sigmas_karras?sigma_min=0.03&sigma_max=14.6", "oss-wan?zero=1", "flow?shift=3"),
     *("scheduler:k-diffusion:get_sigmas_exponential?sigma_min=0.03&sigma_max=14.6", "flow-dynamic"),

@@ -11,15 +11,18 @@ import torch
 from shapes import first_of_each
 from torch import Tensor
 
+from samplerproof.numerics.catalogue import resolve
+from samplerproof.numerics.coefficients import plan, with_history
 from samplerproof.numerics.conformance.forward_processes import PROCESSES, clock_at, grid_of, point
-from samplerproof.numerics.conformance.judge.references import where_it_evaluates
+from samplerproof.numerics.conformance.judge.compare import deviations
+from samplerproof.numerics.conformance.judge.references import candidates, where_it_evaluates
 from samplerproof.numerics.conformance.judge.verdict import Runs, judge
 from samplerproof.numerics.conformance.report import Failure, TargetInfo, Verdict
 from samplerproof.numerics.external_run import Draw, Finish, Model, Run
 from samplerproof.numerics.grids import Grid
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.readback import Trace, of_tableau, trace
-from samplerproof.numerics.tableau import Tableau, tabulate
+from samplerproof.numerics.tableau import Tableau, assemble, tabulate
 
 STEPS = 8
 
@@ -173,6 +176,23 @@ def test_a_step_of_lower_order_in_the_middle_is_named() -> None:
     assert answer.verdict == "different-formula"
     (finding,) = [f for f in answer.findings if f.step == 5]
     assert "ddim" in finding.detail
+
+
+@pytest.mark.parametrize("prediction", ["data", "noise"])
+def test_a_last_step_and_a_start_of_other_orders_are_named(prediction: str) -> None:
+    """Assert both, also where states are in the rows of another prediction, and that a last step of 1 + 1e-6 is off."""
+    on, record, start = grid(STEPS), resolve("exp-adams-3"), resolve("dpm-solver++-2m")
+    own = plan(record, on)
+    first = [*own[:-1], with_history(record, 0)]
+    other = [start if m is not None and m.name == "exp-adams-2" else m for m in own]
+    for methods, words in ((first, "last step of first order"), (other, "started by dpm-solver++-2m")):
+        table = assemble(record, methods, on)
+        outputs = table.outputs.clone()
+        outputs[-1, 0] *= 1 + 1e-6
+        for made, conforms in ((table, True), (replace(table, outputs=outputs), False)):
+            found = trace(of_tableau(made, prediction), prediction, torch.float64)
+            variants = {ref.ending: ref.table for ref in candidates(found, "vp", ("exp-adams-3",))}
+            assert (max(d.error for d in deviations(found.table, variants[words])) < 1e-13) == conforms
 
 
 def test_a_step_that_does_not_chain_has_no_order() -> None:

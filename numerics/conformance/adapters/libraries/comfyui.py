@@ -40,6 +40,7 @@ SEEDS = ("noise_sampler", "noise", "tau_func", "noise_scaler")  # options that a
 BY_DEFAULT: dict[str, tuple[str, dict[str, Any]]] = {  # records of other names, where these options are as they are
     "uni_pc": ("unipc-3-bh1", {}),
     "uni_pc_bh2": ("unipc-3", {}),
+    "ipndm_v": ("deis-rhoab3", {"max_order": 4}),  # Adams-Bashforth in sigma for steps that are not equal
     "seeds_2": ("sde-dpm-solver++-2s", {"eta": 1.0, "r": 0.5, "solver_type": "phi_1"}),
     "res_multistep_ancestral": ("sa-solver-2", {"eta": 1.0}),
     "res_multistep_ancestral_cfg_pp": ("sa-solver-2", {"eta": 1.0}),

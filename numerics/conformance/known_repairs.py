@@ -1,0 +1,174 @@
+"""The smallest changes that repair deviations of diffusers 0.42.1 and of the checkouts of book/checkouts.toml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import InputError
+
+PACKAGE = "diffusers.schedulers"
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A change to the module of a sampler.  target: the setting that deviates.
+
+    module: of diffusers.schedulers; the file in a checkout, with its ending.
+    changes: (old, new) texts.  what: the fault that they repair.
+    against: the record that the repaired sampler equals, if another than the target's reference.
+    """
+
+    target: str
+    module: str
+    changes: tuple[tuple[str, str], ...]
+    what: str
+    against: str | None = None
+
+    @property
+    def file(self) -> str:
+        """Its path in the repository of the library."""
+        return self.module if self.module.endswith(".py") else f"src/{PACKAGE.replace('.', '/')}/{self.module}.py"
+
+    def applied(self, source: str) -> str:
+        """The repaired source.  Raises InputError where it has other lines."""
+        for old, new in self.changes:
+            if old not in source:
+                raise InputError("repair", self.target, f"{old!r} in {self.file}, which this version does not have")
+            source = source.replace(old, new)
+        return source
+
+
+MULTISTEP, UNIPC = "scheduling_dpmsolver_multistep", "scheduling_unipc_multistep"
+SECOND_DIFFERENCE = ("D2 = (1.0 / (r0 + r1)) * (D1_0 - D1_1)", "D2 = (2.0 / (r0 + r1)) * (D1_0 - D1_1)")
+DERIVATIVE = "the second divided difference is half of the second derivative, in place of which it is used"
+STRIDE = (
+    "prev_timestep = timestep - self.config.num_train_timesteps // self.num_inference_steps",
+    "prev_timestep = next((int(t) for t in self.timesteps if t < timestep), -1)",
+)
+NEXT = "a step leads to the start of the next one, not a whole number of training steps further"
+DPM_SOLVER = "dpm_solver_pytorch.py"
+SECOND_OF_AUTHORS = ("D2 = (1. / (r0 + r1)) * (D1_0 - D1_1)", "D2 = (2. / (r0 + r1)) * (D1_0 - D1_1)")
+RATIO = "(h_n * (h_n + h_n_1)) / (h_n_1 * (h_n_1 + h_n_2))"
+SHARE = f"(1 - h_n / (3 * (h_n + h_n_1)) * {RATIO}) / 2"
+SHARE_OF_THREE = f"(1 - h_n / (3 * (h_n + h_n_1))) * {RATIO} / 2"
+TERM = "x_t = x_t - alpha_t * h_phi_ks[{}] * {}"
+PAST, NEWEST = "torch.einsum('bkchw,k->bchw', D1s, A_c[k][:-1])", "(D1_t * A_c[k][-1])"
+ALL_TERMS = (
+    f"""\
+                for k in range(K - 1):
+                    {TERM.format("k + 1", PAST)}
+                {TERM.format("K", NEWEST)}""",
+    f"""\
+                for k in range(K):
+                    if len(D1s) > 0:
+                        {TERM.format("k + 1", PAST)}
+                    {TERM.format("k + 1", NEWEST)}""",
+)
+EVERY_DERIVATIVE = "the corrector has the weights of every derivative, also in the predicted output and of the last one"
+REPAIRS: tuple[Repair, ...] = (
+    Repair(
+        "diffusers:DPMSolverMultistepScheduler?solver_order=3",
+        MULTISTEP,
+        (SECOND_DIFFERENCE,),
+        DERIVATIVE,
+        "exp-adams-3",
+    ),
+    Repair(
+        "diffusers:DPMSolverMultistepScheduler?use_karras_sigmas=true&solver_order=3",
+        MULTISTEP,
+        (SECOND_DIFFERENCE,),
+        DERIVATIVE,
+        "exp-adams-3",
+    ),
+    Repair(
+        "diffusers:DPMSolverMultistepScheduler?algorithm_type=dpmsolver&final_sigmas_type=sigma_min&solver_order=3",
+        MULTISTEP,
+        (SECOND_DIFFERENCE,),
+        DERIVATIVE,
+        "exp-adams-noise-3",
+    ),
+    Repair(
+        "diffusers:EDMDPMSolverMultistepScheduler?solver_order=3",
+        "scheduling_edm_dpmsolver_multistep",
+        (SECOND_DIFFERENCE,),
+        DERIVATIVE,
+        "exp-adams-3",
+    ),
+    Repair(
+        "diffusers:DPMSolverMultistepScheduler?algorithm_type=sde-dpmsolver++&solver_order=3",
+        MULTISTEP,
+        (("(2.0 * h) ** 2 - 0.5)) * D2", "(2.0 * h) ** 2 + 0.5)) * D2"),),
+        "the sign of 1/2 in the weight of the second difference, which does not vanish with the step otherwise",
+    ),
+    Repair(
+        "diffusers:DDIMScheduler?clip_sample=false&timestep_spacing=linspace",
+        "scheduling_ddim",
+        (STRIDE,),
+        NEXT,
+    ),
+    Repair(
+        "diffusers:UniPCMultistepScheduler?solver_type=bh1",
+        UNIPC,
+        (("x_t = x_t_ - alpha_t * B_h * pred_res", "x_t = x_t_ if D1s is None else x_t_ - alpha_t * B_h * pred_res"),),
+        "B(h) is infinite in the last step, where nothing is added",
+    ),
+    Repair(
+        "diffusers:UniPCMultistepScheduler?predict_x0=false",
+        UNIPC,
+        (
+            ("sigma_t * h_phi_1 * m0", "(alpha_t * sigma_s0 / alpha_s0 - sigma_t) * m0"),
+            ("x_t = x_t_ - sigma_t * B_h * pred_res", "x_t = x_t_ if D1s is None else x_t_ - sigma_t * B_h * pred_res"),
+        ),
+        "sigma_t (e^h - 1) in closed form: in the last step sigma_t is 0 and e^h infinite",
+    ),
+    Repair(
+        "diffusers:UniPCMultistepScheduler?lower_order_final=false",
+        UNIPC,
+        (
+            (
+                "        if self.config.lower_order_final:",
+                "        last = self.step_index == len(self.timesteps) - 1 and self.sigmas[-1] == 0\n"
+                "        if self.config.lower_order_final or last:",
+            ),
+        ),
+        "a step to sigma = 0 is one of order 1, as DPMSolverMultistepScheduler takes it",
+    ),
+    Repair(
+        "comfyui:ipndm_v",
+        "comfy/k_diffusion/sampling.py",
+        (
+            (f"temp = {SHARE}", f"temp = {SHARE_OF_THREE}"),
+            (f"temp1 = {SHARE}", f"temp1 = {SHARE_OF_THREE}"),
+            (
+                "temp2 = ((1 - h_n / (3 * (h_n + h_n_1))) / 2 + (1 -",
+                "temp2 = ((1 - h_n / (3 * (h_n + h_n_1))) / 2 - (1 -",
+            ),
+            ("(h_n_2 * (h_n_2 + h_n_3))) * h_n_1 / h_n_2\n", "(h_n_2 * (h_n_2 + h_n_3))) * h_n_2 / h_n_3\n"),
+        ),
+        "the weights of the second and third differences of steps that are not equal: a parenthesis, a sign, a ratio",
+        "deis-rhoab3",
+    ),
+    Repair("dpm-solver:DPM_Solver?order=3", DPM_SOLVER, (SECOND_OF_AUTHORS,), DERIVATIVE, "exp-adams-3"),
+    Repair(
+        "dpm-solver:DPM_Solver?order=3&algorithm_type=dpmsolver",
+        DPM_SOLVER,
+        (SECOND_OF_AUTHORS,),
+        DERIVATIVE,
+        "exp-adams-noise-3",
+    ),
+    Repair(
+        "wan:FlowDPMSolverMultistepScheduler?solver_order=3",
+        "wan/utils/fm_solvers.py",
+        (SECOND_DIFFERENCE,),
+        DERIVATIVE,
+        "exp-adams-3",
+    ),
+    Repair("unipc:UniPC?variant=vary_coeff", "uni_pc.py", (ALL_TERMS,), EVERY_DERIVATIVE, "unipc-2-vary"),
+    Repair("unipc:UniPC?variant=vary_coeff&order=3", "uni_pc.py", (ALL_TERMS,), EVERY_DERIVATIVE, "unipc-3-vary"),
+    Repair(
+        "res4lyf:rk5_7s?noise_anchor=0.0&extra_options=enable_final_model_call",
+        "beta/rk_coefficients_beta.py",
+        (("64448/6561, 212/729]", "64448/6561, -212/729]"), ("[-9017/3168,", "[9017/3168,")),
+        "the signs of Dormand and Prince's rows, without which a stage is not at its place",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Solvers with a number a step that is fitted to a teacher: one parameter of a record, and D-ODE solvers."""

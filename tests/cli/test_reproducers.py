@@ -1,0 +1,51 @@
+"""The reproducers of discrepancies: short, of torch and one library alone, and they show what the page states."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib.util
+import io
+from pathlib import Path
+
+import pytest
+
+FILES = sorted((Path(__file__).parents[2] / "book" / "reproducers").glob("*.txt"))
+CHECKOUTS = ("comfy", "dpm_solver_pytorch", "uni_pc")  # what book/checkouts.toml has, as it is imported
+SHOWN = {
+    "every_derivative": "integrates lambda to 0.061335; it is 0.091086",
+    "four_steps": "equal steps: the step to 1 adds -3.250000; the integral is -3.750000",
+    "last_step": "the sample is nan",
+    "linspace_steps": "times -0.636623; DDIM's step there has -0.684360",
+    "repeated_level": "changes the sample by 0.0e+00",
+    "second_difference": "integrates t^2 to 0.004973; it is 0.009946",
+    "second_difference_of_authors": "integrates lambda^2 to 0.015792; it is 0.031583",
+    "third_order_sde": "h = 0.0168: the weight of the oldest output is -0.0843",
+}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_reproducer_is_short_and_of_one_library(file: Path) -> None:
+    """Assert that it has at most fifteen lines, and imports torch and one library."""
+    text = file.read_text(encoding="utf-8")
+    assert len([line for line in text.splitlines() if line.strip()]) <= 15
+    assert imported(text) in ({"torch", "diffusers"}, *({"torch", name} for name in CHECKOUTS))
+
+
+def imported(text: str) -> set[str]:
+    """The packages that a text imports."""
+    found = [node for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    modules = [node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name for node in found]
+    return {module.partition(".")[0] for module in modules}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_reproducer_shows_it(file: Path) -> None:
+    """Assert what it prints with the library, where that is installed or on the path."""
+    text = file.read_text(encoding="utf-8")
+    if any(importlib.util.find_spec(name) is None for name in imported(text)):
+        pytest.skip("its library is not there")
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(compile(text, file.name, "exec"), {})
+    assert SHOWN[file.stem] in out.getvalue()
