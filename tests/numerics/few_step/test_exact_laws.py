@@ -15,6 +15,7 @@ from samplerproof.numerics.few_step.posterior_chain import posterior_chain
 from samplerproof.numerics.grids import from_times, grid
 from samplerproof.numerics.laws.affine import gaussian_law
 from samplerproof.numerics.points import Point
+from samplerproof.numerics.readback import of_tableau, trace
 from samplerproof.numerics.schedules import Schedule, schedule
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.mixture import GaussianMixture
@@ -135,3 +136,12 @@ def test_draws_of_the_posterior_keep_the_law_and_means_do_not() -> None:
         assert float(mean.var()) < 0.7 * float(exact.var())
     with pytest.raises(InputError, match="guess"):
         posterior_chain(lambda x, p: x[:, 0], start, at, chance)
+
+
+def test_rows_that_keep_little_are_read_back_in_float32() -> None:
+    """Assert the share of the state after so many steps that the start's own share is below the numbers of float32."""
+    run = of_tableau(tabulate("consistency", grid(FLOW, "uniform-t", 120, t_min=0.01, t_max=0.99)), "velocity")
+    shares = trace(run, "velocity", torch.float32).table.states[:, 0]
+    exact = trace(run, "velocity", torch.float64).table.states[:, 0]
+    assert torch.allclose(shares, exact, rtol=0, atol=1e-6)
+    assert float(exact.min()) > 0
