@@ -38,6 +38,7 @@ def line_of(law: Marginal, gain: Array, offset: Array | None, centred: Array | N
     return Line(high, low if low.any() else None, precision, law.log_weight.numpy(), *rows)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is found by the loop of the sampler
 def line_tangent(line: Line, x: Array, dx: Array) -> Array:
     """`GaussianMixture.tangent` in a third of the operations: x and dx [b] -> the value and the derivative [2, b].
 

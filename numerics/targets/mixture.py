@@ -260,6 +260,7 @@ class GaussianMixture:
         """Weights, means, and variances along principal axes."""
         return Components(self.weights, self.means, self.variances, self.axes)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def _marginal(self, at: Point, device: torch.device | None) -> Marginal:
         variance = at.alpha**2 * self.variances.numpy() + at.sigma**2
         if not 0 < variance.min() < math.inf:
