@@ -69,8 +69,8 @@ def test_errors_with_an_exact_teacher(
 ) -> None:
     """Assert the errors without numbers and with them, distance and TV, to 2 % or to the digits of the figure."""
     at = make(steps)
-    fitted = distilled(at, points=501)
-    found = [line_errors(M1, at, table, points=501) for table in ("ddim", fitted.tableau)]
+    fitted = distilled(at, points=1001)
+    found = [line_errors(M1, at, table, points=1001) for table in ("ddim", fitted.tableau)]
     assert [error for _, error in found] == pytest.approx(distances, rel=0.02, abs=6e-5)
     assert [error for error, _ in found] == pytest.approx(variations, rel=0.02, abs=6e-5)
 
