@@ -148,7 +148,7 @@ def _write_names(axes: Axes, numbers: str, names: list[tuple[Line2D, str]], acro
     if numbers:
         axes.text(left, top, numbers, fontsize=STYLE["legend.fontsize"], transform=where, parse_math=False)
         top -= LINE
-    deep = math.ceil(len(names) / across)
+    deep = math.ceil(len(names) / across) or 1  # a figure may have no name
     for first in range(0, len(names), deep):
         column, height = names[first : first + deep], top
         for handle, text in column:

@@ -61,7 +61,7 @@ def shell(name: str, arguments: list[str], folder: Path) -> str:
         ("samplerproof verify k-diffusion:sample_dpmpp_2m", ["sample_dpmpp_2m", "sample_dpmpp_2m_sde"]),
         ("samplerproof verify f.py:f --against=k-diffusion:sample_he", ["sample_heun"]),
         ("samplerproof grids karras --schedule vp", ["vp-linear"]),
-        ("samplerproof grids kar", ["karras"]),
+        ("samplerproof grids kar", ["karras", "karras-sigma"]),
         ("samplerproof methods --family bd", ["bdia"]),
         ("samplerproof train dig", ["digits", "digits-large"]),
         ("samplerproof verify my_", ["my_sampler.py"]),

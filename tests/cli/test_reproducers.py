@@ -40,6 +40,7 @@ def imported(text: str) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default::DeprecationWarning")  # of the libraries
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_reproducer_shows_it(file: Path) -> None:
     """Assert what it prints with the library, where that is installed or on the path."""

@@ -99,11 +99,9 @@ def values(answer: StudyResult, method: str, metric: str) -> list[dict[str, Any]
 
 
 def legible(figure: Figure) -> list[str]:
-    """The texts of the legend of a figure in which no text lies over a line, over another, or beyond its edge."""
+    """The texts of a figure in which none lies over a line, over another, or beyond its edge."""
     assert (over_a_line(figure), over_a_text(figure), outside(figure)) == ([], [], [])
-    legend = figure.axes[0].get_legend()
-    assert legend is not None
-    return [text.get_text() for text in legend.get_texts()]
+    return [text.get_text() for text in figure.axes[0].texts]
 
 
 def test_far_modes_on_the_line(study: Callable[[str], tuple[StudyResult, str]]) -> None:
@@ -123,11 +121,11 @@ def test_far_modes_on_the_line(study: Callable[[str], tuple[StudyResult, str]]) 
     assert rough["reason"] in printed
     assert printed.count("is stochastic and follows no flow") == 1
     names = legible(answer.plot("tv", against="steps"))
-    assert names[0] == f"DDIM: {fit(answer, 'ddim', 'tv')['exponent']:.2f}, settled"
+    assert f"DDIM: {fit(answer, 'ddim', 'tv')['exponent']:.2f}, settled" in names
     assert [name for name in names if name.startswith("SDE-DPM-Solver++(2M)")] == ["SDE-DPM-Solver++(2M): not defined"]
     assert "leading error, computed before the run" in names
     assert [text.get_text() for text in answer.plot("tv", against="steps").axes[0].texts if "N" in text.get_text()]
-    assert legible(answer.plot("trajectory"))[-1] == "SA-Solver (P2): no value"
+    assert "SA-Solver (P2): no value" in legible(answer.plot("trajectory"))
 
 
 def test_stochastic_samplers_in_the_plane(study: Callable[[str], tuple[StudyResult, str]]) -> None:
