@@ -1,17 +1,22 @@
 """Seconds of one core that a study takes: eight methods on four grids with six numbers of steps, in four metrics.
 
-    python benchmarks/study.py [--out DIR]
+    python benchmarks/study.py [--out DIR] [--record FILE]
 
 The target is a mixture of two components on the line, at the default 6001 quadrature points. The parts are the import,
 the leading errors, the 192 runs with their 768 values, and the figures in SVG, PNG and PDF. CPU seconds are printed,
-and the seconds of a loop of known work (`unit`): on a machine that is busy with other work both grow.
+and the seconds of a loop of known work (`unit`): on a machine that is busy with other work both grow, their ratio less.
+--record writes them as JSON, with the versions and the commit; benchmarks/study.json is such a record.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import platform
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,7 +43,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def main(out: Path) -> None:
+def main(out: Path, record: Path | None) -> None:
     found: dict[str, float] = {}
 
     def load() -> None:
@@ -53,6 +58,8 @@ def main(out: Path) -> None:
     from samplerproof.numerics.studies.mixture_problem import prepare
     from samplerproof.numerics.studies.run import run
     from samplerproof.numerics.studies.study_figure import draw_study
+    from samplerproof.numerics.support.files import write_text
+    from samplerproof.numerics.support.manifest import source
 
     torch.set_num_threads(1)
     study = parse({"target": LAW, "schedule": {"kind": "vp-linear"}, "grid": GRIDS, "run": RUN})
@@ -63,19 +70,34 @@ def main(out: Path) -> None:
     found["figures"] = seconds(lambda: paths.extend(draw_study(answer, out)))
     unit = seconds(lambda: [None for _ in range(UNIT)])
     total = sum(found.values())
+    found |= {"in all": total, "without figures": total - found["figures"]}
     print(f"{len(answer['records'])} values, {len(paths)} files; CPU seconds on one thread")
-    for name, value in {**found, "in all": total, "without figures": total - found["figures"]}.items():
-        print(f"  {name:16s} {value:6.1f}")
+    for name, value in found.items():
+        print(f"  {name:16s} {value:6.1f}   {value / unit:6.0f} units")
     print(f"  {'unit':16s} {unit:6.3f}   a loop of {UNIT:,} passes")
+    if record is not None:
+        answer = {
+            "values": len(answer["records"]),
+            "files": len(paths),
+            "cpu_seconds": {name: round(value, 2) for name, value in found.items()},
+            "units": {name: round(value / unit) for name, value in found.items()},
+            "unit_seconds": round(unit, 4),
+            "load": [round(load, 1) for load in os.getloadavg()],
+            "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
+            "date": datetime.now(UTC).date().isoformat(),
+            **source(),
+        }
+        write_text(record, json.dumps(answer, indent=1) + "\n")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Seconds of one core that a study takes.")
     parser.add_argument("--out", type=Path, help="keep records and figures there")
-    kept = parser.parse_args().out
-    if kept is not None:
-        kept.mkdir(parents=True, exist_ok=True)
-        main(kept)
+    parser.add_argument("--record", type=Path, help="write the seconds there")
+    given = parser.parse_args()
+    if given.out is not None:
+        given.out.mkdir(parents=True, exist_ok=True)
+        main(given.out, given.record)
     else:
         with TemporaryDirectory() as folder:
-            main(Path(folder))
+            main(Path(folder), given.record)

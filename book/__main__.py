@@ -43,7 +43,7 @@ def main(folder: Path) -> int:
     try:
         answers, verification = method_results.answers(), verification_results.answer()
         made = {**networks(network_results.answer()), FILE: counts(tried())}
-        made |= technique_pages(technique_results.technique_results())
+        made |= technique_pages(technique_results.technique_results(), technique_results.trial_results())
     except InputError as fault:
         print(fault, file=sys.stderr)
         return 2

@@ -32,7 +32,9 @@ def prove(names: Sequence[str], everything: bool, certified: bool = False) -> li
 
     found = [find(name) for name in wanted]
     # At strength 0, as at tau = 0, a method is one of the flow: trees decide its order.
-    return [_weak(method) if method.strength != 0 else _proved(method, certified) for method in found]
+    return [
+        _weak(method) if method.strength != 0 or method.order == 0 else _proved(method, certified) for method in found
+    ]
 
 
 def term(defect: dict[str, Any]) -> str:
@@ -55,7 +57,9 @@ def _weak(method: Method) -> dict[str, Any]:
     record = resolve(method.name)
     claimed = record.order_in_law(gaussian=False), record.order_in_law(gaussian=True)
     found: tuple[int, int] | None = None
-    if not method.history and not method.corrects:
+    if method.order == 0:
+        found = 0, 0
+    elif not method.history and not method.corrects:
         law = prove_law_order(method)
         found = law.order, law.gaussian_order
     return {

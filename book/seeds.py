@@ -13,7 +13,7 @@ from .markup import plain, table
 from .techniques.all_techniques import TECHNIQUES
 
 FILE = "seeds.json"
-HEAD = ("system", "claim", "verdict here", "number", "page")
+HEAD = ("system", "claim", "verdict here", "covered", "number", "page")
 
 
 def reproduce_seeds(out: Path, progress: Progress = silent) -> list[dict[str, Any]]:
@@ -36,7 +36,14 @@ def reproduce_seeds(out: Path, progress: Progress = silent) -> list[dict[str, An
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as a table in Markdown."""
     lines = [
-        (plain(row["system"]), row["claim"], row["verdict"], f"{_shown(row['number'])}, {row['quantity']}", row["page"])
+        (
+            plain(row["system"]),
+            row["claim"],
+            row["verdict"],
+            row["covered"],
+            f"{_shown(row['number'])}, {row['quantity']}",
+            row["page"],
+        )
         for row in rows
     ]
     return "# Techniques: what is claimed, and what holds here\n\n" + table(HEAD, lines) + "\n"

@@ -162,7 +162,8 @@ def verification(answer: dict[str, Any]) -> None:
     for record in answer["records"]:
         numbers = [scientific(record[f"max_relative_error{which}"]) for which in ("", "_float64")]
         name = ", ".join(record["matches"][:1]) or record["reference"] or "-"
-        orders = (str(record["nominal_order"] or "-"), number(record["observed_order"], ".2f"))
+        proved = record["nominal_order"]
+        orders = ("-" if proved is None else str(proved), number(record["observed_order"], ".2f"))
         table.add_row(record["target"], outcome(record), name, *numbers, *orders)
     print_table(table, ("as shipped", "in float64", "observed"))
     for missing in answer["missing"]:

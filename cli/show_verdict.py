@@ -50,7 +50,7 @@ def lines(answer: Verdict) -> Iterator[str]:
         yield f"  largest relative error of a row: {', '.join(errors)}"
     local = [order for order in answer.local_orders if order is not None]
     orders = [
-        f"proved {answer.nominal_order}" if answer.nominal_order else "",
+        f"proved {answer.nominal_order}" if answer.nominal_order is not None else "",
         f"of single steps {min(local)} to {max(local)}" if local else "",
         f"observed {answer.observed_order:.2f}" if answer.observed_order is not None else "",
     ]

@@ -27,6 +27,10 @@ class _Repr(reprlib.Repr):
         """An integer; one beyond float's range by its size, as Python writes 4300 digits at most."""
         return repr(value) if value.bit_length() <= 1024 else f"an integer of {value.bit_length()} bits"
 
+    def repr_instance(self, value: object, level: int) -> str:
+        """Another value on one line: torch and NumPy write a line for every row."""
+        return " ".join(super().repr_instance(value, level).split())
+
 
 _REPR = _Repr()
 

@@ -85,14 +85,25 @@ def lost(frame: Frame, grid: Grid) -> int:
 def plan(record: Record, grid: Grid) -> list[Record | None]:
     """The method of each step: the record, a start-up method of it, or (None) the one-node rule of its frame.
 
-    A step that the frame cannot take (see lost) is None, and history begins at its end. A step to sigma = 0 is the
+    A step that the frame cannot take (see lost) is None, unless the record takes steps of any length, and history
+    begins at its end. A step to sigma = 0 is the
     one-node rule, after the rows of the record before its first evaluation.
     """
     sigma, first = grid.columns.sigma.tolist(), lost(FRAMES[record.frame], grid)
     return [
-        None if n < first else _last_step(record) if sigma[n + 1] == 0 else with_history(record, n - first)
+        (record if any_length(record) else None)
+        if n < first
+        else _last_step(record)
+        if sigma[n + 1] == 0
+        else with_history(record, n - first)
         for n in range(grid.steps)
     ]
+
+
+def any_length(record: Record) -> bool:
+    """Whether it adds noise, and its noise and what it keeps of the state do not depend on the length of a step."""
+    (row, *more) = record.rows
+    return not more and row.noises is not None and "h" not in (*row.state_arguments, *row.noise_arguments)
 
 
 def _last_step(record: Record) -> Record | None:
@@ -125,7 +136,9 @@ def steps_of(
     given: values of parameters by symbol, one a step.
     """
     first = lost(frame, grid)
-    result: list[list[StepRow]] = [[_data_step(grid, n)] if n < first else [] for n in range(grid.steps)]
+    result: list[list[StepRow]] = [
+        [_data_step(grid, n, plan[n], given or {})] if n < first else [] for n in range(grid.steps)
+    ]
     for method in dict.fromkeys(plan[first:]):
         steps = torch.tensor([n for n, m in enumerate(plan) if m == method and n >= first])
         for n, rows in zip(steps.tolist(), _steps_of_method(method, grid, frame, steps, given or {}), strict=True):
@@ -187,11 +200,23 @@ def _output_coefficients(row: GeneratedRow, end: Columns, ends: Sequence[Columns
     return coefficients
 
 
-def _data_step(grid: Grid, n: int) -> StepRow:
-    """Step n as DDIM by the data prediction."""
+def _data_step(grid: Grid, n: int, method: Record | None, given: Mapping[str, Tensor]) -> StepRow:
+    """Step n as DDIM by the data prediction, or as a method that takes steps of any length.
+
+    That keeps a share c of the noise and adds q of sigma: c sigma'/sigma x + (alpha' - c alpha sigma'/sigma) x0 +
+    q sigma' z.
+    """
     start, end = grid.columns.take(torch.tensor([n])), grid.columns.take(torch.tensor([n + 1]))
-    coefficient = data_whole(start.alpha, start.sigma, end.alpha, end.sigma)
-    return StepRow(grid.point(n + 1), (float(end.sigma / start.sigma),), (float(coefficient),), ((0, 0),), True)
+    state, coefficient = end.sigma / start.sigma, data_whole(start.alpha, start.sigma, end.alpha, end.sigma)
+    if method is None:
+        return StepRow(grid.point(n + 1), (float(state),), (float(coefficient),), ((0, 0),), True)
+    (row,), steps = method.rows, torch.tensor([n])
+    taken = _Steps(grid, FRAMES["data"], steps, step_numbers(method, method.rows, FRAMES["data"], grid, steps, given))
+    (share,) = (1.0,) if row.states is None else taken.weights(row.states, row.state_arguments)
+    (added,) = taken.weights(row.noises or "", row.noise_arguments)
+    coefficient = end.alpha - share * start.alpha * state
+    values = (float(share * state),), (float(coefficient),), ((0, 0),), True, (float(added * end.sigma),)
+    return StepRow(grid.point(n + 1), *values)
 
 
 def _table(columns: Sequence[Tensor], steps: Tensor) -> list[list[float]]:

@@ -198,7 +198,7 @@ def _rounded_from(levels: Sequence[float], exact: Sequence[float], written: Writ
 ROUND: Mapping[str, Callable[[float], float]] = {
     "bfloat16": lambda level: float(torch.tensor(level, dtype=torch.float64).to(torch.bfloat16)),
     "float16": lambda level: float(torch.tensor(level, dtype=torch.float64).to(torch.float16)),
-    "whole numbers": lambda level: float(round(level)),
+    "whole numbers": lambda level: float(round(level)) if math.isfinite(level) else level,
 }
 
 

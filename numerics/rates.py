@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from .errors import InputError
 
@@ -142,7 +142,7 @@ def combined(terms: Sequence[tuple[float, CurvePoint]]) -> tuple[float, float]:
     if all(groups):
         count = len(groups[0])
         sums = [math.fsum(c * p.groups[g] for c, p in terms) for g in range(count)]
-        half = float(student.ppf(0.975, count - 1)) * math.sqrt(math.fsum(s * s for s in sums) * count / (count - 1))
+        half = float(stdtrit(count - 1, 0.975)) * math.sqrt(math.fsum(s * s for s in sums) * count / (count - 1))
         return half, half
     below = above = 0.0
     for c, p in terms:

@@ -138,7 +138,8 @@ class Trace:
 
     @cached_property
     def _passed_on(self) -> tuple[Tensor, Tensor]:
-        return passed_on(self.vectors[:, 0], self.step)
+        precision = torch.finfo(self.precision)
+        return passed_on(self.vectors[:, 0], self.vectors[:, 1 + self.nfe :], self.step, precision.tiny / precision.eps)
 
 
 class _Recorder:

@@ -13,13 +13,20 @@ def vector_before(step: Sequence[int], i: int) -> int:
     return next(j for j in reversed(range(i)) if step[j] < step[i] or j == 0)
 
 
-def passed_on(starts: Tensor, step: Sequence[int]) -> tuple[Tensor, Tensor]:
+def passed_on(starts: Tensor, noises: Tensor, step: Sequence[int], least: float) -> tuple[Tensor, Tensor]:
     """For every row, the index of the vector v_b before its step, and the share of the start that it passes on.
 
-    starts [V]: the share of the start in every vector.
+    starts [V], noises [V, L]: the shares of the start and of the noises in every vector. Where the share of the start
+    is below `least`, as after many steps that keep little, its quotient has no digits: that of the noise which has the
+    largest share in v_b is taken, if there is one.
     """
     before = torch.tensor([vector_before(step, i) for i in range(1, len(starts))])
-    return before, torch.where(starts[before] != 0, starts[1:] / starts[before], 0.0)
+    share = torch.where(starts[before] != 0, starts[1:] / starts[before], 0.0)
+    if noises.shape[1] == 0:
+        return before, share
+    most, which = noises[before].abs().max(dim=1, keepdim=True)
+    later = noises[1:].gather(1, which) / torch.where(most > 0, noises[before].gather(1, which), 1.0)
+    return before, torch.where((starts[before].abs() < least) & (most[:, 0] >= least), later[:, 0], share)
 
 
 def added(columns: Tensor, before: Tensor, share: Tensor, rounding: float) -> tuple[Tensor, Tensor]:

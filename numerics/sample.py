@@ -76,6 +76,7 @@ def run_table(
     several = (len(tableau.channels),) if tableau.channels else ()
     outputs = torch.empty((history, *several, *shape), dtype=dtype, device=given[0].device)
     columns = [list(column.unbind()) for column in (outputs.unbind(1) if several else [outputs])]
+    slots = outputs.unbind()
     weights = [weight.tolist() for weight in tableau.channels.values()] or [tableau.outputs.tolist()]
     carry, spread = tableau.states.tolist(), tableau.noises.tolist()
     draw = _drawing(tableau, noise, states[0], checked)
@@ -91,7 +92,7 @@ def run_table(
                 for column, part in zip(columns, d if several else [d], strict=True):
                     column[i % history] = part.to(dtype)
             else:
-                outputs[i % history].copy_(d)
+                slots[i % history].copy_(d)
         row, slot = i + 1 - tableau.given, (i + 1) % len(states)
         if row < 0:
             continue

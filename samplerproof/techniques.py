@@ -9,6 +9,9 @@ start, target)` a D-ODE solver over any table; `exact_target` and `teacher_targe
 Models: `stitched(denoisers, levels)` is T-Stitch, a model for each range of lambda, and `displacement(mixture, denoise,
 grid)` is how far the error of a model moves the end, to first order.
 
+Changed networks: `propagated`, `inherited` (features from earlier evaluations), `skips` and `low_rank` wrap a network
+of a checkpoint, `stale_mixture` is the first on a mixture; `counted_macs` and `BreakEven` are whether it is worth it.
+
 >>> import torch
 >>> import samplerproof as sp
 >>> mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
@@ -24,8 +27,10 @@ from __future__ import annotations
 from . import phase_space
 from .numerics.distillation.distilled import distilled
 from .numerics.distillation.noise_finders import cached_noise, fixed_noise, fresh_noise, inverted_noise
+from .numerics.few_step.ideal_students import deviation_factor, distilled_target, second_step_factor
 from .numerics.few_step.jump import ddim_jump, run_jumps, semigroup_residual, through
 from .numerics.few_step.merged_steps import merged
+from .numerics.few_step.posterior_chain import posterior_chain
 from .numerics.few_step.student import load_student
 from .numerics.fitted_solvers.fit import FittedSolver, d_ode
 from .numerics.fitted_solvers.teacher_targets import exact_target, teacher_target
@@ -48,6 +53,7 @@ from .numerics.surgery.macs import counted_macs
 from .numerics.surgery.scaled_skips import skips
 from .numerics.surgery.stale_mixture import stale_mixture
 from .numerics.surgery.stale_unet import decoded_together, inherited, propagated
+from .numerics.targets.from_data import bank, fitted
 from .numerics.targets.tilted_process import TiltedProcess
 from .numerics.unrolled import unrolled
 
@@ -58,19 +64,23 @@ __all__ = [
     "GaussianChain",
     "ReversedGrid",
     "TiltedProcess",
+    "bank",
     "cached_noise",
     "cell_masses",
     "counted_macs",
     "d_ode",
     "ddim_jump",
     "decoded_together",
+    "deviation_factor",
     "displacement",
     "distilled",
+    "distilled_target",
     "edict",
     "elbo_costs",
     "exact_gradient",
     "exact_target",
     "fit_ratios",
+    "fitted",
     "fixed_noise",
     "fresh_noise",
     "heights",
@@ -83,6 +93,7 @@ __all__ = [
     "merged",
     "phase_space",
     "policy_gradient",
+    "posterior_chain",
     "propagated",
     "ranks_of",
     "released",
@@ -90,6 +101,7 @@ __all__ = [
     "reversed_grid",
     "round_trip",
     "run_jumps",
+    "second_step_factor",
     "semigroup_residual",
     "shortcut",
     "skips",

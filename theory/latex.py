@@ -139,7 +139,7 @@ class _Formula:
         method, frame, row = self.method, self.method.frame, self.method.rows[k - 1]
         index = self.index(row.to)
         left = f"x_{{{index}}}" if k == len(method.rows) else self.stage(k)
-        carry = self.sum([self.carried(index, back, c) for back, c in enumerate(method.carried(k - 1))])
+        carry = self.sum([self.carried(index, back, c) for back, c in enumerate(method.carried(k - 1)) if c != 0])
         noise = self.noise(k, index)
         if not row.nodes:
             return rf"{left} &= {carry}{noise}", []
@@ -163,8 +163,8 @@ class _Formula:
                 inner = " + ".join(rf"{letter}\, {output}" for letter, output in zip(letters, outputs, strict=True))
                 named = [f"{letter} &= {self.tex(w)}" for letter, (w, _) in zip(letters, terms, strict=True)]
             bracket = rf"\left[{inner}\right]"
-        joint = scale if scale.startswith("-") else f"+ {scale}"
-        line = rf"{left} &= {carry} {joint}\, {bracket}"
+        joint = scale if scale.startswith("-") or not carry else f"+ {scale}"
+        line = rf"{left} &= {carry} {joint}\, {bracket}".replace("&=  ", "&= ")
         broken = r" \\ &\quad" if noise and len(line + noise) > LONG else ""
         return f"{line}{broken}{noise}", named
 
@@ -174,8 +174,8 @@ class _Formula:
         for drawn, amplitude in enumerate(self.method.amplitudes(k - 1), start=1):
             root = rf"\sqrt{{{self.tex(plain(amplitude.variance))}}}"
             factor = plain(amplitude.factor)
-            body = root if factor == 1 else rf"{self.tex(factor)} {root}"
-            text += rf" + {_at(sigma, index)} {body}\, z_{{{drawn}}}"
+            body = "" if amplitude.value == 1 else rf" {root}" if factor == 1 else rf" {self.tex(factor)} {root}"
+            text += rf" + {_at(sigma, index)}{body}\, z_{{{drawn}}}"
         return text
 
     def carried(self, index: str, back: int, c: sp.Expr) -> tuple[sp.Expr, str]:

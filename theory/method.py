@@ -53,7 +53,7 @@ class Method:
     """A sampler of the catalogue, declared once.
 
     order: a claim; the proofs and the measurements must confirm and bound it. With noise it is the weak order for any
-    smooth F.
+    smooth F. 0: it does not converge, since a step is off even as h -> 0.
     start: the method that takes a step for which this one lacks history (it may have a start of its own).
     equal_steps: the weights assume equal steps: the order is claimed for step ratios r = 1 + O(h).
     provenance: "derived", or for published weights where they were read.
@@ -100,18 +100,23 @@ class Method:
         if self.corrects and (len(self.rows) != 2 or self.rows[0].to != 1):
             raise ValueError(f"{self.name}: rows: a corrector follows one predictor of the next grid point")
         self.arguments(self._numbers())
+        if self.order == 0:
+            return
         # With noise only the last row has to: a row before it may add noise that a later row takes away.
         every = range(len(self.rows))
         for i in every if self.noise is None else every[-1:]:
             self._check_sums(i)
 
     def _check_noise(self) -> None:
-        """Rows with noise are in a noisy frame and carry z_n alone; each has one noise, with a share of all before."""
+        """Rows with noise are in a noisy frame and carry z_n alone; each has one noise, with a share of all before.
+
+        A method of order 0 may carry a part of z_n.
+        """
         if self.noise is None:
             return
         if self.frame.name not in NOISY:
             raise ValueError(f"{self.name}: frame: {self.frame.name}; one of {', '.join(NOISY)}")
-        if any(row.states != (sp.S.One,) for row in self.rows):
+        if any(len(row.states) > 1 or (self.order and row.states != (sp.S.One,)) for row in self.rows):
             raise ValueError(f"{self.name}: states: a row with noise carries z_n as the frame does")
         if self.noise.rows is None:
             return
@@ -267,7 +272,8 @@ class Method:
 
     def carried(self, row: int) -> tuple[sp.Expr, ...]:
         """What a row multiplies z_n (and z_{n-1}) by."""
-        return self.rows[row].states if self.noise is None else (self.step_noise.kept(row),)
+        states = self.rows[row].states
+        return states if self.noise is None else (states[0] * self.step_noise.kept(row),)
 
     def amplitudes(self, row: int) -> tuple[Amplitude, ...]:
         """What a row multiplies the noises of this step's rows by, up to its own, in units of sigma at its end."""

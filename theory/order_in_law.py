@@ -146,6 +146,8 @@ def prove_law_order(method: Method, highest: int = 4) -> LawProof:
     """
     if method.history or method.corrects:
         raise ValueError(f"{method.name}: history: orders in law are decided for samplers that use no earlier output")
+    if method.order == 0:
+        raise ValueError(f"{method.name}: order: 0, a step is off as h -> 0 and no law is approached")
     weights = weights_of(method, 0, highest + 1)
     general: tuple[int, sp.Expr] | None = None
     for power in range(1, highest + 1):

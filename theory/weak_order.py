@@ -20,12 +20,14 @@ from functools import cache
 import sympy as sp
 
 from .forest_weights import Weights
-from .forests import Forest, forests
+from .forests import ROOT, Forest, forests
 from .method import Method
 from .multi_step_rows import take
 from .notation import r as ratios
 from .notation import s
 from .series import Expansion, Series
+
+OUTPUT, NOISE_PAIR = Forest((ROOT,), (0,)), Forest(lianas=((ROOT, ROOT),))
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,33 @@ def prove_weak_order(method: Method, before: int | None = None) -> WeakProof:
 
     before: the number of steps before the last one, if not the one that the claimed order needs.
     """
+    none = _prove_none(method) if method.order == 0 else None
+    if none is not None:
+        return none
     enough = method.history + method.order - 1 if method.history else 0
     steps_before = enough + method.corrects if before is None else before
     terms = method.order + 2  # enough to prove the claim and to refute the next order
     while (proof := _prove(method, weights_of(method, steps_before, terms))) is None:
         terms += 1
     return proof
+
+
+def _prove_none(method: Method) -> WeakProof | None:
+    """That a step is off even as h -> 0, where c z + W F + N, the row that it ends with, is not z.
+
+    Of W and of the variance of N the limits are residuals of the two forests of order 1.  None where the step tends to
+    the identity: the order is decided by the conditions of order 1 then.
+    """
+    expand, last = Expansion(method.symbols), len(method.rows) - 1
+    noise = method.step_noise.covariance(last, last)
+    limits = [expand.of(e, 1)[0] for e in (method.carried(last)[0], sum(method.weights[last]), noise)]
+    carried, *rest = map(expand.expression, limits)
+    failing = tuple(Residual(f, 0, e) for f, e in zip((OUTPUT, NOISE_PAIR), rest, strict=True) if e != 0)
+    if carried == 1 and not failing:
+        return None
+    every = "".join(f", every {p.name}" + "".join(f" but {v}" for v, _ in p.orders) for p in method.parameters)
+    words = f"{method.name} is of no weak order{every}: a step is off by a number as h -> 0"
+    return WeakProof(method.name, words, 0, len(limits), failing)
 
 
 def weights_of(method: Method, before: int, terms: int) -> Weights:

@@ -149,6 +149,16 @@ TERMS = (
         "a statement with an exact proof: expressions that vanish, and others that must not",
         "theory.claims:CLAIMS",
     ),
+    Term(
+        "phase space",
+        "a state together with its momentum, diffused as one: states [n, 2 d], in the clock b, the integral of beta",
+        "numerics.phase_space.phase_process:PhaseSpace",
+    ),
+    Term(
+        "splitting integrator",
+        "a sampler on phase space that advances parts of the reversed drift in turn, each over a share of the step",
+        "numerics.phase_space.splitting_records:Splitting",
+    ),
 )
 
 

@@ -14,19 +14,29 @@ from ..markup import fenced, table
 from ..records.kept_records import Entry
 from ..records.technique_results import measured_of
 from ..techniques.all_techniques import TECHNIQUES
-from ..techniques.technique import Measured, Technique
+from ..techniques.network_trials import TRIALS
+from ..techniques.technique import EXTENTS, Measured, Technique
 from .myst import ONE_SIDEBAR, link, origin
+from .surgery_page import surgery_page
 
 PLACE = "techniques"  # folder of the pages in the book
 MARKS = "osD^vP"
+MOST_INSIDE = 5  # curves whose legend fits between them
+MOST_TICKS = 5  # places on the horizontal axis that are labelled one by one
 
 
-def technique_pages(results: dict[str, Entry]) -> dict[str, str]:
-    """File -> text of the page of every technique, its figure, and of the table of all.  results: what is kept."""
-    pages = {f"{PLACE}.md": overview(results)}
+def technique_pages(results: dict[str, Entry], trials: dict[str, Entry]) -> dict[str, str]:
+    """File -> text of the page of every technique, of the table of all, and of surgery.
+
+    results, trials: what is kept of techniques, and of those that were tried on networks.
+    """
+    pages = {f"{PLACE}.md": overview(results), **surgery_page(results)}
     for technique in TECHNIQUES:
         entry = results[technique.name]
-        pages[f"{PLACE}/{technique.name}.md"] = page(technique, measured_of(entry), origin(entry["manifest"]))
+        text = page(technique, measured_of(entry), origin(entry["manifest"]))
+        if technique.name in trials:
+            text = with_trial(text, technique.name, trials[technique.name])
+        pages[f"{PLACE}/{technique.name}.md"] = text
     return pages
 
 
@@ -37,6 +47,7 @@ def overview(results: dict[str, Entry]) -> str:
             f"[{technique.system}]({PLACE}/{technique.name}.md)",
             f"{{cite:t}}`{technique.cite}`",
             technique.verdict,
+            technique.extent,
             f"{results[technique.name]['number']:.4g}, {technique.quantity}",
         )
         for technique in TECHNIQUES
@@ -44,16 +55,21 @@ def overview(results: dict[str, Entry]) -> str:
     text = (
         "Techniques around samplers, as their papers have them, such as inversion. A "
         "page has what is claimed, what is proved, what is measured with exact scores, and what is not known. "
-        "`samplerproof reproduce --seeds` measures every number anew."
+        "`samplerproof reproduce --seeds` measures every number anew. Covered is how much of a technique was tried: "
+        + "; ".join(f"*{extent}*, {meaning}" for extent, meaning in EXTENTS.items())
+        + "."
     )
-    return ONE_SIDEBAR + "\n\n".join(["# All techniques", text, table(("technique", "paper", "here", "number"), rows)])
+    return ONE_SIDEBAR + "\n\n".join(
+        ["# All techniques", text, table(("technique", "paper", "here", "covered", "number"), rows)]
+    )
 
 
 def page(technique: Technique, measured: Measured, made: str) -> str:
     """One page.  made: the commit and the versions that made its numbers."""
     parts = [
         f"# {technique.title}",
-        f"{{cite:t}}`{technique.cite}`. Verdict with exact scores: {technique.verdict}.",
+        f"{{cite:t}}`{technique.cite}`. Verdict with exact scores: {technique.verdict}. "
+        f"Covered: **{technique.extent}**, {EXTENTS[technique.extent]}; {technique.covered.partition(': ')[2]}.",
         f"## Claimed\n\n{technique.claimed}",
         f"## Formula\n\n{technique.formula}\n\nProvenance: {technique.provenance}",
         *_proved(technique),
@@ -68,6 +84,15 @@ def page(technique: Technique, measured: Measured, made: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def with_trial(text: str, name: str, entry: Entry) -> str:
+    """A page with what the technique does on networks, before what is not known."""
+    measured, made = measured_of(entry), origin(entry["manifest"])
+    again = f"Made {made}; `python -m samplerproof.book.records trials --only {name}` makes it anew."
+    parts = ["## On networks", TRIALS[name].text, table(measured.head, measured.rows), again]
+    before, mark, after = text.partition("## Not known")
+    return before + "\n\n".join(parts) + "\n\n" + mark + after
+
+
 def _proved(technique: Technique) -> Iterator[str]:
     """The claims with links to their statements, and the records of the catalogue."""
     yield "## Proved"
@@ -79,8 +104,10 @@ def _proved(technique: Technique) -> Iterator[str]:
 def figure(technique: Technique, measured: Measured) -> str:
     """The curves on logarithmic axes, as HTML in the colours of the text."""
     with mpl.rc_context(PAGE):
-        drawn = Figure(figsize=(4.6, 3.2))
-        axes = drawn.add_axes((0.16, 0.15, 0.82, 0.82))
+        below = 0.2 * ((len(measured.curves) + 1) // 2) if len(measured.curves) > MOST_INSIDE else 0.0  # inches
+        height = 3.2 + below
+        drawn = Figure(figsize=(4.6, height))
+        axes = drawn.add_axes((0.16, (0.48 + below) / height, 0.82, 2.62 / height))
         for n, (label, points) in enumerate(measured.curves.items()):
             x, y = zip(*points, strict=True)
             if label in measured.dashed:
@@ -89,7 +116,14 @@ def figure(technique: Technique, measured: Measured) -> str:
                 mark, colour = MARKS[n % len(MARKS)], COLOURS[n % len(COLOURS)]
                 axes.plot(x, y, f"{mark}-", label=label, markersize=4, linewidth=1, color=colour)
         axes.set(xscale="log", yscale="log", xlabel=measured.x, ylabel=measured.y)
-        axes.legend(frameon=False, fontsize=7.5)
+        places = sorted({x for points in measured.curves.values() for x, _ in points})
+        if len(places) <= MOST_TICKS:
+            axes.set_xticks(places, [f"{x:g}" for x in places])
+            axes.set_xticks([], minor=True)
+        if below:
+            drawn.legend(loc="lower center", ncols=2, frameon=False, fontsize=7.5)
+        else:
+            axes.legend(frameon=False, fontsize=7.5)
     text = f"{technique.system}: {measured.y} against {measured.x}, of {', '.join(measured.curves)}"
     svg = inline_svg(drawn, f"{technique.name}-")
     return f'<div class="drawn" role="img" aria-label="{escape(text)}">\n{svg}\n</div>'

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from ...numerics.errors import InputError
 from .method_results import renew_claims, renew_methods
 from .network_results import renew_networks
-from .technique_results import renew_techniques
+from .technique_results import renew_techniques, renew_trials
 from .verification_results import renew_checkouts, renew_verification
 
 KINDS: dict[str, Callable[[Iterable[str]], None]] = {
@@ -22,6 +22,7 @@ KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "verification": renew_verification,
     "checkouts": renew_checkouts,
     "techniques": renew_techniques,
+    "trials": renew_trials,
 }
 
 

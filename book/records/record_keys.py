@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,10 @@ from ..techniques.technique import Technique
 # Raise the number of a kind by one whenever a change of the code that computes changes a kept value of that kind:
 # tests/cli/test_kept_records.py computes some values again and compares them. That of
 # checkouts is raised by those who have them.
-ENGINE = {"methods": 2, "claims": 1, "networks": 1, "verification": 3, "techniques": 1, "checkouts": 1}
+ENGINE = {
+    **{"methods": 2, "claims": 1, "networks": 1, "verification": 3, "techniques": 1},
+    **{"checkouts": 1, "trials": 1},
+}
 
 
 def method_key(name: str) -> str:
@@ -52,6 +55,13 @@ def technique_key(technique: Technique) -> str:
     """The key of a technique's measurement: its source, with the helpers that it uses in its module."""
     module = Path(inspect.getfile(technique.measure)).read_text(encoding="utf-8")
     return _key("techniques", needed(_definitions(module), [technique.measure.__name__]))
+
+
+def trial_key(measure: Callable[[], object]) -> str:
+    """The key of a technique's trial on networks: the networks, and its source with the helpers in its module."""
+    module = Path(inspect.getfile(measure)).read_text(encoding="utf-8")
+    networks = [_sha256(name) for name in ("digits", "photos")]
+    return _key("trials", *networks, needed(_definitions(module), [measure.__name__]))
 
 
 def _key(kind: str, *parts: Any) -> str:

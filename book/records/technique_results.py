@@ -6,16 +6,24 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from ..techniques.all_techniques import BY_NAME
+from ..techniques.network_trials import TRIALS
 from ..techniques.technique import Measured
 from .kept_records import RECORDS, Clock, Entry, Kept
-from .record_keys import technique_key
+from .record_keys import technique_key, trial_key
 
 OF_TECHNIQUES = Kept("techniques", RECORDS / "techniques", BY_NAME.keys(), lambda name, _: technique_key(BY_NAME[name]))
+
+OF_TRIALS = Kept("trials", RECORDS / "trials", TRIALS.keys(), lambda name, _: trial_key(TRIALS[name].measure))
 
 
 def technique_results() -> dict[str, Entry]:
     """The kept result of every technique.  Raises InputError where some are missing or stale."""
     return OF_TECHNIQUES.load()
+
+
+def trial_results() -> dict[str, Entry]:
+    """The kept figures of techniques tried on networks.  Raises InputError where some are missing or stale."""
+    return OF_TRIALS.load()
 
 
 def measured_of(entry: Entry) -> Measured:
@@ -43,3 +51,11 @@ def renew_techniques(only: Iterable[str] = ()) -> None:
             raise AssertionError(f"{name}: {technique.quantity} is {found.number:.4g}, outside {technique.within}")
         OF_TECHNIQUES.write(name, asdict(found), clock.manifest())
     OF_TECHNIQUES.remove_others()
+
+
+def renew_trials(only: Iterable[str] = ()) -> None:
+    """Try the techniques named on networks, or else those whose figures are stale."""
+    clock = Clock()
+    for name in OF_TRIALS.chosen(only):
+        OF_TRIALS.write(name, asdict(TRIALS[name].measure()), clock.manifest())
+    OF_TRIALS.remove_others()

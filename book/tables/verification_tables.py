@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...numerics.conformance.official_code import CORRECTIONS, REMARKS
+from ...numerics.conformance.official_code import CHANGES, CORRECTIONS, REMARKS
 from ...numerics.support.files import write_text
 from ..markup import code, fenced, number, plain, scientific, table
 from ..studies.verification import fails
@@ -72,6 +72,7 @@ def overview(answer: dict[str, Any]) -> str:
     unverified = answer.get("unverified", [])
     if unverified:
         parts += ["## Listed, not yet verified", ", ".join(map(code, unverified)) + "."]
+    parts += ["## What changed", "\n".join(f"- {text}" for text in CHANGES)]
     return "\n\n".join(parts) + "\n"
 
 

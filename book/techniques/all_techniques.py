@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from . import (
     changed_weights,
+    conditioned_laws,
     distilled_solvers,
     few_step_students,
     inversion,
     look_back,
     programmed_grids,
+    rewards_and_chains,
     score_distillation,
     shifted_levels,
     shortcut_tuning,
@@ -16,6 +18,7 @@ from . import (
     stale_runs,
     stitched_models,
     stored_starts,
+    undistilled,
 )
 from .technique import Technique
 
@@ -33,5 +36,8 @@ TECHNIQUES: tuple[Technique, ...] = (
     *stale_runs.TECHNIQUES,
     *changed_weights.TECHNIQUES,
     *few_step_students.TECHNIQUES,
+    *undistilled.TECHNIQUES,
+    *rewards_and_chains.TECHNIQUES,
+    *conditioned_laws.TECHNIQUES,
 )
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}

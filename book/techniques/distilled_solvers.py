@@ -110,7 +110,7 @@ D_ODE = Technique(
     "times the steps 1/S of DDIM's error, still of order 1",
     quantity="error of D-DDIM over DDIM's, teacher of S = 4 times the steps, 160 steps, uniform lambda",
     within=(0.225, 0.275),
-    covered="exact scores of two mixtures in one dimension",
+    covered="system: exact scores of two mixtures in one dimension",
     formula=r"""With the noise predictions $\hat\epsilon_n$, and one $\lambda_n$ for the whole batch,
 
 $$x_{n+1} = \mathrm{DDIM}(x_n) + \lambda'_n\,(\hat\epsilon_n - \hat\epsilon_{n-1}), \qquad

@@ -49,7 +49,7 @@ STUDENTS = Technique(
     "and as far from the flow as these",
     quantity="rms distance of one jump, after four rounds of halving, to 16 steps of its teacher",
     within=(0.002, 0.02),
-    covered="one network on two rings in the plane; no image, no guidance",
+    covered="system: one network on two rings in the plane; no image, no guidance",
     formula=r"""In angles $\theta = \arctan(\sigma/\alpha)$ of data of unit size a jump is
 $y' = \cos(\theta - \theta')\,y - \sin(\theta - \theta')\,v$, the step of DDIM for the exact $v$, and the identity
 at $\theta' = \theta$. Progressive: $v$ is to land where two steps of the teacher land,

@@ -22,7 +22,7 @@ from .technique import Measured, Technique
 
 SAMPLES = 200
 SHARES = ("1", "9/10", "1/2")
-EXACT_SCORES = "exact scores of mixtures in one and two dimensions"
+EXACT_SCORES = "system: exact scores of mixtures in one and two dimensions"
 
 
 def _start(at: Grid) -> torch.Tensor:

@@ -66,7 +66,7 @@ RESTORATION = Technique(
     "slower than Euler's method; order 1 once drift and score are frozen",
     quantity="exponent of the error with l = sqrt(h)/2, from 200 to 400 steps",
     within=(0.45, 0.6),
-    covered="exact scores of a process with the drift tanh(x) in one dimension",
+    covered="system: exact scores of a process with the drift tanh(x) in one dimension",
     formula=r"""For $dX = f\,dt + g\,dW$, with $h$ the step and $l \ge h$ the look-back,
 
 $$y = x - l f(x), \quad y' = y + l g^2 \nabla\log q_{t-l}(y), \quad z = \frac{x - y' - l f(y')}{g\sqrt l}, \quad

@@ -31,9 +31,14 @@ def lambda_grid(steps: int) -> Grid:
     return grid(schedule("vp-linear"), "uniform-lambda", steps, t_min=4e-3, t_max=0.77)
 
 
-def starts(count: int, seed: int = 0) -> Tensor:
-    """Gaussian samples [count, 1, 8, 8] with the deviation of the noisy end."""
-    first, generator = lambda_grid(1).points[0], torch.Generator().manual_seed(seed)
+def time_grid(steps: int) -> Grid:
+    """The same schedule, t from 1 to 4e-3 in equal steps: lambda from -5.02 to 3.74."""
+    return grid(schedule("vp-linear"), "uniform-t", steps, t_min=4e-3, t_max=1.0)
+
+
+def starts(count: int, seed: int = 0, at: Grid | None = None) -> Tensor:
+    """Gaussian samples [count, 1, 8, 8] with the deviation of the noisy end of a grid, by default that of lambda."""
+    first, generator = (at or lambda_grid(1)).points[0], torch.Generator().manual_seed(seed)
     deviation = math.hypot(first.alpha * digits().unit, first.sigma)
     return deviation * torch.randn(count, *digits().shape, generator=generator, dtype=torch.float64)
 
@@ -43,9 +48,9 @@ def changed(network: nn.Module, dtype: torch.dtype = torch.float64) -> Denoiser:
     return replace(digits(), network=network).denoiser(dtype)
 
 
-def end(denoise: Denoiser, method: str, steps: int, x: Tensor) -> Tensor:
+def end(denoise: Denoiser, method: str, at: Grid, x: Tensor) -> Tensor:
     """The sample from x."""
-    return sample(denoise, x, tabulate(method, lambda_grid(steps)))
+    return sample(denoise, x, tabulate(method, at))
 
 
 @cache

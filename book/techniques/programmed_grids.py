@@ -71,7 +71,7 @@ PROGRAMMING = Technique(
     "a cost halve its error",
     quantity="TV of DDIM at ten steps, least local errors over uniform in lambda",
     within=(0.4, 0.6),
-    covered="exact scores of a mixture in one dimension",
+    covered="system: exact scores of a mixture in one dimension",
     formula=r"""With any cost $L(s, t)$ of a step from $s$ to the cleaner $t$,
 
 $$C_k(t) = \min_s \, C_{k-1}(s) + L(s, t).$$

@@ -70,7 +70,7 @@ SDI = Technique(
     "kappa: all samples end at one point",
     quantity="variance of the ensemble with DDIM inversion in 10 steps; DDIM has 1.09",
     within=(0.0, 1e-6),
-    covered="exact score of a mixture in one dimension, without guidance",
+    covered="mechanism: exact score of a mixture in one dimension, without guidance",
     formula=r"""With $y = \hat x_0$ and $\rho = \sigma/\alpha$, DDIM is
 
 $$y' = y - \rho'\bigl(\hat\epsilon(\alpha' y + \sigma' \kappa, t') - \kappa\bigr), \qquad

@@ -105,7 +105,7 @@ ALIGNER = Technique(
     "released loss does not find it with an exact score",
     quantity="error with the released loss over DDIM's, 20 steps",
     within=(2.0, 10.0),
-    covered="exact scores of two mixtures in one dimension",
+    covered="mechanism: exact scores of two mixtures in one dimension",
     formula=r"""The coefficients are those of $t_n$, the network is given $r_n t_n$:
 
 $$x_{n+1} = \frac{\alpha_{n+1}}{\alpha_n}\bigl(x_n - \sigma_n \hat\epsilon\bigr) + \sigma_{n+1} \hat\epsilon, \qquad
@@ -151,15 +151,15 @@ TIME_SHIFT = Technique(
     "too small a variance, as some wrong scores make them",
     quantity="best W2 of four settings over DDIM's, exact score",
     within=(0.99, 1.2),
-    covered="exact and three wrong scores of 1024 independent entries",
+    covered="mechanism: exact and three wrong scores of 1024 independent entries",
     formula=r"""After the step to level $n$, for $n$ above the cutoff $t_c$, in a window of width $w$,
 
 $$t_s = \arg\min_{|k - n| \le w/2} \bigl| \operatorname{var}(x) - \sigma_k^2 \bigr|,$$
 
 with the variance over the entries of one sample; the next evaluation and step start from $t_s$.""",
-    provenance="algorithm 3 as recalled, consistent with reviews of the paper; the released code takes the "
-    "variance of the x before the step, uses $t_s$ as the target of the step and resumes at the level "
-    "that was not shifted, which is another algorithm. The remembered theorem, a correction of "
+    provenance="algorithm 3 as recalled, consistent with reviews of the paper; the released code, read for DDIM and "
+    "PNDM (`pnm_solver.py`), takes the variance of the x before the step, uses $t_s$ as the target of the step and "
+    "resumes at the level that was not shifted, which is another algorithm. The remembered theorem, a correction of "
     "|e|^2/(d (d - 1)), holds with d - 1 alone, for errors of mean 0.",
     proved=("time-shift-variance", "time-shift-bias"),
     measure=measure_time_shift,

@@ -41,7 +41,7 @@ POLICY = Technique(
     verdict="confirmed: the identity is exact, a baseline keeps the mean and lowers the variance, and shortcuts exist",
     quantity="largest of 24 deviations, in standard errors",
     within=(0.0, 4.0),
-    covered="chains of Gaussian steps in one dimension",
+    covered="identity: chains of Gaussian steps in one dimension",
     formula=r"""For steps $x_{k+1} = A_k x_k + b_k + s_k z_k$ and any $f$,
 
 $$\frac{\partial}{\partial\theta} \operatorname{E} f(x_\text{end}) = \operatorname{E}\Bigl[\bigl(f(x_\text{end}) -

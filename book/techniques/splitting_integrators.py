@@ -78,7 +78,7 @@ SPLITTING = Technique(
     "Strang's with midpoint rules is of order 2, and so is exponential Adams 2, at one evaluation a step",
     quantity="exponent of the error of reduced velocity Verlet, from 100 to 200 steps",
     within=(0.9, 1.2),
-    covered="exact scores of a mixture, and laws of Gaussian data, in one dimension",
+    covered="system: exact scores of a mixture, and laws of Gaussian data, in one dimension",
     formula=r"""PSLD in the clock $b = \int \beta\,dt$, with $1/M = (\gamma - \nu)^2/4$, $\delta = \nu - \gamma$ and
 $m_0 \sim N(0, \kappa M)$:
 

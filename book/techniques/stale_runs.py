@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from ...numerics.denoisers import Denoiser
-from ...numerics.points import Point
+from ...numerics.grids import Grid
+from ...numerics.stitching import stitched
 from ...numerics.surgery.break_even import BreakEven
 from ...numerics.surgery.low_rank import low_rank, ranks_of
 from ...numerics.surgery.macs import counted_macs
@@ -49,7 +49,7 @@ def line_error(method: str, steps: int, stale: tuple[int, int] | None = None) ->
 
 def unet_error(method: str, steps: int, network: torch.nn.Module) -> float:
     """The distance of a run of a network of digits to the fine flow of the kept one."""
-    y = on_digits.end(on_digits.changed(network), method, steps, on_digits.starts(SAMPLES))
+    y = on_digits.end(on_digits.changed(network), method, on_digits.lambda_grid(steps), on_digits.starts(SAMPLES))
     return on_digits.distance(y, on_digits.flow_end(SAMPLES))
 
 
@@ -151,38 +151,40 @@ for m in (1, 2):
 """,
 )
 
-STEPS, MEMBER, TOGETHER = 20, 0.35, 8
+Curve = list[tuple[float, float]]
+STEPS, MEMBER, TOGETHER, PARTS = 20, 0.35, 8, (0.2, 0.4, 0.6)
 
 
-def switched(first: Denoiser, second: Denoiser, level: float) -> Denoiser:
-    """The first model below a level of lambda, the second from there on."""
+def switching(at: Grid, member: torch.nn.Module) -> tuple[Curve, Curve]:
+    """By the share of steps that a member takes in place of the network, first or last, how far the samples move."""
+    x = on_digits.starts(TOGETHER, at=at)
+    full, small = (on_digits.changed(network) for network in (on_digits.digits().network, member))
+    goal = on_digits.end(full, "dpm-solver++-2m", at, x)
 
-    def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
-        return (first if at.lam < level else second)(x, at, prediction)
+    def moved(first: Denoiser, second: Denoiser, steps: int) -> float:
+        denoise = stitched([first, second], [at.points[steps].lam])
+        return on_digits.distance(on_digits.end(denoise, "dpm-solver++-2m", at, x), goal)
 
-    return denoise
+    early = [(part, moved(small, full, round(part * at.steps))) for part in PARTS]
+    late = [(part, moved(full, small, at.steps - round(part * at.steps))) for part in PARTS]
+    return early, late
 
 
 def measure_inheritance() -> Measured:
-    rows, _ = unet_rows(inherited)
-    # A member of low rank for the first or the last part of the steps.
-    network, x = on_digits.digits().network, on_digits.starts(TOGETHER)
+    network = on_digits.digits().network
     member = low_rank(network, ranks_of(network, MEMBER), patch_moments())
-    full, small = map(on_digits.changed, (network, member))
-    goal, points = on_digits.end(full, "dpm-solver++-2m", STEPS, x), on_digits.lambda_grid(STEPS).points
-    early: list[tuple[float, float]] = []
-    late: list[tuple[float, float]] = []
-    for part in (0.2, 0.4, 0.6):
-        for found, denoise in (
-            (early, switched(small, full, points[round(part * STEPS)].lam)),
-            (late, switched(full, small, points[STEPS - round(part * STEPS)].lam)),
-        ):
-            found.append((part, on_digits.distance(on_digits.end(denoise, "dpm-solver++-2m", STEPS, x), goal)))
+    early, late = switching(on_digits.time_grid(STEPS), member)
+    early_lambda, late_lambda = switching(on_digits.lambda_grid(STEPS), member)
     return Measured(
-        number=late[1][1] / early[1][1],
+        number=round(late[1][1] / early[1][1], 1),  # the member's weights are of single precision
         head=HEAD,
-        rows=tuple(rows),
-        curves={"small network first": early, "small network last": late},
+        rows=tuple(unet_rows(inherited)[0]),
+        curves={
+            "first, equal in t": early,
+            "last, equal in t": late,
+            "first, equal in lambda": early_lambda,
+            "last, equal in lambda": late_lambda,
+        },
         x="share of the steps with the small network",
         y="distance to the full network's samples",
     )
@@ -195,14 +197,14 @@ INHERITANCE = Technique(
     cite="zhu2024asdm",
     claimed="Features of a block, layer or unit inherited from an earlier step speed Stable Diffusion up by 40 %; a "
     "light network assembled from distilled blocks by 22.4 %; a small network can replace the full one at early steps.",
-    verdict="inheritance below the finest level has the order min(p, m), as any stale features; a small network costs "
-    "least in the first steps",
-    quantity="distance with a member of low rank in the last 40 % of the steps, over that in the first 40 %",
+    verdict="inheritance below the finest level has the order min(p, m), as all stale features; a small network costs "
+    "least in the first steps where these are equal in t, not where they are equal in lambda",
+    quantity="distance with a member of low rank in the last 40 % of steps equal in t, over that in the first 40 %",
     within=(5.0, 1e3),
     covered="mechanism: inheritance below the finest level, switching to a member of low rank, on the U-Net of digits",
     formula=r"""As in [Faster Diffusion](faster-diffusion.md), with another cut: the finest level of encoder and decoder
 is evaluated at every step, and what the levels below it pass to it at every $q$-th, extrapolated in $\lambda$ through
-the last $m$ refreshes. Switching is one model below a level of $\lambda$, another above it.""",
+the last $m$ refreshes. Switching is [T-Stitch](t-stitch.md)'s.""",
     provenance="abstracts only; no code was found. Which blocks and units the paper inherits, and its patterns of "
     "steps, are not known here: the cut is this project's.",
     proved=("stale-features", "stale-features-leading", "break-even"),
@@ -211,7 +213,9 @@ the last $m$ refreshes. Switching is one model below a level of $\lambda$, anoth
     needs="sklearn",
     known="The table is that of Faster Diffusion for the other cut: here 0.51 of the multiply-accumulates are below "
     "it. The figure has a member of the network of low rank, as the weighted one of [PLRD](plrd.md) at 0.35 and "
-    "without training, in 20 steps of 2M: distances to the samples of the full network, from eight common starts.",
+    "without training, in 20 steps of 2M: distances to the samples of the full network, from eight common starts. What "
+    "a share of the steps costs depends on the grid: equal in t the first 40 % end at lambda = -1.8, equal in lambda "
+    "at -0.3, where the member in the first steps moves the samples nearly as far as in the last.",
     unknown="Not reproduced: the speed-ups, which are those of Stable Diffusion on a GPU, FID; model assembly, which "
     "needs training (blocks distilled to zero loss compose to the full network).",
     code="""
@@ -226,4 +230,4 @@ print(float((ends[1] - ends[0]).square().mean().sqrt()))
 """,
 )
 
-TECHNIQUES = (PROPAGATION,)
+TECHNIQUES = (PROPAGATION, INHERITANCE)

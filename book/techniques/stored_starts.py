@@ -61,7 +61,7 @@ STORED = Technique(
     "stored points",
     quantity="W2 from 100 stored points over that of DDIM in 5 steps, two far modes",
     within=(1.2, 4.0),
-    covered="exact scores of two mixtures in one dimension",
+    covered="mechanism: exact scores of two mixtures in one dimension",
     formula=r"""$T(x) = y_i$ with $i = \arg\max_i \langle x, y_i\rangle + h_i$, for stored points $y_i$ of the level
 $t^*$; $h$ minimises the convex energy $\operatorname{E}\max_i(\langle x, y_i\rangle + h_i) - \langle\nu, h\rangle$,
 with the gradient $w(h) - \nu$. In one dimension, with $b_i$ the quantiles of the cumulated masses,

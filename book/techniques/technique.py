@@ -6,6 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
+EXTENTS = {
+    "system": "the method itself runs and its claim is tested",
+    "mechanism": "a part of it runs, on laws that are known exactly or on a small network",
+    "identity": "a formula of it is proved and checked",
+}
 Curves = Mapping[str, Sequence[tuple[float, float]]]
 
 
@@ -33,9 +38,9 @@ class Technique:
     name: of the page's file.  system, title, cite: its name, the title of the page with the paper's name, and the key
     of the paper.  claimed, known, unknown: paragraphs, in the paper's own terms.  verdict: of its claim with exact
     scores, in a few words; it stands while the measured number, which is `quantity`, lies `within` two bounds.
-    covered: on what it was tried.  formula, provenance: in Markdown; where the formula was read.  proved: names of
-    claims in theory/claims.  methods: records of the catalogue.  code: an example that runs.  needs: a package
-    that the measurement imports and an installation may lack.
+    covered: how far and on what it was tried, a word of EXTENTS and a colon first.  formula, provenance: in Markdown;
+    where the formula was read.  proved: names of claims in theory/claims.  methods: records of the catalogue.  code: an
+    example that runs.  needs: a package that the measurement imports and an installation may lack.
     """
 
     name: str
@@ -56,6 +61,15 @@ class Technique:
     code: str
     methods: tuple[str, ...] = ()
     needs: str = ""
+
+    def __post_init__(self) -> None:
+        if self.extent not in EXTENTS:
+            raise ValueError(f"{self.name}: covered: got {self.covered!r}; {', '.join(EXTENTS)} and a colon first")
+
+    @property
+    def extent(self) -> str:
+        """How far the technique is covered, a key of EXTENTS."""
+        return self.covered.partition(":")[0]
 
     def stands(self, number: float) -> bool:
         """Whether the verdict stands with this number; it does not with NaN."""

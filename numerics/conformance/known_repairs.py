@@ -48,6 +48,8 @@ STRIDE = (
 NEXT = "a step leads to the start of the next one, not a whole number of training steps further"
 DPM_SOLVER = "dpm_solver_pytorch.py"
 SECOND_OF_AUTHORS = ("D2 = (1. / (r0 + r1)) * (D1_0 - D1_1)", "D2 = (2. / (r0 + r1)) * (D1_0 - D1_1)")
+END_OF_STEP = ("sqrt(alpha_s**2 + sigma_t**2) * integral", "sqrt(alpha_s**2 + sigma_s**2) * integral")
+SCALE_AT_END = "the integral is scaled by the level to which the step leads, as the class's own formula has it"
 RATIO = "(h_n * (h_n + h_n_1)) / (h_n_1 * (h_n_1 + h_n_2))"
 SHARE = f"(1 - h_n / (3 * (h_n + h_n_1)) * {RATIO}) / 2"
 SHARE_OF_THREE = f"(1 - h_n / (3 * (h_n + h_n_1))) * {RATIO} / 2"
@@ -163,6 +165,8 @@ REPAIRS: tuple[Repair, ...] = (
         DERIVATIVE,
         "exp-adams-3",
     ),
+    Repair("azula:REABSampler", "azula/sample.py", (END_OF_STEP,), SCALE_AT_END),
+    Repair("azula:REABSampler?order=3", "azula/sample.py", (END_OF_STEP,), SCALE_AT_END),
     Repair("unipc:UniPC?variant=vary_coeff", "uni_pc.py", (ALL_TERMS,), EVERY_DERIVATIVE, "unipc-2-vary"),
     Repair("unipc:UniPC?variant=vary_coeff&order=3", "uni_pc.py", (ALL_TERMS,), EVERY_DERIVATIVE, "unipc-3-vary"),
     Repair(

@@ -16,6 +16,11 @@ VARY = (
     "of the inverse; the file leaves out all but one of the predicted output's, and the last one of the others' "
     "(the claim `unipc-vary-published`). The variants bh1 and bh2 have all of them. No thread about it was found."
 )
+ROSENBROCK = (
+    "The formula in the class's documentation scales the integral by sqrt(1 + e^(2s)) of the end s of the step, which "
+    "is sqrt(alpha_s^2 + sigma_s^2); the code has the sigma of its start in place of sigma_s. That loses every order "
+    "above 1. No thread about it was looked for."
+)
 FROZEN = (
     "As long as noise_anchor is 1, its default, the noise prediction of a stage is (x - D) / sigma with the x and "
     "sigma of the start of the step: no such rule has an order above 2. With noise_anchor=0 they are those of the "
@@ -65,6 +70,8 @@ REMARKS: dict[str, str] = {
         "unequal to 1 where the ratios of steps differ. Other public copies of the function have the same lines; "
         "no thread about them was found."
     ),
+    "azula:REABSampler": ROSENBROCK,
+    "azula:REABSampler?order=3": ROSENBROCK,
     "dpm-solver:DPM_Solver?order=3": "This is the file of DPM-Solver's authors. " + THREE_STEPS,
     "dpm-solver:DPM_Solver?order=3&algorithm_type=dpmsolver": "This is the file of DPM-Solver's authors. "
     + THREE_STEPS,
@@ -83,6 +90,16 @@ REMARKS: dict[str, str] = {
         "default, no order is lost: `sa-solver-3`, with the full difference, has weak order 2 as well."
     ),
 }
+
+# What changed in the table of verdicts.
+CHANGES = (
+    "2026-11-29: it has samplers of libraries and official files that come as a checkout, each verdict with the "
+    "repository and the commit that it is of.",
+    "2026-11-29: an order far below the one that a name or option promises is an error too where no method is equal.",
+    "2026-11-29: a last step of first order, and another start of the method that a sampler names, are recognised; "
+    "they were another formula before. Two bounds for rounding are wider where the arithmetic needs it: for a step "
+    "that its noise shortens, and for an entry that vanishes in rounding.",
+)
 
 # Errors of earlier versions of the page.
 CORRECTIONS = (

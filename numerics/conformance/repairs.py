@@ -102,8 +102,17 @@ def _read_as(file: Path, source: str) -> Iterator[None]:
             return found
         return load(self, name)
 
+    _forget(file)
     SourceFileLoader.get_code = get_code  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:
         SourceFileLoader.get_code = load  # type: ignore[method-assign]
+        _forget(file)
+
+
+def _forget(file: Path) -> None:
+    """Forget the modules of a file, so that it is read again."""
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__file__", None) and Path(module.__file__ or "").resolve() == file.resolve():
+            del sys.modules[name]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, sqrt
+from torch import Tensor, float64, sqrt, tensor
 
 from ..arc import arc
 from ..phi import phi
@@ -2209,4 +2209,49 @@ def li_code_accelerated_sde_row2_noises(h: Tensor, alpha_ratio: Tensor) -> tuple
     return (
         phi0*root1,
         root2,
+    )
+
+
+def consistency() -> tuple[Tensor, ...]:
+    """consistency: song2023consistency; order 0."""
+    return (
+        tensor(1, dtype=float64),
+    )
+
+
+def consistency_states() -> tuple[Tensor, ...]:
+    """consistency: coefficients of z_n."""
+    return (
+        tensor(0, dtype=float64),
+    )
+
+
+def consistency_noises() -> tuple[Tensor, ...]:
+    """consistency: coefficients of the noises drawn for this step, over sigma at the end of the row."""
+    root1 = sqrt(tensor(1, dtype=float64))
+    return (
+        root1,
+    )
+
+
+def trajectory_consistency(h: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
+    """trajectory-consistency: zheng2024tcd; order 0."""
+    phi1 = phi(1, -h)
+    return (
+        gamma + h*phi1*(1 - gamma),
+    )
+
+
+def trajectory_consistency_states(gamma: Tensor) -> tuple[Tensor, ...]:
+    """trajectory-consistency: coefficients of z_n."""
+    return (
+        1 - gamma,
+    )
+
+
+def trajectory_consistency_noises(gamma: Tensor) -> tuple[Tensor, ...]:
+    """trajectory-consistency: coefficients of the noises drawn for this step, over sigma at the end of the row."""
+    root1 = sqrt(gamma*(2 - gamma))
+    return (
+        root1,
     )

@@ -17,7 +17,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from scipy.stats import t as student
+from scipy.special import stdtrit
 from torch import Tensor
 
 from ..errors import SamplingError
@@ -85,7 +85,7 @@ def _mean(of: Ratios, values: Tensor, controls: list[Tensor]) -> Estimate:
     variance = float(centred.square().sum()) / (n - 2 - len(controls))
     if variance == 0:
         return Estimate(mean, mean, mean)
-    half = float(student.ppf(1 - TAIL, n - 2 - len(controls))) * math.sqrt(variance / n)
+    half = float(stdtrit(n - 2 - len(controls), 1 - TAIL)) * math.sqrt(variance / n)
     shift = float(centred.pow(3).mean()) / (6 * variance * n) * (1 + 2 * half**2 * n / variance)
     groups = relative(in_groups(centred / n), mean)
     return Estimate(mean, min(mean + shift - half, mean), max(mean + shift + half, mean), None, groups)

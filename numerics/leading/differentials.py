@@ -71,12 +71,15 @@ class Differentials:
 
 
 class PathDifferentials:
-    """The differentials along a path; those of one frame at a time are kept, for all methods in it."""
+    """The differentials along a path: those of one frame at a time are kept for all methods in it, and the derivatives
+    of the score, from which they follow, for all frames but that of the data.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._frame = ""
         self._kept: dict[tuple[int, int], Differentials] = {}
+        self._scores: dict[tuple[int, int], tuple[int, list[Jet] | None]] = {}
 
     def at(self, indices: Tensor, frame: Frame, degree: int) -> Differentials:
         """Those at all samples and consecutive points of the path, at least up to a total degree."""
@@ -86,13 +89,16 @@ class PathDifferentials:
         place = (int(indices[0]), len(indices))
         found = self._kept.get(place)
         if found is None or found.degree < degree:
-            columns, x = self._path.columns.take(indices), self._path.x[indices]
+            columns, x, mixture = self._path.columns.take(indices), self._path.x[indices], self._path.mixture
+            known, scores = self._scores.get(place, (-1, None))
+            if frame.name != "data" and known < degree:
+                y, w = x / columns.alpha[:, None, None], columns.rho2[:, None]
+                known, scores = degree, score_in_variance(mixture, y, w, degree)
             scale = torch.as_tensor(frame.functions(columns.alpha, columns.sigma)[0], dtype=torch.float64)
             u = getattr(columns, frame.clock)[:, None]
-            derivatives = partial_derivatives(self._path.mixture, frame, x / scale[:, None, None], u, degree)
-            found = Differentials(derivatives)
+            found = Differentials(partial_derivatives(mixture, frame, x / scale[:, None, None], u, degree, scores))
             if self._path.x.numel() <= KEPT:
-                self._kept[place] = found
+                self._kept[place], self._scores[place] = found, (known, scores)
         return found
 
 
@@ -108,36 +114,58 @@ def contract(derivatives: Derivatives, axes: Exponents, legs: int, vectors: list
     return result
 
 
-def partial_derivatives(mixture: GaussianMixture, frame: Frame, z: Tensor, u: Tensor, degree: int) -> Derivatives:
+def partial_derivatives(
+    mixture: GaussianMixture, frame: Frame, z: Tensor, u: Tensor, degree: int, scores: list[Jet] | None = None
+) -> Derivatives:
     """All partial derivatives of G up to a total degree, at z [..., d] and u, whose shape expands to [...].
 
     With y = x/alpha and w = rho^2 every G follows from the score of x0 + rho eps. By frame: data e^u (y + w score) at
     y = e^{-u} z, w = e^{-2u}; noise e^{-2u} score; noise in rho -u score; variance -score/2.
+    scores: the score in (y, w) at these points, at least to this degree (score_in_variance); in the data frame,
+    where y depends on u, it is computed from z and u.
     """
     *zj, uj = jets.variables(*z.unbind(-1), u)
 
     def times(a: Jet, b: Jet) -> Jet:
         return jets.multiply(a, b, degree)
 
-    if frame.name in ("data", "noise"):
-        w = jets.exp(jets.scale(uj, -2.0), degree)
-        if frame.name == "noise":
-            g = [times(w, s) for s in score_jets(mixture, zj, w, degree)]
-        else:
-            decay, growth = jets.exp(jets.scale(uj, -1.0), degree), jets.exp(uj, degree)
-            y = [times(zi, decay) for zi in zj]
-            scores = score_jets(mixture, y, w, degree)
-            g = [times(growth, jets.add(yi, times(w, s))) for yi, s in zip(y, scores, strict=True)]
-    elif frame.name == "noise-rho":
-        g = [jets.scale(times(uj, s), -1.0) for s in score_jets(mixture, zj, times(uj, uj), degree)]
+    if frame.name == "data":
+        w, growth = jets.exp(jets.scale(uj, -2.0), degree), jets.exp(uj, degree)
+        decay = jets.exp(jets.scale(uj, -1.0), degree)
+        y = [times(zi, decay) for zi in zj]
+        score = score_jets(mixture, y, w, degree)
+        g = [times(growth, jets.add(yi, times(w, s))) for yi, s in zip(y, score, strict=True)]
     else:
-        g = [jets.scale(s, -0.5) for s in score_jets(mixture, zj, uj, degree)]
+        match frame.clock:
+            case "lam":
+                w = jets.exp(jets.scale(uj, -2.0), degree)
+            case "rho":
+                w = times(uj, uj)
+            case _:
+                w = uj
+        if scores is None:
+            scores = score_in_variance(mixture, z, w[jets.origin(uj)], degree)
+        score = [jets.substitute(s, [*zj, w], degree) for s in scores]
+        match frame.name:
+            case "noise":
+                g = [times(w, s) for s in score]
+            case "noise-rho":
+                g = [jets.scale(times(uj, s), -1.0) for s in score]
+            case _:
+                g = [jets.scale(s, -0.5) for s in score]
     parts = [jets.partials(gi) for gi in g]
 
     def column(part: Jet, orders: Exponents) -> Tensor:
         return part[orders].expand(z.shape[:-1]).flatten()
 
-    return {orders: torch.stack([column(part, orders) for part in parts], dim=1) for orders in parts[0]}
+    wanted = [orders for orders in parts[0] if sum(orders) <= degree]
+    return {orders: torch.stack([column(part, orders) for part in parts], dim=1) for orders in wanted}
+
+
+def score_in_variance(mixture: GaussianMixture, y: Tensor, w: Tensor, degree: int) -> list[Jet]:
+    """The score of x0 + sqrt(w) eps at y [..., d] as a function of y and w, up to a total degree."""
+    *yj, wj = jets.variables(*y.unbind(-1), w)
+    return score_jets(mixture, yj, wj, degree)
 
 
 def score_jets(mixture: GaussianMixture, y: list[Jet], w: Jet, degree: int) -> list[Jet]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..grids import Grid, spacing
 from ..points import Point
 from ..schedules import Columns, Schedule
-from ..targets.flow import exact_flow
+from ..targets.flow import exact_flows
 from ..targets.mixture import GaussianMixture
 from ..targets.reference import reference_flow
 from .differentials import PathDifferentials
@@ -135,8 +135,8 @@ def _alpha_rates(columns: Columns) -> dict[str, Tensor]:
 def _flow(mixture: GaussianMixture, x: Tensor, points: tuple[Point, ...], to: Point) -> tuple[Tensor, Tensor, Tensor]:
     """x at every point [Q, n, d], dx_end/dx there [Q, n, d, d] and the end [n, d]."""
     if mixture.dim == 1:
-        flows = [(x, torch.ones_like(x)), *(exact_flow(mixture, x, points[0], point) for point in points[1:])]
-        end, slope = exact_flow(mixture, x, points[0], to)
+        *later, (end, slope) = exact_flows(mixture, x, points[0], [*points[1:], to])
+        flows = [(x, torch.ones_like(x)), *later]
         carry = torch.stack([slope / slope_here for _, slope_here in flows])
         return torch.stack([here for here, _ in flows]), carry[..., None], end
     unit = torch.eye(mixture.dim, dtype=torch.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import factorial, prod
 
 import torch
@@ -51,7 +51,10 @@ def origin(jet: Jet) -> Exponents:
 
 
 def multiply(a: Jet, b: Jet, degree: int) -> Jet:
-    """The product, truncated above a total degree."""
+    """The product, truncated above a total degree.
+
+    Products are rounded before they are added: terms that cancel, as those of a share r = e / e, leave exactly zero.
+    """
     total: Jet = {}
     orders = [sum(exponents) for exponents in b]
     for left, x in a.items():
@@ -60,6 +63,25 @@ def multiply(a: Jet, b: Jet, degree: int) -> Jet:
             if order <= highest:
                 exponents = tuple(map(operator.add, left, right))
                 total[exponents] = total[exponents] + x * y if exponents in total else x * y
+    return total
+
+
+def substitute(jet: Jet, inner: Sequence[Jet], degree: int) -> Jet:
+    """f(v_1, ...) from f's Taylor coefficients at the values of v_1, ..., the jets `inner`; truncated above a degree.
+
+    By Horner's rule in one variable after the other; the values themselves are not read.
+    """
+    if not inner:
+        return {(): jet[()]}
+    first, *others = inner
+    zero = origin(first)
+    moved = {exponents: v for exponents, v in first.items() if exponents != zero}
+    total: Jet = {}
+    for k in range(degree, -1, -1):
+        rest = {exponents[1:]: v for exponents, v in jet.items() if exponents[0] == k}
+        constant = substitute(rest, others, degree - k) if rest else {}
+        constant = {exponents or zero: v for exponents, v in constant.items()}
+        total = add(multiply(total, moved, degree - k), constant)
     return total
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import InputError, number, of_type, runnable, whole
 from ..grids import Grid
 from .phase_process import PhaseSpace, acted, clock_of
-from .splitting_run import Score
+from .splitting_run import Score, check_states, score_at
 
 MOST = 4  # nodes of an interpolant
 QUADRATURE = np.polynomial.legendre.leggauss(24)
@@ -74,11 +74,16 @@ def exponential_table(
 
 
 def run_exponential(score: Score, z: Tensor, table: PhaseTable) -> Tensor:
-    """A run of a table: states [n, 2 d], x before m -> [n, 2 d].  score: a PhaseMixture, or a model of the score."""
+    """A run of a table: states [n, 2 d], x before m -> [n, 2 d].  score: a PhaseMixture, or a model of the score.
+
+    Raises InputError on states of another shape, SamplingError as split does.
+    """
     runnable("score", score, "a function of (states [n, 2 d], b) with the score, such as a PhaseMixture")
+    of_type("table", table, PhaseTable, "a PhaseTable, as exponential_table makes it")
+    check_states(z)
     past: list[Tensor] = []
     for n, b in enumerate(table.clock[:-1]):
-        past = [acted(table.outputs[n], score(z, b)), *past][: table.weights.shape[1]]
+        past = [acted(table.outputs[n], score_at(score, z, b)), *past][: table.weights.shape[1]]
         z = acted(table.scales[n], z)
         for weight, output in zip(table.weights[n], past, strict=False):
             z = z + acted(weight, output)

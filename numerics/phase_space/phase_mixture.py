@@ -28,8 +28,8 @@ class PhaseMixture:
     >>> import samplerproof as sp
     >>> mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
     >>> law = sp.techniques.phase_space.PhaseMixture(mixture, sp.techniques.phase_space.PhaseSpace())
-    >>> law(torch.zeros(1, 2, dtype=torch.float64), 8.0).round(decimals=3)
-    tensor([[-0.0020,  0.0000]], dtype=torch.float64)
+    >>> law(torch.ones(1, 2, dtype=torch.float64), 8.0).round(decimals=2)
+    tensor([[-1., -4.]], dtype=torch.float64)
     """
 
     mixture: GaussianMixture

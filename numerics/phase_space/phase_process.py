@@ -106,7 +106,10 @@ def clock_of(levels: Grid | Iterable[float]) -> tuple[float, ...]:
             raise InputError("clock", str(levels), "a grid with alpha^2 + sigma^2 = 1 and alpha > 0, or values of b")
         levels = [-2 * math.log(alpha) for alpha in c.alpha.tolist()]
     of_type("clock", levels, Iterable, "a grid, or falling values of b")
-    values = tuple(float(b) for b in levels)
+    try:
+        values = tuple(float(b) for b in levels)
+    except (TypeError, ValueError, RuntimeError) as fault:  # the last is torch's, for a row of several numbers
+        raise InputError("clock", levels, "a grid, or falling values of b") from fault
     if len(values) < 2 or not all(math.inf > high > low >= 0 for high, low in pairwise(values)):
         raise InputError("clock", list(values), "at least two falling values of b >= 0, the integral of beta")
     return values

@@ -10,15 +10,16 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Affine2D, ScaledTranslation, Transform
 
@@ -32,7 +33,8 @@ COLUMN, HALF_PAGE = 310.0, 245.0
 LEFT, RIGHT, HEIGHT = 52.0, 32.0, 172.0  # around the axes, and their height
 TITLE, SUBTITLE, XLABEL = 10.0, 13.0, 38.0
 TITLE_LINE = 12.5
-LINE, HANDLE, FOOT = 11.3, 34.0, 8.0  # of the names: a line of text, the handle before it, the room below
+LINE, HANDLE, FOOT = 11.3, 34.0, 8.0  # of the names: a line of text, the room of a handle, the room below all
+LONG, GAP, RAISED = 17.0, 5.0, 2.9  # a handle: its length, its distance from the text, its height above the base line
 TITLE_LETTER, LETTER = 5.4, 4.1  # width of a letter of a title and of a name, on average
 FONT = FontProperties(family="sans-serif", size=STYLE["legend.fontsize"])
 
@@ -79,7 +81,7 @@ def figure_of(
 
 def _names(
     row: Sequence[Panel], k: int, width: float, styles: Mapping[str, MethodStyle]
-) -> tuple[list[tuple[Artist, str]], int, int]:
+) -> tuple[list[tuple[Line2D, str]], int, int]:
     """The names below panel k of a row, in how many columns, and how many lines that takes."""
     if not row[k].legend:
         return [], 1, 0
@@ -93,6 +95,7 @@ def _names(
     return found, across, lines + (1 if row[k].numbers else 0)
 
 
+@cache
 def _width(text: str) -> float:
     """The width of a name in points."""
     width: float = text_to_path.get_text_width_height_descent(text, FONT, ismath=False)[0]
@@ -125,35 +128,45 @@ def _above(panel: Panel, width: float) -> float:
     return TITLE + lines * TITLE_LINE + (SUBTITLE if panel.subtitle else 0)
 
 
-def _write_around(axes: Axes, panel: Panel, width: float, names: list[tuple[Artist, str]], across: int) -> None:
+def _write_around(axes: Axes, panel: Panel, width: float, names: list[tuple[Line2D, str]], across: int) -> None:
     """Write the title above a panel, and its names below it."""
     place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "parse_math": False}
     under = SUBTITLE if panel.subtitle else 0
     axes.annotate(_title(panel, width), (0, 1), (0, under + 5), fontsize=10, va="bottom", **place)
     axes.annotate(panel.subtitle, (0, 1), (0, 4), fontsize=8.5, **place)
-    if not names:
-        return
-    handles, texts = zip(*names, strict=True)
-    legend = axes.legend(
-        handles,
-        texts,
-        title=panel.numbers or None,
-        ncols=across,
-        loc="upper left",
-        bbox_to_anchor=(-LEFT / 2, -XLABEL + 4),
-        bbox_transform=_offset(axes),
-        frameon=False,
-        borderpad=0,
-        borderaxespad=0,
-        handlelength=2.0,
-        handletextpad=0.6,
-        columnspacing=1.2,
-        labelspacing=0.28,
-        title_fontsize=8.5,
-        alignment="left",
-    )
-    for text in legend.get_texts():
-        text.set_parse_math(False)  # a name may have any sign
+    _write_names(axes, panel.numbers, names, across)
+
+
+def _write_names(axes: Axes, numbers: str, names: list[tuple[Line2D, str]], across: int) -> None:
+    """Write the names in columns below a panel, each after its handle; a line of its own before them for the numbers.
+
+    The lines are placed here, by the lengths above: a legend of matplotlib computes them anew at every drawing, which
+    takes longer than the rest of a figure.
+    """
+    where = _offset(axes)
+    left, top = -LEFT / 2, -XLABEL + 4 - LINE
+    if numbers:
+        axes.text(left, top, numbers, fontsize=STYLE["legend.fontsize"], transform=where, parse_math=False)
+        top -= LINE
+    deep = math.ceil(len(names) / across)
+    for first in range(0, len(names), deep):
+        column, height = names[first : first + deep], top
+        for handle, text in column:
+            middle = height + RAISED
+            handle.set_data([left, left + LONG / 2, left + LONG], [middle] * 3)
+            handle.set(transform=where, clip_on=False, markevery=[1])
+            axes.figure.add_artist(handle)
+            for line in text.split("\n"):
+                axes.text(
+                    left + LONG + GAP,
+                    height,
+                    line,
+                    fontsize=STYLE["legend.fontsize"],
+                    transform=where,
+                    parse_math=False,  # a name may have any sign
+                )
+                height -= LINE
+        left += HANDLE + max(_width(line) for _, text in column for line in text.split("\n"))
 
 
 def _offset(axes: Axes) -> Transform:
@@ -184,8 +197,13 @@ def save(figure: Figure, stem: Path, suffixes: Sequence[str] = SUFFIXES) -> list
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is computed once, for all files
     paths = [stem.with_name(stem.name + suffix) for suffix in suffixes]
-    no_date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    # Two thirds of the time of zlib's default for a PNG, and 1 % more bytes.
+    options: dict[str, dict[str, Any]] = {
+        ".svg": {"metadata": {"Date": None}},
+        ".pdf": {"metadata": {"CreationDate": None}},
+        ".png": {"pil_kwargs": {"compress_level": 3}},
+    }
     for path in paths:
         with mpl.rc_context(STYLE), whole(path) as temporary:
-            figure.savefig(temporary, format=path.suffix[1:], dpi=200, metadata=no_date.get(path.suffix, {}))
+            figure.savefig(temporary, format=path.suffix[1:], dpi=200, **options.get(path.suffix, {}))
     return paths

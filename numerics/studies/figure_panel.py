@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.path import Path
@@ -252,9 +251,9 @@ def _ticks(axes: Axes, shown: Sequence[float]) -> None:
         axes.yaxis.set_major_formatter(FixedFormatter([f"{p:g}" for p in inside]))
 
 
-def entries(panel: Panel, styles: Mapping[str, MethodStyle]) -> list[tuple[Artist, str]]:
+def entries(panel: Panel, styles: Mapping[str, MethodStyle]) -> list[tuple[Line2D, str]]:
     """A handle and a text for every curve, then for what the lines mean."""
-    found: list[tuple[Artist, str]] = []
+    found: list[tuple[Line2D, str]] = []
     for curve in panel.curves:
         note = curve.note if curve.points else "no value"
         text = f"{curve.label}: {note}" if note else curve.label

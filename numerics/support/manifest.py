@@ -21,9 +21,14 @@ NOT_RUN = "citations.py"  # of the generated files the one from which no number 
 # No value of a study depends on these; the code generated for a sampler counts where that sampler is used.
 NO_VALUES = (
     *(CONFORMANCE, TRAINING, SOURCES / "rates.py", SOURCES / "support", SOURCES / "checkpoints" / "hub.py"),
-    *(SOURCES / "level_checks.py", SOURCES / "kind_checks.py", SOURCES / "studies" / "grid_findings.py"),
+    *(
+        SOURCES / "level_checks.py",
+        SOURCES / "kind_checks.py",
+        SOURCES / "studies" / "grid_findings.py",
+    ),
     *(SOURCES / "studies" / f"{name}.py" for name in ("convergence_figure", "figure_panel", "inline_svg", "fits")),
-    *(SOURCES / "studies" / f"{name}.py" for name in ("study_figure", "study_table", "style")),
+    *(SOURCES / "studies" / f"{name}.py" for name in ("study_figure", "study_table", "style", "checkouts")),
+    SOURCES / "few_step",
     *(GENERATED / name for name in (NOT_RUN, "catalogue_records.py", "weight_functions.py", "defects.py")),
 )
 KEPT_RESULTS = ("book/records/*.json", "book/records/*.png")  # in all folders below

@@ -7,8 +7,7 @@ from torch import Tensor
 from ..denoisers import Denoiser, convert
 from ..errors import InputError, of_type
 from ..points import Point
-from ..targets.line_tangent import softmax_
-from ..targets.mixture import GaussianMixture
+from ..targets.mixture import GaussianMixture, softmax_
 from .refreshes import Features, Refreshes
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from ..errors import InputError
 Extended = npt.NDArray[np.longdouble]
 WEIGHT_TOLERANCE = 1e-9
 COVARIANCE_TOLERANCE = 1e-12  # relative: a smaller asymmetry or negative eigenvalue is rounding
+SPLITTER = float(2**27 + 1)
+Array = npt.NDArray[np.float64]
+Number = TypeVar("Number", float, Array)
 NEGLIGIBLE = 2.0**-60  # relative, against 2^-53 of float64
 
 
@@ -48,7 +51,7 @@ class Marginal(NamedTuple):
 def check_components(weights: object, means: object, stds: object, covariances: object) -> Components:
     """The components as float64 tensors.  Raises InputError with the field of the study file that is wrong."""
     w = _weights(weights)
-    mu = _finite("target.means", means)
+    mu = finite("target.means", means)
     if mu.ndim == 1:
         mu = mu[:, None]
     if mu.ndim != 2 or len(mu) != len(w) or mu.shape[1] == 0:
@@ -63,7 +66,7 @@ def check_components(weights: object, means: object, stds: object, covariances: 
 
 
 def _weights(weights: object) -> Tensor:
-    w = _finite("target.weights", weights)
+    w = finite("target.weights", weights)
     if w.ndim != 1 or len(w) == 0:
         raise InputError("target.weights", _shape(w), "a non-empty list of numbers")
     if bool((w < 0).any()):
@@ -75,7 +78,7 @@ def _weights(weights: object) -> Tensor:
 
 
 def _from_stds(stds: object, means: Tensor) -> Tensor:
-    s = _finite("target.stds", stds)
+    s = finite("target.stds", stds)
     if s.ndim == 1:
         s = s[:, None]
     count, dim = means.shape
@@ -88,7 +91,7 @@ def _from_stds(stds: object, means: Tensor) -> Tensor:
 
 def _from_covariances(covariances: object, means: Tensor) -> tuple[Tensor, Tensor | None]:
     name = "target.covariances"
-    c = _finite(name, covariances)
+    c = finite(name, covariances)
     count, dim = means.shape
     if tuple(c.shape) != (count, dim, dim):
         raise InputError(name, _shape(c), f"shape [K][d][d] with K = {count}, d = {dim}")
@@ -135,7 +138,8 @@ def _rotate(m: Extended, q: Extended, i: int, j: int) -> None:
     q[:, :, pair] = q[:, :, pair] @ turn
 
 
-def _finite(field: str, value: object) -> Tensor:
+def finite(field: str, value: object) -> Tensor:
+    """The value as float64.  Raises InputError on anything but finite numbers in a rectangle."""
     if _holds_bool(value):
         raise InputError(field, value, "numbers, not booleans")
     try:
@@ -155,3 +159,16 @@ def _holds_bool(value: object) -> bool:
 
 def _shape(tensor: Tensor) -> list[int]:
     return list(tensor.shape)
+
+
+def remainder(factor: float, halves: tuple[Array, Array], product: Array) -> Array:
+    """factor * values - product, exactly, for the rounded product (Dekker, Numer. Math. 18, 1971)."""
+    (a, a_low), (b, b_low) = split(factor), halves
+    return a_low * b_low - (((product - a * b) - a_low * b) - a * b_low)
+
+
+def split(values: Number) -> tuple[Number, Number]:
+    """The upper and the lower half of the digits of every value; products of halves are exact."""
+    shifted = SPLITTER * values
+    top = shifted - (shifted - values)
+    return top, values - top

@@ -8,6 +8,7 @@ tail masses down to 1e-300 and less.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -92,15 +93,22 @@ def exact_flow(mixture: GaussianMixture, x: Tensor, source: Point, to: Point) ->
     >>> round(float(y), 6), round(10 / 10**0.5, 6)
     (3.162278, 3.162278)
     """
-    start, end, flat = _line(mixture, source), _line(mixture, to), _flat(x, "x")
-    y, slope = np.empty_like(flat), np.empty_like(flat)
+    (flow,) = exact_flows(mixture, x, source, [to])
+    return flow
+
+
+def exact_flows(mixture: GaussianMixture, x: Tensor, source: Point, to: Sequence[Point]) -> list[tuple[Tensor, Tensor]]:
+    """The same to several points, with the masses at the source computed once."""
+    start, ends, flat = _line(mixture, source), [_line(mixture, point) for point in to], _flat(x, "x")
+    y, slope = (np.empty((len(ends), len(flat))) for _ in range(2))
     for part in _blocks(flat, mixture):
         z = start.standardise(flat[part])
-        lower, upper = start.log_tail(z, 1.0), start.log_tail(z, -1.0)
-        y[part] = _polish(start, end, z, _invert(end, lower, upper), np.minimum(lower, upper))
-        log_slope = start.log_density(z) - end.log_density(end.standardise(y[part]))
-        slope[part] = np.exp(np.minimum(log_slope, LARGEST))
-    return _like(y, x), _like(slope, x)
+        lower, upper, log_density = start.log_tail(z, 1.0), start.log_tail(z, -1.0), start.log_density(z)
+        for k, end in enumerate(ends):
+            y[k, part] = _polish(start, end, z, _invert(end, lower, upper), np.minimum(lower, upper))
+            log_slope = log_density - end.log_density(end.standardise(y[k, part]))
+            slope[k, part] = np.exp(np.minimum(log_slope, LARGEST))
+    return [(_like(value, x), _like(rate, x)) for value, rate in zip(y, slope, strict=True)]
 
 
 def _invert(line: _Line, lower: Array, upper: Array) -> Array:

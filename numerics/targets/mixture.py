@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..denoisers import parts
 from ..errors import InputError, of_type, whole
 from ..points import Point
-from .components import Marginal, check_components
-from .line_tangent import factors, line_tangent, softmax_
+from .components import Components, Marginal, check_components, remainder, split
+from .conditioned import Parts, given_parts, posterior_draws, tilted_parts
+from .line_tangent import Line, line_of, line_tangent
 
 BLOCK = 1 << 16  # numbers in one working array (512 KB): a few of them fit the cache of a core
-Number = TypeVar("Number", float, Tensor)
 KEPT = 2048  # points whose marginals a mixture keeps: methods on the same grids share them
-SPLITTER = float(2**27 + 1)
 
 
 class _Affine(NamedTuple):
@@ -37,7 +37,7 @@ class _Affine(NamedTuple):
     offset: Tensor | None  # [K, d]
     centred: Tensor | None  # [K, d], offset_k minus the mean of the offsets
     gain: Tensor  # [K | 1, d | 1, 1]
-    factors: tuple[Tensor, Tensor] | None = None  # in one dimension: of the sums over components (line_tangent.py)
+    line: Line | None = None  # in one dimension, on a CPU
 
 
 class _Workspace(NamedTuple):
@@ -75,8 +75,8 @@ class GaussianMixture:
         self.weights, self.means, self.variances, self.axes = check_components(weights, means, stds, covariances)
         self.components, self.dim = self.means.shape
         self._centred = self.means - self.weights @ self.means
-        self._means_split = _split(self.means)
-        self._log_mass = self.weights.log() - self.dim / 2 * math.log(2 * math.pi)
+        self._means_split = split(self.means.numpy())
+        self._log_mass = (self.weights.log() - self.dim / 2 * math.log(2 * math.pi)).numpy()
         self._marginals: dict[tuple[float, float, torch.device | None], Marginal] = {}
         self._images: dict[tuple[Point, str, torch.device], tuple[Marginal, _Affine]] = {}
 
@@ -114,12 +114,14 @@ class GaussianMixture:
             raise InputError("dx", list(dx.shape), f"the shape {list(x.shape)} of x")
         law, image = self._images_at(at, prediction, x.device)
 
-        if image.factors is not None and x.shape[-1:] == (1,) and x.dtype == dx.dtype == torch.float64:
+        plain = x.dtype == dx.dtype == torch.float64 and not (x.requires_grad or dx.requires_grad)
+        if image.line is not None and plain and x.shape[-1:] == (1,):
+            flat, along_flat = (v.numpy().reshape(-1) for v in (x, dx))
             size = max(1, BLOCK // (4 * self.components))
-            if x.numel() <= size:
-                return line_tangent(law, image.factors, x.reshape(1, -1), dx.reshape(1, -1)).view(2, *x.shape)
-            pairs = zip(*(torch.split(v.reshape(1, -1), size, dim=1) for v in (x, dx)), strict=True)
-            return torch.cat([line_tangent(law, image.factors, *pair) for pair in pairs], dim=1).view(2, *x.shape)
+            starts = range(0, max(1, len(flat)), size)
+            parts = [line_tangent(image.line, flat[k : k + size], along_flat[k : k + size]) for k in starts]
+            answer = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+            return torch.from_numpy(answer).view(2, *x.shape)
 
         def both(space: _Workspace, block: Tensor, along: Tensor) -> Tensor:
             self._whiten(space, block, law)
@@ -201,6 +203,30 @@ class GaussianMixture:
         out = self._blocks(moments, [x], rows=self.dim * (1 + self.dim))[0]
         return out[..., : self.dim], out[..., self.dim :].reshape(*x.shape, self.dim)
 
+    def responsibilities(self, x: Tensor, at: Point) -> Tensor:
+        """P(component k | x), w_k N_k(x) over its sum: x [..., d] -> [..., K]."""
+        law = self.marginal(at, x.device)
+
+        def value(space: _Workspace, block: Tensor) -> Tensor:
+            self._whiten(space, block, law)
+            return softmax_(space.logits)
+
+        return self._blocks(value, [x], rows=self.components)[0]
+
+    def posterior_sample(self, x: Tensor, at: Point, generator: torch.Generator) -> Tensor:
+        """A draw of x0 given each x [..., d], float64: of component k by its responsibility, then of its posterior."""
+        shares = self.responsibilities(x.to(torch.float64), at).reshape(-1, self.components)
+        flat = x.reshape(-1, self.dim).to(torch.float64)
+        return posterior_draws(self.parts, flat, at.alpha, at.sigma, shares, generator).reshape(x.shape)
+
+    def given(self, H: object, z: object) -> GaussianMixture:
+        """The law of x0 given H x0 = z, for H [k, d] and z [k]: a mixture.  InputError as conditioned.given_parts."""
+        return _of(given_parts(self.parts, H, z))
+
+    def tilted(self, Q: object, c: object, beta: float) -> GaussianMixture:
+        """p(x) exp(-(x - c)^T Q (x - c)/(2 beta))/Z: a mixture.  InputError as conditioned.tilted_parts."""
+        return _of(tilted_parts(self.parts, Q, c, beta))
+
     def sample(self, n: int, at: Point, generator: torch.Generator) -> Tensor:
         """n draws of alpha x0 + sigma eps: [n, d] float64, on the generator's device."""
         whole("n", n)
@@ -229,17 +255,23 @@ class GaussianMixture:
             self._marginals[place] = self._marginal(at, device)
         return self._marginals[place]
 
+    @property
+    def parts(self) -> Components:
+        """Weights, means, and variances along principal axes."""
+        return Components(self.weights, self.means, self.variances, self.axes)
+
+    @np.errstate(over="ignore", invalid="ignore")
     def _marginal(self, at: Point, device: torch.device | None) -> Marginal:
-        variance = at.alpha**2 * self.variances + at.sigma**2
-        if not 0 < float(variance.min()) < math.inf:
+        variance = at.alpha**2 * self.variances.numpy() + at.sigma**2
+        if not 0 < variance.min() < math.inf:
             allowed = "alpha^2 C + sigma^2 must be finite and positive for every component"
             raise InputError("at", (at.alpha, at.sigma), allowed)
-        high = at.alpha * self.means
-        low = _remainder(at.alpha, self._means_split, high)
-        log_det = variance.log().sum(dim=1) * (self.dim // variance.shape[1])
+        high = at.alpha * self.means.numpy()
+        low = remainder(at.alpha, self._means_split, high)
+        log_det = np.log(variance).sum(axis=1) * (self.dim // variance.shape[1])
         log_weight = self._log_mass - log_det / 2
         moments = (part[:, :, None] for part in (high, low, variance, 1 / variance))
-        return Marginal(*(part.to(device) for part in (*moments, log_weight[:, None])))
+        return Marginal(*(torch.from_numpy(part).to(device) for part in (*moments, log_weight[:, None])))
 
     def _images_at(self, at: Point, prediction: str, device: torch.device) -> tuple[Marginal, _Affine]:
         """The components of the law at a point, and of the prediction there."""
@@ -248,32 +280,26 @@ class GaussianMixture:
         if place not in self._images:
             if len(self._images) >= KEPT:
                 self._images.clear()
-            law, image = self.marginal(at, device), self._image(at, prediction, device)
-            if self.dim == 1:
-                image = image._replace(factors=factors(law, image.gain, image.offset, image.centred))
-            self._images[place] = law, image
+            law = self.marginal(at, device)
+            self._images[place] = law, self._image(at, prediction, law, device)
         return self._images[place]
 
-    def _image(self, at: Point, prediction: str, device: torch.device) -> _Affine:
-        def constant(gain: float) -> Tensor:
-            return torch.full((1, 1, 1), gain, dtype=torch.float64, device=device)
-
+    def _image(self, at: Point, prediction: str, law: Marginal, device: torch.device) -> _Affine:
         match prediction:
-            case "score":
-                return _Affine(None, None, constant(-1.0))
-            case "noise":
-                return _Affine(None, None, constant(at.sigma))
-            case "data" | "v":
-                data, noise = parts(prediction, at)
-            case "velocity":
+            case "score" | "noise":
+                gain = np.full((1, 1), -1.0 if prediction == "score" else at.sigma)
+                offset = centred = None
+            case "data" | "v" | "velocity":
                 data, noise = parts(prediction, at)
                 if math.isnan(data) or math.isnan(noise):
                     raise InputError("at", at, "velocity needs the derivatives dalpha and dsigma")
+                gain = data * at.alpha * self.variances.numpy() + noise * at.sigma
+                offset, centred = data * self.means.numpy(), data * self._centred.numpy()
             case _:
                 raise InputError("prediction", prediction, "data, noise, score, velocity or v")
-        gain = data * at.alpha * self.variances + noise * at.sigma
-        offset, centred = data * self.means, data * self._centred
-        return _Affine(offset.to(device), centred.to(device), gain[:, :, None].to(device))
+        line = line_of(law, gain, offset, centred) if self.dim == 1 and device.type == "cpu" else None
+        made = [None if part is None else torch.from_numpy(part).to(device) for part in (offset, centred)]
+        return _Affine(made[0], made[1], torch.from_numpy(gain)[:, :, None].to(device), line)
 
     def _whiten(self, space: _Workspace, block: Tensor, law: Marginal) -> None:
         """For points [d, b]: space.scaled = (x - alpha mu) / v along the axes, space.logits = log w_k N_k(x)."""
@@ -323,11 +349,16 @@ class GaussianMixture:
         return [answer.reshape(*x.shape[:-1], width) for answer in answers]
 
 
+def _of(parts: Parts) -> GaussianMixture:
+    weights, means, covariances = parts
+    return GaussianMixture(weights, means, covariances=covariances)
+
+
 def with_tangent(mixture: GaussianMixture) -> Callable[[Tensor, Point, str], Tensor]:
     """A denoiser for stacked (x, dx) [2, ..., d], with which a linear loop computes dx_n/dx_start along with x_n."""
 
     def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
-        if len(x) != 2:
+        if x.shape[0] != 2:
             raise InputError("x", list(x.shape), "shape [2, ..., d]: a value and a tangent")
         value, along = x.unbind()
         return mixture.with_derivative(value, along, at, prediction)
@@ -335,17 +366,10 @@ def with_tangent(mixture: GaussianMixture) -> Callable[[Tensor, Point, str], Ten
     return denoise
 
 
-def _remainder(factor: float, split: tuple[Tensor, Tensor], product: Tensor) -> Tensor:
-    """factor * values - product, exactly, for the rounded product (Dekker, Numer. Math. 18, 1971)."""
-    (a, a_low), (b, b_low) = _split(factor), split
-    return a_low * b_low - (((product - a * b) - a_low * b) - a * b_low)
-
-
-def _split(values: Number) -> tuple[Number, Number]:
-    """The upper and the lower half of the digits of every value; products of halves are exact."""
-    shifted = SPLITTER * values
-    top = shifted - (shifted - values)
-    return top, values - top
+def softmax_(logits: Tensor) -> Tensor:
+    """exp(logits) / sum over components, in place."""
+    logits.sub_(logits.amax(dim=0)).exp_()
+    return logits.div_(logits.sum(dim=0))
 
 
 def _workspace(components: int, dim: int, width: int, device: torch.device) -> _Workspace:

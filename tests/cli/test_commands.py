@@ -206,7 +206,7 @@ def test_interrupting_is_clean_and_keeps_what_is_finished(study_file: Callable[.
     while kept_in(store) == 0 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert out == ""
     done, total, folder = re.fullmatch(

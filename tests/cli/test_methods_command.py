@@ -45,7 +45,7 @@ def test_search_looks_in_names_aliases_families_and_papers() -> None:
     ("arguments", "line"),
     [
         (["--family", "dies"], "--family: got 'dies'; not a family of methods; nearest: deis, "),
-        (["--order", "7"], "methods: got '--order 7'; none left; methods have the orders 1, 2, 3, 4"),
+        (["--order", "7"], "methods: got '--order 7'; none left; methods have the orders 0, 1, 2, 3, 4"),
         (["--search", "xyzzy", "--stochastic"], "methods: got '--search xyzzy --stochastic'; none left; "),
         (["--search", " "], "--search: got ' '; a word, or several"),
         (["ddim", "--order", "1"], "NAME: got 'ddim'; a name without --family, --stochastic, --order and --search"),

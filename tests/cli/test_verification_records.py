@@ -10,6 +10,7 @@ from samplerproof.book.records.verification_results import CHECKOUTS, answer, li
 from samplerproof.book.studies.verification import deviates
 from samplerproof.book.tables import verification_tables
 from samplerproof.numerics.conformance.adapters.diffusers_classes import CLASSES, NO_TABLE
+from samplerproof.numerics.conformance.official_code import CHANGES
 
 AT_LEAST = 120  # samplers of all libraries
 
@@ -56,6 +57,7 @@ def test_samplers_are_counted_once_by_class(kept_answer: dict[str, Any]) -> None
         f"{len(counted)} samplers of {len(libraries)} libraries or official files, in {len(records)} settings" in page
     )
     assert "tree/77917ed3a6291689e5c2ee8ccbdd6708e85a53a6" in page
+    assert all(f"- {text}" in page for text in CHANGES)
     assert len(counted) >= AT_LEAST
     assert len(libraries) >= 6
 

@@ -45,7 +45,7 @@ def test_aliases_of_ddim(alias: str) -> None:
     [
         ("dpm-solver++2m", "dpm-solver++-2m"),
         ("ddmi", "nearest: ddpm, ddim"),
-        ("", "known: bdia-ddim, bdia-edm, d-ddim"),
+        ("", "known: bdia-ddim, bdia-edm, consistency, d-ddim"),
         ("ddim?eta=0.5", "takes no parameters"),
         ("ddpm?eta=1", "takes no parameters"),
         ("sa-solver-4", "nearest: sa-solver-3"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -185,18 +186,27 @@ def study_of(target: str, schedule: str, names: list[str], steps: list[int], poi
     return Measurement(prepare(parse({"target": TARGETS[target], "schedule": kind, "grid": grid, "run": run})))
 
 
+def nodes_tried(reason: str) -> int:
+    """The number of nodes in the reason of a value that is not resolved; 0 in another one."""
+    found = re.search(r"not resolved on (\d+) nodes", reason)
+    return int(found[1]) if found else 0
+
+
 def nulls_of(target: str, schedule: str, names: list[str], steps: list[int]) -> tuple[int, int]:
-    """How many values there are, and how many null; each null is one from 50,001 nodes too."""
+    """How many values there are, and how many null; each null is one from 50,001 nodes too.
+
+    A value that is not resolved was computed from these nodes already (map_quadrature.measured).
+    """
     study, fine, null, count = study_of(target, schedule, names, steps, 301), None, 0, 0
     for name in names:
         for n in steps:
             grid = study.problem.grids[study.problem.on(n)]
             found = study.measure(tabulate(name, grid), grid, LAWS)
             count += len(found)
-            missing = [metric for metric, value in found.items() if value.value is None]
-            null += len(missing)
+            null += sum(value.value is None for value in found.values())
             for metric, value in found.items():
                 assert (value.value is None) == (value.reason is not None), (name, n, metric)
+            missing = [metric for metric, value in found.items() if value.reason and nodes_tried(value.reason) < MOST]
             if missing:
                 fine = fine or study_of(target, schedule, names, steps, MOST)
                 again = fine.measure(tabulate(name, grid), grid, missing)
@@ -218,13 +228,13 @@ def test_few_values_are_null(target: str, schedule: str, record_property: Callab
 @pytest.mark.slow
 @pytest.mark.tried("targets and schedules that were measured wrong")
 def test_few_values_of_all_samplers_are_null(record_property: Callable[[str, object], None]) -> None:
-    """Assert the same over six targets, five schedules and all deterministic samplers, a third of them on each pair, on
-    few steps or on many.
+    """Assert the same over six targets, five schedules and all deterministic samplers, a sixth of them on each pair, on
+    few steps or on many: each sampler meets every schedule, and five targets.
     """
     count = null = 0
     for i, target in enumerate(TARGETS):
         for j, schedule in enumerate(SCHEDULES):
-            more, without = nulls_of(target, schedule, LINES[(i + j) % 3 :: 3], [8 if (i + j) % 2 else 40])
+            more, without = nulls_of(target, schedule, LINES[(i + j) % 6 :: 6], [8 if j % 2 else 40])
             count, null = count + more, null + without
     record_property("cases", count)
     assert null <= 0.02 * count, (null, count)

@@ -405,3 +405,13 @@ def three_s(denoise: Denoise, x: Tensor, sigmas: Tensor, off: float = 0.0, in_fl
         last = denoise(there + 2 * second(2 / 3) * (first - data), level)
         x = state(1)[0] + 1.5 * factor * second(1) * (last - data)
     return x
+
+
+def returns_float64(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """All in float64, but for what its model takes: as the sampler of EDM."""
+    state, levels, dtype = x.double(), sigmas.double(), x.dtype
+
+    def wide(y: Tensor, s: Tensor) -> Tensor:
+        return denoise(y.to(dtype), s).double()
+
+    return ddim(wide, state, levels)

@@ -98,10 +98,12 @@ def consistency(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Noise, off: 
     return x
 
 
-def trajectory(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Noise, gamma: float = 0.3) -> Tensor:
-    """Past the next level by a share gamma of it, then noise up to it."""
-    for s, t in pairwise(sigmas):
-        d, low = denoise(x, s), t * (1 - gamma)
+def trajectory(
+    denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Noise, gamma: float = 0.3, falling: float = 1.0
+) -> Tensor:
+    """Past the next level by a share gamma of it, in later steps of a smaller one, then noise up to it."""
+    for n, (s, t) in enumerate(pairwise(sigmas)):
+        d, low = denoise(x, s), t * (1 - gamma * falling**n)
         x = d + low / s * (x - d) + (t * t - low * low).sqrt() * noise(x)
     return x
 

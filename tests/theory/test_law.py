@@ -25,7 +25,7 @@ from samplerproof.theory.order_in_law import LawProof, along, of_density, prove_
 from samplerproof.theory.weak_order import prove_weak_order
 
 SCORE, D1, D2, *_ = SCORE_JET
-DECIDED = [s for s in SDE_METHODS if not s.history and not s.corrects]
+DECIDED = [s for s in SDE_METHODS if s.order and not s.history and not s.corrects]
 BACK, EULER, HEUN = EDM_CHURN.rows
 FRESH = EDM_CHURN.step_noise.row(0).variance
 CHURN_EULER = replace(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from . import (
     adams_claims,
+    conditioned_claims,
     ddim_claims,
     distillation_claims,
     elbo_claims,
+    few_step_claims,
     fitted_claims,
     foundation_claims,
     given_level_claims,
@@ -50,6 +52,8 @@ CLAIMS: tuple[Claim, ...] = (
     *transport_claims.CLAIMS,
     *policy_gradient_claims.CLAIMS,
     *tilted_claims.CLAIMS,
+    *few_step_claims.CLAIMS,
+    *conditioned_claims.CLAIMS,
     *phase_space_claims.CLAIMS,
     *splitting_claims.CLAIMS,
     *surgery_claims.CLAIMS,

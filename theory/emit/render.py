@@ -35,9 +35,15 @@ def row_name(method: Method, row: int) -> str:
     return identifier(method.name) + (f"_row{row + 1}" if len(method.rows) > 1 else "")
 
 
+def in_torch(expression: sp.Expr, method: Method) -> str:
+    """The expression as torch code; a number becomes a tensor."""
+    text = to_torch(expression, method.names)
+    return f"tensor({text}, dtype=float64)" if expression.is_number else text
+
+
 def entry(weight: sp.Expr, method: Method) -> list[str]:
     """One entry of the returned tuple; a long sum gets a line a term."""
-    text = to_torch(weight, method.names)
+    text = in_torch(weight, method)
     if len(text) <= 80 or not isinstance(weight, sp.Add):
         return [f"    {text},"]
     first, *rest = [to_torch(term, method.names) for term in weight.as_ordered_terms()]
@@ -72,8 +78,7 @@ def function(
     names = {atom: sp.Symbol(phi_name(atom, atoms)) for atom in atoms}
     body = [f"{names[atom]} = {to_torch(atom, method.names)}" for atom in atoms]
     body += [
-        f"{root} = sqrt({to_torch(v.subs(names), method.names)})"
-        for root, v in zip(roots(variances), variances, strict=True)
+        f"{root} = sqrt({in_torch(v.subs(names), method)})" for root, v in zip(roots(variances), variances, strict=True)
     ]
     body += ["return (", *(line for w in values for line in entry(sp.sympify(w).subs(names), method)), ")"]
     typed = ", ".join(f"{a}: Tensor" for a in arguments)
@@ -119,7 +124,7 @@ def render_weights() -> str:
     head = header(
         "theory/methods/", "Weights W_j of every row, from the step h in the frame's clock and the step ratios."
     )
-    head += "from torch import Tensor, sqrt\n\nfrom ..arc import arc\nfrom ..phi import phi\n\n\n"
+    head += "from torch import Tensor, float64, sqrt, tensor\n\nfrom ..arc import arc\nfrom ..phi import phi\n\n\n"
     one = "def one_node(h: Tensor, kappa: Tensor) -> tuple[Tensor, ...]:\n" + lines(
         '"""The one-node rule of a frame whose weight is c e^(kappa u)."""', f"return ({to_torch(one_node(kappa))},)"
     )

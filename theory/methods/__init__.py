@@ -8,6 +8,7 @@ from ...names.lookup import Entry, Names
 from ..method import Method
 from . import (
     adams,
+    consistency,
     ddim,
     deis,
     edm,
@@ -40,7 +41,7 @@ ODE_METHODS: tuple[Method, ...] = (
     *li.ALL,
     *flow_matching.ALL,
 )
-SDE_METHODS: tuple[Method, ...] = (*sde.ALL, *li_sde.ALL)  # those with noise, of the reverse SDE
+SDE_METHODS: tuple[Method, ...] = (*sde.ALL, *li_sde.ALL, *consistency.ALL)  # those with noise
 METHODS = (*ODE_METHODS, *SDE_METHODS)
 
 

@@ -24,7 +24,7 @@ from .in_float64 import entered, in_float64
 from .own_draws import drawing_from
 from .process_levels import ZERO, at_sigma, other_levels, own_levels, ratio_of
 from .target import typed
-from .unobserved import direct
+from .unobserved import WIDER, direct
 from .visited_levels import Visit, Visited, destinations, levels_of
 
 Denoise = Callable[..., Tensor]  # (x, sigma) -> x0hat; (x, sigma, condition), see with_conditions
@@ -80,8 +80,10 @@ def on_levels(name: str, solver: Solver, levels: Sequence[float], process: str =
             )
 
         begun = start if visited.scale == 1 else start * visited.scale
-        sample = solver(with_conditions(ask, start), begun, sigmas, draw)
-        return Finish(sample, tuple(at_sigma(process, s) for s in visited.ends), remarks=visited.remarks)
+        sample, remarks = solver(with_conditions(ask, start), begun, sigmas, draw), visited.remarks
+        if isinstance(sample, Tensor) and (sample.dtype, start.dtype) == (torch.float64, torch.float32):
+            sample, remarks = sample.float(), (*remarks, WIDER)
+        return Finish(sample, tuple(at_sigma(process, s) for s in visited.ends), remarks=remarks)
 
     return run
 

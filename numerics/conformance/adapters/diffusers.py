@@ -161,7 +161,7 @@ def _run(made: _Scheduled, steps: int, given: Given | int | None, start: Tensor,
         for i, (timestep, (at, to)) in enumerate(zip(layout.calls, layout.evaluations, strict=True)):
             if hasattr(scheduler, "scale_model_input"):
                 scheduler.scale_model_input(x, timestep)  # some classes find their first index in it
-            output = spec.output(scheduler, x, model(x, at, to), i)
+            output = spec.network(scheduler, x, spec.output(scheduler, x, model(x, at, to), i), i)
             x = spec.step(scheduler, output, timestep, x, made.arguments, layout, i)
     with _noise_from(_namespaces(made.cls, made.base), lambda like, span=None: torch.zeros_like(like)):
         remarks = batch_remarks(scheduler, layout.calls, made.arguments, start)
@@ -170,7 +170,7 @@ def _run(made: _Scheduled, steps: int, given: Given | int | None, start: Tensor,
     )
     if timesteps is not None and begin(scheduler):  # at an image, not at the noisiest level
         timesteps = timesteps._replace(noisiest=-math.inf)
-    return Finish(x, layout.grid, spec.numbers(scheduler, layout), timesteps, remarks)
+    return Finish(x, layout.grid, spec.numbers(scheduler, layout, made.arguments), timesteps, remarks)
 
 
 def _from_level(scheduler: Any, spec: SchedulerSpec, steps: int, index: int) -> Layout:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from . import diffusers_layouts as layouts
 from . import diffusers_timesteps as timesteps
+from .diffusers_consistency import before_boundary_condition, gammas, raw_of_boundary_condition, trajectory
 from .diffusers_layouts import Layout
 from .diffusers_timesteps import TimestepMap
 
@@ -62,8 +63,10 @@ class SchedulerSpec:
     layout(scheduler, steps): after prepare(scheduler, steps).  formula: the prediction that its formula uses.
     claim(options): the record that it names, and the order in its options.
     nonlinear: boolean options that make it nonlinear.  output: converts the prediction to what `step` takes.
+    network: converts that to what a network returns whose boundary condition the class adds.
     data_frame(options): whether the algorithm that an option chooses uses data predictions; None where no option does.
-    numbers: parameters of the record that change from step to step.  process: unless options choose another.
+    numbers(scheduler, layout, arguments of `step`): parameters of the record that change from step to step.
+    process: unless options choose another.
     timestep_map: from timesteps to levels, None where the levels are functions of them.
     """
 
@@ -74,8 +77,9 @@ class SchedulerSpec:
     prepare: Callable[[Any, int], None] = set_timesteps
     step: Callable[..., Tensor] = plain_step
     output: Callable[[Any, Tensor, Tensor, int], Tensor] = unchanged
+    network: Callable[[Any, Tensor, Tensor, int], Tensor] = unchanged
     data_frame: Callable[[Options], bool] | None = None
-    numbers: Callable[[Any, Layout], dict[str, tuple[float, ...]]] = lambda scheduler, layout: {}
+    numbers: Callable[[Any, Layout, Options], dict[str, tuple[float, ...]]] = lambda scheduler, layout, arguments: {}
     process: str = "vp"
     timestep_map: Callable[[Any], TimestepMap] | None = timesteps.integer
 
@@ -155,7 +159,7 @@ def adams(options: Options) -> Claim:
     return f"sa-solver-{known[predictor, corrector]}-few-steps", predictor
 
 
-def taus(scheduler: Any, layout: Layout) -> dict[str, tuple[float, ...]]:
+def taus(scheduler: Any, layout: Layout, arguments: Options) -> dict[str, tuple[float, ...]]:
     return {"tau": tuple(float(scheduler.tau_func(t)) for t in layout.calls)}
 
 
@@ -181,19 +185,12 @@ def adams_bashforth(options: Options) -> Claim:
 
 
 def flow_euler(options: Options) -> Claim:
-    return None if options.get("stochastic_sampling") else "flow-euler", 1
+    return ("consistency", None) if options.get("stochastic_sampling") else ("flow-euler", 1)
 
 
 def pndm(options: Options) -> Claim:
     """A mixture of four outputs, of order 2; on equal steps it may look like 4, but its name advertises none."""
     return ("plms" if options["skip_prk_steps"] else "pndm"), 2
-
-
-def raw_of_boundary_condition(scheduler: Any, x: Tensor, data: Tensor, i: int) -> Tensor:
-    """The raw output F with c_skip x + c_out F = data prediction, from `get_scalings_for_boundary_condition`."""
-    c_skip, c_out = scheduler.get_scalings_for_boundary_condition(scheduler.sigmas[layouts.begin(scheduler) + i])
-    raw: Tensor = (data - c_skip * x) / c_out
-    return raw
 
 
 def negated(scheduler: Any, x: Tensor, output: Tensor, i: int) -> Tensor:
@@ -259,9 +256,15 @@ CLASSES: dict[str, SchedulerSpec] = {
     "IPNDMScheduler": SchedulerSpec(
         layouts.vp_from_alphas_and_betas, "velocity", always("ipndm-4", 4), (), timestep_map=timesteps.angle
     ),
-    "LCMScheduler": SchedulerSpec(layouts.vp_to_zero, "data", nonlinear=("thresholding", "clip_sample")),
+    "LCMScheduler": SchedulerSpec(
+        layouts.vp_to_zero,
+        "data",
+        always("consistency"),
+        ("thresholding", "clip_sample"),
+        network=before_boundary_condition,
+    ),
     "TCDScheduler": SchedulerSpec(
-        layouts.vp_to_first_level, claim=always(None, 1), nonlinear=("thresholding", "clip_sample")
+        layouts.vp_to_first_level, claim=trajectory, nonlinear=("thresholding", "clip_sample"), numbers=gammas
     ),
     "DPMSolverMultistepScheduler": SchedulerSpec(
         layouts.vp_from_sigmas,
@@ -368,7 +371,7 @@ CLASSES: dict[str, SchedulerSpec] = {
         timestep_map=timesteps.flow,
     ),
     "FlowMatchLCMScheduler": SchedulerSpec(
-        layouts.flow_from_sigmas, "velocity", always(None, 1), (), process="flow", timestep_map=timesteps.flow
+        layouts.flow_from_sigmas, "velocity", always("consistency"), (), process="flow", timestep_map=timesteps.flow
     ),
     "LTXEulerAncestralRFScheduler": SchedulerSpec(
         layouts.flow_from_sigmas, "velocity", always(None, 1), (), process="flow", timestep_map=timesteps.flow

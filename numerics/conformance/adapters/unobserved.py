@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...external_run import Remark
 from ...noise_draws import noise_basis
 from ...readback import Trace
 from ..report import Departure
@@ -19,6 +20,7 @@ from ..report import Departure
 PACKAGE = "samplerproof"
 MARKS = ("SAMPLERPROOF_", "PYTEST_")  # of environment variables
 UNGIVEN = object()
+WIDER = Remark("roundoff", "it returns float64 where its start is float32: its sample is rounded to that")
 ROUNDED = 64.0  # eps: the same operations in another thread
 DIRECTLY = "called by other code, in another thread and without this package among the modules, "
 # Compiled under another name, so that neither the model nor a frame of the stack belongs to this package.

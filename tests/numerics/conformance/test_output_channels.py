@@ -280,6 +280,40 @@ def test_two_columns_go_through_files(tmp_path: Path) -> None:
     assert verify(str(path), "dpm-solver++-2m").exit_code == 1
 
 
+def recorded(off: float) -> dict[str, Any]:
+    """A run of CFG++ as a port in another language writes it, with the channel of every evaluation."""
+    generator = torch.Generator().manual_seed(0)
+    evaluations: list[dict[str, Any]] = []
+
+    def random() -> Tensor:
+        return torch.randn(1, 1, 1, 2 + 2 * GRID.steps, generator=generator, dtype=torch.float64)
+
+    def denoise(x: Tensor, s: Tensor, channel: str = "", cond: str = "") -> Tensor:
+        answer = random()
+        vectors = {"input": x.flatten().tolist(), "output": answer.flatten().tolist()}
+        evaluations.append({"point": [1.0, float(s)], "channel": channel or cond, **vectors})
+        return answer
+
+    start, levels = 80 * random(), GRID.columns.sigma
+    end = guided_samplers.cfg_pp(denoise, start, levels, "conditional", "unconditional", off=off)
+    run = {"format": 1, "prediction": "data", "start": start.flatten().tolist(), "noises": []}
+    grid = [[1.0, s] for s in levels.tolist()]
+    return {**run, "evaluations": evaluations, "end": end.flatten().tolist(), "grid": grid}
+
+
+def test_a_recorded_run_says_which_output_it_asked_for(tmp_path: Path) -> None:
+    """Assert that a run with channels is judged by both columns, and that one that is off by 1e-6 does not conform."""
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(recorded(1.0)), encoding="utf-8")
+    found = verify(str(path), "ddim")
+    assert found.exit_code == 0
+    assert (found.guidance or "").startswith("CFG++ of ddim; ")
+    path.write_text(json.dumps(recorded(1 + 1e-6)), encoding="utf-8")
+    off = verify(str(path), "ddim")
+    assert off.exit_code == 1
+    assert any(f.detail.startswith("step 4: outputs[0] of the unconditional output") for f in off.findings)
+
+
 def test_read_back_has_a_column_for_each_output() -> None:
     """Assert that the table of a function with two conditions has both, and prints them."""
     found = sp.read_back(guided_samplers.cfg_pp, GRID)

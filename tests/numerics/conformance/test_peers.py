@@ -31,12 +31,15 @@ V = {
 SNR = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
 SVD = {"timestep_type": "continuous", "use_karras_sigmas": True, "sigma_min": 0.002, "sigma_max": 700.0}
 TRAILING = {"clip_sample": False, "timestep_spacing": "trailing"}
-FAMILY: list[tuple[str, dict[str, Any]]] = [
-    ("LCMScheduler", {}),
-    ("TCDScheduler", {"eta": 0.3}),
-    ("FlowMatchLCMScheduler", {}),
-    ("FlowMatchEulerDiscreteScheduler", {"stochastic_sampling": True}),
-    ("LTXEulerAncestralRFScheduler", {}),
+FAMILY: list[tuple[str, dict[str, Any]]] = [("LTXEulerAncestralRFScheduler", {})]
+CONSISTENT: list[tuple[str, dict[str, Any], str]] = [
+    ("FlowMatchLCMScheduler", {}, "consistency"),
+    ("LCMScheduler", {}, "consistency"),
+    ("LCMScheduler", {"prediction_type": "epsilon"}, "consistency"),
+    ("TCDScheduler", {}, "trajectory-consistency"),
+    ("TCDScheduler", {"eta": 0.8}, "trajectory-consistency"),
+    ("TCDScheduler", {"eta": 0.0}, "ddim"),
+    ("FlowMatchEulerDiscreteScheduler", {"stochastic_sampling": True}, "consistency"),
 ]
 
 
@@ -143,6 +146,29 @@ def test_a_timestep_that_is_no_number_is_not_finite(steps: int) -> None:
     assert (answer.verdict, answer.exit_code) == ("non-finite", 1)
     assert "step 1 of" in answer.findings[0].detail
     assert "timestep 2 is not a number" in answer.findings[0].detail
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "record"),
+    [pytest.param(*case, marks=pytest.mark.slow) for case in CONSISTENT],
+)
+def test_schedulers_of_consistency_models_are_recognised(name: str, options: dict[str, Any], record: str) -> None:
+    """Assert that LCM, without the boundary condition of its function, its flow form and TCD equal their records."""
+    assert conforms(verdict_of(scheduler(name, options), STEPS), record)
+
+
+@pytest.mark.slow
+@pytest.mark.tried("planted faults")
+@pytest.mark.parametrize("name", ["FlowMatchLCMScheduler", "LCMScheduler", "TCDScheduler"])
+def test_more_noise_than_the_record_has_is_found(name: str) -> None:
+    """Assert it of a state that is off by 1e-6 after every step."""
+    base = getattr(diffusers, name)
+
+    def step(self: Any, *given: Any, **named: Any) -> Any:
+        return ((1 + 1e-6) * base.step(self, *given, **named)[0],)
+
+    answer = verdict_of(of_class(type("Mine", (base,), {"step": step}), {}), STEPS)
+    assert (answer.verdict, answer.exit_code) == ("different-formula", 1)
 
 
 @pytest.mark.parametrize(("name", "options"), [pytest.param(*case, marks=pytest.mark.slow) for case in FAMILY])

@@ -16,6 +16,7 @@ from samplerproof.numerics.coefficients import plan, with_history
 from samplerproof.numerics.conformance.forward_processes import PROCESSES, clock_at, grid_of, point
 from samplerproof.numerics.conformance.judge.compare import deviations
 from samplerproof.numerics.conformance.judge.references import candidates, where_it_evaluates
+from samplerproof.numerics.conformance.judge.rounding_bound import compared
 from samplerproof.numerics.conformance.judge.verdict import Runs, judge
 from samplerproof.numerics.conformance.report import Failure, TargetInfo, Verdict
 from samplerproof.numerics.external_run import Draw, Finish, Model, Run
@@ -193,6 +194,17 @@ def test_a_last_step_and_a_start_of_other_orders_are_named(prediction: str) -> N
             found = trace(of_tableau(made, prediction), prediction, torch.float64)
             variants = {ref.ending: ref.table for ref in candidates(found, "vp", ("exp-adams-3",))}
             assert (max(d.error for d in deviations(found.table, variants[words])) < 1e-13) == conforms
+
+
+@pytest.mark.parametrize(("name", "lost"), [("ddim-eta?eta=1", []), ("ddim", [2])])
+def test_a_step_that_its_noise_shortens_may_lose_digits(name: str, lost: list[int]) -> None:
+    """Assert that 2e-13 is rounding where a level is a difference of squares, not elsewhere, and 1e-6 never."""
+    table = tabulate(name, grid_of("ve", [point("ve", 1.0, sigma) for sigma in (80.0, 8.0, 0.8, 0.02)]))
+    for size, off in ((0.0, []), (2e-13, lost), (1e-6, [2])):
+        outputs = table.outputs.clone()
+        outputs[-1, 0] *= 1 + size
+        found = read(of_tableau(replace(table, outputs=outputs), "data"))
+        assert compared(found, next(candidates(found, "ve", (name,))), "ve").off == off
 
 
 def test_a_step_that_does_not_chain_has_no_order() -> None:

@@ -1,0 +1,60 @@
+"""Ideal students of DDIM: their target, and on N(m, v) the deviations of one step and of a second one."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+from torch import Tensor
+
+from ..errors import InputError, number, of_type, whole
+from ..grids import Grid
+from ..points import Point
+
+
+def distilled_target(first: Tensor, second: Tensor, start: Point, middle: Point, end: Point) -> Tensor:
+    """The data prediction at `start` with which one DDIM step ends where two do, from those of the two.
+
+    w d1 + (1 - w) d2, w = rho_u (rho_t - rho_1)/(rho_1 (rho_t - rho_u)), rho = sigma/alpha at the three points: a mean
+    of both (Salimans and Ho 2022, appendix D; claim distilled-target). InputError where rho does not fall.
+    """
+    far, near, later = (_ratio(point) for point in (start, middle, end))
+    if not far > near > later:
+        raise InputError("points", (far, near, later), "start, middle and end with sigma/alpha falling")
+    share = later / near if far == math.inf else later * (far - near) / (near * (far - later))
+    return share * first + (1 - share) * second
+
+
+def deviation_factor(grid: Grid, variance: float, first: int = 0) -> float:
+    """C: the standard deviation of DDIM on N(m, variance) over the exact one, from grid point `first` to the end.
+
+    The product of the cosines of the angles between (alpha sqrt v, sigma) at consecutive points (claim cosine-rule).
+    Raises InputError on a variance that is not positive, and on an index outside of the grid.
+    """
+    of_type("grid", grid, Grid, "a grid, such as sp.grid(schedule, 'uniform-t', 10, t_min=1e-3, t_max=1.0)")
+    if not 0 <= whole("first", first) <= grid.steps:
+        raise InputError("first", first, f"a grid point, 0 to {grid.steps}")
+    angles = [angle(point, variance) for point in grid.points[first:]]
+    return math.prod(math.cos(a - b) for a, b in pairwise(angles))
+
+
+def second_step_factor(grid: Grid, variance: float, node: int) -> float:
+    """The deviation over the exact one after an ideal student's step, noise of grid point `node`, and a second step.
+
+    C_i sqrt(1 - (1 - C_0^2) cos^2 phi_i) with the angle phi_i at that point (claim second-step); InputError as
+    deviation_factor.
+    """
+    once, again = deviation_factor(grid, variance), deviation_factor(grid, variance, node)
+    return again * math.sqrt(1 - (1 - once**2) * math.cos(angle(grid.points[node], variance)) ** 2)
+
+
+def angle(at: Point, variance: float) -> float:
+    """arctan(sigma/(alpha sqrt v)): pi/2 for noise, 0 for data.  InputError on a variance that is not positive."""
+    number("variance", variance, "a number > 0")
+    if not 0 < variance < math.inf:
+        raise InputError("variance", variance, "a number > 0")
+    return math.atan2(at.sigma, at.alpha * math.sqrt(variance))
+
+
+def _ratio(at: Point) -> float:
+    return at.sigma / at.alpha if at.alpha > 0 else math.inf
