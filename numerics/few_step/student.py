@@ -19,6 +19,7 @@ from ..checkpoints.own_format import Network, OfNetwork, build, load_network
 from ..errors import InputError, nearest, of_type
 from ..points import Point
 from ..support.limits import NAME
+from .angles import angle
 from .jump import Jump
 from .jump_network import JumpPerceptron
 
@@ -110,11 +111,6 @@ class Student:
             allowed = f"a level that {self.name} was trained on; the nearest is {self.levels[near]:.6g}"
             raise InputError(name, f"lambda = {lam:.6g}", allowed)
         return near
-
-
-def angle(lam: float | Tensor) -> Tensor:
-    """th = atan(sigma/alpha), float64."""
-    return (-torch.as_tensor(lam, dtype=torch.float64)).exp().atan()
 
 
 def jumped(network: nn.Module, y: Tensor, lam: float | Tensor, end: float | Tensor) -> Tensor:
