@@ -18,7 +18,7 @@ def distilled_target(first: Tensor, second: Tensor, start: Point, middle: Point,
     w d1 + (1 - w) d2, w = rho_u (rho_t - rho_1)/(rho_1 (rho_t - rho_u)), rho = sigma/alpha at the three points: a mean
     of both (Salimans and Ho 2022, appendix D; claim distilled-target). InputError where rho does not fall.
     """
-    far, near, later = (_ratio(point) for point in (start, middle, end))
+    far, near, later = (point.rho for point in (start, middle, end))
     if not far > near > later:
         raise InputError("points", (far, near, later), "start, middle and end with sigma/alpha falling")
     share = later / near if far == math.inf else later * (far - near) / (near * (far - later))
@@ -53,7 +53,3 @@ def grid_angles(grid: Grid, variance: float) -> Tensor:
     if not 0 < variance < math.inf:
         raise InputError("variance", variance, "a number > 0")
     return angle(grid.columns.lam + math.log(variance) / 2)
-
-
-def _ratio(at: Point) -> float:
-    return at.sigma / at.alpha if at.alpha > 0 else math.inf
