@@ -278,6 +278,49 @@ def study(
         show.written(folder)
 
 
+@app.command(short_help="Find the sampler and the levels with the least error for a model.", epilog=epilog("advise"))
+def advise(
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="A network, such as rings, a folder or owner/name; FILE.toml with a [target]; FILE.py:name.",
+            autocompletion=completion.checkpoints,
+        ),
+    ],
+    nfe: Annotated[int, typer.Option(help="Evaluations of the model in a run.")],
+    budget: Annotated[int, typer.Option(help="Evaluations of the model for the answer, a sample each.")] = 500,
+    seed: Annotated[int, typer.Option(help="Of the start samples.")] = 0,
+    designs: Annotated[
+        list[str] | None, typer.Option("--design", metavar="FILE", help="A table file as a further candidate.")
+    ] = None,
+    json: Json = False,
+    out: Out = "results/advice",
+    device: Annotated[str, typer.Option(help="Device of the network.")] = "cpu",
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Read pickled weights of a network.")] = False,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Run code that a checkpoint names; implies --allow-pickle.")
+    ] = False,
+    hub: Annotated[bool, typer.Option("--hub", help="Fetch a checkpoint owner/name from the hub.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the answer as a page too.")] = None,
+) -> None:
+    """Find the sampler and the levels with the least error for a model, at a number of evaluations."""
+    from . import show
+    from .advise_command import advise
+
+    if html is not None:
+        from ..book import advice_page, offline_page
+
+        offline_page.check(html)
+    consent = Consent(allow_pickle, allow_code, hub)
+    answer = advise(target, nfe, budget, seed, designs or [], _folder(out), consent, device)
+    if html is not None:
+        offline_page.write(advice_page.page(answer.plain(), target), html)
+    if json:
+        show.json(answer.plain())
+    else:
+        print(answer)
+
+
 @app.command(short_help="Find out which method a sampler is, and its order.", epilog=epilog("verify"))
 def verify(
     target: Annotated[

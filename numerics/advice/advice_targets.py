@@ -91,6 +91,7 @@ def default_ends(process: Schedule, span: tuple[float, float] | None = None) -> 
     if span is not None:
         low, high = max(low, span[0]), min(high, span[1])
     noisy, clean = (float(process.time(torch.tensor(lam, dtype=torch.float64))) for lam in (low, high))
+    noisy, clean = (float(f"{t:.12g}") for t in (noisy, clean))  # what 80 and 0.002 are up to rounding
     return process.point(min(noisy, process.t_max)), process.point(max(clean, process.t_min))
 
 
