@@ -40,6 +40,7 @@ def advise(
         begin, end times of the schedule, noisy and clean; by default where sigma/alpha is 80 and 0.002, or as near as
                    the schedule and the training of a checkpoint allow
         budget     rows of the model that the answer may take: recordings, tangents and confirmations
+        seed       of the start samples
         designs    table files, as `samplerproof design` writes them, as further candidates
         out        a folder where a checkpoint's or a mixture's recordings are kept, so that a query can be resumed
 

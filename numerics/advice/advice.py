@@ -129,8 +129,10 @@ def advise(
     sizes = predicted_sizes(rows, recording, tangent)
     first = _entry(tables, sizes, int(typical(sizes).argmin()))
     first_rows = 1 + recording.evaluations + tangent.evaluations
-    said = f"{first.candidate.method} on {first.candidate.levels}, predicted {first.predicted:.2g}, after {first_rows}"
-    progress(2, stages, f"first answer: {said} evaluations")
+    briefly = (
+        f"{first.candidate.method} on {first.candidate.levels}, predicted {first.predicted:.2g}, after {first_rows}"
+    )
+    progress(2, stages, f"first answer: {briefly} evaluations")
     # The other trajectories.
     if plan.trajectories > plan.first:
         found.append(_recorded(question, plan, range(plan.first, plan.trajectories), kept))
@@ -149,8 +151,7 @@ def advise(
     progress(stages, stages, "done")
     ranked = sorted(run, key=lambda n: run[n].confirmed or 0.0)
     entries = [*(run[n] for n in ranked), *(_entry(tables, sizes, n) for n in order if n not in run)]
-    rows = 1 + found[0][0].evaluations + found[0][1].evaluations
-    return Advice(question, plan, tuple(entries), run[base], first, rows, asked, calls, kept.rows)
+    return Advice(question, plan, tuple(entries), run[base], first, first_rows, asked, calls, kept.rows)
 
 
 def predicted_sizes(tables: Sequence[DataRows], recording: Recording, tangent: Tangents) -> Tensor:

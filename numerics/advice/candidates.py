@@ -47,7 +47,7 @@ class Levels:
         return spelled(self.kind, {key: value for key, value in self.parameters.items() if key not in OWN_ENDS})
 
     def grid(self, schedule: Schedule, begin: Point, end: Point, steps: int) -> Grid:
-        """The grid from begin to end.  Raises InputError where the kind has none of so many steps."""
+        """The grid from begin to end.  Raises InputError where the kind has none of this length."""
         made = grid(schedule, self.kind, steps, **self.parameters)
         if not self.stretched:
             return _ended(made.columns.t, schedule, begin, end)
@@ -129,7 +129,7 @@ def candidates(schedule: Schedule, begin: Point, end: Point, nfe: int) -> Iterat
         several = record.nfe_per_step > 1  # the last step may take fewer, as it is not corrected
         for steps in range(nfe // record.nfe_per_step + several, 0, -1):
             tried = {n: grid for n in left if (grid := made(n, steps)) is not None}
-            left = []  # the kinds on which so many steps take too many evaluations
+            left = []  # the kinds on which this number of steps takes too many evaluations
             for (n, grid), table in zip(tried.items(), tabulate_all(record.name, list(tried.values())), strict=True):
                 if isinstance(table, Tableau) and table.nfe <= nfe:
                     yield Candidate(record.name, kinds[n].name, table, grid, kinds[n])
