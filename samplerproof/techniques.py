@@ -31,6 +31,7 @@ from .numerics.few_step.ideal_students import deviation_factor, distilled_target
 from .numerics.few_step.jump import ddim_jump, run_jumps, semigroup_residual, through
 from .numerics.few_step.merged_steps import merged
 from .numerics.few_step.posterior_chain import posterior_chain
+from .numerics.few_step.straightness import least_slope
 from .numerics.few_step.student import load_student
 from .numerics.fitted_solvers.fit import FittedSolver, d_ode
 from .numerics.fitted_solvers.teacher_targets import exact_target, teacher_target
@@ -87,6 +88,7 @@ __all__ = [
     "inherited",
     "input_moments",
     "inverted_noise",
+    "least_slope",
     "load_student",
     "local_error_costs",
     "low_rank",
