@@ -10,7 +10,7 @@ Models: `stitched(denoisers, levels)` is T-Stitch, a model for each range of lam
 grid)` is how far the error of a model moves the end, to first order.
 
 Changed networks: `propagated`, `inherited` (features from earlier evaluations), `skips` and `low_rank` wrap a network
-of a checkpoint, `stale_mixture` is the first on a mixture; `counted_macs` and `BreakEven` are whether it is worth it.
+of a checkpoint, or one of diffusers (all but `inherited`), `stale_mixture` is the first on a mixture; `counted_macs` and `BreakEven` are whether it is worth it.
 
 >>> import torch
 >>> import samplerproof as sp
