@@ -11,7 +11,10 @@ a model another noise level than that of its input, such as Timestep Aligner's `
 `displacement(mixture, denoise, grid)` is how far the error of a model moves the end, to first order.
 
 Changed networks: `propagated`, `inherited` (features from earlier evaluations), `skips` and `low_rank` wrap a network
-of a checkpoint, or one of diffusers (all but `inherited`), `stale_mixture` is the first on a mixture; `counted_macs` and `BreakEven` are whether it is worth it.
+of a checkpoint, or one of diffusers (all but `inherited`); `stale_mixture` is the first on a mixture; `counted_macs`
+and `BreakEven` are whether it is worth it.
+Few steps: `load_student` is a trained student; `least_slope(move, x)` is whether the map of a sampler folds, so that
+the lines of a reflow cross.
 
 >>> import torch
 >>> import samplerproof as sp

@@ -64,7 +64,7 @@ def measure_pair() -> Measured:
     pure = sample(large, x, table)
     parts = torch.stack(parts_of_displacement(large, small, x, at))
     rows: list[tuple[str, ...]] = []
-    measured, predicted, late = [], [], []
+    measured, first_order, late = [], [], []
     for share in SHARES:
         steps = round(share * at.steps)
         last = at.steps - steps
@@ -80,13 +80,13 @@ def measure_pair() -> Measured:
             )
         )
         measured.append((share, found[0]))
-        predicted.append((share, expected[0]))
+        first_order.append((share, expected[0]))
         late.append((share, found[1]))
     return Measured(
         number=measured[1][1] / late[1][1],
         head=("share of small steps", "to lambda", "small first", "to first order", "small last", "to first order"),
         rows=tuple(rows),
-        curves={"small first": measured, "to first order": predicted, "small last": late},
+        curves={"small first": measured, "to first order": first_order, "small last": late},
         x="share of the steps with the small network",
         y="distance to the large network's samples",
     )
@@ -103,7 +103,7 @@ def radius_loss(y: Tensor) -> Tensor:
 
 
 def tuned(steps: int) -> nn.Module:
-    """The network of rings after UPDATES of its own loss and the loss of the radius after so many steps from noise."""
+    """The network of rings after UPDATES of its own loss and the loss of the radius after that many steps from noise."""
     checkpoint, data = load(LARGE), rings().train / load(LARGE).unit
     network = copy.deepcopy(checkpoint.network).train().requires_grad_(True)
     optimiser = torch.optim.Adam(network.parameters(), lr=RATE)

@@ -74,11 +74,11 @@ SHORTCUT = Technique(
     system="Shortcut models",
     title="Shortcut models: one step diffusion",
     cite="frans2025shortcut",
-    claimed="One network that is told the length of its step samples in any number of steps, one included, after a "
+    claimed="One network that is given the length of its step samples in any number of steps, one included, after a "
     "single training: FID 10.6, 7.8 and 3.8 in 1, 4 and 128 steps (DiT-XL, ImageNet, 256 pixels).",
-    verdict="confirmed on two rings: told the length of its jump the network makes the samples in one jump that it "
-    "cannot make when told the shortest length; the bias of the shortest steps stays",
-    quantity="W1 of the radius of one jump told the shortest length, over that told its own",
+    verdict="confirmed on two rings: given the length of its jump the network makes the samples in one jump that it "
+    "cannot make when given the shortest length; the bias of the shortest steps stays",
+    quantity="W1 of the radius of one jump that is given the shortest length, over that given its own",
     within=(4.0, 100.0),
     covered="system: a network trained from data on two rings in the plane, 64 shortest jumps; no image, no guidance",
     formula=r"""The flow $\Phi$ satisfies, with $s(x, t, d) = (\Phi_{t \to t+d}(x) - x)/d$,

@@ -69,18 +69,18 @@ class KeptPart(nn.Module):
         super().__init__()
         self.part, self.clock, self.refreshes = part, clock, refreshes
         self.has_cross_attention = getattr(part, "has_cross_attention", False)  # read by the networks of diffusers
-        self.alone = True
+        self.single = True
 
     def forward(self, *args: Any, **named: Any) -> Tensor | tuple[Tensor, tuple[Tensor, ...]]:
         def evaluate() -> Features:
             found = self.part(*args, **named)
-            self.alone = isinstance(found, Tensor)
-            return [found] if self.alone else [found[0], *found[1]]
+            self.single = isinstance(found, Tensor)
+            return [found] if self.single else [found[0], *found[1]]
 
         given: Tensor = args[0] if args else named["hidden_states"]
         first, *skips = self.refreshes.at(self.clock.value, evaluate)
         same_batch(given, first)
-        return first if self.alone else (first, tuple(skips))
+        return first if self.single else (first, tuple(skips))
 
 
 class PropagatedUNet2D(nn.Module):
