@@ -103,7 +103,7 @@ def radius_loss(y: Tensor) -> Tensor:
 
 
 def tuned(steps: int) -> nn.Module:
-    """The network of rings after UPDATES of its own loss and the loss of the radius after that many steps from noise."""
+    """The network of rings after UPDATES of its own loss and the loss of the radius after these steps from noise."""
     checkpoint, data = load(LARGE), rings().train / load(LARGE).unit
     network = copy.deepcopy(checkpoint.network).train().requires_grad_(True)
     optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
