@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from ..checkpoints.own_networks import UNet
-from ..errors import InputError, number
+from ..errors import InputError, finite_number
 from .diffusers_unet import decoder_blocks, scaled_in_diffusers, unet_of_diffusers
 from .unet_checks import with_skips
 
@@ -45,9 +44,5 @@ def skips(network: nn.Module, factors: Sequence[float]) -> nn.Module:
     levels = len(decoder_blocks(theirs) if net is None else net.down)
     if len(factors) != levels:
         raise InputError("factors", f"{len(factors)} numbers", f"{levels}, one for each level, finest first")
-    for n, rho in enumerate(factors):
-        number(f"factors[{n}]", rho, "a finite number")
-        if not math.isfinite(rho):
-            raise InputError(f"factors[{n}]", rho, "a finite number")
-    rho_of_levels = tuple(map(float, factors))
+    rho_of_levels = tuple(finite_number(f"factors[{n}]", rho) for n, rho in enumerate(factors))
     return scaled_in_diffusers(network, rho_of_levels) if net is None else ScaledSkips(net, rho_of_levels)
