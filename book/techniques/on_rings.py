@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from ...numerics.checkpoints.load import load
 from ...numerics.ddim_step import ddim_step
 from ...numerics.denoisers import Denoiser
-from ...numerics.few_step.outcomes import run, spaced
+from ...numerics.few_step.angles import equal_angles
+from ...numerics.few_step.outcomes import run
 from ...numerics.grids import Grid, grid
 from ...numerics.sample import sample
 from ...numerics.schedules import schedule
@@ -107,7 +108,7 @@ def tuned(steps: int) -> nn.Module:
     checkpoint, data = load(LARGE), rings().train / load(LARGE).unit
     network = copy.deepcopy(checkpoint.network).train().requires_grad_(True)
     optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
-    levels, generator = spaced(-SPAN, SPAN, steps), torch.Generator().manual_seed(0)
+    levels, generator = equal_angles(-SPAN, SPAN, steps), torch.Generator().manual_seed(0)
     for _ in range(UPDATES):
         y = torch.randn(BATCH, 2, generator=generator)
         chosen = data[torch.randint(len(data), (BATCH,), generator=generator)]
@@ -130,7 +131,7 @@ def measure_steps_in_training() -> Measured:
     rows = []
     for steps, network in ((0, load(LARGE).network), *((n, tuned(n)) for n in TRIED)):
         with torch.no_grad():
-            ends = [run(network, y, spaced(-SPAN, SPAN, n)) * unit for n in (steps or 1, JUDGED)]
+            ends = [run(network, y, equal_angles(-SPAN, SPAN, n)) * unit for n in (steps or 1, JUDGED)]
             denoising = float(losses(network, held_out, noise, lam)[0].mean())
         numbers = [f"{float(radius_loss(x)):.4f}" for x in ends] + [f"{spread(x):.3f}" for x in ends]
         label = str(steps) if steps else "not tuned, 1 step"

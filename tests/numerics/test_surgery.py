@@ -298,11 +298,12 @@ def leading_parts(at: sp.Grid, x: Tensor) -> tuple[Tensor, Tensor]:
     with the change of its responsibilities alone."""
     points = at.points
     lines = [(x, torch.ones_like(x)), *exact_flows(M1, x, points[0], points[1:])]
-    shares, means = zip(*(components(M1, y, p) for (y, _), p in zip(lines, points, strict=True)), strict=True)
+    along = [(y, p) for (y, _), p in zip(lines, points, strict=True)]
+    shares, means = [M1.responsibilities(y, p) for y, p in along], [M1.component_means(y, p) for y, p in along]
     total, part = torch.zeros_like(x), torch.zeros_like(x)
     for n, here in enumerate(points[:-1]):
         weight = here.alpha * lines[-1][1] / lines[n][1]
-        whole = (shares[n + 1][..., None] * means[n + 1] - shares[n][..., None] * means[n]).sum(dim=0)
-        features = ((shares[n + 1] - shares[n])[..., None] * (means[n + 1] + means[n]) / 2).sum(dim=0)
+        whole = (shares[n + 1][..., None] * means[n + 1] - shares[n][..., None] * means[n]).sum(dim=-2)
+        features = ((shares[n + 1] - shares[n])[..., None] * (means[n + 1] + means[n]) / 2).sum(dim=-2)
         total, part = total + weight * whole, part + weight * features
     return total, part
