@@ -273,9 +273,9 @@ responsibilities.""",
     provenance="read in the released code (`loss.py`): mean cosine over tokens, weight 0.5, features of DINOv2.",
     proved=("feature-bound",),
     measure=measure_feature,
-    known="The bound falls from 1 for clean data; a small perceptron that was trained on these components reached it "
-    "to 0.001.",
-    unknown="Training with the alignment, DINOv2, the factor 17.5: not reproduced.",
+    known="The bound falls from 1 for clean data.",
+    unknown="Not reproduced: a projector that is trained to the bound, training with the alignment, DINOv2, the factor "
+    "17.5.",
     code="""
 import torch, samplerproof as sp
 mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])

@@ -238,11 +238,11 @@ draw the
 variance is short by $c_1^2 \operatorname{Var}(x_0 \mid x)$ in every step.""",
     provenance="read in the released code (`train_ddgan.py`): ten steps, a logistic loss with a penalty on the "
     "gradient every 15 updates, and losses on positions, velocities and feet of the motions.",
-    proved=("posterior-chain",),
+    proved=("posterior-chain", "adversarial-optimum"),
     measure=measure_chain,
     known="At the optimum the losses are log 2 and 2 log 2; they are that for a weak discriminator too, so they prove "
     "nothing about the law.",
-    unknown="A trained generator, the geometric losses, motions: not reproduced.",
+    unknown="Not reproduced: a trained generator, the geometric losses, motions.",
     code="""
 import torch, samplerproof as sp
 mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
