@@ -225,7 +225,7 @@ TRIALS = {
     "emdm-on-rings": Trial(
         "emdm",
         "Generators on two rings, four steps equal in t, 2,000 updates of 256 against a discriminator with a penalty "
-        "on its slope, three seeds, 4,000 samples; W1 of the radius, whose median is not small. Two seeds of three come "
+        "on its slope, three seeds, 4,000 samples; W1 of the radius, whose median is not small. Two of three seeds are "
         "nearer to the law than the chain with the mean of a trained network, and none makes the rings: six in ten "
         "samples are off both. The losses stand at log 2 and 2 log 2 meanwhile: they prove nothing. In this short "
         "training the claim is not reproduced.",
