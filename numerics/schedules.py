@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from functools import cached_property
 from fractions import Fraction
+from functools import cached_property
 
 import torch
 from torch import Tensor
