@@ -118,6 +118,7 @@ def test_a_coefficient_off_by_a_ten_thousandth_shows_no_order() -> None:
     assert max(slopes([off(replace(run, outputs=run.outputs * factors)) for run in runs])) < 0.7
 
 
+@pytest.mark.slow
 def test_errors_of_means_are_far_above_those_of_the_recursion() -> None:
     run = table("sa-solver-p2c1", 640)
     fine = off(run, Resolution(0.1, 4.0, 1e-6))
