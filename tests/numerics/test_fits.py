@@ -242,7 +242,7 @@ def covered(
     truth = -np.polyfit(np.log(STEPS[:3]), np.log(exact), 1)[0]
     count = stated = 0
     for seed in range(repeats):
-        of, y = shifted(seed, 200, shifts)
+        of, y = shifted(seed, 400, shifts)
         estimates = [moment_error(x, goal) if metric == "moments" else energy(x, y) for x in of]
         records = curve(*(e.value for e in estimates), metric=metric)
         for record, estimate in zip(records, estimates, strict=True):
