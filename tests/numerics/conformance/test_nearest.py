@@ -52,6 +52,7 @@ def judged(sampler: Any, against: str | None = None, **options: Any) -> Any:
     return verdict_here(sampler, against, 8, options, zero=False)
 
 
+@pytest.mark.slow
 def test_a_stale_output_is_named() -> None:
     """Assert the record, the steps on which they agree, the rule, and that it does not converge."""
     answer = judged(two_step, stale=True)
