@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .denoisers import Denoiser, convert
 from .errors import DependsError, SamplingError
-from .external_run import Draw, Finish, Model, Remark, Run, Timesteps, of_another_run
+from .external_run import Calls, Draw, Finish, Model, Remark, Run, Timesteps, of_another_run
 from .noise import NoiseSource
 from .noise_draws import canonical, noise_basis
 from .points import Point
@@ -188,17 +188,29 @@ def trace(run: Run, prediction: str, dtype: torch.dtype = torch.float64) -> Trac
     are those on zeros.
     Raises SamplingError where a run ends otherwise or never evaluates its model; the sampler's own pass through.
     """
-    generator, start = torch.Generator().manual_seed(0), torch.zeros(*BATCH, 1, dtype=dtype)
-    first = _Recorder(None, lambda k, span: torch.randn(1, generator=generator))
-    finish = _finished(run, start, first)
-    if not first.states:
-        raise SamplingError("it never evaluates its model: there is no output to read a coefficient of")
+    start, first, finish = _on_zeros(run, dtype)
     try:
         found = _image(run, prediction, len(first.states), first.spans, dtype)
         return replace(found, superposition=superposition(run, found))
     except DependsError:
         found = _as_trace(prediction, start, first, finish)
         return replace(found, superposition=(math.inf,) * len(found.vectors))
+
+
+def calls_on_zeros(run: Run, dtype: torch.dtype) -> Calls:
+    """The calls of a run on zeros.  Raises SamplingError as trace does."""
+    _, first, _ = _on_zeros(run, dtype)
+    return Calls(len(first.states), tuple(first.spans))
+
+
+def _on_zeros(run: Run, dtype: torch.dtype) -> tuple[Tensor, _Recorder, Finish]:
+    """A run on zeros: its start, what it called, its end."""
+    generator, start = torch.Generator().manual_seed(0), torch.zeros(*BATCH, 1, dtype=dtype)
+    first = _Recorder(None, lambda k, span: torch.randn(1, generator=generator))
+    finish = _finished(run, start, first)
+    if not first.states:
+        raise SamplingError("it never evaluates its model: there is no output to read a coefficient of")
+    return start, first, finish
 
 
 def image(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ...] | None = None) -> Trace:
@@ -273,7 +285,8 @@ def _along(
     def noise(k: int, span: tuple[float, float] | None) -> Tensor:
         if k >= len(path) or span != spans[k]:
             raise DependsError(f"draw {k + 1}: not as in a run before")
-        return (path[k].to(vectors.dtype) @ vectors.flatten(1)).view(vectors.shape[1:])
+        pieces = path[k].nonzero()[:, 0]  # one, unless it is an increment of the path
+        return (path[k, pieces].to(vectors.dtype) @ vectors[pieces].flatten(1)).view(vectors.shape[1:])
 
     return noise
 
