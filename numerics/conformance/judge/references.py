@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...catalogue import METHODS, resolve
-from ...coefficients import plan, with_history
+from ...coefficients import ONE_NODE, plan, with_history
 from ...errors import InputError, SamplingError
 from ...generated.frame_functions import FRAMES
 from ...grids import Grid
@@ -61,7 +61,17 @@ def candidates(
     """
     grid = grid_of(process, found.grid, found.schedule)
     for name in similar(found) if names is None else names:
-        yield from variants(found, grid, resolve(name), names is not None and len(names) == 1, endings)
+        record = _from_no_noise(resolve(name), grid)
+        yield from variants(found, grid, record, names is not None and len(names) == 1, endings)
+
+
+def _from_no_noise(record: Record, grid: Grid) -> Record:
+    """DDIM by the noise prediction for a run that starts without noise, as inversion does: there the data prediction
+    leaves the noise open. Elsewhere the two are one table.
+    """
+    if grid.points[0].sigma > 0 or record.frame != "data" or [row.weights for row in record.rows] != ["ddim"]:
+        return record
+    return replace(record, frame="noise-rho", rows=ONE_NODE)
 
 
 def similar(found: Trace) -> list[str]:
