@@ -110,8 +110,8 @@ def vp_from_timesteps(scheduler: Any, steps: int) -> Layout:
 
 
 def vp_from_data(scheduler: Any, steps: int) -> Layout:
-    """Variance preserving, from data to noise: every call is passed the timestep to which its step leads, from the one a
-    stride below it; the first starts at `initial_alpha_cumprod`.
+    """Variance preserving, from data to noise: every call is passed the timestep to which its step leads, from the one
+    a stride below it; the first starts at `initial_alpha_cumprod`.
     """
     calls = list(scheduler.timesteps)
     first = int(calls[0]) - scheduler.config.num_train_timesteps // steps

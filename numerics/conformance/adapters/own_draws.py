@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,10 +56,13 @@ class _Generator:
     """A generator of numpy whose normal draws shaped like a state are intercepted: drawn(size, source)."""
 
     def __init__(self, own: Any, drawn: Callable[[Any, Source], Any], source: Source) -> None:
-        self._own, self._drawn = own, partial(drawn, source=source)
+        self._own, self._from, self._source = own, drawn, source
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._own, name)
+
+    def _drawn(self, size: Any) -> Any:
+        return self._from(size, self._source)
 
     def standard_normal(self, size: Any = None, *args: Any, **named: Any) -> Any:
         found = self._drawn(size)
@@ -79,8 +81,8 @@ class _Generator:
 def drawing_from(draw: Draw, like: Tensor) -> Iterator[None]:
     """Context in which normal noise shaped like a state, from torch or from numpy.random, is `draw`.
 
-    A generator that is seeded anew in a run gives the same noise again.  Those of numpy that were made before keep their
-    own draws.
+    A generator that is seeded anew in a run gives the same noise again.  Those of numpy that were made before keep
+    their own draws.
     """
     mode = DrawMode(draw, like)
 

@@ -41,7 +41,7 @@ class OfNumpy:
     def state(self) -> object:
         if self.generator is not None:
             return repr(self.generator.bit_generator.state)
-        _, keys, place, *_ = np.random.get_state()
+        _, keys, place, *_ = np.random.get_state()  # noqa: NPY002 (the one that samplers use)
         return np.asarray(keys).tobytes(), place
 
     def advance(self) -> None:
@@ -57,7 +57,7 @@ class RepeatedDraws:
     def __init__(self, draw: Draw) -> None:
         self.draw = draw
         self.noises: dict[object, Tensor] = {}
-        self.begun = torch.get_rng_state(), np.random.get_state()
+        self.begun = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
         self.left = OfTorch().state(), OfNumpy().state()
         self.moved = [False, False]
 
@@ -77,7 +77,7 @@ class RepeatedDraws:
         if not self.moved[0]:
             torch.set_rng_state(self.begun[0])
         if not self.moved[1]:
-            np.random.set_state(self.begun[1])
+            np.random.set_state(self.begun[1])  # noqa: NPY002
 
     def _look(self) -> None:
         now = OfTorch().state(), OfNumpy().state()
