@@ -107,4 +107,4 @@ def drawing_from(draw: Draw, like: Tensor) -> Iterator[None]:
     finally:
         for name, value in held.items():
             setattr(random, name, value)
-        mode.draws.put_back()
+        mode.draws.restore()

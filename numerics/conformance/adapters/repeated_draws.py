@@ -51,7 +51,7 @@ class OfNumpy:
 class RepeatedDraws:
     """The draws of one run: `draw`, or the noise that came from the same state before.
 
-    Sources are advanced by one number a draw; the default ones are put back at the end, unless the code moved them.
+    Sources are advanced by one number a draw; at the end the default ones are as before, unless the code moved them.
     """
 
     def __init__(self, draw: Draw) -> None:
@@ -71,7 +71,7 @@ class RepeatedDraws:
         self.left = OfTorch().state(), OfNumpy().state()
         return self.noises[state].to(like.dtype).clone()
 
-    def put_back(self) -> None:
+    def restore(self) -> None:
         """The default sources as they were, where only these draws moved them."""
         self._look()
         if not self.moved[0]:
