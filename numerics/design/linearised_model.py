@@ -1,98 +1,127 @@
-"""A model linearised about its recorded trajectories: cheap to run, and exact where a table follows them."""
+"""A model linearised about its recorded trajectories: a table's error at the end in microseconds, with sign.
+
+In y = x/alpha and lambda = log(alpha/sigma) the flow is dy/dlambda = D(y, lambda) - y on every schedule.  About a
+recorded trajectory (y*, D*) the data prediction is
+
+    D(y, lambda) = D*(lambda) + J(lambda) (y - y*(lambda)),
+
+so that the error of any table obeys a linear recursion.  Its free part, J = 0, is exact: a table reads nothing of a
+model but its outputs.  J is recorded by difference quotients: in up to WHOLE dimensions whole, in more along the
+principal directions of the trajectory, in which almost all of an error lies (a trajectory's covariance is nearly of
+rank 5); it is symmetric, as the covariance of a posterior is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from scipy.interpolate import CubicSpline
 from torch import Tensor
 
+from ..advice.recording import Recording
 from ..denoisers import Denoiser
 from ..points import Point
+from .curves import Curve, through
 
-WHOLE = 8  # dimensions up to which the basis is that of the space
+WHOLE = 8  # dimensions up to which all directions are followed
 SPAN = 24  # principal directions of a trajectory that are followed in more
-DIRECTIONS = 5  # the first of them, along which the Jacobian is recorded
+DIRECTIONS = 5  # the first of these, along which the Jacobian is recorded
 LEVELS = 15  # levels at which it is recorded
 STEP = 1e-3  # of a difference quotient, relative to the noise
 
 
-@dataclass(frozen=True)
-class Spline:
-    """A piecewise cubic curve in lambda: knots [n], coefficients [4, n - 1, ...], of rising powers."""
-
-    knots: Tensor
-    coefficients: Tensor
-
-    @classmethod
-    def through(cls, knots: Tensor, values: Tensor) -> Spline:
-        """The cubic spline through values [n, ...] (not-a-knot ends)."""
-        found = CubicSpline(knots.numpy(), values.numpy()).c
-        return cls(knots, torch.from_numpy(found.copy()).flip(0))
-
-    def __call__(self, lam: Tensor) -> Tensor:
-        """The values at lam [m]: [m, ...]; differentiable in lam."""
-        piece = (torch.searchsorted(self.knots, lam.detach().contiguous(), right=True) - 1).clamp(0, len(self.knots) - 2)
-        c = self.coefficients[:, piece]
-        off = (lam - self.knots[piece]).reshape(-1, *[1] * (c.ndim - 2))
-        return c[0] + off * (c[1] + off * (c[2] + off * c[3]))
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LinearisedModel:
-    basis: Tensor  # [R, q, d]
-    states: Spline
-    data: Spline
-    columns: Spline  # J's columns [R, q, a]
-    mean: Spline  # [R]
+    """basis [R, q, d]: orthonormal directions of each of R trajectories.  All else is in its coordinates.
+
+    states, data: curves [R, q].  columns: curve [R, q, a], the first a columns of J; rest: curve [R], what J is on the
+    other directions.  begin, end: in lambda.  scale: root mean square of the data at the end, a coordinate.
+    """
+
+    basis: Tensor
+    states: Curve
+    data: Curve
+    columns: Curve
+    rest: Curve
     begin: float
     end: float
-    offset: Tensor  # [R, q]
+    scale: float
 
     def errors(self, lam: Tensor, weights: Tensor) -> Tensor:
-        """The errors at the end [R, q] of a table with the levels lam [N + 1] and the weights [N, K]."""
+        """The errors at the end, [R, q], of the table with levels lam [N + 1] and weights [N, K] (see row_weights).
+
+        Its squares add up to the mean square over the d coordinates.  Differentiable in both.
+        """
         decay = torch.exp(lam[:-1] - lam[1:])
-        state, data, J, rest = self.states(lam), self.data(lam[:-1]), self.columns(lam[:-1]), self.mean(lam[:-1])
-        a = J.shape[-1]
-        error = torch.zeros_like(data[0])
-        outputs: list[Tensor] = []
-        for n in range(len(lam) - 1):
-            moved = (J[n] @ error[:, :a, None])[..., 0]
-            if a < error.shape[1]:
-                first = (J[n][:, a:].mT @ error[:, a:, None])[..., 0]
-                moved = moved + torch.cat([first, rest[n][:, None] * error[:, a:]], dim=1)
-            outputs.append(data[n] + moved)
+        states, data, columns, rest = self.states(lam), *(curve(lam[:-1]) for curve in (self.data, self.columns, self.rest))
+        error, outputs = torch.zeros_like(data[0]), list[Tensor]()
+        for n in range(len(weights)):
+            outputs.append(data[n] + product(columns[n], rest[n], error))
             mean = sum(weights[n, k] * outputs[n - k] for k in range(min(n + 1, weights.shape[1])))
-            error = decay[n] * (error + state[n]) + (1 - decay[n]) * mean - state[n + 1]
-        return error * self.basis.shape[2]**-0.5 + self.offset
+            error = decay[n] * (error + states[n]) + (1 - decay[n]) * mean - states[n + 1]
+        return error * self.basis.shape[2] ** -0.5
+
+    def jacobian(self, points: Sequence[Point]) -> list[Callable[[Tensor], Tensor]]:
+        """Of points, the products of J with errors of states x, [R, *shape]: as advice.carry.carried takes them."""
+        lam = torch.tensor([at.lam for at in points], dtype=torch.float64).clamp(self.begin, self.end)
+        columns, rest = self.columns(lam), self.rest(lam)
+
+        def at_point(k: int) -> Callable[[Tensor], Tensor]:
+            def derivative(error: Tensor) -> Tensor:
+                inside = torch.einsum("rqd,rd->rq", self.basis, error.flatten(1)) / points[k].alpha
+                moved = torch.einsum("rqd,rq->rd", self.basis, product(columns[k], rest[k], inside))
+                return moved.reshape(error.shape)
+
+            return derivative
+
+        return [at_point(k) for k in range(len(points))]
 
 
-def linearise(denoise: Denoiser, lam: Tensor, states: Tensor, data: Tensor, points: tuple[Point, ...]) -> LinearisedModel:
-    """From recorded y = x/alpha and data predictions, both [n + 1, R, d], at the points with lambda lam [n + 1]."""
-    n, count, dim = states.shape
-    if dim <= WHOLE:
-        basis = torch.eye(dim, dtype=torch.float64).expand(count, dim, dim)
-    else:  # principal directions of the data prediction's changes, and the last prediction and the start
-        curve = (data - data[-1]).transpose(0, 1)
-        size = torch.gradient(lam)[0].abs().sqrt()[:, None]
-        q = min(SPAN, dim, n)
-        principal = torch.linalg.svd(curve * size, full_matrices=False)[2][:, :q]
-        rest = torch.stack([data[-1], states[0]], dim=1)
-        basis = torch.linalg.qr(torch.cat([principal, rest], dim=1).mT)[0].mT
-    along = min(dim, WHOLE if dim <= WHOLE else DIRECTIONS)
-    chosen = torch.linspace(0, n - 1, min(LEVELS, n)).round().long().unique()
+def product(columns: Tensor, rest: Tensor, vector: Tensor) -> Tensor:
+    """J v [R, q] from the first columns of a symmetric J, [R, q, a], and the number [R] that it is on the others."""
+    a = columns.shape[2]
+    moved: Tensor = (columns @ vector[:, :a, None])[..., 0]
+    if a == vector.shape[1]:
+        return moved
+    first = (columns[:, a:].mT @ vector[:, a:, None])[..., 0]
+    return moved + torch.cat([first, rest[:, None] * vector[:, a:]], dim=1)
+
+
+def linearise(denoise: Denoiser, recording: Recording) -> LinearisedModel:
+    """The model linearised about recorded trajectories: R a rows are asked at each of LEVELS levels."""
+    points = recording.points
+    lam, alpha = (torch.tensor([getattr(at, name) for at in points], dtype=torch.float64) for name in ("lam", "alpha"))
+    states, data = (recording.states.flatten(2) / alpha[:, None, None]), recording.data.flatten(2)
+    shape, count, dim = recording.states.shape[2:], *states.shape[1:]
+    basis = principal_directions(lam, states, data)
+    along = dim if dim <= WHOLE else min(DIRECTIONS, dim)
+    chosen = torch.linspace(0, len(points) - 1, min(LEVELS, len(points))).round().long().unique()
     quotients = []
     for k in chosen.tolist():
         at = points[k]
-        h = STEP * at.sigma / at.alpha
-        moved = states[k] + h * basis[:, :along].transpose(0, 1)  # [along, R, d]
-        asked = denoise((at.alpha * moved).flatten(0, 1), at, "data").reshape(along, count, dim)
-        quotients.append(((asked - data[k]) / h).transpose(0, 1))  # [R, along, d]
-    J = torch.stack(quotients)  # [L, R, along, d]
-    columns = torch.einsum("rqd,lrad->lrqa", basis, J)
-    mean = columns[:, :, along - 1, along - 1].clamp(0, 1)
-    project = lambda v: torch.einsum("rqd,nrd->nrq", basis, v)
-    return LinearisedModel(
-        basis, Spline.through(lam, project(states)), Spline.through(lam, project(data)), Spline.through(lam[chosen], columns),
-        Spline.through(lam[chosen], mean), float(lam[0]), float(lam[-1]), torch.zeros(count, basis.shape[1], dtype=torch.float64))
+        step = STEP * at.sigma / at.alpha
+        moved = at.alpha * (states[k] + step * basis[:, :along].transpose(0, 1))  # [a, R, d]
+        asked = denoise(moved.reshape(along * count, *shape), at, "data").to(torch.float64).reshape(along, count, dim)
+        quotients.append(torch.einsum("rqd,ard->rqa", basis, (asked - data[k]) / step))
+    columns = torch.stack(quotients)
+    rest = columns[:, :, along - 1, along - 1].clamp(0, 1)
+    curves = [through(lam, torch.einsum("rqd,nrd->nrq", basis, values)) for values in (states, data)]
+    of_jacobian = [through(lam[chosen], values) for values in (columns, rest)]
+    scale = float((data[-1] - data[-1].mean()).square().mean()) ** 0.5
+    return LinearisedModel(basis, *curves, *of_jacobian, float(lam[0]), float(lam[-1]), scale)
+
+
+def principal_directions(lam: Tensor, states: Tensor, data: Tensor) -> Tensor:
+    """Orthonormal directions of trajectories [n, R, d], [R, q, d]: of the change of the data prediction, by their share
+    of its integral over lambda, then the rest of its end and of the start; in few dimensions all axes.
+    """
+    count, dim = states.shape[1:]
+    if dim <= WHOLE:
+        return torch.eye(dim, dtype=torch.float64).expand(count, dim, dim)
+    share = torch.gradient(lam)[0].abs().sqrt()[:, None]
+    changes = (data - data[-1]).transpose(0, 1) * share
+    principal = torch.linalg.svd(changes, full_matrices=False)[2][:, :SPAN]
+    ends = torch.stack([data[-1], states[0]], dim=1)
+    found: Tensor = torch.linalg.qr(torch.cat([principal, ends], dim=1)[:, :dim].mT)[0].mT
+    return found
