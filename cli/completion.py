@@ -101,9 +101,9 @@ def grids(incomplete: str) -> list[str]:
 
 def schedules(incomplete: str) -> list[str]:
     """The noise schedules."""
-    from .grids_command import ENDS
+    from ..numerics.schedules import USUAL_TIMES
 
-    return _starting(ENDS, incomplete)
+    return _starting(USUAL_TIMES, incomplete)
 
 
 def checkpoints(incomplete: str) -> list[str]:

@@ -23,6 +23,7 @@ from .shared_parameters import (
     Json,
     Kind,
     Method,
+    Model,
     OneKind,
     OneMethod,
     OneSchedule,
@@ -353,6 +354,47 @@ def export(
 
     for path in export(names, grid, steps, schedule, vectors, _folder(out)):
         print(path)
+
+
+@app.command(short_help="Make a table for your model and budget.", epilog=epilog("design"))
+def design(
+    target: Model,
+    nfe: Annotated[int, typer.Option(help="Evaluations of the model in a run of the table.")],
+    method: Annotated[
+        str | None,
+        typer.Option(help="Design only the levels, for this method.", autocompletion=completion.methods),
+    ] = None,
+    tune: Annotated[bool, typer.Option("--tune", help="Go on through the model itself.")] = False,
+    schedule: OneSchedule = None,
+    seed: Annotated[int, typer.Option(help="Seed of the start samples.")] = 0,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Table file to write.  [default: results/design/designed-<N>.table.json]"),
+    ] = None,
+    json: Json = False,
+    device: Annotated[str, typer.Option(help="Device of the network.")] = "cpu",
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Read pickled weights of a network.")] = False,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Run code that a checkpoint names; implies --allow-pickle.")
+    ] = False,
+    hub: Annotated[bool, typer.Option("--hub", help="Fetch a checkpoint owner/name from the hub.")] = False,
+) -> None:
+    """Make a table for a model: levels and weights for its trajectories, confirmed on others."""
+    from . import show
+    from .design_command import design, file_of, lines
+    from .interruption import interruptible
+
+    file = file_of(out, nfe)
+    consent = Consent(allow_pickle, allow_code, hub)
+    with interruptible("design") as progress:
+        found = design(target, nfe, method, tune, schedule, seed, device, consent, progress)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    found.write(file)
+    if json:
+        show.json(found.plain() | {"file": str(file)})
+    else:
+        print("\n".join(lines(found)))
+        print(f"written to {file}")
 
 
 @app.command(short_help="Print BibTeX of samplers, and of this appendix.", epilog=epilog("cite"))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .numerics.checkpoints.load import load as load_checkpoint
     from .numerics.conformance.adapters.step_protocol import Adapter
     from .numerics.denoisers import adapt
+    from .numerics.design.designed import design
     from .numerics.errors import SamplingError
     from .numerics.fitted_solvers.fit import fit_one_parameter
     from .numerics.grids import Grid, grid
@@ -44,6 +45,7 @@ __all__ = [
     "SamplingError",
     "__version__",
     "adapt",
+    "design",
     "exact_flow",
     "fit_one_parameter",
     "grid",
@@ -75,6 +77,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "InputError": ("names.input_error", "InputError"),
     "SamplingError": ("numerics.errors", "SamplingError"),
     "adapt": ("numerics.denoisers", "adapt"),
+    "design": ("numerics.design.designed", "design"),
     "exact_flow": ("numerics.targets.flow", "exact_flow"),
     "fit_one_parameter": ("numerics.fitted_solvers.fit", "fit_one_parameter"),
     "grid": ("numerics.grids", "grid"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -14,15 +14,15 @@ from ..sample import sample
 from ..tableau import Tableau
 from .least_errors import least_errors
 from .linearised_model import LinearisedModel
-from .rivals import rms
+from .rivals import Rival, rms
 from .row_weights import pack, tableau_of, unpack, weights_of
 
-RIDGES = (1e-7, 1e-6, 1e-5, 1e-4)  # of a parameter, relative to the mean square of the data
-STARTS = 2  # records on levels that an optimisation starts from
-LARGEST = 8.0  # sum of |weights| of a row: three bits of the outputs' rounding
+RIDGES = (1e-4, 1e-5, 1e-6, 1e-7)  # of a parameter, relative to the mean square of the data
+LARGEST = 12.0  # sum of |weights| of a row: fewer than four bits of the outputs' rounding
 GROWTH = 4.0  # of errors, on Gaussian models
 QUOTIENT = 1e-4  # step of a parameter in a difference quotient
-TUNING = 3  # iterations through the model
+TUNING = 3  # iterations of a round through the model
+TUNED = 1e-4  # its ridge: as few trajectories, and all that is not linear, are in it
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +50,14 @@ class Family:
         """The size of the errors of every trajectory [R], a coordinate of x/alpha."""
         return self.errors(parameters).square().sum(dim=1).sqrt()
 
-    def fitted(self, start: Tensor, ridge: float) -> Tensor:
-        """The parameters that minimise the errors on the linearised model, from those of a record."""
-        slope = torch.func.jacfwd(self.errors)
-        return least_errors(self.errors, slope, start, ridge * self.model.scale**2)
+    def fitted(self, start: Tensor) -> Iterator[Tensor]:
+        """The parameters that minimise the errors on the linearised model, from those of a record, for each ridge."""
+        slope, found = torch.func.jacfwd(self.errors), start
+        for ridge in RIDGES:
+            found = least_errors(self.errors, slope, start, ridge * self.model.scale**2, found)
+            yield found
 
-    def tuned(self, denoise: Denoiser, start: Tensor, ridge: float) -> Tensor:
+    def tuned(self, denoise: Denoiser, start: Tensor) -> Tensor:
         """The same through the model, with difference quotients of whole runs from the recorded starts."""
 
         def errors(parameters: Tensor) -> Tensor:
@@ -68,18 +70,18 @@ class Family:
             moved = [errors(parameters + QUOTIENT * unit) for unit in torch.eye(len(parameters), dtype=torch.float64)]
             return torch.stack([(there - here) / QUOTIENT for there in moved], dim=2)
 
-        return least_errors(errors, slope, start, ridge * self.model.scale**2, TUNING)
+        return least_errors(errors, slope, start, TUNED * self.model.scale**2, iterations=TUNING)
 
-    def starts(self, tables: Iterator[Tableau]) -> list[Tensor]:
-        """The parameters of the best tables of this form, on the linearised model."""
-        found = []
-        for table in tables:
-            weights = weights_of(table)
-            if weights is not None:
-                lam = torch.tensor([at.lam for at in table.points], dtype=torch.float64)
-                parameters = pack(lam, weights)
-                found.append((float(self.predicted(parameters).log().mean()), parameters))
-        return [parameters for _, parameters in sorted(found, key=lambda one: one[0])[:STARTS]]
+
+def starts(records: Iterable[Rival]) -> list[Tensor]:
+    """The parameters of the first table of this form of every record."""
+    found: dict[str, Tensor] = {}
+    for rival in records:
+        weights = None if rival.method in found else weights_of(rival.table)
+        if weights is not None:
+            lam = torch.tensor([at.lam for at in rival.table.points], dtype=torch.float64)
+            found[rival.method] = pack(lam, weights)
+    return list(found.values())
 
 
 Run = Callable[[Tableau], Tensor]

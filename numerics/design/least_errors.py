@@ -21,12 +21,20 @@ SETTLED = 1e-4  # relative decrease that ends a round
 Errors = Callable[[Tensor], Tensor]
 
 
-def least_errors(errors: Errors, jacobian: Errors, start: Tensor, ridge: float, iterations: int = ITERATIONS) -> Tensor:
+def least_errors(
+    errors: Errors,
+    jacobian: Errors,
+    start: Tensor,
+    ridge: float,
+    first: Tensor | None = None,
+    iterations: int = ITERATIONS,
+) -> Tensor:
     """The parameters [P] that minimise the objective.
 
-    errors: of parameters, [R, q].  jacobian: of parameters, [R, q, P].  start: p_0, and the first parameters.
+    errors: of parameters, [R, q].  jacobian: of parameters, [R, q, P].  start: p_0.  first: where to begin, if
+    not there.
     """
-    found = start
+    found = start if first is None else first
     for _ in range(ROUNDS):
         size = OUTLYING * float(errors(found).square().sum(dim=1).median())
         found = _round(errors, jacobian, found, start, ridge, max(size, 1e-300), iterations)

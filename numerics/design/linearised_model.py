@@ -54,7 +54,10 @@ class LinearisedModel:
         Its squares add up to the mean square over the d coordinates.  Differentiable in both.
         """
         decay = torch.exp(lam[:-1] - lam[1:])
-        states, data, columns, rest = self.states(lam), *(curve(lam[:-1]) for curve in (self.data, self.columns, self.rest))
+        states, data, columns, rest = (
+            self.states(lam),
+            *(curve(lam[:-1]) for curve in (self.data, self.columns, self.rest)),
+        )
         error, outputs = torch.zeros_like(data[0]), list[Tensor]()
         for n in range(len(weights)):
             outputs.append(data[n] + product(columns[n], rest[n], error))

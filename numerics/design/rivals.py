@@ -38,7 +38,7 @@ class Rival:
     method: str
     levels: str
     table: Tableau
-    predicted: float = float("nan")
+    predicted: float
 
     def __str__(self) -> str:
         return f"{self.method} on {self.levels}"
@@ -59,12 +59,17 @@ def rivals(recording: Recording, model: LinearisedModel, nfe: int) -> list[Rival
     for levels, grid in grids_between(recording.schedule, recording.begin, recording.end, nfe):
         for method in RECORDS:
             try:
-                table = tabulate(method, grid)
+                found.append(rival_on(method, levels.name, grid, recording, model))
             except InputError:
                 continue
-            error = carried(table, recording, model.jacobian) / recording.end.alpha
-            found.append(Rival(method, levels.name, table, middle(rms(error))))
     return sorted(found, key=lambda rival: rival.predicted)
+
+
+def rival_on(method: str, levels: str, grid: Grid, recording: Recording, model: LinearisedModel) -> Rival:
+    """A record on a grid with its predicted error.  Raises InputError as tabulate."""
+    table = tabulate(method, grid)
+    error = carried(table, recording, model.jacobian) / recording.end.alpha
+    return Rival(method, levels, table, middle(rms(error)))
 
 
 def rms(errors: Tensor) -> Tensor:

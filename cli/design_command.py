@@ -1,0 +1,84 @@
+"""`samplerproof design`: a table made for a model, written as a table file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..numerics.errors import InputError
+from ..numerics.support.consent import Consent
+from ..numerics.support.files import check_writable
+from ..numerics.support.progress import Progress
+
+if TYPE_CHECKING:
+    from ..numerics.design.designed import Design
+
+FOLDER = "results/design"
+
+
+def file_of(out: str | None, nfe: int) -> Path:
+    """The file to write.  Raises InputError unless it ends in .json and can be written."""
+    path = Path(FOLDER) / f"designed-{nfe}.table.json" if out is None else Path(out)
+    if path.suffix != ".json" or path.is_dir():
+        raise InputError("--out", str(path), "a file name that ends in .json")
+    check_writable(path.parent, keep=False)
+    return path
+
+
+def design(
+    target: str,
+    nfe: int,
+    method: str | None,
+    tune: bool,
+    schedule: str | None,
+    seed: int,
+    device: str,
+    consent: Consent,
+    progress: Progress,
+) -> Design:
+    """The design for the model of a target; see numerics/design/designed.py."""
+    from ..numerics.design.designed import design
+    from .model_target import model_target
+
+    model = model_target(target, schedule, device, consent)
+    return design(
+        model.denoise,
+        model.schedule,
+        nfe=nfe,
+        begin=model.begin,
+        end=model.end,
+        shape=model.shape,
+        method=method,
+        tune=tune,
+        seed=seed,
+        model=model.name,
+        progress=progress,
+    )
+
+
+def lines(found: Design) -> list[str]:
+    """The answer as text: the tables with their errors, what is proved, and what it cost."""
+    from ..numerics.text_table import aligned
+
+    rows = []
+    for one in (found.designed, found.record, found.baseline):
+        interval = f"{one.low:.3g} to {one.high:.3g}"
+        rows.append([one.method, one.levels, f"{one.predicted:.3g}", f"{one.confirmed:.3g}", interval])
+    heads = ("method", "levels", "predicted", "confirmed", "about 95 %")
+    proved = found.proved
+    orders = sorted({order for order in proved.orders if order is not None})
+    won = found.choice is found.designed
+    better = found.record.middle / found.designed.middle
+    verdict = (
+        f"{found.designed.method} on levels of its own: {better:.2f} times better than the best record"
+        if won
+        else f"{found.record.method} on {found.record.levels}: the designed table does not beat it"
+    )
+    return [
+        aligned(heads, rows),
+        f"chosen: {verdict}",
+        f"proved of the designed table: row sums to {proved.consistency:.1e}; order of a row at least "
+        f"{orders[0] if orders else '-'}; on Gaussian models an error grows at most {proved.growth:.3g} times; "
+        f"sum of |weights| at most {proved.digits:.3g}",
+        f"{found.evaluations} evaluations of the model in {found.calls} calls",
+    ]
