@@ -99,16 +99,17 @@ def _unshifted(at: Point, shift: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A method on levels, with its table."""
+    """A method on levels, with its table.  levels: their name.  grid, named: of a method of the catalogue."""
 
     method: str
     levels: str
     table: Tableau
     grid: Grid | None = None
+    named: Levels | None = None
 
 
 def candidates(schedule: Schedule, begin: Point, end: Point, nfe: int) -> Iterator[Candidate]:
-    """Every deterministic record on every kind of levels, with at most `nfe` evaluations and as many steps as they allow.
+    """Every deterministic record on every kind of levels, with the most steps that at most `nfe` evaluations allow.
 
     Records that a grid cannot take are left out, and so are levels that the kind or the schedule does not have.
     """
@@ -119,7 +120,7 @@ def candidates(schedule: Schedule, begin: Point, end: Point, nfe: int) -> Iterat
                 continue
             found = _within(record, levels, grids, (schedule, begin, end), nfe)
             if found is not None:
-                yield Candidate(record.name, levels.name, *found)
+                yield Candidate(record.name, levels.name, *found, levels)
 
 
 def _within(

@@ -258,8 +258,7 @@ def _starts(
         if start.ndim < 2 or len(start) < 8:
             raise InputError("start", list(start.shape), TRAJECTORIES)
         quarter = len(start) // 4
-        fit, select, confirm = start.split([len(start) - 2 * quarter, quarter, quarter])
-        return fit, select, confirm
+        return _parted(start, (len(start) - 2 * quarter, quarter, quarter))
     generator = torch.Generator().manual_seed(seed)
     if isinstance(denoise, GaussianMixture):
         counts = LINE if denoise.dim <= WHOLE else IMAGES
@@ -270,8 +269,12 @@ def _starts(
         counts = LINE if math.prod(shape) <= WHOLE else IMAGES
         noise = torch.randn((sum(counts), *shape), generator=generator, dtype=torch.float64)
         drawn = schedule.prior_std(begin) * noise
-    fit, select, confirm = drawn.split(list(counts))
-    return fit, select, confirm
+    return _parted(drawn, counts)
+
+
+def _parted(start: Tensor, counts: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    first, second = counts[0], counts[0] + counts[1]
+    return start[:first], start[first:second], start[second:]
 
 
 def _sound(table: Tableau) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -63,7 +64,7 @@ class Family:
         def errors(parameters: Tensor) -> Tensor:
             made = sample(denoise, self.recording.states[0], self.table(parameters))
             off = (made - self.recording.states[-1]) / self.recording.end.alpha
-            return off.flatten(1) * off[0].numel() ** -0.5
+            return off.flatten(1) / math.sqrt(off[0].numel())
 
         def slope(parameters: Tensor) -> Tensor:
             here = errors(parameters)

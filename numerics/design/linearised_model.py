@@ -13,6 +13,7 @@ rank 5); it is symmetric, as the covariance of a posterior is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -54,16 +55,14 @@ class LinearisedModel:
         Its squares add up to the mean square over the d coordinates.  Differentiable in both.
         """
         decay = torch.exp(lam[:-1] - lam[1:])
-        states, data, columns, rest = (
-            self.states(lam),
-            *(curve(lam[:-1]) for curve in (self.data, self.columns, self.rest)),
-        )
+        states, at = self.states(lam), lam[:-1]
+        data, columns, rest = self.data(at), self.columns(at), self.rest(at)
         error, outputs = torch.zeros_like(data[0]), list[Tensor]()
         for n in range(len(weights)):
             outputs.append(data[n] + product(columns[n], rest[n], error))
             mean = sum(weights[n, k] * outputs[n - k] for k in range(min(n + 1, weights.shape[1])))
             error = decay[n] * (error + states[n]) + (1 - decay[n]) * mean - states[n + 1]
-        return error * self.basis.shape[2] ** -0.5
+        return error / math.sqrt(self.basis.shape[2])
 
     def jacobian(self, points: Sequence[Point]) -> list[Callable[[Tensor], Tensor]]:
         """Of points, the products of J with errors of states x, [R, *shape]: as advice.carry.carried takes them."""
@@ -99,7 +98,7 @@ def linearise(denoise: Denoiser, recording: Recording) -> LinearisedModel:
     shape, count, dim = recording.states.shape[2:], *states.shape[1:]
     basis = principal_directions(lam, states, data)
     along = dim if dim <= WHOLE else min(DIRECTIONS, dim)
-    chosen = torch.linspace(0, len(points) - 1, min(LEVELS, len(points))).round().long().unique()
+    chosen = torch.linspace(0, len(points) - 1, min(LEVELS, len(points))).round().long()
     quotients = []
     for k in chosen.tolist():
         at = points[k]
@@ -109,10 +108,17 @@ def linearise(denoise: Denoiser, recording: Recording) -> LinearisedModel:
         quotients.append(torch.einsum("rqd,ard->rqa", basis, (asked - data[k]) / step))
     columns = torch.stack(quotients)
     rest = columns[:, :, along - 1, along - 1].clamp(0, 1)
-    curves = [through(lam, torch.einsum("rqd,nrd->nrq", basis, values)) for values in (states, data)]
-    of_jacobian = [through(lam[chosen], values) for values in (columns, rest)]
-    scale = float((data[-1] - data[-1].mean()).square().mean()) ** 0.5
-    return LinearisedModel(basis, *curves, *of_jacobian, float(lam[0]), float(lam[-1]), scale)
+    inside = [torch.einsum("rqd,nrd->nrq", basis, values) for values in (states, data)]
+    return LinearisedModel(
+        basis,
+        states=through(lam, inside[0]),
+        data=through(lam, inside[1]),
+        columns=through(lam[chosen], columns),
+        rest=through(lam[chosen], rest),
+        begin=float(lam[0]),
+        end=float(lam[-1]),
+        scale=float((data[-1] - data[-1].mean()).square().mean()) ** 0.5,
+    )
 
 
 def principal_directions(lam: Tensor, states: Tensor, data: Tensor) -> Tensor:

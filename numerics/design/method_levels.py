@@ -6,6 +6,7 @@ end (optimal_grids), and least squares on the linearised model from the best of 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -49,7 +50,7 @@ class LevelFamily:
 
     def errors(self, parameters: Tensor) -> Tensor:
         off = carried(self.table(parameters), self.recording, self.model.jacobian) / self.recording.end.alpha
-        return off.flatten(1) * off[0].numel() ** -0.5
+        return off.flatten(1) / math.sqrt(off[0].numel())
 
     def fitted(self, grid: Grid) -> Tensor:
         """The parameters that minimise the errors, from those of a grid."""
