@@ -101,9 +101,9 @@ def grids(incomplete: str) -> list[str]:
 
 def schedules(incomplete: str) -> list[str]:
     """The noise schedules."""
-    from ..numerics.schedules import USUAL_TIMES
+    from .grids_command import ENDS
 
-    return _starting(USUAL_TIMES, incomplete)
+    return _starting(ENDS, incomplete)
 
 
 def checkpoints(incomplete: str) -> list[str]:

@@ -30,30 +30,17 @@ def design(
     nfe: int,
     method: str | None,
     tune: bool,
-    schedule: str | None,
     seed: int,
     device: str,
     consent: Consent,
     progress: Progress,
 ) -> Design:
     """The design for the model of a target; see numerics/design/designed.py."""
-    from ..numerics.design.designed import design
-    from .model_target import model_target
+    from ..numerics.advice.advice_targets import question_of
+    from ..numerics.design.designed import ENOUGH, designed
 
-    model = model_target(target, schedule, device, consent)
-    return design(
-        model.denoise,
-        model.schedule,
-        nfe=nfe,
-        begin=model.begin,
-        end=model.end,
-        shape=model.shape,
-        method=method,
-        tune=tune,
-        seed=seed,
-        model=model.name,
-        progress=progress,
-    )
+    asked = question_of(target, nfe, ENOUGH, seed, consent, device)
+    return designed(asked, method, tune, target, progress)
 
 
 def lines(found: Design) -> list[str]:

@@ -79,7 +79,8 @@ NOTES = {
     "export": "The chapter on ports has both formats, and readers in C, Rust, Swift, JavaScript and Python.",
     "design": (
         "The file is a table that `study` and `verify` take where a method or target goes, and `sp.tabulate` by its "
-        "path. The best record is written where the designed table does not beat it on trajectories that neither was chosen by."
+        "path. The best record is written where the designed table does not beat it on trajectories that neither was "
+        "chosen by. TARGET is as in `advise`."
     ),
     "methods": "NAME is a name or an alias; a value of a parameter follows a question mark: 'ddim-eta?eta=1/2'.",
 }

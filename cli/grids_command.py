@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 STEPS = 10
 MOST = 100_000  # steps whose levels are printed
+ENDS = {
+    "edm": (0.002, 80.0),
+    "ve": (0.0, 1.0),
+    "vp-linear": (1e-3, 1.0),
+    "cosine": (1e-3, 0.999),
+    "flow": (1e-3, 0.999),
+}
 
 
 def kinds() -> list[dict[str, Any]]:
@@ -49,8 +56,7 @@ def levels(name: str, steps: int | None, schedule_name: str) -> dict[str, Any]:
     """The levels of KIND or KIND?parameter=value&… on a schedule, noisiest first, and the findings about them.
 
     steps: by default those of a list, else STEPS.  lambda is null where it is infinite.
-    Ends that are not given are those of USUAL_TIMES, in the schedule's time.
-    Raises InputError on a name that is not known.
+    Ends that are not given are those of ENDS, in the schedule's time.  Raises InputError on a name that is not known.
     """
     from ..numerics.grids import grid
     from ..numerics.kind_checks import kind_findings
@@ -75,7 +81,7 @@ def grid_of(name: str, steps: int, schedule_name: str) -> Grid:
 
 def _chosen(name: str, steps: int, schedule_name: str) -> tuple[Schedule, str, dict[str, Any]]:
     """The schedule, the kind of grid and its parameters."""
-    from ..numerics.schedules import USUAL_TIMES, named
+    from ..numerics.schedules import named
 
     limit = LIMITS["run.steps"]
     if not limit.low <= steps <= MOST:
@@ -83,7 +89,7 @@ def _chosen(name: str, steps: int, schedule_name: str) -> tuple[Schedule, str, d
     schedule = named(schedule_name, "--schedule")
     if name.startswith(PREFIX):
         return schedule, name, {}
-    low, high = USUAL_TIMES[schedule.kind]
+    low, high = ENDS[schedule.kind]
     small, large = (p.sigma / p.alpha if p.alpha else math.inf for p in map(schedule.point, (low, high)))
     if not math.isfinite(large):
         raise InputError("--schedule", schedule_name, f"parameters with alpha > 0 at t = {high:g}")

@@ -365,7 +365,6 @@ def design(
         typer.Option(help="Design only the levels, for this method.", autocompletion=completion.methods),
     ] = None,
     tune: Annotated[bool, typer.Option("--tune", help="Go on through the model itself.")] = False,
-    schedule: OneSchedule = None,
     seed: Annotated[int, typer.Option(help="Seed of the start samples.")] = 0,
     out: Annotated[
         str | None,
@@ -387,7 +386,7 @@ def design(
     file = file_of(out, nfe)
     consent = Consent(allow_pickle, allow_code, hub)
     with interruptible("design") as progress:
-        found = design(target, nfe, method, tune, schedule, seed, device, consent, progress)
+        found = design(target, nfe, method, tune, seed, device, consent, progress)
     file.parent.mkdir(parents=True, exist_ok=True)
     found.write(file)
     if json:

@@ -114,22 +114,6 @@ def _float64(value: float) -> Tensor:
     return torch.tensor(float(value), dtype=torch.float64)
 
 
-# The times from data to noise between which samplers are usually run.
-USUAL_TIMES = {
-    "edm": (0.002, 80.0),
-    "ve": (0.0, 1.0),
-    "vp-linear": (1e-3, 1.0),
-    "cosine": (1e-3, 0.999),
-    "flow": (1e-3, 0.999),
-}
-
-
-def usual_ends(schedule: Schedule) -> tuple[Point, Point]:
-    """The noisy and the clean end between which samplers are usually run on a schedule."""
-    low, high = USUAL_TIMES[schedule.kind]
-    return schedule.point(high), schedule.point(low)
-
-
 # What a schedule is also called, for the hint at an unknown name.
 MEANT = {"vp": "vp-linear", "linear": "vp-linear", "ddpm": "vp-linear", "karras": "edm", "rectified-flow": "flow"}
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .numerics.checkpoints.load import load as load_checkpoint
     from .numerics.conformance.adapters.step_protocol import Adapter
     from .numerics.denoisers import adapt
-    from .numerics.design.designed import design
     from .numerics.errors import SamplingError
     from .numerics.fitted_solvers.fit import fit_one_parameter
     from .numerics.grids import Grid, grid
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from .numerics.targets.flow import exact_flow
     from .numerics.targets.mixture import GaussianMixture
     from .numerics.wrappers import guided, thresholded
+    from .own_design import design
     from .own_samplers import read_back, verify
     from .own_studies import study
 
@@ -77,7 +77,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "InputError": ("names.input_error", "InputError"),
     "SamplingError": ("numerics.errors", "SamplingError"),
     "adapt": ("numerics.denoisers", "adapt"),
-    "design": ("numerics.design.designed", "design"),
+    "design": ("own_design", "design"),
     "exact_flow": ("numerics.targets.flow", "exact_flow"),
     "fit_one_parameter": ("numerics.fitted_solvers.fit", "fit_one_parameter"),
     "grid": ("numerics.grids", "grid"),

@@ -1,10 +1,10 @@
-"""`design`: a table made for a model, confirmed on trajectories that it was not made from."""
+"""A table made for a model, confirmed on trajectories that it was not made from."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..advice.question import Question, check_deterministic
 from ..advice.recording import Counted, Recording, record
 from ..content import digest
-from ..denoisers import DENOISER, Denoiser
-from ..errors import InputError, SamplingError, of_type, runnable, whole
+from ..denoisers import Denoiser
+from ..errors import InputError, SamplingError
 from ..exports import spelled_schedule
-from ..points import Point
-from ..schedules import Schedule, usual_ends
 from ..support.progress import Progress, silent
 from ..table_file import write_table
 from ..tableau import Tableau
-from ..targets.mixture import GaussianMixture
-from .fit_table import GROWTH, LARGEST, Family, run_errors, starts
+from .fit_table import GROWTH, LARGEST, Family, Run, run_errors, starts
 from .linearised_model import WHOLE, LinearisedModel, linearise
 from .method_levels import LevelFamily, steps_within
 from .rivals import Rival, grids_between, median_interval, middle, rival_on, rivals
 from .row_guarantees import Guarantees, guarantees
 
+ENOUGH = 1_000_000  # rows of the model: more than a design takes
 MOST = 50  # evaluations that a table is designed for
 LINE = (64, 32, 64)  # trajectories to fit to, to select by, to confirm on, in up to WHOLE dimensions
 IMAGES = (24, 16, 16)  # in more
@@ -36,7 +35,6 @@ SHORT_LIST = 6  # records that are measured
 LEVELS_TRIED = 2  # kinds of levels from which those of a record are optimised
 BASELINE = "dpm-solver++-2m"
 BASELINE_LEVELS = "karras?rho=7"
-TRAJECTORIES = "at least 8 start samples, half to fit to, a quarter to select by, a quarter to confirm on"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +63,7 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """The answer of `design`.
+    """A designed table beside the best record and plain 2M.
 
     table: the one to use: the designed one, or that of the best record where this was better on held-out trajectories.
     designed, record, baseline: these two, and 2M on Karras' levels, measured on the same held-out trajectories.
@@ -97,55 +95,32 @@ class Design:
         write_table(self.table, Path(path), self.provenance)
 
 
-def design(
-    denoise: Denoiser,
-    schedule: Schedule,
-    *,
-    nfe: int,
-    begin: Point | None = None,
-    end: Point | None = None,
-    shape: tuple[int, ...] | None = None,
-    start: Tensor | None = None,
-    method: str | None = None,
-    tune: bool = False,
-    seed: int = 0,
-    model: str = "",
-    progress: Progress = silent,
+def designed(
+    asked: Question, method: str | None = None, tune: bool = False, model: str = "", progress: Progress = silent
 ) -> Design:
-    """A table of `nfe` evaluations made for a model: levels, and weights of the last four outputs with row sums of 1.
+    """The design for a question: a model between two points of a schedule, and the evaluations of a run.
 
-    The model is recorded along a few fine trajectories and linearised about them; levels and weights then minimise the
-    signed error at the end, sum over trajectories of log(1 + |y_N - y*|^2/c), by least squares. The table is confirmed
-    on other trajectories, against the best record on its best levels, which is returned where it is better.
-    denoise: a mixture, or what `adapt` or a checkpoint's `denoiser` returns.  begin, end: points of the schedule, by
-    default the usual ones; the data frame is used on every schedule.
-    shape: of a sample, where denoise is no mixture and no start is given.  start: samples at `begin`, [n, *shape];
-    by default drawn, of a mixture from its exact law, else from the usual start law.
     method: of a record, whose levels alone are then designed.  tune: go on through the model itself, by difference
-    quotients of whole runs.  seed: of the starts.  model: its name or hash, for the provenance.
-    Raises InputError on fewer than 2 evaluations, a start of too few samples, and a model whose answers to one question
-    differ; SamplingError on an answer that is not finite.
-
-    >>> import samplerproof as sp
-    >>> mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
-    >>> edm = sp.schedule("edm")
-    >>> made = sp.design(mixture, edm, nfe=5, begin=edm.point(10.0), end=edm.point(0.05))
-    >>> made.designed.confirmed < made.record.confirmed / 2
-    True
+    quotients of whole runs.  model: its name, for the provenance.
+    Raises InputError on more than MOST evaluations, and where there is no table of the method; SamplingError on a model
+    that is not deterministic, or returns values that are not finite.
     """
-    runnable("denoise", denoise, DENOISER)
-    of_type("schedule", schedule, Schedule, 'a schedule, such as sp.schedule("edm")')
-    if not 2 <= whole("nfe", nfe) <= MOST:
+    nfe, schedule, ends = asked.nfe, asked.schedule, (asked.begin, asked.end)
+    if nfe > MOST:
         raise InputError("nfe", nfe, f"from 2 to {MOST} evaluations")
-    first, last = usual_ends(schedule)
-    ends = (first if begin is None else begin, last if end is None else end)
-    counted = Counted(denoise)
-    fit, select, confirm = _starts(denoise, schedule, ends[0], shape, start, seed)
-    check_repeatable(counted, fit[:1], ends[0])
+    if tune and method is not None:
+        raise InputError("tune", tune, "a design of weights too: without a method")
+    counted = Counted(asked.denoise)
+    counts = LINE if math.prod(asked.shape) <= WHOLE else IMAGES
+    first, second = counts[0], counts[0] + counts[1]
+    fit, select, confirm = (
+        asked.starts(numbers) for numbers in map(range, (0, first, second), (first, second, sum(counts)))
+    )
 
     # Recorded and linearised; tables and records are then compared without the model.
     progress(0, 5, "recording")
     recording = record(counted, schedule, *ends, fit)
+    check_deterministic(replace(asked, denoise=counted), asked.begin, recording.states[0, 0], recording.data[0, 0])
     linear = linearise(counted, recording)
     progress(1, 5, "fitting")
     work = _Levels(recording, linear, method, nfe) if method else _Table(recording, linear, nfe)
@@ -155,7 +130,7 @@ def design(
     measure = run_errors(counted, record(counted, schedule, *ends, select))
     best, against = _best(made, measure), _best(known[:SHORT_LIST], measure)
     progress(3, 5, "tuning" if tune else "confirming")
-    if tune:
+    if tune and isinstance(work, _Table):
         best = _best([best, work.tuned(counted, best)], measure)
     # Measured on a third set, which nothing was chosen by.
     progress(4, 5, "confirming")
@@ -172,7 +147,7 @@ def design(
         "grid": chosen.levels,
         "steps": max(chosen.table.step),
         "nfe": nfe,
-        "seed": seed,
+        "seed": asked.seed,
         "trajectories": {"fitted": len(fit), "selected": len(select), "confirmed": len(confirm)},
         "evaluations": counted.rows,
         "confirmed": {name: chosen.plain()[name] for name in ("confirmed", "low", "high")},
@@ -228,9 +203,6 @@ class _Levels:
             found.append(Rival(self.family.method, "its own", self.family.table(parameters), size))
         return found
 
-    def tuned(self, denoise: Denoiser, best: Rival) -> Rival:
-        raise InputError("tune", True, "a design of weights too: without a method")
-
 
 def baseline(recording: Recording, linear: LinearisedModel, nfe: int) -> Rival:
     """Plain 2M on Karras' levels, which most people use."""
@@ -240,54 +212,17 @@ def baseline(recording: Recording, linear: LinearisedModel, nfe: int) -> Rival:
     raise InputError("schedule", recording.schedule.kind, "a schedule on which Karras' levels exist")
 
 
-def check_repeatable(denoise: Denoiser, start: Tensor, at: Point) -> None:
-    """Raise InputError where a model answers one question in two ways, SamplingError where it is not finite."""
-    one, two = (denoise(start.clone(), at, "data") for _ in range(2))
-    if not bool(torch.isfinite(one).all()):
-        raise SamplingError(f"t = {at.t:g}: the denoiser returned a non-finite value")
-    if not torch.equal(one, two):
-        raise InputError("denoise", "two answers to one question", "a model that is deterministic")
-
-
-def _starts(
-    denoise: Denoiser, schedule: Schedule, begin: Point, shape: tuple[int, ...] | None, start: Tensor | None, seed: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Start samples to fit to, to select by and to confirm on."""
-    if start is not None:
-        of_type("start", start, Tensor, "a tensor [samples, ...]")
-        if start.ndim < 2 or len(start) < 8:
-            raise InputError("start", list(start.shape), TRAJECTORIES)
-        quarter = len(start) // 4
-        return _parted(start, (len(start) - 2 * quarter, quarter, quarter))
-    generator = torch.Generator().manual_seed(seed)
-    if isinstance(denoise, GaussianMixture):
-        counts = LINE if denoise.dim <= WHOLE else IMAGES
-        drawn = denoise.sample(sum(counts), begin, generator)
-    elif shape is None:
-        raise InputError("shape", None, "the shape of a sample, such as (3, 32, 32), or start samples")
-    else:
-        counts = LINE if math.prod(shape) <= WHOLE else IMAGES
-        noise = torch.randn((sum(counts), *shape), generator=generator, dtype=torch.float64)
-        drawn = schedule.prior_std(begin) * noise
-    return _parted(drawn, counts)
-
-
-def _parted(start: Tensor, counts: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    first, second = counts[0], counts[0] + counts[1]
-    return start[:first], start[first:second], start[second:]
-
-
 def _sound(table: Tableau) -> bool:
     """Whether a table's rows keep digits, and its errors do not grow."""
     found = guarantees(table)
     return found.digits <= LARGEST and found.growth <= GROWTH
 
 
-def _best(given: list[Rival], measure: Any) -> Rival:
+def _best(given: list[Rival], measure: Run) -> Rival:
     return min(given, key=lambda one: middle(_sizes(one.table, measure)))
 
 
-def _sizes(table: Tableau, measure: Any) -> Tensor:
+def _sizes(table: Tableau, measure: Run) -> Tensor:
     """The sizes of a table's errors, infinite where its run is not finite."""
     try:
         found: Tensor = measure(table)
@@ -296,7 +231,7 @@ def _sizes(table: Tableau, measure: Any) -> Tensor:
     return found
 
 
-def _measured(one: Rival, measure: Any) -> Measured:
+def _measured(one: Rival, measure: Run) -> Measured:
     sizes = _sizes(one.table, measure)
     median, low, high = median_interval(sizes)
     root = float(sizes.square().mean().sqrt())
