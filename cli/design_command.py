@@ -51,11 +51,11 @@ def lines(found: Design) -> list[str]:
     for one in (found.designed, found.record, found.baseline):
         interval = f"{one.low:.3g} to {one.high:.3g}"
         rows.append([one.method, one.levels, f"{one.predicted:.3g}", f"{one.confirmed:.3g}", interval])
-    heads = ("method", "levels", "predicted", "confirmed", "about 95 %")
+    heads = ("method", "levels", "predicted", "confirmed", "two standard errors")
     proved = found.proved
     orders = sorted({order for order in proved.orders if order is not None})
     won = found.choice is found.designed
-    better = found.record.middle / found.designed.middle
+    better = found.record.confirmed / found.designed.confirmed
     verdict = (
         f"{found.designed.method} on levels of its own: {better:.2f} times better than the best record"
         if won

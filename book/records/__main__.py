@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from ...numerics.errors import InputError
+from .design_results import renew_designs
 from .method_results import renew_claims, renew_methods
 from .network_results import renew_networks
 from .technique_results import renew_techniques, renew_trials
@@ -23,6 +24,7 @@ KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "checkouts": renew_checkouts,
     "techniques": renew_techniques,
     "trials": renew_trials,
+    "designs": renew_designs,
 }
 
 

@@ -24,7 +24,7 @@ from ..tableau import Tableau
 from .fit_table import GROWTH, LARGEST, Family, Run, run_errors, starts
 from .linearised_model import WHOLE, LinearisedModel, linearise
 from .method_levels import LevelFamily, steps_within
-from .rivals import Rival, grids_between, median_interval, middle, rival_on, rivals
+from .rivals import Rival, grids_between, middle, rival_on, rivals
 from .row_guarantees import Guarantees, guarantees
 
 ENOUGH = 1_000_000  # rows of the model: more than a design takes
@@ -39,10 +39,11 @@ BASELINE_LEVELS = "karras?rho=7"
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A table with its error, a coordinate of the data: predicted on the linearised model, and confirmed.
+    """A table with the error of its samples, root mean square over their numbers, in units of the data.
 
-    confirmed: the median over held-out trajectories; low, high: about 95 % for it.  middle: their geometric mean, which
-    decides; rms: their root mean square.
+    predicted: on the linearised model; confirmed: on held-out trajectories, both as the geometric mean over samples,
+    which no single one near a separatrix decides.  low, high: two standard errors of its logarithm around it.  median,
+    rms: of the same errors.
     """
 
     method: str
@@ -52,11 +53,11 @@ class Measured:
     confirmed: float
     low: float
     high: float
-    middle: float
+    median: float
     rms: float
 
     def plain(self) -> dict[str, Any]:
-        names = ("predicted", "confirmed", "low", "high", "middle", "rms")
+        names = ("predicted", "confirmed", "low", "high", "median", "rms")
         numbers = {name: _finite(getattr(self, name)) for name in names}
         return {"method": self.method, "grid": self.levels, "nfe": self.table.nfe, **numbers}
 
@@ -137,11 +138,11 @@ def designed(
     held_out = record(counted, schedule, *ends, confirm)
     measure = run_errors(counted, held_out)
     designed, rival, plain = (_measured(one, measure) for one in (best, against, baseline(recording, linear, nfe)))
-    chosen = designed if designed.middle <= rival.middle else rival
+    chosen = designed if designed.confirmed <= rival.confirmed else rival
     facts = {
         "made by": "samplerproof design",
         "samplerproof": version("samplerproof"),
-        "model": model,
+        "model": {"name": model, **(asked.identity or {})},
         "schedule": spelled_schedule(schedule),
         "method": chosen.method,
         "grid": chosen.levels,
@@ -150,7 +151,7 @@ def designed(
         "seed": asked.seed,
         "trajectories": {"fitted": len(fit), "selected": len(select), "confirmed": len(confirm)},
         "evaluations": counted.rows,
-        "confirmed": {name: chosen.plain()[name] for name in ("confirmed", "low", "high")},
+        **{name: chosen.plain()[name] for name in ("confirmed", "low", "high")},
         "checksum": digest(chosen.table),
     }
     progress(5, 5, "done")
@@ -233,9 +234,11 @@ def _sizes(table: Tableau, measure: Run) -> Tensor:
 
 def _measured(one: Rival, measure: Run) -> Measured:
     sizes = _sizes(one.table, measure)
-    median, low, high = median_interval(sizes)
-    root = float(sizes.square().mean().sqrt())
-    return Measured(one.method, one.levels, one.table, one.predicted, median, low, high, middle(sizes), root)
+    logs = sizes.clamp(min=1e-300).log()
+    mean, spread = float(logs.mean()), 2 * float(logs.std()) / math.sqrt(len(logs))
+    low, high = math.exp(mean - spread), math.exp(mean + spread)
+    median, root = float(sizes.median()), float(sizes.square().mean().sqrt())
+    return Measured(one.method, one.levels, one.table, one.predicted, middle(sizes), low, high, median, root)
 
 
 def _finite(value: float) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ..advice.candidates import Levels, kinds_of_levels
@@ -80,11 +79,3 @@ def rms(errors: Tensor) -> Tensor:
 def middle(sizes: Tensor) -> float:
     """The geometric mean: a middle that no single sample near a separatrix decides."""
     return float(sizes.clamp(min=1e-300).log().mean().exp())
-
-
-def median_interval(sizes: Tensor) -> tuple[float, float, float]:
-    """The median, and about 95 % for it by order statistics."""
-    ordered = sizes.sort().values
-    half, reach = len(sizes) / 2, 0.98 * len(sizes) ** 0.5
-    low, high = max(0, int(half - reach)), min(len(sizes) - 1, int(half + reach))
-    return float(torch.quantile(sizes, 0.5)), float(ordered[low]), float(ordered[high])
