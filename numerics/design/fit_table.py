@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -53,7 +54,14 @@ class Family:
 
     def fitted(self, start: Tensor) -> Iterator[Tensor]:
         """The parameters that minimise the errors on the linearised model, from those of a record, for each ridge."""
-        slope, found = torch.func.jacfwd(self.errors), start
+        found = start
+
+        def slope(parameters: Tensor) -> Tensor:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, of what it imports
+                made: Tensor = torch.func.jacfwd(self.errors)(parameters)
+            return made
+
         for ridge in RIDGES:
             found = least_errors(self.errors, slope, start, ridge * self.model.scale**2, found)
             yield found
