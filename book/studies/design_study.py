@@ -75,6 +75,33 @@ CASES = {
 }
 
 
+CROSSED, CROSSED_NFE = "crossed", 8
+
+
+def measure_crossed(seed: int) -> dict[str, Any]:
+    """Tables designed for a mixture and for each network, used on all of them.
+
+    Returns {"seed", "nfe", "gains"}: gains[own][other], the error of the record that was confirmed beside the design
+    for `other`, over that of the table designed for `own`, at the same held-out starts.
+    """
+    mixture = random_mixture(2, COMPONENTS[2], seed)
+    targets: dict[str, GaussianMixture | str] = {"a mixture": mixture, "rings": "rings", "digits": "digits"}
+    targets["photos"] = "photos"
+    asked = {
+        name: question(target, VP, CROSSED_NFE, begin=TIMES[0], end=TIMES[1], budget=ENOUGH, seed=seed)
+        for name, target in targets.items()
+    }
+    made = {name: designed(one) for name, one in asked.items()}
+    gains: dict[str, dict[str, float]] = {name: {} for name in made}
+    for name, one in asked.items():
+        start = one.starts(range(1000, 1000 + STARTS.get(name, STARTS["rings"])))
+        end = record(one.denoise, VP, one.begin, one.end, start, steps=FINE).states[-1]
+        best = middle(rms(sample(one.denoise, start, made[name].record.table) - end))
+        for own, design in made.items():
+            gains[own][name] = best / middle(rms(sample(one.denoise, start, design.designed.table) - end))
+    return {"seed": seed, "nfe": CROSSED_NFE, "gains": gains}
+
+
 def measure_case(case: Case, seed: int) -> dict[str, Any]:
     """Design for the target of a case, and measure records beside it on fresh starts.
 
