@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .content import ATOL, RTOL, ByContent, close
-from .errors import InputError, nearest, of_type, whole
+from .errors import InputError, nearest, of_type, positive, whole
 from .generated.schedule_functions import li_beta, li_first_beta
 from .grid_kinds.all_kinds import PREFIX, checked
 from .grid_kinds.falling import check_falling
@@ -104,6 +104,14 @@ class Grid(ByContent):
         """N, one less than the number of points."""
         return len(self.columns.lam) - 1
 
+    @property
+    def required_schedule(self) -> Schedule:
+        """The schedule, for points between the levels.  Raises InputError on a discrete process, which has none."""
+        if self.schedule is None:
+            allowed = "a grid on a schedule: a discrete process has no points between its levels"
+            raise InputError("grid", "a discrete process", allowed)
+        return self.schedule
+
     @cached_property
     def points(self) -> tuple[Point, ...]:
         """All points, noisy to clean."""
@@ -127,12 +135,11 @@ class Grid(ByContent):
         """
         if isinstance(to, int):
             return self.columns.take(steps + to)
-        if self.schedule is None:
-            raise InputError("grid", "a discrete process", "no points between its levels, which this method needs")
+        schedule = self.required_schedule
         part = to if isinstance(to, Tensor) else float(to)
         inside = getattr(self.columns, clock)[steps] + part * self.lengths(steps, clock)
         lam = {"lam": inside, "rho": -inside.log(), "rho2": -inside.log() / 2}
-        return self.schedule.columns(inside if clock == "t" else self.schedule.time(lam[clock]))
+        return schedule.columns(inside if clock == "t" else schedule.time(lam[clock]))
 
 
 def from_times(schedule: Schedule, t: Tensor) -> Grid:
@@ -223,8 +230,7 @@ def li_grid(steps: int, c0: float, c1: float) -> Grid:
     t is the level k.  Raises InputError on numbers that are not positive, and where b_k reaches 1.
     """
     for name, value in (("c0", c0), ("c1", c1)):
-        if not 0 < value < float("inf"):
-            raise InputError(f"schedule.{name}", value, "a number > 0")
+        positive(f"schedule.{name}", value)
     if steps < 1:
         raise InputError("steps", steps, "at least 1")
     levels = torch.tensor(steps + 1, dtype=torch.float64)

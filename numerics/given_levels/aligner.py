@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from ..ddim_step import ddim_step
 from ..denoisers import Denoiser
 from ..errors import InputError
+from ..given_samples import check_samples, shares
 from ..grids import Grid
 from ..points import Point
 from ..targets.flow import exact_flow
@@ -38,21 +38,18 @@ def fit_ratios(
     start: samples at the noisy end, [n, ...]; x_n is made by the steps fitted before.  weights: of the samples [n],
     equal if None.  residual: `to_the_flow` or `released`.  last: whether the last step is fitted; else its ratio is 1.
     bounds: of a ratio; a time beyond the end of the schedule counts as its end.
-    Raises InputError on a discrete process, bounds out of order and weights of another number.
+    Raises InputError on a discrete process, bounds out of order, and samples or weights as `fit_one_parameter` does.
     Xia et al. 2024 (arXiv 2310.09469); the steps and the released residual as in its code, time_tuner.py, where Adam
     with 500 iterations takes the place of the bounded search.
     """
     low, high = bounds
-    if grid.schedule is None:
-        raise InputError("grid", "a discrete process", "a grid on a schedule, which has points between its levels")
+    schedule = grid.required_schedule
     if not 0 < low < 1 < high:
         raise InputError("bounds", bounds, "0 < low < 1 < high")
-    if weights is not None and weights.shape != start.shape[:1]:
-        raise InputError("weights", list(weights.shape), f"the shape {list(start.shape[:1])}, one a sample")
-    share = torch.full(start.shape[:1], 1 / len(start), dtype=torch.float64) if weights is None else weights
-    ratios, x = [], start
+    check_samples(start)
+    share, ratios, x = shares(start, weights), [], start
     for n in range(grid.steps):
-        ends = (grid.schedule.t_min / grid.points[n].t, grid.schedule.t_max / grid.points[n].t)
+        ends = (schedule.t_min / grid.points[n].t, schedule.t_max / grid.points[n].t)
         ratio = 1.0
         if last or n < grid.steps - 1:
             limits = (max(low, ends[0]), min(high, ends[1]))
@@ -70,8 +67,7 @@ def fit_ratios(
 def aligned_step(denoise: Denoiser, grid: Grid, n: int, x: Tensor, ratio: float) -> Tensor:
     """Step n of DDIM with the model at the time ratio t_n."""
     at, to = grid.points[n], grid.points[n + 1]
-    assert grid.schedule is not None
-    place = at if ratio == 1 else grid.schedule.point(ratio * at.t)
+    place = at if ratio == 1 else grid.required_schedule.point(ratio * at.t)
     return ddim_step(x, denoise(x, place, "noise"), at, to)
 
 

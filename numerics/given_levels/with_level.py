@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from ..denoisers import DENOISER, Denoiser, convert
-from ..errors import InputError, number, of_type, runnable
+from ..errors import InputError, of_type, positive, runnable
 from ..generated.prediction_functions import PREDICTIONS
 from ..grids import Grid
 from ..points import Point
@@ -54,15 +54,12 @@ def times_ratio(grid: Grid, ratios: Sequence[float]) -> Level:
     Raises InputError on another number of ratios, on one that is not positive, on a time that the schedule does not
     have, and on a discrete process.
     """
-    if grid.schedule is None:
-        raise InputError("grid", "a discrete process", "a grid on a schedule, which has points between its levels")
+    schedule = grid.required_schedule
     if len(ratios) != grid.steps:
         raise InputError("ratios", f"{len(ratios)} numbers", f"{grid.steps}, one a step")
     places = {}
     for n, (at, ratio) in enumerate(zip(grid.points, ratios, strict=False)):
-        number(f"ratios[{n}]", ratio)
-        if not 0 < ratio < float("inf"):
-            raise InputError(f"ratios[{n}]", ratio, "a number > 0")
-        places[at.t] = at if ratio == 1 else grid.schedule.point(ratio * at.t)
+        positive(f"ratios[{n}]", ratio)
+        places[at.t] = at if ratio == 1 else schedule.point(ratio * at.t)
 
     return lambda x, at: places.get(at.t, at)

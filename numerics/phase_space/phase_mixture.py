@@ -8,8 +8,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ..errors import InputError, number, of_type
+from ..errors import not_negative, of_type
 from ..points import Point
+from ..targets.conditioned import covariances
 from ..targets.mixture import GaussianMixture
 from ..targets.reference import Array, solve
 from .phase_process import PhaseSpace, acted
@@ -41,10 +42,7 @@ class PhaseMixture:
 
     def at(self, b: float) -> GaussianMixture:
         """The law of (x, m) at b >= 0, as a mixture in 2 d dimensions.  Raises InputError on b < 0."""
-        number("b", b)
-        if not 0 <= b < float("inf"):
-            raise InputError("b", b, "a number >= 0")
-        return _law(self.mixture, self.space, float(b))
+        return _law(self.mixture, self.space, not_negative("b", b))
 
     def __call__(self, z: Tensor, b: float) -> Tensor:
         """The score, the gradient of log p in (x, m): states [n, 2 d] -> [n, 2 d]."""
@@ -71,12 +69,8 @@ class PhaseMixture:
 def _law(mixture: GaussianMixture, space: PhaseSpace, b: float) -> GaussianMixture:
     """Means Psi (mu, 0), covariances Psi diag(C, kappa M) Psi^T + S - Psi S Psi^T, every entry times a d x d matrix."""
     d, psi = mixture.dim, space.scale(b)
-    variances = mixture.variances.expand(-1, d)
-    inner = torch.diag_embed(variances)
-    if mixture.axes is not None:
-        inner = mixture.axes @ inner @ mixture.axes.mT
-    of_data = torch.einsum("i,j,kab->kiajb", psi[:, 0], psi[:, 0], inner)
+    of_data = torch.einsum("i,j,kab->kiajb", psi[:, 0], psi[:, 0], covariances(mixture.parts))
     of_noise = torch.einsum("ij,ab->iajb", space.perturbation(b), torch.eye(d, dtype=torch.float64))
-    covariances = (of_data + of_noise).reshape(-1, 2 * d, 2 * d)
+    spread = (of_data + of_noise).reshape(-1, 2 * d, 2 * d)
     means = torch.einsum("i,ka->kia", psi[:, 0], mixture.means).flatten(1)
-    return GaussianMixture(mixture.weights, means, covariances=(covariances + covariances.mT) / 2)
+    return GaussianMixture(mixture.weights, means, covariances=(spread + spread.mT) / 2)

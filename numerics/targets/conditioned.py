@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-from ..errors import InputError, number
-from .components import Components, finite
+from ..errors import InputError, positive
+from .components import Components, along_axes, finite
 
 Parts = tuple[Tensor, Tensor, Tensor]  # weights [K], means [K, d], covariances [K, d, d]
 SINGULAR = 1e-12  # relative: a smaller eigenvalue of an observation's covariance is none
@@ -16,9 +14,7 @@ SINGULAR = 1e-12  # relative: a smaller eigenvalue of an observation's covarianc
 
 def covariances(of: Components) -> Tensor:
     """C_k as matrices [K, d, d]."""
-    dim = of.means.shape[1]
-    full = torch.diag_embed(of.variances.expand(-1, dim))
-    return full if of.axes is None else of.axes @ full @ of.axes.mT
+    return along_axes(of.variances.expand(of.means.shape), of.axes)
 
 
 def given_parts(of: Components, matrix: object, value: object) -> Parts:
@@ -58,13 +54,11 @@ def tilted_parts(of: Components, matrix: object, centre: object, beta: float) ->
     """
     dim = of.means.shape[1]
     q, c = finite("Q", matrix), finite("c", centre)
-    number("beta", beta, "a number > 0")
+    positive("beta", beta)
     if tuple(q.shape) != (dim, dim) or not torch.equal(q, q.mT) or float(torch.linalg.eigvalsh(q)[0]) < -1e-12:
         raise InputError("Q", q.tolist(), f"a symmetric positive semi-definite matrix [{dim}, {dim}]")
     if tuple(c.shape) != (dim,):
         raise InputError("c", list(c.shape), f"a vector [{dim}]")
-    if not 0 < beta < math.inf:
-        raise InputError("beta", beta, "a number > 0")
     h, full = q / beta, covariances(of)
     more = torch.eye(dim, dtype=torch.float64) + full @ h
     spread = torch.linalg.solve(more, full)
