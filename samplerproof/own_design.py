@@ -34,6 +34,7 @@ def design(
         shape      of a sample, for a function that has no attribute `shape`
         begin, end times of the schedule, noisy and clean; by default those of sp.advise
         method     a method of the catalogue: design its levels alone
+        seed       of the start samples
         tune       go on through the model itself, by difference quotients of whole runs: takes longer
 
     The model is recorded along fine trajectories and linearised about them, so that the error at the end of any table

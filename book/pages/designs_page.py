@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from ...numerics.studies.style import COLOURS
 from ..markup import table
 from ..records.kept_records import Entry
-from ..studies.design_study import CROSSED, JUDGED
+from ..studies.design_study import JUDGED
 from .method_picture import drawn, figure
 from .myst import ONE_SIDEBAR, origin
 
@@ -60,11 +60,6 @@ The last columns have how many times smaller the error of the designed table is.
 
 ## What one table for all cannot do
 
-Tables of {crossed_nfe} evaluations that were designed for one target, on the others: how many times smaller the error
-is than that of the best record that the design was confirmed against.
-
-{crossed}
-
 A table sees a model through the curves $D^*(\\lambda)$ of its trajectories alone, and weights that cancel the errors of
 one family of curves do not cancel those of another. In one dimension the curves of a Gaussian are multiples of one
 curve, and a few numbers leave no error; data of many scales have curves of many shapes. So a table serves other models
@@ -83,31 +78,21 @@ flow, no distance of pictures to data.
 def designs_page(results: Mapping[str, Entry]) -> dict[str, str]:
     """File -> text.  results: what is kept of designed tables."""
     head = ("target", "N", "designed", "predicted", "best record", "2M", "UniPC-2", "UniPC-3", "to the best", "to 2M")
-    crossed, cases = results[CROSSED], {name: entry for name, entry in results.items() if name != CROSSED}
-    rows = [_row(name, entry) for name, entry in cases.items()]
-    gains = sorted(_errors(entry)["best"] / _errors(entry)["designed"] for entry in cases.values())
+    rows = [_row(name, entry) for name, entry in results.items()]
+    gains = sorted(_errors(entry)["best"] / _errors(entry)["designed"] for entry in results.values())
     summary = (
         f"To the best record it lies between {gains[0]:.2g} and {gains[-1]:.2g}, and at 1.3 or more in "
         f"{sum(gain >= 1.3 for gain in gains)} of {len(gains)} cases."
     )
-    first = next(iter(cases.values()))
+    first = next(iter(results.values()))
     text = PAGE.format(
         judged=len(JUDGED),
-        picture=_picture(cases),
+        picture=_picture(results),
         rows=table(head, rows),
         summary=summary,
         origin=origin(first["manifest"]),
-        crossed_nfe=crossed["nfe"],
-        crossed=_crossed(crossed["gains"]),
     )
     return {FILE: ONE_SIDEBAR + text}
-
-
-def _crossed(gains: Mapping[str, Mapping[str, float]]) -> str:
-    """The table of gains: a row for each target that a table was designed for, a column for each that it is used on."""
-    targets = list(gains)
-    rows = [(f"designed for {own}", *(f"{gains[own][other]:.2g}" for other in targets)) for own in targets]
-    return table(("", *(f"on {target}" for target in targets)), rows)
 
 
 def _errors(entry: Entry) -> dict[str, Any]:

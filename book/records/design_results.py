@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..studies.design_study import CASES, CROSSED, measure_case, measure_crossed
+from ..studies.design_study import CASES, measure_case
 from .kept_records import RECORDS, Clock, Entry, Kept
 
 DESIGN = 1  # raised by hand when a change of the design changes its tables
 DIGITS, LARGEST = 12, 2**40  # hexadecimal digits of the hash of a commit that are the seed, below this
 
-OF_DESIGNS = Kept("designs", RECORDS / "designs", (*CASES, CROSSED), lambda name, _: f"{name}, design {DESIGN}")
+OF_DESIGNS = Kept("designs", RECORDS / "designs", CASES.keys(), lambda name, _: f"{name}, design {DESIGN}")
 
 
 def design_results() -> dict[str, Entry]:
@@ -23,6 +23,6 @@ def renew_designs(only: Iterable[str] = ()) -> None:
     clock = Clock()
     seed = int(str(clock.manifest()["commit"])[:DIGITS], 16) % LARGEST
     for name in OF_DESIGNS.chosen(only):
-        result = measure_crossed(seed) if name == CROSSED else measure_case(CASES[name], seed)
+        result = measure_case(CASES[name], seed)
         OF_DESIGNS.write(name, result, clock.manifest())
     OF_DESIGNS.remove_others()

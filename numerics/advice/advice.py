@@ -25,7 +25,7 @@ from ..table_file import table_text
 from ..tableau import Tableau
 from .candidates import Candidate, candidates
 from .carry import carry
-from .defects import data_rows, row_defects
+from .defects import DataRows, data_rows, row_defects
 from .kept_parts import KeptParts, Parts, number
 from .question import Plan, Question, check_deterministic, plan_of
 from .recording import Counted, Recording, fine_grid, record
@@ -125,16 +125,19 @@ def advise(
     tables = list(candidates(question.schedule, question.begin, question.end, question.nfe))
     tables += _given(question, designed or {})
     # The first answer, by prediction alone.
-    sizes = predicted_sizes(tables, recording, tangent)
+    rows = [data_rows(candidate.table) for candidate in tables]
+    sizes = predicted_sizes(rows, recording, tangent)
     first = _entry(tables, sizes, int(typical(sizes).argmin()))
     first_rows = 1 + recording.evaluations + tangent.evaluations
-    said = f"{first.candidate.method} on {first.candidate.levels}, predicted {first.predicted:.2g}, after {first_rows}"
-    progress(2, stages, f"first answer: {said} evaluations")
+    briefly = (
+        f"{first.candidate.method} on {first.candidate.levels}, predicted {first.predicted:.2g}, after {first_rows}"
+    )
+    progress(2, stages, f"first answer: {briefly} evaluations")
     # The other trajectories.
     if plan.trajectories > plan.first:
         found.append(_recorded(question, plan, range(plan.first, plan.trajectories), kept))
         recording, tangent = joined(found)
-        sizes = predicted_sizes(tables, recording, tangent)
+        sizes = predicted_sizes(rows, recording, tangent)
     # The short list, run beside the recording: the best by prediction, and the baseline.
     order = typical(sizes).argsort().tolist()
     base = next(n for n, c in enumerate(tables) if (c.method, c.levels) == BASELINE)
@@ -148,18 +151,16 @@ def advise(
     progress(stages, stages, "done")
     ranked = sorted(run, key=lambda n: run[n].confirmed or 0.0)
     entries = [*(run[n] for n in ranked), *(_entry(tables, sizes, n) for n in order if n not in run)]
-    rows = 1 + found[0][0].evaluations + found[0][1].evaluations
-    return Advice(question, plan, tuple(entries), run[base], first, rows, asked, calls, kept.rows)
+    return Advice(question, plan, tuple(entries), run[base], first, first_rows, asked, calls, kept.rows)
 
 
-def predicted_sizes(tables: Sequence[Candidate], recording: Recording, tangent: Tangents) -> Tensor:
-    """The predicted error of every candidate on every trajectory, [candidates, R]."""
+def predicted_sizes(tables: Sequence[DataRows], recording: Recording, tangent: Tangents) -> Tensor:
+    """The predicted error of every table on every trajectory, [tables, R]."""
     size = math.sqrt(recording.data[0, 0].numel())
     own, derivative = in_own_coordinates(recording, tangent)
     found = []
-    for candidate in tables:
-        rows = data_rows(candidate.table)
-        error = carry(rows, row_defects(rows, *own.at(candidate.table.points)), derivative(candidate.table.points))
+    for rows in tables:
+        error = carry(rows, row_defects(rows, *own.at(rows.points)), derivative(rows.points))
         found.append(error.flatten(1).norm(dim=1) / size)
     return _comparable(torch.stack(found))
 

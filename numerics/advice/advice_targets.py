@@ -16,7 +16,7 @@ from ..denoisers import Denoiser
 from ..errors import InputError, of_type, runnable
 from ..points import Point
 from ..schedules import Schedule, schedule
-from ..studies.config import NetworkStudy, parse_study
+from ..studies.config import LI, NetworkStudy, parse_study
 from ..studies.problem import grids_of
 from ..support.consent import NONE, Consent
 from ..support.devices import device_of
@@ -91,6 +91,7 @@ def default_ends(process: Schedule, span: tuple[float, float] | None = None) -> 
     if span is not None:
         low, high = max(low, span[0]), min(high, span[1])
     noisy, clean = (float(process.time(torch.tensor(lam, dtype=torch.float64))) for lam in (low, high))
+    noisy, clean = (float(f"{t:.12g}") for t in (noisy, clean))  # what 80 and 0.002 are up to rounding
     return process.point(min(noisy, process.t_max)), process.point(max(clean, process.t_min))
 
 
@@ -118,13 +119,14 @@ def _of_file(file: Path, nfe: int, budget: int, seed: int, consent: Consent, dev
     data: dict[str, Any] = read_toml(file, "TARGET")
     if "target" not in data:
         raise InputError("TARGET", str(file), "a file with a table [target]")
+    if isinstance(data.get("schedule"), dict) and data["schedule"].get("kind") == LI:
+        raise InputError("schedule.kind", LI, "a schedule with points between its levels")
     lists = isinstance(data.get("grid"), dict) and data["grid"].get("kind") == "list"
-    run = {"methods": ["ddim"], **({} if lists else {"steps": [nfe]})}
+    run = {"methods": ["ddim"], "metrics": ["trajectory"], "init": "normal", **({} if lists else {"steps": [nfe]})}
     tables = {"schedule": {"kind": "edm"}, "grid": GRID, **data, "run": run}
     study = parse_study(tables)
     found = grids_of(study)
-    if found.schedule is None:
-        raise InputError("schedule.kind", study.schedule.kind, "a schedule with points between its levels")
+    assert found.schedule is not None  # only li has none
     grid = next(iter(found.made.values()))
     begin, end = grid.points[0], grid.points[-1]
     if isinstance(study, NetworkStudy):

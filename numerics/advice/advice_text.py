@@ -50,9 +50,8 @@ def paste(advice: Advice, entry: Entry) -> list[str]:
     q, c = advice.question, entry.candidate
     kind = ", ".join([repr(q.schedule.kind), *(f"{key}={value!r}" for key, value in q.schedule.parameters.items())])
     top = ["import torch", "import samplerproof as sp"]
-    start = [
-        f"x = {q.schedule.prior_std(q.begin)!r} * torch.randn(1, *{q.shape!r}, dtype=torch.float64)",
-    ]
+    sides = ", ".join(map(str, (1, *q.shape)))
+    start = [f"x = {q.schedule.prior_std(q.begin)!r} * torch.randn({sides}, dtype=torch.float64)"]
     if c.grid is None:
         return [*top, *start, f"y = sp.sample(denoise, x, sp.tabulate({c.method!r}))  # a table file"]
     if c.named is None or c.named.stretched:

@@ -17,9 +17,8 @@ from ..errors import InputError
 from ..grid_kinds.all_kinds import spelled
 from ..grids import Grid, from_times, grid
 from ..points import Point
-from ..records import Record
 from ..schedules import Schedule
-from ..tableau import Tableau, tabulate
+from ..tableau import Tableau, tabulate_all
 
 # Exponents and shifts in use, from even steps in sigma (1) to even steps in lambda.
 KARRAS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15)
@@ -27,7 +26,7 @@ TANGENT = (0.25, 0.5, 1, 2)
 SHIFTS = (1, 2, 3, 5)
 POLYEXPONENTIAL = (0.7, 0.85, 1.2, 1.5)
 STRETCHED: tuple[tuple[str, Mapping[str, Any]], ...] = (
-    *((name, {}) for name in ("ays-sd1", "ays-sdxl", "ays-svd", "oss-flux", "oss-wan")),
+    *((name, {}) for name in ("ays-sd1", "ays-sdxl", "ays-svd", "oss-flux")),
     *(("gits", {"coeff": coeff}) for coeff in (1.0, 1.2, 1.4)),
     ("linspace", {"zero": 0}),
     ("beta-levels", {"zero": 0}),
@@ -48,7 +47,7 @@ class Levels:
         return spelled(self.kind, {key: value for key, value in self.parameters.items() if key not in OWN_ENDS})
 
     def grid(self, schedule: Schedule, begin: Point, end: Point, steps: int) -> Grid:
-        """The grid from begin to end.  Raises InputError where the kind has none of so many steps."""
+        """The grid from begin to end.  Raises InputError where the kind has none of this length."""
         made = grid(schedule, self.kind, steps, **self.parameters)
         if not self.stretched:
             return _ended(made.columns.t, schedule, begin, end)
@@ -113,38 +112,26 @@ def candidates(schedule: Schedule, begin: Point, end: Point, nfe: int) -> Iterat
 
     Records that a grid cannot take are left out, and so are levels that the kind or the schedule does not have.
     """
-    for levels in kinds_of_levels(schedule, begin, end):
-        grids: dict[int, Grid | None] = {}
-        for record in METHODS.values():
-            if record.stochastic:
-                continue
-            found = _within(record, levels, grids, (schedule, begin, end), nfe)
-            if found is not None:
-                yield Candidate(record.name, levels.name, *found, levels)
+    kinds, grids = list(kinds_of_levels(schedule, begin, end)), dict[tuple[int, int], Grid | None]()
 
-
-def _within(
-    record: Record,
-    levels: Levels,
-    grids: dict[int, Grid | None],
-    ends: tuple[Schedule, Point, Point],
-    nfe: int,
-) -> tuple[Tableau, Grid] | None:
-    """The table of the most steps whose evaluations are within nfe, and its grid.  grids: those made so far."""
-    several = record.nfe_per_step > 1  # the last step may take fewer, as it is not corrected
-    for steps in range(nfe // record.nfe_per_step + several, 0, -1):
-        if steps not in grids:
+    def made(n: int, steps: int) -> Grid | None:
+        if (n, steps) not in grids:
             try:
-                grids[steps] = levels.grid(*ends, steps)
+                grids[n, steps] = kinds[n].grid(schedule, begin, end, steps)
             except InputError:
-                grids[steps] = None
-        made = grids[steps]
-        if made is None:
+                grids[n, steps] = None
+        return grids[n, steps]
+
+    for record in METHODS.values():
+        if record.stochastic:
             continue
-        try:
-            table = tabulate(record.name, made)
-        except InputError:
-            continue
-        if table.nfe <= nfe:
-            return table, made
-    return None
+        left = list(range(len(kinds)))
+        several = record.nfe_per_step > 1  # the last step may take fewer, as it is not corrected
+        for steps in range(nfe // record.nfe_per_step + several, 0, -1):
+            tried = {n: grid for n in left if (grid := made(n, steps)) is not None}
+            left = []  # the kinds on which this number of steps takes too many evaluations
+            for (n, grid), table in zip(tried.items(), tabulate_all(record.name, list(tried.values())), strict=True):
+                if isinstance(table, Tableau) and table.nfe <= nfe:
+                    yield Candidate(record.name, kinds[n].name, table, grid, kinds[n])
+                elif isinstance(table, Tableau):
+                    left.append(n)

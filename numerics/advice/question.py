@@ -20,7 +20,7 @@ from .tangents import DIRECTIONS, LEVELS
 BUDGET = 500  # rows of the model, by default
 FIRST = 150  # rows by which a first answer is there
 FEWEST_STEPS, FINER = 30, 3  # of a recording: at least so many, and so many for every evaluation of the run
-RECORDED = 0.55  # of the budget, for recordings; the rest is for confirmation
+RECORDED = 0.5  # of the budget, for recordings; the rest is for confirmation
 SHORT_LIST, FEWEST = 16, 8  # candidates that are confirmed: at most, and at least where more trajectories are to be had
 MOST_TRAJECTORIES = 16
 MOST_NFE = 200

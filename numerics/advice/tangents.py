@@ -29,7 +29,7 @@ DIRECTIONS = 4  # of each trajectory, at most
 MARGIN = 0.05  # of the recorded points that are left out at each end
 MOVED = 0.02  # root mean square of a displacement, of sigma: the data prediction varies over lengths of sigma
 MOVED_DATA = 1e-4  # and of the data's own scale: below it, single precision has no digits left
-WIDE = 128  # numbers of a sample from which a trajectory is written in coordinates of its own
+LONG_SAMPLE = 128  # numbers of a sample from which a trajectory is written in coordinates of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ def in_own_coordinates(recording: Recording, tangent: Tangents) -> tuple[Recordi
 
     Rows, tangents and their errors stay in the span, so that no length changes.
     """
-    if recording.data[0, 0].numel() <= WIDE:
+    if recording.data[0, 0].numel() <= LONG_SAMPLE:
         return recording, tangent
     states, data = (part.flatten(2).transpose(0, 1) for part in (recording.states, recording.data))
     products = tangent.products.transpose(0, 1).flatten(1, 2)
