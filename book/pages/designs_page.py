@@ -63,13 +63,15 @@ The last columns have how many times smaller the error of the designed table is.
 A table sees a model through the curves $D^*(\\lambda)$ of its trajectories alone, and weights that cancel the errors of
 one family of curves do not cancel those of another. In one dimension the curves of a Gaussian are multiples of one
 curve, and a few numbers leave no error; data of many scales have curves of many shapes. So a table should
-serve other models as far as their curves turn alike, which is not measured here. For the same reason weights that are the best for each step alone are not the best of a run: they lose the cancellation between steps.
+serve other models as far as their curves turn alike, which is not measured here. For the same reason weights that
+are the best for each step alone are not the best of a run: they lose the cancellation between steps.
 
 ## Limits
 
 The linearised model neglects the square of an error: where samples end far from their trajectory, near a boundary
 between two modes or at five evaluations on pictures, the predicted error is too small, and the gain is less. `--tune`
-goes on through the model itself; on pictures at five evaluations it did not help, with as few trajectories. The networks here are small ones, and the errors are distances to the model's own
+goes on through the model itself; on pictures at five evaluations it did not help, with as few trajectories. The
+networks here are small ones, and the errors are distances to the model's own
 flow, no distance of pictures to data.
 """
 

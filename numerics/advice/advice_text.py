@@ -89,7 +89,7 @@ def text(advice: Advice) -> str:
         "",
         f"error: {STATISTIC}",
         f"{advice.evaluations} evaluations of the model in {advice.calls} calls, of a budget of {q.budget}: "
-        f"{advice.plan.trajectories} trajectories, {len(run)} of {len(advice.entries)} candidates run beside them",
+        f"trajectories recorded: {advice.plan.trajectories}; {len(run)} of {len(advice.entries)} candidates run",
     ]
     if advice.kept:
         lines.append(f"{advice.kept} of them were kept from an earlier run")

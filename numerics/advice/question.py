@@ -23,6 +23,7 @@ FEWEST_STEPS, FINER = 30, 3  # of a recording: at least so many, and so many for
 RECORDED = 0.5  # of the budget, for recordings; the rest is for confirmation
 SHORT_LIST, FEWEST = 16, 8  # candidates that are confirmed: at most, and at least where more trajectories are to be had
 MOST_TRAJECTORIES = 16
+FEW = 4  # candidates that are run where the budget pays for two trajectories only
 MOST_NFE = 200
 STREAM = 4  # of the seed, from which every start sample has a stream of its own
 SAME = 1e-5  # relative difference of two outputs for one input: a device may round a sum in another order
@@ -85,6 +86,8 @@ def plan_of(question: Question) -> Plan:
         least = each + 2 * nfe + 1
         raise InputError("budget", question.budget, f"at least {least}: one trajectory, and two samplers run beside it")
     count = max(1, min(MOST_TRAJECTORIES, int(RECORDED * budget / each)))
+    if count == 1 and runs(2) >= FEW:
+        count = 2  # one sample, whose error may cross zero, decides little
     while runs(count) < 2:
         count -= 1
     while count < MOST_TRAJECTORIES and runs(count) == SHORT_LIST and runs(count + 1) >= FEWEST:

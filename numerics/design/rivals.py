@@ -44,7 +44,7 @@ class Rival:
 
 
 def grids_between(schedule: Schedule, begin: Point, end: Point, steps: int) -> Iterator[tuple[Levels, Grid]]:
-    """Every kind of levels that has a grid of so many steps between two points."""
+    """Every kind of levels between two points that has a grid of this number of steps."""
     for levels in kinds_of_levels(schedule, begin, end):
         try:
             yield levels, levels.grid(schedule, begin, end, steps)
