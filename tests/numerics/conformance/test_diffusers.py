@@ -169,7 +169,7 @@ def test_models_receive_the_levels_of_the_steps(name: str) -> None:
 
 
 PNDM = ["step 20 has length zero"]
-EXPECTED = {"PNDMScheduler": PNDM, "DDIMInverseScheduler": ["step 1"]}  # whose model is passed the level that is reached
+EXPECTED = {"PNDMScheduler": PNDM, "DDIMInverseScheduler": ["step 1"]}  # its model is passed the level reached
 
 
 def test_pndm_without_runge_kutta_takes_its_first_step_twice() -> None:
