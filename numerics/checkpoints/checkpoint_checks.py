@@ -5,7 +5,8 @@ x0 at the clean end:
 
     noise  eps: 1 and 0     data  x0: 0 and 1     v  alpha eps - sigma x0: ~0 and ~0     flow  eps - x0: 1 and -1
 
-The data is not known here, so x0 is sampled with the network itself, under each of the four predictions in turn. At
+Where the data given a condition is as narrow as sigma at the clean end, the slope on it lies between that number and
+the one of Gaussian data of the same size. The data is not known here, so x0 is sampled with the network itself, under each of the four predictions in turn. At
 intermediate levels the network must predict v of these samples better than the best linear denoiser, which knows only
 their size and mean: nowhere much worse, and somewhere clearly better. An output that is zero, constant, or a multiple
 of the input fails.
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from ..errors import InputError, SamplingError
 from ..grids import from_times
+from ..points import Point
 from ..sample import sample
 from ..schedules import schedule
 from ..tableau import tabulate
@@ -79,11 +81,23 @@ def check(checkpoint: Checkpoint) -> None:
     raise InputError("checkpoint: prediction", described, f"the network's output is {guess} ({measured})")
 
 
+def _apart(slope: float, p: float, q: float, at: Point, size: float) -> float:
+    """The distance of a slope on the data from those between p, of wide data, and that of Gaussian data of a size."""
+    kept = (at.alpha * size) ** 2 / ((at.alpha * size) ** 2 + at.sigma**2)  # the slope of x0; that of eps follows from y
+    narrow = p * kept + q * at.alpha / at.sigma * (1 - kept)
+    return max(min(p, narrow) - slope, slope - max(p, narrow), 0.0)
+
+
+def _size(data: Tensor) -> float:
+    """The standard deviation of the data [n, ...], over all coordinates."""
+    return float((data - data.mean(0)).square().sum(0).mean().div(len(data) - 1).sqrt())
+
+
 def _errors(checkpoint: Checkpoint, data: Tensor, eps: Tensor) -> tuple[float, float]:
     """The least and the largest relative squared error of v over the intermediate levels."""
     data = data * checkpoint.unit
     mean = data.mean(0)
-    size = float((data - mean).square().sum(0).mean().div(len(data) - 1).sqrt())
+    size = _size(data)
     denoise = checkpoint.denoiser(torch.float32)
     errors: list[float] = []
     for level in MIDDLE:
