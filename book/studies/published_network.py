@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from ...numerics.catalogue import METHODS
@@ -22,6 +26,9 @@ from ...numerics.metrics import trajectory
 from ...numerics.points import Point
 from ...numerics.sample import sample
 from ...numerics.schedules import schedule
+from ...numerics.studies.convergence_figure import save
+from ...numerics.studies.study_figure import label_of
+from ...numerics.studies.style import STYLE
 from ...numerics.support.progress import Progress, silent
 from ...numerics.tableau import tabulate
 from .low_precision import DTYPES, causes
@@ -35,6 +42,8 @@ STEPS = (5, 10, 20, 40, 80, 160)
 EVALUATIONS = (5, 8, 10, 15, 20, 40)  # of the runs with their own start-up
 RUN = ("ddim", "dpm-solver++-2m", "exp-adams-3", "unipc-2", "deis-rhoab2", "ipndm-3", "ipndm-4")
 LOW = 20  # steps in low precision
+SHOWN = ("ddim", "dpm-solver++-2m", "unipc-2", "ipndm-3")
+COUNTS = (5, 10, 20)  # evaluations in the picture
 CPU = torch.device("cpu")
 
 
@@ -58,6 +67,34 @@ def measure_published(checkpoint: Checkpoint, progress: Progress = silent) -> di
         "reference": {"method": REFERENCE, "steps": FINE, "compared_with": FINE // 2, "distance": error},
         "run": {"samples": SAMPLES, "seed": 0},
     }
+
+
+def draw_published(checkpoint: Checkpoint, stem: Path) -> None:
+    """Draw samples of each method of SHOWN at EVALUATIONS, from the same start: log10 of the spectrum, as PNG."""
+    generator, way = torch.Generator().manual_seed(0), _grid(160)
+    start = way.point(0).sigma * torch.randn(SAMPLES, *checkpoint.shape, generator=generator)
+    denoise = checkpoint.denoiser(torch.float32)
+    rows = {"as good as exact": [sample(denoise, start, tabulate(REFERENCE, way), dtype=torch.float32)] * len(COUNTS)}
+    for method in SHOWN:
+        tables = [tabulate(method, _grid(count)) for count in COUNTS]
+        rows[label_of(method)] = [sample(denoise, start, table, dtype=torch.float32) for table in tables]
+    fine = rows["as good as exact"][0]
+    limits = {"vmin": float(fine.min()), "vmax": float(fine.max())}
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(9.2, 1.15 * len(rows) + 0.4), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(len(rows), len(COUNTS), squeeze=False)
+        for line, (name, cells) in zip(axes, rows.items(), strict=True):
+            for place, cell, count in zip(line, cells, COUNTS, strict=True):
+                strip = torch.cat(list(torch.nn.functional.pad(cell[:, 0].mT, (0, 1), value=math.nan)), dim=1)
+                image = place.imshow(strip.numpy(), origin="lower", interpolation="nearest", **limits)
+                place.set_xticks([])
+                place.set_yticks([])
+                if line is axes[0]:
+                    place.set_title(f"{count} evaluations")
+            line[0].set_ylabel(name, rotation=0, ha="right", va="center")
+        figure.colorbar(image, ax=axes, label="x: log10 of the spectrum, scaled", shrink=0.6)
+        save(figure, stem, [".png"])
 
 
 def _grid(steps: int) -> Grid:

@@ -2,7 +2,7 @@
 
 The error of a sample is, to first order, the sum over rows of G_i delta_i: the defect of a row on the exact path, passed
 on by the sampler's own recursion, G the last block row of (1 - S - O J)^-1, with J the Jacobian of the data prediction.
-`sums` is |sum G_i delta_i|, `sizes` is sum |G_i delta_i|; their ratio is what is left after cancellation.
+`predicted` is |sum G_i delta_i|, `sizes` is sum |G_i delta_i|; their ratio, `left`, is what cancellation leaves.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ GRIDS: dict[str, dict[str, float]] = {
 STARTS = 24
 FINE = 200  # steps of the recordings
 SEEDS = (0, 1, 2, 3)
+KEYS = ("dim", "grid", "nfe", "start", "method")
 
 
 class Parts(NamedTuple):
@@ -110,6 +111,18 @@ def signed_errors(dims: Sequence[int] = (1, 2), seeds: Sequence[int] = SEEDS) ->
                             row = {"dim": dim, "seed": seed, "grid": name, "nfe": nfe, "start": at, "method": method}
                             found.append({**row, **of._asdict()})
     return found
+
+
+def averaged(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The geometric mean over mixtures of each of the Parts."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in KEYS), []).append(row)
+    return [
+        dict(zip(KEYS, key, strict=True))
+        | {part: math.exp(math.fsum(math.log(row[part]) for row in of) / len(of)) for part in Parts._fields}
+        for key, of in groups.items()
+    ]
 
 
 def _rms(off: Tensor) -> float:
