@@ -23,7 +23,15 @@ from ...numerics.tableau import Tableau, tabulate
 from ...numerics.targets.mixture import GaussianMixture
 
 LEADERS = ("ipndm-3", "ipndm-4")
-METHODS = (*LEADERS, "exp-adams-noise-3", "exp-adams-noise-4", "deis-tab2", "deis-tab3", "exp-adams-3", "dpm-solver++-2m")
+METHODS = (
+    *LEADERS,
+    "exp-adams-noise-3",
+    "exp-adams-noise-4",
+    "deis-tab2",
+    "deis-tab3",
+    "exp-adams-3",
+    "dpm-solver++-2m",
+)
 SHORT_RUNS = (5, 8, 10)
 GRIDS: dict[str, dict[str, float]] = {
     "uniform-lambda": {"t_min": 0.0292, "t_max": 14.615},

@@ -89,7 +89,9 @@ def check(checkpoint: Checkpoint) -> None:
 
 def _apart(slope: float, p: float, q: float, at: Point, size: float) -> float:
     """The distance of a slope on the data from those between p, of wide data, and that of Gaussian data of a size."""
-    kept = (at.alpha * size) ** 2 / ((at.alpha * size) ** 2 + at.sigma**2)  # the slope of x0; that of eps follows from y
+    kept = (at.alpha * size) ** 2 / (
+        (at.alpha * size) ** 2 + at.sigma**2
+    )  # the slope of x0; that of eps follows from y
     narrow = p * kept + q * at.alpha / at.sigma * (1 - kept)
     return max(min(p, narrow) - slope, slope - max(p, narrow), 0.0)
 

@@ -146,7 +146,9 @@ def _files() -> dict[str, Path]:
     files = {name: Path(str(found.locate_file(f"{FOLDER}/{name}"))) for name in FILES}
     for name, path in files.items():
         if not path.is_file() or digest(path) != FILES[name]:
-            other = f"{FOLDER}/{name} of version {VERSION}; this one, of {found.version}, has another SHA-256: {INSTALL}"
+            other = (
+                f"{FOLDER}/{name} of version {VERSION}; this one, of {found.version}, has another SHA-256: {INSTALL}"
+            )
             raise InputError("checkpoint", PACKAGE, other)
     return files
 
@@ -197,6 +199,8 @@ def _plain(layer: nn.Conv2d) -> nn.Conv2d:
     _, _, height, width = weight.shape
     plain = nn.Conv2d(layer.in_channels, layer.out_channels, (height, width), padding=(height // 2, width // 2))
     assert layer.bias is not None and math.prod(layer.stride) == 1
-    plain.weight.data = ((weight - mean) * (variance + EPS).sqrt()).float()  # as trained: multiplied, where the paper divides
+    plain.weight.data = (
+        (weight - mean) * (variance + EPS).sqrt()
+    ).float()  # as trained: multiplied, where the paper divides
     plain.bias = layer.bias
     return plain
