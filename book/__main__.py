@@ -10,9 +10,11 @@ from ..numerics.errors import InputError
 from .pages.list_pages import all_pages
 from .pages.method_picture import all_pictures
 from .pages.networks_page import networks
+from .pages.published_network_page import published_network
+from .pages.short_runs_page import short_runs
 from .pages.technique_page import technique_pages
 from .pages.tried_counts import FILE, counts, tried
-from .records import method_results, network_results, technique_results, verification_results
+from .records import method_results, network_results, study_results, technique_results, verification_results
 from .records.kept_records import ROOT
 
 PLACES = {"book": "", "proofs_notebooks": "chapters"}  # folder of the project -> folder of the book
@@ -43,6 +45,7 @@ def main(folder: Path) -> int:
     try:
         answers, verification = method_results.answers(), verification_results.answer()
         made = {**networks(network_results.answer()), FILE: counts(tried())}
+        made |= published_network(study_results.published_results()) | short_runs(study_results.signed_results())
         made |= technique_pages(technique_results.technique_results(), technique_results.trial_results())
     except InputError as fault:
         print(fault, file=sys.stderr)

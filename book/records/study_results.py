@@ -41,7 +41,7 @@ def signed_results() -> Entry:
 
 
 def renew_published(only: Iterable[str] = ()) -> None:
-    """Measure the published networks named, or else the stale ones, in about three minutes; their packages are needed."""
+    """Measure the published networks named, or else the stale ones; minutes. Their packages are needed."""
     clock = Clock()
     with progress_bar("published") as progress:
         for name in OF_PUBLISHED.chosen(only):

@@ -1,7 +1,8 @@
 """Why a sampler's error is what it is: the signed contributions of its rows, on mixtures, where all of it is known.
 
-The error of a sample is, to first order, the sum over rows of G_i delta_i: the defect of a row on the exact path, passed
-on by the sampler's own recursion, G the last block row of (1 - S - O J)^-1, with J the Jacobian of the data prediction.
+The error of a sample is, to first order, the sum over rows of G_i delta_i: the defect of a row on the exact path,
+passed on by the sampler's own recursion, G the last block row of (1 - S - O J)^-1, with J the Jacobian of the data
+prediction.
 `predicted` is |sum G_i delta_i|, `sizes` is sum |G_i delta_i|; their ratio, `left`, is what cancellation leaves.
 """
 

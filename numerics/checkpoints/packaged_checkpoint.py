@@ -11,8 +11,8 @@ the version that was validated. A folder may name it, with a spectrum of its own
     condition = "spectrum.npy"          # [32, 16] in mK^2, on the bins of the package; in the same folder
 
 Without one the condition is made (`made_spectrum`). The convolutions of the package normalise their weights with
-eps = 1e-5 in float32 and 1e-3 in every other dtype, which is another network (its noise differs by 0.12 in rms). Here the weights are normalised once, with
-1e-5, so that a reference in float64 is the flow of the network that was trained.
+eps = 1e-5 in float32 and 1e-3 in every other dtype, which is another network: its noise differs by 0.12 in rms. Here
+the weights are normalised once, with 1e-5, so that a reference in float64 is the flow of the network that was trained.
 """
 
 from __future__ import annotations
@@ -174,18 +174,19 @@ def _read_spectrum(folder: Path, name: str) -> Spectrum:
 def _network(files: dict[str, Path]) -> nn.Module:
     """The network of the package with its weights, normalised once."""
     spec = importlib.util.spec_from_file_location(f"{__package__}._{FOLDER}_model", files["model.py"])
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    with torch.random.fork_rng(devices=[]):  # the package seeds the global generator
+    with torch.random.fork_rng(devices=[]):  # the package seeds the global generator, layers draw from it
         spec.loader.exec_module(module)
         network: nn.Module = module.UNet(dim=SHAPE[1:], channels=2, dim_mults=(1, 2, 4, 8))
-    # Its weights may be read: they are those that were validated, and weights_only runs no code.
-    tensors, _ = read_weights(files["denoiser_model.pt"], Consent(pickle=True))
-    fill(network, tensors, files["denoiser_model.pt"])
-    for name, layer in list(network.named_modules()):
-        if isinstance(layer, module.WeightStandardizedConv2d):
-            parent, _, own = name.rpartition(".")
-            setattr(network.get_submodule(parent), own, _plain(layer))
+        # Its weights may be read: they are those that were validated, and weights_only runs no code.
+        tensors, _ = read_weights(files["denoiser_model.pt"], Consent(pickle=True))
+        fill(network, tensors, files["denoiser_model.pt"])
+        for name, layer in list(network.named_modules()):
+            if isinstance(layer, module.WeightStandardizedConv2d):
+                parent, _, own = name.rpartition(".")
+                setattr(network.get_submodule(parent), own, _plain(layer))
     waves, linear, *others = network.get_submodule("time_mlp").children()
     assert isinstance(linear, nn.Linear)
     network.set_submodule("time_mlp", nn.Sequential(Embedded(waves, linear), *others))
@@ -198,7 +199,8 @@ def _plain(layer: nn.Conv2d) -> nn.Conv2d:
     variance, mean = torch.var_mean(weight, dim=(1, 2, 3), correction=0, keepdim=True)
     _, _, height, width = weight.shape
     plain = nn.Conv2d(layer.in_channels, layer.out_channels, (height, width), padding=(height // 2, width // 2))
-    assert layer.bias is not None and math.prod(layer.stride) == 1
+    assert layer.bias is not None
+    assert math.prod(layer.stride) == 1
     plain.weight.data = (
         (weight - mean) * (variance + EPS).sqrt()
     ).float()  # as trained: multiplied, where the paper divides
