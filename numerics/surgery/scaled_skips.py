@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from ..checkpoints.own_networks import UNet
-from ..errors import InputError, number
+from ..errors import InputError, finite_number
 from .unet_checks import with_skips
 
 
@@ -41,8 +40,4 @@ def skips(network: nn.Module, factors: Sequence[float]) -> ScaledSkips:
     net = with_skips(network)
     if len(factors) != len(net.down):
         raise InputError("factors", f"{len(factors)} numbers", f"{len(net.down)}, one for each level, finest first")
-    for n, rho in enumerate(factors):
-        number(f"factors[{n}]", rho, "a finite number")
-        if not math.isfinite(rho):
-            raise InputError(f"factors[{n}]", rho, "a finite number")
-    return ScaledSkips(net, tuple(map(float, factors)))
+    return ScaledSkips(net, tuple(finite_number(f"factors[{n}]", rho) for n, rho in enumerate(factors)))
