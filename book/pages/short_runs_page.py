@@ -143,6 +143,6 @@ def _figure(rows: list[dict[str, Any]]) -> bytes:
             place.set_title(f"{nfe} evaluations")
         axes[0].set_yticks(range(len(METHODS)), [label_of(method) for method in METHODS])
         axes[0].invert_yaxis()
-        axes[-1].legend(loc="upper right")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         (path,) = save(figure, Path(folder) / "short_runs", [".svg"])
         return path.read_bytes()

@@ -43,6 +43,7 @@ EVALUATIONS = (5, 8, 10, 15, 20)  # of the runs with their own start-up
 RUN = ("ddim", "dpm-solver++-2m", "exp-adams-3", "unipc-2", "ipndm-3")
 LOW = 20  # steps in low precision
 SHOWN = ("ddim", "dpm-solver++-2m", "unipc-2", "ipndm-3")
+EXACT = "as good as exact"  # the first row of the picture
 COUNTS = (5, 10, 20)  # evaluations in the picture
 CPU = torch.device("cpu")
 
@@ -74,14 +75,14 @@ def draw_published(checkpoint: Checkpoint, stem: Path) -> None:
     generator, way = torch.Generator().manual_seed(0), _grid(160)
     start = way.point(0).sigma * torch.randn(SAMPLES, *checkpoint.shape, generator=generator)
     denoise = checkpoint.denoiser(torch.float32)
-    rows = {"as good as exact": [sample(denoise, start, tabulate(REFERENCE, way), dtype=torch.float32)] * len(COUNTS)}
+    rows = {EXACT: [sample(denoise, start, tabulate(REFERENCE, way), dtype=torch.float32)] * len(COUNTS)}
     for method in SHOWN:
         tables = [tabulate(method, _grid(count)) for count in COUNTS]
         rows[label_of(method)] = [sample(denoise, start, table, dtype=torch.float32) for table in tables]
-    fine = rows["as good as exact"][0]
+    fine = rows[EXACT][0]
     limits = {"vmin": float(fine.min()), "vmax": float(fine.max())}
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(9.2, 1.15 * len(rows) + 0.4), layout="constrained")
+        figure = Figure(figsize=(9.2, 0.85 * len(rows) + 0.4), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(len(rows), len(COUNTS), squeeze=False)
         for line, (name, cells) in zip(axes, rows.items(), strict=True):
@@ -90,7 +91,7 @@ def draw_published(checkpoint: Checkpoint, stem: Path) -> None:
                 image = place.imshow(strip.numpy(), origin="lower", interpolation="nearest", **limits)
                 place.set_xticks([])
                 place.set_yticks([])
-                if line is axes[0]:
+                if name == EXACT:
                     place.set_title(f"{count} evaluations")
             line[0].set_ylabel(name, rotation=0, ha="right", va="center")
         figure.colorbar(image, ax=axes, label="x: log10 of the spectrum, scaled", shrink=0.6)

@@ -74,8 +74,8 @@ def published(entry: dict[str, Any]) -> str:
     reference = entry["reference"]
     text = (
         f"{entry['name']}, checkpoint {entry['sha256'][:12]}: {entry['run']['samples']} samples, on steps equal "
-        f"in lambda from -3 to 3.7, from exact start values, in {entry['dtype']} on {entry['device']}. The reference is "
-        f"{reference['method']} in {reference['steps']} steps; in {reference['compared_with']} it is "
+        f"in lambda from -3 to 3.7, from exact start values, in {entry['dtype']} on {entry['device']}. The reference "
+        f"is {reference['method']} in {reference['steps']} steps; in {reference['compared_with']} it is "
         f"{reference['distance']:.1e} away."
     )
     rates = table(RATES, map(_rate, entry["rates"]))
