@@ -125,9 +125,9 @@ def _table(rows: list[dict[str, Any]], dim: int) -> str:
     for method in METHODS:
         for nfe in SHORT_RUNS:
             best = _best(rows, dim, nfe, method)
-            numbers = [f"{best[part]:.3f}" for part in ("measured", "predicted", "sizes")]
+            numbers = [f"{best[part]:.3f}" for part in ("measured", "first_order", "sizes")]
             lines.append((link(method, "methods/"), str(nfe), best["grid"], *numbers, f"{best['left']:.2f}"))
-    return table(("sampler", "evaluations", "best grid", "error", "predicted", "size", "left"), lines)
+    return table(("sampler", "evaluations", "best grid", "error", "first order", "size", "left"), lines)
 
 
 def _figure(rows: list[dict[str, Any]]) -> bytes:

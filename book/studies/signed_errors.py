@@ -3,7 +3,7 @@
 The error of a sample is, to first order, the sum over rows of G_i delta_i: the defect of a row on the exact path,
 passed on by the sampler's own recursion, G the last block row of (1 - S - O J)^-1, with J the Jacobian of the data
 prediction.
-`predicted` is |sum G_i delta_i|, `sizes` is sum |G_i delta_i|; their ratio, `left`, is what cancellation leaves.
+`first_order` is |sum G_i delta_i|, `sizes` is sum |G_i delta_i|; their ratio, `left`, is what cancellation leaves.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ KEYS = ("dim", "grid", "nfe", "start", "method")
 
 
 class Parts(NamedTuple):
-    """Root mean squares over samples: the error measured and predicted, the sizes of its parts, and what is left."""
+    """Root mean squares over samples: the error measured and to first order, the sizes of its parts, and what is left."""
 
     measured: float
-    predicted: float
+    first_order: float
     sizes: float
     left: float
 

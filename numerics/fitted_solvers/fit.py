@@ -15,7 +15,7 @@ from ..given_samples import check_samples
 from ..grids import Grid
 from ..records import GeneratedParameter, Record
 from ..tableau import Tableau, assemble
-from .pencil import fit_rows
+from .fitted_rows import fit_rows
 from .teacher_targets import Target
 
 

@@ -39,7 +39,7 @@ def test_on_a_gaussian_the_rows_add_up_to_the_error() -> None:
 def test_the_average_is_geometric() -> None:
     """Assert the mean of two mixtures, and that another sampler has its own row."""
     row = {"dim": 1, "seed": 0, "grid": "g", "nfe": 5, "start": "ramp", "method": "ddim"}
-    one, four = (dict.fromkeys(("measured", "predicted", "sizes", "left"), value) for value in (1.0, 4.0))
+    one, four = (dict.fromkeys(("measured", "first_order", "sizes", "left"), value) for value in (1.0, 4.0))
     rows = [{**row, **one}, {**row, "seed": 1, **four}, {**row, "method": "ipndm-3", **four}]
     assert [(r["method"], r["measured"]) for r in averaged(rows)] == [("ddim", 2.0), ("ipndm-3", 4.0)]
 
