@@ -94,7 +94,7 @@ def draw_published(checkpoint: Checkpoint, stem: Path) -> None:
                 if name == EXACT:
                     place.set_title(f"{count} evaluations")
             line[0].set_ylabel(name, rotation=0, ha="right", va="center")
-        figure.colorbar(image, ax=axes, label="x: log10 of the spectrum, scaled", shrink=0.6)
+        figure.colorbar(image, ax=axes, label="x: log10 of the spectrum, scaled")
         save(figure, stem, [".png"])
 
 

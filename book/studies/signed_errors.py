@@ -46,7 +46,7 @@ KEYS = ("dim", "grid", "nfe", "start", "method")
 
 
 class Parts(NamedTuple):
-    """Root mean squares over samples: the error measured and to first order, the sizes of its parts, and what is left."""
+    """Root mean squares over samples: the error, its first order, the sizes of its parts, what is left."""
 
     measured: float
     first_order: float
