@@ -13,7 +13,7 @@ FILE = "published_network.md"
 TEXT = f"""# A network that others trained
 
 The package 21cmpsdenoiser of Breitman et al. (MIT) has a U-Net of nine million parameters that removes the sample
-variance from power spectra of the 21-cm signal; nobody here trained it. It predicts the noise on VP-linear, given the
+variance from power spectra of the 21-cm signal. It predicts the noise on VP-linear, given the
 spectrum of one simulated volume. `checkpoint = "{PACKAGE}"` is that network, once the package is installed without
 its dependencies, and einops:
 

@@ -48,8 +48,8 @@ def renew_published(only: Iterable[str] = ()) -> None:
             checkpoint = load(name)
             found = measure_published(checkpoint, progress)
             draw_published(checkpoint, PICTURE.with_suffix(""))
-            about = {"sha256": checkpoint.sha256, "device": str(CPU), "dtype": "float64"}
-            OF_PUBLISHED.write(name, {**about, **found}, clock.manifest())
+            made_of = {"sha256": checkpoint.sha256, "device": str(CPU), "dtype": "float64"}
+            OF_PUBLISHED.write(name, {**made_of, **found}, clock.manifest())
 
 
 def renew_signed(only: Iterable[str] = ()) -> None:

@@ -99,8 +99,8 @@ def draw_published(checkpoint: Checkpoint, stem: Path) -> None:
 
 
 def _grid(steps: int) -> Grid:
-    numbers = {key: value for key, value in SCHEDULE.items() if key != "kind"}
-    ends = {key: value for key, value in GRID.items() if key != "kind"}
+    numbers = {key: value for key, value in SCHEDULE.items() if isinstance(value, float)}
+    ends = {key: value for key, value in GRID.items() if isinstance(value, float)}
     return grid(schedule(str(SCHEDULE["kind"]), **numbers), str(GRID["kind"]), steps, **ends)
 
 
