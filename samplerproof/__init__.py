@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .numerics.targets.flow import exact_flow
     from .numerics.targets.mixture import GaussianMixture
     from .numerics.wrappers import guided, thresholded
+    from .own_advice import advise
+    from .own_design import design
     from .own_samplers import read_back, verify
     from .own_studies import study
 
@@ -44,6 +46,8 @@ __all__ = [
     "SamplingError",
     "__version__",
     "adapt",
+    "advise",
+    "design",
     "exact_flow",
     "fit_one_parameter",
     "grid",
@@ -75,6 +79,8 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "InputError": ("names.input_error", "InputError"),
     "SamplingError": ("numerics.errors", "SamplingError"),
     "adapt": ("numerics.denoisers", "adapt"),
+    "advise": ("own_advice", "advise"),
+    "design": ("own_design", "design"),
     "exact_flow": ("numerics.targets.flow", "exact_flow"),
     "fit_one_parameter": ("numerics.fitted_solvers.fit", "fit_one_parameter"),
     "grid": ("numerics.grids", "grid"),

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Iterable
 
 from ...numerics.errors import InputError
+from .advice_results import renew_advice
+from .design_results import renew_designs
 from .method_results import renew_claims, renew_methods
 from .network_results import renew_networks
 from .study_results import renew_published, renew_signed
@@ -26,13 +28,21 @@ KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "trials": renew_trials,
     "published": renew_published,
     "signed-errors": renew_signed,
+    "advice": renew_advice,
+    "designs": renew_designs,
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m samplerproof.book.records", description=__doc__)
     parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="samplers, claims, techniques or targets")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="samplers, claims, techniques, targets or NETWORK-EVALUATIONS",
+    )
     given = parser.parse_args()
     try:
         KINDS[given.kind](given.only)
