@@ -141,7 +141,8 @@ def test_every_link_leads_to_a_page(pages: dict[str, str], tmp_path: Path) -> No
             assert where.resolve().relative_to(tmp_path.resolve()).as_posix() in files, (file, target)
 
 
-ELSEWHERE = ("networks.md", "published_network.md", "short_runs.md")  # pages of networks and of short runs
+# Pages that are made from kept results of networks and of mixtures.
+ELSEWHERE = ("networks.md", "published_network.md", "short_runs.md", "advice.md")
 
 
 def test_the_contents_list_what_is_laid_out(pages: dict[str, str], tmp_path: Path) -> None:
