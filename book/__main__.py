@@ -12,6 +12,8 @@ from .pages.designs_page import designs_page
 from .pages.list_pages import all_pages
 from .pages.method_picture import all_pictures
 from .pages.networks_page import networks
+from .pages.published_network_page import published_network
+from .pages.short_runs_page import short_runs
 from .pages.technique_page import technique_pages
 from .pages.tried_counts import FILE, counts, tried
 from .records import (
@@ -19,6 +21,7 @@ from .records import (
     design_results,
     method_results,
     network_results,
+    study_results,
     technique_results,
     verification_results,
 )
@@ -52,6 +55,7 @@ def main(folder: Path) -> int:
     try:
         answers, verification = method_results.answers(), verification_results.answer()
         made = {**networks(network_results.answer()), FILE: counts(tried())}
+        made |= published_network(study_results.published_results()) | short_runs(study_results.signed_results())
         made |= technique_pages(technique_results.technique_results(), technique_results.trial_results())
         made |= advice_of_networks(advice_results.advice_results())
         made |= designs_page(design_results.design_results())

@@ -235,6 +235,7 @@ def draw_figures(by_steps: Mapping[str, Sequence[Panel]], bounds: Sequence[Panel
 
 def with_networks(out: Path, quick: bool, progress: Progress = silent, device: str = "cpu") -> dict[str, Any]:
     """Run the standard study on networks, with its tables and figure in `out`; returns its part of records.json."""
+    from .records.study_results import OF_PUBLISHED
     from .studies.network_study import run_checkpoints
     from .tables import network_tables
 
@@ -243,8 +244,10 @@ def with_networks(out: Path, quick: bool, progress: Progress = silent, device: s
     draw(panels, out / "checkpoints")
     (out / PANELS).mkdir(exist_ok=True)
     draw_each(panels, out / PANELS, styles_of(panels))
-    write_text(out / "checkpoints.md", network_tables.markdown(found))
-    return {"checkpoints": found}
+    kept = [entry for entry in map(OF_PUBLISHED.read, OF_PUBLISHED.names) if entry is not None]
+    others = [f"# Kept: {entry['name']}, trained by others\n\n{network_tables.published(entry)}\n" for entry in kept]
+    write_text(out / "checkpoints.md", "\n".join([network_tables.markdown(found), *others]))
+    return {"checkpoints": {**found, "published": kept}}
 
 
 def _part(progress: Progress, before: int, total: int, study: str) -> Callable[[int, int, str], None]:

@@ -14,6 +14,7 @@ from .advice_results import renew_advice
 from .design_results import renew_designs
 from .method_results import renew_claims, renew_methods
 from .network_results import renew_networks
+from .study_results import renew_published, renew_signed
 from .technique_results import renew_techniques, renew_trials
 from .verification_results import renew_checkouts, renew_verification
 
@@ -25,6 +26,8 @@ KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "checkouts": renew_checkouts,
     "techniques": renew_techniques,
     "trials": renew_trials,
+    "published": renew_published,
+    "signed-errors": renew_signed,
     "advice": renew_advice,
     "designs": renew_designs,
 }

@@ -23,7 +23,7 @@ from ..techniques.technique import Technique
 # checkouts is raised by those who have them.
 ENGINE = {
     **{"methods": 2, "claims": 1, "networks": 1, "verification": 3, "techniques": 1},
-    **{"checkouts": 1, "trials": 1},
+    **{"checkouts": 1, "trials": 1, "signed-errors": 1},
 }
 
 
@@ -42,6 +42,16 @@ def claim_key(claim: Claim) -> str:
 def network_key(networks: Iterable[str], methods: Iterable[str]) -> str:
     """The key of what these samplers do on checkpoints of the project."""
     return _key("networks", *map(_sha256, networks), *map(sampler_code, methods))
+
+
+def published_key(files: Iterable[str], methods: Iterable[str]) -> str:
+    """The key of what samplers do on a network that others published.  files: the SHA-256 of each of its files."""
+    return _key("networks", *files, *map(sampler_code, methods))
+
+
+def signed_key(methods: Iterable[str]) -> str:
+    """The key of the signed errors of samplers on mixtures."""
+    return _key("signed-errors", *map(sampler_code, methods))
 
 
 def verification_key(

@@ -13,6 +13,7 @@ from ..studies.network_study import COST, WITHIN
 
 SHOWN = ("ddim", "dpm-solver++-2m", "edm-heun", "exp-adams-3", "unipc-2", "dpm-solver++-3s")
 ERROR = METRICS["trajectory"]
+RATES = ("network", "method", "proved order", "asymptotic from", "local orders, from the first N to the last", "errors")
 CAUSES = ("weights", "lambda", "state", "network", "all")
 
 
@@ -65,15 +66,20 @@ def _rates(answer: dict[str, Any]) -> Iterator[str]:
             f"on {answer['manifest']['device']}, in float32 and 20 evaluations"
         )
     yield "\n".join(lines)
-    head = (
-        "network",
-        "method",
-        "proved order",
-        "asymptotic from",
-        "local orders, from the first N to the last",
-        "errors",
+    yield table(RATES, map(_rate, answer["rates"]))
+
+
+def published(entry: dict[str, Any]) -> str:
+    """The tables of a network that others published, from its kept result."""
+    reference = entry["reference"]
+    text = (
+        f"{entry['name']}, checkpoint {entry['sha256'][:12]}: {entry['run']['samples']} samples, on steps equal "
+        f"in lambda from -3 to 3.7, from exact start values, in {entry['dtype']} on {entry['device']}. The reference "
+        f"is {reference['method']} in {reference['steps']} steps; in {reference['compared_with']} it is "
+        f"{reference['distance']:.1e} away."
     )
-    yield table(head, map(_rate, answer["rates"]))
+    rates = table(RATES, map(_rate, entry["rates"]))
+    return "\n\n".join([text, rates, *_floors(entry["floors"]), *_costs(entry["costs"])])
 
 
 def _rate(r: dict[str, Any]) -> tuple[str, ...]:

@@ -5,10 +5,12 @@ x0 at the clean end:
 
     noise  eps: 1 and 0     data  x0: 0 and 1     v  alpha eps - sigma x0: ~0 and ~0     flow  eps - x0: 1 and -1
 
-The data is not known here, so x0 is sampled with the network itself, under each of the four predictions in turn. At
-intermediate levels the network must predict v of these samples better than the best linear denoiser, which knows only
-their size and mean: nowhere much worse, and somewhere clearly better. An output that is zero, constant, or a multiple
-of the input fails.
+The slope on data that is not much wider than sigma at the clean end lies between that number and the one of Gaussian
+data of the same size. On data that is narrower than that, as given a condition, no level shows it: there the slope of
+x0 on the mean of the data at a noisy level must be 1. The data is not known here, so x0 is sampled with the network
+itself, under each of the four predictions in turn. At intermediate levels the network must predict v of these samples
+better than the best linear denoiser, which knows only their size and mean: nowhere much worse, and somewhere clearly
+better. An output that is zero, constant, or a multiple of the input fails.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from torch import Tensor
 
 from ..errors import InputError, SamplingError
 from ..grids import from_times
+from ..points import Point
 from ..sample import sample
 from ..schedules import schedule
 from ..tableau import tabulate
@@ -61,9 +64,14 @@ def check(checkpoint: Checkpoint) -> None:
             left[kind] = UNKNOWN
             continue
         on_data = _slope(_output(checkpoint, clean.alpha * data + clean.sigma * eps, clean.t), data)
-        off[kind], left[kind] = max(off[kind], abs(on_data - output(clean)[0])), _errors(other, data, eps)
+        size = _size(data)
+        apart, text = _apart(on_data, *output(clean), clean, size), f"{on_data:.2f} on the data at {high:.3g}"
+        if clean.alpha * size < clean.sigma:  # noise hides the differences of samples at every level, not their mean
+            on_mean = _on_mean(other, data, eps)
+            apart, text = abs(on_mean - 1), f"{on_mean:.2f} of x0 on the mean of the data at {-NEAREST:g}"
+        off[kind], left[kind] = max(off[kind], apart), _errors(other, data, eps)
         if kind == checkpoint.prediction:
-            measured += f", {on_data:.2f} on the data at {high:.3g}"
+            measured += f", {text}"
     # The prediction described, or the likeliest one of those that the network could have.
     described = checkpoint.prediction
     credible = [k for k in OUTPUTS if off[k] <= WITHIN and left[k][0] <= LEARNT and left[k][1] <= LEFT]
@@ -79,11 +87,32 @@ def check(checkpoint: Checkpoint) -> None:
     raise InputError("checkpoint: prediction", described, f"the network's output is {guess} ({measured})")
 
 
+def _apart(slope: float, p: float, q: float, at: Point, size: float) -> float:
+    """The distance of a slope on the data from those between p, of wide data, and that of Gaussian data of a size."""
+    kept = (at.alpha * size) ** 2 / (
+        (at.alpha * size) ** 2 + at.sigma**2
+    )  # the slope of x0; that of eps follows from y
+    narrow = p * kept + q * at.alpha / at.sigma * (1 - kept)
+    return max(min(p, narrow) - slope, slope - max(p, narrow), 0.0)
+
+
+def _on_mean(checkpoint: Checkpoint, data: Tensor, eps: Tensor) -> float:
+    """The slope of the prediction of x0 on the mean of the data at a noisy level, where it should be that mean."""
+    at, mean = unit_point(-NEAREST), data.mean(0) * checkpoint.unit
+    found = checkpoint.denoiser(torch.float32)(at.alpha * mean + at.sigma * eps, at, "data").mean(0)
+    return float((found.double() * mean).sum() / mean.double().square().sum())
+
+
+def _size(data: Tensor) -> float:
+    """The standard deviation of the data [n, ...], over all coordinates."""
+    return float((data - data.mean(0)).square().sum(0).mean().div(len(data) - 1).sqrt())
+
+
 def _errors(checkpoint: Checkpoint, data: Tensor, eps: Tensor) -> tuple[float, float]:
     """The least and the largest relative squared error of v over the intermediate levels."""
     data = data * checkpoint.unit
     mean = data.mean(0)
-    size = float((data - mean).square().sum(0).mean().div(len(data) - 1).sqrt())
+    size = _size(data)
     denoise = checkpoint.denoiser(torch.float32)
     errors: list[float] = []
     for level in MIDDLE:

@@ -12,6 +12,7 @@ from .description import FILE, read_toml
 from .diffusers_checkpoint import FOLDERS, load_diffusers
 from .hub import download, is_name
 from .own_format import load_own
+from .packaged_checkpoint import PACKAGE, load_packaged
 from .plain_module import load_module
 
 OWN_CHECKPOINTS = Path(__file__).parent / "trained"  # part of the installation
@@ -21,8 +22,8 @@ _CHECKED: set[str] = set()
 def load(path_or_id: str | Path, consent: Consent = NONE) -> Checkpoint:
     """A trained network with its noise levels: the project's own by name, a folder, or owner/name on the hub.
 
-    path_or_id: "rings", "rings-small", "digits", "photos", a folder with a checkpoint.toml or a pipeline of diffusers,
-    or owner/name.
+    path_or_id: "rings", "rings-small", "digits", "photos", "21cmpsdenoiser" (packaged_checkpoint.py), a folder with a
+    checkpoint.toml or a pipeline of diffusers, or owner/name.
     consent: to reading pickles, running code, fetching from the hub and using much memory; none by default
     (samplerproof.numerics.support.consent.Consent).
     `load_checkpoint(...).denoiser(dtype, device)` returns a denoiser for `sample`, on every schedule: it reads alpha
@@ -38,7 +39,10 @@ def load(path_or_id: str | Path, consent: Consent = NONE) -> Checkpoint:
     torch.Size([4, 2])
     """
     of_type("checkpoint", path_or_id, (str, Path), f"a folder, or one of {', '.join(own_names())}")
-    checkpoint = _read(_folder(str(path_or_id), consent), consent)
+    if str(path_or_id) == PACKAGE and not Path(PACKAGE).is_dir():
+        checkpoint = load_packaged(None, None, consent)
+    else:
+        checkpoint = _read(_folder(str(path_or_id), consent), consent)
     if checkpoint.sha256 not in _CHECKED:  # the same files are checked once in a process
         check(checkpoint)
         _CHECKED.add(checkpoint.sha256)
@@ -61,7 +65,7 @@ def _folder(given: str, consent: Consent) -> Path:
         if is_name(given):
             return download(given, consent)
         raise InputError(
-            "checkpoint", given, f"a folder or a checkpoint of this package; {nearest(given, own_names())}"
+            "checkpoint", given, f"a folder or a checkpoint of this package; {nearest(given, [*own_names(), PACKAGE])}"
         )
     return Path(given)
 
@@ -77,9 +81,11 @@ def _read(folder: Path, consent: Consent) -> Checkpoint:
                 return load_module(folder, data, consent)
             case "diffusers":
                 return load_diffusers(folder, data, consent)
+            case "package":
+                return load_packaged(folder, data, consent)
             case "student":
                 raise InputError("checkpoint", str(folder), "a denoiser; numerics.few_step loads a few-step student")
-        raise InputError(f"{FILE}: kind", data.get("kind"), 'one of "network", "module", "diffusers"')
+        raise InputError(f"{FILE}: kind", data.get("kind"), 'one of "network", "module", "diffusers", "package"')
     if any((folder / name / "config.json").exists() for name in FOLDERS):
         return load_diffusers(folder, None, consent)
     raise InputError("checkpoint", str(folder), f"a folder with a {FILE}, or a pipeline or network of diffusers")

@@ -1,0 +1,59 @@
+"""Kept results of two studies: a network that others published, and the signed errors of samplers on mixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...numerics.checkpoints.load import load
+from ...numerics.checkpoints.packaged_checkpoint import FILES
+from ...numerics.support.progress_bar import progress_bar
+from ..studies import signed_errors
+from ..studies.low_precision import METHOD as PRECISE
+from ..studies.published_network import CPU, PUBLISHED, REFERENCE, RUN, draw_published, measure_published
+from .kept_records import RECORDS, Clock, Entry, Kept
+from .record_keys import published_key, signed_key
+
+PICTURE = RECORDS / "published" / "pictures-21cmpsdenoiser.png"
+MIXTURES = "mixtures"
+
+OF_PUBLISHED = Kept(
+    "published",
+    RECORDS / "published",
+    PUBLISHED,
+    lambda name, _: published_key(FILES.values(), (*RUN, REFERENCE, PRECISE)),
+)
+OF_SIGNED = Kept(
+    "signed-errors",
+    RECORDS / "signed_errors",
+    (MIXTURES,),
+    lambda name, _: signed_key(signed_errors.METHODS),
+)
+
+
+def published_results() -> dict[str, Entry]:
+    """The kept result of every published network.  Raises InputError where some are missing or stale."""
+    return OF_PUBLISHED.load()
+
+
+def signed_results() -> Entry:
+    """The kept signed errors.  Raises InputError where they are missing or stale."""
+    return OF_SIGNED.load()[MIXTURES]
+
+
+def renew_published(only: Iterable[str] = ()) -> None:
+    """Measure the published networks named, or else the stale ones; minutes. Their packages are needed."""
+    clock = Clock()
+    with progress_bar("published") as progress:
+        for name in OF_PUBLISHED.chosen(only):
+            checkpoint = load(name)
+            found = measure_published(checkpoint, progress)
+            draw_published(checkpoint, PICTURE.with_suffix(""))
+            made_of = {"sha256": checkpoint.sha256, "device": str(CPU), "dtype": "float64"}
+            OF_PUBLISHED.write(name, {**made_of, **found}, clock.manifest())
+
+
+def renew_signed(only: Iterable[str] = ()) -> None:
+    """Measure the signed errors, in half a minute, if they are named or stale."""
+    clock = Clock()
+    for name in OF_SIGNED.chosen(only):
+        OF_SIGNED.write(name, {"rows": signed_errors.averaged(signed_errors.signed_errors())}, clock.manifest())
