@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .numerics.denoisers import adapt
     from .numerics.errors import SamplingError
     from .numerics.fitted_solvers.fit import fit_one_parameter
-    from .numerics.given_levels.with_level import with_level
     from .numerics.grids import Grid, grid
     from .numerics.inversion.invert import invert
     from .numerics.noise import seeded
@@ -66,7 +65,6 @@ __all__ = [
     "testing",
     "thresholded",
     "verify",
-    "with_level",
 ]
 
 # Name -> the module that has it, below this package, and its name there; a module itself has none.
@@ -98,7 +96,6 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "testing": ("numerics.testing", None),
     "thresholded": ("numerics.wrappers", "thresholded"),
     "verify": ("own_samplers", "verify"),
-    "with_level": ("numerics.given_levels.with_level", "with_level"),
 }
 
 

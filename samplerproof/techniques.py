@@ -6,8 +6,9 @@ one that rounding predicts; `sp.invert` is the inverse of any table that has one
 A state with a momentum: `phase_space`, a module of its own.
 Solvers: `sp.fit_one_parameter` fits the parameter of a method to a teacher, a number a step, `d_ode(table, denoise,
 start, target)` a D-ODE solver over any table; `exact_target` and `teacher_target` are what they are fitted to.
-Models: `stitched(denoisers, levels)` is T-Stitch, a model for each range of lambda, and `displacement(mixture, denoise,
-grid)` is how far the error of a model moves the end, to first order.
+Models: `stitched(denoisers, levels)` is T-Stitch, a model for each range of lambda; `with_level(denoise, level)` gives
+a model another noise level than that of its input, such as Timestep Aligner's `times_ratio(grid, ratios)`; and
+`displacement(mixture, denoise, grid)` is how far the error of a model moves the end, to first order.
 
 Changed networks: `propagated`, `inherited` (features from earlier evaluations), `skips` and `low_rank` wrap a network
 of a checkpoint, `stale_mixture` is the first on a mixture; `counted_macs` and `BreakEven` are whether it is worth it.
@@ -36,7 +37,7 @@ from .numerics.fitted_solvers.fit import FittedSolver, d_ode
 from .numerics.fitted_solvers.teacher_targets import exact_target, teacher_target
 from .numerics.given_levels.aligner import fit_ratios, released, to_the_flow
 from .numerics.given_levels.time_shift import time_shifted
-from .numerics.given_levels.with_level import times_ratio
+from .numerics.given_levels.with_level import times_ratio, with_level
 from .numerics.inversion.edict import edict
 from .numerics.inversion.invert import round_trip
 from .numerics.inversion.reversed_grid import ReversedGrid, reversed_grid
@@ -113,4 +114,5 @@ __all__ = [
     "times_ratio",
     "to_the_flow",
     "unrolled",
+    "with_level",
 ]

@@ -25,7 +25,7 @@ GROUPS = {
     "The catalogue": ("methods", "method"),
     "Schedules and grids": ("schedule", "grid", "Grid", "optimal_grid"),
     "Running a sampler": ("tabulate", "sample", "seeded"),
-    "Denoisers": ("adapt", "guided", "thresholded", "with_level", "load_checkpoint"),
+    "Denoisers": ("adapt", "guided", "thresholded", "load_checkpoint"),
     "Targets and errors": ("GaussianMixture", "exact_flow", "metrics", "predict_error"),
     "Samplers of your own": ("read_back", "verify", "testing", "study", "Adapter"),
     "Techniques": ("invert", "fit_one_parameter", "techniques"),

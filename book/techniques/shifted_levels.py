@@ -132,7 +132,7 @@ grid = sp.grid(sp.schedule("vp-linear"), "uniform-t", 10, t_min=1e-3, t_max=1.0)
 x = sp.metrics.nodes((mixture, grid.points[0]), 101)
 weights = mixture.log_density(x, grid.points[0]).softmax(0)
 ratios = sp.techniques.fit_ratios(mixture, grid, x, sp.techniques.to_the_flow(mixture, grid, x), weights=weights)
-denoise = sp.with_level(mixture, sp.techniques.times_ratio(grid, ratios))
+denoise = sp.techniques.with_level(mixture, sp.techniques.times_ratio(grid, ratios))
 exact, _ = sp.exact_flow(mixture, x, grid.points[0], grid.points[-1])
 for model in (mixture, denoise):
     print(sp.metrics.trajectory(sp.sample(model, x, sp.tabulate("ddim", grid)), exact, weights))

@@ -28,7 +28,7 @@ def with_level(denoise: Denoiser, level: Level, prediction: str = "noise") -> De
     >>> import samplerproof as sp
     >>> mixture = sp.GaussianMixture([1.0], [0.0], stds=[1.0])
     >>> edm = sp.schedule("edm")
-    >>> later = sp.with_level(mixture, lambda x, at: edm.point(0.5 * at.sigma))
+    >>> later = sp.techniques.with_level(mixture, lambda x, at: edm.point(0.5 * at.sigma))
     >>> x = torch.ones(1, 1, dtype=torch.float64)
     >>> float(later(x, edm.point(2.0), "noise")), float(mixture(x, edm.point(1.0), "noise"))
     (0.5, 0.5)

@@ -1,0 +1,56 @@
+"""Defects carried to the end with sign: the recursion of a table, linearised about the recorded trajectories.
+
+    e_i = sum_k S[i, k] e_k + sum_k O[i, k] J_k e_k + delta_i,   J_k the Jacobian of the data prediction at x(p_k):
+
+an error of a state is passed on through the states that are made of it, and through the outputs that the model makes
+there. The last e_i is the error of the sample, to first order in the defects. Every row is carried, stages and
+predictors included, so that the feedback of a corrector is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from ..points import Point
+from ..tableau import Tableau
+from .defects import DataRows, data_rows, row_defects
+from .recording import Recording
+
+# Of points, the derivatives of the data prediction there: function k maps errors [R, *shape] to J_k errors.
+Jacobian = Callable[[Sequence[Point]], Sequence[Callable[[Tensor], Tensor]]]
+
+
+def carried(table: Tableau, recording: Recording, jacobian: Jacobian) -> Tensor:
+    """The predicted error of the sample, float64 [R, *shape]: the sampler's end minus the trajectory's, to first order.
+
+    jacobian: as `isotropic` or `tangents.Tangents` make one.  Exact where the data prediction is affine in x.
+    Raises InputError as defects.
+    """
+    rows = data_rows(table)
+    states, data = recording.at(table.points)
+    return carry(rows, row_defects(rows, states, data), jacobian(table.points))
+
+
+def carry(rows: DataRows, moved: Tensor, derivatives: Sequence[Callable[[Tensor], Tensor]]) -> Tensor:
+    """The last error of the recursion.  moved: the defect of every row, [rows, R, *shape]."""
+    count, shape = len(rows.points), moved.shape[1:]
+    errors, fed = (torch.zeros(count, moved[0].numel(), dtype=torch.float64) for _ in range(2))
+    read = rows.outputs.any(dim=0).tolist()
+    for i in range(rows.given, count):
+        errors[i] = rows.states[i, :i] @ errors[:i] + rows.outputs[i, :i] @ fed[:i] + moved[i - rows.given].flatten()
+        if read[i]:
+            fed[i] = derivatives[i](errors[i].reshape(shape)).flatten()
+    return errors[-1].reshape(shape)
+
+
+def isotropic(std: float) -> Jacobian:
+    """J = alpha std^2/(alpha^2 std^2 + sigma^2), that of a Gaussian law with this standard deviation; of 0 it is 0."""
+
+    def derivative(at: Point) -> Callable[[Tensor], Tensor]:
+        factor = at.alpha * std**2 / (at.alpha**2 * std**2 + at.sigma**2)
+        return lambda error: factor * error
+
+    return lambda points: [derivative(at) for at in points]
