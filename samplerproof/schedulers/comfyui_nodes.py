@@ -21,7 +21,7 @@ class SamplerproofSampler:
     FUNCTION: ClassVar[str] = "get_sampler"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802  the name that ComfyUI calls
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         """What the node is given: the name of a method, and its parameters, such as eta=1/2."""
         return {"required": {"method": (sorted(METHODS),), "parameters": ("STRING", {"default": ""})}}
 

@@ -16,11 +16,10 @@ from ..numerics.conformance.adapters.diffusers import scheduler_base
 from ..numerics.conformance.adapters.diffusers_classes import CLASSES, SchedulerSpec, unchanged
 from ..numerics.conformance.forward_processes import grid_of, on_process, point
 from ..numerics.conformance.placement import SCHEDULES
-from ..numerics.grid_kinds.all_kinds import parse
+from ..numerics.grid_kinds.all_kinds import KINDS, parse
 from ..numerics.grids import Grid, grid
 from ..numerics.points import Point
 from ..numerics.schedules import schedule
-
 
 
 @dataclass(frozen=True)
@@ -100,21 +99,22 @@ def model_levels(
     sigmas: Sequence[float] | None = None,
     mu: float | None = None,
 ) -> ModelLevels:
-    """The levels of a run: those of its own scheduler, of a kind of grid between their ends, or given ones.
+    """The levels of a run: those of its own scheduler, or of a kind of grid between their ends.
 
-    timesteps, sigmas: passed to the own scheduler where it takes them, else looked up, with a last step to sigma = 0.
+    timesteps, sigmas: of one's own, passed to the own scheduler where it takes them, else looked up, with a last step
+    to sigma = 0.  Some pipelines of flows always pass sigmas, so that a kind of grid goes before them.
     Raises InputError on levels that do not fall.
     """
-    given = {"timesteps": timesteps, "sigmas": sigmas}
-    custom = next((name for name, values in given.items() if values is not None), None)
+    custom = "timesteps" if timesteps is not None else "sigmas" if sigmas is not None else None
+    given = [float(value) for value in (timesteps if timesteps is not None else sigmas if sigmas is not None else ())]
     taken = inspect.signature(own.set_timesteps).parameters
     options = {"mu": mu} if mu is not None and "mu" in taken else {}
     if custom is None:
         own.set_timesteps(_whole(steps), **options)
     elif custom in taken:
-        own.set_timesteps(**{custom: list(given[custom] or ())}, **options)
+        own.set_timesteps(**{custom: given}, **options)
     else:
-        own.set_timesteps(len(given[custom] or ()), **options)
+        own.set_timesteps(len(given), **options)
     own.__dict__.update(_begin_index=None)
     clock = spec.timestep_map(own) if spec.timestep_map else None
     assert clock is not None
@@ -125,29 +125,32 @@ def model_levels(
     for (at, _), timestep in zip(layout.evaluations, layout.calls, strict=True):
         times.setdefault(at, float(timestep))
     if custom is not None and custom not in taken:
-        ratios = sigmas if sigmas is not None else [math.exp(-clock.lam(float(t))) for t in timesteps or ()]
-        flow = layout.process == "flow" and sigmas is not None
-        found = [point("flow", 1 - s, s) if flow else _of_ratio(layout.process, float(s)) for s in ratios]
+        ratios = given if custom == "sigmas" else [math.exp(-clock.lam(t)) for t in given]
+        flow = layout.process == "flow" and custom == "sigmas"
+        found = [point("flow", 1 - s, s) if flow else _of_ratio(layout.process, s) for s in ratios]
         found += [] if found[-1].sigma == 0 else [_of_ratio(layout.process, 0.0)]
-        times = dict(zip(found, map(float, timesteps), strict=False)) if timesteps is not None else {}
-    elif kind is not None and custom is None:
-        found, times = _of_kind(kind, layout.process, found), {}
+        times = dict(zip(found, given, strict=False)) if custom == "timesteps" else {}
+    if kind is not None:
+        found, times = _of_kind(kind, layout.process, found, len(trained)), {}
     if found[-1].lam <= found[-2].lam:  # a last step of length zero, as some configurations have it
         found[-1] = _of_ratio(layout.process, 0.0)
     return ModelLevels(layout.process, grid_of(layout.process, found), times, lams[::-1].copy(), trained[::-1].copy())
 
 
-def _of_kind(kind: str, process: str, own: Sequence[Point]) -> list[Point]:
-    """The points of a kind of grid between the ends of the own levels, in as many steps."""
+def _of_kind(kind: str, process: str, own: Sequence[Point], trained: int) -> list[Point]:
+    """The points of a kind of grid between the ends of the own levels, in as many steps.
+
+    Where the noisiest has no signal, a kind that is placed by sigma / alpha begins one trained level after it.
+    """
     inner = own if own[-1].sigma > 0 else own[:-1]
-    ends = {"sigma_max": _ratio(own[0]), "sigma_min": _ratio(inner[-1])}
+    high = _ratio(own[0])
+    ends = {"sigma_max": high if math.isfinite(high) else trained - 1.0, "sigma_min": _ratio(inner[-1])}
     on = schedule(SCHEDULES[process])
     for name, ratio in (("t_max", ends["sigma_max"]), ("t_min", ends["sigma_min"])):
-        lam = torch.tensor(-math.log(ratio) if math.isfinite(ratio) else -math.inf, dtype=torch.float64)
-        ends[name] = float(on.time(lam))
+        ends[name] = float(on.time(torch.tensor(-math.log(ratio), dtype=torch.float64)))
     name, parameters = parse(kind, ends)
-    if len(inner) < len(own) and "zero" not in parameters:
-        parameters["zero"] = 1
+    if len(inner) < len(own) and {"sigma_min", "t_min"} & set(KINDS[name].required):  # else the kind has a last level
+        parameters.setdefault("zero", 1)
     return list(on_process(grid(on, name, len(own) - 1, **parameters), process))
 
 

@@ -80,7 +80,9 @@ def _table(method: str, process: str, levels: tuple[float, ...]) -> Tableau:
     return tabulate(method, grid_of(process, [point(process, 1 - s if process == "flow" else 1.0, s) for s in levels]))
 
 
-def _noise(table: Tableau, sigmas: Tensor, seed: int | None, own: Callable[[Tensor, Tensor], Tensor] | None) -> NoiseSource:
+def _noise(
+    table: Tableau, sigmas: Tensor, seed: int | None, own: Callable[[Tensor, Tensor], Tensor] | None
+) -> NoiseSource:
     """The source of noise of a run; the stream of a seed is not the one that a start of this seed was drawn from."""
     steps = [step for step, drawn in zip(table.step, table.drawn, strict=True) if drawn]
     if own is not None:

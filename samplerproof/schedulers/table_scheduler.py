@@ -46,6 +46,7 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     method: a name, as `samplerproof methods` lists them, with its parameters, as "ddim-eta?eta=1/2".
     grid: None, the levels of the pipeline's own scheduler; or a kind, as `samplerproof grids` lists them, between the
     ends of these levels, as "karras?rho=5".
+    table, levels: those of the run that set_timesteps prepared.  own: the scheduler that levels are taken from.
     levels_of: the class of diffusers whose levels, timesteps and scaling of the model's input are those of the run;
     from_config sets it to the class that the configuration is of, whose other settings it keeps.
     What a pipeline calls: set_timesteps (also with timesteps, sigmas or mu of one's own), timesteps, sigmas, order,
@@ -72,8 +73,8 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         levels_of: str = "DPMSolverMultistepScheduler",
     ) -> None:
         self._record = resolve(method)
-        self._levels: ModelLevels | None = None
-        self._whole: Tableau | None = None  # the table of a run from the first level
+        self.levels: ModelLevels | None = None
+        self.table: Tableau | None = None  # the table of a run from the first level
         self._running: _Running | None = None
         self._begin: int | None = None
         self._step: int | None = None
@@ -81,8 +82,9 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         self.timesteps = torch.empty(0)
         self.sigmas = torch.empty(0)
         self.num_inference_steps: int | None = None
-        self._own_scheduler, self._spec = own_scheduler(levels_of, {})
-        self.register_to_config(**{k: v for k, v in self._own_scheduler.config.items() if not k.startswith("_")})
+        self.own, self._spec = own_scheduler(levels_of, {})
+        settings = {k: v for k, v in self.own.config.items() if not k.startswith("_")}
+        self.register_to_config(**{"prediction_type": "flow_prediction"} | settings)
 
     @classmethod
     def from_config(cls, config: Any = None, return_unused_kwargs: bool = False, **kwargs: Any) -> Any:
@@ -91,7 +93,7 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             kwargs["levels_of"] = class_of(config)
         made = super().from_config(config, return_unused_kwargs, **kwargs)
         self = made[0] if return_unused_kwargs else made
-        self._own_scheduler, self._spec = own_scheduler(self.config.levels_of, self.config)
+        self.own, self._spec = own_scheduler(self.config.levels_of, self.config)
         return made
 
     @property
@@ -102,7 +104,7 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     @property
     def init_noise_sigma(self) -> Any:
         """The standard deviation of the start."""
-        return getattr(self._own_scheduler, "init_noise_sigma", 1.0)
+        return getattr(self.own, "init_noise_sigma", 1.0)
 
     @property
     def begin_index(self) -> int | None:
@@ -131,13 +133,13 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         num_inference_steps: steps; or timesteps, or sigmas (sigma/alpha, sigma on the flow) of one's own.
         mu: the shift that a flow takes from the size of the image.
         """
-        own, kind = self._own_scheduler, self.config.grid
-        self._levels = model_levels(own, self._spec, num_inference_steps, kind, timesteps, sigmas, mu)
-        self._whole = tabulate(self.config.method, self._levels.grid)
-        self.num_inference_steps = self._levels.grid.steps
-        times = torch.tensor(self._times(self._whole), dtype=torch.float64)
+        own, kind = self.own, self.config.grid
+        self.levels = model_levels(own, self._spec, num_inference_steps, kind, timesteps, sigmas, mu)
+        self.table = tabulate(self.config.method, self.levels.grid)
+        self.num_inference_steps = self.levels.grid.steps
+        times = torch.tensor(self._times(self.table), dtype=torch.float64)
         self.timesteps = (times.long() if bool((times == times.round()).all()) else times.float()).to(device)
-        self.sigmas = torch.tensor([p.sigma for p in self._levels.grid.points], dtype=torch.float32)
+        self.sigmas = torch.tensor([p.sigma for p in self.levels.grid.points], dtype=torch.float32)
         self._running, self._begin, self._step = None, None, None
 
     def scale_model_input(self, sample: Tensor, timestep: Any = None) -> Tensor:
@@ -187,9 +189,11 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         levels = self._prepared()
         points = [levels.point(float(t)) for t in timesteps.flatten().tolist()]
         shape = [-1] + [1] * (original_samples.ndim - 1)
-        alpha, sigma = (torch.tensor(v, dtype=torch.float64).reshape(shape) for v in zip(*(p[:2] for p in points)))
-        like = {"device": original_samples.device, "dtype": original_samples.dtype}
-        return alpha.to(**like) * original_samples + sigma.to(**like) * noise
+        alpha, sigma = (
+            torch.tensor(values, dtype=torch.float64).reshape(shape).to(original_samples)
+            for values in ([p.alpha for p in points], [p.sigma for p in points])
+        )
+        return alpha * original_samples + sigma * noise
 
     def scale_noise(self, sample: Tensor, timestep: Tensor, noise: Tensor) -> Tensor:
         """As add_noise, under the name that pipelines of flows call."""
@@ -199,9 +203,9 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         return int(self.config.num_train_timesteps)
 
     def _prepared(self) -> ModelLevels:
-        if self._levels is None:
+        if self.levels is None:
             raise InputError("timesteps", "none", "call set_timesteps first")
-        return self._levels
+        return self.levels
 
     def _times(self, table: Tableau) -> list[float]:
         """The timestep of every evaluation of a table."""
@@ -216,15 +220,15 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     def _start(self, timestep: Any, sample: Tensor) -> None:
         """Begin a run at the begin index, else at the first entry of `timesteps` that is this timestep."""
         levels, begin = self._prepared(), self._begin
-        assert self._whole is not None
+        assert self.table is not None
         if begin is None:
             found = (self.timesteps == timestep).nonzero().flatten().tolist()
             begin = found[0] if found else 0
-        table = self._whole
+        table = self.table
         if begin:
-            first = self._whole.step[[i for i, made in enumerate(self._whole.evaluated) if made][begin]]
+            first = self.table.step[[i for i, made in enumerate(self.table.evaluated) if made][begin]]
             table = tabulate(self.config.method, _from(levels.grid, first))
-            if self._times(table) != self._times(self._whole)[begin:]:
+            if self._times(table) != self._times(self.table)[begin:]:
                 allowed = f"a begin from which {self._record.name} has the evaluations of a whole run"
                 raise InputError("begin_index", begin, allowed)
         dtype = torch.float64 if sample.dtype == torch.float64 else torch.float32
@@ -238,7 +242,7 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     def _predict(self, output: Tensor) -> Any:
         """A denoiser that returns this output, thresholded as the configuration says."""
         config = self.config
-        denoise = adapt(lambda x, at: output, PREDICTIONS[config.get("prediction_type") or "flow_prediction"])
+        denoise = adapt(lambda x, at: output, PREDICTIONS[config.prediction_type])
         if config.get("thresholding"):
             return thresholded(denoise, config.dynamic_thresholding_ratio, config.sample_max_value)
         if config.get("clip_sample"):

@@ -90,7 +90,16 @@ class SchedulerSpec:
         return "data" if self.data_frame(options) else "noise"
 
     def process_for(self, options: Options) -> str:
+        if "levels_of" in options:
+            return CLASSES[options["levels_of"]].process_for({k: v for k, v in options.items() if k != "levels_of"})
         return "flow" if options.get("use_flow_sigmas") else self.process
+
+
+def of_levels(scheduler: Any, name: str) -> TimestepMap:
+    """The timestep map of a scheduler of a class."""
+    found = CLASSES[name].timestep_map
+    assert found is not None
+    return found(scheduler)
 
 
 def always(name: str | None, order: int | None = None) -> Callable[[Options], Claim]:
@@ -375,6 +384,13 @@ CLASSES: dict[str, SchedulerSpec] = {
     ),
     "LTXEulerAncestralRFScheduler": SchedulerSpec(
         layouts.flow_from_sigmas, "velocity", always(None, 1), (), process="flow", timestep_map=timesteps.flow
+    ),
+    # samplerproof's own: the table of any method, on the levels of another class
+    "TableScheduler": SchedulerSpec(
+        layouts.of_table,
+        claim=lambda options: (options["method"], None),
+        nonlinear=("thresholding", "clip_sample"),
+        timestep_map=lambda made: of_levels(made.own, made.config.levels_of),
     ),
 }
 TOKENS = "it samples tokens, not vectors"
