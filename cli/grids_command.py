@@ -90,7 +90,7 @@ def _chosen(name: str, steps: int, schedule_name: str) -> tuple[Schedule, str, d
     if name.startswith(PREFIX):
         return schedule, name, {}
     low, high = ENDS[schedule.kind]
-    small, large = (p.sigma / p.alpha if p.alpha else math.inf for p in map(schedule.point, (low, high)))
+    small, large = (p.rho for p in map(schedule.point, (low, high)))
     if not math.isfinite(large):
         raise InputError("--schedule", schedule_name, f"parameters with alpha > 0 at t = {high:g}")
     ends = {"t_min": low, "t_max": high, "sigma_min": small, "sigma_max": large}

@@ -47,7 +47,7 @@ def _expected(levels: Sequence[float], name: str, flow: bool) -> list[float]:
     made = grid(process, kind, len(levels) - 1, **values)
     if levels[-1] == 0 < made.points[-1].sigma and "zero" in set(parameter_names(kind)) - set(values):
         made = grid(process, kind, len(levels) - 1, **values, zero=1.0)
-    return [point.sigma / point.alpha if point.alpha > 0 else math.inf for point in made.points]
+    return [point.rho for point in made.points]
 
 
 def _lambda(level: float) -> float:

@@ -104,6 +104,14 @@ class Grid(ByContent):
         """N, one less than the number of points."""
         return len(self.columns.lam) - 1
 
+    @property
+    def required_schedule(self) -> Schedule:
+        """The schedule, for points between the levels.  Raises InputError on a discrete process, which has none."""
+        if self.schedule is None:
+            allowed = "a grid on a schedule: a discrete process has no points between its levels"
+            raise InputError("grid", "a discrete process", allowed)
+        return self.schedule
+
     @cached_property
     def points(self) -> tuple[Point, ...]:
         """All points, noisy to clean."""
@@ -127,12 +135,11 @@ class Grid(ByContent):
         """
         if isinstance(to, int):
             return self.columns.take(steps + to)
-        if self.schedule is None:
-            raise InputError("grid", "a discrete process", "no points between its levels, which this method needs")
+        schedule = self.required_schedule
         part = to if isinstance(to, Tensor) else float(to)
         inside = getattr(self.columns, clock)[steps] + part * self.lengths(steps, clock)
         lam = {"lam": inside, "rho": -inside.log(), "rho2": -inside.log() / 2}
-        return self.schedule.columns(inside if clock == "t" else self.schedule.time(lam[clock]))
+        return schedule.columns(inside if clock == "t" else schedule.time(lam[clock]))
 
 
 def from_times(schedule: Schedule, t: Tensor) -> Grid:

@@ -65,7 +65,7 @@ class Written(NamedTuple):
         """The numbers."""
         if self.name == "sigma":
             return [p.sigma for p in points]
-        return [p.sigma / p.alpha if p.alpha > 0 else math.inf for p in points]
+        return [p.rho for p in points]
 
     def at(self, lam: float) -> str:
         """The level of that lambda."""

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import InputError
 from .grids import Grid
 
 POWERS = {f"m{k}": k for k in range(5)}
@@ -24,10 +23,8 @@ def moments(grid: Grid, steps: Tensor, b: Tensor | float, wanted: set[str]) -> d
     lambda. A step that ends at infinite lambda has m_0 alone, and NaN for the others.  Raises InputError on a discrete
     process.
     """
-    if grid.schedule is None:
-        raise InputError("grid", "a discrete process", "no points between its levels, which this method needs")
     # The steps with both ends at finite lambda; on the others the one-node weight.
-    c, schedule = grid.columns, grid.schedule
+    c, schedule = grid.columns, grid.required_schedule
     first, last, t, end = c.lam[steps], c.lam[steps + 1], c.t[steps], c.t[steps + 1]
     finite = first.isfinite() & last.isfinite()
     rho = c.rho[steps + 1] - c.rho[steps]

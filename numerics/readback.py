@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser, convert
+from .denoisers import convert
 from .errors import DependsError, SamplingError
-from .external_run import Draw, Finish, Model, Remark, Run, Timesteps, of_another_run
-from .noise import NoiseSource
+from .external_run import Calls, Draw, Finish, Model, Remark, Run, Timesteps, of_another_run
 from .noise_draws import canonical, noise_basis
 from .points import Point
 from .row_lags import added, lags, padded_to_one, passed_on
@@ -179,26 +179,64 @@ class _Recorder:
         self.spans.append(span)
         return z.to(like.dtype).expand_as(like).clone()
 
+    def check(self, calls: Calls) -> None:
+        """Raises DependsError unless the run made as many calls."""
+        if len(self.states) != calls.nfe or len(self.spans) != len(calls.spans):
+            raise DependsError(f"{len(self.states)} evaluations, {calls.nfe} before")
 
-def trace(run: Run, prediction: str, dtype: torch.dtype = torch.float64) -> Trace:
+
+def trace(
+    run: Run,
+    prediction: str,
+    dtype: torch.dtype = torch.float64,
+    expected: Calls | None = None,
+    at_once: bool = False,
+) -> Trace:
     """Run a sampler on basis vectors of a dtype, and once more on random ones.
 
     prediction: what its model returns. Every run must end in the shape and dtype in which it started, with finite
     values or not. Where a run evaluates or draws otherwise than on zeros, superposition is infinite, and the vectors
     are those on zeros.
+    expected: the calls that it will make, which saves the run on zeros that counts them; where it makes others, they
+    are counted after all.  at_once: with expected calls, basis vectors and random ones in one run on a batch of two.
     Raises SamplingError where a run ends otherwise or never evaluates its model; the sampler's own pass through.
     """
+    if expected is not None:
+        with suppress(DependsError):
+            return (_read_at_once if at_once else _read)(run, prediction, expected, dtype)
     generator, start = torch.Generator().manual_seed(0), torch.zeros(*BATCH, 1, dtype=dtype)
     first = _Recorder(None, lambda k, span: torch.randn(1, generator=generator))
     finish = _finished(run, start, first)
     if not first.states:
         raise SamplingError("it never evaluates its model: there is no output to read a coefficient of")
     try:
-        found = _image(run, prediction, len(first.states), first.spans, dtype)
-        return replace(found, superposition=superposition(run, found))
+        return _read(run, prediction, Calls(len(first.states), tuple(first.spans)), dtype)
     except DependsError:
         found = _as_trace(prediction, start, first, finish)
         return replace(found, superposition=(math.inf,) * len(found.vectors))
+
+
+def _read(run: Run, prediction: str, calls: Calls, dtype: torch.dtype) -> Trace:
+    """As trace, for known calls: a run on basis vectors and one on random ones."""
+    found = _image(run, prediction, calls, dtype)
+    return replace(found, superposition=superposition(run, found))
+
+
+def _read_at_once(run: Run, prediction: str, calls: Calls, dtype: torch.dtype) -> Trace:
+    """As trace, for known calls, from one run on a batch of two: basis vectors and random ones."""
+    path, draws = noise_basis(calls.spans)
+    size = 1 + calls.nfe + draws
+    basis, random = torch.eye(size, dtype=torch.float64), random_inputs(size)
+    both = torch.stack([basis, random], dim=1).to(dtype).view(size, 2, *BATCH[1:], size)
+    recorder = _Recorder(both[1 : 1 + calls.nfe], _along(both[1 + calls.nfe :], path, calls.spans))
+    start = both[0].clone()
+    finish = _finished(run, start, recorder)
+    recorder.check(calls)
+    on_random = torch.stack([state[1].double() for state in (*recorder.states, finish.sample)]).flatten(1)
+    recorder.states = [state[:1] for state in recorder.states]
+    found = _as_trace(prediction, both[0, 0], recorder, finish._replace(sample=finish.sample[:1]))
+    mutated = found.mutated if torch.equal(start, both[0]) else ("start", *found.mutated)
+    return replace(found, superposition=_gaps(on_random, found, random), mutated=mutated)
 
 
 def image(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ...] | None = None) -> Trace:
@@ -208,22 +246,19 @@ def image(tableau: Tableau, prediction: str | None = None, grid: tuple[Point, ..
     """
     run = of_tableau(tableau, prediction, grid)
     nfe = tableau.nfe * max(1, len(tableau.channels))
-    return _image(run, prediction or tableau.prediction, nfe, [None] * sum(tableau.drawn), torch.float64)
+    return _image(run, prediction or tableau.prediction, Calls(nfe, (None,) * sum(tableau.drawn)), torch.float64)
 
 
-def _image(
-    run: Run, prediction: str, nfe: int, spans: Sequence[tuple[float, float] | None], dtype: torch.dtype
-) -> Trace:
+def _image(run: Run, prediction: str, calls: Calls, dtype: torch.dtype) -> Trace:
     """The trace of a run on basis vectors, from its evaluations and draws; superposition is left at 0."""
-    path, draws = noise_basis(spans)
-    size = 1 + nfe + draws
+    path, draws = noise_basis(calls.spans)
+    size = 1 + calls.nfe + draws
     basis = torch.eye(size, dtype=dtype)
-    outputs, noises = basis[1 : 1 + nfe], basis[1 + nfe :]
+    outputs, noises = basis[1 : 1 + calls.nfe], basis[1 + calls.nfe :]
     start = basis[0].expand(*BATCH, size).clone()
-    recorder = _Recorder(outputs, _along(noises, path, spans))
+    recorder = _Recorder(outputs, _along(noises, path, calls.spans))
     finish = _finished(run, start, recorder)
-    if len(recorder.states) != nfe or len(recorder.spans) != len(path):
-        raise DependsError(f"{len(recorder.states)} evaluations, {nfe} before")
+    recorder.check(calls)
     found = _as_trace(prediction, basis[0], recorder, finish)
     return found if torch.equal(start, basis[0].expand_as(start)) else replace(found, mutated=("start", *found.mutated))
 
@@ -309,8 +344,7 @@ def respond(run: Run, found: Trace, inputs: Tensor) -> Tensor:
     given, nfe = inputs.to(found.dtype), found.nfe
     recorder = _Recorder(given[1 : 1 + nfe], _along(given[1 + nfe :], noise_basis(found.spans)[0], found.spans))
     finish = _finished(run, given[0].clone(), recorder)
-    if len(recorder.states) != nfe or len(recorder.spans) != len(found.spans):
-        raise DependsError(f"{len(recorder.states)} evaluations, {nfe} before")
+    recorder.check(Calls(nfe, found.spans))
     if recorder.channel != found.channel:
         raise DependsError("evaluations of other outputs than before")
     return torch.stack([v.double() for v in (*recorder.states, finish.sample)])
@@ -352,49 +386,3 @@ def of_tableau(tableau: Tableau, prediction: str | None = None, grid: tuple[Poin
         return Finish(last, grid or tuple(ends[n] for n in sorted(ends)))
 
     return run
-
-
-def _answering(vectors: Tensor) -> Denoiser:
-    """A denoiser that ignores its input and returns one vector after another."""
-    answers = iter(vectors)
-
-    def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
-        answer: Tensor = next(answers)
-        return answer
-
-    return denoise
-
-
-def _drawing(vectors: Tensor) -> NoiseSource:
-    """A noise source that returns one vector after another."""
-    return lambda like, draw: vectors[draw]
-
-
-def read_rows(tableau: Tableau) -> tuple[Tensor, Tensor, Tensor]:
-    """The coefficients of every row, as the loop applies them: (states [R, K], outputs [R, J], noises [R, L]), float64.
-
-    Each row is run by itself on basis vectors: the states, outputs and noises that it uses are orthogonal unit vectors,
-    so the components of the new vector are the row. The result must equal the tableau bit for bit.
-    """
-    states, outputs = torch.empty_like(tableau.states), torch.empty_like(tableau.outputs)
-    noises = torch.zeros_like(tableau.noises)
-    for i in range(len(states)):
-        row = tableau.row(i)
-        lags = noises[i].shape[0] - 1 - row.noises[0].flip(0).nonzero()[:, 0]  # in the order of drawing, oldest first
-        basis = torch.eye(2 * row.given + len(lags), dtype=torch.float64)
-        given, made, drawn = torch.split(basis, [row.given, row.given, len(lags)])
-        new = sample(_answering(made), list(given), row, noise=_drawing(drawn))
-        states[i] = new[: row.given].flip(0)[: states.shape[1]]
-        outputs[i] = new[row.given : 2 * row.given].flip(0)[: outputs.shape[1]]
-        noises[i, lags] = new[2 * row.given :]
-    return states, outputs, noises
-
-
-def read_run(tableau: Tableau) -> Tensor:
-    """The whole run as one affine map: v_last = sum_i c_i v_i(given) + sum_j c_j d_j + sum_k c_k z_k, float64.
-
-    c [given + nfe + draws]: the outputs in the order in which they are made, the noises in that of drawing.
-    """
-    basis = torch.eye(tableau.given + tableau.nfe + sum(tableau.drawn), dtype=torch.float64)
-    given, made, drawn = torch.split(basis, [tableau.given, tableau.nfe, sum(tableau.drawn)])
-    return sample(_answering(made), list(given), tableau, noise=_drawing(drawn))

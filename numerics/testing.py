@@ -130,7 +130,7 @@ def assert_grid(
         if isinstance(run, Failure):
             raise AssertionError(f"{name}: no levels can be read: {run.message}")
         wrong = [f for f in grid_checks.findings(run, external.info.process) if f.severity == "error"]
-        levels = tuple(p.sigma / p.alpha if p.alpha > 0 else math.inf for p in run.grid)
+        levels = tuple(p.rho for p in run.grid)
     else:
         name, flow, wrong = "the levels", grid is not None and only_flow(grid), []
         try:

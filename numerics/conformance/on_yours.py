@@ -48,7 +48,7 @@ def check_levels(name: str, found: Sequence[Point], grid: Grid) -> None:
         raise kind("grid", name, f"a sampler of {grid.steps} steps; it takes {len(found) - 1} on this grid")
     for n, (own, wanted) in enumerate(zip(found, grid.points, strict=True)):
         if abs(own.sigma * wanted.alpha - wanted.sigma * own.alpha) > CLOSE * own.alpha * wanted.sigma:
-            ratios = [p.sigma / p.alpha if p.alpha else math.inf for p in (own, wanted)]
+            ratios = [p.rho for p in (own, wanted)]
             level = f"its level {n} is sigma / alpha = {ratios[0]:.6g}, that of the grid {ratios[1]:.6g}"
             raise NoTable("grid", name, f"a sampler that steps between the levels of the grid: {level}")
 
@@ -98,7 +98,7 @@ def placing(grid: Grid) -> Callable[[Point], Point]:
     by_level: dict[float, Point] = dict(zip(grid.columns.rho.tolist(), grid.points, strict=True))
 
     def there(at: Point) -> Point:
-        ratio = at.sigma / at.alpha if at.alpha else math.inf
+        ratio = at.rho
         if ratio in by_level:
             return by_level[ratio]
         near = min(by_level, key=lambda level: abs(level - ratio))

@@ -28,5 +28,5 @@ def distilled(denoise: Denoiser, start: Tensor, grid: Grid, finder: NoiseFinder)
     for n, to in enumerate(grid.points[1:]):
         found = finder(y, n, noise)
         noise = denoise(to.alpha * y + to.sigma * found, to, "noise")
-        y = y - to.sigma / to.alpha * (noise - found)
+        y = y - to.rho * (noise - found)
     return y

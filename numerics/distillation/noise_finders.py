@@ -44,10 +44,7 @@ def inverted_noise(denoise: Denoiser, grid: Grid, steps: int) -> NoiseFinder:
     """
     if whole("steps", steps) < 1:
         raise InputError("steps", steps, "at least 1")
-    schedule = grid.schedule
-    if schedule is None:
-        raise InputError("grid", "a discrete process", "a grid on a schedule, which has points between its levels")
-    first = grid.points[-1].t
+    schedule, first = grid.required_schedule, grid.points[-1].t
 
     def find(y: Tensor, n: int, cached: Tensor) -> Tensor:
         at = grid.points[n]

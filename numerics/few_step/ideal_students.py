@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 from torch import Tensor
 
 from ..errors import InputError, number, of_type, whole
 from ..grids import Grid
 from ..points import Point
+from .angles import angle
 
 
 def distilled_target(first: Tensor, second: Tensor, start: Point, middle: Point, end: Point) -> Tensor:
@@ -18,7 +18,7 @@ def distilled_target(first: Tensor, second: Tensor, start: Point, middle: Point,
     w d1 + (1 - w) d2, w = rho_u (rho_t - rho_1)/(rho_1 (rho_t - rho_u)), rho = sigma/alpha at the three points: a mean
     of both (Salimans and Ho 2022, appendix D; claim distilled-target). InputError where rho does not fall.
     """
-    far, near, later = (_ratio(point) for point in (start, middle, end))
+    far, near, later = (point.rho for point in (start, middle, end))
     if not far > near > later:
         raise InputError("points", (far, near, later), "start, middle and end with sigma/alpha falling")
     share = later / near if far == math.inf else later * (far - near) / (near * (far - later))
@@ -34,8 +34,7 @@ def deviation_factor(grid: Grid, variance: float, first: int = 0) -> float:
     of_type("grid", grid, Grid, "a grid, such as sp.grid(schedule, 'uniform-t', 10, t_min=1e-3, t_max=1.0)")
     if not 0 <= whole("first", first) <= grid.steps:
         raise InputError("first", first, f"a grid point, 0 to {grid.steps}")
-    angles = [angle(point, variance) for point in grid.points[first:]]
-    return math.prod(math.cos(a - b) for a, b in pairwise(angles))
+    return float(grid_angles(grid, variance)[first:].diff().cos().prod())
 
 
 def second_step_factor(grid: Grid, variance: float, node: int) -> float:
@@ -45,16 +44,12 @@ def second_step_factor(grid: Grid, variance: float, node: int) -> float:
     deviation_factor.
     """
     once, again = deviation_factor(grid, variance), deviation_factor(grid, variance, node)
-    return again * math.sqrt(1 - (1 - once**2) * math.cos(angle(grid.points[node], variance)) ** 2)
+    return again * math.sqrt(1 - (1 - once**2) * math.cos(grid_angles(grid, variance)[node]) ** 2)
 
 
-def angle(at: Point, variance: float) -> float:
-    """arctan(sigma/(alpha sqrt v)): pi/2 for noise, 0 for data.  InputError on a variance that is not positive."""
+def grid_angles(grid: Grid, variance: float) -> Tensor:
+    """arctan(sigma/(alpha sqrt v)) at every point of the grid [N + 1].  InputError on a variance that is not > 0."""
     number("variance", variance, "a number > 0")
     if not 0 < variance < math.inf:
         raise InputError("variance", variance, "a number > 0")
-    return math.atan2(at.sigma, at.alpha * math.sqrt(variance))
-
-
-def _ratio(at: Point) -> float:
-    return at.sigma / at.alpha if at.alpha > 0 else math.inf
+    return angle(grid.columns.lam + math.log(variance) / 2)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .student import angle, jumped, turned
+from .angles import angle
+from .student import jumped, turned
 
 Loss = Callable[[nn.Module, nn.Module, torch.Generator], Tensor]
 BOOTSTRAPPED = 4  # one row in so many is a jump that two shorter ones make; the others learn the shortest jump

@@ -16,8 +16,9 @@ from ..points import Point
 from ..semi_discrete_transport import w1_to_atoms
 from ..targets.mixture import GaussianMixture
 from ..training.data import RINGS, ring_samples
+from .angles import angle, equal_angles
 from .objectives import at_level
-from .student import Student, angle, jumped, turned
+from .student import Student, jumped, turned
 
 COUNT = 20_000  # samples
 TEACHER, FLOW = 16, 256  # steps of DDIM: of the teacher, and of what stands for the flow of its network
@@ -112,14 +113,7 @@ def starts(lam: float) -> Tensor:
 @cache
 def ddim(first: float, last: float, steps: int) -> Tensor:
     """Where DDIM takes them with the network of rings, at equal angles; students of the same ends share it."""
-    return run(load("rings").network, starts(first), spaced(first, last, steps))
-
-
-def spaced(first: float, last: float, steps: int) -> list[float]:
-    """Levels at equal angles."""
-    begin, end = angle(first), angle(last)
-    th = begin + (end - begin) * torch.arange(steps + 1, dtype=torch.float64) / steps
-    return (-th.tan().log()).tolist()
+    return run(load("rings").network, starts(first), equal_angles(first, last, steps))
 
 
 def run(network: nn.Module, y: Tensor, levels: Sequence[float]) -> Tensor:

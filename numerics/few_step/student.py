@@ -17,14 +17,14 @@ from ..checkpoints.checkpoint import finite_lambda, unit_point
 from ..checkpoints.description import read_toml, validated
 from ..checkpoints.own_format import Network, OfNetwork, build, load_network
 from ..errors import InputError, nearest, of_type
-from ..points import Point
+from ..points import Point, same_level, within_levels
 from ..support.limits import NAME
+from .angles import angle
 from .jump import Jump
 from .jump_network import JumpPerceptron
 
 OWN_STUDENTS = Path(__file__).parent / "trained"  # part of the installation
 Objective = Literal["progressive", "consistency", "shortcut", "reflow"]
-SAME = 1e-9  # distance of two lambda up to which they are one level
 TWO_LEVELS = "jump-perceptron"  # the architecture that takes the end of a jump, too
 
 
@@ -86,8 +86,8 @@ class Student:
     def _check(self, start: Point, end: Point) -> None:
         """InputError for a jump that it was not trained for."""
         if self.objective == "reflow":
-            noisy, clean = self.levels[0] - SAME, self.levels[-1] + SAME
-            if not noisy <= finite_lambda(start) < finite_lambda(end) <= clean:
+            begin, last = finite_lambda(start), finite_lambda(end)
+            if not (begin < last and all(within_levels(lam, self.levels[0], self.levels[-1]) for lam in (begin, last))):
                 between = f"from lambda = {self.levels[0]:.6g} to {self.levels[-1]:.6g}"
                 raise InputError("end", f"lambda = {end.lam:.6g}", f"a level after the start, {between}")
             return
@@ -106,15 +106,10 @@ class Student:
     def _place(self, name: str, point: Point) -> int:
         lam = finite_lambda(point)
         near = min(range(len(self.levels)), key=lambda n: abs(self.levels[n] - lam))
-        if abs(self.levels[near] - lam) > SAME:
+        if not same_level(self.levels[near], lam):
             allowed = f"a level that {self.name} was trained on; the nearest is {self.levels[near]:.6g}"
             raise InputError(name, f"lambda = {lam:.6g}", allowed)
         return near
-
-
-def angle(lam: float | Tensor) -> Tensor:
-    """th = atan(sigma/alpha), float64."""
-    return (-torch.as_tensor(lam, dtype=torch.float64)).exp().atan()
 
 
 def jumped(network: nn.Module, y: Tensor, lam: float | Tensor, end: float | Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..denoisers import DENOISER, Denoiser
 from ..errors import InputError, of_type, runnable
-from ..points import Point
+from ..points import Point, same_level
 from ..tableau import Tableau
 from ..targets.flow import exact_flow
 from ..targets.mixture import GaussianMixture
@@ -18,7 +18,6 @@ from ..targets.reference import reference_flow
 from .pencil import run_vectors
 
 Target = Callable[[Point], Tensor]
-SAME = 1e-9  # relative difference of sigma/alpha within which two levels are one
 
 
 def exact_target(mixture: GaussianMixture, start: Tensor, first: Point) -> Target:
@@ -65,11 +64,9 @@ def teacher_target(denoise: Denoiser, start: Tensor, tableau: Tableau) -> Target
 
     def target(point: Point) -> Tensor:
         for at, state in known:
-            if math.isclose(at.sigma * point.alpha, point.sigma * at.alpha, rel_tol=SAME):
+            if same_level(at.lam, point.lam):
                 return state * _scale(at, point)
-        raise InputError(
-            "tableau", f"no level sigma/alpha = {_rho(point):.6g}", "a teacher with every level of the run"
-        )
+        raise InputError("tableau", f"no level sigma/alpha = {point.rho:.6g}", "a teacher with every level of the run")
 
     return target
 
@@ -77,7 +74,3 @@ def teacher_target(denoise: Denoiser, start: Tensor, tableau: Tableau) -> Target
 def _scale(at: Point, point: Point) -> float:
     """The factor between two states at one level, 1 for one process."""
     return math.hypot(point.alpha, point.sigma) / math.hypot(at.alpha, at.sigma)
-
-
-def _rho(point: Point) -> float:
-    return point.sigma / point.alpha if point.alpha else math.inf

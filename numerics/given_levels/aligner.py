@@ -43,8 +43,7 @@ def fit_ratios(
     with 500 iterations takes the place of the bounded search.
     """
     low, high = bounds
-    if grid.schedule is None:
-        raise InputError("grid", "a discrete process", "a grid on a schedule, which has points between its levels")
+    schedule = grid.required_schedule
     if not 0 < low < 1 < high:
         raise InputError("bounds", bounds, "0 < low < 1 < high")
     if weights is not None and weights.shape != start.shape[:1]:
@@ -52,7 +51,7 @@ def fit_ratios(
     share = torch.full(start.shape[:1], 1 / len(start), dtype=torch.float64) if weights is None else weights
     ratios, x = [], start
     for n in range(grid.steps):
-        ends = (grid.schedule.t_min / grid.points[n].t, grid.schedule.t_max / grid.points[n].t)
+        ends = (schedule.t_min / grid.points[n].t, schedule.t_max / grid.points[n].t)
         ratio = 1.0
         if last or n < grid.steps - 1:
             limits = (max(low, ends[0]), min(high, ends[1]))
@@ -70,8 +69,7 @@ def fit_ratios(
 def aligned_step(denoise: Denoiser, grid: Grid, n: int, x: Tensor, ratio: float) -> Tensor:
     """Step n of DDIM with the model at the time ratio t_n."""
     at, to = grid.points[n], grid.points[n + 1]
-    assert grid.schedule is not None
-    place = at if ratio == 1 else grid.schedule.point(ratio * at.t)
+    place = at if ratio == 1 else grid.required_schedule.point(ratio * at.t)
     return ddim_step(x, denoise(x, place, "noise"), at, to)
 
 

@@ -54,8 +54,7 @@ def times_ratio(grid: Grid, ratios: Sequence[float]) -> Level:
     Raises InputError on another number of ratios, on one that is not positive, on a time that the schedule does not
     have, and on a discrete process.
     """
-    if grid.schedule is None:
-        raise InputError("grid", "a discrete process", "a grid on a schedule, which has points between its levels")
+    schedule = grid.required_schedule
     if len(ratios) != grid.steps:
         raise InputError("ratios", f"{len(ratios)} numbers", f"{grid.steps}, one a step")
     places = {}
@@ -63,6 +62,6 @@ def times_ratio(grid: Grid, ratios: Sequence[float]) -> Level:
         number(f"ratios[{n}]", ratio)
         if not 0 < ratio < float("inf"):
             raise InputError(f"ratios[{n}]", ratio, "a number > 0")
-        places[at.t] = at if ratio == 1 else grid.schedule.point(ratio * at.t)
+        places[at.t] = at if ratio == 1 else schedule.point(ratio * at.t)
 
     return lambda x, at: places.get(at.t, at)

@@ -32,7 +32,7 @@ def read_back(name: str, steps: int) -> Levels:
 
         points = levels_of(inner, options, steps)
         flowing = all(math.isclose(p.alpha, 1 - p.sigma, rel_tol=1e-6, abs_tol=1e-6) for p in points)
-        values = [p.sigma if flowing else p.sigma / p.alpha if p.alpha else math.inf for p in points]
+        values = [p.sigma if flowing else p.rho for p in points]
         return _checked(Levels(FLOW if flowing else RATIO, values), name, steps)
     if library == "k-diffusion":
         from ..conformance.adapters.k_diffusion import sampling

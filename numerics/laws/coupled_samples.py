@@ -94,10 +94,10 @@ def exact_samples(
             w.add_(drawn.pop(k), alpha=share)
         # Its exact step.
         if step.before:
-            x, rho = _moved(mixture, x, at, here), here.sigma / here.alpha
+            x, rho = _moved(mixture, x, at, here), here.rho
             x, at = x / here.alpha + math.sqrt(step.delta) * w, Point(1.0, math.hypot(rho, math.sqrt(step.delta)), 0.0)
         else:
-            rho = to.sigma / to.alpha
+            rho = to.rho
             x = _moved(mixture, x, at, Point(1.0, math.sqrt(rho**2 - step.delta), to.t))
             x, at = (x + math.sqrt(step.delta) * w) * to.alpha, to
     return _moved(mixture, x, at, points[-1])
@@ -188,7 +188,7 @@ def _matched(gains: dict[int, float], at: Point, before: bool) -> StepNoise:
     size = math.sqrt(math.fsum(gain**2 for gain in gains.values()))
     if size == 0 or at.sigma == 0:
         return StepNoise()
-    delta = min((size / at.alpha) ** 2, math.inf if before else LARGEST * (at.sigma / at.alpha) ** 2)
+    delta = min((size / at.alpha) ** 2, math.inf if before else LARGEST * at.rho**2)
     shares = tuple(_rounded(gain / size) for gain in gains.values())
     unit = math.sqrt(math.fsum(share**2 for share in shares))
     return StepNoise(tuple(gains), tuple(share / unit for share in shares), _rounded(delta), before)

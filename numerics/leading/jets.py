@@ -61,8 +61,12 @@ def multiply(a: Jet, b: Jet, degree: int) -> Jet:
         highest = degree - sum(left)
         for (right, y), order in zip(b.items(), orders, strict=True):
             if order <= highest:
-                exponents = tuple(map(operator.add, left, right))
-                total[exponents] = total[exponents] + x * y if exponents in total else x * y
+                exponents, term = tuple(map(operator.add, left, right)), x * y
+                known = total.get(exponents)
+                if known is not None and known.shape == term.shape:
+                    known += term
+                else:
+                    total[exponents] = term if known is None else known + term
     return total
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import InputError, number, of_type, runnable, whole
 from ..grids import Grid
+from ..lagrange import lagrange
 from .phase_process import PhaseSpace, acted, clock_of
 from .splitting_run import Score, check_states, score_at
 
@@ -67,7 +68,7 @@ def exponential_table(
             at = (b + to) / 2 + (to - b) / 2 * place
             kernel = space.scale(to - at) @ (-space.diffusion / 2) @ _factor(space, at, prediction)
             kernel *= (to - b) / 2 * weight * np.exp(rate * (at - to))
-            for k, basis in enumerate(_lagrange(past, at)):
+            for k, basis in enumerate(lagrange(past, at)):
                 weights[n, k] += basis * kernel
     outputs = [torch.linalg.inv(_factor(space, b, prediction)) for b in levels[:-1]]
     return PhaseTable(levels, torch.stack(scales), weights, torch.stack(outputs))
@@ -96,8 +97,3 @@ def _factor(space: PhaseSpace, b: float, prediction: str) -> Tensor:
         return torch.eye(2, dtype=torch.float64)
     factor: Tensor = -torch.linalg.inv(torch.linalg.cholesky(space.perturbation(b))).T
     return factor
-
-
-def _lagrange(nodes: tuple[float, ...], at: float) -> list[float]:
-    """The Lagrange polynomials of the nodes, at a point."""
-    return [float(np.prod([(at - other) / (node - other) for other in nodes if other != node])) for node in nodes]

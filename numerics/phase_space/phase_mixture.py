@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import InputError, number, of_type
 from ..points import Point
+from ..targets.conditioned import covariances
 from ..targets.mixture import GaussianMixture
 from ..targets.reference import Array, solve
 from .phase_process import PhaseSpace, acted
@@ -71,12 +72,8 @@ class PhaseMixture:
 def _law(mixture: GaussianMixture, space: PhaseSpace, b: float) -> GaussianMixture:
     """Means Psi (mu, 0), covariances Psi diag(C, kappa M) Psi^T + S - Psi S Psi^T, every entry times a d x d matrix."""
     d, psi = mixture.dim, space.scale(b)
-    variances = mixture.variances.expand(-1, d)
-    inner = torch.diag_embed(variances)
-    if mixture.axes is not None:
-        inner = mixture.axes @ inner @ mixture.axes.mT
-    of_data = torch.einsum("i,j,kab->kiajb", psi[:, 0], psi[:, 0], inner)
+    of_data = torch.einsum("i,j,kab->kiajb", psi[:, 0], psi[:, 0], covariances(mixture.parts))
     of_noise = torch.einsum("ij,ab->iajb", space.perturbation(b), torch.eye(d, dtype=torch.float64))
-    covariances = (of_data + of_noise).reshape(-1, 2 * d, 2 * d)
+    spread = (of_data + of_noise).reshape(-1, 2 * d, 2 * d)
     means = torch.einsum("i,ka->kia", psi[:, 0], mixture.means).flatten(1)
-    return GaussianMixture(mixture.weights, means, covariances=(covariances + covariances.mT) / 2)
+    return GaussianMixture(mixture.weights, means, covariances=(spread + spread.mT) / 2)

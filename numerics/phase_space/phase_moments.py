@@ -12,6 +12,7 @@ from torch import Tensor
 from ..errors import InputError, of_type, runnable
 from ..grids import Grid
 from ..noise import NoiseSource
+from ..targets.conditioned import covariances
 from .phase_mixture import PhaseMixture
 from .phase_process import clock_of
 from .splitting_records import Splitting, parts_of, splitting
@@ -33,8 +34,7 @@ def exact_moments(law: PhaseMixture, b: float) -> Moments:
     if law.mixture.components != 1:
         raise InputError("law", f"{law.mixture.components} components", "one: a step is affine on Gaussian data only")
     at = law.at(b)
-    axes = torch.eye(at.dim, dtype=torch.float64)[None] if at.axes is None else at.axes
-    return Moments(at.means[0], (axes * at.variances[:, None].expand(1, 1, at.dim) @ axes.mT)[0])
+    return Moments(at.means[0], covariances(at.parts)[0])
 
 
 def affine_moments(run: Run, start: Moments, draws: int) -> Moments:

@@ -24,7 +24,7 @@ from ..checkpoints.load import load
 from ..errors import InputError, SamplingError
 from ..grids import Grid
 from ..level_checks import Trained
-from ..points import Point
+from ..points import Point, within_levels
 from ..sample import sample
 from ..support.consent import NONE, Consent
 from ..support.files import read_sealed, write_sealed
@@ -98,7 +98,7 @@ def prepare_network(
 
     def check_ends(grid: Grid) -> None:
         ends = [float(grid.columns.lam[n]) for n in (0, -1)]
-        if not (low - 1e-9 <= ends[0] and ends[1] <= high + 1e-9):
+        if not all(within_levels(end, low, high) for end in ends):
             known = f"the network was trained on lambda from {low:.4g} to {high:.4g}"
             raise InputError("grid: lambda from noise to data", [round(end, 4) for end in ends], known)
 

@@ -103,7 +103,9 @@ def panels_of(answer: Mapping[str, Any], metric: str, against: str) -> list[Pane
     grids = list(dict.fromkeys(curve.grid for curve in found))
     if not found:
         return []
-    together = len(grids) == 1 or (len(found) <= ONE_PANEL and len(grids) <= len(LINES))
+    few = len(found) <= ONE_PANEL and len(grids) <= len(LINES)
+    lines = all(len(of) > 1 for of in found.values())  # points alone have no style of line
+    together = len(grids) == 1 or (few and lines)
     panels = [_panel(answer, found, chosen) for chosen in ([grids] if together else [[g] for g in grids])]
     if against == "nfe":
         panels = [against_evaluations(p, p.name.replace(AXES["steps"], AXES["nfe"], 1)) for p in panels]

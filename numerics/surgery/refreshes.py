@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, whole
+from ..lagrange import lagrange
 
 Features = Sequence[Tensor]
 
@@ -50,15 +51,10 @@ class Refreshes:
         if due:
             self._kept = [*self._kept, (lam, list(evaluate()))][-self.m :]
             return self._kept[-1][1]
-        weights = extrapolation(lam, [there for there, _ in self._kept])
+        weights = lagrange([there for there, _ in self._kept], lam)
         parts = zip(*(features for _, features in self._kept), strict=True)
         return [torch.stack([w * part for w, part in zip(weights, each, strict=True)]).sum(dim=0) for each in parts]
 
     def share(self, calls: int) -> float:
         """The share of the first calls of a run that evaluate the features."""
         return sum(n < self.m or n % self.q == 0 for n in range(calls)) / calls
-
-
-def extrapolation(lam: float, at: Sequence[float]) -> list[float]:
-    """The Lagrange weights of values at distinct levels for the value at lambda."""
-    return [math.prod((lam - other) / (own - other) for other in at if other != own) for own in at]

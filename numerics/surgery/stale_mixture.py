@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ..denoisers import Denoiser, convert
 from ..errors import InputError, of_type
 from ..points import Point
-from ..targets.mixture import GaussianMixture, softmax_
+from ..targets.mixture import GaussianMixture
 from .refreshes import Features, Refreshes
 
 
@@ -38,27 +39,14 @@ def stale_mixture(mixture: GaussianMixture, q: int, m: int = 1, *, propagate: bo
         fresh = refreshes.due()
 
         def evaluate() -> Features:
-            return [components(mixture, x, at)[0], x.clone()]
+            return [mixture.responsibilities(x.to(torch.float64), at), x.clone()]
 
         share, place = refreshes.at(at.lam, evaluate)
         if fresh:
             return mixture(x, at, prediction)
         if place.shape != x.shape:
             raise InputError("x", list(x.shape), f"the shape {list(place.shape)} of the run's first call")
-        means = components(mixture, place if propagate else x, at)[1]
-        return convert(x, (share[..., None] * means).sum(dim=0), at, "data", prediction)
+        means = mixture.component_means((place if propagate else x).to(torch.float64), at)
+        return convert(x, (share[..., None] * means).sum(dim=-2), at, "data", prediction)
 
     return denoise
-
-
-def components(mixture: GaussianMixture, x: Tensor, at: Point) -> tuple[Tensor, Tensor]:
-    """The responsibilities [K, n] of the components at x [n, d], and their own means E[x0 | x, k], [K, n, d]."""
-    law = mixture.marginal(at, x.device)
-    away = x.T - law.high - law.low  # [K, d, n]
-    axes = None if mixture.axes is None else mixture.axes.to(x.device)
-    along = away if axes is None else axes.mT @ away
-    scaled = along * law.precision
-    share = softmax_((along * scaled).sum(dim=1).mul_(-0.5).add_(law.log_weight))
-    moved = at.alpha * mixture.variances.to(x.device)[:, :, None] * scaled
-    moved = moved if axes is None else axes @ moved
-    return share, (mixture.means.to(x.device)[:, :, None] + moved).mT

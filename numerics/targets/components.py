@@ -48,6 +48,11 @@ class Marginal(NamedTuple):
     log_weight: Tensor
 
 
+def along_axes(values: Tensor, axes: Tensor | None) -> Tensor:
+    """Q_k diag(values_k) Q_k^T for the values [K, d] along the principal axes: matrices [K, d, d]."""
+    return torch.diag_embed(values) if axes is None else (axes * values[:, None]) @ axes.mT
+
+
 def check_components(weights: object, means: object, stds: object, covariances: object) -> Components:
     """The components as float64 tensors.  Raises InputError with the field of the study file that is wrong."""
     w = _weights(weights)

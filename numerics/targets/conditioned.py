@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, number
-from .components import Components, finite
+from .components import Components, along_axes, finite
 
 Parts = tuple[Tensor, Tensor, Tensor]  # weights [K], means [K, d], covariances [K, d, d]
 SINGULAR = 1e-12  # relative: a smaller eigenvalue of an observation's covariance is none
@@ -16,9 +16,7 @@ SINGULAR = 1e-12  # relative: a smaller eigenvalue of an observation's covarianc
 
 def covariances(of: Components) -> Tensor:
     """C_k as matrices [K, d, d]."""
-    dim = of.means.shape[1]
-    full = torch.diag_embed(of.variances.expand(-1, dim))
-    return full if of.axes is None else of.axes @ full @ of.axes.mT
+    return along_axes(of.variances.expand(of.means.shape), of.axes)
 
 
 def given_parts(of: Components, matrix: object, value: object) -> Parts:

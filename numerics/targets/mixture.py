@@ -19,7 +19,7 @@ from torch import Tensor
 from ..denoisers import parts
 from ..errors import InputError, of_type, whole
 from ..points import Point
-from .components import Components, Marginal, check_components, remainder, split
+from .components import Components, Marginal, along_axes, check_components, remainder, split
 from .conditioned import Parts, given_parts, posterior_draws, tilted_parts
 from .line_tangent import Line, line_of, line_tangent
 
@@ -94,7 +94,7 @@ class GaussianMixture:
 
         def value(space: _Workspace, block: Tensor) -> Tensor:
             self._whiten(space, block, law)
-            softmax_(space.logits)
+            _softmax(space.logits)
             return self._combine(space, image)
 
         return self._blocks(value, [x])[0]
@@ -125,7 +125,7 @@ class GaussianMixture:
 
         def both(space: _Workspace, block: Tensor, along: Tensor) -> Tensor:
             self._whiten(space, block, law)
-            weights, scaled = softmax_(space.logits), space.scaled
+            weights, scaled = _softmax(space.logits), space.scaled
             along_axes = self._rotate(along.expand_as(scaled))
             rate = torch.mul(scaled, along_axes, out=space.spare).sum(dim=1).neg_()  # s_k . dx
             rate.sub_((weights * rate).sum(dim=0)).mul_(weights)
@@ -145,13 +145,12 @@ class GaussianMixture:
         components and s of the mixture: the derivative of `tangent` along all axes at once.
         """
         law, image = self._images_at(at, prediction, x.device)
-        axes = None if self.axes is None else self.axes.to(x.device)
         slope = (image.gain * law.precision)[..., 0].expand(self.components, self.dim)
-        within = torch.diag_embed(slope) if axes is None else (axes * slope[:, None]) @ axes.mT
+        within = along_axes(slope, None if self.axes is None else self.axes.to(x.device))
 
         def both(space: _Workspace, block: Tensor) -> Tensor:
             self._whiten(space, block, law)
-            weights = softmax_(space.logits)
+            weights = _softmax(space.logits)
             part = self._rotate(space.scaled * image.gain, back=True)
             if image.centred is not None:
                 part = part + image.centred[:, :, None]  # p_k minus the mean of the offsets
@@ -183,15 +182,14 @@ class GaussianMixture:
         law, image = self._images_at(at, "data", x.device)
         variances = self.variances.to(x.device)
         inner = (at.sigma**2 * variances / law.variance[..., 0]).expand(-1, self.dim)
-        axes = None if self.axes is None else self.axes.to(x.device)
-        within = torch.diag_embed(inner) if axes is None else (axes * inner[:, None]) @ axes.mT
+        within = along_axes(inner, None if self.axes is None else self.axes.to(x.device))
         assert image.offset is not None
         assert image.centred is not None
         offset, centred = image.offset, image.centred[:, :, None]
 
         def moments(space: _Workspace, block: Tensor) -> Tensor:
             self._whiten(space, block, law)
-            weights = softmax_(space.logits)
+            weights = _softmax(space.logits)
             part = self._rotate(space.scaled.mul_(image.gain), back=True)
             own = part + centred  # m_k minus the mean of the mixture
             spread = (own - (own * weights[:, None]).sum(dim=0)) * weights.sqrt()[:, None]
@@ -209,9 +207,22 @@ class GaussianMixture:
 
         def value(space: _Workspace, block: Tensor) -> Tensor:
             self._whiten(space, block, law)
-            return softmax_(space.logits)
+            return _softmax(space.logits)
 
         return self._blocks(value, [x], rows=self.components)[0]
+
+    def component_means(self, x: Tensor, at: Point) -> Tensor:
+        """E[x0 | x, component k] = mu_k + alpha C_k V_k^-1 (x - alpha mu_k): x [..., d] -> [..., K, d]."""
+        law, image = self._images_at(at, "data", x.device)
+        assert image.offset is not None
+        offset = image.offset[:, :, None]
+
+        def value(space: _Workspace, block: Tensor) -> Tensor:
+            self._whiten(space, block, law)
+            return (self._rotate(space.scaled.mul_(image.gain), back=True) + offset).flatten(0, 1)
+
+        out = self._blocks(value, [x], rows=self.components * self.dim)[0]
+        return out.reshape(*x.shape[:-1], self.components, self.dim)
 
     def posterior_sample(self, x: Tensor, at: Point, generator: torch.Generator) -> Tensor:
         """A draw of x0 given each x [..., d], float64: of component k by its responsibility, then of its posterior."""
@@ -366,7 +377,7 @@ def with_tangent(mixture: GaussianMixture) -> Callable[[Tensor, Point, str], Ten
     return denoise
 
 
-def softmax_(logits: Tensor) -> Tensor:
+def _softmax(logits: Tensor) -> Tensor:
     """exp(logits) / sum over components, in place."""
     logits.sub_(logits.amax(dim=0)).exp_()
     return logits.div_(logits.sum(dim=0))

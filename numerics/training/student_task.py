@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ from ..checkpoints.description import FORMAT
 from ..checkpoints.load import load, own_names
 from ..errors import InputError
 from ..few_step import objectives
-from ..few_step.outcomes import outcomes
-from ..few_step.student import DescribedStudent, Student, angle, built, jumped, load_student, own_students
+from ..few_step.angles import equal_angles
+from ..few_step.outcomes import outcomes, run
+from ..few_step.student import DescribedStudent, Student, built, load_student, own_students
 from .data import DATA
 from .recipes import StudentRecipe
 from .task import Task, batch_generator, sizes
@@ -75,9 +75,7 @@ def unit_levels(objective: str, jumps: int) -> list[float]:
     if objective == "shortcut":
         times = torch.linspace(*FLOW_ENDS, jumps + 1, dtype=torch.float64)
         return ((1 - times) / times).log().tolist()
-    ends = angle(torch.tensor([-SPAN, SPAN]))
-    th = ends[0] + (ends[1] - ends[0]) * torch.arange(jumps + 1, dtype=torch.float64) / jumps
-    return (-th.tan().log()).tolist()
+    return equal_angles(-SPAN, SPAN, jumps)
 
 
 def teacher_of(recipe: StudentRecipe) -> nn.Module:
@@ -131,7 +129,4 @@ def _pairs(recipe: StudentRecipe, teacher: nn.Module, samples: Tensor) -> tuple[
     """Samples of the forward process at the first level, and where the teacher's DDIM takes them."""
     levels = unit_levels(recipe.objective, ALONG)
     start = objectives.at_level(samples[:PAIRS], levels[0], batch_generator(recipe.seed, 0, 1))
-    y = start
-    for lam, end in pairwise(levels):
-        y = jumped(teacher, y, lam, end)
-    return start, y
+    return start, run(teacher, start, levels)

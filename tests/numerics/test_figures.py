@@ -155,6 +155,14 @@ def test_an_external_sampler_names_the_method_that_it_equals() -> None:
     assert (panel.curves[0].note, panel.numbers) == ("equals DDIM", "")
 
 
+def test_points_without_a_line_have_a_panel_of_their_own() -> None:
+    """Assert one panel for two grids where both have lines, and two where one of them has one number of steps."""
+    both = answer(("ddim",), grids=("karras?rho=7", "list-10"))
+    assert len(panels_of(both, "tv", "steps")) == 1
+    both["records"] = [r for r in both["records"] if r["grid"] != "list-10" or r["steps"] == 10]
+    assert [panel.title for panel in panels_of(both, "tv", "steps")] == ["edm, karras", "edm, list-10"]
+
+
 def test_the_proved_slope_is_the_one_that_a_curve_has() -> None:
     """Assert for a start-up of lower order the slope nearest to the last local order, one a curve."""
     for local, slope in (([2.2, 2.1], 2), ([2.6, 2.8], 3), ([], 2)):

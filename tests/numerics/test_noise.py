@@ -15,9 +15,9 @@ from samplerproof.numerics.errors import InputError, SamplingError
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.noise import NoiseSource, from_generator, seeded
 from samplerproof.numerics.points import Point
-from samplerproof.numerics.readback import read_run
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.table_readback import read_run
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.mixture import GaussianMixture
 

@@ -16,13 +16,14 @@ from samplerproof.book.techniques.on_digits import lambda_grid
 from samplerproof.book.techniques.on_the_line import M1, PLANE, trajectory
 from samplerproof.numerics.checkpoints.checkpoint import Checkpoint, unit_point
 from samplerproof.numerics.checkpoints.own_networks import Block, Perceptron, UNet
+from samplerproof.numerics.lagrange import lagrange
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.surgery import refreshes
 from samplerproof.numerics.surgery.low_rank import input_moments, low_rank, ranks_of
 from samplerproof.numerics.surgery.macs import counted_macs
-from samplerproof.numerics.surgery.refreshes import Refreshes, extrapolation
+from samplerproof.numerics.surgery.refreshes import Refreshes
 from samplerproof.numerics.surgery.scaled_skips import skips
-from samplerproof.numerics.surgery.stale_mixture import components, stale_mixture
+from samplerproof.numerics.surgery.stale_mixture import stale_mixture
 from samplerproof.numerics.surgery.stale_unet import decoded_together, inherited, propagated
 
 
@@ -68,7 +69,7 @@ def test_every_order_is_the_lesser_of_two(method: str, p: int) -> None:
 
 def test_exchanged_weights_fall_to_order_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert that the weights of two refreshes, exchanged, leave order 1 of 2."""
-    monkeypatch.setattr(refreshes, "extrapolation", lambda lam, at: extrapolation(lam, at)[::-1])
+    monkeypatch.setattr(refreshes, "lagrange", lambda nodes, at: lagrange(nodes, at)[::-1])
     assert order("dpm-solver++-2m", 2, 2) == pytest.approx(1, abs=0.1)
 
 
@@ -88,8 +89,8 @@ def test_a_mixture_refreshed_at_every_call_is_itself() -> None:
         [0.5, 0.5], [[0, 1], [1, -1]], covariances=[[[1, 0.5], [0.5, 2]], [[0.3, -0.1], [-0.1, 0.4]]]
     )
     for mixture in (PLANE, full):
-        share, means = components(mixture, x, at)
-        assert float(((share[..., None] * means).sum(dim=0) - mixture(x, at, "data")).abs().max()) < 1e-14
+        share, means = mixture.responsibilities(x, at), mixture.component_means(x, at)
+        assert float(((share[..., None] * means).sum(dim=1) - mixture(x, at, "data")).abs().max()) < 1e-14
 
 
 def test_a_propagated_call_does_not_depend_on_x() -> None:

@@ -19,9 +19,9 @@ from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.generated.frame_functions import FRAMES
 from samplerproof.numerics.grids import Grid, grid, li_grid
-from samplerproof.numerics.readback import read_rows
 from samplerproof.numerics.records import Record
 from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.table_readback import read_rows
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.theory.methods import find
 from samplerproof.theory.phi_functions import phi

@@ -23,9 +23,9 @@ from samplerproof.numerics.coefficients import MOST_GROWTH, MOST_GROWTH_IN_ALL, 
 from samplerproof.numerics.generated.frame_functions import FRAMES
 from samplerproof.numerics.grids import Grid, from_times, grid, li_grid
 from samplerproof.numerics.points import Point
-from samplerproof.numerics.readback import read_run
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.table_readback import read_run
 from samplerproof.numerics.tableau import Tableau, tabulate
 from samplerproof.numerics.targets.mixture import GaussianMixture
 

@@ -53,7 +53,7 @@ class Given:
         points = on_process(self.grid, self.process)
         if takes_levels(base):
             ratio = self.process == "vp"  # sigma / alpha in `sigmas`, else sigma
-            levels = [p.sigma / p.alpha if ratio else p.sigma for p in points]
+            levels = [p.rho if ratio else p.sigma for p in points]
             if base in TWICE:
                 levels = [levels[0], *(level for level in levels[1:-1] for _ in range(2)), levels[-1]]
             found = len(scheduler.sigmas)
@@ -66,6 +66,6 @@ class Given:
         for n, (mine, given) in enumerate(zip(own, points, strict=False)):
             apart = abs(mine.sigma * given.alpha - given.sigma * mine.alpha)
             if len(own) != len(points) or apart > CLOSE * given.sigma * max(mine.alpha, given.alpha):
-                level, wanted = (p.sigma / p.alpha if p.alpha else float("inf") for p in (mine, given))
+                level, wanted = (p.rho for p in (mine, given))
                 where = f"its level {n} is sigma / alpha = {level:.6g}, that of the grid {wanted:.6g}"
                 raise NoTable("grid", base, f"a scheduler that takes the levels of a grid; it has its own: {where}")

@@ -125,7 +125,7 @@ def _parsed(text: str, process: str) -> tuple[str, dict[str, float]]:
 
 
 def _from(process: str, found: Grid, begin: int) -> Grid:
-    sigmas = [p.sigma if process != "ve" else p.sigma / p.alpha for p in found.points]
+    sigmas = [p.sigma if process != "ve" else p.rho for p in found.points]
     return _of_levels(process, sigmas[begin:])
 
 

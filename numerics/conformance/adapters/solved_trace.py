@@ -90,7 +90,7 @@ def steps_of(run: RecordedRun, grid: Sequence[Point]) -> list[int]:
         return list(run.step)
 
     def level(p: Point) -> float:
-        return p.sigma / p.alpha if p.alpha > 0 else INFINITE
+        return min(p.rho, INFINITE)
 
     ends = [*map(level, grid[:-1]), level(grid[-1]) if run.grid else 0.0]
     return destinations([level(p) for p in run.points], ends, "the run")

@@ -217,7 +217,7 @@ class Case:
         if isinstance(run, Failure) or depends(run):
             return []
         trimmed = without_zero_length_step(run)
-        levels = [p.sigma / p.alpha if p.alpha > 0 else math.inf for p in run.grid]
+        levels = [p.rho for p in run.grid]
         where = f"on levels {', '.join(f'{s:.6g}' for s in levels)}" if grid == ANEW else f"on {grid}"
         try:
             return self.difference(trimmed, self._nearest(trimmed), where)

@@ -18,7 +18,7 @@ from torch import Tensor
 from ...errors import InputError, NonFiniteError, SamplingError
 from ...external_run import Draw, Finish, Model, Run
 from ...points import Point
-from ...readback import Trace
+from ...readback import Trace, trace
 from ..adapters.external_sampler import ExternalSampler
 from ..adapters.in_float64 import Precision, with_precision
 from ..adapters.placed import placed
@@ -27,7 +27,7 @@ from ..on_yours import read, run_as_it_is
 from ..placement import Placement
 from ..report import Departure
 from . import given_grid
-from .expected_calls import ExpectedCalls, expected_trace
+from .expected_calls import ExpectedCalls
 from .fault_origin import with_origin
 from .global_state import guarded
 from .launch import Job
@@ -138,7 +138,7 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes, expected: ExpectedC
                 grid = None if job.grid is None else sampler.info.grids[job.grid]
                 run = _noted(sampler.on(job.steps, grid), notes.note)
                 calls = expected.on(job.steps, job.grid)
-                traced = expected_trace(run, sampler.prediction, dtype, calls, at_once=not job.other_inputs)
+                traced = trace(run, sampler.prediction, dtype, calls, at_once=not job.other_inputs)
                 expected.note(job.steps, job.grid, traced)
                 found = with_precision(traced, precision)
                 if job.other_inputs:

@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-import torch
-
-from ...errors import DependsError
-from ...external_run import Calls, Run
-from ...noise_draws import noise_basis
-from ...readback import (
-    BATCH,
-    Trace,
-    _along,
-    _as_trace,
-    _finished,
-    _gaps,
-    _image,
-    _Recorder,
-    random_inputs,
-    superposition,
-    trace,
-)
+from ...external_run import Calls
+from ...readback import Trace
 
 Key = tuple[int, int | None]  # steps, and the index of another grid
 
@@ -57,35 +40,3 @@ def _line(n: int, a: int, m: int, b: int, steps: int) -> int | None:
     """The value at `steps` of the line through (n, a) and (m, b), where it is a whole number."""
     rise = (b - a) * (steps - n)
     return a + rise // (m - n) if rise % (m - n) == 0 and a + rise // (m - n) >= 0 else None
-
-
-def expected_trace(run: Run, prediction: str, dtype: torch.dtype, expected: Calls | None, at_once: bool) -> Trace:
-    """As trace, without the run that counts the calls where these are known; at_once: in one run."""
-    if expected is not None:
-        with suppress(DependsError):
-            if at_once:
-                return _trace_at_once(run, prediction, expected, dtype)
-            found = _image(run, prediction, *expected, dtype)
-            return replace(found, superposition=superposition(run, found))
-    return trace(run, prediction, dtype)
-
-
-def _trace_at_once(run: Run, prediction: str, calls: Calls, dtype: torch.dtype) -> Trace:
-    """As trace, from one run on a batch of two, basis vectors and random ones.
-
-    Raises DependsError where the run makes other calls.
-    """
-    path, draws = noise_basis(calls.spans)
-    size = 1 + calls.nfe + draws
-    basis, random = torch.eye(size, dtype=torch.float64), random_inputs(size)
-    both = torch.stack([basis, random], dim=1).to(dtype).view(size, 2, *BATCH[1:], size)
-    recorder = _Recorder(both[1 : 1 + calls.nfe], _along(both[1 + calls.nfe :], path, calls.spans))
-    start = both[0].clone()
-    finish = _finished(run, start, recorder)
-    if len(recorder.states) != calls.nfe or len(recorder.spans) != len(path):
-        raise DependsError(f"{len(recorder.states)} evaluations, {calls.nfe} before")
-    on_random = torch.stack([state[1].double() for state in (*recorder.states, finish.sample)]).flatten(1)
-    recorder.states = [state[:1] for state in recorder.states]
-    found = _as_trace(prediction, both[0, 0], recorder, finish._replace(sample=finish.sample[:1]))
-    mutated = found.mutated if torch.equal(start, both[0]) else ("start", *found.mutated)
-    return replace(found, superposition=_gaps(on_random, found, random), mutated=mutated)

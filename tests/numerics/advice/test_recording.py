@@ -51,8 +51,8 @@ def test_a_recording_is_the_flow_and_counts_what_it_asks() -> None:
     inner = seven().points
     states, data = found.at(inner)
     for x, d, at in zip(states, data, inner, strict=True):
-        assert torch.allclose(x, exact_flow(TWO, START, BEGIN, at)[0], rtol=3e-5, atol=0)
-        assert torch.allclose(d, TWO(x, at, "data"), rtol=0, atol=1e-5)
+        assert torch.allclose(x, exact_flow(TWO, START, BEGIN, at)[0], rtol=2e-5, atol=1e-4)
+        assert torch.allclose(d, TWO(x, at, "data"), rtol=0, atol=1e-4)
     again, outputs = found.at(found.points)
     assert torch.allclose(again, found.states, rtol=1e-13)
     assert torch.equal(outputs, found.data)

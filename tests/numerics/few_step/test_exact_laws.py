@@ -10,7 +10,12 @@ import torch
 from samplerproof.book.techniques.on_the_line import M1
 from samplerproof.numerics.denoisers import parts
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.few_step.ideal_students import angle, deviation_factor, distilled_target, second_step_factor
+from samplerproof.numerics.few_step.ideal_students import (
+    deviation_factor,
+    distilled_target,
+    grid_angles,
+    second_step_factor,
+)
 from samplerproof.numerics.few_step.posterior_chain import posterior_chain
 from samplerproof.numerics.grids import from_times, grid
 from samplerproof.numerics.laws.affine import gaussian_law
@@ -62,7 +67,7 @@ def test_equal_angles_are_best() -> None:
     whole, *grids = (from_times(FLOW, t) for t in levels)
     found = [deviation_factor(at, 1.7) for at in grids]
     assert found == pytest.approx([0.4840, 0.7152, 0.8482, 0.9213], abs=1e-4)
-    theta = angle(whole.points[0], 1.7) - angle(whole.points[1], 1.7)
+    theta = float(grid_angles(whole, 1.7)[0] - grid_angles(whole, 1.7)[1])
     best = [math.cos(theta / n) ** n for n in (2, 4, 8, 16)]
     assert best == pytest.approx([0.5010, 0.7292, 0.8566, 0.9259], abs=1e-4)
     assert all(a < b for a, b in zip(found, best, strict=True))
@@ -97,11 +102,11 @@ def test_a_second_step_pays_above_forty_five_degrees() -> None:
     once = deviation_factor(at, v)
     better = [n for n in range(1, levels) if second_step_factor(at, v, n) > once]
     assert better == list(range(1, better[-1] + 1))
-    assert angle(at.points[better[-1]], v) == pytest.approx(math.pi / 4, abs=0.03)
+    assert float(grid_angles(at, v)[better[-1]]) == pytest.approx(math.pi / 4, abs=0.03)
     gains = [(1 - second_step_factor(at, v, n)) / (1 - once) for n in range(1, levels)]
     best = min(range(levels - 1), key=gains.__getitem__)
     assert gains[best] == pytest.approx(0.8947, abs=5e-3)
-    assert angle(at.points[best + 1], v) == pytest.approx(1.2257, abs=0.03)
+    assert float(grid_angles(at, v)[best + 1]) == pytest.approx(1.2257, abs=0.03)
 
 
 def test_undistilled_rows_lose_half_of_the_variance() -> None:

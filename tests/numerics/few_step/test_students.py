@@ -15,11 +15,11 @@ import samplerproof as sp
 from samplerproof.numerics.checkpoints.load import load
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.few_step import objectives
-from samplerproof.numerics.few_step.outcomes import outcomes, spaced
+from samplerproof.numerics.few_step.angles import angle, equal_angles
+from samplerproof.numerics.few_step.outcomes import outcomes
 from samplerproof.numerics.few_step.student import (
     OWN_STUDENTS,
     Student,
-    angle,
     jumped,
     load_student,
     own_students,
@@ -67,7 +67,7 @@ class Composed(nn.Module):
 
 def ideal(objective, off=0.0):
     """The loss of the ideal student of Exact in eight steps, with a relative error."""
-    levels = spaced(-3.0, 3.0, 8)
+    levels = equal_angles(-3.0, 3.0, 8)
     generator = torch.Generator().manual_seed(0)
     if objective == "progressive":
         loss, network = objectives.progressive(Exact(), levels, SAMPLES, 64), Composed(levels, 2, off)
@@ -106,7 +106,7 @@ class Shortcuts(nn.Module):
 def test_shortcuts_of_the_compiled_teacher_bootstrap_themselves(monkeypatch):
     """Assert that the rows of longer jumps have no loss at the compiled teacher, and one where these are off."""
     monkeypatch.setattr("samplerproof.numerics.few_step.student.JumpPerceptron", Shortcuts)
-    levels = spaced(-3.0, 3.0, 8)
+    levels = equal_angles(-3.0, 3.0, 8)
     monkeypatch.setattr(objectives, "BOOTSTRAPPED", 1)
     loss = objectives.shortcut(levels, SAMPLES, 16)
     for off, low, high in ((0.0, 0.0, 1e-24), (1e-3, 1e-10, 1.0)):
@@ -116,7 +116,7 @@ def test_shortcuts_of_the_compiled_teacher_bootstrap_themselves(monkeypatch):
 
 def test_the_arcs_of_reflow_meet_both_ends():
     """Assert that one jump of the exact velocity of a pair goes from one end to the other, and of another pair not."""
-    levels = spaced(-4.0, 4.0, 1)
+    levels = equal_angles(-4.0, 4.0, 1)
     start, end = torch.randn(2, 6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     seen = []
 
@@ -148,9 +148,9 @@ class _Constant(nn.Module):
 
 def test_levels_that_an_objective_does_not_have():
     with pytest.raises(InputError, match=r"^levels: got 8; an odd number"):
-        objectives.progressive(Exact(), spaced(-1, 1, 7), SAMPLES, 4)
+        objectives.progressive(Exact(), equal_angles(-1, 1, 7), SAMPLES, 4)
     with pytest.raises(InputError, match=r"^levels: got 7; a power of two, and one"):
-        objectives.shortcut(spaced(-1, 1, 6), SAMPLES, 4)
+        objectives.shortcut(equal_angles(-1, 1, 6), SAMPLES, 4)
 
 
 def test_every_student_is_kept_with_its_record():
