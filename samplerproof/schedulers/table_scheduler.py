@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from diffusers import ConfigMixin, SchedulerMixin
@@ -63,7 +63,7 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     [999.0, 499.5, 0.0]
     """
 
-    _compatibles = list(CLASSES)
+    _compatibles: ClassVar[list[str]] = list(CLASSES)
 
     @register_to_config
     def __init__(
@@ -167,7 +167,8 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         if self._running is None:
             self._start(timestep, sample)
         now = self._running
-        assert now is not None and self._step is not None
+        assert now is not None
+        assert self._step is not None
         now.vector.copy_(sample)  # a pipeline may have changed it, as in inpainting
         at = now.table.points[now.index]
         output = model_output.to(now.vector.dtype)
