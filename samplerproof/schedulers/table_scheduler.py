@@ -23,7 +23,7 @@ from ..numerics.points import Point
 from ..numerics.sample import running
 from ..numerics.tableau import Tableau, tabulate
 from ..numerics.wrappers import clipped, thresholded
-from .model_levels import ModelLevels, class_of, model_levels, own_scheduler
+from .pipeline_levels import PipelineLevels, class_of, own_scheduler, pipeline_levels
 
 Run = Generator[tuple[int, Tensor], Tensor, Callable[[int], Tensor]]
 
@@ -73,7 +73,7 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         levels_of: str = "DPMSolverMultistepScheduler",
     ) -> None:
         self._record = resolve(method)
-        self.levels: ModelLevels | None = None
+        self.levels: PipelineLevels | None = None
         self.table: Tableau | None = None  # the table of a run from the first level
         self._running: _Running | None = None
         self._begin: int | None = None
@@ -134,7 +134,7 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         mu: the shift that a flow takes from the size of the image.
         """
         own, kind = self.own, self.config.grid
-        self.levels = model_levels(own, self._spec, num_inference_steps, kind, timesteps, sigmas, mu)
+        self.levels = pipeline_levels(own, self._spec, num_inference_steps, kind, timesteps, sigmas, mu)
         self.table = tabulate(self.config.method, self.levels.grid)
         self.num_inference_steps = self.levels.grid.steps
         times = torch.tensor(self._times(self.table), dtype=torch.float64)
@@ -203,7 +203,7 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     def __len__(self) -> int:
         return int(self.config.num_train_timesteps)
 
-    def _prepared(self) -> ModelLevels:
+    def _prepared(self) -> PipelineLevels:
         if self.levels is None:
             raise InputError("timesteps", "none", "call set_timesteps first")
         return self.levels
@@ -241,7 +241,7 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         return randn_tensor(like.shape, generator=self._generator, device=like.device, dtype=like.dtype)
 
     def _predict(self, output: Tensor) -> Any:
-        """A denoiser that returns this output, thresholded as the configuration says."""
+        """A denoiser that returns this output, thresholded by the configuration."""
         config = self.config
         denoise = adapt(lambda x, at: output, PREDICTIONS[config.prediction_type])
         if config.get("thresholding"):

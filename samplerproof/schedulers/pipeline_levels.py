@@ -23,7 +23,7 @@ from ..numerics.schedules import schedule
 
 
 @dataclass(frozen=True)
-class ModelLevels:
+class PipelineLevels:
     """The points of a run, and a timestep for every point of its process.
 
     process: "vp", "ve" or "flow".  own: the timesteps of the grid points, as the pipeline's own scheduler has them.
@@ -90,7 +90,7 @@ def _parameters(cls: type) -> set[str]:
     return set(inspect.signature(cls).parameters) - {"kwargs"}
 
 
-def model_levels(
+def pipeline_levels(
     own: Any,
     spec: SchedulerSpec,
     steps: int | None,
@@ -98,7 +98,7 @@ def model_levels(
     timesteps: Sequence[float] | None = None,
     sigmas: Sequence[float] | None = None,
     mu: float | None = None,
-) -> ModelLevels:
+) -> PipelineLevels:
     """The levels of a run: those of its own scheduler, or of a kind of grid between their ends.
 
     timesteps, sigmas: of one's own, passed to the own scheduler where it takes them, else looked up, with a last step
@@ -134,7 +134,9 @@ def model_levels(
         found, times = _of_kind(kind, layout.process, found, len(trained)), {}
     if found[-1].lam <= found[-2].lam:  # a last step of length zero, as some configurations have it
         found[-1] = _of_ratio(layout.process, 0.0)
-    return ModelLevels(layout.process, grid_of(layout.process, found), times, lams[::-1].copy(), trained[::-1].copy())
+    return PipelineLevels(
+        layout.process, grid_of(layout.process, found), times, lams[::-1].copy(), trained[::-1].copy()
+    )
 
 
 def _of_kind(kind: str, process: str, own: Sequence[Point], trained: int) -> list[Point]:
