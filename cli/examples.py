@@ -47,6 +47,11 @@ EXAMPLES = {
         "samplerproof verify comfyui:euler_cfg_pp --path ComfyUI",
         "samplerproof verify my_port.json",
     ),
+    "advise": (
+        "samplerproof advise rings --nfe 8",
+        "samplerproof advise digits --nfe 10 --budget 300 --html advice.html",
+        "samplerproof advise my_study.toml --nfe 6 --json",
+    ),
     "export": (
         "samplerproof export dpm-solver++-2m --grid karras --steps 8",
         "samplerproof export ddim ddpm --grid 'karras?zero=1' --steps 8 --vectors --out results/vectors",
@@ -70,6 +75,11 @@ NOTES = {
         "a checkout of a library that is not installed. FILE.py:name and package.module:name are a function "
         "(denoise, x, sigmas), with guidance inside (denoise, x, sigmas, cond, uncond), a scheduler or its class. "
         "FILE.json is a table, or a run that was recorded in any language."
+    ),
+    "advise": (
+        "The target of a study file is asked between the ends of its [grid]; a network alone between sigma = 80 and "
+        "0.002 on the schedule edm, as far as it was trained. FILE.py:name is a mixture, or a function "
+        "(x, at, prediction) with an attribute `shape`: a guided model is one of these."
     ),
     "export": "The chapter on ports has both formats, and readers in C, Rust, Swift, JavaScript and Python.",
     "methods": "NAME is a name or an alias; a value of a parameter follows a question mark: 'ddim-eta?eta=1/2'.",

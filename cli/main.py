@@ -11,24 +11,18 @@ import typer
 
 from ..numerics.errors import LONGEST, InputError, SamplingError, one_line
 from ..numerics.support.consent import Consent
-from ..numerics.support.limits import PATH
-from . import completion
+from . import catalogue_commands, completion
+from .advise_command import advise
 from .examples import epilog
+from .folders import folder_of, results_of
 from .shared_parameters import (
     AnyMethods,
     Checkpoint,
     ExportFormat,
-    Family,
-    Format,
     Json,
     Kind,
-    Method,
-    OneKind,
-    OneMethod,
-    OneSchedule,
     Out,
     Schedule,
-    Search,
     SomeMethods,
 )
 
@@ -69,20 +63,6 @@ def run() -> None:
     if line:
         print(f"samplerproof: {line}", file=sys.stderr)
     sys.exit(code)
-
-
-def _folder(given: str) -> Path:
-    """The folder of --out.  Raises InputError on an invalid name."""
-    if not given.strip() or len(given) > PATH:
-        raise InputError("--out", given, f"the name of a folder, of 1 to {PATH} characters")
-    return Path(given)
-
-
-def _results_of(file: Path) -> Path:
-    """The default folder for the results of a study file."""
-    if not file.stem.strip(". "):
-        raise InputError("FILE", str(file), "a file name that can name a folder in results/; or give --out")
-    return Path("results") / file.stem
 
 
 def _version(asked: bool) -> None:
@@ -130,7 +110,7 @@ def reproduce(
     from . import show
     from .interruption import interruptible, kept
 
-    folder = _folder(out)
+    folder = folder_of(out)
     if seeds:
         if quick or with_checkpoints or device != "cpu":
             raise InputError("--seeds", "with another option", "alone, or with --out")
@@ -147,63 +127,13 @@ def reproduce(
     show.written(folder)
 
 
-@app.command(short_help="List the catalogue of samplers, or all of one.", epilog=epilog("methods"))
-def methods(
-    name: OneMethod = None,
-    family: Family = None,
-    stochastic: Annotated[bool, typer.Option("--stochastic", help="Only methods that draw noise.")] = False,
-    order: Annotated[int | None, typer.Option(help="Only methods of this order.")] = None,
-    search: Search = None,
-    json: Json = False,
-) -> None:
-    """List the catalogue of samplers, or describe one: its names, order, formula, paper and page in the book."""
-    from . import show
-    from .methods_command import catalogue, described
-
-    if name is not None and (family, stochastic, order, search) != (None, False, None, None):
-        raise InputError("NAME", name, "a name without --family, --stochastic, --order and --search")
-    answer = catalogue(family, stochastic, order, search) if name is None else [described(name)]
-    if json:
-        show.json(answer)
-    elif name is not None:
-        show.method(answer[0])
-    else:
-        show.methods(answer)
-
-
-@app.command(short_help="List the kinds of grid, or print the levels of one.", epilog=epilog("grids"))
-def grids(
-    name: OneKind = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Steps of the grid, one less than its levels.  [default: 10, of a list its own]")
-    ] = None,
-    schedule: OneSchedule = None,
-    json: Json = False,
-) -> None:
-    """List the kinds of grid, or print the levels of one, noisiest first."""
-    from . import show
-    from .grids_command import kinds, levels
-
-    if name is None and (steps, schedule) != (None, None):
-        raise InputError("KIND", "nothing", "a kind of grid, whose levels --steps and --schedule choose")
-    answer = kinds() if name is None else levels(name, steps, schedule or "edm")
-    if json:
-        show.json(answer)
-    elif isinstance(answer, list):
-        show.grids(answer)
-    else:
-        show.levels(answer)
-
-
-@app.command(epilog=epilog("derive"))
-def derive(
-    name: Method,
-    format: Annotated[Format, typer.Option(help="What to write.")] = Format.latex,
-) -> None:
-    """Show where a sampler's weights come from."""
-    from .derive_command import derive
-
-    print(derive(name, format.value))
+app.command(short_help="List the catalogue of samplers, or all of one.", epilog=epilog("methods"))(
+    catalogue_commands.methods
+)
+app.command(short_help="List the kinds of grid, or print the levels of one.", epilog=epilog("grids"))(
+    catalogue_commands.grids
+)
+app.command(epilog=epilog("derive"))(catalogue_commands.derive)
 
 
 @app.command(short_help="Decide the order of samplers in exact algebra.", epilog=epilog("prove"))
@@ -248,7 +178,7 @@ def study(
     from .interruption import interruptible, kept
 
     wanted = read(file)
-    folder = _results_of(file) if out is None else _folder(out)
+    folder = results_of(file) if out is None else folder_of(out)
     if html is not None:
         from ..book import offline_page
 
@@ -276,6 +206,11 @@ def study(
     else:
         show.study(answer)
         show.written(folder)
+
+
+app.command(short_help="Find the sampler and the levels with the least error for a model.", epilog=epilog("advise"))(
+    advise
+)
 
 
 @app.command(short_help="Find out which method a sampler is, and its order.", epilog=epilog("verify"))
@@ -351,18 +286,13 @@ def export(
     """Write the tables of methods on a grid, and golden vectors, for ports to other languages."""
     from .export_command import export
 
-    for path in export(names, grid, steps, schedule, vectors, _folder(out)):
+    for path in export(names, grid, steps, schedule, vectors, folder_of(out)):
         print(path)
 
 
-@app.command(short_help="Print BibTeX of samplers, and of this appendix.", epilog=epilog("cite"))
-def cite(
-    names: AnyMethods = None,
-) -> None:
-    """Print BibTeX: the papers of the samplers you name, and this appendix at its version."""
-    from ..book.bibtex import cite
-
-    print(cite(names or []))
+app.command(short_help="Print BibTeX of samplers, and of this appendix.", epilog=epilog("cite"))(
+    catalogue_commands.cite
+)
 
 
 @app.command(short_help="Train one of the project's own networks.", epilog=epilog("train"))
@@ -379,7 +309,7 @@ def train(
     from .interruption import interruptible, kept
 
     recipe = recipe_of(name)
-    folder = Path("results") / "checkpoints" / name if out is None else _folder(out)
+    folder = Path("results") / "checkpoints" / name if out is None else folder_of(out)
 
     from ..numerics.training.training_loop import SAVE_EVERY, train
 

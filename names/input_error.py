@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import reprlib
 from collections.abc import Iterable, Mapping
 from operator import index
@@ -91,6 +92,34 @@ def number(field: str, value: object, allowed: str = "a number") -> None:
     """Raises InputError on what is not a number, text included."""
     if not hasattr(value, "__float__"):
         raise InputError(field, value, allowed)
+
+
+def finite_number(field: str, value: object, allowed: str = "a finite number") -> float:
+    """The finite number that a value is.  Raises InputError on anything else."""
+    number(field, value, allowed)
+    try:
+        found = float(value)  # type: ignore[arg-type]  # it has __float__
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise InputError(field, value, allowed)
+    return found
+
+
+def positive(field: str, value: object, allowed: str = "a number > 0") -> float:
+    """The finite number > 0 that a value is.  Raises InputError on anything else."""
+    found = finite_number(field, value, allowed)
+    if not found > 0:
+        raise InputError(field, value, allowed)
+    return found
+
+
+def not_negative(field: str, value: object, allowed: str = "a number >= 0") -> float:
+    """The finite number >= 0 that a value is.  Raises InputError on anything else."""
+    found = finite_number(field, value, allowed)
+    if not found >= 0:
+        raise InputError(field, value, allowed)
+    return found
 
 
 def runnable(field: str, value: object, allowed: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -143,6 +143,30 @@ def steps_of(
         steps = torch.tensor([n for n, m in enumerate(plan) if m == method and n >= first])
         for n, rows in zip(steps.tolist(), _steps_of_method(method, grid, frame, steps, given or {}), strict=True):
             result[n] = rows
+    return result
+
+
+class _Joined(Grid):
+    """Grids of one length behind each other, of which steps inside of each are read."""
+
+    def __post_init__(self) -> None:
+        """No check: lambda falls from grid to grid."""
+
+
+def steps_on_all(plan: Sequence[Record | None], grids: Sequence[Grid], frame: Frame) -> list[list[list[StepRow]]]:
+    """steps_of of every grid, computed for all grids at once.
+
+    grids: of one schedule and one number of steps, none of which is lost; the plan is that of each.
+    """
+    columns = Columns(*(torch.cat([getattr(grid.columns, f.name) for grid in grids]) for f in fields(Columns)))
+    joined, width = _Joined(columns, grids[0].schedule), grids[0].steps + 1
+    result: list[list[list[StepRow]]] = [[[] for _ in plan] for _ in grids]
+    for method in dict.fromkeys(plan):
+        inside = [n for n, m in enumerate(plan) if m == method]
+        places = [g * width + n for g in range(len(grids)) for n in inside]
+        made = _steps_of_method(method, joined, frame, torch.tensor(places), {})
+        for place, rows in zip(places, made, strict=True):
+            result[place // width][place % width] = rows
     return result
 
 

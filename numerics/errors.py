@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from ..names.input_error import LONGEST, InputError, nearest, number, of_type, one_line, runnable, whole
+from ..names.input_error import (
+    LONGEST,
+    InputError,
+    finite_number,
+    nearest,
+    not_negative,
+    number,
+    of_type,
+    one_line,
+    positive,
+    runnable,
+    whole,
+)
 
 __all__ = [
     "LONGEST",
@@ -10,10 +22,13 @@ __all__ = [
     "InputError",
     "NonFiniteError",
     "SamplingError",
+    "finite_number",
     "nearest",
+    "not_negative",
     "number",
     "of_type",
     "one_line",
+    "positive",
     "runnable",
     "whole",
 ]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .content import ATOL, RTOL, ByContent, close
-from .errors import InputError, nearest, of_type, whole
+from .errors import InputError, nearest, of_type, positive, whole
 from .generated.schedule_functions import li_beta, li_first_beta
 from .grid_kinds.all_kinds import PREFIX, checked
 from .grid_kinds.falling import check_falling
@@ -230,8 +230,7 @@ def li_grid(steps: int, c0: float, c1: float) -> Grid:
     t is the level k.  Raises InputError on numbers that are not positive, and where b_k reaches 1.
     """
     for name, value in (("c0", c0), ("c1", c1)):
-        if not 0 < value < float("inf"):
-            raise InputError(f"schedule.{name}", value, "a number > 0")
+        positive(f"schedule.{name}", value)
     if steps < 1:
         raise InputError("steps", steps, "at least 1")
     levels = torch.tensor(steps + 1, dtype=torch.float64)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import InputError, of_type, whole
+from .errors import InputError, of_type, positive, whole
 
 Function = Callable[[Tensor], Tensor]
 HERMITE = 64
@@ -33,8 +33,7 @@ class GaussianChain:
         if not len(self.gains) == len(self.shifts) == len(self.stds) > 0:
             raise InputError("shifts", self.shifts, f"as many numbers as gains, {len(self.gains)}, and stds")
         for k, std in enumerate(self.stds):
-            if not 0 < std < math.inf:
-                raise InputError(f"stds[{k}]", std, "a number > 0")
+            positive(f"stds[{k}]", std)
 
     def after(self, k: int) -> tuple[float, float, float]:
         """(g, c, v): given x_k the end is N(g x_k + c, v)."""

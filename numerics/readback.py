@@ -350,6 +350,13 @@ def respond(run: Run, found: Trace, inputs: Tensor) -> Tensor:
     return torch.stack([v.double() for v in (*recorder.states, finish.sample)])
 
 
+def is_image(result: Tensor, found: Trace, inputs: Tensor) -> bool:
+    """Whether what respond returned on inputs [c, samples, …] is their image, every sample relative to its own size."""
+    expected = torch.tensordot(found.vectors, inputs, dims=1)
+    gap, size = (t.abs().transpose(0, 1).flatten(1).amax(dim=1) for t in (result - expected[-len(result) :], expected))
+    return bool((gap <= LINEAR[found.precision] * size).all())
+
+
 def _finished(run: Run, start: Tensor, recorder: _Recorder) -> Finish:
     """The end of a run, with shapes, dtype and device checked."""
     finish = run(start, recorder.model, recorder.draw)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..names.lookup import Domain, Entry, Names
 from .content import ATOL, RTOL, ByContent, close
-from .errors import InputError, nearest, number, of_type
+from .errors import InputError, nearest, number, of_type, positive
 from .generated.schedule_functions import SCHEDULES
 from .points import Point
 from .records import ScheduleRecord
@@ -152,11 +152,7 @@ def schedule(kind: str, **parameters: float) -> Schedule:
             )
     values = {}
     for name in record.parameters:
-        given = parameters.get(name, record.defaults[name])
-        number(f"schedule.{name}", given, "a number > 0")
-        values[name] = float(given)
-        if not 0 < values[name] < float("inf"):
-            raise InputError(f"schedule.{name}", values[name], "a number > 0")
+        values[name] = positive(f"schedule.{name}", parameters.get(name, record.defaults[name]))
     for low, high in (("beta_min", "beta_max"), ("sigma_min", "sigma_max")):
         if low in values and values[low] >= values[high]:
             raise InputError(f"schedule.{low}", values[low], f"below {high} = {values[high]}")

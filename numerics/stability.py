@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .catalogue import resolve
 from .denoisers import convert
-from .errors import InputError
+from .errors import InputError, positive
 from .grids import from_times
 from .points import Point
 from .schedules import schedule
@@ -61,8 +61,7 @@ def step_map(method: str, h: float) -> StepMap:
     Raises InputError on an unknown method and on h that is not positive and finite.
     """
     record = resolve(method)
-    if not 0 < h < math.inf:
-        raise InputError("h", h, "a step in lambda, positive and finite")
+    positive("h", h, "a step in lambda, positive and finite")
     steps = 2 * record.history + 3
     times = torch.exp(-h * torch.arange(steps + 1, dtype=torch.float64))
     table = tabulate(method, from_times(schedule("edm"), times), "exact")

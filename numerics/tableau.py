@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from .catalogue import resolve
-from .coefficients import lost, plan, steps_of
+from .coefficients import StepRow, lost, plan, steps_of, steps_on_all
 from .content import ATOL, OPTIONAL, RTOL, ByContent, close
 from .errors import InputError, of_type
 from .generated.frame_functions import FRAMES
@@ -143,15 +144,49 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
     return assemble(record, plan(record, grid), grid, given=(record.history if start == "exact" else 0) + 1)
 
 
+def tabulate_all(name: str, grids: Sequence[Grid]) -> list[Tableau | InputError]:
+    """tabulate on each of several grids, or why it has no table there.
+
+    Grids of one schedule and one number of steps take together little more time than one of them; to rounding the
+    tables are those of tabulate.
+    """
+    record = resolve(name)
+    frame = FRAMES[record.frame]
+    found: dict[int, Tableau | InputError] = {}
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for n, grid in enumerate(grids):
+        ends_at_zero = bool(grid.columns.sigma[-1] == 0)
+        if grid.schedule is None or ends_at_zero or record.history >= grid.steps or lost(frame, grid):
+            found[n] = _or_fault(partial(tabulate, name, grid))
+        else:
+            schedule = (grid.schedule.kind, *grid.schedule.parameters.items())
+            alike.setdefault((grid.steps, *schedule), []).append(n)
+    for members in alike.values():
+        of = [grids[n] for n in members]
+        methods = plan(record, of[0])
+        for n, steps in zip(members, steps_on_all(methods, of, frame), strict=True):
+            found[n] = _or_fault(partial(assemble, record, methods, grids[n], steps=steps))
+    return [found[n] for n in range(len(grids))]
+
+
+def _or_fault(make: Callable[[], Tableau]) -> Tableau | InputError:
+    try:
+        return make()
+    except InputError as fault:
+        return fault
+
+
 def assemble(
     record: Record,
     methods: Sequence[Record | None],
     grid: Grid,
     given: int = 1,
     numbers: Mapping[str, Tensor] | None = None,
+    steps: Sequence[list[StepRow]] | None = None,
 ) -> Tableau:
     """The table of a run with a method for every step, or None for the one-node rule of the frame.
 
+    steps: the rows of every step, where they are known.
     record: its name is the label of the table, its frame that of all methods.  numbers: values of parameters that
     change from step to step, float64 [N], by name.  Raises InputError as tabulate does.
     """
@@ -164,7 +199,8 @@ def assemble(
     states: list[dict[int, float]] = []  # of every row: earlier vector -> coefficient
     outputs: list[dict[int, float]] = []
     noises: list[dict[int, float]] = []
-    for n, rows in enumerate(steps_of(methods, grid, frame, numbers)[given - 1 :], start=given - 1):
+    taken = steps_of(methods, grid, frame, numbers) if steps is None else steps
+    for n, rows in enumerate(taken[given - 1 :], start=given - 1):
         if n == grid.steps - 1 and not rows[-1].evaluated:
             rows = rows[:-1]
         stages: list[int] = []

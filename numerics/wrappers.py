@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .denoisers import DENOISER, Denoiser, convert
-from .errors import InputError, number, runnable
+from .errors import InputError, finite_number, number, positive, runnable
 from .generated.prediction_functions import CONVERT
 from .points import Point
 
@@ -31,9 +31,7 @@ def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Deno
     """
     runnable("conditional", conditional, DENOISER)
     runnable("unconditional", unconditional, DENOISER)
-    number("scale", scale, "a finite number")
-    if not math.isfinite(scale):
-        raise InputError("scale", scale, "a finite number")
+    finite_number("scale", scale)
 
     def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
         c, u = conditional(x, at, prediction), unconditional(x, at, prediction)
@@ -61,11 +59,9 @@ def thresholded(denoise: Denoiser, quantile: float = 0.995, ceiling: float = 1.0
     """
     runnable("denoise", denoise, DENOISER)
     number("quantile", quantile, "a number in [0, 1]")
-    number("ceiling", ceiling, "positive and finite")
+    positive("ceiling", ceiling, "positive and finite")
     if not 0 <= quantile <= 1:
         raise InputError("quantile", quantile, "a number in [0, 1]")
-    if not 0 < ceiling < math.inf:
-        raise InputError("ceiling", ceiling, "positive and finite")
 
     def threshold(data: Tensor) -> Tensor:
         if data.ndim < 2 or not data[0].numel():
@@ -93,8 +89,7 @@ def with_score_error(denoise: Denoiser, size: float, frequency: float) -> Denois
     x of any shape.  Raises InputError on numbers that are not finite.
     """
     for name, value in (("size", size), ("frequency", frequency)):
-        if not math.isfinite(value):
-            raise InputError(name, value, "a finite number")
+        finite_number(name, value)
 
     def off(x: Tensor, at: Point, prediction: str) -> Tensor:
         return denoise(x, at, prediction) + score_share(at, prediction) * size * torch.sin(frequency * x)
@@ -122,9 +117,7 @@ def with_noise_scaled(denoise: Denoiser, factor: float) -> Denoiser:
     x of any shape.  Raises InputError on a factor that is not finite.
     """
     runnable("denoise", denoise, DENOISER)
-    number("factor", factor, "a finite number")
-    if not math.isfinite(factor):
-        raise InputError("factor", factor, "a finite number")
+    finite_number("factor", factor)
 
     def scaled(x: Tensor, at: Point, prediction: str) -> Tensor:
         return convert(x, factor * denoise(x, at, "noise"), at, "noise", prediction)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .numerics.targets.flow import exact_flow
     from .numerics.targets.mixture import GaussianMixture
     from .numerics.wrappers import guided, thresholded
+    from .own_advice import advise
     from .own_samplers import read_back, verify
     from .own_studies import study
 
@@ -44,6 +45,7 @@ __all__ = [
     "SamplingError",
     "__version__",
     "adapt",
+    "advise",
     "exact_flow",
     "fit_one_parameter",
     "grid",
@@ -75,6 +77,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "InputError": ("names.input_error", "InputError"),
     "SamplingError": ("numerics.errors", "SamplingError"),
     "adapt": ("numerics.denoisers", "adapt"),
+    "advise": ("own_advice", "advise"),
     "exact_flow": ("numerics.targets.flow", "exact_flow"),
     "fit_one_parameter": ("numerics.fitted_solvers.fit", "fit_one_parameter"),
     "grid": ("numerics.grids", "grid"),

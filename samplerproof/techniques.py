@@ -11,7 +11,10 @@ a model another noise level than that of its input, such as Timestep Aligner's `
 `displacement(mixture, denoise, grid)` is how far the error of a model moves the end, to first order.
 
 Changed networks: `propagated`, `inherited` (features from earlier evaluations), `skips` and `low_rank` wrap a network
-of a checkpoint, `stale_mixture` is the first on a mixture; `counted_macs` and `BreakEven` are whether it is worth it.
+of a checkpoint, or one of diffusers (all but `inherited`); `stale_mixture` is the first on a mixture; `counted_macs`
+and `BreakEven` are whether it is worth it.
+Few steps: `load_student` is a trained student; `least_slope(move, x)` is whether the map of a sampler folds, so that
+the lines of a reflow cross.
 
 >>> import torch
 >>> import samplerproof as sp
@@ -32,6 +35,7 @@ from .numerics.few_step.ideal_students import deviation_factor, distilled_target
 from .numerics.few_step.jump import ddim_jump, run_jumps, semigroup_residual, through
 from .numerics.few_step.merged_steps import merged
 from .numerics.few_step.posterior_chain import posterior_chain
+from .numerics.few_step.straightness import least_slope
 from .numerics.few_step.student import load_student
 from .numerics.fitted_solvers.fit import FittedSolver, d_ode
 from .numerics.fitted_solvers.teacher_targets import exact_target, teacher_target
@@ -88,6 +92,7 @@ __all__ = [
     "inherited",
     "input_moments",
     "inverted_noise",
+    "least_slope",
     "load_student",
     "local_error_costs",
     "low_rank",

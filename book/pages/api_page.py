@@ -10,6 +10,7 @@ from typing import Any
 import samplerproof
 
 from ...catalogue_method import Method, OrderProof
+from ...numerics.advice.advice import Advice
 from ...numerics.checkpoints.checkpoint import Checkpoint
 from ...numerics.conformance.report import Verdict
 from ...numerics.denoisers import Denoiser
@@ -28,12 +29,13 @@ GROUPS = {
     "Denoisers": ("adapt", "guided", "thresholded", "load_checkpoint"),
     "Targets and errors": ("GaussianMixture", "exact_flow", "metrics", "predict_error"),
     "Samplers of your own": ("read_back", "verify", "testing", "study", "Adapter"),
+    "Which sampler for a model": ("advise",),
     "Techniques": ("invert", "fit_one_parameter", "techniques"),
     "Faults": ("InputError", "SamplingError"),
 }
 RETURNED = (
     *(Method, OrderProof, Schedule, Tableau, Denoiser, Checkpoint),
-    *(LeadingError, FittedSolver, Verdict, StudyResult),
+    *(LeadingError, FittedSolver, Verdict, StudyResult, Advice),
 )
 TOP = """# The Python interface
 

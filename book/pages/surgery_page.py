@@ -73,7 +73,8 @@ the figure.
 
 Published speed-ups are of large networks on a GPU, and published distances are FID of their images: neither is
 reproduced here. Costs are multiply-accumulates of convolutions and linear layers. Samplers that evaluate the model
-twice at one level, or turn back, are refused. No network was trained after its surgery.
+twice at one level, or turn back, are refused. `skips`, `propagated` and `low_rank` take the U-Nets of diffusers as well
+(UNet2DModel, UNet2DConditionModel); none with trained weights was tried. No network was trained after its surgery.
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 
 import matplotlib as mpl
@@ -34,9 +34,8 @@ def technique_pages(results: dict[str, Entry], trials: dict[str, Entry]) -> dict
     for technique in TECHNIQUES:
         entry = results[technique.name]
         text = page(technique, measured_of(entry), origin(entry["manifest"]))
-        if technique.name in trials:
-            text = with_trial(text, technique.name, trials[technique.name])
-        pages[f"{PLACE}/{technique.name}.md"] = text
+        tried = {n: trials[n] for n, trial in TRIALS.items() if trial.technique == technique.name and n in trials}
+        pages[f"{PLACE}/{technique.name}.md"] = with_trials(text, tried) if tried else text
     return pages
 
 
@@ -84,11 +83,13 @@ def page(technique: Technique, measured: Measured, made: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def with_trial(text: str, name: str, entry: Entry) -> str:
-    """A page with what the technique does on networks, before what is not known."""
-    measured, made = measured_of(entry), origin(entry["manifest"])
-    again = f"Made {made}; `python -m samplerproof.book.records trials --only {name}` makes it anew."
-    parts = ["## On networks", TRIALS[name].text, table(measured.head, measured.rows), again]
+def with_trials(text: str, tried: Mapping[str, Entry]) -> str:
+    """A page with what the technique does on networks, before what is not known.  tried: of its trials, by name."""
+    parts = ["## On networks"]
+    for name, entry in tried.items():
+        measured, made = measured_of(entry), origin(entry["manifest"])
+        again = f"Made {made}; `python -m samplerproof.book.records trials --only {name}` makes it anew."
+        parts += [TRIALS[name].text, table(measured.head, measured.rows), again]
     before, mark, after = text.partition("## Not known")
     return before + "\n\n".join(parts) + "\n\n" + mark + after
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from ...numerics.errors import InputError
+from .advice_results import renew_advice
 from .method_results import renew_claims, renew_methods
 from .network_results import renew_networks
 from .technique_results import renew_techniques, renew_trials
@@ -23,13 +24,20 @@ KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "checkouts": renew_checkouts,
     "techniques": renew_techniques,
     "trials": renew_trials,
+    "advice": renew_advice,
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m samplerproof.book.records", description=__doc__)
     parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="samplers, claims, techniques or targets")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="samplers, claims, techniques, targets or NETWORK-EVALUATIONS",
+    )
     given = parser.parse_args()
     try:
         KINDS[given.kind](given.only)

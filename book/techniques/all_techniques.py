@@ -16,8 +16,10 @@ from . import (
     shortcut_tuning,
     splitting_integrators,
     stale_runs,
+    steps_in_training,
     stitched_models,
     stored_starts,
+    trained_students,
     undistilled,
 )
 from .technique import Technique
@@ -36,6 +38,8 @@ TECHNIQUES: tuple[Technique, ...] = (
     *stale_runs.TECHNIQUES,
     *changed_weights.TECHNIQUES,
     *few_step_students.TECHNIQUES,
+    *trained_students.TECHNIQUES,
+    *steps_in_training.TECHNIQUES,
     *undistilled.TECHNIQUES,
     *rewards_and_chains.TECHNIQUES,
     *conditioned_laws.TECHNIQUES,

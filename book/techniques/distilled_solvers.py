@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ...numerics.fitted_solvers.fit import FittedSolver, d_ode, fit_one_parameter
-from ...numerics.fitted_solvers.pencil import run_vectors
+from ...numerics.fitted_solvers.fitted_rows import run_vectors
 from ...numerics.fitted_solvers.teacher_targets import Target, exact_target, teacher_target
 from ...numerics.grids import Grid, grid
 from ...numerics.points import Point

@@ -259,14 +259,17 @@ $$x_s = \frac{x_t - b\,\hat\epsilon(x_s, s)}{a}, \qquad \frac{\partial \hat\epsi
 
 from the first guess $x_t$: by itself, by the mean of the last two values, or by Anderson's combination of the last
 $m + 1$ values, here $m = 2$, each sample by itself.""",
-    provenance="the fixed point and its first guess read in another's implementation of AIDI; no released code was "
-    "found, and the two accelerations are our reading of their names. Blended guidance needs attention "
+    provenance="the fixed point and its first guess read in another's implementation of AIDI; that the paper uses "
+    "Anderson's method and an empirical acceleration of two points read in a summary of it. No released code was "
+    "found, and the formulas of both accelerations are our reading of their names. Blended guidance needs attention "
     "maps and is not here.",
     proved=("noise-slope", "anderson-affine", "table-inverse"),
     measure=measure_aidi,
     known="The slope of the map is large where the posterior is wide, between modes at the clean end: there the plain "
     "iteration diverges (M1 at 10 steps, the plane at 5 and 10). The average helps where the slope is negative and "
-    "costs where it is near 1. The round trip is below 1e-12 in every case.",
+    "costs where it is near 1. The round trip is below 1e-12 in every case. Of the methods of the catalogue without "
+    "noise four have such an implicit inverse, `ddim`, `lambda-ddim`, `li-ddim` and `flow-euler`; `bdia-ddim` and "
+    "`bdia-edm` have an exact one, and the others none by rows.",
     unknown="Networks with guidance above the scales tried; the iteration budget that an image needs in half "
     "precision.",
     methods=("ddim",),
@@ -294,14 +297,18 @@ DPM_INVERSION = Technique(
     covered=EXACT_SCORES,
     formula=r"""DPM-Solver++(2M) is run on the grid backwards: its formula as it stands, with $h < 0$, and its history
 on the clean side. No equation is solved, and the inverse is not exact: it would need outputs at two unknown points.""",
-    provenance="derived; of the paper only the abstract was read, and there is no released code.",
+    provenance="derived; of the paper the abstract and the beginning of the introduction were read. Its repository "
+    "(fkyyyy/DiT4Edit, 1c9f526) has a README and no code.",
     proved=("round-trip-order",),
     methods=("dpm-solver++-2m", "ddim"),
     measure=measure_dpm_inversion,
     known="From z to a sample and back, on M1. The errors of the two runs of DDIM add; those of 2M cancel but for the"
     " first steps, which are DDIM's. `sp.predict_error` gives the leading error of the way back on the reversed"
-    " grid. On a grid uniform in t both lose an order of magnitude, and 2M is irregular below 160 steps.",
-    unknown="Transformers and their editing by attention, the subject of the paper.",
+    " grid. On a grid uniform in t both lose an order of magnitude, and 2M is irregular below 160 steps. The table of "
+    "2M, and that of Heun, have no inverse by rows, exact or implicit: `sp.invert` names the row and the output at an "
+    "unknown vector.",
+    unknown="An inverse of whole steps, which solves for several vectors at once: not here. Transformers "
+    "and their editing by attention, the subject of the paper.",
     code="""
 import torch, samplerproof as sp
 mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])

@@ -157,10 +157,10 @@ TIME_SHIFT = Technique(
 $$t_s = \arg\min_{|k - n| \le w/2} \bigl| \operatorname{var}(x) - \sigma_k^2 \bigr|,$$
 
 with the variance over the entries of one sample; the next evaluation and step start from $t_s$.""",
-    provenance="algorithm 3 as recalled, consistent with reviews of the paper; the released code, read for DDIM and "
-    "PNDM (`pnm_solver.py`), takes the variance of the x before the step, uses $t_s$ as the target of the step and "
-    "resumes at the level that was not shifted, which is another algorithm. The remembered theorem, a correction of "
-    "|e|^2/(d (d - 1)), holds with d - 1 alone, for errors of mean 0.",
+    provenance="algorithm 3 as recalled, consistent with reviews of the paper; of the released code the file for PNDM "
+    "was read (`pnm_solver.py`): it takes the variance of the x before the step, uses $t_s$ as the target of the step "
+    "and resumes at the level that was not shifted, which is another algorithm. The remembered theorem, a correction "
+    "of |e|^2/(d (d - 1)), holds with d - 1 alone, for errors of mean 0.",
     proved=("time-shift-variance", "time-shift-bias"),
     measure=measure_time_shift,
     known="Data of variance v0 give x the variance 1 - alpha^2 (1 - v0), so that the rule is biased by "

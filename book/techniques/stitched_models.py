@@ -64,8 +64,8 @@ STITCH = Technique(
     "and variance of the data",
     quantity="rms distance to the pure run at r = 0.4, 200 steps of DDIM, M1",
     within=(7.9e-4, 8.23e-4),
-    covered="mechanism: exact scores of mixtures in one dimension; the small model is a Gaussian of the same mean and "
-    "variance",
+    covered="system: exact scores of mixtures in one dimension, the small model a Gaussian of the same mean and "
+    "variance; two networks of two widths on rings in the plane",
     formula=r"""The small model is evaluated where $t \ge 1 - r$, the large one after that. To first order an error
 $\delta\hat\epsilon$ of the model displaces the end by
 
@@ -80,7 +80,8 @@ where the slope of the exact flow is a ratio of densities in one dimension.""",
     known="Both models know the mean and the variance, so that their noise predictions differ by (alpha/sigma)^3 times "
     "the third cumulant: nothing at the noisy end. From r = 0.6 the distance grows fast. The prediction is made "
     "without the run, from the two models on the exact flow.",
-    unknown="Two networks: their errors at the noisy end are those of training, and no theorem bounds them.",
+    unknown="Transformers and their FID. The errors of two networks at the noisy end are those of training, and no "
+    "theorem bounds them.",
     methods=("ddim",),
     code="""
 import samplerproof as sp

@@ -46,11 +46,16 @@ def carry(rows: DataRows, moved: Tensor, derivatives: Sequence[Callable[[Tensor]
     return errors[-1].reshape(shape)
 
 
+def slopes(at: Point, std: Tensor) -> Tensor:
+    """alpha std^2/(alpha^2 std^2 + sigma^2): the derivative of the data prediction of Gaussian laws."""
+    return at.alpha * std**2 / (at.alpha**2 * std**2 + at.sigma**2)
+
+
 def isotropic(std: float) -> Jacobian:
-    """J = alpha std^2/(alpha^2 std^2 + sigma^2), that of a Gaussian law with this standard deviation; of 0 it is 0."""
+    """J of a Gaussian law with this standard deviation; of 0 it is 0."""
 
     def derivative(at: Point) -> Callable[[Tensor], Tensor]:
-        factor = at.alpha * std**2 / (at.alpha**2 * std**2 + at.sigma**2)
+        factor = float(slopes(at, torch.tensor(std, dtype=torch.float64)))
         return lambda error: factor * error
 
     return lambda points: [derivative(at) for at in points]

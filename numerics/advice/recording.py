@@ -85,15 +85,15 @@ class Recording:
         if not bool(inside.all()):
             ends = f"lambda from {float(nodes[0]):.6g} to {float(nodes[-1]):.6g}, which is recorded"
             raise InputError("points", float(wanted[~inside][0]), ends)
-        between = lagrange(nodes, wanted)[0]
-        values, slopes = hermite(nodes, wanted)
+        between = near_polynomials(nodes, wanted)[0]
+        values, slopes = near_hermite(nodes, wanted)
         there = torch.tensor([math.hypot(point.alpha, point.sigma) for point in points], dtype=torch.float64)[:, None]
         here = torch.tensor([math.hypot(point.alpha, point.sigma) for point in self.points], dtype=torch.float64)
         share = torch.tensor([point.alpha for point in self.points], dtype=torch.float64) / here
         return there * (values - slopes * share**2) / here, there * slopes * share, between
 
 
-def lagrange(nodes: Tensor, wanted: Tensor, count: int = NODES) -> tuple[Tensor, Tensor]:
+def near_polynomials(nodes: Tensor, wanted: Tensor, count: int = NODES) -> tuple[Tensor, Tensor]:
     """The polynomials through the nearest `count` nodes as a matrix [wanted, nodes], and l_j'(t_j) of each node j."""
     first = (torch.searchsorted(nodes, wanted) - count // 2).clamp(0, len(nodes) - count)
     index = first[:, None] + torch.arange(count)
@@ -106,9 +106,9 @@ def lagrange(nodes: Tensor, wanted: Tensor, count: int = NODES) -> tuple[Tensor,
     return empty.scatter(1, index, basis), empty.scatter(1, index, steep)
 
 
-def hermite(nodes: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+def near_hermite(nodes: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     """The polynomials through HERMITE nodes and their slopes there: weights of values and slopes, [wanted, nodes]."""
-    basis, steep = lagrange(nodes, wanted, HERMITE)
+    basis, steep = near_polynomials(nodes, wanted, HERMITE)
     away = wanted[:, None] - nodes
     return (1 - 2 * away * steep) * basis**2, away * basis**2
 

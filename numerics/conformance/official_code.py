@@ -14,12 +14,13 @@ ABOVE_ZERO = (
 VARY = (
     "This is the file of UniPC's authors. The corrector has every product of a derivative's weight and an entry "
     "of the inverse; the file leaves out all but one of the predicted output's, and the last one of the others' "
-    "(the claim `unipc-vary-published`). The variants bh1 and bh2 have all of them. No thread about it was found."
+    "(the claim `unipc-vary-published`). The variants bh1 and bh2 have all of them. This is known: "
+    "issue 10 of wl-zhao/UniPC, open since August 2023."
 )
 ROSENBROCK = (
     "The formula in the class's documentation scales the integral by sqrt(1 + e^(2s)) of the end s of the step, which "
     "is sqrt(alpha_s^2 + sigma_s^2); the code has the sigma of its start in place of sigma_s. That loses every order "
-    "above 1. No thread about it was looked for."
+    "above 1. A search of public issues found no thread about it."
 )
 FROZEN = (
     "As long as noise_anchor is 1, its default, the noise prediction of a stage is (x - D) / sigma with the x and "
@@ -83,7 +84,7 @@ REMARKS: dict[str, str] = {
     "res4lyf:rk5_7s?noise_anchor=0.0&extra_options=enable_final_model_call": (
         "Its rows are those of Dormand and Prince's pair of 1980 with two signs turned: the entries of two rows do not "
         "add up to the places of their stages, and order 1 is observed. Its weights are those of the pair's order 4, "
-        "not 5, which `dormand-prince_6s` has. No thread about it was found."
+        "not 5, which `dormand-prince_6s` has. A search of public issues found no thread about it."
     ),
     "k-diffusion:sample_dpmpp_3m_sde?eta=0.0": (
         "Its second difference is halved as in the three-step method of DPM-Solver's authors. With noise, its "

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from ..errors import InputError, number, of_type, whole
+from ..errors import InputError, of_type, positive, whole
 from ..grids import Grid
 from ..points import Point
 from .angles import angle
@@ -49,7 +49,4 @@ def second_step_factor(grid: Grid, variance: float, node: int) -> float:
 
 def grid_angles(grid: Grid, variance: float) -> Tensor:
     """arctan(sigma/(alpha sqrt v)) at every point of the grid [N + 1].  InputError on a variance that is not > 0."""
-    number("variance", variance, "a number > 0")
-    if not 0 < variance < math.inf:
-        raise InputError("variance", variance, "a number > 0")
-    return angle(grid.columns.lam + math.log(variance) / 2)
+    return angle(grid.columns.lam + math.log(positive("variance", variance)) / 2)

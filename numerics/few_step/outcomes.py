@@ -57,11 +57,11 @@ def outcomes(student: Student) -> dict[str, dict[str, float]]:
         found[f"student, {jumps}"] = measured(run(student.network, start, chosen(student, levels, jumps)))
         found[f"ddim, {jumps}"] = measured(ddim(*ends, jumps))
         if student.objective == "shortcut":
-            found[f"shortest, {jumps}"] = measured(_as_shortest(student, start, levels, jumps))
+            found[f"shortest, {jumps}"] = measured(as_shortest(student, start, levels, jumps))
     return found
 
 
-def _as_shortest(student: Student, y: Tensor, levels: Sequence[float], jumps: int) -> Tensor:
+def as_shortest(student: Student, y: Tensor, levels: Sequence[float], jumps: int) -> Tensor:
     """Jumps as long as a shortcut's, by a network that is given the end of the shortest one."""
     every = (len(levels) - 1) // jumps
     for n in range(0, len(levels) - 1, every):

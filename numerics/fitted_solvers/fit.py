@@ -11,10 +11,11 @@ from ..catalogue import resolve
 from ..coefficients import plan
 from ..denoisers import DENOISER, Denoiser
 from ..errors import InputError, of_type, runnable
+from ..given_samples import check_samples
 from ..grids import Grid
 from ..records import GeneratedParameter, Record
 from ..tableau import Tableau, assemble
-from .pencil import fit_rows
+from .fitted_rows import fit_rows
 from .teacher_targets import Target
 
 
@@ -58,7 +59,8 @@ def fit_one_parameter(
     """
     record = resolve(name)
     of_type("grid", grid, Grid, "a grid, as sp.grid or sp.Grid.from_sigmas makes it")
-    checked(denoise, start)
+    runnable("denoise", denoise, DENOISER)
+    check_samples(start)
     if len(record.parameters) != 1 or record.stochastic:
         named = ", ".join(p.name for p in record.parameters) or "none"
         raise InputError("name", name, f"a method without noise that has one parameter; its parameters: {named}")
@@ -120,7 +122,8 @@ def d_ode(
     Raises InputError where the last two outputs are the same.  Kim et al. 2024 (arXiv 2309.16421).
     """
     of_type("tableau", tableau, Tableau, "a table, as sp.tabulate(name, grid) makes it")
-    checked(denoise, start)
+    runnable("denoise", denoise, DENOISER)
+    check_samples(start)
     points = tableau.points
     vectors = range(tableau.given, len(points))
     unit = corrected(tableau, {i: 1.0 for i in vectors})
@@ -146,11 +149,3 @@ def corrected(tableau: Tableau, numbers: dict[int, float]) -> Tableau:
         outputs[row, newer] += number
         outputs[row, older] -= number
     return replace(tableau, method=f"D-ODE over {tableau.method}", outputs=outputs)
-
-
-def checked(denoise: Denoiser, start: Tensor) -> None:
-    """Refuse what is no model, and start values that are no batch of finite numbers."""
-    runnable("denoise", denoise, DENOISER)
-    of_type("start", start, Tensor, "a tensor")
-    if start.ndim < 2 or not len(start) or not bool(torch.isfinite(start).all()):
-        raise InputError("start", list(start.shape), "finite samples, a batch first")

@@ -15,7 +15,7 @@ from ..tableau import Tableau
 from ..targets.flow import exact_flow
 from ..targets.mixture import GaussianMixture
 from ..targets.reference import reference_flow
-from .pencil import run_vectors
+from .fitted_rows import run_vectors
 
 Target = Callable[[Point], Tensor]
 

@@ -440,6 +440,14 @@ CITATIONS: dict[str, str] = {
   eprint = {2310.04378},
   archiveprefix = {arXiv}
 }""",
+    "baliah2025reface": r"""@inproceedings{baliah2025reface,
+  title = {Realistic and Efficient Face Swapping: A Unified Approach with Diffusion Models},
+  author = {Baliah, Sanoojan and Lin, Qinliang and Liao, Shengcai and Liang, Xiaodan and Khan, Muhammad Haris},
+  booktitle = {Winter Conference on Applications of Computer Vision},
+  year = {2025},
+  eprint = {2409.07269},
+  archiveprefix = {arXiv}
+}""",
     "frans2025shortcut": r"""@inproceedings{frans2025shortcut,
   title = {One Step Diffusion via Shortcut Models},
   author = {Frans, Kevin and Hafner, Danijar and Levine, Sergey and Abbeel, Pieter},

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from ..ddim_step import ddim_step
 from ..denoisers import Denoiser
 from ..errors import InputError
+from ..given_samples import check_samples, shares
 from ..grids import Grid
 from ..points import Point
 from ..targets.flow import exact_flow
@@ -38,7 +38,7 @@ def fit_ratios(
     start: samples at the noisy end, [n, ...]; x_n is made by the steps fitted before.  weights: of the samples [n],
     equal if None.  residual: `to_the_flow` or `released`.  last: whether the last step is fitted; else its ratio is 1.
     bounds: of a ratio; a time beyond the end of the schedule counts as its end.
-    Raises InputError on a discrete process, bounds out of order and weights of another number.
+    Raises InputError on a discrete process, bounds out of order, and samples or weights as `fit_one_parameter` does.
     Xia et al. 2024 (arXiv 2310.09469); the steps and the released residual as in its code, time_tuner.py, where Adam
     with 500 iterations takes the place of the bounded search.
     """
@@ -46,10 +46,8 @@ def fit_ratios(
     schedule = grid.required_schedule
     if not 0 < low < 1 < high:
         raise InputError("bounds", bounds, "0 < low < 1 < high")
-    if weights is not None and weights.shape != start.shape[:1]:
-        raise InputError("weights", list(weights.shape), f"the shape {list(start.shape[:1])}, one a sample")
-    share = torch.full(start.shape[:1], 1 / len(start), dtype=torch.float64) if weights is None else weights
-    ratios, x = [], start
+    check_samples(start)
+    share, ratios, x = shares(start, weights), [], start
     for n in range(grid.steps):
         ends = (schedule.t_min / grid.points[n].t, schedule.t_max / grid.points[n].t)
         ratio = 1.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from ..denoisers import DENOISER, Denoiser, convert
-from ..errors import InputError, number, of_type, runnable
+from ..errors import InputError, of_type, positive, runnable
 from ..generated.prediction_functions import PREDICTIONS
 from ..grids import Grid
 from ..points import Point
@@ -59,9 +59,7 @@ def times_ratio(grid: Grid, ratios: Sequence[float]) -> Level:
         raise InputError("ratios", f"{len(ratios)} numbers", f"{grid.steps}, one a step")
     places = {}
     for n, (at, ratio) in enumerate(zip(grid.points, ratios, strict=False)):
-        number(f"ratios[{n}]", ratio)
-        if not 0 < ratio < float("inf"):
-            raise InputError(f"ratios[{n}]", ratio, "a number > 0")
+        positive(f"ratios[{n}]", ratio)
         places[at.t] = at if ratio == 1 else schedule.point(ratio * at.t)
 
     return lambda x, at: places.get(at.t, at)

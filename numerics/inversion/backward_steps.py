@@ -16,17 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import InputError
+from ..table_rows import Row, rows_of
 from ..tableau import Tableau
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of a table as {vector: coefficient}, without zeros; vector: the one that it makes."""
-
-    number: int
-    vector: int
-    states: dict[int, float]
-    outputs: dict[int, float]
 
 
 @dataclass(frozen=True)
@@ -36,16 +27,6 @@ class Backward:
     row: Row
     finds: int
     kind: str
-
-
-def rows_of(tableau: Tableau) -> list[Row]:
-    """The rows of a table, with vectors in place of lags."""
-    found = []
-    for number, (states, outputs) in enumerate(zip(tableau.states.tolist(), tableau.outputs.tolist(), strict=True)):
-        i = tableau.given + number
-        columns = [{i - 1 - lag: c for lag, c in enumerate(line) if c != 0} for line in (states, outputs)]
-        found.append(Row(number, i, *columns))
-    return found
 
 
 def ends(tableau: Tableau) -> list[int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import InputError, whole
+from ..errors import InputError, positive, whole
 
 SOLVERS = ("anderson", "average", "plain")
 LIMIT = 200  # evaluations
@@ -45,8 +45,7 @@ def fixed_point(
         raise InputError("solver", solver, f"one of {', '.join(SOLVERS)}")
     if whole("memory", memory) < 1:
         raise InputError("memory", memory, "at least 1")
-    if not tolerance > 0:
-        raise InputError("tolerance", tolerance, "a number > 0")
+    positive("tolerance", tolerance)
     shape, z = z.shape, z.reshape(len(z), -1)
     points: list[Tensor] = []  # the last values g(z_k) and residuals g(z_k) - z_k, [n, D]
     residuals: list[Tensor] = []

@@ -11,7 +11,8 @@ from torch import Tensor
 from ..denoisers import Denoiser
 from ..errors import InputError, SamplingError, of_type, runnable
 from ..generated.prediction_functions import CONVERT
-from ..sample import check_output, run_table
+from ..sample import run_table
+from ..table_rows import KnownVectors
 from ..tableau import Tableau
 from .backward_steps import Backward, amplification, backward_steps, ends
 from .fixed_point import LIMIT, FixedPoint, fixed_point
@@ -87,14 +88,14 @@ def invert(
             raise InputError(f"x0[{i}]", tuple(vector.shape), "one shape, with a batch first")
         if not bool(torch.isfinite(vector).all()):
             raise InputError(f"x0[{i}]", "a non-finite value", "finite values only")
-    run = _Run(denoise, tableau, {i: v.to(dtype) for i, v in zip(known, last, strict=True)})
+    run = KnownVectors(denoise, tableau, {i: v.to(dtype) for i, v in zip(known, last, strict=True)})
     relative = 450 * torch.finfo(dtype).eps if tolerance is None else tolerance
     solved: list[FixedPoint] = []
     for step in steps:
         if step.kind == "implicit":
-            solved.append(run.solve(step, solver, memory, relative, limit))
+            solved.append(_solve(run, step, solver, memory, relative, limit))
         else:
-            run.take(step)
+            _take(run, step)
     return Inversion(
         start=tuple(run.vectors[i] for i in range(tableau.given)),
         evaluations=run.evaluations,
@@ -104,65 +105,34 @@ def invert(
     )
 
 
-class _Run:
-    """The vectors that are known, and the outputs made at them."""
+def _take(known: KnownVectors, step: Backward) -> None:
+    """Find a vector by its row, or exactly from a later one."""
+    row = step.row
+    terms = known.applied(row, step.finds)
+    known.vectors[step.finds] = (
+        terms if step.kind == "forward" else (known.vectors[row.vector] - terms) / row.states[step.finds]
+    )
 
-    def __init__(self, denoise: Denoiser, tableau: Tableau, vectors: dict[int, Tensor]) -> None:
-        self.denoise, self.tableau, self.vectors = denoise, tableau, vectors
-        self.outputs: dict[int, Tensor] = {}
-        self.evaluations = 0
 
-    def take(self, step: Backward) -> None:
-        """A vector by its row, or exactly from a later one."""
-        row = step.row
-        known = self._known(step)
-        self.vectors[step.finds] = (
-            known if step.kind == "forward" else (self.vectors[row.vector] - known) / row.states[step.finds]
+def _solve(known: KnownVectors, step: Backward, solver: str, memory: int, tolerance: float, limit: int) -> FixedPoint:
+    """Find a vector as a fixed point: c v + w d(v) = a v + b eps(v), d = A v + B eps."""
+    row, u, tableau = step.row, step.finds, known.tableau
+    at, prediction, weight = tableau.points[u], tableau.prediction_at(u), row.outputs[u]
+    kept, gain = (0.0, 1.0) if prediction == "noise" else CONVERT["noise", prediction](*at[:2], *at[3:])
+    a, b = row.states[u] + weight * kept, weight * gain
+    if a == 0:
+        raise InputError("tableau", f"row {row.number}", "no inverse: in the noise prediction it keeps no state")
+    goal = known.vectors[row.vector] - known.applied(row, u)
+    found = fixed_point(
+        lambda v: (goal - b * known.evaluated(v, u, "noise")) / a, goal, solver, memory, tolerance, limit
+    )
+    if not found.converged:
+        raise SamplingError(
+            f"step {tableau.step[row.vector]}: the inverse did not converge in {limit} evaluations by {solver}: "
+            f"residual {found.residual:.2g}, above {tolerance:.2g}"
         )
-
-    def solve(self, step: Backward, solver: str, memory: int, tolerance: float, limit: int) -> FixedPoint:
-        """A vector as a fixed point: c v + w d(v) = a v + b eps(v), d = A v + B eps."""
-        row, u, tableau = step.row, step.finds, self.tableau
-        at, prediction, weight = tableau.points[u], tableau.prediction_at(u), row.outputs[u]
-        kept, gain = (0.0, 1.0) if prediction == "noise" else CONVERT["noise", prediction](*at[:2], *at[3:])
-        a, b = row.states[u] + weight * kept, weight * gain
-        if a == 0:
-            raise InputError("tableau", f"row {row.number}", "no inverse: in the noise prediction it keeps no state")
-        goal = self.vectors[row.vector] - self._known(step)
-        found = fixed_point(
-            lambda v: (goal - b * self._evaluated(v, u, "noise")) / a, goal, solver, memory, tolerance, limit
-        )
-        if not found.converged:
-            raise SamplingError(
-                f"step {tableau.step[row.vector]}: the inverse did not converge in {limit} evaluations by {solver}: "
-                f"residual {found.residual:.2g}, above {tolerance:.2g}"
-            )
-        self.vectors[u] = found.z
-        return found
-
-    def _known(self, step: Backward) -> Tensor:
-        """The terms of a row at known vectors."""
-        row = step.row
-        total = torch.zeros_like(next(iter(self.vectors.values())))
-        for j, c in row.states.items():
-            if j != step.finds:
-                total = total + c * self.vectors[j]
-        for j, w in row.outputs.items():
-            if j != step.finds:
-                total = total + w * self._output(j)
-        return total
-
-    def _output(self, j: int) -> Tensor:
-        if j not in self.outputs:
-            self.outputs[j] = self._evaluated(self.vectors[j], j, self.tableau.prediction_at(j))
-        return self.outputs[j]
-
-    def _evaluated(self, x: Tensor, j: int, prediction: str) -> Tensor:
-        self.evaluations += 1
-        at = self.tableau.points[j]
-        d = self.denoise(x, at, prediction)
-        check_output(d, x.shape, self.tableau.step[j], at.t, checked=True)
-        return d.to(x.dtype)
+    known.vectors[u] = found.z
+    return found
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ..errors import InputError, number, of_type
+from ..errors import not_negative, of_type
 from ..points import Point
 from ..targets.conditioned import covariances
 from ..targets.mixture import GaussianMixture
@@ -42,10 +42,7 @@ class PhaseMixture:
 
     def at(self, b: float) -> GaussianMixture:
         """The law of (x, m) at b >= 0, as a mixture in 2 d dimensions.  Raises InputError on b < 0."""
-        number("b", b)
-        if not 0 <= b < float("inf"):
-            raise InputError("b", b, "a number >= 0")
-        return _law(self.mixture, self.space, float(b))
+        return _law(self.mixture, self.space, not_negative("b", b))
 
     def __call__(self, z: Tensor, b: float) -> Tensor:
         """The score, the gradient of log p in (x, m): states [n, 2 d] -> [n, 2 d]."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError, number, of_type
+from ..errors import InputError, not_negative, of_type, positive
 from ..grids import Grid
 
 SHORT = 1.0  # (nu + gamma) b up to which 1 - e^{-…} would cancel, and the covariance is integrated
@@ -43,11 +43,9 @@ class PhaseSpace:
     kappa: float = 0.04
 
     def __post_init__(self) -> None:
-        for name, low in (("gamma", "a number >= 0"), ("nu", "a number >= 0"), ("kappa", "a number > 0")):
-            value = getattr(self, name)
-            number(name, value, low)
-            if not 0 <= value < math.inf or (name == "kappa" and value == 0):
-                raise InputError(name, value, low)
+        not_negative("gamma", self.gamma)
+        not_negative("nu", self.nu)
+        positive("kappa", self.kappa)
         if self.gamma == self.nu:
             raise InputError("gamma", self.gamma, f"another number than nu = {self.nu}: 1/M = (gamma - nu)^2/4 > 0")
 

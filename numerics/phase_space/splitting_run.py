@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from ..covariance_factor import covariance_factor
 from ..errors import InputError, SamplingError, of_type, runnable
 from ..grids import Grid
 from ..noise import NoiseSource
@@ -98,11 +99,4 @@ def _noised(space: PhaseSpace, part: Part, z: Tensor, drawn: Tensor, length: flo
         return z + acted((length * part.noise).sqrt(), drawn)
     flow = torch.linalg.matrix_exp(length * part.linear)
     covariance = space.stationary - flow @ space.stationary @ flow.T
-    return acted(flow, z) + acted(_factor(covariance), drawn)
-
-
-def _factor(covariance: Tensor) -> Tensor:
-    """L with L L^T = C for a covariance [2, 2], which may be singular."""
-    values, vectors = torch.linalg.eigh(covariance)
-    factor: Tensor = vectors * values.clamp(min=0).sqrt()
-    return factor
+    return acted(flow, z) + acted(covariance_factor(covariance), drawn)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..errors import InputError
+from ..errors import positive
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,7 @@ class BreakEven:
 
     def __post_init__(self) -> None:
         for name in ("error", "cost", "order"):
-            value = getattr(self, name)
-            if not 0 < value < math.inf:
-                raise InputError(name, value, "a number > 0")
+            positive(name, getattr(self, name))
 
     @property
     def ratio(self) -> float:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..covariance_factor import covariance_factor
 from ..errors import InputError, number, whole
 
 Sides = tuple[int, ...]
@@ -43,7 +44,7 @@ def low_rank(network: nn.Module, ranks: Mapping[str, int], moments: Mapping[str,
             raise InputError(f"ranks[{name!r}]", rank, f"from 1 to {min(matrix.shape)}, the rank of its matrix")
         weighted = matrix.double()
         if moments is not None:
-            weighted = weighted @ _root(_moment(moments, name, matrix.shape[1]))
+            weighted = weighted @ covariance_factor(_moment(moments, name, matrix.shape[1]))
         left = torch.linalg.svd(weighted, full_matrices=False).U[:, :rank].to(matrix.dtype)
         parent, _, own = name.rpartition(".")
         setattr(changed.get_submodule(parent), own, _two(layer, left))
@@ -114,13 +115,6 @@ def _moment(moments: Mapping[str, Tensor], name: str, size: int) -> Tensor:
         got = "missing" if found is None else list(found.shape)
         raise InputError(f"moments[{name!r}]", got, f"[{size}, {size}], as input_moments returns them")
     return found.double()
-
-
-def _root(moment: Tensor) -> Tensor:
-    """A square root R of S = R R^T."""
-    values, vectors = torch.linalg.eigh(moment)
-    root: Tensor = vectors * values.clamp(min=0).sqrt()
-    return root
 
 
 def _two(layer: nn.Conv2d, left: Tensor) -> nn.Sequential:

@@ -19,14 +19,15 @@ class Refreshes:
 
     m = 1 reuses the last evaluation, m = 2 is linear in lambda through the last two, and so on. With q fixed the error
     of the features is O(h^m), so that a sampler of order p keeps the order min(p, m) (theory/stale_features.py).
-    It has the state of one run.  Raises InputError for q or m below 1.
+    It has the state of one run.  clock: what rises along a run, lambda or another smooth function of it; the orders are
+    those in lambda.  Raises InputError for q or m below 1.
     """
 
-    def __init__(self, q: int, m: int = 1) -> None:
+    def __init__(self, q: int, m: int = 1, clock: str = "lambda") -> None:
         for name, value in (("q", q), ("m", m)):
             if whole(name, value) < 1:
                 raise InputError(name, value, "at least 1")
-        self.q, self.m = q, m
+        self.q, self.m, self.clock = q, m, clock
         self.calls = 0
         self._last = -math.inf
         self._kept: list[tuple[float, Features]] = []
@@ -43,9 +44,9 @@ class Refreshes:
         """
         if not lam > self._last:
             allowed = (
-                "lambda rising strictly: a method that evaluates in that order, and a fresh denoiser for every run"
+                f"{self.clock} rising strictly: a method that evaluates in that order, and a fresh one for every run"
             )
-            raise InputError("at", f"lambda = {lam:.6g} after {self._last:.6g}", allowed)
+            raise InputError("at", f"{self.clock} = {lam:.6g} after {self._last:.6g}", allowed)
         due, self._last = self.due(), lam
         self.calls += 1
         if due:

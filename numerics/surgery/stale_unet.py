@@ -10,8 +10,9 @@ from torch.nn import functional as F
 
 from ..checkpoints.own_networks import UNet
 from ..errors import InputError
+from .diffusers_unet import propagated_in_diffusers, unet_of_diffusers
 from .refreshes import Features, Refreshes
-from .unet_checks import check_features, one_level, with_skips
+from .unet_checks import check_features, one_level, same_batch, with_skips
 
 
 class Propagated(nn.Module):
@@ -23,7 +24,7 @@ class Propagated(nn.Module):
 
     def forward(self, y: Tensor, lam: Tensor) -> Tensor:
         features = self.refreshes.at(one_level(lam), lambda: self.network.encode(y, lam))
-        _same_batch(y, features[0])
+        same_batch(y, features[0])
         return self.network.decode(features, lam)
 
 
@@ -38,7 +39,7 @@ class Inherited(nn.Module):
         net, level = self.network, self.network.clock(lam)
         fine = net.down[0](net.enter(F.pixel_unshuffle(y, net.patch)), level)
         (coarse,) = self.refreshes.at(one_level(lam), lambda: self._coarse(fine, level))
-        _same_batch(y, coarse)
+        same_batch(y, coarse)
         h = net.up[-1](torch.cat([F.interpolate(coarse, scale_factor=2.0), fine], dim=1), level)
         return F.pixel_shuffle(net.leave(F.silu(net.leave_norm(h))), net.patch)
 
@@ -54,13 +55,14 @@ class Inherited(nn.Module):
         return [h]
 
 
-def propagated(network: nn.Module, q: int, m: int = 1) -> Propagated:
+def propagated(network: nn.Module, q: int, m: int = 1) -> Propagated | nn.Module:
     """Encoder propagation: the encoder and the middle block run at every q-th call, the decoder at every call.
 
-    Between two encodings the decoder takes their features, m = 1, or extrapolates in lambda through the last m; the
-    first m calls all encode (refreshes.Refreshes). Such a call does not depend on y. The answer has the network's own
-    call (y, lam), so that a checkpoint with this network has a denoiser as before; a run takes a denoiser of its own,
-    checkpoint.denoiser(), which copies the state.
+    network: a UNet of this package, or one of diffusers, whose first convolution is part of the encoder, and whose own
+    time with a minus stands for lambda. Between two encodings the decoder takes their features, m = 1, or extrapolates
+    in lambda through the last m; the first m calls all encode (refreshes.Refreshes). Such a call does not depend on y.
+    What is returned has the network's own call, so that a checkpoint with it has a denoiser as before; a run takes a
+    denoiser of its own, checkpoint.denoiser(), which copies the state.
     Raises InputError for a network without skips, q or m below 1; in a run, where lambda does not rise from call to
     call.  Li et al. 2024, section 3.2, with uniform keys; without its injection of noise.
 
@@ -73,7 +75,9 @@ def propagated(network: nn.Module, q: int, m: int = 1) -> Propagated:
     >>> sp.sample(changed.denoiser(torch.float32), start, sp.tabulate("ddim", grid)).shape
     torch.Size([2, 1, 8, 8])
     """
-    return Propagated(with_skips(network), Refreshes(q, m))
+    if unet_of_diffusers(network) is not None:
+        return propagated_in_diffusers(network, q, m)
+    return Propagated(with_skips(network, others=True), Refreshes(q, m))
 
 
 def inherited(network: nn.Module, q: int, m: int = 1) -> Inherited:
@@ -101,8 +105,3 @@ def decoded_together(network: nn.Module, features: Sequence[Tensor], lams: Seque
     level = torch.tensor(lams, dtype=features[0].dtype, device=features[0].device).repeat_interleave(n)
     answer = net.decode([f.repeat(len(lams), 1, 1, 1) for f in features], level)
     return answer.reshape(len(lams), n, *answer.shape[1:])
-
-
-def _same_batch(y: Tensor, feature: Tensor) -> None:
-    if len(y) != len(feature):
-        raise InputError("y", f"{len(y)} samples", f"{len(feature)}, as in the call that evaluated the features")

@@ -11,14 +11,17 @@ from torch import Tensor, nn
 from ..checkpoints.own_networks import Block, UNet
 from ..errors import InputError
 
+OWN = "a UNet of this package"
+THEIRS = ", or a UNet2DModel or UNet2DConditionModel of diffusers"
 
-def with_skips(network: nn.Module, levels: int = 1) -> UNet:
+
+def with_skips(network: nn.Module, levels: int = 1, *, others: bool = False) -> UNet:
     """The network, if it is a U-Net whose decoder takes features by concatenation, of that number of levels at least.
 
-    Raises InputError on another one.
+    others: whether those of diffusers would do as well, for the message.  Raises InputError on another one.
     """
     if not isinstance(network, UNet):
-        raise InputError("network", type(network).__name__, "a network with skips: a UNet of this package")
+        raise InputError("network", type(network).__name__, f"a network with skips: {OWN}{THEIRS if others else ''}")
     if len(network.down) < levels:
         raise InputError("network", f"{len(network.down)} levels", f"a UNet of at least {levels} levels")
     return network
@@ -44,3 +47,9 @@ def one_level(lam: Tensor) -> float:
     if not bool(torch.all(lam == lam[0])):
         raise InputError("lam", [float(lam.min()), float(lam.max())], "one level for all samples of a batch")
     return float(lam[0])
+
+
+def same_batch(y: Tensor, feature: Tensor) -> None:
+    """Raises InputError where a call has another batch than the one that evaluated its features."""
+    if len(y) != len(feature):
+        raise InputError("y", f"{len(y)} samples", f"{len(feature)}, as in the call that evaluated the features")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-from ..errors import InputError, number
+from ..errors import InputError, positive
 from .components import Components, along_axes, finite
 
 Parts = tuple[Tensor, Tensor, Tensor]  # weights [K], means [K, d], covariances [K, d, d]
@@ -56,13 +54,11 @@ def tilted_parts(of: Components, matrix: object, centre: object, beta: float) ->
     """
     dim = of.means.shape[1]
     q, c = finite("Q", matrix), finite("c", centre)
-    number("beta", beta, "a number > 0")
+    positive("beta", beta)
     if tuple(q.shape) != (dim, dim) or not torch.equal(q, q.mT) or float(torch.linalg.eigvalsh(q)[0]) < -1e-12:
         raise InputError("Q", q.tolist(), f"a symmetric positive semi-definite matrix [{dim}, {dim}]")
     if tuple(c.shape) != (dim,):
         raise InputError("c", list(c.shape), f"a vector [{dim}]")
-    if not 0 < beta < math.inf:
-        raise InputError("beta", beta, "a number > 0")
     h, full = q / beta, covariances(of)
     more = torch.eye(dim, dtype=torch.float64) + full @ h
     spread = torch.linalg.solve(more, full)

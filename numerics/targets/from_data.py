@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..errors import InputError, number, whole
+from ..errors import InputError, not_negative, whole
 from .components import finite
 from .mixture import GaussianMixture
 
@@ -38,9 +38,7 @@ def fitted(data: object, components: int, ridge: float = 0.0, seed: int = 0) -> 
     whole("components", components)
     if not 1 <= components <= len(points):
         raise InputError("components", components, f"from 1 to {len(points)}, the number of points")
-    number("ridge", ridge, "a number >= 0")
-    if not 0 <= ridge < float("inf"):
-        raise InputError("ridge", ridge, "a number >= 0")
+    not_negative("ridge", ridge)
     try:
         from sklearn.mixture import GaussianMixture as Fit
     except ImportError as error:

@@ -6,14 +6,13 @@ the law p_t h/Z, with the same Z for every t. Here p_0 is a mixture, h = cosh(a 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from ..errors import InputError, number, of_type
+from ..errors import InputError, not_negative, of_type
 from ..points import Point
 from .flow import log_tails, quantile
 from .mixture import GaussianMixture
@@ -35,11 +34,9 @@ class TiltedProcess:
 
     def __post_init__(self) -> None:
         of_type("mixture", self.mixture, GaussianMixture, "a GaussianMixture")
-        number("rate", self.rate, "a number >= 0")
+        not_negative("rate", self.rate)
         if self.mixture.dim != 1:
             raise InputError("mixture", f"d = {self.mixture.dim}", "a law in one dimension")
-        if not 0 <= self.rate < math.inf:
-            raise InputError("rate", self.rate, "a number >= 0")
 
     def drift(self, x: Tensor) -> Tensor:
         """f(x) = a tanh(a x)."""
@@ -62,8 +59,7 @@ class TiltedProcess:
 
         w exp(+-a m + a^2 V/2 - a^2 t/2)/2, m +- a V and V = s^2 + t for every component (w, m, s) of the mixture.
         """
-        if not 0 <= t < math.inf:
-            raise InputError("t", t, "a time >= 0")
+        not_negative("t", t, "a time >= 0")
         log_weight, mean, variance, tilt = self._parts
         spread = variance + t
         log_weight = log_weight + tilt * mean + tilt.square() * (spread - t) / 2

@@ -17,6 +17,7 @@ from samplerproof.book.techniques.on_the_line import M1, PLANE, trajectory
 from samplerproof.numerics.checkpoints.checkpoint import Checkpoint, unit_point
 from samplerproof.numerics.checkpoints.own_networks import Block, Perceptron, UNet
 from samplerproof.numerics.lagrange import lagrange
+from samplerproof.numerics.metrics import node_weights, nodes
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.surgery import refreshes
 from samplerproof.numerics.surgery.low_rank import input_moments, low_rank, ranks_of
@@ -25,6 +26,7 @@ from samplerproof.numerics.surgery.refreshes import Refreshes
 from samplerproof.numerics.surgery.scaled_skips import skips
 from samplerproof.numerics.surgery.stale_mixture import stale_mixture
 from samplerproof.numerics.surgery.stale_unet import decoded_together, inherited, propagated
+from samplerproof.numerics.targets.flow import exact_flow, exact_flows
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -262,3 +264,46 @@ def test_a_method_that_turns_back_is_refused() -> None:
     denoise(noise(3, 1), at.points[0], "data")
     with pytest.raises(sp.InputError, match=r"^x: got \[2, 1\]; the shape \[3, 1\]"):
         denoise(noise(2, 1), at.points[1], "data")
+
+
+@pytest.mark.slow  # 640 steps
+def test_the_factor_of_stale_features_is_that_of_the_leading_error() -> None:
+    """Assert DDIM's factors 1.93 and 3.85 on the start law from the integral of its leading error, to 1 %.
+
+    With features from up to q - 1 steps before the local error h^2 e^lambda D'/2 gains (q - 1) times the part of D'
+    that comes through the features. The factor is a ratio of norms: with equal weights on [-2.2, 2.2] it is 1.76.
+    """
+    at = lambda_grid(640)
+    x, table = nodes((M1, at.points[0]), 801), sp.tabulate("ddim", at)
+    weights = node_weights((M1, at.points[0]), x)
+    even = (x[:, 0].abs() <= 2.2).double()
+    exact = exact_flow(M1, x, at.points[0], at.points[-1])[0]
+    plain = sp.sample(M1, x, table) - exact
+    whole, features = leading_parts(at, x)
+    for q, law, equal in ((2, 1.931, 1.763), (4, 3.848, 3.362)):
+        stale = sp.sample(stale_mixture(M1, q), x, table) - exact
+        for weight, value in ((weights, law), (even, equal)):
+
+            def norm(e: Tensor, weight: Tensor = weight) -> float:
+                return float((e[:, 0].square() @ weight).sqrt())
+
+            assert norm(stale) / norm(plain) == pytest.approx(value, rel=5e-3)
+            expected = norm(whole + (q - 1) * features) / norm(whole)
+            assert norm(stale) / norm(plain) == pytest.approx(expected, rel=1e-2)
+            assert norm(stale) / norm(plain) != pytest.approx(norm(whole + q * features) / norm(whole), rel=1e-2)
+
+
+def leading_parts(at: sp.Grid, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum of J alpha dD over a grid, dD the change of the data prediction in a step of the exact flow, and that
+    with the change of its responsibilities alone."""
+    points = at.points
+    lines = [(x, torch.ones_like(x)), *exact_flows(M1, x, points[0], points[1:])]
+    along = [(y, p) for (y, _), p in zip(lines, points, strict=True)]
+    shares, means = [M1.responsibilities(y, p) for y, p in along], [M1.component_means(y, p) for y, p in along]
+    total, part = torch.zeros_like(x), torch.zeros_like(x)
+    for n, here in enumerate(points[:-1]):
+        weight = here.alpha * lines[-1][1] / lines[n][1]
+        whole = (shares[n + 1][..., None] * means[n + 1] - shares[n][..., None] * means[n]).sum(dim=-2)
+        features = ((shares[n + 1] - shares[n])[..., None] * (means[n + 1] + means[n]) / 2).sum(dim=-2)
+        total, part = total + weight * whole, part + weight * features
+    return total, part

@@ -29,7 +29,6 @@ IDENTIFIERS = {
     "blamed": "with_origin",
     "heard": "visited",
     "foretold": "leading_error",
-    "predicted": "leading_error; a prediction is what a model returns",
     "whose": "owner",
 }
 

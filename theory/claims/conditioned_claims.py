@@ -114,4 +114,32 @@ def feature_bound() -> Proof:
     return Proof((gap - squares, gap.subs(dict(zip(u, m, strict=True)))), nonzero=(gap,))
 
 
-CLAIMS: tuple[Claim, ...] = (formulation_2, tower, memory_attention, posterior_chain, feature_bound)
+@claim(
+    "adversarial-optimum",
+    "Of the losses q log(1 + e^-D) + p log(1 + e^D) of a discriminator and log(1 + e^-D) of a generator the best "
+    "discriminator is D = log(q/p); at p = q the losses are 2 log 2 and log 2. They are so for D = 0 and any p as "
+    "well: these values prove nothing of the law.",
+    "zhou2024emdm",
+)
+def adversarial_optimum() -> Proof:
+    q, p = sp.symbols("q p", positive=True)
+    d = sp.Symbol("D", real=True)
+    discriminator = q * sp.log(1 + sp.exp(-d)) + p * sp.log(1 + sp.exp(d))
+    generator = sp.log(1 + sp.exp(-d))
+    at_best = sp.diff(discriminator, d).subs(d, sp.log(q / p))
+    at_best = at_best.subs(sp.exp(-sp.log(q / p)), p / q).subs(sp.exp(sp.log(q / p)), q / p)
+    flat = discriminator.subs({d: 0, q: 1, p: 1})
+    return Proof(
+        (sp.simplify(at_best), flat - 2 * sp.log(2), generator.subs(d, 0) - sp.log(2)),
+        nonzero=(sp.diff(discriminator, d).subs(d, 0), generator.subs(d, 1) - sp.log(2)),
+    )
+
+
+CLAIMS: tuple[Claim, ...] = (
+    formulation_2,
+    tower,
+    memory_attention,
+    posterior_chain,
+    feature_bound,
+    adversarial_optimum,
+)

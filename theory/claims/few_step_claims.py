@@ -318,7 +318,37 @@ def reward_tilt() -> Proof:
     )
 
 
+@claim(
+    "unrolled-gradient",
+    "With g times the exact data prediction of N(0, v) the slope of S steps of DDIM is prod R_j, each R_j affine in g, "
+    "and its derivative sum_j R_j' prod_{i != j} R_i. One step from pure noise has none: a loss on its end does not "
+    "depend on g; of two steps it does.",
+    "baliah2025reface",
+)
+def unrolled_gradient() -> Proof:
+    g = sp.Symbol("g", positive=True)
+    points = [sp.symbols(f"a{n} s{n}", positive=True) for n in range(4)]
+
+    def slope(n: int, gain: sp.Expr = g) -> sp.Expr:
+        """Of step n: what it makes of the state, with the data prediction gain a v x/(a^2 v + s^2)."""
+        (a, s), end = points[n], points[n + 1]
+        return ddim(gain * a * V / (a**2 * V + s**2), end, (a, s), sp.S.One)
+
+    steps = range(3)
+    by_rule = sum(sp.diff(slope(n), g) * sp.prod(slope(i) for i in steps if i != n) for n in steps)
+    pure = {points[0][0]: 0}
+    two = (slope(0) * slope(1)).subs(pure)
+    return Proof(
+        (
+            sp.diff(sp.prod(slope(n) for n in steps), g) - by_rule,
+            sp.diff(slope(0), g, 2),
+            sp.diff(slope(0).subs(pure), g),
+        ),
+        nonzero=(sp.diff(slope(0), g), sp.diff(two, g), by_rule - sum(sp.diff(slope(n), g) for n in steps)),
+    )
+
+
 CLAIMS: tuple[Claim, ...] = (
     *(ideal_student, cosine_rule, ddim_gradient, distilled_target, second_step, consistency_rows_undistilled),
-    *(self_consistency, reflow_straight, reward_prox, reward_tilt),
+    *(self_consistency, reflow_straight, reward_prox, reward_tilt, unrolled_gradient),
 )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...errors import DependsError
 from ...external_run import Run
-from ...readback import BATCH, LINEAR, SCALE, Trace, respond
+from ...readback import BATCH, LINEAR, SCALE, Trace, is_image, respond
 from ..adapters.unobserved import WIDER, OnLevels, departure_called_directly
 from ..report import Departure
 from .drawn_inputs import DRAWN, departure_on_drawn
@@ -102,14 +102,10 @@ def _unobserved(run: Run, found: Trace, call: OnLevels | None) -> tuple[Departur
 
 
 def _agrees(run: Run, found: Trace, inputs: _Inputs) -> bool:
-    """Whether a run on these inputs equals the image of the trace, in every sample relative to its own size."""
+    """Whether a run on these inputs equals the image of the trace."""
     values = inputs.values(found)
     with torch.set_grad_enabled(inputs.grad):
-        result = respond(run, found, values)
-    expected = torch.tensordot(found.vectors, values, dims=1)
-    gap = (result - expected[-len(result) :]).abs().amax(dim=(0, 2, 3, 4))
-    size = expected.abs().amax(dim=(0, 2, 3, 4))
-    return bool((gap <= LINEAR[found.precision] * size).all())
+        return is_image(respond(run, found, values), found, values)
 
 
 def _cause(run: Run, found: Trace) -> Departure | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attacks
+import honest_samplers
 import pytest
 import torch
 
@@ -57,27 +58,27 @@ HONEST = tuple(
     for k, sampler in enumerate(
         (
             attacks.ddim,
-            attacks.buffers,
-            attacks.out_of_place_buffer,
-            attacks.views,
-            attacks.returns_a_view,
-            attacks.keeps_all,
-            attacks.generator,
-            attacks.thread,
-            attacks.prints,
-            attacks.in_numpy,
-            attacks.floats,
-            attacks.float64_inside,
-            attacks.caches,
-            attacks.no_grad,
-            attacks.level_for_every_sample,
-            attacks.recursive,
-            attacks.einsum,
-            attacks.sample_by_sample,
-            attacks.global_seed,
-            attacks.guarded_end,
-            attacks.noise_unused,
-            attacks.returns_float64,
+            honest_samplers.buffers,
+            honest_samplers.out_of_place_buffer,
+            honest_samplers.views,
+            honest_samplers.returns_a_view,
+            honest_samplers.keeps_all,
+            honest_samplers.generator,
+            honest_samplers.thread,
+            honest_samplers.prints,
+            honest_samplers.in_numpy,
+            honest_samplers.floats,
+            honest_samplers.float64_inside,
+            honest_samplers.caches,
+            honest_samplers.no_grad,
+            honest_samplers.level_for_every_sample,
+            honest_samplers.recursive,
+            honest_samplers.einsum,
+            honest_samplers.sample_by_sample,
+            honest_samplers.global_seed,
+            honest_samplers.guarded_end,
+            honest_samplers.noise_unused,
+            honest_samplers.returns_float64,
         )
     )
 )

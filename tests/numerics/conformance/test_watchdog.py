@@ -56,7 +56,7 @@ def _receptive() -> None:
 
 
 def ended(tmp_path: Path, program: str, arguments: tuple[str, ...], number: int) -> int:
-    """The exit code after a signal in the middle, when it was seen that nothing was left within five seconds."""
+    """The exit code after a signal in the middle, once nothing is left."""
     temporary, pids, here = (tmp_path / name for name in ("temporary", "children", "here"))
     temporary.mkdir()
     here.mkdir()

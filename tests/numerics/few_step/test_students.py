@@ -27,8 +27,9 @@ from samplerproof.numerics.few_step.student import (
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.support.devices import kind_of_cpu
 from samplerproof.numerics.training import student_task, training_loop
-from samplerproof.numerics.training.recipes import RECIPES
+from samplerproof.numerics.training.recipes import RECIPES, StudentRecipe
 
+STUDENTS = sorted(name for name, recipe in RECIPES.items() if isinstance(recipe, StudentRecipe))
 V = 0.4  # the variance of a normal law
 SAMPLES = math.sqrt(V) * torch.randn(500, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
@@ -155,7 +156,7 @@ def test_levels_that_an_objective_does_not_have():
 
 def test_every_student_is_kept_with_its_record():
     """Assert seed, seconds and commit, a clean tree, and at most 200 kB for each."""
-    assert own_students() == sorted(name for name in RECIPES if name.startswith("rings-"))
+    assert own_students() == STUDENTS
     for name in own_students():
         folder = OWN_STUDENTS / name
         record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
@@ -196,7 +197,7 @@ def test_kept_students_are_near_their_teacher(name):
 
 
 @pytest.mark.slow  # twenty thousand samples in 256 steps
-@pytest.mark.parametrize("name", sorted(name for name in RECIPES if name.startswith("rings-")))
+@pytest.mark.parametrize("name", STUDENTS)
 def test_the_distances_of_the_record_are_those_of_the_network(name):
     kept = json.loads((OWN_STUDENTS / name / "training.json").read_text(encoding="utf-8"))["outcomes"]
     found = outcomes(load_student(name))

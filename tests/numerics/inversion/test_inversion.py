@@ -11,6 +11,8 @@ import torch
 import samplerproof as sp
 from samplerproof.book.techniques import inversion
 from samplerproof.book.techniques.on_the_line import M1, PLANE, exact_starts, trajectory, uniform_lambda, uniform_t
+from samplerproof.numerics.catalogue import METHODS
+from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.inversion.backward_steps import amplification, backward_steps, ends
 from samplerproof.numerics.inversion.edict import edict
 from samplerproof.numerics.inversion.fixed_point import fixed_point
@@ -183,6 +185,22 @@ def test_a_table_without_an_inverse_is_refused_by_its_row(name: str) -> None:
     x = torch.zeros(2, 1, dtype=torch.float64)
     with pytest.raises(sp.InputError, match=REFUSED[name]):
         sp.invert(M1, [x] * table.given, table)
+
+
+@pytest.mark.slow  # all tables
+def test_the_tables_of_the_catalogue_that_have_an_inverse() -> None:
+    """Assert that they are those that the page of AIDI names, two exact and four implicit, and no others."""
+    kinds: dict[str, set[str]] = {"exact": set(), "implicit": set()}
+    for name, record in METHODS.items():
+        if record.stochastic:
+            continue
+        try:
+            steps = backward_steps(sp.tabulate(name, uniform_t(6), start="exact"))
+        except InputError:
+            continue
+        kinds["implicit" if any(step.kind == "implicit" for step in steps) else "exact"].add(name)
+    assert kinds == {"exact": {"bdia-ddim", "bdia-edm"}, "implicit": {"ddim", "lambda-ddim", "li-ddim", "flow-euler"}}
+    assert all(f"`{name}`" in inversion.AIDI.known for names in kinds.values() for name in names)
 
 
 def test_bad_input_is_one_line() -> None:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ..denoisers import Denoiser
 from ..errors import InputError
-from ..inversion.backward_steps import Row, rows_of
-from ..sample import check_output
+from ..given_samples import shares
+from ..table_rows import KnownVectors, Row, rows_of
 from ..tableau import Tableau
 
 VANISHING = 1e-12  # size of D, relative to the vector, below which it is rounding
@@ -30,23 +30,10 @@ def run_vectors(denoise: Denoiser, start: Tensor, tableau: Tableau, made: Made |
         raise InputError("tableau", tableau.method, "a table without noise, of a model with one output")
     if tableau.given != 1:
         raise InputError("tableau", f"{tableau.given} given vectors", 'one start: a table of start "ramp"')
-    vectors, outputs = [start.to(torch.float64)], dict[int, Tensor]()
-
-    def applied(row: Row) -> Tensor:
-        total = torch.zeros_like(vectors[0])
-        for j, c in row.states.items():
-            total = total + c * vectors[j]
-        for j, w in row.outputs.items():
-            if j not in outputs:
-                d = denoise(vectors[j], tableau.points[j], tableau.prediction_at(j))
-                check_output(d, vectors[0].shape, tableau.step[j], tableau.points[j].t, checked=True)
-                outputs[j] = d.to(torch.float64)
-            total = total + w * outputs[j]
-        return total
-
+    known = KnownVectors(denoise, tableau, {0: start.to(torch.float64)})
     for row in rows_of(tableau):
-        vectors.append(applied(row) if made is None else made(row, applied))
-    return vectors
+        known.vectors[row.vector] = known.applied(row) if made is None else made(row, known.applied)
+    return list(known.vectors.values())
 
 
 @torch.no_grad()
@@ -65,7 +52,7 @@ def fit_rows(
     None; distances are root mean squares over samples and entries.  limits: of a number.
     Raises InputError where the difference that a number multiplies vanishes: any number fits.
     """
-    share = checked_weights(start, weights)
+    share = shares(start, weights)
     changed = {row.vector: row for row in rows_of(unit)}
     numbers, distances = dict[int, float](), dict[int, tuple[float, float]]()
 
@@ -91,15 +78,3 @@ def fit_rows(
 
     run_vectors(denoise, start, base, made)
     return numbers, distances
-
-
-def checked_weights(start: Tensor, weights: Tensor | None) -> Tensor:
-    """Weights [n] of samples [n, ...] with the sum 1.  Raises InputError on another shape, negative ones and sum 0."""
-    if weights is None:
-        return torch.full(start.shape[:1], 1 / len(start), dtype=torch.float64)
-    if weights.shape != start.shape[:1]:
-        raise InputError("weights", list(weights.shape), f"the shape {list(start.shape[:1])}, one a sample")
-    total = float(weights.sum())
-    if not (bool((weights >= 0).all()) and 0 < total < float("inf")):
-        raise InputError("weights", "a negative one, or a sum that is not positive", "weights >= 0, not all 0")
-    return weights.to(torch.float64) / total

@@ -1,0 +1,61 @@
+"""`samplerproof advise`: which sampler on which levels, for a model and a number of evaluations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..numerics.support.consent import Consent
+from . import completion
+from .folders import folder_of
+from .shared_parameters import Json, Out
+
+
+def advise(
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="A network, such as rings, a folder or owner/name; FILE.toml with a [target]; FILE.py:name.",
+            autocompletion=completion.checkpoints,
+        ),
+    ],
+    nfe: Annotated[int, typer.Option(help="Evaluations of the model in a run.")],
+    budget: Annotated[int, typer.Option(help="Evaluations of the model for the answer, a sample each.")] = 500,
+    seed: Annotated[int, typer.Option(help="Of the start samples.")] = 0,
+    designs: Annotated[
+        list[str] | None, typer.Option("--design", metavar="FILE", help="A table file as a further candidate.")
+    ] = None,
+    json: Json = False,
+    out: Out = "results/advice",
+    device: Annotated[str, typer.Option(help="Device of the network.")] = "cpu",
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Read pickled weights of a network.")] = False,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Run code that a checkpoint names; implies --allow-pickle.")
+    ] = False,
+    hub: Annotated[bool, typer.Option("--hub", help="Fetch a checkpoint owner/name from the hub.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the answer as a page too.")] = None,
+) -> None:
+    """Find the sampler and the levels with the least error for a model, at a number of evaluations."""
+    from ..numerics.advice.advice import advise as answered
+    from ..numerics.advice.advice_targets import question_of
+    from ..numerics.table_file import read_table
+    from . import show
+    from .interruption import interruptible, kept
+
+    if html is not None:
+        from ..book import advice_page, offline_page
+
+        offline_page.check(html)
+    folder, consent = folder_of(out), Consent(allow_pickle, allow_code, hub)
+    asked = question_of(target, nfe, budget, seed, consent, device)
+    designed = {name: read_table(name, "--design") for name in designs or []}
+    with interruptible("advise", kept("parts", f"{folder}/") if asked.identity is not None else None) as progress:
+        answer = answered(asked, folder, progress, designed)
+    if html is not None:
+        offline_page.write(advice_page.page(answer.plain(), target), html)
+    if json:
+        show.json(answer.plain())
+    else:
+        print(answer)
