@@ -8,6 +8,8 @@ BOOK := .venv/.book-installed-from-pyproject
 PACKAGES := names theory numerics book cli
 # One thread each: two test processes share two cores, and small tensors gain nothing from more.
 export OMP_NUM_THREADS ?= 1
+# Every process that tests start imports the package: without its bytecode each compiles it anew, seconds of every one.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help reproduce check test test-full tried book lint emit clean
 .DEFAULT_GOAL := help

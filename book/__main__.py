@@ -8,12 +8,20 @@ from pathlib import Path
 
 from ..numerics.errors import InputError
 from .pages.advice_of_networks import advice_of_networks
+from .pages.designs_page import designs_page
 from .pages.list_pages import all_pages
 from .pages.method_picture import all_pictures
 from .pages.networks_page import networks
 from .pages.technique_page import technique_pages
 from .pages.tried_counts import FILE, counts, tried
-from .records import advice_results, method_results, network_results, technique_results, verification_results
+from .records import (
+    advice_results,
+    design_results,
+    method_results,
+    network_results,
+    technique_results,
+    verification_results,
+)
 from .records.kept_records import ROOT
 
 PLACES = {"book": "", "proofs_notebooks": "chapters"}  # folder of the project -> folder of the book
@@ -46,6 +54,7 @@ def main(folder: Path) -> int:
         made = {**networks(network_results.answer()), FILE: counts(tried())}
         made |= technique_pages(technique_results.technique_results(), technique_results.trial_results())
         made |= advice_of_networks(advice_results.advice_results())
+        made |= designs_page(design_results.design_results())
     except InputError as fault:
         print(fault, file=sys.stderr)
         return 2

@@ -56,6 +56,11 @@ EXAMPLES = {
         "samplerproof export dpm-solver++-2m --grid karras --steps 8",
         "samplerproof export ddim ddpm --grid 'karras?zero=1' --steps 8 --vectors --out results/vectors",
     ),
+    "design": (
+        "samplerproof design digits --nfe 8",
+        "samplerproof design my_study.toml --nfe 5 --out my.table.json",
+        "samplerproof design rings --nfe 10 --method unipc-2 --json",
+    ),
     "cite": (
         "samplerproof cite",
         "samplerproof cite dpm-solver++-2m edm-heun",
@@ -82,6 +87,11 @@ NOTES = {
         "(x, at, prediction) with an attribute `shape`: a guided model is one of these."
     ),
     "export": "The chapter on ports has both formats, and readers in C, Rust, Swift, JavaScript and Python.",
+    "design": (
+        "The file is a table that `study` and `verify` take where a method or target goes, and `sp.tabulate` by its "
+        "path. The best record is written where the designed table does not beat it on trajectories that neither was "
+        "chosen by. TARGET is as in `advise`."
+    ),
     "methods": "NAME is a name or an alias; a value of a parameter follows a question mark: 'ddim-eta?eta=1/2'.",
 }
 

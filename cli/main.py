@@ -13,6 +13,7 @@ from ..numerics.errors import LONGEST, InputError, SamplingError, one_line
 from ..numerics.support.consent import Consent
 from . import catalogue_commands, completion
 from .advise_command import advise
+from .design_command import design
 from .examples import epilog
 from .folders import folder_of, results_of
 from .shared_parameters import (
@@ -290,6 +291,7 @@ def export(
         print(path)
 
 
+app.command(short_help="Make a table for your model and budget.", epilog=epilog("design"))(design)
 app.command(short_help="Print BibTeX of samplers, and of this appendix.", epilog=epilog("cite"))(
     catalogue_commands.cite
 )

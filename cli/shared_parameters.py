@@ -65,4 +65,12 @@ Checkpoint = Annotated[
         help="A network, such as rings, or a student, such as rings-consistency.", autocompletion=completion.checkpoints
     ),
 ]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        help="A checkpoint by its name, folder or owner/name; a study file, whose target is meant; or FILE.py:name.",
+        autocompletion=completion.checkpoints,
+    ),
+]
 Out = Annotated[str, typer.Option(metavar="DIR", help="Folder to write to.")]

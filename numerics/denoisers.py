@@ -29,10 +29,17 @@ class Denoiser(Protocol):
 
 
 def convert(x: Tensor, value: Tensor, at: Point, source: str, target: str) -> Tensor:
-    """The target prediction from the source prediction: a x + b value (theory/prediction_formulas.py)."""
+    """The target prediction from the source prediction: a x + b value (theory/prediction_formulas.py).
+
+    Raises InputError at a point without data or without noise, where one does not determine the other.
+    """
     if source == target:
         return value
-    a, b = CONVERT[source, target](at.alpha, at.sigma, at.dalpha, at.dsigma)
+    try:
+        a, b = CONVERT[source, target](at.alpha, at.sigma, at.dalpha, at.dsigma)
+    except ZeroDivisionError:
+        level = f"alpha = {at.alpha:g}, sigma = {at.sigma:g}"
+        raise InputError("prediction", target, f"one that {source} determines at {level}") from None
     return a * x + b * value
 
 

@@ -20,6 +20,7 @@ from .errors import InputError
 from .grids import Grid
 from .points import Point
 from .sample import sample
+from .schedules import Schedule
 from .support.limits import LIMITS
 from .support.strict_json import written
 from .table_file import layout, plain_point, table_text
@@ -40,13 +41,18 @@ def exported(name: str, grid: Grid, kind: str | None = None, vectors: bool = Fal
     made: dict[str, Any] = {"samplerproof": version("samplerproof"), "method": tableau.method, "steps": grid.steps}
     made |= {"grid": kind} if kind else {}
     if grid.schedule is not None:
-        values = "&".join(f"{key}={value!r}" for key, value in grid.schedule.parameters.items())
-        made["schedule"] = f"{grid.schedule.kind}?{values}" if values else grid.schedule.kind
+        made["schedule"] = spelled_schedule(grid.schedule)
     files = {f"{stem}.table.json": table_text(tableau, made)}
     if vectors:
         made |= {"seed": seed, "table": f"{stem}.table.json"}
         files[f"{stem}.run.json"] = layout(golden_run(tableau, grid, seed) | {"provenance": made})
     return files
+
+
+def spelled_schedule(schedule: Schedule) -> str:
+    """A schedule as NAME?parameter=value&…."""
+    values = "&".join(f"{key}={value!r}" for key, value in schedule.parameters.items())
+    return f"{schedule.kind}?{values}" if values else schedule.kind
 
 
 def file_stem(name: str) -> str:

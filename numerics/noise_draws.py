@@ -40,12 +40,16 @@ def canonical(noises: Tensor, rounding: float) -> Tensor:
     """
     rows = len(noises)
     lower, directions = torch.zeros(rows, rows, dtype=noises.dtype), torch.zeros_like(noises)
+    used = torch.zeros(noises.shape[1], dtype=torch.bool)
     for i, row in enumerate(noises):
-        rest = row.clone()
-        for _ in range(2):  # the second pass removes the rounding of the first
-            along = directions[:i] @ rest
-            lower[i, :i] += along
-            rest -= along @ directions[:i]
+        rest, drawn = row.clone(), row != 0
+        for _ in range(2 * bool((drawn & used).any())):  # the second pass removes the rounding of the first
+            there = rest.nonzero()[:, 0]  # few: a row adds few draws to those that it keeps
+            along = directions[:i, there] @ rest[there]
+            shared = along.nonzero()[:, 0]
+            lower[i, shared] += along[shared]
+            rest -= along[shared] @ directions[shared]
+        used |= drawn
         fresh = float(rest.norm())
         if fresh > 1e3 * rounding * float(row.norm()):
             lower[i, i], directions[i] = fresh, rest / fresh

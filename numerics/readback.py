@@ -198,7 +198,7 @@ def trace(
     values or not. Where a run evaluates or draws otherwise than on zeros, superposition is infinite, and the vectors
     are those on zeros.
     expected: the calls that it will make, which saves the run on zeros that counts them; where it makes others, they
-    are counted after all.  at_once: with expected calls, basis vectors and random ones in one run on a batch of two.
+    are counted after all.  at_once: basis vectors and random ones in one run on a batch of two.
     Raises SamplingError where a run ends otherwise or never evaluates its model; the sampler's own pass through.
     """
     if expected is not None:
@@ -209,11 +209,12 @@ def trace(
     finish = _finished(run, start, first)
     if not first.states:
         raise SamplingError("it never evaluates its model: there is no output to read a coefficient of")
-    try:
-        return _read(run, prediction, Calls(len(first.states), tuple(first.spans)), dtype)
-    except DependsError:
-        found = _as_trace(prediction, start, first, finish)
-        return replace(found, superposition=(math.inf,) * len(found.vectors))
+    counted = Calls(len(first.states), tuple(first.spans))
+    for read in (_read_at_once, _read) if at_once else (_read,):
+        with suppress(DependsError):
+            return read(run, prediction, counted, dtype)
+    found = _as_trace(prediction, start, first, finish)
+    return replace(found, superposition=(math.inf,) * len(found.vectors))
 
 
 def _read(run: Run, prediction: str, calls: Calls, dtype: torch.dtype) -> Trace:
@@ -308,7 +309,8 @@ def _along(
     def noise(k: int, span: tuple[float, float] | None) -> Tensor:
         if k >= len(path) or span != spans[k]:
             raise DependsError(f"draw {k + 1}: not as in a run before")
-        return (path[k].to(vectors.dtype) @ vectors.flatten(1)).view(vectors.shape[1:])
+        pieces = path[k].nonzero()[:, 0]  # one, unless it is an increment of the path
+        return (path[k, pieces].to(vectors.dtype) @ vectors[pieces].flatten(1)).view(vectors.shape[1:])
 
     return noise
 

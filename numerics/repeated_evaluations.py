@@ -46,7 +46,8 @@ def without_repeated_evaluations(found: Trace) -> Trace:
     if timesteps is not None:
         t, lam, rounding = ([x for k, x in enumerate(values) if k not in first] for values in timesteps[:3])
         timesteps = Timesteps(tuple(t), tuple(lam), tuple(rounding), timesteps.cleanest)
-    remark = f"{len(first)} evaluations repeat one at the same state and level: their outputs count as one"
+    repeat = "evaluation repeats" if len(first) == 1 else "evaluations repeat"
+    remark = f"{len(first)} {repeat} one at the same state and level: their outputs count as one"
     sources = [first.get(k, k) for k in range(len(made))]
     return replace(
         found,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -36,7 +37,12 @@ class Columns(ByContent):
 
     def take(self, index: Tensor) -> Columns:
         """The columns at an index."""
-        return Columns(*(getattr(self, f.name)[index] for f in fields(self)))
+        return Columns(*self._side_by_side[:, index].unbind())
+
+    @cached_property
+    def _side_by_side(self) -> Tensor:
+        """All columns in one tensor, of which a coefficient takes a few entries at once."""
+        return torch.stack([getattr(self, f.name) for f in fields(self)])
 
     def points(self) -> tuple[Point, ...]:
         """Every point of one-dimensional columns."""

@@ -9,7 +9,8 @@ with the meaning of these fields in Tableau. Numbers are decimal, or texts of he
 "step", the grid point to which each vector leads, "lost", the vectors where the output is the data prediction,
 "channels", of a model with several outputs at a vector, {"conditional": [[…], …], "unconditional": [[…], …]}, each as
 wide as "outputs", which is their sum, and "provenance", an object for readers, of which `verify` uses "schedule": the
-schedule whose time the points have.
+schedule whose time the points have, and "checksum": of a table that `design` wrote, whose rows sum to 1. A file whose
+numbers were altered since is refused.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .content import digest
 from .errors import InputError, nearest
 from .generated.prediction_functions import PREDICTIONS
+from .grids import Grid
 from .points import NAN, Point
 from .support.files import write_text
 from .support.limits import LIMITS
@@ -34,6 +37,7 @@ from .tableau import Tableau
 
 KEYS = ("format", "name", "prediction", "points", "evaluated", "given", "states", "outputs", "noises")
 MORE = ("step", "lost", "channels", "provenance")
+SAME = 1e-12  # of the ends of a table and of a grid
 ADDED = 1e-12  # of the largest term: how far the sum of the channels may be from outputs
 CHANNELS = 8  # at most
 ON_FLOW = 1e-6  # |alpha + sigma - 1| of a point of the linear flow, whose derivatives are known
@@ -47,6 +51,15 @@ def read_table(path: str | Path, field: str = "table") -> Tableau:
     or of an output that is not made, another key, another format, a size beyond the limits.
     """
     return table_of(read_object(Path(path), field), field)
+
+
+def read_on_grid(path: str, grid: Grid) -> Tableau:
+    """The table in a file, whose ends are those of a grid.  Raises InputError as read_table, and on other ends."""
+    table = read_table(path)
+    for name, own, other in (("begin", table.points[0], grid.points[0]), ("end", table.points[-1], grid.points[-1])):
+        if not all(math.isclose(a, b, rel_tol=SAME, abs_tol=SAME) for a, b in zip(own[:2], other[:2], strict=True)):
+            raise InputError(path, f"a table that {name}s at alpha, sigma {own[:2]}", f"{other[:2]}, as the grid")
+    return table
 
 
 def write_table(tableau: Tableau, path: Path, provenance: Mapping[str, Any] | None = None) -> None:
@@ -141,7 +154,7 @@ def table_of(data: object, field: str = "table") -> Tableau:
     step = _steps(f"{field}.step", found.get("step"), count, states, given)
     _check_levels(field, points, step)
     lost = entries(f"{field}.lost", found.get("lost", []), 0, count, "numbers of vectors")
-    return Tableau(
+    tableau = Tableau(
         method=name,
         prediction=prediction,
         points=points,
@@ -154,6 +167,20 @@ def table_of(data: object, field: str = "table") -> Tableau:
         lost=frozenset(integer(f"{field}.lost[{n}]", i, 0, count - 1) for n, i in enumerate(lost)),
         channels=channels,
     )
+    _check_unaltered(field, tableau, found.get("provenance", {}))
+    return tableau
+
+
+def _check_unaltered(field: str, tableau: Tableau, provenance: Mapping[str, Any]) -> None:
+    """Raises InputError on a designed table whose rows do not sum to 1, or whose checksum is another."""
+    if "checksum" not in provenance:
+        return
+    from .design.row_guarantees import check_consistent
+
+    check_consistent(tableau, field)
+    if provenance["checksum"] != digest(tableau):
+        allowed = f"{digest(tableau)[:12]}…, that of its numbers: the table was altered, or remove the checksum"
+        raise InputError(f"{field}.provenance.checksum", f"{str(provenance['checksum'])[:12]}…", allowed)
 
 
 def prediction_of(field: str, value: object) -> str:

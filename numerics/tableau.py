@@ -115,8 +115,9 @@ class Tableau(ByContent):
 def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
     """The table of a method of the catalogue on a grid: the coefficients of every row of a run, float64.
 
-    name: of the method, or an alias.  start: "ramp": steps that lack history are taken by the start-up method of the
-    record, recursively; "exact": the states at the first history + 1 grid points are given to `sample` instead.
+    name: of the method, or an alias; or the path of a table file (.json), whose ends must be those of the grid.
+    start: "ramp": steps that lack history are taken by the start-up method of the record, recursively; "exact": the
+    states at the first history + 1 grid points are given to `sample` instead.
     The last step of a predictor-corrector is only predicted, since a correction would cost another evaluation. A last
     step to sigma = 0 is the one-node rule, and so is a first one at alpha = 0 or near it, where the scale of the frame
     is lost in rounding: DDIM by the data prediction (coefficients.lost).
@@ -135,6 +136,10 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
     >>> sp.tabulate("unip-2", grid) == sp.tabulate("dpm-solver++-2m", grid)
     True
     """
+    if isinstance(name, str) and name.endswith(".json"):
+        from .table_file import read_on_grid
+
+        return read_on_grid(name, grid)
     record = resolve(name)
     of_type("grid", grid, Grid, "a grid, as sp.grid or sp.Grid.from_sigmas makes it")
     if start not in ("ramp", "exact"):

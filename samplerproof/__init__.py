@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .numerics.targets.mixture import GaussianMixture
     from .numerics.wrappers import guided, thresholded
     from .own_advice import advise
+    from .own_design import design
     from .own_samplers import read_back, verify
     from .own_studies import study
 
@@ -46,6 +47,7 @@ __all__ = [
     "__version__",
     "adapt",
     "advise",
+    "design",
     "exact_flow",
     "fit_one_parameter",
     "grid",
@@ -78,6 +80,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "SamplingError": ("numerics.errors", "SamplingError"),
     "adapt": ("numerics.denoisers", "adapt"),
     "advise": ("own_advice", "advise"),
+    "design": ("own_design", "design"),
     "exact_flow": ("numerics.targets.flow", "exact_flow"),
     "fit_one_parameter": ("numerics.fitted_solvers.fit", "fit_one_parameter"),
     "grid": ("numerics.grids", "grid"),

@@ -56,7 +56,7 @@ seed = 0
 
 # Property tests: a few cases in `make test`, many in `make test-full`, which chooses the profile `full`.
 settings.register_profile("dev", max_examples=4, deadline=None)
-settings.register_profile("full", max_examples=60, deadline=None)
+settings.register_profile("full", max_examples=20, deadline=None)
 settings.load_profile("dev")
 
 PEERS = ("diffusers", "k_diffusion", "torchdiffeq", "torchsde")  # samplers of others that tests verify

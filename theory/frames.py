@@ -8,6 +8,7 @@ rule for F; its weights follow (exponential.py).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import sympy as sp
 
@@ -50,12 +51,12 @@ class Frame:
             raise ValueError(f"moment: k = {k}, end = {end}; a smooth weight has moments 0..{len(moments) - 1} to 1")
         return moments[k]
 
-    @property
+    @cached_property
     def output_scale(self) -> sp.Expr:
         """What the weights are multiplied by in x at the end of a step: m c e^{kappa u}, taken there."""
         return sp.powsimp(self.scale * self.c * sp.exp(self.kappa * self.clock)).simplify()
 
-    @property
+    @cached_property
     def whole_step(self) -> sp.Expr | None:
         """The one-node weight m' c (e^{kappa u'} - e^{kappa u}) / kappa on F as alpha and sigma give it.
 

@@ -52,7 +52,7 @@ def error_picture(record: Record, measured: Entries) -> str:
         f"Error of {record.label} over the number of steps: {first['value']:.1e} at {first['steps']} steps, "
         f"{last['value']:.1e} at {last['steps']}; beside it a slope of order {_order(record, own)}."
     )
-    return _figure(description, _drawn(lambda axes: _errors(axes, record, measured)))
+    return figure(description, drawn(lambda axes: _errors(axes, record, measured)))
 
 
 def stability_picture(record: Record, usable: Sequence[float | None], reference: Sequence[float | None]) -> str:
@@ -61,16 +61,16 @@ def stability_picture(record: Record, usable: Sequence[float | None], reference:
     usable, reference: its longest stable step and that of DDIM at the scales of guidance (method_results.SCALES).
     """
     description = f"The longest usable step of {record.label} over the guidance scale, and its region of stability."
-    panels = [_drawn(lambda axes: _steps(axes, record, usable, reference)), _drawn(lambda axes: _region(axes, record))]
-    return _figure(description, *panels)
+    panels = [drawn(lambda axes: _steps(axes, record, usable, reference)), drawn(lambda axes: _region(axes, record))]
+    return figure(description, *panels)
 
 
-def _figure(text: str, *panels: str) -> str:
+def figure(text: str, *panels: str) -> str:
     """Panels side by side where the page is wide enough; text: their description for screen readers."""
     return "\n".join([f'<div class="drawn" role="img" aria-label="{escape(text)}">', *panels, "</div>"])
 
 
-def _drawn(draw: Callable[[Axes], None]) -> str:
+def drawn(draw: Callable[[Axes], None]) -> str:
     """One panel as SVG, in the colour of the text around it."""
     with mpl.rc_context(PAGE):
         figure = Figure(figsize=(3.4, 2.8))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from ...numerics.errors import InputError
 from .advice_results import renew_advice
+from .design_results import renew_designs
 from .method_results import renew_claims, renew_methods
 from .network_results import renew_networks
 from .technique_results import renew_techniques, renew_trials
@@ -25,6 +26,7 @@ KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "techniques": renew_techniques,
     "trials": renew_trials,
     "advice": renew_advice,
+    "designs": renew_designs,
 }
 
 

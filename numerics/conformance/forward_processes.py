@@ -64,13 +64,13 @@ class BackwardGrid(Grid):
     """The points of a run from data to noise, as inversion goes."""
 
     def __post_init__(self) -> None:
-        if not goes_backward(self.points):
+        if any(later.lam >= at.lam for at, later in pairwise(self.points)):
             raise InputError("grid", "points", "lambda moves strictly from data to noise")
 
 
 def goes_backward(points: Sequence[Point]) -> bool:
-    """Whether points go strictly from data to noise."""
-    return all(later.lam < at.lam for at, later in pairwise(points))
+    """Whether points go from data to noise, some of them twice or not."""
+    return points[-1].lam < points[0].lam and all(later.lam <= at.lam for at, later in pairwise(points))
 
 
 def on_process(grid: Grid, process: str) -> tuple[Point, ...]:

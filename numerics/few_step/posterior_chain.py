@@ -28,8 +28,13 @@ def posterior_chain(guess: Guess, start: Tensor, grid: Grid, generator: torch.Ge
         data = guess(x, here)
         if data.shape != x.shape:
             raise InputError("guess", list(data.shape), f"the shape {list(x.shape)} of the states")
-        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-        squared = (there.sigma * here.alpha / (here.sigma * there.alpha)) ** 2
-        kept = squared * there.alpha / here.alpha if here.alpha > 0 else 0.0
-        x = there.alpha * (1 - squared) * data + kept * x + there.sigma * math.sqrt(1 - squared) * noise
+        x = bridge(data, x, here, there, generator)
     return x
+
+
+def bridge(data: Tensor, x: Tensor, here: Point, there: Point, generator: torch.Generator) -> Tensor:
+    """A draw of q(x' | x0, x) at the point `there`, given the data x0 and the state x at the noisier point `here`."""
+    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+    squared = (there.sigma * here.alpha / (here.sigma * there.alpha)) ** 2
+    kept = squared * there.alpha / here.alpha if here.alpha > 0 else 0.0
+    return there.alpha * (1 - squared) * data + kept * x + there.sigma * math.sqrt(1 - squared) * noise

@@ -30,6 +30,7 @@ NO_VALUES = (
     *(SOURCES / "studies" / f"{name}.py" for name in ("study_figure", "study_table", "style", "checkouts")),
     SOURCES / "few_step",
     SOURCES / "advice",
+    SOURCES / "design",
     *(GENERATED / name for name in (NOT_RUN, "catalogue_records.py", "weight_functions.py", "defects.py")),
 )
 KEPT_RESULTS = ("book/records/*.json", "book/records/*.png")  # in all folders below

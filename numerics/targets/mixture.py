@@ -19,6 +19,7 @@ from torch import Tensor
 from ..denoisers import parts
 from ..errors import InputError, of_type, whole
 from ..points import Point
+from .block_arrays import Workspace, softmax_, workspace
 from .components import Components, Marginal, along_axes, check_components, remainder, split
 from .conditioned import Parts, given_parts, posterior_draws, tilted_parts
 from .line_tangent import Line, line_of, line_tangent
@@ -38,14 +39,6 @@ class _Affine(NamedTuple):
     centred: Tensor | None  # [K, d], offset_k minus the mean of the offsets
     gain: Tensor  # [K | 1, d | 1, 1]
     line: Line | None = None  # in one dimension, on a CPU
-
-
-class _Workspace(NamedTuple):
-    """The arrays of one block of points, reused for the next block."""
-
-    spare: Tensor  # [K, d, b]
-    scaled: Tensor  # [K, d, b]
-    logits: Tensor  # [K, b]
 
 
 POINT = "a point of a process, such as grid.points[0] or schedule.point(0.5)"
@@ -92,9 +85,9 @@ class GaussianMixture:
         of_type("x", x, Tensor, "a tensor [..., d]")
         law, image = self._images_at(at, prediction, x.device)
 
-        def value(space: _Workspace, block: Tensor) -> Tensor:
+        def value(space: Workspace, block: Tensor) -> Tensor:
             self._whiten(space, block, law)
-            _softmax(space.logits)
+            softmax_(space.logits)
             return self._combine(space, image)
 
         return self._blocks(value, [x])[0]
@@ -123,9 +116,9 @@ class GaussianMixture:
             answer = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
             return torch.from_numpy(answer).view(2, *x.shape)
 
-        def both(space: _Workspace, block: Tensor, along: Tensor) -> Tensor:
+        def both(space: Workspace, block: Tensor, along: Tensor) -> Tensor:
             self._whiten(space, block, law)
-            weights, scaled = _softmax(space.logits), space.scaled
+            weights, scaled = softmax_(space.logits), space.scaled
             along_axes = self._rotate(along.expand_as(scaled))
             rate = torch.mul(scaled, along_axes, out=space.spare).sum(dim=1).neg_()  # s_k . dx
             rate.sub_((weights * rate).sum(dim=0)).mul_(weights)
@@ -148,9 +141,9 @@ class GaussianMixture:
         slope = (image.gain * law.precision)[..., 0].expand(self.components, self.dim)
         within = along_axes(slope, None if self.axes is None else self.axes.to(x.device))
 
-        def both(space: _Workspace, block: Tensor) -> Tensor:
+        def both(space: Workspace, block: Tensor) -> Tensor:
             self._whiten(space, block, law)
-            weights = _softmax(space.logits)
+            weights = softmax_(space.logits)
             part = self._rotate(space.scaled * image.gain, back=True)
             if image.centred is not None:
                 part = part + image.centred[:, :, None]  # p_k minus the mean of the offsets
@@ -168,7 +161,7 @@ class GaussianMixture:
         """log sum_k w_k N(x; alpha mu_k, alpha^2 C_k + sigma^2 I); x [..., d] -> [...]."""
         law = self.marginal(at, x.device)
 
-        def value(space: _Workspace, block: Tensor) -> Tensor:
+        def value(space: Workspace, block: Tensor) -> Tensor:
             self._whiten(space, block, law)
             return torch.logsumexp(space.logits, dim=0, keepdim=True)
 
@@ -187,9 +180,9 @@ class GaussianMixture:
         assert image.centred is not None
         offset, centred = image.offset, image.centred[:, :, None]
 
-        def moments(space: _Workspace, block: Tensor) -> Tensor:
+        def moments(space: Workspace, block: Tensor) -> Tensor:
             self._whiten(space, block, law)
-            weights = _softmax(space.logits)
+            weights = softmax_(space.logits)
             part = self._rotate(space.scaled.mul_(image.gain), back=True)
             own = part + centred  # m_k minus the mean of the mixture
             spread = (own - (own * weights[:, None]).sum(dim=0)) * weights.sqrt()[:, None]
@@ -205,9 +198,9 @@ class GaussianMixture:
         """P(component k | x), w_k N_k(x) over its sum: x [..., d] -> [..., K]."""
         law = self.marginal(at, x.device)
 
-        def value(space: _Workspace, block: Tensor) -> Tensor:
+        def value(space: Workspace, block: Tensor) -> Tensor:
             self._whiten(space, block, law)
-            return _softmax(space.logits)
+            return softmax_(space.logits)
 
         return self._blocks(value, [x], rows=self.components)[0]
 
@@ -217,7 +210,7 @@ class GaussianMixture:
         assert image.offset is not None
         offset = image.offset[:, :, None]
 
-        def value(space: _Workspace, block: Tensor) -> Tensor:
+        def value(space: Workspace, block: Tensor) -> Tensor:
             self._whiten(space, block, law)
             return (self._rotate(space.scaled.mul_(image.gain), back=True) + offset).flatten(0, 1)
 
@@ -312,14 +305,14 @@ class GaussianMixture:
         made = [None if part is None else torch.from_numpy(part).to(device) for part in (offset, centred)]
         return _Affine(made[0], made[1], torch.from_numpy(gain)[:, :, None].to(device), line)
 
-    def _whiten(self, space: _Workspace, block: Tensor, law: Marginal) -> None:
+    def _whiten(self, space: Workspace, block: Tensor, law: Marginal) -> None:
         """For points [d, b]: space.scaled = (x - alpha mu) / v along the axes, space.logits = log w_k N_k(x)."""
         difference = self._rotate(torch.sub(block, law.high, out=space.spare).sub_(law.low))
         torch.mul(difference, law.precision, out=space.scaled)
         torch.sum(difference.mul_(space.scaled), dim=1, out=space.logits)
         space.logits.mul_(-0.5).add_(law.log_weight)
 
-    def _combine(self, space: _Workspace, image: _Affine) -> Tensor:
+    def _combine(self, space: Workspace, image: _Affine) -> Tensor:
         """sum_k r_k p_k [d, b], the r_k in space.logits; overwrites space.scaled."""
         share = torch.mul(space.logits[:, None], image.gain, out=space.spare[:, : image.gain.shape[1]])
         value = self._gather(space.scaled.mul_(share))
@@ -349,11 +342,11 @@ class GaussianMixture:
         n, width = len(flat[0]), rows or self.dim
         answers = [x.new_empty((n, width)) for _ in inputs]
         size = min(n, max(1, BLOCK // (self.components * self.dim)))
-        space = _workspace(self.components, self.dim, size, x.device)
+        space = workspace(self.components, self.dim, size, x.device)
         for start in range(0, n, max(size, 1)):
             part = slice(start, start + size)
             if n - start < size:
-                space = _workspace(self.components, self.dim, n - start, x.device)
+                space = workspace(self.components, self.dim, n - start, x.device)
             result = work(space, *(tensor[part].T.to(torch.float64) for tensor in flat))
             for i, answer in enumerate(answers):
                 answer[part] = result[i * width : (i + 1) * width].T
@@ -375,16 +368,3 @@ def with_tangent(mixture: GaussianMixture) -> Callable[[Tensor, Point, str], Ten
         return mixture.with_derivative(value, along, at, prediction)
 
     return denoise
-
-
-def _softmax(logits: Tensor) -> Tensor:
-    """exp(logits) / sum over components, in place."""
-    logits.sub_(logits.amax(dim=0)).exp_()
-    return logits.div_(logits.sum(dim=0))
-
-
-def _workspace(components: int, dim: int, width: int, device: torch.device) -> _Workspace:
-    def empty(*shape: int) -> Tensor:
-        return torch.empty(shape, dtype=torch.float64, device=device)
-
-    return _Workspace(empty(components, dim, width), empty(components, dim, width), empty(components, width))

@@ -30,6 +30,7 @@ def test_exponents_of_li_et_al_at_fixed_time(
         assert fits[method, "tv"]["window"] == [399, steps[-1]]
 
 
+@pytest.mark.slow
 def test_exponents_on_the_schedule_of_li_et_al(
     study_file: Callable[..., Path], in_process: Callable[..., tuple[int, str, str]]
 ) -> None:
@@ -76,6 +77,7 @@ def test_exponents_and_constants_of_stochastic_samplers_at_fixed_time(
             assert 2.254 <= constant <= 2.258 if r["method"] == "li-ddpm" else 0.672 <= constant <= 0.679
 
 
+@pytest.mark.slow
 def test_order_two_on_a_gaussian_needs_the_noise_inside(
     study_file: Callable[..., Path], in_process: Callable[..., tuple[int, str, str]]
 ) -> None:

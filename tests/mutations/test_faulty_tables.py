@@ -15,9 +15,9 @@ from fault_table import report
 from shapes import by_shape
 from tableau_oracle import oracle_rows, worst_against
 
-from samplerproof.numerics import readback
 from samplerproof.numerics.grids import Grid, grid
 from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.table_readback import read_rows
 from samplerproof.numerics.tableau import Tableau, tabulate
 from samplerproof.theory.method import Method
 from samplerproof.theory.methods import METHODS, find
@@ -29,7 +29,7 @@ def tableau(name: str) -> tuple[Grid, Tableau]:
 
 
 def read_back(altered: Tableau, good: Tableau) -> bool:
-    return not all(map(torch.equal, readback.read_rows(altered), (good.states, good.outputs, good.noises)))
+    return not all(map(torch.equal, read_rows(altered), (good.states, good.outputs, good.noises)))
 
 
 @pytest.mark.parametrize("method", by_shape(METHODS))

@@ -133,8 +133,8 @@ def test_the_check_fails_on_intervals_that_do_not_hold(spoil: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("d", "shift", "n"), [(2, 0.15, 400), (5, 0.3, 400), (10, 0.3, 400)])
+@pytest.mark.parametrize(("d", "shift", "n"), [(2, 0.21, 200), (5, 0.3, 200), (10, 0.3, 200)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_intervals_hold(kind: str, d: int, shift: float, n: int) -> None:
-    """Assert coverage, width and no bias over 2,000 repeats."""
+    """Assert coverage, width and no bias over 2,000 repeats of few samples, where the noise is not normal."""
     check(repeats(kind, d, shift, n, 2000, seed=1))

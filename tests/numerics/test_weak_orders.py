@@ -99,7 +99,12 @@ def off(run: Tableau, resolution: Resolution = DEFAULT) -> float:
     return float(np.linalg.norm(np.subtract(found, [p @ f(x) for f in FUNCTIONS])))
 
 
-@pytest.mark.parametrize("name", by_shape(["ddpm", *BY_MEANS]))
+# Of two correctors with a longer history than P2C2 the means take twenty seconds each.
+LONG = [name for name in BY_MEANS if "p3c3" in name]
+LEFT = [pytest.param(name, id=name, marks=pytest.mark.slow) for name in LONG]
+
+
+@pytest.mark.parametrize("name", [*by_shape(["ddpm", *(name for name in BY_MEANS if name not in LONG)]), *LEFT])
 def test_in_means_on_a_mixture(name: str) -> None:
     errors = [off(table(name, n)) for n in BY_MEANS.get(name, (40, 80, 160))]
     order = STOCHASTIC[name].order_in_law(gaussian=False)
@@ -113,6 +118,7 @@ def test_a_coefficient_off_by_a_ten_thousandth_shows_no_order() -> None:
     assert max(slopes([off(replace(run, outputs=run.outputs * factors)) for run in runs])) < 0.7
 
 
+@pytest.mark.slow
 def test_errors_of_means_are_far_above_those_of_the_recursion() -> None:
     run = table("sa-solver-p2c1", 640)
     fine = off(run, Resolution(0.1, 4.0, 1e-6))

@@ -6,7 +6,7 @@ import inspect
 import math
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -227,13 +227,15 @@ def remembering(candidates: Callable[..., Iterator[Reference]]) -> Callable[...,
     """The references on a grid, made once for all faults that are planted on it."""
     cached: dict[Any, list[Reference]] = {}
 
-    def remembered(found: Trace, process: str, names: Sequence[str]) -> Iterator[Reference]:
+    def remembered(
+        found: Trace, process: str, names: Sequence[str], endings: Collection[str] = ()
+    ) -> Iterator[Reference]:
         run = (found.prediction, found.points, found.step, found.evaluated, found.grid, *found.numbers.items())
         for name in names:
             key = name, process, run
             if key not in cached:
                 cached[key] = list(candidates(found, process, (name,)))
-            yield from cached[key]
+            yield from (one for one in cached[key] if not endings or one.ending in endings)
 
     return remembered
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 import mpmath as mp
 import numpy as np
@@ -15,6 +16,7 @@ from samplerproof.numerics.catalogue import resolve
 from samplerproof.numerics.grids import Grid
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.tableau import Tableau
+from samplerproof.theory.frames import Frame
 from samplerproof.theory.method import Method, named
 from samplerproof.theory.notation import MIDDLE, alpha, sigma, t
 from samplerproof.theory.rows import NOW, Row
@@ -50,10 +52,54 @@ def terms_of(expression: sp.Expr) -> list[tuple[list[str], Callable[..., mp.mpf]
     return found
 
 
+@cache
+def of_levels(expression: sp.Expr) -> Callable[..., mp.mpf]:
+    """An expression as a function of alpha and sigma."""
+    return sp.lambdify([alpha, sigma], expression, "mpmath")
+
+
+@cache
+def rate_of(kind: str) -> Callable[..., mp.mpf]:
+    """d rho / dt of a schedule as a function of t and its parameters."""
+    record = next(s for s in SCHEDULES if s.name == kind)
+    weight = record.dsigma / record.alpha - record.sigma * record.dalpha / record.alpha**2
+    return sp.lambdify([t, *(p.name for p in record.parameters)], weight.rewrite(sp.exp), "mpmath")
+
+
 def at_40_digits(expression: sp.Expr, names: dict[str, mp.mpf]) -> tuple[mp.mpf, mp.mpf]:
     """The value of a weight, and the sum of the absolute values of its terms."""
     terms = [mp.mpf(function(*(names[s] for s in symbols))) for symbols, function in terms_of(sp.sympify(expression))]
     return mp.fsum(terms), mp.fsum(map(abs, terms))
+
+
+class Line(NamedTuple):
+    """A row with what it multiplies outputs, states and noises by, the parameters under their names."""
+
+    row: Row
+    weights: tuple[sp.Expr, ...]
+    carried: tuple[sp.Expr, ...]
+    amplitudes: tuple[sp.Expr, ...]
+
+
+@cache
+def lines_of(method: Method) -> tuple[Line, ...]:
+    """The rows of a method: none of their expressions depends on a grid."""
+    return tuple(
+        Line(
+            row,
+            tuple(method.shown(named(w)) for w in weights),
+            tuple(method.shown(c) for c in method.carried(i)),
+            tuple(method.shown(amplitude.value) for amplitude in method.amplitudes(i)),
+        )
+        for i, (row, weights) in enumerate(zip(method.rows, method.applied, strict=True))
+    )
+
+
+@cache
+def one_node(frame: Frame) -> tuple[Line, ...]:
+    """The one-node rule of a frame."""
+    row = Row((NOW,), published=(frame.moment(0),))
+    return (Line(row, (named(frame.moment(0)),), row.states, ()),)
 
 
 Terms = dict[int, tuple[mp.mpf, mp.mpf]]
@@ -71,8 +117,7 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
     points = iter(tableau.points[1:])
 
     def at(expression: sp.Expr, point: Point) -> mp.mpf:
-        values = (mp.mpf(point.alpha), mp.mpf(point.sigma))
-        return mp.mpf(sp.lambdify([alpha, sigma], expression, "mpmath")(*values))
+        return mp.mpf(of_levels(expression)(mp.mpf(point.alpha), mp.mpf(point.sigma)))
 
     result = []
     state_at, output_at = {0: 0}, {0: 0}  # grid point -> number of the vector that is there, or was asked about there
@@ -80,11 +125,9 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
         current: Method | None = method
         while current is not None and current.history > n:
             current = current.start if current.start is not None and current.start.frame is frame else None
-        shown = sp.sympify if current is None else current.shown
-        one = Row((NOW,), published=(frame.moment(0),))
-        rows, weights = ((one,), (one.published,)) if current is None else (current.rows, current.applied)
-        if n == g.steps - 1 and not rows[-1].evaluated:  # no correction in the last step
-            rows, weights = rows[:-1], weights[:-1]
+        lines = one_node(frame) if current is None else lines_of(current)
+        if n == g.steps - 1 and not lines[-1].row.evaluated:  # no correction in the last step
+            lines = lines[:-1]
         h = clock[n + 1] - clock[n]
         names = {"h": h, "a1": (mp.mpf(g.points[n - 1].alpha) / mp.mpf(g.points[n].alpha)) ** 2}
         names |= {f"r{k}": (clock[n + 1 - k] - clock[n - k]) / h for k in range(1, n + 1)}
@@ -98,7 +141,7 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
             names |= quadratures(g, n, names)
         made: list[Point] = []
         before = len(result) + 1  # vectors there are when the step begins
-        for i, (row, row_weights) in enumerate(zip(rows, weights, strict=True)):
+        for i, (row, weights, carried, amplitudes) in enumerate(lines):
             made.append(next(points))
             own = before + i
             if row.to == MIDDLE:
@@ -106,24 +149,24 @@ def oracle_rows(method: Method, g: Grid, tableau: Tableau) -> list[tuple[Terms, 
                 rho = g.schedule.columns(torch.tensor([made[-1].t], dtype=torch.float64)).rho
                 names["middle"] = (mp.mpf(float(rho)) - clock[n]) / h
             outputs = {}
-            for node, w in zip(row.nodes, row_weights or (), strict=True):
+            for node, w in zip(row.nodes, weights, strict=True):
                 lives = made[node.stage - 1] if node.stage else g.points[n - node.back]
                 scale = at(frame.output_scale, made[-1]) * at(frame.factor, lives)
-                value, absolute = at_40_digits(shown(named(w)), names)
+                value, absolute = at_40_digits(w, names)
                 source = before + node.stage - 1 if node.stage else output_at[n - node.back]
                 outputs[own - 1 - source] = (scale * value, abs(scale) * absolute)
             states = {}
-            for back, c in enumerate(row.states if current is None else current.carried(i)):
-                value, absolute = at_40_digits(shown(c), names)
+            for back, c in enumerate(carried):
+                value, absolute = at_40_digits(c, names)
                 scale = at(frame.scale, made[-1]) / at(frame.scale, g.points[n - back])
                 states[own - 1 - state_at[n - back]] = (scale * value, abs(scale) * absolute)
             noises = {}
-            for drawn, amplitude in enumerate(() if current is None else current.amplitudes(i)):
-                value, absolute = at_40_digits(shown(amplitude.value), names)
+            for drawn, amplitude in enumerate(amplitudes):
+                value, absolute = at_40_digits(amplitude, names)
                 noises[i - drawn] = (at(sigma, made[-1]) * value, at(sigma, made[-1]) * absolute)
             result.append((states, outputs, noises))
         state_at[n + 1] = len(result)
-        output_at[n + 1] = len(result) if rows[-1].evaluated else len(result) - 1
+        output_at[n + 1] = len(result) if lines[-1].row.evaluated else len(result) - 1
     return result
 
 
@@ -132,8 +175,7 @@ def quadratures(g: Grid, n: int, names: dict[str, mp.mpf]) -> dict[str, mp.mpf]:
     assert g.schedule is not None
     record = next(s for s in SCHEDULES if s.name == g.schedule.kind)
     given = {p: mp.mpf(g.schedule.parameters[p.name]) for p in record.parameters}
-    weight = record.dsigma / record.alpha - record.sigma * record.dalpha / record.alpha**2
-    rate = sp.lambdify([t, *given], weight.rewrite(sp.exp), "mpmath")
+    rate = rate_of(record.name)
     start, h = mp.mpf(float(g.columns.t[n])), names["h"]
     roots = mp.linspace(mp.sqrt(start), mp.sqrt(start + h), 9)
     found = dict.fromkeys(["rate_moment", "m0", "m1", "m2", "m3"], mp.mpf(0))

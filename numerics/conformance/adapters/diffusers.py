@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError, nearest, one_line
-from ...external_run import Draw, Finish, Model
+from ...external_run import Draw, Finish, Model, Remark
 from ...points import Point
+from ..forward_processes import goes_backward
 from ..report import TargetInfo
 from .diffusers_batches import batch_remarks
 from .diffusers_classes import CLASSES, NO_TABLE, SchedulerSpec, unchanged
@@ -168,6 +169,10 @@ def _run(made: _Scheduled, steps: int, given: Given | int | None, start: Tensor,
     timesteps = (
         spec.timestep_map(scheduler)(layout.calls) if spec.timestep_map and not isinstance(given, Given) else None
     )
+    if goes_backward(layout.grid):
+        low, high = (p.sigma / p.alpha for p in (layout.grid[0], layout.grid[-1]))
+        way = f"it runs from data to noise, from sigma/alpha = {low:.6g} up to {high:.6g}"
+        remarks = (*remarks, Remark("grid", way))
     if timesteps is not None and begin(scheduler):  # at an image, not at the noisiest level
         timesteps = timesteps._replace(noisiest=-math.inf)
     return Finish(x, layout.grid, spec.numbers(scheduler, layout, made.arguments), timesteps, remarks)

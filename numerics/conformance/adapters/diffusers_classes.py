@@ -239,6 +239,7 @@ CLASSES: dict[str, SchedulerSpec] = {
     "DDIMScheduler": SchedulerSpec(
         layouts.vp_from_timesteps, claim=eta_of(0.0), nonlinear=("thresholding", "clip_sample")
     ),
+    "DDIMInverseScheduler": SchedulerSpec(layouts.vp_from_data, claim=always("ddim", 1), nonlinear=("clip_sample",)),
     "DDIMParallelScheduler": SchedulerSpec(
         layouts.vp_from_timesteps, claim=eta_of(0.0), nonlinear=("thresholding", "clip_sample")
     ),
@@ -401,7 +402,6 @@ NO_TABLE: dict[str, str] = {
     "DiscreteDDIMScheduler": TOKENS,
     "EntropyBoundScheduler": TOKENS,
     "VQDiffusionScheduler": TOKENS,
-    "DDIMInverseScheduler": INVERSE,
     "DPMSolverMultistepInverseScheduler": INVERSE,
     "ConsistencyDecoderScheduler": "its model returns a decoded image, at two levels only",
     "HeliosScheduler": "its stages change the resolution of the sample, and with it the noise",

@@ -109,6 +109,18 @@ def vp_from_timesteps(scheduler: Any, steps: int) -> Layout:
     return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, calls)
 
 
+def vp_from_data(scheduler: Any, steps: int) -> Layout:
+    """Variance preserving, from data to noise: every call is passed the timestep to which its step leads, from the one
+    a stride below it; the first starts at `initial_alpha_cumprod`.
+    """
+    calls = list(scheduler.timesteps)
+    first = int(calls[0]) - scheduler.config.num_train_timesteps // steps
+    product = float(scheduler.alphas_cumprod[first] if first >= 0 else scheduler.initial_alpha_cumprod)
+    start = point("vp", math.sqrt(product), math.sqrt(1 - product))
+    grid = (start, *(_at(scheduler, int(t)) for t in calls))
+    return Layout("vp", [(p, n) for n, p in enumerate(grid[:-1])], grid, calls)
+
+
 def vp_to_zero(scheduler: Any, steps: int) -> Layout:
     """As vp_from_timesteps, with a last step to sigma = 0."""
     calls = list(scheduler.timesteps)

@@ -47,6 +47,8 @@ class Precision(TorchFunctionMode):
             return self._noted(func(*args, **named))
         if func is torch.Tensor.float:
             return args[0].double()
+        if not named and self._as_they_are(args):
+            return self._raised(self._noted(func(*args)))
         name, raised = getattr(func, "__name__", ""), self._raised
         if name == "__deepcopy__":  # its memo knows tensors by their id, so those given are kept
             return raised(func(*args, **named))
@@ -54,6 +56,13 @@ class Precision(TorchFunctionMode):
         changed = [value if writes and not k else raised(value) for k, value in enumerate(args)]
         found = func(*changed, **{k: v if k == "out" else raised(v) for k, v in named.items()} if named else named)
         return found if writes else raised(self._noted(found))
+
+    def _as_they_are(self, values: Iterable[Any]) -> bool:
+        """Whether no value is a dtype, a narrow tensor, or something that could hold one."""
+        for value in values:
+            if type(value) not in PLAIN and (type(value) is not Tensor or value.dtype in self.narrow):
+                return False
+        return True
 
     def _noted(self, found: Any) -> Any:
         """The result, whose dtype is noted."""

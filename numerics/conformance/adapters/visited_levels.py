@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ...external_run import Remark
 from .target import NoSteps, NoTable
@@ -50,6 +52,14 @@ def same(sigma: float, level: float) -> bool:
     return sigma == level or abs(sigma - level) <= CLOSE * abs(level)
 
 
+def _same(some: Sequence[float], levels: Sequence[float]) -> NDArray[np.bool_]:
+    """[some, levels]: same, of each with each."""
+    a, b = np.array(some, dtype=float)[:, None], np.array(levels, dtype=float)
+    with np.errstate(invalid="ignore"):  # of infinite levels
+        near: NDArray[np.bool_] = (a == b) | (np.abs(a - b) <= CLOSE * np.abs(b))
+    return near
+
+
 def levels_of(
     levels: Sequence[float],
     visit: Callable[..., Visit],
@@ -66,7 +76,7 @@ def levels_of(
     visited = seen.levels
 
     def among(some: Sequence[float], others: Sequence[float]) -> bool:
-        return all(any(same(ratio(s), ratio(level)) for level in others) for s in some)
+        return bool(_same([ratio(s) for s in some], [ratio(level) for level in others]).any(axis=1).all())
 
     if len(visited) > 2 and visited[0] < visited[-1] and all(a <= b for a, b in pairwise(visited)):
         return _backward(visited, given[::-1], among)
@@ -136,8 +146,9 @@ def destinations(visited: Sequence[float], levels: Sequence[float], name: str) -
     Raises NoSteps if neither rule applies.
     """
     steps = len(levels) - 1
-    last = [max((i for i, s in enumerate(visited) if same(s, level)), default=-1) for level in levels[:-1]]
-    if all(any(same(s, level) for level in levels) for s in visited):
+    at = _same(visited, levels)
+    last = [max(found.nonzero()[0].tolist(), default=-1) for found in at[:, :-1].T]
+    if at.any(axis=1).all():
         while last and last[-1] < 0:
             last.pop()
     if len(last) > 2 and last[-1] < 0 == levels[-1]:

@@ -204,7 +204,8 @@ class Case:
     def _nearest(self, run: Trace) -> Comparison | None:
         assert self.best is not None
         witness = self.best.witness if run.dtype is not torch.float64 else None
-        return differences.nearest_variant(run, self.info.process, self.best.reference.record.name, witness)
+        best = self.best.reference
+        return differences.nearest_variant(run, self.info.process, best.record.name, witness, best.ending)
 
     def difference(self, run: Trace, near: Comparison | None, where: str) -> list[Finding]:
         """How a run differs from the record; empty if it does not."""

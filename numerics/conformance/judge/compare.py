@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ...tableau import Tableau
+
+PARTS = ("states", "outputs", "noises")
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,12 @@ def deviations(found: Tableau, expected: Tableau) -> list[Deviation]:
 
     s_j is the size of the vector that c_j multiplies: sqrt(alpha^2 + sigma^2) of a state, 1 of an output or noise.
     """
-    mine, scale, names = _entries(found, expected)
-    other, _, _ = _entries(expected, found)
+    widths = [max(getattr(found, part).shape[1], getattr(expected, part).shape[1]) for part in PARTS]
+    mine, other, scale = _entries(found, widths), _entries(expected, widths), _scales(found, widths)
     gap, size = (mine - other).abs() * scale, (other.abs() * scale).amax(dim=1)
     worst = gap.nan_to_num(nan=math.inf).argmax(dim=1, keepdim=True)
     columns = [t.gather(1, worst)[:, 0].tolist() for t in (gap, mine, other)]
+    names = [f"{part}[{k}]" for part, width in zip(PARTS, widths, strict=True) for k in range(width)]
     result = []
     lines = zip(worst[:, 0].tolist(), size.tolist(), *columns, strict=True)
     for i, (k, whole, most, value, target) in enumerate(lines):
@@ -52,20 +57,19 @@ def deviations(found: Tableau, expected: Tableau) -> list[Deviation]:
 
 def sizes(table: Tableau) -> Tensor:
     """The absolute contributions to every row: |c_j| s_j, as in deviations."""
-    entries, scale, _ = _entries(table, table)
-    return entries.abs() * scale
+    widths = [getattr(table, part).shape[1] for part in PARTS]
+    return _entries(table, widths).abs() * _scales(table, widths)
 
 
-def _entries(table: Tableau, like: Tableau) -> tuple[Tensor, Tensor, list[str]]:
-    """All coefficients side by side, their scales, and their names."""
-    parts, scales, names = [], [], []
+def _entries(table: Tableau, widths: Sequence[int]) -> Tensor:
+    """All coefficients side by side, of so many lags."""
+    own = [getattr(table, part) for part in PARTS]
+    return torch.cat([pad(t, (0, w - t.shape[1])) for t, w in zip(own, widths, strict=True)], dim=1)
+
+
+def _scales(table: Tableau, widths: Sequence[int]) -> Tensor:
+    """The sizes of the vectors that these coefficients multiply."""
+    rows, (states, *others) = len(table.states), widths
     size = torch.tensor([math.hypot(p.alpha, p.sigma) for p in table.points], dtype=torch.float64)
-    for name in ("states", "outputs", "noises"):
-        own, other = getattr(table, name), getattr(like, name)
-        width = max(own.shape[1], other.shape[1])
-        parts.append(torch.nn.functional.pad(own, (0, width - own.shape[1])))
-        source = (torch.arange(len(own))[:, None] - torch.arange(width)).clamp(min=0)
-        scale = size[source] if name == "states" else torch.ones(len(own), width, dtype=torch.float64)
-        scales.append(scale)
-        names += [f"{name}[{k}]" for k in range(width)]
-    return torch.cat(parts, dim=1), torch.cat(scales, dim=1), names
+    source = (torch.arange(rows)[:, None] - torch.arange(states)).clamp(min=0)
+    return torch.cat([size[source], torch.ones(rows, sum(others), dtype=torch.float64)], dim=1)

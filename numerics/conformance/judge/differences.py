@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -80,8 +80,15 @@ def _compared(shipped: Trace, in_float64: Trace, process: str, names: list[str])
             errors = deviations(in_float64.table, reference.table)
             if len(names) == 1 or min(d.error for d in errors) < NEAR:
                 near[reference.name] = reference
+    if len(names) == 1:  # one of its variants is the run in float64, or all are looked at
+        near = {name: one for name, one in near.items() if not compared(in_float64, one, process).off} or near
+    twins: Iterable[Reference] = near.values()  # of one run, as a file has it, they are the same
+    if shipped is not in_float64:
+        records = [*dict.fromkeys(reference.record.name for reference in near.values())]
+        endings = [reference.ending for reference in near.values()] if len(names) == 1 else []
+        twins = candidates(shipped, process, records, endings)
     result = []
-    for twin in candidates(shipped, process, [*dict.fromkeys(reference.record.name for reference in near.values())]):
+    for twin in twins:
         if twin.name in near and same_shape(shipped.table, twin.table):
             reference = near[twin.name]
             exact = compared(in_float64, reference, process)
@@ -90,18 +97,22 @@ def _compared(shipped: Trace, in_float64: Trace, process: str, names: list[str])
     return result
 
 
-def nearest_variant(run: Trace, process: str, name: str, witness: Witness | None = None) -> Comparison | None:
+def nearest_variant(
+    run: Trace, process: str, name: str, witness: Witness | None = None, first: str | None = None
+) -> Comparison | None:
     """Of the variants of a record that evaluate as the run does, the first with no row off, else the one with the
     fewest; None without any.
 
-    witness: as in compared.  Raises InputError where the points of the run are no grid.
+    witness: as in compared.  first: the ending of the variant that is tried before the others.  Raises InputError where
+    the points of the run are no grid.
     """
     seen = []
-    for variant in candidates(run, process, (name,)):
-        if same_shape(run.table, variant.table):
-            seen.append(compared(run, variant, process, witness))
-            if not seen[-1].off:
-                return seen[-1]
+    for endings in ([] if first is None else [[first]]) + [[]]:
+        for variant in candidates(run, process, (name,), endings):
+            if same_shape(run.table, variant.table):
+                seen.append(compared(run, variant, process, witness))
+                if not seen[-1].off:
+                    return seen[-1]
     return min(seen, key=lambda c: (len(c.off), c.error), default=None)
 
 

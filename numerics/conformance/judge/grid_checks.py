@@ -47,6 +47,8 @@ def findings(run: Trace, process: str) -> list[Finding]:
         return found
     received = run.timesteps
     trained = Trained(received.noisiest, received.cleanest)
+    if goes_backward(run.grid):  # its ends are the other way round
+        return [*found, *beyond(run.grid, trained, written), *_timesteps(run, received)]
     found += first(run.grid, trained, written, received.rounding[0])
     found += beyond(run.grid, trained, written)
     found += shifted_twice(written.of(run.grid) if process == "flow" else [], received.shift)
@@ -76,6 +78,9 @@ def _timesteps(run: Trace, timesteps: Timesteps) -> list[Finding]:
         means = f"step {steps[k]}: timestep {timesteps.t[k]:.6g} means lambda = {timesteps.lam[k]:.6g}"
         most = max(off[k] for k in bad)
         rest = f"; so in {len(bad)} of {len(off)} evaluations, by up to {most:.2g}, beyond the rounding of a timestep"
+        ends = [run.grid[step].lam for step in steps]
+        if all(abs(timesteps.lam[k] - ends[k]) <= timesteps.rounding[k] + SAME_LEVEL for k in bad):
+            rest = f"{rest}: it is the timestep of the level to which the step leads"
         found.append(Finding("grid", steps[k], f"{means}, the step has {lams[k]:.6g}{rest}"))
     repeated = [k for k, (a, b) in enumerate(pairwise(timesteps.t), 1) if a == b]
     twice = [k for k in repeated if abs(lams[k] - lams[k - 1]) > SAME_LEVEL]

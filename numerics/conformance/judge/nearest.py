@@ -34,7 +34,8 @@ def nearest(pairs: Sequence[Pair], named: str | None) -> str | None:
             return f"{name} in float64; it differs from it as shipped"
         if len(equal) >= 2:
             off = next(d for d in pair.in_float64.rows if d.row not in equal)
-            return f"{name} on {_steps(pair, equal)}; it differs from step {off.step} on"
+            where = f"on {_steps(pair, whole)}" if (whole := _of_whole_steps(pair, equal)) else "in some of its rows"
+            return f"{name} {where}; it differs from step {off.step} on"
     return None
 
 
@@ -42,6 +43,12 @@ def _equal(pair: Pair) -> list[int]:
     """The rows that are equal in float64."""
     off = {*pair.in_float64.off}
     return [d.row for d in pair.in_float64.rows if d.row not in off]
+
+
+def _of_whole_steps(pair: Pair, rows: Sequence[int]) -> list[int]:
+    """Those of the rows whose steps have no other row."""
+    steps = {d.step for d in pair.in_float64.rows if d.row not in rows}
+    return [row for row in rows if pair.in_float64.rows[row].step not in steps]
 
 
 def _steps(pair: Pair, rows: Sequence[int]) -> str:
@@ -111,9 +118,15 @@ def _scaled(pair: Pair, rows: Sequence[int]) -> str | None:
     ((entry, values),) = constant.items()
     total = len(pair.in_float64.rows)
     where = "every row" if len(values) >= total - 1 else f"{len(values)} of {total} rows"
-    return f"{entry}, {in_words(entry)}, is {sum(values) / len(values):.6g} times what it should be in {where}"
+    return f"{entry}, {in_words(entry)}, is {_factor(values)} times what it should be in {where}"
 
 
 def _one_number(values: Sequence[float]) -> bool:
     low, high = min(values), max(values)
     return high < float("inf") and 0 not in (low, high) and high - low <= CONSTANT * abs(high)
+
+
+def _factor(values: Sequence[float]) -> str:
+    """Their mean, with as many digits as show that it is not 1."""
+    mean = sum(values) / len(values)
+    return f"{mean:.6g}" if f"{mean:.6g}" != "1" else f"{mean:.10g}"

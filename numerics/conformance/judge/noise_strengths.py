@@ -11,7 +11,8 @@ NEAR = 1e-4  # of a row: consistency models keep a small share of the state, to 
 
 
 def strengths(found: Trace) -> tuple[tuple[float, ...], float] | None:
-    """(eta of every step, their largest error) where each step uses its own output and new noise only; None elsewhere.
+    """(eta of every step, their largest error) where each step uses its own output and new noise only; None elsewhere,
+    and where no step adds noise.
 
     Such a step is x_t = alpha_t x0hat + sqrt(sigma_t^2 - n^2) epshat + n z, n = eta sigma_t sqrt(1 - rho_t^2/rho_s^2)
     (Song et al. 2021, eq. 12 and 16); with n = sigma_t it does not use epshat. eta is 0 where it leads to sigma = 0.
@@ -20,6 +21,8 @@ def strengths(found: Trace) -> tuple[tuple[float, ...], float] | None:
     if found.step != tuple(range(steps + 1)) or found.evaluated != (True,) * steps + (False,):
         return None
     rows, result, worst = found.table, [], 0.0
+    if not bool(rows.noises.any()):
+        return None
     for n in range(steps):
         at, to = found.points[n], found.points[n + 1]
         kept, output, noise = ([*part[n].tolist(), 0.0] for part in (rows.states, rows.outputs, rows.noises))

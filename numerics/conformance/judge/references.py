@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...catalogue import METHODS, resolve
-from ...coefficients import plan, with_history
+from ...coefficients import ONE_NODE, plan, with_history
 from ...errors import InputError, SamplingError
 from ...generated.frame_functions import FRAMES
 from ...grids import Grid
@@ -50,15 +50,28 @@ CLOSE = 1e-3  # of rows in float32 that are equal
 FEWER_EVALUATIONS = "steps of fewer evaluations by its lower orders"
 
 
-def candidates(found: Trace, process: str, names: Sequence[str] | None = None) -> Iterator[Reference]:
+def candidates(
+    found: Trace, process: str, names: Sequence[str] | None = None, endings: Collection[str] = ()
+) -> Iterator[Reference]:
     """Every record that evaluates its model in the same steps as the trace, of those named, each in every variant.
 
-    names: None for all records that draw noise as the trace does, or does not.
+    names: None for all records that draw noise as the trace does, or does not.  endings: of the variants that are
+    wanted of one record; empty for all.
     Raises InputError where the points of the trace are no grid.
     """
     grid = grid_of(process, found.grid, found.schedule)
     for name in similar(found) if names is None else names:
-        yield from variants(found, grid, resolve(name), names is not None and len(names) == 1)
+        record = _from_no_noise(resolve(name), grid)
+        yield from variants(found, grid, record, names is not None and len(names) == 1, endings)
+
+
+def _from_no_noise(record: Record, grid: Grid) -> Record:
+    """DDIM by the noise prediction for a run that starts without noise, as inversion does: there the data prediction
+    leaves the noise open. Elsewhere the two are one table.
+    """
+    if grid.points[0].sigma > 0 or record.frame != "data" or [row.weights for row in record.rows] != ["ddim"]:
+        return record
+    return replace(record, frame="noise-rho", rows=ONE_NODE)
 
 
 def similar(found: Trace) -> list[str]:
@@ -92,7 +105,9 @@ def where_it_evaluates(found: Trace, process: str, name: str) -> tuple[int | Non
     return None, f"{name} does not exist on this grid"
 
 
-def variants(found: Trace, grid: Grid, record: Record, named: bool = False) -> Iterator[Reference]:
+def variants(
+    found: Trace, grid: Grid, record: Record, named: bool = False, endings: Collection[str] = ()
+) -> Iterator[Reference]:
     """The record as it is, and with other last steps or another start, each table once.
 
     Other starts are tried where most rows are the record's, or where it is named: in another prediction than its own a
@@ -102,6 +117,8 @@ def variants(found: Trace, grid: Grid, record: Record, named: bool = False) -> I
     close = False  # whether most rows of one of them are the trace's
     for ending, methods in _plans(record, grid, _evaluations(found)).items():
         if STARTED in ending and not named and not close:
+            continue
+        if endings and ending not in endings and NOISELESS_END not in endings:
             continue
         if sum(1 if m is None else m.nfe_per_step for m in methods) != found.nfe:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +45,18 @@ class Asked:
         return PLANE(x, at, prediction)
 
 
-@pytest.fixture(autouse=True)
-def few_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def few_methods() -> Iterator[None]:
     """A catalogue of one record of each shape, and few levels."""
-    monkeypatch.setattr(module, "METHODS", {name: METHODS[name] for name in FEW})
-    monkeypatch.setattr(module, "KARRAS", (3, 7))
-    monkeypatch.setattr(module, "STRETCHED", (("ays-sd1", {}),))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(module, "METHODS", {name: METHODS[name] for name in FEW})
+        monkeypatch.setattr(module, "KARRAS", (3, 7))
+        monkeypatch.setattr(module, "STRETCHED", (("ays-sd1", {}),))
+        yield
 
 
-@pytest.fixture
-def answered() -> tuple[Advice, Asked]:
+@pytest.fixture(scope="module")
+def answered(few_methods: None) -> tuple[Advice, Asked]:
     """An answer about a mixture in the plane."""
     asked = Asked()
     return advise(question(asked, EDM, 6, budget=400)), asked
@@ -96,6 +99,7 @@ def test_the_lines_to_paste_make_the_table(answered: tuple[Advice, Asked]) -> No
     assert advice.plain()["choice"]["method"] == advice.choice.candidate.method
 
 
+@pytest.mark.slow
 def test_kept_parts_are_not_asked_again(tmp_path: Path) -> None:
     """Assert that the second query asks one row only, has the same answer, and a damaged file is computed again."""
 

@@ -43,7 +43,9 @@ DRAWS: dict[str, Callable[[Tensor], Tensor]] = {
     "in_place": lambda x: torch.empty_like(x).normal_(),
     "normal": lambda x: torch.normal(0.0, 1.0, size=x.shape, dtype=x.dtype),
     "numpy": lambda x: torch.as_tensor(np.random.randn(*x.shape)).to(x.dtype),  # noqa: NPY002 (as samplers do)
-    "generator": lambda x: torch.as_tensor(np.random.default_rng(0).normal(size=x.shape)).to(x.dtype),
+    "generator": lambda x: torch.as_tensor(np.random.default_rng().normal(size=x.shape)).to(x.dtype),
+    "seeded": lambda x: torch.as_tensor(np.random.default_rng(0).normal(size=x.shape)).to(x.dtype),
+    "seeded_torch": lambda x: torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype),
     "made_before": lambda x: torch.as_tensor(generator.standard_normal(x.shape)).to(x.dtype),
 }
 
@@ -52,6 +54,7 @@ def judged(sampler: Any, against: str | None = None, **options: Any) -> Any:
     return verdict_here(sampler, against, 8, options, zero=False)
 
 
+@pytest.mark.slow
 def test_a_stale_output_is_named() -> None:
     """Assert the record, the steps on which they agree, the rule, and that it does not converge."""
     answer = judged(two_step, stale=True)
@@ -93,8 +96,13 @@ def test_the_strengths_of_noise_and_their_law_are_named() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("source", DRAWS)
 def test_own_draws_are_intercepted(source: str) -> None:
-    """Assert it of every source but a generator made before, where the parameter `noise` is named."""
+    """Assert it of every source but a generator made before, where the parameter `noise` is named; and that one seeded
+    anew in every step, which gives the same noise again, is another formula.
+    """
     answer = judged(ancestral, "ddim-eta?eta=1/2", source=source)
+    if source.startswith("seeded"):
+        assert (answer.verdict, answer.exit_code) == ("different-formula", 1)
+        return
     if source == "made_before":
         assert answer.exit_code != 0
         assert any("noise(x, sigma_from, sigma_to)" in finding.detail for finding in answer.findings)

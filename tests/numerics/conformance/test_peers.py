@@ -139,10 +139,9 @@ def test_noise_added_after_the_last_step_is_found() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("steps", [6, 4])
-def test_a_timestep_that_is_no_number_is_not_finite(steps: int) -> None:
+def test_a_timestep_that_is_no_number_is_not_finite() -> None:
     """Assert that the verdict is that of the sampler, and no exception of the adapter."""
-    answer = verdict_of(scheduler("KDPM2AncestralDiscreteScheduler", {"beta_schedule": "squaredcos_cap_v2"}), steps)
+    answer = verdict_of(scheduler("KDPM2AncestralDiscreteScheduler", {"beta_schedule": "squaredcos_cap_v2"}), 4)
     assert (answer.verdict, answer.exit_code) == ("non-finite", 1)
     assert "step 1 of" in answer.findings[0].detail
     assert "timestep 2 is not a number" in answer.findings[0].detail

@@ -64,7 +64,7 @@ def half(denoise: Denoise, x: Tensor, sigmas: Tensor, off: float = 1.0) -> Tenso
 
 
 def judged(sampler: object, off: float = 1.0) -> Verdict:
-    return verdict_here(sampler, "ddim", 10, {"off": off}, zero=False)
+    return verdict_here(sampler, "ddim", 6, {"off": off}, zero=False)
 
 
 INSIDE = {through_library: "", by_constant: "float32", by_numpy: "float32"}

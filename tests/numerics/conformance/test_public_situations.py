@@ -91,6 +91,10 @@ SCHEDULERS = {
     ("FlowMatchEulerDiscreteScheduler?shift_terminal=0.1", 1): Right("non-finite", 1, None, "timestep 1 is not a"),
     ("FlowMatchEulerDiscreteScheduler?shift_terminal=0.1", 4): Right("roundoff", 0, "flow-euler"),
     ("PNDMScheduler?prediction_type=v_prediction", 20): Right("different-formula", 1, None, "rows differ from pndm"),
+    ("DDIMInverseScheduler?clip_sample=false", 10): Right("roundoff", 0, "ddim", "from sigma/alpha = 0 up to"),
+    ("DDIMInverseScheduler?clip_sample=false&set_alpha_to_one=false", 10): Right(
+        "roundoff", 0, "ddim", "the timestep of the level to which the step leads"
+    ),
     (f"{ZERO_SNR}&prediction_type=epsilon", 20): Right("non-finite", 1),
     (f"{ZERO_SNR}&prediction_type=v_prediction", 20): Right("roundoff", 0, "ddim"),
 }

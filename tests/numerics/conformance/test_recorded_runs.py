@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from ports import ported
+from shapes import one_per_shape
 
 from samplerproof.numerics import testing
 from samplerproof.numerics.catalogue import METHODS, resolve
@@ -45,14 +46,21 @@ def judged(tmp_path: Path) -> Any:
     return verdict
 
 
+GRIDS = (KARRAS, PRESERVED, TO_ZERO)
+OF_A_SHAPE = one_per_shape(METHODS)  # on every grid; records that differ from these in their weights take turns
+
+
 def _tables(name: str) -> Iterator[tuple[Grid, Tableau]]:
-    for on in (KARRAS, PRESERVED, TO_ZERO):
+    turn = list(METHODS).index(name) % len(GRIDS)
+    for on in GRIDS if name in OF_A_SHAPE else (*GRIDS[turn:], *GRIDS[:turn]):
         try:
             table = tabulate(name, on)
         except InputError:  # no such record on this grid
             continue
         if UNSTABLE.get(name) is not on:
             yield on, table
+            if name not in OF_A_SHAPE:
+                return
 
 
 QUICK = ("dpm-solver++-2m", "ddpm")
@@ -62,8 +70,8 @@ QUICK = ("dpm-solver++-2m", "ddpm")
     "name", [pytest.param(name, marks=() if name in QUICK else (pytest.mark.slow,)) for name in METHODS]
 )
 def test_exports_of_every_record_conform(name: str, judged: Any) -> None:
-    """Assert that its table and its golden vector, in float64 and by a port in float32, are judged to be the record, on
-    a variance-exploding, a variance-preserving and a flow grid.
+    """Assert that its table and its golden vector, in float64 and by a port in float32, are judged to be the record:
+    one of each shape on a variance-exploding, a variance-preserving and a flow grid, the others on one that they have.
     """
     for on, table in _tables(name):
         files = exported(name, on, vectors=True)

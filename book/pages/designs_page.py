@@ -1,0 +1,134 @@
+"""The page on designed samplers: how a table is made for a model, what it reaches, and what one for all cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from ...numerics.studies.style import COLOURS
+from ..markup import table
+from ..records.kept_records import Entry
+from ..studies.design_study import JUDGED
+from .method_picture import drawn, figure
+from .myst import ONE_SIDEBAR, origin
+
+FILE = "designs.md"
+MARKED = {"dpm-solver++-2m": ("2M", "o"), "best": ("best record", "s"), "designed": ("designed", "D")}
+
+PAGE = """# Designed samplers
+
+`samplerproof design TARGET --nfe 8` makes a table for a model: its levels, and weights of the last four outputs,
+
+$$
+y_{{n+1}} = e^{{-h}} y_n + (1 - e^{{-h}}) \\sum_{{k=0}}^{{3}} w_{{n,k}} D_{{n-k}}, \\qquad \\sum_k w_{{n,k}} = 1,
+$$
+
+with $y = x/\\alpha$, $h$ the step in $\\lambda$ and $D$ the data prediction. The sum is the condition of order one, so
+that every row integrates a constant prediction exactly: that is proved of a designed table, with a bound for the growth
+of errors on Gaussian models and for the digits that rounding costs. No order beyond one is: at five evaluations it is
+not an order that decides, but how the errors of the rows cancel.
+
+## How it is made
+
+A table reads nothing of a model but its outputs. Along a recorded trajectory its rows therefore have errors that are
+known without running it, and an error of a state comes back through the Jacobian of the data prediction, which
+difference quotients record along the few directions that a trajectory has:
+
+$$
+e_{{n+1}} = e^{{-h}} e_n + (1 - e^{{-h}}) \\sum_k w_{{n,k}} (D^*_{{n-k}} + J_{{n-k}} e_{{n-k}})
+- (y^*_{{n+1}} - e^{{-h}} y^*_n).
+$$
+
+The last $e$ is the error of the sample, with its sign, as a function of levels and weights. Least squares over a few
+dozen trajectories minimise it, starting from records of the catalogue; a ridge ties to them what the trajectories do
+not decide. The strength of the ridge is chosen on other trajectories, and the result is confirmed on a third set,
+against the best record on its best levels: that record is the answer where it is better.
+
+## What it reaches
+
+Errors at held-out starts, geometric means over them. The best record is the best of {judged} on all kinds of levels,
+chosen on the very samples that it is judged on; 2M, UniPC-2 and UniPC-3 are on their best levels likewise. What is held
+out was drawn by the hash of the commit that measured. `mixture` is a random one in that dimension.
+
+{picture}
+
+{rows}
+
+The last columns have how many times smaller the error of the designed table is. {summary} Made {origin}.
+
+## What one table for all cannot do
+
+A table sees a model through the curves $D^*(\\lambda)$ of its trajectories alone, and weights that cancel the errors of
+one family of curves do not cancel those of another. In one dimension the curves of a Gaussian are multiples of one
+curve, and a few numbers leave no error; data of many scales have curves of many shapes. So a table should
+serve other models as far as their curves turn alike, which is not measured here. For the same reason weights that
+are the best for each step alone are not the best of a run: they lose the cancellation between steps.
+
+## Limits
+
+The linearised model neglects the square of an error: where samples end far from their trajectory, near a boundary
+between two modes or at five evaluations on pictures, the predicted error is too small, and the gain is less. `--tune`
+goes on through the model itself; on pictures at five evaluations it did not help, with as few trajectories. The
+networks here are small ones, and the errors are distances to the model's own
+flow, no distance of pictures to data.
+"""
+
+
+def designs_page(results: Mapping[str, Entry]) -> dict[str, str]:
+    """File -> text.  results: what is kept of designed tables."""
+    head = ("target", "N", "designed", "predicted", "best record", "2M", "UniPC-2", "UniPC-3", "to the best", "to 2M")
+    rows = [_row(name, entry) for name, entry in results.items()]
+    gains = sorted(_errors(entry)["best"] / _errors(entry)["designed"] for entry in results.values())
+    summary = (
+        f"To the best record it lies between {gains[0]:.2g} and {gains[-1]:.2g}, and at 1.3 or more in "
+        f"{sum(gain >= 1.3 for gain in gains)} of {len(gains)} cases."
+    )
+    first = next(iter(results.values()))
+    text = PAGE.format(
+        judged=len(JUDGED),
+        picture=_picture(results),
+        rows=table(head, rows),
+        summary=summary,
+        origin=origin(first["manifest"]),
+    )
+    return {FILE: ONE_SIDEBAR + text}
+
+
+def _errors(entry: Entry) -> dict[str, Any]:
+    found: dict[str, Any] = entry["errors"]["middle"]
+    return found
+
+
+def _target(name: str) -> tuple[str, str]:
+    """The target of a case and its evaluations: mixtures-8-5 is a mixture in eight dimensions."""
+    *target, nfe = name.split("-")
+    return (f"mixture, d = {target[1]}" if target[1:] else target[0]), nfe
+
+
+def _row(name: str, entry: Entry) -> tuple[str, ...]:
+    errors = _errors(entry)
+    cells = (errors["designed"], entry["predicted"], errors["best"])
+    others = (errors[key] for key in ("dpm-solver++-2m", "unipc-2", "unipc-3"))
+    sizes = [f"{value:.2g}" for value in (*cells, *others)]
+    sizes[2] += f", {errors['record'].split(' on ')[0]}"
+    gains = (f"{errors[key] / errors['designed']:.2g}" for key in ("best", "dpm-solver++-2m"))
+    return (*_target(name), *sizes, *gains)
+
+
+def _picture(results: Mapping[str, Entry]) -> str:
+    """The errors of all cases on a logarithmic axis, as HTML."""
+
+    def draw(axes: Axes) -> None:
+        labels = [", ".join((target, f"N = {nfe}")) for target, nfe in map(_target, results)]
+        for (key, (label, marker)), colour in zip(MARKED.items(), COLOURS, strict=False):
+            values = [_errors(entry)[key] for entry in results.values()]
+            axes.semilogx(values, range(len(values)), marker, color=colour, label=label)
+        axes.set_position((0.42, 0.17, 0.56, 0.8))
+        axes.set_yticks(range(len(labels)), labels)
+        axes.invert_yaxis()
+        axes.set_xlabel("error, geometric mean over held-out starts")
+        axes.legend()
+
+    return figure("Errors of 2M, of the best record and of the designed table, for every case.", drawn(draw))

@@ -1,0 +1,28 @@
+"""What designed tables reach on held-out mixtures and on the networks: kept, and renewed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..studies.design_study import CASES, measure_case
+from .kept_records import RECORDS, Clock, Entry, Kept
+
+DESIGN = 1  # raised by hand when a change of the design changes its tables
+DIGITS, LARGEST = 12, 2**40  # hexadecimal digits of the hash of a commit that are the seed, below this
+
+OF_DESIGNS = Kept("designs", RECORDS / "designs", CASES.keys(), lambda name, _: f"{name}, design {DESIGN}")
+
+
+def design_results() -> dict[str, Entry]:
+    """The kept result of every case.  Raises InputError where some are missing or stale."""
+    return OF_DESIGNS.load()
+
+
+def renew_designs(only: Iterable[str] = ()) -> None:
+    """Measure the cases named, or else the stale ones; what is held out is drawn by the hash of the commit."""
+    clock = Clock()
+    seed = int(str(clock.manifest()["commit"])[:DIGITS], 16) % LARGEST
+    for name in OF_DESIGNS.chosen(only):
+        result = measure_case(CASES[name], seed)
+        OF_DESIGNS.write(name, result, clock.manifest())
+    OF_DESIGNS.remove_others()
