@@ -88,6 +88,7 @@ def of_another_run(x: object, like: Tensor) -> str:
     cached = (
         isinstance(x, Tensor)
         and x.ndim == like.ndim
+        and x.numel() > like.numel()
         and all(b in (a, 1) for a, b in zip(x.shape, like.shape, strict=True))
     )
     return ", probably because it keeps a tensor of an earlier run" if cached else ""

@@ -72,7 +72,7 @@ class Differentials:
 
 class PathDifferentials:
     """The differentials along a path: those of one frame at a time are kept for all methods in it, and the derivatives
-    of the score, from which they follow, for all frames.
+    of the score, from which they follow, for all frames but that of the data.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,7 +91,7 @@ class PathDifferentials:
         if found is None or found.degree < degree:
             columns, x, mixture = self._path.columns.take(indices), self._path.x[indices], self._path.mixture
             known, scores = self._scores.get(place, (-1, None))
-            if known < degree:
+            if frame.name != "data" and known < degree:
                 y, w = x / columns.alpha[:, None, None], columns.rho2[:, None]
                 known, scores = degree, score_in_variance(mixture, y, w, degree)
             scale = torch.as_tensor(frame.functions(columns.alpha, columns.sigma)[0], dtype=torch.float64)
@@ -121,35 +121,38 @@ def partial_derivatives(
 
     With y = x/alpha and w = rho^2 every G follows from the score of x0 + rho eps. By frame: data e^u (y + w score) at
     y = e^{-u} z, w = e^{-2u}; noise e^{-2u} score; noise in rho -u score; variance -score/2.
-    scores: the score in (y, w) at these points, at least to this degree (score_in_variance).
+    scores: the score in (y, w) at these points, at least to this degree (score_in_variance); in the data frame,
+    where y depends on u, it is computed from z and u.
     """
     *zj, uj = jets.variables(*z.unbind(-1), u)
 
     def times(a: Jet, b: Jet) -> Jet:
         return jets.multiply(a, b, degree)
 
-    match frame.clock:
-        case "lam":
-            w = jets.exp(jets.scale(uj, -2.0), degree)
-        case "rho":
-            w = times(uj, uj)
-        case _:
-            w = uj
-    y = [times(zi, jets.exp(jets.scale(uj, -1.0), degree)) for zi in zj] if frame.name == "data" else zj
-    here = jets.origin(uj)
-    if scores is None:
-        scores = score_in_variance(mixture, torch.stack([yi[here] for yi in y], dim=-1), w[here], degree)
-    score = [jets.substitute(s, [*y, w], degree) for s in scores]
-    match frame.name:
-        case "data":
-            growth = jets.exp(uj, degree)
-            g = [times(growth, jets.add(yi, times(w, s))) for yi, s in zip(y, score, strict=True)]
-        case "noise":
-            g = [times(w, s) for s in score]
-        case "noise-rho":
-            g = [jets.scale(times(uj, s), -1.0) for s in score]
-        case _:
-            g = [jets.scale(s, -0.5) for s in score]
+    if frame.name == "data":
+        w, growth = jets.exp(jets.scale(uj, -2.0), degree), jets.exp(uj, degree)
+        decay = jets.exp(jets.scale(uj, -1.0), degree)
+        y = [times(zi, decay) for zi in zj]
+        score = score_jets(mixture, y, w, degree)
+        g = [times(growth, jets.add(yi, times(w, s))) for yi, s in zip(y, score, strict=True)]
+    else:
+        match frame.clock:
+            case "lam":
+                w = jets.exp(jets.scale(uj, -2.0), degree)
+            case "rho":
+                w = times(uj, uj)
+            case _:
+                w = uj
+        if scores is None:
+            scores = score_in_variance(mixture, z, w[jets.origin(uj)], degree)
+        score = [jets.substitute(s, [*zj, w], degree) for s in scores]
+        match frame.name:
+            case "noise":
+                g = [times(w, s) for s in score]
+            case "noise-rho":
+                g = [jets.scale(times(uj, s), -1.0) for s in score]
+            case _:
+                g = [jets.scale(s, -0.5) for s in score]
     parts = [jets.partials(gi) for gi in g]
 
     def column(part: Jet, orders: Exponents) -> Tensor:

@@ -97,7 +97,7 @@ def leading_errors(problem: Problem) -> LeadingErrors:
     the rows of such a method on a grid.
 
     None where the start law is not the exact marginal, as errors do not go to zero there, and in more dimensions or of
-    more samples than their derivatives can be afforded for.
+    more samples than their derivatives can be afforded for (MOST_DIMENSIONS, MOST_NUMBERS).
     """
     found: dict[Run, LeadingError] = {}
     missing: dict[Run, str] = {}
@@ -157,7 +157,9 @@ def _why_none(problem: Problem) -> str | None:
         return "the start law is not the exact marginal, so that errors do not go to zero"
     dim, numbers = problem.mixture.dim, problem.count * problem.mixture.dim
     if dim > MOST_DIMENSIONS:
-        return f"its derivatives are computed in at most {MOST_DIMENSIONS} dimensions"
+        return (
+            f"its derivatives, whose number is like a power of d, are computed in at most {MOST_DIMENSIONS} dimensions"
+        )
     if dim > 1 and numbers > MOST_NUMBERS:
         return f"its derivatives are computed for at most {MOST_NUMBERS // dim} samples in d = {dim}"
     return None

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
 
-from .style import GREY, HOLLOW, LineStyle, MethodStyle
+from .style import GREY, HOLLOW, STYLE, LineStyle, MethodStyle
 
 Values = Sequence[float | None]
 PALE = 0.4  # opacity of lines that only join measured points, beside leading errors
@@ -24,6 +24,8 @@ SUPERSCRIPTS = str.maketrans("-0123456789a", "\u207b\u2070\u00b9\u00b2\u00b3\u20
 EVALUATIONS = "evaluations of the model (NFE)"
 # A bar with an arrow below it: an upper end, unlike the markers of methods.
 UPPER_END = Path([(-1, 0), (1, 0), (0, 0), (0, -1.6), (-0.5, -1), (0, -1.6), (0.5, -1)], [1, 2, 1, 2, 1, 2, 2])
+COINCIDE = 0.02  # relative difference up to which points lie on each other
+SMALLER = 0.55  # the size of markers on others, and the width of lines on others, to theirs
 FEW_DECADES = 300.0  # heights within this ratio have too few powers of ten for ticks
 
 
@@ -122,8 +124,9 @@ def draw_panel(axes: Axes, panel: Panel, styles: Mapping[str, MethodStyle], besi
     """
     axes.set(xscale="log", yscale="log", xlabel=panel.xlabel, ylabel=panel.ylabel)
     mixed = any(curve.leading_error is not None for curve in panel.curves)
-    for curve in panel.curves:
-        _draw_curve(axes, curve, styles[curve.method], PALE if mixed else 1.0)
+    below = coinciding(panel.curves)
+    for k, curve in enumerate(panel.curves):
+        _draw_curve(axes, curve, styles[curve.method], PALE if mixed else 1.0, _size(below, k))
     shown = sorted({x for curve in panel.curves for x, _ in (*curve.points, *curve.limits)})
     # Axes: every point within, ticks at the values that occur, as many as fit.
     margin = 1.12 if len(shown) > 1 else 2.0
@@ -140,13 +143,36 @@ def draw_panel(axes: Axes, panel: Panel, styles: Mapping[str, MethodStyle], besi
     _name_slopes(axes, [(low, power(panel.symbol, -slope)) for slope, low in ends])
 
 
-def _draw_curve(axes: Axes, curve: Curve, style: MethodStyle, joined: float) -> None:
+def coinciding(curves: Sequence[Curve]) -> dict[int, int]:
+    """The first curve on which each one lies, by their indices; a curve that lies on no other is absent."""
+    found: dict[int, int] = {}
+    for k, curve in enumerate(curves):
+        points = dict(curve.points)
+        for j in range(k):
+            others = dict(curves[j].points)
+            alike = j not in found and points and points.keys() == others.keys()
+            if alike and all(abs(v - others[x]) <= COINCIDE * others[x] for x, v in points.items()):
+                found[k] = j
+                break
+    return found
+
+
+def _size(below: Mapping[int, int], k: int) -> float:
+    """The size of a curve's markers and the width of its lines: larger below other curves, so that all are seen."""
+    others = [i for i, j in below.items() if j == below.get(k, k)]
+    if not others:
+        return 1.0
+    return 1 / SMALLER if k not in below else SMALLER ** others.index(k)
+
+
+def _draw_curve(axes: Axes, curve: Curve, style: MethodStyle, joined: float, size: float) -> None:
     """Points and a line that joins them, the line of the leading errors, intervals, and the published bound.
 
-    joined: the opacity of a line that only joins points.
+    joined: the opacity of a line that only joins points.  size: of markers and lines, to the usual one.
     """
     colour, marker = style
     line: dict[str, Any] = {"color": colour, "linestyle": curve.line}
+    width, markersize = STYLE["lines.linewidth"] * size, STYLE["lines.markersize"] * size
     limits = dict(curve.limits)
     # Arrows from the upper ends of intervals that contain zero, instead of their values.
     for x, end in limits.items():
@@ -158,10 +184,11 @@ def _draw_curve(axes: Axes, curve: Curve, style: MethodStyle, joined: float) -> 
         v if v is not None and v > 0 and x not in limits else math.nan
         for x, v in zip(curve.x, curve.values, strict=True)
     ]
-    axes.plot(curve.x, [math.nan if n else v for v, n in zip(values, noise, strict=True)], alpha=joined, **line)
+    sure = [math.nan if n else v for v, n in zip(values, noise, strict=True)]
+    axes.plot(curve.x, sure, alpha=joined, linewidth=width, **line)
     if curve.leading_error is not None:
         expected = [math.nan if e is None else e for e in curve.leading_error]
-        axes.plot(curve.x, expected, linewidth=1.0, marker="_" if len(expected) == 1 else "", **line)
+        axes.plot(curve.x, expected, linewidth=size, marker="_" if len(expected) == 1 else "", **line)
     if curve.low is not None and curve.high is not None:
         for x, value, low, high in zip(curve.x, values, curve.low, curve.high, strict=True):
             if low is not None and high is not None and high > 0 and value > 0:
@@ -170,7 +197,8 @@ def _draw_curve(axes: Axes, curve: Curve, style: MethodStyle, joined: float) -> 
         chosen = [(x, v) for x, v, n in zip(curve.x, values, noise, strict=True) if n is hollow and v > 0]
         if chosen:
             face = HOLLOW if hollow else colour
-            axes.plot(*zip(*chosen, strict=True), marker, color=colour, markerfacecolor=face, label=curve.method)
+            look: dict[str, Any] = {"color": colour, "markerfacecolor": face, "markersize": markersize}
+            axes.plot(*zip(*chosen, strict=True), marker, label=curve.method, **look)
     if curve.bound is not None:
         axes.plot(*zip(*bound_line(curve.points, curve.bound), strict=True), ":", color=colour, linewidth=1.0)
 
@@ -254,11 +282,16 @@ def _ticks(axes: Axes, shown: Sequence[float]) -> None:
 def entries(panel: Panel, styles: Mapping[str, MethodStyle]) -> list[tuple[Line2D, str]]:
     """A handle and a text for every curve, then for what the lines mean."""
     found: list[tuple[Line2D, str]] = []
-    for curve in panel.curves:
+    below = coinciding(panel.curves)
+    for k, curve in enumerate(panel.curves):
         note = curve.note if curve.points else "no value"
+        if k in below and "equals " not in note:
+            note = "; ".join(filter(None, [note, f"same points as {panel.curves[below[k]].label}"]))
         text = f"{curve.label}: {note}" if note else curve.label
         colour, marker = styles[curve.method]
-        handle = Line2D([], [], color=colour, marker=marker, linestyle=curve.line, linewidth=1.0)
+        size = _size(below, k)
+        look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": STYLE["lines.markersize"] * size}
+        handle = Line2D([], [], linestyle=curve.line, linewidth=size, **look)
         found.append((handle, text))
     drawn = [curve for curve in panel.curves if curve.points]
     if any(curve.leading_error is not None for curve in drawn):

@@ -152,8 +152,9 @@ def _records(
     crossed = [(sampler, key) for sampler in problem.samplers for key in problem.study.crossed]
     runs = [(sampler, key) for key in problem.study.crossed if key in problem.grids for sampler in problem.samplers]
     specs: list[dict[str, Any]] = []
+    points = {key: digest(grid.points) for key, grid in problem.grids.items()}
     for sampler, key in runs:
-        common = _spec(problem, sampler, key)
+        common = _spec(problem, sampler, key, points[key])
         specs.append({metric: {**common, "metric": metric} for metric in problem.study.run.metrics})
     found: dict[int, dict[str, Value]] = {}
     computed = 0
@@ -215,8 +216,11 @@ def _entry(method: str, on: Key, metric: str, value: Value) -> dict[str, Any]:
     return entry if value.value is not None else entry | {"reason": value.reason}
 
 
-def _spec(problem: Problem, sampler: Sampler, on: Key) -> dict[str, Any]:
-    """All that determines the values of a run, with defaults and the source code; with the metric the key of one."""
+def _spec(problem: Problem, sampler: Sampler, on: Key, points: str) -> dict[str, Any]:
+    """All that determines the values of a run, with defaults and the source code; with the metric the key of one.
+
+    points: the digest of the grid's points.
+    """
     study, grid = problem.study, problem.grids[on]
     chosen = {choice.called: choice for choice in study.grids}.get(on[0])
     schedule = study.schedule.parameters if problem.schedule is None else problem.schedule.parameters
@@ -224,7 +228,7 @@ def _spec(problem: Problem, sampler: Sampler, on: Key) -> dict[str, Any]:
         "target": problem.target,
         "schedule": {"kind": study.schedule.kind, **schedule},
         "grid": None if chosen is None else {"kind": chosen.kind, **chosen.parameters},
-        "points": digest(grid.points),  # a kind may name a scheduler, whose code is not in the key
+        "points": points,  # a kind may name a scheduler, whose code is not in the key
         "method": sampler.identity(grid),
         "steps": grid.steps,
         "init": study.run.init,

@@ -22,7 +22,7 @@ from ..points import Point
 from .block_arrays import Workspace, softmax_, workspace
 from .components import Components, Marginal, along_axes, check_components, remainder, split
 from .conditioned import Parts, given_parts, posterior_draws, tilted_parts
-from .line_tangent import Line, line_of, line_tangent
+from .line_tangent import Array, Line, line_of, line_tangent
 
 BLOCK = 1 << 16  # numbers in one working array (512 KB): a few of them fit the cache of a core
 KEPT = 2048  # points whose marginals a mixture keeps: methods on the same grids share them
@@ -38,7 +38,6 @@ class _Affine(NamedTuple):
     offset: Tensor | None  # [K, d]
     centred: Tensor | None  # [K, d], offset_k minus the mean of the offsets
     gain: Tensor  # [K | 1, d | 1, 1]
-    line: Line | None = None  # in one dimension, on a CPU
 
 
 POINT = "a point of a process, such as grid.points[0] or schedule.point(0.5)"
@@ -72,6 +71,7 @@ class GaussianMixture:
         self._log_mass = (self.weights.log() - self.dim / 2 * math.log(2 * math.pi)).numpy()
         self._marginals: dict[tuple[float, float, torch.device | None], Marginal] = {}
         self._images: dict[tuple[Point, str, torch.device], tuple[Marginal, _Affine]] = {}
+        self._lines: dict[tuple[Point, str], Line] = {}  # in one dimension
 
     def __repr__(self) -> str:
         return f"GaussianMixture({self.components} components, d = {self.dim})"
@@ -105,16 +105,14 @@ class GaussianMixture:
         """The same in one tensor [2, ..., d]."""
         if x.shape != dx.shape:
             raise InputError("dx", list(dx.shape), f"the shape {list(x.shape)} of x")
-        law, image = self._images_at(at, prediction, x.device)
-
-        plain = x.dtype == dx.dtype == torch.float64 and not (x.requires_grad or dx.requires_grad)
-        if image.line is not None and plain and x.shape[-1:] == (1,):
-            flat, along_flat = (v.numpy().reshape(-1) for v in (x, dx))
+        if x.shape[-1:] == (1,) and self.dim == 1 and _plain(x) and _plain(dx):
+            line, flat, along_flat = self._line_at(at, prediction), x.numpy().reshape(-1), dx.numpy().reshape(-1)
             size = max(1, BLOCK // (4 * self.components))
             starts = range(0, max(1, len(flat)), size)
-            parts = [line_tangent(image.line, flat[k : k + size], along_flat[k : k + size]) for k in starts]
+            parts = [line_tangent(line, flat[k : k + size], along_flat[k : k + size]) for k in starts]
             answer = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
             return torch.from_numpy(answer).view(2, *x.shape)
+        law, image = self._images_at(at, prediction, x.device)
 
         def both(space: Workspace, block: Tensor, along: Tensor) -> Tensor:
             self._whiten(space, block, law)
@@ -264,8 +262,14 @@ class GaussianMixture:
         """Weights, means, and variances along principal axes."""
         return Components(self.weights, self.means, self.variances, self.axes)
 
-    @np.errstate(over="ignore", invalid="ignore")
     def _marginal(self, at: Point, device: torch.device | None) -> Marginal:
+        *moments, log_weight = self._moments(at)
+        parts = (*(part[:, :, None] for part in (*moments, 1 / moments[-1])), log_weight[:, None])
+        return Marginal(*(torch.from_numpy(part).to(device) for part in parts))
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _moments(self, at: Point) -> tuple[Array, Array, Array, Array]:
+        """alpha mu to twice the precision [K, d], two numbers; v [K, d | 1]; the log_weight of a Marginal [K]."""
         variance = at.alpha**2 * self.variances.numpy() + at.sigma**2
         if not 0 < variance.min() < math.inf:
             allowed = "alpha^2 C + sigma^2 must be finite and positive for every component"
@@ -273,9 +277,17 @@ class GaussianMixture:
         high = at.alpha * self.means.numpy()
         low = remainder(at.alpha, self._means_split, high)
         log_det = np.log(variance).sum(axis=1) * (self.dim // variance.shape[1])
-        log_weight = self._log_mass - log_det / 2
-        moments = (part[:, :, None] for part in (high, low, variance, 1 / variance))
-        return Marginal(*(torch.from_numpy(part).to(device) for part in (*moments, log_weight[:, None])))
+        return high, low, variance, self._log_mass - log_det / 2
+
+    def _line_at(self, at: Point, prediction: str) -> Line:
+        """The components and their predictions at a point, in one dimension."""
+        place = at, prediction
+        if place not in self._lines:
+            of_type("at", at, Point, POINT)
+            if len(self._lines) >= KEPT:
+                self._lines.clear()
+            self._lines[place] = line_of(*self._moments(at), *self._affine(at, prediction))
+        return self._lines[place]
 
     def _images_at(self, at: Point, prediction: str, device: torch.device) -> tuple[Marginal, _Affine]:
         """The components of the law at a point, and of the prediction there."""
@@ -285,25 +297,27 @@ class GaussianMixture:
             if len(self._images) >= KEPT:
                 self._images.clear()
             law = self.marginal(at, device)
-            self._images[place] = law, self._image(at, prediction, law, device)
+            self._images[place] = law, self._image(at, prediction, device)
         return self._images[place]
 
-    def _image(self, at: Point, prediction: str, law: Marginal, device: torch.device) -> _Affine:
+    def _image(self, at: Point, prediction: str, device: torch.device) -> _Affine:
+        gain, offset, centred = self._affine(at, prediction)
+        made = [None if part is None else torch.from_numpy(part).to(device) for part in (offset, centred)]
+        return _Affine(made[0], made[1], torch.from_numpy(gain)[:, :, None].to(device))
+
+    def _affine(self, at: Point, prediction: str) -> tuple[Array, Array | None, Array | None]:
+        """The gain [K | 1, d | 1], the offset and the centred offset [K, d] of a prediction; see _Affine."""
         match prediction:
             case "score" | "noise":
-                gain = np.full((1, 1), -1.0 if prediction == "score" else at.sigma)
-                offset = centred = None
+                return np.full((1, 1), -1.0 if prediction == "score" else at.sigma), None, None
             case "data" | "v" | "velocity":
                 data, noise = parts(prediction, at)
                 if math.isnan(data) or math.isnan(noise):
                     raise InputError("at", at, "velocity needs the derivatives dalpha and dsigma")
                 gain = data * at.alpha * self.variances.numpy() + noise * at.sigma
-                offset, centred = data * self.means.numpy(), data * self._centred.numpy()
+                return gain, data * self.means.numpy(), data * self._centred.numpy()
             case _:
                 raise InputError("prediction", prediction, "data, noise, score, velocity or v")
-        line = line_of(law, gain, offset, centred) if self.dim == 1 and device.type == "cpu" else None
-        made = [None if part is None else torch.from_numpy(part).to(device) for part in (offset, centred)]
-        return _Affine(made[0], made[1], torch.from_numpy(gain)[:, :, None].to(device), line)
 
     def _whiten(self, space: Workspace, block: Tensor, law: Marginal) -> None:
         """For points [d, b]: space.scaled = (x - alpha mu) / v along the axes, space.logits = log w_k N_k(x)."""
@@ -351,6 +365,11 @@ class GaussianMixture:
             for i, answer in enumerate(answers):
                 answer[part] = result[i * width : (i + 1) * width].T
         return [answer.reshape(*x.shape[:-1], width) for answer in answers]
+
+
+def _plain(x: Tensor) -> bool:
+    """Whether x is float64 on a CPU and records no gradient."""
+    return x.dtype == torch.float64 and x.device.type == "cpu" and not x.requires_grad
 
 
 def _of(parts: Parts) -> GaussianMixture:

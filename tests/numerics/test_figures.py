@@ -15,8 +15,8 @@ from samplerproof.book import study_page
 from samplerproof.book.reproduce import reproduce
 from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.studies.convergence_figure import draw, styles_of, wrapped
-from samplerproof.numerics.studies.figure_panel import UPPER_END, Curve, Panel, against_evaluations, bound_line
+from samplerproof.numerics.studies.convergence_figure import draw, figure_of, styles_of, wrapped
+from samplerproof.numerics.studies.figure_panel import UPPER_END, Curve, Panel, against_evaluations, bound_line, entries
 from samplerproof.numerics.studies.study_figure import (
     EXACT_START,
     LEVELS,
@@ -27,7 +27,7 @@ from samplerproof.numerics.studies.study_figure import (
     panels_of,
     plot_study,
 )
-from samplerproof.numerics.studies.style import COLOURS, MARKERS, method_styles
+from samplerproof.numerics.studies.style import COLOURS, MARKERS, STYLE, method_styles
 from samplerproof.own_studies import StudyResult
 
 LONG = ("unipc-2-vary-published", "sde-dpm-solver++-3m-published", "li-accelerated-sde-readme", "bdia-ddim?gamma=9/10")
@@ -125,6 +125,23 @@ def test_every_method_has_a_label_of_its_own() -> None:
     assert label_of("bdia-ddim?gamma=0.9") == "BDIA-DDIM, gamma = 9/10"
     assert label_of("my_file.py:f") == "my_file.py:f"
     assert label_of("dpm-solver++-3m") == "Exponential Adams 3 (dpm-solver++-3m)"  # called by the name of another
+
+
+def test_of_curves_with_the_same_points_both_are_seen() -> None:
+    """Assert a smaller marker on a larger one and both names; beyond 2 % markers of one size and no remark."""
+    for ratio, same in ((1.01, True), (0.97, False)):
+        values = {"a": (1.0, 0.25), "b": (ratio, 0.25), "c": (1.0,)}
+        curves = [Curve(name, name, (10, 20)[: len(of)], of) for name, of in values.items()]
+        panel = Panel("p", "title", "N", "tv", curves)
+        styles = styles_of([panel])
+        figure = figure_of([panel], styles)
+        sizes = {
+            line.get_label(): line.get_markersize() for line in figure.axes[0].lines if line.get_marker() != "None"
+        }
+        assert (sizes["a"] > 1.5 * sizes["b"]) == same
+        assert sizes["c"] == STYLE["lines.markersize"]
+        names = [text for _, text in entries(panel, styles)]
+        assert names[:3] == ["a", "b: same points as a" if same else "b", "c"]
 
 
 def test_an_external_sampler_has_the_name_that_was_typed() -> None:
