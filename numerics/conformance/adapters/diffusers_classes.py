@@ -303,7 +303,10 @@ CLASSES: dict[str, SchedulerSpec] = {
     "LTXEulerAncestralRFScheduler": SchedulerSpec(
         layouts.flow_from_sigmas, "velocity", always(None, 1), (), process="flow", timestep_map=timesteps.flow
     ),
-    # samplerproof's own: the table of any method, on the levels of another class
+}
+
+# With samplerproof's own: the table of any method, on the levels of another class.
+STEPPED = CLASSES | {
     "TableScheduler": SchedulerSpec(
         layouts.of_table,
         claim=lambda options: (options["method"], None),
