@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import torch
 from torch import Tensor
@@ -65,6 +65,27 @@ def run_table(
     recorded: every vector and output is a tensor of its own, and no buffer, so that gradients can be recorded.
     """
     runnable("denoise", denoise, "a function (x, at, prediction), such as a mixture, or checkpoint.denoiser()")
+    run = running(start, tableau, noise, dtype, checked, recorded)
+    try:
+        i, x = next(run)
+        while True:
+            i, x = run.send(denoise(x, tableau.points[i], tableau.prediction_at(i)))
+    except StopIteration as end:
+        vectors: Callable[[int], Tensor] = end.value
+        return vectors
+
+
+def running(
+    start: Tensor | Sequence[Tensor],
+    tableau: Tableau,
+    noise: NoiseSource | None = None,
+    dtype: torch.dtype = torch.float64,
+    checked: bool = True,
+    recorded: bool = False,
+) -> Generator[tuple[int, Tensor], Tensor, Callable[[int], Tensor]]:
+    """A run, as run_table does it, that stops wherever the model is asked: it yields the index i of a vector and the
+    vector, a view into its buffers that may be written to, and is sent the prediction tableau.prediction_at(i) there.
+    """
     of_type("tableau", tableau, Tableau, "a table, as sp.tabulate(name, grid) makes it")
     of_type("start", start, (Tensor, list, tuple), "a tensor, or a sequence of tensors")
     given = [start] if isinstance(start, Tensor) else list(start)
@@ -86,7 +107,7 @@ def run_table(
     for i in range(tableau.given - 1 + rows):
         x = states[i % len(states)]
         if tableau.evaluated[i]:
-            d = denoise(x, tableau.points[i], tableau.prediction_at(i))
+            d = yield i, x
             check_output(d, torch.Size((*several, *shape)), tableau.step[i], tableau.points[i].t, checked)
             if recorded:
                 for column, part in zip(columns, d if several else [d], strict=True):

@@ -21,7 +21,7 @@ from ...points import Point
 from ..forward_processes import goes_backward
 from ..report import TargetInfo
 from .diffusers_batches import batch_remarks
-from .diffusers_classes import CLASSES, NO_TABLE, SchedulerSpec, unchanged
+from .diffusers_classes import CLASSES, NO_TABLE, STEPPED, SchedulerSpec, unchanged
 from .diffusers_layouts import Layout, begin
 from .diffusers_levels import OWN_LEVELS, Given, takes_levels
 from .external_sampler import ExternalSampler
@@ -48,7 +48,7 @@ def scheduler(name: str, options: dict[str, Any]) -> ExternalSampler:
 
 def scheduler_base(cls: type) -> str | None:
     """The class of diffusers, among those that are known, from which a class is derived; None if there is none."""
-    return next((c.__name__ for c in cls.__mro__ if c.__name__ in CLASSES or c.__name__ in NO_TABLE), None)
+    return next((c.__name__ for c in cls.__mro__ if c.__name__ in STEPPED or c.__name__ in NO_TABLE), None)
 
 
 def of_class(cls: type, options: dict[str, Any], target: str | None = None) -> ExternalSampler:
@@ -88,7 +88,7 @@ def _known(cls: type, target: str | None) -> tuple[str, SchedulerSpec, str]:
         raise InputError("target", target, f"{allowed}: how this class is stepped is not known; wrap it in a function")
     if base in NO_TABLE:
         raise NoTable("target", target, f"not a linear sampler of a diffusion: {NO_TABLE[base]}")
-    return base, CLASSES[base], target
+    return base, STEPPED[base], target
 
 
 @dataclass(frozen=True)

@@ -172,6 +172,16 @@ def vp_from_alphas_and_betas(scheduler: Any, steps: int) -> Layout:
     return _one_evaluation_a_step("vp", tuple(point("vp", a, s) for a, s in pairs), scheduler)
 
 
+def of_table(scheduler: Any, steps: int) -> Layout:
+    """The evaluations of the table that a scheduler holds, from the one on where it begins."""
+    table, levels = scheduler.table, scheduler.levels
+    made = [(at, n) for at, n, asked in zip(table.points, table.step, table.evaluated, strict=True) if asked]
+    made = made[begin(scheduler) :]
+    first = made[0][1]
+    evaluations = [(at, n - first) for at, n in made]
+    return Layout(levels.process, evaluations, levels.grid.points[first:], list(scheduler.timesteps))
+
+
 def _one_evaluation_a_step(process: str, grid: tuple[Point, ...], scheduler: Any) -> Layout:
     calls = list(scheduler.timesteps)
     grid = grid[: len(calls) + 1]
