@@ -29,7 +29,7 @@ GROUPS = {
     "Denoisers": ("adapt", "guided", "thresholded", "load_checkpoint"),
     "Targets and errors": ("GaussianMixture", "exact_flow", "metrics", "predict_error"),
     "Samplers of your own": ("read_back", "verify", "testing", "study", "Adapter"),
-    "Which sampler for a model": ("advise",),
+    "Which sampler for a model": ("advise", "design"),
     "Techniques": ("invert", "fit_one_parameter", "techniques"),
     "Faults": ("InputError", "SamplingError"),
 }
