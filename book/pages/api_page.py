@@ -14,6 +14,7 @@ from ...numerics.advice.advice import Advice
 from ...numerics.checkpoints.checkpoint import Checkpoint
 from ...numerics.conformance.report import Verdict
 from ...numerics.denoisers import Denoiser
+from ...numerics.design.designed import Design
 from ...numerics.fitted_solvers.fit import FittedSolver
 from ...numerics.leading.leading_error import LeadingError
 from ...numerics.schedules import Schedule
@@ -29,13 +30,13 @@ GROUPS = {
     "Denoisers": ("adapt", "guided", "thresholded", "load_checkpoint"),
     "Targets and errors": ("GaussianMixture", "exact_flow", "metrics", "predict_error"),
     "Samplers of your own": ("read_back", "verify", "testing", "study", "Adapter"),
-    "Which sampler for a model": ("advise",),
+    "Which sampler for a model": ("advise", "design"),
     "Techniques": ("invert", "fit_one_parameter", "techniques"),
     "Faults": ("InputError", "SamplingError"),
 }
 RETURNED = (
     *(Method, OrderProof, Schedule, Tableau, Denoiser, Checkpoint),
-    *(LeadingError, FittedSolver, Verdict, StudyResult, Advice),
+    *(LeadingError, FittedSolver, Verdict, StudyResult, Advice, Design),
 )
 TOP = """# The Python interface
 
