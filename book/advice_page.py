@@ -36,6 +36,7 @@ def page(answer: Answer, title: str) -> str:
         f"<p>The choice has {gain} times less error than the baseline. Error: {escape(answer['error'])}. "
         f"{answer['evaluations']} evaluations of the model in {answer['calls']} calls were asked; "
         f"{answer['compared']} candidates compared, {len(answer['left_out'])} methods with noise left out.</p>",
+        *([f"<p>{escape(answer['note'])}.</p>"] if answer["note"] else []),
         f"<figure><div aria-hidden=true>{inline_svg(picture(answer['candidates']))}</div>"
         f"<figcaption>{escape(caption)}</figcaption></figure>",
         "<h2>Lines to paste</h2>",

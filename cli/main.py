@@ -21,7 +21,7 @@ from .shared_parameters import (
     Checkpoint,
     ExportFormat,
     Json,
-    Kind,
+    MaybeKind,
     Out,
     Schedule,
     SomeMethods,
@@ -275,8 +275,8 @@ def verify(
 @app.command(short_help="Write tables and golden vectors for ports.", epilog=epilog("export"))
 def export(
     names: SomeMethods,
-    grid: Kind,
-    steps: Annotated[int, typer.Option(help="Steps of the grid, one less than its levels.")],
+    grid: MaybeKind = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the grid, one less than its levels.")] = None,
     schedule: Schedule = "edm",
     vectors: Annotated[bool, typer.Option("--vectors", help="Golden vectors too: a run to reproduce.")] = False,
     format: Annotated[ExportFormat, typer.Option(help="The format of the files.")] = ExportFormat.json,

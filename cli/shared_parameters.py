@@ -53,7 +53,9 @@ OneKind = Annotated[
     str | None,
     typer.Argument(metavar="KIND", help=f"{GRID}, of which to print the levels.", autocompletion=completion.grids),
 ]
-Kind = Annotated[str, typer.Option(metavar="KIND", help=f"{GRID}.", autocompletion=completion.grids)]
+MaybeKind = Annotated[
+    str | None, typer.Option(metavar="KIND", help=f"{GRID}; none for table files.", autocompletion=completion.grids)
+]
 Schedule = Annotated[str, typer.Option(help=SCHEDULE, autocompletion=completion.schedules)]
 OneSchedule = Annotated[
     str | None, typer.Option(help=f"{SCHEDULE}  [default: edm]", autocompletion=completion.schedules)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,8 +24,8 @@ from .points import Point
 from .sample import sample
 from .schedules import Schedule
 from .support.limits import LIMITS
-from .support.strict_json import written
-from .table_file import layout, plain_point, table_text
+from .support.strict_json import read_object, written
+from .table_file import layout, plain_point, table_of, table_text
 from .tableau import Tableau, tabulate
 
 SEED = 0
@@ -45,7 +47,23 @@ def exported(name: str, grid: Grid, kind: str | None = None, vectors: bool = Fal
     files = {f"{stem}.table.json": table_text(tableau, made)}
     if vectors:
         made |= {"seed": seed, "table": f"{stem}.table.json"}
-        files[f"{stem}.run.json"] = layout(golden_run(tableau, grid, seed) | {"provenance": made})
+        files[f"{stem}.run.json"] = layout(golden_run(tableau, grid.points, seed) | {"provenance": made})
+    return files
+
+
+def exported_file(path: str, vectors: bool = False, seed: int = SEED) -> dict[str, str]:
+    """The files of the table in a file, as `exported` has them: its levels are its own, its provenance stays.
+
+    Raises InputError on a file that is no table, or that was altered, and on a run that is too large for a file.
+    """
+    data = read_object(Path(path), path)
+    tableau, made = table_of(data, path), dict(data.get("provenance", {}))
+    stem = file_stem(Path(path).name.removesuffix(".json").removesuffix(".table"))
+    files = {f"{stem}.table.json": table_text(tableau, made)}
+    if vectors:
+        ends = {step: point for step, point in zip(tableau.step, tableau.points, strict=True)}
+        made |= {"seed": seed, "table": f"{stem}.table.json"}
+        files[f"{stem}.run.json"] = layout(golden_run(tableau, [*ends.values()], seed) | {"provenance": made})
     return files
 
 
@@ -60,7 +78,7 @@ def file_stem(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name.replace("++", "-pp"))
 
 
-def golden_run(tableau: Tableau, grid: Grid, seed: int = SEED) -> dict[str, Any]:
+def golden_run(tableau: Tableau, grid: Sequence[Point], seed: int = SEED) -> dict[str, Any]:
     """A run of a table with outputs that are drawn, as adapters/recorded_run.py reads it.
 
     Its vectors have SPARE components more than the run has coefficients: start, outputs and noises.
@@ -69,7 +87,7 @@ def golden_run(tableau: Tableau, grid: Grid, seed: int = SEED) -> dict[str, Any]
     width = 1 + nfe + draws + SPARE
     most = int(LIMITS["run.numbers"].high)
     if (2 * nfe + draws + 2) * width > most:
-        raise InputError("steps", grid.steps, f"a run of at most {most} numbers; vectors need {width} components")
+        raise InputError("steps", len(grid) - 1, f"a run of at most {most} numbers; vectors need {width} components")
     drawn = torch.randn(1 + nfe + draws, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     drawn = (drawn / STEP).round().mul(STEP).clamp(-LARGEST, LARGEST)
     # Start and outputs are as large as a state and a prediction there, by powers of 2.
@@ -89,7 +107,7 @@ def golden_run(tableau: Tableau, grid: Grid, seed: int = SEED) -> dict[str, Any]
     return {
         "format": 1,
         "prediction": tableau.prediction,
-        "grid": [plain_point(point) for point in grid.points],
+        "grid": [plain_point(point) for point in grid],
         "start": _plain(start),
         "noises": [_plain(z) for z in noises],
         "evaluations": evaluations,

@@ -13,7 +13,7 @@ from torch import Tensor
 from .catalogue import resolve
 from .coefficients import StepRow, lost, plan, steps_of, steps_on_all
 from .content import ATOL, OPTIONAL, RTOL, ByContent, close
-from .errors import InputError, of_type
+from .errors import InputError
 from .generated.frame_functions import FRAMES
 from .grids import Grid
 from .points import Point
@@ -112,10 +112,11 @@ class Tableau(ByContent):
         )
 
 
-def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
+def tabulate(name: str, grid: Grid | None = None, start: str = "ramp") -> Tableau:
     """The table of a method of the catalogue on a grid: the coefficients of every row of a run, float64.
 
-    name: of the method, or an alias; or the path of a table file (.json), whose ends must be those of the grid.
+    name: of the method, or an alias; or the path of a table file (.json), whose ends must be those of a grid
+    that is passed.
     start: "ramp": steps that lack history are taken by the start-up method of the record, recursively; "exact": the
     states at the first history + 1 grid points are given to `sample` instead.
     The last step of a predictor-corrector is only predicted, since a correction would cost another evaluation. A last
@@ -137,11 +138,12 @@ def tabulate(name: str, grid: Grid, start: str = "ramp") -> Tableau:
     True
     """
     if isinstance(name, str) and name.endswith(".json"):
-        from .table_file import read_on_grid
+        from .table_file import read_on_grid, read_table
 
-        return read_on_grid(name, grid)
+        return read_table(name) if grid is None else read_on_grid(name, grid)
     record = resolve(name)
-    of_type("grid", grid, Grid, "a grid, as sp.grid or sp.Grid.from_sigmas makes it")
+    if not isinstance(grid, Grid):
+        raise InputError("grid", grid, "a grid, as sp.grid or sp.Grid.from_sigmas makes it")
     if start not in ("ramp", "exact"):
         raise InputError("start", start, 'one of "ramp", "exact"')
     if record.history >= grid.steps and record.history > 0:

@@ -121,7 +121,7 @@ def test_there_are_chapters() -> None:
     assert len(NOTEBOOKS) >= 9
 
 
-@pytest.mark.chapters
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_chapter_runs(path: Path, tmp_path: Path) -> None:
     """Every cell runs, nothing is written, and the whole takes less than a minute."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.load import load
 from ..conformance.adapters.objects import object_at
 from ..conformance.adapters.target import is_file, split
 from ..denoisers import Denoiser
-from ..errors import InputError, of_type, runnable
+from ..errors import InputError, SamplingError, of_type, runnable
 from ..points import Point
 from ..schedules import Schedule, schedule
 from ..studies.config import LI, NetworkStudy, parse_study
@@ -48,10 +50,11 @@ def question_of(
         found = object_at(library, name)
         if not is_file(library) and isinstance(found, type):
             raise InputError("TARGET", target, SHAPE)
-        return question(found, schedule("edm"), nfe, budget=budget, seed=seed)
+        asked = question(found, schedule("edm"), nfe, budget=budget, seed=seed)
+        return replace(asked, denoise=_answering(asked.denoise, target), lines=_imported(library, name))
     checkpoint = load(target, consent)
     begin, end = default_ends(schedule("edm"), checkpoint.span)
-    return _of_checkpoint(checkpoint, schedule("edm"), begin, end, nfe, budget, seed, where)
+    return _of_checkpoint(checkpoint, schedule("edm"), begin, end, nfe, budget, seed, where, target)
 
 
 def question(
@@ -77,7 +80,9 @@ def question(
     first = ends[0] if begin is None else process.point(begin)
     last = ends[1] if end is None else process.point(end)
     if isinstance(found, Checkpoint):
-        return _of_checkpoint(found, process, first, last, nfe, budget, seed, "cpu")
+        return _of_checkpoint(
+            found, process, first, last, nfe, budget, seed, "cpu", denoise if isinstance(denoise, str) else None
+        )
     size = (found.dim,) if isinstance(found, GaussianMixture) else shape or getattr(found, "shape", None)
     runnable("denoise", found, SHAPE)
     if not isinstance(size, tuple | list | torch.Size) or not all(isinstance(n, int) and n > 0 for n in size):
@@ -104,6 +109,7 @@ def _of_checkpoint(
     budget: int,
     seed: int,
     device: str,
+    typed: str | None,
 ) -> Question:
     low, high = checkpoint.span
     if not (low - ROUNDING <= begin.lam and end.lam <= high + ROUNDING):
@@ -111,7 +117,9 @@ def _of_checkpoint(
         raise InputError("levels: lambda from noise to data", [round(p.lam, 4) for p in (begin, end)], known)
     identity = {"checkpoint": checkpoint.sha256, "device": device}
     model = checkpoint.denoiser(device=device)
-    return Question(model, process, begin, end, checkpoint.shape, nfe, budget, seed, identity)
+    where = "" if device == "cpu" else f"device={device!r}"
+    lines = (f"denoise = sp.load_checkpoint({typed!r}).denoiser({where})",) if typed else ()
+    return Question(model, process, begin, end, checkpoint.shape, nfe, budget, seed, identity, lines)
 
 
 def _of_file(file: Path, nfe: int, budget: int, seed: int, consent: Consent, device: str) -> Question:
@@ -131,8 +139,36 @@ def _of_file(file: Path, nfe: int, budget: int, seed: int, consent: Consent, dev
     begin, end = grid.points[0], grid.points[-1]
     if isinstance(study, NetworkStudy):
         checkpoint = load(study.target.checkpoint, consent)
-        return _of_checkpoint(checkpoint, found.schedule, begin, end, nfe, budget, seed, device)
+        return _of_checkpoint(
+            checkpoint, found.schedule, begin, end, nfe, budget, seed, device, study.target.checkpoint
+        )
     t = study.target
     mixture = GaussianMixture(t.weights, t.means, t.stds, t.covariances)
-    identity = {"mixture": t.model_dump(exclude_none=True)}
-    return Question(mixture, found.schedule, begin, end, (mixture.dim,), nfe, budget, seed, identity)
+    law = t.model_dump(exclude_none=True)
+    lines = ("denoise = sp.GaussianMixture(" + ", ".join(f"{name}={value!r}" for name, value in law.items()) + ")",)
+    return Question(mixture, found.schedule, begin, end, (mixture.dim,), nfe, budget, seed, {"mixture": law}, lines)
+
+
+def _imported(library: str, name: str) -> tuple[str, ...]:
+    """Lines of Python that bind an object of a file or a module to `denoise`."""
+    if not is_file(library):
+        return (f"import {library}", f"denoise = {library}.{name}")
+    first, *rest = name.split(".")
+    return ("import runpy", f"denoise = {'.'.join([f'runpy.run_path({library!r})[{first!r}]', *rest])}")
+
+
+def _answering(denoise: Denoiser, target: str) -> Denoiser:
+    """The denoiser of a file: what it raises is an InputError of one line, and so is an answer that is no tensor."""
+
+    def asked(x: Tensor, at: Point, prediction: str) -> Tensor:
+        try:
+            value = denoise(x, at, prediction)
+        except (InputError, SamplingError):
+            raise
+        except Exception as fault:
+            raise InputError(target, f"{type(fault).__name__}: {fault}", SHAPE) from fault
+        if not isinstance(value, Tensor):
+            raise InputError(target, value, "a function that returns a tensor, shaped like x")
+        return value
+
+    return asked

@@ -10,6 +10,7 @@ from .advice import Advice, Entry
 from .candidates import Candidate
 
 SHOWN, LISTED = 8, 100  # candidates in the text and in the JSON
+ONE = "one trajectory was recorded: errors of other samples can be ten times smaller or larger; --budget buys more"
 STATISTIC = (
     "root mean square over the numbers of a sample, geometric mean over samples; low and high: least and largest"
 )
@@ -35,6 +36,7 @@ def plain(advice: Advice) -> dict[str, Any]:
         "compared": len(advice.entries),
         "first": {**advice.first.plain(), "evaluations": advice.first_evaluations},
         "trajectories": advice.plan.trajectories,
+        "note": ONE if advice.plan.trajectories == 1 else None,
         "nfe": q.nfe,
         "budget": q.budget,
         "seed": q.seed,
@@ -49,11 +51,11 @@ def paste(advice: Advice, entry: Entry) -> list[str]:
     """Lines of Python that run the candidate; `denoise` is the model's denoiser, x the samples at the noisy end."""
     q, c = advice.question, entry.candidate
     kind = ", ".join([repr(q.schedule.kind), *(f"{key}={value!r}" for key, value in q.schedule.parameters.items())])
-    top = ["import torch", "import samplerproof as sp"]
+    top = ["import torch", "import samplerproof as sp", *q.lines]
     sides = ", ".join(map(str, (1, *q.shape)))
     start = [f"x = {q.schedule.prior_std(q.begin)!r} * torch.randn({sides}, dtype=torch.float64)"]
     if c.grid is None:
-        return [*top, *start, f"y = sp.sample(denoise, x, sp.tabulate({c.method!r}))  # a table file"]
+        return [*top, *start, f"y = sp.sample(denoise, x, sp.tabulate({c.method!r}))"]
     if c.named is None or c.named.stretched:
         levels = f'"list", {c.grid.steps}, timesteps={c.grid.columns.t.tolist()!r}'
     else:
@@ -91,6 +93,7 @@ def text(advice: Advice) -> str:
         f"{advice.evaluations} evaluations of the model in {advice.calls} calls, of a budget of {q.budget}: "
         f"trajectories recorded: {advice.plan.trajectories}; {len(run)} of {len(advice.entries)} candidates run",
     ]
+    lines += [ONE] if advice.plan.trajectories == 1 else []
     if advice.kept:
         lines.append(f"{advice.kept} of them were kept from an earlier run")
     lines.append(f"{len(advice.left_out)} methods with noise are left out: a recording is of a flow")

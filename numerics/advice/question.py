@@ -35,6 +35,7 @@ class Question:
 
     shape: of a sample.  nfe: evaluations of a run.  budget: rows of the model, in all.
     identity: what determines the model, as JSON, for the name of what is kept; None keeps nothing.
+    lines: of Python, that make `denoise`; none where it is the caller's own.
     """
 
     denoise: Denoiser
@@ -46,6 +47,7 @@ class Question:
     budget: int = BUDGET
     seed: int = 0
     identity: Mapping[str, Any] | None = None
+    lines: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 2 <= whole("nfe", self.nfe) <= MOST_NFE:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import samplerproof as sp
 from samplerproof.cli.main import run
 from samplerproof.numerics.advice import candidates
 from samplerproof.numerics.catalogue import METHODS
@@ -42,5 +44,13 @@ def test_the_answer_its_page_and_bad_input(
     assert "<svg" in page
     assert "<script" not in page
     assert list(Path("results/advice").glob("*.advice"))
+    found: dict[str, Any] = {}
+    exec("\n".join(answer["choice"]["paste"]), found)
+    assert found["y"].shape == (1, 1)
+    made = METHODS[answer["choice"]["method"]].name
+    assert sp.tabulate(made, found["grid"]).nfe == answer["choice"]["nfe"]
     assert _ran("advise law.toml --nfe 5 --budget 20", monkeypatch) == 2
     assert capsys.readouterr().err.startswith("samplerproof: budget: got 20; at least ")
+    Path("own.py").write_text("def fails(x, at, prediction):\n    raise KeyError('weights')\n\n\nfails.shape = (2,)\n")
+    assert _ran("advise own.py:fails --nfe 5", monkeypatch) == 2
+    assert capsys.readouterr().err.startswith("samplerproof: own.py:fails: got \"KeyError: 'weights'\"; ")

@@ -143,3 +143,18 @@ def test_the_commands_work_together(samplerproof: Command, tmp_path: Path) -> No
     (tmp_path / "bad.json").write_text("{}")
     bad = samplerproof("verify", str(tmp_path / "bad.json"))
     assert (bad.returncode, bad.stdout, bad.stderr.count("\n")) == (2, "", 1)
+
+
+def test_a_table_file_is_exported_on_its_own_levels(tmp_path: Path) -> None:
+    """Assert that the table of a file is written again, equal, with a run; that a grid beside it is refused, and that
+    a method without one is.
+    """
+    export(["ddim"], "karras", 3, "edm", False, tmp_path)
+    own = str(tmp_path / "ddim.table.json")
+    table, run = export([own], None, None, "edm", True, tmp_path / "again")
+    assert read_table(table) == read_table(own) == sp.tabulate(own)
+    assert len(json.loads(run.read_text())["grid"]) == 4
+    for names, kind, field in (([own], "karras", "--grid"), (["ddim"], None, "--grid"), ([own, own], None, "NAME")):
+        with pytest.raises(InputError) as refused:
+            export(names, kind, None, "edm", False, tmp_path)
+        assert refused.value.field == field

@@ -94,7 +94,6 @@ def differential(tree: Tree, z: Tensor, u: Tensor) -> Tensor:
     return f(z, u)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # what torch.func itself imports
 def test_elementary_differentials_in_the_plane() -> None:
     """Every tree of a third-order method: D by nested jvp, and the slope of D by another one."""
     z = torch.tensor([[0.3, -0.2], [-0.9, 0.7]], dtype=torch.float64)

@@ -81,7 +81,7 @@ def test_exports_of_every_record_conform(name: str, judged: Any) -> None:
             assert found.matches[0].startswith(resolve(name).name)
             assert found.max_relative_error is not None
             assert found.max_relative_error < 1e-11
-        single = judged(ported(table, golden_run(table, on), "float32") | _schedule(on), name)
+        single = judged(ported(table, golden_run(table, on.points), "float32") | _schedule(on), name)
         assert single.exit_code == 0, single
         assert single.coverage[0].startswith("one recorded run, float32")
 
@@ -120,7 +120,7 @@ def test_a_fault_is_found_where_it_is(fault: str, judged: Any) -> None:
     """
     change, dtype, step = FAULTS[fault]
     table = tabulate("dpm-solver++-2m", KARRAS)
-    data = golden_run(table, KARRAS)
+    data = golden_run(table, KARRAS.points)
     assert judged(ported(table, data, dtype), "dpm-solver++-2m").exit_code == 0
     for against in ("dpm-solver++-2m", None):
         found = judged(ported(change(table), data, dtype), against)
@@ -132,7 +132,7 @@ def test_a_fault_is_found_where_it_is(fault: str, judged: Any) -> None:
 def test_one_weight_that_is_off_is_found_in_both_precisions(judged: Any) -> None:
     """Assert the step of a fault of 1e-6 in float64 and of 1e-3 in float32 in a one-step sampler."""
     table = tabulate("ddim", KARRAS)
-    data = golden_run(table, KARRAS)
+    data = golden_run(table, KARRAS.points)
     for dtype, by in (("float64", 1e-6), ("float32", 1e-3)):
         assert judged(ported(table, data, dtype), "ddim").exit_code == 0
         found = judged(_cut(ported(_off(table, 3, 0, by), data, dtype), 4), "ddim")
@@ -143,7 +143,7 @@ def test_one_weight_that_is_off_is_found_in_both_precisions(judged: Any) -> None
 def test_a_grid_that_is_off_is_found(judged: Any) -> None:
     """Assert that a run on other levels than it states differs, by one level and by all."""
     table = tabulate("dpm-solver++-2m", KARRAS)
-    data = golden_run(table, KARRAS)
+    data = golden_run(table, KARRAS.points)
     for n in range(1, 7):
         moved = copy.deepcopy(data)
         sigma = KARRAS.points[n].sigma * 1.001
@@ -183,7 +183,7 @@ def test_a_run_needs_no_grid_no_steps_and_no_name(judged: Any) -> None:
 def test_few_components_are_compared_with_a_named_record_only(judged: Any) -> None:
     """Assert one line without a name, and with one a verdict: the record conforms, another one does not."""
     table = tabulate("ddpm", KARRAS)
-    data = _cut(ported(table, golden_run(table, KARRAS), "float32"), 2)
+    data = _cut(ported(table, golden_run(table, KARRAS.points), "float32"), 2)
     with pytest.raises(InputError, match=r"got '2 components'; at least 15, .* or give --against"):
         judged(data)
     assert judged(data, "ddpm").exit_code == 0
@@ -206,7 +206,7 @@ def _cut(data: dict[str, Any], size: int) -> dict[str, Any]:
 def test_outputs_that_are_nearly_dependent_determine_nothing(judged: Any) -> None:
     """Assert that equal outputs in float32 end in an error with the remedy, and that --against decides it."""
     table = tabulate("dpm-solver++-2m", KARRAS)
-    data = golden_run(table, KARRAS)
+    data = golden_run(table, KARRAS.points)
     for entry in data["evaluations"][1:]:
         entry["output"] = data["evaluations"][0]["output"]
     run = ported(table, data, "float32")
@@ -236,7 +236,7 @@ def test_one_grid_shows_no_order(judged: Any) -> None:
 def test_rows_are_solved_with_their_errors() -> None:
     """Assert that solved rows equal those of the table within the errors that are stated, which are small."""
     table = tabulate("sa-solver-2", KARRAS)
-    found = solved(run_of(golden_run(table, KARRAS)), "ve", KARRAS.points)
+    found = solved(run_of(golden_run(table, KARRAS.points)), "ve", KARRAS.points)
     gap = (found.table.outputs - table.outputs).abs().amax(dim=1)
     size = torch.maximum(table.outputs.abs().amax(dim=1), table.states.abs().amax(dim=1))
     assert bool((gap <= torch.tensor(found.uncertainty[1:]) * size * 100 + 1e-14).all())
@@ -250,7 +250,7 @@ DIGITS = {"%.9g": ("float32", 0), "%.17g": ("float64", 0), "%.4g": (None, 2)}
 def test_printed_numbers_have_the_precision_of_their_digits(form: str, judged: Any) -> None:
     """Assert that nine digits are a float32, 17 a float64, and that four are refused."""
     table = tabulate("dpm-solver++-2m", KARRAS)
-    data = ported(table, golden_run(table, KARRAS), "float32" if form == "%.9g" else "float64")
+    data = ported(table, golden_run(table, KARRAS.points), "float32" if form == "%.9g" else "float64")
     for entry in (*data["evaluations"], data):
         key = "end" if entry is data else "input"
         entry[key] = [float(form % value) for value in entry[key]]
