@@ -15,7 +15,7 @@ from ...numerics.studies.study_figure import label_of
 from ...numerics.studies.style import STYLE
 from ..markup import table
 from ..records.kept_records import Entry
-from ..studies.signed_errors import LEADERS, METHODS, SEEDS, SHORT_RUNS, STARTS
+from ..studies.signed_errors import GRIDS, LEADERS, METHODS, SEEDS, SHORT_RUNS, STARTS
 from .myst import ONE_SIDEBAR, link, origin
 
 FILE, PICTURE = "short_runs.md", "short_runs.svg"
@@ -34,9 +34,9 @@ $$
 with $\\delta_i$ the defect of row $i$ on the exact path, $S$ and $O$ the coefficients of states and data predictions,
 and $J$ the Jacobian of the data prediction. The *size* is $\\sum_i |G_i \\delta_i|$; the share of it that is *left* is
 what the signs of the rows do not cancel. The tables have geometric means over {mixtures} random mixtures of five
-components in each dimension, {starts} starts each, on the schedule `edm` between sigma = 14.615 and 0.0292, the ends of
-Stable Diffusion's levels; each sampler is on the best of three grids for it (equal in lambda, Karras with rho 3 and 7),
-with its own start-up.
+components in each dimension, {starts} starts each, on the schedule `edm` between sigma = {noisy} and {clean}, the ends
+of Stable Diffusion's levels; each sampler is on the best of three grids for it (equal in lambda, Karras with rho 3 and
+7), with its own start-up.
 
 ## One dimension
 
@@ -87,6 +87,8 @@ def short_runs(entry: Entry) -> dict[str, str | bytes]:
         picture=PICTURE,
         leads=sum(min(METHODS, key=lambda m: _best(rows, *case, m)["measured"]) in LEADERS for case in cases),
         cases=len(cases),
+        noisy=GRIDS["karras rho=7"]["sigma_max"],
+        clean=GRIDS["karras rho=7"]["sigma_min"],
         mixtures=len(SEEDS),
         starts=STARTS,
         same=_ratios(rows, ("exp-adams-noise-3", "exact"), ("ipndm-3", "exact"), "sizes"),
