@@ -8,22 +8,15 @@ from typing import Annotated
 import typer
 
 from ..numerics.support.consent import Consent
-from . import completion
 from .folders import folder_of
-from .shared_parameters import Json, Out
+from .shared_parameters import Json, Model, Out
 
 
 def advise(
-    target: Annotated[
-        str,
-        typer.Argument(
-            help="A network, such as rings, a folder or owner/name; FILE.toml with a [target]; FILE.py:name.",
-            autocompletion=completion.checkpoints,
-        ),
-    ],
+    target: Model,
     nfe: Annotated[int, typer.Option(help="Evaluations of the model in a run.")],
     budget: Annotated[int, typer.Option(help="Evaluations of the model for the answer, a sample each.")] = 500,
-    seed: Annotated[int, typer.Option(help="Of the start samples.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the start samples.")] = 0,
     designs: Annotated[
         list[str] | None, typer.Option("--design", metavar="FILE", help="A table file as a further candidate.")
     ] = None,
@@ -37,7 +30,7 @@ def advise(
     hub: Annotated[bool, typer.Option("--hub", help="Fetch a checkpoint owner/name from the hub.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write the answer as a page too.")] = None,
 ) -> None:
-    """Find the sampler and the levels with the least error for a model, at a number of evaluations."""
+    """Choose a sampler and its levels for a model, at a number of evaluations."""
     from ..numerics.advice.advice import advise as answered
     from ..numerics.advice.advice_targets import question_of
     from ..numerics.table_file import read_table

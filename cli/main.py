@@ -209,9 +209,7 @@ def study(
         show.written(folder)
 
 
-app.command(short_help="Find the sampler and the levels with the least error for a model.", epilog=epilog("advise"))(
-    advise
-)
+app.command(short_help="Choose a sampler and its levels for a model.", epilog=epilog("advise"))(advise)
 
 
 @app.command(short_help="Find out which method a sampler is, and its order.", epilog=epilog("verify"))
@@ -291,7 +289,7 @@ def export(
         print(path)
 
 
-app.command(short_help="Make a table for your model and budget.", epilog=epilog("design"))(design)
+app.command(short_help="Make a table for a model.", epilog=epilog("design"))(design)
 app.command(short_help="Print BibTeX of samplers, and of this appendix.", epilog=epilog("cite"))(
     catalogue_commands.cite
 )

@@ -71,7 +71,7 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="TARGET",
-        help="A checkpoint by its name, folder or owner/name; a study file, whose target is meant; or FILE.py:name.",
+        help="A network, such as rings, a folder or owner/name; FILE.toml with a [target]; FILE.py:name.",
         autocompletion=completion.checkpoints,
     ),
 ]

@@ -31,7 +31,7 @@ def advise(
     designs: tuple[str, ...] = (),
     out: str | Path | None = None,
 ) -> Advice:
-    """Which deterministic sampler on which levels has the least error for a model, at `nfe` evaluations.
+    """Choose a deterministic sampler and its levels for a model, at `nfe` evaluations.
 
         denoise    a mixture, a checkpoint or its name, or a function (x, at, prediction); guidance is part of it
         schedule   the process, as sp.schedule makes it

@@ -14,6 +14,7 @@ from ...numerics.advice.advice import Advice
 from ...numerics.checkpoints.checkpoint import Checkpoint
 from ...numerics.conformance.report import Verdict
 from ...numerics.denoisers import Denoiser
+from ...numerics.design.designed import Design
 from ...numerics.fitted_solvers.fit import FittedSolver
 from ...numerics.leading.leading_error import LeadingError
 from ...numerics.schedules import Schedule
@@ -35,7 +36,7 @@ GROUPS = {
 }
 RETURNED = (
     *(Method, OrderProof, Schedule, Tableau, Denoiser, Checkpoint),
-    *(LeadingError, FittedSolver, Verdict, StudyResult, Advice),
+    *(LeadingError, FittedSolver, Verdict, StudyResult, Advice, Design),
 )
 TOP = """# The Python interface
 

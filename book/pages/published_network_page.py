@@ -25,10 +25,10 @@ law given a condition is narrower than the noise at the cleanest level, so that 
 convolutions of the package use another constant in float64 and bfloat16 than in float32; here the weights are
 normalised once with the constant of the training, so that float64 is the same network.
 
-Of the proved orders the first is shown from the fewest steps on. Those of higher order fall as fast as proved in the
-first doublings, and then more slowly than they should: the observed order does not settle, and more steps are compared
-with a reference that is no better than its distance below. Few evaluations are enough: the samples have an error of
-one hundredth with the numbers of the second table."""
+DDIM has its proved order from the fewest steps on. The errors of the methods of higher order fall about as fast as
+proved, or faster, in the first doubling of the steps, and then more slowly: their observed order does not settle, and
+with more steps the error comes near to that of the reference, whose distance from a run of half its steps stands
+below. The second table has the evaluations after which the samples have an error of one hundredth of their size."""
 
 
 def published_network(entries: dict[str, Entry]) -> dict[str, str | bytes]:

@@ -53,7 +53,7 @@ def renew_published(only: Iterable[str] = ()) -> None:
 
 
 def renew_signed(only: Iterable[str] = ()) -> None:
-    """Measure the signed errors, in half a minute, if they are named or stale."""
+    """Measure the signed errors, in about a minute, if they are named or stale."""
     clock = Clock()
     for name in OF_SIGNED.chosen(only):
         OF_SIGNED.write(name, {"rows": signed_errors.averaged(signed_errors.signed_errors())}, clock.manifest())

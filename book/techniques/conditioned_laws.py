@@ -207,7 +207,7 @@ MEMORY = Technique(
     claimed="An external memory of the data takes over what a network would have to memorise: training is up to 46 "
     "times faster than SiT's, at FID 3.56 without guidance (ImageNet, 256 pixels).",
     verdict="the exact denoiser of a bank of points is one layer of attention; a network of digits is nearly that bank "
-    "at the noisy end, where it can be replaced, and generalises from lambda = 0 on",
+    "up to lambda = -1, where the bank can replace it, and generalises from lambda = 0 on",
     quantity="largest difference of the mixture and the attention",
     within=(0.0, 1e-10),
     covered="mechanism: a bank of 500 points in the plane, and of the 1,500 digits beside a network that was "

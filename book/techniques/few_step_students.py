@@ -44,8 +44,8 @@ STUDENTS = Technique(
     claimed="A network can learn to make in one to eight evaluations the samples that its teacher makes in "
     "tens: by halving the steps again and again (Salimans and Ho; ProDiff), by jumping to the end from "
     "every point (consistency models; LCM), by composing its own shorter jumps (shortcut models), or by "
-    "straightening the paths (rectified flow; 2-RF++). Pages of their own have [shortcut models](shortcut-models.md), "
-    "[2-RF++](rectified-flows.md), [ProDiff](prodiff.md) and [LCM](lcm.md).",
+    "straightening the paths (rectified flow; 2-RF++). [Shortcut models](shortcut-models.md), "
+    "[2-RF++](rectified-flows.md), [ProDiff](prodiff.md) and [LCM](lcm.md) have pages of their own.",
     verdict="a student is as good as its teacher and no better: one jump is within 0.011 of 16 steps of DDIM, "
     "and as far from the flow as these",
     quantity="rms distance of one jump, after four rounds of halving, to 16 steps of its teacher",

@@ -217,9 +217,9 @@ TRIALS = {
     "reface-on-rings": Trial(
         "reface",
         "The kept network of two rings, with 200 updates of its own loss and of 10 (|x| - 0.9)^2 at the end of S steps "
-        "of DDIM from noise, and what it does then in S steps and in 8; one seed. One step is satisfied by sending "
-        "all noise to one point, and 8 steps are as before. Four steps carry over to 8, and the angles stay spread. "
-        "The loss of v rises in all of them.",
+        "of DDIM from noise, and what it does then in S steps and in 8; one seed. With one step the network learns to "
+        "send all noise to one point, and its loss in 8 steps is as before. With four steps it carries over to 8, and "
+        "the angles stay spread. The loss of v rises in every case.",
         on_rings.measure_steps_in_training,
     ),
     "emdm-on-rings": Trial(
@@ -227,7 +227,7 @@ TRIALS = {
         "Generators on two rings, four steps equal in t, 2,000 updates of 256 against a discriminator with a penalty "
         "on its slope, three seeds, 4,000 samples; W1 of the radius, whose median is not small. Two of three seeds are "
         "nearer to the law than the chain with the mean of a trained network, and none makes the rings: six in ten "
-        "samples are off both. The losses stand at log 2 and 2 log 2 meanwhile: they prove nothing. In this short "
+        "samples are off both. The losses are log 2 and 2 log 2 all the same: they prove nothing. In this short "
         "training the claim is not reproduced.",
         adversarial_rings.measure_generators,
     ),
@@ -242,9 +242,9 @@ TRIALS = {
     "gmem-copies": Trial(
         "gmem",
         "The memory in place of the network below a level, in 20 steps of 2M, 128 samples: below lambda = -1 a third "
-        "of the calls is saved, and the samples are those of the network but for 0.07. Higher up they are copies of "
-        "training digits, as the last column shows, while the Frechet distance, in 16 features of a small classifier "
-        "from the held-out digits, falls: it does not see copying.",
+        "of the calls is saved, and the samples are those of the network up to 0.075. Higher up they come near to "
+        "training digits, and with the memory alone they are copies, as the last column shows; there the Frechet "
+        "distance, in 16 features of a small classifier from the held-out digits, is least: it does not show copying.",
         memory_on_digits.measure_copies,
     ),
 }

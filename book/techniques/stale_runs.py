@@ -137,8 +137,8 @@ the error at equal cost is $c K^p$ times that of the plain sampler.""",
     "the keys. `techniques.propagated` takes a UNet2DModel or UNet2DConditionModel of diffusers as well. "
     "At c K^p above 1 the plain sampler with K times the steps has the smaller error; where m < p, c grows with the "
     "number of steps, and is that of the last one. A factor is a ratio of root mean squares over the start law, and "
-    "it depends on that law: from the integral of the leading error DDIM's are 1.93 and 3.85 on the mixture, as "
-    "measured, and with equal weights on starts from -2.2 to 2.2 they would be 1.76 and 3.36.",
+    "it depends on that law: on the mixture those of DDIM are the integral of the leading error, which is 9 and 13 % "
+    "smaller with equal weights on starts from -2.2 to 2.2 (`tests/numerics/test_surgery.py` has both).",
     unknown="Not reproduced: the speed-ups on a GPU, FID and CLIP scores, larger networks, where the features' share "
     "of the leading error and the encoder's share of the cost are others, keys that are not uniform, injected noise.",
     code="""

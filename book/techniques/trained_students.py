@@ -94,9 +94,9 @@ step is that of the M shortest steps of Euler's method, which are DDIM's on the 
     proved=("self-consistency", "ideal-student"),
     measure=measure_shortcuts,
     known="The table is of 20,000 samples: the distances from the record that is kept with the network, the last "
-    "column from the network: a first jump against the two of half its length; it falls with the length. One jump has "
-    "a fifth of its samples off the rings: a student that was distilled from a trained network "
-    "([few-step students](few-step-students.md)) has 7 to 8 %.",
+    "column from the network: a first jump against the two of half its length; it falls with the length. After one "
+    "jump a fifth of the samples are off the rings; of students that were distilled from a trained network "
+    "([few-step students](few-step-students.md)) 7 to 8 % are.",
     unknown="Not reproduced: the FID figures, images, guidance inside the network.",
     code="""
 import torch, samplerproof as sp
@@ -176,12 +176,12 @@ $\mu < 0$ lines cross beyond $t = 1/(1 - \mu)$.""",
     proved=("reflow-straight", "ddim-gradient", "ideal-student"),
     measure=measure_reflow,
     known="The table has the least slope of the map from start to end on M1, t equal from 1 to 0.001, for every method "
-    "of the catalogue without noise that takes one start (`techniques.least_slope`, 2,001 starts). Steps of DDIM are "
-    "increasing each, so that it folds never; others do up to some number of steps, and the total variation of a "
-    "study is empty there. In the figure the student, which makes one jump better than 16 steps of DDIM, is "
-    "held back by its teacher of 64 steps and by its training.",
-    unknown="Not reproduced: FID, images, perceptual distances, the draws of t, which gained 3 to 10 % in one trial "
-    "that is not kept. A network may memorise pairs where lines cross (arXiv 2510.18118).",
+    "of the catalogue without noise that takes one start (`techniques.least_slope`, 2,001 starts). Every step of DDIM "
+    "is increasing, so that its map never folds; others fold at the numbers of steps in the last column, where a study "
+    "has no total variation. In the figure one jump of the student is nearer to the flow than 16 steps of DDIM; what "
+    "is left is the error of its teacher, of 64 steps, and of its training.",
+    unknown="Not reproduced: FID, images, perceptual distances, the draws of t. A network may memorise pairs where "
+    "lines cross (arXiv 2510.18118).",
     code="""
 import torch, samplerproof as sp
 mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])

@@ -1,6 +1,6 @@
 """Custom nodes of ComfyUI: copy this file into its folder custom_nodes, where samplerproof is installed.
 
-The node "samplerproof sampler" (sampling / custom_sampling / samplers) goes where KSamplerSelect goes.
+The node "samplerproof sampler" (sampling / custom_sampling / samplers) takes the place of KSamplerSelect.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class SamplerproofSampler:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        """What the node is given: the name of a method, and its parameters, such as eta=1/2."""
+        """The inputs of the node: the name of a method, and its parameters, such as eta=1/2."""
         return {"required": {"method": (sorted(METHODS),), "parameters": ("STRING", {"default": ""})}}
 
     def get_sampler(self, method: str, parameters: str) -> tuple[Any, ...]:
-        """The sampler, which finds out whether the model is of a flow."""
+        """The sampler, which recognises a model of a flow."""
         return (comfy.samplers.KSAMPLER(sampler(method + (f"?{parameters}" if parameters else ""))),)
 
 
