@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -189,6 +190,8 @@ def test_the_processes_that_watch_may_be_ended(name: str, tmp_path: Path, monkey
     pids.touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    # A warm parent of its own: that of the session is not used where another test has changed the environment since.
+    monkeypatch.setattr(sys.modules[warm_parent.__module__], "_shared", [])
     outcome = only(f"hostile:{name}")
     if name == "kills_parent":
         assert outcome.failure == Failure("crash", "the process that watches it was ended by SIGKILL", None)
