@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import warnings
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import samplerproof as sp
+from samplerproof.numerics.table_file import write_table
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,9 +46,11 @@ def network(x: Tensor, t: Any) -> Tensor:
     return torch.tanh(0.7 * x + 0.3 * x.roll(1, -1)) + 1e-3 * float(t) * torch.cos(x) / 3
 
 
-def run(scheduler: Any, steps: int = 9, begin: int = 0, ask: Callable[[Tensor, Any], Tensor] = network) -> Tensor:
-    """A loop as pipelines have it."""
-    scheduler.set_timesteps(steps)
+def run(
+    scheduler: Any, steps: int = 9, begin: int = 0, sigmas: list[float] | None = None, scale: float = 1.0
+) -> Tensor:
+    """A loop as pipelines have it, from a start times `scale`."""
+    scheduler.set_timesteps(**({"num_inference_steps": steps} if sigmas is None else {"sigmas": sigmas}))
     if begin:
         scheduler.set_begin_index(begin * scheduler.order)
     times = scheduler.timesteps[begin * scheduler.order :]
@@ -54,11 +58,11 @@ def run(scheduler: Any, steps: int = 9, begin: int = 0, ask: Callable[[Tensor, A
     if begin:
         x = scheduler.add_noise(x, torch.ones_like(x), times[:1].repeat(2))
     else:
-        x = x * getattr(scheduler, "init_noise_sigma", 1.0)
+        x = x * getattr(scheduler, "init_noise_sigma", 1.0) * scale
     options = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
     for t in times:
         seen = scheduler.scale_model_input(x, t) if hasattr(scheduler, "scale_model_input") else x
-        x = scheduler.step(ask(seen, t), t, x, **options)[0]
+        x = scheduler.step(network(seen, t), t, x, **options)[0]
     return x
 
 
@@ -113,6 +117,36 @@ def test_levels_of_one_s_own() -> None:
         drop_in(ddim, "ddim").set_timesteps(timesteps=[100, 500])
     with pytest.raises(sp.InputError, match="config"):
         TableScheduler.from_config({"colour": 1})
+
+
+@pytest.mark.parametrize("name", ["DDIMScheduler", "EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"])
+def test_a_table_file_runs_on_every_process(name: str, tmp_path: Path) -> None:
+    """Assert that a table file at alpha = 1 gives the loop of its method on these levels, on vp, ve and the flow; that
+    one with a weight off by 1e-4 does not; and that it is refused on other steps, levels and begins.
+    """
+    ratios = [10.0, 4.0, 1.5, 0.5, 0.1, 0.0]
+    table = sp.tabulate("dpm-solver++-2m", sp.Grid.from_sigmas(ratios))
+    write_table(table, tmp_path / "two_m.json")
+    outputs = table.outputs.clone()
+    outputs[2, 0] += 1e-4
+    write_table(dataclasses.replace(table, outputs=outputs), tmp_path / "off.json")
+    own = getattr(diffusers, name)(**({"clip_sample": False} if name == "DDIMScheduler" else {}))
+    levels = [s / (1 + s) for s in ratios] if name.startswith("Flow") else ratios
+    same = drop_in(own, "dpm-solver++-2m")
+    expected = run(same, sigmas=levels if name == "EulerDiscreteScheduler" else levels[:-1])  # its list has the 0
+    made = drop_in(own, str(tmp_path / "two_m.json"))
+    size = float(expected.abs().max())
+    start = 1.0 if name != "EulerDiscreteScheduler" else float(same.init_noise_sigma) / ratios[0]
+    assert float((run(made, 5, scale=start) - expected).abs().max()) < 1e-5 * size
+    assert float((run(drop_in(own, str(tmp_path / "off.json")), 5, scale=start) - expected).abs().max()) > 1e-5 * size
+    with pytest.raises(sp.InputError, match="num_inference_steps: got 6; 5, the steps of the table"):
+        made.set_timesteps(6)
+    with pytest.raises(sp.InputError, match="grid: got 'karras'"):
+        drop_in(own, str(tmp_path / "two_m.json"), grid="karras")
+    if not name.startswith("Flow"):
+        write_table(sp.tabulate("ddim", sp.Grid.from_sigmas([5000.0, 1.0, 0.1])), tmp_path / "far.json")
+        with pytest.raises(sp.InputError, match="where the model was trained"):
+            drop_in(own, str(tmp_path / "far.json")).set_timesteps(2)
 
 
 def test_configurations_go_both_ways(tmp_path: Path) -> None:

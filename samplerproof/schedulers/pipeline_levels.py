@@ -14,6 +14,7 @@ import torch
 from ..names.input_error import InputError
 from ..numerics.conformance.adapters.diffusers import scheduler_base
 from ..numerics.conformance.adapters.diffusers_classes import CLASSES, SchedulerSpec, unchanged
+from ..numerics.conformance.adapters.diffusers_timesteps import TimestepMap
 from ..numerics.conformance.forward_processes import grid_of, on_process, point
 from ..numerics.conformance.placement import SCHEDULES
 from ..numerics.grid_kinds.all_kinds import KINDS, parse
@@ -51,7 +52,7 @@ class PipelineLevels:
                 return at
         if self.process == "flow":
             return point("flow", 1 - timestep / len(self.times), timestep / len(self.times))
-        return _of_ratio(self.process, math.exp(-float(np.interp(timestep, self.times[::-1], self.lams[::-1]))))
+        return of_ratio(self.process, math.exp(-float(np.interp(timestep, self.times[::-1], self.lams[::-1]))))
 
 
 def class_of(config: Mapping[str, Any]) -> str:
@@ -90,6 +91,18 @@ def _parameters(cls: type) -> set[str]:
     return set(inspect.signature(cls).parameters) - {"kwargs"}
 
 
+def clock(own: Any, spec: SchedulerSpec) -> TimestepMap:
+    """From a timestep to lambda."""
+    assert spec.timestep_map is not None
+    return spec.timestep_map(own)
+
+
+def trained_levels(own: Any, spec: SchedulerSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Lambda of the levels that the model was trained on, rising, and their timesteps."""
+    times = np.arange(int(own.config.num_train_timesteps), dtype=np.float64)[::-1].copy()
+    return np.array([clock(own, spec).lam(t) for t in times]), times
+
+
 def pipeline_levels(
     own: Any,
     spec: SchedulerSpec,
@@ -116,27 +129,22 @@ def pipeline_levels(
     else:
         own.set_timesteps(len(given), **options)
     own.__dict__.update(_begin_index=None)
-    clock = spec.timestep_map(own) if spec.timestep_map else None
-    assert clock is not None
     layout = spec.layout(own, own.num_inference_steps)
-    trained = np.arange(int(own.config.num_train_timesteps), dtype=np.float64)
-    lams = np.array([clock.lam(t) for t in trained])
+    lams, trained = trained_levels(own, spec)
     found, times = list(layout.grid), {}
     for (at, _), timestep in zip(layout.evaluations, layout.calls, strict=True):
         times.setdefault(at, float(timestep))
     if custom is not None and custom not in taken:
-        ratios = given if custom == "sigmas" else [math.exp(-clock.lam(t)) for t in given]
+        ratios = given if custom == "sigmas" else [math.exp(-clock(own, spec).lam(t)) for t in given]
         flow = layout.process == "flow" and custom == "sigmas"
-        found = [point("flow", 1 - s, s) if flow else _of_ratio(layout.process, s) for s in ratios]
-        found += [] if found[-1].sigma == 0 else [_of_ratio(layout.process, 0.0)]
+        found = [point("flow", 1 - s, s) if flow else of_ratio(layout.process, s) for s in ratios]
+        found += [] if found[-1].sigma == 0 else [of_ratio(layout.process, 0.0)]
         times = dict(zip(found, given, strict=False)) if custom == "timesteps" else {}
     if kind is not None:
         found, times = _of_kind(kind, layout.process, found, len(trained)), {}
     if found[-1].lam <= found[-2].lam:  # a last step of length zero, as some configurations have it
-        found[-1] = _of_ratio(layout.process, 0.0)
-    return PipelineLevels(
-        layout.process, grid_of(layout.process, found), times, lams[::-1].copy(), trained[::-1].copy()
-    )
+        found[-1] = of_ratio(layout.process, 0.0)
+    return PipelineLevels(layout.process, grid_of(layout.process, found), times, lams, trained)
 
 
 def _of_kind(kind: str, process: str, own: Sequence[Point], trained: int) -> list[Point]:
@@ -166,7 +174,10 @@ def _ratio(at: Point) -> float:
     return at.sigma / at.alpha if at.alpha else math.inf
 
 
-def _of_ratio(process: str, ratio: float) -> Point:
+def of_ratio(process: str, ratio: float) -> Point:
+    """The point of a process where sigma/alpha is `ratio`, which may be infinite where sigma is finite."""
+    if ratio == math.inf and process != "ve":
+        return point(process, 0.0, 1.0)
     if process == "ve":
         return point("ve", 1.0, ratio)
     if process == "flow":

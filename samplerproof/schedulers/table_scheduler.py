@@ -21,9 +21,11 @@ from ..numerics.denoisers import adapt
 from ..numerics.grids import Grid
 from ..numerics.points import Point
 from ..numerics.sample import running
+from ..numerics.table_file import read_table
 from ..numerics.tableau import Tableau, tabulate
 from ..numerics.wrappers import clipped, thresholded
 from .pipeline_levels import PipelineLevels, class_of, own_scheduler, pipeline_levels
+from .table_on_pipeline import table_on_pipeline
 
 Run = Generator[tuple[int, Tensor], Tensor, Callable[[int], Tensor]]
 
@@ -43,7 +45,8 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 
         pipe.scheduler = TableScheduler.from_config(pipe.scheduler.config, method="unipc-3", grid="karras")
 
-    method: a name, as `samplerproof methods` lists them, with its parameters, as "ddim-eta?eta=1/2".
+    method: a name, as `samplerproof methods` lists them, with its parameters, as "ddim-eta?eta=1/2"; or the path of a
+    table file, such as `samplerproof design` writes, which has levels of its own.
     grid: None, the levels of the pipeline's own scheduler; or a kind, as `samplerproof grids` lists them, between the
     ends of these levels, as "karras?rho=5".
     table, levels: those of the run that set_timesteps prepared.  own: the scheduler that levels are taken from.
@@ -72,7 +75,10 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         grid: str | None = None,
         levels_of: str = "DPMSolverMultistepScheduler",
     ) -> None:
-        self._record = resolve(method)
+        self._file = read_table(method, "method") if method.endswith(".json") else None
+        self._record = None if self._file is not None else resolve(method)
+        if self._file is not None and grid is not None:
+            raise InputError("grid", grid, f"None, as the table {method} has levels of its own")
         self.levels: PipelineLevels | None = None
         self.table: Tableau | None = None  # the table of a run from the first level
         self._running: _Running | None = None
@@ -99,12 +105,14 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     @property
     def order(self) -> int:
         """Evaluations in a step, as pipelines count them."""
-        return self._record.nfe_per_step
+        return self._record.nfe_per_step if self._record is not None else 1
 
     @property
     def init_noise_sigma(self) -> Any:
         """The standard deviation of the start."""
-        return getattr(self.own, "init_noise_sigma", 1.0)
+        own = getattr(self.own, "init_noise_sigma", 1.0)
+        first = self.table.points[0] if self._file is not None and self.table is not None else None
+        return first.sigma if first is not None and first.alpha == 1 else own
 
     @property
     def begin_index(self) -> int | None:
@@ -134,8 +142,12 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         mu: the shift that a flow takes from the size of the image.
         """
         own, kind = self.own, self.config.grid
-        self.levels = pipeline_levels(own, self._spec, num_inference_steps, kind, timesteps, sigmas, mu)
-        self.table = tabulate(self.config.method, self.levels.grid)
+        if self._file is not None:
+            given = next((len(values) for values in (timesteps, sigmas) if values is not None), num_inference_steps)
+            self.table, self.levels = table_on_pipeline(self._file, own, self._spec, given)
+        else:
+            self.levels = pipeline_levels(own, self._spec, num_inference_steps, kind, timesteps, sigmas, mu)
+            self.table = tabulate(self.config.method, self.levels.grid)
         self.num_inference_steps = self.levels.grid.steps
         times = torch.tensor(self._times(self.table), dtype=torch.float64)
         self.timesteps = (times.long() if bool((times == times.round()).all()) else times.float()).to(device)
@@ -227,6 +239,8 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             begin = found[0] if found else 0
         table = self.table
         if begin:
+            if self._record is None:
+                raise InputError("begin_index", begin, f"0, as {self.config.method} is a table of a whole run")
             first = self.table.step[[i for i, made in enumerate(self.table.evaluated) if made][begin]]
             table = tabulate(self.config.method, _from(levels.grid, first))
             if self._times(table) != self._times(self.table)[begin:]:

@@ -171,7 +171,7 @@ def test_a_table_file_with_one_weight_off_differs(tmp_path: Path) -> None:
 def test_a_run_needs_no_grid_no_steps_and_no_name(judged: Any) -> None:
     """Assert that levels of the evaluations suffice, for one evaluation a step and for two, and the record is found."""
     for name in ("dpm-solver++-2m", "edm-heun", "dpm-solver-2s"):
-        data = golden_run(tabulate(name, KARRAS), KARRAS)
+        data = golden_run(tabulate(name, KARRAS), KARRAS.points)
         del data["grid"]
         for entry in data["evaluations"]:
             del entry["step"]
@@ -187,7 +187,7 @@ def test_few_components_are_compared_with_a_named_record_only(judged: Any) -> No
     with pytest.raises(InputError, match=r"got '2 components'; at least 15, .* or give --against"):
         judged(data)
     assert judged(data, "ddpm").exit_code == 0
-    other = judged(_cut(golden_run(tabulate("dpm-solver++-2m", KARRAS), KARRAS), 1), "ddim")
+    other = judged(_cut(golden_run(tabulate("dpm-solver++-2m", KARRAS), KARRAS.points), 1), "ddim")
     assert (other.verdict, other.findings[0].step) == ("different-formula", 2)
 
 
@@ -219,7 +219,7 @@ def test_outputs_that_are_nearly_dependent_determine_nothing(judged: Any) -> Non
 
 def test_a_clipping_port_is_not_linear(judged: Any) -> None:
     """Assert that values outside of [-3, 3] that a port clips in its states are seen."""
-    data = golden_run(tabulate("ddim", KARRAS), KARRAS)
+    data = golden_run(tabulate("ddim", KARRAS), KARRAS.points)
     for entry in data["evaluations"][4:]:
         entry["input"] = [max(-1.5, min(1.5, float.fromhex(x) if isinstance(x, str) else x)) for x in entry["input"]]
     assert judged(data, "ddim").verdict == "not-linear"
@@ -228,7 +228,7 @@ def test_a_clipping_port_is_not_linear(judged: Any) -> None:
 @pytest.mark.slow
 def test_one_grid_shows_no_order(judged: Any) -> None:
     """Assert that no order is claimed, and that the answer states why."""
-    found = judged(golden_run(tabulate("ddim", KARRAS), KARRAS))
+    found = judged(golden_run(tabulate("ddim", KARRAS), KARRAS.points))
     assert (found.observed_order, found.local_orders) == (None, [])
     assert any(f.kind == "order" and "one grid" in f.detail for f in found.findings)
 
@@ -311,7 +311,7 @@ RUNS = {
 def test_runs_that_are_refused(fault: str, judged: Any) -> None:
     """Assert the entry of the message."""
     change, field = RUNS[fault]
-    data = golden_run(tabulate("ddim", KARRAS), KARRAS)
+    data = golden_run(tabulate("ddim", KARRAS), KARRAS.points)
     with pytest.raises(InputError) as found:
         judged(data | change if fault != "an object of another kind" else change, "ddim")
     assert found.value.field == field
