@@ -132,10 +132,12 @@ def _picture(results: Mapping[str, Entry]) -> str:
         for (key, (label, marker)), colour in zip(MARKED.items(), COLOURS, strict=False):
             values = [_errors(entry)[key] for entry in results.values()]
             axes.semilogx(values, range(len(values)), marker, color=colour, label=label)
-        axes.set_position((0.42, 0.17, 0.56, 0.8))
+        axes.set_position((0.42, 0.17, 0.56, 0.72))
         axes.set_yticks(range(len(labels)), labels)
         axes.invert_yaxis()
-        axes.set_xlabel("error, geometric mean over held-out starts")
-        axes.legend()
+        axes.set_xlabel("error, geometric mean")
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, handletextpad=0, columnspacing=0.8
+        )
 
     return figure("Errors of 2M, of the best record and of the designed table, for every case.", drawn(draw))

@@ -12,10 +12,9 @@ FILE = "published_network.md"
 
 TEXT = f"""# A network that others trained
 
-The package 21cmpsdenoiser of Breitman et al. (MIT) has a U-Net of nine million parameters that removes the sample
-variance from power spectra of the 21-cm signal. It predicts the noise on VP-linear, given the
-spectrum of one simulated volume. `checkpoint = "{PACKAGE}"` is that network, once the package is installed without
-its dependencies, and einops:
+The package 21cmpsdenoiser of Breitman et al. (MIT) has a U-Net that removes the sample variance from power
+spectra of the 21-cm signal. It predicts the noise on VP-linear, given the spectrum of one simulated volume.
+`checkpoint = "{PACKAGE}"` is that network, once the package is installed without its dependencies, and einops:
 
     pip install --no-deps {PACKAGE}=={VERSION}
     pip install einops
@@ -28,7 +27,7 @@ normalised once with the constant of the training, so that float64 is the same n
 DDIM has its proved order from the fewest steps on. The errors of the methods of higher order fall about as fast as
 proved, or faster, in the first doubling of the steps, and then more slowly: their observed order does not settle, and
 with more steps the error comes near to that of the reference, whose distance from a run of half its steps stands
-below. The second table has the evaluations after which the samples have an error of one hundredth of their size."""
+below. The last table has the evaluations after which the samples have an error of one hundredth of their size."""
 
 
 def published_network(entries: dict[str, Entry]) -> dict[str, str | bytes]:

@@ -11,8 +11,8 @@ the version that was validated. A folder may name it, with a spectrum of its own
     condition = "spectrum.npy"          # [32, 16] in mK^2, on the bins of the package; in the same folder
 
 Without one the condition is made (`made_spectrum`). The convolutions of the package normalise their weights with
-eps = 1e-5 in float32 and 1e-3 in every other dtype, which is another network: its noise differs by 0.12 in rms. Here
-the weights are normalised once, with 1e-5, so that a reference in float64 is the flow of the network that was trained.
+eps = 1e-5 in float32 and 1e-3 in every other dtype, which is another network. Here the weights are normalised once,
+with 1e-5, so that a reference in float64 is the flow of the network that was trained.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A scheduler of diffusers that runs any method of the catalogue."""
+"""A scheduler of diffusers that runs any method of the catalogue, or the table in a file."""
 
 from __future__ import annotations
 
