@@ -9,7 +9,7 @@ import typer
 
 from ..numerics.support.consent import Consent
 from .folders import folder_of
-from .shared_parameters import Json, Model, Out
+from .shared_parameters import AllowCode, AllowPickle, Device, Hub, Json, Model, Out
 
 
 def advise(
@@ -22,12 +22,10 @@ def advise(
     ] = None,
     json: Json = False,
     out: Out = "results/advice",
-    device: Annotated[str, typer.Option(help="Device of the network.")] = "cpu",
-    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Read pickled weights of a network.")] = False,
-    allow_code: Annotated[
-        bool, typer.Option("--allow-code", help="Run code that a checkpoint names; implies --allow-pickle.")
-    ] = False,
-    hub: Annotated[bool, typer.Option("--hub", help="Fetch a checkpoint owner/name from the hub.")] = False,
+    device: Device = "cpu",
+    allow_pickle: AllowPickle = False,
+    allow_code: AllowCode = False,
+    hub: Hub = False,
     html: Annotated[Path | None, typer.Option(help="Write the answer as a page too.")] = None,
 ) -> None:
     """Choose a sampler and its levels for a model, at a number of evaluations."""

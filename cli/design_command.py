@@ -10,7 +10,7 @@ import typer
 from ..numerics.errors import InputError
 from ..numerics.support.consent import Consent
 from . import completion
-from .shared_parameters import Json, Model
+from .shared_parameters import AllowCode, AllowPickle, Device, Hub, Json, Model
 
 if TYPE_CHECKING:
     from ..numerics.design.designed import Design
@@ -32,12 +32,10 @@ def design(
         typer.Option(metavar="FILE", help="Table file to write.  [default: results/design/designed-<N>.table.json]"),
     ] = None,
     json: Json = False,
-    device: Annotated[str, typer.Option(help="Device of the network.")] = "cpu",
-    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Read pickled weights of a network.")] = False,
-    allow_code: Annotated[
-        bool, typer.Option("--allow-code", help="Run code that a checkpoint names; implies --allow-pickle.")
-    ] = False,
-    hub: Annotated[bool, typer.Option("--hub", help="Fetch a checkpoint owner/name from the hub.")] = False,
+    device: Device = "cpu",
+    allow_pickle: AllowPickle = False,
+    allow_code: AllowCode = False,
+    hub: Hub = False,
 ) -> None:
     """Make a table for a model: levels and weights for its trajectories, confirmed on others."""
     from ..numerics.advice.advice_targets import question_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -17,18 +17,19 @@ from .design_command import design
 from .examples import epilog
 from .folders import folder_of, results_of
 from .shared_parameters import (
+    AllowCode,
+    AllowPickle,
     AnyMethods,
     Checkpoint,
+    Device,
     ExportFormat,
+    Hub,
     Json,
     MaybeKind,
     Out,
     Schedule,
     SomeMethods,
 )
-
-if TYPE_CHECKING:
-    pass
 
 # A study's tensors are small: a second thread gains nothing, and on a busy machine it costs a factor of ten.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -163,13 +164,11 @@ def study(
     out: Annotated[
         str | None, typer.Option(metavar="DIR", help="Folder to write to.  [default: results/<file stem>]")
     ] = None,
-    device: Annotated[str, typer.Option(help="Device of the network.")] = "cpu",
+    device: Device = "cpu",
     large: Annotated[bool, typer.Option("--large", help="Consent to the stated cost in memory and time.")] = False,
-    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Read pickled weights of a network.")] = False,
-    allow_code: Annotated[
-        bool, typer.Option("--allow-code", help="Run code that a checkpoint names; implies --allow-pickle.")
-    ] = False,
-    hub: Annotated[bool, typer.Option("--hub", help="Fetch a checkpoint owner/name from the hub.")] = False,
+    allow_pickle: AllowPickle = False,
+    allow_code: AllowCode = False,
+    hub: Hub = False,
     html: Annotated[Path | None, typer.Option(help="Write tables and figures as a page too.")] = None,
 ) -> None:
     """Measure your target, on your grid, with your methods; or, by [verification], verify a list of samplers."""

@@ -76,3 +76,11 @@ Model = Annotated[
     ),
 ]
 Out = Annotated[str, typer.Option(metavar="DIR", help="Folder to write to.")]
+
+# Of a network: where it runs, and what its loading may do.
+Device = Annotated[str, typer.Option(help="Device of the network.")]
+AllowPickle = Annotated[bool, typer.Option("--allow-pickle", help="Read pickled weights of a network.")]
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code", help="Run code that a checkpoint names; implies --allow-pickle.")
+]
+Hub = Annotated[bool, typer.Option("--hub", help="Fetch a checkpoint owner/name from the hub.")]

@@ -10,15 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
 from ..catalogue import METHODS
 from ..errors import InputError
 from ..grid_kinds.all_kinds import spelled
-from ..grids import Grid, from_times, grid
+from ..grids import Grid, grid
 from ..points import Point
 from ..schedules import Schedule
 from ..tableau import Tableau, tabulate_all
+from .recording import ended
 
 # Exponents and shifts in use, from even steps in sigma (1) to even steps in lambda.
 KARRAS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15)
@@ -50,20 +49,13 @@ class Levels:
         """The grid from begin to end.  Raises InputError where the kind has none of this length."""
         made = grid(schedule, self.kind, steps, **self.parameters)
         if not self.stretched:
-            return _ended(made.columns.t, schedule, begin, end)
+            return ended(schedule, made.columns.t, begin, end)
         lam = made.columns.lam
         lam = begin.lam + (lam - lam[0]) * ((end.lam - begin.lam) / (lam[-1] - lam[0]))
-        return _ended(schedule.time(lam), schedule, begin, end)
+        return ended(schedule, schedule.time(lam), begin, end)
 
 
 OWN_ENDS = frozenset({"t_min", "t_max", "sigma_min", "sigma_max", "zero"})
-
-
-def _ended(t: torch.Tensor, schedule: Schedule, begin: Point, end: Point) -> Grid:
-    """The grid of these times with exactly these ends, which formulas give up to rounding."""
-    t = t.clone()
-    t[0], t[-1] = begin.t, end.t
-    return from_times(schedule, t)
 
 
 def kinds_of_levels(schedule: Schedule, begin: Point, end: Point) -> Iterator[Levels]:

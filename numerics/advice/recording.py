@@ -165,5 +165,9 @@ def fine_grid(schedule: Schedule, begin: Point, end: Point, steps: int) -> Grid:
         raise InputError("begin", begin.lam, f"lambda below that of the end, {end.lam:.6g}")
     ratios = {"sigma_max": begin.sigma / begin.alpha, "sigma_min": end.sigma / end.alpha}
     t = spacing(schedule, "karras", **ratios, rho=RHO)(torch.arange(steps + 1, dtype=torch.float64) / steps)
-    t[0], t[-1] = begin.t, end.t
-    return from_times(schedule, t)
+    return ended(schedule, t, begin, end)
+
+
+def ended(schedule: Schedule, t: Tensor, begin: Point, end: Point) -> Grid:
+    """The grid at times t [N + 1] with exactly these ends, which formulas give up to rounding."""
+    return from_times(schedule, torch.cat([t.new_tensor([begin.t]), t[1:-1], t.new_tensor([end.t])]))

@@ -60,6 +60,14 @@ def point(process: str, alpha: float, sigma: float) -> Point:
     return Point(alpha, sigma, sigma, 0.0 if process == "ve" else -1.0, 1.0)
 
 
+def at_ratio(process: str, ratio: float) -> Point:
+    """The point of a process where sigma/alpha is `ratio`, which may be infinite where alpha reaches 0."""
+    if ratio == math.inf and process != "ve":
+        return point(process, 0.0, 1.0)
+    alpha = {"ve": 1.0, "vp": 1 / math.hypot(1, ratio), "flow": 1 / (1 + ratio)}[process]
+    return point(process, alpha, ratio * alpha)
+
+
 class BackwardGrid(Grid):
     """The points of a run from data to noise, as inversion goes."""
 

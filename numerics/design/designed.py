@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..advice.advice import BASELINE, SMALLEST
 from ..advice.question import Question, check_deterministic
 from ..advice.recording import Counted, Recording, record
 from ..content import digest
@@ -33,8 +34,6 @@ LINE = (64, 32, 64)  # trajectories to fit to, to select by, to confirm on, in u
 IMAGES = (24, 16, 16)  # in more
 SHORT_LIST = 6  # records that are measured
 LEVELS_TRIED = 2  # kinds of levels from which those of a record are optimised
-BASELINE = "dpm-solver++-2m"
-BASELINE_LEVELS = "karras?rho=7"
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,9 +206,10 @@ class _Levels:
 
 def baseline(recording: Recording, linear: LinearisedModel, nfe: int) -> Rival:
     """Plain 2M on Karras' levels, which most people use."""
+    method, name = BASELINE
     for levels, grid in grids_between(recording.schedule, recording.begin, recording.end, nfe):
-        if levels.name == BASELINE_LEVELS:
-            return rival_on(BASELINE, levels.name, grid, recording, linear)
+        if levels.name == name:
+            return rival_on(method, name, grid, recording, linear)
     raise InputError("schedule", recording.schedule.kind, "a schedule on which Karras' levels exist")
 
 
@@ -234,7 +234,7 @@ def _sizes(table: Tableau, measure: Run) -> Tensor:
 
 def _measured(one: Rival, measure: Run) -> Measured:
     sizes = _sizes(one.table, measure)
-    logs = sizes.clamp(min=1e-300).log()
+    logs = sizes.clamp(min=SMALLEST).log()
     mean, spread = float(logs.mean()), 2 * float(logs.std()) / math.sqrt(len(logs))
     low, high = math.exp(mean - spread), math.exp(mean + spread)
     median, root = float(sizes.median()), float(sizes.square().mean().sqrt())

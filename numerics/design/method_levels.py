@@ -13,13 +13,11 @@ import torch
 from torch import Tensor
 
 from ..advice.carry import carried
-from ..advice.recording import Recording
+from ..advice.recording import Recording, ended
 from ..catalogue import resolve
 from ..errors import InputError
-from ..grids import Grid, from_times
+from ..grids import Grid
 from ..optimal_grids.cheapest_path import optimal_grid
-from ..points import Point
-from ..schedules import Schedule
 from ..tableau import Tableau, tabulate
 from .least_errors import least_errors
 from .linearised_model import LinearisedModel
@@ -43,7 +41,8 @@ class LevelFamily:
         begin, end = self.recording.begin, self.recording.end
         inside = torch.softmax(parameters, dim=0).cumsum(0)
         lam = begin.lam + torch.cat([inside.new_zeros(1), inside]) * (end.lam - begin.lam)
-        return ended(self.recording.schedule, lam, begin, end)
+        schedule = self.recording.schedule
+        return ended(schedule, schedule.time(lam), begin, end)
 
     def table(self, parameters: Tensor) -> Tableau:
         return tabulate(self.method, self.grid(parameters))
@@ -82,24 +81,17 @@ class LevelFamily:
         return sorted(found, key=lambda pair: pair[0].predicted)
 
 
-def ended(schedule: Schedule, lam: Tensor, begin: Point, end: Point) -> Grid:
-    """The grid of these lambda with exactly these ends."""
-    t = schedule.time(lam)
-    t[0], t[-1] = begin.t, end.t
-    return from_times(schedule, t)
-
-
 def steps_within(method: str, recording: Recording, nfe: int) -> int:
     """The most steps of a record whose evaluations are at most nfe.  Raises InputError where there are none."""
     record = resolve(method, "method")
     if record.stochastic:
         raise InputError("method", method, "a method without noise: a recording is of a flow")
-    begin, end = recording.begin, recording.end
+    schedule, begin, end = recording.schedule, recording.begin, recording.end
     fault: InputError | None = None
     for steps in range(nfe // record.nfe_per_step + 1, 0, -1):
         try:
             lam = torch.linspace(begin.lam, end.lam, steps + 1, dtype=torch.float64)
-            if tabulate(method, ended(recording.schedule, lam, begin, end)).nfe <= nfe:
+            if tabulate(method, ended(schedule, schedule.time(lam), begin, end)).nfe <= nfe:
                 return steps
         except InputError as reason:
             fault = reason
@@ -124,5 +116,6 @@ def cheapest_grid(recording: Recording, model: LinearisedModel, order: int, step
     inner = (density[1:] + density[:-1]) / 2 * lam.diff()
     sums = torch.cat([inner.new_zeros(1), inner.cumsum(0)])
     costs = (sums[None] - sums[:, None]).clamp(min=0) ** (order + 1)
-    levels = ended(recording.schedule, lam, recording.begin, recording.end)
+    schedule = recording.schedule
+    levels = ended(schedule, schedule.time(lam), recording.begin, recording.end)
     return optimal_grid(levels, costs, steps)

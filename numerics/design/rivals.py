@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..advice.advice import SMALLEST, typical
 from ..advice.candidates import Levels, kinds_of_levels
 from ..advice.carry import carried
 from ..advice.recording import Recording
@@ -78,4 +79,4 @@ def rms(errors: Tensor) -> Tensor:
 
 def middle(sizes: Tensor) -> float:
     """The geometric mean: a middle that no single sample near a separatrix decides."""
-    return float(sizes.clamp(min=1e-300).log().mean().exp())
+    return float(typical(sizes.clamp(min=SMALLEST)))

@@ -15,7 +15,7 @@ from ..names.input_error import InputError
 from ..numerics.conformance.adapters.diffusers import scheduler_base
 from ..numerics.conformance.adapters.diffusers_classes import CLASSES, SchedulerSpec, unchanged
 from ..numerics.conformance.adapters.diffusers_timesteps import TimestepMap
-from ..numerics.conformance.forward_processes import grid_of, on_process, point
+from ..numerics.conformance.forward_processes import at_ratio, grid_of, on_process, point
 from ..numerics.conformance.placement import SCHEDULES
 from ..numerics.grid_kinds.all_kinds import KINDS, parse
 from ..numerics.grids import Grid, grid
@@ -52,7 +52,7 @@ class PipelineLevels:
                 return at
         if self.process == "flow":
             return point("flow", 1 - timestep / len(self.times), timestep / len(self.times))
-        return of_ratio(self.process, math.exp(-float(np.interp(timestep, self.times[::-1], self.lams[::-1]))))
+        return at_ratio(self.process, math.exp(-float(np.interp(timestep, self.times[::-1], self.lams[::-1]))))
 
 
 def class_of(config: Mapping[str, Any]) -> str:
@@ -91,16 +91,16 @@ def _parameters(cls: type) -> set[str]:
     return set(inspect.signature(cls).parameters) - {"kwargs"}
 
 
-def clock(own: Any, spec: SchedulerSpec) -> TimestepMap:
-    """From a timestep to lambda."""
-    assert spec.timestep_map is not None
-    return spec.timestep_map(own)
-
-
 def trained_levels(own: Any, spec: SchedulerSpec) -> tuple[np.ndarray, np.ndarray]:
     """Lambda of the levels that the model was trained on, rising, and their timesteps."""
-    times = np.arange(int(own.config.num_train_timesteps), dtype=np.float64)[::-1].copy()
-    return np.array([clock(own, spec).lam(t) for t in times]), times
+    clock, count = _clock(own, spec), int(own.config.num_train_timesteps)
+    times = np.arange(count, dtype=np.float64)[::-1].copy()
+    return np.array([clock.lam(t) for t in times]), times
+
+
+def _clock(own: Any, spec: SchedulerSpec) -> TimestepMap:
+    assert spec.timestep_map is not None  # own_scheduler refuses the others
+    return spec.timestep_map(own)
 
 
 def pipeline_levels(
@@ -135,15 +135,16 @@ def pipeline_levels(
     for (at, _), timestep in zip(layout.evaluations, layout.calls, strict=True):
         times.setdefault(at, float(timestep))
     if custom is not None and custom not in taken:
-        ratios = given if custom == "sigmas" else [math.exp(-clock(own, spec).lam(t)) for t in given]
+        clock = _clock(own, spec)
+        ratios = given if custom == "sigmas" else [math.exp(-clock.lam(t)) for t in given]
         flow = layout.process == "flow" and custom == "sigmas"
-        found = [point("flow", 1 - s, s) if flow else of_ratio(layout.process, s) for s in ratios]
-        found += [] if found[-1].sigma == 0 else [of_ratio(layout.process, 0.0)]
+        found = [point("flow", 1 - s, s) if flow else at_ratio(layout.process, s) for s in ratios]
+        found += [] if found[-1].sigma == 0 else [at_ratio(layout.process, 0.0)]
         times = dict(zip(found, given, strict=False)) if custom == "timesteps" else {}
     if kind is not None:
         found, times = _of_kind(kind, layout.process, found, len(trained)), {}
     if found[-1].lam <= found[-2].lam:  # a last step of length zero, as some configurations have it
-        found[-1] = of_ratio(layout.process, 0.0)
+        found[-1] = at_ratio(layout.process, 0.0)
     return PipelineLevels(layout.process, grid_of(layout.process, found), times, lams, trained)
 
 
@@ -172,15 +173,3 @@ def _whole(steps: int | None) -> int:
 
 def _ratio(at: Point) -> float:
     return at.sigma / at.alpha if at.alpha else math.inf
-
-
-def of_ratio(process: str, ratio: float) -> Point:
-    """The point of a process where sigma/alpha is `ratio`, which may be infinite where sigma is finite."""
-    if ratio == math.inf and process != "ve":
-        return point(process, 0.0, 1.0)
-    if process == "ve":
-        return point("ve", 1.0, ratio)
-    if process == "flow":
-        return point("flow", 1 / (1 + ratio), ratio / (1 + ratio))
-    size = math.hypot(1, ratio)
-    return point("vp", 1 / size, ratio / size)

@@ -9,22 +9,22 @@ import torch
 
 from ..names.input_error import InputError
 from ..numerics.conformance.adapters.diffusers_classes import SchedulerSpec
-from ..numerics.conformance.forward_processes import grid_of
+from ..numerics.conformance.forward_processes import at_ratio, grid_of
 from ..numerics.points import Point
 from ..numerics.tableau import Tableau
-from .pipeline_levels import PipelineLevels, of_ratio, trained_levels
+from .pipeline_levels import PipelineLevels, trained_levels
 
 CLOSE = 1e-3  # in lambda: levels of the library are float32, and a grid may end at them
 
 
-def on_process(table: Tableau, process: str) -> Tableau:
+def carried(table: Tableau, process: str) -> Tableau:
     """The same sampler on the points of a process with the same sigma/alpha.
 
     A vector is v alpha'/alpha there, and a data prediction is what it was: row i is scaled by s_i = alpha'_i / alpha_i,
     and what it takes of vector j by 1/s_j.  Raises InputError on a table of another prediction on another process, and
     where alpha is 0.
     """
-    points = tuple(of_ratio(process, at.rho) for at in table.points)
+    points = tuple(at_ratio(process, at.rho) for at in table.points)
     if all(_same(at, here) for at, here in zip(table.points, points, strict=True)):
         return replace(table, points=points)
     if table.prediction != "data" or any(at.alpha == 0 for at in (*points, *table.points)):
@@ -58,15 +58,15 @@ def table_on_pipeline(
     if table.given != 1 or table.channels:
         raise InputError("method", table.method, "a table with one start value and one output of the model")
     process = spec.process_for(dict(own.config))
-    carried = on_process(table, process)
+    moved = carried(table, process)
     lams, times = trained_levels(own, spec)
-    asked = [at.lam for at, made in zip(carried.points, carried.evaluated, strict=True) if made]
+    asked = [at.lam for at, made in zip(moved.points, moved.evaluated, strict=True) if made]
     for lam in asked:
         if not lams[0] - CLOSE <= lam <= lams[-1] + CLOSE and process != "flow":
             allowed = f"evaluations at lambda in [{lams[0]:.6g}, {lams[-1]:.6g}], where the model was trained"
             raise InputError("method", f"{table.method}, lambda = {lam:.6g}", allowed)
-    ends = [carried.points[max(i for i, step in enumerate(carried.step) if step == n)] for n in range(steps + 1)]
-    return carried, PipelineLevels(process, grid_of(process, ends), {}, lams, times)
+    ends = [moved.points[max(i for i, step in enumerate(moved.step) if step == n)] for n in range(steps + 1)]
+    return moved, PipelineLevels(process, grid_of(process, ends), {}, lams, times)
 
 
 def _same(at: Point, here: Point) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...points import Point
-from ..forward_processes import point
+from ..forward_processes import at_ratio, point
 
 
 @dataclass(frozen=True)
@@ -198,8 +198,7 @@ def _at(scheduler: Any, timestep: int) -> Point:
 def _from_ratio(sigma: float, flow: bool) -> Point:
     if flow:
         return point("flow", 1 - sigma, sigma)
-    alpha = 1 / math.hypot(1, sigma)
-    return point("vp", alpha, sigma * alpha)
+    return at_ratio("vp", sigma)
 
 
 def _levels(scheduler: Any, name: str = "sigmas") -> list[float]:

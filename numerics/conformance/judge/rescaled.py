@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,7 +9,7 @@ import torch
 
 from ...points import Point
 from ...readback import Trace
-from ..forward_processes import point
+from ..forward_processes import at_ratio
 
 FACTOR = {"flow": "alpha = 1/(1 + sigma)", "vp": "alpha = 1/sqrt(1 + sigma^2)"}
 
@@ -19,12 +18,7 @@ def rescaled(found: Trace, process: str) -> Trace:
     """The trace of a run on alpha = 1 with data predictions, on another process: states are multiplied by alpha, levels
     and data predictions are the same.
     """
-
-    def there(at: Point) -> Point:
-        alpha = 1 / (1 + at.sigma) if process == "flow" else 1 / math.hypot(1, at.sigma)
-        return point(process, alpha, at.sigma * alpha)
-
-    return placed(found, there)
+    return placed(found, lambda at: at_ratio(process, at.sigma))
 
 
 def placed(found: Trace, there: Callable[[Point], Point]) -> Trace:
