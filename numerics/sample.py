@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from .denoisers import Denoiser
 from .errors import InputError, SamplingError, of_type, runnable
 from .noise import NoiseSource
 from .tableau import Tableau
+
+Running = Generator[tuple[int, Tensor], Any, Callable[[int], Tensor]]
 
 
 @torch.no_grad()
@@ -66,13 +69,14 @@ def run_table(
     """
     runnable("denoise", denoise, "a function (x, at, prediction), such as a mixture, or checkpoint.denoiser()")
     run = running(start, tableau, noise, dtype, checked, recorded)
-    try:
-        i, x = next(run)
-        while True:
-            i, x = run.send(denoise(x, tableau.points[i], tableau.prediction_at(i)))
-    except StopIteration as end:
-        vectors: Callable[[int], Tensor] = end.value
-        return vectors
+    d: Tensor | None = None
+    while True:
+        try:
+            i, x = run.send(d)
+        except StopIteration as end:
+            vectors: Callable[[int], Tensor] = end.value
+            return vectors
+        d = denoise(x, tableau.points[i], tableau.prediction_at(i))
 
 
 def running(
@@ -82,9 +86,10 @@ def running(
     dtype: torch.dtype = torch.float64,
     checked: bool = True,
     recorded: bool = False,
-) -> Generator[tuple[int, Tensor], Tensor, Callable[[int], Tensor]]:
+) -> Running:
     """A run, as run_table does it, that stops wherever the model is asked: it yields the index i of a vector and the
-    vector, a view into its buffers that may be written to, and is sent the prediction tableau.prediction_at(i) there.
+    vector, a view into its buffers that may be written to, and is sent the prediction tableau.prediction_at(i) there;
+    first None. Its value is what run_table returns.
     """
     of_type("tableau", tableau, Tableau, "a table, as sp.tabulate(name, grid) makes it")
     of_type("start", start, (Tensor, list, tuple), "a tensor, or a sequence of tensors")

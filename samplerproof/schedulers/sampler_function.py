@@ -57,17 +57,18 @@ def sampler(method: str, process: str | None = None) -> Sampler:
         arguments, ones = extra_args or {}, x.new_ones(x.shape[0])
         noise = _noise(table, sigmas, arguments.get("seed"), noise_sampler)
         run = running(x, table, noise, torch.float64 if x.dtype == torch.float64 else torch.float32, checked=False)
-        i, vector = next(run)
-        try:
-            while True:
-                at, seen, n = table.points[i], vector.to(x.dtype, copy=True), table.step[i]
-                denoised = model(seen, at.sigma * ones, **arguments)
-                if callback is not None:
-                    callback({"x": seen, "i": n, "sigma": sigmas[n], "sigma_hat": sigmas[n], "denoised": denoised})
-                i, vector = run.send(convert(vector, denoised.to(vector.dtype), at, "data", table.prediction_at(i)))
-        except StopIteration as end:
-            made: Tensor = end.value(len(table.points) - 1)
-            return made.to(x.dtype, copy=True)
+        d: Tensor | None = None
+        while True:
+            try:
+                i, vector = run.send(d)
+            except StopIteration as end:
+                made: Tensor = end.value(len(table.points) - 1)
+                return made.to(x.dtype, copy=True)
+            at, seen, n = table.points[i], vector.to(x.dtype, copy=True), table.step[i]
+            denoised = model(seen, at.sigma * ones, **arguments)
+            if callback is not None:
+                callback({"x": seen, "i": n, "sigma": sigmas[n], "sigma_hat": sigmas[n], "denoised": denoised})
+            d = convert(vector, denoised.to(vector.dtype), at, "data", table.prediction_at(i))
 
     sample.__name__ = sample.__qualname__ = f"sample_{record.name.replace('-', '_').replace('+', 'p')}"
     return sample

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,14 +20,12 @@ from ..numerics.conformance.adapters.diffusers_classes import CLASSES
 from ..numerics.denoisers import adapt
 from ..numerics.grids import Grid
 from ..numerics.points import Point
-from ..numerics.sample import running
+from ..numerics.sample import Running, running
 from ..numerics.table_file import read_table
 from ..numerics.tableau import Tableau, tabulate
 from ..numerics.wrappers import clipped, thresholded
 from .pipeline_levels import PipelineLevels, class_of, own_scheduler, pipeline_levels
 from .table_on_pipeline import table_on_pipeline
-
-Run = Generator[tuple[int, Tensor], Tensor, Callable[[int], Tensor]]
 
 
 @dataclass
@@ -35,7 +33,7 @@ class _Running:
     """A run between two calls of `step`: the vector whose prediction comes next."""
 
     table: Tableau
-    run: Run
+    run: Running
     index: int
     vector: Tensor
 
@@ -186,9 +184,9 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         output = model_output.to(now.vector.dtype)
         if output.ndim > 1 and output.shape[1] == 2 * sample.shape[1]:
             output = output[:, : sample.shape[1]]  # the rest is a learned variance
+        d = self._predict(output)(now.vector, at, now.table.prediction_at(now.index))
         try:
-            following = now.run.send(self._predict(output)(now.vector, at, now.table.prediction_at(now.index)))
-            now.index, now.vector = following
+            now.index, now.vector = now.run.send(d)
             made = now.vector
         except StopIteration as end:
             made = end.value(len(now.table.points) - 1)

@@ -278,3 +278,13 @@ def test_it_is_captured_in_a_cuda_graph(name: str) -> None:
     static.copy_(x)
     graph.replay()
     assert torch.equal(out, sample(denoise, x.to("cuda"), tableau))
+
+
+def test_what_a_denoiser_raises_comes_out() -> None:
+    """Assert that an exception of a denoiser is not taken for the end of the run, whatever it is."""
+
+    def exhausted(x: Tensor, at: Point, prediction: str) -> Tensor:
+        return next(iter(()))
+
+    with pytest.raises(StopIteration):
+        sample(exhausted, torch.ones(1, 1), tabulate("ddim", GRID))
