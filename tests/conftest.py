@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -121,7 +122,12 @@ class Tried:
 
 @pytest.fixture(scope="session", autouse=True)
 def shared_warm_parent() -> Iterator[WarmParent | None]:
-    """One warm parent for all targets that a run of the tests verifies; it is started for the first of them."""
+    """One warm parent for all targets that a run of the tests verifies; it is started for the first of them.
+
+    It is used as long as the environment stays what it was, so what scikit-learn sets when it is imported is set here.
+    """
+    os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "True")
+    os.environ.setdefault("KMP_INIT_AT_FORK", "FALSE")
     with warm_parent() as warm:
         yield warm
 
