@@ -222,7 +222,7 @@ def test_progress_is_drawn_on_a_terminal(study_file: Callable[..., Path], tmp_pa
     """Assert that a person sees a bar on standard error while standard output stays JSON."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "study", str(study_file(LESS)), "--json"],
+        [sys.executable, "-c", PROGRAM, "study", str(study_file()), "--json"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=theirs,
