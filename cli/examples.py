@@ -34,6 +34,7 @@ EXAMPLES = {
     "prove": (
         "samplerproof prove dpm-solver++-2m unipc-2",
         "samplerproof prove 'bdia-ddim?gamma=1' --json",
+        "samplerproof prove --tableau my_tableau.toml",
     ),
     "study": (
         "samplerproof study my_study.toml",

@@ -142,11 +142,21 @@ app.command(epilog=epilog("derive"))(catalogue_commands.derive)
 def prove(
     names: AnyMethods = None,
     everything: Annotated[bool, typer.Option("--all", help="Every sampler of the catalogue.")] = False,
+    tableau: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A tableau of your own, in TOML: see the manual.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Decide the order of samplers in exact algebra; exit code 1 if a claim fails."""
-    from ..book.proofs import prove
     from . import show
+
+    if tableau is not None:
+        from .tableau_command import tableau_proof
+
+        tableau_proof(tableau, bool(names) or everything, json)
+        return
+
+    from ..book.proofs import prove
 
     answer = prove(names or [], everything, certified=json)
     if json:

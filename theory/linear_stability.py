@@ -78,6 +78,11 @@ def characteristic(method: Method) -> sp.Poly:
     method = settled(method)
     rows = [small_step(method, row) for row in range(len(method.rows))]
     matrix = step_matrix(method, RING, lambda row, back: rows[row][0][back], lambda row, j: rows[row][1][j] * hc)
+    return remembered(matrix)
+
+
+def remembered(matrix: DomainMatrix) -> sp.Poly:
+    """The characteristic polynomial of a matrix over Q[x], without the roots zeta = 0 of what the step forgets."""
     coefficients = matrix.charpoly()
     while not coefficients[-1]:
         coefficients = coefficients[:-1]
@@ -91,11 +96,15 @@ def characteristic(method: Method) -> sp.Poly:
 
 @cache
 def real_interval(method: Method) -> sp.Expr:
-    """The largest S such that every x in (-S, 0) is stable: rational, a root of a polynomial over Q, or oo.
+    """The largest S such that every x in (-S, 0) is stable: rational, a root of a polynomial over Q, or oo."""
+    return stable_length(characteristic(method))
+
+
+def stable_length(p: sp.Poly) -> sp.Expr:
+    """The largest S such that the roots of P(zeta, x) are stable for every x in (-S, 0).
 
     Between two crossings nothing changes, so one rational point decides.
     """
-    p = characteristic(method)
     for left, right in pairwise((sp.S.Zero, *crossings(p), sp.oo)):
         inside = bounded(p, -between(left, right)) and (left == 0 or bounded(p, -left))
         if not inside:

@@ -16,14 +16,16 @@ root is -c_1, and Method refuses it outside the unit circle.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, reduce
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import sympy as sp
 
 from . import series
+from .frames import Frame
 from .method import Method
 from .notation import h
 from .notation import r as ratios
@@ -50,7 +52,8 @@ class OrderProof:
     """The order of a method for every smooth G in any dimension, all step ratios and every value of its parameters.
 
     conditions: the number of coefficients proved to vanish.  leading_defects: those that fail at order p + 1;
-    the local error is h^{p+1} sum coefficient D(t)/sigma(t).
+    the local error is h^{p+1} sum coefficient D(t)/sigma(t).  largest_residual: of the conditions that hold to a
+    tolerance only; 0 where all hold exactly.
     """
 
     method: str
@@ -58,12 +61,40 @@ class OrderProof:
     order: int
     conditions: int
     leading_defects: tuple[Defect, ...]
+    largest_residual: sp.Expr = sp.S.Zero
+
+
+class StepRow(Protocol):
+    """A vector that a step makes: its place, the nodes whose outputs it takes and the states that it carries."""
+
+    @property
+    def end(self) -> sp.Expr: ...
+    @property
+    def nodes(self) -> tuple[Node, ...]: ...
+    @property
+    def states(self) -> tuple[sp.Expr, ...]: ...
+
+
+class Decidable(Protocol):
+    """What trees ask of a method, or of a scheme (scheme.py)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def frame(self) -> Frame: ...
+    @property
+    def rows(self) -> Sequence[StepRow]: ...
+    @property
+    def weights(self) -> Sequence[Sequence[sp.Expr]]: ...
+    @property
+    def corrects(self) -> bool: ...
+    def position(self, node: Node) -> sp.Expr: ...
 
 
 class TreeWeights:
     """The weights of trees in the update of a method, as series in h; parts that trees share are computed once."""
 
-    def __init__(self, method: Method, terms: int, expand: Expansion) -> None:
+    def __init__(self, method: Decidable, terms: int, expand: Expansion) -> None:
         self.method, self.terms, self.expand = method, terms, expand
         self._series: dict[tuple[sp.Expr, int], Series] = {}
         self._in_rows: dict[tuple[int, Tree], Series] = {}
@@ -89,7 +120,7 @@ class TreeWeights:
         # a factor.
         keep = self._enough(tree)
         densities = self.expand.field(prod(child.gamma for child in tree.children))
-        total = series.scale(self._sum_on_path(row, tree.order - 1)[:keep], 1 / densities)
+        total = series.scale(self._sum_on_path(row, tree.order - 1)[:keep], self.expand.field(1) / densities)
         # The states before z_n, on the path as well.
         for back, c in enumerate(made.states[1:], start=1):
             there = series.multiply(self._of(c), self._power(past(back), tree.order))[:keep]
@@ -136,6 +167,7 @@ class TreeWeights:
     @cached_property
     def _earlier_defects(self) -> dict[int, tuple[int, dict[Tree, Any]]]:
         """By `back`: the predictor's leading defects in the step that ended there, and their power of this step's h."""
+        assert isinstance(self.method, Method)  # only a method of the catalogue corrects
         proof, found = prove_order(predictor(self.method)), {}
         for back in range(self.method.history + 1):
             size = ratios[back]
@@ -204,29 +236,40 @@ def equal_steps_proof(method: Method) -> OrderProof:
 
 
 def _proof(method: Method, expand: Expansion) -> OrderProof:
+    def words(order: int) -> str:
+        return statement(method, order, expand)
+
     terms = method.order + 1  # enough to prove the claim and to refute the next order
-    while (proof := _prove(method, terms, expand)) is None:
+    while (proof := decide(method, words, terms, expand)) is None:
         terms += 2
     return proof
 
 
-def _prove(method: Method, terms: int, expand: Expansion) -> OrderProof | None:
-    """The proof, or None where the series have too few terms to decide it."""
+def decide(
+    method: Decidable, words: Callable[[int], str], terms: int, expand: Expansion, legs: bool = True
+) -> OrderProof | None:
+    """The proof, or None where the series have too few terms to decide it.
+
+    words: the theorem of an order.  legs: whether trees with legs are conditions of their own.
+    """
     weights = TreeWeights(method, terms, expand)
     residuals: dict[Tree, Series] = {}
-    conditions = 0
+    conditions, largest = 0, sp.S.Zero
     for total in range(terms + 1):
-        for tree in trees(total):
+        for tree in trees(total, legs):
             found = weights.update(tree)
             residuals[tree] = (found[0] - expand.field(1) / tree.gamma, *found[1:])
+        at_order = [(tree, residual[total - tree.order]) for tree, residual in residuals.items()]
         failing = tuple(
-            Defect(tree, total - tree.order, expand.expression(residual[total - tree.order]))
-            for tree, residual in residuals.items()
-            if residual[total - tree.order]
+            Defect(tree, total - tree.order, expand.expression(residual))
+            for tree, residual in at_order
+            if expand.counts(residual)
         )
         if failing:
-            return OrderProof(method.name, statement(method, total - 1, expand), total - 1, conditions, failing)
+            return OrderProof(method.name, words(total - 1), total - 1, conditions, failing, largest)
         conditions += len(residuals)
+        if expand.tolerance:
+            largest = max(largest, *(abs(expand.expression(residual)) for _, residual in at_order))
     return None
 
 

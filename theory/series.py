@@ -90,7 +90,7 @@ def shift(a: Series, by: int) -> Series:
 
 def inverse(a: Series) -> Series:
     """1 / a(h), where a(0) is not zero."""
-    result = [1 / a[0]]
+    result = [domain(a).one / a[0]]
     for n in range(1, len(a)):
         result.append(-sum((a[k] * result[n - k] for k in range(1, n + 1)), start=domain(a).zero) / a[0])
     return tuple(result)
@@ -140,24 +140,51 @@ class Expansion:
     symbols: the generators of the field, those of the expressions and no more, as arithmetic gets dearer with each.
     smooth: ratios are 1 (and the middle 1/2) up to O(h); the symbol r_k then stands for (r_k - 1)/h.
     equal: all step ratios are 1.
+    surds: square roots among the numbers, where there are no symbols.
+    tolerance: a rational number below which a number counts as zero; 0 except where numbers were given as decimals.
     """
 
     symbols: tuple[sp.Symbol, ...]
     smooth: bool = False
     equal: bool = False
+    surds: tuple[sp.Expr, ...] = ()
+    tolerance: sp.Rational = sp.S.Zero
 
     @cached_property
     def field(self) -> Any:
         """Rational functions of the symbols; the rationals themselves, much cheaper, where there are none."""
+        if self.surds:
+            return sp.QQ.algebraic_field(*self.surds)
         return field(self.symbols, sp.QQ)[0] if self.symbols else sp.QQ
 
     def element(self, expression: sp.Expr) -> Any:
         """An expression as an element of the field."""
+        if self.surds:
+            return self._with_surds(sp.expand(expression))
         return self.field.from_expr(expression) if self.symbols else sp.QQ.from_sympy(sp.sympify(expression))
+
+    @cached_property
+    def _roots(self) -> dict[sp.Expr, Any]:
+        return {root: self.field.from_sympy(root) for root in self.surds}
+
+    def _with_surds(self, expression: sp.Expr) -> Any:
+        """A sum of rational multiples of products of the surds; sympy's own conversion takes a tenth of a second."""
+        total = self.field.zero
+        for term in sp.Add.make_args(expression):
+            number, rest = term.as_coeff_Mul()
+            product = self.field.from_sympy(number)
+            for factor in sp.Mul.make_args(rest):
+                product *= self._roots[factor] if factor != 1 else self.field.one
+            total += product
+        return total
 
     def expression(self, element: Any) -> sp.Expr:
         """An element of the field as an expression, numerator and denominator in factors."""
-        return in_factors(element.numer) / in_factors(element.denom) if self.symbols else sp.QQ.to_sympy(element)
+        return in_factors(element.numer) / in_factors(element.denom) if self.symbols else self.field.to_sympy(element)
+
+    def counts(self, element: Any) -> bool:
+        """Whether an element is not zero, or larger than the tolerance."""
+        return bool(element) and (not self.tolerance or abs(self.expression(element)) > self.tolerance)
 
     def constant(self, value: Any, terms: int) -> Series:
         first = self.field(value) if isinstance(value, int) else value
@@ -170,6 +197,8 @@ class Expansion:
     def of(self, expression: sp.Expr, terms: int) -> Series:
         """The series of an expression rational in h, step numbers, parameters and phi atoms of multiples of h."""
         expression = sp.sympify(expression)
+        if self.surds and expression.is_number:
+            return self.constant(self.element(expression), terms)
         # Sums, products and powers of series; a_{t+1} may have any exponent.
         if isinstance(expression, sp.Add):
             return self._fold(add, expression.args, self.constant(0, terms))

@@ -66,16 +66,15 @@ EMPTY = Tree(-1)
 
 
 @cache
-def trees(order: int) -> tuple[Tree, ...]:
-    """All trees of that order: 1, 1, 2, 5, 13, 37, … of order 0, 1, 2, 3, …"""
+def trees(order: int, legs: bool = True) -> tuple[Tree, ...]:
+    """All trees of that order: 1, 1, 2, 5, 13, 37, … of order 0, 1, 2, 3, …; without legs 1, 1, 1, 2, 4, 9, …"""
     if order == 0:
         return (EMPTY,)
-    return tuple(
-        sorted(Tree(legs, forest) for legs in range(order) for forest in _forests(order - 1 - legs, order - 1))
-    )
+    most = order if legs else 1
+    return tuple(sorted(Tree(q, forest) for q in range(most) for forest in _forests(order - 1 - q, order - 1, legs)))
 
 
-def _forests(weight: int, largest: int) -> Iterator[tuple[Tree, ...]]:
+def _forests(weight: int, largest: int, legs: bool) -> Iterator[tuple[Tree, ...]]:
     """Multisets of trees whose orders sum to weight, each of order at most `largest`, as sorted tuples."""
     if weight == 0:
         yield ()
@@ -89,5 +88,5 @@ def _forests(weight: int, largest: int) -> Iterator[tuple[Tree, ...]]:
                 for tail in extend(rest - tree.order, pool[i:]):
                     yield (tree, *tail)
 
-    everything = tuple(sorted(t for n in range(1, min(weight, largest) + 1) for t in trees(n)))
+    everything = tuple(sorted(t for n in range(1, min(weight, largest) + 1) for t in trees(n, legs)))
     yield from extend(weight, everything)
