@@ -66,7 +66,6 @@ def prove_tableau(file: Path) -> dict[str, Any]:
         raise InputError("tableau", str(file), str(fault)) from None
     order = max(proof.order, 0) if zero_stable(scheme) else 0
     length, stiff = stability(scheme), stiff_orders(scheme)
-    finite = length is not None and length.is_finite
     return {
         "name": scheme.name,
         "kind": "multistep" if form == "multistep" else scheme.kind,
@@ -93,7 +92,7 @@ def prove_tableau(file: Path) -> dict[str, Any]:
         "stiff_order": stiff and stiff[0],
         "stiff_order_weakened": stiff and stiff[1],
         "zero_stable": zero_stable(scheme),
-        "stability": float(length) if finite else None,
+        "stability": float(length) if length is not None and length.is_finite else None,
         "sweeps": sweeps,
         "sweeps_order": swept and swept.order,
         "seconds": round(time.perf_counter() - started, 3),

@@ -18,6 +18,7 @@ from sympy.polys.matrices import DomainMatrix
 
 from .method import Method, settled
 from .notation import hc, zeta
+from .order import Decidable
 
 RING = sp.QQ[hc]
 CLOSE = sp.Rational(1, 10**30)  # width of enclosures; ends that are as close are refused
@@ -44,7 +45,7 @@ def small_step(method: Method, row: int) -> tuple[tuple[sp.Rational, ...], tuple
 
 
 def step_matrix(
-    method: Method, domain: Any, carry: Callable[[int, int], sp.Expr], output: Callable[[int, int], sp.Expr]
+    method: Decidable, domain: Any, carry: Callable[[int, int], sp.Expr], output: Callable[[int, int], sp.Expr]
 ) -> DomainMatrix:
     """The matrix over a domain that moves the past vectors one grid point on.
 

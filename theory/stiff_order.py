@@ -35,11 +35,6 @@ Branch: TypeAlias = "tuple[Any, ...]"
 Vector: TypeAlias = "tuple[Any, ...]"
 
 
-def order_of(branch: Branch) -> int:
-    """psi_k counts k; a vertex 1, its legs and its children."""
-    return branch[1] if branch[0] == "psi" else 1 + branch[0] + sum(map(order_of, branch[1]))
-
-
 @cache
 def vertices(order: int) -> tuple[Branch, ...]:
     """The vertices of that order, each with at least one child: 0, 0, 1, 3, 8, … of order 1, 2, 3, 4, 5, …"""
