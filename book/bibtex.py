@@ -49,6 +49,6 @@ def _version() -> str:
 
 def _address() -> str:
     """The address of this version; empty as long as CITATION.cff has none."""
-    said = metadata("samplerproof").get_all("Project-URL") or []
-    addresses = dict(line.split(", ", 1) for line in said)
+    lines = metadata("samplerproof").get_all("Project-URL") or []
+    addresses = dict(line.split(", ", 1) for line in lines)
     return next((addresses[label] for label in ADDRESSES if label in addresses), "")
