@@ -11,7 +11,13 @@ export OMP_NUM_THREADS ?= 1
 # Every process that tests start imports the package: without its bytecode each compiles it anew, seconds of every one.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help reproduce check test test-full tried book lint emit clean
+# A newer release of torch may pull gigabytes of CUDA packages. It has no hash in the lock file: a build for CPUs, for one
+# CUDA or for another are different archives of one version.
+TORCH := torch==2.13.0
+# Its samplers without what its training needs; diffusers and the tests need the rest.
+K_DIFFUSION := k-diffusion==0.1.1.post1
+
+.PHONY: help reproduce check test test-full tried book lint emit dist lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -61,26 +67,42 @@ lint: $(READY) .lint  ## style, types, walls between the packages
 emit: $(READY)  ## write numerics/generated anew from theory
 	@$(BIN)/python -m samplerproof.theory.emit
 
+dist: $(READY)  ## an sdist and a wheel with the same bytes whoever makes them, checked, and an SBOM, into dist/
+	@rm -rf dist && $(BIN)/python -m build --no-isolation --outdir dist . > /dev/null
+	@$(BIN)/twine check --strict dist/*
+	@$(BIN)/python release/sbom.py dist/samplerproof.cdx.json && ls dist
+
+# The only target that needs uv. It resolves for every interpreter and system at once; what torch needs is named in
+# release/of_torch.txt, for torch itself is left out.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+  --custom-compile-command 'make lock' --override release/overrides.txt
+lock:  ## exact versions and hashes of what make installs, into release/
+	@echo $(K_DIFFUSION) | $(LOCK) --no-deps - -o release/k_diffusion.lock
+	@$(LOCK) --all-extras pyproject.toml release/of_torch.txt -o release/book.lock
+	@$(LOCK) -c release/book.lock --extra test --extra peers --extra training pyproject.toml release/of_torch.txt \
+	  -o release/requirements.lock
+
 clean:  ## remove the environment and every cache; results/ stays
 	rm -rf .venv .lint _build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-# torch first and pinned: a newer release may pull gigabytes of CUDA packages.
-# The mark is written last, so an interrupted installation is taken up again.
-$(READY): pyproject.toml
+# By the lock files: exact versions, and archives whose hash is known. torch comes behind what it needs, and is kept if
+# another build of it is there. The mark is written last, so an interrupted installation is taken up again.
+INSTALL := $(BIN)/pip install -qq --disable-pip-version-check
+$(READY): pyproject.toml release/requirements.lock release/k_diffusion.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PYTHON: got %d.%d; 3.11 or newer" % sys.version_info[:2])'
 	@echo "environment: .venv (made once; one to three minutes)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	@echo "  what samplerproof, its tests and its peers need"
+	@$(INSTALL) --no-deps --require-hashes -r release/requirements.lock -r release/k_diffusion.lock
 	@echo "  torch"
-	@$(BIN)/pip show -q torch 2> /dev/null || $(BIN)/pip install -qq --disable-pip-version-check torch==2.13.0
-	@echo "  samplerproof and what it needs"
-	@$(BIN)/pip install -qq --disable-pip-version-check -e '.[test,peers,training]'
-	@echo "  k-diffusion, its samplers without what its training needs"
-	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps k-diffusion==0.1.1.post1
+	@$(BIN)/pip show -q torch 2> /dev/null || $(INSTALL) $(TORCH)
+	@echo "  samplerproof"
+	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(BOOK): $(READY)
+$(BOOK): $(READY) release/book.lock
 	@echo "  what builds the book"
-	@$(BIN)/pip install -qq --disable-pip-version-check -e '.[book]'
+	@$(INSTALL) --no-deps --require-hashes -r release/book.lock
 	@touch $@
 
 # mypy does not see through the mapping of an editable installation: show it the same names as folders.

@@ -68,8 +68,14 @@ def derive(
 
 def cite(
     names: AnyMethods = None,
+    theorem: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Prove and cite a theorem, by its label in the book, such as order-ddim."),
+    ] = None,
 ) -> None:
-    """Print BibTeX: the papers of the samplers you name, and this appendix at its version."""
-    from ..book.bibtex import cite
+    """Print BibTeX: the papers of the samplers you name, and this appendix at its version, or one of its theorems."""
+    from ..book.bibtex import cite, cite_theorem
 
-    print(cite(names or []))
+    if theorem is not None and names:
+        raise InputError("--theorem", theorem, "a theorem without names of samplers")
+    print(cite(names or []) if theorem is None else cite_theorem(theorem))

@@ -65,6 +65,7 @@ EXAMPLES = {
     "cite": (
         "samplerproof cite",
         "samplerproof cite dpm-solver++-2m edm-heun",
+        "samplerproof cite --theorem order-ddim",
     ),
     "train": ("samplerproof train rings --out results/rings",),
 }

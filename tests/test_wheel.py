@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from checkouts import call, checkout
 
-ROOT = Path(__file__).resolve().parents[1]
 TYPED = """from typing import assert_type
 from torch import Tensor
 import samplerproof as sp
@@ -41,24 +39,11 @@ print(sp.__file__)
 """
 
 
-def call(*command: str | Path, cwd: Path, fails: bool = False) -> str:
-    """The output of a command with no path of this repository in its environment."""
-    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MYPYPATH")}
-    done = subprocess.run(list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True)
-    assert (done.returncode != 0) == fails, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with the wheel, and what it needs from this one."""
     folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    call("git", "clone", "-q", "--no-hardlinks", ROOT, source, cwd=folder)
-    for path in call("git", "ls-files", "-mo", "--exclude-standard", cwd=ROOT).splitlines():  # what is not committed
-        if (ROOT / path).is_file():
-            (source / path).parent.mkdir(parents=True, exist_ok=True)
-            (source / path).write_bytes((ROOT / path).read_bytes())
+    source = checkout(folder / "source")
     options = ("-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation")
     call(sys.executable, "-m", "pip", "wheel", *options, "-w", folder, source, cwd=folder)
     (wheel,) = folder.glob("*.whl")
