@@ -22,7 +22,7 @@ def memory_of(tableau: Tableau, like: Tensor, recorded: bool, compiled: bool) ->
     if compiled:
         return Kernels(tableau, like)
     exact = like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64)
-    return (Products if exact else Chains)(tableau, like, recorded)
+    return (Products if exact and tableau.states.shape[1] == 1 else Chains)(tableau, like, recorded)
 
 
 class Memory(ABC):
@@ -32,7 +32,6 @@ class Memory(ABC):
         self.shape, self.recorded, self.given = like.shape, recorded, tableau.given
         self.depth, self.lags = tableau.states.shape[1], tableau.outputs.shape[1]
         self.several = (len(tableau.channels),) if tableau.channels else ()
-        self.carry = tableau.states.tolist()
         self.slots: list[Tensor]
 
     def output(self, i: int) -> Tensor:
@@ -64,7 +63,7 @@ class Products(Memory):
 
     The rows of the matrix are a vector, the last outputs, and the next vector. Vectors take the two places in turn, so
     that what is read is always a block beside the place that is written. An output that a row does not use has the
-    coefficient 0. Where rows reach further back than the last vector, these vectors are kept beside the matrix.
+    coefficient 0. For tables whose rows use one vector.
     """
 
     def __init__(self, tableau: Tableau, like: Tensor, recorded: bool) -> None:
@@ -76,31 +75,18 @@ class Products(Memory):
         self.ends = [memory[0], memory[-1]]
         self.slots = list(memory[1:-1].view(self.lags, *self.several, *self.shape).unbind())
         self.weights = _in_blocks(tableau, inner).to(memory).unbind()
-        self.earlier = list(like.new_empty((self.depth if self.depth > 1 else 0, *self.shape)).unbind())
 
     def vector(self, i: int) -> Tensor:
-        return self.ends[i % 2] if i >= self.newest else self.earlier[i % self.depth]
+        return self.ends[i % 2]
 
     def put(self, i: int, vector: Tensor) -> None:
-        self.newest = i
         if self.recorded:
             self.ends[i % 2] = vector.to(self.ends[0])
         else:
             self.ends[i % 2].copy_(vector)
-        if i + 1 < self.given:
-            self._pass_on(i)
-
-    def _pass_on(self, i: int) -> None:
-        """Keep vector i, the place of which the next but one takes, where rows reach back to it."""
-        if self.recorded and self.earlier:
-            self.earlier[i % self.depth] = self.ends[i % 2]
-        elif self.earlier:
-            self.earlier[i % self.depth].copy_(self.ends[i % 2])
 
     def make(self, row: int) -> Tensor:
         i = row + self.given - 1
-        self._pass_on(i)
-        self.newest = i + 1
         if self.recorded:
             places = [self.ends[0], *(slot.view(-1, *self.shape) for slot in self.slots), self.ends[1]]
             matrix = torch.cat([place.reshape(-1, self.size) for place in places])
@@ -110,9 +96,6 @@ class Products(Memory):
         else:
             new = self.ends[1 - i % 2]
             torch.mv(self.blocks[i % 2], self.weights[row], out=self.places[1 - i % 2])
-        for k in range(1, self.depth):
-            if (c := self.carry[row][k]) != 0:
-                new.add_(self.earlier[(i - k) % self.depth], alpha=c)
         return new
 
 
@@ -133,7 +116,7 @@ def _in_blocks(tableau: Tableau, inner: int) -> Tensor:
 class Chains(Memory):
     """A row is a chain of calls, one for a coefficient, none of which is rounded to the dtype of the run.
 
-    For dtypes of fewer digits than float32, and for devices.
+    For dtypes of fewer digits than float32, for devices, and for rows that use several vectors.
     """
 
     def __init__(self, tableau: Tableau, like: Tensor, recorded: bool) -> None:
@@ -142,6 +125,7 @@ class Chains(Memory):
         self.states = list(like.new_empty((self.depth + 1, *self.shape)).unbind())
         outputs = like.new_empty((self.lags, *self.several, *self.shape))
         self.slots = list(outputs.unbind())
+        self.carry = tableau.states.tolist()
         self.weights = [weight.tolist() for weight in tableau.channels.values()] or [tableau.outputs.tolist()]
 
     def vector(self, i: int) -> Tensor:
@@ -180,8 +164,8 @@ class Kernels(Chains):
         # use has the coefficient 0, and must be finite.
         self.states, self.slots = ([torch.zeros_like(t) for t in views] for views in (self.states, self.slots))
         columns = list(tableau.channels.values()) or [tableau.outputs]
-        wide = torch.promote_types(like.dtype, torch.float32)
-        self.coefficients = torch.cat([tableau.states, *columns], dim=1).to(like.device, wide).unbind()
+        summed_in = torch.promote_types(like.dtype, torch.float32)
+        self.coefficients = torch.cat([tableau.states, *columns], dim=1).to(like.device, summed_in).unbind()
         self.kernel = _kernel()
         self.fresh: Tensor | None = None
 
