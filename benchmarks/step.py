@@ -1,17 +1,26 @@
-"""Cost of a solver step beside its model: our loop, diffusers' scheduler, and the floor of one fused pass.
+"""Cost of a solver step beside its model: our loop, the peers' samplers, and the floor of one fused pass.
 
-    python benchmarks/step.py            needs diffusers (pip install 'samplerproof[peers]')
+    python benchmarks/step.py [--record FILE]      needs diffusers and k-diffusion (make installs both)
 
-All three run DPM-Solver++(2M) over the same number of steps on a model that costs nothing, in turn, several times;
-medians and their ratios are printed. The floor is one torch.add(a, b, out=c) scaled to the bytes that a two-output
-update must touch: read x and two outputs, write x.
+All run DPM-Solver++(2M) over the same number of steps on a model that costs nothing, in turn, many times. Medians,
+first quartiles and ratios of the medians are printed, set-up included. "unchecked" is our loop with checked=False, and
+"compiled" the one whose row is a kernel of torch.compile. The floor is one torch.add(a, b, out=c), scaled to the bytes
+that an update from two outputs must touch: read x and two outputs, write x. --record writes the figures as JSON, with
+the versions and the commit; benchmarks/step.json is such a record.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
+import platform
 import statistics
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,22 +29,25 @@ from samplerproof.numerics.grids import grid
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.support.files import write_text
+from samplerproof.numerics.support.manifest import source
 from samplerproof.numerics.tableau import tabulate
 
 STEPS = 50
+SHAPES = (((1, 4, 64, 64), 100), ((16, 3, 256, 256), 8))  # and rounds
 
 
-def ours(x: Tensor, model: Tensor) -> Callable[[], object]:
+def ours(x: Tensor, model: Tensor, **options: bool) -> Callable[[], object]:
     vp = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
     tableau = tabulate("dpm-solver++-2m", grid(vp, "uniform-lambda", STEPS, t_min=1e-3, t_max=1.0))
 
     def denoise(y: Tensor, at: Point, prediction: str) -> Tensor:
         return model
 
-    return lambda: sample(denoise, x, tableau, dtype=x.dtype)
+    return lambda: sample(denoise, x, tableau, dtype=x.dtype, **options)
 
 
-def theirs(x: Tensor, model: Tensor) -> Callable[[], object]:
+def diffusers(x: Tensor, model: Tensor) -> Callable[[], object]:
     from diffusers import DPMSolverMultistepScheduler
 
     scheduler = DPMSolverMultistepScheduler(prediction_type="sample", final_sigmas_type="sigma_min")
@@ -50,29 +62,71 @@ def theirs(x: Tensor, model: Tensor) -> Callable[[], object]:
     return run
 
 
+def k_diffusion(x: Tensor, model: Tensor) -> Callable[[], object]:
+    from samplerproof.numerics.conformance.adapters.k_diffusion import sampling
+
+    library = sampling()
+    sigmas = library.get_sigmas_karras(STEPS, 0.03, 15.0)
+    return lambda: library.sample_dpmpp_2m(lambda y, sigma: model, x, sigmas, disable=True)
+
+
 def floor(x: Tensor, model: Tensor) -> Callable[[], object]:
     out = torch.empty_like(x)
     return lambda: [torch.add(x, model, out=out) for _ in range(STEPS)]
 
 
-def main() -> None:
+def measured(shape: tuple[int, ...], rounds: int) -> dict[str, dict[str, float]]:
+    """Microseconds a step of every run, medians and first quartiles, in turn so that other load hits all."""
+    x, model = torch.randn(shape), torch.randn(shape)
+    runs = {
+        "ours": ours(x, model),
+        "unchecked": ours(x, model, checked=False),
+        "compiled": ours(x, model, compiled=True),
+        "k-diffusion": k_diffusion(x, model),
+        "diffusers": diffusers(x, model),
+        "floor": floor(x, model),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds + 1):  # the first compiles and allocates
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append((time.perf_counter() - start) / STEPS)
+    seconds["floor"] = [4 / 3 * value for value in seconds["floor"]]  # add touches three arrays, the update four
+    found = {}
+    for name, values in seconds.items():
+        quartile, median, _ = statistics.quantiles(values[1:], n=4)
+        found[name] = {"median": median * 1e6, "quartile": quartile * 1e6}
+    return found
+
+
+def main(record: Path | None) -> None:
     torch.set_num_threads(1)
-    for shape, rounds in (((1, 4, 64, 64), 15), ((16, 3, 256, 256), 5)):
-        x, model = torch.randn(shape), torch.randn(shape)
-        runs = {"ours": ours(x, model), "diffusers": theirs(x, model), "floor": floor(x, model)}
-        seconds: dict[str, list[float]] = {name: [] for name in runs}
-        for _ in range(rounds + 1):
-            for name, run in runs.items():
-                start = time.perf_counter()
-                run()
-                seconds[name].append((time.perf_counter() - start) / STEPS)
-        median = {name: statistics.median(values[1:]) * 1e6 for name, values in seconds.items()}
-        median["floor"] *= 4 / 3  # add touches three arrays, the update four
-        print(f"{'x'.join(map(str, shape))} float32, microseconds a step (median of {rounds}), one thread")
-        for name, value in median.items():
-            ratio = f"{median['diffusers'] / value:6.1f} x as fast as diffusers"
-            print(f"  {name:10s} {value:10.1f}   {value / median['floor']:6.1f} x floor   {ratio}")
+    rows: list[dict[str, Any]] = []
+    for shape, rounds in SHAPES:
+        found = measured(shape, rounds)
+        floor, peer = found["floor"]["median"], found["diffusers"]["median"]
+        print(f"{'x'.join(map(str, shape))} float32, microseconds a step, {rounds} rounds, one thread")
+        print(f"  {'':12s} {'median':>10s} {'quartile':>10s}   of the floor   times as fast as diffusers")
+        for name, value in found.items():
+            median = value["median"]
+            print(f"  {name:12s} {median:10.1f} {value['quartile']:10.1f} {median / floor:14.2f} {peer / median:28.1f}")
+        rows.append({"shape": shape, "rounds": rounds, "microseconds": found})
+    if record is not None:
+        answer = {
+            "steps": STEPS,
+            "dtype": "float32",
+            "threads": 1,
+            "rows": rows,
+            "load": [round(load, 1) for load in os.getloadavg()],
+            "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
+            "date": datetime.now(UTC).date().isoformat(),
+            **source(),
+        }
+        write_text(record, json.dumps(answer, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description="Microseconds that a step takes beside its model.")
+    parser.add_argument("--record", type=Path, help="write the figures there")
+    main(parser.parse_args().record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -12,7 +13,13 @@ from torch import Tensor
 from .denoisers import Denoiser
 from .errors import InputError, SamplingError, of_type, runnable
 from .noise import NoiseSource
+from .run_memory import memory_of
 from .tableau import Tableau
+
+
+class ModelFailed(Exception):
+    """Thrown into a run whose model raised an exception: it raises SamplingError if earlier outputs are the reason."""
+
 
 Running = Generator[tuple[int, Tensor], Any, Callable[[int], Tensor]]
 
@@ -26,6 +33,7 @@ def sample(
     noise: NoiseSource | None = None,
     dtype: torch.dtype = torch.float64,
     checked: bool = True,
+    compiled: bool = False,
 ) -> Tensor:
     """Run a sampler: v_i = sum_k states[k] v_{i-1-k} + sum_j outputs[j] d_{i-1-j} + sum_l noises[l] z_{i-l}.
 
@@ -36,7 +44,10 @@ def sample(
     as `seeded(0)`.  dtype: of states and history, whose buffers are allocated once; no gradient is recorded. The x that
     denoise is passed is a view into them, valid until it returns.
     checked: False checks no value, so that the loop never waits for a device and can be captured in a CUDA graph;
-    values that are not finite are then returned as they are.
+    values that are not finite are then returned as they are. Checked, vectors are looked at before an output that
+    they are made from is overwritten: a model may be called with a value that is not finite before its step is named.
+    compiled: a row is one kernel of torch.compile, which reads and writes every number once; its first call takes some
+    ten seconds, and it equals the other to rounding. It pays on large tensors and on a device.
     Returns the last vector, [shape of start].
     Raises InputError on bad start values and where a stochastic sampler has no noise; SamplingError, naming the step,
     when a denoiser or a source of noise returns another shape or a non-finite value, or noise repeats.
@@ -50,7 +61,7 @@ def sample(
     >>> round(float((y > 0).double().mean()), 1)
     0.6
     """
-    return run_table(denoise, start, tableau, noise, dtype, checked)(len(tableau.points) - 1).clone()
+    return run_table(denoise, start, tableau, noise, dtype, checked, compiled=compiled)(len(tableau.points) - 1).clone()
 
 
 def run_table(
@@ -61,6 +72,7 @@ def run_table(
     dtype: torch.dtype = torch.float64,
     checked: bool = True,
     recorded: bool = False,
+    compiled: bool = False,
 ) -> Callable[[int], Tensor]:
     """Run a sampler as `sample` does; returns a function of an index that is a view of this vector at the end.
 
@@ -68,7 +80,7 @@ def run_table(
     recorded: every vector and output is a tensor of its own, and no buffer, so that gradients can be recorded.
     """
     runnable("denoise", denoise, "a function (x, at, prediction), such as a mixture, or checkpoint.denoiser()")
-    run = running(start, tableau, noise, dtype, checked, recorded)
+    run = running(start, tableau, noise, dtype, checked, recorded, compiled)
     d: Tensor | None = None
     while True:
         try:
@@ -76,7 +88,12 @@ def run_table(
         except StopIteration as end:
             vectors: Callable[[int], Tensor] = end.value
             return vectors
-        d = denoise(x, tableau.points[i], tableau.prediction_at(i))
+        try:
+            d = denoise(x, tableau.points[i], tableau.prediction_at(i))
+        except Exception:
+            with suppress(ModelFailed):
+                run.throw(ModelFailed())
+            raise
 
 
 def running(
@@ -86,6 +103,7 @@ def running(
     dtype: torch.dtype = torch.float64,
     checked: bool = True,
     recorded: bool = False,
+    compiled: bool = False,
 ) -> Running:
     """A run, as run_table does it, that stops wherever the model is asked: it yields the index i of a vector and the
     vector, a view into its buffers that may be written to, and is sent the prediction tableau.prediction_at(i) there;
@@ -95,45 +113,45 @@ def running(
     of_type("start", start, (Tensor, list, tuple), "a tensor, or a sequence of tensors")
     given = [start] if isinstance(start, Tensor) else list(start)
     _check_start(given, tableau, checked)
-    shape, rows = given[0].shape, len(tableau.states)
-    depth, history = tableau.states.shape[1], tableau.outputs.shape[1]
-    # One slot more than the rows can see: a new vector never overwrites one that it is made from.
-    states = list(torch.empty((max(depth, tableau.given) + 1, *shape), dtype=dtype, device=given[0].device).unbind())
-    several = (len(tableau.channels),) if tableau.channels else ()
-    outputs = torch.empty((history, *several, *shape), dtype=dtype, device=given[0].device)
-    columns = [list(column.unbind()) for column in (outputs.unbind(1) if several else [outputs])]
-    slots = outputs.unbind()
-    weights = [weight.tolist() for weight in tableau.channels.values()] or [tableau.outputs.tolist()]
-    carry, spread = tableau.states.tolist(), tableau.noises.tolist()
-    draw = _drawing(tableau, noise, states[0], checked)
-    for i, vector in enumerate(given):
-        states[i] = vector.to(dtype) if recorded else states[i].copy_(vector)
+    like = given[0].new_empty((), dtype=dtype).expand(given[0].shape)  # which takes no memory
+    memory = memory_of(tableau, like, recorded, compiled)
+    expected, spread = torch.Size((*memory.several, *like.shape)), tableau.noises.tolist()
+    draw = _drawing(tableau, noise, like, checked)
+    looked = 0  # every output before this vector was looked at
 
-    for i in range(tableau.given - 1 + rows):
-        x = states[i % len(states)]
+    def look(behind: int) -> None:
+        for k in range(max(0, behind - memory.lags), behind):
+            if tableau.evaluated[k] and not bool(torch.isfinite(memory.output(k)).all()):
+                raise SamplingError(f"{_place(tableau, k)}: the denoiser returned a non-finite value")
+
+    last = tableau.given - 1 + len(spread)
+    for i in range(last):
+        if i < tableau.given:
+            memory.put(i, given[i])
         if tableau.evaluated[i]:
-            d = yield i, x
-            check_output(d, torch.Size((*several, *shape)), tableau.step[i], tableau.points[i].t, checked)
-            if recorded:
-                for column, part in zip(columns, d if several else [d], strict=True):
-                    column[i % history] = part.to(dtype)
-            else:
-                slots[i % history].copy_(d)
-        row, slot = i + 1 - tableau.given, (i + 1) % len(states)
+            try:
+                d = yield i, memory.vector(i)
+            except ModelFailed:
+                if checked:  # an output that is not finite may be why
+                    look(i)
+                raise
+            check_shape(d, expected, tableau, i)
+            memory.keep(i, d)
+        row = i + 1 - tableau.given
         if row < 0:
+            if checked:
+                look(i + 1)
             continue
-        new = states[slot] = torch.mul(x, carry[row][0], out=None if recorded else states[slot])
-        for k, c in enumerate(carry[row][1:], start=1):
-            if c != 0:
-                new.add_(states[(i - k) % len(states)], alpha=c)
-        for weight, made in zip(weights, columns, strict=True):
-            for j, w in enumerate(weight[row]):
-                if w != 0:
-                    new.add_(made[(i - j) % history], alpha=w)
+        new = memory.make(row)
         for lag, c in reversed(list(enumerate(spread[row]))):
             if c != 0:
                 new.add_(draw(i + 1 - lag), alpha=c)
-    return lambda i: states[i % len(states)]
+        # An output that is not finite makes the vectors so that are made from it: one look before it is overwritten.
+        if checked and (i + 1 - looked >= memory.lags or i + 1 == last):
+            if not math.isfinite(new.sum().item()):
+                look(i + 1)
+            looked = i + 1
+    return memory.vector
 
 
 def _drawing(tableau: Tableau, noise: NoiseSource | None, like: Tensor, checked: bool) -> Callable[[int], Tensor]:
@@ -141,7 +159,7 @@ def _drawing(tableau: Tableau, noise: NoiseSource | None, like: Tensor, checked:
     reach = tableau.noises.shape[1]
     if reach and noise is None:
         raise InputError("noise", None, f"{tableau.method} is stochastic: a source of noise, such as sp.seeded(0)")
-    cached = torch.empty((reach + 1, *like.shape), dtype=like.dtype, device=like.device)
+    cached = like.new_empty((reach + 1 if reach else 0, *like.shape))
     held: list[int] = []  # the vectors whose noise was drawn, in the order of drawing
 
     def draw(i: int) -> Tensor:
@@ -181,14 +199,21 @@ def _check_start(given: list[Tensor], tableau: Tableau, checked: bool) -> None:
             raise InputError(f"start[{i}]", "a non-finite value", "finite values only")
 
 
-def check_output(d: Tensor, shape: torch.Size, step: int, t: float, checked: bool) -> None:
+def check_output(d: Tensor, shape: torch.Size, tableau: Tableau, i: int) -> None:
     """Raise SamplingError, naming the step, where an output of a model has another shape or is not finite."""
-    if not isinstance(d, Tensor):
-        raise SamplingError(f"step {step} (t = {t:g}): the denoiser returned {type(d).__name__}, not a tensor")
-    if d.shape != shape:
-        raise SamplingError(
-            f"step {step} (t = {t:g}): the denoiser returned shape {tuple(d.shape)}, not {tuple(shape)}"
-        )
+    check_shape(d, shape, tableau, i)
     # A sum is finite unless a term is not, or it overflows: only then look closely.
-    if checked and not math.isfinite(d.sum().item()) and not bool(torch.isfinite(d).all()):
-        raise SamplingError(f"step {step} (t = {t:g}): the denoiser returned a non-finite value")
+    if not math.isfinite(d.sum().item()) and not bool(torch.isfinite(d).all()):
+        raise SamplingError(f"{_place(tableau, i)}: the denoiser returned a non-finite value")
+
+
+def check_shape(d: Tensor, shape: torch.Size, tableau: Tableau, i: int) -> None:
+    """Raise SamplingError, naming the step, where an output of a model is no tensor of this shape."""
+    if not isinstance(d, Tensor):
+        raise SamplingError(f"{_place(tableau, i)}: the denoiser returned {type(d).__name__}, not a tensor")
+    if d.shape != shape:
+        raise SamplingError(f"{_place(tableau, i)}: the denoiser returned shape {tuple(d.shape)}, not {tuple(shape)}")
+
+
+def _place(tableau: Tableau, i: int) -> str:
+    return f"step {tableau.step[i]} (t = {tableau.points[i].t:g})"

@@ -59,7 +59,7 @@ class KnownVectors:
         self.evaluations += 1
         at = self.tableau.points[j]
         d = self.denoise(x, at, prediction)
-        check_output(d, x.shape, self.tableau.step[j], at.t, checked=True)
+        check_output(d, x.shape, self.tableau, j)
         return d.to(x.dtype)
 
     def _output(self, j: int) -> Tensor:
