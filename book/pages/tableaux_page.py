@@ -15,19 +15,19 @@ PAGE = """# RES4LYF's tableaux
 
 The order of {count} tableaux of [RES4LYF]({repository}), `{file}` at commit `{commit}`, decided by trees from both
 sides: all conditions of the order hold, and the one under *fails next* does not. The coefficients are facts that were
-read there; they are kept in [res4lyf.toml](tableaux/res4lyf.toml), in the form that `samplerproof prove --tableau` takes.
+read there; [res4lyf.toml](tableaux/res4lyf.toml) has them in the form that `samplerproof prove --tableau` takes.
 
 *Claimed* is what its name, its source or a comment beside it claims. *Proved* is the order for a smooth model and one
 number L; implicit tableaux are decided at their converged stages. *Stiff* is the order that holds for every L
-(Hochbruck and Ostermann), and behind it the one where the conditions of this order hold at b(0) alone. *In a run* is the
-order that was [observed](verification.md) on a mixture, where a run was kept: it is an independent check.
+(Hochbruck and Ostermann), and behind it the one where the conditions of this order hold at b(0) alone. *In a run* is
+the order that was [observed](verification.md) on a mixture, where a run was kept: it is an independent check.
 
 In a run with the options as they come, exponential tableaux act on D - x_n, which is the tableau here if its rows
 integrate a constant exactly; Lawson's do not. Linear tableaux take (x_n - D)/sigma_n for the noise there, with which
 all are of order 2 at most; with `noise_anchor=0` they are what is proved here, as the read-back of `rk4_4s` shows.
-The `abnorsett` ones with past outputs are passed a difference of sigma where the step in lambda belongs; what is proved is the
-tableau with the step. Orders of multistep ones hold for all step ratios only where their weights contain them: for
-`res_2m`, `res_3m`, `dpmpp_2m`, `dpmpp_3m` and `abnorsett_2m` and `abnorsett_3m`, which are the same.
+The hybrid `abnorsett` ones are passed a difference of sigma where the step in lambda belongs; what is proved is the
+tableau with the step. Orders of multistep ones hold for all step ratios where their weights contain them: for `res_2m`,
+`res_3m`, `dpmpp_2m`, `dpmpp_3m`, and `abnorsett_2m` and `abnorsett_3m`, which run the weights of `res_2m` and `res_3m`.
 
 ## Where proof and claim differ
 

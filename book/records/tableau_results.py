@@ -31,5 +31,5 @@ def renew_tableaux(only: Iterable[str] = ()) -> None:
             proved = []
             for done, entry in enumerate(entries, 1):
                 proved.append(proved_entry(entry))
-                progress(done, len(entries))
+                progress(done, len(entries), entry["name"])
         OF_TABLEAUX.write(name, {**found, "tableaux": proved}, clock.manifest())
