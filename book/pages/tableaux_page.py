@@ -82,7 +82,8 @@ def _row(row: Mapping[str, Any], observed: Mapping[str, float | None]) -> tuple[
     failing = row["failing"]
     where = f"{failing['coefficient']} h^{failing['power']}  {failing['tree']}"
     if row["rows_off"]:
-        where += f"; rows {', '.join(map(str, row['rows_off']))} do not sum to c"
+        rows = "row" if len(row["rows_off"]) == 1 else "rows"
+        where += f"; not equal to c: the sum of {rows} {', '.join(map(str, row['rows_off']))}"
     return (
         code(row["name"]),
         row["group"].replace("_", " "),
