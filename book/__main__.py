@@ -14,6 +14,7 @@ from .pages.method_picture import all_pictures
 from .pages.networks_page import networks
 from .pages.published_network_page import published_network
 from .pages.short_runs_page import short_runs
+from .pages.tableaux_page import tableaux_page
 from .pages.technique_page import technique_pages
 from .pages.tried_counts import FILE, counts, tried
 from .records import (
@@ -22,6 +23,7 @@ from .records import (
     method_results,
     network_results,
     study_results,
+    tableau_results,
     technique_results,
     verification_results,
 )
@@ -59,6 +61,7 @@ def main(folder: Path) -> int:
         made |= technique_pages(technique_results.technique_results(), technique_results.trial_results())
         made |= advice_of_networks(advice_results.advice_results())
         made |= designs_page(design_results.design_results())
+        made |= tableaux_page(tableau_results.tableau_results(), verification["records"])
     except InputError as fault:
         print(fault, file=sys.stderr)
         return 2

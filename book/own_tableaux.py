@@ -106,18 +106,22 @@ def _shown(coefficient: sp.Expr, scheme: Scheme) -> str:
 
 def read_tableau(file: Path) -> tuple[str, Scheme, int | None, int | None]:
     """Form and scheme of a file, the order that it claims and its number of sweeps.  Raises InputError on a fault."""
-    data = read_toml(file, "--tableau")
+    return tableau_of(read_toml(file, "--tableau"), file.stem)
+
+
+def tableau_of(data: Mapping[str, Any], stem: str, summed: bool = True) -> tuple[str, Scheme, int | None, int | None]:
+    """The same of a table of TOML.  stem: the name of one without; summed: whether row sums must equal c."""
     form = data.get("form")
     if form not in FIELDS:
         raise InputError("form", form, f"one of {', '.join(FIELDS)}")
     for key in data:
         if key not in FIELDS[form]:
             raise InputError(key, data[key], f"not a field of form {form}; {nearest(key, FIELDS[form])}")
-    name = data.get("name", file.stem)
+    name = data.get("name", stem)
     if not isinstance(name, str) or not 0 < len(name) <= 100:
         raise InputError("name", name, "a text of 1 to 100 characters")
-    claimed = _whole(data, "order", 0, 20)
-    reader = _Reader(data, form)
+    claimed = _whole(data, "order", 0, 30)
+    reader = _Reader(data, form, summed)
     scheme = reader.multistep(name) if form == "multistep" else reader.stages(name)
     sweeps = _whole(data, "sweeps", 1, MOST_SWEEPS)
     if sweeps is not None and (scheme.kind == "explicit" or scheme.history):
@@ -135,10 +139,10 @@ def _whole(data: Mapping[str, Any], field: str, low: int, high: int) -> int | No
 class _Reader:
     """The entries of one file."""
 
-    def __init__(self, data: Mapping[str, Any], form: str) -> None:
+    def __init__(self, data: Mapping[str, Any], form: str, summed: bool) -> None:
         import sympy
 
-        self.data, self.form, self.sympy = data, form, sympy
+        self.data, self.form, self.summed, self.sympy = data, form, summed, sympy
         self.tolerance = self._tolerance()
         self.symbols: dict[str, sp.Expr] = {}
 
@@ -197,7 +201,11 @@ class _Reader:
             raise InputError("sqrt", "with step ratios", "rational numbers where entries depend on step ratios")
         series = scheme.expansion()
         for i, (found, place) in enumerate(zip(scheme.sums, scheme.c, strict=False)):
-            if series.counts(series.element(found) - series.element(place)) and self.form != "multistep":
+            if (
+                self.summed
+                and self.form != "multistep"
+                and series.counts(series.element(found) - series.element(place))
+            ):
                 shown = "at h = 0 " if scheme.exponential else ""
                 raise InputError(f"A, row {i + 1}", str(found), f"entries {shown}that sum to c{i + 1} = {place}")
         return scheme

@@ -23,7 +23,7 @@ from ..techniques.technique import Technique
 # checkouts is raised by those who have them.
 ENGINE = {
     **{"methods": 2, "claims": 1, "networks": 1, "verification": 3, "techniques": 1},
-    **{"checkouts": 1, "trials": 1, "signed-errors": 1},
+    **{"checkouts": 1, "trials": 1, "signed-errors": 1, "tableaux": 1},
 }
 
 
@@ -65,6 +65,11 @@ def technique_key(technique: Technique) -> str:
     """The key of a technique's measurement: its source, with the helpers that it uses in its module."""
     module = Path(inspect.getfile(technique.measure)).read_text(encoding="utf-8")
     return _key("techniques", needed(_definitions(module), [technique.measure.__name__]))
+
+
+def tableaux_key(data: dict[str, Any]) -> str:
+    """The key of what is proved of the tableaux of a library: its file."""
+    return _key("tableaux", data)
 
 
 def trial_key(measure: Callable[[], object]) -> str:

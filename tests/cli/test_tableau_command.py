@@ -101,7 +101,7 @@ def test_decimals_need_a_tolerance_and_hold_to_it(prove: Callable[..., Answer]) 
             "A, row 2: got '1/2'; entries that sum to c2 = 1",
         ),
         ('form = "butcher"\nc = [0]\nA = [[], ["1/2"]]\nb = [0, 1]', "c: got '1 entries'; 2, as b has 2 entries"),
-        ('form = "butcher"\norder = 2.5\nA = [[]]\nb = [1]', "order: got 2.5; a whole number from 0 to 20"),
+        ('form = "butcher"\norder = 2.5\nA = [[]]\nb = [1]', "order: got 2.5; a whole number from 0 to 30"),
         ('form = "butcher"\nsweeps = 2\nA = [[]]\nb = [1]', "sweeps: got 2; only for an implicit tableau"),
         ('form = "butcher"\ntolerance = inf\nA = [[]]\nb = [1]', "tolerance: got inf; a number > 0, at most 0.001"),
         ('form = "butcher"\nname = 3\nA = [[]]\nb = [1]', "name: got 3; a text of 1 to 100 characters"),
