@@ -92,7 +92,8 @@ def _compared(shipped: Trace, in_float64: Trace, process: str, names: list[str])
         if twin.name in near and same_shape(shipped.table, twin.table):
             reference = near[twin.name]
             exact = compared(in_float64, reference, process)
-            near_shipped = compared(shipped, twin, process, Witness([*exact.lost.values()], exact.share))
+            witness = Witness([*exact.lost.values()], exact.share, exact.shares)
+            near_shipped = compared(shipped, twin, process, witness)
             result.append(Pair(reference, near_shipped, exact, in_float64.table))
     return result
 
