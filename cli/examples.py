@@ -79,8 +79,9 @@ NOTES = {
     "verify": (
         "LIBRARY:NAME is diffusers:Class, k-diffusion:function, azula:Class, comfyui:NAME of its menu, "
         "res4lyf:NAME, dpm-solver:DPM_Solver, unipc:UniPC, edm:edm_sampler, wan:Class or skrample:Class; --path DIR is "
-        "a checkout of a library that is not installed. FILE.py:name and package.module:name are a function "
-        "(denoise, x, sigmas), with guidance inside (denoise, x, sigmas, cond, uncond), a scheduler or its class. "
+        "a checkout of a library that is not installed, or of one that your file imports. FILE.py:name and "
+        "package.module:name are a function (denoise, x, sigmas), with guidance inside (denoise, x, sigmas, cond, "
+        "uncond), one as ComfyUI has them (model, x, sigmas, extra_args), a scheduler or its class. "
         "FILE.json is a table, or a run that was recorded in any language."
     ),
     "advise": (

@@ -78,13 +78,13 @@ class Written(NamedTuple):
 
 
 def repeated(points: Sequence[Point], written: Written) -> list[Finding]:
-    """Levels that are there twice; an error at the end, where noise is left."""
-    last = len(points) - 1
+    """Levels that are there twice; an error at the end, whose step is wasted."""
+    last, side = len(points) - 1, "above" if points[-1].lam < points[0].lam else "below"
     return [
         Finding(
             GRID,
             n,
-            f"step {n} has length zero: {written.level(n, points)}, as level {n - 1}; it should be below",
+            f"step {n} has length zero: {written.level(n, points)}, as level {n - 1}; it should be {side}",
             "error" if n == last else "note",
         )
         for n in zero_length(points)

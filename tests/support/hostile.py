@@ -64,7 +64,7 @@ def another_shape(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def another_dtype(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    return euler(denoise, x, sigmas).half()
+    return euler(denoise, x, sigmas).to(torch.complex64)
 
 
 def another_device(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
@@ -254,7 +254,9 @@ def scribbles(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def stops_parent(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Stops its parent."""
+    """Starts processes, and stops its parent."""
+    if not Path("children").stat().st_size:
+        _start_some()
     os.kill(os.getppid(), signal.SIGSTOP)
     return euler(denoise, x, sigmas)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ...errors import DependsError, InputError, NonFiniteError, SamplingError
-from ...external_run import Draw, Finish, Model, Run, of_another_run
+from ...external_run import Draw, Finish, Model, Remark, Run, of_another_run
 from ...grids import Grid
 from ..forward_processes import on_process
 from ..report import TargetInfo
@@ -25,7 +25,7 @@ from .own_draws import drawing_from
 from .process_levels import ZERO, at_sigma, other_levels, own_levels, ratio_of
 from .target import typed
 from .unobserved import WIDER, direct
-from .visited_levels import Visit, Visited, destinations, levels_of
+from .visited_levels import COARSE, Visit, Visited, destinations, levels_of
 
 Denoise = Callable[..., Tensor]  # (x, sigma) -> x0hat; (x, sigma, condition), see with_conditions
 Solver = Callable[[Denoise, Tensor, Tensor, Draw], Tensor]  # (denoise, x, sigmas, draw) -> the sample
@@ -81,8 +81,13 @@ def on_levels(name: str, solver: Solver, levels: Sequence[float], process: str =
 
         begun = start if visited.scale == 1 else start * visited.scale
         sample, remarks = solver(with_conditions(ask, start), begun, sigmas, draw), visited.remarks
-        if isinstance(sample, Tensor) and (sample.dtype, start.dtype) == (torch.float64, torch.float32):
-            sample, remarks = sample.float(), (*remarks, WIDER)
+        if isinstance(sample, Tensor) and sample.dtype != start.dtype:
+            if (sample.dtype, start.dtype) == (torch.float64, torch.float32):
+                sample, remarks = sample.float(), (*remarks, WIDER)
+            elif sample.dtype in COARSE:
+                half, own = (str(dtype)[6:] for dtype in (sample.dtype, start.dtype))
+                remark = Remark("roundoff", f"it returns {half} where its start is {own}", "error")
+                sample, remarks = sample.to(start.dtype), (*remarks, remark)
         return Finish(sample, tuple(at_sigma(process, s) for s in visited.ends), remarks=remarks)
 
     return run

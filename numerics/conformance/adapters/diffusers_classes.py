@@ -198,6 +198,11 @@ CLASSES: dict[str, SchedulerSpec] = {
         claim=from_table(MULTISTEP),
         data_frame=lambda options: str(options.get("algorithm_type", "dpmsolver++")).endswith("++"),
     ),
+    "DPMSolverMultistepInverseScheduler": SchedulerSpec(
+        layouts.vp_from_sigmas,
+        claim=from_table(MULTISTEP),
+        data_frame=lambda options: str(options.get("algorithm_type", "dpmsolver++")).endswith("++"),
+    ),
     "DPMSolverSinglestepScheduler": SchedulerSpec(
         layouts.singlestep_blocks,
         claim=from_table(SINGLESTEP),
@@ -315,14 +320,12 @@ STEPPED = CLASSES | {
     ),
 }
 TOKENS = "it samples tokens, not vectors"
-INVERSE = "it runs from data to noise"
 NO_TABLE: dict[str, str] = {
     "AmusedScheduler": TOKENS,
     "BlockRefinementScheduler": TOKENS,
     "DiscreteDDIMScheduler": TOKENS,
     "EntropyBoundScheduler": TOKENS,
     "VQDiffusionScheduler": TOKENS,
-    "DPMSolverMultistepInverseScheduler": INVERSE,
     "ConsistencyDecoderScheduler": "its model returns a decoded image, at two levels only",
     "HeliosScheduler": "its stages change the resolution of the sample, and with it the noise",
     "HeliosDMDScheduler": "its steps take levels and noise from the pipeline, which the class does not hold",

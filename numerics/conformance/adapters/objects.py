@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 from ...errors import InputError, nearest, one_line
@@ -102,6 +102,11 @@ def of_object(found: Any, options: dict[str, Any], target: str | None = None) ->
         return _of_tabulating(_made(found, options, called), called)
     if steps and not (of_function and missing(found)):
         return of_adapter(_made(found, options, called), called)
+    if of_function and isinstance(found, FunctionType):
+        from .libraries.comfyui import has_interface, own_function  # which needs this module
+
+        if has_interface(found):
+            return own_function(found, options, called)
     if of_function:
         return function(found, options, called)
     if not isinstance(found, type):

@@ -24,7 +24,8 @@ def resolve(target: str, path: str | None = None) -> ExternalSampler:
     """The sampler of `diffusers:Class?option=value&…`, `k-diffusion:function?…`, LIBRARY:NAME?… of LIBRARIES, or of an
     object by its path: `FILE.py:name?…`, relative to the current folder, or `package.module:name?…`.
 
-    path: the folder with the library, where Python does not look for modules.
+    path: the folder with the library, or with one that the object's file imports, where Python does not look for
+    modules.
     Raises InputError, NoTable where there is no table; exceptions from the import of its module pass through.
     """
     library, name, options = split(target)
@@ -41,6 +42,9 @@ def resolve(target: str, path: str | None = None) -> ExternalSampler:
         adapter = getattr(import_module(f".libraries.{module}", __package__), function)
         found: ExternalSampler = adapter(name, options, path)
         return found
+    from .libraries.comfyui import importable
     from .objects import object_at, of_object
 
-    return of_object(object_at(library, name), options, typed(library, name, {}))
+    with importable(path):
+        own = object_at(library, name)
+    return of_object(own, options, typed(library, name, {}))

@@ -130,22 +130,24 @@ def _run_on(make: Callable[[], Any], target: str, process: str, asked: Sequence[
         if len(levels) < 2 or any(not later.lam > level.lam for level, later in pairwise(levels)):
             raise InputError("target", target, f"levels that go from noise to data, at least two, not {len(levels)}")
         noise = noise_from(draw)
-        for n, at in enumerate(levels[:-1]):
-            given = x.clone()
+        with drawing_from(draw, start):  # of the whole run, in which noise may come again
+            for n, at in enumerate(levels[:-1]):
+                given = x.clone()
 
-            def evaluated(state: Tensor, level: Any, n: int = n, at: Point = at, given: Tensor = given) -> Tensor:
-                where = _level(level, process)
-                if not isinstance(state, Tensor) or state.shape != given.shape:
-                    found = list(state.shape) if isinstance(state, Tensor) else type(state).__name__
-                    raise SamplingError(f"step {n + 1}: the model is evaluated at {found}, not at {list(given.shape)}")
-                start_of_step = where[:2] == at[:2] and torch.equal(state, given)
-                return model(state, where, n if start_of_step else n + 1)
+                def evaluated(state: Tensor, level: Any, n: int = n, at: Point = at, given: Tensor = given) -> Tensor:
+                    where = _level(level, process)
+                    if not isinstance(state, Tensor) or state.shape != given.shape:
+                        found = list(state.shape) if isinstance(state, Tensor) else type(state).__name__
+                        raise SamplingError(
+                            f"step {n + 1}: the model is evaluated at {found}, not at {list(given.shape)}"
+                        )
+                    start_of_step = where[:2] == at[:2] and torch.equal(state, given)
+                    return model(state, where, n if start_of_step else n + 1)
 
-            with drawing_from(draw, start):
                 x = sampler.step(n, x, evaluated, noise)
-            if not isinstance(x, Tensor) or x.shape != start.shape:
-                found = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
-                raise SamplingError(f"step {n + 1} returns {found}; it was given {list(start.shape)}")
+                if not isinstance(x, Tensor) or x.shape != start.shape:
+                    found = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
+                    raise SamplingError(f"step {n + 1} returns {found}; it was given {list(start.shape)}")
         return Finish(x, tuple(levels))
 
     return run

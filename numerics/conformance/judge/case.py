@@ -178,7 +178,7 @@ class Case:
         result = {}
         for job in self.other_steps:
             with suppress(InputError):
-                result[job] = self._nearest(self.traces[job])
+                result[job] = self._nearest(self.traces[job], self.traces.get((job[0], True)))
         return result
 
     @cached_property
@@ -198,14 +198,28 @@ class Case:
             if isinstance(run, Trace) and name != self.variations.zero and not depends(run):
                 trimmed = without_zero_length_step(run)
                 with suppress(InputError):
-                    if (found := self._nearest(trimmed)) is not None:
+                    if (found := self._nearest(trimmed, self._exact_on(name))) is not None:
                         yield f"on {name}", trimmed, found
 
-    def _nearest(self, run: Trace) -> Comparison | None:
+    def _exact_on(self, grid: str) -> Trace | None:
+        """The run in float64 on another grid."""
+        run = self.variations.grids.get((grid, True))
+        return without_zero_length_step(run) if isinstance(run, Trace) and not depends(run) else None
+
+    def _nearest(self, run: Trace, exact: Trace | None = None) -> Comparison | None:
+        """The nearest variant of the record.  exact: the run in float64 on the same levels, a witness of what it loses
+        there, which is asked where the runs on the steps asked for do not explain the run.
+        """
         assert self.best is not None
-        witness = self.best.witness if run.dtype is not torch.float64 else None
         best = self.best.reference
-        return differences.nearest_variant(run, self.info.process, best.record.name, witness, best.ending)
+        if run.dtype is torch.float64:
+            return differences.nearest_variant(run, self.info.process, best.record.name, None, best.ending)
+        witness = self.best.witness
+        found = differences.nearest_variant(run, self.info.process, best.record.name, witness, best.ending)
+        if found is None or not found.off or exact is None or (there := self._nearest(exact)) is None:
+            return found
+        witness = witness._replace(shares=there.shares)
+        return differences.nearest_variant(run, self.info.process, best.record.name, witness, found.reference.ending)
 
     def difference(self, run: Trace, near: Comparison | None, where: str) -> list[Finding]:
         """How a run differs from the record; empty if it does not."""
@@ -221,7 +235,7 @@ class Case:
         levels = [p.rho for p in run.grid]
         where = f"on levels {', '.join(f'{s:.6g}' for s in levels)}" if grid == ANEW else f"on {grid}"
         try:
-            return self.difference(trimmed, self._nearest(trimmed), where)
+            return self.difference(trimmed, self._nearest(trimmed, self._exact_on(grid)), where)
         except InputError:
             return []
 

@@ -92,7 +92,8 @@ def _compared(shipped: Trace, in_float64: Trace, process: str, names: list[str])
         if twin.name in near and same_shape(shipped.table, twin.table):
             reference = near[twin.name]
             exact = compared(in_float64, reference, process)
-            near_shipped = compared(shipped, twin, process, Witness([*exact.lost.values()], exact.share))
+            witness = Witness([*exact.lost.values()], exact.share, exact.shares)
+            near_shipped = compared(shipped, twin, process, witness)
             result.append(Pair(reference, near_shipped, exact, in_float64.table))
     return result
 
@@ -179,6 +180,19 @@ def no_match(run: Trace, process: str, reference: str | None, found: Sequence[Pa
         return "error", _differs(None, f"{where}: it cannot be compared")
     equal = "".join(f"; the run is {p.reference.name}" for p in found if p.conforms)
     return "different-formula", _differs(step, f"{where}{equal}")
+
+
+def repeated_noise(run: Trace) -> list[Finding]:
+    """A note on steps that add noise of earlier steps and none of their own, as of a generator that is seeded anew."""
+    noises = run.table.noises != 0
+    rows = [i for i, row in enumerate(noises.tolist()) if any(row) and not row[0]]
+    if not rows:
+        return []
+    first, lag = rows[0], int(noises[rows[0]].int().argmax())
+    again, drawn = (run.table.step[i + run.table.given] for i in (first, first - lag))
+    more = f", and {len(rows) - 1} more do so" if len(rows) > 1 else ""
+    detail = f"step {again} adds the noise of step {drawn} again{more}: a generator is to be seeded once, before step 1"
+    return [Finding("formula", again, detail)]
 
 
 def _listed(eta: Sequence[float]) -> str:

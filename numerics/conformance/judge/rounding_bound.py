@@ -23,6 +23,7 @@ VISIBLE = 16.0  # times the bound for roundings: above it, cancellation is visib
 SHOWN = 4.0  # times the largest loss of other rows to cancellation: the loss allowed to a row
 WITNESSES = 3  # rows on which cancellation is visible that are needed before a row is held to their loss
 REPEATED = 16.0  # times the share of its bound that the run in float64 takes: what the run as shipped may take
+BESIDE = 2  # rows before and after one that use its levels too: those of its step and of the one next to it
 NEGLIGIBLE = 1e-9  # of an entry that a least variance or the like leaves where a record has none
 
 
@@ -32,19 +33,24 @@ class Comparison:
     dtype: of the run.
 
     lost: for rows on which cancellation is visible, their error over the error that cancellation explains.
-    share: the largest error of a row over the bound for it.
+    shares: the error of every row over all that rounding and cancellation may explain.
     """
 
     reference: Reference
     rows: list[Deviation]
     bounds: list[float]
     lost: Mapping[int, float]
-    share: float
+    shares: list[float]
     dtype: str
 
     @property
     def error(self) -> float:
         return max(d.error for d in self.rows)
+
+    @property
+    def share(self) -> float:
+        """The largest of the shares."""
+        return max(self.shares, default=0.0)
 
     @property
     def off(self) -> list[int]:
@@ -53,10 +59,13 @@ class Comparison:
 
 
 class Witness(NamedTuple):
-    """Other runs of a sampler, which show how it rounds.  lost: of Comparison.  share: of the run in float64."""
+    """Other runs of a sampler, which show how it rounds.  lost: of Comparison.  share: the largest of the run in
+    float64.  shares: those of the run in float64 on the same levels, by row; empty without one.
+    """
 
     lost: Sequence[float]
     share: float
+    shares: Sequence[float] = ()
 
 
 def compared(run: Trace, reference: Reference, process: str, witness: Witness | None = None) -> Comparison:
@@ -64,9 +73,10 @@ def compared(run: Trace, reference: Reference, process: str, witness: Witness | 
 
     With a witness a row may lose as much to cancellation as it and the other rows show: a sampler that computes its
     levels without cancellation has none to explain a fault. So with repeated divisions by h: the same code loses the
-    same share of its bound in float64. None allows all of both, as is right in float64, where they hide nothing; a run
-    whose levels come from a table of alpha^2 for timesteps may lose all that cancellation explains: there all rows that
-    subtract alpha^2 from one lose digits.
+    same share of its bound in float64. What a row or one beside it loses in float64 on the same levels, it may lose as
+    shipped: in few rows the others may be lucky. None allows all of it, as is right in float64, where it hides nothing;
+    a run whose levels come from a table of alpha^2 for timesteps may lose all that cancellation explains: there all
+    rows that subtract alpha^2 from one lose digits.
     """
     rows = deviations(run.table, reference.table)
     divided = max(1, reference.record.history, reference.record.nfe_per_step - 1)
@@ -85,11 +95,13 @@ def compared(run: Trace, reference: Reference, process: str, witness: Witness | 
         rounded = bound.rounded
         if witness is not None:
             rounded = min(rounded, max(bound.once, REPEATED * witness.share * rounded))
+        there = max(witness.shares[max(0, i - BESIDE) : i + BESIDE + 1], default=0.0) if witness else 0.0
+        explained = max(rounded + share * bound.cancelled, min(1.0, REPEATED * there) * bound.whole)
         solved = run.uncertainty[i + 1] if run.uncertainty else 0.0
         cut = run.cut[i] / whole[i] if rows[i].found == 0 else 0.0  # its entry was treated as rounding
-        allowed.append(max(IDENTICAL, rounded + share * bound.cancelled) + solved + cut)
-    taken = max((row.error / (b.rounded + b.cancelled) for row, b in zip(rows, most, strict=True)), default=0.0)
-    return Comparison(reference, rows, allowed, lost, taken, str(run.dtype)[6:])
+        allowed.append(max(IDENTICAL, explained) + solved + cut)
+    shares = [row.error / bound.whole for row, bound in zip(rows, most, strict=True)]
+    return Comparison(reference, rows, allowed, lost, shares, str(run.dtype)[6:])
 
 
 def unexplained(row: Deviation, most: float) -> bool:
@@ -110,6 +122,11 @@ class Bound(NamedTuple):
     rounded: float
     cancelled: float
     once: float
+
+    @property
+    def whole(self) -> float:
+        """Both causes together."""
+        return self.rounded + self.cancelled
 
 
 def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bound]:

@@ -237,7 +237,7 @@ def _different_formula(case: Case) -> Verdict | None:
         family = None if case.base.reference else differences.law_of_strengths(case.in_float64, case.longest)
         if family is not None:
             near, means = family[0], [family[1]]
-        short = _below_its_name(result, case.in_float64)
+        short = [*differences.repeated_noise(case.in_float64), *_below_its_name(result, case.in_float64)]
         return replace(result, verdict=verdict, nearest=near, findings=[*result.findings, missing, *means, *short])
     if best.conforms:
         return None
@@ -249,6 +249,7 @@ def _different_formula(case: Case) -> Verdict | None:
     near = nearest(case.pairs, case.base.reference)
     words, faults = case.guidance
     found += [Finding("formula", None, fault, "error") for fault in faults]
+    found += differences.repeated_noise(case.in_float64) if best.reference.record.stochastic else []
     return replace(result, nearest=near, guidance=words, findings=[*result.findings, *found, *_diverging(result)])
 
 

@@ -158,14 +158,22 @@ class Child:
         try:
             self.process.wait(LAST)
         except subprocess.TimeoutExpired:
-            if isinstance(self.process, Watchdog):
-                self.process.give_up()
-            else:
-                self.process.kill()
-                self.process.wait()
+            self._give_up()
         if self.process.returncode:  # the watchdog was ended from outside and could not end the rest
             end_marked(str(self.folder))
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _give_up(self) -> None:
+        """End a watchdog that does not end by itself."""
+        if isinstance(self.process, Watchdog):
+            self.process.give_up()
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(LAST)
+        except subprocess.TimeoutExpired:  # what is above it was stopped too
+            self.process.kill()
+            self.process.wait()
 
 
 def settings(folder: Path) -> int:

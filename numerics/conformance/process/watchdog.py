@@ -2,8 +2,9 @@
 
     python -m samplerproof.numerics.conformance.process.watchdog FOLDER
 
-It is started so, or forked from a warm parent. It creates the folder, which only this process removes; reads the
-request, a line of JSON; starts the child and waits.
+It is started so, as the fork of a process that ends what it leaves where it is ended from outside, or forked from a
+warm parent, which does the same. It creates the folder, which only this process removes; reads the request, a line of
+JSON; starts the child and waits.
 Standard input stays open as long as the parent runs. Once the child has ended, by itself or because END was read, all
 processes that it started are ended, sessions of their own included, and the file "ended" contains its exit code, or
 minus the number of the signal that ended it. At the end of standard input this process removes the folder and ends.
@@ -39,7 +40,29 @@ def main() -> None:
     """Run the watchdog; see the module."""
     folder = Path(sys.argv[1])
     del sys.argv[1:]
+    if _PROC.exists():
+        _go_on_below()
     watch(folder)
+
+
+def _go_on_below() -> None:
+    """Go on in a fork, of which this process ends what it leaves where it is ended from outside; SIGTERM ends it."""
+    adopt_orphans()
+    me = os.getpid()
+    watchdog = os.fork()
+    if watchdog == 0:
+        _control(_PARENT_DEATH, signal.SIGKILL)
+        if os.getppid() != me:
+            os._exit(1)
+        return
+    signal.signal(signal.SIGTERM, lambda *_: kill(watchdog))
+    code = os.waitstatus_to_exitcode(os.waitpid(watchdog, 0)[1])
+    if code:
+        _end_the_rest(watchdog)
+    if code < 0:  # end as it did
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(me, -code)
+    os._exit(code)
 
 
 def watch(folder: Path, prepare: Callable[[dict[str, Any]], None] | None = None) -> None:

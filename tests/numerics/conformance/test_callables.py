@@ -168,7 +168,7 @@ def test_evaluations_that_belong_nowhere() -> None:
     ("name", "message"),
     [
         ("another_shape", r"ends with \[1, 1, 1, 1, 1\]; it was given \[1, 1, 1, 1\]"),
-        ("another_dtype", "ends in torch.float16 on cpu; it was given torch.float64 on cpu"),
+        ("another_dtype", "ends in torch.complex64 on cpu; it was given torch.float64 on cpu"),
         ("another_device", "ends in torch.float64 on meta; it was given torch.float64 on cpu"),
         ("nothing", "ends with NoneType; it was given"),
         ("another_state", r"evaluation 1: the model is evaluated at \[1\], not at \[1, 1, 1, 1\]"),
@@ -227,3 +227,14 @@ def test_a_callable_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     with target.float64():
         assert "ddim" in equal(target.on(6), torch.float64, 2e-15)
     assert callables.torch.float32 is torch.float32
+
+
+def test_a_sample_in_half_precision_is_an_error_that_names_it() -> None:
+    """Assert the remark, and none where the sample is of its start's dtype."""
+    for dtype, texts in ((torch.bfloat16, ["it returns bfloat16 where its start is float32"]), (torch.float32, [])):
+
+        def solver(denoise, x, sigmas, draw, dtype=dtype):  # type: ignore[no-untyped-def]
+            return hostile.euler(denoise, x, sigmas).to(dtype)
+
+        found = trace(on_levels("halved", solver, [4.0, 2.0, 1.0]), "data", torch.float32)
+        assert [(r.text, r.severity) for r in found.remarks] == [(text, "error") for text in texts]

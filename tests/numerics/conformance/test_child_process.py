@@ -174,17 +174,21 @@ def test_what_it_starts_does_not_outlive_it(
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "warm"),
     [
-        "kills_parent",
-        "kills_all_above",
-        pytest.param("kills_warm_parent", marks=pytest.mark.slow),
-        pytest.param("stops_parent", marks=pytest.mark.slow),
+        ("kills_parent", True),
+        ("kills_parent", False),
+        ("kills_all_above", True),
+        pytest.param("kills_warm_parent", True, marks=pytest.mark.slow),
+        pytest.param("stops_parent", True, marks=pytest.mark.slow),
+        pytest.param("stops_parent", False, marks=pytest.mark.slow),
     ],
 )
-def test_the_processes_that_watch_may_be_ended(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_processes_that_watch_may_be_ended(
+    name: str, warm: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Assert a line, and nothing left, when the target ends or stops its parent and those above; and that the next
-    target is verified as before.
+    target is verified as before; with a warm parent and without.
     """
     pids = tmp_path / "children"
     pids.touch()
@@ -192,6 +196,7 @@ def test_the_processes_that_watch_may_be_ended(name: str, tmp_path: Path, monkey
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     # A warm parent of its own: that of the session is not used where another test has changed the environment since.
     monkeypatch.setattr(sys.modules[warm_parent.__module__], "_shared", [])
+    monkeypatch.setattr(sys.modules[warm_parent.__module__], "WARM", warm)
     outcome = only(f"hostile:{name}")
     if name == "kills_parent":
         assert outcome.failure == Failure("crash", "the process that watches it was ended by SIGKILL", None)

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from samplerproof.numerics.conformance.adapters.step_protocol import of_adapter
+from samplerproof.numerics.readback import trace
 from samplerproof.numerics.testing import verdict_here
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -109,3 +111,27 @@ def test_own_draws_are_intercepted(source: str) -> None:
         return
     assert (answer.verdict, answer.exit_code) == ("roundoff", 0)
     assert judged(ancestral, "ddim-eta?eta=1/2", source=source, times=1.000001).exit_code == 1
+
+
+class Renoised:
+    """To the data, then noise, a step at a time."""
+
+    process, prediction = "ve", "data"
+
+    def __init__(self, source: str) -> None:
+        self.source, self.at = source, ()
+
+    def levels(self, levels: Any) -> Any:
+        self.at = levels
+        return levels
+
+    def step(self, n: int, x: Tensor, model: Any, noise: Any) -> Tensor:
+        return model(x, self.at[n]) + self.at[n + 1].sigma * DRAWS[self.source](x)
+
+
+@pytest.mark.parametrize(("source", "draws"), [("seeded", 1), ("seeded_torch", 1), ("like", 6), ("numpy", 6)])
+def test_a_generator_seeded_anew_in_every_step_of_a_class_gives_the_same_noise(source: str, draws: int) -> None:
+    """Assert the number of noises that a run of six steps depends on."""
+    sampler = of_adapter(lambda: Renoised(source), "renoised")
+    found = trace(sampler.on(6), sampler.prediction)
+    assert found.vectors.shape[1] - 1 - found.nfe == draws

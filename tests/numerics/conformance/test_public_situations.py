@@ -95,6 +95,15 @@ SCHEDULERS = {
     ("DDIMInverseScheduler?clip_sample=false&set_alpha_to_one=false", 10): Right(
         "roundoff", 0, "ddim", "the timestep of the level to which the step leads"
     ),
+    ("DPMSolverMultistepInverseScheduler", 10): Right(
+        "roundoff", 0, "dpm-solver++-2m", "from sigma/alpha = 0.0100013 up to 157.407"
+    ),
+    ("DPMSolverMultistepInverseScheduler?timestep_spacing=trailing", 10): Right(
+        "roundoff",
+        1,
+        "dpm-solver++-2m",
+        "step 10 has length zero: level 10 is sigma/alpha = 157.407, as level 9; it should be above",
+    ),
     (f"{ZERO_SNR}&prediction_type=epsilon", 20): Right("non-finite", 1),
     (f"{ZERO_SNR}&prediction_type=v_prediction", 20): Right("roundoff", 0, "ddim"),
 }

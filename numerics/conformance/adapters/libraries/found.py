@@ -50,7 +50,7 @@ class Library:
         Raises InputError where the file cannot be imported.
         """
         folder = self.folder(path)
-        with _first(folder), _instead(instead or {}):
+        with first_in_path(folder), standing_in(instead or {}):
             try:
                 if "/" not in self.file:
                     return module_of_file(folder / self.file)
@@ -84,7 +84,7 @@ class Library:
 
 
 @contextmanager
-def _first(folder: Path) -> Iterator[None]:
+def first_in_path(folder: Path) -> Iterator[None]:
     """Context in which modules are looked for in a folder first."""
     held = list(sys.path)
     sys.path.insert(0, str(folder))
@@ -104,7 +104,7 @@ def _forget(name: str, file: Path) -> None:
 
 
 @contextmanager
-def _instead(names: Mapping[str, ModuleType | None]) -> Iterator[None]:
+def standing_in(names: Mapping[str, ModuleType | None]) -> Iterator[None]:
     """Context in which stand-ins are modules."""
     held = {}
     for name, module in names.items():
