@@ -70,9 +70,9 @@ class Domain:
             return self.form
         if self.whole:
             return f"{self.name} is a whole number, {self.low} <= {self.name} <= {self.high}"
-        sign = "<=" if self.closed else "<"
-        but = "".join(f", not {v}" for v in self.excluded)
-        return f"{self.low} {sign} {self.name} {sign} {self.high}{but}"
+        first, last = ("<=" if self.closed and end not in self.excluded else "<" for end in (self.low, self.high))
+        but = "".join(f", not {v}" for v in self.excluded if v not in (self.low, self.high))
+        return f"{self.low} {first} {self.name} {last} {self.high}{but}"
 
 
 @dataclass(frozen=True)
