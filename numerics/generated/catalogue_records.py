@@ -243,7 +243,6 @@ RECORDS: tuple[Record, ...] = (
         summary="Exponential Adams 2 on noise predictions with its weight collapsed onto the midpoint of the step.",
         cite="lu2022dpmsolver",
         stability=1.0,
-        since="0.2.0",
     ),
     Record(
         name="dpm-solver++-2m-v2",
@@ -265,7 +264,6 @@ RECORDS: tuple[Record, ...] = (
         equal_steps=True,
         order_free=0,
         stability=1.0,
-        since="0.2.0",
     ),
     Record(
         name="dpm-solver-2s",
@@ -467,7 +465,6 @@ RECORDS: tuple[Record, ...] = (
         cite="lu2022dpmsolver",
         stability=3.0873780253841527,
         parameters=(GeneratedParameter("r1", Fraction(1, 3), 0, 1, True, excluded=(0,)), GeneratedParameter("r2", Fraction(1, 2), 0, 1, True, orders=((Fraction(2, 3), 3),), excluded=(0,))),
-        since="0.2.0",
     ),
     Record(
         name="dpm-solver++-3s-free",
@@ -490,7 +487,6 @@ RECORDS: tuple[Record, ...] = (
         cite="lu2022dpmsolverpp",
         stability=3.0873780253841527,
         parameters=(GeneratedParameter("r1", Fraction(1, 3), 0, 1, True, excluded=(0,)), GeneratedParameter("r2", Fraction(1, 2), 0, 1, True, orders=((Fraction(2, 3), 3),), excluded=(0,))),
-        since="0.2.0",
     ),
     Record(
         name="res-3s",
@@ -890,7 +886,6 @@ RECORDS: tuple[Record, ...] = (
         equal_steps=True,
         order_free=2,
         stability=0.5454545454545454,
-        since="0.2.0",
     ),
     Record(
         name="ipndm-v-4-published",
@@ -912,7 +907,6 @@ RECORDS: tuple[Record, ...] = (
         equal_steps=True,
         order_free=0,
         stability=0.2727272727272727,
-        since="0.2.0",
     ),
     Record(
         name="gradient-estimation",
@@ -1214,7 +1208,6 @@ RECORDS: tuple[Record, ...] = (
         summary="unipc-1 on noise predictions; no correction in the last step.",
         cite="zhao2023unipc",
         stability=1.0,
-        since="0.2.0",
     ),
     Record(
         name="unipc-noise-2",
@@ -1238,7 +1231,6 @@ RECORDS: tuple[Record, ...] = (
         summary="unipc-2 on noise predictions; no correction in the last step.",
         cite="zhao2023unipc",
         stability=0.5454545454545454,
-        since="0.2.0",
     ),
     Record(
         name="unipc-noise-3",
@@ -1262,7 +1254,6 @@ RECORDS: tuple[Record, ...] = (
         summary="unipc-3 on noise predictions; no correction in the last step.",
         cite="zhao2023unipc",
         stability=0.3,
-        since="0.2.0",
     ),
     Record(
         name="unipc-noise-1-bh1",
@@ -1286,7 +1277,6 @@ RECORDS: tuple[Record, ...] = (
         summary="unipc-1-bh1 on noise predictions; no correction in the last step.",
         cite="zhao2023unipc",
         stability=1.0,
-        since="0.2.0",
     ),
     Record(
         name="unipc-noise-2-bh1",
@@ -1310,7 +1300,6 @@ RECORDS: tuple[Record, ...] = (
         summary="unipc-2-bh1 on noise predictions; no correction in the last step.",
         cite="zhao2023unipc",
         stability=0.5454545454545454,
-        since="0.2.0",
     ),
     Record(
         name="unipc-noise-3-bh1",
@@ -1334,7 +1323,6 @@ RECORDS: tuple[Record, ...] = (
         summary="unipc-3-bh1 on noise predictions; no correction in the last step.",
         cite="zhao2023unipc",
         stability=0.3,
-        since="0.2.0",
     ),
     Record(
         name="edm-heun",
@@ -1576,7 +1564,6 @@ RECORDS: tuple[Record, ...] = (
         summary="Integrate the interpolant in t of the last 2 velocities exactly.",
         cite="lipman2023flow",
         stability=1.0,
-        since="0.2.0",
     ),
     Record(
         name="flow-ab3",
@@ -1596,7 +1583,6 @@ RECORDS: tuple[Record, ...] = (
         summary="Integrate the interpolant in t of the last 3 velocities exactly.",
         cite="lipman2023flow",
         stability=0.5454545454545454,
-        since="0.2.0",
     ),
     Record(
         name="ddpm",
@@ -2371,7 +2357,6 @@ RECORDS: tuple[Record, ...] = (
         cite="lu2022dpmsolverpp",
         stochastic=True,
         parameters=(GeneratedParameter("r", Fraction(1, 2), 0, 1, True, excluded=(0,)), GeneratedParameter("tau", 1, 0, inf, True)),
-        since="0.2.0",
     ),
     Record(
         name="seeds-3-data",
@@ -2412,7 +2397,6 @@ RECORDS: tuple[Record, ...] = (
         cite="gonzalez2023seeds",
         stochastic=True,
         parameters=(GeneratedParameter("tau", 1, 0, inf, True, orders=((0, 3),)),),
-        since="0.2.0",
     ),
     Record(
         name="edm-churn",
@@ -2477,7 +2461,6 @@ RECORDS: tuple[Record, ...] = (
         summary="DPM-Solver-2 to twice the step's length in lambda, then noise back up; k-diffusion's DPM2 a at eta = 1.",
         cite="lu2022dpmsolver",
         stochastic=True,
-        since="0.2.0",
     ),
     Record(
         name="dpmpp-2s-ancestral",
@@ -2505,7 +2488,6 @@ RECORDS: tuple[Record, ...] = (
         summary="DPM-Solver++(2S) to twice the step's length in lambda, then noise back up; DPM++ 2S a at eta = 1.",
         cite="lu2022dpmsolverpp",
         stochastic=True,
-        since="0.2.0",
     ),
     Record(
         name="euler-ancestral-rf",
@@ -2529,7 +2511,6 @@ RECORDS: tuple[Record, ...] = (
         summary="Euler's step on a flow to sigma'^2/sigma, then rescaling and noise back up to sigma'.",
         cite="lipman2023flow",
         stochastic=True,
-        since="0.2.0",
     ),
     Record(
         name="er-sde-2",
@@ -2556,7 +2537,6 @@ RECORDS: tuple[Record, ...] = (
         cite="cui2023ersde",
         stochastic=True,
         parameters=(GeneratedParameter("tau", 1, 0, inf, True),),
-        since="0.2.0",
     ),
     Record(
         name="er-sde-3",
@@ -2583,7 +2563,6 @@ RECORDS: tuple[Record, ...] = (
         cite="cui2023ersde",
         stochastic=True,
         parameters=(GeneratedParameter("tau", 1, 0, inf, True, orders=((0, 3),)),),
-        since="0.2.0",
     ),
     Record(
         name="li-ddpm",

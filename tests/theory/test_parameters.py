@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest

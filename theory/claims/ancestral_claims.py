@@ -74,9 +74,7 @@ def res_multistep_ancestral() -> Proof:
     published = (whole + line / r[0], -line / r[0])
     ours = [w.subs(tau, 1) for w in find("comfyui:res_multistep_ancestral").applied[0]]
     other = [w.subs(tau, 0) for w in find("sa-solver-2").applied[0]]
-    return Proof(
-        tuple(a - b for a, b in zip(ours, published, strict=True)), nonzero=(other[0] - published[0],)
-    )
+    return Proof(tuple(a - b for a, b in zip(ours, published, strict=True)), nonzero=(other[0] - published[0],))
 
 
 @claim(

@@ -63,7 +63,6 @@ DPM_SOLVER_2M = replace(
     cite="lu2022dpmsolver",
     aliases=("unip-noise-2",),
     summary="Exponential Adams 2 on noise predictions with its weight collapsed onto the midpoint of the step.",
-    since="0.2.0",
 )
 
 # The folk variant "2M v2" puts the length of the step before into the factor of the whole step.
@@ -83,7 +82,6 @@ DPM_SOLVER_PP_2M_V2 = replace(
     summary="DPM-Solver++(2M) with h of the step before in e^{-h} - 1, which does not even hold a constant.",
     provenance="published; read in issue 56 of k-diffusion",
     equal_steps=True,
-    since="0.2.0",
 )
 
 

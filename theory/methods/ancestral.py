@@ -34,7 +34,6 @@ DPM_2_ANCESTRAL = Method(
         "diffusers:KDPM2AncestralDiscreteScheduler",
     ),
     provenance="published; read in the code of k-diffusion and of ComfyUI",
-    since="0.2.0",
 )
 
 DPMPP_2S_ANCESTRAL = Method(
@@ -49,7 +48,6 @@ DPMPP_2S_ANCESTRAL = Method(
     summary="DPM-Solver++(2S) to twice the step's length in lambda, then noise back up; DPM++ 2S a at eta = 1.",
     aliases=("k-diffusion:sample_dpmpp_2s_ancestral", "comfyui:dpmpp_2s_ancestral"),
     provenance="published; read in the code of k-diffusion and of ComfyUI",
-    since="0.2.0",
 )
 
 # On a flow, where alpha + sigma = 1, the same level is rho'/(1 + (alpha/alpha') (e^h - 1)) in rho = sigma/alpha.
@@ -67,7 +65,6 @@ EULER_ANCESTRAL_RF = Method(
     summary="Euler's step on a flow to sigma'^2/sigma, then rescaling and noise back up to sigma'.",
     aliases=("comfyui:euler_ancestral_RF",),
     provenance="published; read in the code of ComfyUI and of diffusers",
-    since="0.2.0",
 )
 
 ALL = (DPM_2_ANCESTRAL, DPMPP_2S_ANCESTRAL, EULER_ANCESTRAL_RF)

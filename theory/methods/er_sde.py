@@ -50,7 +50,6 @@ ER_SDE_2 = Method(
     start=SA_SOLVER_1,
     provenance="published; read in the code of ComfyUI, its noise scale function a power of rho",
     parameters=(TAU,),
-    since="0.2.0",
 )
 
 _curvature = 2 * h * phi(0, -2 * h) * _second / _length(r[0] + r[1])

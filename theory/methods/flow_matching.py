@@ -67,7 +67,6 @@ def flow_adams(degree: int, start: Method) -> Method:
         cite="lipman2023flow",
         summary=f"Integrate the interpolant in t of the last {degree + 1} velocities exactly.",
         start=start,
-        since="0.2.0",
     )
 
 

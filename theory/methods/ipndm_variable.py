@@ -48,7 +48,6 @@ def as_coded(weights: tuple[sp.Expr, ...], order: int, start: Method, aliases: t
         provenance="published; read in the code of diff-sampler, as ComfyUI has it",
         equal_steps=True,
         aliases=aliases,
-        since="0.2.0",
     )
 
 

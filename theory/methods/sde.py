@@ -270,7 +270,6 @@ SDE_DPM_SOLVER_PP_2S_TAYLOR = replace(
     rows=(Row((NOW,), exact, to=c2), Row((NOW, stage(1)), exact)),
     summary="A stage inside the step, and the line through both predictions integrated exactly; one path of noise.",
     aliases=(),
-    since="0.2.0",
 )
 
 # k-diffusion draws both noises, each normalised, from one path W in sigma: the covariance of the two is
@@ -352,7 +351,6 @@ SEEDS_3_DATA = Method(
     summary="SEEDS-3 on data predictions: the line through the first and the last one; one path of noise.",
     aliases=("comfyui:seeds_3",),
     parameters=with_tau(3),
-    since="0.2.0",
 )
 
 # --- EDM with churn: noise is added, and the flow followed from there

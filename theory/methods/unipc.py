@@ -106,7 +106,6 @@ def on_noise(method: Method, start: Method | None) -> Method:
         aliases=(),
         start=start,
         provenance=_READ,
-        since="0.2.0",
     )
 
 
