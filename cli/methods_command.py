@@ -7,6 +7,8 @@ from math import inf
 from typing import Any
 
 from ..book.pages.myst import slug
+from ..book.tables.library_table import answer
+from ..names.library_names import library_names
 from ..numerics.catalogue import METHODS, resolve
 from ..numerics.errors import InputError, nearest
 from ..numerics.generated.citations import CITATIONS
@@ -64,11 +66,17 @@ def catalogue(
 def described(name: str) -> dict[str, Any]:
     """All of one method: as in the catalogue, with its summary, the rows of a step, its paper and its page.
 
+    Of a library's sampler that has no record: why, and the nearest record; of one that has, `named` is where the name
+    was read.
     equal_steps: whether the order is proved for step ratios 1 + O(h) only.  page: the file in the book, below
     _build/html.  Raises InputError on an unknown name, parameter or value.
     """
+    known = library_names().get(name)
+    if known is not None and known.record is None:
+        return answer(known)
     record = resolve(name, "NAME")
     return {
+        **({} if known is None else {"named": answer(known)}),
         **_entry(record),
         "summary": record.summary,
         "equal_steps": record.equal_steps,

@@ -39,13 +39,28 @@ def methods(records: list[dict[str, Any]]) -> None:
     print_table(table, ("also known as", "cite", "stability", "family", "frame", "kind", "with start-up", "stochastic"))
 
 
+def _without_record(answer: dict[str, Any]) -> None:
+    """A library's sampler that has no record: why."""
+    order = answer["observed_order"]
+    facts = [
+        ("why", answer["why"]),
+        ("nearest", "-" if answer["near"] is None else f"{answer['near']}; samplerproof methods '{answer['near']}'"),
+        ("order", "not measured" if order is None else f"{order:.2f}, measured"),
+        ("read in", answer["read_in"]),
+    ]
+    print(described(f"{answer['name']}: no record of the catalogue", facts))
+
+
 def method(record: dict[str, Any]) -> None:
     """All of one method, a fact a line."""
+    if "why" in record:
+        return _without_record(record)
     name, start = record["name"], record["start"]
     order = f"{record['order']}, proved{', in the weak sense' if record['stochastic'] else ''}"
     order += " for step ratios 1 + O(h)" if record["equal_steps"] else ""
     stability = "not bounded" if record["stability"] is None else f"stable while h |c| < {record['stability']:.4g}"
     facts = [
+        *([("asked for", f"{record['named']['name']}, {record['named']['read_in']}")] if "named" in record else []),
         ("also known as", "\n".join(record["aliases"]) or "-"),
         ("family", f"{record['family']}, {record['kind']}, frame {record['frame']}"),
         ("order", f"{order}; samplerproof prove '{name}'"),

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from .input_error import InputError, nearest, of_type
+from .library_names import LibraryName, library_names
 
+METHOD = "method"  # what a record of the catalogue is called in messages
 LONGEST = 200  # characters of a name with its parameters
 # A number is bounded by its text, before it is made: a Fraction of "1e99999999" would have 10^8 digits.
 NUMBER = re.compile(r"[+-]?(?:[0-9]+/[0-9]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)")
@@ -70,9 +72,9 @@ class Domain:
             return self.form
         if self.whole:
             return f"{self.name} is a whole number, {self.low} <= {self.name} <= {self.high}"
-        sign = "<=" if self.closed else "<"
-        but = "".join(f", not {v}" for v in self.excluded)
-        return f"{self.low} {sign} {self.name} {sign} {self.high}{but}"
+        first, last = ("<=" if self.closed and end not in self.excluded else "<" for end in (self.low, self.high))
+        but = "".join(f", not {v}" for v in self.excluded if v not in (self.low, self.high))
+        return f"{self.low} {first} {self.name} {last} {self.high}{but}"
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Choice:
 class Names:
     """All names of some records.  called: what one of them is called in a message."""
 
-    def __init__(self, entries: Iterable[Entry], called: str = "method") -> None:
+    def __init__(self, entries: Iterable[Entry], called: str = METHOD) -> None:
         self._called = called
         self._entries = {name: entry for entry in entries for name in (entry.name, *entry.aliases)}
 
@@ -105,12 +107,18 @@ class Names:
     def parse(self, text: str, field: str = "method") -> Choice:
         """The record and values that a name stands for; 1/2 and 0.5 are the same value.
 
-        Raises InputError on an unknown name (with the nearest ones), parameter or value.
+        Raises InputError on an unknown name (with the nearest ones), parameter or value, and on the name of a sampler
+        that has no record, with the reason.
         """
         of_type(field, text, str, f"the name of a {self._called}, a string")
         if len(text) > LONGEST:
             raise InputError(field, f"a name of {len(text)} characters", f"at most {LONGEST}")
         base, mark, query = text.partition("?")
+        if (known := self._of_library(text)) is not None:
+            if known.record is not None:
+                return self.parse(known.record, field)
+            near = "" if known.near is None else f"; nearest: {known.near}"
+            raise InputError(field, text, f"without a record: {known.why}{near}")
         if base not in self._entries:
             raise InputError(field, text, f"not a known {self._called}; {self._hint(base)}")
         entry = self._entries[base]
@@ -120,10 +128,17 @@ class Names:
             raise InputError(field, text, f"{base} takes no parameters")
         return Choice(entry.name, _values(entry, query, field, text))
 
+    def _of_library(self, text: str) -> LibraryName | None:
+        """What is known of a name of a library that is no alias; with its options, the name of a library or paper."""
+        if text in self._entries or self._called != METHOD:
+            return None
+        return library_names().get(text)
+
     def _hint(self, base: str) -> str:
         """The nearest names. A name without a library is also compared with the libraries' names for each record."""
         if ":" in base:
-            return nearest(base, self._entries)
+            more = library_names() if self._called == METHOD else ()
+            return nearest(base, dict.fromkeys([*self._entries, *more]))
         tails = {name.partition(":")[2]: entry.name for name, entry in self._entries.items() if ":" in name}
         return nearest(base, (name for name in self._entries if ":" not in name), tails)
 

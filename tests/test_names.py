@@ -84,7 +84,7 @@ def test_a_value_outside_of_its_domain_is_refused_by_the_record() -> None:
     assert [bdia.at({"gamma": sp.sympify(value)}).order for value in (0, 1)] == [1, 2]
     with pytest.raises(ValueError, match=r"bdia-ddim: gamma: got 1000001/1000000; 0 <= gamma <= 1"):
         bdia.at({"gamma": sp.Rational(1000001, 1000000)})
-    with pytest.raises(ValueError, match="0 < r1 < 1, not 2/3"):
+    with pytest.raises(ValueError, match="0 < r1 <= 1, not 2/3"):
         methods.find("dpm-solver-3s-taylor").at({"r1": sp.Rational(2, 3)})
 
 

@@ -130,12 +130,15 @@ class Method:
             raise ValueError(f"{self.name}: noises: with history or a corrector they are increments of one path")
 
     def _check_sums(self, i: int) -> None:
-        """What a row must do as h -> 0: keep a constant z, and follow z = u - u_n where F w = 1."""
-        series, row = self.expansion(), self.rows[i]
-        end, states = series.element(row.end), [series.of(c, 1)[0] for c in row.states]
+        """What a row must do as h -> 0: keep a constant z, and follow z = u - u_n where F w = 1.
+
+        For all step ratios, or for those for which the order is claimed.
+        """
+        series, row = self.expansion(smooth=self.equal_steps), self.rows[i]
+        end, states = series.of(row.end, 1)[0], [series.of(c, 1)[0] for c in row.states]
         moved = sum((series.of(w, 2)[1] for w in self.weights[i]), start=series.field.zero)
         for back, c in enumerate(states):
-            moved += c * series.element(self.position(Node(back=back)))
+            moved += c * series.of(self.position(Node(back=back)), 1)[0]
         if carried := sum(states, start=series.field(-1)):
             excess = series.expression(carried)
             raise ValueError(f"{self.name}: states: the coefficients of row {i + 1} sum to 1 + ({excess}), not 1")

@@ -78,6 +78,7 @@ ALPHA_TAYLOR = tuple(
 
 # Free numbers of samplers; the other ones make their own symbols (parameter.py).
 c2 = declare("c2", "place of the first stage, as a fraction of the step", "c_2", positive=True)
+c3 = declare("c3", "place of the second stage, as a fraction of the step", "c_3", positive=True)
 next_alpha = declare("next_alpha", "alpha at the end of the step", r"\alpha'", positive=True)
 next_sigma = declare("next_sigma", "sigma at the end of the step", r"\sigma'", positive=True)
 

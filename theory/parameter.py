@@ -47,8 +47,18 @@ class Parameter:
     def bounds(self) -> Domain:
         """The domain in plain numbers."""
         low, high = (float(e) if e.is_infinite else as_fraction(e) for e in self.domain.args[:2])
-        excluded = tuple(map(as_fraction, self.excluded))
-        return Domain(self.name, as_fraction(self.default), low, high, not self.domain.left_open, excluded)
+        excluded = tuple(map(as_fraction, self.left_out))
+        return Domain(self.name, as_fraction(self.default), low, high, self.closed, excluded)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the ends belong to the domain; of a domain that is open on the left alone the low end is left out."""
+        return bool(not self.domain.left_open or not self.domain.right_open)
+
+    @property
+    def left_out(self) -> tuple[sp.Rational, ...]:
+        """The excluded values, and the low end where that one alone is."""
+        return (self.domain.start, *self.excluded) if self.domain.left_open and self.closed else self.excluded
 
 
 def _assumptions(domain: sp.Interval) -> dict[str, bool]:

@@ -9,6 +9,8 @@ from typing import Any
 from ...numerics.catalogue import METHODS
 from ...numerics.records import Record
 from ..markup import table
+from ..tables.claimed_table import claimed_page
+from ..tables.library_table import library_page
 from ..tables.verification_tables import discrepancies, overview
 from .api_page import api_page
 from .glossary_page import glossary
@@ -28,6 +30,8 @@ def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str
         "theorems.md": theorems(answers),
         "methods.md": catalogue(verified),
         "glossary.md": glossary(),
+        "library_names.md": library_page(),
+        "claimed_orders.md": claimed_page(answers["convergence"]),
         "verification.md": ONE_SIDEBAR + linked(overview(verification)),
         "discrepancies.md": linked(discrepancies(verification)),
         **api_page(),
@@ -52,7 +56,8 @@ def catalogue(verified: Iterable[dict[str, Any]]) -> str:
     )
     find = (
         "A name of a library, such as `k-diffusion:sample_dpmpp_2m`, is an alias: `samplerproof methods` lists them, "
-        "and every command takes them."
+        "and every command takes them. [Names of libraries](library_names.md) has every one, also those without a "
+        "record, with the reason."
     )
     return ONE_SIDEBAR + "\n\n".join(["# All samplers", columns, table(head, rows), find]) + "\n"
 

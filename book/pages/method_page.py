@@ -99,9 +99,9 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
 
 
 def _domain(p: GeneratedParameter) -> str:
-    sign = r"\le" if p.closed else "<"
-    low, high = ("" if p.low == -inf else f"{p.low} {sign} "), ("" if p.high == inf else f" {sign} {p.high}")
-    but = "".join(rf",\ \ne {value}" for value in p.excluded)
+    first, last = (r"\le" if p.closed and end not in p.excluded else "<" for end in (p.low, p.high))
+    low, high = ("" if p.low == -inf else f"{p.low} {first} "), ("" if p.high == inf else f" {last} {p.high}")
+    but = "".join(rf",\ \ne {value}" for value in p.excluded if value not in (p.low, p.high))
     domain = "any number" if not low and not high else rf"${low}\text{{{p.name}}}{high}{but}$"
     orders = "".join(f"; order {order} at {value}" for value, order in p.orders)
     return f"{domain}, by default {p.default}{orders}"

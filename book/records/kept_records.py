@@ -18,7 +18,6 @@ from typing import Any
 
 from ...numerics.errors import InputError, nearest
 from ...numerics.support.files import write_text
-from ...numerics.support.manifest import source
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "book" / "records"
@@ -95,6 +94,8 @@ class Clock:
     """Manifests of results that are made one after another: their source, and the seconds since the one before."""
 
     def __init__(self) -> None:
+        from ...numerics.support.manifest import source  # it reads generated code, which needs torch
+
         self._source = source()
         self._last = time.perf_counter()
 

@@ -576,4 +576,34 @@ CITATIONS: dict[str, str] = {
   year = {1936},
   doi = {10.1007/BF02288367}
 }""",
+    "cui2023ersde": r"""@inproceedings{cui2023ersde,
+  title = {Elucidating the Solution Space of Extended Reverse-Time {SDE} for Diffusion Models},
+  author = {Cui, Qinpeng and Zhang, Xinyi and Bao, Qiqi and Liao, Qingmin},
+  booktitle = {IEEE/CVF Winter Conference on Applications of Computer Vision},
+  year = {2025},
+  eprint = {2309.06169},
+  archiveprefix = {arXiv}
+}""",
+    "hallatore2023dpmppv2": r"""@misc{hallatore2023dpmppv2,
+  title = {{DPM++ 2M} v2},
+  author = {hallatore},
+  year = {2023},
+  url = {https://github.com/crowsonkb/k-diffusion/issues/56},
+  note = {Issue 56 of k-diffusion}
+}""",
+    "zhou2024amed": r"""@inproceedings{zhou2024amed,
+  title = {Fast {ODE}-based Sampling for Diffusion Models in Around 5 Steps},
+  author = {Zhou, Zhenyu and Chen, Defang and Wang, Can and Chen, Chun},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition},
+  year = {2024},
+  eprint = {2312.00094},
+  archiveprefix = {arXiv}
+}""",
+    "wang2024rfsolver": r"""@misc{wang2024rfsolver,
+  title = {Taming Rectified Flow for Inversion and Editing},
+  author = {Wang, Jiangshan and Pu, Junfu and Qi, Zhongang and Guo, Jiayi and Ma, Yue and Huang, Nisha and Chen, Yuxin and Li, Xiu and Shan, Ying},
+  year = {2024},
+  eprint = {2411.04746},
+  archiveprefix = {arXiv}
+}""",
 }

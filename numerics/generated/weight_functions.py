@@ -150,6 +150,24 @@ def dpm_solver_3m_published(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, 
     )
 
 
+def dpm_solver_2m(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver-2m: lu2022dpmsolver; order 2."""
+    phi1 = phi(1, h)
+    return (
+        h*phi1*(2*r1 + 1)/(2*r1),
+        -h*phi1/(2*r1),
+    )
+
+
+def dpm_solver_pp_2m_v2(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-2m-v2: hallatore2023dpmppv2; order 1."""
+    phi1 = phi(1, -h*r1)
+    return (
+        h*phi1*(r1 + 1/2),
+        -h*phi1/2,
+    )
+
+
 def dpm_solver_2s_row1(h: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     """dpm-solver-2s, row 1 of 2: lu2022dpmsolver; order 2."""
     phi1 = phi(1, r*h)
@@ -333,6 +351,62 @@ def dpm_solver_pp_3s_taylor_row3(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
         h*phi1 - h*phi2*(3*r1 + 2)/(2*r1) + 3*h*phi3/r1,
         -2*h*phi2/(r1*(3*r1 - 2)) + 6*h*phi3/(r1*(3*r1 - 2)),
         9*r1*h*phi2/(2*(3*r1 - 2)) - 9*h*phi3/(3*r1 - 2),
+    )
+
+
+def dpm_solver_3s_free_row1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver-3s-free, row 1 of 3: lu2022dpmsolver; order 2."""
+    phi1 = phi(1, r1*h)
+    return (
+        r1*h*phi1,
+    )
+
+
+def dpm_solver_3s_free_row2(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver-3s-free, row 2 of 3: lu2022dpmsolver; order 2."""
+    phi1 = phi(1, r2*h)
+    phi2 = phi(2, r2*h)
+    return (
+        r2*h*phi1 - r2**2*h*phi2/r1,
+        r2**2*h*phi2/r1,
+    )
+
+
+def dpm_solver_3s_free_row3(h: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver-3s-free, row 3 of 3: lu2022dpmsolver; order 2."""
+    phi1 = phi(1, h)
+    phi2 = phi(2, h)
+    return (
+        h*phi1 - h*phi2/r2,
+        h*phi2/r2,
+    )
+
+
+def dpm_solver_pp_3s_free_row1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-3s-free, row 1 of 3: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, -r1*h)
+    return (
+        r1*h*phi1,
+    )
+
+
+def dpm_solver_pp_3s_free_row2(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-3s-free, row 2 of 3: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, -r2*h)
+    phi2 = phi(2, -r2*h)
+    return (
+        r2*h*phi1 - r2**2*h*phi2/r1,
+        r2**2*h*phi2/r1,
+    )
+
+
+def dpm_solver_pp_3s_free_row3(h: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """dpm-solver++-3s-free, row 3 of 3: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, -h)
+    phi2 = phi(2, -h)
+    return (
+        h*phi1 - h*phi2/r2,
+        h*phi2/r2,
     )
 
 
@@ -627,6 +701,25 @@ def plms(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
+def ipndm_v_3_published(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """ipndm-v-3-published: zhou2024amed; order 3."""
+    return (
+        h*(9*r1**2 + 9*r1*r2 + 3*r1 + 3*r2 - 1)/(6*r1*(r1 + r2)),
+        -h*(3*r1**2 + 3*r1*r2 + 3*r2 - 1)/(6*r1*r2),
+        h*(3*r1**2 + 3*r1*r2 - 1)/(6*r2*(r1 + r2)),
+    )
+
+
+def ipndm_v_4_published(h: Tensor, r1: Tensor, r2: Tensor, r3: Tensor) -> tuple[Tensor, ...]:
+    """ipndm-v-4-published: zhou2024amed; order 1."""
+    return (
+        h*(18*r1**3 + 36*r1**2*r2 + 18*r1**2*r3 + 12*r1**2 + 18*r1*r2**2 + 18*r1*r2*r3 + 18*r1*r2 + 6*r1*r3 + 10*r1 + 6*r2**2 + 6*r2*r3 + 2*r2 - 2*r3 + 5)/(12*r1*(r1 + r2)*(r1 + r2 + r3)),
+        -h*(6*r1**2*r2 + 6*r1**2*r3 + 6*r1**2 + 6*r1*r2**2 + 6*r1*r2*r3 + 6*r1*r2 + 12*r1 + 6*r2**2 + 6*r2*r3 + 2*r2 - 2*r3 + 5)/(12*r1*r2*(r2 + r3)),
+        h*(6*r1**2*r3 + 6*r1**2 + 6*r1*r2*r3 + 6*r1*r2 + 12*r1 + 4*r2 - 2*r3 + 5)/(12*r2*r3*(r1 + r2)),
+        -h*r1*(6*r1**2 + 6*r1*r2 + 12*r1 + 4*r2 + 5)/(12*r2**2*(r2 + r3)*(r1 + r2 + r3)),
+    )
+
+
 def gradient_estimation(h: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
     """gradient-estimation: permenter2024interpreting; order 1."""
     return (
@@ -907,6 +1000,152 @@ def unipc_3_vary_published_row2(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tens
     )
 
 
+def unipc_noise_1_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """unipc-noise-1, row 1 of 2: zhao2023unipc; order 2."""
+    phi1 = phi(1, h)
+    return (
+        h*phi1,
+    )
+
+
+def unipc_noise_1_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """unipc-noise-1, row 2 of 2: zhao2023unipc; order 2."""
+    phi1 = phi(1, h)
+    return (
+        h*phi1/2,
+        h*phi1/2,
+    )
+
+
+def unipc_noise_2_row1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """unipc-noise-2, row 1 of 2: zhao2023unipc; order 3."""
+    phi1 = phi(1, h)
+    return (
+        h*phi1*(2*r1 + 1)/(2*r1),
+        -h*phi1/(2*r1),
+    )
+
+
+def unipc_noise_2_row2(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """unipc-noise-2, row 2 of 2: zhao2023unipc; order 3."""
+    phi1 = phi(1, h)
+    phi2 = phi(2, h)
+    phi3 = phi(3, h)
+    return (
+        h*phi1 - h*phi2*(r1 - 1)/r1 - 2*h*phi3/r1,
+        -h*phi2/(r1*(r1 + 1)) + 2*h*phi3/(r1*(r1 + 1)),
+        h*phi2*r1/(r1 + 1) + 2*h*phi3/(r1 + 1),
+    )
+
+
+def unipc_noise_3_row1(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """unipc-noise-3, row 1 of 2: zhao2023unipc; order 4."""
+    phi1 = phi(1, h)
+    phi2 = phi(2, h)
+    phi3 = phi(3, h)
+    return (
+        h*phi1 + h*phi2*(2*r1 + r2)/(r1*(r1 + r2)) + 2*h*phi3/(r1*(r1 + r2)),
+        -h*phi2*(r1 + r2)/(r1*r2) - 2*h*phi3/(r1*r2),
+        h*phi2*r1/(r2*(r1 + r2)) + 2*h*phi3/(r2*(r1 + r2)),
+    )
+
+
+def unipc_noise_3_row2(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """unipc-noise-3, row 2 of 2: zhao2023unipc; order 4."""
+    phi1 = phi(1, h)
+    phi2 = phi(2, h)
+    phi3 = phi(3, h)
+    phi4 = phi(4, h)
+    return (
+        h*phi1
+        - h*phi2*(r1**2 + r1*r2 - 2*r1 - r2)/(r1*(r1 + r2))
+        - 2*h*phi3*(2*r1 + r2 - 1)/(r1*(r1 + r2))
+        - 6*h*phi4/(r1*(r1 + r2)),
+        -h*phi2*(r1 + r2)/(r1*r2*(r1 + 1))
+        + 2*h*phi3*(r1 + r2 - 1)/(r1*r2*(r1 + 1))
+        + 6*h*phi4/(r1*r2*(r1 + 1)),
+        h*phi2*r1/(r2*(r1 + r2)*(r1 + r2 + 1))
+        - 2*h*phi3*(r1 - 1)/(r2*(r1 + r2)*(r1 + r2 + 1))
+        - 6*h*phi4/(r2*(r1 + r2)*(r1 + r2 + 1)),
+        h*phi2*r1*(r1 + r2)/((r1 + 1)*(r1 + r2 + 1))
+        + 2*h*phi3*(2*r1 + r2)/((r1 + 1)*(r1 + r2 + 1))
+        + 6*h*phi4/((r1 + 1)*(r1 + r2 + 1)),
+    )
+
+
+def unipc_noise_1_bh1_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """unipc-noise-1-bh1, row 1 of 2: zhao2023unipc; order 2."""
+    phi1 = phi(1, h)
+    return (
+        h*phi1,
+    )
+
+
+def unipc_noise_1_bh1_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """unipc-noise-1-bh1, row 2 of 2: zhao2023unipc; order 2."""
+    phi1 = phi(1, h)
+    return (
+        h*phi1 - h/2,
+        h/2,
+    )
+
+
+def unipc_noise_2_bh1_row1(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """unipc-noise-2-bh1, row 1 of 2: zhao2023unipc; order 3."""
+    phi1 = phi(1, h)
+    return (
+        h*phi1 + h/(2*r1),
+        -h/(2*r1),
+    )
+
+
+def unipc_noise_2_bh1_row2(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """unipc-noise-2-bh1, row 2 of 2: zhao2023unipc; order 3."""
+    phi1 = phi(1, h)
+    phi2 = phi(2, h)
+    phi3 = phi(3, h)
+    return (
+        h*phi1 - h*phi2*(r1 - 1)/r1 - 2*h*phi3/r1,
+        -h*phi2/(r1*(r1 + 1)) + 2*h*phi3/(r1*(r1 + 1)),
+        h*phi2*r1/(r1 + 1) + 2*h*phi3/(r1 + 1),
+    )
+
+
+def unipc_noise_3_bh1_row1(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """unipc-noise-3-bh1, row 1 of 2: zhao2023unipc; order 4."""
+    phi1 = phi(1, h)
+    phi2 = phi(2, h)
+    phi3 = phi(3, h)
+    return (
+        h*phi1 + h*phi2*(2*r1 + r2)/(r1*(r1 + r2)) + 2*h*phi3/(r1*(r1 + r2)),
+        -h*phi2*(r1 + r2)/(r1*r2) - 2*h*phi3/(r1*r2),
+        h*phi2*r1/(r2*(r1 + r2)) + 2*h*phi3/(r2*(r1 + r2)),
+    )
+
+
+def unipc_noise_3_bh1_row2(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """unipc-noise-3-bh1, row 2 of 2: zhao2023unipc; order 4."""
+    phi1 = phi(1, h)
+    phi2 = phi(2, h)
+    phi3 = phi(3, h)
+    phi4 = phi(4, h)
+    return (
+        h*phi1
+        - h*phi2*(r1**2 + r1*r2 - 2*r1 - r2)/(r1*(r1 + r2))
+        - 2*h*phi3*(2*r1 + r2 - 1)/(r1*(r1 + r2))
+        - 6*h*phi4/(r1*(r1 + r2)),
+        -h*phi2*(r1 + r2)/(r1*r2*(r1 + 1))
+        + 2*h*phi3*(r1 + r2 - 1)/(r1*r2*(r1 + 1))
+        + 6*h*phi4/(r1*r2*(r1 + 1)),
+        h*phi2*r1/(r2*(r1 + r2)*(r1 + r2 + 1))
+        - 2*h*phi3*(r1 - 1)/(r2*(r1 + r2)*(r1 + r2 + 1))
+        - 6*h*phi4/(r2*(r1 + r2)*(r1 + r2 + 1)),
+        h*phi2*r1*(r1 + r2)/((r1 + 1)*(r1 + r2 + 1))
+        + 2*h*phi3*(2*r1 + r2)/((r1 + 1)*(r1 + r2 + 1))
+        + 6*h*phi4/((r1 + 1)*(r1 + r2 + 1)),
+    )
+
+
 def edm_heun_row1(h: Tensor) -> tuple[Tensor, ...]:
     """edm-heun, row 1 of 2: karras2022edm; order 2."""
     return (
@@ -1047,6 +1286,23 @@ def flow_midpoint_row2(h: Tensor) -> tuple[Tensor, ...]:
     """flow-midpoint, row 2 of 2: lipman2023flow; order 2."""
     return (
         h,
+    )
+
+
+def flow_ab2(h: Tensor, r1: Tensor) -> tuple[Tensor, ...]:
+    """flow-ab2: lipman2023flow; order 2."""
+    return (
+        h + h/(2*r1),
+        -h/(2*r1),
+    )
+
+
+def flow_ab3(h: Tensor, r1: Tensor, r2: Tensor) -> tuple[Tensor, ...]:
+    """flow-ab3: lipman2023flow; order 3."""
+    return (
+        h + h*(2*r1 + r2)/(2*r1*(r1 + r2)) + h/(3*r1*(r1 + r2)),
+        -h*(r1 + r2)/(2*r1*r2) - h/(3*r1*r2),
+        h*r1/(2*r2*(r1 + r2)) + h/(3*r2*(r1 + r2)),
     )
 
 
@@ -2031,6 +2287,150 @@ def seeds_3_row3_noises(h: Tensor) -> tuple[Tensor, ...]:
     )
 
 
+def sde_dpm_solver_pp_2s_taylor_row1(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2s-taylor, row 1 of 2: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, r*h*(-tau**2 - 1))
+    return (
+        r*h*phi1*(tau**2 + 1),
+    )
+
+
+def sde_dpm_solver_pp_2s_taylor_row1_states(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2s-taylor: coefficients of z_n."""
+    phi0 = phi(0, -r*h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sde_dpm_solver_pp_2s_taylor_row1_noises(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2s-taylor: coefficients of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*r*h*tau**2)
+    root1 = sqrt(2*r*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def sde_dpm_solver_pp_2s_taylor_row2(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2s-taylor, row 2 of 2: lu2022dpmsolverpp; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 - h*phi2/r),
+        h*phi2*(tau**2 + 1)/r,
+    )
+
+
+def sde_dpm_solver_pp_2s_taylor_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2s-taylor: coefficients of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def sde_dpm_solver_pp_2s_taylor_row2_noises(h: Tensor, r: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """sde-dpm-solver++-2s-taylor: coefficients of the noises drawn for this step, over sigma at the end of the row."""
+    phi0 = phi(0, -h*tau**2*(1 - r))
+    phi1_1 = phi(1, -2*r*h*tau**2)
+    phi1_2 = phi(1, -h*tau**2*(2 - 2*r))
+    root1 = sqrt(2*r*h*phi1_1*tau**2)
+    root2 = sqrt(h*phi1_2*tau**2*(2 - 2*r))
+    return (
+        phi0*root1,
+        root2,
+    )
+
+
+def seeds_3_data_row1(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3-data, row 1 of 3: gonzalez2023seeds; order 2."""
+    phi1 = phi(1, h*(-tau**2/3 - 1/3))
+    return (
+        h*phi1*(tau**2 + 1)/3,
+    )
+
+
+def seeds_3_data_row1_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3-data: coefficients of z_n."""
+    phi0 = phi(0, -h*tau**2/3)
+    return (
+        phi0,
+    )
+
+
+def seeds_3_data_row1_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3-data: coefficients of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2/3)
+    root1 = sqrt(2*h*phi1*tau**2/3)
+    return (
+        root1,
+    )
+
+
+def seeds_3_data_row2(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3-data, row 2 of 3: gonzalez2023seeds; order 2."""
+    phi1 = phi(1, h*(-2*tau**2/3 - 2/3))
+    phi2 = phi(2, h*(-2*tau**2/3 - 2/3))
+    return (
+        (tau**2 + 1)*(2*h*phi1/3 - 4*h*phi2/3),
+        4*h*phi2*(tau**2 + 1)/3,
+    )
+
+
+def seeds_3_data_row2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3-data: coefficients of z_n."""
+    phi0 = phi(0, -2*h*tau**2/3)
+    return (
+        phi0,
+    )
+
+
+def seeds_3_data_row2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3-data: coefficients of the noises drawn for this step, over sigma at the end of the row."""
+    phi0 = phi(0, -h*tau**2/3)
+    phi1 = phi(1, -2*h*tau**2/3)
+    root1 = sqrt(2*h*phi1*tau**2/3)
+    root2 = sqrt(2*h*phi1*tau**2/3)
+    return (
+        phi0*root1,
+        root2,
+    )
+
+
+def seeds_3_data_row3(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3-data, row 3 of 3: gonzalez2023seeds; order 2."""
+    phi1 = phi(1, h*(-tau**2 - 1))
+    phi2 = phi(2, h*(-tau**2 - 1))
+    return (
+        (tau**2 + 1)*(h*phi1 - 3*h*phi2/2),
+        3*h*phi2*(tau**2 + 1)/2,
+    )
+
+
+def seeds_3_data_row3_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3-data: coefficients of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def seeds_3_data_row3_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """seeds-3-data: coefficients of the noises drawn for this step, over sigma at the end of the row."""
+    phi0_1 = phi(0, -2*h*tau**2/3)
+    phi0_2 = phi(0, -h*tau**2/3)
+    phi1 = phi(1, -2*h*tau**2/3)
+    root1 = sqrt(2*h*phi1*tau**2/3)
+    root2 = sqrt(2*h*phi1*tau**2/3)
+    root3 = sqrt(2*h*phi1*tau**2/3)
+    return (
+        phi0_1*root1,
+        phi0_2*root2,
+        root3,
+    )
+
+
 def edm_churn_row1() -> tuple[Tensor, ...]:
     """edm-churn, row 1 of 3: karras2022edm; order 1."""
     return (
@@ -2080,6 +2480,156 @@ def edm_churn_row3_noises(h: Tensor, noised_place: Tensor) -> tuple[Tensor, ...]
     root1 = sqrt(-2*h*noised_place*phi1)
     return (
         phi0*root1,
+    )
+
+
+def dpm_2_ancestral_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-2-ancestral, row 1 of 2: lu2022dpmsolver; order 1."""
+    phi1 = phi(1, h)
+    return (
+        h*phi1,
+    )
+
+
+def dpm_2_ancestral_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-2-ancestral, row 2 of 2: lu2022dpmsolver; order 1."""
+    phi0 = phi(0, -h)
+    phi1 = phi(1, h)
+    return (
+        h*phi1*(phi0 + 1),
+    )
+
+
+def dpm_2_ancestral_row2_noises(h: Tensor) -> tuple[Tensor, ...]:
+    """dpm-2-ancestral: coefficients of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h)
+    root1 = sqrt(tensor(0, dtype=float64))
+    root2 = sqrt(2*h*phi1)
+    return (
+        root1,
+        root2,
+    )
+
+
+def dpmpp_2s_ancestral_row1(h: Tensor) -> tuple[Tensor, ...]:
+    """dpmpp-2s-ancestral, row 1 of 2: lu2022dpmsolverpp; order 1."""
+    phi1 = phi(1, h)
+    return (
+        h*phi1,
+    )
+
+
+def dpmpp_2s_ancestral_row2(h: Tensor) -> tuple[Tensor, ...]:
+    """dpmpp-2s-ancestral, row 2 of 2: lu2022dpmsolverpp; order 1."""
+    phi1_1 = phi(1, -2*h)
+    phi1_2 = phi(1, h)
+    return (
+        2*h**2*phi1_1*phi1_2,
+        2*h*phi1_1,
+    )
+
+
+def dpmpp_2s_ancestral_row2_noises(h: Tensor) -> tuple[Tensor, ...]:
+    """dpmpp-2s-ancestral: coefficients of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h)
+    root1 = sqrt(tensor(0, dtype=float64))
+    root2 = sqrt(2*h*phi1)
+    return (
+        root1,
+        root2,
+    )
+
+
+def euler_ancestral_rf(h: Tensor, alpha_ratio: Tensor) -> tuple[Tensor, ...]:
+    """euler-ancestral-rf: lipman2023flow; order 1."""
+    phi1 = phi(1, h)
+    return (
+        alpha_ratio*h*phi1/(alpha_ratio*h*phi1 + 1) + h*phi1,
+    )
+
+
+def euler_ancestral_rf_noises(h: Tensor, alpha_ratio: Tensor) -> tuple[Tensor, ...]:
+    """euler-ancestral-rf: coefficients of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, h)
+    root1 = sqrt(alpha_ratio*h*phi1*(alpha_ratio*h*phi1 + 2)/(alpha_ratio*h*phi1 + 1)**2)
+    return (
+        root1,
+    )
+
+
+def er_sde_2(h: Tensor, r1: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """er-sde-2: cui2023ersde; order 2."""
+    phi0 = phi(0, -h)
+    phi1_1 = phi(1, -h)
+    phi1_2 = phi(1, h*r1)
+    phi1_3 = phi(1, h*(-tau**2 - 1))
+    phi2_1 = phi(2, -h)
+    phi2_2 = phi(2, -h*tau**2)
+    return (
+        h*phi1_3*(tau**2 + 1) + h*(phi0*phi2_2*tau**2 + phi1_1 - phi2_1)/(phi1_2*r1),
+        -h*(phi0*phi2_2*tau**2 + phi1_1 - phi2_1)/(phi1_2*r1),
+    )
+
+
+def er_sde_2_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """er-sde-2: coefficients of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def er_sde_2_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """er-sde-2: coefficients of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
+    )
+
+
+def er_sde_3(h: Tensor, r1: Tensor, r2: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """er-sde-3: cui2023ersde; order 2."""
+    phi0_1 = phi(0, -2*h)
+    phi0_2 = phi(0, -h)
+    phi0_3 = phi(0, h)
+    phi0_4 = phi(0, -h*r1)
+    phi1_1 = phi(1, -h)
+    phi1_2 = phi(1, h)
+    phi1_3 = phi(1, h*r1)
+    phi1_4 = phi(1, h*r2)
+    phi1_5 = phi(1, h*(r1 + r2))
+    phi1_6 = phi(1, h*(-tau**2 - 1))
+    phi2_1 = phi(2, -h)
+    phi2_2 = phi(2, h)
+    phi2_3 = phi(2, -h*tau**2)
+    phi3_1 = phi(3, -h*tau**2)
+    phi3_2 = phi(3, h*(1 - tau**2))
+    return (
+        2*h*phi0_1*(-phi0_3*phi3_1*tau**4 + phi1_2*tau**2/2 + phi2_2*(phi1_2 - 1)/2 + phi3_2*(1 - tau**2)**2)/(phi1_3*phi1_5*r1*(r1 + r2))
+        + h*phi1_6*(tau**2 + 1)
+        + h*(phi0_2*phi2_3*tau**2 + phi1_1 - phi2_1)/(phi1_3*r1),
+        -2*h*phi0_1*phi0_4*(-phi0_3*phi3_1*tau**4 + phi1_2*tau**2/2 + phi2_2*(phi1_2 - 1)/2 + phi3_2*(1 - tau**2)**2)/(phi1_4*phi1_5*r2*(r1 + r2))
+        - 2*h*phi0_1*(-phi0_3*phi3_1*tau**4 + phi1_2*tau**2/2 + phi2_2*(phi1_2 - 1)/2 + phi3_2*(1 - tau**2)**2)/(phi1_3*phi1_5*r1*(r1 + r2))
+        - h*(phi0_2*phi2_3*tau**2 + phi1_1 - phi2_1)/(phi1_3*r1),
+        2*h*phi0_1*phi0_4*(-phi0_3*phi3_1*tau**4 + phi1_2*tau**2/2 + phi2_2*(phi1_2 - 1)/2 + phi3_2*(1 - tau**2)**2)/(phi1_4*phi1_5*r2*(r1 + r2)),
+    )
+
+
+def er_sde_3_states(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """er-sde-3: coefficients of z_n."""
+    phi0 = phi(0, -h*tau**2)
+    return (
+        phi0,
+    )
+
+
+def er_sde_3_noises(h: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
+    """er-sde-3: coefficients of the noises drawn for this step, over sigma at the end of the row."""
+    phi1 = phi(1, -2*h*tau**2)
+    root1 = sqrt(2*h*phi1*tau**2)
+    return (
+        root1,
     )
 
 

@@ -22,4 +22,4 @@ def test_every_entry_has_title_author_year_and_an_identifier() -> None:
     for key, body in ENTRIES.items():
         for field in ("title", "author", "year"):
             assert re.search(rf"\n  {field} = ", body), (key, field)
-        assert re.search(r"\n  (eprint|doi) = ", body), key
+        assert re.search(r"\n  (eprint|doi|url) = ", body), key

@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,25 @@ def parameter(name: str, domain: sp.Interval = UNIT) -> Parameter:
 
 
 @pytest.mark.parametrize(
+    ("domain", "shown", "inside"),
+    [
+        (UNIT, "0 <= free <= 1", (True, True)),
+        (sp.Interval.open(0, 1), "0 < free < 1", (False, False)),
+        (sp.Interval.Lopen(0, 1), "0 < free <= 1", (False, True)),
+    ],
+)
+def test_ends_belong_to_a_domain_as_declared(domain: sp.Interval, shown: str, inside: tuple[bool, bool]) -> None:
+    """Assert how the bounds are written, and which of the two ends they hold."""
+    bounds = parameter("free", domain).bounds
+    assert (str(bounds), tuple(Fraction(end) in bounds for end in (0, 1))) == (shown, inside)
+
+
+@pytest.mark.parametrize(
     ("domain", "positive", "nonnegative"),
     [
         (UNIT, None, True),
         (sp.Interval.open(0, 1), True, True),
+        (sp.Interval.Lopen(0, 1), True, True),
         (sp.Interval(1, sp.oo), True, True),
         (sp.Interval(-sp.oo, sp.oo), None, None),
     ],

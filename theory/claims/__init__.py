@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     adams_claims,
+    ancestral_claims,
     conditioned_claims,
     ddim_claims,
     distillation_claims,
@@ -46,6 +47,7 @@ CLAIMS: tuple[Claim, ...] = (
     *guidance_claims.CLAIMS,
     *stochastic_claims.CLAIMS,
     *noise_claims.CLAIMS,
+    *ancestral_claims.CLAIMS,
     *elbo_claims.CLAIMS,
     *given_level_claims.CLAIMS,
     *distillation_claims.CLAIMS,

@@ -12,15 +12,16 @@ from ..phi_functions import phi
 from .claim import Claim, Proof, claim
 
 
-def unified(p: int, corrector: bool, bh1: bool = False) -> list[sp.Expr]:
+def unified(p: int, corrector: bool, bh1: bool = False, noise: bool = False) -> list[sp.Expr]:
     """Weights of UniP-p or UniC-p in the data frame, B(h) = e^{-h} - 1 or, as bh1, -h (Zhao et al. 2023, section 3).
 
     Newest known output first, for UniC the output at the predicted point last.
-    x' = (sigma'/sigma) x - alpha' (e^{hh} - 1) m_0 - alpha' B sum_m rho_m (m_m - m_0)/r_m with hh = -h, where
+    x' = (sigma'/sigma) x - alpha' (e^{hh} - 1) m_0 - alpha' B sum_m rho_m (m_m - m_0)/r_m with hh = -h (with noise
+    predictions (alpha'/alpha) x, -sigma' and hh = h), where
     sum_m r_m^{k-1} rho_m = k! hh phi_{k+1}(hh)/B; r_m runs over the past points, and 1 for UniC. A single equation
     is not solved: rho = 1/2.
     """
-    hh = -h
+    hh = h if noise else -h
     whole = hh * phi(1, hh)
     b = hh if bh1 else whole
     places = [-sum(r[:m], start=sp.S.Zero) for m in range(1, p)] + [sp.S.One] * corrector
@@ -30,8 +31,9 @@ def unified(p: int, corrector: bool, bh1: bool = False) -> list[sp.Expr]:
         matrix = sp.Matrix(len(places), len(places), lambda k, m: places[m] ** k)
         right = sp.Matrix([sp.factorial(k) * hh * phi(k + 1, hh) / b for k in range(1, len(places) + 1)])
         solution = list(matrix.LUsolve(right))
-    others = [-b * rho / place for rho, place in zip(solution, places, strict=True)]
-    return [-whole - sum(others), *others]
+    sign = 1 if noise else -1  # of -sigma' epshat, or of alpha' x0hat
+    others = [sign * b * rho / place for rho, place in zip(solution, places, strict=True)]
+    return [sign * whole - sum(others), *others]
 
 
 @claim(
@@ -61,6 +63,38 @@ def unipc_published() -> Proof:
     pairs += [(find(f"unipc-{p}-vary").weights[1], find(f"unipc-{p}").weights[1]) for p in (2, 3)]
     pairs += [(find("unipc-3-vary").weights[0], find("exp-adams-3").weights[0])]
     return Proof(tuple(u - w for us, ws in pairs for u, w in zip(us, ws, strict=True)))
+
+
+@claim(
+    "unipc-noise-published",
+    "On noise predictions (predict_x0=False) UniPC-1, -2 and -3 are the same rules in the noise frame, for both B(h); "
+    "UniP-2 there is DPM-Solver(2M), sigma' (e^h - 1) (eps_n + (eps_n - eps_{n-1})/(2 r)).",
+    "zhao2023unipc",
+)
+def unipc_noise_published() -> Proof:
+    pairs: list[tuple[Sequence[sp.Expr], Sequence[sp.Expr]]] = []
+    for p in (1, 2, 3):
+        for kind in ("", "-bh1"):
+            predict, correct = find(f"unipc-noise-{p}{kind}").weights
+            pairs += [(unified(p, True, bool(kind), noise=True), correct)]
+            pairs += [(unified(p, False, bool(kind), noise=True) if p > 1 else [h * phi(1, h)], predict)]
+    pairs += [(unified(2, False, noise=True), find("dpm-solver-2m").weights[0])]
+    data = find("unipc-2").weights[1][1] - find("unipc-noise-2").weights[1][1]
+    return Proof(tuple(u - w for us, ws in pairs for u, w in zip(us, ws, strict=True)), nonzero=(data,))
+
+
+@claim(
+    "2m-v2",
+    "The folk variant 2M v2 has DPM-Solver++(2M)'s weights times (1 - e^{-r h})/(1 - e^{-h}), r h the step before: it "
+    "holds a constant only where two steps are equal, and is 2M there.",
+    "hallatore2023dpmppv2",
+)
+def folk_2m() -> Proof:
+    theirs, ours = find("dpm-solver++-2m-v2").weights[0], find("dpm-solver++-2m").weights[0]
+    before, now = r[0] * h * phi(1, -r[0] * h), h * phi(1, -h)
+    at_equal = [w.subs(r[0], 1) - v.subs(r[0], 1) for w, v in zip(theirs, ours, strict=True)]
+    scaled = [w * now - v * before for w, v in zip(theirs, ours, strict=True)]
+    return Proof((*scaled, *at_equal, sum(theirs) - before), nonzero=(sum(theirs) - now,))
 
 
 @claim(
@@ -110,4 +144,7 @@ def published_3m() -> Proof:
     return Proof(zero, nonzero=tuple(missing))
 
 
-CLAIMS: tuple[Claim, ...] = (unip_names, unipc_published, unipc_vary_published, published_3m)
+CLAIMS: tuple[Claim, ...] = (
+    *(unip_names, unipc_published, unipc_noise_published),
+    *(unipc_vary_published, published_3m, folk_2m),
+)

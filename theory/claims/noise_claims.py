@@ -6,7 +6,16 @@ import sympy as sp
 
 from ..method import Method
 from ..methods.li_sde import LI_ACCELERATED_SDE, LI_ACCELERATED_SDE_README, LI_CODE_ACCELERATED_SDE, LI_DDPM
-from ..methods.sde import DPMPP_SDE, EDM_CHURN, SDE_DPM_SOLVER_PP_2S, SEEDS_2, SEEDS_3, tau
+from ..methods.sde import (
+    DPMPP_SDE,
+    EDM_CHURN,
+    SDE_DPM_SOLVER_PP_2S,
+    SDE_DPM_SOLVER_PP_2S_TAYLOR,
+    SEEDS_2,
+    SEEDS_3,
+    SEEDS_3_DATA,
+    tau,
+)
 from ..notation import ALPHA_RATIO, NOISED_PLACE, alpha, c2, eps, h, next_alpha, next_sigma, rho, score, sigma, x, x0
 from .claim import Claim, Proof, claim
 from .li_claims import a_t
@@ -50,7 +59,7 @@ def noise_audit() -> Proof:
     swapped = audit(SEEDS_2, seeds(1 - c2))
     records = [
         audit(method, [[a.value.rewrite(sp.exp) for a in method.amplitudes(i)] for i in range(len(method.rows))])
-        for method in (SEEDS_2, SEEDS_3, SDE_DPM_SOLVER_PP_2S)
+        for method in (SEEDS_2, SEEDS_3, SDE_DPM_SOLVER_PP_2S, SDE_DPM_SOLVER_PP_2S_TAYLOR, SEEDS_3_DATA)
     ]
     return Proof(
         zero=(

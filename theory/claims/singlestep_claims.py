@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..methods import find
-from ..notation import c2, h
+from ..notation import c2, c3, h
 from ..phi_functions import phi
 from .claim import Claim, Expressions, Proof, claim
 
@@ -45,6 +45,59 @@ def published() -> Proof:
         final = whole * sp.Matrix([[1, 0, 0]]) + line * d1 + h * phi(3, z) * d2
         zero += differences(f"{prefix}-3s-taylor", (first, second, tuple(final)))
     return Proof(tuple(zero))
+
+
+@claim(
+    "3s-free",
+    "With both stages free the single-step method 3S is DPM-Solver's update for any r1 and r2; at r2 = 2/3 it is "
+    "DPM-Solver-3 and DPM-Solver++(3S), of order 3, and nowhere else.",
+    "lu2022dpmsolver",
+)
+def free_stages() -> Proof:
+    zero: list[sp.Expr] = []
+    for prefix, z in (NOISE, DATA):
+        up = h * c3**2 / c2 * phi(2, c3 * z)
+        line = h * phi(2, z) / c3
+        published = (
+            (c2 * h * phi(1, c2 * z),),
+            (c3 * h * phi(1, c3 * z) - up, up),
+            (h * phi(1, z) - line, line),
+        )
+        zero += differences(f"{prefix}-3s-free", published)
+        fixed = tuple(tuple(w.subs(c3, TWO_THIRDS) for w in row) for row in published)
+        zero += differences(f"{prefix}-3s", fixed)
+    # The last row's weight of a parabola, sum b_i c_i^2 as h -> 0, is 1/3 at r2 = 2/3 alone.
+    curvature = c3**2 / (2 * c3) - sp.Rational(1, 3)
+    return Proof((*zero, curvature.subs(c3, TWO_THIRDS)), nonzero=(curvature,))
+
+
+@claim(
+    "etd-rk2",
+    "At r = 1 the Taylor form of DPM-Solver++(2S) is Cox and Matthews's ETD-RK2, x' = a + h phi_2 (F(a) - F_n) with "
+    "a = e^{-h} z + h phi_1 F_n: ComfyUI's exp_heun_2_x0. Its midpoint form at r = 1 is another method.",
+    "cox2002etd",
+)
+def etd_rk2() -> Proof:
+    def at_one(name: str) -> list[sp.Expr]:
+        return [w.subs(c2, 1) for row in find(name).weights for w in row]
+
+    whole, line = h * phi(1, -h), h * phi(2, -h)
+    taylor, middle = at_one("dpm-solver++-2s-taylor"), at_one("dpm-solver++-2s")
+    published = (whole, whole - line, line)
+    return Proof(tuple(a - b for a, b in zip(taylor, published, strict=True)), nonzero=(middle[2] - line,))
+
+
+@claim(
+    "rf-solver",
+    "RF-Solver's second-order update x + h v + (h^2/2) (v_mid - v)/(h/2), its derivative by a difference, is the "
+    "midpoint method: v cancels.",
+    "wang2024rfsolver",
+)
+def rf_solver() -> Proof:
+    (first,), (last,) = find("rf-solver-2").weights
+    v, v_mid = sp.symbols("v v_mid")
+    taylor = h * v + h**2 / 2 * (v_mid - v) / (h / 2)
+    return Proof((first - h / 2, taylor - last * v_mid), nonzero=(taylor - last * v,))
 
 
 @claim(
@@ -95,4 +148,4 @@ def etd_rk4() -> Proof:
     return Proof(differences("etd-rk4", tuple(tuple(h * w for w in row) for row in rows)))
 
 
-CLAIMS: tuple[Claim, ...] = (published, res_2s, res_3s, etd_rk4)
+CLAIMS: tuple[Claim, ...] = (published, free_stages, etd_rk2, rf_solver, res_2s, res_3s, etd_rk4)

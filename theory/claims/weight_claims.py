@@ -15,9 +15,9 @@ from .claim import Claim, Proof, claim
 
 @claim(
     "weight-sum",
-    "The weights of every row sum to the weight of one node: a constant F is integrated exactly. There are two "
-    "exceptions: the backward row of Li et al.'s accelerated ODE, which is shorter by a_{t+1}, and the conjugate "
-    "integrator, which damps F.",
+    "The weights of every row sum to the weight of one node: a constant F is integrated exactly. There are four "
+    "exceptions: the backward row of Li et al.'s accelerated ODE, which is shorter by a_{t+1}, the conjugate "
+    "integrator, which damps F, and two that are right at equal steps only: 2M v2 and iPNDM_v with four outputs.",
     "hochbruck2010exponential",
 )
 def weight_sum() -> Proof:
@@ -25,9 +25,11 @@ def weight_sum() -> Proof:
         return _polynomial_residual(method, k, 0)
 
     rows = [(method, k) for method in ODE_METHODS for k in range(len(method.rows))]
-    others = [(find("li-accelerated-ode"), 0), (find("lambda-ddim"), 0)]
+    uneven = [(find(name), 0) for name in ("dpm-solver++-2m-v2", "ipndm-v-4-published")]
+    others = [(find("li-accelerated-ode"), 0), (find("lambda-ddim"), 0), *uneven]
     zero = tuple(residual(*row) for row in rows if row not in others)
-    return Proof(zero, nonzero=tuple(residual(*row) for row in others))
+    at_equal = tuple(residual(*row).subs(dict.fromkeys(r, 1)) for row in uneven)
+    return Proof((*zero, *at_equal), nonzero=tuple(residual(*row) for row in others))
 
 
 def _polynomial_residual(method: Method, row: int, degree: int) -> sp.Expr:

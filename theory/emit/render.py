@@ -162,11 +162,11 @@ def place(method: Method, row: Row) -> str:
 
 def parameter(p: Parameter) -> str:
     low, high = ("-inf" if e == -sp.oo else "inf" if e == sp.oo else fraction(e) for e in p.domain.args[:2])
-    fields = [f'"{p.name}", {fraction(p.default)}, {low}, {high}, {not p.domain.left_open}']
+    fields = [f'"{p.name}", {fraction(p.default)}, {low}, {high}, {p.closed}']
     if p.orders:
         fields.append(f"orders={tuple_of(f'({fraction(value)}, {order})' for value, order in p.orders)}")
-    if p.excluded:
-        fields.append(f"excluded={tuple_of(map(fraction, p.excluded))}")
+    if p.left_out:
+        fields.append(f"excluded={tuple_of(map(fraction, p.left_out))}")
     return f"GeneratedParameter({', '.join(fields)})"
 
 

@@ -8,12 +8,15 @@ from ...names.lookup import Entry, Names
 from ..method import Method
 from . import (
     adams,
+    ancestral,
     consistency,
     ddim,
     deis,
     edm,
+    er_sde,
     flow_matching,
     gradient_estimation,
+    ipndm_variable,
     li,
     li_sde,
     pndm,
@@ -34,6 +37,7 @@ ODE_METHODS: tuple[Method, ...] = (
     *deis.ALL,
     *runge_kutta.ALL,
     *pndm.ALL,
+    *ipndm_variable.ALL,
     *gradient_estimation.ALL,
     *unipc.ALL,
     *edm.ALL,
@@ -41,7 +45,8 @@ ODE_METHODS: tuple[Method, ...] = (
     *li.ALL,
     *flow_matching.ALL,
 )
-SDE_METHODS: tuple[Method, ...] = (*sde.ALL, *li_sde.ALL, *consistency.ALL)  # those with noise
+# Those with noise.
+SDE_METHODS: tuple[Method, ...] = (*sde.ALL, *ancestral.ALL, *er_sde.ALL, *li_sde.ALL, *consistency.ALL)
 METHODS = (*ODE_METHODS, *SDE_METHODS)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sympy as sp
 
 from ..exponential import collapsed, exact
@@ -33,7 +35,7 @@ EXP_ADAMS_2 = exponential_adams(2, DATA, "exp-adams", DDIM, aliases=("comfyui:re
 EXP_ADAMS_3 = exponential_adams(3, DATA, "exp-adams", EXP_ADAMS_2, aliases=("dpm-solver++-3m", "unip-3"))
 EXP_ADAMS_4 = exponential_adams(4, DATA, "exp-adams", EXP_ADAMS_3)
 EXP_ADAMS_NOISE_2 = exponential_adams(2, NOISE, "exp-adams-noise", DDIM, aliases=("diffusers:DEISMultistepScheduler",))
-EXP_ADAMS_NOISE_3 = exponential_adams(3, NOISE, "exp-adams-noise", EXP_ADAMS_NOISE_2)
+EXP_ADAMS_NOISE_3 = exponential_adams(3, NOISE, "exp-adams-noise", EXP_ADAMS_NOISE_2, aliases=("dpm-solver-3m",))
 EXP_ADAMS_NOISE_4 = exponential_adams(4, NOISE, "exp-adams-noise", EXP_ADAMS_NOISE_3)
 
 DPM_SOLVER_PP_2M = Method(
@@ -50,6 +52,36 @@ DPM_SOLVER_PP_2M = Method(
     ),
     summary="Exponential Adams 2 with its weight collapsed onto the midpoint of the step.",
     start=DDIM,
+)
+
+DPM_SOLVER_2M = replace(
+    DPM_SOLVER_PP_2M,
+    name="dpm-solver-2m",
+    label="DPM-Solver(2M)",
+    family="dpm-solver",
+    frame=NOISE,
+    cite="lu2022dpmsolver",
+    aliases=("unip-noise-2",),
+    summary="Exponential Adams 2 on noise predictions with its weight collapsed onto the midpoint of the step.",
+)
+
+# The folk variant "2M v2" puts the length of the step before into the factor of the whole step.
+DPM_SOLVER_PP_2M_V2 = replace(
+    DPM_SOLVER_PP_2M,
+    name="dpm-solver++-2m-v2",
+    label="DPM++ 2M v2",
+    rows=(
+        Row(
+            nodes=(NOW, past(1)),
+            published=((r[0] + sp.Rational(1, 2)) * h * phi(1, -r[0] * h), -h * phi(1, -r[0] * h) / 2),
+        ),
+    ),
+    order=1,
+    cite="hallatore2023dpmppv2",
+    aliases=("dpmpp-2m-v2",),
+    summary="DPM-Solver++(2M) with h of the step before in e^{-h} - 1, which does not even hold a constant.",
+    provenance="published; read in issue 56 of k-diffusion",
+    equal_steps=True,
 )
 
 
@@ -96,4 +128,5 @@ ALL = (
     *(EXP_ADAMS_2, EXP_ADAMS_3, EXP_ADAMS_4),
     *(EXP_ADAMS_NOISE_2, EXP_ADAMS_NOISE_3, EXP_ADAMS_NOISE_4),
     *(DPM_SOLVER_PP_2M, DPM_SOLVER_PP_3M_PUBLISHED, DPM_SOLVER_3M_PUBLISHED),
+    *(DPM_SOLVER_2M, DPM_SOLVER_PP_2M_V2),
 )

@@ -158,7 +158,10 @@ SA_SOLVER_2 = replace(
     rows=(Row((NOW, past(1)), exact),),
     order=2,
     summary="The line through two data predictions, integrated exactly; the noise is exact.",
-    aliases=("sde-dpm-solver++-2m-heun", "comfyui:dpmpp_2m_sde_heun"),
+    aliases=(
+        *("sde-dpm-solver++-2m-heun", "comfyui:dpmpp_2m_sde_heun"),
+        "comfyui:res_multistep_ancestral",
+    ),
     start=SA_SOLVER_1,
 )
 
@@ -256,7 +259,17 @@ SDE_DPM_SOLVER_PP_2S = Method(
     order=2,
     cite="lu2022dpmsolverpp",
     summary="A stage inside the step, and the line through both predictions at the middle; one path of noise.",
+    aliases=("comfyui:seeds_2",),
     parameters=(first_stage("r", HALF), TAU),
+)
+
+SDE_DPM_SOLVER_PP_2S_TAYLOR = replace(
+    SDE_DPM_SOLVER_PP_2S,
+    name="sde-dpm-solver++-2s-taylor",
+    label="SDE-DPM-Solver++(2S, Taylor)",
+    rows=(Row((NOW,), exact, to=c2), Row((NOW, stage(1)), exact)),
+    summary="A stage inside the step, and the line through both predictions integrated exactly; one path of noise.",
+    aliases=(),
 )
 
 # k-diffusion draws both noises, each normalised, from one path W in sigma: the covariance of the two is
@@ -322,6 +335,24 @@ SEEDS_3 = replace(
     parameters=(),
 )
 
+SEEDS_3_DATA = Method(
+    name="seeds-3-data",
+    label="SEEDS-3, data",
+    family="seeds",
+    frame=DATA,
+    noise=OF_STRENGTH_TAU,
+    rows=(
+        Row((NOW,), exact, to=THIRD),
+        Row((NOW, stage(1)), exact, to=2 * THIRD),
+        Row((NOW, stage(2)), exact),
+    ),
+    order=2,
+    cite="gonzalez2023seeds",
+    summary="SEEDS-3 on data predictions: the line through the first and the last one; one path of noise.",
+    aliases=("comfyui:seeds_3",),
+    parameters=with_tau(3),
+)
+
 # --- EDM with churn: noise is added, and the flow followed from there
 
 _whole = (1 - NOISED_PLACE) * h * phi(1, (1 - NOISED_PLACE) * h)  # rho_hat/rho' - 1
@@ -355,5 +386,6 @@ ALL = (
     *(SA_SOLVER_2_FEW_STEPS, SA_SOLVER_P1C1_FEW_STEPS, SA_SOLVER_P2C1_FEW_STEPS, SA_SOLVER_P2C2_FEW_STEPS),
     *(SA_SOLVER_P3C2_FEW_STEPS, SA_SOLVER_P3C3_FEW_STEPS),
     *(SEEDS_2, SEEDS_3),
+    *(SDE_DPM_SOLVER_PP_2S_TAYLOR, SEEDS_3_DATA),
     EDM_CHURN,
 )

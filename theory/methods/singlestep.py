@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sympy as sp
 
 from ..exponential import Rule, collapsed, exact
 from ..frames import DATA, NOISE, Frame
 from ..method import Method
-from ..notation import c2, h
+from ..notation import c2, c3, h
 from ..parameter import Parameter
 from ..phi_functions import phi
 from ..rows import NOW, Node, Place, Row, stage
@@ -20,7 +22,17 @@ MIDDLE_VALUE = collapsed(at=HALF)
 def first_stage(name: str, default: sp.Rational, excluded: tuple[sp.Rational, ...] = ()) -> Parameter:
     """The place of the first stage as a parameter; rows have the symbol c2 for it."""
     meaning = "place of the first stage, as a fraction of the step"
-    return Parameter(name, meaning, default, sp.Interval.open(0, 1), excluded=excluded, symbol=c2)
+    return Parameter(name, meaning, default, sp.Interval.Lopen(0, 1), excluded=excluded, symbol=c2)
+
+
+R2 = Parameter(
+    "r2",
+    "place of the second stage, as a fraction of the step",
+    HALF,
+    sp.Interval.Lopen(0, 1),
+    orders=((2 * THIRD, 3),),
+    symbol=c3,
+)
 
 
 def singlestep(
@@ -80,6 +92,14 @@ def third_order_taylor(name: str, label: str, frame: Frame) -> Method:
     return singlestep(name, label, frame, (c2, 2 * THIRD), ((NOW, stage(1), stage(2)), exact), (r1,), text)
 
 
+def free_stages(name: str, label: str, frame: Frame) -> Method:
+    """Both stages free: r2 = 2/3 alone is of order 3, since the last row knows no curvature."""
+    text = "Stages at r1 and r2, then the line through the base and the last output integrated exactly."
+    r1 = first_stage("r1", THIRD)
+    method = singlestep(name, label, frame, (c2, c3), ((NOW, stage(2)), exact), (r1, R2), text)
+    return replace(method, order=2, provenance="published; read in the code of DPM-Solver, r2 free")
+
+
 DPM_SOLVER_2S = second_order(
     "dpm-solver-2s",
     "DPM-Solver-2",
@@ -97,6 +117,8 @@ DPM_SOLVER_PP_2S_TAYLOR = second_order_taylor(
 )
 DPM_SOLVER_PP_3S = third_order("dpm-solver++-3s", "DPM-Solver++(3S)", DATA)
 DPM_SOLVER_PP_3S_TAYLOR = third_order_taylor("dpm-solver++-3s-taylor", "DPM-Solver++(3S, Taylor)", DATA)
+DPM_SOLVER_3S_FREE = free_stages("dpm-solver-3s-free", "DPM-Solver-3 (free stages)", NOISE)
+DPM_SOLVER_PP_3S_FREE = free_stages("dpm-solver++-3s-free", "DPM-Solver++(3S, free stages)", DATA)
 
 
 def exponential_runge_kutta(
@@ -163,5 +185,6 @@ ETD_RK4 = exponential_runge_kutta(
 ALL = (
     *(DPM_SOLVER_2S, DPM_SOLVER_2S_TAYLOR, DPM_SOLVER_3S, DPM_SOLVER_3S_TAYLOR),
     *(DPM_SOLVER_PP_2S, DPM_SOLVER_PP_2S_TAYLOR, DPM_SOLVER_PP_3S, DPM_SOLVER_PP_3S_TAYLOR),
+    *(DPM_SOLVER_3S_FREE, DPM_SOLVER_PP_3S_FREE),
     *(RES_3S, ETD_RK4),
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 import sympy as sp
 
 from ..exponential import Moment, Rule, collapsed, exact
-from ..frames import DATA
+from ..frames import DATA, NOISE
 from ..method import Method
 from ..notation import h
 from ..phi_functions import phi
@@ -91,9 +91,36 @@ def vary_published(p: int, start: Method) -> Method:
 UNIPC_2_VARY_PUBLISHED = vary_published(2, UNIPC_1_VARY)
 UNIPC_3_VARY_PUBLISHED = vary_published(3, UNIPC_2_VARY_PUBLISHED)
 
+# On noise predictions, which their code has as predict_x0=False.
+_READ = "published; read in the code of UniPC and of diffusers (predict_x0=False)"
+
+
+def on_noise(method: Method, start: Method | None) -> Method:
+    """The method on noise predictions, in the noise frame."""
+    return replace(
+        method,
+        name=method.name.replace("unipc-", "unipc-noise-"),
+        label=f"{method.label}, noise",
+        frame=NOISE,
+        summary=f"{method.name} on noise predictions; no correction in the last step.",
+        aliases=(),
+        start=start,
+        provenance=_READ,
+    )
+
+
+UNIPC_NOISE_1 = on_noise(UNIPC_1, None)
+UNIPC_NOISE_2 = on_noise(UNIPC_2, UNIPC_NOISE_1)
+UNIPC_NOISE_3 = on_noise(UNIPC_3, UNIPC_NOISE_2)
+UNIPC_NOISE_1_BH1 = on_noise(UNIPC_1_BH1, None)
+UNIPC_NOISE_2_BH1 = on_noise(UNIPC_2_BH1, UNIPC_NOISE_1_BH1)
+UNIPC_NOISE_3_BH1 = on_noise(UNIPC_3_BH1, UNIPC_NOISE_2_BH1)
+
 ALL = (
     *(UNIPC_1, UNIPC_2, UNIPC_3),
     *(UNIPC_1_BH1, UNIPC_2_BH1, UNIPC_3_BH1),
     *(UNIPC_1_VARY, UNIPC_2_VARY, UNIPC_3_VARY),
     *(UNIPC_2_VARY_PUBLISHED, UNIPC_3_VARY_PUBLISHED),
+    *(UNIPC_NOISE_1, UNIPC_NOISE_2, UNIPC_NOISE_3),
+    *(UNIPC_NOISE_1_BH1, UNIPC_NOISE_2_BH1, UNIPC_NOISE_3_BH1),
 )
