@@ -36,6 +36,7 @@ TITLE_LINE = 12.5
 LINE, HANDLE, FOOT = 11.3, 34.0, 8.0  # of the names: a line of text, the room of a handle, the room below all
 LONG, GAP, RAISED = 17.0, 5.0, 2.9  # a handle: its length, its distance from the text, its height above the base line
 TITLE_LETTER, LETTER = 5.4, 4.1  # width of a letter of a title and of a name, on average
+UNBROKEN = "\u2011"  # a hyphen at which no line ends
 FONT = FontProperties(family="sans-serif", size=STYLE["legend.fontsize"])
 
 
@@ -112,9 +113,15 @@ def _fitted(text: str, width: float) -> str:
 
 
 def wrapped(text: str, letters: int, indent: str = "") -> str:
-    """The text in lines of at most that many letters; a spelling such as karras?rho=7&zero=1 between its parameters."""
-    lines = textwrap.fill(re.sub("([?&])", r"\1 ", text), letters, subsequent_indent=indent)
-    return re.sub("([?&]) ", r"\1", lines)
+    """The text in lines of at most that many letters.
+
+    A spelling such as karras?rho=7&zero=1 is broken between its parameters, and a name such as DPM-Solver++(2M) at a
+    hyphen only where it is longer than a line.
+    """
+    parts = re.sub("([?&])", r"\1 ", text).split(" ")
+    kept = [part if len(part) > letters - len(indent) else part.replace("-", UNBROKEN) for part in parts]
+    lines = textwrap.fill(" ".join(kept), letters, subsequent_indent=indent)
+    return re.sub("([?&]) ", r"\1", lines).replace(UNBROKEN, "-")
 
 
 def _title(panel: Panel, width: float) -> str:

@@ -215,6 +215,14 @@ def test_a_long_title_breaks_between_parameters() -> None:
     assert wrapped(title, 60) == title
 
 
+def test_a_name_is_broken_at_a_hyphen_only_where_it_is_longer_than_a_line() -> None:
+    """Assert the line ends of a name that fits into a line, and of two that do not."""
+    text = "2.26, still turning; equals DPM-Solver++(2M)"
+    assert wrapped(text, 38, "  ").split("\n") == ["2.26, still turning; equals", "  DPM-Solver++(2M)"]
+    assert wrapped("equals exp-adams-noise-3", 12).split("\n") == ["equals exp-", "adams-", "noise-3"]
+    assert wrapped("own-sampler", 9, "  ").split("\n") == ["own-", "  sampler"]
+
+
 def test_no_exponent_without_its_status() -> None:
     """Assert that a note has the exponent only beside its word, and the captions likewise."""
     assert note_of({"exponent": 1.004, "status": "settled"}) == "1.00, settled"
