@@ -2461,6 +2461,8 @@ RECORDS: tuple[Record, ...] = (
         summary="DPM-Solver-2 to twice the step's length in lambda, then noise back up; k-diffusion's DPM2 a at eta = 1.",
         cite="lu2022dpmsolver",
         stochastic=True,
+        law_order=2,
+        gaussian_order=2,
     ),
     Record(
         name="dpmpp-2s-ancestral",
@@ -2488,6 +2490,8 @@ RECORDS: tuple[Record, ...] = (
         summary="DPM-Solver++(2S) to twice the step's length in lambda, then noise back up; DPM++ 2S a at eta = 1.",
         cite="lu2022dpmsolverpp",
         stochastic=True,
+        law_order=2,
+        gaussian_order=2,
     ),
     Record(
         name="euler-ancestral-rf",

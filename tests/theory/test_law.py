@@ -44,9 +44,10 @@ def test_the_claimed_orders_are_the_exact_ones(sampler: Method) -> None:
     assert proof.residual != 0 != proof.gaussian_residual
 
 
-def test_an_exact_model_gains_an_order_for_two_samplers() -> None:
+def test_an_exact_model_gains_an_order_for_four_samplers() -> None:
     gained = {s.name: (s.order, s.law_order, s.gaussian_order) for s in DECIDED if s.law_order or s.gaussian_order}
-    assert gained == {"edm-churn": (1, 2, 2), "li-accelerated-sde": (1, None, 2)}
+    two_stages = {"dpm-2-ancestral": (1, 2, 2), "dpmpp-2s-ancestral": (1, 2, 2)}
+    assert gained == {**two_stages, "edm-churn": (1, 2, 2), "li-accelerated-sde": (1, None, 2)}
 
 
 def test_residuals_of_li_et_al() -> None:

@@ -2,7 +2,8 @@
 
 A step from sigma aims at sigma_down = sigma'^2/sigma, twice as far in lambda, and adds noise of the variance
 sigma'^2 - sigma_down^2. The middle of that longer step in log sigma is the next grid point itself: the inner output of
-two-stage samplers is made there, without noise.
+two-stage samplers is made there, without noise. That costs the second order for a general prediction, but not in law
+where the score is exact.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ DPM_2_ANCESTRAL = Method(
     rows=(_TO_NEXT, Row((stage(1),), published=((1 + phi(0, -h)) * _gain,))),
     noise=_AT_ETA_1,
     order=1,
+    law_order=2,
+    gaussian_order=2,
     cite="lu2022dpmsolver",
     summary="DPM-Solver-2 to twice the step's length in lambda, then noise back up; k-diffusion's DPM2 a at eta = 1.",
     aliases=(
@@ -44,6 +47,8 @@ DPMPP_2S_ANCESTRAL = Method(
     rows=(_TO_NEXT, Row((NOW, stage(1)), published=(_lost * _gain, _lost))),
     noise=_AT_ETA_1,
     order=1,
+    law_order=2,
+    gaussian_order=2,
     cite="lu2022dpmsolverpp",
     summary="DPM-Solver++(2S) to twice the step's length in lambda, then noise back up; DPM++ 2S a at eta = 1.",
     aliases=("k-diffusion:sample_dpmpp_2s_ancestral", "comfyui:dpmpp_2s_ancestral"),
