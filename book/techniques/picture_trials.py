@@ -23,8 +23,8 @@ from .network_trials import apart, noise
 from .technique import Measured
 
 VP = schedule("vp-linear")
-FITTED, FINER = {"digits": 16, "photos": 4}, 20  # samples; steps of the reference for each of the run
-JUDGED = {"digits": 256, "photos": 48}  # samples whose law is compared with held-out data
+FITTED, FINER = {"digits": 16, "photos": 4}, 10  # samples; steps of the reference for each of the run
+JUDGED = {"digits": 256, "photos": 32}  # samples whose law is compared with held-out data
 
 
 def uniform_time(steps: int) -> Grid:
