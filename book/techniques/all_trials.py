@@ -162,17 +162,18 @@ TRIALS = {
         (),
         "Ten Gaussians with full covariances fitted to the 1,500 training digits, 64 pixels in units of their "
         "deviation: a law that looks like data, and whose diffusion given principal components is exact. Exact "
-        "components of 1,500 samples, then DDIM uniform in lambda on what they leave: the squared W2 of Gaussians with the moments of "
-        "samples and law. It falls with every component kept at every number of steps. Components from a Gaussian of "
-        "their moments, as a prior that is fitted to a latent, leave a floor that no number of steps removes.",
+        "components of 1,500 samples, then DDIM uniform in lambda on what they leave: the squared W2 of Gaussians with "
+        "the moments of samples and law. It falls with every component kept at every number of steps. Components from "
+        "a Gaussian of their moments, as a prior that is fitted to a latent, leave a floor that no number of steps "
+        "removes.",
         conditioned_digits.measure_digits_given_components,
     ),
     "repa-projector": Trial(
         "repa",
         (),
         "A perceptron of a point and its level, trained in 1,500 updates of 1,024 on the mean cosine with the "
-        "component that the point came from, on M1 and the linear path: with 200,000 fresh draws it is within 0.01 of the bound "
-        "at every level, and never above it.",
+        "component that the point came from, on M1 and the linear path: with 200,000 fresh draws it is within 0.01 of "
+        "the bound at every level, and never above it.",
         aligned_features.measure_projector,
     ),
 }
