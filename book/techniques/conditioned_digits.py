@@ -58,7 +58,8 @@ def given_latents(law: GaussianMixture, H: Tensor, z: Tensor) -> Denoiser:
         away = torch.einsum("kdj,nkd->nkj", axes, x[:, None] - at.alpha * means)
         logits = log_weights - (away.square() / total + total.log()).sum(dim=2) / 2
         drawn = means + torch.einsum("kdj,nkj->nkd", axes, away * (at.alpha * sizes.clamp(min=0) / total))
-        return (logits.softmax(dim=1)[:, :, None] * drawn).sum(dim=1)
+        mean: Tensor = (logits.softmax(dim=1)[:, :, None] * drawn).sum(dim=1)
+        return mean
 
     return adapt(data, "data")
 

@@ -99,7 +99,8 @@ def gaussian_of_crops(images: Tensor) -> Denoiser:
     def data(x: Tensor, at: Point) -> Tensor:
         kept = at.alpha * sizes / (at.alpha**2 * sizes + at.sigma**2)
         centred = (x.flatten(1) - at.alpha * mean) @ axes
-        return (mean + (centred * kept) @ axes.T).reshape(x.shape)
+        found: Tensor = mean + (centred * kept) @ axes.T
+        return found.reshape(x.shape)
 
     return adapt(data, "data")
 

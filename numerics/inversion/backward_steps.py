@@ -63,7 +63,8 @@ def backward_steps(tableau: Tableau) -> list[Backward]:
     if tableau.channels:
         given = " and ".join(tableau.channels)
         raise InputError("tableau", given, f"no inverse of {tableau.method}: it reads the model under two conditions")
-    waiting, known, found = rows_of(tableau), set(ends(tableau)), []
+    waiting, known = rows_of(tableau), set(ends(tableau))
+    found: list[Backward] = []
     needed = set(range(tableau.given))
     while not known.issuperset(needed):
         steps = [step for step in map(lambda row: _step(row, known), reversed(waiting)) if step is not None]
@@ -97,7 +98,7 @@ def _step(row: Row, known: set[int]) -> Backward | None:
     if len(states) != 1:
         return None
     kind = "implicit" if outputs else "exact"
-    return Backward(row, *states, kind, frozenset(outputs - states))
+    return Backward(row, states.pop(), kind, frozenset(outputs - row.states.keys()))
 
 
 def _refused(tableau: Tableau, waiting: list[Row], known: set[int], found: list[Backward]) -> InputError:

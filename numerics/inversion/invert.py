@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,19 +91,22 @@ def invert(
         raise InputError("x0", f"{len(last)} vectors", f"{len(known)}, those that a further step would read")
     for i, vector in enumerate(last):
         of_type(f"x0[{i}]", vector, Tensor, "a tensor")
-        if vector.shape != last[0].shape or vector.ndim < 2:
-            raise InputError(f"x0[{i}]", tuple(vector.shape), "one shape, with a batch first")
+        if vector.shape != last[0].shape or vector.ndim < 2 or vector.numel() == 0:
+            raise InputError(f"x0[{i}]", tuple(vector.shape), "one shape, with a batch first, of one sample or more")
         if not bool(torch.isfinite(vector).all()):
             raise InputError(f"x0[{i}]", "a non-finite value", "finite values only")
+    of_type("dtype", dtype, torch.dtype, "a dtype, such as torch.float64")
+    if not dtype.is_floating_point:
+        raise InputError("dtype", dtype, "a floating point dtype, such as torch.float64")
     run = KnownVectors(denoise, tableau, {i: v.to(dtype) for i, v in zip(known, last, strict=True)})
     relative = 450 * torch.finfo(dtype).eps if tolerance is None else tolerance
     how, iterations, residuals = Solver(solver, memory, relative, limit), [], [0.0]
     for block in blocks(steps):
         if block[0].kind != "implicit":
-            take(run, *block)
+            take(run, block[0])
             continue
         before = run.evaluations
-        residuals.append(solve_block(run, block, how) if block[0].later else solve_step(run, *block, how))
+        residuals.append(solve_block(run, block, how) if block[0].later else solve_step(run, block[0], how))
         iterations.append(run.evaluations - before)
     return Inversion(
         start=tuple(run.vectors[i] for i in range(tableau.given)),
@@ -158,10 +162,11 @@ def _last(
 def _carried_back(denoise: Denoiser, x0: tuple[Tensor, ...], tableau: Tableau, found: Inversion) -> float:
     """The largest error of the start by what its run misses x0 by, each sample with the growth of a small change."""
     missed = [back - x for back, x in zip(_last(denoise, found.start, tableau, x0[0].dtype), x0, strict=True)]
-    nudge = torch.finfo(x0[0].dtype).eps ** 0.5
+    nudge = math.sqrt(torch.finfo(x0[0].dtype).eps)
     nudged = invert(denoise, [x + nudge for x in x0], tableau, dtype=x0[0].dtype)
     moved = [near - start for near, start in zip(nudged.start, found.start, strict=True)]
-    return float((_largest(missed) * _largest(moved)).max()) / nudge
+    largest: float = (_largest(missed) * _largest(moved)).max().item()
+    return largest / nudge
 
 
 def _largest(vectors: Sequence[Tensor]) -> Tensor:

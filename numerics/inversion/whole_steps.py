@@ -91,18 +91,22 @@ def _solve(
     guess: Tensor | None = None,
     share: float = 1.0,
 ) -> FixedPoint:
-    """Find v_u as a fixed point in the noise prediction: v = a v_u + b eps(v_u), from d = A v + B eps."""
+    """Find v_u as a fixed point in the noise prediction: v = a v_u + b eps(v_u), from d = A v + B eps.
+
+    At alpha = 0, where the noise is the state, in the data prediction.
+    """
     row, u, tableau = step.row, step.finds, known.tableau
     at, prediction = tableau.points[u], tableau.prediction_at(u)
     weight = row.outputs.get(u, 0.0) + sum(row.outputs[j] for j in step.later)
-    kept, gain = (0.0, 1.0) if prediction == "noise" else CONVERT["noise", prediction](*at[:2], *at[3:])
+    asked = "noise" if at.alpha > 0 else "data"
+    kept, gain = (0.0, 1.0) if prediction == asked else CONVERT[asked, prediction](*at[:2], *at[3:])
     a, b = row.states[u] + weight * kept, weight * gain
     if a == 0:
-        raise InputError("tableau", f"row {row.number}", "no inverse: in the noise prediction it keeps no state")
+        raise InputError("tableau", f"row {row.number}", f"no inverse: in the {asked} prediction it keeps no state")
     goal = known.vectors[row.vector] - known.applied(row, {u, *step.later})
     goal = goal if lag is None else goal - lag
     first = goal if guess is None else guess
-    found = solver.solve(lambda v: (goal - b * known.evaluated(v, u, "noise")) / a, first, share)
+    found = solver.solve(lambda v: (goal - b * known.evaluated(v, u, asked)) / a, first, share)
     known.vectors[u] = found.z
     return found
 

@@ -254,6 +254,15 @@ def test_the_tables_of_the_catalogue_that_have_an_inverse() -> None:
     assert all(f"`{name}`" in inversion.AIDI.known for which in ("exact", "implicit") for name in kinds[which])
 
 
+@pytest.mark.parametrize("name", ["ddim", "flow-euler", "dpm-solver++-2m"])
+def test_a_start_of_pure_noise_is_inverted(name: str) -> None:
+    """Assert it at alpha = 0, where the noise is the state and the step is solved in the data prediction."""
+    at = sp.grid(sp.schedule("flow"), "uniform-t", 5, t_min=0.01, t_max=1.0)
+    table = sp.tabulate(name, at)
+    x = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
+    assert round_trip(M1, x, table).error < 1e-11
+
+
 def test_bad_input_is_one_line() -> None:
     at, x = uniform_t(5), torch.zeros(2, 1, dtype=torch.float64)
     table = sp.tabulate("ddim", at)
@@ -265,6 +274,12 @@ def test_bad_input_is_one_line() -> None:
         sp.invert(M1, x, table, solver="newton")
     with pytest.raises(sp.InputError, match=r"^memory: got 0; at least 1"):
         sp.invert(M1, x, table, memory=0)
+    with pytest.raises(sp.InputError, match=r"^limit: got 0; at least 1"):
+        sp.invert(M1, x, table, limit=0)
+    with pytest.raises(sp.InputError, match=r"^x0\[0\]: got \(0, 1\); one shape, with a batch first"):
+        sp.invert(M1, x[:0], table)
+    with pytest.raises(sp.InputError, match=r"^dtype: got torch.int32; a floating point dtype"):
+        sp.invert(M1, x, table, dtype=torch.int32)
     with pytest.raises(sp.InputError, match=r"^grid: got 'sigma = 0 at an end'"):
         reversed_grid(sp.Grid.from_sigmas([1.0, 0.5, 0.0]))
     with pytest.raises(sp.InputError, match=r"^gamma: got|^method: got"):
