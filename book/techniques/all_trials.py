@@ -97,8 +97,8 @@ TRIALS = {
         "t-stitch",
         ("photos",),
         "The same on the photos, with a Gaussian of the training crops as the small model: 4 samples, 50 steps of DDIM "
-        "equal in t. The first fifth of the steps costs a third of what the last fifth does; at 40 % and more "
-        "the two ends cost alike: crops of 32 pixels differ from their Gaussian early.",
+        "equal in t. The first fifth of the steps costs an eighth of what the last fifth does; from 40 % on both ends "
+        "cost nearly alike: crops of 32 pixels differ from their Gaussian early.",
         picture_trials.measure_stitch_of_photos,
     ),
     "time-shift-photos": Trial(
