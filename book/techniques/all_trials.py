@@ -104,9 +104,9 @@ TRIALS = {
     "time-shift-photos": Trial(
         "time-shift",
         ("photos",),
-        "32 photos by 10 steps of DDIM over a thousand levels: the energy distance of all pixels to the held-out "
-        "crops, without and with the rule. The samples have less variance than the crops, and the rule does not give "
-        "it back: its variance is that of one crop, whose entries are far from independent.",
+        "Two sets of 32 photos by 10 steps of DDIM over a thousand levels: the energy distance of all pixels to the "
+        "held-out crops, and the variance of all entries, without and with the rule. The samples have less variance "
+        "than the crops; the variance that the rule reads is that of one crop, whose entries are far from independent.",
         picture_trials.measure_shift_of_photos,
     ),
     "timestep-aligner-pictures": Trial(
