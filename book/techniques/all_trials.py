@@ -107,8 +107,8 @@ TRIALS = {
         ("photos",),
         "Two sets of 32 photos by 10 steps of DDIM over a thousand levels: the energy distance of all pixels to the "
         "held-out crops, and the variance of all entries, without and with the rule. The samples have less variance "
-        "than the crops. In one set the rule mends that by a little, in the other it takes more away: the variance that "
-        "it reads is that of one crop, whose entries are far from independent. Nothing is decided here.",
+        "than the crops. In one set the rule mends that by a little, in the other it takes more away: the variance "
+        "that it reads is that of one crop, whose entries are far from independent. Nothing is decided here.",
         picture_trials.measure_shift_of_photos,
     ),
     "timestep-aligner-pictures": Trial(
@@ -116,7 +116,7 @@ TRIALS = {
         PICTURES,
         "Ratios fitted to 16 digits, or 4 photos, for DDIM equal in t, by the oracle, which sees a run of ten times "
         "the steps of 2M, and by the released loss, which sees the network alone; measured on other starts. On these "
-        "networks the released loss does what it is made for: it is as near to the fine run as the oracle, and its "
+        "networks the released loss does what it is made for: it is about as near to the fine run as the oracle, its "
         "ratios stay within 0.07 of 1, where with the exact score of M1 they run into the bound. What it "
         "gains is little on digits, and more on photos. The last column is the Frechet distance in the features of a "
         "small classifier of 256 digits, and the energy distance of pixels of 32 photos.",
