@@ -116,9 +116,10 @@ TRIALS = {
         PICTURES,
         "Ratios fitted to 16 digits, or 4 photos, for DDIM equal in t, by the oracle, which sees a run of ten times "
         "the steps of 2M, and by the released loss, which sees the network alone; measured on other starts. On these "
-        "networks the released loss does what it is made for: it is about as near to the fine run as the oracle, its "
-        "ratios stay within 0.07 of 1, where with the exact score of M1 they run into the bound. What it "
-        "gains is little on digits, and more on photos. The last column is the Frechet distance in the features of a "
+        "networks the released loss does what it is made for: it ends about as near to the fine run as the oracle, and "
+        "its ratios stay within 0.07 of 1, where with the exact score of M1 they run into the bound. On digits it "
+        "gains 2 %, and nothing in the last column at 10 steps; on photos 13 to 15 %, and a third or more there. "
+        "That column is the Frechet distance in the features of a "
         "small classifier of 256 digits, and the energy distance of pixels of 32 photos.",
         picture_trials.measure_aligner,
     ),
