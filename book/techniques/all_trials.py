@@ -184,7 +184,7 @@ TRIALS = {
         ("digits",),
         "The factor at the deepest skip and two losses of the data prediction, on the 297 held-out digits at 12 levels "
         "uniform in lambda, with the same noise for all factors: mean squares of pixels, and of 16 features of a small "
-        "classifier. Both rise with every lowering of the factor, the loss in features about half as fast. That it "
+        "classifier. Both rise with every lowering of the factor, the loss in features by less. That it "
         "falls, as the paper reports of its own features, is not seen here.",
         skip_features.measure_feature_loss,
     ),
