@@ -19,8 +19,8 @@ def stitched(denoisers: Sequence[Denoiser], levels: Sequence[float]) -> Denoiser
     give a model nothing. x has any shape. A denoiser reads alpha and sigma of the point: models that were trained on
     different schedules are stitched at the same lambda.
     T-Stitch's fraction r of small steps is the level of t = 1 - r, `schedule.point(1 - r).lam`.
-    Raises InputError on another number of levels, levels out of order or not numbers, mixtures of different dimensions,
-    and, in a run, where a model returns another shape than x.  Pan et al. 2025.
+    Raises InputError on another number of levels, levels out of order or not numbers, mixtures of different dimensions
+    or networks of different shapes, and, in a run, where a model returns another shape than x.  Pan et al. 2025.
 
     >>> import torch
     >>> import samplerproof as sp
@@ -44,10 +44,11 @@ def stitched(denoisers: Sequence[Denoiser], levels: Sequence[float]) -> Denoiser
             raise InputError(f"levels[{i}]", level, "a number")
         if i and not level > ends[i - 1]:
             raise InputError(f"levels[{i}]", level, f"above levels[{i - 1}] = {ends[i - 1]:g}: lambda rises")
-    dims = {i: model.dim for i, model in enumerate(models) if hasattr(model, "dim")}
-    for i, dim in dims.items():
-        if dim != (first := next(iter(dims.values()))):
-            raise InputError(f"denoisers[{i}].dim", dim, f"one dimension for all models, here {first}")
+    for name, called in (("dim", "dimension"), ("shape", "shape of a sample")):
+        known = {i: getattr(model, name) for i, model in enumerate(models) if hasattr(model, name)}
+        for i, value in known.items():
+            if value != (first := next(iter(known.values()))):
+                raise InputError(f"denoisers[{i}].{name}", value, f"one {called} for all models, here {first}")
 
     def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
         which = sum(at.lam >= level for level in ends)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -43,16 +44,21 @@ class KnownVectors:
         self.outputs: dict[int, Tensor] = {}
         self.evaluations = 0
 
-    def applied(self, row: Row, without: int | None = None) -> Tensor:
-        """The sum of a row's terms, but for those of the vector `without`.  Raises SamplingError as `sample` does."""
+    def applied(self, row: Row, without: Collection[int] = ()) -> Tensor:
+        """The sum of a row's terms, but for those of the vectors `without`.  Raises SamplingError as `sample` does."""
         total = torch.zeros_like(next(iter(self.vectors.values())))
         for j, c in row.states.items():
-            if j != without:
+            if j not in without:
                 total = total + c * self.vectors[j]
         for j, w in row.outputs.items():
-            if j != without:
-                total = total + w * self._output(j)
+            if j not in without:
+                total = total + w * self.output(j)
         return total
+
+    def forget(self, j: int) -> None:
+        """Make vector j unknown again."""
+        self.vectors.pop(j, None)
+        self.outputs.pop(j, None)
 
     def evaluated(self, x: Tensor, j: int, prediction: str) -> Tensor:
         """The model at x in place of vector j, in the dtype of x."""
@@ -62,7 +68,8 @@ class KnownVectors:
         check_output(d, x.shape, self.tableau, j)
         return d.to(x.dtype)
 
-    def _output(self, j: int) -> Tensor:
+    def output(self, j: int) -> Tensor:
+        """The output at vector j, which is known."""
         if j not in self.outputs:
             self.outputs[j] = self.evaluated(self.vectors[j], j, self.tableau.prediction_at(j))
         return self.outputs[j]

@@ -34,7 +34,7 @@ from .numerics.distillation.noise_finders import cached_noise, fixed_noise, fres
 from .numerics.few_step.ideal_students import deviation_factor, distilled_target, second_step_factor
 from .numerics.few_step.jump import ddim_jump, run_jumps, semigroup_residual, through
 from .numerics.few_step.merged_steps import merged
-from .numerics.few_step.posterior_chain import posterior_chain
+from .numerics.few_step.posterior_chain import posterior_chain, posterior_jump
 from .numerics.few_step.straightness import least_slope
 from .numerics.few_step.student import load_student
 from .numerics.fitted_solvers.fit import FittedSolver, d_ode
@@ -100,6 +100,7 @@ __all__ = [
     "phase_space",
     "policy_gradient",
     "posterior_chain",
+    "posterior_jump",
     "propagated",
     "ranks_of",
     "released",

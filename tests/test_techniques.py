@@ -14,7 +14,7 @@ from samplerproof.book.pages.surgery_page import surgery_page
 from samplerproof.book.pages.technique_page import overview, page, with_trials
 from samplerproof.book.records.technique_results import OF_TECHNIQUES, measured_of, renew_techniques, trial_results
 from samplerproof.book.techniques.all_techniques import BY_NAME, TECHNIQUES
-from samplerproof.book.techniques.network_trials import TRIALS
+from samplerproof.book.techniques.all_trials import TRIALS
 from samplerproof.book.techniques.technique import Measured, Technique
 from samplerproof.names.input_error import InputError
 from samplerproof.theory.claims import CLAIMS

@@ -14,7 +14,7 @@ from ..markup import fenced, table
 from ..records.kept_records import Entry
 from ..records.technique_results import measured_of
 from ..techniques.all_techniques import TECHNIQUES
-from ..techniques.network_trials import TRIALS
+from ..techniques.all_trials import TRIALS
 from ..techniques.technique import EXTENTS, Measured, Technique
 from .myst import ONE_SIDEBAR, link, origin
 from .surgery_page import surgery_page

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from ...numerics.checkpoints.load import load
 from ...numerics.support.sampler_code import definitions, needed, sampler_code
 from ...theory.claims import Claim
+from ..techniques.all_trials import Trial
 from ..techniques.technique import Technique
 
 # Raise the number of a kind by one whenever a change of the code that computes changes a kept value of that kind:
@@ -72,11 +73,11 @@ def tableaux_key(data: dict[str, Any]) -> str:
     return _key("tableaux", data)
 
 
-def trial_key(measure: Callable[[], object]) -> str:
-    """The key of a technique's trial on networks: the networks, and its source with the helpers in its module."""
-    module = Path(inspect.getfile(measure)).read_text(encoding="utf-8")
-    networks = [_sha256(name) for name in ("digits", "photos")]
-    return _key("trials", *networks, needed(_definitions(module), [measure.__name__]))
+def trial_key(trial: Trial) -> str:
+    """The key of a technique's trial on networks: these, and its source with the helpers in its module."""
+    module = Path(inspect.getfile(trial.measure)).read_text(encoding="utf-8")
+    source = needed(_definitions(module), [trial.measure.__name__])
+    return _key("trials", *map(_sha256, trial.networks), source)
 
 
 def _key(kind: str, *parts: Any) -> str:

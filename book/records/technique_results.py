@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from ..techniques.all_techniques import BY_NAME
-from ..techniques.network_trials import TRIALS
+from ..techniques.all_trials import TRIALS
 from ..techniques.technique import Measured
 from .kept_records import RECORDS, Clock, Entry, Kept
 from .record_keys import technique_key, trial_key
 
 OF_TECHNIQUES = Kept("techniques", RECORDS / "techniques", BY_NAME.keys(), lambda name, _: technique_key(BY_NAME[name]))
 
-OF_TRIALS = Kept("trials", RECORDS / "trials", TRIALS.keys(), lambda name, _: trial_key(TRIALS[name].measure))
+OF_TRIALS = Kept("trials", RECORDS / "trials", TRIALS.keys(), lambda name, _: trial_key(TRIALS[name]))
 
 
 def technique_results() -> dict[str, Entry]:

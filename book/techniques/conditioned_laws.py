@@ -68,8 +68,7 @@ $\lambda$ of which the condition leaves $r$, N steps of DDIM have the variance $
     measure=measure_condition,
     known="With the condition the distance is smaller at every number of steps, as the deficit grows with the variance "
     "left. Formulation 2 is DDPM in x - x^, with shifted noise and the same law.",
-    unknown="A latent from a fitted prior, which leaves a floor that no steps remove; the figures above: not "
-    "reproduced.",
+    unknown="An autoencoder that is trained, and images of faces; the figures above: not reproduced.",
     code="""
 import samplerproof as sp
 grid = sp.grid(sp.schedule("vp-linear"), "uniform-t", 10, t_min=1e-3, t_max=1.0)
@@ -274,8 +273,7 @@ responsibilities.""",
     proved=("feature-bound",),
     measure=measure_feature,
     known="The bound falls from 1 for clean data.",
-    unknown="Not reproduced: a projector that is trained to the bound, training with the alignment, DINOv2, the factor "
-    "17.5.",
+    unknown="Not reproduced: training with the alignment, DINOv2, the factor 17.5.",
     code="""
 import torch, samplerproof as sp
 mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])

@@ -21,6 +21,8 @@ from .on_the_line import M1, PLANE, POINTS, exact_starts, root_mean_square, traj
 from .technique import Measured, Technique
 
 SAMPLES = 200
+SOLVED, SOLVED_SAMPLES = (10, 20, 40), 20  # steps and samples whose whole steps are solved
+CELLS = ("error (predicted)", "evaluations a step")
 SHARES = ("1", "9/10", "1/2")
 EXACT_SCORES = "system: exact scores of mixtures in one and two dimensions"
 
@@ -145,14 +147,25 @@ def latent_error(name: str, steps: int) -> float:
     return distance(sample(M1, x0, tabulate(name, reversed_grid(at))), z)
 
 
+def solved_cells(steps: int) -> tuple[str, ...]:
+    """Error of the latent, measured (predicted), and evaluations a step, of whole steps of 2M and of Heun's method."""
+    at, cells = uniform_lambda(steps), []
+    for name in ("dpm-solver++-2m", "edm-heun"):
+        trip = round_trip(M1, _start(at)[:SOLVED_SAMPLES], tabulate(name, at))
+        cells += [f"{trip.error:.1e} ({trip.roundoff:.1e})", f"{trip.inversion.evaluations / steps:.0f}"]
+    return tuple(cells)
+
+
 def measure_dpm_inversion() -> Measured:
     steps = (10, 20, 40, 80, 160)
     found = {name: [latent_error(name, n) for n in steps] for name in ("dpm-solver++-2m", "ddim")}
     two, one = found.values()
+    rows = [(str(n), f"{a:.2e}", f"{b:.2e}") for n, a, b in zip(steps, two, one, strict=True)]
+    solved = [solved_cells(n) if n in SOLVED else ("",) * 4 for n in steps]
     return Measured(
         number=one[1] / two[1],
-        head=("N", "2M", "DDIM"),
-        rows=tuple((str(n), f"{a:.2e}", f"{b:.2e}") for n, a, b in zip(steps, two, one, strict=True)),
+        head=("N", "2M", "DDIM", *(f"{name} solved: {cell}" for name in ("2M", "Heun") for cell in CELLS)),
+        rows=tuple((*row, *cells) for row, cells in zip(rows, solved, strict=True)),
         curves={name: list(zip(steps, values, strict=True)) for name, values in found.items()},
         x="steps N",
         y="error of the latent after a round trip",
@@ -268,8 +281,9 @@ $m + 1$ values, here $m = 2$, each sample by itself.""",
     known="The slope of the map is large where the posterior is wide, between modes at the clean end: there the plain "
     "iteration diverges (M1 at 10 steps, the plane at 5 and 10). The average helps where the slope is negative and "
     "costs where it is near 1. The round trip is below 1e-12 in every case. Of the methods of the catalogue without "
-    "noise four have such an implicit inverse, `ddim`, `lambda-ddim`, `li-ddim` and `flow-euler`; `bdia-ddim` and "
-    "`bdia-edm` have an exact one, and the others none by rows.",
+    "noise four have such an implicit inverse of one vector at a time, `ddim`, `lambda-ddim`, `li-ddim` and "
+    "`flow-euler`; `bdia-ddim` and `bdia-edm` have an exact one, and all others one of whole steps, as the page of "
+    "DPM-Solver inversion has it.",
     unknown="Networks with guidance above the scales tried; the iteration budget that an image needs in half "
     "precision.",
     methods=("ddim",),
@@ -296,19 +310,30 @@ DPM_INVERSION = Technique(
     within=(20, 60),
     covered=EXACT_SCORES,
     formula=r"""DPM-Solver++(2M) is run on the grid backwards: its formula as it stands, with $h < 0$, and its history
-on the clean side. No equation is solved, and the inverse is not exact: it would need outputs at two unknown points.""",
+on the clean side. No equation is solved, and the inverse is not exact: its outputs are made at other points than those
+of the run. The exact inverse of $x_{n+1} = a\,x_n + b\,\hat x_0(x_n) + c\,\hat x_0(x_{n-1})$ is solved for the whole
+run, sweep by sweep, for $x_n$ with a lag $l_n$ that is taken as known,
+
+$$x_{n+1} = a\,x_n + (b + c)\,\hat x_0(x_n) + l_n, \qquad
+l_n \leftarrow c\,\bigl(\hat x_0(x_{n-1}) - \hat x_0(x_n)\bigr),$$
+
+with Anderson's method for $x_n$ and for all lags; a step of Heun's method in the same way, from the output at its
+stage.""",
     provenance="derived; of the paper the abstract and the beginning of the introduction were read. Its repository "
     "(fkyyyy/DiT4Edit, 1c9f526) has a README and no code.",
-    proved=("round-trip-order",),
-    methods=("dpm-solver++-2m", "ddim"),
+    proved=("round-trip-order", "whole-step-inverse"),
+    methods=("dpm-solver++-2m", "edm-heun", "ddim"),
     measure=measure_dpm_inversion,
     known="From z to a sample and back, on M1. The errors of the two runs of DDIM add; those of 2M cancel but for the"
     " first steps, which are DDIM's. `sp.predict_error` gives the leading error of the way back on the reversed"
-    " grid. On a grid uniform in t both lose an order of magnitude, and 2M is irregular below 160 steps. The table of "
-    "2M, and that of Heun, have no inverse by rows, exact or implicit: `sp.invert` names the row and the output at an "
-    "unknown vector.",
-    unknown="An inverse of whole steps, which solves for several vectors at once: not here. Transformers "
-    "and their editing by attention, the subject of the paper.",
+    " grid. On a grid uniform in t both lose an order of magnitude, and 2M is irregular below 160 steps. `sp.invert` "
+    "solves whole steps to rounding: a step of Heun's method by itself, 2M as one run. Every method of the catalogue "
+    "without noise has such an inverse. It is dear, and on a grid uniform in t it may not converge, or find another "
+    "start where the map of the sampler folds, as in the plane in 5 steps of 2M. With exact start values a multistep "
+    "method has none: its first state is read by the model alone. The error of the start is the distance by which the "
+    "run from it misses the sample, times the growth of a small change in the inverse: that is what is predicted.",
+    unknown="Transformers and their editing by attention, the subject of the paper; an inverse of 2M that costs a few "
+    "evaluations a step.",
     code="""
 import torch, samplerproof as sp
 mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
@@ -318,6 +343,8 @@ z = mixture.sample(400, grid.points[0], torch.Generator().manual_seed(0))
 x0 = sp.sample(mixture, z, sp.tabulate("dpm-solver++-2m", grid))
 print(sp.metrics.trajectory(sp.sample(mixture, x0, sp.tabulate("dpm-solver++-2m", back)), z))
 print(sp.predict_error("dpm-solver++-2m", mixture, back, start="ramp").at("trajectory", 20))
+trip = sp.techniques.round_trip(mixture, z, sp.tabulate("dpm-solver++-2m", grid))
+print(trip.error, trip.roundoff)
 """,
 )
 

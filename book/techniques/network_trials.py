@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -17,6 +14,7 @@ from ...numerics.fitted_solvers.teacher_targets import Target, teacher_target
 from ...numerics.given_levels.time_shift import time_shifted
 from ...numerics.grids import Grid, grid
 from ...numerics.inversion.invert import invert, round_trip
+from ...numerics.inversion.reversed_grid import reversed_grid
 from ...numerics.points import Point
 from ...numerics.sample import sample
 from ...numerics.schedules import schedule
@@ -25,21 +23,11 @@ from ...numerics.tableau import Tableau, tabulate
 from ...numerics.targets.mixture import GaussianMixture
 from ...numerics.training.data import digits
 from ..studies.frechet import frechet, moments, reference
-from . import adversarial_rings, memory_on_digits, on_rings
 from .technique import Measured
 
 VP = schedule("vp-linear")
 NETWORKS = {"digits": 32, "photos": 8}  # samples that numbers are fitted to, and as many others that are measured
 FINE = 80  # steps of the reference
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A technique on networks.  technique: the name of its page.  text: what the figures show, and their limits."""
-
-    technique: str
-    text: str
-    measure: Callable[[], Measured]
 
 
 def steps_of(count: int) -> Grid:
@@ -119,6 +107,21 @@ def measure_aidi() -> Measured:
     return Measured(number=float(worst), head=head, rows=tuple(rows))
 
 
+def measure_whole_steps() -> Measured:
+    denoise, x, at = load("digits").denoiser(torch.float64), noise("digits", 2), steps_of(10)
+    rows, numbers = [], []
+    for method in ("dpm-solver++-2m", "edm-heun"):
+        table = tabulate(method, at)
+        x0 = sample(denoise, x, table)
+        found = invert(denoise, x0, table, tolerance=1e-9)
+        numbers.append(apart(found.start[0], x))
+        reverse = apart(sample(denoise, x0, tabulate(method, reversed_grid(at))), x)
+        cells = (f"{numbers[-1]:.1e}", f"{reverse:.1e}", f"{found.evaluations / at.steps:.0f}")
+        rows.append((method, str(at.steps), *cells))
+    head = ("method", "N", "error of the latent, solved", "on the reversed grid", "evaluations a step, solved")
+    return Measured(number=max(numbers), head=head, rows=tuple(rows))
+
+
 def _evaluations(denoise: Denoiser, x0: Tensor, table: Tableau, solver: str) -> int | None:
     try:
         return max(invert(denoise, x0, table, solver=solver, tolerance=1e-10, limit=40).iterations)
@@ -165,86 +168,3 @@ def measure_time_shift() -> Measured:
         (f"of the data: {float(data.train.var()):.3f}", *("" for _ in found)),
     )
     return Measured(number=min(found[1:]) / found[0], head=head, rows=rows)
-
-
-TRIALS = {
-    "bdia": Trial(
-        "bdia",
-        "From exact scores to a network nothing changes in the inversion: it is at rounding in float64 for gamma = 1, "
-        "and gamma = 1/2 loses most digits of float32 in 20 steps. As a sampler of 10 steps gamma = 1/2 is the best "
-        "of three on the digits and gamma = 1 on the photos: no share is best for both. 16 digits, 4 photos; "
-        "distances per entry, to exponential Adams 3 of 80 steps.",
-        measure_bdia,
-    ),
-    "aidi": Trial(
-        "aidi",
-        "Evaluations for the worst step of an inverse of DDIM to 1e-10 in float64, of 8 digits and of one photo. "
-        "Anderson's method needs more of them than in one dimension, and converges also where plain iteration does "
-        "not in 40 evaluations.",
-        measure_aidi,
-    ),
-    "d-ode": Trial(
-        "d-ode",
-        "Numbers fitted to a batch of 32 digits, or 8 photos, and the distance of as many other samples to "
-        "exponential Adams 3 of 80 steps, per entry. They carry over to other starts, and D-DDIM is about as near as "
-        "2M, which fits nothing.",
-        measure_d_ode,
-    ),
-    "t-stitch": Trial(
-        "t-stitch",
-        "The network of the digits as the large model, and as the small one the exact denoiser of a Gaussian with the "
-        "mean and covariance of the training digits, which needs no training: distance of 64 samples to the run of "
-        "the network alone, per entry, 50 steps of DDIM uniform in lambda from -3 to 3.7. The early steps are the "
-        "cheap ones, but on this grid 40 % of them are not free: they reach lambda = -0.3.",
-        measure_stitch,
-    ),
-    "time-shift": Trial(
-        "time-shift",
-        "256 digits of the network by 10 steps of DDIM over a thousand levels, without and with the rule: the Frechet "
-        "distance in the features of a small classifier, and the variance of all entries. Entries of an image are not "
-        "independent, and 64 are few for a variance: on this network the rule does not help.",
-        measure_time_shift,
-    ),
-    "t-stitch-pair": Trial(
-        "t-stitch",
-        "Two networks of two rings, of 42,690 and of 7,938 weights, trained alike; 500 samples, 50 steps of DDIM equal "
-        "in t from 1. The small one in the first 40 % of the steps moves the samples by a thirtieth of what it does in "
-        "the last 40 %: those that form the image. To first order the displacement is the sum over the steps of the "
-        "difference of both models, carried to the end by the large one: computed without a stitched run, and within "
-        "4 % of what is measured.",
-        on_rings.measure_pair,
-    ),
-    "reface-on-rings": Trial(
-        "reface",
-        "The kept network of two rings, with 200 updates of its own loss and of 10 (|x| - 0.9)^2 at the end of S steps "
-        "of DDIM from noise, and what it does then in S steps and in 8; one seed. With one step the network learns to "
-        "send all noise to one point, and its loss in 8 steps is as before. With four steps it carries over to 8, and "
-        "the angles stay spread. The loss of v rises in every case.",
-        on_rings.measure_steps_in_training,
-    ),
-    "emdm-on-rings": Trial(
-        "emdm",
-        "Generators on two rings, four steps equal in t, 2,000 updates of 256 against a discriminator with a penalty "
-        "on its slope, three seeds, 4,000 samples; W1 of the radius, whose median is not small. Two of three seeds are "
-        "nearer to the law than the chain with the mean of a trained network, and none makes the rings: six in ten "
-        "samples are off both. The losses are log 2 and 2 log 2 all the same: they prove nothing. In this short "
-        "training the claim is not reproduced.",
-        adversarial_rings.measure_generators,
-    ),
-    "gmem-by-level": Trial(
-        "gmem",
-        "Where a network is its memory. The memory is the bank of the 1,500 training digits, the network the kept "
-        "U-Net; mean squares of errors per pixel on 128 noised digits of either part, lambda and errors for data of "
-        "unit size. Up to lambda = -1 the network is nearly the memory. From 0 on it generalises: on digits that it "
-        "was not trained on its error is below that of the memory, which returns its nearest digit.",
-        memory_on_digits.measure_levels,
-    ),
-    "gmem-copies": Trial(
-        "gmem",
-        "The memory in place of the network below a level, in 20 steps of 2M, 128 samples: below lambda = -1 a third "
-        "of the calls is saved, and the samples are those of the network up to 0.075. Higher up they come near to "
-        "training digits, and with the memory alone they are copies, as the last column shows; there the Frechet "
-        "distance, in 16 features of a small classifier from the held-out digits, is least: it does not show copying.",
-        memory_on_digits.measure_copies,
-    ),
-}

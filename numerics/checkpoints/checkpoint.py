@@ -57,7 +57,7 @@ class Checkpoint:
 
         It reads alpha and sigma alone: x is scaled to the native point of lambda = log(alpha/sigma). So it works on
         every schedule, as a mixture does. x may be of any dtype and on any device, and so is the answer; all casts are
-        made here.
+        made here. Its attribute `shape` is that of a sample, so that models of other shapes can be refused.
         """
         of_type("dtype", dtype, torch.dtype, "a dtype, such as torch.float64")
         network = copy.deepcopy(self.network).to(device=device, dtype=dtype).eval().requires_grad_(False)
@@ -90,6 +90,7 @@ class Checkpoint:
             p, q = parts(prediction, at)
             return p * data + q * noise
 
+        setattr(denoise, "shape", self.shape)  # noqa: B010, a function has no such attribute to a type checker
         return denoise
 
 

@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, runnable
 from ..grids import Grid
 from ..points import Point
+from .jump import Jump, run_jumps
 
 Guess = Callable[[Tensor, Point], Tensor]  # of the data, given a state and its point
 
 
-def posterior_chain(guess: Guess, start: Tensor, grid: Grid, generator: torch.Generator) -> Tensor:
-    """x' = c1 x0 + c2 x + sigma' sqrt(1 - r^2) z at every step, x0 = guess(x, point).
+def posterior_jump(guess: Guess, generator: torch.Generator) -> Jump:
+    """The jump x' = c1 x0 + c2 x + sigma' sqrt(1 - r^2) z with x0 = guess(x, point), of denoising diffusion GANs.
 
     c1 = alpha' (1 - r^2), c2 = r^2 alpha'/alpha, r = sigma' alpha/(sigma alpha'): q(x' | x0, x) of the forward process.
+    An adversarial student is such a guess, with a latent of its own; with the data prediction as the guess the jump is
+    DDPM's. `through(posterior_jump(guess, generator), points)` jumps between the levels that it was trained on alone.
+    Raises InputError, when it is called, where a guess has another shape.  Xiao et al. 2022 (arXiv 2112.07804), eq. 5.
+    """
+    runnable("guess", guess, "a function (x, at) that returns a guess of the data")
+
+    def jump(x: Tensor, start: Point, end: Point) -> Tensor:
+        data = guess(x, start)
+        if data.shape != x.shape:
+            raise InputError("guess", list(data.shape), f"the shape {list(x.shape)} of the states")
+        return bridge(data, x, start, end, generator)
+
+    return jump
+
+
+def posterior_chain(guess: Guess, start: Tensor, grid: Grid, generator: torch.Generator) -> Tensor:
+    """A run of `posterior_jump` over a grid.
+
     Where the guess is a draw of the posterior the law is exact in any number of steps; where it is the mean E[x0 | x]
     the chain is DDPM (claim posterior-chain).  Raises InputError where a guess has another shape.
     """
-    x = start
-    for here, there in pairwise(grid.points):
-        data = guess(x, here)
-        if data.shape != x.shape:
-            raise InputError("guess", list(data.shape), f"the shape {list(x.shape)} of the states")
-        x = bridge(data, x, here, there, generator)
-    return x
+    return run_jumps(posterior_jump(guess, generator), start, grid.points)
 
 
 def bridge(data: Tensor, x: Tensor, here: Point, there: Point, generator: torch.Generator) -> Tensor:

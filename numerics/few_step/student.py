@@ -67,15 +67,17 @@ class Student:
     def jump(self, dtype: torch.dtype = torch.float64) -> Jump:
         """The jumps of a copy of the network in a dtype; x [n, *shape] of any dtype, and so is what is returned.
 
-        Raises InputError, when it is called, for a jump that the student was not trained for: `progressive`, from a
-        level to the next one; `consistency`, from a level to the last one; `shortcut`, over a power of two of steps;
-        `reflow`, between any two levels from the first to the last.
+        Raises InputError, when it is called, for samples of another shape, and for a jump that the student was not
+        trained for: `progressive`, from a level to the next one; `consistency`, from a level to the last one;
+        `shortcut`, over a power of two of steps; `reflow`, between any two levels from the first to the last.
         """
         of_type("dtype", dtype, torch.dtype, "a dtype, such as torch.float64")
         network = copy.deepcopy(self.network).to(dtype).eval().requires_grad_(False)
 
         def jump(x: Tensor, start: Point, end: Point) -> Tensor:
             self._check(start, end)
+            if x.shape[1:] != self.shape:
+                raise InputError("x", list(x.shape), f"samples [n, {', '.join(map(str, self.shape))}]")
             at, to = (unit_point(finite_lambda(point) + math.log(self.unit)) for point in (start, end))
             y = x * (at.sigma / start.sigma)
             new = jumped(network, y.to(dtype), at.t, to.t).to(x.dtype)

@@ -50,7 +50,8 @@ def fit_rows(
 
     base, unit: the tables for the numbers 0 and 1.  target: of a vector's index.  weights: of the samples [n], equal if
     None; distances are root mean squares over samples and entries.  limits: of a number.
-    Raises InputError where the difference that a number multiplies vanishes: any number fits.
+    Raises InputError where the difference that a number multiplies vanishes, so that any number fits, and on a target
+    of another shape or with values that are not finite.
     """
     share = shares(start, weights)
     changed = {row.vector: row for row in rows_of(unit)}
@@ -59,11 +60,20 @@ def fit_rows(
     def product(a: Tensor, b: Tensor) -> float:
         return float((a * b).flatten(1).mean(dim=1) @ share)
 
+    def wanted(row: Row, x: Tensor) -> Tensor:
+        found, step = target(row.vector), f"step {base.step[row.vector]}"
+        if not isinstance(found, Tensor) or found.shape != x.shape:
+            got = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise InputError("target", f"{step}: {got}", f"samples shaped like the start, {list(x.shape)}")
+        if not bool(torch.isfinite(found).all()):
+            raise InputError("target", f"{step}: a non-finite value", "finite samples")
+        return found.to(torch.float64)
+
     def made(row: Row, applied: Callable[[Row], Tensor]) -> Tensor:
         x, other = applied(row), changed[row.vector]
         if other == row:
             return x
-        moved, goal = applied(other) - x, target(row.vector).to(torch.float64) - x
+        moved, goal = applied(other) - x, wanted(row, x) - x
         size, whole = product(moved, moved), product(x, x)
         if not size > VANISHING**2 * max(whole, product(goal, goal)):
             step = f"step {base.step[row.vector]}"

@@ -39,12 +39,14 @@ def fixed_point(
     the last `memory` + 1 values g(z_k), weights summing to 1, whose residual g(z) - z is the shortest (Anderson 1965);
     on an affine g in d dimensions it ends after d + 1 values if memory >= d.
     A sample has converged where |g(z) - z| <= tolerance max(1, |z|) in every entry; it is then g(z), and is not moved
-    again.  Raises InputError on an unknown solver, memory < 1, and a tolerance that is not positive.
+    again.  Raises InputError on an unknown solver, memory or limit < 1, and a tolerance that is not positive.
     """
     if solver not in SOLVERS:
         raise InputError("solver", solver, f"one of {', '.join(SOLVERS)}")
     if whole("memory", memory) < 1:
         raise InputError("memory", memory, "at least 1")
+    if whole("limit", limit) < 1:
+        raise InputError("limit", limit, "at least 1")
     positive("tolerance", tolerance)
     shape, z = z.shape, z.reshape(len(z), -1)
     points: list[Tensor] = []  # the last values g(z_k) and residuals g(z_k) - z_k, [n, D]

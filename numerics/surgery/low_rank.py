@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..covariance_factor import covariance_factor
-from ..errors import InputError, number, whole
+from ..errors import InputError, number, of_type, whole
 
 Sides = tuple[int, ...]
 Batch = tuple[Tensor, Tensor]  # y [n, *shape] and lam [n]
@@ -36,6 +36,9 @@ def low_rank(network: nn.Module, ranks: Mapping[str, int], moments: Mapping[str,
     >>> sp.techniques.low_rank(digits, {"middle.first": 12}).middle.first[0].out_channels
     12
     """
+    of_type(
+        "ranks", ranks, Mapping, 'a mapping of names to ranks, such as {"middle.first": 12}, or ranks_of(network, 0.5)'
+    )
     changed = copy.deepcopy(network)
     for name, rank in ranks.items():
         layer = _convolution(network, name)

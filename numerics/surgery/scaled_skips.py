@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from ..checkpoints.own_networks import UNet
-from ..errors import InputError, finite_number
+from ..errors import InputError, finite_number, of_type
 from .diffusers_unet import decoder_blocks, scaled_in_diffusers, unet_of_diffusers
 from .unet_checks import with_skips
 
@@ -39,6 +39,7 @@ def skips(network: nn.Module, factors: Sequence[float]) -> nn.Module:
     >>> sp.techniques.skips(digits, [1.0, 0.7]).factors
     (1.0, 0.7)
     """
+    of_type("factors", factors, (list, tuple), "a list of numbers, one for each level")
     theirs = unet_of_diffusers(network)
     net = with_skips(network, others=True) if theirs is None else None
     levels = len(decoder_blocks(theirs) if net is None else net.down)

@@ -41,6 +41,7 @@ class _Affine(NamedTuple):
 
 
 POINT = "a point of a process, such as grid.points[0] or schedule.point(0.5)"
+GENERATOR = "a generator, such as torch.Generator().manual_seed(0)"
 
 
 class GaussianMixture:
@@ -217,6 +218,7 @@ class GaussianMixture:
 
     def posterior_sample(self, x: Tensor, at: Point, generator: torch.Generator) -> Tensor:
         """A draw of x0 given each x [..., d], float64: of component k by its responsibility, then of its posterior."""
+        of_type("generator", generator, torch.Generator, GENERATOR)
         shares = self.responsibilities(x.to(torch.float64), at).reshape(-1, self.components)
         flat = x.reshape(-1, self.dim).to(torch.float64)
         return posterior_draws(self.parts, flat, at.alpha, at.sigma, shares, generator).reshape(x.shape)
@@ -235,7 +237,7 @@ class GaussianMixture:
         if n < 1:
             raise InputError("n", n, "at least 1")
         of_type("at", at, Point, POINT)
-        of_type("generator", generator, torch.Generator, "a generator, such as torch.Generator().manual_seed(0)")
+        of_type("generator", generator, torch.Generator, GENERATOR)
         device = generator.device
         which = torch.multinomial(self.weights.to(device), n, replacement=True, generator=generator)
         x = torch.randn(n, self.dim, generator=generator, device=device, dtype=torch.float64)

@@ -150,6 +150,13 @@ def test_bad_input_is_one_line() -> None:
 
     with pytest.raises(refused, match=r"^start: got 'step 2: what the number multiplies vanishes'; samples on which"):
         fit(model=lambda x, at, prediction: torch.ones_like(x))
+    for wrong, got in (
+        (x[:3], r"\[3, 1\]'; samples shaped"),
+        (x * math.nan, "a non-finite"),
+        ([1.0], "list'; samples"),
+    ):
+        with pytest.raises(refused, match=rf"^target: got 'step 2: {got}"):
+            sp.fit_one_parameter("d-ddim", M1, at, x, lambda point, wrong=wrong: wrong)  # type: ignore[misc]
     with pytest.raises(refused, match=r"^name: got 'ddim'; a method without noise that has one parameter"):
         fit("ddim")
     with pytest.raises(refused, match=r"^name: got 'ddim-eta'; a method without noise"):

@@ -59,6 +59,11 @@ def test_bad_input_is_one_line() -> None:
         stitched([SMALL, PLANE], [0.0])
     x, at = torch.ones(3, 1, dtype=torch.float64), sp.schedule("edm").point(0.7)
     narrow = stitched([SMALL, lambda x, at, prediction: x[:1]], [-5.0])
+    networks = [sp.load_checkpoint(name).denoiser() for name in ("digits", "rings")]
+    with pytest.raises(
+        sp.InputError, match=r"^denoisers\[1\]\.shape: got \(2,\); one shape of a sample for all models"
+    ):
+        stitched(networks, [0.0])
     with pytest.raises(sp.InputError, match=r"^denoisers\[1\]: got \(1, 1\); the shape of x, \(3, 1\)"):
         narrow(x, at, "data")
     with pytest.raises(sp.InputError, match=r"^grid: got 'alpha = 0 at its start'"):

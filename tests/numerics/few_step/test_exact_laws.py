@@ -16,7 +16,8 @@ from samplerproof.numerics.few_step.ideal_students import (
     grid_angles,
     second_step_factor,
 )
-from samplerproof.numerics.few_step.posterior_chain import posterior_chain
+from samplerproof.numerics.few_step.jump import through
+from samplerproof.numerics.few_step.posterior_chain import posterior_chain, posterior_jump
 from samplerproof.numerics.grids import from_times, grid
 from samplerproof.numerics.laws.affine import gaussian_law
 from samplerproof.numerics.points import Point
@@ -141,6 +142,17 @@ def test_draws_of_the_posterior_keep_the_law_and_means_do_not() -> None:
         assert float(mean.var()) < 0.7 * float(exact.var())
     with pytest.raises(InputError, match="guess"):
         posterior_chain(lambda x, p: x[:, 0], start, at, chance)
+
+
+def test_a_guess_jumps_between_the_levels_that_it_was_trained_for() -> None:
+    """Assert that the jumps are the chain, with the noise of the same generator, and that another level is refused."""
+    at, x = grid(VP, "uniform-t", 4, **SPAN), torch.ones(3, 1, dtype=torch.float64)
+    first, second = (torch.Generator().manual_seed(0) for _ in range(2))
+    jump = through(posterior_jump(lambda x, p: M1(x, p, "data"), first), at.points)
+    made = jump(x, at.points[0], at.points[-1])
+    assert torch.equal(made, posterior_chain(lambda x, p: M1(x, p, "data"), x, at, second))
+    with pytest.raises(InputError, match=r"^end: got 'lambda = .*'; one of the points"):
+        jump(x, at.points[0], VP.point(0.3))
 
 
 def test_rows_that_keep_little_are_read_back_in_float32() -> None:

@@ -298,6 +298,8 @@ def test_jumps_that_a_student_was_not_trained_for():
     student = load_student("rings-progressive-4")
     with pytest.raises(InputError, match="a level that rings-progressive-4 was trained on; the nearest is"):
         student.jump()(x, point(student.levels[0] + 1e-6), point(student.levels[1]))
+    with pytest.raises(InputError, match=r"^x: got \[3, 5\]; samples \[n, 2\]"):
+        student.jump()(torch.zeros(3, 5), *student.points[:2])
 
 
 def test_a_student_is_no_denoiser(tmp_path):

@@ -12,8 +12,7 @@ import samplerproof as sp
 from samplerproof.book.techniques import inversion
 from samplerproof.book.techniques.on_the_line import M1, PLANE, exact_starts, trajectory, uniform_lambda, uniform_t
 from samplerproof.numerics.catalogue import METHODS
-from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.inversion.backward_steps import amplification, backward_steps, ends
+from samplerproof.numerics.inversion.backward_steps import amplification, backward_steps, blocks, ends
 from samplerproof.numerics.inversion.edict import edict
 from samplerproof.numerics.inversion.fixed_point import fixed_point
 from samplerproof.numerics.inversion.invert import invert, round_trip
@@ -171,8 +170,7 @@ def test_the_end_vectors_are_those_of_a_further_step() -> None:
 
 
 REFUSED = {
-    "dpm-solver++-2m": r"'row 3 \(step 5\)'; .* it carries no unknown state, though it reads the model at v_3",
-    "edm-heun": r"'row 9 \(step 5\)'; edm-heun has no inverse: it reads the model at v_\d+",
+    "dpm-solver++-2m": r"'row 0 \(step 2\)'; .* it reads the model at v_0, which no row carries",
     "ddpm": r"'row 0'; ddpm has no inverse: the row draws noise",
     "bdia-ddim?gamma=0": r"bdia-ddim\?gamma=0 has no inverse: it carries no unknown state",
 }
@@ -187,20 +185,82 @@ def test_a_table_without_an_inverse_is_refused_by_its_row(name: str) -> None:
         sp.invert(M1, [x] * table.given, table)
 
 
+WHOLE = ("edm-heun", "dpm-solver++-2m", "exp-adams-3", "unipc-2")
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_steps_are_inverted_to_rounding(name: str) -> None:
+    """Assert the start, and that its error is the one predicted; another table, and one sweep, have another start."""
+    table = sp.tabulate(name, uniform_lambda(8))
+    x = start(table, M1, 20)[0]
+    trip = round_trip(M1, x, table)
+    assert trip.error < 1e-12
+    assert 0.5 < trip.error / trip.roundoff < 2
+    assert not trip.inversion.exact
+    states = table.states.clone()
+    states[-1] *= 1 + 1e-6  # planted
+    assert float((sp.invert(M1, trip.x0, replace(table, states=states)).start[0] - x).abs().max()) > 1e-7
+    with pytest.raises(sp.SamplingError, match=r"the inverse did not converge in 1 sweeps by anderson: residual"):
+        sp.invert(M1, trip.x0, table, limit=1)
+
+
+def test_whole_steps_of_a_model_that_is_no_score_are_inverted() -> None:
+    """Assert it in float32 too, and for samples of a picture's shape."""
+
+    model = sp.adapt(lambda x, at: torch.sin(x.mean(dim=(1, 2), keepdim=True) + x / 9) / 2, "noise")
+    for dtype, least in ((torch.float64, 1e-11), (torch.float32, 2e-3)):
+        for name in ("edm-heun", "dpm-solver++-2m"):
+            table = sp.tabulate(name, uniform_lambda(8))
+            x = torch.randn(3, 2, 4, generator=torch.Generator().manual_seed(0), dtype=dtype)
+            assert round_trip(model, x, table, dtype=dtype).error < least
+
+
+def test_heun_is_solved_step_by_step_and_2m_as_one() -> None:
+    heun, multistep = (backward_steps(sp.tabulate(name, uniform_t(5))) for name in WHOLE[:2])
+    assert [len(block) for block in blocks(heun)] == [2] * 5
+    assert [len(block) for block in blocks(multistep)] == [5]
+    assert [len(block) for block in blocks(backward_steps(edict(uniform_t(5))))] == [1] * 20
+
+
+def test_a_map_that_folds_has_another_start() -> None:
+    """Assert that the run from it ends at the same sample, in the plane in 5 steps of 2M."""
+    table = sp.tabulate("dpm-solver++-2m", uniform_t(5))
+    trip = round_trip(PLANE, start(table, PLANE, 100)[0], table)
+    assert trip.error > 0.1
+    assert float((sp.sample(PLANE, trip.inversion.start, table) - trip.x0[0]).abs().max()) < 1e-11
+
+
+def test_steps_that_cannot_be_solved_together_are_named() -> None:
+    table = sp.tabulate("exp-adams-3", uniform_t(5))
+    x0 = sp.sample(PLANE, start(table, PLANE, 100)[0], table)
+    with pytest.raises(sp.SamplingError, match=r"^steps 1 to 5: the inverse did not converge in 30 sweeps by anderson"):
+        sp.invert(PLANE, x0, table, limit=30)
+
+
 @pytest.mark.slow  # all tables
 def test_the_tables_of_the_catalogue_that_have_an_inverse() -> None:
-    """Assert that they are those that the page of AIDI names, two exact and four implicit, and no others."""
-    kinds: dict[str, set[str]] = {"exact": set(), "implicit": set()}
+    """Assert that every method without noise has one: two exact, four by equations of one vector, others of several."""
+    kinds: dict[str, set[str]] = {"exact": set(), "implicit": set(), "whole": set()}
     for name, record in METHODS.items():
-        if record.stochastic:
-            continue
-        try:
-            steps = backward_steps(sp.tabulate(name, uniform_t(6), start="exact"))
-        except InputError:
-            continue
-        kinds["implicit" if any(step.kind == "implicit" for step in steps) else "exact"].add(name)
-    assert kinds == {"exact": {"bdia-ddim", "bdia-edm"}, "implicit": {"ddim", "lambda-ddim", "li-ddim", "flow-euler"}}
-    assert all(f"`{name}`" in inversion.AIDI.known for names in kinds.values() for name in names)
+        if not record.stochastic:
+            steps = backward_steps(
+                sp.tabulate(name, uniform_t(6), start="exact" if name.startswith("bdia") else "ramp")
+            )
+            whole, solved = any(step.later for step in steps), any(step.kind == "implicit" for step in steps)
+            kinds["whole" if whole else "implicit" if solved else "exact"].add(name)
+    assert kinds["exact"] == {"bdia-ddim", "bdia-edm"}
+    assert kinds["implicit"] == {"ddim", "lambda-ddim", "li-ddim", "flow-euler"}
+    assert {"edm-heun", "dpm-solver++-2m", "pndm", "unipc-3"} < kinds["whole"]
+    assert all(f"`{name}`" in inversion.AIDI.known for which in ("exact", "implicit") for name in kinds[which])
+
+
+@pytest.mark.parametrize("name", ["ddim", "flow-euler", "dpm-solver++-2m"])
+def test_a_start_of_pure_noise_is_inverted(name: str) -> None:
+    """Assert it at alpha = 0, where the noise is the state and the step is solved in the data prediction."""
+    at = sp.grid(sp.schedule("flow"), "uniform-t", 5, t_min=0.01, t_max=1.0)
+    table = sp.tabulate(name, at)
+    x = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
+    assert round_trip(M1, x, table).error < 1e-11
 
 
 def test_bad_input_is_one_line() -> None:
@@ -214,6 +274,12 @@ def test_bad_input_is_one_line() -> None:
         sp.invert(M1, x, table, solver="newton")
     with pytest.raises(sp.InputError, match=r"^memory: got 0; at least 1"):
         sp.invert(M1, x, table, memory=0)
+    with pytest.raises(sp.InputError, match=r"^limit: got 0; at least 1"):
+        sp.invert(M1, x, table, limit=0)
+    with pytest.raises(sp.InputError, match=r"^x0\[0\]: got \(0, 1\); one shape, with a batch first"):
+        sp.invert(M1, x[:0], table)
+    with pytest.raises(sp.InputError, match=r"^dtype: got torch.int32; a floating point dtype"):
+        sp.invert(M1, x, table, dtype=torch.int32)
     with pytest.raises(sp.InputError, match=r"^grid: got 'sigma = 0 at an end'"):
         reversed_grid(sp.Grid.from_sigmas([1.0, 0.5, 0.0]))
     with pytest.raises(sp.InputError, match=r"^gamma: got|^method: got"):
