@@ -198,8 +198,8 @@ def study(
     if isinstance(wanted, Verification):
         from .verification_command import verification
 
-        if not verification(wanted, folder, json, file.parent):
-            raise typer.Exit(1)
+        if code := verification(wanted, folder, json, file.parent):
+            raise typer.Exit(code)
         return
     consent = Consent(allow_pickle, allow_code, hub, large)
     with interruptible("study", kept("runs", f"{folder}/")) as progress:

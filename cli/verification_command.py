@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from ..numerics.studies.config import Verification
 
 
-def verification(wanted: Verification, folder: Path, json: bool, base: Path) -> bool:
-    """Verify a list of samplers, write the answer into the folder and print it; whether no verdict is a failure."""
+def verification(wanted: Verification, folder: Path, json: bool, base: Path) -> int:
+    """Verify a list of samplers, write the answer into the folder and print it; the exit code: 1 where a verdict is a
+    failure, else 2 where one could not be reached.
+    """
     with interruptible("study", kept("verdicts", f"{folder}/")) as progress:
         answer = run_verification(wanted, folder, progress, base)
     verification_tables.write(answer, folder)
@@ -25,7 +27,8 @@ def verification(wanted: Verification, folder: Path, json: bool, base: Path) -> 
     else:
         show.verification(answer)
         show.written(folder)
-    return all(_code(record) != 1 for record in answer["records"])
+    codes = {_code(record) for record in answer["records"]}
+    return next((code for code in (1, 2) if code in codes), 0)
 
 
 def _code(record: dict[str, Any]) -> int:
