@@ -96,7 +96,7 @@ SCHEDULERS = {
         "roundoff", 0, "ddim", "the timestep of the level to which the step leads"
     ),
     ("DPMSolverMultistepInverseScheduler", 10): Right(
-        "roundoff", 0, "dpm-solver++-2m", "from sigma/alpha = 0.0100013 up to 157.407"
+        "roundoff", 0, "dpm-solver++-2m (last steps of lower order)", "from sigma/alpha = 0.0100013 up to 157.407"
     ),
     ("DPMSolverMultistepInverseScheduler?timestep_spacing=trailing", 10): Right(
         "roundoff",
