@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import mpmath
@@ -43,7 +44,7 @@ def scheme_table(scheme: Scheme, grid: Grid) -> Tableau:
         raise InputError("grid", repr(grid), "levels at alpha = 1 that end at sigma > 0")
     clock = grid.columns.lam.tolist() if scheme.exponential else sigmas
     points, step, states, outputs = [grid.points[0]], [0], [], []
-    for n, (start, end) in enumerate(zip(clock, clock[1:], strict=False), start=1):
+    for n, (start, end) in enumerate(pairwise(clock), start=1):
         length, base = end - start, len(points) - 1
         carried, matrix = _numbers(scheme, length)
         made: list[int] = []

@@ -70,8 +70,10 @@ def tableaux_page(kept: Mapping[str, Any], verified: Sequence[Mapping[str, Any]]
         measured=table(
             ("scheme", "stages", "proved", "N", "two components", "three components"),
             [
-                (row["name"], str(row["stages"]), str(row["order"]), ", ".join(map(str, row["steps"])))
-                + tuple(f"{order:.2f}" for order in row["observed"])
+                (
+                    *(row["name"], str(row["stages"]), str(row["order"]), ", ".join(map(str, row["steps"]))),
+                    *(f"{order:.2f}" for order in row["observed"]),
+                )
                 for row in kept["measured"]
             ],
         ),

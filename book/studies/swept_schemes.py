@@ -43,12 +43,19 @@ def chebyshev(sweeps: int, in_turn: bool) -> Scheme:
 
 # What is measured: a label, the scheme, and N of the window [N, 2 N] on each mixture.
 MEASURED: tuple[tuple[str, Callable[[], Scheme], tuple[int, int]], ...] = (
-    ("res_16s, repaired", partial(of_library, "res_16s"), (32, 16)),
-    ("res_15s", partial(of_library, "res_15s"), (32, 16)),
-    *((f"Gauss, 2 nodes, {m} Picard sweeps", partial(of_library, "gauss-legendre_2s", m), (64, 64)) for m in (1, 2, 3)),
-    *((f"Radau IIA, 2 nodes, {m} Picard sweeps", partial(of_library, "radau_iia_2s", m), (64, 64)) for m in (1, 2)),
+    ("res_16s, repaired", partial(of_library, "res_16s"), (64, 16)),
+    ("res_15s", partial(of_library, "res_15s"), (64, 16)),
+    *(
+        (f"Gauss, 2 nodes, {m} Picard sweep{'s' * (m > 1)}", partial(of_library, "gauss-legendre_2s", m), (64, 64))
+        for m in (1, 2)
+    ),
+    ("Gauss, 2 nodes, 3 Picard sweeps", partial(of_library, "gauss-legendre_2s", 3), (128, 128)),
+    *(
+        (f"Radau IIA, 2 nodes, {m} Picard sweep{'s' * (m > 1)}", partial(of_library, "radau_iia_2s", m), (64, 64))
+        for m in (1, 2)
+    ),
     ("Lobatto IIIA, 3 nodes, 3 Picard sweeps", partial(of_library, "lobatto_iiia_3s", 3), (64, 64)),
-    *((f"Chebyshev, 4 nodes, {m} Picard sweeps", partial(chebyshev, m, False), (64, 64)) for m in (2, 3)),
+    *((f"Chebyshev, 4 nodes, {m} Picard sweep{'s' * (m > 1)}", partial(chebyshev, m, False), (64, 64)) for m in (2, 3)),
     ("Chebyshev, 4 nodes, 2 Gauss-Seidel sweeps", partial(chebyshev, 2, True), (64, 64)),
     ("chain of 4 Euler steps, 3 Picard sweeps", lambda: picard_chain("chain", 4).swept(3), (64, 64)),
 )

@@ -11,7 +11,6 @@ import pytest
 import sympy as sp
 
 import samplerproof as sampler
-
 from samplerproof.book.library_tableaux import library, proved_entry, repaired
 from samplerproof.book.own_tableaux import tableau_of
 from samplerproof.book.pages.tableaux_page import tableaux_page
