@@ -31,7 +31,7 @@ def proved_entry(entry: Mapping[str, Any]) -> Entry:
     from ..theory.scheme import prove_scheme
     from ..theory.stiff_order import stiff_orders
 
-    _, scheme, claimed, _ = tableau_of(_own(entry), entry["name"], summed=False)
+    _, scheme, claimed, _ = tableau_of(own_fields(entry), entry["name"], summed=False)
     proof, stiff, series = prove_scheme(scheme), stiff_orders(scheme), scheme.expansion()
     sums = zip(scheme.sums, scheme.c, strict=False)
     shortest = min(proof.leading_defects, key=lambda defect: len(str(defect.coefficient)))
@@ -57,10 +57,11 @@ def proved_entry(entry: Mapping[str, Any]) -> Entry:
 def repaired(entry: Mapping[str, Any]) -> Entry | None:
     """The tableau with its repair in it; None where it has none."""
     repair = entry.get("repair")
-    return None if repair is None else {**_own(entry), **{key: repair[key] for key in CHANGES if key in repair}}
+    return None if repair is None else {**own_fields(entry), **{key: repair[key] for key in CHANGES if key in repair}}
 
 
-def _own(entry: Mapping[str, Any]) -> Entry:
+def own_fields(entry: Mapping[str, Any]) -> Entry:
+    """The fields that a file of one's own has too."""
     return {key: value for key, value in entry.items() if key not in ("group", "repair")}
 
 

@@ -165,15 +165,19 @@ class Scheme:
         off = (series.element(a) - series.element(c) for a, c in zip(self.sums, self.c, strict=False))
         return not self.exponential and len(self.states) == 1 and not any(map(series.counts, off))
 
-    def swept(self, sweeps: int) -> Scheme:
-        """The explicit scheme of that number m of Picard sweeps: stages start as e^{c_i hL} x_n, and are made m times.
+    def swept(self, sweeps: int, in_turn: bool = False) -> Scheme:
+        """The explicit scheme of that number m of sweeps: stages start as e^{c_i hL} x_n, and are made m times.
 
-        Sweep k takes the model's outputs at the stages of sweep k - 1: those of a sweep can be computed in parallel.
+        Picard: sweep k takes the outputs at the stages of sweep k - 1, so that those of a sweep are made in parallel.
+        in_turn: Gauss-Seidel, a stage takes those of its own sweep where they are made before it.
         """
         s, zero = self.stages, sp.S.Zero
         lines: list[Line] = [(zero,) * (sweeps + 1) * s] * s
         for k in range(sweeps):
-            lines += [(zero,) * k * s + line + (zero,) * (sweeps - k) * s for line in self.a]
+            for i, line in enumerate(self.a):
+                new = i if in_turn else 0
+                old, made = (zero,) * new + line[new:], line[:new] + (zero,) * (s - new)
+                lines.append((zero,) * k * s + old + made + (zero,) * (sweeps - k - 1) * s)
         b = (zero,) * sweeps * s + self.b
         return replace(self, name=f"{self.name}, {sweeps} sweeps", c=self.c * (sweeps + 1), a=tuple(lines), b=b)
 

@@ -38,6 +38,17 @@ tableau with the step. Orders of multistep ones hold for all step ratios where t
 {all}
 
 Not among them: {left_out}.
+
+## By sweeps
+
+An implicit tableau with a stated number of sweeps is an explicit one, with all stages of a sweep in parallel: Picard
+iteration, as in ParaDiGMS, which sweeps over a chain of Euler steps, and in collocation. Stages start as the exact
+linear part of x_n. With m sweeps the order proved is m + 1, up to that of the converged tableau; Gauss-Seidel sweeps,
+which use new outputs within a sweep, have smaller errors and the same order. The orders observed are those between N
+and 2 N steps, uniform in lambda from -2 to 2, on mixtures with two and with three components (`N` has that of each);
+the method with sixteen stages is among them.
+
+{measured}
 """
 
 
@@ -56,6 +67,16 @@ def tableaux_page(kept: Mapping[str, Any], verified: Sequence[Mapping[str, Any]]
         commit=kept["commit"][:12],
         differ=table((*HEAD[:5], "smallest repair"), mended),
         all=table(HEAD, [_row(row, observed) for row in rows]),
+        measured=table(
+            ("scheme", "stages", "proved", "N", "two components", "three components"),
+            [
+                (
+                    *(row["name"], str(row["stages"]), str(row["order"]), ", ".join(map(str, row["steps"]))),
+                    *(f"{order:.2f}" for order in row["observed"]),
+                )
+                for row in kept["measured"]
+            ],
+        ),
         left_out="; ".join(f"{plain(names)} ({plain(reason)})" for names, reason in kept["left_out"]),
     )
     return {FILE: ONE_SIDEBAR + text}

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ...numerics.support.progress_bar import progress_bar
 from ..library_tableaux import library, proved_entry
+from ..studies.swept_schemes import measured_schemes
 from .kept_records import RECORDS, Clock, Entry, Kept
 from .record_keys import tableaux_key
 
@@ -14,7 +15,7 @@ OF_TABLEAUX = Kept("tableaux", RECORDS / "tableaux", (LIBRARY,), lambda name, _:
 
 
 def tableau_results() -> Entry:
-    """The kept result: repository, commit, file, left_out and, for every tableau, what proved_entry answers.
+    """The kept result: repository, commit, file, left_out, for every tableau what proved_entry answers, and `measured`.
 
     Raises InputError where it is missing or stale.
     """
@@ -22,7 +23,7 @@ def tableau_results() -> Entry:
 
 
 def renew_tableaux(only: Iterable[str] = ()) -> None:
-    """Prove all tableaux, in half a minute, if they are named or stale."""
+    """Prove all tableaux and measure some, in two minutes, if they are named or stale."""
     clock = Clock()
     for name in OF_TABLEAUX.chosen(only):
         found = library()
@@ -32,4 +33,5 @@ def renew_tableaux(only: Iterable[str] = ()) -> None:
             for done, entry in enumerate(entries, 1):
                 proved.append(proved_entry(entry))
                 progress(done, len(entries), entry["name"])
-        OF_TABLEAUX.write(name, {**found, "tableaux": proved}, clock.manifest())
+        measured = list(measured_schemes())
+        OF_TABLEAUX.write(name, {**found, "tableaux": proved, "measured": measured}, clock.manifest())

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import pytest
+import sympy as sp
 
+import samplerproof as sampler
 from samplerproof.book.library_tableaux import library, proved_entry, repaired
 from samplerproof.book.own_tableaux import tableau_of
 from samplerproof.book.pages.tableaux_page import tableaux_page
 from samplerproof.book.records import verification_results
 from samplerproof.book.records.tableau_results import OF_TABLEAUX, tableau_results
+from samplerproof.book.scheme_tables import scheme_table
+from samplerproof.book.studies.swept_schemes import MEASURED, MIXTURES, error, observed_order, of_library
+from samplerproof.theory.collocation import chebyshev_nodes, collocation, picard_chain
 from samplerproof.theory.scheme import prove_scheme
 
 Entry = dict[str, Any]
@@ -98,3 +104,51 @@ def test_the_page_lists_disagreement_first() -> None:
     gaps = [int(line.split(" | ")[3]) - int(line.split(" | ")[4]) for line in differ.splitlines() if "| `" in line]
     assert gaps == sorted(gaps, reverse=True)
     assert len(gaps) == sum(row["claimed"] not in (None, row["order"]) for row in kept().values())
+
+
+def test_kept_orders_of_sweeps_are_the_proved_ones() -> None:
+    """Assert that on both mixtures every measured order is within 0.1 of the proved one, up to sixteen stages."""
+    rows = tableau_results()["measured"]
+    assert [row["name"] for row in rows] == [label for label, _, _ in MEASURED]
+    assert max(row["stages"] for row in rows) == 16
+    assert {row["order"] for row in rows} == {1, 2, 3, 4, 6}
+    assert all(abs(observed - row["order"]) < 0.1 for row in rows for observed in row["observed"])
+
+
+@pytest.mark.parametrize(("sweeps", "order"), [(1, 2), (2, 3)])
+def test_sweeps_of_radau_are_measured_again(sweeps: int, order: int) -> None:
+    """Assert the proved order and the measured one, and that a weight off by 1e-6 shows in the error."""
+    scheme = of_library("radau_iia_2s", sweeps)
+    assert prove_scheme(scheme).order == order
+    assert abs(observed_order(scheme, "two components", 32) - order) < 0.1
+    moved = replace(scheme, b=(*scheme.b[:-1], scheme.b[-1] + sp.Rational(1, 10**6)))
+    errors = [error(each, MIXTURES["two components"], 64) for each in (scheme, moved)]
+    assert abs(errors[0] - errors[1]) > 1e-9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("label", ["res_16s, repaired", "Chebyshev, 4 nodes, 3 Picard sweeps"])
+def test_many_stages_are_measured_again(label: str) -> None:
+    make = {name: scheme for name, scheme, _ in MEASURED}[label]
+    row = next(row for row in tableau_results()["measured"] if row["name"] == label)
+    found = observed_order(make(), "three components", row["steps"][1])
+    assert abs(found - row["observed"][1]) < 0.01
+
+
+def test_a_table_of_a_scheme_is_refused_where_it_cannot_be() -> None:
+    """Assert that implicit schemes and levels that end at 0 are refused in a line."""
+    levels = sampler.Grid.from_sigmas([2.0, 1.0])
+    with pytest.raises(sampler.InputError, match="explicit, without past outputs"):
+        scheme_table(of_library("radau_iia_3s"), levels)
+    with pytest.raises(sampler.InputError, match="levels at alpha = 1 that end at sigma > 0"):
+        scheme_table(of_library("radau_iia_2s", 1), sampler.Grid.from_sigmas([2.0, 0.0]))
+
+
+def test_collocation_gives_the_published_tableaux() -> None:
+    """Assert that Radau IIA and Lobatto IIIA are collocation at their nodes, and m sweeps have order m + 1."""
+    for name, nodes in (("radau_iia_2s", ("1/3", 1)), ("lobatto_iiia_3s", (0, "1/2", 1))):
+        ours, theirs = collocation(name, [sp.Rational(c) for c in nodes]), of_library(name)
+        assert (ours.c, ours.a, ours.b) == (theirs.c, theirs.a, theirs.b)
+    exponential = collocation("chebyshev", chebyshev_nodes(4), exponential=True)
+    assert [prove_scheme(exponential.swept(m)).order for m in (1, 2, 3)] == [2, 3, 4]
+    assert prove_scheme(picard_chain("chain", 3).swept(2)).order == 1
