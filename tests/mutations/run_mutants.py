@@ -16,6 +16,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -140,7 +141,11 @@ def forked(mutant: Mutant | None, tests: list[str], log: Path) -> int:
         if mutant is not None:
             mutant.plant()
         code = int(pytest.main([*PYTEST, *tests]))
+    except BaseException:
+        traceback.print_exc()
     finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)
 
 
