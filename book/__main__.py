@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..numerics.errors import InputError
 from .pages.advice_of_networks import advice_of_networks
+from .pages.comparison_page import comparison
 from .pages.designs_page import designs_page
 from .pages.list_pages import all_pages
 from .pages.method_picture import all_pictures
@@ -56,8 +57,10 @@ def lay_out(folder: Path, pages: Mapping[str, str | bytes]) -> list[Path]:
 def main(folder: Path) -> int:
     try:
         answers, verification = method_results.answers(), verification_results.answer()
-        made = {**networks(network_results.answer()), FILE: counts(tried())}
-        made |= published_network(study_results.published_results()) | short_runs(study_results.signed_results())
+        of_networks, signed = network_results.answer(), study_results.signed_results()
+        made = {**networks(of_networks), FILE: counts(tried())}
+        made |= published_network(study_results.published_results()) | short_runs(signed)
+        made |= comparison(answers["convergence"], signed, of_networks)
         made |= technique_pages(technique_results.technique_results(), technique_results.trial_results())
         made |= advice_of_networks(advice_results.advice_results())
         made |= designs_page(design_results.design_results())

@@ -1,0 +1,83 @@
+"""Mutants: what an operator changes, what is drawn, and how a process imports one."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from mutants import ROOT, drawn, files, mutants_of
+
+CODE = '''"""Text."""
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    LIMIT = 1 + 2
+def f(x: "int | None" = None, n: int = 3) -> "int | None":
+    """Text 1."""
+    if x < 2 and not n:
+        return -x * 2.0
+    x += 1
+    return f"{x + 1}" if True else x is None
+'''
+CHANGED = {
+    ("constant", "3", "4"),
+    ("condition", "x < 2 and (not n)", "not (x < 2 and (not n))"),
+    ("operator", "x < 2 and (not n)", "x < 2 or not n"),
+    ("comparison", "x < 2", "x <= 2"),
+    ("constant", "2", "3"),
+    ("sign", "not n", "n"),
+    ("return", "return -x * 2.0", "return None"),
+    ("operator", "-x * 2.0", "-x / 2.0"),
+    ("sign", "-x", "x"),
+    ("constant", "2.0", "4.0"),
+    ("operator", "x += 1", "x -= 1"),
+    ("constant", "1", "2"),
+    ("return", "return f'{x + 1}' if True else x is None", "return None"),
+    ("condition", "True", "not True"),
+    ("constant", "True", "False"),
+    ("comparison", "x is None", "x is not None"),
+}
+
+
+def test_operators_change_what_runs_and_nothing_else(tmp_path: Path) -> None:
+    """Assert every mutant of a module: none of a docstring, an annotation, a text or a block for type checkers."""
+    path = tmp_path / "module.py"
+    path.write_text(CODE, encoding="utf-8")
+    mutants = mutants_of(str(path))
+    shown = [mutant.shown() for mutant in mutants]
+    assert {(one["operator"], one["before"], one["after"]) for one in shown} == CHANGED
+    assert len(mutants) == len(CHANGED)
+    lines = CODE.splitlines()
+    assert all(one["before"][:1] in lines[one["line"] - 1] for one in shown)
+    codes = {ast.unparse(ast.parse(CODE))} | {str(mutant.code().co_consts) + mutant.operator for mutant in mutants}
+    assert len(codes) > len(mutants) / 2
+
+
+def test_what_is_drawn_depends_on_the_seed_alone() -> None:
+    """Assert the numbers of both sorts, that no mutant is drawn twice, and the same ones for the same seed."""
+    some = "numerics/g"  # generated code, kinds of grid, given levels
+    first = drawn(30, 10, 0, some)
+    assert Counter(mutant.generated for mutant in first) == {False: 30, True: 10}
+    assert len(set(first)) == 40
+    assert first == drawn(30, 10, 0, some)
+    assert first != drawn(30, 10, 1, some)
+    assert {mutant.file for mutant in drawn(5, 5, 0, only="theory/trees.py")} == {"theory/trees.py"}
+    assert len(files()) > 300
+
+
+def test_a_planted_mutant_is_what_a_process_imports() -> None:
+    """Assert that a process with a mutant computes another value, by the file's name and without writing to it."""
+    program = (
+        "import sys; sys.path.insert(0, 'tests/support'); from mutants import mutants_of\n"
+        "from samplerproof.names import input_error\n"
+        "(mutant,) = [m for m in mutants_of('names/lookup.py') if m.shown()['before'] == '200']\n"
+        "mutant.plant()\n"
+        "from samplerproof.names import lookup\n"
+        "print(lookup.LONGEST, lookup.__file__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    value, file = done.stdout.split()
+    assert value == "201"
+    assert Path(file) == ROOT / "names" / "lookup.py"
