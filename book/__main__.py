@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..numerics.errors import InputError
 from .pages.advice_of_networks import advice_of_networks
+from .pages.costs_page import costs
 from .pages.designs_page import designs_page
 from .pages.list_pages import all_pages
 from .pages.method_picture import all_pictures
@@ -58,7 +59,7 @@ def main(folder: Path) -> int:
         made |= published_network(study_results.published_results()) | short_runs(study_results.signed_results())
         made |= technique_pages(technique_results.technique_results(), technique_results.trial_results())
         made |= advice_of_networks(advice_results.advice_results())
-        made |= designs_page(design_results.design_results())
+        made |= designs_page(design_results.design_results()) | costs()
     except InputError as fault:
         print(fault, file=sys.stderr)
         return 2
