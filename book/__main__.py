@@ -9,6 +9,7 @@ from pathlib import Path
 from ..numerics.errors import InputError
 from .pages.advice_of_networks import advice_of_networks
 from .pages.comparison_page import comparison
+from .pages.costs_page import costs
 from .pages.designs_page import designs_page
 from .pages.list_pages import all_pages
 from .pages.method_picture import all_pictures
@@ -65,6 +66,7 @@ def main(folder: Path) -> int:
         made |= advice_of_networks(advice_results.advice_results())
         made |= designs_page(design_results.design_results())
         made |= tableaux_page(tableau_results.tableau_results(), verification["records"])
+        made |= designs_page(design_results.design_results()) | costs()
     except InputError as fault:
         print(fault, file=sys.stderr)
         return 2

@@ -132,7 +132,7 @@ def test_the_glossary_has_every_word_once_and_where_it_is_in_the_code(pages: dic
 
 
 # Pages that are made from kept results of networks and of mixtures.
-ELSEWHERE = ("networks.md", "published_network.md", "short_runs.md", "advice.md", "designs.md")
+ELSEWHERE = ("networks.md", "published_network.md", "short_runs.md", "advice.md", "designs.md", "costs.md")
 
 
 def test_every_link_leads_to_a_page(pages: dict[str, str], tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""The page on what a step and a study cost, from the records of the benchmarks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..markup import table
+from .myst import ONE_SIDEBAR, origin
+
+FILE = "costs.md"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+PAGE = """# What it costs
+
+A sampler costs what its model costs, and a little more. This page has the little more: the time of a step on a model
+that costs nothing, and the time of a study. Figures are of one machine; the ratios to the peers, which ran in turn in
+the same process, carry over better than the microseconds.
+
+## A step
+
+DPM-Solver++(2M), {steps} steps, {dtype}, {threads} thread. The *floor* is one pass that reads the sample and two
+outputs and writes the sample: no update of two outputs can take less memory traffic.
+
+{step}
+
+A row of a table is one product of its coefficients with a matrix that holds the vector and the last outputs; an output
+is copied into the matrix when the model has made it. Every value is looked at, for what is not finite, before it is
+overwritten: with four outputs of history every fourth vector is summed. *Unchecked* is `sp.sample(..., checked=False)`.
+*Compiled* is `sp.sample(..., compiled=True)`: one kernel of `torch.compile` a step, which is called through guards that
+cost more than a small update, and which pays on large tensors. States of less precision than float32 and states on a
+device take one call a coefficient instead, so that no coefficient is rounded. To sum states in float64 on a model that
+computes in float32, leave `dtype` at its default and wrap the model with `sp.adapt(model, ..., dtype=torch.float32)`.
+A run holds its history and two tensors more.
+
+Made {step_origin}, by `python benchmarks/step.py --record benchmarks/step.json`, at a load of {step_load} on
+{step_cores} cores.
+
+## A study
+
+Eight methods on four grids with six numbers of steps, in four metrics, on a mixture of two components on the line:
+{values} values and {files} figures, in CPU seconds of one thread. A *unit* is a loop of two million passes on the same
+machine, which takes {unit:.3f} s.
+
+{study}
+
+Made {study_origin}, by `python benchmarks/study.py --record benchmarks/study.json`, at a load of {study_load} on
+{study_cores} cores.
+
+## A device
+
+`python benchmarks/gpu.py` measures the same step on a CUDA device, with a U-Net, CUDA graphs and kernels a step, and
+writes a record to `book/records/gpu/`. None was at hand: no figure of a device is claimed.
+"""
+
+
+def costs() -> dict[str, str | bytes]:
+    """File -> content: the page."""
+    step, study = (_record(name) for name in ("step", "study"))
+    parts = [[name, f"{value:.1f}", str(study["units"][name])] for name, value in study["cpu_seconds"].items()]
+    page = PAGE.format(
+        steps=step["steps"],
+        dtype=step["dtype"],
+        threads=step["threads"],
+        step="\n\n".join(map(_step, step["rows"])),
+        step_origin=origin(step),
+        step_load=step["load"][0],
+        step_cores=step["machine"]["cores"],
+        values=study["values"],
+        files=study["files"],
+        unit=study["unit_seconds"],
+        study=table(["part", "CPU seconds", "units"], parts),
+        study_origin=origin(study),
+        study_load=study["load"][0],
+        study_cores=study["machine"]["cores"],
+    )
+    return {FILE: ONE_SIDEBAR + page}
+
+
+def _step(row: dict[str, Any]) -> str:
+    """The table of one shape: microseconds, and what they are of the floor and beside the peers, by the medians."""
+    medians = {name: value["median"] for name, value in row["microseconds"].items()}
+    lines = []
+    for name, median in medians.items():
+        beside = [f"{medians[peer] / median:.1f}" for peer in ("diffusers", "k-diffusion")]
+        quartile = row["microseconds"][name]["quartile"]
+        lines.append([name, f"{median:.1f}", f"{quartile:.1f}", f"{median / medians['floor']:.2f}", *beside])
+    head = ["", "median, microseconds", "first quartile", "of the floor", "times diffusers", "times k-diffusion"]
+    return f"Of shape {' x '.join(map(str, row['shape']))}, {row['rounds']} rounds:\n\n{table(head, lines)}"
+
+
+def _record(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((BENCHMARKS / f"{name}.json").read_text(encoding="utf-8"))
+    return found
