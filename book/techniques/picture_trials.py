@@ -79,7 +79,7 @@ def measure_shift_of_photos() -> Measured:
     levels = grid(VP, "trailing", 1000, betas="linear", beta_start=1e-4, beta_end=0.02)
     visited, settings = list(range(1000, -1, -100)), (0, 10, 50)
     rows, ratios = [], []
-    for starts, x in zip(("first", "others"), torch.split(noise("photos", 2 * count), count), strict=True):
+    for starts, x in zip(("first", "others"), noise("photos", 2 * count).split(count), strict=True):  # type: ignore[no-untyped-call]
         found = [time_shifted(denoise, x, levels, visited, window=window, cutoff=300) for window in settings]
         distances = [from_held_out("photos", images) for images in found]
         ratios += [distance / distances[0] for distance in distances[1:]]
