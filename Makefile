@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 # Every process that tests start imports the package: without its bytecode each compiles it anew, seconds of every one.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help reproduce check test test-full tried book lint emit clean
+.PHONY: help reproduce check test test-full tried book lint emit formal clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -58,8 +58,12 @@ lint: $(READY) .lint  ## style, types, walls between the packages
 	@echo "mypy" && $(BIN)/mypy
 	@echo "import-linter" && cd .lint && ../$(BIN)/lint-imports --config ../pyproject.toml
 
-emit: $(READY)  ## write numerics/generated anew from theory
+emit: $(READY)  ## write numerics/generated and formal/methods anew from theory
 	@$(BIN)/python -m samplerproof.theory.emit
+	@$(BIN)/python -m samplerproof.theory.formal
+
+formal: $(READY)  ## the orders checked by the kernel of Coq (`apt-get install coq`); some minutes
+	@$(BIN)/python -m samplerproof.theory.formal --prove
 
 clean:  ## remove the environment and every cache; results/ stays
 	rm -rf .venv .lint _build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
