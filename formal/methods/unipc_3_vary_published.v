@@ -40,13 +40,13 @@ Definition W_1_2 : series K := (((-(r1 + r2)/(r1*r2)) • (h * phi 2 (-#1))) + (
 Definition a_1_2 : series K := (W_1_2 * growth #1 #1 (-r1))%S.
 Definition W_1_3 : series K := (((r1/(r2*(r1 + r2))) • (h * phi 2 (-#1))) + ((#2/(r2*(r1 + r2))) • (h * phi 3 (-#1))))%S.
 Definition a_1_3 : series K := (W_1_3 * growth #1 #1 (-r1 - r2))%S.
-Definition W_2_1 : series K := (((-#2*(#2*r1 + r2)/((pow r1 2) + r1*r2 + #2*r1 + r2 + #1)) • (h * phi 4 (-#1))) + (h * phi 1 (-#1)) + ((#1/(r2*(r1 + r2)*(r1 + r2 + #1))) • (h * (((-r1) • phi 2 (-#1)) + ((#2*r1 - #2) • phi 3 (-#1))))) + ((#1/(r1*r2*(r1 + #1))) • (h * (((r1 + r2) • phi 2 (-#1)) + ((-#2*r1 - #2*r2 + #2) • phi 3 (-#1))))))%S.
+Definition W_2_1 : series K := (((-#2*(#2*r1 + r2)/((r1 + #1)*(r1 + r2 + #1))) • (h * phi 4 (-#1))) + (h * phi 1 (-#1)) + ((#1/(r2*(r1 + r2)*(r1 + r2 + #1))) • (h * (((-r1) • phi 2 (-#1)) + ((#2*r1 - #2) • phi 3 (-#1))))) + ((#1/(r1*r2*(r1 + #1))) • (h * (((r1 + r2) • phi 2 (-#1)) + ((-#2*r1 - #2*r2 + #2) • phi 3 (-#1))))))%S.
 Definition a_2_1 : series K := (W_2_1 * growth #1 #1 #0)%S.
 Definition W_2_2 : series K := ((-#1/(r1*r2*(r1 + #1))) • (h * (((r1 + r2) • phi 2 (-#1)) + ((-#2*r1 - #2*r2 + #2) • phi 3 (-#1)))))%S.
 Definition a_2_2 : series K := (W_2_2 * growth #1 #1 (-r1))%S.
 Definition W_2_3 : series K := ((-#1/(r2*(r1 + r2)*(r1 + r2 + #1))) • (h * (((-r1) • phi 2 (-#1)) + ((#2*r1 - #2) • phi 3 (-#1)))))%S.
 Definition a_2_3 : series K := (W_2_3 * growth #1 #1 (-r1 - r2))%S.
-Definition W_2_4 : series K := ((#2*(#2*r1 + r2)/((pow r1 2) + r1*r2 + #2*r1 + r2 + #1)) • (h * phi 4 (-#1)))%S.
+Definition W_2_4 : series K := ((#2*(#2*r1 + r2)/((r1 + #1)*(r1 + r2 + #1))) • (h * phi 4 (-#1)))%S.
 Definition a_2_4 : series K := (W_2_4 * growth #1 #1 #1)%S.
 Definition c_0 : series K := ($#1)%S.
 

@@ -119,6 +119,8 @@ class Terms:
         rest = " * ".join(self.factor(p) for p in parts if not self.is_constant(p))
         if number == 1:
             return rest
+        sums = number.atoms(sp.Pow)
+        number = number.xreplace({p: sp.factor(p.base) ** p.exp for p in sums if p.exp.is_negative and p.base.is_Add})
         return f"{within(self.field(number))} • " + (f"({rest})" if " * " in rest else rest)
 
     def factor(self, expression: sp.Expr) -> str:

@@ -58,6 +58,8 @@ class Proof:
         for i, (row, row_weights) in enumerate(zip(self.method.rows, self.method.weights, strict=True)):
             for j, (node, weight) in enumerate(zip(row.nodes, row_weights, strict=True)):
                 values = [self.weights.expand.expression(c) for c in self.weights.coefficients[i][j]]
+                if self.smooth and weight.free_symbols & {*ratios, MIDDLE}:
+                    values = values[:2]  # later ones depend on more of a ratio than its first two coefficients
                 found[f"{i + 1}_{j + 1}"] = node, row.end, weight, values
         return found
 
