@@ -118,6 +118,6 @@ def _proved(method: Method, certified: bool) -> dict[str, Any]:
 
 def _coq_file(method: Method) -> str | None:
     """The file of the repository that states the order in Coq, for all parameters; None where some are given."""
-    from ..theory.formal.order_file import module_name
+    from ..theory.formal.order_file import coq_file
 
-    return f"formal/methods/{module_name(method.name)}.v" if method.name in METHODS else None
+    return coq_file(method.name) if method.name in METHODS else None

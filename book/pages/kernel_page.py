@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ...numerics.catalogue import METHODS
 from ...numerics.records import Record
-from ...theory.formal.order_file import module_name
+from ...theory.formal.order_file import coq_file
 from ..markup import fenced, table
 from ..records.kept_records import ROOT
 from .myst import link
@@ -15,14 +15,9 @@ from .myst import link
 LIBRARY = ("Orders", "Rationals")
 
 
-def coq_file(name: str) -> str:
-    """The file of a sampler's proof, from the top of the repository."""
-    return f"formal/methods/{module_name(name)}.v"
-
-
 def modules(name: str) -> dict[str, str]:
     """The modules of a sampler's file: the ratios of their theorem, and their text."""
-    text = (ROOT / coq_file(name)).read_text(encoding="utf-8")
+    text = (ROOT / str(coq_file(name))).read_text(encoding="utf-8")
     return dict(re.findall(r"^Module (\w+)\.$(.*?)^End \1\.$", text, flags=re.MULTILINE | re.DOTALL))
 
 
@@ -49,7 +44,9 @@ def statement(name: str) -> str:
 
 def coq(record: Record, page: str = "../") -> Iterator[str]:
     """The paragraphs on a sampler's page.  page: from there to the top of the book."""
-    file = coq_file(record.name)
+    file = None if record.stochastic else coq_file(record.name)
+    if file is None:
+        return
     yield (
         f"**Checked by a kernel.** The file {{download}}`{file} <{page}{file}>` states this theorem in Coq, with the "
         "weights of the record, and Coq's kernel accepts its proof without any axiom (`make formal`). "
@@ -60,7 +57,7 @@ def coq(record: Record, page: str = "../") -> Iterator[str]:
 
 def kernel_checked() -> str:
     """The page: how to run it, what is stated, what is not, and the table of files."""
-    made = [record.name for record in METHODS.values() if (ROOT / coq_file(record.name)).exists()]
+    made = [record.name for record in METHODS.values() if not record.stochastic and coq_file(record.name)]
     library = " and ".join(f"{{download}}`formal/{name}.v <formal/{name}.v>`" for name in LIBRARY)
     rows = [
         (
@@ -77,7 +74,7 @@ def kernel_checked() -> str:
 TEXT = r"""# Orders checked by a kernel
 
 The orders of this book are decided by our own exact algebra, and [a certificate](chapters/trees_and_orders.md) of each
-can be verified without it. For the COUNT deterministic samplers there is a third witness, which shares no code with
+can be verified without it. For COUNT deterministic samplers there is a third witness, which shares no code with
 either: the Coq proof assistant. One file a sampler holds its weights, written from the record that the running code is
 generated from; Coq's kernel then accepts or refuses the proofs.
 
@@ -100,10 +97,10 @@ LIBRARY hold the definitions, some 400 lines, to be read once. They are:
 - *Trees and methods.* Rooted trees with time legs, their sizes and densities; a method as rows of outputs, each with
   its place, its source and its coefficient $a_j(h)$; the weight of a tree in a step, as
   [the chapter on trees](chapters/trees_and_orders.md) defines it.
-- *Order.* `has_order p M` means: every $a_j$ is divisible by $h$; and for every tree $\tau$, the empty one included, and
-  every $n$ with $|\tau| + n \le p$, the coefficient of $h^n$ in the weight of $\tau$ is that of the exact solution,
-  $1/\gamma(\tau)$ for $n = 0$ and zero above. All trees are meant, and not those of a list: that the list through which
-  the proofs go is complete is a lemma.
+- *Order.* `has_order p M` means: every $a_j$ is divisible by $h$; and for every tree $\tau$, the empty one included,
+  and every $n$ with $|\tau| + n \le p$, the coefficient of $h^n$ in the weight of $\tau$ is that of the exact
+  solution, $1/\gamma(\tau)$ for $n = 0$ and zero above. All trees are meant, and not those of a list: that the
+  list through which the proofs go is complete is a lemma.
 
 Each file then has three theorems. `order` is `has_order p step` for all step ratios and parameters of every such
 field, with the hypotheses that the denominators named there are not zero; where a weight is any smooth function of its

@@ -25,8 +25,7 @@ def order(record: Record, proof: dict[str, Any]) -> Iterator[str]:
     """The paragraphs of the section.  proof: the method's kept proof."""
     yield f"**Theorem.** `{record.name}` {plain(proof['statement'].removeprefix(record.name + ' '))}."
     yield " ".join(_meaning(record, proof))
-    if not record.stochastic:
-        yield from coq(record)
+    yield from coq(record)
     found = leading_error(record.name)
     if found is None:
         yield from _failing(record, proof)

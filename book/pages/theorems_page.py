@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ...numerics.catalogue import METHODS
+from ...theory.formal.order_file import coq_file
 from ..markup import plain, table
 from ..records.kept_records import ROOT
-from .kernel_page import coq_file
 from .myst import slug
 
 CHAPTERS = ROOT / "proofs_notebooks"
@@ -51,5 +51,6 @@ def _expressions(count: int) -> str:
 def _orders(proofs: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
     for name, record in METHODS.items():
         statement = proofs[name]["statement"].removeprefix(f"{name} ")
-        file = "" if record.stochastic else f"{{download}}`{Path(coq_file(name)).name} <{coq_file(name)}>`"
+        path = None if record.stochastic else coq_file(name)
+        file = f"{{download}}`{Path(path).name} <{path}>`" if path else ""
         yield f"[`{name}`](#order-{slug(name)})", plain(statement), file

@@ -146,6 +146,16 @@ def definitions(text: str) -> dict[str, str]:
     return dict(re.findall(r"^Definition (\w+) : series K := (.*)\.$", text, re.MULTILINE))
 
 
+def first_argument(text: str) -> str:
+    """The text up to the bracket that closes its first one."""
+    depth = 0
+    for end, sign in enumerate(text, start=1):
+        depth += (sign == "(") - (sign == ")")
+        if not depth:
+            return text[:end]
+    raise ValueError(f"not closed: {text}")
+
+
 def rows(text: str) -> list[tuple[str, list[tuple[str, str]]]]:
     """Every row of `step`: the place where it ends, and of its outputs (source, name of the share)."""
     body = text[text.index("Definition step :") :].partition("|}.")[0]

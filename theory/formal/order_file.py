@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -20,12 +20,18 @@ from .coq_text import Terms, deviation, tree_text, within
 OPERATIONS = "not carrier add mul sub opp div inv zero one"
 COMMAND = "python -m samplerproof.theory.formal"
 THEOREMS = ("order", "leading_defects", "not_more")
+TOO_LONG = ("exp-adams-4", "exp-adams-noise-4", "deis-tab3", "unipc-3", "unipc-3-bh1", "unipc-3-vary")
 POINTS = (2, 3, 5, 7, 11)  # values of ratios and parameters at which a failing condition is computed
 
 
 def module_name(name: str) -> str:
     """The name of a method's file: dpm_solver_pp_2m of dpm-solver++-2m."""
     return name.replace("+", "p").replace("-", "_")
+
+
+def coq_file(name: str) -> str | None:
+    """The file of a deterministic record's proof, from the top of the repository; None where Coq takes minutes."""
+    return None if name in TOO_LONG else f"formal/methods/{module_name(name)}.v"
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Proof:
         return TreeWeights(self.method, self.proof.order + 1, self.method.expansion(self.smooth))
 
     @cached_property
-    def shares(self) -> dict[str, tuple[Node, sp.Expr, sp.Expr, Sequence[sp.Expr]]]:
+    def shares(self) -> dict[str, tuple[Node, sp.Expr, sp.Expr, list[sp.Expr]]]:
         """By name a_ROW_OUTPUT: the node, where the row ends, the weight, and the coefficients of h, h^2, …."""
         found = {}
         for i, (row, row_weights) in enumerate(zip(self.method.rows, self.method.weights, strict=True)):
