@@ -34,8 +34,8 @@ def statement(name: str) -> str:
     """The definitions and the two theorems of the first module, without their proofs."""
     text = next(iter(modules(name).values()))
     kept = re.findall(
-        r"^(?:Section .*|Context .*|End Definitions\.|\(\* The weights.*|Definition \w+ : series .*|Hypothesis .*|"
-        r"Definition \w+ : method K := \{\|.*?^\|\}\.|Theorem (?:order|not_more) : .*?\.)$",
+        r"^(?:Context [^\n]*|\(\* The weights[^\n]*|Definition \w+ : series [^\n]*|Hypothesis [^\n]*|"
+        r"Definition \w+ : method K := \{\|.*?^\|\}\.|Theorem (?:order|not_more) : [^\n]*\.)$",
         text,
         flags=re.MULTILINE | re.DOTALL,
     )
