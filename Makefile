@@ -17,7 +17,7 @@ TORCH := torch==2.13.0
 # Its samplers without what its training needs; diffusers and the tests need the rest.
 K_DIFFUSION := k-diffusion==0.1.1.post1
 
-.PHONY: help reproduce check test test-full tried book lint emit dist lock clean
+.PHONY: help reproduce check test test-full tried book lint emit formal dist lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -64,8 +64,12 @@ lint: $(READY) .lint  ## style, types, walls between the packages
 	@echo "mypy" && $(BIN)/mypy
 	@echo "import-linter" && cd .lint && ../$(BIN)/lint-imports --config ../pyproject.toml
 
-emit: $(READY)  ## write numerics/generated anew from theory
+emit: $(READY)  ## write numerics/generated and formal/methods anew from theory
 	@$(BIN)/python -m samplerproof.theory.emit
+	@$(BIN)/python -m samplerproof.theory.formal
+
+formal: $(READY)  ## the orders checked by the kernel of Coq (`apt-get install coq`); some minutes
+	@$(BIN)/python -m samplerproof.theory.formal --prove
 
 dist: $(READY)  ## an sdist and a wheel with the same bytes whoever makes them, checked, and an SBOM, into dist/
 	@rm -rf dist && $(BIN)/python -m build --no-isolation --outdir dist . > /dev/null

@@ -31,7 +31,7 @@ from .records import (
 )
 from .records.kept_records import ROOT
 
-PLACES = {"book": "", "proofs_notebooks": "chapters"}  # folder of the project -> folder of the book
+PLACES = {"book": "", "proofs_notebooks": "chapters", "formal": "formal"}  # folder of the project -> folder of the book
 
 
 def lay_out(folder: Path, pages: Mapping[str, str | bytes]) -> list[Path]:

@@ -21,7 +21,8 @@ def prove(names: Sequence[str], everything: bool, certified: bool = False) -> li
     which is lower where the weights assume equal steps and the claim is for ratios 1 + O(h); the defects are then in
     e_k = (r_k - 1)/h.  Of a stochastic sampler the orders are weak ones, the leading defects residuals of forests;
     proved_law_order and proved_gaussian_order are those in law with an exact score, null where there is history.
-    certified: add the certificate, all that a checker needs (theory/certificate.py); weak orders have none.
+    certified: add the certificate, all that a checker needs (theory/certificate.py), and the file that states the order
+    in Coq; weak orders have none.
     Raises InputError on an unknown name, and where names and --all are both or neither given.
     """
     if bool(names) == everything:
@@ -111,5 +112,12 @@ def _proved(method: Method, certified: bool) -> dict[str, Any]:
             for defect in proof.leading_defects
         ],
         "seconds": round(time.perf_counter() - started, 3),
-        **({"certificate": certificate(method)} if certified else {}),
+        **({"certificate": certificate(method), "coq": _coq_file(method)} if certified else {}),
     }
+
+
+def _coq_file(method: Method) -> str | None:
+    """The file of the repository that states the order in Coq, for all parameters; None where some are given."""
+    from ..theory.formal.order_file import coq_file
+
+    return coq_file(method.name) if method.name in METHODS else None

@@ -15,6 +15,7 @@ from ..tables.verification_tables import discrepancies, overview
 from .api_page import api_page
 from .glossary_page import glossary
 from .grids_page import grids_page
+from .kernel_page import kernel_checked
 from .method_page import concerns, page
 from .myst import ONE_SIDEBAR, link, slug, year
 from .theorems_page import theorems
@@ -28,6 +29,7 @@ def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str
     verified = verification["records"]
     pages = {
         "theorems.md": theorems(answers),
+        "kernel_checked.md": kernel_checked(),
         "methods.md": catalogue(verified),
         "glossary.md": glossary(),
         "library_names.md": library_page(),

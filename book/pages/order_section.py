@@ -10,6 +10,7 @@ import sympy as sp
 from ...numerics.records import Record
 from ...theory.latex import tex
 from ..markup import plain, table
+from .kernel_page import coq
 from .leading_error_formula import leading_error, symbols
 from .myst import display
 
@@ -24,6 +25,7 @@ def order(record: Record, proof: dict[str, Any]) -> Iterator[str]:
     """The paragraphs of the section.  proof: the method's kept proof."""
     yield f"**Theorem.** `{record.name}` {plain(proof['statement'].removeprefix(record.name + ' '))}."
     yield " ".join(_meaning(record, proof))
+    yield from coq(record)
     found = leading_error(record.name)
     if found is None:
         yield from _failing(record, proof)

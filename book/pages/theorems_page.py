@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ...numerics.catalogue import METHODS
+from ...theory.formal.order_file import coq_file
 from ..markup import plain, table
 from ..records.kept_records import ROOT
 from .myst import slug
@@ -24,8 +26,9 @@ def theorems(answers: dict[str, Any]) -> str:
         "## Identities",
         *_claims(answers["claims"]),
         "## Orders",
-        "Each is proved from both sides: all conditions up to the order hold, and one of the next order fails.",
-        table(("sampler", "theorem"), list(_orders(answers["proofs"]))),
+        "Each is proved from both sides: all conditions up to the order hold, and one of the next order fails. Those "
+        "with a file are also [checked by the kernel of Coq](kernel_checked.md).",
+        table(("sampler", "theorem", "in Coq"), list(_orders(answers["proofs"]))),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -45,7 +48,9 @@ def _expressions(count: int) -> str:
     return "one expression vanishes" if count == 1 else f"{count} expressions vanish"
 
 
-def _orders(proofs: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    for name in METHODS:
+def _orders(proofs: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    for name, record in METHODS.items():
         statement = proofs[name]["statement"].removeprefix(f"{name} ")
-        yield f"[`{name}`](#order-{slug(name)})", plain(statement)
+        path = None if record.stochastic else coq_file(name)
+        file = f"{{download}}`{Path(path).name} <{path}>`" if path else ""
+        yield f"[`{name}`](#order-{slug(name)})", plain(statement), file

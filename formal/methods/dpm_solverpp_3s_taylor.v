@@ -1,0 +1,137 @@
+(* dpm-solver++-3s-taylor is exactly of order 3 for a smooth G in any dimension, all step ratios, every r1.
+   Written by `python -m samplerproof.theory.formal` from the record of dpm-solver++-3s-taylor; checked by `make formal`. *)
+From Coq Require Import List Arith Lia ZArith Field.
+From samplerproof Require Import Orders Rationals.
+Import ListNotations.
+Open Scope field_scope.
+
+Module all_ratios.
+Section Definitions.
+Context {K : field} (c2 : K).
+Add Field the_field : (is_field K) (completeness (integers_differ K)).
+
+(* The weights W of the record, a = W w(end) / w(place), and the coefficients c of z_n, z_{n-1}. *)
+Definition W_1_1 : series K := (c2 • (h * phi 1 (-c2)))%S.
+Definition a_1_1 : series K := (W_1_1 * growth #1 c2 #0)%S.
+Definition W_2_1 : series K := (((#2/#3) • (h * phi 1 (-#2/#3))) + ((-#4/(#9*c2)) • (h * phi 2 (-#2/#3))))%S.
+Definition a_2_1 : series K := (W_2_1 * growth #1 (#2/#3) #0)%S.
+Definition W_2_2 : series K := ((#4/(#9*c2)) • (h * phi 2 (-#2/#3)))%S.
+Definition a_2_2 : series K := (W_2_2 * growth #1 (#2/#3) c2)%S.
+Definition W_3_1 : series K := ((h * phi 1 (-#1)) + ((-(#3*c2 + #2)/(#2*c2)) • (h * phi 2 (-#1))) + ((#3/c2) • (h * phi 3 (-#1))))%S.
+Definition a_3_1 : series K := (W_3_1 * growth #1 #1 #0)%S.
+Definition W_3_2 : series K := (((-#2/(c2*(#3*c2 - #2))) • (h * phi 2 (-#1))) + ((#6/(c2*(#3*c2 - #2))) • (h * phi 3 (-#1))))%S.
+Definition a_3_2 : series K := (W_3_2 * growth #1 #1 c2)%S.
+Definition W_3_3 : series K := (((#9*c2/(#2*(#3*c2 - #2))) • (h * phi 2 (-#1))) + ((-#9/(#3*c2 - #2)) • (h * phi 3 (-#1))))%S.
+Definition a_3_3 : series K := (W_3_3 * growth #1 #1 (#2/#3))%S.
+Definition c_0 : series K := ($#1)%S.
+
+Definition step : method K := {|
+  stages := [
+    MakeStage K (At c2) [
+      Output K (Path (At #0)) a_1_1];
+    MakeStage K (At (#2/#3)) [
+      Output K (Path (At #0)) a_2_1;
+      Output K (Stage 0) a_2_2]];
+  states := [(At #0, c_0)];
+  outputs := [
+    Output K (Path (At #0)) a_3_1;
+    Output K (Stage 0) a_3_2;
+    Output K (Stage 1) a_3_3]
+|}.
+
+Hypothesis nonzero_1 : c2 <> #0.
+Hypothesis nonzero_2 : #3*c2 - #2 <> #0.
+Ltac reduce := cbv -[not carrier add mul sub opp div inv zero one a_1_1 a_2_1 a_2_2 a_3_1 a_3_2 a_3_3].
+Ltac expand := cbv -[not carrier add mul sub opp div inv zero one].
+
+(* The coefficients of h^0, h^1, … in every a. *)
+Lemma values_1_1 :
+  a_1_1 0 = #0 /\
+  a_1_1 1 = c2 /\
+  a_1_1 2 = (pow c2 2)/#2 /\
+  a_1_1 3 = (pow c2 3)/#6 /\
+  a_1_1 4 = (pow c2 4)/#24.
+Proof. expand. repeat split; identity. Qed.
+Lemma values_2_1 :
+  a_2_1 0 = #0 /\
+  a_2_1 1 = (#6*c2 - #2)/(#9*c2) /\
+  a_2_1 2 = (#18*c2 - #8)/(#81*c2) /\
+  a_2_1 3 = (#8*c2 - #4)/(#162*c2) /\
+  a_2_1 4 = (#30*c2 - #16)/(#3645*c2).
+Proof. expand. repeat split; identity. Qed.
+Lemma values_2_2 :
+  a_2_2 0 = #0 /\
+  a_2_2 1 = #2/(#9*c2) /\
+  a_2_2 2 = (#8 - #18*c2)/(#81*c2) /\
+  a_2_2 3 = (#18*(pow c2 2) - #16*c2 + #4)/(#162*c2) /\
+  a_2_2 4 = (-#270*(pow c2 3) + #360*(pow c2 2) - #180*c2 + #32)/(#7290*c2).
+Proof. expand. repeat split; identity. Qed.
+Lemma values_3_1 :
+  a_3_1 0 = #0 /\
+  a_3_1 1 = #1/#4 /\
+  a_3_1 2 = #1/(#24*c2) /\
+  a_3_1 3 = (#6 - #5*c2)/(#240*c2) /\
+  a_3_1 4 = (#1 - c2)/(#120*c2).
+Proof. expand. repeat split; identity. Qed.
+Lemma values_3_2 :
+  a_3_2 0 = #0 /\
+  a_3_2 1 = #0 /\
+  a_3_2 2 = #1/(#12*c2*(#3*c2 - #2)) /\
+  a_3_2 3 = (#15116544 - #25194240*c2)/(#302330880*c2*(#3*c2 - #2)) /\
+  a_3_2 4 = (#88159684608000*(pow c2 2) - #105791621529600*c2 + #35263873843200)/(#2115832430592000*c2*(#3*c2 - #2)).
+Proof. expand. repeat split; identity. Qed.
+Lemma values_3_3 :
+  a_3_3 0 = #0 /\
+  a_3_3 1 = #3/#4 /\
+  a_3_3 2 = -#324/(#2592*(#3*c2 - #2)) /\
+  a_3_3 3 = (#75582720*c2 - #40310784)/(#1209323520*(#3*c2 - #2)) /\
+  a_3_3 4 = (-#47018498457600*c2 - #15672832819200)/(#16926659444736000*(#3*c2 - #2)).
+Proof. expand. repeat split; identity. Qed.
+Ltac coefficients := pose proof values_1_1; pose proof values_2_1; pose proof values_2_2; pose proof values_3_1; pose proof values_3_2; pose proof values_3_3; split_hypotheses;
+  cbv -[not carrier add mul sub opp div inv zero one a_1_1 a_2_1 a_2_2 a_3_1 a_3_2 a_3_3] in * |-.
+Ltac conditions := reduce; rewrite_hypotheses; repeat split; identity.
+
+Theorem order : has_order 3 step.
+Proof.
+  coefficients. apply order_by_trees.
+  - repeat constructor; assumption.
+  - reduce. repeat split; identity.
+  - conditions.
+Qed.
+
+(* Conditions of total order 4 that fail, and by what. *)
+Theorem leading_defects :
+  residual step (node 0 []) 3 = #1/#216 /\
+  residual step (node 0 [node 0 []]) 2 = (#28785666630303822643200*(pow c2 2) - #31984074033670914048000*c2 + #11727493812346001817600)/(#115142666521215290572800*(#3*c2 - #2)) /\
+  residual step (node 1 []) 2 = -#1/#72 /\
+  residual step (node 0 [node 0 []; node 0 []]) 1 = #1/#36 /\
+  residual step (node 0 [node 0 [node 0 []]]) 1 = (-#2916*(pow c2 2) + #4536*c2 - #2052)/(#11664*(#3*c2 - #2)) /\
+  residual step (node 0 [node 1 []]) 1 = (-#5832*(pow c2 2) + #6480*c2 - #2052)/(#11664*(#3*c2 - #2)) /\
+  residual step (node 1 [node 0 []]) 1 = #1/#36 /\
+  residual step (node 2 []) 1 = #1/#36 /\
+  residual step (node 0 [node 0 []; node 0 []; node 0 []]) 0 = -#1/#36 /\
+  residual step (node 0 [node 0 []; node 0 [node 0 []]]) 0 = -#1/#72 /\
+  residual step (node 0 [node 0 []; node 1 []]) 0 = -#1/#72 /\
+  residual step (node 0 [node 0 [node 0 []; node 0 []]]) 0 = c2/#6 - #1/#12 /\
+  residual step (node 0 [node 0 [node 0 [node 0 []]]]) 0 = -#1/#24 /\
+  residual step (node 0 [node 0 [node 1 []]]) 0 = -#1/#24 /\
+  residual step (node 0 [node 1 [node 0 []]]) 0 = c2/#6 - #1/#12 /\
+  residual step (node 0 [node 2 []]) 0 = c2/#6 - #1/#12 /\
+  residual step (node 1 [node 0 []; node 0 []]) 0 = -#1/#36 /\
+  residual step (node 1 [node 0 [node 0 []]]) 0 = -#1/#72 /\
+  residual step (node 1 [node 1 []]) 0 = -#1/#72 /\
+  residual step (node 2 [node 0 []]) 0 = -#1/#36 /\
+  residual step (node 3 []) 0 = -#1/#36.
+Proof. coefficients. conditions. Qed.
+End Definitions.
+
+(* So the order is not 4: one fails in the rational numbers, at c2 = 2. *)
+Theorem not_more : ~ has_order 4 (step (K := rationals) #2).
+Proof.
+  intros (_ & empty & fails).
+  refine (differ_correct _ _ _ (fails (node 1 [node 0 []]) 1 _)); [vm_compute; reflexivity|cbv; lia].
+Qed.
+End all_ratios.
+
+Definition proved := (@all_ratios.order, @all_ratios.leading_defects, @all_ratios.not_more).
+Print Assumptions proved.
