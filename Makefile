@@ -17,7 +17,7 @@ TORCH := torch==2.13.0
 # Its samplers without what its training needs; diffusers and the tests need the rest.
 K_DIFFUSION := k-diffusion==0.1.1.post1
 
-.PHONY: help reproduce check test test-full tried book lint emit formal dist lock clean
+.PHONY: help reproduce check test test-full tried book lint emit formal mutants dist lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -42,6 +42,9 @@ test-full: $(READY)  ## what `make test` leaves out: the slow tests, and propert
 
 tried: $(READY)  ## make the record of what was tried to break the package, shown in the book
 	@$(PYTEST) -m tried --tried=book/records/tried.json
+
+mutants: $(READY)  ## plant faults in theory and numerics, each judged by the tests of its line: an hour on two idle cores
+	@$(BIN)/python tests/mutations/run_mutants.py
 
 # The build takes from the cache what was executed, and executes again, to report it, what failed.
 book: export JUPYTERCACHE = _build/.jupyter_cache

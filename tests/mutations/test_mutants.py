@@ -1,13 +1,15 @@
-"""Mutants: what an operator changes, what is drawn, and how a process imports one."""
+"""The mutants of `make mutants`: what an operator changes, what is drawn, and a small run from end to end."""
 
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from mutants import ROOT, drawn, files, mutants_of
 
 CODE = '''"""Text."""
@@ -81,3 +83,27 @@ def test_a_planted_mutant_is_what_a_process_imports() -> None:
     value, file = done.stdout.split()
     assert value == "201"
     assert Path(file) == ROOT / "names" / "lookup.py"
+
+
+@pytest.mark.slow
+def test_a_small_run_kills_goes_on_and_lists_what_survives(tmp_path: Path) -> None:
+    """Assert outcomes of a dozen mutants of one module, that a second run decides nothing again, and the record."""
+    record = tmp_path / "mutants.json"
+    options = ("--by-hand", "12", "--only", "theory/phi_functions.py", "--kept", tmp_path / "kept", "--record", record)
+    command = [sys.executable, "tests/mutations/run_mutants.py", *options, "tests/theory/test_phi.py"]
+    first = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    assert first.returncode == 0, first.stderr
+    content = json.loads(record.read_text(encoding="utf-8"))
+    assert (content["mutants"], content["generated"]) == (12, 0)
+    assert sum(content["outcomes"].values()) == 12
+    assert content["killed"] >= 6
+    assert len(content["survivors"]) == 12 - content["killed"]
+    killed = [one for one in content["all"] if one["outcome"] == "killed"]
+    assert all(one["by"].startswith("tests/") for one in killed)
+    (decided,) = (tmp_path / "kept").glob("*/decided.jsonl")
+    lines = decided.read_text(encoding="utf-8").splitlines(keepends=True)
+    decided.write_text("".join(lines[:-2]), encoding="utf-8")  # as if it had been interrupted
+    again = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    assert again.stderr.count(" of 2\n") == 2
+    later = json.loads(record.read_text(encoding="utf-8"))
+    assert [one["outcome"] for one in later["all"]] == [one["outcome"] for one in content["all"]]
