@@ -1,0 +1,127 @@
+(* dpm-solver++-2m-v2 is exactly of order 1 for a smooth G in any dimension, step ratios 1 + O(h).
+   Written by `python -m samplerproof.theory.formal` from the record of dpm-solver++-2m-v2; checked by `make formal`. *)
+From Coq Require Import List Arith Lia ZArith Field.
+From samplerproof Require Import Orders Rationals.
+Import ListNotations.
+Open Scope field_scope.
+
+Module near_equal_steps.
+Section Definitions.
+Context {K : field} (e1 : nat -> K).
+Add Field the_field : (is_field K) (completeness (integers_differ K)).
+
+(* The weights W of the record, a = W w(end) / w(place), and the coefficients c of z_n, z_{n-1}. *)
+Definition W_1_1 : series K := (h * (near #1 e1 + ($(#1/#2))) * phi 1 (-(e1 1)))%S.
+Definition a_1_1 : series K := (W_1_1 * growth #1 #1 #0)%S.
+Definition W_1_2 : series K := ((-#1/#2) • (h * phi 1 (-(e1 1))))%S.
+Definition a_1_2 : series K := (W_1_2 * growth #1 #1 (-(e1 1)))%S.
+Definition c_0 : series K := ($#1)%S.
+
+Definition step : method K := {|
+  stages := [];
+  states := [(At #0, c_0)];
+  outputs := [
+    Output K (Path (At #0)) a_1_1;
+    Output K (Path (Near ((-#1) • near #1 e1)%S)) a_1_2]
+|}.
+
+Ltac reduce := cbv -[not carrier add mul sub opp div inv zero one a_1_1 a_1_2].
+Ltac expand := cbv -[not carrier add mul sub opp div inv zero one].
+
+(* The coefficients of h^0, h^1, … in every a. *)
+Lemma values_1_1 :
+  a_1_1 0 = #0 /\
+  a_1_1 1 = #3/#2 /\
+  a_1_1 2 = (e1 1) + #3/#4.
+Proof. expand. repeat split; identity. Qed.
+Lemma values_1_2 :
+  a_1_2 0 = #0 /\
+  a_1_2 1 = -#1/#2 /\
+  a_1_2 2 = -#3/#4.
+Proof. expand. repeat split; identity. Qed.
+Ltac coefficients := pose proof values_1_1; pose proof values_1_2; split_hypotheses;
+  cbv -[not carrier add mul sub opp div inv zero one a_1_1 a_1_2] in * |-.
+Ltac conditions := reduce; rewrite_hypotheses; repeat split; identity.
+
+Theorem order : has_order 1 step.
+Proof.
+  coefficients. apply order_by_quadrature; [reflexivity|reflexivity|reflexivity|..].
+  - repeat constructor; assumption.
+  - reduce. repeat split; identity.
+  - conditions.
+Qed.
+
+(* Conditions of total order 2 that fail, and by what. *)
+Theorem leading_defects :
+  (forall t, size t = 1 -> residual step t 1 = one / subdensities t * (e1 1)).
+Proof. coefficients. repeat split; apply defects_by_quadrature; try reflexivity; conditions. Qed.
+End Definitions.
+
+(* So the order is not 2: one fails in the rational numbers, at e1 n = 1. *)
+Theorem not_more : ~ has_order 2 (step (K := rationals) (fun _ => #1)).
+Proof.
+  intros (_ & empty & fails).
+  refine (differ_correct _ _ _ (fails (node 0 []) 1 _)); [vm_compute; reflexivity|cbv; lia].
+Qed.
+End near_equal_steps.
+
+Module all_ratios.
+Section Definitions.
+Context {K : field} (r1 : K).
+Add Field the_field : (is_field K) (completeness (integers_differ K)).
+
+(* The weights W of the record, a = W w(end) / w(place), and the coefficients c of z_n, z_{n-1}. *)
+Definition W_1_1 : series K := ((r1 + #1/#2) • (h * phi 1 (-r1)))%S.
+Definition a_1_1 : series K := (W_1_1 * growth #1 #1 #0)%S.
+Definition W_1_2 : series K := ((-#1/#2) • (h * phi 1 (-r1)))%S.
+Definition a_1_2 : series K := (W_1_2 * growth #1 #1 (-r1))%S.
+Definition c_0 : series K := ($#1)%S.
+
+Definition step : method K := {|
+  stages := [];
+  states := [(At #0, c_0)];
+  outputs := [
+    Output K (Path (At #0)) a_1_1;
+    Output K (Path (At (-r1))) a_1_2]
+|}.
+
+Ltac reduce := cbv -[not carrier add mul sub opp div inv zero one a_1_1 a_1_2].
+Ltac expand := cbv -[not carrier add mul sub opp div inv zero one].
+
+(* The coefficients of h^0, h^1, … in every a. *)
+Lemma values_1_1 :
+  a_1_1 0 = #0 /\
+  a_1_1 1 = r1 + #1/#2.
+Proof. expand. repeat split; identity. Qed.
+Lemma values_1_2 :
+  a_1_2 0 = #0 /\
+  a_1_2 1 = -#1/#2.
+Proof. expand. repeat split; identity. Qed.
+Ltac coefficients := pose proof values_1_1; pose proof values_1_2; split_hypotheses;
+  cbv -[not carrier add mul sub opp div inv zero one a_1_1 a_1_2] in * |-.
+Ltac conditions := reduce; rewrite_hypotheses; repeat split; identity.
+
+Theorem order : has_order 0 step.
+Proof.
+  coefficients. apply order_by_quadrature; [reflexivity|reflexivity|reflexivity|..].
+  - repeat constructor; assumption.
+  - reduce. repeat split; identity.
+  - conditions.
+Qed.
+
+(* Conditions of total order 1 that fail, and by what. *)
+Theorem leading_defects :
+  (forall t, size t = 1 -> residual step t 0 = one / subdensities t * (r1 - #1)).
+Proof. coefficients. repeat split; apply defects_by_quadrature; try reflexivity; conditions. Qed.
+End Definitions.
+
+(* So the order is not 1: one fails in the rational numbers, at r1 = 2. *)
+Theorem not_more : ~ has_order 1 (step (K := rationals) #2).
+Proof.
+  intros (_ & empty & fails).
+  refine (differ_correct _ _ _ (fails (node 0 []) 0 _)); [vm_compute; reflexivity|cbv; lia].
+Qed.
+End all_ratios.
+
+Definition proved := (@near_equal_steps.order, @near_equal_steps.leading_defects, @near_equal_steps.not_more, @all_ratios.order, @all_ratios.leading_defects, @all_ratios.not_more).
+Print Assumptions proved.

@@ -1,0 +1,101 @@
+(* unipc-noise-1-bh1 is exactly of order 2 for a smooth G in any dimension, all step ratios.
+   Written by `python -m samplerproof.theory.formal` from the record of unipc-noise-1-bh1; checked by `make formal`. *)
+From Coq Require Import List Arith Lia ZArith Field.
+From samplerproof Require Import Orders Rationals.
+Import ListNotations.
+Open Scope field_scope.
+
+Module all_ratios.
+Section Definitions.
+Context {K : field}.
+Add Field the_field : (is_field K) (completeness (integers_differ K)).
+
+(* The weights W of the record, a = W w(end) / w(place), and the coefficients c of z_n, z_{n-1}. *)
+Definition predictor_W_1_1 : series K := (h * phi 1 #1)%S.
+Definition predictor_a_1_1 : series K := (predictor_W_1_1 * growth (-#1) #1 #0)%S.
+Definition predictor_c_0 : series K := ($#1)%S.
+
+Definition predictor : method K := {|
+  stages := [];
+  states := [(At #0, predictor_c_0)];
+  outputs := [
+    Output K (Path (At #0)) predictor_a_1_1]
+|}.
+End Definitions.
+
+Section Definitions.
+Context {K : field} (r1 : K).
+Add Field the_field : (is_field K) (completeness (integers_differ K)).
+
+(* The weights W of the record, a = W w(end) / w(place), and the coefficients c of z_n, z_{n-1}. *)
+Definition W_1_1 : series K := (h * phi 1 #1)%S.
+Definition a_1_1 : series K := (W_1_1 * growth (-#1) #1 #0)%S.
+Definition W_2_1 : series K := ((h * phi 1 #1) + ((-#1/#2) • h))%S.
+Definition a_2_1 : series K := (W_2_1 * growth (-#1) #1 #0)%S.
+Definition W_2_2 : series K := ((#1/#2) • h)%S.
+Definition a_2_2 : series K := (W_2_2 * growth (-#1) #1 #1)%S.
+Definition c_0 : series K := ($#1)%S.
+
+Definition step : method K := {|
+  stages := [
+    MakeStage K (At #1) [
+      Output K (Predicted (At #0) (off_path 1 r1 (predictor))) a_1_1]];
+  states := [(At #0, c_0)];
+  outputs := [
+    Output K (Predicted (At #0) (off_path 1 r1 (predictor))) a_2_1;
+    Output K (Stage 0) a_2_2]
+|}.
+
+Ltac reduce := cbv -[not carrier add mul sub opp div inv zero one a_1_1 a_2_1 a_2_2].
+Ltac expand := cbv -[not carrier add mul sub opp div inv zero one].
+
+(* The coefficients of h^0, h^1, … in every a. *)
+Lemma values_1_1 :
+  a_1_1 0 = #0 /\
+  a_1_1 1 = #1 /\
+  a_1_1 2 = -#1/#2 /\
+  a_1_1 3 = #1/#6.
+Proof. expand. repeat split; identity. Qed.
+Lemma values_2_1 :
+  a_2_1 0 = #0 /\
+  a_2_1 1 = #1/#2 /\
+  a_2_1 2 = #0 /\
+  a_2_1 3 = -#1/#12.
+Proof. expand. repeat split; identity. Qed.
+Lemma values_2_2 :
+  a_2_2 0 = #0 /\
+  a_2_2 1 = #1/#2 /\
+  a_2_2 2 = #0 /\
+  a_2_2 3 = #0.
+Proof. expand. repeat split; identity. Qed.
+Ltac coefficients := pose proof values_1_1; pose proof values_2_1; pose proof values_2_2; split_hypotheses;
+  cbv -[not carrier add mul sub opp div inv zero one a_1_1 a_2_1 a_2_2] in * |-.
+Ltac conditions := reduce; rewrite_hypotheses; repeat split; identity.
+
+Theorem order : has_order 2 step.
+Proof.
+  coefficients. apply order_by_trees.
+  - repeat constructor; assumption.
+  - reduce. repeat split; identity.
+  - conditions.
+Qed.
+
+(* Conditions of total order 3 that fail, and by what. *)
+Theorem leading_defects :
+  residual step (node 0 []) 2 = -#1/#12 /\
+  residual step (node 0 [node 0 []; node 0 []]) 0 = #1/#6 /\
+  residual step (node 1 [node 0 []]) 0 = #1/#6 /\
+  residual step (node 2 []) 0 = #1/#6.
+Proof. coefficients. conditions. Qed.
+End Definitions.
+
+(* So the order is not 3: one fails in the rational numbers, at r1 = 2. *)
+Theorem not_more : ~ has_order 3 (step (K := rationals) #2).
+Proof.
+  intros (_ & empty & fails).
+  refine (differ_correct _ _ _ (fails (node 1 [node 0 []]) 0 _)); [vm_compute; reflexivity|cbv; lia].
+Qed.
+End all_ratios.
+
+Definition proved := (@all_ratios.order, @all_ratios.leading_defects, @all_ratios.not_more).
+Print Assumptions proved.
