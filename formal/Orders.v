@@ -419,3 +419,6 @@ Ltac nonzero_denominator :=
 Ltac identity := field; repeat split; nonzero_denominator.
 Ltac split_hypotheses := repeat match goal with both : _ /\ _ |- _ => destruct both end.
 Ltac rewrite_hypotheses := repeat match goal with known : _ = _ |- _ => rewrite ?known; clear known end.
+
+Definition proved := (order_by_trees, @order_by_quadrature, @defects_by_quadrature).
+Print Assumptions proved.
