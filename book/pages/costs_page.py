@@ -51,7 +51,7 @@ Made {study_origin}, by `python benchmarks/study.py --record benchmarks/study.js
 ## A device
 
 `python benchmarks/gpu.py` measures the same step on a CUDA device, with a U-Net, CUDA graphs and kernels a step, and
-writes a record to `book/records/gpu/`. None was at hand: no figure of a device is claimed.
+writes a record to `book/records/gpu/`. None was available: no figure of a device is claimed.
 """
 
 

@@ -13,7 +13,7 @@ from functools import cache
 
 import pytest
 import torch
-from kinds import DETERMINISTIC
+from kinds import DETERMINISTIC, TELESCOPING
 from shapes import by_shape
 from torch import Tensor
 
@@ -36,7 +36,7 @@ SAME = {"unipc-3-bh1": "unipc-3", "unipc-3-vary": "unipc-3", "pndm": "ipndm-4", 
 SAME |= {"plms-3": "ipndm-3", "plms": "ipndm-4"}
 # On equal steps these two have a higher order than for ratios 1 + O(h): they are measured on others below. The orders
 # on equal steps in t, and on steps of which every other one is twice as long.
-FLATTERED = {"dpm-solver++-2m-v2": (1, 1), "ipndm-v-4-published": (2, 0)}
+FLATTERED = dict(zip(TELESCOPING, ((1, 1), (2, 0)), strict=True))
 EVERY = [
     *(name for name in DETERMINISTIC if name not in (*SAME, *FLATTERED)),
     "bdia-ddim?gamma=1",
