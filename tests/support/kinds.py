@@ -8,6 +8,6 @@ from samplerproof.numerics.records import Record
 DETERMINISTIC: dict[str, Record] = {name: record for name, record in METHODS.items() if not record.stochastic}
 STOCHASTIC: dict[str, Record] = {name: record for name, record in METHODS.items() if record.stochastic}
 
-# Their step errors are differences of neighbours, which telescope over a run: on steps that are equal, or change slowly,
-# their errors fall faster than the order that is proved for all steps.
+# Their step errors are differences of neighbours, which telescope over a run: on steps that are equal, or change
+# slowly, their errors fall faster than the order that is proved for all steps.
 TELESCOPING = ("dpm-solver++-2m-v2", "ipndm-v-4-published")
