@@ -195,7 +195,7 @@ def _check_start(given: list[Tensor], tableau: Tableau, checked: bool) -> None:
         of_type(f"start[{i}]", vector, Tensor, "a tensor")
         if vector.shape != given[0].shape:
             raise InputError(f"start[{i}]", tuple(vector.shape), f"the shape of start[0], {tuple(given[0].shape)}")
-        if checked and not bool(torch.isfinite(vector).all()):
+        if checked and not math.isfinite(vector.sum().item()) and not bool(torch.isfinite(vector).all()):
             raise InputError(f"start[{i}]", "a non-finite value", "finite values only")
 
 
