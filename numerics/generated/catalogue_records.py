@@ -243,6 +243,7 @@ RECORDS: tuple[Record, ...] = (
         summary="Exponential Adams 2 on noise predictions with its weight collapsed onto the midpoint of the step.",
         cite="lu2022dpmsolver",
         stability=1.0,
+        since="0.2.0",
     ),
     Record(
         name="dpm-solver++-2m-v2",
@@ -264,6 +265,7 @@ RECORDS: tuple[Record, ...] = (
         equal_steps=True,
         order_free=0,
         stability=1.0,
+        since="0.2.0",
     ),
     Record(
         name="dpm-solver-2s",
@@ -465,6 +467,7 @@ RECORDS: tuple[Record, ...] = (
         cite="lu2022dpmsolver",
         stability=3.0873780253841527,
         parameters=(GeneratedParameter("r1", Fraction(1, 3), 0, 1, True, excluded=(0,)), GeneratedParameter("r2", Fraction(1, 2), 0, 1, True, orders=((Fraction(2, 3), 3),), excluded=(0,))),
+        since="0.2.0",
     ),
     Record(
         name="dpm-solver++-3s-free",
@@ -487,6 +490,7 @@ RECORDS: tuple[Record, ...] = (
         cite="lu2022dpmsolverpp",
         stability=3.0873780253841527,
         parameters=(GeneratedParameter("r1", Fraction(1, 3), 0, 1, True, excluded=(0,)), GeneratedParameter("r2", Fraction(1, 2), 0, 1, True, orders=((Fraction(2, 3), 3),), excluded=(0,))),
+        since="0.2.0",
     ),
     Record(
         name="res-3s",
@@ -886,6 +890,7 @@ RECORDS: tuple[Record, ...] = (
         equal_steps=True,
         order_free=2,
         stability=0.5454545454545454,
+        since="0.2.0",
     ),
     Record(
         name="ipndm-v-4-published",
@@ -907,6 +912,7 @@ RECORDS: tuple[Record, ...] = (
         equal_steps=True,
         order_free=0,
         stability=0.2727272727272727,
+        since="0.2.0",
     ),
     Record(
         name="gradient-estimation",
@@ -1208,6 +1214,7 @@ RECORDS: tuple[Record, ...] = (
         summary="unipc-1 on noise predictions; no correction in the last step.",
         cite="zhao2023unipc",
         stability=1.0,
+        since="0.2.0",
     ),
     Record(
         name="unipc-noise-2",
@@ -1231,6 +1238,7 @@ RECORDS: tuple[Record, ...] = (
         summary="unipc-2 on noise predictions; no correction in the last step.",
         cite="zhao2023unipc",
         stability=0.5454545454545454,
+        since="0.2.0",
     ),
     Record(
         name="unipc-noise-3",
@@ -1254,6 +1262,7 @@ RECORDS: tuple[Record, ...] = (
         summary="unipc-3 on noise predictions; no correction in the last step.",
         cite="zhao2023unipc",
         stability=0.3,
+        since="0.2.0",
     ),
     Record(
         name="unipc-noise-1-bh1",
@@ -1277,6 +1286,7 @@ RECORDS: tuple[Record, ...] = (
         summary="unipc-1-bh1 on noise predictions; no correction in the last step.",
         cite="zhao2023unipc",
         stability=1.0,
+        since="0.2.0",
     ),
     Record(
         name="unipc-noise-2-bh1",
@@ -1300,6 +1310,7 @@ RECORDS: tuple[Record, ...] = (
         summary="unipc-2-bh1 on noise predictions; no correction in the last step.",
         cite="zhao2023unipc",
         stability=0.5454545454545454,
+        since="0.2.0",
     ),
     Record(
         name="unipc-noise-3-bh1",
@@ -1323,6 +1334,7 @@ RECORDS: tuple[Record, ...] = (
         summary="unipc-3-bh1 on noise predictions; no correction in the last step.",
         cite="zhao2023unipc",
         stability=0.3,
+        since="0.2.0",
     ),
     Record(
         name="edm-heun",
@@ -1564,6 +1576,7 @@ RECORDS: tuple[Record, ...] = (
         summary="Integrate the interpolant in t of the last 2 velocities exactly.",
         cite="lipman2023flow",
         stability=1.0,
+        since="0.2.0",
     ),
     Record(
         name="flow-ab3",
@@ -1583,6 +1596,7 @@ RECORDS: tuple[Record, ...] = (
         summary="Integrate the interpolant in t of the last 3 velocities exactly.",
         cite="lipman2023flow",
         stability=0.5454545454545454,
+        since="0.2.0",
     ),
     Record(
         name="ddpm",
@@ -2357,6 +2371,7 @@ RECORDS: tuple[Record, ...] = (
         cite="lu2022dpmsolverpp",
         stochastic=True,
         parameters=(GeneratedParameter("r", Fraction(1, 2), 0, 1, True, excluded=(0,)), GeneratedParameter("tau", 1, 0, inf, True)),
+        since="0.2.0",
     ),
     Record(
         name="seeds-3-data",
@@ -2397,6 +2412,7 @@ RECORDS: tuple[Record, ...] = (
         cite="gonzalez2023seeds",
         stochastic=True,
         parameters=(GeneratedParameter("tau", 1, 0, inf, True, orders=((0, 3),)),),
+        since="0.2.0",
     ),
     Record(
         name="edm-churn",
@@ -2463,6 +2479,7 @@ RECORDS: tuple[Record, ...] = (
         stochastic=True,
         law_order=2,
         gaussian_order=2,
+        since="0.2.0",
     ),
     Record(
         name="dpmpp-2s-ancestral",
@@ -2492,6 +2509,7 @@ RECORDS: tuple[Record, ...] = (
         stochastic=True,
         law_order=2,
         gaussian_order=2,
+        since="0.2.0",
     ),
     Record(
         name="euler-ancestral-rf",
@@ -2515,6 +2533,7 @@ RECORDS: tuple[Record, ...] = (
         summary="Euler's step on a flow to sigma'^2/sigma, then rescaling and noise back up to sigma'.",
         cite="lipman2023flow",
         stochastic=True,
+        since="0.2.0",
     ),
     Record(
         name="er-sde-2",
@@ -2541,6 +2560,7 @@ RECORDS: tuple[Record, ...] = (
         cite="cui2023ersde",
         stochastic=True,
         parameters=(GeneratedParameter("tau", 1, 0, inf, True),),
+        since="0.2.0",
     ),
     Record(
         name="er-sde-3",
@@ -2567,6 +2587,7 @@ RECORDS: tuple[Record, ...] = (
         cite="cui2023ersde",
         stochastic=True,
         parameters=(GeneratedParameter("tau", 1, 0, inf, True, orders=((0, 3),)),),
+        since="0.2.0",
     ),
     Record(
         name="li-ddpm",

@@ -57,6 +57,7 @@ DPM_SOLVER_PP_2M = Method(
 DPM_SOLVER_2M = replace(
     DPM_SOLVER_PP_2M,
     name="dpm-solver-2m",
+    since="0.2.0",
     label="DPM-Solver(2M)",
     family="dpm-solver",
     frame=NOISE,
@@ -69,6 +70,7 @@ DPM_SOLVER_2M = replace(
 DPM_SOLVER_PP_2M_V2 = replace(
     DPM_SOLVER_PP_2M,
     name="dpm-solver++-2m-v2",
+    since="0.2.0",
     label="DPM++ 2M v2",
     rows=(
         Row(

@@ -22,6 +22,7 @@ _TO_NEXT = Row((NOW,), published=(_gain,))
 
 DPM_2_ANCESTRAL = Method(
     name="dpm-2-ancestral",
+    since="0.2.0",
     label="DPM2 ancestral",
     family="ancestral",
     frame=NOISE,
@@ -41,6 +42,7 @@ DPM_2_ANCESTRAL = Method(
 
 DPMPP_2S_ANCESTRAL = Method(
     name="dpmpp-2s-ancestral",
+    since="0.2.0",
     label="DPM++ 2S ancestral",
     family="ancestral",
     frame=NOISE,
@@ -60,6 +62,7 @@ _over = ALPHA_RATIO * _gain
 
 EULER_ANCESTRAL_RF = Method(
     name="euler-ancestral-rf",
+    since="0.2.0",
     label="Euler ancestral (rectified flow)",
     family="ancestral",
     frame=NOISE,

@@ -39,6 +39,7 @@ _slope = h * _first / _length(r[0])
 
 ER_SDE_2 = Method(
     name="er-sde-2",
+    since="0.2.0",
     label="ER-SDE-Solver-2",
     family="er-sde",
     frame=DATA,

@@ -59,6 +59,7 @@ def flow_adams(degree: int, start: Method) -> Method:
     """The interpolant of that degree through the last velocities, integrated exactly in t."""
     return Method(
         name=f"flow-ab{degree + 1}",
+        since="0.2.0",
         label=f"Adams-Bashforth {degree + 1} (flow matching)",
         family="flow",
         frame=VELOCITY,

@@ -37,6 +37,7 @@ def as_coded(weights: tuple[sp.Expr, ...], order: int, start: Method, aliases: t
     q = len(weights)
     return Method(
         name=f"ipndm-v-{q}-published",
+        since="0.2.0",
         label=f"iPNDM_v-{q}, published",
         family="pndm",
         frame=NOISE_RHO,

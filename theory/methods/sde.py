@@ -266,6 +266,7 @@ SDE_DPM_SOLVER_PP_2S = Method(
 SDE_DPM_SOLVER_PP_2S_TAYLOR = replace(
     SDE_DPM_SOLVER_PP_2S,
     name="sde-dpm-solver++-2s-taylor",
+    since="0.2.0",
     label="SDE-DPM-Solver++(2S, Taylor)",
     rows=(Row((NOW,), exact, to=c2), Row((NOW, stage(1)), exact)),
     summary="A stage inside the step, and the line through both predictions integrated exactly; one path of noise.",
@@ -337,6 +338,7 @@ SEEDS_3 = replace(
 
 SEEDS_3_DATA = Method(
     name="seeds-3-data",
+    since="0.2.0",
     label="SEEDS-3, data",
     family="seeds",
     frame=DATA,

@@ -97,7 +97,7 @@ def free_stages(name: str, label: str, frame: Frame) -> Method:
     text = "Stages at r1 and r2, then the line through the base and the last output integrated exactly."
     r1 = first_stage("r1", THIRD)
     method = singlestep(name, label, frame, (c2, c3), ((NOW, stage(2)), exact), (r1, R2), text)
-    return replace(method, order=2, provenance="published; read in the code of DPM-Solver, r2 free")
+    return replace(method, order=2, since="0.2.0", provenance="published; read in the code of DPM-Solver, r2 free")
 
 
 DPM_SOLVER_2S = second_order(

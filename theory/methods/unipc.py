@@ -100,6 +100,7 @@ def on_noise(method: Method, start: Method | None) -> Method:
     return replace(
         method,
         name=method.name.replace("unipc-", "unipc-noise-"),
+        since="0.2.0",
         label=f"{method.label}, noise",
         frame=NOISE,
         summary=f"{method.name} on noise predictions; no correction in the last step.",
