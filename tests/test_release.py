@@ -258,7 +258,7 @@ print(len(json.loads(run("methods", "--json"))) > 70)
 print(json.loads(run("prove", "dpm-solver++-2m", "ddpm", "--json"))[0]["proved_order"])
 print("SHA-256" in run("cite", "--theorem", "claim-2m-collapsed"))
 print(json.loads(run("study", "one.toml", "--json"))["records"][0]["method"])
-print(json.loads(run("advise", "rings", "--nfe", "4", "--json"))["nfe"])
+print(json.loads(run("advise", "rings", "--nfe", "4", "--json"))["choice"]["nfe"])
 """
 
 
