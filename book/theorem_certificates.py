@@ -16,6 +16,8 @@ from ..names.input_error import InputError, nearest
 from ..numerics.catalogue import METHODS, NAMES, resolve
 
 if TYPE_CHECKING:
+    import sympy as sp
+
     from ..theory.claims import Claim
 
 CLAIM, ORDER = "claim-", "order-"
@@ -68,8 +70,16 @@ def _identity(claim: Claim) -> Theorem:
     proof = claim.prove()
     if not proof.holds:
         raise AssertionError(f"{claim.name} is not proved")
-    parts = {"zero": [*map(str, proof.zero)], "nonzero": [*map(str, proof.nonzero)]}
+    parts = {"zero": [*map(_text, proof.zero)], "nonzero": [*map(_text, proof.nonzero)]}
     return Theorem(CLAIM + claim.name, claim.statement, {"statement": claim.statement, **parts})
+
+
+def _text(expression: sp.Expr) -> str:
+    """The expression as text; its dummies, which sympy numbers through the process, are x_1, x_2, … in their order."""
+    import sympy as sp
+
+    dummies = sorted(expression.atoms(sp.Dummy), key=lambda dummy: dummy.dummy_index)
+    return str(expression.xreplace({dummy: sp.Symbol(f"x_{k}") for k, dummy in enumerate(dummies, 1)}))
 
 
 def _order(name: str) -> Theorem:
