@@ -166,7 +166,7 @@ def test_derive_answers_in_three_formats(in_process: Callable[..., tuple[int, st
 
 def test_derive_names_the_nearest_methods(samplerproof: Command) -> None:
     """Assert one line for a name that is not known."""
-    done = samplerproof("derive", "dpm-solver-2m")
+    done = samplerproof("derive", "dpm-solver+-2m")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "dpm-solver++-2m" in done.stderr

@@ -183,7 +183,7 @@ def test_samples_have_the_mean_and_covariance_of_the_affine_form(name: str) -> N
 
 
 EXACT = [n for n, m in STOCHASTIC.items() if m.frame == "data" and n != "ddpm-large"]
-EXACT += ["ddim-eta", "edm-churn"]
+EXACT += ["ddim-eta", "edm-churn", "dpm-2-ancestral", "dpmpp-2s-ancestral", "euler-ancestral-rf"]
 
 
 @pytest.mark.parametrize("name", [*EXACT, "sa-solver-3?tau=1/2", "sde-dpm-solver++-2s?r=1/3&tau=2", "ddim-eta?eta=1/3"])

@@ -42,6 +42,8 @@ RUN_AS = {"edm-churn": "edm-churn?churn=10"}
 # Steps of the samplers whose outputs are too many for a density. The second-order error of P2C1 is small on M1 too.
 BY_MEANS = {
     "seeds-3": (40, 80, 160),
+    "seeds-3-data": (80, 160, 320),
+    "er-sde-3": (40, 80, 160),
     "sa-solver-3": (160, 320, 640),
     "sa-solver-p2c1": (320, 640, 1280),
     "sa-solver-p2c2": (160, 320, 640),

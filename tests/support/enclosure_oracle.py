@@ -48,8 +48,14 @@ FUNCTIONS |= {
     for i, row in enumerate(record.rows)
     if row.noises is not None
 }
-# In these r1 is the place of the first stage, as r and c2 are elsewhere, and no step ratio.
+# In these r1 and r2 are the places of the stages, as r and c2 are elsewhere, and no step ratios.
 STAGED = {row.weights for m in METHODS.values() if "r1" in m.numbers for row in m.rows}
+# In these the length of earlier steps is in an exponent.
+LONG_EXPONENT = {
+    name
+    for name, (weights, _) in FUNCTIONS.items()
+    if any(str(s) in ("r1", "r2") for w in weights for f in w.atoms(phi) for s in f.args[1].free_symbols)
+} - STAGED
 FUNCTIONS["one_node"] = ((one_node(sp.Symbol("kappa", integer=True)),), ("h", "kappa"))
 FUNCTIONS["one_node_smooth"] = (moments[:1], ("m0",))
 
@@ -113,14 +119,16 @@ def random_arguments(name: str, chance: random.Random) -> dict[str, float]:
 
     Churn lies up to sqrt 2 away in sigma. A step with noise goes forward: h > 0.
     """
-    # b h, tau^2 h <= 5: the exponential of a rounded product loses half an eps for every unit of it.
+    # b h, tau^2 h, r h <= 5: the exponential of a rounded product loses half an eps for every unit of it.
     ranges = {"h": (-7, 1), "a1": (-0.3, 0.3), "middle": (-2, 0), "gamma": (-3, 0), "b": (-3, -0.3)}
-    ranges |= {"r": (-2, -0.01), "c2": (-2, -0.01)} | ({"r1": (-2, -0.01)} if name in STAGED else {})
+    ranges |= {"r": (-2, -0.01), "c2": (-2, -0.01)} | ({"r1": (-2, -0.01), "r2": (-2, -0.01)} if name in STAGED else {})
     ranges |= {"tau": (-3, 0.48), "eta": (-3, 0), "alpha_ratio": (-1, 0), "noised_place": (-4, -0.47)}
     arguments = FUNCTIONS[name][1]
     names = {a: 10 ** chance.uniform(*ranges.get(a, (-3, 3))) for a in arguments}
     if "tau" in names:
         names["h"] = min(names["h"], 5 / names["tau"] ** 2)
+    if name in LONG_EXPONENT:
+        names["h"] = min(names["h"], 5 / sum(names[r] for r in ("r1", "r2") if r in names))
     if "noised_place" in names:
         names["noised_place"] /= -names["h"]
     elif not name.endswith("_noises"):

@@ -55,6 +55,8 @@ def test_an_order_one_off_is_refuted(name: str, free: bool, by: int) -> None:
     """Assert that the step itself refutes a wrong order, given with the counts of that order."""
     altered = fresh(name, free)
     altered["order"] += by
+    if altered["order"] < 0:
+        pytest.skip("no order is below 0")
     counts = [sum(map(count_trees, range(n + 1))) for n in range(altered["order"] + 1)]
     altered |= {"trees": sum(counts[-1:]), "conditions": sum(counts), "leading_defects": []}
     with pytest.raises(Refuted, match="of a higher order" if by < 0 else "not of order"):

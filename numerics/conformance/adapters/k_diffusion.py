@@ -137,6 +137,8 @@ def reference_of(name: str, values: dict[str, Any]) -> str | None:
         query = f"?r={values['r']}"
     elif eta == 0:
         base = NOISELESS.get(name, base)
+    elif name.endswith("_ancestral") and eta != 1:  # the records of two stages are for eta = 1
+        return None
     try:
         return resolve(base + query).name
     except InputError:

@@ -130,6 +130,8 @@ def _fit(target: Tensor, columns: Tensor, model: list[int], eps: float) -> _Fit:
     kept = s > SINGULAR * s[0]
     inverse = torch.where(kept, 1 / s.clamp(min=1e-300), 0.0)
     solution = vh.T @ (inverse * (u.T @ target)) / norms
+    # Once more with what is left, so that the residual is the rounding of the run and not that of the fit.
+    solution += vh.T @ (inverse * (u.T @ (target - solution @ chosen))) / norms
     # What is left, and what rounding leaves.
     terms = solution[:, None] * chosen
     left = target - terms.sum(dim=0)

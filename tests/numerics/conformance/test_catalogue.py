@@ -20,6 +20,8 @@ GRID = grid_of("vp", [point("vp", math.cos(t), math.sin(t)) for t in PROCESSES["
 ONE_LAW = {"ddpm", "ddim-eta", "sa-solver-1"}  # one sampler at their defaults
 # PNDM's start has its stages at the middle of the step in t, wherever that is: in rho it is the Runge-Kutta method.
 SAME = {**dict.fromkeys(ONE_LAW, ONE_LAW), "deis-rho-rk4": {"deis-rho-rk4", "pndm-start"}}
+# With free stages it is the sampler of order 3 at r2 = 2/3.
+SAME |= {name: {name, f"{name}-free"} for name in ("dpm-solver-3s", "dpm-solver++-3s")}
 CHECKED = [
     "ddim",
     "dpm-solver++-2m",

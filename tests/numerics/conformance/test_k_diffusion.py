@@ -98,8 +98,8 @@ def test_3m_sde_without_noise_starts_up_otherwise() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "sample_dpm_2_ancestral",
-        "sample_dpmpp_2s_ancestral",
+        "sample_dpm_2_ancestral?eta=0.5",
+        "sample_dpmpp_2s_ancestral?eta=0.5",
         "sample_dpmpp_sde?eta=0.5",
         "sample_euler?s_churn=2",
         "sample_dpm_2?s_churn=2",
