@@ -50,7 +50,7 @@ FAULTS = [
           "bfloat16", "not-linear"),
     Fault("level in half", "euler", "(t - s)", "(t - s).half().to(x)", 1, "states[0]"),
     Fault("written into the start", "euler", "x = x +", "x +=", None, "", "start", "roundoff", "state", exit=1),
-    Fault("another dtype", "euler", "return x", "return x.half()", 7, "", "float16", "error"),
+    Fault("another dtype", "euler", "return x", "return x.half()", 8, "", "float16", "not-linear"),
     Fault("another shape", "euler", "return x", "return x[..., None]", 7, "", "ends with", "error"),
     Fault("another sample every time", "euler", "return x", "kept.append(x); return x * len(kept)", None, "",
           "another answer", kind="memory"),
