@@ -151,10 +151,29 @@ class Case:
 
     @cached_property
     def best(self) -> Pair | None:
-        """The nearest variant of the named record; where none is named, the nearest one that has most of the rows."""
+        """The nearest variant of the named record; where none is named, the nearest one that has most of the rows.
+
+        Records that are one table on the levels asked for may differ on others: then the one that is the run on most.
+        """
         named = self.base.reference
         own = [p for p in self.pairs if p.reference.record.name == named or (not named and p.shared)]
-        return min(own, key=lambda p: (not p.conforms, p.error_float64, p.error), default=None)
+        several = len({p.reference.record.name for p in own if p.conforms}) > 1
+        return min(
+            own,
+            key=lambda p: (not p.conforms, self._misses(p) if several else 0, p.error_float64, p.error),
+            default=None,
+        )
+
+    def _misses(self, pair: Pair) -> int:
+        """On how many other grids, in float64, the run is not the record of a pair that conforms."""
+        missed = 0
+        for name in {name for name, _ in self.variations.grids} if pair.conforms else ():
+            if (run := self._exact_on(name)) is not None:
+                with suppress(InputError):
+                    record = pair.reference.record.name
+                    found = differences.nearest_variant(run, self.info.process, record, None, pair.reference.ending)
+                    missed += found is None or bool(found.off)
+        return missed
 
     @cached_property
     def rows(self) -> list[Step]:

@@ -130,17 +130,19 @@ class Bound(NamedTuple):
 
 
 def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bound]:
-    """The error of every row that rounding explains, eps * 4 * S * L / h^q, in two parts.
+    """The error of every row that rounding explains, eps * (4 + sqrt(n - 1)) * S * L / h^q, in two parts.
 
-    S: the sum of the absolute contributions to the row, over the largest. L: the largest sum of absolute terms in
-    lambda and the levels, at the points that the row uses: 1 + |lambda|, and see cancellation. h: the shortest distance
-    of two of them in lambda, at most 1: coefficients are computed from such differences, whose absolute error is eps L.
+    n: the number of its terms, each addition of which rounds as a step of a random walk. S: the sum of the absolute
+    contributions to the row, over the largest. L: the largest sum of absolute terms in lambda and the levels, at the
+    points that the row uses: 1 + |lambda|, and see cancellation. h: the shortest distance of two of them in lambda, at
+    most 1: coefficients are computed from such differences, whose absolute error is eps L.
     On ve a row with noise may step to sqrt(b^2 - u^2), of its end b and u^2 = b^2 (1 - b^2 / a^2) of its start a: that
     amplifies rounding by (a / b)^2 / 2.
     q = divided: the number of such divisions in a divided difference of outputs.
     """
     lam = [p.lam for p in expected.points]
     contributions = sizes(expected)
+    terms = (contributions != 0).sum(dim=1).clamp(min=1).tolist()
     spread = (contributions.sum(dim=1) / contributions.amax(dim=1).clamp(min=1e-300)).tolist()
     states, outputs = expected.states != 0, expected.outputs != 0
     result = []
@@ -153,7 +155,7 @@ def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bo
         ends = sorted({p.lam for p in used})
         h = min([1.0, *(b - a for a, b in pairwise(ends))])
         # L: roundings at high noise, cancellation at low noise.
-        each = ROUNDINGS * eps * s / h**divided
+        each = (ROUNDINGS + (terms[i] - 1) ** 0.5) * eps * s / h**divided
         high, low = (max((cancellation(p, process)[k] for p in used), default=0.0) for k in (0, 1))
         if process == "ve" and bool(expected.noises[i].any()):
             start = min([ends[-1], *(lam[i - k] for k in states[i].nonzero()[:, 0].tolist())])
