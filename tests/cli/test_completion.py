@@ -57,7 +57,10 @@ def shell(name: str, arguments: list[str], folder: Path) -> str:
     ("line", "offered"),
     [
         ("samplerproof ver", ["verify"]),
-        ("samplerproof prove ddim dpm-solver++-2", [*("dpm-solver++-2m", "dpm-solver++-2m-v2"), "dpm-solver++-2s", "dpm-solver++-2s-taylor"]),
+        (
+            "samplerproof prove ddim dpm-solver++-2",
+            [*("dpm-solver++-2m", "dpm-solver++-2m-v2"), "dpm-solver++-2s", "dpm-solver++-2s-taylor"],
+        ),
         ("samplerproof verify k-diffusion:sample_dpmpp_2m", ["sample_dpmpp_2m", "sample_dpmpp_2m_sde"]),
         ("samplerproof verify f.py:f --against=k-diffusion:sample_he", ["sample_heun"]),
         ("samplerproof grids karras --schedule vp", ["vp-linear"]),
