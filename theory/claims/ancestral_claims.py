@@ -7,7 +7,6 @@ import sympy as sp
 from ..methods import find
 from ..methods.ancestral import DPM_2_ANCESTRAL, DPMPP_2S_ANCESTRAL, EULER_ANCESTRAL_RF
 from ..methods.er_sde import ER_SDE_2, ER_SDE_3
-from ..methods.ipndm_variable import IPNDM_V_3_PUBLISHED, IPNDM_V_4_PUBLISHED
 from ..methods.sde import tau
 from ..notation import ALPHA_RATIO, h, r
 from .claim import Claim, Proof, claim
@@ -110,7 +109,7 @@ def ipndm_v() -> Proof:
     def at_equal(weights: tuple[sp.Expr, ...]) -> list[sp.Expr]:
         return [w.subs(dict.fromkeys(r, 1)) / h for w in weights]
 
-    three, four = IPNDM_V_3_PUBLISHED.weights[0], IPNDM_V_4_PUBLISHED.weights[0]
+    three, four = (find(f"ipndm-v-{q}-published").weights[0] for q in (3, 4))
     right3, right4 = find("deis-rhoab2").weights[0], find("deis-rhoab3").weights[0]
     excess = sp.factor(sum(four) / h - 1)
     coded = [sp.Rational(n, 24) for n in (57, -65, 43, -11)]

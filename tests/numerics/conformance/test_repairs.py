@@ -29,9 +29,6 @@ def test_it_deviates_before_and_conforms_after(repair: Repair) -> None:
 
     before, after = judged(resolve(repair.target)), judged(repaired(repair.target))
     assert before.verdict in ("different-formula", "non-finite")
-    if after.reference is None:  # the catalogue has no UniPC of noise predictions
-        assert (before.verdict, after.verdict) == ("non-finite", "different-formula")
-        return
     assert after.verdict == "roundoff"
     assert after.advertised_order is not None
     assert after.nominal_order is not None
