@@ -37,7 +37,8 @@ def all_pictures(answers: dict[str, Any]) -> dict[str, str]:
         of[entry["method"]].append(entry)
     usable = answers["stability"]
     flow = [METHODS[name] for name in usable]
-    with ProcessPoolExecutor() as drawers:
+    # One thread each: the threads of this process do not exist in its forks, which would wait for them for ever.
+    with ProcessPoolExecutor(initializer=torch.set_num_threads, initargs=(1,)) as drawers:
         errors = drawers.map(error_picture, METHODS.values(), of.values(), chunksize=8)
         steps = drawers.map(stability_picture, flow, usable.values(), [usable["ddim"]] * len(flow), chunksize=8)
         found = {picture_file(record, "error"): html for record, html in zip(METHODS.values(), errors, strict=True)}
