@@ -51,13 +51,15 @@ def _tableau(run: Trace, clock: str) -> list[list[float]] | None:
     """The rows (a_1, …, c) of the stages after the first and of the update; None where steps differ, have one stage, or
     use more than their own start and outputs.
     """
-    if any(p.alpha <= 0 for p in run.points) and clock == "ratio":
+    if run.step[0] > 0 or (clock == "ratio" and any(p.alpha <= 0 for p in run.points)):
         return None
     steps, at = len(run.grid) - 1, _clock(run, clock)
-    states, slopes = _states_and_slopes(run, clock)
     first = [max(i for i, to in enumerate(run.step) if to <= n) for n in range(steps)]
     inside = [[i, *(j for j, to in enumerate(run.step) if to == n + 1)] for n, i in enumerate(first)]
     whole = max(map(len, inside))
+    if whole < 3:
+        return None
+    states, slopes = _states_and_slopes(run, clock)
     seen: list[Tensor] = []
     for vectors in inside:
         if len(vectors) < whole or not all(run.evaluated[i] for i in vectors[:-1]):
@@ -73,7 +75,7 @@ def _tableau(run: Trace, clock: str) -> list[list[float]] | None:
             rows[k - 1, -1] = (at[i] - at[start]) / h
         seen.append(rows)
     same = len(seen) >= 2 and all(float((rows - seen[0]).abs().max()) <= SAME for rows in seen)
-    return seen[0].tolist() if whole > 2 and same else None
+    return seen[0].tolist() if same else None
 
 
 def _clock(run: Trace, clock: str) -> list[float]:

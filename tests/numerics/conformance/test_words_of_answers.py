@@ -63,6 +63,14 @@ def stops_early(denoise: Denoise, x: Tensor, sigmas: Tensor, left: int = 1) -> T
     return x
 
 
+def one_level_late(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """The model is asked at the level to which the step leads."""
+    for s, t in pairwise(sigmas):
+        data = denoise(x, t)
+        x = data + t / s * (x - data)
+    return x
+
+
 def classical(velocity: Denoise, x: Tensor, sigmas: Tensor, slope: float = 0.5) -> Tensor:
     """The classical method of order 4 on the flow."""
     for s, t in pairwise(sigmas):
@@ -144,7 +152,8 @@ def test_a_tableau_of_a_method_without_a_record_is_read() -> None:
         (found,) = runge_kutta(trace(flow.on(STEPS), "velocity"), "flow")
         rows = f"c = 0, 1/2, 1/2, 1; A = 1/2; {third}; 0, 0, 1; b = 1/6, 1/3, 1/3, 1/6"
         assert f"one Runge-Kutta method for velocities of the flow: {rows};" in found.detail
-    assert runge_kutta(trace(function(stops_early, {"left": 0}).on(STEPS), "data"), "ve") == []
+    for other in (function(stops_early, {"left": 0}), function(one_level_late, {})):
+        assert runge_kutta(trace(other.on(STEPS), "data"), "ve") == []
 
 
 @pytest.mark.slow
