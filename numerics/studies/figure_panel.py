@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.lines import TICKDOWN, TICKLEFT, Line2D
+from matplotlib.lines import Line2D
+from matplotlib.markers import TICKDOWN, TICKLEFT
 from matplotlib.path import Path
 
 from .style import GREY, HOLLOW, STYLE, LineStyle, MethodStyle
@@ -275,8 +276,7 @@ def _ticks(axes: Axes, shown: Sequence[float]) -> None:
     low, high = axes.get_ylim()
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     if high / low > FEW_DECADES:
-        heights = axes.yaxis.get_major_locator().tick_values(low, high).tolist()
-        inside = [h for h in heights if low <= h <= high]
+        inside = [float(h) for h in axes.yaxis.get_major_locator().tick_values(low, high) if low <= h <= high]
         axes.set_yticks(inside, [power("10", round(math.log10(h))) for h in inside])
     else:
         inside = [p for k in decades for m in (1, 2, 5) if low <= (p := m * 10.0**k) <= high]
