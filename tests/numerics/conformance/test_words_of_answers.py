@@ -237,3 +237,73 @@ def _rounded(data: Any) -> Any:
         return data
     whole = isinstance(data, int)
     return data if whole or not math.isfinite(value) else in_float32(value)
+
+
+def on_other_levels(denoise: Denoise, x: Tensor, sigmas: Tensor, what: str = "") -> Tensor:
+    """DDIM that begins late, ends with a data prediction, or rounds its levels."""
+    levels = sigmas[2:] if what == "late" else sigmas.half().to(x.dtype) if what == "rounded" else sigmas
+    x = changed(denoise, x, levels)
+    return denoise(x, sigmas[-1]) if what == "denoised" and sigmas[-1] > 0 else x
+
+
+LEVELS = {
+    "late": ("its model is first evaluated at level 2", 1),
+    "denoised": ("it takes one step more, from sigma = 0.002 to 0", 0),
+    "rounded": ("its levels are the given ones, rounded to float16", 0),
+}
+
+
+@pytest.mark.parametrize("what", LEVELS)
+def test_levels_that_differ_from_those_given_are_said(what: str) -> None:
+    """Assert that it is DDIM on the levels that it has, which are named."""
+    line, code = LEVELS[what]
+    answer = judged(on_other_levels, "ddim", what=what)
+    assert (answer.verdict, answer.matches, answer.exit_code) == ("roundoff", ["ddim"], code)
+    assert [k for k, (other, _) in LEVELS.items() if other in words(answer)] == [what]
+    assert line in words(answer)
+
+
+def euler_on_flow(velocity: Denoise, x: Tensor, sigmas: Tensor, stepped: float = 3.0, told: float = 3.0) -> Tensor:
+    """Euler's method on levels that are shifted by numbers, for the step and for the model."""
+    levels, given = (k * sigmas / (1 + (k - 1) * sigmas) for k in (stepped, told))
+    for s, t, at in zip(levels, levels[1:], given, strict=False):
+        x = x + (t - s) * velocity(x, at)
+    return x
+
+
+@pytest.mark.parametrize(("stepped", "code"), [(3.0, 0), pytest.param(1.0, 1, marks=pytest.mark.slow)])
+def test_a_shift_inside_is_read(stepped: float, code: int) -> None:
+    """Assert that shifted levels are Euler's method there, and that a shift of the model's levels only is a fault."""
+    flow = function(euler_on_flow, {"stepped": stepped}).in_process("flow", "velocity")
+    answer = verdict_of(flow, STEPS, "flow-euler", zero=False)
+    assert answer.exit_code == code
+    assert "it shifts the given levels by 3\n" in words(answer) + "\n"
+
+
+def test_guidance_that_is_rescaled_is_not_linear() -> None:
+    """Assert that a standard deviation, which is nan on one entry, is no error of the batch."""
+    answer = judged(rescaled, "ddim")
+    assert (answer.verdict, answer.exit_code) == ("not-linear", 2)
+    assert "mixes" in words(answer)
+
+
+def rescaled(denoise: Denoise, x: Tensor, sigmas: Tensor, cond: Any, uncond: Any) -> Tensor:
+    for s, t in pairwise(sigmas):
+        u, c = denoise(torch.cat([x, x]), s, torch.cat([uncond, cond])).chunk(2)
+        data = u + 3 * (c - u)
+        data = data * c.sub(c.mean()).norm() / data.sub(data.mean()).norm()  # 0 / 0 on one entry
+        x = data + t / s * (x - data)
+    return x
+
+
+def with_momentum(denoise: Denoise, x: Tensor, sigmas: Tensor, how: str = "stacked") -> Tensor:
+    made = {"stacked": torch.stack([x, x]), "channels": torch.cat([x, x], dim=1), "rows": torch.cat([x, x, x], dim=1)}
+    return denoise(made[how], sigmas[0])
+
+
+@pytest.mark.parametrize(("how", "said"), [("stacked", True), ("channels", True), ("rows", False)])
+def test_position_and_momentum_are_not_judged(how: str, said: bool) -> None:
+    """Assert the line that says so for a state of two components, and not of three."""
+    answer = judged(with_momentum, "ddim", how=how)
+    assert (answer.verdict, answer.exit_code) == ("error", 2)
+    assert ("such as position and momentum, is not judged" in words(answer)) == said
