@@ -34,7 +34,7 @@ class Recipe:
     seed: int = 0
 
 
-Objective = Literal["progressive", "consistency", "shortcut", "reflow"]
+Objective = Literal["progressive", "consistency", "shortcut", "reflow", "adversarial"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,16 @@ RECIPES: dict[str, Recipe] = {
             teacher="data",
         ),
         _on_rings("rings-reflow", "reflow", 32, 3000),
+        _on_rings(
+            "rings-adversarial",
+            "adversarial",
+            4,
+            6000,
+            architecture="latent-perceptron",
+            widths=(96, 96, 96),
+            from_teacher=False,
+            teacher="data",
+        ),
     )
 }
 
