@@ -9,11 +9,13 @@ from . import (
     adversarial_rings,
     aligned_features,
     conditioned_digits,
+    features_in_training,
     memory_on_digits,
     network_trials,
     on_rings,
     picture_trials,
     skip_features,
+    stitched_networks,
 )
 from .technique import Measured
 
@@ -92,7 +94,13 @@ TRIALS = {
         "the last 40 %: those that form the image. To first order the displacement is the sum over the steps of the "
         "difference of both models, carried to the end by the large one: computed without a stitched run, and within "
         "4 % of what is measured.",
-        on_rings.measure_pair,
+        stitched_networks.measure_rings,
+    ),
+    "t-stitch-digits": Trial(
+        "t-stitch",
+        ("digits", "digits-small"),
+        "TEXT",
+        stitched_networks.measure_digits,
     ),
     "t-stitch-photos": Trial(
         "t-stitch",
@@ -178,6 +186,18 @@ TRIALS = {
         "component that the point came from, on M1 and the linear path: with 200,000 fresh draws it is within 0.01 of "
         "the bound at every level, and never above it.",
         aligned_features.measure_projector,
+    ),
+    "repa-training": Trial(
+        "repa",
+        (),
+        "TEXT",
+        features_in_training.measure_aligned,
+    ),
+    "gmem-training": Trial(
+        "gmem",
+        (),
+        "TEXT",
+        features_in_training.measure_memory,
     ),
     "skip-tuning-features": Trial(
         "skip-tuning",
