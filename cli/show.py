@@ -185,13 +185,19 @@ def verification(answer: dict[str, Any]) -> None:
         print(f"missing: {missing['target']}; {missing['checkout']}")
 
 
+OUTCOMES = {
+    **{"to_teacher": "to teacher", "to_flow": "to flow", "radius": "W1 of radius"},
+    **{"inside": "share inside", "off": "share off"},
+}
+
+
 def trained(record: dict[str, Any]) -> None:
     """Size, training time and loss of a trained network, or the distances of a student."""
     print(f"{record['parameters']} parameters, {record['seconds']:.0f} s on {record['device']}")
     if "outcomes" in record:
-        rows = [[name, *(f"{value:.4g}" for value in found.values())] for name, found in record["outcomes"].items()]
-        heads = ("sampler, steps", "to teacher", "to flow", "W1 of radius", "share off")
-        print(aligned(heads, rows))
+        measured = [key for key in OUTCOMES if key in next(iter(record["outcomes"].values()))]
+        rows = [[name, *(f"{found[key]:.4g}" for key in measured)] for name, found in record["outcomes"].items()]
+        print(aligned(("sampler, steps", *(OUTCOMES[key] for key in measured)), rows))
         return
     loss, trivial = (record["validation"][key] for key in ("loss", "trivial"))
     print(f"loss on held-out data {loss:.4f}; of the trivial predictor {trivial:.4f}")
