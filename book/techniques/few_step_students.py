@@ -8,7 +8,6 @@ from ...numerics.few_step.outcomes import to_teacher
 from ...numerics.few_step.student import OWN_STUDENTS, load_student, own_students
 from .technique import Measured, Technique
 
-
 COLUMNS = {"to_teacher": "to teacher", "to_flow": "to flow", "radius": "W1 of radius", "off": "share off"}
 
 
@@ -70,11 +69,11 @@ and the end to which the teacher takes it.""",
     known="The table is of 20,000 samples, from the records that are kept with the networks. Four rounds of halving "
     "add 0.0046, 0.0094, 0.0106 and 0.0112 to the teacher; the bias of the teacher stays. Consistency reaches 0.018 in "
     "3,000 updates. A network of shortcuts that is given the end of the shortest jump, at jumps of every length, is "
-    "several times farther from the law. One jump of reflow is 0.050 from the flow, one step of DDIM 0.66. Each of these "
-    "was trained in 7 to 45 s of one core; `samplerproof train rings-consistency` makes one anew, with the same bits "
-    "on the same kind of processor. The adversarial student draws: it is compared by the law alone, with the chain "
-    "that has the mean by a trained network in place of its guesses ([EMDM](emdm.md)), and after 6,000 updates it "
-    "does not make the rings.",
+    "several times farther from the law. One jump of reflow is 0.050 from the flow, one step of DDIM 0.66. Each of "
+    "these was trained in 7 to 45 s of one core; `samplerproof train rings-consistency` makes one anew, with the same "
+    "bits on the same kind of processor. The adversarial student draws: it is compared by the law alone, with the "
+    "chain that has the mean by a trained network in place of its guesses ([EMDM](emdm.md)), and after 6,000 updates "
+    "it does not make the rings.",
     unknown="Images, guidance, perceptual distances; the papers' figures are not reproduced.",
     code="""
 import torch, samplerproof as sp
