@@ -29,6 +29,8 @@ def json(answer: object) -> None:
 
 def methods(records: list[dict[str, Any]]) -> None:
     """The catalogue as a table; a narrow terminal leaves out what `methods NAME` shows."""
+    if not records:
+        return
     columns = ("order", "with start-up", "NFE per step", "stochastic", "kind", "frame", "family", "stability", "cite")
     table = Table("name", *columns, Column("also known as", overflow="fold"))
     for r in records:
@@ -37,6 +39,15 @@ def methods(records: list[dict[str, Any]]) -> None:
         stability = "-" if r["stability"] is None else f"{r['stability']:.4g}"
         table.add_row(r["name"], *numbers, *texts, stability, r["cite"], " ".join(r["aliases"]))
     print_table(table, ("also known as", "cite", "stability", "family", "frame", "kind", "with start-up", "stochastic"))
+
+
+def techniques(found: list[tuple[str, str, str]]) -> None:
+    """Techniques around samplers, below the methods: name, title, page of the book below _build/html."""
+    if found:
+        table = Table("technique", Column("title", overflow="fold"), "page")
+        for row in found:
+            table.add_row(*row)
+        print_table(table, ("title",))
 
 
 def _without_record(answer: dict[str, Any]) -> None:
