@@ -119,7 +119,7 @@ def measure_aligned() -> Measured:
         (str(n), f"{a.loss:.4f}", f"{b.loss:.4f}", f"{b.cosine:.3f}") for n, (a, b) in zip(SEEDS, arms, strict=True)
     ]
     head = ("seed", "loss of v, plain", "aligned", "mean cosine of features, aligned")
-    return compared(head, rows, [b.loss - a.loss for a, b in arms])
+    return compared(head, rows, [b.loss - a.loss for a, b in arms])  # type: ignore[arg-type]  # a list of rows of four
 
 
 def measure_memory() -> Measured:
@@ -128,4 +128,4 @@ def measure_memory() -> Measured:
         (str(n), f"{a.loss:.4f}", f"{b.loss:.4f}", f"{b.of_others:.4f}") for n, (a, b) in zip(SEEDS, arms, strict=True)
     ]
     head = ("seed", "loss of v, plain", "given its features", "given those of another digit")
-    return compared(head, rows, [b.loss - a.loss for a, b in arms])
+    return compared(head, rows, [b.loss - a.loss for a, b in arms])  # type: ignore[arg-type]  # a list of rows of four
