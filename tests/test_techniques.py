@@ -82,6 +82,19 @@ def test_trials_on_networks_are_kept_and_shown() -> None:
         assert f"| {' | '.join(row)} |" in text
 
 
+def test_networks_are_stitched_as_predicted() -> None:
+    """Assert of the kept figures that early steps are cheap, late ones not, and the first order at both early shares."""
+    for name, within in (("t-stitch-digits", 0.07), ("t-stitch-pair", 0.05)):
+        kept = trial_results()[name]
+        early, late = kept["curves"]["small first"], kept["curves"]["small last"]
+        for (share, distance), (_, first_order), (_, last) in zip(
+            early[:2], kept["curves"]["to first order"], late, strict=False
+        ):
+            assert share in (0.2, 0.4)
+            assert first_order == pytest.approx(distance, rel=within)
+            assert last > 15 * distance
+
+
 @EACH
 def test_a_page_has_its_parts(technique: Technique) -> None:
     text = page(technique, FOUND, "here")

@@ -9,7 +9,6 @@ from . import (
     adversarial_rings,
     aligned_features,
     conditioned_digits,
-    features_in_training,
     memory_on_digits,
     network_trials,
     on_rings,
@@ -99,7 +98,11 @@ TRIALS = {
     "t-stitch-digits": Trial(
         "t-stitch",
         ("digits", "digits-small"),
-        "TEXT",
+        "The same with two networks of digits, of 193,025 and of 23,617 weights: 16 samples, 50 steps of DDIM equal in t "
+        "from 1, root mean square lengths of the displacement of all 64 pixels, where a sample has a length of about "
+        "7. The first fifth of the steps costs a hundredth of what the last fifth does, the first 40 % a twentieth. To "
+        "first order, from both models on the run of the large one alone, the first is predicted to 1 % and the second "
+        "to 6 %; from 60 % on the displacement is no longer small, and the prediction is up to a quarter below.",
         stitched_networks.measure_digits,
     ),
     "t-stitch-photos": Trial(
@@ -186,18 +189,6 @@ TRIALS = {
         "component that the point came from, on M1 and the linear path: with 200,000 fresh draws it is within 0.01 of "
         "the bound at every level, and never above it.",
         aligned_features.measure_projector,
-    ),
-    "repa-training": Trial(
-        "repa",
-        (),
-        "TEXT",
-        features_in_training.measure_aligned,
-    ),
-    "gmem-training": Trial(
-        "gmem",
-        (),
-        "TEXT",
-        features_in_training.measure_memory,
     ),
     "skip-tuning-features": Trial(
         "skip-tuning",
