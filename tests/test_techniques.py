@@ -83,7 +83,7 @@ def test_trials_on_networks_are_kept_and_shown() -> None:
 
 
 def test_networks_are_stitched_as_predicted() -> None:
-    """Assert of the kept figures that early steps are cheap, late ones not, and the first order at both early shares."""
+    """Assert of the kept figures that early steps are cheap, and the first order at both early shares."""
     for name, within in (("t-stitch-digits", 0.07), ("t-stitch-pair", 0.05)):
         kept = trial_results()[name]
         early, late = kept["curves"]["small first"], kept["curves"]["small last"]
