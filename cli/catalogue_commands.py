@@ -20,17 +20,24 @@ def methods(
 ) -> None:
     """List the catalogue of samplers, or describe one: its names, order, formula, paper and page in the book."""
     from . import show
-    from .methods_command import catalogue, described
+    from .methods_command import catalogue, described, techniques
 
     if name is not None and (family, stochastic, order, search) != (None, False, None, None):
         raise InputError("NAME", name, "a name without --family, --stochastic, --order and --search")
-    answer = catalogue(family, stochastic, order, search) if name is None else [described(name)]
+    beside = [] if json or (family, stochastic, order) != (None, False, None) else techniques(search)
+    try:
+        answer = catalogue(family, stochastic, order, search) if name is None else [described(name)]
+    except InputError:
+        if not beside:
+            raise
+        answer = []
     if json:
         show.json(answer)
     elif name is not None:
         show.method(answer[0])
     else:
         show.methods(answer)
+        show.techniques(beside)
 
 
 def grids(

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..book.pages.myst import slug
 from ..book.tables.library_table import answer
+from ..book.technique_index import techniques_named
 from ..names.library_names import library_names
 from ..numerics.catalogue import METHODS, resolve
 from ..numerics.errors import InputError, nearest
@@ -84,6 +85,12 @@ def described(name: str) -> dict[str, Any]:
         "page": f"methods/{slug(record.name.partition('?')[0])}.html",
         "bibtex": CITATIONS[record.cite],
     }
+
+
+def techniques(search: str | None) -> list[tuple[str, str, str]]:
+    """Name, title and page of the techniques around samplers that a search finds; they are no methods."""
+    found = [] if not (search or "").split() else techniques_named(search or "")
+    return [(technique.system, technique.title, f"techniques/{technique.name}.html") for technique in found]
 
 
 def _entry(record: Record) -> dict[str, Any]:

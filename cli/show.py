@@ -29,6 +29,8 @@ def json(answer: object) -> None:
 
 def methods(records: list[dict[str, Any]]) -> None:
     """The catalogue as a table; a narrow terminal leaves out what `methods NAME` shows."""
+    if not records:
+        return
     columns = ("order", "with start-up", "NFE per step", "stochastic", "kind", "frame", "family", "stability", "cite")
     table = Table("name", *columns, Column("also known as", overflow="fold"))
     for r in records:
@@ -37,6 +39,15 @@ def methods(records: list[dict[str, Any]]) -> None:
         stability = "-" if r["stability"] is None else f"{r['stability']:.4g}"
         table.add_row(r["name"], *numbers, *texts, stability, r["cite"], " ".join(r["aliases"]))
     print_table(table, ("also known as", "cite", "stability", "family", "frame", "kind", "with start-up", "stochastic"))
+
+
+def techniques(found: list[tuple[str, str, str]]) -> None:
+    """Techniques around samplers, below the methods: name, title, page of the book below _build/html."""
+    if found:
+        table = Table("technique", Column("title", overflow="fold"), "page")
+        for row in found:
+            table.add_row(*row)
+        print_table(table, ("title",))
 
 
 def _without_record(answer: dict[str, Any]) -> None:
@@ -185,13 +196,19 @@ def verification(answer: dict[str, Any]) -> None:
         print(f"missing: {missing['target']}; {missing['checkout']}")
 
 
+OUTCOMES = {
+    **{"to_teacher": "to teacher", "to_flow": "to flow", "radius": "W1 of radius"},
+    **{"inside": "share inside", "off": "share off"},
+}
+
+
 def trained(record: dict[str, Any]) -> None:
     """Size, training time and loss of a trained network, or the distances of a student."""
     print(f"{record['parameters']} parameters, {record['seconds']:.0f} s on {record['device']}")
     if "outcomes" in record:
-        rows = [[name, *(f"{value:.4g}" for value in found.values())] for name, found in record["outcomes"].items()]
-        heads = ("sampler, steps", "to teacher", "to flow", "W1 of radius", "share off")
-        print(aligned(heads, rows))
+        measured = [key for key in OUTCOMES if key in next(iter(record["outcomes"].values()))]
+        rows = [[name, *(f"{found[key]:.4g}" for key in measured)] for name, found in record["outcomes"].items()]
+        print(aligned(("sampler, steps", *(OUTCOMES[key] for key in measured)), rows))
         return
     loss, trivial = (record["validation"][key] for key in ("loss", "trivial"))
     print(f"loss on held-out data {loss:.4f}; of the trivial predictor {trivial:.4f}")

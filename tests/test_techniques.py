@@ -13,6 +13,7 @@ from samplerproof.book import seeds
 from samplerproof.book.pages.surgery_page import surgery_page
 from samplerproof.book.pages.technique_page import overview, page, with_trials
 from samplerproof.book.records.technique_results import OF_TECHNIQUES, measured_of, renew_techniques, trial_results
+from samplerproof.book.technique_index import technique_names, techniques_named
 from samplerproof.book.techniques.all_techniques import BY_NAME, TECHNIQUES
 from samplerproof.book.techniques.all_trials import TRIALS
 from samplerproof.book.techniques.technique import Measured, Technique
@@ -44,6 +45,31 @@ def test_a_technique_names_what_exists(technique: Technique) -> None:
     assert {technique.cite} <= set(_keys())
 
 
+PAPERS = {
+    **{"Restoration-Degradation": "restoration-degradation", "Efficient Integrators": "phase-space-splitting"},
+    **{"BDIA": "bdia", "D-ODE": "d-ode", "time-shift": "time-shift", "timestep aligner": "timestep-aligner"},
+    **{"AIDI": "aidi", "DiT4Edit": "dpm-solver-inversion", "SDI": "sdi", "T-Stitch": "t-stitch", "EDICT": "edict"},
+    **{"DPM-OT": "dpm-ot", "learning to efficiently sample": "dynamic-programming-schedules", "SFT-PG": "sft-pg"},
+    **{"DiffuseVAE": "diffusevae", "ProDiff": "prodiff", "YONOS": "yonos-sr", "T2V-Turbo": "t2v-turbo", "GMem": "gmem"},
+    **{"RG-LCD": "rg-lcd", "REFace": "reface", "EMDM": "emdm", "shortcut models": "shortcut-models", "PLRD": "plrd"},
+    **{"2-RF++": "rectified-flows", "REPA": "repa", "Skip-Tuning": "skip-tuning", "A-SDM": "a-sdm"},
+    **{"Faster Diffusion": "faster-diffusion"},
+}
+
+
+def test_a_search_finds_every_technique_by_the_name_of_its_paper() -> None:
+    """Assert that names are read from the sources as they are, and that a paper's name is enough."""
+    named = {technique.name: technique for technique in technique_names()}
+    assert set(named) == set(BY_NAME)
+    for name, found in named.items():
+        technique = BY_NAME[name]
+        assert found == (name, technique.system, technique.title, technique.cite)
+    for paper, name in PAPERS.items():
+        assert name in [technique.name for technique in techniques_named(paper)], paper
+    assert [technique.name for technique in techniques_named("SDI")] == ["sdi"]
+    assert techniques_named("diction") == []
+
+
 def test_trials_on_networks_are_kept_and_shown() -> None:
     """Assert that every trial is of a technique, that its kept figures are current, and that its page has them."""
     kept = trial_results()
@@ -54,6 +80,19 @@ def test_trials_on_networks_are_kept_and_shown() -> None:
     assert text.index("## Measured") < text.index("## On networks") < text.index("## Not known")
     for row in (row for entry in tried.values() for row in entry["rows"]):
         assert f"| {' | '.join(row)} |" in text
+
+
+def test_networks_are_stitched_as_predicted() -> None:
+    """Assert of the kept figures that early steps are cheap, and the first order at both early shares."""
+    for name, within in (("t-stitch-digits", 0.07), ("t-stitch-pair", 0.05)):
+        kept = trial_results()[name]
+        early, late = kept["curves"]["small first"], kept["curves"]["small last"]
+        for (share, distance), (_, first_order), (_, last) in zip(
+            early[:2], kept["curves"]["to first order"], late, strict=False
+        ):
+            assert share in (0.2, 0.4)
+            assert first_order == pytest.approx(distance, rel=within)
+            assert last > 15 * distance
 
 
 @EACH

@@ -1,98 +1,20 @@
-"""Trials on the networks of two rings: two networks in one run, steps of DDIM in training, an adversarial student."""
+"""REFace on the network of two rings: steps of DDIM in training."""
 
 from __future__ import annotations
 
 import copy
-import math
 
 import torch
 from torch import Tensor, nn
 
 from ...numerics.checkpoints.load import load
-from ...numerics.ddim_step import ddim_step
-from ...numerics.denoisers import Denoiser
 from ...numerics.few_step.angles import equal_angles
 from ...numerics.few_step.outcomes import run
-from ...numerics.grids import Grid, grid
-from ...numerics.sample import sample
-from ...numerics.schedules import schedule
-from ...numerics.stitching import stitched
-from ...numerics.tableau import tabulate
 from ...numerics.training.data import rings
 from ...numerics.training.denoiser_task import losses
 from .technique import Measured
 
-LARGE, SMALL = "rings", "rings-small"
-STITCHED, SHARES, SAMPLES = 50, (0.2, 0.4, 0.6, 0.8, 1.0), 500
-NUDGE = 1e-3  # of a difference of two models, in the central differences of its transport
-
-
-def uniform_time(steps: int) -> Grid:
-    """The linear variance-preserving schedule, t from 1 to 0.004 in equal steps."""
-    return grid(schedule("vp-linear"), "uniform-t", steps, t_min=4e-3, t_max=1.0)
-
-
-def parts_of_displacement(large: Denoiser, small: Denoiser, x: Tensor, at: Grid) -> list[Tensor]:
-    """What the small model in one step of DDIM moves the end by, to first order, for every step of the large one.
-
-    J b (eps_S - eps_L) of a step, b its weight: J is applied by a central difference of the rest of the run.
-    """
-    points, found = at.points, []
-    for n in range(at.steps):
-        here, there = points[n], points[n + 1]
-        own = large(x, here, "noise")
-        after = ddim_step(x, own, here, there)
-        moved = NUDGE * (ddim_step(x, small(x, here, "noise"), here, there) - after)
-        both = torch.cat([after + moved, after - moved])
-        for one, next_one in zip(points[n + 1 :], points[n + 2 :], strict=False):
-            both = ddim_step(both, large(both, one, "noise"), one, next_one)
-        found.append((both[: len(x)] - both[len(x) :]) / (2 * NUDGE))
-        x = after
-    return found
-
-
-def size(y: Tensor) -> float:
-    """Root mean square length of [n, d]."""
-    return math.sqrt(float(y.square().sum(dim=1).mean()))
-
-
-def measure_pair() -> Measured:
-    """The small network in the first or the last steps of 50 of DDIM: distances to the large one's run."""
-    large, small = (load(name).denoiser(torch.float64) for name in (LARGE, SMALL))
-    at = uniform_time(STITCHED)
-    x = torch.randn(SAMPLES, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    table = tabulate("ddim", at)
-    pure = sample(large, x, table)
-    parts = torch.stack(parts_of_displacement(large, small, x, at))
-    rows: list[tuple[str, ...]] = []
-    measured, first_order, late = [], [], []
-    for share in SHARES:
-        steps = round(share * at.steps)
-        last = at.steps - steps
-        first = stitched([small, large], [at.points[steps].lam])
-        second = stitched([large, small], [at.points[last].lam]) if last else small
-        found = (size(sample(first, x, table) - pure), size(sample(second, x, table) - pure))
-        expected = (size(parts[:steps].sum(dim=0)), size(parts[last:].sum(dim=0)))
-        rows.append(
-            (
-                f"{share:g}",
-                f"{at.points[steps].lam:.2f}",
-                *(f"{a:.4f}" for pair in zip(found, expected, strict=True) for a in pair),
-            )
-        )
-        measured.append((share, found[0]))
-        first_order.append((share, expected[0]))
-        late.append((share, found[1]))
-    return Measured(
-        number=measured[1][1] / late[1][1],
-        head=("share of small steps", "to lambda", "small first", "to first order", "small last", "to first order"),
-        rows=tuple(rows),
-        curves={"small first": measured, "to first order": first_order, "small last": late},
-        x="share of the steps with the small network",
-        y="distance to the large network's samples",
-    )
-
-
+LARGE = "rings"
 RADIUS, WEIGHT, UPDATES, BATCH, RATE = 0.9, 10.0, 200, 128, 3e-4
 TRIED, JUDGED, SPAN = (1, 2, 4), 8, 4.0
 

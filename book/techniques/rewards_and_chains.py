@@ -228,10 +228,10 @@ CHAIN = Technique(
     claimed="A generator that is trained against a discriminator captures the multimodal law of the data given a noisy "
     "state, so that ten large steps make motions in real time.",
     verdict="the reason is exact: with draws of the posterior the chain has the right law in any number of steps, "
-    "with its mean it has not; in a short training on two rings no generator learned those draws",
+    "with its mean it has not; in short trainings on two rings no generator learned those draws",
     quantity="largest W1 of chains of 1, 2, 4 and 8 steps with draws of the posterior",
     within=(0.0, 0.012),
-    covered="mechanism: a mixture on the line, 100,000 states",
+    covered="mechanism: a mixture on the line, 100,000 states; a kept generator on two rings in the plane",
     formula=r"""$x' = c_1 x_0' + c_2 x + \sigma' \sqrt{1 - r^2}\, z$ with $c_1 = \alpha'(1 - r^2)$, $c_2 = r^2
 \alpha'/\alpha$, $r = \sigma' \alpha/(\sigma \alpha')$, and $x_0' \sim q(x_0 \mid x)$. With the mean in place of the
 draw the
@@ -241,7 +241,10 @@ variance is short by $c_1^2 \operatorname{Var}(x_0 \mid x)$ in every step.""",
     proved=("posterior-chain", "adversarial-optimum"),
     measure=measure_chain,
     known="At the optimum the losses are log 2 and 2 log 2; they are that for a weak discriminator too, so they prove "
-    "nothing about the law.",
+    "nothing about the law. `samplerproof train rings-adversarial` makes the generator that is kept, 6,000 updates of "
+    "a recipe with four steps: in 20,000 samples W1 of the radius is 0.126, where the chain with the mean by a trained "
+    "network has 0.200, but 59 % are off both rings (0.3 % of the data are), although the sum of its losses is "
+    "2.080, and 3 log 2 is 2.079.",
     unknown="Not reproduced: a generator that is trained to the law, the geometric losses, motions.",
     code="""
 import torch, samplerproof as sp

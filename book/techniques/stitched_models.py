@@ -65,7 +65,7 @@ STITCH = Technique(
     quantity="rms distance to the pure run at r = 0.4, 200 steps of DDIM, M1",
     within=(7.9e-4, 8.23e-4),
     covered="system: exact scores of mixtures in one dimension, the small model a Gaussian of the same mean and "
-    "variance; two networks of two widths on rings in the plane",
+    "variance; two networks of two widths, on rings in the plane and on digits",
     formula=r"""The small model is evaluated where $t \ge 1 - r$, the large one after that. To first order an error
 $\delta\hat\epsilon$ of the model displaces the end by
 

@@ -22,8 +22,8 @@ _CHECKED: set[str] = set()
 def load(path_or_id: str | Path, consent: Consent = NONE) -> Checkpoint:
     """A trained network with its noise levels: the project's own by name, a folder, or owner/name on the hub.
 
-    path_or_id: "rings", "rings-small", "digits", "photos", "21cmpsdenoiser" (packaged_checkpoint.py), a folder with a
-    checkpoint.toml or a pipeline of diffusers, or owner/name.
+    path_or_id: "rings", "rings-small", "digits", "digits-small", "photos", "21cmpsdenoiser" (packaged_checkpoint.py), a
+    folder with a checkpoint.toml or a pipeline of diffusers, or owner/name.
     consent: to reading pickles, running code, fetching from the hub and using much memory; none by default
     (samplerproof.numerics.support.consent.Consent).
     `load_checkpoint(...).denoiser(dtype, device)` returns a denoiser for `sample`, on every schedule: it reads alpha

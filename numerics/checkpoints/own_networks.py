@@ -92,15 +92,15 @@ class UNet(nn.Module):
 
 
 class Perceptron(nn.Module):
-    """Residual layers for points: shape (d,)."""
+    """Residual layers for points: shape (d,).  out: numbers of the output, by default d."""
 
-    def __init__(self, shape: Sequence[int], widths: Sequence[int], embedding: int) -> None:
+    def __init__(self, shape: Sequence[int], widths: Sequence[int], embedding: int, out: int | None = None) -> None:
         super().__init__()
         self.clock = LevelEmbedding(embedding)
         into = [shape[0], *widths[:-1]]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(into, widths, strict=True))
         self.embedding = nn.ModuleList(nn.Linear(embedding, b) for b in widths)
-        self.leave = _zero_initialised(nn.Linear(widths[-1], shape[0]))
+        self.leave = _zero_initialised(nn.Linear(widths[-1], out or shape[0]))
 
     def forward(self, y: Tensor, lam: Tensor) -> Tensor:
         return self.at_level(y, self.clock(lam))

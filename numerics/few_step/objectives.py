@@ -85,7 +85,7 @@ def shortcut(levels: Sequence[float], samples: Tensor, batch: int) -> Loss:
         longer = _square(network(y, start.to(y), end.to(y)), wanted)
         # The shortest ones, from data and noise.
         n = torch.randint(steps, (batch - made,), generator=generator)
-        x, noise = _drawn(samples, len(n), generator)
+        x, noise = _with_noise(samples, len(n), generator)
         th = angle(lam[n])
         y = _turned_to(x, noise, th)
         shortest = _square(network(y, lam[n].to(y), lam[n + 1].to(y)), _v(x, noise, th))
@@ -117,9 +117,14 @@ def reflow(pairs: tuple[Tensor, Tensor], levels: Sequence[float], batch: int) ->
     return loss
 
 
-def _drawn(samples: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    chosen = torch.randint(len(samples), (count,), generator=generator)
-    return samples[chosen], torch.randn((count, *samples.shape[1:]), generator=generator).to(samples)
+def drawn(samples: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """So many of the samples, drawn at random."""
+    return samples[torch.randint(len(samples), (count,), generator=generator)]
+
+
+def _with_noise(samples: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    x = drawn(samples, count, generator)
+    return x, torch.randn(x.shape, generator=generator).to(samples)
 
 
 def at_level(samples: Tensor, lam: float, generator: torch.Generator) -> Tensor:
@@ -130,7 +135,7 @@ def at_level(samples: Tensor, lam: float, generator: torch.Generator) -> Tensor:
 
 def _diffused(samples: Tensor, lam: Tensor, generator: torch.Generator) -> Tensor:
     """Random samples of the forward process at the levels lam [n]."""
-    return _turned_to(*_drawn(samples, len(lam), generator), angle(lam))
+    return _turned_to(*_with_noise(samples, len(lam), generator), angle(lam))
 
 
 def _turned_to(x: Tensor, noise: Tensor, th: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..checkpoints.checkpoint import unit_point
 from ..checkpoints.load import load
 from ..metrics import trajectory
 from ..points import Point
@@ -17,13 +19,16 @@ from ..semi_discrete_transport import w1_to_atoms
 from ..targets.mixture import GaussianMixture
 from ..training.data import RINGS, ring_samples
 from .angles import angle, equal_angles
+from .jump import run_jumps
 from .objectives import at_level
-from .student import Student, jumped, turned
+from .posterior_chain import Guess, posterior_jump
+from .student import Student, jumped, latent_guess, turned
 
 COUNT = 20_000  # samples
 TEACHER, FLOW = 16, 256  # steps of DDIM: of the teacher, and of what stands for the flow of its network
 ACROSS = 3.0  # a sample is off a ring that is farther away than so many of the ring's deviations
 RADIUS = GaussianMixture([0.5, 0.5], [r for r, _ in RINGS], stds=[s for _, s in RINGS])  # the law of |x|
+MIDDLE = sum(radius for radius, _ in RINGS) / 2
 CLEAN = Point(1.0, 0.0)
 
 
@@ -59,6 +64,33 @@ def outcomes(student: Student) -> dict[str, dict[str, float]]:
         if student.objective == "shortcut":
             found[f"shortest, {jumps}"] = measured(as_shortest(student, start, levels, jumps))
     return found
+
+
+@torch.no_grad()
+def outcomes_of_draws(student: Student) -> dict[str, dict[str, float]]:
+    """What is measured of an adversarial student of rings, whose samples have no start of their own to be compared by.
+
+    W1 of the radius, shares of samples inside of the middle between both rings, and off both: of the student's chain,
+    "student, 4", and of the same chain with the mean by the network of rings, "mean, 4".
+    """
+    levels, found = unit_levels(student), {}
+    means = data_guess(load("rings").network)
+    for name, guess in (("student", None), ("mean", means)):
+        generator = torch.Generator().manual_seed(2)
+        jump = posterior_jump(guess or latent_guess(student.network, generator), generator)
+        y = run_jumps(jump, starts(levels[0]), [unit_point(lam) for lam in levels]) * student.unit
+        radius = y.norm(dim=1).double()
+        found[f"{name}, {len(levels) - 1}"] = {
+            "radius": w1_to_atoms(RADIUS, CLEAN, radius),
+            "inside": (radius < MIDDLE).double().mean().item(),
+            "off": off_the_rings(radius),
+        }
+    return found
+
+
+def data_guess(network: nn.Module) -> Guess:
+    """guess(y, at): the data prediction of a network that answers v, at y of unit size."""
+    return lambda y, at: jumped(network, y, at.t, math.inf)
 
 
 def as_shortest(student: Student, y: Tensor, levels: Sequence[float], jumps: int) -> Tensor:
@@ -126,10 +158,15 @@ def run(network: nn.Module, y: Tensor, levels: Sequence[float]) -> Tensor:
 def distances(y: Tensor, teacher: Tensor, flow: Tensor) -> Distances:
     """The distances of samples y [n, 2] of the rings."""
     radius = y.norm(dim=1).double()
-    beside = torch.stack([(radius - r).abs() > ACROSS * s for r, s in RINGS]).all(dim=0)
     return Distances(
         to_teacher=trajectory(y, teacher),
         to_flow=trajectory(y, flow),
         radius=w1_to_atoms(RADIUS, CLEAN, radius),
-        off=beside.double().mean().item(),
+        off=off_the_rings(radius),
     )
+
+
+def off_the_rings(radius: Tensor) -> float:
+    """The share of samples off both rings, by their radii [n]."""
+    beside = torch.stack([(radius - r).abs() > ACROSS * s for r, s in RINGS]).all(dim=0)
+    return beside.double().mean().item()

@@ -16,16 +16,21 @@ from torch import Tensor, nn
 from ..checkpoints.checkpoint import finite_lambda, unit_point
 from ..checkpoints.description import read_toml, validated
 from ..checkpoints.own_format import Network, OfNetwork, build, load_network
+from ..checkpoints.own_networks import Perceptron
 from ..errors import InputError, nearest, of_type
 from ..points import Point, same_level, within_levels
 from ..support.limits import NAME
 from .angles import angle
 from .jump import Jump
-from .jump_network import JumpPerceptron
+from .jump_network import LATENT, JumpPerceptron, LatentPerceptron
+from .posterior_chain import Guess, posterior_jump
 
 OWN_STUDENTS = Path(__file__).parent / "trained"  # part of the installation
-Objective = Literal["progressive", "consistency", "shortcut", "reflow"]
-TWO_LEVELS = "jump-perceptron"  # the architecture that takes the end of a jump, too
+Objective = Literal["progressive", "consistency", "shortcut", "reflow", "adversarial"]
+ARCHITECTURES: dict[str, type[Perceptron]] = {
+    "jump-perceptron": JumpPerceptron,  # takes the end of a jump, too
+    "latent-perceptron": LatentPerceptron,  # and this one a latent
+}
 
 
 class DescribedStudent(OfNetwork):
@@ -43,6 +48,7 @@ class Student:
 
     The jump in angles th = atan(sigma/alpha) of data of unit size is y' = cos(th - th') y - sin(th - th') v: the step
     of DDIM if v is that of the exact score, and y itself for th' = th, for any network.
+    Adversarial ones draw: network(y, lam, latent) is the v of a guess of the data, the jump that of posterior_jump.
     objective: what it was trained by.  levels: lambda between which it jumps, from noise to data.  unit: the root mean
     square of the data.  teacher: the name of the network that it was trained on.
     """
@@ -64,23 +70,30 @@ class Student:
         """Its levels as points with alpha^2 + sigma^2 = 1; it jumps as well between others of equal lambda."""
         return tuple(unit_point(lam) for lam in self.levels)
 
-    def jump(self, dtype: torch.dtype = torch.float64) -> Jump:
+    def jump(self, dtype: torch.dtype = torch.float64, generator: torch.Generator | None = None) -> Jump:
         """The jumps of a copy of the network in a dtype; x [n, *shape] of any dtype, and so is what is returned.
 
-        Raises InputError, when it is called, for samples of another shape, and for a jump that the student was not
-        trained for: `progressive`, from a level to the next one; `consistency`, from a level to the last one;
-        `shortcut`, over a power of two of steps; `reflow`, between any two levels from the first to the last.
+        generator: of the latent and the noise of an `adversarial` student, which needs one; the others draw nothing.
+        Raises InputError for an adversarial student without a generator, and, when it is called, for samples of
+        another shape, and for a jump that the student was not trained for: `progressive`, `adversarial`, from a level
+        to the next one; `consistency`, from a level to the last one; `shortcut`, over a power of two of steps;
+        `reflow`, between any two levels from the first to the last.
         """
         of_type("dtype", dtype, torch.dtype, "a dtype, such as torch.float64")
         network = copy.deepcopy(self.network).to(dtype).eval().requires_grad_(False)
+        if self.objective == "adversarial":
+            of_type("generator", generator, torch.Generator, f"a torch.Generator, from which {self.name} draws")
 
         def jump(x: Tensor, start: Point, end: Point) -> Tensor:
             self._check(start, end)
             if x.shape[1:] != self.shape:
                 raise InputError("x", list(x.shape), f"samples [n, {', '.join(map(str, self.shape))}]")
             at, to = (unit_point(finite_lambda(point) + math.log(self.unit)) for point in (start, end))
-            y = x * (at.sigma / start.sigma)
-            new = jumped(network, y.to(dtype), at.t, to.t).to(x.dtype)
+            y = (x * (at.sigma / start.sigma)).to(dtype)
+            if generator is not None and self.objective == "adversarial":
+                new = posterior_jump(latent_guess(network, generator), generator)(y, at, to).to(x.dtype)
+            else:
+                new = jumped(network, y, at.t, to.t).to(x.dtype)
             return new * (end.sigma / to.sigma)
 
         return jump
@@ -97,6 +110,7 @@ class Student:
         last = len(self.levels) - 1
         allowed = {
             "progressive": [n + 1],
+            "adversarial": [n + 1],
             "consistency": [last],
             "shortcut": [n + 2**k for k in range(10) if n % 2**k == 0],
         }[self.objective]
@@ -122,6 +136,17 @@ def jumped(network: nn.Module, y: Tensor, lam: float | Tensor, end: float | Tens
     return turned(y, v, angle(lam) - angle(end))
 
 
+def latent_guess(network: nn.Module, generator: torch.Generator) -> Guess:
+    """guess(y, at): the data that an adversarial student guesses from y [n, d] of unit size, with a drawn latent."""
+
+    def guess(y: Tensor, at: Point) -> Tensor:
+        latent = torch.randn((len(y), LATENT), generator=generator, dtype=y.dtype)
+        v = network(y, torch.full((len(y),), at.t, dtype=y.dtype), latent)
+        return turned(y, v, angle(at.t).expand(len(y)))
+
+    return guess
+
+
 def turned(y: Tensor, v: Tensor, by: Tensor) -> Tensor:
     """cos(by) y - sin(by) v: the point at an angle `by` [n] nearer to the data on the circle through y and v."""
     by = by.reshape(-1, *[1] * (y.ndim - 1))
@@ -130,8 +155,8 @@ def turned(y: Tensor, v: Tensor, by: Tensor) -> Tensor:
 
 def built(shape: Sequence[int], sizes: Network) -> nn.Module:
     """The untrained network of a student."""
-    if sizes.architecture == TWO_LEVELS:
-        return JumpPerceptron(shape, sizes.widths, sizes.embedding)
+    if sizes.architecture in ARCHITECTURES:
+        return ARCHITECTURES[sizes.architecture](shape, sizes.widths, sizes.embedding)
     return build(shape, sizes)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..errors import InputError, positive, whole
+from ..errors import InputError, SamplingError, positive, whole
 
 SOLVERS = ("anderson", "average", "plain")
 LIMIT = 200  # evaluations
@@ -39,7 +40,8 @@ def fixed_point(
     the last `memory` + 1 values g(z_k), weights summing to 1, whose residual g(z) - z is the shortest (Anderson 1965);
     on an affine g in d dimensions it ends after d + 1 values if memory >= d.
     A sample has converged where |g(z) - z| <= tolerance max(1, |z|) in every entry; it is then g(z), and is not moved
-    again.  Raises InputError on an unknown solver, memory or limit < 1, and a tolerance that is not positive.
+    again.  Where g fails at a later point, since the iteration has left all bounds, the residual is infinite.
+    Raises InputError on an unknown solver, memory or limit < 1, and a tolerance that is not positive.
     """
     if solver not in SOLVERS:
         raise InputError("solver", solver, f"one of {', '.join(SOLVERS)}")
@@ -54,7 +56,12 @@ def fixed_point(
     done = torch.zeros(len(z), dtype=torch.bool, device=z.device)
     count, left = 0, z
     while count < limit and not bool(done.all()):
-        value = g(z.reshape(shape)).reshape(z.shape)
+        try:
+            value = g(z.reshape(shape)).reshape(z.shape)
+        except SamplingError:
+            if count == 0:
+                raise
+            return FixedPoint(z.reshape(shape), count, math.inf, converged=False)
         count += 1
         left = torch.where(done[:, None], 0.0, value - z)
         small = (left.abs() <= tolerance * z.abs().clamp(min=1)).all(dim=1)

@@ -51,7 +51,7 @@ def take(known: KnownVectors, step: Backward) -> None:
 def solve_step(known: KnownVectors, step: Backward, solver: Solver) -> float:
     """Find a vector from an equation of its own; returns the residual.  Raises SamplingError if it is not solved."""
     found = _solve(known, step, solver)
-    _check(found.converged, found.residual, known, [step], solver, "evaluations")
+    _check(found.converged, found.residual, known, [step], solver, f"{found.evaluations} evaluations")
     return found.residual
 
 
@@ -79,7 +79,8 @@ def solve_block(known: KnownVectors, block: Sequence[Backward], solver: Solver) 
     goal = known.vectors[block[0].row.vector]
     found = solver.solve(sweep, goal.new_zeros(len(goal), len(lagged), *goal.shape[1:]))
     residual = max(found.residual, *(one.residual for one in inner))
-    _check(found.converged and all(one.converged for one in inner), residual, known, block, solver, "sweeps")
+    converged = found.converged and all(one.converged for one in inner)
+    _check(converged, residual, known, block, solver, f"{found.evaluations} sweeps")
     return residual
 
 
@@ -129,6 +130,6 @@ def _check(
     numbers = sorted({known.tableau.step[step.row.vector] for step in block})
     where = f"step {numbers[0]}" if len(numbers) == 1 else f"steps {numbers[0]} to {numbers[-1]}"
     raise SamplingError(
-        f"{where}: the inverse did not converge in {solver.limit} {counted} by {solver.name}: "
+        f"{where}: the inverse did not converge in {counted} by {solver.name}: "
         f"residual {residual:.2g}, above {solver.tolerance:.2g}"
     )

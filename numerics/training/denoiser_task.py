@@ -58,12 +58,17 @@ def _loss(recipe: Recipe, step: int, samples: Tensor, network: nn.Module) -> Ten
     where, generator = samples.device, batch_generator(recipe.seed, step)
     chosen = torch.randint(len(samples), (recipe.batch,), generator=generator)
     noise = torch.randn((recipe.batch, *recipe.shape), generator=generator)
-    anywhere = RANGE[0] + (RANGE[1] - RANGE[0]) * torch.rand(recipe.batch, generator=generator)
-    middle = CENTRE + SPREAD * torch.randn(recipe.batch, generator=generator)
-    lam = torch.where(torch.arange(recipe.batch) % recipe.every == 0, anywhere, middle)
+    lam = drawn_levels(recipe.batch, recipe.every, generator)
     half = recipe.half and where.type == "cuda"
     with torch.autocast(where.type, dtype=torch.bfloat16, enabled=half):
         return losses(network, samples[chosen.to(where)], noise.to(where), lam.to(where))[0].mean()
+
+
+def drawn_levels(batch: int, every: int, generator: torch.Generator) -> Tensor:
+    """Levels lambda [batch] of training: one in `every` uniform over RANGE, the others near those that form images."""
+    anywhere = RANGE[0] + (RANGE[1] - RANGE[0]) * torch.rand(batch, generator=generator)
+    middle = CENTRE + SPREAD * torch.randn(batch, generator=generator)
+    return torch.where(torch.arange(batch) % every == 0, anywhere, middle)
 
 
 @torch.no_grad()

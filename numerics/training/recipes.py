@@ -34,7 +34,7 @@ class Recipe:
     seed: int = 0
 
 
-Objective = Literal["progressive", "consistency", "shortcut", "reflow"]
+Objective = Literal["progressive", "consistency", "shortcut", "reflow", "adversarial"]
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,10 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         _RING,
-        # The small partner of "rings" where two networks share a run.
+        # "-small" are the partners where two networks share a run.
         Recipe("rings-small", "rings", (2,), 0.485, "perceptron", (48, 48, 48), 16, 1, 8000, batch=512),
         Recipe("digits", "digits", (1, 8, 8), 0.845, "unet", (24, 48), 64, 1, 6000, batch=64),
+        Recipe("digits-small", "digits", (1, 8, 8), 0.845, "unet", (8, 16), 32, 1, 6000, batch=64),
         Recipe("photos", "photos", (3, 32, 32), 0.66, "unet", (24, 48, 48), 64, 2, 12000, batch=16, every=4),
         Recipe("digits-large", "digits", (1, 8, 8), 0.845, "unet", (128, 256), 256, 1, 40000, 512, 5e-4, half=True),
         Recipe(
@@ -102,6 +103,16 @@ RECIPES: dict[str, Recipe] = {
             teacher="data",
         ),
         _on_rings("rings-reflow", "reflow", 32, 3000),
+        _on_rings(
+            "rings-adversarial",
+            "adversarial",
+            4,
+            6000,
+            architecture="latent-perceptron",
+            widths=(96, 96, 96),
+            from_teacher=False,
+            teacher="data",
+        ),
     )
 }
 

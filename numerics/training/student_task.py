@@ -15,8 +15,9 @@ from ..checkpoints.description import FORMAT
 from ..checkpoints.load import load, own_names
 from ..errors import InputError
 from ..few_step import objectives
+from ..few_step.adversarial import Rivals, adversarial
 from ..few_step.angles import equal_angles
-from ..few_step.outcomes import outcomes, run
+from ..few_step.outcomes import outcomes, outcomes_of_draws, run
 from ..few_step.student import DescribedStudent, Student, built, load_student, own_students
 from .data import DATA
 from .recipes import StudentRecipe
@@ -37,6 +38,8 @@ def student_task(recipe: StudentRecipe, where: torch.device) -> Task:
     learned = _objective(recipe, teacher, levels, samples)
 
     def build() -> nn.Module:
+        if recipe.objective == "adversarial":
+            return Rivals(recipe.shape, recipe.widths, recipe.embedding)
         network = built(recipe.shape, sizes(recipe))
         if recipe.from_teacher and teacher is not None:
             network.load_state_dict(teacher.state_dict())
@@ -49,8 +52,10 @@ def student_task(recipe: StudentRecipe, where: torch.device) -> Task:
     of_data = [lam - shift for lam in levels]
 
     def outcome(network: nn.Module) -> dict[str, Any]:
-        made = (recipe.name, network, recipe.objective, tuple(of_data), recipe.shape, recipe.sigma_data, recipe.teacher)
-        return {"outcomes": outcomes(Student(*made, sha256=""))}
+        made = (recipe.name, kept(network), recipe.objective, tuple(of_data))
+        student = Student(*made, recipe.shape, recipe.sigma_data, recipe.teacher, sha256="")
+        measure = outcomes_of_draws if recipe.objective == "adversarial" else outcomes
+        return {"outcomes": measure(student)}
 
     def save(folder: Path, network: nn.Module, provenance: dict[str, str]) -> None:
         made = DescribedStudent(
@@ -65,9 +70,14 @@ def student_task(recipe: StudentRecipe, where: torch.device) -> Task:
             network=sizes(recipe),
             provenance=provenance,
         )
-        own_format.save(folder, network, made)
+        own_format.save(folder, kept(network), made)
 
     return Task(build, loss, recipe.decay, outcome, save)
+
+
+def kept(network: nn.Module) -> nn.Module:
+    """The student of what is trained, without a discriminator."""
+    return network.student if isinstance(network, Rivals) else network
 
 
 def unit_levels(objective: str, jumps: int) -> list[float]:
@@ -114,6 +124,8 @@ def _objective(
 ) -> objectives.Loss:
     if recipe.objective == "shortcut":
         return objectives.shortcut(levels, samples, recipe.batch)
+    if recipe.objective == "adversarial":
+        return adversarial(levels, samples, recipe.batch)
     assert teacher is not None
     match recipe.objective:
         case "progressive":

@@ -41,6 +41,20 @@ def test_search_looks_in_names_aliases_families_and_papers() -> None:
     assert "edm-heun" not in both
 
 
+def test_a_search_shows_techniques_below_methods(in_process: Run) -> None:
+    """Assert one that is no method, one beside methods, and neither with --json, nor with a filter of methods."""
+    code, out, err = in_process("methods", "--search", "t-stitch")
+    assert (code, err) == (0, "")
+    assert "T-Stitch" in out
+    assert "techniques/t-stitch.html" in out
+    _, out, _ = in_process("methods", "--search", "bdia")
+    assert out.index("bdia-ddim") < out.index("techniques/bdia.html")
+    for more in ("--json", "--stochastic"):
+        code, out, err = in_process("methods", "--search", "t-stitch", more)
+        assert (code, out) == (2, "")
+        assert err.startswith("samplerproof: methods: got '--search t-stitch")
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

@@ -172,8 +172,8 @@ def test_scores_in_the_middle_of_the_step_make_order_2() -> None:
     assert slope(off(early, 8), off(early, 16)) == pytest.approx(1, abs=0.15)
 
 
-# Root mean square of the error of x over 400 draws, at 100, 200, … steps. It differs by some 15 % between draws, as the
-# few points between the modes carry it: these draws are near those that the figures were first found with.
+# Root mean square of the error of x over 400 draws, at 100, 200 and 400 steps. It differs by some 15 % between draws,
+# as the few points between the modes carry it: these draws are near those that the figures were first found with.
 DRAWN = {
     "euler": (0.281, 0.138),
     "reduced-symplectic-euler": (0.0526, 0.0257),
@@ -196,10 +196,10 @@ def test_figures_and_orders_on_a_mixture() -> None:
     def rms(name: str, steps: int) -> float:
         return float((ends(name, law, z, steps) - exact)[:, 0].square().mean().sqrt())
 
-    found = {name: tuple(rms(name, 100 * 2**k) for k in range(len(due))) for name, due in DRAWN.items()}
+    found = {name: tuple(rms(name, 100 * 2**k) for k in range(3)) for name in DRAWN}
     for name, due in DRAWN.items():
-        assert found[name] == pytest.approx(due, rel=0.101)
-        assert slope(*found[name][-2:]) == pytest.approx(ORDERS.get(name, 1), abs=0.1)
+        assert found[name][: len(due)] == pytest.approx(due, rel=0.101)
+        assert slope(*found[name][-2:]) == pytest.approx(ORDERS.get(name, 1), abs=0.08)
     for k in (0, 1):
         assert found["reduced-velocity-verlet"][k] <= 0.04 * found["euler"][k]
         assert found["reduced-velocity-verlet"][k] <= 0.2 * found["reduced-symplectic-euler"][k]

@@ -77,6 +77,25 @@ def test_rates_of_restoration() -> None:
     assert math.log2(frozen[400] / frozen[800]) == pytest.approx(0.997, abs=0.01)
 
 
+@pytest.mark.slow
+def test_restoration_in_many_steps() -> None:
+    """Assert the errors of three look-backs and of Euler at 3200 steps to 1 %, the rate, and A h/l + B l to 3.5 %."""
+    first, second = leading_parts(PROCESS, START, T_MAX, T_MIN)
+    h = (T_MAX - T_MIN) / 3200
+    found = {share: of_restoration(3200, share * math.sqrt(h)) for share in (0.2, 0.5, 1.0)}
+    assert found == pytest.approx({0.2: 1.333e-2, 0.5: 1.201e-2, 1.0: 1.855e-2}, rel=0.01)
+    assert found[0.5] < min(found[0.2], found[1.0])  # the best is sqrt(|A|/|B|) = 0.35
+    assert rms(euler(PROCESS, START, T_MAX, T_MIN, 3200) - EXACT) == pytest.approx(1.264e-4, rel=0.01)
+    for share, within in ((0.2, 0.03), (0.5, 0.03), (1.0, 0.035)):
+        back = share * math.sqrt(h)
+        assert rms(first * h / back + second * back) / found[share] == pytest.approx(1, abs=within)
+        assert rms(first * h / back - second * back) / found[share] < 0.9
+    before = of_restoration(1600, math.sqrt(2 * h) / 2)
+    assert math.log2(before / found[0.5]) == pytest.approx(0.50, abs=0.04)
+    for steps in (400, 800, 1600):
+        assert of_restoration(steps, (T_MAX - T_MIN) / steps) > 0.25
+
+
 def test_bad_processes_are_refused() -> None:
     """Assert one line for a rate, a dimension, times out of order and a look-back below the step."""
     with pytest.raises(InputError, match=r"rate: got -1\.0; a number >= 0"):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
 import samplerproof as sp
 from samplerproof.book.techniques.on_the_line import M1, PLANE, uniform_t
 from samplerproof.book.techniques.stitched_models import matched, stitch_distances
+from samplerproof.book.techniques.stitched_networks import parts_of_displacement
+from samplerproof.numerics.ddim_step import ddim_step
+from samplerproof.numerics.denoisers import Denoiser
 from samplerproof.numerics.leading.displacement import displacement
+from samplerproof.numerics.points import Point
 from samplerproof.numerics.stitching import stitched
 
 SMALL = matched(M1)
@@ -48,6 +54,29 @@ def test_the_ends_are_the_pure_models() -> None:
     x, at = torch.ones(3, 1, dtype=torch.float64), sp.schedule("edm").point(0.7)
     for level, model in ((float("inf"), SMALL), (float("-inf"), M1)):
         assert torch.equal(stitched([SMALL, M1], [level])(x, at, "data"), model(x, at, "data"))
+
+
+def test_parts_of_a_displacement_add_up_to_it() -> None:
+    """Assert that a model off by 1e-5 moves the end by the sum of its parts, and not by that without the last."""
+    at = uniform_t(12)
+    x = PLANE.sample(20, at.points[0], torch.Generator().manual_seed(0))
+
+    def off(x: torch.Tensor, at: Point, prediction: str) -> torch.Tensor:
+        return PLANE(x, at, "noise") + 1e-5 * torch.sin(x)
+
+    parts = torch.stack(parts_of_displacement(PLANE, off, x, at))
+    for first in (0, 4):
+        model = off if first == 0 else stitched([PLANE, off], [at.points[first].lam])
+        moved = end_of(model, x, at) - end_of(PLANE, x, at)
+        assert torch.allclose(parts[first:].sum(dim=0), moved, rtol=2e-3, atol=1e-9)
+        assert not torch.allclose(parts[first:-1].sum(dim=0), moved, rtol=2e-3, atol=1e-9)
+
+
+def end_of(model: Denoiser, x: torch.Tensor, at: sp.Grid) -> torch.Tensor:
+    """DDIM by the noise prediction alone."""
+    for here, there in itertools.pairwise(at.points):
+        x = ddim_step(x, model(x, here, "noise"), here, there)
+    return x
 
 
 def test_bad_input_is_one_line() -> None:

@@ -88,7 +88,8 @@ def test_bad_atoms_and_chains_are_refused() -> None:
 @pytest.mark.parametrize(("law", "few", "all_steps"), [(M1, 0.0629, 0.285), (TWO, 0.0542, 0.2885)])
 def test_starting_late_is_the_gain(law: GaussianMixture, few: float, all_steps: float) -> None:
     """Assert W2 of five steps of DDIM from the exact law at t = 0.3 and from t = 1, where the map is monotone."""
-    late, early = (grid(VP, "uniform-t", 5, t_min=1e-3, t_max=t) for t in (0.3, 1.0))
+    late, early, later = (grid(VP, "uniform-t", 5, t_min=1e-3, t_max=t) for t in (0.3, 1.0, 0.2))
+    assert law is TWO or line_errors(law, later, points=4001)[1] == pytest.approx(0.036, rel=0.02)
     assert line_errors(law, late, points=4001)[1] == pytest.approx(few, rel=0.02)
     assert line_errors(law, early, points=4001)[1] == pytest.approx(all_steps, rel=0.02)
 

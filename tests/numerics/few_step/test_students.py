@@ -198,7 +198,7 @@ def test_kept_students_are_near_their_teacher(name):
 
 
 @pytest.mark.slow  # twenty thousand samples in 256 steps
-@pytest.mark.parametrize("name", STUDENTS)
+@pytest.mark.parametrize("name", [name for name in STUDENTS if name != "rings-adversarial"])
 def test_the_distances_of_the_record_are_those_of_the_network(name, monkeypatch):
     """Assert it in the fewest jumps, which take every network and every row's code; a longer run repeats them."""
     monkeypatch.setattr(of_students, "counts", lambda student: counts(student)[:2])
@@ -230,6 +230,7 @@ def test_a_killed_training_of_a_student_ends_in_the_same_bits(tmp_path, monkeypa
     monkeypatch.setattr(training_loop, "SAVE_EVERY", 2)
     monkeypatch.setattr(training_loop, "CURVE_EVERY", 1)
     monkeypatch.setattr(student_task, "outcomes", lambda student: {})
+    monkeypatch.setattr(student_task, "outcomes_of_draws", lambda student: {})
     monkeypatch.setattr(student_task, "PAIRS", 64)
 
     class Killed(Exception):
@@ -239,7 +240,7 @@ def test_a_killed_training_of_a_student_ends_in_the_same_bits(tmp_path, monkeypa
         if done == 3:
             raise Killed
 
-    for name in ("rings-progressive-4", "rings-consistency", "rings-shortcut", "rings-reflow"):
+    for name in ("rings-progressive-4", "rings-consistency", "rings-shortcut", "rings-reflow", "rings-adversarial"):
         recipe = replace(RECIPES[name], steps=4, batch=16)
         training_loop.train(recipe, tmp_path / name / "whole")
         with pytest.raises(Killed):

@@ -148,6 +148,17 @@ def test_inversion_on_the_reversed_grid_has_the_orders_of_its_methods() -> None:
     assert inversion.measure_dpm_inversion().number >= 20
 
 
+@pytest.mark.parametrize(("name", "errors"), [("dpm-solver++-2m", (3.4e-2, 9.6e-5)), ("ddim", (0.443, 0.031))])
+def test_inversion_on_the_reversed_grid_in_the_plane(name: str, errors: tuple[float, float]) -> None:
+    """Assert the error of the latent at 10 and 160 steps, to the digits of the figures."""
+    for steps, expected in zip((10, 160), errors, strict=True):
+        at = uniform_lambda(steps)
+        z = PLANE.sample(400, at.points[0], torch.Generator().manual_seed(0))
+        x0 = sp.sample(PLANE, z, sp.tabulate(name, at))
+        back = sp.sample(PLANE, x0, sp.tabulate(name, reversed_grid(at)))
+        assert sp.metrics.trajectory(back, z) == pytest.approx(expected, rel=0.05)
+
+
 SLOW = [pytest.param(name, 80, marks=pytest.mark.slow) for name in ("ddim", "dpm-solver++-2m")]
 
 
