@@ -40,7 +40,7 @@ def run_arena(progress: Progress = silent, systems: tuple[System, ...] = SYSTEMS
     laws, rows = Laws(), []
     for done, system in enumerate(systems):
         progress(done, len(systems), system.name)
-        per_step = system.table(laws.grid(4)).nfe / 4
+        per_step = (system.table(laws.grid(8)).nfe - system.table(laws.grid(4)).nfe) / 4
         for budget in BUDGETS:
             steps = max(2, round(budget / per_step))
             table = system.table(laws.grid(steps))
