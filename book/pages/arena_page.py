@@ -1,4 +1,4 @@
-"""The page on the arena: what theorems say, what is true of targets whose laws are known, and what is not known."""
+"""The page on the arena: what theorems state, what is true of targets whose laws are known, and what is not known."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ near a line, and the law of a run is a product too. Total variation comes from t
 square of W2 are sums over coordinates, and samplers with noise are as exact as those without. Grids are uniform in t on
 VP-linear from 1 to 0.001; runs start from the exact law, so that there is no error of the start.
 
-## What each theorem says
+## What each theorem states
 
-Up to logarithms; N is the number of steps, eps the error asked for. *From* says whether the statement was read in the
-abstract of the paper or in a summary of it: bodies of these papers could not be had, so no constant of a bound is here.
+Up to logarithms; N is the number of steps, eps the error asked for. *From*: whether the statement was read in the
+abstract of the paper or in a summary of it. Bodies of these papers could not be had, so no constant of a bound is here.
 
 {theorems}
 
@@ -39,8 +39,8 @@ abstract of the paper or in a summary of it: bodies of these papers could not be
 The power that a distance follows between {low} and {high} evaluations, those of N in one dimension and in {top}, that
 of d from {middle} to {top} at {budget} evaluations, on the product and near a line, and that of the size of an error
 eps sin({frequency:g} x) of the score from {small:g} to {large:g}, at {budget} evaluations. *Order* is the proved order
-of the table, in law for samplers with noise. A dash is an error below rounding, or a run that folds the line, whose
-log ratio has several branches. A bound holds for any target: a smaller power here contradicts no theorem.
+of the table, in law for samplers with noise. A dash is an error below rounding, or a run that folds the line or
+spreads far beyond the target. A bound holds for any target: a smaller power here contradicts no theorem.
 
 {powers}
 
@@ -146,10 +146,12 @@ def _values(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _constant(system: System, steps: int, tv: float | None) -> str:
-    known = [t for t in THEOREMS if t.arxiv in system.arxiv and t.steps is not None and t.dimension is not None]
-    if not known or tv is None:
-        return "-"
-    return "; ".join(f"{tv / (steps**t.steps * HIGH**t.dimension):.2g} ({t.arxiv})" for t in known)
+    parts = [
+        f"{tv / (steps**t.steps * HIGH**t.dimension):.2g} ({t.arxiv})"
+        for t in THEOREMS
+        if tv is not None and t.arxiv in system.arxiv and t.steps is not None and t.dimension is not None
+    ]
+    return "; ".join(parts) or "-"
 
 
 def _near(row: dict[str, Any], system: System, rows: Sequence[dict[str, Any]]) -> bool:
