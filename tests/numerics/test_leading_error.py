@@ -341,7 +341,7 @@ def in_many(dim: int) -> GaussianMixture:
     return GaussianMixture([0.5, 0.3, 0.2], means.tolist(), stds=[0.5, 0.4, 0.6])
 
 
-@pytest.mark.parametrize(("dim", "samples"), [(16, 30), (64, 8)])
+@pytest.mark.parametrize(("dim", "samples"), [(16, 30), pytest.param(64, 8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("name", "by"), [("dpm-solver++-2m", "exp-adams-2"), ("dpm-solver-3s", "deis-rho-kutta3")])
 def test_in_many_dimensions(dim: int, samples: int, name: str, by: str) -> None:
     """Sample by sample: N^p e(N) nears the predicted error like 1/N, and is 2 % from it when extrapolated from N = 128
