@@ -12,7 +12,7 @@ from ...numerics.studies.figure_panel import EVALUATIONS, Curve, Panel
 from ..markup import number, scientific, table
 from ..records.kept_records import Entry
 from ..studies.arena import AT_BUDGET, AT_FREQUENCY, BUDGETS, DIMENSIONS, SIZES, power, value_of
-from ..studies.bounds import LOW_RANK, NARROW, PRODUCT
+from ..studies.bounds import FIXED_TIME, LOW_RANK, NARROW, PRODUCT
 from ..studies.provable_systems import SYSTEMS, THEOREMS, System
 from .myst import ONE_SIDEBAR, origin
 
@@ -25,7 +25,7 @@ Papers prove how fast samplers approach the law of the data. Here their samplers
 are known, so that nothing is estimated: in d dimensions the targets are products, {product} and {low_rank}, the second
 near a line, and the law of a run is a product too. Total variation comes from the law of the log ratio, KL and the
 square of W2 are sums over coordinates, and samplers with noise are as exact as those without. Grids are uniform in t on
-VP-linear from 1 to 0.001; runs start from the exact law, so that there is no error of the start.
+VP-linear from {t_max:g} to {t_min:g}; runs start from the exact law, so that there is no error of the start.
 
 ## What each theorem states
 
@@ -65,9 +65,10 @@ Total variation against evaluations, in one dimension and on the product in {top
 ## What is not known
 
 - Whether the exponents of d in the bounds are needed. Near a line of spread {narrow:g} and on products TV grows more
-  slowly with d here than the bounds allow; a lower bound is published for DDPM alone (2510.27562).
-- What the samplers of 2506.24042, 2606.10353, 2601.10708 and 2601.17375 are to the letter. Nodes, sweeps and clocks
-  above are choices, marked so; orders and rates of the tables are facts about these choices.
+  slowly with d here than the bounds allow; of these papers one alone has a lower bound, of KL for DDPM.
+- What the samplers of {chosen} are to the letter.
+  Nodes, sweeps and clocks above are choices, marked so; orders and rates of the tables are facts about these choices.
+  Where a power is steeper than the order, the error has not settled at these evaluations.
 - Laws of samplers with noise on targets in d > 1 that are no product: samples estimate them
   ([measures of a study](manual.md)), and no such number is here.
 - Errors of the Jacobian of the score, which two of the bounds contain: the error of the score here is one wave, whose
@@ -94,6 +95,8 @@ def arena(entry: Entry) -> dict[str, str | bytes]:
         outside="\n".join(f"- {_paper(t.arxiv)}, {t.title}: {t.outside}." for t in THEOREMS if t.outside),
         **{"low": BUDGETS[-2], "high": BUDGETS[-1], "top": HIGH, "middle": DIMENSIONS[-2], "budget": AT_BUDGET},
         **{"frequency": AT_FREQUENCY, "small": SIZES[-2], "large": SIZES[-1], "narrow": NARROW, "picture": PICTURE},
+        **FIXED_TIME,
+        chosen=", ".join(map(_paper, dict.fromkeys(a for s in SYSTEMS if s.chosen for a in s.arxiv))),
         origin=origin(entry["manifest"]),
         seconds=entry["manifest"]["seconds"],
     )

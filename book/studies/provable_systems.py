@@ -53,6 +53,11 @@ class System:
     formula: str
     stochastic: bool = False
 
+    @property
+    def chosen(self) -> bool:
+        """Whether a part of the formula is a choice made here."""
+        return "our choice" in self.formula
+
 
 THEOREMS = (
     Theorem(
@@ -80,7 +85,7 @@ THEOREMS = (
         "2510.27562",
         "Optimal convergence analysis of DDPM for general distributions",
         "a relaxed smoothness with constant L, small for mixtures",
-        "KL of order d min(d, L^2)/N^2, with a matching lower bound",
+        "KL of order d min(d, L^2)/N^2, with a matching lower bound; TV by Pinsker: L d^(1/2)/N",
         steps=-1,
         dimension=0.5,
     ),
