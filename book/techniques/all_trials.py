@@ -9,6 +9,7 @@ from . import (
     adversarial_rings,
     aligned_features,
     conditioned_digits,
+    features_in_training,
     memory_on_digits,
     network_trials,
     on_rings,
@@ -189,6 +190,18 @@ TRIALS = {
         "component that the point came from, on M1 and the linear path: with 200,000 fresh draws it is within 0.01 of "
         "the bound at every level, and never above it.",
         aligned_features.measure_projector,
+    ),
+    "repa-training": Trial(
+        "repa",
+        (),
+        "TEXT",
+        features_in_training.measure_aligned,
+    ),
+    "gmem-training": Trial(
+        "gmem",
+        (),
+        "TEXT",
+        features_in_training.measure_memory,
     ),
     "skip-tuning-features": Trial(
         "skip-tuning",
