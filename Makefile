@@ -86,8 +86,8 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 lock:  ## exact versions and hashes of what make installs, into release/
 	@echo $(K_DIFFUSION) | $(LOCK) --no-deps - -o release/k_diffusion.lock
 	@$(LOCK) --all-extras pyproject.toml release/of_torch.txt -o release/book.lock
-	@$(LOCK) -c release/book.lock --extra test --extra peers --extra training pyproject.toml release/of_torch.txt \
-	  -o release/requirements.lock
+	@$(LOCK) -c release/book.lock --extra test --extra peers --extra training --extra cluster pyproject.toml \
+	  release/of_torch.txt -o release/requirements.lock
 
 clean:  ## remove the environment and every cache; results/ stays
 	rm -rf .venv .lint _build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..numerics.errors import InputError
 from .pages.advice_of_networks import advice_of_networks
+from .pages.arena_page import arena
 from .pages.comparison_page import comparison
 from .pages.costs_page import costs
 from .pages.designs_page import designs_page
@@ -64,7 +65,7 @@ def main(folder: Path) -> int:
         made |= comparison(answers["convergence"], signed, of_networks)
         made |= technique_pages(technique_results.technique_results(), technique_results.trial_results())
         made |= advice_of_networks(advice_results.advice_results())
-        made |= designs_page(design_results.design_results())
+        made |= arena(study_results.arena_results())
         made |= tableaux_page(tableau_results.tableau_results(), verification["records"])
         made |= designs_page(design_results.design_results()) | costs()
     except InputError as fault:

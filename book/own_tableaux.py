@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..numerics.errors import InputError, nearest
 from ..numerics.support.reading import read_toml
+from .proofs import defect_entry
 
 if TYPE_CHECKING:
     import sympy as sp
@@ -64,7 +65,8 @@ def prove_tableau(file: Path) -> dict[str, Any]:
         swept = prove_scheme(scheme.swept(sweeps)) if sweeps else None
     except ValueError as fault:
         raise InputError("tableau", str(file), str(fault)) from None
-    order = max(proof.order, 0) if zero_stable(scheme) else 0
+    stable = zero_stable(scheme)
+    order = max(proof.order, 0) if stable else 0
     length, stiff = stability(scheme), stiff_orders(scheme)
     return {
         "name": scheme.name,
@@ -81,17 +83,11 @@ def prove_tableau(file: Path) -> dict[str, Any]:
         "tolerance": float(scheme.tolerance),
         "largest_residual": float(proof.largest_residual),
         "leading_defects": [
-            {
-                "tree": str(defect.tree),
-                "differential": defect.tree.latex,
-                "power": defect.power,
-                "coefficient": _shown(defect.coefficient, scheme),
-            }
-            for defect in proof.leading_defects
+            defect_entry(d.tree, d.power, _shown(d.coefficient, scheme)) for d in proof.leading_defects
         ],
         "stiff_order": stiff and stiff[0],
         "stiff_order_weakened": stiff and stiff[1],
-        "zero_stable": zero_stable(scheme),
+        "zero_stable": stable,
         "stability": float(length) if length is not None and length.is_finite else None,
         "sweeps": sweeps,
         "sweeps_order": swept and swept.order,

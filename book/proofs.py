@@ -11,7 +11,9 @@ from ..numerics.catalogue import METHODS, resolve
 from ..numerics.errors import InputError
 
 if TYPE_CHECKING:
+    from ..theory.forests import Forest
     from ..theory.method import Method
+    from ..theory.trees import Tree
 
 
 def prove(names: Sequence[str], everything: bool, certified: bool = False) -> list[dict[str, Any]]:
@@ -36,6 +38,11 @@ def prove(names: Sequence[str], everything: bool, certified: bool = False) -> li
     return [
         _weak(method) if method.strength != 0 or method.order == 0 else _proved(method, certified) for method in found
     ]
+
+
+def defect_entry(tree: Tree | Forest, power: int, coefficient: str) -> dict[str, Any]:
+    """One of the leading defects of an answer: coefficient h^power D(tree) / sigma(tree)."""
+    return {"tree": str(tree), "differential": tree.latex, "power": power, "coefficient": coefficient}
 
 
 def term(defect: dict[str, Any]) -> str:
@@ -75,12 +82,7 @@ def _weak(method: Method) -> dict[str, Any]:
         "order_asymptotic": method.order_asymptotic,
         "conditions": proof.conditions,
         "leading_defects": [
-            {
-                "tree": str(residual.forest),
-                "differential": residual.forest.latex,
-                "power": residual.power,
-                "coefficient": str(method.shown(residual.coefficient)),
-            }
+            defect_entry(residual.forest, residual.power, str(method.shown(residual.coefficient)))
             for residual in proof.leading_residuals
         ],
         "seconds": round(time.perf_counter() - started, 3),
@@ -103,13 +105,8 @@ def _proved(method: Method, certified: bool) -> dict[str, Any]:
         "order_asymptotic": method.order_asymptotic,
         "conditions": proof.conditions,
         "leading_defects": [
-            {
-                "tree": str(defect.tree),
-                "differential": defect.tree.latex,
-                "power": defect.power,
-                "coefficient": coefficient(method.shown(defect.coefficient), method.equal_steps),
-            }
-            for defect in proof.leading_defects
+            defect_entry(d.tree, d.power, coefficient(method.shown(d.coefficient), method.equal_steps))
+            for d in proof.leading_defects
         ],
         "seconds": round(time.perf_counter() - started, 3),
         **({"certificate": certificate(method), "coq": _coq_file(method)} if certified else {}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -21,11 +22,12 @@ from ..theory.scheme import Scheme
 DIGITS = 30
 
 
-def scheme_table(scheme: Scheme, grid: Grid) -> Tableau:
+def scheme_table(scheme: Scheme, grid: Grid, clock: str = "sigma") -> Tableau:
     """The table of an explicit one-step scheme on a grid at alpha = 1 that ends at sigma > 0, float64.
 
     An exponential scheme steps in lambda with x' = -x + D, D the data prediction; another one in sigma with x' = eps,
-    the noise prediction. Its coefficients are evaluated to 30 digits. A stage without outputs at c = 0 is x_n.
+    the noise prediction, or, with the clock "variance", in sigma^2 with x' = eps/(2 sigma). Its coefficients are
+    evaluated to 30 digits. A stage without outputs at c = 0 is x_n.
     Raises InputError on other schemes and grids, and on a stage outside of the levels sigma > 0.
 
     >>> import samplerproof as sp
@@ -42,9 +44,10 @@ def scheme_table(scheme: Scheme, grid: Grid) -> Tableau:
     sigmas = grid.columns.sigma.tolist()
     if any(alpha != 1 for alpha in grid.columns.alpha.tolist()) or not sigmas[-1] > 0:
         raise InputError("grid", repr(grid), "levels at alpha = 1 that end at sigma > 0")
-    clock = grid.columns.lam.tolist() if scheme.exponential else sigmas
+    variance = clock == "variance" and not scheme.exponential
+    places = grid.columns.lam.tolist() if scheme.exponential else [x * x for x in sigmas] if variance else sigmas
     points, step, states, outputs = [grid.points[0]], [0], [], []
-    for n, (start, end) in enumerate(pairwise(clock), start=1):
+    for n, (start, end) in enumerate(pairwise(places), start=1):
         length, base = end - start, len(points) - 1
         carried, matrix = _numbers(scheme, length)
         made: list[int] = []
@@ -54,9 +57,10 @@ def scheme_table(scheme: Scheme, grid: Grid) -> Tableau:
                 made.append(base)
                 continue
             states.append({base: keep})
-            outputs.append({made[j]: length * weight for j, weight in enumerate(line[:i]) if weight})
+            slopes = [1 / (2 * points[j].sigma) if variance else 1.0 for j in made]
+            outputs.append({made[j]: length * weight * slopes[j] for j, weight in enumerate(line[:i]) if weight})
             made.append(len(points))
-            points.append(grid.points[n] if last else _between(scheme, start + float(scheme.c[i]) * length))
+            points.append(grid.points[n] if last else _between(scheme, start + float(scheme.c[i]) * length, variance))
             step.append(n)
     read = {source for line in outputs for source in line}
     return Tableau(
@@ -72,8 +76,8 @@ def scheme_table(scheme: Scheme, grid: Grid) -> Tableau:
     )
 
 
-def _between(scheme: Scheme, place: float) -> Point:
-    sigma = float(mpmath.exp(-place)) if scheme.exponential else place
+def _between(scheme: Scheme, place: float, variance: bool) -> Point:
+    sigma = float(mpmath.exp(-place)) if scheme.exponential else math.sqrt(place) if variance else place
     if not sigma > 0:
         raise InputError("grid", f"a stage at sigma = {sigma:.3g}", "levels sigma > 0 at all stages")
     return Grid.from_sigmas([2 * sigma, sigma]).points[1]

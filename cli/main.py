@@ -180,6 +180,10 @@ def study(
     allow_code: AllowCode = False,
     hub: Hub = False,
     html: Annotated[Path | None, typer.Option(help="Write tables and figures as a page too.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that share the runs.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Use the workers of this dask.distributed scheduler.")
+    ] = None,
 ) -> None:
     """Measure your target, on your grid, with your methods; or, by [verification], verify a list of samplers."""
     from ..numerics.studies.config import Verification, read
@@ -198,12 +202,15 @@ def study(
     if isinstance(wanted, Verification):
         from .verification_command import verification
 
+        if scheduler is not None or workers != 1:
+            field, value = ("--workers", workers) if scheduler is None else ("--scheduler", scheduler)
+            raise InputError(field, value, "for a study; verdicts are reached one after another")
         if code := verification(wanted, folder, json, file.parent):
             raise typer.Exit(code)
         return
     consent = Consent(allow_pickle, allow_code, hub, large)
     with interruptible("study", kept("runs", f"{folder}/")) as progress:
-        answer = run(wanted, folder, progress, consent, device, base=file.parent)
+        answer = run(wanted, folder, progress, consent, device, base=file.parent, workers=workers, scheduler=scheduler)
     from ..numerics.studies.study_figure import draw_study  # matplotlib is slow to import
 
     draw_study(answer, folder)

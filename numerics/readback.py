@@ -175,14 +175,17 @@ class _Recorder:
         return answer
 
     def draw(self, like: Tensor, span: tuple[float, float] | None = None) -> Tensor:
-        z = self.noises(len(self.spans), span)
+        if (z := self.noises(len(self.spans), span)).ndim == like.ndim and z.shape != like.shape:
+            raise DependsError(f"a draw of noise of shape {list(like.shape)}, which is not the state's")
         self.spans.append(span)
         return z.to(like.dtype).expand_as(like).clone()
 
     def check(self, calls: Calls) -> None:
         """Raises DependsError unless the run made as many calls."""
-        if len(self.states) != calls.nfe or len(self.spans) != len(calls.spans):
+        if len(self.states) != calls.nfe:
             raise DependsError(f"{len(self.states)} evaluations, {calls.nfe} before")
+        if len(self.spans) != len(calls.spans):
+            raise DependsError(f"{len(self.spans)} draws of noise shaped like the state, {len(calls.spans)} before")
 
 
 def trace(

@@ -68,9 +68,10 @@ class Products(Memory):
 
     def __init__(self, tableau: Tableau, like: Tensor, recorded: bool) -> None:
         super().__init__(tableau, like, recorded)
-        inner, self.size = self.lags * (self.several or (1,))[0], self.shape.numel()
+        inner = self.lags * (self.several or (1,))[0]
         memory = like.new_zeros((1 + inner + 1, *self.shape))
-        matrix = memory.view(inner + 2, self.size)
+        self.matrix_shape = (len(memory), self.shape.numel())
+        matrix = memory.view(self.matrix_shape)
         self.blocks, self.places = (matrix[:-1].t(), matrix[1:].t()), (matrix[0], matrix[-1])
         self.ends = [memory[0], memory[-1]]
         self.slots = list(memory[1:-1].view(self.lags, *self.several, *self.shape).unbind())
@@ -88,9 +89,9 @@ class Products(Memory):
     def make(self, row: int) -> Tensor:
         i = row + self.given - 1
         if self.recorded:
-            places = [self.ends[0], *(slot.view(-1, *self.shape) for slot in self.slots), self.ends[1]]
-            matrix = torch.cat([place.reshape(-1, self.size) for place in places])
             # The same product on the same places of a matrix of its own.
+            places = [self.ends[0], *self.slots, self.ends[1]]
+            matrix = torch.cat([place.flatten() for place in places]).view(self.matrix_shape)
             new = torch.mv((matrix[1:] if i % 2 else matrix[:-1]).t(), self.weights[row]).view(self.shape)
             self.ends[1 - i % 2] = new
         else:
@@ -121,10 +122,10 @@ class Chains(Memory):
 
     def __init__(self, tableau: Tableau, like: Tensor, recorded: bool) -> None:
         super().__init__(tableau, like, recorded)
-        # One slot more than a row can see: a new vector never overwrites one that it is made from.
-        self.states = list(like.new_empty((self.depth + 1, *self.shape)).unbind())
-        outputs = like.new_empty((self.lags, *self.several, *self.shape))
-        self.slots = list(outputs.unbind())
+        # One place more than a row can see: a new vector never overwrites one that it is made from. Tensors of their
+        # own, no views: a kernel is compiled anew for another offset of a view.
+        self.states = [like.new_empty(self.shape) for _ in range(self.depth + 1)]
+        self.slots = [like.new_empty((*self.several, *self.shape)) for _ in range(self.lags)]
         self.carry = tableau.states.tolist()
         self.weights = [weight.tolist() for weight in tableau.channels.values()] or [tableau.outputs.tolist()]
 
@@ -160,9 +161,8 @@ class Kernels(Chains):
 
     def __init__(self, tableau: Tableau, like: Tensor) -> None:
         super().__init__(tableau, like, recorded=False)
-        # Tensors of their own, for a kernel is compiled anew for another offset of a view; a term that a row does not
-        # use has the coefficient 0, and must be finite.
-        self.states, self.slots = ([torch.zeros_like(t) for t in views] for views in (self.states, self.slots))
+        for tensor in (*self.states, *self.slots):
+            tensor.zero_()  # a term that a row does not use has the coefficient 0, and must be finite
         columns = list(tableau.channels.values()) or [tableau.outputs]
         summed_in = torch.promote_types(like.dtype, torch.float32)
         self.coefficients = torch.cat([tableau.states, *columns], dim=1).to(like.device, summed_in).unbind()

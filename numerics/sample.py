@@ -121,7 +121,7 @@ def running(
 
     def look(behind: int) -> None:
         for k in range(max(0, behind - memory.lags), behind):
-            if tableau.evaluated[k] and not bool(torch.isfinite(memory.output(k)).all()):
+            if tableau.evaluated[k] and not _finite(memory.output(k)):
                 raise SamplingError(f"{_place(tableau, k)}: the denoiser returned a non-finite value")
 
     last = tableau.given - 1 + len(spread)
@@ -178,7 +178,7 @@ def _drawing(tableau: Tableau, noise: NoiseSource | None, like: Tensor, checked:
 
     def compare(z: Tensor, i: int) -> None:
         step = tableau.step[i]
-        if not math.isfinite(z.sum().item()):
+        if not _finite(z):
             raise SamplingError(f"step {step}: the noise is not finite")
         if held and held[-1] > i - reach - 1 and like.numel() and torch.equal(z, cached[held[-1] % (reach + 1)].to(z)):
             raise SamplingError(
@@ -195,15 +195,14 @@ def _check_start(given: list[Tensor], tableau: Tableau, checked: bool) -> None:
         of_type(f"start[{i}]", vector, Tensor, "a tensor")
         if vector.shape != given[0].shape:
             raise InputError(f"start[{i}]", tuple(vector.shape), f"the shape of start[0], {tuple(given[0].shape)}")
-        if checked and not math.isfinite(vector.sum().item()) and not bool(torch.isfinite(vector).all()):
+        if checked and not _finite(vector):
             raise InputError(f"start[{i}]", "a non-finite value", "finite values only")
 
 
 def check_output(d: Tensor, shape: torch.Size, tableau: Tableau, i: int) -> None:
     """Raise SamplingError, naming the step, where an output of a model has another shape or is not finite."""
     check_shape(d, shape, tableau, i)
-    # A sum is finite unless a term is not, or it overflows: only then look closely.
-    if not math.isfinite(d.sum().item()) and not bool(torch.isfinite(d).all()):
+    if not _finite(d):
         raise SamplingError(f"{_place(tableau, i)}: the denoiser returned a non-finite value")
 
 
@@ -213,6 +212,11 @@ def check_shape(d: Tensor, shape: torch.Size, tableau: Tableau, i: int) -> None:
         raise SamplingError(f"{_place(tableau, i)}: the denoiser returned {type(d).__name__}, not a tensor")
     if d.shape != shape:
         raise SamplingError(f"{_place(tableau, i)}: the denoiser returned shape {tuple(d.shape)}, not {tuple(shape)}")
+
+
+def _finite(values: Tensor) -> bool:
+    """Whether every value is finite; a sum is unless a term is not, or it overflows: only then look closely."""
+    return math.isfinite(values.sum().item()) or bool(torch.isfinite(values).all())
 
 
 def _place(tableau: Tableau, i: int) -> str:

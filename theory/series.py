@@ -34,30 +34,113 @@ def domain(a: Series) -> Any:
     return getattr(a[0], "field", sp.QQ)
 
 
-def lowest(numer: Any, denom: Any) -> tuple[Any, Any]:
-    """Two polynomials without their common factors; a number has none, and most denominators are numbers."""
-    return (numer.mul_ground(1 / denom.LC), denom.ring.one) if denom.is_ground else numer.cancel(denom)
+PRIME = 2**61 - 1
+Factors = dict[Any, int]  # irreducible polynomials with their exponents
+
+
+class Denominators:
+    """The denominators met so far, in factors: the same few come again and again, and most are products of others."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, tuple[Any, Factors]] = {}
+        self._products: dict[tuple[Any, frozenset[tuple[Any, int]]], Any] = {}
+
+    def factors(self, denom: Any) -> tuple[Any, Factors]:
+        """A number and irreducible factors whose product is the denominator."""
+        if denom not in self._known:
+            number, found = denom.factor_list()
+            self._known[denom] = number, dict(found)
+        return self._known[denom]
+
+    def product(self, ring: Any, factors: Factors) -> Any:
+        """The product of those factors."""
+        key = ring, frozenset(factors.items())
+        if key not in self._products:
+            made = prod((f**k for f, k in factors.items()), start=ring.one)
+            self._known[made] = ring.domain.one, factors
+            self._products[key] = made
+        return self._products[key]
+
+
+DENOMINATORS = Denominators()
+
+
+@cache
+def zero_of(factor: Any) -> tuple[int, ...] | None:
+    """A point modulo PRIME where an irreducible polynomial vanishes; None where it is linear in none of its symbols.
+
+    A polynomial that is not zero there does not have the factor.
+    """
+    point = [pow(3, 100 + k, PRIME) for k in range(factor.ring.ngens)]
+    for place in range(factor.ring.ngens):
+        if max(powers[place] for powers in factor.monoms()) == 1:
+            at_0, at_1 = (value_at(factor, (*point[:place], x, *point[place + 1 :])) for x in (0, 1))
+            if at_0 != at_1:
+                point[place] = -at_0 * pow(at_1 - at_0, -1, PRIME) % PRIME
+                return tuple(point)
+    return None
+
+
+def value_at(polynomial: Any, point: tuple[int, ...]) -> int:
+    """The value of a polynomial at a point modulo PRIME."""
+    total = 0
+    for powers, c in polynomial.terms():
+        term = int(c.numerator)
+        if c.denominator != 1:
+            term *= pow(int(c.denominator), -1, PRIME)
+        for x, k in zip(point, powers, strict=True):
+            if k:
+                term = term * (x if k == 1 else pow(x, k, PRIME)) % PRIME
+        total += term
+    return total % PRIME
+
+
+def without(numer: Any, factors: Iterable[tuple[Any, int]], left: Factors) -> Any:
+    """numer / prod f^k over those factors, as far as they divide it; `left` counts down."""
+    for f, k in factors:
+        at = zero_of(f)
+        while k and not (at and value_at(numer, at)):
+            (quotient,), rest = numer.div([f])
+            if rest:
+                break
+            numer, k = quotient, k - 1
+            left[f] -= 1
+    return numer
+
+
+def fraction(like: Any, numer: Any, number: Any, left: Factors) -> Any:
+    """numer / (number * prod f^k) as an element of a field."""
+    kept = {f: k for f, k in left.items() if k}
+    return like.raw_new(numer if number == 1 else numer.mul_ground(1 / number), DENOMINATORS.product(numer.ring, kept))
 
 
 def plus(x: Any, y: Any) -> Any:
-    """x + y in lowest terms: a/(b g) + c/(d g) = (a d + c b)/(b d g), where only g can have factors to lose.
+    """x + y in lowest terms: only a factor that both denominators have to the same power can be lost.
 
-    Nearly all time goes into common factors, and sympy's own sum looks for those of the whole fraction (Knuth 4.5.1).
+    Nearly all time would go into common factors otherwise: sympy's own sum looks for those of the whole fraction.
     """
     if not (isinstance(x, FracElement) and x and y):
         return x + y
-    shared, b, d = x.denom.cofactors(y.denom)
-    numer, shared = lowest(x.numer * d + y.numer * b, shared)
-    return x.raw_new(numer, shared * b * d)
+    ring = x.numer.ring
+    (b, below_x), (d, below_y) = DENOMINATORS.factors(x.denom), DENOMINATORS.factors(y.denom)
+    left = below_x | {f: max(k, below_x.get(f, 0)) for f, k in below_y.items()}
+    beside_x = DENOMINATORS.product(ring, {f: k - below_x.get(f, 0) for f, k in left.items() if k > below_x.get(f, 0)})
+    beside_y = DENOMINATORS.product(ring, {f: k - below_y.get(f, 0) for f, k in left.items() if k > below_y.get(f, 0)})
+    numer = (x.numer * beside_x).mul_ground(1 / b) + (y.numer * beside_y).mul_ground(1 / d)
+    if not numer:
+        return x.field.zero
+    shared = [(f, k) for f, k in below_x.items() if below_y.get(f) == k]
+    return fraction(x, without(numer, shared, left), ring.domain.one, left)
 
 
 def times(x: Any, y: Any) -> Any:
     """x y in lowest terms: each numerator can have factors to lose with the other's denominator only."""
     if not (isinstance(x, FracElement) and x and y):
         return x * y
-    a, d = lowest(x.numer, y.denom)
-    c, b = lowest(y.numer, x.denom)
-    return x.raw_new(a * c, b * d)
+    (b, below_x), (d, below_y) = DENOMINATORS.factors(x.denom), DENOMINATORS.factors(y.denom)
+    left_x, left_y = dict(below_x), dict(below_y)
+    numer = without(x.numer, below_y.items(), left_y) * without(y.numer, below_x.items(), left_x)
+    return fraction(x, numer, b * d, left_x | {f: k + left_x.get(f, 0) for f, k in left_y.items()})
 
 
 def add(a: Series, b: Series) -> Series:
@@ -127,10 +210,10 @@ def root(a: Series, q: Any) -> Series:
 
 
 @cache
-def in_factors(polynomial: Any) -> sp.Expr:
-    """A polynomial of the ring as a product; the defects of a method share most of theirs."""
-    coefficient, factors = polynomial.factor_list()
-    return prod((f.as_expr() ** k for f, k in factors), start=sp.sympify(coefficient))
+def in_factors(polynomial: Any) -> tuple[Any, tuple[sp.Expr, ...]]:
+    """A polynomial of the ring as a number and factors; the defects of a method share most of theirs."""
+    number, factors = polynomial.factor_list()
+    return number, tuple(f.as_expr() ** k for f, k in factors)
 
 
 @dataclass(frozen=True)
@@ -179,8 +262,12 @@ class Expansion:
         return total
 
     def expression(self, element: Any) -> sp.Expr:
-        """An element of the field as an expression, numerator and denominator in factors."""
-        return in_factors(element.numer) / in_factors(element.denom) if self.symbols else self.field.to_sympy(element)
+        """An element of the field as an expression, numerator and denominator in factors with whole coefficients."""
+        if not self.symbols:
+            return self.field.to_sympy(element)
+        (a, above), (b, below) = in_factors(element.numer), in_factors(element.denom)
+        number = sp.Rational(int((a / b).numerator), int((a / b).denominator))
+        return prod(above, start=sp.Integer(number.p)) / prod(below, start=sp.Integer(number.q))
 
     def counts(self, element: Any) -> bool:
         """Whether an element is not zero, or larger than the tolerance."""

@@ -48,6 +48,19 @@ machine, which takes {unit:.3f} s.
 Made {study_origin}, by `python benchmarks/study.py --record benchmarks/study.json`, at a load of {study_load} on
 {study_cores} cores.
 
+## A study on a cluster
+
+A study of {records:,} records on {workers} [workers](cluster.md) of this machine, of which {killed} are killed with
+`kill -9` on the way, has the records of one process, to the bit. A task without work takes the scheduler {task:.1f} ms,
+and a kept record {bytes} bytes. The study took {of_one:.0f} s in one process and {of_many:.0f} s on the workers, on
+{cluster_cores} cores with other work at a load of {cluster_load}: no speed is claimed there.
+
+100,000 records of this kind are {runs:,} tasks: {overhead:.0f} s of the scheduler, {megabytes:.0f} MB in the file, and
+{hours:.1f} hours of one core like this one, or {share:.0f} minutes on 16 of them. Runs of this length keep about
+{most:.0f} workers of one scheduler busy.
+
+Made {cluster_origin}, by `python benchmarks/cluster.py --record benchmarks/cluster.json`.
+
 ## A device
 
 `python benchmarks/gpu.py` measures the same step on a CUDA device, with a U-Net, CUDA graphs and kernels a step, and
@@ -57,7 +70,10 @@ writes a record to `book/records/gpu/`. None was available: no figure of a devic
 
 def costs() -> dict[str, str | bytes]:
     """File -> content: the page."""
-    step, study = (_record(name) for name in ("step", "study"))
+    step, study, cluster = (_record(name) for name in ("step", "study", "cluster"))
+    many, metrics = 100_000, 4  # records, of a run
+    seconds = cluster["seconds"]["one process"] / cluster["records"]  # of a record
+    task = cluster["milliseconds_of_a_task"] / 1000
     parts = [[name, f"{value:.1f}", str(study["units"][name])] for name, value in study["cpu_seconds"].items()]
     page = PAGE.format(
         steps=step["steps"],
@@ -74,6 +90,22 @@ def costs() -> dict[str, str | bytes]:
         study_origin=origin(study),
         study_load=study["load"][0],
         study_cores=study["machine"]["cores"],
+        records=cluster["records"],
+        workers=cluster["workers"],
+        killed=cluster["killed"],
+        task=1000 * task,
+        bytes=cluster["bytes_of_a_record"],
+        of_one=cluster["seconds"]["one process"],
+        of_many=cluster["seconds"]["workers"],
+        cluster_cores=cluster["machine"]["cores"],
+        cluster_load=cluster["load"][0],
+        runs=many // metrics,
+        overhead=many / metrics * task,
+        megabytes=many * cluster["bytes_of_a_record"] / 1e6,
+        hours=many * seconds / 3600,
+        share=many * seconds / 16 / 60,
+        most=metrics * seconds / task,
+        cluster_origin=origin(cluster),
     )
     return {FILE: ONE_SIDEBAR + page}
 

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ...numerics.catalogue import METHODS
 from ...numerics.checkpoints.load import load
 from ...numerics.support.sampler_code import definitions, needed, sampler_code
 from ...theory.claims import Claim
@@ -24,7 +25,7 @@ from ..techniques.technique import Technique
 # checkouts is raised by those who have them.
 ENGINE = {
     **{"methods": 2, "claims": 1, "networks": 1, "verification": 3, "techniques": 1},
-    **{"checkouts": 1, "trials": 1, "signed-errors": 1, "tableaux": 1},
+    **{"checkouts": 1, "trials": 1, "signed-errors": 1, "tableaux": 1, "arena": 1},
 }
 
 
@@ -53,6 +54,12 @@ def published_key(files: Iterable[str], methods: Iterable[str]) -> str:
 def signed_key(methods: Iterable[str]) -> str:
     """The key of the signed errors of samplers on mixtures."""
     return _key("signed-errors", *map(sampler_code, methods))
+
+
+def arena_key(systems: Iterable[str]) -> str:
+    """The key of the arena: its samplers, and the code of those of the catalogue."""
+    every = list(systems)
+    return _key("arena", *every, *(sampler_code(name) for name in every if name in METHODS))
 
 
 def verification_key(

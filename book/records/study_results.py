@@ -1,4 +1,4 @@
-"""Kept results of two studies: a network that others published, and the signed errors of samplers on mixtures."""
+"""Kept results of studies: a network that others published, signed errors on mixtures, and the arena of theorems."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from ...numerics.checkpoints.load import load
 from ...numerics.checkpoints.packaged_checkpoint import FILES
 from ...numerics.support.progress_bar import progress_bar
 from ..studies import signed_errors
+from ..studies.arena import run_arena
 from ..studies.low_precision import METHOD as PRECISE
+from ..studies.provable_systems import SYSTEMS
 from ..studies.published_network import CPU, PUBLISHED, REFERENCE, RUN, draw_published, measure_published
 from .kept_records import RECORDS, Clock, Entry, Kept
-from .record_keys import published_key, signed_key
+from .record_keys import arena_key, published_key, signed_key
 
 PICTURE = RECORDS / "published" / "pictures-21cmpsdenoiser.png"
-MIXTURES = "mixtures"
+MIXTURES, PRODUCTS = "mixtures", "products"
 
 OF_PUBLISHED = Kept(
     "published",
@@ -28,6 +30,13 @@ OF_SIGNED = Kept(
     (MIXTURES,),
     lambda name, _: signed_key(signed_errors.METHODS),
 )
+
+OF_ARENA = Kept("arena", RECORDS / "arena", (PRODUCTS,), lambda name, _: arena_key(s.name for s in SYSTEMS))
+
+
+def arena_results() -> Entry:
+    """The kept result of the arena.  Raises InputError where it is missing or stale."""
+    return OF_ARENA.load()[PRODUCTS]
 
 
 def published_results() -> dict[str, Entry]:
@@ -57,3 +66,11 @@ def renew_signed(only: Iterable[str] = ()) -> None:
     clock = Clock()
     for name in OF_SIGNED.chosen(only):
         OF_SIGNED.write(name, {"rows": signed_errors.averaged(signed_errors.signed_errors())}, clock.manifest())
+
+
+def renew_arena(only: Iterable[str] = ()) -> None:
+    """Run the arena, in some minutes, if it is named or stale."""
+    clock = Clock()
+    for name in OF_ARENA.chosen(only):
+        with progress_bar("arena") as progress:
+            OF_ARENA.write(name, {"rows": run_arena(progress)}, clock.manifest())

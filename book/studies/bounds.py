@@ -28,7 +28,7 @@ from ...numerics.schedules import schedule
 from ...numerics.studies.store import Store, Value
 from ...numerics.support.manifest import fingerprint
 from ...numerics.support.progress import Progress, silent
-from ...numerics.tableau import tabulate
+from ...numerics.tableau import Tableau, tabulate
 from ...numerics.targets.mixture import GaussianMixture, with_tangent
 from ...numerics.wrappers import score_share, with_score_error
 from . import STUDIES
@@ -115,21 +115,22 @@ class Laws:
             coarser = [(factor.coarser(), copies) for factor, copies in factors]
             return product_tv(factors), product_tv(coarser, FINE // 2)
         made = self.grid(case.steps)
+        table = tabulate(case.method, made)
         if resolve(case.method).stochastic:
             target = (self.mixture, made.points[-1])
-            density = self.density(case.method, made, case.size, case.frequency)
+            density = self.density(table, case.size, case.frequency)
             return distances.tv(density, target), distances.tv(density, target, distances.FINER // 2)
-        pushed = self.pushed(case.method, made, case.size, case.frequency)
+        pushed = self.pushed(table, case.size, case.frequency)
         return metrics.tv(pushed), metrics.tv(pushed.coarser())
 
-    def density(self, method: str, made: Grid, size: float = 0.0, frequency: float = 0.0) -> Density:
+    def density(self, table: Tableau, size: float = 0.0, frequency: float = 0.0) -> Density:
         """The law of a stochastic run whose score is off by size sin(frequency x)."""
-        start, off = (self.mixture, made.points[0]), with_score_error(self.mixture, size, frequency)
-        return propagate(tabulate(method, made), self.mixture, start, off)
+        start, off = (self.mixture, table.points[0]), with_score_error(self.mixture, size, frequency)
+        return propagate(table, self.mixture, start, off)
 
-    def pushed(self, method: str, made: Grid, size: float = 0.0, frequency: float = 0.0) -> Pushforward:
+    def pushed(self, table: Tableau, size: float = 0.0, frequency: float = 0.0) -> Pushforward:
         """The map of a deterministic run whose score is off by size sin(frequency x)."""
-        start, exact = (self.mixture, made.points[0]), with_tangent(self.mixture)
+        start, exact = (self.mixture, table.points[0]), with_tangent(self.mixture)
         x = metrics.nodes(start, NODES)
 
         def off(state: Tensor, at: Point, prediction: str) -> Tensor:
@@ -137,33 +138,40 @@ class Laws:
             value, along = torch.sin(frequency * state[0]), frequency * torch.cos(frequency * state[0]) * state[1]
             return exact(state, at, prediction) + share * torch.stack([value, along])
 
-        y, dydx = sample(off, torch.stack([x, torch.ones_like(x)]), tabulate(method, made))
-        return Pushforward(x, start, y, dydx, (self.mixture, made.points[-1]))
+        y, dydx = sample(off, torch.stack([x, torch.ones_like(x)]), table)
+        return Pushforward(x, start, y, dydx, (self.mixture, table.points[-1]))
 
     def factor(self, method: str, steps: int, target: str) -> Factor:
         """The log densities of the target and of the sampler's output, on M1 or on a coordinate that varies little."""
         if (method, steps, target) not in self.factors:
-            found = self.on_mixture(method, steps) if target == "M1" else self.on_narrow(method, steps)
+            table = tabulate(method, self.grid(steps))
+            if target == "narrow":
+                found = self.on_narrow(table)
+            else:
+                law = self.density(table) if resolve(method).stochastic else self.pushed(table)
+                found = self.factor_of(law, table.points[-1])
             self.factors[method, steps, target] = found
         return self.factors[method, steps, target]
 
-    def on_mixture(self, method: str, steps: int) -> Factor:
-        made = self.grid(steps)
-        if resolve(method).stochastic:
-            law = self.density(method, made).finer(8)
+    def factor_of(self, law: Density | Pushforward, end: Point) -> Factor:
+        """The log densities of the mixture and of a law at the end of a run."""
+        if isinstance(law, Density):
+            law = law.finer(8)
             x, log_law = law.grid, law.values.clamp(min=1e-300).log()
             weights = torch.full_like(x, float(x[1] - x[0]))
         else:
-            pushed = self.pushed(method, made)
-            x, log_law = pushed.y[:, 0], pushed.log_start - pushed.dydx[:, 0].log()
-            weights = pushed.dydx[:, 0] * torch.gradient(pushed.nodes[:, 0])[0]
-        return Factor(self.mixture.log_density(x[:, None], made.points[-1]), log_law, weights)
+            x, log_law = law.y[:, 0], law.log_start - law.dydx[:, 0].log()
+            weights = law.dydx[:, 0] * torch.gradient(law.nodes[:, 0])[0]
+        return Factor(self.mixture.log_density(x[:, None], end), log_law, weights)
 
-    def on_narrow(self, method: str, steps: int) -> Factor:
-        """A coordinate that varies little: target and output are Gaussians."""
-        made, narrow = self.grid(steps), GaussianMixture([1.0], [0.0], stds=[NARROW])
-        target = moments(narrow, made.points[-1])
-        output = gaussian_law(tabulate(method, made), narrow, (narrow, made.points[0]))
+    def narrow_laws(self, table: Tableau) -> tuple[Gaussian, Gaussian]:
+        """Target and output of a coordinate that varies little: Gaussians."""
+        narrow = GaussianMixture([1.0], [0.0], stds=[NARROW])
+        return moments(narrow, table.points[-1]), gaussian_law(table, narrow, (narrow, table.points[0]))
+
+    def on_narrow(self, table: Tableau) -> Factor:
+        """A coordinate that varies little."""
+        target, output = self.narrow_laws(table)
         x = math.sqrt(float(target.covariance)) * torch.linspace(-9.0, 9.0, 8001, dtype=torch.float64)
 
         def log_density(law: Gaussian) -> Tensor:

@@ -25,6 +25,8 @@ REPRODUCERS = {  # of a discrepancy: a file in book/reproducers
     "comfyui:ipndm_v": "four_steps",
     "dpm-solver:DPM_Solver?order=3": "second_difference_of_authors",
     "unipc:UniPC?variant=vary_coeff": "every_derivative",
+    "wan:FlowDPMSolverMultistepScheduler?solver_order=3": "second_difference_on_the_flow",
+    "azula:REABSampler": "scale_of_integral",
 }
 TABLE = "verification.md"
 DISCREPANCIES = "discrepancies.md"

@@ -43,7 +43,7 @@ Ltac expand := cbv -[not carrier add mul sub opp div inv zero one].
 (* The coefficients of h^0, h^1, … in every a. *)
 Lemma values_1_1 :
   a_1_1 0 = #0 /\
-  a_1_1 1 = (#24*(pow r1 3) + #48*(pow r1 2)*r2 + #24*(pow r1 2)*r3 + #36*(pow r1 2) + #24*r1*(pow r2 2) + #24*r1*r2*r3 + #48*r1*r2 + #24*r1*r3 + #24*r1 + #12*(pow r2 2) + #12*r2*r3 + #16*r2 + #8*r3 + #6)/(#24*r1*(r1 + r2)*(r1 + r2 + r3)) /\
+  a_1_1 1 = (#12*(pow r1 3) + #24*(pow r1 2)*r2 + #12*(pow r1 2)*r3 + #18*(pow r1 2) + #12*r1*(pow r2 2) + #12*r1*r2*r3 + #24*r1*r2 + #12*r1*r3 + #12*r1 + #6*(pow r2 2) + #6*r2*r3 + #8*r2 + #4*r3 + #3)/(#12*r1*(r1 + r2)*(r1 + r2 + r3)) /\
   a_1_1 2 = #0 /\
   a_1_1 3 = #0 /\
   a_1_1 4 = #0 /\
@@ -51,7 +51,7 @@ Lemma values_1_1 :
 Proof. expand. repeat split; identity. Qed.
 Lemma values_1_2 :
   a_1_2 0 = #0 /\
-  a_1_2 1 = (-#12*(pow r1 2) - #24*r1*r2 - #12*r1*r3 - #16*r1 - #12*(pow r2 2) - #12*r2*r3 - #16*r2 - #8*r3 - #6)/(#24*r1*r2*(r2 + r3)) /\
+  a_1_2 1 = (-#6*(pow r1 2) - #12*r1*r2 - #6*r1*r3 - #8*r1 - #6*(pow r2 2) - #6*r2*r3 - #8*r2 - #4*r3 - #3)/(#12*r1*r2*(r2 + r3)) /\
   a_1_2 2 = #0 /\
   a_1_2 3 = #0 /\
   a_1_2 4 = #0 /\
@@ -59,7 +59,7 @@ Lemma values_1_2 :
 Proof. expand. repeat split; identity. Qed.
 Lemma values_1_3 :
   a_1_3 0 = #0 /\
-  a_1_3 1 = (#12*(pow r1 2) + #12*r1*r2 + #12*r1*r3 + #16*r1 + #8*r2 + #8*r3 + #6)/(#24*r2*r3*(r1 + r2)) /\
+  a_1_3 1 = (#6*(pow r1 2) + #6*r1*r2 + #6*r1*r3 + #8*r1 + #4*r2 + #4*r3 + #3)/(#12*r2*r3*(r1 + r2)) /\
   a_1_3 2 = #0 /\
   a_1_3 3 = #0 /\
   a_1_3 4 = #0 /\
@@ -67,7 +67,7 @@ Lemma values_1_3 :
 Proof. expand. repeat split; identity. Qed.
 Lemma values_1_4 :
   a_1_4 0 = #0 /\
-  a_1_4 1 = (-#12*(pow r1 2) - #12*r1*r2 - #16*r1 - #8*r2 - #6)/(#24*r3*(r2 + r3)*(r1 + r2 + r3)) /\
+  a_1_4 1 = (-#6*(pow r1 2) - #6*r1*r2 - #8*r1 - #4*r2 - #3)/(#12*r3*(r2 + r3)*(r1 + r2 + r3)) /\
   a_1_4 2 = #0 /\
   a_1_4 3 = #0 /\
   a_1_4 4 = #0 /\

@@ -40,7 +40,7 @@ Lemma values_1_2 :
   a_1_2 0 = #0 /\
   a_1_2 1 = -#1/(#2*r1) /\
   a_1_2 2 = (q 1)*(-#3*r1 - #2)/(#6*r1) /\
-  a_1_2 3 = (-#3*(pow (q 1) 2)*(pow r1 2) - #2*(pow (q 1) 2)*r1 + #3*(q 2)*(pow r1 2) - #3*(q 2)/#2)/(#6*r1).
+  a_1_2 3 = (-#6*(pow (q 1) 2)*(pow r1 2) - #4*(pow (q 1) 2)*r1 + #6*(q 2)*(pow r1 2) - #3*(q 2))/(#12*r1).
 Proof. expand. repeat split; identity. Qed.
 Ltac coefficients := pose proof values_1_1; pose proof values_1_2; split_hypotheses;
   cbv -[not carrier add mul sub opp div inv zero one a_1_1 a_1_2] in * |-.

@@ -40,7 +40,7 @@ Lemma values_1_2 :
   a_1_2 0 = #0 /\
   a_1_2 1 = -#1/(#2*r1) /\
   a_1_2 2 = (#2*r1 + #1)/(#4*r1) /\
-  a_1_2 3 = (-#3*(pow r1 2)/#4 - #3*r1/#4 - #1/#4)/(#3*r1).
+  a_1_2 3 = (-#3*(pow r1 2) - #3*r1 - #1)/(#12*r1).
 Proof. expand. repeat split; identity. Qed.
 Ltac coefficients := pose proof values_1_1; pose proof values_1_2; split_hypotheses;
   cbv -[not carrier add mul sub opp div inv zero one a_1_1 a_1_2] in * |-.

@@ -50,7 +50,7 @@ Lemma values_2_2 :
   a_2_2 0 = #0 /\
   a_2_2 1 = #1/(#2*c2) /\
   a_2_2 2 = (#2*c2 - #1)/(#4*c2) /\
-  a_2_2 3 = (#3*(pow c2 2)/#4 - #3*c2/#4 + #1/#4)/(#3*c2).
+  a_2_2 3 = (#3*(pow c2 2) - #3*c2 + #1)/(#12*c2).
 Proof. expand. repeat split; identity. Qed.
 Ltac coefficients := pose proof values_1_1; pose proof values_2_1; pose proof values_2_2; split_hypotheses;
   cbv -[not carrier add mul sub opp div inv zero one a_1_1 a_2_1 a_2_2] in * |-.

@@ -42,7 +42,7 @@ Lemma values_1_1 :
 Proof. expand. repeat split; identity. Qed.
 Lemma values_2_1 :
   a_2_1 0 = #0 /\
-  a_2_1 1 = (c2 - #1/#2)/c2 /\
+  a_2_1 1 = (#2*c2 - #1)/(#2*c2) /\
   a_2_1 2 = (#2 - #3*c2)/(#6*c2) /\
   a_2_1 3 = (#4*c2 - #3)/(#24*c2).
 Proof. expand. repeat split; identity. Qed.

@@ -62,7 +62,7 @@ Lemma values_2_2 :
 Proof. expand. repeat split; identity. Qed.
 Lemma values_3_1 :
   a_3_1 0 = #0 /\
-  a_3_1 1 = (c3 - #1/#2)/c3 /\
+  a_3_1 1 = (#2*c3 - #1)/(#2*c3) /\
   a_3_1 2 = (#2 - #3*c3)/(#6*c3) /\
   a_3_1 3 = (#4*c3 - #3)/(#24*c3).
 Proof. expand. repeat split; identity. Qed.

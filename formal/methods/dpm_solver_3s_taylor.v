@@ -56,15 +56,15 @@ Lemma values_2_1 :
   a_2_1 0 = #0 /\
   a_2_1 1 = (#6*c2 - #2)/(#9*c2) /\
   a_2_1 2 = (#8 - #18*c2)/(#81*c2) /\
-  a_2_1 3 = (#8*c2 - #4)/(#162*c2) /\
+  a_2_1 3 = (#4*c2 - #2)/(#81*c2) /\
   a_2_1 4 = (#16 - #30*c2)/(#3645*c2).
 Proof. expand. repeat split; identity. Qed.
 Lemma values_2_2 :
   a_2_2 0 = #0 /\
   a_2_2 1 = #2/(#9*c2) /\
   a_2_2 2 = (#18*c2 - #8)/(#81*c2) /\
-  a_2_2 3 = (#18*(pow c2 2) - #16*c2 + #4)/(#162*c2) /\
-  a_2_2 4 = (#270*(pow c2 3) - #360*(pow c2 2) + #180*c2 - #32)/(#7290*c2).
+  a_2_2 3 = (#9*(pow c2 2) - #8*c2 + #2)/(#81*c2) /\
+  a_2_2 4 = (#135*(pow c2 3) - #180*(pow c2 2) + #90*c2 - #16)/(#3645*c2).
 Proof. expand. repeat split; identity. Qed.
 Lemma values_3_1 :
   a_3_1 0 = #0 /\
@@ -77,15 +77,15 @@ Lemma values_3_2 :
   a_3_2 0 = #0 /\
   a_3_2 1 = #0 /\
   a_3_2 2 = -#1/(#12*c2*(#3*c2 - #2)) /\
-  a_3_2 3 = (#15116544 - #25194240*c2)/(#302330880*c2*(#3*c2 - #2)) /\
-  a_3_2 4 = (-#88159684608000*(pow c2 2) + #105791621529600*c2 - #35263873843200)/(#2115832430592000*c2*(#3*c2 - #2)).
+  a_3_2 3 = (#3 - #5*c2)/(#60*c2*(#3*c2 - #2)) /\
+  a_3_2 4 = (-#5*(pow c2 2) + #6*c2 - #2)/(#120*c2*(#3*c2 - #2)).
 Proof. expand. repeat split; identity. Qed.
 Lemma values_3_3 :
   a_3_3 0 = #0 /\
   a_3_3 1 = #3/#4 /\
-  a_3_3 2 = #324/(#2592*(#3*c2 - #2)) /\
-  a_3_3 3 = (#75582720*c2 - #40310784)/(#1209323520*(#3*c2 - #2)) /\
-  a_3_3 4 = (#47018498457600*c2 + #15672832819200)/(#16926659444736000*(#3*c2 - #2)).
+  a_3_3 2 = #1/(#8*(#3*c2 - #2)) /\
+  a_3_3 3 = (#15*c2 - #8)/(#240*(#3*c2 - #2)) /\
+  a_3_3 4 = (#3*c2 + #1)/(#1080*(#3*c2 - #2)).
 Proof. expand. repeat split; identity. Qed.
 Ltac coefficients := pose proof values_1_1; pose proof values_2_1; pose proof values_2_2; pose proof values_3_1; pose proof values_3_2; pose proof values_3_3; split_hypotheses;
   cbv -[not carrier add mul sub opp div inv zero one a_1_1 a_2_1 a_2_2 a_3_1 a_3_2 a_3_3] in * |-.
@@ -102,11 +102,11 @@ Qed.
 (* Conditions of total order 4 that fail, and by what. *)
 Theorem leading_defects :
   residual step (node 0 []) 3 = -#1/#216 /\
-  residual step (node 0 [node 0 []]) 2 = (#28785666630303822643200*(pow c2 2) - #31984074033670914048000*c2 + #11727493812346001817600)/(#115142666521215290572800*(#3*c2 - #2)) /\
+  residual step (node 0 [node 0 []]) 2 = (#27*(pow c2 2) - #30*c2 + #11)/(#108*(#3*c2 - #2)) /\
   residual step (node 1 []) 2 = -#1/#72 /\
   residual step (node 0 [node 0 []; node 0 []]) 1 = -#1/#36 /\
-  residual step (node 0 [node 0 [node 0 []]]) 1 = (#2916*(pow c2 2) - #4536*c2 + #2052)/(#11664*(#3*c2 - #2)) /\
-  residual step (node 0 [node 1 []]) 1 = (#5832*(pow c2 2) - #6480*c2 + #2052)/(#11664*(#3*c2 - #2)) /\
+  residual step (node 0 [node 0 [node 0 []]]) 1 = (#27*(pow c2 2) - #42*c2 + #19)/(#108*(#3*c2 - #2)) /\
+  residual step (node 0 [node 1 []]) 1 = (#54*(pow c2 2) - #60*c2 + #19)/(#108*(#3*c2 - #2)) /\
   residual step (node 1 [node 0 []]) 1 = -#1/#36 /\
   residual step (node 2 []) 1 = -#1/#36 /\
   residual step (node 0 [node 0 []; node 0 []; node 0 []]) 0 = -#1/#36 /\

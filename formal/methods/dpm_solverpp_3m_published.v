@@ -38,8 +38,8 @@ Ltac expand := cbv -[not carrier add mul sub opp div inv zero one].
 Lemma values_1_1 :
   a_1_1 0 = #0 /\
   a_1_1 1 = (#6*(pow r1 2) + #6*r1*r2 + #6*r1 + #3*r2 + #1)/(#6*r1*(r1 + r2)) /\
-  a_1_1 2 = (#432*(pow r1 2) + #432*r1*r2 + #576*r1 + #288*r2 + #108)/(#864*r1*(r1 + r2)) /\
-  a_1_1 3 = (#414720*(pow r1 2) + #414720*r1*r2 + #622080*r1 + #311040*r2 + #124416)/(#2488320*r1*(r1 + r2)).
+  a_1_1 2 = (#12*(pow r1 2) + #12*r1*r2 + #16*r1 + #8*r2 + #3)/(#24*r1*(r1 + r2)) /\
+  a_1_1 3 = (#20*(pow r1 2) + #20*r1*r2 + #30*r1 + #15*r2 + #6)/(#120*r1*(r1 + r2)).
 Proof. expand. repeat split; identity. Qed.
 Lemma values_1_2 :
   a_1_2 0 = #0 /\
@@ -50,8 +50,8 @@ Proof. expand. repeat split; identity. Qed.
 Lemma values_1_3 :
   a_1_3 0 = #0 /\
   a_1_3 1 = (#3*r1 + #1)/(#6*r2*(r1 + r2)) /\
-  a_1_3 2 = (#432*(pow r1 2) + #432*r1*r2 + #432*r1 + #144*r2 + #108)/(#864*r2*(r1 + r2)) /\
-  a_1_3 3 = (#622080*(pow r1 3) + #1244160*(pow r1 2)*r2 + #1036800*(pow r1 2) + #622080*r1*(pow r2 2) + #1244160*r1*r2 + #622080*r1 + #207360*(pow r2 2) + #311040*r2 + #124416)/(#2488320*r2*(r1 + r2)).
+  a_1_3 2 = (#12*(pow r1 2) + #12*r1*r2 + #12*r1 + #4*r2 + #3)/(#24*r2*(r1 + r2)) /\
+  a_1_3 3 = (#30*(pow r1 3) + #60*(pow r1 2)*r2 + #50*(pow r1 2) + #30*r1*(pow r2 2) + #60*r1*r2 + #30*r1 + #10*(pow r2 2) + #15*r2 + #6)/(#120*r2*(r1 + r2)).
 Proof. expand. repeat split; identity. Qed.
 Ltac coefficients := pose proof values_1_1; pose proof values_1_2; pose proof values_1_3; split_hypotheses;
   cbv -[not carrier add mul sub opp div inv zero one a_1_1 a_1_2 a_1_3] in * |-.

@@ -32,7 +32,7 @@ Ltac expand := cbv -[not carrier add mul sub opp div inv zero one].
 (* The coefficients of h^0, h^1, … in every a. *)
 Lemma values_1_1 :
   a_1_1 0 = #0 /\
-  a_1_1 1 = (r1 + #1/#2)/r1 /\
+  a_1_1 1 = (#2*r1 + #1)/(#2*r1) /\
   a_1_1 2 = (-#3*r1 - #2)/(#6*r1) /\
   a_1_1 3 = (#4*r1 + #3)/(#24*r1).
 Proof. expand. repeat split; identity. Qed.

@@ -35,13 +35,13 @@ Ltac expand := cbv -[not carrier add mul sub opp div inv zero one].
 Lemma values_1_1 :
   a_1_1 0 = #0 /\
   a_1_1 1 = (#2*r1 + #1)/(#2*r1) /\
-  a_1_1 2 = (#2 - #6*(pow rho 2))*(#3*r1 + #2)/(#24*r1*rho*((pow rho 2) + #1)) /\
+  a_1_1 2 = (#1 - #3*(pow rho 2))*(#3*r1 + #2)/(#12*r1*rho*((pow rho 2) + #1)) /\
   a_1_1 3 = (#3*(pow r1 2)*(pow rho 4) + #6*(pow r1 2)*(pow rho 2) + #3*(pow r1 2) + #18*r1*(pow rho 4) - #12*r1*(pow rho 2) + #2*r1 + #12*(pow rho 4) - #12*(pow rho 2))/(#24*r1*(pow rho 2)*(pow ((pow rho 2) + #1) 2)).
 Proof. expand. repeat split; identity. Qed.
 Lemma values_1_2 :
   a_1_2 0 = #0 /\
   a_1_2 1 = -#1/(#2*r1) /\
-  a_1_2 2 = (#3*r1 + #2)*(#6*(pow rho 2) - #2)/(#24*r1*rho*((pow rho 2) + #1)) /\
+  a_1_2 2 = (#3*r1 + #2)*(#3*(pow rho 2) - #1)/(#12*r1*rho*((pow rho 2) + #1)) /\
   a_1_2 3 = (-#3*(pow r1 2)*(pow rho 4) - #6*(pow r1 2)*(pow rho 2) - #3*(pow r1 2) - #18*r1*(pow rho 4) + #12*r1*(pow rho 2) - #2*r1 - #12*(pow rho 4) + #12*(pow rho 2))/(#24*r1*(pow rho 2)*(pow ((pow rho 2) + #1) 2)).
 Proof. expand. repeat split; identity. Qed.
 Ltac coefficients := pose proof values_1_1; pose proof values_1_2; split_hypotheses;

@@ -72,29 +72,29 @@ Lemma values_1_2 :
   a_1_2 0 = #0 /\
   a_1_2 1 = -#1/(#2*r1) /\
   a_1_2 2 = (-#2*r1 - #1)/(#4*r1) /\
-  a_1_2 3 = (-#3*(pow r1 2)/#4 - #3*r1/#4 - #1/#4)/(#3*r1) /\
+  a_1_2 3 = (-#3*(pow r1 2) - #3*r1 - #1)/(#12*r1) /\
   a_1_2 4 = (-#2*r1 - #1)*(#2*(pow r1 2) + #2*r1 + #1)/(#48*r1).
 Proof. expand. repeat split; identity. Qed.
 Lemma values_2_1 :
   a_2_1 0 = #0 /\
   a_2_1 1 = (#3*r1 + #1)/(#6*r1) /\
   a_2_1 2 = (#2*r1 + #1)/(#12*r1) /\
-  a_2_1 3 = (#5*r1/#4 + #3/#4)/(#30*r1) /\
+  a_2_1 3 = (#5*r1 + #3)/(#120*r1) /\
   a_2_1 4 = (#3*r1 + #2)/(#360*r1).
 Proof. expand. repeat split; identity. Qed.
 Lemma values_2_2 :
   a_2_2 0 = #0 /\
   a_2_2 1 = -#1/(#6*r1*(r1 + #1)) /\
-  a_2_2 2 = (-#4*r1 - #2)/(#24*r1*(r1 + #1)) /\
+  a_2_2 2 = (-#2*r1 - #1)/(#12*r1*(r1 + #1)) /\
   a_2_2 3 = (-#10*(pow r1 2) - #10*r1 - #3)/(#120*r1*(r1 + #1)) /\
-  a_2_2 4 = (-#4*r1 - #2)*(#5*(pow r1 2) + #5*r1 + #2)/(#720*r1*(r1 + #1)).
+  a_2_2 4 = (-#2*r1 - #1)*(#5*(pow r1 2) + #5*r1 + #2)/(#360*r1*(r1 + #1)).
 Proof. expand. repeat split; identity. Qed.
 Lemma values_2_3 :
   a_2_3 0 = #0 /\
   a_2_3 1 = (#3*r1 + #2)/(#6*(r1 + #1)) /\
-  a_2_3 2 = (-#24*r1 - #12)/(#144*(r1 + #1)) /\
-  a_2_3 3 = (#120*r1 + #48)/(#2880*(r1 + #1)) /\
-  a_2_3 4 = (-#720*r1 - #240)/(#86400*(r1 + #1)).
+  a_2_3 2 = (-#2*r1 - #1)/(#12*(r1 + #1)) /\
+  a_2_3 3 = (#5*r1 + #2)/(#120*(r1 + #1)) /\
+  a_2_3 4 = (-#3*r1 - #1)/(#360*(r1 + #1)).
 Proof. expand. repeat split; identity. Qed.
 Ltac coefficients := pose proof values_1_1; pose proof values_1_2; pose proof values_2_1; pose proof values_2_2; pose proof values_2_3; split_hypotheses;
   cbv -[not carrier add mul sub opp div inv zero one a_1_1 a_1_2 a_2_1 a_2_2 a_2_3] in * |-.

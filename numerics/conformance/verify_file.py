@@ -12,6 +12,8 @@ from ..support.strict_json import read_object
 from .report import Finding, TargetInfo, Verdict
 
 if TYPE_CHECKING:
+    import torch
+
     from ..readback import Trace
     from ..schedules import Schedule
     from ..tableau import Tableau
@@ -62,10 +64,25 @@ def _on_table(
     from ..readback import image
 
     # With steps at alpha = 0 the model returns the data prediction there, and then everywhere.
-    found = replace(image(on, "data" if table.lost else None), schedule=schedule)
-    verdict = _judged(target, process, found, against)
-    covered = [f"the table as it stands, float64: {len(found.grid) - 1} steps"]
+    dtype = _dtype_of(table)
+    found = replace(image(on, "data" if table.lost else None), schedule=schedule, dtype=dtype)
+    verdict = _with_dtype(_judged(target, process, found, against), dtype)
+    covered = [f"the table as it stands, its numbers of {str(dtype)[6:]}: {len(found.grid) - 1} steps"]
     return replace(verdict, coverage=covered)
+
+
+def _dtype_of(table: Tableau) -> torch.dtype:
+    """The precision of the numbers of a table: float32 where all are of that type, or have its digits."""
+    import torch
+
+    from .adapters.recorded_run import dtype_of
+
+    numbers = torch.cat([part.flatten() for part in (table.states, table.outputs, table.noises)])
+    try:
+        found = dtype_of("table.dtype", None, numbers)
+    except InputError:  # of fewer digits
+        return torch.float64
+    return torch.float32 if found is torch.float32 else torch.float64
 
 
 def _on_run(target: str, run: RecordedRun, against: str | None, process: str | None) -> Verdict:
@@ -106,15 +123,17 @@ def _judged(target: str, process: str, found: Trace, against: str | None) -> Ver
 
 def _with_precision(verdict: Verdict, run: RecordedRun, found: Trace) -> Verdict:
     """The verdict with the precision of the run, and with what its components determine."""
-    import torch
-
     dtype, worst = str(run.dtype)[6:], max(found.uncertainty)
     sizes = f"{run.components} components, {run.coefficients} coefficients"
     solved = f"rows solved from {sizes}: each to {worst:.0e} of its largest term or better"
     result = replace(verdict, coverage=[f"one recorded run, {dtype}: {len(found.grid) - 1} steps", solved])
-    if run.dtype is not torch.float64:
-        result = replace(result, max_relative_error_float64=None)
+    result = _with_dtype(result, run.dtype)
     return replace(result, verdict="error", findings=_undetermined(found, worst)) if _unsure(found) else result
+
+
+def _with_dtype(verdict: Verdict, dtype: torch.dtype) -> Verdict:
+    """The verdict without an error in float64, unless the numbers are of that type."""
+    return verdict if str(dtype) == "torch.float64" else replace(verdict, max_relative_error_float64=None)
 
 
 def _unsure(found: Trace) -> bool:

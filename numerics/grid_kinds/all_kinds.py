@@ -103,6 +103,9 @@ def _files(text: str) -> dict[str, Any]:
 
 def _read(text: str, ends: Mapping[str, float], field: str) -> tuple[str, dict[str, Any]]:
     """The name of a kind, and the values of the parameters that differ from their defaults."""
+    base = text.partition("?")[0]
+    if base not in KINDS and base not in _ALIASES and (spelling := _read_back(text)):
+        raise InputError(field, text, f"not a known kind of grid; {spelling}")
     choice = Names((_entry(name, ends) for name in (*KINDS, *_ALIASES)), "kind of grid").parse(text, field)
     domains = {p.name: p for p in _kind(choice.base).parameters}
     return choice.base, {name: _plain(domains[name], value) for name, value in choice.values}
@@ -125,7 +128,19 @@ def _kind(name: str) -> GridKind:
         return KINDS[name]
     if name in _ALIASES:
         return _ALIASES[name][0]
-    raise InputError("grid.kind", name, f"not a known grid; {nearest(name, [*KINDS, *_ALIASES])}")
+    raise InputError("grid.kind", name, f"not a known grid; {_read_back(name) or nearest(name, [*KINDS, *_ALIASES])}")
+
+
+def _read_back(name: str) -> str | None:
+    """How the levels of a scheduler or a function are spelled, where the name is one without the prefix."""
+    library, colon, inner = name.partition("?")[0].rpartition(":")
+    if not colon and inner.endswith("Scheduler"):
+        library, name = "diffusers", f"diffusers:{name}"
+    levels = library == "diffusers" and inner.endswith("Scheduler")
+    function = inner.startswith("get_sigmas") if library == "k-diffusion" else "." in library
+    if not (levels or function):
+        return None
+    return f"the levels of {'a scheduler' if levels else 'a function'} are {PREFIX}{name}"
 
 
 def _value(parameter: Domain, value: object) -> Any:

@@ -23,9 +23,21 @@ def read_back(name: str, steps: int) -> Levels:
 
     Raises InputError on an unknown class, function or option, and where its levels are not a grid of that many steps.
     """
+    target = name.removeprefix(PREFIX)
+    if ":" not in target:
+        forms = ("diffusers:Class", "k-diffusion:get_sigmas_…", "FILE.py:function", "package.module:function")
+        raise InputError("grid.kind", name, f"one of {', '.join(PREFIX + form for form in forms)}")
+    try:
+        return _read(target, name, steps)
+    except InputError as fault:
+        if fault.field != "target":
+            raise
+        raise InputError("grid.kind", name, fault.allowed) from None
+
+
+def _read(target: str, name: str, steps: int) -> Levels:
     from ..conformance.adapters.target import split
 
-    target = name.removeprefix(PREFIX)
     library, inner, options = split(target)
     if library == "diffusers":
         from ..conformance.adapters.diffusers import levels_of

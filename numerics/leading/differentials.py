@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from math import factorial, prod
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -18,188 +20,258 @@ if TYPE_CHECKING:
 
 KEPT = 1 << 19  # numbers of a path up to which its differentials are kept
 
-Derivatives = dict[Exponents, Tensor]  # partial derivatives of G at m points [m, d], by the orders in z_1, …, z_d and u
+Derivatives = dict[Exponents, Tensor]  # partial derivatives of G at m points [1, m], by the orders in z and u
 
 
-class Differentials:
-    """D(tree) at m points, and its derivatives in z; each subtree is computed once."""
+class Differentials(Protocol):
+    """D(tree) at m points."""
+
+    def value(self, tree: Tree) -> Tensor:
+        """D(tree): [d, m]."""
+        ...
+
+
+def total(found: Differentials, terms: Terms) -> Tensor:
+    """The sum of coefficient D(tree) over the terms: [d, m]."""
+    coefficient, tree = terms[0]
+    result = coefficient * found.value(tree)
+    for coefficient, tree in terms[1:]:
+        result += coefficient * found.value(tree)
+    return result
+
+
+class LineDifferentials:
+    """In one dimension, from the partial derivatives of G, with derivatives in z; each subtree is computed once."""
 
     def __init__(self, derivatives: Derivatives) -> None:
         self.derivatives = derivatives
         self.degree = max(map(sum, derivatives))
-        self.shape = next(iter(derivatives.values())).shape
         self._values: dict[Tree, Tensor] = {}
-        self._slopes: dict[tuple[Tree, int], Tensor] = {}
-
-    def total(self, terms: Terms) -> Tensor:
-        """The sum of coefficient D(tree) over the terms: [m, d]."""
-        result = torch.zeros(self.shape, dtype=torch.float64)
-        for coefficient, tree in terms:
-            result += coefficient * self.value(tree)
-        return result
+        self._slopes: dict[Tree, Tensor] = {}
 
     def divergence(self, terms: Terms) -> Tensor:
-        """The divergence in z of that sum: [m, 1]."""
-        result = torch.zeros(self.shape[0], 1, dtype=torch.float64)
+        """The derivative in z of the sum of coefficient D(tree) over the terms: [1, m]."""
+        result = torch.zeros_like(self.derivatives[0, 0])
         for coefficient, tree in terms:
-            for j in range(self.shape[1]):
-                result += coefficient * self.slope(tree, j)[:, j : j + 1]
+            result += coefficient * self.slope(tree)
         return result
 
     def value(self, tree: Tree) -> Tensor:
-        """D(tree): [m, d]."""
+        """D(tree): [1, m]."""
         if tree not in self._values:
             legs, children = tree
-            self._values[tree] = contract(self.derivatives, self._axes(), legs, [self.value(c) for c in children])
+            self._values[tree] = self._contracted(len(children), legs, [self.value(c) for c in children])
         return self._values[tree]
 
-    def slope(self, tree: Tree, j: int) -> Tensor:
-        """The derivative of D(tree) in z_j, by the product rule: [m, d]."""
-        if (tree, j) not in self._slopes:
+    def slope(self, tree: Tree) -> Tensor:
+        """The derivative of D(tree) in z, by the product rule: [1, m]."""
+        if tree not in self._slopes:
             legs, children = tree
             values = [self.value(c) for c in children]
-            result = contract(self.derivatives, self._axes(j), legs, values)
+            result = self._contracted(len(children) + 1, legs, values)
             for i, child in enumerate(children):
-                moved = [*values[:i], self.slope(child, j), *values[i + 1 :]]
-                result = result + contract(self.derivatives, self._axes(), legs, moved)
-            self._slopes[tree, j] = result
-        return self._slopes[tree, j]
+                moved = [*values[:i], self.slope(child), *values[i + 1 :]]
+                result = result + self._contracted(len(children), legs, moved)
+            self._slopes[tree] = result
+        return self._slopes[tree]
 
-    def _axes(self, *once: int) -> Exponents:
-        """The orders of a derivative that is taken once in each of these coordinates of z."""
-        return tuple(int(j in once) for j in range(self.shape[1]))
+    def _contracted(self, times: int, legs: int, factors: list[Tensor]) -> Tensor:
+        """The derivative of G, `times` in z and `legs` times in u, times the factors."""
+        return prod(reversed(factors), start=self.derivatives[times, legs])
+
+
+class SpaceDifferentials:
+    """In any dimension, without tensors of derivatives: D(q, subtrees) is q! prod m! times a Taylor coefficient of
+
+        G(z + sum_tau s_tau D(tau), u + s),   that of s^q prod s_tau^m with every subtree tau m times.
+
+    All trees with n vertices and legs follow from one truncated series, whose vectors are the trees with fewer.
+    """
+
+    def __init__(self, mixture: GaussianMixture, frame: Frame, z: Tensor, u: Tensor) -> None:
+        """z [d, m], u [1, m]: the points."""
+        self._of = mixture, frame, z, u
+        self._values: dict[Tree, Tensor] = {}
+
+    def value(self, tree: Tree) -> Tensor:
+        """D(tree): [d, m]."""
+        if tree not in self._values:
+            self.make([tree])
+        return self._values[tree]
+
+    def make(self, trees: Iterable[Tree]) -> None:
+        """Compute these trees, and their subtrees, which are fewer passes together than one by one."""
+        wanted = {tree for each in trees for tree in _subtrees(each)} - self._values.keys()
+        for order in sorted({_order(tree) for tree in wanted}):
+            self._make(order, [tree for tree in wanted if _order(tree) == order])
+
+    def _make(self, order: int, trees: list[Tree]) -> None:
+        """Trees of one order, from those of lower orders.
+
+        The variable of a subtree tau is s = r^|tau|, so that a total degree of order - 1 in all r is what is needed.
+        """
+        mixture, frame, z, u = self._of
+        subtrees = list(dict.fromkeys(child for _, children in trees for child in children))
+        sizes = [_order(tree) for tree in subtrees]
+
+        def place(legs: int, times: Iterable[int]) -> Exponents:
+            return (*(size * m for size, m in zip(sizes, times, strict=True)), legs)
+
+        none = [0] * len(subtrees)
+        zj: Jet = {place(0, none): z}
+        for tree in subtrees:
+            zj[place(0, [int(tree == other) for other in subtrees])] = self._values[tree]
+        uj: Jet = {place(0, none): u, place(1, none): torch.ones_like(u)}
+        series = right_side(mixture, frame, zj, uj, order - 1)
+        for legs, children in trees:
+            times = [children.count(tree) for tree in subtrees]
+            coefficient = series.get(place(legs, times))
+            value = torch.zeros_like(z) if coefficient is None else coefficient.expand_as(z)
+            self._values[legs, children] = value * (factorial(legs) * prod(map(factorial, times)))
+
+
+def _subtrees(tree: Tree) -> set[Tree]:
+    """A tree and all of its subtrees."""
+    return {tree}.union(*(_subtrees(child) for child in tree[1]))
+
+
+def _order(tree: Tree) -> int:
+    """The number of vertices and legs."""
+    return 1 + tree[0] + sum(map(_order, tree[1]))
 
 
 class PathDifferentials:
-    """The differentials along a path: those of one frame at a time are kept for all methods in it, and the derivatives
-    of the score, from which they follow, for all frames but that of the data.
+    """The differentials along a path: those of one frame at a time are kept for all methods in it, and in one dimension
+    the derivatives of the score, from which they follow, for all frames but that of the data.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._frame = ""
-        self._kept: dict[tuple[int, int], Differentials] = {}
-        self._scores: dict[tuple[int, int], tuple[int, list[Jet] | None]] = {}
+        self._kept: dict[tuple[int, int], LineDifferentials | SpaceDifferentials] = {}
+        self._scores: dict[tuple[int, int], tuple[int, Jet | None]] = {}
 
-    def at(self, indices: Tensor, frame: Frame, degree: int) -> Differentials:
-        """Those at all samples and consecutive points of the path, at least up to a total degree."""
+    def in_space(self, indices: Tensor, frame: Frame) -> SpaceDifferentials:
+        """Those at all samples and consecutive points of the path."""
+        place, found = self._known(indices, frame)
+        if not isinstance(found, SpaceDifferentials):
+            found = SpaceDifferentials(self._path.mixture, frame, *self._points(indices, frame))
+            self._keep(place, found)
+        return found
+
+    def on_the_line(self, indices: Tensor, frame: Frame, degree: int) -> LineDifferentials:
+        """The same in one dimension, at least up to a total degree."""
+        place, found = self._known(indices, frame)
+        if not isinstance(found, LineDifferentials) or found.degree < degree:
+            columns, x, mixture = self._path.columns.take(indices), self._path.x[indices], self._path.mixture
+            known, scores = self._scores.get(place, (-1, None))
+            if frame.name != "data" and known < degree:
+                y, w = x / columns.alpha[:, None, None], columns.rho2[:, None].expand(x.shape[:2])
+                known, scores = degree, score_in_variance(mixture, y.view(1, -1), w.reshape(1, -1), degree)
+            found = LineDifferentials(
+                partial_derivatives(mixture, frame, *self._points(indices, frame), degree, scores)
+            )
+            if self._keep(place, found):
+                self._scores[place] = known, scores
+        return found
+
+    def _known(self, indices: Tensor, frame: Frame) -> tuple[tuple[int, int], object]:
+        """The place of these points among those kept, and what is kept of them in this frame."""
         if frame.name != self._frame:
             self._frame = frame.name
             self._kept.clear()
         place = (int(indices[0]), len(indices))
-        found = self._kept.get(place)
-        if found is None or found.degree < degree:
-            columns, x, mixture = self._path.columns.take(indices), self._path.x[indices], self._path.mixture
-            known, scores = self._scores.get(place, (-1, None))
-            if frame.name != "data" and known < degree:
-                y, w = x / columns.alpha[:, None, None], columns.rho2[:, None]
-                known, scores = degree, score_in_variance(mixture, y, w, degree)
-            scale = torch.as_tensor(frame.functions(columns.alpha, columns.sigma)[0], dtype=torch.float64)
-            u = getattr(columns, frame.clock)[:, None]
-            found = Differentials(partial_derivatives(mixture, frame, x / scale[:, None, None], u, degree, scores))
-            if self._path.x.numel() <= KEPT:
-                self._kept[place], self._scores[place] = found, (known, scores)
-        return found
+        return place, self._kept.get(place)
 
+    def _keep(self, place: tuple[int, int], found: LineDifferentials | SpaceDifferentials) -> bool:
+        if self._path.x.numel() <= KEPT:
+            self._kept[place] = found
+        return place in self._kept
 
-def contract(derivatives: Derivatives, axes: Exponents, legs: int, vectors: list[Tensor]) -> Tensor:
-    """The derivative of G in z along each of the vectors, axes[j] times more in z_j, and `legs` times in u: [m, d]."""
-    if not vectors:
-        return derivatives[(*axes, legs)]
-    first, *rest = vectors
-    result = torch.zeros_like(first)
-    for j in range(len(axes)):
-        further = (*axes[:j], axes[j] + 1, *axes[j + 1 :])
-        result += first[:, j : j + 1] * contract(derivatives, further, legs, rest)
-    return result
+    def _points(self, indices: Tensor, frame: Frame) -> tuple[Tensor, Tensor]:
+        """z = x/m [d, m] and u [1, m] at every sample and these points."""
+        columns, x = self._path.columns.take(indices), self._path.x[indices]
+        scale = torch.as_tensor(frame.functions(columns.alpha, columns.sigma)[0], dtype=torch.float64)
+        u = getattr(columns, frame.clock)[:, None].expand(x.shape[:2])
+        return (x / scale[:, None, None]).flatten(0, 1).T.contiguous(), u.reshape(1, -1)
 
 
 def partial_derivatives(
-    mixture: GaussianMixture, frame: Frame, z: Tensor, u: Tensor, degree: int, scores: list[Jet] | None = None
+    mixture: GaussianMixture, frame: Frame, z: Tensor, u: Tensor, degree: int, score: Jet | None = None
 ) -> Derivatives:
-    """All partial derivatives of G up to a total degree, at z [..., d] and u, whose shape expands to [...].
+    """All partial derivatives of G up to a total degree, in one dimension, at z and u [1, m].
+
+    score: in (y, w) at these points, at least to this degree (score_in_variance).
+    """
+    zj, uj = jets.variables(z, u)
+    series = right_side(mixture, frame, zj, uj, degree, score)
+    return {orders: part.expand_as(z) for orders, part in jets.partials(series).items() if sum(orders) <= degree}
+
+
+def right_side(mixture: GaussianMixture, frame: Frame, z: Jet, u: Jet, degree: int, score: Jet | None = None) -> Jet:
+    """G(z, u) [d, m] of series z, of vectors [d, m], and u, of rows [1, m], up to a total degree.
 
     With y = x/alpha and w = rho^2 every G follows from the score of x0 + rho eps. By frame: data e^u (y + w score) at
     y = e^{-u} z, w = e^{-2u}; noise e^{-2u} score; noise in rho -u score; variance -score/2.
-    scores: the score in (y, w) at these points, at least to this degree (score_in_variance); in the data frame,
-    where y depends on u, it is computed from z and u.
+    score: in one dimension, in (y, w) at these points; not in the data frame, where y depends on u.
     """
-    *zj, uj = jets.variables(*z.unbind(-1), u)
 
     def times(a: Jet, b: Jet) -> Jet:
         return jets.multiply(a, b, degree)
 
     if frame.name == "data":
-        w, growth = jets.exp(jets.scale(uj, -2.0), degree), jets.exp(uj, degree)
-        decay = jets.exp(jets.scale(uj, -1.0), degree)
-        y = [times(zi, decay) for zi in zj]
-        score = score_jets(mixture, y, w, degree)
-        g = [times(growth, jets.add(yi, times(w, s))) for yi, s in zip(y, score, strict=True)]
-    else:
-        match frame.clock:
-            case "lam":
-                w = jets.exp(jets.scale(uj, -2.0), degree)
-            case "rho":
-                w = times(uj, uj)
-            case _:
-                w = uj
-        if scores is None:
-            scores = score_in_variance(mixture, z, w[jets.origin(uj)], degree)
-        score = [jets.substitute(s, [*zj, w], degree) for s in scores]
-        match frame.name:
-            case "noise":
-                g = [times(w, s) for s in score]
-            case "noise-rho":
-                g = [jets.scale(times(uj, s), -1.0) for s in score]
-            case _:
-                g = [jets.scale(s, -0.5) for s in score]
-    parts = [jets.partials(gi) for gi in g]
-
-    def column(part: Jet, orders: Exponents) -> Tensor:
-        return part[orders].expand(z.shape[:-1]).flatten()
-
-    wanted = [orders for orders in parts[0] if sum(orders) <= degree]
-    return {orders: torch.stack([column(part, orders) for part in parts], dim=1) for orders in wanted}
+        w, growth = jets.exp(jets.scale(u, -2.0), degree), jets.exp(u, degree)
+        y = times(z, jets.exp(jets.scale(u, -1.0), degree))
+        return times(growth, jets.add(y, times(w, score_series(mixture, y, w, degree))))
+    match frame.clock:
+        case "lam":
+            w = jets.exp(jets.scale(u, -2.0), degree)
+        case "rho":
+            w = times(u, u)
+        case _:
+            w = u
+    found = score_series(mixture, z, w, degree) if score is None else jets.substitute(score, [z, w], degree)
+    match frame.name:
+        case "noise":
+            return times(w, found)
+        case "noise-rho":
+            return jets.scale(times(u, found), -1.0)
+        case _:
+            return jets.scale(found, -0.5)
 
 
-def score_in_variance(mixture: GaussianMixture, y: Tensor, w: Tensor, degree: int) -> list[Jet]:
-    """The score of x0 + sqrt(w) eps at y [..., d] as a function of y and w, up to a total degree."""
-    *yj, wj = jets.variables(*y.unbind(-1), w)
-    return score_jets(mixture, yj, wj, degree)
+def score_in_variance(mixture: GaussianMixture, y: Tensor, w: Tensor, degree: int) -> Jet:
+    """The score of x0 + sqrt(w) eps as a function of y and w [1, m], in one dimension, up to a total degree."""
+    yj, wj = jets.variables(y, w)
+    return score_series(mixture, yj, wj, degree)
 
 
-def score_jets(mixture: GaussianMixture, y: list[Jet], w: Jet, degree: int) -> list[Jet]:
-    """The score of x0 + sqrt(w) eps: -sum_k r_k (C_k + w)^{-1} (y - mu_k), with responsibilities r_k by a softmax."""
+def score_series(mixture: GaussianMixture, y: Jet, w: Jet, degree: int) -> Jet:
+    """The score of x0 + sqrt(w) eps: -sum_k r_k (C_k + w)^{-1} (y - mu_k), with responsibilities r_k by a softmax.
 
-    def combined(vectors: list[Jet], weights: Tensor) -> Jet:
-        return jets.add(*(jets.scale(v, c) for v, c in zip(vectors, weights, strict=True)))
+    y, of vectors [d, m], and w, of rows [1, m]; all arrays are [K, d, m] along the principal axes of the components.
+    """
 
     def product(a: Jet, b: Jet) -> Jet:
         return jets.multiply(a, b, degree)
 
-    dim = mixture.dim
-    logits: list[Jet] = []
-    pulls: list[list[Jet]] = []
-    for k in range(mixture.components):
-        # y - mu_k along the principal axes of the component, where C_k + w is diagonal.
-        axes = torch.eye(dim, dtype=torch.float64) if mixture.axes is None else mixture.axes[k]
-        variances = [jets.shift(w, v) for v in mixture.variances[k].expand(dim)]
-        away = [jets.shift(yi, -m) for yi, m in zip(y, mixture.means[k], strict=True)]
-        principal = away if mixture.axes is None else [combined(away, axis) for axis in axes.T]
-        # (C_k + w)^{-1} (y - mu_k), back in the coordinates of y.
-        scaled = [product(p, jets.inverse(v, degree)) for p, v in zip(principal, variances, strict=True)]
-        pulls.append(scaled if mixture.axes is None else [combined(scaled, row) for row in axes])
-        # log w_k - ((y - mu_k)^T (C_k + w)^{-1} (y - mu_k) + log det (C_k + w)) / 2.
-        squares = [product(p, s) for p, s in zip(principal, scaled, strict=True)]
-        log_variances = [jets.log(v, degree) for v in variances]
-        log_normal = jets.scale(jets.add(*squares, *log_variances), -0.5)
-        logits.append(jets.shift(log_normal, mixture.weights[k].log()))
+    def each(jet: Jet, function: Callable[[Tensor], Tensor]) -> Jet:
+        return {exponents: function(value) for exponents, value in jet.items()}
+
+    constant, axes, variances = jets.origin(w), mixture.axes, mixture.variances[:, :, None]
+    away = jets.shift(each(y, lambda v: v[None]), -mixture.means[:, :, None])
+    principal = away if axes is None else each(away, lambda v: axes.mT @ v)
+    variance = jets.shift(each(w, lambda v: v[None]), variances)
+    # (C_k + w)^{-1} (y - mu_k), and log w_k - ((y - mu_k)^T (C_k + w)^{-1} (y - mu_k) + log det (C_k + w)) / 2.
+    pulls = product(principal, jets.inverse(variance, degree))
+    squares = each(product(principal, pulls), lambda v: v.sum(dim=1, keepdim=True))
+    same = mixture.dim // variances.shape[1]  # axes of one variance
+    log_det = each(jets.log(variance, degree), lambda v: same * v.sum(dim=1, keepdim=True))
+    logits = jets.shift(jets.scale(jets.add(squares, log_det), -0.5), mixture.weights.log()[:, None, None])
     # Responsibilities: the softmax of the logits, less their largest value.
-    constant = jets.origin(w)
-    top = torch.stack([logit[constant] for logit in logits]).amax(dim=0)
-    masses = [jets.exp(jets.shift(logit, -top), degree) for logit in logits]
-    total = jets.inverse(jets.add(*masses), degree)
-    shares = [product(mass, total) for mass in masses]
+    masses = jets.exp(jets.shift(logits, -logits[constant].amax(dim=0)), degree)
+    total = each(masses, lambda v: v.sum(dim=0, keepdim=True))
+    shares = product(masses, jets.inverse(total, degree))
     # The mean of the components' scores.
-    mean = [jets.add(*(product(r, pull[i]) for r, pull in zip(shares, pulls, strict=True))) for i in range(dim)]
-    return [jets.scale(component, -1.0) for component in mean]
+    back = pulls if axes is None else each(pulls, lambda v: axes @ v)
+    return each(product(shares, back), lambda v: -v.sum(dim=0))

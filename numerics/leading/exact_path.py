@@ -9,18 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..denoisers import Denoiser
 from ..grids import Grid, spacing
 from ..points import Point
 from ..schedules import Columns, Schedule
 from ..targets.flow import exact_flows
 from ..targets.mixture import GaussianMixture
-from ..targets.reference import reference_flow
+from ..targets.reference import flow_in_steps, reference_flow
 from .differentials import PathDifferentials
 
 CLOCKS = ("lam", "rho", "rho2")
 POINTS = 96  # on the path of a kind of grid: order 4 over ten units of lambda is good to 1e-4; with 48, 20 % off
 MOST_POINTS = 200  # on the path of one grid: they give the sum over thousands of steps to a few parts in 10^4
 TOLERANCE = 1e-9  # of the flow in d > 1; leading errors are good to a few parts in a thousand
+LONGEST = 0.1  # steps of lambda by which an error is carried: good to some parts in 10^5
+MATRICES = 4  # dimensions up to which the derivative of the flow, d tangents, is computed once for all methods
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +32,8 @@ class Path:
 
     columns: the schedule at the points [Q].  steps: the step h at each point, by clock [Q].  ratio_rates: e1, where the
     step before has the length (1 + e1 h) h, likewise.  alpha_rates: d log alpha/du, likewise.  x [Q, n, d];
-    carry [Q, n, d, d]: dx_end/dx; end [n, d].  The first point is the start; the last begins the last step.
+    matrices [Q, n, d, d]: dx_end/dx, in up to MATRICES dimensions; end [n, d].  The first point is the start; the last
+    begins the last step.
     count: the number of steps N, or None for all grids of a kind, where f(N) ~ C / N^p: then h is du/di at the fraction
     i of the path, the step of a grid of one step.
     """
@@ -43,9 +47,28 @@ class Path:
     alpha_rates: dict[str, Tensor]
     weights: Tensor
     x: Tensor
-    carry: Tensor
+    matrices: Tensor | None
     end: Tensor
     count: int | None
+
+    @cached_property
+    def carry(self) -> Tensor:
+        """dx_end/dx at every sample and point [Q, n, d, d]."""
+        if self.matrices is not None:
+            return self.matrices
+        matrices = _flow_with_tangents(self.mixture, self.x[0], self.columns.points(), self.to)[1]
+        return matrices
+
+    def carried(self, errors: Tensor) -> Tensor:
+        """The sum at the end of errors in x that are made at every point [Q, n, d], to first order: [n, d]."""
+        if self.matrices is not None:
+            return (self.matrices @ errors[..., None])[..., 0].sum(dim=0)
+        # From point to point as a tangent of the flow, with the error that is made there added.
+        points, error = (*self.columns.points(), self.to), torch.zeros_like(self.end)
+        for x, made, here, there in zip(self.x, errors, points, points[1:], strict=False):
+            states = torch.stack([x, error + made])
+            error = flow_in_steps(_with_tangents(self.mixture), states, here, there, LONGEST)[1]
+        return error
 
     @cached_property
     def differentials(self) -> PathDifferentials:
@@ -132,22 +155,37 @@ def _alpha_rates(columns: Columns) -> dict[str, Tensor]:
     return found
 
 
-def _flow(mixture: GaussianMixture, x: Tensor, points: tuple[Point, ...], to: Point) -> tuple[Tensor, Tensor, Tensor]:
-    """x at every point [Q, n, d], dx_end/dx there [Q, n, d, d] and the end [n, d]."""
+def _flow(
+    mixture: GaussianMixture, x: Tensor, points: tuple[Point, ...], to: Point
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """x at every point [Q, n, d], dx_end/dx there [Q, n, d, d] in few dimensions, and the end [n, d]."""
     if mixture.dim == 1:
         *later, (end, slope) = exact_flows(mixture, x, points[0], [*points[1:], to])
         flows = [(x, torch.ones_like(x)), *later]
         carry = torch.stack([slope / slope_here for _, slope_here in flows])
         return torch.stack([here for here, _ in flows]), carry[..., None], end
+    if mixture.dim <= MATRICES:
+        return _flow_with_tangents(mixture, x, points, to)
+    states = torch.stack(reference_flow(mixture, x, points[0], [*points, to], TOLERANCE))
+    return states[:-1], None, states[-1]
+
+
+def _flow_with_tangents(
+    mixture: GaussianMixture, x: Tensor, points: tuple[Point, ...], to: Point
+) -> tuple[Tensor, Tensor, Tensor]:
     unit = torch.eye(mixture.dim, dtype=torch.float64)
     start = torch.stack([x, *(axis.expand_as(x) for axis in unit)])
-
-    def denoise(state: Tensor, at: Point, prediction: str) -> Tensor:
-        """The prediction and its derivatives along d tangents: [1 + d, n, d]."""
-        values, derivatives = mixture.tangent(state[:1].expand_as(state[1:]), state[1:], at, prediction)
-        return torch.cat([values[:1], derivatives])
-
-    states = torch.stack(reference_flow(denoise, start, points[0], [*points, to], TOLERANCE))
+    states = torch.stack(reference_flow(_with_tangents(mixture), start, points[0], [*points, to], TOLERANCE))
     tangents = states[:, 1:].permute(0, 2, 3, 1)  # dx/dx_start: [Q + 1, n, d, d]
     carry = torch.linalg.solve(tangents[:-1], tangents[-1].expand_as(tangents[:-1]), left=False)
     return states[:-1, 0], carry, states[-1, 0]
+
+
+def _with_tangents(mixture: GaussianMixture) -> Denoiser:
+    """The prediction at states [1 + k, n, d] and its derivatives along k tangents, which are the other states."""
+
+    def denoise(state: Tensor, at: Point, prediction: str) -> Tensor:
+        values, derivatives = mixture.tangent(state[:1].expand_as(state[1:]), state[1:], at, prediction)
+        return torch.cat([values[:1], derivatives])
+
+    return denoise

@@ -20,9 +20,10 @@ from ..errors import InputError, whole
 from ..generated.defects import ARGUMENTS, DEFECTS
 from ..generated.frame_functions import FRAMES
 from ..records import Record
+from .differentials import total
 from .exact_path import Path
 
-BLOCK = 1 << 14  # points in one working array: those of a jet fit the cache of a core
+BLOCK = 1 << 14  # numbers in one working array: those of a jet fit the cache of a core
 STEEPEST = 1e6  # largest ratio of du/di to its mean: with fewer steps than this ratio one step spans the whole path
 
 
@@ -134,46 +135,46 @@ def leading_terms(record: Record, path: Path, ramp: bool) -> tuple[Tensor, Tenso
     relative amount div e + s . e, the dilution, which the flow leaves unchanged.
     """
     order, steps = (record.order_asymptotic if ramp else record.order), torch.arange(len(path.weights))
-    own = defects_of(record)
+    own, size = defects_of(record), path.end.numel() * (path.mixture.components if path.mixture.dim > 1 else 1)
     parts: list[tuple[str, int, Tensor]] = []  # name of the defects, their order, indices on the path
     if order == record.order:
-        parts += [(own, order, block) for block in torch.split(steps, max(1, BLOCK // len(path.end)))]
+        parts += [(own, order, block) for block in torch.split(steps, max(1, BLOCK // size))]
         parts += [(f"{own}-end", order - 1, steps[-1:])]
     if ramp:
         parts += [(f"{own}-start", order - 1, steps[:1])]
-    error, dilution = torch.zeros_like(path.end), torch.zeros(len(path.end), 1, dtype=torch.float64)
+    error, dilution = torch.zeros_like(path.x), torch.zeros(len(path.end), 1, dtype=torch.float64)
     for name, q, indices in parts:
         if name in DEFECTS:
             shares = path.weights[indices, None, None] if name == own else 1.0
             moved, diluted = local_errors(name, q, path, record, indices)
-            at_the_end = (path.carry[indices] @ moved[..., None])[..., 0]
-            error += (shares * at_the_end).sum(dim=0)
+            error[indices] += shares * moved
             dilution += (shares * diluted).sum(dim=0)
-    return error, dilution
+    return path.carried(error), dilution
 
 
 def local_errors(name: str, order: int, path: Path, record: Record, indices: Tensor) -> tuple[Tensor, Tensor]:
     """At q points of the path the local errors h^{order+1} delta in x [q, n, d] and, if d = 1, their dilution."""
     c, x, frame = path.columns.take(indices), path.x[indices], FRAMES[record.frame]
-    line = path.mixture.dim == 1
     scale = torch.as_tensor(frame.functions(c.alpha, c.sigma)[0], dtype=torch.float64)[:, None, None]
     power = path.steps[frame.clock][indices, None, None] ** (order + 1)
 
     def at_every_sample(column: Tensor) -> Tensor:
         return column[:, None].expand(x.shape[:2]).flatten()
 
-    # Elementary differentials of G at every sample and point; one more derivative for the divergence.
-    found = path.differentials.at(indices, frame, order + line)
     # The coefficients of the defects: parameters of the method, and numbers that change along the path.
     numbers: dict[str, float | Tensor] = {symbol: float(value) for symbol, value in record.numbers.items()}
     for symbol, of in (("e1", path.ratio_rates), ("l1", path.alpha_rates)):
-        numbers[symbol] = at_every_sample(of[frame.clock][indices])[:, None]
-    numbers["rho"] = at_every_sample(c.rho)[:, None]
+        numbers[symbol] = at_every_sample(of[frame.clock][indices])
+    numbers["rho"] = at_every_sample(c.rho)
     terms = DEFECTS[name](*(numbers[a] for a in ARGUMENTS.get(name, ())))
-    # Back from z to x, and the dilution div e + s . e.
-    moved = power * scale * found.total(terms).view(x.shape)
-    if not line:
-        return moved, torch.zeros(1, 1, 1, dtype=torch.float64)
+    # Elementary differentials of G at every sample and point, and the way back from z to x.
+    if path.mixture.dim > 1:
+        in_space = path.differentials.in_space(indices, frame)
+        in_space.make(tree for _, tree in terms)
+        return power * scale * total(in_space, terms).T.reshape(x.shape), torch.zeros(1, 1, 1, dtype=torch.float64)
+    # One more derivative for the dilution div e + s . e.
+    found = path.differentials.on_the_line(indices, frame, order + 1)
+    moved = power * scale * total(found, terms).view(x.shape)
     return moved, power * found.divergence(terms).view(x.shape) + path.scores[indices] * moved
 
 

@@ -28,7 +28,7 @@ from .leading_error import LeadingError, has_leading_error, leading_error, resol
 
 NODES = 2001  # in 1-D: on M1 the constants agree with those of 6001 nodes to four digits; 501 nodes are 8 % off
 NODES_ON_ONE_GRID = 401
-MOST_DIMENSIONS, MOST_NUMBERS = 4, 1 << 16  # derivatives of a path are fewer than a study can afford
+MOST_NUMBERS = 1 << 16  # of the samples in d > 1: a method of order 3 takes seconds, one of order 4 half a minute
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,13 @@ def leading_errors(problem: Problem) -> LeadingErrors:
     """The leading errors of the deterministic methods of a study of a mixture, and of the external samplers that have
     the rows of such a method on a grid.
 
-    None where the start law is not the exact marginal, as errors do not go to zero there, and in more dimensions or of
-    more samples than their derivatives can be afforded for (MOST_DIMENSIONS, MOST_NUMBERS).
+    None where the start law is not the exact marginal, as errors do not go to zero there, and of more samples than
+    derivatives can be afforded for (MOST_NUMBERS).
     """
     found: dict[Run, LeadingError] = {}
     missing: dict[Run, str] = {}
     methods: list[tuple[Sampler, Record]] = []
-    whole = _why_none(problem)
+    whole = why_none(problem)
     for sampler in problem.samplers:
         for key in problem.study.crossed:
             record = None if whole or key in problem.faults else sampler.record_on(problem.grids[key])
@@ -149,17 +149,13 @@ def _on_path(record: Record, path: Path, start: str) -> LeadingError | str:
     return leading if finite else "the sum over the steps of this grid is not finite"
 
 
-def _why_none(problem: Problem) -> str | None:
+def why_none(problem: Problem) -> str | None:
     """Why no method of a study has a leading error."""
     if not isinstance(problem, MixtureProblem):
         return "the law of a network is not known"
     if problem.study.run.init != "exact":
         return "the start law is not the exact marginal, so that errors do not go to zero"
     dim, numbers = problem.mixture.dim, problem.count * problem.mixture.dim
-    if dim > MOST_DIMENSIONS:
-        return (
-            f"its derivatives, whose number is like a power of d, are computed in at most {MOST_DIMENSIONS} dimensions"
-        )
     if dim > 1 and numbers > MOST_NUMBERS:
         return f"its derivatives are computed for at most {MOST_NUMBERS // dim} samples in d = {dim}"
     return None

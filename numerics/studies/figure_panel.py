@@ -13,8 +13,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.markers import TICKDOWN, TICKLEFT
 from matplotlib.path import Path
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
 
 from .style import GREY, HOLLOW, STYLE, LineStyle, MethodStyle
 
@@ -26,6 +26,8 @@ EVALUATIONS = "evaluations of the model (NFE)"
 UPPER_END = Path([(-1, 0), (1, 0), (0, 0), (0, -1.6), (-0.5, -1), (0, -1.6), (0.5, -1)], [1, 2, 1, 2, 1, 2, 2])
 COINCIDE = 0.02  # relative difference up to which points lie on each other
 SMALLER = 0.55  # the size of markers on others, and the width of lines on others, to theirs
+GRID = {"color": STYLE["grid.color"], "linewidth": STYLE["grid.linewidth"], "zorder": 0.5}
+MARKS = {"color": "black", "linestyle": "none", "markersize": 3.5, "markeredgewidth": 0.8, "clip_on": False}
 FEW_DECADES = 300.0  # heights within this ratio have too few powers of ten for ticks
 
 
@@ -255,7 +257,11 @@ def _name_slopes(axes: Axes, names: Sequence[tuple[float, str]]) -> None:
 
 
 def _ticks(axes: Axes, shown: Sequence[float]) -> None:
-    """Ticks at the values that occur, from the last one back while their labels stay apart; heights in 1, 2, 5."""
+    """Ticks at the values that occur, from the last one back while their labels stay apart; heights in 1, 2, 5.
+
+    The marks and the grid of an axis are one line each, and its name has a fixed place: an axis of matplotlib has three
+    lines a tick, and measures all its labels at every drawing.
+    """
     axes.minorticks_off()
     scale = 72 / axes.figure.dpi
     ticks: list[float] = []
@@ -268,15 +274,23 @@ def _ticks(axes: Axes, shown: Sequence[float]) -> None:
             left = place - half
     axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
     low, high = axes.get_ylim()
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     if high / low > FEW_DECADES:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power("10", round(math.log10(value)))))
+        inside = [float(h) for h in axes.yaxis.get_major_locator().tick_values(low, high) if low <= h <= high]
+        axes.set_yticks(inside, [power("10", round(math.log10(h))) for h in inside])
     else:
-        places = [
-            m * 10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1) for m in (1, 2, 5)
-        ]
-        inside = [p for p in places if low <= p <= high]
-        axes.yaxis.set_major_locator(FixedLocator(inside))
-        axes.yaxis.set_major_formatter(FixedFormatter([f"{p:g}" for p in inside]))
+        inside = [p for k in decades for m in (1, 2, 5) if low <= (p := m * 10.0**k) <= high]
+        axes.set_yticks(inside, [f"{p:g}" for p in inside])
+    axes.grid(visible=False)
+    axes.tick_params(bottom=False, left=False)
+    for values, transform, mark, upright in (
+        (ticks, axes.get_xaxis_transform(), TICKDOWN, True),
+        (inside, axes.get_yaxis_transform(), TICKLEFT, False),
+    ):
+        ends = [0.0, 1.0, math.nan] * len(values), [value for value in values for _ in range(3)]
+        feet = [0.0] * len(values), values
+        for (along, across), look in ((ends, GRID), (feet, {**MARKS, "marker": mark})):
+            axes.add_line(Line2D(*(across, along) if upright else (along, across), transform=transform, **look))
 
 
 def entries(panel: Panel, styles: Mapping[str, MethodStyle]) -> list[tuple[Line2D, str]]:

@@ -61,6 +61,25 @@ def reference_flow(
     return answers
 
 
+def flow_in_steps(denoise: Denoiser, x: Tensor, source: Point, to: Point, longest: float) -> Tensor:
+    """The flow of x over a short way, by the classical Runge-Kutta method in equal steps of lambda, at most `longest`.
+
+    A step h leaves a relative error of some h^5/100.  InputError at alpha = 0 or sigma = 0.
+    """
+    start, end = _clock("source", source), _clock("to", to)
+    count = math.ceil(abs(end - start) / longest)
+    y = x / math.hypot(source.alpha, source.sigma)
+    for n in range(count):
+        h = (end - start) / count
+        first, middle, last = (_unit_point(start + (n + part) * h) for part in (0.0, 0.5, 1.0))
+        k1 = denoise(y, first, "velocity")
+        k2 = denoise(y + h / 2 * k1, middle, "velocity")
+        k3 = denoise(y + h / 2 * k2, middle, "velocity")
+        k4 = denoise(y + h * k3, last, "velocity")
+        y = y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return y * math.hypot(to.alpha, to.sigma)
+
+
 class _EveryPoint(DOP853):  # type: ignore[misc]  # scipy ships no types
     """DOP853 with the maximum over coordinates as error norm: a root mean square would hide one point of a batch."""
 

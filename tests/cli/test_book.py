@@ -142,6 +142,7 @@ ELSEWHERE = (
     "costs.md",
     "comparison.md",
     "tableaux.md",
+    "arena.md",
 )
 
 

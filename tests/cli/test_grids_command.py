@@ -79,6 +79,7 @@ def test_the_default_ends_lie_on_every_schedule(name: str) -> None:
     ("name", "steps", "process", "message"),
     [
         ("carras", 10, "edm", "grid: got 'carras'; not a known kind of grid; nearest: karras"),
+        ("diffusers:DDIMScheduler", 10, "edm", "the levels of a scheduler are scheduler:diffusers:DDIMScheduler"),
         ("karras?rho=0", 10, "edm", "0 < rho < inf"),
         ("karras?ro=7", 10, "edm", "karras takes sigma_min, sigma_max, rho, zero"),
         ("karras?ro=7", 10, "edm", "each once: karras?sigma_min=0.002&sigma_max=80&rho=7&zero=0"),

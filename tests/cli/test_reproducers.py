@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 FILES = sorted((Path(__file__).parents[2] / "book" / "reproducers").glob("*.txt"))
-CHECKOUTS = ("comfy", "dpm_solver_pytorch", "uni_pc")  # what book/checkouts.toml has, as it is imported
+CHECKOUTS = (
+    "comfy",
+    "dpm_solver_pytorch",
+    "uni_pc",
+    "fm_solvers",
+    "azula",
+)  # what book/checkouts.toml has, as it is imported
 SHOWN = {
     "every_derivative": "integrates lambda to 0.061335; it is 0.091086",
     "four_steps": "equal steps: the step to 1 adds -3.250000; the integral is -3.750000",
@@ -19,6 +25,8 @@ SHOWN = {
     "linspace_steps": "times -0.636623; DDIM's step there has -0.684360",
     "repeated_level": "changes the sample by 0.0e+00",
     "second_difference": "integrates t^2 to 0.004973; it is 0.009946",
+    "scale_of_integral": "adds -0.71946; the integral is -0.45502",
+    "second_difference_on_the_flow": "integrates t^2 to 0.000704; it is 0.001407",
     "second_difference_of_authors": "integrates lambda^2 to 0.015792; it is 0.031583",
     "third_order_sde": "h = 0.0168: the weight of the oldest output is -0.0843",
 }

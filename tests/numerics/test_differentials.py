@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import pytest
 import torch
@@ -12,7 +11,12 @@ from torch.func import jvp
 
 from samplerproof.numerics.generated.defects import DEFECTS, Tree
 from samplerproof.numerics.generated.frame_functions import FRAMES
-from samplerproof.numerics.leading.differentials import Differentials, partial_derivatives
+from samplerproof.numerics.leading.differentials import (
+    LineDifferentials,
+    SpaceDifferentials,
+    partial_derivatives,
+    total,
+)
 from samplerproof.numerics.leading.jets import add, exp, inverse, log, multiply, partials, scale, shift, variables
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.targets.mixture import GaussianMixture
@@ -54,13 +58,40 @@ def test_g_is_the_frames_right_side(name: str, mixture: GaussianMixture) -> None
         torch.as_tensor(v, dtype=torch.float64) for v in frame.functions(columns.alpha, columns.sigma)
     )
     x = mixture.sample(9, at, torch.Generator().manual_seed(1))
-    found = partial_derivatives(mixture, frame, x / scale_, getattr(columns, frame.clock).expand(9), 1)
-    for j in range(mixture.dim):
-        place = tuple(int(i == j) for i in range(mixture.dim + 1))
-        axis = torch.eye(mixture.dim, dtype=torch.float64)[j].expand_as(x)
-        value, slope = mixture.tangent(x, axis, at, frame.prediction)
-        assert torch.allclose(found[(0,) * (mixture.dim + 1)], output / scale_ * factor * value, rtol=1e-11, atol=1e-11)
-        assert torch.allclose(found[place], output * factor * slope, rtol=1e-10, atol=1e-10)
+    z, u = (x / scale_).T, getattr(columns, frame.clock).expand(1, 9)
+    g, child, leaf = SpaceDifferentials(mixture, frame, z, u), (0, ((0, ()),)), (0, ())
+    value, slope = mixture.tangent(x, scale_ * g.value(leaf).T, at, frame.prediction)
+    assert torch.allclose(g.value(leaf), (output / scale_ * factor * value).T, rtol=1e-11, atol=1e-11)
+    assert torch.allclose(g.value(child), (output / scale_ * factor * slope).T, rtol=1e-10, atol=1e-10)
+    if mixture.dim == 1:
+        found = partial_derivatives(mixture, frame, z, u, 1)
+        assert torch.allclose(found[0, 0], g.value(leaf), rtol=1e-14)
+        assert torch.allclose(found[1, 0] * g.value(leaf), g.value(child), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["data", "noise", "noise-rho", "variance"])
+def test_on_the_line_both_ways_give_every_tree(name: str) -> None:
+    """The partial derivatives contracted, and the series along vectors, to rounding; and the slopes by differences."""
+    columns, frame = VP.columns(torch.tensor([0.4], dtype=torch.float64)), FRAMES[name]
+    z = (
+        M1.sample(7, VP.point(0.4), torch.Generator().manual_seed(1)).T
+        / frame.functions(columns.alpha, columns.sigma)[0]
+    )
+    u = getattr(columns, frame.clock).expand(1, 7)
+    terms = DEFECTS["exp-adams-4"]()
+    line = LineDifferentials(partial_derivatives(M1, frame, z, u, 5))
+    space = SpaceDifferentials(M1, frame, z, u)
+    space.make(tree for _, tree in terms)
+    for _, tree in terms:
+        value = space.value(tree)
+        assert torch.allclose(line.value(tree), value, rtol=1e-10, atol=1e-10 * float(value.abs().max())), tree
+    for _, tree in terms[:4]:
+        above, below = (SpaceDifferentials(M1, frame, z + h, u).value(tree) for h in (1e-5, -1e-5))
+        scale_ = float(line.slope(tree).abs().max())
+        assert torch.allclose(line.slope(tree), (above - below) / 2e-5, rtol=1e-5, atol=1e-6 * scale_), tree
+    tree = terms[3][1]
+    assert torch.allclose(total(line, ((2.0, tree),)), 2 * line.value(tree))
+    assert torch.allclose(line.divergence(((2.0, tree),)), 2 * line.slope(tree))
 
 
 def right_side(z: Tensor, w: Tensor) -> Tensor:
@@ -95,20 +126,16 @@ def differential(tree: Tree, z: Tensor, u: Tensor) -> Tensor:
 
 
 def test_elementary_differentials_in_the_plane() -> None:
-    """Every tree of a third-order method: D by nested jvp, and the slope of D by another one."""
+    """Every tree of a third-order method by nested jvp; and a tree with other subtrees is another number."""
     z = torch.tensor([[0.3, -0.2], [-0.9, 0.7]], dtype=torch.float64)
     u = torch.tensor([0.4, 1.3], dtype=torch.float64)
     terms = DEFECTS["deis-rhoab2"]()
-    found = Differentials(partial_derivatives(TILTED, FRAMES["variance"], z, u, 4))
+    found = SpaceDifferentials(TILTED, FRAMES["variance"], z.T, u[None])
+    found.make(tree for _, tree in terms)
     for point in range(2):
-        for _, tree in terms[:4]:
-            f = partial(differential, tree)
-            assert torch.allclose(found.value(tree)[point], f(z[point], u[point]), rtol=1e-9, atol=1e-11), tree
-            for j, axis in enumerate(torch.eye(2, dtype=torch.float64)):
-                (_, slope) = jvp(lambda z, f=f, u=u[point]: f(z, u), (z[point],), (axis,))
-                assert torch.allclose(found.slope(tree, j)[point], slope, rtol=1e-8, atol=1e-10), tree
-    # sums: linear in the terms, and the divergence is the trace of the slopes
-    tree = terms[3][1]
-    assert torch.allclose(found.total(((2.0, tree),)), 2 * found.value(tree))
-    trace = found.slope(tree, 0)[:, :1] + found.slope(tree, 1)[:, 1:]
-    assert torch.allclose(found.divergence(((2.0, tree),)), 2 * trace)
+        known = {tree: differential(tree, z[point], u[point]) for _, tree in terms}
+        for tree, wanted in known.items():
+            assert torch.allclose(found.value(tree)[:, point], wanted, rtol=1e-9, atol=1e-11), tree
+            others = [other for t, other in known.items() if t != tree]
+            assert not any(torch.allclose(found.value(tree)[:, point], other, rtol=1e-6) for other in others), tree
+    assert torch.allclose(total(found, ((2.0, terms[3][1]),)), 2 * found.value(terms[3][1]))

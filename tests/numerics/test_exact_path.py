@@ -45,6 +45,21 @@ def test_carry_is_the_derivative_of_the_flow(mixture: GaussianMixture) -> None:
     assert torch.allclose(path.carry[-1], torch.eye(mixture.dim, dtype=torch.float64).expand_as(path.carry[-1]))
 
 
+def test_errors_are_carried_as_tangents_where_there_is_no_matrix() -> None:
+    """In five dimensions as by the derivative of the flow, to 1e-4 on long steps too; a reversed error is another."""
+    law = GaussianMixture([0.4, 0.6], [[1.0] * 5, [-0.5] * 5], stds=[0.5, 0.3])
+    x = law.sample(4, VP.point(0.8), torch.Generator().manual_seed(3))
+    for path in (
+        along_kind(law, VP, "uniform-t", x, 9, **MIDDLE),
+        along_grid(law, grid(VP, "uniform-t", 5, **MIDDLE), x),
+    ):
+        assert path.matrices is None
+        errors = torch.randn(path.x.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        wanted = (path.carry @ errors[..., None])[..., 0].sum(dim=0)
+        assert float((path.carried(errors) - wanted).norm()) < 1e-4 * float(wanted.norm())
+        assert float((path.carried(errors.flip(0)) - wanted).norm()) > 0.1 * float(wanted.norm())
+
+
 def test_weights_and_steps_of_a_kind_make_integrals() -> None:
     """sum of weight du/di f(u) is the integral of f over the clock: of lambda from end to end, by every kind."""
     x = metrics.nodes((M1, VP.point(0.8)), 5)

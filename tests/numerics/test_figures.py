@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from figure_geometry import outside, over_a_line, over_a_text
 from matplotlib.figure import Figure
+from matplotlib.markers import TICKDOWN, TICKLEFT
 
 from samplerproof.book import study_page
 from samplerproof.book.reproduce import reproduce
@@ -72,6 +73,20 @@ FIGURES = {
     "a grid a panel": lambda: plot_study(answer(MANY, grids=("karras?rho=7", "karras?rho=3"), start="exact")),
     "a long name": lambda: plot_study(answer(("ddim", "a_folder/" + "long_" * 20 + "name.py:f$x$"))),
 }
+
+
+@pytest.mark.parametrize(("steps", "few"), [((10, 20, 40, 80), False), ((10, 12), True)])
+def test_every_tick_has_its_mark_and_its_line_of_the_grid(steps: tuple[int, ...], few: bool) -> None:
+    """Assert it of powers of ten and of heights in 1, 2, 5; matplotlib's own lines of a tick are not drawn."""
+    (axes,) = plot_study(answer(("ddim",) if few else MANY, steps=steps), against="steps").axes
+    marks = {line.get_marker(): line for line in axes.lines}
+    assert list(marks[TICKDOWN].get_xdata()) == list(axes.get_xticks())
+    assert list(marks[TICKLEFT].get_ydata()) == list(axes.get_yticks())
+    upright, level = (line for line in axes.lines if line.get_color() == STYLE["grid.color"])
+    assert set(upright.get_xdata()) == set(axes.get_xticks())
+    assert set(level.get_ydata()) == set(axes.get_yticks())
+    assert all(label.get_text() for label in axes.get_yticklabels())
+    assert not any(tick.gridline.get_visible() or tick.tick1line.get_visible() for tick in axes.yaxis.get_major_ticks())
 
 
 FAST = ("many methods with long names", "leading errors", "a long name")

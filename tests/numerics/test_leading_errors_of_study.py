@@ -8,13 +8,14 @@ import pytest
 
 from samplerproof.numerics.catalogue import resolve
 from samplerproof.numerics.leading.leading_error import LeadingError
-from samplerproof.numerics.leading.of_study import leading_errors, leading_errors_of, tolerance
+from samplerproof.numerics.leading.of_study import leading_errors, leading_errors_of, tolerance, why_none
 from samplerproof.numerics.studies.config import Study, parse
 from samplerproof.numerics.studies.mixture_problem import prepare
 from samplerproof.numerics.studies.run import run
 
 M1 = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
 PLANE = {"weights": [0.5, 0.5], "means": [[1.0, 0.0], [-1.0, 0.5]], "stds": [0.5, 0.4]}
+WIDE = {"weights": [0.5, 0.5], "means": [[0.5] * 16, [-0.3] * 16], "stds": [0.5, 0.4]}  # in sixteen dimensions
 VP = {"kind": "vp-linear", "beta_min": 0.1, "beta_max": 20.0}
 UNIFORM = {"kind": "uniform-lambda", "t_min": 0.05, "t_max": 0.8}
 LINE, SPACE = LeadingError(1, {"trajectory": 1.0, "kl": 1.0}), LeadingError(1, {"trajectory": 1.0, "mean": 1.0})
@@ -34,6 +35,7 @@ def study(**run_: Any) -> Study:
         ({"methods": ["li-ddim"], "metrics": ["tv"], "grid": {"kind": "uniform-t", "t_min": 0.05, "t_max": 0.8}}, 0.05),
         ({"methods": ["li-accelerated-ode"], "metrics": ["tv"], "grid": None}, 0.25),
         ({"methods": ["dpm-solver++-2m"], "metrics": ["trajectory"], "target": PLANE, "points": 100}, 0.03),
+        ({"methods": ["ddim", "edm-heun"], "metrics": ["trajectory"], "target": WIDE, "points": 40}, 0.03),
     ],
 )
 def test_every_run_of_a_study_is_predicted(settings: dict[str, Any], within: float, tmp_path: Any) -> None:
@@ -45,6 +47,13 @@ def test_every_run_of_a_study_is_predicted(settings: dict[str, Any], within: flo
         assert expected is not None
         share = within * (2 if r["metric"] == "kl" else 1) * 128 / r["steps"]
         assert r["value"] / expected == pytest.approx(1, abs=share), r
+
+
+def test_more_samples_than_can_be_afforded_are_left_out_with_the_number() -> None:
+    """Assert that d = 16 allows 4,096 samples, and no other reason is given."""
+    for points, why in ((4096, None), (4097, "its derivatives are computed for at most 4096 samples in d = 16")):
+        problem = prepare(study(methods=["ddim"], metrics=["trajectory"], target=WIDE, points=points))
+        assert why_none(problem) == why
 
 
 def test_what_has_no_prediction_is_left_out() -> None:

@@ -18,7 +18,7 @@ from shapes import first_of_each
 
 from samplerproof.numerics.errors import SamplingError
 from samplerproof.numerics.grids import Grid
-from samplerproof.numerics.studies import measure
+from samplerproof.numerics.studies import measure, study_records
 from samplerproof.numerics.studies import run as studies
 from samplerproof.numerics.studies.config import parse
 from samplerproof.numerics.studies.store import FILE, Value, opened
@@ -126,7 +126,7 @@ def test_another_source_means_other_records(
     """Assert that numbers made by code that has changed since are not shown as its own."""
     one = study(study_text, steps=[24], methods=["li-ddim"])
     studies.run(one, tmp_path)
-    monkeypatch.setattr(studies, "fingerprint", lambda *_: "another source")
+    monkeypatch.setattr(study_records, "fingerprint", lambda *_: "another source")
     studies.run(one, tmp_path)
     assert len(counted) == 2
 
@@ -136,11 +136,11 @@ def test_another_grid_under_the_same_name_means_other_records(
 ) -> None:
     """Assert that the points are part of the key, as a kind that names a scheduler does not determine them."""
     one, other = (Grid.from_sigmas([10.0, level, 0.1]) for level in (1.0, 1.0 + 2**-52))
-    assert studies.digest(one.points) != studies.digest(other.points)
-    assert studies.digest(one.points) == studies.digest(Grid.from_sigmas([10.0, 1.0, 0.1]).points)
+    assert study_records.digest(one.points) != study_records.digest(other.points)
+    assert study_records.digest(one.points) == study_records.digest(Grid.from_sigmas([10.0, 1.0, 0.1]).points)
     asked = study(study_text, steps=[24], methods=["li-ddim"])
     studies.run(asked, tmp_path)
-    monkeypatch.setattr(studies, "digest", lambda points: "other points")
+    monkeypatch.setattr(study_records, "digest", lambda points: "other points")
     studies.run(asked, tmp_path)
     assert len(counted) == 2
 

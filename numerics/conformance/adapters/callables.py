@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...errors import DependsError, InputError, NonFiniteError, SamplingError
 from ...external_run import Draw, Finish, Model, Remark, Run, of_another_run
+from ...grid_kinds.flow_kinds import shifted
 from ...grids import Grid
 from ..forward_processes import on_process
 from ..report import TargetInfo
@@ -59,7 +60,7 @@ def on_levels(name: str, solver: Solver, levels: Sequence[float], process: str =
             return _visit(visited, states, sample, process)
 
         given = sigmas.tolist()
-        found = levels_of(given, visit, name, ratio)
+        found = levels_of(given, visit, name, ratio, shifted if process == "flow" else None)
         return destinations([ratio(s) for s in found.levels], [ratio(s) for s in found.ends], name), found
 
     def run(start: Tensor, model: Model, draw: Draw) -> Finish:
@@ -107,7 +108,7 @@ def _level(x: Any, sigma: Any, like: Tensor, count: int) -> float:
     if not isinstance(x, Tensor) or x.shape != like.shape:
         found = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
         message = f"evaluation {count + 1}: the model is evaluated at {found}, not at {list(like.shape)}"
-        raise SamplingError(f"{message}{of_another_run(x, like)}")
+        raise SamplingError(f"{message}{_of_a_pair(x, like) or of_another_run(x, like)}")
     values = {float(s) for s in torch.as_tensor(sigma).reshape(-1).tolist()}
     if any(not math.isfinite(s) for s in values):
         raise NonFiniteError(f"evaluation {count + 1}: the model is evaluated at sigma = {sorted(values)}")
@@ -115,6 +116,19 @@ def _level(x: Any, sigma: Any, like: Tensor, count: int) -> float:
         found = f"evaluation {count + 1}: the model is evaluated at sigma = {sorted(values)}"
         raise SamplingError(f"{found}, not at one level")
     return values.pop()
+
+
+def _of_a_pair(x: Any, like: Tensor) -> str:
+    """Addition to a message on a state of two components: two tensors, stacked, or side by side in a dimension."""
+    shape = like.shape
+    if isinstance(x, Tensor):
+        beside = [(*shape[:k], 2 * shape[k], *shape[k + 1 :]) for k in range(1, like.ndim)]
+        stacked = [(*shape[:k], 2, *shape[k:]) for k in range(like.ndim + 1)]
+        pair = tuple(x.shape) in (*beside, *stacked)
+    else:
+        pair = isinstance(x, list | tuple) and len(x) == 2
+    judged = "a state of two components, such as position and momentum, is not judged: a row of a table has one"
+    return f"; {judged}; sp.techniques.phase_space has integrators of such states to compare it with" if pair else ""
 
 
 def function(call: Callable[..., Any], options: dict[str, Any], target: str | None = None) -> ExternalSampler:

@@ -74,7 +74,7 @@ def _copies(x: Any, like: Tensor) -> int:
     if rest or copies not in PART:
         return 1
     first, *others = x.chunk(copies)
-    if not all(torch.equal(first, other) for other in others):
+    if not all(torch.allclose(first, other, rtol=0, atol=0, equal_nan=True) for other in others):
         hint = of_another_run(x, like)
         raise SamplingError(f"the model is evaluated at a batch of {copies} states, which are not copies of one{hint}")
     return copies

@@ -20,7 +20,7 @@ MULTISTEP = {
     ("dpmsolver++", 2, "heun"): "exp-adams-2",
     ("dpmsolver++", 3): "dpm-solver++-3m-published",
     ("dpmsolver", 1): "ddim",
-    ("dpmsolver", 2, "midpoint"): "sde-dpm-solver-2m?tau=0",
+    ("dpmsolver", 2, "midpoint"): "dpm-solver-2m",
     ("dpmsolver", 2, "heun"): "exp-adams-noise-2",
     ("dpmsolver", 3): "dpm-solver-3m-published",
     ("sde-dpmsolver++", 1): "ddpm",

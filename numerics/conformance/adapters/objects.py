@@ -97,6 +97,9 @@ def of_object(found: Any, options: dict[str, Any], target: str | None = None) ->
     if isinstance(found, Tableau):
         return _of_tabulating(lambda: FixedTable(found), called)
     of_function = not isinstance(found, type) and callable(found)
+    if any(base.__name__ == "SchedulerMixin" for base in kind.__mro__) and missing(found):
+        known = f"derived from the scheduler of diffusers whose levels it has, such as DDIMScheduler, or with {MEMBERS}"
+        raise InputError("target", called, f"a class {known}: SchedulerMixin alone does not say where it steps")
     steps = any(hasattr(kind, part) for part in ("levels", "step"))
     if hasattr(kind, "tabulate") or hasattr(found, "tabulate"):
         return _of_tabulating(_made(found, options, called), called)

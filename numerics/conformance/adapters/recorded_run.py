@@ -107,7 +107,7 @@ def run_of(data: object, field: str = "run") -> RecordedRun:
     end = vector("end", found["end"])
     grid = entries(f"{field}.grid", found["grid"], 2, most, "points, one more than steps") if "grid" in found else []
     states = torch.tensor([*(given for _, given, _, _ in made), end], dtype=torch.float64)
-    dtype = _dtype(f"{field}.dtype", found.get("dtype"), states)
+    dtype = dtype_of(f"{field}.dtype", found.get("dtype"), states)
     run = RecordedRun(
         prediction=prediction,
         points=tuple(at for at, _, _, _ in made),
@@ -174,7 +174,7 @@ def _in_one_prediction(run: RecordedRun, kinds: list[str]) -> RecordedRun:
     return RecordedRun(**values)
 
 
-def _dtype(field: str, stated: object, states: Tensor) -> torch.dtype:
+def dtype_of(field: str, stated: object, states: Tensor) -> torch.dtype:
     """The dtype in which states were computed: as stated, or the narrowest one that has all of them.
 
     A float32 may be printed with nine digits. Raises InputError on another dtype, and on numbers of fewer digits.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +16,7 @@ from ...external_run import Remark
 from .target import NoSteps, NoTable
 
 CLOSE = 2e-4  # relative: sigmas are one level, rounded in float32 on the way through 1 - alpha or a logarithm
+EXACT = 1e-6  # relative: a level that is rounded to a half, and nothing else
 COARSE = (torch.bfloat16, torch.float16)
 NTH = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 SHIFTED = (
@@ -60,17 +62,24 @@ def _same(some: Sequence[float], levels: Sequence[float]) -> NDArray[np.bool_]:
     return near
 
 
+def _off(some: Sequence[float], others: Sequence[float]) -> float:
+    """The largest relative distance of one of some levels from the nearest of others; infinite without any."""
+    return max((min((abs(s - t) / s for t in others), default=math.inf) for s in some if s > 0), default=math.inf)
+
+
 def levels_of(
     levels: Sequence[float],
     visit: Callable[..., Visit],
     name: str,
     ratio: Callable[[float], float] = float,
+    shift: Callable[[float, float], float] | None = None,
 ) -> Visited:
     """The levels of a function that is given `levels`.  visit(levels, start): its call on a start of that size.
-    ratio(sigma): sigma / alpha, in which levels are compared.
+    ratio(sigma): sigma / alpha, in which levels are compared.  shift(sigma, k): the level whose ratio is k times that
+    of sigma, where samplers shift their levels: on the flow.
 
-    It steps between the given levels, these rounded to half precision, those of them that it visits, the same from data
-    to noise, or levels of its own.
+    It steps between the given levels, with 0 after them, without the first ones, or shifted, these rounded to half
+    precision, those of them that it visits, the same from data to noise, or levels of its own.
     """
     seen, given = visit(levels), list(levels)
     visited = seen.levels
@@ -80,18 +89,33 @@ def levels_of(
 
     if len(visited) > 2 and visited[0] < visited[-1] and all(a <= b for a, b in pairwise(visited)):
         return _backward(visited, given[::-1], among)
-    if among(given[:-1], visited):
-        return Visited(visited, given)
+    as_given = among(given[:-1], visited)
     for dtype in COARSE:
         with torch._C.DisableTorchFunction():  # of a run in float64, in which nothing is rounded
             rounded = torch.tensor(given, dtype=torch.float64).to(dtype).double().tolist()
-        if len(set(rounded)) == len(rounded) and among(rounded[:-1], visited):
+        exact = _off(rounded[:-1], visited) <= EXACT < _off(given[:-1], visited)  # near the given ones by chance
+        if len(set(rounded)) == len(rounded) and (exact if as_given else among(rounded[:-1], visited)):
             remark = Remark("grid", f"its levels are the given ones, rounded to {str(dtype)[6:]}")
             return Visited(visited, rounded, (remark,))
+    if as_given and given[-1] > 0 and same(visited[-1], given[-1]) and visit(given, 1.0).end == 0:
+        more = f"it takes one step more, from sigma = {given[-1]:.6g} to 0: its sample is a data prediction"
+        return Visited(visited, [*given, 0.0], (Remark("grid", more),))
+    if as_given:
+        return Visited(visited, given)
     if not visited or len(given) < 3:
         return Visited(visited, given)
     if among(visited, given) and among(given[:1], visited) and all(a >= b for a, b in pairwise(visited)):
         return _skipping(visited, given, among)
+    by = next((ratio(v) / ratio(s) for v, s in zip(visited, given, strict=False) if 0 < s < 1 and 0 < v < 1), 1.0)
+    if shift is not None and abs(by - 1) > CLOSE:
+        moved = [shift(s, by) for s in given]
+        if among(moved[:-1], visited):
+            return Visited(visited, moved, (Remark("grid", f"it shifts the given levels by {by:.4g}"),))
+    late = next((n for n, level in enumerate(given[:-2]) if same(visited[0], level)), 0)
+    if late and len(visited) == len(given) - 1 - late and among(visited, given[late:]):
+        detail = f"its model is first evaluated at level {late}, sigma = {visited[0]:.6g}, at the start of the run"
+        remark = Remark("grid", f"{detail}, whose noise is that of level 0: it is judged from there on", "error")
+        return Visited(visited, given[late:], (remark,))
     if not among(visited, given) and not among(given[1:-1], visited):
         moved = [given[0], *(a + 0.3 * (b - a) for a, b in pairwise(given[1:])), given[-1]]
         if visit(moved).levels == visited:

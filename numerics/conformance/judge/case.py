@@ -91,6 +91,11 @@ class Case:
         return {job: without_zero_length_step(run) for job, run in self.runs.items() if isinstance(run, Trace)}
 
     @property
+    def has_float64(self) -> bool:
+        """Whether there is a run in float64: of a recorded run in another dtype there is none."""
+        return self.trace(True).dtype is torch.float64
+
+    @property
     def backward(self) -> bool:
         """Whether it runs from data to noise."""
         return goes_backward(self.trace(False).grid)
@@ -174,6 +179,11 @@ class Case:
                     found = differences.nearest_variant(run, self.info.process, record, None, pair.reference.ending)
                     missed += found is None or bool(found.off)
         return missed
+
+    @property
+    def conforms(self) -> bool:
+        """Whether its runs on the steps asked for are those of a record."""
+        return self.best is not None and self.best.conforms
 
     @cached_property
     def rows(self) -> list[Step]:

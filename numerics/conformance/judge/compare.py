@@ -55,6 +55,11 @@ def deviations(found: Tableau, expected: Tableau) -> list[Deviation]:
     return result
 
 
+def mean_error(rows: Sequence[Deviation]) -> float:
+    """The mean error of rows, each at most 1."""
+    return sum(min(d.error, 1.0) for d in rows) / len(rows)
+
+
 def sizes(table: Tableau) -> Tensor:
     """The absolute contributions to every row: |c_j| s_j, as in deviations."""
     widths = [getattr(table, part).shape[1] for part in PARTS]

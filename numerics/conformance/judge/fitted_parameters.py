@@ -44,7 +44,7 @@ def fitted(run: Trace, process: str) -> Iterator[str]:
             continue
         value = _value(record, free[0].name, float(free[0].default), grid, rows, run.prediction)
         if value is not None:
-            name = f"{record.name}?{free[0].name}={_written(value)}"
+            name = f"{record.name}?{free[0].name}={written(value)}"
             try:
                 yield resolve(name).name
             except InputError:  # outside of its domain
@@ -103,7 +103,7 @@ def _entries(table: Tableau) -> Tensor:
     return torch.cat([torch.nn.functional.pad(part, (0, width - part.shape[1])).flatten() for part in parts])
 
 
-def _written(value: float) -> str:
+def written(value: float) -> str:
     """A value as a fraction where it is one, else in twelve digits."""
     near = Fraction(value).limit_denominator(DENOMINATOR)
     return str(near) if abs(float(near) - value) <= RATIONAL * max(1.0, abs(value)) else f"{value:.12g}"

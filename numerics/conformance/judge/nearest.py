@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...tableau import Tableau
+from .compare import mean_error
 from .differences import Pair, in_words
 from .rounding_bound import IDENTICAL
 
 CONSTANT = 1e-5  # relative spread of a factor that is one number
+APART = 1e-2  # of its distance from 1: as much of it is that of one number
 COPIED = 1e-6  # of a row: an entry that stands at another place
 FEW = 3  # rows that show a rule
 
@@ -32,11 +34,24 @@ def nearest(pairs: Sequence[Pair], named: str | None) -> str | None:
             return f"{name}, but {rule}" if not equal else f"{name} on {_steps(pair, equal)}; {rule}"
         if len(equal) == len(pair.in_float64.rows):
             return f"{name} in float64; it differs from it as shipped"
-        if len(equal) >= 2:
-            off = next(d for d in pair.in_float64.rows if d.row not in equal)
-            where = f"on {_steps(pair, whole)}" if (whole := _of_whole_steps(pair, equal)) else "in some of its rows"
-            return f"{name} {where}; it differs from step {off.step} on"
-    return None
+        whole = _of_whole_steps(pair, equal)
+        if len(equal) >= 2 and (whole or name == named):
+            where = f"on {_steps(pair, whole)}" if whole else "in some of its rows"
+            return f"{name} {where}; {_first_difference(pair)}"
+    closest = min(pairs, key=distance, default=None)
+    return None if closest is None else f"{closest.reference.name} is the closest record; {_first_difference(closest)}"
+
+
+def distance(pair: Pair) -> float:
+    """How far a run is from a reference: the mean over its rows."""
+    return mean_error(pair.in_float64.rows)
+
+
+def _first_difference(pair: Pair) -> str:
+    """The first row that differs, and its worst entry."""
+    row = next(pair.in_float64.rows[i] for i in pair.in_float64.off)
+    entry = f"{row.entry}, {in_words(row.entry)}, is {row.found:.9g}, not {row.expected:.9g}"
+    return f"it differs from step {row.step} on: {entry}"
 
 
 def _equal(pair: Pair) -> list[int]:
@@ -72,7 +87,8 @@ def _rule(pair: Pair) -> str | None:
     rows = [pair.in_float64.rows[i] for i in pair.in_float64.off]
     if len(rows) < FEW:
         return None
-    return _stale(pair, [d.row for d in rows]) or _scaled(pair, [d.row for d in rows])
+    numbers = [d.row for d in rows]
+    return _stale(pair, numbers) or _turned(pair, numbers) or _scaled(pair, numbers)
 
 
 def _stale(pair: Pair, rows: Sequence[int]) -> str | None:
@@ -92,6 +108,23 @@ def _stale(pair: Pair, rows: Sequence[int]) -> str | None:
     if len(sources) != 1 or len(read) < FEW:
         return None
     return f"then it reads the output of step {found.step[sources.pop()] + 1} for ever"
+
+
+def _turned(pair: Pair, rows: Sequence[int]) -> str | None:
+    """Rows whose outputs have the coefficients of the record in the other order."""
+    found, expected = pair.found.outputs, pair.reference.table.outputs
+    for row in rows:
+        mine, theirs = (_nonzero(t[row].tolist()) for t in (found, expected))
+        size = COPIED * max(map(abs, theirs), default=0.0)
+        if len(mine) < 2 or len(mine) != len(theirs):
+            return None
+        if any(abs(a - b) > size for a, b in zip(mine, theirs[::-1], strict=True)):
+            return None
+    return "the coefficients of its outputs stand in the other order: outputs[0] multiplies the newest output"
+
+
+def _nonzero(row: Sequence[float]) -> list[float]:
+    return [c for c in row if c != 0]
 
 
 def _outputs(table: Tableau, row: int) -> dict[int, float]:
@@ -123,7 +156,8 @@ def _scaled(pair: Pair, rows: Sequence[int]) -> str | None:
 
 def _one_number(values: Sequence[float]) -> bool:
     low, high = min(values), max(values)
-    return high < float("inf") and 0 not in (low, high) and high - low <= CONSTANT * abs(high)
+    most = min(CONSTANT * abs(high), APART * abs(low + high - 2) / 2)
+    return high < float("inf") and 0 not in (low, high) and high - low <= most
 
 
 def _factor(values: Sequence[float]) -> str:

@@ -181,12 +181,10 @@ def _most_rows_equal(mine: Tableau, other: Tableau) -> bool:
 
 
 def _starts(own: Record) -> Iterator[Record]:
-    """The two-step records that could take the second step in place of the record's own start, stochastic ones too."""
+    """The two-step records that could take the second step in place of the record's own start."""
     for name, other in METHODS.items():
-        like = all(getattr(other, a) == getattr(own, a) for a in ("frame", "nfe_per_step", "history"))
-        if like and other.stochastic and not own.stochastic and "tau" in other.numbers:
-            yield resolve(f"{name}?tau=0")
-        elif like and other.stochastic == own.stochastic and name != own.name:
+        alike = ("frame", "nfe_per_step", "history", "stochastic")
+        if name != own.name and all(getattr(other, a) == getattr(own, a) for a in alike):
             yield other
 
 

@@ -4,6 +4,7 @@ memory layouts, after another run, gradients off, unobserved.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,6 +20,7 @@ from .drawn_inputs import DRAWN, departure_on_drawn
 
 SHAPE = (2, 3, 4)  # samples, channels, rows, before the axis of the trace
 LARGE, SMALL = 1e4, 1e-4  # standard deviations of random inputs: of one sample, and of the other
+LOW = 1e-2  # a standard deviation of inputs too small to be clipped
 LONGEST = 200  # characters of a message
 COVERED = (
     f"shapes: {[*BATCH, 'w']}, {[*SHAPE, 'w']} with samples that differ, channels last in memory".replace("'", ""),
@@ -59,17 +61,27 @@ def departures(run: Run, found: Trace, call: OnLevels | None = None) -> tuple[De
     remembered = _memory(run, found)
     if remembered is not None:
         return (remembered,)
-    if max(found.superposition) > LINEAR[found.precision] or not bool(found.vectors.isfinite().all()):
+    if not bool(found.vectors.isfinite().all()) or max(found.superposition) == math.inf:
         return ()  # there is no image to compare with
+    if max(found.superposition) > LINEAR[found.precision]:
+        return _bent(run, found)
     noted: tuple[Departure, ...] = ()
+    shape = [*SHAPE, found.vectors.shape[1]]
     for inputs in (EVERYTHING, replace(EVERYTHING, last=False)):
         try:
             if _agrees(run, found, inputs):
                 return (*noted, *(_on_drawn(run, found) or _unobserved(run, found, call)))
             other = Departure("not-linear", "batch", "in other shapes and sizes together it is not linear")
+        except DependsError as fault:
+            other = Departure(
+                "different-formula",
+                "batch",
+                f"on inputs of shape {shape} it makes {fault}: noise has the shape of the state",
+            )
+            continue
         except Exception as fault:
             raised = _raised(fault)
-            other = Departure("error", "exception", f"on inputs of shape {[*SHAPE, found.vectors.shape[1]]}: {raised}")
+            other = Departure("error", "exception", f"on inputs of shape {shape}: {raised}")
             noted = (Departure("note", "exception", f"it cannot take channels-last memory: {raised}"),)
             continue
         break
@@ -143,19 +155,44 @@ def _cause(run: Run, found: Trace) -> Departure | None:
 
 def _mixing(run: Run, found: Trace) -> Departure:
     """Whether one entry of a batch changes others, or the shape by itself changes the formula."""
+    mixes = _mixed(run, found)
+    if mixes:
+        return Departure("not-linear", "batch", mixes)
+    shape = [*SHAPE, found.vectors.shape[1]]
+    return Departure("different-formula", "batch", f"on inputs of shape {shape} it computes something else")
+
+
+def _mixed(run: Run, found: Trace) -> str:
+    """Which entries of a batch one entry changes, in words; empty where it changes no others."""
     values = _Inputs(SHAPE, (SCALE, SCALE)).values(found)
     changed = values.clone()
     changed[:, 0, 0, 0] *= -2
     moved = (respond(run, found, changed) - respond(run, found, values)).abs().amax(dim=(0, 4)) > 0
     moved[0, 0, 0] = False
     if moved[1].any():
-        return Departure("not-linear", "batch", "it mixes the samples of a batch: one sample moves another")
+        return "it mixes the samples of a batch: one sample moves another"
     if moved[0, 1:].any():
-        return Departure("not-linear", "batch", "it mixes channels: one channel of a sample moves another")
-    if moved.any():
-        return Departure("not-linear", "batch", "it mixes places: one place of a channel moves another")
-    shape = [*SHAPE, found.vectors.shape[1]]
-    return Departure("different-formula", "batch", f"on inputs of shape {shape} it computes something else")
+        return "it mixes channels: one channel of a sample moves another"
+    return "it mixes places: one place of a channel moves another" if moved.any() else ""
+
+
+def _bent(run: Run, found: Trace) -> tuple[Departure, ...]:
+    """What a run that is no image of its inputs does to them, where one test shows it."""
+    width = found.vectors.shape[1]
+    try:
+        begun = respond(run, found, torch.zeros(width, *BATCH, width))
+        if bool(begun.isfinite().all()) and bool(begun.any()):
+            adds = "where start, outputs and noises are 0 it is not: it adds noise that is not seen, or a constant"
+            return (Departure("not-linear", "not-linear", adds),)
+        if mixes := _mixed(run, found):
+            return (Departure("not-linear", "batch", mixes),)
+        if _agrees(run, found, _Inputs(scales=(LOW,))):
+            return (
+                Departure("not-linear", "range", f"inputs of standard deviation {LOW:g} pass: it clips larger ones"),
+            )
+    except Exception:  # of the sampler, on these inputs
+        return ()
+    return ()
 
 
 def _memory(run: Run, found: Trace) -> Departure | None:

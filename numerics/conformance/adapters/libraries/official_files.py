@@ -131,7 +131,7 @@ def _claim(prefix: str, order: int, values: dict[str, Any]) -> str | None:
         return record(f"dpm-solver{plus}-3m-published")
     if taylor:
         return record("exp-adams-2" if plus else "exp-adams-noise-2")
-    return record("dpm-solver++-2m" if plus else "sde-dpm-solver-2m?tau=0")
+    return record("dpm-solver++-2m" if plus else "dpm-solver-2m")
 
 
 def edm(name: str, options: dict[str, Any], path: str | None = None) -> ExternalSampler:

@@ -1,0 +1,175 @@
+"""The records of a study: of every sampler on every grid, from the store or computed now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from ..content import digest
+from ..errors import InputError
+from ..grids import Grid
+from ..support.manifest import fingerprint
+from ..support.progress import Progress
+from ..tableau import Tableau
+from .invariants import consistent
+from .problem import Key, Problem
+from .read_function import AsItIs
+from .routes import ESTIMATED
+from .samplers import CatalogueMethod, Sampler
+from .shared_work import Claims, shared
+from .store import Store, Value, none
+from .store import key as key_of
+
+
+class Measures(Protocol):
+    """Runs samplers and measures them: Measurement on a mixture, NetworkMeasurement on a network."""
+
+    @property
+    def problem(self) -> Problem: ...
+
+    def measure(self, tableau: Tableau, grid: Grid, wanted: Sequence[str], /) -> dict[str, Value]:
+        """A value for every metric wanted."""
+        ...
+
+    def measure_as_it_is(self, sampler: AsItIs, grid: Grid, wanted: Sequence[str], /) -> dict[str, Value]:
+        """The same for a sampler that has no table."""
+        ...
+
+    def echo(self) -> dict[str, Any]:
+        """Entries of the manifest beside those of the study."""
+        ...
+
+
+class Piece(NamedTuple):
+    """What is computed at once: some metrics of one sampler on one grid."""
+
+    sampler: Sampler
+    on: Key
+    metrics: tuple[str, ...]
+
+
+Elsewhere = Callable[[Mapping[int, Piece]], Iterator[tuple[int, dict[str, Value]]]]
+
+
+def measured(measurement: Measures, piece: Piece) -> dict[str, Value]:
+    """The values of a piece; without a table on its grid, or from its start values, none, with the reason."""
+    problem, grid = measurement.problem, measurement.problem.grids[piece.on]
+    try:
+        unread = piece.sampler.as_it_is(grid)
+        if unread is not None:
+            return measurement.measure_as_it_is(unread, grid, piece.metrics)
+        return measurement.measure(problem.tableau(piece.sampler, piece.on), grid, piece.metrics)
+    except InputError as fault:
+        return none(piece.metrics, str(fault))
+
+
+def records_of(
+    measurement: Measures,
+    store: Store,
+    claims: Claims,
+    progress: Progress,
+    count: Callable[[int], object],
+    elsewhere: Elsewhere | None = None,
+) -> list[dict[str, Any]]:
+    """The records in the order of the file.
+
+    count: called with the number of records of every piece that was computed for this process.
+    elsewhere: computes pieces in other processes, and yields their values in the order of completion. What it leaves
+    out is computed here.
+    """
+    problem = measurement.problem
+    # A run is one sampler on one grid; every metric of it has a key of its own in the store. The samplers of a grid run
+    # one after another: they share what is kept of its points.
+    crossed = [(sampler, key) for sampler in problem.samplers for key in problem.study.crossed]
+    runs = [(sampler, key) for key in problem.study.crossed if key in problem.grids for sampler in problem.samplers]
+    specs: list[dict[str, Any]] = []
+    points = {key: digest(grid.points) for key, grid in problem.grids.items()}
+    for sampler, key in runs:
+        common = _spec(problem, sampler, key, points[key])
+        specs.append({metric: {**common, "metric": metric} for metric in problem.study.run.metrics})
+    names = [key_of(spec) for spec in specs]
+    found: dict[int, dict[str, Value]] = {}
+
+    def stored(k: int) -> dict[str, Value]:
+        return {metric: value for metric, spec in specs[k].items() if (value := store.get(spec)) is not None}
+
+    def finished(k: int) -> dict[str, Value] | None:
+        values = stored(k)
+        return values if len(values) == len(specs[k]) else None
+
+    def missing(k: int) -> Piece:
+        earlier = stored(k)
+        return Piece(*runs[k], tuple(metric for metric in specs[k] if metric not in earlier))
+
+    def keep(k: int, piece: Piece, made: dict[str, Value]) -> dict[str, Value]:
+        earlier = stored(k)
+        fresh = {metric: value.finite for metric, value in made.items()}
+        values = consistent(earlier | fresh)  # a new value must agree with the reused ones too
+        changed = [(specs[k][metric], value) for metric, value in values.items() if value != earlier.get(metric)]
+        store.put(changed if piece.sampler.kept(problem.grids[piece.on]) else [])
+        count(len(piece.metrics))
+        return {metric: values[metric] for metric in specs[k]}
+
+    def compute(k: int) -> dict[str, Value]:
+        piece = missing(k)
+        name, steps = piece.on
+        where = f", {name}" if len(problem.study.grids) > 1 else ""
+        progress(len(found), len(runs), f"{piece.sampler.name}{where}, N = {steps}")
+        return keep(k, piece, measured(measurement, piece))
+
+    if elsewhere is not None:
+        # Samplers of the catalogue only: the code of others is here, and may be nowhere else.
+        ours = [k for k, (sampler, _) in enumerate(runs) if isinstance(sampler, CatalogueMethod)]
+        pieces = {k: missing(k) for k in ours if finished(k) is None and claims.take(names[k])}
+        for done, (k, made) in enumerate(elsewhere(pieces), start=1):
+            progress(done, len(pieces), "")
+            keep(k, pieces[k], made)
+            claims.drop(names[k])
+    # The runs in the order of completion, their records in the order of the file.
+    for k, values in shared(claims, names, finished, compute):
+        found[k] = values
+    progress(len(runs), len(runs), "")
+    made_of = {(sampler.name, key): found[k] for k, (sampler, key) in enumerate(runs)}
+    records = []
+    for sampler, key in crossed:
+        without = none(problem.study.run.metrics, str(problem.faults.get(key)))
+        for metric, value in made_of.get((sampler.name, key), without).items():
+            records.append(_entry(sampler.name, key, metric, value))
+    return records
+
+
+def _entry(method: str, on: Key, metric: str, value: Value) -> dict[str, Any]:
+    """A record of the answer."""
+    grid, steps = on
+    entry = {"method": method, "grid": grid, "steps": steps, "nfe": value.nfe, "metric": metric, "value": value.value}
+    if metric in ESTIMATED:
+        entry |= {"low": value.low, "high": value.high, "floor": value.floor, "needed": value.needed}
+    elif value.low is not None:
+        entry |= {"low": value.low, "high": value.high}
+    if value.groups:
+        entry |= {"groups": list(value.groups)}
+    entry |= {"error": value.error}
+    return entry if value.value is not None else entry | {"reason": value.reason}
+
+
+def _spec(problem: Problem, sampler: Sampler, on: Key, points: str) -> dict[str, Any]:
+    """All that determines the values of a run, with defaults and the source code; with the metric the key of one.
+
+    points: the digest of the grid's points.
+    """
+    study, grid = problem.study, problem.grids[on]
+    chosen = {choice.called: choice for choice in study.grids}.get(on[0])
+    schedule = study.schedule.parameters if problem.schedule is None else problem.schedule.parameters
+    return {
+        "target": problem.target,
+        "schedule": {"kind": study.schedule.kind, **schedule},
+        "grid": None if chosen is None else {"kind": chosen.kind, **chosen.parameters},
+        "points": points,  # a kind may name a scheduler, whose code is not in the key
+        "method": sampler.identity(grid),
+        "steps": grid.steps,
+        "init": study.run.init,
+        "start": study.run.start,
+        "count": problem.count,
+        "seed": study.run.seed,
+        "code": fingerprint(sampler.methods),
+    }

@@ -1,0 +1,159 @@
+"""Pieces of a study measured by other processes: of this machine, or the workers of a dask.distributed scheduler.
+
+Values depend on the piece alone, so they are those of one process to the bit, on processors of one kind. This process
+alone writes to the store. A piece whose worker dies is left to the other workers, or to this process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import signal
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import get_context, parent_process
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..errors import InputError
+from ..support.manifest import fingerprint
+from .measure import Measurement
+from .mixture_problem import MixtureProblem
+from .samplers import CatalogueMethod
+from .store import Value
+from .study_records import Elsewhere, Piece, measured
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+MOST = 256  # processes of this machine
+PATIENCE = 10.0  # seconds in which a scheduler answers
+_one_at_a_time = Lock()  # a worker of dask may have several threads
+_held: dict[bytes, Measurement] = {}  # of the problem that this worker had last
+
+
+def measured_piece(problem: bytes, piece: Piece) -> dict[str, Value]:
+    """The values of a piece of a pickled problem; what its runs share is kept for the next piece."""
+    with _one_at_a_time:
+        if problem not in _held:
+            torch.set_num_threads(1)
+            _held.clear()
+            _held[problem] = Measurement(pickle.loads(problem))
+        return measured(_held[problem], piece)
+
+
+@contextmanager
+def elsewhere(problem: MixtureProblem, workers: int = 1, scheduler: str | None = None) -> Iterator[Elsewhere | None]:
+    """What records_of takes: None for one process, else so many of this machine, or the workers of a scheduler.
+
+    workers: 1 to 256.  scheduler: an address such as tcp://10.0.0.1:8786.
+    Raises InputError on other numbers, without such a scheduler, and where its workers have another code or versions.
+    """
+    if not 1 <= workers <= MOST:
+        raise InputError("--workers", workers, f"a whole number from 1 to {MOST}")
+    if scheduler is not None and workers > 1:
+        raise InputError("--workers", workers, "left out beside --scheduler, which has workers of its own")
+    # Samplers of other code stay here; the problem without them is plain data.
+    ours = tuple(sampler for sampler in problem.samplers if isinstance(sampler, CatalogueMethod))
+    plain = pickle.dumps(replace(problem, samplers=ours))
+    if scheduler is not None:
+        with _connected(scheduler) as client:
+            yield lambda pieces: _on_cluster(client, scheduler, plain, pieces)
+    else:
+        yield (lambda pieces: _on_this_machine(workers, plain, pieces)) if workers > 1 else None
+
+
+_problem: list[bytes] = []  # of this process of a pool
+
+
+def _begin(problem: bytes) -> None:
+    """A process of a pool ends with the one that started it, and silently on Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = parent_process()
+    assert parent is not None
+
+    def end() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=end, daemon=True).start()
+    _problem[:] = [problem]
+
+
+def _in_pool(piece: Piece) -> dict[str, Value]:
+    return measured_piece(_problem[0], piece)
+
+
+def _on_this_machine(
+    workers: int, problem: bytes, pieces: Mapping[int, Piece]
+) -> Iterator[tuple[int, dict[str, Value]]]:
+    """By processes that share no memory; none is left at the end."""
+    left = dict(pieces)
+    for _ in range(3):  # a process that is killed ends its pool
+        if not left:
+            return
+        pool = ProcessPoolExecutor(min(workers, len(left)), get_context("spawn"), _begin, (problem,))
+        try:
+            of = {pool.submit(_in_pool, piece): k for k, piece in left.items()}
+            for future in as_completed(of):
+                made = future.result()
+                del left[of[future]]
+                yield of[future], made
+        except BrokenProcessPool:
+            continue
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Client]:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError("--scheduler", address, "dask.distributed: pip install 'samplerproof[cluster]'") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as fault:
+        reason = " ".join(str(fault).split()) or type(fault).__name__
+        raise InputError("--scheduler", address, f"the address of a running scheduler ({reason})") from None
+    with client, client.as_current():
+        codes: dict[str, Any] = client.run(fingerprint)
+        if not codes:
+            raise InputError("--scheduler", address, "a scheduler with workers: dask worker " + address)
+        others = sorted(worker for worker, code in codes.items() if code != fingerprint())
+        if others:
+            here = f"this version of samplerproof, torch, numpy, scipy and Python on all workers; not on {others[0]}"
+            raise InputError("--scheduler", address, here)
+        yield client
+
+
+def _on_cluster(
+    client: Client, address: str, problem: bytes, pieces: Mapping[int, Piece]
+) -> Iterator[tuple[int, dict[str, Value]]]:
+    """By the workers of a scheduler, which gives the tasks of a worker that dies to others."""
+    from distributed import KilledWorker, as_completed
+    from distributed.client import FutureCancelledError
+
+    # The result of a task, which is done again if its worker dies: data that a client scatters would be lost with it.
+    held = client.submit(_same, problem)
+    of = {client.submit(measured_piece, held, piece, pure=False): k for k, piece in pieces.items()}
+    for future in as_completed(of):
+        try:
+            made = future.result()
+        except KilledWorker:  # several died of it, or with it: it is left to this process
+            continue
+        except (FutureCancelledError, OSError) as fault:
+            kept = "a scheduler that runs on; what is finished is kept: run again"
+            raise InputError("--scheduler", address, f"{kept} ({type(fault).__name__})") from None
+        yield of[future], made
+
+
+def _same(problem: bytes) -> bytes:
+    return problem

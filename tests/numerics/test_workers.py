@@ -1,0 +1,151 @@
+"""Studies whose runs other processes measure: the records of one process, to the bit, also where workers are killed."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.studies.config import Study, parse
+from samplerproof.numerics.studies.run import run
+from samplerproof.numerics.support import manifest
+
+STUDY = """
+[target]
+weights = [0.3, 0.7]
+means = [[-1.2, 0.0], [0.9, 0.2]]
+stds = [0.5, 0.35]
+[schedule]
+kind = "edm"
+[[grid]]
+kind = "karras"
+sigma_min = 0.01
+sigma_max = 80
+rho = 7
+[[grid]]
+kind = "uniform-lambda"
+t_max = 80
+t_min = 0.01
+[run]
+methods = ["ddim", "dpm-solver++-2m", "sa-solver-2?tau=1/2"]
+steps = [8, 16]
+metrics = ["trajectory", "moments"]
+samples = 200
+"""
+RUNS = 12
+
+
+def study() -> Study:
+    """The study, anew."""
+    found = parse(tomllib.loads(STUDY))
+    assert isinstance(found, Study)
+    return found
+
+
+@pytest.fixture(scope="module")
+def alone() -> list[dict[str, Any]]:
+    """The records of one process."""
+    records: list[dict[str, Any]] = run(study(), None)["records"]
+    return records
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A scheduler on this machine with two workers, each a process that is started again when it dies."""
+    distributed = pytest.importorskip("distributed")
+    made = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
+    )
+    with made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("workers", "scheduler", "line"),
+    [
+        (0, None, "--workers: got 0; a whole number from 1 to 256"),
+        (257, None, "--workers: got 257; a whole number from 1 to 256"),
+        (2, "tcp://127.0.0.1:9", "--workers: got 2; left out beside --scheduler"),
+        (1, "nowhere", "--scheduler: got 'nowhere'; the address of a running scheduler"),
+    ],
+)
+def test_a_wrong_number_or_address_is_one_line_and_nothing_is_written(
+    tmp_path: Path, workers: int, scheduler: str | None, line: str
+) -> None:
+    """Assert the message, and that no folder is made."""
+    if scheduler == "nowhere":
+        pytest.importorskip("distributed")
+    with pytest.raises(InputError) as fault:
+        run(study(), tmp_path / "out", workers=workers, scheduler=scheduler)
+    assert str(fault.value).startswith(line)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_processes_measure_what_one_does_and_a_killed_one_loses_its_run(
+    tmp_path: Path, alone: list[dict[str, Any]]
+) -> None:
+    """Assert the same records, once undisturbed and once with a process killed, and that no process is left."""
+    assert run(study(), tmp_path / "two", workers=2)["records"] == alone
+    killed: list[int] = []
+
+    def kill(done: int, total: int, label: str) -> None:
+        if done == 2 and not killed:
+            (first, *_) = multiprocessing.active_children()
+            assert first.pid is not None
+            killed.append(first.pid)
+            os.kill(first.pid, signal.SIGKILL)
+
+    answer = run(study(), tmp_path / "killed", kill, workers=2)
+    assert killed
+    assert answer["records"] == alone
+    assert answer["manifest"]["computed"] == len(alone)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
+def test_a_cluster_measures_what_one_process_does_though_its_workers_are_killed(
+    tmp_path: Path, alone: list[dict[str, Any]], cluster: Any
+) -> None:
+    """Assert the same records after each of the two workers was killed, and that all are read again from the store."""
+    killed: list[int] = []
+
+    def kill(done: int, total: int, label: str) -> None:
+        if done in (2, 6) and len(killed) < (1 if done == 2 else 2):
+            worker = cluster.workers[len(killed)]
+            killed.append(worker.pid)
+            os.kill(worker.pid, signal.SIGKILL)
+
+    answer = run(study(), tmp_path, kill, scheduler=cluster.scheduler_address)
+    assert len(set(killed)) == 2
+    assert answer["records"] == alone
+    again = run(study(), tmp_path, scheduler=cluster.scheduler_address)
+    assert again["manifest"]["reused"] == len(alone)
+    assert json.dumps(again["records"]) == json.dumps(alone)
+
+
+@pytest.mark.slow
+def test_workers_of_another_version_and_none_are_refused(
+    tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Assert one line for each: the code of the workers differs from ours; the scheduler has no workers."""
+    ours = manifest.versions()
+    monkeypatch.setattr(manifest, "versions", lambda: {**ours, "torch": "0"})
+    manifest.fingerprint.cache_clear()
+    with pytest.raises(InputError, match="this version of samplerproof, torch, numpy, scipy and Python on all workers"):
+        run(study(), tmp_path / "other", scheduler=cluster.scheduler_address)
+    monkeypatch.undo()
+    manifest.fingerprint.cache_clear()
+    cluster.scale(0)
+    cluster.sync(cluster._correct_state)
+    with pytest.raises(InputError, match="a scheduler with workers"):
+        run(study(), tmp_path / "none", scheduler=cluster.scheduler_address)
+    assert not list(tmp_path.iterdir())

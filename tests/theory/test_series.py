@@ -1,0 +1,67 @@
+"""Arithmetic of series: sums and products in lowest terms against sympy's own, and points modulo a prime."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import sympy as sp
+from sympy.polys.fields import field
+
+from samplerproof.theory import series
+from samplerproof.theory.notation import r as ratios
+from samplerproof.theory.series import PRIME, Expansion
+
+FIELD, X, Y = field("x, y", sp.QQ)
+FACTORS = (X, Y, X + 1, X + Y, 2 * X + 3 * Y + 1, X**2 + Y + 1)
+
+
+def fractions(seed: int) -> list[object]:
+    """Fractions whose denominators are products of a few factors, some of them cancelled in sums and products."""
+    draw = random.Random(seed)
+    found = []
+    for _ in range(6):
+        above = draw.choice(FACTORS) * sp.QQ(draw.randint(-5, 5) or 1, draw.randint(1, 6)) + draw.randint(-2, 2)
+        found.append(above / (draw.choice(FACTORS) * draw.choice(FACTORS) * draw.randint(1, 4)))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_sums_and_products_are_sympys_in_lowest_terms(seed: int) -> None:
+    """Assert that values agree with sympy's fields, and that above and below have no factor in common."""
+    for a, b in zip(fractions(seed), fractions(seed + 100), strict=True):
+        for ours, theirs in ((series.plus(a, b), a + b), (series.times(a, b), a * b), (series.plus(a, -a), a - a)):
+            assert ours.numer * theirs.denom == theirs.numer * ours.denom
+            assert ours.numer.gcd(ours.denom).is_ground
+            assert bool(ours) == bool(theirs)
+            assert series.plus(ours, FIELD.one).numer * theirs.denom != theirs.numer * ours.denom
+
+
+def test_what_is_lost_in_a_sum_is_lost() -> None:
+    """Assert that 1/(x (x + 1)) + 1/(x + 1) is 1/x, and that a pole that stays is kept."""
+    assert series.plus(1 / (X * (X + 1)), 1 / (X + 1)).denom == X.numer
+    assert series.plus(1 / (X * (X + 1)), 2 / (X + 1)).denom == (X**2 + X).numer
+    assert series.times((X + Y) / X, X / (X + Y) ** 2).denom == (X + Y).numer
+
+
+def test_a_point_modulo_a_prime_is_a_zero_of_its_factor_alone() -> None:
+    """Assert that the factor vanishes there, all others do not, and that a factor linear in no symbol has no point."""
+    linear = [f.numer for f in FACTORS]
+    for f in linear:
+        at = series.zero_of(f)
+        assert at is not None
+        assert [series.value_at(g, at) for g in linear if g == f] == [0]
+        assert all(series.value_at(g, at) for g in linear if g != f)
+    assert series.zero_of((X**2 + Y**2 + 1).numer) is None
+    assert series.value_at(X.numer.mul_ground(sp.QQ(1, 3)), (7, 0)) * 3 % PRIME == 7
+    square = (X**2 + Y**2 + 1) / (X + 1)
+    assert series.times(square, 1 / (X**2 + Y**2 + 1)).numer.is_ground
+
+
+def test_an_expression_has_whole_coefficients() -> None:
+    """Assert that an element is written with the least whole coefficients, whatever was cleared on its way."""
+    expand = Expansion((ratios[0],))
+    (r,) = expand.field.gens
+    element = series.plus(series.times(r / 6 + expand.field(1) / 4, 1 / (r + 1)), (r / 3) / (r + 1))
+    assert str(expand.expression(element)) == "(2*r1 + 1)/(4*r1 + 4)"
+    assert sp.simplify(expand.expression(element) - (ratios[0] / 2 + sp.Rational(1, 4)) / (ratios[0] + 1)) == 0
