@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
+from samplerproof.book.records.technique_results import OF_TRIALS
 from samplerproof.book.techniques import features_in_training
 from samplerproof.book.techniques.features_in_training import Clock, Judged, Student, compared, trained
 
@@ -54,3 +55,33 @@ def test_a_mean_difference_has_its_standard_error() -> None:
     number, words = compared([(1.0, 1.1), (2.0, 2.2), (3.0, 3.3)])
     assert number == pytest.approx(0.2)
     assert words == f"+0.2000 ± {0.1 / math.sqrt(3):.4f}"
+
+
+def kept_rows(trial: str) -> tuple[list[list[float]], list[str]]:
+    """The kept numbers of three seeds, and the row of mean differences, which is theirs to a digit of rounding."""
+    kept = OF_TRIALS.read(trial)
+    assert kept is not None
+    seeds = [[float(number) for number in row[1:]] for row in kept["rows"][:3]]
+    assert float(kept["rows"][3][2].split()[0]) == pytest.approx(sum(b - a for a, b, *_ in seeds) / 3, abs=1.1e-4)
+    return seeds, kept["rows"][3]
+
+
+def test_what_is_said_of_alignment_is_kept() -> None:
+    """Assert a cost at every seed, and cosines above and not above the one of a constant vector."""
+    seeds, means = kept_rows("repa-training")
+    kept = OF_TRIALS.read("repa-training")
+    assert kept is not None
+    constant = float(kept["rows"][4][3])
+    assert means[2].startswith("+0.011")
+    for plain, aligned, alone, cosine in seeds:
+        assert aligned > plain
+        assert alone < constant < 0.6 < cosine < 0.63
+
+
+def test_what_is_said_of_given_features_is_kept() -> None:
+    """Assert at every seed a gain by own features, most of it by the nearest digit's, and a loss by another digit's."""
+    seeds, means = kept_rows("gmem-training")
+    assert [round(float(words.split()[0]), 3) for words in means[2:4]] == [-0.076, -0.071]
+    for plain, own, nearest, other in seeds:
+        assert own < nearest < plain < other
+        assert plain - nearest > 0.9 * (plain - own)
