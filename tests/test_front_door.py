@@ -292,7 +292,10 @@ START, TABLE = torch.zeros(2, 1), sp.tabulate("ddim", GRID)
         (lambda: sp.read_back(lambda denoise, x, sigmas: x, None), "grid: got None; a grid"),
         (lambda: sp.verify(None), "target: got None; a function (denoise, x, sigmas) -> x, a scheduler"),
         (lambda: sp.verify(lambda denoise, x, sigmas: x, steps=0), "steps: got 0; a number from 1"),
-        (lambda: sp.load_checkpoint(None), "checkpoint: got None; a folder, or one of digits, photos, rings"),
+        (
+            lambda: sp.load_checkpoint(None),
+            "checkpoint: got None; a folder, or one of digits, digits-small, photos, rings",
+        ),
         (lambda: sp.study(3), "source: got 3; the path of a TOML file, or a dict"),
     ],
 )

@@ -102,7 +102,7 @@ def test_licences_of_all_that_is_shipped_are_listed() -> None:
     """Assert that every kept network and every folder of others' code has its line."""
     text = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8")
     weights = [path.parent.name for path in ROOT.glob("numerics/*/trained/*/model.safetensors")]
-    assert len(weights) == 11
+    assert len(weights) == 13
     named = re.sub(r"`(rings-progressive)-1`, `-2`, `-4`, `-8`", r"`\1-1` `\1-2` `\1-4` `\1-8`", text)
     assert [name for name in weights if f"`{name}`" not in named] == []
     assert [path.name for path in (ROOT / "book" / "vendor").iterdir()] == ["mathjax"]

@@ -22,7 +22,7 @@ from samplerproof.numerics.studies import run as studies
 from samplerproof.numerics.studies.config import parse
 from samplerproof.numerics.support.limits import LIMITS
 
-RECORDS, SAVE = studies._records, convergence_figure.save
+RECORDS, SAVE = studies.records_of, convergence_figure.save
 pytestmark = pytest.mark.tried("malformed input")
 
 
@@ -33,7 +33,7 @@ def _reached(*_arguments: Any, **_options: Any) -> Any:
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to start in, in which no sampler is run and no network trained."""
-    monkeypatch.setattr(studies, "_records", lambda *_: ([], 0))
+    monkeypatch.setattr(studies, "records_of", lambda *_: [])
     monkeypatch.setattr(studies, "leading_errors", lambda _: LeadingErrors({}, {}))
     monkeypatch.setattr("samplerproof.numerics.conformance.verify.launched", _reached)
     monkeypatch.setattr("samplerproof.numerics.training.training_loop.train", _reached)
@@ -95,7 +95,7 @@ QUICK = ("the least weight", "no spread", "means at both ends", "no time left", 
 )
 def test_what_is_allowed_at_an_end_is_measured(name: str, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert that every value is one that a distance can have, or null with its reason."""
-    monkeypatch.setattr(studies, "_records", RECORDS)
+    monkeypatch.setattr(studies, "records_of", RECORDS)
     (empty.parent / "study.toml").write_text(malformed.EXTREMES[name], encoding="utf-8")
     answer = contained.typed(empty, "study", "../study.toml", "--json")
     assert answer.code == 0, answer
@@ -196,7 +196,7 @@ def test_drawn_studies_that_are_run(count: int, empty: Path, record_property: Ca
         contained.check(contained.typed(empty, "study", "../study.toml", "--json"), empty)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(studies, "_records", RECORDS)
+        patched.setattr(studies, "records_of", RECORDS)
         drawn(count, malformed.studies(most=0, tiny=True), examine)
 
 

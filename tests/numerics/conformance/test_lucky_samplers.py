@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -83,6 +84,7 @@ def test_one_that_is_right_on_usual_probes_alone_is_found(
 ) -> None:
     """Assert its verdict, its exit code and its finding; and that what it replaces is put back."""
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "here")  # which pytest removes between the phases of a test
+    monkeypatch.setattr(threading, "active_count", lambda: 1)  # as in the process of a verdict: that of xdist is beside
     equal, answer = torch.equal, verdict_of(function(sampler, {}), STEPS, record(sampler))
     verdict, words = FOUND[sampler]
     assert (answer.verdict, answer.exit_code, answer.matches) == (*verdict, []), answer.findings
