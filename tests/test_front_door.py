@@ -80,7 +80,10 @@ def test_type_checkers_see_what_is_loaded() -> None:
     assert sorted([*seen, "__version__"]) == sorted(sp.__all__)
 
 
-@pytest.mark.parametrize("name", NAMES)
+LONG = ("advise", "design")  # whose examples take ten seconds each
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in NAMES])
 def test_every_name_is_documented_and_its_examples_run(name: str) -> None:
     """Assert that a public name has a docstring with an example, and that every example prints what it says."""
     item = getattr(sp, name)

@@ -158,7 +158,12 @@ FAULTS = (
 )
 
 
-@pytest.mark.parametrize("method", by_shape(ODE_METHODS))
+# Of rows of four outputs, and of predictor and corrector with three, all faults take ten seconds.
+LONG = [method for method in ODE_METHODS if method.name in ("exp-adams-4", "unipc-3")]
+LEFT = [pytest.param(method, id=method.name, marks=pytest.mark.slow) for method in LONG]
+
+
+@pytest.mark.parametrize("method", [*by_shape(method for method in ODE_METHODS if method not in LONG), *LEFT])
 def test_faults_in_records_are_caught(method: Method) -> None:
     for fault in FAULTS:
         caught = [next((c for c in fault.checks if RECORD_CHECKS[c](a)), None) for a in fault.plant(method)]

@@ -317,6 +317,7 @@ def test_in_the_plane(name: str) -> None:
             assert ratio == pytest.approx(1, abs=within)
 
 
+@pytest.mark.slow
 def test_there_are_places_enough_for_order_four() -> None:
     """Over the whole range of lambda, -5 to 4.6: half as many more change nothing, half as many do."""
     x = PLANE.sample(200, VP.point(1.0), torch.Generator().manual_seed(0))
@@ -342,7 +343,13 @@ def in_many(dim: int) -> GaussianMixture:
 
 
 @pytest.mark.parametrize(("dim", "samples"), [(16, 30), pytest.param(64, 8, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("name", "by"), [("dpm-solver++-2m", "exp-adams-2"), ("dpm-solver-3s", "deis-rho-kutta3")])
+@pytest.mark.parametrize(
+    ("name", "by"),
+    [
+        ("dpm-solver++-2m", "exp-adams-2"),
+        pytest.param("dpm-solver-3s", "deis-rho-kutta3", marks=pytest.mark.slow),
+    ],
+)
 def test_in_many_dimensions(dim: int, samples: int, name: str, by: str) -> None:
     """Sample by sample: N^p e(N) nears the predicted error like 1/N, and is 2 % from it when extrapolated from N = 128
     and 256; the prediction of another method of this order fails.

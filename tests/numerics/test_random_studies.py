@@ -104,9 +104,9 @@ def check(count: int, seed: int, out: Path, most: int = 20) -> int:
 
 @pytest.mark.tried("random studies")
 def test_random_studies(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    """Assert that every value of five random studies is in its bounds, consistent, and resolved."""
-    assert check(5, 1, tmp_path, most=8) > 10
-    record_property("cases", 5)
+    """Assert that every value of two random studies is in its bounds, consistent, and resolved."""
+    assert check(2, 1, tmp_path, most=8) > 4
+    record_property("cases", 2)
 
 
 @pytest.mark.slow

@@ -101,8 +101,8 @@ def off(run: Tableau, resolution: Resolution = DEFAULT) -> float:
     return float(np.linalg.norm(np.subtract(found, [p @ f(x) for f in FUNCTIONS])))
 
 
-# Of two correctors with a longer history than P2C2 the means take twenty seconds each.
-LONG = [name for name in BY_MEANS if "p3c3" in name]
+# Of correctors and predictors with a longer history than P2C2 the means take ten to twenty seconds each.
+LONG = [name for name in BY_MEANS if "p3c" in name]
 LEFT = [pytest.param(name, id=name, marks=pytest.mark.slow) for name in LONG]
 
 

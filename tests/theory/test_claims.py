@@ -22,7 +22,12 @@ from samplerproof.theory.rows import NOW, Row
 TINY = 1 + sp.Rational(1, 10**6)
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+LONG = ("polynomial-exactness",)  # of every weight of the catalogue
+
+
+@pytest.mark.parametrize(
+    "claim", [pytest.param(c, id=c.name, marks=pytest.mark.slow if c.name in LONG else ()) for c in CLAIMS]
+)
 def test_claim_holds(claim: Claim) -> None:
     proof = claim.prove()
     assert proof.zero, "a claim proves something"

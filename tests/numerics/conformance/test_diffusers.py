@@ -94,7 +94,9 @@ def test_what_a_class_claims_is_found_by_its_alias(name: str) -> None:
     assert claimed is None or (alias is not None and alias.name == claimed)
 
 
-@pytest.mark.parametrize(("eta", "name"), [(0.0, "ddim"), (0.5, "ddim-eta?eta=1/2")])
+@pytest.mark.parametrize(
+    ("eta", "name"), [pytest.param(0.0, "ddim", marks=pytest.mark.slow), (0.5, "ddim-eta?eta=1/2")]
+)
 def test_ddim_between_uneven_timesteps_is_ddim_step_by_step_and_does_not_chain(eta: float, name: str) -> None:
     options = {"clip_sample": False, "timestep_spacing": "linspace", "eta": eta}
     answer = verdict_of(scheduler("DDIMScheduler", options), 12)
