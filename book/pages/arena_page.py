@@ -11,7 +11,7 @@ from ...numerics.studies.convergence_figure import figure_of, save
 from ...numerics.studies.figure_panel import EVALUATIONS, Curve, Panel
 from ..markup import number, scientific, table
 from ..records.kept_records import Entry
-from ..studies.arena import AT_BUDGET, AT_FREQUENCY, BUDGETS, DIMENSIONS, SIZES, power, value_of
+from ..studies.arena import AT_BUDGET, AT_FREQUENCY, BUDGETS, DIMENSIONS, MOST_TV, SIZES, power, value_of
 from ..studies.bounds import FIXED_TIME, LOW_RANK, NARROW, PRODUCT
 from ..studies.provable_systems import SYSTEMS, THEOREMS, System
 from .myst import ONE_SIDEBAR, origin
@@ -38,9 +38,10 @@ abstract of the paper or in a summary of it. Bodies of these papers could not be
 
 The power that a distance follows between {low} and {high} evaluations, those of N in one dimension and in {top}, that
 of d from {middle} to {top} at {budget} evaluations, on the product and near a line, and that of the size of an error
-eps sin({frequency:g} x) of the score from {small:g} to {large:g}, at {budget} evaluations. *Order* is the proved order
-of the table, in law for samplers with noise. A dash is an error below rounding, or a run that folds the line or
-spreads far beyond the target. A bound holds for any target: a smaller power here contradicts no theorem.
+eps sin({frequency:g} x) of the score from {small:g} to {large:g}, at {budget} evaluations. *Order* is the proved
+order of the table, in law for samplers with noise. A dash is an error below rounding, a total variation above {most},
+which is near its largest value 1, or a run that folds the line or spreads far beyond the target. A bound holds for
+any target: a smaller power here contradicts no theorem.
 
 {powers}
 
@@ -94,7 +95,8 @@ def arena(entry: Entry) -> dict[str, str | bytes]:
         formulas="\n".join(f"- {s.label}: {s.formula}." for s in SYSTEMS),
         outside="\n".join(f"- {_paper(t.arxiv)}, {t.title}: {t.outside}." for t in THEOREMS if t.outside),
         **{"low": BUDGETS[-2], "high": BUDGETS[-1], "top": HIGH, "middle": DIMENSIONS[-2], "budget": AT_BUDGET},
-        **{"frequency": AT_FREQUENCY, "small": SIZES[-2], "large": SIZES[-1], "narrow": NARROW, "picture": PICTURE},
+        **{"frequency": AT_FREQUENCY, "small": SIZES[-2], "large": SIZES[-1], "narrow": NARROW, "most": MOST_TV},
+        picture=PICTURE,
         **FIXED_TIME,
         chosen=", ".join(map(_paper, dict.fromkeys(a for s in SYSTEMS if s.chosen for a in s.arxiv))),
         origin=origin(entry["manifest"]),

@@ -28,6 +28,7 @@ AT_BUDGET, AT_FREQUENCY = 96, 2.0  # where the score is off by size sin(frequenc
 SIZES = (0.025, 0.05, 0.1)
 METRICS = ("tv", "kl", "w2")
 ROUNDING = 1e-11  # values below it are not fitted
+MOST_TV = 0.5  # nor total variations above it
 WHOLE = 1e-6  # by how much the mass of a law may miss 1
 NEAR = 0.5  # relative difference of variances where their ratio is expanded
 NOT_WHOLE = "the run folds the line, or its law spreads far beyond the target: its log ratio is not on the nodes"
@@ -116,8 +117,12 @@ def value_of(rows: Iterable[Row], **wanted: Any) -> list[Row]:
 
 
 def power(rows: Sequence[Row], of: str) -> float | None:
-    """The power of a number that the values follow between the last two records; None below rounding."""
-    if len(rows) < 2 or min(row["value"] for row in rows[-2:]) < ROUNDING:
+    """The power of a number that the values follow between the last two records; None below rounding, and where a total
+    variation is near its largest value, 1.
+    """
+    last = [row["value"] for row in rows[-2:]]
+    most = MOST_TV if any(row.get("metric") == "tv" for row in rows) else math.inf
+    if len(rows) < 2 or min(last) < ROUNDING or max(last) > most:
         return None
     low, high = rows[-2:]
     return math.log(high["value"] / low["value"]) / math.log(high[of] / low[of])

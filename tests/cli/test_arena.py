@@ -134,6 +134,9 @@ def test_power_needs_two_values_above_rounding() -> None:
     assert power(rows, "steps") == pytest.approx(-2)
     assert power(rows[:1], "steps") is None
     assert power([*rows, {"steps": 80, "value": 1e-14}], "steps") is None
+    near_one = [{"dimension": d, "value": value, "metric": "tv"} for d, value in ((8, 0.3), (64, 0.7))]
+    assert power(near_one, "dimension") is None
+    assert power([row | {"metric": "kl"} for row in near_one], "dimension") is not None
 
 
 def test_the_page_has_every_system_and_theorem() -> None:
