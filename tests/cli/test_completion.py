@@ -66,7 +66,7 @@ def shell(name: str, arguments: list[str], folder: Path) -> str:
         ("samplerproof grids karras --schedule vp", ["vp-linear"]),
         ("samplerproof grids kar", ["karras", "karras-sigma"]),
         ("samplerproof methods --family bd", ["bdia"]),
-        ("samplerproof train dig", ["digits", "digits-large", "digits-small"]),
+        ("samplerproof train dig", ["digits", "digits-small", "digits-large"]),
         ("samplerproof verify my_", ["my_sampler.py"]),
         ("samplerproof derive ddim --format to", ["torch"]),
         ("samplerproof study bim", [""]),  # bash then completes the file, by `-o default`

@@ -89,7 +89,7 @@ FAULTS = [
     Fault("written into the sample", EULER, "prev_sample = sample + derivative * dt",
           "prev_sample = sample.add_(derivative * dt)", None, "", "start", "roundoff", "state", exit=1),
     Fault("in half", EULER, "sample = sample.to(torch.float32)",
-          "sample = sample.to(torch.float16).to(torch.float32)", 1, "", "float16", "not-linear"),
+          "sample = sample.to(torch.float16).to(torch.float32)", None, "", "float16", "not-linear", "roundoff"),
     Fault("slope by the old level", HEUN, "(sample - pred_original_sample) / sigma_next",
           "(sample - pred_original_sample) / self.sigmas[self.step_index - 1]", 1, "outputs[0]"),
     Fault("deviations subtracted", ANCESTRAL, "(sigma_to**2 - sigma_up**2) ** 0.5", "(sigma_to - sigma_up)", 1,
