@@ -13,32 +13,25 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import signal
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from study import GRIDS, IN_LEVELS, LAW, METHODS
+
 WORKERS = 4
 TASKS = 2000  # without work
 KILLED_AT = (100, 300)  # runs done
-LAW = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
-IN_TIME, IN_LEVELS = {"t_min": 1e-3, "t_max": 1.0}, {"sigma_min": 0.02, "sigma_max": 80.0}
-GRIDS = [
-    {"kind": "uniform-t", **IN_TIME},
-    {"kind": "uniform-lambda", **IN_TIME},
-    {"kind": "karras", **IN_LEVELS},
-    {"kind": "karras", "rho": 3.0, **IN_LEVELS},
-    {"kind": "exponential", **IN_LEVELS},
-]
-METHODS = [
-    *("ddim", "dpm-solver++-2m", "dpm-solver++-2s", "exp-adams-2", "exp-adams-3"),
-    *("unipc-2", "unipc-3", "edm-heun", "deis-tab2", "dpm-solver-3s"),
-]
+WITH_RHO_3 = {"kind": "karras", "rho": 3.0, **IN_LEVELS}
 STEPS = [5, 8, 10, 12, 16, 20, 25, 32, 40, 50]
-RUN = {"methods": METHODS, "steps": STEPS, "metrics": ["tv", "kl", "w2", "trajectory"], "points": 501}
+RUN = {
+    "methods": [*METHODS, "exp-adams-2", "unipc-3"],
+    "steps": STEPS,
+    "metrics": ["tv", "kl", "w2", "trajectory"],
+    "points": 501,
+}
 
 
 def main(record: Path | None) -> None:
@@ -48,9 +41,9 @@ def main(record: Path | None) -> None:
     from samplerproof.numerics.studies.config import parse
     from samplerproof.numerics.studies.run import run
     from samplerproof.numerics.support.files import write_text
-    from samplerproof.numerics.support.manifest import source
+    from samplerproof.numerics.support.manifest import of_benchmark
 
-    study = parse({"target": LAW, "schedule": {"kind": "vp-linear"}, "grid": GRIDS, "run": RUN})
+    study = parse({"target": LAW, "schedule": {"kind": "vp-linear"}, "grid": [*GRIDS, WITH_RHO_3], "run": RUN})
     killed: list[int] = []
     with (
         TemporaryDirectory() as folder,
@@ -83,12 +76,7 @@ def main(record: Path | None) -> None:
     }
     print(json.dumps(found, indent=1))
     if record is not None:
-        found |= {
-            "load": [round(load, 1) for load in os.getloadavg()],
-            "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
-            "date": datetime.now(UTC).date().isoformat(),
-            **source(),
-        }
+        found |= of_benchmark()
         write_text(record, json.dumps(found, indent=1) + "\n")
 
 

@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +27,7 @@ from samplerproof.numerics.points import Point
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.support.files import write_text
-from samplerproof.numerics.support.manifest import source
+from samplerproof.numerics.support.manifest import of_benchmark
 from samplerproof.numerics.tableau import tabulate
 
 STEPS = 50
@@ -122,10 +119,7 @@ def main(record: Path | None) -> None:
             "dtype": "float32",
             "threads": 1,
             "rows": rows,
-            "load": [round(load, 1) for load in os.getloadavg()],
-            "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
-            "date": datetime.now(UTC).date().isoformat(),
-            **source(),
+            **of_benchmark(),
         }
         write_text(record, json.dumps(answer, indent=1) + "\n")
 

@@ -12,11 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -59,7 +56,7 @@ def main(out: Path, record: Path | None) -> None:
     from samplerproof.numerics.studies.run import run
     from samplerproof.numerics.studies.study_figure import draw_study
     from samplerproof.numerics.support.files import write_text
-    from samplerproof.numerics.support.manifest import source
+    from samplerproof.numerics.support.manifest import of_benchmark
 
     torch.set_num_threads(1)
     study = parse({"target": LAW, "schedule": {"kind": "vp-linear"}, "grid": GRIDS, "run": RUN})
@@ -82,10 +79,7 @@ def main(out: Path, record: Path | None) -> None:
             "cpu_seconds": {name: round(value, 2) for name, value in found.items()},
             "units": {name: round(value / unit) for name, value in found.items()},
             "unit_seconds": round(unit, 4),
-            "load": [round(load, 1) for load in os.getloadavg()],
-            "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
-            "date": datetime.now(UTC).date().isoformat(),
-            **source(),
+            **of_benchmark(),
         }
         write_text(record, json.dumps(answer, indent=1) + "\n")
 

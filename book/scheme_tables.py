@@ -20,6 +20,11 @@ from ..theory.notation import h
 from ..theory.scheme import Scheme
 
 DIGITS = 30
+TO_SIGMA: dict[str, Callable[[float], float]] = {
+    "lambda": lambda lam: float(mpmath.exp(-lam)),
+    "sigma": float,
+    "variance": math.sqrt,
+}
 
 
 def scheme_table(scheme: Scheme, grid: Grid, clock: str = "sigma") -> Tableau:
@@ -44,8 +49,8 @@ def scheme_table(scheme: Scheme, grid: Grid, clock: str = "sigma") -> Tableau:
     sigmas = grid.columns.sigma.tolist()
     if any(alpha != 1 for alpha in grid.columns.alpha.tolist()) or not sigmas[-1] > 0:
         raise InputError("grid", repr(grid), "levels at alpha = 1 that end at sigma > 0")
-    variance = clock == "variance" and not scheme.exponential
-    places = grid.columns.lam.tolist() if scheme.exponential else [x * x for x in sigmas] if variance else sigmas
+    clock = "lambda" if scheme.exponential else clock
+    places = {"lambda": grid.columns.lam.tolist(), "sigma": sigmas, "variance": [x * x for x in sigmas]}[clock]
     points, step, states, outputs = [grid.points[0]], [0], [], []
     for n, (start, end) in enumerate(pairwise(places), start=1):
         length, base = end - start, len(points) - 1
@@ -57,10 +62,10 @@ def scheme_table(scheme: Scheme, grid: Grid, clock: str = "sigma") -> Tableau:
                 made.append(base)
                 continue
             states.append({base: keep})
-            slopes = [1 / (2 * points[j].sigma) if variance else 1.0 for j in made]
+            slopes = [1 / (2 * points[j].sigma) if clock == "variance" else 1.0 for j in made]
             outputs.append({made[j]: length * weight * slopes[j] for j, weight in enumerate(line[:i]) if weight})
             made.append(len(points))
-            points.append(grid.points[n] if last else _between(scheme, start + float(scheme.c[i]) * length, variance))
+            points.append(grid.points[n] if last else _between(start + float(scheme.c[i]) * length, clock))
             step.append(n)
     read = {source for line in outputs for source in line}
     return Tableau(
@@ -76,8 +81,8 @@ def scheme_table(scheme: Scheme, grid: Grid, clock: str = "sigma") -> Tableau:
     )
 
 
-def _between(scheme: Scheme, place: float, variance: bool) -> Point:
-    sigma = float(mpmath.exp(-place)) if scheme.exponential else math.sqrt(place) if variance else place
+def _between(place: float, clock: str) -> Point:
+    sigma = TO_SIGMA[clock](place)
     if not sigma > 0:
         raise InputError("grid", f"a stage at sigma = {sigma:.3g}", "levels sigma > 0 at all stages")
     return Grid.from_sigmas([2 * sigma, sigma]).points[1]

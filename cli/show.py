@@ -196,16 +196,12 @@ def verification(answer: dict[str, Any]) -> None:
         print(f"missing: {missing['target']}; {missing['checkout']}")
 
 
-OUTCOMES = {
-    **{"to_teacher": "to teacher", "to_flow": "to flow", "radius": "W1 of radius"},
-    **{"inside": "share inside", "off": "share off"},
-}
-
-
 def trained(record: dict[str, Any]) -> None:
     """Size, training time and loss of a trained network, or the distances of a student."""
     print(f"{record['parameters']} parameters, {record['seconds']:.0f} s on {record['device']}")
     if "outcomes" in record:
+        from ..numerics.few_step.outcomes import OUTCOMES  # torch is slow to import
+
         measured = [key for key in OUTCOMES if key in next(iter(record["outcomes"].values()))]
         rows = [[name, *(f"{found[key]:.4g}" for key in measured)] for name, found in record["outcomes"].items()]
         print(aligned(("sampler, steps", *(OUTCOMES[key] for key in measured)), rows))

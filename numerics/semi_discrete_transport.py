@@ -25,7 +25,7 @@ def heights(atoms: Tensor, masses: Tensor, inverse: Distribution) -> Tensor:
 
     b_i = inverse(nu_1 + … + nu_i) are the boundaries of the cells; inverse: the quantile function of the source.
     atoms [n]: ascending.  Raises InputError on atoms out of order, and masses that are not positive or whose sum
-    is not 1 to 1e-6.
+    is not 1 to 1e-12, or to 8 roundings of a narrower dtype of theirs.
     Li et al. 2023 (arXiv 2307.11308) find h by Adam on the gradient w(h) - nu of the convex energy.
     """
     _check(atoms, masses)
@@ -100,5 +100,6 @@ def w1_to_atoms(mixture: GaussianMixture, at: Point, values: Tensor) -> float:
 def _check(atoms: Tensor, masses: Tensor) -> None:
     if atoms.ndim != 1 or len(atoms) < 2 or not bool((atoms.diff() > 0).all()):
         raise InputError("atoms", atoms.tolist(), "at least two numbers, strictly ascending")
-    if masses.shape != atoms.shape or not bool((masses > 0).all()) or abs(float(masses.sum()) - 1) > 1e-6:
+    within = max(1e-12, 8 * torch.finfo(masses.dtype).eps)
+    if masses.shape != atoms.shape or not bool((masses > 0).all()) or abs(float(masses.double().sum()) - 1) > within:
         raise InputError("masses", masses.tolist(), "a positive mass for every atom, with the sum 1")

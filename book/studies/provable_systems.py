@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +16,7 @@ from ...numerics.tableau import Tableau, tabulate
 from ...theory.collocation import chebyshev_nodes, collocation
 from ..scheme_tables import scheme_table
 
-ABSTRACT, SUMMARY, RECALLED = "abstract read", "read in a summary", "recalled"
+ABSTRACT, SUMMARY = "abstract read", "read in a summary"
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,6 @@ THEOREMS = (
         "Fast convergence for high-order ODE solvers in diffusion probabilistic models",
         "bounded first and second derivatives of the estimated score",
         "TV at most a multiple of d^(7/4) eps^(1/2) + d (d H)^p for exponential Runge-Kutta methods of order p",
-        dimension=None,
     ),
     Theorem(
         "2508.03210",
@@ -184,7 +184,7 @@ def splitting(grid: Grid) -> Tableau:
     """
     points, step, evaluated, states, outputs = [grid.points[0]], [0], [False], [], []
     for n, (start, end) in enumerate(zip(grid.points[:-1], grid.points[1:], strict=True), start=1):
-        length = float(torch.tensor(end.alpha / start.alpha, dtype=torch.float64).log())
+        length = math.log(end.alpha / start.alpha)
         grown, alpha = (end.alpha / start.alpha) ** 0.5, (end.alpha * start.alpha) ** 0.5
         points += [start, Point(alpha, (1 - alpha**2) ** 0.5), end]
         step += [n] * 3

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from ...numerics.few_step.outcomes import to_teacher
+from ...numerics.few_step.outcomes import OUTCOMES, to_teacher
 from ...numerics.few_step.student import OWN_STUDENTS, load_student, own_students
 from .technique import Measured, Technique
 
-COLUMNS = {"to_teacher": "to teacher", "to_flow": "to flow", "radius": "W1 of radius", "off": "share off"}
+COLUMNS = {key: words for key, words in OUTCOMES.items() if key != "inside"}
 
 
 def measure_students() -> Measured:

@@ -27,6 +27,13 @@ from .student import Student, jumped, latent_guess, turned
 COUNT = 20_000  # samples
 TEACHER, FLOW = 16, 256  # steps of DDIM: of the teacher, and of what stands for the flow of its network
 ACROSS = 3.0  # a sample is off a ring that is farther away than so many of the ring's deviations
+OUTCOMES = {  # what is measured of a student, in words
+    "to_teacher": "to teacher",
+    "to_flow": "to flow",
+    "radius": "W1 of radius",
+    "inside": "share inside",
+    "off": "share off",
+}
 RADIUS = GaussianMixture([0.5, 0.5], [r for r, _ in RINGS], stds=[s for _, s in RINGS])  # the law of |x|
 MIDDLE = sum(radius for radius, _ in RINGS) / 2
 CLEAN = Point(1.0, 0.0)

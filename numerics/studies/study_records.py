@@ -97,33 +97,34 @@ def records_of(
         values = stored(k)
         return values if len(values) == len(specs[k]) else None
 
-    def missing(k: int) -> Piece:
-        earlier = stored(k)
+    def missing(k: int, earlier: dict[str, Value]) -> Piece:
         return Piece(*runs[k], tuple(metric for metric in specs[k] if metric not in earlier))
 
-    def keep(k: int, piece: Piece, made: dict[str, Value]) -> dict[str, Value]:
-        earlier = stored(k)
+    def keep(k: int, earlier: dict[str, Value], made: dict[str, Value]) -> dict[str, Value]:
+        sampler, key = runs[k]
         fresh = {metric: value.finite for metric, value in made.items()}
         values = consistent(earlier | fresh)  # a new value must agree with the reused ones too
         changed = [(specs[k][metric], value) for metric, value in values.items() if value != earlier.get(metric)]
-        store.put(changed if piece.sampler.kept(problem.grids[piece.on]) else [])
-        count(len(piece.metrics))
+        store.put(changed if sampler.kept(problem.grids[key]) else [])
+        count(len(made))
         return {metric: values[metric] for metric in specs[k]}
 
     def compute(k: int) -> dict[str, Value]:
-        piece = missing(k)
+        earlier = stored(k)
+        piece = missing(k, earlier)
         name, steps = piece.on
         where = f", {name}" if len(problem.study.grids) > 1 else ""
         progress(len(found), len(runs), f"{piece.sampler.name}{where}, N = {steps}")
-        return keep(k, piece, measured(measurement, piece))
+        return keep(k, earlier, measured(measurement, piece))
 
     if elsewhere is not None:
         # Samplers of the catalogue only: the code of others is here, and may be nowhere else.
-        ours = [k for k, (sampler, _) in enumerate(runs) if isinstance(sampler, CatalogueMethod)]
-        pieces = {k: missing(k) for k in ours if finished(k) is None and claims.take(names[k])}
+        ours = {k: stored(k) for k, (sampler, _) in enumerate(runs) if isinstance(sampler, CatalogueMethod)}
+        left = [k for k, earlier in ours.items() if len(earlier) < len(specs[k]) and claims.take(names[k])]
+        pieces = {k: missing(k, ours[k]) for k in left}
         for done, (k, made) in enumerate(elsewhere(pieces), start=1):
             progress(done, len(pieces), "")
-            keep(k, pieces[k], made)
+            keep(k, ours[k], made)
             claims.drop(names[k])
     # The runs in the order of completion, their records in the order of the file.
     for k, values in shared(claims, names, finished, compute):

@@ -100,6 +100,16 @@ def manifest(seed: int, started: datetime) -> dict[str, Any]:
     }
 
 
+def of_benchmark() -> dict[str, Any]:
+    """Machine, its load now, date and source of a benchmark's figures."""
+    return {
+        "load": [round(load, 1) for load in os.getloadavg()],
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
+        "date": datetime.now(UTC).date().isoformat(),
+        **source(),
+    }
+
+
 def _git(*arguments: str) -> str | None:
     """git's answer about the repository these sources are tracked in; None where they are in none."""
     try:

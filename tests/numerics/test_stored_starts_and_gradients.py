@@ -75,6 +75,9 @@ def test_bad_atoms_and_chains_are_refused() -> None:
         heights(ATOMS.flip(0), MASSES, QUANTILE)
     with pytest.raises(InputError, match=r"masses: got .*with the sum 1"):
         heights(ATOMS, 2 * MASSES, QUANTILE)
+    with pytest.raises(InputError, match=r"masses: got .*with the sum 1"):
+        heights(ATOMS, (1 + 1e-9) * MASSES, QUANTILE)
+    assert heights(ATOMS, MASSES.float(), QUANTILE).isfinite().all()
     with pytest.raises(InputError, match=r"stds\[1\]: got 0.0; a number > 0"):
         GaussianChain((1.0, 1.0), (0.0, 0.0), (0.5, 0.0))
     with pytest.raises(InputError, match="shifts: got"):
