@@ -26,9 +26,9 @@ help:  ## this list
 reproduce: $(READY)  ## the figures, tables and records, into results/
 	@$(BIN)/samplerproof reproduce
 
-# A file of tests stays in one process: what it computes once is not computed twice. Three processes fill two cores,
-# for tests of processes wait now and then.
-PYTEST := $(BIN)/pytest -n 3 --dist loadfile --peers=required
+# A file of tests stays in one process: what it computes once is not computed twice; the longest go first. Three
+# processes fill two cores, for tests of processes wait now and then.
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --peers=required
 
 check: lint  ## lint, and a test or two of every part: a minute, for every change
 	@echo "a small set of tests"
@@ -71,7 +71,7 @@ emit: $(READY)  ## write numerics/generated and formal/methods anew from theory
 	@$(BIN)/python -m samplerproof.theory.emit
 	@$(BIN)/python -m samplerproof.theory.formal
 
-formal: $(READY)  ## the orders checked by the kernel of Coq (`apt-get install coq`); some minutes
+formal: $(READY)  ## the orders checked by the kernel of Coq (`apt-get install coq`), and a record of it; some minutes
 	@$(BIN)/python -m samplerproof.theory.formal --prove
 
 dist: $(READY)  ## an sdist and a wheel with the same bytes whoever makes them, checked, and an SBOM, into dist/

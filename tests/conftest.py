@@ -64,6 +64,19 @@ PEERS = ("diffusers", "k_diffusion", "torchdiffeq", "torchsde")  # samplers of o
 missing_peers = [name for name in PEERS if find_spec(name) is None]
 
 
+# The files that take longest, in `make test` or `make test-full`: they go first, and none is left alone at the end.
+LONGEST = (
+    "test_release.py", "test_notebooks.py", "test_tableau.py", "test_recorded_runs.py", "test_public_situations.py",
+    "test_front_door.py", "test_claims.py", "test_orders.py", "test_peers.py", "test_formal.py", "test_techniques.py",
+    "test_planted.py", "test_planted_diffusers.py", "test_faulty_records.py", "test_random_studies.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    last = len(LONGEST)
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else last)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--tried", metavar="FILE", help="write there what the tests marked `tried` have tried, with counts"

@@ -81,8 +81,9 @@ generated from; Coq's kernel then accepts or refuses the proofs.
     apt-get install coq        # Debian, Ubuntu; elsewhere `brew install coq` or `opam install coq`
     make formal
 
-It prints every file as it is accepted, and exits 1 at the first that is not. `python -m samplerproof.theory.formal`
-writes the files anew, `--check` compares them with fresh ones.
+It prints every file as it is accepted, and exits 1 at the first that is not. What it accepted is recorded in
+`formal/accepted.json`, with the digest of each file; a test compares these with the files as they are.
+`python -m samplerproof.theory.formal` writes the files anew, `--check` compares them with fresh ones.
 
 ## What is stated
 

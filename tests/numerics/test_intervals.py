@@ -136,5 +136,5 @@ def test_the_check_fails_on_intervals_that_do_not_hold(spoil: str) -> None:
 @pytest.mark.parametrize(("d", "shift", "n"), [(2, 0.21, 200), (5, 0.3, 200), (10, 0.3, 200)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_intervals_hold(kind: str, d: int, shift: float, n: int) -> None:
-    """Assert coverage, width and no bias over 2,000 repeats of few samples, where the noise is not normal."""
-    check(repeats(kind, d, shift, n, 2000, seed=1))
+    """Assert coverage, width and no bias over 1,000 repeats of few samples, where the noise is not normal."""
+    check(repeats(kind, d, shift, n, 1000, seed=1))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-KILLS = 20
+KILLS = 10
 # Loads torch once, and forks a process for every run of the study; what they come to is told as JSON.
 PROGRAM = """
 import json, os, random, signal, sqlite3, sys, time, tomllib
@@ -64,7 +64,7 @@ print(json.dumps(told))
 def test_kills_and_company_leave_the_answer_as_it_is(
     study_file: Any, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Assert it of 20 kills at random moments, and of four at once, which compute every record once."""
+    """Assert it of ten kills at random moments, and of four at once, which compute every record once."""
     steps = "steps = [" + ", ".join(str(n) for n in range(20, 220, 20)) + "]"
     file = study_file(("steps = [24, 49, 99]", steps), ("points = 1001", "points = 501"))
     command = [sys.executable, "-c", PROGRAM, str(file), str(tmp_path), str(KILLS)]

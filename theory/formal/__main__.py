@@ -1,8 +1,12 @@
-"""`python -m samplerproof.theory.formal [--check | --prove]`: order proofs as Coq files, in formal/methods."""
+"""`python -m samplerproof.theory.formal [--check | --prove]`: order proofs as Coq files, in formal/methods.
+
+`--prove` has Coq check all of them, and writes formal/accepted.json: the digest of each file that its kernel accepted.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -14,6 +18,7 @@ from .order_file import COMMAND, NOT_WRITTEN, module_name, order_file
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMAL = ROOT / "formal"
+ACCEPTED = FORMAL / "accepted.json"
 
 
 def files() -> dict[str, str]:
@@ -38,20 +43,24 @@ def stale(folder: Path) -> list[str]:
 
 
 def prove() -> int:
-    """Have Coq check all files: 0 where it accepts them, 1 where it refuses one, 2 where Coq is missing."""
+    """Have Coq check all files: 0 where it accepts them, which is recorded, 1 where it refuses one, 2 where Coq is
+    missing."""
     started = time.perf_counter()
+    accepted: dict[str, str] = {}
     try:
-        for count, (name, seconds) in enumerate(
-            kernel.check(FORMAL, ROOT / "_build" / "formal", os.cpu_count() or 1), start=1
-        ):
-            print(f"  {count:2} {name}  {seconds:.0f} s", flush=True)
+        for name, seconds in kernel.check(FORMAL, ROOT / "_build" / "formal", os.cpu_count() or 1):
+            accepted[name] = kernel.digest(FORMAL, name)
+            print(f"  {len(accepted):2} {name}  {seconds:.0f} s", flush=True)
     except FileNotFoundError as missing:
         print(missing, file=sys.stderr)
         return 2
     except kernel.Refused as refused:
         print(refused, file=sys.stderr)
         return 1
-    print(f"{count} files accepted, each closed under the global context, in {time.perf_counter() - started:.0f} s")
+    record = {"coq": kernel.release(), "sha256": dict(sorted(accepted.items()))}
+    ACCEPTED.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    seconds = time.perf_counter() - started
+    print(f"{len(accepted)} files accepted, each closed under the global context, in {seconds:.0f} s")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import time
@@ -16,6 +17,18 @@ MISSING = "coqc: not found; Coq 8.16 or newer, by `apt-get install coq`, `brew i
 
 class Refused(Exception):
     """Coq does not accept a file, or its proofs rest on an axiom; with Coq's words."""
+
+
+def digest(source: Path, name: str) -> str:
+    """The SHA-256 of what Coq reads for a file of `methods`: the library and the file."""
+    paths = [*(source / f"{part}.v" for part in LIBRARY), source / "methods" / f"{name}.v"]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()
+
+
+def release() -> str:
+    """Coq's version, such as 8.16.1."""
+    done = subprocess.run(["coqc", "--print-version"], capture_output=True, text=True, check=True)
+    return done.stdout.split()[0]
 
 
 def compile_file(folder: Path, name: str) -> None:

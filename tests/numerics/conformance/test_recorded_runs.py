@@ -70,17 +70,21 @@ QUICK = ("dpm-solver++-2m", "ddpm")
     "name", [pytest.param(name, marks=() if name in QUICK else (pytest.mark.slow,)) for name in METHODS]
 )
 def test_exports_of_every_record_conform(name: str, judged: Any) -> None:
-    """Assert that its table and its golden vector, in float64 and by a port in float32, are judged to be the record:
-    one of each shape on a variance-exploding, a variance-preserving and a flow grid, the others on one that they have.
+    """Assert that its table and its golden vector, in float64 and by a port in float32, are judged to be the record, of
+    one of each shape on a variance-exploding, a variance-preserving and a flow grid; of the others the table, on one
+    grid that they have.
     """
     for on, table in _tables(name):
-        files = exported(name, on, vectors=True)
+        whole = name in OF_A_SHAPE
+        files = exported(name, on, vectors=whole)
         for kind, text in files.items():
             found = judged(text, name)
             assert found.exit_code == 0, (kind, found)
             assert found.matches[0].startswith(resolve(name).name)
             assert found.max_relative_error is not None
             assert found.max_relative_error < 1e-11
+        if not whole:
+            continue
         single = judged(ported(table, golden_run(table, on.points), "float32") | _schedule(on), name)
         assert single.exit_code == 0, single
         assert single.coverage[0].startswith("one recorded run, float32")
@@ -122,7 +126,7 @@ def test_a_fault_is_found_where_it_is(fault: str, judged: Any) -> None:
     table = tabulate("dpm-solver++-2m", KARRAS)
     data = golden_run(table, KARRAS.points)
     assert judged(ported(table, data, dtype), "dpm-solver++-2m").exit_code == 0
-    for against in ("dpm-solver++-2m", None):
+    for against in ("dpm-solver++-2m", None) if dtype == "float64" else ("dpm-solver++-2m",):
         found = judged(ported(change(table), data, dtype), against)
         assert (found.verdict, found.exit_code) == ("different-formula", 1)
         first = next(f for f in found.findings if f.severity == "error")
