@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from ..numerics.generated.citations import CITATIONS
+from ..numerics.support.text_search import finds
 
 FOLDER = Path(__file__).parent / "techniques"
 
@@ -32,10 +32,9 @@ def technique_names() -> Iterator[TechniqueName]:
 
 
 def techniques_named(search: str) -> list[TechniqueName]:
-    """The techniques with every word of a search, in any case, at the start of one in their names, title or paper."""
-    words = [re.compile(rf"(?<!\w){re.escape(word)}", re.IGNORECASE) for word in search.split()]
+    """The techniques with every word of a search, in any case, where a word of their names, title or paper starts."""
 
     def searched(technique: TechniqueName) -> str:
         return " ".join([*technique, CITATIONS[technique.cite].replace("{", "").replace("}", "")])
 
-    return [technique for technique in technique_names() if all(w.search(searched(technique)) for w in words)]
+    return [technique for technique in technique_names() if finds(search, searched(technique))]

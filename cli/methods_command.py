@@ -14,6 +14,7 @@ from ..numerics.catalogue import METHODS, resolve
 from ..numerics.errors import InputError, nearest
 from ..numerics.generated.citations import CITATIONS
 from ..numerics.records import GeneratedParameter, Record
+from ..numerics.support.text_search import finds
 
 KEYS = (
     "name",
@@ -42,14 +43,13 @@ def catalogue(
     """One dictionary a method, in the order of the catalogue; order is the nominal one.
 
     family, order: only methods of that family, of that order.  stochastic: only those that draw noise.  search: only
-    those with each of its words, in any case, in a name, an alias, the family, the summary, or the authors, title or
-    year of the paper.  Raises InputError on an unknown family, and where no method is left.
+    those where each of its words, in any case, starts a word of a name, an alias, the family, the summary, or the
+    authors, title or year of the paper.  Raises InputError on an unknown family, and where no method is left.
     """
     families = dict.fromkeys(record.family for record in METHODS.values())
     if family is not None and family not in families:
         raise InputError("--family", family, f"not a family of methods; {nearest(family, families)}")
-    words = (search or "").lower().split()
-    if search is not None and not words:
+    if search is not None and not search.split():
         raise InputError("--search", search, "a word, or several")
     found = [
         record
@@ -57,7 +57,7 @@ def catalogue(
         if family in (None, record.family)
         and order in (None, record.order)
         and (record.stochastic or not stochastic)
-        and all(word in _searched(record) for word in words)
+        and (search is None or finds(search, _searched(record)))
     ]
     if not found:
         raise _none(family, stochastic, order, search)
@@ -98,10 +98,10 @@ def _entry(record: Record) -> dict[str, Any]:
 
 
 def _searched(record: Record) -> str:
-    """The text that --search looks in, in lower case."""
+    """The text that --search looks in."""
     # BibTeX protects capitals by braces, inside of words too.
     paper = CITATIONS[record.cite].replace("{", "").replace("}", "")
-    return " ".join([record.name, *record.aliases, record.family, record.summary, paper]).lower()
+    return " ".join([record.name, *record.aliases, record.family, record.summary, paper])
 
 
 def _none(family: str | None, stochastic: bool, order: int | None, search: str | None) -> InputError:

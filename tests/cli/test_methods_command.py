@@ -12,6 +12,7 @@ from samplerproof.cli.methods_command import catalogue, described
 from samplerproof.names.input_error import InputError
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.generated.citations import CITATIONS
+from samplerproof.numerics.support.text_search import finds
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -28,6 +29,23 @@ def test_filters_leave_what_they_name() -> None:
     assert names(stochastic=True) == {r.name for r in records if r.stochastic} != set()
     assert names(order=3) == {r.name for r in records if r.order == 3} != set()
     assert names(family="sa-solver", stochastic=True, order=1) == names(family="sa-solver") & names(order=1)
+
+
+@pytest.mark.parametrize(
+    ("search", "text", "found"),
+    [
+        ("edict", "EDICT", True), ("edict", "predictor", False), ("Multistep", "DPMSolverMultistepScheduler", True),
+        ("step", "Multistep", False), ("2m", "dpm-solver++-2m", True), ("2s", "deis12s", False),
+        ("a b", "b a", True), ("a b", "a", False), ("solver solver", "SolverSolver", True), ("", "all", True),
+    ],
+)  # fmt: skip
+def test_a_word_is_found_where_a_word_starts(search: str, text: str, found: bool) -> None:
+    assert finds(search, text) == found
+
+
+def test_a_search_for_edict_lists_no_predictor() -> None:
+    with pytest.raises(InputError, match="none left"):
+        names(search="EDICT")
 
 
 def test_search_looks_in_names_aliases_families_and_papers() -> None:
