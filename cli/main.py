@@ -203,7 +203,7 @@ def study(
         from .verification_command import verification
 
         if scheduler is not None or workers != 1:
-            field, value = ("--workers", workers) if scheduler is None else ("--scheduler", scheduler)
+            field, value = ("workers", workers) if scheduler is None else ("scheduler", scheduler)
             raise InputError(field, value, "for a study; verdicts are reached one after another")
         if code := verification(wanted, folder, json, file.parent):
             raise typer.Exit(code)

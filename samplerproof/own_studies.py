@@ -119,6 +119,8 @@ def study(
     seed: int = 0,
     out: str | Path | None = None,
     large: bool = False,
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> StudyResult:
     """Measure the error of samplers on a target over numbers of steps, and fit the exponents.
 
@@ -140,6 +142,10 @@ def study(
         seed     of samples and noise
         out      a folder to keep the records in and to draw the figures into; None keeps nothing
         large    allow more memory or time than 1 GB or ten minutes
+        workers  processes of this machine that share the runs, 1 to 256; a program that asks for several must start
+                 below `if __name__ == "__main__":`, for each process imports its file
+        scheduler the address of a dask.distributed scheduler whose workers share the runs, such as
+                 "tcp://10.0.0.1:8786"; the records are those of one process
 
     Raises InputError, naming the field as in a study file, before anything is computed.
 
@@ -169,8 +175,11 @@ def study(
         of_type("out", out, (str, Path), "the path of a folder, or None")
     folder = None if out is None else Path(out)
     consent = Consent(large=large)
+    of_type("workers", workers, int, "a whole number from 1 to 256")
+    of_type("scheduler", scheduler, (str, type(None)), "the address of a scheduler, or None")
     base = Path(source).parent if isinstance(source, str | Path) else Path()
-    answer = run_tables(wanted, folder, draw=folder is not None, consent=consent, base=base)
+    shared: dict[str, Any] = {"workers": workers, "scheduler": scheduler}
+    answer = run_tables(wanted, folder, draw=folder is not None, consent=consent, base=base, **shared)
     return StudyResult(*(answer[key] for key in KEYS))
 
 

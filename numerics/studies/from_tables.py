@@ -28,18 +28,21 @@ def run_tables(
     consent: Consent = NONE,
     device: str = "cpu",
     base: Path = Path(),
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> dict[str, Any]:
     """Run a study whose tables are those of a study file: target, schedule, grid and run; see run.run for the answer.
 
     Tuples, ranges, arrays and tensors stand for lists.  An entry of run.methods is a name of the catalogue, a target or
     a table file (paths are relative to `base`), a name in `external`, or an external sampler (read_function.External)
     or table, which is named by its function or class, or its method.
-    draw: also draw its figures into `out`, see study_figure.draw_study.  Raises InputError.
+    workers, scheduler: as run.run has them.  draw: also draw its figures into `out`, see study_figure.draw_study.
+    Raises InputError.
     """
     if draw and out is None:
         raise InputError("draw", draw, "a folder to draw into: give out")
     data, samplers = _named(_plain(tables), external)
-    answer = run(parse_study(data), out, progress, consent, device, samplers, base)
+    answer = run(parse_study(data), out, progress, consent, device, samplers, base, workers, scheduler)
     if draw and out is not None:
         from .study_figure import draw_study  # matplotlib is slow to import
 

@@ -108,7 +108,7 @@ def _others(problem: Problem, workers: int, scheduler: str | None) -> AbstractCo
     if isinstance(problem, MixtureProblem):
         return elsewhere(problem, workers, scheduler)
     if scheduler is not None or workers != 1:
-        field, value = ("--workers", workers) if scheduler is None else ("--scheduler", scheduler)
+        field, value = ("workers", workers) if scheduler is None else ("scheduler", scheduler)
         raise InputError(field, value, "left out for a network, whose evaluations use all cores")
     return nullcontext()
 

@@ -56,9 +56,9 @@ def elsewhere(problem: MixtureProblem, workers: int = 1, scheduler: str | None =
     Raises InputError on other numbers, without such a scheduler, and where its workers have another code or versions.
     """
     if not 1 <= workers <= MOST:
-        raise InputError("--workers", workers, f"a whole number from 1 to {MOST}")
+        raise InputError("workers", workers, f"a whole number from 1 to {MOST}")
     if scheduler is not None and workers > 1:
-        raise InputError("--workers", workers, "left out beside --scheduler, which has workers of its own")
+        raise InputError("workers", workers, "left out beside a scheduler, which has workers of its own")
     # Samplers of other code stay here; the problem without them is plain data.
     ours = tuple(sampler for sampler in problem.samplers if isinstance(sampler, CatalogueMethod))
     plain = pickle.dumps(replace(problem, samplers=ours))
@@ -116,21 +116,21 @@ def _connected(address: str) -> Iterator[Client]:
     try:
         from distributed import Client
     except ImportError:
-        raise InputError("--scheduler", address, "dask.distributed: pip install 'samplerproof[cluster]'") from None
+        raise InputError("scheduler", address, "dask.distributed: pip install 'samplerproof[cluster]'") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as fault:
         reason = " ".join(str(fault).split()) or type(fault).__name__
-        raise InputError("--scheduler", address, f"the address of a running scheduler ({reason})") from None
+        raise InputError("scheduler", address, f"the address of a running scheduler ({reason})") from None
     with client, client.as_current():
         codes: dict[str, Any] = client.run(fingerprint)
         if not codes:
-            raise InputError("--scheduler", address, "a scheduler with workers: dask worker " + address)
+            raise InputError("scheduler", address, "a scheduler with workers: dask worker " + address)
         others = sorted(worker for worker, code in codes.items() if code != fingerprint())
         if others:
             here = f"this version of samplerproof, torch, numpy, scipy and Python on all workers; not on {others[0]}"
-            raise InputError("--scheduler", address, here)
+            raise InputError("scheduler", address, here)
         yield client
 
 
@@ -151,7 +151,7 @@ def _on_cluster(
             continue
         except (FutureCancelledError, OSError) as fault:
             kept = "a scheduler that runs on; what is finished is kept: run again"
-            raise InputError("--scheduler", address, f"{kept} ({type(fault).__name__})") from None
+            raise InputError("scheduler", address, f"{kept} ({type(fault).__name__})") from None
         yield of[future], made
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import samplerproof as sp
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.studies.config import Study, parse
 from samplerproof.numerics.studies.run import run
@@ -71,10 +72,10 @@ def cluster() -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("workers", "scheduler", "line"),
     [
-        (0, None, "--workers: got 0; a whole number from 1 to 256"),
-        (257, None, "--workers: got 257; a whole number from 1 to 256"),
-        (2, "tcp://127.0.0.1:9", "--workers: got 2; left out beside --scheduler"),
-        (1, "nowhere", "--scheduler: got 'nowhere'; the address of a running scheduler"),
+        (0, None, "workers: got 0; a whole number from 1 to 256"),
+        (257, None, "workers: got 257; a whole number from 1 to 256"),
+        (2, "tcp://127.0.0.1:9", "workers: got 2; left out beside a scheduler"),
+        (1, "nowhere", "scheduler: got 'nowhere'; the address of a running scheduler"),
     ],
 )
 def test_a_wrong_number_or_address_is_one_line_and_nothing_is_written(
@@ -93,8 +94,10 @@ def test_a_wrong_number_or_address_is_one_line_and_nothing_is_written(
 def test_processes_measure_what_one_does_and_a_killed_one_loses_its_run(
     tmp_path: Path, alone: list[dict[str, Any]]
 ) -> None:
-    """Assert the same records, once undisturbed and once with a process killed, and that no process is left."""
-    assert run(study(), tmp_path / "two", workers=2)["records"] == alone
+    """Assert the same records, once undisturbed, asked for by `sp.study`, and once with a process killed, of which none
+    is left.
+    """
+    assert sp.study(tomllib.loads(STUDY), workers=2)["records"] == alone
     killed: list[int] = []
 
     def kill(done: int, total: int, label: str) -> None:
@@ -149,3 +152,17 @@ def test_workers_of_another_version_and_none_are_refused(
     with pytest.raises(InputError, match="a scheduler with workers"):
         run(study(), tmp_path / "none", scheduler=cluster.scheduler_address)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"workers": 0}, "workers: got 0; a whole number from 1 to 256"),
+        ({"workers": 2.0}, "workers: got 2.0; a whole number"),
+        ({"scheduler": 8786}, "scheduler: got 8786; the address of a scheduler, or None"),
+    ],
+)
+def test_from_python_what_is_wrong_is_one_line(given: dict[str, Any], line: str) -> None:
+    with pytest.raises(InputError) as fault:
+        sp.study(tomllib.loads(STUDY), **given)
+    assert str(fault.value).startswith(line)
