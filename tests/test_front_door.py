@@ -17,6 +17,7 @@ from types import ModuleType
 import pytest
 import torch
 from matplotlib.figure import Figure
+from shapes import by_shape
 
 import samplerproof as sp
 from samplerproof.book.pages.api_page import RETURNED, api_page
@@ -219,7 +220,7 @@ def test_the_readme_is_short_and_what_it_shows_runs() -> None:
     assert [link for link in links if not link.startswith("http") and not (ROOT / link).exists()] == []
 
 
-@pytest.mark.parametrize("name", sp.methods())
+@pytest.mark.parametrize("name", by_shape(sp.methods()))
 def test_a_method_prints_its_formula(name: str) -> None:
     """Assert that no LaTeX is left in a formula, that brackets close, and that lines are those of the LaTeX."""
     source = latex(find(name))

@@ -60,32 +60,38 @@ def test_the_walls_stand(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize(
-    ("package", "statement", "broken"),
-    [
-        ("theory", "import torch", "theory imports neither torch nor numerics"),
-        ("theory", "from ..numerics import errors", "theory imports neither torch nor numerics"),
-        ("numerics", "from sympy import Symbol", "numerics imports neither theory nor sympy"),
-        ("numerics", "def late():\n    from ..theory import phi", "numerics imports neither theory nor sympy"),
-        ("names", "from ..theory import method", "names imports neither side"),
-        ("names", "from ..numerics import records", "names imports neither side"),
-        ("numerics", "from ..cli import main", "nothing imports cli"),
-        ("book", "from ..cli import main", "nothing imports cli"),
-        ("theory", "from ..book import markup", "neither side imports the book"),
-        ("numerics", "from ..book import markup", "neither side imports the book"),
-        ("numerics/conformance/adapters", "from ..process import launch", "the verifier has one direction"),
-        ("numerics/conformance/process", "from ..judge import verdict", "the verifier has one direction"),
-        ("numerics/conformance/judge", "from ..process import probes", "the verifier has one direction"),
-        ("numerics/conformance/judge", "from ..adapters import target", "the judge of a sampler imports no adapter"),
-    ],
-)
-def test_a_planted_import_is_caught(tmp_path: Path, package: str, statement: str, broken: str) -> None:
-    """Assert that each wall fails on an import through it, inside a function too."""
+PLANTED = [  # package, an import through a wall, the wall
+    ("theory", "import torch", "theory imports neither torch nor numerics"),
+    ("theory", "from ..numerics import errors", "theory imports neither torch nor numerics"),
+    ("numerics", "from sympy import Symbol", "numerics imports neither theory nor sympy"),
+    ("numerics", "def late():\n    from ..theory import phi", "numerics imports neither theory nor sympy"),
+    ("names", "from ..theory import method", "names imports neither side"),
+    ("names", "from ..numerics import records", "names imports neither side"),
+    ("numerics", "from ..cli import main", "nothing imports cli"),
+    ("book", "from ..cli import main", "nothing imports cli"),
+    ("theory", "from ..book import markup", "neither side imports the book"),
+    ("numerics", "from ..book import markup", "neither side imports the book"),
+    ("numerics/conformance/adapters", "from ..process import launch", "the verifier has one direction"),
+    ("numerics/conformance/process", "from ..judge import verdict", "the verifier has one direction"),
+    ("numerics/conformance/judge", "from ..process import probes", "the verifier has one direction"),
+    ("numerics/conformance/judge", "from ..adapters import target", "the judge of a sampler imports no adapter"),
+]
+EARLIER = [[wall for _, _, wall in PLANTED[:k]].count(plant[2]) for k, plant in enumerate(PLANTED)]  # of its wall
+ROUNDS = [[plant for plant, n in zip(PLANTED, EARLIER, strict=True) if n == k] for k in range(max(EARLIER) + 1)]
+    [plant for k, plant in enumerate(PLANTED) if [p[2] for p in PLANTED[:k]].count(plant[2]) == n] for n in range(4)
+]
+
+
+@pytest.mark.parametrize("plants", ROUNDS, ids=lambda plants: f"{len(plants)} walls")
+def test_planted_imports_are_caught(tmp_path: Path, plants: list[tuple[str, str, str]]) -> None:
+    """Assert that each wall fails on one import through it, inside a function too; each round has one for each wall."""
     house = copy_of_the_house(tmp_path)
-    (house / "samplerproof" / package / "planted.py").write_text(f"{statement}\n", encoding="utf-8")
+    for k, (package, statement, _) in enumerate(plants):
+        (house / "samplerproof" / package / f"planted_{k}.py").write_text(f"{statement}\n", encoding="utf-8")
     done = walls(house)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert re.search(rf"{re.escape(broken)}\s+BROKEN", done.stdout), done.stdout
+    for _, _, broken in plants:
+        assert re.search(rf"{re.escape(broken)}\s+BROKEN", done.stdout), done.stdout
 
 
 def test_help_imports_nothing_heavy_and_is_quick() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 from faults import altered_weights
+from shapes import by_shape
 
 from samplerproof.theory.claims import CLAIMS, Claim, Proof
 from samplerproof.theory.claims.claim import claim
@@ -22,7 +23,12 @@ from samplerproof.theory.rows import NOW, Row
 TINY = 1 + sp.Rational(1, 10**6)
 
 
-LONG = ("polynomial-exactness",)  # of every weight of the catalogue
+# Seconds each, of many weights or of series: left to the full run, as `polynomial-exactness` of the whole catalogue.
+LONG = (
+    "polynomial-exactness", "unipc-noise-published", "predictions", "moments", "splitting-weak-order-1",
+    "policy-gradient-identity", "splitting-order-2", "stale-features", "phase-space-exponential-order",
+    "phase-space-covariance", "anderson-affine",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -63,7 +69,7 @@ def test_a_frame_with_another_weight_is_no_frame(name: str) -> None:
     assert not is_zero(flow_residual(replace(frame, kappa=frame.kappa + 1)))
 
 
-@pytest.mark.parametrize("method", [m for m in ODE_METHODS if m.provenance == "derived"], ids=lambda m: m.name)
+@pytest.mark.parametrize("method", by_shape(m for m in ODE_METHODS if m.provenance == "derived"))
 def test_a_weight_off_by_a_millionth_breaks_the_polynomial_claim(method: Method) -> None:
     last = len(method.rows) - 1
     for j in range(len(method.rows[-1].nodes)):

@@ -178,8 +178,8 @@ def test_what_it_starts_does_not_outlive_it(
     ("name", "warm"),
     [
         ("kills_parent", True),
-        ("kills_parent", False),
-        ("kills_all_above", True),
+        pytest.param("kills_parent", False, marks=pytest.mark.slow),
+        pytest.param("kills_all_above", True, marks=pytest.mark.slow),
         pytest.param("kills_warm_parent", True, marks=pytest.mark.slow),
         pytest.param("stops_parent", True, marks=pytest.mark.slow),
         pytest.param("stops_parent", False, marks=pytest.mark.slow),

@@ -133,7 +133,7 @@ def test_history_of_the_run_before_is_found() -> None:
 
 
 @pytest.mark.tried("planted faults")
-@pytest.mark.parametrize("fault", first_of_each(FAULTS, lambda fault: fault.base.partition("?")[0], str))
+@pytest.mark.parametrize("fault", first_of_each(FAULTS, lambda fault: fault.entry.partition("[")[0], str))
 def test_a_fault_is_found_where_it_is(fault: Fault) -> None:
     method = getattr(getattr(diffusers, fault.base.partition("?")[0]), fault.method)
     check(fault, judged(target(fault.base, **{fault.method: spoilt(method, fault.old, fault.new)})))

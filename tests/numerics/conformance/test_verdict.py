@@ -140,7 +140,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "row", "entry", "factor"), first_of_each(FAULTS, lambda fault: (fault[0], fault[2])))
+@pytest.mark.parametrize(("name", "row", "entry", "factor"), first_of_each(FAULTS, lambda fault: fault[2]))
 def test_a_planted_fault_is_found_at_its_step_and_entry(name: str, row: int, entry: str, factor: float) -> None:
     answer = briefly(spoilt(name, lambda tableau: changed(tableau, row, entry, factor)), name)
     assert answer.verdict == "different-formula"
