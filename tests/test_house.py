@@ -78,8 +78,6 @@ PLANTED = [  # package, an import through a wall, the wall
 ]
 EARLIER = [[wall for _, _, wall in PLANTED[:k]].count(plant[2]) for k, plant in enumerate(PLANTED)]  # of its wall
 ROUNDS = [[plant for plant, n in zip(PLANTED, EARLIER, strict=True) if n == k] for k in range(max(EARLIER) + 1)]
-    [plant for k, plant in enumerate(PLANTED) if [p[2] for p in PLANTED[:k]].count(plant[2]) == n] for n in range(4)
-]
 
 
 @pytest.mark.parametrize("plants", ROUNDS, ids=lambda plants: f"{len(plants)} walls")
