@@ -104,7 +104,7 @@ class Weights:
         kept = sorted({v for up, _, links in later for v in (up, *links) if v <= here})
         number = {v: k for k, v in enumerate((*kept, *range(here + 1, here + len(nodes))))}
         rest = tuple((number[up], q, tuple(number[v] for v in links)) for up, q, links in later)
-        total = self.steps.zero
+        summands = [self.steps.zero]
         for row, factor in enumerate(self.steps.drift[rows[parent]]):
             if any(factor):
                 places = (*rows, row)
@@ -112,9 +112,9 @@ class Weights:
                 for other in met:
                     own = series.multiply(own, self.steps.covariances[places[other]][row])
                 others = self.sum_over_rows(tuple(places[v] for v in kept), rest)
-                total = series.add(total, series.multiply(series.multiply(factor, own), others))
-        self._on_rows[rows, nodes] = total
-        return total
+                summands.append(series.multiply(series.multiply(factor, own), others))
+        self._on_rows[rows, nodes] = series.add(*summands)
+        return self._on_rows[rows, nodes]
 
     @cached_property
     def _time(self) -> Series:

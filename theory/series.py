@@ -114,23 +114,33 @@ def fraction(like: Any, numer: Any, number: Any, left: Factors) -> Any:
     return like.raw_new(numer if number == 1 else numer.mul_ground(1 / number), DENOMINATORS.product(numer.ring, kept))
 
 
-def plus(x: Any, y: Any) -> Any:
-    """x + y in lowest terms: only a factor that both denominators have to the same power can be lost.
+def total(terms: Sequence[Any]) -> Any:
+    """The sum of elements of a field, at least one, in lowest terms.
 
-    Nearly all time would go into common factors otherwise: sympy's own sum looks for those of the whole fraction.
+    Only a factor that several denominators have to its highest power can be lost. Nearly all time would go into common
+    factors otherwise: sympy's own sum looks for those of the whole fraction.
     """
-    if not (isinstance(x, FracElement) and x and y):
-        return x + y
-    ring = x.numer.ring
-    (b, below_x), (d, below_y) = DENOMINATORS.factors(x.denom), DENOMINATORS.factors(y.denom)
-    left = below_x | {f: max(k, below_x.get(f, 0)) for f, k in below_y.items()}
-    beside_x = DENOMINATORS.product(ring, {f: k - below_x.get(f, 0) for f, k in left.items() if k > below_x.get(f, 0)})
-    beside_y = DENOMINATORS.product(ring, {f: k - below_y.get(f, 0) for f, k in left.items() if k > below_y.get(f, 0)})
-    numer = (x.numer * beside_x).mul_ground(1 / b) + (y.numer * beside_y).mul_ground(1 / d)
+    terms = [x for x in terms if x] or [*terms[:1]]
+    if len(terms) == 1 or not isinstance(terms[0], FracElement):
+        return sum(terms[1:], start=terms[0])
+    numers: dict[Any, Any] = {}  # by denominator
+    for x in terms:
+        numers[x.denom] = numers[x.denom] + x.numer if x.denom in numers else x.numer
+    ring, below = terms[0].numer.ring, {d: DENOMINATORS.factors(d) for d in numers}
+    left: Factors = {}
+    for _, factors in below.values():
+        left |= {f: max(k, left.get(f, 0)) for f, k in factors.items()}
+    numer = ring.zero
+    for d, part in numers.items():
+        number, factors = below[d]
+        beside = DENOMINATORS.product(
+            ring, {f: k - factors.get(f, 0) for f, k in left.items() if k > factors.get(f, 0)}
+        )
+        numer += (part * beside).mul_ground(1 / number)
     if not numer:
-        return x.field.zero
-    shared = [(f, k) for f, k in below_x.items() if below_y.get(f) == k]
-    return fraction(x, without(numer, shared, left), ring.domain.one, left)
+        return terms[0].field.zero
+    highest = [(f, k) for f, k in left.items() if sum(below[x.denom][1].get(f) == k for x in terms) > 1]
+    return fraction(terms[0], without(numer, highest, left), ring.domain.one, left)
 
 
 def times(x: Any, y: Any) -> Any:
@@ -143,8 +153,9 @@ def times(x: Any, y: Any) -> Any:
     return fraction(x, numer, b * d, left_x | {f: k + left_x.get(f, 0) for f, k in left_y.items()})
 
 
-def add(a: Series, b: Series) -> Series:
-    return tuple(plus(x, y) for x, y in zip(a, b, strict=True))
+def add(*summands: Series) -> Series:
+    """The sum of series of one length, at least one."""
+    return tuple(total(terms) for terms in zip(*summands, strict=True))
 
 
 def scale(a: Series, factor: Any) -> Series:
@@ -152,13 +163,10 @@ def scale(a: Series, factor: Any) -> Series:
 
 
 def multiply(a: Series, b: Series) -> Series:
-    total = [domain(a).zero] * len(a)
-    for i, x in enumerate(a):
-        if x:
-            for j in range(len(a) - i):
-                if b[j]:
-                    total[i + j] = plus(total[i + j], times(x, b[j]))
-    return tuple(total)
+    zero = domain(a).zero
+    return tuple(
+        total([zero, *(times(a[i], b[n - i]) for i in range(n + 1) if a[i] and b[n - i])]) for n in range(len(a))
+    )
 
 
 def shift(a: Series, by: int) -> Series:
