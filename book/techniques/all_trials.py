@@ -14,6 +14,7 @@ from . import (
     network_trials,
     on_rings,
     picture_trials,
+    reflow_draws,
     skip_features,
     stitched_networks,
 )
@@ -143,6 +144,12 @@ TRIALS = {
         "send all noise to one point, and its loss in 8 steps is as before. With four steps it carries over to 8, and "
         "the angles stay spread. The loss of v rises in every case.",
         on_rings.measure_steps_in_training,
+    ),
+    "reflow-draws": Trial(
+        "rectified-flows",
+        ("rings",),
+        "TODO",
+        reflow_draws.measure_draws,
     ),
     "emdm-on-rings": Trial(
         "emdm",
