@@ -19,8 +19,9 @@ HEAD = ("system", "claim", "verdict here", "proved", "covered", "number", "page"
 def reproduce_seeds(out: Path, progress: Progress = silent) -> list[dict[str, Any]]:
     """Measure every technique and write seeds.json and seeds.md into `out`; returns the rows.
 
-    A row has the system, its paper's claim, the verdict with exact scores, the names of what is proved of it,
-    the number that the verdict rests on and what it is, on what it was tried, and its page in the book.  Raises InputError where `out` cannot be written.
+    A row has the system, its paper's claim, the verdict with exact scores, the names of what is proved of it, the
+    number that the verdict rests on and what it is, on what it was tried, and its page in the book.  Raises InputError
+    where `out` cannot be written.
     """
     check_writable(out)
     rows = []

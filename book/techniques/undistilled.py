@@ -76,8 +76,8 @@ $$d' = 1 - k + k^2 d, \qquad d' - \tfrac12 = k^2 \left(d - \tfrac12\right) + \tf
     measure=measure_consistency,
     known="The records are of order 0: a step is off by a number as h tends to 0. An ideal student of DDIM in N steps "
     "has DDIM's law in one step. What a second step mends depends on the grid of the teacher. Of many equal angles it "
-    "pays above 45 degrees only, where sigma exceeds alpha sqrt v, and its best level leaves 0.8947 of the error of the "
-    "deviation. Equal in t, as here, it mends a hundredth; and most of the error, where that is made by "
+    "pays above 45 degrees only, where sigma exceeds alpha sqrt v, and its best level leaves 0.8947 of the error of "
+    "the deviation. Equal in t, as here, it mends a hundredth; and most of the error, where that is made by "
     "one long step at the start of an otherwise fine grid (`tests/numerics/few_step/test_exact_laws.py`).",
     unknown="Guidance inside the distilled function, learned functions that are not at zero loss, images.",
     code="""

@@ -41,7 +41,7 @@ def second_step_factor(grid: Grid, variance: float, node: int) -> float:
     """The deviation over the exact one after an ideal student's step, noise of grid point `node`, and a second step.
 
     C_i sqrt(1 - (1 - C_0^2) cos^2 phi_i) with the angle phi_i at that point (claim second-step), exactly so where the
-    grid ends at sigma = 0; the student's end is taken for data.  InputError as deviation_factor.
+    grid ends at sigma = 0; the noise of an end at sigma > 0 is left out.  InputError as deviation_factor.
     """
     _grid_point("node", node, grid)
     once, again = deviation_factor(grid, variance), deviation_factor(grid, variance, node)
