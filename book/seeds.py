@@ -13,14 +13,15 @@ from .markup import plain, table
 from .techniques.all_techniques import TECHNIQUES
 
 FILE = "seeds.json"
-HEAD = ("system", "claim", "verdict here", "covered", "number", "page")
+HEAD = ("system", "claim", "verdict here", "proved", "covered", "number", "page")
 
 
 def reproduce_seeds(out: Path, progress: Progress = silent) -> list[dict[str, Any]]:
     """Measure every technique and write seeds.json and seeds.md into `out`; returns the rows.
 
-    A row has the system, its paper's claim, the verdict with exact scores, the number that the verdict rests on and
-    what it is, on what it was tried, and its page in the book.  Raises InputError where `out` cannot be written.
+    A row has the system, its paper's claim, the verdict with exact scores, the names of what is proved of it, the
+    number that the verdict rests on and what it is, on what it was tried, and its page in the book.  Raises InputError
+    where `out` cannot be written.
     """
     check_writable(out)
     rows = []
@@ -40,6 +41,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
             plain(row["system"]),
             row["claim"],
             row["verdict"],
+            ", ".join(row["proved"]),
             row["covered"],
             f"{_shown(row['number'])}, {row['quantity']}",
             row["page"],

@@ -46,6 +46,7 @@ def overview(results: dict[str, Entry]) -> str:
             f"[{technique.system}]({PLACE}/{technique.name}.md)",
             f"{{cite:t}}`{technique.cite}`",
             technique.verdict,
+            ", ".join(_claims(technique)),
             technique.extent,
             f"{results[technique.name]['number']:.4g}, {technique.quantity}",
         )
@@ -59,7 +60,7 @@ def overview(results: dict[str, Entry]) -> str:
         + "."
     )
     return ONE_SIDEBAR + "\n\n".join(
-        ["# All techniques", text, table(("technique", "paper", "here", "covered", "number"), rows)]
+        ["# All techniques", text, table(("technique", "paper", "here", "proved", "covered", "number"), rows)]
     )
 
 
@@ -97,9 +98,14 @@ def with_trials(text: str, tried: Mapping[str, Entry]) -> str:
 def _proved(technique: Technique) -> Iterator[str]:
     """The claims with links to their statements, and the records of the catalogue."""
     yield "## Proved"
-    yield "\n".join(f"- [`{name}`](#claim-{name})" for name in technique.proved)
+    yield "\n".join(f"- {claim}" for claim in _claims(technique))
     if technique.methods:
         yield f"In the catalogue: {', '.join(link(name, '../methods/') for name in technique.methods)}."
+
+
+def _claims(technique: Technique) -> list[str]:
+    """The names of what is proved, as links to the statements."""
+    return [f"[`{name}`](#claim-{name})" for name in technique.proved]
 
 
 def figure(technique: Technique, measured: Measured) -> str:

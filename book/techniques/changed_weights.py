@@ -66,8 +66,8 @@ the $\epsilon$ of the normalisation: scaling the skip is scaling the skip's colu
     needs="sklearn",
     known="DDIM in 5 steps equal in lambda, from common starts, with a factor chosen beforehand; the "
     "Frechet distance is in 16 features of a small classifier of digits, from the training digits.",
-    unknown="Not reproduced: FID, ImageNet, other factors by level and by step. Not measured here: losses in other "
-    "feature spaces, which the paper found to fall, and more steps.",
+    unknown="Not reproduced: FID, ImageNet, other factors by level and by step, more steps. Losses in the feature "
+    "spaces of the paper, which it found to fall, were not measured.",
     code="""
 from dataclasses import replace
 import torch, samplerproof as sp

@@ -93,5 +93,6 @@ class Technique:
             "number": number,
             "quantity": self.quantity,
             "covered": self.covered,
+            "proved": list(self.proved),
             "page": f"techniques/{self.name}.html",
         }

@@ -11,6 +11,8 @@ from ..grids import Grid
 from ..points import Point
 from .angles import angle
 
+GRID = "a grid, such as sp.grid(schedule, 'uniform-t', 10, t_min=1e-3, t_max=1.0)"
+
 
 def distilled_target(first: Tensor, second: Tensor, start: Point, middle: Point, end: Point) -> Tensor:
     """The data prediction at `start` with which one DDIM step ends where two do, from those of the two.
@@ -31,20 +33,26 @@ def deviation_factor(grid: Grid, variance: float, first: int = 0) -> float:
     The product of the cosines of the angles between (alpha sqrt v, sigma) at consecutive points (claim cosine-rule).
     Raises InputError on a variance that is not positive, and on an index outside of the grid.
     """
-    of_type("grid", grid, Grid, "a grid, such as sp.grid(schedule, 'uniform-t', 10, t_min=1e-3, t_max=1.0)")
-    if not 0 <= whole("first", first) <= grid.steps:
-        raise InputError("first", first, f"a grid point, 0 to {grid.steps}")
+    _grid_point("first", first, grid)
     return float(grid_angles(grid, variance)[first:].diff().cos().prod())
 
 
 def second_step_factor(grid: Grid, variance: float, node: int) -> float:
     """The deviation over the exact one after an ideal student's step, noise of grid point `node`, and a second step.
 
-    C_i sqrt(1 - (1 - C_0^2) cos^2 phi_i) with the angle phi_i at that point (claim second-step); InputError as
-    deviation_factor.
+    C_i sqrt(1 - (1 - C_0^2) cos^2 phi_i) with the angle phi_i at that point (claim second-step), exactly so where the
+    grid ends at sigma = 0; the noise of an end at sigma > 0 is left out.  InputError as deviation_factor.
     """
+    _grid_point("node", node, grid)
     once, again = deviation_factor(grid, variance), deviation_factor(grid, variance, node)
     return again * math.sqrt(1 - (1 - once**2) * math.cos(grid_angles(grid, variance)[node]) ** 2)
+
+
+def _grid_point(name: str, place: int, grid: Grid) -> None:
+    """InputError where it is not the index of a point of the grid."""
+    of_type("grid", grid, Grid, GRID)
+    if not 0 <= whole(name, place) <= grid.steps:
+        raise InputError(name, place, f"a grid point, 0 to {grid.steps}")
 
 
 def grid_angles(grid: Grid, variance: float) -> Tensor:

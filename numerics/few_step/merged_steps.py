@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from ..errors import InputError, whole
+from ..errors import InputError, of_type, whole
 from ..tableau import Tableau
 
 
@@ -20,6 +20,7 @@ def merged(tableau: Tableau, every: int) -> Tableau:
     Raises InputError on a table with other rows, and where `every` does not divide the number of rows.
     Salimans and Ho 2022 (arXiv 2202.00512), appendix G.
     """
+    of_type("tableau", tableau, Tableau, "a table, as sp.tabulate(name, grid) makes it")
     rows = len(tableau.states)
     if tableau.states.shape[1] > 1 or tableau.outputs.shape[1] > 1 or tableau.noises.shape[1] or tableau.channels:
         raise InputError("tableau", tableau.method, "a table of one row a step, which reads one state and one output")

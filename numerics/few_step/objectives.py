@@ -94,14 +94,22 @@ def shortcut(levels: Sequence[float], samples: Tensor, batch: int) -> Loss:
     return loss
 
 
-def reflow(pairs: tuple[Tensor, Tensor], levels: Sequence[float], batch: int) -> Loss:
+def reflow(
+    pairs: tuple[Tensor, Tensor],
+    levels: Sequence[float],
+    batch: int,
+    place: Callable[[Tensor], Tensor] = lambda uniform: uniform,
+    distance: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> Loss:
     """The velocity of the straight paths between the two ends of the teacher's trajectories.
 
     pairs: samples [n, ...] at the first level and where the teacher takes them at the last one, in units of the data.
     A straight path is an arc in angles, y = cos(th) x + sin(th) z, with x and z such that it meets both ends; its
-    level is uniform in sin/(sin + cos).  Liu et al. 2022 (arXiv 2209.03003); the shape of the draw in Lee et al. 2024
-    (arXiv 2405.20320) gains little here.
+    level is drawn in t = sin/(sin + cos): `place` takes uniform numbers in [0, 1] to shares of the range of t.
+    distance: of velocities and goals, by row; mean squares unless given.  Liu et al. 2022 (arXiv 2209.03003); other
+    draws and distances in Lee et al. 2024 (arXiv 2405.20320).
     """
+    apart = distance or _square
     first, last = angle(levels[0]), angle(levels[-1])
     ends = torch.stack([torch.stack([th.cos(), th.sin()]) for th in (first, last)])
     x, z = (torch.linalg.inv(ends).to(pairs[0]) @ torch.stack(pairs).flatten(1)).reshape(2, *pairs[0].shape)
@@ -109,10 +117,10 @@ def reflow(pairs: tuple[Tensor, Tensor], levels: Sequence[float], batch: int) ->
 
     def loss(network: nn.Module, average: nn.Module, generator: torch.Generator) -> Tensor:
         chosen = torch.randint(len(x), (batch,), generator=generator)
-        t = low + (high - low) * torch.rand(batch, generator=generator, dtype=torch.float64)
+        t = low + (high - low) * place(torch.rand(batch, generator=generator, dtype=torch.float64))
         th = (t / (1 - t)).atan()
         y = _turned_to(x[chosen], z[chosen], th)
-        return _mean_square(network(y, -th.tan().log().to(y)), _v(x[chosen], z[chosen], th))
+        return apart(network(y, -th.tan().log().to(y)), _v(x[chosen], z[chosen], th)).mean()
 
     return loss
 

@@ -8,9 +8,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..errors import InputError, runnable
+from ..errors import InputError, of_type, runnable
 from ..grids import Grid
 from ..points import Point
+from ..targets.mixture import GENERATOR
+from .ideal_students import GRID
 from .jump import Jump, run_jumps
 
 Guess = Callable[[Tensor, Point], Tensor]  # of the data, given a state and its point
@@ -22,9 +24,11 @@ def posterior_jump(guess: Guess, generator: torch.Generator) -> Jump:
     c1 = alpha' (1 - r^2), c2 = r^2 alpha'/alpha, r = sigma' alpha/(sigma alpha'): q(x' | x0, x) of the forward process.
     An adversarial student is such a guess, with a latent of its own; with the data prediction as the guess the jump is
     DDPM's. `through(posterior_jump(guess, generator), points)` jumps between the levels that it was trained on alone.
-    Raises InputError, when it is called, where a guess has another shape.  Xiao et al. 2022 (arXiv 2112.07804), eq. 5.
+    Raises InputError for what is no guess and no generator, and, when it is called, where a guess has another shape.
+    Xiao et al. 2022 (arXiv 2112.07804), eq. 5.
     """
     runnable("guess", guess, "a function (x, at) that returns a guess of the data")
+    of_type("generator", generator, torch.Generator, GENERATOR)
 
     def jump(x: Tensor, start: Point, end: Point) -> Tensor:
         data = guess(x, start)
@@ -39,9 +43,11 @@ def posterior_chain(guess: Guess, start: Tensor, grid: Grid, generator: torch.Ge
     """A run of `posterior_jump` over a grid.
 
     Where the guess is a draw of the posterior the law is exact in any number of steps; where it is the mean E[x0 | x]
-    the chain is DDPM (claim posterior-chain).  Raises InputError where a guess has another shape.
+    the chain is DDPM (claim posterior-chain).  Raises InputError as `posterior_jump`, and for what is no grid.
     """
-    return run_jumps(posterior_jump(guess, generator), start, grid.points)
+    jump = posterior_jump(guess, generator)
+    of_type("grid", grid, Grid, GRID)
+    return run_jumps(jump, start, grid.points)
 
 
 def bridge(data: Tensor, x: Tensor, here: Point, there: Point, generator: torch.Generator) -> Tensor:

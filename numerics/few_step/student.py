@@ -20,6 +20,7 @@ from ..checkpoints.own_networks import Perceptron
 from ..errors import InputError, nearest, of_type
 from ..points import Point, same_level, within_levels
 from ..support.limits import NAME
+from ..targets.mixture import POINT
 from .angles import angle
 from .jump import Jump
 from .jump_network import LATENT, JumpPerceptron, LatentPerceptron
@@ -85,6 +86,9 @@ class Student:
             of_type("generator", generator, torch.Generator, f"a torch.Generator, from which {self.name} draws")
 
         def jump(x: Tensor, start: Point, end: Point) -> Tensor:
+            of_type("x", x, Tensor, "a tensor")
+            of_type("start", start, Point, POINT)
+            of_type("end", end, Point, POINT)
             self._check(start, end)
             if x.shape[1:] != self.shape:
                 raise InputError("x", list(x.shape), f"samples [n, {', '.join(map(str, self.shape))}]")

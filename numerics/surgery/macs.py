@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from ..errors import of_type
+
 
 @dataclass
 class Macs:
@@ -22,8 +24,9 @@ def counted_macs(network: nn.Module) -> Iterator[Macs]:
     """Count the multiply-accumulates of a network, or of a part of it, while the context lasts.
 
     A convolution has (outputs) x (inputs of one output), a linear layer likewise; additions, normalisations and
-    activations are not counted. The network is left without hooks.
+    activations are not counted. The network is left without hooks.  Raises InputError for what is not a network.
     """
+    of_type("network", network, nn.Module, "a network, such as sp.load_checkpoint('digits').network")
     found = Macs()
 
     def add(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:

@@ -47,12 +47,12 @@ def unet() -> UNet:
 Y, LAM = noise(2, 1, 8, 8), torch.full((2,), 0.3, dtype=torch.float64)
 
 
-def order(method: str, q: int, m: int, steps: int = 80) -> float:
-    """The local order of a method on the first mixture with stale responsibilities."""
+def order(method: str, q: int, m: int, steps: int = 80, mixture: sp.GaussianMixture = M1) -> float:
+    """The local order of a method on a mixture with stale responsibilities."""
     errors = []
     for n in (steps, 2 * steps):
         table = sp.tabulate(method, lambda_grid(n), start="exact")
-        errors.append(trajectory(table, M1, lambda_grid(n), stale_mixture(M1, q, m), 61))
+        errors.append(trajectory(table, mixture, lambda_grid(n), stale_mixture(mixture, q, m), 61))
     return math.log2(errors[0] / errors[1])
 
 
@@ -67,6 +67,14 @@ def test_every_order_is_the_lesser_of_two(method: str, p: int) -> None:
     """Assert min(p, m) for m = 1, 2, 3, to 0.05 at 640 steps."""
     for m in (1, 2, 3):
         assert order(method, 2, m, steps=640) == pytest.approx(min(p, m), abs=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["exp-adams-3", "deis-tab2"])
+def test_the_orders_are_those_of_another_mixture_and_a_longer_cycle(method: str) -> None:
+    other = sp.GaussianMixture([0.2, 0.5, 0.3], [-2.0, 0.1, 3.0], stds=[0.4, 0.6, 0.3])
+    for m in (1, 2, 3):
+        assert order(method, 3, m, steps=640, mixture=other) == pytest.approx(m, abs=0.1)
 
 
 def test_exchanged_weights_fall_to_order_one(monkeypatch: pytest.MonkeyPatch) -> None:

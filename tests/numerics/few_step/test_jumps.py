@@ -45,7 +45,7 @@ def test_jumps_of_ddim_are_its_table(kind):
 @pytest.mark.parametrize("kind", ENDS)
 @pytest.mark.parametrize("every", [1, 2, 4, 16])
 def test_merged_steps_are_the_same_sampler(kind, every):
-    """Assert samples to 1e-12 and the law to 1e-13; a convex mean of the outputs; and that exchanged weights fail."""
+    """Assert samples to 1e-12 and the law to 1e-14; a convex mean of the outputs; and that exchanged weights fail."""
     at = grid(kind)
     table = sp.tabulate("ddim", at)
     one = merged(table, every)
@@ -55,7 +55,7 @@ def test_merged_steps_are_the_same_sampler(kind, every):
     for law in (gaussian_law(t, ONE, (ONE, at.points[0])) for t in (table, one)):
         assert law.mean.item() == pytest.approx(0.6 * at.points[-1].alpha, rel=1e-12)
     assert gaussian_law(one, ONE, (ONE, at.points[0])).covariance.item() == pytest.approx(
-        gaussian_law(table, ONE, (ONE, at.points[0])).covariance.item(), rel=1e-13
+        gaussian_law(table, ONE, (ONE, at.points[0])).covariance.item(), rel=1e-14
     )
     last = one.outputs[every - 1 :: every]
     assert bool((last > 0).all())
@@ -116,3 +116,28 @@ def test_jumps_between_other_points_are_refused():
         jump(x, at.points[0], sp.schedule("vp-linear").point(0.123))
     with pytest.raises(InputError, match="a point after the start"):
         jump(x, at.points[2], at.points[1])
+
+
+@pytest.mark.parametrize(
+    ("field", "call"),
+    [
+        ("start", lambda jump, x, at: jump(x, 0.5, at.points[1])),
+        ("end", lambda jump, x, at: jump(x, at.points[0], "data")),
+        ("x", lambda jump, x, at: jump([[0.0, 0.0]], at.points[0], at.points[1])),
+        ("start", lambda jump, x, at: run_jumps(jump, x, "abc")),
+        ("tableau", lambda jump, x, at: merged("ddim", 2)),
+        ("guess", lambda jump, x, at: sp.techniques.posterior_chain(3, x, at, torch.Generator())),
+        ("grid", lambda jump, x, at: sp.techniques.posterior_chain(M1, x, "grid", torch.Generator())),
+        ("generator", lambda jump, x, at: sp.techniques.posterior_chain(M1, x, at, 0)),
+        ("grid", lambda jump, x, at: sp.techniques.deviation_factor("grid", 1.0)),
+        ("first", lambda jump, x, at: sp.techniques.deviation_factor(at, 1.0, 17)),
+        ("node", lambda jump, x, at: sp.techniques.second_step_factor(at, 1.0, -1)),
+        ("variance", lambda jump, x, at: sp.techniques.second_step_factor(at, 0.0, 1)),
+        ("network", lambda jump, x, at: sp.techniques.counted_macs("digits").__enter__()),
+    ],
+)
+def test_what_is_of_another_kind_is_one_line(field, call):
+    """Assert the name of the argument, what it was, and no traceback of another kind."""
+    with pytest.raises(InputError, match=rf"^{field}: got .*; ") as refused:
+        call(sp.techniques.load_student("rings-progressive-8").jump(), torch.zeros(2, 2), grid())
+    assert "\n" not in str(refused.value)
