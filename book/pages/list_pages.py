@@ -28,7 +28,7 @@ def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str
     """
     verified = verification["records"]
     pages = {
-        "theorems.md": theorems(answers),
+        **theorems(answers),
         "kernel_checked.md": kernel_checked(),
         "methods.md": catalogue(verified),
         "glossary.md": glossary(),

@@ -21,6 +21,7 @@ from samplerproof.book.pages.list_pages import all_pages, linked
 from samplerproof.book.pages.method_picture import INK, error_picture, stability_picture
 from samplerproof.book.pages.myst import link, slug, year
 from samplerproof.book.pages.networks_page import networks
+from samplerproof.book.pages.statement_formula import GREEK, marked_up, tex
 from samplerproof.book.pages.technique_page import technique_pages
 from samplerproof.book.records import method_results, network_results, technique_results, verification_results
 from samplerproof.book.records.kept_records import ROOT
@@ -190,8 +191,34 @@ def test_every_theorem_has_a_label_that_is_its_name(pages: dict[str, str], answe
     assert [claim["statement"] for claim in answers["claims"]] == [claim.statement for claim in CLAIMS]
     labels = {label for text in pages.values() for label in re.findall(r"^\((.+)\)=$", text, flags=re.M)}
     linked = set(re.findall(r"\]\(#(.+?)\)", page))
-    assert len(linked) == len(METHODS)
+    assert len([label for label in linked if label.startswith("order-")]) == len(METHODS)
     assert linked <= labels
+
+
+def test_every_identity_has_a_title_a_statement_and_a_proof_in_words(pages: dict[str, str]) -> None:
+    """Assert the four parts of each on the page, and that formulas stand between dollars, in LaTeX."""
+    sections = re.split(r"^\(claim-.+\)=$", pages["theorems.md"], flags=re.M)[1:]
+    assert len({claim.title for claim in CLAIMS}) == len(CLAIMS) == len(sections)
+    letters = re.compile(rf"(?<![\\\w-])({'|'.join(GREEK)}|eps|epshat|x0hat)(?![\w-])")
+    for claim, section in zip(CLAIMS, sections, strict=True):
+        title, source, statement, proof = section.split("\n\n## ")[0].strip().split("\n\n")
+        assert title == f"### {claim.title}" != f"### {claim.name}"
+        assert source == f"`claim-{claim.name}`, from {{cite:t}}`{claim.cite}`"
+        assert proof.startswith("*Proof.* ")
+        assert len(claim.argument.split()) > 12, claim.name
+        for text, raw in ((statement, claim.text), (proof, claim.argument)):
+            assert not any(letters.search(formula) for formula in text.split("$")[1::2]), claim.name
+            words = re.sub(r"\]\(.*?\)|\(predict_x0=False\)", "", "".join(raw.split("$")[::2]))
+            assert not re.search(r"[=^<>]", words), (claim.name, words)
+
+
+def test_formulas_in_plain_letters_become_latex() -> None:
+    written = tex("x' = e^-D x0hat + sqrt(1 - phi_2(h)) c2 <= E[x0 | x] drho")
+    assert written == r"x' = e^{-D} \hat x_0 + \sqrt{1 - \varphi_{2}(h)} c_{2} \le  \mathbb E[x_{0} \mid x] d\rho"
+    assert marked_up("a_b of $h_prev$", plain) == r"a\_b of $h_{\mathrm{prev}}$"
+    for wrong, reason in (("$unknown + 1$", "the word 'unknown'"), ("$h", "not closed"), ("$sqrt(h$", "do not close")):
+        with pytest.raises(ValueError, match=reason):
+            marked_up(wrong, plain)
 
 
 def test_the_kept_record_confirms_every_order(answers: dict[str, Any]) -> None:
