@@ -14,3 +14,9 @@ document.addEventListener("DOMContentLoaded", () => {
 });
 window.addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(reach));
 window.addEventListener("resize", reach);
+// On paper, and in a PDF, a link to a file beside this page leads nowhere.
+window.addEventListener("beforeprint", () => {
+  for (const link of document.querySelectorAll(".bd-article a[href]")) {
+    if (link.protocol === "file:" && link.pathname !== location.pathname) link.removeAttribute("href");
+  }
+});
