@@ -99,9 +99,9 @@ def test_an_implementation_is_on_the_page_of_what_it_should_be_and_of_what_it_is
 
 def test_the_table_has_every_sampler_with_its_numbers(pages: dict[str, str]) -> None:
     """Assert the methods of the table in their order, and the numbers of two of them."""
-    rows = re.findall(r"^\| \[`(.+)`\]\(methods/(.+)\.md\) \| (.+) \|$", pages["methods.md"], flags=re.M)
-    assert [name for name, _, _ in rows] == list(METHODS)
-    by_name = {name: cells for name, _, cells in rows}
+    rows = re.findall(r"^\| \[(.+)\]\(methods/(.+)\.md\) \| `(.+?)` \| (.+) \|$", pages["methods.md"], flags=re.M)
+    assert [(label, name) for label, _, name, _ in rows] == [(plain(m.label), m.name) for m in METHODS.values()]
+    by_name = {name: cells for _, _, name, cells in rows}
     assert by_name["dpm-solver++-2m"] == "dpm-solver++ | data | 2 | 2 | 1 | no | 2022 | 1"
     assert by_name["ddpm"] == "ddim | data | 1 | 1 | 1 | yes | 2020 | -"
 
@@ -109,7 +109,7 @@ def test_the_table_has_every_sampler_with_its_numbers(pages: dict[str, str]) -> 
 def test_notation_has_every_symbol_and_every_frame(pages: dict[str, str]) -> None:
     """Assert a row for every symbol of the notation and for every frame."""
     for name, entry in NOTATION.items():
-        row = table((f"${entry.latex}$", f"`{name}`", plain(entry.meaning)), []).splitlines()[0]
+        row = table((f"${entry.latex}$", f"`{name}`", marked_up(entry.meaning, plain)), []).splitlines()[0]
         assert row in pages["glossary.md"], name
     assert all(f"| `{name}` |" in pages["glossary.md"] for name in FRAMES)
 
