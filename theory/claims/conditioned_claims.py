@@ -146,8 +146,8 @@ def feature_bound() -> Proof:
 @claim(
     "adversarial-optimum",
     "Of the losses $q log(1 + e^{-D}) + p log(1 + e^D)$ of a discriminator and $log(1 + e^{-D})$ of a generator the "
-    "best discriminator is $D = log(q/p)$; at $p = q$ the losses are $2 log 2$ and $log 2$. They are so for $D = 0$ and "
-    "any $p$ as well: these values prove nothing of the law.",
+    "best discriminator is $D = log(q/p)$; at $p = q$ the losses are $2 log 2$ and $log 2$. They are so for $D = 0$ "
+    "and any $p$ as well: these values prove nothing of the law.",
     "zhou2024emdm",
 )
 def adversarial_optimum() -> Proof:
