@@ -17,7 +17,7 @@ TORCH := torch==2.13.0
 # Its samplers without what its training needs; diffusers and the tests need the rest.
 K_DIFFUSION := k-diffusion==0.1.1.post1
 
-.PHONY: help reproduce check test test-full tried book lint emit formal mutants dist lock clean
+.PHONY: help reproduce check test test-full tried book pdf lint emit formal mutants dist lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -61,6 +61,17 @@ book: $(BOOK)  ## the book, into _build/html; chapters are executed, warnings ar
 	@$(BIN)/jupyter-book build _build/source --path-output . --quiet -W -n --keep-going
 	@mv _build/contents _build/contents-of-html
 	@echo "written to _build/html/index.html"
+
+# A printed page has no links to other pages, and no folder of this machine.
+PRINTED = $(shell sed -n 's/^ *- file: \(chapters.*\)/\1/p' book/_toc.yml) methods theorems kernel_checked glossary bibliography
+CHROMIUM ?= chromium
+pdf:  ## after `make book`: chapters, table of samplers, theorems and notation as one PDF (`apt-get install chromium poppler-utils`)
+	@rm -rf _build/pdf && mkdir _build/pdf
+	@for page in $(PRINTED); do \
+	  file=$(CURDIR)/_build/pdf/$$(printf %02d $$(ls _build/pdf | wc -l)).pdf; echo $$page; \
+	  $(CHROMIUM) --headless --no-sandbox --disable-gpu --no-pdf-header-footer --virtual-time-budget=120000 \
+	    --print-to-pdf=$$file file://$(CURDIR)/_build/html/$$page.html 2> /dev/null && test -s $$file || exit 1; done
+	@pdfunite _build/pdf/*.pdf _build/samplerproof.pdf && echo "written to _build/samplerproof.pdf"
 
 lint: $(READY) .lint  ## style, types, walls between the packages
 	@echo "ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -11,12 +11,14 @@ from ...theory.latex import CLOCKS, PREDICTION, tex
 from ...theory.methods import METHODS
 from ...theory.notation import NOTATION, u
 from ..markup import code, plain, table
+from .statement_formula import marked_up
 
 
 @dataclass(frozen=True)
 class Term:
     """A word that the project uses for one thing.
 
+    meaning: with formulas between dollars, in plain letters.
     symbol: the names of its symbols in theory/notation.py, or LaTeX.  code: where it is in the package, with the
     package's name left out: a module, or module:name.
     """
@@ -59,21 +61,29 @@ TERMS = (
         "numerics.coefficients:StepRow",
     ),
     Term("grid", "the noise levels that a run visits, noisiest first", "numerics.grids:Grid", "u_0, \\dots, u_N"),
-    Term("level", "how noisy a vector is: a point with its alpha and sigma", "numerics.points:Point", "alpha sigma"),
-    Term("step", "the way from one grid point to the next; N steps need N + 1 points", "numerics.grids:Grid", "h"),
+    Term(
+        "level", "how noisy a vector is: a point with its $alpha$ and $sigma$", "numerics.points:Point", "alpha sigma"
+    ),
+    Term("step", "the way from one grid point to the next; $N$ steps need $N + 1$ points", "numerics.grids:Grid", "h"),
     Term("step ratio", "the length of an earlier step over that of the present one", "numerics.coefficients", "r1 r2"),
     Term(
         "schedule",
-        "alpha and sigma as functions of time, in x_t = alpha x_0 + sigma eps: vp-linear, cosine, ve, edm, flow, li",
+        "$alpha$ and $sigma$ as functions of time, in $x_t = alpha x_0 + sigma eps$: vp-linear, cosine, ve, edm, flow, "
+        "li",
         "numerics.schedules:Schedule",
         "alpha sigma",
     ),
     Term(
         "frame",
-        "scale, clock and prediction in which the probability flow has no linear part: dz/du = w F with z = x/m",
+        "scale, clock and prediction in which the probability flow has no linear part: $dz/du = w F$ with $z = x/m$",
         "theory.frames:Frame",
     ),
-    Term("clock", "the time in which a frame counts its steps: lambda, rho, rho^2 or t", "theory.frames:Frame", "u"),
+    Term(
+        "clock",
+        "the time in which a frame counts its steps: $lambda$, $rho$, $rho^2$ or $t$",
+        "theory.frames:Frame",
+        "u",
+    ),
     Term(
         "prediction",
         "what a model returns of a noisy vector: data, noise, velocity or score, each an affine image of the others",
@@ -93,22 +103,23 @@ TERMS = (
     Term("target", "in verify, the external sampler that a string names", "numerics.conformance.report:TargetInfo"),
     Term(
         "leading error",
-        "the first term C/N^p of the error of a run, computed before the run without a fitted number",
+        "the first term $C/N^p$ of the error of a run, computed before the run without a fitted number",
         "numerics.leading.leading_error",
     ),
     Term(
         "leading defect",
-        "a term of the local error at the first order that fails: a coefficient times an elementary differential of G",
+        "a term of the local error at the first order that fails: a coefficient times an elementary differential of "
+        "$G$",
         "numerics.generated.defects:DEFECTS",
     ),
     Term(
         "order, nominal",
-        "p where a step on the exact solution has an error of size h^(p+1); of a method with noise, the weak order",
+        "$p$ where a step on the exact solution has an error of size $h^{p+1}$; of a method with noise, the weak order",
         "theory.order:prove_order",
         "p",
     ),
     Term("order, asymptotic", "the order of a whole run with the method's own start-up", "theory.startup"),
-    Term("order, observed", "the exponent a in N^-a that measured errors follow", "numerics.rates:fit", "a"),
+    Term("order, observed", "the exponent $a$ in $N^{-a}$ that measured errors follow", "numerics.rates:fit", "a"),
     Term(
         "order, weak",
         "the order of means of smooth functions of the samples, for every smooth model",
@@ -151,7 +162,8 @@ TERMS = (
     ),
     Term(
         "phase space",
-        "a state together with its momentum, diffused as one: states [n, 2 d], in the clock b, the integral of beta",
+        "a state together with its momentum, diffused as one: states of shape $[n, 2 d]$, in the clock $b$, "
+        "the integral of $beta$",
         "numerics.phase_space.phase_process:PhaseSpace",
     ),
     Term(
@@ -164,8 +176,10 @@ TERMS = (
 
 def glossary() -> str:
     """Every term, every symbol with its meaning, the parameters and the frames."""
-    terms = [(plain(term.name), _symbols(term.symbol), plain(term.meaning), code(_place(term))) for term in TERMS]
-    symbols = [(f"${entry.latex}$", code(name), plain(entry.meaning)) for name, entry in NOTATION.items()]
+    terms = [
+        (plain(term.name), _symbols(term.symbol), marked_up(term.meaning, plain), code(_place(term))) for term in TERMS
+    ]
+    symbols = [(f"${entry.latex}$", code(name), marked_up(entry.meaning, plain)) for name, entry in NOTATION.items()]
     parts = [
         "# Glossary and notation",
         "One word for one thing, each with its symbol and with its name in the package `samplerproof`.",
@@ -189,7 +203,9 @@ def _parameters() -> list[tuple[str, ...]]:
     methods: dict[tuple[str, ...], list[str]] = {}
     for method in METHODS:
         for p in method.parameters:
-            methods.setdefault((f"${p.latex}$", code(p.name), plain(p.meaning)), []).append(code(method.name))
+            methods.setdefault((f"${p.latex}$", code(p.name), marked_up(p.meaning, plain)), []).append(
+                code(method.name)
+            )
     return [(*parameter, ", ".join(names)) for parameter, names in methods.items()]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...numerics.catalogue import METHODS
 from ...numerics.records import Record
-from ..markup import table
+from ..markup import code, plain, table
 from ..tables.claimed_table import claimed_page
 from ..tables.library_table import library_page
 from ..tables.verification_tables import discrepancies, overview
@@ -28,7 +28,7 @@ def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str
     """
     verified = verification["records"]
     pages = {
-        "theorems.md": theorems(answers),
+        **theorems(answers),
         "kernel_checked.md": kernel_checked(),
         "methods.md": catalogue(verified),
         "glossary.md": glossary(),
@@ -48,11 +48,12 @@ def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str
 def catalogue(verified: Iterable[dict[str, Any]]) -> str:
     """The table of all methods; _static/sort.js sorts it by the column that is clicked."""
     seen = list(verified)
-    head = ("sampler", "family", "frame", "order", "whole run", "NFE a step", "noise", "year", "verified")
+    head = ("sampler", "name", "family", "frame", "order", "whole run", "NFE a step", "noise", "year", "verified")
     rows = [_row(record, sum(concerns(record, v) for v in seen)) for record in METHODS.values()]
     count = len(rows)
     columns = (
-        f"All {count} methods of the catalogue, one page each. A click on a column head sorts by it. *Order* is the "
+        f"All {count} methods of the catalogue, one page each. *Name* is what commands and functions take. A click "
+        "on a column head sorts by it, and so does the Enter key. *Order* is the "
         "nominal order, of methods with noise the weak order; *whole run* is the order with the start-up. NFE counts "
         "evaluations of the model, *year* is the year of the paper, *verified* counts the implementations compared."
     )
@@ -66,7 +67,8 @@ def catalogue(verified: Iterable[dict[str, Any]]) -> str:
 
 def _row(record: Record, implementations: int) -> tuple[str, ...]:
     return (
-        link(record.name, "methods/"),
+        f"[{plain(record.label)}](methods/{slug(record.name)}.md)",
+        code(record.name),
         record.family,
         record.frame,
         str(record.order),

@@ -36,7 +36,7 @@ def page(record: Record, answers: dict[str, Any], verified: Sequence[dict[str, A
     answers: the kept results of all methods.  verified: the verdicts that concern this one.
     """
     parts = [
-        f"# {record.name}",
+        f"# {plain(record.label)}",
         record.summary,
         _names(record),
         facts(_facts(record)),
@@ -83,7 +83,8 @@ def frame_sentence(name: str) -> str:
 
 def _names(record: Record) -> str:
     own = [f"`{alias}`" for alias in record.aliases if ":" not in alias]
-    return f"Also called {', '.join(own)}." if own else "It has no other name in the literature."
+    others = f"other names of the same table are {', '.join(own)}" if own else "it has no other name in the literature"
+    return f"Its name here is `{record.name}`; {others}."
 
 
 def _facts(record: Record) -> Iterator[tuple[str, str]]:

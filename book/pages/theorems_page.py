@@ -1,56 +1,73 @@
-"""The page of all theorems: statement, source, size of the proof, and a permanent label for each."""
+"""The page of all theorems: title, statement, source, proof, and a permanent label for each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ...numerics.catalogue import METHODS
+from ...theory.claims import CLAIMS, Claim
 from ...theory.formal.order_file import coq_file
 from ..markup import plain, table
 from ..records.kept_records import ROOT
 from .myst import slug
+from .statement_formula import marked_up
 
 CHAPTERS = ROOT / "proofs_notebooks"
+FOLDER = "claims"  # of the book, with the proofs as they run
 
 
-def theorems(answers: dict[str, Any]) -> str:
-    """All claims in the order of the book, then the orders of all methods.  answers: their kept results."""
+def theorems(answers: dict[str, Any]) -> dict[str, str]:
+    """The page, with all claims in the order of the book and then the orders of all methods, and the proofs' files.
+
+    answers: the kept results of samplers and claims; that of a claim exists where its proof holds.
+    """
     parts = [
         "# All theorems",
         "Every identity that is proved here, then the order of every method. Links to them are permanent: they end in "
-        "the name of the claim, which is also the name of its proof in `theory/claims`. An identity is decided in "
-        "exact algebra: its proof is a list of expressions that vanish, and of others that must not, so that a "
-        "statement that holds for everything fails. The tests run every proof, and so do the chapters named here.",
+        "the label of the theorem, as in `theorems.html#claim-ddim-angle`, and `samplerproof cite --theorem NAME` "
+        "proves a theorem by its label and prints a citation with its statement, the version and a hash of the proof.",
+        "An identity is decided in exact algebra, with symbols for the schedule, the steps and the parameters. Its "
+        "proof runs in two directions: some expressions have to vanish, and others must not, so that a statement that "
+        "holds for everything fails. The words below say which; the file beside them is the proof that runs, in the "
+        "tests and in the chapters that are named. $\\hat x_0$ and $\\hat\\epsilon$ are the data and the noise "
+        "prediction, a prime marks the end of the step, and the [glossary](glossary.md) has all other letters.",
         "## Identities",
-        *_claims(answers["claims"]),
+        *_claims({claim["name"] for claim in answers["claims"]}),
         "## Orders",
         "Each is proved from both sides: all conditions up to the order hold, and one of the next order fails. Those "
         "with a file are also [checked by the kernel of Coq](kernel_checked.md).",
-        table(("sampler", "theorem", "in Coq"), list(_orders(answers["proofs"]))),
+        table(("sampler", "name", "theorem", "in Coq"), list(_orders(answers["proofs"]))),
     ]
-    return "\n\n".join(parts) + "\n"
+    sources = {_source(claim) for claim in CLAIMS}
+    files = {f"{FOLDER}/{source.name}": source.read_text(encoding="utf-8") for source in sorted(sources)}
+    return {"theorems.md": "\n\n".join(parts) + "\n", **files}
 
 
-def _claims(claims: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _claims(proved: set[str]) -> Iterator[str]:
     chapters = {file.stem: file.read_text(encoding="utf-8") for file in sorted(CHAPTERS.glob("*.md"))}
-    for claim in claims:
-        also = f", {claim['nonzero']} others do not" if claim["nonzero"] else ""
-        proof = f"Proof: {_expressions(claim['zero'])}{also}. {{cite:t}}`{claim['cite']}`"
-        yield f"(claim-{claim['name']})=\n### `{claim['name']}`"
-        run = [f"[](chapters/{name}.md)" for name, text in chapters.items() if f'"{claim["name"]}"' in text]
-        where = f" Run in {' and in '.join(run)}." if run else ""
-        yield f"{plain(claim['statement'])}\n\n{proof}.{where}"
+    for claim in (claim for claim in CLAIMS if claim.name in proved):
+        source = _source(claim).name
+        run = [f"[](chapters/{name}.md)" for name, text in chapters.items() if f'"{claim.name}"' in text]
+        where = f", and runs in {' and in '.join(run)}" if run else ""
+        yield f"(claim-{claim.name})=\n### {claim.title}"
+        yield f"`claim-{claim.name}`, from {{cite:t}}`{claim.cite}`"
+        yield marked_up(claim.text, plain)
+        yield (
+            f"*Proof.* {marked_up(claim.argument, str)} The proof as code is in "
+            f"{{download}}`{source} <{FOLDER}/{source}>`{where}."
+        )
 
 
-def _expressions(count: int) -> str:
-    return "one expression vanishes" if count == 1 else f"{count} expressions vanish"
+def _source(claim: Claim) -> Path:
+    return Path(inspect.getfile(claim.prove))
 
 
-def _orders(proofs: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
+def _orders(proofs: dict[str, dict[str, Any]]) -> Iterator[tuple[str, ...]]:
     for name, record in METHODS.items():
         statement = proofs[name]["statement"].removeprefix(f"{name} ")
         path = None if record.stochastic else coq_file(name)
         file = f"{{download}}`{Path(path).name} <{path}>`" if path else ""
-        yield f"[`{name}`](#order-{slug(name)})", plain(statement), file
+        yield f"[{plain(record.label)}](#order-{slug(name)})", f"`{name}`", plain(statement), file

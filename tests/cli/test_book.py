@@ -21,6 +21,7 @@ from samplerproof.book.pages.list_pages import all_pages, linked
 from samplerproof.book.pages.method_picture import INK, error_picture, stability_picture
 from samplerproof.book.pages.myst import link, slug, year
 from samplerproof.book.pages.networks_page import networks
+from samplerproof.book.pages.statement_formula import GREEK, marked_up, tex
 from samplerproof.book.pages.technique_page import technique_pages
 from samplerproof.book.records import method_results, network_results, technique_results, verification_results
 from samplerproof.book.records.kept_records import ROOT
@@ -98,9 +99,9 @@ def test_an_implementation_is_on_the_page_of_what_it_should_be_and_of_what_it_is
 
 def test_the_table_has_every_sampler_with_its_numbers(pages: dict[str, str]) -> None:
     """Assert the methods of the table in their order, and the numbers of two of them."""
-    rows = re.findall(r"^\| \[`(.+)`\]\(methods/(.+)\.md\) \| (.+) \|$", pages["methods.md"], flags=re.M)
-    assert [name for name, _, _ in rows] == list(METHODS)
-    by_name = {name: cells for name, _, cells in rows}
+    rows = re.findall(r"^\| \[(.+)\]\(methods/(.+)\.md\) \| `(.+?)` \| (.+) \|$", pages["methods.md"], flags=re.M)
+    assert [(label, name) for label, _, name, _ in rows] == [(plain(m.label), m.name) for m in METHODS.values()]
+    by_name = {name: cells for _, _, name, cells in rows}
     assert by_name["dpm-solver++-2m"] == "dpm-solver++ | data | 2 | 2 | 1 | no | 2022 | 1"
     assert by_name["ddpm"] == "ddim | data | 1 | 1 | 1 | yes | 2020 | -"
 
@@ -108,7 +109,7 @@ def test_the_table_has_every_sampler_with_its_numbers(pages: dict[str, str]) -> 
 def test_notation_has_every_symbol_and_every_frame(pages: dict[str, str]) -> None:
     """Assert a row for every symbol of the notation and for every frame."""
     for name, entry in NOTATION.items():
-        row = table((f"${entry.latex}$", f"`{name}`", plain(entry.meaning)), []).splitlines()[0]
+        row = table((f"${entry.latex}$", f"`{name}`", marked_up(entry.meaning, plain)), []).splitlines()[0]
         assert row in pages["glossary.md"], name
     assert all(f"| `{name}` |" in pages["glossary.md"] for name in FRAMES)
 
@@ -190,8 +191,34 @@ def test_every_theorem_has_a_label_that_is_its_name(pages: dict[str, str], answe
     assert [claim["statement"] for claim in answers["claims"]] == [claim.statement for claim in CLAIMS]
     labels = {label for text in pages.values() for label in re.findall(r"^\((.+)\)=$", text, flags=re.M)}
     linked = set(re.findall(r"\]\(#(.+?)\)", page))
-    assert len(linked) == len(METHODS)
+    assert len([label for label in linked if label.startswith("order-")]) == len(METHODS)
     assert linked <= labels
+
+
+def test_every_identity_has_a_title_a_statement_and_a_proof_in_words(pages: dict[str, str]) -> None:
+    """Assert the four parts of each on the page, and that formulas stand between dollars, in LaTeX."""
+    sections = re.split(r"^\(claim-.+\)=$", pages["theorems.md"], flags=re.M)[1:]
+    assert len({claim.title for claim in CLAIMS}) == len(CLAIMS) == len(sections)
+    letters = re.compile(rf"(?<![\\\w-])({'|'.join(GREEK)}|eps|epshat|x0hat)(?![\w-])")
+    for claim, section in zip(CLAIMS, sections, strict=True):
+        title, source, statement, proof = section.split("\n\n## ")[0].strip().split("\n\n")
+        assert title == f"### {claim.title}" != f"### {claim.name}"
+        assert source == f"`claim-{claim.name}`, from {{cite:t}}`{claim.cite}`"
+        assert proof.startswith("*Proof.* ")
+        assert len(claim.argument.split()) > 12, claim.name
+        for text, raw in ((statement, claim.text), (proof, claim.argument)):
+            assert not any(letters.search(formula) for formula in text.split("$")[1::2]), claim.name
+            words = re.sub(r"\]\(.*?\)|\(predict_x0=False\)", "", "".join(raw.split("$")[::2]))
+            assert not re.search(r"[=^<>]", words), (claim.name, words)
+
+
+def test_formulas_in_plain_letters_become_latex() -> None:
+    written = tex("x' = e^-D x0hat + sqrt(1 - phi_2(h)) c2 <= E[x0 | x] drho")
+    assert written == r"x' = e^{-D} \hat x_0 + \sqrt{1 - \varphi_{2}(h)} c_{2} \le  \mathbb E[x_{0} \mid x] d\rho"
+    assert marked_up("a_b of $h_prev$", plain) == r"a\_b of $h_{\mathrm{prev}}$"
+    for wrong, reason in (("$unknown + 1$", "the word 'unknown'"), ("$h", "not closed"), ("$sqrt(h$", "do not close")):
+        with pytest.raises(ValueError, match=reason):
+            marked_up(wrong, plain)
 
 
 def test_the_kept_record_confirms_every_order(answers: dict[str, Any]) -> None:

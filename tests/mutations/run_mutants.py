@@ -1,8 +1,9 @@
 """`make mutants`: faults planted one by one in theory and numerics, each judged by the tests that cover its line.
 
 First the tests run once with coverage, which keeps the lines of every test; then every mutant runs in a process of its
-own with those tests, until one fails. What was decided is kept in _build/mutants, and an interrupted run goes on there;
-a change of the code or of a test begins anew. The record is book/records/mutants.json.
+own with those tests, the cheap ones first, until one fails. Time is that of the processor, so that a run beside other
+work judges no mutant otherwise. What was decided is kept in _build/mutants, and an interrupted run goes on there; a
+change of the code or of a test begins anew. The record is book/records/mutants.json.
 """
 
 from __future__ import annotations
@@ -11,28 +12,29 @@ import argparse
 import hashlib
 import json
 import os
+import resource
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 import traceback
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from coverage.numbits import numbits_to_nums
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from mutants import FOLDERS, Mutant, drawn  # noqa: E402
+from tests_of_lines import Coverage  # noqa: E402
 
 KEPT = ROOT / "_build" / "mutants"
 RECORD = ROOT / "book" / "records" / "mutants.json"
-LEAST, PER_TEST = 120.0, 2.0  # a mutant has this many seconds, and this many more a test
+# A mutant that takes so many seconds of the processor, and so many times those of its tests when they were measured,
+# runs forever; one that takes so many times longer by the clock waits for something, or for a busy machine: undecided.
+LEAST, TIMES, BY_CLOCK = 60, 5, 20
 BROKEN = 99  # exit code of a child that could not plant its mutant
 FIRST = 25  # tests of the first round, which collects few files
 PYTEST = ("-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-x", "--tb=line", "-rfE", "--assert=plain", "-m", "")
@@ -63,54 +65,30 @@ def measure(folder: Path, tests: Iterable[str]) -> None:
     (folder / "measured").touch()
 
 
-class Coverage:
-    """The tests of every line, from a file of coverage.py."""
-
-    def __init__(self, file: Path) -> None:
-        self.lines: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-        with sqlite3.connect(file) as data:
-            rows = data.execute(
-                "select file.path, context.context, numbits from line_bits "
-                "join file on file.id = file_id join context on context.id = context_id"
-            )
-            for path, context, bits in rows:
-                name = Path(path).relative_to(ROOT).as_posix()
-                test = context.rpartition("|")[0]
-                for line in numbits_to_nums(bits):
-                    self.lines[name][line].add(test)
-
-    def tests(self, mutant: Mutant) -> list[str]:
-        """The tests that run the line; those of the whole module for a line that runs on import.
-
-        Those of the file that is named after the module come first.
-        """
-        of_file = self.lines.get(mutant.file, {})
-        found = of_file.get(mutant.line, set())
-        if "" in found:  # nobody's: before the first test
-            found = set().union(*of_file.values())
-        named = Path(mutant.file).stem
-        return sorted(found - {""}, key=lambda test: (f"test_{named}.py" not in test, test))
-
-
 # --- one mutant
 
 
-def judged(mutant: Mutant, tests: list[str], folder: Path) -> Iterator[None]:
-    """Run the tests on the mutant in children; each step looks whether one has ended.  Writes the outcome."""
+def judged(mutant: Mutant, tests: list[str], seconds: float, folder: Path) -> Iterator[None]:
+    """Run the tests on the mutant in children; each step looks whether one has ended.  Writes the outcome.
+
+    seconds: those of the processor that a child has.  Nothing is written of a mutant that the clock stopped: the next
+    run takes it again.
+    """
     started = time.monotonic()
     log = folder / f"{mutant.file.replace('/', '.')}.{mutant.place}.{mutant.operator}.log"
     outcome = "survived" if tests else "not covered"
     for part in filter(None, (tests[:FIRST], tests[FIRST:])):
-        child = forked(mutant, part, log)
-        while (code := ended(child)) is None and time.monotonic() - started < LEAST + PER_TEST * len(tests):
+        child = forked(mutant, part, log, seconds)
+        while (code := ended(child)) is None and time.monotonic() - started < BY_CLOCK * seconds:
             yield
         if code is None:
             os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
+            return
         if code == BROKEN:
             sys.exit(f"mutants: {mutant} cannot be planted: {log}")
         if code != 0:
-            outcome = "killed by time" if code is None else "killed"
+            outcome = "killed by time" if code == -signal.SIGXCPU else "killed"
             break
     failed = [line.split()[1] for line in _lines(log) if line.startswith(("FAILED ", "ERROR "))]
     result = {**mutant.shown(), "place": mutant.place, "tests": len(tests), "outcome": outcome}
@@ -126,13 +104,18 @@ def ended(child: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if process else None
 
 
-def forked(mutant: Mutant | None, tests: list[str], log: Path) -> int:
-    """A child that plants the mutant and runs the tests, in a group of its own; it ends with pytest's exit code."""
+def forked(mutant: Mutant | None, tests: list[str], log: Path, seconds: float | None = None) -> int:
+    """A child that plants the mutant and runs the tests, in a group of its own; it ends with pytest's exit code.
+
+    seconds: of the processor; the kernel ends a child that takes more, with SIGXCPU.
+    """
     if child := os.fork():
         return child
     code = BROKEN
     try:
         os.setpgid(0, 0)
+        if seconds is not None:
+            resource.setrlimit(resource.RLIMIT_CPU, (round(seconds), resource.RLIM_INFINITY))
         with log.open("a") as out:
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
@@ -174,7 +157,8 @@ def run(wanted: list[Mutant], coverage: Coverage, folder: Path, jobs: int) -> No
     running: list[Iterator[None]] = []
     while left or running:
         while left and len(running) < jobs:
-            running.append(judged(*left.pop(0), folder))
+            mutant, tests = left.pop(0)
+            running.append(judged(mutant, tests, LEAST + TIMES * coverage.cost(tests), folder))
         for one in list(running):
             if next(one, StopIteration) is StopIteration:
                 running.remove(one)
@@ -206,8 +190,12 @@ def main() -> int:
     chosen = drawn(given.by_hand, given.generated, given.seed, given.only)
     known = decided(folder)
     left = [mutant for mutant in chosen if (mutant.file, mutant.place, mutant.operator) not in known]
-    run(left, Coverage(folder / "coverage"), folder, given.jobs)
+    run(left, Coverage(folder / "coverage", folder / "seconds.xml"), folder, given.jobs)
     known = decided(folder)
+    missing = [mutant for mutant in chosen if (mutant.file, mutant.place, mutant.operator) not in known]
+    if missing:
+        print(f"mutants: the clock stopped {len(missing)}, which the next run takes again; no record", file=sys.stderr)
+        return 1
     results = [known[mutant.file, mutant.place, mutant.operator] for mutant in chosen]
     from samplerproof.numerics.support.manifest import manifest  # behind the run: see IMPORTED
 

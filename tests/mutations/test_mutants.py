@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import json
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -12,6 +13,7 @@ from types import CodeType
 
 import pytest
 from mutants import ROOT, drawn, files, mutants_of
+from tests_of_lines import Coverage
 
 CODE = '''"""Text."""
 from typing import TYPE_CHECKING
@@ -95,6 +97,33 @@ def test_a_planted_mutant_is_what_a_process_imports() -> None:
     value, file = done.stdout.split()
     assert value == "201"
     assert Path(file) == ROOT / "names" / "lookup.py"
+
+
+@pytest.mark.slow
+def test_a_mutant_is_stopped_by_the_processor_and_not_by_the_clock(tmp_path: Path) -> None:
+    """Assert that a test without end is stopped after its seconds, and one that waits as long is not."""
+    (tmp_path / "test_endless.py").write_text("def test_endless():\n    while True:\n        pass\n", encoding="utf-8")
+    (tmp_path / "test_waits.py").write_text("import time\ndef test_waits():\n    time.sleep(4)\n", encoding="utf-8")
+    program = (
+        "import os, sys; from pathlib import Path\n"
+        "sys.path.insert(0, 'tests/mutations'); from run_mutants import forked\n"
+        "for name in ('endless', 'waits'):\n"
+        f"    child = forked(None, [f'{tmp_path}/test_{{name}}.py'], Path('{tmp_path}/log'), 3.0)\n"
+        "    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(-signal.SIGXCPU), "0"]
+
+
+def test_tests_of_a_mutant_run_by_their_cost() -> None:
+    """Assert the order of the tests of a line: the file named after the module, then the cheapest file and test."""
+    coverage = Coverage.__new__(Coverage)
+    (mutant, *_) = mutants_of("theory/trees.py")
+    names = ["a/test_long.py::x", "a/test_short.py::x", "a/test_short.py::y", "a/test_trees.py::x"]
+    coverage.seconds = dict(zip(names, (9.0, 2.0, 1.0, 90.0), strict=True))
+    coverage.lines = {mutant.file: {mutant.line: set(names)}}
+    assert coverage.tests(mutant) == [names[3], names[2], names[1], names[0]]
+    assert coverage.cost(coverage.tests(mutant)) == 102.0
 
 
 @pytest.mark.slow

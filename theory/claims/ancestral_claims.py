@@ -16,11 +16,17 @@ E = sp.exp(-h)  # sigma'/sigma where alpha = 1; all below in units of sigma'
 
 @claim(
     "ancestral-two-stage",
-    "At eta = 1 the ancestral two-stage samplers of k-diffusion step to sigma_down = sigma'^2/sigma with their inner "
-    "output at sigma', and add noise of variance sigma'^2 - sigma_down^2: dpm-2-ancestral and dpmpp-2s-ancestral.",
+    "At $eta = 1$ the ancestral two-stage samplers of k-diffusion step to $sigma_down = sigma'^2/sigma$ with their "
+    "inner output at $sigma'$, and add noise of variance $sigma'^2 - sigma_down^2$: dpm-2-ancestral and "
+    "dpmpp-2s-ancestral.",
     "lu2022dpmsolver",
 )
 def ancestral_two_stage() -> Proof:
+    """The ancestral two-stage samplers of k-diffusion.
+
+    Both updates are written in units of $sigma'$, with the two outputs as symbols, and equal the rows of the records;
+    the variance of the noise and $sigma sigma_down = sigma'^2$ agree. The two samplers differ from each other.
+    """
     x, e1, e2 = sp.symbols("x e1 e2")  # over sigma', and the two noise predictions
     sigma, down = 1 / E, E
     inner = x + (1 - sigma) * e1  # both start with Euler's step to sigma'
@@ -39,11 +45,17 @@ def ancestral_two_stage() -> Proof:
 
 @claim(
     "euler-ancestral-rf",
-    "On a flow, alpha = 1 - sigma, Euler's step in sigma to sigma'^2/sigma, rescaled by alpha'/alpha_down and noised "
-    "back to sigma', is euler-ancestral-rf; its noise is that of DDIM(eta = 1) to first order in h only.",
+    "On a flow, $alpha = 1 - sigma$, Euler's step in $sigma$ to $sigma'^2/sigma$, rescaled by $alpha'/alpha_down$ and "
+    "noised back to $sigma'$, is euler-ancestral-rf; its noise is that of DDIM$(eta = 1)$ to first order in $h$ "
+    "only.",
     "lipman2023flow",
 )
 def euler_ancestral_rf() -> Proof:
+    """Euler ancestral on a rectified flow.
+
+    Step, rescaling and noise are written by $sigma$ and $sigma'$ and equal the mean and the variance of the record. In
+    $rho$ the level stepped to is not $rho'^2/rho$, as it would be for DDIM$(eta = 1)$.
+    """
     now, end, x, eps = sp.symbols("sigma_n sigma_end x eps", positive=True)
     down = end**2 / now
     rho, next_rho, down_rho = now / (1 - now), end / (1 - end), down / (1 - down)
@@ -64,11 +76,15 @@ def euler_ancestral_rf() -> Proof:
 
 @claim(
     "res-multistep-ancestral",
-    "ComfyUI's res_multistep_ancestral at eta = 1 is SA-Solver (P2) at tau = 1: H = 2h, c = -r, and the weights "
-    "H (phi_1(-H) - phi_2(-H)/c) and H phi_2(-H)/c.",
+    "ComfyUI's res_multistep_ancestral at $eta = 1$ is SA-Solver (P2) at $tau = 1$: $H = 2h$, $c = -r$, and the "
+    "weights $H (phi_1(-H) - phi_2(-H)/c)$ and $H phi_2(-H)/c$.",
     "zhang2023res",
 )
 def res_multistep_ancestral() -> Proof:
+    """res_multistep_ancestral is SA-Solver at tau = 1.
+
+    The two weights, with the phi functions written out, equal the record's at $tau = 1$; at $tau = 0$ they do not.
+    """
     whole, line = 1 - E**2, (sp.exp(-2 * h) - 1 + 2 * h) / (2 * h)
     published = (whole + line / r[0], -line / r[0])
     ours = [w.subs(tau, 1) for w in find("comfyui:res_multistep_ancestral").applied[0]]
@@ -78,11 +94,17 @@ def res_multistep_ancestral() -> Proof:
 
 @claim(
     "er-sde-published",
-    "With the noise scale function rho^{1 + tau^2} ER-SDE-Solver-2 and -3 are x/alpha phi(rho')/phi(rho) and the data "
-    "prediction's Newton interpolant in rho, integrated exactly against it; the third has half the second difference.",
+    "With the noise scale function $rho^{1 + tau^2}$ ER-SDE-Solver-2 and -3 are $x/alpha phi(rho')/phi(rho)$ and the "
+    "data prediction's Newton interpolant in $rho$, integrated exactly against it; the third has half the second "
+    "difference.",
     "cui2023ersde",
 )
 def er_sde_published() -> Proof:
+    """ER-SDE-Solver as published.
+
+    The integrals of $s^{-(1 + tau^2)}$ times 1 and times $s - rho$ are inserted into Newton's interpolant through two
+    and through three outputs; the weights equal the records'. Those of the two solvers differ.
+    """
     # rho' = 1; integrals of s^-(1 + tau^2) and of (s - rho) s^-(1 + tau^2) from 1 to rho = e^h.
     rho = sp.exp(h)
     power = sp.exp(-(tau**2) * h)
@@ -101,11 +123,19 @@ def er_sde_published() -> Proof:
 @claim(
     "ipndm-v-published",
     "iPNDM_v as coded is right with two outputs. With three a bracket closes too late: its weights agree with "
-    "deis-rhoab2 at equal steps only. With four the weights sum to the step only where r_1/r_2 = r_2/r_3, and they are "
-    "not Adams-Bashforth 4 even at equal steps: 57, -65, 43, -11 over 24. deis-rhoab2 and deis-rhoab3 are the repair.",
+    "deis-rhoab2 at equal steps only. With four the weights sum to the step only where $r_1/r_2 = r_2/r_3$, and they "
+    "are not Adams-Bashforth 4 even at equal steps: 57, $-65$, 43, $-11$ over 24. deis-rhoab2 and deis-rhoab3 are the "
+    "repair.",
     "zhou2024amed",
 )
 def ipndm_v() -> Proof:
+    """iPNDM_v as coded, and its repair.
+
+    The weights as coded, at step ratios 1, are compared with those of the exact rule: with three outputs they agree
+    there, and not elsewhere. With four they are the four numbers of the statement, which differ from the exact rule's,
+    and their sum less the step vanishes at $r_3 = r_2^2/r_1$, and not for every ratio.
+    """
+
     def at_equal(weights: tuple[sp.Expr, ...]) -> list[sp.Expr]:
         return [w.subs(dict.fromkeys(r, 1)) / h for w in weights]
 

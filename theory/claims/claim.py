@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,14 +27,36 @@ class Proof:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement, how it is proved, and where it is found."""
+    """A statement, how it is proved, and where it is found.
+
+    text: the statement, its formulas between dollars, in plain letters as in alpha' x0hat + e^{-h} phi_1(h).
+    prove: its docstring has the title of the claim and, below, the proof in words, with formulas as in the text.
+    """
 
     name: str
-    statement: str
+    text: str
     prove: Callable[[], Proof]
     cite: str
 
+    @property
+    def statement(self) -> str:
+        """The statement as a terminal shows it."""
+        return self.text.replace("$", "")
 
-def claim(name: str, statement: str, cite: str) -> Callable[[Callable[[], Proof]], Claim]:
+    @property
+    def title(self) -> str:
+        return self._words[0].removesuffix(".")
+
+    @property
+    def argument(self) -> str:
+        """The proof in words, as one paragraph."""
+        return " ".join(" ".join(self._words[1:]).split())
+
+    @property
+    def _words(self) -> list[str]:
+        return (inspect.getdoc(self.prove) or "").split("\n")
+
+
+def claim(name: str, text: str, cite: str) -> Callable[[Callable[[], Proof]], Claim]:
     """Turn the decorated proof into a Claim."""
-    return lambda prove: Claim(name, statement, prove, cite)
+    return lambda prove: Claim(name, text, prove, cite)

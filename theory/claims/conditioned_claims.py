@@ -15,11 +15,18 @@ SPREAD = alpha**2 * V + sigma**2
 
 @claim(
     "formulation-2",
-    "Where every step adds (1 - sqrt a) times a reconstruction x^, x_t - x^ is a DDPM: the posterior of x_{t-1} given "
-    "x_t and x0 has the mean c1 x0 + c2 x_t + (1 - c2) x^, with DDPM's c1 and c2, and DDPM's variance.",
+    "Where every step adds $(1 - sqrt a)$ times a reconstruction $xhat$, $x_t - xhat$ is a DDPM: the posterior of "
+    "$x_{t-1}$ given $x_t$ and $x0$ has the mean $c1 x0 + c2 x_t + (1 - c2) xhat$, with DDPM's $c1$ and $c2$, and "
+    "DDPM's variance.",
     "pandey2022diffusevae",
 )
 def formulation_2() -> Proof:
+    """DiffuseVAE's second formulation is a shifted DDPM.
+
+    The negative logarithm of the density of $x_{t-1}$ is quadratic: its derivative vanishes at the stated mean, and its
+    second derivative is one over DDPM's variance. Without the shift of every step, or at a mean that is off by $xhat$,
+    the derivative does not vanish.
+    """
     a, before = sp.symbols("a abar", positive=True)  # a of the step, and the product of those before it
     previous, guess = sp.symbols("x_previous x_hat", real=True)
 
@@ -40,13 +47,18 @@ def formulation_2() -> Proof:
 
 @claim(
     "tower",
-    "Where a coarse observation is a function of a fine one, the mean over the fine ones of E[x0 | x, fine] is "
-    "E[x0 | x, coarse]: a student of the finer teacher has the optimum of direct training, and its target's variance "
-    "is that of the direct one less E Var(x0 | x, fine). Here three values of x0 and two fine observations, with any "
-    "joint masses.",
+    "Where a coarse observation is a function of a fine one, the mean over the fine ones of $E[x0 | x, fine]$ is "
+    "$E[x0 | x, coarse]$: a student of the finer teacher has the optimum of direct training, and its target's "
+    "variance is that of the direct one less $E Var(x0 | x, fine)$. Here three values of $x0$ and two fine "
+    "observations, with any joint masses.",
     "noroozi2024yonos",
 )
 def tower() -> Proof:
+    """Distillation across resolutions has the optimum of direct training.
+
+    With six symbolic masses the mean of the two conditional means, weighted by the masses of the fine observations, is
+    the direct one, and the variances add up. With equal weights for the fine observations it is not.
+    """
     masses = [[sp.Symbol(f"p{i}{j}", positive=True) for j in range(2)] for i in range(3)]
     values = sp.symbols("z0:3", real=True)
     total = sum(sum(row) for row in masses)
@@ -67,12 +79,18 @@ def tower() -> Proof:
 
 @claim(
     "memory-attention",
-    "The exact denoiser of a bank of points is one layer of attention: its weights are the softmax of alpha <x, m>/"
-    "sigma^2 - alpha^2 |m|^2/(2 sigma^2) over the bank. With a part left out it errs by the weight left out "
-    "times the difference of the two means, which is at most the diameter.",
+    "The exact denoiser of a bank of points is one layer of attention: its weights are the softmax of $alpha <x, "
+    "m>/sigma^2 - alpha^2 |m|^2/(2 sigma^2)$ over the bank. With a part left out it errs by the weight left out times "
+    "the difference of the two means, which is at most the diameter.",
     "tang2024gmem",
 )
 def memory_attention() -> Proof:
+    """A bank of points is one layer of attention.
+
+    The exponent of the Gaussian density and the logit differ by a term without $m$, which cancels in the softmax. The
+    mean over the bank is that over both parts, by their weights; less the mean over the part that is kept it is the
+    stated product.
+    """
     point, kept, rest, left = sp.symbols("m kept rest left", real=True)
     distance = -((x - alpha * point) ** 2) / (2 * sigma**2)
     logit = alpha * x * point / sigma**2 - alpha**2 * point**2 / (2 * sigma**2)
@@ -85,12 +103,18 @@ def memory_attention() -> Proof:
 
 @claim(
     "posterior-chain",
-    "If x0' is drawn from the posterior given x, the state drawn from q(x' | x0', x) has the exact law in any number "
-    "of steps; with the mean E[x0 | x] in its place the variance is short by c1^2 Var(x0 | x), c1 the weight of x0 in "
-    "q (here on a Gaussian; with posterior draws (x0', x) has the law of (x0, x), for every law).",
+    "If $x0'$ is drawn from the posterior given $x$, the state drawn from $q(x' | x0', x)$ has the exact law in any "
+    "number of steps; with the mean $E[x0 | x]$ in its place the variance is short by $c1^2 Var(x0 | x)$, $c1$ the "
+    "weight of $x0$ in $q$ (here on a Gaussian; with posterior draws $(x0', x)$ has the law of $(x0, x)$, for every "
+    "law).",
     "zhou2024emdm",
 )
 def posterior_chain() -> Proof:
+    """Drawing from the posterior keeps the law.
+
+    For Gaussian data the variance of a step with the posterior mean plus $c1^2$ times the posterior variance is the
+    exact variance at the next level. Without this term, or with $c1$ for its square, it is not.
+    """
     ratio2 = (next_sigma * alpha / (sigma * next_alpha)) ** 2  # of the squared noise-to-signal ratios
     c1, c2 = next_alpha * (1 - ratio2), ratio2 * next_alpha / alpha
     noise2 = next_sigma**2 * (1 - ratio2)
@@ -102,11 +126,16 @@ def posterior_chain() -> Proof:
 
 @claim(
     "feature-bound",
-    "For features phi of length one no function of x has a greater mean cosine with them than E |E[phi | x]|: "
-    "|m|^2 |u|^2 - <m, u>^2 is a sum of squares, zero iff u is along m = E[phi | x].",
+    "For features $phi$ of length one no function of $x$ has a greater mean cosine with them than $E |E[phi | x]|$: "
+    "$|m|^2 |u|^2 - <m, u>^2$ is a sum of squares, zero iff $u$ is along $m = E[phi | x]$.",
     "yu2025repa",
 )
 def feature_bound() -> Proof:
+    """A bound on the alignment of features.
+
+    In three dimensions the difference is the sum of the squares of $m_i u_j - m_j u_i$ over the pairs $i < j$,
+    Lagrange's identity; it vanishes at $u = m$.
+    """
     m, u = sp.symbols("m1:4", real=True), sp.symbols("u1:4", real=True)
     inner = sum(a * b for a, b in zip(m, u, strict=True))
     gap = sum(a**2 for a in m) * sum(b**2 for b in u) - inner**2
@@ -116,12 +145,17 @@ def feature_bound() -> Proof:
 
 @claim(
     "adversarial-optimum",
-    "Of the losses q log(1 + e^-D) + p log(1 + e^D) of a discriminator and log(1 + e^-D) of a generator the best "
-    "discriminator is D = log(q/p); at p = q the losses are 2 log 2 and log 2. They are so for D = 0 and any p as "
-    "well: these values prove nothing of the law.",
+    "Of the losses $q log(1 + e^{-D}) + p log(1 + e^D)$ of a discriminator and $log(1 + e^{-D})$ of a generator the "
+    "best discriminator is $D = log(q/p)$; at $p = q$ the losses are $2 log 2$ and $log 2$. They are so for $D = 0$ "
+    "and any $p$ as well: these values prove nothing of the law.",
     "zhou2024emdm",
 )
 def adversarial_optimum() -> Proof:
+    """What the losses of an adversarial game prove.
+
+    The derivative of the discriminator's loss vanishes at $D = log(q/p)$, and at $D = 0$ for $p = q$ only. At $D = 0$
+    the losses have the two values, for every law.
+    """
     q, p = sp.symbols("q p", positive=True)
     d = sp.Symbol("D", real=True)
     discriminator = q * sp.log(1 + sp.exp(-d)) + p * sp.log(1 + sp.exp(d))

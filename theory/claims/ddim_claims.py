@@ -38,11 +38,17 @@ def ddim_in(frame: Frame) -> sp.Expr:
 
 @claim(
     "ddim-one-formula",
-    "DDIM is the one-node rule in the data frame, in the noise frame, in t, and Euler's step in rho: "
-    "x' = alpha' x0hat + sigma' epshat.",
+    "DDIM is the one-node rule in the data frame, in the noise frame, in $t$, and Euler's step in $rho$: $x' = alpha' "
+    "x0hat + sigma' epshat$.",
     "song2021ddim",
 )
 def ddim_one_formula() -> Proof:
+    """DDIM is one formula in four frames.
+
+    The step of each one-node rule is written by $x_0$ and $eps$, with $h$ as the difference of the clock between the
+    two levels; less $alpha' x0hat + sigma' epshat$ it is zero in all four frames. The rule of the variance frame is
+    another one, and so is Euler's step in the velocity frame, except on the linear flow.
+    """
     formula = next_alpha * x0 + next_sigma * eps
     # Euler in the velocity frame is another sampler unless the interpolant is linear in t.
     duration = sp.Symbol("duration", real=True)
@@ -61,6 +67,12 @@ def ddim_one_formula() -> Proof:
     "lu2022dpmsolver",
 )
 def ddim_names() -> Proof:
+    """Other names of DDIM.
+
+    The published updates of DPM-Solver-1, DPM-Solver++(1) and EDM's Euler step are written by $x_0$ and $eps$, EDM's at
+    $alpha = 1$; each equals $alpha' x_0 + sigma' eps$. The other names are records with one node and the exact rule, so
+    that [DDIM is one formula](#claim-ddim-one-formula) covers them.
+    """
     formula = next_alpha * x0 + next_sigma * eps
     step = sp.log(next_alpha / next_sigma) - sp.log(alpha / sigma)
     gain = sp.exp(sp.expand_log(step))
@@ -73,11 +85,16 @@ def ddim_names() -> Proof:
 
 @claim(
     "ddim-angle",
-    "On a variance-preserving schedule alpha = cos, sigma = sin of an angle, a DDIM step by the angle d is "
-    "x' = cos(d) x - sin(d) v with v = alpha epshat - sigma x0hat.",
+    "On a variance-preserving schedule $alpha = cos$, $sigma = sin$ of an angle, a DDIM step by the angle $d$ is $x' "
+    "= cos(d) x - sin(d) v$ with $v = alpha epshat - sigma x0hat$.",
     "salimans2022progressive",
 )
 def ddim_angle() -> Proof:
+    """DDIM as a rotation.
+
+    Both sides are written by $x_0$, $eps$ and the angle; the formulas for the sine and the cosine of a difference make
+    them equal.
+    """
     angle, d = sp.symbols("angle d", real=True)
     here = {alpha: sp.cos(angle), sigma: sp.sin(angle)}
     v = alpha * eps - sigma * x0
@@ -85,8 +102,17 @@ def ddim_angle() -> Proof:
     return Proof((ddim - (sp.cos(d) * POSITION - sp.sin(d) * v).subs(here),))
 
 
-@claim("edm-heun-trapezoid", "EDM's Heun step is the trapezoid rule in rho after a DDIM step.", "karras2022edm")
+@claim(
+    "edm-heun-trapezoid",
+    "EDM's Heun step is the trapezoid rule in $rho$ after a DDIM step.",
+    "karras2022edm",
+)
 def edm_heun() -> Proof:
+    """EDM's Heun step is the trapezoid rule.
+
+    The record's first row has the weight $h$, and its second row the weights $h/2$ and $h/2$, with $h$ the step in
+    $rho$.
+    """
     predictor, corrector = find("edm-heun").weights
     return Proof((predictor[0] - h, corrector[0] - h / 2, corrector[1] - h / 2))
 

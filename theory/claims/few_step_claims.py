@@ -1,4 +1,4 @@
-"""Few-step students: the ideal ones are the teacher, composed; what its steps do on Gaussian laws; rewards."""
+"""Few-step students: the ideal ones are the teacher, composed; what its steps do on Gaussian laws."""
 
 from __future__ import annotations
 
@@ -27,12 +27,18 @@ HERE, THERE = (alpha, sigma), (next_alpha, next_sigma)
 
 @claim(
     "ideal-student",
-    "At zero loss progressive distillation, consistency distillation with the boundary f(x, end) = x, a shortcut model "
-    "with a smallest step learned exactly, and a reflow of pairs (z, Phi z) all have the map Phi, the steps of the "
-    "teacher composed; here of four steps that are any functions, and by induction of any number.",
+    "At zero loss progressive distillation, consistency distillation with the boundary $f(x, end) = x$, a shortcut "
+    "model with a smallest step learned exactly, and a reflow of pairs $(z, Phi z)$ all have the map $Phi$, the steps "
+    "of the teacher composed; here of four steps that are any functions, and by induction of any number.",
     "salimans2022progressive",
 )
 def ideal_student() -> Proof:
+    """Ideal students have the map of their teacher.
+
+    The four steps are undefined functions. Composed in pairs, by the recursion of consistency, and by the means of
+    shortcut's velocities they give the same expression. With another boundary, the steps in reverse order or a quarter
+    of the length they do not.
+    """
     steps = [sp.Function(f"step{n}") for n in range(1, 5)]
     d = sp.Symbol("d", positive=True)
 
@@ -72,12 +78,18 @@ def ideal_student() -> Proof:
 
 @claim(
     "cosine-rule",
-    "On N(m, v) a DDIM step has the exact mean, and the exact standard deviation times the cosine of the angle between "
-    "(alpha sqrt v, sigma) at its ends: in N steps the deviation is short by a product of cosines, least where all "
-    "angles are equal, as log cos is concave.",
+    "On $N(m, v)$ a DDIM step has the exact mean, and the exact standard deviation times the cosine of the angle "
+    "between $(alpha sqrt v, sigma)$ at its ends: in $N$ steps the deviation is short by a product of cosines, least "
+    "where all angles are equal, as $log cos$ is concave.",
     "song2021ddim",
 )
 def cosine_rule() -> Proof:
+    """DDIM on a Gaussian: the rule of cosines.
+
+    The step with the exact data prediction is affine in $x$. Its value at $alpha m$ is $alpha' m$; its squared slope,
+    in units of the two standard deviations, is $cos^2$, and 1 less it is $sin^2$. The second derivative of $log cos$ is
+    $-1 - tan^2$.
+    """
     data = MEAN + alpha * V * (x - alpha * MEAN) / SPREAD
     step = ddim(data, THERE, HERE, x)
     slope = sp.diff(step, x)
@@ -94,12 +106,18 @@ def cosine_rule() -> Proof:
 
 @claim(
     "ddim-gradient",
-    "A DDIM step has the Jacobian (s'/s) I + (a' - a s'/s)(a/s^2) Cov(x0 | x), symmetric and at least s'/s: it is the "
-    "gradient of a strongly convex function, and in one dimension increasing in any number of steps (here for a few "
-    "atoms).",
+    "A DDIM step has the Jacobian $(s'/s) I + (a' - a s'/s)(a/s^2) Cov(x0 | x)$, symmetric and at least $s'/s$: it is "
+    "the gradient of a strongly convex function, and in one dimension increasing in any number of steps (here for a "
+    "few atoms).",
     "song2021ddim",
 )
 def ddim_gradient() -> Proof:
+    """A DDIM step is the gradient of a convex function.
+
+    For three atoms the derivative of the posterior mean is $a/s^2$ times the variance, which gives the diagonal; for
+    two atoms in the plane the mixed derivatives agree, so that the Jacobian is symmetric. Where the noise is not the
+    same in both directions they do not agree.
+    """
     masses, second = sp.symbols("w1:4", positive=True), sp.Symbol("y", real=True)
     places = [(sp.Symbol(f"p{i}", real=True), sp.Symbol(f"q{i}", real=True)) for i in range(3)]
 
@@ -131,12 +149,17 @@ def ddim_gradient() -> Proof:
 
 @claim(
     "distilled-target",
-    "The data prediction with which one DDIM step ends where two end is w d1 + (1 - w) d2 of the two of the teacher, "
-    "w = rho_u (rho_t - rho_1)/(rho_1 (rho_t - rho_u)) and 1 - w = rho_t (rho_1 - rho_u)/(rho_1 (rho_t - rho_u)), both "
-    "positive: it is in the hull of the data, and has no variance given the state.",
+    "The data prediction with which one DDIM step ends where two end is $w d1 + (1 - w) d2$ of the two of the "
+    "teacher, $w = rho_u (rho_t - rho_1)/(rho_1 (rho_t - rho_u))$ and $1 - w = rho_t (rho_1 - rho_u)/(rho_1 (rho_t - "
+    "rho_u))$, both positive: it is in the hull of the data, and has no variance given the state.",
     "salimans2022progressive",
 )
 def distilled_target() -> Proof:
+    """The target of progressive distillation.
+
+    Two steps with the predictions $d1$ and $d2$ and one step with their mean are written out and are equal; the two
+    weights sum to 1. With equal weights, or with the second prediction alone, they are not.
+    """
     d1, d2 = sp.symbols("d1 d2", real=True)
     a_t, a_1, a_u = sp.symbols("a_t a_1 a_u", positive=True)
     points = [(a_t, a_t * FAR), (a_1, a_1 * NEAR), (a_u, a_u * LATER)]
@@ -152,12 +175,19 @@ def distilled_target() -> Proof:
 
 @claim(
     "second-step",
-    "An ideal consistency student of DDIM on N(m, v) that is noised again to node i and applied again has the variance "
-    "C_i^2 (1 - (1 - C_0^2) cos^2 phi_i) v, phi the angle of (alpha sqrt v, sigma). For many equal angles that beats "
-    "one step iff phi > pi/4; its error is least where sin 2 phi = 2/pi, 0.8947 of that of one step.",
+    "An ideal consistency student of DDIM on $N(m, v)$ that is noised again to node $i$ and applied again has the "
+    "variance $C_i^2 (1 - (1 - C_0^2) cos^2 phi_i) v$, $phi$ the angle of $(alpha sqrt v, sigma)$. For many equal "
+    "angles that beats one step iff $phi > pi/4$; its error is least where $sin 2 phi = 2/pi$, $0.8947$ of that of "
+    "one step.",
     "song2023consistency",
 )
 def second_step() -> Proof:
+    """When a second step of a consistency model helps.
+
+    The student is linear with the slope $C_i sqrt v$ over the state's standard deviation; the variance of the noised
+    sample is inserted. For small $e = 1 - C_0^2$ the error is $e (2 phi/pi + cos^2 phi)$: it is $e$ at $phi = pi/4$ and
+    $pi/2$, and its derivative vanishes where $sin 2 phi = 2/pi$.
+    """
     first, later, phi = sp.symbols("C_0 C_i varphi", positive=True)
     again = alpha**2 * first**2 * V + sigma**2
     slope2 = later**2 * V / SPREAD  # of the student at node i, squared
@@ -180,13 +210,19 @@ def second_step() -> Proof:
 
 @claim(
     "consistency-rows-undistilled",
-    "With the exact E[x0 | x] in place of the end of the flow, the rows of consistency lose of the variance of every "
-    "Gaussian direction the share d' = 1 - k + k^2 d, k = alpha^2 v/(alpha^2 v + sigma^2), so that d' - 1/2 = "
-    "k^2 (d - 1/2) + (1 - k)^2/2: at least half on every grid whose first step has k <= 1/2. With many steps the share "
-    "tends to 1/2, and for trajectory-consistency to gamma/2: both are of order 0.",
+    "With the exact $E[x0 | x]$ in place of the end of the flow, the rows of consistency lose of the variance of "
+    "every Gaussian direction the share $d' = 1 - k + k^2 d$, $k = alpha^2 v/(alpha^2 v + sigma^2)$, so that $d' - "
+    "1/2 = k^2 (d - 1/2) + (1 - k)^2/2$: at least half on every grid whose first step has $k <= 1/2$. With many steps "
+    "the share tends to $1/2$, and for trajectory-consistency to $gamma/2$: both are of order 0.",
     "song2023consistency",
 )
 def consistency_rows_undistilled() -> Proof:
+    """Consistency sampling with a model that is not distilled.
+
+    The variance after a step of the record, from a state that has lost the share $d$, gives the recursion, and this the
+    second form. For short steps of trajectory-consistency the share that a step does not change is solved for; its
+    limit as $sigma -> 0$ is $gamma/2$, which is not zero.
+    """
     d = sp.Symbol("d", real=True)
     k = alpha**2 * V / SPREAD
 
@@ -219,11 +255,16 @@ def consistency_rows_undistilled() -> Proof:
 
 @claim(
     "self-consistency",
-    "The mean velocities s(x, t, d) = (Phi(x) - x)/d of any flow Phi from t to t + d obey s(x, t, 2d) = (s(x, t, d) + "
-    "s(x + d s, t + d, d))/2.",
+    "The mean velocities $s(x, t, d) = (Phi(x) - x)/d$ of any flow $Phi$ from $t$ to $t + d$ obey $s(x, t, 2d) = "
+    "(s(x, t, d) + s(x + d s, t + d, d))/2$.",
     "frans2025shortcut",
 )
 def self_consistency() -> Proof:
+    """Mean velocities over two halves.
+
+    The flow over the two halves is two undefined functions; the mean velocity over both is half the sum of the two, the
+    second taken where the first ends. Taken where the first starts it is not.
+    """
     d = sp.Symbol("d", positive=True)
     first, second = sp.Function("first"), sp.Function("second")  # the flow over [t, t + d] and [t + d, t + 2d]
     over_both = (second(first(x)) - x) / (2 * d)
@@ -239,12 +280,17 @@ def self_consistency() -> Proof:
 
 @claim(
     "reflow-straight",
-    "On the line the points (1 - t) z + t T(z) of pairs (z, T z) have the slope 1 - t + t T'(z), least at an end of "
-    "[0, 1]: the lines do not cross before t = 1, and a reflow is exactly straight, iff T is increasing. Where T' = -k "
-    "they cross at t = 1/(1 + k).",
+    "On the line the points $(1 - t) z + t T(z)$ of pairs $(z, T z)$ have the slope $1 - t + t T'(z)$, least at an "
+    "end of $[0, 1]$: the lines do not cross before $t = 1$, and a reflow is exactly straight, iff $T$ is increasing. "
+    "Where $T' = -k$ they cross at $t = 1/(1 + k)$.",
     "lee2024rfpp",
 )
 def reflow_straight() -> Proof:
+    """Where a reflow is straight.
+
+    The point is differentiated in $z$, with $T$ an undefined function. The slope is affine in $t$ and 1 at $t = 0$, so
+    that it stays positive before $t = 1$ iff $T' >= 0$; at $T' = -k$ it vanishes at $t = 1/(1 + k)$.
+    """
     t, z = sp.symbols("t z", real=True)
     k = sp.Symbol("k", positive=True)
     transport = sp.Function("T")(z)
@@ -263,69 +309,18 @@ def reflow_straight() -> Proof:
 
 
 @claim(
-    "reward-prox",
-    "Consistency distillation with the squared loss and b r, r = -q/2 (y - c)^2, takes at every level y to c + kappa "
-    "(y - c), kappa = 2/(2 + b q), which maximises b r - |. - y|^2; the target network carries it on, so that N levels "
-    "contract by kappa^N. Rewards that are quadratic add their q.",
-    "li2024rglcd",
-)
-def reward_prox() -> Proof:
-    y, f, c = sp.symbols("y f c", real=True)
-    b, q, p = sp.symbols("b q p", positive=True)
-    kappa = 2 / (2 + b * q)
-
-    def gain(strength: sp.Expr) -> sp.Expr:
-        return -b * strength / 2 * (f - c) ** 2 - (f - y) ** 2
-
-    def level(state: sp.Expr, factor: sp.Expr = kappa) -> sp.Expr:
-        return c + factor * (state - c)
-
-    three = level(level(level(y)))
-    both = gain(q) + gain(p) + (f - y) ** 2
-    return Proof(
-        (
-            sp.diff(gain(q), f).subs(f, level(y)),
-            sp.diff(gain(q), f, 2) + 2 + b * q,
-            three - c - kappa**3 * (y - c),
-            sp.diff(both, f).subs(f, level(y, 2 / (2 + b * (p + q)))),
-        ),
-        nonzero=(sp.diff(gain(q), f).subs(f, level(y, 1 / (1 + b * q))), three - level(y)),
-    )
-
-
-@claim(
-    "reward-tilt",
-    "N(mu, S) times exp(r/beta), r = -q/2 (x - c)^2 and H = q/beta, is N(mu', S') times a number: S' = 1/(1/S + H), "
-    "mu' = S'(mu/S + H c), and the number (1 + S H)^{-1/2} exp(-(mu - c)^2 H/(2 + 2 S H)): a mixture stays one, with "
-    "other weights.",
-    "li2024rglcd",
-)
-def reward_tilt() -> Proof:
-    mu, c, y = sp.symbols("mu c y", real=True)
-    S, H = sp.symbols("S H", positive=True)
-
-    def log_normal(mean: sp.Expr, variance: sp.Expr) -> sp.Expr:
-        return -((y - mean) ** 2) / (2 * variance) - sp.log(variance) / 2
-
-    tight = 1 / (1 / S + H)
-    moved = tight * (mu / S + H * c)
-    log_share = -sp.log(1 + S * H) / 2 - (mu - c) ** 2 * H / (2 + 2 * S * H)
-    gap = log_normal(mu, S) - H / 2 * (y - c) ** 2 - log_normal(moved, tight) - log_share
-    there = {mu: 0, c: 0, y: 0, S: 1, H: 1}
-    return Proof(
-        (*(sp.diff(gap, symbol) for symbol in (y, mu, c, S, H)), gap.subs(there)),
-        nonzero=(sp.diff(gap + log_share, mu), sp.diff(gap.subs(H, 2 * H), y) - sp.diff(gap, y) + moved - mu),
-    )
-
-
-@claim(
     "unrolled-gradient",
-    "With g times the exact data prediction of N(0, v) the slope of S steps of DDIM is prod R_j, each R_j affine in g, "
-    "and its derivative sum_j R_j' prod_{i != j} R_i. One step from pure noise has none: a loss on its end does not "
-    "depend on g; of two steps it does.",
+    "With $g$ times the exact data prediction of $N(0, v)$ the slope of $S$ steps of DDIM is $prod R_j$, each $R_j$ "
+    "affine in $g$, and its derivative $sum_j R_j' prod_{i != j} R_i$. One step from pure noise has none: a loss on "
+    "its end does not depend on $g$; of two steps it does.",
     "baliah2025reface",
 )
 def unrolled_gradient() -> Proof:
+    """The gradient through unrolled steps.
+
+    Three steps on four symbolic levels are multiplied and differentiated. The second derivative of one factor vanishes;
+    at $alpha = 0$ so does the first, and that of two factors does not.
+    """
     g = sp.Symbol("g", positive=True)
     points = [sp.symbols(f"a{n} s{n}", positive=True) for n in range(4)]
 
@@ -350,5 +345,5 @@ def unrolled_gradient() -> Proof:
 
 CLAIMS: tuple[Claim, ...] = (
     *(ideal_student, cosine_rule, ddim_gradient, distilled_target, second_step, consistency_rows_undistilled),
-    *(self_consistency, reflow_straight, reward_prox, reward_tilt, unrolled_gradient),
+    *(self_consistency, reflow_straight, unrolled_gradient),
 )

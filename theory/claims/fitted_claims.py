@@ -49,13 +49,20 @@ def compared(ours: OrderProof, share: sp.Expr, ddim: OrderProof) -> list[sp.Expr
 
 @claim(
     "d-ode-order",
-    "DDIM with lambda (F_n - F_{n-1}) added to its output, in the data, the noise and the rho frame, has 1 - 2 lambda "
-    "r times DDIM's leading defects, r = h_prev/h: it is of order 2 iff lambda = h/(2 h_prev) + O(h), and is then "
-    "DPM-Solver++(2M) in the data frame and DEIS-rhoAB1 in rho. After a first step of DDIM the second repays its error "
-    "too with lambda = (1 + r^2)/(2 r), 1 on equal steps.",
+    "DDIM with $lambda (F_n - F_{n-1})$ added to its output, in the data, the noise and the $rho$ frame, has $1 - 2 "
+    "lambda r$ times DDIM's leading defects, $r = h_prev/h$: it is of order 2 iff $lambda = h/(2 h_prev) + O(h)$, and "
+    "is then DPM-Solver++(2M) in the data frame and DEIS-rhoAB1 in $rho$. After a first step of DDIM the second "
+    "repays its error too with $lambda = (1 + r^2)/(2 r)$, 1 on equal steps.",
     "kim2024dode",
 )
 def d_ode_order() -> Proof:
+    """D-DDIM is of order 2 for one choice of lambda.
+
+    The order is proved in all three frames with $lambda$ as a symbol, and the leading defects are compared with DDIM's
+    tree by tree. At $lambda = 1/(2 r)$ the proved order is 2 and the weights are those of the two named methods. The
+    errors of the first two steps, in units of $h^2$, add up to $r^2 + 1 - 2 lambda r$, which vanishes at the stated
+    $lambda$.
+    """
     laws, orders, other = [], [], []
     for frame in (DATA, NOISE, NOISE_RHO):
         free, ddim = prove_order(distilled(frame, number)), prove_order(plain(frame))
@@ -75,11 +82,16 @@ def d_ode_order() -> Proof:
 
 @claim(
     "d-ode-gradient-estimation",
-    "D-DDIM as released, x' = DDIM(x) + lambda' (epshat_n - epshat_{n-1}), is gradient estimation with gamma = 1 + "
-    "lambda a step, lambda' = alpha' h lambda, h the step in sigma/alpha.",
+    "D-DDIM as released, $x' = DDIM(x) + lambda' (epshat_n - epshat_{n-1})$, is gradient estimation with $gamma = 1 + "
+    "lambda$ a step, $lambda' = alpha' h lambda$, $h$ the step in $sigma/alpha$.",
     "kim2024dode",
 )
 def d_ode_gradient_estimation() -> Proof:
+    """D-DDIM as released is gradient estimation.
+
+    The record of gradient estimation at $gamma = 1 + lambda$ less the released update is zero; at $lambda = 0$ the
+    update is another one.
+    """
     before = sp.Symbol("eps_before", real=True)
     record = find("gradient-estimation")
     gamma = record.parameters[0].symbol
@@ -91,12 +103,18 @@ def d_ode_gradient_estimation() -> Proof:
 
 @claim(
     "d-ode-teacher",
-    "S steps of DDIM for one have 1/S of its leading defects, and so has D-DDIM with lambda = (1 - 1/S) h/(2 h_prev): "
-    "fitted to a teacher of S times the steps it tends to 1/S of DDIM's error, of order 1, and to order 2 with the "
-    "exact flow only. Teachers proved for S = 2, 3, 4, the student for every S.",
+    "$S$ steps of DDIM for one have $1/S$ of its leading defects, and so has D-DDIM with $lambda = (1 - 1/S) h/(2 "
+    "h_prev)$: fitted to a teacher of $S$ times the steps it tends to $1/S$ of DDIM's error, of order 1, and to order "
+    "2 with the exact flow only. Teachers proved for $S = 2, 3, 4$, the student for every $S$.",
     "kim2024dode",
 )
 def d_ode_teacher() -> Proof:
+    """A teacher of many steps does not raise the order.
+
+    The substeps of the teacher are the stages of one step, whose order is proved, and whose leading defects are
+    compared with DDIM's for three values of $S$. Those of the student follow with $lambda$ as a symbol. The normal
+    equation of least squares gives that $lambda$.
+    """
     ddim = prove_order(plain(NOISE_RHO))
     count = sp.Symbol("count", positive=True)
     value = (1 - 1 / count) * REPAIR

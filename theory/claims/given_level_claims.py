@@ -10,12 +10,18 @@ from .claim import Claim, Proof, claim
 
 @claim(
     "aligner-order",
-    "DDIM with a model at sigma + d has the local defect D (d eps_sigma - D eps'/2) in sigma, eps' = eps_sigma + eps "
-    "eps_x. A number d a step removes it for centred Gaussian data, d = D v/(2 (v - sigma^2)) at every x; for two "
-    "atoms no number does, so that DDIM stays of order 1.",
+    "DDIM with a model at $sigma + d$ has the local defect $D (d eps_sigma - D eps'/2)$ in $sigma$, $eps' = eps_sigma "
+    "+ eps eps_x$. A number $d$ a step removes it for centred Gaussian data, $d = D v/(2 (v - sigma^2))$ at every "
+    "$x$; for two atoms no number does, so that DDIM stays of order 1.",
     "xia2024timetuner",
 )
 def aligner_order() -> Proof:
+    """A shifted level removes DDIM's error for Gaussian data only.
+
+    For $N(0, v)$ the derivatives of $eps = sigma x/(v + sigma^2)$ are inserted: the defect vanishes at the stated $d$
+    for every $x$, and not at $d = 0$. For atoms at $-1$ and 1 the numbers that suit $x = 1$ and $x = 2$ at $sigma = 1$
+    differ.
+    """
     v, length, shift = sp.symbols("v length shift", positive=True)
 
     def derivatives(noise: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
@@ -35,11 +41,16 @@ def aligner_order() -> Proof:
 
 @claim(
     "time-shift-variance",
-    "d independent entries of variance v with the errors e_i have a sample variance of mean v + (|e|^2 - d m^2)/(d - "
-    "1), m the mean of the errors (here d = 3), not v + |e|^2/(d (d - 1)).",
+    "$d$ independent entries of variance $v$ with the errors $e_i$ have a sample variance of mean $v + (|e|^2 - d "
+    "m^2)/(d - 1)$, $m$ the mean of the errors (here $d = 3$), not $v + |e|^2/(d (d - 1))$.",
     "li2024timeshift",
 )
 def time_shift_variance() -> Proof:
+    """What a sample variance measures under errors.
+
+    The expected sum of squares is $d v + |e|^2$, the expected square of the sum $d v + d^2 m^2$; the sample variance
+    follows from both, for three entries.
+    """
     v = sp.Symbol("v", positive=True)
     errors = sp.symbols("e1 e2 e3", real=True)
     d = len(errors)
@@ -52,11 +63,16 @@ def time_shift_variance() -> Proof:
 
 @claim(
     "time-shift-bias",
-    "Where variance is preserved, data of variance v0 give x the variance 1 - alpha^2 (1 - v0): the level whose noise "
-    "has that variance is the true one for v0 = 0 only, and at v0 = 1 it is pure noise, above every level.",
+    "Where variance is preserved, data of variance $v0$ give $x$ the variance $1 - alpha^2 (1 - v0)$: the level whose "
+    "noise has that variance is the true one for $v0 = 0$ only, and at $v0 = 1$ it is pure noise, above every level.",
     "li2024timeshift",
 )
 def time_shift_bias() -> Proof:
+    """The level chosen by a sample variance is biased.
+
+    The variance of $x$ is $alpha^2 v0 + sigma^2$ with $sigma^2 = 1 - alpha^2$. The level whose $sigma^2$ is that
+    variance has $alpha^2$ times $1 - v0$ in place of $alpha^2$.
+    """
     v0 = sp.Symbol("v0", positive=True)
     variance = (alpha**2 * v0 + sigma**2).subs(sigma**2, 1 - alpha**2)
     chosen = 1 - variance  # alpha^2 of the level whose noise variance is that of x

@@ -14,22 +14,34 @@ WHOLE, HALF = 1 - sp.exp(-h), 1 - sp.exp(-h / 2)
 
 @claim(
     "guided-ddim",
-    "R = e^{-h} + g (1 - e^{-h}): on guided data DDIM is stable iff -coth(h/2) <= g <= 1.",
+    "On guided data a step of DDIM has the factor $R = e^{-h} + g (1 - e^{-h})$: it is stable iff $-coth(h/2) <= g <= "
+    "1$.",
     "song2021ddim",
 )
 def guided_ddim() -> Proof:
+    """Where guided DDIM is stable.
+
+    The factor is read from the record's step on the test denoiser $x0hat = g x/alpha$. It is affine in $g$, and equals
+    $-1$ at $g = -coth(h/2)$ and 1 at $g = 1$.
+    """
     factor = growth(find("ddim"))
     return Proof((factor - sp.exp(-h) - gain * WHOLE, factor.subs(gain, -sp.coth(h / 2)) + 1, factor.subs(gain, 1) - 1))
 
 
 @claim(
     "guided-2s",
-    "DPM-Solver++(2S): R - 1 = (1 - e^{-h})(g - 1)(1 + g (1 - e^{-h/2})), in the noise frame "
-    "R - 1 = e^{h/2} (1 - e^{-h})(g - 1)(1 + (g - 1)(1 - e^{-h/2})): e^{h/2} times as steep, and R <= 1 down to a gain "
-    "that is larger by exactly one.",
+    "A step of DPM-Solver++(2S) on guided data has a factor $R$ with $R - 1 = (1 - e^{-h})(g - 1)(1 + g (1 - "
+    "e^{-h/2}))$, in the noise frame $R - 1 = e^{h/2} (1 - e^{-h})(g - 1)(1 + (g - 1)(1 - e^{-h/2}))$: $e^{h/2}$ "
+    "times as steep, and $R <= 1$ down to a gain that is larger by exactly one.",
     "lu2022dpmsolverpp",
 )
 def guided_2s() -> Proof:
+    """Where guided single-step methods are stable.
+
+    The factors are read from the steps of the two records on the test denoiser $x0hat = g x/alpha$, and compared with
+    the products. The last bracket vanishes at $g = -1/(1 - e^{-h/2})$, in the noise frame at one more; there $R = 1$.
+    The two factors differ.
+    """
     data, noise = growth(find("dpm-solver++-2s")), growth(find("dpm-solver-2s"))
     common = WHOLE * (gain - 1)
     return Proof(
@@ -45,10 +57,15 @@ def guided_2s() -> Proof:
 
 @claim(
     "guided-2m",
-    "DPM-Solver++(2M) is stable for half the gain of DDIM: a root reaches -1 at g = -coth(h/2)/2.",
+    "DPM-Solver++(2M) is stable for half the gain of DDIM: a root reaches $-1$ at $g = -coth(h/2)/2$.",
     "lu2022dpmsolverpp",
 )
 def guided_2m() -> Proof:
+    """Where guided DPM-Solver++(2M) is stable.
+
+    The matrix that takes the last two outputs to the next is read from the record. The determinant of the matrix plus
+    the identity vanishes at $g = -coth(h/2)/2$, and not at $g = -coth(h/2)$.
+    """
     matrix = gain_matrix(find("dpm-solver++-2m")).to_Matrix()
     at_minus_one = (matrix + sp.eye(2)).det(method="berkowitz")
     return Proof((at_minus_one.subs(gain, -sp.coth(h / 2) / 2),), nonzero=(at_minus_one.subs(gain, -sp.coth(h / 2)),))

@@ -19,11 +19,16 @@ LI_STEP = {h: -b_now / alpha**2, r[0]: b_before / (a1 * b_now)}
 
 @claim(
     "li-clock",
-    "On a variance-preserving chain with a_t = 1 - b_t the steps in rho^2 are -b_t/alpha^2 and "
-    "-b_{t+1}/(a_{t+1} alpha^2).",
+    "On a variance-preserving chain with $a_t = 1 - b_t$ the steps in $rho^2$ are $-b_t/alpha^2$ and "
+    "$-b_{t+1}/(a_{t+1} alpha^2)$.",
     "li2024accelerating",
 )
 def li_clock() -> Proof:
+    """The steps of the chain in rho^2.
+
+    With $alpha^2$ times or over the factors of the chain at three neighbouring levels, $rho^2 = (1 - alpha^2)/alpha^2$
+    is subtracted from level to level.
+    """
     clean, noisy = alpha / sp.sqrt(a_t), alpha * sp.sqrt(a1)
     rho2 = [(1 - scale**2) / scale**2 for scale in (noisy, alpha, clean)]
     return Proof((rho2[2] - rho2[1] - LI_STEP[h], rho2[1] - rho2[0] - (r[0] * h).subs(LI_STEP)))
@@ -31,10 +36,15 @@ def li_clock() -> Proof:
 
 @claim(
     "li-ddim-published",
-    "Li et al.'s DDIM-type update (x + b_t/2 s)/sqrt(a_t) is the one-node rule in the variance frame.",
+    "Li et al.'s DDIM-type update $(x + b_t/2 s)/sqrt(a_t)$ is the one-node rule in the variance frame.",
     "li2024accelerating",
 )
 def li_ddim() -> Proof:
+    """Li et al.'s DDIM-type update is a one-node rule.
+
+    The one-node rule is written on the chain, with the [steps in $rho^2$](#claim-li-clock); less the published update
+    it is zero.
+    """
     clean = alpha / sp.sqrt(a_t)
     (weight,) = find("li-ddim").weights[0]
     ours = clean / alpha * x - clean / 2 * weight.subs(LI_STEP) * alpha * score
@@ -43,11 +53,16 @@ def li_ddim() -> Proof:
 
 @claim(
     "li-accelerated-published",
-    "Li et al.'s accelerated ODE is our two rows; with a_{t+1} replaced by 1 its weights are those of "
+    "Li et al.'s accelerated ODE is our two rows; with $a_{t+1}$ replaced by 1 its weights are those of "
     "Adams-Bashforth 2 in the variance frame with the past point made by a backward one-node step.",
     "li2024accelerating",
 )
 def li_accelerated() -> Proof:
+    """Li et al.'s accelerated ODE is Adams-Bashforth 2 in the variance frame.
+
+    The paper's backward step and its corrected update, on the chain, equal the two rows. At $a_{t+1} = 1$ the weights
+    are those of the exact rule through the two nodes; before that they are not.
+    """
     past_score = sp.Symbol("past_score", real=True)
     noisy, clean = alpha * sp.sqrt(a1), alpha / sp.sqrt(a_t)
     method = find("li-accelerated-ode")
@@ -77,13 +92,20 @@ def abar(place: sp.Expr) -> sp.Expr:
 
 @claim(
     "li-code-published",
-    "What the authors' code runs as the accelerated ODE, in x/alpha a step (rho' - rho) eps_n + K (eps_{n-1} - "
-    "eps_n)/(abar_n - abar_{n-1}) with K = abar_n rho' + arcsin alpha' - abar_n rho - arcsin alpha, integrates in rho "
-    "the line in abar = alpha^2 through the last two noise predictions. It is not deis-rhoab1, whose line is one in "
-    "rho, and unlike li-accelerated-ode it evaluates once a step.",
+    "What the authors' code runs as the accelerated ODE, in $x/alpha$ a step $(rho' - rho) eps_n + K (eps_{n-1} - "
+    "eps_n)/(abar_n - abar_{n-1})$ with $K = abar_n rho' + arcsin alpha' - abar_n rho - arcsin alpha$, integrates in "
+    "$rho$ the line in $abar = alpha^2$ through the last two noise predictions. It is not deis-rhoab1, whose line is "
+    "one in $rho$, and unlike li-accelerated-ode it evaluates once a step.",
     "li2024accelerating",
 )
 def li_code() -> Proof:
+    """What the authors' code runs as the accelerated ODE.
+
+    The weights of the record sum to the step. The second one, times the difference of $abar$, vanishes with the step
+    and has the derivative $abar(rho') - abar(rho)$; $K$ has the same derivative with the other sign, as $d arcsin alpha
+    = d alpha/sigma$. It differs from the weight of deis-rhoab1, and the accelerated ODE takes more than one evaluation
+    a step.
+    """
     before, end = sp.symbols("before end", positive=True)
     method = find("li-code-accelerated-ode")
     (now, past), run = method.weights[0], {r[0]: (rho - before) / h}

@@ -39,13 +39,20 @@ def audit(method: Method, published: list[list[sp.Expr]]) -> list[sp.Expr]:
 
 @claim(
     "noise-audit",
-    "The noises of the stages and of the end are those of one path. With the shares e^{(1-c2)h} sqrt(e^{2 c2 h} - 1) "
-    "and sqrt(e^{2 (1-c2) h} - 1) SEEDS-2 has all covariances of the exact integral; SEEDS-3, with q e^{kh/3} and "
-    "q^2 = e^{2h/3} - 1, and the two-stage SDE-DPM-Solver++ have theirs, and so have the records. With c2 and 1 - c2 "
-    "exchanged the end has the right variance, but not the right covariance with the stage.",
+    "The noises of the stages and of the end are those of one path. With the shares $e^{(1-c2)h} sqrt(e^{2 c2 h} - "
+    "1)$ and $sqrt(e^{2 (1-c2) h} - 1)$ SEEDS-2 has all covariances of the exact integral; SEEDS-3, with $q e^{kh/3}$ "
+    "and $q^2 = e^{2h/3} - 1$, and the two-stage SDE-DPM-Solver++ have theirs, and so have the records. With $c2$ "
+    "and $1 - c2$ exchanged the end has the right variance, but not the right covariance with the stage.",
     "gonzalez2023seeds",
 )
 def noise_audit() -> Proof:
+    """The noises of stages are those of one path.
+
+    For each pair of rows the sum of products of the shares of independent noises, less the covariance of the exact
+    integral, is zero: for the published shares and for those of five records. With the places exchanged the two
+    variances still agree, and the covariance does not.
+    """
+
     def seeds(c: sp.Expr) -> list[list[sp.Expr]]:
         """sigma_u sqrt(e^{2 c2 h} - 1) z1, and the end's shares of both, the step cut at c."""
         end = [sp.exp((1 - c) * h) * sp.sqrt(sp.exp(2 * c * h) - 1), sp.sqrt(sp.exp(2 * (1 - c) * h) - 1)]
@@ -76,12 +83,18 @@ def noise_audit() -> Proof:
 
 @claim(
     "dpmpp-sde-noise",
-    "k-diffusion's two-stage sampler has the rows of SDE-DPM-Solver++(2S) at tau = 1 and the variances of its noises, "
-    "sigma_u^2 (1 - e^{-2 c2 h}) and sigma'^2 (1 - e^{-2h}); both are normalised increments of one path in sigma, with "
-    "the root of (sigma - sigma_u)/(sigma - sigma') as correlation, which is not that of one path of the SDE.",
+    "k-diffusion's two-stage sampler has the rows of SDE-DPM-Solver++(2S) at $tau = 1$ and the variances of its "
+    "noises, $sigma_u^2 (1 - e^{-2 c2 h})$ and $sigma'^2 (1 - e^{-2h})$; both are normalised increments of one path "
+    "in $sigma$, with the root of $(sigma - sigma_u)/(sigma - sigma')$ as correlation, which is not that of one path "
+    "of the SDE.",
     "lu2022dpmsolverpp",
 )
 def dpmpp_sde_noise() -> Proof:
+    """The noises of k-diffusion's DPM++ SDE.
+
+    The record's amplitudes have the stated variances, and the square of their covariance is the product of these and of
+    $(1 - e^{-c2 h})/(1 - e^{-h})$. It is not the square of the covariance that one path of the SDE gives.
+    """
     (stage,), (met, fresh) = ([a.value.rewrite(sp.exp) for a in DPMPP_SDE.amplitudes(i)] for i in range(2))
     variances = [1 - sp.exp(-2 * c2 * h), 1 - sp.exp(-2 * h)]
     along = (1 - sp.exp(-c2 * h)) / (1 - sp.exp(-h))
@@ -99,12 +112,17 @@ def dpmpp_sde_noise() -> Proof:
 
 @claim(
     "churn",
-    "EDM's churn takes x/alpha from rho to rho_hat = (1 + gamma) rho by noise of variance rho_hat^2 - rho^2, as the "
-    "forward process does, and Heun's step in rho follows: per step h in lambda it is noise of strength "
-    "tau^2 = log(1 + gamma)/h.",
+    "EDM's churn takes $x/alpha$ from $rho$ to $rho_hat = (1 + gamma) rho$ by noise of variance $rho_hat^2 - rho^2$, "
+    "as the forward process does, and Heun's step in $rho$ follows: per step $h$ in $lambda$ it is noise of strength "
+    "$tau^2 = log(1 + gamma)/h$.",
     "karras2022edm",
 )
 def churn_noise() -> Proof:
+    """EDM's churn as a noise strength.
+
+    The amplitudes of the record's three rows have this variance, over $alpha$; the weights are those of Euler's step
+    from $rho_hat$ to $rho'$ and, halved, of the trapezoid rule; the strength times $h$ is $log(1 + gamma)$.
+    """
     back = sp.exp(-NOISED_PLACE * h)  # rho_hat/rho = 1 + gamma
     ((before,), (met,), (same,)) = ([a.value for a in EDM_CHURN.amplitudes(i)] for i in range(3))
     euler, heun = EDM_CHURN.applied[1], EDM_CHURN.applied[2]
@@ -144,13 +162,19 @@ def squares(method: Method, row: int, scale: sp.Expr) -> list[sp.Expr]:
 
 @claim(
     "li-sde-published",
-    "Li et al.'s DDPM update (x + (1 - a) s + sqrt(1 - a) z)/sqrt(a) holds alpha times the score over the step in "
-    "rho^2 and adds the noise of the reverse process, exactly; their accelerated one adds half of it before the score "
-    "is taken, x + sqrt((1 - a)/2) z, and multiplies that score by the same weight. With the second half outside the "
-    "scale 1/sqrt(a) it is another sampler.",
+    "Li et al.'s DDPM update $(x + (1 - a) s + sqrt(1 - a) z)/sqrt(a)$ holds $alpha$ times the score over the step in "
+    "$rho^2$ and adds the noise of the reverse process, exactly; their accelerated one adds half of it before the "
+    "score is taken, $x + sqrt((1 - a)/2) z$, and multiplies that score by the same weight. With the second half "
+    "outside the scale $1/sqrt(a)$ it is another sampler.",
     "li2024accelerating",
 )
 def li_sde() -> Proof:
+    """Li et al.'s stochastic samplers as published.
+
+    Mean and variance of the record's step, on the chain, equal the published ones. The accelerated sampler's noises
+    have the variances $(1 - a)/2$ before and $(1 - a)/(2 a)$ twice at the end, and its weight is that of the plain
+    update. In the form of the README the last variance differs.
+    """
     mean, variance = map(on_chain, one_step(LI_DDPM))
     (before,), (first, second) = (squares(LI_ACCELERATED_SDE, i, s) for i, s in enumerate((sigma, next_sigma)))
     readme = squares(LI_ACCELERATED_SDE_README, 1, next_sigma)
@@ -169,12 +193,17 @@ def li_sde() -> Proof:
 
 @claim(
     "li-sde-coded",
-    "The authors' code for CIFAR takes the first noise times sqrt(a), x + sqrt(a (1 - a)/2) z, and the last outside "
-    "1/sqrt(a): at the end of the step its noises have the variances (1 - a)/2 and (1 - a)/2, those of their README "
-    "(1 - a)/(2 a) and (1 - a)/2, those of the recalled formula (1 - a)/(2 a) and (1 - a)/(2 a).",
+    "The authors' code for CIFAR takes the first noise times $sqrt(a)$, $x + sqrt(a (1 - a)/2) z$, and the last "
+    "outside $1/sqrt(a)$: at the end of the step its noises have the variances $(1 - a)/2$ and $(1 - a)/2$, those of "
+    "their README $(1 - a)/(2 a)$ and $(1 - a)/2$, those of the recalled formula $(1 - a)/(2 a)$ and $(1 - a)/(2 a)$.",
     "li2024accelerating",
 )
 def li_sde_coded() -> Proof:
+    """Three variants of the accelerated SDE.
+
+    The variances of the three records' noises are taken to the chain, where $alpha'^2 = alpha^2/a$, and compared one by
+    one. The weights of the score are the same; code and README differ in the first noise.
+    """
     (before,) = squares(LI_CODE_ACCELERATED_SDE, 0, sigma)
     coded, readme, recalled = (
         squares(method, 1, next_sigma)

@@ -25,11 +25,16 @@ def _entries(*matrices: sp.Matrix) -> Expressions:
 
 @claim(
     "phase-space-scale",
-    "With 1/M = (gamma - nu)^2/4 the mean of phase-space Langevin diffusion is taken by Psi(b) = e^{-(nu + gamma) b/4} "
-    "[[1 + delta b/4, delta^2 b/8], [-b/2, 1 - delta b/4]], delta = nu - gamma; with another M it is not.",
+    "With $1/M = (gamma - nu)^2/4$ the mean of phase-space Langevin diffusion is taken by $Psi(b) = e^{-(nu + gamma) "
+    "b/4} [[1 + delta b/4, delta^2 b/8], [-b/2, 1 - delta b/4]]$, $delta = nu - gamma$; with another $M$ it is not.",
     "pandey2023psld",
 )
 def phase_space_scale() -> Proof:
+    """The mean of phase-space Langevin diffusion.
+
+    $Psi$ solves the linear equation of the drift, is the identity at $b = 0$, and the product over two lengths is that
+    over their sum. With another $M$ an entry of the equation does not vanish.
+    """
     psi, first, then = scale(B), sp.Symbol("b1", positive=True), sp.Symbol("b2", positive=True)
     rate = (psi.diff(B) - drift() * psi) * sp.exp((NU + GAMMA) * B / 4)
     twice = sp.expand((drift().subs(MASS, 2 / DELTA**2) * psi - psi.diff(B))[0, 1])
@@ -40,11 +45,18 @@ def phase_space_scale() -> Proof:
 
 @claim(
     "phase-space-covariance",
-    "Psi C Psi^T + S - Psi S Psi^T with S = diag(1, M) is the covariance at b from C at 0: the sixteen terms of the "
-    "released code in one line. S is stationary under the process, under its reversed coupling and under its decay.",
+    "$Psi C Psi^T + S - Psi S Psi^T$ with $S = diag(1, M)$ is the covariance at $b$ from $C$ at 0: the sixteen terms "
+    "of the released code in one line. $S$ is stationary under the process, under its reversed coupling and under its "
+    "decay.",
     "pandey2023psld",
 )
 def phase_space_covariance() -> Proof:
+    """The covariance of phase-space Langevin diffusion.
+
+    The expression solves the equation of the covariance, and equals the terms of the code one by one. Inserted into
+    that equation and into those of the two parts, $S$ makes the right side vanish. With half the diffusion the equation
+    does not hold.
+    """
     xx, mm = sp.symbols("C_xx C_mm", positive=True)
     decay, inverse = sp.exp((NU + GAMMA) * B / 2), 1 / MASS
     psi, start = scale(B), sp.diag(xx, mm)
@@ -66,11 +78,17 @@ def phase_space_covariance() -> Proof:
 
 @claim(
     "phase-space-parts",
-    "A + B is the reversed drift of the probability-flow equation, -A z + D s/2 as b falls; A + B + O and L + S are "
-    "that of the stochastic equation, -A z + D s, with its noise D: every splitting of these parts is consistent.",
+    "$A + B$ is the reversed drift of the probability-flow equation, $-A z + D s/2$ as $b$ falls; $A + B + O$ and $L "
+    "+ S$ are that of the stochastic equation, $-A z + D s$, with its noise $D$: every splitting of these parts is "
+    "consistent.",
     "pandey2024efficient",
 )
 def phase_space_parts() -> Proof:
+    """The parts of a phase-space splitting.
+
+    The linear parts, the weights of the score and the noises of the parts are added, and compared with those of the
+    whole equation. Without its third part a stochastic splitting lacks the diagonal of the drift.
+    """
     flow, noisy = parts(stochastic=False), parts(stochastic=True)
     zero: list[sp.Matrix] = []
     for names, have, share, noise in (
@@ -88,11 +106,17 @@ def phase_space_parts() -> Proof:
 
 @claim(
     "phase-space-exponential-order",
-    "The exponential rules of one and two nodes have the local errors h^2/2 (-D/2) s' and h^3 (2 + 3 r)/12 (-D/2) s'', "
-    "r the ratio of the step before to this one: orders 1 and 2 exactly, where D s' and D s'' do not vanish.",
+    "The exponential rules of one and two nodes have the local errors $h^2/2 (-D/2) s'$ and $h^3 (2 + 3 r)/12 (-D/2) "
+    "s''$, $r$ the ratio of the step before to this one: orders 1 and 2 exactly, where $D s'$ and $D s''$ do not "
+    "vanish.",
     "pandey2024efficient",
 )
 def phase_space_exponential_order() -> Proof:
+    """The exponential rules on phase space.
+
+    The score along the path is expanded to second order, and the interpolant's error is integrated against the kernel.
+    The coefficients of lower powers of $h$ vanish, and the leading ones are as stated and do not.
+    """
     h, r = sp.symbols("h r", positive=True)
     tau = sp.Symbol("tau", real=True)
     values = [sp.Matrix(sp.symbols(f"s{k}_x s{k}_m", real=True)) for k in range(3)]
@@ -125,11 +149,16 @@ def phase_space_exponential_order() -> Proof:
 
 @claim(
     "phase-space-ddim",
-    "Without a momentum, dx/db = -x/2 - s/2, the one-node rule for the noise is DDIM: Psi(b' - b)/(2 sigma) is alpha' "
-    "drho/db with alpha = e^{-b/2}, which integrates to alpha' (rho' - rho).",
+    "Without a momentum, $dx/db = -x/2 - s/2$, the one-node rule for the noise is DDIM: $Psi(b' - b)/(2 sigma)$ is "
+    "$alpha' drho/db$ with $alpha = e^{-b/2}$, which integrates to $alpha' (rho' - rho)$.",
     "pandey2024efficient",
 )
 def phase_space_ddim() -> Proof:
+    """DDIM as a rule without momentum.
+
+    With $alpha = e^{-b/2}$ and $sigma^2 = 1 - e^{-b}$ the squares of both sides, which are positive, are equal. With
+    $sigma$ in the place of $rho$ they are not.
+    """
     alpha = sp.exp(-B / 2)
     sigma = sp.sqrt(1 - sp.exp(-B))
     # The square, as both sides are positive: (drho/db)^2 = 1/(2 alpha sigma)^2.

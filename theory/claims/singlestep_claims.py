@@ -23,10 +23,15 @@ def differences(name: str, rows: tuple[tuple[sp.Expr, ...], ...]) -> Expressions
 @claim(
     "singlestep-published",
     "The single-step methods 2S and 3S of DPM-Solver and DPM-Solver++, in their first and their Taylor form, are the "
-    "published updates, for every place r of the first stage.",
+    "published updates, for every place $r$ of the first stage.",
     "lu2022dpmsolver",
 )
 def published() -> Proof:
+    """The single-step DPM-Solvers as published.
+
+    The weights of every row are written as the papers have them, in both frames, and subtracted from those of the
+    records: eight methods, with $r$ as a symbol.
+    """
     zero: list[sp.Expr] = []
     for prefix, z in (NOISE, DATA):
         first = (c2 * h * phi(1, c2 * z),)
@@ -49,11 +54,16 @@ def published() -> Proof:
 
 @claim(
     "3s-free",
-    "With both stages free the single-step method 3S is DPM-Solver's update for any r1 and r2; at r2 = 2/3 it is "
-    "DPM-Solver-3 and DPM-Solver++(3S), of order 3, and nowhere else.",
+    "With both stages free the single-step method 3S is DPM-Solver's update for any $r1$ and $r2$; at $r2 = 2/3$ it "
+    "is DPM-Solver-3 and DPM-Solver++(3S), of order 3, and nowhere else.",
     "lu2022dpmsolver",
 )
 def free_stages() -> Proof:
+    """3S with free stages.
+
+    The published rows with $r1$ and $r2$ as symbols equal those of the records, and at $r2 = 2/3$ those of 3S. As $h ->
+    0$ the last row weights a parabola by $r2/2$, which is the $1/3$ that order 3 asks for at $r2 = 2/3$ alone.
+    """
     zero: list[sp.Expr] = []
     for prefix, z in (NOISE, DATA):
         up = h * c3**2 / c2 * phi(2, c3 * z)
@@ -73,11 +83,17 @@ def free_stages() -> Proof:
 
 @claim(
     "etd-rk2",
-    "At r = 1 the Taylor form of DPM-Solver++(2S) is Cox and Matthews's ETD-RK2, x' = a + h phi_2 (F(a) - F_n) with "
-    "a = e^{-h} z + h phi_1 F_n: ComfyUI's exp_heun_2_x0. Its midpoint form at r = 1 is another method.",
+    "At $r = 1$ the Taylor form of DPM-Solver++(2S) is Cox and Matthews's ETD-RK2, $x' = a + h phi_2 (F(a) - F_n)$ "
+    "with $a = e^{-h} z + h phi_1 F_n$: ComfyUI's exp_heun_2_x0. Its midpoint form at $r = 1$ is another method.",
     "cox2002etd",
 )
 def etd_rk2() -> Proof:
+    """ETD-RK2 is DPM-Solver++(2S) at r = 1.
+
+    The three weights of the Taylor form at $r = 1$ are $h phi_1$, $h (phi_1 - phi_2)$ and $h phi_2$ at $-h$. The last
+    weight of the midpoint form is not $h phi_2$.
+    """
+
     def at_one(name: str) -> list[sp.Expr]:
         return [w.subs(c2, 1) for row in find(name).weights for w in row]
 
@@ -89,11 +105,15 @@ def etd_rk2() -> Proof:
 
 @claim(
     "rf-solver",
-    "RF-Solver's second-order update x + h v + (h^2/2) (v_mid - v)/(h/2), its derivative by a difference, is the "
-    "midpoint method: v cancels.",
+    "RF-Solver's second-order update $x + h v + (h^2/2) (v_mid - v)/(h/2)$, its derivative by a difference, is the "
+    "midpoint method: $v$ cancels.",
     "wang2024rfsolver",
 )
 def rf_solver() -> Proof:
+    """RF-Solver is the midpoint method.
+
+    The update is expanded: it is $x + h v_mid$, and the record's two weights are $h/2$ and $h$.
+    """
     (first,), (last,) = find("rf-solver-2").weights
     v, v_mid = sp.symbols("v v_mid")
     taylor = h * v + h**2 / 2 * (v_mid - v) / (h / 2)
@@ -102,21 +122,31 @@ def rf_solver() -> Proof:
 
 @claim(
     "res-2s",
-    "The two-stage RES method is DPM-Solver++(2S) in its Taylor form: b_2 = phi_2/c_2.",
+    "The two-stage RES method is DPM-Solver++(2S) in its Taylor form: $b_2 = phi_2/c_2$.",
     "zhang2023res",
 )
 def res_2s() -> Proof:
+    """RES-2S is DPM-Solver++(2S) in Taylor form.
+
+    The published weights $c_2 h phi_1(-c_2 h)$, $h (phi_1 - phi_2/c_2)$ and $h phi_2/c_2$ less those of the record are
+    zero, with $c_2$ as a symbol.
+    """
     rows = ((c2 * h * phi(1, -c2 * h),), (h * (phi(1, -h) - phi(2, -h) / c2), h * phi(2, -h) / c2))
     return Proof(differences("res-2s", rows))
 
 
 @claim(
     "res-3s",
-    "The three-stage RES method is Hochbruck and Ostermann's third-order family with 2 (g c_2 + c_3) = "
-    "3 (g c_2^2 + c_3^2); a c_3^3 in place of the c_3^2, as a widely used port computes g, is right for c_3 = 1 only.",
+    "The three-stage RES method is Hochbruck and Ostermann's third-order family with $2 (g c_2 + c_3) = 3 (g c_2^2 + "
+    "c_3^2)$; a $c_3^3$ in place of the $c_3^2$, as a widely used port computes $g$, is right for $c_3 = 1$ only.",
     "zhang2023res",
 )
 def res_3s() -> Proof:
+    """RES-3S and a slip in its port.
+
+    The condition is solved for $g$, and the family's weights at $c_2 = 1/2$, $c_3 = 1$ equal the record's. The ported
+    $g$ less the right one vanishes at $c_3 = 1$, and not for every $c_3$.
+    """
     g, c3 = sp.symbols("g c3", positive=True)
     condition = 2 * (g * c2 + c3) - 3 * (g * c2**2 + c3**2)
     (right,) = sp.solve(condition, g)
@@ -136,10 +166,15 @@ def res_3s() -> Proof:
 @claim(
     "etd-rk4",
     "ETD-RK4 is Cox and Matthews's: its last stage starts from the first stage's result, which gives the base output "
-    "the weight phi_1(-h/2) (e^{-h/2} - 1)/2.",
+    "the weight $phi_1(-h/2) (e^{-h/2} - 1)/2$.",
     "cox2002etd",
 )
 def etd_rk4() -> Proof:
+    """ETD-RK4 as published.
+
+    The paper's four rows, the last stage's start from the first stage written out by its outputs, less those of the
+    record are zero.
+    """
     half = phi(1, -h / 2)
     base = half * (phi(0, -h / 2) - 1) / 2
     ends = (phi(1, -h) - 3 * phi(2, -h) + 4 * phi(3, -h), 4 * phi(3, -h) - phi(2, -h))

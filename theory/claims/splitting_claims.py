@@ -72,12 +72,18 @@ def defect(substeps: Iterable[Substep], power: int) -> sp.Matrix:
 
 @claim(
     "splitting-defects",
-    "With fresh scores and Euler substeps of x' = A, m' = B, fields without the clock, the h^2 defects of x and m are: "
-    "BA -(A A_x - A_m B)/2, -(A B_x + B B_m)/2; BAB -A A_x/2, -B B_m/4; ABA -A A_x/4, -B B_m/2. Those of BAB and ABA "
-    "vanish only where x is absent from A and m from B, which gamma, nu and the score prevent.",
+    "With fresh scores and Euler substeps of $x' = A$, $m' = B$, fields without the clock, the $h^2$ defects of $x$ "
+    "and $m$ are: BA $-(A A_x - A_m B)/2$, $-(A B_x + B B_m)/2$; BAB $-A A_x/2$, $-B B_m/4$; ABA $-A A_x/4$, $-B "
+    "B_m/2$. Those of BAB and ABA vanish only where $x$ is absent from $A$ and $m$ from $B$, which $gamma$, $nu$ and "
+    "the score prevent.",
     "pandey2024efficient",
 )
 def splitting_defects() -> Proof:
+    """The leading defects of plain splittings.
+
+    Each splitting is carried out on fields with symbolic values and slopes at a point, and compared with Taylor's
+    series of the flow; the coefficients of $h^2$ are the stated ones, and none is zero.
+    """
     still = {SCORED[0, 3]: 0, SCORED[1, 3]: 0}
     a, b = SCORED[0, 0], SCORED[1, 0]
     a_x, a_m, b_x, b_m = (LINEAR[i, j] + SCORED[i, j + 1] for i in (0, 1) for j in (0, 1))
@@ -94,10 +100,15 @@ def splitting_defects() -> Proof:
 @claim(
     "splitting-order-1",
     "Symplectic Euler and velocity Verlet on phase space, naive or reduced, are of order 1 exactly, as Euler's method "
-    "is: the terms of h^0 and h^1 agree with the flow for any fields, those of h^2 do not, in x and in m.",
+    "is: the terms of $h^0$ and $h^1$ agree with the flow for any fields, those of $h^2$ do not, in $x$ and in $m$.",
     "pandey2024efficient",
 )
 def splitting_order_1() -> Proof:
+    """Splittings of order 1.
+
+    Each method is carried out on fields with symbolic values and slopes at a point and compared with Taylor's series of
+    the flow, power by power.
+    """
     steps = [BY_NAME[name].substeps for name in ("euler", *PUBLISHED)]
     zero = [entry for substeps in steps for power in (0, 1) for entry in defect(substeps, power)]
     return Proof(tuple(zero), nonzero=tuple(entry for substeps in steps for entry in defect(substeps, 2)))
@@ -110,6 +121,11 @@ def splitting_order_1() -> Proof:
     "pandey2024efficient",
 )
 def splitting_order_2() -> Proof:
+    """A splitting of order 2.
+
+    In either order of its parts the method agrees with Taylor's series of the flow through $h^2$. With the scores at
+    the start the term of $h^2$ does not vanish, and for two constant scores that of $h^3$ does not.
+    """
     strang = BY_NAME["strang-midpoint"].substeps
     turned = [step._replace(part={"A": "B", "B": "A"}[step.part]) for step in strang]
     early = [step._replace(at=sp.S.Zero) for step in strang]
@@ -194,10 +210,15 @@ def _with_columns(kept: sp.Matrix, columns: int) -> sp.Matrix:
 @claim(
     "splitting-weak-order-1",
     "On Gaussian data the mean and the covariance after a step of Euler-Maruyama, OBA, BAO, OBAB, naive or reduced, "
-    "and of SSCS agree with the exact ones to h, and not to h^2: their weak order is 1.",
+    "and of SSCS agree with the exact ones to $h$, and not to $h^2$: their weak order is 1.",
     "pandey2024efficient",
 )
 def splitting_weak_order_1() -> Proof:
+    """Stochastic splittings of weak order 1.
+
+    A step is a matrix on the state and on the noises; its mean and its covariance are expanded in $h$, the precision of
+    the data a symbolic matrix that changes with the clock, and compared with the exact ones.
+    """
     chosen = [s for s in SPLITTINGS if s.stochastic and s.name != "sscs-midpoint"]
     zero = [law_defect(s, power) for s in chosen for power in (0, 1)]
     return Proof(tuple(zero), nonzero=tuple(law_defect(s, 2) for s in chosen))
@@ -205,11 +226,17 @@ def splitting_weak_order_1() -> Proof:
 
 @claim(
     "splitting-weak-order-2",
-    "With the midpoint rule for its score's part, asked at the middle of the step, SSCS agrees to h^2: the splitting "
-    "e^{h L/2} e^{h S} e^{h L/2} of the generators is symmetric, and equals e^{h (L + S)} to h^2 and not to h^3.",
+    "With the midpoint rule for its score's part, asked at the middle of the step, SSCS agrees to $h^2$: the "
+    "splitting $e^{h L/2} e^{h S} e^{h L/2}$ of the generators is symmetric, and equals $e^{h (L + S)}$ to $h^2$ and "
+    "not to $h^3$.",
     "pandey2024efficient",
 )
 def splitting_weak_order_2() -> Proof:
+    """SSCS with a midpoint is of weak order 2.
+
+    Mean and covariance on Gaussian data agree with the exact ones through $h^2$; with the score asked at the start they
+    do not. The product of the three exponentials is expanded with generators that do not commute.
+    """
     midpoint = BY_NAME["sscs-midpoint"]
     early = Splitting("early", True, tuple(step._replace(at=sp.S.Zero) for step in midpoint.substeps))
     left, right = sp.symbols("L S", commutative=False)

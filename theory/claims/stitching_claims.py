@@ -32,11 +32,17 @@ def _kept(series: sp.Expr) -> sp.Expr:
 @claim(
     "stitch-gap",
     "The exact noise prediction and that of the Gaussian with the data's mean and variance differ by "
-    "-(alpha/sigma)^3 k_3 (y^2 - 1)/2 + O((alpha/sigma)^4), k_3 the third cumulant, y = x/sigma; where k_3 = 0 by "
-    "-(alpha/sigma)^4 k_4 (y^3 - 3 y)/6.",
+    "$-(alpha/sigma)^3 k_3 (y^2 - 1)/2 + O((alpha/sigma)^4)$, $k_3$ the third cumulant, $y = x/sigma$; where $k_3 = "
+    "0$ by $-(alpha/sigma)^4 k_4 (y^3 - 3 y)/6$.",
     "pan2025tstitch",
 )
 def stitch_gap() -> Proof:
+    """A Gaussian stands in at high noise.
+
+    The logarithm of the density of $y = (alpha/sigma) x_0 + eps$ over that of $eps$ is expanded in Hermite polynomials
+    through the fourth power of $alpha/sigma$, with the moments written by cumulants. Its derivative in $y$, less that
+    of the Gaussian, has no terms below the third power, and the stated ones there.
+    """
     mean, variance = sp.symbols("mean variance", real=True)
     third, fourth = sp.symbols("k_3 k_4", real=True)  # cumulants
 

@@ -69,11 +69,17 @@ def difference(ours: Step, theirs: Step) -> Expressions:
 
 @claim(
     "noisy-frames",
-    "In a noisy frame the reverse SDE dx = (f x - (1 + tau^2)/2 g^2 s) dt + tau g dW has no linear part: "
-    "dy = (1 + tau^2) w F dlambda + dM with Var M(u) = V(u), in data and in noise prediction.",
+    "In a noisy frame the reverse SDE $dx = (f x - (1 + tau^2)/2 g^2 s) dt + tau g dW$ has no linear part: $dy = (1 + "
+    "tau^2) w F dlambda + dM$ with $Var M(u) = V(u)$, in data and in noise prediction.",
     "xue2023sasolver",
 )
 def noisy_frames() -> Proof:
+    """The reverse SDE in a noisy frame.
+
+    With $g^2 = -2 sigma^2 dlambda/dt$ the drift of $y$ is written by $x_0$ and $eps$, and its part in $x$ cancels
+    against the frame's damping. The variance $V$ vanishes at $u = 0$ and grows by $2 tau^2 sigma^2 dlambda$, in the
+    units of the frame.
+    """
     f = dalpha / alpha
     g2 = 2 * sigma * dsigma - 2 * f * sigma**2
     rate = dalpha / alpha - dsigma / sigma  # of lambda
@@ -99,11 +105,16 @@ def noisy_frames() -> Proof:
 
 @claim(
     "ddpm-names",
-    "DDPM, the posterior of the chain, is SDE-DPM-Solver++(1), SA-Solver with tau = 1 and one output, and "
-    "DDIM(eta = 1): x' = (sigma'/sigma) e^{-h} x + alpha' (1 - e^{-2h}) x0hat + sigma' sqrt(1 - e^{-2h}) z.",
+    "DDPM, the posterior of the chain, is SDE-DPM-Solver++(1), SA-Solver with $tau = 1$ and one output, and DDIM$(eta "
+    "= 1)$: $x' = (sigma'/sigma) e^{-h} x + alpha' (1 - e^{-2h}) x0hat + sigma' sqrt(1 - e^{-2h}) z$.",
     "ho2020ddpm",
 )
 def ddpm_names() -> Proof:
+    """DDPM under its other names.
+
+    Mean and variance of one step are written by $x_0$, $eps$ and $h$ for each of the records, and by Bayes' rule, where
+    precisions add, for the posterior; all equal the formula. The one-node rule for noise prediction has another mean.
+    """
     fresh = 1 - sp.exp(-2 * h)
     published = (next_sigma / sigma * sp.exp(-h) * POSITION + next_alpha * fresh * x0, next_sigma**2 * fresh)
     # Bayes' rule for x' given x0 and x = (alpha/alpha') x' + noise: precisions add.
@@ -120,11 +131,16 @@ def ddpm_names() -> Proof:
 
 @claim(
     "ddpm-variances",
-    "DDPM's larger variance is that of the chain's own step, beta = sigma^2 - (alpha/alpha')^2 sigma'^2 (1 - a on a "
-    "variance-preserving schedule), its smaller one beta sigma'^2/sigma^2 by Bayes' rule.",
+    "DDPM's larger variance is that of the chain's own step, $beta = sigma^2 - (alpha/alpha')^2 sigma'^2$ ($1 - a$ on "
+    "a variance-preserving schedule), its smaller one $beta sigma'^2/sigma^2$ by Bayes' rule.",
     "ho2020ddpm",
 )
 def ddpm_variances() -> Proof:
+    """The two variances of DDPM.
+
+    Both records have the same mean; their variances are compared with the two formulas, and $beta$ with $1 - a$ where
+    $alpha^2 + sigma^2 = 1$. They are not equal.
+    """
     own = sigma**2 - (alpha / next_alpha) ** 2 * next_sigma**2
     (mean, large), (same, small) = one_step(DDPM_LARGE), one_step(DDPM)
     preserving = {sigma: sp.sqrt(1 - alpha**2), next_sigma: sp.sqrt(1 - next_alpha**2)}
@@ -141,12 +157,17 @@ def ddpm_variances() -> Proof:
 
 @claim(
     "seeds-1-names",
-    "SEEDS-1 is SDE-DPM-Solver-1, the one-node rule of the noise frame with tau = 1: "
-    "x' = (alpha'/alpha) x - 2 sigma' (e^h - 1) epshat + sigma' sqrt(e^{2h} - 1) z. It is not SDE-DPM-Solver++(1): "
-    "unlike the flow's, the rules in data and noise prediction are two samplers.",
+    "SEEDS-1 is SDE-DPM-Solver-1, the one-node rule of the noise frame with $tau = 1$: $x' = (alpha'/alpha) x - 2 "
+    "sigma' (e^h - 1) epshat + sigma' sqrt(e^{2h} - 1) z$. It is not SDE-DPM-Solver++(1): unlike the flow's, the "
+    "rules in data and noise prediction are two samplers.",
     "gonzalez2023seeds",
 )
 def seeds_1() -> Proof:
+    """SEEDS-1 is SDE-DPM-Solver-1.
+
+    Mean and variance of the record's step at $tau = 1$ equal those of the published formula; the mean differs from
+    DDPM's.
+    """
     gain = sp.exp(h)
     published = (
         next_alpha / alpha * POSITION - 2 * next_sigma * (gain - 1) * eps,
@@ -158,13 +179,19 @@ def seeds_1() -> Proof:
 
 @claim(
     "sa-solver-few-steps",
-    "The mode few_steps of SA-Solver's authors adds alpha' (1 + tau^2) (h^2/2 - (k h - 1 + e^{-k h})/k^2) (D_n - "
-    "D_{n-1})/h_0, k = 1 + tau^2, to the predictor of two outputs, and the same with the predicted output, D_n and "
-    "h_0 = h to the corrector of two: the slope of the line then has the weight alpha' (1 + tau^2) h^2/2. At tau = 0 "
-    "these are UniPC's rows with B(h) = h.",
+    "The mode few_steps of SA-Solver's authors adds $alpha' (1 + tau^2) (h^2/2 - (k h - 1 + e^{-k h})/k^2) (D_n - "
+    "D_{n-1})/h_0$, $k = 1 + tau^2$, to the predictor of two outputs, and the same with the predicted output, $D_n$ "
+    "and $h_0 = h$ to the corrector of two: the slope of the line then has the weight $alpha' (1 + tau^2) h^2/2$. At "
+    "$tau = 0$ these are UniPC's rows with $B(h) = h$.",
     "xue2023sasolver",
 )
 def sa_solver_few_steps() -> Proof:
+    """SA-Solver's mode for few steps.
+
+    Row by row the weights with and without the mode differ by the stated amount, once with each sign, and the weights
+    of the slope are as stated. At $tau = 0$ the rows equal those of unipc-1-bh1 and unipc-2-bh1. What is added is not
+    zero.
+    """
     rate = 1 + tau**2
     added = rate * (h**2 / 2 - (rate * h - 1 + sp.exp(-rate * h)) / rate**2)
     moved = [
@@ -200,11 +227,16 @@ def of_eps(mean: sp.Expr) -> sp.Expr:
 
 @claim(
     "ddim-eta-published",
-    "DDIM(eta) is x' = alpha' x0hat + sqrt(sigma'^2 - s^2) epshat + s z, where on a variance-preserving schedule "
-    "s^2 = eta^2 (sigma'/sigma)^2 (1 - alpha^2/alpha'^2).",
+    "DDIM$(eta)$ is $x' = alpha' x0hat + sqrt(sigma'^2 - s^2) epshat + s z$, where on a variance-preserving schedule "
+    "$s^2 = eta^2 (sigma'/sigma)^2 (1 - alpha^2/alpha'^2)$.",
     "song2021ddim",
 )
 def ddim_eta() -> Proof:
+    """DDIM with eta, as published.
+
+    In the record's step the coefficient of $x0hat$ is $alpha'$, the squares of the other two add up to $sigma'^2$, and
+    where $alpha^2 + sigma^2 = 1$ at both levels the variance of the noise is the published one.
+    """
     mean, variance = one_step(DDIM_ETA)
     fresh = eta**2 * (next_sigma / sigma) ** 2 * (1 - (alpha / next_alpha) ** 2)
     whole = alpha**2 + sigma**2 * sp.exp(-2 * h)  # alpha^2/alpha'^2 where alpha'^2 + sigma'^2 = 1
@@ -220,10 +252,16 @@ def ddim_eta() -> Proof:
 
 @claim(
     "ddim-eta-strength",
-    "A step of DDIM(eta) is one of SA-Solver with tau^2 = -log(1 - eta^2 (1 - e^{-2h}))/(2h), which tends to eta^2.",
+    "A step of DDIM$(eta)$ is one of SA-Solver with $tau^2 = -log(1 - eta^2 (1 - e^{-2h}))/(2h)$, which tends to "
+    "$eta^2$.",
     "xue2023sasolver",
 )
 def ddim_eta_strength() -> Proof:
+    """The noise of DDIM with eta as a strength tau.
+
+    Both steps are $alpha' x0hat$ plus a multiple of $epshat$ plus noise. With this $tau$ the squares of the multiples
+    and the variances agree; the limit as $h -> 0$ is $eta^2$, and at a finite step it is another number.
+    """
     strength = -sp.log(1 - eta**2 * (1 - sp.exp(-2 * h))) / (2 * h)
     ours, theirs = one_step(DDIM_ETA), one_step(SA_SOLVER_1)
     # Both are alpha' x0hat + (a root) epshat + noise; roots are compared by their squares.
@@ -242,11 +280,16 @@ def ddim_eta_strength() -> Proof:
 
 @claim(
     "ddim-marginals",
-    "The non-Markovian family has one set of marginals: if x = alpha x0 + sigma eps, then for every noise s also "
-    "x' = alpha' x0 + sqrt(sigma'^2 - s^2) (x - alpha x0)/sigma + s z has mean alpha' x0 and variance sigma'^2.",
+    "The non-Markovian family has one set of marginals: if $x = alpha x0 + sigma eps$, then for every noise $s$ also "
+    "$x' = alpha' x0 + sqrt(sigma'^2 - s^2) (x - alpha x0)/sigma + s z$ has mean $alpha' x0$ and variance $sigma'^2$.",
     "song2021ddim",
 )
 def ddim_marginals() -> Proof:
+    """One set of marginals for every noise.
+
+    $x'$ is affine in $eps$ and $z$, which are independent: without them it is $alpha' x0$, and the squares of their
+    coefficients add up to $sigma'^2$.
+    """
     fresh, noise = sp.symbols("fresh noise", positive=True)
     kept = sp.sqrt(next_sigma**2 - fresh**2)
     end = next_alpha * x0 + kept * (POSITION - alpha * x0) / sigma + fresh * noise
@@ -256,14 +299,21 @@ def ddim_marginals() -> Proof:
 
 @claim(
     "weak-barrier",
-    "No one-step sampler whose noises are increments of one path has weak order 3 for tau > 0. Let b_j be its weights "
-    "as h -> 0, at places c_j in [0, 1], and B(s) the sum of b_j over c_j > s. If sum b_j c_j = 1/2 and "
-    "sum b_j c_j^2 = 1/3, as the orders 2 and 3 ask, then the condition of f_zz(G_z(e_a), G_z(e_a)) is off by "
-    "2 tau^2 times the integral of (B(s) - (1 - s))^2 over [0, 1]. B jumps at n places at most, and then the integral "
-    "is 1/(12 (n + 1)^2) at least.",
+    "No one-step sampler whose noises are increments of one path has weak order 3 for $tau > 0$. Let $b_j$ be its "
+    "weights as $h -> 0$, at places $c_j$ in $[0, 1]$, and $B(s)$ the sum of $b_j$ over $c_j > s$. If $sum b_j c_j = "
+    "1/2$ and $sum b_j c_j^2 = 1/3$, as the orders 2 and 3 ask, then the condition of $f_zz(G_z(e_a), G_z(e_a))$ is "
+    "off by $2 tau^2$ times the integral of $(B(s) - (1 - s))^2$ over $[0, 1]$. $B$ jumps at $n$ places at most, and "
+    "then the integral is $1/(12 (n + 1)^2)$ at least.",
     "laurent2020exotic",
 )
 def weak_barrier() -> Proof:
+    """No sampler of one path has weak order 3.
+
+    The sampler's side is $sum_{i,j} b_i b_j min(c_i, c_j)$, the exact one the integral of $min$ over the square, $1/3$.
+    Their difference is the integral of $(B(s) - (1 - s))^2$, up to multiples of the two conditions: both sides are
+    quadratic in $b$ with one pair of places in each term, so that three places show all there is. On a piece of width
+    $d$ a constant misses $1 - s$ by $d^3/12$ and a square, and $sum d^3 >= 1/(n + 1)^2$.
+    """
     s, value, first, width = sp.symbols("s value first width", positive=True)
     gaps = sp.symbols("gap1:5", positive=True)
     b = sp.symbols("b1:4", real=True)

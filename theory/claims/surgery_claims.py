@@ -21,12 +21,17 @@ PROVED = (
 
 @claim(
     "stale-features",
-    "A multistep method of order p whose model takes its features from the last m evaluations of them, by Lagrange "
-    "interpolation in the clock, has order min(p, m), for every pattern of refreshes and all step ratios (here DDIM, "
-    "2M and exp-adams-3); with the weights of two refreshes exchanged it has order 1.",
+    "A multistep method of order $p$ whose model takes its features from the last $m$ evaluations of them, by "
+    "Lagrange interpolation in the clock, has order $min(p, m)$, for every pattern of refreshes and all step ratios "
+    "(here DDIM, 2M and exp-adams-3); with the weights of two refreshes exchanged it has order 1.",
     "liu2025taylorseer",
 )
 def stale_features() -> Proof:
+    """Stale features and the order of a multistep method.
+
+    For the places of the refreshes as symbols the order conditions through $min(p, m)$ vanish, and one of the next
+    order does not. With the weights exchanged the conditions of order 1 still hold, and one of order 2 fails.
+    """
     zero, nonzero = [], []
     for name, m in PROVED:
         method = find(name)
@@ -44,12 +49,18 @@ def stale_features() -> Proof:
 
 @claim(
     "stale-features-leading",
-    "In a cycle of q equal steps with one refresh the mean of prod_{k < m} (i + k q) over i < q, which multiplies "
-    "-h^m g_f f^(m)/m!, is (q - 1)/2 for m = 1 and (q - 1)(5 q - 1)/6 for m = 2, positive: order m is exact for m < p. "
-    "With m = 1 DDIM's leading error grows by q - 1 times its part through the features.",
+    "In a cycle of $q$ equal steps with one refresh the mean of $prod_{k < m} (i + k q)$ over $i < q$, which "
+    "multiplies $-h^m g_f f^{(m)}/m!$, is $(q - 1)/2$ for $m = 1$ and $(q - 1)(5 q - 1)/6$ for $m = 2$, positive: "
+    "order $m$ is exact for $m < p$. With $m = 1$ DDIM's leading error grows by $q - 1$ times its part through the "
+    "features.",
     "li2024fasterdiffusion",
 )
 def stale_features_leading() -> Proof:
+    """What stale features cost in a cycle.
+
+    The two sums over a cycle are evaluated for symbolic $q$. The residual of DDIM's condition for $g_f f'$, with the
+    refresh $i$ steps back, is averaged over the cycle: it exceeds the fresh one by $q - 1$ times.
+    """
     q, i = sp.symbols("q i", integer=True, positive=True)
     one, two = (sp.summation(product, (i, 0, q - 1)) / q for product in (i, i * (i + q)))
     plain = StaleWeights(find("ddim"), 1, 2).residual((0, (1,)))[0]  # weight of g_f f' with a refresh at key_0_0
@@ -72,6 +83,11 @@ def stale_features_leading() -> Proof:
     "li2024fasterdiffusion",
 )
 def held_output() -> Proof:
+    """A held output is a longer step.
+
+    Two steps with one data prediction and one step over both are written out and are equal; with two predictions they
+    are not.
+    """
     last_alpha, last_sigma, other = sp.symbols("last_alpha last_sigma other", positive=True)
 
     def step(z: sp.Expr, d: sp.Expr, here: tuple[sp.Expr, sp.Expr], there: tuple[sp.Expr, sp.Expr]) -> sp.Expr:
@@ -85,12 +101,18 @@ def held_output() -> Proof:
 
 @claim(
     "break-even",
-    "A change that multiplies the cost of an evaluation by K and the error by c, at order p, has c K^p times the error "
-    "of the plain sampler at equal cost. For DDIM and features that are refreshed every q = 2 evaluations, which cost "
-    "a share s and carry a share f of its leading error, it is worth it iff f < s/(2 - s).",
+    "A change that multiplies the cost of an evaluation by $K$ and the error by $c$, at order $p$, has $c K^p$ times "
+    "the error of the plain sampler at equal cost. For DDIM and features that are refreshed every $q = 2$ "
+    "evaluations, which cost a share $s$ and carry a share $f$ of its leading error, it is worth it iff $f < s/(2 - "
+    "s)$.",
     "li2024fasterdiffusion",
 )
 def break_even() -> Proof:
+    """When a cheaper evaluation is worth its error.
+
+    At equal cost the plain sampler takes $K$ times the steps. With $K = 1 - s/2$ and $c = 1 + f$ the product $c K$
+    increases with $f$ and is 1 at $f = s/(2 - s)$.
+    """
     steps, cost, factor, p, share, part = sp.symbols("N K c p s f", positive=True)
     changed, plain = factor * steps**-p, (cost * steps) ** -p
     at_two = (factor * cost).subs({factor: 1 + part, cost: 1 - share / 2})
@@ -103,12 +125,17 @@ def break_even() -> Proof:
 
 @claim(
     "skip-scale",
-    "Normalising a group of channels cancels a factor rho of all of them where eps = 0: in a residual block whose "
-    "groups do not mix skip and backbone, a scaled skip acts through the shortcut alone; with eps > 0 it does not "
+    "Normalising a group of channels cancels a factor $rho$ of all of them where $eps = 0$: in a residual block whose "
+    "groups do not mix skip and backbone, a scaled skip acts through the shortcut alone; with $eps > 0$ it does not "
     "cancel.",
     "ma2024skiptuning",
 )
 def skip_scale() -> Proof:
+    """Normalising cancels a scaled skip.
+
+    A group of three symbolic values is normalised with and without the factor. Without $eps$ the results agree; with
+    $eps = 1$ they differ at a point.
+    """
     values, small = sp.symbols("v_:3", real=True), sp.Symbol("epsilon", positive=True)
 
     def normalised(group: tuple[sp.Expr, ...], eps: sp.Expr) -> list[sp.Expr]:
@@ -127,12 +154,19 @@ def skip_scale() -> Proof:
 
 @claim(
     "low-rank-weighted",
-    "Of all rank-one u v^T with a given unit u, E|W x - u v^T x|^2 is least for v = W^T u, at every covariance S of x, "
-    "and is then tr M - u^T M u with M = W S W^T: the best u is the top eigenvector of M, and what is lost is the "
-    "other eigenvalue. With S = 1 this is Eckart-Young; the top singular vector of W is another one.",
+    "Of all rank-one $u v^T$ with a given unit $u$, $E|W x - u v^T x|^2$ is least for $v = W^T u$, at every "
+    "covariance $S$ of $x$, and is then $tr M - u^T M u$ with $M = W S W^T$: the best $u$ is the top eigenvector of "
+    "$M$, and what is lost is the other eigenvalue. With $S = 1$ this is Eckart-Young; the top singular vector of $W$ "
+    "is another one.",
     "eckart1936approximation",
 )
 def low_rank_weighted() -> Proof:
+    """The best factor of rank one, weighted by the data.
+
+    In two dimensions, on the circle of unit vectors $u$, the gradient in $v$ vanishes at $W^T u$ and the loss is the
+    stated one. With $M$ diagonal it exceeds the lesser eigenvalue by a multiple of the squared sine. An example shows
+    another top singular vector of $W$.
+    """
     c, s, large, small = sp.symbols("c s large small", real=True)  # u = (c, s), c^2 + s^2 = 1
     w, root = (sp.Matrix(2, 2, sp.symbols(f"{name}_:4", real=True)) for name in ("w", "root"))  # S = root root^T
     u, v = sp.Matrix([c, s]), sp.Matrix(sp.symbols("v_:2", real=True))
@@ -164,11 +198,16 @@ def low_rank_weighted() -> Proof:
 
 @claim(
     "low-rank-stages",
-    "With balanced factors U sqrt(D) and sqrt(D) V^T truncating the second one in stages is truncating the product "
-    "once; with factors of other scales it is not.",
+    "With balanced factors $U sqrt(D)$ and $sqrt(D) V^T$ truncating the second one in stages is truncating the "
+    "product once; with factors of other scales it is not.",
     "hajimolahoseini2024family",
 )
 def low_rank_stages() -> Proof:
+    """Truncating in stages.
+
+    Shown on matrices of three rows with rational rotations and the singular values 16, 4 and 1: rank 2 and then rank 1
+    gives the product of rank 1. With factors of other scales the staged result keeps another direction.
+    """
     turn = sp.Matrix([[3, -4, 0], [4, 3, 0], [0, 0, 5]]) / 5
     other = sp.Matrix([[5, 0, 0], [0, 4, -3], [0, 3, 4]]) / 5
     values = (sp.Integer(16), sp.Integer(4), sp.Integer(1))
@@ -192,6 +231,11 @@ def low_rank_stages() -> Proof:
     "zhu2023asdm",
 )
 def mixed_kernels() -> Proof:
+    """Mixing kernels is mixing convolutions.
+
+    Two symbolic kernels of three entries are convolved with a symbolic signal, mixed before and after; the results are
+    equal. The squares are not.
+    """
     share = sp.symbols("share_:2", real=True)
     kernels = [sp.symbols(f"k{e}_:3", real=True) for e in range(2)]
     signal = sp.symbols("signal_:5", real=True)

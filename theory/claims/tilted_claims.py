@@ -11,11 +11,16 @@ X, T = sp.symbols("x t", real=True)
 
 @claim(
     "tilted-process",
-    "If dX = f dt + g dW has the law p and h > 0 solves h_t + f h_x + g^2 h_xx/2 = 0, then the drift f + g^2 (log "
-    "h)_x has the law p h/Z, with one Z for every t.",
+    "If $dX = f dt + g dW$ has the law $p$ and $h > 0$ solves $h_t + f h_x + g^2 h_xx/2 = 0$, then the drift $f + g^2 "
+    "(log h)_x$ has the law $p h/Z$, with one $Z$ for every $t$.",
     "chen2023restoration",
 )
 def tilted_process() -> Proof:
+    """A tilted process has the tilted law.
+
+    With the two given equations for $p_t$ and $h_t$ the product $p h$ solves the forward equation of the new drift;
+    every derivative is a symbol of its own. With the old drift, or without the factor $g^2$, it does not.
+    """
     p, h, f = (sp.Function(name)(X, T) for name in ("p", "h", "f"))
     g = sp.Function("g")(T)
     forward = -sp.diff(f * p, X) + g**2 * sp.diff(p, X, 2) / 2  # p_t
@@ -37,11 +42,16 @@ def tilted_process() -> Proof:
 
 @claim(
     "tilted-mixture",
-    "h = cosh(a x) e^{-a^2 t/2} is such a function of Brownian motion, with the drift a tanh(a x), and takes N(m, V) "
-    "to N(m +- a V, V) with the weights exp(+-a m + a^2 (V - t)/2)/2.",
+    "$h = cosh(a x) e^{-a^2 t/2}$ is such a function of Brownian motion, with the drift $a tanh(a x)$, and takes "
+    "$N(m, V)$ to $N(m +- a V, V)$ with the weights $exp(+-a m + a^2 (V - t)/2)/2$.",
     "chen2023restoration",
 )
 def tilted_mixture() -> Proof:
+    """Tilting Brownian motion splits a Gaussian in two.
+
+    $h_t + h_xx/2 = 0$ and $(log h)_x = a tanh(a x)$ by differentiation. The logarithm of $N(m, V)$ times each of the
+    two exponentials equals that of the weight times the shifted Gaussian.
+    """
     a, m = sp.symbols("a m", real=True)
     spread = sp.Symbol("spread", positive=True)
     h = sp.cosh(a * X) * sp.exp(-(a**2) * T / 2)
@@ -61,12 +71,17 @@ def tilted_mixture() -> Proof:
 
 @claim(
     "restoration-step",
-    "With the drift f and the score s frozen a step of Restoration-Degradation is x - h f + l (1 - sqrt(1 - h/l)) g^2 "
-    "s = x - h (f - g^2 s/2) + h^2 g^2 s/(8 l) + O(h^3/l^2): of order 1 for a fixed l, and off by a part h/(8 l) of "
-    "the score in every unit of time.",
+    "With the drift $f$ and the score $s$ frozen a step of Restoration-Degradation is $x - h f + l (1 - sqrt(1 - "
+    "h/l)) g^2 s = x - h (f - g^2 s/2) + h^2 g^2 s/(8 l) + O(h^3/l^2)$: of order 1 for a fixed $l$, and off by a part "
+    "$h/(8 l)$ of the score in every unit of time.",
     "chen2023restoration",
 )
 def restoration_step() -> Proof:
+    """The step of Restoration-Degradation.
+
+    Restoration over $l$ and degradation back over $l - h$ are carried out with constant $f$ and $s$; the result is the
+    closed form. The series of $1 - sqrt(1 - h/l)$ gives the terms of the second.
+    """
     x, f, s = sp.symbols("x0 f s", real=True)
     g, h, back, ratio = sp.symbols("g h back ratio", positive=True)
     y = x - back * f

@@ -9,11 +9,16 @@ from .claim import Claim, Proof, claim
 
 @claim(
     "transport-heights",
-    "In one dimension the lines x y_i + h_i and x y_{i+1} + h_{i+1} meet at b iff h_{i+1} - h_i = -b (y_{i+1} - y_i): "
-    "the heights follow from the quantiles b of the cumulated masses.",
+    "In one dimension the lines $x y_i + h_i$ and $x y_{i+1} + h_{i+1}$ meet at $b$ iff $h_{i+1} - h_i = -b (y_{i+1} "
+    "- y_i)$: the heights follow from the quantiles $b$ of the cumulated masses.",
     "li2023dpmot",
 )
 def transport_heights() -> Proof:
+    """Semi-discrete transport on the line.
+
+    The two lines are evaluated at $b$ with this difference of heights and are equal there; with the other sign they are
+    not.
+    """
     y, step, height, b = sp.symbols("y step height b", real=True)
     gap = b * y + height - (b * (y + step) + height - b * step)
     other = b * y + height - (b * (y + step) + height + b * step)
@@ -22,11 +27,17 @@ def transport_heights() -> Proof:
 
 @claim(
     "transport-gradient",
-    "The energy E max_i(x y_i + h_i) has the masses of the cells as its gradient in h, for any source, and is convex: "
-    "its second derivative is the density at the boundary over the distance of the atoms.",
+    "The energy $E max_i(x y_i + h_i)$ has the masses of the cells as its gradient in $h$, for any source, and is "
+    "convex: its second derivative is the density at the boundary over the distance of the atoms.",
     "li2023dpmot",
 )
 def transport_gradient() -> Proof:
+    """The gradient of the transport energy.
+
+    For two neighbouring atoms the energy is written by the distribution function of the source and its partial first
+    moment, whose derivative is $z$ times the density. The terms from the boundary cancel in the first derivative; the
+    second is the density over the distance.
+    """
     h1, h2, y = sp.symbols("h1 h2 y", real=True)
     step = sp.Symbol("step", positive=True)
     z = sp.Symbol("z", real=True)

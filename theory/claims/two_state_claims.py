@@ -30,11 +30,16 @@ def ddim_step(to_alpha: sp.Expr, drho: sp.Expr) -> sp.Expr:
 
 @claim(
     "bdia-published",
-    "BDIA-DDIM is x' = gamma x_{n-1} + DDIM(x_n -> n+1) - gamma DDIM(x_n -> n-1); with gamma = 0 it is DDIM; and for "
-    "gamma > 0 x_{n-1} follows from x_n and x' alone: the sampler is inverted exactly.",
+    "BDIA-DDIM is $x' = gamma x_{n-1} + DDIM(x_n -> n+1) - gamma DDIM(x_n -> n-1)$; with $gamma = 0$ it is DDIM; and "
+    "for $gamma > 0$ $x_{n-1}$ follows from $x_n$ and $x'$ alone: the sampler is inverted exactly.",
     "zhang2024bdia",
 )
 def bdia_published() -> Proof:
+    """BDIA-DDIM as published, and its exact inverse.
+
+    The record's step, with both DDIM steps written out, equals the published one, and at $gamma = 0$ DDIM's. Solved for
+    $x_{n-1}$ it needs the model at $x_n$ only, and gives $x_{n-1}$ back.
+    """
     forward, backward = ddim_step(next_alpha, h), ddim_step(past_alpha, -r[0] * h)
     ours = bdia_step(gamma)
     inverse = (ours - forward) / gamma + backward
@@ -44,12 +49,19 @@ def bdia_published() -> Proof:
 
 @claim(
     "bdia-error",
-    "For steps r = 1 + O(h) BDIA-DDIM's local error is (1 - gamma) times DDIM's, and its global error, which the two "
-    "states' characteristic polynomial (zeta - 1)(zeta + gamma) divides by 1 + gamma, (1 - gamma)/(1 + gamma) times: "
-    "at gamma = 1 it is of order 2. On any grid the share gamma alpha_{n-1}/alpha_{n+1} = 1/r^2 gives order 2.",
+    "For steps $r = 1 + O(h)$ BDIA-DDIM's local error is $(1 - gamma)$ times DDIM's, and its global error, which the "
+    "two states' characteristic polynomial $(zeta - 1)(zeta + gamma)$ divides by $1 + gamma$, $(1 - gamma)/(1 + "
+    "gamma)$ times: at $gamma = 1$ it is of order 2. On any grid the share $gamma alpha_{n-1}/alpha_{n+1} = 1/r^2$ "
+    "gives order 2.",
     "zhang2024bdia",
 )
 def bdia_error() -> Proof:
+    """The error of BDIA-DDIM, as a multiple of DDIM's.
+
+    The leading defects of both methods, as the proof of their orders finds them, are compared tree by tree, and the
+    characteristic polynomial of the carried states is factored. For free $r$ the condition of order 2 of the share $s$
+    is $s r^2/2 - 1/2 = 0$, which $s = 1/r^2$ solves and $s = gamma$ does not.
+    """
     bdia, ddim = prove_order(find("bdia-ddim")), prove_order(find("bdia-ddim?gamma=0"))
     pairs = zip(bdia.leading_defects, ddim.leading_defects, strict=True)
     ratio = (1 - gamma) / (1 + gamma)
@@ -67,11 +79,16 @@ def bdia_error() -> Proof:
 
 @claim(
     "lambda-ddim-published",
-    "lambda-DDIM-I is Euler's step for y = e^{b t} x/alpha, whose flow is dy = b y dt + e^{b t} epshat drho, with the "
-    "weight of epshat integrated exactly; with b = 0 it is DDIM.",
+    "lambda-DDIM-I is Euler's step for $y = e^{b t} x/alpha$, whose flow is $dy = b y dt + e^{b t} epshat drho$, with "
+    "the weight of $epshat$ integrated exactly; with $b = 0$ it is DDIM.",
     "pandey2024efficient",
 )
 def lambda_ddim() -> Proof:
+    """lambda-DDIM-I is Euler's step in a damped variable.
+
+    Euler's step for $y$, with the integral of $e^{b t} drho$ as an opaque moment, is taken back to $x$ and equals the
+    record's step; at $b = 0$ the moment is the change of $rho$, and the step is DDIM's.
+    """
     method = find("lambda-ddim")
     (weight,), (carry,) = method.weights[0], method.rows[0].states
     u = sp.Symbol("u", real=True)

@@ -19,7 +19,7 @@ from ..rows import NOW, Row
 
 GAMMA = Parameter(
     "gamma",
-    "how far below the next level the step leads: to the ratio (1 - gamma) rho' of noise and signal",
+    "how far below the next level the step leads: to the ratio $(1 - gamma) rho'$ of noise and signal",
     sp.Rational(3, 10),
     sp.Interval(0, 1),
     orders=((sp.S.Zero, 1),),

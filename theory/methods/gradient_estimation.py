@@ -14,7 +14,7 @@ from .ddim import DDIM
 # x' = x + h (gamma eps_n + (1 - gamma) eps_{n-1}) in z = x/alpha.
 GAMMA = Parameter(
     "gamma",
-    "weight of the newest noise prediction; the one before has 1 - gamma",
+    "weight of the newest noise prediction; the one before has $1 - gamma$",
     default=sp.Integer(2),
     domain=sp.Interval(-sp.oo, sp.oo),
     orders=((sp.Rational(3, 2), 2),),

@@ -20,11 +20,11 @@ from .unipc import middle_bh1
 
 HALF, THIRD = sp.Rational(1, 2), sp.Rational(1, 3)
 MIDDLE_VALUE = collapsed(at=HALF)
-TAU = Parameter("tau", "root of the strength tau^2 of the noise", sp.S.One, sp.Interval(0, sp.oo))
+TAU = Parameter("tau", "root of the strength $tau^2$ of the noise", sp.S.One, sp.Interval(0, sp.oo))
 ETA = Parameter("eta", "noise of the non-Markovian family of DDIM: 0 is DDIM, 1 is DDPM", sp.S.One, sp.Interval(0, 1))
 CHURN = Parameter(
     "churn",
-    "noise that EDM adds anew over a whole run, S_churn",
+    "noise that EDM adds anew over a whole run, $S_churn$",
     default=sp.Integer(40),
     domain=sp.Interval(0, sp.oo),
     orders=((sp.S.Zero, 2),),
