@@ -147,3 +147,14 @@ def test_draws_of_t_gain_and_a_distance_does_not() -> None:
     means = [sum(row[0] for row in arm) / 5 for arm in (plain, draws, both)]
     assert means[1] < means[0] < means[2] < 1.02 * means[0]
     assert kept["number"] > 0
+
+
+def test_no_generator_makes_the_rings() -> None:
+    """Assert that five are nearer to the law than the chain of means, with most samples off, at the optimal losses."""
+    found = rows("emdm-on-rings")
+    chain, best = found.pop("mean of the kept network"), found.pop("at the optimum")
+    assert len(found) == 5
+    for radius, _, off, *losses in found.values():
+        assert radius < chain[0]
+        assert off > 0.5 > best[2]
+        assert losses == pytest.approx(best[3:], abs=2e-3)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from samplerproof.book import seeds
+from samplerproof.book.pages.few_step_pages import few_step_pages
 from samplerproof.book.pages.surgery_page import surgery_page
 from samplerproof.book.pages.technique_page import overview, page, with_trials
 from samplerproof.book.records.technique_results import OF_TECHNIQUES, measured_of, renew_techniques, trial_results
@@ -153,6 +154,10 @@ def test_kept_results_make_the_table_of_all_and_stay_as_they_are() -> None:
     rows = [row for name in ("faster-diffusion", "a-sdm", "skip-tuning", "plrd") for row in kept[name]["rows"]]
     text = surgery_page(kept)["surgery.md"]
     assert all(" | ".join(row).strip() in text for row in rows)
+    few, of_data = few_step_pages(kept, trial_results()).values()
+    assert all(" | ".join(row).strip() in few for row in kept["lcm"]["rows"])
+    assert all(f"| {name} | student |" in few for name, *_ in kept["few-step-students"]["rows"])
+    assert all(" | ".join(row).strip() in of_data for row in trial_results()["gmem-copies"]["rows"])
 
 
 # Runs of the same networks by the same module as another one that is measured again; their own code is in their key.

@@ -58,12 +58,12 @@ def test_a_mean_difference_has_its_standard_error() -> None:
 
 
 def kept_rows(trial: str) -> tuple[list[list[float]], list[str]]:
-    """The kept numbers of three seeds, and the row of mean differences, which is theirs to a digit of rounding."""
+    """The kept numbers of five seeds, and the row of mean differences, which is theirs to a digit of rounding."""
     kept = OF_TRIALS.read(trial)
     assert kept is not None
-    seeds = [[float(number) for number in row[1:]] for row in kept["rows"][:3]]
-    assert float(kept["rows"][3][2].split()[0]) == pytest.approx(sum(b - a for a, b, *_ in seeds) / 3, abs=1.1e-4)
-    return seeds, kept["rows"][3]
+    seeds = [[float(number) for number in row[1:]] for row in kept["rows"][:5]]
+    assert float(kept["rows"][5][2].split()[0]) == pytest.approx(sum(b - a for a, b, *_ in seeds) / 5, abs=1.1e-4)
+    return seeds, kept["rows"][5]
 
 
 def test_what_is_said_of_alignment_is_kept() -> None:
@@ -71,8 +71,8 @@ def test_what_is_said_of_alignment_is_kept() -> None:
     seeds, means = kept_rows("repa-training")
     kept = OF_TRIALS.read("repa-training")
     assert kept is not None
-    constant = float(kept["rows"][4][3])
-    assert means[2].startswith("+0.011")
+    constant = float(kept["rows"][6][3])
+    assert means[2].startswith("+0.012")
     for plain, aligned, alone, cosine in seeds:
         assert aligned > plain
         assert alone < constant < 0.6 < cosine < 0.63
@@ -81,7 +81,7 @@ def test_what_is_said_of_alignment_is_kept() -> None:
 def test_what_is_said_of_given_features_is_kept() -> None:
     """Assert at every seed a gain by own features, most of it by the nearest digit's, and a loss by another digit's."""
     seeds, means = kept_rows("gmem-training")
-    assert [round(float(words.split()[0]), 3) for words in means[2:4]] == [-0.076, -0.071]
+    assert [round(float(words.split()[0]), 3) for words in means[2:4]] == [-0.08, -0.075]
     for plain, own, nearest, other in seeds:
         assert own < nearest < plain < other
         assert plain - nearest > 0.9 * (plain - own)

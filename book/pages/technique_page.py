@@ -16,6 +16,7 @@ from ..records.technique_results import measured_of
 from ..techniques.all_techniques import TECHNIQUES
 from ..techniques.all_trials import TRIALS
 from ..techniques.technique import EXTENTS, Measured, Technique
+from .few_step_pages import few_step_pages
 from .myst import ONE_SIDEBAR, link, origin
 from .surgery_page import surgery_page
 
@@ -26,11 +27,11 @@ MOST_TICKS = 5  # places on the horizontal axis that are labelled one by one
 
 
 def technique_pages(results: dict[str, Entry], trials: dict[str, Entry]) -> dict[str, str]:
-    """File -> text of the page of every technique, of the table of all, and of surgery.
+    """File -> text of the page of every technique, of the table of all, and of those that put several together.
 
     results, trials: what is kept of techniques, and of those that were tried on networks.
     """
-    pages = {f"{PLACE}.md": overview(results), **surgery_page(results)}
+    pages = {f"{PLACE}.md": overview(results), **surgery_page(results), **few_step_pages(results, trials)}
     for technique in TECHNIQUES:
         entry = results[technique.name]
         text = page(technique, measured_of(entry), origin(entry["manifest"]))

@@ -21,7 +21,7 @@ from .technique import Measured
 
 STEPS, LATENT, WIDTH = 4, 4, 96
 UPDATES, BATCH, RATE, PENALTY, EVERY = 2000, 256, 1e-3, 0.05, 4
-SAMPLES, SEEDS = 4000, (0, 1, 2)
+SAMPLES, SEEDS = 4000, (0, 1, 2, 3, 4)
 MIDDLE = sum(radius for radius, _ in RINGS) / 2
 
 

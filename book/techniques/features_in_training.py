@@ -20,7 +20,7 @@ from .technique import Measured
 
 WIDTHS, EMBEDDING = (16, 32), 64
 UPDATES, BATCH, RATE, EVERY, WEIGHT = 240, 64, 2e-3, 2, 0.5
-SEEDS, LEVELS, JUDGED = (0, 1, 2), 16, 256
+SEEDS, LEVELS, JUDGED = (0, 1, 2, 3, 4), 16, 256
 Arm = Literal["plain", "aligned", "memory"]
 
 
