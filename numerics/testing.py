@@ -180,8 +180,7 @@ def _judged(external: ExternalSampler, steps: int, against: str | None, zero: bo
         if job.grid is None:
             runs[job.steps, job.float64], seen = _run(external, job, None)
             departed += seen
-        elif job.grid < len(info.grids):
-            name = info.grids[job.grid]
+        elif name := info.grid(job.grid):
             grids[name, job.float64], _ = _run(external, job, name)
         if changed := code.replaced():
             runs[steps, False] = Failure("error", replaced_message(changed))

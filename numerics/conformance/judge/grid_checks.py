@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ...denoisers import parts
@@ -14,6 +14,7 @@ from ...readback import Trace
 from ..forward_processes import goes_backward
 from ..report import Finding
 
+NEAR = 1e-4  # in lambda, from single precision
 FLOAT32 = 1e-5  # a gap in lambda below it is from single precision
 
 
@@ -147,6 +148,17 @@ def gaps(found: Trace, process: str) -> list[Gap]:
         step = max(found.step[i], 1)  # a second evaluation at the start belongs to the first step
         result.setdefault(step, Gap(step, to, at))
     return list(result.values())
+
+
+def up_to_last(run: Trace, process: str) -> Trace | None:
+    """The run on the levels without the last, if that is where it leads."""
+    last = len(run.grid) - 1
+    if last < 3 or run.step[-2] >= last - 1:
+        return None
+    ends = [gap.leads_to for gap in gaps(run, process) if gap.step == last]
+    if not ends or abs(ends[0].lam - run.grid[-2].lam) > NEAR:
+        return None
+    return replace(run, points=(*run.points[:-1], run.grid[-2]), step=(*run.step[:-1], last - 1), grid=run.grid[:-1])
 
 
 def _constant(prediction: str, at: Point, clean: bool) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ...errors import DependsError
 from ...external_run import Run
 from ...readback import BATCH, LINEAR, SCALE, Trace, is_image, respond
-from ..adapters.unobserved import WIDER, OnLevels, departure_called_directly
+from ..adapters.unobserved import OnLevels, departure_called_directly, may_be_called
 from ..report import Departure
 from .drawn_inputs import DRAWN, departure_on_drawn
 
@@ -105,7 +105,7 @@ def _unobserved(run: Run, found: Trace, call: OnLevels | None) -> tuple[Departur
     """Its departure where it is called directly, as shipped, with one output at a time; empty where it has none
     or draws noise by itself.
     """
-    if call is None or found.dtype is not torch.float32 or {*found.remarks} - {WIDER} or any(found.channel):
+    if call is None or not may_be_called(found):
         return ()
     inputs = _Inputs().values(found)
     directly = call([p.sigma for p in found.grid])
