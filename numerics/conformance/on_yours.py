@@ -19,8 +19,8 @@ from .adapters.external_sampler import ExternalSampler
 from .adapters.target import NoSteps, NoTable
 from .adapters.visited_levels import CLOSE
 from .forward_processes import on_process
-from .judge.grid_checks import up_to_last
 from .report import TargetInfo
+from .step_ends import up_to_last
 
 SCALES = (1e4, 1e-4)  # standard deviations of further random inputs: what clips large values, or adds a constant
 SAME = 1e-12  # relative: one level, computed in two ways

@@ -153,7 +153,7 @@ def judged(results: ChildResults, target: str, steps: int, against: str | None) 
 def _variations(results: ChildResults) -> Variations:
     """The results on other grids and inputs."""
     from .judge.case import Variations
-    from .process.probes import COVERED
+    from .process.probes import covered
 
     info = results.info
     assert info is not None
@@ -161,7 +161,7 @@ def _variations(results: ChildResults) -> Variations:
         grids={(info.grid(r.job.grid) or "", r.job.float64): _run(r) for r in results.jobs if r.job.grid is not None},
         zero=info.zero,
         departures=tuple(d for r in results.jobs for d in r.departures),
-        inputs=COVERED,
+        inputs=covered(info, _run(results.jobs[0])),
     )
 
 

@@ -155,7 +155,7 @@ def _run_on(make: Callable[[], Any], target: str, process: str, asked: Sequence[
 
 
 def _remarks(levels: Sequence[Point], asked: Sequence[Point]) -> tuple[Remark, ...]:
-    """What is said of levels that are not those asked for."""
+    """Remarks on levels that are not those asked for."""
     own, given = ([level.rho for level in some] for some in (levels, asked))
     if len(own) == len(given) and all(map(same, own, given)):
         return ()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from ...readback import Trace
-from ..adapters.unobserved import CALLED, may_be_called
-from ..report import ANEW, STEPS_ANEW, TargetInfo
+from ..report import ANEW, STEPS_ANEW
 from .case import Runs, Variations
 
 
-def coverage(info: TargetInfo, runs: Runs, variations: Variations) -> list[str]:
+def coverage(runs: Runs, variations: Variations) -> list[str]:
     """Dtypes and numbers of steps, other grids and other inputs of the runs that succeeded."""
     done = [job for job, run in runs.items() if isinstance(run, Trace)]
     found = []
@@ -17,11 +16,9 @@ def coverage(info: TargetInfo, runs: Runs, variations: Variations) -> list[str]:
         found += [f"{name}: {', '.join(map(str, steps))} steps"] if steps else []
     grids = {name: len(run.grid) - 1 for (name, _), run in variations.grids.items() if isinstance(run, Trace)}
     lines = [name if name.startswith(ANEW) else f"{name}, {n} steps" for name, n in grids.items() if name != STEPS_ANEW]
-    called = info.called and any(isinstance(run, Trace) and may_be_called(run) for run in runs.values())
     return [
         *found,
         *([STEPS_ANEW] if STEPS_ANEW in grids else []),
         *(f"other grid: {line}" for line in lines),
         *variations.inputs,
-        *([CALLED] if called else []),
     ]

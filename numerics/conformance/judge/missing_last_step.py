@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..report import Finding
+from ..step_ends import up_to_last
 from . import differences
 from .case import Case
-from .grid_checks import up_to_last
 
 
 def missing_last_step(case: Case) -> tuple[str, Finding] | None:

@@ -20,7 +20,7 @@ from ...tableau import Tableau
 from ...targets.flow import exact_flow
 from ...targets.mixture import GaussianMixture
 from ..forward_processes import goes_backward
-from .grid_checks import gaps
+from ..step_ends import gaps
 
 HIGHEST = 6  # powers of lambda on which a step is tested
 REFINED = 1.5, 3.0  # factor by which a step is longer than the one that it is compared with

@@ -47,7 +47,7 @@ def judge(
         "error",
         reference=resolve(named, "against").name if named else None,
         advertised_order=info.advertised_order,
-        coverage=coverage(info, runs, variations),
+        coverage=coverage(runs, variations),
     )
     variations = replace(variations, grids=each_trace(variations.grids, without_repeated_evaluations))
     case = Case(info, each_trace(runs, without_repeated_evaluations), steps, variations, base)

@@ -17,8 +17,8 @@ from lucky_samplers import history, runs
 
 from samplerproof.numerics.conformance.adapters.callables import function
 from samplerproof.numerics.conformance.adapters.process_levels import ANEW, anew
-from samplerproof.numerics.conformance.report import DRAWN_ANEW
 from samplerproof.numerics.conformance.process.drawn_inputs import DRAWN
+from samplerproof.numerics.conformance.report import DRAWN_ANEW
 from samplerproof.numerics.conformance.verify import FEW, jobs, verify
 from samplerproof.numerics.testing import verdict_of
 
