@@ -95,7 +95,7 @@ class Trace:
 
         def rest(columns: Tensor) -> Tensor:
             """What a row adds to the shares that it keeps; what cancels leaves rounding only."""
-            left, noise = self._added if columns is v else added(columns, *self._passed_on, rounding)
+            left, noise = added(columns, *self._passed_on, rounding)
             return torch.where(left.abs() <= noise, 0.0, left)
 
         def of_outputs(columns: Tensor) -> Tensor:
@@ -131,13 +131,10 @@ class Trace:
     @cached_property
     def cut(self) -> list[float]:
         """For every row, the largest entry of an output that would be treated as rounding, where one was."""
-        left, noise = (part[:, 1 : 1 + self.nfe] for part in self._added)
+        rounding = torch.finfo(self.precision).eps
+        left, noise = added(self.vectors[:, 1 : 1 + self.nfe], *self._passed_on, rounding)
         taken = (left != 0) & (left.abs() <= noise)
         return list(map(float, torch.where(taken, noise, 0.0).amax(1)))
-
-    @cached_property
-    def _added(self) -> tuple[Tensor, Tensor]:
-        return added(self.vectors, *self._passed_on, torch.finfo(self.precision).eps)
 
     @cached_property
     def _passed_on(self) -> tuple[Tensor, Tensor]:
