@@ -32,16 +32,19 @@ def passed_on(starts: Tensor, noises: Tensor, step: Sequence[int], least: float)
 def added(columns: Tensor, before: Tensor, share: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
     """What every row adds to the shares that it passes on, and the rounding of that difference."""
     kept = share[:, None] * columns[before]
-    return columns[1:] - kept, 4 * rounding * (columns[1:].abs() + kept.abs())
+    left = columns[1:] - kept
+    return left, kept.abs_().add_(columns[1:].abs()).mul_(4 * rounding)
 
 
 def lags(absolute: Tensor, first: int) -> Tensor:
     """Rows over vectors [R, V] as rows over lags: row i has vector i + 1 - first at lag 0."""
     rows, count = absolute.shape
-    source = torch.arange(rows)[:, None] + 1 - first - torch.arange(count)
-    table = torch.where(source >= 0, absolute.gather(1, source.clamp(min=0)), 0.0)
-    width = int((table != 0).any(dim=0).nonzero().max()) + 1 if bool(table.any()) else 0
-    return table[:, : max(width, 1 if first else width)]
+    row, vector = absolute.nonzero().unbind(1)
+    used = row + 1 - first - vector
+    width = max(int(used.max()) + 1 if len(used) else 0, first)
+    # With the vectors in reverse, and zeros after them, each row begins one place earlier than the row before.
+    reverse = torch.nn.functional.pad(absolute.flip(1), (0, width + first))
+    return reverse.as_strided((rows, width), (count + width + first - 1, 1), count - 2 + first).clone()
 
 
 def padded_to_one(tables: Sequence[Tensor]) -> list[Tensor]:

@@ -46,7 +46,7 @@ from .conformance.placement import Placement
 from .conformance.process.fault_origin import with_origin
 from .conformance.process.global_state import guarded
 from .conformance.process.launch import Job
-from .conformance.process.probes import COVERED, departures
+from .conformance.process.probes import covered, departures
 from .conformance.process.replaced_code import Code, replaced_message
 from .conformance.report import Departure, Failure, Finding, Verdict
 from .conformance.verify import LONGER, OWN, REFINEMENTS, jobs, on_steps, refined
@@ -180,13 +180,13 @@ def _judged(external: ExternalSampler, steps: int, against: str | None, zero: bo
         if job.grid is None:
             runs[job.steps, job.float64], seen = _run(external, job, None)
             departed += seen
-        elif job.grid < len(info.grids):
-            name = info.grids[job.grid]
+        elif name := info.grid(job.grid):
             grids[name, job.float64], _ = _run(external, job, name)
         if changed := code.replaced():
             runs[steps, False] = Failure("error", replaced_message(changed))
             break
-    return judge(info, runs, steps, against, Variations(grids, info.zero, tuple(departed), COVERED))
+    varied = Variations(grids, info.zero, tuple(departed), covered(info, runs[steps, False]))
+    return judge(info, runs, steps, against, varied)
 
 
 def _refined(steps: int) -> list[Job]:

@@ -18,6 +18,7 @@ from .study_results import renew_arena, renew_published, renew_signed
 from .tableau_results import renew_tableaux
 from .technique_results import renew_techniques, renew_trials
 from .verification_results import renew_checkouts, renew_verification
+from .version_results import renew_versions
 
 KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "methods": renew_methods,
@@ -33,6 +34,7 @@ KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "designs": renew_designs,
     "tableaux": renew_tableaux,
     "arena": renew_arena,
+    "versions": renew_versions,
 }
 
 
@@ -44,7 +46,7 @@ def main() -> int:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="samplers, claims, techniques, targets or NETWORK-EVALUATIONS",
+        help="samplers, claims, techniques, targets, reproducers or NETWORK-EVALUATIONS",
     )
     given = parser.parse_args()
     try:

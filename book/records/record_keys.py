@@ -25,7 +25,7 @@ from ..techniques.technique import Technique
 # checkouts is raised by those who have them.
 ENGINE = {
     **{"methods": 2, "claims": 1, "networks": 1, "verification": 3, "techniques": 1},
-    **{"checkouts": 1, "trials": 1, "signed-errors": 1, "tableaux": 1, "arena": 1},
+    **{"checkouts": 1, "trials": 1, "signed-errors": 1, "tableaux": 1, "arena": 1, "versions": 1},
 }
 
 
@@ -78,6 +78,11 @@ def technique_key(technique: Technique) -> str:
 def tableaux_key(data: dict[str, Any]) -> str:
     """The key of what is proved of the tableaux of a library: its file."""
     return _key("tableaux", data)
+
+
+def versions_key(library: str, versions: Iterable[str], text: str) -> str:
+    """The key of what a reproducer prints with versions of a library."""
+    return _key("versions", library, *versions, text)
 
 
 def trial_key(trial: Trial) -> str:

@@ -19,6 +19,7 @@ from ...numerics.support.progress_bar import progress_bar
 from ..studies.verification import run_verification
 from .kept_records import RECORDS, ROOT, Clock, Entry, Kept
 from .record_keys import verification_key
+from .version_results import answer as reproduced
 
 FILE = ROOT / "book" / "verification.toml"
 CHECKOUTS = ROOT / "book" / "checkouts.toml"
@@ -56,7 +57,8 @@ def answer() -> dict[str, Any]:
     """All kept verdicts, in the form of `samplerproof study book/verification.toml`: {"records", "discrepancies",
     "manifest"}.
 
-    "unverified" has the targets of checkouts without a kept verdict; those that have one keep it.
+    "reproduced" has what the reproducers print with other versions of their libraries; "unverified" has the targets of
+    checkouts without a kept verdict; those that have one keep it.
     Raises InputError where some of the libraries that are installed are missing or stale.
     """
     study, brought = listed(), listed(CHECKOUTS)
@@ -66,6 +68,7 @@ def answer() -> dict[str, Any]:
     return {
         "records": [entry["record"] for entry in entries],
         "discrepancies": [entry["discrepancy"] for entry in entries if entry["discrepancy"] is not None],
+        "reproduced": reproduced(),
         "unverified": [target for target in brought.targets if kept.read(target) is None],
         "manifest": {"run": {"steps": study.steps}},
     }

@@ -121,7 +121,7 @@ def discrepancies(answer: dict[str, Any]) -> str:
             table(head, [_line(entry) for entry in answer["discrepancies"]]),
         ]
     for entry in answer["discrepancies"]:
-        parts += _entry(entry)
+        parts += _entry(entry, answer.get("reproduced", {}))
     if not answer["discrepancies"]:
         parts.append("None.")
     parts += ["## Corrected", *CORRECTIONS]
@@ -140,7 +140,7 @@ def _after(repair: dict[str, Any]) -> str:
     return code(name) if name else "not a method of the catalogue"
 
 
-def _entry(entry: dict[str, Any]) -> Iterable[str]:
+def _entry(entry: dict[str, Any], reproduced: dict[str, list[dict[str, str]]]) -> Iterable[str]:
     yield f"## {code(entry['target'])}"
     library = entry["target"].partition(":")[0] if "checkout" in entry else next(reversed(entry["versions"]))
     command = code(f"samplerproof verify '{entry['target']}'" + (" --path DIR" if "checkout" in entry else ""))
@@ -154,6 +154,7 @@ def _entry(entry: dict[str, Any]) -> Iterable[str]:
     if entry["target"] in REPRODUCERS:
         yield "A reproducer, of torch and the library alone:"
         yield fenced(reproducer(entry["target"]), "python")
+        yield from _with_versions(reproduced.get(REPRODUCERS[entry["target"]], []))
     repair = entry["repair"]
     if repair is None:
         yield "No repair is given."
@@ -171,6 +172,17 @@ def reproducer(target: str) -> str:
     """The text of the reproducer of a discrepancy."""
     file = Path(__file__).parents[1] / "reproducers" / f"{REPRODUCERS[target]}.txt"
     return file.read_text(encoding="utf-8").rstrip()
+
+
+def _with_versions(lines: Sequence[dict[str, str]]) -> Iterable[str]:
+    """What it prints with which versions of the library, where they were tried."""
+    printed: dict[str, list[str]] = {}
+    for line in lines:
+        printed.setdefault(line["printed"], []).append(line["version"])
+    if printed:
+        library = lines[0]["library"]
+        each = (f"- {plain(library)} {plain(', '.join(versions))}: {code(text)}" for text, versions in printed.items())
+        yield "\n".join(["What it prints, by version of the library:", "", *each])
 
 
 def _signed(sign: str, text: str) -> list[str]:

@@ -19,6 +19,8 @@ from .adapters.external_sampler import ExternalSampler
 from .adapters.target import NoSteps, NoTable
 from .adapters.visited_levels import CLOSE
 from .forward_processes import on_process
+from .report import TargetInfo
+from .step_ends import up_to_last
 
 SCALES = (1e4, 1e-4)  # standard deviations of further random inputs: what clips large values, or adds a constant
 SAME = 1e-12  # relative: one level, computed in two ways
@@ -34,23 +36,35 @@ def read(external: ExternalSampler, grid: Grid) -> tuple[Trace, str]:
     run, prediction = _in_scaled(_made(external, external.on_yours, grid), external.prediction)
     with external.float64():
         found = trace(run, prediction)
-        check_levels(external.info.name, found.grid, grid)
+        check_levels(external.info.name, found, grid)
+        check_end(external.info, found)
         return found, _not_linear(run, found)
 
 
-def check_levels(name: str, found: Sequence[Point], grid: Grid) -> None:
+def check_levels(name: str, run: Trace, grid: Grid) -> None:
     """Raises NoTable unless a run stepped between the levels of the grid, up to the rounding of float32."""
+    found = run.grid
     if len(found) != grid.steps + 1:
         ends = all(
             abs(a.sigma * b.alpha - b.sigma * a.alpha) <= CLOSE * a.alpha * b.sigma for a, b in _ends(found, grid)
         )
         kind = NoSteps if ends else NoTable  # between the same ends it may be run on a model, such as one with a cache
-        raise kind("grid", name, f"a sampler of {grid.steps} steps; it takes {len(found) - 1} on this grid")
+        seen = [remark.text for remark in run.remarks if remark.kind == "grid"]
+        takes = seen[0] if seen else f"it takes {len(found) - 1} on this grid"
+        raise kind("grid", name, f"a sampler of {grid.steps} steps; {takes}")
     for n, (own, wanted) in enumerate(zip(found, grid.points, strict=True)):
         if abs(own.sigma * wanted.alpha - wanted.sigma * own.alpha) > CLOSE * own.alpha * wanted.sigma:
             ratios = [p.rho for p in (own, wanted)]
             level = f"its level {n} is sigma / alpha = {ratios[0]:.6g}, that of the grid {ratios[1]:.6g}"
             raise NoTable("grid", name, f"a sampler that steps between the levels of the grid: {level}")
+
+
+def check_end(info: TargetInfo, run: Trace) -> None:
+    """Raises NoTable where a run ends at the level before the last: its sample has the noise of that level."""
+    if up_to_last(run, info.process) is not None:
+        steps = len(run.grid) - 1
+        allowed = f"a sampler of {steps} steps; it takes {steps - 1}, and none to the last level: noise is left"
+        raise NoTable("grid", info.name, allowed)
 
 
 def _ends(found: Sequence[Point], grid: Grid) -> tuple[tuple[Point, Point], ...]:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 ANEW = "levels drawn anew for every answer"  # the name of a grid that a sampler cannot know
+STEPS_ANEW = "a number of steps drawn anew for every answer"  # on levels that a class makes of it
+AT_ZERO, DRAWN_ANEW = -2, -1  # of a job, in place of the index of a grid
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class TargetInfo:
     variants: the target with one option at another of its documented values, for all of them.
     grids: the other grids that it can be put on, by name.  zero: the name of the one that has a 0 appended.
     process_chosen: whether the user has chosen the process.  may_draw: whether noise is not passed to it, but could be.
+    called: whether it is also called without a run around it.
     """
 
     name: str
@@ -33,6 +36,20 @@ class TargetInfo:
     zero: str | None = None
     process_chosen: bool = False
     may_draw: bool = False
+    called: bool = False
+
+    def grid(self, index: int) -> str | None:
+        """The name of the grid that a job asks for; None where there is none.
+
+        index: of one of `grids`, where AT_ZERO and DRAWN_ANEW come in between; or one of these.
+        """
+        if index == AT_ZERO:
+            return self.zero
+        anew = next((name for name in self.grids if name.startswith((ANEW, STEPS_ANEW))), None)
+        if index == DRAWN_ANEW:
+            return anew
+        others = [name for name in self.grids if name not in (self.zero, anew)]
+        return others[index] if index < len(others) else None
 
 
 class Departure(NamedTuple):
@@ -144,7 +161,8 @@ class Verdict:
         return f"Verdict({self.target!r}: {self.verdict}, {found}, exit code {self.exit_code})"
 
     def __str__(self) -> str:
-        return "\n  ".join([repr(self), *(f"{finding.kind}: {finding.detail}" for finding in self.findings)])
+        found = [f"{finding.kind}: {finding.detail}" for finding in self.findings]
+        return "\n  ".join([repr(self), *found, *(f"covered: {line}" for line in self.coverage)])
 
     @property
     def exit_code(self) -> int:

@@ -20,7 +20,7 @@ from .adapters.target import split
 from .placement import Placement
 from .process.launch import RESOLVE, Job, Outcome, launched
 from .process.warm_parent import warm_parent
-from .report import Failure, Finding, Verdict
+from .report import AT_ZERO, DRAWN_ANEW, Failure, Finding, Verdict
 from .verify_file import is_file, verify_file
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ WHOLE = (4, 5, 10, 20, 25, 50, 100, 125, 250, 500)  # numbers of steps whose ste
 LEAST = 4  # steps with which an order can be observed: two to start, two to end
 DRAWN = 6, 2  # other grids have from 6 steps to twice those asked for
 FEW = range(6, 13)  # numbers of steps on levels drawn anew, few so that a finding can list them
-OTHERS = 2  # other grids of a target; of those after them one has a 0 appended, and one is drawn anew
+OTHERS = 2  # other grids of a target, besides that with a 0 appended and that which is drawn anew
 OWN = Placement()  # everything as the sampler has it
 
 
@@ -124,9 +124,9 @@ def jobs(target: str, steps: int, zero: bool = True) -> list[Job]:
     for k in range(OTHERS):
         drawn = drawn_from[crc32(f"{target} {steps} {k}".encode()) % len(drawn_from)]  # the same for the same question
         runs += [Job(drawn, in_float64, other_inputs=False, grid=k) for in_float64 in (False, True)]
-    runs += [Job(steps, in_float64, other_inputs=False, grid=OTHERS) for in_float64 in (False, True)] if zero else []
+    runs += [Job(steps, in_float64, other_inputs=False, grid=AT_ZERO) for in_float64 in (False, True)] if zero else []
     anew = secrets.choice([n for n in FEW if n not in {job.steps for job in runs}])  # which no sampler can know
-    runs += [Job(anew, in_float64, other_inputs=False, grid=OTHERS + 1) for in_float64 in (False, True)]
+    runs += [Job(anew, in_float64, other_inputs=False, grid=DRAWN_ANEW) for in_float64 in (False, True)]
     runs += [Job(n, True, other_inputs=False) for n in refined(steps) if n != steps]
     return [*runs, *(Job(steps * k, False, other_inputs=False) for k in LONGER)]
 
@@ -153,15 +153,15 @@ def judged(results: ChildResults, target: str, steps: int, against: str | None) 
 def _variations(results: ChildResults) -> Variations:
     """The results on other grids and inputs."""
     from .judge.case import Variations
-    from .process.probes import COVERED
+    from .process.probes import covered
 
-    assert results.info is not None
-    names = results.info.grids
+    info = results.info
+    assert info is not None
     return Variations(
-        grids={(names[r.job.grid], r.job.float64): _run(r) for r in results.jobs if r.job.grid is not None},
-        zero=results.info.zero,
+        grids={(info.grid(r.job.grid) or "", r.job.float64): _run(r) for r in results.jobs if r.job.grid is not None},
+        zero=info.zero,
         departures=tuple(d for r in results.jobs for d in r.departures),
-        inputs=COVERED,
+        inputs=covered(info, _run(results.jobs[0])),
     )
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from samplerproof.book.records.version_results import answer, libraries, printed
+from samplerproof.book.tables.verification_tables import REPRODUCERS, _with_versions
+
 FILES = sorted((Path(__file__).parents[2] / "book" / "reproducers").glob("*.txt"))
 CHECKOUTS = (
     "comfy",
@@ -58,3 +61,25 @@ def test_a_reproducer_shows_it(file: Path) -> None:
     with contextlib.redirect_stdout(io.StringIO()) as out:
         exec(compile(text, file.name, "exec"), {})
     assert SHOWN[file.stem] in out.getvalue()
+
+
+def test_what_a_reproducer_prints_depends_on_the_version(tmp_path: Path) -> None:
+    """Assert it of two versions of a package in folders, one of which raises."""
+    for name, line in (("old", "value = 1 / 0"), ("new", "value = 2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a_library_of_two_versions.py").write_text(f"{line}\n")
+    text = "import a_library_of_two_versions as library\nprint(library.value)\nprint(library.__name__)"
+    assert printed(text, tmp_path / "new") == "2; a_library_of_two_versions"
+    assert printed(text, tmp_path / "old") == "ZeroDivisionError: division by zero"
+    lines = [{"library": "a", "version": str(n), "printed": "yes" if n < 3 else "no"} for n in (1, 2, 3)]
+    assert "\n".join(_with_versions(lines)).splitlines()[2:] == ["- a 1, 2: `yes`", "- a 3: `no`"]
+    assert not [*_with_versions([])]
+
+
+def test_kept_versions_print_what_the_installed_one_does() -> None:
+    """Assert that the newest version is kept with what a run of the installed one shows, and that all are used."""
+    kept = answer()
+    assert {name for one in libraries().values() for name in one["reproducers"]} == {*kept} <= {*REPRODUCERS.values()}
+    for name, lines in kept.items():
+        assert SHOWN[name] in lines[-1]["printed"]
+        assert [line["version"] for line in lines] == libraries()[lines[0]["library"]]["tried"]

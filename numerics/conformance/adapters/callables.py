@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -156,8 +157,9 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
         def levels(grid: Grid) -> list[float]:
             return [p.sigma for p in on_process(grid, process)] if chosen else ratios(grid, target)
 
+        info = TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen, called=not guided)
         return ExternalSampler(
-            TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen, may_draw=takes is None),
+            replace(info, may_draw=takes is None),
             prediction,
             lambda steps, grid=None: on_levels(target, solver, (others[grid] if grid else own)(steps), process),
             lambda: in_float64(*entered(namespace)),

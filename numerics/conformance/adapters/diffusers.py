@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError, nearest, one_line
-from ...external_run import Draw, Finish, Model, Remark
+from ...external_run import Draw, Finish, Model, Remark, Run
 from ...points import Point
-from ..forward_processes import goes_backward
-from ..report import TargetInfo
+from ..forward_processes import goes_backward, grid_of
+from ..report import ANEW, STEPS_ANEW, TargetInfo
 from .diffusers_batches import batch_remarks
 from .diffusers_classes import CLASSES, NO_TABLE, STEPPED, SchedulerSpec, unchanged
 from .diffusers_layouts import Layout, begin
@@ -27,10 +27,12 @@ from .diffusers_levels import OWN_LEVELS, Given, takes_levels
 from .external_sampler import ExternalSampler
 from .in_float64 import in_float64
 from .option_values import variants
+from .process_levels import at_sigma, other_levels
 from .target import NoTable, loaded, parted, with_options
 
 INSTALL = "pip install 'samplerproof[peers]'"
 PREDICTIONS = {"epsilon": "noise", "sample": "data", "v_prediction": "v", "flow_prediction": "velocity"}
+DRAWN = (4, 8, 40, 50)  # numbers of steps of which each is a whole number of a thousand timesteps
 STEP_OPTIONS = ("eta", "order", "s_churn", "s_noise", "s_tmin", "s_tmax")  # of `step`; the others are its inputs
 
 
@@ -116,18 +118,26 @@ class _Scheduled:
             advertised_order=order,
             nonlinear=tuple(f"{key}=true" for key in spec.nonlinear if configuration.get(key)),
             variants=others,
+            grids=(ANEW if takes_levels(self.base) else STEPS_ANEW,),
         )
         ours = self.cls.__module__.partition(".")[0] == "diffusers"
         return ExternalSampler(
             info,
             prediction,
-            lambda steps, grid=None: partial(_run, self, steps, None),
+            lambda steps, grid=None: self.on_drawn(info.process, steps) if grid else partial(_run, self, steps, None),
             lambda: in_float64(*_namespaces(self.cls, self.base)),
             lambda grid: partial(_run, self, grid.steps, Given(grid, info.process)),
             kept=f"diffusers {version('diffusers')}" if ours else None,
             note=OWN_LEVELS if takes_levels(self.base) else "",
             from_level=lambda steps, begin: partial(_run, self, steps, begin),
         )
+
+    def on_drawn(self, process: str, steps: int) -> Run:
+        """The run on levels that are drawn now; of a class that makes them of a number of steps, on another number."""
+        if not takes_levels(self.base):
+            return partial(_run, self, DRAWN[steps % len(DRAWN)], None)
+        levels = other_levels(process)[ANEW](steps)
+        return partial(_run, self, steps, Given(grid_of(process, [at_sigma(process, s) for s in levels]), process))
 
 
 def levels_of(name: str, options: dict[str, Any], steps: int) -> tuple[Point, ...]:
@@ -155,7 +165,7 @@ def _run(made: _Scheduled, steps: int, given: Given | int | None, start: Tensor,
     scheduler, spec = made.make(), made.spec
     spec.prepare(scheduler, steps)
     if isinstance(given, Given):
-        given.put(scheduler, made.base, spec, steps)
+        given.put(scheduler, made.cls.__name__, made.base, spec, steps, start.dtype)
     layout = _from_level(scheduler, spec, steps, given) if isinstance(given, int) else spec.layout(scheduler, steps)
     with _noise_from(_namespaces(made.cls, made.base), draw):
         x = start
@@ -169,6 +179,9 @@ def _run(made: _Scheduled, steps: int, given: Given | int | None, start: Tensor,
     timesteps = (
         spec.timestep_map(scheduler)(layout.calls) if spec.timestep_map and not isinstance(given, Given) else None
     )
+    taken = len(layout.grid) - 1
+    if given is None and steps not in (taken, len(layout.calls)):
+        remarks = (*remarks, Remark("grid", f"asked for {steps} steps, it takes {taken}"))
     if goes_backward(layout.grid):
         low, high = (p.sigma / p.alpha for p in (layout.grid[0], layout.grid[-1]))
         way = f"it runs from data to noise, from sigma/alpha = {low:.6g} up to {high:.6g}"

@@ -45,8 +45,10 @@ class Given:
     grid: Grid
     process: str
 
-    def put(self, scheduler: Any, base: str, spec: SchedulerSpec, steps: int) -> None:
+    def put(self, scheduler: Any, name: str, base: str, spec: SchedulerSpec, steps: int, dtype: torch.dtype) -> None:
         """Put the levels into a scheduler that is prepared for that many steps.
+
+        name, base: of its class, and of the class of diffusers from which it is derived.
 
         Raises NoTable where its levels follow from its timesteps, unless they are those of the grid.
         """
@@ -58,9 +60,9 @@ class Given:
                 levels = [levels[0], *(level for level in levels[1:-1] for _ in range(2)), levels[-1]]
             found = len(scheduler.sigmas)
             if found != len(levels):
-                allowed = f"a number of steps that {base} takes as it is: it makes {found - 1} levels of it"
-                raise NoTable("steps", steps, allowed)
-            scheduler.sigmas = torch.tensor(levels, dtype=torch.float64)
+                allowed = f"a scheduler of {steps} steps; asked for them, it has {found} levels, and not {len(levels)}"
+                raise NoTable("grid", name, allowed)
+            scheduler.sigmas = torch.tensor(levels, dtype=dtype)
             return
         own = spec.layout(scheduler, steps).grid
         for n, (mine, given) in enumerate(zip(own, points, strict=False)):
@@ -68,4 +70,4 @@ class Given:
             if len(own) != len(points) or apart > CLOSE * given.sigma * max(mine.alpha, given.alpha):
                 level, wanted = (p.rho for p in (mine, given))
                 where = f"its level {n} is sigma / alpha = {level:.6g}, that of the grid {wanted:.6g}"
-                raise NoTable("grid", base, f"a scheduler that takes the levels of a grid; it has its own: {where}")
+                raise NoTable("grid", name, f"a scheduler that takes the levels of a grid; it has its own: {where}")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError, SamplingError
-from ...external_run import Draw, Finish, Model, Run
+from ...external_run import Draw, Finish, Model, Remark, Run
 from ...generated.prediction_functions import PREDICTIONS
 from ...points import Point
 from ..forward_processes import PROCESSES, on_process, point
@@ -23,6 +23,7 @@ from .external_sampler import ExternalSampler
 from .in_float64 import in_float64
 from .own_draws import drawing_from
 from .process_levels import GRIDS, ZERO, karras
+from .visited_levels import same
 
 Level = tuple[float, ...]  # its first two entries are alpha and sigma
 NEEDED = ("process", "prediction")
@@ -148,9 +149,24 @@ def _run_on(make: Callable[[], Any], target: str, process: str, asked: Sequence[
                 if not isinstance(x, Tensor) or x.shape != start.shape:
                     found = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
                     raise SamplingError(f"step {n + 1} returns {found}; it was given {list(start.shape)}")
-        return Finish(x, tuple(levels))
+        return Finish(x, tuple(levels), remarks=_remarks(levels, asked))
 
     return run
+
+
+def _remarks(levels: Sequence[Point], asked: Sequence[Point]) -> tuple[Remark, ...]:
+    """Remarks on levels that are not those asked for."""
+    own, given = ([level.rho for level in some] for some in (levels, asked))
+    if len(own) == len(given) and all(map(same, own, given)):
+        return ()
+    steps = f"asked for {len(given) - 1} steps, it takes {len(own) - 1}"
+    if len(own) < len(given) and all(map(same, own, given)):
+        left = f"{steps}, and none to the last level: it ends at sigma / alpha = {own[-1]:.6g}, with noise left"
+        return (Remark("grid", left, "error"),)
+    if own[-1] == 0 and len(own) == len(given) + 1 and all(map(same, own, given)):
+        return (Remark("grid", f"it takes one step more, from sigma / alpha = {given[-1]:.6g} to 0"),)
+    where = f"levels of its own, from sigma / alpha = {own[0]:.6g} to {own[-1]:.6g}"
+    return (Remark("grid", f"{steps}, between {where}" if len(own) != len(given) else f"it has {where}"),)
 
 
 def _level(level: Any, process: str) -> Point:

@@ -22,6 +22,7 @@ MARKS = ("SAMPLERPROOF_", "PYTEST_")  # of environment variables
 UNGIVEN = object()
 WIDER = Remark("roundoff", "it returns float64 where its start is float32: its sample is rounded to that")
 ROUNDED = 64.0  # eps: the same operations in another thread
+CALLED = "called by other code, in another thread, where no module is this package"
 DIRECTLY = "called by other code, in another thread and without this package among the modules, "
 # Compiled under another name, so that neither the model nor a frame of the stack belongs to this package.
 _SOURCE = """
@@ -71,6 +72,11 @@ def direct(
         return found[0]
 
     return called
+
+
+def may_be_called(found: Trace) -> bool:
+    """Whether the function can be called directly in a run: as shipped, with one output at a time, on its levels."""
+    return found.dtype is torch.float32 and not {*found.remarks} - {WIDER} and not any(found.channel)
 
 
 def departure_called_directly(call: DirectCall, found: Trace, inputs: Tensor, expected: Tensor) -> Departure | None:

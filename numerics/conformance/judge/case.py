@@ -14,7 +14,7 @@ import torch
 from ...errors import InputError
 from ...readback import Trace
 from ..forward_processes import goes_backward, grid_of
-from ..report import ANEW, Departure, Failure, Finding, Step, TargetInfo, Verdict
+from ..report import ANEW, STEPS_ANEW, Departure, Failure, Finding, Step, TargetInfo, Verdict
 from . import differences, grid_checks
 from .differences import Pair
 from .observed_orders import local_orders, observed_errors, slope
@@ -262,7 +262,8 @@ class Case:
             return []
         trimmed = without_zero_length_step(run)
         levels = [p.rho for p in run.grid]
-        where = f"on levels {', '.join(f'{s:.6g}' for s in levels)}" if grid == ANEW else f"on {grid}"
+        where = f"on levels {', '.join(f'{s:.6g}' for s in levels)}" if grid.startswith(ANEW) else f"on {grid}"
+        where = f"on {len(levels) - 1} steps" if grid == STEPS_ANEW else where
         try:
             return self.difference(trimmed, self._nearest(trimmed, self._exact_on(grid)), where)
         except InputError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...readback import Trace
-from ..report import ANEW
+from ..report import ANEW, STEPS_ANEW
 from .case import Runs, Variations
 
 
@@ -15,5 +15,10 @@ def coverage(runs: Runs, variations: Variations) -> list[str]:
         steps = sorted(n for n, job_in_float64 in done if job_in_float64 == in_float64)
         found += [f"{name}: {', '.join(map(str, steps))} steps"] if steps else []
     grids = {name: len(run.grid) - 1 for (name, _), run in variations.grids.items() if isinstance(run, Trace)}
-    lines = [name if name == ANEW else f"{name}, {steps} steps" for name, steps in grids.items()]
-    return [*found, *(f"other grid: {line}" for line in lines), *variations.inputs]
+    lines = [name if name.startswith(ANEW) else f"{name}, {n} steps" for name, n in grids.items() if name != STEPS_ANEW]
+    return [
+        *found,
+        *([STEPS_ANEW] if STEPS_ANEW in grids else []),
+        *(f"other grid: {line}" for line in lines),
+        *variations.inputs,
+    ]

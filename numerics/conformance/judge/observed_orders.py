@@ -20,7 +20,7 @@ from ...tableau import Tableau
 from ...targets.flow import exact_flow
 from ...targets.mixture import GaussianMixture
 from ..forward_processes import goes_backward
-from .grid_checks import gaps
+from ..step_ends import gaps
 
 HIGHEST = 6  # powers of lambda on which a step is tested
 REFINED = 1.5, 3.0  # factor by which a step is longer than the one that it is compared with
@@ -143,8 +143,9 @@ def _step(found: Trace, lam: list[float], n: int, i: int | None) -> _Step | None
         return None
     # The defect of the row on every exact path.
     size, defect = math.hypot(found.points[i].alpha, found.points[i].sigma), 0.0
+    moments = {j: _moments(lam[j] - first) for j in (i, *states, *outputs)}
     for power in (None, *range(HIGHEST)):
-        x, d = _exact(found, [i, *states, *outputs], first, power)
+        x, d = _exact(found, moments, first, power)
         computed = sum(c * x[j] for j, c in states.items()) + sum(c * d[j] for j, c in outputs.items())
         defect += abs(x[i] - computed) / size / math.factorial(power or 0)
     return _Step(first, last - first, len(outputs), defect)
@@ -155,24 +156,28 @@ def _over_vectors(row: Tensor, latest: int) -> dict[int, float]:
 
 
 def _exact(
-    found: Trace, vectors: list[int], origin: float, power: int | None
+    found: Trace, moments: Mapping[int, list[float]], origin: float, power: int | None
 ) -> tuple[dict[int, float], dict[int, float]]:
-    """States and outputs on the exact path with x0hat = (lambda - origin)^power, or x = sigma where x0hat = 0."""
+    """States and outputs on the exact path with x0hat = (lambda - origin)^power, or x = sigma where x0hat = 0.
+
+    moments: of every vector, as in _moments.
+    """
     x, d = {}, {}
-    for j in vectors:
+    for j, integrals in moments.items():
         at, s = found.points[j], found.points[j].lam - origin
         if power is None:
             data, x[j] = 0.0, at.sigma
         else:
-            data, x[j] = s**power, at.sigma * math.exp(origin) * _moment(s, power)
+            data, x[j] = s**power, at.sigma * math.exp(origin) * integrals[power]
         d[j] = _prediction(found.prediction, at, x[j], data)
     return x, d
 
 
-def _moment(s: float, k: int) -> float:
-    """The integral of e^u u^k from 0 to s."""
+def _moments(s: float) -> list[float]:
+    """The integrals of e^u u^k from 0 to s, for every power k."""
     u = s * (NODES + 1) / 2
-    return float(s / 2 * (WEIGHTS * np.exp(u) * u**k).sum())
+    found: list[float] = (s / 2 * WEIGHTS * np.exp(u) @ np.vander(u, HIGHEST, increasing=True)).tolist()
+    return found
 
 
 def _prediction(prediction: str, at: Point, x: float, data: float) -> float:

@@ -8,7 +8,7 @@ from ...readback import Trace, image
 from ...records import Record
 from ...tableau import assemble
 from ..forward_processes import grid_of, point
-from .grid_checks import gaps
+from ..step_ends import gaps
 
 SAME = 1e-12  # of rows whose end is read from them, in float64
 

@@ -51,7 +51,7 @@ def judge(
     )
     variations = replace(variations, grids=each_trace(variations.grids, without_repeated_evaluations))
     case = Case(info, each_trace(runs, without_repeated_evaluations), steps, variations, base)
-    exact = case.each(lambda run: replace(run, inside=None))
+    exact = case.each(lambda run: run if run.inside is None else replace(run, inside=None))
     return _in_the_precision_inside(case, _on_other_processes(exact, _first(exact)))
 
 

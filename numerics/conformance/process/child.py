@@ -66,7 +66,7 @@ def main(folder: Path, request: dict[str, Any]) -> None:
         (folder / "settings").write_text(str(len(settings)), encoding="utf-8")
         expected = ExpectedCalls()
         for k, job in enumerate(Job(*fields) for fields in request["jobs"]):
-            exists = job.grid is None or job.grid < len(info.grids)
+            exists = job.grid is None or info.grid(job.grid) is not None
             notes, of_own = _Notes(folder, k), job.given is None
             work = partial(_work, expected=expected) if of_own else _work_on_given
             answer = work(sampler, job, notes) if exists else {}
@@ -135,7 +135,7 @@ def _work(sampler: ExternalSampler, job: Job, notes: _Notes, expected: ExpectedC
     try:
         with _precision(sampler, job) as precision, guarded() as changed:
             try:
-                grid = None if job.grid is None else sampler.info.grids[job.grid]
+                grid = None if job.grid is None else sampler.info.grid(job.grid)
                 run = _noted(sampler.on(job.steps, grid), notes.note)
                 calls = expected.on(job.steps, job.grid)
                 traced = trace(run, sampler.prediction, dtype, calls, at_once=not job.other_inputs)

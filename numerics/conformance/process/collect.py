@@ -117,7 +117,7 @@ def _job_results(child: Outcome, ending: Failure) -> ChildResults:
         return ChildResults(None, tuple(JobResult(job, None, failed, ()) for job in child.jobs))
     results = []
     for k, job in enumerate(child.jobs):
-        if job.grid is not None and job.grid >= len(info.grids):
+        if job.grid is not None and info.grid(job.grid) is None:
             continue
         result = _job_result(child, k, job)
         if result is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ...external_run import Calls
 from ...readback import Trace
 
-Key = tuple[int, int | None]  # steps, and the index of another grid
+Key = tuple[int, int | None]  # steps, and another grid
 
 
 @dataclass

@@ -35,8 +35,9 @@ LAST = 5.0  # seconds for the child and all that it started to end
 class Job:
     """A run to read back.  steps: of its grid.  float64: in float64, its module too; else as shipped, in float32.
 
-    other_inputs: whether it is run on other inputs too.  grid: index of another grid of the target, which may not
-    exist; None for its own.  given: a file with a grid of yours, and what to run the target on there; see given_grid.
+    other_inputs: whether it is run on other inputs too.  grid: another grid of the target, which may not exist, as
+    TargetInfo.grid counts them; None for its own.  given: a file with a grid of yours, and what to run the target on
+    there; see given_grid.
     """
 
     steps: int

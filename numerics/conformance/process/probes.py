@@ -14,8 +14,8 @@ from torch import Tensor
 from ...errors import DependsError
 from ...external_run import Run
 from ...readback import BATCH, LINEAR, SCALE, Trace, is_image, respond
-from ..adapters.unobserved import WIDER, OnLevels, departure_called_directly
-from ..report import Departure
+from ..adapters.unobserved import CALLED, OnLevels, departure_called_directly, may_be_called
+from ..report import Departure, Failure, TargetInfo
 from .drawn_inputs import DRAWN, departure_on_drawn
 
 SHAPE = (2, 3, 4)  # samples, channels, rows, before the axis of the trace
@@ -29,6 +29,12 @@ COVERED = (
     "runs one after another, without a reset between them",
     "gradient mode on and off",
 )
+
+
+def covered(info: TargetInfo, run: Trace | Failure) -> tuple[str, ...]:
+    """What `departures` varies of a run of the target as shipped, a line each."""
+    called = info.called and isinstance(run, Trace) and may_be_called(run)
+    return (*COVERED, CALLED) if called else COVERED
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ def _unobserved(run: Run, found: Trace, call: OnLevels | None) -> tuple[Departur
     """Its departure where it is called directly, as shipped, with one output at a time; empty where it has none
     or draws noise by itself.
     """
-    if call is None or found.dtype is not torch.float32 or {*found.remarks} - {WIDER} or any(found.channel):
+    if call is None or not may_be_called(found):
         return ()
     inputs = _Inputs().values(found)
     directly = call([p.sigma for p in found.grid])

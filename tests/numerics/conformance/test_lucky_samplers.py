@@ -18,6 +18,7 @@ from lucky_samplers import history, runs
 from samplerproof.numerics.conformance.adapters.callables import function
 from samplerproof.numerics.conformance.adapters.process_levels import ANEW, anew
 from samplerproof.numerics.conformance.process.drawn_inputs import DRAWN
+from samplerproof.numerics.conformance.report import DRAWN_ANEW
 from samplerproof.numerics.conformance.verify import FEW, jobs, verify
 from samplerproof.numerics.testing import verdict_of
 
@@ -130,7 +131,7 @@ def test_what_is_drawn_anew_differs_from_answer_to_answer() -> None:
     assert anew(8) != anew(8)
     for steps in (8, 20):
         asked = jobs("a:b", steps)
-        drawn = {job.steps for job in asked if job.grid == 3}
-        others = {job.steps for job in asked if job.grid != 3}
+        drawn = {job.steps for job in asked if job.grid == DRAWN_ANEW}
+        others = {job.steps for job in asked if job.grid != DRAWN_ANEW}
         assert len(drawn) == 1
         assert drawn <= set(FEW) - others

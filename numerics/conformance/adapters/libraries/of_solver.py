@@ -13,11 +13,11 @@ from ....errors import InputError
 from ....external_run import Draw
 from ....grids import Grid
 from ...forward_processes import on_process
-from ...report import TargetInfo
+from ...report import ANEW, TargetInfo
 from ..callables import Denoise, Solver, on_levels, ratios, unjudged
 from ..external_sampler import ExternalSampler
 from ..in_float64 import entered, in_float64
-from ..process_levels import GRIDS, ZERO, Levels, exponential, karras, other_levels, own_levels, uneven
+from ..process_levels import GRIDS, ZERO, Levels, anew, exponential, karras, other_levels, own_levels, uneven
 
 
 def external(
@@ -98,6 +98,7 @@ ENDING_AT_ZERO: dict[str, Levels] = {
 ON_VP: dict[str, Levels] = {
     "levels from 14.6 to 0.03 equal in log sigma / alpha": exponential,
     "levels uneven in log sigma / alpha": partial(uneven, high=14.6, low=0.03),
+    ANEW: partial(anew, high=(5.0, 14.0), low=(0.03, 0.1)),
 }
 
 
