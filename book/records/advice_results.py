@@ -16,9 +16,7 @@ OF_ADVICE = Kept("advice", RECORDS / "advice", ITEMS.keys(), lambda name, _: f"{
 
 def advice_results() -> dict[str, Entry]:
     """The kept results that are current; a network and number of evaluations that was not measured has none."""
-    stale = set(OF_ADVICE.stale())
-    found = {name: OF_ADVICE.read(name) for name in ITEMS if name not in stale}
-    return {name: entry for name, entry in found.items() if entry is not None}
+    return OF_ADVICE.current()
 
 
 def renew_advice(only: Iterable[str] = ()) -> None:
