@@ -88,7 +88,8 @@ def error_of(table: Tableau, data: list[Tensor], end: Tensor, bar: ErrorBar | bo
         off = bar.factor * torch.einsum("k,krd->rd", bar.weights, outputs.diff(dim=0))
     else:
         off = embedded_difference(table, outputs)
-    return (off.norm(dim=1) / math.sqrt(off.shape[1])).to(end.device)
+    size: Tensor = off.norm(dim=1) / math.sqrt(off.shape[1])
+    return size.to(end.device)
 
 
 def embedded_difference(table: Tableau, outputs: Tensor) -> Tensor:

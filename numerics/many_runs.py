@@ -24,7 +24,7 @@ def run_many(denoise: Denoiser, start: Tensor, tables: Sequence[Tableau]) -> lis
     """The end of every table's run from `start` [R, *shape], as `sample` returns it; None where a run is not finite.
 
     Equal to `sample` up to the rounding of a model whose rows depend on how many are asked at once. Runs on the same
-    grid go on together: whatever they ask at one level is one call, and equal inputs are asked once, such as the start,
+    grid go on together: all that they ask at one level is one call, and equal inputs are asked once, such as the start,
     which all of them share. The tables take no noise.
 
     >>> import torch
@@ -93,5 +93,5 @@ def _asked(denoise: Denoiser, states: list[Tensor], at: Point) -> list[Tensor]:
     """The data predictions of states [R, *shape] each, in calls of at most ROWS rows and NUMBERS numbers."""
     rows = torch.cat(states)
     most = max(1, min(ROWS, NUMBERS // math.prod(rows.shape[1:])))
-    value = torch.cat([denoise(part, at, "data") for part in rows.split(most)])
-    return list(value.split(len(states[0])))
+    value = torch.cat([denoise(part, at, "data") for part in torch.split(rows, most)])
+    return list(torch.split(value, len(states[0])))

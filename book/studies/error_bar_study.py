@@ -29,7 +29,7 @@ def bars_of(network: str, seed: int) -> list[dict[str, Any]]:
 
     error: the median of the true ones.  within: the share of fresh samples whose error is within a factor 1.5 of the
     calibrated bar; plain: of the bar without calibration; constant: of the median of the recorded trajectories' errors,
-    the same for all samples; expected: what the calibration says of itself.
+    the same for all samples; expected: the share that the calibration states.
     """
     counts = BARRED[network]
     asked = question(network, schedule("edm"), LENGTHS[0], seed=seed)
@@ -54,7 +54,8 @@ def bars_of(network: str, seed: int) -> list[dict[str, Any]]:
 
 
 def _size(off: Tensor) -> Tensor:
-    return off.flatten(1).norm(dim=1) / math.sqrt(off[0].numel())
+    size: Tensor = off.flatten(1).norm(dim=1) / math.sqrt(off[0].numel())
+    return size
 
 
 def _share(estimate: Tensor, true: Tensor) -> float:

@@ -87,4 +87,5 @@ def row_defects(rows: DataRows, states: Tensor, data: Tensor) -> Tensor:
     """The defects [..., rows, R, *shape] where the states and data predictions at all points are known."""
     x, d = states.flatten(1), data.flatten(1)
     made = rows.states @ x + rows.outputs @ d - x
-    return made[..., rows.given :, :].unflatten(-1, states.shape[1:])
+    found = made[..., rows.given :, :]
+    return found.reshape(*found.shape[:-1], *states.shape[1:])
