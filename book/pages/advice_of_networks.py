@@ -103,8 +103,8 @@ def _bars(results: dict[str, Entry]) -> list[str]:
     made = origin(next(iter(results.values()))["manifest"])
     summary = (
         f"Of {len(reached)} pairs of tables and networks {sum(share >= 90 for share in reached)} reach 90 per cent. "
-        "The polynomials of `error=True` are far from the outputs at so few levels. On rings errors differ a hundredfold "
-        "between samples and cross zero; on digits one size for all is nearly as good as the fit. "
+        "The polynomials of `error=True` are far from the outputs at so few levels. On rings errors differ a "
+        "hundredfold between samples and cross zero; on digits one size for all is nearly as good as the fit. "
         f"Made {made}, by `python -m samplerproof.book.records error-bars`."
     )
     heads = ("network", "trajectories, samples", "evaluations", "calibrated", "`error=True`", "one size")
