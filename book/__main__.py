@@ -64,7 +64,7 @@ def main(folder: Path) -> int:
         made |= published_network(study_results.published_results()) | short_runs(signed)
         made |= comparison(answers["convergence"], signed, of_networks)
         made |= technique_pages(technique_results.technique_results(), technique_results.trial_results())
-        made |= advice_of_networks(advice_results.advice_results())
+        made |= advice_of_networks(advice_results.advice_results(), advice_results.bar_results())
         made |= arena(study_results.arena_results())
         made |= tableaux_page(tableau_results.tableau_results(), verification["records"])
         made |= designs_page(design_results.design_results()) | costs()

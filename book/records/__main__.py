@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from ...numerics.errors import InputError
-from .advice_results import renew_advice
+from .advice_results import renew_advice, renew_bars
 from .design_results import renew_designs
 from .method_results import renew_claims, renew_methods
 from .network_results import renew_networks
@@ -31,6 +31,7 @@ KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "published": renew_published,
     "signed-errors": renew_signed,
     "advice": renew_advice,
+    "error-bars": renew_bars,
     "designs": renew_designs,
     "tableaux": renew_tableaux,
     "arena": renew_arena,

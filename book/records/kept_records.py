@@ -64,6 +64,11 @@ class Kept:
             raise InputError(f"records of {self.kind}", f"{stale[0]}{more}", f"renewed by `{COMMAND} {self.kind}`")
         return {name: entry for name, entry in entries.items() if entry is not None}
 
+    def current(self) -> dict[str, Entry]:
+        """The results that are there and not stale, in the order of the book."""
+        entries = {name: self.read(name) for name in self.names}
+        return {name: entry for name, entry in entries.items() if entry is not None and self._current(name, entry)}
+
     def chosen(self, only: Iterable[str]) -> list[str]:
         """The items named, or else the stale ones.  Raises InputError on a name that is not an item."""
         for name in only:

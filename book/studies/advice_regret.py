@@ -1,7 +1,8 @@
 """How good advice is: its choice against the best of all candidates, on fresh samples.
 
-The best is found by running all candidates on a few fresh samples, then those within a factor of the best there on all
-of them. Its own samples flatter it, and not the advice, whose samples are others.
+All candidates are run on all fresh samples; networks of pictures in float32, and then those near the best, the choice,
+the first answer and the baseline again in float64, of which all figures are. The best's own samples flatter it, and not
+the advice, whose samples are others.
 """
 
 from __future__ import annotations
@@ -14,18 +15,21 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from ...numerics.advice.advice import Advice, advise, confirmed_sizes, typical
+from ...numerics.advice.advice import LARGEST, SMALLEST, Advice, advise, typical
 from ...numerics.advice.advice_targets import question
-from ...numerics.advice.candidates import Candidate
 from ...numerics.advice.question import Question
 from ...numerics.advice.recording import record
+from ...numerics.checkpoints.load import load
+from ...numerics.denoisers import Denoiser
+from ...numerics.many_runs import run_many
 from ...numerics.schedules import schedule
+from ...numerics.tableau import Tableau
 
 NETWORKS = ("rings", "digits", "photos")
 EVALUATIONS = (5, 8, 10, 15)
-FRESH = 16  # samples
-FEW = {"rings": 4, "digits": 4, "photos": 2}  # of them on which all candidates are run
-WITHIN = 2.5  # of the best there; the others are not run on all
+FRESH = {"rings": 256, "digits": 32, "photos": 16}  # samples: more where one decides little
+SINGLE = ("digits", "photos")  # run in float32 first: half and a quarter of the time
+LEADING = 12  # of all candidates, that are run again in float64
 FINE = 160  # steps of the fresh trajectories
 POINTS = 150  # of the figure
 
@@ -52,16 +56,21 @@ def regret(item: Item, seed: int) -> dict[str, Any]:
     asked = question(item.network, schedule("edm"), item.nfe, seed=seed)
     advice = advise(asked)
     fresh = Question(asked.denoise, asked.schedule, asked.begin, asked.end, asked.shape, item.nfe, seed=seed + 1)
-    start = fresh.starts(range(FRESH))
+    start = fresh.starts(range(FRESH[item.network]))
     end = record(fresh.denoise, fresh.schedule, fresh.begin, fresh.end, start, FINE).states[-1]
     tables = [entry.candidate for entry in advice.entries]
-    few = FEW[item.network]
-    early = torch.stack([confirmed_sizes(fresh, c.table, start[:few], end[:few])[0] for c in tables])
-    left = _left(advice, tables, typical(early))
-    late = {n: confirmed_sizes(fresh, tables[n].table, start, end)[0] for n in left}
+    places = {id(candidate): n for n, candidate in enumerate(tables)}
+    first, base = places[id(advice.first.candidate)], places[id(advice.baseline.candidate)]
+    denoise = fresh.denoise
+    if item.network in SINGLE:
+        denoise = load(item.network).denoiser(torch.float32)
+    every = _sizes(denoise, start, end, [c.table for c in tables])
+    # Those that matter, in float64.
+    numbers = list({0, first, base, *every.median(dim=1).values.argsort()[:LEADING].tolist()})
+    late = dict(zip(numbers, _sizes(fresh.denoise, start, end, [tables[n].table for n in numbers]), strict=True))
     medians = {n: statistics.median(sizes.tolist()) for n, sizes in late.items()}
     means = {n: float(typical(sizes)) for n, sizes in late.items()}
-    best, base = min(medians, key=lambda n: medians[n]), tables.index(advice.baseline.candidate)
+    best = min(medians, key=lambda n: medians[n])
     choice = advice.choice
     return {
         "choice": choice.plain(),
@@ -78,29 +87,20 @@ def regret(item: Item, seed: int) -> dict[str, Any]:
         "baseline_median": medians[base],
         "regret": medians[0] / medians[best],
         "regret_of_means": means[0] / min(means.values()),
-        "first_regret": _first(advice, tables, medians, late, early, medians[best]),
+        "first": advice.first.plain(),
+        "first_regret": medians[first] / medians[best],
         "gain": medians[base] / medians[0],
-        **_ranking(advice, typical(early)),
+        **_ranking(advice, typical(every)),
     }
 
 
-def _left(advice: Advice, tables: list[Candidate], early: Tensor) -> list[int]:
-    """The candidates that are run on all samples: near the best, the choice (which is the first) and the baseline."""
-    near = set((early <= WITHIN * float(early.min())).nonzero().flatten().tolist())
-    return sorted(near | {0, tables.index(advice.baseline.candidate)})
-
-
-def _first(
-    advice: Advice,
-    tables: list[Candidate],
-    medians: dict[int, float],
-    late: dict[int, Tensor],
-    early: Tensor,
-    best: float,
-) -> float:
-    """The regret of the first answer: on all samples where it was run there, else on the few."""
-    n = tables.index(advice.first.candidate)
-    return medians[n] / best if n in late else statistics.median(early[n].tolist()) / best
+def _sizes(denoise: Denoiser, start: Tensor, end: Tensor, tables: list[Tableau]) -> Tensor:
+    """The errors of tables on all samples [tables, R], LARGEST where a run is not finite."""
+    found = torch.full((len(tables), len(start)), LARGEST, dtype=torch.float64)
+    for n, made in enumerate(run_many(denoise, start, tables)):
+        if made is not None:
+            found[n] = ((made - end).flatten(1).norm(dim=1) / math.sqrt(end[0].numel())).clamp(SMALLEST, LARGEST)
+    return found
 
 
 def _ranking(advice: Advice, measured: Tensor) -> dict[str, Any]:

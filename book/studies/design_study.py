@@ -7,26 +7,25 @@ best levels on the very samples that they are judged on, which flatters them; th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...numerics.advice.advice_targets import question
+from ...numerics.advice.candidates import candidates
 from ...numerics.advice.recording import record
 from ...numerics.design.designed import ENOUGH, designed
-from ...numerics.design.rivals import RECORDS, grids_between, middle, rms
-from ...numerics.errors import InputError, SamplingError
-from ...numerics.sample import sample
-from ...numerics.schedules import Schedule, schedule
-from ...numerics.tableau import Tableau, tabulate
+from ...numerics.design.rivals import middle, rms
+from ...numerics.many_runs import run_many
+from ...numerics.schedules import schedule
+from ...numerics.tableau import Tableau
 from ...numerics.targets.mixture import GaussianMixture
 
-STEPS = (5,)
+STEPS = (5, 8, 10, 15)
 COMPONENTS = {1: 5, 2: 8, 8: 16}  # of the mixture of each dimension
 EDM, VP = schedule("edm"), schedule("vp-linear")
 SIGMAS = (14.615, 0.0292)  # sigma of the ends for mixtures, those of a widely used latent model
@@ -35,14 +34,6 @@ STARTS = {"mixtures": 128, "rings": 64, "digits": 32, "photos": 16}
 FEW = {"mixtures": 32, "rings": 16, "digits": 4, "photos": 4}  # by which records are sorted out
 FINALISTS = 24
 LEVELS = 6  # of the records that are compared, on all starts
-JUDGED = (
-    *RECORDS,
-    "unipc-2-vary-published",
-    "gradient-estimation",
-    "exp-adams-noise-3",
-    "deis-rhoab3",
-    "deis-tab2",
-)
 FINE = 240  # steps of the reference
 COMPARED = ("dpm-solver++-2m", "unipc-2", "unipc-3")
 STATISTICS: Mapping[str, Callable[[Tensor], float]] = {
@@ -78,38 +69,45 @@ CASES = {
 def measure_case(case: Case, seed: int) -> dict[str, Any]:
     """Design for the target of a case, and measure records beside it on fresh starts.
 
-    Returns {"seed", "starts", "evaluations", "predicted", "chosen", "digits", "growth", "errors"}, the last {statistic:
-    {"designed", "best", "record", of COMPARED each}}, "record" the name of the best one.
+    Returns {"seed", "starts", "evaluations", "cpu_seconds", "compared", "standard_error", "confirmed", "predicted",
+    "chosen", "digits", "growth", "errors"}: of the design alone, "cpu_seconds"; of the median of the designed table's
+    errors, "standard_error", as of a normal law; the last {statistic: {"designed", "best", "record", of COMPARED
+    each}}, "record" the name of the best one.
     """
     target = random_mixture(case.dim, COMPONENTS[case.dim], seed) if case.dim else case.target
     process, ends = (EDM, SIGMAS) if case.dim else (VP, TIMES)
     asked = question(target, process, case.nfe, begin=ends[0], end=ends[1], budget=ENOUGH, seed=seed)
+    before = time.process_time()
     made = designed(asked)
+    seconds = time.process_time() - before
     # Fresh starts, and where their trajectories end.
     generator = torch.Generator().manual_seed(seed + 1)
     noise = torch.randn(STARTS[case.target], *asked.shape, generator=generator, dtype=torch.float64)
     start = process.prior_std(asked.begin) * noise
     end = record(asked.denoise, process, asked.begin, asked.end, start, steps=FINE).states[-1]
 
-    def run(table: Tableau, count: int) -> Tensor:
-        try:
-            off = sample(asked.denoise, start[:count], table) - end[:count]
-        except SamplingError:
-            return torch.tensor([math.inf], dtype=torch.float64)
-        return rms(off / asked.end.alpha)
+    def run(tables: Sequence[Tableau], count: int) -> list[Tensor]:
+        nowhere = torch.full((count,), math.inf, dtype=torch.float64)
+        made = run_many(asked.denoise, start[:count], tables)
+        return [nowhere if x is None else rms((x - end[:count]) / asked.end.alpha) for x in made]
 
     # All records on a few starts, then the best and those that are compared on all of them.
-    tables = _tables(process, ends, case.nfe)
-    sizes = {key: middle(run(table, FEW[case.target])) for key, table in tables.items()}
+    tables = {(c.method, c.levels): c.table for c in candidates(process, asked.begin, asked.end, case.nfe)}
+    early = run(list(tables.values()), FEW[case.target])
+    sizes = {key: middle(of) for key, of in zip(tables, early, strict=True)}
     ranked = sorted(sizes, key=lambda key: sizes[key])
     best = {key: [other for other in ranked if other[0] == key][:LEVELS] for key in COMPARED}
-    finalists = {*ranked[:FINALISTS], *(key for keys in best.values() for key in keys)}
-    full = {key: run(tables[key], len(start)) for key in finalists}
-    own = run(made.designed.table, len(start))
+    finalists = list({*ranked[:FINALISTS], *(key for keys in best.values() for key in keys)})
+    own, *others = run([made.designed.table, *(tables[key] for key in finalists)], len(start))
+    full = dict(zip(finalists, others, strict=True))
     return {
         "seed": seed,
         "starts": len(start),
         "evaluations": made.evaluations,
+        "cpu_seconds": round(seconds, 1),
+        "compared": len(tables),
+        "standard_error": 1.2533 * float(own.std()) / math.sqrt(len(own)),
+        "confirmed": made.designed.confirmed,
         "predicted": made.designed.predicted,
         "chosen": made.choice.method,
         "digits": made.proved.digits,
@@ -127,17 +125,6 @@ def _summary(
     best = min(records, key=lambda key: records[key])
     compared = {name: min((v for key, v in records.items() if key[0] == name), default=None) for name in COMPARED}
     return {"designed": of(own), "best": records[best], "record": f"{best[0]} on {best[1]}", **compared}
-
-
-@lru_cache(maxsize=1)
-def _tables(process: Schedule, ends: tuple[float, float], nfe: int) -> Mapping[tuple[str, str], Tableau]:
-    """The tables of JUDGED on all kinds of levels."""
-    found: dict[tuple[str, str], Tableau] = {}
-    for levels, grid in grids_between(process, process.point(ends[0]), process.point(ends[1]), nfe):
-        for method in JUDGED:
-            with suppress(InputError):
-                found[method, levels.name] = tabulate(method, grid)
-    return found
 
 
 def random_mixture(dim: int, components: int, seed: int) -> GaussianMixture:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from ..catalogue import METHODS
 from ..errors import InputError, SamplingError
+from ..points import Point
 from ..sample import sample
 from ..support.progress import Progress, silent
 from ..table_file import table_text
@@ -62,8 +64,8 @@ class Entry:
 class Advice:
     """The answer.  entries: all candidates, those that were run first, each part by its error, least first.
 
-    first: the best by prediction alone, after `first_evaluations` rows.  evaluations: rows of the model, in `calls`
-    calls; kept: how many of these rows an earlier run of the query had asked.
+    first: the best of a few that were run after the first trajectories, after `first_evaluations` rows.
+    evaluations: rows of the model, in `calls` calls; kept: how many of them an earlier run of the query had asked.
     """
 
     question: Question
@@ -124,30 +126,39 @@ def advise(
     progress(1, stages, "making tables")
     tables = list(candidates(question.schedule, question.begin, question.end, question.nfe))
     tables += _given(question, designed or {})
-    # The first answer, by prediction alone.
+    # The first answer: the best of a few that are run beside the first trajectories.
     rows = [data_rows(candidate.table) for candidate in tables]
     sizes = predicted_sizes(rows, recording, tangent)
-    first = _entry(tables, sizes, int(typical(sizes).argmin()))
-    first_rows = 1 + recording.evaluations + tangent.evaluations
-    briefly = (
-        f"{first.candidate.method} on {first.candidate.levels}, predicted {first.predicted:.2g}, after {first_rows}"
-    )
-    progress(2, stages, f"first answer: {briefly} evaluations")
+    asked, calls = 1 + recording.evaluations + tangent.evaluations, 1 + recording.calls + tangent.calls
+    early, leading = dict[int, Tensor](), typical(sizes).argsort().tolist()
+    for n in leading[: plan.early]:
+        measured = _confirmed(question, plan, tables[n], recording, range(plan.first), kept)
+        early[n] = measured["sizes"]
+        asked, calls = asked + int(measured["rows"]), calls + int(measured["calls"])
+    n = min(early, key=lambda n: float(typical(early[n])), default=leading[0])
+    first, first_rows = _entry(tables, sizes, n, early.get(n)), asked
+    briefly = f"{first.candidate.method} on {first.candidate.levels}, after {first_rows} evaluations"
+    progress(2, stages, f"first answer: {briefly}")
     # The other trajectories.
     if plan.trajectories > plan.first:
         found.append(_recorded(question, plan, range(plan.first, plan.trajectories), kept))
+        asked, calls = asked + sum(p.evaluations for p in found[1]), calls + sum(p.calls for p in found[1])
         recording, tangent = joined(found)
         sizes = predicted_sizes(rows, recording, tangent)
     # The short list, run beside the recording: the best by prediction, and the baseline.
     order = typical(sizes).argsort().tolist()
     base = next(n for n, c in enumerate(tables) if (c.method, c.levels) == BASELINE)
     chosen = [*[n for n in order if n != base][: plan.confirmed - 1], base]
-    asked, calls, run = 1 + recording.evaluations + tangent.evaluations, 1 + recording.calls + tangent.calls, {}
+    run = dict[int, Entry]()
     for k, n in enumerate(chosen):
         progress(STAGES + k, stages, f"running {tables[n].method} on {tables[n].levels}")
-        measured = _confirmed(question, plan, tables[n], recording, kept)
-        run[n] = _entry(tables, sizes, n, measured["sizes"])
-        asked, calls = asked + int(measured["rows"]), calls + int(measured["calls"])
+        numbers = range(plan.first if n in early else 0, plan.trajectories)
+        parts = [early[n]] if n in early else []
+        if numbers:
+            measured = _confirmed(question, plan, tables[n], recording, numbers, kept)
+            parts.append(measured["sizes"])
+            asked, calls = asked + int(measured["rows"]), calls + int(measured["calls"])
+        run[n] = _entry(tables, sizes, n, torch.cat(parts))
     progress(stages, stages, "done")
     ranked = sorted(run, key=lambda n: run[n].confirmed or 0.0)
     entries = [*(run[n] for n in ranked), *(_entry(tables, sizes, n) for n in order if n not in run)]
@@ -158,11 +169,16 @@ def predicted_sizes(tables: Sequence[DataRows], recording: Recording, tangent: T
     """The predicted error of every table on every trajectory, [tables, R]."""
     size = math.sqrt(recording.data[0, 0].numel())
     own, derivative = in_own_coordinates(recording, tangent)
-    found = []
-    for rows in tables:
-        error = carry(rows, row_defects(rows, *own.at(rows.points)), derivative(rows.points))
-        found.append(error.flatten(1).norm(dim=1) / size)
-    return _comparable(torch.stack(found))
+    together = defaultdict[tuple[tuple[Point, ...], int], list[int]](list)
+    for n, rows in enumerate(tables):
+        together[rows.points, rows.given].append(n)
+    found = torch.empty(len(tables), recording.states.shape[1], dtype=torch.float64)
+    for (points, given), numbers in together.items():
+        states, outputs = (torch.stack([getattr(tables[n], name) for n in numbers]) for name in ("states", "outputs"))
+        rows = DataRows(points, given, states, outputs)
+        error = carry(rows, row_defects(rows, *own.at(points)), derivative(points))
+        found[numbers] = error.flatten(2).norm(dim=2) / size
+    return _comparable(found)
 
 
 def typical(sizes: Tensor) -> Tensor:
@@ -212,19 +228,22 @@ def _recorded(question: Question, plan: Plan, numbers: range, kept: KeptParts) -
     return made, Tangents(p["lam"], p["directions"], p["products"], p["std"], along, calls)
 
 
-def _confirmed(question: Question, plan: Plan, of: Candidate, recording: Recording, kept: KeptParts) -> Parts:
-    """The errors of a candidate on the recorded starts; kept or measured now."""
+def _confirmed(
+    question: Question, plan: Plan, of: Candidate, recording: Recording, numbers: range, kept: KeptParts
+) -> Parts:
+    """The errors of a candidate on recorded starts; kept or measured now."""
     text = table_text(of.table)
     spec = {
         "part": "confirmed",
         "table": hashlib.sha256(text.encode()).hexdigest(),
         "steps": plan.steps,
-        "numbers": [0, plan.trajectories],
+        "numbers": [numbers.start, numbers.stop],
         **_ends(question),
     }
 
     def compute() -> Parts:
-        sizes, counted = confirmed_sizes(question, of.table, recording.states[0], recording.states[-1])
+        ends = [recording.states[k, numbers.start : numbers.stop] for k in (0, -1)]
+        sizes, counted = confirmed_sizes(question, of.table, ends[0], ends[1])
         return {"sizes": sizes, "rows": number(counted.rows), "calls": number(counted.calls)}
 
     return kept.get(spec, compute)

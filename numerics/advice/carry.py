@@ -9,6 +9,7 @@ predictors included, so that the feedback of a corrector is there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -19,7 +20,7 @@ from ..tableau import Tableau
 from .defects import DataRows, data_rows, row_defects
 from .recording import Recording
 
-# Of points, the derivatives of the data prediction there: function k maps errors [R, *shape] to J_k errors.
+# Of points, the derivatives of the data prediction there: function k maps errors [..., R, *shape] to J_k errors.
 Jacobian = Callable[[Sequence[Point]], Sequence[Callable[[Tensor], Tensor]]]
 
 
@@ -35,15 +36,18 @@ def carried(table: Tableau, recording: Recording, jacobian: Jacobian) -> Tensor:
 
 
 def carry(rows: DataRows, moved: Tensor, derivatives: Sequence[Callable[[Tensor], Tensor]]) -> Tensor:
-    """The last error of the recursion.  moved: the defect of every row, [rows, R, *shape]."""
-    count, shape = len(rows.points), moved.shape[1:]
-    errors, fed = (torch.zeros(count, moved[0].numel(), dtype=torch.float64) for _ in range(2))
-    read = rows.outputs.any(dim=0).tolist()
+    """The last error of the recursion, of one table or more.  moved: defects of all rows, [..., rows, R, *shape]."""
+    count, several, shape = len(rows.points), rows.states.shape[:-2], moved.shape[rows.states.ndim - 1 :]
+    errors, fed = (torch.zeros(*several, count, math.prod(shape), dtype=torch.float64) for _ in range(2))
+    read = rows.outputs.flatten(0, -2).any(dim=0).tolist()
+    moved = moved.reshape(*several, count - rows.given, -1)
     for i in range(rows.given, count):
-        errors[i] = rows.states[i, :i] @ errors[:i] + rows.outputs[i, :i] @ fed[:i] + moved[i - rows.given].flatten()
+        states, outputs = rows.states[..., i : i + 1, :i], rows.outputs[..., i : i + 1, :i]
+        made = states @ errors[..., :i, :] + outputs @ fed[..., :i, :]
+        errors[..., i, :] = made[..., 0, :] + moved[..., i - rows.given, :]
         if read[i]:
-            fed[i] = derivatives[i](errors[i].reshape(shape)).flatten()
-    return errors[-1].reshape(shape)
+            fed[..., i, :] = derivatives[i](errors[..., i, :].reshape(*several, *shape)).reshape(*several, -1)
+    return errors[..., -1, :].reshape(*several, *shape)
 
 
 def slopes(at: Point, std: Tensor) -> Tensor:

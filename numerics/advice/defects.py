@@ -26,7 +26,8 @@ from .recording import Recording
 class DataRows:
     """A table as rows over its vectors, in data predictions: v_i = sum_k states[i, k] v_k + sum_k outputs[i, k] D_k.
 
-    states, outputs: float64 [vectors, vectors], strictly lower triangular, zero at the given vectors.
+    states, outputs: float64 [vectors, vectors], strictly lower triangular, zero at the given vectors; of tables with
+    the same points, [tables, vectors, vectors].
     """
 
     points: tuple[Point, ...]
@@ -83,7 +84,8 @@ def defects(table: Tableau, recording: Recording) -> Tensor:
 
 
 def row_defects(rows: DataRows, states: Tensor, data: Tensor) -> Tensor:
-    """The defects of rows where the states and data predictions at all their points are known."""
+    """The defects [..., rows, R, *shape] where the states and data predictions at all points are known."""
     x, d = states.flatten(1), data.flatten(1)
     made = rows.states @ x + rows.outputs @ d - x
-    return made[rows.given :].reshape(len(rows.points) - rows.given, *states.shape[1:])
+    found = made[..., rows.given :, :]
+    return found.reshape(*found.shape[:-1], *states.shape[1:])

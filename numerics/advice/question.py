@@ -23,6 +23,8 @@ FEWEST_STEPS, FINER = 30, 3  # of a recording: at least so many, and so many for
 RECORDED = 0.5  # of the budget, for recordings; the rest is for confirmation
 SHORT_LIST, FEWEST = 16, 8  # candidates that are confirmed: at most, and at least where more trajectories are to be had
 MOST_TRAJECTORIES = 16
+EARLY = 6  # candidates run for the first answer, at most
+PICTURE = 16  # numbers of a sample from which one trajectory decides enough for a first answer
 FEW = 4  # candidates that are run where the budget pays for two trajectories only
 MOST_NFE = 200
 STREAM = 4  # of the seed, from which every start sample has a stream of its own
@@ -67,12 +69,16 @@ class Question:
 
 
 class Plan(NamedTuple):
-    """How a budget is spent: steps of each recording, trajectories before the first answer and in all, short list."""
+    """How a budget is spent: steps of each recording, trajectories before the first answer and in all, short list.
+
+    early: candidates that are run for the first answer.
+    """
 
     steps: int
     first: int
     trajectories: int
     confirmed: int
+    early: int
 
 
 def plan_of(question: Question) -> Plan:
@@ -81,8 +87,12 @@ def plan_of(question: Question) -> Plan:
     steps = max(FEWEST_STEPS, FINER * nfe)
     each = steps + 1 + LEVELS * min(DIRECTIONS, math.prod(question.shape))
 
+    # Of a first answer: two trajectories where a sample has few numbers and an error may cross zero; else more runs.
+    first = 2 if math.prod(question.shape) < PICTURE and 2 * each + 1 <= min(FIRST, budget) else 1
+    early = max(0, min(EARLY, (FIRST - 1 - first * each) // (first * nfe), (budget - each - 2 * nfe) // (first * nfe)))
+
     def runs(count: int) -> int:
-        return min(SHORT_LIST, (budget - count * each) // (count * nfe))
+        return min(SHORT_LIST, (budget - early * first * nfe - count * each) // (count * nfe))
 
     if runs(1) < 2:
         least = each + 2 * nfe + 1
@@ -94,8 +104,7 @@ def plan_of(question: Question) -> Plan:
         count -= 1
     while count < MOST_TRAJECTORIES and runs(count) == SHORT_LIST and runs(count + 1) >= FEWEST:
         count += 1
-    first = 2 if count > 1 and 2 * each + 1 <= FIRST else 1
-    return Plan(steps, first, count, runs(count))
+    return Plan(steps, min(first, count), count, runs(count), early)
 
 
 def check_deterministic(question: Question, at: Point, state: Tensor, data: Tensor) -> None:

@@ -58,9 +58,9 @@ class Tangents:
         factor = slopes(at, self.std)
 
         def apply(error: Tensor) -> Tensor:
-            e = error.flatten(1)
-            along = torch.bmm(self.directions, e[:, :, None])
-            made = torch.bmm(along.mT, others)[:, 0] + e
+            e = error.reshape(-1, len(others), others.shape[2])
+            along = self.directions @ e[..., None]
+            made = (along.mT @ others)[..., 0, :] + e
             return (factor[:, None] * made).reshape(error.shape)
 
         return apply
