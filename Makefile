@@ -17,7 +17,7 @@ TORCH := torch==2.13.0
 # Its samplers without what its training needs; diffusers and the tests need the rest.
 K_DIFFUSION := k-diffusion==0.1.1.post1
 
-.PHONY: help reproduce check test test-full tried book pdf lint emit formal mutants dist lock clean
+.PHONY: help reproduce check test test-full tried book pdf lint emit formal mutants branches dist lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -45,6 +45,9 @@ tried: $(READY)  ## make the record of what was tried to break the package, show
 
 mutants: $(READY)  ## plant faults in theory and numerics, each judged by the tests of its line: an hour on two idle cores
 	@$(BIN)/python tests/mutations/run_mutants.py
+
+branches: $(READY)  ## branch coverage of the proofs of orders, of tables and of the judge, by all tests of theory and numerics
+	@$(PYTEST) -m "" --cov --cov-branch --cov-config=tests/branches.ini --cov-report=term tests/theory tests/numerics
 
 # The build takes from the cache what was executed, and executes again, to report it, what failed.
 book: export JUPYTERCACHE = _build/.jupyter_cache

@@ -1,4 +1,5 @@
-// The theme leaves buttons without a name, and boxes that scroll out of reach of the keyboard.
+// The theme leaves toggles without a name, gives others one that they do not show, and leaves boxes that scroll out of
+// reach of the keyboard.
 const reach = () => {
   for (const box of document.querySelectorAll(".pst-scrollable-table-container, .bd-article pre, mjx-container[display]")) {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
@@ -9,7 +10,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const entry = toggle.closest("li").querySelector("a").textContent.trim();
     toggle.setAttribute("aria-label", `pages under ${entry}`);
   }
-  for (const button of document.querySelectorAll(".search-button-field")) button.removeAttribute("aria-label");
+  for (const named of document.querySelectorAll(".search-button-field, .cell summary")) named.removeAttribute("aria-label");
   reach();
 });
 window.addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(reach));

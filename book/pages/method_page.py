@@ -37,6 +37,7 @@ def page(record: Record, answers: dict[str, Any], verified: Sequence[dict[str, A
     """
     parts = [
         f"# {plain(record.label)}",
+        _searched(record),
         record.summary,
         _names(record),
         facts(_facts(record)),
@@ -85,6 +86,11 @@ def _names(record: Record) -> str:
     own = [f"`{alias}`" for alias in record.aliases if ":" not in alias]
     others = f"other names of the same table are {', '.join(own)}" if own else "it has no other name in the literature"
     return f"Its name here is `{record.name}`; {others}."
+
+
+def _searched(record: Record) -> str:
+    """Entries of the index, which the search finds first: the name, then all aliases."""
+    return f"```{{index}} {', '.join((f'! {record.name}', *(a for a in record.aliases if ',' not in a)))}\n```"
 
 
 def _facts(record: Record) -> Iterator[tuple[str, str]]:

@@ -212,6 +212,26 @@ def test_every_identity_has_a_title_a_statement_and_a_proof_in_words(pages: dict
             assert not re.search(r"[=^<>]", words), (claim.name, words)
 
 
+def luminance(colour: str) -> float:
+    """Return the relative luminance of #rrggbb, as the Web Content Accessibility Guidelines define it."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize(("theme", "stripe"), [("light", "#f3f4f5"), ("dark", "#29313d")])
+def test_links_keep_their_contrast_on_the_stripes_of_tables(theme: str, stripe: str) -> None:
+    """Assert a ratio of 4.5 at least, which the theme's own colours do not have."""
+    css = (ROOT / "book" / "_static" / "book.css").read_text(encoding="utf-8")
+    (own,) = re.findall(rf'data-theme="{theme}"\] {{ --pst-color-link: (#\w{{6}});', css)
+
+    def ratio(colour: str) -> float:
+        low, high = sorted((luminance(colour), luminance(stripe)))
+        return (high + 0.05) / (low + 0.05)
+
+    assert ratio(own) >= 4.5 > ratio({"light": "#176de8", "dark": "#528fe4"}[theme])
+
+
 def test_formulas_in_plain_letters_become_latex() -> None:
     written = tex("x' = e^-D x0hat + sqrt(1 - phi_2(h)) c2 <= E[x0 | x] drho")
     assert written == r"x' = e^{-D} \hat x_0 + \sqrt{1 - \varphi_{2}(h)} c_{2} \le  \mathbb E[x_{0} \mid x] d\rho"

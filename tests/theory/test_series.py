@@ -65,3 +65,19 @@ def test_an_expression_has_whole_coefficients() -> None:
     element = series.plus(series.times(r / 6 + expand.field(1) / 4, 1 / (r + 1)), (r / 3) / (r + 1))
     assert str(expand.expression(element)) == "(2*r1 + 1)/(4*r1 + 4)"
     assert sp.simplify(expand.expression(element) - (ratios[0] / 2 + sp.Rational(1, 4)) / (ratios[0] + 1)) == 0
+
+
+def test_series_that_do_not_exist_are_refused() -> None:
+    """Assert that a division by h, an exponential and a root are refused where they have no series, and right else."""
+    one, h = (FIELD.one, FIELD.zero, FIELD.zero), (FIELD.zero, FIELD.one, FIELD.zero)
+    for refused, reason in (
+        (lambda: series.shift(one, -1), "not divisible by h"),
+        (lambda: series.exp(one), "exp needs"),
+        (lambda: series.root(h, sp.QQ(1, 2)), "a root needs"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            refused()
+    assert series.shift(h, -1) == one
+    half = FIELD(sp.QQ(1, 2))
+    assert series.exp(h) == (FIELD.one, FIELD.one, half)
+    assert series.root((FIELD.one, FIELD.one, FIELD.zero), sp.QQ(1, 2)) == (FIELD.one, half, -half / 4)

@@ -257,3 +257,13 @@ def test_the_barrier_is_the_residual_of_the_forests() -> None:
     whole = sp.integrate((share - (1 - s)) ** 2, (s, 0, c2)) + sp.integrate((1 - s) ** 2, (s, c2, 1))
     assert sp.simplify(distance - whole) == 0
     assert sp.simplify(whole.subs(c2, sp.Rational(2, 3))) == sp.Rational(1, 24) > sp.Rational(1, 48)
+
+
+def test_a_step_that_is_off_by_a_number_has_no_order_and_one_that_is_not_has() -> None:
+    """Assert the two limits by which consistency fails, and that DDPM under a claim of none is still of order 1."""
+    none = prove_weak_order(methods.find("consistency"))
+    assert none.order == 0
+    assert "of no weak order" in none.statement
+    assert none.leading_residuals
+    assert all(residual.power == 0 for residual in none.leading_residuals)
+    assert prove_weak_order(replace(records.DDPM, name="claims-none", order=0)).order == 1
