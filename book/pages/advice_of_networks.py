@@ -78,7 +78,7 @@ def advice_of_networks(results: dict[str, Entry], bars: dict[str, Entry]) -> dic
         f"The geometric mean of these regrets is {mean:.2f}, the largest {max(regrets):.2f}. Of {len(ITEMS)} pairs of "
         f"networks ({', '.join(NETWORKS)}) and evaluations ({', '.join(map(str, EVALUATIONS))}) {len(entries)} were "
         "measured, each with one seed: others may have larger regrets.",
-        "Predictions on the recorded samples against measured errors on the few fresh ones, of candidates of all "
+        "Predictions on the recorded samples against measured errors on the fresh ones, of candidates of all "
         "ranks; the samples differ, and so do the errors:",
         f'<div class="drawn" role="img" aria-label="Predicted against measured errors">\n{_drawn(entries)}\n</div>',
         f"Made {origin(last['manifest'])}, by `python -m samplerproof.book.records advice`; the seed is made of the "

@@ -164,8 +164,9 @@ TRIALS = {
         "Generators on two rings, four steps equal in t, 2,000 updates of 256 against a discriminator with a penalty "
         "on its slope, five seeds, 4,000 samples; W1 of the radius, whose median is not small. All are nearer to the "
         "law than the chain with the mean of a trained network, and none makes the rings: six in ten samples are off "
-        "both. The losses are log 2 and 2 log 2 all the same: they prove nothing. On another kind of processor the "
-        "same seeds end elsewhere, one of three behind the chain. In this short training the claim is not reproduced.",
+        "both. The losses are log 2 and 2 log 2 all the same: they prove nothing. An earlier run of "
+        "three of the seeds, whose machine is not recorded, ended elsewhere, one of them behind the chain: the outcome "
+        "of so short a training is not robust. The claim is not reproduced.",
         adversarial_rings.measure_generators,
     ),
     "gmem-by-level": Trial(
