@@ -109,7 +109,7 @@ No network on noisy data has a larger mean cosine with features of clean data th
 ## Limits
 
 1,500 digits, one kept network, short trainings, features of a small classifier that was trained on labels. The papers'
-features, networks, FID and factors of 17.5 and 46 in training time are not reproduced.
+features, networks, FID and savings of training time are not reproduced.
 """
 
 

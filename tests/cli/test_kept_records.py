@@ -121,7 +121,7 @@ def test_a_claim_is_keyed_by_its_statement_and_its_proof(monkeypatch: pytest.Mon
     """Assert that another statement or another line in its proof or its helper makes a claim stale, alone."""
     name = "unip-names"
     before = {other: record_keys.claim_key(claim) for other, claim in CLAIM.items()}
-    assert record_keys.claim_key(replace(CLAIM[name], statement="Another.")) != before[name]
+    assert record_keys.claim_key(replace(CLAIM[name], text="Another.")) != before[name]
 
     def changed(text: str) -> Any:
         return sampler_code.definitions(

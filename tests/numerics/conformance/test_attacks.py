@@ -13,7 +13,8 @@ import torch
 
 from samplerproof.numerics.conformance.adapters.callables import function
 from samplerproof.numerics.conformance.judge.verdict import judge
-from samplerproof.numerics.conformance.verify import OTHERS, jobs, others, verify
+from samplerproof.numerics.conformance.report import DRAWN_ANEW
+from samplerproof.numerics.conformance.verify import jobs, others, verify
 from samplerproof.numerics.readback import trace
 from samplerproof.numerics.testing import assert_conforms, verdict_of
 
@@ -208,9 +209,10 @@ def test_the_coverage_lists_what_is_varied() -> None:
     for words in ("float32, as shipped: 5, 8, 10", "float64: 5, 8, 10", "[2, 3, 4, w]", "10000", "0 appended"):
         assert any(words in line for line in coverage), (words, coverage)
     assert (others(20), others(4), others(700)) == ([10, 25], [5], [500])
-    one, other = ([job for job in jobs("a:b", 20) if job.grid != OTHERS + 1] for _ in range(2))
+    one, other = ([job for job in jobs("a:b", 20) if job.grid != DRAWN_ANEW] for _ in range(2))
     assert one == other
-    assert {job.steps for job in jobs("a:b", 20) if job.grid is not None} != {20}
+    assert {job.steps for job in jobs("a:b", 20) if job.grid in (0, 1)} != {20}
+    assert len({job.steps for _ in range(40) for job in jobs("a:b", 20) if job.grid == DRAWN_ANEW}) > 1
 
 
 @pytest.mark.slow
