@@ -124,6 +124,8 @@ def _on_other_processes(case: Case, first: Verdict) -> Verdict:
     near = first.max_relative_error_float64 is not None and first.max_relative_error_float64 < CANCELLED
     for process in (["flow"] if velocity or named is None else []) + (["vp"] if near or named is None else []):
         there = case.on_process(process)
+        if named is None and not case.departures("different-formula", "memory") and not there.conforms:
+            continue  # the verdict there would be the same
         found = _first(there)
         if not case.has_float64 and there.best is not None and not _in_velocities(there.best.reference.record):
             continue  # its float32 would explain a fault there by losses that the recorded process does not have
