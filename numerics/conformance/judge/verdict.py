@@ -19,11 +19,12 @@ from .case import COMPARED, LONGEST, Case, Runs, Variations, each_trace
 from .coverage import coverage
 from .differences import CANCELLED, Pair
 from .missing_last_step import missing_last_step
-from .nearest import nearest
+from .nearest import distance, nearest
 from .nonlinearity import advice, not_linear
 from .one_tableau import runge_kutta
 from .rescaled import FACTOR
 from .rounding_bound import IDENTICAL
+from .stage_levels import stage_at_another_level
 from .unchained_steps import matches_step_by_step
 
 SHARE = 0.5  # of the proved order: an observed one below it contradicts the proof
@@ -208,7 +209,9 @@ def _different_formula(case: Case) -> Verdict | None:
             near, means = short_of[0], [*means, short_of[1]]
         means += runge_kutta(case.in_float64, process)
         short = [*differences.repeated_noise(case.in_float64), *_below_its_name(result, case.in_float64)]
-        return replace(result, verdict=verdict, nearest=near, findings=[*result.findings, missing, *means, *short])
+        stage = _stage(case, min(case.pairs, key=distance, default=None))
+        all_of_them = [*stage, *result.findings, missing, *means, *short]
+        return replace(result, verdict=verdict, nearest=near, findings=all_of_them)
     if best.conforms:
         return None
     found = differences.differences(best, case.rows, case.matches)
@@ -220,7 +223,16 @@ def _different_formula(case: Case) -> Verdict | None:
     words, faults = case.guidance
     found += [Finding("formula", None, fault, "error") for fault in faults]
     found += differences.repeated_noise(case.in_float64) if best.reference.record.stochastic else []
-    return replace(result, nearest=near, guidance=words, findings=[*result.findings, *found, *_diverging(result)])
+    findings = [*_stage(case, best), *result.findings, *found, *_diverging(result)]
+    return replace(result, nearest=near, guidance=words, findings=findings)
+
+
+def _stage(case: Case, pair: Pair | None) -> list[Finding]:
+    """The stage that the run evaluates at another level than a record, if there is one."""
+    if pair is None:
+        return []
+    found = stage_at_another_level(case.in_float64, case.info.process, pair.reference.record)
+    return [] if found is None else [found]
 
 
 def _diverging(result: Verdict) -> list[Finding]:
