@@ -8,10 +8,11 @@ from ...coefficients import plan
 from ...generated.frame_functions import FRAMES
 from ...readback import Trace
 from ...records import Record
+from ...tableau import Tableau
 from ..forward_processes import grid_of
 from ..report import Finding
 
-CLOSE = 1e-4  # relative: two sigma/alpha are one level
+CLOSE = 1e-3  # relative: two sigma/alpha are one level
 ORDINAL = ("first", "second", "third", "fourth", "fifth")
 
 
@@ -38,6 +39,15 @@ def stage_at_another_level(run: Trace, process: str, record: Record) -> Finding 
             words = f"step {n + 1}: its {name} evaluation is at sigma/alpha = {found}; {detail}"
             return Finding("formula", n + 1, words, "error")
     return None
+
+
+def evaluated_elsewhere(run: Trace, table: Tableau) -> bool:
+    """Whether an evaluation of a run is at another level than that of a table of the same shape: rows do not show it.
+
+    A table with free stages has those of the run.
+    """
+    pairs = [(p.rho, q.rho) for p, q, made in zip(run.points, table.points, run.evaluated, strict=True) if made]
+    return any(abs(here - there) > CLOSE * there for here, there in pairs if math.isfinite(there))
 
 
 def _places(method: Record) -> list[float | None]:

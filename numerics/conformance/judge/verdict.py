@@ -24,7 +24,7 @@ from .nonlinearity import advice, not_linear
 from .one_tableau import runge_kutta
 from .rescaled import FACTOR
 from .rounding_bound import IDENTICAL
-from .stage_levels import stage_at_another_level
+from .stage_levels import evaluated_elsewhere, stage_at_another_level
 from .unchained_steps import matches_step_by_step
 
 SHARE = 0.5  # of the proved order: an observed one below it contradicts the proof
@@ -213,7 +213,9 @@ def _different_formula(case: Case) -> Verdict | None:
         all_of_them = [*stage, *result.findings, missing, *means, *short]
         return replace(result, verdict=verdict, nearest=near, findings=all_of_them)
     if best.conforms:
-        return None
+        stage = _stage(case, best) if evaluated_elsewhere(case.in_float64, best.reference.table) else []
+        rows = Finding("formula", None, f"its rows are those of {best.reference.name}")
+        return replace(result, matches=[], findings=[*stage, *result.findings, rows]) if stage else None
     found = differences.differences(best, case.rows, case.matches)
     name = best.reference.record.name
     if matches_step_by_step(case.in_float64, process, best.reference.record):
