@@ -66,8 +66,25 @@ def of_class(cls: type, options: dict[str, Any], target: str | None = None) -> E
         settings.setdefault("prediction_type", natural)
     library, _, name = parted(target)
     others = variants(library, name, _defaults(cls), options)
-    made = _Scheduled(cls, base, spec, lambda: cls(**settings), arguments)
+    build = partial(cls, **settings)
+    ours = all(c.__module__.partition(".")[0] == "diffusers" for c in _down_to(cls, base))
+    made = _Scheduled(cls, base, spec, _Copies(build) if ours else build, arguments)
     return made.external(with_options(target, options), others)
+
+
+class _Copies:
+    """Makes copies of one instance for each default dtype: a constructor may take long. A class of a user, which may
+    keep something where it is made, is made anew for every run.
+    """
+
+    def __init__(self, build: Callable[[], Any]) -> None:
+        self.build, self.built = build, dict[torch.dtype, Any]()
+
+    def __call__(self) -> Any:
+        dtype = torch.get_default_dtype()
+        if dtype not in self.built:
+            self.built[dtype] = self.build()
+        return copy.deepcopy(self.built[dtype])
 
 
 def of_instance(scheduled: Any, options: dict[str, Any], target: str | None = None) -> ExternalSampler:
@@ -256,10 +273,14 @@ def _defaults(cls: Any) -> dict[str, Any]:
 
 def _namespaces(cls: type, base: str) -> list[dict[str, Any]]:
     """The globals of the code of a class, and of its bases down to the one of diffusers."""
-    names = [c.__name__ for c in cls.__mro__]
-    functions = [f for c in cls.__mro__[: names.index(base) + 1] for f in vars(c).values() if inspect.isfunction(f)]
+    functions = [f for c in _down_to(cls, base) for f in vars(c).values() if inspect.isfunction(f)]
     found = {id(space): space for f in functions if (space := inspect.unwrap(f).__globals__)}
     return list(found.values())
+
+
+def _down_to(cls: type, base: str) -> tuple[type, ...]:
+    """A class and its bases down to the one of diffusers."""
+    return cls.__mro__[: [c.__name__ for c in cls.__mro__].index(base) + 1]
 
 
 def _constructor_and_step(cls: Any, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

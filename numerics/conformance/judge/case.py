@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import torch
 
+from ...catalogue import METHODS
 from ...errors import InputError
 from ...readback import Trace
 from ..forward_processes import goes_backward, grid_of
@@ -19,7 +20,7 @@ from . import differences, grid_checks
 from .differences import Pair
 from .observed_orders import local_orders, observed_errors, slope
 from .output_channels import guidance
-from .rescaled import rescaled
+from .rescaled import rescaled, same_on_every_process
 from .rounding_bound import Comparison
 from .zero_length_step import without_zero_length_step
 
@@ -55,6 +56,7 @@ class Case:
     """The evidence for a verdict; each quantity is computed once.
 
     runs: {(N, in float64): trace or failure}.  steps: the N asked for.  base: the verdict's fields known in advance.
+    on_one: the case of alpha = 1 from which this one was made on another process; see on_process.
     """
 
     info: TargetInfo
@@ -62,6 +64,7 @@ class Case:
     steps: int
     variations: Variations
     base: Verdict
+    on_one: Case | None = None
 
     def on_process(self, process: str) -> Case:
         """A case of alpha = 1 on another process; without the step to sigma = 0."""
@@ -72,7 +75,7 @@ class Case:
         positive = {job: run for job, run in self.variations.grids.items() if job[0] != self.variations.zero}
         variations = replace(self.variations, grids=each_trace(positive, there), zero=None)
         info = replace(self.info, process=process)
-        return replace(self, info=info, runs=each_trace(self.runs, there), variations=variations)
+        return replace(self, info=info, runs=each_trace(self.runs, there), variations=variations, on_one=self)
 
     def each(self, change: Callable[[Trace], Trace]) -> Case:
         """The case with every trace changed."""
@@ -135,10 +138,23 @@ class Case:
     @cached_property
     def pairs(self) -> list[Pair]:
         """The references compared with the two runs; none where the runs have no grid."""
+        named, far = self.base.reference, self.on_one.far if self.on_one else frozenset()
         try:
-            return differences.pairs(self.shipped, self.in_float64, self.info.process, self.base.reference)
+            return differences.pairs(self.shipped, self.in_float64, self.info.process, named, far)
         except InputError:
             return []
+
+    @cached_property
+    def far(self) -> frozenset[str]:
+        """The records that have other rows than the run on every process; none where a record is named, or is the run.
+
+        They are the same in lambda on every process, and far on this one.
+        """
+        if self.base.reference or self.conforms:
+            return frozenset()
+        near = {p.reference.record.name.partition("?")[0] for p in self.pairs if p.error_float64 < differences.NEAR}
+        same = {name for name, record in METHODS.items() if same_on_every_process(record)}
+        return frozenset(same - near)
 
     @cached_property
     def grid(self) -> list[Finding]:
@@ -163,11 +179,9 @@ class Case:
         named = self.base.reference
         own = [p for p in self.pairs if p.reference.record.name == named or (not named and p.shared)]
         several = len({p.reference.record.name for p in own if p.conforms}) > 1
-        return min(
-            own,
-            key=lambda p: (not p.conforms, self._misses(p) if several else 0, p.error_float64, p.error),
-            default=None,
-        )
+        ranks = [(not p.conforms, self._misses(p) if several else 0, p.error_float64) for p in own]
+        first = [p for p, rank in zip(own, ranks, strict=True) if rank == min(ranks)]
+        return first[0] if len(first) == 1 else min(first, key=lambda p: p.error, default=None)
 
     def _misses(self, pair: Pair) -> int:
         """On how many other grids, in float64, the run is not the record of a pair that conforms."""

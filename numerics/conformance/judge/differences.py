@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
 from ... import level_checks
 from ...readback import Trace
 from ...tableau import Tableau
+from ..forward_processes import grid_of
 from ..report import Finding, Step, TargetInfo
 from .compare import deviations, mean_error, same_shape
 from .fitted_parameters import fitted
@@ -25,12 +27,21 @@ FAR = 0.5  # mean distance of all rows from which on a record is not worth namin
 
 @dataclass(frozen=True)
 class Pair:
-    """A reference compared with the run as shipped and the one in float64."""
+    """A reference compared with the run in float64 and, once it is asked for, with the one as shipped."""
 
     reference: Reference
-    shipped: Comparison
     in_float64: Comparison
     found: Tableau  # in float64
+    run: Trace  # as shipped
+    process: str
+
+    @cached_property
+    def shipped(self) -> Comparison:
+        """The run as shipped, compared with the same variant on the levels in its dtype."""
+        exact, own = self.in_float64, self.reference
+        twins = candidates(self.run, self.process, [own.record.name], [own.ending])
+        *_, twin = own, *(one for one in twins if one.name == own.name and same_shape(self.run.table, one.table))
+        return compared(self.run, twin, self.process, Witness([*exact.lost.values()], exact.share, exact.shares))
 
     @property
     def error(self) -> float:
@@ -53,22 +64,25 @@ class Pair:
     @property
     def conforms(self) -> bool:
         """Whether rounding explains every row of both runs."""
-        return not self.shipped.off and not self.in_float64.off
+        return not self.in_float64.off and not self.shipped.off
 
 
-def pairs(shipped: Trace, in_float64: Trace, process: str, named: str | None) -> list[Pair]:
+def pairs(
+    shipped: Trace, in_float64: Trace, process: str, named: str | None, without: Collection[str] = ()
+) -> list[Pair]:
     """The named record compared with the two runs, in every variant; unless it is near in float64, the whole catalogue,
     and where none of it conforms, its records at other values of a parameter.
 
-    Raises InputError where the points of a run are no grid.
+    without: records that are known to be far.  Raises InputError where the points of a run are no grid.
     """
     own = _compared(shipped, in_float64, process, [named]) if named else []
     if any(not p.in_float64.off or p.error_float64 < CANCELLED for p in own):
         return own
-    own += _compared(shipped, in_float64, process, [name for name in similar(in_float64) if name != named])
+    others = [name for name in similar(in_float64) if name not in (named, *without)]
+    own += _compared(shipped, in_float64, process, others)
     if any(p.conforms for p in own):
         return own
-    return own + _compared(shipped, in_float64, process, [*fitted(in_float64, process)])
+    return own + _compared(shipped, in_float64, process, [*fitted(in_float64, process, without)])
 
 
 def _compared(shipped: Trace, in_float64: Trace, process: str, names: list[str]) -> list[Pair]:
@@ -86,22 +100,13 @@ def _compared(shipped: Trace, in_float64: Trace, process: str, names: list[str])
                 least, closest = away, reference
     if not near and closest is not None:
         near[closest.name] = closest
+    if not near or not same_shape(shipped.table, in_float64.table):
+        return []
+    grid_of(process, shipped.grid, shipped.schedule)  # which may have no levels in its dtype
+    exact = {name: compared(in_float64, one, process) for name, one in near.items()}
     if len(names) == 1:  # one of its variants is the run in float64, or all are looked at
-        near = {name: one for name, one in near.items() if not compared(in_float64, one, process).off} or near
-    twins: Iterable[Reference] = near.values()  # of one run, as a file has it, they are the same
-    if shipped is not in_float64:
-        records = [*dict.fromkeys(reference.record.name for reference in near.values())]
-        endings = [reference.ending for reference in near.values()] if len(names) == 1 else []
-        twins = candidates(shipped, process, records, endings)
-    result = []
-    for twin in twins:
-        if twin.name in near and same_shape(shipped.table, twin.table):
-            reference = near[twin.name]
-            exact = compared(in_float64, reference, process)
-            witness = Witness([*exact.lost.values()], exact.share, exact.shares)
-            near_shipped = compared(shipped, twin, process, witness)
-            result.append(Pair(reference, near_shipped, exact, in_float64.table))
-    return result
+        exact = {name: one for name, one in exact.items() if not one.off} or exact
+    return [Pair(near[name], one, in_float64.table, shipped, process) for name, one in exact.items()]
 
 
 def nearest_variant(

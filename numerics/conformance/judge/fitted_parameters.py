@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
@@ -27,17 +27,19 @@ RATIONAL = 1e-10  # relative, from a fraction of a denominator of at most DENOMI
 DENOMINATOR = 200
 
 
-def fitted(run: Trace, process: str) -> Iterator[str]:
+def fitted(run: Trace, process: str, without: Collection[str] = ()) -> Iterator[str]:
     """The names NAME?parameter=value of the records whose first rows are those of a run in float64.
 
-    Of records with one parameter besides the places of stages, which the evaluations show. Raises InputError where the
-    points of the run are no grid.
+    Of records with one parameter besides the places of stages, which the evaluations show, and not those in `without`.
+    Raises InputError where the points of the run are no grid.
     """
     if len(run.grid) - 1 < STEPS:
         return
     grid, rows = grid_of(process, run.grid[: STEPS + 1]), _first(run.table, STEPS)
     draws = bool(run.vectors[:, 1 + run.nfe :].any())
     for record in METHODS.values():
+        if record.name in without:
+            continue
         places = {row.to for row in record.rows if isinstance(row.to, str)}
         free = [p for p in record.parameters if p.name not in places]
         if len(free) != 1 or record.stochastic != draws or record.history >= STEPS:

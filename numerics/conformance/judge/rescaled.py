@@ -7,10 +7,14 @@ from dataclasses import replace
 
 import torch
 
+from ...catalogue import METHODS
+from ...generated.frame_functions import FRAMES
 from ...points import Point
 from ...readback import Trace
+from ...records import Record
 from ..forward_processes import at_ratio
 
+OF_PROCESS = {"a1", "two_step_alpha_ratio", "alpha_ratio", "middle"}  # arguments of weights, by alpha or by t
 FACTOR = {"flow": "alpha = 1/(1 + sigma)", "vp": "alpha = 1/sqrt(1 + sigma^2)"}
 
 
@@ -19,6 +23,16 @@ def rescaled(found: Trace, process: str) -> Trace:
     and data predictions are the same.
     """
     return placed(found, lambda at: at_ratio(process, at.sigma))
+
+
+def same_on_every_process(record: Record) -> bool:
+    """Whether the table of a record is the same on levels of the same lambda, but for the scale of its states."""
+    methods = [record]
+    while (start := methods[-1].start) is not None:
+        methods.append(METHODS[start])
+    rows = [row for m in methods for row in m.rows]
+    used = {a for row in rows for a in (row.to, *row.arguments, *row.state_arguments, *row.noise_arguments)}
+    return not used & OF_PROCESS and all(FRAMES[m.frame].clock != "t" for m in methods)
 
 
 def placed(found: Trace, there: Callable[[Point], Point]) -> Trace:

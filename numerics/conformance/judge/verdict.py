@@ -19,11 +19,12 @@ from .case import COMPARED, LONGEST, Case, Runs, Variations, each_trace
 from .coverage import coverage
 from .differences import CANCELLED, Pair
 from .missing_last_step import missing_last_step
-from .nearest import nearest
+from .nearest import distance, nearest
 from .nonlinearity import advice, not_linear
 from .one_tableau import runge_kutta
 from .rescaled import FACTOR
 from .rounding_bound import IDENTICAL
+from .stage_levels import evaluated_elsewhere, stage_at_another_level
 from .unchained_steps import matches_step_by_step
 
 SHARE = 0.5  # of the proved order: an observed one below it contradicts the proof
@@ -124,6 +125,8 @@ def _on_other_processes(case: Case, first: Verdict) -> Verdict:
     near = first.max_relative_error_float64 is not None and first.max_relative_error_float64 < CANCELLED
     for process in (["flow"] if velocity or named is None else []) + (["vp"] if near or named is None else []):
         there = case.on_process(process)
+        if named is None and not case.departures("different-formula", "memory") and not there.conforms:
+            continue  # the verdict there would be the same
         found = _first(there)
         if not case.has_float64 and there.best is not None and not _in_velocities(there.best.reference.record):
             continue  # its float32 would explain a fault there by losses that the recorded process does not have
@@ -206,9 +209,13 @@ def _different_formula(case: Case) -> Verdict | None:
             near, means = short_of[0], [*means, short_of[1]]
         means += runge_kutta(case.in_float64, process)
         short = [*differences.repeated_noise(case.in_float64), *_below_its_name(result, case.in_float64)]
-        return replace(result, verdict=verdict, nearest=near, findings=[*result.findings, missing, *means, *short])
+        stage = _stage(case, min(case.pairs, key=distance, default=None))
+        all_of_them = [*stage, *result.findings, missing, *means, *short]
+        return replace(result, verdict=verdict, nearest=near, findings=all_of_them)
     if best.conforms:
-        return None
+        stage = _stage(case, best) if evaluated_elsewhere(case.in_float64, best.reference.table) else []
+        rows = Finding("formula", None, f"its rows are those of {best.reference.name}")
+        return replace(result, matches=[], findings=[*stage, *result.findings, rows]) if stage else None
     found = differences.differences(best, case.rows, case.matches)
     name = best.reference.record.name
     if matches_step_by_step(case.in_float64, process, best.reference.record):
@@ -218,7 +225,16 @@ def _different_formula(case: Case) -> Verdict | None:
     words, faults = case.guidance
     found += [Finding("formula", None, fault, "error") for fault in faults]
     found += differences.repeated_noise(case.in_float64) if best.reference.record.stochastic else []
-    return replace(result, nearest=near, guidance=words, findings=[*result.findings, *found, *_diverging(result)])
+    findings = [*_stage(case, best), *result.findings, *found, *_diverging(result)]
+    return replace(result, nearest=near, guidance=words, findings=findings)
+
+
+def _stage(case: Case, pair: Pair | None) -> list[Finding]:
+    """The stage that the run evaluates at another level than a record, if there is one."""
+    if pair is None:
+        return []
+    found = stage_at_another_level(case.in_float64, case.info.process, pair.reference.record)
+    return [] if found is None else [found]
 
 
 def _diverging(result: Verdict) -> list[Finding]:
