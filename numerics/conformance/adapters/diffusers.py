@@ -32,7 +32,7 @@ from .target import NoTable, loaded, parted, with_options
 
 INSTALL = "pip install 'samplerproof[peers]'"
 PREDICTIONS = {"epsilon": "noise", "sample": "data", "v_prediction": "v", "flow_prediction": "velocity"}
-DRAWN = (4, 8, 40, 50)  # numbers of steps of which each is a whole number of a thousand timesteps
+DRAWN = (4, 5, 50)  # numbers of steps for which a step and half a step are whole numbers of a thousand timesteps
 STEP_OPTIONS = ("eta", "order", "s_churn", "s_noise", "s_tmin", "s_tmax")  # of `step`; the others are its inputs
 
 
