@@ -85,3 +85,10 @@ def test_every_verdict_has_a_file_of_its_own() -> None:
         assert len(files) == len(set(map(str.lower, map(str, files))))
         assert set(kept.folder.glob("*.json")) <= set(files)
     assert set(of_targets(listed()).folder.glob("*.json")) == set(map(of_targets(listed()).path, listed().targets))
+
+
+def test_no_verdict_is_that_of_a_busy_machine(kept_answer: dict[str, Any]) -> None:
+    """Assert that no target is kept as one that was still running when its time was over."""
+    details = [finding["detail"] for record in kept_answer["records"] for finding in record["findings"]]
+    assert details
+    assert [detail for detail in details if "still running" in detail] == []
