@@ -200,11 +200,10 @@ def study(
             raise InputError("--html", str(html), "a study; `verify --html` writes the page of one sampler")
         offline_page.check(html)
     if isinstance(wanted, Verification):
+        from ..numerics.studies.workers import refuse_others
         from .verification_command import verification
 
-        if scheduler is not None or workers != 1:
-            field, value = ("workers", workers) if scheduler is None else ("scheduler", scheduler)
-            raise InputError(field, value, "for a study; verdicts are reached one after another")
+        refuse_others(workers, scheduler, "for a study; verdicts are reached one after another")
         if code := verification(wanted, folder, json, file.parent):
             raise typer.Exit(code)
         return

@@ -98,19 +98,16 @@ def sample(
     >>> round(float((y > 0).double().mean()), 1)
     0.6
     """
-    if error is False:
-        return run_table(denoise, start, tableau, noise, dtype, checked, compiled=compiled)(
-            len(tableau.points) - 1
-        ).clone()
-    from .error_bars import Outputs, check_embedded, error_of  # which runs tables itself
+    kept = None
+    if error is not False:
+        from .error_bars import Outputs, check_embedded, error_of  # which runs tables itself
 
-    of_type("tableau", tableau, Tableau, "a table, as sp.tabulate(name, grid) makes it")
-    check_embedded(tableau, error)
-    runnable("denoise", denoise, "a function (x, at, prediction), such as a mixture, or checkpoint.denoiser()")
-    kept = Outputs(denoise)
-    vectors = run_table(kept, start, tableau, noise, dtype, checked, compiled=compiled)
-    end = vectors(len(tableau.points) - 1).clone()
-    return end, error_of(tableau, kept.data, end, error)
+        of_type("tableau", tableau, Tableau, "a table, as sp.tabulate(name, grid) makes it")
+        check_embedded(tableau, error)
+        runnable("denoise", denoise, "a function (x, at, prediction), such as a mixture, or checkpoint.denoiser()")
+        denoise = kept = Outputs(denoise)
+    end = run_table(denoise, start, tableau, noise, dtype, checked, compiled=compiled)(len(tableau.points) - 1).clone()
+    return end if kept is None else (end, error_of(tableau, kept.data, end, error))
 
 
 def run_table(

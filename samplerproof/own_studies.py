@@ -175,11 +175,9 @@ def study(
         of_type("out", out, (str, Path), "the path of a folder, or None")
     folder = None if out is None else Path(out)
     consent = Consent(large=large)
-    of_type("workers", workers, int, "a whole number from 1 to 256")
-    of_type("scheduler", scheduler, (str, type(None)), "the address of a scheduler, or None")
     base = Path(source).parent if isinstance(source, str | Path) else Path()
-    shared: dict[str, Any] = {"workers": workers, "scheduler": scheduler}
-    answer = run_tables(wanted, folder, draw=folder is not None, consent=consent, base=base, **shared)
+    draw = folder is not None
+    answer = run_tables(wanted, folder, draw=draw, consent=consent, base=base, workers=workers, scheduler=scheduler)
     return StudyResult(*(answer[key] for key in KEYS))
 
 

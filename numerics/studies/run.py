@@ -35,7 +35,7 @@ from .shared_work import claiming
 from .store import opened
 from .study_records import Elsewhere, Measures, records_of
 from .study_table import study_csv, study_markdown
-from .workers import elsewhere
+from .workers import elsewhere, refuse_others
 
 
 @warm_parent()
@@ -107,9 +107,7 @@ def run(
 def _others(problem: Problem, workers: int, scheduler: str | None) -> AbstractContextManager[Elsewhere | None]:
     if isinstance(problem, MixtureProblem):
         return elsewhere(problem, workers, scheduler)
-    if scheduler is not None or workers != 1:
-        field, value = ("workers", workers) if scheduler is None else ("scheduler", scheduler)
-        raise InputError(field, value, "left out for a network, whose evaluations use all cores")
+    refuse_others(workers, scheduler, "left out for a network, whose evaluations use all cores")
     return nullcontext()
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..errors import InputError
+from ..errors import InputError, of_type
 from ..support.manifest import fingerprint
 from .measure import Measurement
 from .mixture_problem import MixtureProblem
@@ -48,6 +48,14 @@ def measured_piece(problem: bytes, piece: Piece) -> dict[str, Value]:
         return measured(_held[problem], piece)
 
 
+def refuse_others(workers: int, scheduler: str | None, reason: str) -> None:
+    """Raise InputError, with the reason, unless this process does the work alone."""
+    if scheduler is not None:
+        raise InputError("scheduler", scheduler, reason)
+    if workers != 1:
+        raise InputError("workers", workers, reason)
+
+
 @contextmanager
 def elsewhere(problem: MixtureProblem, workers: int = 1, scheduler: str | None = None) -> Iterator[Elsewhere | None]:
     """What records_of takes: None for one process, else so many of this machine, or the workers of a scheduler.
@@ -55,8 +63,9 @@ def elsewhere(problem: MixtureProblem, workers: int = 1, scheduler: str | None =
     workers: 1 to 256.  scheduler: an address such as tcp://10.0.0.1:8786.
     Raises InputError on other numbers, without such a scheduler, and where its workers have another code or versions.
     """
-    if not 1 <= workers <= MOST:
+    if not isinstance(workers, int) or not 1 <= workers <= MOST:
         raise InputError("workers", workers, f"a whole number from 1 to {MOST}")
+    of_type("scheduler", scheduler, (str, type(None)), "the address of a scheduler, or None")
     if scheduler is not None and workers > 1:
         raise InputError("workers", workers, "left out beside a scheduler, which has workers of its own")
     # Samplers of other code stay here; the problem without them is plain data.

@@ -15,15 +15,13 @@ from strategies import rough_grids
 from torch import Tensor
 
 from samplerproof.numerics.catalogue import METHODS
-from samplerproof.numerics.catalogue import starts as starts_of
 from samplerproof.numerics.coefficients import plan
+from samplerproof.numerics.conformance.judge.rescaled import same_on_every_process
 from samplerproof.numerics.denoisers import Counting, adapt
 from samplerproof.numerics.errors import InputError, SamplingError
-from samplerproof.numerics.generated.frame_functions import FRAMES
 from samplerproof.numerics.grids import Grid, from_times, grid
 from samplerproof.numerics.noise import seeded
 from samplerproof.numerics.points import Point
-from samplerproof.numerics.records import Record
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate
@@ -116,15 +114,7 @@ def ends_of(name: str, lam: Tensor, seed: int) -> list[Tensor]:
     return ends
 
 
-def invariant(record: Record) -> bool:
-    """Whether nothing of a method is the schedule's own: no clock or place in t, no ratio of alphas."""
-    own = {"t", "middle", "a1", "two_step_alpha_ratio", "alpha_ratio"}
-    methods = [record, *starts_of(record)]
-    used = {a for m in methods for row in m.rows for a in (*row.arguments, *row.noise_arguments)}
-    return not own & (used | {FRAMES[m.frame].clock for m in methods})
-
-
-NOT_INVARIANT = [name for name, record in METHODS.items() if not invariant(record)]
+NOT_INVARIANT = [name for name, record in METHODS.items() if not same_on_every_process(record)]
 
 
 @pytest.mark.parametrize("name", by_shape(n for n in METHODS if n not in NOT_INVARIANT))

@@ -157,13 +157,14 @@ def _run_on(make: Callable[[], Any], target: str, process: str, asked: Sequence[
 def _remarks(levels: Sequence[Point], asked: Sequence[Point]) -> tuple[Remark, ...]:
     """Remarks on levels that are not those asked for."""
     own, given = ([level.rho for level in some] for some in (levels, asked))
-    if len(own) == len(given) and all(map(same, own, given)):
+    alike = all(map(same, own, given))  # as far as both go
+    if alike and len(own) == len(given):
         return ()
     steps = f"asked for {len(given) - 1} steps, it takes {len(own) - 1}"
-    if len(own) < len(given) and all(map(same, own, given)):
+    if alike and len(own) < len(given):
         left = f"{steps}, and none to the last level: it ends at sigma / alpha = {own[-1]:.6g}, with noise left"
         return (Remark("grid", left, "error"),)
-    if own[-1] == 0 and len(own) == len(given) + 1 and all(map(same, own, given)):
+    if alike and own[-1] == 0 and len(own) == len(given) + 1:
         return (Remark("grid", f"it takes one step more, from sigma / alpha = {given[-1]:.6g} to 0"),)
     where = f"levels of its own, from sigma / alpha = {own[0]:.6g} to {own[-1]:.6g}"
     return (Remark("grid", f"{steps}, between {where}" if len(own) != len(given) else f"it has {where}"),)

@@ -180,7 +180,8 @@ class Case:
         own = [p for p in self.pairs if p.reference.record.name == named or (not named and p.shared)]
         several = len({p.reference.record.name for p in own if p.conforms}) > 1
         ranks = [(not p.conforms, self._misses(p) if several else 0, p.error_float64) for p in own]
-        first = [p for p, rank in zip(own, ranks, strict=True) if rank == min(ranks)]
+        least = min(ranks, default=None)
+        first = [p for p, rank in zip(own, ranks, strict=True) if rank == least]
         return first[0] if len(first) == 1 else min(first, key=lambda p: p.error, default=None)
 
     def _misses(self, pair: Pair) -> int:

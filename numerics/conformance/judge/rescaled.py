@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from ...catalogue import METHODS
+from ...catalogue import starts
 from ...generated.frame_functions import FRAMES
 from ...points import Point
 from ...readback import Trace
@@ -27,9 +27,7 @@ def rescaled(found: Trace, process: str) -> Trace:
 
 def same_on_every_process(record: Record) -> bool:
     """Whether the table of a record is the same on levels of the same lambda, but for the scale of its states."""
-    methods = [record]
-    while (start := methods[-1].start) is not None:
-        methods.append(METHODS[start])
+    methods = [record, *starts(record)]
     rows = [row for m in methods for row in m.rows]
     used = {a for row in rows for a in (row.to, *row.arguments, *row.state_arguments, *row.noise_arguments)}
     return not used & OF_PROCESS and all(FRAMES[m.frame].clock != "t" for m in methods)

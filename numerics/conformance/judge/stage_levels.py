@@ -8,12 +8,12 @@ from ...coefficients import plan
 from ...generated.frame_functions import FRAMES
 from ...readback import Trace
 from ...records import Record
+from ...repeated_evaluations import ORDER
 from ...tableau import Tableau
 from ..forward_processes import grid_of
 from ..report import Finding
 
 CLOSE = 1e-3  # relative: two sigma/alpha are one level
-ORDINAL = ("first", "second", "third", "fourth", "fifth")
 
 
 def stage_at_another_level(run: Trace, process: str, record: Record) -> Finding | None:
@@ -34,7 +34,7 @@ def stage_at_another_level(run: Trace, process: str, record: Record) -> Finding 
             expected = _ratio(clock, float(ends[n] + place * (ends[n + 1] - ends[n])))
             if expected is None or abs(at.rho - expected) <= CLOSE * expected:
                 continue
-            name, found = ORDINAL[k + 1], f"{at.rho:.6g}{_in_words(at.rho, start, end)}"
+            name, found = ORDER[k + 1], f"{at.rho:.6g}{_in_words(at.rho, start, end)}"
             detail = f"{record.name} has it at {expected:.6g}{_in_words(expected, start, end)}"
             words = f"step {n + 1}: its {name} evaluation is at sigma/alpha = {found}; {detail}"
             return Finding("formula", n + 1, words, "error")
