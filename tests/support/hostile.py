@@ -182,17 +182,21 @@ def breeds_and_hangs(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def multiplies(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
-    """Forks into 64 processes, each in a session of its own, in its first run."""
+    """Forks into 64 processes, each in a session of its own, in its first run; goes on when all have started."""
     first = os.getpid()
-    if Path(os.environ.get("HOSTILE_CHILDREN", "children")).exists():
+    children = Path(os.environ.get("HOSTILE_CHILDREN", "children"))
+    if children.exists():
         return euler(denoise, x, sigmas)
     for _ in range(6):
         os.fork()
-    with open(os.environ.get("HOSTILE_CHILDREN", "children"), "a", encoding="utf-8") as file:
-        file.write(f"{os.getpid()}\n")
     if os.getpid() != first:
         os.setsid()
+    with children.open("a", encoding="utf-8") as file:
+        file.write(f"{os.getpid()}\n")
+    if os.getpid() != first:
         time.sleep(1000)
+    while children.read_text(encoding="utf-8").count("\n") < 64:
+        time.sleep(0.05)
     return euler(denoise, x, sigmas)
 
 
