@@ -13,7 +13,7 @@ from ...numerics.studies.inline_svg import PAGE, inline_svg
 from ...numerics.studies.style import COLOURS, GREY
 from ..markup import table
 from ..records.kept_records import Entry
-from ..studies.advice_regret import EVALUATIONS, FRESH, ITEMS, LEADING, NETWORKS
+from ..studies.advice_regret import EVALUATIONS, FEW_SAMPLES, FRESH, ITEMS, LEADING, NETWORKS
 from ..studies.error_bar_study import BARRED, TABLES, WITHIN
 from .myst import ONE_SIDEBAR, link, origin
 
@@ -43,7 +43,9 @@ On networks of the project, with at most {BUDGET} evaluations for an answer; err
 that of the best candidate on these very samples, on which all candidates are run; those of digits and photos with the
 network in float32, and the leading {LEADING} with the choice again in float64, of which the figures are. *First* is
 the regret of the first answer, after at most {FIRST} evaluations. *Gain* is the error of `dpm-solver++-2m` on
-`karras?rho=7` over the choice's. *Asked* are the evaluations of the model for the answer.
+`karras?rho=7` over the choice's. *Asked* are the evaluations of the model for the answer. *Known* is the regret of a
+choice that is made in full knowledge of the errors of all candidates on {", ".join(map(str, FEW_SAMPLES))} of the
+fresh samples, and judged on the others: no advice from so few samples can be expected to do better.
 """
 BARS = f"""## The error of one run
 
@@ -60,7 +62,7 @@ calibration, and one size for all samples, the median of the recorded trajectori
 NONE = "No result is kept; `python -m samplerproof.book.records advice` makes them."
 HEAD = (
     *("network", "evaluations", "choice", "error", "predicted / confirmed"),
-    *("best", "regret", "first", "gain", "asked"),
+    *("best", "regret", "first", "known", "gain", "asked"),
 )
 
 
@@ -123,6 +125,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
         f"{link(best['method'], 'methods/')} on `{best['grid']}`",
         f"{entry['regret']:.2f}",
         f"{entry['first_regret']:.2f}",
+        ", ".join(f"{value:.2f}" for value in entry["known"].values()),
         f"{entry['gain']:.2g}",
         str(entry["evaluations"]),
     )

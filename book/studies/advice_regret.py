@@ -32,6 +32,8 @@ SINGLE = ("digits", "photos")  # run in float32 first: half and a quarter of the
 LEADING = 12  # of all candidates, that are run again in float64
 FINE = 160  # steps of the fresh trajectories
 POINTS = 150  # of the figure
+FEW_SAMPLES = (2, 5, 16)  # on which someone may know the errors of all candidates
+DRAWS = 50  # of so many of the fresh samples
 
 
 class Item(NamedTuple):
@@ -89,6 +91,7 @@ def regret(item: Item, seed: int) -> dict[str, Any]:
         "regret_of_means": means[0] / min(means.values()),
         "first": advice.first.plain(),
         "first_regret": medians[first] / medians[best],
+        "known": {str(count): known_regret(every, count) for count in FEW_SAMPLES if 2 * count <= len(start)},
         "gain": medians[base] / medians[0],
         **_ranking(advice, typical(every)),
     }
@@ -101,6 +104,22 @@ def _sizes(denoise: Denoiser, start: Tensor, end: Tensor, tables: list[Tableau])
         if made is not None:
             found[n] = ((made - end).flatten(1).norm(dim=1) / math.sqrt(end[0].numel())).clamp(SMALLEST, LARGEST)
     return found
+
+
+def known_regret(every: Tensor, count: int) -> float:
+    """The regret of a choice made in full knowledge of the errors of all candidates on `count` samples.
+
+    every: errors [tables, R].  The geometric mean over DRAWS draws of `count` of the R samples; the choice has the
+    least geometric mean there, and its median is compared on the others.
+    """
+    generator = torch.Generator().manual_seed(count)
+    found = 0.0
+    for _ in range(DRAWS):
+        order = torch.randperm(every.shape[1], generator=generator)
+        chosen = int(typical(every[:, order[:count]]).argmin())
+        others = every[:, order[count:]].median(dim=1).values
+        found += math.log(float(others[chosen] / others.min()))
+    return math.exp(found / DRAWS)
 
 
 def _ranking(advice: Advice, measured: Tensor) -> dict[str, Any]:
