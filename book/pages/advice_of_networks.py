@@ -13,7 +13,7 @@ from ...numerics.studies.inline_svg import PAGE, inline_svg
 from ...numerics.studies.style import COLOURS, GREY
 from ..markup import table
 from ..records.kept_records import Entry
-from ..studies.advice_regret import EVALUATIONS, FEW_SAMPLES, FRESH, ITEMS, LEADING, NETWORKS
+from ..studies.advice_regret import DRAWN, EVALUATIONS, FEW_SAMPLES, FRESH, ITEMS, LEADING, NETWORKS
 from ..studies.error_bar_study import BARRED, TABLES, WITHIN
 from .myst import ONE_SIDEBAR, link, origin
 
@@ -41,7 +41,8 @@ error of UniPC is predicted wrongly.
 On networks of the project, with at most {BUDGET} evaluations for an answer; errors are medians over fresh samples
 ({SAMPLES}), with the standard error of the choice's median as of a normal law. *Regret* is the choice's error over
 that of the best candidate on these very samples, on which all candidates are run; those of digits and photos with the
-network in float32, and the leading {LEADING} with the choice again in float64, of which the figures are. *First* is
+network in float32, and the leading {LEADING} with the choice again in float64, of which the figures are; on
+21cmpsdenoiser {DRAWN["21cmpsdenoiser"]} candidates are run, drawn by the seed. *First* is
 the regret of the first answer, after at most {FIRST} evaluations. *Gain* is the error of `dpm-solver++-2m` on
 `karras?rho=7` over the choice's. *Asked* are the evaluations of the model for the answer. *Known* is the regret of a
 choice that is made in full knowledge of the errors of all candidates on {", ".join(map(str, FEW_SAMPLES))} of the

@@ -1,8 +1,8 @@
 """How good advice is: its choice against the best of all candidates, on fresh samples.
 
-All candidates are run on all fresh samples; networks of pictures in float32, and then those near the best, the choice,
-the first answer and the baseline again in float64, of which all figures are. The best's own samples flatter it, and not
-the advice, whose samples are others.
+All candidates are run on all fresh samples, or as many of them as are drawn beforehand for a network that is slow;
+networks of pictures in float32, and then those near the best, the choice, the first answer and the baseline again in
+float64, of which all figures are. The best's own samples flatter it, and not the advice, whose samples are others.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ...numerics.advice.advice import LARGEST, SMALLEST, Advice, advise, typical
 from ...numerics.advice.advice_targets import question
+from ...numerics.advice.candidates import Candidate
 from ...numerics.advice.question import Question
 from ...numerics.advice.recording import record
 from ...numerics.checkpoints.load import load
@@ -25,10 +26,11 @@ from ...numerics.many_runs import run_many
 from ...numerics.schedules import schedule
 from ...numerics.tableau import Tableau
 
-NETWORKS = ("rings", "digits", "photos")
+NETWORKS = ("rings", "digits", "photos", "21cmpsdenoiser")
 EVALUATIONS = (5, 8, 10, 15)
-FRESH = {"rings": 256, "digits": 32, "photos": 16}  # samples: more where one decides little
-SINGLE = ("digits", "photos")  # run in float32 first: half and a quarter of the time
+FRESH = {"rings": 256, "digits": 32, "photos": 16, "21cmpsdenoiser": 4}  # samples: more where one decides little
+DRAWN = {"21cmpsdenoiser": 100}  # candidates that are run, of all
+SINGLE = ("digits", "photos", "21cmpsdenoiser")  # run in float32 first: a half to a quarter of the time
 LEADING = 12  # of all candidates, that are run again in float64
 FINE = 160  # steps of the fresh trajectories
 POINTS = 150  # of the figure
@@ -66,7 +68,9 @@ def regret(item: Item, seed: int) -> dict[str, Any]:
     denoise = fresh.denoise
     if item.network in SINGLE:
         denoise = load(item.network).denoiser(torch.float32)
-    every = _sizes(denoise, start, end, [c.table for c in tables])
+    run = sorted({0, first, base, *_drawn(item, tables, seed)})
+    every = torch.full((len(tables), len(start)), LARGEST, dtype=torch.float64)
+    every[run] = _sizes(denoise, start, end, [tables[n].table for n in run])
     # Those that matter, in float64.
     numbers = list({0, first, base, *every.median(dim=1).values.argsort()[:LEADING].tolist()})
     late = dict(zip(numbers, _sizes(fresh.denoise, start, end, [tables[n].table for n in numbers]), strict=True))
@@ -81,7 +85,7 @@ def regret(item: Item, seed: int) -> dict[str, Any]:
         "first_evaluations": advice.first_evaluations,
         "trajectories": advice.plan.trajectories,
         "run": advice.plan.confirmed,
-        "compared": len(tables),
+        "compared": len(run),
         "seed": seed,
         "best": {"method": tables[best].method, "grid": tables[best].levels, "median": medians[best]},
         "median": medians[0],
@@ -91,10 +95,19 @@ def regret(item: Item, seed: int) -> dict[str, Any]:
         "regret_of_means": means[0] / min(means.values()),
         "first": advice.first.plain(),
         "first_regret": medians[first] / medians[best],
-        "known": {str(count): known_regret(every, count) for count in FEW_SAMPLES if 2 * count <= len(start)},
+        "known": {str(count): known_regret(every[run], count) for count in FEW_SAMPLES if 2 * count <= len(start)},
         "gain": medians[base] / medians[0],
         **_ranking(advice, typical(every)),
     }
+
+
+def _drawn(item: Item, tables: list[Candidate], seed: int) -> list[int]:
+    """The numbers of the candidates that are run: all, or a draw by the seed, whatever the advice."""
+    numbers = sorted(range(len(tables)), key=lambda n: (tables[n].method, tables[n].levels))
+    if item.network not in DRAWN:
+        return numbers
+    order = torch.randperm(len(numbers), generator=torch.Generator().manual_seed(seed))
+    return [numbers[n] for n in order[: DRAWN[item.network]].tolist()]
 
 
 def _sizes(denoise: Denoiser, start: Tensor, end: Tensor, tables: list[Tableau]) -> Tensor:
@@ -127,8 +140,9 @@ def _ranking(advice: Advice, measured: Tensor) -> dict[str, Any]:
     predicted = torch.tensor([entry.predicted for entry in advice.entries], dtype=torch.float64)
     sensible = measured < 1.0  # of a sampler that does not diverge
     factors = (predicted / measured)[sensible].log().abs()
-    order = predicted.argsort()[:: max(1, len(predicted) // POINTS)]
-    points = [[float(f"{float(v[n]):.3g}") for v in (predicted, measured)] for n in order.tolist() if sensible[n]]
+    pairs = torch.stack([predicted, measured], dim=1)[sensible]
+    shown = pairs[pairs[:, 0].argsort()][:: max(1, len(pairs) // POINTS)]
+    points = [[float(f"{value:.3g}") for value in pair] for pair in shown.tolist()]
     return {
         "spearman": float(spearmanr(predicted[sensible], measured[sensible])[0]),
         "factor": math.exp(float(factors.median())),
