@@ -8,7 +8,7 @@ from typing import Any
 
 import sympy as sp
 
-from ...numerics.catalogue import starts
+from ...numerics.catalogue import METHODS, starts
 from ...numerics.generated.citations import CITATIONS
 from ...numerics.records import GeneratedParameter, Record
 from ...theory.emit.render import weight_functions
@@ -17,6 +17,8 @@ from ...theory.latex import CLOCKS, PREDICTION, latex, tex
 from ...theory.methods import find
 from ...theory.notation import u
 from ..markup import code, fenced, plain, scientific, table
+from ..tables.claimed_table import claimed
+from ..tables.verification_tables import own_name
 from .measured import measured, picture
 from .myst import display, facts, link, slug
 from .order_section import order
@@ -67,7 +69,7 @@ def page(record: Record, answers: dict[str, Any], verified: Sequence[dict[str, A
 
 def concerns(record: Record, verification: dict[str, Any]) -> bool:
     """Whether a verdict is on an implementation that was compared with the method, or equals it."""
-    return record.name in (verification["reference"], *verification["matches"])
+    return record.name in (verification["reference"], *map(own_name, verification["matches"]))
 
 
 def frame_sentence(name: str) -> str:
@@ -100,9 +102,20 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
     yield "noise", "yes: it samples the reverse SDE" if record.stochastic else "none: it samples the flow"
     yield "in the catalogue since", record.since
     yield ("weak order" if record.stochastic else "order"), str(record.order)
+    yield "order claimed", _claim(record)
     yield "model evaluations a step", str(record.nfe_per_step)
     for parameter in record.parameters:
         yield f"parameter `{parameter.name}`", _domain(parameter)
+
+
+def _claim(record: Record) -> str:
+    """What the literature claims, and what has that order where the sampler has not."""
+    claim = claimed().get(record.name)
+    if claim is None:
+        return "no claim was read"
+    more = "" if claim.order <= record.order else ", [more than is proved](../claimed_orders.md)"
+    repair = f"; {link(claim.repair)} has it" if claim.repair else ""
+    return f"{claim.order} by {plain(claim.where)}{more}{repair}"
 
 
 def _domain(p: GeneratedParameter) -> str:
@@ -162,7 +175,6 @@ def _implementations(record: Record, verified: Sequence[dict[str, Any]]) -> Iter
 
 
 def _verified(record: Record, v: dict[str, Any]) -> tuple[str, ...]:
-    equal = [link(name) if "?" not in name else code(name) for name in v["matches"] if name != record.name]
     observed = v["observed_order"]
     return (
         code(v["target"]),
@@ -170,5 +182,13 @@ def _verified(record: Record, v: dict[str, Any]) -> tuple[str, ...]:
         scientific(v["max_relative_error"]),
         scientific(v["max_relative_error_float64"]),
         "-" if observed is None else f"{observed:.2f}",
-        "this" if record.name in v["matches"] else ", ".join(equal) or "-",
+        ", ".join(_equal(record, name) for name in v["matches"]) or "-",
     )
+
+
+def _equal(record: Record, match: str) -> str:
+    """The record that an implementation equals, and in brackets what differs in some steps."""
+    name, more = own_name(match), match[len(own_name(match)) :]
+    if name == record.name:
+        return f"this{plain(more)}"
+    return (link(name) if name in METHODS else code(name)) + plain(more)

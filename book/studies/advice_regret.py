@@ -102,7 +102,7 @@ def regret(item: Item, seed: int) -> dict[str, Any]:
 
 
 def _drawn(item: Item, tables: list[Candidate], seed: int) -> list[int]:
-    """The numbers of the candidates that are run: all, or a draw by the seed, whatever the advice."""
+    """The numbers of the candidates that are run: all, or those drawn by the seed, which the advice does not change."""
     numbers = sorted(range(len(tables)), key=lambda n: (tables[n].method, tables[n].levels))
     if item.network not in DRAWN:
         return numbers

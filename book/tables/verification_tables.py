@@ -146,7 +146,8 @@ def _entry(entry: dict[str, Any], reproduced: dict[str, list[dict[str, str]]]) -
     command = code(f"samplerproof verify '{entry['target']}'" + (" --path DIR" if "checkout" in entry else ""))
     yield f"{plain(library)} {_source(library, [entry])}; {command}: {plain(entry['verdict'])}."
     yield "\n".join(f"- {plain(finding['kind'])}: {plain(finding['detail'])}" for finding in entry["findings"])
-    proofs = dict.fromkeys(name for name in (*entry["matches"][:1], entry["reference"]) if name)
+    first = map(own_name, entry["matches"][:1])
+    proofs = dict.fromkeys(name for name in (*first, entry["reference"]) if name)
     if proofs:
         yield f"Proof: {code('samplerproof prove ' + ' '.join(proofs))}."
     if entry["target"] in REMARKS:
@@ -185,6 +186,11 @@ def _with_versions(lines: Sequence[dict[str, str]]) -> Iterable[str]:
         yield "\n".join(["What it prints, by version of the library:", "", *each])
 
 
+def own_name(match: str) -> str:
+    """The name that begins "NAME (what differs in some steps)"."""
+    return match.partition(" (")[0]
+
+
 def _signed(sign: str, text: str) -> list[str]:
     return [f"{sign} {line}" for line in text.splitlines()]
 
@@ -197,7 +203,7 @@ def _made(answer: dict[str, Any]) -> str:
 
 
 def _method(record: dict[str, Any]) -> str:
-    return str(record["reference"] or next(iter(record["matches"]), "-"))
+    return str(record["reference"] or own_name(next(iter(record["matches"]), "-")))
 
 
 def _row(record: dict[str, Any]) -> tuple[str, ...]:

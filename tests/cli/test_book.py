@@ -14,7 +14,7 @@ from kinds import TELESCOPING
 
 from samplerproof.book.__main__ import lay_out
 from samplerproof.book.markup import plain, table
-from samplerproof.book.pages import list_pages
+from samplerproof.book.pages import list_pages, method_page
 from samplerproof.book.pages.api_page import api_page
 from samplerproof.book.pages.glossary_page import TERMS, _symbols
 from samplerproof.book.pages.list_pages import all_pages, linked
@@ -25,6 +25,7 @@ from samplerproof.book.pages.statement_formula import GREEK, marked_up, tex
 from samplerproof.book.pages.technique_page import technique_pages
 from samplerproof.book.records import method_results, network_results, technique_results, verification_results
 from samplerproof.book.records.kept_records import ROOT
+from samplerproof.book.tables.claimed_table import claimed
 from samplerproof.book.tables.network_tables import markdown
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.generated.citations import CITATIONS
@@ -95,6 +96,28 @@ def test_an_implementation_is_on_the_page_of_what_it_should_be_and_of_what_it_is
     assert f"{cells} [`dpm-solver++-2m`](dpm-solver-pp-2m.md) |" in should
     assert f"{cells} this |" in is_
     assert "library:Sampler" not in pages["methods/ddim.md"]
+
+
+def test_what_differs_in_some_steps_is_said_beside_the_link(
+    answers: dict[str, Any], verification: dict[str, Any]
+) -> None:
+    """Assert it on the pages of the record that an implementation equals but for its last steps, and of another."""
+    row = dict.fromkeys(verification["records"][0]) | DEVIATING
+    row |= {"matches": ["unipc-3 (last steps of lower order)"], "reference": "unipc-2"}
+    of = {name: method_page.page(METHODS[name], answers, [row]) for name in ("unipc-2", "unipc-3")}
+    assert "| 2.00 | [`unipc-3`](unipc-3.md) (last steps of lower order) |" in of["unipc-2"]
+    assert "| 2.00 | this (last steps of lower order) |" in of["unipc-3"]
+    assert method_page.concerns(METHODS["unipc-3"], row)
+    assert not method_page.concerns(METHODS["unipc-1"], row)
+
+
+def test_a_page_says_what_is_claimed(pages: dict[str, str]) -> None:
+    """Assert the order claimed, by what, and what has it where the sampler has not."""
+    assert "* - order claimed\n  - 4 by UniPC, p + 1\n" in pages["methods/unipc-3.md"]
+    more = "4 by diffusers, fourth-order, [more than is proved](../claimed_orders.md); "
+    assert f"* - order claimed\n  - {more}[`deis-rhoab3`](deis-rhoab3.md) has it\n" in pages["methods/ipndm-4.md"]
+    without = [name for name, text in pages.items() if "* - order claimed\n  - no claim was read\n" in text]
+    assert sorted(without) == sorted(f"methods/{slug(name)}.md" for name in METHODS.keys() - claimed().keys())
 
 
 def test_the_table_has_every_sampler_with_its_numbers(pages: dict[str, str]) -> None:
