@@ -31,7 +31,9 @@ FIELDS = {
 MOST_STAGES = 40
 MOST_PAST = 6  # step ratios have names up to r6
 MOST_SWEEPS = 12
+MOST_SURDS = 4  # different square roots: the field of their sums has degree 2^4
 LARGEST_TOLERANCE = 1e-3
+LARGEST = 10**6  # magnitude of an entry that is a number
 
 
 def prove_tableau(file: Path) -> dict[str, Any]:
@@ -67,7 +69,11 @@ def prove_tableau(file: Path) -> dict[str, Any]:
         raise InputError("tableau", str(file), str(fault)) from None
     stable = zero_stable(scheme)
     order = max(proof.order, 0) if stable else 0
-    length, stiff = stability(scheme), stiff_orders(scheme)
+    try:
+        length = stability(scheme)
+    except ArithmeticError:  # its ends are too close to be distinguished
+        length = None
+    stiff = stiff_orders(scheme)
     return {
         "name": scheme.name,
         "kind": "multistep" if form == "multistep" else scheme.kind,
@@ -108,14 +114,14 @@ def read_tableau(file: Path) -> tuple[str, Scheme, int | None, int | None]:
 def tableau_of(data: Mapping[str, Any], stem: str, summed: bool = True) -> tuple[str, Scheme, int | None, int | None]:
     """The same of a table of TOML.  stem: the name of one without; summed: whether row sums must equal c."""
     form = data.get("form")
-    if form not in FIELDS:
+    if not isinstance(form, str) or form not in FIELDS:
         raise InputError("form", form, f"one of {', '.join(FIELDS)}")
     for key in data:
         if key not in FIELDS[form]:
             raise InputError(key, data[key], f"not a field of form {form}; {nearest(key, FIELDS[form])}")
     name = data.get("name", stem)
-    if not isinstance(name, str) or not 0 < len(name) <= 100:
-        raise InputError("name", name, "a text of 1 to 100 characters")
+    if not isinstance(name, str) or not 0 < len(name) <= 100 or not name.isprintable():
+        raise InputError("name", name, "a text of 1 to 100 characters on one line")
     claimed = _whole(data, "order", 0, 30)
     reader = _Reader(data, form, summed)
     scheme = reader.multistep(name) if form == "multistep" else reader.stages(name)
@@ -154,7 +160,8 @@ class _Reader:
         from ..theory.notation import r
         from ..theory.scheme import Scheme
 
-        self.symbols = {ratio.name: ratio for ratio in r}
+        past = max(len(self._list(field)) for field in ("a", "b") if field in self.data or field == "b") - 1
+        self.symbols = {ratio.name: ratio for ratio in r[: max(past, 0)]}
         b = self._line("b", self._list("b"), None)
         states = self._line("a", self._list("a"), None) if "a" in self.data else (self.sympy.S.One,)
         for field, line in (("b", b), ("a", states)):
@@ -176,13 +183,13 @@ class _Reader:
         if exponential or "c" in self.data:
             c = self._line("c", self._list("c"), count)
             self.symbols = {f"c{i}": place for i, place in enumerate(c, start=1)}
-        if exponential:
-            self.symbols |= {"h": h, **{ratio.name: ratio for ratio in r}}
-        a = self._matrix("A", count, count)
-        b = self._line("b", self._list("b"), count)
         past = len(self._list("v")) if "v" in self.data else 0
         if past > MOST_PAST:
             raise InputError("v", f"{past} entries", f"at most {MOST_PAST}")
+        if exponential:
+            self.symbols |= {"h": h, **{ratio.name: ratio for ratio in r[:past]}}
+        a = self._matrix("A", count, count)
+        b = self._line("b", self._list("b"), count)
         v = self._line("v", self._list("v"), past) if past else ()
         u = self._matrix("U", count, past) if "U" in self.data else ()
         if not (exponential or "c" in self.data):
@@ -195,6 +202,8 @@ class _Reader:
             raise InputError("tolerance", float(self.tolerance), "exact entries where they depend on step ratios")
         if scheme._surds and scheme.ratios:
             raise InputError("sqrt", "with step ratios", "rational numbers where entries depend on step ratios")
+        if len(roots := {surd.base for surd in scheme._surds}) > MOST_SURDS:
+            raise InputError("sqrt", f"of {len(roots)} numbers", f"of at most {MOST_SURDS} that are different")
         series = scheme.expansion()
         for i, (found, place) in enumerate(zip(scheme.sums, scheme.c, strict=False)):
             if (
@@ -242,6 +251,9 @@ class _Reader:
         if not self.tolerance and (isinstance(value, float) or (isinstance(value, str) and is_decimal(value))):
             raise InputError(field, value, "an exact entry, such as '1/6' or 'sqrt(3)/6', or a tolerance in the file")
         try:
-            return entry(str(value), self.symbols)
+            found = entry(str(value), self.symbols)
         except EntryError as fault:
             raise InputError(field, value, str(fault)) from None
+        if found.is_number and abs(found) > LARGEST:
+            raise InputError(field, value, f"at most {LARGEST} in magnitude")
+        return found

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from fractions import Fraction
 from math import inf
 from typing import Any
 
 from ..book.pages.myst import slug
+from ..book.sampler_names import bare, without_record
+from ..book.tables.claimed_table import claimed
 from ..book.tables.library_table import answer
 from ..book.technique_index import techniques_named
-from ..names.library_names import library_names
+from ..names.library_names import library_names, names_of_records
 from ..numerics.catalogue import METHODS, resolve
 from ..numerics.errors import InputError, nearest
 from ..numerics.generated.citations import CITATIONS
@@ -19,6 +22,7 @@ from ..numerics.support.text_search import finds
 KEYS = (
     "name",
     "aliases",
+    "libraries",
     "family",
     "kind",
     "frame",
@@ -43,8 +47,10 @@ def catalogue(
     """One dictionary a method, in the order of the catalogue; order is the nominal one.
 
     family, order: only methods of that family, of that order.  stochastic: only those that draw noise.  search: only
-    those where each of its words, in any case, starts a word of a name, an alias, the family, the summary, or the
-    authors, title or year of the paper.  Raises InputError on an unknown family, and where no method is left.
+    those where each of its words, in any case, starts a word of a name, an alias, the name of a library, the family,
+    the summary, or the authors, title or year of the paper; behind them the samplers without a record that a search
+    without another filter finds, as `described` answers them.  Raises InputError on an unknown family, and where no
+    method is left.
     """
     families = dict.fromkeys(record.family for record in METHODS.values())
     if family is not None and family not in families:
@@ -59,26 +65,31 @@ def catalogue(
         and (record.stochastic or not stochastic)
         and (search is None or finds(search, _searched(record)))
     ]
-    if not found:
+    filtered = (family, stochastic, order) != (None, False, None)
+    beside = [] if search is None or filtered else without_record(search)
+    if not found and not beside:
         raise _none(family, stochastic, order, search)
-    return [_entry(record) for record in found]
+    return [*map(_entry, found), *beside]
 
 
 def described(name: str) -> dict[str, Any]:
     """All of one method: as in the catalogue, with its summary, the rows of a step, its paper and its page.
 
-    Of a library's sampler that has no record: why, and the nearest record; of one that has, `named` is where the name
-    was read.
-    equal_steps: whether the order is proved for step ratios 1 + O(h) only.  page: the file in the book, below
-    _build/html.  Raises InputError on an unknown name, parameter or value.
+    A library's name is found without the library too, where one library has it.  Of a sampler that has no record: why,
+    the nearest record, and the order that is claimed, proved and measured; of one that has, `named` is where the name
+    was read.  claimed: the order that a paper or a library claims, by what, and what has that order; None where none
+    was read.  equal_steps: whether the order is proved for step ratios 1 + O(h) only.  page: the file in the book,
+    below _build/html.  Raises InputError on an unknown name, parameter or value.
     """
-    known = library_names().get(name)
-    if known is not None and known.record is None:
-        return answer(known)
-    record = resolve(name, "NAME")
+    name = bare(name)
+    if (other := next((a for a in without_record() if a["name"] == name), None)) is not None:
+        return other
+    record, known = resolve(name, "NAME"), library_names().get(name)
+    claim = claimed().get(record.name)
     return {
         **({} if known is None else {"named": answer(known)}),
         **_entry(record),
+        "claimed": None if claim is None else asdict(claim),
         "summary": record.summary,
         "equal_steps": record.equal_steps,
         "rows": list(record.formulas),
@@ -94,14 +105,16 @@ def techniques(search: str | None) -> list[tuple[str, str, str]]:
 
 
 def _entry(record: Record) -> dict[str, Any]:
-    return {key: _plain(getattr(record, key)) for key in KEYS}
+    others = {"libraries": names_of_records().get(record.name.partition("?")[0], ())}
+    return {key: _plain(others[key] if key in others else getattr(record, key)) for key in KEYS}
 
 
 def _searched(record: Record) -> str:
     """The text that --search looks in."""
     # BibTeX protects capitals by braces, inside of words too.
     paper = CITATIONS[record.cite].replace("{", "").replace("}", "")
-    return " ".join([record.name, *record.aliases, record.family, record.summary, paper])
+    names = [record.name, *record.aliases, *names_of_records().get(record.name, ())]
+    return " ".join([*names, record.label, record.family, record.summary, paper])
 
 
 def _none(family: str | None, stochastic: bool, order: int | None, search: str | None) -> InputError:

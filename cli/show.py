@@ -29,15 +29,31 @@ def json(answer: object) -> None:
 
 def methods(records: list[dict[str, Any]]) -> None:
     """The catalogue as a table; a narrow terminal leaves out what `methods NAME` shows."""
-    if not records:
-        return
+    others = [record for record in records if "why" in record]
+    records = [record for record in records if "why" not in record]
+    if records:
+        _records(records)
+    if others:
+        table = Table("without a record", "claimed", "proved", "measured", "nearest", Column("why", overflow="fold"))
+        for r in others:
+            table.add_row(r["name"], *_orders(r), r["near"] or "-", r["why"])
+        print_table(table, ("nearest", "claimed"))
+
+
+def _orders(record: dict[str, Any]) -> tuple[str, str, str]:
+    """The orders of a sampler without a record: claimed, proved, measured."""
+    claimed, proved = (number(record[key], "d") for key in ("claimed_order", "proved_order"))
+    return claimed, proved, number(record["observed_order"], ".2f")
+
+
+def _records(records: list[dict[str, Any]]) -> None:
     columns = ("order", "with start-up", "NFE per step", "stochastic", "kind", "frame", "family", "stability", "cite")
     table = Table("name", *columns, Column("also known as", overflow="fold"))
     for r in records:
         numbers = (str(r["order"]), str(r["order_asymptotic"]), str(r["nfe_per_step"]))
         texts = ("yes" if r["stochastic"] else "no", r["kind"], r["frame"], r["family"])
         stability = "-" if r["stability"] is None else f"{r['stability']:.4g}"
-        table.add_row(r["name"], *numbers, *texts, stability, r["cite"], " ".join(r["aliases"]))
+        table.add_row(r["name"], *numbers, *texts, stability, r["cite"], " ".join(_names(r)))
     print_table(table, ("also known as", "cite", "stability", "family", "frame", "kind", "with start-up", "stochastic"))
 
 
@@ -52,11 +68,11 @@ def techniques(found: list[tuple[str, str, str]]) -> None:
 
 def _without_record(answer: dict[str, Any]) -> None:
     """A library's sampler that has no record: why."""
-    order = answer["observed_order"]
+    near = answer["near"]
     facts = [
         ("why", answer["why"]),
-        ("nearest", "-" if answer["near"] is None else f"{answer['near']}; samplerproof methods '{answer['near']}'"),
-        ("order", "not measured" if order is None else f"{order:.2f}, measured"),
+        ("nearest", "-" if near is None else f"{near}; samplerproof methods '{near}'"),
+        ("order", "claimed {}, proved {}, measured {}".format(*_orders(answer))),
         ("read in", answer["read_in"]),
     ]
     print(described(f"{answer['name']}: no record of the catalogue", facts))
@@ -66,15 +82,16 @@ def method(record: dict[str, Any]) -> None:
     """All of one method, a fact a line."""
     if "why" in record:
         return _without_record(record)
-    name, start = record["name"], record["start"]
+    name, start, claim = record["name"], record["start"], record["claimed"]
     order = f"{record['order']}, proved{', in the weak sense' if record['stochastic'] else ''}"
     order += " for step ratios 1 + O(h)" if record["equal_steps"] else ""
     stability = "not bounded" if record["stability"] is None else f"stable while h |c| < {record['stability']:.4g}"
     facts = [
         *([("asked for", f"{record['named']['name']}, {record['named']['read_in']}")] if "named" in record else []),
-        ("also known as", "\n".join(record["aliases"]) or "-"),
+        ("also known as", "\n".join(_names(record)) or "-"),
         ("family", f"{record['family']}, {record['kind']}, frame {record['frame']}"),
         ("order", f"{order}; samplerproof prove '{name}'"),
+        *([] if claim is None else [("claimed", _claim(claim))]),
         ("with start-up", f"{record['order_asymptotic']}{'' if start is None else f', first steps by {start}'}"),
         ("NFE per step", str(record["nfe_per_step"])),
         ("noise", "stochastic" if record["stochastic"] else "none"),
@@ -88,6 +105,17 @@ def method(record: dict[str, Any]) -> None:
         ("cite", record["bibtex"]),
     ]
     print(described(f"{name}: {record['summary']}", facts))
+
+
+def _names(record: dict[str, Any]) -> list[str]:
+    """Aliases, then other names of libraries."""
+    return list(dict.fromkeys([*record["aliases"], *record["libraries"]]))
+
+
+def _claim(claim: dict[str, Any]) -> str:
+    """The claimed order, by what, and what has it."""
+    repair = "" if claim["repair"] is None else f"; {claim['repair']} has it"
+    return f"{claim['order']}, by {claim['where']}{repair}"
 
 
 def _parameter(parameter: dict[str, Any]) -> str:

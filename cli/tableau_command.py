@@ -40,7 +40,7 @@ def _text(answer: dict[str, Any]) -> str:
     if len(defects) > len(shown):
         shown.append(f"… {len(defects)} in all; --json has them")
     length = answer["stability"]
-    stable = "not bounded" if length is None else f"h |c| < {length:.6g}"
+    stable = "not bounded, or not decided" if length is None else f"h |c| < {length:.6g}"
     facts = [
         ("order", order),
         ("statement", answer["statement"]),

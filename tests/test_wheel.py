@@ -61,6 +61,7 @@ def test_the_wheel_holds_the_types_and_the_kept_networks(installed: Path) -> Non
     (wheel,) = installed.parents[2].glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "samplerproof/py.typed" in names
+    assert "samplerproof/book/records/tableaux/res4lyf.json" in names  # `methods res4lyf:NAME` answers from it
     assert "samplerproof/numerics/checkpoints/trained/digits/model.safetensors" in names
     assert not [name for name in names if name.startswith("tests") or "/vendor/" in name]
 

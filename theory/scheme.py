@@ -194,6 +194,8 @@ def prove_scheme(scheme: Scheme, free: bool = False) -> OrderProof:
         steps = "equal steps" if series.equal and scheme.history else "all step ratios"
         linear = ", x' = L x + N(x) with a number L" if scheme.exponential else ""
         to = f", to a tolerance of {float(scheme.tolerance):g}" if scheme.tolerance else ""
+        if order < 0:
+            return f"{scheme.name} is not consistent: a constant state is not kept, {steps}{to}"
         return f"{scheme.name} is exactly of order {order} for a smooth model in any dimension{linear}, {steps}{to}"
 
     bound = _quadrature_order(scheme) if scheme.states == (sp.S.One,) else BY_TREES

@@ -12,6 +12,8 @@ from .phi_functions import phi
 LONGEST = 500  # characters of an entry
 DEEPEST = 40  # brackets open at a time
 HIGHEST_PHI = 12
+DIGITS = 60  # of a number, numerator and denominator each
+FACTORS, PHI_FACTORS = 12, 4  # of a product: names, h and phi functions; phi functions
 _TOKEN = re.compile(r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([A-Za-z_]\w*)|(\*\*|[-+*/^()]))")
 
 
@@ -28,7 +30,8 @@ def entry(text: str, symbols: Mapping[str, sp.Expr]) -> sp.Expr:
     """The expression that a text stands for, exact; symbols: the names besides the functions.
 
     Functions: phi0, phi1, … of a multiple of h, exp of one, and sqrt of a positive number. Raises EntryError on
-    anything else, on division by what is zero or holds h, and on a power that is not a whole number >= 0.
+    anything else, on division by what is zero or holds h, on a power that is not a whole number >= 0, and on what is
+    too large to be decided in reasonable time.
     """
     if len(text) > LONGEST:
         raise EntryError(f"at most {LONGEST} characters")
@@ -43,7 +46,28 @@ def entry(text: str, symbols: Mapping[str, sp.Expr]) -> sp.Expr:
     found = reader.sum()
     if reader.tokens:
         raise EntryError(f"nothing behind {reader.tokens[-1]!r} that cannot be read")
+    if (most := _factors(found, (sp.Symbol, phi))) > FACTORS:
+        raise EntryError(f"products of at most {FACTORS} names, h and phi functions, not of {most}")
+    if (most := _factors(found, (phi,))) > PHI_FACTORS:
+        raise EntryError(f"products of at most {PHI_FACTORS} phi functions, not of {most}")
     return found
+
+
+def _factors(found: sp.Expr, kinds: tuple[type, ...]) -> int:
+    """How many factors of some kinds a product in an entry has at most, those of denominators too."""
+    if not found.has(*kinds):
+        return 0
+    if found.is_Pow:
+        return abs(int(found.exp)) * _factors(found.base, kinds)
+    of_parts = [_factors(part, kinds) for part in found.args]
+    if found.is_Mul:
+        return sum(of_parts)
+    return max(of_parts) if found.is_Add else 1
+
+
+def _sized(digits: int) -> None:
+    if digits > DIGITS:
+        raise EntryError(f"numbers of at most {DIGITS} digits")
 
 
 class _Reader:
@@ -91,6 +115,8 @@ class _Reader:
             exponent = self.atom()
             if not (exponent.is_Integer and 0 <= exponent <= 20):
                 raise EntryError(f"whole powers from 0 to 20, not {exponent}")
+            if base.is_Rational:
+                _sized(int(exponent) * max(len(str(abs(base.p))), len(str(base.q))))
             return base**exponent
         return base
 
@@ -103,6 +129,7 @@ class _Reader:
         if token[:1].isdigit() or token[:1] == ".":
             if "e" in token.lower() and abs(int(token.lower().partition("e")[2])) > 300:
                 raise EntryError("exponents of at most 300")
+            _sized(len(token))
             return sp.Rational(token)
         if token == "exp" or re.fullmatch(r"phi\d{1,2}", token):
             index = 0 if token == "exp" else int(token[3:])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from ...names.library_names import names_of_records
 from ...numerics.catalogue import METHODS
 from ...numerics.records import Record
 from ..markup import code, plain, table
@@ -19,6 +20,11 @@ from .kernel_page import kernel_checked
 from .method_page import concerns, page
 from .myst import ONE_SIDEBAR, link, slug, year
 from .theorems_page import theorems
+
+# Choices for the columns that it names; a column of lists, as libraries, has a choice for each of their words.
+FILTERS = """```{raw} html
+<div class="filters" data-columns="family|order|NFE a step|noise|libraries"></div>
+```"""
 
 
 def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str, str]:
@@ -46,23 +52,42 @@ def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str
 
 
 def catalogue(verified: Iterable[dict[str, Any]]) -> str:
-    """The table of all methods; _static/sort.js sorts it by the column that is clicked."""
+    """The table of all methods; _static/sort.js sorts it by the column that is clicked, filter.js filters it."""
     seen = list(verified)
-    head = ("sampler", "name", "family", "frame", "order", "whole run", "NFE a step", "noise", "year", "verified")
+    head = (
+        "sampler",
+        "name",
+        "family",
+        "frame",
+        "order",
+        "whole run",
+        "NFE a step",
+        "noise",
+        "libraries",
+        "year",
+        "verified",
+    )
     rows = [_row(record, sum(concerns(record, v) for v in seen)) for record in METHODS.values()]
     count = len(rows)
     columns = (
         f"All {count} methods of the catalogue, one page each. *Name* is what commands and functions take. A click "
         "on a column head sorts by it, and so does the Enter key. *Order* is the "
         "nominal order, of methods with noise the weak order; *whole run* is the order with the start-up. NFE counts "
-        "evaluations of the model, *year* is the year of the paper, *verified* counts the implementations compared."
+        "evaluations of the model, *libraries* are those that have it under some name or option, *year* is the year of "
+        "the paper, *verified* counts the implementations compared."
     )
     find = (
         "A name of a library, such as `k-diffusion:sample_dpmpp_2m`, is an alias: `samplerproof methods` lists them, "
         "and every command takes them. [Names of libraries](library_names.md) has every one, also those without a "
         "record, with the reason."
     )
-    return ONE_SIDEBAR + "\n\n".join(["# All samplers", columns, table(head, rows), find]) + "\n"
+    return ONE_SIDEBAR + "\n\n".join(["# All samplers", columns, FILTERS, table(head, rows), find]) + "\n"
+
+
+def libraries(record: Record) -> list[str]:
+    """The libraries that have a sampler under one of its aliases, or under a name with options."""
+    names = (*record.aliases, *names_of_records().get(record.name, ()))
+    return sorted({name.partition(":")[0] for name in names if ":" in name})
 
 
 def _row(record: Record, implementations: int) -> tuple[str, ...]:
@@ -75,6 +100,7 @@ def _row(record: Record, implementations: int) -> tuple[str, ...]:
         str(record.order_asymptotic),
         str(record.nfe_per_step),
         "yes" if record.stochastic else "no",
+        ", ".join(libraries(record)) or "-",
         year(record.cite),
         str(implementations or "-"),
     )

@@ -22,11 +22,17 @@ def verdict(name: str) -> dict[str, Any] | None:
 
 
 def answer(entry: LibraryName) -> dict[str, Any]:
-    """What is known of a name, as plain data.  why, near: only without a record.  verdict, observed_order: as kept."""
+    """What is known of a name, as plain data.  why, near: only without a record.  verdict, observed_order: as kept.
+
+    claimed_order, proved_order: of a table without a record; null where there is none.
+    """
     kept = verdict(entry.typed) or {}
-    reason = {"near": entry.near, "why": entry.why} if entry.record is None else {"record": entry.record}
+    reason: dict[str, Any] = {"record": entry.record}
+    if entry.record is None:
+        reason = {"near": entry.near, "why": entry.why, "claimed_order": None, "proved_order": entry.proved}
     measured = {"verdict": kept.get("verdict"), "observed_order": kept.get("observed_order")}
-    return {"name": entry.typed, "read_in": f"{entry.source} {entry.version}".strip(), **reason, **measured}
+    source = f"arXiv {entry.arxiv}, recalled" if entry.arxiv else f"{entry.source} {entry.version}".strip()
+    return {"name": entry.typed, "read_in": source, **reason, **measured}
 
 
 def library_page() -> str:
@@ -60,5 +66,9 @@ def _row(entry: LibraryName) -> tuple[str, ...]:
         f"{near}{record}",
         known["verdict"] or "-",
         number(known["observed_order"], ".2f"),
-        plain(entry.why) or "-",
+        _paper(entry) + plain(entry.why) or "-",
     )
+
+
+def _paper(entry: LibraryName) -> str:
+    return f"[{entry.arxiv}](https://arxiv.org/abs/{entry.arxiv}): " if entry.arxiv else ""

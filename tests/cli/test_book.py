@@ -6,6 +6,8 @@ import ast
 import importlib
 import math
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from samplerproof.book.markup import plain, table
 from samplerproof.book.pages import list_pages, method_page
 from samplerproof.book.pages.api_page import api_page
 from samplerproof.book.pages.glossary_page import TERMS, _symbols
-from samplerproof.book.pages.list_pages import all_pages, linked
+from samplerproof.book.pages.list_pages import all_pages, libraries, linked
 from samplerproof.book.pages.method_picture import INK, error_picture, stability_picture
 from samplerproof.book.pages.myst import link, slug, year
 from samplerproof.book.pages.networks_page import networks
@@ -34,6 +36,8 @@ from samplerproof.theory.claims import CLAIMS
 from samplerproof.theory.frames import FRAMES
 from samplerproof.theory.notation import NOTATION
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+STATIC = ROOT / "book" / "_static"
 DEVIATING = {
     "target": "library:Sampler?order=3|4",
     "reference": "dpm-solver++-3m-published",
@@ -125,8 +129,35 @@ def test_the_table_has_every_sampler_with_its_numbers(pages: dict[str, str]) -> 
     rows = re.findall(r"^\| \[(.+)\]\(methods/(.+)\.md\) \| `(.+?)` \| (.+) \|$", pages["methods.md"], flags=re.M)
     assert [(label, name) for label, _, name, _ in rows] == [(plain(m.label), m.name) for m in METHODS.values()]
     by_name = {name: cells for _, _, name, cells in rows}
-    assert by_name["dpm-solver++-2m"] == "dpm-solver++ | data | 2 | 2 | 1 | no | 2022 | 1"
-    assert by_name["ddpm"] == "ddim | data | 1 | 1 | 1 | yes | 2020 | -"
+    assert by_name["dpm-solver++-2m"] == (
+        "dpm-solver++ | data | 2 | 2 | 1 | no | comfyui, diffusers, k-diffusion, skrample, wan | 2022 | 1"
+    )
+    assert by_name["ddpm"].startswith("ddim | data | 1 | 1 | 1 | yes | azula, comfyui, diffusers, ")
+    assert by_name["etd-rk4"].endswith(" | no | - | 2002 | -")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+def test_the_table_is_filtered(pages: dict[str, str], tmp_path: Path) -> None:
+    """Assert what is left of it by order and library, in a browser, and that each column has its values to choose."""
+    lines = [line.strip("| ").split(" | ") for line in pages["methods.md"].splitlines() if line.startswith("| ")]
+    head, _, *rows = ("".join(f"<td>{cell}</td>" for cell in line) for line in lines)
+    div = pages["methods.md"].partition("html\n")[2].partition("\n```")[0]
+    script = STATIC.joinpath("filter.js").read_text(encoding="utf-8")
+    choose = """document.addEventListener("DOMContentLoaded", () => {
+      const [family, order, nfe, noise, libraries] = document.querySelectorAll(".filters select");
+      order.value = "3"; libraries.value = "skrample"; order.dispatchEvent(new Event("change"));
+    });"""
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
+    page = tmp_path / "page.html"
+    page.write_text(f"<script>{script}{choose}</script>{div}{table}", encoding="utf-8")
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom")
+    found = subprocess.run([str(CHROMIUM), *flags, page.as_uri()], capture_output=True, text=True, timeout=120).stdout
+    left = re.findall(r"<tr><td>[^<]*</td><td>`(.+?)`", found)  # the others are <tr hidden="">
+    wanted = [r.name for r in METHODS.values() if r.order == 3 and "skrample" in libraries(r)]
+    assert left == wanted != []
+    assert f"<output>{len(wanted)} of {len(METHODS)}</output>" in found
+    for value in {r.family for r in METHODS.values()} | {"yes", "no", "comfyui", "azula"}:
+        assert f'<option value="{value}">' in found
 
 
 def test_notation_has_every_symbol_and_every_frame(pages: dict[str, str]) -> None:

@@ -114,6 +114,24 @@ def test_decimals_need_a_tolerance_and_hold_to_it(prove: Callable[..., Answer]) 
         ('form = "multistep"\nb = []', "b: got '0 entries'; 1 to 6"),
         ('form = "multistep"\nb = ["1 + 0.5/r1", "-0.5/r1"]\ntolerance = 1e-9', "exact entries where they depend on"),
         ("form = [", "--tableau: got"),
+        ('form = ["butcher"]', "form: got ['butcher']; one of butcher, exponential, multistep"),
+        ('form = "butcher"\nname = "a\\nb"\nA = [[]]\nb = [1]', "a text of 1 to 100 characters on one line"),
+        ('form = "butcher"\nA = [[], [1000001]]\nb = [0, 1]', "A, row 2, entry 1: got 1000001; at most 1000000"),
+        (
+            'form = "butcher"\nA = [[], ["(2^20)^20"]]\nb = [0, 1]',
+            "entry 1: got '(2^20)^20'; numbers of at most 60 digits",
+        ),
+        (
+            'form = "butcher"\nA = [[]]\nb = ["sqrt(2) + sqrt(3) + sqrt(5) + sqrt(7) + sqrt(11)"]',
+            "sqrt: got 'of 5 numbers'; of at most 4 that are different",
+        ),
+        ('form = "multistep"\nb = [1, "r1/r2"]', "b, entry 2: got 'r1/r2'; unknown name 'r2'; known: r1, sqrt"),
+        ('form = "exponential"\nc = [0]\nA = [[]]\nb = ["r1"]', "b, entry 1: got 'r1'; unknown name 'r1'"),
+        (
+            'form = "exponential"\nc = [0]\nA = [[]]\nb = ["(1 + h)^13"]',
+            "at most 12 names, h and phi functions, not of 13",
+        ),
+        ('form = "exponential"\nc = [0]\nA = [[]]\nb = ["phi1(h)^5"]', "at most 4 phi functions, not of 5"),
     ],
 )
 def test_a_bad_file_is_one_line_with_row_and_entry(text: str, line: str, prove: Callable[..., Answer]) -> None:
@@ -128,3 +146,15 @@ def test_a_tableau_is_proved_without_names(prove: Callable[..., Answer]) -> None
     code, _, err = prove(EXAMPLES["rk4"], "ddim")
     assert (code, err.count("\n")) == (2, 1)
     assert "a file alone" in err
+
+
+def test_what_is_as_large_as_allowed_is_decided(prove: Callable[..., Answer]) -> None:
+    """Assert it of the largest and a tiny entry, whose stability is not decided, and of states whose sum is not 1."""
+    tiny = f'"1/1{"0" * 50}"'
+    for entry, weight in (("1000000", '"1/2000000"'), (tiny, "1")):
+        text = f'form = "butcher"\nA = [[], [{entry}]]\nb = ["1 - {weight.strip(chr(34))}", {weight}]'
+        assert json.loads(prove(text, "--json")[1])["proved_order"] == (2 if weight != "1" else 1)
+    code, out, _ = prove('form = "multistep"\na = [0, 2]\nb = [1, 1]')
+    assert code == 0
+    assert "mine is not consistent: a constant state is not kept" in out
+    assert "order -1" not in out
