@@ -21,7 +21,7 @@ WITHIN = 1.5  # the band of the picture: predicted within this factor of confirm
 def page(answer: Answer, title: str) -> str:
     """The page as HTML: the choice, the picture, the candidates, the lines to paste."""
     choice, baseline = answer["choice"], answer["baseline"]
-    gain = f"{baseline['confirmed'] / choice['confirmed']:.2g}" if baseline["confirmed"] else "-"
+    gain = f"{baseline['expected'] / choice['expected']:.2g}" if baseline["expected"] else "-"
     caption = (
         f"Errors of the candidates that were run, against what was predicted from the recording; bars from the least "
         f"to the largest over {answer['trajectories']} samples, the band a factor {WITHIN}."
@@ -29,7 +29,7 @@ def page(answer: Answer, title: str) -> str:
     parts = [
         f"<h1>{escape(title)}: {answer['nfe']} evaluations</h1>",
         table(
-            ("", "method", "grid", "evaluations", "predicted", "confirmed", "low", "high"),
+            ("", "method", "grid", "evaluations", "predicted", "confirmed", "expected", "low", "high"),
             list(_best(answer)),
             "answer",
         ),
@@ -47,7 +47,7 @@ def page(answer: Answer, title: str) -> str:
     return document(title, parts)
 
 
-HEADS = ("method", "grid", "evaluations", "predicted", "confirmed", "low", "high")
+HEADS = ("method", "grid", "evaluations", "predicted", "confirmed", "expected", "low", "high")
 
 
 def picture(entries: Sequence[Mapping[str, Any]]) -> Figure:
@@ -89,5 +89,5 @@ def _best(answer: Answer) -> Iterator[tuple[Any, ...]]:
 
 
 def _row(entry: Mapping[str, Any]) -> tuple[Any, ...]:
-    errors = (entry[key] for key in ("predicted", "confirmed", "low", "high"))
+    errors = (entry[key] for key in ("predicted", "confirmed", "expected", "low", "high"))
     return (entry["method"], entry["grid"], entry["nfe"], *(None if v is None else f"{v:.3g}" for v in errors))

@@ -8,6 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from ...numerics.advice.question import BUDGET, FIRST
+from ...numerics.advice.rescaled import SHIFTS
 from ...numerics.advice.tangents import DIRECTIONS, LEVELS
 from ...numerics.studies.inline_svg import PAGE, inline_svg
 from ...numerics.studies.style import COLOURS, GREY
@@ -36,6 +37,12 @@ each trajectory, at {LEVELS} levels. Where the data prediction is affine in $x$,
 $e$ is the error; elsewhere it is the error to first order. Without $J$ the feedback of a corrector is missed, and the
 error of UniPC is predicted wrongly.
 
+A handful of samples decides little where errors differ between samples and change their signs. A recorded trajectory
+stands for a family, though: the law of $c\\,x_0$ has the trajectories of $x_0$ times $c$, at levels moved by $\\log c$,
+so that the errors of a table on it follow from the same recording. Predictions are geometric means over
+{len(SHIFTS)} members, $|\\log c| \\le {max(SHIFTS):g}$; what a run shows corrects a prediction by half, on a
+logarithmic scale. Both numbers were chosen on random mixtures, none of which is below.
+
 ## What its choices are worth
 
 On networks of the project, with at most {BUDGET} evaluations for an answer; errors are medians over fresh samples
@@ -46,7 +53,8 @@ network in float32, and the leading {LEADING} with the choice again in float64, 
 the regret of the first answer, after at most {FIRST} evaluations. *Gain* is the error of `dpm-solver++-2m` on
 `karras?rho=7` over the choice's. *Asked* are the evaluations of the model for the answer. *Known* is the regret of a
 choice that is made in full knowledge of the errors of all candidates on {", ".join(map(str, FEW_SAMPLES))} of the
-fresh samples, and judged on the others: no advice from so few samples can be expected to do better.
+fresh samples, and judged on the others: what so few samples are worth without the family. *Expected* is the error that
+the answer states over the geometric mean on the fresh samples.
 """
 BARS = f"""## The error of one run
 
@@ -62,7 +70,7 @@ calibration, and one size for all samples, the median of the recorded trajectori
 """
 NONE = "No result is kept; `python -m samplerproof.book.records advice` makes them."
 HEAD = (
-    *("network", "evaluations", "choice", "error", "predicted / confirmed"),
+    *("network", "evaluations", "choice", "error", "predicted / confirmed", "expected"),
     *("best", "regret", "first", "known", "gain", "asked"),
 )
 
@@ -123,6 +131,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
         f"{link(choice['method'], 'methods/')} on `{choice['grid']}`",
         f"{entry['median']:.2g} ± {entry['standard_error']:.1g}",
         f"{choice['predicted'] / choice['confirmed']:.2f}",
+        f"{choice['expected'] / entry['mean']:.2f}",
         f"{link(best['method'], 'methods/')} on `{best['grid']}`",
         f"{entry['regret']:.2f}",
         f"{entry['first_regret']:.2f}",

@@ -89,6 +89,7 @@ def regret(item: Item, seed: int) -> dict[str, Any]:
         "seed": seed,
         "best": {"method": tables[best].method, "grid": tables[best].levels, "median": medians[best]},
         "median": medians[0],
+        "mean": means[0],
         "standard_error": _standard_error(late[0]),
         "baseline_median": medians[base],
         "regret": medians[0] / medians[best],

@@ -3,6 +3,10 @@
 The error of a candidate on a sample is the root mean square over its numbers of the sampler's end minus the end of the
 recorded trajectory of the same start. Over samples its geometric mean is taken: one sample near a separatrix, whose
 error is a hundred times that of the others, would decide a root mean square.
+
+Predictions are means over the family of laws that are the recorded one times a factor as well: few samples decide
+little, and more of them cost evaluations. Where a candidate was run, its prediction is corrected by half of what the
+run shows, on a logarithmic scale: the rest is the chance of these samples.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from .defects import DataRows, data_rows, row_defects
 from .kept_parts import KeptParts, Parts, number
 from .question import Plan, Question, check_deterministic, plan_of
 from .recording import Counted, Recording, fine_grid, record
+from .rescaled import OWN, SHIFTS, family, of_family
 from .tangents import Tangents, in_own_coordinates, joined, tangents
 
 BASELINE = ("dpm-solver++-2m", "karras?rho=7")
@@ -43,26 +48,28 @@ STAGES = 3  # of the progress before the short list: first trajectories, tables,
 class Entry:
     """A candidate with its errors: geometric means over the samples, and the least and the largest of them.
 
-    confirmed: None where it was not run, and then low and high are of the prediction; math.inf where it diverged.
+    predicted: over the family of laws, too.  confirmed: None where it was not run, and then low and high are of the
+    prediction; math.inf where it diverged.  expected: the prediction, corrected by what a run shows.
     """
 
     candidate: Candidate
     predicted: float
     confirmed: float | None
+    expected: float
     low: float
     high: float
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
         c = self.candidate
-        values = {"predicted": self.predicted, "confirmed": self.confirmed, "low": self.low, "high": self.high}
+        values = {name: getattr(self, name) for name in ("predicted", "confirmed", "expected", "low", "high")}
         finite = {key: v if v is not None and math.isfinite(v) and v < LARGEST else None for key, v in values.items()}
         return {"method": c.method, "grid": c.levels, "nfe": c.table.nfe, "steps": max(c.table.step), **finite}
 
 
 @dataclass(frozen=True, eq=False)
 class Advice:
-    """The answer.  entries: all candidates, those that were run first, each part by its error, least first.
+    """The answer.  entries: all candidates, those that were run first, each part by its expected error, least first.
 
     first: the best of a few that were run after the first trajectories, after `first_evaluations` rows.
     evaluations: rows of the model, in `calls` calls; kept: how many of them an earlier run of the query had asked.
@@ -80,7 +87,7 @@ class Advice:
 
     @property
     def choice(self) -> Entry:
-        """The candidate with the least confirmed error."""
+        """The candidate with the least expected error, of those that were run."""
         return self.entries[0]
 
     def plain(self) -> dict[str, Any]:
@@ -135,8 +142,8 @@ def advise(
         measured = _confirmed(question, plan, tables[n], recording, range(plan.first), kept)
         early[n] = measured["sizes"]
         asked, calls = asked + int(measured["rows"]), calls + int(measured["calls"])
-    n = min(early, key=lambda n: float(typical(early[n])), default=leading[0])
-    first, first_rows = _entry(tables, sizes, n, early.get(n)), asked
+    tried = [_entry(tables, sizes, n, early[n]) for n in early] or [_entry(tables, sizes, leading[0])]
+    first, first_rows = min(tried, key=lambda entry: entry.expected), asked
     briefly = f"{first.candidate.method} on {first.candidate.levels}, after {first_rows} evaluations"
     progress(2, stages, f"first answer: {briefly}")
     # The other trajectories.
@@ -160,30 +167,30 @@ def advise(
             asked, calls = asked + int(measured["rows"]), calls + int(measured["calls"])
         run[n] = _entry(tables, sizes, n, torch.cat(parts))
     progress(stages, stages, "done")
-    ranked = sorted(run, key=lambda n: run[n].confirmed or 0.0)
+    ranked = sorted(run, key=lambda n: run[n].expected)
     entries = [*(run[n] for n in ranked), *(_entry(tables, sizes, n) for n in order if n not in run)]
     return Advice(question, plan, tuple(entries), run[base], first, first_rows, asked, calls, kept.rows)
 
 
 def predicted_sizes(tables: Sequence[DataRows], recording: Recording, tangent: Tangents) -> Tensor:
-    """The predicted error of every table on every trajectory, [tables, R]."""
+    """The predicted error of every table on every trajectory and member of its family, [tables, SHIFTS, R]."""
     size = math.sqrt(recording.data[0, 0].numel())
     own, derivative = in_own_coordinates(recording, tangent)
     together = defaultdict[tuple[tuple[Point, ...], int], list[int]](list)
     for n, rows in enumerate(tables):
         together[rows.points, rows.given].append(n)
-    found = torch.empty(len(tables), recording.states.shape[1], dtype=torch.float64)
+    found = torch.empty(len(tables), len(SHIFTS), recording.states.shape[1], dtype=torch.float64)
     for (points, given), numbers in together.items():
         states, outputs = (torch.stack([getattr(tables[n], name) for n in numbers]) for name in ("states", "outputs"))
         rows = DataRows(points, given, states, outputs)
-        error = carry(rows, row_defects(rows, *own.at(points)), derivative(points))
-        found[numbers] = error.flatten(2).norm(dim=2) / size
+        error = carry(rows, row_defects(rows, *family(own, points)), of_family(derivative, points))
+        found[numbers] = error.norm(dim=2).unflatten(1, (len(SHIFTS), -1)) / size
     return _comparable(found)
 
 
 def typical(sizes: Tensor) -> Tensor:
-    """The geometric mean over the last axis."""
-    return sizes.log().mean(dim=-1).exp()
+    """The geometric mean over all axes but the first of [tables, ...], or over all of [R]."""
+    return sizes.log().flatten(min(1, sizes.ndim - 1)).mean(dim=-1).exp()
 
 
 def confirmed_sizes(question: Question, table: Tableau, start: Tensor, end: Tensor) -> tuple[Tensor, Counted]:
@@ -202,9 +209,14 @@ def _comparable(sizes: Tensor) -> Tensor:
 
 
 def _entry(tables: Sequence[Candidate], predicted: Tensor, n: int, measured: Tensor | None = None) -> Entry:
-    sizes = predicted[n] if measured is None else measured
-    confirmed = None if measured is None else float(typical(measured))
-    return Entry(tables[n], float(typical(predicted[n])), confirmed, float(sizes.min()), float(sizes.max()))
+    """predicted: of all tables, [tables, SHIFTS, R]; measured: of this one, [R]."""
+    before = float(typical(predicted[n].flatten()))
+    if measured is None:
+        sizes = predicted[n]
+        return Entry(tables[n], before, None, before, float(sizes.min()), float(sizes.max()))
+    confirmed = float(typical(measured))
+    expected = before * math.sqrt(confirmed / float(typical(predicted[n, OWN])))
+    return Entry(tables[n], before, confirmed, expected, float(measured.min()), float(measured.max()))
 
 
 def _recorded(question: Question, plan: Plan, numbers: range, kept: KeptParts) -> tuple[Recording, Tangents]:

@@ -12,7 +12,8 @@ from .candidates import Candidate
 SHOWN, LISTED = 8, 100  # candidates in the text and in the JSON
 ONE = "one trajectory was recorded: errors of other samples can be ten times smaller or larger; --budget buys more"
 STATISTIC = (
-    "root mean square over the numbers of a sample, geometric mean over samples; low and high: least and largest"
+    "root mean square over the numbers of a sample, geometric mean over samples; expected: as predicted, corrected by "
+    "half of what the run shows; low and high: least and largest"
 )
 # Spacings of levels that schedulers of diffusers have, by the kind here.
 OPTIONS = {
@@ -79,13 +80,13 @@ def diffusers(candidate: Candidate) -> dict[str, str] | None:
 def text(advice: Advice) -> str:
     """The answer for a reader."""
     q, choice, base = advice.question, advice.choice, advice.baseline
-    heads = ("", "method", "grid", "evaluations", "predicted", "confirmed", "low", "high")
+    heads = ("", "method", "grid", "evaluations", "predicted", "confirmed", "expected", "low", "high")
     run = [entry for entry in advice.entries if entry.confirmed is not None]
     rows = [("choice", *_cells(choice)), *(("", *_cells(entry)) for entry in run[1:SHOWN] if entry is not base)]
     rows.append(("baseline", *_cells(base)))
     lines = [
-        f"{choice.candidate.method} on {choice.candidate.levels}: error {_short(choice.confirmed)} at {q.nfe} "
-        f"evaluations; {base.candidate.method} on {base.candidate.levels}: {_short(base.confirmed)}",
+        f"{choice.candidate.method} on {choice.candidate.levels}: error {_short(choice.expected)} expected at "
+        f"{q.nfe} evaluations; {base.candidate.method} on {base.candidate.levels}: {_short(base.expected)}",
         "",
         aligned(heads, [list(row) for row in rows]),
         "",
@@ -104,7 +105,7 @@ def text(advice: Advice) -> str:
 
 def _cells(entry: Entry) -> tuple[str, ...]:
     c = entry.candidate
-    errors = (entry.predicted, entry.confirmed, entry.low, entry.high)
+    errors = (entry.predicted, entry.confirmed, entry.expected, entry.low, entry.high)
     return (c.method, c.levels, str(c.table.nfe), *(_short(value) for value in errors))
 
 

@@ -18,6 +18,7 @@ from samplerproof.numerics.advice.carry import isotropic
 from samplerproof.numerics.advice.defects import data_rows
 from samplerproof.numerics.advice.question import Question, plan_of
 from samplerproof.numerics.advice.recording import record
+from samplerproof.numerics.advice.rescaled import OWN
 from samplerproof.numerics.advice.tangents import in_own_coordinates, tangents
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.errors import InputError, SamplingError
@@ -69,7 +70,7 @@ def test_rows_are_counted_and_runs_are_runs(answered: tuple[Advice, Asked]) -> N
     assert advice.first_evaluations <= 150
     run = [entry for entry in advice.entries if entry.confirmed is not None]
     assert advice.baseline in run
-    assert [entry.confirmed for entry in run] == sorted(entry.confirmed or 0 for entry in run)
+    assert [entry.expected for entry in run] == sorted(entry.expected for entry in run)
     assert all(entry.candidate.table.nfe <= 6 for entry in advice.entries)
     # The confirmed error of the choice, from its table and a finer recording.
     start = advice.question.starts(range(advice.plan.trajectories))
@@ -78,7 +79,11 @@ def test_rows_are_counted_and_runs_are_runs(answered: tuple[Advice, Asked]) -> N
     off = sample(PLANE, start, choice.candidate.table) - fine.states[-1]
     size = off.square().mean(dim=1).sqrt().log().mean().exp()
     assert choice.confirmed == pytest.approx(float(size), rel=0.05)
-    assert 0.4 < choice.predicted / (choice.confirmed or 0) < 2.5
+    # The error that it states, against that of many other samples.
+    start = advice.question.starts(range(100, 228))
+    off = sample(PLANE, start, choice.candidate.table)
+    off -= record(PLANE, EDM, advice.question.begin, advice.question.end, start, 160).states[-1]
+    assert 0.6 < choice.expected / float(off.square().mean(dim=1).sqrt().log().mean().exp()) < 1.6
     assert (choice.confirmed or 0) < 0.5 * (advice.baseline.confirmed or 0)
 
 
@@ -131,14 +136,14 @@ def test_tangents_are_derivatives() -> None:
         slope = at.alpha * found.std[r] ** 2 / (at.alpha**2 * found.std[r] ** 2 + at.sigma**2)
         for direction, product in zip(found.directions[r], found.products[3, r], strict=True):
             assert torch.allclose(slope * product, exact @ direction, rtol=0, atol=0.05 * float(exact.norm()))
-    assert (found.evaluations, found.calls) == (7 * 2 * 2, 7)
+    assert (found.evaluations, found.calls) == (4 * 2 * 2, 4)
     # Feedback through these derivatives: nearer to the measured error than the slope of a Gaussian.
     grid = sp.grid(EDM, "karras", 12, sigma_min=0.05, sigma_max=20.0)
     for name in ("unipc-2", "dpm-solver++-2m"):
         rows = data_rows(tabulate(name, grid))
         measured = sample(PLANE, start, tabulate(name, grid)) - recording.states[-1]
         size = measured.norm(dim=1) / 2**0.5
-        (predicted,) = predicted_sizes([rows], recording, found)
+        predicted = predicted_sizes([rows], recording, found)[0, OWN]
         assert float((predicted / size).log().abs().max()) < 0.3
     assert len(isotropic(1.0)([at])) == 1
 
@@ -152,7 +157,7 @@ def test_own_coordinates_keep_lengths() -> None:
     own, derivative = in_own_coordinates(recording, found)
     assert own.data.shape[2] < 200
     rows = [data_rows(tabulate("unipc-2", sp.grid(EDM, "karras", 6, sigma_min=0.05, sigma_max=20.0)))]
-    (seen,) = predicted_sizes(rows, recording, found)
+    seen = predicted_sizes(rows, recording, found)[0, OWN]
     from samplerproof.numerics.advice.carry import carry
     from samplerproof.numerics.advice.defects import row_defects
 

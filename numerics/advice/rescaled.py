@@ -1,0 +1,60 @@
+"""A recording as one of a family: the same trajectories of laws that are the recorded one times a factor.
+
+The law of c x0 has the data prediction c D(x/c, sigma/c), so that its trajectories are the recorded ones times c, with
+lambda moved by log c. The errors of a table on them, over c, are those of the table with its points moved along the
+recorded trajectory, and cost no evaluation of the model. On a single trajectory an error may be small because it
+changes its sign nearby; over the family it is not.
+
+Beyond the recorded ends the data prediction is held: little changes it where there is nearly noise, or data, alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from ..points import Point
+from .carry import Jacobian
+from .recording import Recording
+
+SHIFTS = (-0.45, -0.3, -0.15, 0.0, 0.15, 0.3, 0.45)  # log c
+OWN = SHIFTS.index(0.0)  # of the recorded law itself
+
+
+def family(recording: Recording, points: Sequence[Point]) -> tuple[Tensor, Tensor]:
+    """The states and data predictions, over c, at the points of a table: [points, SHIFTS x R, d] each."""
+    low, high = recording.begin.lam, recording.end.lam
+    alpha = torch.tensor([at.alpha for at in points], dtype=torch.float64)[:, None, None]
+    found = []
+    for shift in SHIFTS:
+        moved = [at.lam + shift for at in points]
+        inside = [min(max(lam, low), high) for lam in moved]
+        # States over alpha: those of a schedule whose alpha is 1.
+        y, data = (part.flatten(2) for part in recording.at([_exploding(lam) for lam in inside]))
+        beyond = torch.tensor([math.exp(a - b) for a, b in zip(inside, moved, strict=True)], dtype=torch.float64)
+        found.append((alpha * (data + beyond[:, None, None] * (y - data)), data))
+    states, data = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
+    return states, data
+
+
+def of_family(jacobian: Jacobian, points: Sequence[Point]) -> list[Callable[[Tensor], Tensor]]:
+    """The derivatives of the data predictions along the family: of each point, of errors [..., SHIFTS x R, d]."""
+    moved = [jacobian([_exploding(at.lam + shift) for at in points]) for shift in SHIFTS]
+    return [_of_members([of[k] for of in moved], at.alpha) for k, at in enumerate(points)]
+
+
+def _exploding(lam: float) -> Point:
+    return Point(1.0, math.exp(-lam))
+
+
+def _of_members(derivatives: Sequence[Callable[[Tensor], Tensor]], alpha: float) -> Callable[[Tensor], Tensor]:
+    """Each on the errors of its own member; the derivatives are by x / alpha."""
+
+    def apply(errors: Tensor) -> Tensor:
+        parts = errors.chunk(len(derivatives), dim=-2)
+        return torch.cat([of(part) for of, part in zip(derivatives, parts, strict=True)], dim=-2) / alpha
+
+    return apply
