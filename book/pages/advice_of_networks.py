@@ -7,8 +7,8 @@ import math
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from ...numerics.advice.family_of_laws import SHIFTS
 from ...numerics.advice.question import BUDGET, FIRST
-from ...numerics.advice.rescaled import SHIFTS
 from ...numerics.advice.tangents import DIRECTIONS, LEVELS
 from ...numerics.studies.inline_svg import PAGE, inline_svg
 from ...numerics.studies.style import COLOURS, GREY

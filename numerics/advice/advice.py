@@ -32,10 +32,10 @@ from ..tableau import Tableau
 from .candidates import Candidate, candidates
 from .carry import carry
 from .defects import DataRows, data_rows, row_defects
+from .family_of_laws import OWN, SHIFTS, family, of_family
 from .kept_parts import KeptParts, Parts, number
 from .question import Plan, Question, check_deterministic, plan_of
 from .recording import Counted, Recording, fine_grid, record
-from .rescaled import OWN, SHIFTS, family, of_family
 from .tangents import Tangents, in_own_coordinates, joined, tangents
 
 BASELINE = ("dpm-solver++-2m", "karras?rho=7")

@@ -16,9 +16,9 @@ from samplerproof.numerics.advice.advice import Advice, advise, predicted_sizes
 from samplerproof.numerics.advice.advice_targets import question, question_of
 from samplerproof.numerics.advice.carry import isotropic
 from samplerproof.numerics.advice.defects import data_rows
+from samplerproof.numerics.advice.family_of_laws import OWN
 from samplerproof.numerics.advice.question import Question, plan_of
 from samplerproof.numerics.advice.recording import record
-from samplerproof.numerics.advice.rescaled import OWN
 from samplerproof.numerics.advice.tangents import in_own_coordinates, tangents
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.errors import InputError, SamplingError

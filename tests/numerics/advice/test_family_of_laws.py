@@ -11,8 +11,8 @@ import samplerproof as sp
 from samplerproof.numerics.advice.advice import predicted_sizes
 from samplerproof.numerics.advice.carry import isotropic
 from samplerproof.numerics.advice.defects import data_rows
+from samplerproof.numerics.advice.family_of_laws import OWN, SHIFTS, family, of_family
 from samplerproof.numerics.advice.recording import record
-from samplerproof.numerics.advice.rescaled import OWN, SHIFTS, family, of_family
 from samplerproof.numerics.advice.tangents import tangents
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.sample import sample

@@ -33,7 +33,7 @@ def family(recording: Recording, points: Sequence[Point]) -> tuple[Tensor, Tenso
         moved = [at.lam + shift for at in points]
         inside = [min(max(lam, low), high) for lam in moved]
         # States over alpha: those of a schedule whose alpha is 1.
-        y, data = (part.flatten(2) for part in recording.at([_exploding(lam) for lam in inside]))
+        y, data = (part.flatten(2) for part in recording.at([_of_scale_1(lam) for lam in inside]))
         beyond = torch.tensor([math.exp(a - b) for a, b in zip(inside, moved, strict=True)], dtype=torch.float64)
         found.append((alpha * (data + beyond[:, None, None] * (y - data)), data))
     states, data = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
@@ -42,11 +42,11 @@ def family(recording: Recording, points: Sequence[Point]) -> tuple[Tensor, Tenso
 
 def of_family(jacobian: Jacobian, points: Sequence[Point]) -> list[Callable[[Tensor], Tensor]]:
     """The derivatives of the data predictions along the family: of each point, of errors [..., SHIFTS x R, d]."""
-    moved = [jacobian([_exploding(at.lam + shift) for at in points]) for shift in SHIFTS]
+    moved = [jacobian([_of_scale_1(at.lam + shift) for at in points]) for shift in SHIFTS]
     return [_of_members([of[k] for of in moved], at.alpha) for k, at in enumerate(points)]
 
 
-def _exploding(lam: float) -> Point:
+def _of_scale_1(lam: float) -> Point:
     return Point(1.0, math.exp(-lam))
 
 
