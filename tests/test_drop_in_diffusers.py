@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import json
-import warnings
-from collections.abc import Callable
+import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import samplerproof as sp
 from samplerproof.numerics.table_file import write_table
@@ -38,6 +38,7 @@ SAME = [  # class, settings, the method that it is
     ("HeunDiscreteScheduler", {}, "edm-heun"),
     ("KDPM2DiscreteScheduler", {}, "dpm-solver-2s"),
     ("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}, "flow-euler"),
+    ("FlowMatchHeunDiscreteScheduler", {}, "flow-heun"),
 ]
 
 
@@ -66,16 +67,23 @@ def run(
     return x
 
 
+ALIKE = ("KDPM2DiscreteScheduler", "FlowMatchHeunDiscreteScheduler")  # have the settings of other classes
+
+
 def drop_in(own: Any, method: str, **options: Any) -> Any:
+    if type(own).__name__ in ALIKE:
+        options["levels_of"] = type(own).__name__
     return TableScheduler.from_config(own.config, method=method, **options)
 
 
 @pytest.mark.parametrize(("name", "settings", "method"), SAME)
 def test_the_same_record_is_the_same_loop(name: str, settings: dict[str, Any], method: str) -> None:
     """Assert that a loop with our scheduler gives the sample of the class's own, from the noisiest level and from a
-    later one, and that another method does not.
+    later one, and that another method does not; and also where one step is left.
     """
     own = getattr(diffusers, name)(**settings)
+    expected = run(own, 1)
+    assert float((run(drop_in(own, method), 1) - expected).abs().max()) < 1e-5 * float(expected.abs().max())
     for begin in (0, 4) if hasattr(own, "set_begin_index") and hasattr(own, "add_noise") else (0,):
         expected = run(own, begin=begin)
         bound = 1e-5 * float(expected.abs().max())
@@ -92,7 +100,8 @@ def test_levels_of_one_s_own() -> None:
     made = drop_in(ddim, "unipc-2")
     made.set_timesteps(timesteps=[900, 500, 100])
     assert made.timesteps.tolist() == [900, 500, 100]
-    assert made.sigmas[:3].tolist() == pytest.approx((1 - ddim.alphas_cumprod[[900, 500, 100]]).sqrt().tolist())
+    products = ddim.alphas_cumprod[[900, 500, 100]]
+    assert made.sigmas[:3].tolist() == pytest.approx(((1 - products) / products).sqrt().tolist())
     made.set_timesteps(sigmas=[10.0, 1.0, 0.1])
     ratio = [p.sigma / p.alpha for p in made.levels.grid.points]
     assert ratio == pytest.approx([10.0, 1.0, 0.1, 0.0])
@@ -111,12 +120,60 @@ def test_levels_of_one_s_own() -> None:
         drop_in(ddim, "ddim", grid="karas").set_timesteps(4)
     with pytest.raises(sp.InputError, match="levels_of: got 'EDMEulerScheduler'"):
         TableScheduler(levels_of="EDMEulerScheduler")
-    with pytest.raises(sp.InputError, match="num_inference_steps: got 0"):
-        made.set_timesteps(0)
-    with pytest.raises(sp.InputError, match=r"must move strictly from noise to data"):
-        drop_in(ddim, "ddim").set_timesteps(timesteps=[100, 500])
     with pytest.raises(sp.InputError, match="config"):
         TableScheduler.from_config({"colour": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "line"),
+    [
+        ("DDIMScheduler", {"num_inference_steps": 0}, "num_inference_steps: got 0; a whole number, at least 1"),
+        ("DDIMScheduler", {"timesteps": [100, 500]}, "timesteps[1]: got 500.0; a level in [0, 999]"),
+        ("DDIMScheduler", {"timesteps": [1000, 500]}, "timesteps[0]: got 1000.0; a level in [0, 999]"),
+        ("DDIMScheduler", {"timesteps": []}, "timesteps: got []; at least one level"),
+        ("DDIMScheduler", {"timesteps": ["a"]}, "timesteps[0]: got 'a'; a finite number"),
+        ("DDIMScheduler", {"sigmas": [200.0, 1.0]}, "sigmas[0]: got 200.0; a level in [0, 158."),
+        ("EulerDiscreteScheduler", {"sigmas": [0.1, 0.5]}, "sigmas[1]: got 0.5; a level in"),
+        ("EulerDiscreteScheduler", {"timesteps": [9, 1], "sigmas": [2.0, 1.0]}, "sigmas: got [2.0, 1.0]; left out"),
+        ("EulerDiscreteScheduler", {"num_inference_steps": 4, "mu": 1.0}, "mu: got 1.0; left out, as EulerDiscrete"),
+        ("FlowMatchEulerDiscreteScheduler", {"sigmas": [14.0, 1.0]}, "sigmas[0]: got 14.0; a level in [0, 1], where"),
+        ("DDIMInverseScheduler", {"num_inference_steps": 4}, "levels_of: got 'DDIMInverseScheduler'; a scheduler from"),
+    ],
+)
+def test_levels_that_are_wrong_are_one_line(name: str, given: dict[str, Any], line: str) -> None:
+    """Assert what is said of levels that rise, are of another process or beyond the trained ones, or are none."""
+    with pytest.raises(sp.InputError) as fault:
+        drop_in(getattr(diffusers, name)(), "ddim").set_timesteps(**given)
+    assert str(fault.value).startswith(line)
+
+
+def test_lists_of_levels_have_any_kind_of_number() -> None:
+    """Assert that a flow takes both lists, as CogView4 passes them, and that one level is enough."""
+    flow, sigmas = diffusers.FlowMatchEulerDiscreteScheduler(), torch.linspace(1, 0.2, 5)
+    made = drop_in(flow, "flow-euler")
+    made.set_timesteps(sigmas=sigmas, timesteps=1000 * sigmas)
+    flow.set_timesteps(sigmas=sigmas.tolist(), timesteps=(1000 * sigmas).tolist())
+    assert made.sigmas.tolist() == pytest.approx(flow.sigmas.tolist())
+    made.set_timesteps(torch.tensor(3))
+    assert made.num_inference_steps == 3
+    made = drop_in(diffusers.DDIMScheduler(), "unipc-3")
+    made.set_timesteps(timesteps=[999])
+    assert made.timesteps.tolist() == [999]
+
+
+def test_timesteps_that_are_logarithms() -> None:
+    """Assert that stages between the levels, and a kind of grid, have log(sigma)/4 on a model that is asked so."""
+    own = diffusers.EulerDiscreteScheduler(
+        sigma_min=0.002,
+        sigma_max=700.0,
+        timestep_type="continuous",
+        prediction_type="v_prediction",
+        use_karras_sigmas=True,
+    )
+    for made in (drop_in(own, "dpm-solver-2s"), drop_in(own, "dpm-solver-2s", grid="karras")):
+        made.set_timesteps(6)
+        asked = [at.sigma for at, wanted in zip(made.table.points, made.table.evaluated, strict=True) if wanted]
+        assert made.timesteps.tolist() == pytest.approx((torch.tensor(asked).log() / 4).tolist(), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["DDIMScheduler", "EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"])
@@ -150,14 +207,45 @@ def test_a_table_file_runs_on_every_process(name: str, tmp_path: Path) -> None:
 
 
 def test_configurations_go_both_ways(tmp_path: Path) -> None:
-    """Assert that a saved scheduler is loaded as it was, and that its configuration makes other classes."""
+    """Assert that a saved scheduler is loaded as it was, also from the folder of another class and after that of a
+    third, that its configuration makes other classes, and that settings of the class are taken or refused.
+    """
     made = drop_in(diffusers.DDIMScheduler(beta_start=2e-4), "unipc-3", grid="karras?rho=5")
     made.save_pretrained(tmp_path)
     again = TableScheduler.from_pretrained(tmp_path)
     assert torch.equal(run(again), run(made))
     assert again.own.config.beta_start == 2e-4
-    assert diffusers.EulerDiscreteScheduler.from_config(again.config).config.beta_start == 2e-4
+    euler = diffusers.EulerDiscreteScheduler.from_config(again.config)
+    assert euler.config.beta_start == 2e-4
     assert json.loads((tmp_path / "scheduler_config.json").read_text())["method"] == "unipc-3"
+    assert drop_in(euler, "ddim").config.levels_of == "EulerDiscreteScheduler"
+    assert drop_in(made, "ddim").config.levels_of == "DDIMScheduler"
+    euler.save_pretrained(tmp_path)
+    loaded = TableScheduler.from_pretrained(tmp_path, method="ddim", timestep_spacing="trailing")
+    spaced = diffusers.EulerDiscreteScheduler.from_pretrained(tmp_path, timestep_spacing="trailing")
+    assert float((run(loaded) - run(spaced)).abs().max()) < 1e-5 * float(run(spaced).abs().max())
+    assert float((run(loaded) - run(euler)).abs().max()) > 1e-5 * float(run(spaced).abs().max())
+    with pytest.raises(sp.InputError, match="metod: got 'ddim'; one of method, grid, levels_of, or a setting of Euler"):
+        TableScheduler.from_config(euler.config, metod="ddim")
+    with pytest.raises(sp.InputError, match="prediction_type: got 'noise'; one of epsilon, sample, v_prediction"):
+        drop_in(euler, "ddim", prediction_type="noise")
+    with pytest.raises(sp.InputError, match="levels_of=CLASS, one of LCMScheduler, TCDScheduler"):
+        drop_in(diffusers.LCMScheduler(), "ddim")
+
+
+def test_copies_are_between_runs() -> None:
+    """Assert that copies and pickles run as the scheduler does, and that one made within a run has no timesteps."""
+    made = drop_in(diffusers.DPMSolverMultistepScheduler(), "unipc-3")
+    expected = run(made)
+    for other in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert torch.equal(run(other), expected)
+    made.set_timesteps(4)
+    x = torch.ones(1, 3, 4, 4)
+    made.step(x, made.timesteps[0], x)
+    other = copy.deepcopy(made)
+    with pytest.raises(sp.InputError, match="timesteps: got 'none'; call set_timesteps first"):
+        other.step(x, made.timesteps[1], x)
+    assert torch.equal(run(other), expected)
 
 
 def test_noise_is_from_the_generator() -> None:
@@ -173,180 +261,3 @@ def test_verify_finds_the_record() -> None:
     found = sp.verify("samplerproof.schedulers:TableScheduler?method=unipc-3&levels_of=EulerDiscreteScheduler", steps=8)
     assert (found.verdict, list(found.matches)) == ("roundoff", ["unipc-3"])
     assert not [finding for finding in found.findings if finding.severity == "error"]
-
-
-# Pipelines, each with random weights of small widths.
-
-
-def seeded(make: Callable[..., nn.Module], **settings: Any) -> nn.Module:
-    torch.manual_seed(0)
-    return make(**settings).eval()
-
-
-def vae(channels: int = 4) -> nn.Module:
-    return seeded(
-        diffusers.AutoencoderKL,
-        block_out_channels=(4,),
-        down_block_types=("DownEncoderBlock2D",),
-        up_block_types=("UpDecoderBlock2D",),
-        latent_channels=channels,
-        norm_num_groups=2,
-        sample_size=8,
-        shift_factor=0.0,
-    )
-
-
-def conditional_unet(**settings: Any) -> nn.Module:
-    return seeded(
-        diffusers.UNet2DConditionModel,
-        block_out_channels=(4, 8),
-        layers_per_block=1,
-        sample_size=8,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=8,
-        attention_head_dim=2,
-        norm_num_groups=2,
-        **settings,
-    )
-
-
-def drawn(*shape: int) -> Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(2))
-
-
-TEXT = {"prompt_embeds": drawn(1, 7, 8), "negative_prompt_embeds": drawn(1, 7, 8) / 2}
-POOLED = {"pooled_prompt_embeds": drawn(1, 5), "negative_pooled_prompt_embeds": drawn(1, 5) / 2}
-SIZE = {"height": 8, "width": 8}
-NO_TEXT = {"text_encoder": None, "tokenizer": None}
-NO_CHECK = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-TWO = {"text_encoder_2": None, "tokenizer_2": None}
-
-
-def ddpm() -> tuple[Any, str, dict[str, Any]]:
-    blocks = {"down_block_types": ("DownBlock2D", "DownBlock2D"), "up_block_types": ("UpBlock2D", "UpBlock2D")}
-    sizes = {"sample_size": 8, "layers_per_block": 1, "block_out_channels": (8, 8), "norm_num_groups": 4}
-    unet = seeded(diffusers.UNet2DModel, **blocks, **sizes)
-    own = diffusers.DDPMScheduler(clip_sample=False, variance_type="fixed_small")
-    return diffusers.DDPMPipeline(unet=unet, scheduler=own), "ddpm", {}
-
-
-def dit() -> tuple[Any, str, dict[str, Any]]:
-    sizes = {"sample_size": 8, "num_layers": 1, "patch_size": 2, "attention_head_dim": 4, "num_attention_heads": 2}
-    transformer = seeded(diffusers.DiTTransformer2DModel, in_channels=4, out_channels=8, **sizes)
-    own = diffusers.DDIMScheduler(clip_sample=False)
-    pipe = diffusers.DiTPipeline(transformer=transformer, vae=vae(), scheduler=own)
-    return pipe, "ddim", {"class_labels": [1, 2]}
-
-
-def stable_diffusion() -> tuple[Any, str, dict[str, Any]]:
-    own = diffusers.DPMSolverMultistepScheduler(use_karras_sigmas=True)
-    pipe = diffusers.StableDiffusionPipeline(vae=vae(), unet=conditional_unet(), scheduler=own, **NO_TEXT, **NO_CHECK)
-    return pipe, "dpm-solver++-2m", {**TEXT, **SIZE, "guidance_scale": 5.0, "num_images_per_prompt": 2}
-
-
-def image_to_image() -> tuple[Any, str, dict[str, Any]]:
-    own = diffusers.EulerDiscreteScheduler()
-    pipe = diffusers.StableDiffusionImg2ImgPipeline(
-        vae=vae(), unet=conditional_unet(), scheduler=own, **NO_TEXT, **NO_CHECK
-    )
-    return pipe, "ddim", {**TEXT, "image": drawn(1, 3, 8, 8), "strength": 0.5}
-
-
-def inpainting() -> tuple[Any, str, dict[str, Any]]:
-    own = diffusers.DPMSolverMultistepScheduler()
-    pipe = diffusers.StableDiffusionInpaintPipeline(
-        vae=vae(), unet=conditional_unet(), scheduler=own, **NO_TEXT, **NO_CHECK
-    )
-    mask = (drawn(1, 1, 8, 8) > 0.5).float()
-    call = {**TEXT, **SIZE, "image": drawn(1, 3, 8, 8), "mask_image": mask, "strength": 0.7}
-    return pipe, "dpm-solver++-2m", call
-
-
-def stable_diffusion_xl() -> tuple[Any, str, dict[str, Any]]:
-    sizes = {"addition_time_embed_dim": 2, "projection_class_embeddings_input_dim": 6 * 2 + 5}
-    unet = conditional_unet(addition_embed_type="text_time", **sizes)
-    own = diffusers.UniPCMultistepScheduler()
-    pipe = diffusers.StableDiffusionXLPipeline(vae=vae(), unet=unet, scheduler=own, **NO_TEXT, **TWO)
-    return pipe, "unipc-2", {**TEXT, **POOLED, **SIZE}
-
-
-def stable_diffusion_3() -> tuple[Any, str, dict[str, Any]]:
-    sizes = {"num_layers": 1, "attention_head_dim": 4, "num_attention_heads": 2, "caption_projection_dim": 8}
-    transformer = seeded(
-        diffusers.SD3Transformer2DModel,
-        sample_size=8,
-        patch_size=1,
-        in_channels=4,
-        out_channels=4,
-        joint_attention_dim=8,
-        pooled_projection_dim=5,
-        **sizes,
-    )
-    own = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
-    three = {"text_encoder_3": None, "tokenizer_3": None}
-    pipe = diffusers.StableDiffusion3Pipeline(
-        transformer=transformer, scheduler=own, vae=vae(), **NO_TEXT, **TWO, **three
-    )
-    return pipe, "flow-euler", {**TEXT, **POOLED, **SIZE}
-
-
-def flux() -> tuple[Any, str, dict[str, Any]]:
-    sizes = {"num_layers": 1, "num_single_layers": 1, "attention_head_dim": 16, "num_attention_heads": 2}
-    transformer = seeded(
-        diffusers.FluxTransformer2DModel,
-        patch_size=1,
-        in_channels=4,
-        joint_attention_dim=8,
-        pooled_projection_dim=5,
-        axes_dims_rope=[4, 4, 8],
-        **sizes,
-    )
-    own = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
-    pipe = diffusers.FluxPipeline(transformer=transformer, scheduler=own, vae=vae(1), **NO_TEXT, **TWO)
-    one = {name: value for name, value in (TEXT | POOLED).items() if not name.startswith("negative")}
-    return pipe, "flow-euler", {**one, **SIZE}
-
-
-PIPELINES = [
-    ddpm,
-    dit,
-    stable_diffusion,
-    image_to_image,
-    inpainting,
-    stable_diffusion_xl,
-    stable_diffusion_3,
-    flux,
-]
-
-
-@pytest.mark.parametrize("make", PIPELINES, ids=lambda make: make.__name__)
-def test_a_pipeline_gives_its_own_images(make: Callable[[], tuple[Any, str, dict[str, Any]]]) -> None:
-    """Assert that a pipeline's images with the record of its own scheduler are those of that scheduler to 1e-5, and
-    that another record changes them.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pipe, method, call = make()
-        pipe.set_progress_bar_config(disable=True)
-        own, images = pipe.scheduler, []
-        for scheduler in (own, drop_in(own, method), drop_in(own, "unipc-3", grid="karras")):
-            pipe.scheduler = scheduler
-            generator = torch.Generator().manual_seed(1)
-            made = pipe(num_inference_steps=6, generator=generator, output_type="np", **call)
-            images.append(torch.as_tensor(made.images))
-    assert float(images[0].std()) > 0.05
-    assert float((images[1] - images[0]).abs().max()) <= 1e-5
-    assert float((images[2] - images[0]).abs().max()) > 1e-5
-
-
-def test_a_pipeline_is_saved_with_its_scheduler(tmp_path: Path) -> None:
-    """Assert that a saved pipeline is loaded with our scheduler."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pipe, _, _ = ddpm()
-        pipe.scheduler = drop_in(pipe.scheduler, "unipc-3", grid="karras")
-        pipe.save_pretrained(tmp_path)
-        again = diffusers.DDPMPipeline.from_pretrained(tmp_path, low_cpu_mem_usage=False)
-    assert isinstance(again.scheduler, TableScheduler)
-    assert again.scheduler.config.method == "unipc-3"

@@ -16,7 +16,8 @@ from ..numerics.denoisers import convert
 from ..numerics.grid_kinds.falling import check_falling
 from ..numerics.noise import NoiseSource, seeded
 from ..numerics.sample import running
-from ..numerics.tableau import Tableau, tabulate
+from ..numerics.tableau import Tableau
+from .started_table import started_table
 
 Sampler = Callable[..., Tensor]
 
@@ -30,7 +31,7 @@ def sampler(method: str, process: str | None = None) -> Sampler:
     callback({"x", "i", "sigma", "sigma_hat", "denoised"}), i the step. A stochastic method takes its noise from
     noise_sampler(sigma, sigma_next) where one is passed, else from the seed in extra_args, as ComfyUI passes it, else
     from torch's own generator. States are float32, or float64 where x is; the table of a list of levels is computed
-    once, in float64.
+    once, in float64. A run of no more steps than the history of a multistep method is its start-up.
     Raises InputError on an unknown method or process, and, when called, on levels that do not fall.
 
     >>> import torch
@@ -78,7 +79,9 @@ def sampler(method: str, process: str | None = None) -> Sampler:
 def _table(method: str, process: str, levels: tuple[float, ...]) -> Tableau:
     """The table of a method on levels of a process."""
     check_falling("sigmas", list(levels))
-    return tabulate(method, grid_of(process, [point(process, 1 - s if process == "flow" else 1.0, s) for s in levels]))
+    return started_table(
+        method, grid_of(process, [point(process, 1 - s if process == "flow" else 1.0, s) for s in levels])
+    )
 
 
 def _noise(

@@ -8,11 +8,10 @@ from typing import Any
 import torch
 
 from ..names.input_error import InputError
-from ..numerics.conformance.adapters.diffusers_classes import SchedulerSpec
-from ..numerics.conformance.forward_processes import at_ratio, grid_of
+from ..numerics.conformance.forward_processes import at_ratio
 from ..numerics.points import Point
 from ..numerics.tableau import Tableau
-from .pipeline_levels import PipelineLevels, trained_levels
+from .pipeline_levels import PipelineLevels, spec_of, trained_levels
 
 CLOSE = 1e-3  # in lambda: levels of the library are float32, and a grid may end at them
 
@@ -45,9 +44,7 @@ def carried(table: Tableau, process: str) -> Tableau:
     )
 
 
-def table_on_pipeline(
-    table: Tableau, own: Any, spec: SchedulerSpec, steps: int | None
-) -> tuple[Tableau, PipelineLevels]:
+def table_on_pipeline(table: Tableau, own: Any, steps: int | None) -> tuple[Tableau, PipelineLevels]:
     """A table on the process of a pipeline's own scheduler, and its levels.
 
     Raises InputError on another number of steps than the table's, a table with several start values or several outputs,
@@ -57,16 +54,17 @@ def table_on_pipeline(
         raise InputError("num_inference_steps", steps, f"{max(table.step)}, the steps of the table {table.method}")
     if table.given != 1 or table.channels:
         raise InputError("method", table.method, "a table with one start value and one output of the model")
-    process = spec.process_for(dict(own.config))
+    process = spec_of(own).process_for(dict(own.config))
     moved = carried(table, process)
-    lams, times = trained_levels(own, spec)
+    lams, times = trained_levels(own)
     asked = [at.lam for at, made in zip(moved.points, moved.evaluated, strict=True) if made]
     for lam in asked:
         if not lams[0] - CLOSE <= lam <= lams[-1] + CLOSE and process != "flow":
             allowed = f"evaluations at lambda in [{lams[0]:.6g}, {lams[-1]:.6g}], where the model was trained"
             raise InputError("method", f"{table.method}, lambda = {lam:.6g}", allowed)
     ends = [moved.points[max(i for i, step in enumerate(moved.step) if step == n)] for n in range(steps + 1)]
-    return moved, PipelineLevels(process, grid_of(process, ends), {}, lams, times)
+    count = float(own.config.num_train_timesteps)
+    return moved, PipelineLevels(process, tuple(ends), {}, count, lams, times)
 
 
 def _same(at: Point, here: Point) -> bool:

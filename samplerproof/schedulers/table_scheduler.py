@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,10 +22,13 @@ from ..numerics.grids import Grid
 from ..numerics.points import Point
 from ..numerics.sample import Running, running
 from ..numerics.table_file import read_table
-from ..numerics.tableau import Tableau, tabulate
+from ..numerics.tableau import Tableau
 from ..numerics.wrappers import clipped, thresholded
-from .pipeline_levels import PipelineLevels, class_of, own_scheduler, pipeline_levels
+from .pipeline_levels import PipelineLevels, class_of, own_scheduler, parameters_of, pipeline_levels
+from .started_table import started_table
 from .table_on_pipeline import table_on_pipeline
+
+OURS = ("method", "grid", "levels_of")  # settings
 
 
 @dataclass
@@ -48,14 +51,19 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     grid: None, the levels of the pipeline's own scheduler; or a kind, as `samplerproof grids` lists them, between the
     ends of these levels, as "karras?rho=5".
     table, levels: those of the run that set_timesteps prepared.  own: the scheduler that levels are taken from.
+    sigmas: sigma/alpha at the levels, sigma on the flow.
     levels_of: the class of diffusers whose levels, timesteps and scaling of the model's input are those of the run;
-    from_config sets it to the class that the configuration is of, whose other settings it keeps.
+    from_config sets it to the class that the configuration is of, whose other settings it keeps, and takes settings of
+    that class too, as timestep_spacing="trailing".
     What a pipeline calls: set_timesteps (also with timesteps, sigmas or mu of one's own), timesteps, sigmas, order,
     init_noise_sigma, scale_model_input, step, add_noise, set_begin_index. A method of several evaluations a step has as
     many entries in timesteps. Coefficients are computed once, on the host, in float64; states are float32, or float64
     where the samples are; clip_sample and thresholding of the configuration are applied.
-    Raises InputError on an unknown method or grid, a class whose levels are unknown, levels that do not fall, a
-    prediction that has no meaning at the first level, and a begin where a multistep method has other evaluations.
+    A run of no more steps than the history of a multistep method is its start-up.
+    A copy, and a pickle, is of a scheduler between runs: one that is made within a run has no timesteps.
+    Raises InputError on an unknown method, grid, prediction or setting, a class whose levels are unknown, levels that
+    do not fall or are not of the process of the class, a prediction that has no meaning at the first level, and a begin
+    where a multistep method has other evaluations.
 
     >>> from samplerproof.schedulers import TableScheduler
     >>> scheduler = TableScheduler(method="dpm-solver++-2m", levels_of="EulerDiscreteScheduler")
@@ -86,19 +94,33 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         self.timesteps = torch.empty(0)
         self.sigmas = torch.empty(0)
         self.num_inference_steps: int | None = None
-        self.own, self._spec = own_scheduler(levels_of, {})
+        self.own = own_scheduler(levels_of, {})
         settings = {k: v for k, v in self.own.config.items() if not k.startswith("_")}
         self.register_to_config(**{"prediction_type": "flow_prediction"} | settings)
 
     @classmethod
     def from_config(cls, config: Any = None, return_unused_kwargs: bool = False, **kwargs: Any) -> Any:
         """A scheduler with the configuration of another one, whose levels it takes; see the class."""
-        if "levels_of" not in kwargs and "levels_of" not in config:
-            kwargs["levels_of"] = class_of(config)
-        made = super().from_config(config, return_unused_kwargs, **kwargs)
+        given = {} if config is None else dict(config)
+        if not _is_ours(given):  # another class may have kept ours
+            given = {name: value for name, value in given.items() if name not in OURS}
+        kwargs["levels_of"] = kwargs.get("levels_of") or given.get("levels_of") or class_of(given)
+        own = own_scheduler(kwargs["levels_of"], {})
+        settings = {name: kwargs.pop(name) for name in parameters_of(type(own)) & kwargs.keys()}
+        if unknown := sorted(kwargs.keys() - set(OURS)):
+            allowed = f"one of {', '.join(OURS)}, or a setting of {kwargs['levels_of']}"
+            raise InputError(unknown[0], kwargs[unknown[0]], allowed)
+        defaults = [name for name in given.get("_use_default_values", ()) if name not in settings]
+        given |= settings | ({"_use_default_values": defaults} if "_use_default_values" in given else {})
+        made = super().from_config(given, return_unused_kwargs, **kwargs)
         self = made[0] if return_unused_kwargs else made
-        self.own, self._spec = own_scheduler(self.config.levels_of, self.config)
+        self.own = own_scheduler(self.config.levels_of, self.config)
         return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a scheduler between runs; without its levels where a run was begun."""
+        state = self.__dict__ | {"_running": None, "_generator": None}
+        return state if self._running is None else state | {"levels": None, "table": None, "_step": None}
 
     @property
     def order(self) -> int:
@@ -142,14 +164,15 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         own, kind = self.own, self.config.grid
         if self._file is not None:
             given = next((len(values) for values in (timesteps, sigmas) if values is not None), num_inference_steps)
-            self.table, self.levels = table_on_pipeline(self._file, own, self._spec, given)
+            self.table, self.levels = table_on_pipeline(self._file, own, given)
         else:
-            self.levels = pipeline_levels(own, self._spec, num_inference_steps, kind, timesteps, sigmas, mu)
-            self.table = tabulate(self.config.method, self.levels.grid)
-        self.num_inference_steps = self.levels.grid.steps
+            self.levels = pipeline_levels(own, num_inference_steps, kind, timesteps, sigmas, mu)
+            self.table = started_table(self.config.method, self.levels.grid)
+        grid = self.levels.grid
+        self.num_inference_steps = grid.steps
         times = torch.tensor(self._times(self.table), dtype=torch.float64)
         self.timesteps = (times.long() if bool((times == times.round()).all()) else times.float()).to(device)
-        self.sigmas = torch.tensor([p.sigma for p in self.levels.grid.points], dtype=torch.float32)
+        self.sigmas = (grid.columns.sigma if self.levels.process == "flow" else grid.columns.rho).float()
         self._running, self._begin, self._step = None, None, None
 
     def scale_model_input(self, sample: Tensor, timestep: Any = None) -> Tensor:
@@ -171,7 +194,8 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     ) -> Any:
         """From the model's output at a sample to the next sample at which the model is asked, or the last one.
 
-        Raises SamplingError, naming the step, where the output has another shape than the sample or is not finite.
+        Raises SamplingError, naming the step, where the output has another shape than the sample. Values are not looked
+        at: that would wait for the device.
         """
         self._generator = generator
         if self._running is None:
@@ -240,7 +264,7 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             if self._record is None:
                 raise InputError("begin_index", begin, f"0, as {self.config.method} is a table of a whole run")
             first = self.table.step[[i for i, made in enumerate(self.table.evaluated) if made][begin]]
-            table = tabulate(self.config.method, _from(levels.grid, first))
+            table = started_table(self.config.method, _from(levels.grid, first))
             if self._times(table) != self._times(self.table)[begin:]:
                 allowed = f"a begin from which {self._record.name} has the evaluations of a whole run"
                 raise InputError("begin_index", begin, allowed)
@@ -254,8 +278,8 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 
     def _predict(self, output: Tensor) -> Any:
         """A denoiser that returns this output, thresholded by the configuration."""
-        config = self.config
-        denoise = adapt(lambda x, at: output, PREDICTIONS[config.prediction_type])
+        config = self.own.config  # ours may have kept settings of other classes
+        denoise = adapt(lambda x, at: output, PREDICTIONS[config.get("prediction_type", "flow_prediction")])
         if config.get("thresholding"):
             return thresholded(denoise, config.dynamic_thresholding_ratio, config.sample_max_value)
         if config.get("clip_sample"):
@@ -267,3 +291,9 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 def _from(grid: Grid, first: int) -> Grid:
     """The grid from a point on."""
     return Grid(grid.columns.take(torch.arange(first, grid.steps + 1)), grid.schedule)
+
+
+def _is_ours(config: Mapping[str, Any]) -> bool:
+    """Whether a configuration is of this class, and not of one that has kept its settings."""
+    first = next((name for name in config if not name.startswith("_")), None)
+    return config["_class_name"] == TableScheduler.__name__ if "_class_name" in config else first in OURS
