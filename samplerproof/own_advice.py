@@ -48,8 +48,8 @@ def advise(
     to the end with its sign; the best by this prediction, and 2M on Karras's levels, are run beside the recording.
     `choice`, `baseline` and `entries` have `predicted` and `confirmed` errors: the root mean square over the numbers of
     a sample of the distance to its trajectory's end, as the geometric mean over samples, with the least and the largest
-    as `low` and `high`; `expected`, by which they are sorted, is predicted and corrected by half of what the run shows.
-    `print` shows the answer with lines to paste, `plain()` returns it as JSON has it.
+    as `low` and `high`; `expected`, by which they are sorted, is the prediction, times confirmed over predicted for the
+    samples of the runs. `print` shows the answer with lines to paste, `plain()` returns it as JSON has it.
     Raises InputError on a budget that does not pay for one trajectory and two runs, and on ends outside of a network's
     training; SamplingError on a model that is not deterministic or returns values that are not finite.
 

@@ -7,6 +7,7 @@ import math
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from ...numerics.advice.family_of_laws import LEADING as CLOSEST
 from ...numerics.advice.family_of_laws import SHIFTS
 from ...numerics.advice.question import BUDGET, FIRST
 from ...numerics.advice.tangents import DIRECTIONS, LEVELS
@@ -40,8 +41,10 @@ error of UniPC is predicted wrongly.
 A handful of samples decides little where errors differ between samples and change their signs. A recorded trajectory
 stands for a family, though: the law of $c\\,x_0$ has the trajectories of $x_0$ times $c$, at levels moved by $\\log c$,
 so that the errors of a table on it follow from the same recording. Predictions are geometric means over
-{len(SHIFTS)} members, $|\\log c| \\le {max(SHIFTS):g}$; what a run shows corrects a prediction by half, on a
-logarithmic scale. Both numbers were chosen on random mixtures, none of which is below.
+{len(SHIFTS)} members, $|\\log c| \\le {max(SHIFTS):g}$, and what the recorded law has beside that counts by the share
+that is not chance, $1 - \\operatorname{{var}}/\\text{{mean square}}$ of its deviation for the {CLOSEST} best. The
+expected error of a candidate that was run is its prediction, times what was measured over what was predicted for the
+same samples. The range of $c$ was chosen on random mixtures, none of which is below.
 
 ## What its choices are worth
 

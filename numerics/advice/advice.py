@@ -5,8 +5,8 @@ recorded trajectory of the same start. Over samples its geometric mean is taken:
 error is a hundred times that of the others, would decide a root mean square.
 
 Predictions are means over the family of laws that are the recorded one times a factor as well: few samples decide
-little, and more of them cost evaluations. Where a candidate was run, its prediction is corrected by half of what the
-run shows, on a logarithmic scale: the rest is the chance of these samples.
+little, and more of them cost evaluations. Where a candidate was run, its prediction is corrected by what the runs show
+on their samples.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..tableau import Tableau
 from .candidates import Candidate, candidates
 from .carry import carry
 from .defects import DataRows, data_rows, row_defects
-from .family_of_laws import OWN, SHIFTS, family, of_family
+from .family_of_laws import OWN, SHIFTS, family, of_family, over_family
 from .kept_parts import KeptParts, Parts, number
 from .question import Plan, Question, check_deterministic, plan_of
 from .recording import Counted, Recording, fine_grid, record
@@ -49,7 +49,8 @@ class Entry:
     """A candidate with its errors: geometric means over the samples, and the least and the largest of them.
 
     predicted: over the family of laws, too.  confirmed: None where it was not run, and then low and high are of the
-    prediction; math.inf where it diverged.  expected: the prediction, corrected by what a run shows.
+    prediction; math.inf where it diverged.  expected: the prediction, times confirmed over predicted on the samples of
+    the runs.
     """
 
     candidate: Candidate
@@ -111,6 +112,37 @@ class Advice:
         return [name for name, method in METHODS.items() if method.stochastic]
 
 
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """The errors predicted of all candidates: on all members and trajectories [tables, SHIFTS, R], and typical ones.
+
+    order: the numbers of the candidates by their typical errors, least first.
+    """
+
+    candidates: Sequence[Candidate]
+    sizes: Tensor
+    typical: Tensor
+    order: list[int]
+
+    @classmethod
+    def of(
+        cls, candidates: Sequence[Candidate], tables: Sequence[DataRows], recording: Recording, tangent: Tangents
+    ) -> Predictions:
+        """The predictions from a recording; tables: the rows of the candidates."""
+        sizes = predicted_sizes(tables, recording, tangent)
+        expected = over_family(sizes, recording.data[0, 0].numel())
+        return cls(candidates, sizes, expected, expected.argsort().tolist())
+
+    def entry(self, n: int, measured: Tensor | None = None) -> Entry:
+        """A candidate with its errors; measured: those of its runs, [R]."""
+        predicted, own = float(self.typical[n]), self.sizes[n, OWN]
+        if measured is None:
+            return Entry(self.candidates[n], predicted, None, predicted, float(own.min()), float(own.max()))
+        confirmed = float(typical(measured))
+        expected = min(predicted * confirmed / float(typical(own[: len(measured)])), LARGEST)
+        return Entry(self.candidates[n], predicted, confirmed, expected, float(measured.min()), float(measured.max()))
+
+
 def advise(
     question: Question,
     folder: Path | None = None,
@@ -135,14 +167,14 @@ def advise(
     tables += _given(question, designed or {})
     # The first answer: the best of a few that are run beside the first trajectories.
     rows = [data_rows(candidate.table) for candidate in tables]
-    sizes = predicted_sizes(rows, recording, tangent)
+    predicted = Predictions.of(tables, rows, recording, tangent)
     asked, calls = 1 + recording.evaluations + tangent.evaluations, 1 + recording.calls + tangent.calls
-    early, leading = dict[int, Tensor](), typical(sizes).argsort().tolist()
-    for n in leading[: plan.early]:
+    early = dict[int, Tensor]()
+    for n in predicted.order[: plan.early]:
         measured = _confirmed(question, plan, tables[n], recording, range(plan.first), kept)
         early[n] = measured["sizes"]
         asked, calls = asked + int(measured["rows"]), calls + int(measured["calls"])
-    tried = [_entry(tables, sizes, n, early[n]) for n in early] or [_entry(tables, sizes, leading[0])]
+    tried = [predicted.entry(n, early[n]) for n in early] or [predicted.entry(predicted.order[0])]
     first, first_rows = min(tried, key=lambda entry: entry.expected), asked
     briefly = f"{first.candidate.method} on {first.candidate.levels}, after {first_rows} evaluations"
     progress(2, stages, f"first answer: {briefly}")
@@ -151,11 +183,10 @@ def advise(
         found.append(_recorded(question, plan, range(plan.first, plan.trajectories), kept))
         asked, calls = asked + sum(p.evaluations for p in found[1]), calls + sum(p.calls for p in found[1])
         recording, tangent = joined(found)
-        sizes = predicted_sizes(rows, recording, tangent)
+        predicted = Predictions.of(tables, rows, recording, tangent)
     # The short list, run beside the recording: the best by prediction, and the baseline.
-    order = typical(sizes).argsort().tolist()
     base = next(n for n, c in enumerate(tables) if (c.method, c.levels) == BASELINE)
-    chosen = [*[n for n in order if n != base][: plan.confirmed - 1], base]
+    chosen = [*[n for n in predicted.order if n != base][: plan.confirmed - 1], base]
     run = dict[int, Entry]()
     for k, n in enumerate(chosen):
         progress(STAGES + k, stages, f"running {tables[n].method} on {tables[n].levels}")
@@ -165,10 +196,10 @@ def advise(
             measured = _confirmed(question, plan, tables[n], recording, numbers, kept)
             parts.append(measured["sizes"])
             asked, calls = asked + int(measured["rows"]), calls + int(measured["calls"])
-        run[n] = _entry(tables, sizes, n, torch.cat(parts))
+        run[n] = predicted.entry(n, torch.cat(parts))
     progress(stages, stages, "done")
     ranked = sorted(run, key=lambda n: run[n].expected)
-    entries = [*(run[n] for n in ranked), *(_entry(tables, sizes, n) for n in order if n not in run)]
+    entries = [*(run[n] for n in ranked), *(predicted.entry(n) for n in predicted.order if n not in run)]
     return Advice(question, plan, tuple(entries), run[base], first, first_rows, asked, calls, kept.rows)
 
 
@@ -189,8 +220,8 @@ def predicted_sizes(tables: Sequence[DataRows], recording: Recording, tangent: T
 
 
 def typical(sizes: Tensor) -> Tensor:
-    """The geometric mean over all axes but the first of [tables, ...], or over all of [R]."""
-    return sizes.log().flatten(min(1, sizes.ndim - 1)).mean(dim=-1).exp()
+    """The geometric mean over the last axis."""
+    return sizes.log().mean(dim=-1).exp()
 
 
 def confirmed_sizes(question: Question, table: Tableau, start: Tensor, end: Tensor) -> tuple[Tensor, Counted]:
@@ -206,17 +237,6 @@ def confirmed_sizes(question: Question, table: Tableau, start: Tensor, end: Tens
 
 def _comparable(sizes: Tensor) -> Tensor:
     return torch.nan_to_num(sizes, nan=LARGEST, posinf=LARGEST).clamp(SMALLEST, LARGEST)
-
-
-def _entry(tables: Sequence[Candidate], predicted: Tensor, n: int, measured: Tensor | None = None) -> Entry:
-    """predicted: of all tables, [tables, SHIFTS, R]; measured: of this one, [R]."""
-    before = float(typical(predicted[n].flatten()))
-    if measured is None:
-        sizes = predicted[n]
-        return Entry(tables[n], before, None, before, float(sizes.min()), float(sizes.max()))
-    confirmed = float(typical(measured))
-    expected = before * math.sqrt(confirmed / float(typical(predicted[n, OWN])))
-    return Entry(tables[n], before, confirmed, expected, float(measured.min()), float(measured.max()))
 
 
 def _recorded(question: Question, plan: Plan, numbers: range, kept: KeptParts) -> tuple[Recording, Tangents]:

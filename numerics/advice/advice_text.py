@@ -12,8 +12,8 @@ from .candidates import Candidate
 SHOWN, LISTED = 8, 100  # candidates in the text and in the JSON
 ONE = "one trajectory was recorded: errors of other samples can be ten times smaller or larger; --budget buys more"
 STATISTIC = (
-    "root mean square over the numbers of a sample, geometric mean over samples; expected: as predicted, corrected by "
-    "half of what the run shows; low and high: least and largest"
+    "root mean square over the numbers of a sample, geometric mean over samples; expected: as predicted, times "
+    "confirmed over the prediction for the same samples; low and high: least and largest"
 )
 # Spacings of levels that schedulers of diffusers have, by the kind here.
 OPTIONS = {

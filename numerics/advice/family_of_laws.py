@@ -3,7 +3,9 @@
 The law of c x0 has the data prediction c D(x/c, sigma/c), so that its trajectories are the recorded ones times c, with
 lambda moved by log c. The errors of a table on them, over c, are those of the table with its points moved along the
 recorded trajectory, and cost no evaluation of the model. On a single trajectory an error may be small because it
-changes its sign nearby; over the family it is not.
+changes its sign nearby; over the family it is not. Where samples agree, as those of many numbers do, such a change of
+sign is a fact about the law, which the family would hide: what the recorded law has beside the mean over the family
+counts by the share of it that is not chance.
 
 Beyond the recorded ends the data prediction is held: little changes it where there is nearly noise, or data, alone.
 """
@@ -22,6 +24,8 @@ from .recording import Recording
 
 SHIFTS = (-0.45, -0.3, -0.15, 0.0, 0.15, 0.3, 0.45)  # log c
 OWN = SHIFTS.index(0.0)  # of the recorded law itself
+LEADING = 100  # tables by which chance is estimated
+LONG = 16  # numbers of a sample from which one trajectory alone is no chance
 
 
 def family(recording: Recording, points: Sequence[Point]) -> tuple[Tensor, Tensor]:
@@ -58,3 +62,21 @@ def _of_members(derivatives: Sequence[Callable[[Tensor], Tensor]], alpha: float)
         return torch.cat([of(part) for of, part in zip(derivatives, parts, strict=True)], dim=-2) / alpha
 
     return apply
+
+
+def over_family(sizes: Tensor, numbers: int) -> Tensor:
+    """The typical error of every table, [tables], from those on all members and trajectories, [tables, SHIFTS, R].
+
+    A mean of logarithms over the family, and the share of the recorded law's deviation from it that is not chance, as
+    the spread over trajectories has it for the LEADING tables.  numbers: of a sample, which decide for R = 1.
+    """
+    logs = sizes.log()
+    beside = logs[:, OWN] - logs.mean(dim=1)
+    mean, off = logs.mean(dim=(1, 2)), beside.mean(dim=1)
+    if sizes.shape[2] == 1:
+        share = float(numbers >= LONG)
+    else:
+        leading = torch.minimum(mean, mean + off).argsort()[:LEADING]
+        chance = beside[leading].var(dim=1).mean() / sizes.shape[2]
+        share = float((1 - chance / off[leading].square().mean().clamp(min=1e-300)).clamp(min=0))
+    return (mean + share * off).exp()

@@ -11,7 +11,7 @@ import samplerproof as sp
 from samplerproof.numerics.advice.advice import predicted_sizes
 from samplerproof.numerics.advice.carry import isotropic
 from samplerproof.numerics.advice.defects import data_rows
-from samplerproof.numerics.advice.family_of_laws import OWN, SHIFTS, family, of_family
+from samplerproof.numerics.advice.family_of_laws import OWN, SHIFTS, family, of_family, over_family
 from samplerproof.numerics.advice.recording import record
 from samplerproof.numerics.advice.tangents import tangents
 from samplerproof.numerics.points import Point
@@ -77,3 +77,27 @@ def test_derivatives_are_those_of_the_members() -> None:
         std = 0.7 * math.exp(shift)
         slope = at.alpha * std**2 / (at.alpha**2 * std**2 + at.sigma**2)
         assert torch.allclose(found[:, n], slope * errors.unflatten(1, (len(SHIFTS), -1))[:, n], rtol=1e-12)
+
+
+def test_what_is_chance_does_not_count() -> None:
+    """Assert the mean over the family where samples differ by chance, the recorded law's own where all agree, and a
+    mean between them that is counted by hand; one sample decides by its numbers alone.
+    """
+    generator = torch.Generator().manual_seed(3)
+    logs = torch.randn(40, len(SHIFTS), 1, generator=generator, dtype=torch.float64)
+    own = logs[:, OWN, 0]
+    alike = logs.expand(40, len(SHIFTS), 6)
+    assert torch.allclose(over_family(alike.exp(), 2).log(), own)
+    assert torch.allclose(over_family(logs.exp(), 16).log(), own)
+    assert torch.allclose(over_family(logs.exp(), 15).log(), logs.mean(dim=(1, 2)))
+    beside = torch.randn(40, 6, generator=generator, dtype=torch.float64)
+    beside -= beside.mean(dim=1, keepdim=True)  # of mean 0: chance alone
+    chance = torch.zeros(40, len(SHIFTS), 6, dtype=torch.float64)
+    chance[:, OWN] = beside
+    assert torch.allclose(over_family(chance.exp(), 2).log(), torch.zeros(40, dtype=torch.float64))
+    both = chance + logs
+    off = both[:, OWN] - both.mean(dim=1)
+    share = 1 - off.var(dim=1).mean() / 6 / off.mean(dim=1).square().mean()
+    assert 0.1 < share < 0.99
+    expected = both.mean(dim=(1, 2)) + share * off.mean(dim=1)
+    assert torch.allclose(over_family(both.exp(), 2).log(), expected)
