@@ -118,7 +118,7 @@ def _on_other_processes(case: Case, first: Verdict) -> Verdict:
         return first
     if any(isinstance(run, Trace) and run.prediction != "data" for run in case.runs.values()):
         return first
-    if case.conforms and case.differences_at_zero:
+    if case.conforms and (at_zero or case.differences_at_zero):
         return first
     if first.verdict == "different-formula" and case.in_float64.apart and case.matches:
         return first  # it is a record, where its outputs are equal
@@ -172,8 +172,13 @@ def _remembers(case: Case) -> Verdict | None:
 
 def _non_finite(case: Case) -> Verdict | None:
     """A value is not finite, on the steps asked for or in a last step to sigma = 0."""
-    lost = _lost(case.trace(False), "") or (_lost_at_zero(case) if case.needs_zero else None)
-    return replace(case.base, verdict="non-finite", findings=[lost, *case.grid]) if lost else None
+    if lost := _lost(case.trace(False), ""):
+        return replace(case.base, verdict="non-finite", findings=[lost, *case.grid])
+    if not case.needs_zero or not (lost := _lost_at_zero(case)):
+        return None
+    above = _different_formula(case) or replace(case.measured, matches=[], steps=[])
+    near = f"{case.best.reference.name} down to the level before" if case.best and case.conforms else above.nearest
+    return replace(above, verdict="non-finite", nearest=near, findings=[lost, *above.findings])
 
 
 def _lost_at_zero(case: Case) -> Finding | None:

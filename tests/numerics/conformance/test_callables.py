@@ -171,6 +171,7 @@ def test_evaluations_that_belong_nowhere() -> None:
         ("another_dtype", "ends in torch.complex64 on cpu; it was given torch.float64 on cpu"),
         ("another_device", "ends in torch.float64 on meta; it was given torch.float64 on cpu"),
         ("nothing", "ends with NoneType; it was given"),
+        ("with_its_levels", r"ends with tuple; it was given \[1, 1, 1, 1\]; it is to return the sample alone"),
         ("another_state", r"evaluation 1: the model is evaluated at \[1\], not at \[1, 1, 1, 1\]"),
         ("no_level", r"evaluation 1: the model is evaluated at sigma = \[nan\]$"),
     ],

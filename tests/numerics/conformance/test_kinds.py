@@ -116,10 +116,14 @@ def test_skipped_evaluations_are_ddim_on_fewer_levels() -> None:
     assert "evaluated at 3 of the 6 given levels, every second one" in wrong.detail
 
 
-def test_a_level_of_nan_is_not_finite() -> None:
-    """Assert it of a last step to 0 without a guard, where the model is evaluated at nan."""
-    answer = judged("unguarded", "dpm-solver-2s")
-    assert (answer.verdict, answer.exit_code) == ("non-finite", 1)
+@pytest.mark.parametrize("against", ["dpm-solver-2s", None])
+def test_a_level_of_nan_is_not_finite(against: str | None) -> None:
+    """Assert it of a last step to 0 without a guard, where the model is evaluated at nan, whether or not the record is
+    named: the same rows on the flow, which has no such step, are no way out.
+    """
+    answer = judged("unguarded", against)
+    assert (answer.verdict, answer.exit_code, answer.matches) == ("non-finite", 1, [])
+    assert answer.nearest == "dpm-solver-2s down to the level before"
     assert answer.findings[0].detail.startswith("in the last step to sigma = 0, on karras levels with a 0 appended")
 
 
