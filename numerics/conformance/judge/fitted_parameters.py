@@ -38,6 +38,8 @@ def fitted(run: Trace, process: str, without: Collection[str] = ()) -> Iterator[
         return
     grid, rows = grid_of(process, run.grid[: STEPS + 1]), _first(run.table, STEPS)
     draws = bool(run.vectors[:, 1 + run.nfe :].any())
+    if len(rows.points) < 2:  # no evaluation in these steps but the first
+        return
     for record in METHODS.values():
         if record.name in without:
             continue

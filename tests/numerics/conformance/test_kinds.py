@@ -91,6 +91,15 @@ def test_a_share_of_noise_is_found() -> None:
 
 
 @pytest.mark.slow
+def test_the_churn_of_a_run_is_found() -> None:
+    """Assert its value, which the steps of the run share, and that a share of its own in every step is another one."""
+    assert judged("churned?churn=1.5", None).matches == ["edm-churn?churn=3/2"]
+    answer = judged("churned?each=0.25", None)
+    assert (answer.verdict, answer.exit_code) == ("different-formula", 1)
+    assert any("on the 6 steps asked for it is edm-churn?churn=3/2" in f.detail for f in answer.findings)
+
+
+@pytest.mark.slow
 def test_a_strength_by_step_is_named_and_is_no_record() -> None:
     """Assert that an unnamed one is of another formula, with the family and the strengths that it has."""
     answer = judged("trajectory?falling=0.5", None)
