@@ -250,8 +250,8 @@ def _diverging(case: Case, result: Verdict) -> list[Finding]:
         return []
     found = [Finding("order", None, f"it does not converge: with more steps N its error goes like N^{-seen:.2f}")]
     if case.info.called and (others := consistent_with(case.in_float64)):
-        said = f"it is consistent where its model returns {' or '.join(others)}, not {case.in_float64.prediction}"
-        found.append(Finding("formula", None, f"{said}: verify it with --prediction {others[0]}"))
+        why = f"it is consistent where its model returns {' or '.join(others)}, not {case.in_float64.prediction}"
+        found.append(Finding("formula", None, f"{why}: verify it with --prediction {others[0]}"))
     return found
 
 
