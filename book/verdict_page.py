@@ -11,6 +11,7 @@ from ..numerics.conformance.verify import ranges
 from . import offline_page
 from .markup import scientific
 from .offline_page import cells, document, scrolling, table
+from .pages.myst import slug
 from .tables.verification_tables import MEANING
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ def page(verdict: Verdict) -> str:
         if verdict.findings
         else "<p>None.</p>",
     ]
+    if verdict.repair:
+        change = f"<pre>{escape(verdict.repair)}</pre>"
+        parts += ["<h2>The smallest change that mends it</h2>", scrolling(change, "change")]
     if verdict.coverage:
         parts += ["<h2>Coverage</h2>", table(("",), [(line,) for line in verdict.coverage], "coverage")]
     if verdict.errors:
@@ -58,6 +62,9 @@ def _summary(verdict: Verdict) -> list[tuple[str, object]]:
     return [
         ("reference", verdict.reference),
         ("equals", ", ".join(verdict.matches) or None),
+        ("nearest", None if verdict.matches else verdict.nearest),
+        ("with two outputs of its model", verdict.guidance),
+        ("page of the book", f"methods/{slug(verdict.record)}.html" if verdict.record else None),
         ("largest relative error of a row, as shipped", scientific(verdict.max_relative_error)),
         ("the same in float64", scientific(verdict.max_relative_error_float64)),
         ("order proved for the record it equals", verdict.nominal_order),
@@ -79,7 +86,7 @@ def _rows(verdict: Verdict) -> str:
     head = ("step", "worst entry", "found", "expected", "as shipped", "in float64", "the row is that of")
     lines = [
         (
-            bool(row.equals) or row.error > row.bound or row.error_float64 > row.bound_float64,
+            row.off,
             (
                 row.step,
                 row.entry,

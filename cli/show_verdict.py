@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from ..book.markup import scientific
+from ..book.pages.myst import slug
 from .fitted_tables import print_table
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ def verdict(answer: Verdict) -> None:
     """What it is, the rows that differ, the findings, the repair and the coverage."""
     for line in lines(answer):
         print(line)
-    if answer.verdict == "different-formula" and answer.steps:
+    if rows := [row for row in answer.steps if row.off and answer.verdict == "different-formula"]:
         table = Table("step", "entry", "found", "expected", "as shipped", "in float64", "the row is that of")
-        for row in answer.steps:
+        for row in rows:
             numbers = (f"{row.found:.8g}", f"{row.expected:.8g}", scientific(row.error), scientific(row.error_float64))
             table.add_row(str(row.step), row.entry, *numbers, ", ".join(row.equals[:2]))
         print_table(table, ("as shipped", "in float64", "the row is that of"))
@@ -30,6 +31,8 @@ def verdict(answer: Verdict) -> None:
         print("  the smallest change that mends it:")
         for line in answer.repair.splitlines():
             print(f"    {line}")
+    if answer.record:
+        print(f"  page: methods/{slug(answer.record)}.html of the book; samplerproof methods {answer.record}")
     for covered in answer.coverage:
         print(f"  covered: {covered}")
 

@@ -367,7 +367,7 @@ def _finished(run: Run, start: Tensor, recorder: _Recorder) -> Finish:
     finish = run(start, recorder.model, recorder.draw)
     x = finish.sample
     if not isinstance(x, Tensor) or x.shape != start.shape:
-        shape = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        shape = list(x.shape) if isinstance(x, Tensor) else f"{type(x).__name__}, not with the sample"
         raise SamplingError(f"ends with {shape}; it was given {list(start.shape)}{of_another_run(x, start)}")
     if x.dtype != start.dtype or x.device != start.device:
         raise SamplingError(f"ends in {x.dtype} on {x.device}; it was given {start.dtype} on {start.device}")

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+from ..catalogue import METHODS
+
 ANEW = "levels drawn anew for every answer"  # the name of a grid that a sampler cannot know
 STEPS_ANEW = "a number of steps drawn anew for every answer"  # on levels that a class makes of it
 AT_ZERO, DRAWN_ANEW = -2, -1  # of a job, in place of the index of a grid
@@ -122,6 +124,11 @@ class Step:
     bound_float64: float
     equals: tuple[str, ...] = ()
 
+    @property
+    def off(self) -> bool:
+        """Whether it is another row than the reference's."""
+        return bool(self.equals) or self.error > self.bound or self.error_float64 > self.bound_float64
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -168,6 +175,15 @@ class Verdict:
     def exit_code(self) -> int:
         """0 it conforms; 1 it does not; 2 the question cannot be answered."""
         return exit_code(self.verdict, [finding.severity for finding in self.findings])
+
+    @property
+    def record(self) -> str | None:
+        """The record that it equals, or is nearest to, or was compared with; None where there is none."""
+        for text in (*self.matches, self.nearest, self.reference):
+            name = (text or "").partition(" ")[0].partition("?")[0]
+            if name in METHODS:
+                return name
+        return None
 
     def plain(self) -> dict[str, Any]:
         """The answer of `--json`: plain containers, null for what is not finite."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from ..denoisers import parts
+from ..generated.prediction_functions import PREDICTIONS
 from ..points import Point
 from ..readback import Trace
 
@@ -63,6 +64,22 @@ def led_to(found: Trace) -> list[tuple[float, float]]:
         noisy = bool(tableau.noises.shape[1] and tableau.noises[i - 1].any())
         result.append((ends[0], math.nan if noisy else ends[1]))
     return result
+
+
+def consistent_with(run: Trace) -> list[str]:
+    """The other predictions with which every row would lead to its point; [] where it does with that of the run."""
+    if _leads_everywhere(run):
+        return []
+    return [name for name in PREDICTIONS if name != run.prediction and _leads_everywhere(replace(run, prediction=name))]
+
+
+def _leads_everywhere(run: Trace) -> bool:
+    """Whether data and noise that are constant are followed exactly; where noise is added, only data."""
+    ends = zip(led_to(run), run.points[1:], strict=True)
+    return all(
+        abs(alpha - at.alpha) <= FLOAT32 and (math.isnan(sigma) or abs(sigma - at.sigma) <= FLOAT32 * (1 + at.sigma))
+        for (alpha, sigma), at in ends
+    )
 
 
 def _constant(prediction: str, at: Point, clean: bool) -> float:

@@ -86,6 +86,7 @@ def test_a_sampler_that_is_the_named_record(verify: Command, tmp_path: Path) -> 
     page = (tmp_path / "here" / "new" / "page.html").read_text(encoding="utf-8")
     assert "mine:euler" in page
     assert "<svg" in page
+    assert "methods/ddim.html" in page
     assert not re.findall(r"""(?:src|href)=["']?(?!#)[^"'\s>]+""", page.replace("xlink:href", "href")), "it is alone"
 
 
@@ -102,6 +103,7 @@ def test_the_answer_on_a_terminal(verify: Command) -> None:
     )
     grown = ", ".join(rf"\S+ on {n}" for n in (5, 8, 10, 40, 200))
     assert any(re.fullmatch(rf"  roundoff as shipped: {grown} steps", line) for line in lines)
+    assert "  page: methods/ddim.html of the book; samplerproof methods ddim" in lines
 
 
 def test_a_sampler_that_is_not_located_and_named(verify: Command) -> None:

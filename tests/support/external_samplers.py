@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Callable
 from itertools import pairwise
@@ -139,6 +140,18 @@ def unguarded(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
         middle = s.log().lerp(t.log(), 0.5).exp()
         y = x + (middle - s) * (x - denoise(x, s)) / s
         x = x + (t - s) * (y - denoise(y, middle)) / middle
+    return x
+
+
+def churned(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Noise, churn: float = 0.0, each: float = 0.0) -> Tensor:
+    """EDM's sampler, with noise of a share of `churn`, or of `each` of sigma in every step."""
+    gamma = each or min(churn / (len(sigmas) - 1), math.sqrt(2) - 1)
+    for s, t in pairwise(sigmas):
+        up = s * (1 + gamma)
+        x = x + (up**2 - s**2).sqrt() * noise(x)
+        d = (x - denoise(x, up)) / up
+        y = x + (t - up) * d
+        x = y if t == 0 else x + (t - up) * (d + (y - denoise(y, t)) / t) / 2
     return x
 
 

@@ -75,6 +75,10 @@ def nothing(denoise: Denoise, x: Tensor, sigmas: Tensor) -> None:
     euler(denoise, x, sigmas)
 
 
+def with_its_levels(denoise: Denoise, x: Tensor, sigmas: Tensor) -> tuple[Tensor, Tensor]:
+    return euler(denoise, x, sigmas), sigmas
+
+
 def another_state(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     return denoise(x.flatten(), sigmas[0])
 

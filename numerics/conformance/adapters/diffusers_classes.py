@@ -124,6 +124,11 @@ def negated(scheduler: Any, x: Tensor, output: Tensor, i: int) -> Tensor:
     return -output
 
 
+def along_sigmas(scheduler: Any, x: Tensor, output: Tensor, i: int) -> Tensor:
+    """The velocity; from noise to data where the sigmas are inverted."""
+    return -output if scheduler.config.get("invert_sigmas") else output
+
+
 def step_with_next_timestep(
     scheduler: Any, output: Tensor, timestep: Any, x: Tensor, arguments: Options, layout: Layout, i: int
 ) -> Tensor:
@@ -275,7 +280,13 @@ CLASSES: dict[str, SchedulerSpec] = {
         layouts.vp_from_angles, "velocity", nonlinear=(), prepare=without_intermediate_timestep, timestep_map=None
     ),
     "FlowMatchEulerDiscreteScheduler": SchedulerSpec(
-        layouts.flow_from_sigmas, "velocity", flow_euler, (), process="flow", timestep_map=timesteps.flow
+        layouts.flow_from_sigmas,
+        "velocity",
+        flow_euler,
+        (),
+        output=along_sigmas,
+        process="flow",
+        timestep_map=timesteps.flow,
     ),
     "FlowMapEulerDiscreteScheduler": SchedulerSpec(
         layouts.flow_from_sigmas,

@@ -51,8 +51,10 @@ def ve_from_sigmas(scheduler: Any, steps: int) -> Layout:
 
 
 def flow_from_sigmas(scheduler: Any, steps: int) -> Layout:
-    """On the flow, alpha = 1 - sigma, sigma in `sigmas`."""
-    return _one_evaluation_a_step("flow", tuple(point("flow", 1 - s, s) for s in _levels(scheduler)), scheduler)
+    """On the flow, alpha = 1 - sigma, sigma in `sigmas`; alpha where these are inverted."""
+    levels = _levels(scheduler)
+    sigmas = [1 - s for s in levels] if scheduler.config.get("invert_sigmas") else levels
+    return _one_evaluation_a_step("flow", tuple(point("flow", 1 - s, s) for s in sigmas), scheduler)
 
 
 def trapezoid(process: str) -> Callable[[Any, int], Layout]:

@@ -54,8 +54,9 @@ class Given:
         """
         points = on_process(self.grid, self.process)
         if takes_levels(base):
-            ratio = self.process == "vp"  # sigma / alpha in `sigmas`, else sigma
-            levels = [p.rho if ratio else p.sigma for p in points]
+            # In `sigmas`: sigma / alpha, on the other processes sigma; alpha where sigmas are inverted.
+            held = "rho" if self.process == "vp" else "alpha" if scheduler.config.get("invert_sigmas") else "sigma"
+            levels = [getattr(p, held) for p in points]
             if base in TWICE:
                 levels = [levels[0], *(level for level in levels[1:-1] for _ in range(2)), levels[-1]]
             found = len(scheduler.sigmas)

@@ -52,12 +52,17 @@ def integer(scheduler: Any) -> TimestepMap:
 
 
 def flow(scheduler: Any) -> TimestepMap:
-    """sigma times the number of training timesteps, on the flow."""
+    """sigma times the number of training timesteps, on the flow; alpha times it where sigmas are inverted."""
     most = float(scheduler.config.num_train_timesteps)
     one = math.log(most - 1)  # one level from either end
     config = scheduler.config
     shift = 1.0 if config.get("use_dynamic_shifting") else config.get("shift", config.get("flow_shift")) or 1.0
-    return TimestepMap(lambda t: _of_ratio(t / (most - t)) if t < most else -math.inf, 0.0, one, -one, float(shift))
+
+    def lam(t: float) -> float:
+        sigma = most - t if config.get("invert_sigmas") else t
+        return _of_ratio(sigma / (most - sigma)) if sigma < most else -math.inf
+
+    return TimestepMap(lam, 0.0, one, -one, float(shift))
 
 
 def reversed_flow(scheduler: Any) -> TimestepMap:

@@ -127,7 +127,13 @@ def _run_on(make: Callable[[], Any], target: str, process: str, asked: Sequence[
 
     def run(start: Tensor, model: Model, draw: Draw) -> Finish:
         sampler, x = make(), start
-        levels = [_level(level, process) for level in sampler.levels(tuple(asked))]
+        try:
+            made = sampler.levels(tuple(asked))
+        except (TypeError, AttributeError) as fault:
+            raise SamplingError(
+                f"levels(levels), with the levels asked for, each with alpha and sigma: {fault}"
+            ) from fault
+        levels = [_level(level, process) for level in made]
         if len(levels) < 2 or any(not later.lam > level.lam for level, later in pairwise(levels)):
             raise InputError("target", target, f"levels that go from noise to data, at least two, not {len(levels)}")
         noise = noise_from(draw)

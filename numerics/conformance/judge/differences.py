@@ -194,9 +194,12 @@ def no_match(run: Trace, process: str, reference: str | None, found: Sequence[Pa
 
 
 def repeated_noise(run: Trace) -> list[Finding]:
-    """A note on steps that add noise of earlier steps and none of their own, as of a generator that is seeded anew."""
-    noises = run.table.noises != 0
-    rows = [i for i, row in enumerate(noises.tolist()) if any(row) and not row[0]]
+    """A note on steps that add noise of earlier steps and none of their own, as of a generator that is seeded anew.
+
+    A row that starts from an older state may have to add the noise of the steps in between, as a corrector does.
+    """
+    noises, older = run.table.noises != 0, (run.table.states[:, 1:] != 0).any(dim=1).tolist()
+    rows = [i for i, row in enumerate(noises.tolist()) if any(row) and not row[0] and not older[i]]
     if not rows:
         return []
     first, lag = rows[0], int(noises[rows[0]].int().argmax())

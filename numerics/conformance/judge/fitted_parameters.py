@@ -23,6 +23,7 @@ STEPS = 4  # the first ones, on which a value is sought
 STARTS = 0.6, 1.7  # times the default, where it is sought from
 ROUNDS = 8
 FOUND = 1e-9  # of a row: what is left at the value
+CHURNED, CHURN = "noised_place", 0.25  # where a step with churn starts; noise by which sigma grows, below sqrt 2 - 1
 RATIONAL = 1e-10  # relative, from a fraction of a denominator of at most DENOMINATOR
 DENOMINATOR = 200
 
@@ -37,6 +38,8 @@ def fitted(run: Trace, process: str, without: Collection[str] = ()) -> Iterator[
         return
     grid, rows = grid_of(process, run.grid[: STEPS + 1]), _first(run.table, STEPS)
     draws = bool(run.vectors[:, 1 + run.nfe :].any())
+    if len(rows.points) < 2:  # no evaluation in these steps but the first
+        return
     for record in METHODS.values():
         if record.name in without:
             continue
@@ -44,8 +47,11 @@ def fitted(run: Trace, process: str, without: Collection[str] = ()) -> Iterator[
         free = [p for p in record.parameters if p.name not in places]
         if len(free) != 1 or record.stochastic != draws or record.history >= STEPS:
             continue
-        value = _value(record, free[0].name, float(free[0].default), grid, rows, run.prediction)
+        shared = CHURNED in places  # out among the steps of the run, of which STEPS are looked at
+        near = STEPS * CHURN if shared else float(free[0].default)
+        value = _value(record, free[0].name, near, grid, rows, run.prediction)
         if value is not None:
+            value *= (len(run.grid) - 1) / STEPS if shared else 1
             name = f"{record.name}?{free[0].name}={written(value)}"
             try:
                 yield resolve(name).name
@@ -55,7 +61,11 @@ def fitted(run: Trace, process: str, without: Collection[str] = ()) -> Iterator[
 
 def _first(table: Tableau, steps: int) -> Tableau:
     """The rows of the first steps."""
-    keep = max(i for i, to in enumerate(table.step) if to <= steps) + 1
+    return _cut(table, max(i for i, to in enumerate(table.step) if to <= steps) + 1)
+
+
+def _cut(table: Tableau, keep: int) -> Tableau:
+    """The first vectors of a table; where a step starts with noise, its end is no vector unless it is the last."""
     return replace(
         table,
         points=table.points[:keep],
@@ -76,6 +86,7 @@ def _value(record: Record, parameter: str, default: float, grid: Grid, rows: Tab
             table = image(assemble(given, plan(given, grid), grid), prediction, grid.points).table
         except (InputError, SamplingError, ValueError, TypeError):
             return None
+        table = _cut(table, len(rows.points))
         return _entries(table) - _entries(rows) if same_shape(table, rows) else None
 
     for start in STARTS:

@@ -14,6 +14,7 @@ from ...readback import Trace
 from ...records import Record
 from ...repeated_evaluations import without_repeated_evaluations
 from ..report import Failure, Finding, Step, TargetInfo, Verdict
+from ..step_ends import consistent_with
 from . import differences
 from .case import COMPARED, LONGEST, Case, Runs, Variations, each_trace
 from .coverage import coverage
@@ -118,7 +119,7 @@ def _on_other_processes(case: Case, first: Verdict) -> Verdict:
         return first
     if any(isinstance(run, Trace) and run.prediction != "data" for run in case.runs.values()):
         return first
-    if case.conforms and case.differences_at_zero:
+    if case.conforms and (at_zero or case.differences_at_zero):
         return first
     if first.verdict == "different-formula" and case.in_float64.apart and case.matches:
         return first  # it is a record, where its outputs are equal
@@ -172,8 +173,13 @@ def _remembers(case: Case) -> Verdict | None:
 
 def _non_finite(case: Case) -> Verdict | None:
     """A value is not finite, on the steps asked for or in a last step to sigma = 0."""
-    lost = _lost(case.trace(False), "") or (_lost_at_zero(case) if case.needs_zero else None)
-    return replace(case.base, verdict="non-finite", findings=[lost, *case.grid]) if lost else None
+    if lost := _lost(case.trace(False), ""):
+        return replace(case.base, verdict="non-finite", findings=[lost, *case.grid])
+    if not case.needs_zero or not (lost := _lost_at_zero(case)):
+        return None
+    above = _different_formula(case) or replace(case.measured, matches=[], steps=[])
+    near = f"{case.best.reference.name} down to the level before" if case.best and case.conforms else above.nearest
+    return replace(above, verdict="non-finite", nearest=near, findings=[lost, *above.findings])
 
 
 def _lost_at_zero(case: Case) -> Finding | None:
@@ -201,7 +207,7 @@ def _different_formula(case: Case) -> Verdict | None:
     best, process, result = case.best, case.info.process, replace(case.measured, verdict="different-formula")
     if best is None:
         verdict, missing = differences.no_match(case.in_float64, process, case.base.reference, case.pairs)
-        near, means = nearest(case.pairs, case.base.reference), _diverging(result)
+        near, means = nearest(case.pairs, case.base.reference), _diverging(case, result)
         family = None if case.base.reference else differences.law_of_strengths(case.in_float64, case.longest)
         if family is not None:
             near, means = family[0], [family[1]]
@@ -225,7 +231,7 @@ def _different_formula(case: Case) -> Verdict | None:
     words, faults = case.guidance
     found += [Finding("formula", None, fault, "error") for fault in faults]
     found += differences.repeated_noise(case.in_float64) if best.reference.record.stochastic else []
-    findings = [*_stage(case, best), *result.findings, *found, *_diverging(result)]
+    findings = [*_stage(case, best), *result.findings, *found, *_diverging(case, result)]
     return replace(result, nearest=near, guidance=words, findings=findings)
 
 
@@ -237,12 +243,16 @@ def _stage(case: Case, pair: Pair | None) -> list[Finding]:
     return [] if found is None else [found]
 
 
-def _diverging(result: Verdict) -> list[Finding]:
-    """A note where the error does not fall."""
+def _diverging(case: Case, result: Verdict) -> list[Finding]:
+    """A note where the error does not fall, and what a model would have to return for it to."""
     seen = result.observed_order
     if seen is None or seen > CONVERGES:
         return []
-    return [Finding("order", None, f"it does not converge: with more steps N its error goes like N^{-seen:.2f}")]
+    found = [Finding("order", None, f"it does not converge: with more steps N its error goes like N^{-seen:.2f}")]
+    if case.info.called and (others := consistent_with(case.in_float64)):
+        why = f"it is consistent where its model returns {' or '.join(others)}, not {case.in_float64.prediction}"
+        found.append(Finding("formula", None, f"{why}: verify it with --prediction {others[0]}"))
+    return found
 
 
 def _below_its_name(result: Verdict, run: Trace) -> list[Finding]:

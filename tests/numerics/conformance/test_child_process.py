@@ -67,7 +67,7 @@ def only(target: str, timeout: float = 60.0) -> JobResult:
         [
             ("raises", Failure("error", "ValueError: no idea what to do", None)),
             ("unspeakable", Failure("error", "Mute: an exception that cannot be shown", None)),
-            ("nothing", Failure("error", "ends with NoneType; it was given [1, 1, 1, 1]", 2)),
+            ("nothing", Failure("error", "ends with NoneType, not with the sample; it was given [1, 1, 1, 1]", 2)),
             ("leaves", Failure("exit", "calls sys.exit(3)", None)),
             ("vanishes", Failure("exit", "ended the process with code 7", None)),
             ("recurs", Failure("error", "RecursionError: maximum recursion depth exceeded", None)),

@@ -91,6 +91,15 @@ def test_a_share_of_noise_is_found() -> None:
 
 
 @pytest.mark.slow
+def test_the_churn_of_a_run_is_found() -> None:
+    """Assert its value, which the steps of the run share, and that a share of its own in every step is another one."""
+    assert judged("churned?churn=1.5", None).matches == ["edm-churn?churn=3/2"]
+    answer = judged("churned?each=0.25", None)
+    assert (answer.verdict, answer.exit_code) == ("different-formula", 1)
+    assert any("on the 6 steps asked for it is edm-churn?churn=3/2" in f.detail for f in answer.findings)
+
+
+@pytest.mark.slow
 def test_a_strength_by_step_is_named_and_is_no_record() -> None:
     """Assert that an unnamed one is of another formula, with the family and the strengths that it has."""
     answer = judged("trajectory?falling=0.5", None)
@@ -116,10 +125,14 @@ def test_skipped_evaluations_are_ddim_on_fewer_levels() -> None:
     assert "evaluated at 3 of the 6 given levels, every second one" in wrong.detail
 
 
-def test_a_level_of_nan_is_not_finite() -> None:
-    """Assert it of a last step to 0 without a guard, where the model is evaluated at nan."""
-    answer = judged("unguarded", "dpm-solver-2s")
-    assert (answer.verdict, answer.exit_code) == ("non-finite", 1)
+@pytest.mark.parametrize("against", ["dpm-solver-2s", None])
+def test_a_level_of_nan_is_not_finite(against: str | None) -> None:
+    """Assert it of a last step to 0 without a guard, where the model is evaluated at nan, whether or not the record is
+    named: the same rows on the flow, which has no such step, are no way out.
+    """
+    answer = judged("unguarded", against)
+    assert (answer.verdict, answer.exit_code, answer.matches) == ("non-finite", 1, [])
+    assert answer.nearest == "dpm-solver-2s down to the level before"
     assert answer.findings[0].detail.startswith("in the last step to sigma = 0, on karras levels with a 0 appended")
 
 

@@ -60,7 +60,9 @@ def test_a_function_in_its_own_coordinates(sampler: Any, against: str, where: di
     """Assert that it is its record, that it is not at 1e-6 off, and not for another prediction."""
     assert judged(sampler, against, **where).exit_code == 0
     assert judged(sampler, against, **where, options={"off": 1.000001}).verdict == "different-formula"
-    assert judged(sampler, against, process=where["process"], prediction="data").exit_code == 1
+    answer = judged(sampler, against, process=where["process"], prediction="data")
+    assert answer.exit_code == 1
+    assert any(f"returns {where['prediction']}" in f.detail for f in answer.findings), "what it should have been told"
 
 
 @pytest.mark.parametrize("steps", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])

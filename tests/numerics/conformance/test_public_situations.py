@@ -90,6 +90,8 @@ def test_evaluations_that_depend_on_the_values_are_named_by_the_command() -> Non
 SCHEDULERS = {
     ("FlowMatchEulerDiscreteScheduler?shift_terminal=0.1", 1): Right("non-finite", 1, None, "timestep 1 is not a"),
     ("FlowMatchEulerDiscreteScheduler?shift_terminal=0.1", 4): Right("roundoff", 0, "flow-euler"),
+    ("FlowMatchEulerDiscreteScheduler?invert_sigmas=true", 4): Right("identical", 0, "flow-euler"),
+    ("FlowMatchEulerDiscreteScheduler?invert_sigmas=true&stochastic_sampling=true", 4): Right("different-formula", 1),
     ("PNDMScheduler?prediction_type=v_prediction", 20): Right("different-formula", 1, None, "rows differ from pndm"),
     ("DDIMInverseScheduler?clip_sample=false", 10): Right("roundoff", 0, "ddim", "from sigma/alpha = 0 up to"),
     ("DDIMInverseScheduler?clip_sample=false&set_alpha_to_one=false", 10): Right(
