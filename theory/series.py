@@ -84,15 +84,27 @@ def zero_of(factor: Any) -> tuple[int, ...] | None:
 def value_at(polynomial: Any, point: tuple[int, ...]) -> int:
     """The value of a polynomial at a point modulo PRIME."""
     total = 0
-    for powers, c in polynomial.terms():
+    for powers, c in polynomial.iterterms():  # in any order: terms() sorts them
         term = int(c.numerator)
         if c.denominator != 1:
-            term *= pow(int(c.denominator), -1, PRIME)
+            term *= inverse_of(int(c.denominator))
         for x, k in zip(point, powers, strict=True):
             if k:
-                term = term * (x if k == 1 else pow(x, k, PRIME)) % PRIME
+                term = term * power_of(x, k) % PRIME
         total += term
     return total % PRIME
+
+
+@cache
+def power_of(x: int, k: int) -> int:
+    """x^k modulo PRIME."""
+    return pow(x, k, PRIME)
+
+
+@cache
+def inverse_of(number: int) -> int:
+    """1/number modulo PRIME."""
+    return pow(number, -1, PRIME)
 
 
 def without(numer: Any, factors: Iterable[tuple[Any, int]], left: Factors) -> Any:
