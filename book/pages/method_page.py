@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 from typing import Any
 
@@ -17,6 +17,7 @@ from ...theory.latex import CLOCKS, PREDICTION, latex, tex
 from ...theory.methods import find
 from ...theory.notation import u
 from ..markup import code, fenced, plain, scientific, table
+from ..tables.claimed_table import in_words
 from .measured import measured, picture
 from .myst import display, facts, link, slug
 from .order_section import order
@@ -51,6 +52,7 @@ def page(record: Record, answers: dict[str, Any], verified: Sequence[dict[str, A
         _start(record),
         "## Measured",
         *measured(record, [entry for entry in answers["convergence"] if entry["method"] == record.name]),
+        *_orders(record, answers["orders"]),
         "## Stability",
         *_stability(record),
         "## Code",
@@ -63,6 +65,13 @@ def page(record: Record, answers: dict[str, Any], verified: Sequence[dict[str, A
         fenced(CITATIONS[record.cite], "bibtex"),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _orders(record: Record, orders: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """The orders measured on two targets, in a sentence."""
+    own = [in_words(row, record.order) for row in orders if row["method"] == record.name]
+    if own:
+        yield f"Orders measured on [two targets](../claimed_orders.md): {'; '.join(own)} steps."
 
 
 def concerns(record: Record, verification: dict[str, Any]) -> bool:

@@ -62,9 +62,9 @@ def arena_key(systems: Iterable[str]) -> str:
     return _key("arena", *every, *(sampler_code(name) for name in every if name in METHODS))
 
 
-def orders_key(methods: Iterable[str]) -> str:
-    """The key of the orders that runs of samplers show."""
-    return _key("orders", *map(sampler_code, methods))
+def orders_key(name: str) -> str:
+    """The key of the orders that runs of a sampler show."""
+    return _key("orders", sampler_code(name))
 
 
 def verification_key(

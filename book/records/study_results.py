@@ -18,7 +18,8 @@ from .kept_records import RECORDS, Clock, Entry, Kept
 from .record_keys import arena_key, orders_key, published_key, signed_key
 
 PICTURE = RECORDS / "published" / "pictures-21cmpsdenoiser.png"
-MIXTURES, PRODUCTS, TARGETS = "mixtures", "products", "two-targets"
+MIXTURES, PRODUCTS = "mixtures", "products"
+ORDERED = [name for name, record in METHODS.items() if record.order > 0]
 
 OF_PUBLISHED = Kept(
     "published",
@@ -34,13 +35,12 @@ OF_SIGNED = Kept(
 )
 
 OF_ARENA = Kept("arena", RECORDS / "arena", (PRODUCTS,), lambda name, _: arena_key(s.name for s in SYSTEMS))
-OF_ORDERS = Kept("orders", RECORDS / "orders", (TARGETS,), lambda name, _: orders_key(METHODS))
+OF_ORDERS = Kept("orders", RECORDS / "orders", ORDERED, lambda name, _: orders_key(name))
 
 
 def order_results() -> list[Entry]:
-    """The kept orders, measured on two targets.  Raises InputError where they are missing or stale."""
-    found: list[Entry] = OF_ORDERS.load()[TARGETS]["rows"]
-    return found
+    """The kept orders of all samplers on two targets.  Raises InputError where they are missing or stale."""
+    return [row for entry in OF_ORDERS.load().values() for row in entry["rows"]]
 
 
 def arena_results() -> Entry:
@@ -86,8 +86,8 @@ def renew_arena(only: Iterable[str] = ()) -> None:
 
 
 def renew_orders(only: Iterable[str] = ()) -> None:
-    """Measure the orders of all samplers, in some minutes, if they are named or stale."""
+    """Measure the orders of the samplers named, or else of the stale ones, seconds each; each is kept when finished."""
     clock = Clock()
     for name in OF_ORDERS.chosen(only):
-        with progress_bar("orders") as progress:
-            OF_ORDERS.write(name, {"rows": list(measured_orders(METHODS, progress))}, clock.manifest())
+        OF_ORDERS.write(name, {"rows": measured_orders(name)}, clock.manifest())
+    OF_ORDERS.remove_others()

@@ -9,7 +9,7 @@ where the law is joint with too many outputs to be carried, of the means of thre
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -26,7 +26,6 @@ from ...numerics.laws.backward import DEFAULT, Resolution, TestFunction, means
 from ...numerics.laws.density import propagate
 from ...numerics.sample import sample
 from ...numerics.schedules import schedule
-from ...numerics.support.progress import Progress, silent
 from ...numerics.tableau import Tableau, tabulate
 from ...numerics.targets.flow import exact_flow, quantile
 from ...numerics.targets.mixture import GaussianMixture
@@ -176,17 +175,16 @@ def of_the_law(name: str) -> tuple[float, list[int]]:
     return min(slope(found), extrapolated(found), key=lambda value: abs(value - order)), list(steps)
 
 
-def measured_orders(names: Iterable[str], progress: Progress = silent) -> Iterator[dict[str, Any]]:
-    """For every sampler of an order, twice {"method", "target", "order" (proved), "observed", "steps"}."""
-    wanted = [record for name in names if (record := resolve(name)).order > 0]
-    for done, record in enumerate(wanted):
-        progress(done, len(wanted), record.name)
-        name = SAME.get(record.name, record.name)
-        flow = [("line", on_the_line, record.order), ("plane", in_the_plane, record.order)]
-        law = [
-            ("Gaussian", on_a_gaussian, record.order_in_law(gaussian=True)),
-            ("line", of_the_law, record.order_in_law(gaussian=False)),
-        ]
-        for target, measure, order in law if record.stochastic else flow:
-            observed, steps = measure(name)
-            yield {"method": record.name, "target": target, "order": order, "observed": observed, "steps": steps}
+def measured_orders(name: str) -> list[dict[str, Any]]:
+    """On both targets {"method", "target", "order" (proved, or in law), "observed", "steps"}."""
+    record, run_as = resolve(name), SAME.get(name, name)
+    flow = [("line", on_the_line, record.order), ("plane", in_the_plane, record.order)]
+    law = [
+        ("Gaussian", on_a_gaussian, record.order_in_law(gaussian=True)),
+        ("line", of_the_law, record.order_in_law(gaussian=False)),
+    ]
+    rows = []
+    for target, measure, order in law if record.stochastic else flow:
+        observed, steps = measure(run_as)
+        rows.append({"method": name, "target": target, "order": order, "observed": observed, "steps": steps})
+    return rows
