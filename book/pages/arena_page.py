@@ -67,8 +67,8 @@ Total variation against evaluations, in one dimension and on the product in {top
 
 None of the figures that papers have on exactly known targets is redone here. Those of
 [2405.14250](https://arxiv.org/abs/2405.14250), W2 of six schemes on a Gaussian, need the covariance of CIFAR-10, which
-is no part of this project, and those of [2606.10353](https://arxiv.org/abs/2606.10353) on anisotropic mixtures a body that
-could not be had. On a Gaussian of a covariance of one's own, `samplerproof study` has the same W2 without sampling.
+is no part of this project, and those of [2606.10353](https://arxiv.org/abs/2606.10353) on anisotropic mixtures a body
+that could not be had. On a Gaussian with a covariance of one's own, `samplerproof study` has that W2 without sampling.
 
 ## What is not known
 

@@ -68,10 +68,18 @@ def page(record: Record, answers: dict[str, Any], verified: Sequence[dict[str, A
 
 
 def _orders(record: Record, orders: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """The orders measured on two targets, in a sentence."""
-    own = [in_words(row, record.order) for row in orders if row["method"] == record.name]
+    """The orders measured on two targets, and the last error of the law over its leading term, in sentences."""
+    own = [row for row in orders if row["method"] == record.name]
     if own:
-        yield f"Orders measured on [two targets](../claimed_orders.md): {'; '.join(own)} steps."
+        words = "; ".join(in_words(row, record.order) for row in own)
+        yield f"Orders measured on [two targets](../claimed_orders.md): {words} steps."
+    for row in own:
+        if row.get("over_leading"):
+            yield (
+                f"On the Gaussian the relative error of the variance at {row['steps'][-1]} steps is "
+                f"{row['over_leading'][-1]:.3f} times its [leading term](../chapters/stochastic_orders.md), which "
+                "comes from the proof of the order and has no fitted parameter."
+            )
 
 
 def concerns(record: Record, verification: dict[str, Any]) -> bool:

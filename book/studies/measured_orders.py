@@ -30,6 +30,7 @@ from ...numerics.tableau import Tableau, tabulate
 from ...numerics.targets.flow import exact_flow, quantile
 from ...numerics.targets.mixture import GaussianMixture
 from ...numerics.targets.reference import reference_flow
+from .leading_laws import has_leading_law, leading_covariance
 
 VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
 LINE = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
@@ -137,11 +138,19 @@ def in_the_plane(name: str) -> tuple[float, list[int]]:
     return slope(measured), steps[-2:]
 
 
-def on_a_gaussian(name: str) -> tuple[float, list[int]]:
-    """The order of the covariance of a sampler with noise, extrapolated, and its window."""
-    gaussian, steps = GaussianMixture([1.0], [0.7], stds=[STD.get(name, 0.5)]), STEPS_OF.get(name, STEPS)
+def on_a_gaussian(name: str) -> tuple[list[float], list[int], list[float]]:
+    """The relative errors of the covariance of a sampler with noise, their steps, and the errors over their leading
+    terms (leading_laws.py), where these are known.
+    """
+    std, steps = STD.get(name, 0.5), list(STEPS_OF.get(name, STEPS))
+    gaussian = GaussianMixture([1.0], [0.7], stds=[std])
     grids = [grid(VP, "uniform-lambda", n, t_min=0.05, t_max=1.0) for n in steps]
-    return extrapolated([weak_errors(tabulate(name, g), gaussian).covariance for g in grids]), list(steps)
+    found = [weak_errors(tabulate(name, g), gaussian).covariance for g in grids]
+    if not has_leading_law(name):
+        return found, steps, []
+    ends = [(float(g.columns.lam[0]), float(g.columns.lam[-1])) for g in grids]
+    leading = [leading_covariance(name, std, *end, n) for end, n in zip(ends, steps, strict=True)]
+    return found, steps, [error / term for error, term in zip(found, leading, strict=True)]
 
 
 def total_variation(name: str, steps: int) -> float:
@@ -176,15 +185,19 @@ def of_the_law(name: str) -> tuple[float, list[int]]:
 
 
 def measured_orders(name: str) -> list[dict[str, Any]]:
-    """On both targets {"method", "target", "order" (proved, or in law), "observed", "steps"}."""
+    """On both targets {"method", "target", "order" (proved, or in law), "observed", "steps"}.
+
+    With noise, on a Gaussian, also "over_leading": the errors over their leading terms, [] where these are not known.
+    """
     record, run_as = resolve(name), SAME.get(name, name)
-    flow = [("line", on_the_line, record.order), ("plane", in_the_plane, record.order)]
-    law = [
-        ("Gaussian", on_a_gaussian, record.order_in_law(gaussian=True)),
-        ("line", of_the_law, record.order_in_law(gaussian=False)),
+
+    def row(target: str, order: int, observed: float, steps: list[int], **more: Any) -> dict[str, Any]:
+        return {"method": name, "target": target, "order": order, "observed": observed, "steps": steps, **more}
+
+    if not record.stochastic:
+        return [row("line", record.order, *on_the_line(run_as)), row("plane", record.order, *in_the_plane(run_as))]
+    found, steps, ratios = on_a_gaussian(name)
+    return [
+        row("Gaussian", record.order_in_law(gaussian=True), extrapolated(found), steps, over_leading=ratios),
+        row("line", record.order_in_law(gaussian=False), *of_the_law(name)),
     ]
-    rows = []
-    for target, measure, order in law if record.stochastic else flow:
-        observed, steps = measure(run_as)
-        rows.append({"method": name, "target": target, "order": order, "observed": observed, "steps": steps})
-    return rows

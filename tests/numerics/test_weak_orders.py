@@ -12,6 +12,7 @@ import torch
 from kinds import STOCHASTIC
 from shapes import by_shape
 
+from samplerproof.book.studies.leading_laws import leading_covariance
 from samplerproof.book.studies.measured_orders import (
     BY_MEANS,
     STEPS_OF_LAW,
@@ -30,13 +31,28 @@ def slopes(errors: list[float]) -> list[float]:
 
 @pytest.mark.parametrize("name", by_shape(STOCHASTIC))
 def test_on_a_gaussian(name: str) -> None:
-    """Assert the order, and so that it is no other whole number."""
-    assert on_a_gaussian(name)[0] == pytest.approx(STOCHASTIC[name].order_in_law(gaussian=True), abs=0.1)
+    """Assert the order, and so that it is no other whole number, and the leading term where it is known."""
+    errors, _, ratios = on_a_gaussian(name)
+    assert extrapolated(errors) == pytest.approx(STOCHASTIC[name].order_in_law(gaussian=True), abs=0.1)
+    if ratios:
+        assert 2 * ratios[-1] - ratios[-2] == pytest.approx(1, abs=0.03)
 
 
 @pytest.mark.parametrize("name", by_shape(name for name in STOCHASTIC if name not in BY_MEANS))
 def test_on_a_mixture(name: str) -> None:
     assert of_the_law(name)[0] == pytest.approx(STOCHASTIC[name].order_in_law(gaussian=False), abs=0.1)
+
+
+def test_leading_errors_tell_samplers_of_one_order_apart() -> None:
+    """Assert that DDPM's error is not the leading term of DDPM with its larger variance; with a past there is none."""
+    ends = (float(table("ddpm", 320).points[0].lam), float(table("ddpm", 320).points[-1].lam))
+    small, large = (leading_covariance(name, 0.5, *ends, 320) for name in ("ddpm", "ddpm-large"))
+    error = on_a_gaussian("ddpm")[0][-1]
+    assert error == pytest.approx(small, rel=0.02)
+    assert abs(error / large - 1) > 0.1
+    assert leading_covariance("ddpm", 0.5, *ends, 640) == pytest.approx(small / 2, rel=1e-12)
+    with pytest.raises(ValueError, match="sa-solver-2: the leading error of its law is not known"):
+        leading_covariance("sa-solver-2", 0.5, *ends, 320)
 
 
 # Of correctors and predictors with a longer history than P2C2 the means take ten to twenty seconds each.
