@@ -87,24 +87,12 @@ def value_at(polynomial: Any, point: tuple[int, ...]) -> int:
     for powers, c in polynomial.iterterms():  # in any order: terms() sorts them
         term = int(c.numerator)
         if c.denominator != 1:
-            term *= inverse_of(int(c.denominator))
+            term *= pow(int(c.denominator), -1, PRIME)
         for x, k in zip(point, powers, strict=True):
             if k:
-                term = term * power_of(x, k) % PRIME
+                term = term * (x if k == 1 else pow(x, k, PRIME)) % PRIME
         total += term
     return total % PRIME
-
-
-@cache
-def power_of(x: int, k: int) -> int:
-    """x^k modulo PRIME."""
-    return pow(x, k, PRIME)
-
-
-@cache
-def inverse_of(number: int) -> int:
-    """1/number modulo PRIME."""
-    return pow(number, -1, PRIME)
 
 
 def without(numer: Any, factors: Iterable[tuple[Any, int]], left: Factors) -> Any:

@@ -35,7 +35,7 @@ def test_on_a_gaussian(name: str) -> None:
     errors, _, ratios = on_a_gaussian(name)
     assert extrapolated(errors) == pytest.approx(STOCHASTIC[name].order_in_law(gaussian=True), abs=0.1)
     if ratios:
-        assert 2 * ratios[-1] - ratios[-2] == pytest.approx(1, abs=0.03)
+        assert 2 * ratios[-1] - ratios[-2] == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize("name", by_shape(name for name in STOCHASTIC if name not in BY_MEANS))
