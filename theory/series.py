@@ -84,7 +84,7 @@ def zero_of(factor: Any) -> tuple[int, ...] | None:
 def value_at(polynomial: Any, point: tuple[int, ...]) -> int:
     """The value of a polynomial at a point modulo PRIME."""
     total = 0
-    for powers, c in polynomial.terms():
+    for powers, c in polynomial.iterterms():  # in any order: terms() sorts them
         term = int(c.numerator)
         if c.denominator != 1:
             term *= pow(int(c.denominator), -1, PRIME)

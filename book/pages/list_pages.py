@@ -10,6 +10,7 @@ from ...names.library_names import names_of_records
 from ...numerics.catalogue import METHODS
 from ...numerics.records import Record
 from ..markup import code, plain, table
+from ..records.study_results import order_results
 from ..tables.claimed_table import claimed_page
 from ..tables.library_table import library_page
 from ..tables.verification_tables import discrepancies, overview
@@ -33,13 +34,14 @@ def all_pages(answers: dict[str, Any], verification: dict[str, Any]) -> dict[str
     answers: the kept results of samplers and claims.  verification: those of the study of verifications.
     """
     verified = verification["records"]
+    answers = {**answers, "orders": order_results()}
     pages = {
         **theorems(answers),
         "kernel_checked.md": kernel_checked(),
         "methods.md": catalogue(verified),
         "glossary.md": glossary(),
         "library_names.md": library_page(),
-        "claimed_orders.md": claimed_page(answers["convergence"]),
+        "claimed_orders.md": claimed_page(answers["orders"]),
         "verification.md": ONE_SIDEBAR + linked(overview(verification)),
         "discrepancies.md": linked(discrepancies(verification)),
         **api_page(),

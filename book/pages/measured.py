@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import log
 from typing import Any
 
-from ...numerics.rates import leads, trend
+from ...numerics.rates import LEADING, trend
 from ...numerics.records import Record
 from ..records.method_results import study
 from .myst import slug
@@ -16,6 +16,8 @@ MEASURED = {
     "noise": "the total variation between the law of the samples and the exact one, computed without Monte Carlo",
     "gaussian": "the total variation between the law of the samples and the exact one, computed without Monte Carlo",
 }
+# The largest share of later terms up to which a leading error leads, from order HIGH on.
+HIGH, CLOSE = 3, 0.05
 WHY_GAUSSIAN = (
     "On a mixture the joint law of the state and the earlier outputs has too many dimensions to be computed. On a "
     "Gaussian the order may be higher."
@@ -39,7 +41,7 @@ def measured(record: Record, entries: Sequence[dict[str, Any]]) -> Iterator[str]
     why = f" {WHY_GAUSSIAN}" if kind == "gaussian" else ""
     yield f"The error is {MEASURED[kind]}, on {_setting(study(kind, [record.name]))}.{why}"
     yield picture(record, "error")
-    yield f"{_slope(own)}{_against_prediction(own)}."
+    yield f"{_slope(own)}{against_prediction(own, record.order)}."
 
 
 def _slope(entries: Sequence[dict[str, Any]]) -> str:
@@ -48,17 +50,20 @@ def _slope(entries: Sequence[dict[str, Any]]) -> str:
     return f"From {before['steps']} to {last['steps']} steps the error falls like $N^{{{-exponent:.2f}}}$"
 
 
-def _against_prediction(entries: Sequence[dict[str, Any]]) -> str:
-    """The last measured error over its leading term, and the estimated share of the error that this term lacks."""
+def against_prediction(entries: Sequence[dict[str, Any]], order: int) -> str:
+    """The last measured error over its leading term, and the estimated share of the error that this term lacks.
+
+    From order HIGH on the term is not yet leading where that share is above CLOSE, else the error is as close to it.
+    """
     if entries[-1]["predicted"] is None:
         return ""
     ratios = [(e["steps"], e["value"] / e["predicted"]) for e in entries]
     leading = "[leading term](../chapters/predicted_errors.md)"
     text = f", and the last error is {ratios[-1][1]:.3f} times its {leading}, which has no fitted parameter"
     missing = trend(ratios)
-    if missing is None or leads(missing):
+    if missing is None or missing <= (CLOSE if order >= HIGH else LEADING):
         return text
-    return f"{text}; that term does not dominate yet: by the trend of the ratio about {missing:.0%} is missing"
+    return f"{text}; that term is not yet leading: by the trend of the ratio about {missing:.0%} is missing"
 
 
 def _setting(of: dict[str, Any]) -> str:

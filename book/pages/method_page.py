@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 from typing import Any
 
@@ -17,7 +17,7 @@ from ...theory.latex import CLOCKS, PREDICTION, latex, tex
 from ...theory.methods import find
 from ...theory.notation import u
 from ..markup import code, fenced, plain, scientific, table
-from ..tables.claimed_table import claimed
+from ..tables.claimed_table import claimed, in_words
 from ..tables.verification_tables import own_name
 from .measured import measured, picture
 from .myst import display, facts, link, slug
@@ -53,6 +53,7 @@ def page(record: Record, answers: dict[str, Any], verified: Sequence[dict[str, A
         _start(record),
         "## Measured",
         *measured(record, [entry for entry in answers["convergence"] if entry["method"] == record.name]),
+        *_orders(record, answers["orders"]),
         "## Stability",
         *_stability(record),
         "## Code",
@@ -65,6 +66,21 @@ def page(record: Record, answers: dict[str, Any], verified: Sequence[dict[str, A
         fenced(CITATIONS[record.cite], "bibtex"),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _orders(record: Record, orders: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """The orders measured on two targets, and the last error of the law over its leading term, in sentences."""
+    own = [row for row in orders if row["method"] == record.name]
+    if own:
+        words = "; ".join(in_words(row, record.order) for row in own)
+        yield f"Orders measured on [two targets](../claimed_orders.md): {words} steps."
+    for row in own:
+        if row.get("over_leading"):
+            yield (
+                f"On the Gaussian the relative error of the variance at {row['steps'][-1]} steps is "
+                f"{row['over_leading'][-1]:.3f} times its [leading term](../chapters/stochastic_orders.md), which "
+                "comes from the proof of the order and has no fitted parameter."
+            )
 
 
 def concerns(record: Record, verification: dict[str, Any]) -> bool:

@@ -25,7 +25,7 @@ from ..techniques.technique import Technique
 # checkouts is raised by those who have them.
 ENGINE = {
     **{"methods": 2, "claims": 1, "networks": 1, "verification": 3, "techniques": 1},
-    **{"checkouts": 1, "trials": 1, "signed-errors": 1, "tableaux": 1, "arena": 1, "versions": 1},
+    **{"checkouts": 1, "trials": 1, "signed-errors": 1, "tableaux": 1, "arena": 1, "orders": 1, "versions": 1},
 }
 
 
@@ -60,6 +60,11 @@ def arena_key(systems: Iterable[str]) -> str:
     """The key of the arena: its samplers, and the code of those of the catalogue."""
     every = list(systems)
     return _key("arena", *every, *(sampler_code(name) for name in every if name in METHODS))
+
+
+def orders_key(name: str) -> str:
+    """The key of the orders that runs of a sampler show."""
+    return _key("orders", sampler_code(name))
 
 
 def verification_key(

@@ -1,22 +1,25 @@
-"""Kept results of studies: a network that others published, signed errors on mixtures, and the arena of theorems."""
+"""Kept results of studies: a network that others published, signed errors on mixtures, the arena, measured orders."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ...numerics.catalogue import METHODS
 from ...numerics.checkpoints.load import load
 from ...numerics.checkpoints.packaged_checkpoint import FILES
 from ...numerics.support.progress_bar import progress_bar
 from ..studies import signed_errors
 from ..studies.arena import run_arena
 from ..studies.low_precision import METHOD as PRECISE
+from ..studies.measured_orders import measured_orders
 from ..studies.provable_systems import SYSTEMS
 from ..studies.published_network import CPU, PUBLISHED, REFERENCE, RUN, draw_published, measure_published
 from .kept_records import RECORDS, Clock, Entry, Kept
-from .record_keys import arena_key, published_key, signed_key
+from .record_keys import arena_key, orders_key, published_key, signed_key
 
 PICTURE = RECORDS / "published" / "pictures-21cmpsdenoiser.png"
 MIXTURES, PRODUCTS = "mixtures", "products"
+ORDERED = [name for name, record in METHODS.items() if record.order > 0]
 
 OF_PUBLISHED = Kept(
     "published",
@@ -32,6 +35,12 @@ OF_SIGNED = Kept(
 )
 
 OF_ARENA = Kept("arena", RECORDS / "arena", (PRODUCTS,), lambda name, _: arena_key(s.name for s in SYSTEMS))
+OF_ORDERS = Kept("orders", RECORDS / "orders", ORDERED, lambda name, _: orders_key(name))
+
+
+def order_results() -> list[Entry]:
+    """The kept orders of all samplers on two targets.  Raises InputError where they are missing or stale."""
+    return [row for entry in OF_ORDERS.load().values() for row in entry["rows"]]
 
 
 def arena_results() -> Entry:
@@ -74,3 +83,11 @@ def renew_arena(only: Iterable[str] = ()) -> None:
     for name in OF_ARENA.chosen(only):
         with progress_bar("arena") as progress:
             OF_ARENA.write(name, {"rows": run_arena(progress)}, clock.manifest())
+
+
+def renew_orders(only: Iterable[str] = ()) -> None:
+    """Measure the orders of the samplers named, or else of the stale ones, seconds each; each is kept when finished."""
+    clock = Clock()
+    for name in OF_ORDERS.chosen(only):
+        OF_ORDERS.write(name, {"rows": measured_orders(name)}, clock.manifest())
+    OF_ORDERS.remove_others()

@@ -10,7 +10,7 @@ from ..pages.myst import ONE_SIDEBAR, link
 from ..records.kept_records import RECORDS, Kept
 
 KINDS = ("verification", "checkouts")  # of kept verdicts
-TITLES = {"diffusers": "diffusers", "k-diffusion": "k-diffusion", "comfyui": "ComfyUI", PAPER: "Papers"}
+TITLES = {"comfyui": "ComfyUI", "webui": "Stable Diffusion web UI", "res4lyf": "RES4LYF", PAPER: "Papers"}
 
 
 def verdict(name: str) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from samplerproof.book.pages import list_pages, method_page
 from samplerproof.book.pages.api_page import api_page
 from samplerproof.book.pages.glossary_page import TERMS, _symbols
 from samplerproof.book.pages.list_pages import all_pages, libraries, linked
+from samplerproof.book.pages.measured import CLOSE, HIGH, against_prediction
 from samplerproof.book.pages.method_picture import INK, error_picture, stability_picture
 from samplerproof.book.pages.myst import link, slug, year
 from samplerproof.book.pages.networks_page import networks
@@ -130,10 +131,24 @@ def test_the_table_has_every_sampler_with_its_numbers(pages: dict[str, str]) -> 
     assert [(label, name) for label, _, name, _ in rows] == [(plain(m.label), m.name) for m in METHODS.values()]
     by_name = {name: cells for _, _, name, cells in rows}
     assert by_name["dpm-solver++-2m"] == (
-        "dpm-solver++ | data | 2 | 2 | 1 | no | comfyui, diffusers, k-diffusion, skrample, wan | 2022 | 1"
+        "dpm-solver++ | data | 2 | 2 | 1 | no | comfyui, diffusers, k-diffusion, skrample, wan, webui | 2022 | 1"
     )
     assert by_name["ddpm"].startswith("ddim | data | 1 | 1 | 1 | yes | azula, comfyui, diffusers, ")
     assert by_name["etd-rk4"].endswith(" | no | - | 2002 | -")
+
+
+def test_a_leading_term_of_high_order_is_close_or_not_yet_leading(answers: dict[str, Any]) -> None:
+    """Assert that of order 3 and higher the last error is within 5 % of its leading term, or said to be far from it."""
+    said: dict[str, str] = {}
+    for name, record in METHODS.items():
+        own = [e for e in answers["convergence"] if e["method"] == name and e["kind"] == "exact" and e["value"]]
+        if record.order >= HIGH and own and own[-1]["predicted"]:
+            said[name] = against_prediction(own, record.order)
+            late = "not yet leading" in said[name]
+            assert late or abs(own[-1]["value"] / own[-1]["predicted"] - 1) < CLOSE, name
+    assert len(said) > 20
+    assert {"exp-adams-noise-4", "unipc-noise-3"} <= {n for n, text in said.items() if "not yet leading" in text}
+    assert "not yet" not in said["exp-adams-3"]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")

@@ -123,6 +123,7 @@ def test_a_name_is_found_without_its_library() -> None:
     assert described("heunpp2")["name"] == "comfyui:heunpp2"
     assert described("res_5s_hochbruck-ostermann")["name"] == "res4lyf:res_5s_hochbruck-ostermann"
     assert described("dpmpp_2m") == described("comfyui:dpmpp_2m")  # RES4LYF has a tableau of that name
+    assert described("DPM++ 2M Karras")["name"] == "dpm-solver++-2m"  # as the web UI has it
     assert bare("ddim-eta?eta=1/2") == "ddim-eta?eta=1/2"
     assert bare("no-such-sampler") == "no-such-sampler"
 

@@ -81,7 +81,7 @@ def test_a_search_shows_techniques_below_methods(in_process: Run) -> None:
         (["--search", "xyzzy", "--stochastic"], "methods: got '--search xyzzy --stochastic'; none left; "),
         (["--search", " "], "--search: got ' '; a word, or several"),
         (["ddim", "--order", "1"], "NAME: got 'ddim'; a name without --family, --stochastic, --order and --search"),
-        (["DDIM"], "NAME: got 'DDIM'; not a known method; nearest: ddim, "),
+        (["DDIMM"], "NAME: got 'DDIMM'; not a known method; nearest: ddim, "),
         (["ddim-eta?eta=2"], "NAME: got 'ddim-eta?eta=2'; 0 <= eta <= 1"),
     ],
 )

@@ -7,33 +7,27 @@ and 320. For order 4 the pair is N = 640, 1280, unless the error has fallen belo
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from functools import cache
-
 import pytest
 import torch
 from kinds import DETERMINISTIC, TELESCOPING
 from shapes import by_shape
-from torch import Tensor
 
+from samplerproof.book.records.study_results import order_results
 from samplerproof.book.studies.alternating import alternating
+from samplerproof.book.studies.measured_orders import (
+    SAME,
+    VP,
+    error_on,
+    errors,
+    in_the_plane,
+    measured_orders,
+    on_the_line,
+    slope,
+)
 from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.grids import Grid, grid
-from samplerproof.numerics.sample import sample
-from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate
-from samplerproof.numerics.targets.flow import exact_flow, quantile
-from samplerproof.numerics.targets.mixture import GaussianMixture
-from samplerproof.numerics.targets.reference import reference_flow
 
-VP = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
-M1 = GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
-PLANE = GaussianMixture([0.5, 0.3, 0.2], [[1.5, 0.0], [-1.0, 1.0], [0.0, -1.5]], stds=[0.5, 0.4, 0.6])
-FLOOR = 5e-11
-# With exact start values these are the same tables as the others: they differ in their start-up.
-SAME = {"unipc-3-bh1": "unipc-3", "unipc-3-vary": "unipc-3", "pndm": "ipndm-4", "s-pndm": "ipndm-2"}
-SAME |= {"plms-3": "ipndm-3", "plms": "ipndm-4"}
 # On equal steps these two have a higher order than for ratios 1 + O(h): they are measured on others below. The orders
 # on equal steps in t, and on steps of which every other one is twice as long.
 FLATTERED = dict(zip(TELESCOPING, ((1, 1), (2, 0)), strict=True))
@@ -47,46 +41,6 @@ EVERY = [
 EVERY += ["dpm-solver++-2s-taylor?r=0.8", "lambda-ddim?b=-1"]
 
 
-def law_points(n: int) -> Tensor:
-    """Points of equal probability of M1 at t = 1, [n, 1]."""
-    z = torch.special.ndtri((torch.arange(n, dtype=torch.float64)[:, None] + 0.5) / n)
-    return quantile(M1, torch.special.log_ndtr(z), torch.special.log_ndtr(-z), VP.point(1.0))
-
-
-def error_on(g: Grid, name: str, start: str = "exact", points: int = 40) -> float:
-    """Root mean square of the trajectory error at the end of a grid that starts at t = 1, for M1."""
-    x, tableau = law_points(points), tabulate(name, g, start)
-    given = [exact_flow(M1, x, g.points[0], g.points[i])[0] if i else x for i in range(tableau.given)]
-    end = exact_flow(M1, x, g.points[0], g.points[-1])[0]
-    return float((sample(M1, given, tableau) - end).square().mean().sqrt())
-
-
-def errors(name: str, steps: Sequence[int], start: str = "exact", kind: str = "uniform-lambda") -> list[float]:
-    return [error_on(grid(VP, kind, n, t_min=1e-3, t_max=1.0), name, start) for n in steps]
-
-
-@cache
-def plane_reference(n: int) -> tuple[Grid, list[Tensor]]:
-    """A grid of n steps, and the reference flow of 12 points of PLANE at its first five points and at its last."""
-    g = grid(VP, "uniform-lambda", n, t_min=0.05, t_max=1.0)
-    x = PLANE.sample(12, VP.point(1.0), torch.Generator().manual_seed(1))
-    return g, [x, *reference_flow(PLANE, x, g.points[0], [*g.points[1:5], g.points[-1]])]
-
-
-def plane_errors(name: str, steps: Sequence[int]) -> list[float]:
-    """Mean distance from the reference at t = 0.05, for PLANE."""
-    result = []
-    for n in steps:
-        g, flow = plane_reference(n)
-        tableau = tabulate(name, g, "exact")
-        result.append(float((sample(PLANE, flow[: tableau.given], tableau) - flow[-1]).norm(dim=1).mean()))
-    return result
-
-
-def slope(pair: Sequence[float]) -> float:
-    return math.log2(pair[-2] / pair[-1])
-
-
 @pytest.mark.check
 @pytest.mark.parametrize(("name", "same"), SAME.items())
 def test_what_differs_in_its_start_up_only(name: str, same: str) -> None:
@@ -98,18 +52,26 @@ def test_what_differs_in_its_start_up_only(name: str, same: str) -> None:
 
 @pytest.mark.parametrize("name", by_shape([n for n in EVERY if not n.startswith("li-")]))
 def test_measured_order_on_the_line(name: str) -> None:
-    order = resolve(name).order
-    pair = errors(name, [320, 640] if order < 4 else [640, 1280])
-    assert slope(pair) == pytest.approx(order, abs=0.1)
+    assert on_the_line(name)[0] == pytest.approx(resolve(name).order, abs=0.1)
 
 
 @pytest.mark.parametrize("name", by_shape(EVERY))
 def test_measured_order_in_the_plane(name: str) -> None:
-    order = resolve(name).order
-    measured = plane_errors(name, [160, 320] if order < 4 else [320, 640, 1280])
-    if measured[-1] < FLOOR:
-        del measured[-1]
-    assert slope(measured) == pytest.approx(order, abs=0.1)
+    assert in_the_plane(name)[0] == pytest.approx(resolve(name).order, abs=0.1)
+
+
+def test_kept_orders_are_within_a_tenth_of_the_proved_ones() -> None:
+    """Assert it for every sampler of an order on both targets, but for those that equal steps flatter."""
+    rows = order_results()
+    assert [row["method"] for row in rows[::2]] == [name for name, record in METHODS.items() if record.order]
+    assert {row["method"] for row in rows if abs(row["observed"] - row["order"]) > 0.1} == {*FLATTERED}
+    assert all(
+        a["method"] == b["method"] and a["target"] != b["target"] for a, b in zip(rows[::2], rows[1::2], strict=True)
+    )
+    again = measured_orders("dpm-solver++-2m")
+    kept = [row for row in rows if row["method"] == "dpm-solver++-2m"]
+    assert [row["observed"] for row in again] == pytest.approx([row["observed"] for row in kept], abs=1e-3)
+    assert all(abs(row["observed"] - 3) > 0.5 for row in again)
 
 
 @pytest.mark.parametrize("q", [1, 2, *(pytest.param(q, marks=pytest.mark.slow) for q in (3, 4))])
