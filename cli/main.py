@@ -180,7 +180,9 @@ def study(
     allow_code: AllowCode = False,
     hub: Hub = False,
     html: Annotated[Path | None, typer.Option(help="Write tables and figures as a page too.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes that share the runs.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes at a time.  [default: 1; for a list, one a processor]")
+    ] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Use the workers of this dask.distributed scheduler.")
     ] = None,
@@ -203,13 +205,16 @@ def study(
         from ..numerics.studies.workers import refuse_others
         from .verification_command import verification
 
-        refuse_others(workers, scheduler, "for a study; verdicts are reached one after another")
-        if code := verification(wanted, folder, json, file.parent):
+        refuse_others(
+            1, scheduler, "left out for a list, whose targets run on this machine; --workers N has N at a time"
+        )
+        if code := verification(wanted, folder, json, file.parent, workers):
             raise typer.Exit(code)
         return
     consent = Consent(allow_pickle, allow_code, hub, large)
+    count = 1 if workers is None else workers
     with interruptible("study", kept("runs", f"{folder}/")) as progress:
-        answer = run(wanted, folder, progress, consent, device, base=file.parent, workers=workers, scheduler=scheduler)
+        answer = run(wanted, folder, progress, consent, device, base=file.parent, workers=count, scheduler=scheduler)
     from ..numerics.studies.study_figure import draw_study  # matplotlib is slow to import
 
     draw_study(answer, folder)

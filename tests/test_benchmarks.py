@@ -27,9 +27,9 @@ def test_the_device_benchmark_runs_on_a_cpu(tmp_path: Path) -> None:
     (path,) = tmp_path.iterdir()
     record = json.loads(path.read_text(encoding="utf-8"))
     assert {"device", "versions", "commit", "dirty", "diffusers", "command", "seconds"} <= set(record)
-    assert set(record["not_measured"]) == {"graph", "kernels"}
-    assert len(record["rows"]) == 2 * 2 * 3
+    assert len(record["rows"]) == 2 * 3 * 3
     for row in record["rows"]:
+        assert set(row["not_measured"]) == {"graph", "kernels"}
         solvers = {"diffusers", "ours", "unchecked"}
         assert set(row["times_as_fast"]) == solvers
         assert set(row["microseconds"]) == (solvers | {"model"} if row["model"] == "unet" else solvers)

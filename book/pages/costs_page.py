@@ -47,7 +47,7 @@ machine, which takes {unit:.3f} s.
 
 Made {study_origin}, by `python benchmarks/study.py --record benchmarks/study.json`, at a load of {study_load} on
 {study_cores} cores.
-
+{growth}
 ## A study on a cluster
 
 A study of {records:,} records on {workers} [workers](cluster.md) of this machine, of which {killed} are killed with
@@ -65,6 +65,18 @@ Made {cluster_origin}, by `python benchmarks/cluster.py --record benchmarks/clus
 
 `python benchmarks/gpu.py` measures the same step on a CUDA device, with a U-Net, CUDA graphs and kernels a step, and
 writes a record to `book/records/gpu/`. None was available: no figure of a device is claimed.
+"""
+
+GROWTH = """
+## How a study grows
+
+One size is doubled at a time, from {base} on, with deterministic samplers on a mixture; the metric is the error of
+trajectories. The exponent is that of the last doubling: 1 where the cost is proportional, less where a part of it does
+not grow. The last column is the largest size, in doublings, that fits into {memory:.0f} GB, or that a file may have.
+
+{rows}
+
+Made {origin}, by `python benchmarks/growth.py --record benchmarks/growth.json`, at a load of {load} on {cores} cores.
 """
 
 
@@ -90,6 +102,7 @@ def costs() -> dict[str, str | bytes]:
         study_origin=origin(study),
         study_load=study["load"][0],
         study_cores=study["machine"]["cores"],
+        growth=_growth(),
         records=cluster["records"],
         workers=cluster["workers"],
         killed=cluster["killed"],
@@ -108,6 +121,26 @@ def costs() -> dict[str, str | bytes]:
         cluster_origin=origin(cluster),
     )
     return {FILE: ONE_SIDEBAR + page}
+
+
+def _growth() -> str:
+    """The section on growth; nothing before its benchmark was recorded."""
+    if not (BENCHMARKS / "growth.json").exists():
+        return ""
+    found = _record("growth")
+    lines = []
+    for row in found["rows"]:
+        taken = ", ".join(f"{n}: {s:.2f}" for n, s in zip(row["values"], row["cpu_seconds"], strict=True))
+        largest = f"{row['largest']:,} ({row['ended_by']})" if row["largest"] else row["ended_by"]
+        lines.append([row["size"], taken, f"{row['exponent']:.2f}", largest])
+    return GROWTH.format(
+        base=", ".join(f"{name} {value}" for name, value in found["base"].items()),
+        memory=found["memory"] / 1e9,
+        rows=table(["size", "CPU seconds", "exponent", "largest"], lines),
+        origin=origin(found),
+        load=found["load"][0],
+        cores=found["machine"]["cores"],
+    )
 
 
 def _step(row: dict[str, Any]) -> str:

@@ -24,6 +24,7 @@ from ...numerics.studies.checkouts import library_of, present
 from ...numerics.studies.config import Verification
 from ...numerics.studies.shared_work import Claims, claiming, shared
 from ...numerics.studies.store import key
+from ...numerics.studies.workers import MOST
 from ...numerics.support.files import check_writable, read_sealed, write_sealed, write_text
 from ...numerics.support.manifest import CONFORMANCE, fingerprint, manifest
 from ...numerics.support.progress import Progress, silent
@@ -36,16 +37,19 @@ LEFT_OUT = ("steps", "sweep")  # of a verdict: they are long, and its findings r
 
 @warm_parent()
 def run_verification(
-    study: Verification, out: Path, progress: Progress = silent, base: Path = Path()
+    study: Verification, out: Path, progress: Progress = silent, base: Path = Path(), workers: int | None = None
 ) -> dict[str, Any]:
-    """Verify all targets, one for each processor at a time; those that deviate are verified again with their repair.
+    """Verify all targets; those that deviate are verified again with their repair.
 
-    base: the folder to which the paths of checkouts are relative.
+    base: the folder to which the paths of checkouts are relative.  workers: how many targets run at a time, each in a
+    process of its own; None: one for each processor.
     Returns {"records", "discrepancies", "missing", "manifest"}, and writes the same to records.json; the folder
     "finished" has every verdict as soon as it is computed.  Targets whose checkout is not there are missing.
     Raises InputError for an invalid target, before any is run, and where all are missing.
     """
     started = datetime.now(UTC)
+    if workers is not None and not 1 <= workers <= MOST:
+        raise InputError("workers", workers, f"a whole number from 1 to {MOST}")
     for target in study.targets:
         split(target)
     for target, name in study.against.items():
@@ -60,7 +64,7 @@ def run_verification(
         raise InputError("verification.checkouts", ", ".join(dict.fromkeys(missing)), allowed)
     check_writable(out / "finished")
     with claiming(out / "finished") as claims:
-        verdicts = _Verdicts(study, out / "finished", claims, Event(), folders)
+        verdicts = _Verdicts(study, out / "finished", claims, Event(), folders, workers)
         records = verdicts.all(verdicts.record, there, progress, "targets")
         found = [record for record in records if deviates(record)]
         repaired = verdicts.all(verdicts.repaired, found, progress, "repairs")
@@ -97,7 +101,8 @@ def fails(record: dict[str, Any]) -> bool:
 class _Verdicts:
     """The verdicts of a study, read from its folder or computed now, by this process or another one in that folder.
 
-    stop: set when the study is interrupted.  folders: of libraries.  at_work: the threads that compute a verdict.
+    stop: set when the study is interrupted.  folders: of libraries.  workers: as run_verification takes them.
+    at_work: the threads that compute a verdict.
     """
 
     study: Verification
@@ -105,6 +110,7 @@ class _Verdicts:
     claims: Claims
     stop: Event
     folders: dict[str, Path]
+    workers: int | None
     at_work: set[int] = field(default_factory=set)
 
     def all(self, work: Callable[[Any], Any], given: Sequence[Any], progress: Progress, label: str) -> list[Any]:
@@ -118,7 +124,7 @@ class _Verdicts:
                 self.at_work.discard(get_ident())
 
         answers = []
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(self.workers or os.cpu_count()) as threads:
             try:
                 for answer in threads.map(noted, given):
                     answers.append(answer)

@@ -82,6 +82,26 @@ def test_a_list_of_samplers(study: Callable[[str], tuple[int, str, str]], tmp_pa
     assert damaged.read_bytes() == content
 
 
+@pytest.mark.slow
+def test_workers_change_no_verdict(in_process: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """Assert the same records from one target at a time and from two, and one line on none and on a scheduler."""
+    here = tmp_path / "here"
+    (here / "mine.py").write_text(SAMPLERS, encoding="utf-8")
+    (here / "list.toml").write_text(
+        STUDY.replace('"mine:slipped", "mine:nothing", ', "").replace('"mine:slipped" = "ddim", ', "")
+    )
+    answers = [in_process("study", "list.toml", "--json", "--workers", n, "--out", f"by-{n}") for n in ("1", "2")]
+    assert [(code, err) for code, _, err in answers] == [(1, "")] * 2
+    one, two = (json.loads(out) for _, out, _ in answers)
+    assert one["records"] == two["records"]
+    assert one["discrepancies"] == two["discrepancies"]
+    for given, line in (("--workers=0", "workers: got 0; a whole"), ("--scheduler=tcp://a:1", "scheduler: got 'tcp:")):
+        code, out, err = in_process("study", "list.toml", given, "--out", "none")
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert line in err
+    assert not (here / "none").exists()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
