@@ -9,7 +9,7 @@ from ..studies.advice_regret import ITEMS, regret
 from ..studies.error_bar_study import BARRED, bars_of
 from .kept_records import RECORDS, Clock, Entry, Kept
 
-VERSION = 5  # raised by hand when a change of the advice changes its choices
+VERSION = 6  # raised by hand when a change of the advice changes its choices
 BARS = 1  # the same of error bars
 DIGITS = 8  # of the commit, from which the seed is made
 

@@ -24,7 +24,7 @@ from ..points import Point
 from .carry import slopes
 from .recording import Counted, Recording
 
-LEVELS = 4  # at which the model is asked
+LEVELS = 7  # at which the model is asked
 DIRECTIONS = 4  # of each trajectory, at most
 MARGIN = 0.05  # of the recorded points that are left out at each end
 MOVED = 0.02  # root mean square of a displacement, of sigma: the data prediction varies over lengths of sigma
