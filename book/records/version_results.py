@@ -60,10 +60,11 @@ def renew_versions(only: Iterable[str] = ()) -> None:
         found: dict[str, list[dict[str, str]]] = {name: [] for name in names}
         for tried in one["tried"] if names else ():
             with TemporaryDirectory() as folder:
-                if "repository" in one:
-                    path = checked_out(one["repository"], tried, Path(folder), one["files"])
-                else:
-                    path = brought(library, tried, Path(folder), one.get("beside", []))
+                path = (
+                    checked_out(one["repository"], tried, Path(folder), one["files"])
+                    if "repository" in one
+                    else brought(library, tried, Path(folder), one.get("beside", []))
+                )
                 for name in names:
                     line = {"library": library, "version": tried, "printed": printed(_text(FOLDER, name), path)}
                     found[name].append(line)
