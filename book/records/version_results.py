@@ -1,7 +1,8 @@
 """What the reproducers of discrepancies print with other versions of their library: kept, and renewed here.
 
 book/reproducers/versions.toml has the versions. One that is not installed is brought from the registry into a temporary
-folder, without what it depends on: that is the same for all of them.
+folder, without what it depends on: that is the same for all of them. Where a library comes as a checkout, versions are
+commits, and the files are brought that the reproducer imports.
 """
 
 from __future__ import annotations
@@ -59,7 +60,11 @@ def renew_versions(only: Iterable[str] = ()) -> None:
         found: dict[str, list[dict[str, str]]] = {name: [] for name in names}
         for tried in one["tried"] if names else ():
             with TemporaryDirectory() as folder:
-                path = brought(library, tried, Path(folder), one.get("beside", []))
+                path = (
+                    checked_out(one["repository"], tried, Path(folder), one["files"])
+                    if "repository" in one
+                    else brought(library, tried, Path(folder), one.get("beside", []))
+                )
                 for name in names:
                     line = {"library": library, "version": tried, "printed": printed(_text(FOLDER, name), path)}
                     found[name].append(line)
@@ -84,6 +89,21 @@ def brought(library: str, wanted: str, folder: Path, beside: Sequence[str] = ())
         lines = made.stderr.strip().splitlines() or ["no reason is given"]
         raise InputError("versions", f"{library}=={wanted}", f"a version that pip installs ({lines[-1]})")
     return folder
+
+
+def checked_out(repository: str, commit: str, folder: Path, files: str) -> Path:
+    """The folder of these files, a file or a folder of the repository, at a commit.
+
+    Raises InputError where git does not bring them.
+    """
+    clone = ["git", "clone", "--quiet", "--no-checkout", repository, str(folder)]
+    for command in (clone, ["git", "-C", str(folder), "checkout", "--quiet", commit, "--", files]):
+        made = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+        if made.returncode:
+            lines = made.stderr.strip().splitlines() or ["no reason is given"]
+            raise InputError("versions", f"{repository} at {commit}", f"a commit that git brings ({lines[-1]})")
+    found = folder / files
+    return found if found.is_dir() else found.parent
 
 
 def printed(text: str, folder: Path | None) -> str:

@@ -27,6 +27,7 @@ REPRODUCERS = {  # of a discrepancy: a file in book/reproducers
     "unipc:UniPC?variant=vary_coeff": "every_derivative",
     "wan:FlowDPMSolverMultistepScheduler?solver_order=3": "second_difference_on_the_flow",
     "azula:REABSampler": "scale_of_integral",
+    "res4lyf:rk5_7s?noise_anchor=0.0&extra_options=enable_final_model_call": "signs_of_a_stage",
 }
 TABLE = "verification.md"
 DISCREPANCIES = "discrepancies.md"

@@ -20,6 +20,7 @@ CHECKOUTS = (
     "uni_pc",
     "fm_solvers",
     "azula",
+    "RES4LYF",
 )  # what book/checkouts.toml has, as it is imported
 SHOWN = {
     "every_derivative": "integrates lambda to 0.061335; it is 0.091086",
@@ -31,6 +32,7 @@ SHOWN = {
     "scale_of_integral": "adds -0.71946; the integral is -0.45502",
     "second_difference_on_the_flow": "integrates t^2 to 0.000704; it is 0.001407",
     "second_difference_of_authors": "integrates lambda^2 to 0.015792; it is 0.031583",
+    "signs_of_a_stage": "the row of the stage at 0.8889 adds up to 1.4705",
     "third_order_sde": "h = 0.0168: the weight of the oldest output is -0.0843",
 }
 
