@@ -22,7 +22,6 @@ from ..numerics.support.text_search import finds
 KEYS = (
     "name",
     "aliases",
-    "libraries",
     "family",
     "kind",
     "frame",
@@ -38,6 +37,7 @@ KEYS = (
     "start",
     "last_step",
     "since",
+    "libraries",
 )
 
 

@@ -128,6 +128,7 @@ def test_methods_answers_the_promised_keys(samplerproof: Command) -> None:
         "start",
         "last_step",
         "since",
+        "libraries",
     ]
     assert all(list(record) == keys for record in records)
     by_name = {record["name"]: record for record in records}
