@@ -14,7 +14,7 @@ import torch
 from ..names.input_error import InputError, finite_number, whole
 from ..numerics.conformance.adapters import diffusers_timesteps as clocks
 from ..numerics.conformance.adapters.diffusers import PREDICTIONS, scheduler_base
-from ..numerics.conformance.adapters.diffusers_classes import CLASSES, SchedulerSpec, unchanged
+from ..numerics.conformance.adapters.diffusers_classes import CLASSES, SchedulerSpec, along_sigmas, unchanged
 from ..numerics.conformance.adapters.diffusers_timesteps import TimestepMap
 from ..numerics.conformance.forward_processes import at_ratio, goes_backward, grid_of, on_process, point
 from ..numerics.conformance.placement import SCHEDULES
@@ -102,10 +102,12 @@ def own_scheduler(name: str, config: Mapping[str, Any]) -> Any:
     cls = getattr(diffusers, str(name), None)
     base = scheduler_base(cls) if isinstance(cls, type) else None
     spec = CLASSES.get(base or "")
-    if cls is None or spec is None or spec.output is not unchanged or spec.timestep_map is None:
+    if cls is None or spec is None or spec.output not in (unchanged, along_sigmas) or spec.timestep_map is None:
         allowed = "a scheduler of diffusers whose model is asked at the noised sample, such as EulerDiscreteScheduler"
         raise InputError("levels_of", name, allowed)
     settings = {key: value for key, value in config.items() if key in parameters_of(cls)}
+    if settings.get("invert_sigmas"):
+        raise InputError("invert_sigmas", True, "false: the sigmas of a pipeline fall")
     if (prediction := settings.get("prediction_type", "epsilon")) not in PREDICTIONS:
         raise InputError("prediction_type", prediction, f"one of {', '.join(PREDICTIONS)}")
     return cls(**settings)
