@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from ..numerics.advice.advice import ERRORS
 from ..numerics.studies.inline_svg import PAGE, inline_svg
 from ..numerics.studies.style import COLOURS, GREY
 from .offline_page import document, table
@@ -29,7 +30,7 @@ def page(answer: Answer, title: str) -> str:
     parts = [
         f"<h1>{escape(title)}: {answer['nfe']} evaluations</h1>",
         table(
-            ("", "method", "grid", "evaluations", "predicted", "confirmed", "expected", "low", "high"),
+            ("", *HEADS),
             list(_best(answer)),
             "answer",
         ),
@@ -47,7 +48,7 @@ def page(answer: Answer, title: str) -> str:
     return document(title, parts)
 
 
-HEADS = ("method", "grid", "evaluations", "predicted", "confirmed", "expected", "low", "high")
+HEADS = ("method", "grid", "evaluations", *ERRORS)
 
 
 def picture(entries: Sequence[Mapping[str, Any]]) -> Figure:
@@ -89,5 +90,5 @@ def _best(answer: Answer) -> Iterator[tuple[Any, ...]]:
 
 
 def _row(entry: Mapping[str, Any]) -> tuple[Any, ...]:
-    errors = (entry[key] for key in ("predicted", "confirmed", "expected", "low", "high"))
+    errors = (entry[key] for key in ERRORS)
     return (entry["method"], entry["grid"], entry["nfe"], *(None if v is None else f"{v:.3g}" for v in errors))

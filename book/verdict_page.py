@@ -11,7 +11,7 @@ from ..numerics.conformance.verify import ranges
 from . import offline_page
 from .markup import scientific
 from .offline_page import cells, document, scrolling, table
-from .pages.myst import slug
+from .pages.myst import sampler_page
 from .tables.verification_tables import MEANING
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _summary(verdict: Verdict) -> list[tuple[str, object]]:
         ("equals", ", ".join(verdict.matches) or None),
         ("nearest", None if verdict.matches else verdict.nearest),
         ("with two outputs of its model", verdict.guidance),
-        ("page of the book", f"methods/{slug(verdict.record)}.html" if verdict.record else None),
+        ("page of the book", sampler_page(verdict.record) if verdict.record else None),
         ("largest relative error of a row, as shipped", scientific(verdict.max_relative_error)),
         ("the same in float64", scientific(verdict.max_relative_error_float64)),
         ("order proved for the record it equals", verdict.nominal_order),

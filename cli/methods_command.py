@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import inf
 from typing import Any
 
-from ..book.pages.myst import slug
+from ..book.pages.myst import sampler_page
 from ..book.sampler_names import bare, without_record
 from ..book.tables.claimed_table import claimed
 from ..book.tables.library_table import answer
@@ -93,7 +93,7 @@ def described(name: str) -> dict[str, Any]:
         "summary": record.summary,
         "equal_steps": record.equal_steps,
         "rows": list(record.formulas),
-        "page": f"methods/{slug(record.name.partition('?')[0])}.html",
+        "page": sampler_page(record.name.partition("?")[0]),
         "bibtex": CITATIONS[record.cite],
     }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from ..book.markup import scientific
-from ..book.pages.myst import slug
+from ..book.pages.myst import sampler_page
 from .fitted_tables import print_table
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def verdict(answer: Verdict) -> None:
         for line in answer.repair.splitlines():
             print(f"    {line}")
     if answer.record:
-        print(f"  page: methods/{slug(answer.record)}.html of the book; samplerproof methods {answer.record}")
+        print(f"  page: {sampler_page(answer.record)} of the book; samplerproof methods {answer.record}")
     for covered in answer.coverage:
         print(f"  covered: {covered}")
 

@@ -11,7 +11,7 @@ from ...numerics.catalogue import METHODS
 from ...numerics.studies.style import COLOURS
 from ..markup import table
 from ..records.kept_records import ROOT
-from .myst import ONE_SIDEBAR, link, slug
+from .myst import ONE_SIDEBAR, link, sampler_page
 
 BUDGETS = (10, 20, 50)  # evaluations
 FIRST = ("ddim", "dpm-solver++-2m", "unipc-2")  # shown when the page is opened
@@ -58,7 +58,7 @@ def comparison(
     ]
     data = {
         "settings": [{**vars(s), "series": {n: _rounded(p) for n, p in s.series.items()}} for s in settings],
-        "pages": {name: f"methods/{slug(name)}.html" for name in METHODS},
+        "pages": {name: sampler_page(name) for name in METHODS},
         "colours": [*COLOURS[:-1], "currentColor"],
         "budgets": BUDGETS,
         "first": FIRST,

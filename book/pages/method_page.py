@@ -9,6 +9,7 @@ from typing import Any
 import sympy as sp
 
 from ...numerics.catalogue import METHODS, starts
+from ...numerics.conformance.report import own_name
 from ...numerics.generated.citations import CITATIONS
 from ...numerics.records import GeneratedParameter, Record
 from ...theory.emit.render import weight_functions
@@ -18,7 +19,6 @@ from ...theory.methods import find
 from ...theory.notation import u
 from ..markup import code, fenced, plain, scientific, table
 from ..tables.claimed_table import claimed, in_words
-from ..tables.verification_tables import own_name
 from .measured import measured, picture
 from .myst import display, facts, link, slug
 from .order_section import order

@@ -21,6 +21,11 @@ def link(name: str, folder: str = "") -> str:
     return f"[`{name}`]({folder}{slug(name)}.md)"
 
 
+def sampler_page(name: str) -> str:
+    """The file of a method's page in the built book, below _build/html."""
+    return f"methods/{slug(name)}.html"
+
+
 def facts(rows: Iterable[tuple[str, str]]) -> str:
     """A table of (key, value) without a head."""
     lines = [f"* - {key}\n  - {value}" for key, value in rows]

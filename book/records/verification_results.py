@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...numerics.conformance.process.warm_parent import warm_parent
+from ...numerics.conformance.report import own_name
 from ...numerics.studies.checkouts import library_of, present
 from ...numerics.studies.config import Verification, read
 from ...numerics.support.progress import Progress
@@ -45,7 +46,7 @@ def of_targets(study: Verification) -> Kept:
     def key(target: str, entry: Entry) -> str:
         record, repair = entry["record"], (entry["discrepancy"] or {}).get("repair")
         names = [record["reference"], *record["matches"], *([repair["after"]["reference"]] if repair else [])]
-        references = dict.fromkeys(name.partition(" (")[0] for name in names if name)  # "ddpm (no noise in …)"
+        references = dict.fromkeys(own_name(name) for name in names if name)
         checkout = study.checkouts.get(library_of(target))
         of_commit = () if checkout is None else (checkout.repository, checkout.commit)
         return verification_key(kind, target, study.steps, study.against.get(target), references, *of_commit)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...numerics.conformance.official_code import CHANGES, CORRECTIONS, REMARKS
+from ...numerics.conformance.report import own_name
 from ...numerics.support.files import write_text
 from ..markup import code, fenced, number, plain, scientific, table
 from ..studies.verification import fails
@@ -185,11 +186,6 @@ def _with_versions(lines: Sequence[dict[str, str]]) -> Iterable[str]:
         library = lines[0]["library"]
         each = (f"- {plain(library)} {plain(', '.join(versions))}: {code(text)}" for text, versions in printed.items())
         yield "\n".join(["What it prints, by version of the library:", "", *each])
-
-
-def own_name(match: str) -> str:
-    """The name that begins "NAME (what differs in some steps)"."""
-    return match.partition(" (")[0]
 
 
 def _signed(sign: str, text: str) -> list[str]:

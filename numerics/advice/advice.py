@@ -41,6 +41,7 @@ from .tangents import Tangents, in_own_coordinates, joined, tangents
 BASELINE = ("dpm-solver++-2m", "karras?rho=7")
 LARGEST = 1e30  # of an error that is compared; a sampler that diverges has it
 SMALLEST = 1e-300
+ERRORS = ("predicted", "confirmed", "expected", "low", "high")  # of an entry, in the order of tables
 STAGES = 3  # of the progress before the short list: first trajectories, tables, the other trajectories
 
 
@@ -63,7 +64,7 @@ class Entry:
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
         c = self.candidate
-        values = {name: getattr(self, name) for name in ("predicted", "confirmed", "expected", "low", "high")}
+        values = {name: getattr(self, name) for name in ERRORS}
         finite = {key: v if v is not None and math.isfinite(v) and v < LARGEST else None for key, v in values.items()}
         return {"method": c.method, "grid": c.levels, "nfe": c.table.nfe, "steps": max(c.table.step), **finite}
 

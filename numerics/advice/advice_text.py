@@ -6,7 +6,7 @@ from typing import Any
 
 from ..catalogue import resolve
 from ..text_table import aligned
-from .advice import Advice, Entry
+from .advice import ERRORS, Advice, Entry
 from .candidates import Candidate
 
 SHOWN, LISTED = 8, 100  # candidates in the text and in the JSON
@@ -80,7 +80,7 @@ def diffusers(candidate: Candidate) -> dict[str, str] | None:
 def text(advice: Advice) -> str:
     """The answer for a reader."""
     q, choice, base = advice.question, advice.choice, advice.baseline
-    heads = ("", "method", "grid", "evaluations", "predicted", "confirmed", "expected", "low", "high")
+    heads = ("", "method", "grid", "evaluations", *ERRORS)
     run = [entry for entry in advice.entries if entry.confirmed is not None]
     rows = [("choice", *_cells(choice)), *(("", *_cells(entry)) for entry in run[1:SHOWN] if entry is not base)]
     rows.append(("baseline", *_cells(base)))
@@ -105,8 +105,7 @@ def text(advice: Advice) -> str:
 
 def _cells(entry: Entry) -> tuple[str, ...]:
     c = entry.candidate
-    errors = (entry.predicted, entry.confirmed, entry.expected, entry.low, entry.high)
-    return (c.method, c.levels, str(c.table.nfe), *(_short(value) for value in errors))
+    return (c.method, c.levels, str(c.table.nfe), *(_short(getattr(entry, name)) for name in ERRORS))
 
 
 def _short(value: float | None) -> str:

@@ -20,34 +20,37 @@ from torch import Tensor
 
 from ..points import Point
 from .carry import Jacobian
+from .question import PICTURE
 from .recording import Recording
 
 SHIFTS = (-0.45, -0.3, -0.15, 0.0, 0.15, 0.3, 0.45)  # log c
 OWN = SHIFTS.index(0.0)  # of the recorded law itself
 LEADING = 100  # tables by which chance is estimated
-LONG = 16  # numbers of a sample from which one trajectory alone is no chance
 
 
 def family(recording: Recording, points: Sequence[Point]) -> tuple[Tensor, Tensor]:
     """The states and data predictions, over c, at the points of a table: [points, SHIFTS x R, d] each."""
     low, high = recording.begin.lam, recording.end.lam
-    alpha = torch.tensor([at.alpha for at in points], dtype=torch.float64)[:, None, None]
-    found = []
-    for shift in SHIFTS:
-        moved = [at.lam + shift for at in points]
-        inside = [min(max(lam, low), high) for lam in moved]
-        # States over alpha: those of a schedule whose alpha is 1.
-        y, data = (part.flatten(2) for part in recording.at([_of_scale_1(lam) for lam in inside]))
-        beyond = torch.tensor([math.exp(a - b) for a, b in zip(inside, moved, strict=True)], dtype=torch.float64)
-        found.append((alpha * (data + beyond[:, None, None] * (y - data)), data))
-    states, data = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
-    return states, data
+    moved = _moved(points)
+    inside = [min(max(lam, low), high) for lam in moved]
+    # States over alpha: those of a schedule whose alpha is 1.
+    y, data = (part.flatten(2) for part in recording.at([_of_scale_1(lam) for lam in inside]))
+    beyond = torch.tensor([math.exp(a - b) for a, b in zip(inside, moved, strict=True)], dtype=torch.float64)
+    alpha = torch.tensor([at.alpha for at in points for _ in SHIFTS], dtype=torch.float64)
+    states = alpha[:, None, None] * (data + beyond[:, None, None] * (y - data))
+    shape = (len(points), -1, data.shape[2])
+    return states.reshape(shape), data.reshape(shape)
 
 
 def of_family(jacobian: Jacobian, points: Sequence[Point]) -> list[Callable[[Tensor], Tensor]]:
     """The derivatives of the data predictions along the family: of each point, of errors [..., SHIFTS x R, d]."""
-    moved = [jacobian([_of_scale_1(at.lam + shift) for at in points]) for shift in SHIFTS]
-    return [_of_members([of[k] for of in moved], at.alpha) for k, at in enumerate(points)]
+    found, count = jacobian([_of_scale_1(lam) for lam in _moved(points)]), len(SHIFTS)
+    return [_of_members(found[k * count : (k + 1) * count], at.alpha) for k, at in enumerate(points)]
+
+
+def _moved(points: Sequence[Point]) -> list[float]:
+    """lambda of every point on every member."""
+    return [at.lam + shift for at in points for shift in SHIFTS]
 
 
 def _of_scale_1(lam: float) -> Point:
@@ -74,7 +77,7 @@ def over_family(sizes: Tensor, numbers: int) -> Tensor:
     beside = logs[:, OWN] - logs.mean(dim=1)
     mean, off = logs.mean(dim=(1, 2)), beside.mean(dim=1)
     if sizes.shape[2] == 1:
-        share = float(numbers >= LONG)
+        share = float(numbers >= PICTURE)
     else:
         leading = torch.minimum(mean, mean + off).argsort()[:LEADING]
         chance = beside[leading].var(dim=1).mean() / sizes.shape[2]

@@ -130,6 +130,11 @@ class Step:
         return bool(self.equals) or self.error > self.bound or self.error_float64 > self.bound_float64
 
 
+def own_name(match: str) -> str:
+    """The name that a match begins with, as of "unipc-3 (last steps of lower order)"."""
+    return match.partition(" ")[0]
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The answer of `samplerproof verify`; the first eight fields are its contract.
@@ -180,7 +185,7 @@ class Verdict:
     def record(self) -> str | None:
         """The record that it equals, or is nearest to, or was compared with; None where there is none."""
         for text in (*self.matches, self.nearest, self.reference):
-            name = (text or "").partition(" ")[0].partition("?")[0]
+            name = own_name(text or "").partition("?")[0]
             if name in METHODS:
                 return name
         return None

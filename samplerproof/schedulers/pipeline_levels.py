@@ -91,11 +91,10 @@ def spec_of(own: Any) -> SchedulerSpec:
     return CLASSES[str(scheduler_base(type(own)))]
 
 
-def own_scheduler(name: str, config: Mapping[str, Any]) -> Any:
-    """The scheduler of diffusers of that name with that configuration.
+def own_class(name: str) -> Any:
+    """The class of diffusers of that name.
 
-    Raises InputError on a class whose levels are not those of a diffusion that a table can be computed for, and on an
-    unknown prediction.
+    Raises InputError on one whose levels are not those of a diffusion that a table can be computed for.
     """
     import diffusers
 
@@ -105,6 +104,15 @@ def own_scheduler(name: str, config: Mapping[str, Any]) -> Any:
     if cls is None or spec is None or spec.output not in (unchanged, along_sigmas) or spec.timestep_map is None:
         allowed = "a scheduler of diffusers whose model is asked at the noised sample, such as EulerDiscreteScheduler"
         raise InputError("levels_of", name, allowed)
+    return cls
+
+
+def own_scheduler(name: str, config: Mapping[str, Any]) -> Any:
+    """The scheduler of diffusers of that name with that configuration.
+
+    Raises InputError as own_class, on an unknown prediction and on inverted sigmas.
+    """
+    cls = own_class(name)
     settings = {key: value for key, value in config.items() if key in parameters_of(cls)}
     if settings.get("invert_sigmas"):
         raise InputError("invert_sigmas", True, "false: the sigmas of a pipeline fall")

@@ -24,7 +24,7 @@ from ..numerics.sample import Running, running
 from ..numerics.table_file import read_table
 from ..numerics.tableau import Tableau
 from ..numerics.wrappers import clipped, thresholded
-from .pipeline_levels import PipelineLevels, class_of, own_scheduler, parameters_of, pipeline_levels
+from .pipeline_levels import PipelineLevels, class_of, own_class, own_scheduler, parameters_of, pipeline_levels
 from .started_table import started_table
 from .table_on_pipeline import table_on_pipeline
 
@@ -105,8 +105,8 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         if not _is_ours(given):  # another class may have kept ours
             given = {name: value for name, value in given.items() if name not in OURS}
         kwargs["levels_of"] = kwargs.get("levels_of") or given.get("levels_of") or class_of(given)
-        own = own_scheduler(kwargs["levels_of"], {})
-        settings = {name: kwargs.pop(name) for name in parameters_of(type(own)) & kwargs.keys()}
+        own = own_class(kwargs["levels_of"])
+        settings = {name: kwargs.pop(name) for name in parameters_of(own) & kwargs.keys()}
         if unknown := sorted(kwargs.keys() - set(OURS)):
             allowed = f"one of {', '.join(OURS)}, or a setting of {kwargs['levels_of']}"
             raise InputError(unknown[0], kwargs[unknown[0]], allowed)
