@@ -68,7 +68,7 @@ def regret(item: Item, seed: int) -> dict[str, Any]:
     denoise = fresh.denoise
     if item.network in SINGLE:
         denoise = load(item.network).denoiser(torch.float32)
-    run = sorted({0, first, base, *_drawn(item, tables, seed)})
+    run = sorted({0, first, base, *drawn(item.network, tables, seed)})
     every = torch.full((len(tables), len(start)), LARGEST, dtype=torch.float64)
     every[run] = _sizes(denoise, start, end, [tables[n].table for n in run])
     # Those that matter, in float64.
@@ -102,13 +102,13 @@ def regret(item: Item, seed: int) -> dict[str, Any]:
     }
 
 
-def _drawn(item: Item, tables: list[Candidate], seed: int) -> list[int]:
+def drawn(target: str, tables: list[Candidate], seed: int) -> list[int]:
     """The numbers of the candidates that are run: all, or those drawn by the seed, which the advice does not change."""
     numbers = sorted(range(len(tables)), key=lambda n: (tables[n].method, tables[n].levels))
-    if item.network not in DRAWN:
+    if target not in DRAWN:
         return numbers
     order = torch.randperm(len(numbers), generator=torch.Generator().manual_seed(seed))
-    return [numbers[n] for n in order[: DRAWN[item.network]].tolist()]
+    return [numbers[n] for n in order[: DRAWN[target]].tolist()]
 
 
 def _sizes(denoise: Denoiser, start: Tensor, end: Tensor, tables: list[Tableau]) -> Tensor:

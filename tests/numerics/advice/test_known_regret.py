@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import permutations
-from statistics import median
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ from samplerproof.book.studies.advice_regret import known_regret
 
 
 def test_a_candidate_that_is_best_on_every_sample_is_chosen() -> None:
-    """Assert regret 1 whatever the samples, and more than 1 where one sample misleads."""
+    """Its regret is 1 for all draws, and more than 1 where one sample misleads."""
     sizes = torch.tensor([[1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 6.0, 8.0]], dtype=torch.float64)
     assert known_regret(sizes, 1) == pytest.approx(1.0, abs=1e-12)
     assert known_regret(torch.tensor([[1.0] * 4, [0.1, 9.0, 9.0, 9.0]], dtype=torch.float64), 1) > 1.0
@@ -30,5 +29,4 @@ def test_it_is_the_mean_over_draws() -> None:
         logs.append(sorted(chosen[n] for n in order[2:])[1] / min(lower))
     logs = [torch.tensor(value).log().item() for value in logs]
     spread = torch.tensor(logs).std().item() / 50**0.5
-    assert median(logs) >= 0
     assert abs(torch.tensor(known_regret(sizes, 2)).log().item() - sum(logs) / len(logs)) < 4 * spread
