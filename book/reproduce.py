@@ -234,20 +234,27 @@ def draw_figures(by_steps: Mapping[str, Sequence[Panel]], bounds: Sequence[Panel
 
 
 def with_networks(out: Path, quick: bool, progress: Progress = silent, device: str = "cpu") -> dict[str, Any]:
-    """Run the standard study on networks, with its tables and figure in `out`; returns its part of records.json."""
+    """Run the standard study on networks, with its tables and figure in `out`; returns its part of records.json.
+
+    Records of other networks that lie in `out` or below it, network-*.json, are collected beside it.
+    """
+    from ..numerics.studies.network_record import collected
     from .records.study_results import OF_PUBLISHED
     from .studies.network_study import run_checkpoints
     from .tables import network_tables
 
-    found = run_checkpoints(out / "checkpoints", quick, progress, device)
+    own = out / "checkpoints"
+    brought = collected(out, own)  # before the study: a record that cannot be read costs no minutes
+    found = run_checkpoints(own, quick, progress, device)
     panels = network_tables.panels(found)
     draw(panels, out / "checkpoints")
     (out / PANELS).mkdir(exist_ok=True)
     draw_each(panels, out / PANELS, styles_of(panels))
     kept = [entry for entry in map(OF_PUBLISHED.read, OF_PUBLISHED.names) if entry is not None]
     others = [f"# Kept: {entry['name']}, trained by others\n\n{network_tables.published(entry)}\n" for entry in kept]
+    others += map(network_tables.brought, brought)
     write_text(out / "checkpoints.md", "\n".join([network_tables.markdown(found), *others]))
-    return {"checkpoints": {**found, "published": kept}}
+    return {"checkpoints": {**found, "published": kept, "brought": brought}}
 
 
 def _part(progress: Progress, before: int, total: int, study: str) -> Callable[[int, int, str], None]:

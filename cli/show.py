@@ -182,8 +182,13 @@ def study(answer: dict[str, Any]) -> None:
     for line in external_lines(answer["external"]):
         print(line)
     for made in answer["grids"]:
+        # What is found with every number of steps is one line.
+        alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for finding in made["findings"]:
-            print(_finding(f"grid {made['name']}, N = {finding['steps']}", finding))
+            alike.setdefault((finding["severity"], finding["detail"]), []).append(finding)
+        for found in alike.values():
+            steps = ", ".join(str(finding["steps"]) for finding in found)
+            print(_finding(f"grid {made['name']}, N = {steps}", found[0]))
     counts = answer["manifest"]
     again = f" ({counts['recomputed']} of them again: their stored values were damaged)" if counts["recomputed"] else ""
     print(f"{counts['computed']} records computed{again}, {counts['reused']} reused")

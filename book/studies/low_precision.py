@@ -8,7 +8,6 @@ the floor of the error.
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,8 @@ from torch import Tensor
 
 from ...numerics.checkpoints.checkpoint import Checkpoint
 from ...numerics.denoisers import Denoiser
-from ...numerics.errors import SamplingError
-from ...numerics.metrics import trajectory
-from ...numerics.sample import sample
 from ...numerics.studies.config import NetworkStudy
+from ...numerics.studies.network_floors import DTYPES, distances
 from ...numerics.studies.network_problem import NetworkMeasurement, prepare_network
 from ...numerics.studies.store import Store, Value
 from ...numerics.support.manifest import fingerprint
@@ -30,7 +27,6 @@ from . import STUDIES
 
 PRECISE = "digits"
 METHOD = "exp-adams-3"  # of high order, so that few steps reach the floor
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DOUBLE = torch.float64
 
 
@@ -87,18 +83,13 @@ def floors(study: NetworkStudy, folder: Path, store: Store, device: torch.device
 def _distances(
     measurement: NetworkMeasurement, denoise: Denoiser, state: torch.dtype, steps: int, exact: dict[int, Tensor]
 ) -> tuple[float, float]:
-    """Distances of a run in low precision from the reference and from the run in float64; NaN where it diverged.
+    """Distances of a run in low precision: network_floors.distances, from exact start values.
 
     exact: the runs in float64 by number of steps, added when they are needed.
     """
     problem = measurement.problem
-    grid, piece = problem.grids[problem.on(steps)], next(measurement.pieces())
-    tableau = tabulate(METHOD, grid, measurement.problem.study.run.start)
-    end = measurement.reference(piece, grid.point(0), grid.point(steps))
+    grid = problem.grids[problem.on(steps)]
+    tableau = tabulate(METHOD, grid, problem.study.run.start)
     if steps not in exact:
-        exact[steps] = measurement.sampled(tableau, grid, piece)
-    try:
-        low = sample(denoise, measurement.given(tableau, grid, piece), tableau, dtype=state).double()
-    except SamplingError:
-        return math.nan, math.nan
-    return trajectory(low, end), trajectory(low, exact[steps])
+        exact[steps] = measurement.sampled(tableau, grid, next(measurement.pieces()))
+    return distances(measurement, tableau, grid, denoise, state, exact[steps])

@@ -27,12 +27,13 @@ from ...numerics.points import Point
 from ...numerics.sample import sample
 from ...numerics.schedules import schedule
 from ...numerics.studies.convergence_figure import save
+from ...numerics.studies.network_floors import DTYPES
 from ...numerics.studies.study_figure import label_of
 from ...numerics.studies.style import STYLE
 from ...numerics.support.progress import Progress, silent
 from ...numerics.tableau import tabulate
-from .low_precision import DTYPES, causes
 from .low_precision import METHOD as PRECISE
+from .low_precision import causes
 from .network_study import ABOVE, GRID, SCHEDULE, asymptotic_from, local_orders, price
 
 PUBLISHED = ("21cmpsdenoiser",)

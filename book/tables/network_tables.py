@@ -14,6 +14,7 @@ from ..studies.network_study import COST, WITHIN
 SHOWN = ("ddim", "dpm-solver++-2m", "edm-heun", "exp-adams-3", "unipc-2", "dpm-solver++-3s")
 ERROR = METRICS["trajectory"]
 RATES = ("network", "method", "proved order", "asymptotic from", "local orders, from the first N to the last", "errors")
+APART = ("error", "apart")
 CAUSES = ("weights", "lambda", "state", "network", "all")
 
 
@@ -80,6 +81,61 @@ def published(entry: dict[str, Any]) -> str:
     )
     rates = table(RATES, map(_rate, entry["rates"]))
     return "\n\n".join([text, rates, *_floors(entry["floors"]), *_costs(entry["costs"])])
+
+
+def brought(record: dict[str, Any]) -> str:
+    """The tables of a network that a user's studies and advice were asked about (network_record.py)."""
+    parts = [f"# {record['network']}, checkpoint {record['sha256'][:12]}"]
+    for study in record["studies"]:
+        run, made = study["run"], study["manifest"]
+        parts.append(
+            f"{run['points']} samples from {run['start']} start values, in {study['dtype']} on {study['device']}, "
+            f"samplerproof {made['versions']['samplerproof']}, {made['started'][:10]}. References at tolerances "
+            f"{study['reference']['rtol']:g} and {study['reference']['compared_with']:g} differ by "
+            f"{study['reference']['distance']:.1e}."
+        )
+        parts.append(table(("method", "proved order", "local orders", "status", "errors"), _orders(study)))
+        if study["floors"]:
+            parts.append("In low precision, network and state; apart: from the run in float64.")
+            floors = [
+                (
+                    str(r["method"]),
+                    str(r["steps"]),
+                    str(r["dtype"]),
+                    number(r["error"], ".2e"),
+                    number(r["apart"], ".2e"),
+                )
+                for r in study["floors"]
+            ]
+            parts.append(table(("sampler", "N", "dtype", *APART), floors))
+    if record["advice"]:
+        rows = [_advised(advice) for advice in record["advice"]]
+        parts.append(table(("evaluations", "advised", "expected error", "2M on Karras", "asked", "device"), rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def _orders(study: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    for fit in study["orders"]:
+        of = [e for e in study["errors"] if (e["method"], e.get("grid")) == (fit["method"], fit.get("grid"))]
+        yield (
+            fit["method"],
+            "-" if fit["predicted"] is None else str(fit["predicted"]["steady"]),
+            " ".join(f"{slope:.2f}" for slope in fit["local_orders"] or ()),
+            fit["status"],
+            ", ".join(f"{e['steps']}: {number(e['value'], '.2e')}" for e in of),
+        )
+
+
+def _advised(advice: dict[str, Any]) -> tuple[str, ...]:
+    choice, base = advice["choice"], advice["baseline"]
+    return (
+        str(advice["nfe"]),
+        f"{choice['method']} on {choice['grid']}",
+        number(choice["expected"], ".2g"),
+        number(base["expected"], ".2g"),
+        str(advice["evaluations"]),
+        advice["device"],
+    )
 
 
 def _rate(r: dict[str, Any]) -> tuple[str, ...]:

@@ -119,7 +119,7 @@ def _of_checkpoint(
     model = checkpoint.denoiser(device=device)
     where = "" if device == "cpu" else f"device={device!r}"
     lines = (f"denoise = sp.load_checkpoint({typed!r}).denoiser({where})",) if typed else ()
-    return Question(model, process, begin, end, checkpoint.shape, nfe, budget, seed, identity, lines)
+    return Question(model, process, begin, end, checkpoint.shape, nfe, budget, seed, identity, lines, checkpoint)
 
 
 def _of_file(file: Path, nfe: int, budget: int, seed: int, consent: Consent, device: str) -> Question:

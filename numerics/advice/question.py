@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..checkpoints.checkpoint import Checkpoint
 from ..denoisers import Denoiser
 from ..errors import InputError, SamplingError, whole
 from ..points import Point
@@ -37,7 +38,7 @@ class Question:
 
     shape: of a sample.  nfe: evaluations of a run.  budget: rows of the model, in all.
     identity: what determines the model, as JSON, for the name of what is kept; None keeps nothing.
-    lines: of Python, that make `denoise`; none where it is the caller's own.
+    lines: of Python, that make `denoise`; none where it is the caller's own.  checkpoint: that of the model, if one.
     """
 
     denoise: Denoiser
@@ -50,6 +51,7 @@ class Question:
     seed: int = 0
     identity: Mapping[str, Any] | None = None
     lines: tuple[str, ...] = ()
+    checkpoint: Checkpoint | None = None
 
     def __post_init__(self) -> None:
         if not 2 <= whole("nfe", self.nfe) <= MOST_NFE:

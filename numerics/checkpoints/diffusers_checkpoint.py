@@ -11,6 +11,10 @@ a checkpoint.toml in the folder, or in another folder that names it:
     condition = "text.safetensors"      # for cross-attention: one tensor [tokens, width], the output of an encoder
     size = [64, 64]                     # height and width, if the configuration does not fix them
 
+    [guidance]                          # the model is u + scale (c - u), of the outputs with and without the above
+    scale = 4.0
+    label = 10                          # and condition, as above: what the network takes for u
+
 x is the input of the network: the latent where there is one. No encoder, decoder or text model is read.
 """
 
@@ -52,6 +56,14 @@ WEIGHTS = "diffusion_pytorch_model"
 UNSUPPORTED = ("addition_embed_type", "class_embed_type", "encoder_hid_dim_type")
 
 
+class Guidance(Table):
+    """[guidance]: its scale, and the inputs of the output without label and condition."""
+
+    scale: float
+    label: Annotated[int, Field(ge=0, le=SIZES["num_class_embeds"][1])] | None = None
+    condition: Annotated[str, Field(max_length=PATH)] | None = None
+
+
 class Described(Table):
     """checkpoint.toml of a checkpoint of diffusers."""
 
@@ -62,6 +74,7 @@ class Described(Table):
     label: Annotated[int, Field(ge=0, le=SIZES["num_class_embeds"][1])] | None = None
     condition: Annotated[str, Field(max_length=PATH)] | None = None
     size: Annotated[Sides, Field(min_length=2, max_length=2)] | None = None
+    guidance: Guidance | None = None
 
 
 class Conditioned(nn.Module):
@@ -84,6 +97,19 @@ class Conditioned(nn.Module):
         return value[:, : self.channels]
 
 
+class Guided(nn.Module):
+    """net(x, t) = u + scale (c - u), of one network with two sets of its other inputs."""
+
+    def __init__(self, conditional: Conditioned, unconditional: Conditioned, scale: float) -> None:
+        super().__init__()
+        self.conditional, self.unconditional, self.scale = conditional, unconditional, scale
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        without: Tensor = self.unconditional(x, t)
+        guided: Tensor = without + self.scale * (self.conditional(x, t) - without)
+        return guided
+
+
 def load_diffusers(folder: Path, data: dict[str, Any] | None = None, consent: Consent = NONE) -> Checkpoint:
     """The checkpoint of a folder with a pipeline or a model; data: its checkpoint.toml, if it has one.
 
@@ -104,18 +130,24 @@ def load_diffusers(folder: Path, data: dict[str, Any] | None = None, consent: Co
     scheduler, path = _scheduler(root, place, library)
     prediction, native, span = read_scheduler(scheduler)
     name = OLD_CLASSES.get(config["_class_name"], config["_class_name"])
-    shape, condition = _shape(config, description), _condition(folder, description, config, name)
+    shape = _shape(config, description)
+    condition, guidance = _condition(folder, description, config, name, FILE), description.guidance
+    empty = None if guidance is None else _condition(folder, guidance, config, name, f"{FILE}: guidance")
     # The weights; their size is checked before they are read.
     weights, variant, safe = _weights(place, consent)
     check_size(weights, shape, consent)
     model = _read(getattr(library, name), place, variant, safe, weights)
     use_double_precision(model)
+    network: nn.Module = (given := Conditioned(model, shape[0], description.label, condition))
+    if guidance is not None:
+        network = Guided(given, Conditioned(model, shape[0], guidance.label, empty), guidance.scale)
     # The files that determine the network.
     files = [place / "config.json", path, *weights]
-    files += [folder / part for part in (FILE if data else None, description.condition) if part]
+    texts = (FILE if data else None, description.condition, guidance.condition if guidance else None)
+    files += [folder / part for part in texts if part]
     return Checkpoint(
         name=description.name or (root if description.model == "." else Path(description.model)).resolve().name,
-        network=Conditioned(model, shape[0], description.label, condition),
+        network=network,
         prediction=prediction,
         native=native,
         shape=shape,
@@ -190,37 +222,40 @@ def _shape(config: dict[str, Any], description: Described) -> tuple[int, ...]:
     return (inputs, *(size if isinstance(size, list | tuple) else (size, size)))
 
 
-def _condition(folder: Path, description: Described, config: dict[str, Any], name: str) -> Tensor | None:
-    """The condition, or None.  InputError unless label and condition are given exactly where the network takes them."""
+def _condition(
+    folder: Path, given: Described | Guidance, config: dict[str, Any], name: str, where: str
+) -> Tensor | None:
+    """The condition, or None.  InputError unless label and condition are given exactly where the network takes them.
+
+    where: the place of both, in messages.
+    """
     # The label: needed by networks with classes, and only by these.
     dit = name == "DiTTransformer2DModel"
     classes = config.get("num_embeds_ada_norm" if dit else "num_class_embeds")
-    if classes is None and description.label is not None:
-        raise InputError(f"{FILE}: label", description.label, "none: the network has no classes")
-    if classes is not None and (description.label is None or description.label >= classes + dit):
+    if classes is None and given.label is not None:
+        raise InputError(f"{where}: label", given.label, "none: the network has no classes")
+    if classes is not None and (given.label is None or given.label >= classes + dit):
         more = f", or {classes} for no class" if dit else ""
-        raise InputError(
-            f"{FILE}: label", description.label, f"the network needs a class from 0 to {classes - 1}{more}"
-        )
+        raise InputError(f"{where}: label", given.label, f"the network needs a class from 0 to {classes - 1}{more}")
     # Whether a condition is needed and given.
     needed = "condition" in CLASSES[name]
-    if description.condition is None or not needed:
-        if needed or description.condition:
+    if given.condition is None or not needed:
+        if needed or given.condition:
             allowed = "the network needs a file with one tensor [tokens, width]"
             raise InputError(
-                f"{FILE}: condition", description.condition, allowed if needed else "none: it takes no condition"
+                f"{where}: condition", given.condition, allowed if needed else "none: it takes no condition"
             )
         return None
-    if "\0" in description.condition:
-        raise InputError(f"{FILE}: condition", description.condition, "the name of a file")
+    if "\0" in given.condition:
+        raise InputError(f"{where}: condition", given.condition, "the name of a file")
     # Its one tensor [tokens, width].
-    tensors, _ = read_weights(folder / description.condition)
+    tensors, _ = read_weights(folder / given.condition)
     found = [list(tensor.shape) for tensor in tensors.values()]
     value = next(iter(tensors.values())).float() if len(tensors) == 1 else torch.empty(0)
     value = value[0] if value.ndim == 3 and len(value) == 1 else value
     width = config.get("cross_attention_dim")
     if value.ndim != 2 or (isinstance(width, int) and value.shape[1] != width):
-        raise InputError(f"{FILE}: condition", found, f"one tensor [tokens, {width}]")
+        raise InputError(f"{where}: condition", found, f"one tensor [tokens, {width}]")
     return value
 
 

@@ -117,7 +117,7 @@ class NetworkMeasurement:
         self.problem = problem
         self.denoise = problem.checkpoint.denoiser(device=device)
         self._folder = out / REFERENCES
-        self._device = device
+        self.device = device
         self._share = share
 
     def measure(self, tableau: Tableau, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
@@ -144,7 +144,7 @@ class NetworkMeasurement:
         return {
             "checkpoint": {"folder": checkpoint.folder.name, "sha256": checkpoint.sha256},
             "reference": self.reference_error(),
-            "device": str(self._device),
+            "device": str(self.device),
         }
 
     def pieces(self) -> Iterator[range]:

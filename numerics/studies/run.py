@@ -28,7 +28,9 @@ from .grid_findings import findings_of
 from .measure import Measurement
 from .mixture_problem import MixtureProblem, prepare
 from .named_samplers import Named, named_of
+from .network_floors import floors_of
 from .network_problem import NetworkMeasurement, prepare_network
+from .network_record import keep_study
 from .problem import Problem
 from .read_function import External
 from .shared_work import claiming
@@ -54,8 +56,9 @@ def run(
 
     Returns {"records", "fits", "external", "grids", "manifest"} as JSON will hold them, and writes the same to
     records.json, the fits to exponents.csv, and tables of both to table.csv and table.md; records.sqlite keeps each
-    finished run at once.  consent: to what a network's files ask for, and to a large cost.  device: where a network
-    computes.  external: samplers that are not of the catalogue, by their names in run.methods (read_function.External).
+    finished run at once, and network-*.json is the portable record of a network (network_record.py).  consent: to what
+    a network's files ask for, and to a large cost.  device: where a network computes.
+    external: samplers that are not of the catalogue, by their names in run.methods (read_function.External).
     base: the folder to which paths in run.methods are relative.  workers: processes of this machine; scheduler: the
     address of one of dask.distributed, whose workers measure samplers of the catalogue on a mixture (workers.py).
     Raises InputError before anything is computed.
@@ -77,6 +80,8 @@ def run(
         # Records: from the store, from other processes in this folder, or computed now.
         with opened(out) as store, claiming(out) as claims:
             records = records_of(measurement, store, claims, progress, computed.append, others_measure)
+            network = measurement if isinstance(measurement, NetworkMeasurement) else None
+            floors = floors_of(network, records, store, progress) if network is not None else []
     leading = leading_errors(problem)
     records = beside(records, leading)
     fits = fits_of(problem, records, leading)
@@ -101,6 +106,8 @@ def run(
     write_text(out / "exponents.csv", table_csv(fits))
     write_text(out / "table.csv", study_csv(answer))
     write_text(out / "table.md", study_markdown(answer))
+    if network is not None:
+        keep_study(out, network, answer, floors)
     return answer
 
 

@@ -269,3 +269,35 @@ def test_of_a_repository_only_what_is_needed_is_fetched(fitted, tmp_path, monkey
     refused("owner/name", "--allow-pickle", hub=True)
     assert not any(pattern.endswith(".bin") for patterns in asked for pattern in patterns)
     assert not hub.is_name("../net") | hub.is_name("name") | hub.is_name("a/b/c")
+
+
+def test_a_guided_network_is_a_checkpoint(tmp_path):
+    """u + scale (c - u) of the outputs with a label and without; its scale is part of its hash, and its inputs fit."""
+    folder, at = written(tmp_path / "dit", "DiTTransformer2DModel"), Point(0.6, 0.8)
+    x = noises(load_diffusers(*read(folder)).shape)
+
+    def loaded(**keys):
+        return load_diffusers(*read(described(folder, label=3, **keys)))
+
+    plain, empty = loaded(), load_diffusers(*read(described(folder, label=10)))
+    conditional, without = (model.denoiser()(x, at, "data") for model in (plain, empty))
+    guided = loaded(guidance={"scale": 2.5, "label": 10})
+    expected = without + 2.5 * (conditional - without)
+    torch.testing.assert_close(guided.denoiser()(x, at, "data"), expected, rtol=1e-10, atol=1e-10)
+    other = loaded(guidance={"scale": 2.500001, "label": 10})
+    assert (other.denoiser()(x, at, "data") - expected).abs().max() > 1e-9
+    assert len({plain.sha256, guided.sha256, other.sha256}) == 3
+    refused(described(folder, label=3, guidance={"scale": 2.0}), "guidance: label: got None")
+    refused(described(folder, label=3, guidance={"scale": 2.0, "label": 11}), "guidance: label: got 11")
+    refused(described(folder, label=3, guidance={"label": 10}), "guidance.scale")
+    latent = written(tmp_path / "latent", "UNet2DConditionModel")
+    save_file({"prompt": torch.zeros(1, 2, 8)}, latent / "empty.safetensors")
+    both = {"scale": 3.0, "condition": "empty.safetensors"}
+    texts = [
+        load_diffusers(*read(described(latent, condition=name))) for name in ("text.safetensors", both["condition"])
+    ]
+    c, u = (model.denoiser()(noises(model.shape), at, "noise") for model in texts)
+    model = load_diffusers(*read(described(latent, condition="text.safetensors", guidance=both)))
+    torch.testing.assert_close(
+        model.denoiser()(noises(model.shape), at, "noise"), u + 3 * (c - u), rtol=1e-9, atol=1e-9
+    )
