@@ -1,7 +1,7 @@
 """Samplers in the time t on Gaussian data, as Pierret and Galerne (2405.14250) run them: their W2, without sampling.
 
 The process is x' = -b x + sqrt(2b) w', b(t) = 0.05 + 9.95 t, which is VP-linear; coordinates are independent, and a run
-is a sequence of tables of one step each, whose law numerics/laws/affine.py has exactly.
+is a sequence of tables of one step each, which are linear in each coordinate.
 """
 
 from __future__ import annotations
@@ -10,23 +10,19 @@ import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ...numerics.errors import InputError, SamplingError
-from ...numerics.laws.affine import along_axes
+from ...numerics.errors import InputError
 from ...numerics.points import Point
 from ...numerics.schedules import schedule
 from ...numerics.tableau import Tableau
-from ...numerics.targets.mixture import GaussianMixture
 from ..scheme_tables import by_lag
 
 PROCESS = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
-COORDINATES = 1 << 16  # at a time: what a mixture keeps of its points fills the memory otherwise
-AGAIN = 64  # steps after which a mixture is made anew, for the same reason
 
 Line = dict[int, float]
 
@@ -66,6 +62,7 @@ def _noisy(numbers: Callable[[float, float], tuple[float, float, float]]) -> Cal
 
 def _table(times: Sequence[float], states: list[Line], outputs: list[Line], noise: list[float]) -> Tableau:
     read = {source for line in outputs for source in line}
+    none = torch.zeros(len(states), 0, dtype=torch.float64)
     return Tableau(
         method="a step in t",
         prediction="score",
@@ -75,9 +72,7 @@ def _table(times: Sequence[float], states: list[Line], outputs: list[Line], nois
         given=1,
         states=by_lag(states),
         outputs=by_lag(outputs),
-        noises=torch.tensor([noise], dtype=torch.float64)
-        if noise
-        else torch.zeros(len(states), 0, dtype=torch.float64),
+        noises=torch.tensor([noise], dtype=torch.float64) if noise else none,
     )
 
 
@@ -130,21 +125,37 @@ def levels(points: int, last: float) -> list[float]:
 def run(scheme: str, times: Sequence[float], variances: Tensor) -> Carried:
     """A run over decreasing times on N(0, diag(variances)), variances [d] >= 0, float64.
 
-    Raises InputError where the score is wanted of a law without density, SamplingError where numbers overflow.
+    Raises InputError where the score is wanted of a law without density.
     """
-    parts = [_run(scheme, times, part) for part in variances.split(COORDINATES)]
-    return Carried(*(torch.cat(column) for column in zip(*parts, strict=True)))
-
-
-def _run(scheme: str, times: Sequence[float], variances: Tensor) -> Carried:
     gain, added = torch.ones_like(variances), torch.zeros_like(variances)
-    zero = torch.zeros_like(variances)
-    for n, (start, end) in enumerate(pairwise(times)):
-        if n % AGAIN == 0:
-            target = GaussianMixture([1.0], zero[None], stds=variances.sqrt()[None])
-        _, factor, fresh = along_axes(SCHEMES[scheme](start, end), target, zero)
-        gain, added = gain * factor, added * factor.square() + fresh
+    for start, end in pairwise(times):
+        step = SCHEMES[scheme](start, end)
+        factor = applied(step, variances)
+        gain, added = gain * factor, added * factor.square() + float(step.noises.square().sum())
     return Carried(gain, added)
+
+
+def applied(table: Tableau, variances: Tensor) -> Tensor:
+    """What a table of one given vector multiplies it by, coordinate by coordinate [d]: the score is -x/v at each."""
+    vectors, scores = [torch.ones_like(variances)], []
+    for row, (states, outputs) in enumerate(zip(table.states.tolist(), table.outputs.tolist(), strict=True)):
+        scores.append(-vectors[-1] / _with_density(table.points[row], variances) if table.evaluated[row] else None)
+        made = torch.zeros_like(variances)
+        for lag, (of_vector, of_score) in enumerate(zip_longest(states, outputs, fillvalue=0.0)):
+            if of_vector:
+                made = made + of_vector * vectors[row - lag]
+            score = scores[row - lag] if of_score else None
+            if score is not None:
+                made = made + of_score * score
+        vectors.append(made)
+    return vectors[-1]
+
+
+def _with_density(at: Point, variances: Tensor) -> Tensor:
+    found = at.alpha**2 * variances + at.sigma**2
+    if not bool((found > 0).all()):
+        raise InputError("variances", 0.0, f"above 0 where the score is wanted at sigma = {at.sigma:g}")
+    return found
 
 
 def exact(stochastic: bool, last: float, variances: Tensor) -> Carried:
@@ -176,7 +187,7 @@ def row(scheme: str, last: float, points: Sequence[int], variances: Tensor, coun
     for count in (0, *points):
         try:
             carried = run(scheme, levels(count, last), variances) if count else None
-        except (InputError, SamplingError):
+        except InputError:
             found += [None, None]
             continue
         carried = carried or exact(scheme in STOCHASTIC, last, variances)

@@ -20,9 +20,7 @@ from ...numerics.grids import Grid
 from ...numerics.points import Point
 from ...numerics.sample import sample
 from ...numerics.tableau import tabulate
-from ...numerics.wrappers import clipped
 from ...theory.scheme import Scheme, prove_scheme
-from ...theory.trees import Tree
 from .gaussian_runs import row
 
 LIST = Path(__file__).resolve().parents[1] / "tables" / "published_figures.toml"
@@ -42,7 +40,7 @@ def published() -> dict[str, dict[str, Figure]]:
 
 
 def agrees(theirs: str, ours: float | None) -> bool | None:
-    """Whether a number of ours is theirs to less than one in the last digit that they print; None where they print none.
+    """Whether a number of ours is theirs to less than one in the last digit printed; None where they print none.
 
     That is, theirs is ours rounded or cut. A number that is not finite is printed as a dash; all digits of a double
     count to 64 eps.
@@ -62,6 +60,15 @@ def last_digit(printed: str) -> float:
     return float(10.0 ** (int(power or 0) - len(digits.partition(".")[2])))
 
 
+def compared(figure: Figure, rows: dict[str, Any]) -> list[tuple[str, str, float | None]]:
+    """Every number: (row, theirs, ours).  rows: ours, in lists as theirs or single numbers."""
+    found = []
+    for name, ours in rows.items():
+        printed = figure["rows"][name.removesuffix(f" {AS_CODED}")].split()
+        found += [(name, *both) for both in zip(printed, ours if isinstance(ours, list) else [ours], strict=True)]
+    return found
+
+
 # --- on Gaussian data
 
 
@@ -74,7 +81,7 @@ def variances_of(figure: Figure, folder: Path = DATA) -> tuple[torch.Tensor, tor
     if not path.is_file():
         raise InputError("data", str(path), f"{figure['path']} of {figure['repository']} at {figure['commit']}")
     if (found := hashlib.sha256(path.read_bytes()).hexdigest()) != figure["sha256"]:
-        raise InputError("data", f"{path} with SHA-256 {found}", f"the file with {figure['sha256']}")
+        raise InputError("data", f"{path.name} with SHA-256 {found[:16]}", f"the one with {figure['sha256'][:16]}")
     once, counts = np.unique(np.load(path).astype(np.float64).clip(min=0), return_counts=True)
     return torch.from_numpy(once), torch.from_numpy(counts)
 
@@ -112,9 +119,7 @@ def _sigmas(indices: Iterable[int], first: float) -> list[float]:
     return [math.sqrt(1 / products[k] - 1) for k in indices]
 
 
-def loop(
-    method: str, prediction: str, levels: Sequence[int], first: float = 1e-4, clip: bool = False, zero: bool = True
-) -> float:
+def loop(method: str, prediction: str, levels: Sequence[int], first: float = 1e-4, zero: bool = True) -> float:
     """The mean of |x| after a run over these levels, from x = 0, 1/768, …, 767/768; zero: and to sigma = 0."""
     sigmas = _sigmas(levels, first)
     index = dict(zip(sigmas, levels, strict=True))
@@ -126,17 +131,17 @@ def loop(
     denoise: Denoiser = adapt(model, prediction)
     start = torch.arange(768, dtype=torch.float64)[:, None] / 768 * math.sqrt(1 + sigmas[0] ** 2)
     table = tabulate(method, Grid.from_sigmas([*sigmas, 0.0] if zero else sigmas))
-    end = sample(clipped(denoise, -1, 1) if clip else denoise, start, table)
+    end = sample(denoise, start, table)
     return float(end.abs().mean()) / math.sqrt(1 + table.points[-1].sigma ** 2)
 
 
 def _loops() -> dict[str, float]:
     leading = range(900, -1, -100)
-    spread = [int(k) for k in np.linspace(0, 999, 11).round()][:0:-1] + [0]
+    spread = [*[int(k) for k in np.linspace(0, 999, 11).round()][:0:-1], 0]
     return {
-        "DDIM, noise": loop("ddim", "noise", leading, clip=True),
-        "DDIM, v": loop("ddim", "v", leading, clip=True),
-        "DDIM, noise, beta from 0.01": loop("ddim", "noise", leading, first=0.01, clip=True),
+        "DDIM, noise": loop("ddim", "noise", leading),
+        "DDIM, v": loop("ddim", "v", leading),
+        "DDIM, noise, beta from 0.01": loop("ddim", "noise", leading, first=0.01),
         "DPM-Solver++(2M), noise": loop("dpm-solver++-2m", "noise", spread, zero=False),
         "DPM-Solver++(2M), v": loop("dpm-solver++-2m", "v", spread, zero=False),
     }

@@ -42,22 +42,14 @@ def gaussian_law(tableau: Tableau, mixture: GaussianMixture, start_law: Law) -> 
     axes = torch.eye(mixture.dim, dtype=torch.float64) if mixture.axes is None else mixture.axes[0]
     aligned = GaussianMixture([1.0], mixture.means @ axes, covariances=torch.diag_embed(_variances(mixture)))
     start = moments(*start_law)
-    mean, gain, added = along_axes(tableau, aligned, start.mean @ axes)
-    covariance = gain[:, None] * (axes.mT @ start.covariance @ axes) * gain + torch.diag(added)
+    given = _given(tableau, aligned, start.mean @ axes)
+    form = sample(_on_coefficients(aligned), given, tableau, noise=_unit_vectors)
+    mean, gain, spread = form[0], form[1], form[2:].square().sum(dim=0)
+    covariance = gain[:, None] * (axes.mT @ start.covariance @ axes) * gain + torch.diag(spread)
     covariance = axes @ covariance @ axes.mT
     if not bool(torch.isfinite(mean).all() and torch.isfinite(covariance).all()):
         raise SamplingError(f"{tableau.method}: the law of the sample is not finite")
     return Gaussian(axes @ mean, (covariance + covariance.mT) / 2)
-
-
-def along_axes(tableau: Tableau, aligned: GaussianMixture, mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What a sampler makes of each coordinate on a Gaussian whose axes are the coordinates: (mean, gain, variance).
-
-    A start sample of that mean [d] and variances v becomes one of mean[d] and variances gain^2 v + variance; float64.
-    """
-    given = _given(tableau, aligned, mean)
-    form = sample(_on_coefficients(aligned), given, tableau, noise=_unit_vectors)
-    return form[0], form[1], form[2:].square().sum(dim=0)
 
 
 def weak_errors(tableau: Tableau, mixture: GaussianMixture, start_law: Law | None = None) -> WeakErrors:
