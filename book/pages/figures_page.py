@@ -43,7 +43,7 @@ squares of a method's leading defects, each over the symmetry of its tree.
   number of theirs is exact.
 
 Tables on Gaussian data are renewed by `{command} figures`, with the files of their authors in `_build/figures`; the
-message of a missing one says where it comes from. The numbers of tests and manuals are computed with the book.
+message of a missing one names where it comes from. The numbers of tests and manuals are computed with the book.
 """
 
 GAUSSIAN = """## {title}
@@ -113,7 +113,7 @@ def _cell(theirs: str, ours: float | None) -> str:
 
 
 def _note(figure: Figure, found: Compared) -> str:
-    """What is said of a scheme whose code takes other steps than the text."""
+    """The words on a scheme whose code takes other steps than the text; none where there is none."""
     if not any(name.endswith(AS_CODED) for name, *_ in found):
         return ""
     rows: dict[str, list[Any]] = {}
