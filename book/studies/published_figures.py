@@ -108,9 +108,9 @@ def gaussian_rows(figure: Figure, variances: torch.Tensor, counts: torch.Tensor)
 # --- samplers of diffusers on a model that is known
 
 
-def _alphas(first: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _alphas(first: float) -> list[float]:
     """The products of 1 - beta, beta linear up to 0.02 at the last of 1,000 levels."""
-    return np.cumprod(1 - np.linspace(first, 0.02, 1000))
+    return [float(product) for product in np.cumprod(1 - np.linspace(first, 0.02, 1000))]
 
 
 def _sigmas(indices: Iterable[int], first: float) -> list[float]:
