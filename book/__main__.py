@@ -12,6 +12,7 @@ from .pages.arena_page import arena
 from .pages.comparison_page import comparison
 from .pages.costs_page import costs
 from .pages.designs_page import designs_page
+from .pages.figures_page import figures_page
 from .pages.list_pages import all_pages
 from .pages.method_picture import all_pictures
 from .pages.networks_page import networks
@@ -65,7 +66,7 @@ def main(folder: Path) -> int:
         made |= comparison(answers["convergence"], signed, of_networks)
         made |= technique_pages(technique_results.technique_results(), technique_results.trial_results())
         made |= advice_of_networks(advice_results.advice_results(), advice_results.bar_results())
-        made |= arena(study_results.arena_results())
+        made |= arena(study_results.arena_results()) | figures_page(study_results.figure_results())
         made |= tableaux_page(tableau_results.tableau_results(), verification["records"])
         made |= designs_page(design_results.design_results()) | costs()
     except InputError as fault:

@@ -75,8 +75,8 @@ def scheme_table(scheme: Scheme, grid: Grid, clock: str = "sigma") -> Tableau:
         step=tuple(step),
         evaluated=tuple(i in read for i in range(len(points))),
         given=1,
-        states=_by_lag(states),
-        outputs=_by_lag(outputs),
+        states=by_lag(states),
+        outputs=by_lag(outputs),
         noises=torch.zeros(len(states), 0, dtype=torch.float64),
     )
 
@@ -111,7 +111,7 @@ def _numbers(scheme: Scheme, length: float) -> tuple[list[float], list[list[floa
     return carried, matrix
 
 
-def _by_lag(lines: list[dict[int, float]]) -> torch.Tensor:
+def by_lag(lines: list[dict[int, float]]) -> torch.Tensor:
     """Rows {vector: coefficient} over lags: row i makes vector i + 1, lag 0 is the vector before."""
     width = max((i - source + 1 for i, line in enumerate(lines) for source in line), default=0)
     table = torch.zeros(len(lines), width, dtype=torch.float64)

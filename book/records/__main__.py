@@ -14,7 +14,7 @@ from .advice_results import renew_advice, renew_bars
 from .design_results import renew_designs
 from .method_results import renew_claims, renew_methods
 from .network_results import renew_networks
-from .study_results import renew_arena, renew_orders, renew_published, renew_signed
+from .study_results import renew_arena, renew_figures, renew_orders, renew_published, renew_signed
 from .tableau_results import renew_tableaux
 from .technique_results import renew_techniques, renew_trials
 from .verification_results import renew_checkouts, renew_verification
@@ -36,6 +36,7 @@ KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "tableaux": renew_tableaux,
     "arena": renew_arena,
     "orders": renew_orders,
+    "figures": renew_figures,
     "versions": renew_versions,
 }
 

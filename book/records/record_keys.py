@@ -26,6 +26,7 @@ from ..techniques.technique import Technique
 ENGINE = {
     **{"methods": 2, "claims": 1, "networks": 1, "verification": 3, "techniques": 1},
     **{"checkouts": 1, "trials": 1, "signed-errors": 1, "tableaux": 1, "arena": 1, "orders": 1, "versions": 1},
+    "figures": 1,
 }
 
 
@@ -60,6 +61,11 @@ def arena_key(systems: Iterable[str]) -> str:
     """The key of the arena: its samplers, and the code of those of the catalogue."""
     every = list(systems)
     return _key("arena", *every, *(sampler_code(name) for name in every if name in METHODS))
+
+
+def figures_key(figure: dict[str, Any]) -> str:
+    """The key of a table on Gaussian data, redone: what others printed, and of which data."""
+    return _key("figures", figure)
 
 
 def orders_key(name: str) -> str:

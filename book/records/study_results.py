@@ -1,4 +1,4 @@
-"""Kept results of studies: a network that others published, signed errors on mixtures, the arena, measured orders."""
+"""Kept results of studies: published networks and figures, signed errors on mixtures, the arena, measured orders."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from ..studies.arena import run_arena
 from ..studies.low_precision import METHOD as PRECISE
 from ..studies.measured_orders import measured_orders
 from ..studies.provable_systems import SYSTEMS
+from ..studies.published_figures import gaussian_rows, published, variances_of
 from ..studies.published_network import CPU, PUBLISHED, REFERENCE, RUN, draw_published, measure_published
 from .kept_records import RECORDS, Clock, Entry, Kept
-from .record_keys import arena_key, orders_key, published_key, signed_key
+from .record_keys import arena_key, figures_key, orders_key, published_key, signed_key
 
 PICTURE = RECORDS / "published" / "pictures-21cmpsdenoiser.png"
 MIXTURES, PRODUCTS = "mixtures", "products"
@@ -35,12 +36,19 @@ OF_SIGNED = Kept(
 )
 
 OF_ARENA = Kept("arena", RECORDS / "arena", (PRODUCTS,), lambda name, _: arena_key(s.name for s in SYSTEMS))
+GAUSSIAN = published()["gaussian"]
+OF_FIGURES = Kept("figures", RECORDS / "figures", GAUSSIAN, lambda name, _: figures_key(GAUSSIAN[name]))
 OF_ORDERS = Kept("orders", RECORDS / "orders", ORDERED, lambda name, _: orders_key(name))
 
 
 def order_results() -> list[Entry]:
     """The kept orders of all samplers on two targets.  Raises InputError where they are missing or stale."""
     return [row for entry in OF_ORDERS.load().values() for row in entry["rows"]]
+
+
+def figure_results() -> dict[str, Entry]:
+    """The kept rows of published tables on Gaussian data.  Raises InputError where some are missing or stale."""
+    return OF_FIGURES.load()
 
 
 def arena_results() -> Entry:
@@ -83,6 +91,13 @@ def renew_arena(only: Iterable[str] = ()) -> None:
     for name in OF_ARENA.chosen(only):
         with progress_bar("arena") as progress:
             OF_ARENA.write(name, {"rows": run_arena(progress)}, clock.manifest())
+
+
+def renew_figures(only: Iterable[str] = ()) -> None:
+    """Redo the tables named, or else the stale ones, a minute each; the data of their authors is needed."""
+    clock = Clock()
+    for name in OF_FIGURES.chosen(only):
+        OF_FIGURES.write(name, {"rows": gaussian_rows(GAUSSIAN[name], *variances_of(GAUSSIAN[name]))}, clock.manifest())
 
 
 def renew_orders(only: Iterable[str] = ()) -> None:

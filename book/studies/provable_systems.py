@@ -153,17 +153,8 @@ THEOREMS = (
     ),
 )
 
+
 # Published figures on exactly known targets: the paper, what they show, and why they are not redone.
-NOT_REDONE = (
-    (
-        "2405.14250",
-        "W2 of six schemes on a Gaussian",
-        "its covariance is that of CIFAR-10, which is no part of this project, and the numbers could not be read",
-    ),
-    ("2606.10353", "errors on anisotropic mixtures", "the body of the paper could not be had"),
-)
-
-
 def variance_preserving(table: Tableau) -> Tableau:
     """The same sampler with x in place of x/alpha, alpha^2 + sigma^2 = 1: a table at alpha = 1, moved.
 

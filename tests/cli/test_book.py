@@ -213,6 +213,7 @@ ELSEWHERE = (
     "comparison.md",
     "tableaux.md",
     "arena.md",
+    "figures.md",
 )
 
 
