@@ -60,7 +60,7 @@ def measure(folder: Path, tests: Iterable[str], jobs: int) -> None:
     config = f"[run]\nsource = {', '.join(FOLDERS)}\ndata_file = {folder / 'coverage'}\n"
     (folder / "coveragerc").write_text(config, encoding="utf-8")
     options = ["--cov", f"--cov-config={folder / 'coveragerc'}", "--cov-context=test", "--cov-report="]
-    command = [sys.executable, "-m", "pytest", "-n", str(jobs if jobs > 1 else 0), "--dist", "loadfile", "-q", *options]
+    command = [sys.executable, "-m", "pytest", "-n", str(jobs), "--dist", "loadfile", "-q", *options]
     done = subprocess.run([*command, f"--junitxml={folder / 'seconds.xml'}", *tests], cwd=ROOT)
     if done.returncode:
         sys.exit("mutants: the tests fail without a mutant")
