@@ -202,13 +202,9 @@ def study(
             raise InputError("--html", str(html), "a study; `verify --html` writes the page of one sampler")
         offline_page.check(html)
     if isinstance(wanted, Verification):
-        from ..numerics.studies.workers import refuse_others
         from .verification_command import verification
 
-        refuse_others(
-            1, scheduler, "left out for a list, whose targets run on this machine; --workers N has N at a time"
-        )
-        if code := verification(wanted, folder, json, file.parent, workers):
+        if code := verification(wanted, folder, json, file.parent, workers, scheduler):
             raise typer.Exit(code)
         return
     consent = Consent(allow_pickle, allow_code, hub, large)

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from ..numerics.studies.config import Verification
 
 
-def verification(wanted: Verification, folder: Path, json: bool, base: Path, workers: int | None) -> int:
+def verification(
+    wanted: Verification, folder: Path, json: bool, base: Path, workers: int | None, scheduler: str | None
+) -> int:
     """Verify a list of samplers, write the answer into the folder and print it; the exit code: 1 where a verdict is a
     failure, else 2 where one could not be reached.
     """
     with interruptible("study", kept("verdicts", f"{folder}/")) as progress:
-        answer = run_verification(wanted, folder, progress, base, workers)
+        answer = run_verification(wanted, folder, progress, base, workers, scheduler)
     verification_tables.write(answer, folder)
     if json:
         show.json(answer)

@@ -7,8 +7,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -32,20 +34,43 @@ kernelspec:
 ---
 """
 
-# Reads cells from standard input and runs them in one namespace. Each is moved down to where it stands in its file, so
-# that line numbers are the file's.
-DRIVER = """
-import json, sys, time, traceback
-file, namespace = sys.argv[1], {"__name__": "__main__"}
-for cell in json.load(sys.stdin):
-    try:
-        exec(compile("\\n" * (cell["line"] - 1) + cell["source"], file, "exec"), namespace)
-    except BaseException as fault:
-        lines = [frame.lineno for frame in traceback.extract_tb(fault.__traceback__) if frame.filename == file]
-        line = lines[-1] if lines else getattr(fault, "lineno", None) or cell["line"]
-        traceback.print_exc()
-        sys.exit(f"{file}, cell {cell['number']}, line {line}: {type(fault).__name__}: {fault}")
-print(f"\\nseconds {time.process_time():.1f}")
+# For every line of standard input a child runs the cells of a notebook in one namespace and leaves what it printed.
+# What the cells import is imported before the fork, once for all notebooks; what fails there fails again in its cell.
+# Each cell is moved down to where it stands in its file, so that line numbers are the file's.
+SERVER = """
+import ast, contextlib, importlib, json, os, resource, sys, time, traceback
+
+def run(file, cells):
+    namespace = {"__name__": "__main__"}
+    for cell in cells:
+        try:
+            exec(compile("\\n" * (cell["line"] - 1) + cell["source"], file, "exec"), namespace)
+        except BaseException as fault:
+            lines = [frame.lineno for frame in traceback.extract_tb(fault.__traceback__) if frame.filename == file]
+            line = lines[-1] if lines else getattr(fault, "lineno", None) or cell["line"]
+            traceback.print_exc()
+            print(f"{file}, cell {cell['number']}, line {line}: {type(fault).__name__}: {fault}", file=sys.stderr)
+            return 1
+    print(f"\\nseconds {time.process_time():.1f}")
+    return 0
+
+for asked in map(json.loads, sys.stdin):
+    for cell in asked["cells"]:
+        with contextlib.suppress(SyntaxError, ImportError, Warning):
+            for node in ast.parse(cell["source"]).body:
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                for name in [node.module] if isinstance(node, ast.ImportFrom) else names:
+                    importlib.import_module(name)
+    child = os.fork()
+    if not child:
+        resource.setrlimit(resource.RLIMIT_CPU, (asked["seconds"], resource.RLIM_INFINITY))
+        os.chdir(asked["folder"])
+        for number, file in enumerate(asked["printed"], start=1):
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+        code = run(asked["file"], asked["cells"])
+        sys.stdout.flush()
+        os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
@@ -84,17 +109,35 @@ def cells(text: str) -> list[Cell]:
     return found
 
 
-def execute(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run all cells of a notebook in a fresh process, in an empty folder, warnings being errors."""
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", DRIVER, path.name],
-        input=json.dumps([asdict(cell) for cell in cells(path.read_text(encoding="utf-8"))]),
-        cwd=folder,
-        env={**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=3 * SECONDS,
-    )
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Execute = Callable[[Path, Path], Done]
+
+
+@pytest.fixture(scope="module")
+def execute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Execute]:
+    """Run all cells of a notebook in a process of its own, in an empty folder, warnings being errors."""
+    environment = {**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "error", "-c", SERVER]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=ROOT.parent, text=True
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+
+        def done(path: Path, folder: Path) -> Done:
+            printed = [tmp_path_factory.mktemp("printed") / name for name in ("out", "err")]
+            found = [asdict(cell) for cell in cells(path.read_text(encoding="utf-8"))]
+            asked = {"file": path.name, "folder": str(folder), "printed": list(map(str, printed)), "cells": found}
+            print(json.dumps(asked | {"seconds": 3 * SECONDS}), file=server.stdin, flush=True)
+            code = int(server.stdout.readline())
+            return Done(code, *(file.read_text(encoding="utf-8") for file in printed))
+
+        yield done
 
 
 def broken(text: str) -> list[str]:
@@ -123,11 +166,11 @@ def test_there_are_chapters() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_the_chapter_runs(path: Path, tmp_path: Path) -> None:
+def test_the_chapter_runs(path: Path, tmp_path: Path, execute: Execute) -> None:
     """Every cell runs, nothing is written, and the whole takes less than a minute."""
     done = execute(path, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout.splitlines()[-1].removeprefix("seconds ")) < SECONDS
+    assert done.code == 0, done.err
+    assert float(done.out.splitlines()[-1].removeprefix("seconds ")) < SECONDS
     assert list(tmp_path.iterdir()) == []
 
 
@@ -174,14 +217,14 @@ def notebook(folder: Path, *sources: str) -> Path:
         ("def f():\n    return missing\n\nf()", "NameError"),
     ],
 )
-def test_a_broken_cell_is_reported_with_its_place(tmp_path: Path, bad: str, says: str) -> None:
+def test_a_broken_cell_is_reported_with_its_place(tmp_path: Path, execute: Execute, bad: str, says: str) -> None:
     path = notebook(tmp_path, ":tags: [x]\na = 1", bad, "c = 3")
     lines = path.read_text(encoding="utf-8").splitlines()
     guilty = {"AssertionError": "assert b == 2", "SyntaxError": "b = a +", "NameError": "    return missing"}
     line = lines.index(guilty.get(says, "warnings.warn('careful')")) + 1
     done = execute(path, tmp_path)
-    assert done.returncode == 1
-    assert f"planted.md, cell 2, line {line}: {says}" in done.stderr.splitlines()[-1]
+    assert done.code == 1
+    assert f"planted.md, cell 2, line {line}: {says}" in done.err.splitlines()[-1]
 
 
 def test_a_cell_that_does_not_end_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import re
 import shutil
@@ -23,6 +24,7 @@ from packaging.utils import canonicalize_name
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
 LOCKS = ("requirements.lock", "k_diffusion.lock", "book.lock")
+LATER = (2027, 1, 15, 8, 0, 0)  # another date than that of the version
 PLANTED = 'repository-code: "https://example.org/planted"\ndoi: 10.5281/zenodo.1\n'
 
 
@@ -156,9 +158,9 @@ def test_the_sbom_lists_what_the_package_needs(tmp_path: Path) -> None:
 # --- the archives
 
 
-def built(source: Path, out: Path, **variables: str) -> dict[str, bytes]:
-    """The archives that `python -m build` makes there, by name."""
-    call(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, source, cwd=source, **variables)
+def built(source: Path, out: Path, *what: str, **variables: str) -> dict[str, bytes]:
+    """The archives that `python -m build` makes there, by name; what: --sdist, --wheel, or a wheel of the sdist."""
+    call(sys.executable, "-m", "build", "--no-isolation", *what, "--outdir", out, source, cwd=source, **variables)
     return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
 
 
@@ -170,24 +172,19 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "dist"
 
 
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another clone, in another folder and with other dates of files."""
+    return checkout(tmp_path_factory.mktemp("elsewhere") / "source")
+
+
 @pytest.mark.slow
-def test_archives_have_the_same_bytes_wherever_they_are_made(archives: Path, tmp_path: Path) -> None:
-    """Assert it of a clone in another folder with other dates of files, and other bytes for another date."""
+def test_archives_have_the_same_bytes_wherever_they_are_made(archives: Path, elsewhere: Path, tmp_path: Path) -> None:
+    """Assert it of another clone, whose wheel is made without the sdist: nothing a wheel needs is missing in that."""
     first = {path.name: path.read_bytes() for path in sorted(archives.iterdir())}
     assert list(first) == [f"samplerproof-{PROJECT['version']}{end}" for end in ("-py3-none-any.whl", ".tar.gz")]
-    source = checkout(tmp_path / "elsewhere")
-    assert built(source, tmp_path / "again", PYTHONHASHSEED="7", TZ="Asia/Tokyo") == first
-    another = built(source, tmp_path / "later", SOURCE_DATE_EPOCH="1800000000")
-    assert [another[name] == first[name] for name in first] == [False, False]
-
-
-@pytest.mark.slow
-def test_the_wheel_of_the_sdist_is_that_of_the_checkout(archives: Path, tmp_path: Path) -> None:
-    """Assert that nothing a wheel needs is missing in the sdist."""
-    command = (sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path / "out")
-    call(*command, checkout(tmp_path / "source"), cwd=tmp_path)
-    (of_sdist,), (direct,) = archives.glob("*.whl"), (tmp_path / "out").glob("*.whl")
-    assert of_sdist.read_bytes() == direct.read_bytes()
+    again = built(elsewhere, tmp_path / "again", "--sdist", "--wheel", PYTHONHASHSEED="7", TZ="Asia/Tokyo")
+    assert [again[name] == first[name] for name in first] == [True, True]
 
 
 @pytest.mark.slow
@@ -224,8 +221,12 @@ def metadata(wheel: Path) -> Message:
 
 
 @pytest.mark.slow
-def test_the_metadata_is_complete_and_addresses_are_those_of_citation_cff(archives: Path, tmp_path: Path) -> None:
-    """Assert name, version, licences and extras; and that an address comes from CITATION.cff alone."""
+def test_the_metadata_is_complete_and_addresses_are_those_of_citation_cff(
+    archives: Path, elsewhere: Path, tmp_path: Path
+) -> None:
+    """Assert name, version, licences and extras; that an address comes from CITATION.cff alone, and that another date
+    is that of all files in both archives.
+    """
     (wheel,) = archives.glob("*.whl")
     found = metadata(wheel)
     assert (found["Name"], found["Version"], found["License-Expression"]) == ("samplerproof", PROJECT["version"], "MIT")
@@ -235,30 +236,37 @@ def test_the_metadata_is_complete_and_addresses_are_those_of_citation_cff(archiv
     assert found.get_payload().startswith("# samplerproof")  # type: ignore[union-attr]
     said = {key for key in ("url", "repository-code", "doi") if key in CITATION}
     assert len(found.get_all("Project-URL", [])) == len(said)
-    source = checkout(tmp_path / "source")
-    with (source / "CITATION.cff").open("a", encoding="utf-8") as file:
+    with (elsewhere / "CITATION.cff").open("a", encoding="utf-8") as file:
         file.write(PLANTED)
-    built(source, tmp_path / "dist")
-    (planted,) = (tmp_path / "dist").glob("*.whl")
+    built(elsewhere, tmp_path / "dist", "--sdist", "--wheel", SOURCE_DATE_EPOCH=str(calendar.timegm(LATER)))
+    (planted,), (sdist,) = (tmp_path / "dist").glob("*.whl"), (tmp_path / "dist").glob("*.tar.gz")
+    with zipfile.ZipFile(planted) as archive, tarfile.open(sdist) as packed:
+        assert {member.date_time for member in archive.infolist()} == {LATER}
+        assert {member.mtime for member in packed} == {calendar.timegm(LATER)}
     addresses = metadata(planted).get_all("Project-URL", [])
     assert "Repository, https://example.org/planted" in addresses
     assert "DOI, https://doi.org/10.5281/zenodo.1" in addresses
 
 
-SMOKE = """import json, subprocess, sys
-from pathlib import Path
+SMOKE = """import contextlib, io, json, runpy, sys
 
-folder = Path(sys.executable).parent
+from samplerproof.cli import main
 
 def run(*words):
-    return subprocess.run([folder / "samplerproof", *words], check=True, capture_output=True, text=True).stdout
+    sys.argv = ["samplerproof", *words]
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            main.run()
+        except SystemExit as stop:
+            assert not stop.code
+    return out.getvalue()
 
-print(run("--version").split()[1])
 print(len(json.loads(run("methods", "--json"))) > 70)
 print(json.loads(run("prove", "dpm-solver++-2m", "ddpm", "--json"))[0]["proved_order"])
 print("SHA-256" in run("cite", "--theorem", "claim-2m-collapsed"))
 print(json.loads(run("study", "one.toml", "--json"))["records"][0]["method"])
 print(json.loads(run("advise", "rings", "--nfe", "4", "--json"))["choice"]["nfe"])
+runpy.run_path("example.py", run_name="__main__")
 """
 
 
@@ -267,18 +275,97 @@ def test_a_fresh_environment_installs_the_wheel_and_works(archives: Path, tmp_pa
     """Assert that an environment with nothing but the wheel and what it asks for passes a smoke set."""
     (wheel,) = archives.glob("*.whl")
     (pinned,) = re.findall(r"^TORCH := (torch==\S+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M)
-    call(sys.executable, "-m", "venv", tmp_path / "env", cwd=tmp_path)
-    python = tmp_path / "env" / "bin" / "python"
-    call(
-        python, "-m", "pip", "install", "-q", "--no-compile", "--disable-pip-version-check", wheel, pinned, cwd=tmp_path
-    )
-    call(python, "-m", "pip", "check", cwd=tmp_path)
+    call(sys.executable, "-m", "venv", "--without-pip", tmp_path / "env", cwd=tmp_path)
+    folder = tmp_path / "env" / "bin"
+    pip = (sys.executable, "-m", "pip", "--python", folder / "python", "--disable-pip-version-check")
+    call(*pip, "install", "-q", "--no-compile", wheel, pinned, cwd=tmp_path)
+    call(*pip, "check", cwd=tmp_path)
+    assert call(folder / "samplerproof", "--version", cwd=tmp_path) == f"samplerproof {PROJECT['version']}\n"
     shutil.copy(ROOT / "book" / "one_sampler.toml", tmp_path / "one.toml")
+    shutil.copy(ROOT / "example.py", tmp_path)
     (tmp_path / "smoke.py").write_text(SMOKE, encoding="utf-8")
-    lines = call(python, "smoke.py", cwd=tmp_path).split()
-    assert lines[:4] == [PROJECT["version"], "True", "2", "True"]
-    assert lines[5] == "4"
-    shutil.copy(ROOT / "example.py", tmp_path)  # a program imports what lies beside it first
-    printed = call(python, "example.py", cwd=tmp_path)
+    lines = call(folder / "python", "smoke.py", cwd=tmp_path).splitlines()
+    assert lines[:3] == ["True", "2", "True"]
+    assert lines[4] == "4"
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"    {line}" in readme for line in printed.splitlines())
+    assert len(lines) == 7
+    assert all(f"    {line}" in readme for line in lines[5:])
+
+
+# --- the wheel, for a user far from this repository
+
+
+TYPED = """from typing import assert_type
+from torch import Tensor
+import samplerproof as sp
+from samplerproof.numerics.tableau import Tableau
+
+grid = sp.Grid.from_sigmas([1.0, 0.5])
+assert_type(grid, sp.Grid)
+assert_type(sp.method("ddim").order, int)
+assert_type(sp.tabulate("ddim", grid), Tableau)
+assert_type(sp.sample(sp.GaussianMixture([1.0], [0.0], [1.0]), Tensor(), sp.tabulate("ddim", grid)), Tensor)
+assert_type(sp.testing.assert_order(lambda denoise, x, sigmas: x, 1).exit_code, int)
+"""
+OWN = """import torch
+import samplerproof as sp
+
+def euler(denoise, x, sigmas):
+    for s, t in zip(sigmas, sigmas[1:]):
+        x = x + (t - s) / s * (x - denoise(x, s))
+    return x
+
+mixture = sp.GaussianMixture([0.35, 0.65], [-1.2, 0.9], stds=[0.5, 0.35])
+grid = sp.grid(sp.schedule("vp-linear"), "uniform-lambda", 20, t_min=1e-3, t_max=1.0)
+x = mixture.sample(100, grid.points[0], torch.Generator().manual_seed(0))
+y = sp.sample(mixture, x, sp.tabulate("ddim", grid))
+print(sp.metrics.trajectory(y, sp.exact_flow(mixture, x, grid.points[0], grid.points[-1])[0]) < 0.2)
+print(sp.method("ddim").prove().order, sp.read_back(euler, grid).isclose(sp.tabulate("ddim", grid)))
+print(sp.__file__)
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(archives: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with the wheel, and what it needs from this one."""
+    folder = tmp_path_factory.mktemp("wheel")
+    call(sys.executable, "-m", "venv", "--without-pip", folder / "env", cwd=folder)
+    (library,), (wheel,) = (folder / "env").glob("lib/python*/site-packages"), archives.glob("*.whl")
+    options = ("-q", "--disable-pip-version-check", "--no-deps", "--no-compile", "--target", library)
+    call(sys.executable, "-m", "pip", "install", *options, wheel, cwd=folder)
+    below = [path for path in sys.path if path.endswith("site-packages")]
+    (library / "zz_needed.pth").write_text("\n".join(below) + "\n", encoding="utf-8")
+    return folder / "env" / "bin" / "python"
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_types_and_the_kept_networks(archives: Path) -> None:
+    """Assert that the wheel has py.typed and the project's networks, and no tests."""
+    (wheel,) = archives.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "samplerproof/py.typed" in names
+    assert "samplerproof/book/records/tableaux/res4lyf.json" in names  # `methods res4lyf:NAME` answers from it
+    assert "samplerproof/numerics/checkpoints/trained/digits/model.safetensors" in names
+    assert not [name for name in names if name.startswith("tests") or "/vendor/" in name]
+
+
+@pytest.mark.slow
+def test_a_user_sees_true_types(installed: Path) -> None:
+    """Assert that `mypy --strict` knows the types of a user's expressions, none of them Any, and finds a mistake."""
+    folder = installed.parents[2]
+    mypy = (sys.executable, "-m", "mypy", "--strict", "--python-executable", installed, "--cache-dir", folder / "cache")
+    (folder / "typed.py").write_text(TYPED, encoding="utf-8")
+    (folder / "mistaken.py").write_text("import samplerproof as sp\nsp.method(3)\n", encoding="utf-8")
+    *errors, count = call(*mypy, "typed.py", "mistaken.py", cwd=folder, fails=True).splitlines()
+    assert count.startswith("Found 1 error in 1 file (checked 2 source files)")
+    assert [line[:14] for line in errors if ": error: " in line] == ["mistaken.py:2:"]
+    assert "incompatible type" in errors[0]
+
+
+@pytest.mark.slow
+def test_ten_lines_run_far_from_the_repository(installed: Path, tmp_path: Path) -> None:
+    """Assert that a user's own lines run from the wheel, in a folder outside of the repository."""
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    lines = call(installed, "own.py", cwd=tmp_path).splitlines()
+    assert lines[:2] == ["True", "1 True"]
+    assert Path(lines[2]).is_relative_to(installed.parents[1])

@@ -1,4 +1,4 @@
-"""Pieces of a study measured by other processes: of this machine, or the workers of a dask.distributed scheduler.
+"""Work done by other processes: of this machine, or the workers of a dask.distributed scheduler.
 
 Values depend on the piece alone, so they are those of one process to the bit, on processors of one kind. This process
 alone writes to the store. A piece whose worker dies is left to the other workers, or to this process.
@@ -10,7 +10,7 @@ import logging
 import os
 import pickle
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ from .store import Value
 from .study_records import Elsewhere, Piece, measured
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 MOST = 256  # processes of this machine
 PATIENCE = 10.0  # seconds in which a scheduler answers
@@ -56,6 +56,18 @@ def refuse_others(workers: int, scheduler: str | None, reason: str) -> None:
         raise InputError("workers", workers, reason)
 
 
+def check_workers(workers: int | None, scheduler: str | None, default: int | None) -> None:
+    """Raise InputError unless workers is a number of processes, or what stands for none asked for, beside a scheduler.
+
+    default: that value.
+    """
+    if workers is not None and (not isinstance(workers, int) or not 1 <= workers <= MOST):
+        raise InputError("workers", workers, f"a whole number from 1 to {MOST}")
+    of_type("scheduler", scheduler, (str, type(None)), "the address of a scheduler, or None")
+    if scheduler is not None and workers != default:
+        raise InputError("workers", workers, "left out beside a scheduler, which has workers of its own")
+
+
 @contextmanager
 def elsewhere(problem: MixtureProblem, workers: int = 1, scheduler: str | None = None) -> Iterator[Elsewhere | None]:
     """What records_of takes: None for one process, else so many of this machine, or the workers of a scheduler.
@@ -63,16 +75,12 @@ def elsewhere(problem: MixtureProblem, workers: int = 1, scheduler: str | None =
     workers: 1 to 256.  scheduler: an address such as tcp://10.0.0.1:8786.
     Raises InputError on other numbers, without such a scheduler, and where its workers have another code or versions.
     """
-    if not isinstance(workers, int) or not 1 <= workers <= MOST:
-        raise InputError("workers", workers, f"a whole number from 1 to {MOST}")
-    of_type("scheduler", scheduler, (str, type(None)), "the address of a scheduler, or None")
-    if scheduler is not None and workers > 1:
-        raise InputError("workers", workers, "left out beside a scheduler, which has workers of its own")
+    check_workers(workers, scheduler, default=1)
     # Samplers of other code stay here; the problem without them is plain data.
     ours = tuple(sampler for sampler in problem.samplers if isinstance(sampler, CatalogueMethod))
     plain = pickle.dumps(replace(problem, samplers=ours))
     if scheduler is not None:
-        with _connected(scheduler) as client:
+        with connected(scheduler) as client:
             yield lambda pieces: _on_cluster(client, scheduler, plain, pieces)
     else:
         yield (lambda pieces: _on_this_machine(workers, plain, pieces)) if workers > 1 else None
@@ -121,7 +129,11 @@ def _on_this_machine(
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[Client]:
+def connected(address: str, code: Callable[[], Any] = fingerprint) -> Iterator[Client]:
+    """A client of the scheduler at an address, on all of whose workers `code()` answers as here.
+
+    Raises InputError where there is no such scheduler, it has no workers, or one of them has other code or versions.
+    """
     try:
         from distributed import Client
     except ImportError:
@@ -133,10 +145,10 @@ def _connected(address: str) -> Iterator[Client]:
         reason = " ".join(str(fault).split()) or type(fault).__name__
         raise InputError("scheduler", address, f"the address of a running scheduler ({reason})") from None
     with client, client.as_current():
-        codes: dict[str, Any] = client.run(fingerprint)
+        codes: dict[str, Any] = client.run(code)
         if not codes:
             raise InputError("scheduler", address, "a scheduler with workers: dask worker " + address)
-        others = sorted(worker for worker, code in codes.items() if code != fingerprint())
+        others = sorted(worker for worker, found in codes.items() if found != code())
         if others:
             here = f"this version of samplerproof, torch, numpy, scipy and Python on all workers; not on {others[0]}"
             raise InputError("scheduler", address, here)
@@ -147,21 +159,30 @@ def _on_cluster(
     client: Client, address: str, problem: bytes, pieces: Mapping[int, Piece]
 ) -> Iterator[tuple[int, dict[str, Value]]]:
     """By the workers of a scheduler, which gives the tasks of a worker that dies to others."""
-    from distributed import KilledWorker, as_completed
-    from distributed.client import FutureCancelledError
+    from distributed import as_completed
 
     # The result of a task, which is done again if its worker dies: data that a client scatters would be lost with it.
     held = client.submit(_same, problem)
     of = {client.submit(measured_piece, held, piece, pure=False): k for k, piece in pieces.items()}
     for future in as_completed(of):
-        try:
-            made = future.result()
-        except KilledWorker:  # several died of it, or with it: it is left to this process
-            continue
-        except (FutureCancelledError, OSError) as fault:
-            kept = "a scheduler that runs on; what is finished is kept: run again"
-            raise InputError("scheduler", address, f"{kept} ({type(fault).__name__})") from None
-        yield of[future], made
+        if (made := result_of(future, address)) is not None:
+            yield of[future], made
+
+
+def result_of(future: Future, address: str) -> Any:
+    """The result of a task that has ended; None where several workers died of it, or with it: it is left to this
+    process.  Raises InputError where the scheduler ended.
+    """
+    from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+
+    try:
+        return future.result()
+    except KilledWorker:
+        return None
+    except (FutureCancelledError, OSError) as fault:
+        kept = "a scheduler that runs on; what is finished is kept: run again"
+        raise InputError("scheduler", address, f"{kept} ({type(fault).__name__})") from None
 
 
 def _same(problem: bytes) -> bytes:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import samplerproof as sp
+
 
 @pytest.mark.parametrize("steps", [[399, 799, 1599], pytest.param([399, 799, 1599, 3199], marks=pytest.mark.slow)])
 def test_exponents_of_li_et_al_at_fixed_time(
@@ -31,9 +33,7 @@ def test_exponents_of_li_et_al_at_fixed_time(
 
 
 @pytest.mark.slow
-def test_exponents_on_the_schedule_of_li_et_al(
-    study_file: Callable[..., Path], in_process: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_exponents_on_the_schedule_of_li_et_al(study_file: Callable[..., Path]) -> None:
     """With the logarithm divided out; the raw exponents are blurred by it and fall outside."""
     path = study_file(
         ('kind = "vp-linear"\nbeta_min = 0.1\nbeta_max = 20.0', 'kind = "li"\nc0 = 1.0\nc1 = 7.0'),
@@ -41,9 +41,7 @@ def test_exponents_on_the_schedule_of_li_et_al(
         ("steps = [24, 49, 99]", "steps = [399, 799, 1599]"),
         ('metrics = ["tv", "kl", "w2", "trajectory"]', 'metrics = ["tv"]'),
     )
-    code, out, _ = in_process("study", path, "--json")
-    assert code == 0
-    fits = {f["method"]: f for f in json.loads(out)["fits"]}
+    fits = {f["method"]: f for f in sp.study(path).fits}
     assert [f["log_power"] for f in fits.values()] == [2, 3]
     assert 0.98 <= fits["li-ddim"]["compensated_exponent"] <= 1.07
     assert 1.95 <= fits["li-accelerated-ode"]["compensated_exponent"] <= 2.02
@@ -55,32 +53,26 @@ STOCHASTIC = ('methods = ["li-ddpm", "li-accelerated-sde"]', 'methods = ["li-ddi
 
 
 @pytest.mark.slow
-def test_exponents_and_constants_of_stochastic_samplers_at_fixed_time(
-    study_file: Callable[..., Path], in_process: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_exponents_and_constants_of_stochastic_samplers_at_fixed_time(study_file: Callable[..., Path]) -> None:
     """On M1 both are 1/T: T = 200..1600 noise levels; T TV is 2.256 and .672 to .679 from T = 400 on."""
     path = study_file(
         STOCHASTIC[::-1],
         ("steps = [24, 49, 99]", "steps = [199, 399, 799, 1599]"),
         ('metrics = ["tv", "kl", "w2", "trajectory"]', 'metrics = ["tv", "kl"]'),
     )
-    code, out, _ = in_process("study", path, "--json")
-    assert code == 0
-    answer = json.loads(out)
-    fits = {(f["method"], f["metric"]): f["exponent"] for f in answer["fits"]}
+    answer = sp.study(path)
+    fits = {(f["method"], f["metric"]): f["exponent"] for f in answer.fits}
     for method, low, high in (("li-ddpm", 0.99, 1.01), ("li-accelerated-sde", 0.99, 1.03)):
         assert low <= fits[method, "tv"] <= high
         assert fits[method, "kl"] == pytest.approx(2 * fits[method, "tv"], abs=0.03)
-    for r in answer["records"]:
+    for r in answer.records:
         if r["metric"] == "tv" and r["steps"] >= 399:
             constant = (r["steps"] + 1) * r["value"]
             assert 2.254 <= constant <= 2.258 if r["method"] == "li-ddpm" else 0.672 <= constant <= 0.679
 
 
 @pytest.mark.slow
-def test_order_two_on_a_gaussian_needs_the_noise_inside(
-    study_file: Callable[..., Path], in_process: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_order_two_on_a_gaussian_needs_the_noise_inside(study_file: Callable[..., Path]) -> None:
     """Assert order two of the accelerated SDE sampler on a Gaussian, and order one with the noise outside."""
     path = study_file(
         (STOCHASTIC[1], 'methods = ["li-accelerated-sde", "li-accelerated-sde-readme"]'),
@@ -90,8 +82,6 @@ def test_order_two_on_a_gaussian_needs_the_noise_inside(
         ("steps = [24, 49, 99]", "steps = [99, 199, 399, 799, 1599]"),
         ('metrics = ["tv", "kl", "w2", "trajectory"]', 'metrics = ["tv"]'),
     )
-    code, out, _ = in_process("study", path, "--json")
-    assert code == 0
-    fits = {f["method"]: f["exponent"] for f in json.loads(out)["fits"]}
+    fits = {f["method"]: f["exponent"] for f in sp.study(path).fits}
     assert 1.98 <= fits["li-accelerated-sde"] <= 2.02
     assert 0.9 <= fits["li-accelerated-sde-readme"] <= 1.02

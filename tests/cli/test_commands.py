@@ -67,12 +67,12 @@ def test_study_for_a_person_shows_exponents_and_folder(
     assert not (tmp_path / "here" / "results").exists()
 
 
-def test_bad_input_is_one_line_without_traceback(samplerproof: Command, study_file: Callable[..., Path]) -> None:
+def test_bad_input_is_one_line_without_traceback(
+    in_process: Callable[..., tuple[int, str, str]], study_file: Callable[..., Path]
+) -> None:
     """Assert exit code 2 and an empty standard output."""
-    done = samplerproof("study", study_file(("[24,", "[0,")), "--json")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr == "samplerproof: run.steps[0]: got 0; must be greater than or equal to 1\n"
+    line = "samplerproof: run.steps[0]: got 0; must be greater than or equal to 1\n"
+    assert in_process("study", study_file(("[24,", "[0,")), "--json") == (2, "", line)
 
 
 @pytest.mark.check
@@ -223,7 +223,7 @@ def test_progress_is_drawn_on_a_terminal(study_file: Callable[..., Path], tmp_pa
     """Assert that a person sees a bar on standard error while standard output stays JSON."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "study", str(study_file()), "--json"],
+        [sys.executable, "-c", PROGRAM, "study", str(study_file(LESS)), "--json"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=theirs,

@@ -52,13 +52,15 @@ def digest() -> str:
 # --- which tests cover which line
 
 
-def measure(folder: Path, tests: Iterable[str]) -> None:
-    """Run the tests once, with the lines of each; a failure ends the run: mutants say nothing on a red suite."""
+def measure(folder: Path, tests: Iterable[str], jobs: int) -> None:
+    """Run the tests once, in so many processes, with the lines of each; a failure ends the run: on a red suite mutants
+    say nothing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = f"[run]\nsource = {', '.join(FOLDERS)}\ndata_file = {folder / 'coverage'}\n"
     (folder / "coveragerc").write_text(config, encoding="utf-8")
     options = ["--cov", f"--cov-config={folder / 'coveragerc'}", "--cov-context=test", "--cov-report="]
-    command = [sys.executable, "-m", "pytest", "-n", str(os.cpu_count()), "--dist", "loadfile", "-q", *options]
+    command = [sys.executable, "-m", "pytest", "-n", str(jobs), "--dist", "loadfile", "-q", *options]
     done = subprocess.run([*command, f"--junitxml={folder / 'seconds.xml'}", *tests], cwd=ROOT)
     if done.returncode:
         sys.exit("mutants: the tests fail without a mutant")
@@ -186,7 +188,7 @@ def main() -> int:
     started = datetime.now(UTC)
     folder = given.kept / digest()
     if not (folder / "measured").exists():
-        measure(folder, given.tests)
+        measure(folder, given.tests, given.jobs)
     chosen = drawn(given.by_hand, given.generated, given.seed, given.only)
     known = decided(folder)
     left = [mutant for mutant in chosen if (mutant.file, mutant.place, mutant.operator) not in known]

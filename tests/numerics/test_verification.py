@@ -95,7 +95,10 @@ def test_workers_change_no_verdict(in_process: Callable[..., tuple[int, str, str
     one, two = (json.loads(out) for _, out, _ in answers)
     assert one["records"] == two["records"]
     assert one["discrepancies"] == two["discrepancies"]
-    for given, line in (("--workers=0", "workers: got 0; a whole"), ("--scheduler=tcp://a:1", "scheduler: got 'tcp:")):
+    for given, line in (
+        ("--workers=0", "workers: got 0; a whole"),
+        ("--scheduler=nowhere", "scheduler: got 'nowhere'"),
+    ):
         code, out, err = in_process("study", "list.toml", given, "--out", "none")
         assert (code, out, err.count("\n")) == (2, "", 1)
         assert line in err

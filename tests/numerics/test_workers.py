@@ -1,4 +1,4 @@
-"""Studies whose runs other processes measure: the records of one process, to the bit, also where workers are killed."""
+"""Studies and lists that processes share: the records of one process, to the bit, also where workers are killed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any
 import pytest
 
 import samplerproof as sp
+from samplerproof.book.studies import verification
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.studies.config import Study, parse
+from samplerproof.numerics.studies.config import Study, Verification, parse
 from samplerproof.numerics.studies.run import run
 from samplerproof.numerics.support import manifest
 
@@ -133,6 +135,60 @@ def test_a_cluster_measures_what_one_process_does_though_its_workers_are_killed(
     again = run(study(), tmp_path, scheduler=cluster.scheduler_address)
     assert again["manifest"]["reused"] == len(alone)
     assert json.dumps(again["records"]) == json.dumps(alone)
+
+
+@pytest.mark.slow
+def test_a_worker_verifies_what_is_installed_and_what_is_not_stays_here(
+    tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Assert a verdict that a worker reached with a process of its own, and one on a module that is no package."""
+
+    def stand_in(target: str, *_question: Any, **_options: Any) -> dict[str, Any]:
+        return {"target": target, "verdict": "identical", "findings": []}
+
+    # Workers have the function itself: what is sent is its name.
+    alone = verification.verdict_record
+    stand_in.__module__, stand_in.__qualname__ = alone.__module__, alone.__qualname__
+    monkeypatch.setattr(verification, "verdict_record", stand_in)
+    listed = Verification(targets=["diffusers:DDIMScheduler?clip_sample=false", "mine:euler"], steps=4)
+    sent, kept = verification.run_verification(listed, tmp_path, scheduler=cluster.scheduler_address)["records"]
+    assert [sent[name] for name in ("verdict", "matches", "reference")] == ["roundoff", ["ddim"], "ddim"]
+    assert kept == stand_in("mine:euler")
+
+
+@pytest.mark.slow
+def test_a_list_goes_on_though_a_worker_is_killed_and_needs_the_same_libraries(
+    tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Assert a verdict on every target, none computed twice, and a line on a library of another version."""
+    targets = [f"diffusers:{name}Scheduler" for name in ("DDIM", "DDPM", "PNDM", "Euler", "Heun", "LMS")]
+    listed = Verification(targets=targets, steps=4)
+
+    def stand_in(target: str, *_question: Any, **_options: Any) -> dict[str, Any]:
+        time.sleep(0.4)
+        return {"target": target, "verdict": "identical", "findings": [], "by": os.getpid()}
+
+    monkeypatch.setattr(verification, "verdict_record", stand_in)
+    killed: list[int] = []
+
+    def kill(done: int, total: int, label: str) -> None:
+        if not killed:
+            busy = next(state for state in cluster.scheduler.workers.values() if state.processing)
+            (worker,) = (worker for worker in cluster.workers.values() if worker.worker_address == busy.address)
+            killed.append(worker.pid)
+            os.kill(worker.pid, signal.SIGKILL)
+
+    address = cluster.scheduler_address
+    found = verification.run_verification(listed, tmp_path / "out", kill, scheduler=address)["records"]
+    assert killed
+    assert [record["target"] for record in found] == targets
+    assert os.getpid() not in {record["by"] for record in found}
+    again = verification.run_verification(listed, tmp_path / "out", scheduler=address)["records"]
+    assert again == found
+    monkeypatch.setattr(verification, "versions", lambda target: {"diffusers": "0.1"})
+    with pytest.raises(InputError, match=r"diffusers 0\.1, as here, on all workers; not on tcp"):
+        verification.run_verification(listed, tmp_path / "other", scheduler=address)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.slow
