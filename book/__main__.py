@@ -68,7 +68,7 @@ def main(folder: Path) -> int:
         made |= advice_of_networks(advice_results.advice_results(), advice_results.bar_results())
         made |= arena(study_results.arena_results()) | figures_page(study_results.figure_results())
         made |= tableaux_page(tableau_results.tableau_results(), verification["records"])
-        made |= designs_page(design_results.design_results()) | costs()
+        made |= designs_page(design_results.design_results(), design_results.transferred_results()) | costs()
     except InputError as fault:
         print(fault, file=sys.stderr)
         return 2

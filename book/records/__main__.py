@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from ...numerics.errors import InputError
 from .advice_results import renew_advice, renew_bars
-from .design_results import renew_designs
+from .design_results import renew_designs, renew_transferred
 from .method_results import renew_claims, renew_methods
 from .network_results import renew_networks
 from .study_results import renew_arena, renew_figures, renew_orders, renew_published, renew_signed
@@ -33,6 +33,7 @@ KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "advice": renew_advice,
     "error-bars": renew_bars,
     "designs": renew_designs,
+    "transferred": renew_transferred,
     "tableaux": renew_tableaux,
     "arena": renew_arena,
     "orders": renew_orders,
