@@ -85,15 +85,15 @@ and the errors are distances to the model's own flow, not distances of pictures 
 
 TRANSFER = """
 Tables for N = {steps} were made for five targets, and run on all five at held-out starts: a mixture in eight
-dimensions, one in 64 whose variances fall as 1/f^2, as those of pictures do, and three networks. Rows: what the table was
-made for; columns: on what it runs. A number is its error over that of the best of 2M, UniPC-2 and UniPC-3 on their best
-levels there.
+dimensions, one in 64 whose variances fall as 1/f^2, as those of pictures do, and three networks. Rows: what the table
+was made for; columns: on what it runs. A number is its error over that of the best of 2M, UniPC-2 and UniPC-3 on their
+best levels there.
 
 {ratios}
 
 {best} of {count} tables are the best on their own target, and {worse} of the {others} other errors are larger than that
-of the best record. Tables made for mixtures, with the variances of pictures or without, have {least} and {most} times its
-error on photos. The curves show a reason: the share, of the square of $D^*(\\lambda) - D^*(\\lambda_0)$, that lies
+of the best record. Tables made for mixtures, with the variances of pictures or without, have {least} and {most} times
+its error on photos. The curves show a reason: the share, of the square of $D^*(\\lambda) - D^*(\\lambda_0)$, that lies
 outside of the first {shapes} principal shapes of the curves of the target that a table was made for.
 
 {outside}
