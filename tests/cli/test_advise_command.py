@@ -49,6 +49,11 @@ def test_the_answer_its_page_and_bad_input(
     assert found["y"].shape == (1, 1)
     made = METHODS[answer["choice"]["method"]].name
     assert sp.tabulate(made, found["grid"]).nfe == answer["choice"]["nfe"]
+    assert not list(Path("results").rglob("network-*")), "a mixture is no network"
+    assert _ran("advise rings-small --nfe 5 --budget 60", monkeypatch) == 0
+    (record,) = map(json.loads, (path.read_text() for path in Path("results/advice").glob("network-*.json")))
+    assert [advice["nfe"] for advice in record["advice"]] == [5]
+    capsys.readouterr()
     assert _ran("advise law.toml --nfe 5 --budget 20", monkeypatch) == 2
     assert capsys.readouterr().err.startswith("samplerproof: budget: got 20; at least ")
     Path("own.py").write_text("def fails(x, at, prediction):\n    raise KeyError('weights')\n\n\nfails.shape = (2,)\n")

@@ -281,3 +281,19 @@ def test_many_levels_take_seconds() -> None:
     started = time.process_time()
     assert len(levels("normal", 100_000, "vp-linear")["sigma"]) == 100_001
     assert time.process_time() - started < 20
+
+
+def test_a_study_has_one_line_for_what_every_number_of_steps_has(capsys: pytest.CaptureFixture[str]) -> None:
+    def found(steps: int, detail: str, severity: str) -> dict[str, object]:
+        return {"steps": steps, "step": 0, "detail": detail, "severity": severity}
+
+    listed = [found(10, "too low", "note"), found(20, "too low", "note"), found(20, "too low", "error")]
+    made = {"name": "own", "findings": [*listed, found(40, "other", "note")]}
+    manifest = {"computed": 3, "reused": 0, "recomputed": 0}
+    show.study({"records": [], "fits": [], "external": {}, "grids": [made], "manifest": manifest})
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("grid")]
+    assert lines == [
+        "grid own, N = 10, 20: too low",
+        "grid own, N = 20 (error): too low",
+        "grid own, N = 40: other",
+    ]
