@@ -74,14 +74,14 @@ def score(full: bool, dtype: torch.dtype) -> dict[str, Any]:
     block, exponents = x[:2000], torch.randn(2000, COMPONENTS, dtype=dtype)
     out = torch.empty_like(exponents)
     # Of full covariances each component turns a point to its axes.
-    wide = torch.randn(DIM, COMPONENTS * (DIM if full else 1), dtype=dtype)
-    turned = block @ wide
+    axes = torch.randn(DIM, COMPONENTS * (DIM if full else 1), dtype=dtype)
+    turned = block @ axes
 
     def limit() -> None:
         for _ in range(COUNT // len(block)):
             torch.exp(exponents, out=out)
-            torch.mm(block, wide, out=turned)
-            torch.mm(turned, wide.T)
+            torch.mm(block, axes, out=turned)
+            torch.mm(turned, axes.T)
 
     ours, bound = least(lambda: law(x, at, "score"), limit)
     per = 1e6 / COUNT

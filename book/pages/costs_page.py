@@ -95,8 +95,9 @@ GROWTH = """
 ## How a study grows
 
 One size is doubled at a time, from {base} on, with deterministic samplers on a mixture; the metric is the error of
-trajectories, and of three runs the fastest counts. The exponent is that of the last doubling: 1 where the cost is proportional, less where a part of it does
-not grow. The last column is the largest size, in doublings, that fits into {memory:.0f} GB, or that a file may have.
+trajectories, and of three runs the fastest counts. The exponent is that of the last doubling: 1 where the cost is
+proportional, less where a part of it does not grow. The last column is the largest size, in doublings, that fits into
+{memory:.0f} GB, or that a file may have.
 
 {rows}
 
