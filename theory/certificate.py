@@ -17,6 +17,7 @@ out, and the weights hold integrals of it over the step: m_k of s^k w, rate_mome
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -57,6 +58,7 @@ def certificate(method: Method, free: bool = False) -> dict[str, Any]:
     }
 
 
+@cache
 def coefficient(expression: sp.Expr, equal: bool) -> str:
     """A defect's coefficient as text; for ratios 1 + e_k h, what the proof calls r_k is e_k, and the middle e_0."""
     text = str(expression)

@@ -90,9 +90,14 @@ def value_at(polynomial: Any, point: tuple[int, ...]) -> int:
             term *= pow(int(c.denominator), -1, PRIME)
         for x, k in zip(point, powers, strict=True):
             if k:
-                term = term * (x if k == 1 else pow(x, k, PRIME)) % PRIME
+                term = term * (x if k == 1 else _power(x, k)) % PRIME
         total += term
     return total % PRIME
+
+
+@cache
+def _power(x: int, k: int) -> int:
+    return pow(x, k, PRIME)
 
 
 def without(numer: Any, factors: Iterable[tuple[Any, int]], left: Factors) -> Any:

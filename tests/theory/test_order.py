@@ -93,6 +93,24 @@ def test_leading_defects_of_multistep_methods_are_the_known_constants() -> None:
         assert defect.coefficient.subs({ratio: 1 for ratio in r}) == constant
 
 
+@pytest.mark.parametrize(("one", "other"), [("unipc-1", "unipc-1-again"), ("ipndm-2", "s-pndm")])
+def test_methods_that_differ_in_names_and_start_share_what_is_decided(one: str, other: str) -> None:
+    """Assert one proof under two names, and another one of rows that differ, or of a claim that does."""
+    method = find(one)
+    alike = find(other) if other == "s-pndm" else replace(method, name=other, aliases=())
+    proof, again = prove_order(method), prove_order(alike)
+    assert (again.order, again.conditions, again.leading_defects) == (
+        proof.order,
+        proof.conditions,
+        proof.leading_defects,
+    )
+    assert (again.method, again.statement) == (other, proof.statement.replace(one, other))
+    *kept, last = method.rows
+    first, second, *rest = method.weights[-1]
+    tilted = replace(last, rule=None, published=(first * 2, second - first, *rest))
+    assert prove_order(replace(alike, rows=(*kept, tilted))).leading_defects != proof.leading_defects
+
+
 def test_numbers_of_trees() -> None:
     """Assert that trees with leaves of a second kind, the legs, number 1, 2, 5, 13, 37, 108."""
     assert [len(trees(n)) for n in range(1, 7)] == [1, 2, 5, 13, 37, 108]
