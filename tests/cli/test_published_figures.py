@@ -55,7 +55,7 @@ def spread(t: float, v: float) -> float:
 
 
 def recursion(scheme: str, times: list[float], v: float, start: float) -> float:
-    """The variance after a run, by the recursions of the paper, its equations 20 to 25 in their order."""
+    """The variance after a run, by the recursions that the authors state."""
     found = start
     for t, end in pairwise(times):
         d = t - end
