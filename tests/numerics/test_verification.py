@@ -73,7 +73,7 @@ def test_a_list_of_samplers(study: Callable[..., tuple[int, str, str]], tmp_path
 
     kept = {file: file.stat().st_mtime_ns for file in (folder / "finished").iterdir()}
     assert len(kept) == 4
-    damaged, removed = (next(f for f in kept if name in f.read_text("utf-8")) for name in ("mine:euler", "mine:writes"))
+    damaged, removed = (next(f for f in kept if name in f.read_bytes()) for name in (b"mine:euler", b"mine:writes"))
     content = damaged.read_bytes()
     damaged.write_bytes(content.replace(b"e", b"f", 1))
     removed.unlink()

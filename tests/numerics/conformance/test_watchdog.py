@@ -24,6 +24,7 @@ with launched("hostile:breeds_and_hangs", [Job(5, True)]) as child:
 """
 STUDY = """[verification]
 targets = ["hostile:breeds_and_hangs", "hostile:euler"]
+against = { "hostile:euler" = "ddim" }
 timeout = 1000.0
 """
 
