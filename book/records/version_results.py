@@ -2,7 +2,7 @@
 
 book/reproducers/versions.toml has the versions. One that is not installed is brought from the registry into a temporary
 folder, without what it depends on: that is the same for all of them. Where a library comes as a checkout, versions are
-commits, and the files are brought that the reproducer imports.
+commits, and what the reproducer imports is brought.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def renew_versions(only: Iterable[str] = ()) -> None:
         for tried in one["tried"] if names else ():
             with TemporaryDirectory() as folder:
                 path = (
-                    checked_out(one["repository"], tried, Path(folder), one["files"])
+                    checked_out(one["repository"], tried, Path(folder), one["files"], one.get("beside", []))
                     if "repository" in one
                     else brought(library, tried, Path(folder), one.get("beside", []))
                 )
@@ -83,18 +83,23 @@ def brought(library: str, wanted: str, folder: Path, beside: Sequence[str] = ())
             return None
     except PackageNotFoundError:
         pass
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-    made = subprocess.run([*command, f"{library}=={wanted}", *beside], capture_output=True, text=True, timeout=LIMIT)
-    if made.returncode:
-        lines = made.stderr.strip().splitlines() or ["no reason is given"]
-        raise InputError("versions", f"{library}=={wanted}", f"a version that pip installs ({lines[-1]})")
+    _installed([f"{library}=={wanted}", *beside], folder)
     return folder
 
 
-def checked_out(repository: str, commit: str, folder: Path, files: str) -> Path:
-    """The folder of these files, a file or a folder of the repository, at a commit.
+def _installed(packages: Sequence[str], folder: Path) -> None:
+    """Install packages into a folder.  Raises InputError where pip does not."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    made = subprocess.run([*command, *packages], capture_output=True, text=True, timeout=LIMIT)
+    if made.returncode:
+        lines = made.stderr.strip().splitlines() or ["no reason is given"]
+        raise InputError("versions", " ".join(packages), f"versions that pip installs ({lines[-1]})")
 
-    Raises InputError where git does not bring them.
+
+def checked_out(repository: str, commit: str, folder: Path, files: str, beside: Sequence[str] = ()) -> Path:
+    """The folder that has a file or a folder of the repository, at a commit; packages beside it are installed there.
+
+    Raises InputError where git or pip does not bring them.
     """
     clone = ["git", "clone", "--quiet", "--no-checkout", repository, str(folder)]
     for command in (clone, ["git", "-C", str(folder), "checkout", "--quiet", commit, "--", files]):
@@ -102,8 +107,10 @@ def checked_out(repository: str, commit: str, folder: Path, files: str) -> Path:
         if made.returncode:
             lines = made.stderr.strip().splitlines() or ["no reason is given"]
             raise InputError("versions", f"{repository} at {commit}", f"a commit that git brings ({lines[-1]})")
-    found = folder / files
-    return found if found.is_dir() else found.parent
+    found = (folder / files).parent
+    if beside:
+        _installed(beside, found)
+    return found
 
 
 def printed(text: str, folder: Path | None) -> str:
