@@ -2,7 +2,7 @@
 
 book/reproducers/versions.toml has the versions. One that is not installed is brought from the registry into a temporary
 folder, without what it depends on: that is the same for all of them. Where a library comes as a checkout, versions are
-commits, and what the reproducer imports is brought.
+commits, and what the reproducer imports is brought; of ComfyUI without what runs models, which has stand-ins.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ from .record_keys import versions_key
 FOLDER = ROOT / "book" / "reproducers"
 LIMIT = 600.0  # seconds for the registry, and for a reproducer
 LONGEST = 400  # characters of what is printed
+STAND_INS = """from samplerproof.numerics.conformance.adapters.libraries.comfyui import importable
+with importable({folder!r}):
+    exec({text!r}, {{}})
+"""
 
 
 def libraries(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
@@ -61,12 +65,15 @@ def renew_versions(only: Iterable[str] = ()) -> None:
         for tried in one["tried"] if names else ():
             with TemporaryDirectory() as folder:
                 path = (
-                    checked_out(one["repository"], tried, Path(folder), one["files"], one.get("beside", []))
+                    checked_out(one["repository"], tried, Path(folder), one["files"])
                     if "repository" in one
                     else brought(library, tried, Path(folder), one.get("beside", []))
                 )
                 for name in names:
-                    line = {"library": library, "version": tried, "printed": printed(_text(FOLDER, name), path)}
+                    text = _text(FOLDER, name)
+                    if one.get("stand_ins"):
+                        text = STAND_INS.format(folder=str(path), text=text)
+                    line = {"library": library, "version": tried, "printed": printed(text, path)}
                     found[name].append(line)
         for name, lines in found.items():
             kept.write(name, {"versions": lines}, clock.manifest())
@@ -83,23 +90,18 @@ def brought(library: str, wanted: str, folder: Path, beside: Sequence[str] = ())
             return None
     except PackageNotFoundError:
         pass
-    _installed([f"{library}=={wanted}", *beside], folder)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    made = subprocess.run([*command, f"{library}=={wanted}", *beside], capture_output=True, text=True, timeout=LIMIT)
+    if made.returncode:
+        lines = made.stderr.strip().splitlines() or ["no reason is given"]
+        raise InputError("versions", f"{library}=={wanted}", f"a version that pip installs ({lines[-1]})")
     return folder
 
 
-def _installed(packages: Sequence[str], folder: Path) -> None:
-    """Install packages into a folder.  Raises InputError where pip does not."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-    made = subprocess.run([*command, *packages], capture_output=True, text=True, timeout=LIMIT)
-    if made.returncode:
-        lines = made.stderr.strip().splitlines() or ["no reason is given"]
-        raise InputError("versions", " ".join(packages), f"versions that pip installs ({lines[-1]})")
+def checked_out(repository: str, commit: str, folder: Path, files: str) -> Path:
+    """The folder that has a file or a folder of the repository, at a commit.
 
-
-def checked_out(repository: str, commit: str, folder: Path, files: str, beside: Sequence[str] = ()) -> Path:
-    """The folder that has a file or a folder of the repository, at a commit; packages beside it are installed there.
-
-    Raises InputError where git or pip does not bring them.
+    Raises InputError where git does not bring them.
     """
     clone = ["git", "clone", "--quiet", "--no-checkout", repository, str(folder)]
     for command in (clone, ["git", "-C", str(folder), "checkout", "--quiet", commit, "--", files]):
@@ -107,10 +109,7 @@ def checked_out(repository: str, commit: str, folder: Path, files: str, beside: 
         if made.returncode:
             lines = made.stderr.strip().splitlines() or ["no reason is given"]
             raise InputError("versions", f"{repository} at {commit}", f"a commit that git brings ({lines[-1]})")
-    found = (folder / files).parent
-    if beside:
-        _installed(beside, found)
-    return found
+    return (folder / files).parent
 
 
 def printed(text: str, folder: Path | None) -> str:
