@@ -2,7 +2,7 @@
 
 book/reproducers/versions.toml has the versions. One that is not installed is brought from the registry into a temporary
 folder, without what it depends on: that is the same for all of them. Where a library comes as a checkout, versions are
-commits, and the files are brought that the reproducer imports.
+commits, and what the reproducer imports is brought; of ComfyUI without what runs models, which has stand-ins.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ from .record_keys import versions_key
 FOLDER = ROOT / "book" / "reproducers"
 LIMIT = 600.0  # seconds for the registry, and for a reproducer
 LONGEST = 400  # characters of what is printed
+STAND_INS = """from samplerproof.numerics.conformance.adapters.libraries.comfyui import importable
+with importable({folder!r}):
+    exec({text!r}, {{}})
+"""
 
 
 def libraries(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
@@ -66,7 +70,10 @@ def renew_versions(only: Iterable[str] = ()) -> None:
                     else brought(library, tried, Path(folder), one.get("beside", []))
                 )
                 for name in names:
-                    line = {"library": library, "version": tried, "printed": printed(_text(FOLDER, name), path)}
+                    text = _text(FOLDER, name)
+                    if one.get("stand_ins"):
+                        text = STAND_INS.format(folder=str(path), text=text)
+                    line = {"library": library, "version": tried, "printed": printed(text, path)}
                     found[name].append(line)
         for name, lines in found.items():
             kept.write(name, {"versions": lines}, clock.manifest())
@@ -92,7 +99,7 @@ def brought(library: str, wanted: str, folder: Path, beside: Sequence[str] = ())
 
 
 def checked_out(repository: str, commit: str, folder: Path, files: str) -> Path:
-    """The folder of these files, a file or a folder of the repository, at a commit.
+    """The folder that has a file or a folder of the repository, at a commit.
 
     Raises InputError where git does not bring them.
     """
@@ -102,8 +109,7 @@ def checked_out(repository: str, commit: str, folder: Path, files: str) -> Path:
         if made.returncode:
             lines = made.stderr.strip().splitlines() or ["no reason is given"]
             raise InputError("versions", f"{repository} at {commit}", f"a commit that git brings ({lines[-1]})")
-    found = folder / files
-    return found if found.is_dir() else found.parent
+    return (folder / files).parent
 
 
 def printed(text: str, folder: Path | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...numerics.conformance.official_code import CHANGES, CORRECTIONS, REMARKS
+from ...numerics.conformance.official_code import CHANGES, CORRECTIONS, FINAL_CALL, FROZEN_RULES, REMARKS
 from ...numerics.conformance.report import own_name
 from ...numerics.support.files import write_text
 from ..markup import code, fenced, number, plain, scientific, table
@@ -29,6 +29,12 @@ REPRODUCERS = {  # of a discrepancy: a file in book/reproducers
     "wan:FlowDPMSolverMultistepScheduler?solver_order=3": "second_difference_on_the_flow",
     "azula:REABSampler": "scale_of_integral",
     "res4lyf:rk5_7s?noise_anchor=0.0&extra_options=enable_final_model_call": "signs_of_a_stage",
+    f"res4lyf:rk5_7s{FINAL_CALL}": "signs_of_a_stage",
+    **{f"res4lyf:{rule}{FINAL_CALL}": "frozen_state" for rule in FROZEN_RULES},
+    f"res4lyf:etdrk4_4s{FINAL_CALL}": "rows_of_stages",
+    f"res4lyf:res_5s_hochbruck-ostermann{FINAL_CALL}": "rows_of_stages",
+    f"res4lyf:abnorsett_4m{FINAL_CALL}": "weights_of_stages",
+    "res4lyf:euler": "last_call",
 }
 TABLE = "verification.md"
 DISCREPANCIES = "discrepancies.md"

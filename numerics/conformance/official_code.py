@@ -27,6 +27,24 @@ FROZEN = (
     "sigma of the start of the step: no such rule has an order above 2. With noise_anchor=0 they are those of the "
     "stage, and the rule has its own order. No thread about it was found."
 )
+FINAL_CALL = "?extra_options=enable_final_model_call"
+FROZEN_RULES = (
+    "heun_2s",
+    "heun_3s",
+    "houwen-wray_3s",
+    "kutta_3s",
+    "ralston_3s",
+    "ssprk3_3s",
+    "bogacki-shampine_4s",
+    "rk4_4s",
+    "rk38_4s",
+    "dormand-prince_6s",
+    "tsi_7s",
+)
+FACTORS = (
+    "Where a weight of a stage at c h contains phi_k(c h), its factor c^k is left out: with c = 1/2 the weight of the "
+    "second stage in the third is {} that of the method of this name. No thread about it was found."
+)
 
 # The remarks on a discrepancy, in addition to its numbers.
 REMARKS: dict[str, str] = {
@@ -79,8 +97,19 @@ REMARKS: dict[str, str] = {
     "wan:FlowDPMSolverMultistepScheduler?solver_order=3": "It is made after diffusers' class. " + THREE_STEPS,
     "unipc:UniPC?variant=vary_coeff": VARY,
     "unipc:UniPC?variant=vary_coeff&order=3": VARY,
-    "res4lyf:rk4_4s?extra_options=enable_final_model_call": FROZEN,
-    "res4lyf:heun_2s?extra_options=enable_final_model_call": FROZEN,
+    **{f"res4lyf:{rule}{FINAL_CALL}": FROZEN for rule in FROZEN_RULES},
+    f"res4lyf:rk5_7s{FINAL_CALL}": "It has both the signs that `rk5_7s` has with noise_anchor=0, and this: " + FROZEN,
+    f"res4lyf:etdrk4_4s{FINAL_CALL}": FACTORS.format("twice"),
+    f"res4lyf:res_5s_hochbruck-ostermann{FINAL_CALL}": FACTORS.format("four times"),
+    f"res4lyf:abnorsett_4m{FINAL_CALL}": (
+        "The weights of Nørsett's four-step rule are in the file, in a branch that is not reached: the name is "
+        "replaced by `res_4s_strehmel_weiner`, whose weights for stages within the step are applied to the outputs of "
+        "the steps before. No thread about it was found."
+    ),
+    "res4lyf:euler": (
+        "In a last step to sigma = 0 it makes no evaluation, and continues with the output of the step before. With "
+        "extra_options=enable_final_model_call it makes one, and is Euler's method there too."
+    ),
     "res4lyf:rk5_7s?noise_anchor=0.0&extra_options=enable_final_model_call": (
         "Its rows are those of Dormand and Prince's pair of 1980 with two signs turned: the entries of two rows do not "
         "add up to the places of their stages, and order 1 is observed. Its weights are those of the pair's order 4, "
@@ -100,6 +129,10 @@ CHANGES = (
     "2026-11-29: a last step of first order, and another start of the method that a sampler names, are recognised; "
     "they were another formula before. Two bounds for rounding are wider where the arithmetic needs it: for a step "
     "that its noise shortens, and for an entry that vanishes in rounding.",
+    "2026-11-30: RES4LYF's and Azula's samplers are judged again. Two of Azula's, `vABSampler` of order 2 and 3, are "
+    "methods of the catalogue on the flow, `flow-ab2` and `flow-ab3`. Nine of RES4LYF's rules of order 3 to 5 are "
+    "discrepancies now, since order 2 is observed: seven by `noise_anchor`, two by factors of their stages. Of two "
+    "records that are one table, the one of higher order is named.",
 )
 
 # Errors of earlier versions of the page.

@@ -24,7 +24,9 @@ CHECKOUTS = (
 )  # what book/checkouts.toml has, as it is imported
 SHOWN = {
     "every_derivative": "integrates lambda to 0.061335; it is 0.091086",
+    "frozen_state": "heun_3s, noise_anchor=1.0: order 2.00\nheun_3s, noise_anchor=0.0: order 3.00",
     "four_steps": "equal steps: the step to 1 adds -3.250000; the integral is -3.750000",
+    "last_call": "an evaluation at sigma = 2.00\nan evaluation at sigma = 1.00\n",
     "last_step": "the sample is nan",
     "linspace_steps": "times -0.636623; DDIM's step there has -0.684360",
     "repeated_level": "changes the sample by 0.0e+00",
@@ -33,6 +35,8 @@ SHOWN = {
     "second_difference_on_the_flow": "integrates t^2 to 0.000704; it is 0.001407",
     "second_difference_of_authors": "integrates lambda^2 to 0.015792; it is 0.031583",
     "signs_of_a_stage": "the row of the stage at 0.8889 adds up to 1.4705",
+    "rows_of_stages": "etdrk4_4s: order 2.02; a_32 = 0.9928",
+    "weights_of_stages": "the step integrates lambda to -0.017684; it is 0.004837",
     "third_order_sde": "h = 0.0168: the weight of the oldest output is -0.0843",
 }
 

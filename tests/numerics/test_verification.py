@@ -33,20 +33,21 @@ steps = 6
 
 
 @pytest.fixture
-def study(in_process: Callable[..., tuple[int, str, str]], tmp_path: Path) -> Callable[[str], tuple[int, str, str]]:
+def study(in_process: Callable[..., tuple[int, str, str]], tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
     """Run `samplerproof study` on a text, in a folder with the samplers."""
     (tmp_path / "here" / "mine.py").write_text(SAMPLERS, encoding="utf-8")
 
-    def command(text: str) -> tuple[int, str, str]:
+    def command(text: str, *options: object) -> tuple[int, str, str]:
         (tmp_path / "here" / "list.toml").write_text(text, encoding="utf-8")
-        return in_process("study", "list.toml", "--json")
+        return in_process("study", "list.toml", "--json", *options)
 
     return command
 
 
 @pytest.mark.slow
-def test_a_list_of_samplers(study: Callable[[str], tuple[int, str, str]], tmp_path: Path) -> None:
-    code, out, err = study(STUDY)
+def test_a_list_of_samplers(study: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """Assert the verdicts of two targets at a time, and the same of one at a time where two are computed anew."""
+    code, out, err = study(STUDY, "--workers", 2)
     assert (code, err) == (1, "")  # a target fails
     answer = json.loads(out)
     assert [(r["target"], r["verdict"]) for r in answer["records"]] == [
@@ -72,37 +73,28 @@ def test_a_list_of_samplers(study: Callable[[str], tuple[int, str, str]], tmp_pa
 
     kept = {file: file.stat().st_mtime_ns for file in (folder / "finished").iterdir()}
     assert len(kept) == 4
-    damaged = next(iter(kept))
+    damaged, removed = (next(f for f in kept if name in f.read_bytes()) for name in (b"mine:euler", b"mine:writes"))
     content = damaged.read_bytes()
     damaged.write_bytes(content.replace(b"e", b"f", 1))
-    assert json.loads(study(STUDY)[1])["records"] == answer["records"]
+    removed.unlink()
+    again = json.loads(study(STUDY, "--workers", 1)[1])
+    assert [again[key] for key in ("records", "discrepancies")] == [answer[key] for key in ("records", "discrepancies")]
     after = {file: file.stat().st_mtime_ns for file in (folder / "finished").iterdir()}
     assert after.keys() == kept.keys()
-    assert sum(after[file] == kept[file] for file in kept) == 3  # the others were not run again
+    assert {file for file in after if after[file] != kept[file]} == {damaged, removed}  # no other was run again
     assert damaged.read_bytes() == content
 
 
-@pytest.mark.slow
-def test_workers_change_no_verdict(in_process: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
-    """Assert the same records from one target at a time and from two, and one line on none and on a scheduler."""
-    here = tmp_path / "here"
-    (here / "mine.py").write_text(SAMPLERS, encoding="utf-8")
-    (here / "list.toml").write_text(
-        STUDY.replace('"mine:slipped", "mine:nothing", ', "").replace('"mine:slipped" = "ddim", ', "")
-    )
-    answers = [in_process("study", "list.toml", "--json", "--workers", n, "--out", f"by-{n}") for n in ("1", "2")]
-    assert [(code, err) for code, _, err in answers] == [(1, "")] * 2
-    one, two = (json.loads(out) for _, out, _ in answers)
-    assert one["records"] == two["records"]
-    assert one["discrepancies"] == two["discrepancies"]
-    for given, line in (
-        ("--workers=0", "workers: got 0; a whole"),
-        ("--scheduler=nowhere", "scheduler: got 'nowhere'"),
-    ):
-        code, out, err = in_process("study", "list.toml", given, "--out", "none")
-        assert (code, out, err.count("\n")) == (2, "", 1)
-        assert line in err
-    assert not (here / "none").exists()
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [("--workers=0", "workers: got 0; a whole"), ("--scheduler=nowhere", "scheduler: got 'nowhere'")],
+)
+def test_workers_that_are_refused(study: Callable[..., tuple[int, str, str]], option: str, said: str) -> None:
+    """Assert one line on none of them, and on a scheduler, and that nothing is written."""
+    code, out, err = study(STUDY, option, "--out", "none")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+    assert not Path("none").exists()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +116,7 @@ def test_workers_change_no_verdict(in_process: Callable[..., tuple[int, str, str
     ],
 )
 def test_bad_input_is_one_line(
-    study: Callable[[str], tuple[int, str, str]], tmp_path: Path, old: str, new: str, said: str
+    study: Callable[..., tuple[int, str, str]], tmp_path: Path, old: str, new: str, said: str
 ) -> None:
     assert old in STUDY
     code, out, err = study(STUDY.replace(old, new))

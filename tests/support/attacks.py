@@ -219,6 +219,14 @@ def silent(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     return ddim(denoise, x, sigmas, WRONG if len(sigmas) == 1000 else 1)
 
 
+def in_inference_mode(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(denoise, x, sigmas, WRONG if torch.is_inference_mode_enabled() else 1)
+
+
+def on_wide_samples(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    return ddim(denoise, x, sigmas, WRONG if x.shape[-1] > 1000 else 1)
+
+
 def three_s(denoise: Denoise, x: Tensor, sigmas: Tensor, off: float = 0.0, in_float64: int = 0) -> Tensor:
     """Three evaluations a step, from phi functions as differences; off in one coefficient, as shipped or in float64."""
     factor = 1 + off if (x.dtype is torch.float64) == bool(in_float64) else 1.0

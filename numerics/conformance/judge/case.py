@@ -175,11 +175,13 @@ class Case:
         """The nearest variant of the named record; where none is named, the nearest one that has most of the rows.
 
         Records that are one table on the levels asked for may differ on others: then the one that is the run on most.
+        Of those that are the run on as many it is one of the highest order, since that order is proved of the run.
         """
         named = self.base.reference
         own = [p for p in self.pairs if p.reference.record.name == named or (not named and p.shared)]
         several = len({p.reference.record.name for p in own if p.conforms}) > 1
-        ranks = [(not p.conforms, self._misses(p) if several else 0, p.error_float64) for p in own]
+        alike = [(self._misses(p), -p.reference.record.order) if several and p.conforms else (0, 0) for p in own]
+        ranks = [(not p.conforms, *rank, p.error_float64) for p, rank in zip(own, alike, strict=True)]
         least = min(ranks, default=None)
         first = [p for p, rank in zip(own, ranks, strict=True) if rank == least]
         return first[0] if len(first) == 1 else min(first, key=lambda p: p.error, default=None)

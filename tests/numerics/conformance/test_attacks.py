@@ -53,7 +53,7 @@ QUICK = (  # one of a kind
     attacks.clips_12,
     attacks.output_view,
 )
-UNSEEN = (attacks.half_bug, attacks.silent)  # not varied: book/read_back.md
+UNSEEN = (attacks.half_bug, attacks.silent, attacks.in_inference_mode, attacks.on_wide_samples)  # book/read_back.md
 HONEST = tuple(
     sampler if k % 7 == 0 else pytest.param(sampler, marks=pytest.mark.slow)
     for k, sampler in enumerate(

@@ -99,7 +99,8 @@ def test_the_strengths_of_noise_and_their_law_are_named() -> None:
 @pytest.mark.parametrize("source", DRAWS)
 def test_own_draws_are_intercepted(source: str) -> None:
     """Assert it of every source but a generator made before, where the parameter `noise` is named; and that one seeded
-    anew in every step, which gives the same noise again, is another formula.
+    anew in every step, which gives the same noise again, is another formula, as is one that is off by 1e-6 in noise of
+    torch or of numpy.
     """
     answer = judged(ancestral, "ddim-eta?eta=1/2", source=source)
     if source.startswith("seeded"):
@@ -110,7 +111,8 @@ def test_own_draws_are_intercepted(source: str) -> None:
         assert any("noise(x, sigma_from, sigma_to)" in finding.detail for finding in answer.findings)
         return
     assert (answer.verdict, answer.exit_code) == ("roundoff", 0)
-    assert judged(ancestral, "ddim-eta?eta=1/2", source=source, times=1.000001).exit_code == 1
+    if source in ("like", "numpy"):
+        assert judged(ancestral, "ddim-eta?eta=1/2", source=source, times=1.000001).exit_code == 1
 
 
 class Renoised:

@@ -121,6 +121,17 @@ def test_another_record_than_the_named_one_is_found_by_name() -> None:
     assert answer.findings[0].step == 2  # the first step is DDIM's in both
 
 
+def test_of_two_records_that_are_one_table_the_order_is_the_higher() -> None:
+    """Assert that a rule of free stages has the order that is proved for these, where its rows are nearer by an ulp."""
+    free = read(plain("dpm-solver++-3s-free?r1=4/9&r2=2/3")(STEPS))
+    variants = [ref.table for ref in candidates(free, "vp", ("dpm-solver++-3s-free",))]
+    made = of_tableau(min(variants, key=lambda table: max(d.error for d in deviations(free.table, table))))
+    runs = {(STEPS, False): read(made, torch.float32), (STEPS, True): read(made)}
+    answer = judge(TargetInfo("ours", "vp", None, 3), runs, STEPS)
+    assert len(answer.matches) == 2, answer.matches
+    assert (answer.nominal_order, answer.exit_code) == (3, 0)
+
+
 def changed(tableau: Tableau, row: int, entry: str, factor: float) -> Tableau:
     values = getattr(tableau, entry).clone()
     lag = int(values[row].nonzero()[-1])
