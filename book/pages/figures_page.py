@@ -7,6 +7,7 @@ from typing import Any
 
 from ..markup import table
 from ..records.kept_records import COMMAND, Entry
+from ..studies.gaussian_runs import PROCESS
 from ..studies.published_figures import ABSENT, AS_CODED, NOT_FINITE, NUMBERS, Figure, agrees, compared, published
 from .myst import ONE_SIDEBAR, origin
 
@@ -50,7 +51,7 @@ GAUSSIAN = """## {title}
 
 [{arxiv}](https://arxiv.org/abs/{arxiv}), {where}, at commit {commit:.12} of its [repository]({repository}). The data
 are the {file} there, variances of independent coordinates. W2 to them, theirs / ours, with x' = -b x + sqrt(2b) w',
-b = 0.05 + 9.95 t: without steps, and with each number of equidistant times from 1 to the last one, from the exact law
+b = {first} + {slope} t: without steps, and with each number of equidistant times from 1 to the last, from the exact law
 at t = 1 (e) and from N(0, I) (n). A dash is a number that is not finite.{note}
 
 {rows}
@@ -96,9 +97,12 @@ def _gaussian(figure: Figure, found: Compared, entry: Entry) -> str:
     rows: dict[str, list[str]] = {}
     for name, theirs, ours in found:
         rows.setdefault(name, []).append(_cell(theirs, ours))
+    low, high = (PROCESS.parameters[name] for name in ("beta_min", "beta_max"))
     return GAUSSIAN.format(
         **{key: figure[key] for key in ("title", "arxiv", "where", "commit", "repository")},
         file=f"`{figure['path']}`",
+        first=f"{low / 2:g}",
+        slope=f"{(high - low) / 2:g}",
         note=_note(figure, found),
         rows=table(("scheme, last time", *columns), [(name, *cells) for name, cells in rows.items()]),
         origin=origin(entry["manifest"]),

@@ -45,7 +45,12 @@ function replay(table, run) {
   return { vectors, made, worst };
 }
 
-const [table, run] = process.argv.slice(2, 4).map((name) => JSON.parse(fs.readFileSync(name, "utf8")));
+const names = process.argv.slice(2);
+if (names.length !== 2) {
+  console.error("usage: reader NAME.table.json NAME.run.json");
+  process.exit(2);
+}
+const [table, run] = names.map((name) => JSON.parse(fs.readFileSync(name, "utf8")));
 const { vectors, made, worst } = replay(table, run);
 console.log(`${vectors} vectors, ${made} evaluations, largest difference ${worst.toExponential(1)}`);
 process.exit(worst <= 1e-12 ? 0 : 1); // NaN is not below

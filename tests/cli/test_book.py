@@ -371,8 +371,9 @@ def test_no_result_is_typed_by_hand() -> None:
     for file in sorted(Path(list_pages.__file__).parent.glob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = re.sub(r"\b\d{4}\.\d{5}\b", "", node.value)  # the number of a paper on arXiv
                 found += [
-                    (file.name, text) for text in re.findall(r"(?<![.\w#])\d+\.\d+(?![fg\d])|\de[-+]\d", node.value)
+                    (file.name, number) for number in re.findall(r"(?<![.\w#])\d+\.\d+(?![fg\d])|\de[-+]\d", text)
                 ]
     assert found == []
 
