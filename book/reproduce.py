@@ -243,17 +243,16 @@ def with_networks(out: Path, quick: bool, progress: Progress = silent, device: s
     from .studies.network_study import run_checkpoints
     from .tables import network_tables
 
-    own = out / "checkpoints"
-    brought = collected(out, own)  # before the study: a record that cannot be read costs no minutes
-    found = run_checkpoints(own, quick, progress, device)
+    brought = collected(out)  # before the study: a record that cannot be read or shown costs no minutes
+    sections = list(map(network_tables.brought, brought))
+    found = run_checkpoints(out / "checkpoints", quick, progress, device)
     panels = network_tables.panels(found)
     draw(panels, out / "checkpoints")
     (out / PANELS).mkdir(exist_ok=True)
     draw_each(panels, out / PANELS, styles_of(panels))
     kept = [entry for entry in map(OF_PUBLISHED.read, OF_PUBLISHED.names) if entry is not None]
     others = [f"# Kept: {entry['name']}, trained by others\n\n{network_tables.published(entry)}\n" for entry in kept]
-    others += map(network_tables.brought, brought)
-    write_text(out / "checkpoints.md", "\n".join([network_tables.markdown(found), *others]))
+    write_text(out / "checkpoints.md", "\n".join([network_tables.markdown(found), *others, *sections]))
     return {"checkpoints": {**found, "published": kept, "brought": brought}}
 
 

@@ -32,7 +32,7 @@ def advise(
     """Choose a sampler and its levels for a model, at a number of evaluations."""
     from ..numerics.advice.advice import advise as answered
     from ..numerics.advice.advice_targets import question_of
-    from ..numerics.studies.network_record import keep_advice
+    from ..numerics.studies.network_record import check_record, keep_advice
     from ..numerics.table_file import read_table
     from . import show
     from .interruption import interruptible, kept
@@ -44,14 +44,17 @@ def advise(
     started = datetime.now(UTC)
     folder, consent = folder_of(out), Consent(allow_pickle, allow_code, hub)
     asked = question_of(target, nfe, budget, seed, consent, device)
+    if asked.checkpoint is not None:
+        check_record(folder, asked.checkpoint)
     designed = {name: read_table(name, "--design") for name in designs or []}
     with interruptible("advise", kept("parts", f"{folder}/") if asked.identity is not None else None) as progress:
         answer = answered(asked, folder, progress, designed)
+    plain = answer.plain()
     if asked.checkpoint is not None:
-        keep_advice(folder, asked.checkpoint, device, answer.plain(), started)
+        keep_advice(folder, asked.checkpoint, device, plain, started)
     if html is not None:
-        offline_page.write(advice_page.page(answer.plain(), target), html)
+        offline_page.write(advice_page.page(plain, target), html)
     if json:
-        show.json(answer.plain())
+        show.json(plain)
     else:
         print(answer)

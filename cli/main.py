@@ -102,7 +102,9 @@ def main(
 @app.command(short_help="Write figures, tables and records, with a manifest.", epilog=epilog("reproduce"))
 def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and steps, for a first look.")] = False,
-    with_checkpoints: Annotated[bool, typer.Option("--with-checkpoints", help="Networks too.")] = False,
+    with_checkpoints: Annotated[
+        bool, typer.Option("--with-checkpoints", help="Networks too, with records of others below --out.")
+    ] = False,
     device: Annotated[str, typer.Option(help="Device of the networks.")] = "cpu",
     seeds: Annotated[bool, typer.Option("--seeds", help="Only the table of techniques.")] = False,
     out: Out = "results",

@@ -118,9 +118,9 @@ def run_checkpoints(
 def measure_network(setting: Setting, out: Path, where: torch.device, progress: Progress = silent) -> dict[str, Any]:
     """Run the methods of a setting on its network: {"rates", "costs", "network"}, the last a description of it."""
     label = _labelled(progress, setting.name)
-    exact = run(setting.study("exact", setting.steps), out / setting.name, label, OWN, str(where))
+    exact = run(setting.study("exact", setting.steps), out / setting.name, label, OWN, str(where), portable=False)
     few = setting.steps[:4]
-    ramp = run(setting.study("ramp", few), out / f"{setting.name}-start-up", label, OWN, str(where))
+    ramp = run(setting.study("ramp", few), out / f"{setting.name}-start-up", label, OWN, str(where), portable=False)
     problem = prepare_network(setting.study("ramp", few), OWN)
     size = NetworkMeasurement(problem, out / setting.name, where).size()
     of_run = exact["manifest"]

@@ -24,14 +24,19 @@ from .network_problem import NetworkMeasurement
 FORMAT = 1
 DIGITS = 12  # of the SHA-256, in the name of the file
 DTYPE = "float64"  # of the network, in studies and advice
+OF_ADVICE = ("nfe", "budget", "seed", "schedule", "lambda", "choice", "baseline", "evaluations", "trajectories")
+OF_ERROR = ("method", "grid", "steps", "nfe", "value", "error")
+OF_PROVENANCE = ("versions", "commit", "dirty", "platform", "cpus", "started", "seconds")
+# What a part has.
+PARTS = {
+    "studies": ("device", "dtype", "schedule", "grid", "run", "reference", "orders", "errors", "floors", "manifest"),
+    "advice": ("device", "dtype", *OF_ADVICE, "manifest"),
+}
 # What a part was asked: one with the same values replaces it.
 ASKED = {
     "studies": ("device", "dtype", "schedule", "grid", "run"),
     "advice": ("device", "dtype", "schedule", "lambda", "nfe", "budget", "seed"),
 }
-OF_ADVICE = ("nfe", "budget", "seed", "schedule", "lambda", "choice", "baseline", "evaluations", "trajectories")
-OF_ERROR = ("method", "grid", "steps", "nfe", "value", "error")
-OF_PROVENANCE = ("versions", "commit", "dirty", "platform", "cpus", "started", "seconds")
 
 
 def keep_study(
@@ -63,13 +68,25 @@ def keep_advice(
     return _keep(folder, checkpoint, "advice", part)
 
 
+def check_record(folder: Path, checkpoint: Checkpoint) -> None:
+    """Raise InputError where the folder has a record of the network that cannot be added to."""
+    _earlier(_path(folder, checkpoint))
+
+
+def _path(folder: Path, checkpoint: Checkpoint) -> Path:
+    return folder / f"network-{checkpoint.sha256[:DIGITS]}.json"
+
+
+def _earlier(path: Path) -> list[dict[str, Any]]:
+    return [read_record(path)] if path.exists() else []
+
+
 def _keep(folder: Path, checkpoint: Checkpoint, kind: str, part: Mapping[str, Any]) -> Path:
     check_writable(folder)
-    path = folder / f"network-{checkpoint.sha256[:DIGITS]}.json"
+    path = _path(folder, checkpoint)
     new = {"format": FORMAT, "network": checkpoint.name, "sha256": checkpoint.sha256, "shape": list(checkpoint.shape)}
     new |= {name: [part] if name == kind else [] for name in ASKED}
-    earlier = [read_record(path)] if path.exists() else []
-    write_text(path, json.dumps(merged([*earlier, new])[0], indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(merged([*_earlier(path), new])[0], indent=1, allow_nan=False) + "\n")
     return path
 
 
@@ -93,14 +110,17 @@ def read_record(path: Path) -> dict[str, Any]:
     for key, kind in wanted.items():
         if not isinstance(found.get(key), kind):
             raise InputError(f"{path}: {key}", found.get(key), f"a {kind.__name__}, as a study writes it")
+    for key, names in PARTS.items():
+        for n, part in enumerate(found[key]):
+            missing = [name for name in names if not isinstance(part, dict) or name not in part]
+            if missing:
+                raise InputError(f"{path}: {key}[{n}]", f"no {missing[0]}", "a part as a study or an advice writes it")
     return found
 
 
-def collected(folder: Path, without: Path) -> list[dict[str, Any]]:
-    """The records in a folder and below it but not in `without`, one for every network, each with its parts by date."""
-    found = sorted(folder.rglob(f"network-{'?' * DIGITS}.json"))
-    paths = [path for path in found if not path.is_relative_to(without)]
-    records = merged([read_record(path) for path in paths])
+def collected(folder: Path) -> list[dict[str, Any]]:
+    """The records in a folder and below it, one for every network, each with its parts by date."""
+    records = merged([read_record(path) for path in sorted(folder.rglob(f"network-{'?' * DIGITS}.json"))])
     for record in records:
         for kind in ASKED:
             record[kind].sort(key=lambda part: str(part.get("manifest", {}).get("started")))

@@ -30,7 +30,7 @@ from .mixture_problem import MixtureProblem, prepare
 from .named_samplers import Named, named_of
 from .network_floors import floors_of
 from .network_problem import NetworkMeasurement, prepare_network
-from .network_record import keep_study
+from .network_record import check_record, keep_study
 from .problem import Problem
 from .read_function import External
 from .shared_work import claiming
@@ -51,6 +51,7 @@ def run(
     base: Path = Path(),
     workers: int = 1,
     scheduler: str | None = None,
+    portable: bool = True,
 ) -> dict[str, Any]:
     """Run a study in the folder `out`, which is made if it is not there; None: nothing is kept.
 
@@ -61,11 +62,12 @@ def run(
     external: samplers that are not of the catalogue, by their names in run.methods (read_function.External).
     base: the folder to which paths in run.methods are relative.  workers: processes of this machine; scheduler: the
     address of one of dask.distributed, whose workers measure samplers of the catalogue on a mixture (workers.py).
+    portable: whether the record of a network is written, which takes runs in low precision.
     Raises InputError before anything is computed.
     """
     if out is None:
         with TemporaryDirectory() as folder:
-            return run(study, Path(folder), progress, consent, device, external, base, workers, scheduler)
+            return run(study, Path(folder), progress, consent, device, external, base, workers, scheduler, False)
     started = datetime.now(UTC)
     others = {place: name for place, name in enumerate(study.run.methods) if name not in external}
     external = {**named_of(others, base), **external}
@@ -74,13 +76,15 @@ def run(
     # Validation: no file is written before it has passed.
     measurement = _measurement(study, out, consent, device_of(device), external)
     problem = measurement.problem
+    network = measurement if portable and isinstance(measurement, NetworkMeasurement) else None
+    if network is not None:
+        check_record(out, network.problem.checkpoint)
     computed: list[int] = []
     with _others(problem, workers, scheduler) as others_measure:
         check_writable(out)
         # Records: from the store, from other processes in this folder, or computed now.
         with opened(out) as store, claiming(out) as claims:
             records = records_of(measurement, store, claims, progress, computed.append, others_measure)
-            network = measurement if isinstance(measurement, NetworkMeasurement) else None
             floors = floors_of(network, records, store, progress) if network is not None else []
     leading = leading_errors(problem)
     records = beside(records, leading)
