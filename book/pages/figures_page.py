@@ -7,7 +7,7 @@ from typing import Any
 
 from ..markup import table
 from ..records.kept_records import COMMAND, Entry
-from ..studies.gaussian_runs import PROCESS
+from ..studies.gaussian_runs import FIRST, SLOPE
 from ..studies.published_figures import ABSENT, AS_CODED, NOT_FINITE, NUMBERS, Figure, agrees, compared, published
 from .myst import ONE_SIDEBAR, origin
 
@@ -97,12 +97,11 @@ def _gaussian(figure: Figure, found: Compared, entry: Entry) -> str:
     rows: dict[str, list[str]] = {}
     for name, theirs, ours in found:
         rows.setdefault(name, []).append(_cell(theirs, ours))
-    low, high = (PROCESS.parameters[name] for name in ("beta_min", "beta_max"))
     return GAUSSIAN.format(
         **{key: figure[key] for key in ("title", "arxiv", "where", "commit", "repository")},
         file=f"`{figure['path']}`",
-        first=f"{low / 2:g}",
-        slope=f"{(high - low) / 2:g}",
+        first=f"{FIRST:g}",
+        slope=f"{SLOPE:g}",
         note=_note(figure, found),
         rows=table(("scheme, last time", *columns), [(name, *cells) for name, cells in rows.items()]),
         origin=origin(entry["manifest"]),

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ...numerics.advice.advice_targets import question
 from ...numerics.advice.candidates import candidates
-from ...numerics.advice.recording import record
+from ...numerics.advice.question import Question
+from ...numerics.advice.recording import Recording, record
 from ...numerics.design.designed import ENOUGH, designed
 from ...numerics.design.rivals import middle, rms
 from ...numerics.many_runs import run_many
@@ -81,32 +82,22 @@ def measure_case(case: Case, seed: int) -> dict[str, Any]:
     before = time.process_time()
     made = designed(asked)
     seconds = time.process_time() - before
-    # Fresh starts, and where their trajectories end.
-    generator = torch.Generator().manual_seed(seed + 1)
-    noise = torch.randn(STARTS[case.target], *asked.shape, generator=generator, dtype=torch.float64)
-    start = process.prior_std(asked.begin) * noise
-    end = record(asked.denoise, process, asked.begin, asked.end, start, steps=FINE).states[-1]
-
-    def run(tables: Sequence[Tableau], count: int) -> list[Tensor]:
-        nowhere = torch.full((count,), math.inf, dtype=torch.float64)
-        made = run_many(asked.denoise, start[:count], tables)
-        return [nowhere if x is None else rms((x - end[:count]) / asked.end.alpha) for x in made]
-
+    recorded = fresh(asked, STARTS[case.target], seed)
     # All records, or those drawn beforehand for a slow network, on a few starts; then the best and those that are
     # compared, which are there on all their levels, on all starts.
     pairs = list(candidates(process, asked.begin, asked.end, case.nfe))
     few = set(drawn(case.target, pairs, seed))
     tables = {(c.method, c.levels): c.table for n, c in enumerate(pairs) if n in few or c.method in COMPARED}
-    early = run(list(tables.values()), FEW[case.target])
+    early = errors_of(asked, recorded, list(tables.values()), FEW[case.target])
     sizes = {key: middle(of) for key, of in zip(tables, early, strict=True)}
     ranked = sorted(sizes, key=lambda key: sizes[key])
     best = {key: [other for other in ranked if other[0] == key][:LEVELS] for key in COMPARED}
     finalists = list({*ranked[:FINALISTS], *(key for keys in best.values() for key in keys)})
-    own, *others = run([made.designed.table, *(tables[key] for key in finalists)], len(start))
+    own, *others = errors_of(asked, recorded, [made.designed.table, *(tables[key] for key in finalists)])
     full = dict(zip(finalists, others, strict=True))
     return {
         "seed": seed,
-        "starts": len(start),
+        "starts": len(own),
         "evaluations": made.evaluations,
         "cpu_seconds": round(seconds, 1),
         "compared": len(tables),
@@ -118,6 +109,27 @@ def measure_case(case: Case, seed: int) -> dict[str, Any]:
         "growth": made.proved.growth,
         "errors": {name: _summary(full, own, of) for name, of in STATISTICS.items()},
     }
+
+
+def fresh(asked: Question, count: int, seed: int) -> Recording:
+    """The fine trajectories of start samples that a question with this seed does not have."""
+    generator = torch.Generator().manual_seed(seed + 1)
+    noise = torch.randn(count, *asked.shape, generator=generator, dtype=torch.float64)
+    start = asked.schedule.prior_std(asked.begin) * noise
+    return record(asked.denoise, asked.schedule, asked.begin, asked.end, start, steps=FINE)
+
+
+def errors_of(
+    asked: Question, recorded: Recording, tables: Sequence[Tableau], count: int | None = None
+) -> list[Tensor]:
+    """The errors of tables on the first `count` of these trajectories, [count] each.
+
+    They are root mean squares over the numbers of a sample, in units of the data; infinite where a run is not finite.
+    """
+    start, end = recorded.states[0, :count], recorded.states[-1, :count]
+    nowhere = torch.full((len(start),), math.inf, dtype=torch.float64)
+    made = run_many(asked.denoise, start, tables)
+    return [nowhere if x is None else rms((x - end) / asked.end.alpha) for x in made]
 
 
 def _summary(

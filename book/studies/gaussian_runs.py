@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise, zip_longest
 from typing import NamedTuple
 
+import sympy as sp
 import torch
 from torch import Tensor
 
@@ -20,22 +20,25 @@ from ...numerics.errors import InputError
 from ...numerics.points import Point
 from ...numerics.schedules import schedule
 from ...numerics.tableau import Tableau
+from ...theory.scheme import Scheme
 from ..scheme_tables import by_lag
 
-PROCESS = schedule("vp-linear", beta_min=0.1, beta_max=20.0)
+LOW, HIGH = 0.1, 20.0
+PROCESS = schedule("vp-linear", beta_min=LOW, beta_max=HIGH)
+FIRST, SLOPE = LOW / 2, (HIGH - LOW) / 2  # of b(t) = FIRST + SLOPE t
 
 Line = dict[int, float]
 
 
 def rate(t: float) -> float:
     """b(t)."""
-    return 0.05 + 9.95 * t
+    return FIRST + SLOPE * t
 
 
-def _runge_kutta(places: Sequence[str], matrix: Sequence[Sequence[str]]) -> Callable[[float, float], Tableau]:
-    """The step of a Butcher tableau without its first row, on the flow x' = -b (x + score), in t."""
-    nodes = [0.0, *(float(Fraction(c)) for c in places)]
-    lines = [[float(Fraction(a)) for a in line] for line in matrix]
+def _runge_kutta(scheme: Scheme) -> Callable[[float, float], Tableau]:
+    """The step of an explicit scheme on the flow x' = -b (x + score), in t."""
+    nodes = [float(c) for c in scheme.c]
+    lines = [[float(a) for a in line] for line in (*scheme.a[1:], scheme.b)]
 
     def step(start: float, end: float) -> Tableau:
         times = [start + (end - start) * c for c in nodes]
@@ -96,13 +99,21 @@ def _ddpm(start: float, end: float) -> tuple[float, float, float]:
     return 1 / math.sqrt(1 - beta), beta / math.sqrt(1 - beta), math.sqrt(beta)
 
 
+ZERO, ONE, HALF, SIXTH = sp.S.Zero, sp.S.One, sp.Rational(1, 2), sp.Rational(1, 6)
+EULER = Scheme("Euler", (ZERO,), ((ZERO,),), (ONE,))
+HEUN = Scheme("Heun", (ZERO, ONE), ((ZERO, ZERO), (ONE, ZERO)), (HALF, HALF))
+RK4 = Scheme(
+    "RK4",
+    (ZERO, HALF, HALF, ONE),
+    ((ZERO,) * 4, (HALF, ZERO, ZERO, ZERO), (ZERO, HALF, ZERO, ZERO), (ZERO, ZERO, ONE, ZERO)),
+    (SIXTH, 2 * SIXTH, 2 * SIXTH, SIXTH),
+)
+
 SCHEMES: dict[str, Callable[[float, float], Tableau]] = {
     "EM": _noisy(_euler_maruyama),
     "EI": _noisy(_exponential),
     "DDPM": _noisy(_ddpm),
-    "Euler": _runge_kutta((), (("1",),)),
-    "Heun": _runge_kutta(("1",), (("1",), ("1/2", "1/2"))),
-    "RK4": _runge_kutta(("1/2", "1/2", "1"), (("1/2",), ("0", "1/2"), ("0", "0", "1"), ("1/6", "1/3", "1/3", "1/6"))),
+    **{scheme.name: _runge_kutta(scheme) for scheme in (EULER, HEUN, RK4)},
 }
 STOCHASTIC = ("EM", "EI", "DDPM")
 

@@ -154,7 +154,6 @@ THEOREMS = (
 )
 
 
-# Published figures on exactly known targets: the paper, what they show, and why they are not redone.
 def variance_preserving(table: Tableau) -> Tableau:
     """The same sampler with x in place of x/alpha, alpha^2 + sigma^2 = 1: a table at alpha = 1, moved.
 

@@ -21,7 +21,7 @@ from ...numerics.points import Point
 from ...numerics.sample import sample
 from ...numerics.tableau import tabulate
 from ...theory.scheme import Scheme, prove_scheme
-from .gaussian_runs import row
+from .gaussian_runs import RK4, row
 
 LIST = Path(__file__).resolve().parents[1] / "tables" / "published_figures.toml"
 DATA = Path(__file__).resolve().parents[2] / "_build" / "figures"
@@ -162,12 +162,6 @@ def _variances() -> dict[str, float]:
 # --- error norms of Runge-Kutta methods
 
 
-def _rk4() -> Scheme:
-    half, sixth, zero = sp.Rational(1, 2), sp.Rational(1, 6), sp.S.Zero
-    a = ((zero,) * 4, (half, zero, zero, zero), (zero, half, zero, zero), (zero, zero, sp.S.One, zero))
-    return Scheme("RK4", (zero, half, half, sp.S.One), a, (sixth, 2 * sixth, 2 * sixth, sixth))
-
-
 def ssp_104() -> Scheme:
     """Ketcheson's SSP(10,4): ten stages, 1/6 each; those after the fifth start from 2/5 of the first five."""
     sixth, fifteenth, zero = sp.Rational(1, 6), sp.Rational(1, 15), sp.S.Zero
@@ -182,7 +176,7 @@ def error_norm(scheme: Scheme) -> float:
 
 
 def _error_norms() -> dict[str, float]:
-    one, other = error_norm(_rk4()), error_norm(ssp_104())
+    one, other = error_norm(RK4), error_norm(ssp_104())
     return {"RK4": one, "SSP(10,4)": other, "work of SSP(10,4) over RK4": 10 / 4 * (other / one) ** (1 / 5)}
 
 

@@ -10,13 +10,11 @@ from torch import Tensor
 from ...numerics.advice.advice_targets import question
 from ...numerics.advice.candidates import candidates
 from ...numerics.advice.question import Question
-from ...numerics.advice.recording import Recording, record
+from ...numerics.advice.recording import Recording
 from ...numerics.design.designed import ENOUGH, designed
-from ...numerics.design.rivals import middle, rms
-from ...numerics.many_runs import run_many
-from ...numerics.tableau import Tableau
+from ...numerics.design.rivals import middle
 from ...numerics.targets.mixture import GaussianMixture
-from .design_study import COMPARED, FINE, STARTS, TIMES, VP, random_mixture
+from .design_study import COMPARED, STARTS, TIMES, VP, errors_of, fresh, random_mixture
 
 NFE = 8
 SIDE, COMPONENTS = 8, 16  # of the mixture with a spectrum of pictures, on the frequencies of SIDE x SIDE pixels
@@ -60,10 +58,10 @@ def transferred(seed: int) -> dict[str, Any]:
     ratios: dict[str, dict[str, float]] = {name: {} for name in TARGETS}
     curves = {}
     for name, of in asked.items():
-        start, recorded = _fresh(of, seed, LIMITED if name in ("digits", "photos") else STARTS["rings"])
+        recorded = fresh(of, LIMITED if name in ("digits", "photos") else STARTS["rings"], seed)
         curves[name] = _curves(recorded)
         tables = [c.table for c in candidates(VP, of.begin, of.end, NFE) if c.method in COMPARED]
-        errors = _errors(of, start, recorded, [*made.values(), *tables])
+        errors = [middle(sizes) for sizes in errors_of(of, recorded, [*made.values(), *tables])]
         best = min(errors[len(made) :])
         for source, error in zip(made, errors, strict=False):
             ratios[source][name] = error / best
@@ -77,22 +75,6 @@ def transferred(seed: int) -> dict[str, Any]:
 
 def _question(target: GaussianMixture | str, seed: int) -> Question:
     return question(target, VP, NFE, begin=TIMES[0], end=TIMES[1], budget=ENOUGH, seed=seed)
-
-
-def _fresh(asked: Question, seed: int, count: int) -> tuple[Tensor, Recording]:
-    """Fresh start samples, and their trajectories."""
-    generator = torch.Generator().manual_seed(seed + 1)
-    noise = torch.randn(count, *asked.shape, generator=generator, dtype=torch.float64)
-    start = VP.prior_std(asked.begin) * noise
-    return start, record(asked.denoise, VP, asked.begin, asked.end, start, steps=FINE)
-
-
-def _errors(asked: Question, start: Tensor, recorded: Recording, tables: list[Tableau]) -> list[float]:
-    end = recorded.states[-1]
-    return [
-        float("inf") if x is None else middle(rms((x - end) / asked.end.alpha))
-        for x in run_many(asked.denoise, start, tables)
-    ]
 
 
 def _curves(recorded: Recording) -> Tensor:

@@ -138,7 +138,8 @@ def load_diffusers(folder: Path, data: dict[str, Any] | None = None, consent: Co
     check_size(weights, shape, consent)
     model = _read(getattr(library, name), place, variant, safe, weights)
     use_double_precision(model)
-    network: nn.Module = (given := Conditioned(model, shape[0], description.label, condition))
+    given = Conditioned(model, shape[0], description.label, condition)
+    network: nn.Module = given
     if guidance is not None:
         network = Guided(given, Conditioned(model, shape[0], guidance.label, empty), guidance.scale)
     # The files that determine the network.
