@@ -18,6 +18,7 @@ from .method_picture import drawn, figure
 from .myst import ONE_SIDEBAR, origin
 
 FILE = "designs.md"
+LINE, EDGES, BELOW = 0.16, 0.8, 0.5  # of the picture, in inches: a case, what is above and below all, that below
 GOAL = 1.3  # of the gain over the best record
 MARKED = {"dpm-solver++-2m": ("2M", "o"), "best": ("best record", "s"), "designed": ("designed", "D")}
 
@@ -210,14 +211,16 @@ def _row(name: str, entry: Entry) -> tuple[str, ...]:
 
 
 def _picture(results: Mapping[str, Entry]) -> str:
-    """The errors of all cases on a logarithmic axis, as HTML."""
+    """The errors of all cases on a logarithmic axis, a line for each, as HTML."""
+    height = LINE * len(results) + EDGES
 
     def draw(axes: Axes) -> None:
         labels = [", ".join((target, f"N = {nfe}")) for target, nfe in map(_target, results)]
         for (key, (label, marker)), colour in zip(MARKED.items(), COLOURS, strict=False):
             values = [_errors(entry)[key] for entry in results.values()]
             axes.semilogx(values, range(len(values)), marker, color=colour, label=label)
-        axes.set_position((0.42, 0.17, 0.56, 0.72))
+        axes.set_position((0.5, BELOW / height, 0.48, 1 - EDGES / height))
+        axes.margins(y=0.5 / len(labels))
         axes.set_yticks(range(len(labels)), labels)
         axes.invert_yaxis()
         axes.set_xlabel("error, geometric mean")
@@ -225,4 +228,4 @@ def _picture(results: Mapping[str, Entry]) -> str:
             loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, handletextpad=0, columnspacing=0.8
         )
 
-    return figure("Errors of 2M, of the best record and of the designed table, for every case.", drawn(draw))
+    return figure("Errors of 2M, of the best record and of the designed table, for every case.", drawn(draw, height))

@@ -71,10 +71,10 @@ def figure(text: str, *panels: str) -> str:
     return "\n".join([f'<div class="drawn" role="img" aria-label="{escape(text)}">', *panels, "</div>"])
 
 
-def drawn(draw: Callable[[Axes], None]) -> str:
-    """One panel as SVG, in the colour of the text around it."""
+def drawn(draw: Callable[[Axes], None], height: float = 2.8) -> str:
+    """One panel as SVG, in the colour of the text around it.  height: in inches."""
     with mpl.rc_context(PAGE):
-        figure = Figure(figsize=(3.4, 2.8))
+        figure = Figure(figsize=(3.4, height))
         axes = figure.add_axes((0.2, 0.17, 0.78, 0.8))
         draw(axes)
     return inline_svg(figure)
