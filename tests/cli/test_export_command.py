@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -158,3 +160,17 @@ def test_a_table_file_is_exported_on_its_own_levels(tmp_path: Path) -> None:
         with pytest.raises(InputError) as refused:
             export(names, kind, None, "edm", False, tmp_path)
         assert refused.value.field == field
+
+
+def test_the_large_entries_among_the_known_limits_are_what_the_command_writes(
+    in_process: Callable[..., object], tmp_path: Path
+) -> None:
+    """Assert the least alpha and the largest entry that book/tried.md states, by the command beside them."""
+    text = " ".join((ROOT / "book" / "tried.md").read_text(encoding="utf-8").split())
+    shown = re.search(r"`samplerproof (export deis-tab3 [^`]+)`", text)
+    assert shown
+    in_process(*shlex.split(shown[1]), "--out", str(tmp_path))
+    content = json.loads((tmp_path / "deis-tab3.table.json").read_text(encoding="utf-8"))
+    largest = max(abs(float.fromhex(str(entry))) for row in content["outputs"] for entry in row)
+    assert f"`deis-tab3` one of {largest:.1e} on".replace("e+", "e") in text
+    assert f"alpha grows from {math.cos(math.pi / 2):.0e} over" in text
