@@ -28,16 +28,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from mutants import FOLDERS, Mutant, drawn  # noqa: E402
-from tests_of_lines import Coverage  # noqa: E402
+from tests_of_lines import TEXT, Coverage  # noqa: E402
 
 KEPT = ROOT / "_build" / "mutants"
 RECORD = ROOT / "book" / "records" / "mutants.json"
 # A mutant that takes so many seconds of the processor, and so many times those of its tests when they were measured,
 # runs forever; one that takes so many times longer by the clock waits for something, or for a busy machine: undecided.
 LEAST, TIMES, BY_CLOCK = 60, 5, 20
-# Generated code is compared with the text of a fresh derivation, which sees every change; a mutant is planted without
-# writing to a file, so that its values are judged first, and what they let pass counts as found by that test.
-TEXT = "tests/theory/test_emit.py::test_committed_code_is_current"
 BROKEN = 99  # exit code of a child that could not plant its mutant
 FIRST = 25  # tests of the first round, which collects few files
 PYTEST = ("-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-x", "--tb=line", "-rfE", "--assert=plain", "-m", "")
@@ -94,6 +91,8 @@ def judged(mutant: Mutant, tests: list[str], seconds: float, folder: Path) -> It
             outcome = "killed by time" if code == -signal.SIGXCPU else "killed"
             break
     failed = [line.split()[1] for line in _lines(log) if line.startswith(("FAILED ", "ERROR "))]
+    # A mutant is planted without writing to a file, so that the values of generated code are judged; its text is
+    # compared with that of a fresh derivation, which sees every change.
     if mutant.generated and not outcome.startswith("killed"):
         outcome, failed = "killed by text", [TEXT]
     result = {**mutant.shown(), "place": mutant.place, "tests": len(tests), "outcome": outcome}

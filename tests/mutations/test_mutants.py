@@ -128,8 +128,8 @@ def test_tests_of_a_mutant_run_by_their_cost() -> None:
     """Assert the order of the tests of a line, the file named after the module and then the cheapest file and test; and
     that those of the last seconds are left out.
     """
-    mutant = next(one for one in mutants_of("theory/trees.py") if not one.statement()[1])
-    names = ["a/test_long.py::x", "a/test_short.py::x", "a/test_short.py::y", "a/test_trees.py::x"]
+    mutant = next(one for one in mutants_of("numerics/rates.py") if not one.statement()[1])
+    names = ["a/test_long.py::x", "a/test_short.py::x", "a/test_short.py::y", "a/test_rates.py::x"]
     lines = {mutant.file: {mutant.line: {"", *names}}}
     coverage = coverage_of(lines, dict(zip(names, (9.0, 2.0, 1.0, 90.0), strict=True)))
     assert coverage.tests(mutant) == [names[3], names[2], names[1], names[0]]

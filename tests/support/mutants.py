@@ -195,7 +195,7 @@ def _changes(node: ast.AST) -> Iterable[tuple[str, ast.AST]]:
         yield "constant", _with(node, value=2 * node.value if node.value else 1.0)
     elif isinstance(node, ast.If | ast.IfExp):
         yield "condition", _with(node, test=ast.UnaryOp(ast.Not(), node.test))
-    elif isinstance(node, ast.Return) and node.value is not None:
+    elif isinstance(node, ast.Return) and node.value is not None and ast.unparse(node.value) != "None":
         yield "return", _with(node, value=ast.Constant(None))
 
 
