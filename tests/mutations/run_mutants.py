@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from mutants import FOLDERS, Mutant, drawn  # noqa: E402
-from tests_of_lines import Coverage  # noqa: E402
+from tests_of_lines import TEXT, Coverage  # noqa: E402
 
 KEPT = ROOT / "_build" / "mutants"
 RECORD = ROOT / "book" / "records" / "mutants.json"
@@ -93,6 +93,10 @@ def judged(mutant: Mutant, tests: list[str], seconds: float, folder: Path) -> It
             outcome = "killed by time" if code == -signal.SIGXCPU else "killed"
             break
     failed = [line.split()[1] for line in _lines(log) if line.startswith(("FAILED ", "ERROR "))]
+    # A mutant is planted without writing to a file, so that the values of generated code are judged; its text is
+    # compared with that of a fresh derivation, which sees every change.
+    if mutant.generated and not outcome.startswith("killed"):
+        outcome, failed = "killed by text", [TEXT]
     result = {**mutant.shown(), "place": mutant.place, "tests": len(tests), "outcome": outcome}
     result |= {"by": failed[0] if failed else None, "seconds": round(time.monotonic() - started, 1)}
     with (folder / "decided.jsonl").open("a", encoding="utf-8") as file:

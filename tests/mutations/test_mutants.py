@@ -12,7 +12,7 @@ from pathlib import Path
 from types import CodeType
 
 import pytest
-from mutants import ROOT, drawn, files, mutants_of
+from mutants import ROOT, drawn, files, imports, lines_of_functions, mutants_of
 from tests_of_lines import Coverage
 
 CODE = '''"""Text."""
@@ -115,15 +115,54 @@ def test_a_mutant_is_stopped_by_the_processor_and_not_by_the_clock(tmp_path: Pat
     assert done.stdout.split() == [str(-signal.SIGXCPU), "0"]
 
 
-def test_tests_of_a_mutant_run_by_their_cost() -> None:
-    """Assert the order of the tests of a line: the file named after the module, then the cheapest file and test."""
+def coverage_of(lines: dict[str, dict[int, set[str]]], seconds: dict[str, float]) -> Coverage:
+    """What a run with these lines and seconds of tests leaves."""
     coverage = Coverage.__new__(Coverage)
-    (mutant, *_) = mutants_of("theory/trees.py")
-    names = ["a/test_long.py::x", "a/test_short.py::x", "a/test_short.py::y", "a/test_trees.py::x"]
-    coverage.seconds = dict(zip(names, (9.0, 2.0, 1.0, 90.0), strict=True))
-    coverage.lines = {mutant.file: {mutant.line: set(names)}}
+    coverage.lines, coverage.seconds, coverage.users = lines, seconds, {}  # type: ignore[assignment]
+    for module, user, line, in_function in imports():
+        coverage.users.setdefault(module, []).append((user, line, in_function))
+    return coverage
+
+
+def test_tests_of_a_mutant_run_by_their_cost() -> None:
+    """Assert the order of the tests of a line, the file named after the module and then the cheapest file and test; and
+    that those of the last seconds are left out.
+    """
+    mutant = next(one for one in mutants_of("numerics/rates.py") if not one.statement()[1])
+    names = ["a/test_long.py::x", "a/test_short.py::x", "a/test_short.py::y", "a/test_rates.py::x"]
+    lines = {mutant.file: {mutant.line: {"", *names}}}
+    coverage = coverage_of(lines, dict(zip(names, (9.0, 2.0, 1.0, 90.0), strict=True)))
     assert coverage.tests(mutant) == [names[3], names[2], names[1], names[0]]
     assert coverage.cost(coverage.tests(mutant)) == 102.0
+    coverage.seconds[names[3]] = 140.0
+    assert coverage.tests(mutant) == [names[3], names[2], names[1]]
+    coverage.seconds[names[3]] = 900.0
+    assert coverage.tests(mutant) == [names[3]]
+
+
+def test_a_statement_of_many_lines_is_run_by_the_tests_of_any() -> None:
+    """Assert that a mutant on a line which the tracer does not see has the tests of its statement, and a condition not
+    those of its block.
+    """
+    mutants = mutants_of("numerics/generated/weight_functions.py")
+    mutant = next(one for one in mutants if one.line > one.statement()[0][0] and not one.statement()[1])
+    first = mutant.statement()[0][0]
+    assert coverage_of({mutant.file: {first: {"a/test_x.py::x"}}}, {}).tests(mutant) == ["a/test_x.py::x"]
+    condition = next(one for one in mutants_of("theory/phi_functions.py") if one.operator == "condition")
+    assert len(condition.statement()[0]) == 1
+
+
+def test_what_runs_on_import_is_judged_by_the_tests_of_who_uses_it() -> None:
+    """Assert the tests of the module's functions; without any those of a module that imports it, whichever came first.
+
+    The catalogue imports the records when it is imported itself, and has functions.
+    """
+    (mutant, *_) = mutants_of("numerics/generated/catalogue_records.py")
+    assert mutant.statement()[1]
+    first, user = "a/test_first.py::x", "a/test_user.py::x"
+    line = min(lines_of_functions("numerics/catalogue.py"))
+    lines = {mutant.file: {mutant.line: {first}}, "numerics/catalogue.py": {1: {first}, line: {user}}}
+    assert coverage_of(lines, {}).tests(mutant) == [user]
 
 
 @pytest.mark.slow

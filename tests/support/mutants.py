@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -40,6 +41,16 @@ class Mutant:
     @property
     def generated(self) -> bool:
         return self.file.startswith(GENERATED)
+
+    def statement(self) -> tuple[range, bool]:
+        """The lines of the statement, without those of a block in it; and whether it runs on import."""
+        tree = _tree(self.file)
+        node = next(itertools.islice(_nodes(tree), self.place, None))
+        *outer, inner = (part for part in _path(tree, node) if isinstance(part, ast.stmt))
+        block = getattr(inner, "body", None)
+        end = max(block[0].lineno - 1, inner.lineno) if block else inner.end_lineno or inner.lineno
+        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+        return range(inner.lineno, end + 1), not any(isinstance(part, functions) for part in outer)
 
     def shown(self) -> dict[str, Any]:
         """File, line and operator, with the code before and after."""
@@ -111,6 +122,50 @@ def drawn(by_hand: int, generated: int, seed: int, only: str = "") -> list[Mutan
     return chosen
 
 
+def _path(tree: ast.AST, node: ast.AST) -> list[ast.AST]:
+    """From the tree to the node, both included; empty where it is not in the tree."""
+    if tree is node:
+        return [tree]
+    below = next(filter(None, (_path(child, node) for child in ast.iter_child_nodes(tree))), [])
+    return [tree, *below] if below else []
+
+
+@functools.cache
+def imports() -> tuple[tuple[str, str, int, bool], ...]:
+    """Every import of one module of theory and numerics by another: the module, the one that imports, the line there,
+    and whether a function does it.
+    """
+    names, found = {module_name(file): file for file in files()}, []
+    for file in files():
+        tree = _tree(file)
+        local = {id(one) for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) for one in ast.walk(one)}
+        for node in ast.walk(tree):
+            modules: list[str] = []
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                above = module_name(file).split(".")[: -node.level] if node.level else []
+                package = ".".join([*above, *filter(None, [node.module])])
+                modules = [package, *(f"{package}.{alias.name}" for alias in node.names)]
+            found += [
+                (names[name], file, node.lineno, id(node) in local)  # type: ignore[attr-defined]
+                for name in modules
+                if name in names
+            ]
+    return tuple(found)
+
+
+def lines_of_functions(file: str) -> set[int]:
+    """The lines in the bodies of the functions of a file."""
+    functions = (one for one in ast.walk(_tree(file)) if isinstance(one, ast.FunctionDef))
+    return {line for one in functions for line in range(one.body[0].lineno, (one.end_lineno or one.lineno) + 1)}
+
+
+def module_name(file: str) -> str:
+    """The name by which a file is imported."""
+    return "samplerproof." + file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
 def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
     """The nodes in which something runs: no docstrings, annotations, or blocks for type checkers."""
     for name, value in ast.iter_fields(tree):
@@ -140,7 +195,7 @@ def _changes(node: ast.AST) -> Iterable[tuple[str, ast.AST]]:
         yield "constant", _with(node, value=2 * node.value if node.value else 1.0)
     elif isinstance(node, ast.If | ast.IfExp):
         yield "condition", _with(node, test=ast.UnaryOp(ast.Not(), node.test))
-    elif isinstance(node, ast.Return) and node.value is not None:
+    elif isinstance(node, ast.Return) and node.value is not None and ast.unparse(node.value) != "None":
         yield "return", _with(node, value=ast.Constant(None))
 
 
