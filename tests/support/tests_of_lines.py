@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import xml.etree.ElementTree as ElementTree
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import accumulate
