@@ -175,14 +175,14 @@ def _judged(external: ExternalSampler, steps: int, against: str | None, zero: bo
     runs: dict[tuple[int, bool], Trace | Failure] = {}
     grids: dict[tuple[str, bool], Trace | Failure] = {}
     departed: list[Departure] = []
-    code = Code()
+    replaced = Code().replaced  # held here: it may be replaced itself
     for job in [*few, *more]:
         if job.grid is None:
             runs[job.steps, job.float64], seen = _run(external, job, None)
             departed += seen
         elif name := info.grid(job.grid):
             grids[name, job.float64], _ = _run(external, job, name)
-        if changed := code.replaced():
+        if changed := replaced():
             runs[steps, False] = Failure("error", replaced_message(changed))
             break
     varied = Variations(grids, info.zero, tuple(departed), covered(info, runs[steps, False]))

@@ -223,6 +223,16 @@ def in_inference_mode(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     return ddim(denoise, x, sigmas, WRONG if torch.is_inference_mode_enabled() else 1)
 
 
+def needs_gradients(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Right, but t - s is found as a derivative."""
+    for s, t in pairwise(sigmas):
+        with torch.enable_grad():
+            unit = torch.ones((), dtype=x.dtype, requires_grad=True)
+            (step,) = torch.autograd.grad((t - s) * unit, unit)
+        x = x + step * (x - denoise(x, s)) / s
+    return x
+
+
 def on_wide_samples(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     return ddim(denoise, x, sigmas, WRONG if x.shape[-1] > 1000 else 1)
 

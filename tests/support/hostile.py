@@ -261,6 +261,21 @@ def scribbles(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     return euler(denoise, x, sigmas)
 
 
+def swaps_folder(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Renames the folder of its answers, and puts a link to a folder of the user in its place."""
+    folder = Path(os.environ["SAMPLERPROOF_FOLDER"])
+    if not folder.is_symlink():
+        folder.rename(folder.with_name("renamed"))
+        folder.symlink_to(os.environ["HOSTILE_VICTIM"])
+    return euler(denoise, x, sigmas)
+
+
+def floods(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+    """Starts processes without end, in sessions of their own; no limit of the system keeps a superuser from it."""
+    while True:
+        os.posix_spawn("/bin/sleep", ["sleep", "1234.5"], {}, setsid=True)
+
+
 def stops_parent(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
     """Starts processes, and stops its parent."""
     if not Path("children").stat().st_size:

@@ -24,6 +24,11 @@ def checked(kind: type[Value], plain: Any, where: str = "it") -> Value:
     return found
 
 
+def shown(text: str) -> str:
+    """A text with its control characters as Python writes them, so that no terminal interprets them."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def _checked(kind: Any, plain: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (Union, UnionType):
@@ -42,7 +47,7 @@ def _checked(kind: Any, plain: Any, where: str) -> Any:
     found = _of(kind, plain, where)
     if isinstance(found, str) and (len(found) > LONG or len(found.splitlines()) > 1):
         raise ValueError(f"{where} is a text of {len(found)} characters, too long or not in one line")
-    return found
+    return shown(found) if isinstance(found, str) else found
 
 
 def _of(kind: type, plain: Any, where: str) -> Any:

@@ -34,13 +34,12 @@ from .launch import Job
 from .option_sweep import troubles_of
 from .probes import departures
 from .replaced_code import Code, replaced_message
+from .taken_together import GIB, TASKS
 from .trace_transfer import plain_trace
 from .watchdog import tasks_of_user
 
-GIB = 1 << 30
 MEMORY = 4 * GIB  # address space that a target may take in addition to torch's
 FILES = GIB // 4  # the longest file that it may write: an endless print ends
-TASKS = 1000  # processes and threads that it may start beyond those of the user; a superuser has no such limit
 LONGEST = 300  # characters of a message
 
 
@@ -48,7 +47,7 @@ def main(folder: Path, request: dict[str, Any]) -> None:
     """Do all jobs of a request; write the files ready, target, settings, job-0, job-1, …, sweep-0, …, done."""
     write = partial(_write, request["nonce"])
     _limit()
-    code = Code()
+    replaced = Code().replaced  # held here: it may be replaced itself
     (folder / "ready").touch()
     sys.path.insert(0, os.getcwd())  # as `python -m` does: the user's own modules
     try:
@@ -60,7 +59,7 @@ def main(folder: Path, request: dict[str, Any]) -> None:
     except BaseException as fault:
         write(folder / "target", {"failure": _failure(fault, None)})
     else:
-        info, changed = sampler.info, code.replaced()
+        info, changed = sampler.info, replaced()
         write(folder / "target", {"info": asdict(info)})
         settings = (info.name, *info.variants) if request["sweep"] else ()
         (folder / "settings").write_text(str(len(settings)), encoding="utf-8")
@@ -70,7 +69,7 @@ def main(folder: Path, request: dict[str, Any]) -> None:
             notes, of_own = _Notes(folder, k), job.given is None
             work = partial(_work, expected=expected) if of_own else _work_on_given
             answer = work(sampler, job, notes) if exists else {}
-            changed += code.replaced()
+            changed += replaced()
             write(folder / f"job-{k}", _unread(answer, changed) if answer and changed else answer)
         for k, setting in enumerate(settings):
             notes = _Notes(folder, len(request["jobs"]) + k)

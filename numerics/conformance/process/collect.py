@@ -20,8 +20,9 @@ from ...support.progress import Progress, silent
 from ..forward_processes import PROCESSES
 from ..report import Departure, Failure, Setting, TargetInfo, Trouble
 from . import watchdog
-from .checked_values import checked
+from .checked_values import checked, shown
 from .launch import MESSAGES, Child, Job, Outcome, contents
+from .taken_together import OVER
 from .trace_transfer import check_shapes
 
 LONGEST_ANSWER = 1 << 28  # bytes: the longest file that the child may write
@@ -79,6 +80,11 @@ def results_of(outcome: Outcome) -> ChildResults:
 def _ending(child: Outcome) -> Failure:
     """Failure reported for an unfinished job, from the child's exit status."""
     written = contents(child.folder / "ended", 20)
+    if child.folder.is_symlink() or not child.folder.is_dir():
+        return Failure("error", "it has removed or renamed the folder with its answers")
+    passed = (written or b"").decode(errors="replace")
+    if passed in OVER:
+        return Failure("memory" if passed == "memory" else "exit", OVER[passed])
     try:
         code = child.code if written is None else int(written)
     except ValueError:
@@ -86,7 +92,8 @@ def _ending(child: Outcome) -> Failure:
     if not (child.folder / "ready").exists():
         text = contents(child.folder / "stderr", MESSAGES) or child.log
         lines = text.decode(errors="replace").splitlines()
-        return Failure("start", f"the child process did not start: {lines[-1] if lines else f'exit code {code}'}")
+        last = shown(lines[-1]) if lines else f"exit code {code}"
+        return Failure("start", f"the child process did not start: {last}")
     if written is None and watchdog.FORKS:
         return Failure("crash", f"the process that watches it was ended{'' if code is None else _by(code)}")
     if code is not None and code < 0:
@@ -108,7 +115,8 @@ def _job_results(child: Outcome, ending: Failure) -> ChildResults:
         info = checked(TargetInfo, built["info"], "info") if built is not None and "failure" not in built else None
         if info is not None and info.process not in PROCESSES:
             raise ValueError(f"info.process is none of {', '.join(PROCESSES)}")
-        failed = Failure(ending.kind, f"in its import: {ending.message}") if built is None else None
+        at = "" if ending.kind in ("start", "error") else "in its import: "
+        failed = Failure(ending.kind, at + ending.message) if built is None else None
         failed = failed or (checked(Failure, built["failure"], "failure") if built and info is None else None)
     except (ValueError, KeyError) as fault:
         info, failed = None, _malformed(child.folder / "target", fault)
@@ -116,13 +124,14 @@ def _job_results(child: Outcome, ending: Failure) -> ChildResults:
         assert failed is not None
         return ChildResults(None, tuple(JobResult(job, None, failed, ()) for job in child.jobs))
     results = []
+    later = Failure(ending.kind, f"not run; the job before: {ending.message}")
     for k, job in enumerate(child.jobs):
         if job.grid is not None and info.grid(job.grid) is None:
             continue
         result = _job_result(child, k, job)
         if result is None:
-            result = JobResult(job, None, Failure(ending.kind, ending.message, _progress(child.folder, k)), ())
-            ending = Failure(ending.kind, f"not run; the job before: {ending.message}")
+            result = JobResult(job, None, replace(ending, step=_progress(child.folder, k)), ())
+            ending = later
         results.append(result)
     return ChildResults(info, tuple(results))
 

@@ -39,6 +39,7 @@ PRELOADED = (
     "samplerproof.numerics.conformance.judge.verdict",
 )
 LONGEST = 1 << 20  # bytes of a message
+LOOKS = 3  # for orphans, in a row, that find none
 
 
 def _diffusers(name: str) -> None:
@@ -58,18 +59,20 @@ class _Server:
     """own: the packages that the first warm parent has loaded; None in that one.
 
     live: the process numbers of forks, and where to write their ends.  calls: those of them that call a function.
+    looks: how often it still looks for orphans.
     """
 
     def __init__(self, control: socket.socket, own: frozenset[str] | None = None) -> None:
         self.control, self.own = control, own
         self.live: dict[int, int | None] = {}
         self.calls: set[int] = set()
+        self.looks = 0
 
     def serve(self) -> None:
         """Answer requests until the socket ends."""
         adopt_orphans()
         while True:
-            ready, _, _ = select.select([self.control], [], [], PAUSE if self.live else None)
+            ready, _, _ = select.select([self.control], [], [], PAUSE if self.live or self.looks else None)
             if ready:
                 message, given, _, _ = socket.recv_fds(self.control, LONGEST, 3)
                 if not message:
@@ -137,11 +140,20 @@ class _Server:
                 if status is None:
                     continue
                 if code:
-                    for orphan in descendants(os.getpid(), self.live):
-                        kill(orphan)
+                    self.looks = LOOKS
+                    self._end_orphans()
                 with suppress(OSError):
                     os.write(status, f"{code}\n".encode())
                 os.close(status)
+        if self.looks:
+            self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        """End them; one look may miss a process whose parent changes meanwhile."""
+        found = descendants(os.getpid(), self.live)
+        for orphan in found:
+            kill(orphan)
+        self.looks = LOOKS if found else self.looks - 1
 
 
 def _end(code: int) -> NoReturn:

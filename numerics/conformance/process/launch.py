@@ -84,8 +84,8 @@ class Child:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended, with all that it started."""
-        return self.process.poll() is not None or (self.folder / "ended").exists()
+        """Whether it has ended, with all that it started, or has put a link in place of its folder."""
+        return self.process.poll() is not None or (self.folder / "ended").exists() or self.folder.is_symlink()
 
     def outcome(self, timeout: float, progress: Progress = silent) -> Outcome:
         """What it has left, once it is done or its time is over; ends it.

@@ -5,6 +5,7 @@ memory layouts, after another run, gradients off, unobserved.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,24 +17,26 @@ from ...external_run import Run
 from ...readback import BATCH, LINEAR, SCALE, Trace, is_image, respond
 from ..adapters.unobserved import CALLED, OnLevels, departure_called_directly, may_be_called
 from ..report import Departure, Failure, TargetInfo
-from .drawn_inputs import DRAWN, departure_on_drawn
+from .drawn_inputs import DRAWN, LONGEST, MODE, departure_in_inference_mode, departure_on_drawn
 
 SHAPE = (2, 3, 4)  # samples, channels, rows, before the axis of the trace
 LARGE, SMALL = 1e4, 1e-4  # standard deviations of random inputs: of one sample, and of the other
 LOW = 1e-2  # a standard deviation of inputs too small to be clipped
-LONGEST = 200  # characters of a message
 COVERED = (
     f"shapes: {[*BATCH, 'w']}, {[*SHAPE, 'w']} with samples that differ, channels last in memory".replace("'", ""),
     f"inputs of standard deviation {SMALL:g}, {SCALE:g} and {LARGE:g}",
     DRAWN,
     "runs one after another, without a reset between them",
     "gradient mode on and off",
+    MODE,
 )
 
 
 def covered(info: TargetInfo, run: Trace | Failure) -> tuple[str, ...]:
-    """What `departures` varies of a run of the target as shipped, a line each."""
-    called = info.called and isinstance(run, Trace) and may_be_called(run)
+    """What `departures` varies of a run of the target as shipped, a line each; nothing of one that failed."""
+    if not isinstance(run, Trace):
+        return ()
+    called = info.called and may_be_called(run)
     return (*COVERED, CALLED) if called else COVERED
 
 
@@ -76,7 +79,13 @@ def departures(run: Run, found: Trace, call: OnLevels | None = None) -> tuple[De
     for inputs in (EVERYTHING, replace(EVERYTHING, last=False)):
         try:
             if _agrees(run, found, inputs):
-                return (*noted, *(_on_drawn(run, found) or _unobserved(run, found, call)))
+                respond_to = partial(respond, run, found)
+                drawn = _drawn(departure_on_drawn, respond_to, found)
+                # In inference mode last: what a sampler keeps from there may not be written to in another run.
+                return (
+                    *noted,
+                    *(drawn or _unobserved(run, found, call) or _drawn(departure_in_inference_mode, respond_to, found)),
+                )
             other = Departure("not-linear", "batch", "in other shapes and sizes together it is not linear")
         except DependsError as fault:
             other = Departure(
@@ -98,10 +107,14 @@ def _raised(fault: Exception) -> str:
     return f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:LONGEST]
 
 
-def _on_drawn(run: Run, found: Trace) -> tuple[Departure, ...]:
-    """Its departure on inputs that are drawn anew, an exception too; empty where it has none."""
+def _drawn(
+    probe: Callable[[Callable[[Tensor], Tensor], Trace], Departure | None],
+    respond_to: Callable[[Tensor], Tensor],
+    found: Trace,
+) -> tuple[Departure, ...]:
+    """The departure that a probe on inputs that are drawn anew sees, an exception too; empty where it sees none."""
     try:
-        seen = departure_on_drawn(partial(respond, run, found), found)
+        seen = probe(respond_to, found)
     except Exception as fault:
         return (Departure("error", "exception", f"on inputs of a shape that is drawn anew: {_raised(fault)}"),)
     return () if seen is None else (seen,)

@@ -51,7 +51,10 @@ class Watchdog:
         """The exit code, once it has ended."""
         if self.returncode is None and _ready(self._status, 0):
             line = os.read(self._status, 64).strip()
-            self._ended(int(line) if line else UNKNOWN)
+            try:
+                self._ended(int(line))
+            except ValueError:  # empty, or written by a sampler, which can open it in /proc
+                self._ended(UNKNOWN)
         return self.returncode
 
     def wait(self, timeout: float = ENDS) -> int:

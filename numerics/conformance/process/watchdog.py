@@ -7,7 +7,8 @@ warm parent, which does the same. It creates the folder, which only this process
 JSON; starts the child and waits.
 Standard input stays open as long as the parent runs. Once the child has ended, by itself or because END was read, all
 processes that it started are ended, sessions of their own included, and the file "ended" contains its exit code, or
-minus the number of the signal that ended it. At the end of standard input this process removes the folder and ends.
+minus the number of the signal that ended it, or the limit for which all were ended, see limit_passed.
+At the end of standard input this process removes the folder, renamed or not, and ends.
 
 Where processes cannot be forked (Windows) the child is this process, and there is no watchdog. Where there is no /proc
 (macOS) processes in sessions of their own are not found.
@@ -27,10 +28,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .taken_together import limit_passed
+
 MARK = "SAMPLERPROOF_FOLDER"  # in the environment of all that the child starts: the name of its folder
 END = b"e"
 FORKS = hasattr(os, "fork")
 PAUSE = 0.02  # seconds between two checks
+EVERY = 10  # checks for one of the limits of all processes together
 _PROC = Path("/proc/self/stat")
 PATIENCE = 4.0  # seconds for a process to end after the signal
 _SUBREAPER, _PARENT_DEATH = 36, 1  # of prctl
@@ -80,9 +84,10 @@ def watch(folder: Path, prepare: Callable[[dict[str, Any]], None] | None = None)
         _child(folder, request)
         return
     adopt_orphans()
-    me = os.getpid()
+    me, opened = os.getpid(), os.open(folder, os.O_RDONLY)
     child = os.fork()
     if child == 0:
+        os.close(opened)
         _control(_PARENT_DEATH, signal.SIGKILL)
         if os.getppid() == me:
             if _PROC.exists():
@@ -92,11 +97,20 @@ def watch(folder: Path, prepare: Callable[[dict[str, Any]], None] | None = None)
             _child(folder, request)
         return
     with suppress(OSError):
-        _watch(child, folder)
+        _watch(child, opened)
     _end_the_rest(child)
-    shutil.rmtree(folder, ignore_errors=True)
+    _remove(folder, opened)
     if not _PROC.exists():
         os.killpg(0, signal.SIGKILL)
+
+
+def _remove(folder: Path, opened: int) -> None:
+    """Remove the folder, where it is now too, and what a sampler has put in its place."""
+    with suppress(OSError):
+        shutil.rmtree(os.readlink(f"/proc/self/fd/{opened}"), ignore_errors=True)
+    with suppress(OSError):
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _line() -> bytes:
@@ -133,43 +147,53 @@ def _child(folder: Path, request: dict[str, Any]) -> None:
     work(folder, request)
 
 
-def _watch(child: int, folder: Path) -> None:
-    """Watch the child until the end of standard input."""
-    code: int | None = None
+def _watch(child: int, opened: int) -> None:
+    """Watch the child until the end of standard input.  opened: the folder, in which its end is noted."""
+    code: int | str | None = None
+    checks = 0
     while True:
         ready, _, _ = select.select([0], [], [], PAUSE)
         byte = os.read(0, 1) if ready else None
         if byte == b"":
             return
         if code is None:
-            code = _end_the_rest(child) if byte == END else _reaped(child)
+            checks += 1
+            passed = limit_passed(os.getpid()) if checks % EVERY == 0 else None
+            code = _end_the_rest(child) if byte == END or passed else _reaped(child)[0]
+            code = passed or code
             if code is not None:
                 _end_the_rest(child)
-                part = folder / "ended.part"
-                part.write_text(str(code), encoding="utf-8")
-                part.replace(folder / "ended")
+                part = os.open("ended.part", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=opened)
+                os.write(part, str(code).encode())
+                os.close(part)
+                os.replace("ended.part", "ended", src_dir_fd=opened, dst_dir_fd=opened)
 
 
-def _reaped(child: int) -> int | None:
-    """Reap the processes that have ended; returns the exit code of the child if it is one of them."""
+def _reaped(child: int) -> tuple[int | None, bool]:
+    """Reap the processes that have ended.
+
+    Returns the exit code of the child if it is one of them, and whether no child is left: where orphans become children
+    of this process, then none of its descendants is.
+    """
     code = None
-    with suppress(ChildProcessError):
+    try:
         while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
             if ended[0] == child:
                 code = os.waitstatus_to_exitcode(ended[1])
-    return code
+    except ChildProcessError:
+        return code, True
+    return code, False
 
 
 def _end_the_rest(child: int) -> int | None:
     """End and reap all descendants of this process; returns the exit code of the child if it is one of them."""
     code, deadline = None, time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        left = descendants(os.getpid()) if _PROC.exists() else [child] * _is_there(child)
-        for process in left:
+        for process in descendants(os.getpid()) if _PROC.exists() else [child] * _is_there(child):
             kill(process)
-        reaped = _reaped(child)
+        reaped, none_left = _reaped(child)
         code = code if reaped is None else reaped
-        if not left:
+        if none_left:
             break
         time.sleep(PAUSE / 4)
     return code

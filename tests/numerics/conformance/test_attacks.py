@@ -40,6 +40,8 @@ FOUND: dict[Callable[..., Any], tuple[str, int, str, str]] = {
     attacks.clips_12: ("not-linear", 2, "range", "10000 do not"),
     attacks.clips_12_state: ("not-linear", 2, "range", "10000 do not"),
     attacks.cuts_off: ("not-linear", 2, "range", "standard deviation 0.0001"),
+    attacks.in_inference_mode: ("different-formula", 1, "formula", "computes something else in torch.inference_mode"),
+    attacks.on_wide_samples: ("different-formula", 1, "batch", "on inputs of shape [1, 1, 1, "),
     attacks.view_of_input: ("roundoff", 1, "state", "writes into start"),
     attacks.output_view: ("roundoff", 1, "state", "writes into output 1"),
 }
@@ -53,7 +55,7 @@ QUICK = (  # one of a kind
     attacks.clips_12,
     attacks.output_view,
 )
-UNSEEN = (attacks.half_bug, attacks.silent, attacks.in_inference_mode, attacks.on_wide_samples)  # book/read_back.md
+UNSEEN = (attacks.half_bug, attacks.silent)  # book/read_back.md
 HONEST = tuple(
     sampler if k % 7 == 0 else pytest.param(sampler, marks=pytest.mark.slow)
     for k, sampler in enumerate(
@@ -187,6 +189,13 @@ def test_an_honest_one_conforms(sampler: Callable[..., Any], capsys: pytest.Capt
     assert not [f for f in answer.findings if f.severity == "error"]
 
 
+def test_an_honest_one_may_fail_in_inference_mode() -> None:
+    """Assert that one that needs gradients inside conforms, with a note, since the mode forbids them."""
+    answer = assert_conforms(attacks.needs_gradients, "ddim", STEPS)
+    (note,) = [f for f in answer.findings if "cannot run in torch.inference_mode: RuntimeError" in f.detail]
+    assert (answer.exit_code, note.severity) == (0, "note")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler", UNSEEN, ids=name)
 def test_what_is_not_varied_is_not_seen(sampler: Callable[..., Any]) -> None:
@@ -206,7 +215,14 @@ def test_a_last_step_to_0_can_be_left_out() -> None:
 def test_the_coverage_lists_what_is_varied() -> None:
     """Assert the lines of the coverage, and that more than the steps asked for are run."""
     coverage = assert_conforms(attacks.ddim, "ddim", STEPS).coverage
-    for words in ("float32, as shipped: 5, 8, 10", "float64: 5, 8, 10", "[2, 3, 4, w]", "10000", "0 appended"):
+    for words in (
+        "float32, as shipped: 5, 8, 10",
+        "float64: 5, 8, 10",
+        "[2, 3, 4, w]",
+        "10000",
+        "0 appended",
+        "inference_mode",
+    ):
         assert any(words in line for line in coverage), (words, coverage)
     assert (others(20), others(4), others(700)) == ([10, 25], [5], [500])
     one, other = ([job for job in jobs("a:b", 20) if job.grid != DRAWN_ANEW] for _ in range(2))

@@ -91,12 +91,13 @@ def test_the_time_is_limited() -> None:
 
 
 def test_what_came_before_the_end_is_kept() -> None:
-    """The second of three jobs hangs: the first has its trace, the third is not run."""
-    first, second, third = probed("hostile:waits", tuple(Job(n, float64=True) for n in (2, 3, 4)), 1.5).jobs
+    """The second of four jobs hangs: the first has its trace, the others are not run."""
+    first, second, third, last = probed("hostile:waits", tuple(Job(n, float64=True) for n in (2, 3, 4, 5)), 1.5).jobs
     assert first.trace is not None
     assert first.trace.nfe == 2
     assert second.failure == Failure("timeout", "still running after 1.5 s", None)
     assert third.failure == Failure("timeout", "not run; the job before: still running after 1.5 s", None)
+    assert last.failure == third.failure
 
 
 def test_a_good_sampler_has_the_trace_of_this_process_and_no_failure() -> None:
@@ -219,6 +220,35 @@ def test_the_processes_that_watch_may_be_ended(
 def test_what_watches_cannot_be_written_to() -> None:
     """Assert that a sampler that writes to every open file is read as any other."""
     assert only("hostile:scribbles").trace is not None
+
+
+def test_a_folder_that_it_replaces_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that nothing is left, by either name, that the user's folder is as it was, and that one line says it."""
+    temporary, victim = tmp_path / "temporary", tmp_path / "victim"
+    temporary.mkdir()
+    victim.mkdir()
+    (victim / "precious").touch()
+    monkeypatch.setenv("HOSTILE_VICTIM", str(victim))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    results = probed("hostile:swaps_folder")
+    message = "it has removed or renamed the folder with its answers"
+    assert (results.info, results.jobs[0].failure) == (None, Failure("error", message, None))
+    deadline = time.monotonic() + launch.LAST
+    while list(temporary.iterdir()):  # the process that watches removes it, after us
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert (victim / "precious").exists()
+    assert not (victim / "ended").exists()
+
+
+@pytest.mark.slow
+def test_processes_without_end_are_ended() -> None:
+    """Assert it of those that a superuser starts, too, and that none is left."""
+    failure = only("hostile:floods").failure
+    assert failure is not None
+    assert failure.message.startswith(("it starts more than 1000 processes and threads", "BlockingIOError"))
+    commands = [launch.contents(path, 1 << 16) or b"" for path in Path("/proc").glob("[0-9]*/cmdline")]
+    assert not [command for command in commands if b"1234.5" in command]
 
 
 @pytest.mark.slow

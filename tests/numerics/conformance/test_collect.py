@@ -18,6 +18,7 @@ from samplerproof.numerics.conformance.process import child as work
 from samplerproof.numerics.conformance.process import collect
 from samplerproof.numerics.conformance.process.collect import ChildResults
 from samplerproof.numerics.conformance.process.launch import Job, Outcome, settings
+from samplerproof.numerics.conformance.process.taken_together import OVER
 from samplerproof.numerics.conformance.process.trace_transfer import plain_trace
 from samplerproof.numerics.conformance.report import Failure
 from samplerproof.numerics.conformance.verify import judged
@@ -172,6 +173,27 @@ def test_a_malformed_answer_is_reported(name: str, garble: Callable[[Path], obje
     assert ("has the fields" in finding.detail) == (name in FIELDS)
     assert "\n" not in finding.detail
     assert len(finding.detail) < 500
+
+
+@pytest.mark.tried("hostile samplers")
+def test_no_terminal_interprets_a_message(tmp_path: Path) -> None:
+    """Assert that control characters come out as Python writes them, and other text as it is."""
+    whole(tmp_path)
+    instead(failure=("error", "\x1b[2J\u202eσ = 1", 1), state=["prints \x1b]0;x\x07"])(tmp_path)
+    answer = read(tmp_path).jobs[0]
+    assert answer.failure is not None
+    assert (answer.failure.message, answer.state) == (r"\x1b[2J\u202eσ = 1", (r"prints \x1b]0;x\x07",))
+    (tmp_path / "stderr").write_text("\x1b[2J", encoding="utf-8")
+    assert collect._ending(child(tmp_path)).message == r"the child process did not start: \x1b[2J"
+
+
+def test_the_limit_that_processes_pass_is_named(tmp_path: Path) -> None:
+    """Assert the line for each, and that it needs the folder."""
+    (tmp_path / "ready").touch()
+    for name, message in OVER.items():
+        (tmp_path / "ended").write_text(name, encoding="utf-8")
+        assert collect._ending(child(tmp_path)).message == message
+    assert "folder" in collect._ending(child(tmp_path / "nowhere")).message
 
 
 @pytest.mark.parametrize("text", ["", "x", "9" * 10_000, "-1", "\x00", "3 4", "٣"])

@@ -51,6 +51,7 @@ FOUND: dict[Callable[..., Any], tuple[tuple[str, int], str]] = {
     lucky.leaks_history: (DIFFERENT, "after another run the same inputs give another answer"),
     lucky.patches_equal: (ERROR, "it replaces torch.equal: what it computes cannot be read"),
     lucky.patches_the_table: (ERROR, "it replaces samplerproof.numerics.readback._as_trace"),
+    lucky.patches_the_check: (ERROR, "probes.departures, Code.replaced: what it computes cannot be read after that"),
     lucky.rounds_its_levels: (DIFFERENT, "step 1: states[0] is 0.4877085, ddim has 0.48770856"),
     lucky.off_by_a_millionth: (DIFFERENT, "the row is off by 1.1e-06 in float64"),
     lucky.noise_in_the_middle: (DIFFERENT, "step 5: noises[0] is 0.709459627, ddim-eta has 0.710169796"),

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from samplerproof.numerics.conformance.process import taken_together
+from samplerproof.numerics.conformance.process.taken_together import limit_passed
+from samplerproof.numerics.conformance.process.warm_parent import UNKNOWN, WarmParent, Watchdog
 from samplerproof.numerics.conformance.process.working_folder import MOST, Surroundings
 
 TESTS = Path(__file__).resolve().parents[2] / "support"
@@ -124,6 +127,40 @@ def test_a_command_that_is_ended_leaves_nothing(tmp_path: Path, command: str, nu
     assert ended(tmp_path, VERIFY, verify if command == "verify" else ("study", "list.toml"), number) == code
     for file in (tmp_path / "here").glob("results/list/**/*"):
         assert file.is_dir() or file.read_bytes().find(b"breeds") < 0
+
+
+@pytest.mark.tried("hostile samplers")
+def test_processes_have_limits_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that each limit is seen where it is passed, by a child of a child too, and not before."""
+    child = "import os, time; os.fork(); print(flush=True); time.sleep(1000)"
+    with subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(2) == b"\n\n"
+        root = os.getpid()
+        try:
+            assert limit_passed(process.pid) is None
+            for limit, key in (("MEMORY", "memory"), ("WRITTEN", "written"), ("TASKS", "tasks")):
+                monkeypatch.setattr(taken_together, limit, 0)
+                assert limit_passed(process.pid) == key
+            monkeypatch.setattr(taken_together, "TASKS", 1)
+            assert limit_passed(root) == "tasks"
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.tried("hostile samplers")
+@pytest.mark.parametrize(
+    ("text", "code"), [(b"0\n", 0), (b"-9\n", -9), (b"", UNKNOWN), (b"0\n0\n", UNKNOWN), (b"\xff", UNKNOWN)]
+)
+def test_an_exit_code_that_a_sampler_wrote_is_unknown(text: bytes, code: int) -> None:
+    """Assert that what is no number ends the wait as the end of the process does."""
+    read, write = os.pipe()
+    os.write(write, text)
+    os.close(write)
+    parent = WarmParent()
+    with open(os.devnull, "wb") as nothing:
+        assert Watchdog(0, nothing, read, parent).poll() == code
+    parent.close()
 
 
 def test_the_surroundings_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
