@@ -3,7 +3,7 @@
 |x - m|^2 and sum_k w_k (x - m_k), multiplied out, are differences of numbers as large as |x|^2 and |x|. Points, means
 and shares w_k are therefore split into an upper part, a multiple of a fixed unit, and a rest of at most half of it.
 Products of upper parts, and all their sums, are multiples of one unit with at most 53 binary digits: they are exact in
-whatever order they are summed (Ozaki et al., Numer. Algorithms 59, 2012). What is left is 2^-20 or less of the whole,
+any order (Ozaki et al., Numer. Algorithms 59, 2012). What is left is 2^-20 or less of the whole,
 and so is its rounding.
 """
 
