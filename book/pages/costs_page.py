@@ -62,13 +62,15 @@ exponentials and two matrix products of its size:
 
 {score}
 
-Distances from the means, and sums of differences from them, are the two products. Multiplied out they cancel, so points,
-means and shares are split into an upper part and a rest: products of upper parts have no rounding, and those of the
-rests are small. The score is right to rounding wherever the data are, in float64 also for states in float32. The
-*share* is what is paid for that. Full covariances, variances that differ between axes, and components narrower than
-a thousandth of their distance take differences number by number, which is as accurate. An exact flow on the line takes {flow:.1f} microseconds a point. A study of ten methods on three schedules with eight numbers of
-steps takes {of_study:.1f} CPU seconds; a loop over the same {evaluations:,} evaluations of a score written in three
-lines, of 10,000 samples, takes {loop:.0f}. One proof takes {one:.1f} CPU seconds with what it loads, and all
+Distances from the means, and sums of differences from them, are the two products. Multiplied out they cancel, so
+points, means and shares are split into an upper part and a rest: products of upper parts have no rounding, and those
+of the rests are small. The score is right to rounding wherever the data are, in float64 also for states in float32.
+The *share* is what is paid for that. Full covariances, variances that differ between axes, and components narrower
+than a thousandth of their distance take differences number by number, which is as accurate.
+
+An exact flow on the line takes {flow:.1f} microseconds a point. A study of ten methods on three schedules with eight
+numbers of steps takes {of_study:.1f} CPU seconds; a loop over the same {evaluations:,} evaluations of a score written
+in three lines, of 10,000 samples, takes {loop:.0f}. One proof takes {one:.1f} CPU seconds with what it loads, and all
 {proofs} together {every:.0f}.
 
 Made {waits_origin}, by `python benchmarks/waits.py --record benchmarks/waits.json`, at a load of {waits_load} on
