@@ -3,11 +3,10 @@
     python benchmarks/waits.py [--record FILE]
 
 The score is set beside a limit: the exponentials and two matrix products of the same numbers of points, components and
-dimensions, with which it would be done if differences were taken in the products, where they cancel. The study has ten
-samplers, three schedules and T = 8..1024; beside it stands what a loop over the same evaluations of a score written in
-three lines takes, by the time of one evaluation of 10,000 samples. CPU seconds of one thread; of short runs the least
-of several, in turn. --record writes the figures as JSON, with the versions and the commit; benchmarks/waits.json is
-such a record.
+dimensions, with which it would be done if the products did not cancel. The study has ten samplers, three schedules
+and T = 8..1024; beside it stands what a loop over the same evaluations of a score written in three lines takes, by the
+time of one evaluation of 10,000 samples. CPU seconds of one thread; of short runs the least of several, in turn.
+--record writes the figures as JSON, with the versions and the commit; benchmarks/waits.json is such a record.
 """
 
 from __future__ import annotations

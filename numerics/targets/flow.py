@@ -8,7 +8,7 @@ tail masses down to 1e-300 and less.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,12 +22,15 @@ from ..points import Point
 from .mixture import GaussianMixture
 
 Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 EPS = float(np.finfo(np.float64).eps)
 BLOCK = 1 << 15  # numbers in one working array
 TINY = 1e-300
 LARGEST = 300 * math.log(10)  # log of the largest slope: beyond it the exponential would overflow
 POLISH = 5
 CENTRAL = -23.0  # log of a tail mass of 1e-10
+NODES = 257  # of an interpolant of the flow
+MANY = 8 * NODES  # points, from which on it pays
 ROUNDS = 400  # every second step at least halves a bracket; about sixty are needed at most
 
 
@@ -101,14 +104,57 @@ def exact_flows(mixture: GaussianMixture, x: Tensor, source: Point, to: Sequence
     """The same to several points, with the masses at the source computed once."""
     start, ends, flat = _line(mixture, source), [_line(mixture, point) for point in to], _flat(x, "x")
     y, slope = (np.empty((len(ends), len(flat))) for _ in range(2))
+    between = _between(mixture, flat, source, to) if len(flat) >= MANY and mixture.components > 1 else None
     for part in _blocks(flat, mixture):
         z = start.standardise(flat[part])
-        lower, upper, log_density = start.log_tail(z, 1.0), start.log_tail(z, -1.0), start.log_density(z)
+        log_density, left = start.log_density(z), np.arange(z.shape[1])
+        if between is not None:
+            y[:, part], settled = _from_guesses(start, ends, z, between(flat[part]))
+            left = np.flatnonzero(~settled)
+        if len(left):
+            origin = z[:, left]
+            lower, upper = start.log_tail(origin, 1.0), start.log_tail(origin, -1.0)
         for k, end in enumerate(ends):
-            y[k, part] = _polish(start, end, z, _invert(end, lower, upper), np.minimum(lower, upper))
+            if len(left):
+                inverse, central = _invert(end, lower, upper), np.minimum(lower, upper) > CENTRAL
+                y[k, part][left], _ = _polish(start, end, origin, inverse, central)
             log_slope = log_density - end.log_density(end.standardise(y[k, part]))
             slope[k, part] = np.exp(np.minimum(log_slope, LARGEST))
     return [(_like(value, x), _like(rate, x)) for value, rate in zip(y, slope, strict=True)]
+
+
+def _between(
+    mixture: GaussianMixture, flat: Array, source: Point, to: Sequence[Point]
+) -> Callable[[Array], list[Array]]:
+    """The flows to all points as cubic Hermite interpolants between equidistant nodes; NaN in the tails."""
+    nodes = np.linspace(flat.min(), flat.max(), NODES)
+    width = (nodes[-1] - nodes[0]) / (NODES - 1) or 1.0
+    column = torch.from_numpy(nodes)[:, None]
+    central = torch.minimum(*log_tails(mixture, column, source))[:, 0].numpy() > CENTRAL
+    known = [[of[:, 0].numpy() for of in flow] for flow in exact_flows(mixture, column, source, to)]
+
+    @np.errstate(all="ignore")
+    def guesses(x: Array) -> list[Array]:
+        j = np.clip(((x - nodes[0]) / width).astype(np.int64), 0, NODES - 2)
+        s = (x - nodes[j]) / width
+        outside, found = ~(central[j] & central[j + 1]), []
+        for value, slope in known:
+            step = value[j + 1] - value[j]
+            left, right = width * slope[j] - step, width * slope[j + 1] - step
+            found.append(value[j] + s * step + s * (1 - s) * ((1 - s) * left - s * right))
+            found[-1][outside] = np.nan
+        return found
+
+    return guesses
+
+
+def _from_guesses(start: _Line, ends: list[_Line], z: Array, guesses: list[Array]) -> tuple[Array, Mask]:
+    """Flows [ends, n] from guesses, and a mask [n] of those that have settled at every end."""
+    y, settled = np.empty((len(ends), z.shape[1])), np.ones(z.shape[1], dtype=bool)
+    for k, (end, guess) in enumerate(zip(ends, guesses, strict=True)):
+        y[k], at_end = _polish(start, end, z, guess, np.isfinite(guess))
+        settled &= at_end
+    return y, settled
 
 
 def _invert(line: _Line, lower: Array, upper: Array) -> Array:
@@ -148,27 +194,35 @@ def _invert(line: _Line, lower: Array, upper: Array) -> Array:
     return answer
 
 
-def _polish(start: _Line, end: _Line, z: Array, y: Array, level: Array) -> Array:
-    """Newton on sum_k w_k (Phi(z_k to) - Phi(z_k from)) = 0, each difference by its smaller tails.
+def _polish(start: _Line, end: _Line, z: Array, y: Array, where: Mask) -> tuple[Array, Mask]:
+    """Newton on sum_k w_k (Phi(z_k to) - Phi(z_k from)) = 0, each difference by its smaller tails; and what settled.
 
     Between modes F is nearly constant, and differences of its values would cancel.  In the tails the logs are accurate
     enough, and a large step is rounding (p_to is nearly zero, the slope huge): neither is corrected.
-    One step suffices except between modes.
+    From the inverse one step suffices except between modes. Where p_to is small a step that rounds to zero proves
+    nothing, and a point counts as not settled.
     """
+    settled = np.zeros(len(y), dtype=bool)
     if len(z) == 1:
-        return y
-    y, reach, active = y.copy(), end.deviation.min(), np.flatnonzero(level > CENTRAL)
+        return y, settled
+    y, reach, active = y.copy(), end.deviation.min(), np.flatnonzero(where)
+    weight, origin = np.exp(start.log_weight), z if len(active) == len(y) else z[:, active]
+    height = weight / (end.deviation * math.sqrt(2 * math.pi))
     for _ in range(POLISH):
-        other, origin = end.standardise(y[active]), z[:, active]
+        other = end.standardise(y[active])
         side = np.where(origin + other > 0, -1.0, 1.0)
-        moved = np.exp(start.log_weight) * side * (_ndtr(side * other) - _ndtr(side * origin))
-        step = -moved.sum(axis=0) / np.maximum(np.exp(end.log_density(other)), TINY)
+        moved = weight * side * (_ndtr(side * other) - _ndtr(side * origin))
+        density = (height * np.exp(-0.5 * other * other)).sum(axis=0)
+        step = -moved.sum(axis=0) / np.maximum(density, TINY)
         small = np.abs(step) < 0.05 * reach
         y[active[small]] += step[small]
-        active = active[small & (np.abs(step) > 1e-9 * reach)]
-        if len(active) == 0:
+        ended = np.abs(step) <= 1e-9 * reach
+        settled[active[ended & (density * reach > 1e-7)]] = True
+        more = small & ~ended
+        if not more.any():
             break
-    return y
+        active, origin = active[more], origin[:, more]
+    return y, settled
 
 
 def _ndtr(z: Array) -> Array:

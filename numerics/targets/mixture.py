@@ -23,8 +23,9 @@ from .block_arrays import Workspace, softmax_, workspace
 from .components import Components, Marginal, along_axes, check_components, remainder, split
 from .conditioned import Parts, given_parts, posterior_draws, tilted_parts
 from .line_tangent import Array, Line, line_of, line_tangent
+from .split_products import Products, by_products, pays, products_of
 
-BLOCK = 1 << 16  # numbers in one working array (512 KB): a few of them fit the cache of a core
+BLOCK = 1 << 17  # numbers in one working array, 1 MB: larger ones take longer, and smaller ones more calls
 KEPT = 2048  # points whose marginals a mixture keeps: methods on the same grids share them
 
 
@@ -38,6 +39,7 @@ class _Affine(NamedTuple):
     offset: Tensor | None  # [K, d]
     centred: Tensor | None  # [K, d], offset_k minus the mean of the offsets
     gain: Tensor  # [K | 1, d | 1, 1]
+    products: Products | None  # which make values faster
 
 
 POINT = "a point of a process, such as grid.points[0] or schedule.point(0.5)"
@@ -83,8 +85,10 @@ class GaussianMixture:
         x [..., d] -> [..., d]; with v = alpha^2 s^2 + sigma^2 and y = (x - alpha mu) / v of a component:
         x0 = mu + alpha s^2 y, eps = sigma y, score = -y.  InputError for an unknown prediction or a wrong shape.
         """
-        of_type("x", x, Tensor, "a tensor [..., d]")
+        self._check_shape(x)
         law, image = self._images_at(at, prediction, x.device)
+        if image.products and pays(image.products, x):
+            return by_products(image.products, x.reshape(-1, self.dim), image.offset).view(x.shape)
 
         def value(space: Workspace, block: Tensor) -> Tensor:
             self._whiten(space, block, law)
@@ -299,13 +303,15 @@ class GaussianMixture:
             if len(self._images) >= KEPT:
                 self._images.clear()
             law = self.marginal(at, device)
-            self._images[place] = law, self._image(at, prediction, device)
+            self._images[place] = law, self._image(at, prediction, law)
         return self._images[place]
 
-    def _image(self, at: Point, prediction: str, device: torch.device) -> _Affine:
+    def _image(self, at: Point, prediction: str, law: Marginal) -> _Affine:
         gain, offset, centred = self._affine(at, prediction)
-        made = [None if part is None else torch.from_numpy(part).to(device) for part in (offset, centred)]
-        return _Affine(made[0], made[1], torch.from_numpy(gain)[:, :, None].to(device))
+        made = [None if part is None else torch.from_numpy(part).to(law.high) for part in (offset, centred)]
+        gains = torch.from_numpy(gain)[:, :, None].to(law.high)
+        usual = self.axes is None and gains.device.type == "cpu"  # a device would be waited for
+        return _Affine(made[0], made[1], gains, products_of(law, gains) if usual else None)
 
     def _affine(self, at: Point, prediction: str) -> tuple[Array, Array | None, Array | None]:
         """The gain [K | 1, d | 1], the offset and the centred offset [K, d] of a prediction; see _Affine."""
@@ -348,12 +354,15 @@ class GaussianMixture:
         axes = self.axes.to(parts.device)
         return torch.bmm(axes if back else axes.mT, parts)
 
+    def _check_shape(self, x: Tensor) -> None:
+        of_type("x", x, Tensor, "a tensor [..., d]")
+        if x.ndim == 0 or x.shape[-1] != self.dim or not x.is_floating_point():
+            raise InputError("x", (list(x.shape), x.dtype), f"floating point, with a last axis of length {self.dim}")
+
     def _blocks(self, work: Callable[..., Tensor], inputs: list[Tensor], rows: int = 0) -> list[Tensor]:
         """Apply work to blocks [d, b] of the inputs [..., d]; it returns `rows` (default d) rows for every answer."""
         x = inputs[0]
-        if x.ndim == 0 or x.shape[-1] != self.dim or not x.is_floating_point():
-            got = (list(x.shape), x.dtype)
-            raise InputError("x", got, f"floating point, with a last axis of length {self.dim}")
+        self._check_shape(x)
         flat = [tensor.reshape(-1, self.dim) for tensor in inputs]
         n, width = len(flat[0]), rows or self.dim
         answers = [x.new_empty((n, width)) for _ in inputs]

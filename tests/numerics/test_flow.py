@@ -91,11 +91,40 @@ def flow_errors(answer, mixture, x, source, to):
     return worst, steepest
 
 
-@given(mixture=mixtures, source=points, to=points, seed=st.integers(0, 10**6))
-def test_flow_in_the_bulk(mixture, source, to, seed):
-    x = mixture.sample(3, source, torch.Generator().manual_seed(seed))
-    worst, _ = flow_errors(exact_flow(mixture, x, source, to), mixture, x, source, to)
-    assert worst <= 1
+@given(mixture=mixtures, source=points, to=points, nodes=st.sampled_from([5, 17, 65]), seed=st.integers(0, 10**6))
+def test_flow_in_the_bulk(mixture, source, to, nodes, seed):
+    """Of few points, and of many, which start from an interpolant, here of few nodes."""
+    x = mixture.sample(66, source, torch.Generator().manual_seed(seed))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow, "NODES", nodes)
+        patch.setattr(flow, "MANY", 66)
+        many = [part[:2] for part in exact_flow(mixture, x, source, to)]
+    for answer in (many, exact_flow(mixture, x[:2], source, to)):
+        assert flow_errors(answer, mixture, x[:2], source, to)[0] <= 1
+
+
+def test_many_points_end_where_few_do(monkeypatch):
+    """To an ulp of y and of x, from an interpolant, with which few are left to be inverted: tears and far tails."""
+    inverted, invert = [], flow._invert
+    monkeypatch.setattr(
+        flow, "_invert", lambda line, lower, upper: inverted.append(len(lower)) or invert(line, lower, upper)
+    )
+    torn = GaussianMixture([0.3, 0.7], [-1.0, 1.0], stds=[0.01, 0.02])
+    for mixture, source, to in (
+        (M1, Point(0.1, 1.0), Point(1.0, 0.01)),
+        (torn, Point(1.0, 80.0), Point(1.0, 0.002)),
+    ):
+        x = mixture.sample(3000, source, torch.Generator().manual_seed(0))
+        x = torch.cat([x, x[:2] + 30 * width(mixture, source)])
+        inverted.clear()
+        many = exact_flow(mixture, x, source, to)
+        assert flow.NODES < sum(inverted) < len(x) / 5  # those of the nodes too
+        few = [
+            torch.cat(of)
+            for of in zip(*(exact_flow(mixture, x[k : k + 500], source, to) for k in range(0, 3002, 500)), strict=True)
+        ]
+        allowed = 8 * EPS * (few[0].abs() + few[1] * x.abs())
+        assert bool(((many[0] - few[0]).abs() <= allowed).all())
 
 
 @given(mixture=mixtures, source=points, to=points, depth=st.floats(5, 36.5), side=st.sampled_from([-1, 1]))
