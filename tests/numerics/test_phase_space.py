@@ -260,6 +260,10 @@ def test_a_grid_is_a_clock() -> None:
     assert split(law.space, law, z, at, "reduced-velocity-verlet").shape == (3, 4)
     with pytest.raises(InputError, match=r"clock: .*alpha\^2 \+ sigma\^2 = 1"):
         clock_of(grid(schedule("edm"), "karras", 4, sigma_min=0.1, sigma_max=10.0))
+    infinite = grid(schedule("vp-linear"), "uniform-t", 1, t_min=0.1, t_max=20.0)
+    assert infinite.points[0].alpha == 0  # b is infinite there
+    with pytest.raises(InputError, match=r"clock: .*alpha > 0"):
+        clock_of(infinite)
 
 
 def test_bad_phase_space_is_refused() -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.errors import SamplingError
+from samplerproof.numerics.laws import map_quadrature
 from samplerproof.numerics.laws.folded_map import folded_law
 from samplerproof.numerics.laws.map_quadrature import FLOOR, MOST, SHARE, Measured, measured
 from samplerproof.numerics.metrics import Law, Pushforward, nodes
@@ -66,6 +67,19 @@ def test_a_map_that_folds_has_the_law_of_its_branches() -> None:
     assert close(found["kl"], kl)
     assert not close(found["tv"], 1.02 * tv)
     assert not close(found["kl"], 1.02 * kl)
+
+
+def test_what_every_second_node_changes_is_integrated_over_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that a change of an integrand by x^2 counts as the integral of x^2, for which Simpson's rule is exact."""
+    x = nodes(NORMAL, 101)
+    integrand = torch.sin(x[:, 0])
+
+    def inside(p: Pushforward) -> tuple[Tensor, Tensor]:
+        return torch.sin(p.nodes[:, 0]) + p.nodes[:, 0] ** 2, p.nodes[:0, 0]
+
+    monkeypatch.setitem(map_quadrature._INSIDE, "w2", inside)
+    found = map_quadrature._by_model(Pushforward(x, NORMAL, *cubic(x), NORMAL), "w2", integrand)
+    assert torch.allclose(found, x[::4, 0].pow(3).diff() / 3, rtol=1e-12)
 
 
 @pytest.mark.slow

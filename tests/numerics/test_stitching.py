@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -35,6 +36,18 @@ def test_the_small_model_last_costs_far_more_than_first() -> None:
     last = displacement(M1, stitched([M1, SMALL], [at.points[-3].lam]), at, 301)
     assert last.trajectory > 1e3 * first.trajectory > 0
     assert displacement(M1, stitched([M1, M1], [0.0]), at, 301).trajectory == 0
+
+
+def test_a_constant_error_shifts_a_normal_law() -> None:
+    """Assert E, the same everywhere, its rms, and that half the total variation of E p is E over sqrt(2 pi) std."""
+    normal, at, off = sp.GaussianMixture([1.0], [0.3], stds=[0.5]), uniform_t(12), 1e-3
+    found = displacement(normal, lambda x, at, prediction: normal(x, at, prediction) + off, at, 801)
+    stds = [math.hypot(0.5 * point.alpha, point.sigma) for point in at.points]
+    scaled = [point.alpha / std for point, std in zip(at.points, stds, strict=True)]
+    shift = -off * stds[-1] * sum(a * float(drho) for a, drho in zip(scaled, at.columns.rho.diff(), strict=False))
+    assert torch.allclose(found.moved, torch.full_like(found.moved, -shift), rtol=1e-8)
+    assert found.trajectory == pytest.approx(shift, rel=1e-6)
+    assert found.tv == pytest.approx(shift / math.sqrt(2 * math.pi) / stds[-1], rel=1e-4)
 
 
 def test_the_gap_of_a_matched_gaussian_is_of_order_three() -> None:

@@ -23,6 +23,7 @@ from samplerproof.theory.method import Method
 from samplerproof.theory.methods import ODE_METHODS, find
 from samplerproof.theory.notation import h, hc, zeta
 from samplerproof.theory.rows import NOW, Row, past
+from samplerproof.theory.scheme_stability import _rational
 
 SLIGHTLY = sp.Rational(1, 10**9)
 # Hairer and Wanner II, table IV.2.1 (Runge-Kutta) and section V.1 (Adams-Bashforth k: 2, 1, 6/11, 3/10).
@@ -155,3 +156,11 @@ def test_the_catalogue_holds_the_nearest_doubles() -> None:
         stored = RECORDS[method.name].stability
         assert stored is not None
         assert abs(sp.Float(stored, 40) - real_interval(method)) <= sp.Float(stored, 40) * sp.Rational(1, 2**53)
+
+
+def test_a_decimal_stands_for_the_fraction_at_its_tolerance() -> None:
+    """Assert that 0.3333333333 is 1/3 from its distance, 1/(3 10^10), on, and itself to a tolerance that is less."""
+    decimal = sp.Rational("0.3333333333")
+    apart = sp.Rational(1, 3 * 10**10)
+    assert _rational(decimal, apart) == sp.Rational(1, 3)
+    assert _rational(decimal, apart * (1 - SLIGHTLY)) == decimal

@@ -136,11 +136,11 @@ def scale_invariance() -> Proof:
     score_scale = {"data": 1, "noise": 1, "score": 1 / c}
 
     def residuals(frame: Frame) -> Expressions:
-        image = frame.factor.subs(scaled, simultaneous=True) * score_scale[frame.prediction]
+        image = frame.factor.subs(scaled) * score_scale[frame.prediction]
         return (
-            frame.scale.subs(scaled, simultaneous=True) - c * frame.scale,
-            frame.clock.subs(scaled, simultaneous=True) - frame.clock,
-            frame.output_scale.subs(scaled, simultaneous=True) - c * frame.output_scale,
+            frame.scale.subs(scaled) - c * frame.scale,
+            frame.clock.subs(scaled) - frame.clock,
+            frame.output_scale.subs(scaled) - c * frame.output_scale,
             image - frame.factor,
         )
 

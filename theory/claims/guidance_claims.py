@@ -43,15 +43,15 @@ def guided_2s() -> Proof:
     The two factors differ.
     """
     data, noise = growth(find("dpm-solver++-2s")), growth(find("dpm-solver-2s"))
-    common = WHOLE * (gain - 1)
+    common, edge = WHOLE * (gain - 1), -1 / HALF
     return Proof(
         (
             data - 1 - common * (1 + gain * HALF),
             noise - 1 - sp.exp(h / 2) * common * (1 + (gain - 1) * HALF),
-            data.subs(gain, -1 / HALF) - 1,
-            noise.subs(gain, 1 - 1 / HALF) - 1,
+            data.subs(gain, edge) - 1,
+            noise.subs(gain, edge + 1) - 1,
         ),
-        nonzero=(data - noise, noise.subs(gain, -1 / HALF) - 1),
+        nonzero=(data - noise, noise.subs(gain, edge) - 1),
     )
 
 

@@ -190,6 +190,9 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
         question("rings", EDM, 8, begin=1e5)
     with pytest.raises(InputError, match=r"^shape"):
         question(lambda x, at, prediction: x, EDM, 8)
+    assert question(lambda x, at, prediction: x, EDM, 8, shape=(1,)).shape == (1,)
+    with pytest.raises(InputError, match=r"^shape: got \(0,\)"):
+        question(lambda x, at, prediction: x, EDM, 8, shape=(0,))
     file = tmp_path / "law.toml"
     file.write_text('[target]\nweights = [1.0]\nmeans = [0.0]\nstds = [1.0]\n[schedule]\nkind = "li"\n')
     with pytest.raises(InputError, match=r"^schedule"):

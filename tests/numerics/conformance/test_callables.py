@@ -239,3 +239,10 @@ def test_a_sample_in_half_precision_is_an_error_that_names_it() -> None:
 
         found = trace(on_levels("halved", solver, [4.0, 2.0, 1.0]), "data", torch.float32)
         assert [(r.text, r.severity) for r in found.remarks] == [(text, "error") for text in texts]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_what_a_run_writes_into_is_named_however_it_is_read(at_once: bool) -> None:
+    """Assert the start and an output of a sampler that overwrites them, and nothing of one that does not."""
+    for name, written in (("overwrites", ("start", "output 1")), ("euler", ())):
+        assert trace(resolve(f"hostile:{name}").on(3), "data", at_once=at_once).mutated == written

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -182,6 +183,25 @@ def test_a_run_needs_no_grid_no_steps_and_no_name(judged: Any) -> None:
             entry["point"] = entry["point"][:2]
         found = judged(data)
         assert (found.exit_code, found.matches[0]) == (0, name), found
+
+
+@pytest.mark.parametrize("largest", [0.2, 64.0])
+def test_a_drawn_run_is_as_large_as_states_and_data_are(largest: float) -> None:
+    """Assert that the start is as large as sqrt(alpha^2 + sigma^2) to 40 %, outputs of the data as 1, those of score as
+    1/sigma.
+    """
+    on = grid(schedule("edm"), "karras", 60, sigma_min=0.01, sigma_max=largest)
+    for name, prediction in (("ddim", "data"), ("li-ddim", "score")):
+        table = tabulate(name, on)
+        assert table.prediction == prediction
+        run = golden_run(table, on.points)
+        assert _rms(run["start"]) == pytest.approx(math.hypot(1, largest), rel=0.4)
+        for entry, at in zip(run["evaluations"], table.points, strict=False):
+            assert _rms(entry["output"]) == pytest.approx(1 if prediction == "data" else 1 / at.sigma, rel=0.5)
+
+
+def _rms(written: list[str | int]) -> float:
+    return math.sqrt(sum(float.fromhex(str(value)) ** 2 for value in written) / len(written))
 
 
 def test_few_components_are_compared_with_a_named_record_only(judged: Any) -> None:

@@ -121,6 +121,17 @@ def test_plain_iteration_fails_where_the_slope_is_above_one(mixture: sp.Gaussian
         sp.invert(mixture, x0, table, solver="plain", tolerance=1e-13)
 
 
+@pytest.mark.parametrize("name", ["ddim", "dpm-solver++-2m"])
+def test_no_larger_residual_is_left_than_the_tolerance(name: str) -> None:
+    """Assert it for tolerances just below a residual that is left, of vectors below 1, and that it is close."""
+    table, x0 = sp.tabulate(name, uniform_lambda(4)), torch.full((1, 1), 0.1, dtype=torch.float64)
+    tolerance = 1e-4
+    for _ in range(3):
+        left = sp.invert(M1, x0, table, solver="plain", tolerance=tolerance).residual
+        assert tolerance / 30 < left <= tolerance
+        tolerance = 0.75 * left
+
+
 def test_guided_models_are_inverted_too() -> None:
     """Assert that guidance of scale 7.5 keeps Anderson below nine evaluations at 20 steps."""
     one = sp.GaussianMixture([1.0], [0.9], stds=[0.35])
