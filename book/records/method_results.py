@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...numerics.catalogue import METHODS
-from ...numerics.leading.of_study import leading_errors_of
+from ...numerics.leading.of_study import leading_errors_of, two_terms_of
 from ...numerics.records import Record
 from ...numerics.stability import guided_gain, usable_steps
 from ...numerics.studies.config import parse
@@ -27,6 +27,7 @@ GRID = {"kind": "uniform-lambda", "t_min": 1e-3, "t_max": 1.0}
 STEPS, STEPS_WITH_NOISE = doublings(10, 640), doublings(10, 320)
 SCALES = [1.25 * 1.3**k for k in range(13)]  # of guidance, to 29
 VANISHING = 1e-9
+HIGH = 3  # the order from which the term after the leading one is kept as well
 SHOWN = 8  # defects; a method of order 4 has some forty
 CLAIM = {claim.name: claim for claim in CLAIMS}
 OF_METHODS = Kept("methods", RECORDS / "methods", METHODS.keys(), lambda name, _: method_key(name))
@@ -103,18 +104,24 @@ def study(kind: str, methods: Sequence[str]) -> dict[str, Any]:
 
 
 def measured(kind: str, record: Record) -> list[Entry]:
-    """The errors of a sampler in the study of a kind; from exact start values with their leading terms, if known."""
+    """The errors of a sampler in the study of a kind.
+
+    From exact start values each has its leading term, `predicted`, and from order HIGH on the term after it, `next`;
+    None where it is not known.
+    """
     parsed = parse(study(kind, [record.name]))
     with tempfile.TemporaryDirectory() as folder, progress_bar(f"{record.name}, {kind}") as progress:
         answer = run(parsed, Path(folder), progress, Consent(large=True))
     expected = leading_errors_of(parsed) if kind == "exact" else {}
+    both = two_terms_of(parsed).get(record.name) if kind == "exact" and record.order >= HIGH else None
     entries = []
     for entry in answer["records"]:
         leading = expected.get((entry["method"], entry["steps"]))
         value = None if leading is None else leading.at(entry["metric"], entry["steps"])
         if value is not None and value < VANISHING * entry["value"]:
             value = None  # the leading term is zero on these steps: what is left of it is roundoff
-        entries.append({"kind": kind, **entry, "predicted": value})
+        later = {"next": both and both.next(entry["steps"])} if kind == "exact" and record.order >= HIGH else {}
+        entries.append({"kind": kind, **entry, "predicted": value, **later})
     return entries
 
 
