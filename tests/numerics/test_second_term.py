@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import pairwise
-from typing import Any
 
 import pytest
 import torch
@@ -16,11 +15,9 @@ from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.grids import grid
 from samplerproof.numerics.leading.exact_path import Path, along_grid, along_kind
 from samplerproof.numerics.leading.leading_error import leading_terms
-from samplerproof.numerics.leading.of_study import leading_errors_of, two_terms_of
 from samplerproof.numerics.leading.second_term import ExactSeries, error_terms, step_series, two_terms, why_unknown
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
-from samplerproof.numerics.studies.config import parse
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.flow import exact_flow
 from samplerproof.numerics.targets.mixture import GaussianMixture
@@ -123,22 +120,6 @@ def test_in_the_plane_runs_approach_both_terms() -> None:
     assert abs(one_later) > 0.003
     assert abs(two_later) < 0.1 * abs(one_later)
     assert 3.2 < two / two_later < 4.8
-
-
-def test_of_a_study_both_terms_are_known_by_name() -> None:
-    target = {"weights": [0.35, 0.65], "means": [-1.2, 0.9], "stds": [0.5, 0.35]}
-    study: dict[str, Any] = {
-        "target": target,
-        "schedule": {"kind": "vp-linear", "beta_min": 0.1, "beta_max": 20.0},
-        "grid": {"kind": "uniform-lambda", **ENDS},
-        "run": {"methods": ["ddim", "unip-2", "ddpm"], "steps": [8], "metrics": ["trajectory"], "start": "exact"},
-    }
-    found, leading = two_terms_of(parse(study)), leading_errors_of(parse(study))
-    assert list(found) == ["unip-2"]
-    assert found["unip-2"].leading == pytest.approx(leading["unip-2", 8].constants["trajectory"], rel=1e-7)
-    assert found["unip-2"].share == pytest.approx(two_terms("dpm-solver++-2m", line()).share, rel=0.2)
-    study["run"]["start"] = "ramp"
-    assert two_terms_of(parse(study)) == {}
 
 
 def test_what_has_no_second_term_says_so() -> None:
