@@ -207,7 +207,7 @@ def test_the_kept_results_are_found_again(name: str, kind: str) -> None:
 
 
 def test_the_kept_second_term_is_found_again() -> None:
-    """Assert it in a study of three methods, one of order 1 and one with noise, and its first term in the kept errors."""
+    """Assert it in a study with a method of order 1 and one with noise, and the first term in the kept errors."""
     asked = study("exact", ["ddim", "deis-rhoab2", "ddpm"])
     found = two_terms_of(parse(asked))
     assert list(found) == ["deis-rhoab2"]
