@@ -8,7 +8,7 @@ from typing import Any
 
 from ...numerics.rates import LEADING, trend
 from ...numerics.records import Record
-from ..records.method_results import study
+from ..records.method_results import HIGH, study
 from .myst import slug
 
 MEASURED = {
@@ -16,8 +16,7 @@ MEASURED = {
     "noise": "the total variation between the law of the samples and the exact one, computed without Monte Carlo",
     "gaussian": "the total variation between the law of the samples and the exact one, computed without Monte Carlo",
 }
-# The largest share of later terms up to which a leading error leads, from order HIGH on.
-HIGH, CLOSE = 3, 0.05
+CLOSE = 0.05  # the largest share of later terms up to which a leading error leads, from order HIGH on
 WHY_GAUSSIAN = (
     "On a mixture the joint law of the state and the earlier outputs has too many dimensions to be computed. On a "
     "Gaussian the order may be higher."
@@ -51,19 +50,27 @@ def _slope(entries: Sequence[dict[str, Any]]) -> str:
 
 
 def against_prediction(entries: Sequence[dict[str, Any]], order: int) -> str:
-    """The last measured error over its leading term, and the estimated share of the error that this term lacks.
+    """The last measured error over its leading term, and with the term after it where that is known.
 
-    From order HIGH on the term is not yet leading where that share is above CLOSE, else the error is as close to it.
+    From order HIGH on the former is not yet leading where the latter is above the share CLOSE of it. Where it is not
+    known, the share that is missing is estimated.
     """
-    if entries[-1]["predicted"] is None:
+    last = entries[-1]
+    if last["predicted"] is None:
         return ""
     ratios = [(e["steps"], e["value"] / e["predicted"]) for e in entries]
     leading = "[leading term](../chapters/predicted_errors.md)"
-    text = f", and the last error is {ratios[-1][1]:.3f} times its {leading}, which has no fitted parameter"
-    missing = trend(ratios)
-    if missing is None or missing <= (CLOSE if order >= HIGH else LEADING):
-        return text
-    return f"{text}; that term is not yet leading: by the trend of the ratio about {missing:.0%} is missing"
+    text = f", and the last error is {ratios[-1][1]:.3f} times its {leading}"
+    if last.get("next") is not None:
+        both, share = last["value"] / (last["predicted"] + last["next"]), last["next"] / last["predicted"]
+        text += f" and {both:.3f} times its first two terms, which have no fitted parameter"
+        late = f"the term after it is {share:.1%} of it" if abs(share) > CLOSE else ""
+    else:
+        text += ", which has no fitted parameter"
+        missing = trend(ratios) or 0.0
+        bound = CLOSE if order >= HIGH else LEADING
+        late = f"by the trend of the ratio about {missing:.0%} is missing" if missing > bound else ""
+    return f"{text}; that term is not yet leading: {late}" if late else text
 
 
 def _setting(of: dict[str, Any]) -> str:

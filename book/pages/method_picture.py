@@ -81,13 +81,16 @@ def drawn(draw: Callable[[Axes], None], height: float = 2.8) -> str:
 
 
 def _errors(axes: Axes, record: Record, measured: Entries) -> None:
-    """Measured points, the leading error as a line, and below them a slope of the proved order."""
+    """Measured points, the leading error as a line, and with the term after it, and below them a slope of the order."""
     own = [e for e in measured if e["kind"] != "ramp" and e["value"]]
     steps, values = [e["steps"] for e in own], [e["value"] for e in own]
     colour = COLOURS[0]
     leading = [e["predicted"] for e in own]
     if all(leading):
         axes.plot(steps, leading, color=colour, linewidth=1.0, label="leading error, not fitted")
+    both = [(e["steps"], e["predicted"] + e["next"]) for e in own if e.get("next") and abs(e["next"]) < e["predicted"]]
+    if both:
+        axes.plot(*zip(*both, strict=True), ":", color=colour, linewidth=1.2, label="its first two terms")
     started = [(e["steps"], e["value"]) for e in measured if e["kind"] == "ramp" and e["value"]]
     if started:
         axes.plot(*zip(*started, strict=True), "x", color=COLOURS[1], markersize=6, label="with its own start-up")

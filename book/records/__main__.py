@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from ...numerics.errors import InputError
 from .advice_results import renew_advice, renew_bars
 from .design_results import renew_designs, renew_transferred
-from .method_results import renew_claims, renew_methods
+from .method_results import renew_claims, renew_methods, renew_second_terms
 from .network_results import renew_networks
 from .study_results import renew_arena, renew_figures, renew_orders, renew_published, renew_signed
 from .tableau_results import renew_tableaux
@@ -22,6 +22,7 @@ from .version_results import renew_versions
 
 KINDS: dict[str, Callable[[Iterable[str]], None]] = {
     "methods": renew_methods,
+    "second-terms": renew_second_terms,
     "claims": renew_claims,
     "networks": renew_networks,
     "verification": renew_verification,

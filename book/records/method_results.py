@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from ...numerics.catalogue import METHODS
-from ...numerics.leading.of_study import leading_errors_of
+from ...numerics.leading.of_study import leading_errors_of, two_terms_of
+from ...numerics.leading.second_term import TwoTerms, why_unknown
 from ...numerics.records import Record
 from ...numerics.stability import guided_gain, usable_steps
 from ...numerics.studies.config import parse
@@ -21,26 +23,39 @@ from ..proofs import prove
 from ..reproduce import VP, G, doublings
 from ..studies.bounds import M1
 from .kept_records import RECORDS, Clock, Entry, Kept
-from .record_keys import claim_key, method_key
+from .record_keys import claim_key, method_key, second_term_key
 
 GRID = {"kind": "uniform-lambda", "t_min": 1e-3, "t_max": 1.0}
 STEPS, STEPS_WITH_NOISE = doublings(10, 640), doublings(10, 320)
 SCALES = [1.25 * 1.3**k for k in range(13)]  # of guidance, to 29
 VANISHING = 1e-9
+HIGH = 3  # the order from which the second term of errors is kept as well
 SHOWN = 8  # defects; a method of order 4 has some forty
 CLAIM = {claim.name: claim for claim in CLAIMS}
 OF_METHODS = Kept("methods", RECORDS / "methods", METHODS.keys(), lambda name, _: method_key(name))
 OF_CLAIMS = Kept("claims", RECORDS / "claims", CLAIM.keys(), lambda name, _: claim_key(CLAIM[name]))
+OF_SECOND_TERMS = Kept(
+    "second-terms",
+    RECORDS / "second_terms",
+    [name for name, record in METHODS.items() if record.order >= HIGH and why_unknown(record) is None],
+    lambda name, _: second_term_key(name),
+)
 
 
 def answers() -> dict[str, Any]:
     """All kept results of samplers and claims: {"convergence", "stability", "proofs", "claims"}.
 
+    Errors from exact start values have the second term at their number of steps, `next`, where it is kept.
     Raises InputError where some are missing or stale.
     """
     kept, claims = OF_METHODS.load(), OF_CLAIMS.load()
+    terms = {name: TwoTerms(**entry["terms"]) for name, entry in OF_SECOND_TERMS.load().items()}
+    points = [point for entry in kept.values() for point in entry["convergence"]]
+    for point in points:
+        if point["kind"] == "exact" and point["method"] in terms:
+            point["next"] = terms[point["method"]].next(point["steps"])
     return {
-        "convergence": [point for entry in kept.values() for point in entry["convergence"]],
+        "convergence": points,
         "stability": {name: entry["stability"] for name, entry in kept.items() if entry["stability"] is not None},
         "proofs": {name: entry["proof"] for name, entry in kept.items()},
         "claims": list(claims.values()),
@@ -54,6 +69,15 @@ def renew_methods(only: Iterable[str] = ()) -> None:
         result = of_method(METHODS[name])
         OF_METHODS.write(name, result, clock.manifest())
     OF_METHODS.remove_others()
+
+
+def renew_second_terms(only: Iterable[str] = ()) -> None:
+    """The same for the second terms of the errors from exact start values."""
+    clock = Clock()
+    for name in OF_SECOND_TERMS.chosen(only):
+        found = two_terms_of(parse(study("exact", [name])))[name]
+        OF_SECOND_TERMS.write(name, {"terms": asdict(found)}, clock.manifest())
+    OF_SECOND_TERMS.remove_others()
 
 
 def renew_claims(only: Iterable[str] = ()) -> None:

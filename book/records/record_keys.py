@@ -26,13 +26,18 @@ from ..techniques.technique import Technique
 ENGINE = {
     **{"methods": 2, "claims": 1, "networks": 1, "verification": 3, "techniques": 1},
     **{"checkouts": 1, "trials": 1, "signed-errors": 1, "tableaux": 1, "arena": 1, "orders": 1, "versions": 1},
-    "figures": 1,
+    **{"figures": 1, "second-terms": 1},
 }
 
 
 def method_key(name: str) -> str:
     """The key of all that is proved, measured and predicted of a sampler."""
     return _key("methods", sampler_code(name))
+
+
+def second_term_key(name: str) -> str:
+    """The key of the second term of a sampler's error."""
+    return _key("second-terms", sampler_code(name))
 
 
 def claim_key(claim: Claim) -> str:

@@ -155,7 +155,7 @@ class PathDifferentials:
         """Those at all samples and consecutive points of the path."""
         place, found = self._known(indices, frame)
         if not isinstance(found, SpaceDifferentials):
-            found = SpaceDifferentials(self._path.mixture, frame, *self._points(indices, frame))
+            found = SpaceDifferentials(self._path.mixture, frame, *self.points(indices, frame))
             self._keep(place, found)
         return found
 
@@ -168,9 +168,7 @@ class PathDifferentials:
             if frame.name != "data" and known < degree:
                 y, w = x / columns.alpha[:, None, None], columns.rho2[:, None].expand(x.shape[:2])
                 known, scores = degree, score_in_variance(mixture, y.view(1, -1), w.reshape(1, -1), degree)
-            found = LineDifferentials(
-                partial_derivatives(mixture, frame, *self._points(indices, frame), degree, scores)
-            )
+            found = LineDifferentials(partial_derivatives(mixture, frame, *self.points(indices, frame), degree, scores))
             if self._keep(place, found):
                 self._scores[place] = known, scores
         return found
@@ -188,7 +186,7 @@ class PathDifferentials:
             self._kept[place] = found
         return place in self._kept
 
-    def _points(self, indices: Tensor, frame: Frame) -> tuple[Tensor, Tensor]:
+    def points(self, indices: Tensor, frame: Frame) -> tuple[Tensor, Tensor]:
         """z = x/m [d, m] and u [1, m] at every sample and these points."""
         columns, x = self._path.columns.take(indices), self._path.x[indices]
         scale = torch.as_tensor(frame.functions(columns.alpha, columns.sigma)[0], dtype=torch.float64)

@@ -25,6 +25,7 @@ from ..studies.samplers import EXACT, Sampler
 from ..studies.store import canonical
 from .exact_path import Path, along_grid, along_kind
 from .leading_error import LeadingError, has_leading_error, leading_error, resolved
+from .second_term import TwoTerms, two_terms, why_unknown
 
 NODES = 2001  # in 1-D: on M1 the constants agree with those of 6001 nodes to four digits; 501 nodes are 8 % off
 NODES_ON_ONE_GRID = 401
@@ -126,6 +127,22 @@ def leading_errors(problem: Problem) -> LeadingErrors:
                     found[sampler.name, *key] = leading
     spread = math.sqrt(float(moments(problem.mixture, Point(1.0, 0.0)).covariance.trace()))
     return LeadingErrors(found, {run: why for run, why in missing.items() if run not in found}, spread)
+
+
+def two_terms_of(study: Study) -> dict[str, TwoTerms]:
+    """The first two terms of the root mean square errors of a study of one kind of grid, uniform in lambda, from exact
+    start values: by method, as the study names it, where known.
+    """
+    problem, found = prepare(study), {}
+    if why_none(problem) or study.run.start != EXACT or not isinstance(problem, MixtureProblem):
+        return {}
+    for place in _places(problem):
+        for sampler in problem.samplers:
+            record = sampler.record_on(problem.grids[place.grids[0]])
+            if record is None or record.stochastic or why_unknown(record) or isinstance(place.path, str):
+                continue
+            found[sampler.name] = two_terms(record.name, place.path)
+    return found
 
 
 def _known(problem: MixtureProblem, place: Place, record: Record) -> LeadingError | str:

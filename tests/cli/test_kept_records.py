@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,11 +17,13 @@ from samplerproof.book.proofs import prove
 from samplerproof.book.records import __main__ as command
 from samplerproof.book.records import method_results, network_results, record_keys, verification_results
 from samplerproof.book.records.kept_records import Kept
-from samplerproof.book.records.method_results import CLAIM, OF_CLAIMS, OF_METHODS
+from samplerproof.book.records.method_results import CLAIM, OF_CLAIMS, OF_METHODS, OF_SECOND_TERMS, study
 from samplerproof.book.studies.network_study import settings
 from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.generated import weight_functions
+from samplerproof.numerics.leading.of_study import two_terms_of
+from samplerproof.numerics.studies.config import parse
 from samplerproof.numerics.support import sampler_code
 
 MADE = {"seconds": 0.0}
@@ -31,6 +33,7 @@ def all_kept() -> Iterator[Kept]:
     """The kept results of every kind."""
     yield OF_METHODS
     yield OF_CLAIMS
+    yield OF_SECOND_TERMS
     every = settings(False)
     yield network_results.of_all(every)
     yield from map(network_results.of_network, every)
@@ -201,6 +204,21 @@ def test_the_kept_results_are_found_again(name: str, kind: str) -> None:
         assert (before["steps"], before["metric"]) == (after["steps"], after["metric"])
         assert after["value"] == pytest.approx(before["value"], rel=1e-9)
         assert after["predicted"] == (before["predicted"] and pytest.approx(before["predicted"], rel=1e-9))
+
+
+def test_the_kept_second_term_is_found_again() -> None:
+    """Assert it in a study with a method of order 1 and one with noise, and the first term in the kept errors."""
+    asked = study("exact", ["ddim", "deis-rhoab2", "ddpm"])
+    found = two_terms_of(parse(asked))
+    assert list(found) == ["deis-rhoab2"]
+    kept, errors = OF_SECOND_TERMS.read("deis-rhoab2"), OF_METHODS.read("deis-rhoab2")
+    assert kept is not None
+    assert errors is not None
+    assert kept["terms"] == {key: pytest.approx(v, rel=1e-9) for key, v in asdict(found["deis-rhoab2"]).items()}
+    last = [entry for entry in errors["convergence"] if entry["kind"] == "exact"][-1]
+    assert kept["terms"]["leading"] == pytest.approx(last["predicted"] * last["steps"] ** 3, rel=1e-6)
+    asked["run"]["start"] = "ramp"
+    assert two_terms_of(parse(asked)) == {}
 
 
 def test_every_kept_result_states_where_it_comes_from() -> None:
