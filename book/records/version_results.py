@@ -72,7 +72,7 @@ def renew_versions(only: Iterable[str] = ()) -> None:
                 for name in names:
                     text = _text(FOLDER, name)
                     if one.get("stand_ins"):
-                        text = STAND_INS.format(folder=str(path), text=text)
+                        text = STAND_INS.format(folder=folder, text=text)
                     line = {"library": library, "version": tried, "printed": printed(text, path)}
                     found[name].append(line)
         for name, lines in found.items():

@@ -89,6 +89,17 @@ REMARKS: dict[str, str] = {
         "unequal to 1 where the ratios of steps differ. Other public copies of the function have the same lines; "
         "no thread about them was found."
     ),
+    "comfyui:ipndm": (
+        "Its weights are those of Adams and Bashforth for equal steps, which the levels of no schedule in use are in "
+        "sigma. `deis-rhoab3` has the weights for steps that are not equal, and order 4. No thread about it was found."
+    ),
+    "comfyui:dpmpp_2s_ancestral_cfg_pp": (
+        "The second evaluation of a step replaces the unconditional output, which the last line of the step reads: "
+        "where both outputs are equal, it adds the difference of two evaluations. With the output of the first "
+        "evaluation kept until then, the rows are those of `dpmpp-2s-ancestral` there, to 6e-16. This is known: pull "
+        "request 11914 of ComfyUI, closed in 2026, proposed that; 14814, open since July 2026, proposes another rule "
+        "for the two outputs as well."
+    ),
     "azula:REABSampler": ROSENBROCK,
     "azula:REABSampler?order=3": ROSENBROCK,
     "dpm-solver:DPM_Solver?order=3": "This is the file of DPM-Solver's authors. " + THREE_STEPS,

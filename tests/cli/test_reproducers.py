@@ -37,6 +37,8 @@ SHOWN = {
     "signs_of_a_stage": "the row of the stage at 0.8889 adds up to 1.4705",
     "rows_of_stages": "etdrk4_4s: order 2.02; a_32 = 0.9928",
     "weights_of_stages": "the step integrates lambda to -0.017684; it is 0.004837",
+    "stale_condition": "sample_dpmpp_2s_ancestral_cfg_pp: 2.000000; the solution is 1.386294",
+    "weights_of_equal_steps": "unequal steps: the step to 1 adds 885.666667; the integral is -3.750000",
     "third_order_sde": "h = 0.0168: the weight of the oldest output is -0.0843",
 }
 
