@@ -35,6 +35,7 @@ from ..metrics import (
 Push = Callable[[Tensor], tuple[Tensor, Tensor]]  # nodes [m, 1] -> y and dy/dx [m, 1]
 
 AIM, SHARE = 1e-3, 1e-2  # relative errors: the one refinement stops at, and the largest of an accepted value
+BELOW = 10.0  # by which errors are smaller for which nodes are foreseen
 FLOOR = {"tv": 1e-12, "kl": 1e-14, "w2": 1e-10, "trajectory": 1e-10}  # smaller errors are rounding
 MOST = 50_001  # nodes that are added, and nodes of the second attempt
 ROUNDS, PATIENCE = 60, 4
@@ -81,13 +82,47 @@ def measured(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, Mea
     return {metric: _answer(metric, f) for metric, f in found.items()}
 
 
-def _refined(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, _Found]:
+def foreseen(p: Pushforward, push: Push, wanted: Sequence[str]) -> Tensor:
+    """Nodes that are probably added for maps like this one, ascending: at most as many as it has [m, 1].
+
+    They come from a refinement to smaller errors, and depend on nothing else: pushed with the first nodes, they cost
+    less than rounds of their own.
+    """
+    asked: list[Tensor] = []
+
+    def noted(x: Tensor) -> tuple[Tensor, Tensor]:
+        asked.append(x)
+        return push(x)
+
+    _refined(p, noted, wanted, AIM / BELOW, len(p.nodes))
+    sizes = torch.tensor([len(x) for x in asked]).cumsum(dim=0)
+    asked = asked[: int((sizes <= len(p.nodes)).sum())]
+    return torch.cat([p.nodes[:0], *asked]).sort(dim=0).values
+
+
+def with_known(push: Push, x: Tensor, y: Tensor, dydx: Tensor) -> Push:
+    """A push that takes from x, ascending, what is there [m, 1 each]."""
+
+    def pushed(new: Tensor) -> tuple[Tensor, Tensor]:
+        place = torch.searchsorted(x[:, 0], new[:, 0]).clamp(max=len(x) - 1)
+        missing = x[place] != new
+        values, slopes = y[place], dydx[place]
+        if bool(missing.any()):
+            values[missing], slopes[missing] = (part[:, 0] for part in push(new[missing][:, None]))
+        return values, slopes
+
+    return pushed if len(x) else push
+
+
+def _refined(
+    p: Pushforward, push: Push, wanted: Sequence[str], aim: float = AIM, added: int = MOST
+) -> dict[str, _Found]:
     """The metrics after adaptive refinement of the nodes."""
     found = {metric: _found(p, metric, True) for metric in wanted}
     tries: list[tuple[int, dict[str, float]]] = []
-    most, widest = len(p.nodes) + MOST, WIDEST * float(p.nodes[-1] - p.nodes[0])
+    most, widest = len(p.nodes) + added, WIDEST * float(p.nodes[-1] - p.nodes[0])
     for _ in range(ROUNDS):
-        unresolved = {m: f for m, f in found.items() if not f.error <= max(AIM * abs(f.value), FLOOR[m])}
+        unresolved = {m: f for m, f in found.items() if not f.error <= max(aim * abs(f.value), FLOOR[m])}
         narrow = {m: f for m, f in unresolved.items() if f.beyond > f.error / 4}
         inside = {m: f for m, f in unresolved.items() if m not in narrow}
         tries = [] if narrow else [*tries, (len(p.nodes), {m: f.error for m, f in unresolved.items()})]
@@ -95,7 +130,7 @@ def _refined(p: Pushforward, push: Push, wanted: Sequence[str]) -> dict[str, _Fo
             break
         if float(p.nodes[-1] - p.nodes[0]) > widest:
             narrow = {}
-        new = torch.cat([*([_wider(p)] if narrow else []), _between(p, inside)]).sort(dim=0).values
+        new = torch.cat([*([_wider(p)] if narrow else []), _between(p, inside, aim)]).sort(dim=0).values
         if not len(new) or not bool((torch.cat([p.nodes, new]).sort(dim=0).values.diff(dim=0) > 0).all()):
             break  # no numbers are left between the nodes
         p = p.merged(new, *push(new))
@@ -347,7 +382,7 @@ def _wider(p: Pushforward) -> Tensor:
     return torch.cat([x[0] - out.flip(0), x[-1] + out])[:, None]
 
 
-def _between(p: Pushforward, unresolved: dict[str, _Found]) -> Tensor:
+def _between(p: Pushforward, unresolved: dict[str, _Found], aim: float) -> Tensor:
     """New nodes in the panels of every metric that have all its error except FALL of it, or half of the error allowed.
 
     For TV the sum over panels may be less than the error, which then decreases with the largest of them.
@@ -355,7 +390,7 @@ def _between(p: Pushforward, unresolved: dict[str, _Found]) -> Tensor:
     x = p.nodes[:, 0]
     chosen = torch.zeros(len(x) // 4, dtype=torch.bool)
     for metric, f in unresolved.items():
-        allowed = max(AIM * abs(f.value), FLOOR[metric])
+        allowed = max(aim * abs(f.value), FLOOR[metric])
         if metric in ("w2", "trajectory"):
             allowed = allowed * (2 * abs(f.value) + allowed)
         order = f.panels.nan_to_num(LARGEST, posinf=LARGEST).sort()

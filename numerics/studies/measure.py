@@ -17,7 +17,7 @@ from ..laws.coupled_samples import StepNoise, exact_samples, exact_start, flow_t
 from ..laws.estimators import Estimate, coupled_moment_error, energy, in_groups, moment_error, relative, sliced_w2
 from ..laws.gaussian import moments
 from ..laws.jacobian_law import ratios_of
-from ..laws.map_quadrature import Measured, accepted, measured
+from ..laws.map_quadrature import Measured, accepted, foreseen, measured, with_known
 from ..points import Point
 from ..sample import sample
 from ..tableau import Tableau
@@ -30,6 +30,8 @@ from .read_function import AsItIs
 from .routes import ESTIMATED, OF_DENSITY, distances, exact_metrics, without_flow
 from .store import Value, none
 
+LONG = 32  # levels of a grid, beyond which another run costs more than nodes that are not asked for
+MOVED = 1e-3  # of the range of nodes
 USES = ("noise", "target", "floor", "start", "noisier")  # of a study's seed, besides the start samples
 
 
@@ -45,6 +47,7 @@ class Measurement:
         self._starts: dict[Point, Tensor] = {}
         self._references: dict[tuple[Point, Point], Tensor] = {}
         self._known: dict[tuple[Point, Point], dict[str, Tensor]] = {}
+        self._ahead: dict[tuple[Point, Point], Tensor] = {}
         self._floors: dict[tuple[str, Point], float] = {}
         self._samples: dict[tuple[str, Point], Tensor] = {}
         self._coupled: dict[tuple[Point, Point, tuple[StepNoise, ...]], Tensor] = {}
@@ -117,10 +120,27 @@ class Measurement:
             return y, dydx
 
         x, known = self._start(source), self._known.setdefault((source, to), {})
-        pushed = metrics.Pushforward(x, law, *push(x), (mixture, to), source, dict(known))
-        found = measured(pushed, push, wanted)
+        ahead = self._foreseen(source, to) if len(tableau.points) > LONG else x[:0]
+        y, dydx = push(torch.cat([x, ahead]))
+        n = len(x)
+        pushed = metrics.Pushforward(x, law, y[:n], dydx[:n], (mixture, to), source, dict(known))
+        found = measured(pushed, with_known(push, ahead, y[n:], dydx[n:]), wanted)
         known |= {name: pushed.columns[name] for name in metrics.OF_START if name in pushed.columns}
         return found
+
+    def _foreseen(self, source: Point, to: Point) -> Tensor:
+        """Nodes that long runs take from the start, found with a map that is the exact flow of x, moved a little."""
+        if (source, to) not in self._ahead:
+            mixture, x = self.problem.mixture, self._start(source)
+            move = MOVED * float(x[-1] - x[0])
+
+            def flow(nodes: Tensor) -> tuple[Tensor, Tensor]:
+                return exact_flow(mixture, nodes + move, source, to)
+
+            law, columns = self.problem.start_law(source), dict(self._known.get((source, to), {}))
+            near = metrics.Pushforward(x, law, *flow(x), (mixture, to), source, columns)
+            self._ahead[source, to] = foreseen(near, flow, self.problem.study.run.metrics)
+        return self._ahead[source, to]
 
     def _in_space(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:
         """d > 1: samples, compared with their flow or with exact samples near them, or the density at the samples."""

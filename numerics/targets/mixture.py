@@ -26,7 +26,7 @@ from .line_tangent import Array, Line, line_of, line_tangent
 from .split_products import Products, by_products, pays, products_of
 
 BLOCK = 1 << 17  # numbers in one working array, 1 MB: larger ones take longer, and smaller ones more calls
-KEPT = 2048  # points whose marginals a mixture keeps: methods on the same grids share them
+KEPT, LINES = 2048, 8192  # points whose laws are kept for other methods on their grids; of <= 64 parts on the line
 
 
 class _Affine(NamedTuple):
@@ -290,7 +290,7 @@ class GaussianMixture:
         place = at, prediction
         if place not in self._lines:
             of_type("at", at, Point, POINT)
-            if len(self._lines) >= KEPT:
+            if len(self._lines) >= (LINES if self.components <= 64 else KEPT):
                 self._lines.clear()
             self._lines[place] = line_of(*self._moments(at), *self._affine(at, prediction))
         return self._lines[place]

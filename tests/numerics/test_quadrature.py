@@ -18,10 +18,11 @@ from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.errors import SamplingError
 from samplerproof.numerics.laws import map_quadrature
 from samplerproof.numerics.laws.folded_map import folded_law
-from samplerproof.numerics.laws.map_quadrature import FLOOR, MOST, SHARE, Measured, measured
+from samplerproof.numerics.laws.map_quadrature import FLOOR, MOST, SHARE, Measured, measured, with_known
 from samplerproof.numerics.metrics import Law, Pushforward, nodes
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.sample import sample
+from samplerproof.numerics.studies import measure as module
 from samplerproof.numerics.studies.config import parse
 from samplerproof.numerics.studies.invariants import consistent
 from samplerproof.numerics.studies.measure import Measurement
@@ -195,10 +196,48 @@ SCHEDULES = {
 LINES = [name for name, record in METHODS.items() if not record.stochastic]
 
 
-def study_of(target: str, schedule: str, names: list[str], steps: list[int], points: int) -> Measurement:
+def study_of(
+    target: str, schedule: str, names: list[str], steps: list[int], points: int, wanted: list[str] = LAWS
+) -> Measurement:
     kind, grid = SCHEDULES[schedule]
-    run = {"methods": names, "steps": steps, "metrics": LAWS, "points": points}
+    run = {"methods": names, "steps": steps, "metrics": wanted, "points": points}
     return Measurement(prepare(parse({"target": TARGETS[target], "schedule": kind, "grid": grid, "run": run})))
+
+
+def test_foreseen_nodes_spare_runs_and_change_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that long runs take most nodes at once, with the values of nodes that are added in rounds."""
+    steps, names = 63, ["ddim", "dpm-solver++-2m", "edm-heun"]
+    counts, values = [], []
+    for longest in (module.LONG, steps + 1):
+        monkeypatch.setattr(module, "LONG", longest)
+        runs: list[int] = []
+        monkeypatch.setattr(module, "sample", lambda *given, runs=runs: runs.append(1) or sample(*given))
+        study = study_of("far", "vp", names, [steps], 1001, ["trajectory"])
+        (grid,) = study.problem.grids.values()
+        found = [study.measure(tabulate(name, grid), grid, ["trajectory"]) for name in names]
+        counts.append(len(runs))
+        values.append([value._replace(nfe=0) for of in found for value in of.values()])
+    assert counts[0] < counts[1] - 2 * len(names)
+    for ahead, by_rounds in zip(*values, strict=True):
+        assert ahead.value == pytest.approx(by_rounds.value, rel=1e-12)
+        assert ahead.error == pytest.approx(by_rounds.error, rel=1e-9)
+
+
+def test_what_is_known_is_not_pushed_again() -> None:
+    pushed: list[list[float]] = []
+
+    def push(x: Tensor) -> tuple[Tensor, Tensor]:
+        pushed.append(x[:, 0].tolist())
+        return cubic(x)
+
+    x = torch.tensor([[-1.0], [0.5], [2.0]], dtype=torch.float64)
+    new = torch.tensor([[-2.0], [0.5], [1.0], [2.0], [3.0]], dtype=torch.float64)
+    for known in (x, x[:0]):
+        answer = with_known(push, known, *cubic(known))(new)
+        assert all(torch.equal(a, b) for a, b in zip(answer, cubic(new), strict=True))
+    assert pushed == [[-2.0, 1.0, 3.0], new[:, 0].tolist()]
+    assert with_known(push, x, x, x)(x[1:])[0].tolist() == [[0.5], [2.0]]
+    assert len(pushed) == 2
 
 
 def nodes_tried(reason: str) -> int:
