@@ -317,7 +317,7 @@ def test_a_table_file_has_values_where_it_was_made(tmp_path: Path) -> None:
     [
         ("of_another_shape", "it ends with|ends with"),
         ("not_finite", "states are finite"),
-        ("HalfWay", r"no process, no prediction, no levels, step\(model_output, timestep, sample\)"),
+        ("HalfWay", r"no process, no prediction, no levels, step\(model_output, timestep, sample\); a level has"),
     ],
 )
 def test_an_object_that_is_no_sampler_is_one_line(name: str, message: str) -> None:

@@ -89,7 +89,8 @@ def of_adapter(make: Callable[[], Any], target: str) -> ExternalSampler:
     """
     sampler = make()
     if lacks := missing(sampler):
-        allowed = f"{MEMBERS}; it has {', '.join(lacks)}"
+        where = "a level has alpha and sigma: help(samplerproof.Adapter) shows an example"
+        allowed = f"{MEMBERS}; it has {', '.join(lacks)}; {where}"
         raise InputError("target", target, allowed)
     for name, known in (("process", PROCESSES), ("prediction", PREDICTIONS)):
         if getattr(sampler, name) not in known:

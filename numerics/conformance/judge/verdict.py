@@ -251,7 +251,9 @@ def _diverging(case: Case, result: Verdict) -> list[Finding]:
     found = [Finding("order", None, f"it does not converge: with more steps N its error goes like N^{-seen:.2f}")]
     if case.info.called and (others := consistent_with(case.in_float64)):
         why = f"it is consistent where its model returns {' or '.join(others)}, not {case.in_float64.prediction}"
-        found.append(Finding("formula", None, f"{why}: verify it with --prediction {others[0]}"))
+        on_flow = case.info.process == "ve" and "velocity" in others
+        also = ", or, where that is a flow's, with --process flow --prediction velocity" if on_flow else ""
+        found.append(Finding("formula", None, f"{why}: verify it with --prediction {others[0]}{also}"))
     return found
 
 

@@ -16,11 +16,13 @@ from torch import Tensor
 
 from samplerproof.numerics.conformance.adapters.callables import function
 from samplerproof.numerics.conformance.judge.one_tableau import runge_kutta
-from samplerproof.numerics.conformance.report import Verdict
+from samplerproof.numerics.conformance.judge.verdict import judge
+from samplerproof.numerics.conformance.report import Failure, Verdict
+from samplerproof.numerics.conformance.verify import refined
 from samplerproof.numerics.conformance.verify_file import verify_file
 from samplerproof.numerics.exports import golden_run
 from samplerproof.numerics.grids import grid
-from samplerproof.numerics.readback import trace
+from samplerproof.numerics.readback import Trace, trace
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.table_file import plain_table
 from samplerproof.numerics.tableau import tabulate
@@ -307,3 +309,22 @@ def test_position_and_momentum_are_not_judged(how: str, said: bool) -> None:
     answer = judged(with_momentum, "ddim", how=how)
     assert (answer.verdict, answer.exit_code) == ("error", 2)
     assert ("such as position and momentum, is not judged" in words(answer)) == said
+
+
+def test_a_velocity_in_place_of_the_data_is_told_how_a_flow_is_named() -> None:
+    """Assert it of the usual loop of a flow, judged without options; and that with the data it is no question."""
+
+    def loop(denoise: Any, x: Tensor, sigmas: Tensor, of_data: int = 0) -> Tensor:
+        for s, t in pairwise(sigmas):
+            out = denoise(x, s)
+            x = x + (t - s) * ((x - out) / s if of_data else out)
+        return x
+
+    for of_data in (False, True):
+        sampler = function(loop, {"of_data": int(of_data)})
+        runs: dict[tuple[int, bool], Trace | Failure] = {
+            (n, True): trace(sampler.on(n), "data") for n in (5, *refined(5))
+        }
+        runs[5, False] = trace(sampler.on(5), "data", torch.float32)
+        found = [f.detail for f in judge(sampler.info, runs, 5, None).findings]
+        assert any("--prediction noise, or" in line and "--process flow" in line for line in found) is not of_data
