@@ -21,6 +21,17 @@ OPTIONS = {
     "uniform-lambda": "use_exponential_sigmas=True",
     "beta": "use_beta_sigmas=True",
 }
+# Those that have them for these levels: the ones of flows space the time of the flow.
+SPACED = (
+    "DEISMultistepScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "EulerDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "UniPCMultistepScheduler",
+)
 
 
 def plain(advice: Advice) -> dict[str, Any]:
@@ -70,11 +81,12 @@ def diffusers(candidate: Candidate) -> dict[str, str] | None:
     """The scheduler of diffusers that is this method with this spacing of levels, up to its last step to sigma = 0."""
     if candidate.grid is None or candidate.levels not in OPTIONS:
         return None
-    names = [alias for alias in resolve(candidate.method).aliases if alias.startswith("diffusers:")]
-    if not names:
+    names = {alias.partition(":")[2] for alias in resolve(candidate.method).aliases}
+    scheduler = next((name for name in SPACED if name in names), None)
+    if scheduler is None:
         return None
     note = "the same method and spacing; diffusers takes the ends from its training levels, and steps to sigma = 0"
-    return {"scheduler": names[0].partition(":")[2], "options": OPTIONS[candidate.levels], "note": note}
+    return {"scheduler": scheduler, "options": OPTIONS[candidate.levels], "note": note}
 
 
 def text(advice: Advice) -> str:

@@ -11,23 +11,23 @@ from ..support.limits import NAME, range_text
 from ..support.reading import read_json
 
 WORDS = ("_class_name", "prediction_type", "beta_schedule", "time_embedding_type", "norm_type")
-# The least and largest value of each size; a list has one size for every resolution.
-SIZES: dict[str, tuple[int, int]] = {
-    "sample_size": (1, 4096),
-    "in_channels": (1, 4096),
-    "out_channels": (1, 4096),
-    "block_out_channels": (1, 16_384),
-    "layers_per_block": (1, 32),
-    "num_layers": (1, 256),
-    "transformer_layers_per_block": (1, 64),
-    "num_attention_heads": (1, 256),
-    "attention_head_dim": (1, 4096),
-    "norm_num_groups": (1, 1024),
-    "cross_attention_dim": (1, 32_768),
-    "num_class_embeds": (1, 1_000_000),
-    "num_embeds_ada_norm": (1, 1_000_000),
-    "patch_size": (1, 256),
-    "num_train_timesteps": (1, 100_000),
+# The largest value of each size, a whole number from 1; a list has one size for every resolution.
+SIZES = {
+    "sample_size": 4096,
+    "in_channels": 4096,
+    "out_channels": 4096,
+    "block_out_channels": 16_384,
+    "layers_per_block": 32,
+    "num_layers": 256,
+    "transformer_layers_per_block": 64,
+    "num_attention_heads": 256,
+    "attention_head_dim": 4096,
+    "norm_num_groups": 1024,
+    "cross_attention_dim": 32_768,
+    "num_class_embeds": 1_000_000,
+    "num_embeds_ada_norm": 1_000_000,
+    "patch_size": 256,
+    "num_train_timesteps": 100_000,
 }
 MOST = 1e6  # the largest magnitude of any other number
 ENTRIES = 100_000  # entries of a list: trained_betas has one for every level
@@ -42,7 +42,7 @@ def configuration(path: Path, field: str) -> dict[str, Any]:
         if key in WORDS:
             _check_word(named, value)
         elif key in SIZES and value is not None:
-            _check_sizes(named, value, *SIZES[key])
+            _check_sizes(named, value, SIZES[key])
         else:
             _check_other(named, value)
     return data
@@ -53,15 +53,15 @@ def _check_word(field: str, value: object) -> None:
         raise InputError(field, value, f"a string of at most {NAME} characters")
 
 
-def _check_sizes(field: str, value: object, low: int, high: int) -> None:
+def _check_sizes(field: str, value: object, largest: int) -> None:
     entries = value if isinstance(value, list) else [value]
     if not 0 < len(entries) <= RESOLUTIONS:
         raise InputError(field, f"{len(entries)} entries", f"1 to {RESOLUTIONS} entries")
     for entry in entries:
         if isinstance(entry, list):
-            _check_sizes(field, entry, low, high)
-        elif isinstance(entry, bool) or not isinstance(entry, int) or not low <= entry <= high:
-            raise InputError(field, entry, f"whole, {range_text(low, high)}")
+            _check_sizes(field, entry, largest)
+        elif isinstance(entry, bool) or not isinstance(entry, int) or not 1 <= entry <= largest:
+            raise InputError(field, entry, f"whole, {range_text(1, largest)}")
 
 
 def _check_other(field: str, value: object) -> None:

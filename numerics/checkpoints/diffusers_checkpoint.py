@@ -60,7 +60,7 @@ class Guidance(Table):
     """[guidance]: its scale, and the inputs of the output without label and condition."""
 
     scale: float
-    label: Annotated[int, Field(ge=0, le=SIZES["num_class_embeds"][1])] | None = None
+    label: Annotated[int, Field(ge=0, le=SIZES["num_class_embeds"])] | None = None
     condition: Annotated[str, Field(max_length=PATH)] | None = None
 
 
@@ -71,7 +71,7 @@ class Described(Table):
     kind: Literal["diffusers"]
     name: Annotated[str, Field(max_length=NAME)] | None = None
     model: Annotated[str, Field(max_length=PATH)] = "."
-    label: Annotated[int, Field(ge=0, le=SIZES["num_class_embeds"][1])] | None = None
+    label: Annotated[int, Field(ge=0, le=SIZES["num_class_embeds"])] | None = None
     condition: Annotated[str, Field(max_length=PATH)] | None = None
     size: Annotated[Sides, Field(min_length=2, max_length=2)] | None = None
     guidance: Guidance | None = None

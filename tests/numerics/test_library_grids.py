@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from collections.abc import Callable
@@ -16,6 +17,10 @@ import scipy.stats
 import torch
 from grid_levels import CLOSE, EDM, FLOW, SD_ENDS, STEPS, VP, off, ours
 
+from samplerproof.numerics.advice.advice_text import OPTIONS
+from samplerproof.numerics.advice.advice_text import diffusers as advised
+from samplerproof.numerics.advice.candidates import Candidate
+from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.conformance.adapters import k_diffusion
 from samplerproof.numerics.conformance.adapters.in_float64 import in_float64
 from samplerproof.numerics.errors import InputError
@@ -23,6 +28,7 @@ from samplerproof.numerics.grid_kinds.all_kinds import KINDS, parameter_names
 from samplerproof.numerics.grid_kinds.model_levels import model_levels
 from samplerproof.numerics.grid_kinds.read_back_levels import ModelSampling
 from samplerproof.numerics.grids import grid
+from samplerproof.numerics.tableau import tabulate
 
 diffusers = pytest.importorskip("diffusers")
 # diffusers' own arrays of numpy are made from tensors.
@@ -256,6 +262,23 @@ def test_the_root_of_sigma_is_of_the_flow_where_a_library_has_one() -> None:
         assert off(ours("diffusers:use_karras_sigmas", steps, flow=True, **ends), theirs) < CLOSE
         ends["sigma_max"] = 0.999  # sigma/alpha of 1 is infinite
         assert off(ours("karras?zero=1", steps, flow=True, **ends), theirs) > 1e-3
+
+
+def test_an_advice_names_a_scheduler_that_has_the_levels() -> None:
+    """Assert the option for every record: DDIM is Euler's there, and one that spaces no levels so is not named."""
+    at = grid(EDM, "karras", 4, sigma_min=0.1, sigma_max=9.0)
+    table, found = tabulate("ddim", at), {}
+    for name in METHODS:
+        for levels, option in OPTIONS.items():
+            if (same := advised(Candidate(name, levels, table, at))) is not None:
+                cls = getattr(diffusers, same["scheduler"])
+                assert option.removesuffix("=True") in inspect.signature(cls).parameters
+                assert (same["options"], f"diffusers:{same['scheduler']}" in resolve(name).aliases) == (option, True)
+                found[name] = same["scheduler"]
+    assert (found["ddim"], found["edm-heun"]) == (EULER, "HeunDiscreteScheduler")
+    assert not {"ipndm-4", "pndm", "flow-euler", "flow-heun", "dpm-solver-3s"} & set(found)
+    assert advised(Candidate("ddim", "uniform-t", table, at)) is None
+    assert advised(Candidate("ddim", "beta", table)) is None
 
 
 @pytest.mark.parametrize(

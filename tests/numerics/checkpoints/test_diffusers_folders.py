@@ -16,8 +16,10 @@ from refused_checkpoints import refused
 from safetensors.torch import load_file, save_file
 
 from samplerproof.numerics.checkpoints import hub
+from samplerproof.numerics.checkpoints.configuration import SIZES, configuration
 from samplerproof.numerics.checkpoints.diffusers_checkpoint import load_diffusers
 from samplerproof.numerics.checkpoints.load import load
+from samplerproof.numerics.errors import InputError
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.support.consent import Consent
 
@@ -140,6 +142,20 @@ def test_a_fault_is_one_line(name, fitted):
     make_wrong, said = FAULTS[name]
     make_wrong(fitted)
     refused(fitted, *said)
+
+
+def test_a_size_is_from_one_to_its_largest(tmp_path):
+    """Assert both ends of every size, and those beside them, alone and in a list."""
+    file = tmp_path / "config.json"
+    for name, largest in SIZES.items():
+        for given in ({name: 1}, {name: largest}, {name: [1, [largest]]}):
+            file.write_text(json.dumps(given), encoding="utf-8")
+            assert configuration(file, "net") == given
+        for bad in (0, largest + 1):
+            for entry in (bad, [1, [bad]]):
+                file.write_text(json.dumps({name: entry}), encoding="utf-8")
+                with pytest.raises(InputError, match=rf"^net: {name}: got {bad}; whole, a number from 1 to "):
+                    configuration(file, "net")
 
 
 def test_the_inputs_of_a_network_are_checked(tmp_path):
