@@ -100,20 +100,6 @@ def foreseen(p: Pushforward, push: Push, wanted: Sequence[str]) -> Tensor:
     return torch.cat([p.nodes[:0], *asked]).sort(dim=0).values
 
 
-def with_known(push: Push, x: Tensor, y: Tensor, dydx: Tensor) -> Push:
-    """A push that takes from x, ascending, what is there [m, 1 each]."""
-
-    def pushed(new: Tensor) -> tuple[Tensor, Tensor]:
-        place = torch.searchsorted(x[:, 0], new[:, 0]).clamp(max=len(x) - 1)
-        missing = x[place] != new
-        values, slopes = y[place], dydx[place]
-        if bool(missing.any()):
-            values[missing], slopes[missing] = (part[:, 0] for part in push(new[missing][:, None]))
-        return values, slopes
-
-    return pushed if len(x) else push
-
-
 def _refined(
     p: Pushforward, push: Push, wanted: Sequence[str], aim: float = AIM, added: int = MOST
 ) -> dict[str, _Found]:

@@ -17,7 +17,7 @@ from ..laws.coupled_samples import StepNoise, exact_samples, exact_start, flow_t
 from ..laws.estimators import Estimate, coupled_moment_error, energy, in_groups, moment_error, relative, sliced_w2
 from ..laws.gaussian import moments
 from ..laws.jacobian_law import ratios_of
-from ..laws.map_quadrature import Measured, accepted, foreseen, measured, with_known
+from ..laws.map_quadrature import Measured, Push, accepted, foreseen, measured
 from ..points import Point
 from ..sample import sample
 from ..tableau import Tableau
@@ -280,6 +280,20 @@ def start_samples(problem: MixtureProblem, source: Point, nodes: int | None = No
         points = nodes or problem.count
         return metrics.nodes(law, points + (1 - points) % 4)
     return law[0].sample(problem.count, law[1], torch.Generator().manual_seed(problem.study.run.seed))
+
+
+def with_known(push: Push, x: Tensor, y: Tensor, dydx: Tensor) -> Push:
+    """A push that takes from x, ascending, what is there [m, 1 each]."""
+
+    def pushed(new: Tensor) -> tuple[Tensor, Tensor]:
+        place = torch.searchsorted(x[:, 0], new[:, 0]).clamp(max=len(x) - 1)
+        missing = x[place] != new
+        values, slopes = y[place], dydx[place]
+        if bool(missing.any()):
+            values[missing], slopes[missing] = (part[:, 0] for part in push(new[missing][:, None]))
+        return values, slopes
+
+    return pushed if len(x) else push
 
 
 def _value(of: Estimate, floor: float | None) -> Value:

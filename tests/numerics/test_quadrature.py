@@ -18,14 +18,14 @@ from samplerproof.numerics.catalogue import METHODS
 from samplerproof.numerics.errors import SamplingError
 from samplerproof.numerics.laws import map_quadrature
 from samplerproof.numerics.laws.folded_map import folded_law
-from samplerproof.numerics.laws.map_quadrature import FLOOR, MOST, SHARE, Measured, measured, with_known
+from samplerproof.numerics.laws.map_quadrature import FLOOR, MOST, SHARE, Measured, measured
 from samplerproof.numerics.metrics import Law, Pushforward, nodes
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.studies import measure as module
 from samplerproof.numerics.studies.config import parse
 from samplerproof.numerics.studies.invariants import consistent
-from samplerproof.numerics.studies.measure import Measurement
+from samplerproof.numerics.studies.measure import Measurement, with_known
 from samplerproof.numerics.studies.mixture_problem import prepare
 from samplerproof.numerics.studies.store import Value
 from samplerproof.numerics.tableau import tabulate
