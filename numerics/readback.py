@@ -100,9 +100,8 @@ class Trace:
 
         def of_outputs(columns: Tensor) -> Tensor:
             """Outputs in the columns of the vectors at which they were evaluated."""
-            made = torch.tensor([i for i, evaluated in enumerate(self.evaluated) if evaluated])
             outputs = torch.zeros(count - 1, count, dtype=torch.float64)
-            outputs[:, made] = columns
+            outputs[:, torch.tensor(self.evaluated)] = columns
             return lags(outputs, 1)
 
         # The rest is of outputs and noises.
@@ -131,8 +130,7 @@ class Trace:
     @cached_property
     def cut(self) -> list[float]:
         """For every row, the largest entry of an output that would be treated as rounding, where one was."""
-        rounding = torch.finfo(self.precision).eps
-        left, noise = added(self.vectors[:, 1 : 1 + self.nfe], *self._passed_on, rounding)
+        left, noise = added(self.vectors[:, 1 : 1 + self.nfe], *self._passed_on, torch.finfo(self.precision).eps)
         taken = (left != 0) & (left.abs() <= noise)
         return list(map(float, torch.where(taken, noise, 0.0).amax(1)))
 
@@ -175,10 +173,13 @@ class _Recorder:
         return answer
 
     def draw(self, like: Tensor, span: tuple[float, float] | None = None) -> Tensor:
-        if (z := self.noises(len(self.spans), span)).ndim == like.ndim and z.shape != like.shape:
-            raise DependsError(f"a draw of noise of shape {list(like.shape)}, which is not the state's")
+        z, shape = self.noises(len(self.spans), span), list(like.shape)
+        if z.ndim > 1 and z.numel() != like.numel():
+            raise DependsError(f"a draw of noise of shape {shape}, which is not the state's")
+        if z.ndim == 1 and z.shape != like.shape[-1:]:  # on basis vectors, which lie along the last axis
+            raise SamplingError(f"a draw of noise of shape {shape}, which is not that of the state, {[*BATCH, len(z)]}")
         self.spans.append(span)
-        return z.to(like.dtype).expand_as(like).clone()
+        return z.to(like.dtype).reshape(like.shape if z.ndim > 1 else z.shape).expand_as(like).clone()
 
     def check(self, calls: Calls) -> None:
         """Raises DependsError unless the run made as many calls."""
@@ -208,7 +209,7 @@ def trace(
         with suppress(DependsError):
             return (_read_at_once if at_once else _read)(run, prediction, expected, dtype)
     generator, start = torch.Generator().manual_seed(0), torch.zeros(*BATCH, 1, dtype=dtype)
-    first = _Recorder(None, lambda k, span: torch.randn(1, generator=generator))
+    first = _Recorder(None, lambda k, span: torch.randn((), generator=generator))
     finish = _finished(run, start, first)
     if not first.states:
         raise SamplingError("it never evaluates its model: there is no output to read a coefficient of")
@@ -258,9 +259,8 @@ def _image(run: Run, prediction: str, calls: Calls, dtype: torch.dtype) -> Trace
     path, draws = noise_basis(calls.spans)
     size = 1 + calls.nfe + draws
     basis = torch.eye(size, dtype=dtype)
-    outputs, noises = basis[1 : 1 + calls.nfe], basis[1 + calls.nfe :]
     start = basis[0].expand(*BATCH, size).clone()
-    recorder = _Recorder(outputs, _along(noises, path, calls.spans))
+    recorder = _Recorder(basis[1 : 1 + calls.nfe], _along(basis[1 + calls.nfe :], path, calls.spans))
     finish = _finished(run, start, recorder)
     recorder.check(calls)
     found = _as_trace(prediction, basis[0], recorder, finish)

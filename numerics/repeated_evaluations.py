@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from .external_run import Remark, Timesteps
+from .external_run import Remark
 from .readback import NEAR, Trace
 
 ORDER = ("first", "second", "third", "fourth", "fifth")
@@ -45,7 +45,7 @@ def without_repeated_evaluations(found: Trace) -> Trace:
     timesteps = found.timesteps
     if timesteps is not None:
         t, lam, rounding = ([x for k, x in enumerate(values) if k not in first] for values in timesteps[:3])
-        timesteps = Timesteps(tuple(t), tuple(lam), tuple(rounding), timesteps.cleanest)
+        timesteps = timesteps._replace(t=tuple(t), lam=tuple(lam), rounding=tuple(rounding))
     repeat = "evaluation repeats" if len(first) == 1 else "evaluations repeat"
     remark = f"{len(first)} {repeat} one at the same state and level: their outputs count as one"
     sources = [first.get(k, k) for k in range(len(made))]

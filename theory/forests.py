@@ -39,10 +39,6 @@ class Forest:
     def parent(self, node: int) -> int:
         return self.parents[node - 1]
 
-    @property
-    def order(self) -> int:
-        return len(self.parents) + sum(self.legs) + len(self.lianas)
-
     @cached_property
     def symmetry(self) -> int:
         """What the term in E f is divided by: exchanges of nodes, of legs, of lianas, and of a liana's equal ends."""

@@ -80,9 +80,8 @@ def of_density(g: sp.Expr) -> sp.Expr:
 def heated(expression: sp.Expr) -> sp.Expr:
     """The derivative in v of an expression that depends on it through the score."""
     change, heat = sp.S.Zero, SCORE * SCORE_JET[1] + SCORE_JET[2] / 2
-    for k, derivative in enumerate(SCORE_JET):
-        if not expression.has(*SCORE_JET[k:]):
-            break
+    highest = max((k for k, derivative in enumerate(SCORE_JET, start=1) if expression.has(derivative)), default=0)
+    for derivative in SCORE_JET[:highest]:
         change += sp.diff(expression, derivative) * heat
         heat = along(heat)
     return change

@@ -22,7 +22,7 @@ from samplerproof.numerics.errors import InputError, SamplingError
 from samplerproof.numerics.grids import Grid, from_times, grid
 from samplerproof.numerics.noise import seeded
 from samplerproof.numerics.points import Point
-from samplerproof.numerics.sample import sample
+from samplerproof.numerics.sample import check_output, sample
 from samplerproof.numerics.schedules import schedule
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.mixture import GaussianMixture
@@ -191,11 +191,21 @@ def broken(at_call: int, value: object) -> object:
         (lambda x: x * math.nan, "non-finite"),
         (lambda x: torch.where(torch.arange(4)[:, None] == 2, math.inf, x), "non-finite"),
         (lambda x: x[:2], r"shape \(2, 2\), not \(4, 2\)"),
+        (lambda x: x.tolist(), "returned list, not a tensor"),
     ],
 )
 def test_a_broken_denoiser_is_named_with_its_step(value: object, says: str) -> None:
     with pytest.raises(SamplingError, match=rf"^step 4 .*{says}"):
         sample(broken(5, value), starts(1, 4, 2)[0], tabulate("ddim", GRID))  # type: ignore[arg-type]
+
+
+def test_an_output_that_is_checked_alone_is_named_with_its_step() -> None:
+    """Assert the words for what an inversion asks of a model: shape and values, and none for a right output."""
+    table, right = tabulate("ddim", GRID), torch.ones(4, 2)
+    check_output(right, right.shape, table, 3)
+    for wrong, says in ((right[:2], r"shape \(2, 2\), not \(4, 2\)"), (right * math.nan, "a non-finite value")):
+        with pytest.raises(SamplingError, match=rf"^step 3 \(t = {GRID.points[3].t:g}\): the denoiser returned {says}"):
+            check_output(wrong, right.shape, table, 3)
 
 
 def test_an_overflowing_sum_of_finite_values_is_no_fault() -> None:
@@ -219,6 +229,30 @@ def test_bad_start_values(given: object, says: str) -> None:
 def test_start_values_of_two_shapes() -> None:
     with pytest.raises(InputError, match=r"start\[1\]"):
         sample(MIXTURE, [torch.zeros(3, 2), torch.zeros(4, 2)], tabulate("exp-adams-2", GRID, start="exact"))
+
+
+def test_an_output_that_makes_a_model_raise_is_named_where_values_are_checked() -> None:
+    """Assert the step of the output that is not finite, and the model's own exception where no value is looked at."""
+
+    def denoise(x: Tensor, at: Point, prediction: str) -> Tensor:
+        if not math.isfinite(float(x.sum())):
+            raise ZeroDivisionError("not finite")
+        return x * (math.nan if at == GRID.points[2] else 0.5)
+
+    table, (x,) = tabulate("exp-adams-3", GRID), starts(1, 4, 2)
+    with pytest.raises(SamplingError, match=r"^step 2 .*non-finite value"):
+        sample(denoise, x, table)
+    with pytest.raises(ZeroDivisionError):
+        sample(denoise, x, table, checked=False)
+
+
+def test_several_start_values_are_checked_or_not() -> None:
+    """Assert the same bits from exact start values, checked or not, and the place of an output at one of them."""
+    table = tabulate("exp-adams-3", GRID, start="exact")
+    given, denoise = starts(3, 4, 2), adapt(lambda x, at: x.tanh(), prediction="data")
+    assert torch.equal(sample(denoise, given, table), sample(denoise, given, table, checked=False))
+    with pytest.raises(SamplingError, match=r"^step 1 .*non-finite value"):
+        sample(broken(2, lambda x: x * math.nan), given, table)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["ddim", "unipc-2", "edm-heun", "ddpm"])

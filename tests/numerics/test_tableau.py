@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import mpmath as mp
 import pytest
@@ -21,8 +22,9 @@ from samplerproof.numerics.generated.frame_functions import FRAMES
 from samplerproof.numerics.grids import Grid, grid, li_grid
 from samplerproof.numerics.records import Record
 from samplerproof.numerics.schedules import schedule
+from samplerproof.numerics.table_file import write_table
 from samplerproof.numerics.table_readback import read_rows
-from samplerproof.numerics.tableau import tabulate
+from samplerproof.numerics.tableau import tabulate, tabulate_all
 from samplerproof.theory.methods import find
 from samplerproof.theory.phi_functions import phi
 
@@ -149,3 +151,31 @@ def test_every_alias_is_the_same_table() -> None:
 def test_phi_atoms_of_the_theory_are_the_ones_the_oracle_evaluates() -> None:
     with mp.workdps(40):
         assert abs(at_40_digits(phi(2, -sp.Symbol("h")), {"h": mp.mpf(1)})[0] - mp.e**-1) < mp.mpf(10) ** -38
+
+
+def test_tables_on_several_grids_are_those_on_each() -> None:
+    """Assert tabulate_all against tabulate on grids of two lengths, to sigma = 0, and where there is no table."""
+    edm = schedule("edm")
+    grids = [grid(edm, "karras", n, sigma_min=0.1, sigma_max=9.0, rho=rho) for n in (5, 6) for rho in (3, 7)]
+    grids += [grid(edm, "karras", 5, sigma_min=0.1, sigma_max=9.0, zero=1), Grid.from_sigmas([3.0, 1.0])]
+    for name in ("unipc-3", "pndm", "dpm-solver-3s", "deis-tab2"):
+        *made, last = tabulate_all(name, grids)
+        for table, on in zip(made, grids, strict=False):
+            assert not isinstance(table, InputError)
+            assert table.isclose(tabulate(name, on), rtol=1e-13, atol=1e-13)
+        assert isinstance(last, InputError) == (METHODS[name].history > 0)
+
+
+def test_a_table_of_a_file_is_that_of_its_grid_alone(tmp_path: Path) -> None:
+    """Assert the table with the grid of its ends and without, a refusal of other ends, and of what is no grid."""
+    edm = schedule("edm")
+    here, there = (grid(edm, "karras", 5, sigma_min=0.1, sigma_max=most, rho=7) for most in (9.0, 8.0))
+    table, file = tabulate("unipc-2", here), tmp_path / "mine.json"
+    write_table(table, file)
+    assert tabulate(str(file)) == tabulate(str(file), here) == table
+    with pytest.raises(
+        InputError, match=r"got 'a table that begins at alpha, sigma \(1\.0, 9\.0.*\(1\.0, 8\.0.* as the grid$"
+    ):
+        tabulate(str(file), there)
+    with pytest.raises(InputError, match=r"^grid: got None; a grid, as sp\.grid"):
+        tabulate("unipc-2")

@@ -189,6 +189,17 @@ def test_start_at_alpha_zero(name: str) -> None:
                 assert not bool(table.diagonal()[1:].any())
 
 
+@pytest.mark.parametrize(("name", "kept"), [("consistency", 0.0), ("trajectory-consistency?gamma=3/5", 0.4)])
+def test_a_step_of_any_length_starts_at_alpha_zero_with_its_own_noise(name: str, kept: float) -> None:
+    """Assert x' = alpha' x0hat + sigma' (kept eps + fresh z) with kept^2 + fresh^2 = 1, where eps = x."""
+    g = grid(schedule("flow"), "uniform-t", 6, t_min=0.01, t_max=1.0)
+    table, to = tabulate(name, g), g.points[1]
+    fresh = math.sqrt(1 - kept**2)
+    row = (float(table.states[0, 0]) if kept else 0.0, float(table.outputs[0, 0]), float(table.noises[0, 0]))
+    assert row == pytest.approx((kept * to.sigma, to.alpha, fresh * to.sigma), rel=1e-14)
+    assert table.lost == frozenset({0})
+
+
 @pytest.mark.parametrize("frame", FRAMES)
 def test_a_scale_is_lost_where_half_of_the_digits_are(frame: str) -> None:
     """Assert that a first step is taken by its own frame up to a growth of 2^26 of the scale, on every schedule."""

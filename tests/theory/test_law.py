@@ -16,7 +16,7 @@ from shapes import by_shape
 
 from samplerproof.theory.frames import DATA
 from samplerproof.theory.method import Method
-from samplerproof.theory.methods import SDE_METHODS, li_sde
+from samplerproof.theory.methods import SDE_METHODS, consistency, li_sde
 from samplerproof.theory.methods import sde as records
 from samplerproof.theory.methods.sde import EDM_CHURN, eta, tau
 from samplerproof.theory.noise_model import NO_NOISE, Noise, NoiseModel
@@ -103,6 +103,8 @@ def test_what_is_left_undecided_is_refused() -> None:
         prove_law_order(li_sde.LI_ACCELERATED_SDE, 2)
     with pytest.raises(ValueError, match="names"):
         along(SCORE_JET[-1])
+    with pytest.raises(ValueError, match=r"^consistency: order: 0, a step is off"):
+        prove_law_order(consistency.CONSISTENCY)
 
 
 # --- one step of a sampler on a mixture of Gaussians, in 50 digits

@@ -9,12 +9,12 @@ import sympy as sp
 from faults import altered_weights
 from shapes import first_of_each, shape
 
-from samplerproof.theory.exponential import collapsed
+from samplerproof.theory.exponential import collapsed, exact
 from samplerproof.theory.frames import NOISE_RHO
 from samplerproof.theory.method import Method
 from samplerproof.theory.methods import ODE_METHODS, find
-from samplerproof.theory.notation import a1, h, r
-from samplerproof.theory.order import prove_order
+from samplerproof.theory.notation import WEIGHT_TAYLOR, a1, h, r
+from samplerproof.theory.order import equal_steps_proof, prove_order
 from samplerproof.theory.rows import NOW, Row, past, stage
 from samplerproof.theory.trees import Tree, trees
 
@@ -77,6 +77,34 @@ def test_a_corrector_raises_the_order_of_its_predictor_by_one(p: int) -> None:
     first, *middle, last = method.weights[1]
     tilted = replace(method.rows[1], rule=None, published=(first + h / 10, *middle, last - h / 10))
     assert prove_order(replace(method, rows=(method.rows[0], tilted))).order == 1
+
+
+def test_adams_methods_that_evaluate_at_predicted_points_alone_gain_an_order_and_pay_with_their_defect() -> None:
+    """Assert order 3 of AB2 and AM3 in rho, and -3/8 for the tall tree, by hand.
+
+    The rule alone is off by (1/2)/6 - 1/24 = 1/24 there. Every output was made off the path by AB2's defect -5/12, and
+    the weights sum to 1. Of the lower trees AB2 has no defect, and so no output has one.
+    """
+    predicted, now, before = (stage(1), NOW, past(1))
+    rows = (Row((now, before), exact), Row((predicted, now, before), exact, evaluated=False))
+    start = Method("euler", "test", NOISE_RHO, (Row((NOW,), exact),), order=1, cite="x", summary="")
+    method = replace(start, name="adams", rows=rows, order=3, start=start)
+    proof = equal_steps_proof(method)
+    assert proof.order == prove_order(method).order == 3
+    defects = {str(d.tree): d.coefficient for d in proof.leading_defects}
+    assert (defects["[[[[]]]]"], defects["[[[] []]]"]) == (-sp.Rational(3, 8), -sp.Rational(3, 4))
+    assert defects["[3]"] == sp.Rational(1, 4)  # of time alone, which no predicted point changes
+
+
+def test_weights_for_any_weight_of_the_frame_have_its_slope_in_their_defects() -> None:
+    """Assert order 2 of tAB-DEIS with r free, (2 + 3 r) q_1/6 by hand, and that Euler's weight for m_0 is order 1."""
+    tab = find("deis-tab1")
+    proof = prove_order(tab)
+    assert (proof.order, proof.statement.partition(", all step ratios")[2]) == (2, ", any smooth weight")
+    (tall,) = [d for d in proof.leading_defects if d.tree == Tree(0, (LEAF,))]
+    assert sp.expand(tall.coefficient - WEIGHT_TAYLOR[0] * (2 + 3 * r[0]) / 6) == 0
+    euler = replace(tab, rows=(Row((NOW,), exact),), order=1, start=None)
+    assert prove_order(euler).order == 1
 
 
 def test_leading_defects_of_multistep_methods_are_the_known_constants() -> None:

@@ -9,6 +9,7 @@ import sympy as sp
 from sympy.polys.fields import field
 
 from samplerproof.theory import series
+from samplerproof.theory.notation import WEIGHT_TAYLOR, h
 from samplerproof.theory.notation import r as ratios
 from samplerproof.theory.series import PRIME, Expansion
 
@@ -55,6 +56,10 @@ def test_a_point_modulo_a_prime_is_a_zero_of_its_factor_alone() -> None:
         assert all(series.value_at(g, at) for g in linear if g != f)
     assert series.zero_of((X**2 + Y**2 + 1).numer) is None
     assert series.value_at(X.numer.mul_ground(sp.QQ(1, 3)), (7, 0)) * 3 % PRIME == 7
+    unlucky = (X * (Y - pow(3, 101, PRIME)) + 1).numer  # its slope in X vanishes where Y stands first
+    at = series.zero_of(unlucky)
+    assert at is not None
+    assert (at[0], series.value_at(unlucky, at)) == (pow(3, 100, PRIME), 0)
     square = (X**2 + Y**2 + 1) / (X + 1)
     assert series.times(square, 1 / (X**2 + Y**2 + 1)).numer.is_ground
 
@@ -82,3 +87,25 @@ def test_series_that_do_not_exist_are_refused() -> None:
     half = FIELD(sp.QQ(1, 2))
     assert series.exp(h) == (FIELD.one, FIELD.one, half)
     assert series.root((FIELD.one, FIELD.one, FIELD.zero), sp.QQ(1, 2)) == (FIELD.one, half, -half / 4)
+
+
+def test_square_roots_among_numbers_are_kept_exact() -> None:
+    """Assert products of two roots as elements and in series, and that a number off by 1e-30 is another one."""
+    two, three = sp.sqrt(2), sp.sqrt(3)
+    expand = Expansion((), surds=(two, three))
+    number = (1 + two) * (2 - two) / 3 - three / 7
+    element = expand.element(number)
+    assert sp.expand(expand.expression(element) - number) == 0
+    assert element == expand.of(number, 2)[0] != expand.element(number + sp.Rational(1, 10**30))
+    constant, slope, left = expand.of((two * h + three) ** 2, 3)
+    assert [expand.expression(c) for c in (constant, slope, left)] == [3, sp.expand(2 * two * three), 2]
+
+
+def test_a_weight_of_the_clock_has_the_series_of_its_taylor_symbols() -> None:
+    """Assert w(u + h/2)/w(u) = 1 + q_1 h/2 + q_2 h^2/4, and that what counts is larger than the tolerance."""
+    first, second, *_ = WEIGHT_TAYLOR
+    expand = Expansion((first, second))
+    found = expand.weight(sp.Rational(1, 2), 3)
+    assert [expand.expression(c) for c in found] == [1, first / 2, second / 4]
+    rounded = Expansion((), tolerance=sp.Rational(1, 1000))
+    assert [rounded.counts(rounded.element(sp.Rational(1, n))) for n in (999, 1000, -999)] == [True, False, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -80,32 +81,28 @@ def _cut(table: Tableau, keep: int) -> Tableau:
 def _value(record: Record, parameter: str, default: float, grid: Grid, rows: Tableau, prediction: str) -> float | None:
     """The value with these rows, by Gauss-Newton steps from two starts; None where there is none."""
 
-    def gap(value: float) -> Tensor | None:
+    def gap(value: float) -> Tensor:
+        """The distance of all entries; not a number where there is no table, or one of another shape."""
         given = replace(record, values=((parameter, value),))  # type: ignore[arg-type]
         try:
             table = image(assemble(given, plan(given, grid), grid), prediction, grid.points).table
         except (InputError, SamplingError, ValueError, TypeError):
-            return None
+            return math.nan * _entries(rows)
         table = _cut(table, len(rows.points))
-        return _entries(table) - _entries(rows) if same_shape(table, rows) else None
+        return _entries(table) - _entries(rows) if same_shape(table, rows) else math.nan * _entries(rows)
 
     for start in STARTS:
-        value, least = start * default, float("inf")
+        value, least = start * default, math.inf
         for _ in range(ROUNDS):
             here = gap(value)
-            left = float("inf") if here is None else float(here.abs().nan_to_num(nan=float("inf")).max())
+            left = float(here.abs().nan_to_num(nan=math.inf).max())
             if left < FOUND:
                 return value
-            if here is None or not left < least / 2:
+            if not left < least / 2:
                 break
-            least, there = left, gap(value + 1e-6 * max(1.0, abs(value)))
-            if there is None:
-                break
-            slope = (there - here) / (1e-6 * max(1.0, abs(value)))
-            size = float(slope @ slope)
-            if size == 0:
-                break
-            value -= float(slope @ here) / size
+            step = 1e-6 * max(1.0, abs(value))
+            least, slope = left, (gap(value + step) - here) / step
+            value -= float(slope @ here / (slope @ slope))  # not a number where it changes nothing
     return None
 
 

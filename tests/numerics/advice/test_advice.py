@@ -25,7 +25,7 @@ from samplerproof.numerics.errors import InputError, SamplingError
 from samplerproof.numerics.points import Point
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.schedules import schedule
-from samplerproof.numerics.tableau import tabulate, tabulate_all
+from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.mixture import GaussianMixture
 
 EDM = schedule("edm")
@@ -164,18 +164,6 @@ def test_own_coordinates_keep_lengths() -> None:
     whole = carry(rows[0], row_defects(rows[0], *recording.at(rows[0].points)), found(rows[0].points))
     assert torch.allclose(seen, whole.norm(dim=1) / 200**0.5, rtol=1e-9)
     assert derivative.directions.shape[2] == own.data.shape[2]
-
-
-def test_tables_on_several_grids_are_those_on_each() -> None:
-    """Assert tabulate_all against tabulate on grids of two lengths, to sigma = 0, and where there is no table."""
-    grids = [sp.grid(EDM, "karras", n, sigma_min=0.1, sigma_max=9.0, rho=rho) for n in (5, 6) for rho in (3, 7)]
-    grids += [sp.grid(EDM, "karras", 5, sigma_min=0.1, sigma_max=9.0, zero=1), sp.Grid.from_sigmas([3.0, 1.0])]
-    for name in ("unipc-3", "pndm", "dpm-solver-3s", "deis-tab2"):
-        *made, last = tabulate_all(name, grids)
-        for table, grid in zip(made, grids, strict=False):
-            assert not isinstance(table, InputError)
-            assert table.isclose(tabulate(name, grid), rtol=1e-13, atol=1e-13)
-        assert isinstance(last, InputError) == (METHODS[name].history > 0)
 
 
 def test_bad_input_is_one_line(tmp_path: Path) -> None:

@@ -63,6 +63,44 @@ def test_a_repeated_timestep_is_found() -> None:
     assert twice == "step 3: timestep 87 as before, at lambda = -2.25 and -1.5"
 
 
+def test_timesteps_of_the_next_level_are_told_as_such() -> None:
+    """Assert it where all evaluations have it, and not where one has another one."""
+    following = [*TIMES[1:], 0]
+    ((step, detail),) = found_in(run(HUNDRED(following)))
+    assert (step, detail.partition("timestep: ")[2]) == (1, "it is the timestep of the level to which the step leads")
+    ((_, detail),) = found_in(run(HUNDRED([*following[:-1], 6])))
+    assert "in 8 of 8 evaluations" in detail
+    assert "the level to which" not in detail
+
+
+def test_many_repeated_timesteps_are_counted() -> None:
+    """Assert three lines and the number, and no number of three."""
+    for times, number in (([100] * 5 + TIMES[5:], True), ([100] * 4 + TIMES[4:], False)):
+        twice = [detail for _, detail in found_in(run(HUNDRED(times))) if "evaluations have" in detail]
+        assert twice == ["4 evaluations have the timestep of the one before"] * number
+        assert sum(" as before, at lambda" in detail for _, detail in found_in(run(HUNDRED(times)))) == 3
+
+
+def test_a_start_without_signal_is_named() -> None:
+    """Assert it at alpha = 0 on vp, where the noise does not give the data, and not on the flow, or above."""
+    for process, alpha, named in (("vp", 0.0, True), ("vp", 0.1, False), ("flow", 0.0, False)):
+        sigma = math.sqrt(1 - alpha**2) if process == "vp" else 1 - alpha
+        levels = [point(process, alpha, sigma), point(process, 0.6, 0.8 if process == "vp" else 0.4)]
+        made = tabulate("ddim", grid_of(process, [*levels, point(process, 1.0, 0.0)]))
+        said = [finding.detail for finding in grid_checks.findings(read(made), process)]
+        assert ("it starts at alpha = 0, where no noise prediction gives the data" in said) == named
+
+
+def test_timesteps_of_a_run_from_data_to_noise_are_compared() -> None:
+    """Assert nothing at the right ones, though it ends in noise, and the step of a wrong one."""
+    levels = grid(*torch.linspace(-3, 3, 9).double().tolist()).points[::-1]
+    found = read(tabulate("ddim", grid_of("vp", levels)))
+    up = [0, 12, 25, 38, 50, 62, 75, 87]
+    for times, wrong in ((up, []), ([*up[:4], 55, *up[5:]], [5])):
+        with_times = replace(found, timesteps=HUNDRED(times))
+        assert [step for step, _ in found_in(with_times)] == wrong
+
+
 @pytest.mark.parametrize(("cleanest", "left"), [(3.0, False), (3.1, True), (math.inf, True)])
 def test_noise_left_at_the_end_is_found(cleanest: float, left: bool) -> None:
     """Assert it above the least noise in training; where that is not known, there is no finding."""
