@@ -14,7 +14,7 @@ from torch import Tensor
 
 from samplerproof.numerics import testing
 from samplerproof.numerics.errors import InputError
-from samplerproof.numerics.testing import assert_conforms, assert_order
+from samplerproof.numerics.testing import assert_conforms, assert_grid, assert_order
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 
@@ -80,6 +80,17 @@ def test_a_sampler_that_raises_or_bends_fails_the_assertion() -> None:
             check(broken)
         with pytest.raises(AssertionError, match="superposition"):
             check(clipped)
+
+
+def test_levels_of_a_sampler_that_makes_its_own_cannot_be_read() -> None:
+    """Assert it of levels that rise once."""
+
+    def own(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+        return multistep(denoise, x, torch.tensor([9.0, 2.0, 3.0, 1.0, 0.5]).to(sigmas))
+
+    said = "does not use the given sigmas but levels of its own, from 9 on: take the levels from `sigmas`"
+    with pytest.raises(AssertionError, match=f"no levels can be read: .*{said}"):
+        assert_grid(own, "karras", steps=4)
 
 
 def test_the_state_of_the_process_is_put_back() -> None:

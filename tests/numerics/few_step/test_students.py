@@ -229,8 +229,8 @@ def test_a_killed_training_of_a_student_ends_in_the_same_bits(tmp_path, monkeypa
     """Assert it for each objective; the first weights of a student are its teacher's where the recipe has it so."""
     monkeypatch.setattr(training_loop, "SAVE_EVERY", 2)
     monkeypatch.setattr(training_loop, "CURVE_EVERY", 1)
-    monkeypatch.setattr(student_task, "outcomes", lambda student: {})
-    monkeypatch.setattr(student_task, "outcomes_of_draws", lambda student: {})
+    monkeypatch.setattr(student_task, "outcomes", lambda student: "jumps from one start")
+    monkeypatch.setattr(student_task, "outcomes_of_draws", lambda student: "draws")
     monkeypatch.setattr(student_task, "PAIRS", 64)
 
     class Killed(Exception):
@@ -242,7 +242,8 @@ def test_a_killed_training_of_a_student_ends_in_the_same_bits(tmp_path, monkeypa
 
     for name in ("rings-progressive-4", "rings-consistency", "rings-shortcut", "rings-reflow", "rings-adversarial"):
         recipe = replace(RECIPES[name], steps=4, batch=16)
-        training_loop.train(recipe, tmp_path / name / "whole")
+        measured = training_loop.train(recipe, tmp_path / name / "whole")["outcomes"]
+        assert measured == ("draws" if name == "rings-adversarial" else "jumps from one start")
         with pytest.raises(Killed):
             training_loop.train(recipe, tmp_path / name / "killed", progress=at_three)
         training_loop.train(recipe, tmp_path / name / "killed")
