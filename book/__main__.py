@@ -15,6 +15,7 @@ from .pages.designs_page import designs_page
 from .pages.figures_page import figures_page
 from .pages.list_pages import all_pages
 from .pages.method_picture import all_pictures
+from .pages.mutant_counts import mutant_counts
 from .pages.networks_page import networks
 from .pages.published_network_page import published_network
 from .pages.short_runs_page import short_runs
@@ -61,7 +62,7 @@ def main(folder: Path) -> int:
     try:
         answers, verification = method_results.answers(), verification_results.answer()
         of_networks, signed = network_results.answer(), study_results.signed_results()
-        made = {**networks(of_networks), FILE: counts(tried())}
+        made = {**networks(of_networks), FILE: counts(tried())} | mutant_counts()
         made |= published_network(study_results.published_results()) | short_runs(signed)
         made |= comparison(answers["convergence"], signed, of_networks)
         made |= technique_pages(technique_results.technique_results(), technique_results.trial_results())
