@@ -16,7 +16,7 @@ from refused_checkpoints import refused
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from samplerproof.numerics.checkpoints import plain_module
+from samplerproof.numerics.checkpoints import checkpoint_checks, plain_module
 from samplerproof.numerics.checkpoints.checkpoint import unit_point
 from samplerproof.numerics.checkpoints.checkpoint_checks import check
 from samplerproof.numerics.checkpoints.level_of_lambda import discrete, linear_betas
@@ -28,6 +28,7 @@ from samplerproof.numerics.rates import local_exponents
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.support.consent import Consent
 from samplerproof.numerics.tableau import tabulate
+from samplerproof.numerics.targets.mixture import GaussianMixture
 from samplerproof.numerics.targets.reference import reference_flow
 
 F64 = torch.float64
@@ -354,3 +355,12 @@ def test_a_kink_at_every_level_takes_the_third_order(smooth, order):
         (end,) = reference_flow(denoise, start, way.point(0), [way.point(steps)], 1e-9)
         errors.append(float((sample(denoise, given, tabulate("exp-adams-3", way, "exact")) - end).norm()))
     assert local_exponents([120, 240], errors)[0] == pytest.approx(order, abs=0.2)
+
+
+def test_a_slope_on_gaussian_data_is_that_of_its_exact_denoiser():
+    """Assert no distance from the slope of x0 on the data, and from less and from more than 1 what is missing."""
+    size, at = 0.7, Point(0.6, 0.8)
+    x = torch.tensor([[1.0 * at.alpha], [2.0 * at.alpha]], dtype=F64)
+    exact = float(GaussianMixture([1.0], [0.0], stds=[size])(x, at, "data").diff(dim=0))
+    for slope, apart in ((exact, 0.0), (exact - 0.05, 0.05), (1.0, 0.0), (1.05, 0.05)):
+        assert checkpoint_checks._apart(slope, 1.0, 0.0, at, size) == pytest.approx(apart, abs=1e-12)

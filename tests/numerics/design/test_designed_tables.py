@@ -88,6 +88,16 @@ def test_a_gaussian_is_met_by_as_many_numbers_as_it_has_variances(gaussian: tupl
     assert guarantees(family.table(found)).consistency < 1e-15
 
 
+def test_a_table_that_is_tuned_by_runs_of_the_model_has_less_than_a_fifth_of_the_error(
+    line: tuple[Recording, LinearisedModel],
+) -> None:
+    recording, model = line
+    family, start = Family(recording, model, 3, "tuned"), parameters_of(karras(3))
+    measure = run_errors(MIXTURE, recording)
+    before, after = (middle(measure(family.table(found))) for found in (start, family.tuned(MIXTURE, start)))
+    assert after < before / 5
+
+
 def test_parameters_and_tables_are_each_others_inverse_on_every_schedule() -> None:
     """Assert that a record of this form comes back from its parameters, and that on the flow it is the same sampler."""
     table = karras(6)

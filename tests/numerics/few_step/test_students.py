@@ -253,6 +253,16 @@ def test_a_killed_training_of_a_student_ends_in_the_same_bits(tmp_path, monkeypa
         assert (student.objective, student.name) == (recipe.objective, name)
 
 
+def test_jumps_as_the_shortest_are_jumps_where_all_are_the_shortest():
+    """Assert it of as many jumps as a shortcut has levels; one long jump that is told so goes elsewhere."""
+    student, y = load_student("rings-shortcut"), torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
+    levels = of_students.unit_levels(student)
+    with torch.no_grad():
+        for jumps, same in ((len(levels) - 1, True), (1, False)):
+            told = of_students.run(student.network, y, levels[:: (len(levels) - 1) // jumps])
+            assert torch.allclose(of_students.as_shortest(student, y, levels, jumps), told, atol=1e-5) is same
+
+
 def point(lam, scale=1.0):
     sigma = scale / math.hypot(1, math.exp(lam))
     return Point(sigma * math.exp(lam), sigma)
