@@ -160,7 +160,8 @@ def test_an_external_sampler_has_the_order_of_the_record_that_it_is_on_a_whole_g
     tables = {("a", 10): "ddim", ("a", 20): "ddim", ("b", 10): "ddim", ("b", 20): "edm-heun"}
     problem: Any = SimpleNamespace(grids={key: key for key in tables})
     sampler: Any = SimpleNamespace(record_on=tables.get)
-    assert [_record_of(problem, sampler, grid) for grid in ("a", "b", None)] == ["ddim", None, None]
+    found: list[Any] = [_record_of(problem, sampler, grid) for grid in ("a", "b", None)]
+    assert found == ["ddim", None, None]
 
 
 def test_too_few_numbers_of_steps_have_no_columns_of_exponents() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from samplerproof.numerics.conformance.judge.rescaled import placed
 from samplerproof.numerics.conformance.placement import placement
 from samplerproof.numerics.conformance.report import Verdict
 from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.points import Point
 from samplerproof.numerics.readback import image
 from samplerproof.numerics.testing import verdict_here
 
@@ -146,10 +148,13 @@ def test_a_list_of_levels_ends_the_run() -> None:
 def test_a_run_times_the_quotient_of_alphas_is_the_run_on_another_process(name: str) -> None:
     """Assert that from each process to each the rows of a record become those of the record there."""
 
-    def on(process: str) -> sp.Tableau:
+    def on(process: str) -> Any:
         return sp.tabulate(name, grid_of(process, [at_ratio(process, r) for r in (20.0, 5.0, 1.0, 0.2, 0.01)]))
 
+    def moved(process: str, at: Point) -> Point:
+        return at_ratio(process, at.sigma / at.alpha)
+
     for process, other in permutations(PROCESSES, 2):
-        there = placed(image(on(process), "data"), lambda at, other=other: at_ratio(other, at.sigma / at.alpha))
+        there = placed(image(on(process), "data"), partial(moved, other))
         assert there.table.isclose(image(on(other), "data").table)
         assert not there.table.isclose(image(on(process), "data").table)
