@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from samplerproof.numerics.laws.estimators import energy, moment_error
 from samplerproof.numerics.laws.gaussian import Gaussian
 from samplerproof.numerics.rates import CurvePoint
 from samplerproof.numerics.studies.config import parse
-from samplerproof.numerics.studies.fits import _of_samples, curve_of, fit
+from samplerproof.numerics.studies.fits import DEVIATIONS, _of_samples, _record_of, curve_of, fit, points
 from samplerproof.numerics.studies.run import run
 from samplerproof.numerics.studies.study_table import study_csv, study_markdown, study_text
 
@@ -143,6 +144,24 @@ def test_a_local_order_that_depends_on_the_samples_is_reported() -> None:
         # 16 parts of scatter / 4 in both errors, Student's t and log 2
         assert ("with other samples the last one may differ by 0.64" in reason) is (scatter == 0.1 and apart)
     assert _of_samples({**found, "status": "settled"}, records) == {}
+
+
+def test_groups_account_for_half_of_an_interval_or_are_not_read() -> None:
+    """Assert it of 16 groups that spread the logarithm by 0.04, with an interval of nearly twice that, and of more."""
+    groups = [0.01 * (-1) ** k for k in range(16)]
+    for deviation, known in ((0.079, True), (0.081, False)):
+        half = math.exp(deviation * DEVIATIONS / 2)
+        (point,) = points([{**curve(0.1)[0], "low": 0.1 / half, "high": 0.1 * half, "groups": groups}])
+        assert point.groups == (tuple(groups) if known else ())
+
+
+def test_an_external_sampler_has_the_order_of_the_record_that_it_is_on_a_whole_grid() -> None:
+    """Assert the record for a grid, and none where it is two of them, or where one grid of all is another one's."""
+    tables = {("a", 10): "ddim", ("a", 20): "ddim", ("b", 10): "ddim", ("b", 20): "edm-heun"}
+    problem: Any = SimpleNamespace(grids={key: key for key in tables})
+    sampler: Any = SimpleNamespace(record_on=tables.get)
+    found: list[Any] = [_record_of(problem, sampler, grid) for grid in ("a", "b", None)]
+    assert found == ["ddim", None, None]
 
 
 def test_too_few_numbers_of_steps_have_no_columns_of_exponents() -> None:

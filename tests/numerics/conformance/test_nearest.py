@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
+import samplerproof as sp
 from samplerproof.numerics.conformance.adapters.step_protocol import of_adapter
-from samplerproof.numerics.readback import trace
+from samplerproof.numerics.conformance.judge.noise_strengths import strengths
+from samplerproof.numerics.readback import image, trace
 from samplerproof.numerics.testing import verdict_here
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -93,6 +96,20 @@ def test_the_strengths_of_noise_and_their_law_are_named() -> None:
     answer = judged(alternating)
     assert answer.nearest.startswith("ddim-eta with eta_i = ")
     assert any("eta grows with N, so the law of the sample does not converge" in f.detail for f in answer.findings)
+
+
+def test_strengths_are_read_from_steps_of_ddims_family_only() -> None:
+    """Assert eta of every step; and none without noise, with older outputs, or where rows are off by a thousandth."""
+    on = sp.Grid.from_sigmas([20.0, 5.0, 1.0, 0.2, 0.01])
+    half = sp.tabulate("ddim-eta?eta=1/2", on)
+    for table, eta in ((half, 0.5), (sp.tabulate("ddim-eta", on), 1.0)):
+        found = strengths(image(table))
+        assert found is not None
+        assert found[0] == pytest.approx([eta] * 4, abs=1e-12)
+        assert found[1] < 1e-12
+    off = replace(half, outputs=half.outputs * 1.001)
+    for table in (sp.tabulate("ddim", on), sp.tabulate("sde-dpm-solver++-2m", on), off):
+        assert strengths(image(table)) is None
 
 
 @pytest.mark.slow

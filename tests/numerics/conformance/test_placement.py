@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
+from functools import partial
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
+import samplerproof as sp
 from samplerproof.numerics.conformance.adapters.process_levels import resampled
+from samplerproof.numerics.conformance.forward_processes import PROCESSES, at_ratio, grid_of
+from samplerproof.numerics.conformance.judge.rescaled import placed
 from samplerproof.numerics.conformance.placement import placement
 from samplerproof.numerics.conformance.report import Verdict
 from samplerproof.numerics.errors import InputError
+from samplerproof.numerics.points import Point
+from samplerproof.numerics.readback import image
 from samplerproof.numerics.testing import verdict_here
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -136,3 +142,19 @@ def test_a_list_of_levels_ends_the_run() -> None:
     assert (levels[0], levels[-2], levels[-1], len(levels)) == (8.0, 1.0, 0.0, 7)
     assert resampled((8.0, 4.0, 2.0), 2) == [8.0, 4.0, 2.0]
     assert torch.tensor(levels).diff().max() < 0
+
+
+@pytest.mark.parametrize("name", ["dpm-solver++-2m", "ddim-eta?eta=1/2"])
+def test_a_run_times_the_quotient_of_alphas_is_the_run_on_another_process(name: str) -> None:
+    """Assert that from each process to each the rows of a record become those of the record there."""
+
+    def on(process: str) -> Any:
+        return sp.tabulate(name, grid_of(process, [at_ratio(process, r) for r in (20.0, 5.0, 1.0, 0.2, 0.01)]))
+
+    def moved(process: str, at: Point) -> Point:
+        return at_ratio(process, at.sigma / at.alpha)
+
+    for process, other in permutations(PROCESSES, 2):
+        there = placed(image(on(process), "data"), partial(moved, other))
+        assert there.table.isclose(image(on(other), "data").table)
+        assert not there.table.isclose(image(on(process), "data").table)

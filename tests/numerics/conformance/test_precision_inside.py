@@ -92,7 +92,7 @@ def test_a_state_in_half_precision_is_a_fault_and_named() -> None:
 def test_all_ways_to_float32_lead_to_float64() -> None:
     """Assert it of casts, factories, legacy types, numpy and other tensors; and that the rest is noted."""
     space = {"torch": torch, "np": np, "library": library}
-    x = torch.ones(2, dtype=torch.float64) / 3
+    x, buffer = torch.ones(2, dtype=torch.float64) / 3, torch.ones(2)
     with in_float64(*entered(space)) as seen:
         found = [
             x.float(),
@@ -110,6 +110,8 @@ def test_all_ways_to_float32_lead_to_float64() -> None:
         assert x.half().dtype is torch.float64  # widened again after it was rounded
         assert x.half()[0] == 0.333251953125
         assert seen.inside is torch.float16
+        buffer.mul_(3)
+    assert buffer.tolist() == [3.0, 3.0]  # itself, and not a copy
     assert library.H is torch.float32
     assert space["np"] is np
     with Precision(torch.float32) as as_shipped:

@@ -76,6 +76,7 @@ def test_a_right_sampler_conforms_and_shows_its_order(name: str, order: int) -> 
     middle = answer.local_orders[STEPS // 2]
     assert middle is not None
     assert order - 0.2 < middle < order + 0.5
+    assert answer.guidance is None
 
 
 def test_an_order_far_below_the_proved_one_is_no_conformity() -> None:
@@ -95,6 +96,22 @@ def test_an_order_far_below_the_proved_one_is_no_conformity() -> None:
             lines
         )
         assert len(lines) == int(make is wrong)
+
+
+def test_rows_on_twice_the_steps_are_compared_in_float64() -> None:
+    """Assert that what is off by 1e-6 there, which float32 does not show, is another formula."""
+
+    def times(factor: float) -> Callable[[int], Run]:
+        return spoilt("ddim", lambda tableau: replace(tableau, outputs=tableau.outputs * factor))
+
+    for factor, verdict in ((1.0, "roundoff"), (1 + 1e-6, "different-formula")):
+        runs = {
+            (k * STEPS, exact): read(times(factor if k == 2 else 1.0)(k * STEPS), dtype)
+            for k in (1, 2)
+            for exact, dtype in ((False, torch.float32), (True, torch.float64))
+        }
+        answer = judge(TargetInfo("ours", "vp", "ddim", None), runs, STEPS)
+        assert (answer.verdict, answer.exit_code) == (verdict, int(factor != 1))
 
 
 def test_a_weak_order_shows_on_a_gaussian() -> None:

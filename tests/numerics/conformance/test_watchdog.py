@@ -25,6 +25,16 @@ from samplerproof.numerics.conformance.process.launch import Job, launched
 with launched("hostile:breeds_and_hangs", [Job(5, True)]) as child:
     time.sleep(1000)
 """
+# Ends a process that sleeps; then nothing, where it is not to wait.
+ENDS = """
+import os, subprocess, sys, time
+from samplerproof.numerics.conformance.process import watchdog
+sleeping = subprocess.Popen(["sleep", "1000"])
+watchdog.adopt_orphans()
+started = time.monotonic()
+print(watchdog._end_the_rest(sleeping.pid), watchdog.descendants(os.getpid()), watchdog._end_the_rest(sleeping.pid))
+print(time.monotonic() - started < watchdog.PATIENCE)
+"""
 STUDY = """[verification]
 targets = ["hostile:breeds_and_hangs", "hostile:euler"]
 against = { "hostile:euler" = "ddim" }
@@ -105,6 +115,12 @@ def ended(tmp_path: Path, program: str, arguments: tuple[str, ...], number: int)
 def test_a_killed_parent_leaves_nothing(tmp_path: Path) -> None:
     """Assert it of the processes that the target started, too, in sessions of their own and without a parent."""
     assert ended(tmp_path, LAUNCH, (), signal.SIGKILL) == -signal.SIGKILL
+
+
+def test_what_is_left_is_ended_and_nothing_is_waited_for() -> None:
+    """Assert the exit code of the child, that nothing is left, and that the end comes as soon as nothing is."""
+    done = subprocess.run([sys.executable, "-c", ENDS], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["-9 [] None", "True"]
 
 
 @pytest.mark.slow
