@@ -30,6 +30,7 @@ RIGHT = {
     "DDPMScheduler?clip_sample=false": "ddpm",
     "DDPMScheduler?clip_sample=false&variance_type=fixed_large": "ddpm-large",
     "UnCLIPScheduler?clip_sample=false": "ddpm",
+    "DDPMWuerstchenScheduler": "ddpm",
     "CogVideoXDDIMScheduler": "ddim",
     "CogVideoXDPMScheduler": "sde-dpm-solver++-2m",
     "DPMSolverMultistepScheduler": "dpm-solver++-2m",
