@@ -43,6 +43,8 @@ FAULTS = {
     "a network": ("stds = [0.5, 0.35]", 'checkpoint = "here"', "target.weights", "stands alone"),
     # the schedule
     "an unknown schedule": ('"vp-linear"', '"vp-liner"', "schedule.kind: got 'vp-liner'", "vp-linear"),
+    "a number for a schedule": ('"vp-linear"', "3", "schedule.kind: got 3; must be a valid string"),
+    "a number for a method": ('["li-ddim", ', "[3, ", "run.methods[0]: got 3; the name of a method"),
     "a parameter of another schedule": ("beta_min", "beta_mim", "schedule.beta_mim", "beta_min"),
     "a bad parameter": ("beta_min = 0.1", "beta_min = -1", "schedule.beta_min: got -1", "> 0"),
     "a schedule that brings its grid": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,20 @@ def test_of_curves_with_the_same_points_both_are_seen() -> None:
         assert sizes["c"] == STYLE["lines.markersize"]
         names = [text for _, text in entries(panel, styles)]
         assert names[:3] == ["a", "b: same points as a" if same else "b", "c"]
+
+
+def test_names_stand_in_columns_where_they_are_short() -> None:
+    """Assert that they are filled one after another within the figure; long names are one below the other."""
+    for more, few in ((" in a column", (2, 3)), (" that is as long as a column", (1,))):
+        names = [name + more for name in "abcdef"]
+        panel = Panel("p", "title", "N", "tv", [Curve(n, n, (10, 20), (k, k / 4)) for k, n in enumerate(names, 1)])
+        figure = figure_of([panel], styles_of([panel]))
+        at = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+        lefts, heights = ([at[name][axis] for name in names] for axis in (0, 1))
+        assert len(set(lefts)) in few
+        assert lefts == sorted(lefts)
+        assert all((p[0] < q[0]) == (p[1] <= q[1]) for p, q in pairwise([*zip(lefts, heights, strict=True)]))
+        assert outside(figure) == []
 
 
 def test_an_external_sampler_has_the_name_that_was_typed() -> None:

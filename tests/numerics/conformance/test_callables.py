@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import hostile
@@ -12,15 +12,18 @@ import torch
 from torch import Tensor
 
 from samplerproof.numerics.conformance.adapters import callables
-from samplerproof.numerics.conformance.adapters.callables import on_levels
+from samplerproof.numerics.conformance.adapters.callables import function, on_levels
+from samplerproof.numerics.conformance.adapters.option_values import variants
 from samplerproof.numerics.conformance.adapters.process_levels import karras
 from samplerproof.numerics.conformance.adapters.resolve import resolve
 from samplerproof.numerics.conformance.adapters.target import NoTable
-from samplerproof.numerics.conformance.adapters.visited_levels import destinations
+from samplerproof.numerics.conformance.adapters.visited_levels import Visit, destinations, levels_of
 from samplerproof.numerics.conformance.judge.compare import deviations, same_shape
 from samplerproof.numerics.conformance.judge.references import candidates
+from samplerproof.numerics.conformance.process import option_sweep
 from samplerproof.numerics.errors import InputError, SamplingError
 from samplerproof.numerics.external_run import Run
+from samplerproof.numerics.grids import Grid
 from samplerproof.numerics.readback import trace
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -246,3 +249,63 @@ def test_what_a_run_writes_into_is_named_however_it_is_read(at_once: bool) -> No
     """Assert the start and an output of a sampler that overwrites them, and nothing of one that does not."""
     for name, written in (("overwrites", ("start", "output 1")), ("euler", ())):
         assert trace(resolve(f"hostile:{name}").on(3), "data", at_once=at_once).mutated == written
+
+
+def test_a_shift_is_one_of_all_levels() -> None:
+    """Assert that a run steps between shifted levels where it visits each of them, and not where one is another."""
+    given = [0.9, 0.6, 0.3, 0.0]
+
+    def shifted(sigma: float, k: float = 3.0) -> float:
+        return k * sigma / (1 + (k - 1) * sigma)
+
+    for last, ends in ((1.0, [*map(shifted, given)]), (0.9, given)):
+
+        def visit(levels: Sequence[float], start: float = 0.0, last: float = last) -> Visit:
+            visited = [shifted(s) for s in levels[:-1]]
+            return Visit([*visited[:-1], last * visited[-1]])
+
+        found = levels_of(given, visit, "ours", lambda sigma: sigma / (1 - sigma), shifted)
+        assert found.ends == pytest.approx(ends)
+        assert [remark.text for remark in found.remarks] == ["it shifts the given levels by 3"] * (last == 1)
+
+
+def test_the_levels_of_a_grid_are_those_of_the_process_that_was_chosen() -> None:
+    """Assert sigma on the flow for a function that is placed there, and sigma / alpha for others."""
+    seen: list[float] = []
+
+    def euler(denoise: Denoise, x: Tensor, sigmas: Tensor) -> Tensor:
+        seen[:] = sigmas.tolist()
+        for s, t in pairwise(sigmas):
+            x = x + (t - s) * denoise(x, s)
+        return x
+
+    sampler = function(euler, {})
+    assert sampler.in_process is not None
+    grid = Grid.from_sigmas([4.0, 1.0, 0.25])
+    for placed, levels in ((sampler, [4.0, 1.0, 0.25]), (sampler.in_process("flow", "velocity"), [0.8, 0.5, 0.2])):
+        assert placed.on_yours is not None
+        trace(placed.on_yours(grid), "data")
+        assert seen == pytest.approx(levels)
+
+
+def test_a_sweep_draws_noise_and_tells_what_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert no trouble of a stochastic sampler, and the numbers of steps of one that divides by 0."""
+    monkeypatch.setattr(option_sweep, "STEPS", range(3, 6))
+
+    def fails(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Callable[..., Tensor]) -> Tensor:
+        return ancestral(denoise, x, sigmas, noise) / (len(sigmas) - 5)
+
+    sound, wrong = (
+        option_sweep.troubles_of("ours", lambda _, call=call: function(call, {}), lambda _: None)
+        for call in (ancestral, fails)
+    )
+    assert (sound.refused, sound.troubles) == (None, ())
+    assert [(t.kind, t.steps, t.what) for t in wrong.troubles] == [("non-finite", (4,), "in the last step")]
+
+
+def test_a_sweep_tries_the_other_values_of_one_option_at_a_time() -> None:
+    """Assert it of a number beside its documented ones, of a flag, and of none that is given or has another type."""
+    defaults = {"eta": 1.0, "clip": False, "order": 2, "solver_order": 2.0}
+    assert variants("k", "f", defaults, {"order": 2}) == tuple(
+        f"k:f?order=2&{other}" for other in ("eta=0.0", "eta=0.5", "clip=true")
+    )

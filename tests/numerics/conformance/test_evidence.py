@@ -125,6 +125,26 @@ def test_a_last_step_to_zero_that_fails_is_an_error_where_it_is_needed() -> None
         answer = judged(right, 6, on=on)
         assert answer.verdict == verdict
         assert "on zero: it fails" in words(answer)
+    assert answer.nearest == "ddim down to the level before"
+    off = replace(table("ddim"), states=table("ddim").states * 1.001)
+    wrong = judged(of_tableau(off), 6, on=on)
+    assert (wrong.verdict, wrong.nearest) == ("non-finite", judged(of_tableau(off), 6).nearest)
+
+
+def test_rows_on_other_numbers_of_steps_are_compared_in_both_precisions() -> None:
+    """Assert that a fault in float64 alone is found in a run of twice the steps, and one of float32 in a longer one."""
+    right = euler(SIGMAS)
+
+    def wrong(start: Tensor, model: Model, draw: Draw) -> Finish:
+        done = euler(levels)(start, model, draw)
+        return done._replace(sample=1.001 * done.sample)
+
+    for steps, at_fault, code in ((12, None, 0), (12, True, 1), (12, False, 1), (24, True, 0), (24, False, 1)):
+        levels = tuple(torch.linspace(2, -2, steps + 1, dtype=FLOAT64).exp().tolist())
+        sound, off = both(euler(levels), steps), both(wrong, steps)
+        answer = judged(right, 6, more={key: off[key] if key[1] is at_fault else sound[key] for key in sound})
+        assert answer.exit_code == code, (steps, at_fault)
+        assert (f"on {steps} steps: " in words(answer)) == (code == 1)
 
 
 def test_levels_that_are_no_grid_have_no_reference() -> None:

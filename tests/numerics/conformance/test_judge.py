@@ -20,6 +20,7 @@ from samplerproof.numerics.conformance.judge.noise_strengths import strengths
 from samplerproof.numerics.conformance.judge.observed_orders import local_orders, slope
 from samplerproof.numerics.conformance.judge.one_tableau import runge_kutta
 from samplerproof.numerics.conformance.judge.references import candidates, where_it_evaluates
+from samplerproof.numerics.conformance.judge.rescaled import placed
 from samplerproof.numerics.conformance.judge.stage_levels import stage_at_another_level
 from samplerproof.numerics.conformance.judge.unchained_steps import matches_step_by_step
 from samplerproof.numerics.conformance.judge.zero_length_step import without_zero_length_step
@@ -146,6 +147,15 @@ def by_ddim(levels: Sequence[Point], off: Callable[[int], float] = lambda n: 0.0
         return Finish(x, tuple(levels))
 
     return run
+
+
+def test_a_run_is_placed_on_another_process_and_back() -> None:
+    """Assert it of DDIM by data predictions, which is one method on all, and that a scale of the start is none."""
+    there = placed(of("ddim"), lambda at: at_ratio("vp", at.sigma))
+    assert torch.allclose(there.vectors, trace(by_ddim(VP), "data").vectors, rtol=1e-13, atol=1e-15)
+    back = placed(there, lambda at: at_ratio("ve", at.rho))
+    assert torch.allclose(back.vectors, of("ddim").vectors, rtol=1e-13, atol=1e-15)
+    assert not torch.allclose(back.vectors, there.vectors, rtol=1e-6)
 
 
 def test_steps_of_length_zero_are_left_out_where_they_change_nothing() -> None:

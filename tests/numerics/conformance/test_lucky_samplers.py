@@ -130,6 +130,9 @@ def test_an_honest_one_conforms(sampler: Callable[..., Any]) -> None:
 def test_what_is_drawn_anew_differs_from_answer_to_answer() -> None:
     """Assert it of the levels, and that their number of steps is one that no other run has."""
     assert anew(8) != anew(8)
+    for _ in range(20):
+        lengths = torch.tensor(anew(5), dtype=torch.float64).log().diff()
+        assert float(lengths.min() / lengths.max()) == pytest.approx(6)
     for steps in (8, 20):
         asked = jobs("a:b", steps)
         drawn = {job.steps for job in asked if job.grid == DRAWN_ANEW}

@@ -57,6 +57,10 @@ class Stepped:
         return x + (t - s) / s * (x - model(x, self.at[n]))
 
 
+class OnFlow(Stepped):
+    process = "flow"
+
+
 class StepsToZero(Stepped):
     def changed(self, levels):
         return [*levels, (1.0, 0.0)]
@@ -154,3 +158,10 @@ def test_a_class_is_judged_on_what_is_drawn_anew(sound, fault, line) -> None:
 def test_the_coverage_has_the_direct_call() -> None:
     assert CALLED in assert_conforms(euler, "ddim", 6).coverage
     assert CALLED not in assert_conforms(Stepped, "ddim", 6).coverage
+
+
+def test_a_class_has_levels_with_a_last_0_where_sigma_is_its_level() -> None:
+    on_ve, on_flow = of_object(Stepped, {}).info, of_object(OnFlow, {}).info
+    assert on_ve.zero in on_ve.grids
+    assert on_flow.zero is None
+    assert set(on_ve.grids) - set(on_flow.grids) == {on_ve.zero}

@@ -21,12 +21,13 @@ from samplerproof.numerics.conformance.adapters.external_sampler import External
 from samplerproof.numerics.conformance.adapters.resolve import resolve
 from samplerproof.numerics.conformance.judge.compare import deviations, same_shape
 from samplerproof.numerics.conformance.judge.verdict import judge
-from samplerproof.numerics.conformance.process.probes import departures
+from samplerproof.numerics.conformance.process.probes import SHAPE, departures
 from samplerproof.numerics.conformance.report import Verdict
 from samplerproof.numerics.conformance.verify import verify
 from samplerproof.numerics.errors import InputError, SamplingError
+from samplerproof.numerics.external_run import Draw, Finish, Model
 from samplerproof.numerics.guided_tables import CFG_PP, RULES, guided_table, with_conditions
-from samplerproof.numerics.readback import image, trace
+from samplerproof.numerics.readback import BATCH, image, trace
 from samplerproof.numerics.repeated_evaluations import without_repeated_evaluations
 from samplerproof.numerics.table_file import plain_table, table_of
 
@@ -112,6 +113,20 @@ def test_runs_on_other_inputs_agree_with_the_trace() -> None:
         assert found.channel[:2] == ("unconditional", "conditional")
         assert found.nfe == 8
         assert departures(run, found) == ()
+
+
+def test_an_exception_on_what_is_drawn_anew_is_an_error() -> None:
+    """Assert it of a run that takes only the shapes that are always tried."""
+    run = function(guided_samplers.two_m_batch, {}).on(4)
+
+    def known(start: Tensor, model: Model, draw: Draw) -> Finish:
+        if tuple(start.shape[:-1]) not in (BATCH, SHAPE):
+            raise ValueError("another shape")
+        return run(start, model, draw)
+
+    (found,) = departures(known, trace(run, "data"))
+    line = "on inputs of a shape that is drawn anew: ValueError: another shape"
+    assert (found.verdict, found.kind, found.detail) == ("error", "exception", line)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,7 @@ def test_a_list_of_levels_ends_the_run() -> None:
     levels = resampled((8.0, 4.0, 2.0, 1.0, 0.0), 6)
     assert (levels[0], levels[-2], levels[-1], len(levels)) == (8.0, 1.0, 0.0, 7)
     assert resampled((8.0, 4.0, 2.0), 2) == [8.0, 4.0, 2.0]
+    assert resampled((8.0, 4.0, 2.0, 1.0, 0.0), 1) == [8.0, 0.0]
     assert torch.tensor(levels).diff().max() < 0
 
 
