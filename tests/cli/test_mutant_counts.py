@@ -44,7 +44,7 @@ def test_outcomes_are_counted_and_survivors_listed_with_their_judgements(folder:
     (text,) = mutant_counts.mutant_counts().values()
     assert "| hand-written | 4 | 1 | 1 | 0 | 2 | 0 |" in text
     assert "| generated | 1 | 0 | 0 | 1 | 0 | 0 |" in text
-    assert "5 mutants. The tests found 3 of them. Of the 2 others, 1 are found by tests" in text
+    assert "5 mutants. The tests found 3 of them. Of the 2 others, 1 are found by tests that were added" in text
     assert "| `theory/trees.py`, line 7 | `-x` → `x` | `tests/a.py::b` |" in text
     assert "| `numerics/rates.py`, line 7 | `-x` → `x` | nothing changes: a bound |" in text
 
