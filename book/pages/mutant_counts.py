@@ -57,8 +57,8 @@ def _text(answer: dict[str, Any], judgements: dict[str, dict[str, str]]) -> str:
     made = (
         f"Drawn by seed {answer['seed']}: {total} mutants. The tests found {answer['killed']} of them. Of the "
         f"{len(survivors)} others, {added} are found by tests that were added or had not been chosen, or their code is "
-        f"gone; {same} change nothing that is promised; {len(survivors) - added - same} are open. A new draw would show "
-        f"the first share again, not the second. Made {origin(manifest)}."
+        f"gone; {same} change nothing that is promised; {len(survivors) - added - same} are open. A new draw would "
+        f"show the first share again, not the second. Made {origin(manifest)}."
     )
     listed = [
         (f"`{one['file']}`, line {one['line']}", f"{code(one['before'])} → {code(one['after'])}", _judgement(judgement))
