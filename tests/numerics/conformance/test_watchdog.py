@@ -144,8 +144,8 @@ def test_processes_have_limits_together(monkeypatch: pytest.MonkeyPatch) -> None
                 assert limit_passed(process.pid) == key
             monkeypatch.setattr(taken_together, "TASKS", 1)
             assert limit_passed(root) == "tasks"
-            monkeypatch.setattr(watchdog, "_all", lambda: watchdog.descendants(root))
-            assert watchdog.tasks_of_user() == len(watchdog.descendants(root)) >= 2
+            monkeypatch.setattr(watchdog, "_all", lambda: [process.pid, *watchdog.descendants(process.pid)])
+            assert watchdog.tasks_of_user() == 2
         finally:
             os.killpg(process.pid, signal.SIGKILL)
 
