@@ -153,7 +153,8 @@ def test_processes_have_limits_together(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.tried("hostile samplers")
 def test_what_a_marked_process_starts_while_it_is_ended_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert that marked processes are sought until none is left, and others are left alone."""
-    there, ended = [[1, 2, 3], [1, 3, 4], [1]], []
+    there = [[1, 2, 3], [1, 3, 4], [1]]
+    ended: list[int] = []
     monkeypatch.setattr(watchdog, "_all", lambda: there.pop(0))
     monkeypatch.setattr(
         watchdog, "_environment", lambda p: b"A=b\0" + f"{watchdog.MARK}={'x' if p == 1 else 'here'}".encode()
