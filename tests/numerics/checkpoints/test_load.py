@@ -27,6 +27,7 @@ from samplerproof.numerics.points import Point
 from samplerproof.numerics.rates import local_exponents
 from samplerproof.numerics.sample import sample
 from samplerproof.numerics.support.consent import Consent
+from samplerproof.numerics.support.reading import json_object
 from samplerproof.numerics.tableau import tabulate
 from samplerproof.numerics.targets.mixture import GaussianMixture
 from samplerproof.numerics.targets.reference import reference_flow
@@ -364,3 +365,11 @@ def test_a_slope_on_gaussian_data_is_that_of_its_exact_denoiser():
     exact = float(GaussianMixture([1.0], [0.0], stds=[size])(x, at, "data").diff(dim=0))
     for slope, apart in ((exact, 0.0), (exact - 0.05, 0.05), (1.0, 0.0), (1.05, 0.05)):
         assert checkpoint_checks._apart(slope, 1.0, 0.0, at, size) == pytest.approx(apart, abs=1e-12)
+
+
+def test_brackets_in_a_text_are_not_nested() -> None:
+    """Assert it of a text with quotes and dots as well, and that lists after it still are."""
+    text = "'" + 30 * "[" + '"' + 30 * "a."
+    assert json_object(json.dumps({"of": text, "and": [text]}), "file", "field") == {"of": text, "and": [text]}
+    with pytest.raises(InputError, match="nested at most 16 deep"):
+        json_object('{"of": ' + json.dumps(text) + ', "deep": ' + 16 * "[" + 16 * "]" + "}", "file", "field")

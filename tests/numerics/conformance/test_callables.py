@@ -295,10 +295,8 @@ def test_a_sweep_draws_noise_and_tells_what_fails(monkeypatch: pytest.MonkeyPatc
     def fails(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Callable[..., Tensor]) -> Tensor:
         return ancestral(denoise, x, sigmas, noise) / (len(sigmas) - 5)
 
-    sound, wrong = (
-        option_sweep.troubles_of("ours", lambda _, call=call: function(call, {}), lambda _: None)
-        for call in (ancestral, fails)
-    )
+    sampler_of = {"sound": function(ancestral, {}), "wrong": function(fails, {})}
+    sound, wrong = (option_sweep.troubles_of(name, sampler_of.__getitem__, lambda _: None) for name in sampler_of)
     assert (sound.refused, sound.troubles) == (None, ())
     assert [(t.kind, t.steps, t.what) for t in wrong.troubles] == [("non-finite", (4,), "in the last step")]
 

@@ -15,11 +15,12 @@ from samplerproof.numerics.catalogue import METHODS, resolve
 from samplerproof.numerics.coefficients import plan
 from samplerproof.numerics.conformance.forward_processes import at_ratio, grid_of, point
 from samplerproof.numerics.conformance.judge import fitted_parameters
+from samplerproof.numerics.conformance.judge.compare import deviations
 from samplerproof.numerics.conformance.judge.differences import law_of_strengths, no_match, repeated_noise
 from samplerproof.numerics.conformance.judge.noise_strengths import strengths
 from samplerproof.numerics.conformance.judge.observed_orders import local_orders, slope
 from samplerproof.numerics.conformance.judge.one_tableau import runge_kutta
-from samplerproof.numerics.conformance.judge.references import candidates, where_it_evaluates
+from samplerproof.numerics.conformance.judge.references import FEWER_EVALUATIONS, candidates, where_it_evaluates
 from samplerproof.numerics.conformance.judge.rescaled import placed
 from samplerproof.numerics.conformance.judge.stage_levels import stage_at_another_level
 from samplerproof.numerics.conformance.judge.unchained_steps import matches_step_by_step
@@ -277,6 +278,18 @@ def test_references_of_runs_without_a_table_of_their_own() -> None:
 
 
 # --- parameters and orders
+
+
+def test_a_step_of_one_evaluation_of_a_stochastic_run_is_of_its_strength() -> None:
+    """Assert that a last step by SA-Solver's one-step method is a variant where tau is that of the others, no other."""
+    grid = ve(*SIGMAS)
+    record = resolve("sde-dpm-solver++-2s?tau=1/2")
+    for tau, equal in (("1/2", True), ("1", False)):
+        last = resolve(f"sa-solver-1?tau={tau}")
+        run = read(assemble(record, [*[record] * 4, last], grid))
+        found = next(candidates(run, "ve", ["sde-dpm-solver++-2s?tau=1/2"]))
+        assert found.ending == FEWER_EVALUATIONS
+        assert (max(d.error for d in deviations(run.table, found.table)) < 1e-12) == equal
 
 
 def test_parameters_are_fitted_where_there_are_rows_enough(monkeypatch: pytest.MonkeyPatch) -> None:

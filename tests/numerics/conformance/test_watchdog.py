@@ -160,8 +160,8 @@ def test_processes_have_limits_together(monkeypatch: pytest.MonkeyPatch) -> None
                 assert limit_passed(process.pid) == key
             monkeypatch.setattr(taken_together, "TASKS", 1)
             assert limit_passed(root) == "tasks"
-            monkeypatch.setattr(watchdog, "_all", lambda: watchdog.descendants(root))
-            assert watchdog.tasks_of_user() == len(watchdog.descendants(root)) >= 2
+            monkeypatch.setattr(watchdog, "_all", lambda: [process.pid, *watchdog.descendants(process.pid)])
+            assert watchdog.tasks_of_user() == 2
         finally:
             os.killpg(process.pid, signal.SIGKILL)
 
@@ -169,7 +169,8 @@ def test_processes_have_limits_together(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.tried("hostile samplers")
 def test_what_a_marked_process_starts_while_it_is_ended_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert that marked processes are sought until none is left, and others are left alone."""
-    there, ended = [[1, 2, 3], [1, 3, 4], [1]], []
+    there = [[1, 2, 3], [1, 3, 4], [1]]
+    ended: list[int] = []
     monkeypatch.setattr(watchdog, "_all", lambda: there.pop(0))
     monkeypatch.setattr(
         watchdog, "_environment", lambda p: b"A=b\0" + f"{watchdog.MARK}={'x' if p == 1 else 'here'}".encode()
