@@ -72,7 +72,8 @@ book: $(BOOK)  ## the book, into _build/html; chapters are executed, warnings ar
 	@echo "pages"
 	@{ cat book/_toc.yml; find _build/source -name '*.md' | sort; } > _build/contents
 	@cmp -s _build/contents _build/contents-of-html || rm -rf _build/html  # the sidebar of every page lists all pages
-	@$(BIN)/jupyter-book build _build/source --path-output . --quiet -W -n --keep-going
+	@# all pages: the search loses the names in those that are not built again
+	@$(BIN)/jupyter-book build _build/source --path-output . --quiet -W -n --keep-going --all
 	@mv _build/contents _build/contents-of-html
 	@echo "written to _build/html/index.html"
 
