@@ -70,11 +70,9 @@ book: $(BOOK)  ## the book, into _build/html; chapters are executed, warnings ar
 	  >> _build/execution.log 2>&1
 	@$(BIN)/jcache project execute -e local-parallel -t 180 >> _build/execution.log 2>&1
 	@echo "pages"
-	@{ cat book/_toc.yml; find _build/source -name '*.md' | sort; } > _build/contents
-	@cmp -s _build/contents _build/contents-of-html || rm -rf _build/html  # the sidebar of every page lists all pages
-	@# all pages: the search loses the names in those that are not built again
+	@# all pages: the sidebar of each lists all, and the search loses the names in those that are not built again
+	@rm -rf _build/html
 	@$(BIN)/jupyter-book build _build/source --path-output . --quiet -W -n --keep-going --all
-	@mv _build/contents _build/contents-of-html
 	@echo "written to _build/html/index.html"
 
 # A printed page has no links to other pages, and no folder of this machine.

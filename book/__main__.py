@@ -40,7 +40,7 @@ PLACES = {"book": "", "proofs_notebooks": "chapters", "formal": "formal"}  # fol
 def lay_out(folder: Path, pages: Mapping[str, str | bytes]) -> list[Path]:
     """Write the generated pages, file -> text, and copy the files written by hand; remove all others from the folder.
 
-    Returns the files written. One whose content has not changed keeps its time, so that a second build is quick.
+    Returns the files written. One whose content has not changed keeps its time.
     """
     made = {name: text.encode() if isinstance(text, str) else text for name, text in pages.items()}
     made["CONTRIBUTING.md"] = (ROOT / "CONTRIBUTING.md").read_bytes()

@@ -60,17 +60,19 @@ def against_prediction(entries: Sequence[dict[str, Any]], order: int) -> str:
         return ""
     ratios = [(e["steps"], e["value"] / e["predicted"]) for e in entries]
     leading = "[leading term](../chapters/predicted_errors.md)"
+    which = "that term"
     text = f", and the last error is {ratios[-1][1]:.3f} times its {leading}"
     if last.get("next") is not None:
         both, share = last["value"] / (last["predicted"] + last["next"]), last["next"] / last["predicted"]
         text += f" and {both:.3f} times its first two terms, which have no fitted parameter"
+        which = "the first"
         late = f"the term after it is {share:.1%} of it" if abs(share) > CLOSE else ""
     else:
         text += ", which has no fitted parameter"
         missing = trend(ratios) or 0.0
         bound = CLOSE if order >= HIGH else LEADING
         late = f"by the trend of the ratio about {missing:.0%} is missing" if missing > bound else ""
-    return f"{text}; that term is not yet leading: {late}" if late else text
+    return f"{text}; {which} is not yet leading: {late}" if late else text
 
 
 def _setting(of: dict[str, Any]) -> str:

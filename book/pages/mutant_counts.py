@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from typing import Any
 
 from ...numerics.errors import InputError
 from ..markup import code, table
-from ..records.kept_records import RECORDS
+from ..records.kept_records import RECORDS, made_by
 from .myst import origin
 
 MUTANTS = RECORDS / "mutants.json"
@@ -35,9 +34,7 @@ def mutant_counts() -> dict[str, str]:
 
     Raises InputError where the record is missing, and for a survivor that is not judged.
     """
-    if not MUTANTS.exists():
-        raise InputError("record", str(MUTANTS), "made by `make mutants`")
-    answer: dict[str, Any] = json.loads(MUTANTS.read_text(encoding="utf-8"))
+    answer = made_by("make mutants", MUTANTS)
     judgements: dict[str, dict[str, str]] = tomllib.loads(JUDGED.read_text(encoding="utf-8"))
     missing = [place(one) for one in answer["survivors"] if place(one) not in judgements]
     if missing:

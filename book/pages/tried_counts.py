@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from ...numerics.errors import InputError
 from ..markup import table
-from ..records.kept_records import RECORDS
+from ..records.kept_records import RECORDS, made_by
 from .myst import origin
 
 TRIED = RECORDS / "tried.json"
@@ -16,10 +14,7 @@ FILE = "tried_counts.txt"  # the page, book/tried.md, includes it
 
 def tried() -> dict[str, Any]:
     """The record that `make tried` writes.  Raises InputError where there is none."""
-    if not TRIED.exists():
-        raise InputError("record", str(TRIED), "made by `make tried`")
-    answer: dict[str, Any] = json.loads(TRIED.read_text(encoding="utf-8"))
-    return answer
+    return made_by("make tried", TRIED)
 
 
 def counts(answer: dict[str, Any]) -> str:

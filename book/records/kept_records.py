@@ -26,6 +26,14 @@ COMMAND = "python -m samplerproof.book.records"
 Entry = dict[str, Any]
 
 
+def made_by(command: str, path: Path) -> Entry:
+    """The record that a command writes by itself.  Raises InputError, with the command, where there is none."""
+    if not path.exists():
+        raise InputError("record", str(path), f"made by `{command}`")
+    entry: Entry = json.loads(path.read_text(encoding="utf-8"))
+    return entry
+
+
 @dataclass(frozen=True)
 class Kept:
     """The kept results of a kind, in a folder.

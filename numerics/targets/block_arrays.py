@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+BLOCK = 1 << 17  # numbers in one working array, 1 MB: larger ones take longer, and smaller ones more calls
+
 
 class Workspace(NamedTuple):
     """The arrays of one block of points, reused for the next block."""

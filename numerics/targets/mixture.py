@@ -19,13 +19,12 @@ from torch import Tensor
 from ..denoisers import parts
 from ..errors import InputError, of_type, whole
 from ..points import Point
-from .block_arrays import Workspace, softmax_, workspace
+from .block_arrays import BLOCK, Workspace, softmax_, workspace
 from .components import Components, Marginal, along_axes, check_components, remainder, split
 from .conditioned import Parts, given_parts, posterior_draws, tilted_parts
 from .line_tangent import Array, Line, line_of, line_tangent
 from .split_products import Products, by_products, pays, products_of
 
-BLOCK = 1 << 17  # numbers in one working array, 1 MB: larger ones take longer, and smaller ones more calls
 KEPT, LINES = 2048, 8192  # points whose laws are kept for other methods on their grids; of <= 64 parts on the line
 
 

@@ -3,8 +3,8 @@
 |x - m|^2 and sum_k w_k (x - m_k), multiplied out, are differences of numbers as large as |x|^2 and |x|. Points, means
 and shares w_k are therefore split into an upper part, a multiple of a fixed unit, and a rest of at most half of it.
 Products of upper parts, and all their sums, are multiples of one unit with at most 53 binary digits: they are exact in
-any order (Ozaki et al., Numer. Algorithms 59, 2012). What is left is 2^-20 or less of the whole,
-and so is its rounding.
+any order (Ozaki et al., Numer. Algorithms 59, 2012). What is left is 2^-20 or less of the whole, and so is
+its rounding.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .block_arrays import BLOCK
 from .components import Marginal
 
 DIGITS = 53
-BLOCK = 1 << 17  # numbers in a working array
 DIMENSIONS, COMPONENTS, NUMBERS = 8, 16, 1 << 15  # from which on products take less time; numbers: of differences
 BEYOND = 8.0  # standard deviations from the means that are within reach
 SPARE = 7  # binary digits by which shares are finer than the smallest deviation is of the reach

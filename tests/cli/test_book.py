@@ -157,16 +157,6 @@ def test_a_leading_term_of_high_order_is_close_or_not_yet_leading(answers: dict[
     assert re.search(r"is 0\.972 times its .* and 1\.002 times its first two terms, which have no", said["exp-adams-3"])
 
 
-def test_a_share_that_is_not_computed_is_estimated() -> None:
-    """Assert that a second term decides alone, and without it the trend of the ratio."""
-    one, two = ({"steps": n, "value": 1 - 6 / n, "predicted": 1.0, "next": None} for n in (50, 100))
-    assert against_prediction([one, two], 3).endswith("by the trend of the ratio about 6% is missing")
-    assert "not yet" not in against_prediction([one, two], 2)
-    assert "not yet" not in against_prediction([one, two | {"next": -0.05}], 3)
-    assert against_prediction([one, two | {"next": 0.051}], 3).endswith("the term after it is 5.1% of it")
-    assert against_prediction([two | {"predicted": None}], 3) == ""
-
-
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 def test_the_table_is_filtered(pages: dict[str, str], tmp_path: Path) -> None:
     """Assert what is left of it by order and library, in a browser, and that each column has its values to choose."""

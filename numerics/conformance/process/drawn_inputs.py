@@ -13,13 +13,15 @@ from torch import Tensor
 from ...errors import DependsError
 from ...readback import SCALE, Trace, is_image
 from ..report import Departure
+from .fault_origin import LONGEST, raised
 
-LONGEST = 200  # characters of a message
 # Standard deviations, between those that are always tried: by dtype, so that both runs together have all of them.
 SIZES = {torch.float32: ((1e-3, 1e-2), (200.0, 2000.0)), torch.float64: ((10.0, 50.0), (0.03, 0.5))}
 COMPONENTS = range(1001, 4097)  # components of a sample on one axis
 MOST = 200_000  # values of all wide inputs together: of more of them, each is less wide
-MODE = "torch.inference_mode, on samples of up to 4096 components, as many as are drawn anew for every answer"
+MODE = (
+    f"torch.inference_mode, on samples of up to {COMPONENTS[-1]} components, as many as are drawn anew for every answer"
+)
 DRAWN = "inputs of shapes, of standard deviations from 0.001 to 2000 and of means that are drawn anew for every answer"
 
 
@@ -79,18 +81,18 @@ def departure_in_inference_mode(respond: Callable[[Tensor], Tensor], found: Trac
     seed = secrets.randbits(32)
     width = min(Random(seed).choice(COMPONENTS), MOST // found.vectors.shape[1])
     inputs = DrawnInputs((1, 1, 1, width), SCALE, 0.0, seed)
-    raised = None
+    note = None
     try:
         with torch.inference_mode():
             if _agrees(respond, found, inputs):
                 return None
     except Exception as fault:
-        raised = f"it cannot run in torch.inference_mode: {type(fault).__name__}: {' '.join(str(fault).split())}"
+        note = f"it cannot run in torch.inference_mode: {raised(fault)}"[:LONGEST]
     if not _agrees(respond, found, inputs):
         detail = f"on inputs of shape {list(inputs.shape)} it computes something else (drawn from seed {seed})"
         return Departure("different-formula", "batch", detail)
-    if raised is not None:
-        return Departure("note", "exception", raised[:LONGEST])
+    if note is not None:
+        return Departure("note", "exception", note)
     return Departure("different-formula", "formula", "it computes something else in torch.inference_mode")
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from ...points import Point
 from ..adapters.external_sampler import ExternalSampler
 from ..report import Setting, Trouble
+from .fault_origin import raised
 from .global_state import guarded
 
 STEPS = range(1, 61)
@@ -22,7 +23,7 @@ def troubles_of(target: str, resolve: Callable[[str], ExternalSampler], note: Ca
     try:
         sampler = resolve(target)
     except Exception as fault:
-        return Setting(target, _line(fault), ())
+        return Setting(target, raised(fault), ())
     found: list[tuple[int, str, str]] = []
     for steps in STEPS:
         note(steps)
@@ -61,12 +62,7 @@ def _random_run(sampler: ExternalSampler, steps: int) -> tuple[str, str] | None:
         with guarded():
             finish = sampler.on(steps)(torch.randn(SHAPE, generator=generator), model, draw)
     except Exception as fault:  # of the sampler: it is the result
-        return "exception", _line(fault)
+        return "exception", raised(fault)
     if not all(finite):
         return "non-finite", "from a step before the last on"
     return None if bool(finish.sample.isfinite().all()) else ("non-finite", "in the last step")
-
-
-def _line(fault: Exception) -> str:
-    text = " ".join(str(fault).split())
-    return f"{type(fault).__name__}: {text}"[:200] if text else type(fault).__name__

@@ -17,7 +17,8 @@ from ...external_run import Run
 from ...readback import BATCH, LINEAR, SCALE, Trace, is_image, respond
 from ..adapters.unobserved import CALLED, OnLevels, departure_called_directly, may_be_called
 from ..report import Departure, Failure, TargetInfo
-from .drawn_inputs import DRAWN, LONGEST, MODE, departure_in_inference_mode, departure_on_drawn
+from .drawn_inputs import DRAWN, MODE, departure_in_inference_mode, departure_on_drawn
+from .fault_origin import LONGEST, raised
 
 SHAPE = (2, 3, 4)  # samples, channels, rows, before the axis of the trace
 LARGE, SMALL = 1e4, 1e-4  # standard deviations of random inputs: of one sample, and of the other
@@ -95,16 +96,12 @@ def departures(run: Run, found: Trace, call: OnLevels | None = None) -> tuple[De
             )
             continue
         except Exception as fault:
-            raised = _raised(fault)
-            other = Departure("error", "exception", f"on inputs of shape {shape}: {raised}")
-            noted = (Departure("note", "exception", f"it cannot take channels-last memory: {raised}"),)
+            why = raised(fault)
+            other = Departure("error", "exception", f"on inputs of shape {shape}: {why}")
+            noted = (Departure("note", "exception", f"it cannot take channels-last memory: {why}"),)
             continue
         break
     return (_cause(run, found) or other,)
-
-
-def _raised(fault: Exception) -> str:
-    return f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:LONGEST]
 
 
 def _drawn(
@@ -116,7 +113,7 @@ def _drawn(
     try:
         seen = probe(respond_to, found)
     except Exception as fault:
-        return (Departure("error", "exception", f"on inputs of a shape that is drawn anew: {_raised(fault)}"),)
+        return (Departure("error", "exception", f"on inputs of a shape that is drawn anew: {raised(fault)}"),)
     return () if seen is None else (seen,)
 
 
