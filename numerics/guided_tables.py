@@ -23,7 +23,8 @@ class Rule:
     data part guided and the noise part unconditional; "end": alpha (x0_g - x0_u) is added where it ends, with the alpha
     there; "": neither.
     newest, older: the output that a row reads of the evaluations of its own step, and of those before: "guided",
-    "unconditional", or "renoised", the prediction that the moved state and x0_g make.
+    "unconditional", or "renoised", the prediction that x0_g makes with the moved state, where a step starts; the
+    guided one at the stages within it.
     """
 
     moved: str
@@ -78,6 +79,8 @@ def guided_table(table: Tableau, rule: Rule) -> Tableau:
         wanted, at = table.prediction_at(j), table.points[j]
         if output != RENOISED or wanted == "data":
             return float(output == UNCONDITIONAL)
+        if j + 1 < len(table.step) and vector_before(table.step, j + 1) != j:
+            return 0.0  # a stage within a step, whose state is not moved
         a = CONVERT["data", wanted](at.alpha, at.sigma, at.dalpha, at.dsigma)[0]
         return -a * at.alpha * per_output(j)
 

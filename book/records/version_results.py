@@ -2,7 +2,7 @@
 
 book/reproducers/versions.toml has the versions. One that is not installed is brought from the registry into a temporary
 folder, without what it depends on: that is the same for all of them. Where a library comes as a checkout, versions are
-commits, and what the reproducer imports is brought; of ComfyUI without what runs models, which has stand-ins.
+commits; what runs models has stand-ins in ComfyUI and RES4LYF, as where `verify` brings their samplers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .record_keys import versions_key
 FOLDER = ROOT / "book" / "reproducers"
 LIMIT = 600.0  # seconds for the registry, and for a reproducer
 LONGEST = 400  # characters of what is printed
-STAND_INS = """from samplerproof.numerics.conformance.adapters.libraries.comfyui import importable
+STAND_INS = """from samplerproof.numerics.conformance.adapters.libraries.{library} import importable
 with importable({folder!r}):
     exec({text!r}, {{}})
 """
@@ -65,14 +65,14 @@ def renew_versions(only: Iterable[str] = ()) -> None:
         for tried in one["tried"] if names else ():
             with TemporaryDirectory() as folder:
                 path = (
-                    checked_out(one["repository"], tried, Path(folder), one["files"])
+                    checked_out(one["repository"], tried, Path(folder)) / one.get("inside", "")
                     if "repository" in one
                     else brought(library, tried, Path(folder), one.get("beside", []))
                 )
                 for name in names:
                     text = _text(FOLDER, name)
                     if one.get("stand_ins"):
-                        text = STAND_INS.format(folder=folder, text=text)
+                        text = STAND_INS.format(library=library, folder=folder, text=text)
                     line = {"library": library, "version": tried, "printed": printed(text, path)}
                     found[name].append(line)
         for name, lines in found.items():
@@ -98,18 +98,18 @@ def brought(library: str, wanted: str, folder: Path, beside: Sequence[str] = ())
     return folder
 
 
-def checked_out(repository: str, commit: str, folder: Path, files: str) -> Path:
-    """The folder that has a file or a folder of the repository, at a commit.
+def checked_out(repository: str, commit: str, folder: Path) -> Path:
+    """The folder, with the Python files of the repository at a commit.
 
     Raises InputError where git does not bring them.
     """
     clone = ["git", "clone", "--quiet", "--no-checkout", repository, str(folder)]
-    for command in (clone, ["git", "-C", str(folder), "checkout", "--quiet", commit, "--", files]):
+    for command in (clone, ["git", "-C", str(folder), "checkout", "--quiet", commit, "--", ":(glob)**/*.py"]):
         made = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
         if made.returncode:
             lines = made.stderr.strip().splitlines() or ["no reason is given"]
             raise InputError("versions", f"{repository} at {commit}", f"a commit that git brings ({lines[-1]})")
-    return (folder / files).parent
+    return folder
 
 
 def printed(text: str, folder: Path | None) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...numerics.conformance.official_code import CHANGES, CORRECTIONS, FINAL_CALL, FROZEN_RULES, REMARKS
+from ...numerics.conformance.known_repairs import FINAL_CALL, FROZEN_RULES
+from ...numerics.conformance.official_code import CHANGES, CORRECTIONS, REMARKS
 from ...numerics.conformance.report import own_name
 from ...numerics.support.files import write_text
 from ..markup import code, fenced, number, plain, scientific, table

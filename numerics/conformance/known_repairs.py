@@ -1,4 +1,4 @@
-"""The smallest changes that repair deviations of diffusers 0.42.1 and of the checkouts of book/checkouts.toml."""
+"""The smallest changes that repair deviations of diffusers 0.42.1, of k-diffusion and of book/checkouts.toml."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKAGE = "diffusers.schedulers"
 class Repair:
     """A change to the module of a sampler.  target: the setting that deviates.
 
-    module: of diffusers.schedulers; the file in a checkout, with its ending.
+    module: of diffusers.schedulers; for another library the file that has it, with its ending.
     changes: (old, new) texts.  what: the fault that they repair.
     against: the record that the repaired sampler equals, if another than the target's reference.
     """
@@ -66,6 +66,24 @@ ALL_TERMS = (
                         {TERM.format("k + 1", PAST)}
                     {TERM.format("k + 1", NEWEST)}""",
 )
+GUIDED = "x + (denoised - temp[0])"
+FINAL_CALL = "?extra_options=enable_final_model_call"
+FROZEN_RULES = (
+    "heun_2s",
+    "heun_3s",
+    "houwen-wray_3s",
+    "kutta_3s",
+    "ralston_3s",
+    "ssprk3_3s",
+    "bogacki-shampine_4s",
+    "rk4_4s",
+    "rk38_4s",
+    "dormand-prince_6s",
+    "tsi_7s",
+)
+ANCHOR = f"{'noise_anchor':30}: {'float':19}="
+RK_RULES = "beta/rk_coefficients_beta.py"
+SHARE_OF_STEP = "the factor c^k of a stage at c h, whose weight has phi_k(c h)"
 EVERY_DERIVATIVE = "the corrector has the weights of every derivative, also in the predicted output and of the last one"
 REPAIRS: tuple[Repair, ...] = (
     Repair(
@@ -170,8 +188,72 @@ REPAIRS: tuple[Repair, ...] = (
     Repair("unipc:UniPC?variant=vary_coeff", "uni_pc.py", (ALL_TERMS,), EVERY_DERIVATIVE, "unipc-2-vary"),
     Repair("unipc:UniPC?variant=vary_coeff&order=3", "uni_pc.py", (ALL_TERMS,), EVERY_DERIVATIVE, "unipc-3-vary"),
     Repair(
+        "k-diffusion:sample_dpmpp_3m_sde?eta=0.0",
+        "k_diffusion/sampling.py",
+        (("phi_2 * d1 - phi_3 * d2", "phi_2 * d1 - 2 * phi_3 * d2"),),
+        DERIVATIVE,
+        "exp-adams-3",
+    ),
+    Repair(
+        "comfyui:dpmpp_2s_ancestral_cfg_pp",
+        "comfy/k_diffusion/sampling.py",
+        (
+            (
+                f"x_2 = (sigma_fn(s) / sigma_fn(t)) * ({GUIDED})",
+                f"guided = {GUIDED}\n            x_2 = (sigma_fn(s) / sigma_fn(t)) * guided",
+            ),
+            (f"x = (sigma_fn(t_next) / sigma_fn(t)) * ({GUIDED})", "x = (sigma_fn(t_next) / sigma_fn(t)) * guided"),
+        ),
+        "the unconditional output of the first evaluation, which that of the second replaces before the step ends",
+    ),
+    *(
+        Repair(
+            f"res4lyf:{rule}{FINAL_CALL}",
+            "beta/rk_sampler_beta.py",
+            ((f"{ANCHOR} 1.0,", f"{ANCHOR} 0.0,"),),
+            "the noise prediction of a stage from its own state and level",
+        )
+        for rule in FROZEN_RULES
+    ),
+    Repair(
+        f"res4lyf:etdrk4_4s{FINAL_CALL}",
+        RK_RULES,
+        (
+            (
+                "a3_2 =   φ(1,2)\n            a4_3 = 2*φ(1,2)\n\n            b2 = 2*φ(2) - 4*φ(3)",
+                "a3_2 =   c3*φ(1,2)\n            a4_3 =   φ(1,2)\n\n            b2 = 2*φ(2) - 4*φ(3)",
+            ),
+        ),
+        SHARE_OF_STEP,
+    ),
+    Repair(
+        f"res4lyf:res_5s_hochbruck-ostermann{FINAL_CALL}",
+        RK_RULES,
+        (
+            ("a3_2 = 4*φ(2,2)", "a3_2 = φ(2,2)"),
+            (
+                "a5_2 = (1/4)*φ(2) - φ(3) + 2*φ(2,2) - 4*φ(3,2)",
+                "a5_2 = (1/2)*φ(2,2) - (1/2)*φ(3,2) + (1/4)*φ(2) - φ(3)",
+            ),
+            ("a5_4 = φ(2,2) - a5_2", "a5_4 = (1/4)*φ(2,2) - a5_2"),
+        ),
+        SHARE_OF_STEP,
+    ),
+    Repair(
+        f"res4lyf:abnorsett_4m{FINAL_CALL}",
+        RK_RULES,
+        (
+            (
+                'if rk_type.startswith("abnorsett"):\n                rk_type = "res_4s_strehmel_weiner"',
+                'if rk_type.startswith("abnorsett"):\n'
+                '                rk_type = "abnorsett_4m" if multistep_stages else "res_4s_strehmel_weiner"',
+            ),
+        ),
+        "the weights of Nørsett's four-step rule, from the first step that has the outputs for it",
+    ),
+    Repair(
         "res4lyf:rk5_7s?noise_anchor=0.0&extra_options=enable_final_model_call",
-        "beta/rk_coefficients_beta.py",
+        RK_RULES,
         (("64448/6561, 212/729]", "64448/6561, -212/729]"), ("[-9017/3168,", "[9017/3168,")),
         "the signs of Dormand and Prince's rows, without which a stage is not at its place",
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .known_repairs import FINAL_CALL, FROZEN_RULES
+
 MULTI = "diffusers:DPMSolverMultistepScheduler"
 THREE_STEPS = (
     "The authors of DPM-Solver have the same line in their code, and contributed it to the library: their formula has "
@@ -26,20 +28,6 @@ FROZEN = (
     "As long as noise_anchor is 1, its default, the noise prediction of a stage is (x - D) / sigma with the x and "
     "sigma of the start of the step: no such rule has an order above 2. With noise_anchor=0 they are those of the "
     "stage, and the rule has its own order. No thread about it was found."
-)
-FINAL_CALL = "?extra_options=enable_final_model_call"
-FROZEN_RULES = (
-    "heun_2s",
-    "heun_3s",
-    "houwen-wray_3s",
-    "kutta_3s",
-    "ralston_3s",
-    "ssprk3_3s",
-    "bogacki-shampine_4s",
-    "rk4_4s",
-    "rk38_4s",
-    "dormand-prince_6s",
-    "tsi_7s",
 )
 FACTORS = (
     "Where a weight of a stage at c h contains phi_k(c h), its factor c^k is left out: with c = 1/2 the weight of the "

@@ -16,6 +16,7 @@ from types import CodeType, ModuleType
 from ..errors import InputError
 from .adapters.diffusers import of_class
 from .adapters.external_sampler import ExternalSampler
+from .adapters.k_diffusion import sampling
 from .adapters.libraries.found import Library
 from .adapters.resolve import resolve
 from .adapters.target import split
@@ -78,6 +79,8 @@ def _source(repair: Repair, path: str | None) -> str:
 
 def _file(repair: Repair, path: str | None) -> Path:
     library = repair.target.partition(":")[0]
+    if library == "k-diffusion":
+        return Path(str(sampling().__file__))
     return Library(library, repair.module, f"the checkout of {library}").folder(path) / repair.module
 
 
@@ -93,26 +96,33 @@ def _copy(repair: Repair) -> ModuleType:
 
 @contextmanager
 def _read_as(file: Path, source: str) -> Iterator[None]:
-    """Context in which a file is imported as if it had another text."""
-    load = SourceFileLoader.get_code
+    """Context in which a file is imported, or read as a module of its own, as if it had another text."""
+    code, data = SourceFileLoader.get_code, SourceFileLoader.get_data
+
+    def of_file(path: str) -> bool:
+        return Path(path).resolve() == file.resolve()
 
     def get_code(self: SourceFileLoader, name: str) -> CodeType | None:
-        if Path(self.path).resolve() == file.resolve():
-            found: CodeType = compile(source, self.path, "exec")
-            return found
-        return load(self, name)
+        if not of_file(self.path):
+            return code(self, name)
+        found: CodeType = compile(source, self.path, "exec")
+        return found
+
+    def get_data(self: SourceFileLoader, path: str) -> bytes:
+        return source.encode() if of_file(path) else data(self, path)
 
     _forget(file)
-    SourceFileLoader.get_code = get_code  # type: ignore[assignment, method-assign]
+    SourceFileLoader.get_code, SourceFileLoader.get_data = get_code, get_data  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:
-        SourceFileLoader.get_code = load  # type: ignore[method-assign]
+        SourceFileLoader.get_code, SourceFileLoader.get_data = code, data  # type: ignore[method-assign]
         _forget(file)
 
 
 def _forget(file: Path) -> None:
     """Forget the modules of a file, so that it is read again."""
+    sampling.cache_clear()
     for name, module in list(sys.modules.items()):
         if getattr(module, "__file__", None) and Path(module.__file__ or "").resolve() == file.resolve():
             del sys.modules[name]

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -70,14 +71,14 @@ def module_of_file(file: str | Path) -> ModuleType:
         raise InputError("target", str(file), "no such file")
     name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"  # apart from a module of that name
     spec = spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if spec is None or not isinstance(spec.loader, SourceFileLoader):
         raise InputError("target", str(file), "a file of Python")
     module = module_from_spec(spec)
     sys.modules[name] = module  # where classes look their module up
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
     # Its source is compiled here: a cached one passes as current by its size and second.
-    exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
+    exec(compile(spec.loader.get_data(str(path)), str(path), "exec"), vars(module))
     return module
 
 

@@ -136,15 +136,17 @@ def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bo
     contributions to the row, over the largest. L: the largest sum of absolute terms in lambda and the levels, at the
     points that the row uses: 1 + |lambda|, and see cancellation. h: the shortest distance of two of them in lambda, at
     most 1: coefficients are computed from such differences, whose absolute error is eps L.
-    On ve a row with noise may step to sqrt(b^2 - u^2), of its end b and u^2 = b^2 (1 - b^2 / a^2) of its start a: that
-    amplifies rounding by (a / b)^2 / 2.
+    On ve a step with noise may lead to sqrt(b^2 - u^2), of its end b and u^2 = b^2 (1 - b^2 / a^2) of its start a: that
+    amplifies rounding by (a / b)^2 / 2, in the rows of its stages too.
     q = divided: the number of such divisions in a divided difference of outputs.
     """
     lam = [p.lam for p in expected.points]
     contributions = sizes(expected)
     terms = (contributions != 0).sum(dim=1).clamp(min=1).tolist()
     spread = (contributions.sum(dim=1) / contributions.amax(dim=1).clamp(min=1e-300)).tolist()
-    states, outputs = expected.states != 0, expected.outputs != 0
+    states, outputs, step = expected.states != 0, expected.outputs != 0, expected.step[expected.given :]
+    noisy = {step[i] for i in expected.noises.any(dim=1).nonzero()[:, 0].tolist()} if process == "ve" else set()
+    leads_to = dict(zip(expected.step, lam, strict=True))  # the lambda of the last vector of every step
     result = []
     for i, s in enumerate(spread):
         # The points that the row uses: its end, its states, its outputs.
@@ -157,9 +159,9 @@ def bounds(expected: Tableau, process: str, divided: int, eps: float) -> list[Bo
         # L: roundings at high noise, cancellation at low noise.
         each = (ROUNDINGS + (terms[i] - 1) ** 0.5) * eps * s / h**divided
         high, low = (max((cancellation(p, process)[k] for p in used), default=0.0) for k in (0, 1))
-        if process == "ve" and bool(expected.noises[i].any()):
-            start = min([ends[-1], *(lam[i - k] for k in states[i].nonzero()[:, 0].tolist())])
-            low = max(low, math.exp(2 * (ends[-1] - start)) / 2)
+        if step[i] in noisy:
+            start = max(end for of, end in leads_to.items() if of < step[i])
+            low = max(low, math.exp(2 * (leads_to[step[i]] - start)) / 2)
         rounded = each * (1 + max((abs(x) for x in ends), default=0.0) + high)
         result.append(Bound(rounded, each * low, rounded * h ** (divided - 1)))
     return result

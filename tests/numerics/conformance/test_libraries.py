@@ -301,22 +301,24 @@ def test_what_is_lacking_is_named(tmp_path: Path) -> None:
         verify("comfyui:euler", path=str(tmp_path / "nowhere"))
 
 
+@pytest.mark.parametrize(("target", "record"), [("comfyui:euler", "ddim"), ("wan:FlowUniPCMultistepScheduler", "ddim")])
 def test_a_file_of_a_checkout_is_repaired_in_memory_and_by_its_patch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, record: str
 ) -> None:
-    """Assert that a repair leaves the file as it is, that its patch applies, and that other lines are refused."""
-    path = checkout(tmp_path, "comfyui", 1.25)
-    repair = Repair("comfyui:euler", FILES["comfyui"][0], (("FACTOR = 1.25", "FACTOR = 1.0"),), "a factor")
+    """Assert that a repair leaves the file as it is, that its patch applies, and that other lines are refused, of a file
+    that is imported and of one that is read as a module of its own.
+    """
+    library = target.partition(":")[0]
+    path, file = checkout(tmp_path, library, 1.25), FILES[library][0]
+    repair = Repair(target, file, (("FACTOR = 1.25", "FACTOR = 1.0"),), "a factor")
     monkeypatch.setattr(repairs, "REPAIRS", (repair,))
-    assert distance(repairs.repaired("comfyui:euler", path), "ddim") < EQUAL
-    assert distance(resolve("comfyui:euler", path), "ddim") > 0.1
+    assert distance(repairs.repaired(target, path), record) < EQUAL
+    assert distance(resolve(target, path), record) > 0.1
     patch = repairs.patch_of(repair, path)
     subprocess.run(["git", "apply", "-"], cwd=path, input=patch.encode(), check=True)
-    assert distance(resolve("comfyui:euler", path), "ddim") < EQUAL
-    with pytest.raises(
-        InputError, match=r"'FACTOR = 1.25' in comfy/k_diffusion/sampling.py, which this version does not"
-    ):
-        repairs.repaired("comfyui:euler", path)
+    assert distance(resolve(target, path), record) < EQUAL
+    with pytest.raises(InputError, match=rf"'FACTOR = 1.25' in {file}, which this version does not"):
+        repairs.repaired(target, path)
 
 
 INSTALLED = pytest.mark.skipif(

@@ -17,12 +17,13 @@ from samplerproof.numerics.conformance.known_repairs import REPAIRS, Repair  # n
 from samplerproof.numerics.conformance.repairs import repaired  # noqa: E402
 from samplerproof.numerics.conformance.report import Verdict  # noqa: E402
 from samplerproof.numerics.errors import InputError  # noqa: E402
+from samplerproof.numerics.studies.checkouts import library_of  # noqa: E402
 from samplerproof.numerics.testing import verdict_of  # noqa: E402
 
-OF_DIFFUSERS = [repair for repair in REPAIRS if repair.target.startswith("diffusers:")]
+INSTALLED = [repair for repair in REPAIRS if repair.target.startswith(("diffusers:", "k-diffusion:"))]
 
 
-@pytest.mark.parametrize("repair", first_of_each(OF_DIFFUSERS, lambda _: "one", lambda repair: repair.target))
+@pytest.mark.parametrize("repair", first_of_each(INSTALLED, lambda one: library_of(one.target), lambda one: one.target))
 def test_it_deviates_before_and_conforms_after(repair: Repair) -> None:
     def judged(target: ExternalSampler) -> Verdict:
         return verdict_of(target, 20, repair.against)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
@@ -24,7 +23,7 @@ from .found import Library
 from .of_solver import external, record
 
 LIBRARY = Library("res4lyf", "beta/rk_sampler_beta.py", "a checkout of ClownsharkBatwing/RES4LYF")
-PACKAGE = "_res4lyf"  # its folder is a package of any name
+PACKAGE = "RES4LYF"  # its folder, whatever its name
 OPTIONS = {
     "c2": 0.5,
     "c3": 1.0,
@@ -34,8 +33,12 @@ OPTIONS = {
     "BONGMATH": False,
     "extra_options": "",
 }
-NO_NOISE = {"eta": 0.0, "eta_substep": 0.0}  # its noise is divided by its own deviation: with it nothing is linear
-NOT_NEEDED = ("comfy.utils", "comfy.samplers", "comfy.supported_models", "comfy.model_patcher", "comfy.nested_tensor")
+# What is not left to its own defaults. Its noise is divided by its own deviation: with it nothing is linear.
+SET = {"eta": 0.0, "eta_substep": 0.0, "BONGMATH": False}
+NOT_NEEDED = (
+    *("comfy.k_diffusion", "comfy.k_diffusion.sampling", "comfy.model_patcher", "comfy.nested_tensor"),
+    *("comfy.samplers", "comfy.supported_models", "comfy.utils", "einops", "opensimplex", "pywt"),
+)
 KNOWN = {"ddim": "ddim", "euler": "ddim", "dpmpp_2s": "dpm-solver++-2s", "heun_2s": "edm-heun"}  # records of its names
 ORDERS = {  # of the methods of these names in the literature; the number before the s is one of stages
     **dict.fromkeys(("midpoint_2s", "ralston_2s", "res_2s", "etdrk2_2s", "lawson2a_2s", "lawson2b_2s"), 2),
@@ -58,9 +61,7 @@ def res4lyf(name: str, options: dict[str, Any], path: str | None = None) -> Exte
     Raises InputError: not found, no such sampler, an unknown option.
     """
     target = typed("res4lyf", name, options)
-    # The model of noise on alpha = 1, for which it tests.
-    noise = type("EPS", (), {"calculate_denoised": lambda _, sigma, output, state: state - sigma * output})
-    with _outside(LIBRARY.folder(path), noise):
+    with importable(path):
         try:
             sampling = import_module(f"{PACKAGE}.beta.rk_sampler_beta")
             rules = import_module(f"{PACKAGE}.beta.rk_coefficients_beta")
@@ -71,14 +72,14 @@ def res4lyf(name: str, options: dict[str, Any], path: str | None = None) -> Exte
         raise InputError("target", target, f"a sampler of its menu; {nearest(name, names)}")
     check_options(target, options, OPTIONS)
     rule = "implicit_sampler_name" if name in rules.IRK_SAMPLER_NAMES_BETA_NO_FOLDERS else "rk_type"
-    settings = {**OPTIONS, **options, **NO_NOISE, rule: name}
-    lines = [str(settings.pop("extra_options"))]
+    settings = {**SET, **options, rule: name}
+    lines = [str(settings.pop("extra_options", ""))]
 
     def solve(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
         def model(state: Tensor, sigma: Tensor, **_: Any) -> Tensor:
             return denoise(state, sigma)
 
-        positive, process = sigmas[sigmas > 0], noise()
+        positive, process = sigmas[sigmas > 0], EPS()
         vars(process).update(sigma_max=positive[0], sigma_min=positive[-1])
         inner = SimpleNamespace(model_sampling=process, device=x.device, diffusion_model=SimpleNamespace())
         vars(model).update(inner_model=SimpleNamespace(inner_model=inner))
@@ -94,6 +95,14 @@ def res4lyf(name: str, options: dict[str, Any], path: str | None = None) -> Exte
     return replace(external(target, solve, {}, reference=claim, order=ORDERS.get(name)), float64=nullcontext)
 
 
+class EPS:
+    """The model of noise on alpha = 1, for which it tests."""
+
+    def calculate_denoised(self, sigma: Tensor, output: Tensor, state: Tensor) -> Tensor:
+        """The data prediction of a noise prediction."""
+        return state - sigma * output
+
+
 class _Unused(ModuleType):
     """A module of names that no sampler needs."""
 
@@ -106,15 +115,19 @@ class _Unused(ModuleType):
 
 
 @contextmanager
-def _outside(folder: Path, noise: type) -> Iterator[None]:
-    """Context in which its samplers are modules, and ComfyUI, its settings and its tools for pictures stand-ins."""
+def importable(path: str | None) -> Iterator[None]:
+    """Context in which its samplers are modules of RES4LYF, and ComfyUI, its settings and its tools for pictures
+    stand-ins.
+
+    Raises InputError as LIBRARY.folder does.
+    """
+    folder = LIBRARY.folder(path)
     described = _Unused("comfy.model_sampling")
-    vars(described).update(EPS=noise, CONST=type("CONST", (), {}))
+    vars(described).update(EPS=EPS, CONST=type("CONST", (), {}))
     comfy = _Unused("comfy")
     comfy.model_sampling = described  # type: ignore[attr-defined]
     names: dict[str, ModuleType] = {"comfy": comfy, "comfy.model_sampling": described}
-    names |= {name: _Unused(name) for name in (*NOT_NEEDED, "comfy.k_diffusion", "comfy.k_diffusion.sampling")}
-    names |= {name: _Unused(name) for name in ("einops", "pywt", "opensimplex")}
+    names |= {name: _Unused(name) for name in NOT_NEEDED}
     for name, inside in (("", "."), (".beta", "beta")):
         package = ModuleType(PACKAGE + name)
         package.__path__ = [str(folder / inside)]
