@@ -46,6 +46,17 @@ def cfg_pp(
     return x
 
 
+def cfg_pp_midpoint(denoise: Denoise, x: Tensor, sigmas: Tensor, cond: Any, uncond: Any, lam: float = 0.6) -> Tensor:
+    """CFG++ of DPM-Solver-2: a step starts from the moved state, and its stage has the guided output."""
+    for s, t in pairwise(sigmas):
+        c, u = denoise(x, s, cond), denoise(x, s, uncond)
+        moved, m = x + lam * (c - u), (s * t).sqrt()
+        y = moved + (m - s) * (x - u) / s
+        c, u = denoise(y, m, cond), denoise(y, m, uncond)
+        x = moved + (t - s) * (y - u - lam * (c - u)) / m
+    return x
+
+
 def exchanged(denoise: Denoise, x: Tensor, sigmas: Tensor, positive: Any, negative: Any, pp: bool = False) -> Tensor:
     """The same with the conditions exchanged."""
     return (cfg_pp if pp else ddim_cfg)(denoise, x, sigmas, negative, positive)

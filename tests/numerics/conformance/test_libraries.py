@@ -305,7 +305,7 @@ def test_what_is_lacking_is_named(tmp_path: Path) -> None:
 def test_a_file_of_a_checkout_is_repaired_in_memory_and_by_its_patch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, record: str
 ) -> None:
-    """Assert that a repair leaves the file as it is, that its patch applies, and that other lines are refused, of a file
+    """Assert that a repair leaves the file as it is, its patch applies, and other lines are refused, of a file
     that is imported and of one that is read as a module of its own.
     """
     library = target.partition(":")[0]

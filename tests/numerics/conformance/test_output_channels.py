@@ -62,6 +62,7 @@ def of(name: str, against: str = "ddim", **options: Any) -> Verdict:
         ("ddim_cfg", {"w": 1.0}, "ddim", "ddim on the conditional output alone"),
         ("two_m_batch", {"w": 3.0}, "dpm-solver++-2m", "dpm-solver++-2m on the guided outputs; …, w = 3"),
         ("cfg_pp", {}, "ddim", "CFG++ of ddim; …the noise of the unconditional one; …, w = 0.6"),
+        ("cfg_pp_midpoint", {}, "dpm-solver-2s", "CFG++ of dpm-solver-2s; …of the unconditional one; …, w = 0.6"),
         (
             "in_an_interval",
             {},
