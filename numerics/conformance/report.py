@@ -24,7 +24,7 @@ class TargetInfo:
     nonlinear: the options that make it nonlinear, such as "clip_sample=true".
     variants: the target with one option at another of its documented values, for all of them.
     grids: the other grids that it can be put on, by name.  zero: the name of the one that has a 0 appended.
-    process_chosen: whether the user has chosen the process.  may_draw: whether noise is not passed to it, but could be.
+    may_draw: whether noise is not passed to it, but could be.
     called: whether it is also called without a run around it.
     """
 
@@ -36,7 +36,6 @@ class TargetInfo:
     variants: tuple[str, ...] = ()
     grids: tuple[str, ...] = ()
     zero: str | None = None
-    process_chosen: bool = False
     may_draw: bool = False
     called: bool = False
 

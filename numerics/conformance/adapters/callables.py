@@ -157,7 +157,7 @@ def function(call: Callable[..., Any], options: dict[str, Any], target: str | No
         def levels(grid: Grid) -> list[float]:
             return [p.sigma for p in on_process(grid, process)] if chosen else ratios(grid, target)
 
-        info = TargetInfo(target, process, grids=tuple(others), zero=ZERO, process_chosen=chosen, called=not guided)
+        info = TargetInfo(target, process, grids=tuple(others), zero=ZERO, called=not guided)
         return ExternalSampler(
             replace(info, may_draw=takes is None),
             prediction,

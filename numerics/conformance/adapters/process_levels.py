@@ -20,6 +20,7 @@ from ..report import ANEW
 Levels = Callable[[int], list[float]]  # steps -> steps + 1 levels sigma, noisiest first
 
 ZERO = "karras levels with a 0 appended"
+ONE_STEP = 1e-3
 NOISIEST = 20.0  # sigma / alpha on vp of a function: beyond it 1 - sigma^2 has few digits in float32
 
 
@@ -142,12 +143,13 @@ def _of_levels(process: str, levels: list[float]) -> Grid:
 
 def resampled(ratios: tuple[float, ...], steps: int) -> list[float]:
     """Levels on another number of steps: on their own number these; else log sigma linear between them, and a last 0
-    kept.
+    kept, before which the levels of one step fall to ONE_STEP of its first.
     """
     if steps == len(ratios) - 1:
         return list(ratios)
     if ratios[-1] == 0:
-        return [*(resampled(ratios[:-1], steps - 1) if steps > 1 and len(ratios) > 2 else [ratios[0]]), 0.0]
+        above = ratios[:-1] if len(ratios) > 2 else (ratios[0], ONE_STEP * ratios[0])
+        return [*(resampled(above, steps - 1) if steps > 1 else [ratios[0]]), 0.0]
     finite = [min(ratio, 1e6) for ratio in ratios]
     places = [n * (len(finite) - 1) / steps for n in range(steps + 1)]
     found = []

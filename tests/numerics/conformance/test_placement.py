@@ -142,6 +142,9 @@ def test_a_list_of_levels_ends_the_run() -> None:
     assert (levels[0], levels[-2], levels[-1], len(levels)) == (8.0, 1.0, 0.0, 7)
     assert resampled((8.0, 4.0, 2.0), 2) == [8.0, 4.0, 2.0]
     assert resampled((8.0, 4.0, 2.0, 1.0, 0.0), 1) == [8.0, 0.0]
+    one_step = resampled((8.0, 0.0), 4)
+    assert len(one_step) == 5
+    assert one_step[0] == 8.0 > one_step[1] > one_step[2] > one_step[3] > one_step[4] == 0.0
     assert torch.tensor(levels).diff().max() < 0
 
 
