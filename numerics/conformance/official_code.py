@@ -132,9 +132,10 @@ CHANGES = (
     "methods of the catalogue on the flow, `flow-ab2` and `flow-ab3`. Nine of RES4LYF's rules of order 3 to 5 are "
     "discrepancies now, since order 2 is observed: seven by `noise_anchor`, two by factors of their stages. Of two "
     "records that are one table, the one of higher order is named.",
-    "2026-11-30: every verdict lists what was varied again, with a run in inference mode. A repair is given for sixteen "
-    "samplers more, each tried on a copy: k-diffusion's three-step method without noise, ComfyUI's CFG++ of two stages, "
-    "and fourteen of RES4LYF's rules. Stages of a step that noise shortens have the bound for rounding of its end.",
+    "2026-11-30: every verdict is renewed; what it varied has a run in inference mode too. A repair is given for "
+    "sixteen samplers more, each tried on a copy: k-diffusion's three-step method without noise, ComfyUI's CFG++ of "
+    "two stages, and fourteen of RES4LYF's rules. Stages of a step that noise shortens have the bound for rounding of "
+    "its end.",
 )
 
 # Errors of earlier versions of the page.
