@@ -142,14 +142,14 @@ def _order(tree: Tree) -> int:
 
 class PathDifferentials:
     """The differentials along a path: those of one frame at a time are kept for all methods in it, and in one dimension
-    the derivatives of the score, from which they follow, for all frames but that of the data.
+    the derivatives of the score, from which they follow, for all frames.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._frame = ""
         self._kept: dict[tuple[int, int], LineDifferentials | SpaceDifferentials] = {}
-        self._scores: dict[tuple[int, int], tuple[int, Jet | None]] = {}
+        self._scores: dict[tuple[int, int], tuple[int, Jet]] = {}
 
     def in_space(self, indices: Tensor, frame: Frame) -> SpaceDifferentials:
         """Those at all samples and consecutive points of the path."""
@@ -164,8 +164,8 @@ class PathDifferentials:
         place, found = self._known(indices, frame)
         if not isinstance(found, LineDifferentials) or found.degree < degree:
             columns, x, mixture = self._path.columns.take(indices), self._path.x[indices], self._path.mixture
-            known, scores = self._scores.get(place, (-1, None))
-            if frame.name != "data" and known < degree:
+            known, scores = self._scores.get(place, (-1, {}))
+            if known < degree:
                 y, w = x / columns.alpha[:, None, None], columns.rho2[:, None].expand(x.shape[:2])
                 known, scores = degree, score_in_variance(mixture, y.view(1, -1), w.reshape(1, -1), degree)
             found = LineDifferentials(partial_derivatives(mixture, frame, *self.points(indices, frame), degree, scores))
@@ -211,16 +211,12 @@ def right_side(mixture: GaussianMixture, frame: Frame, z: Jet, u: Jet, degree: i
 
     With y = x/alpha and w = rho^2 every G follows from the score of x0 + rho eps. By frame: data e^u (y + w score) at
     y = e^{-u} z, w = e^{-2u}; noise e^{-2u} score; noise in rho -u score; variance -score/2.
-    score: in one dimension, in (y, w) at these points; not in the data frame, where y depends on u.
+    score: in one dimension, in (y, w) at these points (score_in_variance); else it is made of these series.
     """
 
     def times(a: Jet, b: Jet) -> Jet:
         return jets.multiply(a, b, degree)
 
-    if frame.name == "data":
-        w, growth = jets.exp(jets.scale(u, -2.0), degree), jets.exp(u, degree)
-        y = times(z, jets.exp(jets.scale(u, -1.0), degree))
-        return times(growth, jets.add(y, times(w, score_series(mixture, y, w, degree))))
     match frame.clock:
         case "lam":
             w = jets.exp(jets.scale(u, -2.0), degree)
@@ -228,8 +224,11 @@ def right_side(mixture: GaussianMixture, frame: Frame, z: Jet, u: Jet, degree: i
             w = times(u, u)
         case _:
             w = u
-    found = score_series(mixture, z, w, degree) if score is None else jets.substitute(score, [z, w], degree)
+    y = times(z, jets.exp(jets.scale(u, -1.0), degree)) if frame.name == "data" else z
+    found = score_series(mixture, y, w, degree) if score is None else jets.substitute(score, [y, w], degree)
     match frame.name:
+        case "data":
+            return times(jets.exp(u, degree), jets.add(y, times(w, found)))
         case "noise":
             return times(w, found)
         case "noise-rho":
@@ -239,9 +238,40 @@ def right_side(mixture: GaussianMixture, frame: Frame, z: Jet, u: Jet, degree: i
 
 
 def score_in_variance(mixture: GaussianMixture, y: Tensor, w: Tensor, degree: int) -> Jet:
-    """The score of x0 + sqrt(w) eps as a function of y and w [1, m], in one dimension, up to a total degree."""
-    yj, wj = jets.variables(y, w)
-    return score_series(mixture, yj, wj, degree)
+    """The score of x0 + sqrt(w) eps as a function of y and w [1, m], in one dimension, up to a total degree.
+
+    The density p obeys the heat equation p_w = p_yy/2, the score s = (log p)_y that of Burgers, s_w = s_yy/2 + s s_y:
+    all of its derivatives follow from those in y, up to twice the degree.
+    """
+    # log w_k N_k is a quadratic in y. Less that of the largest component, whose share is one then, nothing cancels.
+    variance, away = mixture.variances + w, y - mixture.means
+    value = mixture.weights.log()[:, None] - variance.log() / 2 - away.square() / (2 * variance)
+    slope, curve = -away / variance, -1 / variance
+    largest = value.argmax(dim=0, keepdim=True)
+    of_largest = [part.gather(0, largest) for part in (value, slope, curve)]
+    value, slope, curve = (part - own for part, own in zip((value, slope, curve), of_largest, strict=True))
+    # Taylor coefficients in y of the components, of their sum t, and of the score s: t s = t_y.
+    before, here, sums = torch.zeros_like(value), value.exp(), list[Tensor]()
+    for n in range(1, 2 * degree + 3):
+        sums.append(here.sum(dim=0, keepdim=True))
+        before, here = here, (slope * here + curve * before) / n
+    found: Jet = {}
+    for n in range(2 * degree + 1):
+        rest = (n + 1) * sums[n + 1]
+        for i in range(n):
+            rest -= found[i, 0] * sums[n - i]
+        found[n, 0] = rest / sums[0]
+    for n in range(min(2, 2 * degree + 1)):
+        found[n, 0] += of_largest[n + 1]
+    # Burgers, with (s^2)_y/2 for s s_y.
+    for b in range(degree):
+        for a in range(2 * (degree - b) - 1):
+            total = (a + 2) * found[a + 2, b]
+            for i in range(a + 2):
+                for j in range(b + 1):
+                    total += found[i, j] * found[a + 1 - i, b - j]
+            found[a, b + 1] = total * ((a + 1) / (2 * (b + 1)))
+    return {orders: part for orders, part in found.items() if sum(orders) <= degree}
 
 
 def score_series(mixture: GaussianMixture, y: Jet, w: Jet, degree: int) -> Jet:

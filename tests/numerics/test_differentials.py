@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from mpmath import mp
 from torch import Tensor
 from torch.func import jvp
 
@@ -15,6 +17,8 @@ from samplerproof.numerics.leading.differentials import (
     LineDifferentials,
     SpaceDifferentials,
     partial_derivatives,
+    score_in_variance,
+    score_series,
     total,
 )
 from samplerproof.numerics.leading.jets import add, exp, inverse, log, multiply, partials, scale, shift, variables
@@ -79,7 +83,9 @@ def test_on_the_line_both_ways_give_every_tree(name: str) -> None:
     )
     u = getattr(columns, frame.clock).expand(1, 7)
     terms = DEFECTS["exp-adams-4"]()
-    line = LineDifferentials(partial_derivatives(M1, frame, z, u, 5))
+    y = z * frame.functions(columns.alpha, columns.sigma)[0] / columns.alpha
+    score = score_in_variance(M1, y, columns.rho2.expand(1, 7), 5)
+    line = LineDifferentials(partial_derivatives(M1, frame, z, u, 5, score))
     space = SpaceDifferentials(M1, frame, z, u)
     space.make(tree for _, tree in terms)
     for _, tree in terms:
@@ -92,6 +98,28 @@ def test_on_the_line_both_ways_give_every_tree(name: str) -> None:
     tree = terms[3][1]
     assert torch.allclose(total(line, ((2.0, tree),)), 2 * line.value(tree))
     assert torch.allclose(line.divergence(((2.0, tree),)), 2 * line.slope(tree))
+
+
+@pytest.mark.parametrize("mixture", [M1, GaussianMixture([0.1, 0.0, 0.9], [-2.0, 3.0, 1.5], stds=[0.3, 1.0, 0.0])])
+def test_the_score_in_variance(mixture: GaussianMixture) -> None:
+    """Every derivative against 50 digits, also far out and between components; in the middle also by score_series."""
+    places = [(0.3, 0.1), (-0.05, 1e-3), (9.0, 0.01), (-40.0, 0.5), (0.1, 50.0)]
+    y, w = (torch.tensor([column], dtype=torch.float64) for column in zip(*places, strict=True))
+    found, series = score_in_variance(mixture, y, w, 4), score_series(mixture, *variables(y, w), 4)
+    assert found.keys() == {(a, b) for a in range(5) for b in range(5 - a)}
+    parts = list(zip(*(v.flatten().tolist() for v in (mixture.weights, mixture.means, mixture.variances)), strict=True))
+
+    def log_density(y: Any, w: Any) -> Any:
+        each = (weight / mp.sqrt(c + w) * mp.exp(-((y - mean) ** 2) / (c + w) / 2) for weight, mean, c in parts)
+        return mp.log(mp.fsum(each))
+
+    for n, place in enumerate(places):
+        with mp.workdps(50):
+            for (a, b), value in found.items():
+                true = mp.diff(log_density, place, (a + 1, b)) / mp.factorial(a) / mp.factorial(b)
+                assert float(value[0, n]) == pytest.approx(float(true), rel=1e-12, abs=1e-30), (place, a, b)
+    for orders, value in series.items():
+        assert torch.allclose(found[orders][:, 0], value[:, 0], rtol=1e-10), orders
 
 
 def right_side(z: Tensor, w: Tensor) -> Tensor:
