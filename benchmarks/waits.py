@@ -1,11 +1,13 @@
-"""What else one waits for: an exact score, an exact flow, a whole study, a proof, and all proofs.
+"""What else one waits for: an exact score, an exact flow, a whole study, a proof, all proofs, and whole commands.
 
     python benchmarks/waits.py [--record FILE]
 
 The score is set beside a limit: the exponentials and two matrix products of the same numbers of points, components and
 dimensions, with which it would be done if the products did not cancel. The study has ten samplers, three schedules
 and T = 8..1024; beside it stands what a loop over the same evaluations of a score written in three lines takes, by the
-time of one evaluation of 10,000 samples. CPU seconds of one thread; of short runs the least of several, in turn.
+time of one evaluation of 10,000 samples. CPU seconds of one thread; of short runs the least of several, in turn. Of
+commands, seconds of the clock on all cores: `reproduce`, the list of verifications of the book, and `verify` of one
+scheduler, less the import of torch and its library.
 --record writes the figures as JSON, with the versions and the commit; benchmarks/waits.json is such a record.
 """
 
@@ -13,9 +15,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -45,6 +50,8 @@ SCHEDULES = [
     ({"kind": "edm"}, {"kind": "karras", "sigma_min": 0.02, "sigma_max": 80.0}),
 ]
 PROVED = "dpm-solver++-3m"
+TARGETS, SCHEDULER = Path("book/verification.toml"), "DPMSolverMultistepScheduler"
+COMMAND = "from samplerproof.cli.main import main; main()"
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -129,6 +136,25 @@ def proofs() -> dict[str, Any]:
     return {"one": round(one, 2), "all": round(every, 1), "records": len(answer)}
 
 
+def clock(*arguments: str) -> float:
+    """Seconds of the clock that Python takes with these arguments."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def commands() -> dict[str, float]:
+    """Seconds of whole commands, each in a folder of its own."""
+    imports = [clock(f"import torch; from diffusers import {SCHEDULER}") for _ in range(2)]
+    one = [clock(COMMAND, "verify", f"diffusers:{SCHEDULER}") for _ in range(2)]
+    with TemporaryDirectory() as verified, TemporaryDirectory() as reproduced:
+        return {
+            "one target": round(min(one) - min(imports), 2),
+            "list of targets": round(clock(COMMAND, "study", str(TARGETS), "--out", verified), 1),
+            "reproduce": round(clock(COMMAND, "reproduce", "--out", reproduced), 1),
+        }
+
+
 def main(record: Path | None) -> None:
     torch.set_num_threads(1)
     found: dict[str, Any] = {
@@ -141,6 +167,7 @@ def main(record: Path | None) -> None:
         "flow": round(flow(), 2),
         "study": study(),
         "proofs": proofs(),
+        "commands": commands(),
     }
     for name, value in found.items():
         print(f"{name:10s} {json.dumps(value)}", flush=True)

@@ -73,6 +73,9 @@ numbers of steps takes {of_study:.1f} CPU seconds; a loop over the same {evaluat
 in three lines, of 10,000 samples, takes {loop:.0f}. One proof takes {one:.1f} CPU seconds with what it loads, and all
 {proofs} together {every:.0f}.
 
+`verify` of one scheduler takes {target:.1f} seconds more than the import of torch and of its library, the list of
+verifications of this book {listed:.0f} seconds, and `reproduce` {reproduced:.0f}, of the clock on {waits_cores} cores.
+
 Made {waits_origin}, by `python benchmarks/waits.py --record benchmarks/waits.json`, at a load of {waits_load} on
 {waits_cores} cores.
 
@@ -94,6 +97,8 @@ Made {cluster_origin}, by `python benchmarks/cluster.py --record benchmarks/clus
 `python benchmarks/gpu.py` measures the same step on a CUDA device, with a U-Net, CUDA graphs and kernels a step, and
 writes a record to `book/records/gpu/`. None was available: no figure of a device is claimed.
 """
+
+BUSY = "the machine of the records is slower, or did other work"
 
 GROWTH = """
 ## How a study grows
@@ -131,6 +136,9 @@ def costs() -> dict[str, str | bytes]:
         one=waits["proofs"]["one"],
         proofs=waits["proofs"]["records"],
         every=waits["proofs"]["all"],
+        target=waits["commands"]["one target"],
+        listed=waits["commands"]["list of targets"],
+        reproduced=waits["commands"]["reproduce"],
         waits_origin=origin(waits),
         waits_load=waits["load"][0],
         waits_cores=waits["machine"]["cores"],
@@ -201,6 +209,10 @@ def _goals(step: dict[str, Any], waits: dict[str, Any]) -> list[list[str]]:
         ("ten methods, three schedules, seconds", 2, False, waits["study"]["seconds"], "{:.1f}", law),
         ("all proofs, seconds", 10, False, waits["proofs"]["all"], "{:.0f}", algebra),
         ("one proof, seconds", 1, False, waits["proofs"]["one"], "{:.1f}", "sympy and all records are loaded for it"),
+        *(
+            (f"{name}, seconds of the clock", bound, False, waits["commands"][name], "{:.1f}", BUSY)
+            for name, bound in (("one target", 1.5), ("list of targets", 150), ("reproduce", 60))
+        ),
     ]
     lines = []
     for words, bound, least, value, form, reason in rows:
