@@ -249,7 +249,7 @@ REPAIRS: tuple[Repair, ...] = (
                 '                rk_type = "abnorsett_4m" if multistep_stages else "res_4s_strehmel_weiner"',
             ),
         ),
-        "the weights of Nørsett's four-step rule, from the first step that has the outputs for it",
+        "the weights of Nørsett's four-step rule, which are those of steps of equal length in lambda",
     ),
     Repair(
         "res4lyf:rk5_7s?noise_anchor=0.0&extra_options=enable_final_model_call",
