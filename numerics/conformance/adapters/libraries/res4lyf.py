@@ -23,7 +23,7 @@ from .found import Library
 from .of_solver import external, record
 
 LIBRARY = Library("res4lyf", "beta/rk_sampler_beta.py", "a checkout of ClownsharkBatwing/RES4LYF")
-PACKAGE = "RES4LYF"  # its folder, whatever its name
+PACKAGE = "RES4LYF"  # its folder may have another name
 OPTIONS = {
     "c2": 0.5,
     "c3": 1.0,
