@@ -1,10 +1,11 @@
-"""Many tables run from the same start samples: those on one grid ask the model together, and nothing twice."""
+"""Many tables run together: those that are at one level ask the model at once."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,12 +13,57 @@ from torch import Tensor
 from .denoisers import Denoiser, convert
 from .errors import SamplingError
 from .points import Point
-from .sample import Running, running
+from .sample import running
 from .tableau import Tableau
 
 ROWS, NUMBERS = 256, 2**17  # of one call of the model, at most
 
-Level = tuple[float, float]
+
+class Asked(NamedTuple):
+    """What a run asks the model: the prediction at a state, a view that is valid until the run is answered."""
+
+    x: Tensor
+    at: Point
+    prediction: str
+
+
+Start = Tensor | Sequence[Tensor]
+Answer = Callable[[list[Asked]], Sequence[Tensor]]  # of several runs at one level
+
+
+@torch.no_grad()
+def run_together(answer: Answer, starts: Sequence[Start], tables: Sequence[Tableau]) -> list[Tensor | None]:
+    """The end of every table's run from its start, as `sample` returns it; None where a run is not finite.
+
+    A run waits while another one is at a noisier level: on one grid all that is asked at one level is one question.
+    answer: returns the prediction for each of the runs that ask at a level.  The tables take no noise.
+    """
+    runs = [running(start, table) for start, table in zip(starts, tables, strict=True)]
+    ends: list[Tensor | None] = [None] * len(runs)
+    waiting = dict[int, tuple[float, Asked]]()  # by run: lambda, and what it asks
+
+    def go_on(n: int, d: Tensor | None) -> None:
+        table = tables[n]
+        try:
+            i, x = runs[n].send(d)
+        except StopIteration as end:
+            last: Tensor = end.value(len(table.points) - 1).clone()
+            ends[n] = last if bool(torch.isfinite(last).all()) else None
+        except SamplingError:
+            pass
+        else:
+            waiting[n] = table.points[i].lam, Asked(x, table.points[i], table.prediction_at(i))
+
+    for n in range(len(runs)):
+        go_on(n, None)
+    while waiting:
+        noisiest = min(level for level, _ in waiting.values())
+        asked = {n: one for n, (level, one) in waiting.items() if level == noisiest}
+        for n in asked:
+            del waiting[n]
+        for n, d in zip(asked, answer(list(asked.values())), strict=True):
+            go_on(n, d)
+    return ends
 
 
 def run_many(denoise: Denoiser, start: Tensor, tables: Sequence[Tableau]) -> list[Tensor | None]:
@@ -42,8 +88,19 @@ def run_many(denoise: Denoiser, start: Tensor, tables: Sequence[Tableau]) -> lis
     for n, table in enumerate(tables):
         together[_levels(table)].append(n)
     found: list[Tensor | None] = [None] * len(tables)
+
+    def answer(asked: list[Asked]) -> list[Tensor]:
+        # The different states, and which of them each run has.
+        which = [one.x.numpy().tobytes() for one in asked]
+        states = dict(zip(which, (one.x for one in asked), strict=True))
+        data = dict(zip(states, _data(denoise, list(states.values()), asked[0].at), strict=True))
+        return [
+            convert(one.x, data[place], one.at, "data", one.prediction) for one, place in zip(asked, which, strict=True)
+        ]
+
     for numbers in together.values():
-        for n, end in _run_together(denoise, start, {n: tables[n] for n in numbers}).items():
+        ends = run_together(answer, [start] * len(numbers), [tables[n] for n in numbers])
+        for n, end in zip(numbers, ends, strict=True):
             found[n] = end
     return found
 
@@ -54,42 +111,7 @@ def _levels(table: Tableau) -> tuple[float, ...]:
     return tuple(last.values())
 
 
-def _run_together(denoise: Denoiser, start: Tensor, tables: dict[int, Tableau]) -> dict[int, Tensor]:
-    """The ends of runs that go on in step, without those that are not finite."""
-    runs: dict[int, Running] = {n: running(start, table) for n, table in tables.items()}
-    given: dict[int, Tensor | None] = dict.fromkeys(runs)
-    ends = dict[int, Tensor]()
-    while runs:
-        asked = dict[int, tuple[int, Tensor]]()
-        for n, run in list(runs.items()):
-            try:
-                asked[n] = run.send(given[n])
-            except StopIteration as end:
-                last: Tensor = end.value(len(tables[n].points) - 1).clone()
-                if bool(torch.isfinite(last).all()):
-                    ends[n] = last
-                del runs[n]
-            except SamplingError:
-                del runs[n]
-        # Of every level: the different states, and which of them each run has.
-        states, places = defaultdict[Level, dict[bytes, Tensor]](dict), dict[int, tuple[Level, bytes]]()
-        points = dict[Level, Point]()
-        for n, (i, x) in asked.items():
-            at = tables[n].points[i]
-            places[n] = (at.alpha, at.sigma), x.numpy().tobytes()
-            states[places[n][0]].setdefault(places[n][1], x)
-            points[places[n][0]] = at
-        data = {
-            level: dict(zip(different, _asked(denoise, list(different.values()), points[level]), strict=True))
-            for level, different in states.items()
-        }
-        for n, (i, x) in asked.items():
-            level, which = places[n]
-            given[n] = convert(x, data[level][which], tables[n].points[i], "data", tables[n].prediction_at(i))
-    return ends
-
-
-def _asked(denoise: Denoiser, states: list[Tensor], at: Point) -> list[Tensor]:
+def _data(denoise: Denoiser, states: list[Tensor], at: Point) -> list[Tensor]:
     """The data predictions of states [R, *shape] each, in calls of at most ROWS rows and NUMBERS numbers."""
     rows = torch.cat(states)
     most = max(1, min(ROWS, NUMBERS // math.prod(rows.shape[1:])))

@@ -35,7 +35,7 @@ from ..metrics import (
 Push = Callable[[Tensor], tuple[Tensor, Tensor]]  # nodes [m, 1] -> y and dy/dx [m, 1]
 
 AIM, SHARE = 1e-3, 1e-2  # relative errors: the one refinement stops at, and the largest of an accepted value
-BELOW = 10.0  # by which errors are smaller for which nodes are foreseen
+BELOW = 5.0  # by which errors are smaller for which nodes are foreseen
 FLOOR = {"tv": 1e-12, "kl": 1e-14, "w2": 1e-10, "trajectory": 1e-10}  # smaller errors are rounding
 MOST = 50_001  # nodes that are added, and nodes of the second attempt
 ROUNDS, PATIENCE = 60, 4

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .. import metrics, noise
-from ..errors import SamplingError
+from ..errors import InputError, SamplingError
 from ..grids import Grid
 from ..laws import importance
 from ..laws.coupled_samples import StepNoise, exact_samples, exact_start, flow_to, noise_of_steps
@@ -18,6 +20,7 @@ from ..laws.estimators import Estimate, coupled_moment_error, energy, in_groups,
 from ..laws.gaussian import moments
 from ..laws.jacobian_law import ratios_of
 from ..laws.map_quadrature import Measured, Push, accepted, foreseen, measured
+from ..many_runs import Asked, run_together
 from ..points import Point
 from ..sample import sample
 from ..tableau import Tableau
@@ -30,7 +33,6 @@ from .read_function import AsItIs
 from .routes import ESTIMATED, OF_DENSITY, distances, exact_metrics, without_flow
 from .store import Value, none
 
-LONG = 32  # levels of a grid, beyond which another run costs more than nodes that are not asked for
 MOVED = 1e-3  # of the range of nodes
 USES = ("noise", "target", "floor", "start", "noisier")  # of a study's seed, besides the start samples
 
@@ -46,16 +48,33 @@ class Measurement:
         self.problem = problem
         self._starts: dict[Point, Tensor] = {}
         self._references: dict[tuple[Point, Point], Tensor] = {}
-        self._known: dict[tuple[Point, Point], dict[str, Tensor]] = {}
+        self._known = defaultdict[tuple[Point, Point], dict[str, Tensor]](dict)
         self._ahead: dict[tuple[Point, Point], Tensor] = {}
         self._floors: dict[tuple[str, Point], float] = {}
         self._samples: dict[tuple[str, Point], Tensor] = {}
         self._coupled: dict[tuple[Point, Point, tuple[StepNoise, ...]], Tensor] = {}
 
-    def measure(self, tableau: Tableau, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
-        """Run a sampler: a value for each metric wanted, None with a reason where it is not known."""
+    def ends(self, tables: Sequence[Tableau], grid: Grid) -> list[Tensor | None]:
+        """On the line nodes, y and dy/dx [3, n, 1] of every table on one grid, run together; of others None."""
+        found: list[Tensor | None] = [None] * len(tables)
+        runs = [n for n, table in enumerate(tables) if not any(table.drawn)]
+        if self.problem.mixture.dim == 1 and runs:
+            x, of = self._first_nodes(grid), [tables[n] for n in runs]
+            with suppress(InputError):  # at a point where the law is singular: raised again by the run alone
+                ends = run_together(self._tangents, [self._given(grid, table, x) for table in of], of)
+                for n, end in zip(runs, ends, strict=True):
+                    found[n] = None if end is None else torch.cat([x[None], end])
+        return found
+
+    def measure(
+        self, tableau: Tableau, grid: Grid, wanted: Sequence[str], end: Tensor | None = None
+    ) -> dict[str, Value]:
+        """Run a sampler: a value for each metric wanted, None with a reason where it is not known.
+
+        end: what `ends` returns, else it is found here.
+        """
         try:
-            found = self._found(grid, tableau, wanted)
+            found = self._found(grid, tableau, wanted, end)
         except SamplingError as fault:  # the state overflowed, or its law cannot be propagated (laws/density.py)
             found = none(wanted, str(fault))
         return {metric: value._replace(nfe=tableau.nfe) for metric, value in consistent(found).items()}
@@ -93,10 +112,10 @@ class Measurement:
         """Entries of the manifest beside those of the study: none."""
         return {}
 
-    def _found(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:
+    def _found(self, grid: Grid, tableau: Tableau, wanted: Sequence[str], end: Tensor | None) -> dict[str, Value]:
         """Compute each metric from the sampler's 1-D map, from the law of its output, or from samples, as required."""
         if self.problem.mixture.dim == 1 and not any(tableau.drawn):
-            on_line = self._on_the_line(grid, tableau, wanted)
+            on_line = self._on_the_line(grid, tableau, wanted, end)
             return {metric: Value(0, m.value, error=m.error, reason=m.reason) for metric, m in on_line.items()}
         found: dict[str, Value] = {}
         mixture, source, to = self.problem.mixture, grid.point(0), grid.point(grid.steps)
@@ -107,40 +126,63 @@ class Measurement:
             found |= self._in_space(grid, tableau, of_samples)
         return found
 
-    def _on_the_line(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Measured]:
+    def _on_the_line(
+        self, grid: Grid, tableau: Tableau, wanted: Sequence[str], end: Tensor | None
+    ) -> dict[str, Measured]:
         """d = 1: the sampler maps quadrature nodes and their tangents, which determine its law."""
         mixture, source, to = self.problem.mixture, grid.point(0), grid.point(grid.steps)
-        law = self.problem.start_law(source)
 
         def push(x: Tensor) -> tuple[Tensor, Tensor]:
-            start = [torch.stack([x, torch.ones_like(x)])]
-            start += [torch.stack(exact_flow(mixture, x, source, grid.point(n))) for n in range(1, tableau.given)]
-            y, dydx = sample(with_tangent(mixture), start, tableau)
+            y, dydx = sample(with_tangent(mixture), self._given(grid, tableau, x), tableau)
             _check_finite(y, dydx)
             return y, dydx
 
-        x, known = self._start(source), self._known.setdefault((source, to), {})
-        ahead = self._foreseen(source, to) if len(tableau.points) > LONG else x[:0]
-        y, dydx = push(torch.cat([x, ahead]))
-        n = len(x)
-        pushed = metrics.Pushforward(x, law, y[:n], dydx[:n], (mixture, to), source, dict(known))
-        found = measured(pushed, with_known(push, ahead, y[n:], dydx[n:]), wanted)
+        if end is None:
+            first = self._first_nodes(grid)
+            end = torch.stack([first, *push(first)])
+        x, y, dydx = end
+        n, law, known = len(self._start(source)), self.problem.start_law(source), self._known[source, to]
+        pushed = metrics.Pushforward(x[:n], law, y[:n], dydx[:n], (mixture, to), source, dict(known))
+        found = measured(pushed, with_known(push, x[n:], y[n:], dydx[n:]), wanted)
         known |= {name: pushed.columns[name] for name in metrics.OF_START if name in pushed.columns}
         return found
 
-    def _foreseen(self, source: Point, to: Point) -> Tensor:
-        """Nodes that long runs take from the start, found with a map that is the exact flow of x, moved a little."""
+    def _tangents(self, asked: list[Asked]) -> list[Tensor]:
+        """The predictions with their derivatives for runs at one level, each to the bit as that run alone has it."""
+        alike, denoise = defaultdict[tuple[Point, str], list[int]](list), with_tangent(self.problem.mixture)
+        for k, one in enumerate(asked):
+            alike[one.at, one.prediction].append(k)
+        found = dict[int, Tensor]()
+        for (at, prediction), places in alike.items():
+            together = denoise(torch.stack([asked[k].x for k in places], dim=1), at, prediction)
+            found |= zip(places, together.unbind(1), strict=True)
+        return [found[k] for k in range(len(asked))]
+
+    def _given(self, grid: Grid, tableau: Tableau, x: Tensor) -> list[Tensor]:
+        """The vectors that a run is given, from nodes [n, 1]: states and tangents [2, n, 1] on the exact flow."""
+        mixture, source = self.problem.mixture, grid.point(0)
+        start = [torch.stack([x, torch.ones_like(x)])]
+        return start + [torch.stack(exact_flow(mixture, x, source, grid.point(n))) for n in range(1, tableau.given)]
+
+    def _first_nodes(self, grid: Grid) -> Tensor:
+        """The nodes that a sampler maps first [n, 1]: the start samples, and behind them those that are foreseen."""
+        source, to = grid.point(0), grid.point(grid.steps)
+        x = self._start(source)
         if (source, to) not in self._ahead:
-            mixture, x = self.problem.mixture, self._start(source)
-            move = MOVED * float(x[-1] - x[0])
+            self._ahead[source, to] = self._foreseen(source, to)
+        return torch.cat([x, self._ahead[source, to]])
 
-            def flow(nodes: Tensor) -> tuple[Tensor, Tensor]:
-                return exact_flow(mixture, nodes + move, source, to)
+    def _foreseen(self, source: Point, to: Point) -> Tensor:
+        """Nodes that are probably added, found with a map that is the exact flow of x, moved a little."""
+        mixture, x = self.problem.mixture, self._start(source)
+        move = MOVED * float(x[-1] - x[0])
 
-            law, columns = self.problem.start_law(source), dict(self._known.get((source, to), {}))
-            near = metrics.Pushforward(x, law, *flow(x), (mixture, to), source, columns)
-            self._ahead[source, to] = foreseen(near, flow, self.problem.study.run.metrics)
-        return self._ahead[source, to]
+        def flow(nodes: Tensor) -> tuple[Tensor, Tensor]:
+            return exact_flow(mixture, nodes + move, source, to)
+
+        law, columns = self.problem.start_law(source), dict(self._known[source, to])
+        near = metrics.Pushforward(x, law, *flow(x), (mixture, to), source, columns)
+        return foreseen(near, flow, self.problem.study.run.metrics)
 
     def _in_space(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:
         """d > 1: samples, compared with their flow or with exact samples near them, or the density at the samples."""

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import InputError
 from ..grids import Grid
 from ..laws.estimators import FEWEST
+from ..many_runs import NUMBERS
 from ..points import Point
 from ..support.consent import NONE, Consent
 from ..targets.mixture import GaussianMixture
@@ -36,6 +37,11 @@ class MixtureProblem(Problem):
     @property
     def gaussian(self) -> bool:
         return self.mixture.components == 1
+
+    @property
+    def at_once(self) -> int:
+        """On the line runs together have few calls of the mixture on many points in place of many on few."""
+        return max(1, NUMBERS // self.count) if self.mixture.dim == 1 else 1
 
     def start_law(self, at: Point) -> tuple[GaussianMixture, Point]:
         """The law of the start sample: the exact marginal, or the centred Gaussian of the schedule."""

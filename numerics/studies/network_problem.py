@@ -120,7 +120,13 @@ class NetworkMeasurement:
         self.device = device
         self._share = share
 
-    def measure(self, tableau: Tableau, grid: Grid, wanted: Sequence[str]) -> dict[str, Value]:
+    def ends(self, tables: Sequence[Tableau], grid: Grid) -> list[Tensor | None]:
+        """None: the evaluations of a network use all cores in one run."""
+        return [None] * len(tables)
+
+    def measure(
+        self, tableau: Tableau, grid: Grid, wanted: Sequence[str], end: Tensor | None = None
+    ) -> dict[str, Value]:
         """Run a sampler: its trajectory error, None with a reason where it diverged."""
         if any(tableau.drawn):
             return none(wanted, OF_NO_FLOW, tableau.nfe)

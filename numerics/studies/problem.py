@@ -50,6 +50,11 @@ class Problem(ABC):
         """Whether the law is known to be a single Gaussian."""
 
     @property
+    def at_once(self) -> int:
+        """The most runs on one grid that cost less together."""
+        return 1
+
+    @property
     def trained(self) -> Trained | None:
         """The ends of the levels that a network was trained on; None for a law, which has all levels."""
         return None

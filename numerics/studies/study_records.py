@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
 
 from ..content import digest
 from ..errors import InputError
@@ -15,7 +18,7 @@ from .invariants import consistent
 from .problem import Key, Problem
 from .read_function import AsItIs
 from .routes import ESTIMATED
-from .samplers import CatalogueMethod, Sampler
+from .samplers import CatalogueMethod, Reading, Sampler
 from .shared_work import Claims, shared
 from .store import Store, Value, none
 from .store import key as key_of
@@ -27,7 +30,13 @@ class Measures(Protocol):
     @property
     def problem(self) -> Problem: ...
 
-    def measure(self, tableau: Tableau, grid: Grid, wanted: Sequence[str], /) -> dict[str, Value]:
+    def ends(self, tables: Sequence[Tableau], grid: Grid, /) -> list[Tensor | None]:
+        """The ends of runs on one grid that cost less together, None of the others: `measure` takes them."""
+        ...
+
+    def measure(
+        self, tableau: Tableau, grid: Grid, wanted: Sequence[str], end: Tensor | None = None, /
+    ) -> dict[str, Value]:
         """A value for every metric wanted."""
         ...
 
@@ -51,16 +60,34 @@ class Piece(NamedTuple):
 Elsewhere = Callable[[Mapping[int, Piece]], Iterator[tuple[int, dict[str, Value]]]]
 
 
-def measured(measurement: Measures, piece: Piece) -> dict[str, Value]:
-    """The values of a piece; without a table on its grid, or from its start values, none, with the reason."""
-    problem, grid = measurement.problem, measurement.problem.grids[piece.on]
+def measured(measurement: Measures, pieces: Sequence[Piece]) -> Iterator[dict[str, Value]]:
+    """The values of pieces on one grid, in turn; without a table on it, or from its start values, none, with a reason.
+
+    They do not depend on the pieces that are measured together.
+    """
+    problem, key = measurement.problem, pieces[0].on
+    grid = problem.grids[key]
+    found = [_form(problem, piece) for piece in pieces]
+    tables = {k: form for k, form in enumerate(found) if isinstance(form, Tableau)}
+    ends = dict(zip(tables, measurement.ends(list(tables.values()), grid), strict=True)) if len(tables) > 1 else {}
+    for k, (piece, form) in enumerate(zip(pieces, found, strict=True)):
+        try:
+            if isinstance(form, InputError):
+                raise form
+            if isinstance(form, AsItIs):
+                yield measurement.measure_as_it_is(form, grid, piece.metrics)
+            else:
+                yield measurement.measure(form, grid, piece.metrics, ends.get(k))
+        except InputError as fault:
+            yield none(piece.metrics, str(fault))
+
+
+def _form(problem: Problem, piece: Piece) -> Reading:
+    """The table of a sampler on a grid, the sampler that is run as it is, or why it is neither."""
     try:
-        unread = piece.sampler.as_it_is(grid)
-        if unread is not None:
-            return measurement.measure_as_it_is(unread, grid, piece.metrics)
-        return measurement.measure(problem.tableau(piece.sampler, piece.on), grid, piece.metrics)
+        return piece.sampler.as_it_is(problem.grids[piece.on]) or problem.tableau(piece.sampler, piece.on)
     except InputError as fault:
-        return none(piece.metrics, str(fault))
+        return fault
 
 
 def records_of(
@@ -79,7 +106,7 @@ def records_of(
     """
     problem = measurement.problem
     # A run is one sampler on one grid; every metric of it has a key of its own in the store. The samplers of a grid run
-    # one after another: they share what is kept of its points.
+    # together, or one after another: they share what is kept of its points.
     crossed = [(sampler, key) for sampler in problem.samplers for key in problem.study.crossed]
     runs = [(sampler, key) for key in problem.study.crossed if key in problem.grids for sampler in problem.samplers]
     specs: list[dict[str, Any]] = []
@@ -109,13 +136,32 @@ def records_of(
         count(len(made))
         return {metric: values[metric] for metric in specs[k]}
 
+    def beside(k: int) -> Iterator[int]:
+        """Later runs on the grid of a run, neither stored nor claimed by other processes: they are claimed here."""
+        _, key = runs[k]
+        for j in range(k + 1, len(runs)):
+            sampler, on = runs[j]
+            if on == key and sampler.kept(problem.grids[key]) and claims.take(names[j]):
+                if finished(j) is None:
+                    yield j
+                else:
+                    claims.drop(names[j])
+
     def compute(k: int) -> dict[str, Value]:
-        earlier = stored(k)
-        piece = missing(k, earlier)
-        name, steps = piece.on
-        where = f", {name}" if len(problem.study.grids) > 1 else ""
-        progress(len(found), len(runs), f"{piece.sampler.name}{where}, N = {steps}")
-        return keep(k, earlier, measured(measurement, piece))
+        """The values of a run; those of others that cost less together with it are kept for later."""
+        together = [k, *islice(beside(k), problem.at_once - 1)]
+        earlier = [stored(j) for j in together]
+        pieces = [missing(j, values) for j, values in zip(together, earlier, strict=True)]
+        answers = []
+        made = measured(measurement, pieces)
+        for n, (j, piece) in enumerate(zip(together, pieces, strict=True)):
+            name, steps = piece.on
+            where = f", {name}" if len(problem.study.grids) > 1 else ""
+            progress(len(found) + n, len(runs), f"{piece.sampler.name}{where}, N = {steps}")
+            answers.append(keep(j, earlier[n], next(made)))
+            if j != k:
+                claims.drop(names[j])
+        return answers[0]
 
     if elsewhere is not None:
         # Samplers of the catalogue only: the code of others is here, and may be nowhere else.

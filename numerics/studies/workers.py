@@ -45,7 +45,8 @@ def measured_piece(problem: bytes, piece: Piece) -> dict[str, Value]:
             torch.set_num_threads(1)
             _held.clear()
             _held[problem] = Measurement(pickle.loads(problem))
-        return measured(_held[problem], piece)
+        (values,) = measured(_held[problem], [piece])
+        return values
 
 
 def refuse_others(workers: int, scheduler: str | None, reason: str) -> None:

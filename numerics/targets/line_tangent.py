@@ -7,7 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .block_arrays import BLOCK
+
 Array = npt.NDArray[np.float64]
+ALIKE = 4  # numbers in a row, from which on BLAS adds those of several rows in the order of one
 
 
 class Line(NamedTuple):
@@ -46,17 +49,37 @@ def line_of(
     return Line(high, low if low.any() else None, -0.5 * precision, log_weight[:, None], *rows)
 
 
+def line_tangents(line: Line, x: Array, dx: Array) -> Array:
+    """line_tangent of x and dx [..., n, 1], as [2, m, n], in blocks of whole parts [n], or of one: each has the bits
+    that it has alone.
+    """
+    if not x.size:
+        return np.empty((2, *x.shape))
+    n, size = x.shape[-2] if x.ndim > 1 else 1, max(1, BLOCK // (4 * len(line.high)))
+    x, dx = x.reshape(-1, n), dx.reshape(-1, n)
+    rows = max(1, size // n) if n >= ALIKE else 1
+    if len(x) <= rows and n <= size:
+        return line_tangent(line, x, dx)
+    answer = np.empty((2, *x.shape))
+    for k in range(0, len(x), rows):
+        for j in range(0, n, size):
+            part = slice(k, k + rows), slice(j, j + size)
+            answer[:, *part] = line_tangent(line, x[part], dx[part])
+    return answer
+
+
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite is found by the loop of the sampler
 def line_tangent(line: Line, x: Array, dx: Array) -> Array:
-    """`GaussianMixture.tangent` in a third of the operations: x and dx [b] -> the value and the derivative [2, b].
+    """`GaussianMixture.tangent` in a third of the operations: x and dx [m, n] -> value and derivative [2, m, n].
 
     With y_k = (x - alpha mu_k) / v_k the score of a component is -y_k, and dr_k = -r_k (y_k - sum_j r_j y_j) dx.
-    The arrays have -y_k/2 in place of y_k; powers of two change no rounding.
+    The arrays have -y_k/2 in place of y_k; powers of two change no rounding. From n = ALIKE numbers on every row has
+    the bits that it has alone.
     """
-    parts = np.empty((4, len(line.high), len(x)))
+    parts = np.empty((4, len(line.high), x.size))
     pulls, shares, scaled, away = parts  # in the order of the factors
     # -y_k/2, the responsibilities r_k, and their product.
-    np.subtract(x, line.high, out=away)
+    np.subtract(x.reshape(-1), line.high, out=away)
     if line.low is not None:
         away -= line.low
     np.multiply(away, line.half, out=scaled)
@@ -70,11 +93,10 @@ def line_tangent(line: Line, x: Array, dx: Array) -> Array:
     np.subtract(scaled, _over_components(np.add, pulls), out=away)
     away *= shares
     scaled *= away
-    # Sums over the components.
-    answer = np.empty((2, len(x)))
-    flat = parts.reshape(-1, len(x))
-    np.dot(line.of_value, flat[: len(line.of_value)], out=answer[0])
-    np.dot(line.of_derivative, flat[len(line.high) :][: len(line.of_derivative)], out=answer[1])
+    # Sums over the components, of each row alone: those of BLAS depend on the place of a number in its row.
+    rows, answer = parts.reshape(-1, *x.shape).swapaxes(0, 1), np.empty((2, *x.shape))
+    np.matmul(line.of_value, rows[:, : len(line.of_value)], out=answer[0])
+    np.matmul(line.of_derivative, rows[:, len(line.high) :][:, : len(line.of_derivative)], out=answer[1])
     answer[1] *= dx
     return answer
 

@@ -22,7 +22,7 @@ from ..points import Point
 from .block_arrays import BLOCK, Workspace, softmax_, workspace
 from .components import Components, Marginal, along_axes, check_components, remainder, split
 from .conditioned import Parts, given_parts, posterior_draws, tilted_parts
-from .line_tangent import Array, Line, line_of, line_tangent
+from .line_tangent import Array, Line, line_of, line_tangents
 from .split_products import Products, by_products, products_of
 
 KEPT, LINES = 2048, 8192  # points whose laws are kept for other methods on their grids; of <= 64 parts on the line
@@ -107,15 +107,11 @@ class GaussianMixture:
         return value, derivative
 
     def with_derivative(self, x: Tensor, dx: Tensor, at: Point, prediction: str) -> Tensor:
-        """The same in one tensor [2, ..., d]."""
+        """The same in one tensor [2, ..., d]; of [m, n, 1] every part [n, 1] has the bits that it has alone."""
         if x.shape != dx.shape:
             raise InputError("dx", list(dx.shape), f"the shape {list(x.shape)} of x")
         if x.shape[-1:] == (1,) and self.dim == 1 and _plain(x) and _plain(dx):
-            line, flat, along_flat = self._line_at(at, prediction), x.numpy().reshape(-1), dx.numpy().reshape(-1)
-            size = max(1, BLOCK // (4 * self.components))
-            starts = range(0, max(1, len(flat)), size)
-            parts = [line_tangent(line, flat[k : k + size], along_flat[k : k + size]) for k in starts]
-            answer = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+            answer = line_tangents(self._line_at(at, prediction), x.numpy(), dx.numpy())
             return torch.from_numpy(answer).view(2, *x.shape)
         law, image = self._images_at(at, prediction, x.device)
 

@@ -216,6 +216,17 @@ def test_tangent_is_the_derivative(seed, components, dim, kind, centre, log_sigm
     )
 
 
+@pytest.mark.parametrize("components", [1, 2, 4, 7])
+@pytest.mark.parametrize("n", [1, 3, 4, 5, 1001, 20_000])
+def test_on_the_line_parts_are_alone_and_together_the_same_to_the_bit(components, n):
+    mixture, at = random_mixture(components, components, 1, "isotropic", 0.3, 2.0)[0], point(0.4, True)
+    x = 3 * torch.randn(6, n, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(n))
+    for prediction in ("data", "noise"):
+        together = mixture.with_derivative(x, x.sin(), at, prediction)
+        for k, part in enumerate(x):
+            assert torch.equal(together[:, k], mixture.with_derivative(part, part.sin(), at, prediction))
+
+
 @given(split=st.integers(1, 39), block=st.integers(1, 400), **laws)
 def test_batches_may_be_split_and_reordered(split, block, seed, components, dim, kind, centre, log_sigma, scaled):
     mixture, _ = random_mixture(seed, components, dim, kind, 0.3, centre)

@@ -205,11 +205,11 @@ def study_of(
 
 
 def test_foreseen_nodes_spare_runs_and_change_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Assert that long runs take most nodes at once, with the values of nodes that are added in rounds."""
+    """Assert that runs take most nodes at once, with the values of nodes that are added in rounds."""
     steps, names = 63, ["ddim", "dpm-solver++-2m", "edm-heun"]
     counts, values = [], []
-    for longest in (module.LONG, steps + 1):
-        monkeypatch.setattr(module, "LONG", longest)
+    for foresight in (Measurement._foreseen, lambda study, *_: study.problem.mixture.means[:0]):
+        monkeypatch.setattr(Measurement, "_foreseen", foresight)
         runs: list[int] = []
         monkeypatch.setattr(module, "sample", lambda *given, runs=runs: runs.append(1) or sample(*given))
         study = study_of("far", "vp", names, [steps], 1001, ["trajectory"])
