@@ -22,18 +22,27 @@ from .records import Frame, GeneratedRow, Record
 from .schedules import Columns
 
 
-class StepRow(NamedTuple):
-    """A row of one step, x_end = sum_k states[k] x_{n-k} + sum_j weights[j] d_j + sum_i noises[i] z_i.
+class StepRows(NamedTuple):
+    """One row of each of n steps, x_end = sum_k states[k] x_{n-k} + sum_j weights[j] d_j + sum_i noises[i] z_i.
 
-    point: its end.  nodes: the outputs d_j as (steps back, stage).  z_i: drawn for the i-th row of this step.
+    steps: their numbers, ascending.  stage: the number of the row in its step.  points: its ends.  states, weights and
+    noises: float64 [n, …].  nodes: the outputs d_j as (steps back, stage).  z_i: drawn for the i-th row of this step.
     """
 
-    point: Point
-    states: tuple[float, ...]
-    weights: tuple[float, ...]
+    steps: Tensor
+    stage: int
+    points: tuple[Point, ...]
+    states: Tensor
+    weights: Tensor
     nodes: tuple[tuple[int, int], ...]
     evaluated: bool
-    noises: tuple[float, ...] = ()
+    noises: Tensor
+
+    def take(self, kept: Tensor) -> StepRows:
+        """The rows of the steps at these indices of `steps`."""
+        points = tuple(self.points[k] for k in kept.tolist())
+        columns = (self.states[kept], self.weights[kept], self.nodes, self.evaluated, self.noises[kept])
+        return StepRows(self.steps[kept], self.stage, points, *columns)
 
 
 class _Steps(NamedTuple):
@@ -130,20 +139,24 @@ def with_history(record: Record, available: int) -> Record | None:
 
 def steps_of(
     plan: Sequence[Record | None], grid: Grid, frame: Frame, given: Mapping[str, Tensor] | None = None
-) -> list[list[StepRow]]:
+) -> list[StepRows]:
     """The rows of every step, computed for all steps of one method at once.
 
     given: values of parameters by symbol, one a step.
     """
     first = lost(frame, grid)
-    result: list[list[StepRow]] = [
-        [_data_step(grid, n, plan[n], given or {})] if n < first else [] for n in range(grid.steps)
-    ]
-    for method in dict.fromkeys(plan[first:]):
-        steps = torch.tensor([n for n, m in enumerate(plan) if m == method and n >= first])
-        for n, rows in zip(steps.tolist(), _steps_of_method(method, grid, frame, steps, given or {}), strict=True):
-            result[n] = rows
+    result = [_data_step(grid, n, plan[n], given or {}) for n in range(first)]
+    for method, steps in _by_method(plan, first):
+        result += _steps_of_method(method, grid, frame, torch.tensor(steps), given or {})
     return result
+
+
+def _by_method(plan: Sequence[Record | None], first: int) -> list[tuple[Record | None, list[int]]]:
+    """The methods of a plan, each with its steps from the first one on."""
+    steps: dict[int, list[int]] = {}  # by the identity of a record, whose hash takes long
+    for n, method in enumerate(plan[first:], start=first):
+        steps.setdefault(id(method), []).append(n)
+    return [(plan[numbers[0]], numbers) for numbers in steps.values()]
 
 
 class _Joined(Grid):
@@ -153,26 +166,26 @@ class _Joined(Grid):
         """No check: lambda falls from grid to grid."""
 
 
-def steps_on_all(plan: Sequence[Record | None], grids: Sequence[Grid], frame: Frame) -> list[list[list[StepRow]]]:
+def steps_on_all(plan: Sequence[Record | None], grids: Sequence[Grid], frame: Frame) -> list[list[StepRows]]:
     """steps_of of every grid, computed for all grids at once.
 
     grids: of one schedule and one number of steps, none of which is lost; the plan is that of each.
     """
     columns = Columns(*(torch.cat([getattr(grid.columns, f.name) for grid in grids]) for f in fields(Columns)))
     joined, width = _Joined(columns, grids[0].schedule), grids[0].steps + 1
-    result: list[list[list[StepRow]]] = [[[] for _ in plan] for _ in grids]
-    for method in dict.fromkeys(plan):
-        inside = [n for n, m in enumerate(plan) if m == method]
-        places = [g * width + n for g in range(len(grids)) for n in inside]
-        made = _steps_of_method(method, joined, frame, torch.tensor(places), {})
-        for place, rows in zip(places, made, strict=True):
-            result[place // width][place % width] = rows
+    result: list[list[StepRows]] = [[] for _ in grids]
+    for method, inside in _by_method(plan, 0):
+        steps, one = torch.tensor(inside), torch.arange(len(inside))
+        places = torch.cat([g * width + steps for g in range(len(grids))])
+        for rows in _steps_of_method(method, joined, frame, places, {}):
+            for g, own in enumerate(result):
+                own.append(rows.take(g * len(inside) + one)._replace(steps=steps))
     return result
 
 
 def _steps_of_method(
     method: Record | None, grid: Grid, frame: Frame, steps: Tensor, given: Mapping[str, Tensor]
-) -> list[list[StepRow]]:
+) -> list[StepRows]:
     """The rows of the given steps, all taken by one method, or (None) by the one-node rule of the frame.
 
     A state z_{n-k} of coefficient c_k comes with c_k m_end / m_{n-k}, and an output with S_end W f: the scale m of the
@@ -183,10 +196,10 @@ def _steps_of_method(
     numbers = step_numbers(method, rows, frame, grid, steps, given)
     ends = [_end(row, grid, steps, frame, numbers, given) for row in rows]
     taken = _Steps(grid, frame, steps, numbers)
-    result: list[list[StepRow]] = [[] for _ in steps]
+    result: list[StepRows] = []
     noises: list[Tensor] = []
     scale: Tensor | float = 1.0
-    for row, end in zip(rows, ends, strict=True):
+    for stage, (row, end) in enumerate(zip(rows, ends, strict=True)):
         end_scale = frame_columns(frame, end)[0]
         states = _table(_state_coefficients(row, end_scale, taken), steps)
         weights = _table(_output_coefficients(row, end, ends, taken), steps)
@@ -196,8 +209,10 @@ def _steps_of_method(
         else:
             noises = [c * end_scale / scale for c in noises]
         scale, drawn = end_scale, _table(noises, steps)
-        for step, point, carry, line, draws in zip(result, end.points(), states, weights, drawn, strict=True):
-            step.append(StepRow(point, tuple(carry), tuple(line), row.nodes, row.evaluated, tuple(draws)))
+        # Points of the grid are shared by all rows that end there.
+        on_grid = isinstance(row.to, int)
+        points = tuple(grid.points[n + row.to] for n in steps.tolist()) if on_grid else end.points()
+        result.append(StepRows(steps, stage, points, states, weights, row.nodes, row.evaluated, drawn))
     return result
 
 
@@ -224,7 +239,7 @@ def _output_coefficients(row: GeneratedRow, end: Columns, ends: Sequence[Columns
     return coefficients
 
 
-def _data_step(grid: Grid, n: int, method: Record | None, given: Mapping[str, Tensor]) -> StepRow:
+def _data_step(grid: Grid, n: int, method: Record | None, given: Mapping[str, Tensor]) -> StepRows:
     """Step n as DDIM by the data prediction, or as a method that takes steps of any length.
 
     That keeps a share c of the noise and adds q of sigma: c sigma'/sigma x + (alpha' - c alpha sigma'/sigma) x0 +
@@ -232,23 +247,25 @@ def _data_step(grid: Grid, n: int, method: Record | None, given: Mapping[str, Te
     """
     start, end = grid.columns.take(torch.tensor([n])), grid.columns.take(torch.tensor([n + 1]))
     state, coefficient = end.sigma / start.sigma, data_whole(start.alpha, start.sigma, end.alpha, end.sigma)
+    steps = torch.tensor([n])
     if method is None:
-        return StepRow(grid.point(n + 1), (float(state),), (float(coefficient),), ((0, 0),), True)
-    (row,), steps = method.rows, torch.tensor([n])
-    taken = _Steps(grid, FRAMES["data"], steps, step_numbers(method, method.rows, FRAMES["data"], grid, steps, given))
-    (share,) = (1.0,) if row.states is None else taken.weights(row.states, row.state_arguments)
-    (added,) = taken.weights(row.noises or "", row.noise_arguments)
-    coefficient = end.alpha - share * start.alpha * state
-    values = (float(share * state),), (float(coefficient),), ((0, 0),), True, (float(added * end.sigma),)
-    return StepRow(grid.point(n + 1), *values)
+        coefficients = [[state], [coefficient], []]
+    else:
+        (row,), in_data = method.rows, FRAMES["data"]
+        taken = _Steps(grid, in_data, steps, step_numbers(method, method.rows, in_data, grid, steps, given))
+        (share,) = (1.0,) if row.states is None else taken.weights(row.states, row.state_arguments)
+        (added,) = taken.weights(row.noises or "", row.noise_arguments)
+        coefficient = end.alpha - share * start.alpha * state
+        coefficients = [[share * state], [coefficient], [added * end.sigma]]
+    states, weights, noises = (_table(columns, steps) for columns in coefficients)
+    return StepRows(steps, 0, (grid.point(n + 1),), states, weights, ((0, 0),), True, noises)
 
 
-def _table(columns: Sequence[Tensor], steps: Tensor) -> list[list[float]]:
-    """The columns as a list of rows, one a step."""
+def _table(columns: Sequence[Tensor], steps: Tensor) -> Tensor:
+    """The columns as a matrix of rows, one a step."""
     if not columns:
-        return [[] for _ in steps]
-    table: list[list[float]] = torch.stack([c.expand(len(steps)) for c in columns], dim=1).tolist()
-    return table
+        return torch.empty((len(steps), 0), dtype=torch.float64)
+    return torch.stack([c.expand(len(steps)) for c in columns], dim=1)
 
 
 def _end(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .catalogue import resolve
-from .coefficients import StepRow, lost, plan, steps_of, steps_on_all
+from .coefficients import StepRows, lost, plan, steps_of, steps_on_all
 from .content import ATOL, OPTIONAL, RTOL, ByContent, close
 from .errors import InputError
 from .generated.frame_functions import FRAMES
@@ -189,7 +188,7 @@ def assemble(
     grid: Grid,
     given: int = 1,
     numbers: Mapping[str, Tensor] | None = None,
-    steps: Sequence[list[StepRow]] | None = None,
+    steps: Sequence[StepRows] | None = None,
 ) -> Tableau:
     """The table of a run with a method for every step, or None for the one-node rule of the frame.
 
@@ -197,51 +196,79 @@ def assemble(
     record: its name is the label of the table, its frame that of all methods.  numbers: values of parameters that
     change from step to step, float64 [N], by name.  Raises InputError as tabulate does.
     """
-    frame = FRAMES[record.frame]
-    # Rows by the vectors they read: a step's nodes are grid points behind it and its own stages, found as vectors here.
-    state_at = {n: n for n in range(given)}  # grid point -> vector that is the state there
-    output_at = {n: n for n in range(given)}  # grid point -> vector at which the output there was made
-    points = list(grid.points[:given])
-    step, evaluated = list(range(given)), [True] * given
-    states: list[dict[int, float]] = []  # of every row: earlier vector -> coefficient
-    outputs: list[dict[int, float]] = []
-    noises: list[dict[int, float]] = []
+    frame, last = FRAMES[record.frame], grid.steps - 1
     taken = steps_of(methods, grid, frame, numbers) if steps is None else steps
-    for n, rows in enumerate(taken[given - 1 :], start=given - 1):
-        if n == grid.steps - 1 and not rows[-1].evaluated:
-            rows = rows[:-1]
-        stages: list[int] = []
-        for row in rows:
-            sources = [stages[stage - 1] if stage else output_at[n - back] for back, stage in row.nodes]
-            states.append({state_at[n - k]: c for k, c in enumerate(row.states)})
-            outputs.append(dict(zip(sources, row.weights, strict=True)))
-            stages.append(len(points))
-            noises.append({drawn: c for drawn, c in zip(stages, row.noises, strict=False) if c != 0})
-            points.append(row.point)
-            step.append(n + 1)
-            evaluated.append(row.evaluated)
-        state_at[n + 1] = stages[-1]
-        output_at[n + 1] = stages[-1] if evaluated[-1] else stages[-2]
+    # The rows of the table: not those of steps before the start values, nor a correction at the end.
+    count, evaluated_last = torch.zeros(grid.steps, dtype=torch.int64), torch.zeros(grid.steps, dtype=torch.bool)
+    for rows in taken:  # of one step in the order of its stages
+        count[rows.steps], evaluated_last[rows.steps] = rows.stage + 1, rows.evaluated
+    count[: given - 1] = 0
+    if not evaluated_last[last]:
+        count[last] -= 1
+        evaluated_last[last] = True  # the row before a correction
+    kept = [rows.take(torch.nonzero(rows.stage < count[rows.steps])[:, 0]) for rows in taken]
+    # Rows by the vectors that they read: a step's nodes are grid points behind it and its own stages.
+    ends = given - 1 + count.cumsum(dim=0)  # the last vector of every step
+    first = ends - count + 1
+    with_output = ends - (~evaluated_last).long()  # and the last one with an output
+    state_at, output_at = (torch.cat([torch.arange(given), found[given - 1 :]]) for found in (ends, with_output))
+    total, points = int(ends[-1]) + 1, dict(enumerate(grid.points[:given]))
+    step, (evaluated, read) = torch.arange(total), torch.tensor([[True], [False]]).repeat(1, total)
+    states, outputs, noises = (_Lags(given, total - given) for _ in range(3))
+    for rows in kept:
+        n, vectors = rows.steps, first[rows.steps] + rows.stage
+        step[vectors], evaluated[vectors] = n + 1, rows.evaluated
+        points |= zip(vectors.tolist(), rows.points, strict=True)
+        for k, c in enumerate(rows.states.T):
+            states.add(vectors, state_at[n - k], c)
+        for (back, stage), c in zip(rows.nodes, rows.weights.T, strict=True):
+            source = first[n] + stage - 1 if stage else output_at[n - back]
+            outputs.add(vectors, source, c)
+            read[source] = True
+        for i, c in enumerate(rows.noises.T):
+            drawn = c != 0
+            noises.add(vectors[drawn], first[n][drawn] + i, c[drawn])
     # Coefficients that overflow over a long step are refused, not stored.
-    for line, on in zip(map(_values, states, outputs, noises), step[given:], strict=True):
-        if not all(map(math.isfinite, line)):
-            lam = grid.columns.lam[on - 1 : on + 1].tolist()
-            raise InputError("grid", f"step {on}, lambda {lam[0]:.6g} to {lam[1]:.6g}", _FINITE.format(record.name))
-    # From vectors to lags; a vector whose output no row reads is not evaluated.
-    without = lost(frame, grid)
-    read = {source for line in outputs for source in line}
+    tables = states.laid_out(1), outputs.laid_out(1), noises.laid_out(0)
+    finite = torch.stack([table.isfinite().all(dim=1) for table in tables]).all(dim=0)
+    if not bool(finite.all()):
+        on = int(step[given:][~finite][0])
+        lam = grid.columns.lam[on - 1 : on + 1].tolist()
+        raise InputError("grid", f"step {on}, lambda {lam[0]:.6g} to {lam[1]:.6g}", _FINITE.format(record.name))
+    # A vector whose output no row reads is not evaluated.
     return Tableau(
         method=record.name,
         prediction=frame.prediction,
-        points=tuple(points),
-        step=tuple(step),
-        evaluated=tuple(made and i in read for i, made in enumerate(evaluated)),
+        points=tuple(points[i] for i in range(total)),
+        step=tuple(step.tolist()),
+        evaluated=tuple((evaluated & read).tolist()),
         given=given,
-        states=_lay_out(states, given - 1),
-        outputs=_lay_out(outputs, given - 1),
-        noises=_lay_out(noises, given),
-        lost=frozenset(output_at[n] for n in range(without)),
+        states=tables[0],
+        outputs=tables[1],
+        noises=tables[2],
+        lost=frozenset(output_at[: lost(frame, grid)].tolist()),
     )
+
+
+class _Lags:
+    """Coefficients by the row that has them and the lag of the vector that it reads."""
+
+    def __init__(self, given: int, rows: int) -> None:
+        self._given, self._rows = given, rows
+        none = torch.empty(0, dtype=torch.int64)
+        self._parts: list[tuple[Tensor, Tensor, Tensor]] = [(none, none, none.double())]
+
+    def add(self, vectors: Tensor, sources: Tensor, values: Tensor) -> None:
+        """Coefficients of rows that make these vectors from those sources."""
+        self._parts.append((vectors - self._given, vectors - sources, values))
+
+    def laid_out(self, nearest: int) -> Tensor:
+        """A matrix [R, width] over lags, of which column 0 is the lag `nearest`."""
+        rows, lags, values = (torch.cat(column) for column in zip(*self._parts, strict=True))
+        width = int(lags.max()) - nearest + 1 if len(lags) else 0
+        table = torch.zeros((self._rows, width), dtype=torch.float64)
+        table[rows, lags - nearest] = values
+        return table
 
 
 def _padded(tableau: Tableau, other: Tableau) -> Tableau:
@@ -260,18 +287,3 @@ def _padded(tableau: Tableau, other: Tableau) -> Tableau:
 
 
 _FINITE = "steps over which the coefficients of {} are finite in float64"
-
-
-def _values(*lines: dict[int, float]) -> list[float]:
-    """Every coefficient of a row."""
-    return [value for line in lines for value in line.values()]
-
-
-def _lay_out(lines: list[dict[int, float]], latest: int) -> Tensor:
-    """Rows {vector: coefficient} as a matrix [R, width] over lags; row i sees vectors up to latest + i, lag 0."""
-    width = max((latest + i - source + 1 for i, line in enumerate(lines) for source in line), default=0)
-    table = [[0.0] * width for _ in lines]
-    for i, line in enumerate(lines):
-        for source, value in line.items():
-            table[i][latest + i - source] = value
-    return torch.tensor(table, dtype=torch.float64).reshape(len(lines), width)

@@ -58,7 +58,7 @@ TERMS = (
     Term(
         "row",
         "one vector that a sampler computes, with the point where the model is evaluated next; a step has one or more",
-        "numerics.coefficients:StepRow",
+        "numerics.coefficients:StepRows",
     ),
     Term("grid", "the noise levels that a run visits, noisiest first", "numerics.grids:Grid", "u_0, \\dots, u_N"),
     Term(

@@ -61,6 +61,8 @@ class Measurement:
         if self.problem.mixture.dim == 1 and runs:
             x, of = self._first_nodes(grid), [tables[n] for n in runs]
             with suppress(InputError):  # at a point where the law is singular: raised again by the run alone
+                asked = ((t.points[i], t.prediction_at(i)) for t in of for i, made in enumerate(t.evaluated) if made)
+                self.problem.mixture.keep_lines(asked)
                 ends = run_together(self._tangents, [self._given(grid, table, x) for table in of], of)
                 for n, end in zip(runs, ends, strict=True):
                     found[n] = None if end is None else torch.cat([x[None], end])

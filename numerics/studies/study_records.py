@@ -69,7 +69,7 @@ def measured(measurement: Measures, pieces: Sequence[Piece]) -> Iterator[dict[st
     grid = problem.grids[key]
     found = [_form(problem, piece) for piece in pieces]
     tables = {k: form for k, form in enumerate(found) if isinstance(form, Tableau)}
-    ends = dict(zip(tables, measurement.ends(list(tables.values()), grid), strict=True)) if len(tables) > 1 else {}
+    ends = dict(zip(tables, measurement.ends(list(tables.values()), grid), strict=True))
     for k, (piece, form) in enumerate(zip(pieces, found, strict=True)):
         try:
             if isinstance(form, InputError):

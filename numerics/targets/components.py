@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple, TypeVar
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +13,13 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..points import Point
 
 Extended = npt.NDArray[np.longdouble]
 WEIGHT_TOLERANCE = 1e-9
 COVARIANCE_TOLERANCE = 1e-12  # relative: a smaller asymmetry or negative eigenvalue is rounding
 SPLITTER = float(2**27 + 1)
 Array = npt.NDArray[np.float64]
-Number = TypeVar("Number", float, Array)
 NEGLIGIBLE = 2.0**-60  # relative, against 2^-53 of float64
 
 
@@ -166,13 +168,33 @@ def _shape(tensor: Tensor) -> list[int]:
     return list(tensor.shape)
 
 
-def remainder(factor: float, halves: tuple[Array, Array], product: Array) -> Array:
+@np.errstate(over="ignore", invalid="ignore")
+def moments_at(law: Components, points: Sequence[Point]) -> tuple[Array, Array, Array, Array]:
+    """At P points alpha mu to twice the precision [P, K, d], two numbers; v [P, K, d | 1]; the log_weight of a Marginal
+    [P, K].  Raises InputError where a component is singular.
+    """
+    means, variances = law.means.numpy(), law.variances.numpy()
+    log_mass = (law.weights.log() - means.shape[1] / 2 * math.log(2 * math.pi)).numpy()
+    numbers = np.array([(at.alpha, at.alpha**2, at.sigma**2) for at in points])
+    alpha, alpha2, sigma2 = numbers[:, :, None, None].swapaxes(0, 1)
+    variance = alpha2 * variances + sigma2
+    for at, least in zip(points, variance.min(axis=(1, 2)).tolist(), strict=True):
+        if not 0 < least < math.inf:
+            allowed = "alpha^2 C + sigma^2 must be finite and positive for every component"
+            raise InputError("at", (at.alpha, at.sigma), allowed)
+    high = alpha * means
+    low = remainder(alpha, means, high)
+    log_det = np.log(variance).sum(axis=2) * (means.shape[1] // variance.shape[2])
+    return high, low, variance, log_mass - log_det / 2
+
+
+def remainder(factor: Array, values: Array, product: Array) -> Array:
     """factor * values - product, exactly, for the rounded product (Dekker, Numer. Math. 18, 1971)."""
-    (a, a_low), (b, b_low) = split(factor), halves
+    (a, a_low), (b, b_low) = split(factor), split(values)
     return a_low * b_low - (((product - a * b) - a_low * b) - a * b_low)
 
 
-def split(values: Number) -> tuple[Number, Number]:
+def split(values: Array) -> tuple[Array, Array]:
     """The upper and the lower half of the digits of every value; products of halves are exact."""
     shifted = SPLITTER * values
     top = shifted - (shifted - values)

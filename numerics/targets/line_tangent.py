@@ -28,7 +28,7 @@ class Line(NamedTuple):
     of_derivative: Array
 
 
-def line_of(
+def lines_of(
     high: Array,
     low: Array,
     variance: Array,
@@ -36,17 +36,19 @@ def line_of(
     gain: Array,
     offset: Array | None,
     centred: Array | None,
-) -> Line:
-    """From the moments of the components and the prediction offset_k + gain_k y_k of each (mixture._Affine), columns.
+) -> list[Line]:
+    """At P points, from the moments of the components [P, K, 1] and the prediction offset_k + gain_k y_k of each.
 
-    The factors contain those of line_tangent's arrays: -2 of y_k, 4 of its product with dr_k.
+    See mixture._Affine.  log_weight [P, K]; gain [P, K | 1, 1]. The factors contain those of line_tangent's arrays: -2
+    of y_k, 4 of its product with dr_k.
     """
     precision, gain = 1 / variance, np.broadcast_to(gain, high.shape)
     of_value, of_derivative = [-2 * gain], [gain * precision, -4 * gain]
     if offset is not None and centred is not None:
         of_value, of_derivative = [-2 * gain, offset], [*of_derivative, 2 * centred]
-    rows = (np.concatenate(of)[:, 0] for of in (of_value, of_derivative))
-    return Line(high, low if low.any() else None, -0.5 * precision, log_weight[:, None], *rows)
+    factors = (np.concatenate(of, axis=1)[..., 0] for of in (of_value, of_derivative))
+    lows = [each if each.any() else None for each in low]
+    return list(map(Line, high, lows, -0.5 * precision, log_weight[..., None], *factors))
 
 
 def line_tangents(line: Line, x: Array, dx: Array) -> Array:

@@ -9,7 +9,8 @@ arrays: new ones would cost a page fault every 4 KB, more than the arithmetic.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -20,9 +21,9 @@ from ..denoisers import parts
 from ..errors import InputError, of_type, whole
 from ..points import Point
 from .block_arrays import BLOCK, Workspace, softmax_, workspace
-from .components import Components, Marginal, along_axes, check_components, remainder, split
+from .components import Components, Marginal, along_axes, check_components, moments_at
 from .conditioned import Parts, given_parts, posterior_draws, tilted_parts
-from .line_tangent import Array, Line, line_of, line_tangents
+from .line_tangent import Array, Line, line_tangents, lines_of
 from .split_products import Products, by_products, products_of
 
 KEPT, LINES = 2048, 8192  # points whose laws are kept for other methods on their grids; of <= 64 parts on the line
@@ -69,8 +70,6 @@ class GaussianMixture:
         self.weights, self.means, self.variances, self.axes = check_components(weights, means, stds, covariances)
         self.components, self.dim = self.means.shape
         self._centred = self.means - self.weights @ self.means
-        self._means_split = split(self.means.numpy())
-        self._log_mass = (self.weights.log() - self.dim / 2 * math.log(2 * math.pi)).numpy()
         self._marginals: dict[tuple[float, float, torch.device | None], Marginal] = {}
         self._images: dict[tuple[Point, str, torch.device], tuple[Marginal, _Affine]] = {}
         self._lines: dict[tuple[Point, str], Line] = {}  # in one dimension
@@ -265,31 +264,27 @@ class GaussianMixture:
         return Components(self.weights, self.means, self.variances, self.axes)
 
     def _marginal(self, at: Point, device: torch.device | None) -> Marginal:
-        *moments, log_weight = self._moments(at)
+        *moments, log_weight = (part[0] for part in moments_at(self.parts, [at]))
         parts = (*(part[:, :, None] for part in (*moments, 1 / moments[-1])), log_weight[:, None])
         return Marginal(*(torch.from_numpy(part).to(device) for part in parts))
 
-    @np.errstate(over="ignore", invalid="ignore")
-    def _moments(self, at: Point) -> tuple[Array, Array, Array, Array]:
-        """alpha mu to twice the precision [K, d], two numbers; v [K, d | 1]; the log_weight of a Marginal [K]."""
-        variance = at.alpha**2 * self.variances.numpy() + at.sigma**2
-        if not 0 < variance.min() < math.inf:
-            allowed = "alpha^2 C + sigma^2 must be finite and positive for every component"
-            raise InputError("at", (at.alpha, at.sigma), allowed)
-        high = at.alpha * self.means.numpy()
-        low = remainder(at.alpha, self._means_split, high)
-        log_det = np.log(variance).sum(axis=1) * (self.dim // variance.shape[1])
-        return high, low, variance, self._log_mass - log_det / 2
+    def keep_lines(self, asked: Iterable[tuple[Point, str]]) -> None:
+        """In one dimension compute what predictions at these points need: ten times as fast as one by one."""
+        most = LINES if self.components <= 64 else KEPT
+        new = list(islice((place for place in dict.fromkeys(asked) if place not in self._lines), most))
+        if len(self._lines) + len(new) > most:
+            self._lines.clear()
+        for prediction in dict.fromkeys(prediction for _, prediction in new):
+            points = [at for at, of in new if of == prediction]
+            lines = lines_of(*moments_at(self.parts, points), *self._affine(points, prediction))
+            self._lines |= zip(((at, prediction) for at in points), lines, strict=True)
 
     def _line_at(self, at: Point, prediction: str) -> Line:
         """The components and their predictions at a point, in one dimension."""
-        place = at, prediction
-        if place not in self._lines:
+        if (at, prediction) not in self._lines:
             of_type("at", at, Point, POINT)
-            if len(self._lines) >= (LINES if self.components <= 64 else KEPT):
-                self._lines.clear()
-            self._lines[place] = line_of(*self._moments(at), *self._affine(at, prediction))
-        return self._lines[place]
+            self.keep_lines([(at, prediction)])
+        return self._lines[at, prediction]
 
     def _images_at(self, at: Point, prediction: str, device: torch.device) -> tuple[Marginal, _Affine]:
         """The components of the law at a point, and of the prediction there."""
@@ -303,22 +298,29 @@ class GaussianMixture:
         return self._images[place]
 
     def _image(self, at: Point, prediction: str, law: Marginal) -> _Affine:
-        gain, offset, centred = self._affine(at, prediction)
+        gain, offset, centred = (None if part is None else part[0] for part in self._affine([at], prediction))
         made = [None if part is None else torch.from_numpy(part).to(law.high) for part in (offset, centred)]
         gains = torch.from_numpy(gain)[:, :, None].to(law.high)
         usual = self.axes is None and gains.device.type == "cpu"  # a device would be waited for
         return _Affine(made[0], made[1], gains, products_of(law, gains, made[0]) if usual else None)
 
-    def _affine(self, at: Point, prediction: str) -> tuple[Array, Array | None, Array | None]:
-        """The gain [K | 1, d | 1], the offset and the centred offset [K, d] of a prediction; see _Affine."""
+    def _affine(self, points: Sequence[Point], prediction: str) -> tuple[Array, Array | None, Array | None]:
+        """At P points the gain [P, K | 1, d | 1], the offset and the centred offset [P, K, d] of a prediction; see
+        _Affine.
+        """
         match prediction:
             case "score" | "noise":
-                return np.full((1, 1), -1.0 if prediction == "score" else at.sigma), None, None
+                gains = [-1.0 if prediction == "score" else at.sigma for at in points]
+                return np.array(gains)[:, None, None], None, None
             case "data" | "v" | "velocity":
-                data, noise = parts(prediction, at)
-                if math.isnan(data) or math.isnan(noise):
-                    raise InputError("at", at, "velocity needs the derivatives dalpha and dsigma")
-                gain = data * at.alpha * self.variances.numpy() + noise * at.sigma
+                numbers = []
+                for at in points:
+                    data, noise = parts(prediction, at)
+                    if math.isnan(data) or math.isnan(noise):
+                        raise InputError("at", at, "velocity needs the derivatives dalpha and dsigma")
+                    numbers.append((data, data * at.alpha, noise * at.sigma))
+                data, of_variance, of_noise = np.array(numbers, dtype=np.float64)[:, :, None, None].swapaxes(0, 1)
+                gain = of_variance * self.variances.numpy() + of_noise
                 return gain, data * self.means.numpy(), data * self._centred.numpy()
             case _:
                 raise InputError("prediction", prediction, "data, noise, score, velocity or v")

@@ -227,6 +227,21 @@ def test_on_the_line_parts_are_alone_and_together_the_same_to_the_bit(components
             assert torch.equal(together[:, k], mixture.with_derivative(part, part.sin(), at, prediction))
 
 
+@pytest.mark.parametrize("most", [2, 5, 8192])
+def test_on_the_line_what_is_computed_for_many_points_is_that_of_each(most, monkeypatch):
+    """To the bit, also where less is kept than is asked for; and a singular law is refused."""
+    monkeypatch.setattr(module, "LINES", most)
+    asked = [(point(sigma, scaled), p) for sigma in (0.1, 2.0) for scaled in (True, False) for p in ("data", "noise")]
+    alone, together = (random_mixture(3, 3, 1, "isotropic", 0.3, 2.0)[0] for _ in range(2))
+    x = torch.linspace(-3, 3, 9, dtype=F64)[:, None]
+    together.keep_lines([*asked, *asked])
+    assert len(together._lines) == min(most, len(asked))
+    for at, prediction in asked:
+        assert torch.equal(*(m.with_derivative(x, x, at, prediction) for m in (alone, together)))
+    with pytest.raises(InputError, match="must be finite and positive"):
+        together.keep_lines([*asked, (Point(0.0, 0.0), "data")] if most > 8 else [(Point(0.0, 0.0), "data")])
+
+
 @given(split=st.integers(1, 39), block=st.integers(1, 400), **laws)
 def test_batches_may_be_split_and_reordered(split, block, seed, components, dim, kind, centre, log_sigma, scaled):
     mixture, _ = random_mixture(seed, components, dim, kind, 0.3, centre)
