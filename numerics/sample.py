@@ -106,7 +106,9 @@ def sample(
         check_embedded(tableau, error)
         runnable("denoise", denoise, "a function (x, at, prediction), such as a mixture, or checkpoint.denoiser()")
         denoise = kept = Outputs(denoise)
-    end = run_table(denoise, start, tableau, noise, dtype, checked, compiled=compiled)(len(tableau.points) - 1).clone()
+    end = run_table(denoise, start, tableau, noise, dtype, checked, compiled=compiled)(len(tableau.points) - 1)
+    if end._base is not None:
+        end = end.clone()  # of a view, which would keep all that it is a part of
     return end if kept is None else (end, error_of(tableau, kept.data, end, error))
 
 
@@ -127,15 +129,16 @@ def run_table(
     """
     runnable("denoise", denoise, "a function (x, at, prediction), such as a mixture, or checkpoint.denoiser()")
     run = running(start, tableau, noise, dtype, checked, recorded, compiled)
+    send, points, prediction_at = run.send, tableau.points, tableau.prediction_at
     d: Tensor | None = None
     while True:
         try:
-            i, x = run.send(d)
+            i, x = send(d)
         except StopIteration as end:
             vectors: Callable[[int], Tensor] = end.value
             return vectors
         try:
-            d = denoise(x, tableau.points[i], tableau.prediction_at(i))
+            d = denoise(x, points[i], prediction_at(i))
         except Exception:
             with suppress(ModelFailed):
                 run.throw(ModelFailed())
@@ -163,10 +166,10 @@ def running(
     memory = memory_of(tableau, like, recorded, compiled)
     expected, spread = torch.Size((*memory.several, *like.shape)), tableau.noises.tolist()
     draw = _drawing(tableau, noise, like, checked)
-    looked = 0  # every output before this vector was looked at
+    looked, kept = 0, memory.kept  # every output before vector `looked` was looked at
 
     def look(behind: int) -> None:
-        for k in range(max(0, behind - memory.lags), behind):
+        for k in range(looked, behind):
             if tableau.evaluated[k] and not _finite(memory.output(k)):
                 raise SamplingError(f"{_place(tableau, k)}: the denoiser returned a non-finite value")
 
@@ -187,13 +190,15 @@ def running(
         if row < 0:
             if checked:
                 look(i + 1)
+                looked = i + 1
             continue
         new = memory.make(row)
-        for lag, c in reversed(list(enumerate(spread[row]))):
-            if c != 0:
-                new.add_(draw(i + 1 - lag), alpha=c)
+        if spread[row]:
+            for lag, c in reversed(list(enumerate(spread[row]))):
+                if c != 0:
+                    new.add_(draw(i + 1 - lag), alpha=c)
         # An output that is not finite makes the vectors so that are made from it: one look before it is overwritten.
-        if checked and (i + 1 - looked >= memory.lags or i + 1 == last):
+        if checked and (i + 1 - looked >= kept or i + 1 == last):
             if not math.isfinite(new.sum().item()):
                 look(i + 1)
             looked = i + 1
