@@ -62,6 +62,10 @@ class Memory(ABC):
     def make(self, row: int) -> Tensor:
         """Make the vector of a row but for its noise, which is added to it in place."""
 
+    def sum_of(self, i: int) -> float:
+        """The sum of the numbers of vector i, the last that was made, perhaps without its noise."""
+        return self.vector(i).sum().item()
+
 
 class Products(Memory):
     """A row is one product of a matrix with its coefficients: one call, in which every number is read once.
@@ -224,6 +228,7 @@ class Kernels(Chains):
         self.flat_states = [tensor.view(-1) for tensor in self.states]
         self.flat_slots = [self._by_channel(tensor) for tensor in self.slots]
         self.kernel = _kernel()
+        self.total: Tensor
 
     def make(self, row: int) -> Tensor:
         i = row + self.given - 1
@@ -234,7 +239,7 @@ class Kernels(Chains):
         else:  # a vector without an output, of which the coefficients are 0
             fresh = slots[-1] if slots else [states[0]] * len(self.weights)
         try:
-            self.kernel(self.coefficients[row], states, [fresh, *slots])
+            self.total = self.kernel(self.coefficients[row], states, [fresh, *slots])
         except Exception as error:
             why = (str(error).strip() or repr(error)).splitlines()[0]
             raise InputError("compiled", True, f"False where torch.compile fails: {why}") from error
@@ -242,14 +247,17 @@ class Kernels(Chains):
             self.newest = None
         return self.vector(i + 1)
 
+    def sum_of(self, i: int) -> float:
+        return self.total.item()
+
     def _by_channel(self, d: Tensor) -> list[Tensor]:
         return [part.reshape(-1) for part in d] if self.several else [d.reshape(-1)]
 
 
 @cache
-def _kernel() -> Callable[..., None]:
-    def row(coefficients: Tensor, states: list[Tensor], outputs: list[list[Tensor]]) -> None:
-        """outputs: by lag, then by channel; columns of coefficients are by channel, then by lag."""
+def _kernel() -> Callable[..., Tensor]:
+    def row(coefficients: Tensor, states: list[Tensor], outputs: list[list[Tensor]]) -> Tensor:
+        """outputs: by lag, then by channel; columns of coefficients are by channel, then by lag.  Returns the sum."""
         total = coefficients[0] * states[0]
         for k in range(1, len(states)):
             total = total + coefficients[k] * states[k]
@@ -261,5 +269,6 @@ def _kernel() -> Callable[..., None]:
             for fresh, oldest in zip(outputs[0], outputs[-1], strict=True):
                 oldest.copy_(fresh)
         states[-1].copy_(total)
+        return total.sum()
 
     return torch.compile(row, dynamic=True)

@@ -199,7 +199,7 @@ def running(
                     new.add_(draw(i + 1 - lag), alpha=c)
         # An output that is not finite makes the vectors so that are made from it: one look before it is overwritten.
         if checked and (i + 1 - looked >= kept or i + 1 == last):
-            if not math.isfinite(new.sum().item()):
+            if not math.isfinite(memory.sum_of(i + 1)):
                 look(i + 1)
             looked = i + 1
     return memory.vector
