@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Hashable
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from .errors import InputError
 from .tableau import Tableau
@@ -211,9 +212,10 @@ class Chains(Memory):
 
 
 class Kernels(Chains):
-    """A row is one compiled kernel, which keeps the new output on its way; sums are in float32 at least.
+    """A row is one compiled kernel, which keeps the new output and sums the new vector on its way.
 
-    Raises InputError where torch.compile does not work, as on a CPU without a C++ compiler.
+    Sums are in float32 at least.  Raises InputError where torch.compile does not work, as on a CPU without a C++
+    compiler.
     """
 
     def __init__(self, tableau: Tableau, like: Tensor) -> None:
@@ -227,7 +229,7 @@ class Kernels(Chains):
         )
         self.flat_states = [tensor.view(-1) for tensor in self.states]
         self.flat_slots = [self._by_channel(tensor) for tensor in self.slots]
-        self.kernel = _kernel()
+        self.kernel: Callable[..., tuple[Tensor]] | None = None
         self.total: Tensor
 
     def make(self, row: int) -> Tensor:
@@ -238,8 +240,11 @@ class Kernels(Chains):
             fresh = self._by_channel(self.newest)
         else:  # a vector without an output, of which the coefficients are 0
             fresh = slots[-1] if slots else [states[0]] * len(self.weights)
+        parts = [self.coefficients[row], *states, *itertools.chain(fresh, *slots)]
         try:
-            self.total = self.kernel(self.coefficients[row], states, [fresh, *slots])
+            if self.kernel is None:
+                self.kernel = _kernel(self.depth, self.lags, parts)
+            (self.total,) = self.kernel(*parts)
         except Exception as error:
             why = (str(error).strip() or repr(error)).splitlines()[0]
             raise InputError("compiled", True, f"False where torch.compile fails: {why}") from error
@@ -251,24 +256,33 @@ class Kernels(Chains):
         return self.total.item()
 
     def _by_channel(self, d: Tensor) -> list[Tensor]:
-        return [part.reshape(-1) for part in d] if self.several else [d.reshape(-1)]
+        return list(d.contiguous().view(len(self.weights), -1)) if self.several else [d.contiguous().view(-1)]
 
 
-@cache
-def _kernel() -> Callable[..., Tensor]:
-    def row(coefficients: Tensor, states: list[Tensor], outputs: list[list[Tensor]]) -> Tensor:
-        """outputs: by lag, then by channel; columns of coefficients are by channel, then by lag.  Returns the sum."""
-        total = coefficients[0] * states[0]
-        for k in range(1, len(states)):
-            total = total + coefficients[k] * states[k]
-        for channel in range(len(outputs[0])):
-            for lag in range(len(outputs)):
-                c = coefficients[len(states) + channel * len(outputs) + lag]
-                total = total + c * outputs[lag][channel]
-        if len(outputs) > 1:
-            for fresh, oldest in zip(outputs[0], outputs[-1], strict=True):
+KERNELS: dict[Hashable, Callable[..., tuple[Tensor]]] = {}  # that were compiled
+
+
+def _kernel(depth: int, lags: int, parts: list[Tensor]) -> Callable[..., tuple[Tensor]]:
+    """A kernel for tensors like these: coefficients, states, and outputs by lag, then by channel; it returns the sum.
+
+    Compiled for one shape, without the guards of torch.compile: to check them takes longer than a small update.
+    """
+    (coefficients, state, *_), threads = parts, torch.get_num_threads()
+    key = depth, lags, len(parts), coefficients.dtype, state.dtype, state.device, state.shape, threads
+
+    def row(coefficients: Tensor, *terms: Tensor) -> tuple[Tensor]:
+        states, outputs = terms[:depth], terms[depth:]
+        channels = len(outputs) // lags  # whose columns of coefficients follow each other
+        order = [*states, *(outputs[j * channels + c] for c in range(channels) for j in range(lags))]
+        total = coefficients[0] * order[0]
+        for k in range(1, len(order)):
+            total = total + coefficients[k] * order[k]
+        if lags > 1:
+            for fresh, oldest in zip(outputs[:channels], outputs[-channels:], strict=True):
                 oldest.copy_(fresh)
         states[-1].copy_(total)
-        return total.sum()
+        return (total.sum(),)
 
-    return torch.compile(row, dynamic=True)
+    if key not in KERNELS:
+        KERNELS[key] = torch._inductor.compile(make_fx(row, tracing_mode="fake")(*parts), [*parts])
+    return KERNELS[key]

@@ -74,12 +74,12 @@ def sample(
     start: the sample at the noisy end, or a sequence of tableau.given tensors.
     tableau: the table of the sampler on a grid.  noise: the source that a stochastic sampler draws every z_i from, such
     as `seeded(0)`.  dtype: of states and history, whose buffers are allocated once; no gradient is recorded. The x that
-    denoise is passed is a view into them, valid until it returns.
+    denoise is passed is one of them, valid until it returns.
     checked: False checks no value, so that the loop never waits for a device and can be captured in a CUDA graph;
     values that are not finite are then returned as they are. Checked, vectors are looked at before an output that
     they are made from is overwritten: a model may be called with a value that is not finite before its step is named.
-    compiled: a row is one kernel of torch.compile, which reads and writes every number once; its first call takes some
-    ten seconds, and it equals the other to rounding. It pays on large tensors and on a device.
+    compiled: a row is one kernel of torch.compile, which reads and writes every number once; the first run of a shape
+    takes some seconds more, and it equals the other to rounding. It pays on large tensors and on a device.
     error: True, or what numerics.error_bars.calibrated made of recorded trajectories: the answer is a pair then, with
     an estimate of the error of every sample, [len(start)], the root mean square over its numbers. It comes from a
     second table on the same outputs, which are kept for it, and takes no evaluation. True is right where steps are

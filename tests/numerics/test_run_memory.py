@@ -203,6 +203,6 @@ def test_where_nothing_can_be_compiled_it_is_one_line(monkeypatch: pytest.Monkey
     def fails(*arguments: object) -> None:
         raise RuntimeError("no compiler\nand more")
 
-    monkeypatch.setattr("samplerproof.numerics.run_memory._kernel", lambda: fails)
+    monkeypatch.setattr("samplerproof.numerics.run_memory._kernel", fails)
     with pytest.raises(InputError, match=r"compiled: got True; False where torch.compile fails: no compiler$"):
         sample(PLANE, torch.ones(2, 2), sp.tabulate("ddim", GRID), compiled=True)
