@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Hashable
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from .errors import InputError
 from .tableau import Tableau
+
+FEW = 1 << 15  # numbers of a vector up to which one call for a row pays, though it reads more slowly than several do
 
 
 def memory_of(tableau: Tableau, like: Tensor, recorded: bool, compiled: bool) -> Memory:
@@ -22,28 +26,30 @@ def memory_of(tableau: Tableau, like: Tensor, recorded: bool, compiled: bool) ->
     if compiled:
         return Kernels(tableau, like)
     exact = like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64)
-    return (Products if exact and tableau.states.shape[1] == 1 else Chains)(tableau, like, recorded)
+    one_call = exact and like.numel() <= FEW and tableau.states.shape[1] == 1
+    return (Products if one_call else Chains)(tableau, like, recorded)
 
 
 class Memory(ABC):
-    """The last vectors and outputs of a run, as far back as a row reaches, in buffers that are allocated once."""
+    """The last vectors and outputs of a run, as far back as a row reaches, in buffers that are allocated once.
+
+    kept: how many outputs, up to the newest, can be read after a row was made.
+    """
+
+    kept: int
 
     def __init__(self, tableau: Tableau, like: Tensor, recorded: bool) -> None:
         self.shape, self.recorded, self.given = like.shape, recorded, tableau.given
         self.depth, self.lags = tableau.states.shape[1], tableau.outputs.shape[1]
         self.several = (len(tableau.channels),) if tableau.channels else ()
-        self.slots: list[Tensor]
 
+    @abstractmethod
     def output(self, i: int) -> Tensor:
-        """The output at vector i, one of the last ones."""
-        return self.slots[i % self.lags]
+        """The output at vector i, one of those kept."""
 
+    @abstractmethod
     def keep(self, i: int, d: Tensor) -> None:
         """Keep d as the output at vector i."""
-        if self.recorded:
-            self.slots[i % self.lags] = d.to(self.slots[0])
-        else:
-            self.slots[i % self.lags].copy_(d)
 
     @abstractmethod
     def vector(self, i: int) -> Tensor:
@@ -57,6 +63,10 @@ class Memory(ABC):
     def make(self, row: int) -> Tensor:
         """Make the vector of a row but for its noise, which is added to it in place."""
 
+    def sum_of(self, i: int) -> float:
+        """The sum of the numbers of vector i, the last that was made, perhaps without its noise."""
+        return self.vector(i).sum().item()
+
 
 class Products(Memory):
     """A row is one product of a matrix with its coefficients: one call, in which every number is read once.
@@ -68,14 +78,25 @@ class Products(Memory):
 
     def __init__(self, tableau: Tableau, like: Tensor, recorded: bool) -> None:
         super().__init__(tableau, like, recorded)
+        self.kept = self.lags
         inner = self.lags * (self.several or (1,))[0]
         memory = like.new_zeros((1 + inner + 1, *self.shape))
         self.matrix_shape = (len(memory), self.shape.numel())
         matrix = memory.view(self.matrix_shape)
-        self.blocks, self.places = (matrix[:-1].t(), matrix[1:].t()), (matrix[0], matrix[-1])
+        # From the first row to the last, and back: the block that is read, and the row that is written.
+        self.ways = (matrix[:-1].t(), matrix[-1]), (matrix[1:].t(), matrix[0])
         self.ends = [memory[0], memory[-1]]
         self.slots = list(memory[1:-1].view(self.lags, *self.several, *self.shape).unbind())
-        self.weights = _in_blocks(tableau, inner).to(memory).unbind()
+        self.weights = tableau.once(like.dtype, lambda: _in_blocks(tableau, inner).to(like.dtype).unbind())
+
+    def output(self, i: int) -> Tensor:
+        return self.slots[i % self.lags]
+
+    def keep(self, i: int, d: Tensor) -> None:
+        if self.recorded:
+            self.slots[i % self.lags] = d.to(self.slots[0])
+        else:
+            self.slots[i % self.lags].copy_(d)
 
     def vector(self, i: int) -> Tensor:
         return self.ends[i % 2]
@@ -95,68 +116,106 @@ class Products(Memory):
             new = torch.mv((matrix[1:] if i % 2 else matrix[:-1]).t(), self.weights[row]).view(self.shape)
             self.ends[1 - i % 2] = new
         else:
+            block, place = self.ways[i % 2]
+            torch.mv(block, self.weights[row], out=place)
             new = self.ends[1 - i % 2]
-            torch.mv(self.blocks[i % 2], self.weights[row], out=self.places[1 - i % 2])
         return new
 
 
 def _in_blocks(tableau: Tableau, inner: int) -> Tensor:
     """The coefficients of every row in the order of the block that it reads: [rows, 1 + inner], float64."""
     rows, lags = tableau.outputs.shape
-    i = torch.arange(rows) + tableau.given - 1
+    i = np.arange(rows)[:, None] + tableau.given - 1
     columns = list(tableau.channels.values()) or [tableau.outputs]
-    coefficients = tableau.outputs.new_zeros((rows, 1 + inner))
+    coefficients = np.zeros((rows, 1 + inner))
     odd = i % 2  # then the vector is the last row of the block, behind the outputs
-    coefficients.scatter_(1, (odd * inner)[:, None], tableau.states[:, :1])
-    slot = (i[:, None] - torch.arange(lags)) % lags
+    np.put_along_axis(coefficients, odd * inner, tableau.states[:, :1].numpy(), axis=1)
+    slot = (i - np.arange(lags)) % lags
     for c, column in enumerate(columns):
-        coefficients.scatter_(1, (1 - odd)[:, None] + slot * len(columns) + c, column)
-    return coefficients
+        np.put_along_axis(coefficients, 1 - odd + slot * len(columns) + c, column.numpy(), axis=1)
+    return torch.from_numpy(coefficients)
 
 
 class Chains(Memory):
     """A row is a chain of calls, one for a coefficient, none of which is rounded to the dtype of the run.
 
-    For dtypes of fewer digits than float32, for devices, and for rows that use several vectors.
+    A new vector is made in the place of the oldest that the row can use, and a new output is kept in that of the
+    oldest, once that is used: a run takes no more than its history. For large tensors, dtypes of fewer digits than
+    float32, devices, and rows that use several vectors.
     """
 
     def __init__(self, tableau: Tableau, like: Tensor, recorded: bool) -> None:
         super().__init__(tableau, like, recorded)
-        # One place more than a row can see: a new vector never overwrites one that it is made from. Tensors of their
-        # own, no views: a kernel is compiled anew for another offset of a view.
-        self.states = [like.new_empty(self.shape) for _ in range(self.depth + 1)]
-        self.slots = [like.new_empty((*self.several, *self.shape)) for _ in range(self.lags)]
+        # Tensors of their own, no views: a kernel is compiled anew for another offset of a view.
+        self.states = [like.new_empty(self.shape) for _ in range(self.depth)]
+        self.slots = [like.new_empty((*self.several, *self.shape)) for _ in range(self.lags - 1)]
+        self.kept = max(1, self.lags - 1)
         self.carry = tableau.states.tolist()
         self.weights = [weight.tolist() for weight in tableau.channels.values()] or [tableau.outputs.tolist()]
+        self.newest: Tensor | None = None  # the output at the last vector, until it is in its slot
+
+    def output(self, i: int) -> Tensor:
+        if self.slots:
+            return self.slots[i % len(self.slots)]
+        assert self.newest is not None
+        return self.newest
+
+    def keep(self, i: int, d: Tensor) -> None:
+        own = self.vector(i)
+        if d.untyped_storage().data_ptr() == own.untyped_storage().data_ptr():
+            d = d.clone()  # a model may return what it was given, which the row overwrites
+        self.newest = d.to(own)
+        if i + 1 < self.given and self.slots:
+            self._replace(i)
+
+    def _replace(self, i: int) -> None:
+        """Keep the newest output, that at vector i, in the place of the oldest."""
+        d, self.newest = self.newest, None
+        if d is not None and self.recorded:
+            self.slots[i % len(self.slots)] = d
+        elif d is not None:
+            self.slots[i % len(self.slots)].copy_(d)
 
     def vector(self, i: int) -> Tensor:
-        return self.states[i % len(self.states)]
+        return self.states[i % self.depth]
 
     def put(self, i: int, vector: Tensor) -> None:
         if self.recorded:
-            self.states[i % len(self.states)] = vector.to(self.states[0])
+            self.states[i % self.depth] = vector.to(self.states[0])
         else:
             self.vector(i).copy_(vector)
 
     def make(self, row: int) -> Tensor:
         i = row + self.given - 1
+        carry, oldest = self.carry[row], self.depth - 1
+        first = oldest if carry[oldest] != 0 else 0
         out = None if self.recorded else self.vector(i + 1)
-        new = self.states[(i + 1) % len(self.states)] = torch.mul(self.vector(i), self.carry[row][0], out=out)
-        for k, c in enumerate(self.carry[row][1:], start=1):
-            if c != 0:
+        new = torch.mul(self.vector(i - first), carry[first], out=out)
+        for k, c in enumerate(carry):
+            if c != 0 and k != first:
                 new.add_(self.vector(i - k), alpha=c)
-        for channel, weights in enumerate(self.weights):
-            for j, w in enumerate(weights[row]):
-                if w != 0:
-                    d = self.output(i - j)
-                    new.add_(d[channel] if self.several else d, alpha=w)
+        self.states[(i + 1) % self.depth] = new
+        # The oldest output, in whose place the newest is kept, then the others.
+        if self.slots:
+            self._add(new, row, self.lags - 1, i)
+            self._replace(i)
+        for lag in range(self.kept):
+            self._add(new, row, lag, i - lag)
         return new
+
+    def _add(self, new: Tensor, row: int, lag: int, i: int) -> None:
+        """Add what is kept as the output at vector i, with the coefficients of a lag."""
+        for channel, weights in enumerate(self.weights):
+            if weights[row][lag] != 0:
+                d = self.output(i)
+                new.add_(d[channel] if self.several else d, alpha=weights[row][lag])
 
 
 class Kernels(Chains):
-    """A row is one compiled kernel, which keeps the new output on its way; sums are in float32 at least.
+    """A row is one compiled kernel, which keeps the new output and sums the new vector on its way.
 
-    Raises InputError where torch.compile does not work, as on a CPU without a C++ compiler.
+    Sums are in float32 at least.  Raises InputError where torch.compile does not work, as on a CPU without a C++
+    compiler.
     """
 
     def __init__(self, tableau: Tableau, like: Tensor) -> None:
@@ -164,42 +223,66 @@ class Kernels(Chains):
         for tensor in (*self.states, *self.slots):
             tensor.zero_()  # a term that a row does not use has the coefficient 0, and must be finite
         columns = list(tableau.channels.values()) or [tableau.outputs]
-        summed_in = torch.promote_types(like.dtype, torch.float32)
-        self.coefficients = torch.cat([tableau.states, *columns], dim=1).to(like.device, summed_in).unbind()
-        self.kernel = _kernel()
-        self.fresh: Tensor | None = None
-
-    def keep(self, i: int, d: Tensor) -> None:
-        if i + 1 < self.given:
-            super().keep(i, d)
-        else:
-            self.fresh = d
+        place = like.device, torch.promote_types(like.dtype, torch.float32)
+        self.coefficients = tableau.once(
+            place, lambda: torch.cat([tableau.states, *columns], dim=1).to(*place).unbind()
+        )
+        self.flat_states = [tensor.view(-1) for tensor in self.states]
+        self.flat_slots = [self._by_channel(tensor) for tensor in self.slots]
+        self.kernel: Callable[..., tuple[Tensor]] | None = None
+        self.total: Tensor
 
     def make(self, row: int) -> Tensor:
-        i, new = row + self.given - 1, self.vector(row + self.given)
-        seen = [self.output(i - j) for j in range(self.lags)]
-        slot, fresh = seen[0], seen[0] if self.fresh is None else self.fresh
-        outputs = [fresh, *seen[1:]]
-        if self.several:
-            outputs = [d[c] for c in range(*self.several) for d in outputs]
-        terms = [*(self.vector(i - k) for k in range(self.depth)), *outputs]
-        flat = [tensor.reshape(-1) for tensor in (new, slot, fresh, *terms)]
+        i = row + self.given - 1
+        states = [self.flat_states[(i - k) % self.depth] for k in range(self.depth)]
+        slots = [self.flat_slots[(i - j) % len(self.slots)] for j in range(1, self.lags)]
+        if self.newest is not None:
+            fresh = self._by_channel(self.newest)
+        else:  # a vector without an output, of which the coefficients are 0
+            fresh = slots[-1] if slots else [states[0]] * len(self.weights)
+        parts = [self.coefficients[row], *states, *itertools.chain(fresh, *slots)]
         try:
-            self.kernel(*flat[:3], self.coefficients[row], flat[3:])
+            if self.kernel is None:
+                self.kernel = _kernel(self.depth, self.lags, parts)
+            (self.total,) = self.kernel(*parts)
         except Exception as error:
             why = (str(error).strip() or repr(error)).splitlines()[0]
             raise InputError("compiled", True, f"False where torch.compile fails: {why}") from error
-        self.fresh = None
-        return new
+        if slots:
+            self.newest = None
+        return self.vector(i + 1)
+
+    def sum_of(self, i: int) -> float:
+        return self.total.item()
+
+    def _by_channel(self, d: Tensor) -> list[Tensor]:
+        return list(d.contiguous().view(len(self.weights), -1)) if self.several else [d.contiguous().view(-1)]
 
 
-@cache
-def _kernel() -> Callable[..., None]:
-    def row(new: Tensor, slot: Tensor, fresh: Tensor, coefficients: Tensor, terms: list[Tensor]) -> None:
-        total = coefficients[0] * terms[0]
-        for k in range(1, len(terms)):
-            total = total + coefficients[k] * terms[k]
-        slot.copy_(fresh)
-        new.copy_(total)
+KERNELS: dict[Hashable, Callable[..., tuple[Tensor]]] = {}  # that were compiled
 
-    return torch.compile(row, dynamic=True)
+
+def _kernel(depth: int, lags: int, parts: list[Tensor]) -> Callable[..., tuple[Tensor]]:
+    """A kernel for tensors like these: coefficients, states, and outputs by lag, then by channel; it returns the sum.
+
+    Compiled for one shape, without the guards of torch.compile: to check them takes longer than a small update.
+    """
+    (coefficients, state, *_), threads = parts, torch.get_num_threads()
+    key = depth, lags, len(parts), coefficients.dtype, state.dtype, state.device, state.shape, threads
+
+    def row(coefficients: Tensor, *terms: Tensor) -> tuple[Tensor]:
+        states, outputs = terms[:depth], terms[depth:]
+        channels = len(outputs) // lags  # whose columns of coefficients follow each other
+        order = [*states, *(outputs[j * channels + c] for c in range(channels) for j in range(lags))]
+        total = coefficients[0] * order[0]
+        for k in range(1, len(order)):
+            total = total + coefficients[k] * order[k]
+        if lags > 1:
+            for fresh, oldest in zip(outputs[:channels], outputs[-channels:], strict=True):
+                oldest.copy_(fresh)
+        states[-1].copy_(total)
+        return (total.sum(),)
+
+    if key not in KERNELS:
+        KERNELS[key] = torch._inductor.compile(make_fx(row, tracing_mode="fake")(*parts), [*parts])
+    return KERNELS[key]

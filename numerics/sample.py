@@ -74,12 +74,12 @@ def sample(
     start: the sample at the noisy end, or a sequence of tableau.given tensors.
     tableau: the table of the sampler on a grid.  noise: the source that a stochastic sampler draws every z_i from, such
     as `seeded(0)`.  dtype: of states and history, whose buffers are allocated once; no gradient is recorded. The x that
-    denoise is passed is a view into them, valid until it returns.
+    denoise is passed is one of them, valid until it returns.
     checked: False checks no value, so that the loop never waits for a device and can be captured in a CUDA graph;
     values that are not finite are then returned as they are. Checked, vectors are looked at before an output that
     they are made from is overwritten: a model may be called with a value that is not finite before its step is named.
-    compiled: a row is one kernel of torch.compile, which reads and writes every number once; its first call takes some
-    ten seconds, and it equals the other to rounding. It pays on large tensors and on a device.
+    compiled: a row is one kernel of torch.compile, which reads and writes every number once; the first run of a shape
+    takes some seconds more, and it equals the other to rounding. It pays on large tensors and on a device.
     error: True, or what numerics.error_bars.calibrated made of recorded trajectories: the answer is a pair then, with
     an estimate of the error of every sample, [len(start)], the root mean square over its numbers. It comes from a
     second table on the same outputs, which are kept for it, and takes no evaluation. True is right where steps are
@@ -106,7 +106,9 @@ def sample(
         check_embedded(tableau, error)
         runnable("denoise", denoise, "a function (x, at, prediction), such as a mixture, or checkpoint.denoiser()")
         denoise = kept = Outputs(denoise)
-    end = run_table(denoise, start, tableau, noise, dtype, checked, compiled=compiled)(len(tableau.points) - 1).clone()
+    end = run_table(denoise, start, tableau, noise, dtype, checked, compiled=compiled)(len(tableau.points) - 1)
+    if end._base is not None:
+        end = end.clone()  # of a view, which would keep all that it is a part of
     return end if kept is None else (end, error_of(tableau, kept.data, end, error))
 
 
@@ -127,15 +129,16 @@ def run_table(
     """
     runnable("denoise", denoise, "a function (x, at, prediction), such as a mixture, or checkpoint.denoiser()")
     run = running(start, tableau, noise, dtype, checked, recorded, compiled)
+    send, points, prediction_at = run.send, tableau.points, tableau.prediction_at
     d: Tensor | None = None
     while True:
         try:
-            i, x = run.send(d)
+            i, x = send(d)
         except StopIteration as end:
             vectors: Callable[[int], Tensor] = end.value
             return vectors
         try:
-            d = denoise(x, tableau.points[i], tableau.prediction_at(i))
+            d = denoise(x, points[i], prediction_at(i))
         except Exception:
             with suppress(ModelFailed):
                 run.throw(ModelFailed())
@@ -163,10 +166,10 @@ def running(
     memory = memory_of(tableau, like, recorded, compiled)
     expected, spread = torch.Size((*memory.several, *like.shape)), tableau.noises.tolist()
     draw = _drawing(tableau, noise, like, checked)
-    looked = 0  # every output before this vector was looked at
+    looked, kept = 0, memory.kept  # every output before vector `looked` was looked at
 
     def look(behind: int) -> None:
-        for k in range(max(0, behind - memory.lags), behind):
+        for k in range(looked, behind):
             if tableau.evaluated[k] and not _finite(memory.output(k)):
                 raise SamplingError(f"{_place(tableau, k)}: the denoiser returned a non-finite value")
 
@@ -187,14 +190,16 @@ def running(
         if row < 0:
             if checked:
                 look(i + 1)
+                looked = i + 1
             continue
         new = memory.make(row)
-        for lag, c in reversed(list(enumerate(spread[row]))):
-            if c != 0:
-                new.add_(draw(i + 1 - lag), alpha=c)
+        if spread[row]:
+            for lag, c in reversed(list(enumerate(spread[row]))):
+                if c != 0:
+                    new.add_(draw(i + 1 - lag), alpha=c)
         # An output that is not finite makes the vectors so that are made from it: one look before it is overwritten.
-        if checked and (i + 1 - looked >= memory.lags or i + 1 == last):
-            if not math.isfinite(new.sum().item()):
+        if checked and (i + 1 - looked >= kept or i + 1 == last):
+            if not math.isfinite(memory.sum_of(i + 1)):
                 look(i + 1)
             looked = i + 1
     return memory.vector

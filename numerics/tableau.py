@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -79,6 +79,16 @@ class Tableau(ByContent):
     def prediction_at(self, i: int) -> str:
         """The prediction that the denoiser makes at vector i."""
         return "data" if i in self.lost else self.prediction
+
+    @cached_property
+    def _derived(self) -> dict[Hashable, tuple[Tensor, ...]]:
+        return {}
+
+    def once(self, key: Hashable, make: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """What `make` returns, computed for the first run of the table that asks for this key."""
+        if key not in self._derived:
+            self._derived[key] = make()
+        return self._derived[key]
 
     @property
     def nfe(self) -> int:
