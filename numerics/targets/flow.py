@@ -157,6 +157,7 @@ def _from_guesses(start: _Line, ends: list[_Line], z: Array, guesses: list[Array
     return y, settled
 
 
+@np.errstate(over="ignore")  # a step that is not finite leads out of the bracket, which is halved then
 def _invert(line: _Line, lower: Array, upper: Array) -> Array:
     """Newton on the log of the smaller tail, kept in a bracket.
 
