@@ -21,7 +21,7 @@ ROUNDING = 2.0**-53
 LOSS, LOSS_OF_OTHERS = 5e-13, 2.0**-27  # of shares in float64, and in dtypes of fewer digits: a sixteenth of eps
 LARGEST = 690.0  # size of logarithms up to which shares are normal numbers without a shift
 # Numbers in a block: more than elsewhere, for fewer calls; rows a power of two apart would share lines of the cache.
-NUMBERS = BLOCK * 31 // 16
+IN_BLOCK = BLOCK * 31 // 10
 
 
 class PlainProducts(NamedTuple):
@@ -68,9 +68,9 @@ def plain_products_of(
         return math.copysign(math.inf, spare) if spare < 0 or across == 0 else spare / across
 
     def near(loss: float) -> float:
-        # The second product has K terms, of x and of means, beside those of the sum of shares.
-        deviation = math.sqrt(0.5 / steepest)
-        summed = (loss / ROUNDING * deviation - (2 * count + 6) * float(means.abs().max())) / 3
+        # The second product: 2 K + 6 operations on a mean, and on x where it is multiplied by a sum; else 3.
+        deviation, most = math.sqrt(0.5 / steepest), 2 * count + 6
+        summed = (loss / ROUNDING * deviation - most * float(means.abs().max())) / (3 if one_pull else most)
         return min(within(loss / ((dim + 8) * ROUNDING)), summed)
 
     return PlainProducts(
@@ -91,7 +91,7 @@ def by_plain_products(of: PlainProducts, points: Tensor, farthest: float) -> Ten
     """
     (count, columns), (n, dim) = of.slope.shape, points.shape
     answer = torch.empty_like(points)
-    size = max(1, min(n, NUMBERS // max(count, columns)))
+    size = max(1, min(n, IN_BLOCK // max(count, columns)))
     shares, rows, whole = (
         of.slope.new_empty(shape) for shape in ((count, size), (size, columns), (len(of.sums), size))
     )

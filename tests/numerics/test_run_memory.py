@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -129,6 +130,16 @@ def test_whatever_tensor_a_model_returns_its_values_count(name: str, way: str, m
         else:
             expected = sample(lambda x, at, kind: x.mul_(0.9).clone(), starts(table, 7, 2), table)
         assert torch.equal(found, expected)
+
+
+def test_coefficients_are_computed_once_for_a_table_and_a_dtype() -> None:
+    table, like = sp.tabulate("dpm-solver++-2m", GRID), torch.ones(3)
+    first, again, wide = (Products(table, x, False).weights for x in (like, like, like.double()))
+    assert first is again
+    assert wide[1].dtype == torch.float64
+    other = Products(replace(table, outputs=2 * table.outputs), like, False).weights
+    assert not torch.equal(other[1], first[1])
+    assert pickle.loads(pickle.dumps(table)) == table
 
 
 @pytest.mark.parametrize("size", [1000, 40_000])
