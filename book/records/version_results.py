@@ -2,7 +2,7 @@
 
 book/reproducers/versions.toml has the versions. One that is not installed is brought from the registry into a temporary
 folder, without what it depends on: that is the same for all of them. Where a library comes as a checkout, versions are
-commits; what runs models has stand-ins in ComfyUI and RES4LYF, as where `verify` brings their samplers.
+commits; what runs or trains models has stand-ins, as where `verify` brings samplers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .record_keys import versions_key
 FOLDER = ROOT / "book" / "reproducers"
 LIMIT = 600.0  # seconds for the registry, and for a reproducer
 LONGEST = 400  # characters of what is printed
-STAND_INS = """from samplerproof.numerics.conformance.adapters.libraries.{library} import importable
+STAND_INS = """from samplerproof.numerics.conformance.adapters.{adapter} import importable
 with importable({folder!r}):
     exec({text!r}, {{}})
 """
@@ -71,8 +71,8 @@ def renew_versions(only: Iterable[str] = ()) -> None:
                 )
                 for name in names:
                     text = _text(FOLDER, name)
-                    if one.get("stand_ins"):
-                        text = STAND_INS.format(library=library, folder=folder, text=text)
+                    if adapter := one.get("stand_ins"):
+                        text = STAND_INS.format(adapter=adapter, folder=folder, text=text)
                     line = {"library": library, "version": tried, "printed": printed(text, path)}
                     found[name].append(line)
         for name, lines in found.items():

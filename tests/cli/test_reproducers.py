@@ -12,6 +12,7 @@ import pytest
 
 from samplerproof.book.records.version_results import answer, libraries, printed
 from samplerproof.book.tables.verification_tables import REPRODUCERS, _with_versions
+from samplerproof.numerics.conformance.adapters.k_diffusion import importable
 
 FILES = sorted((Path(__file__).parents[2] / "book" / "reproducers").glob("*.txt"))
 CHECKOUTS = (
@@ -21,11 +22,19 @@ CHECKOUTS = (
     "fm_solvers",
     "azula",
     "RES4LYF",
+    "k_diffusion",
 )  # what book/checkouts.toml has, as it is imported
 SHOWN = {
     "every_derivative": "integrates lambda to 0.061335; it is 0.091086",
     "frozen_state": "heun_3s, noise_anchor=1.0: order 2.00\nheun_3s, noise_anchor=0.0: order 3.00",
     "four_steps": "equal steps: the step to 1 adds -3.250000; the integral is -3.750000",
+    "inverted_noise": "stochastic_sampling=False: the sample is 3.0000\nstochastic_sampling=True: the sample is 0.3704",
+    "noise_of_a_stage": "with another noise in its stage the step ends 0.0000 away\nof one path, 0.5370 of the noise",
+    "noise_without_data": "leads to 0.993844; alpha x0 + sigma x is 0.938450",
+    "order_without_noise": ": order 2.06",
+    "places_of_stages": "the second evaluation is at 0.3514 of the step in lambda\nthe third evaluation is at 0.6847",
+    "second_difference_of_edm": "integrates t^2 to 0.019032; it is 0.038063",
+    "second_difference_of_noise": "integrates t^2 to -0.018578; it is -0.037155",
     "last_call": "an evaluation at sigma = 2.00\nan evaluation at sigma = 1.00\n",
     "last_step": "the sample is nan",
     "linspace_steps": "times -0.636623; DDIM's step there has -0.684360",
@@ -59,14 +68,15 @@ def imported(text: str) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default::DeprecationWarning")  # of the libraries
+@pytest.mark.filterwarnings("default::DeprecationWarning", "default::FutureWarning")  # of the libraries
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_reproducer_shows_it(file: Path) -> None:
     """Assert what it prints with the library, where that is installed or on the path."""
     text = file.read_text(encoding="utf-8")
     if any(importlib.util.find_spec(name) is None for name in imported(text)):
         pytest.skip("its library is not there")
-    with contextlib.redirect_stdout(io.StringIO()) as out:
+    trains = importable("") if "k_diffusion" in imported(text) else contextlib.nullcontext()
+    with trains, contextlib.redirect_stdout(io.StringIO()) as out:
         exec(compile(text, file.name, "exec"), {})
     assert SHOWN[file.stem] in out.getvalue()
 

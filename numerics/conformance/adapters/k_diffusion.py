@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -26,6 +27,7 @@ from ..report import TargetInfo
 from .callables import Denoise, Solver, check_options, on_levels, ratios, unjudged
 from .external_sampler import ExternalSampler
 from .in_float64 import in_float64
+from .libraries.found import first_in_path
 from .option_values import variants
 from .process_levels import GRIDS, ZERO, karras
 from .target import NoTable, typed
@@ -180,6 +182,13 @@ def sampling() -> ModuleType:
                 return importlib.import_module("k_diffusion.sampling")
         except ImportError as fault:
             raise InputError("target", "k-diffusion", f"cannot be imported ({fault}); {INSTALL}") from None
+
+
+@contextmanager
+def importable(path: str) -> Iterator[None]:
+    """Context in which code can import its samplers, of the version that is in a folder if there is one."""
+    with first_in_path(Path(path)), _without_training():
+        yield
 
 
 @contextmanager
