@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable
 import numpy as np
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from .errors import InputError
@@ -162,7 +163,7 @@ class Chains(Memory):
 
     def keep(self, i: int, d: Tensor) -> None:
         own = self.vector(i)
-        if d.untyped_storage().data_ptr() == own.untyped_storage().data_ptr():
+        if not self.recorded and d.untyped_storage().data_ptr() == own.untyped_storage().data_ptr():
             d = d.clone()  # a model may return what it was given, which the row overwrites
         self.newest = d.to(own)
         if i + 1 < self.given and self.slots:
@@ -284,5 +285,8 @@ def _kernel(depth: int, lags: int, parts: list[Tensor]) -> Callable[..., tuple[T
         return (total.sum(),)
 
     if key not in KERNELS:
-        KERNELS[key] = torch._inductor.compile(make_fx(row, tracing_mode="fake")(*parts), [*parts])
+        with FakeTensorMode():  # tensors without memory, each of its own: two of the parts may be one
+            like = [torch.empty(part.shape, dtype=part.dtype, device=part.device) for part in parts]
+            graph = make_fx(row)(*like)
+        KERNELS[key] = torch._inductor.compile(graph, [*like])
     return KERNELS[key]
