@@ -150,6 +150,7 @@ class Chains(Memory):
         # Tensors of their own, no views: a kernel is compiled anew for another offset of a view.
         self.states = [like.new_empty(self.shape) for _ in range(self.depth)]
         self.slots = [like.new_empty((*self.several, *self.shape)) for _ in range(self.lags - 1)]
+        self.own = {state.untyped_storage().data_ptr() for state in self.states}
         self.kept = max(1, self.lags - 1)
         self.carry = tableau.states.tolist()
         self.weights = [weight.tolist() for weight in tableau.channels.values()] or [tableau.outputs.tolist()]
@@ -162,10 +163,9 @@ class Chains(Memory):
         return self.newest
 
     def keep(self, i: int, d: Tensor) -> None:
-        own = self.vector(i)
-        if not self.recorded and d.untyped_storage().data_ptr() == own.untyped_storage().data_ptr():
+        if not self.recorded and d.untyped_storage().data_ptr() in self.own:
             d = d.clone()  # a model may return what it was given, which the row overwrites
-        self.newest = d.to(own)
+        self.newest = d.to(self.vector(i))
         if i + 1 < self.given and self.slots:
             self._replace(i)
 
