@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable
 import numpy as np
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from .errors import InputError
@@ -149,6 +150,7 @@ class Chains(Memory):
         # Tensors of their own, no views: a kernel is compiled anew for another offset of a view.
         self.states = [like.new_empty(self.shape) for _ in range(self.depth)]
         self.slots = [like.new_empty((*self.several, *self.shape)) for _ in range(self.lags - 1)]
+        self.own = {state.untyped_storage().data_ptr() for state in self.states}
         self.kept = max(1, self.lags - 1)
         self.carry = tableau.states.tolist()
         self.weights = [weight.tolist() for weight in tableau.channels.values()] or [tableau.outputs.tolist()]
@@ -161,10 +163,9 @@ class Chains(Memory):
         return self.newest
 
     def keep(self, i: int, d: Tensor) -> None:
-        own = self.vector(i)
-        if d.untyped_storage().data_ptr() == own.untyped_storage().data_ptr():
+        if not self.recorded and d.untyped_storage().data_ptr() in self.own:
             d = d.clone()  # a model may return what it was given, which the row overwrites
-        self.newest = d.to(own)
+        self.newest = d.to(self.vector(i))
         if i + 1 < self.given and self.slots:
             self._replace(i)
 
@@ -284,5 +285,8 @@ def _kernel(depth: int, lags: int, parts: list[Tensor]) -> Callable[..., tuple[T
         return (total.sum(),)
 
     if key not in KERNELS:
-        KERNELS[key] = torch._inductor.compile(make_fx(row, tracing_mode="fake")(*parts), [*parts])
+        with FakeTensorMode():  # tensors without memory, each of its own: two of the parts may be one
+            like = [torch.empty(part.shape, dtype=part.dtype, device=part.device) for part in parts]
+            graph = make_fx(row)(*like)
+        KERNELS[key] = torch._inductor.compile(graph, [*like])
     return KERNELS[key]

@@ -129,16 +129,15 @@ def run_table(
     """
     runnable("denoise", denoise, "a function (x, at, prediction), such as a mixture, or checkpoint.denoiser()")
     run = running(start, tableau, noise, dtype, checked, recorded, compiled)
-    send, points, prediction_at = run.send, tableau.points, tableau.prediction_at
     d: Tensor | None = None
     while True:
         try:
-            i, x = send(d)
+            i, x = run.send(d)
         except StopIteration as end:
             vectors: Callable[[int], Tensor] = end.value
             return vectors
         try:
-            d = denoise(x, points[i], prediction_at(i))
+            d = denoise(x, tableau.points[i], tableau.prediction_at(i))
         except Exception:
             with suppress(ModelFailed):
                 run.throw(ModelFailed())

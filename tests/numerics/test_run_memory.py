@@ -189,7 +189,9 @@ def test_a_run_takes_its_history_and_small_ones_two_tensors_more(name: str, size
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, when it compiles
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("name", ["ddim", "exp-adams-3", "bdia-edm", "ddpm"])
+@pytest.mark.parametrize(
+    "name", ["ddim", "exp-adams-3", "bdia-edm", "ddpm", "unipc-2", "edm-churn", "li-accelerated-sde"]
+)
 def test_compiled_it_is_the_same_to_rounding(name: str, dtype: torch.dtype) -> None:
     table = sp.tabulate(name, GRID)
     x = starts(table, 50, 2)
