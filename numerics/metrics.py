@@ -87,6 +87,7 @@ class Pushforward:
     target: Law
     source: Point | None = None
     columns: dict[str, Tensor] = field(default_factory=dict)
+    ahead: Pushforward | None = None
 
     def __post_init__(self) -> None:
         shape = self.nodes.shape
@@ -104,7 +105,7 @@ class Pushforward:
 
     def merged(self, x: Tensor, y: Tensor, dydx: Tensor) -> Pushforward:
         """The same map with more nodes [m, 1]."""
-        other = replace(self, nodes=x, y=y, dydx=dydx, columns={})
+        other = replace(self, nodes=x, y=y, dydx=dydx, columns=self._ahead_at(x))
         nodes, order = torch.cat([self.nodes, x]).sort(dim=0, stable=True)
         order = order[:, 0]
         columns = {
@@ -114,6 +115,15 @@ class Pushforward:
         }
         y, dydx = torch.cat([self.y, y])[order], torch.cat([self.dydx, dydx])[order]
         return replace(self, nodes=nodes, y=y, dydx=dydx, columns=columns)
+
+    def _ahead_at(self, x: Tensor) -> dict[str, Tensor]:
+        """The columns of the start that this map has, at nodes x [m, 1] if all of them are among those ahead."""
+        if self.ahead is None:
+            return {}
+        place = torch.searchsorted(self.ahead.nodes[:, 0], x[:, 0]).clamp(max=len(self.ahead.nodes) - 1)
+        if not torch.equal(self.ahead.nodes[place], x):
+            return {}
+        return {name: self.ahead.column(name)[place] for name in OF_START if name in self.columns}
 
     def column(self, name: str) -> Tensor:
         """A column, computed once."""

@@ -49,7 +49,7 @@ class Measurement:
         self._starts: dict[Point, Tensor] = {}
         self._references: dict[tuple[Point, Point], Tensor] = {}
         self._known = defaultdict[tuple[Point, Point], dict[str, Tensor]](dict)
-        self._ahead: dict[tuple[Point, Point], Tensor] = {}
+        self._ahead: dict[tuple[Point, Point], metrics.Pushforward | None] = {}
         self._floors: dict[tuple[str, Point], float] = {}
         self._samples: dict[tuple[str, Point], Tensor] = {}
         self._coupled: dict[tuple[Point, Point, tuple[StepNoise, ...]], Tensor] = {}
@@ -144,7 +144,8 @@ class Measurement:
             end = torch.stack([first, *push(first)])
         x, y, dydx = end
         n, law, known = len(self._start(source)), self.problem.start_law(source), self._known[source, to]
-        pushed = metrics.Pushforward(x[:n], law, y[:n], dydx[:n], (mixture, to), source, dict(known))
+        ahead = self._ahead[source, to]
+        pushed = metrics.Pushforward(x[:n], law, y[:n], dydx[:n], (mixture, to), source, dict(known), ahead)
         found = measured(pushed, with_known(push, x[n:], y[n:], dydx[n:]), wanted)
         known |= {name: pushed.columns[name] for name in metrics.OF_START if name in pushed.columns}
         return found
@@ -169,13 +170,13 @@ class Measurement:
     def _first_nodes(self, grid: Grid) -> Tensor:
         """The nodes that a sampler maps first [n, 1]: the start samples, and behind them those that are foreseen."""
         source, to = grid.point(0), grid.point(grid.steps)
-        x = self._start(source)
         if (source, to) not in self._ahead:
             self._ahead[source, to] = self._foreseen(source, to)
-        return torch.cat([x, self._ahead[source, to]])
+        ahead = self._ahead[source, to]
+        return self._start(source) if ahead is None else torch.cat([self._start(source), ahead.nodes])
 
-    def _foreseen(self, source: Point, to: Point) -> Tensor:
-        """Nodes that are probably added, found with a map that is the exact flow of x, moved a little."""
+    def _foreseen(self, source: Point, to: Point) -> metrics.Pushforward | None:
+        """Nodes that are probably added, found with a map that is the exact flow of x, moved a little; None if few."""
         mixture, x = self.problem.mixture, self._start(source)
         move = MOVED * float(x[-1] - x[0])
 
@@ -184,7 +185,9 @@ class Measurement:
 
         law, columns = self.problem.start_law(source), dict(self._known[source, to])
         near = metrics.Pushforward(x, law, *flow(x), (mixture, to), source, columns)
-        return foreseen(near, flow, self.problem.study.run.metrics)
+        nodes = foreseen(near, flow, self.problem.study.run.metrics)
+        still = nodes, law, nodes, torch.ones_like(nodes)  # no map is known yet
+        return metrics.Pushforward(*still, (mixture, to), source) if len(nodes) > 2 else None
 
     def _in_space(self, grid: Grid, tableau: Tableau, wanted: Sequence[str]) -> dict[str, Value]:
         """d > 1: samples, compared with their flow or with exact samples near them, or the density at the samples."""

@@ -208,7 +208,7 @@ def test_foreseen_nodes_spare_runs_and_change_no_value(monkeypatch: pytest.Monke
     """Assert that runs take most nodes at once, with the values of nodes that are added in rounds."""
     steps, names = 63, ["ddim", "dpm-solver++-2m", "edm-heun"]
     counts, values = [], []
-    for foresight in (Measurement._foreseen, lambda study, *_: study.problem.mixture.means[:0]):
+    for foresight in (Measurement._foreseen, lambda *_: None):
         monkeypatch.setattr(Measurement, "_foreseen", foresight)
         runs: list[int] = []
         monkeypatch.setattr(module, "sample", lambda *given, runs=runs: runs.append(1) or sample(*given))
@@ -221,6 +221,24 @@ def test_foreseen_nodes_spare_runs_and_change_no_value(monkeypatch: pytest.Monke
     for ahead, by_rounds in zip(*values, strict=True):
         assert ahead.value == pytest.approx(by_rounds.value, rel=1e-12)
         assert ahead.error == pytest.approx(by_rounds.error, rel=1e-9)
+
+
+def test_columns_of_the_start_are_taken_from_nodes_ahead() -> None:
+    """Assert that a map merged with foreseen nodes has the columns of one without, and computes those of others."""
+    law, still = (GaussianMixture(**TARGETS["two"]), Point(0.6, 0.8)), STILL  # type: ignore[arg-type]
+    x = nodes(law, 9)
+    new = (x[:-1] + x[1:]) / 2
+    ahead = Pushforward(new, law, new, new, (law[0], still))
+    for found in (new[2:6], torch.cat([new[2:6], new[5:6] + 0.01])):
+        plain, with_ahead = (Pushforward(x, law, x, x, (law[0], still), ahead=of) for of in (None, ahead))
+        merged = []
+        for p in (plain, with_ahead):
+            for name in ("start", "flow", "target"):
+                p.column(name)
+            merged.append(p.merged(found, found.sin(), found.cos()).columns)
+        assert merged[0].keys() == merged[1].keys()
+        assert all(torch.allclose(merged[0][name], merged[1][name], rtol=1e-13, atol=0) for name in merged[0])
+    assert set(ahead.columns) == {"start", "flow"}
 
 
 def test_what_is_known_is_not_pushed_again() -> None:
