@@ -85,7 +85,14 @@ ANCHOR = f"{'noise_anchor':30}: {'float':19}="
 RK_RULES = "beta/rk_coefficients_beta.py"
 SHARE_OF_STEP = "the factor c^k of a stage at c h, whose weight has phi_k(c h)"
 EVERY_DERIVATIVE = "the corrector has the weights of every derivative, also in the predicted output and of the last one"
+OFFSET = ("steps_offset: int = 0,", "steps_offset: int = 1,")
+ABOVE_LAST = "timesteps one above, so that the last step, to the level of timestep 0, has a length"
 REPAIRS: tuple[Repair, ...] = (
+    Repair(
+        "diffusers:DDIMScheduler?clip_sample=false&set_alpha_to_one=false", "scheduling_ddim", (OFFSET,), ABOVE_LAST
+    ),
+    Repair("diffusers:PNDMScheduler", "scheduling_pndm", (OFFSET,), ABOVE_LAST),
+    Repair("diffusers:PNDMScheduler?skip_prk_steps=true", "scheduling_pndm", (OFFSET,), ABOVE_LAST),
     Repair(
         "diffusers:DPMSolverMultistepScheduler?solver_order=3",
         MULTISTEP,
@@ -152,6 +159,21 @@ REPAIRS: tuple[Repair, ...] = (
             ),
         ),
         "a step to sigma = 0 is one of order 1, as DPMSolverMultistepScheduler takes it",
+    ),
+    Repair(
+        "diffusers:FlowMatchEulerDiscreteScheduler?invert_sigmas=true&stochastic_sampling=true",
+        "scheduling_flow_match_euler_discrete",
+        (
+            (
+                "            x0 = sample - current_sigma * model_output\n",
+                "            noisy, next_noisy = current_sigma, next_sigma\n"
+                "            if self.config.invert_sigmas:\n"
+                "                noisy, next_noisy = current_sigma - 1.0, 1.0 - next_sigma\n"
+                "            x0 = sample - noisy * model_output\n",
+            ),
+            ("(1.0 - next_sigma) * x0 + next_sigma * noise", "(1.0 - next_noisy) * x0 + next_noisy * noise"),
+        ),
+        "with inverted levels sigma is the share of the data, and 1 - sigma that of the noise",
     ),
     Repair(
         "comfyui:ipndm_v",

@@ -41,6 +41,20 @@ REMARKS: dict[str, str] = {
         "`DDPMScheduler` does. With the default spacing both are the same. This is known: issues 11347 and 12633 of "
         "diffusers are open, and pull request 14357 proposes this change."
     ),
+    **dict.fromkeys(
+        (
+            "diffusers:DDIMScheduler?clip_sample=false&set_alpha_to_one=false",
+            "diffusers:PNDMScheduler",
+            "diffusers:PNDMScheduler?skip_prk_steps=true",
+        ),
+        "The last step leads to the level of timestep 0, at which it starts. The configurations of Stable Diffusion "
+        "have steps_offset=1, and with it the last step starts one timestep above. The other steps are the method's.",
+    ),
+    "diffusers:FlowMatchEulerDiscreteScheduler?invert_sigmas=true&stochastic_sampling=true": (
+        "The stochastic step is written for levels that fall to 0. Inverted ones rise to 1, as for Mochi, and there it "
+        "takes the noise for the data: runs end in noise. With the change it is `consistency`. No thread about it was "
+        "found."
+    ),
     "diffusers:IPNDMScheduler": (
         "At its first level alpha is 0, and the noise prediction, sigma x + alpha v, is the sample itself: the first "
         "step leads to sigma' x, without the term alpha' times the data prediction -v. That is an error of O(1/N), and "
@@ -133,9 +147,9 @@ CHANGES = (
     "discrepancies now, since order 2 is observed: seven by `noise_anchor`, two by factors of their stages. Of two "
     "records that are one table, the one of higher order is named.",
     "2026-11-30: every verdict is renewed; what it varied has a run in inference mode too. A repair is given for "
-    "sixteen samplers more, each tried on a copy: k-diffusion's three-step method without noise, ComfyUI's CFG++ of "
-    "two stages, and fourteen of RES4LYF's rules. Stages of a step that noise shortens have the bound for rounding of "
-    "its end.",
+    "twenty samplers more, each tried on a copy: k-diffusion's three-step method without noise, ComfyUI's CFG++ of "
+    "two stages, fourteen of RES4LYF's rules, and four settings of diffusers. Stages of a step that noise shortens "
+    "have the bound for rounding of its end.",
 )
 
 # Errors of earlier versions of the page.
