@@ -163,7 +163,8 @@ def running(
     _check_start(given, tableau, checked)
     like = given[0].new_empty((), dtype=dtype).expand(given[0].shape)  # which takes no memory
     memory = memory_of(tableau, like, recorded, compiled)
-    expected, spread = torch.Size((*memory.several, *like.shape)), tableau.noises.tolist()
+    expected, rows = torch.Size((*memory.several, *like.shape)), len(tableau.noises)
+    spread = tableau.noises.tolist() if tableau.noises.shape[1] else [()] * rows
     draw = _drawing(tableau, noise, like, checked)
     looked, kept = 0, memory.kept  # every output before vector `looked` was looked at
 
@@ -172,7 +173,7 @@ def running(
             if tableau.evaluated[k] and not _finite(memory.output(k)):
                 raise SamplingError(f"{_place(tableau, k)}: the denoiser returned a non-finite value")
 
-    last = tableau.given - 1 + len(spread)
+    last = tableau.given - 1 + rows
     for i in range(last):
         if i < tableau.given:
             memory.put(i, given[i])

@@ -127,14 +127,19 @@ def records_of(
     def missing(k: int, earlier: dict[str, Value]) -> Piece:
         return Piece(*runs[k], tuple(metric for metric in specs[k] if metric not in earlier))
 
-    def keep(k: int, earlier: dict[str, Value], made: dict[str, Value]) -> dict[str, Value]:
-        sampler, key = runs[k]
-        fresh = {metric: value.finite for metric, value in made.items()}
-        values = consistent(earlier | fresh)  # a new value must agree with the reused ones too
-        changed = [(specs[k][metric], value) for metric, value in values.items() if value != earlier.get(metric)]
-        store.put(changed if sampler.kept(problem.grids[key]) else [])
-        count(len(made))
-        return {metric: values[metric] for metric in specs[k]}
+    def keep(made: Mapping[int, tuple[dict[str, Value], dict[str, Value]]]) -> dict[int, dict[str, Value]]:
+        """The values of runs, from the stored ones of each and those made now, which are stored."""
+        answers, changed = {}, []
+        for k, (earlier, found_now) in made.items():
+            sampler, key = runs[k]
+            fresh = {metric: value.finite for metric, value in found_now.items()}
+            values = consistent(earlier | fresh)  # a new value must agree with the reused ones too
+            if sampler.kept(problem.grids[key]):
+                changed += [(specs[k][m], value) for m, value in values.items() if value != earlier.get(m)]
+            count(len(found_now))
+            answers[k] = {metric: values[metric] for metric in specs[k]}
+        store.put(changed)
+        return answers
 
     def beside(k: int) -> Iterator[int]:
         """Later runs on the grid of a run, neither stored nor claimed by other processes: they are claimed here."""
@@ -150,18 +155,18 @@ def records_of(
     def compute(k: int) -> dict[str, Value]:
         """The values of a run; those of others that cost less together with it are kept for later."""
         together = [k, *islice(beside(k), problem.at_once - 1)]
-        earlier = [stored(j) for j in together]
-        pieces = [missing(j, values) for j, values in zip(together, earlier, strict=True)]
-        answers = []
-        made = measured(measurement, pieces)
+        earlier = {j: stored(j) for j in together}
+        pieces = [missing(j, values) for j, values in earlier.items()]
+        made, values = measured(measurement, pieces), {}
         for n, (j, piece) in enumerate(zip(together, pieces, strict=True)):
             name, steps = piece.on
             where = f", {name}" if len(problem.study.grids) > 1 else ""
             progress(len(found) + n, len(runs), f"{piece.sampler.name}{where}, N = {steps}")
-            answers.append(keep(j, earlier[n], next(made)))
-            if j != k:
-                claims.drop(names[j])
-        return answers[0]
+            values[j] = earlier[j], next(made)
+        answers = keep(values)
+        for j in together[1:]:
+            claims.drop(names[j])
+        return answers[k]
 
     if elsewhere is not None:
         # Samplers of the catalogue only: the code of others is here, and may be nowhere else.
@@ -170,7 +175,7 @@ def records_of(
         pieces = {k: missing(k, ours[k]) for k in left}
         for done, (k, made) in enumerate(elsewhere(pieces), start=1):
             progress(done, len(pieces), "")
-            keep(k, ours[k], made)
+            keep({k: (ours[k], made)})
             claims.drop(names[k])
     # The runs in the order of completion, their records in the order of the file.
     for k, values in shared(claims, names, finished, compute):
