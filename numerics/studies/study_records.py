@@ -158,10 +158,10 @@ def records_of(
         earlier = {j: stored(j) for j in together}
         pieces = [missing(j, values) for j, values in earlier.items()]
         made, values = measured(measurement, pieces), {}
-        for n, (j, piece) in enumerate(zip(together, pieces, strict=True)):
+        for j, piece in zip(together, pieces, strict=True):
             name, steps = piece.on
             where = f", {name}" if len(problem.study.grids) > 1 else ""
-            progress(len(found) + n, len(runs), f"{piece.sampler.name}{where}, N = {steps}")
+            progress(len(found), len(runs), f"{piece.sampler.name}{where}, N = {steps}")
             values[j] = earlier[j], next(made)
         answers = keep(values)
         for j in together[1:]:

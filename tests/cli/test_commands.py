@@ -216,6 +216,7 @@ def test_interrupting_is_clean_and_keeps_what_is_finished(study_file: Callable[.
     ).groups()  # type: ignore[union-attr]
     assert (int(total), folder) == (8, str(tmp_path / "out"))
     assert 0 < int(done) < 8
+    assert int(done) <= kept_in(store)  # of one metric
     assert {path.name for path in (tmp_path / "out").iterdir()} <= {"records.sqlite", "records.sqlite-journal"}
 
 
