@@ -1,7 +1,7 @@
 """Work done by other processes: of this machine, or the workers of a dask.distributed scheduler.
 
 Values depend on the piece alone, so they are those of one process to the bit, on processors of one kind. This process
-alone writes to the store. A piece whose worker dies is left to the other workers, or to this process.
+alone writes to the store. Pieces whose worker dies are left to the other workers, or to this process.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import logging
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from ..errors import InputError, of_type
 from ..support.manifest import fingerprint
 from .measure import Measurement
 from .mixture_problem import MixtureProblem
+from .problem import Key
 from .samplers import CatalogueMethod
 from .store import Value
 from .study_records import Elsewhere, Piece, measured
@@ -33,20 +35,20 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 MOST = 256  # processes of this machine
+TOGETHER = 4  # samplers on a grid, which have most of what more have of one another
 PATIENCE = 10.0  # seconds in which a scheduler answers
 _one_at_a_time = Lock()  # a worker of dask may have several threads
 _held: dict[bytes, Measurement] = {}  # of the problem that this worker had last
 
 
-def measured_piece(problem: bytes, piece: Piece) -> dict[str, Value]:
-    """The values of a piece of a pickled problem; what its runs share is kept for the next piece."""
+def measured_pieces(problem: bytes, pieces: Sequence[Piece]) -> list[dict[str, Value]]:
+    """The values of pieces on one grid of a pickled problem; what runs share is kept for the next ones."""
     with _one_at_a_time:
         if problem not in _held:
             torch.set_num_threads(1)
             _held.clear()
             _held[problem] = Measurement(pickle.loads(problem))
-        (values,) = measured(_held[problem], [piece])
-        return values
+        return list(measured(_held[problem], pieces))
 
 
 def refuse_others(workers: int, scheduler: str | None, reason: str) -> None:
@@ -82,9 +84,21 @@ def elsewhere(problem: MixtureProblem, workers: int = 1, scheduler: str | None =
     plain = pickle.dumps(replace(problem, samplers=ours))
     if scheduler is not None:
         with connected(scheduler) as client:
-            yield lambda pieces: _on_cluster(client, scheduler, plain, pieces)
+            yield lambda pieces: _on_cluster(client, scheduler, plain, _shares(problem, pieces))
     else:
-        yield (lambda pieces: _on_this_machine(workers, plain, pieces)) if workers > 1 else None
+        yield (lambda pieces: _on_this_machine(workers, plain, _shares(problem, pieces))) if workers > 1 else None
+
+
+Share = dict[int, Piece]  # on one grid, measured by one process together
+
+
+def _shares(problem: MixtureProblem, pieces: Mapping[int, Piece]) -> list[Share]:
+    """The pieces in shares of at most TOGETHER, in their order."""
+    on_grid = defaultdict[Key, list[int]](list)
+    for k, piece in pieces.items():
+        on_grid[piece.on].append(k)
+    most = min(problem.at_once, TOGETHER)
+    return [{k: pieces[k] for k in ks[i : i + most]} for ks in on_grid.values() for i in range(0, len(ks), most)]
 
 
 _problem: list[bytes] = []  # of this process of a pool
@@ -104,25 +118,22 @@ def _begin(problem: bytes) -> None:
     _problem[:] = [problem]
 
 
-def _in_pool(piece: Piece) -> dict[str, Value]:
-    return measured_piece(_problem[0], piece)
+def _in_pool(pieces: Sequence[Piece]) -> list[dict[str, Value]]:
+    return measured_pieces(_problem[0], pieces)
 
 
-def _on_this_machine(
-    workers: int, problem: bytes, pieces: Mapping[int, Piece]
-) -> Iterator[tuple[int, dict[str, Value]]]:
+def _on_this_machine(workers: int, problem: bytes, shares: Sequence[Share]) -> Iterator[tuple[int, dict[str, Value]]]:
     """By processes that share no memory; none is left at the end."""
-    left = dict(pieces)
+    left = dict(enumerate(shares))
     for _ in range(3):  # a process that is killed ends its pool
         if not left:
             return
         pool = ProcessPoolExecutor(min(workers, len(left)), get_context("spawn"), _begin, (problem,))
         try:
-            of = {pool.submit(_in_pool, piece): k for k, piece in left.items()}
+            of = {pool.submit(_in_pool, list(share.values())): n for n, share in left.items()}
             for future in as_completed(of):
                 made = future.result()
-                del left[of[future]]
-                yield of[future], made
+                yield from zip(left.pop(of[future]), made, strict=True)
         except BrokenProcessPool:
             continue
         finally:
@@ -157,17 +168,17 @@ def connected(address: str, code: Callable[[], Any] = fingerprint) -> Iterator[C
 
 
 def _on_cluster(
-    client: Client, address: str, problem: bytes, pieces: Mapping[int, Piece]
+    client: Client, address: str, problem: bytes, shares: Sequence[Share]
 ) -> Iterator[tuple[int, dict[str, Value]]]:
     """By the workers of a scheduler, which gives the tasks of a worker that dies to others."""
     from distributed import as_completed
 
     # The result of a task, which is done again if its worker dies: data that a client scatters would be lost with it.
     held = client.submit(_same, problem)
-    of = {client.submit(measured_piece, held, piece, pure=False): k for k, piece in pieces.items()}
+    of = {client.submit(measured_pieces, held, list(share.values()), pure=False): share for share in shares}
     for future in as_completed(of):
         if (made := result_of(future, address)) is not None:
-            yield of[future], made
+            yield from zip(of[future], made, strict=True)
 
 
 def result_of(future: Future, address: str) -> Any:

@@ -117,10 +117,11 @@ def test_processes_measure_what_one_does_and_a_killed_one_loses_its_run(
 
 
 @pytest.mark.slow
-def test_on_the_line_processes_measure_one_by_one_what_one_does_together() -> None:
-    """Assert the same records: a process of a pool runs one sampler, and this one all samplers of a grid at once."""
+def test_on_the_line_processes_measure_in_shares_what_one_does_together() -> None:
+    """Assert the same records: a process of a pool runs four samplers of a grid at once, and this one all of them."""
     target = {"weights": [0.3, 0.7], "means": [-3.0, 3.0], "stds": [0.5, 0.35]}
-    run = {"methods": ["ddim", "unipc-3", "dpm-solver-3s"], "steps": [8, 40], "metrics": ["trajectory"], "points": 201}
+    names = ["ddim", "unipc-3", "dpm-solver-3s", "edm-heun", "exp-adams-3"]
+    run = {"methods": names, "steps": [8, 40], "metrics": ["trajectory"], "points": 201}
     asked = {**tomllib.loads(STUDY), "target": target, "run": run}
     assert sp.study(asked, workers=2)["records"] == sp.study(asked)["records"]
 
