@@ -918,12 +918,6 @@ def ipndm_v_3_published_start() -> Terms:
     )
 
 
-def ipndm_v_4_published() -> Terms:
-    """ipndm-v-4-published: local error / h^2."""
-    return (
-    )
-
-
 def gradient_estimation(gamma: float) -> Terms:
     """gradient-estimation: local error / h^2."""
     return (
@@ -2075,7 +2069,6 @@ DEFECTS: dict[str, Callable[..., Terms]] = {
     "plms": plms,
     "ipndm-v-3-published": ipndm_v_3_published,
     "ipndm-v-3-published-start": ipndm_v_3_published_start,
-    "ipndm-v-4-published": ipndm_v_4_published,
     "gradient-estimation": gradient_estimation,
     "unipc-1": unipc_1,
     "unipc-1-end": unipc_1_end,

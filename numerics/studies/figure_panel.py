@@ -229,11 +229,12 @@ def _limits(curves: Iterable[Curve]) -> tuple[float, float]:
 def _draw_slope(
     axes: Axes, slope: float, points: Sequence[tuple[float, float]], drop: float
 ) -> tuple[float, float] | None:
-    """A dashed line x^-slope below the second half of a curve; returns the slope and the height where it ends.
+    """A dashed line x^-slope below the second half of a curve; returns the slope and the height where it ends. None for
+    a slope of 0.
 
     drop: the largest ratio of its heights.
     """
-    if len(points) < 2:
+    if len(points) < 2 or slope == 0:
         return None
     part = points[-max(3, len(points) // 2) :]
     level = min(v * x**slope for x, v in part) / 2

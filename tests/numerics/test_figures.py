@@ -219,6 +219,16 @@ def test_the_proved_slope_is_the_one_that_a_curve_has() -> None:
         assert list(panel.slopes) == [(slope, 0)]
 
 
+def test_a_sampler_that_does_not_converge_has_no_reference_slope() -> None:
+    """Assert that its curve is drawn, without a line of slope 0 under it."""
+    study = answer(("trajectory-consistency",))
+    study["fits"][0] |= {"predicted": {"steady": 0, "start_up": 0, "free": 0}}
+    (panel,) = panels_of(study, "tv", "steps")
+    assert list(panel.slopes) == [(0, 0)]
+    figure = figure_of([panel], styles_of([panel]))
+    assert not [line for axes in figure.axes for line in axes.get_lines() if line.get_linestyle() == "--"]
+
+
 def test_a_value_within_its_noise_is_drawn_as_its_upper_end() -> None:
     """Assert an arrow at the upper end of an interval that contains zero, for a negative value too, and that no line
     leads there; beside it a value above its noise as a point.

@@ -373,7 +373,7 @@ def test_density_is_predicted_in_one_dimension_only() -> None:
     assert leading_error("ddim", plane()).at("kl", 10) is None
 
 
-@pytest.mark.parametrize("name", ["flow-euler", "lambda-ddim", "deis-tab1"])
+@pytest.mark.parametrize("name", ["flow-euler", "lambda-ddim", "deis-tab1", "ipndm-v-4-published"])
 def test_what_cannot_be_predicted_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(InputError) as refused:
         leading_error(name, line("uniform-lambda", **LATE))
