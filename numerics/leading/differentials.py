@@ -254,12 +254,12 @@ def score_in_variance(mixture: GaussianMixture, y: Tensor, w: Tensor, degree: in
     before, here, sums = torch.zeros_like(value), value.exp(), list[Tensor]()
     for n in range(1, 2 * degree + 3):
         sums.append(here.sum(dim=0, keepdim=True))
-        before, here = here, (slope * here + curve * before) / n
+        before, here = here, (slope * here).addcmul_(curve, before).div_(n)
     found: Jet = {}
     for n in range(2 * degree + 1):
         rest = (n + 1) * sums[n + 1]
         for i in range(n):
-            rest -= found[i, 0] * sums[n - i]
+            rest.addcmul_(found[i, 0], sums[n - i], value=-1)
         found[n, 0] = rest / sums[0]
     for n in range(min(2, 2 * degree + 1)):
         found[n, 0] += of_largest[n + 1]
@@ -269,8 +269,8 @@ def score_in_variance(mixture: GaussianMixture, y: Tensor, w: Tensor, degree: in
             total = (a + 2) * found[a + 2, b]
             for i in range(a + 2):
                 for j in range(b + 1):
-                    total += found[i, j] * found[a + 1 - i, b - j]
-            found[a, b + 1] = total * ((a + 1) / (2 * (b + 1)))
+                    total.addcmul_(found[i, j], found[a + 1 - i, b - j])
+            found[a, b + 1] = total.mul_((a + 1) / (2 * (b + 1)))
     return {orders: part for orders, part in found.items() if sum(orders) <= degree}
 
 

@@ -55,7 +55,7 @@ class Measurement:
         self._coupled: dict[tuple[Point, Point, tuple[StepNoise, ...]], Tensor] = {}
 
     def ends(self, tables: Sequence[Tableau], grid: Grid) -> list[Tensor | None]:
-        """On the line nodes, y and dy/dx [3, n, 1] of every table on one grid, run together; of others None."""
+        """On the line nodes, y and dy/dx [3, n, 1] of tables on one grid, run together; None of one, and of others."""
         found: list[Tensor | None] = [None] * len(tables)
         runs = [n for n, table in enumerate(tables) if not any(table.drawn)]
         if self.problem.mixture.dim == 1 and runs:
@@ -63,6 +63,8 @@ class Measurement:
             with suppress(InputError):  # at a point where the law is singular: raised again by the run alone
                 asked = ((t.points[i], t.prediction_at(i)) for t in of for i, made in enumerate(t.evaluated) if made)
                 self.problem.mixture.keep_lines(asked)
+                if len(of) == 1:
+                    return found
                 ends = run_together(self._tangents, [self._given(grid, table, x) for table in of], of)
                 for n, end in zip(runs, ends, strict=True):
                     found[n] = None if end is None else torch.cat([x[None], end])

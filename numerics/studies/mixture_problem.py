@@ -10,7 +10,6 @@ from typing import Any
 from ..errors import InputError
 from ..grids import Grid
 from ..laws.estimators import FEWEST
-from ..many_runs import NUMBERS
 from ..points import Point
 from ..support.consent import NONE, Consent
 from ..targets.mixture import GaussianMixture
@@ -21,6 +20,10 @@ from .problem import Problem, fields, grids_of
 from .read_function import External
 from .routes import ESTIMATED, check_metrics
 from .samplers import samplers_of
+
+NODES_TOGETHER = (
+    12_000  # nodes of all runs together: with more their states leave the cache of a core, and they take longer
+)
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class MixtureProblem(Problem):
 
     @property
     def at_once(self) -> int:
-        """On the line runs together have few calls of the mixture on many points in place of many on few."""
-        return max(1, NUMBERS // self.count) if self.mixture.dim == 1 else 1
+        """On the line runs together have few calls of the mixture on many nodes in place of many on few."""
+        return max(1, NODES_TOGETHER // self.count) if self.mixture.dim == 1 else 1
 
     def start_law(self, at: Point) -> tuple[GaussianMixture, Point]:
         """The law of the start sample: the exact marginal, or the centred Gaussian of the schedule."""
