@@ -51,7 +51,7 @@ def variants() -> list[Method]:
 def entries(method: Method) -> list[tuple[str, Method, sp.Expr]]:
     """(name, method, factor): the step, the start-up and the last step, if these count at the global order.
 
-    None of them where the defects of the step vanish on smooth grids: there its error falls faster than its order says.
+    None of them where the defects of the step vanish on smooth grids: there errors fall faster than its order.
     Where two states are carried, errors add up divided by 1 + c_1 (claim bdia-error). At c_1 = 1 those of the start-up
     leave a part that swings from step to step as well, which is not predicted.
     """
