@@ -51,7 +51,7 @@ SCHEDULES = [
 ]
 PROVED = "dpm-solver++-3m"
 TARGETS, SCHEDULER = Path("book/verification.toml"), "DPMSolverMultistepScheduler"
-COMMAND = "from samplerproof.cli.main import main; main()"
+COMMAND = "from samplerproof.cli.main import run; run()"
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -139,7 +139,9 @@ def proofs() -> dict[str, Any]:
 def clock(*arguments: str) -> float:
     """Seconds of the clock that Python takes with these arguments."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run([sys.executable, "-c", *arguments], capture_output=True)
+    if done.returncode > 1:  # 1: a target deviates
+        raise SystemExit(f"{arguments}: exit code {done.returncode}, {done.stderr.decode()[-200:]}")
     return time.perf_counter() - start
 
 
