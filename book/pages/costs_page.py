@@ -77,8 +77,9 @@ numbers of steps takes {of_study:.1f} CPU seconds; a loop over the same {evaluat
 in three lines, of 10,000 samples, takes {loop:.0f}. One proof takes {one:.1f} CPU seconds with what it loads, and all
 {proofs} together {every:.0f}.
 
-`verify` of one scheduler takes {target:.1f} seconds more than the import of torch and of its library, the list of
-verifications of this book {listed:.0f} seconds, and `reproduce` {reproduced:.0f}, of the clock on {waits_cores} cores.
+`verify` of one scheduler takes {target:.1f} seconds, and the import of torch and of its library alone {imports:.1f}; the
+list of verifications of this book takes {listed:.0f} seconds, and `reproduce` {reproduced:.0f}. These are seconds of the
+clock, on {waits_cores} cores.
 
 Made {waits_origin}, by `python benchmarks/waits.py --record benchmarks/waits.json`, at a load of {waits_load} on
 {waits_cores} cores.
@@ -121,7 +122,7 @@ Made {origin}, by `python benchmarks/growth.py --record benchmarks/growth.json`,
 def costs() -> dict[str, str | bytes]:
     """File -> content: the page."""
     step, study, cluster, waits = (_record(name) for name in ("step", "study", "cluster", "waits"))
-    many, metrics = 100_000, 4  # records, of a run
+    many, metrics, commands = 100_000, 4, waits["commands"]  # records, of a run
     seconds = cluster["seconds"]["one process"] / cluster["records"]  # of a record
     task = cluster["milliseconds_of_a_task"] / 1000
     parts = [[name, f"{value:.1f}", str(study["units"][name])] for name, value in study["cpu_seconds"].items()]
@@ -141,9 +142,10 @@ def costs() -> dict[str, str | bytes]:
         one=waits["proofs"]["one"],
         proofs=waits["proofs"]["records"],
         every=waits["proofs"]["all"],
-        target=waits["commands"]["one target"],
-        listed=waits["commands"]["list of targets"],
-        reproduced=waits["commands"]["reproduce"],
+        target=commands["one target"],
+        imports=commands["imports"],
+        listed=commands["list of targets"],
+        reproduced=commands["reproduce"],
         waits_origin=origin(waits),
         waits_load=waits["load"][0],
         waits_cores=waits["machine"]["cores"],
@@ -199,6 +201,8 @@ def _goals(step: dict[str, Any], waits: dict[str, Any]) -> list[list[str]]:
     law = "with nodes added where maps are steep, exact flows and leading errors,"
     law += f" {1e6 * each:,.0f} microseconds an evaluation; the goal is {2e6 / waits['study']['evaluations']:.0f}"
     algebra = "each order is decided anew in exact algebra, and no proof is kept between commands"
+    commands = waits["commands"]
+    beyond = max(0.0, commands["one target"] - commands["imports"])
     # Its words, the bound, whether it is the least, the value, how it is written, and the reason.
     rows: list[tuple[str, float, bool, float, str, str]] = [
         ("small step, times as fast as diffusers", 10, True, small["diffusers"] / small["ours"], "{:.1f}", beside),
@@ -214,10 +218,9 @@ def _goals(step: dict[str, Any], waits: dict[str, Any]) -> list[list[str]]:
         ("ten methods, three schedules, seconds", 2, False, waits["study"]["seconds"], "{:.1f}", law),
         ("all proofs, seconds", 10, False, waits["proofs"]["all"], "{:.0f}", algebra),
         ("one proof, seconds", 1, False, waits["proofs"]["one"], "{:.1f}", "sympy and all records are loaded for it"),
-        *(
-            (f"{name}, seconds of the clock", bound, False, waits["commands"][name], "{:.1f}", BUSY)
-            for name, bound in (("one target", 1.5), ("list of targets", 150), ("reproduce", 60))
-        ),
+        ("`verify` of one target, seconds beside imports", 1.5, False, beyond, "{:.1f}", BUSY),
+        ("list of targets, seconds", 150, False, commands["list of targets"], "{:.0f}", BUSY),
+        ("`reproduce`, seconds", 60, False, commands["reproduce"], "{:.0f}", BUSY),
     ]
     lines = []
     for words, bound, least, value, form, reason in rows:
