@@ -20,15 +20,13 @@ def test_the_page_has_the_ratios_of_the_record(tmp_path, monkeypatch: pytest.Mon
     line = [f"{row['ours'] / row['floor']:.2f}", f"{row['diffusers'] / row['ours']:.1f}"]
     page = str(costs()["costs.md"])
     assert " | ".join(line) in page
-    goal = f"| small step, times as fast as diffusers | at least 10 | {row['diffusers'] / row['ours']:.1f} | the values"
-    assert goal in page
+    assert f"| small step, times as fast as diffusers | at least 10 | {row['diffusers'] / row['ours']:.1f} |  |" in page
     assert f"| {records['study']['units']['in all']} |" in page
     assert f"25,000 tasks: {25 * records['cluster']['milliseconds_of_a_task']:.0f} s of the scheduler" in page
-    records["step"]["rows"][0]["microseconds"]["ours"]["median"] *= 3
-    records["step"]["rows"][0]["microseconds"]["diffusers"]["median"] *= 30  # then the goal is met, and no reason given
+    records["step"]["rows"][0]["microseconds"]["ours"]["median"] *= 3  # then the goal is missed, with a reason
     for name, record in records.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(record), "utf-8")
     monkeypatch.setattr(costs_page, "BENCHMARKS", tmp_path)
     page = str(costs()["costs.md"])
     assert " | ".join(line) not in page
-    assert f"| at least 10 | {10 * row['diffusers'] / row['ours']:.1f} |  |" in page
+    assert f"| at least 10 | {row['diffusers'] / row['ours'] / 3:.1f} | the values" in page
