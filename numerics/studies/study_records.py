@@ -157,13 +157,11 @@ def records_of(
         together = [k, *islice(beside(k), problem.at_once - 1)]
         earlier = {j: stored(j) for j in together}
         pieces = [missing(j, values) for j, values in earlier.items()]
-        made, values = measured(measurement, pieces), {}
-        for j, piece in zip(together, pieces, strict=True):
-            name, steps = piece.on
-            where = f", {name}" if len(problem.study.grids) > 1 else ""
-            progress(len(found), len(runs), f"{piece.sampler.name}{where}, N = {steps}")
-            values[j] = earlier[j], next(made)
-        answers = keep(values)
+        (name, steps), more = pieces[0].on, f" and {len(pieces) - 1} more" if pieces[1:] else ""
+        where = f", {name}" if len(problem.study.grids) > 1 else ""
+        progress(len(found), len(runs), f"{pieces[0].sampler.name}{more}{where}, N = {steps}")
+        made = measured(measurement, pieces)
+        answers = keep({j: (earlier[j], values) for j, values in zip(together, made, strict=True)})
         for j in together[1:]:
             claims.drop(names[j])
         return answers[k]

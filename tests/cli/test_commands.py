@@ -243,4 +243,4 @@ def test_progress_is_drawn_on_a_terminal(study_file: Callable[..., Path], tmp_pa
     assert process.returncode == 0
     assert isinstance(strictly(out), dict)
     assert "6/6" in drawn.decode()
-    assert "li-accelerated-ode, N = 99" in drawn.decode()
+    assert "li-ddim and 1 more, N = 99" in drawn.decode()
