@@ -162,6 +162,7 @@ def records_of(
         progress(len(found), len(runs), f"{pieces[0].sampler.name}{more}{where}, N = {steps}")
         made = measured(measurement, pieces)
         answers = keep({j: (earlier[j], values) for j, values in zip(together, made, strict=True)})
+        progress(len(found) + len(together), len(runs), "")  # an interruption states what is kept
         for j in together[1:]:
             claims.drop(names[j])
         return answers[k]
