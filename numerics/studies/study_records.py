@@ -159,10 +159,11 @@ def records_of(
         pieces = [missing(j, values) for j, values in earlier.items()]
         (name, steps), more = pieces[0].on, f" and {len(pieces) - 1} more" if pieces[1:] else ""
         where = f", {name}" if len(problem.study.grids) > 1 else ""
-        progress(len(found), len(runs), f"{pieces[0].sampler.name}{more}{where}, N = {steps}")
+        label = f"{pieces[0].sampler.name}{more}{where}, N = {steps}"
+        progress(len(found), len(runs), label)
         made = measured(measurement, pieces)
         answers = keep({j: (earlier[j], values) for j, values in zip(together, made, strict=True)})
-        progress(len(found) + len(together), len(runs), "")  # an interruption states what is kept
+        progress(len(found) + len(together), len(runs), label)  # an interruption states what is kept
         for j in together[1:]:
             claims.drop(names[j])
         return answers[k]

@@ -221,10 +221,11 @@ def test_interrupting_is_clean_and_keeps_what_is_finished(study_file: Callable[.
 
 
 def test_progress_is_drawn_on_a_terminal(study_file: Callable[..., Path], tmp_path: Path) -> None:
-    """Assert that a person sees a bar on standard error while standard output stays JSON."""
+    """Assert that a person sees a bar on standard error, and what runs for a while, and standard output stays JSON."""
+    long = ("steps = [24, 49, 99]", "steps = [24, 49, 1999]")
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "study", str(study_file(LESS)), "--json"],
+        [sys.executable, "-c", PROGRAM, "study", str(study_file(LESS, long)), "--json"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=theirs,
@@ -243,4 +244,4 @@ def test_progress_is_drawn_on_a_terminal(study_file: Callable[..., Path], tmp_pa
     assert process.returncode == 0
     assert isinstance(strictly(out), dict)
     assert "6/6" in drawn.decode()
-    assert "li-ddim and 1 more, N = 99" in drawn.decode()
+    assert "li-ddim and 1 more, N = 1999" in drawn.decode()
