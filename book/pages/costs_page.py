@@ -21,8 +21,7 @@ the same process, carry over better than the microseconds.
 
 ## Goals
 
-What these figures should be, what they are on the machine of the records, which did other work at the same time, and
-why one is missed.
+What these figures should be, what they are on the machine of the records, and why one is missed.
 
 {goals}
 
