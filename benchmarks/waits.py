@@ -3,11 +3,11 @@
     python benchmarks/waits.py [--record FILE]
 
 The score is set beside a limit: the exponentials, to base 2 as they take least, and two matrix products of the same
-numbers of points, components and dimensions. The study has ten samplers, three schedules
-and T = 8..1024; beside it stands what a loop over the same evaluations of a score written in three lines takes, by the
-time of one evaluation of 10,000 samples. CPU seconds of one thread; of short runs the least of several, in turn. Of
-commands, seconds of the clock on all cores: `reproduce`, the list of verifications of the book, `verify` of one
-scheduler, and the import of torch and its library.
+numbers of points, components and dimensions. The study has ten samplers, three schedules and T = 8..1024; beside it
+stands what a loop over the same evaluations of a score written in three lines takes, by the time of one evaluation of
+10,000 samples. CPU seconds of one thread; of short runs the least of several, in turn. Of commands, seconds of the
+clock on all cores: `reproduce`, the list of verifications of the book, `verify` of one scheduler, and the import of
+torch and its library.
 --record writes the figures as JSON, with the versions and the commit; benchmarks/waits.json is such a record.
 """
 

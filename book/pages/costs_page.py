@@ -90,9 +90,9 @@ A study of {records:,} records on {workers} [workers](cluster.md) of this machin
 and a kept record {bytes} bytes. The study took {of_one:.0f} s in one process and {of_many:.0f} s on the workers, on
 {cluster_cores} cores with other work at a load of {cluster_load}: no speed is claimed there.
 
-100,000 records of this kind are {runs:,} tasks: {overhead:.0f} s of the scheduler, {megabytes:.0f} MB in the file, and
-{hours:.1f} hours of one core like this one, or {share:.0f} minutes on 16 of them. Runs of this length keep about
-{most:.0f} workers of one scheduler busy.
+100,000 records of this kind are at most {runs:,} tasks: {overhead:.0f} s of the scheduler, {megabytes:.0f} MB in the
+file, and {hours:.1f} hours of one core like this one, or {share:.0f} minutes on 16 of them. Runs of this length keep
+about {most:.0f} workers of one scheduler busy.
 
 Made {cluster_origin}, by `python benchmarks/cluster.py --record benchmarks/cluster.json`.
 

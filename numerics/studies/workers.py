@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 MOST = 256  # processes of this machine
-TOGETHER = 4  # samplers on a grid, which have most of what more have of one another
+TOGETHER = 4  # samplers on a grid in a task, at most: more save little more
 PATIENCE = 10.0  # seconds in which a scheduler answers
 _one_at_a_time = Lock()  # a worker of dask may have several threads
 _held: dict[bytes, Measurement] = {}  # of the problem that this worker had last
